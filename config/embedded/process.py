@@ -1,0 +1,153 @@
+"""Starting, recognising and stopping a server process that outlives whoever started it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from config.embedded.place import Place, User, reaches
+
+
+_children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+class ServiceError(Exception):
+    """An embedded server cannot be had; the message says what to do."""
+
+
+def own_folder(path: Path, user: User | None) -> Path:
+    """A folder only the server's user may enter. A stranger's folder of that name is refused, not used."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    wanted = user.uid if user else os.geteuid()
+    facts = path.lstat()
+    if path.is_symlink() or facts.st_uid not in {wanted, os.geteuid()}:
+        raise ServiceError(f"{path} belongs to somebody else (user {facts.st_uid}). Remove it, or point ASSAY_STATE to a folder of yours.")
+    if user:
+        os.chown(path, user.uid, user.gid)
+    path.chmod(0o700)
+    return path
+
+
+def runnable(program: Path, root: Path, place: Place) -> Path:
+    """The program at a path that the server's user can reach: itself, or in a copy of its folder ``root`` beside the data."""
+    if place.user is None or reaches(place.user, program.parent):
+        return program
+    copy = place.home / "programs" / f"{root.name}-{int(root.stat().st_mtime)}"
+    if not copy.exists():
+        draft = copy.with_name(f"{copy.name}.draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.copytree(root, draft, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a", "pkgconfig"))
+        draft.rename(copy)
+    return copy / program.relative_to(root)
+
+
+def spawn(command: Sequence[str | Path], user: User | None, log: Path) -> int:
+    """Start a server in a session of its own (a terminal's Ctrl-C passes it by), output to its log; its process id."""
+    with log.open("ab") as out:
+        child = subprocess.Popen(
+            [str(part) for part in command],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            env=_environment(),
+            start_new_session=True,
+            **_as(user),
+        )
+    _children[child.pid] = child
+    return child.pid
+
+
+def run(command: Sequence[str | Path], user: User | None) -> None:
+    """Run a short program as the server's user; its own words on failure."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        cwd="/",
+        env=_environment(),
+        check=False,
+        **_as(user),
+    )
+    if done.returncode:
+        raise ServiceError(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()[-800:]}")
+
+
+def runs(pid: int | None, token: str) -> bool:
+    """Whether a live process of this id shows the token on its command line (elsewhere than Linux: whether it lives)."""
+    if not pid:
+        return False
+    _reap(pid)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    if not Path("/proc/self").exists():
+        return True
+    try:
+        shown = token.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    if not shown:
+        _reap(pid)  # a process that has just ended shows an empty line
+    return shown
+
+
+def stop(pid: int, token: str, signals: Sequence[tuple[signal.Signals, float]]) -> None:
+    """Send each signal in turn and wait its seconds for the process to go."""
+    for number, seconds in signals:
+        if not runs(pid, token):
+            return
+        os.kill(pid, number)
+        if wait_for(lambda: not runs(pid, token), seconds):
+            return
+
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
+    """Ask every few milliseconds until yes or until the time is up."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def first_line(path: Path) -> int | None:
+    """The process id in a pid file."""
+    try:
+        return int(path.read_text().split("\n", 1)[0])
+    except (OSError, ValueError):
+        return None
+
+
+def tail(path: Path, lines: int = 12) -> str:
+    """The end of a log, for the message that a start failed."""
+    try:
+        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+    except OSError:
+        return "(no log)"
+
+
+def _reap(pid: int) -> None:
+    """Let a child of ours that has ended go; servers are kept in hand, since they outlive the call that started them."""
+    child = _children.get(pid)
+    if child and child.poll() is not None:
+        del _children[pid]
+
+
+def _environment() -> dict[str, str]:
+    """Nothing of the caller's: PGPORT and its like would change what the server does."""
+    return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "TZ": "UTC"}
+
+
+def _as(user: User | None) -> dict[str, object]:
+    return {"user": user.uid, "group": user.gid, "extra_groups": []} if user else {}

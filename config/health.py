@@ -1,0 +1,42 @@
+"""Two questions an orchestrator asks: are you alive, and can you work?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import redis
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
+
+
+@require_safe
+def livez(request: HttpRequest) -> HttpResponse:
+    """The process answers; asks nobody else, so that a dead database never gets a serving process restarted."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    """503 while PostgreSQL does not answer; a missing Redis is named but only slows things down."""
+    state = {"postgresql": _answers(_ask_postgresql), "redis": _answers(_ask_redis)}
+    return JsonResponse(state, status=200 if state["postgresql"] == "ok" else 503)
+
+
+def _answers(ask: Callable[[], None]) -> str:
+    try:
+        ask()
+    except (DatabaseError, redis.RedisError) as error:
+        return type(error).__name__
+    return "ok"
+
+
+def _ask_postgresql() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def _ask_redis() -> None:
+    with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1, retry=None) as client:
+        client.ping()

@@ -1,0 +1,47 @@
+"""Logs: one JSON object a line on standard error, from our own code and from libraries alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from structlog.typing import Processor
+
+_SHARED: list[Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+]
+
+
+def configure_structlog() -> None:
+    """Hand structlog's events to the standard library's handlers, where LOGGING formats them."""
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+
+
+def django_logging(*, level: str, requests: bool) -> dict[str, Any]:
+    """Django's LOGGING; one line per request only when asked for, since serving answers thousands a second."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "json": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "processor": structlog.processors.JSONRenderer(),
+                "foreign_pre_chain": _SHARED,
+            }
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {
+            "django": {"level": "WARNING"},
+            "django.server": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+            "django_structlog": {"level": "INFO" if requests else "WARNING"},
+        },
+    }

@@ -1,0 +1,175 @@
+"""Django's settings, all of them; every value a deployment may change is read from the environment.
+
+Production needs ``ASSAY_SECRET_KEY``, ``ASSAY_HOSTS``, ``ASSAY_HTTPS=1``, ``DATABASE_URL`` and
+``REDIS_URL``. With none of these set, everything runs on this machine alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dj_database_url
+
+from config import env, logs, secret
+from config.celery_settings import beat_schedule
+from config.embedded import place
+
+PROJECT = place.PROJECT
+STATE = place.state_folder()
+_EMBEDDED = place.find(STATE)
+
+# ---------------------------------------------------------------- who may reach us, and how
+DEBUG = env.flag("ASSAY_DEBUG", False)
+DEMO = env.flag("ASSAY_DEMO", False)
+"""Demo users and the switch between them; never on in production."""
+HTTPS = env.flag("ASSAY_HTTPS", False)
+SECRET_KEY = env.text("ASSAY_SECRET_KEY", "") or secret.kept_in(STATE)
+ALLOWED_HOSTS = env.words("ASSAY_HOSTS", ("127.0.0.1", "localhost", "[::1]"))
+CSRF_TRUSTED_ORIGINS = env.words("ASSAY_TRUSTED_ORIGINS", ())
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^metrics$"]
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("ASSAY_BEHIND_PROXY", False) else None
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
+
+# ---------------------------------------------------------------- the house
+INSTALLED_APPS = [
+    "config",
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "django_prometheus",
+    "pgtrigger",
+    "django_structlog",
+    "experiments",
+    "analytics",
+]
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [PROJECT / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+]
+LOGIN_URL = "admin:login"
+
+# ---------------------------------------------------------------- PostgreSQL and Redis
+DATABASE_URL = env.text("DATABASE_URL", "") or _EMBEDDED.database_url
+REDIS_URL = env.text("REDIS_URL", "") or _EMBEDDED.redis_url
+DATABASES: dict[str, Any] = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=0, conn_health_checks=True)}
+if _pool := env.integer("ASSAY_DB_POOL", 0):
+    # Only the web process has one: as many connections as it has blocking threads. Without a pool
+    # connections that stay open leak with every thread the server ends.
+    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": _pool, "timeout": 10}
+
+# ---------------------------------------------------------------- where files go
+SPOOL = env.folder("ASSAY_SPOOL", STATE / "spool")
+CATALOGUE_DIR = env.folder("ASSAY_CATALOGUE_DIR", STATE / "catalogue")
+STATIC_URL = "static/"
+STATIC_ROOT = env.folder("ASSAY_STATIC", STATE / "static")
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = True
+
+# ---------------------------------------------------------------- time and language
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-us"
+USE_I18N = False
+
+# ---------------------------------------------------------------- background work
+# Database state is the queue; messages are wake-ups that may be lost, so Redis keeps no results and
+# no only copy. A task that runs longer than visibility_timeout would run twice: hence the limit below it.
+CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 300,
+    "unacked_restore_interval": 5,
+    "unacked_restore_throttle": 1,
+    "socket_timeout": 10,
+    "socket_connect_timeout": 2,
+}
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_TIME_LIMIT = 240
+CELERY_TASK_SOFT_TIME_LIMIT = 230
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "decide"
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = 400_000
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_ENABLE_UTC = True
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = beat_schedule()
+
+# ---------------------------------------------------------------- doors
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    # Deny by default: a view that forgets to name its keys answers nobody.
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Assay",
+    "DESCRIPTION": "Experiments: which variant a unit gets, what happened, and what was decided.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+}
+UNFOLD = {"SITE_TITLE": "Assay", "SITE_HEADER": "Assay", "SITE_SYMBOL": "science", "SHOW_VIEW_ON_SITE": False}
+
+# ---------------------------------------------------------------- what we log and measure
+PROMETHEUS_EXPORT_MIGRATIONS = False
+DJANGO_STRUCTLOG_CELERY_ENABLED = True
+LOGGING = logs.django_logging(level=env.text("ASSAY_LOG_LEVEL", "INFO"), requests=env.flag("ASSAY_LOG_REQUESTS", False))
+logs.configure_structlog()

@@ -1,0 +1,42 @@
+"""Real PostgreSQL and Redis for every test that asks for a database; nothing is started for those that do not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+import redis
+from django.conf import settings
+
+from config.services import Lease, lease
+
+
+@pytest.fixture(scope="session")
+def services() -> Iterator[Lease]:
+    """The servers, shared by all workers of a run and stopped by the last one."""
+    with lease() as held:
+        yield held
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(services: Lease, django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """pytest-django asks for this before it creates the (worker's own) test database."""
+
+
+@pytest.fixture(scope="session")
+def redis_url(services: Lease) -> str:
+    """A Redis database of the worker's own, so that parallel tests do not meet."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    base = settings.REDIS_URL.rsplit("db=", 1)[0]
+    return f"{base}db={1 + int(worker.removeprefix('gw')) % 15}" if "db=" in settings.REDIS_URL else settings.REDIS_URL
+
+
+@pytest.fixture
+def redis_client(redis_url: str, settings: object) -> Iterator[redis.Redis]:
+    """An empty Redis; settings.REDIS_URL points to it for the length of the test."""
+    settings.REDIS_URL = redis_url  # type: ignore[attr-defined]
+    client = redis.Redis.from_url(redis_url, decode_responses=True)
+    client.flushdb()
+    yield client
+    client.close()

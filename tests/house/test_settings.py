@@ -1,0 +1,18 @@
+import pytest
+
+
+@pytest.mark.django_db
+def test_readyz__services_up__answers_ok(client):
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json() == {"postgresql": "ok", "redis": "ok"}
+
+
+def test_unknown_api_path__answers_json_error(client):
+    answer = client.get("/api/v1/nothing-here")
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "not_found"
+
+
+def test_livez__asks_nobody(client):
+    assert client.get("/livez").status_code == 200
