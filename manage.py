@@ -7,9 +7,11 @@ import sys
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    from django.core.management import execute_from_command_line
-
-    execute_from_command_line(sys.argv)
+    try:
+        from config.command_line import run
+    except ImportError as error:
+        sys.exit(f"{error}. Is the virtual environment set up and active? Run `make setup`, then .venv/bin/python manage.py …")
+    run(sys.argv)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import parse_qs, urlsplit
 
 Queue = Literal["decide", "ingest", "reports"]
 QUEUES: tuple[Queue, ...] = ("decide", "ingest", "reports")
@@ -27,6 +28,15 @@ BEAT: tuple[Tick, ...] = (
     # experiments.tasks
     # analytics.tasks
 )
+
+
+def broker_url(redis_url: str) -> str:
+    """Redis's address in Celery's spelling, which names sockets and their databases differently."""
+    if not redis_url.startswith("unix://"):
+        return redis_url
+    parts = urlsplit(redis_url)
+    database = parse_qs(parts.query).get("db", ["0"])[0]
+    return f"redis+socket://{parts.path}?virtual_host={database}"
 
 
 def beat_schedule() -> dict[str, dict[str, object]]:

@@ -11,7 +11,7 @@ from typing import Any
 import dj_database_url
 
 from config import env, logs, secret
-from config.celery_settings import beat_schedule
+from config.celery_settings import beat_schedule, broker_url
 from config.embedded import place
 
 PROJECT = place.PROJECT
@@ -123,7 +123,7 @@ USE_I18N = False
 # ---------------------------------------------------------------- background work
 # Database state is the queue; messages are wake-ups that may be lost, so Redis keeps no results and
 # no only copy. A task that runs longer than visibility_timeout would run twice: hence the limit below it.
-CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_URL = broker_url(REDIS_URL)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 300,
@@ -146,6 +146,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_ENABLE_UTC = True
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = beat_schedule()
+CELERY_BEAT_SCHEDULER = "config.beat:StaticScheduler"
 
 # ---------------------------------------------------------------- doors
 REST_FRAMEWORK = {

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from config import services, stack
+
+
+class Command(BaseCommand):
+    help = "Run web, worker and beat in the foreground (with PostgreSQL and Redis of our own when none are configured)."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1")
+        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--workers", type=int, default=1, help="web processes")
+        parser.add_argument("--threads", type=int, default=8, help="threads of each web process")
+        parser.add_argument("--only", action="append", choices=["web", "worker", "beat"], default=[], help="only this (may be repeated)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        web = stack.Web(options["host"], options["port"], options["workers"], options["threads"])
+        if not options["only"] or "web" in options["only"]:
+            stack.refuse_taken_port(web)
+        with services.lease() as lease:
+            stack.prepare(migrate=False)
+            stack.keep_alive(lease)
+            code = stack.stack(web, options["only"]).run()
+        sys.exit(code)

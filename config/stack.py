@@ -1,0 +1,178 @@
+"""Everything that runs, as one process tree in the foreground: web, worker, beat."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import shutil
+import socket
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.db import connections
+from honcho.manager import Manager
+
+from config import schema, services
+from config.celery_settings import QUEUES
+
+_SECONDS_TO_READY = 60
+_SECONDS_BETWEEN_LOOKS = 2.0
+
+
+@dataclass(frozen=True)
+class Web:
+    """Where the web process listens and with how many hands."""
+
+    host: str
+    port: int
+    workers: int = 1
+    threads: int = 8
+
+    @property
+    def url(self) -> str:
+        shown = "127.0.0.1" if self.host in {"0.0.0.0", "::", ""} else self.host
+        return f"http://[{shown}]:{self.port}" if ":" in shown else f"http://{shown}:{self.port}"
+
+
+@dataclass
+class Stack:
+    """Named processes under one supervisor; when one ends, all end."""
+
+    web: Web
+    commands: dict[str, list[str]] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def run(self) -> int:
+        """Run until Ctrl-C, SIGTERM or the end of one of them; the exit code."""
+        manager = Manager()
+        for name, command in self.commands.items():
+            manager.add_process(name, f"exec {shlex.join(command)}", env={**os.environ, **self.environment})
+        threading.Thread(target=self._announce, daemon=True).start()
+        manager.loop()
+        return int(manager.returncode or 0)
+
+    def _announce(self) -> None:
+        if ready(self.web.url, _SECONDS_TO_READY):
+            print(f"\nAssay is ready: {self.web.url}/admin/   (Ctrl-C stops it)\n", flush=True)
+        else:
+            print(f"\n{self.web.url}/readyz has not answered 200 for {_SECONDS_TO_READY} s; see the lines above.\n", flush=True)
+
+
+def refuse_taken_port(web: Web) -> None:
+    """Name a port that somebody has, before anything is started."""
+    try:
+        family = socket.AF_INET6 if ":" in web.host else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((web.host, web.port))
+            probe.listen(1)
+    except OSError as error:
+        raise CommandError(_port_message(web, error)) from None
+
+
+def _port_message(web: Web, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {web.port} on {web.host} is taken. Choose another one: make demo PORT={web.port + 1}, or manage.py runstack --port {web.port + 1}."
+    return f"Cannot listen on {web.host}:{web.port}: {error.strerror or error}."
+
+
+def prepare(*, migrate: bool) -> None:
+    """Database up to date, folders there, static files collected. Another's database is migrated only when asked."""
+    if migrate or services.embedded():
+        if applied := schema.bring_up_to_date():
+            print(f"Database set up: {applied} migrations applied.", flush=True)
+    elif count := schema.missing():
+        raise CommandError(f"The database lacks {count} migrations. Run `manage.py migrate` first.")
+    connections.close_all()
+    for folder in (settings.SPOOL, settings.CATALOGUE_DIR):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    call_command("collectstatic", interactive=False, verbosity=0)
+
+
+def stack(web: Web, only: Sequence[str] = ()) -> Stack:
+    """Web, worker and beat, or only those named."""
+    everything = {"web": _web(web), "worker": _worker(), "beat": _beat()}
+    chosen = {name: command for name, command in everything.items() if not only or name in only}
+    return Stack(web=web, commands=chosen, environment=_environment(web))
+
+
+def manage(*arguments: str) -> list[str]:
+    """A command line for one of our own commands."""
+    return [sys.executable, str(settings.PROJECT / "manage.py"), *arguments]
+
+
+def keep_alive(lease: services.Lease) -> None:
+    """Bring embedded servers back when they die under us; in a thread, until the process ends."""
+    threading.Thread(target=_keep_alive, args=[lease], daemon=True).start()
+
+
+def ready(url: str, seconds: float) -> bool:
+    """Whether /readyz answers 200 before the time is up."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            with urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    return False
+
+
+def _keep_alive(lease: services.Lease) -> None:
+    while True:
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+        try:
+            lease.revive()
+        except services.ServiceError as error:
+            print(error, file=sys.stderr, flush=True)
+
+
+def _web(web: Web) -> list[str]:
+    return [
+        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--host", web.host, "--port", str(web.port)),
+        *("--workers", str(web.workers), "--blocking-threads", str(web.threads), "--no-ws", "--log-level", "error"),
+        *("--workers-kill-timeout", "4", "--respawn-failed-workers", "config.wsgi:application"),
+    ]
+
+
+def _worker() -> list[str]:
+    return [
+        *(sys.executable, "-m", "celery", "--quiet", "-A", "config.celery", "worker", "--queues", ",".join(QUEUES)),
+        *("--concurrency", "2", "--without-gossip", "--without-mingle", "--loglevel", "WARNING"),
+    ]
+
+
+def _beat() -> list[str]:
+    return [sys.executable, "-m", "celery", "--quiet", "-A", "config.celery", "beat", "--loglevel", "WARNING"]
+
+
+def _environment(web: Web) -> dict[str, str]:
+    return {
+        "PYTHONUNBUFFERED": "1",
+        # Root is how containers and fresh machines run it; messages are JSON, the danger meant is pickle.
+        "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
+        "PYTHONPATH": str(settings.PROJECT),
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "ASSAY_STATE": str(settings.STATE),
+        "ASSAY_SPOOL": str(settings.SPOOL),
+        "ASSAY_CATALOGUE_DIR": str(settings.CATALOGUE_DIR),
+        "ASSAY_STATIC": str(settings.STATIC_ROOT),
+        "ASSAY_DB_POOL": str(web.threads),
+        "PROMETHEUS_MULTIPROC_DIR": str(_empty(settings.STATE / "prometheus")),
+    }
+
+
+def _empty(folder: Path) -> Path:
+    """Metrics files of processes long gone would be counted again."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
