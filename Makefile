@@ -1,0 +1,45 @@
+# Assay's commands. Needs only make and Python 3.11 or later (with venv and pip).
+# PORT=9000 make demo    another port          PYTHON=python3.12 make setup    another Python
+SHELL := /bin/sh
+PYTHON ?= python3
+PORT ?= 8000
+VENV := .venv
+STATE := $(if $(ASSAY_STATE),$(ASSAY_STATE),.state)
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.made-from
+WORKERS ?= 2
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench lock clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+setup: ## Make .venv with everything in requirements.lock (does nothing when it is up to date)
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" STAMP="$(STAMP)" $(SHELL) config/setup.sh
+
+demo: setup ## Example experiments, live traffic and the admin at http://127.0.0.1:8000/admin/ until Ctrl-C
+	@exec $(BIN)/python manage.py demo --port $(PORT)
+
+test: setup ## The whole test suite on real PostgreSQL and Redis
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+lint: setup ## Style, types, import walls, forgotten migrations
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -W ignore manage.py makemigrations --check --dry-run
+
+bench: setup ## Measure against the floors (ARGS=… goes to the benchmarks)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lock: ## Compile requirements.lock from pyproject.toml
+	@mkdir -p $(STATE)
+	@test -x $(STATE)/uv/bin/uv || { $(PYTHON) -m venv $(STATE)/uv && $(STATE)/uv/bin/python -m pip install --quiet uv; }
+	@$(STATE)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--custom-compile-command "make lock" --extra local --extra dev --output-file requirements.lock pyproject.toml $(ARGS)
+
+clean: ## Remove .venv, caches and the state folder with its databases
+	@$(PYTHON) config/clean.py
