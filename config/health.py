@@ -9,6 +9,10 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+_ONCE = Retry(NoBackoff(), 0)
 
 
 @require_safe
@@ -38,5 +42,5 @@ def _ask_postgresql() -> None:
 
 
 def _ask_redis() -> None:
-    with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1, retry=None) as client:
+    with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1, retry=_ONCE) as client:
         client.ping()

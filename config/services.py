@@ -29,9 +29,7 @@ class Lease:
     def __init__(self, state: Path | None = None) -> None:
         self.place: Place = places.find(state or places.state_folder())
         self.wanted = [
-            server
-            for server, variable in ((postgres, "DATABASE_URL"), (redis_server, "REDIS_URL"))
-            if not os.environ.get(variable)
+            server for server, variable in ((postgres, "DATABASE_URL"), (redis_server, "REDIS_URL")) if not os.environ.get(variable)
         ]
         self._held: int | None = None
         self._owner = 0

@@ -81,7 +81,8 @@ def refuse_taken_port(web: Web) -> None:
 
 def _port_message(web: Web, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"Port {web.port} on {web.host} is taken. Choose another one: make demo PORT={web.port + 1}, or manage.py runstack --port {web.port + 1}."
+        other = web.port + 1
+        return f"Port {web.port} on {web.host} is taken. Choose another one: make demo PORT={other}, or manage.py runstack --port {other}."
     return f"Cannot listen on {web.host}:{web.port}: {error.strerror or error}."
 
 

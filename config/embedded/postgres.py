@@ -66,9 +66,7 @@ def _log(place: Place) -> Path:
 
 
 def _connect(place: Place) -> psycopg.Connection[tuple[object, ...]]:
-    return psycopg.connect(
-        host=str(place.sockets), port=5432, user="assay", dbname="postgres", autocommit=True, connect_timeout=5
-    )
+    return psycopg.connect(host=str(place.sockets), port=5432, user="assay", dbname="postgres", autocommit=True, connect_timeout=5)
 
 
 def _programs() -> Path:
@@ -113,16 +111,21 @@ def _await_or_launch(place: Place, program: Path, data: Path) -> None:
     """After kill -9 the old server's children hold its shared memory for a moment, so one attempt is not enough."""
     end = time.monotonic() + _SECONDS_TO_START
     options = [part for name, value in _OPTIONS.items() for part in ("-c", f"{name}={value}")]
-    command = [program, "-D", data, "-k", place.sockets, *options]
+    command: list[str | Path] = [program, "-D", data, "-k", place.sockets, *options]
     while time.monotonic() < end:
         pid = first_line(data / "postmaster.pid")
         if not runs(pid, str(data)):
             _forget_dead_server(place)
             pid = spawn(command, place.user, _log(place))
-        if wait_for(lambda pid=pid: answers(place) or not runs(pid, str(data)), end - time.monotonic()) and answers(place):
+        if _answers_or_dies(place, pid, end - time.monotonic()):
             return
         time.sleep(0.2)
     raise ServiceError(f"PostgreSQL did not start within {_SECONDS_TO_START:.0f} s. The end of {_log(place)}:\n{tail(_log(place))}")
+
+
+def _answers_or_dies(place: Place, pid: int | None, seconds: float) -> bool:
+    wait_for(lambda: answers(place) or not runs(pid, str(_data(place))), seconds)
+    return answers(place)
 
 
 def _forget_dead_server(place: Place) -> None:

@@ -9,11 +9,17 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypedDict
 
 from config.embedded.place import Place, User, reaches
 
-
 _children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+class _Identity(TypedDict, total=False):
+    user: int
+    group: int
+    extra_groups: list[int]
 
 
 class ServiceError(Exception):
@@ -149,5 +155,5 @@ def _environment() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "TZ": "UTC"}
 
 
-def _as(user: User | None) -> dict[str, object]:
+def _as(user: User | None) -> _Identity:
     return {"user": user.uid, "group": user.gid, "extra_groups": []} if user else {}

@@ -8,6 +8,8 @@ import signal
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from config.embedded.place import Place
 from config.embedded.process import ServiceError, first_line, own_folder, runnable, runs, spawn, stop, tail, wait_for
@@ -43,7 +45,7 @@ def stop_server(place: Place) -> None:
 def answers(place: Place) -> bool:
     """Whether it answers PING (not while it still loads its file)."""
     try:
-        with redis.Redis(unix_socket_path=str(place.redis_socket), socket_timeout=2, retry=None) as client:
+        with redis.Redis(unix_socket_path=str(place.redis_socket), socket_timeout=2, retry=Retry(NoBackoff(), 0)) as client:
             return bool(client.ping())
     except redis.RedisError:
         return False

@@ -7,7 +7,7 @@ an error. The doors turn each class into one answer: 400, 401, 403, 404, 409 or 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class AssayError(Exception):
 
     message: str
     field: str = ""
-    problems: Sequence[Problem] = field(default_factory=tuple)
+    problems: Sequence[Problem] = ()
     code: str = "error"
 
     def __str__(self) -> str:
