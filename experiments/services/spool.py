@@ -1,0 +1,170 @@
+"""The exposure spool: one append per queued exposure, to a file that belongs to this process.
+
+A file carries its writer's lock for as long as it may be written to. Whoever drains takes a file
+only when its lock is free: its writer has turned to a new file, or is dead. So a killed process
+loses nothing that it had appended, and the answer that caused an exposure waits for no database.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+from django.conf import settings
+
+from experiments.core.errors import AssayError
+from experiments.core.exposure import QueuedExposure, to_line
+from experiments.metrics import EXPOSURES_DROPPED
+
+log = structlog.get_logger(__name__)
+
+DurableSink = Callable[[Sequence[QueuedExposure], datetime], None]
+ROTATE_BYTES = 16_000_000
+"""A file that has grown to this is left for a new one even when nobody drains."""
+SUFFIX = ".jsonl"
+
+_lock = threading.Lock()
+_sink: DurableSink | None = None
+
+
+@dataclass
+class _Open:
+    """The file this process now writes to."""
+
+    fd: int
+    path: Path
+    size: int = 0
+
+
+_open: _Open | None = None
+
+
+def append(exposure: QueuedExposure) -> bool:
+    """Queue an exposure: one write. False when it had to be dropped, which is counted and never raised."""
+    line = to_line(exposure)
+    with _lock:
+        try:
+            _write(line)
+        except OSError as error:
+            EXPOSURES_DROPPED.inc()
+            log.warning("exposure_dropped", error=str(error), spool=str(settings.SPOOL))
+            return False
+    return True
+
+
+def set_durable_sink(sink: DurableSink | None) -> None:
+    """Wire what records exposures at once; config does, since analytics lies above this."""
+    global _sink
+    _sink = sink
+
+
+def record_durably(exposures: Sequence[QueuedExposure], now: datetime) -> None:
+    """Record exposures before returning; raises when they could not be committed."""
+    if _sink is None:
+        raise AssayError("durable exposures: no sink is wired in this process; use exposure=queued", code="not_available")
+    _sink(exposures, now)
+
+
+def release() -> None:
+    """Leave the present file, if it holds anything, to whoever drains."""
+    with _lock:
+        _leave()
+
+
+def waiting() -> list[Path]:
+    """The spool's files, oldest first; those still being written to are among them."""
+    try:
+        return sorted(folder().glob("*" + SUFFIX))
+    except OSError:
+        return []
+
+
+def current() -> Path | None:
+    """The file that this process writes to."""
+    return None if _open is None else _open.path
+
+
+@contextmanager
+def adopted(path: Path) -> Iterator[int | None]:
+    """A file descriptor with the file's lock, or ``None`` when its writer lives, another drains it, or it is gone."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield None
+        return
+    try:
+        yield fd if _take(fd) and os.fstat(fd).st_nlink else None
+    finally:
+        os.close(fd)
+
+
+def folder() -> Path:
+    """Where the files lie; made on first use, for this user alone."""
+    place = Path(settings.SPOOL)
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return place
+
+
+def _write(line: bytes) -> None:
+    if _open is not None and _open.size >= ROTATE_BYTES:
+        _leave()
+    target = _open or _begin()
+    written = os.write(target.fd, line)
+    if written != len(line):
+        # A torn line would swallow the next one.
+        os.ftruncate(target.fd, target.size)
+        raise OSError(f"wrote {written} of {len(line)} bytes")
+    target.size += written
+
+
+def _begin() -> _Open:
+    """A new file, locked before anybody can find it: a drainer would otherwise take and delete it while empty."""
+    global _open
+    name = f"{time.time():.6f}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    hidden = folder() / (name + ".new")
+    fd = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        path = folder() / (name + SUFFIX)
+        hidden.rename(path)
+    except BaseException:
+        os.close(fd)
+        raise
+    _open = _Open(fd=fd, path=path)
+    return _open
+
+
+def _leave() -> None:
+    global _open
+    if _open is not None and _open.size:
+        os.close(_open.fd)
+        _open = None
+
+
+def _take(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _forget_after_fork() -> None:
+    """A child writes to a file of its own; the parent's stays locked by the parent."""
+    global _open, _lock
+    _lock = threading.Lock()
+    if _open is not None:
+        os.close(_open.fd)
+        _open = None
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)
