@@ -1,0 +1,88 @@
+"""Metric definitions, written: the shipped library, new versions, and names met for the first time."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import datetime
+
+from django.db import transaction
+
+from experiments.core.errors import InvalidInput
+from experiments.core.metric_definitions import MetricDefinition, problems
+from experiments.core.metric_library import LIBRARY, exploratory
+from experiments.models import Metric
+from experiments.selectors.metrics import definition_of
+
+METRIC_KEY = re.compile(r"[A-Za-z0-9_-]{1,80}\Z")
+
+
+def install_library(now: datetime) -> int:
+    """Bring the shipped metrics up to date; says how many versions it wrote.
+
+    A shipped metric whose definition changed gets a new version, so that frozen iterations keep
+    theirs. A key that a person has defined is left alone.
+    """
+    with transaction.atomic():
+        current = {metric.key: metric for metric in Metric.objects.select_for_update().filter(current=True)}
+        written = 0
+        for definition in LIBRARY:
+            present = current.get(definition.key)
+            if present is None or (_replaceable(present) and definition_of(present).substance() != definition.substance()):
+                _write_version(now, definition, present, shipped=True)
+                written += 1
+    return written
+
+
+def register_exploratory(now: datetime, *, key: str) -> Metric:
+    """The metric of this name, made exploratory if nobody has declared it; it decides nothing."""
+    if not METRIC_KEY.match(key):
+        raise InvalidInput(f"metric {key[:80]!r}: a key is 1 to 80 letters, digits, dashes and underscores", field="metric")
+    present = Metric.objects.filter(key=key, current=True).first()
+    if present is not None:
+        return present
+    row = _row(now, exploratory(key), shipped=False)
+    # Two that meet the name at the same moment: the unique key lets one in, both read its row.
+    Metric.objects.bulk_create([row], ignore_conflicts=True)
+    return Metric.objects.get(key=key, current=True)
+
+
+def _replaceable(metric: Metric) -> bool:
+    return metric.shipped or metric.exploratory
+
+
+def _write_version(now: datetime, definition: MetricDefinition, present: Metric | None, *, shipped: bool) -> Metric:
+    found = problems(definition)
+    if found:
+        raise InvalidInput(f"metric {definition.key}: the definition cannot be measured", field="metric", problems=found)
+    version = 1
+    if present is not None:
+        Metric.objects.filter(pk=present.pk).update(current=False)
+        version = present.version + 1
+    row = _row(now, replace(definition, version=version), shipped=shipped)
+    row.save(force_insert=True)
+    return row
+
+
+def _row(now: datetime, definition: MetricDefinition, *, shipped: bool) -> Metric:
+    return Metric(
+        key=definition.key,
+        version=definition.version,
+        name=definition.name,
+        description=definition.description,
+        kind=definition.kind,
+        source=definition.source,
+        event_types=list(definition.event_types),
+        denominator_event_types=list(definition.denominator_event_types),
+        aggregation=definition.aggregation,
+        value_field=definition.value_field,
+        attribution=definition.attribution,
+        direction=definition.direction,
+        scale=definition.scale,
+        cap=definition.cap,
+        window_hours=definition.window_hours,
+        lookback_days=definition.lookback_days,
+        exploratory=definition.exploratory,
+        shipped=shipped,
+        created_at=now,
+    )

@@ -1,0 +1,60 @@
+"""Metric definitions in the database: installed once, versioned when they change, met by name."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from experiments.core.errors import InvalidInput
+from experiments.core.metric_library import LIBRARY
+from experiments.models import Metric
+from experiments.selectors.metrics import current_metric, definition_of
+from experiments.services.metrics import install_library, register_exploratory
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+pytestmark = pytest.mark.django_db
+
+
+def test_install_library__twice__writes_each_metric_once() -> None:
+    install_library(NOW)
+    assert install_library(NOW) == 0
+    assert Metric.objects.filter(shipped=True, current=True).count() == len(LIBRARY)
+
+
+def test_install_library__definition_changed__writes_a_new_version_and_keeps_the_old() -> None:
+    install_library(NOW)
+    Metric.objects.filter(key="booked").update(window_hours=24)
+    assert install_library(NOW) == 1
+    assert current_metric("booked").version == 2
+    assert Metric.objects.get(key="booked", version=1).window_hours == 24
+
+
+def test_install_library__key_that_a_person_defined__is_left_alone() -> None:
+    install_library(NOW)
+    Metric.objects.filter(key="booked").update(shipped=False, window_hours=24)
+    assert install_library(NOW) == 0
+    assert current_metric("booked").window_hours == 24
+
+
+def test_definition_of__installed_row__equals_the_shipped_definition() -> None:
+    install_library(NOW)
+    shipped = next(metric for metric in LIBRARY if metric.key == "ai_error_units")
+    assert definition_of(current_metric("ai_error_units")).substance() == shipped.substance()
+
+
+def test_register_exploratory__new_name__is_kept_once_and_decides_nothing() -> None:
+    first = register_exploratory(NOW, key="smile_rate")
+    assert register_exploratory(NOW, key="smile_rate").pk == first.pk
+    assert first.exploratory
+
+
+def test_register_exploratory__declared_name__is_the_declared_metric() -> None:
+    install_library(NOW)
+    assert not register_exploratory(NOW, key="csat").exploratory
+
+
+@pytest.mark.parametrize("key", ["", "a b", "x" * 81, "naïve\x00"])
+def test_register_exploratory__name_that_is_no_key__is_refused(key: str) -> None:
+    with pytest.raises(InvalidInput):
+        register_exploratory(NOW, key=key)
