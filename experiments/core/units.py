@@ -1,0 +1,76 @@
+"""Units: who is randomised. A request carries a map from unit type to id; an experiment reads one."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+
+from experiments.core.errors import Problem
+
+VISITOR = "visitor"
+"""The derived type: the user's id when present, else the session's."""
+MAX_UNIT_ID = 256
+_TYPE_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_FORBIDDEN = {
+    "Cc": "a control character",
+    "Cf": "an invisible (zero-width or direction) character",
+    "Cs": "half of a surrogate pair",
+    "Zl": "a line separator",
+    "Zp": "a paragraph separator",
+}
+
+
+def unit_id(units: Mapping[str, str], unit_type: str) -> str | None:
+    """The id that an experiment on this unit type hashes, or ``None`` when the request has none."""
+    if unit_type == VISITOR:
+        return units.get("user") or units.get("session") or None
+    return units.get(unit_type) or None
+
+
+def is_unit_type(name: str) -> bool:
+    """Whether a name can be a unit type: a lower-case word of up to 32 characters."""
+    return _TYPE_NAME.fullmatch(name) is not None
+
+
+def check_unit_type(name: str, field: str = "unit_type") -> Problem | None:
+    """What is wrong with a unit type's name, or ``None``."""
+    if is_unit_type(name):
+        return None
+    return Problem("unit_type_invalid", f"unit type {name[:64]!r}: expected a-z, then up to 31 of a-z, 0-9 and _", field)
+
+
+def check_unit_id(text: str, field: str = "unit") -> Problem | None:
+    """What is wrong with a unit's id, or ``None``; a good id is kept exactly as sent.
+
+    1 to 256 code points, none of them control, zero-width, direction marks or lone surrogates:
+    two ids that look alike must not be two units.
+    """
+    if not text:
+        return Problem("unit_id_empty", "a unit's id is empty; leave the unit out when it is not known", field)
+    if len(text) > MAX_UNIT_ID:
+        return Problem("unit_id_too_long", f"a unit's id has {len(text)} characters; at most {MAX_UNIT_ID} are kept", field)
+    if text.isprintable():
+        return None
+    return _forbidden_character(text, field)
+
+
+def _forbidden_character(text: str, field: str) -> Problem | None:
+    for position, character in enumerate(text):
+        found = _FORBIDDEN.get(unicodedata.category(character))
+        if found is not None:
+            message = f"a unit's id holds {found} (U+{ord(character):04X}) at position {position}"
+            return Problem("unit_id_character", message, field)
+    return None
+
+
+def check_units(units: Mapping[str, str], field: str = "units") -> tuple[Problem, ...]:
+    """Everything that is wrong with a map of units; empty when it can be used as it is."""
+    found: list[Problem | None] = []
+    for name, text in units.items():
+        path = f"{field}.{name[:64]}"
+        found.append(check_unit_type(name, path))
+        found.append(check_unit_id(text, path))
+        if name == VISITOR:
+            found.append(Problem("unit_type_derived", "visitor is taken from user and session; send one of these instead", path))
+    return tuple(problem for problem in found if problem is not None)
