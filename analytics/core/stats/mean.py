@@ -1,0 +1,128 @@
+"""Did a unit's mean value differ between a test arm and control?
+
+Welch's t with Satterthwaite's degrees of freedom: arms may differ in size and spread; needs enough
+units for a mean to be nearly normal (skewed money needs hundreds). The relative lift's interval is
+Fieller's; a delta-method interval is offered only where control's mean is more than five standard
+errors from zero. Below 10 units an arm: cannot say.
+References: Welch 1947; Satterthwaite 1946; Fieller 1954.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from scipy.special import stdtr, stdtrit
+
+from analytics.core.stats.comparison import Comparison, Interval, checked_level
+from analytics.core.stats.normal import t_as_z
+from analytics.core.totals import Totals
+
+FEWEST_UNITS = 10
+"""Below this many units an arm no mean is compared."""
+DELTA_BEYOND = 5.0
+"""Control means further than this many standard errors from zero may use the delta method."""
+
+
+@dataclass(frozen=True, slots=True)
+class WelchT:
+    """Difference of means (or of any two independent estimates) with its Satterthwaite t."""
+
+    difference: float
+    se: float
+    t: float
+    df: float
+
+
+def compare_means(control: Totals, treatment: Totals, alpha: float = 0.05) -> Comparison:
+    """Treatment's mean against control's, in the metric's units.
+
+    Cannot say below 10 units an arm or without any spread. The lift is undefined for control ≤ 0.
+    """
+    checked_level(alpha)
+    bare = Comparison("Welch", control.n, treatment.n, control.mean, treatment.mean)
+    reason = why_not(control, treatment)
+    if reason is not None:
+        return replace(bare, reason=reason)
+    welch = welch_t(control, treatment)
+    if welch is None:
+        return replace(bare, reason="no spread in either arm: a standard error cannot be estimated")
+    lift, lift_ci, lift_reason = relative_lift(control, treatment, alpha)
+    half = float(-stdtrit(welch.df, alpha / 2)) * welch.se
+    return replace(
+        bare,
+        difference=welch.difference,
+        ci=Interval(welch.difference - half, welch.difference + half, 1 - alpha),
+        lift=lift,
+        lift_ci=lift_ci,
+        lift_reason=lift_reason,
+        p=float(2 * stdtr(welch.df, -abs(welch.t))),
+        z=t_as_z(welch.t, welch.df),
+        se=welch.se,
+        df=welch.df,
+    )
+
+
+def why_not(control: Totals, treatment: Totals) -> str | None:
+    """Why two arms cannot be compared, or None when they can."""
+    for name, totals in (("control", control), ("treatment", treatment)):
+        if totals.n < FEWEST_UNITS:
+            return f"{name} has {totals.n} units; below {FEWEST_UNITS} an arm nothing can be said"
+    return None
+
+
+def welch_t(control: Totals, treatment: Totals, factor: float = 1.0, shift: float = 0.0) -> WelchT | None:
+    """ȳ_T − factor·ȳ_C − shift with its t; None below two units an arm or without spread."""
+    if control.variance is None or treatment.variance is None or control.mean is None or treatment.mean is None:
+        return None
+    v_c, v_t = factor**2 * control.variance / control.n, treatment.variance / treatment.n
+    if not v_c + v_t > 0:
+        return None
+    difference, se = treatment.mean - factor * control.mean - shift, math.sqrt(v_c + v_t)
+    # Shares, not squares of variances: those leave the range of floats for tiny or huge values.
+    share_c, share_t = v_c / (v_c + v_t), v_t / (v_c + v_t)
+    df = 1 / (share_c**2 / (control.n - 1) + share_t**2 / (treatment.n - 1))
+    return WelchT(difference, se, difference / se, df)
+
+
+def relative_lift(control: Totals, treatment: Totals, alpha: float = 0.05) -> tuple[float | None, Interval | None, str | None]:
+    """(lift, Fieller interval, reason): ȳ_T/ȳ_C − 1; undefined for a control mean ≤ 0.
+
+    The interval is unbounded, so None, when control's own interval holds 0.
+    """
+    if control.mean is None or treatment.mean is None or not control.mean > 0:
+        return None, None, "control's mean is not above 0: a relative change is undefined, see the difference"
+    lift = treatment.mean / control.mean - 1
+    ci = fieller(control, treatment, alpha)
+    return (lift, ci, None) if ci is not None else (lift, None, "unbounded: the control mean's confidence interval holds 0")
+
+
+def fieller(control: Totals, treatment: Totals, alpha: float = 0.05) -> Interval | None:
+    """Fieller's interval for ȳ_T/ȳ_C − 1: all ratios r for which ȳ_T − r·ȳ_C does not differ from 0.
+
+    None when those ratios have no limit (control's mean is not separated from 0) or nothing is estimable.
+    """
+    welch = welch_t(control, treatment)
+    if welch is None or control.mean is None or treatment.mean is None or control.variance is None or treatment.variance is None:
+        return None
+    q2 = float(stdtrit(welch.df, checked_level(alpha) / 2)) ** 2
+    v_c, v_t = control.variance / control.n, treatment.variance / treatment.n
+    a = control.mean**2 - q2 * v_c
+    if not a > 0 or control.mean == 0:
+        return None
+    centre = control.mean * treatment.mean / a
+    root = math.sqrt(max(centre**2 - (treatment.mean**2 - q2 * v_t) / a, 0.0))
+    return Interval(centre - root - 1, centre + root - 1, 1 - alpha)
+
+
+def delta_lift(control: Totals, treatment: Totals, alpha: float = 0.05) -> Interval | None:
+    """The delta method's interval for the lift; None unless control's mean is over five standard errors from 0."""
+    welch = welch_t(control, treatment)
+    if welch is None or control.mean is None or treatment.mean is None or control.variance is None or treatment.variance is None:
+        return None
+    v_c, v_t = control.variance / control.n, treatment.variance / treatment.n
+    if control.mean <= 0 or control.mean**2 <= DELTA_BEYOND**2 * v_c:
+        return None
+    ratio = treatment.mean / control.mean
+    half = float(-stdtrit(welch.df, checked_level(alpha) / 2)) * math.sqrt(v_t + ratio**2 * v_c) / control.mean
+    return Interval(ratio - 1 - half, ratio - 1 + half, 1 - alpha)

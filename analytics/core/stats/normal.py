@@ -1,0 +1,44 @@
+"""The normal scale: tails that do not vanish, quantiles, and t statistics carried over to z."""
+
+from __future__ import annotations
+
+import math
+
+from scipy.special import log_ndtr, ndtr, ndtri, ndtri_exp, stdtr
+
+
+def quantile(q: float) -> float:
+    """Φ⁻¹(q)."""
+    return float(ndtri(q))
+
+
+def upper_quantile(tail: float) -> float:
+    """Φ⁻¹(1 − tail), exact for tails far below 10⁻¹⁶."""
+    return float(-ndtri(tail))
+
+
+def two_sided_p(z: float) -> float:
+    """P(|Z| ≥ |z|) from the tail; 0 only beyond |z| = 38."""
+    return float(2 * ndtr(-abs(z)))
+
+
+def upper_p(z: float) -> float:
+    """P(Z ≥ z)."""
+    return float(ndtr(-z))
+
+
+def t_as_z(t: float, df: float) -> float:
+    """The z with the same tail probability as t on df degrees of freedom, sign kept.
+
+    Looks compare z with boundaries for normal statistics; a t taken for a z would cross too often
+    with few units. Where the t tail is too small for a float, z keeps growing with t, capped by
+    the tail of the smallest float.
+    """
+    tail = float(stdtr(df, -abs(t)))
+    z = -float(ndtri(tail)) if tail > 0 else -float(ndtri_exp(math.log(5e-324)))
+    return math.copysign(min(z, abs(t)), t)
+
+
+def log_upper_p(z: float) -> float:
+    """ln P(Z ≥ z), for tails no float can hold."""
+    return float(log_ndtr(-z))
