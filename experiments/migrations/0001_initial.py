@@ -653,7 +653,7 @@ class Migration(migrations.Migration):
                         db_persist=True,
                         expression=django.db.models.expressions.CombinedExpression(
                             django.db.models.functions.comparison.Cast(
-                                models.F("weight"), models.DecimalField(decimal_places=3, max_digits=4)
+                                models.F("weight"), models.DecimalField(decimal_places=3, max_digits=7)
                             ),
                             "/",
                             models.Value(1000),

@@ -108,7 +108,7 @@ class Variant(models.Model):
         help_text="Part of the experiment's traffic, in thousandths; an experiment's weights sum to 1000."
     )
     traffic_share = models.GeneratedField(
-        expression=Cast(F("weight"), models.DecimalField(max_digits=4, decimal_places=3)) / Value(1000),
+        expression=Cast(F("weight"), models.DecimalField(max_digits=7, decimal_places=3)) / Value(1000),
         output_field=models.DecimalField(max_digits=4, decimal_places=3),
         db_persist=True,
     )
