@@ -1,0 +1,83 @@
+"""What a store must answer: sufficient totals per variant, never rows.
+
+Every store counts the same units and the same rows:
+
+- A unit is one production assignment of the iteration and phase, first exposed by the data cut. A
+  unit that met a second variant stays with its first one and is counted as a crossover.
+- A *matured* unit was first exposed at least W + 24 h before the cut (W the metric's window); the
+  24 hours are for rows that come late. A metric without a window takes every unit exposed by the cut.
+- A unit's rows are those of its own id (of the experiment's unit type, or found in the row's map of
+  units) in [first exposure, first exposure + W), or until the cut. Rows of the test environment never count.
+- An observation stamped with an experiment counts in that experiment only, an unstamped one in
+  every experiment of its unit. A metric with stamped attribution takes rows stamped with this experiment
+  and the unit's own variant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from analytics.core.totals import Totals
+from experiments.core.metric_definitions import MetricDefinition
+from experiments.core.types import Phase
+
+GRACE = timedelta(hours=24)
+"""How long after its window a unit's late rows are waited for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Population:
+    """Whose data to total: one iteration's units, first exposed between ``exposed_from`` and the cut.
+
+    ``blackouts`` are pauses of more than 24 hours: a unit whose window overlaps one is left out in
+    every arm. ``rows_from`` only spares the store old partitions.
+    """
+
+    experiment_id: int
+    iteration_id: int
+    unit_type: str
+    cut: datetime
+    phase: Phase = Phase.MAIN
+    exposed_from: datetime | None = None
+    rows_from: datetime | None = None
+    blackouts: tuple[tuple[datetime, datetime], ...] = ()
+
+
+@dataclass(frozen=True)
+class ArmCount:
+    """Who met a variant: units, exposures (impressions), crossovers, and the first and last first exposure."""
+
+    variant_id: int
+    units: int
+    exposures: int
+    crossovers: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True)
+class MetricTotals:
+    """One arm's totals of one metric; ``exposed`` counts its matured units, with and without a value."""
+
+    totals: Totals
+    exposed: int
+
+
+class Store(Protocol):
+    """Where observed rows live."""
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Within it, every answer is of the same moment."""
+        ...
+
+    def arms(self, population: Population) -> Sequence[ArmCount]:
+        """Everybody exposed by the cut, per variant; for display and health."""
+        ...
+
+    def totals(self, population: Population, metric: MetricDefinition, *, matured: bool = True) -> Mapping[int, MetricTotals]:
+        """n, Σy and Σy² per variant id; with ``matured`` False of everybody exposed, their rows so far."""
+        ...
