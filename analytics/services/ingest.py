@@ -1,0 +1,72 @@
+"""Taking in what applications tell us: exposures, observations, events.
+
+Everything is idempotent by ``event_id``: an item that was stored before is a duplicate and counts
+once; another body under the same id is a conflict, and the first one stays. A bad item is reported
+with its place in the batch and the good ones are kept. When these functions return, what they
+counted as accepted is committed (unless the caller holds a transaction open).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from analytics.core.ingest_items import EventItem, ExposureItem, ItemError, ObservationItem
+from analytics.services.ingest_batch import BatchResult, IngestIdentity, open_batch, store
+from analytics.services.ingest_exposures import as_item, rows_of_recorded, rows_of_stated, write_assignments
+from analytics.services.ingest_rows import event_rows, observation_rows, write_events, write_observations
+from experiments.core.exposure import QueuedExposure
+from experiments.core.types import Environment, Origin
+from experiments.models import Metric
+from experiments.services import metrics
+
+__all__ = [
+    "BatchResult",
+    "IngestIdentity",
+    "ingest_events",
+    "ingest_exposures",
+    "ingest_observations",
+    "record_exposures",
+]
+
+
+def ingest_exposures(
+    items: Sequence[ExposureItem | ItemError], *, now: datetime, identity: IngestIdentity, origin: Origin = Origin.LIVE
+) -> BatchResult:
+    """Record that units met experiments; iteration, bucket and variant are worked out here."""
+    batch = open_batch("exposure", items, now, identity, origin)
+    return store(batch, rows_of_stated(batch), write_assignments)
+
+
+def record_exposures(exposures: Sequence[QueuedExposure], *, now: datetime, origin: Origin = Origin.LIVE) -> BatchResult:
+    """Record exposures that the assigning server wrote down with all their ids, from the spool or at once."""
+    if not exposures:
+        return BatchResult(0, 0, 0)
+    batch = open_batch("exposure", [as_item(exposure) for exposure in exposures], now, IngestIdentity(), origin)
+    return store(batch, rows_of_recorded(batch, exposures), write_assignments)
+
+
+def ingest_observations(
+    items: Sequence[ObservationItem | ItemError], *, now: datetime, identity: IngestIdentity, origin: Origin = Origin.LIVE
+) -> BatchResult:
+    """Store measured values. A metric nobody has defined is registered as exploratory: shown, never deciding."""
+    batch = open_batch("observation", items, now, identity, origin)
+    rows = observation_rows(batch)
+    if identity.environment is Environment.PRODUCTION:
+        _register_unknown((str(row.columns["metric_name"]) for row in rows), now)
+    return store(batch, rows, write_observations, "ai_ab_metrics")
+
+
+def ingest_events(
+    items: Sequence[EventItem | ItemError], *, now: datetime, identity: IngestIdentity, origin: Origin = Origin.LIVE
+) -> BatchResult:
+    """Store interactions."""
+    batch = open_batch("event", items, now, identity, origin)
+    return store(batch, event_rows(batch), write_events, "ai_events")
+
+
+def _register_unknown(names: Iterable[str], now: datetime) -> None:
+    wanted = set(names)
+    defined = set(Metric.objects.filter(key__in=wanted, current=True).values_list("key", flat=True)) if wanted else set()
+    for name in sorted(wanted - defined):
+        metrics.register_exploratory(now, key=name)

@@ -1,0 +1,211 @@
+"""The accounts of one batch: what is new, repeated, in conflict, refused; and the tallies of a day.
+
+``event_ids`` decides, over all days: an id is taken by whoever inserts it first, and the row it
+stands for is written in the same transaction. Ids are taken in one order, so that two batches that
+share ids wait for each other instead of dead-locking.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Generic, Literal, TypeAlias
+
+from django.db import connection, transaction
+
+from analytics.core.ingest_items import Item, ItemError, hash_of
+from analytics.models import EventId
+from analytics.services.partitions import Parent, ensure_days
+from experiments.core.types import Environment, Origin, Scope
+
+Kind: TypeAlias = Literal["exposure", "event", "observation"]
+
+LATE = timedelta(hours=24)
+"""A live item that happened longer ago than this is counted as late."""
+SKEWED = timedelta(minutes=5)
+"""An item from further in the future than this is counted as from a wrong clock."""
+FUTURE = timedelta(days=2)
+"""An item from further in the future than this is refused."""
+EARLIEST = {Origin.LIVE: datetime(2000, 1, 1, tzinfo=UTC), Origin.IMPORT: datetime(1900, 1, 1, tzinfo=UTC)}
+
+
+@dataclass(frozen=True)
+class IngestIdentity:
+    """On whose behalf items are stored. A client key may only speak of flags that clients may see."""
+
+    environment: Environment = Environment.PRODUCTION
+    scope: Scope | None = None
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What became of a batch; its counts add up to the items sent. A conflict is among the errors too."""
+
+    accepted: int
+    duplicates: int
+    conflicts: int
+    errors: tuple[ItemError, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "accepted": self.accepted,
+            "duplicates": self.duplicates,
+            "conflicts": self.conflicts,
+            "errors": [error.as_json() for error in self.errors],
+        }
+
+
+@dataclass(frozen=True)
+class Row:
+    """An item that is ready to be stored: under which id and day, and its columns."""
+
+    index: int
+    event_id: str
+    body_hash: str
+    at: datetime
+    columns: Mapping[str, object]
+
+    @property
+    def day(self) -> date:
+        return self.at.date()
+
+
+@dataclass
+class Batch(Generic[Item]):
+    """One call's items while they are sorted into stored, repeated, conflicting and refused."""
+
+    kind: Kind
+    now: datetime
+    identity: IngestIdentity
+    origin: Origin
+    items: dict[int, Item] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
+    errors: list[ItemError] = field(default_factory=list)
+    outcomes: Counter[str] = field(default_factory=Counter)
+
+    def refuse(self, index: int, code: str, name: str, message: str) -> None:
+        """Leave an item out and say why."""
+        self.items.pop(index, None)
+        self.errors.append(ItemError(index, code, name, message))
+        self.outcomes["conflict" if code == "conflict" else "refused"] += 1
+
+    def meet(self, index: int, event_id: str, body_hash: str, known: str) -> None:
+        """An id that is already taken: the same body is a repeat, another one a conflict."""
+        self.items.pop(index, None)
+        if body_hash == known:
+            self.outcomes["duplicate"] += 1
+            return
+        message = f"event_id {event_id!r} was stored before with another body; the first one stays. Send a new event_id."
+        self.refuse(index, "conflict", "event_id", message)
+
+    def moment(self, index: int, at: datetime | None) -> datetime | None:
+        """When the item happened, in UTC; refused outside sane bounds, counted when late or from a wrong clock."""
+        moment = (at or self.now).astimezone(UTC)
+        latest = self.now + FUTURE
+        if not EARLIEST[self.origin] <= moment <= latest:
+            expected = f"{EARLIEST[self.origin]:%Y-%m-%d} to {latest:%Y-%m-%d %H:%M} UTC"
+            self.refuse(index, "timestamp_range", "timestamp", f"timestamp {moment.isoformat()}: expected {expected}")
+            return None
+        return moment
+
+    def result(self) -> BatchResult:
+        """The counts so far."""
+        counted = self.outcomes
+        errors = tuple(sorted(self.errors, key=lambda error: error.index))
+        return BatchResult(counted["accepted"], counted["duplicate"], counted["conflict"], errors)
+
+
+def open_batch(kind: Kind, items: Sequence[Item | ItemError], now: datetime, identity: IngestIdentity, origin: Origin) -> Batch[Item]:
+    """Sort out what cannot be read and what is known already; the rest stays in ``items``."""
+    batch: Batch[Item] = Batch(kind, now, identity, origin)
+    for index, item in enumerate(items):
+        if isinstance(item, ItemError):
+            batch.refuse(index, item.code, item.field, item.message)
+        else:
+            _enter(batch, index, item)
+    _meet_known(batch)
+    return batch
+
+
+def store(batch: Batch[Item], rows: Sequence[Row], write: Callable[[Sequence[Row]], None], parent: Parent | None = None) -> BatchResult:
+    """Store rows whose ids are new, and the tallies, in one transaction."""
+    if parent is not None:
+        ensure_days(parent, {row.day for row in rows})
+    with transaction.atomic():
+        new = _claim(batch.kind, rows)
+        fresh = [row for row in rows if row.event_id in new]
+        if fresh:
+            write(fresh)
+        _account(batch, rows, fresh)
+        _tally(batch)
+    return batch.result()
+
+
+def _enter(batch: Batch[Item], index: int, item: Item) -> None:
+    own = _stored_hash(batch, item)
+    if (first := batch.hashes.get(item.event_id)) is not None:
+        batch.meet(index, item.event_id, own, first)
+        return
+    batch.hashes[item.event_id] = own
+    batch.items[index] = item
+
+
+def _stored_hash(batch: Batch[Item], item: Item) -> str:
+    """The same body from a test key, or at another door, is not the same item."""
+    return hashlib.sha256(f"{batch.identity.environment}:{batch.kind}:{hash_of(item)}".encode()).hexdigest()
+
+
+def _meet_known(batch: Batch[Item]) -> None:
+    known = _hashes([item.event_id for item in batch.items.values()])
+    for index, item in list(batch.items.items()):
+        if item.event_id in known:
+            batch.meet(index, item.event_id, batch.hashes[item.event_id], known[item.event_id])
+
+
+def _hashes(ids: Sequence[str]) -> dict[str, str]:
+    return dict(EventId.objects.filter(event_id__in=ids).values_list("event_id", "body_hash")) if ids else {}
+
+
+def _claim(kind: Kind, rows: Sequence[Row]) -> frozenset[str]:
+    """Take the ids that nobody has; waits for a transaction that is about to take the same ones."""
+    if not rows:
+        return frozenset()
+    statement = """
+        INSERT INTO event_ids (event_id, event_date, body_hash, kind)
+        SELECT id, day, hash, %s FROM unnest(%s::text[], %s::date[], %s::text[]) AS new (id, day, hash) ORDER BY id
+        ON CONFLICT (event_id) DO NOTHING RETURNING event_id"""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [kind, [r.event_id for r in rows], [r.day for r in rows], [r.body_hash for r in rows]])
+        return frozenset(event_id for (event_id,) in cursor.fetchall())
+
+
+def _account(batch: Batch[Item], rows: Sequence[Row], fresh: Sequence[Row]) -> None:
+    batch.outcomes["accepted"] += len(fresh)
+    for row in fresh:
+        if batch.origin is Origin.LIVE and row.at < batch.now - LATE:
+            batch.outcomes["late"] += 1
+        if row.at > batch.now + SKEWED:
+            batch.outcomes["skewed"] += 1
+    taken = {row.event_id for row in fresh}
+    overtaken = [row for row in rows if row.event_id not in taken]
+    known = _hashes([row.event_id for row in overtaken])
+    for row in overtaken:
+        batch.meet(row.index, row.event_id, row.body_hash, known[row.event_id])
+
+
+def _tally(batch: Batch[Item]) -> None:
+    """Last in the transaction: every batch of a day adds to the same few rows."""
+    counts = sorted((outcome, count) for outcome, count in batch.outcomes.items() if count)
+    if not counts:
+        return
+    statement = """
+        INSERT INTO ingest_tallies AS t (day, door, outcome, count)
+        SELECT %s, %s, outcome, count FROM unnest(%s::text[], %s::bigint[]) AS new (outcome, count) ORDER BY outcome
+        ON CONFLICT (day, door, outcome) DO UPDATE SET count = t.count + EXCLUDED.count"""
+    door = batch.kind if batch.identity.environment is Environment.PRODUCTION else f"{batch.kind}/test"
+    with connection.cursor() as cursor:
+        day = batch.now.astimezone(UTC).date()
+        cursor.execute(statement, [day, door, [outcome for outcome, _ in counts], [count for _, count in counts]])

@@ -1,0 +1,161 @@
+"""What items may refer to: experiments with their variants, and what each of them serves to whom."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from django.db.models import Q
+
+from experiments.core.types import BucketRole, Phase, Status
+from experiments.models import Bucket, ExcludedUnit, Experiment, Iteration, Override, Pause, Rollout, Variant
+
+Ref: TypeAlias = "str | int"
+UnitKey: TypeAlias = tuple[str, str]
+"""Unit type and id."""
+
+MAX_ID = 2**31 - 1
+SERVING = (Status.DARK_LAUNCH, Status.RUNNING, Status.PAUSED)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A variant as items name it."""
+
+    id: int
+    key: str
+    name: str
+    is_control: bool
+
+
+@dataclass(frozen=True)
+class Known:
+    """An experiment as items name it."""
+
+    id: int
+    key: str
+    unit_type: str
+    status: Status
+    client_visible: bool
+    arms: tuple[Arm, ...]
+
+    def arm(self, word: str) -> Arm | None:
+        """The variant with this key, else with this name."""
+        return next((a for a in self.arms if a.key == word), None) or next((a for a in self.arms if a.name == word), None)
+
+
+@dataclass(frozen=True)
+class Serving:
+    """Who holds which bucket of an iteration, since when; ``paused_at`` when it serves nobody now."""
+
+    iteration_id: int
+    began_at: datetime
+    seed: str
+    holders: Mapping[int, tuple[int, Phase]]
+    paused_at: datetime | None = None
+
+
+def find_experiments(refs: Iterable[Ref]) -> dict[Ref, Known]:
+    """Experiments by id, UUID, key or name, tried in this order; refs that nothing goes by are left out."""
+    wanted = set(refs)
+    if not wanted:
+        return {}
+    ids = {number for ref in wanted if (number := _as_id(ref)) is not None}
+    uuids = {found for ref in wanted if (found := _as_uuid(ref)) is not None}
+    texts = [ref for ref in wanted if isinstance(ref, str)]
+    rows = Experiment.objects.filter(Q(id__in=ids) | Q(uuid__in=uuids) | Q(key__in=texts) | Q(name__in=texts))
+    rows = rows.select_related("flag").prefetch_related("variants")
+    known = [(row, _known(row)) for row in rows]
+    by_id = {row.id: found for row, found in known}
+    by_uuid = {row.uuid: found for row, found in known}
+    by_key = {row.key: found for row, found in known}
+    by_name = {row.name: found for row, found in known}
+    tried = {
+        ref: by_id.get(_as_id(ref) or 0) or by_uuid.get(_as_uuid(ref) or uuid.UUID(int=0)) or by_key.get(str(ref)) or by_name.get(str(ref))
+        for ref in wanted
+    }
+    return {ref: found for ref, found in tried.items() if found is not None}
+
+
+def find_serving(experiments: Iterable[Known]) -> dict[int, Serving]:
+    """What each experiment serves: its open iteration's buckets, or the rollout it left on its flag."""
+    known = {experiment.id: experiment for experiment in experiments}
+    running = [e.id for e in known.values() if e.status in SERVING]
+    ended = [e.id for e in known.values() if e.status in (Status.COMPLETED, Status.ARCHIVED)]
+    return _open_iterations(running) | _open_rollouts(ended, known)
+
+
+def find_overrides(experiments: Collection[int], unit_ids: Collection[str], now: datetime) -> dict[tuple[int, str, str], int]:
+    """(experiment, unit type, unit id) → the variant a tester is shown."""
+    rows = Override.objects.filter(experiment_id__in=experiments, unit_id__in=unit_ids, expires_at__gt=now)
+    return {(e, t, u): v for e, t, u, v in rows.values_list("experiment_id", "unit_type", "unit_id", "variant_id")}
+
+
+def find_excluded(unit_ids: Collection[str]) -> frozenset[UnitKey]:
+    """Which of these units are on an exclusion list."""
+    rows = ExcludedUnit.objects.filter(exclusion_list__active=True, unit_id__in=unit_ids)
+    return frozenset((unit_type, unit_id) for unit_type, unit_id in rows.values_list("unit_type", "unit_id"))
+
+
+def _known(row: Experiment) -> Known:
+    arms = tuple(Arm(v.id, v.key, v.name, v.is_control) for v in row.variants.all())
+    visible = row.flag.client_visible if row.flag else False
+    return Known(row.id, row.key, row.unit_type, Status(row.status), visible, arms)
+
+
+def _as_id(ref: Ref) -> int | None:
+    number = int(ref) if isinstance(ref, int) or (ref.isascii() and ref.isdigit() and len(ref) <= 10) else -1
+    return number if 0 < number <= MAX_ID else None
+
+
+def _as_uuid(ref: Ref) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(ref) if isinstance(ref, str) and len(ref) == 36 else None
+    except ValueError:
+        return None
+
+
+def _open_iterations(experiments: Collection[int]) -> dict[int, Serving]:
+    if not experiments:
+        return {}
+    rows = Iteration.objects.filter(experiment_id__in=experiments, ended_at__isnull=True, layer__isnull=False).select_related("layer")
+    iterations = {row.id: row for row in rows}
+    paused = dict(Pause.objects.filter(iteration_id__in=iterations, ended_at__isnull=True).values_list("iteration_id", "started_at"))
+    holders: dict[int, dict[int, tuple[int, Phase]]] = {number: {} for number in iterations}
+    held = Bucket.objects.filter(iteration_id__in=iterations).values_list("iteration_id", "index", "variant_id", "role")
+    for iteration_id, index, variant_id, role in held:
+        if variant_id is not None:
+            holders[iteration_id][index] = (variant_id, Phase(BucketRole(role).value))
+    return {
+        row.experiment_id: Serving(row.id, row.began_at, row.layer.seed, holders[row.id], paused.get(row.id))
+        for row in iterations.values()
+        if row.layer is not None
+    }
+
+
+def _open_rollouts(experiments: Collection[int], known: Mapping[int, Known]) -> dict[int, Serving]:
+    if not experiments:
+        return {}
+    rows = Rollout.objects.filter(experiment_id__in=experiments, closed_at__isnull=True)
+    return {row.experiment_id: _rollout_serving(row, known[row.experiment_id]) for row in rows}
+
+
+def _rollout_serving(row: Rollout, known: Known) -> Serving:
+    control = next((arm.id for arm in known.arms if arm.is_control), None)
+    holders = {int(index): (row.variant_id, Phase.ROLLOUT) for index in row.audience["buckets"]}
+    if control is not None:
+        holders |= {int(index): (control, Phase.ROLLOUT) for index in row.holdback_buckets}
+    return Serving(row.iteration_id, row.created_at, str(row.audience["seed"]), holders)
+
+
+def variants_of(experiments: Iterable[int]) -> dict[int, int]:
+    """Variant → experiment, for exposures that name both by id."""
+    return dict(Variant.objects.filter(experiment_id__in=set(experiments)).values_list("id", "experiment_id"))
+
+
+def iterations_of(experiments: Iterable[int]) -> dict[int, int]:
+    """Iteration → experiment, for exposures that name both by id."""
+    return dict(Iteration.objects.filter(experiment_id__in=set(experiments)).values_list("id", "experiment_id"))
