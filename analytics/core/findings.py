@@ -1,0 +1,62 @@
+"""What a page should say besides numbers: short sentences with a weight, made from results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from analytics.core.stats.anytime import RunningSequence
+from analytics.core.stats.comparison import Comparison
+from analytics.core.stats.srm import SrmCheck
+
+Weight = Literal["info", "yellow", "red"]
+LATE_YELLOW = 0.01
+CROSSOVER_RED = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing worth knowing: a stable code, its weight, the sentence, and whether it masks results."""
+
+    code: str
+    weight: Weight
+    sentence: str
+    masks: bool = False
+
+
+def shares_finding(check: SrmCheck) -> Finding | None:
+    """SRM in words; None when the shares are as planned or cannot be judged."""
+    counts = " / ".join(f"{n:,}" for n in check.observed)
+    if check.masks or check.verdict == "red":
+        p = "" if check.p is None else f", p = {check.p:.2g}"
+        return Finding("srm", "red", f"the arms did not get their planned shares ({counts}{p}): results cannot be believed", True)
+    if check.verdict == "yellow":
+        return Finding("srm", "yellow", f"the arms' shares look off ({counts}, p = {check.p:.2g}): check exposure logging")
+    return None
+
+
+def crossover_finding(crossed: int, units: int) -> Finding | None:
+    """Units that met more than one variant; red and masking from 1 %."""
+    if units == 0 or crossed == 0:
+        return None
+    share = crossed / units
+    sentence = f"{crossed:,} of {units:,} units ({share:.2%}) met more than one variant"
+    return Finding("crossover", "red", sentence, True) if share >= CROSSOVER_RED else Finding("crossover", "info", sentence)
+
+
+def late_finding(late: int, events: int) -> Finding | None:
+    """Events that came too late to count; yellow above 1 %."""
+    if events == 0 or late / events <= LATE_YELLOW:
+        return None
+    return Finding("late_data", "yellow", f"{late:,} of {events:,} events ({late / events:.1%}) came too late to count")
+
+
+def changed_finding(sequence: RunningSequence) -> Finding | None:
+    """The effect moved out of what earlier data allowed."""
+    return Finding("effect_changed", "yellow", "effect changed over time") if sequence.effect_changed else None
+
+
+def unsaid_findings(named: Sequence[tuple[str, Comparison]]) -> list[Finding]:
+    """One line for each comparison that cannot say."""
+    return [Finding("cannot_say", "info", f"{name}: cannot say, {c.reason}") for name, c in named if c.reason is not None]
