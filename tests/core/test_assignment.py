@@ -1,0 +1,385 @@
+"""Assignment: each step of the order of evaluation, dark launches, test keys, rollouts, and never an exception."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from experiments.core.assignment import Assignment, AssignmentRequest, assign, assign_all
+from experiments.core.catalogue import Catalogue
+from experiments.core.hashing import bucket_of
+from experiments.core.types import Environment, Phase, Reason, Status
+from tests.core.catalogues import EARLIER, LATER, SEED, catalogue, dark_experiment, experiment, flag, override, rollout, variant
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+AFTER = datetime(2026, 6, 1, tzinfo=UTC)
+DEFAULT = {"model": "default"}
+UNITS = [f"user-{i}" for i in range(10_000)]
+TEST = Environment.TEST
+
+
+def ask(book: Catalogue, unit: str | None = "u1", key: str = "rank", now: datetime = NOW, **more: Any) -> Assignment:
+    units = more.pop("units", {} if unit is None else {"user": unit})
+    return assign(book, AssignmentRequest(flag=key, units=units, **more), now)
+
+
+def ask_experiment(book: Catalogue, name: str, unit: str = "u1", **more: Any) -> Assignment:
+    return assign(book, AssignmentRequest(experiment=name, units={"user": unit}, **more), NOW)
+
+
+def unit_in(buckets: list[int] | set[int], seed: str = SEED) -> str:
+    return next(unit for unit in UNITS if bucket_of(seed, unit) in buckets)
+
+
+def of(document: dict[str, Any], key: str, part: str) -> list[int]:
+    return next(v for v in document["variants"] if v["key"] == key)[part]
+
+
+# ---- the order of evaluation, step by step
+
+
+def test_assign__unknown_flag__no_value_and_says_so():
+    answer = ask(catalogue(), key="nowhere")
+    assert (answer.reason, answer.value, answer.variant, answer.flag) == (Reason.UNKNOWN_FLAG, None, None, "nowhere")
+
+
+def test_assign__switched_off__default_even_for_an_override():
+    book = catalogue(flag(enabled=False, experiment=experiment(), rollout=rollout(), overrides=[override("u1")]))
+    assert (ask(book).reason, ask(book).value) == (Reason.SWITCHED_OFF, DEFAULT)
+
+
+def test_assign__override__comes_before_exclusion_targeting_and_hash():
+    target = [{"attribute": "country", "op": "eq", "value": "KZ"}]
+    staff = [{"key": "staff", "ids": {"user": ["tester"]}, "rules": []}]
+    book = catalogue(flag(experiment=experiment(targeting=target), overrides=[override()]), exclusions=staff)
+    answer = ask(book, "tester")
+    assert (answer.reason, answer.variant, answer.role, answer.bucket) == (Reason.OVERRIDE, "treatment", Phase.OVERRIDE, None)
+
+
+def test_assign__override_expired__is_no_longer_there():
+    book = catalogue(flag(experiment=experiment(traffic=500), overrides=[override(until=LATER), override(until=EARLIER, unit_id="late")]))
+    assert ask(book, "tester").reason is Reason.OVERRIDE
+    assert ask(book, "tester", now=AFTER).reason is not Reason.OVERRIDE
+    assert ask(book, "late").reason is not Reason.OVERRIDE
+
+
+def test_assign__override_of_a_draft__shows_it_in_production_to_the_tester_alone():
+    draft = experiment("draft-one", stage="draft", iteration_id=None, iteration=0)
+    book = catalogue(flag(previews=[draft], overrides=[override(experiment="draft-one")]))
+    answer = ask(book, "tester")
+    assert (answer.reason, answer.variant, answer.stage, answer.iteration_id) == (Reason.OVERRIDE, "treatment", Status.DRAFT, None)
+    assert ask(book, "somebody").reason is Reason.DEFAULT
+
+
+def test_assign__override_of_a_paused_experiment__is_not_served():
+    assert ask(catalogue(flag(overrides=[override()])), "tester").reason is Reason.DEFAULT
+
+
+def test_assign__override_by_tenant__meets_every_user_of_it():
+    book = catalogue(flag(experiment=experiment(), overrides=[override("acme", unit_type="tenant")]))
+    answer = ask(book, units={"user": "whoever", "tenant": "acme"})
+    assert (answer.reason, answer.unit_type, answer.unit_id) == (Reason.OVERRIDE, "tenant", "acme")
+
+
+@pytest.mark.parametrize(
+    ("units", "attributes"), [({"user": "boss"}, {}), ({"user": "u1", "tenant": "acme"}, {}), ({"user": "u1"}, {"staff": True})]
+)
+def test_assign__excluded__default_before_experiment_and_rollout(units: dict[str, str], attributes: dict[str, object]):
+    lists = [{"key": "x", "ids": {"user": ["boss"], "tenant": ["acme"]}, "rules": [[{"attribute": "staff", "op": "eq", "value": True}]]}]
+    book = catalogue(flag(experiment=experiment(), rollout=rollout()), exclusions=lists)
+    answer = ask(book, units=units, attributes=attributes)
+    assert (answer.reason, answer.value, answer.variant) == (Reason.EXCLUDED, DEFAULT, None)
+
+
+def test_assign__not_targeted__default():
+    target = [{"attribute": "country", "op": "eq", "value": "KZ"}]
+    book = catalogue(flag(experiment=experiment(targeting=target)))
+    assert ask(book, attributes={"country": "RU"}).reason is Reason.NOT_TARGETED
+    assert ask(book, attributes={"country": "KZ"}).reason is Reason.EXPERIMENT
+    assert ask(book, unit=None).reason is Reason.NOT_TARGETED
+
+
+def test_assign__unit_of_another_type__unit_missing():
+    book = catalogue(flag(experiment=experiment(unit_type="tenant")))
+    answer = ask(book, units={"user": "u1", "session": "s1"})
+    assert (answer.reason, answer.value, answer.variant, answer.bucket) == (Reason.UNIT_MISSING, DEFAULT, None, None)
+
+
+def test_assign__held_out__default_before_experiment_and_rollout_until_it_ends():
+    holdout = {"unit_type": "user", "seed": "401d00000000", "buckets": list(range(500)), "until": LATER}
+    inside, outside = unit_in(set(range(500)), "401d00000000"), unit_in(set(range(500, 1000)), "401d00000000")
+    for one in (flag(experiment=experiment()), flag(rollout=rollout())):
+        book = catalogue(one, holdout=holdout)
+        assert (ask(book, inside).reason, ask(book, inside).value) == (Reason.HOLDOUT, DEFAULT)
+        assert ask(book, outside).reason in {Reason.EXPERIMENT, Reason.ROLLOUT}
+        assert ask(book, inside, now=AFTER).reason in {Reason.EXPERIMENT, Reason.ROLLOUT}
+
+
+def test_assign__not_targeted_and_held_out__says_not_targeted():
+    holdout = {"unit_type": "user", "seed": SEED, "buckets": list(range(1000)), "until": None}
+    target = [{"attribute": "country", "op": "exists"}]
+    assert ask(catalogue(flag(experiment=experiment(targeting=target)), holdout=holdout)).reason is Reason.NOT_TARGETED
+
+
+def test_assign__in_the_experiment__its_buckets_variant_with_all_it_needs_to_be_recorded():
+    document = experiment()
+    unit = unit_in(of(document, "treatment", "main"))
+    answer = ask(catalogue(flag(experiment=document)), unit)
+    assert (answer.reason, answer.variant, answer.variant_name, answer.value) == (
+        Reason.EXPERIMENT,
+        "treatment",
+        "Treatment",
+        {"model": "treatment"},
+    )
+    assert (answer.experiment_id, answer.iteration_id, answer.variant_id, answer.role) == (7, 70, 72, Phase.MAIN)
+    assert (answer.unit_type, answer.unit_id, answer.bucket) == ("user", unit, bucket_of(SEED, unit))
+    assert answer.config == {"model": "treatment"}
+    assert not answer.is_control
+    assert not answer.shadow
+
+
+def test_assign__outside_the_experiments_buckets__default():
+    document = experiment(traffic=100)
+    taken = {bucket for v in document["variants"] for bucket in v["main"]}
+    answer = ask(catalogue(flag(experiment=document)), unit_in(set(range(1000)) - taken))
+    assert (answer.reason, answer.value, answer.variant) == (Reason.NOT_IN_EXPERIMENT, DEFAULT, None)
+
+
+def test_assign__flag_without_anything__default():
+    assert (ask(catalogue(flag())).reason, ask(catalogue(flag())).value) == (Reason.DEFAULT, DEFAULT)
+
+
+# ---- dark launch
+
+
+@pytest.mark.parametrize(("mode", "served", "shadow"), [("shadow", "control", True), ("visible", "treatment", False)])
+def test_dark_launch__dark_bucket(mode: str, served: str, shadow: bool):
+    document = dark_experiment(mode)
+    answer = ask(catalogue(flag(experiment=document)), unit_in(of(document, "treatment", "dark")))
+    assert (answer.reason, answer.variant, answer.value, answer.shadow) == (Reason.DARK_LAUNCH, served, {"model": served}, shadow)
+    assert (answer.role, answer.variant_id, answer.stage) == (Phase.DARK, 72, Status.DARK_LAUNCH)
+    assert answer.metadata.get("treatment") == ("treatment" if shadow else None)
+    assert answer.is_control is shadow
+
+
+@pytest.mark.parametrize("mode", ["shadow", "visible"])
+def test_dark_launch__twin__control(mode: str):
+    document = dark_experiment(mode)
+    answer = ask(catalogue(flag(experiment=document)), unit_in(of(document, "control", "twin")))
+    assert (answer.reason, answer.variant, answer.role, answer.shadow) == (Reason.DARK_LAUNCH, "control", Phase.TWIN, False)
+
+
+def test_dark_launch__everybody_else__two_percent_of_units_take_part():
+    book = catalogue(flag(experiment=dark_experiment("visible")))
+    seen = Counter(ask(book, unit).reason for unit in UNITS)
+    assert set(seen) == {Reason.DARK_LAUNCH, Reason.NOT_IN_EXPERIMENT}
+    assert 140 < seen[Reason.DARK_LAUNCH] < 260
+
+
+def test_running__a_former_shadow_bucket__keeps_its_variant_and_stays_dark():
+    document = dark_experiment("shadow") | {"stage": "running"}
+    answer = ask(catalogue(flag(experiment=document)), unit_in(of(document, "treatment", "dark")))
+    assert (answer.reason, answer.variant, answer.role, answer.shadow) == (Reason.EXPERIMENT, "treatment", Phase.DARK, False)
+
+
+# ---- test keys
+
+
+def test_test_key__dark_experiment__is_previewed_at_full_share():
+    book = catalogue(flag(experiment=dark_experiment("shadow"), previews=[experiment(stage="dark_launch")]))
+    seen = Counter((ask(book, unit, environment=TEST).reason, ask(book, unit, environment=TEST).variant) for unit in UNITS[:1000])
+    assert set(seen) == {(Reason.PREVIEW, "control"), (Reason.PREVIEW, "treatment")}
+
+
+def test_production_key__draft__is_not_there():
+    book = catalogue(flag(previews=[experiment("draft-one", stage="draft", iteration_id=None)]))
+    assert ask(book).reason is Reason.DEFAULT
+    assert ask_experiment(book, "draft-one").reason is Reason.NOT_SERVING
+    assert ask_experiment(book, "draft-one", environment=TEST).reason is Reason.PREVIEW
+    assert assign_all(book, {"user": "u1"}, {}, NOW) == ()
+    assert [a.reason for a in assign_all(book, {"user": "u1"}, {}, NOW, environment=TEST)] == [Reason.PREVIEW]
+
+
+def test_test_key__several_drafts_on_a_flag__the_first_by_flag_and_each_by_name():
+    drafts = [experiment(key, stage="draft", iteration_id=None) for key in ("one", "two")]
+    book = catalogue(flag(previews=drafts))
+    assert ask(book, environment=TEST).experiment == "one"
+    assert ask_experiment(book, "two", environment=TEST).experiment == "two"
+
+
+# ---- client keys
+
+
+def test_client_key__hidden_flag__looks_like_one_that_does_not_exist():
+    book = catalogue(flag(experiment=experiment()), flag("open", client_visible=True, experiment=experiment("shown")))
+    hidden, nowhere = ask(book, client=True), ask(book, key="nowhere", client=True)
+    assert (hidden.reason, hidden.value) == (nowhere.reason, nowhere.value) == (Reason.UNKNOWN_FLAG, None)
+    by_name = ask_experiment(book, "ranker", client=True)
+    assert by_name.reason is ask_experiment(book, "nowhere", client=True).reason
+    assert by_name.flag is by_name.value is None
+    assert ask(book, key="open", client=True).reason is Reason.EXPERIMENT
+    assert [a.flag for a in assign_all(book, {"user": "u1"}, {}, NOW, client=True)] == ["open"]
+
+
+# ---- rollout
+
+
+def test_rollout__everyone_in_the_audience__gets_the_winner_also_without_a_unit():
+    book = catalogue(flag(rollout=rollout()))
+    for answer in (ask(book), ask(book, unit=None)):
+        assert (answer.reason, answer.variant, answer.value, answer.role) == (Reason.ROLLOUT, "winner", {"model": "winner"}, Phase.ROLLOUT)
+
+
+def test_rollout__holdback__keeps_control_until_it_ends():
+    book = catalogue(flag(rollout=rollout(holdback=list(range(50)), holdback_until=LATER)))
+    held, free = unit_in(set(range(50))), unit_in(set(range(50, 1000)))
+    assert (ask(book, held).reason, ask(book, held).value, ask(book, held).variant_id) == (Reason.HOLDBACK, {"model": "loser"}, 61)
+    assert ask(book, held, now=AFTER).reason is Reason.ROLLOUT
+    assert ask(book, free).reason is Reason.ROLLOUT
+    assert (ask(book, unit=None).reason, ask(book, unit=None).value) == (Reason.UNIT_MISSING, DEFAULT)
+
+
+def test_rollout__outside_what_was_tested__default():
+    target = [{"attribute": "country", "op": "eq", "value": "KZ"}]
+    audience = {"unit_type": "user", "targeting": target, "seed": SEED, "buckets": list(range(200))}
+    book = catalogue(flag(rollout=rollout(audience=audience)))
+    tested, untested = unit_in(set(range(200))), unit_in(set(range(200, 1000)))
+    assert ask(book, tested, attributes={"country": "KZ"}).reason is Reason.ROLLOUT
+    assert ask(book, untested, attributes={"country": "KZ"}).reason is Reason.DEFAULT
+    assert ask(book, tested).reason is Reason.NOT_TARGETED
+
+
+def test_rollout__asked_for_by_its_experiment__still_answers_after_completion():
+    book = catalogue(flag(rollout=rollout()))
+    assert ask_experiment(book, "old").variant == ask_experiment(book, "The old experiment").variant == "winner"
+    assert assign_all(book, {"user": "u1"}, {}, NOW) == ()
+
+
+def test_new_experiment_on_a_rolled_out_flag__takes_its_units_and_leaves_the_rest_the_rollout():
+    target = [{"attribute": "country", "op": "eq", "value": "KZ"}]
+    book = catalogue(flag(experiment=experiment(targeting=target), rollout=rollout()))
+    assert ask(book, attributes={"country": "KZ"}).reason is Reason.EXPERIMENT
+    assert (ask(book).reason, ask(book).variant) == (Reason.ROLLOUT, "winner")
+    assert ask(book, unit=None, attributes={"country": "KZ"}).reason is Reason.ROLLOUT
+
+
+def test_asked_for_one_experiment__another_decides__its_value_but_not_its_variant():
+    target = [{"attribute": "country", "op": "eq", "value": "KZ"}]
+    book = catalogue(flag(experiment=experiment(targeting=target), rollout=rollout()))
+    untargeted = ask_experiment(book, "ranker")
+    assert (untargeted.reason, untargeted.variant, untargeted.value) == (Reason.NOT_TARGETED, None, {"model": "winner"})
+    superseded = ask_experiment(book, "old", attributes={"country": "KZ"})
+    assert (superseded.reason, superseded.variant, superseded.experiment) == (Reason.NOT_SERVING, None, "old")
+    assert superseded.value == ask(book, attributes={"country": "KZ"}).value
+
+
+# ---- by experiment, visitor, many
+
+
+def test_by_experiment__key_or_name__same_answer_as_by_flag():
+    book = catalogue(flag(experiment=experiment()))
+    assert ask_experiment(book, "ranker") == ask_experiment(book, "The ranker experiment") == ask(book)
+    assert ask_experiment(book, "nowhere").reason is Reason.NOT_SERVING
+
+
+def test_by_experiment__one_experiments_name_is_anothers_key__the_key_wins():
+    book = catalogue(flag(experiment=experiment("a", name="b")), flag("other", experiment=experiment("b", name="c")))
+    assert ask_experiment(book, "b").flag == "other"
+
+
+def test_visitor__user_before_session():
+    book = catalogue(flag(experiment=experiment(unit_type="visitor")))
+    both, session = ask(book, units={"user": "u1", "session": "s9"}), ask(book, units={"session": "s9"})
+    assert (both.unit_id, both.bucket) == ("u1", bucket_of(SEED, "u1"))
+    assert (session.unit_id, session.bucket, session.unit_type) == ("s9", bucket_of(SEED, "s9"), "visitor")
+    assert ask(book, units={"tenant": "acme"}).reason is Reason.UNIT_MISSING
+
+
+def test_assign_all__every_serving_experiment_once():
+    book = catalogue(flag("a", experiment=experiment("one")), flag("b"), flag("c", experiment=experiment("two", seed="0123456789ab")))
+    answers = assign_all(book, {"user": "u1"}, {}, NOW)
+    assert [a.experiment for a in answers] == ["one", "two"]
+    assert answers[0] == ask(book, key="a")
+
+
+# ---- over ten thousand units
+
+
+def test_ramp__1_5_20_50_100_percent__moves_none_of_ten_thousand_units():
+    met: dict[str, str] = {}
+    for traffic in [10, 50, 200, 500, 1000]:
+        book = catalogue(flag(experiment=experiment(traffic=traffic, weights=[500, 300, 200])))
+        for unit in UNITS:
+            variant_key = ask(book, unit).variant
+            assert variant_key == met.get(unit, variant_key)
+            if variant_key is not None:
+                met[unit] = variant_key
+    assert len(met) == 10_000
+
+
+def test_split__declared_proportions__within_chance():
+    book = catalogue(flag(experiment=experiment(weights=[500, 300, 200])))
+    seen = Counter(ask(book, unit).variant for unit in UNITS)
+    chi_square = sum((seen[key] - n) ** 2 / n for key, n in [("control", 5000), ("treatment", 3000), ("other", 2000)])
+    assert chi_square < 13.8  # 2 degrees of freedom, p = .001
+
+
+def test_layers__two_experiments__are_independent():
+    book = catalogue(flag("a", experiment=experiment("one")), flag("b", experiment=experiment("two", seed="0123456789ab")))
+    seen = Counter((ask(book, unit, key="a").variant, ask(book, unit, key="b").variant) for unit in UNITS)
+    chi_square = sum((count - 2500) ** 2 / 2500 for count in seen.values())
+    assert len(seen) == 4
+    assert chi_square < 16.3  # 3 degrees of freedom, p = .001
+
+
+# ---- never an exception
+
+attribute_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=2), max_leaves=3
+)
+FULL = catalogue(
+    flag(
+        experiment=dark_experiment("shadow", targeting=[{"attribute": "a", "op": "lt", "value": 3}]),
+        rollout=rollout(holdback=[1, 2, 3]),
+        overrides=[override()],
+    ),
+    flag(
+        "tenants", experiment=experiment("by-tenant", unit_type="tenant"), previews=[experiment("next", stage="draft", iteration_id=None)]
+    ),
+    flag(
+        "typed",
+        type="float",
+        default=1,
+        client_visible=True,
+        experiment=experiment("x", variants=[variant(1, "c", True, 1, main=[1]), variant(2, "t", False, 2.5, main=[2])]),
+    ),
+    exclusions=[{"key": "staff", "ids": {"visitor": ["boss"]}, "rules": [[{"attribute": "a", "op": "contains", "value": "x"}]]}],
+    holdout={"unit_type": "user", "seed": "401d00000000", "buckets": list(range(50)), "until": None},
+)
+
+
+@given(
+    key=st.sampled_from(["rank", "tenants", "typed", "", "nowhere"]) | st.none(),
+    name=st.sampled_from(["ranker", "by-tenant", "next", "old", "nowhere"]) | st.none(),
+    units=st.dictionaries(
+        st.sampled_from(["user", "tenant", "session"]) | st.text(max_size=5), st.text(st.characters(codec=None), max_size=9)
+    ),
+    attributes=st.dictionaries(st.sampled_from(["a", "b"]), attribute_values),
+    environment=st.sampled_from(Environment),
+    client=st.booleans(),
+)
+def test_assign__any_typed_input__answers_with_a_reason_and_flat_metadata(
+    key: str | None, name: str | None, units: dict[str, str], attributes: dict[str, object], environment: Environment, client: bool
+):
+    request = AssignmentRequest(key, name, units, attributes, environment, client)
+    answer = assign(FULL, request, NOW)
+    assert isinstance(answer.reason, Reason)
+    assert all(isinstance(value, str | int | bool) for value in answer.metadata.values())
+    assert (answer.variant is None) == (answer.variant_id is None)
+    assert answer == assign(FULL, request, NOW)
+    assert len(assign_all(FULL, units, attributes, NOW, environment, client)) == (1 if client else 3)
