@@ -15,6 +15,7 @@ from config.embedded.process import ServiceError, first_line, own_folder, run, r
 
 MAJOR = "18"
 _SECONDS_TO_START = 60.0
+_ATTEMPTS = 20
 _OPTIONS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -109,18 +110,18 @@ def _initdb_options(data: Path) -> list[str]:
 
 def _await_or_launch(place: Place, program: Path, data: Path) -> None:
     """After kill -9 the old server's children hold its shared memory for a moment, so one attempt is not enough."""
-    end = time.monotonic() + _SECONDS_TO_START
     options = [part for name, value in _OPTIONS.items() for part in ("-c", f"{name}={value}")]
     command: list[str | Path] = [program, "-D", data, "-k", place.sockets, *options]
-    while time.monotonic() < end:
+    end = time.monotonic() + _SECONDS_TO_START
+    for _attempt in range(_ATTEMPTS):
         pid = first_line(data / "postmaster.pid")
         if not runs(pid, str(data)):
             _forget_dead_server(place)
             pid = spawn(command, place.user, _log(place))
         if _answers_or_dies(place, pid, end - time.monotonic()):
             return
-        time.sleep(0.2)
-    raise ServiceError(f"PostgreSQL did not start within {_SECONDS_TO_START:.0f} s. The end of {_log(place)}:\n{tail(_log(place))}")
+        time.sleep(0.5)
+    raise ServiceError(f"PostgreSQL does not start. The end of {_log(place)}:\n{tail(_log(place))}")
 
 
 def _answers_or_dies(place: Place, pid: int | None, seconds: float) -> bool:

@@ -13,8 +13,6 @@ from typing import TypedDict
 
 from config.embedded.place import Place, User, reaches
 
-_children: dict[int, subprocess.Popen[bytes]] = {}
-
 
 class _Identity(TypedDict, total=False):
     user: int
@@ -53,20 +51,24 @@ def runnable(program: Path, root: Path, place: Place) -> Path:
 
 
 def spawn(command: Sequence[str | Path], user: User | None, log: Path) -> int:
-    """Start a server in a session of its own (a terminal's Ctrl-C passes it by), output to its log; its process id."""
+    """Start a server in a session of its own (a terminal's Ctrl-C passes it by), output to its log; its process id.
+
+    A shell in between makes it nobody's child: it outlives us, and we need not collect it when another process stops it.
+    """
     with log.open("ab") as out:
-        child = subprocess.Popen(
-            [str(part) for part in command],
+        started = subprocess.run(
+            ["/bin/sh", "-c", '"$@" >&2 & echo $!', "sh", *map(str, command)],
             stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
+            stdout=subprocess.PIPE,
+            stderr=out,
+            text=True,
             cwd="/",
             env=_environment(),
             start_new_session=True,
+            check=True,
             **_as(user),
         )
-    _children[child.pid] = child
-    return child.pid
+    return int(started.stdout)
 
 
 def run(command: Sequence[str | Path], user: User | None) -> None:
@@ -89,7 +91,6 @@ def runs(pid: int | None, token: str) -> bool:
     """Whether a live process of this id shows the token on its command line (elsewhere than Linux: whether it lives)."""
     if not pid:
         return False
-    _reap(pid)
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -99,12 +100,9 @@ def runs(pid: int | None, token: str) -> bool:
     if not Path("/proc/self").exists():
         return True
     try:
-        shown = token.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return token.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()  # empty once it has ended
     except OSError:
         return False
-    if not shown:
-        _reap(pid)  # a process that has just ended shows an empty line
-    return shown
 
 
 def stop(pid: int, token: str, signals: Sequence[tuple[signal.Signals, float]]) -> None:
@@ -141,13 +139,6 @@ def tail(path: Path, lines: int = 12) -> str:
         return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
     except OSError:
         return "(no log)"
-
-
-def _reap(pid: int) -> None:
-    """Let a child of ours that has ended go; servers are kept in hand, since they outlive the call that started them."""
-    child = _children.get(pid)
-    if child and child.poll() is not None:
-        del _children[pid]
 
 
 def _environment() -> dict[str, str]:
