@@ -8,3 +8,8 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 application = get_wsgi_application()
+
+from config import exposures  # noqa: E402  (needs the apps that the line above loads)
+
+exposures.wire()
+exposures.start()

@@ -15,6 +15,7 @@ from analytics.core.ingest_items import EventItem, ExposureItem, ItemError, Obse
 from analytics.services.ingest_batch import BatchResult, IngestIdentity, open_batch, store
 from analytics.services.ingest_exposures import as_item, rows_of_recorded, rows_of_stated, write_assignments
 from analytics.services.ingest_rows import event_rows, observation_rows, write_events, write_observations
+from experiments.core.errors import Conflict, Problem
 from experiments.core.exposure import QueuedExposure
 from experiments.core.types import Environment, Origin
 from experiments.models import Metric
@@ -27,6 +28,7 @@ __all__ = [
     "ingest_exposures",
     "ingest_observations",
     "record_exposures",
+    "record_or_refuse",
 ]
 
 
@@ -44,6 +46,14 @@ def record_exposures(exposures: Sequence[QueuedExposure], *, now: datetime, orig
         return BatchResult(0, 0, 0)
     batch = open_batch("exposure", [as_item(exposure) for exposure in exposures], now, IngestIdentity(), origin)
     return store(batch, rows_of_recorded(batch, exposures), write_assignments)
+
+
+def record_or_refuse(exposures: Sequence[QueuedExposure], now: datetime) -> None:
+    """Record exposures for somebody who asked for a receipt: all of them are stored, or the refusal says which are not."""
+    result = record_exposures(exposures, now=now)
+    if result.errors:
+        problems = tuple(Problem(error.code, error.message, f"exposures.{error.index}") for error in result.errors)
+        raise Conflict(f"{len(problems)} of {len(exposures)} exposures were not recorded", problems=problems)
 
 
 def ingest_observations(

@@ -74,10 +74,10 @@ def record_durably(exposures: Sequence[QueuedExposure], now: datetime) -> None:
     _sink(exposures, now)
 
 
-def release() -> None:
-    """Leave the present file, if it holds anything, to whoever drains."""
+def release() -> Path | None:
+    """Leave the present file, if it holds anything, to whoever drains; says which it was."""
     with _lock:
-        _leave()
+        return _leave()
 
 
 def waiting() -> list[Path]:
@@ -86,11 +86,6 @@ def waiting() -> list[Path]:
         return sorted(folder().glob("*" + SUFFIX))
     except OSError:
         return []
-
-
-def current() -> Path | None:
-    """The file that this process writes to."""
-    return None if _open is None else _open.path
 
 
 @contextmanager
@@ -143,11 +138,13 @@ def _begin() -> _Open:
     return _open
 
 
-def _leave() -> None:
+def _leave() -> Path | None:
     global _open
-    if _open is not None and _open.size:
-        os.close(_open.fd)
-        _open = None
+    if _open is None or not _open.size:
+        return None
+    left, _open = _open, None
+    os.close(left.fd)
+    return left.path
 
 
 def _take(fd: int) -> bool:

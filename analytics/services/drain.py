@@ -1,0 +1,152 @@
+"""Draining the exposure spool into the table of assignments.
+
+A thread of the web process does this all the time; any number of drainers may run, in any process:
+a file is taken under its lock and removed when everything in it is committed. Doing a file twice
+(after a crash between the two) counts nothing twice, since every line carries its event id.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection
+
+from analytics.services.ingest import record_exposures
+from experiments.core.clock import utc_now
+from experiments.core.errors import InvalidInput
+from experiments.core.exposure import QueuedExposure, from_line
+from experiments.metrics import EXPOSURES_REJECTED
+from experiments.services import spool
+
+log = structlog.get_logger(__name__)
+
+BATCH = 1000
+TICK_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 5.0
+OUTAGE = (OperationalError, InterfaceError)
+"""The database is away: nothing is wrong with the lines, try again later."""
+REJECTED = "rejected.txt"
+"""Lines that could not be stored, with the reason, for a person to look at."""
+
+_stop = threading.Event()
+_thread: threading.Thread | None = None
+_starting = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Drained:
+    """What one pass did: files emptied, lines stored, lines known before, lines set aside."""
+
+    files: int = 0
+    stored: int = 0
+    known: int = 0
+    rejected: int = 0
+
+    def __add__(self, other: Drained) -> Drained:
+        return Drained(self.files + other.files, self.stored + other.stored, self.known + other.known, self.rejected + other.rejected)
+
+
+def drain_once(now: datetime) -> Drained:
+    """Take in every file that nobody is writing to or draining. Raises when the database is away; no file is lost then."""
+    done = Drained()
+    for path in spool.waiting():
+        done += _drain_path(path, now)
+    # Our own last: during an outage the line above raises first, and the file grows instead of a thousand small ones.
+    left = spool.release()
+    return done + _drain_path(left, now) if left is not None else done
+
+
+def start_draining() -> None:
+    """Drain in a thread for as long as this process lives; asking again changes nothing."""
+    global _thread
+    with _starting:
+        if _thread is not None and _thread.is_alive():
+            return
+        _stop.clear()
+        _thread = threading.Thread(target=_run, name="spool-drain", daemon=True)
+        _thread.start()
+
+
+def stop_draining(timeout: float = 5.0) -> None:
+    """End the thread after the pass it is in; what is still spooled waits for the next drainer."""
+    _stop.set()
+    if _thread is not None:
+        _thread.join(timeout)
+
+
+def _run() -> None:
+    wait = TICK_SECONDS
+    while not _stop.wait(wait):
+        try:
+            close_old_connections()
+            drain_once(utc_now())
+            wait = TICK_SECONDS
+        except Exception as error:  # noqa: BLE001 (the thread must outlive whatever went wrong; the spool keeps what was not stored)
+            wait = min(wait * 2, LONGEST_WAIT_SECONDS)
+            log.warning("drain_failed", error=str(error), retry_in=wait)
+        finally:
+            with suppress(*OUTAGE):
+                connection.close()
+
+
+def _drain_path(path: Path, now: datetime) -> Drained:
+    with spool.adopted(path) as fd:
+        if fd is None:
+            return Drained()
+        done = _drain_file(fd, now)
+        path.unlink(missing_ok=True)
+        return done
+
+
+def _drain_file(fd: int, now: datetime) -> Drained:
+    done = Drained(files=1)
+    for lines in _batches(fd):
+        done += _drain_lines(lines, now)
+    return done
+
+
+def _batches(fd: int) -> Iterator[list[bytes]]:
+    with os.fdopen(os.dup(fd), "rb") as file:
+        while lines := [line for _, line in zip(range(BATCH), file, strict=False)]:
+            yield lines
+
+
+def _drain_lines(lines: Sequence[bytes], now: datetime) -> Drained:
+    readable, rejected = [], 0
+    for line in lines:
+        try:
+            readable.append(from_line(line))
+        except InvalidInput as error:
+            rejected += _set_aside(line, str(error))
+    return _record(readable, now) + Drained(rejected=rejected)
+
+
+def _record(exposures: Sequence[QueuedExposure], now: datetime) -> Drained:
+    """All at once; when a line poisons the batch, one by one, so that it costs only itself."""
+    try:
+        result = record_exposures(exposures, now=now)
+    except OUTAGE:
+        raise
+    except DatabaseError as error:
+        if len(exposures) == 1:
+            return Drained(rejected=_set_aside(repr(exposures[0]).encode(), str(error)))
+        return sum((_record([exposure], now) for exposure in exposures), Drained())
+    for problem in result.errors:
+        _set_aside(repr(exposures[problem.index]).encode(), problem.message)
+    return Drained(stored=result.accepted, known=result.duplicates, rejected=len(result.errors))
+
+
+def _set_aside(line: bytes, reason: str) -> int:
+    EXPOSURES_REJECTED.inc()
+    log.warning("exposure_rejected", reason=reason)
+    with suppress(OSError), (Path(settings.SPOOL) / REJECTED).open("ab") as file:
+        file.write(line.rstrip(b"\n") + b"\t" + reason.replace("\n", " ").encode() + b"\n")
+    return 1

@@ -1,0 +1,260 @@
+"""What the spool keeps when processes die, databases go away, disks fill up and drainers meet."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db import OperationalError, connection
+
+from analytics.models import Assignment, IngestTally
+from analytics.services import drain
+from analytics.services.ingest import record_or_refuse
+from experiments.core.errors import AssayError, Conflict
+from experiments.core.exposure import QueuedExposure, from_line, to_line
+from experiments.metrics import EXPOSURES_DROPPED
+from experiments.models import Iteration
+from experiments.services import spool
+from tests.serving_cast import NOW, launched
+
+PROJECT = Path(__file__).resolve().parents[2]
+WRITER = """
+import os, sys, django
+from datetime import datetime, UTC
+django.setup()
+from experiments.core.exposure import QueuedExposure
+from experiments.services import spool
+experiment, iteration, variant = map(int, sys.argv[1:4])
+for n in range(10**9):
+    at = datetime(2026, 3, 10, 12, tzinfo=UTC)
+    spool.append(QueuedExposure(f"{os.getpid()}-{n}", experiment, iteration, variant, "user", f"u{n}", at))
+    print(n, flush=True)
+"""
+
+
+@pytest.fixture(autouse=True)
+def spool_folder(tmp_path, settings):
+    settings.SPOOL = tmp_path / "spool"
+    yield settings.SPOOL
+    spool.release()
+
+
+@pytest.fixture
+def where(db):
+    made = launched()
+    return made.id, Iteration.objects.get(experiment=made).id, made.variants.get(key="control").id
+
+
+@pytest.fixture
+def where_committed(transactional_db):
+    made = launched()
+    return made.id, Iteration.objects.get(experiment=made).id, made.variants.get(key="control").id
+
+
+def met(where, event_id, unit=None, **named):
+    return QueuedExposure(event_id, *where, "user", unit or event_id, NOW, **named)
+
+
+def writer(where, folder):
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, *map(str, where)],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "ASSAY_SPOOL": str(folder)},
+    )
+
+
+def files(folder):
+    return sorted(path.name for path in folder.glob("*.jsonl"))
+
+
+def test_line__comes_back_as_written():
+    written = met((1, 2, 3), "x1", "пользователь-1", bucket=7, covariates={"visits": 3}, context={"page": "search"})
+    assert from_line(to_line(written)) == written
+
+
+def test_append__is_one_line_in_a_file_of_this_process(spool_folder):
+    assert spool.append(met((1, 2, 3), "x1")) and spool.append(met((1, 2, 3), "x2"))
+    (path,) = spool.waiting()
+    assert [json.loads(line)["id"] for line in path.read_bytes().splitlines()] == ["x1", "x2"]
+    assert oct(spool_folder.stat().st_mode & 0o777) == "0o700"
+
+
+def test_drain__takes_what_was_appended_and_removes_the_file(where, spool_folder):
+    for n in range(2500):
+        spool.append(met(where, f"x{n}", f"u{n % 2000}"))
+    assert drain.drain_once(NOW) == drain.Drained(files=1, stored=2500)
+    assert Assignment.objects.count() == 2000
+    assert files(spool_folder) == []
+
+
+def test_drain__torn_and_foreign_lines__cost_only_themselves(where, spool_folder):
+    spool.append(met(where, "x1"))
+    spool.release()
+    (path,) = spool.waiting()
+    unknown = met((where[0], where[1] + 999, where[2]), "x3")
+    path.write_bytes(path.read_bytes() + b"garbage\n" + to_line(unknown) + to_line(met(where, "x2")) + to_line(met(where, "x4"))[:-9])
+    done = drain.drain_once(NOW)
+    assert (done.stored, done.rejected) == (2, 3)
+    assert (spool_folder / drain.REJECTED).read_bytes().count(b"\n") == 3
+
+
+def test_drain__a_line_the_database_refuses__costs_only_itself(where):
+    spool.append(met(where, "x1"))
+    spool.append(met(where, "x2", bucket=10**6))
+    spool.append(met(where, "x3"))
+    done = drain.drain_once(NOW)
+    assert (done.stored, done.rejected) == (2, 1)
+
+
+def test_drain__same_lines_twice__count_once(where):
+    for _ in range(2):
+        spool.append(met(where, "x1"))
+        spool.append(met(where, "x2"))
+        spool.release()
+        drain.drain_once(NOW)
+    assert Assignment.objects.filter(exposure_count=1).count() == 2
+    assert IngestTally.objects.get(door="exposure", outcome="duplicate").count == 2
+
+
+def test_drain__file_of_a_living_writer__is_left_alone(where, spool_folder):
+    process = writer(where, spool_folder)
+    try:
+        assert process.stdout.readline() == "0\n"
+        assert drain.drain_once(NOW).files == 0
+        assert len(files(spool_folder)) == 1
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def test_writer_killed__everything_it_appended_is_adopted(where, spool_folder):
+    process = writer(where, spool_folder)
+    for _ in range(300):
+        last = process.stdout.readline()
+    os.kill(process.pid, signal.SIGKILL)
+    rest = process.stdout.read().splitlines()
+    process.wait()
+    process.stdout.close()
+    acknowledged = int(rest[-1] if rest else last) + 1
+    done = drain.drain_once(NOW)
+    # The kill may fall between the append and its report.
+    assert acknowledged <= done.stored <= acknowledged + 1
+    assert Assignment.objects.count() == done.stored and done.rejected == 0
+    assert files(spool_folder) == []
+
+
+def test_database_down_then_up__nothing_is_lost_and_files_do_not_pile_up(where, spool_folder, monkeypatch):
+    def away(*_args, **_named):
+        raise OperationalError("the database is away")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(drain, "record_exposures", away)
+        for n in range(50):
+            spool.append(met(where, f"x{n}"))
+            with pytest.raises(OperationalError):
+                drain.drain_once(NOW)
+    assert len(files(spool_folder)) == 2
+    assert drain.drain_once(NOW).stored == 50
+    assert Assignment.objects.count() == 50
+
+
+def test_connection_cut_while_draining__the_thread_recovers_by_itself(where_committed, monkeypatch):
+    monkeypatch.setattr(drain, "TICK_SECONDS", 0.05)
+    drain.start_draining()
+    try:
+        for n in range(200):
+            spool.append(met(where_committed, f"x{n}"))
+            if n % 50 == 0:
+                with connection.cursor() as cursor:
+                    others = "datname = current_database() AND pid <> pg_backend_pid()"
+                    cursor.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+                time.sleep(0.06)
+        deadline = time.monotonic() + 20
+        while Assignment.objects.count() < 200 and time.monotonic() < deadline:
+            time.sleep(0.1)
+    finally:
+        drain.stop_draining()
+    assert set(Assignment.objects.values_list("exposure_count", flat=True)) == {1}
+    assert Assignment.objects.count() == 200
+
+
+def test_many_drainers__never_count_twice(where_committed, spool_folder):
+    for n in range(600):
+        spool.append(met(where_committed, f"x{n}", f"u{n % 300}"))
+        if n % 60 == 59:
+            spool.release()
+    done, problems = [], []
+
+    def run():
+        try:
+            done.extend(drain.drain_once(NOW) for _ in range(5))
+        except Exception as error:  # noqa: BLE001 (shown below)
+            problems.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run) for _ in range(6)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert problems == [] and files(spool_folder) == []
+    assert sum(one.stored for one in done) == 600
+    assert set(Assignment.objects.values_list("exposure_count", flat=True)) == {2}
+
+
+def test_full_disk__the_answer_stands_the_drop_is_counted_and_no_line_is_torn(where, monkeypatch):
+    spool.append(met(where, "x1"))
+    dropped, write = EXPOSURES_DROPPED._value.get(), os.write
+
+    def short(fd, data):
+        return write(fd, data[: len(data) // 2])
+
+    def full(_fd, _data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for failing in (short, full):
+        monkeypatch.setattr(spool.os, "write", failing)
+        assert spool.append(met(where, "lost")) is False
+    monkeypatch.setattr(spool.os, "write", write)
+    assert EXPOSURES_DROPPED._value.get() == dropped + 2
+    assert spool.append(met(where, "x2")) is True
+    assert drain.drain_once(NOW) == drain.Drained(files=1, stored=2)
+
+
+def test_unwritable_folder__is_a_drop_and_not_an_error(settings, tmp_path):
+    (tmp_path / "file").write_text("")
+    settings.SPOOL = tmp_path / "file" / "spool"
+    assert spool.append(met((1, 2, 3), "x1")) is False
+
+
+def test_grown_file__is_left_for_a_new_one(where, spool_folder, monkeypatch):
+    monkeypatch.setattr(spool, "ROTATE_BYTES", 2000)
+    for n in range(100):
+        spool.append(met(where, f"x{n}"))
+    assert len(files(spool_folder)) > 3
+    assert drain.drain_once(NOW).stored == 100
+
+
+def test_durable__is_committed_on_return_and_says_so_when_nobody_wired_it(where):
+    spool.set_durable_sink(None)
+    with pytest.raises(AssayError):
+        spool.record_durably([met(where, "x1")], NOW)
+    spool.set_durable_sink(record_or_refuse)
+    try:
+        spool.record_durably([met(where, "x1")], NOW + timedelta(seconds=1))
+        with pytest.raises(Conflict):
+            spool.record_durably([met(where, "x1", "somebody else")], NOW)
+    finally:
+        spool.set_durable_sink(None)
+    assert Assignment.objects.get().user_id == "x1"
