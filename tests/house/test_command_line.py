@@ -1,0 +1,159 @@
+"""Single commands just work, runstack is one process tree, and settings stand up to production."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from config.embedded.place import PROJECT
+from config.stack import ready
+from tests.house.test_services import processes_of, remove
+
+
+@pytest.fixture
+def state() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="as-"))
+    folder.chmod(0o755)
+    yield folder
+    remove(folder)
+
+
+def environment(state: Path, **more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL", "PYTHONWARNINGS"}}
+    return {**kept, "ASSAY_STATE": str(state), **more}
+
+
+def manage(state: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=PROJECT,
+        env=environment(state, **more),
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_single_command__nothing_configured__starts_migrates_answers_and_stops(state: Path) -> None:
+    ask = "from django.contrib.auth.models import User; print('users', User.objects.count())"
+    first = manage(state, "shell", "--no-imports", "-c", ask)
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.split() == ["users", "0"]
+    assert "migrations applied" in first.stderr
+    second = manage(state, "shell", "--no-imports", "-c", ask)
+    assert "migrations applied" not in second.stderr
+    assert processes_of(state) == []
+
+
+@pytest.mark.parametrize("arguments", [["help"], ["check"], ["runstack", "--help"], ["makemigrations", "--check", "--dry-run"]])
+def test_command_that_needs_no_server__starts_none(state: Path, arguments: list[str]) -> None:
+    done = manage(state, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert not (state / "services").exists()
+
+
+def test_failing_command__services_are_stopped_and_its_exit_code_kept(state: Path) -> None:
+    done = manage(state, "shell", "--no-imports", "-c", "raise SystemExit(7)")
+    assert done.returncode == 7
+    assert processes_of(state) == []
+
+
+def test_runstack__port_taken__names_it_before_anything_starts(state: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen(1)
+        number = taken.getsockname()[1]
+        done = manage(state, "runstack", "--port", str(number))
+    assert done.returncode != 0
+    assert f"Port {number} on 127.0.0.1 is taken" in done.stderr
+    assert f"PORT={number + 1}" in done.stderr
+    assert not (state / "services").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_runstack__asked_to_stop__leaves_no_process(state: Path, port: int, how: signal.Signals) -> None:
+    with (state / "out").open("w+") as out:
+        stack = subprocess.Popen(
+            [sys.executable, "manage.py", "runstack", "--port", str(port)],
+            cwd=PROJECT,
+            env=environment(state),
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+        )
+        try:
+            assert ready(f"http://127.0.0.1:{port}", 60), (state / "out").read_text()
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/admin/login/") as page:
+                assert page.status == 200
+            assert {"granian", "worker", "beat"} <= set(named_after(state))
+        finally:
+            stack.send_signal(how)
+            stack.wait(30)
+    assert named_after(state) == []
+    assert processes_of(state) == []
+
+
+def named_after(state: Path) -> list[str]:
+    """What of web, worker and beat runs with this state folder in its environment."""
+    mark = f"ASSAY_STATE={state}".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (folder / "environ").read_bytes():
+                line = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                found += [word for word in line if word in {"granian", "worker", "beat"}]
+        except OSError:
+            continue
+    return found
+
+
+def test_check_deploy__production_environment__is_clean(state: Path) -> None:
+    production = {
+        "ASSAY_SECRET_KEY": "k7" * 40 + "!aBcDeFgHiJ",
+        "ASSAY_HOSTS": "assay.example.org",
+        "ASSAY_HTTPS": "1",
+        "DATABASE_URL": "postgresql://assay:p%40ss@db.example.org/assay",
+        "REDIS_URL": "redis://redis.example.org:6379/0",
+    }
+    done = manage(state, "check", "--deploy", "--fail-level", "WARNING", **production)
+    assert done.returncode == 0, done.stderr
+
+
+def test_check_deploy__without_https__fails(state: Path) -> None:
+    done = manage(state, "check", "--deploy", "--fail-level", "WARNING")
+    assert done.returncode != 0
+    assert "SECURE_SSL_REDIRECT" in done.stderr
+
+
+def test_wrongly_spelt_switch__is_refused_by_name(state: Path) -> None:
+    done = manage(state, "check", ASSAY_DEBUG="maybe")
+    assert done.returncode != 0
+    assert "ASSAY_DEBUG: wanted one of 1/0" in done.stderr
+
+
+def test_secret_key__made_once__stays_and_is_private(state: Path) -> None:
+    manage(state, "check")
+    first = (state / "secret_key").read_text()
+    manage(state, "check")
+    assert (state / "secret_key").read_text() == first
+    assert len(first) > 50
+    assert (state / "secret_key").stat().st_mode & 0o077 == 0
