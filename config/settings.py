@@ -106,6 +106,8 @@ if _pool := env.integer("ASSAY_DB_POOL", 0):
 # ---------------------------------------------------------------- where files go
 SPOOL = env.folder("ASSAY_SPOOL", STATE / "spool")
 CATALOGUE_DIR = env.folder("ASSAY_CATALOGUE_DIR", STATE / "catalogue")
+POLL_SECONDS = env.integer("ASSAY_POLL_SECONDS", 1)
+"""How often a web process asks whether there is something newer to serve."""
 STATIC_URL = "static/"
 STATIC_ROOT = env.folder("ASSAY_STATIC", STATE / "static")
 STORAGES = {
@@ -156,6 +158,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "EXCEPTION_HANDLER": "experiments.http.errors.handle",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }

@@ -1,0 +1,76 @@
+"""One shape for every error of every door."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpResponse, JsonResponse
+from rest_framework import exceptions
+from rest_framework.views import set_rollback
+
+from experiments.core.errors import AssayError, Conflict, Forbidden, InvalidInput, NotAuthenticated, NotFound, Refused, TooLarge
+
+STATUS: dict[type[AssayError], int] = {
+    InvalidInput: 400,
+    NotAuthenticated: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    Refused: 409,
+    Conflict: 409,
+    TooLarge: 413,
+}
+UNAVAILABLE = 503
+"""A refusal of no class of its own: something this process needs is not there."""
+
+
+def status_of(error: AssayError) -> int:
+    """The HTTP status of a refusal."""
+    return next((status for kind, status in STATUS.items() if isinstance(error, kind)), UNAVAILABLE)
+
+
+def error_body(error: AssayError) -> dict[str, object]:
+    """What every door answers: code, message, field, and every single problem."""
+    problems = [problem.as_json() for problem in error.problems]
+    return {"error": {"code": error.code, "message": error.message, "field": error.field, "problems": problems}}
+
+
+def error_response(error: AssayError) -> JsonResponse:
+    """A refusal as an answer."""
+    answer = JsonResponse(error_body(error), status=status_of(error))
+    if isinstance(error, NotAuthenticated):
+        answer["WWW-Authenticate"] = 'Bearer realm="assay"'
+    return answer
+
+
+def handle(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
+    """Django REST framework's exception handler; ``None`` (a 500) for what nobody foresaw."""
+    found = _as_refusal(error)
+    if found is not None:
+        set_rollback()
+        return error_response(found)
+    if isinstance(error, exceptions.APIException):
+        set_rollback()
+        return _framework_error(error)
+    return None
+
+
+def _as_refusal(error: Exception) -> AssayError | None:
+    if isinstance(error, AssayError):
+        return error
+    if isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
+        return NotAuthenticated("a key is needed: Authorization: Bearer <key>, or X-API-Key")
+    if isinstance(error, exceptions.PermissionDenied | PermissionDenied):
+        return Forbidden("this key may not do this")
+    if isinstance(error, Http404):
+        return NotFound("there is nothing of this name")
+    return None
+
+
+def _framework_error(error: exceptions.APIException) -> JsonResponse:
+    body = {"error": {"code": error.default_code, "message": str(error.detail), "field": "", "problems": []}}
+    answer = JsonResponse(body, status=error.status_code)
+    wait = getattr(error, "wait", None)
+    if wait is not None:
+        answer["Retry-After"] = str(int(wait) + 1)
+    return answer

@@ -1,0 +1,174 @@
+"""One strict JSON parser for every door: what it lets through means the same everywhere and can be stored.
+
+Refused: bodies over their cap, text that is not UTF-8, more than 16 levels, more than 200 keys in
+an object, a key twice, strings over their cap, NUL, half a surrogate pair, NaN and infinities, and
+integers beyond 64 bits. The common body pays for one pass of the C parser; a careful walk over the
+parsed values is made only when a cheap look at the bytes finds something that could offend.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, TypeVar
+
+import msgspec
+
+from experiments.core.errors import InvalidInput, TooLarge
+from experiments.core.types import JSON
+
+MAX_DEPTH = 16
+MAX_KEYS = 200
+MAX_STRING = 8 * 1024
+MAX_DOCUMENT_STRING = 256 * 1024
+"""For variant configs and PRDs."""
+ONE_BODY = 32 * 1024
+BATCH_BODY = 1024 * 1024
+BATCH_ITEMS = 1000
+_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKETS = re.compile(rb"[\[\]{}]")
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+_LARGE_EXPONENT = re.compile(rb"[0-9.][eE]\+?[0-9]{3}|[0-9]{300}")
+_SUSPECT_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+_SPOT = re.compile(r"(?P<what>.*?) - at `(?:key in )?\$\.?(?P<path>.*)`\Z", re.DOTALL)
+
+T = TypeVar("T")
+
+
+def parse_json(body: bytes, *, max_bytes: int = BATCH_BODY, max_depth: int = MAX_DEPTH, max_string: int = MAX_STRING) -> JSON:
+    """The document in a request's body; refuses with the place and what was expected."""
+    if len(body) > max_bytes:
+        raise TooLarge(f"the body has {len(body):,} bytes; at most {max_bytes:,} are taken here")
+    if not body.strip():
+        raise InvalidInput("the body is empty; expected JSON")
+    _check_depth(body, max_depth)
+    document = _decode(_text(body), _hooks(body))
+    if _needs_a_walk(body, max_string):
+        _check_strings(document, "", max_string)
+    return document
+
+
+def convert(data: object, wanted: type[T]) -> T:
+    """The parsed document as a struct; refuses naming the first field that does not fit."""
+    try:
+        return msgspec.convert(data, wanted, strict=True)
+    except msgspec.ValidationError as error:
+        raise _unfit(str(error)) from error
+
+
+def _unfit(message: str) -> InvalidInput:
+    found = _SPOT.fullmatch(message)
+    if found is None:
+        return InvalidInput(f"the body does not fit: {message}")
+    path = found["path"]
+    return InvalidInput(f"{path or 'the body'}: {found['what']}", path)
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"the body is not UTF-8 (byte {error.start})") from error
+
+
+def _check_depth(body: bytes, max_depth: int) -> None:
+    """Count brackets outside strings before parsing, since the parser itself recurses."""
+    if body.count(b"[") + body.count(b"{") <= max_depth:
+        return
+    depth = 0
+    for bracket in _BRACKETS.findall(_STRINGS.sub(b"", body)):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > max_depth:
+            raise InvalidInput(f"the body nests more than {max_depth} levels deep")
+
+
+def _hooks(body: bytes) -> dict[str, Any]:  # Any: the keyword arguments of json.loads
+    hooks: dict[str, Any] = {"object_pairs_hook": _object, "parse_constant": _no_constant}
+    if _LONG_NUMBER.search(body):
+        hooks["parse_int"] = _integer
+    if _LARGE_EXPONENT.search(body):
+        hooks["parse_float"] = _finite
+    return hooks
+
+
+def _decode(text: str, hooks: dict[str, Any]) -> JSON:
+    try:
+        document: JSON = json.loads(text, **hooks)
+    except json.JSONDecodeError as error:
+        raise InvalidInput(f"the body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from error
+    return document
+
+
+def _object(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
+    if len(pairs) > MAX_KEYS:
+        raise InvalidInput(f"an object has {len(pairs)} keys; at most {MAX_KEYS} are taken (it begins with {pairs[0][0][:64]!r})")
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        _name_the_double(pairs)
+    return found
+
+
+def _name_the_double(pairs: list[tuple[str, JSON]]) -> None:
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise InvalidInput(f"key {name[:64]!r} appears twice in one object", name[:64])
+        seen.add(name)
+
+
+def _no_constant(name: str) -> JSON:
+    raise InvalidInput(f"{name} is not a number that can be kept; leave the value out when it is not known")
+
+
+def _integer(digits: str) -> int:
+    # The length is looked at first: turning very long digits into an int is refused by Python itself.
+    if len(digits) > 20 or not _SMALLEST <= (number := int(digits)) <= _LARGEST:
+        raise InvalidInput(f"integer {digits[:24]} does not fit 64 bits; send it as a string if it is an id")
+    return number
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise InvalidInput(f"number {digits[:24]} is beyond what can be kept")
+    return number
+
+
+def _needs_a_walk(body: bytes, max_string: int) -> bool:
+    return len(body) > max_string or _SUSPECT_ESCAPE.search(body) is not None
+
+
+def _check_strings(value: JSON, path: str, max_string: int) -> None:
+    if isinstance(value, str):
+        _check_string(value, path, max_string)
+    elif isinstance(value, dict):
+        for name, entry in value.items():
+            _check_string(name, path, max_string)
+            _check_strings(entry, f"{path}.{name}" if path else name, max_string)
+    elif isinstance(value, list):
+        for index, entry in enumerate(value):
+            if isinstance(entry, str | dict | list):
+                _check_strings(entry, f"{path}[{index}]", max_string)
+
+
+def _check_string(text: str, path: str, max_string: int) -> None:
+    where = _shown(path)
+    if len(text) > max_string or (not text.isascii() and _utf8_length(text, where) > max_string):
+        raise InvalidInput(f"{where or 'a string'}: longer than {max_string:,} bytes", where)
+    if "\0" in text:
+        raise InvalidInput(f"{where or 'a string'}: holds the character NUL, which cannot be stored", where)
+
+
+def _utf8_length(text: str, where: str) -> int:
+    try:
+        return len(text.encode("utf-8"))
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"{where or 'a string'}: holds half of a surrogate pair (position {error.start})", where) from error
+
+
+def _shown(path: str) -> str:
+    """A path that is itself fit for an answer, whatever keys the caller invented."""
+    return path[:200].encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\u0000")

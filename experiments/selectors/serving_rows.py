@@ -1,0 +1,229 @@
+"""The catalogue's content, read from approved state: what the tables say is to be served now."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from django.contrib.postgres.aggregates import ArrayAgg
+
+from experiments.core import allocation, hashing
+from experiments.core.catalogue import parse
+from experiments.core.catalogue_document import (
+    SCHEMA,
+    AudienceDocument,
+    CatalogueDocument,
+    ExclusionListDocument,
+    ExperimentDocument,
+    FlagDocument,
+    OverrideDocument,
+    RolloutDocument,
+    VariantDocument,
+)
+from experiments.core.errors import AssayError
+from experiments.core.types import BUCKETS, JSON, THOUSANDTHS, Status
+from experiments.models import Bucket, ExcludedUnit, ExclusionList, Experiment, Flag, Iteration, Override, Rollout, Variant
+
+SERVED = (Status.DARK_LAUNCH, Status.RUNNING)
+PREVIEWED = (Status.DARK_LAUNCH, Status.DRAFT)
+_SEED_LENGTH = 12
+
+
+@dataclass
+class _Rows:
+    """Everything needed, fetched in a fixed number of queries however many flags there are."""
+
+    now: datetime
+    experiments: dict[str, list[Experiment]] = field(default_factory=lambda: defaultdict(list))
+    iterations: dict[int, Iteration] = field(default_factory=dict)
+    buckets: dict[tuple[int, int, str], list[int]] = field(default_factory=dict)
+    rollouts: dict[int, Rollout] = field(default_factory=dict)
+    overrides: dict[str, list[OverrideDocument]] = field(default_factory=lambda: defaultdict(list))
+
+
+def catalogue_document(now: datetime, *, version: int, built_at: datetime) -> CatalogueDocument:
+    """The whole catalogue; two calls with the same arguments and state give the same document."""
+    rows = _fetch(now)
+    return {
+        "schema": SCHEMA,
+        "version": version,
+        "built_at": _moment(built_at),
+        "exclusions": _exclusions(),
+        "holdout": None,
+        "flags": [_flag(flag, rows) for flag in Flag.objects.order_by("key")],
+    }
+
+
+def _fetch(now: datetime) -> _Rows:
+    rows = _Rows(now)
+    wanted = Experiment.objects.filter(flag__isnull=False, status__in={*SERVED, *PREVIEWED}).prefetch_related("variants")
+    for experiment in wanted.order_by("-id"):
+        rows.experiments[str(experiment.flag_id)].append(experiment)
+    iterations = Iteration.objects.filter(ended_at__isnull=True, experiment__status__in=SERVED).select_related("layer")
+    rows.iterations = {iteration.experiment_id: iteration for iteration in iterations}
+    rows.buckets = _buckets(iteration.pk for iteration in rows.iterations.values())
+    rollouts = Rollout.objects.filter(closed_at__isnull=True).select_related("experiment", "iteration", "variant")
+    rows.rollouts = {rollout.flag_id: rollout for rollout in rollouts.prefetch_related("experiment__variants")}
+    _add_overrides(rows)
+    return rows
+
+
+def _buckets(iterations: Iterable[int]) -> dict[tuple[int, int, str], list[int]]:
+    held = Bucket.objects.filter(iteration__in=list(iterations)).order_by()
+    groups = held.values_list("iteration_id", "variant_id", "role").annotate(indexes=ArrayAgg("index", order_by="index"))
+    return {(iteration, variant, role): indexes for iteration, variant, role, indexes in groups}
+
+
+def _add_overrides(rows: _Rows) -> None:
+    live = Override.objects.filter(expires_at__gt=rows.now, experiment__flag__isnull=False, experiment__status__in={*SERVED, *PREVIEWED})
+    for row in live.select_related("experiment", "variant").order_by("id"):
+        rows.overrides[str(row.experiment.flag_id)].append(
+            {
+                "experiment": row.experiment.key,
+                "unit_type": row.unit_type,
+                "unit_id": row.unit_id,
+                "variant": row.variant.key,
+                "until": _moment(row.expires_at),
+            }
+        )
+
+
+def _flag(flag: Flag, rows: _Rows) -> FlagDocument:
+    mine = rows.experiments[flag.key]
+    rollout = rows.rollouts.get(flag.pk)
+    document: FlagDocument = {
+        "key": flag.key,
+        "type": flag.value_type,
+        "enabled": flag.enabled,
+        "default": flag.default_value,
+        "client_visible": flag.client_visible,
+        "experiment": next((_serving(e, rows) for e in mine if e.status in SERVED and e.pk in rows.iterations), None),
+        "previews": [],
+        "rollout": None if rollout is None else _rollout(rollout),
+        "overrides": rows.overrides[flag.key],
+    }
+    document["previews"] = _previews(document, mine, rows)
+    return document
+
+
+def _serving(experiment: Experiment, rows: _Rows) -> ExperimentDocument:
+    iteration = rows.iterations[experiment.pk]
+    seed = iteration.layer.seed if iteration.layer is not None else ""
+    document = _experiment(experiment, seed=seed, iteration=iteration)
+    for variant in document["variants"]:
+        key = (iteration.pk, variant["id"])
+        variant["main"] = rows.buckets.get((*key, "main"), [])
+        variant["dark"] = rows.buckets.get((*key, "dark"), [])
+        variant["twin"] = rows.buckets.get((*key, "twin"), [])
+    return document
+
+
+def _previews(flag: FlagDocument, experiments: list[Experiment], rows: _Rows) -> list[ExperimentDocument]:
+    """Dark launches first, then drafts, newest first. A draft that cannot be served yet is left out."""
+    wanted = sorted((e for e in experiments if e.status in PREVIEWED), key=lambda e: e.status != Status.DARK_LAUNCH)
+    built = (_preview(experiment, rows.iterations.get(experiment.pk)) for experiment in wanted)
+    return [preview for preview in built if preview is not None and _can_be_served(flag, preview)]
+
+
+def _preview(experiment: Experiment, iteration: Iteration | None) -> ExperimentDocument | None:
+    """The experiment as if at full share, under a seed of its own, so that testers meet every variant."""
+    seed = hashlib.sha256(f"preview:{experiment.uuid}".encode()).hexdigest()[:_SEED_LENGTH]
+    document = _experiment(experiment, seed=seed, iteration=iteration)
+    weights = [variant.weight for variant in experiment.variants.all()]
+    if sum(weights) != THOUSANDTHS:
+        return None
+    plan = allocation.plan(hashing.shuffled_buckets(seed), range(BUCKETS), weights, THOUSANDTHS)
+    for variant, indexes in zip(document["variants"], plan.added, strict=True):
+        variant["main"] = sorted(indexes)
+    return document
+
+
+def _can_be_served(flag: FlagDocument, preview: ExperimentDocument) -> bool:
+    alone: FlagDocument = {**flag, "experiment": None, "previews": [preview], "rollout": None, "overrides": []}
+    document: CatalogueDocument = {
+        "schema": SCHEMA,
+        "version": 0,
+        "built_at": "1970-01-01T00:00:00+00:00",
+        "exclusions": [],
+        "holdout": None,
+        "flags": [alone],
+    }
+    try:
+        parse(document)
+    except AssayError:
+        return False
+    return True
+
+
+def _experiment(experiment: Experiment, *, seed: str, iteration: Iteration | None) -> ExperimentDocument:
+    return {
+        "id": experiment.pk,
+        "key": experiment.key,
+        "name": experiment.name,
+        "iteration_id": None if iteration is None else iteration.pk,
+        "iteration": 0 if iteration is None else iteration.number,
+        "stage": experiment.status,
+        "unit_type": experiment.unit_type,
+        "seed": seed,
+        "targeting": experiment.targeting,
+        "variants": [_variant(variant) for variant in experiment.variants.all()],
+        "dark_mode": experiment.dark_mode,
+    }
+
+
+def _variant(variant: Variant) -> VariantDocument:
+    return _arm(variant, variant.value, variant.config)
+
+
+def _arm(variant: Variant, value: JSON, config: JSON) -> VariantDocument:
+    return {
+        "id": variant.pk,
+        "key": variant.key,
+        "name": variant.name,
+        "is_control": variant.is_control,
+        "value": value,
+        "config": config if isinstance(config, dict) else {},
+    }
+
+
+def _rollout(rollout: Rollout) -> RolloutDocument:
+    control = next(variant for variant in rollout.experiment.variants.all() if variant.is_control)
+    return {
+        "experiment_id": rollout.experiment_id,
+        "experiment": rollout.experiment.key,
+        "experiment_name": rollout.experiment.name,
+        "iteration_id": rollout.iteration_id,
+        "iteration": rollout.iteration.number,
+        "variant": _arm(rollout.variant, rollout.value, rollout.config),
+        "control": _arm(control, rollout.control_value, control.config),
+        "audience": _audience(rollout),
+        "holdback": sorted(rollout.holdback_buckets),
+        "holdback_until": None if rollout.holdback_until is None else _moment(rollout.holdback_until),
+    }
+
+
+def _audience(rollout: Rollout) -> AudienceDocument:
+    audience = rollout.audience
+    buckets = audience.get("buckets")
+    return {
+        "unit_type": audience["unit_type"],
+        "targeting": audience.get("targeting") or [],
+        "seed": audience.get("seed") or "",
+        "buckets": None if buckets is None else sorted(buckets),
+    }
+
+
+def _exclusions() -> list[ExclusionListDocument]:
+    lists = list(ExclusionList.objects.filter(active=True).order_by("name"))
+    ids: dict[int, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    units = ExcludedUnit.objects.filter(exclusion_list__in=lists).order_by("unit_type", "unit_id")
+    for list_id, unit_type, unit_id in units.values_list("exclusion_list_id", "unit_type", "unit_id"):
+        ids[list_id][unit_type].append(unit_id)
+    return [{"key": row.name, "ids": ids[row.pk], "rules": [row.rule] if row.rule else []} for row in lists]
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat()

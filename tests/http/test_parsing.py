@@ -1,0 +1,85 @@
+"""What the one parser lets through, and what it says of the rest."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+
+from experiments.core.errors import InvalidInput, TooLarge
+from experiments.http.parsing import convert, parse_json
+
+
+class Inner(msgspec.Struct):
+    units: dict[str, str]
+
+
+class Outer(msgspec.Struct, forbid_unknown_fields=True):
+    batch: list[Inner]
+
+
+BAD = {
+    "empty": (b"  ", "empty"),
+    "not_json": (b'{"a": ', "not JSON"),
+    "trailing": (b'{"a": 1} x', "not JSON"),
+    "not_utf8": (b'{"a": "\xff"}', "UTF-8"),
+    "double_key": (b'{"a": 1, "b": {"c": 1, "c": 2}}', "'c' appears twice"),
+    "nan": (b'{"a": NaN}', "NaN"),
+    "infinity": (b'{"a": -Infinity}', "-Infinity"),
+    "overflowing_float": (b'{"a": 1e999}', "beyond"),
+    "overflowing_digits": (b'{"a": ' + b"9" * 400 + b".0}", "beyond"),
+    "large_integer": (b'{"a": 9223372036854775808}', "64 bits"),
+    "huge_integer": (b'{"a": ' + b"1" * 6000 + b"}", "64 bits"),
+    "nul_escaped": (b'{"a": ["x\\u0000"]}', "a[0]: holds the character NUL"),
+    "nul_in_key": (b'{"\\u0000": 1}', "NUL"),
+    "nul_raw": (b'{"a": "\x00"}', "not JSON"),
+    "lone_surrogate": (b'{"a": {"b": "\\ud83d"}}', "a.b: holds half of a surrogate pair"),
+    "long_string": (json.dumps({"a": "x" * 8193}).encode(), "a: longer than 8,192 bytes"),
+    "long_in_bytes": (json.dumps({"a": "ж" * 4097}).encode(), "a: longer than 8,192 bytes"),
+    "many_keys": (json.dumps({str(i): i for i in range(201)}).encode(), "201 keys"),
+    "deep": (b"[" * 17 + b"]" * 17, "16 levels"),
+    "very_deep": (b"[" * 100_000, "16 levels"),
+}
+
+
+@pytest.mark.parametrize(("body", "said"), BAD.values(), ids=BAD.keys())
+def test_parse_json__what_cannot_be_kept__is_refused_by_name(body: bytes, said: str) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        parse_json(body)
+    assert said in refusal.value.message
+
+
+GOOD = {
+    "largest_integers": {"a": [9223372036854775807, -9223372036854775808]},
+    "sixteen_levels": json.loads("[" * 16 + "]" * 16),
+    "brackets_in_strings": {"a": "[" * 500 + '"{'},
+    "surrogate_pair": {"a": "😀"},
+    "just_long_enough": {"a": "x" * 8192, "b": 1},
+    "backslash_u_as_text": {"a": "\\u0000"},
+    "numbers": {"a": 1e300, "b": -0.5, "c": 1e-400},
+    "two_hundred_keys": {str(i): i for i in range(200)},
+}
+
+
+@pytest.mark.parametrize("document", GOOD.values(), ids=GOOD.keys())
+def test_parse_json__what_can_be_kept__comes_through_unchanged(document: object) -> None:
+    assert parse_json(json.dumps(document).encode()) == document
+    assert parse_json(json.dumps(document, ensure_ascii=False).encode()) == document
+
+
+def test_parse_json__over_the_cap__is_too_large() -> None:
+    with pytest.raises(TooLarge, match="at most 10"):
+        parse_json(b'{"a": "bcdef"}', max_bytes=10)
+
+
+def test_parse_json__long_texts__pass_where_documents_are_taken() -> None:
+    assert parse_json(json.dumps({"prd_text": "x" * 200_000}).encode(), max_string=256 * 1024)
+
+
+def test_convert__field_of_another_type__names_its_place() -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        convert({"batch": [{"units": {"user": 5}}]}, Outer)
+    assert refusal.value.field == "batch[0].units[...]"
+    with pytest.raises(InvalidInput, match="unknown field `bacth`"):
+        convert({"bacth": []}, Outer)
