@@ -10,6 +10,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 application = get_wsgi_application()
 
 from config import exposures  # noqa: E402  (needs the apps that the line above loads)
+from experiments.selectors import serving  # noqa: E402
 
 exposures.wire()
 exposures.start()
+serving.start_polling()

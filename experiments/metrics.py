@@ -6,7 +6,6 @@ from prometheus_client import Counter, Gauge
 
 EXPOSURES_DROPPED = Counter("assay_exposures_dropped_total", "Exposures that could not be written to the spool; nobody will count them.")
 EXPOSURES_REJECTED = Counter("assay_exposures_rejected_total", "Spooled exposures that could not be stored; kept in rejected.txt.")
-EXPOSURES_REJECTED = Counter("assay_exposures_rejected_total", "Spooled exposures that could not be stored; kept in rejected.jsonl.")
 
 VARIANTS_ASSIGNED = Counter("experiment_variant_assigned_total", "Answers that gave a unit a variant.", ["experiment", "variant"])
 ASSIGNMENT_ANSWERS = Counter("assay_assignments_total", "Answers of the assignment door, by the step that decided.", ["reason"])
