@@ -58,6 +58,13 @@ def test_counts__where_largest_remainder_would_take_a_bucket_back__does_not():
     assert counts(weights, 11)[2] >= counts(weights, 10)[2]
 
 
+@pytest.mark.parametrize("weights", [[300, 41, 356, 3, 300], [37, 167, 200, 41, 554, 1], [2, 1, 411, 180, 1, 198, 184, 23]])
+def test_counts__splits_where_the_largest_shortfall_alone_would_fall_a_bucket_behind__do_not(weights: list[int]):
+    """With the first split the last arm would hold 149 of 500 buckets, a whole one less than its 150."""
+    for total in range(1001):
+        assert all(abs(count - weight * total / 1000) < 1 for count, weight in zip(counts(weights, total), weights, strict=True))
+
+
 @given(weights=weight_sets(), steps=st.sets(st.integers(1, 1000), min_size=1, max_size=5), reserved=st.sampled_from([0, 20]))
 @settings(max_examples=25, deadline=None)
 def test_ramp__any_steps__holds_what_one_step_would_hold(weights: list[int], steps: set[int], reserved: int):

@@ -80,6 +80,16 @@ def test_assign__override_of_a_paused_experiment__is_not_served():
     assert ask(catalogue(flag(overrides=[override()])), "tester").reason is Reason.DEFAULT
 
 
+def test_assign__override_of_another_experiment__does_not_answer_for_the_one_asked_for():
+    draft = experiment("draft-one", stage="draft", iteration_id=None)
+    book = catalogue(flag(experiment=experiment(), previews=[draft], overrides=[override(experiment="draft-one")]))
+    assert ask(book, "tester").experiment == "draft-one"
+    assert (ask_experiment(book, "ranker", "tester").reason, ask_experiment(book, "ranker", "tester").experiment) == (
+        Reason.EXPERIMENT,
+        "ranker",
+    )
+
+
 def test_assign__override_by_tenant__meets_every_user_of_it():
     book = catalogue(flag(experiment=experiment(), overrides=[override("acme", unit_type="tenant")]))
     answer = ask(book, units={"user": "whoever", "tenant": "acme"})
