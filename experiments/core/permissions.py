@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from experiments.core.errors import Forbidden
-from experiments.core.types import Actor, ActorKind, Role, Scope
+from experiments.core.types import Actor, ActorKind, Item, Role, Scope
 
 
 class Action(StrEnum):
@@ -128,3 +128,12 @@ def who_may(action: Action) -> str:
     people += [f"{role.value.replace('_', ' ')} of the team" for role in Role if role in rule.own - rule.anywhere]
     people += [f"{scope.value} key" for scope in Scope if scope in rule.scopes]
     return f"this is for: {', '.join(people)}" if people else "nobody may"
+
+
+SIGNING: Mapping[Item, Action] = {
+    Item.PRD: Action.SIGN_PRD,
+    Item.OFFLINE: Action.SIGN_OFFLINE,
+    Item.DARK_LAUNCH: Action.SIGN_DARK_LAUNCH,
+    Item.APPROVAL: Action.APPROVE_LAUNCH,
+}
+"""Which permission signs which checklist item; the other items are computed."""

@@ -1,0 +1,153 @@
+"""The launch checklist, read: facts from the tables, states, blockers, and what an actor may press next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from experiments.core import checklist, gate
+from experiments.core.allocation import BucketRow, free_buckets
+from experiments.core.checklist import Computed, Evaluated, Facts, ItemState, Requested, RolledOut, SignedOff
+from experiments.core.errors import Problem
+from experiments.core.lifecycle import SERVING, Need, Transition, Verb, verbs_from
+from experiments.core.permissions import Action, may
+from experiments.core.types import Actor, ActorKind, Item, PauseCause, Status, Verdict
+from experiments.models import Bucket, Experiment, LaunchRequest, SignOff
+from experiments.selectors.experiments import design_of, is_member, open_iteration, open_rollout, rules_of
+
+
+@dataclass(frozen=True)
+class Step:
+    """A verb that this actor may press now, what it is called, and what still stands against it."""
+
+    verb: Verb
+    label: str
+    target: Status
+    needs_reason: bool
+    blockers: tuple[Problem, ...] = ()
+
+    @property
+    def open(self) -> bool:
+        """Whether pressing it would go through."""
+        return not self.blockers
+
+
+def facts(experiment: Experiment, now: datetime) -> Facts:
+    """Everything the gate looks at, as of now. Call it under the experiment's lock to decide by it."""
+    iteration = open_iteration(experiment)
+    return Facts(
+        design=design_of(experiment),
+        rules=rules_of(experiment),
+        status=Status(experiment.status),
+        cause=PauseCause(experiment.pause_cause),
+        sign_offs=_sign_offs(experiment),
+        evaluations=_evaluations(experiment),
+        evidence=_evidence(experiment),
+        request=launch_request(experiment),
+        dark_started_at=iteration.dark_started_at if iteration is not None else None,
+        flag_busy_with=_flag_busy_with(experiment),
+        rolled_out=_rolled_out(experiment),
+        layer_free=_layer_free(experiment, now),
+        planned_end_over=experiment.planned_end is not None and experiment.planned_end <= now,
+    )
+
+
+def states(experiment: Experiment, now: datetime) -> tuple[ItemState, ...]:
+    """Every checklist item's state, in the order of the walk."""
+    return checklist.states(facts(experiment, now))
+
+
+def blockers(experiment: Experiment, verb: Verb, now: datetime) -> list[Problem]:
+    """Everything that stops this verb now, whoever presses it."""
+    return gate.blockers(verb, facts(experiment, now))
+
+
+def next_steps(experiment: Experiment, actor: Actor, now: datetime) -> list[Step]:
+    """The verbs that lead on from here and that this actor may press, each with its blockers."""
+    known, member = facts(experiment, now), is_member(actor, experiment)
+    leaving = verbs_from(known.status, known.cause)
+    return [_step(step, known, actor) for step in leaving if may(actor, step.action, member=member)]
+
+
+def _step(step: Transition, known: Facts, actor: Actor) -> Step:
+    found = gate.blockers(step.verb, known)
+    if step.action in FOUR_EYES:
+        found += four_eyes(actor, known.request)
+    return Step(step.verb, step.label, step.target, Need.REASON in step.needs, tuple(found))
+
+
+FOUR_EYES: frozenset[Action] = frozenset({Action.APPROVE_LAUNCH, Action.PROMOTE, Action.RESUME_AFTER_HARM})
+"""What somebody other than the requester must do."""
+
+
+def four_eyes(actor: Actor, request: Requested | None) -> list[Problem]:
+    """The one who asked for the launch may not wave it through; a key counts as its owner."""
+    if actor.kind is ActorKind.MACHINE or request is None or request.requested_by_id != actor.user_id:
+        return []
+    return [Problem("four_eyes", f"{request.requested_by} asked for this launch; a second person must do this", "actor")]
+
+
+def launch_request(experiment: Experiment) -> Requested | None:
+    """Who asked last for the launch, and of which design."""
+    row = LaunchRequest.objects.filter(experiment=experiment).select_related("requested_by").first()
+    if row is None:
+        return None
+    return Requested(
+        row.requested_by.get_full_name() or row.requested_by.get_username(), row.requested_by_id, row.judged_sha256, row.requested_at
+    )
+
+
+def _sign_offs(experiment: Experiment) -> dict[Item, SignedOff]:
+    newest: dict[Item, SignedOff] = {}
+    for row in experiment.sign_offs.select_related("signed_by").order_by("-signed_at", "-id"):
+        newest.setdefault(Item(row.item), _signed(row))
+    return newest
+
+
+def _signed(row: SignOff) -> SignedOff:
+    return SignedOff(
+        item=Item(row.item),
+        verdict=Verdict(row.verdict),
+        judged=row.judged,
+        judged_sha256=row.judged_sha256,
+        signed_by=row.signed_by.get_full_name() or row.signed_by.get_username(),
+        signed_by_id=row.signed_by_id,
+        signed_at=row.signed_at,
+        comment=row.comment,
+        requested_by_id=row.requested_by_id,
+    )
+
+
+def _evaluations(experiment: Experiment) -> tuple[Evaluated, ...]:
+    rows = experiment.offline_evaluations.select_related("variant").order_by("-recorded_at", "-id")
+    return tuple(
+        Evaluated(r.variant.key, r.metric, r.value, r.lower, r.upper, r.config_sha256, r.recorded_at, r.n, r.dataset) for r in rows
+    )
+
+
+def _evidence(experiment: Experiment) -> dict[Item, Computed]:
+    newest: dict[Item, Computed] = {}
+    for row in experiment.evidence.order_by("-computed_at", "-id"):
+        found = Computed(Item(row.item), row.green, row.summary, row.judged_sha256, row.computed_at, row.detail)
+        newest.setdefault(found.item, found)
+    return newest
+
+
+def _flag_busy_with(experiment: Experiment) -> str:
+    if experiment.flag_id is None:
+        return ""
+    others = Experiment.objects.filter(flag_id=experiment.flag_id, status__in=SERVING).exclude(pk=experiment.pk)
+    return others.values_list("key", flat=True).first() or ""
+
+
+def _rolled_out(experiment: Experiment) -> RolledOut | None:
+    rollout = open_rollout(experiment)
+    return RolledOut(rollout.value, rollout.experiment.key) if rollout is not None else None
+
+
+def _layer_free(experiment: Experiment, now: datetime) -> int | None:
+    """Free buckets of a shared layer; ``None`` for a private one, which is always empty."""
+    if experiment.layer_id is None:
+        return None
+    rows = Bucket.objects.filter(layer_id=experiment.layer_id)
+    return len(free_buckets((BucketRow(row.index, row.iteration_id is not None, row.resting_until) for row in rows), now))

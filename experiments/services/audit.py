@@ -1,0 +1,47 @@
+"""The changelog's only writer: every service calls it inside its own transaction."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from datetime import datetime
+
+from django.conf import settings
+from django.db.models import Model
+
+from experiments.core.types import JSON, Actor
+from experiments.models import ChangeLogEntry, Experiment
+
+
+def record(
+    actor: Actor,
+    now: datetime,
+    *,
+    action: str,
+    obj: Model,
+    experiment: Experiment | None = None,
+    reason: str = "",
+    before: JSON = None,
+    after: JSON = None,
+) -> ChangeLogEntry:
+    """One line: who did what to which object, why, and what changed."""
+    return ChangeLogEntry.objects.create(
+        at=now,
+        actor_kind=actor.kind.value,
+        actor_label=actor.label[:160],
+        actor_id=actor.user_id,
+        action=action,
+        object_type=obj._meta.model_name or "",
+        object_id=str(obj.pk),
+        object_label=str(obj)[:200],
+        experiment=experiment or (obj if isinstance(obj, Experiment) else None),
+        reason=reason,
+        before=before,
+        after=after,
+    )
+
+
+def unit_hash(unit_type: str, unit_id: str) -> str:
+    """A unit's id as the changelog shows it: a keyed hash, comparable but not readable."""
+    message = f"{unit_type}\x00{unit_id}".encode("utf-8", "surrogatepass")
+    return hmac.new(settings.SECRET_KEY.encode(), message, hashlib.sha256).hexdigest()
