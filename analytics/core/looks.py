@@ -67,7 +67,10 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look as stored. ``p`` and ``crossed`` are of all looks so far, at the level α/m of one hypothesis."""
+    """One look as stored. ``p`` and ``crossed`` are of all looks so far, at the level α/m of one hypothesis.
+
+    ``boundary`` (for |z|) and ``interval`` are None when this look had nothing to spend: no new information.
+    """
 
     number: int
     day: date
@@ -77,7 +80,7 @@ class Look:
     se: float
     n_control: int
     n_treatment: int
-    boundary: float
+    boundary: float | None
     alpha_spent: float
     interval: Interval | None
     p: float
@@ -179,7 +182,7 @@ def take_look(history: LookHistory, seen: Observation, day: date, *, planned_end
         se=seen.se,
         n_control=seen.n_control,
         n_treatment=seen.n_treatment,
-        boundary=bounds.z[-1],
+        boundary=bounds.z[-1] if math.isfinite(bounds.z[-1]) else None,
         alpha_spent=bounds.spent[-1],
         interval=group_sequential.repeated_interval(seen.estimate, seen.se, times, history.plan.level, final=last),
         p=p,
