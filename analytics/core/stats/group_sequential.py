@@ -134,10 +134,10 @@ def inflation(looks: int, alpha: float = 0.05, power: float = 0.8, sides: Litera
 
 def checked_times(times: Sequence[float]) -> tuple[float, ...]:
     """Information times as a tuple, capped at 1; refuses anything not positive, not finite or falling."""
-    ts = tuple(min(1.0, float(t)) for t in times)
+    ts = tuple(float(t) for t in times)
     if any(not (math.isfinite(t) and t > 0) for t in ts) or any(b < a - SAME_TIME for a, b in pairwise(ts)):
-        raise ImpossiblePlan(f"information times are above 0 and never fall, found {list(times)}")
-    return ts
+        raise ImpossiblePlan(f"information times are finite, above 0 and never fall, found {list(times)}")
+    return tuple(min(1.0, t) for t in ts)
 
 
 @lru_cache(maxsize=8192)

@@ -65,7 +65,7 @@ def test_totals__of_part_of_the_units_with_companions__are_refused() -> None:
 
 
 def test_totals__numbers_as_stores_give_them__are_taken() -> None:
-    totals = Totals(np.int64(4), Decimal("2"), np.float64(2))  # type: ignore[arg-type]
+    totals = Totals(np.int64(4), Decimal(2), np.float64(2))  # type: ignore[arg-type]
     assert (totals.n, totals.sum_y, totals.events) == (4, 2.0, 2)
 
 
