@@ -52,9 +52,9 @@ class Bundle:
         original = self.base / self.folders[0] / "bin" / name
         if place.user is None or reaches(place.user, original.parent):
             return original
-        return self._copy(place) / self.folders[0] / "bin" / name
+        return self._copy(place, place.user) / self.folders[0] / "bin" / name
 
-    def _copy(self, place: Place) -> Path:
+    def _copy(self, place: Place, user: User) -> Path:
         """Named after the original's age, so that a new version is copied anew; side by side, as programs look for libraries there."""
         made = int((self.base / self.folders[0]).stat().st_mtime)
         copy = place.home / "programs" / f"{self.folders[0].name}-{made}"
@@ -64,6 +64,8 @@ class Bundle:
             for folder in self.folders:
                 if (self.base / folder).is_dir():
                     shutil.copytree(self.base / folder, draft / folder, symlinks=True, ignore=_NOT_NEEDED_TO_RUN)
+            for path in (draft.parent, draft, *draft.rglob("*")):
+                os.chown(path, user.uid, user.gid, follow_symlinks=False)  # whatever root's umask kept from others
             draft.rename(copy)
         return copy
 
