@@ -175,7 +175,7 @@ def _side_p(times: tuple[float, ...], z: tuple[float, ...], sides: Literal[1, 2]
         return 1.0
     if excess(low) >= 0:
         return SMALLEST_P
-    return math.exp(brentq(lambda a: max(excess(a), -40.0), low, high, xtol=1e-9, rtol=1e-12))
+    return math.exp(brentq(lambda a: max(excess(a), -40.0), low, high, xtol=1e-6, rtol=1e-12))
 
 
 class _Path:
@@ -230,7 +230,7 @@ class _Path:
             kept = (self.nodes >= lower) & (self.nodes <= upper)
             self.nodes, self.log_mass = self.nodes[kept], self.log_mass[kept]
             return
-        nodes, weights = _nodes(min(600, max(40, math.ceil(2.2 * (high - low) / min(step, 1.0)))))
+        nodes, weights = _nodes(min(600, 40 * max(1, math.ceil(0.055 * (high - low) / min(step, 1.0)))))
         z = low + (nodes + 1) * (high - low) / 2
         self.log_mass = self._log_density(z) + np.log(weights * max(high - low, 1e-300) / 2)
         self.nodes, self.t = z, self.ahead
@@ -245,7 +245,7 @@ class _Path:
         return logs
 
 
-@lru_cache(maxsize=700)
+@lru_cache(maxsize=20)
 def _nodes(count: int) -> tuple[Array, Array]:
     nodes, weights = np.polynomial.legendre.leggauss(count)
     return nodes, weights

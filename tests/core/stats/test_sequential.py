@@ -247,3 +247,16 @@ def test_sample_size__contradictory_plan__is_refused(wrong: tuple[float, float])
 def _paths(experiments: int, looks: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     steps = np.random.default_rng(20).standard_normal((experiments, looks))
     return steps.cumsum(axis=1) / np.sqrt(np.arange(1, looks + 1))
+
+
+@settings(max_examples=25, deadline=None)
+@given(TIMES, st.data(), st.sampled_from([1, 2]))
+def test_repeated_p__any_looks__is_a_probability_and_agrees_with_the_boundaries(
+    times: list[float], data: st.DataObject, sides: int
+) -> None:
+    zs = data.draw(st.lists(st.floats(-9, 9), min_size=len(times), max_size=len(times)))
+    found = group_sequential.repeated_p(times, zs, 1 if sides == 1 else 2)
+    bounds = group_sequential.boundaries(times, 0.05, 1 if sides == 1 else 2).z
+    crossed = any((z if sides == 1 else abs(z)) >= b for z, b in zip(zs, bounds, strict=True))
+    assert 0 < found.p <= 1
+    assert (found.p <= 0.05) == crossed or found.p == pytest.approx(0.05, rel=1e-4)
