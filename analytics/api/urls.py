@@ -4,4 +4,11 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from analytics.api.ingest import EventsDoor, ExposuresDoor, ObservationsDoor
+from experiments.http.doors import door
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    door("exposures", ExposuresDoor, "exposures"),
+    door("observations", ObservationsDoor, "observations"),
+    door("events", EventsDoor, "events"),
+]

@@ -1,0 +1,98 @@
+"""Doors for what applications tell us: exposures, observations, events.
+
+A body is one item, or a batch under the door's name. An answer of 2xx comes after the commit. A
+batch is answered with counts and the errors of single items, whose good neighbours are kept; a
+single item that cannot be stored is an error of its own.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.http import JsonResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+
+from analytics.core.ingest_items import ItemError, parse_event, parse_exposure, parse_items, parse_observation
+from analytics.services.ingest import BatchResult, IngestIdentity, ingest_events, ingest_exposures, ingest_observations
+from experiments.core.clock import utc_now
+from experiments.core.errors import Conflict, InvalidInput, NotFound, TooLarge
+from experiments.core.types import JSON, Scope
+from experiments.http.doors import Door, identity, json_body
+from experiments.http.parsing import BATCH_ITEMS
+
+
+class IngestDoor(Door):
+    """What the three doors have in common."""
+
+    scopes: tuple[Scope, ...] = (Scope.SERVER, Scope.INGEST)
+    plural = ""
+    # The items' type differs by door; each pair below belongs together.
+    parse: Callable[..., Any]
+    take: Callable[..., BatchResult]
+
+    @extend_schema(request=OpenApiTypes.OBJECT, responses=OpenApiTypes.OBJECT)
+    def post(self, request: Request) -> JsonResponse:
+        """Store a batch or one item; idempotent by event_id."""
+        body = json_body(request)
+        key = identity(request)
+        raw, single = items_of(body, self.plural)
+        items = parse_items(raw, type(self).parse)
+        result = type(self).take(items, now=utc_now(), identity=IngestIdentity(key.environment, key.scope))
+        return JsonResponse(_single_answer(raw[0], result) if single else result.as_json())
+
+
+class ExposuresDoor(IngestDoor):
+    """`POST /api/v1/exposures`: units that really met an experiment."""
+
+    scopes = (Scope.SERVER, Scope.INGEST, Scope.CLIENT)
+    plural = "exposures"
+    parse = staticmethod(parse_exposure)
+    take = staticmethod(ingest_exposures)
+
+
+class ObservationsDoor(IngestDoor):
+    """`POST /api/v1/observations`: measured values of metrics."""
+
+    plural = "observations"
+    parse = staticmethod(parse_observation)
+    take = staticmethod(ingest_observations)
+
+
+class EventsDoor(IngestDoor):
+    """`POST /api/v1/events`: interactions that metrics count."""
+
+    plural = "events"
+    parse = staticmethod(parse_event)
+    take = staticmethod(ingest_events)
+
+
+def items_of(body: JSON, plural: str) -> tuple[Sequence[object], bool]:
+    """The items of a body and whether it is a single one, which gets an event_id when it brings none."""
+    if not isinstance(body, dict):
+        raise InvalidInput(f'expected {{"{plural}": [...]}} or one item as an object')
+    if plural not in body:
+        return [{**body, "event_id": body.get("event_id") or str(uuid.uuid4())}], True
+    others = sorted(set(body) - {plural})
+    if others:
+        raise InvalidInput(f"beside {plural} there is {others[0][:64]!r}; a batch has nothing else", others[0][:64])
+    items = body[plural]
+    if not isinstance(items, list):
+        raise InvalidInput(f"{plural}: expected a list of items", plural)
+    if len(items) > BATCH_ITEMS:
+        raise TooLarge(f"{plural}: {len(items):,} items; at most {BATCH_ITEMS:,} in a batch", plural)
+    return items, False
+
+
+def _single_answer(raw: Any, result: BatchResult) -> dict[str, object]:  # Any: one parsed item
+    if result.errors:
+        raise _refusal(result.errors[0])
+    return {**result.as_json(), "event_id": raw["event_id"]}
+
+
+def _refusal(error: ItemError) -> InvalidInput | Conflict | NotFound:
+    kinds: dict[str, type[Conflict] | type[NotFound]] = {"conflict": Conflict, "unknown_experiment": NotFound}
+    return kinds.get(error.code, InvalidInput)(error.message, error.field, code=error.code)

@@ -1,0 +1,283 @@
+"""A CSV of an experiment that was randomised elsewhere: read and checked whole, before anything is stored.
+
+One row is one unit. Every fault is reported with its line; nothing is guessed: an empty cell, a NaN,
+a second row for a unit or a variant nobody listed stops the import.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
+from typing import Literal, Protocol, TypeAlias
+
+Cell: TypeAlias = "str | float"
+Kind: TypeAlias = Literal["proportion", "mean", "count"]
+
+DELIMITERS = (",", ";", "\t", "|")
+MOST_FAULTS = 20
+"""Faults named before the rest is only counted."""
+MOST_VARIANTS = 20
+_TRUE = frozenset({"true", "t", "yes", "y", "1", "1.0"})
+_FALSE = frozenset({"false", "f", "no", "n", "0", "0.0"})
+_NOTHING = frozenset({"", "na", "n/a", "null", "none", "nan"})
+
+
+@dataclass(frozen=True)
+class MetricColumn:
+    """A metric's name, the column it is in, its kind, and which way is better."""
+
+    name: str
+    column: str
+    kind: Kind
+    direction: Literal["increase", "decrease"] = "increase"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which column holds what. Without a unit column each row is a unit of its own, named by its number."""
+
+    variant: str
+    metrics: tuple[MetricColumn, ...]
+    unit: str | None = None
+    timestamp: str | None = None
+    covariates: tuple[str, ...] = ()
+
+    def all(self) -> tuple[str, ...]:
+        named = [self.variant, *(m.column for m in self.metrics), self.unit, self.timestamp, *self.covariates]
+        return tuple(name for name in named if name is not None)
+
+
+@dataclass(frozen=True)
+class UnitRow:
+    """One unit: when it met which variant, what was known of it before, and its value of each metric."""
+
+    unit: str
+    variant: str
+    at: datetime
+    values: tuple[float, ...]
+    covariates: dict[str, Cell] | None = None
+
+
+@dataclass(frozen=True)
+class ImportTable:
+    """Units in the file's order, and the variants in the order they first appear."""
+
+    rows: tuple[UnitRow, ...]
+    variants: tuple[str, ...]
+
+
+class BadTable(Exception):
+    """The file cannot be imported; ``faults`` say where and why."""
+
+    def __init__(self, message: str, faults: Sequence[str] = ()) -> None:
+        super().__init__("\n  ".join([message, *faults]))
+        self.faults = tuple(faults)
+
+
+@dataclass
+class _Faults:
+    """Collects what is wrong, so that a person sees more than the first fault."""
+
+    named: list[str] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, line: int, message: str) -> None:
+        self.count += 1
+        if len(self.named) < MOST_FAULTS:
+            self.named.append(f"line {line}: {message}")
+
+    def settle(self) -> None:
+        if self.count:
+            rest = self.count - len(self.named)
+            raise BadTable(
+                f"{self.count} faults in the rows; nothing was imported:", [*self.named, *([f"… and {rest} more"] if rest else [])]
+            )
+
+
+def read_table(
+    data: bytes,
+    columns: Columns,
+    *,
+    start: datetime,
+    variants: Iterable[str] | None = None,
+    unit_fault: Callable[[str], str | None] = lambda unit: None,
+) -> ImportTable:
+    """The whole file as units. ``variants``, when given, are all there may be; ``start`` stands in for a timestamp column."""
+    text = _text(data)
+    delimiter = _delimiter(text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    header = _header(reader, columns)
+    return _Reader(columns, header, delimiter, start, variants, unit_fault).read(_lines(reader))
+
+
+class _Csv(Protocol):
+    """The standard library's reader, which has no name of its own."""
+
+    @property
+    def line_num(self) -> int: ...
+    def __iter__(self) -> Iterator[list[str]]: ...
+    def __next__(self) -> list[str]: ...
+
+
+class _Reader:
+    def __init__(
+        self,
+        columns: Columns,
+        header: Mapping[str, int],
+        delimiter: str,
+        start: datetime,
+        variants: Iterable[str] | None,
+        unit_fault: Callable[[str], str | None],
+    ) -> None:
+        self.columns, self.at, self.start, self.unit_fault = columns, header, start, unit_fault
+        self.width = len(header)
+        self.decimal_comma = delimiter == ";"
+        self.allowed = None if variants is None else frozenset(variants)
+        self.faults = _Faults()
+        self.first_line: dict[str, int] = {}
+        self.variants: dict[str, None] = {}
+
+    def read(self, lines: Iterable[tuple[int, list[str]]]) -> ImportTable:
+        rows = []
+        try:
+            for number, (line, cells) in enumerate(lines, start=1):
+                row = self._row(number, line, cells) if cells else None
+                if row is not None:
+                    rows.append(row)
+        except csv.Error as error:
+            raise BadTable(f"the file is not a CSV: {error}") from error
+        self.faults.settle()
+        if not rows:
+            raise BadTable("the file has a header and no rows")
+        if len(self.variants) > MOST_VARIANTS:
+            found = len(self.variants)
+            raise BadTable(f"column {self.columns.variant!r} holds {found} different values; at most {MOST_VARIANTS} variants are taken")
+        return ImportTable(tuple(rows), tuple(self.variants))
+
+    def _row(self, number: int, line: int, cells: Sequence[str]) -> UnitRow | None:
+        before = self.faults.count
+        if len(cells) != self.width:
+            self.faults.add(line, f"{len(cells)} cells where the header has {self.width}")
+            return None
+        row = UnitRow(
+            unit=self._unit(line, number, cells),
+            variant=self._variant(line, cells),
+            at=self._moment(line, cells),
+            values=tuple(self._value(line, metric, cells[self.at[metric.column]]) for metric in self.columns.metrics),
+            covariates={name: self._covariate(line, name, cells) for name in self.columns.covariates} or None,
+        )
+        return row if self.faults.count == before else None
+
+    def _unit(self, line: int, number: int, cells: Sequence[str]) -> str:
+        if self.columns.unit is None:
+            return f"row-{number}"
+        unit = cells[self.at[self.columns.unit]]
+        fault = self.unit_fault(unit)
+        if fault is not None:
+            self.faults.add(line, fault)
+        elif (first := self.first_line.setdefault(unit, line)) != line:
+            self.faults.add(line, f"unit {unit!r} was already on line {first}; one row is one unit")
+        return unit
+
+    def _variant(self, line: int, cells: Sequence[str]) -> str:
+        name = cells[self.at[self.columns.variant]].strip()
+        if not name:
+            self.faults.add(line, f"column {self.columns.variant!r} is empty")
+        elif self.allowed is not None and name not in self.allowed:
+            self.faults.add(line, f"there is no variant {name!r}; there are {', '.join(sorted(self.allowed))}")
+        else:
+            self.variants.setdefault(name)
+        return name
+
+    def _moment(self, line: int, cells: Sequence[str]) -> datetime:
+        if self.columns.timestamp is None:
+            return self.start
+        text = cells[self.at[self.columns.timestamp]].strip()
+        try:
+            return parse_moment(text)
+        except ValueError as error:
+            self.faults.add(line, f"column {self.columns.timestamp!r}: {error}")
+            return self.start
+
+    def _value(self, line: int, metric: MetricColumn, text: str) -> float:
+        word = text.strip().lower()
+        if word in _NOTHING:
+            self.faults.add(line, f"column {metric.column!r} has no value ({text!r})")
+            return 0.0
+        if word in _TRUE or word in _FALSE:
+            return 1.0 if word in _TRUE else 0.0
+        number = self._number(word)
+        if number is None or metric.kind == "proportion":
+            wanted = "true or false, 1 or 0" if metric.kind == "proportion" else "a finite number"
+            self.faults.add(line, f"column {metric.column!r}: expected {wanted}; found {text[:40]!r}")
+            return 0.0
+        return number
+
+    def _covariate(self, line: int, name: str, cells: Sequence[str]) -> Cell:
+        text = cells[self.at[name]].strip()
+        number = self._number(text)
+        if number is None and text.lower() in _NOTHING:
+            self.faults.add(line, f"covariate {name!r} has no value ({text!r})")
+        return text if number is None else number
+
+    def _number(self, text: str) -> float | None:
+        try:
+            number = float(text.replace(",", ".") if self.decimal_comma else text)
+        except ValueError:
+            return None
+        return number if math.isfinite(number) and "_" not in text else None
+
+
+def parse_moment(text: str) -> datetime:
+    """A date (its midnight in UTC) or a moment with a zone; ValueError says what is wrong."""
+    try:
+        return datetime.combine(date.fromisoformat(text), time(0), UTC)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"expected a date or an ISO 8601 moment such as 2026-01-31T12:00:00Z; found {text[:40]!r}") from None
+    if moment.utcoffset() is None:
+        raise ValueError(f"{text!r} has no zone: add Z or an offset such as +03:00")
+    return moment.astimezone(UTC)
+
+
+def _text(data: bytes) -> str:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadTable(f"the file is not UTF-8 text (byte {error.start}); save it as CSV in UTF-8") from error
+    if "\0" in text:
+        raise BadTable("the file holds NUL characters; it is not a CSV")
+    if not text.strip():
+        raise BadTable("the file is empty")
+    return text
+
+
+def _delimiter(text: str) -> str:
+    first = text.lstrip("\r\n").splitlines()[0]
+    return max(DELIMITERS, key=first.count)
+
+
+def _lines(reader: _Csv) -> Iterator[tuple[int, list[str]]]:
+    for cells in reader:
+        yield reader.line_num, cells
+
+
+def _header(reader: _Csv, columns: Columns) -> dict[str, int]:
+    try:
+        names = [name.strip() for name in next(reader, [])]
+    except csv.Error as error:
+        raise BadTable(f"the file is not a CSV: {error}") from error
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise BadTable(f"the header names {doubled[0]!r} twice")
+    missing = [name for name in columns.all() if name not in names]
+    if missing:
+        raise BadTable(f"there is no column {', '.join(map(repr, missing))}; the header has {', '.join(names)[:500]}")
+    return {name: position for position, name in enumerate(names)}
