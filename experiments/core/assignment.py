@@ -265,7 +265,7 @@ def _as_asked(asked: _Asked, answer: Assignment, reason: Reason) -> Assignment:
     """Who asked for an experiment that did not decide gets the flag's value and none of another one's variants."""
     if asked.named is None or asked.named == answer.experiment:
         return answer
-    return _answer(asked.flag.key, reason, answer.value, experiment=asked.named)
+    return _answer(asked.flag.key, _as_heard(asked, reason), answer.value, experiment=asked.named)
 
 
 def _from_rollout(asked: _Asked, rollout: ServingRollout) -> Assignment:
@@ -295,7 +295,18 @@ def _from_rollout(asked: _Asked, rollout: ServingRollout) -> Assignment:
 
 def _default(asked: _Asked, reason: Reason) -> Assignment:
     deciding = None if asked.experiment is None else asked.experiment.key
-    return _answer(asked.flag.key, reason, asked.flag.default, experiment=asked.named or deciding)
+    return _answer(asked.flag.key, _as_heard(asked, reason), asked.flag.default, experiment=asked.named or deciding)
+
+
+_OF_ANOTHER_EXPERIMENT = frozenset({Reason.DEFAULT, Reason.NOT_TARGETED, Reason.UNIT_MISSING, Reason.NOT_IN_EXPERIMENT})
+
+
+def _as_heard(asked: _Asked, reason: Reason) -> Reason:
+    """Who asked for an experiment that serves nothing now hears that, not why another one did not take the unit."""
+    serving = asked.experiment.key if asked.experiment is not None else None
+    rolled_out = asked.flag.rollout.experiment if asked.flag.rollout is not None else None
+    resting = asked.named is not None and asked.named not in (serving, rolled_out)
+    return Reason.NOT_SERVING if resting and reason in _OF_ANOTHER_EXPERIMENT else reason
 
 
 def _answer(flag: str | None, reason: Reason, value: JSON, experiment: str | None = None) -> Assignment:

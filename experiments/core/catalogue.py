@@ -78,6 +78,7 @@ def _flag(node: _Node) -> ServedFlag:
         previews=tuple(_experiment(entry, flag_type, preview=True) for entry in node.nodes("previews")),
         rollout=None if rollout is None else _rollout(rollout, flag_type),
         overrides=tuple(_override(entry) for entry in node.nodes("overrides")),
+        resting=tuple((entry.text("key"), entry.text("name")) for entry in node.nodes("resting")),
     )
 
 

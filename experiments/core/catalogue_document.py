@@ -70,6 +70,13 @@ class OverrideDocument(TypedDict):
     until: str
 
 
+class RestingDocument(TypedDict):
+    """An experiment of the flag that serves nothing now."""
+
+    key: str
+    name: str
+
+
 class FlagDocument(TypedDict):
     key: str
     type: str
@@ -80,6 +87,7 @@ class FlagDocument(TypedDict):
     previews: list[ExperimentDocument]
     rollout: RolloutDocument | None
     overrides: list[OverrideDocument]
+    resting: NotRequired[list[RestingDocument]]
 
 
 class ExclusionListDocument(TypedDict):

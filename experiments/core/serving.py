@@ -160,7 +160,11 @@ class Holdout:
 
 @dataclass(frozen=True)
 class ServedFlag:
-    """A flag and everything that can decide its value."""
+    """A flag and everything that can decide its value.
+
+    ``resting`` are the key and name of each of its experiments that serves nothing now (a draft, paused,
+    over): who asks for one of these still gets the flag's value.
+    """
 
     key: str
     type: FlagType
@@ -171,6 +175,7 @@ class ServedFlag:
     previews: tuple[ServingExperiment, ...] = ()
     rollout: ServingRollout | None = None
     overrides: tuple[Override, ...] = ()
+    resting: tuple[tuple[str, str], ...] = ()
     overrides_of: Mapping[str, Mapping[str, tuple[Override, ...]]] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -193,7 +198,7 @@ class ServedFlag:
 
 @dataclass(frozen=True)
 class ExperimentEntry:
-    """Where a look-up by an experiment's key or name leads; without an experiment only its rollout is left."""
+    """Where a look-up by an experiment's key or name leads; without an experiment it serves nothing now."""
 
     key: str
     flag: ServedFlag
@@ -216,7 +221,7 @@ class Catalogue:
         object.__setattr__(self, "_entries", {environment: _entries(flags, environment) for environment in Environment})
 
     def experiment(self, key_or_name: str, environment: Environment = Environment.PRODUCTION) -> ExperimentEntry | None:
-        """The serving (or rolled out) experiment of this key, else of this name."""
+        """The experiment of this key, else of this name: serving, rolled out or resting."""
         return self._entries[environment].get(key_or_name)
 
     def serving(self, environment: Environment = Environment.PRODUCTION) -> tuple[ServedFlag, ...]:
@@ -242,3 +247,5 @@ def _entries_of(flag: ServedFlag, environment: Environment) -> Iterator[tuple[Ex
             yield ExperimentEntry(experiment.key, flag, experiment), experiment.name
     if flag.rollout is not None:
         yield ExperimentEntry(flag.rollout.experiment, flag, None), flag.rollout.experiment_name
+    for key, name in flag.resting:
+        yield ExperimentEntry(key, flag, None), name

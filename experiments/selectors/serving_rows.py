@@ -20,6 +20,7 @@ from experiments.core.catalogue_document import (
     ExperimentDocument,
     FlagDocument,
     OverrideDocument,
+    RestingDocument,
     RolloutDocument,
     VariantDocument,
 )
@@ -42,6 +43,7 @@ class _Rows:
     buckets: dict[tuple[int, int, str], list[int]] = field(default_factory=dict)
     rollouts: dict[int, Rollout] = field(default_factory=dict)
     overrides: dict[str, list[OverrideDocument]] = field(default_factory=lambda: defaultdict(list))
+    resting: dict[str, list[RestingDocument]] = field(default_factory=lambda: defaultdict(list))
 
 
 def catalogue_document(now: datetime, *, version: int, built_at: datetime) -> CatalogueDocument:
@@ -68,6 +70,7 @@ def _fetch(now: datetime) -> _Rows:
     rollouts = Rollout.objects.filter(closed_at__isnull=True).select_related("experiment", "iteration", "variant")
     rows.rollouts = {rollout.flag_id: rollout for rollout in rollouts.prefetch_related("experiment__variants")}
     _add_overrides(rows)
+    _add_resting(rows)
     return rows
 
 
@@ -91,6 +94,13 @@ def _add_overrides(rows: _Rows) -> None:
         )
 
 
+def _add_resting(rows: _Rows) -> None:
+    """A pause or a draft must not turn an application's question into an error: it gets the flag's value."""
+    others = Experiment.objects.filter(flag__isnull=False).exclude(status__in=SERVED).order_by("-id")
+    for flag_key, key, name in others.values_list("flag_id", "key", "name"):
+        rows.resting[str(flag_key)].append({"key": key, "name": name})
+
+
 def _flag(flag: Flag, rows: _Rows) -> FlagDocument:
     mine = rows.experiments[flag.key]
     rollout = rows.rollouts.get(flag.pk)
@@ -104,6 +114,7 @@ def _flag(flag: Flag, rows: _Rows) -> FlagDocument:
         "previews": [],
         "rollout": None if rollout is None else _rollout(rollout),
         "overrides": rows.overrides[flag.key],
+        "resting": rows.resting[flag.key],
     }
     document["previews"] = _previews(document, mine, rows)
     return document

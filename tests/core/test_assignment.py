@@ -393,3 +393,16 @@ def test_assign__any_typed_input__answers_with_a_reason_and_flat_metadata(
     assert (answer.variant is None) == (answer.variant_id is None)
     assert answer == assign(FULL, request, NOW)
     assert len(assign_all(FULL, units, attributes, NOW, environment, client)) == (1 if client else 3)
+
+
+@pytest.mark.parametrize("asked", ["paused", "The paused experiment"])
+def test_assign__experiment_that_rests__gets_the_flags_value_and_hears_that_it_is_not_serving(asked):
+    resting = [{"key": "paused", "name": "The paused experiment"}]
+    alone = catalogue(flag(resting=resting))
+    beside_another = catalogue(flag(experiment=experiment(targeting=[{"attribute": "x", "op": "exists"}]), resting=resting))
+    rolled_out = catalogue(flag(rollout=rollout(), resting=resting))
+    request = AssignmentRequest(experiment=asked, units={"user": "u1"})
+    for served, value in ((alone, "default"), (beside_another, "default"), (rolled_out, "winner")):
+        answer = assign(served, request, NOW)
+        assert (answer.experiment, answer.variant, answer.reason) == ("paused", None, Reason.NOT_SERVING)
+        assert answer.value == {"model": value}

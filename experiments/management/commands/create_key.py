@@ -1,0 +1,45 @@
+"""``manage.py create_key NAME --scope server``: make an API key and print it, once, as the last line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from experiments.core.clock import utc_now
+from experiments.core.errors import AssayError
+from experiments.core.types import SYSTEM, Environment, Role, Scope
+from experiments.services.keys import create_key
+
+
+class Command(BaseCommand):
+    help = "Make an API key and print it, once, as the last line."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("name", help="what the key is for; shown in the changelog")
+        parser.add_argument("--scope", required=True, choices=[scope.value for scope in Scope])
+        parser.add_argument("--environment", default=Environment.PRODUCTION.value, choices=[e.value for e in Environment])
+        parser.add_argument("--owner", metavar="USERNAME", help="who answers for it (default: the first administrator)")
+
+    def handle(self, *args: Any, **options: Any) -> None:  # Any: as Django passes them
+        owner = self._owner(options["owner"])
+        scope, environment = Scope(options["scope"]), Environment(options["environment"])
+        try:
+            key, text = create_key(SYSTEM, utc_now(), name=options["name"], scope=scope, environment=environment, owner=owner)
+        except AssayError as error:
+            raise CommandError(str(error)) from error
+        self.stderr.write(f"{key.name}: a {key.scope} key for {key.environment}, acting for {owner}. It is shown this once:")
+        self.stdout.write(text)
+
+    def _owner(self, username: str | None) -> User:
+        users = User.objects.filter(is_active=True)
+        if username:
+            found = users.filter(username=username).first()
+            if found is None:
+                raise CommandError(f"--owner {username}: there is no active account of this name")
+            return found
+        found = users.filter(groups__name=Role.ADMIN.value).order_by("id").first() or users.filter(is_superuser=True).order_by("id").first()
+        if found is None:
+            raise CommandError("nobody can own the key yet; make an account (manage.py createsuperuser) or name one with --owner")
+        return found
