@@ -96,7 +96,7 @@ def _parses(design: Design) -> Iterator[Problem]:
 def _zone_exists(name: str) -> bool:
     try:
         ZoneInfo(name)
-    except (OSError, ValueError):  # not found, a folder, or a path that leads out
+    except (KeyError, OSError, ValueError):  # not found, a folder, or a path that leads out
         return False
     return True
 
