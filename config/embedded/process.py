@@ -14,8 +14,6 @@ from typing import TypedDict
 
 from config.embedded.place import Place, User, reaches
 
-_NOT_NEEDED_TO_RUN = shutil.ignore_patterns("include", "*.a", "pkgconfig", "__pycache__")
-
 
 class _Identity(TypedDict, total=False):
     user: int
@@ -46,6 +44,7 @@ class Bundle:
 
     base: Path
     folders: tuple[Path, ...]
+    programs: frozenset[str]
 
     def program(self, name: str, place: Place) -> Path:
         """The program where the server's user can reach it: where it is, or in a copy of the bundle beside the data."""
@@ -63,11 +62,17 @@ class Bundle:
             shutil.rmtree(draft, ignore_errors=True)
             for folder in self.folders:
                 if (self.base / folder).is_dir():
-                    shutil.copytree(self.base / folder, draft / folder, symlinks=True, ignore=_NOT_NEEDED_TO_RUN)
+                    shutil.copytree(self.base / folder, draft / folder, symlinks=True, ignore=self._not_needed)
             for path in (draft.parent, draft, *draft.rglob("*")):
                 os.chown(path, user.uid, user.gid, follow_symlinks=False)  # whatever root's umask kept from others
             draft.rename(copy)
         return copy
+
+    def _not_needed(self, folder: str, names: list[str]) -> set[str]:
+        """Two thirds of the bundle are for building programs and for administering by hand."""
+        if Path(folder).name == "bin":
+            return set(names) - self.programs
+        return {name for name in names if name in {"include", "pkgconfig", "__pycache__"} or name.endswith(".a")}
 
 
 def spawn(command: Sequence[str | Path], user: User | None, log: Path) -> int:

