@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 
 from django.db import transaction
@@ -11,8 +11,11 @@ from django.db import transaction
 from experiments.core.errors import InvalidInput
 from experiments.core.metric_definitions import MetricDefinition, problems
 from experiments.core.metric_library import LIBRARY, exploratory
+from experiments.core.permissions import Action, check
+from experiments.core.types import JSON, Actor
 from experiments.models import Metric
 from experiments.selectors.metrics import definition_of
+from experiments.services import audit
 
 METRIC_KEY = re.compile(r"[A-Za-z0-9_-]{1,80}\Z")
 
@@ -34,10 +37,29 @@ def install_library(now: datetime) -> int:
     return written
 
 
+def define_metric(actor: Actor, now: datetime, *, definition: MetricDefinition, reason: str = "") -> Metric:
+    """Write a metric, or the next version of one; frozen iterations keep the version they have.
+
+    The definition's own version is not looked at. A definition that measures the same as the
+    current one is no new version, and the current one is given back.
+    """
+    check(actor, Action.MANAGE_METRICS, member=False, subject=f"metric {definition.key[:80]}")
+    _refuse_bad_key(definition.key)
+    with transaction.atomic():
+        present = Metric.objects.select_for_update().filter(key=definition.key, current=True).first()
+        if present is not None and definition_of(present).substance() == definition.substance() and not present.exploratory:
+            return present
+        row = _write_version(now, definition, present, shipped=False)
+        Metric.objects.filter(pk=row.pk).update(owner_id=actor.user_id)
+        row.refresh_from_db()
+        before = None if present is None else _as_json(definition_of(present))
+        audit.record(actor, now, action="metric_defined", obj=row, reason=reason, before=before, after=_as_json(definition))
+    return row
+
+
 def register_exploratory(now: datetime, *, key: str) -> Metric:
     """The metric of this name, made exploratory if nobody has declared it; it decides nothing."""
-    if not METRIC_KEY.match(key):
-        raise InvalidInput(f"metric {key[:80]!r}: a key is 1 to 80 letters, digits, dashes and underscores", field="metric")
+    _refuse_bad_key(key)
     present = Metric.objects.filter(key=key, current=True).first()
     if present is not None:
         return present
@@ -45,6 +67,19 @@ def register_exploratory(now: datetime, *, key: str) -> Metric:
     # Two that meet the name at the same moment: the unique key lets one in, both read its row.
     Metric.objects.bulk_create([row], ignore_conflicts=True)
     return Metric.objects.get(key=key, current=True)
+
+
+def _refuse_bad_key(key: str) -> None:
+    if not METRIC_KEY.match(key):
+        raise InvalidInput(f"metric {key[:80]!r}: a key is 1 to 80 letters, digits, dashes and underscores", field="metric")
+
+
+def _as_json(definition: MetricDefinition) -> dict[str, JSON]:
+    return {
+        **asdict(definition),
+        "event_types": list(definition.event_types),
+        "denominator_event_types": list(definition.denominator_event_types),
+    }
 
 
 def _replaceable(metric: Metric) -> bool:

@@ -11,7 +11,9 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 
 from analytics.models import AiEvent, Assignment, MetricObservation
-from experiments.models import Experiment, Iteration, Policy, Variant
+from experiments.models import Experiment, ExperimentMetric, Iteration, Policy, Variant
+from experiments.selectors.experiments import design_of
+from experiments.selectors.metrics import current_metric
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 _ids = count(1)
@@ -89,14 +91,57 @@ class World:
         )
 
 
-def world(key: str = "search_rerank", arms: tuple[str, ...] = ("control", "treatment"), unit_type: str = "user") -> World:
-    """A running experiment in its first iteration."""
+def plan(of: World, role: str, key: str, **fields: Any) -> None:
+    """Plan a shipped metric and freeze the design again."""
+    ExperimentMetric.objects.create(experiment=of.experiment, metric=current_metric(key), role=role, **fields)
+    design = design_of(Experiment.objects.get(pk=of.experiment.pk))
+    Iteration.objects.filter(pk=of.iteration.pk).update(design=design.as_json())
+    of.iteration.refresh_from_db()
+
+
+def crowd(of: World, arm: str, n: int, at: datetime, *, events: dict[str, int] | None = None, every: timedelta = timedelta(0)) -> None:
+    """n units meet an arm, one every so often; the first so many of them have each kind of event an hour later."""
+    day_exists("ai_events", at + timedelta(hours=1))
+    moments = [at + every * i for i in range(n)]
+    Assignment.objects.bulk_create(
+        Assignment(
+            user_id=f"{arm}{at:%d%H}-{i}",
+            unit_type=of.experiment.unit_type,
+            experiment=of.experiment,
+            iteration=of.iteration,
+            variant=of.arms[arm],
+            assigned_ts=moment,
+            exposure_ts=moment,
+        )
+        for i, moment in enumerate(moments)
+    )
+    rows = [(kind, i) for kind, many in (events or {}).items() for i in range(many)]
+    for day in {(moments[i] + timedelta(hours=1)).date(): moments[i] + timedelta(hours=1) for _, i in rows}.values():
+        day_exists("ai_events", day)
+    AiEvent.objects.bulk_create(
+        AiEvent(
+            event_date=(moments[i] + timedelta(hours=1)).date(),
+            event_id=f"c{next(_ids)}",
+            ts=moments[i] + timedelta(hours=1),
+            received_ts=moments[i] + timedelta(hours=1),
+            user_id=f"{arm}{at:%d%H}-{i}",
+            unit_type=of.experiment.unit_type,
+            event_type=kind,
+            environment="production",
+            origin="live",
+        )
+        for kind, i in rows
+    )
+
+
+def world(key: str = "search_rerank", arms: tuple[str, ...] = ("control", "treatment"), unit_type: str = "user", **fields: Any) -> World:
+    """A running experiment in its first iteration, nothing planned."""
     owner, _ = get_user_model().objects.get_or_create(username="owner")
     policy = Policy.objects.filter(is_default=True).first() or Policy.objects.create(
         key="standard", name="Standard", rules={}, is_default=True, created_at=START
     )
     experiment = Experiment.objects.create(
-        key=key, name=key, owner=owner, policy=policy, unit_type=unit_type, status="running", created_at=START, updated_at=START
+        key=key, name=key, owner=owner, policy=policy, unit_type=unit_type, status="running", created_at=START, updated_at=START, **fields
     )
     weights = [1000 // len(arms)] * len(arms)
     weights[0] += 1000 - sum(weights)

@@ -1,0 +1,60 @@
+"""Health of a run's data: shares, crossovers, lateness, silence, and who answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+from analytics.core.findings import Finding, crossover_finding, late_finding, shares_finding, unsaid_findings
+from analytics.core.results import ArmSummary, Health, MetricResult
+from analytics.core.stats.proportion import compare_proportions
+from analytics.core.stats.srm import check_shares
+from analytics.core.totals import Totals
+
+ANSWERS_DIFFER_BELOW = 0.001
+
+
+def assess(arms: Sequence[ArmSummary], metrics: Sequence[MetricResult], *, late: int, accepted: int) -> Health:
+    """Everything that speaks against believing the numbers, the weightiest first."""
+    srm = check_shares([arm.units for arm in arms], [arm.expected_share for arm in arms]) if arms else None
+    units = sum(arm.units for arm in arms)
+    found = [
+        None if srm is None else shares_finding(srm),
+        crossover_finding(sum(arm.crossovers for arm in arms), units),
+        late_finding(late, accepted),
+        _silence(arms, units),
+        *(_no_events(metric) for metric in metrics),
+        *(_answers_differ(metric) for metric in metrics),
+        *unsaid_findings([(f"{m.name}, {c.arm}", c.comparison) for m in metrics for c in m.comparisons]),
+    ]
+    known = [finding for finding in found if finding is not None]
+    return Health(srm, tuple(sorted(known, key=lambda f: ("red", "yellow", "info").index(f.weight))))
+
+
+def _silence(arms: Sequence[ArmSummary], units: int) -> Finding | None:
+    if units == 0:
+        return Finding("no_data", "yellow", "no unit has been exposed yet")
+    missing = [arm.key for arm in arms if arm.units == 0 and arm.expected_share > 0]
+    if missing:
+        return Finding("one_arm", "red", f"no exposures in {', '.join(missing)}, {units:,} in the others", True)
+    return None
+
+
+def _no_events(metric: MetricResult) -> Finding | None:
+    """Thousands of units and not one row: more likely a misspelt event type than a rate of zero."""
+    exposed = sum(arm.exposed for arm in metric.arms)
+    if exposed < 1000 or any(arm.sum_y2 for arm in metric.arms):
+        return None
+    return Finding("no_events", "yellow", f"{metric.name}: {exposed:,} matured units and not one event")
+
+
+def _answers_differ(metric: MetricResult) -> Finding | None:
+    answered = [arm for arm in metric.arms if arm.exposed]
+    if all(arm.n == arm.exposed for arm in answered):
+        return None
+    for one, other in combinations(answered, 2):
+        p = compare_proportions(Totals.of_rate(one.n, one.exposed), Totals.of_rate(other.n, other.exposed)).p
+        if p is not None and p < ANSWERS_DIFFER_BELOW:
+            shares = f"{one.n / one.exposed:.1%} in {one.arm}, {other.n / other.exposed:.1%} in {other.arm}, p = {p:.2g}"
+            return Finding("answers_differ", "yellow", f"{metric.name}: who answers changed ({shares})")
+    return None

@@ -1,0 +1,177 @@
+"""What an iteration was launched to find out, read into frozen values that analysis works from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from analytics.core.windows import Span
+from experiments.core.design import Design, DesignMetric, DesignVariant
+from experiments.core.metric_definitions import MetricDefinition
+from experiments.core.policies import PolicyRules
+from experiments.core.types import BucketRole, MetricRole, Origin, Status
+from experiments.models import Bucket, Experiment, Iteration, Metric
+from experiments.selectors.experiments import design_of, iteration_design, iteration_rules
+from experiments.selectors.metrics import definition_of
+
+WEEKS_OF_SIZE = {"small": 1, "medium": 1, "large": 2}
+LONG_PAUSE = timedelta(hours=24)
+"""A unit whose window overlaps a pause longer than this is left out of looks."""
+
+
+@dataclass(frozen=True)
+class PlannedArm:
+    """One variant of the design; ``share`` is its part of the analysed units, 0 to 1."""
+
+    variant_id: int
+    key: str
+    name: str
+    is_control: bool
+    share: float
+
+
+@dataclass(frozen=True)
+class PlannedMetric:
+    """A frozen version of a metric and what the plan wants of it."""
+
+    definition: MetricDefinition
+    planned: DesignMetric
+
+    @property
+    def role(self) -> MetricRole:
+        """Primary, secondary or guardrail."""
+        return MetricRole(self.planned.role)
+
+    @property
+    def window(self) -> timedelta | None:
+        """The conversion window; None: until the data cut."""
+        return None if self.definition.window_hours is None else timedelta(hours=self.definition.window_hours)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalysisPlan:
+    """One iteration as launched, and when it served. ``n_planned`` is information, None without a plan."""
+
+    experiment_id: int
+    key: str
+    origin: Origin
+    status: Status
+    iteration_id: int
+    unit_type: str
+    time_zone: str
+    arms: tuple[PlannedArm, ...]
+    metrics: tuple[PlannedMetric, ...]
+    alpha: float
+    power: float
+    min_sample_size: int
+    auto_promote: bool
+    rules: PolicyRules
+    weeks: int
+    n_planned: float | None
+    began_at: datetime
+    ended_at: datetime | None
+    planned_end: datetime | None
+    spans: tuple[Span, ...]
+    pauses: tuple[tuple[datetime, datetime], ...]
+
+    @property
+    def control(self) -> PlannedArm | None:
+        """The arm the others are compared with."""
+        return next((arm for arm in self.arms if arm.is_control), None)
+
+    @property
+    def test_arms(self) -> tuple[PlannedArm, ...]:
+        """Every arm but control."""
+        return tuple(arm for arm in self.arms if not arm.is_control)
+
+    @property
+    def primary(self) -> PlannedMetric | None:
+        """The metric that decides, when there is one."""
+        return next(iter(self.of_role(MetricRole.PRIMARY)), None)
+
+    def of_role(self, role: MetricRole) -> tuple[PlannedMetric, ...]:
+        """The planned metrics of one role, in their order."""
+        return tuple(metric for metric in self.metrics if metric.role is role)
+
+    def cut(self, now: datetime) -> datetime:
+        """Up to when data count: results freeze when the iteration ends."""
+        return now if self.ended_at is None else min(now, self.ended_at)
+
+
+def iteration_to_analyse(experiment: Experiment) -> Iteration | None:
+    """The open iteration, else the last one."""
+    return experiment.iterations.order_by("ended_at", "-number").filter(ended_at__isnull=True).first() or (
+        experiment.iterations.order_by("-number").first()
+    )
+
+
+def plan_of(iteration: Iteration, now: datetime) -> AnalysisPlan:
+    """The frozen design of an iteration, with the rows it names."""
+    experiment = iteration.experiment
+    design = iteration_design(iteration) if iteration.design else design_of(experiment)
+    rules = iteration_rules(iteration)
+    n_planned = iteration.plan.get("n_planned")
+    return AnalysisPlan(
+        experiment_id=experiment.pk,
+        key=experiment.key,
+        origin=Origin(experiment.origin),
+        status=Status(experiment.status),
+        iteration_id=iteration.pk,
+        unit_type=design.unit_type,
+        time_zone=design.time_zone,
+        arms=_arms(iteration, design),
+        metrics=_metrics(design),
+        alpha=round(1 - float(design.confidence_level), 9),
+        power=float(design.power),
+        min_sample_size=design.min_sample_size,
+        auto_promote=design.auto_promote,
+        rules=rules,
+        weeks=max(rules.weeks, WEEKS_OF_SIZE.get(design.size_class, 0)),
+        n_planned=float(n_planned) if n_planned else None,
+        began_at=iteration.began_at,
+        ended_at=iteration.ended_at,
+        planned_end=experiment.planned_end,
+        spans=_serving(iteration, now),
+        pauses=_long_pauses(iteration, now),
+    )
+
+
+def _arms(iteration: Iteration, design: Design) -> tuple[PlannedArm, ...]:
+    """Arms in the design's order. Shares come from the analysed buckets held, or the weights once those are released."""
+    ids = dict(iteration.experiment.variants.values_list("key", "pk"))
+    held: dict[int, int] = {}
+    for variant_id in Bucket.objects.filter(iteration=iteration, role=BucketRole.MAIN).values_list("variant_id", flat=True):
+        if variant_id is not None:
+            held[variant_id] = held.get(variant_id, 0) + 1
+
+    def part(arm: DesignVariant) -> int:
+        return held.get(ids[arm.key], 0) if held else arm.weight
+
+    known = [arm for arm in design.variants if arm.key in ids]
+    whole = sum(part(arm) for arm in known) or 1
+    return tuple(PlannedArm(ids[arm.key], arm.key, arm.name, arm.is_control, part(arm) / whole) for arm in known)
+
+
+def _metrics(design: Design) -> tuple[PlannedMetric, ...]:
+    rows = {(m.key, m.version): m for m in Metric.objects.filter(key__in=[m.key for m in design.metrics])}
+    found = ((rows.get((planned.key, planned.version)), planned) for planned in design.metrics)
+    return tuple(PlannedMetric(definition_of(row), planned) for row, planned in found if row is not None)
+
+
+def _serving(iteration: Iteration, now: datetime) -> tuple[Span, ...]:
+    """Stretches of serving at the last ramp step: from its start to now (or the end), minus the pauses."""
+    start = iteration.step_started_at or iteration.started_at
+    if start is None:
+        return ()
+    spans: list[Span] = []
+    for pause in iteration.pauses.order_by("started_at"):
+        if pause.started_at > start:
+            spans.append(Span(start, pause.started_at))
+        start = max(start, pause.ended_at or now)
+    end = iteration.ended_at or now
+    return (*spans, Span(start, end)) if start < end else tuple(spans)
+
+
+def _long_pauses(iteration: Iteration, now: datetime) -> tuple[tuple[datetime, datetime], ...]:
+    stretches = [(pause.started_at, pause.ended_at or now) for pause in iteration.pauses.order_by("started_at")]
+    return tuple((begins, ends) for begins, ends in stretches if ends - begins > LONG_PAUSE)

@@ -1,0 +1,282 @@
+"""One analysis run: totals → health → statistics → verdicts → decision, stored in one transaction.
+
+Between looks a run overwrites the ``latest`` row. A look is taken at most once per complete local
+day and only once the clock is complete; then look, decision and a copy of the run are kept for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Sum
+
+from analytics.core.decision import Decision as Verdict
+from analytics.core.decision import Facts
+from analytics.core.decision import decide as decide_by
+from analytics.core.encoding import plain, restored
+from analytics.core.guardrails import GuardrailResult
+from analytics.core.health import assess
+from analytics.core.look_state import LookState
+from analytics.core.looks import information
+from analytics.core.results import Health, MetricResult
+from analytics.core.windows import Clock, LookPermission, clock, legal_look
+from analytics.models import AnalysisRun, AppliedDecision, Decision, IngestTally, Look
+from analytics.selectors.plans import AnalysisPlan, iteration_to_analyse, plan_of
+from analytics.services.judging import Standing, compared, facts_of, guard, look
+from analytics.services.measuring import Measured, measure
+from analytics.stores.base import Store
+from analytics.stores.postgres import PostgresStore
+from experiments.core.errors import NotFound, Refused
+from experiments.core.types import Origin, Status
+from experiments.models import Experiment, Iteration
+
+ENGINE = "1"
+"""The version of the methods; stored with every look and decision. Raise it when a number would change."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A run's conclusions, before they are stored."""
+
+    metrics: tuple[MetricResult, ...]
+    health: Health
+    verdicts: tuple[GuardrailResult, ...]
+    facts: Facts
+    decision: Verdict
+    clock: Clock
+    permission: LookPermission
+    taken: LookState | None
+
+
+def analyse(experiment_id: int, *, now: datetime, may_look: bool = False, store: Store | None = None) -> AnalysisRun:
+    """Analyse the experiment's present (else last) iteration and store what came out.
+
+    ``may_look``: beat's runs may take a look when one is due; "analyse now" by a person never does.
+    A run that fails leaves the last good one, notes the error beside it, and raises.
+    """
+    iteration = _iteration(experiment_id)
+    try:
+        plan = plan_of(iteration, now)
+        permission = _permission(plan, iteration, now) if may_look else None
+        measured = measure(plan, store or PostgresStore(), now=now, look=permission)
+        return _store(iteration, plan, measured, now=now, may_look=may_look)
+    except Exception as fault:
+        _note_failure(iteration, now, fault)
+        raise
+
+
+def _iteration(experiment_id: int) -> Iteration:
+    experiment = Experiment.objects.filter(pk=experiment_id).first()
+    if experiment is None:
+        raise NotFound(f"experiment {experiment_id}: there is none")
+    iteration = iteration_to_analyse(experiment)
+    if iteration is None:
+        raise Refused(f"{experiment.key}: was never launched, so there is nothing to analyse")
+    return iteration
+
+
+def _store(iteration: Iteration, plan: AnalysisPlan, measured: Measured, *, now: datetime, may_look: bool) -> AnalysisRun:
+    """Under the experiment's row lock: look again at what changed meanwhile, conclude, write."""
+    with transaction.atomic():
+        experiment = Experiment.objects.select_for_update().get(pk=plan.experiment_id)
+        may_look = may_look and experiment.status == Status.RUNNING and not Iteration.objects.get(pk=iteration.pk).ended_at
+        found = conclude(plan, measured, look_states(iteration), now=now, may_look=may_look, harmed=_harmed(iteration))
+        versions = _versions(plan)
+        run = _write_run(iteration, measured, found, versions, now)
+        if found.taken is not None:
+            _write_look(iteration, plan, measured, found, versions, now)
+            _keep_copy(run)
+        elif plan.origin is Origin.LIVE and experiment.status in (Status.RUNNING, Status.DARK_LAUNCH):
+            _write_alarm(iteration, found, versions, now)
+    return run
+
+
+def conclude(
+    plan: AnalysisPlan, measured: Measured, before: Sequence[LookState], *, now: datetime, may_look: bool, harmed: frozenset[str]
+) -> Findings:
+    """Everything between totals and storage; no database. Health gates the look: while masked, nothing is spent."""
+    metrics = compared(plan, measured.metrics)
+    late, accepted = late_and_accepted(plan)
+    health = assess(measured.arms, metrics, late=late, accepted=accepted)
+    the_clock = clock(plan.spans, plan.time_zone, plan.weeks, now)
+    permission = legal(plan, measured, before, the_clock, now)
+    taken = None
+    if may_look and permission.allowed and measured.look is not None and not health.masks:
+        at_look = assess(measured.look.arms, (), late=0, accepted=0)
+        taken = None if at_look.masks else look(plan, before, measured.look)
+    standing = Standing((*before, taken) if taken is not None else tuple(before), taken)
+    verdicts = guard(plan, measured, standing.states)
+    facts = facts_of(plan, measured, health=health, verdicts=verdicts, standing=standing, clock=the_clock, harmed=harmed, now=now)
+    return Findings(metrics, health, verdicts, facts, decide_by(facts), the_clock, permission, taken)
+
+
+def legal(plan: AnalysisPlan, measured: Measured, before: Sequence[LookState], the_clock: Clock, now: datetime) -> LookPermission:
+    """Whether a look of the last complete local day may be taken, knowing the information it would have."""
+    n_planned = before[0].n_planned if before else plan.n_planned
+    seen = 0.0
+    if measured.look is not None and plan.control is not None and n_planned:
+        control = measured.look.primary[plan.control.key].n
+        seen = min((information(control, measured.look.primary[arm.key].n) for arm in plan.test_arms), default=0.0) / n_planned
+    return legal_look(
+        now,
+        plan.time_zone,
+        the_clock,
+        window=None if plan.primary is None else plan.primary.window,
+        previous=before[-1].day if before else None,
+        planned_end=plan.planned_end,
+        information=seen,
+        over=bool(before) and before[-1].last,
+    )
+
+
+def _permission(plan: AnalysisPlan, iteration: Iteration, now: datetime) -> LookPermission | None:
+    """Whether to read a look's totals at all: the cheap half of the question, before any total is known."""
+    if plan.origin is Origin.IMPORT or plan.status is not Status.RUNNING or plan.primary is None:
+        return None
+    before = look_states(iteration)
+    return legal_look(
+        now,
+        plan.time_zone,
+        clock(plan.spans, plan.time_zone, plan.weeks, now),
+        window=plan.primary.window,
+        previous=before[-1].day if before else None,
+        planned_end=plan.planned_end,
+        information=1.0,
+        over=bool(before) and before[-1].last,
+    )
+
+
+def look_states(iteration: Iteration) -> tuple[LookState, ...]:
+    """The iteration's looks so far, as they were stored."""
+    return tuple(restored(state, LookState) for state in iteration.looks.order_by("number").values_list("state", flat=True))
+
+
+def late_and_accepted(plan: AnalysisPlan) -> tuple[int, int]:
+    """Live items that came late, and all that were accepted, since the iteration began (over all experiments)."""
+    counted = IngestTally.objects.filter(day__gte=plan.began_at.date(), outcome__in=["late", "accepted"])
+    sums = dict(counted.values_list("outcome").annotate(total=Sum("count")))
+    return sums.get("late", 0), sums.get("accepted", 0)
+
+
+def _harmed(iteration: Iteration) -> frozenset[str]:
+    """Arms that a decision has already stopped."""
+    stopped = AppliedDecision.objects.filter(decision__iteration=iteration, decision__verdict="stop", done=True)
+    return frozenset(key for key in stopped.values_list("decision__variant__key", flat=True) if key)
+
+
+def _versions(plan: AnalysisPlan) -> dict[str, object]:
+    return {"engine": ENGINE, "metrics": {m.definition.key: m.definition.version for m in plan.metrics}}
+
+
+def _write_run(iteration: Iteration, measured: Measured, found: Findings, versions: dict[str, object], now: datetime) -> AnalysisRun:
+    run, _ = AnalysisRun.objects.update_or_create(
+        iteration=iteration,
+        latest=True,
+        defaults={
+            "experiment_id": iteration.experiment_id,
+            "computed_at": now,
+            "data_cut": measured.cut,
+            "totals": {"arms": plain(measured.arms)},
+            "health": {**plain(found.health), "masks": found.health.masks},
+            "results": {"metrics": plain(found.metrics)},
+            "verdicts": {"guardrails": plain(found.verdicts)},
+            "readiness": {
+                "kind": found.decision.kind,
+                "rule": found.decision.rule,
+                "items": plain(found.decision.readiness),
+                "clock": plain(found.clock),
+                "clock_sentence": found.clock.sentence,
+                "look": plain(found.permission),
+            },
+            "masked": found.health.masks,
+            "versions": versions,
+            "failed_at": None,
+            "error": "",
+        },
+    )
+    return run
+
+
+def _write_look(
+    iteration: Iteration, plan: AnalysisPlan, measured: Measured, found: Findings, versions: dict[str, object], now: datetime
+) -> None:
+    """The look and its decision, both append-only; unique per local day."""
+    if found.taken is None or measured.look is None:
+        return
+    row = Look.objects.create(
+        iteration=iteration,
+        number=iteration.looks.count() + 1,
+        local_day=found.taken.day,
+        information=found.taken.information,
+        last=found.taken.last,
+        state=plain(found.taken),
+        inputs={
+            "totals": plain(measured.look),
+            "plan": {"n_planned": plan.n_planned, "alpha": plan.alpha, "weeks": plan.weeks},
+            "data_cut": found.permission.data_cut.isoformat(),
+        },
+        versions=versions,
+        taken_at=now,
+    )
+    _write_decision(iteration, found, versions, now, look=row)
+
+
+def _write_alarm(iteration: Iteration, found: Findings, versions: dict[str, object], now: datetime) -> None:
+    """Between looks only harm may act, and one alarm is raised once."""
+    if found.decision.kind not in ("stop", "escalate"):
+        return
+    last = Decision.objects.filter(iteration=iteration).order_by("-made_at", "-pk").first()
+    if last is not None and (last.verdict, last.rule) == (found.decision.kind, found.decision.rule):
+        return
+    _write_decision(iteration, found, versions, now, look=None)
+
+
+def _write_decision(iteration: Iteration, found: Findings, versions: dict[str, object], now: datetime, *, look: Look | None) -> Decision:
+    decision = found.decision
+    variant = iteration.experiment.variants.filter(key=decision.arms[0]).first() if decision.arms else None
+    return Decision.objects.create(
+        iteration=iteration,
+        look=look,
+        verdict=decision.kind,
+        outcome=outcome_of(decision),
+        variant=variant,
+        rule=decision.rule,
+        facts=plain(found.facts),
+        versions=versions,
+        made_at=now,
+    )
+
+
+def outcome_of(decision: Verdict) -> str:
+    """The outcome that carrying out a decision would give the experiment; empty when it would go on."""
+    if decision.kind == "promote":
+        return "promoted"
+    if decision.kind == "stop":
+        return "stopped_harm" if decision.rule.startswith("guardrail") else "worse"
+    return decision.conclusion or ""
+
+
+def _keep_copy(run: AnalysisRun) -> None:
+    """A run with a look is kept for ever, beside the latest one."""
+    copy = AnalysisRun.objects.get(pk=run.pk)
+    copy.pk, copy.latest = None, False
+    copy.save(force_insert=True)
+
+
+def _note_failure(iteration: Iteration, now: datetime, fault: Exception) -> None:
+    """Keep the last good run and say beside it that a later one failed."""
+    with transaction.atomic():
+        run, _ = AnalysisRun.objects.get_or_create(
+            iteration=iteration,
+            latest=True,
+            defaults={"experiment_id": iteration.experiment_id, "computed_at": now, "data_cut": now},
+        )
+        AnalysisRun.objects.filter(pk=run.pk).update(failed_at=now, error=f"{type(fault).__name__}: {fault}"[:2000])
+
+
+def replay(decision: Decision) -> Verdict:
+    """What the present rules say to the facts a decision was made from."""
+    return decide_by(restored(decision.facts, Facts))

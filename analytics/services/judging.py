@@ -1,0 +1,199 @@
+"""From totals to verdicts: looks, guardrails, and the facts that a decision rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from analytics.core.decision import Action, ArmFacts, Facts, GuardrailFact, Rule
+from analytics.core.guardrails import GuardrailPlan, GuardrailResult, Harm, Margin, MarginKind, Reading, harm, judge
+from analytics.core.look_state import LookState, histories, horizon, safety_looks, take
+from analytics.core.looks import Better, Crossing, Kind, LookHistory, crossed_together, observe
+from analytics.core.results import Health, MetricResult, compare_arms, explore, statistics_kind
+from analytics.core.stats.comparison import Interval
+from analytics.core.stats.normal import upper_quantile
+from analytics.core.totals import NOTHING
+from analytics.core.windows import Clock
+from analytics.selectors.plans import AnalysisPlan, PlannedMetric
+from analytics.services.measuring import ByArm, LookTotals, Measured, computed
+from experiments.core.types import Direction, GuardrailAction, MetricRole, Origin
+
+DEFAULT_DAYS = 28
+"""How often the recent alarm series restarts when no end is planned."""
+TEN_PERCENT = upper_quantile(0.05)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where the looks stand after this run: all of them, and whether one was taken now."""
+
+    states: tuple[LookState, ...]
+    taken: LookState | None = None
+
+
+def compared(plan: AnalysisPlan, metrics: Sequence[MetricResult]) -> tuple[MetricResult, ...]:
+    """Comparisons for every metric: Holm over arms where it decides or guards, BH over all explorations."""
+    control = "" if plan.control is None else plan.control.key
+    known = {id(m): compare_arms(m, control, plan.alpha) for m in metrics if m.reason is None}
+    secondary = [m for m in metrics if m.role == MetricRole.SECONDARY and id(m) in known]
+    explored = dict(zip(map(id, secondary), explore([known[id(m)] for m in secondary]), strict=True))
+    return tuple(explored.get(id(m)) or known.get(id(m)) or m for m in metrics)
+
+
+def look(plan: AnalysisPlan, before: Sequence[LookState], totals: LookTotals) -> LookState | None:
+    """Take the look of a day, when the primary metric can say anything."""
+    primary, control = plan.primary, plan.control
+    if primary is None or control is None:
+        return None
+    base = totals.primary[control.key]
+    kind = _kind(primary)
+    seen = {arm.key: observe(kind, base, totals.primary[arm.key]) for arm in plan.test_arms}
+    safety = {(m.definition.key, a): h for m in _guarded(plan) for a, h in _harms(plan, m, totals.guardrails[m.definition.key]).items()}
+    end = plan.planned_end is not None and totals.day >= plan.planned_end.date()
+    return take(
+        totals.day,
+        before,
+        seen,
+        safety,
+        n_planned=horizon(plan.n_planned, plan.min_sample_size, list(seen.values())),
+        alpha=plan.alpha,
+        better=_better(primary),
+        planned_end_passed=end,
+    )
+
+
+def guard(plan: AnalysisPlan, measured: Measured, states: Sequence[LookState]) -> tuple[GuardrailResult, ...]:
+    """The verdict of every guardrail on every test arm: alarms on all exposed units, safety at looks."""
+    readings: list[Reading] = []
+    for metric in _guarded(plan):
+        key = metric.definition.key
+        start, recent = _harms(plan, metric, measured.since_start[key]), _harms(plan, metric, measured.recent[key])
+        readings += [
+            Reading(_guardrail_plan(metric), arm, start[arm], recent[arm], planned_days(plan), safety_looks(states, key, arm))
+            for arm in start
+        ]
+    return tuple(judge(readings))
+
+
+def facts_of(
+    plan: AnalysisPlan,
+    measured: Measured,
+    *,
+    health: Health,
+    verdicts: Sequence[GuardrailResult],
+    standing: Standing,
+    clock: Clock,
+    harmed: frozenset[str],
+    now: datetime,
+) -> Facts:
+    """Everything that a decision rests on, oriented so that more is better."""
+    primary = plan.primary
+    primary_result = next((m for m in measured.metrics if m.role == MetricRole.PRIMARY), None)
+    n = {arm.arm: arm.n for arm in primary_result.arms} if primary_result is not None else {}
+    looks = _histories(plan, standing.states)
+    crossed = dict(zip(looks, crossed_together(list(looks.values())), strict=True))
+    return Facts(
+        arms=tuple(
+            _arm_facts(plan, arm.key, n.get(arm.key, 0), looks.get(arm.key), crossed.get(arm.key), verdicts, arm.key in harmed)
+            for arm in plan.test_arms
+        ),
+        n_control=n.get(plan.control.key, 0) if plan.control is not None else 0,
+        has_primary=primary is not None and computed(primary),
+        clock_complete=clock.complete,
+        clock_sentence=clock.sentence,
+        looks_taken=len(standing.states),
+        last_look_taken=bool(standing.states) and standing.states[-1].last,
+        planned_end_passed=plan.planned_end is not None and plan.planned_end <= now,
+        min_sample_size=plan.min_sample_size,
+        required_improvement=0.0 if primary is None else primary.planned.required_improvement,
+        mde=_absolute_mde(plan, primary_result),
+        srm_masks=any(f.code == "srm" and f.masks for f in health.findings),
+        unhealthy=tuple(f.sentence for f in health.findings if f.masks and f.code != "srm"),
+        auto_promote=plan.auto_promote,
+        origin="import" if plan.origin is Origin.IMPORT else "live",
+        alarm_only=standing.taken is None,
+    )
+
+
+def planned_days(plan: AnalysisPlan) -> int:
+    """Days from launch to the planned end, or four weeks."""
+    if plan.planned_end is None:
+        return DEFAULT_DAYS
+    return max(1, (plan.planned_end - plan.began_at).days)
+
+
+def _arm_facts(
+    plan: AnalysisPlan,
+    arm: str,
+    n: int,
+    history: LookHistory | None,
+    crossed: Crossing | None,
+    verdicts: Sequence[GuardrailResult],
+    harmed: bool,
+) -> ArmFacts:
+    latest = None if history is None else history.latest
+    sign = 1.0 if history is None or history.plan.better == "increase" else -1.0
+    estimate = None if latest is None else sign * latest.estimate
+    inside = None if latest is None or estimate is None else _ninety(estimate, latest.se)
+    by_key = {verdict.key: verdict for verdict in verdicts if verdict.arm == arm}
+    guardrails = tuple(_guardrail_fact(plan, metric, by_key.get(metric.definition.key)) for metric in plan.of_role(MetricRole.GUARDRAIL))
+    return ArmFacts(arm, n, crossed, estimate, None if latest is None else latest.se, inside, None, guardrails, harmed)
+
+
+def _guardrail_fact(plan: AnalysisPlan, metric: PlannedMetric, result: GuardrailResult | None) -> GuardrailFact:
+    """What the plan demands of a guardrail, and its verdict; unknown where it cannot be computed."""
+    rule = cast("Rule", metric.planned.rule or plan.rules.guardrail_rule.value)
+    action = cast("Action", metric.planned.action or GuardrailAction.STOP.value)
+    if result is None:
+        return GuardrailFact(metric.definition.key, rule, action, "unknown", required=rule == "safe")
+    return GuardrailFact(
+        metric.definition.key, rule, action, result.verdict, result.safe_at_look, result.worsening, required=rule == "safe"
+    )
+
+
+def _histories(plan: AnalysisPlan, states: Sequence[LookState]) -> dict[str, LookHistory]:
+    if plan.primary is None or not states:
+        return {}
+    arms = [arm.key for arm in plan.test_arms]
+    return histories(states, arms, n_planned=states[0].n_planned, alpha=plan.alpha, better=_better(plan.primary))
+
+
+def _harms(plan: AnalysisPlan, metric: PlannedMetric, totals: ByArm) -> dict[str, Harm]:
+    base = totals[plan.control.key] if plan.control is not None else NOTHING
+    return {arm.key: harm(_guardrail_plan(metric), base, totals[arm.key]) for arm in plan.test_arms}
+
+
+def _guarded(plan: AnalysisPlan) -> list[PlannedMetric]:
+    return [metric for metric in plan.of_role(MetricRole.GUARDRAIL) if computed(metric)]
+
+
+def _guardrail_plan(metric: PlannedMetric) -> GuardrailPlan:
+    margin = Margin(cast("MarginKind", metric.planned.margin_kind), float(metric.planned.margin or 0.0))
+    return GuardrailPlan(metric.definition.key, _kind(metric), _better(metric), margin)
+
+
+def _kind(metric: PlannedMetric) -> Kind:
+    return cast("Kind", statistics_kind(metric.definition.kind.value))
+
+
+def _better(metric: PlannedMetric) -> Better:
+    return "increase" if metric.definition.direction is Direction.INCREASE else "decrease"
+
+
+def _ninety(estimate: float, se: float) -> Interval:
+    return Interval(estimate - TEN_PERCENT * se, estimate + TEN_PERCENT * se, 0.9)
+
+
+def _absolute_mde(plan: AnalysisPlan, result: MetricResult | None) -> float | None:
+    """The planned effect in the metric's units; a relative one is of the baseline, else of control's mean now."""
+    planned = None if plan.primary is None else plan.primary.planned
+    if planned is None or planned.mde is None:
+        return None
+    if planned.mde_kind == "absolute":
+        return abs(planned.mde)
+    control = None if plan.control is None else plan.control.key
+    seen: Mapping[str, float | None] = {} if result is None else {arm.arm: arm.mean for arm in result.arms}
+    base = planned.baseline if planned.baseline is not None else seen.get(control or "")
+    return None if base is None else abs(planned.mde * base)

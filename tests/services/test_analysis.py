@@ -1,0 +1,217 @@
+"""An analysis run: what it reads, what it says, when it looks, and that it keeps the last good result."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from analytics.models import AnalysisRun, Decision, Look
+from analytics.services.analysis import analyse, replay
+from experiments.core.errors import NotFound, Refused
+from tests.stores.observed import START, World, crowd, plan, world
+
+pytestmark = pytest.mark.django_db
+DAY = timedelta(days=1)
+AFTER_CLOCK = START + 8 * DAY + timedelta(hours=1)
+"""START is a Monday, 0:00 UTC: the week is complete, and its first days' units are matured."""
+
+
+def rows(run: AnalysisRun, key: str) -> dict[str, dict[str, object]]:
+    metric = next(m for m in run.results["metrics"] if m["key"] == key)
+    return {arm["arm"]: arm for arm in metric["arms"]}
+
+
+def gaining(**fields: object) -> World:
+    """Matured after the clock: 18 % against 24 % of 3,000 an arm."""
+    w = world(auto_promote=True, **fields)
+    plan(w, "primary", "apply_conversion", baseline=0.18, mde=0.2)
+    crowd(w, "control", 3000, START, events={"apply": 540})
+    crowd(w, "treatment", 3000, START, events={"apply": 720})
+    return w
+
+
+def guarded(w: World, *, bad_control: int, bad_treatment: int, at: datetime = START + DAY) -> World:
+    plan(w, "guardrail", "complained", margin=0.15, margin_kind="relative", rule="no_breach", action="stop")
+    crowd(w, "control", 2000, at, events={"complaint": bad_control})
+    crowd(w, "treatment", 2000, at, events={"complaint": bad_treatment})
+    return w
+
+
+def test_analyse__two_arms__gives_rates_difference_interval_and_p() -> None:
+    w = gaining()
+    run = analyse(w.experiment.pk, now=AFTER_CLOCK)
+    assert rows(run, "apply_conversion")["control"]["mean"] == pytest.approx(0.18)
+    [against] = run.results["metrics"][0]["comparisons"]
+    assert against["comparison"]["difference"] == pytest.approx(0.06)
+    assert against["comparison"]["p"] == pytest.approx(1.1e-8, rel=0.5)
+    assert not run.masked
+
+
+def test_analyse__between_looks__overwrites_the_latest_run_and_spends_nothing() -> None:
+    w = gaining()
+    first = analyse(w.experiment.pk, now=START + 5 * DAY, may_look=True)
+    second = analyse(w.experiment.pk, now=START + 5 * DAY + timedelta(minutes=5), may_look=True)
+    assert first.pk == second.pk
+    assert Look.objects.count() == Decision.objects.count() == 0
+    assert "clock" in second.readiness["look"]["reason"]
+
+
+def test_analyse__clock_complete_and_gain_proven__looks_once_a_day_and_decides_to_promote() -> None:
+    w = gaining()
+    analyse(w.experiment.pk, now=AFTER_CLOCK, may_look=True)
+    analyse(w.experiment.pk, now=AFTER_CLOCK + timedelta(hours=1), may_look=True)
+    [look], [decision] = Look.objects.all(), Decision.objects.all()
+    assert (look.local_day, look.last) == ((AFTER_CLOCK - DAY).date(), True)
+    assert (decision.verdict, decision.outcome, decision.variant.key, decision.look) == ("promote", "promoted", "treatment", look)
+    assert AnalysisRun.objects.filter(latest=False).count() == 1
+
+
+def test_analyse__person_asks__is_never_a_look() -> None:
+    w = gaining()
+    analyse(w.experiment.pk, now=AFTER_CLOCK)
+    assert not Look.objects.exists()
+
+
+def test_analyse__paused_or_imported__takes_no_look() -> None:
+    for fields in ({"origin": "import"}, {}):
+        w = gaining(key=f"quiet_{len(fields)}", **fields)
+        if not fields:
+            type(w.experiment).objects.filter(pk=w.experiment.pk).update(status="paused")
+        analyse(w.experiment.pk, now=AFTER_CLOCK, may_look=True)
+    assert not Look.objects.exists()
+
+
+def test_analyse__plan_needs_more_than_is_there__looks_each_day_until_it_is_enough() -> None:
+    w = gaining()
+    type(w.iteration).objects.filter(pk=w.iteration.pk).update(plan={"n_planned": 6000})
+    analyse(w.experiment.pk, now=AFTER_CLOCK, may_look=True)
+    crowd(w, "control", 10000, START + 5 * DAY, events={"apply": 1800})
+    crowd(w, "treatment", 10000, START + 5 * DAY, events={"apply": 2400})
+    analyse(w.experiment.pk, now=AFTER_CLOCK + 2 * DAY, may_look=True)
+    one, two = Look.objects.order_by("number")
+    assert (one.information, one.last) == (pytest.approx(0.25), False)
+    assert (two.information, two.last) == (1.0, True)
+    assert one.state["n_planned"] == two.state["n_planned"] == 6000
+
+
+def test_analyse__shares_are_off__masks_results_and_takes_no_look() -> None:
+    w = gaining()
+    crowd(w, "control", 900, START + DAY)
+    run = analyse(w.experiment.pk, now=AFTER_CLOCK, may_look=True)
+    assert run.masked
+    assert run.health["srm"]["p"] < 0.001
+    assert run.readiness["kind"] == "hold"
+    assert not Look.objects.exists()
+
+
+def test_analyse__one_percent_met_both_arms__masks() -> None:
+    w = gaining()
+    met = w.iteration.assignments.filter(variant=w.arms["control"]).order_by("pk")[:60]
+    w.iteration.assignments.filter(pk__in=list(met.values_list("pk", flat=True))).update(crossover=True)
+    run = analyse(w.experiment.pk, now=AFTER_CLOCK)
+    assert run.masked
+    assert [f["code"] for f in run.health["findings"]] == ["crossover"]
+
+
+def test_analyse__nobody_or_one_arm_only__is_a_named_finding() -> None:
+    w = world()
+    plan(w, "primary", "apply_conversion")
+    empty = analyse(w.experiment.pk, now=AFTER_CLOCK)
+    crowd(w, "control", 30, START)
+    lonely = analyse(w.experiment.pk, now=AFTER_CLOCK)
+    assert empty.health["findings"][0]["code"] == "no_data"
+    assert "one_arm" in {f["code"] for f in lonely.health["findings"]}
+    assert lonely.masked
+
+
+def test_analyse__metric_whose_statistics_do_not_exist_yet__says_so_and_gives_no_number() -> None:
+    w = gaining()
+    plan(w, "secondary", "apply_rate")
+    run = analyse(w.experiment.pk, now=AFTER_CLOCK)
+    ratio = next(m for m in run.results["metrics"] if m["key"] == "apply_rate")
+    assert ratio["reason"] == "cannot say: ratio statistics are not computed yet"
+    assert (ratio["arms"], ratio["comparisons"]) == ([], [])
+
+
+def test_analyse__guardrail_breached_between_looks__decides_to_stop_once() -> None:
+    w = guarded(gaining(), bad_control=60, bad_treatment=240)
+    now = START + 3 * DAY
+    run = analyse(w.experiment.pk, now=now, may_look=True)
+    analyse(w.experiment.pk, now=now + timedelta(minutes=5), may_look=True)
+    assert run.verdicts["guardrails"][0]["verdict"] == "breach"
+    [decision] = Decision.objects.all()
+    assert (decision.verdict, decision.outcome, decision.look) == ("stop", "stopped_harm", None)
+
+
+def test_analyse__guardrail_without_harm__does_not_stand_in_the_way() -> None:
+    w = guarded(gaining(), bad_control=60, bad_treatment=61)
+    run = analyse(w.experiment.pk, now=AFTER_CLOCK, may_look=True)
+    assert run.verdicts["guardrails"][0]["verdict"] != "breach"
+    assert Decision.objects.get().verdict == "promote"
+
+
+def test_analyse__harm_that_began_yesterday__shows_in_the_recent_series() -> None:
+    w = gaining()
+    guarded(w, bad_control=0, bad_treatment=0, at=START + DAY)
+    guarded_at = START + 6 * DAY
+    crowd(w, "control", 2000, guarded_at, events={"complaint": 40})
+    crowd(w, "treatment", 2000, guarded_at, events={"complaint": 200})
+    analyse(w.experiment.pk, now=guarded_at + timedelta(hours=20), may_look=True)
+    assert Decision.objects.get().verdict == "stop"
+
+
+def test_analyse__three_arms__compares_each_with_control_and_adjusts_by_holm() -> None:
+    w = world(arms=("control", "mens", "womens"))
+    plan(w, "primary", "apply_conversion")
+    for arm, events in {"control": 100, "mens": 130, "womens": 120}.items():
+        crowd(w, arm, 1000, START, events={"apply": events})
+    run = analyse(w.experiment.pk, now=AFTER_CLOCK)
+    mens, womens = run.results["metrics"][0]["comparisons"]
+    assert mens["adjusted_p"] == pytest.approx(min(1, 2 * mens["comparison"]["p"]))
+    assert womens["adjusted_p"] == pytest.approx(max(mens["adjusted_p"], womens["comparison"]["p"]))
+    assert mens["comparison"]["ci"]["level"] == pytest.approx(0.975)
+
+
+def test_replay__stored_decision__says_the_same_from_its_stored_facts() -> None:
+    w = guarded(gaining(), bad_control=60, bad_treatment=61)
+    analyse(w.experiment.pk, now=AFTER_CLOCK, may_look=True)
+    stored = Decision.objects.get()
+    again = replay(stored)
+    assert (again.kind, again.rule) == (stored.verdict, stored.rule)
+    stored.facts["arms"][0]["crossed"] = None
+    assert replay(stored).kind != "promote"
+
+
+def test_analyse__store_fails__keeps_the_last_good_run_and_says_so() -> None:
+    class Broken:
+        def snapshot(self) -> object:
+            raise OSError("the store is gone")
+
+    w = gaining()
+    good = analyse(w.experiment.pk, now=START + 5 * DAY)
+    with pytest.raises(OSError, match="gone"):
+        analyse(w.experiment.pk, now=AFTER_CLOCK, store=Broken())
+    run = AnalysisRun.objects.get(latest=True)
+    assert (run.results, run.computed_at) == (good.results, good.computed_at)
+    assert (run.failed_at, run.error) == (AFTER_CLOCK, "OSError: the store is gone")
+    assert analyse(w.experiment.pk, now=AFTER_CLOCK).error == ""
+
+
+def test_analyse__ended_iteration__is_frozen_at_its_end() -> None:
+    w = gaining()
+    end = START + 6 * DAY
+    type(w.iteration).objects.filter(pk=w.iteration.pk).update(ended_at=end)
+    crowd(w, "control", 500, START + 7 * DAY)
+    run = analyse(w.experiment.pk, now=AFTER_CLOCK)
+    assert run.data_cut == end
+    assert {arm["key"]: arm["units"] for arm in run.totals["arms"]} == {"control": 3000, "treatment": 3000}
+
+
+def test_analyse__never_launched_or_unknown__is_refused() -> None:
+    w = world()
+    w.iteration.delete()
+    with pytest.raises(Refused, match="never launched"):
+        analyse(w.experiment.pk, now=START)
+    with pytest.raises(NotFound):
+        analyse(10**6, now=START)
