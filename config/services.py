@@ -53,7 +53,8 @@ class Lease:
         """Start again what has died meanwhile."""
         if self._held is not None and not all(server.answers(self.place) for server in self.wanted):
             with self._alone():
-                self._start()
+                if self._held is not None:  # another thread may have left while we waited
+                    self._start()
 
     def release(self) -> None:
         """Leave; the last one out stops the servers. A forked child leaves nothing: its parent still holds the lease."""
@@ -88,6 +89,7 @@ class Lease:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
         finally:
+            fcntl.flock(lock, fcntl.LOCK_UN)  # closing is not enough when a child was forked meanwhile
             os.close(lock)
 
     def _open(self, name: str) -> int:
