@@ -9,4 +9,5 @@ class ConfigConfig(AppConfig):
     name = "config"
 
     def ready(self) -> None:
-        from config import celery  # noqa: F401  (makes it the current app that shared tasks send through)
+        # Celery's application becomes the current one, which shared tasks send through; the schema's extensions register themselves.
+        from config import celery, openapi  # noqa: F401

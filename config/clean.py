@@ -16,7 +16,11 @@ CACHES = (".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".import_linte
 
 def main() -> None:
     state = place.state_folder()
-    if in_use(state / "services.lease"):
+    try:
+        used = in_use(state / "services.lease")
+    except OSError as error:
+        sys.exit(f"make clean: {state} is not ours to remove ({error.strerror}).")
+    if used:
         sys.exit(f"make clean: something still runs on {state}. Stop it first (Ctrl-C where it runs).")
     here = place.find(state)
     ours = [here.home, here.sockets, *(state / name for name in STATE), *(place.PROJECT / name for name in CACHES)]

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import msgspec
 from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
 from msgspec import Meta
 from rest_framework.request import Request
 
@@ -60,6 +62,7 @@ class Assignments(Door):
 
     scopes = (Scope.SERVER, Scope.CLIENT)
 
+    @extend_schema(request=AssignmentBody, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request) -> HttpResponse:
         now = utc_now()
         raw = raw_body(request)

@@ -16,3 +16,13 @@ def test_unknown_api_path__answers_json_error(client):
 
 def test_livez__asks_nobody(client):
     assert client.get("/livez").status_code == 200
+
+
+def test_schema__names_the_doors_keys_and_bodies(client):
+    answer = client.get("/api/schema", {"format": "json"})
+    assert answer.status_code == 200
+    schema = answer.json()
+    assert schema["components"]["securitySchemes"]["bearerKey"] == {"type": "http", "scheme": "bearer"}
+    body = schema["paths"]["/api/v1/assignments"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert body == {"$ref": "#/components/schemas/AssignmentBody"}
+    assert "Subject" in schema["components"]["schemas"]

@@ -1,0 +1,49 @@
+"""What the schema generator must be told: how our keys travel, and what a msgspec struct looks like."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerExtension
+
+_REFERENCE = "#/components/schemas/{name}"
+
+
+class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers itself on definition
+    """An API key as a bearer token or in a header of its own."""
+
+    target_class = "experiments.http.auth.KeyAuthentication"
+    name = ["bearerKey", "headerKey"]
+
+    def get_security_definition(self, auto_schema: Any) -> list[dict[str, str]]:
+        return [{"type": "http", "scheme": "bearer"}, {"type": "apiKey", "in": "header", "name": "X-API-Key"}]
+
+
+class StructSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
+    """A struct in place of a serializer: ``@extend_schema(request=AssignmentBody)``."""
+
+    target_class = msgspec.Struct
+    match_subclasses = True
+
+    def get_name(self, auto_schema: Any, direction: str) -> str:
+        return str(self.target.__name__)
+
+    def map_serializer(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        """The struct's own schema; structs inside it are registered beside it."""
+        _, components = msgspec.json.schema_components([self.target], ref_template=_REFERENCE)
+        own: dict[str, Any] = components.pop(self.target.__name__)
+        for name, schema in components.items():
+            self._register(auto_schema.registry, name, schema)
+        return own
+
+    def _register(self, registry: Any, name: str, schema: dict[str, Any]) -> None:
+        from drf_spectacular.plumbing import ResolvedComponent
+
+        component = ResolvedComponent(name, ResolvedComponent.SCHEMA, schema, object=name)  # type: ignore[no-untyped-call]
+        registry.register_on_missing(component)
+
+
+def without_trailing_slash(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Doors answer with and without the last slash; the schema names the one the guides use."""
+    return result | {"paths": {path.rstrip("/") or "/": operations for path, operations in result["paths"].items()}}
