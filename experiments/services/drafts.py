@@ -45,7 +45,9 @@ def create_experiment(actor: Actor, now: datetime, *, spec: ExperimentSpec) -> E
         refuse_ill_formed(experiment)
         after: JSON = {"name": experiment.name, "policy": experiment.policy.key, "flag": experiment.flag_id}
         audit.record(actor, now, action="experiment_created", obj=experiment, after=after)
-        publish(now, f"{experiment.key} created")
+        if spec.origin is not Origin.IMPORT:
+            # Never served; publishing would keep every other change waiting until a long import commits.
+            publish(now, f"{experiment.key} created")
     return experiment
 
 

@@ -110,7 +110,8 @@ def test_observations__late_and_skewed__are_kept_and_counted__and_imports_are_ne
     late, ahead = NOW - timedelta(hours=25), NOW + timedelta(hours=1)
     observations(measured("a", at=late), measured("b", at=ahead), measured("c", at=NOW))
     observations(measured("d", at=late), origin=Origin.IMPORT)
-    assert (tally("observation", "accepted"), tally("observation", "late"), tally("observation", "skewed")) == (4, 1, 1)
+    assert (tally("observation", "accepted"), tally("observation", "late"), tally("observation", "skewed")) == (3, 1, 1)
+    assert (tally("import", "accepted"), tally("import", "late")) == (1, 0)
 
 
 @pytest.mark.django_db

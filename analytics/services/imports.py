@@ -1,0 +1,244 @@
+"""Bringing in an experiment that was randomised elsewhere, through the same ingest as everything else.
+
+It has no flag, no layer and no buckets, is completed from the start, and is marked ``import``:
+such data are never late and never promote anything. Experiment, metrics and rows are one
+transaction: a fault leaves nothing but empty day partitions behind.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from analytics.core.import_table import ImportTable, MetricColumn, UnitRow
+from analytics.core.ingest_items import ObservationItem
+from analytics.services.ingest import BatchResult, IngestIdentity, ingest_observations, record_exposures
+from analytics.services.partitions import ensure_days
+from experiments.core.allocation import to_thousandths
+from experiments.core.design import ExperimentSpec, MetricPlan, VariantSpec, digest
+from experiments.core.errors import Conflict, InvalidInput
+from experiments.core.exposure import QueuedExposure
+from experiments.core.metric_definitions import Aggregation, MetricDefinition
+from experiments.core.types import JSON, Actor, Direction, MetricKind, MetricRole, Origin, Status
+from experiments.models import Experiment, Iteration, Metric
+from experiments.selectors.experiments import design_of, rules_of
+from experiments.selectors.metrics import definition_of
+from experiments.services import audit, drafts, metrics
+
+CHUNK = 5000
+IMPORTER = IngestIdentity()
+_CONTROL_NAMES = ("control", "baseline")
+_AGGREGATION: dict[str, Aggregation] = {"proportion": "any", "mean": "sum", "count": "sum"}
+
+Progress = Callable[[int, int], None]
+"""Told how many rows are stored, of how many."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import made; ``metric_keys`` says under which key each column's metric is known here."""
+
+    experiment_id: int
+    key: str
+    units: Mapping[str, int]
+    metric_keys: Mapping[str, str]
+
+
+def import_experiment(
+    actor: Actor,
+    now: datetime,
+    *,
+    key: str,
+    table: ImportTable,
+    columns: Sequence[MetricColumn],
+    unit_type: str = "user",
+    control: str | None = None,
+    weights: Mapping[str, float] | None = None,
+    source: str = "",
+    progress: Progress = lambda done, total: None,
+) -> Imported:
+    """Store the experiment, its units and their values. ``weights`` are relative shares; equal ones when not given."""
+    names = _variants(table, weights)
+    specs = _variant_specs(names, _control(names, control), weights)
+    ensure_days("ai_ab_metrics", {row.at.date() for row in table.rows})
+    with transaction.atomic():
+        metric_keys = {column.name: _metric(actor, now, key, column) for column in columns}
+        experiment = _create(actor, now, key, specs, columns, metric_keys, unit_type, source)
+        iteration = _complete(actor, now, experiment, table, source)
+        _store(now, experiment, iteration, table, [metric_keys[column.name] for column in columns], progress)
+    units = {name: sum(1 for row in table.rows if row.variant == name) for name in names}
+    return Imported(experiment.id, experiment.key, units, metric_keys)
+
+
+def _variants(table: ImportTable, weights: Mapping[str, float] | None) -> Sequence[str]:
+    names = list(weights) if weights else list(table.variants)
+    if len(names) < 2:
+        raise InvalidInput(f"an experiment compares at least two variants; found {', '.join(names) or 'none'}", "variant")
+    absent = [name for name in names if name not in table.variants]
+    if absent:
+        raise InvalidInput(f"variant {absent[0]!r} has a weight and no row; the file holds {', '.join(table.variants)}", "weight")
+    return names
+
+
+def _control(names: Sequence[str], control: str | None) -> str:
+    if control is not None and control not in names:
+        raise InvalidInput(f"control {control!r} is no variant; there are {', '.join(names)}", "control")
+    usual = [name for name in names if name.lower() in _CONTROL_NAMES]
+    return control or (usual or list(names))[0]
+
+
+def _variant_specs(names: Sequence[str], control: str, weights: Mapping[str, float] | None) -> tuple[VariantSpec, ...]:
+    given = [1.0 if weights is None else weights[name] for name in names]
+    if min(given) <= 0:
+        raise InvalidInput("every weight must be above zero", "weight")
+    total = sum(given)
+    if weights is not None and not any(abs(total - whole) < 1e-6 * whole for whole in (1, 100, 1000)):
+        raise InvalidInput(f"the weights sum to {total:g}; expected 1, 100 or 1000", "weight")
+    shares = to_thousandths([weight / total for weight in given])
+    keys = _distinct_keys(names)
+    return tuple(
+        VariantSpec(name=name, key=keys[name], weight=share, is_control=name == control) for name, share in zip(names, shares, strict=True)
+    )
+
+
+def _distinct_keys(names: Iterable[str]) -> dict[str, str]:
+    keys: dict[str, str] = {}
+    for position, name in enumerate(names):
+        plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_")[:100] or f"variant_{position}"
+        keys[name] = plain if plain not in keys.values() else f"{plain}_{position}"
+    return keys
+
+
+def _metric(actor: Actor, now: datetime, experiment_key: str, column: MetricColumn) -> str:
+    """The key of a metric that reads this experiment's own observations; a name in other use gets the experiment's in front."""
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "_", column.name)[:80]
+    prefixed = f"{re.sub('[^A-Za-z0-9_-]+', '_', experiment_key)}_{plain}"[:80]
+    for key in (plain, prefixed):
+        definition = _definition(key, column)
+        present = Metric.objects.filter(key=key, current=True).first()
+        if present is None or present.exploratory:
+            return metrics.define_metric(actor, now, definition=definition).key
+        if definition_of(present).substance() == definition.substance():
+            return key
+    raise Conflict(f"metrics {plain} and {prefixed} are both defined otherwise; import the column under another name", "metric")
+
+
+def _definition(key: str, column: MetricColumn) -> MetricDefinition:
+    return MetricDefinition(
+        key=key,
+        name=column.name,
+        kind=MetricKind(column.kind),
+        source="observation",
+        aggregation=_AGGREGATION[column.kind],
+        direction=Direction(column.direction),
+        description=f"Column {column.column} of an imported experiment.",
+        attribution="stamped",
+    )
+
+
+def _create(
+    actor: Actor,
+    now: datetime,
+    key: str,
+    variants: tuple[VariantSpec, ...],
+    columns: Sequence[MetricColumn],
+    metric_keys: Mapping[str, str],
+    unit_type: str,
+    source: str,
+) -> Experiment:
+    roles = [MetricRole.PRIMARY, *[MetricRole.SECONDARY] * (len(columns) - 1)]
+    plans = tuple(MetricPlan(metric=metric_keys[c.name], role=role.value) for c, role in zip(columns, roles, strict=True))
+    spec = ExperimentSpec(
+        name=key,
+        key=key,
+        description=f"Randomised elsewhere; imported from {source}." if source else "Randomised elsewhere.",
+        experiment_type="import",
+        origin=Origin.IMPORT,
+        variants=variants,
+        unit_type=unit_type,
+        metrics=plans,
+    )
+    return drafts.create_experiment(actor, now, spec=spec)
+
+
+def _complete(actor: Actor, now: datetime, experiment: Experiment, table: ImportTable, source: str) -> Iteration:
+    """One iteration, over before it is stored: a frozen design without layer or buckets."""
+    first, last = min(row.at for row in table.rows), max(row.at for row in table.rows)
+    design = design_of(experiment).as_json()
+    iteration = Iteration.objects.create(
+        experiment=experiment,
+        number=1,
+        design=design,
+        design_sha256=digest(design),
+        policy_rules=rules_of(experiment).as_json(),
+        traffic=experiment.traffic,
+        began_at=first,
+        started_at=first,
+        step_started_at=first,
+        ended_at=last + timedelta(days=1),
+    )
+    before: JSON = {"status": experiment.status}
+    experiment.status, experiment.start_ts, experiment.end_ts = Status.COMPLETED, first, last + timedelta(days=1)
+    experiment.save(update_fields=["status", "start_ts", "end_ts"])
+    after: JSON = {"status": Status.COMPLETED.value, "units": len(table.rows)}
+    audit.record(actor, now, action="import", obj=experiment, experiment=experiment, reason=source, before=before, after=after)
+    return iteration
+
+
+def _store(
+    now: datetime, experiment: Experiment, iteration: Iteration, table: ImportTable, metric_keys: Sequence[str], progress: Progress
+) -> None:
+    by_name = {variant.name: variant for variant in experiment.variants.all()}
+    total = len(table.rows)
+    for start in range(0, total, CHUNK):
+        rows = list(enumerate(table.rows[start : start + CHUNK], start))
+        exposures = [_exposure(experiment, iteration, by_name[row.variant].id, number, row) for number, row in rows]
+        _all_stored(record_exposures(exposures, now=now, origin=Origin.IMPORT))
+        observations = [
+            _observation(experiment, iteration, by_name[row.variant].key, number, row, metric, position)
+            for number, row in rows
+            for position, metric in enumerate(metric_keys)
+        ]
+        _all_stored(ingest_observations(observations, now=now, identity=IMPORTER, origin=Origin.IMPORT))
+        progress(min(start + CHUNK, total), total)
+
+
+def _exposure(experiment: Experiment, iteration: Iteration, variant_id: int, number: int, row: UnitRow) -> QueuedExposure:
+    return QueuedExposure(
+        event_id=f"import-{iteration.pk}-{number}",
+        experiment_id=experiment.id,
+        iteration_id=iteration.pk,
+        variant_id=variant_id,
+        unit_type=experiment.unit_type,
+        unit_id=row.unit,
+        at=row.at,
+        covariates=dict(row.covariates) if row.covariates else None,
+    )
+
+
+def _observation(
+    experiment: Experiment, iteration: Iteration, variant_key: str, number: int, row: UnitRow, metric: str, position: int
+) -> ObservationItem:
+    return ObservationItem(
+        event_id=f"import-{iteration.pk}-{number}-{position}",
+        units={experiment.unit_type: row.unit},
+        unit_type=experiment.unit_type,
+        at=row.at,
+        experiment=experiment.id,
+        variant=variant_key,
+        metric=metric,
+        value=row.values[position],
+    )
+
+
+def _all_stored(result: BatchResult) -> None:
+    """A fault in one row undoes the import: half an experiment is a wrong one."""
+    if result.errors or result.duplicates:
+        first = result.errors[0] if result.errors else None
+        raise InvalidInput(
+            f"{len(result.errors)} rows could not be stored, the first because: {first.message if first else 'it was there'}"
+        )
