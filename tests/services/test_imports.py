@@ -15,6 +15,7 @@ from django.db.models import Avg, Count
 from analytics.core.ingest_items import ObservationItem
 from analytics.models import Assignment, EventId, IngestTally, MetricObservation
 from analytics.services.ingest import IngestIdentity, ingest_observations
+from experiments.core.clock import utc_now
 from experiments.core.types import Origin, Outcome, Status
 from experiments.models import ChangeLogEntry, Experiment, Iteration, Metric
 from experiments.services.catalogue import publish
@@ -206,8 +207,8 @@ def test_import__while_it_runs__lets_others_publish_ingest_and_make_days(file, m
             with connection.cursor() as cursor:
                 cursor.execute("SET lock_timeout = '3s'")
             item = ObservationItem(event_id="live", units={"user": "u1"}, metric="apply_rate", value=1.0)
-            result = ingest_observations([item], now=datetime(2026, 3, 10, tzinfo=UTC), identity=IngestIdentity())
-            others.append((result.accepted, publish(datetime(2026, 3, 10, tzinfo=UTC), reason="meanwhile").kind))
+            result = ingest_observations([item], now=utc_now(), identity=IngestIdentity())
+            others.append((result.accepted, publish(utc_now(), reason="meanwhile").kind))
         finally:
             connection.close()
 
