@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -71,9 +72,7 @@ class Assignments(Door):
         key = identity(request)
         question = _Question(serving.current(), body.experiments, key.environment, key.scope is Scope.CLIENT)
         _refuse_unknown(question)
-        problems = [
-            _problems(subject, f"batch[{index}].units" if body.batch is not None else "units") for index, subject in enumerate(subjects)
-        ]
+        problems = [_problems(subject, _field(body, index)) for index, subject in enumerate(subjects)]
         if body.batch is None and problems[0]:
             raise InvalidInput(problems[0][0].message, problems[0][0].field, problems[0])
         answers = [
@@ -105,6 +104,10 @@ def _units(subject: Subject) -> dict[str, str]:
     return {"user": subject.unit} if subject.unit is not None else subject.units or {}
 
 
+def _field(body: AssignmentBody, index: int) -> str:
+    return "units" if body.batch is None else f"batch[{index}].units"
+
+
 def _problems(subject: Subject, field: str) -> tuple[Problem, ...]:
     if (subject.unit is None) == (subject.units is None):
         return (Problem("unit_missing", f"{field}: send exactly one of unit and units", field),)
@@ -121,7 +124,7 @@ def _refuse_unknown(question: _Question) -> None:
         raise NotFound(f"unknown experiment {unknown[0][:128]!r}; wanted an experiment's key or name", "experiments", problems)
 
 
-def _answers(question: _Question, units: Mapping[str, str], attributes: Attributes, now: Any) -> tuple[Assignment, ...]:
+def _answers(question: _Question, units: Mapping[str, str], attributes: Attributes, now: datetime) -> tuple[Assignment, ...]:
     catalogue, environment, client = question.state.catalogue, question.environment, question.client
     if question.experiments is None:
         return assign_all(catalogue, units, attributes, now, environment, client)

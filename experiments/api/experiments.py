@@ -1,0 +1,126 @@
+"""Experiments for tools: create, read, list, change; what blocks them, and what was done to them."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.db.models import QuerySet
+from msgspec import UNSET
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from experiments.api import shown
+from experiments.api.bodies import ExperimentBody, ExperimentPatch, variant_specs
+from experiments.core.clock import utc_now
+from experiments.core.errors import InvalidInput
+from experiments.core.lifecycle import verbs_from
+from experiments.core.types import PauseCause, Scope, Status
+from experiments.http.doors import Door, identity, read
+from experiments.http.parsing import MAX_DOCUMENT_STRING
+from experiments.models import Experiment
+from experiments.selectors import checklist
+from experiments.selectors.experiments import experiments, open_iteration, resolve
+from experiments.services import drafts
+
+READERS = (Scope.READ, Scope.MANAGEMENT)
+WRITERS = (Scope.MANAGEMENT,)
+CREATED = "Experiment created successfully. Use /start endpoint to begin."
+_PAGE, _LARGEST_PAGE = 100, 500
+
+
+class Experiments(Door):
+    """``GET`` lists them, newest first (``status``, ``experiment_type``, ``limit``, ``offset``); ``POST`` creates a draft."""
+
+    scopes = READERS
+    scopes_by_method = {"POST": WRITERS}
+
+    def get(self, request: Request) -> Response:
+        found = _filtered(request)
+        limit, offset = _whole(request, "limit", _PAGE, _LARGEST_PAGE), _whole(request, "offset", 0, 1_000_000)
+        page = [shown.brief(experiment) for experiment in found[offset : offset + limit]]
+        return Response({"experiments": page, "total": found.count(), "limit": limit, "offset": offset})
+
+    def post(self, request: Request) -> Response:
+        body = read(request, ExperimentBody, max_string=MAX_DOCUMENT_STRING)
+        experiment = drafts.create_experiment(identity(request).actor, utc_now(), spec=body.spec())
+        return Response(shown.full(resolve(experiment.pk), None, CREATED), status=201)
+
+
+class OneExperiment(Door):
+    """``GET`` reads it; ``PATCH`` changes a draft, or amends what is not design with a reason."""
+
+    scopes = READERS
+    scopes_by_method = {"PATCH": WRITERS}
+
+    def get(self, request: Request, ref: str) -> Response:
+        experiment = resolve(ref)
+        return Response(shown.full(experiment, open_iteration(experiment)))
+
+    def patch(self, request: Request, ref: str) -> Response:
+        body = read(request, ExperimentPatch, max_string=MAX_DOCUMENT_STRING)
+        experiment = resolve(ref)
+        actor, now, pk = identity(request).actor, utc_now(), experiment.pk
+        changes = body.changes()
+        # One request, one change: either all of it is kept or none of it.
+        with transaction.atomic():
+            if changes:
+                drafts.edit_experiment(actor, now, experiment_id=pk, changes=changes, reason=body.reason)
+            if body.variants is not UNSET:
+                drafts.set_variants(actor, now, experiment_id=pk, variants=variant_specs(body.variants), reason=body.reason)
+            if body.metrics is not UNSET:
+                plans = [metric.plan() for metric in body.metrics]
+                drafts.plan_metrics(actor, now, experiment_id=pk, metrics=plans, reason=body.reason)
+        experiment = resolve(pk)
+        return Response(shown.full(experiment, open_iteration(experiment), f"Experiment {experiment.key} changed"))
+
+
+class Blockers(Door):
+    """The checklist, and for each verb that leads on from here what stands against it."""
+
+    scopes = READERS
+
+    def get(self, request: Request, ref: str) -> Response:
+        experiment, now = resolve(ref), utc_now()
+        leaving = verbs_from(Status(experiment.status), PauseCause(experiment.pause_cause))
+        verbs = [
+            {
+                "verb": step.verb.value,
+                "label": step.label,
+                "target": step.target.value,
+                "blockers": shown.problems(checklist.blockers(experiment, step.verb, now)),
+            }
+            for step in leaving
+        ]
+        items = shown.checklist(checklist.states(experiment, now))
+        return Response(shown.brief(experiment) | {"checklist": items, "verbs": verbs})
+
+
+class History(Door):
+    """Every change to the experiment, newest first (``limit``, ``offset``)."""
+
+    scopes = READERS
+
+    def get(self, request: Request, ref: str) -> Response:
+        experiment = resolve(ref)
+        limit, offset = _whole(request, "limit", _PAGE, _LARGEST_PAGE), _whole(request, "offset", 0, 1_000_000)
+        lines = experiment.changelog.order_by("-at", "-id")
+        page = [shown.change(line) for line in lines[offset : offset + limit]]
+        return Response(shown.brief(experiment) | {"history": page, "total": lines.count()})
+
+
+def _filtered(request: Request) -> QuerySet[Experiment]:
+    found = experiments().order_by("-id")
+    status = request.query_params.get("status", "")
+    if status and status not in list(Status):
+        raise InvalidInput(f"status: expected one of {', '.join(Status)}, found {status[:40]!r}", "status")
+    kind = request.query_params.get("experiment_type", "")
+    found = found.filter(status=status) if status else found
+    return found.filter(experiment_type=kind) if kind else found
+
+
+def _whole(request: Request, name: str, default: int, largest: int) -> int:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) <= largest):
+        raise InvalidInput(f"{name}: expected a whole number from 0 to {largest:,}, found {text[:40]!r}", name)
+    return int(text)

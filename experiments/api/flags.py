@@ -1,0 +1,87 @@
+"""Flags for tools: issue one, read them, switch one, change its default."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from django.db import transaction
+from msgspec import UNSET, UnsetType
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from experiments.api import shown
+from experiments.api.bodies import Text
+from experiments.core.clock import utc_now
+from experiments.core.errors import InvalidInput, NotFound
+from experiments.core.types import FlagType, Scope
+from experiments.http.doors import Door, identity, read
+from experiments.http.parsing import MAX_DOCUMENT_STRING
+from experiments.models import Flag
+from experiments.services import flags
+
+
+class FlagBody(msgspec.Struct, forbid_unknown_fields=True):
+    key: Text
+    type: FlagType = FlagType.OBJECT
+    default: Any = None  # Any: a value of the flag's type, which the service checks
+    client_visible: bool = False
+    description: Text = ""
+
+
+class FlagPatch(msgspec.Struct, forbid_unknown_fields=True):
+    reason: Text = ""
+    enabled: bool | UnsetType = UNSET
+    default: Any = UNSET  # Any: as above
+
+
+class Flags(Door):
+    """``GET`` lists all flags; ``POST`` issues one."""
+
+    scopes = (Scope.READ, Scope.MANAGEMENT)
+    scopes_by_method = {"POST": (Scope.MANAGEMENT,)}
+
+    def get(self, request: Request) -> Response:
+        return Response({"flags": [shown.flag(row) for row in Flag.objects.order_by("key")]})
+
+    def post(self, request: Request) -> Response:
+        body = read(request, FlagBody, max_string=MAX_DOCUMENT_STRING)
+        made = flags.create_flag(
+            identity(request).actor,
+            utc_now(),
+            key=body.key,
+            value_type=body.type,
+            default_value=body.default,
+            client_visible=body.client_visible,
+            description=body.description,
+        )
+        return Response(shown.flag(made), status=201)
+
+
+class OneFlag(Door):
+    """``GET`` reads it; ``PATCH`` switches it or changes its default, with a reason."""
+
+    scopes = (Scope.READ, Scope.MANAGEMENT)
+    scopes_by_method = {"PATCH": (Scope.MANAGEMENT,)}
+
+    def get(self, request: Request, key: str) -> Response:
+        return Response(shown.flag(_flag(key)))
+
+    def patch(self, request: Request, key: str) -> Response:
+        body = read(request, FlagPatch, max_string=MAX_DOCUMENT_STRING)
+        actor, now = identity(request).actor, utc_now()
+        if body.enabled is UNSET and body.default is UNSET:
+            raise InvalidInput("send enabled, default or both, with a reason", "enabled")
+        with transaction.atomic():
+            if body.enabled is not UNSET:
+                flags.switch(actor, now, flag_key=_flag(key).key, enabled=body.enabled, reason=body.reason)
+            if body.default is not UNSET:
+                flags.set_default(actor, now, flag_key=_flag(key).key, default_value=body.default, reason=body.reason)
+        return Response(shown.flag(_flag(key)))
+
+
+def _flag(key: str) -> Flag:
+    found = Flag.objects.filter(key=key).first()
+    if found is None:
+        raise NotFound(f"flag {key[:128]!r}: there is none of this key", "flag")
+    return found

@@ -1,0 +1,88 @@
+"""Every address below /api/: closed without a key and to keys of another scope, and wrong methods answered in JSON."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.urls import URLPattern, URLResolver, get_resolver
+from rest_framework.test import APIClient
+
+from experiments.core.types import Scope
+from experiments.http.doors import Door
+
+OPEN = {"schema", "docs"}
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def _walk(patterns, prefix=""):
+    for pattern in patterns:
+        route = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from _walk(pattern.url_patterns, route)
+        elif isinstance(pattern, URLPattern) and route.startswith("api/"):
+            yield route, pattern
+
+
+DOORS = [(route, pattern) for route, pattern in _walk(get_resolver().url_patterns) if pattern.name not in OPEN]
+
+
+def _address(route):
+    return "/" + re.sub(r"\(\?P<\w+>[^)]*\)", "1", route).replace("^", "").replace("/?$", "").replace("$", "")
+
+
+def _methods(pattern):
+    return [method for method in METHODS if hasattr(pattern.callback.view_class, method)]
+
+
+def _closed(response, status, codes):
+    assert response.status_code == status, (response.request["PATH_INFO"], response.content)
+    error = response.json()["error"]
+    assert set(error) == {"code", "message", "field", "problems"}
+    assert error["code"] in codes
+
+
+def test_walk__finds_the_doors_that_there_are():
+    assert {"assignments", "experiments", "experiment", "exposures", "events"} <= {pattern.name for _, pattern in DOORS}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("route", "pattern"), DOORS, ids=[pattern.name or route for route, pattern in DOORS])
+def test_door__without_a_key_or_with_a_wrong_one__is_closed(route, pattern):
+    assert issubclass(pattern.callback.view_class, Door)
+    nobody, stranger = APIClient(), APIClient()
+    stranger.credentials(HTTP_X_API_KEY="assay_server_000000000000_" + "0" * 48)
+    for method in _methods(pattern):
+        for client in (nobody, stranger):
+            response = getattr(client, method)(_address(route), {})
+            _closed(response, 401, {"not_authenticated"})
+            assert response["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize(("route", "pattern"), DOORS, ids=[pattern.name or route for route, pattern in DOORS])
+def test_door__with_a_key_of_another_scope__is_closed(route, pattern, doors):
+    view = pattern.callback.view_class
+    for method in _methods(pattern):
+        scopes = view.scopes_by_method.get(method.upper(), view.scopes)
+        assert scopes, f"{route} {method} opens to nobody"
+        for scope in set(Scope) - set(scopes):
+            _closed(getattr(doors.client(scope), method)(_address(route), {}), 403, {"wrong_scope"})
+
+
+@pytest.mark.parametrize(("route", "pattern"), DOORS, ids=[pattern.name or route for route, pattern in DOORS])
+def test_door__with_a_method_it_has_not__says_so_in_json(route, pattern, doors):
+    scopes = pattern.callback.view_class.scopes
+    missing = next(method for method in reversed(METHODS) if method not in _methods(pattern))
+    response = getattr(doors.client(scopes[0]), missing)(_address(route), {})
+    assert response.status_code == 405
+    assert set(response.json()["error"]) == {"code", "message", "field", "problems"}
+
+
+@pytest.mark.django_db
+def test_nothing_there__is_a_404_in_json():
+    _closed(APIClient().get("/api/v1/nonesuch"), 404, {"not_found"})
+
+
+def test_two_different_keys__are_refused(doors):
+    client = doors.client()
+    _closed(client.post("/api/v1/assignments", {"unit": "u"}, headers={"X-API-Key": "another"}), 401, {"not_authenticated"})
