@@ -50,7 +50,7 @@ def look(plan: AnalysisPlan, before: Sequence[LookState], totals: LookTotals) ->
     base = totals.primary[control.key]
     kind = _kind(primary)
     seen = {arm.key: observe(kind, base, totals.primary[arm.key]) for arm in plan.test_arms}
-    safety = {(m.definition.key, a): h for m in _guarded(plan) for a, h in _harms(plan, m, totals.guardrails[m.definition.key]).items()}
+    safety = {(m.definition.key, a): h for m in guarded(plan) for a, h in _harms(plan, m, totals.guardrails[m.definition.key]).items()}
     end = plan.planned_end is not None and totals.day >= plan.planned_end.date()
     return take(
         totals.day,
@@ -67,11 +67,11 @@ def look(plan: AnalysisPlan, before: Sequence[LookState], totals: LookTotals) ->
 def guard(plan: AnalysisPlan, measured: Measured, states: Sequence[LookState]) -> tuple[GuardrailResult, ...]:
     """The verdict of every guardrail on every test arm: alarms on all exposed units, safety at looks."""
     readings: list[Reading] = []
-    for metric in _guarded(plan):
+    for metric in guarded(plan):
         key = metric.definition.key
         start, recent = _harms(plan, metric, measured.since_start[key]), _harms(plan, metric, measured.recent[key])
         readings += [
-            Reading(_guardrail_plan(metric), arm, start[arm], recent[arm], planned_days(plan), safety_looks(states, key, arm))
+            Reading(guardrail_plan(metric), arm, start[arm], recent[arm], planned_days(plan), safety_looks(states, key, arm))
             for arm in start
         ]
     return tuple(judge(readings))
@@ -162,14 +162,16 @@ def _histories(plan: AnalysisPlan, states: Sequence[LookState]) -> dict[str, Loo
 
 def _harms(plan: AnalysisPlan, metric: PlannedMetric, totals: ByArm) -> dict[str, Harm]:
     base = totals[plan.control.key] if plan.control is not None else NOTHING
-    return {arm.key: harm(_guardrail_plan(metric), base, totals[arm.key]) for arm in plan.test_arms}
+    return {arm.key: harm(guardrail_plan(metric), base, totals[arm.key]) for arm in plan.test_arms}
 
 
-def _guarded(plan: AnalysisPlan) -> list[PlannedMetric]:
+def guarded(plan: AnalysisPlan) -> list[PlannedMetric]:
+    """Guardrails whose statistics exist."""
     return [metric for metric in plan.of_role(MetricRole.GUARDRAIL) if computed(metric)]
 
 
-def _guardrail_plan(metric: PlannedMetric) -> GuardrailPlan:
+def guardrail_plan(metric: PlannedMetric) -> GuardrailPlan:
+    """A planned guardrail as the core judges it."""
     margin = Margin(cast("MarginKind", metric.planned.margin_kind), float(metric.planned.margin or 0.0))
     return GuardrailPlan(metric.definition.key, _kind(metric), _better(metric), margin)
 

@@ -1,0 +1,105 @@
+"""``manage.py analyze KEY``: analyse an experiment now and print what came out. Never a look."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from analytics.core.encoding import plain
+from analytics.selectors.results import ComparisonView, MetricRow, ResultsView, view_of
+from analytics.services.analysis import analyse
+from experiments.core.clock import utc_now
+from experiments.core.errors import AssayError
+from experiments.selectors.experiments import resolve
+
+SHARES = ("proportion",)
+
+
+class Command(BaseCommand):
+    help = "Analyse an experiment and print its arms, metrics, shares and guardrails. Spends nothing: it is never a look."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("key", help="Key, name, id or UUID of the experiment.")
+        parser.add_argument("--json", action="store_true", help="The whole result as JSON.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            run = analyse(resolve(options["key"]).pk, now=utc_now())
+        except AssayError as refusal:
+            raise CommandError(str(refusal)) from refusal
+        view = view_of(run)
+        if options["json"]:
+            self.stdout.write(json.dumps(plain(dataclasses.asdict(view)), indent=2, ensure_ascii=False, default=str))
+        else:
+            self.stdout.write("\n".join(lines_of(view)))
+
+
+def lines_of(view: ResultsView) -> list[str]:
+    """The result as a person reads it."""
+    lines = [f"{view.experiment}, iteration {view.iteration}, data up to {view.as_of:%Y-%m-%d %H:%M} UTC", ""]
+    lines += [f"  {'arm':<24}{'units':>10}{'exposures':>12}{'planned':>10}"]
+    lines += [
+        f"  {arm.name[:23]:<24}{arm.units:>10,}{arm.exposures:>12,}{arm.expected_share:>10.1%}{'  control' if arm.is_control else ''}"
+        for arm in view.arms
+    ]
+    lines += ["", *_health(view)]
+    if view.masked:
+        lines += ["", "Results are masked and decisions blocked: " + view.masked_why]
+    for metric in view.metrics:
+        lines += ["", *_metric(metric)]
+    return [*lines, "", f"Now: {view.recommendation}: {view.rule}"]
+
+
+def _health(view: ResultsView) -> list[str]:
+    srm = view.srm
+    lines = []
+    if srm is not None:
+        said = f"cannot say: {srm.reason}" if srm.p is None else f"p = {small(srm.p)} ({srm.verdict})"
+        lines.append(f"Shares (SRM): {said}")
+    return [*lines, *(f"{finding.severity}: {finding.evidence}. {finding.what_to_do}" for finding in view.findings)]
+
+
+def _metric(metric: MetricRow) -> list[str]:
+    window = "until the data cut" if metric.window_hours is None else f"within {metric.window_hours} h"
+    lines = [f"{metric.key} ({metric.role}, {metric.kind}, {window}; {metric.direction} is better)"]
+    if metric.reason is not None:
+        return [*lines, f"  {metric.reason}"]
+    lines += [f"  {arm.arm[:23]:<24}n {arm.n:>9,}   {shown(metric, arm.mean)}" for arm in metric.arms]
+    for against in metric.comparisons:
+        lines += _comparison(metric, against)
+    lines += [f"  guardrail on {v.arm}: {v.verdict} ({v.reason})" for v in metric.guardrails]
+    return lines
+
+
+def _comparison(metric: MetricRow, against: ComparisonView) -> list[str]:
+    if against.difference is None:
+        return [f"  {against.arm}: cannot say, {against.reason}"]
+    rates = f"{shown(metric, against.mean)} vs {shown(metric, against.control_mean)}"
+    interval = "" if against.low is None or against.high is None else f" [{signed(metric, against.low)}, {signed(metric, against.high)}]"
+    lift = "" if against.lift is None else f", lift {against.lift:+.1%}"
+    p = "p cannot be said" if against.p is None else f"p = {small(against.p)}"
+    many = len(metric.comparisons) > 1 and against.adjusted_p is not None
+    adjusted = f", {against.adjustment} {small(against.adjusted_p)}" if many and against.adjusted_p is not None else ""
+    level = "" if against.level is None else f", {against.level:.4g} interval"
+    difference = f"{signed(metric, against.difference)}{interval}{level}"
+    return [f"  {against.arm}: {rates}, difference {difference}{lift}, {p}{adjusted}: {against.verdict}"]
+
+
+def shown(metric: MetricRow, value: float | None) -> str:
+    """A mean as text: rates in percent."""
+    if value is None:
+        return "cannot say"
+    return f"{value:.2%}".replace("%", " %") if metric.kind in SHARES else f"{value:.4g}"
+
+
+def signed(metric: MetricRow, value: float) -> str:
+    """A difference as text: of rates in percentage points."""
+    return f"{100 * value:+.2f} p.p." if metric.kind in SHARES else f"{value:+.4g}"
+
+
+def small(p: float) -> str:
+    """A p-value as it is printed: .0016, 1.1e-08."""
+    return f"{p:.2g}".removeprefix("0") if p >= 1e-4 else f"{p:.1e}"

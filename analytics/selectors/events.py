@@ -1,0 +1,61 @@
+"""Stored events, read for the event browser: one page of them, newest first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from analytics.models import AiEvent, MetricObservation
+
+MOST_ROWS = 500
+
+
+@dataclass(frozen=True)
+class EventRow:
+    """One event or observation. ``kind`` is the event type, or the metric's name."""
+
+    source: str
+    event_id: str
+    ts: datetime
+    received_ts: datetime
+    unit_type: str
+    unit_id: str
+    kind: str
+    value: float | None
+    experiment_id: int | None
+    variant_id: int | None
+    environment: str
+
+
+def events(*, day: date, kind: str = "", unit_id: str = "", experiment_id: int | None = None, limit: int = 100) -> tuple[EventRow, ...]:
+    """Events of one UTC day, so that one partition is read; newest first, at most 500."""
+    rows = AiEvent.objects.filter(event_date=day)
+    rows = rows.filter(event_type=kind) if kind else rows
+    rows = rows.filter(user_id=unit_id) if unit_id else rows
+    rows = rows.filter(experiment_id=experiment_id) if experiment_id is not None else rows
+    return tuple(_event(row) for row in rows.order_by("-ts", "-event_id")[: min(limit, MOST_ROWS)])
+
+
+def observations(
+    *, day: date, kind: str = "", unit_id: str = "", experiment_id: int | None = None, limit: int = 100
+) -> tuple[EventRow, ...]:
+    """Observations of one UTC day; newest first, at most 500."""
+    rows = MetricObservation.objects.filter(event_date=day)
+    rows = rows.filter(metric_name=kind) if kind else rows
+    rows = rows.filter(user_id=unit_id) if unit_id else rows
+    rows = rows.filter(experiment_id=experiment_id) if experiment_id is not None else rows
+    return tuple(_observation(row) for row in rows.order_by("-ts", "-event_id")[: min(limit, MOST_ROWS)])
+
+
+def _event(row: AiEvent) -> EventRow:
+    return EventRow(
+        "event", row.event_id, row.ts, row.received_ts, row.unit_type, row.user_id, row.event_type, row.value,
+        row.experiment_id, row.variant_id, row.environment,
+    )  # fmt: skip
+
+
+def _observation(row: MetricObservation) -> EventRow:
+    return EventRow(
+        "observation", row.event_id, row.ts, row.received_ts, row.unit_type, row.user_id, row.metric_name, row.value,
+        row.experiment_id, row.variant_id, row.environment,
+    )  # fmt: skip

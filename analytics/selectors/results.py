@@ -1,0 +1,277 @@
+"""Results, read: what pages, reports and the API show of an iteration's analysis.
+
+A masked view has no numbers at all, only the counts that explain why; masking happens here, so
+that no door can forget it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from analytics.core.decision import Readiness
+from analytics.core.encoding import restored
+from analytics.core.guardrails import GuardrailResult
+from analytics.core.look_state import LookState
+from analytics.core.results import WHAT_TO_DO, ArmComparison, ArmSummary, MetricResult
+from analytics.core.stats.srm import SrmCheck
+from analytics.models import AnalysisRun, Decision, Look
+from experiments.core.types import MetricRole
+from experiments.models import Experiment, Iteration
+
+
+@dataclass(frozen=True)
+class FindingView:
+    """One thing that speaks for or against the data, and what to do about it."""
+
+    code: str
+    severity: str
+    evidence: str
+    what_to_do: str
+    masks: bool
+
+
+@dataclass(frozen=True)
+class ComparisonView:
+    """One test arm against control, ready to show; rates and lifts as shares (.01 = 1 %). None: cannot say, see ``reason``."""
+
+    arm: str
+    control_mean: float | None
+    mean: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    level: float | None
+    lift: float | None
+    lift_low: float | None
+    lift_high: float | None
+    p: float | None
+    adjusted_p: float | None
+    adjustment: str
+    method: str
+    verdict: str
+    reason: str | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MetricArmView:
+    """One arm's n and mean of one metric; ``exposed`` are its matured units."""
+
+    arm: str
+    n: int
+    exposed: int
+    mean: float | None
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One metric over all arms. ``reason`` stands where there are no numbers."""
+
+    key: str
+    name: str
+    role: str
+    kind: str
+    direction: str
+    scale: str
+    window_hours: int | None
+    arms: tuple[MetricArmView, ...]
+    comparisons: tuple[ComparisonView, ...]
+    guardrails: tuple[GuardrailResult, ...]
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class LookRow:
+    """One look of one test arm, as history."""
+
+    number: int
+    day: date
+    arm: str
+    information: float
+    z: float | None
+    boundary: float | None
+    p: float
+    crossed: str | None
+    last: bool
+
+
+@dataclass(frozen=True)
+class DecisionRow:
+    """One stored decision and what became of it."""
+
+    id: int
+    made_at: datetime
+    verdict: str
+    outcome: str
+    variant: str
+    rule: str
+    look: int | None
+    applied: bool | None
+    note: str
+
+
+@dataclass(frozen=True)
+class ResultsView:
+    """The latest run of an iteration. With ``masked`` there are no metric rows, and ``masked_why`` says why."""
+
+    experiment: str
+    iteration: int
+    computed_at: datetime
+    as_of: datetime
+    failed_at: datetime | None
+    error: str
+    arms: tuple[ArmSummary, ...]
+    metrics: tuple[MetricRow, ...]
+    srm: SrmCheck | None
+    findings: tuple[FindingView, ...]
+    masked: bool
+    masked_why: str
+    recommendation: str
+    rule: str
+    readiness: tuple[Readiness, ...]
+    clock: str
+    next_look: str
+    looks: tuple[LookRow, ...]
+    decisions: tuple[DecisionRow, ...]
+
+    @property
+    def primary(self) -> MetricRow | None:
+        """The row that decides."""
+        return next((row for row in self.metrics if row.role == MetricRole.PRIMARY), None)
+
+    def of_role(self, role: MetricRole | str) -> tuple[MetricRow, ...]:
+        """Rows of one role, in plan order."""
+        return tuple(row for row in self.metrics if row.role == str(role))
+
+
+def latest(experiment: Experiment, *, unmasked: bool = False) -> ResultsView | None:
+    """The newest iteration's latest run; None before the first. ``unmasked`` is for diagnosis by those who may."""
+    run = (
+        AnalysisRun.objects.filter(experiment=experiment, latest=True)
+        .select_related("iteration", "experiment")
+        .order_by("-iteration__number")
+        .first()
+    )
+    return None if run is None else view_of(run, unmasked=unmasked)
+
+
+def view_of(run: AnalysisRun, *, unmasked: bool = False) -> ResultsView:
+    """A stored run as a page shows it."""
+    findings = tuple(_finding(entry) for entry in run.health.get("findings", []))
+    hidden = run.masked and not unmasked
+    readiness = run.readiness
+    return ResultsView(
+        experiment=run.experiment.key,
+        iteration=run.iteration.number,
+        computed_at=run.computed_at,
+        as_of=run.data_cut,
+        failed_at=run.failed_at,
+        error=run.error,
+        arms=restored(run.totals.get("arms", []), tuple[ArmSummary, ...]),
+        metrics=() if hidden else _metric_rows(run),
+        srm=restored(run.health.get("srm"), SrmCheck | None),  # type: ignore[arg-type]  # a union is a type to msgspec
+        findings=tuple(f for f in findings if not (hidden and f.code == "cannot_say")),
+        masked=run.masked,
+        masked_why="; ".join(f.evidence for f in findings if f.masks),
+        recommendation=readiness.get("kind", ""),
+        rule=readiness.get("rule", ""),
+        readiness=() if hidden else restored(readiness.get("items", []), tuple[Readiness, ...]),
+        clock=readiness.get("clock_sentence", ""),
+        next_look=readiness.get("look", {}).get("reason", ""),
+        looks=() if hidden else look_rows(run.iteration),
+        decisions=decision_rows(run.iteration),
+    )
+
+
+def look_rows(iteration: Iteration) -> tuple[LookRow, ...]:
+    """Every look of every test arm, oldest first."""
+    states = [(row.number, restored(row.state, LookState)) for row in Look.objects.filter(iteration=iteration).order_by("number")]
+    return tuple(
+        LookRow(number, state.day, h.arm, h.look.t, h.look.z, h.look.boundary, h.look.p, h.look.crossed, h.look.last)
+        for number, state in states
+        for h in state.hypotheses
+        if h.look is not None
+    )
+
+
+def decision_rows(iteration: Iteration) -> tuple[DecisionRow, ...]:
+    """Every decision of an iteration, newest first."""
+    rows = Decision.objects.filter(iteration=iteration).select_related("variant", "look", "applied").order_by("-made_at", "-pk")
+    return tuple(_decision(row) for row in rows)
+
+
+def _decision(row: Decision) -> DecisionRow:
+    applied = getattr(row, "applied", None)
+    return DecisionRow(
+        id=row.pk,
+        made_at=row.made_at,
+        verdict=row.verdict,
+        outcome=row.outcome,
+        variant="" if row.variant is None else row.variant.key,
+        rule=row.rule,
+        look=None if row.look is None else row.look.number,
+        applied=None if applied is None else applied.done,
+        note="" if applied is None else applied.note,
+    )
+
+
+def _finding(entry: dict[str, object]) -> FindingView:
+    code = str(entry["code"])
+    return FindingView(code, str(entry["weight"]), str(entry["sentence"]), WHAT_TO_DO.get(code, ""), bool(entry["masks"]))
+
+
+def _metric_rows(run: AnalysisRun) -> tuple[MetricRow, ...]:
+    metrics = restored(run.results.get("metrics", []), tuple[MetricResult, ...])
+    verdicts = restored(run.verdicts.get("guardrails", []), tuple[GuardrailResult, ...])
+    return tuple(_metric_row(metric, verdicts) for metric in metrics)
+
+
+def _metric_row(metric: MetricResult, verdicts: Sequence[GuardrailResult]) -> MetricRow:
+    return MetricRow(
+        key=metric.key,
+        name=metric.name,
+        role=metric.role,
+        kind=metric.kind,
+        direction=metric.direction,
+        scale=metric.scale,
+        window_hours=metric.window_hours,
+        arms=tuple(MetricArmView(arm.arm, arm.n, arm.exposed, arm.mean) for arm in metric.arms),
+        comparisons=tuple(_comparison(metric, against) for against in metric.comparisons),
+        guardrails=tuple(v for v in verdicts if v.key == metric.key) if metric.role == MetricRole.GUARDRAIL else (),
+        reason=metric.reason,
+    )
+
+
+def _comparison(metric: MetricResult, against: ArmComparison) -> ComparisonView:
+    c = against.comparison
+    return ComparisonView(
+        arm=against.arm,
+        control_mean=c.control_mean,
+        mean=c.treatment_mean,
+        difference=c.difference,
+        low=None if c.ci is None else c.ci.low,
+        high=None if c.ci is None else c.ci.high,
+        level=None if c.ci is None else c.ci.level,
+        lift=c.lift,
+        lift_low=None if c.lift_ci is None else c.lift_ci.low,
+        lift_high=None if c.lift_ci is None else c.lift_ci.high,
+        p=c.p,
+        adjusted_p=against.adjusted_p,
+        adjustment=against.adjustment,
+        method=c.method,
+        verdict=_verdict(metric, against),
+        reason=c.reason,
+        notes=tuple(note for note in (*c.notes, c.lift_reason) if note),
+    )
+
+
+def _verdict(metric: MetricResult, against: ArmComparison) -> str:
+    """What the fixed-sample interval says, in a word: better, worse, unclear, or cannot say. Looks decide, not this."""
+    interval = against.comparison.ci
+    if interval is None:
+        return "cannot say"
+    if interval.low <= 0 <= interval.high:
+        return "unclear"
+    return "better" if (interval.low > 0) == (metric.direction == "increase") else "worse"

@@ -1,0 +1,82 @@
+"""Results as pages show them: complete when healthy, without numbers when masked."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from analytics.selectors.events import events, observations
+from analytics.selectors.results import latest
+from analytics.services.analysis import analyse
+from tests.stores.observed import START, World, crowd, plan, world
+
+pytestmark = pytest.mark.django_db
+NOW = START + timedelta(days=8, hours=1)
+
+
+def analysed(**fields: object) -> World:
+    w = world(auto_promote=True, **fields)
+    plan(w, "primary", "apply_conversion", baseline=0.18, mde=0.2)
+    plan(w, "guardrail", "complained", margin=0.15, margin_kind="relative", rule="no_breach")
+    plan(w, "secondary", "apply_rate")
+    crowd(w, "control", 3000, START, events={"apply": 540, "complaint": 60})
+    crowd(w, "treatment", 3000, START, events={"apply": 720, "complaint": 62})
+    analyse(w.experiment.pk, now=NOW, may_look=True)
+    return w
+
+
+def test_latest__before_the_first_run__is_none() -> None:
+    assert latest(world().experiment) is None
+
+
+def test_latest__healthy_run__shows_arms_rows_looks_and_the_decision() -> None:
+    view = latest(analysed().experiment)
+    assert view is not None
+    assert view.primary is not None
+    [against] = view.primary.comparisons
+    assert (against.arm, against.verdict) == ("treatment", "better")
+    assert against.mean == pytest.approx(0.24)
+    assert against.low == pytest.approx(0.0395, abs=0.001)
+    assert [look.crossed for look in view.looks] == ["better"]
+    assert [(d.verdict, d.variant, d.applied) for d in view.decisions] == [("promote", "treatment", None)]
+    assert all(r.met for r in view.readiness)
+
+
+def test_latest__kind_without_statistics__has_a_reason_instead_of_numbers() -> None:
+    view = latest(analysed().experiment)
+    assert view is not None
+    [ratio] = view.of_role("secondary")
+    assert ratio.reason == "cannot say: ratio statistics are not computed yet"
+    assert ratio.comparisons == ()
+
+
+def test_latest__guardrail_row__carries_its_verdict() -> None:
+    view = latest(analysed().experiment)
+    assert view is not None
+    [guardrail] = view.of_role("guardrail")
+    assert [(v.arm, v.breach) for v in guardrail.guardrails] == [("treatment", False)]
+
+
+def test_latest__masked_run__shows_why_and_no_number() -> None:
+    w = analysed()
+    crowd(w, "control", 900, START + timedelta(days=1))
+    analyse(w.experiment.pk, now=NOW)
+    view = latest(w.experiment)
+    assert view is not None
+    assert (view.masked, view.metrics, view.looks) == (True, (), ())
+    assert "planned shares" in view.masked_why
+    assert view.findings[0].what_to_do
+    opened = latest(w.experiment, unmasked=True)
+    assert opened is not None
+    assert opened.metrics
+
+
+def test_events__one_day_and_unit__gives_that_units_rows() -> None:
+    w = world()
+    w.event("a", "apply", START + timedelta(hours=1))
+    w.event("b", "apply", START + timedelta(hours=2))
+    w.observe("a", "csat", 4.0, START + timedelta(hours=3))
+    assert [row.unit_id for row in events(day=START.date())] == ["b", "a"]
+    assert [row.kind for row in events(day=START.date(), unit_id="a")] == ["apply"]
+    assert [row.value for row in observations(day=START.date(), kind="csat")] == [4.0]
