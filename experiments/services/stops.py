@@ -1,0 +1,74 @@
+"""Stopping: pause, emergency stop, abort, conclude, archive."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from experiments.core.errors import InvalidInput
+from experiments.core.lifecycle import CONCLUSIONS, Verb
+from experiments.core.types import Actor, Outcome, PauseCause, Status
+from experiments.models import Experiment, Pause
+from experiments.services.steps import Moment, end_iteration, enter, finish, move, the_iteration
+
+
+def pause(actor: Actor, now: datetime, *, experiment_id: int, reason: str = "") -> Experiment:
+    """Stop serving for a while; the flag's rollout, else its default, is served instead."""
+    with transaction.atomic():
+        moment = enter(actor, now, experiment_id, Verb.PAUSE, reason)
+        _pause(moment, now, PauseCause.PERSON)
+        finish(actor, now, moment)
+    return moment.experiment
+
+
+def emergency_stop(actor: Actor, now: datetime, *, experiment_id: int, reason: str) -> Experiment:
+    """Stop because it harms: a running experiment is paused with that cause, a dark launch returns to draft."""
+    with transaction.atomic():
+        moment = enter(actor, now, experiment_id, Verb.EMERGENCY_STOP, reason)
+        if moment.step.source is Status.DARK_LAUNCH:
+            end_iteration(moment.experiment, now)
+            move(moment, now)
+        else:
+            _pause(moment, now, PauseCause.HARM)
+        finish(actor, now, moment, after={"cause": PauseCause.HARM.value})
+    return moment.experiment
+
+
+def _pause(moment: Moment, now: datetime, cause: PauseCause) -> None:
+    iteration = the_iteration(moment.experiment)
+    Pause.objects.create(iteration=iteration, started_at=now, cause=cause.value, reason=moment.reason)
+    move(moment, now, cause=cause)
+
+
+def abort_dark_launch(actor: Actor, now: datetime, *, experiment_id: int, reason: str) -> Experiment:
+    """Back to draft; the next dark launch randomises anew."""
+    with transaction.atomic():
+        moment = enter(actor, now, experiment_id, Verb.ABORT_DARK_LAUNCH, reason)
+        end_iteration(moment.experiment, now)
+        move(moment, now)
+        finish(actor, now, moment)
+    return moment.experiment
+
+
+def conclude(actor: Actor, now: datetime, *, experiment_id: int, outcome: Outcome | str | None = None, reason: str = "") -> Experiment:
+    """End without promoting; unless said otherwise the outcome is harm after a harm stop, else inconclusive."""
+    if outcome is not None and outcome not in CONCLUSIONS:
+        raise InvalidInput(f"outcome {str(outcome)[:40]!r}: concluding records one of {', '.join(CONCLUSIONS)}", field="outcome")
+    with transaction.atomic():
+        moment = enter(actor, now, experiment_id, Verb.CONCLUDE, reason)
+        harmed = moment.experiment.pause_cause == PauseCause.HARM
+        recorded = Outcome(outcome) if outcome else (Outcome.STOPPED_HARM if harmed else Outcome.INCONCLUSIVE)
+        end_iteration(moment.experiment, now)
+        move(moment, now, outcome=recorded, end_ts=now)
+        finish(actor, now, moment, after={"outcome": recorded.value})
+    return moment.experiment
+
+
+def archive(actor: Actor, now: datetime, *, experiment_id: int, reason: str = "") -> Experiment:
+    """Put a completed experiment away; its results and its rollout stay."""
+    with transaction.atomic():
+        moment = enter(actor, now, experiment_id, Verb.ARCHIVE, reason)
+        move(moment, now)
+        finish(actor, now, moment)
+    return moment.experiment
