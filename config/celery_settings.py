@@ -26,6 +26,8 @@ class Tick:
 
 BEAT: tuple[Tick, ...] = (
     # experiments.tasks
+    Tick("experiments.tasks.honour_planned_start_end", 10),
+    Tick("experiments.tasks.publish_expired", 10),
     # analytics.tasks
 )
 

@@ -1,0 +1,52 @@
+"""What has come due: the tables are the queue, beat only asks."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db.models import Exists, OuterRef, Q
+
+from experiments.core.policies import rules_from_json
+from experiments.core.types import MetricRole, PauseCause, Status
+from experiments.models import Experiment, ExperimentMetric, Override, Pause, Rollout, ServingDocument
+
+HARM_HOURS = 72
+"""Hours after a harm stop in which people may still resume; then it is concluded."""
+LAST_LOOK_HOURS = 48
+"""Hours that an experiment with a primary metric runs on past its planned end, so that the last look can be taken."""
+
+
+def to_start(now: datetime) -> list[int]:
+    """Experiments whose planned start has come: dark-launched ones, and drafts whose policy has no dark launch."""
+    planned = Experiment.objects.filter(planned_start__lte=now).order_by("planned_start", "pk")
+    dark = planned.filter(status=Status.DARK_LAUNCH)
+    drafts = planned.filter(status=Status.DRAFT).select_related("policy")
+    direct = [experiment.pk for experiment in drafts if not rules_from_json(experiment.policy.rules).dark_launch]
+    return [*dark.values_list("pk", flat=True), *direct]
+
+
+def to_end(now: datetime) -> list[int]:
+    """Live experiments past their planned end; those that decide by a primary metric get time for the last look."""
+    late = now - timedelta(hours=LAST_LOOK_HOURS)
+    live = Experiment.objects.filter(status__in=(Status.RUNNING, Status.PAUSED)).exclude(pause_cause=PauseCause.HARM)
+    decides = Exists(ExperimentMetric.objects.filter(experiment=OuterRef("pk"), role=MetricRole.PRIMARY))
+    ended = live.filter(Q(~decides, planned_end__lte=now) | Q(planned_end__lte=late))
+    return list(ended.order_by("planned_end", "pk").values_list("pk", flat=True))
+
+
+def harm_unresolved(now: datetime) -> list[int]:
+    """Experiments stopped for harm three days ago, with nobody having resumed or concluded them."""
+    open_pauses = Pause.objects.filter(
+        cause=PauseCause.HARM, ended_at__isnull=True, started_at__lte=now - timedelta(hours=HARM_HOURS), iteration__ended_at__isnull=True
+    )
+    return list(open_pauses.order_by("started_at").values_list("iteration__experiment_id", flat=True))
+
+
+def catalogue_expired(now: datetime) -> bool:
+    """Whether an override or a holdback has ended since the catalogue was built."""
+    built = ServingDocument.objects.filter(kind="catalogue").order_by("-version").values_list("built_at", flat=True).first()
+    if built is None:
+        return True
+    shown = (Status.DRAFT, Status.DARK_LAUNCH, Status.RUNNING)
+    ended = Override.objects.filter(expires_at__gt=built, expires_at__lte=now, experiment__status__in=shown).exists()
+    return ended or Rollout.objects.filter(closed_at__isnull=True, holdback_until__gt=built, holdback_until__lte=now).exists()

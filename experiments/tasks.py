@@ -1,0 +1,70 @@
+"""Beat's wake-ups: ask what is due, claim the tick, call the service. Messages may be lost; the tables keep what is due."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+from celery import shared_task
+
+from experiments.core.clock import utc_now
+from experiments.core.errors import AssayError
+from experiments.core.types import SYSTEM, Outcome
+from experiments.models import Experiment
+from experiments.selectors import due
+from experiments.services import catalogue, lifecycle
+from experiments.services.slots import claim, slot_of
+
+log = structlog.get_logger(__name__)
+
+TICK_SECONDS = 10
+
+
+@shared_task(name="experiments.tasks.honour_planned_start_end")
+def honour_planned_start_end() -> int:
+    """Start and end what is planned for now, and conclude harm stops that nobody resolved. Says how many moved."""
+    now = utc_now()
+    if not claim(now, task="honour_planned_start_end", slot=slot_of(now, seconds=TICK_SECONDS)):
+        return 0
+    return honour(now)
+
+
+def honour(now: datetime) -> int:
+    """The work of one tick, at a given moment."""
+    moved = sum(_try("planned_start", pk, now, _start) for pk in due.to_start(now))
+    moved += sum(_try("planned_end", pk, now, _end) for pk in due.to_end(now))
+    return moved + sum(_try("harm_unresolved", pk, now, _give_up) for pk in due.harm_unresolved(now))
+
+
+def _start(pk: int, now: datetime) -> Experiment:
+    return lifecycle.start(SYSTEM, now, experiment_id=pk, reason="planned start")
+
+
+def _end(pk: int, now: datetime) -> Experiment:
+    return lifecycle.conclude(SYSTEM, now, experiment_id=pk, reason="planned end")
+
+
+def _give_up(pk: int, now: datetime) -> Experiment:
+    reason = f"stopped for harm {due.HARM_HOURS} hours ago and not resumed"
+    return lifecycle.conclude(SYSTEM, now, experiment_id=pk, outcome=Outcome.STOPPED_HARM, reason=reason)
+
+
+def _try(what: str, pk: int, now: datetime, verb: Callable[[int, datetime], Experiment]) -> int:
+    """One experiment's refusal must not keep the others waiting; it is looked at again with the next tick."""
+    try:
+        verb(pk, now)
+    except AssayError as error:
+        log.warning("due_but_refused", what=what, experiment=pk, reason=str(error))
+        return 0
+    return 1
+
+
+@shared_task(name="experiments.tasks.publish_expired")
+def publish_expired() -> bool:
+    """Rebuild the catalogue when an override or a holdback has ended. Says whether it did."""
+    now = utc_now()
+    if not due.catalogue_expired(now) or not claim(now, task="publish_expired", slot=slot_of(now, seconds=TICK_SECONDS)):
+        return False
+    catalogue.publish(now, reason="something expired")
+    return True
