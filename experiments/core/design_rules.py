@@ -158,12 +158,16 @@ def _required_improvement(metric: DesignMetric, path: str) -> Iterator[Problem]:
     expected = expected_effect(metric)
     if metric.required_improvement < 0:
         yield _problem("d0_negative", f"{metric.key}: the required improvement is never negative", f"{path}.required_improvement")
-    if expected is not None and metric.required_improvement > 0 and metric.required_improvement >= expected:
+    if expected is not None and metric.required_improvement > 0 and metric.required_improvement >= expected * _ROUNDING:
         message = (
             f"{metric.key}: the required improvement {metric.required_improvement:g} is not below the expected effect {expected:g}; "
             "such a test would almost never promote"
         )
         yield _problem("d0_too_large", message, f"{path}.required_improvement")
+
+
+_ROUNDING = 1 - 1e-9
+"""A tenth of .2 is not quite .02 in binary; equal means equal."""
 
 
 def expected_effect(metric: DesignMetric) -> float | None:
