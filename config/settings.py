@@ -85,6 +85,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
+            "libraries": {"assay": "experiments.admin.template_filters"},
         },
     },
 ]
@@ -172,7 +173,33 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SCHEMA_PATH_PREFIX": r"/api/v1",
 }
-UNFOLD = {"SITE_TITLE": "Assay", "SITE_HEADER": "Assay", "SITE_SYMBOL": "science", "SHOW_VIEW_ON_SITE": False}
+_TEAL = (
+    "50 96% .02",
+    "100 93% .045",
+    "200 88% .08",
+    "300 81% .11",
+    "400 72% .125",
+    "500 62% .115",
+    "600 52% .1",
+    "700 45% .085",
+    "800 39% .07",
+    "900 34% .058",
+    "950 25% .045",
+)
+UNFOLD = {
+    "SITE_TITLE": "Assay",
+    "SITE_HEADER": "Assay",
+    "SITE_SYMBOL": "science",
+    "SITE_URL": None,
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_HISTORY": False,
+    "STYLES": ["experiments.admin.navigation.style"],
+    "SCRIPTS": ["experiments.admin.navigation.script"],
+    "DASHBOARD_CALLBACK": "experiments.admin.dashboard.overview",
+    "GLOBAL_CALLBACK": "experiments.admin.act_as.frame",
+    "SIDEBAR": {"navigation": "experiments.admin.navigation.sidebar"},
+    "COLORS": {"primary": {step: f"oklch({light} {chroma} 192)" for step, light, chroma in (shade.split() for shade in _TEAL)}},
+}
 
 # ---------------------------------------------------------------- what we log and measure
 PROMETHEUS_EXPORT_MIGRATIONS = False

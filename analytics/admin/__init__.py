@@ -1,0 +1,5 @@
+"""Decisions, to read."""
+
+from . import decisions
+
+__all__ = ["decisions"]

@@ -1,0 +1,58 @@
+"""What every page of the workplace shares: who acts, what they may see, and lists without delete."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from unfold.admin import ModelAdmin
+
+from experiments.core import permissions
+from experiments.core.permissions import Action
+from experiments.core.types import Actor
+from experiments.selectors.actors import actor_for_user
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    """Who is acting; asked once per request."""
+    found: Actor | None = getattr(request, "assay_actor", None)
+    if found is None:
+        found = actor_for_user(request.user)  # type: ignore[arg-type]  # admin pages have no anonymous users
+        request.assay_actor = found  # type: ignore[attr-defined]
+    return found
+
+
+def may(request: HttpRequest, action: Action, *, member: bool = False) -> bool:
+    """Whether to draw something; the service asks again where the change happens."""
+    return permissions.may(actor_of(request), action, member=member)
+
+
+class WorkplaceAdmin(ModelAdmin):
+    """A list whose rights come from the permission table. Services own the rows: nothing is edited in place or deleted."""
+
+    add_right: ClassVar[Action | None] = None
+    actions = None
+    list_per_page = 30
+    show_full_result_count = False
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.is_staff) and may(request, Action.VIEW)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.add_right is not None and self.has_view_permission(request) and may(request, self.add_right, member=True)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def page(self, request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
+        """One of our own pages, in the admin's frame."""
+        frame = {**self.admin_site.each_context(request), "opts": self.model._meta, **context}
+        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        return TemplateResponse(request, template, frame, status=status)

@@ -1,0 +1,61 @@
+"""The shape of every change: own URL, what will happen, reason, POST, service, message, redirect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+
+from experiments.admin.base import WorkplaceAdmin
+from experiments.admin.fields import Field, filled
+from experiments.core.errors import AssayError, Problem
+from experiments.http.errors import status_of
+
+
+@dataclass(frozen=True)
+class Confirm:
+    """A confirm page: the question, what users will see, what stands in the way, what to fill in."""
+
+    question: str
+    button: str
+    back: str
+    consequence: str = ""
+    tone: str = ""
+    danger: bool = False
+    fields: Sequence[Field] = field(default_factory=tuple)
+    blockers: Sequence[Problem] = field(default_factory=tuple)
+
+
+def problems_of(refusal: AssayError) -> list[Problem]:
+    """A refusal as the list a page shows: its own sentence, then each problem."""
+    return [Problem(refusal.code, refusal.message, refusal.field), *refusal.problems]
+
+
+def confirmed(
+    admin: WorkplaceAdmin, request: HttpRequest, *, title: str, confirm: Confirm, work: Callable[[QueryDict], str]
+) -> HttpResponse:
+    """Ask on GET; on POST do the work and go back with its message, or show the refusal beside what was typed."""
+    if request.method != "POST":
+        return admin.page(request, "admin/assay/confirm.html", {"title": title, "confirm": confirm})
+    try:
+        message = work(request.POST)
+    except AssayError as refusal:
+        found = problems_of(refusal)
+        again = replace(confirm, fields=filled(confirm.fields, request.POST.dict(), found))
+        context = {"title": title, "confirm": again, "problems": found, "refusal": "This was not done."}
+        return admin.page(request, "admin/assay/confirm.html", context, status=status_of(refusal))
+    messages.success(request, message)
+    return HttpResponseRedirect(confirm.back)
+
+
+def posted(request: HttpRequest, *, back: str, work: Callable[[QueryDict], str]) -> HttpResponse:
+    """Do what a small form on a page asks for; refusals become messages. GET only leads back."""
+    if request.method == "POST":
+        try:
+            messages.success(request, work(request.POST))
+        except AssayError as refusal:
+            for problem in problems_of(refusal):
+                messages.error(request, problem.message)
+    return HttpResponseRedirect(back)

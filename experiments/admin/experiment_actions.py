@@ -1,0 +1,218 @@
+"""What people do to an experiment: each its own URL, a POST, one service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+
+from analytics.services import analysis, dark_health, planning
+from experiments.admin.base import WorkplaceAdmin, actor_of
+from experiments.admin.doing import Confirm, confirmed, posted
+from experiments.admin.experiment_page import evaluation_fields, override_fields, page_url, serving_of, sign_fields
+from experiments.admin.fields import Field, read_moment, read_number, read_whole, reason_field
+from experiments.core.checklist import SIGNED_ITEMS, TITLES
+from experiments.core.clock import utc_now
+from experiments.core.consequences import sentence
+from experiments.core.errors import InvalidInput
+from experiments.core.lifecycle import CONCLUSIONS, Need, Verb, transition_for
+from experiments.core.types import Item, Outcome, PauseCause, Status, Verdict
+from experiments.models import Experiment
+from experiments.selectors.checklist import blockers
+from experiments.selectors.experiments import rules_of
+from experiments.services import audience, lifecycle
+from experiments.services import checklist as signing
+
+RETURN = "return_to_control"
+GRAVE = (Verb.EMERGENCY_STOP, Verb.ABORT_DARK_LAUNCH)
+
+
+def found(experiment_id: int) -> Experiment:
+    """The experiment with what its pages show of it, or 404."""
+    row = Experiment.objects.select_related("policy", "owner", "flag", "layer").filter(pk=experiment_id).first()
+    if row is None:
+        raise Http404("no such experiment")
+    return row
+
+
+def do(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, verb: str) -> HttpResponse:
+    """Ask, then take one arrow of the lifecycle."""
+    if verb not in (*Verb, RETURN):
+        raise Http404("no such verb")
+    experiment = found(experiment_id)
+    confirm = _confirm(experiment, verb, utc_now())
+    return confirmed(admin, request, title=experiment.name, confirm=confirm, work=lambda data: _press(request, experiment, verb, data))
+
+
+def _confirm(experiment: Experiment, verb: str, now: datetime) -> Confirm:
+    arrow = None if verb == RETURN else transition_for(Verb(verb), Status(experiment.status), PauseCause(experiment.pause_cause))
+    label = arrow.label if arrow else verb.replace("_", " ").capitalize()
+    must_say_why = verb == RETURN or (arrow is not None and Need.REASON in arrow.needs)
+    grave = verb in GRAVE or verb == RETURN
+    return Confirm(
+        question=f"{label}: {experiment.name}?",
+        button=label,
+        back=page_url(experiment.pk),
+        consequence=sentence(verb, serving_of(experiment, rules_of(experiment))),
+        tone="bad" if grave else "",
+        danger=grave,
+        fields=[*_extra_fields(experiment, verb), reason_field(required=must_say_why)],
+        blockers=[] if verb == RETURN else blockers(experiment, Verb(verb), now),
+    )
+
+
+def _extra_fields(experiment: Experiment, verb: str) -> list[Field]:
+    if verb == Verb.CONCLUDE:
+        choices = [(o.value, o.value.replace("_", " ")) for o in CONCLUSIONS]
+        return [Field("outcome", "Outcome", "select", value=Outcome.INCONCLUSIVE, choices=choices, help="What was learned.")]
+    if verb == Verb.PROMOTE:
+        arms = [(v.key, v.name) for v in experiment.variants.all() if not v.is_control]
+        return [Field("variant", "Winner", "select", value=arms[0][0] if arms else "", choices=arms)]
+    return []
+
+
+def _press(request: HttpRequest, experiment: Experiment, verb: str, data: QueryDict) -> str:
+    actor, now, reason = actor_of(request), utc_now(), data.get("reason", "").strip()
+    if verb == RETURN:
+        lifecycle.return_to_control(actor, now, experiment_id=experiment.pk, reason=reason)
+        return f"{experiment.name}: returned to control."
+    if verb == Verb.CONCLUDE:
+        after = lifecycle.conclude(actor, now, experiment_id=experiment.pk, outcome=_outcome(data), reason=reason)
+    elif verb == Verb.PROMOTE:
+        after = lifecycle.promote(actor, now, experiment_id=experiment.pk, variant_key=data.get("variant", ""), reason=reason)
+    else:
+        after = lifecycle.transition(actor, now, experiment_id=experiment.pk, verb=Verb(verb), reason=reason)
+    return f"{experiment.name} is now {after.status.replace('_', ' ')}."
+
+
+def _outcome(data: QueryDict) -> Outcome:
+    try:
+        return Outcome(data.get("outcome", ""))
+    except ValueError as unknown:
+        raise InvalidInput(f"Outcome: one of {', '.join(CONCLUSIONS)} is needed, found “{data.get('outcome')}”.", "outcome") from unknown
+
+
+def sign(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, item: str) -> HttpResponse:
+    """Put one's name under a checklist item, or refuse it."""
+    if item not in SIGNED_ITEMS:
+        raise Http404("no such item to sign")
+    experiment, thing = found(experiment_id), Item(item)
+    confirm = Confirm(
+        f"Sign “{TITLES[thing]}” of {experiment.name}", "Sign", page_url(experiment_id, "checklist"), fields=sign_fields(item)
+    )
+
+    def work(data: QueryDict) -> str:
+        verdict = _verdict(data)
+        signing.sign_off(
+            actor_of(request), utc_now(), experiment_id=experiment_id, item=thing, verdict=verdict, comment=data.get("comment", "").strip()
+        )
+        return f"{TITLES[thing]}: {verdict.value.replace('_', ' ')}."
+
+    return confirmed(admin, request, title=experiment.name, confirm=confirm, work=work)
+
+
+def _verdict(data: QueryDict) -> Verdict:
+    try:
+        return Verdict(data.get("verdict", ""))
+    except ValueError as unknown:
+        raise InvalidInput(f"Verdict: one of {', '.join(Verdict)} is needed, found “{data.get('verdict')}”.", "verdict") from unknown
+
+
+def request_launch(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> HttpResponse:
+    """Ask somebody else to approve the launch."""
+    experiment = found(experiment_id)
+    confirm = Confirm(
+        f"Request the launch of {experiment.name}?", "Request the launch", page_url(experiment_id, "checklist"),
+        consequence="nothing yet. Somebody other than you reads the plan and approves or rejects it.", fields=[Field("note", "Note to the approver", "textarea")],
+    )  # fmt: skip
+
+    def work(data: QueryDict) -> str:
+        signing.request_launch(actor_of(request), utc_now(), experiment_id=experiment_id, note=data.get("note", "").strip())
+        return "The launch is requested; somebody else approves it."
+
+    return confirmed(admin, request, title=experiment.name, confirm=confirm, work=work)
+
+
+def evaluate(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> HttpResponse:
+    """Record an offline evaluation of a variant."""
+    experiment = found(experiment_id)
+    confirm = Confirm(
+        f"Record an offline evaluation for {experiment.name}",
+        "Record",
+        page_url(experiment_id, "offline"),
+        fields=evaluation_fields(experiment),
+    )
+    return confirmed(admin, request, title=experiment.name, confirm=confirm, work=lambda data: _evaluate(request, experiment_id, data))
+
+
+def _evaluate(request: HttpRequest, experiment_id: int, data: QueryDict) -> str:
+    value = read_number(data.get("value", ""), "value", "Value")
+    if value is None:
+        raise InvalidInput("Value: a number is needed.", "value")
+    signing.record_offline_evaluation(
+        actor_of(request), utc_now(), experiment_id=experiment_id, variant_key=data.get("variant", ""), metric=data.get("metric", "").strip(), value=value,
+        lower=read_number(data.get("lower", ""), "lower", "Lower bound"), upper=read_number(data.get("upper", ""), "upper", "Upper bound"),
+        n=read_whole(data.get("n", ""), "n", "Cases evaluated"), dataset=data.get("dataset", "").strip(),
+    )  # fmt: skip
+    return "The evaluation is recorded."
+
+
+def compute(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, item: str) -> HttpResponse:
+    """Have evidence computed: the sample size or the dark launch's health."""
+    works: dict[str, tuple[Callable[..., Any], str, str]] = {
+        Item.SAMPLE_SIZE: (planning.plan_sample_size, "The sample size is computed.", "plan"),
+        Item.DARK_LAUNCH: (dark_health.check_dark_launch, "The dark launch's health is computed.", "checklist"),
+    }
+    if item not in works:
+        raise Http404("nothing to compute for this item")
+    service, message, tab = works[item]
+
+    def work(data: QueryDict) -> str:
+        service(actor_of(request), utc_now(), experiment_id=experiment_id)
+        return message
+
+    return posted(request, back=page_url(found(experiment_id).pk, tab), work=work)
+
+
+def analyse(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> HttpResponse:
+    """Analyse for display; it never counts as a look and decides nothing."""
+
+    def work(data: QueryDict) -> str:
+        analysis.analyse(experiment_id, now=utc_now(), may_look=False)
+        return "Analysed for display. Nothing was decided."
+
+    return posted(request, back=page_url(found(experiment_id).pk, "results"), work=work)
+
+
+def override(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> HttpResponse:
+    """Let a tester see a variant by name, until a date."""
+    experiment = found(experiment_id)
+    confirm = Confirm(
+        f"Add an override to {experiment.name}", "Add", page_url(experiment_id, "traffic"),
+        consequence="this one unit gets the variant you choose, until then; it never enters the results.",
+        fields=override_fields(list(experiment.variants.all())),
+    )  # fmt: skip
+
+    def work(data: QueryDict) -> str:
+        until = read_moment(data.get("expires_at", ""), "expires_at", "Until")
+        if until is None:
+            raise InvalidInput("Until: an override needs an end.", "expires_at")
+        audience.add_override(
+            actor_of(request), utc_now(), experiment_id=experiment_id, variant_key=data.get("variant", ""), unit_id=data.get("unit_id", ""),
+            unit_type=experiment.unit_type, expires_at=until, reason=data.get("reason", "").strip(),
+        )  # fmt: skip
+        return "The override is set."
+
+    return confirmed(admin, request, title=experiment.name, confirm=confirm, work=work)
+
+
+def override_remove(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, override_id: int) -> HttpResponse:
+    """Take an override away."""
+
+    def work(data: QueryDict) -> str:
+        audience.remove_override(actor_of(request), utc_now(), override_id=override_id)
+        return "The override is removed."
+
+    return posted(request, back=page_url(found(experiment_id).pk, "traffic"), work=work)

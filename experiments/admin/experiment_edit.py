@@ -1,0 +1,132 @@
+"""Adding a draft and editing one; after launch only what is not judged may change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+
+from experiments.admin import experiment_form as form
+from experiments.admin.base import WorkplaceAdmin, actor_of, may
+from experiments.admin.doing import problems_of
+from experiments.admin.experiment_actions import found
+from experiments.admin.experiment_page import page_url
+from experiments.admin.fields import read_moment
+from experiments.core.clock import utc_now
+from experiments.core.errors import AssayError, Problem
+from experiments.core.permissions import Action
+from experiments.core.types import Status
+from experiments.http.errors import status_of
+from experiments.models import Experiment
+from experiments.selectors.experiments import is_member
+from experiments.services import drafts
+
+
+def add(admin: WorkplaceAdmin, request: HttpRequest) -> HttpResponse:
+    """A new draft; its author is its owner."""
+    if not may(request, Action.EDIT_DRAFT, member=True):
+        return _refused(admin, request, "Your role reads experiments; a product owner, data scientist, QA or admin writes them.")
+    if request.method != "POST":
+        return _design_page(admin, request, None, form.values_of(None))
+    try:
+        made = drafts.create_experiment(actor_of(request), utc_now(), spec=form.read_spec(request.POST.dict()))
+    except AssayError as refusal:
+        return _design_page(admin, request, None, request.POST.dict(), refusal)
+    messages.success(request, f"{made.name} is saved as a draft. The checklist says what it waits for.")
+    return HttpResponseRedirect(page_url(made.pk))
+
+
+def edit(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> HttpResponse:
+    """Edit a draft's design, or amend what a launched experiment still allows."""
+    experiment = found(experiment_id)
+    if not may(request, Action.EDIT_DRAFT, member=is_member(actor_of(request), experiment)):
+        return _refused(admin, request, "Only the experiment's team and admins edit it.", experiment)
+    draft = experiment.status == Status.DRAFT
+    show = _design_page if draft else _amend_page
+    if request.method != "POST":
+        return show(admin, request, experiment, form.values_of(experiment))
+    try:
+        with transaction.atomic():
+            (_save_design if draft else _save_amendment)(request, experiment)
+    except AssayError as refusal:
+        return show(admin, request, experiment, request.POST.dict(), refusal)
+    messages.success(request, f"{experiment.name} is saved.")
+    return HttpResponseRedirect(page_url(experiment.pk))
+
+
+def _save_design(request: HttpRequest, experiment: Experiment) -> None:
+    actor, now, data = actor_of(request), utc_now(), request.POST.dict()
+    changes = form.read_common(data) | {
+        "policy": data.get("policy", ""),
+        "flag": data.get("flag", ""),
+        "tags": list(form.read_tags(data.get("tags", ""))),
+    }
+    drafts.edit_experiment(actor, now, experiment_id=experiment.pk, changes=changes)
+    drafts.set_variants(actor, now, experiment_id=experiment.pk, variants=form.read_variants(data))
+    drafts.plan_metrics(actor, now, experiment_id=experiment.pk, metrics=form.read_metrics(data))
+
+
+def _save_amendment(request: HttpRequest, experiment: Experiment) -> None:
+    data = request.POST.dict()
+    changes: dict[str, Any] = {name: data.get(name, "").strip() for name in ("name", "description", "notes")}
+    changes |= {
+        "tags": list(form.read_tags(data.get("tags", ""))),
+        "planned_end": read_moment(data.get("planned_end", ""), "planned_end", "Planned end"),
+    }
+    drafts.edit_experiment(
+        actor_of(request), utc_now(), experiment_id=experiment.pk, changes=changes, reason=data.get("reason", "").strip()
+    )
+
+
+def _design_page(
+    admin: WorkplaceAdmin, request: HttpRequest, experiment: Experiment | None, data: Mapping[str, str], refusal: AssayError | None = None
+) -> HttpResponse:
+    choices = form.metric_choices()
+    empty_variant, empty_metric = form.empty_lines(choices)
+    context = {
+        "title": f"Edit {experiment.name}" if experiment else "New experiment",
+        "sections": form.sections(data, new=experiment is None),
+        "variant_lines": form.variant_lines(data),
+        "metric_lines": form.metric_lines(data, choices),
+        "empty_variant": empty_variant,
+        "empty_metric": empty_metric,
+        "control": data.get("v-control", ""),
+        "button": "Save the draft",
+        "back": page_url(experiment.pk) if experiment else reverse("admin:experiments_experiment_changelist"),
+        "after": "Nobody sees a draft: nothing is served until it is launched.",
+    }
+    return _answer(admin, request, context, refusal)
+
+
+def _amend_page(
+    admin: WorkplaceAdmin, request: HttpRequest, experiment: Experiment, data: Mapping[str, str], refusal: AssayError | None = None
+) -> HttpResponse:
+    context = {
+        "title": f"Amend {experiment.name}",
+        "sections": [form.amendable(data)],
+        "button": "Save",
+        "back": page_url(experiment.pk),
+        "after": "",
+    }
+    return _answer(admin, request, context, refusal)
+
+
+def _answer(admin: WorkplaceAdmin, request: HttpRequest, context: dict[str, Any], refusal: AssayError | None) -> HttpResponse:
+    if refusal is None:
+        return admin.page(request, "admin/assay/experiment_form.html", context)
+    shown = {**context, "problems": problems_of(refusal), "refusal": "Not saved. Nothing was changed."}
+    return admin.page(request, "admin/assay/experiment_form.html", shown, status=status_of(refusal))
+
+
+def _refused(admin: WorkplaceAdmin, request: HttpRequest, why: str, experiment: Experiment | None = None) -> HttpResponse:
+    problems = [Problem("forbidden", why)]
+    return admin.page(
+        request,
+        "admin/assay/refused.html",
+        {"title": experiment.name if experiment else "New experiment", "problems": problems},
+        status=403,
+    )

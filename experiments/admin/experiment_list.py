@@ -1,0 +1,178 @@
+"""The experiments list, and the URLs of everything one can do to an experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.urls import URLPattern, path
+from django.utils.safestring import SafeString
+
+from experiments.admin import act_as, experiment_actions, experiment_edit, experiment_page, results_section
+from experiments.admin.base import WorkplaceAdmin
+from experiments.core.clock import utc_now
+from experiments.core.headline import Standing, headline
+from experiments.core.permissions import Action
+from experiments.core.types import Status
+from experiments.models import Experiment
+
+NEXT = {
+    Status.DRAFT: "Complete the checklist",
+    Status.DARK_LAUNCH: "Check the dark launch, go live",
+    Status.RUNNING: "Let it run",
+    Status.PAUSED: "Resume or conclude",
+    Status.COMPLETED: "Write down what was learned",
+    Status.ARCHIVED: "–",
+}
+
+
+class ArchiveFilter(admin.SimpleListFilter):
+    """Archived experiments stay out of the list unless asked for."""
+
+    title = "status"
+    parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("open", "not finished"), *((s.value, s.value.replace("_", " ")) for s in Status)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        if self.value() == "open":
+            return queryset.exclude(status__in=[Status.COMPLETED, Status.ARCHIVED])
+        if self.value() in list(Status):
+            return queryset.filter(status=self.value())
+        return queryset.exclude(status=Status.ARCHIVED)
+
+
+class TypeFilter(admin.SimpleListFilter):
+    """What is being tested; the list of types is open, so it is read from what there is."""
+
+    title = "type"
+    parameter_name = "type"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        kinds = Experiment.objects.order_by("experiment_type").values_list("experiment_type", flat=True).distinct()
+        return [(kind, kind) for kind in kinds]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        return queryset.filter(experiment_type=self.value()) if self.value() else queryset
+
+
+class PolicyFilter(admin.SimpleListFilter):
+    """By policy, whatever its version."""
+
+    title = "policy"
+    parameter_name = "policy"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return list(dict(Experiment.objects.order_by("policy__name").values_list("policy__key", "policy__name")).items())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        return queryset.filter(policy__key=self.value()) if self.value() else queryset
+
+
+class MineFilter(admin.SimpleListFilter):
+    """Of which I am the owner or a collaborator."""
+
+    title = "team"
+    parameter_name = "team"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("mine", "I am on the team")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        if self.value() != "mine":
+            return queryset
+        return queryset.filter(Q(owner=request.user) | Q(collaborators=request.user)).distinct()
+
+
+@admin.register(Experiment)
+class ExperimentAdmin(WorkplaceAdmin):
+    """Where every experiment stands, at a glance."""
+
+    add_right = Action.EDIT_DRAFT
+    list_display = ("title", "stage", "verdict", "policy_name", "flag_name", "owner_name", "next_step")
+    list_display_links = ("title",)
+    list_filter = (ArchiveFilter, TypeFilter, PolicyFilter, MineFilter)
+    search_fields = ("name", "key", "hypothesis")
+    list_select_related = ("policy", "owner")
+    ordering = ("-updated_at",)
+    list_fullwidth = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).annotate(winner=results_section.winner_name())
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        listed = super().get_changelist_instance(request)
+        rows = list(listed.result_list)
+        findings = results_section.findings([row.pk for row in rows if row.status in (Status.RUNNING, Status.PAUSED)])
+        for row in rows:
+            row.finding = findings.get(row.pk)
+        listed.result_list = rows
+        return listed
+
+    @admin.display(description="Experiment", ordering="name")
+    def title(self, row: Experiment) -> SafeString:
+        return render_to_string("admin/assay/cell_title.html", {"row": row})
+
+    @admin.display(description="Stage", ordering="status")
+    def stage(self, row: Experiment) -> SafeString:
+        return render_to_string("admin/assay/cell_stage.html", {"row": row})
+
+    @admin.display(description="Where it stands")
+    def verdict(self, row: Any) -> str:
+        return headline(Standing(row.status, row.outcome, row.pause_cause, finding=row.finding, winner=row.winner, known=False))
+
+    @admin.display(description="Policy", ordering="policy__name")
+    def policy_name(self, row: Experiment) -> str:
+        return row.policy.name
+
+    @admin.display(description="Flag", ordering="flag")
+    def flag_name(self, row: Experiment) -> str:
+        return row.flag_id or "–"
+
+    @admin.display(description="Owner", ordering="owner__username")
+    def owner_name(self, row: Experiment) -> str:
+        return row.owner.get_full_name() or row.owner.username
+
+    @admin.display(description="Next step")
+    def next_step(self, row: Experiment) -> str:
+        return NEXT[Status(row.status)]
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return experiment_edit.add(self, request)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        experiment = experiment_actions.found(int(object_id) if object_id.isascii() and object_id.isdigit() else 0)
+        view = experiment_page.look(request, experiment, utc_now())
+        return self.page(request, "admin/assay/experiment.html", experiment_page.context(view, request.GET.get("tab", "")))
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return self.change_view(request, object_id)
+
+    def get_urls(self) -> list[URLPattern]:
+        def route(where: str, name: str, view: Callable[..., HttpResponse]) -> URLPattern:
+            def bound(request: HttpRequest, **kwargs: Any) -> HttpResponse:
+                return view(self, request, **kwargs)
+
+            return path(where, self.admin_site.admin_view(bound), name=name)
+
+        actions = experiment_actions
+        return [
+            route("act-as/", "act_as", act_as.switch),
+            route("<int:experiment_id>/edit/", "experiment_edit", experiment_edit.edit),
+            route("<int:experiment_id>/do/<slug:verb>/", "experiment_do", actions.do),
+            route("<int:experiment_id>/sign/<slug:item>/", "experiment_sign", actions.sign),
+            route("<int:experiment_id>/request-launch/", "experiment_request_launch", actions.request_launch),
+            route("<int:experiment_id>/evaluate/", "experiment_evaluate", actions.evaluate),
+            route("<int:experiment_id>/compute/<slug:item>/", "experiment_compute", actions.compute),
+            route("<int:experiment_id>/analyse/", "experiment_analyse", actions.analyse),
+            route("<int:experiment_id>/override/", "experiment_override", actions.override),
+            route("<int:experiment_id>/override/<int:override_id>/remove/", "experiment_override_remove", actions.override_remove),
+            *super().get_urls(),
+        ]

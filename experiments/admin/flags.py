@@ -1,0 +1,156 @@
+"""Flags: switch one, change its default, see what it serves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.urls import URLPattern, path, reverse
+
+from experiments.admin.base import WorkplaceAdmin, actor_of, may
+from experiments.admin.doing import Confirm, confirmed, problems_of
+from experiments.admin.fields import Field, filled, read_json, reason_field, written_json
+from experiments.core.clock import utc_now
+from experiments.core.errors import AssayError, InvalidInput
+from experiments.core.lifecycle import SERVING
+from experiments.core.permissions import Action
+from experiments.core.types import FlagType
+from experiments.http.errors import status_of
+from experiments.models import ChangeLogEntry, Flag
+from experiments.selectors.experiments import is_member
+from experiments.services import flags
+
+from .experiment_page import changes
+
+
+@admin.register(Flag)
+class FlagAdmin(WorkplaceAdmin):
+    """Keys that code asks for, with or without an experiment."""
+
+    add_right = Action.SWITCH_FLAG
+    list_display = ("key", "value_type", "enabled", "default_value", "client_visible", "owner")
+    list_filter = ("enabled", "client_visible", "value_type")
+    search_fields = ("key", "description")
+    list_select_related = ("owner",)
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """A flag without an experiment."""
+        back = reverse("admin:experiments_flag_changelist")
+        confirm = Confirm("A new flag", "Create the flag", back, fields=_new_fields())
+        if request.method != "POST":
+            return self.page(request, "admin/assay/confirm.html", {"title": "New flag", "confirm": confirm})
+        try:
+            made = flags.create_flag(actor_of(request), utc_now(), **_read_new(request.POST))
+        except AssayError as refusal:
+            found = problems_of(refusal)
+            again = Confirm("A new flag", "Create the flag", back, fields=filled(_new_fields(), request.POST.dict(), found))
+            return self.page(
+                request, "admin/assay/confirm.html", {"title": "New flag", "confirm": again, "problems": found}, status=status_of(refusal)
+            )
+        messages.success(request, f"Flag {made.key} is created; it serves its default.")
+        return HttpResponseRedirect(reverse("admin:experiments_flag_change", args=(made.pk,)))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        flag = _found(object_id)
+        experiments = list(flag.experiments.select_related("owner").order_by("-updated_at"))
+        serving = next((e for e in experiments if e.status in SERVING), None)
+        rollouts = list(flag.rollouts.select_related("variant", "experiment").order_by("-created_at"))
+        log = ChangeLogEntry.objects.filter(object_type="flag", object_label=flag.key)[:30]
+        context = {
+            "title": flag.key,
+            "flag": flag,
+            "experiments": experiments,
+            "serving": serving,
+            "rollout": next((r for r in rollouts if r.closed_at is None), None),
+            "rollouts": rollouts,
+            "may_switch": may(request, Action.SWITCH_FLAG, member=self._own(request, flag, experiments)),
+            "entries": [(entry, changes(entry.before, entry.after)) for entry in log],
+        }
+        return self.page(request, "admin/assay/flag.html", context)
+
+    def switch_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Switch a flag on or off."""
+        flag = _found(str(pk))
+        after = not flag.enabled
+        word = "on" if after else "off"
+        confirm = Confirm(
+            f"Switch flag {flag.key} {word}?", f"Switch {word}", reverse("admin:experiments_flag_change", args=(pk,)),
+            consequence="everybody gets what runs on the flag again, within one poll." if after else "everybody gets the default value within one poll, whatever runs on the flag.",
+            fields=[reason_field()], danger=not after, tone="" if after else "warn",
+        )  # fmt: skip
+
+        def work(data: QueryDict) -> str:
+            flags.switch(actor_of(request), utc_now(), flag_key=flag.key, enabled=after, reason=data.get("reason", "").strip())
+            return f"Flag {flag.key} is switched {word}."
+
+        return confirmed(self, request, title=flag.key, confirm=confirm, work=work)
+
+    def default_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Change what a flag serves when nothing else decides."""
+        flag = _found(str(pk))
+        value = Field("value", f"Default value (JSON, {flag.value_type})", "json", written_json(flag.default_value), required=True)
+        confirm = Confirm(
+            f"Change the default of {flag.key}?", "Change the default", reverse("admin:experiments_flag_change", args=(pk,)),
+            consequence="everybody who is in no experiment and no rollout gets the new value within one poll.", fields=[value, reason_field()],
+        )  # fmt: skip
+
+        def work(data: QueryDict) -> str:
+            default = _read_value(data.get("value", ""), "value")
+            flags.set_default(actor_of(request), utc_now(), flag_key=flag.key, default_value=default, reason=data.get("reason", "").strip())
+            return f"Flag {flag.key} has a new default."
+
+        return confirmed(self, request, title=flag.key, confirm=confirm, work=work)
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("<int:pk>/switch/", wrap(self.switch_view), name="flag_switch"),
+            path("<int:pk>/default/", wrap(self.default_view), name="flag_default"),
+            *super().get_urls(),
+        ]
+
+    def _own(self, request: HttpRequest, flag: Flag, experiments: list[Any]) -> bool:
+        return flag.owner_id == request.user.pk or any(is_member(actor_of(request), e) for e in experiments[:5])
+
+
+def _found(object_id: str) -> Flag:
+    flag = Flag.objects.select_related("owner").filter(pk=object_id).first() if object_id.isascii() and object_id.isdigit() else None
+    if flag is None:
+        raise Http404("no such flag")
+    return flag
+
+
+def _new_fields() -> list[Field]:
+    return [
+        Field("key", "Key", required=True, help="What your code asks for: letters, digits, dot, dash and underscore."),
+        Field("value_type", "Type", "select", value=FlagType.BOOLEAN, choices=[(t.value, t.value) for t in FlagType]),
+        Field("default_value", "Default value (JSON)", "json", "false", rows=2, required=True),
+        Field("client_visible", "Client keys may read it", "checkbox", help="Prompts and models do not belong into browsers."),
+        Field("description", "Description", "textarea", rows=2),
+    ]
+
+
+def _read_new(data: QueryDict) -> dict[str, Any]:
+    return {
+        "key": data.get("key", "").strip(),
+        "value_type": _read_type(data.get("value_type", "")),
+        "default_value": _read_value(data.get("default_value", ""), "default_value"),
+        "client_visible": bool(data.get("client_visible")),
+        "description": data.get("description", "").strip(),
+    }
+
+
+def _read_type(text: str) -> FlagType:
+    try:
+        return FlagType(text)
+    except ValueError as unknown:
+        raise InvalidInput(f"Type: one of {', '.join(FlagType)} is needed, found “{text}”.", "value_type") from unknown
+
+
+def _read_value(text: str, where: str) -> Any:
+    if not text.strip():
+        raise InvalidInput('A value is needed, as JSON: true, 0.6, "text" or {}.', where)
+    return read_json(text, where)

@@ -1,0 +1,133 @@
+"""The metric catalogue: read a definition, write its next version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.urls import URLPattern, path, reverse
+
+from experiments.admin.base import WorkplaceAdmin, actor_of, may
+from experiments.admin.doing import Confirm, confirmed
+from experiments.admin.fields import Field, read_number, read_whole, written
+from experiments.core.clock import utc_now
+from experiments.core.permissions import Action
+from experiments.core.types import Direction, MetricKind
+from experiments.models import Metric
+from experiments.services import metrics
+
+
+class CurrentFilter(admin.SimpleListFilter):
+    """Old versions stay for the iterations that froze them; the list shows the current ones."""
+
+    title = "version"
+    parameter_name = "version"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("all", "every version")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return queryset if self.value() == "all" else queryset.filter(current=True)
+
+
+@admin.register(Metric)
+class MetricAdmin(WorkplaceAdmin):
+    """What can be measured; a change makes a new version and never edits an old one."""
+
+    add_right = Action.MANAGE_METRICS
+    list_display = ("name", "key", "version", "kind", "direction", "scale", "exploratory")
+    list_filter = (CurrentFilter, "kind", "exploratory", "shipped")
+    search_fields = ("key", "name", "description")
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return self._define(request, None)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        metric = _found(object_id)
+        uses = metric.uses.select_related("experiment").order_by("-experiment__updated_at")[:30]
+        versions = Metric.objects.filter(key=metric.key)
+        context = {
+            "title": metric.name,
+            "metric": metric,
+            "uses": uses,
+            "versions": versions,
+            "may_define": may(request, Action.MANAGE_METRICS),
+        }
+        return self.page(request, "admin/assay/metric.html", context)
+
+    def version_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """A new version of a definition."""
+        return self._define(request, _found(str(pk)))
+
+    def get_urls(self) -> list[URLPattern]:
+        return [path("<int:pk>/version/", self.admin_site.admin_view(self.version_view), name="metric_version"), *super().get_urls()]
+
+    def _define(self, request: HttpRequest, metric: Metric | None) -> HttpResponse:
+        back = reverse("admin:experiments_metric_change", args=(metric.pk,)) if metric else reverse("admin:experiments_metric_changelist")
+        question = f"A new version of {metric.name}" if metric else "A new metric"
+        confirm = Confirm(
+            question,
+            "Save the version" if metric else "Save the metric",
+            back,
+            fields=_fields(metric),
+            consequence="nothing. Running experiments keep the version they were launched with.",
+        )
+
+        def work(data: QueryDict) -> str:
+            made = metrics.define_metric(actor_of(request), utc_now(), **_read(data, metric))
+            return f"{made.name} is at version {made.version}."
+
+        return confirmed(self, request, title=question, confirm=confirm, work=work)
+
+
+def _found(object_id: str) -> Metric:
+    metric = Metric.objects.filter(pk=object_id).first() if object_id.isascii() and object_id.isdigit() else None
+    if metric is None:
+        raise Http404("no such metric")
+    return metric
+
+
+def _options(values: Any) -> list[tuple[str, str]]:
+    return [(str(v), str(v)) for v in values]
+
+
+def _fields(metric: Metric | None) -> list[Field]:
+    m = metric or Metric(kind="proportion", source="event", aggregation="any", direction="increase", value_field="value", lookback_days=14)
+    return [
+        *([] if metric else [Field("key", "Key", required=True, help="Letters, digits, dash and underscore.")]),
+        Field("name", "Name", value=m.name, required=True),
+        Field("description", "Description", "textarea", m.description, rows=2),
+        Field("kind", "Kind", "select", m.kind, choices=_options(MetricKind)),
+        Field("source", "Read from", "select", m.source, choices=[("event", "events"), ("observation", "metric observations of this key")]),
+        Field("event_types", "Event types", value=", ".join(m.event_types), help="Separated by commas."),
+        Field("denominator_event_types", "Event types below the line", value=", ".join(m.denominator_event_types), help="Of a ratio."),
+        Field("aggregation", "A unit's value is", "select", m.aggregation, choices=_options(("any", "count", "sum", "mean", "max", "last"))),
+        Field("value_field", "Of the field", value=m.value_field, help="value, latency_ms, cost_micro"),
+        Field("attribution", "Counts", "select", m.attribution or "unit", choices=[("unit", "whatever the unit does"), ("stamped", "only events stamped with the experiment")]),
+        Field("direction", "Better is", "select", m.direction, choices=[(Direction.INCREASE, "higher"), (Direction.DECREASE, "lower")]),
+        Field("scale", "Unit of the value", value=m.scale, help="share, 0-5, ms, USD micros, …"),
+        Field("cap", "Cap", value=written(m.cap)),
+        Field("window_hours", "Conversion window, hours", value=written(m.window_hours)),
+        Field("lookback_days", "Look-back for CUPED, days", value=written(m.lookback_days)),
+    ]  # fmt: skip
+
+
+def _read(data: QueryDict, metric: Metric | None) -> dict[str, Any]:
+    words = {
+        name: data.get(name, "").strip()
+        for name in ("name", "description", "kind", "source", "aggregation", "value_field", "attribution", "direction", "scale")
+    }
+    lists = {
+        name: tuple(filter(None, (w.strip() for w in data.get(name, "").split(",")))) for name in ("event_types", "denominator_event_types")
+    }
+    return {
+        **words,
+        **lists,
+        "key": metric.key if metric else data.get("key", "").strip(),
+        "cap": read_number(data.get("cap", ""), "cap", "Cap"),
+        "window_hours": read_whole(data.get("window_hours", ""), "window_hours", "Conversion window"),
+        "lookback_days": read_whole(data.get("lookback_days", ""), "lookback_days", "Look-back") or 0,
+    }

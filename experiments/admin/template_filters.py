@@ -1,0 +1,131 @@
+"""How the pages write numbers, times and JSON. Loaded into templates as ``assay``."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.utils import timezone
+
+register = template.Library()
+
+TONES = {
+    "draft": "",
+    "dark_launch": "info",
+    "running": "good",
+    "paused": "warn",
+    "completed": "info",
+    "archived": "",
+    "done": "good",
+    "missing": "warn",
+    "stale": "warn",
+    "amber": "warn",
+    "rejected": "bad",
+    "not_needed": "",
+    "safe": "good",
+    "breach": "bad",
+    "unknown": "",
+    "promoted": "good",
+    "stopped_harm": "bad",
+    "worse": "bad",
+    "promote": "good",
+    "stop": "bad",
+    "green": "good",
+    "yellow": "warn",
+    "red": "bad",
+}
+MARKS = {"done": "✓", "missing": "·", "stale": "↻", "amber": "!", "rejected": "✕", "not_needed": "–"}
+MARK_TONES = {"missing": ""}
+
+
+@register.filter
+def tone(word: str) -> str:
+    """The colour class of a status, a state or a verdict; plain when it has none."""
+    return TONES.get(str(word).lower(), "")
+
+
+@register.filter
+def mark(state: str) -> str:
+    """The sign of a checklist state."""
+    return MARKS.get(str(state), "·")
+
+
+@register.filter
+def words(value: Any) -> str:
+    """An enum value as words: ``dark_launch`` → ``dark launch``."""
+    return str(value).replace("_", " ")
+
+
+@register.filter
+def thousandths(value: int | None) -> str:
+    """Thousandths as per cent: 125 → 12.5 %."""
+    return "–" if value is None else f"{value / 10:g} %"
+
+
+@register.filter
+def percent(value: float | None, digits: int = 2) -> str:
+    """A share as per cent; a dash when there is nothing to say."""
+    return "–" if value is None else f"{value * 100:.{digits}f} %"
+
+
+@register.filter
+def signed_percent(value: float | None, digits: int = 2) -> str:
+    """A difference of shares, with its sign."""
+    return "–" if value is None else f"{value * 100:+.{digits}f} %"
+
+
+@register.filter
+def figure(value: float | None) -> str:
+    """A number to four significant digits; thousands are grouped."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:,.4g}"
+
+
+@register.filter
+def signed(value: float | None) -> str:
+    """A difference to four significant digits, with its sign."""
+    return "–" if value is None else f"{value:+,.4g}"
+
+
+@register.filter
+def p_value(value: float | None) -> str:
+    """A p-value as people read it; a dash when it cannot be said."""
+    if value is None:
+        return "–"
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}" if value < 0.1 else f"{value:.2f}"
+
+
+@register.filter
+def compact(value: Any) -> str:
+    """JSON on one line."""
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+@register.filter
+def pretty(value: Any) -> str:
+    """JSON over several lines."""
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+
+
+@register.filter
+def ago(moment: datetime | None) -> str:
+    """How long ago, in its largest unit; future moments say ``in``."""
+    if moment is None:
+        return "–"
+    seconds = (timezone.now() - moment).total_seconds()
+    size = abs(seconds)
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if size >= length:
+            count = int(size // length)
+            text = f"{count} {unit}{'' if count == 1 else 's'}"
+            return f"{text} ago" if seconds >= 0 else f"in {text}"
+    return "just now" if seconds >= 0 else "in a moment"
+
+
+@register.filter
+def moment(value: datetime | None) -> str:
+    """A moment in UTC to the minute."""
+    return "–" if value is None else f"{value:%d %b %Y, %H:%M} UTC"

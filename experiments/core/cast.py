@@ -1,0 +1,26 @@
+"""The people of the demo: who they are and which job each has. Never created anywhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from experiments.core.types import Role
+
+
+@dataclass(frozen=True)
+class Member:
+    """A demo user: a name to log in with, a name to read, a job."""
+
+    username: str
+    name: str
+    role: Role
+
+
+CAST: tuple[Member, ...] = (
+    Member("olivia", "Olivia Ortega", Role.PRODUCT_OWNER),
+    Member("paula", "Paula Peters", Role.PRODUCT_OWNER),
+    Member("dmitri", "Dmitri Dolgov", Role.DATA_SCIENTIST),
+    Member("quinn", "Quinn Quigley", Role.QA),
+    Member("ada", "Ada Adler", Role.ADMIN),
+    Member("victor", "Victor Vance", Role.VIEWER),
+)

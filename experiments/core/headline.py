@@ -1,0 +1,64 @@
+"""One sentence that says where an experiment stands, for lists and page heads alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from experiments.core.types import Outcome, PauseCause, Status
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the sentence is made of.
+
+    ``missing`` are the titles of required checklist items that are not done; ``finding`` is what
+    the newest analysis says in its own sentence, None while there is none. Lists that have not
+    asked the checklist say so with ``known``.
+    """
+
+    status: str
+    outcome: str = Outcome.NONE
+    pause_cause: str = PauseCause.NONE
+    missing: Sequence[str] = ()
+    finding: str | None = None
+    winner: str | None = None
+    known: bool = True
+
+
+_OUTCOMES = {
+    Outcome.NONE: "Completed.",
+    Outcome.PROMOTED: "Promoted.",
+    Outcome.REVERTED: "Promoted once, then returned to control.",
+    Outcome.STOPPED_HARM: "Stopped: it did harm.",
+    Outcome.WORSE: "Ended: the change is worse than control.",
+    Outcome.NO_EFFECT: "Ended: no effect larger than the one worth having.",
+    Outcome.INCONCLUSIVE: "Ended without an answer: the data could not tell.",
+    Outcome.CANCELLED: "Cancelled.",
+}
+
+
+def headline(facts: Standing) -> str:
+    """Where the experiment stands, in one sentence."""
+    if facts.status == Status.DRAFT:
+        return (_waiting(facts.missing) or "Ready for launch.") if facts.known else "Being prepared."
+    if facts.status == Status.DARK_LAUNCH:
+        return f"In dark launch. {_waiting(facts.missing) or 'Ready to go live.'}" if facts.known else "In dark launch."
+    if facts.status == Status.RUNNING:
+        return facts.finding or "Running; no analysis yet."
+    if facts.status == Status.PAUSED:
+        return "Stopped for harm; a person decides." if facts.pause_cause == PauseCause.HARM else "Paused; nobody is served a variant."
+    return _ending(facts)
+
+
+def _waiting(missing: Sequence[str]) -> str:
+    if not missing:
+        return ""
+    shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+    return f"Waiting for: {shown}."
+
+
+def _ending(facts: Standing) -> str:
+    if facts.outcome == Outcome.PROMOTED:
+        return f"Promoted: “{facts.winner}”." if facts.winner else "Promoted."
+    return _OUTCOMES.get(Outcome(facts.outcome), "Completed.")
