@@ -29,11 +29,19 @@ class ExclusionListAdmin(WorkplaceAdmin):
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """A new list."""
+        self.refuse_unless_may_add(request)
         fields = [
             Field("name", "Name", required=True, placeholder="staff"),
             Field("description", "Description", "textarea", rows=2),
-            Field("rule", "Rule by attributes", "json", rows=3, placeholder='[{"attribute": "plan", "op": "eq", "value": "enterprise"}]', help="All conditions must hold. Empty: by id only."),
-        ]  # fmt: skip
+            Field(
+                "rule",
+                "Rule by attributes",
+                "json",
+                rows=3,
+                placeholder='[{"attribute": "plan", "op": "eq", "value": "enterprise"}]',
+                help="All conditions must hold. Empty: by id only.",
+            ),
+        ]
         back = reverse("admin:experiments_exclusionlist_changelist")
         consequence = "units on the list leave every experiment within one poll and get what everybody else gets."
         confirm = Confirm("A new exclusion list", "Create the list", back, fields=fields, consequence=consequence)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from unfold.admin import ModelAdmin
@@ -45,6 +46,11 @@ class WorkplaceAdmin(ModelAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return self.add_right is not None and self.has_view_permission(request) and may(request, self.add_right, member=True)
 
+    def refuse_unless_may_add(self, request: HttpRequest) -> None:
+        """Do not even show an add form to those who may not use it."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
@@ -52,7 +58,9 @@ class WorkplaceAdmin(ModelAdmin):
         return False
 
     def page(self, request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
-        """One of our own pages, in the admin's frame."""
+        """One of our own pages, in the admin's frame, for those who may see it."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
         frame = {**self.admin_site.each_context(request), "opts": self.model._meta, **context}
         request.current_app = self.admin_site.name  # type: ignore[attr-defined]
         return TemplateResponse(request, template, frame, status=status)

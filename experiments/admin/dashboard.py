@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from experiments.admin import results_section
 from experiments.admin.base import actor_of, may
-from experiments.admin.experiment_page import SIGNING, page_url
+from experiments.admin.experiment_view import SIGNING, page_url
 from experiments.core.checklist import ItemState
 from experiments.core.clock import utc_now
 from experiments.core.headline import Standing, headline

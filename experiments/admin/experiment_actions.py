@@ -11,8 +11,10 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from analytics.services import analysis, dark_health, planning
 from experiments.admin.base import WorkplaceAdmin, actor_of
 from experiments.admin.doing import Confirm, confirmed, posted
-from experiments.admin.experiment_page import evaluation_fields, override_fields, page_url, serving_of, sign_fields
-from experiments.admin.fields import Field, read_moment, read_number, read_whole, reason_field
+from experiments.admin.experiment_page import serving_of
+from experiments.admin.experiment_sections import evaluation_fields, override_fields, sign_fields
+from experiments.admin.experiment_view import page_url
+from experiments.admin.fields import Field, read_choice, read_moment, read_number, read_whole, reason_field
 from experiments.core.checklist import SIGNED_ITEMS, TITLES
 from experiments.core.clock import utc_now
 from experiments.core.consequences import sentence
@@ -22,7 +24,7 @@ from experiments.core.types import Item, Outcome, PauseCause, Status, Verdict
 from experiments.models import Experiment
 from experiments.selectors.checklist import blockers
 from experiments.selectors.experiments import rules_of
-from experiments.services import audience, lifecycle
+from experiments.services import audience, drafts, lifecycle
 from experiments.services import checklist as signing
 
 RETURN = "return_to_control"
@@ -79,19 +81,18 @@ def _press(request: HttpRequest, experiment: Experiment, verb: str, data: QueryD
         lifecycle.return_to_control(actor, now, experiment_id=experiment.pk, reason=reason)
         return f"{experiment.name}: returned to control."
     if verb == Verb.CONCLUDE:
-        after = lifecycle.conclude(actor, now, experiment_id=experiment.pk, outcome=_outcome(data), reason=reason)
+        after = lifecycle.conclude(
+            actor,
+            now,
+            experiment_id=experiment.pk,
+            outcome=read_choice(Outcome, data.get("outcome", ""), "outcome", "Outcome"),
+            reason=reason,
+        )
     elif verb == Verb.PROMOTE:
-        after = lifecycle.promote(actor, now, experiment_id=experiment.pk, variant_key=data.get("variant", ""), reason=reason)
+        after = lifecycle.promote(actor, now, experiment_id=experiment.pk, variant_key=data.get("variant", ""), decision_note=reason)
     else:
         after = lifecycle.transition(actor, now, experiment_id=experiment.pk, verb=Verb(verb), reason=reason)
     return f"{experiment.name} is now {after.status.replace('_', ' ')}."
-
-
-def _outcome(data: QueryDict) -> Outcome:
-    try:
-        return Outcome(data.get("outcome", ""))
-    except ValueError as unknown:
-        raise InvalidInput(f"Outcome: one of {', '.join(CONCLUSIONS)} is needed, found “{data.get('outcome')}”.", "outcome") from unknown
 
 
 def sign(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, item: str) -> HttpResponse:
@@ -104,7 +105,7 @@ def sign(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, item: 
     )
 
     def work(data: QueryDict) -> str:
-        verdict = _verdict(data)
+        verdict = read_choice(Verdict, data.get("verdict", ""), "verdict", "Verdict")
         signing.sign_off(
             actor_of(request), utc_now(), experiment_id=experiment_id, item=thing, verdict=verdict, comment=data.get("comment", "").strip()
         )
@@ -113,20 +114,16 @@ def sign(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, item: 
     return confirmed(admin, request, title=experiment.name, confirm=confirm, work=work)
 
 
-def _verdict(data: QueryDict) -> Verdict:
-    try:
-        return Verdict(data.get("verdict", ""))
-    except ValueError as unknown:
-        raise InvalidInput(f"Verdict: one of {', '.join(Verdict)} is needed, found “{data.get('verdict')}”.", "verdict") from unknown
-
-
 def request_launch(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> HttpResponse:
     """Ask somebody else to approve the launch."""
     experiment = found(experiment_id)
     confirm = Confirm(
-        f"Request the launch of {experiment.name}?", "Request the launch", page_url(experiment_id, "checklist"),
-        consequence="nothing yet. Somebody other than you reads the plan and approves or rejects it.", fields=[Field("note", "Note to the approver", "textarea")],
-    )  # fmt: skip
+        f"Request the launch of {experiment.name}?",
+        "Request the launch",
+        page_url(experiment_id, "checklist"),
+        consequence="nothing yet. Somebody other than you reads the plan and approves or rejects it.",
+        fields=[Field("note", "Note to the approver", "textarea")],
+    )
 
     def work(data: QueryDict) -> str:
         signing.request_launch(actor_of(request), utc_now(), experiment_id=experiment_id, note=data.get("note", "").strip())
@@ -152,10 +149,17 @@ def _evaluate(request: HttpRequest, experiment_id: int, data: QueryDict) -> str:
     if value is None:
         raise InvalidInput("Value: a number is needed.", "value")
     signing.record_offline_evaluation(
-        actor_of(request), utc_now(), experiment_id=experiment_id, variant_key=data.get("variant", ""), metric=data.get("metric", "").strip(), value=value,
-        lower=read_number(data.get("lower", ""), "lower", "Lower bound"), upper=read_number(data.get("upper", ""), "upper", "Upper bound"),
-        n=read_whole(data.get("n", ""), "n", "Cases evaluated"), dataset=data.get("dataset", "").strip(),
-    )  # fmt: skip
+        actor_of(request),
+        utc_now(),
+        experiment_id=experiment_id,
+        variant_key=data.get("variant", ""),
+        metric=data.get("metric", "").strip(),
+        value=value,
+        lower=read_number(data.get("lower", ""), "lower", "Lower bound"),
+        upper=read_number(data.get("upper", ""), "upper", "Upper bound"),
+        n=read_whole(data.get("n", ""), "n", "Cases evaluated"),
+        dataset=data.get("dataset", "").strip(),
+    )
     return "The evaluation is recorded."
 
 
@@ -186,23 +190,63 @@ def analyse(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> 
     return posted(request, back=page_url(found(experiment_id).pk, "results"), work=work)
 
 
+def hold(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> HttpResponse:
+    """Keep the machine from promoting, or let it again."""
+    experiment = found(experiment_id)
+    held = not experiment.promotion_held
+    label = "Hold the promotion" if held else "Release the promotion"
+    then = (
+        "nothing. The experiment runs on, and only a person may promote it."
+        if held
+        else "nothing yet. A winner is promoted by itself again."
+    )
+    confirm = Confirm(
+        f"{label} of {experiment.name}?", label, page_url(experiment_id), consequence=then, fields=[reason_field(required=False)]
+    )
+
+    def work(data: QueryDict) -> str:
+        reason = data.get("reason", "").strip()
+        lifecycle.hold_promotion(actor_of(request), utc_now(), experiment_id=experiment_id, held=held, reason=reason)
+        return f"{label}: done."
+
+    return confirmed(admin, request, title=experiment.name, confirm=confirm, work=work)
+
+
+def note(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> HttpResponse:
+    """Write a note; it stands in the history and in the plan."""
+
+    def work(data: QueryDict) -> str:
+        drafts.add_note(actor_of(request), utc_now(), experiment_id=experiment_id, text=data.get("text", "").strip())
+        return "The note is kept."
+
+    return posted(request, back=page_url(found(experiment_id).pk, "history"), work=work)
+
+
 def override(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> HttpResponse:
     """Let a tester see a variant by name, until a date."""
     experiment = found(experiment_id)
     confirm = Confirm(
-        f"Add an override to {experiment.name}", "Add", page_url(experiment_id, "traffic"),
+        f"Add an override to {experiment.name}",
+        "Add",
+        page_url(experiment_id, "traffic"),
         consequence="this one unit gets the variant you choose, until then; it never enters the results.",
         fields=override_fields(list(experiment.variants.all())),
-    )  # fmt: skip
+    )
 
     def work(data: QueryDict) -> str:
         until = read_moment(data.get("expires_at", ""), "expires_at", "Until")
         if until is None:
             raise InvalidInput("Until: an override needs an end.", "expires_at")
         audience.add_override(
-            actor_of(request), utc_now(), experiment_id=experiment_id, variant_key=data.get("variant", ""), unit_id=data.get("unit_id", ""),
-            unit_type=experiment.unit_type, expires_at=until, reason=data.get("reason", "").strip(),
-        )  # fmt: skip
+            actor_of(request),
+            utc_now(),
+            experiment_id=experiment_id,
+            variant_key=data.get("variant", ""),
+            unit_id=data.get("unit_id", ""),
+            unit_type=experiment.unit_type,
+            expires_at=until,
+            reason=data.get("reason", "").strip(),
+        )
         return "The override is set."
 
     return confirmed(admin, request, title=experiment.name, confirm=confirm, work=work)

@@ -11,10 +11,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from experiments.admin import experiment_form as form
+from experiments.admin import experiment_reading as reading
 from experiments.admin.base import WorkplaceAdmin, actor_of, may
 from experiments.admin.doing import problems_of
 from experiments.admin.experiment_actions import found
-from experiments.admin.experiment_page import page_url
+from experiments.admin.experiment_view import page_url
 from experiments.admin.fields import read_moment
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError, Problem
@@ -33,7 +34,7 @@ def add(admin: WorkplaceAdmin, request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return _design_page(admin, request, None, form.values_of(None))
     try:
-        made = drafts.create_experiment(actor_of(request), utc_now(), spec=form.read_spec(request.POST.dict()))
+        made = drafts.create_experiment(actor_of(request), utc_now(), spec=reading.read_spec(request.POST.dict()))
     except AssayError as refusal:
         return _design_page(admin, request, None, request.POST.dict(), refusal)
     messages.success(request, f"{made.name} is saved as a draft. The checklist says what it waits for.")
@@ -60,21 +61,21 @@ def edit(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> Htt
 
 def _save_design(request: HttpRequest, experiment: Experiment) -> None:
     actor, now, data = actor_of(request), utc_now(), request.POST.dict()
-    changes = form.read_common(data) | {
+    changes = reading.read_common(data) | {
         "policy": data.get("policy", ""),
         "flag": data.get("flag", ""),
-        "tags": list(form.read_tags(data.get("tags", ""))),
+        "tags": list(reading.read_tags(data.get("tags", ""))),
     }
     drafts.edit_experiment(actor, now, experiment_id=experiment.pk, changes=changes)
-    drafts.set_variants(actor, now, experiment_id=experiment.pk, variants=form.read_variants(data))
-    drafts.plan_metrics(actor, now, experiment_id=experiment.pk, metrics=form.read_metrics(data))
+    drafts.set_variants(actor, now, experiment_id=experiment.pk, variants=reading.read_variants(data))
+    drafts.plan_metrics(actor, now, experiment_id=experiment.pk, metrics=reading.read_metrics(data))
 
 
 def _save_amendment(request: HttpRequest, experiment: Experiment) -> None:
     data = request.POST.dict()
     changes: dict[str, Any] = {name: data.get(name, "").strip() for name in ("name", "description", "notes")}
     changes |= {
-        "tags": list(form.read_tags(data.get("tags", ""))),
+        "tags": list(reading.read_tags(data.get("tags", ""))),
         "planned_end": read_moment(data.get("planned_end", ""), "planned_end", "Planned end"),
     }
     drafts.edit_experiment(

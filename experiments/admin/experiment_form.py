@@ -1,33 +1,18 @@
-"""The add and edit form of a design: fields out, a specification in. Judging it is the service's."""
+"""The add and edit form of a design: its parts with what stands in them."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.admin.fields import (
-    Field,
-    read_json,
-    read_moment,
-    read_number,
-    read_thousandths,
-    read_whole,
-    written,
-    written_json,
-    written_moment,
-    written_share,
-)
-from experiments.core.errors import InvalidInput
-from experiments.core.specs import ExperimentSpec, MetricPlan, VariantSpec
+from experiments.admin.experiment_reading import line_count, written_thresholds
+from experiments.admin.fields import Field, written, written_json, written_moment, written_share
 from experiments.core.types import DarkMode, FlagType, GuardrailAction, GuardrailRule, MarginKind, MetricRole
 from experiments.models import Experiment, Flag, Metric, Policy
 
 NEW_FLAG = ""
 TYPES = ("feature", "prompt", "model", "threshold", "routing", "cache", "rag", "ranker", "agent", "ui")
-MAX_LINES = 40
-_THRESHOLD = re.compile(r"(?P<metric>.+?)\s*(?P<op>>=|<=|≥|≤|>|<)\s*(?P<value>\S+)(?:\s*(?P<per>%))?\Z")
 
 
 @dataclass(frozen=True)
@@ -78,24 +63,59 @@ def values_of(experiment: Experiment | None) -> dict[str, str]:
     """What the form starts with: the experiment as it stands, or the defaults of a new one."""
     if experiment is None:
         return {
-            "experiment_type": "feature", "unit_type": "user", "traffic": "100", "dark_mode": DarkMode.SHADOW, "confidence_level": "0.95",
-            "power": "0.8", "min_sample_size": "100", "time_zone": "UTC", "flag_type": FlagType.OBJECT,
-            "v-count": "2", "v-0-name": "Control", "v-0-weight": "50", "v-control": "0", "v-0-config": "{}",
-            "v-1-name": "Treatment", "v-1-weight": "50", "v-1-config": "{}",
-            "m-count": "2", "m-0-role": MetricRole.PRIMARY, "m-0-mde_kind": "relative", "m-1-role": MetricRole.GUARDRAIL,
-            "m-1-margin_kind": MarginKind.RELATIVE, "m-1-rule": GuardrailRule.SAFE, "m-1-action": GuardrailAction.STOP,
-        }  # fmt: skip
+            "experiment_type": "feature",
+            "unit_type": "user",
+            "traffic": "100",
+            "dark_mode": DarkMode.SHADOW,
+            "confidence_level": "0.95",
+            "power": "0.8",
+            "min_sample_size": "100",
+            "time_zone": "UTC",
+            "flag_type": FlagType.OBJECT,
+            "v-count": "2",
+            "v-0-name": "Control",
+            "v-0-weight": "50",
+            "v-control": "0",
+            "v-0-config": "{}",
+            "v-1-name": "Treatment",
+            "v-1-weight": "50",
+            "v-1-config": "{}",
+            "m-count": "2",
+            "m-0-role": MetricRole.PRIMARY,
+            "m-0-mde_kind": "relative",
+            "m-1-role": MetricRole.GUARDRAIL,
+            "m-1-margin_kind": MarginKind.RELATIVE,
+            "m-1-rule": GuardrailRule.SAFE,
+            "m-1-action": GuardrailAction.STOP,
+        }
     e = experiment
     found = {
-        "name": e.name, "key": e.key, "experiment_type": e.experiment_type, "description": e.description, "tags": ", ".join(e.tags),
-        "hypothesis": e.hypothesis, "expected_effect": e.expected_effect, "prd_url": e.prd_url, "prd_text": e.prd_text,
-        "policy": e.policy.key, "flag": e.flag_id or "", "unit_type": e.unit_type, "traffic": written_share(e.traffic),
-        "targeting": written_json(e.targeting) if e.targeting else "", "dark_mode": e.dark_mode,
-        "offline_thresholds": written_thresholds(e.offline_thresholds), "confidence_level": f"{e.confidence_level.normalize():f}",
-        "power": f"{e.power.normalize():f}", "min_sample_size": str(e.min_sample_size), "size_class": e.size_class, "time_zone": e.time_zone,
-        "auto_promote": "1" if e.auto_promote else "", "planned_start": written_moment(e.planned_start), "planned_end": written_moment(e.planned_end),
+        "name": e.name,
+        "key": e.key,
+        "experiment_type": e.experiment_type,
+        "description": e.description,
+        "tags": ", ".join(e.tags),
+        "hypothesis": e.hypothesis,
+        "expected_effect": e.expected_effect,
+        "prd_url": e.prd_url,
+        "prd_text": e.prd_text,
+        "policy": e.policy.key,
+        "flag": e.flag_id or "",
+        "unit_type": e.unit_type,
+        "traffic": written_share(e.traffic),
+        "targeting": written_json(e.targeting) if e.targeting else "",
+        "dark_mode": e.dark_mode,
+        "offline_thresholds": written_thresholds(e.offline_thresholds),
+        "confidence_level": f"{e.confidence_level.normalize():f}",
+        "power": f"{e.power.normalize():f}",
+        "min_sample_size": str(e.min_sample_size),
+        "size_class": e.size_class,
+        "time_zone": e.time_zone,
+        "auto_promote": "1" if e.auto_promote else "",
+        "planned_start": written_moment(e.planned_start),
+        "planned_end": written_moment(e.planned_end),
         "notes": e.notes,
-    }  # fmt: skip
+    }
     return found | _variant_values(e) | _metric_values(e)
 
 
@@ -104,9 +124,14 @@ def _variant_values(experiment: Experiment) -> dict[str, str]:
     variants = list(experiment.variants.all())
     for i, v in enumerate(variants):
         found |= {
-            f"v-{i}-name": v.name, f"v-{i}-key": v.key, f"v-{i}-weight": written_share(v.weight), f"v-{i}-config": written_json(v.config),
-            f"v-{i}-value": written_json(v.value), f"v-{i}-model_hash": v.model_hash,
-        }  # fmt: skip
+            f"v-{i}-name": v.name,
+            f"v-{i}-key": v.key,
+            f"v-{i}-weight": written_share(v.weight),
+            f"v-{i}-config": written_json(v.config),
+            f"v-{i}-value": written_json(v.value),
+            f"v-{i}-model_hash": v.model_hash,
+            f"v-{i}-description": v.description,
+        }
         if v.is_control:
             found["v-control"] = str(i)
     return found | {"v-count": str(len(variants) or 2)}
@@ -118,10 +143,18 @@ def _metric_values(experiment: Experiment) -> dict[str, str]:
     plans = sorted(experiment.planned_metrics.select_related("metric"), key=lambda p: (order[MetricRole(p.role)], p.position, p.pk))
     for i, p in enumerate(plans):
         found |= {
-            f"m-{i}-metric": p.metric.key, f"m-{i}-role": p.role, f"m-{i}-baseline": written(p.baseline), f"m-{i}-baseline_sd": written(p.baseline_sd),
-            f"m-{i}-mde": written(p.mde), f"m-{i}-mde_kind": p.mde_kind, f"m-{i}-required_improvement": written(p.required_improvement or None),
-            f"m-{i}-margin": written(p.margin), f"m-{i}-margin_kind": p.margin_kind, f"m-{i}-rule": p.rule, f"m-{i}-action": p.action,
-        }  # fmt: skip
+            f"m-{i}-metric": p.metric.key,
+            f"m-{i}-role": p.role,
+            f"m-{i}-baseline": written(p.baseline),
+            f"m-{i}-baseline_sd": written(p.baseline_sd),
+            f"m-{i}-mde": written(p.mde),
+            f"m-{i}-mde_kind": p.mde_kind,
+            f"m-{i}-required_improvement": written(p.required_improvement or None),
+            f"m-{i}-margin": written(p.margin),
+            f"m-{i}-margin_kind": p.margin_kind,
+            f"m-{i}-rule": p.rule,
+            f"m-{i}-action": p.action,
+        }
     return found | {"m-count": str(len(plans) or 2)}
 
 
@@ -178,7 +211,15 @@ def sections(data: Mapping[str, str], *, new: bool) -> list[Section]:
         ),
     ]
     bars = [
-        f("offline_thresholds", "Offline thresholds", "textarea", rows=2, span="wide", placeholder="ndcg@10 >= 0.50", help="One a line: metric, ≥ or ≤, value. A launch under an AI policy waits for recorded evaluations that clear them."),
+        f(
+            "offline_thresholds",
+            "Offline thresholds",
+            "textarea",
+            rows=2,
+            span="wide",
+            placeholder="ndcg@10 >= 0.50",
+            help="One a line: metric, ≥ or ≤, value. AI policies wait for evaluations that clear them.",
+        ),
         f("confidence_level", "Confidence level"),
         f("power", "Power"),
         f("min_sample_size", "Floor per arm", help="Units; beside the planned size, never instead of it."),
@@ -187,7 +228,7 @@ def sections(data: Mapping[str, str], *, new: bool) -> list[Section]:
         f("planned_start", "Planned start (UTC)", "datetime-local"),
         f("planned_end", "Planned end (UTC)", "datetime-local"),
         f("auto_promote", "Promote the winner by itself when every condition is met", "checkbox"),
-    ]  # fmt: skip
+    ]
     return [
         Section("What and why", "Say it so that somebody from another team understands it.", [x for x in identity if x]),
         Section("PRD", "The product requirement: document or link, hypothesis and expected effect.", prd, "prd"),
@@ -211,12 +252,12 @@ def amendable(data: Mapping[str, str]) -> Section:
 
 def variant_lines(data: Mapping[str, str]) -> list[Line]:
     """A line per variant."""
-    return [_variant_line(data, str(i)) for i in range(_count(data, "v"))]
+    return [_variant_line(data, str(i)) for i in range(line_count(data, "v"))]
 
 
 def metric_lines(data: Mapping[str, str], choices: list[tuple[str, str]]) -> list[Line]:
     """A line per planned metric."""
-    return [_metric_line(data, str(i), choices) for i in range(_count(data, "m"))]
+    return [_metric_line(data, str(i), choices) for i in range(line_count(data, "m"))]
 
 
 def empty_lines(choices: list[tuple[str, str]]) -> tuple[Line, Line]:
@@ -230,146 +271,41 @@ def empty_lines(choices: list[tuple[str, str]]) -> tuple[Line, Line]:
     return _variant_line({"v-__i__-config": "{}"}, "__i__"), _metric_line(guard, "__i__", choices)
 
 
-def _count(data: Mapping[str, str], prefix: str) -> int:
-    text = data.get(f"{prefix}-count", "")
-    return min(int(text), MAX_LINES) if text.isascii() and text.isdigit() else 0
-
-
 def _variant_line(data: Mapping[str, str], i: str) -> Line:
     def f(name: str, label: str, kind: str = "text", **more: Any) -> Field:
         return Field(f"v-{i}-{name}", label, kind, data.get(f"v-{i}-{name}", ""), **more)
 
-    return Line(i, (
-        f("name", "Name", span="s3"), f("key", "Key (optional)", span="s2"), f("weight", "Share, %", span="s1"),
-        f("config", "Config (JSON)", "json", rows=2, span="s4"), f("model_hash", "Model hash", span="s2"),
-    ))  # fmt: skip
+    return Line(
+        i,
+        (
+            f("name", "Name", span="s2"),
+            f("key", "Key (optional)", span="s2"),
+            f("weight", "Share, %", span="s1"),
+            f("config", "Config (JSON)", "json", rows=2, span="s3"),
+            f("value", "Value, if not the config", "json", rows=2, span="s2"),
+            f("model_hash", "Model hash", span="s2"),
+            f("description", "Description", "hidden"),
+        ),
+    )
 
 
 def _metric_line(data: Mapping[str, str], i: str, choices: list[tuple[str, str]]) -> Line:
     def f(name: str, label: str, kind: str = "text", **more: Any) -> Field:
         return Field(f"m-{i}-{name}", label, kind, data.get(f"m-{i}-{name}", ""), **more)
 
-    return Line(i, (
-        f("metric", "Metric", "select", choices=choices, span="s4"), f("role", "Used as", "select", choices=_options(MetricRole), span="s2"),
-        f("baseline", "Baseline today", span="s2"), f("baseline_sd", "Standard deviation", span="s2"),
-        f("action", "Guardrail breached", "select", choices=_options(GuardrailAction, empty="–"), span="s2"),
-        f("mde", "Effect worth finding", span="s2", placeholder="0.05"), f("mde_kind", "…meant as", "select", choices=_options(("relative", "absolute")), span="s2"),
-        f("required_improvement", "Least gain wanted", span="s2"), f("margin", "Guardrail margin", span="s2", placeholder="0.10"),
-        f("margin_kind", "…meant as", "select", choices=_options(MarginKind, empty="–"), span="s2"),
-        f("rule", "Promotion needs", "select", choices=_options(GuardrailRule, empty="policy's rule"), span="s2"),
-    ))  # fmt: skip
-
-
-def read_variants(data: Mapping[str, str]) -> tuple[VariantSpec, ...]:
-    """The variants that were filled in; lines without a name and key are left out."""
-    control = data.get("v-control", "")
-    filled_in = [i for i in range(_count(data, "v")) if data.get(f"v-{i}-name", "").strip() or data.get(f"v-{i}-key", "").strip()]
-    return tuple(_variant(data, i, is_control=control == str(i)) for i in filled_in)
-
-
-def _variant(data: Mapping[str, str], i: int, *, is_control: bool) -> VariantSpec:
-    def text(name: str) -> str:
-        return data.get(f"v-{i}-{name}", "").strip()
-
-    label = f"variant {text('name') or text('key')}"
-    return VariantSpec(
-        name=text("name") or text("key"),
-        key=text("key"),
-        weight=read_thousandths(text("weight"), f"v-{i}-weight", f"{label}: share") or 0,
-        is_control=is_control,
-        config=read_json(text("config"), f"v-{i}-config", empty={}),
-        value=read_json(text("value"), f"v-{i}-value"),
-        model_hash=text("model_hash"),
-    )
-
-
-def read_metrics(data: Mapping[str, str]) -> tuple[MetricPlan, ...]:
-    """The planned metrics that were chosen; lines without one are left out."""
-    return tuple(_metric(data, i) for i in range(_count(data, "m")) if data.get(f"m-{i}-metric", ""))
-
-
-def _metric(data: Mapping[str, str], i: int) -> MetricPlan:
-    def text(name: str) -> str:
-        return data.get(f"m-{i}-{name}", "").strip()
-
-    def number(name: str, label: str) -> float | None:
-        return read_number(text(name), f"m-{i}-{name}", f"{text('metric')}: {label}")
-
-    guards = text("role") == MetricRole.GUARDRAIL
-    return MetricPlan(
-        metric=text("metric"),
-        role=text("role"),
-        baseline=number("baseline", "baseline"),
-        baseline_sd=number("baseline_sd", "standard deviation"),
-        mde=number("mde", "effect worth finding"),
-        mde_kind=text("mde_kind") or "relative",
-        required_improvement=number("required_improvement", "least gain wanted") or 0.0,
-        margin=number("margin", "margin") if guards else None,
-        margin_kind=text("margin_kind") if guards else "",
-        rule=text("rule") if guards else "",
-        action=text("action") if guards else "",
-    )
-
-
-def read_thresholds(text: str) -> list[dict[str, Any]]:
-    """``ndcg@10 >= 0.50`` a line, as the thresholds that the checklist reads."""
-    found = []
-    for line in filter(None, map(str.strip, text.splitlines())):
-        match = _THRESHOLD.match(line)
-        if match is None:
-            raise InvalidInput(
-                f"Offline thresholds: “{line}” does not read as metric, ≥ or ≤, value (ndcg@10 >= 0.50).", "offline_thresholds"
-            )
-        value = read_number(match["value"].rstrip("%"), "offline_thresholds", f"Threshold of {match['metric']}")
-        per_cent = match["per"] or match["value"].endswith("%")
-        found.append(
-            {
-                "metric": match["metric"].strip(),
-                "op": match["op"].replace("≥", ">=").replace("≤", "<="),
-                "value": (value or 0.0) / (100 if per_cent else 1),
-            }
-        )
-    return found
-
-
-def written_thresholds(thresholds: Any) -> str:
-    """Thresholds as the lines that ``read_thresholds`` reads."""
-    return "\n".join(f"{t.get('metric')} {t.get('op')} {t.get('value')}" for t in thresholds or [])
-
-
-def read_common(data: Mapping[str, str]) -> dict[str, Any]:
-    """The fields that creating and editing share, by their names on the experiment."""
-
-    def text(name: str) -> str:
-        return data.get(name, "").strip()
-
-    return {
-        "name": text("name"), "description": text("description"), "experiment_type": text("experiment_type") or "feature", "tags": read_tags(text("tags")),
-        "hypothesis": text("hypothesis"), "expected_effect": text("expected_effect"), "prd_url": text("prd_url"), "prd_text": text("prd_text"),
-        "unit_type": text("unit_type") or "user", "traffic": read_thousandths(text("traffic"), "traffic", "Share of all units") or 0,
-        "targeting": read_json(text("targeting"), "targeting", empty=[]), "dark_mode": text("dark_mode") or DarkMode.SHADOW.value,
-        "offline_thresholds": read_thresholds(text("offline_thresholds")), "confidence_level": text("confidence_level") or "0.95",
-        "power": text("power") or "0.8", "min_sample_size": read_whole(text("min_sample_size"), "min_sample_size", "Floor per arm") or 0,
-        "size_class": text("size_class"), "time_zone": text("time_zone") or "UTC", "auto_promote": bool(text("auto_promote")),
-        "planned_start": read_moment(text("planned_start"), "planned_start", "Planned start"),
-        "planned_end": read_moment(text("planned_end"), "planned_end", "Planned end"),
-    }  # fmt: skip
-
-
-def read_tags(text: str) -> tuple[str, ...]:
-    """Words between commas."""
-    return tuple(filter(None, (word.strip() for word in text.split(","))))
-
-
-def read_spec(data: Mapping[str, str]) -> ExperimentSpec:
-    """The whole form as the specification of a new experiment."""
-    return ExperimentSpec(
-        **read_common(data),
-        key=data.get("key", "").strip(),
-        flag_key=data.get("flag", "").strip(),
-        flag_type=FlagType(data.get("flag_type") or FlagType.OBJECT),
-        client_visible=bool(data.get("client_visible")),
-        policy_key=data.get("policy", ""),
-        variants=read_variants(data),
-        metrics=read_metrics(data),
+    return Line(
+        i,
+        (
+            f("metric", "Metric", "select", choices=choices, span="s4"),
+            f("role", "Used as", "select", choices=_options(MetricRole), span="s2"),
+            f("baseline", "Baseline today", span="s2"),
+            f("baseline_sd", "Standard deviation", span="s2"),
+            f("action", "Guardrail breached", "select", choices=_options(GuardrailAction, empty="–"), span="s2"),
+            f("mde", "Effect worth finding", span="s2", placeholder="0.05"),
+            f("mde_kind", "…meant as", "select", choices=_options(("relative", "absolute")), span="s2"),
+            f("required_improvement", "Least gain wanted", span="s2"),
+            f("margin", "Guardrail margin", span="s2", placeholder="0.10"),
+            f("margin_kind", "…meant as", "select", choices=_options(MarginKind, empty="–"), span="s2"),
+            f("rule", "Promotion needs", "select", choices=_options(GuardrailRule, empty="policy's rule"), span="s2"),
+        ),
     )

@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 
-from experiments.admin import act_as, experiment_actions, experiment_edit, experiment_page, results_section
+from experiments.admin import act_as, experiment_actions, experiment_edit, experiment_page, experiment_view, results_section
 from experiments.admin.base import WorkplaceAdmin
 from experiments.core.clock import utc_now
 from experiments.core.headline import Standing, headline
@@ -149,7 +149,7 @@ class ExperimentAdmin(WorkplaceAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         experiment = experiment_actions.found(int(object_id) if object_id.isascii() and object_id.isdigit() else 0)
-        view = experiment_page.look(request, experiment, utc_now())
+        view = experiment_view.look(request, experiment, utc_now())
         return self.page(request, "admin/assay/experiment.html", experiment_page.context(view, request.GET.get("tab", "")))
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -172,6 +172,8 @@ class ExperimentAdmin(WorkplaceAdmin):
             route("<int:experiment_id>/evaluate/", "experiment_evaluate", actions.evaluate),
             route("<int:experiment_id>/compute/<slug:item>/", "experiment_compute", actions.compute),
             route("<int:experiment_id>/analyse/", "experiment_analyse", actions.analyse),
+            route("<int:experiment_id>/hold/", "experiment_hold", actions.hold),
+            route("<int:experiment_id>/note/", "experiment_note", actions.note),
             route("<int:experiment_id>/override/", "experiment_override", actions.override),
             route("<int:experiment_id>/override/<int:override_id>/remove/", "experiment_override_remove", actions.override_remove),
             *super().get_urls(),

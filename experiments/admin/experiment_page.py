@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from django.http import HttpRequest
-from django.urls import reverse
-
-from experiments.admin import charts, results_section
-from experiments.admin.base import actor_of, may
-from experiments.admin.fields import Field
-from experiments.core.checklist import SIGNED_ITEMS, Facts, ItemState, basis, states
+from experiments.admin import results_section
+from experiments.admin.experiment_sections import SECTIONS
+from experiments.admin.experiment_view import SIGNING, Link, View, page_url
+from experiments.core.checklist import SIGNED_ITEMS, ItemState, basis, states
 from experiments.core.consequences import Serving
 from experiments.core.errors import Problem
 from experiments.core.headline import Standing, headline
 from experiments.core.permissions import Action
 from experiments.core.policies import PolicyRules
-from experiments.core.types import Actor, BucketRole, Item, Status, Verdict
-from experiments.models import Bucket, ChangeLogEntry, Experiment, Iteration, SignOff
+from experiments.core.types import Item, Status
+from experiments.models import Experiment
 from experiments.selectors import checklist
-from experiments.selectors.experiments import is_member, open_iteration, rules_of
 
 TABS = (
     ("checklist", "Checklist"),
@@ -33,25 +28,9 @@ TABS = (
     ("history", "History"),
 )
 FIRST_TAB = {Status.RUNNING: "results", Status.PAUSED: "results", Status.COMPLETED: "results", Status.ARCHIVED: "results"}
-SIGNING: dict[Item, Action] = {
-    Item.PRD: Action.SIGN_PRD,
-    Item.OFFLINE: Action.SIGN_OFFLINE,
-    Item.DARK_LAUNCH: Action.SIGN_DARK_LAUNCH,
-    Item.APPROVAL: Action.APPROVE_LAUNCH,
-}
 FORWARD = ("start_dark_launch", "start", "promote", "resume", "archive")
 """Verbs that lead on; the others turn aside and are offered smaller."""
 GRAVE = ("emergency_stop", "abort_dark_launch")
-HISTORY_PAGE = 60
-
-
-@dataclass(frozen=True)
-class Link:
-    """A button that leads to a confirm page or a form."""
-
-    label: str
-    url: str
-    style: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,52 +41,6 @@ class Next:
     url: str | None
     note: str
     blockers: Sequence[Problem] = ()
-
-
-@dataclass(frozen=True)
-class Row:
-    """A checklist item with what this person can do about it."""
-
-    state: ItemState
-    links: Sequence[Link]
-    compute: str | None
-    sign: str | None
-    sign_fields: Sequence[Field]
-    ready: bool
-    signed_before: Sequence[SignOff]
-
-
-@dataclass(frozen=True)
-class View:
-    """Who looks at which experiment, when; what every section is built from."""
-
-    experiment: Experiment
-    actor: Actor
-    member: bool
-    rules: PolicyRules
-    now: datetime
-    request: HttpRequest
-    facts: Facts
-
-    def url(self, name: str, *args: Any) -> str:
-        """The URL of one of this experiment's pages."""
-        return reverse(f"admin:experiment_{name}", args=(self.experiment.pk, *args))
-
-    def may(self, action: Action) -> bool:
-        """Whether to offer it; the service decides."""
-        return may(self.request, action, member=self.member)
-
-
-def page_url(experiment_id: int, tab: str = "") -> str:
-    """The experiment's page, at a section."""
-    return reverse("admin:experiments_experiment_change", args=(experiment_id,)) + (f"?tab={tab}" if tab else "")
-
-
-def look(request: HttpRequest, experiment: Experiment, now: datetime) -> View:
-    """The view of an experiment for whoever asks."""
-    actor = actor_of(request)
-    facts = checklist.facts(experiment, now)
-    return View(experiment, actor, is_member(actor, experiment), rules_of(experiment), now, request, facts)
 
 
 def context(view: View, tab: str) -> dict[str, Any]:
@@ -128,7 +61,7 @@ def context(view: View, tab: str) -> dict[str, Any]:
         "tabs": [(key, label, page_url(view.experiment.pk, key), len(waiting) if key == "checklist" else 0) for key, label in TABS],
         "tab": tab,
         "editable": view.may(Action.EDIT_DRAFT),
-        **_SECTIONS[tab](view, items),
+        **SECTIONS[tab](view, items),
     }
 
 
@@ -223,194 +156,8 @@ def _asides(view: View, steps: Sequence[Any]) -> list[Link]:
     ]
     if view.experiment.status == Status.RUNNING:
         links += [Link(s.label, view.url("do", s.verb)) for s in steps if s.verb == "promote" and s.blockers]
+    if view.experiment.status == Status.RUNNING and view.experiment.auto_promote and view.may(Action.HOLD_PROMOTION):
+        links.append(Link("Release the promotion" if view.experiment.promotion_held else "Hold the promotion", view.url("hold")))
     if view.may(Action.RETURN_TO_CONTROL) and view.experiment.rollouts.filter(closed_at=None).exists():
         links.append(Link("Return to control", view.url("do", "return_to_control"), "danger-line"))
     return links
-
-
-def _checklist_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]:
-    signed = list(view.experiment.sign_offs.select_related("signed_by"))
-    rows = [_row(view, state, [s for s in signed if s.item == state.item]) for state in items]
-    required = [s for s in items if s.required]
-    finished = sum(s.state == "done" for s in required)
-    return {
-        "rows": [r for r in rows if r.state.required],
-        "unneeded": [r.state for r in rows if not r.state.required],
-        "done": finished,
-        "needed": len(required),
-    }
-
-
-def _row(view: View, state: ItemState, signed: Sequence[SignOff]) -> Row:
-    item = state.item
-    open_design = view.experiment.status == Status.DRAFT
-    computed = {Item.SAMPLE_SIZE: Action.COMPUTE_EVIDENCE, Item.DARK_LAUNCH: Action.COMPUTE_EVIDENCE}
-    compute = view.url("compute", item) if item in computed and view.may(computed[item]) and _computable(view, item) else None
-    sign = (
-        view.url("sign", item)
-        if item in SIGNED_ITEMS and view.may(SIGNING[item]) and view.experiment.status in (Status.DRAFT, Status.DARK_LAUNCH)
-        else None
-    )
-    return Row(state, _row_links(view, item, open_design), compute, sign, sign_fields(item), basis(view.facts, item).signable, signed)
-
-
-def _computable(view: View, item: Item) -> bool:
-    return view.experiment.status == (Status.DARK_LAUNCH if item == Item.DARK_LAUNCH else Status.DRAFT)
-
-
-def _row_links(view: View, item: Item, open_design: bool) -> list[Link]:
-    anchors = {
-        Item.PRD: ("Write the PRD", "prd"),
-        Item.FLAG: ("Choose the flag", "audience"),
-        Item.METRICS: ("Choose metrics", "metrics"),
-        Item.SAMPLE_SIZE: ("Set baseline and effect", "metrics"),
-    }
-    links = []
-    if open_design and item in anchors and view.may(Action.EDIT_DRAFT):
-        label, anchor = anchors[item]
-        links.append(Link(label, f"{view.url('edit')}#{anchor}"))
-    if item == Item.OFFLINE and view.may(Action.RECORD_OFFLINE):
-        links.append(Link("Record an evaluation", page_url(view.experiment.pk, "offline")))
-    if item == Item.APPROVAL and view.may(Action.REQUEST_LAUNCH) and view.experiment.status in (Status.DRAFT, Status.DARK_LAUNCH):
-        links.append(Link("Request the launch", view.url("request_launch")))
-    return links
-
-
-def sign_fields(item: str) -> list[Field]:
-    """Verdict and comment."""
-    verdicts = [(Verdict.APPROVED.value, "approve"), (Verdict.REJECTED.value, "reject")]
-    if item == Item.OFFLINE:
-        verdicts.append((Verdict.NOT_APPLICABLE.value, "not applicable (no threshold declared)"))
-    return [
-        Field("verdict", "Verdict", "select", choices=verdicts, value="approved"),
-        Field("comment", "Comment", help="Needed when you reject."),
-    ]
-
-
-def _plan_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]:
-    e = view.experiment
-    evidence = e.evidence.filter(item=Item.SAMPLE_SIZE).first()
-    sample = next((s for s in items if s.item == Item.SAMPLE_SIZE), None)
-    plans = sorted(
-        e.planned_metrics.select_related("metric"), key=lambda p: (["primary", "guardrail", "secondary"].index(p.role), p.position)
-    )
-    return {
-        "variants": list(e.variants.all()),
-        "plans": plans,
-        "evidence": evidence,
-        "evidence_lines": _flat(evidence.detail) if evidence else [],
-        "sample": sample,
-        "compute_url": view.url("compute", Item.SAMPLE_SIZE) if e.status == Status.DRAFT and view.may(Action.COMPUTE_EVIDENCE) else None,
-        "iterations": list(e.iterations.all()),
-    }
-
-
-def _flat(detail: Any) -> list[tuple[str, str]]:
-    """The plain numbers of computed evidence, for a table; what is nested stays in the JSON."""
-    if not isinstance(detail, dict):
-        return []
-    return [
-        (key.replace("_", " "), f"{value:,.6g}" if isinstance(value, float) else str(value))
-        for key, value in detail.items()
-        if not isinstance(value, dict | list)
-    ]
-
-
-def _offline_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]:
-    e = view.experiment
-    return {
-        "evaluations": list(e.offline_evaluations.select_related("variant")),
-        "offline": next((s for s in items if s.item == Item.OFFLINE), None),
-        "evaluate_url": view.url("evaluate") if view.may(Action.RECORD_OFFLINE) else None,
-        "evaluation_fields": evaluation_fields(e),
-    }
-
-
-def evaluation_fields(experiment: Experiment) -> list[Field]:
-    """What an offline evaluation consists of."""
-    arms = [(v.key, v.name) for v in experiment.variants.all() if not v.is_control]
-    metric = next((t.get("metric", "") for t in experiment.offline_thresholds if isinstance(t, dict)), "")
-    return [
-        Field("variant", "Variant", "select", choices=arms, value=arms[0][0] if arms else ""),
-        Field("metric", "Metric", value=metric, required=True),
-        Field("value", "Value", required=True),
-        Field("lower", "Lower bound", help="Of its 95 % interval; green needs the bound to clear the threshold."),
-        Field("upper", "Upper bound"),
-        Field("n", "Cases evaluated"),
-        Field("dataset", "Dataset"),
-    ]
-
-
-def _traffic_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]:
-    iteration = open_iteration(view.experiment) or view.experiment.iterations.select_related("layer").last()
-    arms = list(view.experiment.variants.all())
-    overrides = list(view.experiment.overrides.select_related("variant", "created_by").order_by("expires_at"))
-    shown = {
-        "overrides": overrides,
-        "override_url": view.url("override") if view.may(Action.OVERRIDE) else None,
-        "override_fields": override_fields(arms),
-    }
-    if iteration is None or iteration.layer_id is None:
-        return {**shown, "iteration": None, "arms": arms}
-    kinds = _bucket_kinds(iteration, arms, view.now)
-    return {**shown, "iteration": iteration, "arms": arms, "squares": charts.squares(kinds)}
-
-
-def override_fields(arms: Sequence[Any]) -> list[Field]:
-    """Who sees which variant until when."""
-    return [
-        Field("variant", "Variant", "select", choices=[(v.key, v.name) for v in arms]),
-        Field("unit_id", "Unit id", required=True),
-        Field("expires_at", "Until (UTC)", "datetime-local", required=True),
-        Field("reason", "Reason"),
-    ]
-
-
-def _bucket_kinds(iteration: Iteration, arms: Sequence[Any], now: datetime) -> list[tuple[str, str, list[int]]]:
-    """Bucket indexes by who holds them: each arm's main, dark and twin buckets, others, resting, free."""
-    colour = {arm.pk: (f"arm{min(i, 5)}", arm.name) for i, arm in enumerate(arms)}
-    found: dict[tuple[str, str], list[int]] = {}
-    for index, holder, variant, role, rests in Bucket.objects.filter(layer=iteration.layer_id).values_list(
-        "index", "iteration_id", "variant_id", "role", "resting_until"
-    ):
-        found.setdefault(_kind(colour, holder == iteration.pk, variant, role, rests is not None and rests > now), []).append(index)
-    order = [(css, name) for css, name in colour.values()]
-    return [(css, label, sorted(found[css, label])) for css, label in sorted(found, key=lambda k: (k not in order, k[0], k[1]))]
-
-
-def _kind(colour: dict[int, tuple[str, str]], ours: bool, variant: int | None, role: str, resting: bool) -> tuple[str, str]:
-    if ours and variant in colour:
-        css, name = colour[variant]
-        extra = {BucketRole.DARK.value: (" dark-b", ", dark launch"), BucketRole.TWIN.value: (" twin", ", control twin")}.get(
-            role, ("", "")
-        )
-        return css + extra[0], name + extra[1]
-    if variant is not None:
-        return "resting", "held by another experiment"
-    return ("resting", "resting") if resting else ("free", "free")
-
-
-def _history_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]:
-    rows = ChangeLogEntry.objects.filter(experiment=view.experiment)
-    text = view.request.GET.get("all")
-    shown = list(rows if text else rows[: HISTORY_PAGE + 1])
-    entries = shown if text else shown[:HISTORY_PAGE]
-    return {"entries": [(e, changes(e.before, e.after)) for e in entries], "more": not text and len(shown) > HISTORY_PAGE}
-
-
-def changes(before: Any, after: Any) -> list[tuple[str, Any, Any]]:
-    """Field by field, what was and what is; only what differs."""
-    if not isinstance(before, dict) and not isinstance(after, dict):
-        return [("", before, after)] if before != after else []
-    was, now = before if isinstance(before, dict) else {}, after if isinstance(after, dict) else {}
-    return [(key, was.get(key), now.get(key)) for key in dict.fromkeys([*was, *now]) if was.get(key) != now.get(key)]
-
-
-_SECTIONS: dict[str, Callable[[View, Sequence[ItemState]], dict[str, Any]]] = {
-    "checklist": _checklist_section,
-    "plan": _plan_section,
-    "offline": _offline_section,
-    "traffic": _traffic_section,
-    "results": lambda view, items: results_section.section(view.experiment, view.url("analyse")),
-    "history": _history_section,
-}

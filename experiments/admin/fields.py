@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TypeVar
 
 from experiments.core.errors import InvalidInput, Problem
 from experiments.core.types import JSON
@@ -84,6 +86,17 @@ def read_thousandths(text: str, where: str, label: str) -> int | None:
     if abs(value * 10 - round(value * 10)) > 1e-9:
         raise InvalidInput(f"{label}: per cent with at most one decimal (whole thousandths), found {text}.", where)
     return round(value * 10)
+
+
+E = TypeVar("E", bound=StrEnum)
+
+
+def read_choice(kind: type[E], text: str, where: str, label: str) -> E:
+    """One of an enum's values."""
+    try:
+        return kind(text)
+    except ValueError as unknown:
+        raise InvalidInput(f"{label}: one of {', '.join(kind)} is needed, found “{text}”.", where) from unknown
 
 
 def read_moment(text: str, where: str, label: str) -> datetime | None:

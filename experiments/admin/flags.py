@@ -10,7 +10,8 @@ from django.urls import URLPattern, path, reverse
 
 from experiments.admin.base import WorkplaceAdmin, actor_of, may
 from experiments.admin.doing import Confirm, confirmed, problems_of
-from experiments.admin.fields import Field, filled, read_json, reason_field, written_json
+from experiments.admin.experiment_sections import changes
+from experiments.admin.fields import Field, filled, read_choice, read_json, reason_field, written_json
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError, InvalidInput
 from experiments.core.lifecycle import SERVING
@@ -20,8 +21,6 @@ from experiments.http.errors import status_of
 from experiments.models import ChangeLogEntry, Flag
 from experiments.selectors.experiments import is_member
 from experiments.services import flags
-
-from .experiment_page import changes
 
 
 @admin.register(Flag)
@@ -36,6 +35,7 @@ class FlagAdmin(WorkplaceAdmin):
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """A flag without an experiment."""
+        self.refuse_unless_may_add(request)
         back = reverse("admin:experiments_flag_changelist")
         confirm = Confirm("A new flag", "Create the flag", back, fields=_new_fields())
         if request.method != "POST":
@@ -77,10 +77,16 @@ class FlagAdmin(WorkplaceAdmin):
         after = not flag.enabled
         word = "on" if after else "off"
         confirm = Confirm(
-            f"Switch flag {flag.key} {word}?", f"Switch {word}", reverse("admin:experiments_flag_change", args=(pk,)),
-            consequence="everybody gets what runs on the flag again, within one poll." if after else "everybody gets the default value within one poll, whatever runs on the flag.",
-            fields=[reason_field()], danger=not after, tone="" if after else "warn",
-        )  # fmt: skip
+            f"Switch flag {flag.key} {word}?",
+            f"Switch {word}",
+            reverse("admin:experiments_flag_change", args=(pk,)),
+            consequence="everybody gets what runs on the flag again, within one poll."
+            if after
+            else "everybody gets the default value within one poll, whatever runs on the flag.",
+            fields=[reason_field()],
+            danger=not after,
+            tone="" if after else "warn",
+        )
 
         def work(data: QueryDict) -> str:
             flags.switch(actor_of(request), utc_now(), flag_key=flag.key, enabled=after, reason=data.get("reason", "").strip())
@@ -93,9 +99,12 @@ class FlagAdmin(WorkplaceAdmin):
         flag = _found(str(pk))
         value = Field("value", f"Default value (JSON, {flag.value_type})", "json", written_json(flag.default_value), required=True)
         confirm = Confirm(
-            f"Change the default of {flag.key}?", "Change the default", reverse("admin:experiments_flag_change", args=(pk,)),
-            consequence="everybody who is in no experiment and no rollout gets the new value within one poll.", fields=[value, reason_field()],
-        )  # fmt: skip
+            f"Change the default of {flag.key}?",
+            "Change the default",
+            reverse("admin:experiments_flag_change", args=(pk,)),
+            consequence="everybody who is in no experiment and no rollout gets the new value within one poll.",
+            fields=[value, reason_field()],
+        )
 
         def work(data: QueryDict) -> str:
             default = _read_value(data.get("value", ""), "value")
@@ -136,18 +145,11 @@ def _new_fields() -> list[Field]:
 def _read_new(data: QueryDict) -> dict[str, Any]:
     return {
         "key": data.get("key", "").strip(),
-        "value_type": _read_type(data.get("value_type", "")),
+        "value_type": read_choice(FlagType, data.get("value_type", ""), "value_type", "Type"),
         "default_value": _read_value(data.get("default_value", ""), "default_value"),
         "client_visible": bool(data.get("client_visible")),
         "description": data.get("description", "").strip(),
     }
-
-
-def _read_type(text: str) -> FlagType:
-    try:
-        return FlagType(text)
-    except ValueError as unknown:
-        raise InvalidInput(f"Type: one of {', '.join(FlagType)} is needed, found “{text}”.", "value_type") from unknown
 
 
 def _read_value(text: str, where: str) -> Any:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin, messages
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.contrib import admin
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.urls import URLPattern, path, reverse
 
 from experiments.admin.base import WorkplaceAdmin, actor_of, may
 from experiments.admin.doing import Confirm, confirmed, problems_of
-from experiments.admin.fields import Field, filled, reason_field
+from experiments.admin.fields import Field, filled, read_choice, reason_field
 from experiments.core.clock import utc_now
-from experiments.core.errors import AssayError, InvalidInput
+from experiments.core.errors import AssayError
 from experiments.core.permissions import Action
 from experiments.core.types import Environment, Scope
 from experiments.http.errors import status_of
@@ -44,6 +44,7 @@ class ApiKeyAdmin(WorkplaceAdmin):
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Make a key; the answer to this POST is the only time it is shown."""
+        self.refuse_unless_may_add(request)
         fields = _fields()
         confirm = Confirm("A new API key", "Create the key", reverse(LIST), fields=fields)
         if request.method != "POST":
@@ -59,9 +60,7 @@ class ApiKeyAdmin(WorkplaceAdmin):
                 {"title": "New API key", "confirm": again, "problems": found},
                 status=status_of(refusal),
             )
-        answer = self.page(request, "admin/assay/key_made.html", {"title": row.name, "key": row, "secret": secret})
-        answer["Cache-Control"] = "no-store"
-        return answer
+        return self.page(request, "admin/assay/key_made.html", {"title": row.name, "key": row, "secret": secret})
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -108,8 +107,8 @@ def _fields() -> list[Field]:
 
 
 def _read(data: QueryDict) -> dict[str, Any]:
-    try:
-        chosen = {"scope": Scope(data.get("scope", "")), "environment": Environment(data.get("environment", ""))}
-    except ValueError as unknown:
-        raise InvalidInput(f"Key: {unknown}.", "scope") from unknown
-    return {"name": data.get("name", "").strip(), **chosen}
+    return {
+        "name": data.get("name", "").strip(),
+        "scope": read_choice(Scope, data.get("scope", ""), "scope", "For"),
+        "environment": read_choice(Environment, data.get("environment", ""), "environment", "Environment"),
+    }

@@ -41,6 +41,7 @@ class MetricAdmin(WorkplaceAdmin):
     search_fields = ("key", "name", "description")
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        self.refuse_unless_may_add(request)
         return self._define(request, None)
 
     def change_view(
@@ -104,15 +105,23 @@ def _fields(metric: Metric | None) -> list[Field]:
         Field("source", "Read from", "select", m.source, choices=[("event", "events"), ("observation", "metric observations of this key")]),
         Field("event_types", "Event types", value=", ".join(m.event_types), help="Separated by commas."),
         Field("denominator_event_types", "Event types below the line", value=", ".join(m.denominator_event_types), help="Of a ratio."),
-        Field("aggregation", "A unit's value is", "select", m.aggregation, choices=_options(("any", "count", "sum", "mean", "max", "last"))),
+        Field(
+            "aggregation", "A unit's value is", "select", m.aggregation, choices=_options(("any", "count", "sum", "mean", "max", "last"))
+        ),
         Field("value_field", "Of the field", value=m.value_field, help="value, latency_ms, cost_micro"),
-        Field("attribution", "Counts", "select", m.attribution or "unit", choices=[("unit", "whatever the unit does"), ("stamped", "only events stamped with the experiment")]),
+        Field(
+            "attribution",
+            "Counts",
+            "select",
+            m.attribution or "unit",
+            choices=[("unit", "whatever the unit does"), ("stamped", "only events stamped with the experiment")],
+        ),
         Field("direction", "Better is", "select", m.direction, choices=[(Direction.INCREASE, "higher"), (Direction.DECREASE, "lower")]),
         Field("scale", "Unit of the value", value=m.scale, help="share, 0-5, ms, USD micros, …"),
         Field("cap", "Cap", value=written(m.cap)),
         Field("window_hours", "Conversion window, hours", value=written(m.window_hours)),
         Field("lookback_days", "Look-back for CUPED, days", value=written(m.lookback_days)),
-    ]  # fmt: skip
+    ]
 
 
 def _read(data: QueryDict, metric: Metric | None) -> dict[str, Any]:

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import OuterRef, Subquery
 
 from analytics.selectors import results, standing
+from analytics.selectors.results import ComparisonView, MetricArmView, MetricRow
 from experiments.admin import charts
 from experiments.models import Experiment, Rollout
 
 PROPORTION = "proportion"
+_TONES = {"better": "good", "worse": "bad"}
 
 
 @dataclass(frozen=True)
 class MetricBlock:
-    """One metric: its table by arm, its comparisons, its drawing."""
+    """One metric: its row, its arms and comparisons with their names, its drawing."""
 
-    result: Any
-    arms: list[Any]
-    rows: list[Any]
+    row: MetricRow
+    arms: list[tuple[str, MetricArmView]]
+    comparisons: list[tuple[str, ComparisonView]]
     chart: charts.Intervals | None
     share: bool
-    better: str
 
 
 def winner_name() -> Subquery:
@@ -48,33 +49,14 @@ def section(experiment: Experiment, analyse_url: str) -> dict[str, Any]:
     shown: dict[str, Any] = {"results": view, "analyse_url": analyse_url}
     if view is None:
         return shown
-    blocks = [] if view.masked else [_block(metric, view) for metric in view.metrics]
-    return {**shown, "blocks": blocks, "safety": _safety(view)}
-
-
-def _block(result: Any, view: Any) -> MetricBlock:
-    share = result.kind == PROPORTION
     names = {arm.key: arm.name for arm in view.arms}
-    rows = [(names.get(row.arm, row.arm), row, row.comparison, _tone(result.direction, row.comparison)) for row in result.comparisons]
-    estimates = [_estimate(name, comparison, tone) for name, _, comparison, tone in rows]
-    arms = [(names.get(arm.arm, arm.arm), arm) for arm in result.arms]
-    return MetricBlock(
-        result, arms, rows, charts.intervals(estimates, per_cent=share), share, "higher" if result.direction == "increase" else "lower"
-    )
+    safety = [(row.name, names.get(one.arm, one.arm), one) for row in view.metrics for one in row.guardrails]
+    return {**shown, "blocks": [_block(row, names) for row in view.metrics], "safety": safety}
 
 
-def _estimate(name: str, comparison: Any, tone: str) -> charts.Estimate:
-    ci = comparison.ci
-    return charts.Estimate(name, comparison.difference, ci.low if ci else None, ci.high if ci else None, tone)
-
-
-def _tone(direction: str, comparison: Any) -> str:
-    """Good or bad when the interval lies wholly on one side; nothing when it cannot be said."""
-    if comparison.ci is None or comparison.ci.low <= 0 <= comparison.ci.high:
-        return ""
-    return "good" if (comparison.ci.low > 0) == (direction == "increase") else "bad"
-
-
-def _safety(view: Any) -> list[tuple[str, Any]]:
-    names = {metric.key: metric.name for metric in view.metrics}
-    return [(names.get(one.key, one.key), one) for one in view.guardrails]
+def _block(row: MetricRow, names: Mapping[str, str]) -> MetricBlock:
+    share = row.kind == PROPORTION
+    arms = [(names.get(arm.arm, arm.arm), arm) for arm in row.arms]
+    comparisons = [(names.get(one.arm, one.arm), one) for one in row.comparisons]
+    drawn = [charts.Estimate(name, one.difference, one.low, one.high, _TONES.get(one.verdict, "")) for name, one in comparisons]
+    return MetricBlock(row, arms, comparisons, charts.intervals(drawn, per_cent=share), share)

@@ -40,7 +40,10 @@ class Serving:
 def _dark(facts: Serving) -> str:
     units = f"{DARK_BUCKETS / 10:g} % of {facts.unit}s"
     if facts.dark_mode == DarkMode.SHADOW:
-        seen = f"{units} are marked for {facts.arms}, but everybody still sees “{facts.control}” (shadow): your application runs both and reports."
+        seen = (
+            f"{units} are marked for {facts.arms}, but everybody still sees “{facts.control}” (shadow): "
+            "your application runs both and reports."
+        )
     else:
         seen = f"{units} will see {facts.arms}; everybody else sees what they see today."
     return f"{seen} As many control twins are watched beside them. Nothing of this enters the results."
@@ -56,7 +59,10 @@ def _start(facts: Serving) -> str:
 
 def _promote(facts: Serving) -> str:
     held = f" {facts.holdback / 10:g} % of them are held back on “{facts.control}” to measure what lasts." if facts.holdback else ""
-    return f"The audience that was tested gets the winner on flag “{facts.flag}”.{held} Results freeze. The owner can return to control for 28 days."
+    return (
+        f"The audience that was tested gets the winner on flag “{facts.flag}”.{held} Results freeze. "
+        "The owner can return to control for 28 days."
+    )
 
 
 _DEFAULT = "everybody gets the flag's rollout, or else its default value, within one poll"

@@ -1,0 +1,68 @@
+"""Who looks at which experiment, when: what every part of its page is built from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+from experiments.admin.base import actor_of, may
+from experiments.core.checklist import Facts
+from experiments.core.permissions import Action
+from experiments.core.policies import PolicyRules
+from experiments.core.types import Actor, Item
+from experiments.models import Experiment
+from experiments.selectors import checklist
+from experiments.selectors.experiments import is_member, rules_of
+
+SIGNING: dict[Item, Action] = {
+    Item.PRD: Action.SIGN_PRD,
+    Item.OFFLINE: Action.SIGN_OFFLINE,
+    Item.DARK_LAUNCH: Action.SIGN_DARK_LAUNCH,
+    Item.APPROVAL: Action.APPROVE_LAUNCH,
+}
+
+
+@dataclass(frozen=True)
+class Link:
+    """A button that leads to a confirm page or a form."""
+
+    label: str
+    url: str
+    style: str = ""
+
+
+@dataclass(frozen=True)
+class View:
+    """Who looks at which experiment, when; what every section is built from."""
+
+    experiment: Experiment
+    actor: Actor
+    member: bool
+    rules: PolicyRules
+    now: datetime
+    request: HttpRequest
+    facts: Facts
+
+    def url(self, name: str, *args: Any) -> str:
+        """The URL of one of this experiment's pages."""
+        return reverse(f"admin:experiment_{name}", args=(self.experiment.pk, *args))
+
+    def may(self, action: Action) -> bool:
+        """Whether to offer it; the service decides."""
+        return may(self.request, action, member=self.member)
+
+
+def page_url(experiment_id: int, tab: str = "") -> str:
+    """The experiment's page, at a section."""
+    return reverse("admin:experiments_experiment_change", args=(experiment_id,)) + (f"?tab={tab}" if tab else "")
+
+
+def look(request: HttpRequest, experiment: Experiment, now: datetime) -> View:
+    """The view of an experiment for whoever asks."""
+    actor = actor_of(request)
+    facts = checklist.facts(experiment, now)
+    return View(experiment, actor, is_member(actor, experiment), rules_of(experiment), now, request, facts)

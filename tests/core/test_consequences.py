@@ -1,0 +1,42 @@
+"""Sentences about standing and consequences: every verb and every status has one."""
+
+from __future__ import annotations
+
+import pytest
+
+from experiments.core.consequences import Serving, sentence
+from experiments.core.headline import Standing, headline
+from experiments.core.lifecycle import Verb
+from experiments.core.types import Outcome, Status
+
+FACTS = Serving("greeting", "user", 200, "Control", ["Warm", "Short"], "shadow", holdback=50)
+
+
+@pytest.mark.parametrize("verb", [*Verb, "return_to_control"])
+def test_sentence__every_verb__says_something_whole(verb):
+    assert sentence(verb, FACTS).endswith(".")
+
+
+def test_start__part_of_the_traffic__says_what_the_rest_sees():
+    said = sentence("start", FACTS)
+    assert "20 % of users" in said
+    assert "The other 80 % see what they see today" in said
+    assert "“Warm” and “Short”" in said
+
+
+def test_dark_launch__shadow__says_that_nobody_sees_the_treatment():
+    assert "everybody still sees “Control”" in sentence("start_dark_launch", FACTS)
+
+
+@pytest.mark.parametrize("status", Status)
+@pytest.mark.parametrize("outcome", Outcome)
+def test_headline__every_status_and_outcome__is_a_sentence(status, outcome):
+    assert headline(Standing(status, outcome)).endswith(".")
+
+
+def test_headline__draft__names_three_missing_items_and_counts_the_rest():
+    assert headline(Standing(Status.DRAFT, missing=["PRD", "Flag", "Metrics", "Approval"])) == "Waiting for: PRD, Flag, Metrics and 1 more."
+
+
+def test_headline__promoted__names_the_winner():
+    assert headline(Standing(Status.COMPLETED, Outcome.PROMOTED, winner="Warm")) == "Promoted: “Warm”."
