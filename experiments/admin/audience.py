@@ -86,8 +86,27 @@ class ExclusionListAdmin(WorkplaceAdmin):
 
         return confirmed(self, request, title=listed.name, confirm=confirm, work=work)
 
+    def switch_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Switch a list off, or on again."""
+        listed = _found(str(pk))
+        word = "off" if listed.active else "on"
+        then = "its units may enter experiments again" if listed.active else "its units leave every experiment"
+        back = reverse("admin:experiments_exclusionlist_change", args=(pk,))
+        confirm = Confirm(f"Switch {listed.name} {word}?", f"Switch {word}", back, consequence=f"{then}, within one poll.", tone="warn")
+
+        def work(data: QueryDict) -> str:
+            audience.set_exclusion_list(actor_of(request), utc_now(), list_id=pk, active=not listed.active)
+            return f"Exclusion list {listed.name} is switched {word}."
+
+        return confirmed(self, request, title=listed.name, confirm=confirm, work=work)
+
     def get_urls(self) -> list[URLPattern]:
-        return [path("<int:pk>/units/", self.admin_site.admin_view(self.units_view), name="exclusion_units"), *super().get_urls()]
+        wrap = self.admin_site.admin_view
+        return [
+            path("<int:pk>/units/", wrap(self.units_view), name="exclusion_units"),
+            path("<int:pk>/switch/", wrap(self.switch_view), name="exclusion_switch"),
+            *super().get_urls(),
+        ]
 
 
 @admin.register(Override)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from unfold.admin import ModelAdmin
@@ -29,13 +30,24 @@ def may(request: HttpRequest, action: Action, *, member: bool = False) -> bool:
     return permissions.may(actor_of(request), action, member=member)
 
 
+class Crumb:
+    """A row under the name that the page's path shows."""
+
+    def __init__(self, row: Model, title: str) -> None:
+        self._meta = row._meta
+        self.pk = row.pk
+        self.title = title
+
+    def __str__(self) -> str:
+        return self.title
+
+
 class WorkplaceAdmin(ModelAdmin):
     """A list whose rights come from the permission table. Services own the rows: nothing is edited in place or deleted."""
 
     add_right: ClassVar[Action | None] = None
     actions = None
     list_per_page = 30
-    show_full_result_count = False
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)

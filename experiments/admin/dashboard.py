@@ -42,6 +42,7 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     findings = results_section.findings([row.pk for row in running])
     return {
         **context,
+        "title": "Overview",
         "counts": dict(Experiment.objects.order_by().values_list("status").annotate(n=Count("pk"))),
         "waiting": _waiting(actor_of(request)),
         "running": [(row, headline(Standing(row.status, row.outcome, row.pause_cause, finding=findings.get(row.pk)))) for row in running],

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.admin import results_section
+from experiments.admin.base import Crumb
 from experiments.admin.experiment_sections import SECTIONS
 from experiments.admin.experiment_view import SIGNING, Link, View, page_url
 from experiments.core.checklist import SIGNED_ITEMS, ItemState, basis, states
@@ -28,7 +29,7 @@ TABS = (
     ("history", "History"),
 )
 FIRST_TAB = {Status.RUNNING: "results", Status.PAUSED: "results", Status.COMPLETED: "results", Status.ARCHIVED: "results"}
-FORWARD = ("start_dark_launch", "start", "promote", "resume", "archive")
+FORWARD = ("start_dark_launch", "start", "resume", "archive")
 """Verbs that lead on; the others turn aside and are offered smaller."""
 GRAVE = ("emergency_stop", "abort_dark_launch")
 
@@ -53,7 +54,7 @@ def context(view: View, tab: str) -> dict[str, Any]:
     return {
         "title": view.experiment.name,
         "experiment": view.experiment,
-        "original": view.experiment,
+        "original": Crumb(view.experiment, view.experiment.name),
         "view": view,
         "headline": headline(_standing(view, waiting)),
         "next": _next(view, waiting, steps),
@@ -84,18 +85,32 @@ def _standing(view: View, waiting: Sequence[ItemState]) -> Standing:
 
 def _next(view: View, waiting: Sequence[ItemState], steps: Sequence[Any]) -> Next:
     forward = next((s for s in steps if s.verb in FORWARD), None)
-    if view.experiment.status in (Status.DRAFT, Status.DARK_LAUNCH) and waiting:
-        now_due = [s for s in waiting if s.item != Item.DARK_LAUNCH or view.experiment.status == Status.DARK_LAUNCH]
-        if due := next(
-            (s for s in now_due if s.item != Item.APPROVAL or view.experiment.status == Status.DARK_LAUNCH or not view.rules.dark_launch),
-            None,
-        ):
-            return _item_next(view, due, forward)
+    due = next((item for item in waiting if _is_due(view, item.item)), None)
+    if due is not None:
+        return _item_next(view, due, forward)
+    if view.experiment.status == Status.RUNNING:
+        return _running(view, steps)
     if forward is None:
         return _nothing_to_press(view)
     if forward.blockers:
         return Next(f"{forward.label}: not possible yet", None, "What stands in the way:", forward.blockers)
     return Next(forward.label, view.url("do", forward.verb), "You will be asked to confirm.")
+
+
+def _is_due(view: View, item: Item) -> bool:
+    """Whether an open item is this stage's: the last two come with or after the dark launch."""
+    late = item in (Item.DARK_LAUNCH, Item.APPROVAL) and view.rules.dark_launch
+    return view.experiment.status == Status.DARK_LAUNCH or (view.experiment.status == Status.DRAFT and not late)
+
+
+def _running(view: View, steps: Sequence[Any]) -> Next:
+    """Only a decision that asks for a person makes promoting the next step."""
+    promote = next((s for s in steps if s.verb == "promote"), None)
+    if promote is None or not results_section.asks_for_a_person(view.experiment):
+        return _nothing_to_press(view)
+    if promote.blockers:
+        return Next("A second person decides", None, "The analysis asks for a person.", promote.blockers)
+    return Next("Decide: promote", view.url("do", "promote"), "The analysis asks for a person. Or conclude it.")
 
 
 def _item_next(view: View, due: ItemState, forward: Any) -> Next:
@@ -154,8 +169,6 @@ def _asides(view: View, steps: Sequence[Any]) -> list[Link]:
         for s in steps
         if not s.blockers and s.verb not in FORWARD
     ]
-    if view.experiment.status == Status.RUNNING:
-        links += [Link(s.label, view.url("do", s.verb)) for s in steps if s.verb == "promote" and s.blockers]
     if view.experiment.status == Status.RUNNING and view.experiment.auto_promote and view.may(Action.HOLD_PROMOTION):
         links.append(Link("Release the promotion" if view.experiment.promotion_held else "Hold the promotion", view.url("hold")))
     if view.may(Action.RETURN_TO_CONTROL) and view.experiment.rollouts.filter(closed_at=None).exists():

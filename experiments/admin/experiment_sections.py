@@ -50,12 +50,15 @@ def _row(view: View, state: ItemState, signed: Sequence[SignOff]) -> Row:
     open_design = view.experiment.status == Status.DRAFT
     computed = {Item.SAMPLE_SIZE: Action.COMPUTE_EVIDENCE, Item.DARK_LAUNCH: Action.COMPUTE_EVIDENCE}
     compute = view.url("compute", item) if item in computed and view.may(computed[item]) and _computable(view, item) else None
-    sign = (
-        view.url("sign", item)
-        if item in SIGNED_ITEMS and view.may(SIGNING[item]) and view.experiment.status in (Status.DRAFT, Status.DARK_LAUNCH)
-        else None
-    )
+    sign = view.url("sign", item) if item in SIGNED_ITEMS and view.may(SIGNING[item]) and _signable_now(view, item) else None
     return Row(state, _row_links(view, item, open_design), compute, sign, sign_fields(item), basis(view.facts, item).signable, signed)
+
+
+def _signable_now(view: View, item: Item) -> bool:
+    """Approval and dark launch are signed in the dark launch, where the policy has one; the rest before it too."""
+    if item in (Item.DARK_LAUNCH, Item.APPROVAL) and view.rules.dark_launch:
+        return view.experiment.status == Status.DARK_LAUNCH
+    return view.experiment.status in (Status.DRAFT, Status.DARK_LAUNCH)
 
 
 def _computable(view: View, item: Item) -> bool:

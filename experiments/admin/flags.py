@@ -8,7 +8,7 @@ from django.contrib import admin, messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import URLPattern, path, reverse
 
-from experiments.admin.base import WorkplaceAdmin, actor_of, may
+from experiments.admin.base import Crumb, WorkplaceAdmin, actor_of, may
 from experiments.admin.doing import Confirm, confirmed, problems_of
 from experiments.admin.experiment_sections import changes
 from experiments.admin.fields import Field, filled, read_choice, read_json, reason_field, written_json
@@ -61,6 +61,7 @@ class FlagAdmin(WorkplaceAdmin):
         log = ChangeLogEntry.objects.filter(object_type="flag", object_label=flag.key)[:30]
         context = {
             "title": flag.key,
+            "original": Crumb(flag, f"flag {flag.key}"),
             "flag": flag,
             "experiments": experiments,
             "serving": serving,

@@ -10,8 +10,9 @@ from django.urls import URLPattern, path, reverse
 
 from experiments.admin.base import WorkplaceAdmin, actor_of, may
 from experiments.admin.doing import Confirm, confirmed
-from experiments.admin.fields import Field, read_number, read_whole, written
+from experiments.admin.fields import Field, read_choice, read_number, read_whole, reason_field, written
 from experiments.core.clock import utc_now
+from experiments.core.metric_definitions import MetricDefinition
 from experiments.core.permissions import Action
 from experiments.core.types import Direction, MetricKind
 from experiments.models import Metric
@@ -78,7 +79,9 @@ class MetricAdmin(WorkplaceAdmin):
         )
 
         def work(data: QueryDict) -> str:
-            made = metrics.define_metric(actor_of(request), utc_now(), **_read(data, metric))
+            made = metrics.define_metric(
+                actor_of(request), utc_now(), definition=_read(data, metric), reason=data.get("reason", "").strip()
+            )
             return f"{made.name} is at version {made.version}."
 
         return confirmed(self, request, title=question, confirm=confirm, work=work)
@@ -121,22 +124,27 @@ def _fields(metric: Metric | None) -> list[Field]:
         Field("cap", "Cap", value=written(m.cap)),
         Field("window_hours", "Conversion window, hours", value=written(m.window_hours)),
         Field("lookback_days", "Look-back for CUPED, days", value=written(m.lookback_days)),
+        reason_field(required=False),
     ]
 
 
-def _read(data: QueryDict, metric: Metric | None) -> dict[str, Any]:
-    words = {
-        name: data.get(name, "").strip()
-        for name in ("name", "description", "kind", "source", "aggregation", "value_field", "attribution", "direction", "scale")
+def _read(data: QueryDict, metric: Metric | None) -> MetricDefinition:
+    """What was typed; whether it can be measured is the service's to judge."""
+    text = {
+        name: data.get(name, "").strip() for name in ("name", "description", "value_field", "attribution", "scale", "source", "aggregation")
     }
-    lists = {
-        name: tuple(filter(None, (w.strip() for w in data.get(name, "").split(",")))) for name in ("event_types", "denominator_event_types")
-    }
-    return {
-        **words,
+    lists = {name: _words(data.get(name, "")) for name in ("event_types", "denominator_event_types")}
+    return MetricDefinition(
+        key=metric.key if metric else data.get("key", "").strip(),
+        kind=read_choice(MetricKind, data.get("kind", ""), "kind", "Kind"),
+        direction=read_choice(Direction, data.get("direction", ""), "direction", "Better is"),
+        cap=read_number(data.get("cap", ""), "cap", "Cap"),
+        window_hours=read_whole(data.get("window_hours", ""), "window_hours", "Conversion window"),
+        lookback_days=read_whole(data.get("lookback_days", ""), "lookback_days", "Look-back") or 0,
         **lists,
-        "key": metric.key if metric else data.get("key", "").strip(),
-        "cap": read_number(data.get("cap", ""), "cap", "Cap"),
-        "window_hours": read_whole(data.get("window_hours", ""), "window_hours", "Conversion window"),
-        "lookback_days": read_whole(data.get("lookback_days", ""), "lookback_days", "Look-back") or 0,
-    }
+        **text,  # type: ignore[arg-type]  # literals that the service checks
+    )
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, (word.strip() for word in text.split(","))))

@@ -14,6 +14,7 @@ from experiments.admin import charts
 from experiments.models import Experiment, Rollout
 
 PROPORTION = "proportion"
+ROLES = ("primary", "guardrail", "secondary")
 _TONES = {"better": "good", "worse": "bad"}
 
 
@@ -38,9 +39,15 @@ def finding(experiment: Experiment) -> str | None:
     return findings([experiment.pk]).get(experiment.pk)
 
 
+def asks_for_a_person(experiment: Experiment) -> bool:
+    """Whether the newest analysis leaves the decision to somebody."""
+    said = standing.standing([experiment.pk]).get(experiment.pk)
+    return said is not None and said.kind == "escalate"
+
+
 def findings(experiment_ids: Iterable[int]) -> dict[int, str]:
     """What the newest analysis says of each, as a sentence."""
-    return standing.sentences(experiment_ids)
+    return {pk: said.sentence for pk, said in standing.standing(experiment_ids).items()}
 
 
 def section(experiment: Experiment, analyse_url: str) -> dict[str, Any]:
@@ -51,7 +58,11 @@ def section(experiment: Experiment, analyse_url: str) -> dict[str, Any]:
         return shown
     names = {arm.key: arm.name for arm in view.arms}
     safety = [(row.name, names.get(one.arm, one.arm), one) for row in view.metrics for one in row.guardrails]
-    return {**shown, "blocks": [_block(row, names) for row in view.metrics], "safety": safety}
+    return {
+        **shown,
+        "blocks": [_block(row, names) for row in sorted(view.metrics, key=lambda row: ROLES.index(row.role))],
+        "safety": safety,
+    }
 
 
 def _block(row: MetricRow, names: Mapping[str, str]) -> MetricBlock:

@@ -59,6 +59,13 @@ def words(value: Any) -> str:
 
 
 @register.filter
+def sentence(text: str) -> str:
+    """A message with a capital, unless it begins with somebody's key or name."""
+    first = str(text).partition(" ")[0].rstrip(",;")
+    return text[:1].upper() + text[1:] if first.isalpha() and first.islower() else str(text)
+
+
+@register.filter
 def thousandths(value: int | None) -> str:
     """Thousandths as per cent: 125 → 12.5 %."""
     return "–" if value is None else f"{value / 10:g} %"
