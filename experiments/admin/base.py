@@ -20,7 +20,7 @@ def actor_of(request: HttpRequest) -> Actor:
     """Who is acting; asked once per request."""
     found: Actor | None = getattr(request, "assay_actor", None)
     if found is None:
-        found = actor_for_user(request.user)  # type: ignore[arg-type]  # admin pages have no anonymous users
+        found = actor_for_user(request.user)
         request.assay_actor = found  # type: ignore[attr-defined]
     return found
 
@@ -74,5 +74,5 @@ class WorkplaceAdmin(ModelAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         frame = {**self.admin_site.each_context(request), "opts": self.model._meta, **context}
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        request.current_app = self.admin_site.name
         return TemplateResponse(request, template, frame, status=status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +13,12 @@ from experiments.admin import results_section
 from experiments.admin.base import actor_of, may
 from experiments.admin.experiment_view import SIGNING, page_url
 from experiments.core.checklist import ItemState
-from experiments.core.clock import utc_now
 from experiments.core.headline import Standing, headline
 from experiments.core.permissions import Action
 from experiments.core.permissions import may as allowed
 from experiments.core.types import Actor, Item, Status
 from experiments.models import Experiment
-from experiments.selectors import checklist
-from experiments.selectors.experiments import is_member
+from experiments.selectors.overview import checklists, in_team
 
 WAITING_LOOKED_AT = 12
 SHOWN = 12
@@ -53,16 +52,15 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 def _waiting(actor: Actor) -> list[Waiting]:
     """Of the newest unlaunched experiments, those whose next item is this person's."""
-    rows = Experiment.objects.select_related("owner", "policy", "flag", "layer").prefetch_related(
-        "variants", "planned_metrics__metric", "collaborators"
-    )
-    open_rows = rows.filter(status__in=(Status.DRAFT, Status.DARK_LAUNCH)).order_by("-updated_at")[:WAITING_LOOKED_AT]
-    return [waiting for row in open_rows if (waiting := _waits_for(actor, row)) is not None]
+    rows = Experiment.objects.select_related("owner", "policy", "flag", "layer")
+    open_rows = list(rows.filter(status__in=(Status.DRAFT, Status.DARK_LAUNCH)).order_by("-updated_at")[:WAITING_LOOKED_AT])
+    found = checklists(open_rows)
+    return [waiting for row in open_rows if (waiting := _waits_for(actor, row, found[row.pk])) is not None]
 
 
-def _waits_for(actor: Actor, experiment: Experiment) -> Waiting | None:
-    member = is_member(actor, experiment)
-    missing = [s for s in checklist.states(experiment, utc_now()) if s.required and s.state != "done"]
+def _waits_for(actor: Actor, experiment: Experiment, items: Sequence[ItemState]) -> Waiting | None:
+    member = in_team(actor, experiment)
+    missing = [s for s in items if s.required and s.state != "done"]
     mine = next((s for s in missing if _is_mine(actor, s, experiment, member)), None)
     if mine is not None:
         return Waiting(experiment, f"{mine.title}: {mine.message}", page_url(experiment.pk, "checklist") + f"#item-{mine.item}")
@@ -72,7 +70,7 @@ def _waits_for(actor: Actor, experiment: Experiment) -> Waiting | None:
 
 
 def _is_mine(actor: Actor, state: ItemState, experiment: Experiment, member: bool) -> bool:
-    if state.item == Item.DARK_LAUNCH and experiment.status != Status.DARK_LAUNCH:
+    if state.item in (Item.DARK_LAUNCH, Item.APPROVAL) and experiment.status != Status.DARK_LAUNCH:
         return False
     if state.item in SIGNING:
         return allowed(actor, SIGNING[state.item], member=member)

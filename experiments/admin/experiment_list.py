@@ -19,6 +19,7 @@ from experiments.core.headline import Standing, headline
 from experiments.core.permissions import Action
 from experiments.core.types import Status
 from experiments.models import Experiment
+from experiments.selectors.overview import checklists
 
 NEXT = {
     Status.DRAFT: "Complete the checklist",
@@ -28,6 +29,7 @@ NEXT = {
     Status.COMPLETED: "Write down what was learned",
     Status.ARCHIVED: "–",
 }
+READY = {Status.DRAFT: "Launch it", Status.DARK_LAUNCH: "Go live"}
 
 
 class ArchiveFilter(admin.SimpleListFilter):
@@ -98,7 +100,7 @@ class ExperimentAdmin(WorkplaceAdmin):
     list_display_links = ("title",)
     list_filter = (ArchiveFilter, TypeFilter, PolicyFilter, MineFilter)
     search_fields = ("name", "key", "hypothesis")
-    list_select_related = ("policy", "owner")
+    list_select_related = ("policy", "owner", "flag", "layer")
     ordering = ("-updated_at",)
     list_fullwidth = True
 
@@ -109,10 +111,17 @@ class ExperimentAdmin(WorkplaceAdmin):
         listed = super().get_changelist_instance(request)
         rows = list(listed.result_list)
         findings = results_section.findings([row.pk for row in rows if row.status in (Status.RUNNING, Status.PAUSED)])
+        missing = self._missing(rows)
         for row in rows:
             row.finding = findings.get(row.pk)
+            row.missing = missing.get(row.pk, [])
         listed.result_list = rows
         return listed
+
+    def _missing(self, rows: list[Experiment]) -> dict[int, list[str]]:
+        """What each unlaunched experiment of this page still waits for."""
+        found = checklists([row for row in rows if row.status in (Status.DRAFT, Status.DARK_LAUNCH)])
+        return {pk: [s.title for s in items if s.required and s.state != "done"] for pk, items in found.items()}
 
     @admin.display(description="Experiment", ordering="name")
     def title(self, row: Experiment) -> SafeString:
@@ -124,7 +133,7 @@ class ExperimentAdmin(WorkplaceAdmin):
 
     @admin.display(description="Where it stands")
     def verdict(self, row: Any) -> str:
-        return headline(Standing(row.status, row.outcome, row.pause_cause, finding=row.finding, winner=row.winner, known=False))
+        return headline(Standing(row.status, row.outcome, row.pause_cause, row.missing, row.finding, row.winner))
 
     @admin.display(description="Policy", ordering="policy__name")
     def policy_name(self, row: Experiment) -> str:
@@ -139,7 +148,9 @@ class ExperimentAdmin(WorkplaceAdmin):
         return row.owner.get_full_name() or row.owner.username
 
     @admin.display(description="Next step")
-    def next_step(self, row: Experiment) -> str:
+    def next_step(self, row: Any) -> str:
+        if row.status in READY and not row.missing:
+            return READY[Status(row.status)]
         return NEXT[Status(row.status)]
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:

@@ -13,8 +13,7 @@ class Standing:
     """What the sentence is made of.
 
     ``missing`` are the titles of required checklist items that are not done; ``finding`` is what
-    the newest analysis says in its own sentence, None while there is none. Lists that have not
-    asked the checklist say so with ``known``.
+    the newest analysis says in its own sentence, None while there is none.
     """
 
     status: str
@@ -23,7 +22,6 @@ class Standing:
     missing: Sequence[str] = ()
     finding: str | None = None
     winner: str | None = None
-    known: bool = True
 
 
 _OUTCOMES = {
@@ -41,9 +39,9 @@ _OUTCOMES = {
 def headline(facts: Standing) -> str:
     """Where the experiment stands, in one sentence."""
     if facts.status == Status.DRAFT:
-        return (_waiting(facts.missing) or "Ready for launch.") if facts.known else "Being prepared."
+        return _waiting(facts.missing) or "Ready for launch."
     if facts.status == Status.DARK_LAUNCH:
-        return f"In dark launch. {_waiting(facts.missing) or 'Ready to go live.'}" if facts.known else "In dark launch."
+        return f"In dark launch. {_waiting(facts.missing) or 'Ready to go live.'}"
     if facts.status == Status.RUNNING:
         return facts.finding or "Running; no analysis yet."
     if facts.status == Status.PAUSED:

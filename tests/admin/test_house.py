@@ -9,8 +9,19 @@ from django.utils import timezone
 from experiments.models import ExclusionList, Metric, Override
 from tests.admin.conftest import page, url
 
-METRIC = {"name": "Replies", "kind": "proportion", "source": "event", "event_types": "reply, answer", "aggregation": "any", "value_field": "value",
-          "attribution": "unit", "direction": "increase", "scale": "share", "window_hours": "24", "lookback_days": "14"}  # fmt: skip
+METRIC = {
+    "name": "Replies",
+    "kind": "proportion",
+    "source": "event",
+    "event_types": "reply, answer",
+    "aggregation": "any",
+    "value_field": "value",
+    "attribution": "unit",
+    "direction": "increase",
+    "scale": "share",
+    "window_hours": "24",
+    "lookback_days": "14",
+}
 
 
 def test_metric__defined_then_changed__makes_versions_and_keeps_the_first(browser):
