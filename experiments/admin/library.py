@@ -133,7 +133,6 @@ def _read(data: QueryDict, metric: Metric | None) -> MetricDefinition:
     text = {
         name: data.get(name, "").strip() for name in ("name", "description", "value_field", "attribution", "scale", "source", "aggregation")
     }
-    lists = {name: _words(data.get(name, "")) for name in ("event_types", "denominator_event_types")}
     return MetricDefinition(
         key=metric.key if metric else data.get("key", "").strip(),
         kind=read_choice(MetricKind, data.get("kind", ""), "kind", "Kind"),
@@ -141,7 +140,8 @@ def _read(data: QueryDict, metric: Metric | None) -> MetricDefinition:
         cap=read_number(data.get("cap", ""), "cap", "Cap"),
         window_hours=read_whole(data.get("window_hours", ""), "window_hours", "Conversion window"),
         lookback_days=read_whole(data.get("lookback_days", ""), "lookback_days", "Look-back") or 0,
-        **lists,
+        event_types=_words(data.get("event_types", "")),
+        denominator_event_types=_words(data.get("denominator_event_types", "")),
         **text,  # type: ignore[arg-type]  # literals that the service checks
     )
 
