@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 
-from analytics.services import analysis, dark_health, planning
 from experiments.admin.base import WorkplaceAdmin, actor_of
 from experiments.admin.doing import Confirm, confirmed, posted
 from experiments.admin.experiment_page import serving_of
@@ -20,7 +18,7 @@ from experiments.core.clock import utc_now
 from experiments.core.consequences import sentence
 from experiments.core.errors import InvalidInput
 from experiments.core.lifecycle import CONCLUSIONS, Need, Verb, transition_for
-from experiments.core.types import Item, Outcome, PauseCause, Status, Verdict
+from experiments.core.types import Actor, Item, Outcome, PauseCause, Status, Verdict
 from experiments.models import Experiment
 from experiments.selectors.checklist import blockers
 from experiments.selectors.experiments import rules_of
@@ -165,23 +163,38 @@ def _evaluate(request: HttpRequest, experiment_id: int, data: QueryDict) -> str:
 
 def compute(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, item: str) -> HttpResponse:
     """Have evidence computed: the sample size or the dark launch's health."""
-    works: dict[str, tuple[Callable[..., Any], str, str]] = {
-        Item.SAMPLE_SIZE: (planning.plan_sample_size, "The sample size is computed.", "plan"),
-        Item.DARK_LAUNCH: (dark_health.check_dark_launch, "The dark launch's health is computed.", "checklist"),
-    }
-    if item not in works:
+    if item not in _COMPUTED:
         raise Http404("nothing to compute for this item")
-    service, message, tab = works[item]
+    service, message, tab = _COMPUTED[Item(item)]
 
     def work(data: QueryDict) -> str:
-        service(actor_of(request), utc_now(), experiment_id=experiment_id)
+        service(actor_of(request), utc_now(), experiment_id)
         return message
 
     return posted(request, back=page_url(found(experiment_id).pk, tab), work=work)
 
 
+def _compute_size(actor: Actor, now: datetime, experiment_id: int) -> None:
+    from analytics.services import planning  # its numerics load only when asked for
+
+    planning.plan_sample_size(actor, now, experiment_id=experiment_id)
+
+
+def _compute_health(actor: Actor, now: datetime, experiment_id: int) -> None:
+    from analytics.services import dark_health  # as above
+
+    dark_health.check_dark_launch(actor, now, experiment_id=experiment_id)
+
+
+_COMPUTED: Mapping[Item, tuple[Callable[[Actor, datetime, int], None], str, str]] = {
+    Item.SAMPLE_SIZE: (_compute_size, "The sample size is computed.", "plan"),
+    Item.DARK_LAUNCH: (_compute_health, "The dark launch's health is computed.", "checklist"),
+}
+
+
 def analyse(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> HttpResponse:
     """Analyse for display; it never counts as a look and decides nothing."""
+    from analytics.services import analysis  # its numerics load only when asked for
 
     def work(data: QueryDict) -> str:
         analysis.analyse(experiment_id, now=utc_now(), may_look=False)
