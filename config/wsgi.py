@@ -9,9 +9,10 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 application = get_wsgi_application()
 
-from config import exposures  # noqa: E402  (needs the apps that the line above loads)
+from config import decisions, exposures  # noqa: E402  (needs the apps that the line above loads)
 from experiments.selectors import serving  # noqa: E402
 
+decisions.wire()
 exposures.wire()
 exposures.start()
 serving.start_polling()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import transaction
 from django.db.models import QuerySet
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
 from msgspec import UNSET
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -33,12 +35,14 @@ class Experiments(Door):
     scopes = READERS
     scopes_by_method = {"POST": WRITERS}
 
+    @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         found = _filtered(request)
         limit, offset = _whole(request, "limit", _PAGE, _LARGEST_PAGE), _whole(request, "offset", 0, 1_000_000)
         page = [shown.brief(experiment) for experiment in found[offset : offset + limit]]
         return Response({"experiments": page, "total": found.count(), "limit": limit, "offset": offset})
 
+    @extend_schema(request=ExperimentBody, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request) -> Response:
         body = read(request, ExperimentBody, max_string=MAX_DOCUMENT_STRING)
         experiment = drafts.create_experiment(identity(request).actor, utc_now(), spec=body.spec())
@@ -51,10 +55,12 @@ class OneExperiment(Door):
     scopes = READERS
     scopes_by_method = {"PATCH": WRITERS}
 
+    @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, ref: str) -> Response:
         experiment = resolve(ref)
         return Response(shown.full(experiment, open_iteration(experiment)))
 
+    @extend_schema(request=ExperimentPatch, responses=OpenApiTypes.OBJECT)
     def patch(self, request: Request, ref: str) -> Response:
         body = read(request, ExperimentPatch, max_string=MAX_DOCUMENT_STRING)
         experiment = resolve(ref)
@@ -78,6 +84,7 @@ class Blockers(Door):
 
     scopes = READERS
 
+    @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, ref: str) -> Response:
         experiment, now = resolve(ref), utc_now()
         leaving = verbs_from(Status(experiment.status), PauseCause(experiment.pause_cause))
@@ -99,6 +106,7 @@ class History(Door):
 
     scopes = READERS
 
+    @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, ref: str) -> Response:
         experiment = resolve(ref)
         limit, offset = _whole(request, "limit", _PAGE, _LARGEST_PAGE), _whole(request, "offset", 0, 1_000_000)

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 from django.db import transaction
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
 from msgspec import UNSET, UnsetType
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -41,9 +43,11 @@ class Flags(Door):
     scopes = (Scope.READ, Scope.MANAGEMENT)
     scopes_by_method = {"POST": (Scope.MANAGEMENT,)}
 
+    @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         return Response({"flags": [shown.flag(row) for row in Flag.objects.order_by("key")]})
 
+    @extend_schema(request=FlagBody, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request) -> Response:
         body = read(request, FlagBody, max_string=MAX_DOCUMENT_STRING)
         made = flags.create_flag(
@@ -64,9 +68,11 @@ class OneFlag(Door):
     scopes = (Scope.READ, Scope.MANAGEMENT)
     scopes_by_method = {"PATCH": (Scope.MANAGEMENT,)}
 
+    @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, key: str) -> Response:
         return Response(shown.flag(_flag(key)))
 
+    @extend_schema(request=FlagPatch, responses=OpenApiTypes.OBJECT)
     def patch(self, request: Request, key: str) -> Response:
         body = read(request, FlagPatch, max_string=MAX_DOCUMENT_STRING)
         actor, now = identity(request).actor, utc_now()

@@ -7,6 +7,19 @@ from django.urls import URLPattern, URLResolver
 from experiments.api.assignments import Assignments
 from experiments.api.experiments import Blockers, Experiments, History, OneExperiment
 from experiments.api.flags import Flags, OneFlag
+from experiments.api.transitions import (
+    AbortDarkLaunch,
+    Archive,
+    DarkLaunch,
+    OfflineEvaluations,
+    Pause,
+    Promote,
+    RequestLaunch,
+    Resume,
+    Start,
+    StatusDoor,
+    Stop,
+)
 from experiments.http.doors import door
 
 REF = r"experiments/(?P<ref>[^/]+)"
@@ -20,4 +33,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
     door(REF, OneExperiment, "experiment"),
     door(f"{REF}/blockers", Blockers, "blockers"),
     door(f"{REF}/history", History, "history"),
+    door(f"{REF}/status", StatusDoor, "status"),
+    door(f"{REF}/start", Start, "start"),
+    door(f"{REF}/dark-launch", DarkLaunch, "dark-launch"),
+    door(f"{REF}/abort-dark-launch", AbortDarkLaunch, "abort-dark-launch"),
+    door(f"{REF}/pause", Pause, "pause"),
+    door(f"{REF}/resume", Resume, "resume"),
+    door(f"{REF}/stop", Stop, "stop"),
+    door(f"{REF}/promote", Promote, "promote"),
+    door(f"{REF}/archive", Archive, "archive"),
+    door(f"{REF}/request-launch", RequestLaunch, "request-launch"),
+    door(f"{REF}/offline-evaluations", OfflineEvaluations, "offline-evaluations"),
 ]

@@ -89,3 +89,13 @@ def transition_for(verb: Verb, status: Status, cause: PauseCause = PauseCause.NO
 def verbs_from(status: Status, cause: PauseCause = PauseCause.NONE) -> tuple[Transition, ...]:
     """Every arrow that leaves a status, in the order in which pages show them."""
     return tuple(t for t in TRANSITIONS if t.source is status and t.cause in (None, cause))
+
+
+_BY_NAME_ALONE = frozenset({Verb.EMERGENCY_STOP, Verb.PROMOTE})
+"""Verbs that nobody means by merely naming the status they lead to."""
+
+
+def verb_towards(source: Status, target: Status, cause: PauseCause = PauseCause.NONE) -> Verb | None:
+    """The verb that somebody means who asks for a status, or ``None`` when no arrow leads there."""
+    leaving = (step for step in verbs_from(source, cause) if step.verb not in _BY_NAME_ALONE)
+    return next((step.verb for step in leaving if step.target is target), None)

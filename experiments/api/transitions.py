@@ -1,0 +1,218 @@
+"""Verbs for tools: start, stop and everything between, each through the one gate that all doors share."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeVar
+
+import msgspec
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from msgspec import Meta
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from experiments.api import shown
+from experiments.api.bodies import Text
+from experiments.core.clock import utc_now
+from experiments.core.errors import InvalidInput, Problem, Refused
+from experiments.core.lifecycle import Verb, verb_towards
+from experiments.core.types import PauseCause, Scope, Status
+from experiments.http.doors import Door, identity, raw_body
+from experiments.http.parsing import ONE_BODY, convert, parse_json
+from experiments.models import Experiment
+from experiments.selectors.experiments import open_iteration, resolve
+from experiments.services import checklist, lifecycle
+from experiments.services.recommended import promote_recommended
+
+T = TypeVar("T")
+
+DONE = {
+    Verb.START: "started",
+    Verb.START_DARK_LAUNCH: "put into its dark launch",
+    Verb.ABORT_DARK_LAUNCH: "taken back to draft",
+    Verb.PAUSE: "paused",
+    Verb.RESUME: "resumed",
+    Verb.CONCLUDE: "stopped",
+    Verb.EMERGENCY_STOP: "stopped in an emergency",
+    Verb.PROMOTE: "promoted",
+    Verb.ARCHIVE: "archived",
+}
+
+
+class VerbBody(msgspec.Struct, forbid_unknown_fields=True):
+    """``outcome`` is for stopping, ``variant`` for promoting."""
+
+    reason: Text = ""
+    outcome: Text = ""
+    variant: Text = ""
+
+
+class StatusBody(msgspec.Struct, forbid_unknown_fields=True):
+    status: Text
+    reason: Text = ""
+
+
+class EvaluationBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What a variant scored offline; ``lower`` and ``upper`` bound a confidence interval."""
+
+    variant: Text
+    metric: Text
+    value: float
+    lower: float | None = None
+    upper: float | None = None
+    n: Annotated[int, Meta(ge=1)] | None = None
+    dataset: Text = ""
+
+
+class NoteBody(msgspec.Struct, forbid_unknown_fields=True):
+    note: Text = ""
+
+
+class Press(Door):
+    """One verb; a refusal lists everything that stands against it (409)."""
+
+    scopes = (Scope.MANAGEMENT,)
+    verb: Verb
+
+    @extend_schema(request=VerbBody, responses=OpenApiTypes.OBJECT)
+    def post(self, request: Request, ref: str) -> Response:
+        body = _body(request, VerbBody)
+        experiment = resolve(ref)
+        lifecycle.transition(identity(request).actor, utc_now(), experiment_id=experiment.pk, verb=self.verb, reason=body.reason)
+        return _done(experiment, self.verb)
+
+
+class Start(Press):
+    verb = Verb.START
+
+
+class DarkLaunch(Press):
+    verb = Verb.START_DARK_LAUNCH
+
+
+class AbortDarkLaunch(Press):
+    verb = Verb.ABORT_DARK_LAUNCH
+
+
+class Pause(Press):
+    verb = Verb.PAUSE
+
+
+class Resume(Press):
+    verb = Verb.RESUME
+
+
+class Archive(Press):
+    verb = Verb.ARCHIVE
+
+
+class Stop(Door):
+    """Concludes; ``?emergency=true`` pauses as harm, ``?declare_winner=true`` promotes what the decision recommends."""
+
+    scopes = (Scope.MANAGEMENT,)
+
+    @extend_schema(request=VerbBody, responses=OpenApiTypes.OBJECT)
+    def post(self, request: Request, ref: str) -> Response:
+        body, actor, now = _body(request, VerbBody), identity(request).actor, utc_now()
+        emergency, winner = _flag(request, "emergency"), _flag(request, "declare_winner")
+        if emergency and winner:
+            raise InvalidInput("emergency and declare_winner exclude each other; send one", "emergency")
+        experiment = resolve(ref)
+        if emergency:
+            lifecycle.emergency_stop(actor, now, experiment_id=experiment.pk, reason=body.reason)
+            return _done(experiment, Verb.EMERGENCY_STOP)
+        if winner:
+            promote_recommended(actor, now, experiment=experiment, variant_key=body.variant, note=body.reason)
+            return _done(experiment, Verb.PROMOTE)
+        lifecycle.conclude(actor, now, experiment_id=experiment.pk, outcome=body.outcome or None, reason=body.reason)
+        return _done(experiment, Verb.CONCLUDE)
+
+
+class Promote(Door):
+    """Promotes what the stored decision recommends; anything else takes a person."""
+
+    scopes = (Scope.MANAGEMENT,)
+
+    @extend_schema(request=VerbBody, responses=OpenApiTypes.OBJECT)
+    def post(self, request: Request, ref: str) -> Response:
+        body, experiment = _body(request, VerbBody), resolve(ref)
+        promote_recommended(identity(request).actor, utc_now(), experiment=experiment, variant_key=body.variant, note=body.reason)
+        return _done(experiment, Verb.PROMOTE)
+
+
+class StatusDoor(Door):
+    """``PUT {"status": "running"}``: the verb that leads from here to there."""
+
+    scopes = (Scope.MANAGEMENT,)
+
+    @extend_schema(request=StatusBody, responses=OpenApiTypes.OBJECT)
+    def put(self, request: Request, ref: str) -> Response:
+        body, experiment = _body(request, StatusBody), resolve(ref)
+        wanted, present = _status(body.status), Status(experiment.status)
+        if wanted is present:
+            return Response(shown.full(experiment, open_iteration(experiment), f"Experiment {experiment.pk} is {present} already"))
+        verb = verb_towards(present, wanted, PauseCause(experiment.pause_cause))
+        if verb is None:
+            problem = Problem("wrong_status", f"nothing leads from {present} to {wanted}", "status")
+            raise Refused(f"{experiment.key}: cannot go {present} → {wanted}", "status", [problem])
+        lifecycle.transition(identity(request).actor, utc_now(), experiment_id=experiment.pk, verb=verb, reason=body.reason)
+        return _done(experiment, verb)
+
+
+class OfflineEvaluations(Door):
+    """``GET`` lists the recorded offline scores, newest first; ``POST`` records one."""
+
+    scopes = (Scope.READ, Scope.MANAGEMENT)
+    scopes_by_method = {"POST": (Scope.MANAGEMENT,)}
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, ref: str) -> Response:
+        rows = resolve(ref).offline_evaluations.select_related("variant").order_by("-recorded_at", "-id")
+        return Response({"offline_evaluations": [shown.evaluation(row) for row in rows[:500]]})
+
+    @extend_schema(request=EvaluationBody, responses=OpenApiTypes.OBJECT)
+    def post(self, request: Request, ref: str) -> Response:
+        body, experiment = _body(request, EvaluationBody), resolve(ref)
+        scores = msgspec.structs.asdict(body)
+        variant = scores.pop("variant")
+        row = checklist.record_offline_evaluation(
+            identity(request).actor, utc_now(), experiment_id=experiment.pk, variant_key=variant, **scores
+        )
+        return Response(shown.evaluation(row), status=201)
+
+
+class RequestLaunch(Door):
+    """Asks for the launch of the design as it stands; somebody other than the key's owner approves it."""
+
+    scopes = (Scope.MANAGEMENT,)
+
+    @extend_schema(request=NoteBody, responses=OpenApiTypes.OBJECT)
+    def post(self, request: Request, ref: str) -> Response:
+        body, experiment = _body(request, NoteBody), resolve(ref)
+        row = checklist.request_launch(identity(request).actor, utc_now(), experiment_id=experiment.pk, note=body.note)
+        return Response(shown.brief(resolve(experiment.pk), "Launch requested") | {"requested_at": row.requested_at}, status=201)
+
+
+def _body(request: Request, wanted: type[T]) -> T:
+    """The body as a struct; verbs may come without one."""
+    raw = raw_body(request, max_bytes=ONE_BODY)
+    return convert(parse_json(raw, max_bytes=ONE_BODY) if raw.strip() else {}, wanted)
+
+
+def _flag(request: Request, name: str) -> bool:
+    text = request.query_params.get(name, "false").lower()
+    if text not in ("true", "false", "1", "0"):
+        raise InvalidInput(f"{name}: expected true or false, found {text[:40]!r}", name)
+    return text in ("true", "1")
+
+
+def _status(text: str) -> Status:
+    found = next((status for status in Status if status.value == text.strip().lower()), None)
+    if found is None:
+        raise InvalidInput(f"status: expected one of {', '.join(Status)}, found {text[:40]!r}", "status")
+    return found
+
+
+def _done(before: Experiment, verb: Verb) -> Response:
+    experiment = resolve(before.pk)
+    return Response(shown.full(experiment, open_iteration(experiment), f"Experiment {experiment.pk} {DONE[verb]} successfully"))

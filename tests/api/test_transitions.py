@@ -1,0 +1,147 @@
+"""Verbs through HTTP: what a management key may press, what stands against it, and what serving does next."""
+
+from __future__ import annotations
+
+import pytest
+
+from experiments.core.types import Scope
+from experiments.models import Experiment, OfflineEvaluation
+from experiments.services import recommended
+from experiments.services.recommended import Recommendation
+from tests.api.test_experiments import CRM, RECOMMENDER, URL
+
+
+@pytest.fixture
+def tools(doors):
+    return doors.client(Scope.MANAGEMENT)
+
+
+@pytest.fixture
+def made(tools):
+    return tools.post(URL, RECOMMENDER).json()
+
+
+@pytest.fixture
+def recommends():
+    yield lambda found: recommended.set_reader(lambda _experiment_id: found)
+    recommended.set_reader(None)
+
+
+def press(client, experiment, verb, body=None, **more):
+    return client.post(f"{URL}/{experiment['id']}/{verb}", body, **more)
+
+
+def test_start__standard__runs_and_serves_after_the_poll(tools, made, doors):
+    response = press(tools, made, "start")
+    assert response.status_code == 200
+    assert response.json()["message"] == f"Experiment {made['id']} started successfully"
+    assert (response.json()["status"], response.json()["iteration"]["number"]) == ("running", 1)
+    doors.publish()
+    app = doors.client()
+    answers = [app.post("/api/v1/assignments", {"unit": f"u{i}", "experiments": ["lora_boost_test"]}).json() for i in range(60)]
+    items = [answer["assignments"][0] for answer in answers]
+    assert {item["variant"] for item in items} == {"control", "treatment", None}
+    assert all(item["config"] in ({"boost": 0.3}, {"boost": 0.5}) for item in items if item["variant"])
+
+
+def test_put_status__running_with_no_metric_declared__starts_and_pauses_and_resumes(tools, made):
+    for wanted in ("running", "paused", "Running", "completed", "archived"):
+        response = tools.put(f"{URL}/{made['uuid']}/status", {"status": wanted})
+        assert (response.status_code, response.json()["status"]) == (200, wanted.lower())
+    again = tools.put(f"{URL}/{made['id']}/status", {"status": "archived"})
+    assert (again.status_code, "already" in again.json()["message"]) == (200, True)
+    back = tools.put(f"{URL}/{made['id']}/status", {"status": "running"})
+    assert (back.status_code, back.json()["error"]["problems"][0]["code"]) == (409, "wrong_status")
+    assert tools.put(f"{URL}/{made['id']}/status", {"status": "harmful"}).status_code == 400
+
+
+def test_start__open_checklist_items__is_a_409_with_the_list_and_changes_nothing(tools):
+    made = tools.post(URL, CRM | {"policy": "ai-high"}).json()
+    response = press(tools, made, "start")
+    assert response.status_code == 409
+    fields = {problem["field"] for problem in response.json()["error"]["problems"]}
+    assert fields & {"policy", "prd", "offline", "approval", "dark_launch"}, response.json()
+    assert Experiment.objects.get(pk=made["id"]).status == "draft"
+
+
+def test_dark_launch__with_a_key__is_refused_since_people_start_it(tools):
+    made = tools.post(URL, CRM | {"policy": "ai-high"}).json()
+    response = press(tools, made, "dark-launch")
+    assert (response.status_code, response.json()["error"]["code"]) == (403, "forbidden")
+
+
+def test_patch__launched_design__is_refused_field_by_field(tools, made):
+    press(tools, made, "start")
+    response = tools.patch(f"{URL}/{made['id']}", {"traffic_allocation": 0.9, "hypothesis": "x"})
+    assert response.status_code == 409
+    assert {problem["field"] for problem in response.json()["error"]["problems"]} == {"traffic", "hypothesis"}
+    assert tools.patch(f"{URL}/{made['id']}", {"variants": [{"name": "control"}, {"name": "b"}]}).status_code == 409
+    assert tools.patch(f"{URL}/{made['id']}", {"description": "clearer"}).json()["description"] == "clearer"
+
+
+def test_stop__concludes_with_an_outcome(tools, made):
+    press(tools, made, "start")
+    body = press(tools, made, "stop", {"outcome": "no_effect", "reason": "as planned"}).json()
+    assert (body["status"], body["outcome"]) == ("completed", "no_effect")
+    assert press(tools, made, "stop").status_code == 409
+
+
+def test_stop__in_an_emergency__wants_a_reason_and_pauses_as_harm(tools, made):
+    press(tools, made, "start")
+    assert press(tools, made, "stop?emergency=true").status_code == 400
+    body = press(tools, made, "stop?emergency=true", {"reason": "complaints"}).json()
+    assert (body["status"], body["pause_cause"]) == ("paused", "harm")
+    assert press(tools, made, "resume", {"reason": "fixed"}).status_code == 403
+    assert press(tools, made, "stop?emergency=perhaps").status_code == 400
+
+
+def test_promote__nothing_decided__is_a_409_that_says_so(tools, made, recommends):
+    recommends("no decision has been made about the present iteration")
+    press(tools, made, "start")
+    for path in ("promote", "stop?declare_winner=true"):
+        response = press(tools, made, path)
+        assert response.status_code == 409
+        assert response.json()["error"]["problems"][0]["message"] == "no decision has been made about the present iteration"
+
+
+def test_promote__what_the_decision_recommends__is_rolled_out_to_the_tested_half(tools, made, recommends, doors):
+    iteration = press(tools, made, "start").json()["iteration"]
+    recommends(Recommendation(7, iteration["id"], "treatment", "better by enough"))
+    assert press(tools, made, "promote", {"variant": "control"}).status_code == 409
+    body = press(tools, made, "stop?declare_winner=true").json()
+    assert (body["status"], body["outcome"]) == ("completed", "promoted")
+    doors.publish()
+    app = doors.client()
+    items = [app.post("/api/v1/assignments", {"unit": f"u{i}", "experiments": ["lora_boost_test"]}).json() for i in range(60)]
+    assert {(item["assignments"][0]["variant"], item["assignments"][0]["reason"]) for item in items} == {
+        ("treatment", "rollout"),
+        (None, "default"),
+    }
+
+
+def test_promote__under_a_policy_with_approval__takes_a_person(tools, recommends):
+    made = tools.post(URL, CRM | {"policy": "ai-high"}).json()
+    recommends(Recommendation(7, 1, "Treatment - Few Shot Examples", "better"))
+    assert press(tools, made, "promote").status_code == 409
+
+
+def test_offline_evaluations__are_recorded_and_listed(tools, made):
+    score = {"variant": "treatment", "metric": "ndcg@10", "value": 0.53, "lower": 0.51, "upper": 0.55, "n": 4000, "dataset": "2026-02"}
+    assert press(tools, made, "offline-evaluations", score).status_code == 201
+    listed = tools.get(f"{URL}/{made['id']}/offline-evaluations").json()["offline_evaluations"]
+    assert [(row["variant"], row["metric"], row["value"], row["n"]) for row in listed] == [("treatment", "ndcg@10", 0.53, 4000)]
+    for wrong in (score | {"variant": "nonesuch"}, score | {"lower": 0.9}, score | {"n": 0}, {"metric": "ndcg@10"}):
+        assert press(tools, made, "offline-evaluations", wrong).status_code in (400, 404)
+    assert OfflineEvaluation.objects.count() == 1
+
+
+def test_request_launch__acts_for_the_keys_owner(tools, doors):
+    made = tools.post(URL, CRM | {"policy": "ai-high"}).json()
+    assert press(tools, made, "request-launch", {"note": "please look"}).status_code == 201
+    assert Experiment.objects.get(pk=made["id"]).launch_requests.get().requested_by == doors.owner
+
+
+def test_verbs__unknown_experiment_or_field__is_said_clearly(tools, made):
+    assert tools.post(f"{URL}/nonesuch/start").status_code == 404
+    wrong = press(tools, made, "start", {"resaon": "x"})
+    assert (wrong.status_code, "resaon" in wrong.json()["error"]["message"]) == (400, True)
