@@ -101,8 +101,9 @@ REDIS_URL = env.text("REDIS_URL", "") or _EMBEDDED.redis_url
 DATABASES: dict[str, Any] = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=0, conn_health_checks=True)}
 if _pool := env.integer("ASSAY_DB_POOL", 0):
     # Only the web process has one: as many connections as it has blocking threads. Without a pool
-    # connections that stay open leak with every thread the server ends.
-    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": _pool, "timeout": 10}
+    # connections that stay open leak with every thread the server ends. It gives up early and begins
+    # anew with the next request: its own retries double their pauses and would sleep through a recovery.
+    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": _pool, "timeout": 3, "reconnect_timeout": 3}
 
 # ---------------------------------------------------------------- where files go
 SPOOL = env.folder("ASSAY_SPOOL", STATE / "spool")

@@ -62,6 +62,7 @@ class Assignments(Door):
     """Always a value with a reason: not being assigned is an answer, not an error."""
 
     scopes = (Scope.SERVER, Scope.CLIENT)
+    needs_database = False
 
     @extend_schema(request=AssignmentBody, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request) -> HttpResponse:

@@ -35,7 +35,7 @@ class Experiments(Door):
     scopes = READERS
     scopes_by_method = {"POST": WRITERS}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT)
+    @extend_schema(operation_id="experiments_list", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         found = _filtered(request)
         limit, offset = _whole(request, "limit", _PAGE, _LARGEST_PAGE), _whole(request, "offset", 0, 1_000_000)

@@ -43,7 +43,7 @@ class Flags(Door):
     scopes = (Scope.READ, Scope.MANAGEMENT)
     scopes_by_method = {"POST": (Scope.MANAGEMENT,)}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT)
+    @extend_schema(operation_id="flags_list", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         return Response({"flags": [shown.flag(row) for row in Flag.objects.order_by("key")]})
 

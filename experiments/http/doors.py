@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from django.urls import URLPattern, re_path
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from experiments.core.errors import TooLarge
+from experiments.core.errors import AssayError, TooLarge
 from experiments.core.keyring import KeyIdentity
 from experiments.core.types import JSON, Scope
 from experiments.http.auth import KeyAuthentication, require
+from experiments.http.errors import DATABASE_AWAY
 from experiments.http.parsing import BATCH_BODY, MAX_STRING, convert, parse_json
+from experiments.selectors import serving
 
 T = TypeVar("T")
 
 
 class Door(APIView):
-    """Opens to keys of ``scopes`` (of ``scopes_by_method`` where a method differs); to nobody by default."""
+    """Opens to keys of ``scopes`` (of ``scopes_by_method`` where a method differs); to nobody by default.
+
+    While PostgreSQL is known to be away, doors that need it refuse at once: waiting for it would
+    use up the threads that answer assignments.
+    """
 
     authentication_classes = [KeyAuthentication]
+    needs_database = True
     scopes: tuple[Scope, ...] = ()
     scopes_by_method: dict[str, tuple[Scope, ...]] = {}
 
     def get_permissions(self) -> list[BasePermission]:
         method = (self.request.method or "").upper()
         return [require(*self.scopes_by_method.get(method, self.scopes))()]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # Any: as the framework passes them
+        super().initial(request, *args, **kwargs)
+        if self.needs_database and serving.current().unreachable:
+            raise AssayError(DATABASE_AWAY, code="not_available")
 
 
 def identity(request: Request) -> KeyIdentity:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpResponse, JsonResponse
 from rest_framework import exceptions
 from rest_framework.views import set_rollback
 
 from experiments.core.errors import AssayError, Conflict, Forbidden, InvalidInput, NotAuthenticated, NotFound, Refused, TooLarge
+
+log = structlog.get_logger(__name__)
 
 STATUS: dict[type[AssayError], int] = {
     InvalidInput: 400,
@@ -22,6 +26,10 @@ STATUS: dict[type[AssayError], int] = {
 }
 UNAVAILABLE = 503
 """A refusal of no class of its own: something this process needs is not there."""
+
+
+DATABASE_AWAY = "the database does not answer, so nothing can be read or kept now; send the same request again later"
+RETRY_SECONDS = 5
 
 
 def status_of(error: AssayError) -> int:
@@ -38,6 +46,8 @@ def error_body(error: AssayError) -> dict[str, object]:
 def error_response(error: AssayError) -> JsonResponse:
     """A refusal as an answer."""
     answer = JsonResponse(error_body(error), status=status_of(error))
+    if answer.status_code == UNAVAILABLE:
+        answer["Retry-After"] = str(RETRY_SECONDS)
     if isinstance(error, NotAuthenticated):
         answer["WWW-Authenticate"] = 'Bearer realm="assay"'
     return answer
@@ -62,6 +72,9 @@ def _as_refusal(error: Exception) -> AssayError | None:
         return NotAuthenticated("a key is needed: Authorization: Bearer <key>, or X-API-Key")
     if isinstance(error, exceptions.PermissionDenied | PermissionDenied):
         return Forbidden("this key may not do this")
+    if isinstance(error, OperationalError | InterfaceError):
+        log.warning("database_away", error=str(error))
+        return AssayError(DATABASE_AWAY, code="not_available")
     if isinstance(error, Http404):
         return NotFound("there is nothing of this name")
     return None

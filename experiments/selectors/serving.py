@@ -44,7 +44,10 @@ _NEWEST = "SELECT DISTINCT ON (kind) kind, version, sha256 FROM serving_document
 
 @dataclass(frozen=True)
 class ServingState:
-    """One consistent picture for the length of a request. ``version`` 0: no catalogue was ever published."""
+    """One consistent picture for the length of a request. ``version`` 0: no catalogue was ever published.
+
+    ``stale``: something newer may exist; ``unreachable``: because the last poll could not ask PostgreSQL.
+    """
 
     catalogue: Catalogue = field(default_factory=lambda: Catalogue(version=0, built_at=_NEVER))
     keyring: Keyring = field(default_factory=Keyring)
@@ -54,6 +57,7 @@ class ServingState:
     keyring_sha256: str = ""
     loaded_at: datetime | None = None
     stale: bool = True
+    unreachable: bool = False
 
     def holds(self, kind: str) -> tuple[int, str]:
         """Version and digest of the document of this kind that the state was read from."""
@@ -130,7 +134,7 @@ def _serve_files(now: datetime) -> None:
 
 def _from_database(before: ServingState, now: datetime) -> ServingState:
     newest = _newest()
-    state = replace(before, loaded_at=now, stale=False)
+    state = replace(before, loaded_at=now, stale=False, unreachable=False)
     for kind in (CATALOGUE, KEYRING):
         found = newest.get(kind)
         if found is None:
@@ -180,7 +184,8 @@ def _without(state: ServingState, kind: str) -> ServingState:
 def _fail_static(before: ServingState, now: datetime, error: DatabaseFailure) -> ServingState:
     if not before.stale:
         log.warning("catalogue_stale", error=str(error), version=before.version)
-    return replace(before, stale=True) if before.loaded_at is not None else _from_files(before, now)
+    known = before if before.loaded_at is not None else _from_files(before, now)
+    return replace(known, stale=True, unreachable=True)
 
 
 def _from_files(state: ServingState, now: datetime) -> ServingState:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.db import OperationalError
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.test import APIClient
 
+from experiments.api import experiments as resolving
+from experiments.core.clock import utc_now
 from experiments.core.types import Scope
 from experiments.http.doors import Door
+from experiments.selectors import serving
 
 OPEN = {"schema", "docs"}
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -86,3 +90,18 @@ def test_nothing_there__is_a_404_in_json():
 def test_two_different_keys__are_refused(doors):
     client = doors.client()
     _closed(client.post("/api/v1/assignments", {"unit": "u"}, headers={"X-API-Key": "another"}), 401, {"not_authenticated"})
+
+
+def test_database_away__management_refuses_at_once_and_says_when_to_come_back(doors, monkeypatch):
+    def refuse(*_args, **_kwargs):
+        raise OperationalError("connection refused")
+
+    client = doors.client(Scope.MANAGEMENT)
+    monkeypatch.setattr(resolving, "resolve", refuse)
+    broken_meanwhile = client.get("/api/v1/experiments/1")
+    _closed(broken_meanwhile, 503, {"not_available"})
+    monkeypatch.setattr(serving, "_newest", refuse)
+    serving.refresh(utc_now())
+    known = client.post("/api/v1/experiments", {"name": "x"})
+    _closed(known, 503, {"not_available"})
+    assert known["Retry-After"] == "5"
