@@ -11,8 +11,12 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
+from config import env
+
 Queue = Literal["decide", "ingest", "reports"]
 QUEUES: tuple[Queue, ...] = ("decide", "ingest", "reports")
+TICK_SECONDS = env.integer("ASSAY_TICK_SECONDS", 30 if env.flag("ASSAY_DEMO", False) else 300)
+"""How often beat has experiments analysed and decisions carried out."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ BEAT: tuple[Tick, ...] = (
     Tick("experiments.tasks.honour_planned_start_end", 10),
     Tick("experiments.tasks.publish_expired", 10),
     # analytics.tasks
+    Tick("analytics.tasks.analyse_due", TICK_SECONDS),
+    Tick("analytics.tasks.decide_due", TICK_SECONDS),
 )
 
 

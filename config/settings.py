@@ -11,7 +11,7 @@ from typing import Any
 import dj_database_url
 
 from config import env, logs, secret
-from config.celery_settings import beat_schedule, broker_url
+from config.celery_settings import TICK_SECONDS, beat_schedule, broker_url
 from config.embedded import place
 
 PROJECT = place.PROJECT

@@ -11,7 +11,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 
 from analytics.models import AiEvent, Assignment, MetricObservation
-from experiments.models import Experiment, ExperimentMetric, Iteration, Policy, Variant
+from experiments.models import Experiment, ExperimentMetric, Flag, Iteration, Policy, Variant
 from experiments.selectors.experiments import design_of
 from experiments.selectors.metrics import current_metric
 
@@ -140,8 +140,19 @@ def world(key: str = "search_rerank", arms: tuple[str, ...] = ("control", "treat
     policy = Policy.objects.filter(is_default=True).first() or Policy.objects.create(
         key="standard", name="Standard", rules={}, is_default=True, created_at=START
     )
+    imported = fields.get("origin") == "import"
+    flag = None if imported else Flag.objects.create(key=key, value_type="object", default_value={}, created_at=START)
     experiment = Experiment.objects.create(
-        key=key, name=key, owner=owner, policy=policy, unit_type=unit_type, status="running", created_at=START, updated_at=START, **fields
+        flag=flag,
+        key=key,
+        name=key,
+        owner=owner,
+        policy=policy,
+        unit_type=unit_type,
+        status="running",
+        created_at=START,
+        updated_at=START,
+        **fields,
     )
     weights = [1000 // len(arms)] * len(arms)
     weights[0] += 1000 - sum(weights)

@@ -1,0 +1,31 @@
+"""What beat should look at now. Database state is the queue: nothing is due because a message says so."""
+
+from __future__ import annotations
+
+from django.db.models import Exists, F, OuterRef
+
+from analytics.models import AnalysisRun
+from experiments.core.types import Origin, Status
+from experiments.models import Experiment, Iteration
+
+
+def running() -> list[int]:
+    """Running experiments: analysed at every tick."""
+    found = Experiment.objects.filter(status=Status.RUNNING, origin=Origin.LIVE, iterations__ended_at__isnull=True)
+    return list(found.order_by("pk").values_list("pk", flat=True).distinct())
+
+
+def in_dark_launch() -> list[int]:
+    """Experiments in dark launch: their health is measured at every tick."""
+    found = Experiment.objects.filter(
+        status=Status.DARK_LAUNCH, iterations__dark_started_at__isnull=False, iterations__ended_at__isnull=True
+    )
+    return list(found.order_by("pk").values_list("pk", flat=True).distinct())
+
+
+def ended_without_final_run() -> list[int]:
+    """Experiments whose newest iteration has ended since its last good run, or never had one: the frozen results are missing."""
+    final = AnalysisRun.objects.filter(iteration=OuterRef("pk"), latest=True, computed_at__gte=OuterRef("ended_at"))
+    later = Iteration.objects.filter(experiment=OuterRef("experiment"), number__gt=OuterRef("number"))
+    ended = Iteration.objects.filter(ended_at__isnull=False, started_at__isnull=False).filter(~Exists(final), ~Exists(later))
+    return list(ended.order_by(F("experiment_id")).values_list("experiment_id", flat=True))

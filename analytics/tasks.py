@@ -1,0 +1,53 @@
+"""Wake-ups of the learning side. A lost message costs one tick; a repeated one costs a look at the claimed slot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+from celery import shared_task
+from django.conf import settings
+
+from analytics.selectors import due
+from analytics.services.analysis import analyse
+from analytics.services.dark_health import check_dark_launch
+from analytics.services.decisions import decide, iterations_with_pending
+from experiments.core.clock import utc_now
+from experiments.core.types import SYSTEM
+from experiments.services.slots import claim, forget_old_slots, slot_of
+
+log = structlog.get_logger(__name__)
+
+
+@shared_task(name="analytics.tasks.analyse_due")
+def analyse_due() -> None:
+    """Analyse what runs, check what is in dark launch, and freeze what has ended."""
+    now = utc_now()
+    for experiment_id in due.running():
+        _once(now, "analyse", experiment_id, lambda pk: analyse(pk, now=now, may_look=True))
+    for experiment_id in due.in_dark_launch():
+        _once(now, "check_dark_launch", experiment_id, lambda pk: check_dark_launch(SYSTEM, now, experiment_id=pk))
+    for experiment_id in due.ended_without_final_run():
+        _once(now, "analyse", experiment_id, lambda pk: analyse(pk, now=now))
+    if claim(now, task="forget_old_slots", slot=slot_of(now, seconds=3600)):
+        forget_old_slots(now)
+
+
+@shared_task(name="analytics.tasks.decide_due")
+def decide_due() -> None:
+    """Carry out decisions that stand."""
+    now = utc_now()
+    for iteration_id in iterations_with_pending():
+        _once(now, "decide", iteration_id, lambda pk: decide(pk, now=now))
+
+
+def _once(now: datetime, task: str, pk: int, work: Callable[[int], object]) -> None:
+    """One worker does it per tick; a fault in one experiment does not keep the others waiting."""
+    if not claim(now, task=f"{task}:{pk}", slot=slot_of(now, seconds=settings.TICK_SECONDS)):
+        return
+    try:
+        work(pk)
+    except Exception:
+        # Whatever it is, it is this experiment's: logged, and tried again at the next tick.
+        log.exception("tick_failed", task=task, subject=pk)

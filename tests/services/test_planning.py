@@ -1,0 +1,87 @@
+"""Sample-size plans: the sizes that tables give, refusals that name what is missing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from analytics.core.stats.group_sequential import inflation
+from analytics.services.planning import sample_plan
+from experiments.core.design import Design, DesignMetric, DesignVariant
+from experiments.core.errors import InvalidInput
+from experiments.core.policies import PolicyRules
+
+PRIMARY = DesignMetric("resolved", 1, "proportion", "primary", "increase", 72, baseline=0.75, mde=0.05, mde_kind="absolute")
+COMPLAINED = DesignMetric(
+    "complained", 1, "proportion", "guardrail", "decrease", 72, baseline=0.02, margin=0.15, margin_kind="relative", rule="safe"
+)
+DESIGN = Design(
+    key="assistant",
+    variants=(DesignVariant("control", "Control", True, 500), DesignVariant("test", "Test", False, 500)),
+    metrics=(PRIMARY,),
+)
+RULES = PolicyRules(weeks=1)
+
+
+def test_sample_plan__75_to_80_percent__is_1094_an_arm_times_the_price_of_looking() -> None:
+    found = sample_plan(DESIGN, RULES)
+    assert found.control == found.treatment == pytest.approx(1094 * inflation(8), abs=1)
+    assert found.n_planned == pytest.approx(found.control / 2)
+    assert found.decided_by == "resolved"
+
+
+def test_sample_plan__guardrail_must_be_safe__sets_the_size() -> None:
+    found = sample_plan(replace(DESIGN, metrics=(PRIMARY, COMPLAINED)), RULES)
+    assert found.decided_by == "complained"
+    assert found.control > 40_000
+
+
+def test_sample_plan__guardrail_must_only_not_be_breached__does_not() -> None:
+    found = sample_plan(replace(DESIGN, metrics=(PRIMARY, replace(COMPLAINED, rule="no_breach"))), RULES)
+    assert found.decided_by == "resolved"
+    assert found.needs[1].size is None
+
+
+def test_sample_plan__two_test_arms__need_more_an_arm() -> None:
+    arms = (DesignVariant("control", "C", True, 334), DesignVariant("a", "A", False, 333), DesignVariant("b", "B", False, 333))
+    found = sample_plan(replace(DESIGN, variants=arms), RULES)
+    assert found.treatment > sample_plan(DESIGN, RULES).treatment
+    assert found.total == found.control + 2 * found.treatment
+
+
+def test_sample_plan__floor_per_arm__is_kept() -> None:
+    found = sample_plan(replace(DESIGN, min_sample_size=5000), RULES)
+    assert (found.control, found.treatment) == (5000, 5000)
+
+
+def test_sample_plan__units_per_day_known__gives_whole_weeks_and_never_less_than_the_clock() -> None:
+    assert sample_plan(DESIGN, RULES, units_per_day=100_000).weeks == 1
+    assert sample_plan(DESIGN, PolicyRules(weeks=2), units_per_day=100_000).weeks == 2
+    assert sample_plan(DESIGN, RULES, units_per_day=100).weeks == 4
+    assert sample_plan(DESIGN, RULES).weeks is None
+
+
+def test_sample_plan__mean_with_its_spread__is_planned_too() -> None:
+    spend = replace(PRIMARY, key="spend", kind="mean", baseline=10.0, baseline_sd=20.0, mde=0.1, mde_kind="relative")
+    assert sample_plan(replace(DESIGN, metrics=(spend,)), RULES).control == pytest.approx(6280 * inflation(8), rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "codes"),
+    [
+        ((), {"primary_missing"}),
+        ((replace(PRIMARY, mde=None, baseline=None),), {"mde_missing", "baseline_missing"}),
+        ((PRIMARY, replace(COMPLAINED, baseline=None)), {"baseline_missing"}),
+        ((replace(PRIMARY, kind="mean", baseline=None, mde_kind="relative"),), {"baseline_sd_missing", "baseline_missing"}),
+    ],
+)
+def test_sample_plan__something_is_missing__refuses_with_all_of_it(metrics: tuple[DesignMetric, ...], codes: set[str]) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        sample_plan(replace(DESIGN, metrics=metrics), RULES)
+    assert {problem.code for problem in refusal.value.problems} == codes
+
+
+def test_sample_plan__effect_beyond_a_rate__is_refused_as_input() -> None:
+    with pytest.raises(InvalidInput, match="rates lie between"):
+        sample_plan(replace(DESIGN, metrics=(replace(PRIMARY, mde=0.5),)), RULES)
