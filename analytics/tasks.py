@@ -44,7 +44,7 @@ def decide_due() -> None:
 
 def _once(now: datetime, task: str, pk: int, work: Callable[[int], object]) -> None:
     """One worker does it per tick; a fault in one experiment does not keep the others waiting."""
-    if not claim(now, task=f"{task}:{pk}", slot=slot_of(now, seconds=settings.TICK_SECONDS)):
+    if not claim(now, task=f"{task}:{pk}", slot=slot_of(now, seconds=settings.ANALYSE_SECONDS)):
         return
     try:
         work(pk)

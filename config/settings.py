@@ -150,6 +150,8 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_ENABLE_UTC = True
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = beat_schedule()
+ANALYSE_SECONDS = TICK_SECONDS
+"""Length of the slots in which experiments are analysed and decisions carried out."""
 CELERY_BEAT_SCHEDULER = "config.beat:StaticScheduler"
 
 # ---------------------------------------------------------------- doors

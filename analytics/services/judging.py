@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import cast
 
 from analytics.core.decision import Action, ArmFacts, Facts, GuardrailFact, Rule
@@ -15,7 +15,7 @@ from analytics.core.results import Health, MetricResult, compare_arms, explore, 
 from analytics.core.stats.comparison import Interval
 from analytics.core.stats.normal import upper_quantile
 from analytics.core.totals import NOTHING
-from analytics.core.windows import Clock
+from analytics.core.windows import Clock, day_start
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric
 from analytics.services.measuring import ByArm, LookTotals, Measured, computed
 from experiments.core.types import Direction, GuardrailAction, MetricRole, Origin
@@ -51,7 +51,7 @@ def look(plan: AnalysisPlan, before: Sequence[LookState], totals: LookTotals) ->
     kind = _kind(primary)
     seen = {arm.key: observe(kind, base, totals.primary[arm.key]) for arm in plan.test_arms}
     safety = {(m.definition.key, a): h for m in guarded(plan) for a, h in _harms(plan, m, totals.guardrails[m.definition.key]).items()}
-    end = plan.planned_end is not None and totals.day >= plan.planned_end.date()
+    end = plan.planned_end is not None and plan.planned_end <= day_start(totals.day + timedelta(days=1), plan.time_zone)
     return take(
         totals.day,
         before,

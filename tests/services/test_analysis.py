@@ -95,6 +95,30 @@ def test_analyse__plan_needs_more_than_is_there__looks_each_day_until_it_is_enou
     assert one.state["n_planned"] == two.state["n_planned"] == 6000
 
 
+def test_analyse__planned_end_comes_before_the_planned_units__that_look_is_the_last() -> None:
+    w = gaining(planned_end=START + 7 * DAY + timedelta(hours=12))
+    type(w.iteration).objects.filter(pk=w.iteration.pk).update(plan={"n_planned": 6000})
+    analyse(w.experiment.pk, now=AFTER_CLOCK - DAY, may_look=True)
+    analyse(w.experiment.pk, now=AFTER_CLOCK, may_look=True)
+    assert list(Look.objects.order_by("number").values_list("last", flat=True)) == [False, True]
+    run = analyse(w.experiment.pk, now=AFTER_CLOCK + DAY, may_look=True)
+    assert Look.objects.count() == 2
+    assert "last look was taken" in run.readiness["look"]["reason"]
+
+
+def test_analyse__metric_without_a_window__is_looked_at_once_at_the_planned_end() -> None:
+    w = world(auto_promote=True, planned_end=START + 9 * DAY)
+    plan(w, "primary", "conversion_rate", baseline=0.1, mde=0.2)
+    for arm, many in {"control": 40, "treatment": 60}.items():
+        crowd(w, arm, 400, START)
+        for i in range(many):
+            w.observe(f"{arm}{START:%d%H}-{i}", "conversion_rate", 1.0, START + DAY)
+    for days in range(8, 12):
+        analyse(w.experiment.pk, now=START + days * DAY + timedelta(hours=1), may_look=True)
+    [look] = Look.objects.all()
+    assert (look.local_day, look.last) == ((START + 8 * DAY).date(), True)
+
+
 def test_analyse__shares_are_off__masks_results_and_takes_no_look() -> None:
     w = gaining()
     crowd(w, "control", 900, START + DAY)
