@@ -144,12 +144,19 @@ def _arms(iteration: Iteration, design: Design) -> tuple[PlannedArm, ...]:
         if variant_id is not None:
             held[variant_id] = held.get(variant_id, 0) + 1
 
-    def part(arm: DesignVariant) -> int:
-        return held.get(ids[arm.key], 0) if held else arm.weight
-
     known = [arm for arm in design.variants if arm.key in ids]
+    even = iteration.experiment.origin == Origin.IMPORT and _as_even_as_can_be([arm.weight for arm in known])
+
+    def part(arm: DesignVariant) -> int:
+        return held.get(ids[arm.key], 0) if held else 1 if even else arm.weight
+
     whole = sum(part(arm) for arm in known) or 1
     return tuple(PlannedArm(ids[arm.key], arm.key, arm.name, arm.is_control, part(arm) / whole) for arm in known)
+
+
+def _as_even_as_can_be(weights: list[int]) -> bool:
+    """Whether thousandths stand for equal shares: an import in thirds was split 1:1:1, not 333:334:333."""
+    return bool(weights) and max(weights) - min(weights) <= 1
 
 
 def _metrics(design: Design) -> tuple[PlannedMetric, ...]:

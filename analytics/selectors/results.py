@@ -117,6 +117,9 @@ class ResultsView:
     """The latest run of an iteration. With ``masked`` there are no metric rows, and ``masked_why`` says why."""
 
     experiment: str
+    status: str
+    outcome: str
+    origin: str
     iteration: int
     computed_at: datetime
     as_of: datetime
@@ -164,6 +167,9 @@ def view_of(run: AnalysisRun, *, unmasked: bool = False) -> ResultsView:
     readiness = run.readiness
     return ResultsView(
         experiment=run.experiment.key,
+        status=run.experiment.status,
+        outcome=run.experiment.outcome,
+        origin=run.experiment.origin,
         iteration=run.iteration.number,
         computed_at=run.computed_at,
         as_of=run.data_cut,

@@ -25,7 +25,7 @@ def printed(*args: str) -> str:
 
 def test_analyze__healthy__prints_rates_p_and_shares() -> None:
     text = printed(analysed().experiment.key)
-    assert "24.00 % vs 18.00 %" in text
+    assert "18.00 % vs 24.00 %" in text
     assert "+6.00 p.p." in text
     assert "Shares (SRM): p = 1 (green)" in text
     assert "guardrail on treatment: " in text
@@ -39,7 +39,7 @@ def test_analyze__real_game_with_two_gates__matches_its_published_rates() -> Non
     crowd(w, "control", 44700, START, events={"apply": 8502})
     crowd(w, "treatment", 45489, START, events={"apply": 8279})
     text = printed("cookie_cats")
-    assert "18.20 % vs 19.02 %" in text
+    assert "19.02 % vs 18.20 %" in text
     assert "p = .0016" in text
     assert "p = .0086 (yellow)" in text
     assert not Look.objects.exists()

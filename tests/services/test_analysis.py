@@ -197,6 +197,14 @@ def test_analyse__three_arms__compares_each_with_control_and_adjusts_by_holm() -
     assert mens["comparison"]["ci"]["level"] == pytest.approx(0.975)
 
 
+@pytest.mark.parametrize(("origin", "shares"), [("import", [1 / 3] * 3), ("live", [0.334, 0.333, 0.333])])
+def test_analyse__thirds__are_exact_where_no_bucket_was_handed_out(origin: str, shares: list[float]) -> None:
+    w = world(arms=("control", "mens", "womens"), origin=origin)
+    plan(w, "primary", "apply_conversion")
+    run = analyse(w.experiment.pk, now=AFTER_CLOCK)
+    assert [arm["expected_share"] for arm in run.totals["arms"]] == pytest.approx(shares)
+
+
 def test_replay__stored_decision__says_the_same_from_its_stored_facts() -> None:
     w = guarded(gaining(), bad_control=60, bad_treatment=61)
     analyse(w.experiment.pk, now=AFTER_CLOCK, may_look=True)

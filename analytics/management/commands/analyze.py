@@ -13,6 +13,7 @@ from analytics.selectors.results import ComparisonView, MetricRow, ResultsView, 
 from analytics.services.analysis import analyse
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
+from experiments.core.types import Origin, Status
 from experiments.selectors.experiments import resolve
 
 SHARES = ("proportion",)
@@ -50,7 +51,16 @@ def lines_of(view: ResultsView) -> list[str]:
         lines += ["", "Results are masked and decisions blocked: " + view.masked_why]
     for metric in view.metrics:
         lines += ["", *_metric(metric)]
-    return [*lines, "", f"Now: {view.recommendation}: {view.rule}"]
+    return [*lines, "", _standing(view)]
+
+
+def _standing(view: ResultsView) -> str:
+    """What happens next: of what is over, nothing."""
+    if view.origin == Origin.IMPORT:
+        return "Imported: randomised and run elsewhere; nothing is decided by these data."
+    if view.status in (Status.COMPLETED, Status.ARCHIVED):
+        return f"Over: {view.outcome or 'no outcome'}. Results are frozen at its end."
+    return f"Now: {view.recommendation}: {view.rule}"
 
 
 def _health(view: ResultsView) -> list[str]:
@@ -76,16 +86,16 @@ def _metric(metric: MetricRow) -> list[str]:
 
 def _comparison(metric: MetricRow, against: ComparisonView) -> list[str]:
     if against.difference is None:
-        return [f"  {against.arm}: cannot say, {against.reason}"]
-    rates = f"{shown(metric, against.mean)} vs {shown(metric, against.control_mean)}"
+        return [f"  control vs {against.arm}: cannot say, {against.reason}"]
+    rates = f"{shown(metric, against.control_mean)} vs {shown(metric, against.mean)}"
     interval = "" if against.low is None or against.high is None else f" [{signed(metric, against.low)}, {signed(metric, against.high)}]"
     lift = "" if against.lift is None else f", lift {against.lift:+.1%}"
     p = "p cannot be said" if against.p is None else f"p = {small(against.p)}"
     many = len(metric.comparisons) > 1 and against.adjusted_p is not None
     adjusted = f", {against.adjustment} {small(against.adjusted_p)}" if many and against.adjusted_p is not None else ""
-    level = "" if against.level is None else f", {against.level:.4g} interval"
+    level = "" if against.level is None else f" at {against.level:.1%}"
     difference = f"{signed(metric, against.difference)}{interval}{level}"
-    return [f"  {against.arm}: {rates}, difference {difference}{lift}, {p}{adjusted}: {against.verdict}"]
+    return [f"  control vs {against.arm}: {rates}, difference {difference}{lift}, {p}{adjusted}: {against.verdict}"]
 
 
 def shown(metric: MetricRow, value: float | None) -> str:
