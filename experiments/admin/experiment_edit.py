@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from experiments.admin import experiment_form as form
 from experiments.admin import experiment_reading as reading
-from experiments.admin.base import WorkplaceAdmin, actor_of, may
+from experiments.admin.base import Crumb, WorkplaceAdmin, actor_of, may
 from experiments.admin.doing import problems_of
 from experiments.admin.experiment_actions import found
 from experiments.admin.experiment_view import page_url
@@ -100,7 +100,11 @@ def _design_page(
         "back": page_url(experiment.pk) if experiment else reverse("admin:experiments_experiment_changelist"),
         "after": "Nobody sees a draft: nothing is served until it is launched.",
     }
-    return _answer(admin, request, context, refusal)
+    return _answer(admin, request, context | _path(experiment), refusal)
+
+
+def _path(experiment: Experiment | None) -> dict[str, Any]:
+    return {} if experiment is None else {"original": Crumb(experiment, experiment.name)}
 
 
 def _amend_page(
@@ -113,7 +117,7 @@ def _amend_page(
         "back": page_url(experiment.pk),
         "after": "",
     }
-    return _answer(admin, request, context, refusal)
+    return _answer(admin, request, context | _path(experiment), refusal)
 
 
 def _answer(admin: WorkplaceAdmin, request: HttpRequest, context: dict[str, Any], refusal: AssayError | None) -> HttpResponse:

@@ -13,7 +13,7 @@ from experiments.admin.experiment_view import SIGNING, Link, View, page_url
 from experiments.core.checklist import SIGNED_ITEMS, ItemState, basis, states
 from experiments.core.consequences import Serving
 from experiments.core.errors import Problem
-from experiments.core.headline import Standing, headline
+from experiments.core.headline import Standing, headline, unchecked
 from experiments.core.permissions import Action
 from experiments.core.policies import PolicyRules
 from experiments.core.types import Item, Status
@@ -56,6 +56,7 @@ def context(view: View, tab: str) -> dict[str, Any]:
         "experiment": view.experiment,
         "original": Crumb(view.experiment, view.experiment.name),
         "view": view,
+        "no_checks": unchecked(view.experiment.experiment_type, len(view.rules.requires)),
         "headline": headline(_standing(view, waiting)),
         "next": _next(view, waiting, steps),
         "asides": _asides(view, steps),

@@ -12,6 +12,8 @@ from typing import TypeVar
 from experiments.core.errors import InvalidInput, Problem
 from experiments.core.types import JSON
 
+ONE_LINE = 80
+
 
 @dataclass(frozen=True)
 class Field:
@@ -112,7 +114,10 @@ def read_moment(text: str, where: str, label: str) -> datetime | None:
 
 def written_json(value: JSON) -> str:
     """JSON for a text box; nothing for nothing."""
-    return "" if value is None else json.dumps(value, ensure_ascii=False, indent=2 if isinstance(value, dict | list) and value else None)
+    if value is None:
+        return ""
+    line = json.dumps(value, ensure_ascii=False)
+    return line if len(line) <= ONE_LINE else json.dumps(value, ensure_ascii=False, indent=2)
 
 
 def written_moment(value: datetime | None) -> str:

@@ -17,10 +17,10 @@ class Member:
 
 
 CAST: tuple[Member, ...] = (
-    Member("olivia", "Olivia Ortega", Role.PRODUCT_OWNER),
-    Member("paula", "Paula Peters", Role.PRODUCT_OWNER),
-    Member("dmitri", "Dmitri Dolgov", Role.DATA_SCIENTIST),
-    Member("quinn", "Quinn Quigley", Role.QA),
-    Member("ada", "Ada Adler", Role.ADMIN),
-    Member("victor", "Victor Vance", Role.VIEWER),
+    Member("olivia", "Olivia Moreno", Role.PRODUCT_OWNER),
+    Member("paula", "Paula Weiss", Role.PRODUCT_OWNER),
+    Member("dmitri", "Dmitri Sokolov", Role.DATA_SCIENTIST),
+    Member("quinn", "Quinn Harper", Role.QA),
+    Member("ada", "Ada Okafor", Role.ADMIN),
+    Member("victor", "Victor Lind", Role.VIEWER),
 )

@@ -24,6 +24,14 @@ class Standing:
     winner: str | None = None
 
 
+AI_TYPES = frozenset({"prompt", "model", "rag", "agent", "ranker", "ranking", "routing"})
+
+
+def unchecked(experiment_type: str, required_items: int) -> bool:
+    """Whether an AI experiment runs under a policy that asks for no launch check; pages say so with a badge."""
+    return experiment_type in AI_TYPES and required_items == 0
+
+
 _OUTCOMES = {
     Outcome.NONE: "Completed.",
     Outcome.PROMOTED: "Promoted.",

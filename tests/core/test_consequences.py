@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from experiments.core.consequences import Serving, sentence
-from experiments.core.headline import Standing, headline
+from experiments.core.headline import Standing, headline, unchecked
 from experiments.core.lifecycle import Verb
 from experiments.core.types import Outcome, Status
 
@@ -36,6 +36,12 @@ def test_headline__every_status_and_outcome__is_a_sentence(status, outcome):
 
 def test_headline__draft__names_three_missing_items_and_counts_the_rest():
     assert headline(Standing(Status.DRAFT, missing=["PRD", "Flag", "Metrics", "Approval"])) == "Waiting for: PRD, Flag, Metrics and 1 more."
+
+
+def test_unchecked__ai_on_a_policy_without_checks__is_said():
+    assert unchecked("prompt", 0)
+    assert not unchecked("prompt", 7)
+    assert not unchecked("feature", 0)
 
 
 def test_headline__promoted__names_the_winner():

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from django.contrib.auth.models import Group, User
 
-from experiments.core.types import SYSTEM, Actor, Role
+from experiments.core.cast import CAST, Member
+from experiments.core.types import SYSTEM, Actor
 from experiments.selectors.actors import actor_for_user
 from experiments.services import audit
 
 PASSWORD = "demo"  # noqa: S105  # printed by the demo for everybody to see
-
-
-@dataclass(frozen=True)
-class Person:
-    username: str
-    name: str
-    role: Role
-
-
-CAST: tuple[Person, ...] = (
-    Person("olivia", "Olivia Moreno", Role.PRODUCT_OWNER),
-    Person("paula", "Paula Weiss", Role.PRODUCT_OWNER),
-    Person("dmitri", "Dmitri Sokolov", Role.DATA_SCIENTIST),
-    Person("quinn", "Quinn Harper", Role.QA),
-    Person("ada", "Ada Okafor", Role.ADMIN),
-    Person("victor", "Victor Lind", Role.VIEWER),
-)
 
 
 def hire(now: datetime) -> dict[str, Actor]:
@@ -36,7 +19,7 @@ def hire(now: datetime) -> dict[str, Actor]:
     return {person.username: actor_for_user(_user(person, now)) for person in CAST}
 
 
-def _user(person: Person, now: datetime) -> User:
+def _user(person: Member, now: datetime) -> User:
     found = User.objects.filter(username=person.username).first()
     if found is not None:
         return found
