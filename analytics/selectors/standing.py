@@ -28,4 +28,6 @@ def standing(experiment_ids: Iterable[int]) -> dict[int, Said]:
 def _sentence(masked: bool, rule: str | None) -> str:
     if masked:
         return MASKED
-    return rule[:1].upper() + rule[1:] + "." if rule else "Analysed; nothing to decide yet."
+    if not rule:
+        return "Analysed; nothing to decide yet."
+    return (rule[:1].upper() + rule[1:] if rule.partition(" ")[0].isalpha() else rule) + "."

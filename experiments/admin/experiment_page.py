@@ -106,8 +106,11 @@ def _is_due(view: View, item: Item) -> bool:
 
 def _running(view: View, steps: Sequence[Any]) -> Next:
     """Only a decision that asks for a person makes promoting the next step."""
+    recommended = results_section.recommendation(view.experiment)
     promote = next((s for s in steps if s.verb == "promote"), None)
-    if promote is None or not results_section.asks_for_a_person(view.experiment):
+    if recommended == "promote" and not view.experiment.promotion_held:
+        return Next("A winner: promoted by itself", None, "In the policy's promotion window. Hold it if there is a reason to wait.")
+    if promote is None or recommended not in ("escalate", "promote"):
         return _nothing_to_press(view)
     if promote.blockers:
         return Next("A second person decides", None, "The analysis asks for a person.", promote.blockers)

@@ -39,10 +39,10 @@ def finding(experiment: Experiment) -> str | None:
     return findings([experiment.pk]).get(experiment.pk)
 
 
-def asks_for_a_person(experiment: Experiment) -> bool:
-    """Whether the newest analysis leaves the decision to somebody."""
+def recommendation(experiment: Experiment) -> str:
+    """What the newest analysis recommends (keep, hold, promote, escalate, …); nothing while there is none."""
     said = standing.standing([experiment.pk]).get(experiment.pk)
-    return said is not None and said.kind == "escalate"
+    return "" if said is None else said.kind
 
 
 def findings(experiment_ids: Iterable[int]) -> dict[int, str]:

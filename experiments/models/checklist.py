@@ -39,6 +39,9 @@ class SignOff(models.Model):
         ]
         triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
 
+    def __str__(self) -> str:
+        return f"{self.item}: {self.verdict}".replace("_", " ")
+
 
 class LaunchRequest(models.Model):
     """Somebody asks for the launch; somebody else approves it. Bound to the design it was made for."""
@@ -52,6 +55,9 @@ class LaunchRequest(models.Model):
     class Meta:
         db_table = "experiment_launch_requests"
         ordering = ("-requested_at", "-id")
+
+    def __str__(self) -> str:
+        return f"launch of {self.experiment_id}"
 
 
 class OfflineEvaluation(models.Model):
@@ -74,6 +80,9 @@ class OfflineEvaluation(models.Model):
         ordering = ("-recorded_at", "-id")
         triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
 
+    def __str__(self) -> str:
+        return f"{self.metric} = {self.value:g}"
+
 
 class Evidence(models.Model):
     """Computed evidence, written down to the plan's side: a sample-size plan, dark-launch health.
@@ -92,3 +101,6 @@ class Evidence(models.Model):
     class Meta:
         db_table = "experiment_evidence"
         ordering = ("-computed_at", "-id")
+
+    def __str__(self) -> str:
+        return f"{self.item}: {'green' if self.green else 'not green'}".replace("_", " ")
