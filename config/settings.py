@@ -196,6 +196,7 @@ UNFOLD = {
     "SITE_URL": None,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_HISTORY": False,
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "experiments.admin.navigation.favicon"}],
     "STYLES": ["experiments.admin.navigation.style"],
     "SCRIPTS": ["experiments.admin.navigation.script"],
     "DASHBOARD_CALLBACK": "experiments.admin.dashboard.overview",

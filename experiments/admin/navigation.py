@@ -57,6 +57,11 @@ def style(request: HttpRequest) -> str:
     return static("experiments/assay.css")
 
 
+def favicon(request: HttpRequest) -> str:
+    """Our sign in the browser's tab."""
+    return static("experiments/favicon.svg")
+
+
 def script(request: HttpRequest) -> str:
     """Our script."""
     return static("experiments/assay.js")
