@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import structlog
@@ -14,6 +15,13 @@ _SHARED: list[Processor] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
 ]
+
+
+class _NoSolverChatter(logging.Filter):
+    """SciPy's global optimiser, inside its Barnard test, tells the root logger its bounds at every call."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.module != "_shgo"
 
 
 def configure_structlog() -> None:
@@ -37,7 +45,8 @@ def django_logging(*, level: str, requests: bool) -> dict[str, Any]:
                 "foreign_pre_chain": _SHARED,
             }
         },
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "filters": {"no_solver_chatter": {"()": _NoSolverChatter}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["no_solver_chatter"]}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             "django": {"level": "WARNING"},
