@@ -84,6 +84,11 @@ def test_create_key__by_anybody_else__is_refused(ada):
         create_key(SYSTEM, NOW, name=" ", scope=Scope.READ, owner=ada)
 
 
+@pytest.fixture(autouse=True)
+def _no_waiting(settings):
+    settings.POLL_SECONDS = 0
+
+
 def test_command__prints_the_key_as_its_last_line(ada, capsys):
     call_command("create_key", "shop", "--scope", "client", "--environment", "test")
     text = capsys.readouterr().out.strip().splitlines()[-1]
@@ -91,8 +96,14 @@ def test_command__prints_the_key_as_its_last_line(ada, capsys):
     assert keys.authenticate(text).scope is Scope.CLIENT
 
 
-def test_command__nobody_to_own_it__says_what_to_do():
-    with pytest.raises(CommandError, match="--owner"):
-        call_command("create_key", "shop", "--scope", "server")
+def test_command__nobody_administers_yet__the_key_acts_for_an_account_without_a_login(capsys):
+    call_command("create_key", "shop", "--scope", "server")
+    text = capsys.readouterr().out.strip().splitlines()[-1]
+    serving.refresh(NOW)
+    assert keys.authenticate(text).actor.roles == frozenset()
+    assert not User.objects.get(username="operator").has_usable_password()
+
+
+def test_command__owner_unknown__is_refused():
     with pytest.raises(CommandError, match="no active account"):
         call_command("create_key", "shop", "--scope", "server", "--owner", "nobody")

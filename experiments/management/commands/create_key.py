@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
+from django.conf import settings
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -11,6 +14,10 @@ from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
 from experiments.core.types import SYSTEM, Environment, Role, Scope
 from experiments.services.keys import create_key
+
+_OPERATOR = "operator"
+_MARGIN = 0.3
+"""Seconds beyond a poll that reading the new keyring may take."""
 
 
 class Command(BaseCommand):
@@ -29,6 +36,7 @@ class Command(BaseCommand):
             key, text = create_key(SYSTEM, utc_now(), name=options["name"], scope=scope, environment=environment, owner=owner)
         except AssayError as error:
             raise CommandError(str(error)) from error
+        time.sleep(settings.POLL_SECONDS + _MARGIN)  # so that the key opens every running door by the time it can be read
         self.stderr.write(f"{key.name}: a {key.scope} key for {key.environment}, acting for {owner}. It is shown this once:")
         self.stdout.write(text)
 
@@ -40,6 +48,11 @@ class Command(BaseCommand):
                 raise CommandError(f"--owner {username}: there is no active account of this name")
             return found
         found = users.filter(groups__name=Role.ADMIN.value).order_by("id").first() or users.filter(is_superuser=True).order_by("id").first()
-        if found is None:
-            raise CommandError("nobody can own the key yet; make an account (manage.py createsuperuser) or name one with --owner")
+        return found or self._operator()
+
+    def _operator(self) -> User:
+        """Where nobody administers yet, whoever can run this command owns the key: an account nobody can log in with."""
+        found, made = User.objects.get_or_create(username=_OPERATOR, defaults={"password": make_password(None)})
+        if made:
+            self.stderr.write(f"There is no administrator yet; the key acts for a new account {_OPERATOR!r} that nobody can log in with.")
         return found
