@@ -29,8 +29,9 @@ class Confirm:
 
 
 def problems_of(refusal: AssayError) -> list[Problem]:
-    """A refusal as the list a page shows: its own sentence, then each problem."""
-    return [Problem(refusal.code, refusal.message, refusal.field), *refusal.problems]
+    """A refusal as the list a page shows: its own sentence, then each problem that it does not tell already."""
+    more = [problem for problem in refusal.problems if problem.message not in refusal.message]
+    return [Problem(refusal.code, refusal.message, refusal.field), *more]
 
 
 def confirmed(

@@ -19,7 +19,13 @@ def blockers(verb: Verb, facts: Facts) -> list[Problem]:
     step = transition_for(verb, facts.status, facts.cause)
     if step is None:
         return [Problem("wrong_status", _no_arrow(verb, facts), "status")]
-    return [problem for need in step.needs if need in _NEEDS for problem in _NEEDS[need](facts)]
+    return _each_once({need: _NEEDS[need](facts) for need in step.needs if need in _NEEDS})
+
+
+def _each_once(found: Mapping[Need, list[Problem]]) -> list[Problem]:
+    """What the design lacks is left to the checklist item that says the same (a missing flag)."""
+    by_items = {(problem.code, problem.field) for need, some in found.items() if need is not Need.DESIGN for problem in some}
+    return [p for need, some in found.items() for p in some if need is not Need.DESIGN or (p.code, p.field) not in by_items]
 
 
 def _no_arrow(verb: Verb, facts: Facts) -> str:
