@@ -61,6 +61,11 @@ class Experiment(models.Model):
     unit_type = models.CharField(max_length=32, default="user", help_text="Who is randomised: user, session, tenant, visitor, …")
     targeting = models.JSONField(default=list, blank=True)
     traffic = models.PositiveSmallIntegerField(default=1000, help_text="Share of all units in the experiment, in thousandths.")
+    traffic_allocation = models.GeneratedField(
+        expression=Cast(F("traffic"), models.DecimalField(max_digits=7, decimal_places=3)) / Value(1000),
+        output_field=models.DecimalField(max_digits=4, decimal_places=3),
+        db_persist=True,
+    )
     layer = models.ForeignKey(
         "experiments.Layer", null=True, blank=True, on_delete=models.PROTECT, related_name="+", help_text="Empty: a private layer."
     )
