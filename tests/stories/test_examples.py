@@ -1,0 +1,115 @@
+"""The examples of a new installation: loaded once, then left to beat and to the doors."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+import time_machine
+
+from analytics.models import Decision
+from analytics.services.examples import load
+from experiments.core.hashing import new_seed
+from experiments.core.lifecycle import Verb
+from experiments.models import ChangeLogEntry, Experiment, Iteration, Rollout
+from experiments.selectors import serving
+from experiments.selectors.checklist import blockers
+from tests.stories.company import Http, local, new_key, tick_beat, tick_web
+
+NOW = local(25, 12)
+MATCHING, SPAM, COACH = "matching_rerank_v1", "spam_guard_v2", "ai_coach_personalization"
+FOLLOWUP, CONFIDENCE = "followup_timing", "confidence_threshold"
+
+
+@pytest.fixture
+def loaded(db, settings, tmp_path, monkeypatch):
+    """The five examples with seeds that are the same at every run, and two ticks of beat."""
+    settings.CATALOGUE_DIR, settings.SPOOL = tmp_path / "catalogue", tmp_path / "spool"
+    serving.forget()
+    numbers = count(1)
+    monkeypatch.setattr("experiments.services.buckets.new_seed", lambda _: new_seed(next(numbers).to_bytes(6, "big")))
+    with time_machine.travel(NOW, tick=False) as clock:
+        told: list[str] = []
+        load(NOW, progress=told.append)
+        yield clock, told
+    serving.forget()
+
+
+def _row(key: str) -> Experiment:
+    return Experiment.objects.get(key=key)
+
+
+def _ask(http: Http, experiment: str, units: list[dict[str, str]]) -> list[dict]:
+    answer = http.post("assignments", {"batch": [{"units": u} for u in units], "experiments": [experiment]})
+    assert answer.status_code == 200, answer.content
+    return [items[0] for items in answer.json()["results"]]
+
+
+@pytest.mark.slow
+def test_examples__loaded_and_left_to_beat__stand_where_they_should(loaded) -> None:
+    clock, told = loaded
+    _each_at_its_stage()
+    tick_web()
+    app = Http(new_key("server"))
+    users = [{"user": f"u{i}"} for i in range(1000)]
+    before = {item["unit"]: item for item in _ask(app, MATCHING, users)}
+    for _ in range(2):
+        tick_beat()
+        clock.shift(60)
+    tick_web()
+    _matching_is_promoted_once()
+    _winner_is_served(before, _ask(app, MATCHING, users))
+    _others_go_on(app)
+    again: list[str] = []
+    load(NOW, progress=again.append)
+    assert [line.split(": ", 1)[1] for line in again] == ["already there"] * 5
+    assert len(told) > 20
+
+
+def _each_at_its_stage() -> None:
+    statuses = {e.key: e.status for e in Experiment.objects.all()}
+    assert statuses == {MATCHING: "running", SPAM: "dark_launch", COACH: "draft", FOLLOWUP: "running", CONFIDENCE: "running"}
+    assert _row(COACH).flag_id == "ai_coach_v2"
+    against = blockers(_row(COACH), Verb.START_DARK_LAUNCH, NOW)
+    assert [p.code for p in against] == ["offline_rejected"]
+    assert "win_rate" in against[0].message
+
+
+def _matching_is_promoted_once() -> None:
+    row = _row(MATCHING)
+    assert (row.status, row.outcome) == ("completed", "promoted")
+    assert Rollout.objects.get().variant.key == "cross_encoder"
+    promoted = ChangeLogEntry.objects.get(experiment=row, action="promote")
+    assert (promoted.actor_kind, promoted.reason) == ("machine", f"decision {_decision(row).pk}: {_decision(row).rule}")
+
+
+def _decision(row: Experiment) -> Decision:
+    return Decision.objects.get(iteration__experiment=row)
+
+
+def _winner_is_served(before: dict[str, dict], after: list[dict]) -> None:
+    """Whom the experiment had gets the winner, but for a twentieth that keeps control; nobody else notices."""
+    tested = [item for item in after if before[item["unit"]]["variant"]]
+    held = [item for item in tested if item["reason"] == "holdback"]
+    assert 300 < len(tested) < 500
+    assert 0 < len(held) < 60
+    assert {before[item["unit"]]["variant"] for item in held} == {item["variant"] for item in held} == {"control"}
+    assert {(item["variant"], item["reason"]) for item in tested if item not in held} == {("cross_encoder", "rollout")}
+    others = [item for item in after if not before[item["unit"]]["variant"]]
+    assert {(item["variant"], item["value"]["reranker"]) for item in others} == {(None, "none")}
+
+
+def _others_go_on(app: Http) -> None:
+    assert {e.key: e.status for e in Experiment.objects.exclude(key=MATCHING)} == {
+        SPAM: "dark_launch", COACH: "draft", FOLLOWUP: "running", CONFIDENCE: "running"
+    }  # fmt: skip
+    assert Iteration.objects.get(experiment__key=SPAM).started_at is None
+    spam = [item for item in _ask(app, SPAM, [{"user": f"u{i}"} for i in range(1000)]) if item["variant"]]
+    assert {(item["variant"], item["stage"]) for item in spam} == {("control", "dark_launch")}
+    assert any(item["shadow"] for item in spam)
+    tenants = _ask(app, FOLLOWUP, [{"tenant": f"t{i}", "user": "u1"} for i in range(50)])
+    assert {item["variant"] for item in tenants} == {"control", "aggressive"}
+    assert _ask(app, FOLLOWUP, [{"user": "u1"}])[0]["reason"] == "unit_missing"
+    page = Http(new_key("client"))
+    assert {item["variant"] for item in _ask(page, CONFIDENCE, [{"user": f"u{i}"} for i in range(50)])} == {"threshold_60", "threshold_70"}
+    assert page.post("assignments", {"unit": "u1", "experiments": [FOLLOWUP]}).status_code == 404
