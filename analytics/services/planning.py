@@ -13,6 +13,7 @@ from datetime import datetime
 from analytics.core.errors import ImpossiblePlan
 from analytics.core.stats import power
 from analytics.core.stats.power import SampleSize
+from analytics.selectors.plans import WEEKS_OF_SIZE
 from experiments.core.design import Design, DesignMetric
 from experiments.core.errors import InvalidInput, Problem
 from experiments.core.policies import PolicyRules
@@ -21,7 +22,6 @@ from experiments.models import Evidence
 from experiments.selectors.experiments import design_of, resolve, rules_of
 from experiments.services import checklist
 
-WEEKS_OF_SIZE = {"small": 1, "medium": 1, "large": 2}
 LOOKS_A_WEEK = 7
 
 

@@ -62,6 +62,12 @@ def test_sample_plan__units_per_day_known__gives_whole_weeks_and_never_less_than
     assert sample_plan(DESIGN, RULES).weeks is None
 
 
+@pytest.mark.parametrize(("size", "policy_weeks", "weeks"), [("small", 1, 1), ("medium", 1, 1), ("large", 1, 2), ("small", 2, 2)])
+def test_sample_plan__size_of_the_change__sets_the_weeks_but_never_below_the_policys(size: str, policy_weeks: int, weeks: int) -> None:
+    found = sample_plan(replace(DESIGN, size_class=size), PolicyRules(weeks=policy_weeks), units_per_day=100_000)
+    assert found.weeks == weeks
+
+
 def test_sample_plan__mean_with_its_spread__is_planned_too() -> None:
     spend = replace(PRIMARY, key="spend", kind="mean", baseline=10.0, baseline_sd=20.0, mde=0.1, mde_kind="relative")
     assert sample_plan(replace(DESIGN, metrics=(spend,)), RULES).control == pytest.approx(6280 * inflation(8), rel=0.01)

@@ -15,7 +15,7 @@ from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
 from analytics.core.stats.comparison import Comparison, Interval
 from analytics.core.stats.mean import compare_means, delta_lift, fieller, welch_t
-from analytics.core.stats.normal import t_as_z
+from analytics.core.stats.normal import t_as_z, two_sided_p
 from analytics.core.stats.omnibus import compare_all
 from analytics.core.stats.proportion import compare_proportions
 from analytics.core.totals import Totals
@@ -66,6 +66,18 @@ def test_mean__hillstrom_spend__gives_the_means_of_three_arms() -> None:
 def test_proportion__examples_printed_wrong_elsewhere__give_the_right_score_p(row: dict[str, Any]) -> None:
     found = _rates(row["x_c"], row["n_c"], row["x_t"], row["n_t"]).score_p
     assert found == pytest.approx(row["p"], rel=5e-3)
+
+
+def test_chi_square__of_four_point_two_one__is_four_percent_and_not_what_was_printed() -> None:
+    assert two_sided_p(4.21**0.5) == pytest.approx(0.0402, abs=5e-5)
+
+
+def test_accuracy__of_two_prompts_printed_with_a_p_of_one_percent__is_far_surer_as_means_and_still_sure_as_rates() -> None:
+    def totals(n: int, mean: float, sd: float) -> Totals:
+        return Totals(n, n * mean, (n - 1) * sd**2 + n * mean**2)
+
+    assert compare_means(totals(150, 0.72, 0.15), totals(148, 0.85, 0.12)).p == pytest.approx(5e-15, rel=0.1)
+    assert _rates(108, 150, 126, 148).score_p == pytest.approx(0.0058, rel=0.01)
 
 
 def test_proportion__small_or_sparse_tables__are_tested_exactly() -> None:
