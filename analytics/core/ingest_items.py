@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeAlias, TypedDict, TypeVar
 
 Fields: TypeAlias = Mapping[str, object]
@@ -229,7 +229,11 @@ def _moment(raw: Fields) -> datetime | None:
         raise _Bad("timestamp_invalid", "timestamp", f"timestamp: expected ISO 8601 such as 2026-01-31T12:00:00Z; found {_shown(value)}")
     if moment.utcoffset() is None:
         raise _Bad("timestamp_naive", "timestamp", f"timestamp {value!r} has no zone: add Z or an offset such as +03:00")
-    return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        # Hours from the ends of the calendar, and beyond them once the offset is taken off.
+        raise _Bad("timestamp_range", "timestamp", f"timestamp {value!r} is no day of the calendar in UTC") from None
 
 
 def _one_of(raw: Fields, name: str, alias: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from django.urls import URLPattern, re_path
@@ -9,7 +10,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from experiments.core.errors import AssayError, TooLarge
+from experiments.core.errors import AssayError, InvalidInput, NotFound, TooLarge
 from experiments.core.keyring import KeyIdentity
 from experiments.core.types import JSON, Scope
 from experiments.http.auth import KeyAuthentication, require
@@ -18,6 +19,9 @@ from experiments.http.parsing import BATCH_BODY, MAX_STRING, convert, parse_json
 from experiments.selectors import serving
 
 T = TypeVar("T")
+_WORTH_TAKING = 16 * BATCH_BODY
+"""Longer bodies are cut off: nobody sends them by accident."""
+_PIECE = 64 * 1024
 
 
 class Door(APIView):
@@ -38,8 +42,35 @@ class Door(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # Any: as the framework passes them
         super().initial(request, *args, **kwargs)
+        _refuse_nul(request)
         if self.needs_database and serving.current().unreachable:
             raise AssayError(DATABASE_AWAY, code="not_available")
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        if answer.status_code >= 400:
+            _take_the_rest(request)
+        return answer
+
+
+def _refuse_nul(request: Request) -> None:
+    """NUL in an address can be stored nowhere, so nothing goes by such a name."""
+    if "\0" in request.path_info:
+        raise NotFound("there is nothing of this name: it holds the character NUL")
+    found = next((name for name, values in request.query_params.lists() if any("\0" in text for text in (name, *values))), None)
+    if found is not None:
+        shown = found.replace("\0", "\\0")[:64]
+        raise InvalidInput(f"{shown}: holds the character NUL, which cannot be stored", shown)
+
+
+def _take_the_rest(request: Request) -> None:
+    """Read and forget a body that was refused unread: a sender still sending would meet a broken pipe, not the reason."""
+    announced = request.META.get("CONTENT_LENGTH") or "0"
+    if not announced.isdigit() or int(announced) > _WORTH_TAKING or hasattr(request._request, "_body"):
+        return
+    with suppress(OSError):  # the sender is gone, and with it whoever could read the answer
+        while request._request.read(_PIECE):
+            pass
 
 
 def identity(request: Request) -> KeyIdentity:

@@ -105,3 +105,8 @@ def test_database_away__management_refuses_at_once_and_says_when_to_come_back(do
     known = client.post("/api/v1/experiments", {"name": "x"})
     _closed(known, 503, {"not_available"})
     assert known["Retry-After"] == "5"
+
+
+@pytest.mark.parametrize(("address", "status", "code"), [("/%00", 404, "not_found"), ("?experiment_type=%00", 400, "invalid")])
+def test_nul_in_an_address__is_a_refusal_not_a_database_error(doors, address, status, code):
+    _closed(doors.client(Scope.READ).get(f"/api/v1/experiments{address}"), status, {code})

@@ -182,3 +182,18 @@ def test_doors__without_a_known_key__answer_401(post):
     for path in ("exposures", "observations", "events"):
         assert post(path, {path: []}, key="").status_code == 401
         assert post(path, {path: []}, key="assay_ingest_000000000000_" + "0" * 48).status_code == 401
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_events__moment_off_the_calendar_in_utc__is_that_items_error(post, moment):
+    events = [{"event_id": name, "user_id": "u1", "event_type": "apply", "timestamp": at} for name, at in (("bad", moment), ("good", None))]
+    answer = post("events", {"events": events})
+    assert answer.status_code == 200
+    assert (answer.json()["accepted"], [error["code"] for error in answer.json()["errors"]]) == (1, ["timestamp_range"])
+
+
+def test_events__body_over_its_cap_or_key_unknown__is_read_to_its_end_so_that_the_sender_gets_the_answer(post):
+    body = b" " * (2 * 1024 * 1024)
+    for answer, status in ((post("events", body), 413), (post("events", body, key="assay_none"), 401)):
+        assert answer.status_code == status
+        assert answer.wsgi_request.read(1) == b""
