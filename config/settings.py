@@ -94,6 +94,7 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
 ]
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 
 # ---------------------------------------------------------------- PostgreSQL and Redis
 DATABASE_URL = env.text("DATABASE_URL", "") or _EMBEDDED.database_url

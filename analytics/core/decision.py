@@ -19,6 +19,7 @@ Kind = Literal["keep", "hold", "stop", "promote", "escalate", "conclude"]
 Conclusion = Literal["worse", "no_effect", "inconclusive"]
 Rule = Literal["safe", "no_breach"]
 Action = Literal["stop", "hold", "escalate"]
+Topic = Literal["", "primary", "clock", "shares", "health", "units", "boundary", "improvement", "guardrail"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +84,21 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """One condition of a promotion: what it is, what is there, what is needed, whether it is met (None: cannot say)."""
+    """One condition of a promotion: what it is, what is there, what is needed, whether it is met (None: cannot say).
+
+    ``arm`` and ``metric`` are the keys it is about, if any. Where the condition is a number, ``value``
+    is what is there and ``target`` what is needed: units, or a gain in the primary metric's units.
+    """
 
     name: str
     now: str
     needed: str
     met: bool | None
+    topic: Topic = ""
+    arm: str = ""
+    metric: str = ""
+    value: float | None = None
+    target: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,30 +245,34 @@ def _inside(interval: Interval | None, mde: float) -> bool:
 
 def _common_readiness(facts: Facts) -> list[Readiness]:
     healthy = not facts.unhealthy
+    clock = facts.clock_sentence or ("complete" if facts.clock_complete else "not complete")
     return [
-        Readiness("primary metric", "planned" if facts.has_primary else "none", "planned", facts.has_primary),
-        Readiness(
-            "clock", facts.clock_sentence or ("complete" if facts.clock_complete else "not complete"), "complete", facts.clock_complete
-        ),
-        Readiness("shares (SRM)", "off" if facts.srm_masks else "as planned", "as planned", not facts.srm_masks),
-        Readiness("health", "good" if healthy else "; ".join(facts.unhealthy), "good", healthy),
-        Readiness("control units", str(facts.n_control), f"≥ {facts.min_sample_size}", facts.n_control >= facts.min_sample_size),
+        Readiness("primary metric", "planned" if facts.has_primary else "none", "planned", facts.has_primary, "primary"),
+        Readiness("clock", clock, "complete", facts.clock_complete, "clock"),
+        Readiness("shares (SRM)", "off" if facts.srm_masks else "as planned", "as planned", not facts.srm_masks, "shares"),
+        Readiness("health", "good" if healthy else "; ".join(facts.unhealthy), "good", healthy, "health"),
+        _units("control units", facts.n_control, facts.min_sample_size),
     ]
+
+
+def _units(name: str, n: int, fewest: int, arm: str = "") -> Readiness:
+    return Readiness(name, str(n), f"≥ {fewest}", n >= fewest, "units", arm, value=n, target=fewest)
 
 
 def _arm_readiness(facts: Facts, arm: ArmFacts) -> list[Readiness]:
     d0, gain = facts.required_improvement, arm.estimate
+    said, met = ("unknown", None) if gain is None else (f"{gain:g}", gain >= d0)
     return [
-        Readiness(f"{arm.key}: units", str(arm.n), f"≥ {facts.min_sample_size}", arm.n >= facts.min_sample_size),
-        Readiness(f"{arm.key}: boundary", arm.crossed or "not crossed", "better", arm.crossed == "better"),
-        Readiness(f"{arm.key}: improvement", "unknown" if gain is None else f"{gain:g}", f"≥ {d0:g}", None if gain is None else gain >= d0),
+        _units(f"{arm.key}: units", arm.n, facts.min_sample_size, arm.key),
+        Readiness(f"{arm.key}: boundary", arm.crossed or "not crossed", "better", arm.crossed == "better", "boundary", arm.key),
+        Readiness(f"{arm.key}: improvement", said, f"≥ {d0:g}", met, "improvement", arm.key, value=gain, target=d0),
         *(_guardrail_readiness(arm, g) for g in arm.guardrails),
     ]
 
 
 def _guardrail_readiness(arm: ArmFacts, guardrail: GuardrailFact) -> Readiness:
-    name = f"{arm.key}: {guardrail.key}"
     clear = guardrail.verdict != "breach"
+    wanted, met = "safe at a look, no breach now", clear and guardrail.safe_at_look
     if guardrail.rule == "no_breach" or not guardrail.required:
-        return Readiness(name, guardrail.verdict, "no breach", clear)
-    return Readiness(name, guardrail.verdict, "safe at a look, no breach now", clear and guardrail.safe_at_look)
+        wanted, met = "no breach", clear
+    return Readiness(f"{arm.key}: {guardrail.key}", guardrail.verdict, wanted, met, "guardrail", arm.key, guardrail.key)

@@ -10,15 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from analytics.core.decision import Readiness
+from analytics.core.decision import Readiness as Readiness
 from analytics.core.encoding import restored
-from analytics.core.guardrails import GuardrailResult
+from analytics.core.guardrails import GuardrailResult as GuardrailResult
 from analytics.core.look_state import LookState
 from analytics.core.results import WHAT_TO_DO, ArmComparison, ArmSummary, MetricResult
 from analytics.core.stats.srm import SrmCheck
 from analytics.models import AnalysisRun, Decision, Look
-from experiments.core.types import MetricRole
+from experiments.core.design import DesignMetric
+from experiments.core.types import MarginKind, MetricRole
 from experiments.models import Experiment, Iteration
+from experiments.selectors.experiments import iteration_design
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,21 @@ class ComparisonView:
 
 
 @dataclass(frozen=True)
+class MarginView:
+    """How much worse a guardrail may get, as planned, what its breach does, and what promotion needs of it.
+
+    ``difference`` is the difference from control at which harm begins, in the metric's units, negative
+    where less is worse; None while a relative margin has no control mean to be of.
+    """
+
+    kind: str
+    value: float
+    difference: float | None
+    rule: str
+    action: str
+
+
+@dataclass(frozen=True)
 class MetricArmView:
     """One arm's n and mean of one metric; ``exposed`` are its matured units."""
 
@@ -80,6 +97,7 @@ class MetricRow:
     comparisons: tuple[ComparisonView, ...]
     guardrails: tuple[GuardrailResult, ...]
     reason: str | None
+    margin: MarginView | None = None
 
 
 @dataclass(frozen=True)
@@ -231,10 +249,12 @@ def _finding(entry: dict[str, object]) -> FindingView:
 def _metric_rows(run: AnalysisRun) -> tuple[MetricRow, ...]:
     metrics = restored(run.results.get("metrics", []), tuple[MetricResult, ...])
     verdicts = restored(run.verdicts.get("guardrails", []), tuple[GuardrailResult, ...])
-    return tuple(_metric_row(metric, verdicts) for metric in metrics)
+    guards = {plan.key: plan for plan in iteration_design(run.iteration).metrics if plan.role == MetricRole.GUARDRAIL}
+    return tuple(_metric_row(metric, verdicts, guards.get(metric.key)) for metric in metrics)
 
 
-def _metric_row(metric: MetricResult, verdicts: Sequence[GuardrailResult]) -> MetricRow:
+def _metric_row(metric: MetricResult, verdicts: Sequence[GuardrailResult], guard: DesignMetric | None) -> MetricRow:
+    guardrail = metric.role == MetricRole.GUARDRAIL
     return MetricRow(
         key=metric.key,
         name=metric.name,
@@ -245,9 +265,19 @@ def _metric_row(metric: MetricResult, verdicts: Sequence[GuardrailResult]) -> Me
         window_hours=metric.window_hours,
         arms=tuple(MetricArmView(arm.arm, arm.n, arm.exposed, arm.mean) for arm in metric.arms),
         comparisons=tuple(_comparison(metric, against) for against in metric.comparisons),
-        guardrails=tuple(v for v in verdicts if v.key == metric.key) if metric.role == MetricRole.GUARDRAIL else (),
+        guardrails=tuple(v for v in verdicts if v.key == metric.key) if guardrail else (),
         reason=metric.reason,
+        margin=_margin(metric, guard) if guardrail and guard is not None else None,
     )
+
+
+def _margin(metric: MetricResult, guard: DesignMetric) -> MarginView | None:
+    if guard.margin is None:
+        return None
+    control = next((against.comparison.control_mean for against in metric.comparisons), None)
+    size = guard.margin if guard.margin_kind != MarginKind.RELATIVE else None if control is None else guard.margin * abs(control)
+    worse = 1 if metric.direction == "decrease" else -1
+    return MarginView(guard.margin_kind, guard.margin, None if size is None else worse * size, guard.rule, guard.action)
 
 
 def _comparison(metric: MetricResult, against: ArmComparison) -> ComparisonView:

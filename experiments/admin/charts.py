@@ -68,9 +68,10 @@ class Intervals:
     width: float
     height: float
     floor: float
+    margin: float | None = None
 
 
-def intervals(estimates: Sequence[Estimate], *, per_cent: bool = False) -> Intervals | None:
+def intervals(estimates: Sequence[Estimate], *, points: bool = False) -> Intervals | None:
     """Intervals around zero on one scale; None when no estimate can be said."""
     drawn = [e for e in estimates if e.value is not None]
     if not drawn:
@@ -84,9 +85,10 @@ def intervals(estimates: Sequence[Estimate], *, per_cent: bool = False) -> Inter
 
     bars = [Bar(e.label, TOP + ROW * (i + 0.5), at(e.value), at(e.low), at(e.high), e.tone, at(e.margin)) for i, e in enumerate(drawn)]
     count = round((high - low) / step)
-    ticks = [(at(low + i * step) or 0.0, _tick(low + i * step, per_cent)) for i in range(count + 1)]
+    ticks = [(at(low + i * step) or 0.0, _tick(low + i * step, points)) for i in range(count + 1)]
     bottom = TOP + ROW * len(bars)
-    return Intervals(bars, at(0.0) or LEFT, ticks, RIGHT + 20, bottom + 22, bottom)
+    margin = next((bar.margin for bar in bars if bar.margin is not None), None)
+    return Intervals(bars, at(0.0) or LEFT, ticks, RIGHT + 20, bottom + 22, bottom, margin)
 
 
 def _step(spread: float) -> float:
@@ -96,6 +98,6 @@ def _step(spread: float) -> float:
     return float(next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw))
 
 
-def _tick(value: float, per_cent: bool) -> str:
+def _tick(value: float, points: bool) -> str:
     value = 0.0 if abs(value) < 1e-12 else value
-    return f"{value * 100:+.3g} %" if per_cent and value else f"{value:+.3g}" if value else "0"
+    return f"{value * 100:+.3g} pp" if points and value else f"{value:+.3g}" if value else "0"

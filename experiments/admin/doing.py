@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDi
 
 from experiments.admin.base import WorkplaceAdmin
 from experiments.admin.fields import Field, filled
-from experiments.core.errors import AssayError, Problem
+from experiments.core.errors import AssayError, Forbidden, Problem
 from experiments.http.errors import status_of
 
 
@@ -51,11 +51,18 @@ def confirmed(
     return HttpResponseRedirect(confirm.back)
 
 
-def posted(request: HttpRequest, *, back: str, work: Callable[[QueryDict], str]) -> HttpResponse:
-    """Do what a small form on a page asks for; refusals become messages. GET only leads back."""
+def posted(admin: WorkplaceAdmin, request: HttpRequest, *, title: str, back: str, work: Callable[[QueryDict], str]) -> HttpResponse:
+    """Do what a small form on a page asks for; refusals become messages. GET only leads back.
+
+    Who may not do it at all is told so on a page of its own, with the status that says it.
+    """
     if request.method == "POST":
         try:
             messages.success(request, work(request.POST))
+        except Forbidden as refusal:
+            return admin.page(
+                request, "admin/assay/refused.html", {"title": title, "problems": problems_of(refusal)}, status=status_of(refusal)
+            )
         except AssayError as refusal:
             for problem in problems_of(refusal):
                 messages.error(request, problem.message)

@@ -18,10 +18,11 @@ from experiments.core.clock import utc_now
 from experiments.core.consequences import sentence
 from experiments.core.errors import InvalidInput
 from experiments.core.lifecycle import CONCLUSIONS, Need, Verb, transition_for
+from experiments.core.permissions import Action, check
 from experiments.core.types import Actor, Item, Outcome, PauseCause, Status, Verdict
 from experiments.models import Experiment
 from experiments.selectors.checklist import blockers
-from experiments.selectors.experiments import rules_of
+from experiments.selectors.experiments import is_member, rules_of
 from experiments.services import audience, drafts, lifecycle
 from experiments.services import checklist as signing
 
@@ -161,6 +162,11 @@ def _evaluate(request: HttpRequest, experiment_id: int, data: QueryDict) -> str:
     return "The evaluation is recorded."
 
 
+def _posted(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, tab: str, work: Callable[[QueryDict], str]) -> HttpResponse:
+    experiment = found(experiment_id)
+    return posted(admin, request, title=experiment.name, back=page_url(experiment.pk, tab), work=work)
+
+
 def compute(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, item: str) -> HttpResponse:
     """Have evidence computed: the sample size or the dark launch's health."""
     if item not in _COMPUTED:
@@ -171,7 +177,7 @@ def compute(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, ite
         service(actor_of(request), utc_now(), experiment_id)
         return message
 
-    return posted(request, back=page_url(found(experiment_id).pk, tab), work=work)
+    return _posted(admin, request, experiment_id, tab, work)
 
 
 def _compute_size(actor: Actor, now: datetime, experiment_id: int) -> None:
@@ -197,10 +203,12 @@ def analyse(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> 
     from analytics.services import analysis  # its numerics load only when asked for
 
     def work(data: QueryDict) -> str:
+        actor, experiment = actor_of(request), found(experiment_id)
+        check(actor, Action.COMPUTE_EVIDENCE, member=is_member(actor, experiment), subject=experiment.key)
         analysis.analyse(experiment_id, now=utc_now(), may_look=False)
         return "Analysed for display. Nothing was decided."
 
-    return posted(request, back=page_url(found(experiment_id).pk, "results"), work=work)
+    return _posted(admin, request, experiment_id, "results", work)
 
 
 def hold(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> HttpResponse:
@@ -232,7 +240,7 @@ def note(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> Htt
         drafts.add_note(actor_of(request), utc_now(), experiment_id=experiment_id, text=data.get("text", "").strip())
         return "The note is kept."
 
-    return posted(request, back=page_url(found(experiment_id).pk, "history"), work=work)
+    return _posted(admin, request, experiment_id, "history", work)
 
 
 def override(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> HttpResponse:
@@ -272,4 +280,4 @@ def override_remove(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: 
         audience.remove_override(actor_of(request), utc_now(), override_id=override_id)
         return "The override is removed."
 
-    return posted(request, back=page_url(found(experiment_id).pk, "traffic"), work=work)
+    return _posted(admin, request, experiment_id, "traffic", work)

@@ -10,6 +10,7 @@ from experiments.admin import results_section
 from experiments.admin.base import Crumb
 from experiments.admin.experiment_sections import SECTIONS
 from experiments.admin.experiment_view import SIGNING, Link, View, page_url
+from experiments.admin.rollout_section import seen_now
 from experiments.core.checklist import SIGNED_ITEMS, ItemState, basis, states
 from experiments.core.consequences import Serving
 from experiments.core.errors import Problem
@@ -29,6 +30,8 @@ TABS = (
     ("history", "History"),
 )
 FIRST_TAB = {Status.RUNNING: "results", Status.PAUSED: "results", Status.COMPLETED: "results", Status.ARCHIVED: "results"}
+UNLAUNCHED = (Status.DRAFT, Status.DARK_LAUNCH)
+ENDED = (Status.COMPLETED, Status.ARCHIVED)
 FORWARD = ("start_dark_launch", "start", "resume", "archive")
 """Verbs that lead on; the others turn aside and are offered smaller."""
 GRAVE = ("emergency_stop", "abort_dark_launch")
@@ -51,6 +54,7 @@ def context(view: View, tab: str) -> dict[str, Any]:
     tab = tab if tab in known else FIRST_TAB.get(Status(view.experiment.status), "checklist")
     waiting = [s for s in items if s.required and s.state != "done"]
     steps = checklist.next_steps(view.experiment, view.actor, view.now)
+    unsettled = len(waiting) if view.experiment.status in UNLAUNCHED else 0
     return {
         "title": view.experiment.name,
         "experiment": view.experiment,
@@ -60,7 +64,8 @@ def context(view: View, tab: str) -> dict[str, Any]:
         "headline": headline(_standing(view, waiting)),
         "next": _next(view, waiting, steps),
         "asides": _asides(view, steps),
-        "tabs": [(key, label, page_url(view.experiment.pk, key), len(waiting) if key == "checklist" else 0) for key, label in TABS],
+        "seen_now": seen_now(view.experiment, view.now) if view.experiment.status in ENDED else None,
+        "tabs": [(key, label, page_url(view.experiment.pk, key), unsettled if key == "checklist" else 0) for key, label in TABS],
         "tab": tab,
         "editable": view.may(Action.EDIT_DRAFT),
         **SECTIONS[tab](view, items),
@@ -80,7 +85,7 @@ def serving_of(experiment: Experiment, rules: PolicyRules) -> Serving:
 def _standing(view: View, waiting: Sequence[ItemState]) -> Standing:
     e = view.experiment
     finding = results_section.finding(e) if e.status in (Status.RUNNING, Status.PAUSED) else None
-    winner = e.rollouts.select_related("variant").last() if e.status in (Status.COMPLETED, Status.ARCHIVED) else None
+    winner = e.rollouts.select_related("variant").last() if e.status in ENDED else None
     return Standing(e.status, e.outcome, e.pause_cause, [s.title for s in waiting], finding, winner.variant.name if winner else None)
 
 
@@ -175,6 +180,12 @@ def _asides(view: View, steps: Sequence[Any]) -> list[Link]:
     ]
     if view.experiment.status == Status.RUNNING and view.experiment.auto_promote and view.may(Action.HOLD_PROMOTION):
         links.append(Link("Release the promotion" if view.experiment.promotion_held else "Hold the promotion", view.url("hold")))
-    if view.may(Action.RETURN_TO_CONTROL) and view.experiment.rollouts.filter(closed_at=None).exists():
+    if view.may(Action.RETURN_TO_CONTROL) and _returnable(view):
         links.append(Link("Return to control", view.url("do", "return_to_control"), "danger-line"))
     return links
+
+
+def _returnable(view: View) -> bool:
+    """Whether there is a promotion to take back; after 28 days it is no longer one click."""
+    promoted = view.experiment.rollouts.filter(closed_at=None, returnable_until__gt=view.now)
+    return promoted.exclude(variant__is_control=True).exists()

@@ -78,7 +78,7 @@ def _row_links(view: View, item: Item, open_design: bool) -> list[Link]:
         links.append(Link(label, f"{view.url('edit')}#{anchor}"))
     if item == Item.OFFLINE and view.may(Action.RECORD_OFFLINE):
         links.append(Link("Record an evaluation", page_url(view.experiment.pk, "offline")))
-    if item == Item.APPROVAL and view.may(Action.REQUEST_LAUNCH) and view.experiment.status in (Status.DRAFT, Status.DARK_LAUNCH):
+    if item == Item.APPROVAL and view.may(Action.REQUEST_LAUNCH) and _signable_now(view, item):
         links.append(Link("Request the launch", view.url("request_launch")))
     return links
 
@@ -197,6 +197,10 @@ def _kind(colour: dict[int, tuple[str, str]], ours: bool, variant: int | None, r
     return ("resting", "resting") if resting else ("free", "free")
 
 
+def _results_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]:
+    return results_section.section(view.experiment, view.url("analyse") if view.may(Action.COMPUTE_EVIDENCE) else None)
+
+
 def _history_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]:
     rows = ChangeLogEntry.objects.filter(experiment=view.experiment)
     text = view.request.GET.get("all")
@@ -222,6 +226,6 @@ SECTIONS: dict[str, Callable[[View, Sequence[ItemState]], dict[str, Any]]] = {
     "plan": _plan_section,
     "offline": _offline_section,
     "traffic": _traffic_section,
-    "results": lambda view, items: results_section.section(view.experiment, view.url("analyse")),
+    "results": _results_section,
     "history": _history_section,
 }

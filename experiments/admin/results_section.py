@@ -2,31 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import OuterRef, Subquery
 
 from analytics.selectors import results, standing
-from analytics.selectors.results import ComparisonView, MetricArmView, MetricRow
+from analytics.selectors.results import ComparisonView, GuardrailResult, MarginView, MetricRow, Readiness, ResultsView
 from experiments.admin import charts
+from experiments.admin.template_filters import difference, figure, sentence
+from experiments.core.types import Status
 from experiments.models import Experiment, Rollout
 
 PROPORTION = "proportion"
 ROLES = ("primary", "guardrail", "secondary")
+ANALYSED = (Status.RUNNING, Status.PAUSED)
+"""Where a fresh analysis says something; afterwards results stay as they were decided upon."""
 _TONES = {"better": "good", "worse": "bad"}
 
 
 @dataclass(frozen=True)
+class ArmLine:
+    """One arm of one metric: control with its value alone, a test arm with its difference and verdict too."""
+
+    name: str
+    is_control: bool
+    n: int
+    mean: float | None
+    against: ComparisonView | None
+    guardrail: GuardrailResult | None
+
+
+@dataclass(frozen=True)
 class MetricBlock:
-    """One metric: its row, its arms and comparisons with their names, its drawing."""
+    """One metric: its row, a line per arm, the margin in words, its drawing."""
 
     row: MetricRow
-    arms: list[tuple[str, MetricArmView]]
-    comparisons: list[tuple[str, ComparisonView]]
+    lines: list[ArmLine]
+    margin: str
     chart: charts.Intervals | None
     share: bool
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition of a promotion in people's words: what, of which arm, now, needed, met or not (None: cannot say)."""
+
+    what: str
+    arm: str
+    now: str
+    needed: str
+    met: bool | None
 
 
 def winner_name() -> Subquery:
@@ -50,24 +77,124 @@ def findings(experiment_ids: Iterable[int]) -> dict[int, str]:
     return {pk: said.sentence for pk, said in standing.standing(experiment_ids).items()}
 
 
-def section(experiment: Experiment, analyse_url: str) -> dict[str, Any]:
+def section(experiment: Experiment, analyse_url: str | None) -> dict[str, Any]:
     """Everything the results section shows; without a run, that there is none."""
     view = results.latest(experiment)
-    shown: dict[str, Any] = {"results": view, "analyse_url": analyse_url}
+    shown: dict[str, Any] = {
+        "results": view,
+        "fresh": experiment.status in ANALYSED,
+        "analyse_url": analyse_url if experiment.status in ANALYSED else None,
+    }
     if view is None:
         return shown
     names = {arm.key: arm.name for arm in view.arms}
-    safety = [(row.name, names.get(one.arm, one.arm), one) for row in view.metrics for one in row.guardrails]
+    blocks = [_block(row, view, names) for row in sorted(view.metrics, key=lambda row: ROLES.index(row.role))]
+    conditions = _conditions(view, names)
     return {
         **shown,
-        "blocks": [_block(row, names) for row in sorted(view.metrics, key=lambda row: ROLES.index(row.role))],
-        "safety": safety,
+        "names": names,
+        "units": sum(arm.units for arm in view.arms),
+        "blocks": blocks,
+        "safety": [(block, line) for block in blocks for line in block.lines if line.guardrail is not None],
+        "conditions": conditions,
+        "unmet": sum(one.met is not True for one in conditions),
+        "rule": _rule(view, experiment, conditions),
+        "looks": [(look, names.get(look.arm, look.arm)) for look in view.looks],
+        "decisions": [(one, _named(one.rule, one.variant, names)) for one in view.decisions],
     }
 
 
-def _block(row: MetricRow, names: Mapping[str, str]) -> MetricBlock:
+def _rule(view: ResultsView, experiment: Experiment, conditions: Sequence[Condition]) -> str:
+    """Where it stands in a sentence: the decision that ended it, else what the newest run says."""
+    if experiment.status not in ANALYSED and view.decisions:
+        last = view.decisions[0]
+        return sentence(_named(last.rule, last.variant, {arm.key: arm.name for arm in view.arms}))
+    if experiment.status not in ANALYSED:
+        return "It ended without a decision of the analysis; these are its last results."
+    missing = [one.what.lower() + (f" of {one.arm}" if one.arm else "") for one in conditions if one.met is not True]
+    if view.recommendation == "keep" and missing:
+        return f"Keep running; not yet met: {', '.join(missing)}."
+    return sentence(view.rule)
+
+
+def _named(rule: str, key: str, names: Mapping[str, str]) -> str:
+    """A stored rule that begins with its arm's key, with the arm's name instead."""
+    begins = f"{key}: "
+    return f"{names.get(key, key)}: {rule.removeprefix(begins)}" if key and rule.startswith(begins) else rule
+
+
+def _block(row: MetricRow, view: ResultsView, names: Mapping[str, str]) -> MetricBlock:
     share = row.kind == PROPORTION
-    arms = [(names.get(arm.arm, arm.arm), arm) for arm in row.arms]
-    comparisons = [(names.get(one.arm, one.arm), one) for one in row.comparisons]
-    drawn = [charts.Estimate(name, one.difference, one.low, one.high, _TONES.get(one.verdict, "")) for name, one in comparisons]
-    return MetricBlock(row, arms, comparisons, charts.intervals(drawn, per_cent=share), share)
+    lines = _lines(row, view, names)
+    limit = row.margin.difference if row.margin else None
+    drawn = [
+        charts.Estimate(line.name, line.against.difference, line.against.low, line.against.high, _tone(line), limit)
+        for line in lines
+        if line.against is not None
+    ]
+    return MetricBlock(row, lines, _margin(row, row.margin), charts.intervals(drawn, points=share), share)
+
+
+def _lines(row: MetricRow, view: ResultsView, names: Mapping[str, str]) -> list[ArmLine]:
+    """Control first, then the test arms in plan order."""
+    controls = {arm.key for arm in view.arms if arm.is_control}
+    against = {one.arm: one for one in row.comparisons}
+    verdicts = {one.arm: one for one in row.guardrails}
+    lines = [
+        ArmLine(names.get(a.arm, a.arm), a.arm in controls, a.n, a.mean, against.get(a.arm), verdicts.get(a.arm)) for a in row.arms
+    ]
+    return sorted(lines, key=lambda line: not line.is_control)
+
+
+def _tone(line: ArmLine) -> str:
+    if line.guardrail is not None:
+        return {"safe": "good", "breach": "bad"}.get(line.guardrail.verdict, "")
+    return _TONES.get(line.against.verdict, "") if line.against else ""
+
+
+def _margin(row: MetricRow, margin: MarginView | None) -> str:
+    """How much worse is allowed, as planned and as a difference here."""
+    if margin is None:
+        return ""
+    here = "" if margin.difference is None else difference(margin.difference, row.kind == PROPORTION)
+    if margin.kind == "relative":
+        return f"{margin.value * 100:g} % of control" + (f" ({here})" if here else "")
+    return here
+
+
+TITLES = {
+    "primary": "Primary metric planned",
+    "clock": "Clock complete",
+    "shares": "Shares as planned (SRM)",
+    "health": "Data healthy",
+    "units": "Matured units",
+    "boundary": "Boundary crossed",
+    "improvement": "Improvement at the look",
+}
+
+
+def _conditions(view: ResultsView, names: Mapping[str, str]) -> list[Condition]:
+    metrics = {row.key: row.name for row in view.metrics}
+    share = view.primary is not None and view.primary.kind == PROPORTION
+    control = next((arm.name for arm in view.arms if arm.is_control), "control")
+    return [_condition(one, metrics, names, share, control) for one in view.readiness]
+
+
+def _condition(one: Readiness, metrics: Mapping[str, str], names: Mapping[str, str], share: bool, control: str) -> Condition:
+    what = metrics.get(one.metric, one.metric) if one.topic == "guardrail" else TITLES.get(one.topic, one.name)
+    arm = names.get(one.arm, one.arm) or (control if one.topic == "units" else "")
+    now, needed = one.now, one.needed
+    if one.topic == "units":
+        now, needed = figure(one.value), f"at least {figure(one.target)}"
+    elif one.topic == "improvement":
+        now, needed = _gain(one.value, share), f"at least {_gain(one.target, share)}"
+    elif one.topic == "boundary":
+        now, needed = _BOUNDARY.get(now, now), "for the better"
+    return Condition(what, arm, now, needed, one.met)
+
+
+_BOUNDARY = {"better": "for the better", "worse": "for the worse"}
+
+
+def _gain(value: float | None, share: bool) -> str:
+    return "cannot say yet" if value is None else difference(value, share) if value else "0"

@@ -84,6 +84,20 @@ def signed_percent(value: float | None, digits: int = 2) -> str:
 
 
 @register.filter
+def difference(value: float | None, share: bool) -> str:
+    """A difference of a metric: shares in percentage points, anything else in its own units."""
+    if value is None:
+        return "–"
+    return f"{value * 100:+.2f} pp" if share else signed(value)
+
+
+@register.filter
+def level(value: float | None, share: bool) -> str:
+    """A metric's value: a share as per cent, anything else as a figure."""
+    return percent(value) if share else figure(value)
+
+
+@register.filter
 def figure(value: float | None) -> str:
     """A number to four significant digits; thousands are grouped."""
     if value is None:

@@ -54,17 +54,17 @@ def test_results__with_the_wrong_shares__are_masked_with_the_reason(browser, run
     text = browser("olivia").post(url(running, "analyse"), follow=True).content.decode()
     assert "Results are masked" in text
     assert "did not get their planned shares" in text
-    assert "Against control" not in text
+    assert "p, adjusted" not in text
     listed = browser("olivia").get("/admin/experiments/experiment/").content.decode()
     assert "Results are masked" in listed
 
 
 def test_intervals__share_one_scale_around_zero():
-    drawn = charts.intervals([charts.Estimate("a", 0.02, 0.01, 0.03, "good"), charts.Estimate("b", -0.01, -0.02, 0.0)], per_cent=True)
+    drawn = charts.intervals([charts.Estimate("a", 0.02, 0.01, 0.03, "good"), charts.Estimate("b", -0.01, -0.02, 0.0)], points=True)
     first, second = drawn.bars
     assert first.x0 > drawn.zero > second.x
     assert second.x1 == drawn.zero
-    assert [label for _, label in drawn.ticks] == ["-2 %", "-1 %", "0", "+1 %", "+2 %", "+3 %"]
+    assert [label for _, label in drawn.ticks] == ["-2 pp", "-1 pp", "0", "+1 pp", "+2 pp", "+3 pp"]
 
 
 def test_intervals__nothing_to_say__no_chart():

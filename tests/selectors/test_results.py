@@ -58,6 +58,26 @@ def test_latest__guardrail_row__carries_its_verdict() -> None:
     assert [(v.arm, v.breach) for v in guardrail.guardrails] == [("treatment", False)]
 
 
+def test_latest__relative_margin__begins_at_a_share_of_controls_rate() -> None:
+    view = latest(analysed().experiment)
+    assert view is not None
+    [guardrail] = view.of_role("guardrail")
+    assert guardrail.margin is not None
+    assert (guardrail.margin.kind, guardrail.margin.value, guardrail.margin.rule) == ("relative", 0.15, "no_breach")
+    assert guardrail.margin.difference == pytest.approx(0.15 * 60 / 3000)
+    assert view.primary is not None
+    assert view.primary.margin is None
+
+
+def test_latest__readiness__names_arm_metric_and_numbers() -> None:
+    view = latest(analysed().experiment)
+    assert view is not None
+    by_topic = {(r.topic, r.arm, r.metric): r for r in view.readiness}
+    assert by_topic["units", "", ""].value == 3000
+    assert by_topic["improvement", "treatment", ""].value == pytest.approx(0.06, abs=0.001)
+    assert by_topic["guardrail", "treatment", "complained"].met
+
+
 def test_latest__masked_run__shows_why_and_no_number() -> None:
     w = analysed()
     crowd(w, "control", 900, START + timedelta(days=1))
