@@ -20,6 +20,7 @@ def install_library(sender: AppConfig, using: str = "default", **_: Any) -> None
 
 class ExperimentsConfig(AppConfig):
     name = "experiments"
+    verbose_name = "Assay"  # the first step of every page's path
 
     def ready(self) -> None:
         post_migrate.connect(install_library, sender=self, dispatch_uid="experiments.install_library")

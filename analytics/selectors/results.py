@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from analytics.core.decision import Readiness as Readiness
+from analytics.core.decision import Readiness
 from analytics.core.encoding import restored
-from analytics.core.guardrails import GuardrailResult as GuardrailResult
+from analytics.core.guardrails import GuardrailResult
 from analytics.core.look_state import LookState
 from analytics.core.results import WHAT_TO_DO, ArmComparison, ArmSummary, MetricResult
 from analytics.core.stats.srm import SrmCheck
@@ -21,6 +21,11 @@ from experiments.core.design import DesignMetric
 from experiments.core.types import MarginKind, MetricRole
 from experiments.models import Experiment, Iteration
 from experiments.selectors.experiments import iteration_design
+
+__all__ = [
+    "ComparisonView", "DecisionRow", "FindingView", "GuardrailResult", "LookRow", "MarginView", "MetricArmView", "MetricRow",
+    "Readiness", "ResultsView", "decision_rows", "latest", "look_rows", "view_of",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from experiments.admin import results_section
 from experiments.admin.base import actor_of, may
 from experiments.admin.experiment_view import SIGNING, page_url
 from experiments.core.checklist import ItemState
-from experiments.core.headline import Standing, headline
+from experiments.core.headline import Standing, headline, ready_for_dark_launch
 from experiments.core.permissions import Action
 from experiments.core.permissions import may as allowed
 from experiments.core.types import Actor, Item, Status
@@ -64,6 +64,9 @@ def _waits_for(actor: Actor, experiment: Experiment, items: Sequence[ItemState])
     mine = next((s for s in missing if _is_mine(actor, s, experiment, member)), None)
     if mine is not None:
         return Waiting(experiment, f"{mine.title}: {mine.message}", page_url(experiment.pk, "checklist") + f"#item-{mine.item}")
+    titles = [s.title for s in missing]
+    if experiment.status == Status.DRAFT and ready_for_dark_launch(titles) and allowed(actor, Action.DARK_LAUNCH, member=member):
+        return Waiting(experiment, headline(Standing(experiment.status, missing=titles)), page_url(experiment.pk, "checklist"))
     if not missing and member and allowed(actor, Action.START, member=True):
         return Waiting(experiment, "Ready: everything on the checklist is done.", page_url(experiment.pk, "checklist"))
     return None

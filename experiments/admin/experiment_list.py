@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from experiments.admin import act_as, experiment_actions, experiment_edit, experiment_page, experiment_view, results_section
 from experiments.admin.base import WorkplaceAdmin
 from experiments.core.clock import utc_now
-from experiments.core.headline import Standing, headline
+from experiments.core.headline import Standing, headline, ready_for_dark_launch
 from experiments.core.permissions import Action
 from experiments.core.types import Status
 from experiments.models import Experiment
@@ -151,6 +151,8 @@ class ExperimentAdmin(WorkplaceAdmin):
     def next_step(self, row: Any) -> str:
         if row.status in READY and not row.missing:
             return READY[Status(row.status)]
+        if row.status == Status.DRAFT and ready_for_dark_launch(row.missing):
+            return "Start the dark launch"
         return NEXT[Status(row.status)]
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,27 +94,24 @@ def section(experiment: Experiment, analyse_url: str | None) -> dict[str, Any]:
         **shown,
         "names": names,
         "units": sum(arm.units for arm in view.arms),
-        "blocks": blocks,
+        "groups": [[b for b in blocks if b.row.role == "primary"], [b for b in blocks if b.row.role != "primary"]],
         "safety": [(block, line) for block in blocks for line in block.lines if line.guardrail is not None],
         "conditions": conditions,
         "unmet": sum(one.met is not True for one in conditions),
-        "rule": _rule(view, experiment, conditions),
+        "rule": _rule(view, experiment),
         "looks": [(look, names.get(look.arm, look.arm)) for look in view.looks],
         "decisions": [(one, _named(one.rule, one.variant, names)) for one in view.decisions],
     }
 
 
-def _rule(view: ResultsView, experiment: Experiment, conditions: Sequence[Condition]) -> str:
+def _rule(view: ResultsView, experiment: Experiment) -> str:
     """Where it stands in a sentence: the decision that ended it, else what the newest run says."""
     if experiment.status not in ANALYSED and view.decisions:
         last = view.decisions[0]
         return sentence(_named(last.rule, last.variant, {arm.key: arm.name for arm in view.arms}))
     if experiment.status not in ANALYSED:
         return "It ended without a decision of the analysis; these are its last results."
-    missing = [one.what.lower() + (f" of {one.arm}" if one.arm else "") for one in conditions if one.met is not True]
-    if view.recommendation == "keep" and missing:
-        return f"Keep running; not yet met: {', '.join(missing)}."
-    return sentence(view.rule)
+    return finding(experiment) or sentence(view.rule)
 
 
 def _named(rule: str, key: str, names: Mapping[str, str]) -> str:
@@ -140,9 +137,7 @@ def _lines(row: MetricRow, view: ResultsView, names: Mapping[str, str]) -> list[
     controls = {arm.key for arm in view.arms if arm.is_control}
     against = {one.arm: one for one in row.comparisons}
     verdicts = {one.arm: one for one in row.guardrails}
-    lines = [
-        ArmLine(names.get(a.arm, a.arm), a.arm in controls, a.n, a.mean, against.get(a.arm), verdicts.get(a.arm)) for a in row.arms
-    ]
+    lines = [ArmLine(names.get(a.arm, a.arm), a.arm in controls, a.n, a.mean, against.get(a.arm), verdicts.get(a.arm)) for a in row.arms]
     return sorted(lines, key=lambda line: not line.is_control)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments.core.types import Outcome, PauseCause, Status
+from experiments.core.checklist import TITLES
+from experiments.core.types import Item, Outcome, PauseCause, Status
 
 
 @dataclass(frozen=True)
@@ -47,14 +48,32 @@ _OUTCOMES = {
 def headline(facts: Standing) -> str:
     """Where the experiment stands, in one sentence."""
     if facts.status == Status.DRAFT:
-        return _waiting(facts.missing) or "Ready for launch."
+        return _draft(facts.missing)
     if facts.status == Status.DARK_LAUNCH:
-        return f"In dark launch. {_waiting(facts.missing) or 'Ready to go live.'}"
+        own = [_OWN_CHECK if title == _DARK else title for title in facts.missing]
+        return f"In dark launch. {_waiting(own) or 'Ready to go live.'}"
     if facts.status == Status.RUNNING:
         return facts.finding or "Running; no analysis yet."
     if facts.status == Status.PAUSED:
         return "Stopped for harm; a person decides." if facts.pause_cause == PauseCause.HARM else "Paused; nobody is served a variant."
     return _ending(facts)
+
+
+_DARK, _APPROVAL = TITLES[Item.DARK_LAUNCH], TITLES[Item.APPROVAL]
+_OWN_CHECK = "QA's check of it"
+
+
+def ready_for_dark_launch(missing: Sequence[str]) -> bool:
+    """Whether a draft lacks nothing but its dark launch and what comes after it."""
+    return _DARK in missing and set(missing) <= {_DARK, _APPROVAL}
+
+
+def _draft(missing: Sequence[str]) -> str:
+    """What a draft waits for now; the dark launch and the approval have their time later."""
+    if ready_for_dark_launch(missing):
+        return "Ready for its dark launch" + ("; the launch approval follows." if _APPROVAL in missing else ".")
+    now = [title for title in missing if title != _DARK and not (title == _APPROVAL and _DARK in missing)]
+    return _waiting(now) or "Ready for launch."
 
 
 def _waiting(missing: Sequence[str]) -> str:

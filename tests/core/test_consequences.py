@@ -38,6 +38,13 @@ def test_headline__draft__names_three_missing_items_and_counts_the_rest():
     assert headline(Standing(Status.DRAFT, missing=["PRD", "Flag", "Metrics", "Approval"])) == "Waiting for: PRD, Flag, Metrics and 1 more."
 
 
+def test_headline__draft_that_lacks_only_what_comes_later__is_ready_for_its_dark_launch() -> None:
+    said = headline(Standing(Status.DRAFT, missing=["Dark launch", "Launch approval"]))
+    assert said == "Ready for its dark launch; the launch approval follows."
+    assert headline(Standing(Status.DRAFT, missing=["PRD", "Dark launch", "Launch approval"])) == "Waiting for: PRD."
+    assert headline(Standing(Status.DRAFT, missing=["Launch approval"])) == "Waiting for: Launch approval."
+
+
 def test_unchecked__ai_on_a_policy_without_checks__is_said():
     assert unchecked("prompt", 0)
     assert not unchecked("prompt", 7)
