@@ -167,13 +167,9 @@ def _untrusted(facts: Facts) -> Decision | None:
 def _nothing_to_decide(facts: Facts) -> Decision | None:
     if not facts.has_primary:
         return _decision(facts, "keep", "no primary metric is planned: nothing is decided")
-    if facts.alarm_only:
-        return _keep(facts)
-    if facts.looks_taken == 0:
-        if not facts.planned_end_passed:
-            return _keep(facts)
+    if facts.looks_taken == 0 and facts.planned_end_passed and facts.origin == "live":
         return _decision(facts, "escalate", "the planned end has passed without a legal look: extend it or conclude by hand")
-    return None
+    return _keep(facts) if facts.alarm_only or facts.looks_taken == 0 else None
 
 
 def _promotion(facts: Facts) -> Decision | None:
@@ -198,9 +194,7 @@ def _conclusion(facts: Facts) -> Decision | None:
     if len(worse) == len(arms):
         return _decision(facts, "conclude", "every test arm crossed the boundary for the worse", [a.key for a in worse], "worse")
     if worse:
-        return _decision(
-            facts, "stop", "crossed the boundary for the worse: stopped alone, its units get the default", [a.key for a in worse]
-        )
+        return _decision(facts, "stop", "crossed the boundary for the worse: its units get the default", [a.key for a in worse])
     if not facts.last_look_taken:
         return None
     better = [a.key for a in arms if a.crossed == "better"]

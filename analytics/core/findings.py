@@ -25,13 +25,17 @@ class Finding:
     masks: bool = False
 
 
-def shares_finding(check: SrmCheck) -> Finding | None:
-    """SRM in words; None when the shares are as planned or cannot be judged."""
+def shares_finding(check: SrmCheck, *, gates: bool) -> Finding | None:
+    """SRM in words; None when the shares are as planned or cannot be judged.
+
+    ``gates``: at a look or at the end, where p < .001 masks. Between looks one peeks as often as one
+    likes, so there only the Bayes factor masks and a small p is a warning.
+    """
     counts = " / ".join(f"{n:,}" for n in check.observed)
-    if check.masks or check.verdict == "red":
+    if check.masks or (gates and check.verdict == "red"):
         p = "" if check.p is None else f", p = {check.p:.2g}"
         return Finding("srm", "red", f"the arms did not get their planned shares ({counts}{p}): results cannot be believed", True)
-    if check.verdict == "yellow":
+    if check.verdict in ("yellow", "red"):
         return Finding("srm", "yellow", f"the arms' shares look off ({counts}, p = {check.p:.2g}): check exposure logging")
     return None
 
@@ -50,6 +54,12 @@ def late_finding(late: int, events: int) -> Finding | None:
     if events == 0 or late / events <= LATE_YELLOW:
         return None
     return Finding("late_data", "yellow", f"{late:,} of {events:,} events ({late / events:.1%}) came too late to count")
+
+
+def left_out_finding(units: int) -> Finding | None:
+    """Units that no look counts because a long pause fell into their window."""
+    sentence = f"{units:,} matured units are left out of looks: a pause of more than 24 hours overlaps their window"
+    return Finding("left_out", "info", sentence) if units else None
 
 
 def changed_finding(sequence: RunningSequence) -> Finding | None:

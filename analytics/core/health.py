@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from analytics.core.findings import Finding, crossover_finding, late_finding, shares_finding, unsaid_findings
+from analytics.core.findings import Finding, crossover_finding, late_finding, left_out_finding, shares_finding, unsaid_findings
 from analytics.core.results import ArmSummary, Health, MetricResult
 from analytics.core.stats.proportion import compare_proportions
 from analytics.core.stats.srm import check_shares
@@ -14,21 +14,34 @@ from analytics.core.totals import Totals
 ANSWERS_DIFFER_BELOW = 0.001
 
 
-def assess(arms: Sequence[ArmSummary], metrics: Sequence[MetricResult], *, late: int, accepted: int) -> Health:
-    """Everything that speaks against believing the numbers, the weightiest first."""
+def assess(
+    arms: Sequence[ArmSummary], metrics: Sequence[MetricResult], *, gates: bool, late: int = 0, accepted: int = 0, left_out: int = 0
+) -> Health:
+    """Everything that speaks against believing the numbers, the weightiest first; ``gates`` as in ``shares_finding``."""
     srm = check_shares([arm.units for arm in arms], [arm.expected_share for arm in arms]) if arms else None
     units = sum(arm.units for arm in arms)
     found = [
-        None if srm is None else shares_finding(srm),
+        None if srm is None else shares_finding(srm, gates=gates),
         crossover_finding(sum(arm.crossovers for arm in arms), units),
         late_finding(late, accepted),
+        left_out_finding(left_out),
         _silence(arms, units),
         *(_no_events(metric) for metric in metrics),
         *(_answers_differ(metric) for metric in metrics),
         *unsaid_findings([(f"{m.name}, {c.arm}", c.comparison) for m in metrics for c in m.comparisons]),
     ]
-    known = [finding for finding in found if finding is not None]
-    return Health(srm, tuple(sorted(known, key=lambda f: ("red", "yellow", "info").index(f.weight))))
+    return Health(srm, _weightiest_first([finding for finding in found if finding is not None]))
+
+
+def gated(health: Health, at_look: Health) -> Health:
+    """A run's health where the data of a due look do not pass the gate: what masks the look masks the run."""
+    closed = [finding for finding in at_look.findings if finding.masks]
+    codes = {finding.code for finding in closed}
+    return Health(health.srm, _weightiest_first([*closed, *(f for f in health.findings if f.code not in codes)]))
+
+
+def _weightiest_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(findings, key=lambda f: ("red", "yellow", "info").index(f.weight)))
 
 
 def _silence(arms: Sequence[ArmSummary], units: int) -> Finding | None:

@@ -68,7 +68,8 @@ def histories(
 def horizon(planned: float | None, floor: int, seen: Sequence[Observation]) -> float:
     """n_planned for a first look: the plan, the floor per arm, and what this look already has, whichever is most."""
     now = max((information(o.n_control, o.n_treatment) for o in seen), default=0.0)
-    return planned_information(planned or information(floor, floor), (), now)
+    least = max(1, floor)
+    return planned_information(planned or information(least, least), (), now)
 
 
 def take(
@@ -80,11 +81,14 @@ def take(
     n_planned: float,
     alpha: float,
     better: Better,
-    planned_end_passed: bool,
+    closing: bool,
 ) -> LookState | None:
-    """Look at every hypothesis and guardrail; None when no hypothesis can say, and then nothing is spent."""
+    """Look at every hypothesis and guardrail; None when no hypothesis can say, and then nothing is spent.
+
+    ``closing``: the planned end has passed, or the metric is looked at only once; this look is the last of every arm.
+    """
     known = histories(before, list(seen), n_planned=n_planned, alpha=alpha, better=better)
-    tried = {arm: take_look(known[arm], seen[arm], day, planned_end_passed=planned_end_passed) for arm in seen}
+    tried = {arm: take_look(known[arm], seen[arm], day, closing=closing) for arm in seen}
     if all(attempt.look is None for attempt in tried.values()):
         return None
     looks = tuple(HypothesisLook(arm, seen[arm], attempt.look, attempt.reason) for arm, attempt in tried.items())

@@ -158,8 +158,8 @@ def observe(kind: Kind, control: Totals, treatment: Totals) -> Observation:
     return replace(bare, estimate=welch.difference, se=welch.se, z=z)
 
 
-def take_look(history: LookHistory, seen: Observation, day: date, *, planned_end_passed: bool = False) -> Taken:
-    """Append a look. It is the last one when t reaches 1 or the planned end has passed.
+def take_look(history: LookHistory, seen: Observation, day: date, *, closing: bool = False) -> Taken:
+    """Append a look. It is the last one when t reaches 1, or when it closes the experiment (planned end, only look).
 
     Not taken (and nothing spent) after the last look, twice on a day, or when the data cannot say.
     Whether the day and the clock allow a look is asked of ``windows.legal_look`` first.
@@ -168,7 +168,7 @@ def take_look(history: LookHistory, seen: Observation, day: date, *, planned_end
     if reason is not None or seen.z is None or seen.estimate is None or seen.se is None:
         return Taken(history, None, reason or "nothing to look at")
     t = time_of(history, seen)
-    last = t >= 1 or planned_end_passed
+    last = t >= 1 or closing
     times = [*(k.t for k in history.looks), t]
     zs = [*(k.z for k in history.looks), seen.z]
     bounds = group_sequential.boundaries(times, history.plan.level, final=last)

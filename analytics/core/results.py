@@ -21,6 +21,7 @@ WHAT_TO_DO = {
     "srm": "Look for arms that fail, redirect or log exposures differently; fix it and start a new iteration.",
     "crossover": "Check that the unit id is stable (a session instead of a user is the usual cause).",
     "late_data": "Send events sooner; what comes after a unit's window and 24 hours of grace is not counted.",
+    "left_out": "Nothing to do: they are left out in every arm alike.",
     "no_data": "Check that the application asks for this experiment's variant and that exposures arrive.",
     "one_arm": "Check that the application serves every arm; an arm without units cannot be compared.",
     "no_events": "Check the metric's event types or name against what the application sends.",

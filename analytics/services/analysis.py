@@ -8,24 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Sum
 
 from analytics.core.decision import Decision as Verdict
 from analytics.core.decision import Facts
 from analytics.core.decision import decide as decide_by
 from analytics.core.encoding import plain, restored
 from analytics.core.guardrails import GuardrailResult
-from analytics.core.health import assess
+from analytics.core.health import assess, gated
 from analytics.core.look_state import LookState
 from analytics.core.looks import information
 from analytics.core.results import Health, MetricResult
 from analytics.core.windows import Clock, LookPermission, clock, legal_look
-from analytics.models import AnalysisRun, AppliedDecision, Decision, IngestTally, Look
+from analytics.models import AnalysisRun, AppliedDecision, Decision, Look
 from analytics.selectors.plans import AnalysisPlan, iteration_to_analyse, plan_of
-from analytics.services.judging import Standing, compared, facts_of, guard, look
+from analytics.services.judging import Standing, compared, end_passed, facts_of, guard, look
 from analytics.services.measuring import Measured, measure
 from analytics.stores.base import Store
 from analytics.stores.postgres import PostgresStore
@@ -99,17 +98,18 @@ def conclude(
 ) -> Findings:
     """Everything between totals and storage; no database. Health gates the look: while masked, nothing is spent."""
     metrics = compared(plan, measured.metrics)
-    late, accepted = late_and_accepted(plan)
-    health = assess(measured.arms, metrics, late=late, accepted=accepted)
+    final = plan.ended_at is not None or plan.origin is Origin.IMPORT
+    health = assess(measured.arms, metrics, gates=final, late=measured.late, accepted=measured.accepted, left_out=measured.left_out)
     the_clock = clock(plan.spans, plan.time_zone, plan.weeks, now)
     permission = legal(plan, measured, before, the_clock, now)
     taken = None
-    if may_look and permission.allowed and measured.look is not None and not health.masks:
-        at_look = assess(measured.look.arms, (), late=0, accepted=0)
-        taken = None if at_look.masks else look(plan, before, measured.look)
+    if may_look and permission.allowed and measured.look is not None:
+        health = gated(health, assess(measured.look.arms, (), gates=True))
+        taken = None if health.masks else look(plan, before, measured.look)
     standing = Standing((*before, taken) if taken is not None else tuple(before), taken)
     verdicts = guard(plan, measured, standing.states)
-    facts = facts_of(plan, measured, health=health, verdicts=verdicts, standing=standing, clock=the_clock, harmed=harmed, now=now)
+    stranded = end_passed(plan, permission.day + timedelta(days=1)) and (may_look or not permission.allowed)
+    facts = facts_of(plan, measured, health=health, verdicts=verdicts, standing=standing, clock=the_clock, harmed=harmed, stranded=stranded)
     return Findings(metrics, health, verdicts, facts, decide_by(facts), the_clock, permission, taken)
 
 
@@ -152,13 +152,6 @@ def _permission(plan: AnalysisPlan, iteration: Iteration, now: datetime) -> Look
 def look_states(iteration: Iteration) -> tuple[LookState, ...]:
     """The iteration's looks so far, as they were stored."""
     return tuple(restored(state, LookState) for state in iteration.looks.order_by("number").values_list("state", flat=True))
-
-
-def late_and_accepted(plan: AnalysisPlan) -> tuple[int, int]:
-    """Live items that came late, and all that were accepted, since the iteration began (over all experiments)."""
-    counted = IngestTally.objects.filter(day__gte=plan.began_at.date(), outcome__in=["late", "accepted"])
-    sums = dict(counted.values_list("outcome").annotate(total=Sum("count")))
-    return sums.get("late", 0), sums.get("accepted", 0)
 
 
 def _harmed(iteration: Iteration) -> frozenset[str]:

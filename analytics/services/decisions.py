@@ -100,6 +100,8 @@ def _trouble_now(iteration: Iteration) -> str:
     run = AnalysisRun.objects.filter(iteration=iteration, latest=True).first()
     if run is None:
         return "there is no analysis run"
+    if run.failed_at is not None:
+        return "the newest analysis failed, so nobody can say whether anything is breached now"
     if run.masked:
         return "results are masked now"
     breached = [v["key"] for v in run.verdicts.get("guardrails", []) if v["breach"]]

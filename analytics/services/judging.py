@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, timedelta
 from typing import cast
 
 from analytics.core.decision import Action, ArmFacts, Facts, GuardrailFact, Rule
@@ -51,7 +51,6 @@ def look(plan: AnalysisPlan, before: Sequence[LookState], totals: LookTotals) ->
     kind = _kind(primary)
     seen = {arm.key: observe(kind, base, totals.primary[arm.key]) for arm in plan.test_arms}
     safety = {(m.definition.key, a): h for m in guarded(plan) for a, h in _harms(plan, m, totals.guardrails[m.definition.key]).items()}
-    end = plan.planned_end is not None and plan.planned_end <= day_start(totals.day + timedelta(days=1), plan.time_zone)
     return take(
         totals.day,
         before,
@@ -60,7 +59,7 @@ def look(plan: AnalysisPlan, before: Sequence[LookState], totals: LookTotals) ->
         n_planned=horizon(plan.n_planned, plan.min_sample_size, list(seen.values())),
         alpha=plan.alpha,
         better=_better(primary),
-        planned_end_passed=end,
+        closing=primary.window is None or end_passed(plan, totals.day + timedelta(days=1)),
     )
 
 
@@ -86,12 +85,18 @@ def facts_of(
     standing: Standing,
     clock: Clock,
     harmed: frozenset[str],
-    now: datetime,
+    stranded: bool,
 ) -> Facts:
-    """Everything that a decision rests on, oriented so that more is better."""
+    """Everything that a decision rests on, oriented so that more is better.
+
+    Units are those of the look where one was taken: the floor has to be met by what the look saw.
+    ``stranded``: the planned end has passed and no look can come of itself any more.
+    """
     primary = plan.primary
     primary_result = next((m for m in measured.metrics if m.role == MetricRole.PRIMARY), None)
     n = {arm.arm: arm.n for arm in primary_result.arms} if primary_result is not None else {}
+    if standing.taken is not None and measured.look is not None:
+        n = {key: totals.n for key, totals in measured.look.primary.items()}
     looks = _histories(plan, standing.states)
     crossed = dict(zip(looks, crossed_together(list(looks.values())), strict=True))
     return Facts(
@@ -105,7 +110,7 @@ def facts_of(
         clock_sentence=clock.sentence,
         looks_taken=len(standing.states),
         last_look_taken=bool(standing.states) and standing.states[-1].last,
-        planned_end_passed=plan.planned_end is not None and plan.planned_end <= now,
+        planned_end_passed=stranded,
         min_sample_size=plan.min_sample_size,
         required_improvement=0.0 if primary is None else primary.planned.required_improvement,
         mde=_absolute_mde(plan, primary_result),
@@ -115,6 +120,11 @@ def facts_of(
         origin="import" if plan.origin is Origin.IMPORT else "live",
         alarm_only=standing.taken is None,
     )
+
+
+def end_passed(plan: AnalysisPlan, day: date) -> bool:
+    """Whether the planned end lies before a local day: the day before it was the last one to look at."""
+    return plan.planned_end is not None and plan.planned_end <= day_start(day, plan.time_zone)
 
 
 def planned_days(plan: AnalysisPlan) -> int:

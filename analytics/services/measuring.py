@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
+from django.db.models import Sum
+
 from analytics.core.results import ArmSummary, MetricArm, MetricResult
 from analytics.core.totals import NOTHING, Totals
 from analytics.core.windows import LookPermission, day_start
+from analytics.models import IngestTally
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric
 from analytics.stores.base import ArmCount, MetricTotals, Population, Store
 from experiments.core.clock import local_day
@@ -30,7 +33,11 @@ class LookTotals:
 
 @dataclass(frozen=True)
 class Measured:
-    """Everything read for one run. ``since_start`` and ``recent`` hold all exposed units, for alarms."""
+    """Everything read for one run. ``since_start`` and ``recent`` hold all exposed units, for alarms.
+
+    ``late`` of all ``accepted`` live items came too late; ``left_out`` matured units no look counts,
+    because a long pause overlaps their window.
+    """
 
     cut: datetime
     arms: tuple[ArmSummary, ...]
@@ -38,6 +45,9 @@ class Measured:
     since_start: Mapping[str, ByArm]
     recent: Mapping[str, ByArm]
     look: LookTotals | None = None
+    late: int = 0
+    accepted: int = 0
+    left_out: int = 0
 
 
 def measure(plan: AnalysisPlan, store: Store, *, now: datetime, look: LookPermission | None) -> Measured:
@@ -48,6 +58,7 @@ def measure(plan: AnalysisPlan, store: Store, *, now: datetime, look: LookPermis
         people = replace(people, rows_from=min((arm.first for arm in counted), default=None))
         guardrails = [metric for metric in plan.of_role(MetricRole.GUARDRAIL) if computed(metric)]
         latest = replace(people, exposed_from=recent_since(plan, people.cut))
+        late, accepted = late_and_accepted(plan)
         return Measured(
             cut=people.cut,
             arms=summaries(plan, counted),
@@ -55,6 +66,9 @@ def measure(plan: AnalysisPlan, store: Store, *, now: datetime, look: LookPermis
             since_start={m.definition.key: _totals(plan, store, people, m, matured=False) for m in guardrails},
             recent={m.definition.key: _totals(plan, store, latest, m, matured=False) for m in guardrails},
             look=None if look is None or not look.allowed else _look_totals(plan, store, people, look, guardrails),
+            late=late,
+            accepted=accepted,
+            left_out=_left_out(plan, store, people),
         )
 
 
@@ -73,6 +87,22 @@ def computed(metric: PlannedMetric) -> bool:
 def recent_since(plan: AnalysisPlan, cut: datetime) -> datetime:
     """Where the recent series restarted: yesterday's local midnight, 24 to 48 hours before the cut."""
     return day_start(local_day(cut, plan.time_zone) - timedelta(days=1), plan.time_zone)
+
+
+def late_and_accepted(plan: AnalysisPlan) -> tuple[int, int]:
+    """Live items that came late, and all that were accepted, since the iteration began (over all experiments)."""
+    counted = IngestTally.objects.filter(day__gte=plan.began_at.date(), outcome__in=["late", "accepted"])
+    sums = dict(counted.values_list("outcome").annotate(total=Sum("count")))
+    return sums.get("late", 0), sums.get("accepted", 0)
+
+
+def _left_out(plan: AnalysisPlan, store: Store, people: Population) -> int:
+    """Matured units whose window of the primary metric overlaps a long pause; asked only when there was one."""
+    if not people.blackouts or plan.primary is None or not computed(plan.primary):
+        return 0
+    definition = plan.primary.definition
+    everybody = store.totals(replace(people, blackouts=()), definition).values()
+    return sum(arm.exposed for arm in everybody) - sum(arm.exposed for arm in store.totals(people, definition).values())
 
 
 def summaries(plan: AnalysisPlan, counted: Sequence[ArmCount]) -> tuple[ArmSummary, ...]:

@@ -18,23 +18,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 from analytics.core.totals import Totals
 from experiments.core.metric_definitions import MetricDefinition
 from experiments.core.types import Phase
 
-GRACE = timedelta(hours=24)
-"""How long after its window a unit's late rows are waited for."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Population:
     """Whose data to total: one iteration's units, first exposed between ``exposed_from`` and the cut.
 
-    ``blackouts`` are pauses of more than 24 hours: a unit whose window overlaps one is left out in
-    every arm. ``rows_from`` only spares the store old partitions.
+    ``blackouts`` are pauses of more than 24 hours: a matured unit whose window overlaps one is left
+    out in every arm; alarms count everybody. ``rows_from`` only spares the store old partitions.
     """
 
     experiment_id: int

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 import ibis
 from ibis.expr.types import BooleanValue, StringValue, Table, Value
 
-from analytics.stores.base import GRACE, Population
+from analytics.core.windows import GRACE
+from analytics.stores.base import Population
 from experiments.core.metric_definitions import MetricDefinition
 from experiments.core.types import Environment
 
@@ -87,12 +88,12 @@ def _exposed(population: Population) -> Table:
 
 
 def _units(population: Population, metric: MetricDefinition, *, matured: bool) -> Table:
-    """The units a metric counts: matured where asked, and none whose window overlaps a long pause."""
+    """The units a metric counts: everybody exposed, or the matured ones whose window overlaps no long pause."""
     met = _exposed(population)
     window = _window(metric)
     if matured and window is not None:
         met = met.filter(met.exposure_ts <= _at(population.cut - window - GRACE))
-    for begins, ends in population.blackouts:
+    for begins, ends in population.blackouts if matured else ():
         starts_after = met.exposure_ts >= _at(ends)
         ends_before = met.exposure_ts <= _at(begins - window) if window is not None else ibis.literal(False)
         met = met.filter(starts_after | ends_before)

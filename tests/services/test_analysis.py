@@ -9,6 +9,7 @@ import pytest
 from analytics.models import AnalysisRun, Decision, Look
 from analytics.services.analysis import analyse, replay
 from experiments.core.errors import NotFound, Refused
+from experiments.models import Pause
 from tests.stores.observed import START, World, crowd, plan, world
 
 pytestmark = pytest.mark.django_db
@@ -127,6 +128,75 @@ def test_analyse__shares_are_off__masks_results_and_takes_no_look() -> None:
     assert run.health["srm"]["p"] < 0.001
     assert run.readiness["kind"] == "hold"
     assert not Look.objects.exists()
+
+
+def test_analyse__small_p_of_shares_seen_between_looks__warns_there_and_stops_the_look() -> None:
+    # Given shares off at p = .0004, which is still no Bayes factor of 1,000
+    w = world(auto_promote=True)
+    plan(w, "primary", "apply_conversion", baseline=0.18, mde=0.2)
+    crowd(w, "control", 3000, START, events={"apply": 540})
+    crowd(w, "treatment", 3280, START, events={"apply": 780})
+    # When it is analysed between looks, and when a look is due
+    between = analyse(w.experiment.pk, now=START + 3 * DAY, may_look=True)
+    due = analyse(w.experiment.pk, now=AFTER_CLOCK, may_look=True)
+    # Then the first warns only (a p peeked at every tick errs more often than it says), the second decides nothing
+    assert (between.masked, [f["weight"] for f in between.health["findings"] if f["code"] == "srm"]) == (False, ["yellow"])
+    assert (due.masked, due.readiness["kind"]) == (True, "hold")
+    assert not Look.objects.exists()
+
+
+def test_analyse__ended_with_a_small_p_of_shares__masks_the_final_result() -> None:
+    w = gaining()
+    crowd(w, "treatment", 280, START + DAY)
+    type(w.iteration).objects.filter(pk=w.iteration.pk).update(ended_at=START + 6 * DAY)
+    assert analyse(w.experiment.pk, now=AFTER_CLOCK).masked
+
+
+def test_analyse__two_arms_without_a_window_and_enough_units__are_looked_at_once_both() -> None:
+    w = world(arms=("control", "one", "two"), auto_promote=True)
+    plan(w, "primary", "conversion_rate", baseline=0.1, mde=0.2)
+    for arm, units in {"control": 400, "one": 400, "two": 420}.items():
+        crowd(w, arm, units, START)
+        for i in range(units // 8):
+            w.observe(f"{arm}{START:%d%H}-{i}", "conversion_rate", 1.0, START + DAY)
+    type(w.iteration).objects.filter(pk=w.iteration.pk).update(plan={"n_planned": 150})
+    for days in range(8, 11):
+        analyse(w.experiment.pk, now=START + days * DAY + timedelta(hours=1), may_look=True)
+    assert [look.last for look in Look.objects.all()] == [True]
+
+
+def test_analyse__floor_reached_only_after_the_look__does_not_count() -> None:
+    # Given 3,000 matured units an arm at the look of 72 hours, and 500 more that mature half an hour later
+    w = gaining(min_sample_size=3400)
+    type(w.iteration).objects.filter(pk=w.iteration.pk).update(plan={"n_planned": 6000})
+    for arm in ("control", "treatment"):
+        crowd(w, arm, 500, START + 4 * DAY + timedelta(minutes=30), events={"apply": 100})
+    run = analyse(w.experiment.pk, now=AFTER_CLOCK, may_look=True)
+    assert rows(run, "apply_conversion")["control"]["n"] == 3500
+    assert Decision.objects.get().verdict == "keep"
+    assert Decision.objects.get().facts["n_control"] == 3000
+
+
+def test_analyse__planned_end_passed_without_a_legal_look__asks_a_person_once() -> None:
+    w = gaining(planned_end=START + 4 * DAY + timedelta(hours=12))
+    before = analyse(w.experiment.pk, now=START + 4 * DAY + timedelta(hours=20), may_look=True)
+    for minutes in (5, 10):
+        analyse(w.experiment.pk, now=START + 5 * DAY + timedelta(minutes=minutes), may_look=True)
+    assert before.readiness["kind"] == "keep"
+    [decision] = Decision.objects.all()
+    assert (decision.verdict, decision.look) == ("escalate", None)
+    assert "without a legal look" in decision.rule
+
+
+def test_analyse__long_pause_inside_windows__leaves_units_out_of_looks_counts_them_and_keeps_them_for_alarms() -> None:
+    w = guarded(gaining(), bad_control=60, bad_treatment=240)
+    Pause.objects.create(iteration=w.iteration, started_at=START + 2 * DAY, ended_at=START + 4 * DAY, cause="person")
+    crowd(w, "control", 300, START + 5 * DAY)
+    run = analyse(w.experiment.pk, now=START + 20 * DAY)
+    assert rows(run, "apply_conversion")["control"]["n"] == 300
+    left_out = next(f for f in run.health["findings"] if f["code"] == "left_out")
+    assert left_out["sentence"].startswith("10,000 matured units")
+    assert run.verdicts["guardrails"][0]["verdict"] == "breach"
 
 
 def test_analyse__one_percent_met_both_arms__masks() -> None:

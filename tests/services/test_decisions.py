@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
-from analytics.models import AppliedDecision, Decision
+from analytics.models import AnalysisRun, AppliedDecision, Decision
 from analytics.services.analysis import analyse
 from analytics.services.decisions import Waiting, decide, in_window, iterations_with_pending
 from experiments.core.policies import Window
@@ -87,6 +87,17 @@ def test_decide__masked_since_the_look__waits() -> None:
     waiting = decide(w.iteration.pk, now=MORNING)
     assert isinstance(waiting, Waiting)
     assert waiting.reason == "results are masked now"
+
+
+@pytest.mark.django_db
+def test_decide__newest_analysis_failed__waits_for_one_that_can_see_breaches() -> None:
+    w = winner()
+    AnalysisRun.objects.filter(iteration=w.iteration, latest=True).update(failed_at=MORNING)
+    waiting = decide(w.iteration.pk, now=MORNING)
+    assert isinstance(waiting, Waiting)
+    assert "the newest analysis failed" in waiting.reason
+    analyse(w.experiment.pk, now=MORNING)
+    assert isinstance(decide(w.iteration.pk, now=MORNING), AppliedDecision)
 
 
 @pytest.mark.django_db

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from analytics.core.windows import GRACE
 from analytics.models import AiEvent, Assignment, MetricObservation
-from analytics.stores.base import GRACE, Population
+from analytics.stores.base import Population
 from analytics.stores.postgres import PostgresStore
 from experiments.core.metric_definitions import MetricDefinition
 from experiments.core.types import Direction, MetricKind, Phase

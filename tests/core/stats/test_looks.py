@@ -71,7 +71,7 @@ def test_look__full_information__is_the_last_and_nothing_follows() -> None:
 
 
 def test_look__planned_end_before_full_information__spends_all_that_is_left() -> None:
-    taken = take_look(LookHistory(PLAN), _seen(2.0), MONDAY, planned_end_passed=True)
+    taken = take_look(LookHistory(PLAN), _seen(2.0), MONDAY, closing=True)
     assert taken.look is not None
     assert taken.look.last and taken.look.alpha_spent == pytest.approx(0.05)
     assert taken.look.crossed == "better"
