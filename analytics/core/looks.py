@@ -227,8 +227,10 @@ def _refusal(history: LookHistory, seen: Observation, day: date) -> str | None:
 
 
 def _repeated(history: LookHistory, times: list[float], zs: list[float], last: bool) -> tuple[float, group_sequential.Side | None]:
-    found = group_sequential.repeated_p(times, zs, final=last)
     before = history.latest
+    if before is not None and not group_sequential.crosses(times, zs[-1], before.p, final=last):
+        return before.p, before.side
+    found = group_sequential.repeated_p(times, zs, final=last)
     return (before.p, before.side) if before is not None and before.p <= found.p else (found.p, found.side)
 
 

@@ -33,6 +33,8 @@ SAME_TIME = 1e-9
 SMALLEST_SPEND = 1e-250
 SMALLEST_P = 1e-12
 """Repeated p-values stop here: smaller ones are beyond the accuracy of the integration."""
+LARGEST_P = 0.999
+"""Repeated p-values above this are said as 1."""
 
 Array = NDArray[np.float64]
 Side = Literal["up", "down"]
@@ -106,6 +108,11 @@ def repeated_p(times: Sequence[float], z: Sequence[float | None], sides: Literal
     return best
 
 
+def crosses(times: Sequence[float], z: float, p: float, *, final: bool = False) -> bool:
+    """Whether the latest look alone crosses the two-sided boundary of a level: if not, no earlier repeated p of that size falls."""
+    return abs(z) >= boundaries(times, min(p, LARGEST_P), 2, final=final).z[-1]
+
+
 def repeated_interval(estimate: float, se: float, times: Sequence[float], alpha: float = 0.05, *, final: bool = False) -> Interval | None:
     """The repeated confidence interval at the latest look: estimate ± boundary·se; None when nothing may be spent there."""
     if not times or not se > 0:
@@ -170,7 +177,7 @@ def _side_p(times: tuple[float, ...], z: tuple[float, ...], sides: Literal[1, 2]
         bounds = _boundaries(times, math.exp(log_alpha), sides, final).z
         return max(min(v - b, 40.0) if v > -math.inf else -40.0 for v, b in zip(z, bounds, strict=True))
 
-    low, high = math.log(SMALLEST_P), math.log(0.999)
+    low, high = math.log(SMALLEST_P), math.log(LARGEST_P)
     if max(excess(high), -40.0) < 0:
         return 1.0
     if excess(low) >= 0:
