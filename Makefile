@@ -20,7 +20,7 @@ setup: ## Make .venv with everything in requirements.lock (does nothing when it 
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" STAMP="$(STAMP)" $(SHELL) config/setup.sh
 
 demo: setup ## Example experiments, live traffic and the admin at http://127.0.0.1:8000/admin/ until Ctrl-C
-	@exec $(BIN)/python manage.py demo --port $(PORT)
+	@exec $(BIN)/python config/bound.py $$PPID $(BIN)/python manage.py demo --port $(PORT)
 
 test: setup ## The whole test suite on real PostgreSQL and Redis
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)

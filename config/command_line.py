@@ -24,6 +24,8 @@ LEAVE_SCHEMA_ALONE = frozenset({"dbshell", "migrate", "optimizemigration", "show
 def run(argv: Sequence[str]) -> None:
     """Run the command line; a refusal of the services is a message, not a traceback."""
     signal.signal(signal.SIGTERM, _leave)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+        signal.signal(signal.SIGHUP, _leave)
     try:
         _run(list(argv))
     except services.ServiceError as error:
@@ -57,5 +59,5 @@ def _bring_up_to_date() -> None:
 
 
 def _leave(signum: int, frame: FrameType | None) -> None:
-    """SIGTERM unwinds like Ctrl-C, so that services are stopped on the way out."""
+    """SIGTERM and a closed terminal unwind like Ctrl-C, so that services are stopped on the way out."""
     raise SystemExit(128 + signum)

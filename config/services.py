@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import fcntl
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,34 +44,39 @@ class Lease:
             fcntl.flock(held, fcntl.LOCK_SH)
             try:
                 self._start()
-            except BaseException:
-                os.close(held)
+            except BaseException:  # Ctrl-C too: what was started for nobody must not stay
+                self._leave(held)
                 raise
         self._held, self._owner = held, os.getpid()
         atexit.register(self.release)
 
-    def revive(self) -> None:
-        """Start again what has died meanwhile."""
-        if self._held is not None and not all(server.answers(self.place) for server in self.wanted):
+    def revive(self) -> list[str]:
+        """Start again what has died meanwhile; what that was."""
+        died = [server for server in self.wanted if self._held is not None and not server.answers(self.place)]
+        if died:
             with self._alone():
                 if self._held is not None:  # another thread may have left while we waited
                     self._start()
+        return [server.NAME for server in died]
 
     def release(self) -> None:
         """Leave; the last one out stops the servers. A forked child leaves nothing: its parent still holds the lease."""
         if self._held is None or self._owner != os.getpid():
             return
         held, self._held = self._held, None
-        with self._alone():
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                pass
-            else:
-                self._stop()
-            finally:
-                fcntl.flock(held, fcntl.LOCK_UN)  # also for forked children, who share this lock
-                os.close(held)
+        with _undisturbed(), self._alone():
+            self._leave(held)
+
+    def _leave(self, held: int) -> None:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pass
+        else:
+            self._stop()
+        finally:
+            fcntl.flock(held, fcntl.LOCK_UN)  # also for forked children, who share this lock
+            os.close(held)
 
     def _start(self) -> None:
         _own_home(self.place)
@@ -110,6 +116,16 @@ def lease(state: Path | None = None) -> Iterator[Lease]:
         yield held
     finally:
         held.release()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A second Ctrl-C waits until the servers are down; it would leave them running otherwise."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def embedded() -> bool:

@@ -1,10 +1,8 @@
-"""Everything that runs, as one process tree in the foreground: web, worker, beat."""
+"""Everything that runs, as one process tree in the foreground: web, worker, beat, and what keeps embedded servers up."""
 
 from __future__ import annotations
 
 import errno
-import os
-import shlex
 import shutil
 import socket
 import sys
@@ -19,13 +17,12 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connections
-from honcho.manager import Manager
 
 from config import schema, services
 from config.celery_settings import QUEUES
+from config.supervisor import Program, Supervisor
 
 _SECONDS_TO_READY = 60
-_SECONDS_BETWEEN_LOOKS = 2.0
 
 
 @dataclass(frozen=True)
@@ -45,26 +42,25 @@ class Web:
 
 @dataclass
 class Stack:
-    """Named processes under one supervisor; when one ends, all end."""
+    """Named programs, and what to tell whoever started them once the web process answers."""
 
     web: Web
-    commands: dict[str, list[str]] = field(default_factory=dict)
-    environment: dict[str, str] = field(default_factory=dict)
+    programs: dict[str, Program] = field(default_factory=dict)
+    greeting: Sequence[str] = ()
 
     def run(self) -> int:
-        """Run until Ctrl-C, SIGTERM or the end of one of them; the exit code."""
-        manager = Manager()
-        for name, command in self.commands.items():
-            manager.add_process(name, f"exec {shlex.join(command)}", env={**os.environ, **self.environment})
-        threading.Thread(target=self._announce, daemon=True).start()
-        manager.loop()
-        return int(manager.returncode or 0)
+        """Run until somebody asks to stop, or one of them keeps failing; the exit code."""
+        supervisor = Supervisor(self.programs)
+        if "web" in self.programs:
+            threading.Thread(target=self._announce, args=[supervisor], daemon=True).start()
+        return supervisor.run()
 
-    def _announce(self) -> None:
+    def _announce(self, supervisor: Supervisor) -> None:
         if ready(self.web.url, _SECONDS_TO_READY):
-            print(f"\nAssay is ready: {self.web.url}/admin/   (Ctrl-C stops it)\n", flush=True)
+            for line in (f"Assay is ready: {self.web.url}/admin/   (Ctrl-C stops it)", *self.greeting):
+                supervisor.say(line)
         else:
-            print(f"\n{self.web.url}/readyz has not answered 200 for {_SECONDS_TO_READY} s; see the lines above.\n", flush=True)
+            supervisor.say(f"{self.web.url}/readyz has not answered 200 for {_SECONDS_TO_READY} s; see the lines above.")
 
 
 def refuse_taken_port(web: Web) -> None:
@@ -100,20 +96,23 @@ def prepare(*, migrate: bool) -> None:
 
 
 def stack(web: Web, only: Sequence[str] = ()) -> Stack:
-    """Web, worker and beat, or only those named."""
-    everything = {"web": _web(web), "worker": _worker(), "beat": _beat()}
-    chosen = {name: command for name, command in everything.items() if not only or name in only}
-    return Stack(web=web, commands=chosen, environment=_environment(web))
+    """Web, worker and beat, or only those named; with embedded servers, also what brings those back."""
+    environment = _environment()
+    everything = {
+        # The pool is the web process's: a worker forks, and a pool's connections do not survive that.
+        "web": Program(_web(web), environment | {"ASSAY_DB_POOL": str(web.threads)}),
+        "worker": Program(_worker(), environment),
+        "beat": Program(_beat(), environment),
+    }
+    chosen = {name: program for name, program in everything.items() if not only or name in only}
+    if services.Lease().wanted:
+        chosen["services"] = Program([sys.executable, "-m", "config.keep_services"], environment)
+    return Stack(web=web, programs=chosen)
 
 
 def manage(*arguments: str) -> list[str]:
     """A command line for one of our own commands."""
     return [sys.executable, str(settings.PROJECT / "manage.py"), *arguments]
-
-
-def keep_alive(lease: services.Lease) -> None:
-    """Bring embedded servers back when they die under us; in a thread, until the process ends."""
-    threading.Thread(target=_keep_alive, args=[lease], daemon=True).start()
 
 
 def ready(url: str, seconds: float) -> bool:
@@ -126,15 +125,6 @@ def ready(url: str, seconds: float) -> bool:
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
     return False
-
-
-def _keep_alive(lease: services.Lease) -> None:
-    while True:
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
-        try:
-            lease.revive()
-        except services.ServiceError as error:
-            print(error, file=sys.stderr, flush=True)
 
 
 def _web(web: Web) -> list[str]:
@@ -156,7 +146,7 @@ def _beat() -> list[str]:
     return [sys.executable, "-m", "celery", "--quiet", "-A", "config.celery", "beat", "--loglevel", "WARNING"]
 
 
-def _environment(web: Web) -> dict[str, str]:
+def _environment() -> dict[str, str]:
     return {
         "PYTHONUNBUFFERED": "1",
         # Root is how containers and fresh machines run it; messages are JSON, the danger meant is pickle.
@@ -167,7 +157,6 @@ def _environment(web: Web) -> dict[str, str]:
         "ASSAY_SPOOL": str(settings.SPOOL),
         "ASSAY_CATALOGUE_DIR": str(settings.CATALOGUE_DIR),
         "ASSAY_STATIC": str(settings.STATIC_ROOT),
-        "ASSAY_DB_POOL": str(web.threads),
         "PROMETHEUS_MULTIPROC_DIR": str(_empty(settings.STATE / "prometheus")),
     }
 

@@ -13,6 +13,7 @@ import psycopg
 from config.embedded.place import Place
 from config.embedded.process import Bundle, ServiceError, first_line, own_folder, run, runs, spawn, stop, tail, wait_for
 
+NAME = "PostgreSQL"
 MAJOR = "18"
 _SECONDS_TO_START = 60.0
 _ATTEMPTS = 20

@@ -14,6 +14,7 @@ from redis.retry import Retry
 from config.embedded.place import Place
 from config.embedded.process import Bundle, ServiceError, first_line, own_folder, runs, spawn, stop, tail, wait_for
 
+NAME = "Redis"
 _SECONDS_TO_START = 30.0
 
 

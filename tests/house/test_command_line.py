@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from config.embedded.place import PROJECT
-from config.stack import ready
+from config.embedded.process import wait_for
+from config.stack import Web, ready
+from config.stack import stack as stack_of
 from tests.house.test_services import processes_of, remove
 
 
@@ -89,8 +91,8 @@ def test_runstack__port_taken__names_it_before_anything_starts(state: Path) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_runstack__asked_to_stop__leaves_no_process(state: Path, port: int, how: signal.Signals) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_runstack__asked_to_stop_or_killed__leaves_no_process(state: Path, port: int, how: signal.Signals) -> None:
     with (state / "out").open("w+") as out:
         stack = subprocess.Popen(
             [sys.executable, "manage.py", "runstack", "--port", str(port)],
@@ -108,8 +110,8 @@ def test_runstack__asked_to_stop__leaves_no_process(state: Path, port: int, how:
         finally:
             stack.send_signal(how)
             stack.wait(30)
-    assert named_after(state) == []
-    assert processes_of(state) == []
+    assert wait_for(lambda: not named_after(state) and not processes_of(state), 15), named_after(state) + processes_of(state)
+    assert stack.returncode == (-signal.SIGKILL if how == signal.SIGKILL else 0)
 
 
 def named_after(state: Path) -> list[str]:
@@ -124,6 +126,15 @@ def named_after(state: Path) -> list[str]:
         except OSError:
             continue
     return found
+
+
+def test_stack__only_the_web_process_has_a_pool__what_forks_has_none() -> None:
+    programs = stack_of(Web("127.0.0.1", 1, threads=5)).programs
+    assert {name: program.environment.get("ASSAY_DB_POOL") for name, program in programs.items() if name != "services"} == {
+        "web": "5",
+        "worker": None,
+        "beat": None,
+    }
 
 
 def test_check_deploy__production_environment__is_clean(state: Path) -> None:

@@ -7,7 +7,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from analytics.services.examples.people import PASSWORD
 from config import services, stack
+from config.supervisor import Program
+from experiments.core.cast import CAST
 
 
 class Command(BaseCommand):
@@ -22,12 +25,24 @@ class Command(BaseCommand):
         web = stack.Web(options["host"], options["port"])
         stack.refuse_taken_port(web)
         os.environ["ASSAY_DEMO"] = "1"
-        with services.lease() as lease:
+        os.environ.setdefault("ASSAY_LOG_LEVEL", "WARNING")
+        with services.lease():
             stack.prepare(migrate=True)
             if subprocess.run(stack.manage("load_examples"), check=False).returncode:
                 raise CommandError("The examples could not be loaded; the lines above say why.")
-            stack.keep_alive(lease)
             everything = stack.stack(web)
-            everything.commands["traffic"] = stack.manage("demo_traffic", "--url", web.url)
+            everything.programs["traffic"] = Program(
+                stack.manage("demo_traffic", "--url", web.url), everything.programs["worker"].environment
+            )
+            everything.greeting = greeting()
             code = everything.run()
         sys.exit(code)
+
+
+def greeting() -> list[str]:
+    """Who can log in, and what there is to see."""
+    people = ", ".join(f"{person.username} ({person.role.value.replace('_', ' ')})" for person in CAST)
+    return [
+        f"Log in as one of {people}; the password is {PASSWORD}. The Act as menu changes who you are.",
+        "Beat analyses the examples every half minute; within minutes of the first start it promotes matching_rerank_v1, which has won.",
+    ]

@@ -23,8 +23,7 @@ class Command(BaseCommand):
         web = stack.Web(options["host"], options["port"], options["workers"], options["threads"])
         if not options["only"] or "web" in options["only"]:
             stack.refuse_taken_port(web)
-        with services.lease() as lease:
+        with services.lease():
             stack.prepare(migrate=False)
-            stack.keep_alive(lease)
             code = stack.stack(web, options["only"]).run()
         sys.exit(code)

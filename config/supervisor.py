@@ -1,0 +1,163 @@
+"""Keeps named programs running in the foreground until it is asked to stop.
+
+A program that ends is started again, after a pause; one that keeps ending takes everything down, since
+nobody is served by a loop of failures. Each has a session of its own, so that a terminal's Ctrl-C reaches
+the supervisor alone, and a process group that can be swept when its first process died without its children.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+
+_ASKED_TO_STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_BOUND = Path(__file__).with_name("bound.py")
+_COLOURS = (36, 33, 32, 35, 34)
+_LOOK = 0.1
+
+
+@dataclass(frozen=True)
+class Program:
+    """A command line and what its environment has beyond ours."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds before a dead program is started again, how many such starts within how many seconds, and seconds to stop in."""
+
+    pause: float = 1.0
+    starts: int = 5
+    within: float = 60.0
+    to_stop: float = 10.0
+
+
+@dataclass
+class _Child:
+    name: str
+    program: Program
+    colour: int
+    process: subprocess.Popen[str] | None = None
+    start_at: float = 0.0
+    restarts: deque[float] = field(default_factory=deque)
+
+
+class Supervisor:
+    """Runs all of its programs, or none."""
+
+    def __init__(self, programs: Mapping[str, Program], patience: Patience | None = None) -> None:
+        self.patience = patience or Patience()
+        self._children = [_Child(name, program, _COLOURS[at % len(_COLOURS)]) for at, (name, program) in enumerate(programs.items())]
+        self._width = max(len("system"), *map(len, programs))
+        self._asked = 0
+        self._speaking = threading.Lock()
+
+    def run(self) -> int:
+        """Until Ctrl-C, SIGTERM, a closed terminal (0), or until a program keeps ending (1)."""
+        with self._listening():
+            try:
+                return self._watch()
+            finally:
+                self._stop()
+
+    def say(self, text: str, name: str = "system", colour: int = 0) -> None:
+        """A line of output under a name; a terminal that is gone stops nobody from working."""
+        head = f"{datetime.now().astimezone():%H:%M:%S} {name.ljust(self._width)} |"
+        if colour and sys.stdout.isatty():
+            head = f"\033[{colour}m{head}\033[0m"
+        with self._speaking, suppress(OSError, ValueError):
+            print(f"{head} {text}", flush=True)
+
+    def _watch(self) -> int:
+        while not self._asked:
+            for child in self._children:
+                if child.process is None and time.monotonic() >= child.start_at:
+                    self._start(child)
+                elif child.process is not None and child.process.poll() is not None and not self._may_start_again(child, child.process):
+                    return 1
+            time.sleep(_LOOK)
+        return 0
+
+    def _start(self, child: _Child) -> None:
+        """From the main thread: a bound program is told when the thread that started it ends."""
+        child.process = subprocess.Popen(
+            [sys.executable, str(_BOUND), str(os.getpid()), *child.program.command],
+            env={**os.environ, **child.program.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        threading.Thread(target=self._pass_on, args=[child, child.process], daemon=True).start()
+
+    def _may_start_again(self, child: _Child, ended: subprocess.Popen[str]) -> bool:
+        """Sweep what it left, and set the time of its next start, unless it ends too often."""
+        _signal(ended, signal.SIGKILL)
+        now, patience = time.monotonic(), self.patience
+        while child.restarts and child.restarts[0] < now - patience.within:
+            child.restarts.popleft()
+        child.restarts.append(now)
+        child.process, child.start_at = None, now + patience.pause
+        again = len(child.restarts) <= patience.starts
+        what = "starting it again" if again else f"{len(child.restarts)} times within {patience.within:.0f} s, so everything stops"
+        self.say(f"{child.name} ended ({_ending(ended.returncode)}); {what}")
+        return again
+
+    def _stop(self) -> None:
+        """SIGTERM to each, then SIGKILL to what is left of its group; asked a second time, at once."""
+        running = [child.process for child in self._children if child.process is not None]
+        asked, end = self._asked, time.monotonic() + self.patience.to_stop
+        for process in running:
+            process.terminate()
+        while any(process.poll() is None for process in running) and time.monotonic() < end and asked == self._asked:
+            time.sleep(_LOOK)
+        for process in running:
+            _signal(process, signal.SIGKILL)
+            process.wait()
+
+    def _pass_on(self, child: _Child, process: subprocess.Popen[str]) -> None:
+        if process.stdout is not None:
+            for line in process.stdout:
+                if line.strip():
+                    self.say(line.rstrip(), child.name, child.colour)
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Being asked to stop is noted and acted upon between two looks; what was ignored (nohup) stays ignored."""
+        before = {number: signal.getsignal(number) for number in _ASKED_TO_STOP}
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:
+                signal.signal(number, self._note)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _note(self, signum: int, frame: FrameType | None) -> None:
+        self._asked += 1
+
+
+def _signal(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    """To every process of the group it leads."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+def _ending(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
