@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandParser
 
@@ -25,7 +26,8 @@ from experiments.services import keys
 
 PEOPLE, TENANTS = 20_000, 4_000
 TRIES = 60
-"""Seconds to wait for a door that does not answer yet."""
+"""Seconds to wait for a door that does not answer yet, the first of them in silence."""
+QUIET = 10
 
 
 @dataclass
@@ -68,6 +70,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         door = Door(options["url"], _server_key())
+        time.sleep(settings.POLL_SECONDS + 1)  # until whoever answers there already has read of the new key
         self._wait_for(door)
         seen: Counter[str] = Counter()
         chance = random.Random()  # play, not secrets
@@ -77,7 +80,7 @@ class Command(BaseCommand):
             try:
                 seen.update(visit(door, chance))
             except OSError as error:
-                self.stderr.write(f"traffic: {error}")
+                self.stderr.write(f"{error}")
                 time.sleep(1)
             if time.monotonic() >= line_at:
                 self.stdout.write(progress(seen))
@@ -91,7 +94,8 @@ class Command(BaseCommand):
             except OSError as error:
                 if left == 1:
                     raise
-                self.stdout.write(f"traffic: waiting for {door.url} ({error.__class__.__name__})")
+                if left <= TRIES - QUIET:
+                    self.stdout.write(f"waiting for {door.url} ({error.__class__.__name__})")
                 time.sleep(1)
             else:
                 return
@@ -124,8 +128,13 @@ def _events(example: Example, entry: dict[str, Any] | None, units: dict[str, str
 
 def progress(seen: Counter[str]) -> str:
     """What has been shown so far, in a line."""
-    arms = ", ".join(f"{name} {count}" for name, count in sorted(seen.items()) if "=" in name)
-    return f"traffic: {seen['visits']} visits, {seen['events']} events; {arms}"
+    arms: dict[str, list[str]] = {}
+    for name, count in sorted(seen.items()):
+        key, is_arm, variant = name.partition("=")
+        if is_arm:
+            arms.setdefault(key, []).append(f"{variant} {count}")
+    shown = "".join(f"; {key}: {', '.join(counts)}" for key, counts in arms.items())
+    return f"{seen['visits']} visits, {seen['events']} events{shown}"
 
 
 def _server_key() -> str:
