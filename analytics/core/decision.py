@@ -105,7 +105,8 @@ class Readiness:
 class Decision:
     """What to do, the rule in words, and the readiness of the arm in front.
 
-    ``arms``: those to stop, or the one to promote. ``conclusion`` only with kind ``conclude``.
+    ``arms``: those to stop, or the one to promote. ``conclusion`` with
+    kind ``conclude``, and with ``stop`` when an arm is worse rather than harmful.
     """
 
     kind: Kind
@@ -194,7 +195,7 @@ def _conclusion(facts: Facts) -> Decision | None:
     if len(worse) == len(arms):
         return _decision(facts, "conclude", "every test arm crossed the boundary for the worse", [a.key for a in worse], "worse")
     if worse:
-        return _decision(facts, "stop", "crossed the boundary for the worse: its units get the default", [a.key for a in worse])
+        return _decision(facts, "stop", "crossed the boundary for the worse: its units get the default", [a.key for a in worse], "worse")
     if not facts.last_look_taken:
         return None
     better = [a.key for a in arms if a.crossed == "better"]

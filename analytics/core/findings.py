@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from analytics.core.stats.anytime import RunningSequence
 from analytics.core.stats.comparison import Comparison
 from analytics.core.stats.srm import SrmCheck
 
@@ -60,11 +59,6 @@ def left_out_finding(units: int) -> Finding | None:
     """Units that no look counts because a long pause fell into their window."""
     sentence = f"{units:,} matured units are left out of looks: a pause of more than 24 hours overlaps their window"
     return Finding("left_out", "info", sentence) if units else None
-
-
-def changed_finding(sequence: RunningSequence) -> Finding | None:
-    """The effect moved out of what earlier data allowed."""
-    return Finding("effect_changed", "yellow", "effect changed over time") if sequence.effect_changed else None
 
 
 def unsaid_findings(named: Sequence[tuple[str, Comparison]]) -> list[Finding]:

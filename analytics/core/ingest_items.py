@@ -19,7 +19,6 @@ from typing import TypeAlias, TypedDict, TypeVar
 Fields: TypeAlias = Mapping[str, object]
 
 MAX_EVENT_ID = 128
-MAX_NAME = 80
 MAX_COVARIATES = 50
 MAX_WHOLE = 2**63 - 1
 MAX_LATENCY_MS = 2**31 - 1

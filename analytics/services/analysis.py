@@ -248,7 +248,7 @@ def outcome_of(decision: Verdict) -> str:
     if decision.kind == "promote":
         return "promoted"
     if decision.kind == "stop":
-        return "stopped_harm" if decision.rule.startswith("guardrail") else "worse"
+        return decision.conclusion or "stopped_harm"
     return decision.conclusion or ""
 
 

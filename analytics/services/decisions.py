@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
-from analytics.models import AnalysisRun, AppliedDecision, Decision
+from analytics.models import AppliedDecision, Decision
+from analytics.selectors.recommendation import trouble_now
 from experiments.core.errors import AssayError
 from experiments.core.policies import Window
 from experiments.core.types import SYSTEM, Origin, Outcome, Status
@@ -85,7 +86,7 @@ def _wait(experiment: Experiment, iteration: Iteration, decision: Decision, now:
         return ""
     if experiment.promotion_held:
         return "the owner holds the promotion"
-    trouble = _trouble_now(iteration)
+    trouble = trouble_now(iteration.pk)
     if trouble:
         return trouble
     rules = iteration_rules(iteration)
@@ -93,19 +94,6 @@ def _wait(experiment: Experiment, iteration: Iteration, decision: Decision, now:
     if in_window(rules.window, now, experiment.time_zone) or now >= known_until:
         return ""
     return f"outside the promotion window; with {rules.notice_hours} h notice it comes at {known_until:%Y-%m-%d %H:%M} UTC"
-
-
-def _trouble_now(iteration: Iteration) -> str:
-    """A promotion needs that nothing is breached and nothing masked in the latest run, however the looks went."""
-    run = AnalysisRun.objects.filter(iteration=iteration, latest=True).first()
-    if run is None:
-        return "there is no analysis run"
-    if run.failed_at is not None:
-        return "the newest analysis failed, so nobody can say whether anything is breached now"
-    if run.masked:
-        return "results are masked now"
-    breached = [v["key"] for v in run.verdicts.get("guardrails", []) if v["breach"]]
-    return f"breached now: {', '.join(breached)}" if breached else ""
 
 
 def in_window(window: Window, now: datetime, zone: str) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 
 from analytics.models import AnalysisRun, AppliedDecision, Decision
+from analytics.selectors.recommendation import recommendation
 from analytics.services.analysis import analyse
 from analytics.services.decisions import Waiting, decide, in_window, iterations_with_pending
 from experiments.core.policies import Window
@@ -87,6 +88,7 @@ def test_decide__masked_since_the_look__waits() -> None:
     waiting = decide(w.iteration.pk, now=MORNING)
     assert isinstance(waiting, Waiting)
     assert waiting.reason == "results are masked now"
+    assert recommendation(w.experiment.pk) == "the newest decision is to promote treatment, but results are masked now"
 
 
 @pytest.mark.django_db

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from scipy.special import log_ndtr, ndtr, ndtri, ndtri_exp, stdtr
+from scipy.special import ndtr, ndtri, ndtri_exp, stdtr
 
 
 def quantile(q: float) -> float:
@@ -22,11 +22,6 @@ def two_sided_p(z: float) -> float:
     return float(2 * ndtr(-abs(z)))
 
 
-def upper_p(z: float) -> float:
-    """P(Z ≥ z)."""
-    return float(ndtr(-z))
-
-
 def t_as_z(t: float, df: float) -> float:
     """The z with the same tail probability as t on df degrees of freedom, sign kept.
 
@@ -37,8 +32,3 @@ def t_as_z(t: float, df: float) -> float:
     tail = float(stdtr(df, -abs(t)))
     z = -float(ndtri(tail)) if tail > 0 else -float(ndtri_exp(math.log(5e-324)))
     return math.copysign(min(z, abs(t)), t)
-
-
-def log_upper_p(z: float) -> float:
-    """ln P(Z ≥ z), for tails no float can hold."""
-    return float(log_ndtr(-z))
