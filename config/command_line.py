@@ -24,6 +24,7 @@ LEAVE_SCHEMA_ALONE = frozenset({"dbshell", "migrate", "optimizemigration", "show
 def run(argv: Sequence[str]) -> None:
     """Run the command line; a refusal of the services is a message, not a traceback."""
     signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background job begins with it ignored
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
         signal.signal(signal.SIGHUP, _leave)
     try:

@@ -138,10 +138,10 @@ class Supervisor:
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
-        """Being asked to stop is noted and acted upon between two looks; what was ignored (nohup) stays ignored."""
+        """Being asked to stop is noted and acted upon between two looks; nohup's closed terminal stays unheard."""
         before = {number: signal.getsignal(number) for number in _ASKED_TO_STOP}
         for number, handler in before.items():
-            if handler is not signal.SIG_IGN:
+            if number != signal.SIGHUP or handler is not signal.SIG_IGN:
                 signal.signal(number, self._note)
         try:
             yield

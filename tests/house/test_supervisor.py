@@ -115,6 +115,20 @@ def test_asked_to_stop__a_deaf_program_is_killed_in_the_end(
     assert gone(deaf)
 
 
+@pytest.mark.parametrize(("ignored", "stops"), [(signal.SIGINT, True), (signal.SIGHUP, False)])
+def test_started_with_a_signal_ignored__ctrl_c_is_still_heard_and_nohup_honoured(
+    supervise: Callable[..., subprocess.Popen[str]], tmp_path: Path, ignored: signal.Signals, stops: bool
+) -> None:
+    before = signal.signal(ignored, signal.SIG_IGN)
+    try:
+        running = supervise(stays=STAYS)
+    finally:
+        signal.signal(ignored, before)
+    pids(tmp_path / "stays", 1)
+    running.send_signal(ignored)
+    assert wait_for(lambda: running.poll() is not None, 3) is stops
+
+
 def test_asked_twice__does_not_wait(supervise: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
     running = supervise(deaf=DEAF)
     pids(tmp_path / "deaf", 1)
