@@ -204,7 +204,7 @@ def _weights(variants: Sequence[VariantBody]) -> list[int]:
     if not fractions and not percents:
         return _equal(len(variants))
     if len(fractions) == len(variants):
-        return to_thousandths(fractions)
+        return _thousandths(fractions)
     if len(percents) == len(variants):
         return _from_percents(percents)
     raise InvalidInput(
@@ -217,12 +217,20 @@ def _equal(count: int) -> list[int]:
     return to_thousandths([share] * count) if count else []
 
 
+def _thousandths(shares: Sequence[float | Decimal]) -> list[int]:
+    """Shares as the table keeps them; a refusal names the place in the body, not in the arithmetic."""
+    try:
+        return to_thousandths(shares)
+    except InvalidInput as error:
+        raise InvalidInput(f"variants: {error.message}", error.field.replace("weights", "variants")) from error
+
+
 def _from_percents(percents: Sequence[float]) -> list[int]:
     exact = [Decimal(str(percent)) for percent in percents]
     total = sum(exact, Decimal(0))
     if abs(total - 100) > _TOLERANCE:
         raise InvalidInput(f"variants: traffic_allocation sums to {total:f}; expected 100 (percent)", "variants")
-    return to_thousandths([part / total for part in exact])
+    return _thousandths([part / total for part in exact])
 
 
 def traffic_of(fraction: float | None, percent: float | None, *, default: int) -> int:

@@ -80,6 +80,9 @@ def identity(request: Request) -> KeyIdentity:
 
 def raw_body(request: Request, *, max_bytes: int = BATCH_BODY) -> bytes:
     """The body, refused by its announced length before it is read."""
+    if request.META.get("HTTP_TRANSFER_ENCODING"):
+        # It would be read as empty, and a verb's reason or outcome would be lost without a word.
+        raise InvalidInput("the body comes in chunks without a length; send it whole, with Content-Length", code="length_missing")
     announced = request.META.get("CONTENT_LENGTH") or "0"
     if announced.isdigit() and int(announced) > max_bytes:
         raise TooLarge(f"the body has {int(announced):,} bytes; at most {max_bytes:,} are taken here")

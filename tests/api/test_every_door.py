@@ -110,3 +110,10 @@ def test_database_away__management_refuses_at_once_and_says_when_to_come_back(do
 @pytest.mark.parametrize(("address", "status", "code"), [("/%00", 404, "not_found"), ("?experiment_type=%00", 400, "invalid")])
 def test_nul_in_an_address__is_a_refusal_not_a_database_error(doors, address, status, code):
     _closed(doors.client(Scope.READ).get(f"/api/v1/experiments{address}"), status, {code})
+
+
+def test_body_in_chunks__is_refused_since_it_would_read_as_empty(doors):
+    answer = doors.client(Scope.MANAGEMENT).post(
+        "/api/v1/experiments/1/stop", {"outcome": "worse"}, headers={"Transfer-Encoding": "chunked"}
+    )
+    _closed(answer, 400, {"length_missing"})

@@ -89,6 +89,17 @@ def test_create__without_weights__splits_equally_and_takes_the_first_as_control(
     assert [(v["weight"], v["is_control"]) for v in body["variants"]] == [(0.5, True), (0.5, False)]
 
 
+@pytest.mark.parametrize(
+    ("shares", "field", "place"),
+    [((0.5, 0.4), "weight", "variants"), ((-50, 150), "traffic_allocation", "variants[0]")],
+    ids=["sum", "negative"],
+)
+def test_create__bad_shares__are_named_where_they_stand_in_the_body(tools, shares, field, place):
+    response = tools.post(URL, _variants(*shares, field=field))
+    assert (response.status_code, response.json()["error"]["field"]) == (400, place)
+    assert not Experiment.objects.exists()
+
+
 def test_create__a_variant_named_baseline__is_the_control(tools):
     body = tools.post(URL, {"name": "named", "variants": [{"name": "new_algo"}, {"name": "baseline"}]}).json()
     assert [v["is_control"] for v in body["variants"]] == [False, True]

@@ -1,0 +1,224 @@
+"""Whatever is sent to a door that reads JSON, the answer is a refusal in the one shape or a success, never a 500.
+
+Each door has a body that it takes; one or two of its places are replaced by something a client
+could send by mistake or on purpose: other types, edges of number ranges, odd text, deep or empty
+structures, moments at the ends of the calendar.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+
+import pytest
+from django.db import connection
+from django.urls import reverse
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from rest_framework.test import APIClient
+
+from experiments.core.types import Scope
+from tests.api.test_every_door import DOORS as ALL_DOORS
+
+NUMBERS = [0, -1, 1, 2**31 - 1, 2**31, 2**63 - 1, -(2**63), 0.0, 0.5, 1.0, 100.0, 5e-324, 1e308, -1e308, 1 / 3]
+TEXTS = [
+    *("", " ", "a", "x" * 81, "x" * 201, "x" * 8192, "\u200b", "\u007f", "\u202e", "Ω" * 100, "🙂", "1", "../x", "%00", "a/b", "start"),
+    *("served", "draft", "spare", "control", "treatment", "running", "visitor", "-", "2" * 30, "auc", "primary", "guardrail"),
+]
+MOMENTS = [
+    *("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-02-30T00:00:00Z", "2026-03-01T00:00:00", "2026-03-01T00:00:00Z"),
+    *("1969-12-31T23:59:59Z", "0000-01-01T00:00:00Z", "2026-03-01T24:00:00Z", "20260301T000000Z", "2026-W01-1T00:00:00Z"),
+]
+SHAPES = [
+    [],
+    {},
+    [[]],
+    [{}],
+    {"": ""},
+    {"a": [1, {"b": None}]},
+    [None] * 201,
+    ["a", "a"],
+    {"user": ""},
+    {"visitor": "v"},
+    None,
+    True,
+    False,
+]
+EDGES = st.sampled_from([*NUMBERS, *TEXTS, *MOMENTS, *SHAPES])
+ANYTHING = st.recursive(
+    EDGES | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def _like(value):
+    """Edges of the value's own kind: what passes the first look and may break a later one."""
+    if isinstance(value, str):
+        return st.sampled_from(MOMENTS if value[:2] == "20" else TEXTS)
+    return st.sampled_from(NUMBERS if isinstance(value, int | float) and not isinstance(value, bool) else SHAPES)
+
+
+CONDITIONS = [{"attribute": "country", "op": "in", "value": ["DE", "FR"]}]
+VARIANTS = [
+    {"name": "control", "key": "control", "is_control": True, "weight": 0.5, "config": {"a": 1}, "value": {"a": 1}, "model_hash": "h"},
+    {"name": "treatment", "key": "treatment", "weight": 0.5, "config": {"a": 2}, "value": {"a": 2}},
+]
+METRIC = {"metric": "apply_conversion", "role": "primary", "baseline": 0.2, "baseline_sd": 0.4, "mde": 0.1, "mde_kind": "relative"}
+GUARDRAIL = {"metric": "ai_error_units", "role": "guardrail", "margin": 0.02, "margin_kind": "points", "baseline": 0.01}
+DESIGN = {
+    "name": "fuzzed",
+    "description": "d",
+    "experiment_type": "feature",
+    "tags": ["a"],
+    "unit_type": "user",
+    "targeting": CONDITIONS,
+    "traffic_allocation": 0.5,
+    "variants": VARIANTS,
+    "metrics": [METRIC, GUARDRAIL],
+    "policy": "standard",
+    "hypothesis": "h",
+    "expected_effect": "e",
+    "prd_url": "https://example.com/prd",
+    "prd_text": "t",
+    "offline_thresholds": [{"metric": "auc", "op": ">=", "value": 0.5}],
+    "confidence_level": 0.95,
+    "power": 0.8,
+    "min_sample_size": 100,
+    "size_class": "",
+    "dark_mode": "shadow",
+    "auto_promote": False,
+    "time_zone": "UTC",
+    "planned_start": "2026-12-01T00:00:00Z",
+    "planned_end": "2026-12-31T00:00:00Z",
+}
+ITEM = {"event_id": "e1", "units": {"user": "u1"}, "timestamp": "2026-03-01T00:00:00Z", "variant": "control", "context": {"a": 1}}
+EXPOSURE = ITEM | {"experiment": "served", "covariates": {"age": 3}}
+EVENT = ITEM | {"event_type": "apply", "experiment": "served", "value": 1.5, "payload": {"a": 1}, "cost_micro": 5, "latency_ms": 12}
+EVENT |= {"language": "de", "embedding_stats": {"norm": 1.0}, "request_id": "r1"}
+OBSERVATION = ITEM | {"metric": "ndcg", "value": 0.5, "experiment": "served", "covariates": {"age": 3}}
+ASSIGNMENT = {"units": {"user": "u1", "tenant": "t1"}, "experiments": ["served"], "attributes": {"country": "DE"}, "exposure": "queued"}
+VERB = {"reason": "r", "outcome": "", "variant": "treatment"}
+
+EXAMPLES = int(os.environ.get("NO_500_EXAMPLES", "25"))
+"""Bodies per door; set NO_500_EXAMPLES to look longer."""
+
+# door's name → the scope of the key, the method, bodies it takes
+DOORS = {
+    "assignments": (
+        Scope.SERVER,
+        "post",
+        [ASSIGNMENT, {"batch": [{"units": {"user": "u1"}, "attributes": {"country": "DE"}}, {"unit": "u"}]}],
+    ),
+    "exposures": (Scope.SERVER, "post", [EXPOSURE, {"exposures": [EXPOSURE, EXPOSURE | {"event_id": "e2", "units": {"user": "u2"}}]}]),
+    "events": (Scope.INGEST, "post", [EVENT, {"events": [EVENT, EVENT | {"event_id": "e2"}]}]),
+    "observations": (Scope.INGEST, "post", [OBSERVATION, {"observations": [OBSERVATION, OBSERVATION | {"event_id": "e2"}]}]),
+    "experiments": (Scope.MANAGEMENT, "post", [DESIGN]),
+    "experiment": (Scope.MANAGEMENT, "patch", [DESIGN | {"reason": "r", "notes": "n", "flag": "spare", "layer": None, "owner": 1}]),
+    "status": (Scope.MANAGEMENT, "put", [{"status": "running", "reason": "r"}]),
+    "start": (Scope.MANAGEMENT, "post", [VERB]),
+    "dark-launch": (Scope.MANAGEMENT, "post", [VERB]),
+    "abort-dark-launch": (Scope.MANAGEMENT, "post", [VERB]),
+    "pause": (Scope.MANAGEMENT, "post", [VERB]),
+    "resume": (Scope.MANAGEMENT, "post", [VERB]),
+    "stop": (Scope.MANAGEMENT, "post", [VERB]),
+    "promote": (Scope.MANAGEMENT, "post", [VERB]),
+    "archive": (Scope.MANAGEMENT, "post", [VERB]),
+    "request-launch": (Scope.MANAGEMENT, "post", [{"note": "n"}]),
+    "offline-evaluations": (
+        *(Scope.MANAGEMENT, "post"),
+        [{"variant": "treatment", "metric": "auc", "value": 0.9, "lower": 0.8, "upper": 1.0, "n": 100, "dataset": "d"}],
+    ),
+    "flags": (
+        Scope.MANAGEMENT,
+        "post",
+        [{"key": "new_flag", "type": "string", "default": "a", "client_visible": True, "description": "d"}],
+    ),
+    "flag": (Scope.MANAGEMENT, "patch", [{"enabled": True, "default": "b", "reason": "r"}]),
+}
+
+
+PLAIN = {"assignments", "exposures", "events", "observations", "experiments", "flags", "flag"}
+"""Doors that are not about one experiment."""
+
+
+def _places(body, path=()):
+    """The path and the value of every place inside a document, the document itself first."""
+    yield path, body
+    inner = body.items() if isinstance(body, dict) else enumerate(body) if isinstance(body, list) else ()
+    for name, value in inner:
+        yield from _places(value, (*path, name))
+
+
+def _with(body, path, value):
+    if not path:
+        return value
+    changed = copy.deepcopy(body)
+    place = changed
+    for name in path[:-1]:
+        place = place[name]
+    place[path[-1]] = value
+    return changed
+
+
+@st.composite
+def _bodies(draw, taken):
+    body = draw(st.sampled_from(taken))
+    for _ in range(draw(st.integers(1, 2))):
+        path, value = draw(st.sampled_from(list(_places(body))))
+        body = _with(body, path, draw(_like(value) if draw(st.booleans()) else ANYTHING))
+    return body
+
+
+@pytest.fixture
+def house(doors):
+    """A served experiment, a draft, a spare flag; clients that answer a 500 instead of raising."""
+    tools = doors.client(Scope.MANAGEMENT)
+    for name, body in (("served", {}), ("draft", {})):
+        assert tools.post("/api/v1/experiments", DESIGN | {"name": name} | body, format="json").status_code == 201
+    assert tools.post("/api/v1/experiments/served/start", {}, format="json").status_code == 200
+    assert tools.post("/api/v1/flags", {"key": "spare", "type": "string", "default": "a"}, format="json").status_code == 201
+    doors.publish()
+    return doors
+
+
+def _client(house, scope) -> APIClient:
+    client = house.client(scope)
+    client.raise_request_exception = False
+    return client
+
+
+def _address(name, target):
+    keys = {"flag": {"key": "spare"}}.get(name, {"ref": target})
+    return reverse(name, kwargs=None if name in PLAIN - {"flag"} else keys)
+
+
+def _sound(response, sent):
+    """A success or a refusal; the database is as consistent as a commit would want it.
+
+    A 503 is a refusal too: promoting asks for decisions, which only a whole installation can read.
+    """
+    assert response.status_code != 500, (response.status_code, response.content[:500], sent)
+    connection.check_constraints()
+    if response.status_code >= 400:
+        assert set(response.json()["error"]) == {"code", "message", "field", "problems"}, (response.content, sent)
+
+
+def test_doors__of_this_list__are_all_that_read_a_body():
+    views = {pattern.name: pattern.callback.view_class for _, pattern in ALL_DOORS}
+    assert {name for name, view in views.items() if any(hasattr(view, method) for method in ("post", "put", "patch"))} == set(DOORS)
+
+
+@pytest.mark.parametrize(("name", "target"), [(name, t) for name in DOORS for t in ("served", *(["draft"] if name not in PLAIN else []))])
+def test_door__any_body__never_breaks(name, target, house):
+    scope, method, taken = DOORS[name]
+    client, address = _client(house, scope), _address(name, target)
+
+    @hypothesis_settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
+    @given(_bodies(taken))
+    def sent(body):
+        _sound(getattr(client, method)(address, json.dumps(body), content_type="application/json"), body)
+
+    sent()
