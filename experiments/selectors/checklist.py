@@ -11,8 +11,9 @@ from experiments.core.checklist import Computed, Evaluated, Facts, ItemState, Re
 from experiments.core.errors import Problem
 from experiments.core.lifecycle import SERVING, Need, Transition, Verb, verbs_from
 from experiments.core.permissions import Action, may
-from experiments.core.types import Actor, ActorKind, Item, PauseCause, Status, Verdict
-from experiments.models import Bucket, Experiment, LaunchRequest, SignOff
+from experiments.core.types import Actor, ActorKind, Item, PauseCause, Status
+from experiments.models import Bucket, Experiment, LaunchRequest
+from experiments.selectors import checklist_rows
 from experiments.selectors.experiments import design_of, is_member, open_iteration, open_rollout, rules_of
 
 
@@ -90,46 +91,25 @@ def four_eyes(actor: Actor, request: Requested | None) -> list[Problem]:
 def launch_request(experiment: Experiment) -> Requested | None:
     """Who asked last for the launch, and of which design."""
     row = LaunchRequest.objects.filter(experiment=experiment).select_related("requested_by").first()
-    if row is None:
-        return None
-    return Requested(
-        row.requested_by.get_full_name() or row.requested_by.get_username(), row.requested_by_id, row.judged_sha256, row.requested_at
-    )
+    return None if row is None else checklist_rows.requested(row)
 
 
 def _sign_offs(experiment: Experiment) -> dict[Item, SignedOff]:
     newest: dict[Item, SignedOff] = {}
     for row in experiment.sign_offs.select_related("signed_by").order_by("-signed_at", "-id"):
-        newest.setdefault(Item(row.item), _signed(row))
+        newest.setdefault(Item(row.item), checklist_rows.signed(row))
     return newest
-
-
-def _signed(row: SignOff) -> SignedOff:
-    return SignedOff(
-        item=Item(row.item),
-        verdict=Verdict(row.verdict),
-        judged=row.judged,
-        judged_sha256=row.judged_sha256,
-        signed_by=row.signed_by.get_full_name() or row.signed_by.get_username(),
-        signed_by_id=row.signed_by_id,
-        signed_at=row.signed_at,
-        comment=row.comment,
-        requested_by_id=row.requested_by_id,
-    )
 
 
 def _evaluations(experiment: Experiment) -> tuple[Evaluated, ...]:
     rows = experiment.offline_evaluations.select_related("variant").order_by("-recorded_at", "-id")
-    return tuple(
-        Evaluated(r.variant.key, r.metric, r.value, r.lower, r.upper, r.config_sha256, r.recorded_at, r.n, r.dataset) for r in rows
-    )
+    return tuple(checklist_rows.evaluated(row) for row in rows)
 
 
 def _evidence(experiment: Experiment) -> dict[Item, Computed]:
     newest: dict[Item, Computed] = {}
     for row in experiment.evidence.order_by("-computed_at", "-id"):
-        found = Computed(Item(row.item), row.green, row.summary, row.judged_sha256, row.computed_at, row.detail)
-        newest.setdefault(found.item, found)
+        newest.setdefault(Item(row.item), checklist_rows.computed(row))
     return newest
 
 

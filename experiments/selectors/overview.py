@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from django.contrib.auth.models import User
 from django.db.models import prefetch_related_objects
 
 from experiments.core import checklist
-from experiments.core.checklist import Computed, Evaluated, Facts, ItemState, Requested, SignedOff
+from experiments.core.checklist import Computed, Facts, ItemState, SignedOff
 from experiments.core.policies import rules_from_json
-from experiments.core.types import Actor, Item, PauseCause, Status, Verdict
-from experiments.models import Evidence, Experiment, LaunchRequest, OfflineEvaluation, SignOff
+from experiments.core.types import Actor, Item, PauseCause, Status
+from experiments.models import Experiment
+from experiments.selectors import checklist_rows
 from experiments.selectors.experiments import design_of
 
 _NEEDED = (
@@ -40,42 +40,12 @@ def _facts(experiment: Experiment) -> Facts:
         rules=rules_from_json(experiment.policy.rules if iteration is None else iteration.policy_rules),
         status=Status(experiment.status),
         cause=PauseCause(experiment.pause_cause),
-        sign_offs=_newest([_signed(row) for row in experiment.sign_offs.all()]),
-        evaluations=tuple(_evaluated(row) for row in experiment.offline_evaluations.all()),
-        evidence=_newest([_computed(row) for row in experiment.evidence.all()]),
-        request=next((_requested(row) for row in experiment.launch_requests.all()), None),
+        sign_offs=_newest([checklist_rows.signed(row) for row in experiment.sign_offs.all()]),
+        evaluations=tuple(checklist_rows.evaluated(row) for row in experiment.offline_evaluations.all()),
+        evidence=_newest([checklist_rows.computed(row) for row in experiment.evidence.all()]),
+        request=next((checklist_rows.requested(row) for row in experiment.launch_requests.all()), None),
         dark_started_at=None if iteration is None else iteration.dark_started_at,
     )
-
-
-def _signed(row: SignOff) -> SignedOff:
-    return SignedOff(
-        item=Item(row.item),
-        verdict=Verdict(row.verdict),
-        judged=row.judged,
-        judged_sha256=row.judged_sha256,
-        signed_by=_name(row.signed_by),
-        signed_by_id=row.signed_by_id,
-        signed_at=row.signed_at,
-        comment=row.comment,
-        requested_by_id=row.requested_by_id,
-    )
-
-
-def _evaluated(row: OfflineEvaluation) -> Evaluated:
-    return Evaluated(row.variant.key, row.metric, row.value, row.lower, row.upper, row.config_sha256, row.recorded_at, row.n, row.dataset)
-
-
-def _computed(row: Evidence) -> Computed:
-    return Computed(Item(row.item), row.green, row.summary, row.judged_sha256, row.computed_at, row.detail)
-
-
-def _requested(row: LaunchRequest) -> Requested:
-    return Requested(_name(row.requested_by), row.requested_by_id, row.judged_sha256, row.requested_at)
-
-
-def _name(user: User) -> str:
-    return user.get_full_name() or user.get_username()
 
 
 Filed = TypeVar("Filed", SignedOff, Computed)
