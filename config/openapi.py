@@ -20,7 +20,7 @@ class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call
         return [{"type": "http", "scheme": "bearer"}, {"type": "apiKey", "in": "header", "name": "X-API-Key"}]
 
 
-class StructSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
+class StructSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # drf-spectacular registers subclasses untyped
     """A struct in place of a serializer: ``@extend_schema(request=AssignmentBody)``."""
 
     target_class = msgspec.Struct
@@ -40,7 +40,7 @@ class StructSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
     def _register(self, registry: Any, name: str, schema: dict[str, Any]) -> None:
         from drf_spectacular.plumbing import ResolvedComponent
 
-        component = ResolvedComponent(name, ResolvedComponent.SCHEMA, schema, object=name)  # type: ignore[no-untyped-call]
+        component = ResolvedComponent(name, ResolvedComponent.SCHEMA, schema, object=name)  # type: ignore[no-untyped-call]  # as above
         registry.register_on_missing(component)
 
 

@@ -10,7 +10,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 application = get_wsgi_application()
 
 from config import decisions, exposures  # noqa: E402  (needs the apps that the line above loads)
-from experiments.selectors import serving  # noqa: E402
+from experiments.selectors import serving  # noqa: E402  (as above)
 
 decisions.wire()
 exposures.wire()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import redis
@@ -41,8 +42,19 @@ def redis_url(services: Lease) -> str:
 @pytest.fixture
 def redis_client(redis_url: str, settings: object) -> Iterator[redis.Redis]:
     """An empty Redis; settings.REDIS_URL points to it for the length of the test."""
-    settings.REDIS_URL = redis_url  # type: ignore[attr-defined]
+    settings.REDIS_URL = redis_url  # type: ignore[attr-defined]  # pytest-django's settings take any name
     client = redis.Redis.from_url(redis_url, decode_responses=True)
     client.flushdb()
     yield client
     client.close()
+
+
+@pytest.fixture
+def own_catalogue(settings: object, tmp_path: Path) -> Iterator[None]:
+    """Catalogue files of this test's own, and nothing in memory from another test's database."""
+    from experiments.selectors import serving  # needs the apps
+
+    settings.CATALOGUE_DIR = tmp_path  # type: ignore[attr-defined]  # pytest-django's settings take any name
+    serving.forget()
+    yield
+    serving.forget()

@@ -21,7 +21,7 @@ def actor_of(request: HttpRequest) -> Actor:
     found: Actor | None = getattr(request, "assay_actor", None)
     if found is None:
         found = actor_for_user(request.user)
-        request.assay_actor = found  # type: ignore[attr-defined]
+        request.assay_actor = found  # type: ignore[attr-defined]  # kept for the length of the request
     return found
 
 

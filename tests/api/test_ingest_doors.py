@@ -19,14 +19,6 @@ from tests.serving_cast import NOW, launched, owner, unit_in
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def own_files(settings, tmp_path):
-    settings.CATALOGUE_DIR = tmp_path
-    serving.forget()
-    yield
-    serving.forget()
-
-
 @pytest.fixture
 def post(client):
     def send(path, body, *, scope=Scope.INGEST, environment=Environment.PRODUCTION, key=None):

@@ -15,15 +15,7 @@ from experiments.selectors import keys, serving, serving_files
 from experiments.services import catalogue
 from tests.serving_cast import NOW, experiment, launched, owner
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def own_files(settings, tmp_path):
-    settings.CATALOGUE_DIR = tmp_path
-    serving.forget()
-    yield
-    serving.forget()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_catalogue")]
 
 
 @pytest.fixture

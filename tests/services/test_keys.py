@@ -14,15 +14,7 @@ from experiments.selectors.actors import actor_for_user
 from experiments.services.keys import create_key, revoke_key
 from tests.serving_cast import NOW
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def own_files(settings, tmp_path):
-    settings.CATALOGUE_DIR = tmp_path
-    serving.forget()
-    yield
-    serving.forget()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_catalogue")]
 
 
 @pytest.fixture

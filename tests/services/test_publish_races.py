@@ -19,14 +19,7 @@ from experiments.services.keys import create_key
 from tests.serving_cast import NOW
 
 PUBLISHERS = 6
-
-
-@pytest.fixture(autouse=True)
-def own_files(settings, tmp_path):
-    settings.CATALOGUE_DIR = tmp_path
-    serving.forget()
-    yield
-    serving.forget()
+pytestmark = pytest.mark.usefixtures("own_catalogue")
 
 
 @pytest.mark.django_db(transaction=True)
