@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -111,6 +112,7 @@ def plan_of(iteration: Iteration, now: datetime) -> AnalysisPlan:
     design = iteration_design(iteration) if iteration.design else design_of(experiment)
     rules = iteration_rules(iteration)
     n_planned = iteration.plan.get("n_planned")
+    pauses = [(pause.started_at, pause.ended_at or now) for pause in iteration.pauses.order_by("started_at")]
     return AnalysisPlan(
         experiment_id=experiment.pk,
         key=experiment.key,
@@ -131,8 +133,8 @@ def plan_of(iteration: Iteration, now: datetime) -> AnalysisPlan:
         began_at=iteration.began_at,
         ended_at=iteration.ended_at,
         planned_end=experiment.planned_end,
-        spans=_serving(iteration, now),
-        pauses=_long_pauses(iteration, now),
+        spans=_serving(iteration, pauses, now),
+        pauses=tuple((begins, ends) for begins, ends in pauses if ends - begins > LONG_PAUSE),
     )
 
 
@@ -165,20 +167,15 @@ def _metrics(design: Design) -> tuple[PlannedMetric, ...]:
     return tuple(PlannedMetric(definition_of(row), planned) for row, planned in found if row is not None)
 
 
-def _serving(iteration: Iteration, now: datetime) -> tuple[Span, ...]:
+def _serving(iteration: Iteration, pauses: Sequence[tuple[datetime, datetime]], now: datetime) -> tuple[Span, ...]:
     """Stretches of serving at the last ramp step: from its start to now (or the end), minus the pauses."""
     start = iteration.step_started_at or iteration.started_at
     if start is None:
         return ()
     spans: list[Span] = []
-    for pause in iteration.pauses.order_by("started_at"):
-        if pause.started_at > start:
-            spans.append(Span(start, pause.started_at))
-        start = max(start, pause.ended_at or now)
+    for begins, ends in pauses:
+        if begins > start:
+            spans.append(Span(start, begins))
+        start = max(start, ends)
     end = iteration.ended_at or now
     return (*spans, Span(start, end)) if start < end else tuple(spans)
-
-
-def _long_pauses(iteration: Iteration, now: datetime) -> tuple[tuple[datetime, datetime], ...]:
-    stretches = [(pause.started_at, pause.ended_at or now) for pause in iteration.pauses.order_by("started_at")]
-    return tuple((begins, ends) for begins, ends in stretches if ends - begins > LONG_PAUSE)
