@@ -13,6 +13,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from experiments.admin.base import WorkplaceAdmin
 from experiments.core.cast import CAST, Member
+from experiments.core.types import Role
 
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 
@@ -48,7 +49,7 @@ def _member(username: str) -> Member:
 
 
 def _role(member: Member) -> str:
-    return member.role.value.replace("_", " ")
+    return "QA" if member.role is Role.QA else member.role.value.replace("_", " ")
 
 
 def _next(request: HttpRequest) -> str:

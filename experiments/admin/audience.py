@@ -47,7 +47,7 @@ class ExclusionListAdmin(WorkplaceAdmin):
         confirm = Confirm("A new exclusion list", "Create the list", back, fields=fields, consequence=consequence)
 
         def work(data: QueryDict) -> str:
-            rule = read_json(data.get("rule", ""), "rule", empty=[])
+            rule = read_json(data.get("rule", ""), "rule", "Rule", empty=[])
             made = audience.create_exclusion_list(
                 actor_of(request), utc_now(), name=data.get("name", "").strip(), description=data.get("description", "").strip(), rule=rule
             )

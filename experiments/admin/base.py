@@ -63,6 +63,11 @@ class WorkplaceAdmin(ModelAdmin):
         if not self.has_add_permission(request):
             raise PermissionDenied
 
+    def refuse_unless_may_view(self, request: HttpRequest) -> None:
+        """Nothing is shown to, or taken from, somebody who has no job here; Django's superuser flag is none."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
@@ -71,8 +76,7 @@ class WorkplaceAdmin(ModelAdmin):
 
     def page(self, request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
         """One of our own pages, in the admin's frame, for those who may see it."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
+        self.refuse_unless_may_view(request)
         frame = {**self.admin_site.each_context(request), "opts": self.model._meta, **context}
         request.current_app = self.admin_site.name
         return TemplateResponse(request, template, frame, status=status)

@@ -11,10 +11,10 @@ from django.http import HttpRequest
 
 from experiments.admin import results_section
 from experiments.admin.base import actor_of, may
-from experiments.admin.experiment_view import SIGNING, page_url
+from experiments.admin.experiment_view import page_url
 from experiments.core.checklist import ItemState
 from experiments.core.headline import Standing, headline, ready_for_dark_launch
-from experiments.core.permissions import Action
+from experiments.core.permissions import SIGNING, Action
 from experiments.core.permissions import may as allowed
 from experiments.core.types import Actor, Item, Status
 from experiments.models import Experiment
@@ -75,6 +75,11 @@ def _waits_for(actor: Actor, experiment: Experiment, items: Sequence[ItemState])
 def _is_mine(actor: Actor, state: ItemState, experiment: Experiment, member: bool) -> bool:
     if state.item in (Item.DARK_LAUNCH, Item.APPROVAL) and experiment.status != Status.DARK_LAUNCH:
         return False
+    if state.item == Item.APPROVAL:
+        asked = next(iter(experiment.launch_requests.all()), None)
+        if asked is None:
+            return member and allowed(actor, Action.REQUEST_LAUNCH, member=True)
+        return asked.requested_by_id != actor.user_id and allowed(actor, Action.APPROVE_LAUNCH, member=member)
     if state.item in SIGNING:
         return allowed(actor, SIGNING[state.item], member=member)
     return member and allowed(actor, Action.EDIT_DRAFT, member=True)

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from django.contrib import messages
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 
-from experiments.admin.base import WorkplaceAdmin
+from experiments.admin.base import Crumb, WorkplaceAdmin
 from experiments.admin.fields import Field, filled
 from experiments.core.errors import AssayError, Forbidden, Problem
 from experiments.http.errors import status_of
@@ -35,17 +36,25 @@ def problems_of(refusal: AssayError) -> list[Problem]:
 
 
 def confirmed(
-    admin: WorkplaceAdmin, request: HttpRequest, *, title: str, confirm: Confirm, work: Callable[[QueryDict], str]
+    admin: WorkplaceAdmin,
+    request: HttpRequest,
+    *,
+    title: str,
+    confirm: Confirm,
+    work: Callable[[QueryDict], str],
+    about: Model | None = None,
 ) -> HttpResponse:
     """Ask on GET; on POST do the work and go back with its message, or show the refusal beside what was typed."""
+    admin.refuse_unless_may_view(request)
+    frame = {"title": title, **({} if about is None else {"original": Crumb(about, title)})}
     if request.method != "POST":
-        return admin.page(request, "admin/assay/confirm.html", {"title": title, "confirm": confirm})
+        return admin.page(request, "admin/assay/confirm.html", {**frame, "confirm": confirm})
     try:
         message = work(request.POST)
     except AssayError as refusal:
         found = problems_of(refusal)
         again = replace(confirm, fields=filled(confirm.fields, request.POST.dict(), found))
-        context = {"title": title, "confirm": again, "problems": found, "refusal": "This was not done."}
+        context = {**frame, "confirm": again, "problems": found, "refusal": "This was not done."}
         return admin.page(request, "admin/assay/confirm.html", context, status=status_of(refusal))
     messages.success(request, message)
     return HttpResponseRedirect(confirm.back)
@@ -56,6 +65,7 @@ def posted(admin: WorkplaceAdmin, request: HttpRequest, *, title: str, back: str
 
     Who may not do it at all is told so on a page of its own, with the status that says it.
     """
+    admin.refuse_unless_may_view(request)
     if request.method == "POST":
         try:
             messages.success(request, work(request.POST))

@@ -16,12 +16,12 @@ from experiments.admin.fields import Field, read_choice, read_moment, read_numbe
 from experiments.core.checklist import SIGNED_ITEMS, TITLES
 from experiments.core.clock import utc_now
 from experiments.core.consequences import sentence
-from experiments.core.errors import InvalidInput
+from experiments.core.errors import InvalidInput, Problem
 from experiments.core.lifecycle import CONCLUSIONS, Need, Verb, transition_for
-from experiments.core.permissions import Action, check
+from experiments.core.permissions import SIGNING, TABLE, Action, check, may, who_may
 from experiments.core.types import Actor, Item, Outcome, PauseCause, Status, Verdict
 from experiments.models import Experiment
-from experiments.selectors.checklist import blockers
+from experiments.selectors.checklist import blockers, four_eyes, launch_request
 from experiments.selectors.experiments import is_member, rules_of
 from experiments.services import audience, drafts, lifecycle
 from experiments.services import checklist as signing
@@ -43,25 +43,43 @@ def do(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, verb: st
     if verb not in (*Verb, RETURN):
         raise Http404("no such verb")
     experiment = found(experiment_id)
-    confirm = _confirm(experiment, verb, utc_now())
-    return confirmed(admin, request, title=experiment.name, confirm=confirm, work=lambda data: _press(request, experiment, verb, data))
+    confirm = _confirm(actor_of(request), experiment, verb, utc_now())
+    return confirmed(
+        admin, request, title=experiment.name, about=experiment, confirm=confirm, work=lambda data: _press(request, experiment, verb, data)
+    )
 
 
-def _confirm(experiment: Experiment, verb: str, now: datetime) -> Confirm:
+def _confirm(actor: Actor, experiment: Experiment, verb: str, now: datetime) -> Confirm:
     arrow = None if verb == RETURN else transition_for(Verb(verb), Status(experiment.status), PauseCause(experiment.pause_cause))
     label = arrow.label if arrow else verb.replace("_", " ").capitalize()
+    action = Action.RETURN_TO_CONTROL if verb == RETURN else arrow.action if arrow else None
     must_say_why = verb == RETURN or (arrow is not None and Need.REASON in arrow.needs)
     grave = verb in GRAVE or verb == RETURN
     return Confirm(
         question=f"{label}: {experiment.name}?",
         button=label,
         back=page_url(experiment.pk),
-        consequence=sentence(verb, serving_of(experiment, rules_of(experiment))),
+        consequence=sentence(verb, serving_of(experiment, rules_of(experiment), now)),
         tone="bad" if grave else "",
         danger=grave,
         fields=[*_extra_fields(experiment, verb), reason_field(required=must_say_why)],
-        blockers=[] if verb == RETURN else blockers(experiment, Verb(verb), now),
+        blockers=[*not_theirs(actor, experiment, action), *_in_the_way(actor, experiment, verb, now)],
     )
+
+
+def _in_the_way(actor: Actor, experiment: Experiment, verb: str, now: datetime) -> list[Problem]:
+    """What stands against the verb now, for this person; the service asks again."""
+    if verb == RETURN:
+        return []
+    needs_second = verb == Verb.PROMOTE or (verb == Verb.RESUME and experiment.pause_cause == PauseCause.HARM)
+    return [*blockers(experiment, Verb(verb), now), *(four_eyes(actor, launch_request(experiment)) if needs_second else [])]
+
+
+def not_theirs(actor: Actor, experiment: Experiment, action: Action | None) -> list[Problem]:
+    """That the step is somebody else's, said before it is pressed."""
+    if action is None or may(actor, action, member=is_member(actor, experiment)):
+        return []
+    return [Problem("forbidden", f"You may not {TABLE[action].label}; {who_may(action)}.")]
 
 
 def _extra_fields(experiment: Experiment, verb: str) -> list[Field]:
@@ -91,7 +109,15 @@ def _press(request: HttpRequest, experiment: Experiment, verb: str, data: QueryD
         after = lifecycle.promote(actor, now, experiment_id=experiment.pk, variant_key=data.get("variant", ""), decision_note=reason)
     else:
         after = lifecycle.transition(actor, now, experiment_id=experiment.pk, verb=Verb(verb), reason=reason)
-    return f"{experiment.name} is now {after.status.replace('_', ' ')}."
+    return f"{experiment.name} is now {_STATES.get(Status(after.status), after.status)}."
+
+
+def _unsignable(actor: Actor, experiment: Experiment, item: Item) -> list[Problem]:
+    found = not_theirs(actor, experiment, SIGNING[item])
+    return found or (four_eyes(actor, launch_request(experiment)) if item == Item.APPROVAL else [])
+
+
+_STATES = {Status.DRAFT: "a draft again", Status.DARK_LAUNCH: "in dark launch"}
 
 
 def sign(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, item: str) -> HttpResponse:
@@ -100,7 +126,11 @@ def sign(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, item: 
         raise Http404("no such item to sign")
     experiment, thing = found(experiment_id), Item(item)
     confirm = Confirm(
-        f"Sign “{TITLES[thing]}” of {experiment.name}", "Sign", page_url(experiment_id, "checklist"), fields=sign_fields(item)
+        f"Sign “{TITLES[thing]}” of {experiment.name}",
+        "Sign",
+        page_url(experiment_id, "checklist"),
+        fields=sign_fields(item),
+        blockers=_unsignable(actor_of(request), experiment, thing),
     )
 
     def work(data: QueryDict) -> str:
@@ -110,7 +140,7 @@ def sign(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, item: 
         )
         return f"{TITLES[thing]}: {verdict.value.replace('_', ' ')}."
 
-    return confirmed(admin, request, title=experiment.name, confirm=confirm, work=work)
+    return confirmed(admin, request, title=experiment.name, about=experiment, confirm=confirm, work=work)
 
 
 def request_launch(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> HttpResponse:
@@ -128,7 +158,7 @@ def request_launch(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: i
         signing.request_launch(actor_of(request), utc_now(), experiment_id=experiment_id, note=data.get("note", "").strip())
         return "The launch is requested; somebody else approves it."
 
-    return confirmed(admin, request, title=experiment.name, confirm=confirm, work=work)
+    return confirmed(admin, request, title=experiment.name, about=experiment, confirm=confirm, work=work)
 
 
 def evaluate(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> HttpResponse:
@@ -140,7 +170,9 @@ def evaluate(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) ->
         page_url(experiment_id, "offline"),
         fields=evaluation_fields(experiment),
     )
-    return confirmed(admin, request, title=experiment.name, confirm=confirm, work=lambda data: _evaluate(request, experiment_id, data))
+    return confirmed(
+        admin, request, title=experiment.name, about=experiment, confirm=confirm, work=lambda data: _evaluate(request, experiment_id, data)
+    )
 
 
 def _evaluate(request: HttpRequest, experiment_id: int, data: QueryDict) -> str:
@@ -230,7 +262,7 @@ def hold(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> Htt
         lifecycle.hold_promotion(actor_of(request), utc_now(), experiment_id=experiment_id, held=held, reason=reason)
         return f"{label}: done."
 
-    return confirmed(admin, request, title=experiment.name, confirm=confirm, work=work)
+    return confirmed(admin, request, title=experiment.name, about=experiment, confirm=confirm, work=work)
 
 
 def note(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> HttpResponse:
@@ -270,7 +302,7 @@ def override(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) ->
         )
         return "The override is set."
 
-    return confirmed(admin, request, title=experiment.name, confirm=confirm, work=work)
+    return confirmed(admin, request, title=experiment.name, about=experiment, confirm=confirm, work=work)
 
 
 def override_remove(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, override_id: int) -> HttpResponse:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from django.contrib import messages
 from django.db import transaction
@@ -16,7 +17,7 @@ from experiments.admin.base import Crumb, WorkplaceAdmin, actor_of, may
 from experiments.admin.doing import problems_of
 from experiments.admin.experiment_actions import found
 from experiments.admin.experiment_view import page_url
-from experiments.admin.fields import read_moment
+from experiments.admin.fields import marked, read_moment
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError, Problem
 from experiments.core.permissions import Action
@@ -88,11 +89,12 @@ def _design_page(
 ) -> HttpResponse:
     choices = form.metric_choices()
     empty_variant, empty_metric = form.empty_lines(choices)
+    wrong = problems_of(refusal) if refusal else []
     context = {
         "title": f"Edit {experiment.name}" if experiment else "New experiment",
-        "sections": form.sections(data, new=experiment is None),
-        "variant_lines": form.variant_lines(data),
-        "metric_lines": form.metric_lines(data, choices),
+        "sections": _marked(form.sections(data, new=experiment is None), wrong),
+        "variant_lines": _marked(form.variant_lines(data), wrong),
+        "metric_lines": _marked(form.metric_lines(data, choices), wrong),
         "empty_variant": empty_variant,
         "empty_metric": empty_metric,
         "control": data.get("v-control", ""),
@@ -101,6 +103,14 @@ def _design_page(
         "after": "Nobody sees a draft: nothing is served until it is launched.",
     }
     return _answer(admin, request, context | _path(experiment), refusal)
+
+
+Part = TypeVar("Part", form.Section, form.Line)
+
+
+def _marked(parts: Sequence[Part], problems: Sequence[Problem]) -> list[Part]:
+    """Each problem beside the field that it names."""
+    return [replace(part, fields=marked(part.fields, problems)) for part in parts]
 
 
 def _path(experiment: Experiment | None) -> dict[str, Any]:
@@ -112,7 +122,7 @@ def _amend_page(
 ) -> HttpResponse:
     context = {
         "title": f"Amend {experiment.name}",
-        "sections": [form.amendable(data)],
+        "sections": _marked([form.amendable(data)], problems_of(refusal) if refusal else []),
         "button": "Save",
         "back": page_url(experiment.pk),
         "after": "",

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from experiments.admin import results_section
 from experiments.admin.base import Crumb
 from experiments.admin.experiment_sections import SECTIONS
-from experiments.admin.experiment_view import SIGNING, Link, View, page_url
+from experiments.admin.experiment_view import Link, View, approves, page_url
 from experiments.admin.rollout_section import seen_now
 from experiments.core.checklist import SIGNED_ITEMS, ItemState, basis, states
 from experiments.core.consequences import Serving
 from experiments.core.errors import Problem
 from experiments.core.headline import Standing, headline, unchecked
-from experiments.core.permissions import Action
+from experiments.core.lifecycle import Verb, transition_for
+from experiments.core.permissions import SIGNING, Action, who_may
 from experiments.core.policies import PolicyRules
-from experiments.core.types import Item, Status
+from experiments.core.types import Item, PauseCause, Status
 from experiments.models import Experiment
 from experiments.selectors import checklist
+from experiments.selectors.experiments import design_of, open_iteration, resumes_anew
 
 TABS = (
     ("checklist", "Checklist"),
@@ -72,13 +75,22 @@ def context(view: View, tab: str) -> dict[str, Any]:
     }
 
 
-def serving_of(experiment: Experiment, rules: PolicyRules) -> Serving:
+def serving_of(experiment: Experiment, rules: PolicyRules, now: datetime) -> Serving:
     """What the consequence sentences need, from the experiment as planned."""
+    iteration = open_iteration(experiment)
+    anew = iteration is not None and resumes_anew(iteration, design_of(experiment), now)
     arms = list(experiment.variants.all())
     control = next((v.name for v in arms if v.is_control), "control")
     tests = [v.name for v in arms if not v.is_control]
     return Serving(
-        experiment.flag_id or "none", experiment.unit_type, experiment.traffic, control, tests, experiment.dark_mode, rules.holdback
+        flag=experiment.flag_id or "none",
+        unit=experiment.unit_type,
+        traffic=experiment.traffic,
+        control=control,
+        tests=tests,
+        dark_mode=experiment.dark_mode,
+        holdback=rules.holdback,
+        anew=anew,
     )
 
 
@@ -126,9 +138,12 @@ def _item_next(view: View, due: ItemState, forward: Any) -> Next:
     """The next open item: this person's turn, or somebody else's."""
     anchor = page_url(view.experiment.pk, "checklist") + f"#item-{due.item}"
     blockers = list(forward.blockers) if forward else []
+    if _can_help(view, due.item) and _waits_for_signature(view, due.item):
+        return Next(f"Sign: {due.title}", anchor, due.message, blockers)
     if _can_help(view, due.item):
-        label = f"Sign: {due.title}" if _waits_for_signature(view, due.item) else _DO[due.item]
-        return Next(label, anchor, due.message, blockers)
+        return Next(_DO[due.item], _where(view, due.item, anchor), due.message, blockers)
+    if due.item == Item.APPROVAL and not view.facts.request:
+        return Next("Waiting for: the launch request", None, f"{who_may(Action.REQUEST_LAUNCH)}.", blockers)
     return Next(f"Waiting for: {due.title}", None, f"This is for: {due.role}.", blockers)
 
 
@@ -139,8 +154,9 @@ _DO = {
     Item.SAMPLE_SIZE: "Compute the sample size",
     Item.OFFLINE: "Settle the offline thresholds",
     Item.DARK_LAUNCH: "Check and sign the dark launch",
-    Item.APPROVAL: "Settle the launch approval",
+    Item.APPROVAL: "Request the launch",
 }
+FORM_PARTS = {Item.PRD: "prd", Item.FLAG: "audience", Item.METRICS: "metrics"}
 _HELPS: dict[Item, tuple[Action, ...]] = {
     Item.PRD: (Action.SIGN_PRD, Action.EDIT_DRAFT),
     Item.FLAG: (Action.EDIT_DRAFT,),
@@ -148,8 +164,18 @@ _HELPS: dict[Item, tuple[Action, ...]] = {
     Item.SAMPLE_SIZE: (Action.COMPUTE_EVIDENCE,),
     Item.OFFLINE: (Action.SIGN_OFFLINE, Action.RECORD_OFFLINE),
     Item.DARK_LAUNCH: (Action.SIGN_DARK_LAUNCH,),
-    Item.APPROVAL: (Action.APPROVE_LAUNCH, Action.REQUEST_LAUNCH),
 }
+
+
+def _where(view: View, item: Item, anchor: str) -> str:
+    """The form in which the item is brought on, where it is not the checklist itself."""
+    if item in FORM_PARTS and view.may(Action.EDIT_DRAFT):
+        return f"{view.url('edit')}#{FORM_PARTS[item]}"
+    if item == Item.OFFLINE and view.may(Action.RECORD_OFFLINE):
+        return page_url(view.experiment.pk, "offline")
+    if item == Item.APPROVAL and not view.facts.request:
+        return view.url("request_launch")
+    return anchor
 
 
 def _waits_for_signature(view: View, item: Item) -> bool:
@@ -158,18 +184,29 @@ def _waits_for_signature(view: View, item: Item) -> bool:
 
 
 def _can_help(view: View, item: Item) -> bool:
+    if item == Item.APPROVAL:
+        return approves(view.actor, view.facts.request) if view.facts.request else view.may(Action.REQUEST_LAUNCH)
     return any(view.may(action) for action in _HELPS[item])
 
 
 def _nothing_to_press(view: View) -> Next:
     notes = {
         Status.RUNNING: ("Let it run", "Results are analysed by themselves; nothing needs to be pressed."),
-        Status.PAUSED: ("Waiting for a person", "Somebody with the right resumes or concludes it."),
         Status.ARCHIVED: ("Nothing to do", "It is archived; its history stays."),
         Status.COMPLETED: ("Finished", "Read the results and write down what was learned."),
     }
-    label, note = notes.get(Status(view.experiment.status), ("Waiting for the team", "This step is for a member of the experiment's team."))
+    label, note = notes.get(Status(view.experiment.status)) or _waits_for_press(view)
     return Next(label, None, note)
+
+
+def _waits_for_press(view: View) -> tuple[str, str]:
+    """Which arrow is next, and whose it is."""
+    verb = Verb.START_DARK_LAUNCH if view.experiment.status == Status.DRAFT and view.rules.dark_launch else Verb.START
+    verb = Verb.RESUME if view.experiment.status == Status.PAUSED else verb
+    arrow = transition_for(verb, Status(view.experiment.status), PauseCause(view.experiment.pause_cause))
+    if arrow is None:
+        return "Waiting for the team", "This step is for a member of the experiment's team."
+    return f"Waiting for: {arrow.label}", f"{who_may(arrow.action)}."
 
 
 def _asides(view: View, steps: Sequence[Any]) -> list[Link]:

@@ -39,8 +39,8 @@ def _variant(data: Mapping[str, str], i: int, *, is_control: bool) -> VariantSpe
         description=text("description"),
         weight=read_thousandths(text("weight"), f"v-{i}-weight", f"{label}: share") or 0,
         is_control=is_control,
-        config=read_json(text("config"), f"v-{i}-config", empty={}),
-        value=read_json(text("value"), f"v-{i}-value"),
+        config=read_json(text("config"), f"v-{i}-config", f"{label}: config", empty={}),
+        value=read_json(text("value"), f"v-{i}-value", f"{label}: value"),
         model_hash=text("model_hash"),
     )
 
@@ -116,7 +116,7 @@ def read_common(data: Mapping[str, str]) -> dict[str, Any]:
         "prd_text": text("prd_text"),
         "unit_type": text("unit_type") or "user",
         "traffic": read_thousandths(text("traffic"), "traffic", "Share of all units") or 0,
-        "targeting": read_json(text("targeting"), "targeting", empty=[]),
+        "targeting": read_json(text("targeting"), "targeting", "Targeting", empty=[]),
         "dark_mode": text("dark_mode") or DarkMode.SHADOW.value,
         "offline_thresholds": read_thresholds(text("offline_thresholds")),
         "confidence_level": text("confidence_level") or "0.95",

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from experiments.admin import charts, results_section
-from experiments.admin.experiment_view import SIGNING, Link, View, page_url
+from experiments.admin.experiment_view import Link, View, approves, page_url
 from experiments.admin.fields import Field
 from experiments.core.checklist import SIGNED_ITEMS, ItemState, basis
-from experiments.core.permissions import Action
+from experiments.core.permissions import SIGNING, Action
 from experiments.core.types import BucketRole, Item, Status, Verdict
 from experiments.models import Bucket, ChangeLogEntry, Experiment, Iteration, SignOff
 from experiments.selectors.experiments import open_iteration
@@ -50,14 +50,18 @@ def _row(view: View, state: ItemState, signed: Sequence[SignOff]) -> Row:
     open_design = view.experiment.status == Status.DRAFT
     computed = {Item.SAMPLE_SIZE: Action.COMPUTE_EVIDENCE, Item.DARK_LAUNCH: Action.COMPUTE_EVIDENCE}
     compute = view.url("compute", item) if item in computed and view.may(computed[item]) and _computable(view, item) else None
-    sign = view.url("sign", item) if item in SIGNED_ITEMS and view.may(SIGNING[item]) and _signable_now(view, item) else None
+    sign = view.url("sign", item) if item in SIGNED_ITEMS and _may_sign(view, item) and _signable_now(view, item) else None
     return Row(state, _row_links(view, item, open_design), compute, sign, sign_fields(item), basis(view.facts, item).signable, signed)
+
+
+def _may_sign(view: View, item: Item) -> bool:
+    return approves(view.actor, view.facts.request) if item == Item.APPROVAL else view.may(SIGNING[item])
 
 
 def _signable_now(view: View, item: Item) -> bool:
     """Approval and dark launch are signed in the dark launch, where the policy has one; the rest before it too."""
-    if item in (Item.DARK_LAUNCH, Item.APPROVAL) and view.rules.dark_launch:
-        return view.experiment.status == Status.DARK_LAUNCH
+    if item in (Item.DARK_LAUNCH, Item.APPROVAL) and view.rules.dark_launch and view.experiment.status != Status.DARK_LAUNCH:
+        return False
     return view.experiment.status in (Status.DRAFT, Status.DARK_LAUNCH)
 
 

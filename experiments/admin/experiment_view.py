@@ -10,20 +10,15 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from experiments.admin.base import actor_of, may
-from experiments.core.checklist import Facts
+from experiments.core.checklist import Facts, Requested
 from experiments.core.permissions import Action
+from experiments.core.permissions import may as allowed
 from experiments.core.policies import PolicyRules
-from experiments.core.types import Actor, Item
+from experiments.core.types import Actor
 from experiments.models import Experiment
 from experiments.selectors import checklist
+from experiments.selectors.checklist import four_eyes
 from experiments.selectors.experiments import is_member, rules_of
-
-SIGNING: dict[Item, Action] = {
-    Item.PRD: Action.SIGN_PRD,
-    Item.OFFLINE: Action.SIGN_OFFLINE,
-    Item.DARK_LAUNCH: Action.SIGN_DARK_LAUNCH,
-    Item.APPROVAL: Action.APPROVE_LAUNCH,
-}
 
 
 @dataclass(frozen=True)
@@ -54,6 +49,11 @@ class View:
     def may(self, action: Action) -> bool:
         """Whether to offer it; the service decides."""
         return may(self.request, action, member=self.member)
+
+
+def approves(actor: Actor, request: Requested | None) -> bool:
+    """Whether this person may give the approval that was asked for: never one's own."""
+    return request is not None and not four_eyes(actor, request) and allowed(actor, Action.APPROVE_LAUNCH, member=False)
 
 
 def page_url(experiment_id: int, tab: str = "") -> str:

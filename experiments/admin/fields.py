@@ -39,19 +39,25 @@ def filled(fields: Iterable[Field], data: Mapping[str, str], problems: Sequence[
     return [replace(f, value=data.get(f.name, "" if f.kind == "checkbox" else f.value), error=errors.get(f.name, "")) for f in fields]
 
 
+def marked(fields: Iterable[Field], problems: Sequence[Problem]) -> list[Field]:
+    """The fields as they are, each with the problem that names it."""
+    errors = {problem.field: problem.message for problem in problems if problem.field}
+    return [replace(f, error=errors.get(f.name, "")) for f in fields]
+
+
 def reason_field(*, required: bool = True, label: str = "Reason") -> Field:
     """Why: it goes into the changelog."""
     return Field("reason", label, "textarea", required=required, rows=2, help="Kept in the history with your name.")
 
 
-def read_json(text: str, where: str, *, empty: JSON = None) -> JSON:
+def read_json(text: str, where: str, label: str, *, empty: JSON = None) -> JSON:
     """JSON typed by a person; says where it broke."""
     if not text.strip():
         return empty
     try:
         found: JSON = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as broken:
-        raise InvalidInput(f"{where}: this is not JSON ({broken}).", where) from broken
+        raise InvalidInput(f"{label}: this is not JSON ({broken}).", where) from broken
     return found
 
 

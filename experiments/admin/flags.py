@@ -156,4 +156,4 @@ def _read_new(data: QueryDict) -> dict[str, Any]:
 def _read_value(text: str, where: str) -> Any:
     if not text.strip():
         raise InvalidInput('A value is needed, as JSON: true, 0.6, "text" or {}.', where)
-    return read_json(text, where)
+    return read_json(text, where, "Default value")

@@ -120,6 +120,12 @@ def p_value(value: float | None) -> str:
 
 
 @register.filter
+def web_address(text: str) -> bool:
+    """Whether it may become a link; ``javascript:`` and the like stay text."""
+    return str(text).lower().startswith(("https://", "http://"))
+
+
+@register.filter
 def compact(value: Any) -> str:
     """JSON on one line."""
     return json.dumps(value, ensure_ascii=False, default=str)

@@ -23,7 +23,7 @@ class Serving:
     tests: Sequence[str]
     dark_mode: str
     holdback: int = 0
-    held_dark: bool = False
+    anew: bool = False
 
     @property
     def share(self) -> str:
@@ -67,12 +67,22 @@ def _promote(facts: Serving) -> str:
 
 _DEFAULT = "everybody gets the flag's rollout, or else its default value, within one poll"
 
+
+def _resume(facts: Serving) -> str:
+    if facts.anew:
+        return (
+            f"{facts.share} of {facts.unit}s get “{facts.control}” or {facts.arms} again, randomised anew in a new iteration: many will "
+            "change variant, and counting begins at zero."
+        )
+    return f"The same {facts.unit}s get “{facts.control}” or {facts.arms} again, each the variant they had."
+
+
 _SENTENCES: Mapping[str, Callable[[Serving], str]] = {
     "start_dark_launch": _dark,
     "abort_dark_launch": lambda f: f"The dark launch ends: {_DEFAULT}. The experiment returns to draft and can be edited.",
     "start": _start,
     "pause": lambda f: f"While paused, {_DEFAULT}. {f.unit.capitalize()}s keep their variant for when it resumes.",
-    "resume": lambda f: f"The same {f.unit}s get “{f.control}” or {f.arms} again, each the variant they had.",
+    "resume": _resume,
     "emergency_stop": lambda f: (
         f"Serving stops at once: {_DEFAULT}. A running experiment is paused for harm and only a second person can resume it; "
         "a dark launch returns to draft."

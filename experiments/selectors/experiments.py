@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
 
 from experiments.core.design import Design, DesignMetric, DesignVariant, design_from_json
 from experiments.core.errors import NotFound
 from experiments.core.policies import PolicyRules, rules_from_json
-from experiments.core.types import Actor, Origin
+from experiments.core.types import Actor, MetricRole, Origin, PauseCause
 from experiments.models import Experiment, ExperimentMetric, Iteration, Rollout, Variant
 
 _LARGEST_ID = 2**31 - 1
@@ -51,6 +52,17 @@ def is_member(actor: Actor, experiment: Experiment) -> bool:
 def open_iteration(experiment: Experiment) -> Iteration | None:
     """The launch that is under way, if any."""
     return experiment.iterations.filter(ended_at__isnull=True).select_related("layer").first()
+
+
+def resumes_anew(iteration: Iteration, design: Design, now: datetime) -> bool:
+    """Whether resuming opens a new iteration: a harm stop, or a pause longer than a quarter of the conversion window, spoils the old."""
+    pause = iteration.pauses.filter(ended_at__isnull=True).first()
+    if pause is None:
+        return False
+    deciding = design.metrics_of(MetricRole.PRIMARY) + design.metrics_of(MetricRole.GUARDRAIL)
+    window = max((metric.window_hours or 0 for metric in deciding), default=0)
+    too_long = window > 0 and now - pause.started_at > timedelta(hours=window) / 4
+    return pause.cause == PauseCause.HARM or too_long
 
 
 def iteration_design(iteration: Iteration) -> Design:

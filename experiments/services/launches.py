@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
 
 from experiments.core.checklist import Facts
 from experiments.core.design import digest, facets, judged
 from experiments.core.lifecycle import Verb
-from experiments.core.types import JSON, Actor, Item, MetricRole, Origin, PauseCause, Status
-from experiments.models import Evidence, Experiment, Iteration, Pause
-from experiments.selectors.experiments import open_rollout
+from experiments.core.types import JSON, Actor, Item, Origin, Status
+from experiments.models import Evidence, Experiment, Iteration
+from experiments.selectors.experiments import open_rollout, resumes_anew
 from experiments.services import audit, buckets
 from experiments.services.checklist import write_request
 from experiments.services.rows import wanted_reason
@@ -55,7 +55,7 @@ def resume(actor: Actor, now: datetime, *, experiment_id: int, reason: str = "")
         moment = enter(actor, now, experiment_id, Verb.RESUME, reason)
         experiment = moment.experiment
         iteration = the_iteration(experiment)
-        if _begins_anew(iteration, moment.facts, now):
+        if resumes_anew(iteration, moment.facts.design, now):
             wanted_reason(reason, experiment.key, "resuming after so long a pause randomises anew and")
             end_iteration(experiment, now)
             iteration = _open(experiment, moment.facts, now)
@@ -65,17 +65,6 @@ def resume(actor: Actor, now: datetime, *, experiment_id: int, reason: str = "")
         move(moment, now)
         finish(actor, now, moment, after={"iteration": iteration.number})
     return experiment
-
-
-def _begins_anew(iteration: Iteration, known: Facts, now: datetime) -> bool:
-    """A harm stop, or a pause longer than a quarter of the conversion window, spoils what was being measured."""
-    pause = Pause.objects.filter(iteration=iteration, ended_at__isnull=True).first()
-    if pause is None:
-        return False
-    deciding = known.design.metrics_of(MetricRole.PRIMARY) + known.design.metrics_of(MetricRole.GUARDRAIL)
-    window = max((metric.window_hours or 0 for metric in deciding), default=0)
-    too_long = window > 0 and now - pause.started_at > timedelta(hours=window) / 4
-    return pause.cause == PauseCause.HARM or too_long
 
 
 def _open(experiment: Experiment, known: Facts, now: datetime, *, dark_started_at: datetime | None = None) -> Iteration:

@@ -175,7 +175,7 @@ def test_evaluation__without_a_value__is_a_form_error(browser, draft):
 def test_start_dark_launch__with_open_items__lists_every_blocker(browser, draft):
     client = browser("olivia")
     asked = client.get(url(draft, "do/start_dark_launch")).content.decode()
-    assert "Not possible yet" in asked
+    assert "Not possible now" in asked
     answer = client.post(url(draft, "do/start_dark_launch"), {"reason": ""})
     assert answer.status_code == 409
     for blocker in ("the PRD lacks", "sample size not computed", "offline threshold not recorded"):
