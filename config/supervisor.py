@@ -82,7 +82,9 @@ class Supervisor:
             print(f"{head} {text}", flush=True)
 
     def _watch(self) -> int:
-        while not self._asked:
+        on_terminal = sys.stdout.isatty()
+        # A closed terminal's SIGHUP goes to the session's leader, who may be a make that keeps it to itself.
+        while not self._asked and sys.stdout.isatty() is on_terminal:
             for child in self._children:
                 if child.process is None and time.monotonic() >= child.start_at:
                     self._start(child)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -113,6 +114,18 @@ def test_asked_to_stop__a_deaf_program_is_killed_in_the_end(
     running.send_signal(how)
     assert running.wait(20) == 0
     assert gone(deaf)
+
+
+def test_terminal_closed__although_nobody_says_so__stops(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    running = subprocess.Popen(
+        [sys.executable, "-c", SUPERVISOR, "stays", STAYS], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(PROJECT)}, stdout=theirs
+    )
+    os.close(theirs)
+    (stays,) = pids(tmp_path / "stays", 1)
+    os.close(ours)
+    assert running.wait(20) == 0
+    assert gone(stays)
 
 
 @pytest.mark.parametrize(("ignored", "stops"), [(signal.SIGINT, True), (signal.SIGHUP, False)])
