@@ -100,9 +100,10 @@ def _variant_specs(names: Sequence[str], control: str, weights: Mapping[str, flo
         raise InvalidInput(f"the weights sum to {total:g}; expected 1, 100 or 1000", "weight")
     shares = to_thousandths([weight / total for weight in given])
     keys = _distinct_keys(names)
-    return tuple(
+    specs = (
         VariantSpec(name=name, key=keys[name], weight=share, is_control=name == control) for name, share in zip(names, shares, strict=True)
     )
+    return tuple(sorted(specs, key=lambda spec: not spec.is_control))  # read first everywhere, wherever it stood in the file
 
 
 def _distinct_keys(names: Iterable[str]) -> dict[str, str]:

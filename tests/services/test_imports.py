@@ -123,6 +123,13 @@ def test_import__weights_and_control__are_kept(file):
     assert list(made.variants.values_list("name", "weight", "is_control")) == [("B", 250, True), ("A", 750, False)]
 
 
+def test_import__control_in_the_middle_of_the_file__is_the_first_of_the_arms_and_keeps_its_name(file, capsys):
+    made = run(file(ROWS.replace("1,A", "1,Z mail").replace("3,A", "3,Z mail")), control="B")
+    assert list(made.variants.values_list("name", "is_control")) == [("B", True), ("Z mail", False)]
+    call_command("analyze", "trial")
+    assert "control vs Z mail: " in capsys.readouterr().out
+
+
 def test_import__by_tenant__keeps_the_unit_type(file):
     run(file(ROWS), unit_type="tenant")
     assert set(Assignment.objects.values_list("unit_type", flat=True)) == {"tenant"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -49,8 +50,9 @@ def lines_of(view: ResultsView) -> list[str]:
     lines += ["", *_health(view)]
     if view.masked:
         lines += ["", "Results are masked and decisions blocked: " + view.masked_why]
+    names = {arm.key: arm.name for arm in view.arms}
     for metric in view.metrics:
-        lines += ["", *_metric(metric)]
+        lines += ["", *_metric(metric, names)]
     return [*lines, "", _standing(view)]
 
 
@@ -72,21 +74,21 @@ def _health(view: ResultsView) -> list[str]:
     return [*lines, *(f"{finding.severity}: {finding.evidence}. {finding.what_to_do}" for finding in view.findings)]
 
 
-def _metric(metric: MetricRow) -> list[str]:
+def _metric(metric: MetricRow, names: Mapping[str, str]) -> list[str]:
     window = "until the data cut" if metric.window_hours is None else f"within {metric.window_hours} h"
     lines = [f"{metric.key} ({metric.role}, {metric.kind}, {window}; {metric.direction} is better)"]
     if metric.reason is not None:
         return [*lines, f"  {metric.reason}"]
-    lines += [f"  {arm.arm[:23]:<24}n {arm.n:>9,}   {shown(metric, arm.mean)}" for arm in metric.arms]
+    lines += [f"  {names.get(arm.arm, arm.arm)[:23]:<24}n {arm.n:>9,}   {shown(metric, arm.mean)}" for arm in metric.arms]
     for against in metric.comparisons:
-        lines += _comparison(metric, against)
+        lines += _comparison(metric, against, names.get(against.arm, against.arm))
     lines += [f"  guardrail on {v.arm}: {v.verdict} ({v.reason})" for v in metric.guardrails]
     return lines
 
 
-def _comparison(metric: MetricRow, against: ComparisonView) -> list[str]:
+def _comparison(metric: MetricRow, against: ComparisonView, arm: str) -> list[str]:
     if against.difference is None:
-        return [f"  control vs {against.arm}: cannot say, {against.reason}"]
+        return [f"  control vs {arm}: cannot say, {against.reason}"]
     rates = f"{shown(metric, against.control_mean)} vs {shown(metric, against.mean)}"
     interval = "" if against.low is None or against.high is None else f" [{signed(metric, against.low)}, {signed(metric, against.high)}]"
     lift = "" if against.lift is None else f", lift {against.lift:+.1%}"
@@ -95,7 +97,7 @@ def _comparison(metric: MetricRow, against: ComparisonView) -> list[str]:
     adjusted = f", {against.adjustment} {small(against.adjusted_p)}" if many and against.adjusted_p is not None else ""
     level = "" if against.level is None else f" at {against.level:.1%}"
     difference = f"{signed(metric, against.difference)}{interval}{level}"
-    return [f"  control vs {against.arm}: {rates}, difference {difference}{lift}, {p}{adjusted}: {against.verdict}"]
+    return [f"  control vs {arm}: {rates}, difference {difference}{lift}, {p}{adjusted}: {against.verdict}"]
 
 
 def shown(metric: MetricRow, value: float | None) -> str:
