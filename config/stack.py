@@ -16,7 +16,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.core.management import CommandError, call_command
-from django.db import connections
+from django.db import OperationalError, connections
 
 from config import schema, services
 from config.celery_settings import QUEUES
@@ -84,11 +84,15 @@ def _port_message(web: Web, error: OSError) -> str:
 
 def prepare(*, migrate: bool) -> None:
     """Database up to date, folders there, static files collected. Another's database is migrated only when asked."""
+    try:
+        missing = schema.missing()
+    except OperationalError as error:
+        raise CommandError(f"The database does not answer; is DATABASE_URL right?\n{error}") from None
     if migrate or services.embedded():
         if applied := schema.bring_up_to_date():
             print(f"Database set up: {applied} migrations applied.", flush=True)
-    elif count := schema.missing():
-        raise CommandError(f"The database lacks {count} migrations. Run `manage.py migrate` first.")
+    elif missing:
+        raise CommandError(f"The database lacks {missing} migrations. Run `manage.py migrate` first.")
     connections.close_all()
     for folder in (settings.SPOOL, settings.CATALOGUE_DIR):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

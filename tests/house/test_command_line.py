@@ -90,6 +90,14 @@ def test_runstack__port_taken__names_it_before_anything_starts(state: Path) -> N
     assert not (state / "services").exists()
 
 
+def test_runstack__database_that_does_not_answer__is_named_without_a_traceback(state: Path, port: int) -> None:
+    done = manage(state, "runstack", "--port", str(port), DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
+    assert done.returncode != 0
+    assert "is DATABASE_URL right?" in done.stderr and "Connection refused" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert processes_of(state) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_runstack__asked_to_stop_or_killed__leaves_no_process(state: Path, port: int, how: signal.Signals) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -27,7 +28,7 @@ def set_up(tmp_path: Path, python: str) -> subprocess.CompletedProcess[str]:
 def python_that_fails(tmp_path: Path, word: str) -> str:
     """A Python whose one-liners that mention the word fail."""
     program = tmp_path / "python"
-    program.write_text(f'#!/bin/sh\ncase "$*" in *{word}*) exit 1 ;; esac\nexec {sys.executable} "$@"\n')
+    program.write_text(f'#!/bin/sh\ncase "$*" in *{word}*) exit 1 ;; esac\nexec {shlex.quote(sys.executable)} "$@"\n')
     program.chmod(0o755)
     return str(program)
 
