@@ -133,7 +133,8 @@ def _answers(question: _Question, units: Mapping[str, str], attributes: Attribut
         AssignmentRequest(experiment=name, units=units, attributes=attributes, environment=environment, client=client)
         for name in question.experiments
     )
-    return tuple(assign(catalogue, request, now) for request in requests)
+    # By experiment: one asked for by its key and by its name as well is met once.
+    return tuple({answer.experiment: answer for answer in (assign(catalogue, request, now) for request in requests)}.values())
 
 
 def _recording(body: AssignmentBody, subjects: int) -> Recording:

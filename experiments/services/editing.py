@@ -37,6 +37,8 @@ def edit_experiment(actor: Actor, now: datetime, *, experiment_id: int, changes:
     with transaction.atomic():
         experiment = locked(experiment_id)
         permit(actor, Action.EDIT_DRAFT, experiment)
+        if "notes" in changes:
+            permit(actor, Action.COMMENT, experiment)  # people's words: no key writes them
         _refuse_frozen(experiment, changes, reason)
         before = {name: _shown(experiment, name) for name in changes}
         for name, value in changes.items():

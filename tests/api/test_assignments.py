@@ -85,6 +85,12 @@ def test_assignments__database_dead__answers_the_same_and_says_stale(app, monkey
     assert after == before
 
 
+def test_assignments__one_experiment_by_key_and_by_name__is_answered_and_met_once(app):
+    response = ask(app, unit="u1", experiments=["checkout", "Checkout", "checkout"])
+    assert [item["experiment"] for item in response.json()["assignments"]] == ["checkout"]
+    assert len(spooled()) == 1
+
+
 def test_assignments__batch__gives_one_list_per_item_and_names_the_bad_ones(app):
     batch = [{"units": {"user": f"u{i}"}} for i in range(3)] + [{"units": {"user": ""}}, {"unit": "u1", "attributes": {"plan": "pro"}}]
     body = ask(app, batch=batch).json()

@@ -8,7 +8,7 @@ import pytest
 
 from experiments.core.design import ExperimentSpec, MetricPlan, VariantSpec
 from experiments.core.errors import AssayError, Conflict, Forbidden, InvalidInput, NotFound, Refused
-from experiments.core.types import SYSTEM, FlagType, Status
+from experiments.core.types import SYSTEM, FlagType, Scope, Status
 from experiments.models import ChangeLogEntry, Experiment, Flag, Metric, ServingDocument
 from experiments.selectors.experiments import resolve
 from experiments.services import drafts, flags
@@ -168,6 +168,15 @@ def test_edit__launched__notes_and_end_want_a_reason_and_labels_do_not():
         edit(experiment, planned_end=end)
     assert edit(experiment, reason="a holiday", planned_end=end).planned_end == end
     assert edit(experiment, name="Better name").name == "Better name"
+
+
+def test_edit__notes__are_for_people_not_for_keys():
+    experiment = experiment_in(Status.RUNNING)
+    key = key_of("owner", Scope.MANAGEMENT)
+
+    assert edit(experiment, reason="seen in the logs", notes="a campaign ran").notes == "a campaign ran"
+    with pytest.raises(Forbidden, match="notes and comments"):
+        drafts.edit_experiment(key, NOW, experiment_id=experiment.pk, changes={"notes": "x"}, reason="y")
 
 
 def test_plan_metrics__launched__only_secondary_ones_with_a_reason():
