@@ -17,12 +17,13 @@ from experiments.http.errors import status_of
 
 @dataclass(frozen=True)
 class Confirm:
-    """A confirm page: the question, what users will see, what stands in the way, what to fill in."""
+    """A confirm page: the question, what users will see, what the analysis says, what stands in the way, what to fill in."""
 
     question: str
     button: str
     back: str
     consequence: str = ""
+    said: str = ""
     tone: str = ""
     danger: bool = False
     fields: Sequence[Field] = field(default_factory=tuple)

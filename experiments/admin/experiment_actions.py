@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 
+from experiments.admin import results_section
 from experiments.admin.base import WorkplaceAdmin, actor_of
 from experiments.admin.doing import Confirm, confirmed, posted
 from experiments.admin.experiment_page import serving_of
@@ -60,6 +61,7 @@ def _confirm(actor: Actor, experiment: Experiment, verb: str, now: datetime) -> 
         button=label,
         back=page_url(experiment.pk),
         consequence=sentence(verb, serving_of(experiment, rules_of(experiment), now)),
+        said=results_section.finding(experiment) or "nothing yet." if verb in (Verb.PROMOTE, Verb.CONCLUDE) else "",
         tone="bad" if grave else "",
         danger=grave,
         fields=[*_extra_fields(experiment, verb), reason_field(required=must_say_why)],

@@ -215,7 +215,8 @@ def _asides(view: View, steps: Sequence[Any]) -> list[Link]:
         for s in steps
         if not s.blockers and s.verb not in FORWARD
     ]
-    if view.experiment.status == Status.RUNNING and view.experiment.auto_promote and view.may(Action.HOLD_PROMOTION):
+    holdable = view.experiment.auto_promote or view.experiment.promotion_held
+    if view.experiment.status == Status.RUNNING and holdable and view.may(Action.HOLD_PROMOTION):
         links.append(Link("Release the promotion" if view.experiment.promotion_held else "Hold the promotion", view.url("hold")))
     if view.may(Action.RETURN_TO_CONTROL) and _returnable(view):
         links.append(Link("Return to control", view.url("do", "return_to_control"), "danger-line"))

@@ -76,6 +76,8 @@ def test_hold__then_release__is_kept_with_its_reason(browser, running):
     client.post(url(running, "hold"), {"reason": "a holiday"})
     running.refresh_from_db()
     assert running.promotion_held
+    assert "promotion held" in client.get(page(running)).content.decode()
+    assert "Release the promotion" in client.get(page(running)).content.decode()
     client.post(url(running, "hold"), {"reason": "over"})
     running.refresh_from_db()
     assert not running.promotion_held
@@ -93,6 +95,10 @@ def test_promote__by_hand__rolls_out_and_the_page_says_what_users_see(browser, r
     assert "“treatment” since" in text
     assert f"one click, until {rollout.returnable_until:%d %b %Y, %H:%M} UTC" in text
     assert "Return to control</a>" not in text
+
+
+def test_promote__asked__says_what_the_analysis_says(browser, running):
+    assert "What the analysis says now:</strong> nothing yet." in browser("paula").get(url(running, "do/promote")).content.decode()
 
 
 def test_promote__control_or_nothing__is_refused(browser, running):
