@@ -106,11 +106,11 @@ def section(experiment: Experiment, analyse_url: str | None) -> dict[str, Any]:
 
 def _rule(view: ResultsView, experiment: Experiment) -> str:
     """Where it stands in a sentence: the decision that ended it, else what the newest run says."""
-    if experiment.status not in ANALYSED and view.decisions:
-        last = view.decisions[0]
-        return sentence(_named(last.rule, last.variant, {arm.key: arm.name for arm in view.arms}))
     if experiment.status not in ANALYSED:
-        return "It ended without a decision of the analysis; these are its last results."
+        carried_out = next((one for one in view.decisions if one.applied), None)
+        names = {arm.key: arm.name for arm in view.arms}
+        ended = "A person ended it; these are its last results."
+        return ended if carried_out is None else sentence(_named(carried_out.rule, carried_out.variant, names)) + "."
     return finding(experiment) or sentence(view.rule)
 
 

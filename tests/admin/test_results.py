@@ -49,6 +49,17 @@ def test_analyse_now__shows_units_and_never_counts_as_a_look(browser, running):
     assert not Decision.objects.exists()
 
 
+def test_results__ended_by_a_person__do_not_say_keep_running(browser, running):
+    _expose(running, {"Control": 300, "Friendly": 310})
+    client = browser("olivia")
+    client.post(url(running, "analyse"))
+    assert "Keep running" in client.get(page(running, "results")).content.decode()
+    client.post(url(running, "do/conclude"), {"outcome": "inconclusive", "reason": "enough"})
+    text = client.get(page(running, "results")).content.decode()
+    assert "A person ended it" in text
+    assert "Keep running" not in text
+
+
 def test_results__with_the_wrong_shares__are_masked_with_the_reason(browser, running):
     _expose(running, {"Control": 600, "Friendly": 300})
     text = browser("olivia").post(url(running, "analyse"), follow=True).content.decode()
