@@ -117,7 +117,10 @@ def test_runstack__asked_to_stop_or_killed__leaves_no_process(state: Path, port:
             assert {"granian", "worker", "beat"} <= set(named_after(state))
         finally:
             stack.send_signal(how)
-            stack.wait(30)
+            try:
+                stack.wait(30)
+            finally:
+                stack.kill()  # a stack that did not hear must not outlive the test
     assert wait_for(lambda: not named_after(state) and not processes_of(state), 15), named_after(state) + processes_of(state)
     assert stack.returncode == (-signal.SIGKILL if how == signal.SIGKILL else 0)
 
