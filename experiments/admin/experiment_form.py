@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -158,13 +158,28 @@ def _metric_values(experiment: Experiment) -> dict[str, str]:
     return found | {"m-count": str(len(plans) or 2)}
 
 
+_FieldOf = Callable[..., Field]
+"""A field by name, label and kind, with what stands in it."""
+
+
 def sections(data: Mapping[str, str], *, new: bool) -> list[Section]:
     """The form's parts with what stands in them."""
 
-    def f(name: str, label: str, kind: str = "text", **more: Any) -> Field:
+    def f(name: str, label: str, kind: str = "text", **more: Any) -> Field:  # Any: whatever a field takes
         return Field(name, label, kind, data.get(name, ""), **more)
 
-    identity = [
+    types = dict.fromkeys([*TYPES, data.get("experiment_type") or "feature"])
+    return [
+        Section("What and why", "Say it so that somebody from another team understands it.", _identity(f, types, new)),
+        Section("PRD", "The product requirement: document or link, hypothesis and expected effect.", _prd(f), "prd"),
+        Section("Who gets it", "The flag, the people, the policy.", _audience(f, new), "audience"),
+        Section("Rules and dates", "Defaults that suit most experiments.", _rules(f), "rules"),
+    ]
+
+
+def _identity(f: _FieldOf, types: Iterable[str], new: bool) -> list[Field]:
+    """What it is called and what is tested."""
+    found = [
         f("name", "Title", required=True, placeholder="Friendlier first message"),
         f("key", "Key", help="Lower-case letters, digits, dot, dash and underscore. Empty: made from the title. Fixed once saved.")
         if new
@@ -173,18 +188,27 @@ def sections(data: Mapping[str, str], *, new: bool) -> list[Section]:
             "experiment_type",
             "What is tested",
             "select",
-            choices=_options(dict.fromkeys([*TYPES, data.get("experiment_type") or "feature"])),
+            choices=_options(types),
         ),
         f("description", "Description", "textarea", rows=2, span="wide"),
         f("tags", "Tags", help="Separated by commas."),
     ]
-    prd = [
+    return [field for field in found if field]
+
+
+def _prd(f: _FieldOf) -> list[Field]:
+    """Why it is worth trying."""
+    return [
         f("hypothesis", "Hypothesis", "textarea", rows=2, span="wide", placeholder="Because … we believe that … will …"),
         f("expected_effect", "Expected effect", placeholder="+4 % bookings within 7 days"),
         f("prd_url", "Link to the PRD", "url", placeholder="https://…"),
         f("prd_text", "…or the PRD itself", "textarea", rows=7, span="wide"),
     ]
-    who = [
+
+
+def _audience(f: _FieldOf, new: bool) -> list[Field]:
+    """Whom it reaches, under which policy."""
+    found = [
         f("policy", "Policy", "select", choices=policy_choices(), help="What this risk class demands before launch."),
         f("flag", "Flag", "select", choices=flag_choices(), help="The key your code asks for."),
         f("flag_type", "Type of a new flag", "select", choices=_options(FlagType)) if new else None,
@@ -210,7 +234,12 @@ def sections(data: Mapping[str, str], *, new: bool) -> list[Section]:
             help="Conditions that must all hold. Empty: everybody.",
         ),
     ]
-    bars = [
+    return [field for field in found if field]
+
+
+def _rules(f: _FieldOf) -> list[Field]:
+    """What it must clear, and when."""
+    return [
         f(
             "offline_thresholds",
             "Offline thresholds",
@@ -228,12 +257,6 @@ def sections(data: Mapping[str, str], *, new: bool) -> list[Section]:
         f("planned_start", "Planned start (UTC)", "datetime-local"),
         f("planned_end", "Planned end (UTC)", "datetime-local"),
         f("auto_promote", "Promote the winner by itself when every condition is met", "checkbox"),
-    ]
-    return [
-        Section("What and why", "Say it so that somebody from another team understands it.", [x for x in identity if x]),
-        Section("PRD", "The product requirement: document or link, hypothesis and expected effect.", prd, "prd"),
-        Section("Who gets it", "The flag, the people, the policy.", [x for x in who if x], "audience"),
-        Section("Rules and dates", "Defaults that suit most experiments.", bars, "rules"),
     ]
 
 

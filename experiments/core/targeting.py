@@ -213,8 +213,8 @@ def _comparison(op: Op, value: object) -> _Check:
 _COMPARISONS: Mapping[Op, Callable[[object, object], bool]] = {
     Op.EQ: lambda found, value: found == value,
     Op.NE: lambda found, value: found != value,
-    Op.GT: lambda found, value: found > value,  # type: ignore[operator]
-    Op.GTE: lambda found, value: found >= value,  # type: ignore[operator]
-    Op.LT: lambda found, value: found < value,  # type: ignore[operator]
-    Op.LTE: lambda found, value: found <= value,  # type: ignore[operator]
+    Op.GT: lambda found, value: found > value,  # type: ignore[operator]  # numbers
+    Op.GTE: lambda found, value: found >= value,  # type: ignore[operator]  # numbers
+    Op.LT: lambda found, value: found < value,  # type: ignore[operator]  # numbers
+    Op.LTE: lambda found, value: found <= value,  # type: ignore[operator]  # numbers
 }
