@@ -45,6 +45,15 @@ def test_analyze__real_game_with_two_gates__matches_its_published_rates() -> Non
     assert not Look.objects.exists()
 
 
+def test_analyze__rare_rates__are_printed_to_thousandths_of_a_percent() -> None:
+    """Hillstrom's conversions: 122 of 21,306 and 189 of 21,387."""
+    w = world("hillstrom", origin="import")
+    plan(w, "primary", "apply_conversion")
+    crowd(w, "control", 21306, START, events={"apply": 122})
+    crowd(w, "treatment", 21387, START, events={"apply": 189})
+    assert "0.573 % vs 0.884 %" in printed("hillstrom")
+
+
 def test_analyze__three_arms__adjusts_each_by_holm() -> None:
     w = world(arms=("control", "mens", "womens"))
     plan(w, "primary", "apply_conversion")

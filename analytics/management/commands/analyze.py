@@ -18,6 +18,8 @@ from experiments.core.types import Origin, Status
 from experiments.selectors.experiments import resolve
 
 SHARES = ("proportion",)
+RARE = 0.02
+"""Below this a rate is rare."""
 
 
 class Command(BaseCommand):
@@ -104,12 +106,17 @@ def shown(metric: MetricRow, value: float | None) -> str:
     """A mean as text: rates in percent."""
     if value is None:
         return "cannot say"
-    return f"{value:.2%}".replace("%", " %") if metric.kind in SHARES else f"{value:.4g}"
+    return f"{value:.{_decimals(metric)}%}".replace("%", " %") if metric.kind in SHARES else f"{value:.4g}"
 
 
 def signed(metric: MetricRow, value: float) -> str:
     """A difference as text: of rates in percentage points."""
-    return f"{100 * value:+.2f} p.p." if metric.kind in SHARES else f"{value:+.4g}"
+    return f"{100 * value:+.{_decimals(metric)}f} p.p." if metric.kind in SHARES else f"{value:+.4g}"
+
+
+def _decimals(metric: MetricRow) -> int:
+    """Rates are read to hundredths of a percent, rare ones to thousandths: .573 and .884 % are not .6 and .9."""
+    return 3 if all((arm.mean or 0.0) < RARE for arm in metric.arms) else 2
 
 
 def small(p: float) -> str:
