@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypedDict
 
 from analytics.core.errors import ImpossiblePlan
 from analytics.core.stats import power
@@ -112,21 +113,41 @@ def _lacking(metric: DesignMetric, field: str, value: float | None, what: str) -
     return [] if value is not None else [Problem(f"{field}_missing", f"{metric.key}: enter {what}", f"metrics.{metric.key}.{field}")]
 
 
+class _PrimaryTerms(TypedDict):
+    """What every formula for finding an effect is told beside the metric."""
+
+    alpha: float
+    power: float
+    ratio: float
+    hypotheses: int
+    looks: int
+    test_arms: int
+
+
+class _GuardrailTerms(TypedDict):
+    """What every formula for proving safety is told beside the metric."""
+
+    required_guardrails: int
+    ratio: float
+    looks: int
+    test_arms: int
+
+
 def _primary_need(design: Design, metric: DesignMetric, weeks: int) -> MetricNeed:
     """Units to find the planned effect, with looks every day after the clock's weeks."""
     base, effect = metric.baseline or 0.0, _effect(metric)
-    common = {
-        "alpha": round(1 - float(design.confidence_level), 9),
-        "power": float(design.power),
-        "ratio": _ratio(design),
-        "hypotheses": len(design.test_arms),
-        "looks": _looks(weeks),
-        "test_arms": len(design.test_arms),
-    }
+    common = _PrimaryTerms(
+        alpha=round(1 - float(design.confidence_level), 9),
+        power=float(design.power),
+        ratio=_ratio(design),
+        hypotheses=len(design.test_arms),
+        looks=_looks(weeks),
+        test_arms=len(design.test_arms),
+    )
     if metric.kind == MetricKind.PROPORTION:
-        return MetricNeed(metric.key, metric.role, power.proportion_sample(base, base + effect, **common))  # type: ignore[arg-type]  # one dict of ints and floats
+        return MetricNeed(metric.key, metric.role, power.proportion_sample(base, base + effect, **common))
     if metric.kind in (MetricKind.MEAN, MetricKind.COUNT):
-        return MetricNeed(metric.key, metric.role, power.mean_sample(metric.baseline_sd or 0.0, effect, **common))  # type: ignore[arg-type]  # as above
+        return MetricNeed(metric.key, metric.role, power.mean_sample(metric.baseline_sd or 0.0, effect, **common))
     raise InvalidInput(f"{design.key}: {metric.key} is a {metric.kind}; its sample size is not computed yet", field="metrics")
 
 
@@ -135,14 +156,14 @@ def _guardrail_need(design: Design, metric: DesignMetric, required: bool, among:
     if not required:
         return MetricNeed(metric.key, metric.role, None, "only must not be breached: does not size the experiment")
     margin, base = metric.margin or 0.0, metric.baseline or 0.0
-    common = {"required_guardrails": among, "ratio": _ratio(design), "looks": _looks(weeks), "test_arms": len(design.test_arms)}
+    common = _GuardrailTerms(required_guardrails=among, ratio=_ratio(design), looks=_looks(weeks), test_arms=len(design.test_arms))
     if metric.kind == MetricKind.PROPORTION and metric.margin_kind == "relative":
-        return MetricNeed(metric.key, metric.role, power.safe_relative_sample(base, margin, **common))  # type: ignore[arg-type]  # as above
+        return MetricNeed(metric.key, metric.role, power.safe_relative_sample(base, margin, **common))
     if metric.kind == MetricKind.PROPORTION:
-        return MetricNeed(metric.key, metric.role, power.safe_points_sample(base * (1 - base), margin, **common))  # type: ignore[arg-type]  # as above
+        return MetricNeed(metric.key, metric.role, power.safe_points_sample(base * (1 - base), margin, **common))
     if metric.kind in (MetricKind.MEAN, MetricKind.COUNT):
         absolute = margin * base if metric.margin_kind == "relative" else margin
-        return MetricNeed(metric.key, metric.role, power.safe_points_sample((metric.baseline_sd or 0.0) ** 2, absolute, **common))  # type: ignore[arg-type]  # as above
+        return MetricNeed(metric.key, metric.role, power.safe_points_sample((metric.baseline_sd or 0.0) ** 2, absolute, **common))
     return MetricNeed(metric.key, metric.role, None, f"{metric.kind}: its sample size is not computed yet")
 
 
