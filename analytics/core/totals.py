@@ -35,7 +35,7 @@ class Totals:
     sum_xy: float | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "n", _count(self.n))
+        object.__setattr__(self, "n", checked_count(self.n))
         for name in ("sum_y", "sum_y2", "sum_x", "sum_x2", "sum_xy"):
             object.__setattr__(self, name, _finite(name, getattr(self, name)))
         _check_pair("y", self.n, self.sum_y, self.sum_y2)
@@ -135,7 +135,8 @@ def _both(one: Totals, other: Totals, name: str) -> float | None:
     return None if a is None else float(a + b)
 
 
-def _count(n: object) -> int:
+def checked_count(n: object) -> int:
+    """A whole number of units that is not negative, or a refusal."""
     if isinstance(n, bool):
         raise ImpossibleTotals(f"n is a count of units, found {n!r}")
     try:
