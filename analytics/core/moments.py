@@ -79,6 +79,12 @@ class Moments:
         """The mean of one variable; None without units."""
         return self.sum(name) / self.n if self.n else None
 
+    def only(self, names: Sequence[str]) -> Moments:
+        """Moments of some of the variables, in the order given."""
+        return Moments(
+            self.n, tuple(names), tuple(self.sum(name) for name in names), tuple(self.product(one, two) for one, two in _pairs(names))
+        )
+
     def of(self, y: str, x: str | None = None) -> Totals:
         """Totals of one variable, with another as its companion."""
         return self.combined({y: 1.0}, None if x is None else {x: 1.0})
