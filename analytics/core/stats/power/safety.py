@@ -1,0 +1,172 @@
+"""How many units until a guardrail can be said to be SAFE, if there is no harm?
+
+SAFE is the one-sided 5 % upper bound of harm below the margin, at looks; its power is the chance to get
+there when both arms are the same, and must leave room for all required guardrails together. Margins in
+points, milliseconds or money compare T − C with the margin; relative ones T with (1 + m)·C, on the log
+scale for rates (rare or not) and on the metric's own scale for means, ratios and quantiles. Where more
+is better, harm is a fall: (1 − m)·C.
+References: Farrington and Manning 1990 (non-inferiority sizes); the log-ratio for rates, Blackwelder 1993.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, TypedDict, Unpack
+
+from scipy.optimize import brentq
+
+from analytics.core.errors import ImpossiblePlan
+from analytics.core.stats.power.terms import Given, SampleSize, Terms, checked_units, sized, whole_units
+
+SAFE_ALPHA = 0.05
+"""One-sided level of the SAFE verdict."""
+JOINT_BETA = 0.2
+"""Chance that at least something required fails although there is a gain and no harm."""
+LARGEST_MARGIN = 1e6
+"""Margins are looked for up to so many times the baseline, or standard deviations."""
+
+
+class GivenOfSafety(TypedDict, total=False):
+    """What a question about safety is told beside the guardrail."""
+
+    required_guardrails: int
+    ratio: float
+    looks: int
+    test_arms: int
+    correlation: float
+    design_effect: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """One guardrail today: its rate or mean, one unit's ``sd`` (of a rate: None), and whether the margin is relative."""
+
+    baseline: float | None = None
+    sd: float | None = None
+    relative: bool = False
+    better: Literal["increase", "decrease"] = "decrease"
+
+    def __post_init__(self) -> None:
+        if self.sd is None and not (self.baseline is not None and 0 < self.baseline < 1):
+            raise ImpossiblePlan(f"a rate lies between 0 and 1, found {self.baseline!r}")
+        if self.sd is not None and not (math.isfinite(self.sd) and self.sd > 0):
+            raise ImpossiblePlan(f"the standard deviation is above 0, found {self.sd!r}")
+        if self.relative and not (self.baseline is not None and math.isfinite(self.baseline) and self.baseline > 0):
+            raise ImpossiblePlan(f"a relative margin needs a baseline above 0, found {self.baseline!r}")
+
+    @property
+    def sign(self) -> int:
+        """1 where more is harm, −1 where less is."""
+        return 1 if self.better == "decrease" else -1
+
+    def unit_error(self, margin: float, ratio: float) -> float:
+        """Standard error of harm with one control unit (and ``ratio`` test units), in margins, when there is no harm."""
+        self._check(margin)
+        if not self.relative:
+            return math.sqrt(self._variance * (1 + 1 / ratio)) / margin
+        base = self.baseline or 0.0
+        if self.sd is None:
+            return math.sqrt((1 - base) / base * (1 + 1 / ratio)) / abs(math.log1p(self.sign * margin))
+        return self.sd * math.sqrt((1 + self.sign * margin) ** 2 + 1 / ratio) / (margin * base)
+
+    @property
+    def largest(self) -> float:
+        """The largest margin worth asking about."""
+        if self.relative:
+            return LARGEST_MARGIN if self.sign > 0 else 1.0
+        if self.sd is not None:
+            return LARGEST_MARGIN * self.sd
+        rate = self.baseline or 0.0
+        return 1 - rate if self.sign > 0 else rate
+
+    @property
+    def _variance(self) -> float:
+        rate = self.baseline or 0.0
+        return rate * (1 - rate) if self.sd is None else self.sd**2
+
+    def _check(self, margin: float) -> None:
+        if not (math.isfinite(margin) and margin > 0):
+            raise ImpossiblePlan(f"a margin is above 0, found {margin!r}")
+        if self.relative and self.sign < 0 and margin >= 1:
+            raise ImpossiblePlan(f"a fall by a relative margin stays below 100 %, found {margin!r}")
+
+
+def joint_beta(required_guardrails: int) -> float:
+    """β of each required guardrail, one share being the primary metric's: .2/(1 + guardrails)."""
+    return JOINT_BETA / (1 + required_guardrails)
+
+
+def safe_sample(guard: Guard, margin: float, **given: Unpack[GivenOfSafety]) -> SampleSize:
+    """Units for SAFE within the margin when there is no harm, with power 1 − .2/(1 + required guardrails)."""
+    terms = _terms(given)
+    return sized((guard.unit_error(margin, terms.ratio) * terms.z_sum) ** 2 * terms.enlarged, terms)
+
+
+def safe_power(guard: Guard, margin: float, n_control: float, **given: Unpack[GivenOfSafety]) -> float:
+    """Chance of SAFE within the margin, at one of the looks, when there is no harm."""
+    terms = _terms(given)
+    se = guard.unit_error(margin, terms.ratio) * math.sqrt(terms.spread / checked_units(n_control))
+    return terms.chance(1 / se)
+
+
+def safe_margin(guard: Guard, n_control: float, **given: Unpack[GivenOfSafety]) -> float | None:
+    """The smallest margin that this size can show to be kept when there is no harm; None when none would do."""
+    terms = _terms(given)
+    room = math.sqrt(checked_units(n_control) / terms.enlarged) / terms.z_sum
+
+    def spare(log_margin: float) -> float:
+        return math.log(room) - math.log(guard.unit_error(math.exp(log_margin), terms.ratio))
+
+    low, high = math.log(guard.largest * 1e-15), math.log(guard.largest * (1 - 1e-12))
+    if spare(high) <= 0:
+        return None
+    return math.exp(brentq(spare, low, high, xtol=1e-13, rtol=1e-13)) if spare(low) < 0 else math.exp(low)
+
+
+def safe_points_sample(variance: float, margin: float, **given: Unpack[GivenOfSafety]) -> SampleSize:
+    """Units for SAFE against an absolute margin, from one unit's variance: (z + z)²·V·(1 + 1/k)/margin²."""
+    if not (math.isfinite(variance) and variance > 0):
+        raise ImpossiblePlan(f"variance and margin are above 0, found {variance!r} and {margin!r}")
+    return safe_sample(Guard(sd=math.sqrt(variance)), margin, **given)
+
+
+def safe_relative_sample(base: float, margin: float, **given: Unpack[GivenOfSafety]) -> SampleSize:
+    """Units for SAFE of a rate with a relative margin: the rare events needed over the rate, times 1 − rate."""
+    return safe_sample(Guard(baseline=base, relative=True), margin, **given)
+
+
+def safe_events(margin: float, **given: Unpack[GivenOfSafety]) -> int:
+    """Bad events control must collect for SAFE against a relative margin (.15) when there is no harm.
+
+    (z_.95 + z_{1−β})²(1 + 1/k)/ln²(1 + margin); rare events. Five required guardrails, 15 %: 1,240.
+    """
+    if not (math.isfinite(margin) and margin > 0):
+        raise ImpossiblePlan(f"a relative margin is above 0, found {margin!r}")
+    terms = _terms(given)
+    return whole_units(terms.z_sum**2 * (1 + 1 / terms.ratio) / math.log1p(margin) ** 2 * terms.enlarged)
+
+
+def detect_events(increase: float, **given: Unpack[Given]) -> int:
+    """Control events to detect a relative increase of rare events against zero, two-sided; +15 % at power .8: 752."""
+    if not (math.isfinite(increase) and increase > 0):
+        raise ImpossiblePlan(f"an increase is above 0, found {increase!r}")
+    terms = Terms(**given)
+    spread = 1 + 1 / (terms.ratio * (1 + increase))
+    return whole_units(terms.z_sum**2 * spread / math.log1p(increase) ** 2 * terms.enlarged)
+
+
+def _terms(given: GivenOfSafety) -> Terms:
+    required = given.get("required_guardrails", 1)
+    if required < 0:
+        raise ImpossiblePlan(f"the number of required guardrails is not negative, found {required!r}")
+    return Terms(
+        alpha=SAFE_ALPHA,
+        power=1 - joint_beta(required),
+        sides=1,
+        ratio=given.get("ratio", 1.0),
+        looks=given.get("looks", 1),
+        test_arms=given.get("test_arms", 1),
+        correlation=given.get("correlation", 0.0),
+        design_effect=given.get("design_effect", 1.0),
+    )
