@@ -13,6 +13,7 @@ NEED_NOTHING = frozenset(
     {
         *("check", "collectstatic", "compilemessages", "diffsettings", "findstatic", "help", "makemessages"),
         *("makemigrations", "spectacular", "startapp", "startproject", "version"),
+        "calibrate",  # simulates
         *("demo", "runstack"),  # these look after the services themselves, once the port is known to be free
     }
 )

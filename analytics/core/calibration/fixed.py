@@ -1,0 +1,69 @@
+"""A test at the end of a fixed sample: how often does it find what is not there, and what is?"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from analytics.core.calibration import simulate
+from analytics.core.calibration.check import Check
+from analytics.core.calibration.limits import Stated, rate
+from analytics.core.calibration.simulate import Rng, totals_of
+from analytics.core.stats.mean import compare_means
+from analytics.core.stats.power import mean_sample, proportion_sample
+from analytics.core.stats.proportion import compare_proportions
+from analytics.core.totals import Totals
+
+ALPHA = 0.05
+RATE, N = 0.2, 1000
+BETTER = 0.23
+EFFECT = 0.2
+"""Of a mean, in standard deviations."""
+
+
+def found_in_rates(rng: Rng, sims: int, n_control: int, n_treatment: int, rates: tuple[float, float]) -> int:
+    """Experiments whose rates differ at p < .05."""
+    drawn = rng.binomial((n_control, n_treatment), rates, size=(sims, 2)).tolist()
+    p = (compare_proportions(Totals.of_rate(c, n_control), Totals.of_rate(t, n_treatment), ALPHA).p for c, t in drawn)
+    return sum(q is not None and q < ALPHA for q in p)
+
+
+def found_in_means(rng: Rng, sims: int, n: int) -> int:
+    """Experiments with identical skewed values whose means differ at p < .05."""
+    p = (compare_means(totals_of(c), totals_of(t), ALPHA).p for c, t in simulate.skewed(rng, sims, n))
+    return sum(q is not None and q < ALPHA for q in p)
+
+
+def found_shift(rng: Rng, sims: int, n: int) -> int:
+    """Experiments in which a shift of a normal mean is found."""
+    drawn = rng.standard_normal((sims, 2, n))
+    drawn[:, 1] += EFFECT
+    p = (compare_means(totals_of(c), totals_of(t), ALPHA).p for c, t in drawn)
+    return sum(q is not None and q < ALPHA for q in p)
+
+
+def found_planned(rng: Rng, sims: int) -> int:
+    """Experiments of the computed size in which the expected rate is found."""
+    size = proportion_sample(RATE, BETTER, alpha=ALPHA, power=0.8, ratio=0.5)
+    return found_in_rates(rng, sims, size.control, size.treatment, (RATE, BETTER))
+
+
+def found_planned_shift(rng: Rng, sims: int) -> int:
+    """The same for a mean."""
+    return found_shift(rng, sims, mean_sample(1.0, EFFECT, alpha=ALPHA, power=0.8).control)
+
+
+FALSE = Stated(0.043, 0.0573, 10_000, ALPHA)
+POWER = Stated(0.787, 0.813, 10_000, 0.8)
+
+CHECKS = (
+    Check(
+        "aa-rate", "identical rates, one test at the end: p < .05", "5 %", FALSE,
+        partial(found_in_rates, n_control=N, n_treatment=N, rates=(RATE, RATE)), sims=10_000, quick=2_000, piece=5_000,
+    ),
+    Check(
+        "aa-mean", "identical skewed means, one test at the end: p < .05", "5 %", rate(ALPHA),
+        partial(found_in_means, n=N), sims=10_000, quick=1_000, piece=1_000,
+    ),
+    Check("power-rate", "the expected rate is found at the computed size", "80 %", POWER, found_planned, 10_000, 1_000, 5_000),
+    Check("power-mean", "the expected mean is found at the computed size", "80 %", POWER, found_planned_shift, 10_000, 1_000, 2_000),
+)  # fmt: skip
