@@ -112,6 +112,19 @@ class Moments:
         return math.fsum(a * b * self.product(p, q) for p, a in one.items() for q, b in two.items())
 
 
+def raised(totals: Totals, y: float, x: float = 0.0) -> Totals:
+    """Totals after a constant was added to every value, and another to every companion."""
+    n, sum_y = totals.n, totals.sum_y + totals.n * y
+    sum_y2 = _at_least(totals.sum_y2 + 2 * y * totals.sum_y + n * y * y, sum_y, n)
+    if totals.sum_x is None or totals.sum_x2 is None or totals.sum_xy is None:
+        return Totals(n, sum_y, sum_y2)
+    sum_x = totals.sum_x + n * x
+    sum_x2 = _at_least(totals.sum_x2 + 2 * x * totals.sum_x + n * x * x, sum_x, n)
+    limit = math.sqrt(sum_y2) * math.sqrt(sum_x2)
+    cross = totals.sum_xy + x * totals.sum_y + y * totals.sum_x + n * x * y
+    return Totals(n, sum_y, sum_y2, sum_x, sum_x2, min(limit, max(-limit, cross)))
+
+
 def _at_least(squares: float, total: float, n: int) -> float:
     """Σz² of a combination: what cancels in it may not fall below (Σz)²/n by rounding."""
     return max(squares, total * (total / n)) if n else 0.0

@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from scipy.special import stdtr, stdtrit
 
 from analytics.core.errors import ImpossibleTotals
-from analytics.core.moments import Moments
+from analytics.core.moments import Moments, raised
 from analytics.core.stats.comparison import Comparison, Interval, checked_level
 from analytics.core.stats.mean import FEWEST_UNITS, WelchT, compare_means, welch_t, why_not
 from analytics.core.stats.normal import t_as_z
@@ -198,8 +198,8 @@ def linearised_with_history(known: Moments, missing: Moments | None = None) -> C
     metric = {"y": 1 / mean_d, "d": -ratio / mean_d}
     mean_d0 = known.sum("d0") / known.n if past is not None else 1.0
     history = {"y0": 1 / mean_d0, "d0": -past / mean_d0} if past is not None else {"y0": 0.0}
-    told = _raised(known.combined(metric, history), ratio, past or 0.0)
-    return Covaried(told, NOTHING if missing is None else _raised(missing.combined(metric), ratio, 0.0))
+    told = raised(known.combined(metric, history), ratio, past or 0.0)
+    return Covaried(told, NOTHING if missing is None else raised(missing.combined(metric), ratio, 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,13 +308,3 @@ def correlated_fieller(c: float, t: float, v_c: float, v_t: float, v_ct: float, 
     inner = q2 * (v_t * c * c - 2 * v_ct * c * t + v_c * t * t) - q2 * q2 * (v_t * v_c - v_ct * v_ct)
     centre, root = (c * t - q2 * v_ct) / a, math.sqrt(max(inner, 0.0)) / a
     return Interval(centre - root - 1, centre + root - 1, 1 - alpha)
-
-
-def _raised(totals: Totals, y: float, x: float) -> Totals:
-    """Totals after adding a constant to every value, and another to every companion."""
-    n, sum_y = totals.n, totals.sum_y + totals.n * y
-    sum_y2 = totals.sum_y2 + 2 * y * totals.sum_y + n * y * y
-    if totals.sum_x is None or totals.sum_x2 is None or totals.sum_xy is None:
-        return Totals(n, sum_y, max(0.0, sum_y2))
-    sum_x, sum_x2 = totals.sum_x + n * x, totals.sum_x2 + 2 * x * totals.sum_x + n * x * x
-    return Totals(n, sum_y, max(0.0, sum_y2), sum_x, max(0.0, sum_x2), totals.sum_xy + x * totals.sum_y + y * totals.sum_x + n * x * y)
