@@ -1,0 +1,92 @@
+"""How a plan is said: effects and margins with their units, what is out of reach, what would do instead."""
+
+from __future__ import annotations
+
+from analytics.core.planner.inputs import MetricInputs
+
+_UNITS = {"ms": " ms", "money": "", "points": "", "absolute": ""}
+
+
+def number(value: float) -> str:
+    """Whole numbers grouped, others to four significant digits."""
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:,.4g}"
+
+
+def share(value: float) -> str:
+    """A share as per cent, to three significant digits."""
+    return f"{_short(100 * value)} %"
+
+
+def level(metric: MetricInputs, value: float) -> str:
+    """A rate as per cent, anything else as a number."""
+    return share(value) if metric.is_rate else number(value)
+
+
+def size_of(metric: MetricInputs, value: float) -> str:
+    """An effect or a margin in its own kind, with the sign of what it is: the better way of an effect, the worse of a margin."""
+    up = (metric.better == "increase") == (metric.role != "guardrail")
+    sign = "+" if up else "−"
+    if metric.relative:
+        return f"{sign}{share(abs(value))}"
+    if metric.is_rate:
+        return f"{sign}{_short(100 * abs(value))} p.p."
+    return f"{sign}{number(abs(value))}{_UNITS.get(metric.margin_kind if metric.role == 'guardrail' else 'absolute', '')}"
+
+
+def question(metric: MetricInputs) -> str:
+    """What the metric's units are to answer."""
+    if metric.target is None:
+        return "shown, without an effect to find"
+    if metric.role == "guardrail":
+        return f"SAFE within {size_of(metric, metric.target)} when there is no harm"
+    return f"find {size_of(metric, metric.target)}{_from_to(metric)}"
+
+
+def lacking(metric: MetricInputs) -> str:
+    """What is missing, in words."""
+    names = {
+        "baseline": "today's rate (baseline)" if metric.is_rate else "today's value (baseline)",
+        "sd": "one unit's standard deviation (sd)",
+        "effect": "the smallest effect worth finding (effect)",
+        "margin": "the harm allowed (margin)",
+    }
+    return " and ".join(names[name] for name in metric.lacking)
+
+
+def weeks(count: int) -> str:
+    """1 week, 2 weeks."""
+    return f"{count:,} week{'' if count == 1 else 's'}"
+
+
+def out_of_reach(metric: MetricInputs, *, needed: int | None, horizon: int, smallest: float | None) -> str:
+    """Why the horizon is too short, which margin or effect would do in it, and how many weeks would do."""
+    asked, thing = question(metric), "a margin" if metric.role == "guardrail" else "an effect"
+    takes = f"takes {weeks(needed)} with this traffic" if needed is not None else "is out of reach without traffic"
+    instead = "none would do" if smallest is None else f"{thing} of {size_of(metric, smallest)} would do"
+    return f"{metric.key}: {asked} {takes}; in {weeks(horizon)} {instead}"
+
+
+def joint(found: float, primary: float | None, guardrails: int, lowest: float | None, control: int) -> str:
+    """What the whole plan achieves at its size."""
+    parts = [] if primary is None else [f"the effect is found with power {primary:.2f}"]
+    if guardrails and lowest is not None:
+        one = guardrails == 1
+        parts.append(
+            f"{'the required guardrail is' if one else f'each of {guardrails} required guardrails is'} SAFE without harm"
+            f" with {'' if one else 'at least '}{lowest:.2f}"
+        )
+    together = f": together at least {found:.2f}" if len(parts) > 1 or guardrails > 1 else ""
+    return f"With {control:,} units in control {' and '.join(parts)}{together}"
+
+
+def _from_to(metric: MetricInputs) -> str:
+    if metric.baseline is None or metric.effect is None:
+        return ""
+    change = abs(metric.effect) * (metric.baseline if metric.relative else 1.0)
+    after = metric.baseline + (change if metric.better == "increase" else -change)
+    return f" ({level(metric, metric.baseline)} → {level(metric, after)})"
+
+
+def _short(value: float) -> str:
+    """Three significant digits, whole ones from a hundred on, never an exponent for what people read."""
+    return f"{value:.3g}" if abs(value) < 100 else f"{value:,.0f}"
