@@ -23,6 +23,7 @@ fi
 echo "Setting up $VENV (takes a minute or two the first time)"
 rm -f "$STAMP"
 "$PYTHON" -m venv --clear "$VENV"
-"$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock ||
+# The lock is complete, so nothing needs resolving again (and pip would refuse gbstats beside a present numpy).
+"$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements.lock ||
     refuse "the packages could not be installed; the lines above say why. The same command tries again."
 printf '%s\n' "$wanted" >"$STAMP"
