@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analytics.core.calibration import fixed, looking, promotion, shares
+from analytics.core.calibration import fixed, guarding, looking, promotion, shares
 from analytics.core.calibration.check import Check
 from analytics.core.errors import ImpossiblePlan
 
-CHECKS: tuple[Check, ...] = (*fixed.CHECKS, *looking.CHECKS, *promotion.CHECKS, *shares.CHECKS)
+CHECKS: tuple[Check, ...] = (*fixed.CHECKS, *looking.CHECKS, *promotion.CHECKS, *guarding.CHECKS, *shares.CHECKS)
 
 
 def chosen(names: Sequence[str], among: Sequence[Check] = CHECKS) -> tuple[Check, ...]:

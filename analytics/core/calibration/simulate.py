@@ -5,9 +5,12 @@ Arms stand in the last dimension, control first; simulations in the first.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
+from analytics.core.moments import Moments
 from analytics.core.totals import Totals
 
 Rng = np.random.Generator
@@ -34,3 +37,30 @@ def totals_of(values: Values | Counts) -> Totals:
     """Totals of one arm's values."""
     wide = values.astype(float)
     return Totals(len(wide), float(wide.sum()), float(wide @ wide))
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """Users who each make several requests, some users more troubled than others.
+
+    A user's number of requests is 1 + negative binomial (``mean`` requests in all, spread by ``shape``); its error rate is
+    Beta with the arm's rate as mean and the correlation ``alike`` between two requests of one user.
+    """
+
+    mean: float = 8.0
+    shape: float = 1.0
+    alike: float = 0.15
+
+    def drawn(self, rng: Rng, shape: tuple[int, ...], rate: float) -> tuple[Values, Values]:
+        """(errors, requests) of so many users."""
+        requests = 1 + rng.negative_binomial(self.shape, self.shape / (self.shape + self.mean - 1), size=shape)
+        weight = 1 / self.alike - 1
+        own = rng.beta(rate * weight, (1 - rate) * weight, size=shape)
+        return rng.binomial(requests, own).astype(float), requests.astype(float)
+
+
+def moments_so_far(y: Values, d: Values) -> list[Moments]:
+    """Moments of numerators and denominators (days × users) at the end of each day."""
+    n = y.shape[1] * np.arange(1, len(y) + 1)
+    sums = [part.sum(axis=1).cumsum() for part in (y, d, y * y, y * d, d * d)]
+    return [Moments(int(k), ("y", "d"), (a, b), (aa, ab, bb)) for k, a, b, aa, ab, bb in zip(n, *sums, strict=True)]
