@@ -14,15 +14,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from analytics.core.errors import ImpossiblePlan
-from analytics.core.looks import SMALL_ARM, Better, Kind
+from analytics.core.kinds import AnyKind, kind_of
+from analytics.core.kinds.base import Better, MarginKind
+from analytics.core.observed import Observed
 from analytics.core.stats import anytime, group_sequential
-from analytics.core.stats.mean import FEWEST_UNITS, welch_t
 from analytics.core.stats.multiplicity import holm
-from analytics.core.stats.normal import t_as_z
-from analytics.core.stats.score import MarginScore, difference_score, ratio_score
-from analytics.core.totals import Totals
+from analytics.core.stats.score import MarginScore
 
-MarginKind = Literal["points", "relative", "ms", "money"]
 Verdict = Literal["breach", "safe", "unknown"]
 
 ALPHA = 0.05
@@ -50,7 +48,7 @@ class GuardrailPlan:
     """One guardrail as planned; ``better`` says which way the metric should move."""
 
     key: str
-    kind: Kind
+    kind: str
     better: Better
     margin: Margin
 
@@ -127,24 +125,19 @@ class GuardrailResult:
     reason: str
 
 
-def harm(plan: GuardrailPlan, control: Totals, treatment: Totals) -> Harm:
+def harm(plan: GuardrailPlan, control: Observed, treatment: Observed) -> Harm:
     """Harm of treatment against control. Cannot say below 10 units an arm or without spread."""
-    bare = Harm(control.n, treatment.n)
-    if min(control.n, treatment.n) < FEWEST_UNITS:
-        return replace(bare, reason=f"below {FEWEST_UNITS} units an arm nothing can be said")
-    measured = _proportion_harm(plan, control, treatment) if plan.kind == "proportion" else _mean_harm(plan, control, treatment)
-    beyond, worse, z = measured
+    kind = kind_of(plan.kind)
+    bare = Harm(kind.units(control), kind.units(treatment))
+    reason = kind.why_not(control, treatment)
+    if reason is not None:
+        return replace(bare, reason=reason)
+    bare = replace(bare, bad_units=kind.bad_units(control, treatment, plan.better))
+    beyond, worse = _beyond(plan, kind, control, treatment), kind.contrast(control, treatment)
     if beyond is None or beyond.z is None or worse is None:
-        return replace(bare, bad_units=_bad_units(plan, control, treatment), reason="no spread: a standard error cannot be estimated")
-    return replace(
-        bare,
-        beyond=beyond.estimate,
-        se=beyond.se,
-        z=z,
-        worse=worse.estimate,
-        worse_se=worse.se,
-        bad_units=_bad_units(plan, control, treatment),
-    )
+        return replace(bare, reason="no spread: a standard error cannot be estimated")
+    sign = _sign(plan)
+    return replace(bare, beyond=sign * beyond.estimate, se=beyond.se, z=sign * beyond.z, worse=sign * worse.estimate, worse_se=worse.se)
 
 
 def judge(readings: Sequence[Reading], alpha: float = ALPHA) -> list[GuardrailResult]:
@@ -234,46 +227,18 @@ def _worsening(seen: Harm) -> bool:
     return seen.worse > anytime.one_sided_width(seen.worse_se, seen.n, SERIES_ALPHA, anytime.ALARM_N_STAR)
 
 
-Measured = tuple[MarginScore | None, MarginScore | None, float | None]
-"""(harm beyond the margin, harm itself, z of the former)."""
-
-
-def _proportion_harm(plan: GuardrailPlan, control: Totals, treatment: Totals) -> Measured:
-    """Standard errors are taken on the edge of the margin (Miettinen–Nurminen), so no events is not no error."""
-    sign = _sign(plan)
-    counts = (control.events, control.n, treatment.events, treatment.n)
-    if plan.margin.kind == "relative":
-        beyond = ratio_score(*counts, max(0.0, 1 + sign * plan.margin.value))
-    elif plan.margin.kind == "points":
-        beyond = difference_score(*counts, sign * plan.margin.value)
-    else:
-        raise ImpossiblePlan(f"{plan.key}: a rate takes a margin in points or relative, found {plan.margin.kind!r}")
-    worse = difference_score(*counts)
-    turned = MarginScore(sign * beyond.estimate, beyond.se, None if beyond.z is None else sign * beyond.z)
-    return turned, MarginScore(sign * worse.estimate, worse.se, None), turned.z
-
-
-def _mean_harm(plan: GuardrailPlan, control: Totals, treatment: Totals) -> Measured:
-    sign, value = _sign(plan), plan.margin.value
-    relative = plan.margin.kind == "relative"
-    if relative and not (control.mean is not None and control.mean > 0):
-        return None, None, None
-    beyond = welch_t(control, treatment, factor=1 + sign * value) if relative else welch_t(control, treatment, shift=sign * value)
-    worse = welch_t(control, treatment)
-    if beyond is None or worse is None:
-        return None, None, None
-    df = control.n + treatment.n - 2 if min(control.n, treatment.n) < SMALL_ARM else beyond.df
-    z = sign * t_as_z(beyond.t, df)
-    return MarginScore(sign * beyond.difference, beyond.se, z), MarginScore(sign * worse.difference, worse.se, None), z
+def _beyond(plan: GuardrailPlan, kind: AnyKind, control: Observed, treatment: Observed) -> MarginScore | None:
+    """T − (1 ± margin)·C, or T − C ∓ margin: on the edge of what is allowed."""
+    margin = plan.margin
+    if margin.kind not in kind.margins:
+        allowed = ", ".join(sorted(kind.margins))
+        raise ImpossiblePlan(f"{plan.key}: a {kind.name} takes a margin of {allowed}; found {margin.kind!r}")
+    signed = _sign(plan) * margin.value
+    if margin.kind == "relative":
+        return kind.contrast(control, treatment, factor=max(0.0, 1 + signed))
+    return kind.contrast(control, treatment, shift=signed)
 
 
 def _sign(plan: GuardrailPlan) -> int:
     """1 where more is harm, −1 where less is."""
     return 1 if plan.better == "decrease" else -1
-
-
-def _bad_units(plan: GuardrailPlan, control: Totals, treatment: Totals) -> int | None:
-    if plan.kind != "proportion":
-        return None
-    events = control.events + treatment.events
-    return events if plan.better == "decrease" else control.n + treatment.n - events

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from analytics.core.guardrails import Harm, SafetyLook
-from analytics.core.looks import Better, Look, LookHistory, LookPlan, Observation, information, planned_information, take_look
+from analytics.core.kinds.base import Better
+from analytics.core.looks import Look, LookHistory, LookPlan, Observation, information, planned_information, take_look
 
 SMALLEST_TIME = 1e-6
 """Information time of a guardrail without matured units: too little to spend anything on."""

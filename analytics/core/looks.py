@@ -13,20 +13,13 @@ from datetime import date
 from typing import Literal
 
 from analytics.core.errors import ImpossiblePlan
+from analytics.core.kinds import kind_of
+from analytics.core.kinds.base import Better
+from analytics.core.observed import Observed
 from analytics.core.stats import group_sequential
 from analytics.core.stats.comparison import Interval
-from analytics.core.stats.exact import fisher_p
-from analytics.core.stats.mean import welch_t, why_not
 from analytics.core.stats.multiplicity import holm
-from analytics.core.stats.normal import t_as_z, upper_quantile
-from analytics.core.stats.proportion import EXACT_BELOW_EXPECTED, pooled_z, smallest_expected
-from analytics.core.totals import Totals
 
-SMALL_ARM = 200
-"""Below this many units an arm a look uses t(n_T + n_C − 2) on the jackknife variance."""
-
-Kind = Literal["proportion", "mean"]
-Better = Literal["increase", "decrease"]
 Crossing = Literal["better", "worse"]
 
 
@@ -135,27 +128,18 @@ def planned_information(primary: float, guardrails: Sequence[float] = (), by_fir
     return max(primary, by_first_look, *guardrails)
 
 
-def observe(kind: Kind, control: Totals, treatment: Totals) -> Observation:
-    """What a look would see. Cannot say below 10 units an arm or without spread.
+def observe(kind: str, control: Observed, treatment: Observed, *, adjusted: bool = False) -> Observation:
+    """What a look would see of a metric of this kind. Cannot say below 10 units an arm or without spread.
 
-    200 units an arm and more: pooled score z for rates, Welch's t for means. Fewer: the difference
-    over its jackknife variance (which for means is s²_T/n_T + s²_C/n_C) on n_T + n_C − 2 degrees of
-    freedom. Rates with an expected cell below 5 never count for more than Fisher's exact test.
+    ``adjusted``: the plan lets the estimate with covariates decide; it is the raw one where no covariate is known.
     """
-    bare = Observation(control.n, treatment.n)
-    reason = why_not(control, treatment)
-    welch = None if reason else welch_t(control, treatment)
-    if welch is None:
+    rules = kind_of(kind)
+    bare = Observation(rules.units(control), rules.units(treatment))
+    reason = rules.why_not(control, treatment)
+    found = None if reason else rules.looked(control, treatment, adjusted=adjusted)
+    if found is None:
         return replace(bare, reason=reason or "no spread in either arm: a standard error cannot be estimated")
-    if min(control.n, treatment.n) < SMALL_ARM:
-        z = t_as_z(welch.t, control.n + treatment.n - 2)
-    elif kind == "proportion":
-        z = pooled_z(control.events, control.n, treatment.events, treatment.n) or 0.0
-    else:
-        z = t_as_z(welch.t, welch.df)
-    if kind == "proportion":
-        z = _no_more_than_exact(z, control, treatment)
-    return replace(bare, estimate=welch.difference, se=welch.se, z=z)
+    return replace(bare, estimate=found.estimate, se=found.se, z=found.z)
 
 
 def take_look(history: LookHistory, seen: Observation, day: date, *, closing: bool = False) -> Taken:
@@ -244,11 +228,3 @@ def _way(plan: LookPlan, side: group_sequential.Side | None) -> Crossing | None:
     if side is None:
         return None
     return "better" if (side == "up") == (plan.better == "increase") else "worse"
-
-
-def _no_more_than_exact(z: float, control: Totals, treatment: Totals) -> float:
-    counts = (control.events, control.n, treatment.events, treatment.n)
-    if smallest_expected(*counts) >= EXACT_BELOW_EXPECTED:
-        return z
-    p = fisher_p(*counts)
-    return z if p is None else math.copysign(min(abs(z), upper_quantile(p / 2)), z)

@@ -6,16 +6,18 @@ are against control. Numbers of fixed-sample methods are display; looks decide.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from analytics.core.findings import Finding
-from analytics.core.stats.comparison import Comparison
-from analytics.core.stats.mean import compare_means
+from analytics.core.kinds import AnyKind, kind_of
+from analytics.core.moments import Moments
+from analytics.core.observed import Observed, Remembered
+from analytics.core.stats import anytime
+from analytics.core.stats.comparison import Comparison, Interval
 from analytics.core.stats.multiplicity import benjamini_hochberg, holm
-from analytics.core.stats.proportion import compare_proportions
+from analytics.core.stats.quantile import QuantileTotals
 from analytics.core.stats.srm import SrmCheck
-from analytics.core.totals import NOTHING, Totals
 
 WHAT_TO_DO = {
     "srm": "Look for arms that fail, redirect or log exposures differently; fix it and start a new iteration.",
@@ -47,7 +49,11 @@ class ArmSummary:
 
 @dataclass(frozen=True, slots=True)
 class MetricArm:
-    """One arm of one metric: n units that count, of ``exposed`` matured ones, and the totals behind mean."""
+    """One arm of one metric: n units that count, of ``exposed`` matured ones, and the totals behind mean.
+
+    ``mean`` is the arm's value, whatever the kind: a rate, a mean, a ratio, a quantile. ``sums`` are the
+    sufficient totals behind it, by name.
+    """
 
     arm: str
     n: int
@@ -55,21 +61,34 @@ class MetricArm:
     mean: float | None
     sum_y: float
     sum_y2: float
+    sums: dict[str, float] = field(default_factory=dict)
 
-    @property
-    def totals(self) -> Totals:
-        """The sufficient totals, for whoever compares further."""
-        return Totals(self.n, self.sum_y, self.sum_y2)
+
+@dataclass(frozen=True, slots=True)
+class AlwaysValid:
+    """What may be read at any time: the running intersection of confidence sequences, and the running minimum of p.
+
+    ``effect_changed``: the intersection was empty, so ``interval`` is the present one alone.
+    """
+
+    interval: Interval
+    p: float
+    effect_changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ArmComparison:
-    """One test arm against control; ``adjusted_p`` by ``adjustment`` (Holm over arms, BH over explorations)."""
+    """One test arm against control; ``adjusted_p`` by ``adjustment`` (Holm over arms, BH over explorations).
+
+    ``cuped`` is the same with covariates from before, None where none is known; ``always`` the sequential view.
+    """
 
     arm: str
     comparison: Comparison
     adjusted_p: float | None = None
     adjustment: str = ""
+    cuped: Comparison | None = None
+    always: AlwaysValid | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,30 +121,71 @@ class Health:
         return any(finding.masks for finding in self.findings)
 
 
-def statistics_kind(kind: str) -> str | None:
-    """How a metric kind is compared: as rates or as means; None where its statistics do not exist yet."""
-    return {"proportion": "proportion", "mean": "mean", "count": "mean"}.get(kind)
+def metric_arm(kind: str, arm: str, observed: Observed | None, exposed: int) -> MetricArm:
+    """One arm as it is stored and shown; nothing but zeros where nobody was observed."""
+    if observed is None:
+        return MetricArm(arm, 0, exposed, None, 0.0, 0.0)
+    rules = kind_of(kind)
+    sums = sums_of(observed)
+    return MetricArm(arm, rules.units(observed), exposed, rules.value(observed), sums.get("y", 0.0), sums.get("y·y", 0.0), sums)
 
 
-def compare_with_control(kind: str, control: Totals, treatment: Totals, alpha: float) -> Comparison:
-    """The fixed-sample comparison of one arm; says why where the kind cannot be computed."""
-    how = statistics_kind(kind)
-    if how is None:
-        return Comparison(kind, control.n, treatment.n, reason=f"{kind} statistics are not computed yet")
-    return compare_proportions(control, treatment, alpha) if how == "proportion" else compare_means(control, treatment, alpha)
+def sums_of(observed: Observed) -> dict[str, float]:
+    """Sufficient totals by name, for whoever wants to follow a number: n, Σ of each variable, Σ of each product."""
+    if isinstance(observed, Remembered):
+        return {**sums_of(observed.whole), **{f"{name} (with past)": value for name, value in sums_of(observed.known).items()}}
+    if isinstance(observed, Moments):
+        pairs = [(one, two) for i, one in enumerate(observed.names) for two in observed.names[i:]]
+        sums = dict(zip(observed.names, observed.sums, strict=True))
+        return {"n": observed.n, **sums, **{f"{one}·{two}": observed.product(one, two) for one, two in pairs}}
+    if isinstance(observed, QuantileTotals):
+        return {"rows": observed.n, "beyond": observed.beyond, "buckets": observed.clusters.n, "rows ≤ quantile": observed.clusters.sum_y}
+    return {"n": observed.n, "y": observed.sum_y, "y·y": observed.sum_y2}
 
 
-def compare_arms(result: MetricResult, control: str, alpha: float) -> MetricResult:
-    """Every test arm against control at α/m, p adjusted by Holm over the arms."""
-    by_arm = {arm.arm: arm for arm in result.arms}
-    tests = [arm for arm in result.arms if arm.arm != control]
-    base = by_arm[control].totals if control in by_arm else NOTHING
-    found = [compare_with_control(result.kind, base, arm.totals, alpha / max(1, len(tests))) for arm in tests]
-    adjusted = holm([c.p for c in found])
-    return replace(
-        result,
-        comparisons=tuple(ArmComparison(arm.arm, c, p, "Holm") for arm, c, p in zip(tests, found, adjusted, strict=True)),
-    )
+def compare_arms(
+    result: MetricResult,
+    observed: Mapping[str, Observed],
+    control: str,
+    alpha: float,
+    *,
+    n_star: float = anytime.ALARM_N_STAR,
+    before: MetricResult | None = None,
+) -> MetricResult:
+    """Every test arm against control at α/m, p adjusted by Holm over the arms, raw and with covariates, fixed and sequential.
+
+    ``before`` is the same metric at the last run: the sequential view only ever narrows.
+    """
+    tests = [arm.arm for arm in result.arms if arm.arm != control]
+    kind, level = kind_of(result.kind), alpha / max(1, len(tests))
+    found = [_compared(kind, observed.get(control), observed.get(arm), level) for arm in tests]
+    adjusted = holm([c.p for c, _ in found])
+    past = {c.arm: c.always for c in before.comparisons} if before is not None else {}
+    rows = [
+        ArmComparison(arm, c, p, "Holm", cuped, always_valid(c, level, n_star, past.get(arm)))
+        for arm, (c, cuped), p in zip(tests, found, adjusted, strict=True)
+    ]
+    return replace(result, comparisons=tuple(rows))
+
+
+def _compared(kind: AnyKind, control: Observed | None, treatment: Observed | None, alpha: float) -> tuple[Comparison, Comparison | None]:
+    if control is None or treatment is None:
+        n_c, n_t = (0 if t is None else kind.units(t) for t in (control, treatment))
+        return Comparison(kind.name, n_c, n_t, reason="no units in control" if control is None else "no units in treatment"), None
+    return kind.compare(control, treatment, alpha), kind.adjusted(control, treatment, alpha)
+
+
+def always_valid(c: Comparison, alpha: float, n_star: float, before: AlwaysValid | None = None) -> AlwaysValid | None:
+    """The sequential view of a comparison, folded into what was shown before; None below 100 units or without a standard error."""
+    if c.difference is None or c.se is None or not c.se > 0:
+        return None
+    n = c.control_n + c.treatment_n
+    now, p = anytime.interval(c.difference, c.se, n, alpha, n_star), anytime.p_value(c.difference, c.se, n, alpha, n_star)
+    if now is None or p is None:
+        return None
+    past = [] if before is None or before.effect_changed else [before.interval]
+    shown = anytime.running([*past, now], [p, *([] if before is None else [before.p])])
+    return AlwaysValid(shown.interval or now, p if shown.p is None else shown.p, shown.effect_changed)
 
 
 def explore(results: Sequence[MetricResult]) -> list[MetricResult]:

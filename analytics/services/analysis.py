@@ -24,7 +24,7 @@ from analytics.core.results import Health, MetricResult
 from analytics.core.windows import Clock, LookPermission, clock, legal_look
 from analytics.models import AnalysisRun, AppliedDecision, Decision, Look
 from analytics.selectors.plans import AnalysisPlan, iteration_to_analyse, plan_of
-from analytics.services.judging import Standing, compared, end_passed, facts_of, guard, look
+from analytics.services.judging import Standing, compared, end_passed, facts_of, guard, look, units_of
 from analytics.services.measuring import Measured, measure
 from analytics.stores.base import Store
 from analytics.stores.postgres import PostgresStore
@@ -32,7 +32,7 @@ from experiments.core.errors import NotFound, Refused
 from experiments.core.types import Origin, Status
 from experiments.models import Experiment, Iteration
 
-ENGINE = "1"
+ENGINE = "2"
 """The version of the methods; stored with every look and decision. Raise it when a number would change."""
 
 
@@ -82,7 +82,15 @@ def _store(iteration: Iteration, plan: AnalysisPlan, measured: Measured, *, now:
     with transaction.atomic():
         experiment = Experiment.objects.select_for_update().get(pk=plan.experiment_id)
         may_look = may_look and experiment.status == Status.RUNNING and not Iteration.objects.get(pk=iteration.pk).ended_at
-        found = conclude(plan, measured, look_states(iteration), now=now, may_look=may_look, harmed=_harmed(iteration))
+        found = conclude(
+            plan,
+            measured,
+            look_states(iteration),
+            now=now,
+            may_look=may_look,
+            harmed=_harmed(iteration),
+            earlier=_earlier(iteration),
+        )
         versions = _versions(plan)
         run = _write_run(iteration, measured, found, versions, now)
         if found.taken is not None:
@@ -94,10 +102,20 @@ def _store(iteration: Iteration, plan: AnalysisPlan, measured: Measured, *, now:
 
 
 def conclude(
-    plan: AnalysisPlan, measured: Measured, before: Sequence[LookState], *, now: datetime, may_look: bool, harmed: frozenset[str]
+    plan: AnalysisPlan,
+    measured: Measured,
+    before: Sequence[LookState],
+    *,
+    now: datetime,
+    may_look: bool,
+    harmed: frozenset[str],
+    earlier: Sequence[MetricResult] = (),
 ) -> Findings:
-    """Everything between totals and storage; no database. Health gates the look: while masked, nothing is spent."""
-    metrics = compared(plan, measured.metrics)
+    """Everything between totals and storage; no database. Health gates the look: while masked, nothing is spent.
+
+    ``earlier`` are the results of the run before this one.
+    """
+    metrics = compared(plan, measured.metrics, earlier)
     final = plan.ended_at is not None or plan.origin is Origin.IMPORT
     health = assess(measured.arms, metrics, gates=final, late=measured.late, accepted=measured.accepted, left_out=measured.left_out)
     the_clock = clock(plan.spans, plan.time_zone, plan.weeks, now)
@@ -118,8 +136,9 @@ def legal(plan: AnalysisPlan, measured: Measured, before: Sequence[LookState], t
     n_planned = before[0].n_planned if before else plan.n_planned
     seen = 0.0
     if measured.look is not None and plan.control is not None and n_planned:
-        control = measured.look.primary[plan.control.key].n
-        seen = min((information(control, measured.look.primary[arm.key].n) for arm in plan.test_arms), default=0.0) / n_planned
+        units = units_of(plan, measured.look.primary)
+        control = units.get(plan.control.key, 0)
+        seen = min((information(control, units.get(arm.key, 0)) for arm in plan.test_arms), default=0.0) / n_planned
     return legal_look(
         now,
         plan.time_zone,
@@ -152,6 +171,12 @@ def _permission(plan: AnalysisPlan, iteration: Iteration, now: datetime) -> Look
 def look_states(iteration: Iteration) -> tuple[LookState, ...]:
     """The iteration's looks so far, as they were stored."""
     return tuple(restored(state, LookState) for state in iteration.looks.order_by("number").values_list("state", flat=True))
+
+
+def _earlier(iteration: Iteration) -> tuple[MetricResult, ...]:
+    """What the latest run of the iteration found; its sequential views go on."""
+    run = AnalysisRun.objects.filter(iteration=iteration, latest=True).first()
+    return () if run is None else restored(run.results.get("metrics", []), tuple[MetricResult, ...])
 
 
 def _harmed(iteration: Iteration) -> frozenset[str]:

@@ -11,12 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from analytics.core.guardrails import GuardrailResult, Reading, judge
-from analytics.core.guardrails import harm as harm_of
-from analytics.core.totals import NOTHING, Totals
 from analytics.selectors.plans import AnalysisPlan, plan_of
-from analytics.services.judging import guarded, guardrail_plan, planned_days
+from analytics.services.judging import guarded, guardrail_plan, harm_of, planned_days
 from analytics.services.measuring import population
-from analytics.stores.base import ArmCount, Population, Store
+from analytics.stores.base import POOLED, ArmCount, Population, Store
 from analytics.stores.postgres import PostgresStore
 from experiments.core.errors import Refused
 from experiments.core.types import JSON, Actor, Item, Phase
@@ -90,19 +88,12 @@ def _verdicts(plan: AnalysisPlan, store: Store, dark: Population, twin: Populati
     readings: list[Reading] = []
     for metric in guarded(plan):
         treated = store.totals(dark, metric.definition, matured=False)
-        base = _sum([found.totals for found in store.totals(twin, metric.definition, matured=False).values()])
+        twins = store.totals(replace(twin, pooled=True), metric.definition, matured=False).get(POOLED)
+        base = None if twins is None else twins.totals
         for arm in plan.test_arms:
-            totals = treated[arm.variant_id].totals if arm.variant_id in treated else NOTHING
-            start = harm_of(guardrail_plan(metric), base, totals)
+            start = harm_of(metric, base, treated[arm.variant_id].totals if arm.variant_id in treated else None)
             readings.append(Reading(guardrail_plan(metric), arm.key, start, None, planned_days(plan)))
     return tuple(judge(readings))
-
-
-def _sum(parts: Sequence[Totals]) -> Totals:
-    whole = NOTHING
-    for part in parts:
-        whole = whole + part
-    return whole
 
 
 def _problems(plan: AnalysisPlan, found: DarkHealth) -> list[str]:

@@ -8,16 +8,19 @@ from datetime import date, timedelta
 from typing import cast
 
 from analytics.core.decision import Action, ArmFacts, Facts, GuardrailFact, Rule
-from analytics.core.guardrails import GuardrailPlan, GuardrailResult, Harm, Margin, MarginKind, Reading, harm, judge
+from analytics.core.guardrails import GuardrailPlan, GuardrailResult, Harm, Margin, Reading, harm, judge
+from analytics.core.kinds import kind_of
+from analytics.core.kinds.base import Better, MarginKind
 from analytics.core.look_state import LookState, histories, horizon, safety_looks, take
-from analytics.core.looks import Better, Crossing, Kind, LookHistory, crossed_together, observe
-from analytics.core.results import Health, MetricResult, compare_arms, explore, statistics_kind
+from analytics.core.looks import Crossing, LookHistory, Observation, crossed_together, observe
+from analytics.core.observed import Observed
+from analytics.core.results import Health, MetricResult, compare_arms, explore
+from analytics.core.stats.anytime import ALARM_N_STAR
 from analytics.core.stats.comparison import Interval
 from analytics.core.stats.normal import upper_quantile
-from analytics.core.totals import NOTHING
 from analytics.core.windows import Clock, day_start
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric
-from analytics.services.measuring import ByArm, LookTotals, Measured, computed
+from analytics.services.measuring import ByArm, LookTotals, Measured, MeasuredMetric
 from experiments.core.types import Direction, GuardrailAction, MetricRole, Origin
 
 DEFAULT_DAYS = 28
@@ -33,13 +36,24 @@ class Standing:
     taken: LookState | None = None
 
 
-def compared(plan: AnalysisPlan, metrics: Sequence[MetricResult]) -> tuple[MetricResult, ...]:
-    """Comparisons for every metric: Holm over arms where it decides or guards, BH over all explorations."""
+def compared(plan: AnalysisPlan, metrics: Sequence[MeasuredMetric], before: Sequence[MetricResult] = ()) -> tuple[MetricResult, ...]:
+    """Comparisons for every metric: Holm over arms where it decides or guards, BH over all explorations.
+
+    ``before`` are the results of the run before, whose sequential views are carried on.
+    """
+    past = {(m.role, m.key, m.version): m for m in before}
+    found = [_compared(plan, m, past.get((m.result.role, m.result.key, m.result.version))) for m in metrics]
+    secondary = [m for m in found if m.role == MetricRole.SECONDARY]
+    explored = dict(zip(map(id, secondary), explore(secondary), strict=True))
+    return tuple(explored.get(id(m), m) for m in found)
+
+
+def _compared(plan: AnalysisPlan, metric: MeasuredMetric, before: MetricResult | None) -> MetricResult:
     control = "" if plan.control is None else plan.control.key
-    known = {id(m): compare_arms(m, control, plan.alpha) for m in metrics if m.reason is None}
-    secondary = [m for m in metrics if m.role == MetricRole.SECONDARY and id(m) in known]
-    explored = dict(zip(map(id, secondary), explore([known[id(m)] for m in secondary]), strict=True))
-    return tuple(explored.get(id(m)) or known.get(id(m)) or m for m in metrics)
+    primary = metric.result.role == MetricRole.PRIMARY
+    # Tuned to the planned number of units of both arms: information is 1/(1/n + 1/n).
+    n_star = 4 * plan.n_planned if primary and plan.n_planned else ALARM_N_STAR
+    return compare_arms(metric.result, metric.observed, control, plan.alpha, n_star=n_star, before=before)
 
 
 def look(plan: AnalysisPlan, before: Sequence[LookState], totals: LookTotals) -> LookState | None:
@@ -47,9 +61,7 @@ def look(plan: AnalysisPlan, before: Sequence[LookState], totals: LookTotals) ->
     primary, control = plan.primary, plan.control
     if primary is None or control is None:
         return None
-    base = totals.primary[control.key]
-    kind = _kind(primary)
-    seen = {arm.key: observe(kind, base, totals.primary[arm.key]) for arm in plan.test_arms}
+    seen = {arm.key: _observation(primary, totals.primary.get(control.key), totals.primary.get(arm.key)) for arm in plan.test_arms}
     safety = {(m.definition.key, a): h for m in guarded(plan) for a, h in _harms(plan, m, totals.guardrails[m.definition.key]).items()}
     return take(
         totals.day,
@@ -61,6 +73,14 @@ def look(plan: AnalysisPlan, before: Sequence[LookState], totals: LookTotals) ->
         better=_better(primary),
         closing=primary.window is None or end_passed(plan, totals.day + timedelta(days=1)),
     )
+
+
+def _observation(metric: PlannedMetric, control: Observed | None, treatment: Observed | None) -> Observation:
+    kind = metric.definition.kind.value
+    if control is None or treatment is None:
+        n_c, n_t = (0 if totals is None else kind_of(kind).units(totals) for totals in (control, treatment))
+        return Observation(n_c, n_t, reason="an arm has no matured units")
+    return observe(kind, control, treatment, adjusted=metric.planned.adjusted)
 
 
 def guard(plan: AnalysisPlan, measured: Measured, states: Sequence[LookState]) -> tuple[GuardrailResult, ...]:
@@ -93,10 +113,10 @@ def facts_of(
     ``stranded``: the planned end has passed and no look can come of itself any more.
     """
     primary = plan.primary
-    primary_result = next((m for m in measured.metrics if m.role == MetricRole.PRIMARY), None)
+    primary_result = next((m.result for m in measured.metrics if m.result.role == MetricRole.PRIMARY), None)
     n = {arm.arm: arm.n for arm in primary_result.arms} if primary_result is not None else {}
     if standing.taken is not None and measured.look is not None:
-        n = {key: totals.n for key, totals in measured.look.primary.items()}
+        n = units_of(plan, measured.look.primary)
     looks = _histories(plan, standing.states)
     crossed = dict(zip(looks, crossed_together(list(looks.values())), strict=True))
     return Facts(
@@ -105,7 +125,7 @@ def facts_of(
             for arm in plan.test_arms
         ),
         n_control=n.get(plan.control.key, 0) if plan.control is not None else 0,
-        has_primary=primary is not None and computed(primary),
+        has_primary=primary is not None,
         clock_complete=clock.complete,
         clock_sentence=clock.sentence,
         looks_taken=len(standing.states),
@@ -120,6 +140,14 @@ def facts_of(
         origin="import" if plan.origin is Origin.IMPORT else "live",
         alarm_only=standing.taken is None,
     )
+
+
+def units_of(plan: AnalysisPlan, totals: ByArm) -> dict[str, int]:
+    """How many units of the primary metric each arm's totals hold."""
+    if plan.primary is None:
+        return {}
+    kind = kind_of(plan.primary.definition.kind.value)
+    return {key: kind.units(observed) for key, observed in totals.items()}
 
 
 def end_passed(plan: AnalysisPlan, day: date) -> bool:
@@ -171,23 +199,28 @@ def _histories(plan: AnalysisPlan, states: Sequence[LookState]) -> dict[str, Loo
 
 
 def _harms(plan: AnalysisPlan, metric: PlannedMetric, totals: ByArm) -> dict[str, Harm]:
-    base = totals[plan.control.key] if plan.control is not None else NOTHING
-    return {arm.key: harm(guardrail_plan(metric), base, totals[arm.key]) for arm in plan.test_arms}
+    base = None if plan.control is None else totals.get(plan.control.key)
+    return {arm.key: harm_of(metric, base, totals.get(arm.key)) for arm in plan.test_arms}
+
+
+def harm_of(metric: PlannedMetric, control: Observed | None, treatment: Observed | None) -> Harm:
+    """Harm of one arm on one guardrail; cannot say while one of them has met nobody."""
+    if control is not None and treatment is not None:
+        return harm(guardrail_plan(metric), control, treatment)
+    kind = kind_of(metric.definition.kind.value)
+    n_c, n_t = (0 if totals is None else kind.units(totals) for totals in (control, treatment))
+    return Harm(n_c, n_t, reason="control has no units" if control is None else "the arm has no units")
 
 
 def guarded(plan: AnalysisPlan) -> list[PlannedMetric]:
-    """Guardrails whose statistics exist."""
-    return [metric for metric in plan.of_role(MetricRole.GUARDRAIL) if computed(metric)]
+    """The guardrails of the plan."""
+    return list(plan.of_role(MetricRole.GUARDRAIL))
 
 
 def guardrail_plan(metric: PlannedMetric) -> GuardrailPlan:
     """A planned guardrail as the core judges it."""
     margin = Margin(cast("MarginKind", metric.planned.margin_kind), float(metric.planned.margin or 0.0))
-    return GuardrailPlan(metric.definition.key, _kind(metric), _better(metric), margin)
-
-
-def _kind(metric: PlannedMetric) -> Kind:
-    return cast("Kind", statistics_kind(metric.definition.kind.value))
+    return GuardrailPlan(metric.definition.key, metric.definition.kind.value, _better(metric), margin)
 
 
 def _better(metric: PlannedMetric) -> Better:

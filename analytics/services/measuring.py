@@ -8,17 +8,26 @@ from datetime import date, datetime, timedelta
 
 from django.db.models import Sum
 
-from analytics.core.results import ArmSummary, MetricArm, MetricResult
-from analytics.core.totals import NOTHING, Totals
+from analytics.core.kinds import kind_of
+from analytics.core.observed import Observed
+from analytics.core.results import ArmSummary, MetricResult, metric_arm
 from analytics.core.windows import LookPermission, day_start
 from analytics.models import IngestTally
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric
-from analytics.stores.base import ArmCount, MetricTotals, Population, Store
+from analytics.stores.base import OWN_PAST, ArmCount, Population, Store
 from experiments.core.clock import local_day
-from experiments.core.metric_definitions import COMPUTED_KINDS
-from experiments.core.types import MetricRole
+from experiments.core.types import MetricRole, Origin
 
-ByArm = Mapping[str, Totals]
+ByArm = Mapping[str, Observed]
+"""Totals by arm key; an arm that nobody of those asked for has met is not there."""
+
+
+@dataclass(frozen=True)
+class MeasuredMetric:
+    """One planned metric: its arms as they are shown, and the totals they are made of."""
+
+    result: MetricResult
+    observed: ByArm
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,7 @@ class Measured:
 
     cut: datetime
     arms: tuple[ArmSummary, ...]
-    metrics: tuple[MetricResult, ...]
+    metrics: tuple[MeasuredMetric, ...]
     since_start: Mapping[str, ByArm]
     recent: Mapping[str, ByArm]
     look: LookTotals | None = None
@@ -56,13 +65,13 @@ def measure(plan: AnalysisPlan, store: Store, *, now: datetime, look: LookPermis
     with store.snapshot():
         counted = store.arms(people)
         people = replace(people, rows_from=min((arm.first for arm in counted), default=None))
-        guardrails = [metric for metric in plan.of_role(MetricRole.GUARDRAIL) if computed(metric)]
+        guardrails = plan.of_role(MetricRole.GUARDRAIL)
         latest = replace(people, exposed_from=recent_since(plan, people.cut))
         late, accepted = late_and_accepted(plan)
         return Measured(
             cut=people.cut,
             arms=summaries(plan, counted),
-            metrics=tuple(metric_result(plan, store, people, metric) for metric in plan.metrics),
+            metrics=tuple(measured_metric(plan, store, people, metric) for metric in plan.metrics),
             since_start={m.definition.key: _totals(plan, store, people, m, matured=False) for m in guardrails},
             recent={m.definition.key: _totals(plan, store, latest, m, matured=False) for m in guardrails},
             look=None if look is None or not look.allowed else _look_totals(plan, store, people, look, guardrails),
@@ -79,9 +88,13 @@ def population(plan: AnalysisPlan, cut: datetime) -> Population:
     )
 
 
-def computed(metric: PlannedMetric) -> bool:
-    """Whether the metric's statistics exist yet."""
-    return metric.definition.kind in COMPUTED_KINDS
+def covariate_of(plan: AnalysisPlan, metric: PlannedMetric) -> str | None:
+    """What CUPED may use for a metric: a named covariate, else its own past; an import has no past, a guardrail needs none."""
+    if metric.role is MetricRole.GUARDRAIL or kind_of(metric.definition.kind.value).form not in ("unit", "ratio"):
+        return None
+    if metric.planned.covariate:
+        return metric.planned.covariate
+    return OWN_PAST if plan.origin is Origin.LIVE and metric.definition.lookback_days else None
 
 
 def recent_since(plan: AnalysisPlan, cut: datetime) -> datetime:
@@ -98,7 +111,7 @@ def late_and_accepted(plan: AnalysisPlan) -> tuple[int, int]:
 
 def _left_out(plan: AnalysisPlan, store: Store, people: Population) -> int:
     """Matured units whose window of the primary metric overlaps a long pause; asked only when there was one."""
-    if not people.blackouts or plan.primary is None or not computed(plan.primary):
+    if not people.blackouts or plan.primary is None:
         return 0
     definition = plan.primary.definition
     everybody = store.totals(replace(people, blackouts=()), definition).values()
@@ -116,46 +129,44 @@ def summaries(plan: AnalysisPlan, counted: Sequence[ArmCount]) -> tuple[ArmSumma
     )
 
 
-def metric_result(plan: AnalysisPlan, store: Store, people: Population, metric: PlannedMetric) -> MetricResult:
-    """A metric's arms, without comparisons; or the reason why there are none."""
+def measured_metric(plan: AnalysisPlan, store: Store, people: Population, metric: PlannedMetric) -> MeasuredMetric:
+    """A metric's arms, without comparisons, and their totals."""
     definition = metric.definition
-    bare = MetricResult(
+    found = store.totals(people, definition, covariate=covariate_of(plan, metric))
+    observed = {arm.key: found[arm.variant_id].totals for arm in plan.arms if arm.variant_id in found}
+    exposed = {arm.key: found[arm.variant_id].exposed for arm in plan.arms if arm.variant_id in found}
+    kind = definition.kind.value
+    result = MetricResult(
         key=definition.key,
         version=definition.version,
         name=definition.name,
         role=metric.role.value,
-        kind=definition.kind.value,
+        kind=kind,
         direction=definition.direction.value,
         scale=definition.scale,
         window_hours=definition.window_hours,
+        arms=tuple(metric_arm(kind, arm.key, observed.get(arm.key), exposed.get(arm.key, 0)) for arm in plan.arms),
     )
-    if not computed(metric):
-        return replace(bare, reason=f"cannot say: {definition.kind.value} statistics are not computed yet")
-    found = store.totals(people, definition)
-    return replace(bare, arms=tuple(_metric_arm(arm.key, found.get(arm.variant_id)) for arm in plan.arms))
-
-
-def _metric_arm(key: str, found: MetricTotals | None) -> MetricArm:
-    if found is None:
-        return MetricArm(key, 0, 0, None, 0.0, 0.0)
-    totals = found.totals
-    return MetricArm(key, totals.n, found.exposed, totals.mean, totals.sum_y, totals.sum_y2)
+    return MeasuredMetric(result, observed)
 
 
 def _look_totals(
     plan: AnalysisPlan, store: Store, people: Population, look: LookPermission, guardrails: Sequence[PlannedMetric]
 ) -> LookTotals | None:
-    if plan.primary is None or not computed(plan.primary):
+    if plan.primary is None:
         return None
     then = replace(people, cut=look.data_cut)
+    covariate = covariate_of(plan, plan.primary) if plan.primary.planned.adjusted else None
     return LookTotals(
         day=look.day,
         arms=summaries(plan, store.arms(then)),
-        primary=_totals(plan, store, then, plan.primary),
+        primary=_totals(plan, store, then, plan.primary, covariate=covariate),
         guardrails={m.definition.key: _totals(plan, store, then, m) for m in guardrails},
     )
 
 
-def _totals(plan: AnalysisPlan, store: Store, people: Population, metric: PlannedMetric, *, matured: bool = True) -> ByArm:
-    found = store.totals(people, metric.definition, matured=matured)
-    return {arm.key: found[arm.variant_id].totals if arm.variant_id in found else NOTHING for arm in plan.arms}
+def _totals(
+    plan: AnalysisPlan, store: Store, people: Population, metric: PlannedMetric, *, matured: bool = True, covariate: str | None = None
+) -> ByArm:
+    found = store.totals(people, metric.definition, matured=matured, covariate=covariate)
+    return {arm.key: found[arm.variant_id].totals for arm in plan.arms if arm.variant_id in found}

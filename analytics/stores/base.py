@@ -1,5 +1,8 @@
 """What a store must answer: sufficient totals per variant, never rows.
 
+Which totals a metric needs its kind says (``analytics.core.kinds``): a number per unit, numerator and
+denominator per unit, a quantile of rows, or a time per unit.
+
 Every store counts the same units and the same rows:
 
 - A unit is one production assignment of the iteration and phase, first exposed by the data cut. A
@@ -8,6 +11,8 @@ Every store counts the same units and the same rows:
   24 hours are for rows that come late. A metric without a window takes every unit exposed by the cut.
 - A unit's rows are those of its own id (of the experiment's unit type, or found in the row's map of
   units) in [first exposure, first exposure + W), or until the cut. Rows of the test environment never count.
+- A unit's rows *from before* are those in [first exposure − look-back, first exposure), whatever they are
+  stamped with. Where a metric gives silent units a zero, a unit without rows before has a zero before.
 - An observation stamped with an experiment counts in that experiment only, an unstamped one in
   every experiment of its unit. A metric with stamped attribution takes rows stamped with this experiment
   and the unit's own variant.
@@ -19,11 +24,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
-from analytics.core.totals import Totals
+from analytics.core.observed import Observed
 from experiments.core.metric_definitions import MetricDefinition
 from experiments.core.types import Phase
+
+OWN_PAST: Final = ""
+"""As a covariate: the metric itself, from before the first exposure. Any other text names one frozen at first exposure."""
+POOLED: Final = 0
+"""The variant id under which a pooled population's totals come."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +42,7 @@ class Population:
 
     ``blackouts`` are pauses of more than 24 hours: a matured unit whose window overlaps one is left
     out in every arm; alarms count everybody. ``rows_from`` only spares the store old partitions.
+    ``pooled``: all variants as one group (the control twins of a dark launch).
     """
 
     experiment_id: int
@@ -42,6 +53,7 @@ class Population:
     exposed_from: datetime | None = None
     rows_from: datetime | None = None
     blackouts: tuple[tuple[datetime, datetime], ...] = ()
+    pooled: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,7 +72,7 @@ class ArmCount:
 class MetricTotals:
     """One arm's totals of one metric; ``exposed`` counts its matured units, with and without a value."""
 
-    totals: Totals
+    totals: Observed
     exposed: int
 
 
@@ -75,6 +87,11 @@ class Store(Protocol):
         """Everybody exposed by the cut, per variant; for display and health."""
         ...
 
-    def totals(self, population: Population, metric: MetricDefinition, *, matured: bool = True) -> Mapping[int, MetricTotals]:
-        """n, Σy and Σy² per variant id; with ``matured`` False of everybody exposed, their rows so far."""
+    def totals(
+        self, population: Population, metric: MetricDefinition, *, matured: bool = True, covariate: str | None = None
+    ) -> Mapping[int, MetricTotals]:
+        """Totals per variant id, in the form of the metric's kind; with ``matured`` False of everybody exposed, their rows so far.
+
+        ``covariate``: also each unit's value from before (``OWN_PAST``, or a covariate's name); ignored by kinds that cannot use one.
+        """
         ...

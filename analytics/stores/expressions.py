@@ -1,23 +1,32 @@
-"""The totals as Ibis expressions, the same for every store; only reading a unit's id out of a row's map differs.
+"""Units, their rows and their values as Ibis expressions, the same for every store; only reading JSON differs.
 
-Nothing here touches a database: a store compiles an expression to its dialect and runs it.
+Nothing here touches a database: a store compiles an expression to its dialect and runs it. What is
+totalled of them is in ``forms``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Literal
 
 import ibis
 from ibis.expr.types import BooleanValue, StringValue, Table, Value
 
 from analytics.core.windows import GRACE
-from analytics.stores.base import Population
+from analytics.stores.base import POOLED, Population
 from experiments.core.metric_definitions import MetricDefinition
 from experiments.core.types import Environment
 
 UnitFromMap = Callable[[Table, str], StringValue]
 """How a store reads the id of a unit type out of the ``units`` column."""
+NumberFromMap = Callable[[Table, str], Value]
+"""How a store reads a number out of the ``covariates`` column; null where there is none of that name."""
+
+Part = Literal["above", "below"]
+"""Above or below the line of a ratio; every other metric has only the part above."""
+CLUSTERS = 1000
+"""Units that came without a bucket (an import's) are dealt into as many groups as a layer has buckets."""
 
 MOMENT = "timestamp('UTC')"
 ASSIGNMENTS = ibis.table(
@@ -31,6 +40,8 @@ ASSIGNMENTS = ibis.table(
         "exposure_count": "int64",
         "crossover": "boolean",
         "environment": "string",
+        "bucket_id": "int16",
+        "covariates": "json",
     },
     name="experiment_assignments",
 )
@@ -54,7 +65,7 @@ OBSERVATIONS = ibis.table({**_ROW, "timestamp": MOMENT, "metric_name": "string"}
 
 def arms(population: Population) -> Table:
     """Per variant: units, exposures, crossovers, first and last first exposure."""
-    met = _exposed(population)
+    met = exposed(population)
     return met.group_by("variant_id").aggregate(
         units=met.count(),
         exposures=met.exposure_count.sum(),
@@ -64,16 +75,7 @@ def arms(population: Population) -> Table:
     )
 
 
-def totals(population: Population, metric: MetricDefinition, unit_from_map: UnitFromMap, *, matured: bool) -> Table:
-    """Per variant: units exposed, units with a row, Σy and Σy² over those."""
-    units = _units(population, metric, matured=matured)
-    exposed = units.group_by("variant_id").aggregate(exposed=units.count())
-    values = _value_per_unit(_joined(units, _rows(population, metric, unit_from_map), metric), metric)
-    sums = values.group_by("variant_id").aggregate(answered=values.count(), sum_y=values.y.sum(), sum_y2=(values.y * values.y).sum())
-    return exposed.left_join(sums, "variant_id").select("variant_id", "exposed", "answered", "sum_y", "sum_y2")
-
-
-def _exposed(population: Population) -> Table:
+def exposed(population: Population) -> Table:
     """Production assignments of the iteration and phase, first exposed within the population's span."""
     table = ASSIGNMENTS
     found = table.filter(
@@ -87,9 +89,9 @@ def _exposed(population: Population) -> Table:
     return found
 
 
-def _units(population: Population, metric: MetricDefinition, *, matured: bool) -> Table:
+def units(population: Population, metric: MetricDefinition, *, matured: bool) -> Table:
     """The units a metric counts: everybody exposed, or the matured ones whose window overlaps no long pause."""
-    met = _exposed(population)
+    met = exposed(population)
     window = _window(metric)
     if matured and window is not None:
         met = met.filter(met.exposure_ts <= _at(population.cut - window - GRACE))
@@ -97,30 +99,44 @@ def _units(population: Population, metric: MetricDefinition, *, matured: bool) -
         starts_after = met.exposure_ts >= _at(ends)
         ends_before = met.exposure_ts <= _at(begins - window) if window is not None else ibis.literal(False)
         met = met.filter(starts_after | ends_before)
-    return met.select(assignment=met.id, unit=met.user_id, variant_id=met.variant_id, start=met.exposure_ts)
+    return met.select(
+        assignment=met.id,
+        unit=met.user_id,
+        variant_id=ibis.literal(POOLED, "int64") if population.pooled else met.variant_id,
+        own_variant=met.variant_id,
+        start=met.exposure_ts,
+        cluster=ibis.coalesce(met.bucket_id.cast("int64"), met.id % CLUSTERS),
+        covariates=met.covariates,
+    )
 
 
-def _rows(population: Population, metric: MetricDefinition, unit_from_map: UnitFromMap) -> Table:
-    """Production rows of the metric up to the cut: whose they are, when, and their number."""
+def rows(population: Population, metric: MetricDefinition, unit_from_map: UnitFromMap, part: Part, *, before: bool = False) -> Table:
+    """Production rows of one part of the metric up to the cut: whose they are, when, and their number.
+
+    ``before``: rows for the time before exposure, however they are stamped.
+    """
     if metric.source == "event":
         table, at = EVENTS, EVENTS.ts
-        rows = table.filter(table.event_type.isin(list(metric.event_types)))
+        kinds = metric.event_types if part == "above" else metric.denominator_event_types
+        found = table.filter(table.event_type.isin(list(kinds)))
     else:
         table, at = OBSERVATIONS, OBSERVATIONS.timestamp
-        rows = table.filter(table.metric_name == metric.key)
-        rows = rows.filter(rows.experiment_id.isnull() | (rows.experiment_id == population.experiment_id))
-    rows = rows.filter(rows.environment == Environment.PRODUCTION.value, at <= _at(population.cut))
+        found = table.filter(table.metric_name == metric.key)
+        if not before:
+            found = found.filter(found.experiment_id.isnull() | (found.experiment_id == population.experiment_id))
+    found = found.filter(found.environment == Environment.PRODUCTION.value, at <= _at(population.cut))
     if population.rows_from is not None:
-        rows = rows.filter(rows.event_date >= ibis.literal(population.rows_from.date()))
-    rows = rows.filter(rows.event_date <= ibis.literal(population.cut.date()))
-    if metric.attribution == "stamped":
-        rows = rows.filter(rows.experiment_id == population.experiment_id)
-    return rows.select(
-        row_unit=unit_id(rows, population.unit_type, unit_from_map),
-        row_variant=rows.variant_id,
-        at=rows.ts if metric.source == "event" else rows.timestamp,
-        row_id=rows.event_id,
-        number=_number(rows, metric),
+        since = population.rows_from - (lookback(metric) if before else timedelta(0))
+        found = found.filter(found.event_date >= ibis.literal(since.date()))
+    found = found.filter(found.event_date <= ibis.literal(population.cut.date()))
+    if metric.attribution == "stamped" and not before:
+        found = found.filter(found.experiment_id == population.experiment_id)
+    return found.select(
+        row_unit=unit_id(found, population.unit_type, unit_from_map),
+        row_variant=found.variant_id,
+        at=found.ts if metric.source == "event" else found.timestamp,
+        row_id=found.event_id,
+        number=_number(found, metric) if part == "above" else ibis.literal(1.0),
     )
 
 
@@ -146,34 +162,48 @@ def _number(rows: Table, metric: MetricDefinition) -> Value:
     return rows.value
 
 
-def _joined(units: Table, rows: Table, metric: MetricDefinition) -> Table:
-    """Each unit's rows inside its window."""
+def joined(units: Table, rows: Table, metric: MetricDefinition, *, before: bool = False) -> Table:
+    """Each unit's rows inside its window, or in the look-back before it."""
     window = _window(metric)
-    conditions: list[BooleanValue] = [units.unit == rows.row_unit, rows.at >= units.start]
-    if window is not None:
-        conditions.append(rows.at < units.start + ibis.interval(hours=metric.window_hours))
-    if metric.attribution == "stamped":
-        conditions.append(units.variant_id == rows.row_variant)
-    joined = units.inner_join(rows, conditions)
-    return joined.filter(joined.number > 0) if metric.aggregation == "any" else joined.filter(joined.number.notnull())
+    conditions: list[BooleanValue] = [units.unit == rows.row_unit]
+    if before:
+        conditions += [rows.at < units.start, rows.at >= units.start - ibis.interval(days=metric.lookback_days)]
+    else:
+        conditions.append(rows.at >= units.start)
+        if window is not None:
+            conditions.append(rows.at < units.start + ibis.interval(hours=metric.window_hours))
+        if metric.attribution == "stamped":
+            conditions.append(units.own_variant == rows.row_variant)
+    met = units.inner_join(rows, conditions)
+    return met.filter(met.number > 0) if metric.aggregation == "any" else met.filter(met.number.notnull())
 
 
-def _value_per_unit(rows: Table, metric: MetricDefinition) -> Table:
+def value_per_unit(met: Table, metric: MetricDefinition) -> Table:
     """One y for each unit that has rows, capped where the metric is."""
     if metric.aggregation == "last":
-        order = ibis.window(group_by=rows.assignment, order_by=[rows.at.desc(), rows.row_id.desc()])
-        ranked = rows.mutate(place=ibis.row_number().over(order))
+        order = ibis.window(group_by=met.assignment, order_by=[met.at.desc(), met.row_id.desc()])
+        ranked = met.mutate(place=ibis.row_number().over(order))
         values = ranked.filter(ranked.place == 0).select("assignment", "variant_id", y=ibis._.number)
     else:
         reduced = {
-            "any": ibis.literal(1.0) + rows.count() * 0,
-            "count": rows.count().cast("float64"),
-            "sum": rows.number.sum(),
-            "mean": rows.number.mean(),
-            "max": rows.number.max(),
+            "any": ibis.literal(1.0) + met.count() * 0,
+            "count": met.count().cast("float64"),
+            "sum": met.number.sum(),
+            "mean": met.number.mean(),
+            "max": met.number.max(),
         }[metric.aggregation]
-        values = rows.group_by("assignment", "variant_id").aggregate(y=reduced)
+        values = met.group_by("assignment", "variant_id").aggregate(y=reduced)
+    return capped(values, metric)
+
+
+def capped(values: Table, metric: MetricDefinition) -> Table:
+    """Unit values no larger than the metric's cap."""
     return values if metric.cap is None else values.mutate(y=ibis.least(values.y, float(metric.cap)))
+
+
+def lookback(metric: MetricDefinition) -> timedelta:
+    """How far before exposure rows still say something about a unit."""
+    return timedelta(days=metric.lookback_days)
 
 
 def _window(metric: MetricDefinition) -> timedelta | None:

@@ -9,16 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import combinations_with_replacement
 from typing import Any
 
 import ibis
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
-from ibis.expr.types import StringValue, Table
+from ibis.expr.types import StringValue, Table, Value
 
+from analytics.core.kinds import kind_of, level_of
+from analytics.core.moments import Moments
+from analytics.core.observed import Remembered
+from analytics.core.stats.quantile import Histogram, QuantileTotals, from_passes, quantile_hat
 from analytics.core.totals import Totals
-from analytics.stores import expressions
+from analytics.stores import expressions, forms
 from analytics.stores.base import ArmCount, MetricTotals, Population
+from analytics.stores.forms import Question
 from experiments.core.metric_definitions import MetricDefinition
 
 
@@ -27,9 +33,25 @@ def jsonb_extract_path_text(document: ibis.expr.datatypes.json, key: str) -> str
     """The text under a key of a jsonb object; null when it has none."""
 
 
+@ibis.udf.scalar.builtin  # type: ignore[untyped-decorator]  # Ibis ships no types
+def jsonb_extract_path(document: ibis.expr.datatypes.json, key: str) -> ibis.expr.datatypes.json:  # PostgreSQL's own
+    """What stands under a key of a jsonb object; null when it has none."""
+
+
+@ibis.udf.scalar.builtin  # type: ignore[untyped-decorator]  # Ibis ships no types
+def jsonb_typeof(document: ibis.expr.datatypes.json) -> str:  # type: ignore[empty-body]  # PostgreSQL's own
+    """number, string, object, …"""
+
+
 def _unit_from_map(rows: Table, unit_type: str) -> StringValue:
     found: StringValue = jsonb_extract_path_text(rows.units, unit_type)
     return found
+
+
+def _number_from_map(rows: Table, name: str) -> Value:
+    """Only what was sent as a number: a word under the same name is no covariate."""
+    is_number = jsonb_typeof(jsonb_extract_path(rows.covariates, name)) == "number"
+    return ibis.cases((is_number, jsonb_extract_path_text(rows.covariates, name).cast("float64")), else_=ibis.null("float64"))
 
 
 class PostgresStore:
@@ -60,15 +82,88 @@ class PostgresStore:
             for row in sorted(found, key=lambda row: row["variant_id"])
         )
 
-    def totals(self, population: Population, metric: MetricDefinition, *, matured: bool = True) -> Mapping[int, MetricTotals]:
-        found = _run(expressions.totals(population, metric, _unit_from_map, matured=matured))
-        return {row["variant_id"]: _arm(row, metric) for row in sorted(found, key=lambda row: row["variant_id"])}
+    def totals(
+        self, population: Population, metric: MetricDefinition, *, matured: bool = True, covariate: str | None = None
+    ) -> Mapping[int, MetricTotals]:
+        question = Question(population, metric, matured, _unit_from_map, _number_from_map)
+        return READERS[kind_of(metric.kind.value).form](question, covariate)
 
 
-def _arm(row: Mapping[str, Any], metric: MetricDefinition) -> MetricTotals:
+def _numbers(question: Question, covariate: str | None) -> dict[int, MetricTotals]:
     """Silent units are zeros, which add to n and to nothing else, or have no value at all."""
-    n = row["exposed"] if metric.silent_unit_is_zero else row["answered"] or 0
-    return MetricTotals(totals=Totals(n, row["sum_y"] or 0.0, row["sum_y2"] or 0.0), exposed=row["exposed"])
+    if covariate is not None:
+        return _remembered(question, covariate, ("y",))
+    zero = question.metric.silent_unit_is_zero
+    return {
+        row["variant_id"]: MetricTotals(
+            Totals(row["exposed"] if zero else row["answered"] or 0, row["sum_y"] or 0.0, row["sum_y2"] or 0.0), row["exposed"]
+        )
+        for row in _run(forms.number_per_unit(question))
+    }
+
+
+def _ratios(question: Question, covariate: str | None) -> dict[int, MetricTotals]:
+    if covariate is not None:
+        return _remembered(question, covariate, ("y", "d"))
+    found = _run(forms.ratio_per_unit(question))
+    return {row["variant_id"]: MetricTotals(_moments(row["exposed"], row, ("y", "d")), row["exposed"]) for row in found}
+
+
+def _remembered(question: Question, covariate: str, now: tuple[str, ...]) -> dict[int, MetricTotals]:
+    """Both strata of every variant that has units, an empty one with zeros."""
+    exposed = {row["variant_id"]: row["exposed"] for row in _run(forms.exposed_units(question))}
+    strata = {(row["variant_id"], row["known"]): row for row in _run(forms.with_covariate(question, covariate, ratio=len(now) > 1))}
+    both = (*now, *(f"{name}0" for name in now))
+    return {
+        variant: MetricTotals(Remembered(_stratum(strata.get((variant, True)), both), _stratum(strata.get((variant, False)), now)), many)
+        for variant, many in exposed.items()
+    }
+
+
+def _stratum(row: Mapping[str, Any] | None, names: tuple[str, ...]) -> Moments:
+    return _moments(0 if row is None else row["n"], row or {}, names)
+
+
+def _moments(n: int, row: Mapping[str, Any], names: tuple[str, ...]) -> Moments:
+    """Any: a database's numbers; nulls of units without rows are zeros."""
+    products = tuple(row.get(forms.product_name(one, two)) or 0.0 for one, two in combinations_with_replacement(names, 2))
+    return Moments(n, names, tuple(row.get(f"sum_{name}") or 0.0 for name in names), products)
+
+
+def _quantiles(question: Question, covariate: str | None) -> dict[int, MetricTotals]:
+    """Two passes: the histogram gives each arm's quantile, then each bucket counts what lies at or below it."""
+    metric, times = question.metric, question.metric.kind == "duration"
+    level = level_of(metric.kind.value, metric.quantile)
+    exposed = {row["variant_id"]: row["exposed"] for row in _run(forms.exposed_units(question))}
+    bins: dict[int, dict[float, int]] = {variant: {} for variant in exposed}
+    for row in _run(forms.histogram(question)):
+        bins[row["variant_id"]][float(row["bin"])] = row["many"]
+    seen = {variant: _histogram(metric, found, exposed[variant] if times else None) for variant, found in bins.items()}
+    hats = {variant: hat for variant, histogram in seen.items() if (hat := quantile_hat(histogram, level)) is not None}
+    counted = (forms.times_per_bucket if times else forms.bucket_counts)(question, hats)
+    buckets = {row["variant_id"]: row for row in _run(counted)}
+    return {variant: MetricTotals(_quantile(level, seen[variant], buckets.get(variant)), many) for variant, many in exposed.items()}
+
+
+def _histogram(metric: MetricDefinition, bins: Mapping[float, int], people: int | None) -> Histogram:
+    """Bins below the limit; the rest lies beyond, and so do ``people`` to whom nothing happened."""
+    milliseconds = metric.value_field == "latency_ms"
+    kept = {value: many for value, many in bins.items() if not milliseconds or value < forms.LATENCY_LIMIT}
+    rows = sum(bins.values()) if people is None else people
+    return Histogram(
+        tuple(sorted(kept)), tuple(kept[value] for value in sorted(kept)), rows - sum(kept.values()), 1.0 if milliseconds else 0.0
+    )
+
+
+def _quantile(level: float, histogram: Histogram, row: Mapping[str, Any] | None) -> QuantileTotals:
+    if row is None:
+        return from_passes(histogram, level, Totals(0, 0.0, 0.0, 0.0, 0.0, 0.0))
+    clusters = _moments(row["n"], row, ("y", "d")).of("y", "d")
+    return from_passes(histogram, level, clusters, units=int(row["units"]))
+
+
+READERS = {"unit": _numbers, "ratio": _ratios, "rows": _quantiles, "time": _quantiles}
+"""How each form of totals is read."""
 
 
 def _run(expression: Table) -> list[dict[str, Any]]:

@@ -154,6 +154,8 @@ def _metric_values(experiment: Experiment) -> dict[str, str]:
             f"m-{i}-margin_kind": p.margin_kind,
             f"m-{i}-rule": p.rule,
             f"m-{i}-action": p.action,
+            f"m-{i}-covariate": p.covariate,
+            f"m-{i}-adjusted": "yes" if p.adjusted else "",
         }
     return found | {"m-count": str(len(plans) or 2)}
 
@@ -330,5 +332,7 @@ def _metric_line(data: Mapping[str, str], i: str, choices: list[tuple[str, str]]
             f("margin", "Guardrail margin", span="s2", placeholder="0.10"),
             f("margin_kind", "…meant as", "select", choices=_options(MarginKind, empty="–"), span="s2"),
             f("rule", "Promotion needs", "select", choices=_options(GuardrailRule, empty="policy's rule"), span="s2"),
+            f("adjusted", "Looks decide by", "select", choices=[("", "raw values"), ("yes", "CUPED")], span="s2"),
+            f("covariate", "CUPED's covariate", span="s2", placeholder="own past"),
         ),
     )

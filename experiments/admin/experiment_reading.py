@@ -70,6 +70,8 @@ def _metric(data: Mapping[str, str], i: int) -> MetricPlan:
         margin_kind=text("margin_kind") if guards else "",
         rule=text("rule") if guards else "",
         action=text("action") if guards else "",
+        covariate=text("covariate"),
+        adjusted=text("adjusted") == "yes",
     )
 
 

@@ -124,6 +124,7 @@ def _fields(metric: Metric | None) -> list[Field]:
         Field("cap", "Cap", value=written(m.cap)),
         Field("window_hours", "Conversion window, hours", value=written(m.window_hours)),
         Field("lookback_days", "Look-back for CUPED, days", value=written(m.lookback_days)),
+        Field("quantile", "Quantile", value=written(m.quantile), help="Of a quantile (empty: 0.95) or a duration (empty: 0.5)."),
         reason_field(required=False),
     ]
 
@@ -140,6 +141,7 @@ def _read(data: QueryDict, metric: Metric | None) -> MetricDefinition:
         cap=read_number(data.get("cap", ""), "cap", "Cap"),
         window_hours=read_whole(data.get("window_hours", ""), "window_hours", "Conversion window"),
         lookback_days=read_whole(data.get("lookback_days", ""), "lookback_days", "Look-back") or 0,
+        quantile=read_number(data.get("quantile", ""), "quantile", "Quantile"),
         event_types=_words(data.get("event_types", "")),
         denominator_event_types=_words(data.get("denominator_event_types", "")),
         **text,  # type: ignore[arg-type]  # literals that the service checks

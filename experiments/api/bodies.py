@@ -52,6 +52,8 @@ class MetricBody(msgspec.Struct, forbid_unknown_fields=True):
     margin_kind: Text = ""
     rule: Text = ""
     action: Text = ""
+    covariate: Text = ""
+    adjusted: bool = False
 
     def plan(self) -> MetricPlan:
         return MetricPlan(**msgspec.structs.asdict(self))

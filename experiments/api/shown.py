@@ -99,6 +99,8 @@ def metric(row: ExperimentMetric) -> dict[str, object]:
         "margin_kind": row.margin_kind,
         "rule": row.rule,
         "action": row.action,
+        "covariate": row.covariate,
+        "adjusted": row.adjusted,
     }
 
 

@@ -60,6 +60,13 @@ class DesignMetric:
     margin_kind: str = ""
     rule: str = ""
     action: str = ""
+    covariate: str = ""
+    adjusted: bool = False
+
+    def judged(self) -> dict[str, JSON]:
+        """What a verdict on the metric is about. What came later is left out while nobody uses it, so that older verdicts stand."""
+        parts: dict[str, JSON] = asdict(self)
+        return {name: value for name, value in parts.items() if value or name not in ("covariate", "adjusted")}
 
 
 @dataclass(frozen=True)
@@ -161,7 +168,7 @@ def facets(design: Design) -> Facets:
     parts: Facets = {name: document[name] for name in _PLAIN}
     parts["split"] = {v.key: {"weight": v.weight, "control": v.is_control} for v in design.variants}
     parts["arms"] = {v.key: {"config": v.config, "value": v.value, "model_hash": v.model_hash} for v in design.variants}
-    parts["metrics"] = [cast("JSON", asdict(m)) for m in design.metrics if m.role != MetricRole.SECONDARY.value]
+    parts["metrics"] = [cast("JSON", m.judged()) for m in design.metrics if m.role != MetricRole.SECONDARY.value]
     return parts
 
 

@@ -137,6 +137,9 @@ def _metric(metric: DesignMetric) -> Iterator[Problem]:
         )
     if metric.baseline_sd is not None and metric.baseline_sd < 0:
         yield _problem("baseline_sd_range", f"{metric.key}: a standard deviation is never negative", f"{path}.baseline_sd")
+    if metric.adjusted and metric.kind in (MetricKind.QUANTILE.value, MetricKind.DURATION.value):
+        message = f"{metric.key}: covariates cannot adjust a {metric.kind}; let raw values decide"
+        yield _problem("adjusted_kind", message, f"{path}.adjusted")
     yield from _required_improvement(metric, path)
 
 

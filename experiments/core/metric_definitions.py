@@ -23,8 +23,6 @@ Attribution = Literal["unit", "stamped"]
 
 ZERO_WITHOUT_ROWS: frozenset[str] = frozenset({"any", "count", "sum"})
 """Aggregations under which a silent unit counts as 0; under the others it has no value."""
-COMPUTED_KINDS: frozenset[MetricKind] = frozenset({MetricKind.PROPORTION, MetricKind.MEAN, MetricKind.COUNT})
-"""Kinds whose statistics exist; of the others the platform says that it cannot say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +31,10 @@ class MetricDefinition:
 
     ``window_hours`` None: rows count until the data cut, and the metric gets a single look, at the
     planned end, because totals that still grow for each unit break repeated looks.
+
+    A ratio divides the sum (or number) of its rows by the number of rows of ``denominator_event_types``;
+    of observations, by their own number. A quantile is of single rows, whatever the aggregation; a
+    duration's is of unit values, where a unit without one is infinitely late. ``quantile`` None: .95 and .5.
     """
 
     key: str
@@ -51,6 +53,7 @@ class MetricDefinition:
     cap: float | None = None
     window_hours: int | None = None
     lookback_days: int = 14
+    quantile: float | None = None
     exploratory: bool = False
 
     @property
@@ -80,6 +83,14 @@ def problems(metric: MetricDefinition) -> list[Problem]:
         wrong("proportion_cap", "cap", "a proportion cannot be capped")
     if metric.kind is MetricKind.COUNT and metric.aggregation not in ("count", "sum"):
         wrong("count_aggregation", "aggregation", "a count adds up: aggregation count or sum")
+    if metric.kind is MetricKind.RATIO and metric.aggregation not in ("count", "sum"):
+        wrong("ratio_aggregation", "aggregation", "a ratio adds up what stands above its line: aggregation count or sum")
+    if metric.kind is MetricKind.DURATION and metric.aggregation in ("any", "count"):
+        wrong("duration_aggregation", "aggregation", "a duration is a time that a row carries: aggregation sum, mean, max or last")
+    if metric.quantile is not None and not 0 < metric.quantile < 1:
+        wrong("quantile_range", "quantile", f"a quantile lies between 0 and 1 (.95, not 95), found {metric.quantile:g}")
+    if metric.quantile is not None and metric.kind not in (MetricKind.QUANTILE, MetricKind.DURATION):
+        wrong("quantile_kind", "quantile", f"only quantiles and durations name a quantile, not a {metric.kind}")
     if metric.kind is MetricKind.MEAN and metric.aggregation == "any":
         wrong("mean_aggregation", "aggregation", "0 or 1 per unit is a proportion; a mean uses count, sum, mean, max or last")
     if metric.source == "observation" and metric.value_field != "value":

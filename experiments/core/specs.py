@@ -37,6 +37,8 @@ class MetricPlan:
     margin_kind: str = ""
     rule: str = ""
     action: str = ""
+    covariate: str = ""
+    adjusted: bool = False
 
 
 @dataclass(frozen=True)

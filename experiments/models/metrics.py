@@ -38,6 +38,7 @@ class Metric(models.Model):
         null=True, blank=True, help_text="Conversion window after first exposure; empty: until the data cut."
     )
     lookback_days = models.PositiveSmallIntegerField(default=14)
+    quantile = models.FloatField(null=True, blank=True, help_text="Of a quantile (empty: 0.95) or a duration (empty: 0.5).")
     exploratory = models.BooleanField(default=False, help_text="Registered by itself when first seen; decides nothing.")
     shipped = models.BooleanField(default=False)
     current = models.BooleanField(default=True)
@@ -60,7 +61,8 @@ class ExperimentMetric(models.Model):
     """What an experiment plans to do with a metric: decide by it, watch it, or show it.
 
     ``baseline`` and ``mde`` size the experiment (``mde`` in the unit of ``mde_kind``);
-    ``required_improvement`` is d0; margins belong to guardrails.
+    ``required_improvement`` is d0; margins belong to guardrails. ``covariate`` names a number frozen at first
+    exposure that CUPED uses instead of the metric's own past; ``adjusted``: looks decide by CUPED's estimate.
     """
 
     experiment = models.ForeignKey("experiments.Experiment", on_delete=models.CASCADE, related_name="planned_metrics")
@@ -69,6 +71,8 @@ class ExperimentMetric(models.Model):
     position = models.PositiveSmallIntegerField(default=0)
     baseline = models.FloatField(null=True, blank=True)
     baseline_sd = models.FloatField(null=True, blank=True, help_text="Standard deviation over units; of a mean.")
+    covariate = models.CharField(max_length=80, blank=True, help_text="Of CUPED; empty: the metric's own past.")
+    adjusted = models.BooleanField(default=False, help_text="Looks decide by the estimate with covariates (CUPED).")
     mde = models.FloatField(null=True, blank=True)
     mde_kind = models.CharField(max_length=8, choices=[("absolute", "absolute"), ("relative", "relative")], default="relative")
     required_improvement = models.FloatField(default=0.0)

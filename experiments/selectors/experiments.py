@@ -141,4 +141,6 @@ def _metric(plan: ExperimentMetric) -> DesignMetric:
         margin_kind=plan.margin_kind,
         rule=plan.rule,
         action=plan.action,
+        covariate=plan.covariate,
+        adjusted=plan.adjusted,
     )

@@ -37,5 +37,6 @@ def definition_of(metric: Metric) -> MetricDefinition:
         cap=metric.cap,
         window_hours=metric.window_hours,
         lookback_days=metric.lookback_days,
+        quantile=metric.quantile,
         exploratory=metric.exploratory,
     )

@@ -117,6 +117,7 @@ def _row(now: datetime, definition: MetricDefinition, *, shipped: bool) -> Metri
         cap=definition.cap,
         window_hours=definition.window_hours,
         lookback_days=definition.lookback_days,
+        quantile=definition.quantile,
         exploratory=definition.exploratory,
         shipped=shipped,
         created_at=now,

@@ -44,6 +44,8 @@ def _row(now: datetime, experiment: Experiment, plan: MetricPlan, position: int)
         margin_kind=plan.margin_kind,
         rule=plan.rule or (GuardrailRule.SAFE.value if guardrail else ""),
         action=plan.action or (GuardrailAction.STOP.value if guardrail else ""),
+        covariate=plan.covariate,
+        adjusted=plan.adjusted,
     )
 
 

@@ -43,12 +43,13 @@ def test_latest__healthy_run__shows_arms_rows_looks_and_the_decision() -> None:
     assert all(r.met for r in view.readiness)
 
 
-def test_latest__kind_without_statistics__has_a_reason_instead_of_numbers() -> None:
+def test_latest__ratio_without_denominators__has_a_reason_instead_of_numbers() -> None:
     view = latest(analysed().experiment)
     assert view is not None
     [ratio] = view.of_role("secondary")
-    assert ratio.reason == "cannot say: ratio statistics are not computed yet"
-    assert ratio.comparisons == ()
+    [against] = ratio.comparisons
+    assert "denominators of control add up to nothing" in (against.reason or "")
+    assert (against.difference, against.p, against.verdict) == (None, None, "cannot say")
 
 
 def test_latest__guardrail_row__carries_its_verdict() -> None:

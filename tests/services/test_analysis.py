@@ -219,13 +219,24 @@ def test_analyse__nobody_or_one_arm_only__is_a_named_finding() -> None:
     assert lonely.masked
 
 
-def test_analyse__metric_whose_statistics_do_not_exist_yet__says_so_and_gives_no_number() -> None:
+def test_analyse__ratio_without_a_denominator__says_so_and_gives_no_number() -> None:
     w = gaining()
     plan(w, "secondary", "apply_rate")
     run = analyse(w.experiment.pk, now=AFTER_CLOCK)
     ratio = next(m for m in run.results["metrics"] if m["key"] == "apply_rate")
-    assert ratio["reason"] == "cannot say: ratio statistics are not computed yet"
-    assert (ratio["arms"], ratio["comparisons"]) == ([], [])
+    [against] = ratio["comparisons"]
+    assert "denominators of control add up to nothing" in against["comparison"]["reason"]
+    assert (against["comparison"]["p"], ratio["arms"][0]["mean"]) == (None, None)
+
+
+def test_analyse__every_run__carries_the_sequential_view_on_and_never_widens_it() -> None:
+    w = gaining()
+    first = analyse(w.experiment.pk, now=START + 5 * DAY).results["metrics"][0]["comparisons"][0]["always"]
+    crowd(w, "control", 400, START + DAY, events={"apply": 72})
+    crowd(w, "treatment", 400, START + DAY, events={"apply": 96})
+    second = analyse(w.experiment.pk, now=START + 6 * DAY).results["metrics"][0]["comparisons"][0]["always"]
+    assert first["interval"]["low"] <= second["interval"]["low"] <= 0.06 <= second["interval"]["high"] <= first["interval"]["high"]
+    assert second["p"] <= first["p"] < 0.001
 
 
 def test_analyse__guardrail_breached_between_looks__decides_to_stop_once() -> None:

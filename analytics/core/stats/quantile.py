@@ -101,6 +101,7 @@ class QuantileTotals:
     ``n`` rows, ``beyond`` of them in the overflow bin; ``value`` is q̂ (None in the overflow bin or
     without rows); ``low`` and ``high`` are the quantiles at level ± z·sd of the clustered share, None
     where there is no such quantile. ``clusters``: one per bucket with rows, y = rows ≤ q̂, x = rows.
+    ``units``: how many units the rows are of; clocks and floors count those.
     Not additive: add histograms, and count again.
     """
 
@@ -111,11 +112,13 @@ class QuantileTotals:
     high: float | None
     clusters: Totals
     beyond: int = 0
+    units: int = 0
 
     def __post_init__(self) -> None:
         checked_quantile(self.level)
         object.__setattr__(self, "n", checked_count(self.n))
         object.__setattr__(self, "beyond", checked_count(self.beyond))
+        object.__setattr__(self, "units", checked_count(self.units))
         known = [v for v in (self.low, self.value, self.high) if v is not None]
         if not all(math.isfinite(v) for v in known) or known != sorted(known) or self.beyond > self.n:
             raise ImpossibleTotals(f"a quantile is finite and lies between its bracket, found {self}")
@@ -162,7 +165,7 @@ def clustered_sd(clusters: Totals) -> float | None:
     return math.sqrt(max(squares, 0.0) * n / (n - 1)) / x
 
 
-def from_passes(histogram: Histogram, level: float, clusters: Totals) -> QuantileTotals:
+def from_passes(histogram: Histogram, level: float, clusters: Totals, units: int = 0) -> QuantileTotals:
     """An arm's totals from both passes; refuses clusters that hold other rows than the histogram."""
     value, n = quantile_hat(histogram, level), histogram.n
     rows = clusters.sum_x or 0.0
@@ -172,9 +175,9 @@ def from_passes(histogram: Histogram, level: float, clusters: Totals) -> Quantil
         )
     sd = clustered_sd(clusters)
     if value is None or sd is None:
-        return QuantileTotals(level, n, value, None, None, clusters, histogram.beyond)
+        return QuantileTotals(level, n, value, None, None, clusters, histogram.beyond, units)
     low, high = histogram.quantiles([level - BRACKET * sd, level + BRACKET * sd])
-    return QuantileTotals(level, n, value, low, high, clusters, histogram.beyond)
+    return QuantileTotals(level, n, value, low, high, clusters, histogram.beyond, units)
 
 
 def of_rows(values: Sequence[float], clusters: Sequence[int] | None, level: float, limit: float = math.inf) -> QuantileTotals:

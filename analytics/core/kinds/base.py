@@ -1,0 +1,93 @@
+"""What every kind of metric answers: which totals it needs, and how two arms are held against each other.
+
+A kind is one file with one object of a class below, registered once in ``kinds/__init__``. Looks,
+guardrails, results, the store and the planner ask the object; none of them knows kinds by name.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+from analytics.core.observed import Observed
+from analytics.core.stats.comparison import Comparison
+from analytics.core.stats.mean import FEWEST_UNITS, WelchT
+from analytics.core.stats.normal import t_as_z
+from analytics.core.stats.score import MarginScore
+
+Better = Literal["increase", "decrease"]
+MarginKind = Literal["points", "relative", "ms", "money"]
+Form = Literal["unit", "ratio", "rows", "time"]
+"""What a store totals: a number per unit, numerator and denominator per unit, single rows, or a time per unit (or never)."""
+Sizing = Literal["rate", "spread"]
+"""What a plan must know to size an experiment: today's rate, or the standard deviation per unit."""
+
+SMALL_ARM = 200
+"""Below this many units an arm a t on n_T + n_C − 2 degrees of freedom replaces the normal, on the jackknife variance."""
+
+T = TypeVar("T", bound=Observed)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[T]):
+    """A metric kind on totals of type T. ``margins`` are those a guardrail of this kind may have."""
+
+    name: str
+    form: Form
+    sizing: Sizing
+    margins: frozenset[MarginKind]
+    level: float | None = None
+    """The quantile asked for, where a metric does not name its own."""
+
+    def read(self, totals: Observed) -> T:
+        """The totals in the form this kind computes with; refuses another kind's."""
+        raise NotImplementedError  # pragma: no cover - every kind has its own
+
+    def units(self, totals: Observed) -> int:
+        """How many units stand behind the totals."""
+        return totals.n
+
+    def value(self, totals: Observed) -> float | None:
+        """The arm's result: a mean, a rate, a ratio, a quantile; None when it cannot be said."""
+        raise NotImplementedError  # pragma: no cover - every kind has its own
+
+    def compare(self, control: Observed, treatment: Observed, alpha: float) -> Comparison:
+        """The fixed-sample comparison at level alpha; says why where it cannot."""
+        raise NotImplementedError  # pragma: no cover - every kind has its own
+
+    def adjusted(self, control: Observed, treatment: Observed, alpha: float) -> Comparison | None:
+        """The comparison with covariates from before (CUPED); None where the totals hold none."""
+        return None
+
+    def contrast(self, control: Observed, treatment: Observed, *, factor: float = 1.0, shift: float = 0.0) -> MarginScore | None:
+        """T − factor·C − shift with its standard error and z on that edge; None where it cannot be estimated."""
+        raise NotImplementedError  # pragma: no cover - every kind has its own
+
+    def looked(self, control: Observed, treatment: Observed, *, adjusted: bool = False) -> MarginScore | None:
+        """T − C as a look reads it; ``adjusted``: with covariates, where the plan lets those decide."""
+        return self.contrast(control, treatment)
+
+    def bad_units(self, control: Observed, treatment: Observed, better: Better) -> int | None:
+        """At least how many units in the two arms had the bad answer; None where units are not bad or good."""
+        return None
+
+    def why_not(self, control: Observed, treatment: Observed) -> str | None:
+        """Why two arms cannot be compared, or None when they can."""
+        for name, totals in (("control", control), ("treatment", treatment)):
+            if self.units(totals) < FEWEST_UNITS:
+                return f"{name} has {self.units(totals)} units; below {FEWEST_UNITS} an arm nothing can be said"
+        return None
+
+
+def scored(welch: WelchT | None, n_control: int, n_treatment: int) -> MarginScore | None:
+    """A t on the normal scale, with the small-arm rule for its degrees of freedom."""
+    if welch is None:
+        return None
+    df = n_control + n_treatment - 2 if min(n_control, n_treatment) < SMALL_ARM else welch.df
+    return MarginScore(welch.difference, welch.se, t_as_z(welch.t, df))
+
+
+def at_least_bad(total: float, squares: float) -> int:
+    """At least how many units have a count above 0, of Σ and Σ² alone: (Σy)²/Σy², by Cauchy–Schwarz."""
+    return math.ceil(total * (total / squares) - 1e-9) if squares > 0 else 0

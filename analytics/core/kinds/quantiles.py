@@ -1,0 +1,48 @@
+"""The kinds of quantiles: of single rows (p95 latency), and of the time until something happens to a unit, or never does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from analytics.core.errors import ImpossibleTotals
+from analytics.core.kinds.base import Kind
+from analytics.core.observed import Observed
+from analytics.core.stats.comparison import Comparison
+from analytics.core.stats.normal import t_as_z
+from analytics.core.stats.quantile import QuantileTotals, compare_quantiles, quantile_t
+from analytics.core.stats.score import MarginScore
+
+
+@dataclass(frozen=True, slots=True)
+class QuantileKind(Kind[QuantileTotals]):
+    """Quantiles with variance between buckets; t with buckets − arms degrees of freedom. No covariates."""
+
+    def read(self, totals: Observed) -> QuantileTotals:
+        if isinstance(totals, QuantileTotals):
+            return totals
+        raise ImpossibleTotals(f"a {self.name} needs totals of a quantile, found {type(totals).__name__}")
+
+    def units(self, totals: Observed) -> int:
+        return self.read(totals).units
+
+    def value(self, totals: Observed) -> float | None:
+        return self.read(totals).value
+
+    def compare(self, control: Observed, treatment: Observed, alpha: float) -> Comparison:
+        return compare_quantiles(self.read(control), self.read(treatment), alpha)
+
+    def contrast(self, control: Observed, treatment: Observed, *, factor: float = 1.0, shift: float = 0.0) -> MarginScore | None:
+        c, t = self.read(control), self.read(treatment)
+        if factor != 1.0 and not (c.value is not None and c.value > 0):
+            return None
+        found = quantile_t(c, t, factor=factor, shift=shift)
+        return None if found is None else MarginScore(found.difference, found.se, t_as_z(found.t, found.df))
+
+
+@dataclass(frozen=True, slots=True)
+class DurationKind(QuantileKind):
+    """Times of units; a unit to which it never happened within the window counts as infinitely late."""
+
+
+QUANTILE = QuantileKind("quantile", "rows", "spread", frozenset({"ms", "relative", "money", "points"}), level=0.95)
+DURATION = DurationKind("duration", "time", "spread", frozenset({"ms", "relative", "points"}), level=0.5)

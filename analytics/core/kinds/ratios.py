@@ -1,0 +1,63 @@
+"""The kind of ΣY/ΣX: events per request, cost per session; the unit of randomisation is the unit of variance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from analytics.core.errors import ImpossibleTotals
+from analytics.core.kinds.base import Better, Kind, at_least_bad, scored
+from analytics.core.moments import Moments
+from analytics.core.observed import Observed, Remembered
+from analytics.core.stats.comparison import Comparison
+from analytics.core.stats.cuped import Covaried, adjusted_t, compare_adjusted, linearised_with_history
+from analytics.core.stats.ratio import compare_ratios, ratio_t, ratio_value
+from analytics.core.stats.score import MarginScore
+
+
+@dataclass(frozen=True, slots=True)
+class RatioKind(Kind[Moments]):
+    """Delta method over units; covariates by linearising before and after."""
+
+    def read(self, totals: Observed) -> Moments:
+        if isinstance(totals, Remembered):
+            return totals.whole
+        if isinstance(totals, Moments):
+            return totals
+        raise ImpossibleTotals(f"a ratio needs numerator and denominator a unit, found {type(totals).__name__}")
+
+    def value(self, totals: Observed) -> float | None:
+        return ratio_value(self.read(totals))
+
+    def compare(self, control: Observed, treatment: Observed, alpha: float) -> Comparison:
+        return compare_ratios(self.read(control), self.read(treatment), alpha)
+
+    def adjusted(self, control: Observed, treatment: Observed, alpha: float) -> Comparison | None:
+        c, t = _covaried(control), _covaried(treatment)
+        return None if c is None or t is None else compare_adjusted(c, t, alpha)
+
+    def contrast(self, control: Observed, treatment: Observed, *, factor: float = 1.0, shift: float = 0.0) -> MarginScore | None:
+        c, t = self.read(control), self.read(treatment)
+        base = ratio_value(c)
+        if factor != 1.0 and not (base is not None and base > 0):
+            return None
+        return scored(ratio_t(c, t, factor=factor, shift=shift), c.n, t.n)
+
+    def looked(self, control: Observed, treatment: Observed, *, adjusted: bool = False) -> MarginScore | None:
+        c, t = _covaried(control), _covaried(treatment)
+        if not adjusted or c is None or t is None:
+            return self.contrast(control, treatment)
+        return scored(adjusted_t(c, t), control.n, treatment.n)
+
+    def bad_units(self, control: Observed, treatment: Observed, better: Better) -> int | None:
+        """Where less is better: units that have any of what is counted above the line."""
+        if better != "decrease":
+            return None
+        both = self.read(control) + self.read(treatment)
+        return at_least_bad(both.sum("y"), both.product("y", "y"))
+
+
+def _covaried(totals: Observed) -> Covaried | None:
+    return linearised_with_history(totals.known, totals.missing) if isinstance(totals, Remembered) else None
+
+
+RATIO = RatioKind("ratio", "ratio", "spread", frozenset({"points", "relative", "ms", "money"}))
