@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analytics.core.calibration import fixed, guarding, looking, promotion, shares
+from analytics.core.calibration import covering, fixed, guarding, looking, promotion, ramping, regions, shares
 from analytics.core.calibration.check import Check
 from analytics.core.errors import ImpossiblePlan
 
-CHECKS: tuple[Check, ...] = (*fixed.CHECKS, *looking.CHECKS, *promotion.CHECKS, *guarding.CHECKS, *shares.CHECKS)
+IDEAS = (fixed, looking, promotion, guarding, shares, covering, ramping, regions)
+CHECKS: tuple[Check, ...] = tuple(check for idea in IDEAS for check in idea.CHECKS)
 
 
 def chosen(names: Sequence[str], among: Sequence[Check] = CHECKS) -> tuple[Check, ...]:

@@ -39,6 +39,11 @@ def totals_of(values: Values | Counts) -> Totals:
     return Totals(len(wide), float(wide.sum()), float(wide @ wide))
 
 
+def totals_of_pairs(y: Values, x: Values) -> Totals:
+    """Totals of values with a companion each."""
+    return Totals(len(y), float(y.sum()), float(y @ y), float(x.sum()), float(x @ x), float(x @ y))
+
+
 @dataclass(frozen=True, slots=True)
 class Requests:
     """Users who each make several requests, some users more troubled than others.
@@ -53,10 +58,14 @@ class Requests:
 
     def drawn(self, rng: Rng, shape: tuple[int, ...], rate: float) -> tuple[Values, Values]:
         """(errors, requests) of so many users."""
-        requests = 1 + rng.negative_binomial(self.shape, self.shape / (self.shape + self.mean - 1), size=shape)
+        requests = self.counts(rng, shape)
         weight = 1 / self.alike - 1
         own = rng.beta(rate * weight, (1 - rate) * weight, size=shape)
         return rng.binomial(requests, own).astype(float), requests.astype(float)
+
+    def counts(self, rng: Rng, shape: tuple[int, ...]) -> Counts:
+        """How many requests each user makes."""
+        return 1 + rng.negative_binomial(self.shape, self.shape / (self.shape + self.mean - 1), size=shape)
 
 
 def moments_so_far(y: Values, d: Values) -> list[Moments]:
@@ -64,3 +73,27 @@ def moments_so_far(y: Values, d: Values) -> list[Moments]:
     n = y.shape[1] * np.arange(1, len(y) + 1)
     sums = [part.sum(axis=1).cumsum() for part in (y, d, y * y, y * d, d * d)]
     return [Moments(int(k), ("y", "d"), (a, b), (aa, ab, bb)) for k, a, b, aa, ab, bb in zip(n, *sums, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """Milliseconds of requests by users who have each their own speed: log-normal between users and within."""
+
+    requests: Requests = Requests()
+    median: float = 250.0
+    between: float = 0.45
+    within: float = 0.55
+
+    def drawn(self, rng: Rng, users: int) -> tuple[Values, Counts]:
+        """(milliseconds, user) of every request."""
+        how_many = self.requests.counts(rng, (users,))
+        who = np.repeat(np.arange(users), how_many)
+        own = self.between * rng.standard_normal(users)
+        return self.median * np.exp(own[who] + self.within * rng.standard_normal(len(who))), who
+
+
+def remembered(rng: Rng, n: int, correlation: float, effect: float = 0.0) -> tuple[Values, Values]:
+    """(values, values from before): skewed, with this correlation, the effect added to every unit."""
+    before = rng.gamma(2.0, 1.0, size=n)
+    noise = (rng.gamma(2.0, 1.0, size=n) - 2.0) * np.sqrt(1 / correlation**2 - 1)
+    return before + noise + effect, before
