@@ -14,7 +14,8 @@ from analytics.core.decision import Readiness
 from analytics.core.encoding import restored
 from analytics.core.guardrails import GuardrailResult
 from analytics.core.look_state import LookState
-from analytics.core.results import WHAT_TO_DO, ArmComparison, ArmSummary, MetricResult
+from analytics.core.results import WHAT_TO_DO, AlwaysValid, ArmComparison, ArmSummary, MetricResult
+from analytics.core.stats.comparison import Comparison
 from analytics.core.stats.srm import SrmCheck
 from analytics.models import AnalysisRun, Decision, Look
 from experiments.core.design import DesignMetric
@@ -23,8 +24,8 @@ from experiments.models import Experiment, Iteration
 from experiments.selectors.experiments import iteration_design
 
 __all__ = [
-    "ComparisonView", "DecisionRow", "FindingView", "GuardrailResult", "LookRow", "MarginView", "MetricArmView", "MetricRow",
-    "Readiness", "ResultsView", "decision_rows", "latest", "look_rows", "view_of",
+    "ComparisonView", "CovariateView", "DecisionRow", "FindingView", "GuardrailResult", "LookRow", "MarginView", "MetricArmView",
+    "MetricRow", "Readiness", "ResultsView", "decision_rows", "latest", "look_rows", "view_of",
 ]  # fmt: skip
 
 
@@ -40,8 +41,26 @@ class FindingView:
 
 
 @dataclass(frozen=True)
+class CovariateView:
+    """The same comparison once the past of each unit is taken out; ``saved`` is the share of variance that went with it."""
+
+    difference: float | None
+    low: float | None
+    high: float | None
+    lift: float | None
+    p: float | None
+    method: str
+    saved: float | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ComparisonView:
-    """One test arm against control, ready to show; rates and lifts as shares (.01 = 1 %). None: cannot say, see ``reason``."""
+    """One test arm against control, ready to show; rates and lifts as shares (.01 = 1 %). None: cannot say, see ``reason``.
+
+    ``low``/``high``/``p`` are fixed-sample numbers; ``always`` the sequential view, which may be read at any time;
+    ``cuped`` the estimate with covariates, None where none is known.
+    """
 
     arm: str
     control_mean: float | None
@@ -60,6 +79,8 @@ class ComparisonView:
     verdict: str
     reason: str | None
     notes: tuple[str, ...] = ()
+    always: AlwaysValid | None = None
+    cuped: CovariateView | None = None
 
 
 @dataclass(frozen=True)
@@ -79,12 +100,13 @@ class MarginView:
 
 @dataclass(frozen=True)
 class MetricArmView:
-    """One arm's n and mean of one metric; ``exposed`` are its matured units."""
+    """One arm's n and mean (rate, ratio, quantile) of one metric; ``exposed`` are its matured units, ``sums`` its totals."""
 
     arm: str
     n: int
     exposed: int
     mean: float | None
+    sums: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -268,7 +290,7 @@ def _metric_row(metric: MetricResult, verdicts: Sequence[GuardrailResult], guard
         direction=metric.direction,
         scale=metric.scale,
         window_hours=metric.window_hours,
-        arms=tuple(MetricArmView(arm.arm, arm.n, arm.exposed, arm.mean) for arm in metric.arms),
+        arms=tuple(MetricArmView(arm.arm, arm.n, arm.exposed, arm.mean, arm.sums) for arm in metric.arms),
         comparisons=tuple(_comparison(metric, against) for against in metric.comparisons),
         guardrails=tuple(v for v in verdicts if v.key == metric.key) if guardrail else (),
         reason=metric.reason,
@@ -305,6 +327,22 @@ def _comparison(metric: MetricResult, against: ArmComparison) -> ComparisonView:
         verdict=_verdict(metric, against),
         reason=c.reason,
         notes=tuple(note for note in (*c.notes, c.lift_reason) if note),
+        always=against.always,
+        cuped=None if against.cuped is None else _covariates(c, against.cuped),
+    )
+
+
+def _covariates(raw: Comparison, cuped: Comparison) -> CovariateView:
+    saved = None if not raw.se or cuped.se is None else 1 - (cuped.se / raw.se) ** 2
+    return CovariateView(
+        difference=cuped.difference,
+        low=None if cuped.ci is None else cuped.ci.low,
+        high=None if cuped.ci is None else cuped.ci.high,
+        lift=cuped.lift,
+        p=cuped.p,
+        method=cuped.method,
+        saved=saved,
+        notes=tuple(note for note in (*cuped.notes, cuped.reason) if note),
     )
 
 

@@ -67,7 +67,7 @@ def import_experiment(
     ensure_days("ai_ab_metrics", {row.at.date() for row in table.rows})
     with transaction.atomic():
         metric_keys = {column.name: _metric(actor, now, key, column) for column in columns}
-        experiment = _create(actor, now, key, specs, columns, metric_keys, unit_type, source)
+        experiment = _create(actor, now, key, specs, columns, metric_keys, unit_type, source, _covariate(table))
         iteration = _complete(actor, now, experiment, table, source)
         _store(now, experiment, iteration, table, [metric_keys[column.name] for column in columns], progress)
     units = {name: sum(1 for row in table.rows if row.variant == name) for name in names}
@@ -114,6 +114,14 @@ def _distinct_keys(names: Iterable[str]) -> dict[str, str]:
     return keys
 
 
+def _covariate(table: ImportTable) -> str:
+    """What CUPED uses: the first covariate in the file that is a number for every unit; none when there is none."""
+    for name in table.rows[0].covariates or {}:
+        if all(row.covariates is not None and isinstance(row.covariates[name], float) for row in table.rows):
+            return name
+    return ""
+
+
 def _metric(actor: Actor, now: datetime, experiment_key: str, column: MetricColumn) -> str:
     """The key of a metric that reads this experiment's own observations; a name in other use gets the experiment's in front."""
     plain = re.sub(r"[^A-Za-z0-9_-]+", "_", column.name)[:80]
@@ -150,9 +158,12 @@ def _create(
     metric_keys: Mapping[str, str],
     unit_type: str,
     source: str,
+    covariate: str,
 ) -> Experiment:
     roles = [MetricRole.PRIMARY, *[MetricRole.SECONDARY] * (len(columns) - 1)]
-    plans = tuple(MetricPlan(metric=metric_keys[c.name], role=role.value) for c, role in zip(columns, roles, strict=True))
+    plans = tuple(
+        MetricPlan(metric=metric_keys[c.name], role=role.value, covariate=covariate) for c, role in zip(columns, roles, strict=True)
+    )
     spec = ExperimentSpec(
         name=key,
         key=key,

@@ -35,14 +35,29 @@ class ArmLine:
 
 
 @dataclass(frozen=True)
+class OtherView:
+    """A test arm's difference read otherwise: sequentially, or with covariates; what to know of it in words."""
+
+    arm: str
+    name: str
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    said: str
+
+
+@dataclass(frozen=True)
 class MetricBlock:
-    """One metric: its row, a line per arm, the margin in words, its drawing."""
+    """One metric: its row, a line per arm, the margin in words, its drawing; ``value`` is what an arm's number is called."""
 
     row: MetricRow
     lines: list[ArmLine]
     margin: str
     chart: charts.Intervals | None
     share: bool
+    value: str
+    views: list[OtherView]
 
 
 @dataclass(frozen=True)
@@ -129,7 +144,25 @@ def _block(row: MetricRow, view: ResultsView, names: Mapping[str, str]) -> Metri
         for line in lines
         if line.against is not None
     ]
-    return MetricBlock(row, lines, _margin(row, row.margin), charts.intervals(drawn, points=share), share)
+    views = [view for line in lines if line.against is not None for view in _views(line.name, line.against)]
+    drawing = charts.intervals(drawn, points=share)
+    return MetricBlock(row, lines, _margin(row, row.margin), drawing, share, _VALUES.get(row.kind, "Mean"), views)
+
+
+_VALUES = {"proportion": "Rate", "ratio": "Ratio", "quantile": "Quantile", "duration": "Quantile"}
+
+
+def _views(arm: str, one: ComparisonView) -> list[OtherView]:
+    """What may be read at any time, and the estimate with covariates."""
+    found = []
+    if one.always is not None:
+        said = "the effect changed over time; this is the present interval alone" if one.always.effect_changed else "valid at any time"
+        found.append(OtherView(arm, "sequential", one.difference, one.always.interval.low, one.always.interval.high, one.always.p, said))
+    if one.cuped is not None and one.cuped.difference is not None:
+        saved = "" if one.cuped.saved is None else f"{one.cuped.saved:.0%} of the variance taken out"
+        said = "; ".join(filter(None, (saved, *one.cuped.notes)))
+        found.append(OtherView(arm, one.cuped.method, one.cuped.difference, one.cuped.low, one.cuped.high, one.cuped.p, said))
+    return found
 
 
 def _lines(row: MetricRow, view: ResultsView, names: Mapping[str, str]) -> list[ArmLine]:

@@ -99,7 +99,31 @@ def _comparison(metric: MetricRow, against: ComparisonView, arm: str) -> list[st
     adjusted = f", {against.adjustment} {small(against.adjusted_p)}" if many and against.adjusted_p is not None else ""
     level = "" if against.level is None else f" at {against.level:.1%}"
     difference = f"{signed(metric, against.difference)}{interval}{level}"
-    return [f"  control vs {arm}: {rates}, difference {difference}{lift}, {p}{adjusted}: {against.verdict}"]
+    fixed = f"  control vs {arm}: {rates}, difference {difference}{lift}, {p}{adjusted}: {against.verdict}"
+    return [fixed, *_cuped(metric, against), _sequential(metric, against), *(f"    {note}" for note in against.notes)]
+
+
+def _cuped(metric: MetricRow, against: ComparisonView) -> list[str]:
+    """What is left once each unit's past is taken out."""
+    cuped = against.cuped
+    if cuped is None:
+        return []
+    if cuped.difference is None or cuped.low is None or cuped.high is None or cuped.p is None:
+        return [f"    with covariates: cannot say, {'; '.join(cuped.notes)}"]
+    interval = f"[{signed(metric, cuped.low)}, {signed(metric, cuped.high)}]"
+    saved = "" if cuped.saved is None else f", {cuped.saved:.1%} of the variance taken out"
+    notes = "".join(f"; {note}" for note in cuped.notes)
+    return [f"    {cuped.method}: difference {signed(metric, cuped.difference)} {interval}, p = {small(cuped.p)}{saved}{notes}"]
+
+
+def _sequential(metric: MetricRow, against: ComparisonView) -> str:
+    """What may be read however often one looks."""
+    always = against.always
+    if always is None:
+        return "    sequential: cannot say below 100 units"
+    changed = "; the effect changed over time: the interval is the present one alone" if always.effect_changed else ""
+    interval = f"[{signed(metric, always.interval.low)}, {signed(metric, always.interval.high)}]"
+    return f"    sequential (valid at any time): {interval}, p = {small(always.p)}{changed}"
 
 
 def shown(metric: MetricRow, value: float | None) -> str:

@@ -39,7 +39,14 @@ class Command(BaseCommand):
         parser.add_argument("--unit-type", default="user", metavar="TYPE")
         parser.add_argument("--control", metavar="NAME", help="default: control or baseline, else the first variant in the file")
         parser.add_argument("--weight", action="extend", nargs="+", default=[], metavar="NAME=W", help="share of a variant; default: equal")
-        parser.add_argument("--covariate", action="extend", nargs="+", default=[], metavar="COL", help="known before exposure")
+        parser.add_argument(
+            "--covariate",
+            action="extend",
+            nargs="+",
+            default=[],
+            metavar="COL",
+            help="known before exposure; CUPED takes the first that is a number",
+        )
         when = parser.add_mutually_exclusive_group()
         when.add_argument("--timestamp", metavar="COL", help="when the unit was exposed: a date, or a moment with a zone")
         when.add_argument("--start", metavar="DATE", help="when all units were exposed; default: yesterday")
