@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 
+from scipy.special import stdtr, stdtrit
+
 from analytics.core.stats import equivalence, poisson
 from analytics.core.stats.comparison import Interval
 from analytics.core.stats.equivalence import RatioMethod
+from analytics.core.stats.mean import welch_t
 from analytics.core.stats.poisson import Rate
-from analytics.core.totals import Totals
+from analytics.core.stats.poststratification import Stratum, post_stratify
+from analytics.core.totals import NOTHING, Totals
 
 from . import Adapter, Case
 
@@ -74,6 +78,43 @@ def _limit(value: float | None) -> float | str | None:
     return value if value is None or math.isfinite(value) else "inf" if value > 0 else "-inf"
 
 
+def _strata_of_rates(i: Case) -> Case:
+    """The reference takes the strata's shares as sampled and its degrees of freedom from the arms as they are."""
+    strata = [
+        Stratum(str(k), *(Totals.of_rate(s[arm]["x"], s[arm]["n"]) for arm in ("control", "treatment"))) for k, s in enumerate(i["strata"])
+    ]
+    found = post_stratify(strata, i["alpha"], kind="proportion", shares="sampled")
+    welch = welch_t(sum((s.control for s in strata), NOTHING), sum((s.treatment for s in strata), NOTHING))
+    c = found.comparison
+    if welch is None or c.difference is None or c.se is None or c.lift is None or found.relative_se is None:
+        return {}
+    return {
+        "absolute": _on_t(c.difference, c.se, welch.df, i["alpha"]),
+        "relative": _on_t(c.lift, found.relative_se, welch.df, i["alpha"]),
+    }
+
+
+def _on_t(effect: float, se: float, df: float, alpha: float) -> Case:
+    half = float(-stdtrit(df, alpha / 2)) * se
+    return {
+        "effect": effect,
+        "se": se,
+        "ci_low": effect - half,
+        "ci_high": effect + half,
+        "p": float(2 * stdtr(df, -abs(effect / se))),
+    }
+
+
+def _blocks(i: Case) -> Case:
+    rows = [dict(zip(i["columns"], row, strict=True)) for row in i["rows"]]
+
+    def totals(block: float, arm: int) -> Totals:
+        return Totals.of_values(r["y"] for r in rows if r["b"] == block and r["t"] == arm)
+
+    c = post_stratify([Stratum(str(b), totals(b, 0), totals(b, 1)) for b in sorted({r["b"] for r in rows})]).comparison
+    return {"effect": c.difference, "se": c.se, "df": c.df, "p": c.p}
+
+
 def _poisson_power(i: Case) -> Case:
     def power(n: int) -> float:
         return poisson.rate_ratio_power(i["rate_control"], i["ratio"], n, exposure_per_unit=i["exposure_per_unit"], alpha=i["alpha"])
@@ -87,6 +128,8 @@ ADAPTERS: dict[str, Adapter] = {
     "guardrail.error_rate_plus_2pp": _error_rate,
     "guardrail.optout_plus_10pct_relative": _optout,
     "guardrail.spotify_nim_relative": _non_inferior,
+    "poststrat.estimatr_blocked": _blocks,
+    "poststrat.gb_prop": _strata_of_rates,
     "power.poisson_rate_ratio": _poisson_power,
 }
 
