@@ -57,7 +57,10 @@ def fieller_lift(control: Estimate, treatment: Estimate, alpha: float = 0.05) ->
     if not a > 0:
         return None
     centre = control.value * treatment.value / a
-    root = math.sqrt(max(centre**2 - (treatment.value**2 - q2 * treatment.variance) / a, 0.0))
+    square = centre * centre - (treatment.value**2 - q2 * treatment.variance) / a
+    if not math.isfinite(square):
+        return None  # a ratio too large for floats has no limit that could be said
+    root = math.sqrt(max(square, 0.0))
     return Interval(centre - root - 1, centre + root - 1, 1 - alpha)
 
 
