@@ -1,10 +1,10 @@
-"""When may a repeated look at the data decide? Lan–DeMets boundaries with O'Brien–Fleming spending.
+"""When may a repeated look at the data decide? Lan–DeMets boundaries, by default with O'Brien–Fleming spending.
 
 At information time t (the share of the planned information that is in) a side may have spent
 α*(t) = 2(1 − Φ(z_{1−a/2}/√t)) of its level a (a = α/2 on each of two sides). The boundary of each
-look follows from what was spent before, by recursive numerical integration of the distribution of
-the score process over the paths that have not crossed (Armitage, McPherson and Rowe 1969; Lan and
-DeMets 1983). Looks may come at any information times; equal times spend nothing.
+look follows from what was spent before (``score_path``; Lan and DeMets 1983). Looks may come at any
+information times; equal times spend nothing. Other spending families (``spending``) are for
+reconciling with other people's designs; what a launch uses is the default.
 
 z statistics are assumed normal with independent increments: each unit enters once, matured.
 """
@@ -13,30 +13,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import log_ndtr, logsumexp, ndtr, ndtri
+from scipy.special import ndtri
 
 from analytics.core.errors import ImpossiblePlan
 from analytics.core.stats.comparison import Interval, checked_level
+from analytics.core.stats.score_path import SAME_TIME, Array, ScorePath
+from analytics.core.stats.spending import OBRIEN_FLEMING, Spending
 
-FURTHEST = 10.0
-"""The density of paths is followed out to ±10 standard errors; beyond lies less than 10⁻²³."""
-SAME_TIME = 1e-9
-"""Looks closer than this share of the horizon are one look."""
-SMALLEST_SPEND = 1e-250
+AGAIN_STEP = 0.05
+"""Fineness of the grid where a last look brings no information and its tail is read off the nodes."""
 SMALLEST_P = 1e-12
 """Repeated p-values stop here: smaller ones are beyond the accuracy of the integration."""
 LARGEST_P = 0.999
 """Repeated p-values above this are said as 1."""
 
-Array = NDArray[np.float64]
 Side = Literal["up", "down"]
 
 
@@ -58,20 +55,20 @@ class RepeatedP:
     side: Side | None
 
 
-def spent_by(t: float, level: float) -> float:
-    """α*(t) of one side with level a: 2(1 − Φ(z_{1−a/2}/√t)); all of it from t = 1 on."""
-    if t >= 1:
-        return level
-    return float(2 * ndtr(ndtri(level / 2) / math.sqrt(t))) if t > 0 else 0.0
-
-
-def boundaries(times: Sequence[float], alpha: float = 0.05, sides: Literal[1, 2] = 2, *, final: bool = False) -> Boundaries:
+def boundaries(
+    times: Sequence[float],
+    alpha: float = 0.05,
+    sides: Literal[1, 2] = 2,
+    *,
+    final: bool = False,
+    spending: Spending = OBRIEN_FLEMING,
+) -> Boundaries:
     """Boundaries of looks at rising information times.
 
     ``alpha`` is the total over the sides. ``final``: the last of these looks is the last look of all
     and spends whatever is left, even at t < 1; the true t stays in the correlation.
     """
-    return _boundaries(checked_times(times), checked_level(alpha), sides, final)
+    return _boundaries(checked_times(times), checked_level(alpha), sides, final, spending)
 
 
 def crossing_chances(
@@ -84,12 +81,11 @@ def crossing_chances(
     """
     ts = checked_times(times)
     down = [-math.inf] * len(ts) if lower is None else [float(b) for b in lower]
-    path = _Path(drift)
+    path = ScorePath(drift)
     ups, downs = np.zeros(len(ts)), np.zeros(len(ts))
     for i, t in enumerate(ts):
-        path.move_to(t)
-        ups[i], downs[i] = math.exp(path.log_tail(float(upper[i]), 1)), math.exp(path.log_tail(down[i], -1))
-        path.keep_between(down[i], float(upper[i]), _next_step(ts, i))
+        ups[i], downs[i] = math.exp(path.log_tail(t, float(upper[i]), 1)), math.exp(path.log_tail(t, down[i], -1))
+        path = path.carried(t, down[i], float(upper[i]), _next_step(ts, i))
     return ups, downs
 
 
@@ -100,12 +96,15 @@ def repeated_p(times: Sequence[float], z: Sequence[float | None], sides: Literal
     """
     if len(times) != len(z):
         raise ImpossiblePlan(f"{len(times)} looks but {len(z)} statistics: every look needs both")
-    best = RepeatedP(1.0, None)
-    for side, sign in (("up", 1.0), ("down", -1.0))[: int(sides)]:
-        p = _side_p(checked_times(times), tuple(-math.inf if v is None else sign * float(v) for v in z), sides, final)
-        if p < best.p:
-            best = RepeatedP(p, "up" if side == "up" else "down")
-    return best
+    if any(v is not None and not math.isfinite(v) for v in z):
+        raise ImpossiblePlan(f"statistics of looks are finite or None, found {list(z)}")
+    ts = checked_times(times)
+    heights = tuple(-math.inf if v is None else float(v) if sides == 1 else abs(float(v)) for v in z)
+    p = _smallest_level(ts, heights, sides, final)
+    if p is None:
+        return RepeatedP(1.0, None)
+    first = max(range(len(ts)), key=_excesses(ts, heights, p, sides, final).__getitem__)
+    return RepeatedP(p, "up" if (z[first] or 0.0) > 0 else "down")
 
 
 def crosses(times: Sequence[float], z: float, p: float, *, final: bool = False) -> bool:
@@ -130,7 +129,7 @@ def inflation(looks: int, alpha: float = 0.05, power: float = 0.8, sides: Litera
     if looks == 1:
         return 1.0
     times = tuple((i + 1) / looks for i in range(looks))
-    bounds = _boundaries(times, checked_level(alpha), sides, False).z
+    bounds = _boundaries(times, checked_level(alpha), sides).z
     lower = None if sides == 1 else [-b for b in bounds]
 
     def short(drift: float) -> float:
@@ -147,112 +146,69 @@ def checked_times(times: Sequence[float]) -> tuple[float, ...]:
     return tuple(min(1.0, t) for t in ts)
 
 
-@lru_cache(maxsize=8192)
-def _boundaries(times: tuple[float, ...], alpha: float, sides: Literal[1, 2], final: bool) -> Boundaries:
-    level = alpha / sides
-    path, spent, bounds, totals = _Path(0.0), 0.0, [], []
-    for i, t in enumerate(times):
-        fresh = path.move_to(t)
-        goal = level if final and i == len(times) - 1 else max(spent, spent_by(t, level))
-        bound = path.boundary_for(goal - spent) if fresh or goal > spent else math.inf
-        bounds.append(bound)
-        spent = goal if math.isfinite(bound) else spent
-        totals.append(spent * sides)
-        path.keep_between(-bound if sides == 2 else -math.inf, bound, _next_step(times, i))
-    return Boundaries(times, tuple(bounds), tuple(totals), sides)
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """Looks so far, all they spent on one side, and where the next one starts from.
+
+    ``path`` led to the latest look with new information, at time ``t``; what crossed its ``bound`` is
+    taken out once it is known how fine a grid the next look needs.
+    """
+
+    path: ScorePath = field(default_factory=ScorePath)
+    t: float = 0.0
+    bound: float = math.inf
+    bounds: tuple[float, ...] = ()
+    spent: tuple[float, ...] = (0.0,)
+
+
+def _boundaries(
+    times: tuple[float, ...], alpha: float, sides: Literal[1, 2], final: bool = False, spending: Spending = OBRIEN_FLEMING
+) -> Boundaries:
+    """Look by look, each from the cached one before: a day's look costs one integration, not one for every day so far."""
+    stage = _Stage()
+    for k in range(1, len(times) + 1):
+        stage = _stage(times[:k], alpha / sides, sides, final and k == len(times), spending)
+    return Boundaries(times, stage.bounds, tuple(s * sides for s in stage.spent[1:]), sides)
+
+
+@lru_cache(maxsize=2048)
+def _stage(times: tuple[float, ...], level: float, sides: Literal[1, 2], final: bool, spending: Spending) -> _Stage:
+    before = _stage(times[:-1], level, sides, False, spending) if len(times) > 1 else _Stage()
+    t, so_far = times[-1], before.spent[-1]
+    news = t - before.t > SAME_TIME
+    if not news and not final:
+        return replace(before, bounds=(*before.bounds, math.inf), spent=(*before.spent, so_far))
+    path = before.path
+    if before.t > 0:
+        lower = -before.bound if sides == 2 else -math.inf
+        path = path.carried(before.t, lower, before.bound, math.sqrt((t - before.t) / before.t) if news else AGAIN_STEP)
+    goal = level if final else max(so_far, spending.spent_by(t, level))
+    bound = path.boundary_for(t, goal - so_far)
+    return _Stage(path, t, bound, (*before.bounds, bound), (*before.spent, goal if math.isfinite(bound) else so_far))
 
 
 def _next_step(times: tuple[float, ...], i: int) -> float:
-    """Width of the next look's kernel in z units of this look (how fine the grid must be)."""
-    later = [t for t in times[i + 1 :] if t - times[i] > SAME_TIME]
-    return math.sqrt((later[0] - times[i]) / times[i]) if later else math.inf
+    """Width of the next new look's kernel in z units of this look (how fine the grid must be)."""
+    return next((math.sqrt((t - times[i]) / times[i]) for t in times[i + 1 :] if t - times[i] > SAME_TIME), AGAIN_STEP)
 
 
-def _side_p(times: tuple[float, ...], z: tuple[float, ...], sides: Literal[1, 2], final: bool) -> float:
-    """Root of "the boundary at α is just crossed" in ln α; boundaries fall as α grows."""
-    if not times or not max(z) > 0:
-        return 1.0
+def _excesses(times: tuple[float, ...], heights: tuple[float, ...], alpha: float, sides: Literal[1, 2], final: bool) -> list[float]:
+    """By how much each look lies beyond its boundary of a level, within ±40."""
+    bounds = _boundaries(times, alpha, sides, final).z
+    return [max(-40.0, min(h - b, 40.0)) if h > -math.inf else -40.0 for h, b in zip(heights, bounds, strict=True)]
+
+
+def _smallest_level(times: tuple[float, ...], heights: tuple[float, ...], sides: Literal[1, 2], final: bool) -> float | None:
+    """Root of "a boundary at α is just crossed" in ln α (boundaries fall as α grows); None when none is at any α."""
+    if not times or not max(heights) > 0:
+        return None
 
     def excess(log_alpha: float) -> float:
-        bounds = _boundaries(times, math.exp(log_alpha), sides, final).z
-        return max(min(v - b, 40.0) if v > -math.inf else -40.0 for v, b in zip(z, bounds, strict=True))
+        return max(_excesses(times, heights, math.exp(log_alpha), sides, final))
 
     low, high = math.log(SMALLEST_P), math.log(LARGEST_P)
-    if max(excess(high), -40.0) < 0:
-        return 1.0
+    if excess(high) < 0:
+        return None
     if excess(low) >= 0:
         return SMALLEST_P
-    return math.exp(brentq(lambda a: max(excess(a), -40.0), low, high, xtol=1e-6, rtol=1e-12))
-
-
-class _Path:
-    """Density of z over paths that have crossed nothing so far, on Gauss–Legendre nodes."""
-
-    def __init__(self, drift: float) -> None:
-        self.drift, self.t, self.ahead = drift, 0.0, 0.0
-        self.nodes: Array = np.zeros(1)
-        self.log_mass: Array = np.zeros(1)
-
-    def move_to(self, t: float) -> bool:
-        """Look at time t; False when no information came since the last look."""
-        self.ahead = t if t - self.t > SAME_TIME else self.t
-        return self.ahead > self.t
-
-    def log_tail(self, bound: float, way: int) -> float:
-        """ln chance that z at this look lies beyond the bound (way 1: above, −1: below)."""
-        if math.isinf(bound):
-            return -math.inf
-        if self.ahead == self.t:
-            return self._log_tail_again(bound, way)
-        gap = self.ahead - self.t
-        centre = self.nodes * math.sqrt(self.t) + self.drift * gap
-        return float(logsumexp(self.log_mass + log_ndtr(way * (centre - bound * math.sqrt(self.ahead)) / math.sqrt(gap))))
-
-    def _log_tail_again(self, bound: float, way: int) -> float:
-        """The tail at an unchanged time: what is left of the density, spread evenly between nodes."""
-        edges = np.concatenate([self.nodes[:1], (self.nodes[1:] + self.nodes[:-1]) / 2, self.nodes[-1:]])
-        below = np.concatenate([[0.0], np.cumsum(np.exp(self.log_mass))])
-        share = float(np.interp(bound, edges, below))
-        tail = below[-1] - share if way > 0 else share
-        return math.log(tail) if tail > 0 else -math.inf
-
-    def boundary_for(self, spend: float) -> float:
-        """The upper bound crossed with this chance; inf for a chance too small to matter."""
-        if spend < SMALLEST_SPEND:
-            return math.inf
-        goal, high = math.log(spend), 2.0
-        if self.t == 0.0:
-            return float(-ndtri(spend))
-        while self.log_tail(high, 1) > goal:
-            high *= 1.6
-        if self.log_tail(-FURTHEST, 1) <= goal:
-            return -FURTHEST
-        return float(brentq(lambda b: max(self.log_tail(b, 1), -1e4) - goal, -FURTHEST, high, xtol=1e-10, rtol=1e-13))
-
-    def keep_between(self, lower: float, upper: float, step: float) -> None:
-        """Drop the paths that crossed at this look and carry on from its time."""
-        low = max(lower, self.drift * math.sqrt(self.ahead) - FURTHEST)
-        high = min(upper, self.drift * math.sqrt(self.ahead) + FURTHEST)
-        if self.ahead == self.t and self.t > 0:
-            kept = (self.nodes >= lower) & (self.nodes <= upper)
-            self.nodes, self.log_mass = self.nodes[kept], self.log_mass[kept]
-            return
-        nodes, weights = _nodes(min(600, 40 * max(1, math.ceil(0.055 * (high - low) / min(step, 1.0)))))
-        z = low + (nodes + 1) * (high - low) / 2
-        self.log_mass = self._log_density(z) + np.log(weights * max(high - low, 1e-300) / 2)
-        self.nodes, self.t = z, self.ahead
-
-    def _log_density(self, z: Array) -> Array:
-        gap = self.ahead - self.t
-        centre = self.nodes * math.sqrt(self.t) + self.drift * gap
-        distance = (z[:, None] * math.sqrt(self.ahead) - centre[None, :]) / math.sqrt(gap)
-        scale = 0.5 * math.log(self.ahead / gap) - 0.5 * math.log(2 * math.pi)
-        density = np.exp(self.log_mass[None, :] - 0.5 * distance**2).sum(axis=1)
-        logs: Array = np.log(np.maximum(density, 1e-300)) + scale
-        return logs
-
-
-@lru_cache(maxsize=20)
-def _nodes(count: int) -> tuple[Array, Array]:
-    nodes, weights = np.polynomial.legendre.leggauss(count)
-    return nodes, weights
+    return math.exp(brentq(excess, low, high, xtol=1e-6, rtol=1e-12))

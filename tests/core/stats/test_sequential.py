@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
-from analytics.core.stats import anytime, group_sequential, multiplicity, power, srm
+from analytics.core.stats import anytime, group_sequential, multiplicity, power, spending, srm
 from analytics.core.stats.comparison import Interval
+from analytics.core.stats.constant_boundaries import constant_boundaries
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "vectors" / "stats.json").read_text(encoding="utf-8"))
 TIMES = st.lists(st.floats(0.02, 1.0), min_size=1, max_size=6).map(sorted)
@@ -65,6 +66,72 @@ def test_boundaries__last_look_without_new_information__spend_what_is_left_at_th
 def test_boundaries__times_that_fall_or_make_no_sense__are_refused(times: list[float]) -> None:
     with pytest.raises(ImpossiblePlan):
         group_sequential.boundaries(times)
+
+
+def test_boundaries__a_repeated_time_before_a_tiny_step__change_nothing_but_the_repeat() -> None:
+    once, twice = group_sequential.boundaries([0.9, 0.901]), group_sequential.boundaries([0.9, 0.9, 0.901])
+    assert (twice.z[0], twice.z[2]) == pytest.approx(once.z, abs=1e-9)
+
+
+def test_boundaries__looks_a_thousandth_apart__agree_with_one_look_for_all_of_them() -> None:
+    # Spent between .5 and .51 in ten looks or one: what later looks may spend is the same.
+    fine = group_sequential.boundaries([0.5 + k / 1000 for k in range(11)] + [1.0])
+    coarse = group_sequential.boundaries([0.5, 0.51, 1.0])
+    assert fine.z[-1] == pytest.approx(coarse.z[-1], abs=2e-3)
+    assert fine.spent[-1] == pytest.approx(coarse.spent[-1])
+
+
+def test_boundaries__longer_by_a_look__keep_those_before() -> None:
+    times = _equal(7)
+    assert group_sequential.boundaries(times[:4], 0.031).z == group_sequential.boundaries(times, 0.031).z[:4]
+
+
+def test_spending__families__start_at_nothing_and_end_with_the_level() -> None:
+    for family in (spending.OBRIEN_FLEMING, spending.POCOCK, spending.power_family(2.0)):
+        spent = [family.spent_by(t / 10, 0.025) for t in range(11)]
+        assert (spent[0], spent[-1]) == (0.0, 0.025)
+        assert spent == sorted(spent)
+    assert spending.power_family(2.0).spent_by(0.5, 0.04) == pytest.approx(0.01)
+    assert spending.POCOCK.spent_by(0.5, 0.05) == pytest.approx(0.05 * math.log((1 + math.e) / 2))
+
+
+@pytest.mark.parametrize("exponent", [0.0, -1.0, math.nan, math.inf])
+def test_spending__exponent_that_spends_everything_or_nonsense__is_refused(exponent: float) -> None:
+    with pytest.raises(ImpossiblePlan):
+        spending.power_family(exponent)
+
+
+@pytest.mark.parametrize("family", [spending.POCOCK, spending.power_family(1.0), spending.power_family(3.0)])
+def test_boundaries__other_families__cross_by_chance_as_often_as_was_spent(family: spending.Spending) -> None:
+    times = [0.1, 0.35, 0.6, 1.0]
+    found = group_sequential.boundaries(times, spending=family)
+    ups, downs = group_sequential.crossing_chances(times, found.z, [-b for b in found.z])
+    assert (ups + downs).cumsum() == pytest.approx([2 * family.spent_by(t, 0.025) for t in times], rel=1e-6)
+    # Earlier spending leaves less for the end.
+    assert found.z[-1] > group_sequential.boundaries(times).z[-1]
+
+
+def test_constant_boundaries__five_looks__are_the_textbook_ones() -> None:
+    # Jennison and Turnbull 2000, tables 2.1 and 2.3: C_P(5, .05) = 2.413, C_B(5, .05) = 2.040.
+    assert constant_boundaries(5, shape="pocock").z == pytest.approx([2.413] * 5, abs=5e-4)
+    assert constant_boundaries(5).z == pytest.approx([2.040 * math.sqrt(5 / k) for k in range(1, 6)], abs=2e-3)
+    assert constant_boundaries(5).spent[-1] == pytest.approx(0.05)
+
+
+def test_constant_boundaries__one_look_or_none() -> None:
+    assert constant_boundaries(1, 0.05, 1, "pocock").z == pytest.approx((1.644854,), abs=1e-6)
+    with pytest.raises(ImpossiblePlan):
+        constant_boundaries(0)
+
+
+def test_repeated_p__statistic_that_is_no_number__is_refused() -> None:
+    with pytest.raises(ImpossiblePlan):
+        group_sequential.repeated_p([0.5], [math.nan])
+
+
+def test_repeated_p__both_sides_crossed__is_of_the_stronger() -> None:
+    assert group_sequential.repeated_p([0.5, 1.0], [3.0, -5.0]).side == "down"
+    assert group_sequential.repeated_p([0.5, 1.0], [5.5, -2.0]).side == "up"
 
 
 def test_repeated_p__at_exactly_the_boundary_of_a_level__is_that_level() -> None:

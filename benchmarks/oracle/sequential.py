@@ -1,0 +1,65 @@
+"""Repeated looks, always-valid bounds, Bayes and bandits: cases from rpact, gbstats, confseq, savvi and scipy."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from scipy.special import ndtr
+
+from analytics.core.stats import anytime, group_sequential, spending
+from analytics.core.stats.constant_boundaries import Shape, constant_boundaries
+from analytics.core.totals import Totals
+from benchmarks.oracle import Adapter, Case
+
+SPENDING = {"asOF": spending.OBRIEN_FLEMING, "asP": spending.POCOCK}
+CONSTANT: dict[str, Shape] = {"OF": "obrien_fleming", "P": "pocock"}
+
+
+def _counts(i: Case) -> tuple[Totals, Totals]:
+    return Totals.of_rate(i["x_c"], i["n_c"]), Totals.of_rate(i["x_t"], i["n_t"])
+
+
+def _times(i: Case) -> list[float]:
+    return i.get("information") or [(k + 1) / i["looks"] for k in range(i["looks"])]
+
+
+def _peeking(i: Case) -> Case:
+    times = _times(i)
+    bound = group_sequential.boundaries([1.0], i["alpha"]).z[0]
+    ups, downs = group_sequential.crossing_chances(times, [bound] * len(times), [-bound] * len(times))
+    return {"fpr": float(ups.sum() + downs.sum())}
+
+
+def _bounds(i: Case) -> Case:
+    sides: Literal[1, 2] = 1 if i["sided"] == 1 else 2
+    if i["type"] in CONSTANT:
+        found = constant_boundaries(len(_times(i)), i["alpha"], sides, CONSTANT[i["type"]])
+    else:
+        family = SPENDING.get(i["type"]) or spending.power_family(i["gammaA"])
+        found = group_sequential.boundaries(_times(i), i["alpha"], sides, spending=family)
+    return {"critical": list(found.z), "stage_p": [float(ndtr(-z)) for z in found.z], "alpha_spent": list(found.spent)}
+
+
+def _power_family(i: Case) -> Case:
+    family = spending.power_family(i["phi"])
+    return {"z": list(group_sequential.boundaries(_times(i), i["alpha"], 1 if i["sides"] == 1 else 2, spending=family).z)}
+
+
+def _gavi_rho(i: Case) -> Case:
+    return {"rho_two_sided": anytime.rho(i["alpha"], i["n_star"]), "rho_one_sided": anytime.rho(2 * i["alpha"], i["n_star"])}
+
+
+def _gavi_width(i: Case) -> Case:
+    args = (math.sqrt(i["s2"] / i["n"]), i["n"], i["alpha"], i["n_star"])
+    return {"two_sided": anytime.half_width(*args), "one_sided": anytime.one_sided_width(*args)}
+
+
+ADAPTERS: dict[str, Adapter] = {
+    "aa.peeking_false_positive": _peeking,
+    "sequential.gavi_halfwidth": _gavi_width,
+    "sequential.gavi_rho": _gavi_rho,
+    "sequential.group_bounds": _bounds,
+    "sequential.group_power_family": _power_family,
+}
+LEFT_OUT: dict[str, dict[str, str]] = {}
