@@ -2,220 +2,195 @@
 
 For the primary metric: to find the planned effect. For each guardrail: to be proven SAFE when there
 is no harm, if the plan asks for SAFE. n_planned is the larger, as information 1/(1/n_T + 1/n_C).
+Baselines that nobody entered are read from the metric's last 28 days, where there is data.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
-from typing import TypedDict
+from typing import cast
 
-from analytics.core.errors import ImpossiblePlan
-from analytics.core.stats import power
-from analytics.core.stats.power import SampleSize
+from analytics.core.encoding import plain
+from analytics.core.kinds import kind_of
+from analytics.core.kinds.base import MarginKind
+from analytics.core.planner import MOST_LOOKS, EffectKind, MetricInputs, MetricRow, Plan, Role, Rules, Traffic, plan, words
 from analytics.selectors.plans import WEEKS_OF_SIZE
+from analytics.services.prefill import MetricPast, TrafficPast, pasts, traffic_past
+from analytics.services.sizing import Answer, refusing
 from experiments.core.design import Design, DesignMetric
 from experiments.core.errors import InvalidInput, Problem
 from experiments.core.policies import PolicyRules
-from experiments.core.types import JSON, Actor, GuardrailRule, Item, MetricKind, MetricRole
-from experiments.models import Evidence
+from experiments.core.types import JSON, Actor, GuardrailRule, Item, MetricRole
+from experiments.models import Evidence, Experiment, Metric
 from experiments.selectors.experiments import design_of, resolve, rules_of
+from experiments.selectors.metrics import definition_of
 from experiments.services import checklist
 
 LOOKS_A_WEEK = 7
-
-
-@dataclass(frozen=True)
-class MetricNeed:
-    """What one metric asks for: units of control and of each test arm; None: does not size the experiment, see ``note``."""
-
-    key: str
-    role: str
-    size: SampleSize | None
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class SamplePlan:
-    """The whole plan. ``n_planned`` is information; the units are those of the metric that needs most."""
-
-    n_planned: float
-    control: int
-    treatment: int
-    total: int
-    decided_by: str
-    weeks: int | None
-    needs: tuple[MetricNeed, ...]
+_FIELDS = {"effect": "mde", "sd": "baseline_sd"}
+"""What the planner calls otherwise than a plan's form."""
 
 
 def plan_sample_size(actor: Actor, now: datetime, *, experiment_id: int, units_per_day: float | None = None) -> Evidence:
     """Compute the plan and record it as evidence; refuses with everything that is missing."""
     experiment = resolve(experiment_id)
-    design, rules = design_of(experiment), rules_of(experiment)
-    found = sample_plan(design, rules, units_per_day=units_per_day)
+    found = experiment_plan(experiment, now, units_per_day=units_per_day)
     return checklist.record_evidence(
-        actor, now, experiment_id=experiment.pk, item=Item.SAMPLE_SIZE, green=True, summary=_sentence(found), detail=_detail(found)
+        actor, now, experiment_id=experiment.pk, item=Item.SAMPLE_SIZE, green=True, summary=_sentence(found.plan), detail=_detail(found)
     )
 
 
-def sample_plan(design: Design, rules: PolicyRules, *, units_per_day: float | None = None) -> SamplePlan:
-    """The sizes a design needs; pure. Refuses with what is missing."""
-    problems = missing(design)
+def experiment_plan(experiment: Experiment, now: datetime, *, units_per_day: float | None = None, weeks: int | None = None) -> Answer:
+    """The sizes an experiment's plan needs, with what its metrics and traffic have been lately where it does not say; writes nothing."""
+    design, rules = design_of(experiment), rules_of(experiment)
+    known = _pasts(design, now)
+    seen = None if units_per_day is not None else traffic_past(design.unit_type, now)
+    planned = _planned_weeks(experiment) if weeks is None else weeks
+    return Answer(sample_plan(design, rules, units_per_day=units_per_day, weeks=planned, known=known, seen=seen), known, seen)
+
+
+def sample_plan(
+    design: Design,
+    rules: PolicyRules,
+    *,
+    units_per_day: float | None = None,
+    weeks: int | None = None,
+    known: Mapping[str, MetricPast] | None = None,
+    seen: TrafficPast | None = None,
+) -> Plan:
+    """The sizes a design needs; pure. ``known`` and ``seen`` are the past of metrics and traffic. Refuses with what is missing."""
+    metrics = _inputs(design, rules, known or {})
+    problems = missing(design, metrics)
     if problems:
         raise InvalidInput(f"{design.key}: the sample size cannot be computed yet", field="metrics", problems=problems)
-    weeks = max(rules.weeks, WEEKS_OF_SIZE.get(design.size_class, 0))
-    guardrails = design.metrics_of(MetricRole.GUARDRAIL)
-    required = [m for m in guardrails if (m.rule or rules.guardrail_rule.value) == GuardrailRule.SAFE.value]
-    try:
-        needs = (
-            *(_primary_need(design, m, weeks) for m in design.metrics_of(MetricRole.PRIMARY)),
-            *(_guardrail_need(design, m, m in required, len(required), weeks) for m in guardrails),
-        )
-    except ImpossiblePlan as impossible:
-        raise InvalidInput(f"{design.key}: {impossible}", field="metrics") from impossible
-    largest = max((n for n in needs if n.size is not None), key=lambda n: n.size.total if n.size is not None else 0)
-    size = _with_floor(largest.size, design)
-    window = max((m.window_hours or 0 for m in design.metrics), default=0)
-    spent = power.duration(size.total, (units_per_day or 0) * design.traffic / 1000, window_days=window / 24, clock_weeks=weeks)
-    return SamplePlan(
-        size.information, size.control, size.treatment, size.total, largest.key, None if spent is None else spent.weeks, needs
-    )
+    with refusing("metrics", f"{design.key}: "):
+        return plan(metrics, _traffic(design, units_per_day, seen), _rules(design, rules, weeks))
 
 
-def missing(design: Design) -> list[Problem]:
+def missing(design: Design, metrics: tuple[MetricInputs, ...]) -> list[Problem]:
     """What the plan lacks before a size can be computed."""
     found: list[Problem] = []
     if design.control is None or not design.test_arms:
         found.append(Problem("arms_missing", "a control and at least one test variant are needed", "variants"))
-    primary = design.metrics_of(MetricRole.PRIMARY)
-    if not primary:
+    if not any(metric.role == "primary" for metric in metrics):
         found.append(Problem("primary_missing", "choose a primary metric", "metrics"))
-    for metric in primary:
-        found += _lacking(metric, "mde", metric.mde, "the smallest effect worth finding (mde)")
-        found += _lacking_base(metric)
-    for metric in design.metrics_of(MetricRole.GUARDRAIL):
-        found += _lacking_base(metric)
+    for metric in metrics:
+        if metric.role == "primary" or (metric.role == "guardrail" and metric.required):
+            found += [_lacking(metric, name) for name in metric.lacking]
     return found
 
 
-def _lacking_base(metric: DesignMetric) -> list[Problem]:
-    if metric.kind == MetricKind.PROPORTION:
-        return _lacking(metric, "baseline", metric.baseline, "today's rate (baseline)")
-    if metric.kind in (MetricKind.MEAN, MetricKind.COUNT):
-        needed = _lacking(metric, "baseline_sd", metric.baseline_sd, "the standard deviation over units (baseline_sd)")
-        relative = metric.mde_kind == "relative" if metric.role == MetricRole.PRIMARY else metric.margin_kind == "relative"
-        return needed + (_lacking(metric, "baseline", metric.baseline, "today's mean (baseline)") if relative else [])
-    return []
+def _lacking(metric: MetricInputs, name: str) -> Problem:
+    field = _FIELDS.get(name, name)
+    return Problem(f"{field}_missing", f"{metric.key}: enter {words.NEEDED[name]}", f"metrics.{metric.key}.{field}")
 
 
-def _lacking(metric: DesignMetric, field: str, value: float | None, what: str) -> list[Problem]:
-    return [] if value is not None else [Problem(f"{field}_missing", f"{metric.key}: enter {what}", f"metrics.{metric.key}.{field}")]
+def _inputs(design: Design, rules: PolicyRules, known: Mapping[str, MetricPast]) -> tuple[MetricInputs, ...]:
+    with refusing("metrics", f"{design.key}: "):
+        return tuple(_with_past(_metric(metric, rules), known.get(metric.key)) for metric in design.metrics)
 
 
-class _PrimaryTerms(TypedDict):
-    """What every formula for finding an effect is told beside the metric."""
-
-    alpha: float
-    power: float
-    ratio: float
-    hypotheses: int
-    looks: int
-    test_arms: int
-
-
-class _GuardrailTerms(TypedDict):
-    """What every formula for proving safety is told beside the metric."""
-
-    required_guardrails: int
-    ratio: float
-    looks: int
-    test_arms: int
+def _metric(metric: DesignMetric, rules: PolicyRules) -> MetricInputs:
+    return MetricInputs(
+        key=metric.key,
+        role=cast("Role", metric.role),
+        kind=metric.kind,
+        better="increase" if metric.direction == "increase" else "decrease",
+        baseline=metric.baseline,
+        sd=metric.baseline_sd,
+        effect=metric.mde,
+        effect_kind=cast("EffectKind", metric.mde_kind),
+        margin=metric.margin,
+        margin_kind=cast("MarginKind", metric.margin_kind or "points"),
+        required=(metric.rule or rules.guardrail_rule.value) == GuardrailRule.SAFE.value,
+        window_days=(metric.window_hours or 0) / 24,
+    )
 
 
-def _primary_need(design: Design, metric: DesignMetric, weeks: int) -> MetricNeed:
-    """Units to find the planned effect, with looks every day after the clock's weeks."""
-    base, effect = metric.baseline or 0.0, _effect(metric)
-    common = _PrimaryTerms(
+def _with_past(metric: MetricInputs, past: MetricPast | None) -> MetricInputs:
+    """What nobody entered, as it has been lately."""
+    if past is None:
+        return metric
+    return replace(
+        metric,
+        baseline=past.baseline if metric.baseline is None else metric.baseline,
+        sd=past.sd if metric.sd is None else metric.sd,
+    )
+
+
+def _traffic(design: Design, units_per_day: float | None, seen: TrafficPast | None) -> Traffic:
+    control = design.control
+    return Traffic(
+        units_per_day=units_per_day if units_per_day is not None or seen is None else seen.new_per_day,
+        guessed=units_per_day is None and seen is not None,
+        share=design.traffic / 1000,
+        control=control.weight if control is not None else 0,
+        tests=tuple(arm.weight for arm in design.test_arms),
+    )
+
+
+def _rules(design: Design, rules: PolicyRules, weeks: int | None) -> Rules:
+    clock = max(rules.weeks, WEEKS_OF_SIZE.get(design.size_class, 0))
+    return Rules(
         alpha=round(1 - float(design.confidence_level), 9),
         power=float(design.power),
-        ratio=_ratio(design),
-        hypotheses=len(design.test_arms),
-        looks=_looks(weeks),
-        test_arms=len(design.test_arms),
+        looks=_looks(design, clock),
+        clock_weeks=clock,
+        weeks=weeks,
+        floor=design.min_sample_size,
     )
-    if metric.kind == MetricKind.PROPORTION:
-        return MetricNeed(metric.key, metric.role, power.proportion_sample(base, base + effect, **common))
-    if metric.kind in (MetricKind.MEAN, MetricKind.COUNT):
-        return MetricNeed(metric.key, metric.role, power.mean_sample(metric.baseline_sd or 0.0, effect, **common))
-    raise InvalidInput(f"{design.key}: {metric.key} is a {metric.kind}; its sample size is not computed yet", field="metrics")
 
 
-def _guardrail_need(design: Design, metric: DesignMetric, required: bool, among: int, weeks: int) -> MetricNeed:
-    """Units for SAFE when there is no harm; a guardrail that only must not be breached asks for none."""
-    if not required:
-        return MetricNeed(metric.key, metric.role, None, "only must not be breached: does not size the experiment")
-    margin, base = metric.margin or 0.0, metric.baseline or 0.0
-    common = _GuardrailTerms(required_guardrails=among, ratio=_ratio(design), looks=_looks(weeks), test_arms=len(design.test_arms))
-    if metric.kind == MetricKind.PROPORTION and metric.margin_kind == "relative":
-        return MetricNeed(metric.key, metric.role, power.safe_relative_sample(base, margin, **common))
-    if metric.kind == MetricKind.PROPORTION:
-        return MetricNeed(metric.key, metric.role, power.safe_points_sample(base * (1 - base), margin, **common))
-    if metric.kind in (MetricKind.MEAN, MetricKind.COUNT):
-        absolute = margin * base if metric.margin_kind == "relative" else margin
-        return MetricNeed(metric.key, metric.role, power.safe_points_sample((metric.baseline_sd or 0.0) ** 2, absolute, **common))
-    return MetricNeed(metric.key, metric.role, None, f"{metric.kind}: its sample size is not computed yet")
+def _looks(design: Design, weeks: int) -> int:
+    """One look a day from the clock's last day over as many weeks again: what looking costs, with room.
+
+    Without a conversion window there is a single look, at the end.
+    """
+    windowless = all(metric.window_hours is None for metric in design.metrics_of(MetricRole.PRIMARY))
+    return 1 if windowless else min(1 + LOOKS_A_WEEK * weeks, MOST_LOOKS)
 
 
-def _effect(metric: DesignMetric) -> float:
-    """The planned change in the metric's units, in the direction that is better."""
-    size = abs(metric.mde or 0.0) * ((metric.baseline or 0.0) if metric.mde_kind == "relative" else 1.0)
-    return size if metric.direction == "increase" else -size
+def _planned_weeks(experiment: Experiment) -> int | None:
+    """Whole weeks between the planned start and end, at least one; None when they are not both set."""
+    if experiment.planned_start is None or experiment.planned_end is None or experiment.planned_end <= experiment.planned_start:
+        return None
+    return max(1, (experiment.planned_end - experiment.planned_start).days // 7)
 
 
-def _ratio(design: Design) -> float:
-    """The smallest test arm over control: the comparison that has least."""
-    control = design.control
-    return min(arm.weight for arm in design.test_arms) / (control.weight if control is not None and control.weight else 1)
+def _pasts(design: Design, now: datetime) -> Mapping[str, MetricPast]:
+    """Of the metrics that something was not entered for."""
+    open_ends = {(m.key, m.version) for m in design.metrics if m.baseline is None or (m.baseline_sd is None and not _is_rate(m))}
+    rows = Metric.objects.filter(key__in=[key for key, _ in open_ends])
+    return pasts((definition_of(row) for row in rows if (row.key, row.version) in open_ends), design.unit_type, now)
 
 
-def _looks(weeks: int) -> int:
-    """One look a day from the clock's last day over as many weeks again: what looking costs, with room."""
-    return 1 + LOOKS_A_WEEK * weeks
+def _is_rate(metric: DesignMetric) -> bool:
+    return kind_of(metric.kind).sizing == "rate"
 
 
-def _with_floor(size: SampleSize | None, design: Design) -> SampleSize:
-    """Never below the floor per arm."""
-    floor = design.min_sample_size
-    if size is None:
-        return SampleSize(floor, floor, floor * len(design.variants), float(floor))
-    scale = max(1.0, floor / min(size.control, size.treatment))
-    control, treatment = math.ceil(size.control * scale), math.ceil(size.treatment * scale)
-    return SampleSize(control, treatment, control + treatment * len(design.test_arms), size.exact_control * scale)
-
-
-def _sentence(found: SamplePlan) -> str:
+def _sentence(found: Plan) -> str:
     arms = f"{found.total:,} units in all: {found.control:,} in control, {found.treatment:,} in each test arm"
-    weeks = "" if found.weeks is None else f"; {found.weeks} week{'s' if found.weeks != 1 else ''}"
-    return f"{arms} (set by {found.decided_by}){weeks}"
+    lasts = "" if found.weeks is None else f"; {words.weeks(found.weeks)}"
+    return f"{arms} (set by {found.decided_by}){lasts}"
 
 
-def _detail(found: SamplePlan) -> JSON:
-    return {
-        "n_planned": found.n_planned,
-        "control": found.control,
-        "treatment": found.treatment,
-        "total": found.total,
-        "decided_by": found.decided_by,
-        "weeks": found.weeks,
-        "metrics": [
-            {
-                "key": need.key,
-                "role": need.role,
-                "control": None if need.size is None else need.size.control,
-                "treatment": None if need.size is None else need.size.treatment,
-                "note": need.note,
-            }
-            for need in found.needs
-        ],
-    }
+def _detail(found: Answer) -> JSON:
+    """The evidence. What a launch reads is ``n_planned``; the rest is for people."""
+    whole = found.plan
+    document: dict[str, JSON] = plain(replace(whole, rows=()))
+    document.pop("rows")
+    document["metrics"] = [_row(row) for row in whole.rows]
+    document["read_from"] = list(found.sources)
+    return document
+
+
+def _row(row: MetricRow) -> JSON:
+    document: dict[str, JSON] = plain(row)
+    for size in ("size", "fixed"):
+        document.pop(size)
+    document["control"] = None if row.size is None else row.size.control
+    document["treatment"] = None if row.size is None else row.size.treatment
+    document["fixed_control"] = None if row.fixed is None else row.fixed.control
+    return document

@@ -101,6 +101,21 @@ EVENT |= {"language": "de", "embedding_stats": {"norm": 1.0}, "request_id": "r1"
 OBSERVATION = ITEM | {"metric": "ndcg", "value": 0.5, "experiment": "served", "covariates": {"age": 3}}
 ASSIGNMENT = {"units": {"user": "u1", "tenant": "t1"}, "experiments": ["served"], "attributes": {"country": "DE"}, "exposure": "queued"}
 VERB = {"reason": "r", "outcome": "", "variant": "treatment"}
+SIZES = {
+    "metrics": [
+        {"metric": "resolved", "baseline": 0.75, "effect": 0.05, "effect_kind": "absolute", "correlation": 0.5, "window_hours": 72.0},
+        {"metric": "bill", "role": "guardrail", "kind": "mean", "baseline": 9.0, "sd": 3.0, "margin": 0.2, "margin_kind": "relative"},
+        {"metric": "apply_conversion", "role": "secondary", "effect": 0.1, "design_effect": 1.5},
+    ],
+    "shares": [50.0, 50.0],
+    "share": 0.5,
+    "units_per_day": 1000.0,
+    "alpha": 0.05,
+    "power": 0.8,
+    "looks": 3,
+    "weeks": 2,
+    "clock_weeks": 1,
+}
 
 EXAMPLES = int(os.environ.get("NO_500_EXAMPLES", "25"))
 """Bodies per door; set NO_500_EXAMPLES to look longer."""
@@ -136,11 +151,12 @@ DOORS = {
         "post",
         [{"key": "new_flag", "type": "string", "default": "a", "client_visible": True, "description": "d"}],
     ),
+    "sample-size": (Scope.READ, "post", [SIZES, {"experiment": "served", "units_per_day": 1000.0, "weeks": 4}]),
     "flag": (Scope.MANAGEMENT, "patch", [{"enabled": True, "default": "b", "reason": "r"}]),
 }
 
 
-PLAIN = {"assignments", "exposures", "events", "observations", "experiments", "flags", "flag"}
+PLAIN = {"assignments", "exposures", "events", "observations", "experiments", "flags", "flag", "sample-size"}
 """Doors that are not about one experiment."""
 
 

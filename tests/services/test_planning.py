@@ -40,7 +40,7 @@ def test_sample_plan__guardrail_must_be_safe__sets_the_size() -> None:
 def test_sample_plan__guardrail_must_only_not_be_breached__does_not() -> None:
     found = sample_plan(replace(DESIGN, metrics=(PRIMARY, replace(COMPLAINED, rule="no_breach"))), RULES)
     assert found.decided_by == "resolved"
-    assert found.needs[1].size is None
+    assert found.rows[1].size is None
 
 
 def test_sample_plan__two_test_arms__need_more_an_arm() -> None:

@@ -129,6 +129,8 @@ def _required(metrics: Sequence[MetricInputs]) -> int:
 
 def _by_first_look(traffic: Traffic, rules: Rules, window: float) -> float:
     """Information that the first legal look will have: everybody matured when the clock is complete."""
+    if traffic.guessed:
+        return 0.0
     control = power.matured_units(rules.clock_weeks, traffic.control_per_day, window_days=window, grace_days=rules.grace_days)
     return information(control, control * traffic.ratio)
 

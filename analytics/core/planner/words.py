@@ -6,6 +6,14 @@ from analytics.core.planner.inputs import MetricInputs
 
 _UNITS = {"ms": " ms", "money": "", "points": "", "absolute": ""}
 
+NEEDED = {
+    "baseline": "today's rate, mean or quantile (baseline)",
+    "sd": "the standard deviation over units (sd)",
+    "effect": "the smallest effect worth finding (effect)",
+    "margin": "the harm allowed (margin)",
+}
+"""What a size cannot be computed without, in words."""
+
 
 def number(value: float) -> str:
     """Whole numbers grouped, others to four significant digits."""
@@ -44,13 +52,7 @@ def question(metric: MetricInputs) -> str:
 
 def lacking(metric: MetricInputs) -> str:
     """What is missing, in words."""
-    names = {
-        "baseline": "today's rate (baseline)" if metric.is_rate else "today's value (baseline)",
-        "sd": "one unit's standard deviation (sd)",
-        "effect": "the smallest effect worth finding (effect)",
-        "margin": "the harm allowed (margin)",
-    }
-    return " and ".join(names[name] for name in metric.lacking)
+    return " and ".join(NEEDED[name] for name in metric.lacking)
 
 
 def weeks(count: int) -> str:

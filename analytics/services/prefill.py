@@ -1,0 +1,117 @@
+"""What a metric has been like in the last 28 days, ready for a plan; nothing where there is no data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from analytics.core.kinds import kind_of, level_of
+from analytics.core.stats import power
+from analytics.stores import history
+from analytics.stores.history import Span
+from experiments.core.metric_definitions import MetricDefinition
+
+DAYS = 28
+FEWEST_UNITS = 30
+"""Fewer units than this say nothing about a rate or a spread."""
+
+
+@dataclass(frozen=True)
+class MetricPast:
+    """A metric over units first seen in the last 28 days, each in its window; ``sd`` as plans want it (of a rate: None)."""
+
+    key: str
+    unit_type: str
+    baseline: float
+    sd: float | None
+    units: int
+    days: int
+
+    def __str__(self) -> str:
+        spread = "" if self.sd is None else f", standard deviation {self.sd:.4g}"
+        return f"{self.key}: {self.baseline:.4g}{spread}, from {self.units:,} units ({self.unit_type}) of the last {self.days} days"
+
+
+@dataclass(frozen=True)
+class TrafficPast:
+    """Units of one type in the last 28 days: in all, day by day, and how many new ones a day has brought."""
+
+    unit_type: str
+    units: int
+    days: int
+    daily_units: float
+
+    @property
+    def new_per_day(self) -> float:
+        """New units a day; what enrolment can count on, since a unit enrols once however often it comes."""
+        return self.units / self.days
+
+    def __str__(self) -> str:
+        return (
+            f"{self.new_per_day:,.0f} new units ({self.unit_type}) a day, from {self.units:,} units"
+            f" of the last {self.days} days ({self.daily_units:,.0f} on an average day)"
+        )
+
+
+def metric_past(metric: MetricDefinition, unit_type: str, now: datetime) -> MetricPast | None:
+    """Baseline and spread; None without data, or from fewer than 30 units."""
+    found = _READERS[kind_of(metric.kind).form](_span(unit_type, now), metric)
+    if found is None or found[2] < FEWEST_UNITS:
+        return None
+    return MetricPast(metric.key, unit_type, *found, days=DAYS)
+
+
+def traffic_past(unit_type: str, now: datetime) -> TrafficPast | None:
+    """Who came; None when nobody did. Days count from the first one with data, 28 at most."""
+    seen = history.visits(_span(unit_type, now))
+    return TrafficPast(unit_type, seen.units, seen.days, seen.daily) if seen.units else None
+
+
+def pasts(metrics: Iterable[MetricDefinition], unit_type: str, now: datetime) -> Mapping[str, MetricPast]:
+    """The pasts that there are, by metric."""
+    found = {metric.key: metric_past(metric, unit_type, now) for metric in metrics}
+    return {key: past for key, past in found.items() if past is not None}
+
+
+def _span(unit_type: str, now: datetime) -> Span:
+    return Span(unit_type=unit_type, since=now - timedelta(days=DAYS), cut=now)
+
+
+Found = tuple[float, float | None, int]
+"""Baseline, spread, units."""
+
+
+def _of_units(span: Span, metric: MetricDefinition) -> Found | None:
+    totals = history.unit_totals(span, metric)
+    if totals.mean is None:
+        return None
+    rate = kind_of(metric.kind).sizing == "rate"
+    variance = totals.variance
+    return totals.mean, None if rate or not variance else variance**0.5, totals.n
+
+
+def _of_ratio(span: Span, metric: MetricDefinition) -> Found | None:
+    moments = history.ratio_moments(span, metric)
+    if not moments.sum("d") > 0:
+        return None
+    return moments.sum("y") / moments.sum("d"), power.ratio_sd(moments), moments.n
+
+
+def _of_rows(span: Span, metric: MetricDefinition) -> Found | None:
+    """The spread of the share of rows at or below the quantile between units, carried over by the density at it."""
+    past = history.quantile_past(span, metric, level_of(metric.kind, metric.quantile))
+    if past is None:
+        return None
+    spread = power.ratio_sd(past.per_unit)
+    known = spread is not None and past.high > past.low
+    sd = spread / power.density_between(past.low, past.high, past.mass) if known and spread is not None else None
+    return past.value, sd, past.per_unit.n
+
+
+def _of_times(span: Span, metric: MetricDefinition) -> Found | None:
+    """Of times that end only for some units a plain history says too little: enter what is known."""
+    return None
+
+
+_READERS = {"unit": _of_units, "ratio": _of_ratio, "rows": _of_rows, "time": _of_times}

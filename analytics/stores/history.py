@@ -1,0 +1,228 @@
+"""What a metric has been like lately, as totals over units that met no experiment: the ground that a plan stands on.
+
+A unit begins at its first row of any kind in the span, as it would at its first exposure, and its
+value is that of its rows in the metric's window after that; only units whose window is over count.
+So a baseline means what the experiment will measure, not what a month of rows adds up to. Only
+production rows of applications count: what was imported or sent by tests is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import ibis
+from django.db import connection
+from ibis.expr.types import StringValue, Table, Value
+
+from analytics.core.moments import Moments
+from analytics.core.totals import Totals
+from analytics.stores.expressions import MOMENT, unit_id
+from analytics.stores.postgres import jsonb_extract_path_text
+from experiments.core.metric_definitions import MetricDefinition
+from experiments.core.types import Environment, Origin
+
+NEIGHBOURS = {0.5: (0.25, 0.75)}
+"""Quantiles between which the density at a quantile is read; others: half-way to the nearer end on both sides."""
+_COLUMNS = {
+    "event_date": "date",
+    "event_id": "string",
+    "user_id": "string",
+    "unit_type": "string",
+    "units": "json",
+    "value": "float64",
+    "environment": "string",
+    "origin": "string",
+}
+_EVENTS = ibis.table(
+    {**_COLUMNS, "ts": MOMENT, "event_type": "string", "latency_ms": "int64", "cost_micro": "int64"},
+    name="ai_events",
+)
+_OBSERVATIONS = ibis.table({**_COLUMNS, "timestamp": MOMENT, "metric_name": "string"}, name="ai_ab_metrics")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """Whose past, and when: units of one type, rows from ``since`` up to ``cut``."""
+
+    unit_type: str
+    since: datetime
+    cut: datetime
+
+
+@dataclass(frozen=True)
+class Visits:
+    """Units seen in a span: how many in all, on how many days, and day by day on average."""
+
+    units: int
+    days: int
+    daily: float
+
+
+@dataclass(frozen=True)
+class QuantilePast:
+    """A quantile of all rows and its two neighbours, and per unit the rows at or below it (y) of all its rows (d)."""
+
+    level: float
+    value: float
+    low: float
+    high: float
+    mass: float
+    per_unit: Moments
+
+
+def visits(span: Span) -> Visits:
+    """Who came."""
+    rows = _everything(span)
+    per_day = rows.group_by("day").aggregate(units=rows.unit.nunique())
+    (days,) = _run(per_day.aggregate(days=per_day.count(), daily=per_day.units.mean()))
+    (whole,) = _run(rows.aggregate(units=rows.unit.nunique()))
+    return Visits(int(whole["units"] or 0), int(days["days"] or 0), float(days["daily"] or 0.0))
+
+
+def unit_totals(span: Span, metric: MetricDefinition) -> Totals:
+    """n, Σy and Σy² of one value per unit (proportions, means, counts)."""
+    units = _beginning(span, metric)
+    values = _value_per_unit(_inside(units, _rows(span, metric, metric.event_types), metric), metric)
+    (found,) = _run(
+        units.left_join(values, "unit").aggregate(
+            units=units.unit.count(), answered=values.y.count(), sum_y=values.y.sum(), sum_y2=(values.y * values.y).sum()
+        )
+    )
+    n = found["units"] if metric.silent_unit_is_zero else found["answered"]
+    return Totals(int(n or 0), found["sum_y"] or 0.0, found["sum_y2"] or 0.0)
+
+
+def ratio_moments(span: Span, metric: MetricDefinition) -> Moments:
+    """Moments of numerator and denominator per unit; a unit without rows of one kind has 0 there."""
+    units = _beginning(span, metric)
+    above = _value_per_unit(_inside(units, _rows(span, metric, metric.event_types), metric), metric)
+    below_rows = _inside(units, _rows(span, metric, metric.denominator_event_types), metric)
+    below = below_rows.group_by("unit").aggregate(d=below_rows.count().cast("float64"))
+    both = units.left_join(above, "unit").select("unit", y=ibis.coalesce(above.y, 0.0))
+    both = both.left_join(below, "unit").select(y=both.y, d=ibis.coalesce(below.d, 0.0))
+    return _moments(both)
+
+
+def quantile_past(span: Span, metric: MetricDefinition, level: float) -> QuantilePast | None:
+    """The quantile of the metric's rows, its neighbours, and how its share of rows varies between units; None without rows."""
+    rows = _inside(_beginning(span, metric), _rows(span, metric, metric.event_types), metric)
+    low, high = NEIGHBOURS.get(level) or _around(level)
+    (found,) = _run(rows.aggregate(value=rows.number.quantile(level), low=rows.number.quantile(low), high=rows.number.quantile(high)))
+    if found["value"] is None:
+        return None
+    below = rows.number <= found["value"]
+    per_unit = rows.group_by("unit").aggregate(y=below.ifelse(1.0, 0.0).sum(), d=rows.count().cast("float64"))
+    return QuantilePast(level, found["value"], found["low"], found["high"], high - low, _moments(per_unit.select("y", "d")))
+
+
+def _around(level: float) -> tuple[float, float]:
+    reach = min(level, 1 - level) / 2
+    return level - reach, level + reach
+
+
+def _moments(table: Table) -> Moments:
+    """Sums and products of y and d."""
+    (found,) = _run(
+        table.aggregate(
+            n=table.count(),
+            y=table.y.sum(),
+            d=table.d.sum(),
+            yy=(table.y * table.y).sum(),
+            yd=(table.y * table.d).sum(),
+            dd=(table.d * table.d).sum(),
+        )
+    )
+    numbers = {name: float(found[name] or 0.0) for name in ("y", "d", "yy", "yd", "dd")}
+    return Moments(int(found["n"]), ("y", "d"), (numbers["y"], numbers["d"]), (numbers["yy"], numbers["yd"], numbers["dd"]))
+
+
+def _everything(span: Span) -> Table:
+    """Unit and moment of every row that says a unit was there."""
+    parts = [_of_span(_EVENTS, _EVENTS.ts, span), _of_span(_OBSERVATIONS, _OBSERVATIONS.timestamp, span)]
+    return ibis.union(*[part.select("unit", "at", day=part.event_date) for part in parts])
+
+
+def _beginning(span: Span, metric: MetricDefinition) -> Table:
+    """Each unit with its first moment, if its window is over by the cut."""
+    rows = _everything(span)
+    units = rows.group_by("unit").aggregate(start=rows.at.min())
+    if metric.window_hours is None:
+        return units
+    return units.filter(units.start <= ibis.literal(span.cut - timedelta(hours=metric.window_hours)))
+
+
+def _rows(span: Span, metric: MetricDefinition, event_types: tuple[str, ...]) -> Table:
+    """The metric's rows: whose, when, and their number."""
+    if metric.source == "event":
+        rows = _of_span(_EVENTS, _EVENTS.ts, span)
+        rows = rows.filter(rows.event_type.isin(list(event_types)))
+    else:
+        rows = _of_span(_OBSERVATIONS, _OBSERVATIONS.timestamp, span)
+        rows = rows.filter(rows.metric_name == metric.key)
+    return rows.select("unit", "at", "event_id", number=_number(rows, metric))
+
+
+def _of_span(table: Table, at: Value, span: Span) -> Table:
+    """Rows of applications in production within the span, with the unit they are of."""
+    rows = table.mutate(at=at, unit=unit_id(table, span.unit_type, _unit_from_map))
+    return rows.filter(
+        rows.event_date >= ibis.literal(span.since.date()),
+        rows.event_date <= ibis.literal(span.cut.date()),
+        rows.at >= ibis.literal(span.since),
+        rows.at <= ibis.literal(span.cut),
+        rows.environment == Environment.PRODUCTION.value,
+        rows.origin == Origin.LIVE.value,
+        rows.unit.notnull(),
+    )
+
+
+def _unit_from_map(rows: Table, unit_type: str) -> StringValue:
+    found: StringValue = jsonb_extract_path_text(rows.units, unit_type)
+    return found
+
+
+def _number(rows: Table, metric: MetricDefinition) -> Value:
+    """A row's number; an event that carries none happened once."""
+    if metric.value_field in ("latency_ms", "cost_micro"):
+        return rows[metric.value_field].cast("float64")
+    if metric.source == "event" and metric.aggregation in ("any", "count", "sum"):
+        return ibis.coalesce(rows.value, 1.0)
+    return rows.value
+
+
+def _inside(units: Table, rows: Table, metric: MetricDefinition) -> Table:
+    """Each unit's rows inside its window."""
+    conditions = [units.unit == rows.unit, rows.at >= units.start]
+    if metric.window_hours is not None:
+        conditions.append(rows.at < units.start + ibis.interval(hours=metric.window_hours))
+    joined = units.inner_join(rows, conditions).select(unit=units.unit, at=rows.at, event_id=rows.event_id, number=rows.number)
+    return joined.filter(joined.number > 0) if metric.aggregation == "any" else joined.filter(joined.number.notnull())
+
+
+def _value_per_unit(rows: Table, metric: MetricDefinition) -> Table:
+    """One y for each unit that has rows, capped where the metric is."""
+    if metric.aggregation == "last":
+        order = ibis.window(group_by=rows.unit, order_by=[rows.at.desc(), rows.event_id.desc()])
+        ranked = rows.mutate(place=ibis.row_number().over(order))
+        values = ranked.filter(ranked.place == 0).select("unit", y=ibis._.number)
+    else:
+        reduced: Mapping[str, Value] = {
+            "any": ibis.literal(1.0) + rows.count() * 0,
+            "count": rows.count().cast("float64"),
+            "sum": rows.number.sum(),
+            "mean": rows.number.mean(),
+            "max": rows.number.max(),
+        }
+        values = rows.group_by("unit").aggregate(y=reduced[metric.aggregation])
+    return values if metric.cap is None else values.mutate(y=ibis.least(values.y, float(metric.cap)))
+
+
+def _run(expression: Table) -> list[dict[str, Any]]:
+    """Rows as dicts, on Django's own connection. Any: columns have the types of their table."""
+    with connection.cursor() as cursor:
+        cursor.execute(str(ibis.to_sql(expression, dialect="postgres")))
+        names = [column.name for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
