@@ -88,7 +88,7 @@ def _verdicts(plan: AnalysisPlan, store: Store, dark: Population, twin: Populati
     readings: list[Reading] = []
     for metric in guarded(plan):
         treated = store.totals(dark, metric.definition, matured=False)
-        twins = store.totals(replace(twin, pooled=True), metric.definition, matured=False).get(POOLED)
+        twins = store.totals(replace(twin, grouping="all"), metric.definition, matured=False).get(POOLED)
         base = None if twins is None else twins.totals
         for arm in plan.test_arms:
             start = harm_of(metric, base, treated[arm.variant_id].totals if arm.variant_id in treated else None)

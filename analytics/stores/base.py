@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from analytics.core.observed import Observed
 from experiments.core.metric_definitions import MetricDefinition
@@ -33,7 +33,9 @@ from experiments.core.types import Phase
 OWN_PAST: Final = ""
 """As a covariate: the metric itself, from before the first exposure. Any other text names one frozen at first exposure."""
 POOLED: Final = 0
-"""The variant id under which a pooled population's totals come."""
+"""The key under which the totals of a population taken as one group come."""
+Grouping = Literal["variant", "all", "bucket"]
+"""What totals are keyed by: the variant's id, ``POOLED``, or the bucket (units that came without one are dealt into as many)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,8 @@ class Population:
 
     ``blackouts`` are pauses of more than 24 hours: a matured unit whose window overlaps one is left
     out in every arm; alarms count everybody. ``rows_from`` only spares the store old partitions.
-    ``pooled``: all variants as one group (the control twins of a dark launch).
+    ``variants`` keeps only units of those; ``grouping`` takes all of them as one group (the control twins
+    of a dark launch), or bucket by bucket (to split one arm anew).
     """
 
     experiment_id: int
@@ -53,7 +56,8 @@ class Population:
     exposed_from: datetime | None = None
     rows_from: datetime | None = None
     blackouts: tuple[tuple[datetime, datetime], ...] = ()
-    pooled: bool = False
+    variants: tuple[int, ...] = ()
+    grouping: Grouping = "variant"
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class Store(Protocol):
     def totals(
         self, population: Population, metric: MetricDefinition, *, matured: bool = True, covariate: str | None = None
     ) -> Mapping[int, MetricTotals]:
-        """Totals per variant id, in the form of the metric's kind; with ``matured`` False of everybody exposed, their rows so far.
+        """Totals per group of the population, in the form of the metric's kind; with ``matured`` False of everybody exposed, their rows so far.
 
         ``covariate``: also each unit's value from before (``OWN_PAST``, or a covariate's name); ignored by kinds that cannot use one.
         """

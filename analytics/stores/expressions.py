@@ -14,7 +14,7 @@ import ibis
 from ibis.expr.types import BooleanValue, StringValue, Table, Value
 
 from analytics.core.windows import GRACE
-from analytics.stores.base import POOLED, Population
+from analytics.stores.base import POOLED, Grouping, Population
 from experiments.core.metric_definitions import MetricDefinition
 from experiments.core.types import Environment
 
@@ -86,7 +86,7 @@ def exposed(population: Population) -> Table:
     )
     if population.exposed_from is not None:
         found = found.filter(found.exposure_ts >= _at(population.exposed_from))
-    return found
+    return found.filter(found.variant_id.isin(list(population.variants))) if population.variants else found
 
 
 def units(population: Population, metric: MetricDefinition, *, matured: bool) -> Table:
@@ -99,13 +99,15 @@ def units(population: Population, metric: MetricDefinition, *, matured: bool) ->
         starts_after = met.exposure_ts >= _at(ends)
         ends_before = met.exposure_ts <= _at(begins - window) if window is not None else ibis.literal(False)
         met = met.filter(starts_after | ends_before)
+    cluster = ibis.coalesce(met.bucket_id.cast("int64"), met.id % CLUSTERS)
+    groups: dict[Grouping, Value] = {"variant": met.variant_id, "all": ibis.literal(POOLED, "int64"), "bucket": cluster}
     return met.select(
         assignment=met.id,
         unit=met.user_id,
-        variant_id=ibis.literal(POOLED, "int64") if population.pooled else met.variant_id,
+        variant_id=groups[population.grouping],
         own_variant=met.variant_id,
         start=met.exposure_ts,
-        cluster=ibis.coalesce(met.bucket_id.cast("int64"), met.id % CLUSTERS),
+        cluster=cluster,
         covariates=met.covariates,
     )
 

@@ -138,7 +138,7 @@ def test_totals__pooled__are_of_all_variants_as_one_group() -> None:
     w.expose("b", "treatment", START)
     w.event("a", "ai_request", START + HOUR)
     w.event("b", "failed", START + HOUR)
-    [(variant, found)] = STORE.totals(people(w, pooled=True), ERRORS, matured=False).items()
+    [(variant, found)] = STORE.totals(people(w, grouping="all"), ERRORS, matured=False).items()
     assert (variant, found.totals) == (POOLED, Moments(2, ("y", "d"), (1.0, 1.0), (1.0, 0.0, 1.0)))
 
 
