@@ -29,9 +29,9 @@ from scipy.special import stdtr, stdtrit
 from analytics.core.errors import ImpossibleTotals
 from analytics.core.moments import Moments, raised
 from analytics.core.stats.comparison import Comparison, Interval, checked_level
-from analytics.core.stats.mean import FEWEST_UNITS, WelchT, compare_means, welch_t, why_not
+from analytics.core.stats.mean import FEWEST_UNITS, WelchT, compare_means, correlated_fieller, welch_t, why_not
 from analytics.core.stats.normal import t_as_z
-from analytics.core.stats.ratio import ratio_value
+from analytics.core.stats.ratio import linearised
 from analytics.core.totals import NO_SPREAD, NOTHING, Totals
 
 METHOD = "CUPED (Lin)"
@@ -189,17 +189,22 @@ def linearised_with_history(known: Moments, missing: Moments | None = None) -> C
     arm, the covariate around the past ratio of those that have one. Where the past denominators add
     up to nothing the covariate is constant. None where Σd ≤ 0.
     """
-    now = known.of("y", "d")
+    now, past = known.of("y", "d"), Moments.of_totals(known.of("y0", "d0"), ("y", "d"))
     whole = Moments.of_totals(now if missing is None else now + missing.of("y", "d"), ("y", "d"))
-    ratio, past = ratio_value(whole), ratio_value(Moments.of_totals(known.of("y0", "d0"), ("y", "d")))
-    if ratio is None:
+    line, history = linearised(whole), linearised(past)
+    if line is None or line.mean is None:
         return None
-    mean_d = whole.sum("d") / whole.n
-    metric = {"y": 1 / mean_d, "d": -ratio / mean_d}
-    mean_d0 = known.sum("d0") / known.n if past is not None else 1.0
-    history = {"y0": 1 / mean_d0, "d0": -past / mean_d0} if past is not None else {"y0": 0.0}
-    told = raised(known.combined(metric, history), ratio, past or 0.0)
-    return Covaried(told, NOTHING if missing is None else raised(missing.combined(metric), ratio, 0.0))
+    metric, covariate, level = _weights(whole, "y", "d", line.mean), {"y0": 0.0}, 0.0
+    if history is not None and history.mean is not None:
+        covariate, level = _weights(past, "y0", "d0", history.mean), history.mean
+    told = raised(known.combined(metric, covariate), line.mean, level)
+    return Covaried(told, NOTHING if missing is None else raised(missing.combined(metric), line.mean))
+
+
+def _weights(m: Moments, y: str, d: str, ratio: float) -> dict[str, float]:
+    """What y and d weigh in a unit's linearised value, without its constant."""
+    mean = m.sum("d") / m.n
+    return {y: 1 / mean, d: -ratio / mean}
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,18 +298,3 @@ def _lift(adjusted: Adjusted, df: float, alpha: float) -> tuple[float | None, In
         return None, None, "control's adjusted mean is not above 0: a relative change is undefined, see the difference"
     ci = correlated_fieller(c, t, *adjusted.covariance(), df=df, alpha=alpha)
     return t / c - 1, ci, None if ci is not None else "unbounded: the control mean's confidence interval holds 0"
-
-
-def correlated_fieller(c: float, t: float, v_c: float, v_t: float, v_ct: float, *, df: float, alpha: float) -> Interval | None:
-    """Fieller's interval for t/c − 1 of two estimates that covary: all r for which t − r·c does not differ from 0.
-
-    None when c is not separated from 0.
-    """
-    q2 = float(stdtrit(df, checked_level(alpha) / 2)) ** 2
-    a = c * c - q2 * v_c
-    if not a > 0:
-        return None
-    # The discriminant written out: as b² − a·(t² − q²·v_t) it would cancel for well-measured means.
-    inner = q2 * (v_t * c * c - 2 * v_ct * c * t + v_c * t * t) - q2 * q2 * (v_t * v_c - v_ct * v_ct)
-    centre, root = (c * t - q2 * v_ct) / a, math.sqrt(max(inner, 0.0)) / a
-    return Interval(centre - root - 1, centre + root - 1, 1 - alpha)

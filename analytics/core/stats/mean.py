@@ -105,14 +105,26 @@ def fieller(control: Totals, treatment: Totals, alpha: float = 0.05) -> Interval
     welch = welch_t(control, treatment)
     if welch is None or control.mean is None or treatment.mean is None or control.variance is None or treatment.variance is None:
         return None
-    q2 = float(stdtrit(welch.df, checked_level(alpha) / 2)) ** 2
     v_c, v_t = control.variance / control.n, treatment.variance / treatment.n
-    a = control.mean**2 - q2 * v_c
-    if not a > 0 or control.mean == 0:
+    return correlated_fieller(control.mean, treatment.mean, v_c, v_t, 0.0, df=welch.df, alpha=alpha)
+
+
+def correlated_fieller(c: float, t: float, v_c: float, v_t: float, v_ct: float, *, df: float, alpha: float) -> Interval | None:
+    """Fieller's interval for t/c − 1 of two estimates with their variances and covariance: all r for which t − r·c does not differ from 0.
+
+    None when c is not separated from 0, or the ratio is beyond what floats can hold.
+    """
+    q2 = float(stdtrit(df, checked_level(alpha) / 2)) ** 2
+    if c == 0:
         return None
-    centre = control.mean * treatment.mean / a
-    root = math.sqrt(max(centre**2 - (treatment.mean**2 - q2 * v_t) / a, 0.0))
-    return Interval(centre - root - 1, centre + root - 1, 1 - alpha)
+    ratio, r_c, r_t, r_ct = t / c, v_c / c / c, v_t / c / c, v_ct / c / c
+    a = 1 - q2 * r_c
+    if not a > 0:
+        return None
+    # The discriminant written out: as a difference of squares it would cancel for well-measured means.
+    inner = q2 * (r_t - 2 * r_ct * ratio + r_c * ratio * ratio) - q2 * q2 * (r_t * r_c - r_ct * r_ct)
+    centre, root = (ratio - q2 * r_ct) / a, math.sqrt(max(inner, 0.0)) / a
+    return Interval(centre - root - 1, centre + root - 1, 1 - alpha) if math.isfinite(centre + root) else None
 
 
 def delta_lift(control: Totals, treatment: Totals, alpha: float = 0.05) -> Interval | None:

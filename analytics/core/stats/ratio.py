@@ -59,16 +59,14 @@ def linearised(m: Moments, ratio: float | None = None) -> Totals | None:
     own = ratio_value(m)
     if own is None:
         return None
-    around = own if ratio is None else ratio
-    denominator = m.sum("d") / m.n
-    residual = m.combined({"y": 1.0, "d": -around})
-    squares = residual.sum_y2 - residual.sum_y * (residual.sum_y / m.n)
-    # What cancels between y and R·d leaves rounding, which is not spread.
-    spread = squares if squares > NO_SPREAD * (m.product("y", "y") + around * around * m.product("d", "d")) else 0.0
-    centred, level = spread / denominator / denominator, m.n * own * own
-    if not math.isfinite(centred + level):
+    around, d = own if ratio is None else ratio, m.sum("d") / m.n
+    yy, yd, dd = m.product("y", "y") / d / d, around * (m.product("y", "d") / d / d), around * (m.product("d", "d") / d / d) * around
+    total, level = (m.sum("y") - around * m.sum("d")) / d, m.n * own * own
+    spread = yy - 2 * yd + dd - total * (total / m.n)
+    if not math.isfinite(spread + level):
         return None
-    return Totals(m.n, m.n * own, level + centred)
+    # What cancels between y and R·d leaves rounding, which is not spread.
+    return Totals(m.n, m.n * own, level + (spread if spread > NO_SPREAD * (yy + dd) else 0.0))
 
 
 def ratio_t(control: Moments, treatment: Moments, factor: float = 1.0, shift: float = 0.0) -> WelchT | None:
@@ -86,11 +84,16 @@ def compare_ratios(control: Moments, treatment: Moments, alpha: float = 0.05) ->
     c, t = linearised(control), linearised(treatment)
     notes = _notes(control, treatment)
     if c is None or t is None:
-        arm = "control" if c is None else "treatment"
         reason = why_not(Totals(control.n, 0.0, 0.0), Totals(treatment.n, 0.0, 0.0))
-        reason = reason or f"the denominators of {arm} add up to nothing: its ratio is undefined"
+        reason = reason or (_undefined("control", control) if c is None else _undefined("treatment", treatment))
         return Comparison(METHOD, control.n, treatment.n, ratio_value(control), ratio_value(treatment), reason=reason, notes=notes)
     return replace(compare_means(c, t, alpha), method=METHOD, notes=notes)
+
+
+def _undefined(name: str, arm: Moments) -> str:
+    if arm.sum("d") > 0:
+        return f"the ratio of {name} is too large for its spread to be computed"
+    return f"the denominators of {name} add up to nothing: its ratio is undefined"
 
 
 def _notes(control: Moments, treatment: Moments) -> tuple[str, ...]:
