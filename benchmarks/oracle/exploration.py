@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 
 from scipy.special import stdtr, stdtrit
 
@@ -12,6 +13,8 @@ from analytics.core.stats.equivalence import RatioMethod
 from analytics.core.stats.mean import welch_t
 from analytics.core.stats.poisson import Rate
 from analytics.core.stats.poststratification import Stratum, post_stratify
+from analytics.core.stats.segments import heterogeneity
+from analytics.core.stats.winsor import percentile
 from analytics.core.totals import NOTHING, Totals
 
 from . import Adapter, Case
@@ -115,6 +118,15 @@ def _blocks(i: Case) -> Case:
     return {"effect": c.difference, "se": c.se, "df": c.df, "p": c.p}
 
 
+def _cap(i: Case) -> Case:
+    values = [v for v in i["x"] if v != 0]
+    return {"cap": percentile(values, i["q"])}
+
+
+def _cochran(i: Case) -> Case:
+    return asdict(heterogeneity(i["effect"], i["var"], cut_at_zero=False))
+
+
 def _poisson_power(i: Case) -> Case:
     def power(n: int) -> float:
         return poisson.rate_ratio_power(i["rate_control"], i["ratio"], n, exposure_per_unit=i["exposure_per_unit"], alpha=i["alpha"])
@@ -128,9 +140,11 @@ ADAPTERS: dict[str, Adapter] = {
     "guardrail.error_rate_plus_2pp": _error_rate,
     "guardrail.optout_plus_10pct_relative": _optout,
     "guardrail.spotify_nim_relative": _non_inferior,
+    "hte.cochran_q": _cochran,
     "poststrat.estimatr_blocked": _blocks,
     "poststrat.gb_prop": _strata_of_rates,
     "power.poisson_rate_ratio": _poisson_power,
+    "winsor.percentile_cap": _cap,
 }
 
 WRONG_CUBIC = (
