@@ -188,11 +188,28 @@ def always_valid(c: Comparison, alpha: float, n_star: float, before: AlwaysValid
     return AlwaysValid(shown.interval or now, p if shown.p is None else shown.p, shown.effect_changed)
 
 
-def explore(results: Sequence[MetricResult]) -> list[MetricResult]:
-    """Benjamini–Hochberg over all arms of all secondary metrics together: finds to look into, not to decide by."""
+def explore(results: Sequence[MetricResult], observed: Sequence[Mapping[str, Observed]], control: str, alpha: float) -> list[MetricResult]:
+    """Benjamini–Hochberg over all arms of all secondary metrics together: finds to look into, not to decide by.
+
+    Of M comparisons R are finds; whoever reads the finds first wants intervals of which at most a share
+    alpha misses (the false coverage rate), so all are given at alpha·R/M (Benjamini and Yekutieli 2005).
+    """
     ps = [c.comparison.p for result in results for c in result.comparisons]
-    adjusted = iter(benjamini_hochberg(ps))
+    adjusted = benjamini_hochberg(ps)
+    finds = sum(q is not None and q <= alpha for q in adjusted)
+    level = alpha * max(1, finds) / max(1, len(ps))
+    left = iter(adjusted)
     return [
-        replace(result, comparisons=tuple(replace(c, adjusted_p=next(adjusted), adjustment="BH") for c in result.comparisons))
-        for result in results
+        replace(
+            result, comparisons=tuple(_explored(kind_of(result.kind), c, totals, control, level, next(left)) for c in result.comparisons)
+        )
+        for result, totals in zip(results, observed, strict=True)
     ]
+
+
+def _explored(
+    kind: AnyKind, found: ArmComparison, observed: Mapping[str, Observed], control: str, level: float, adjusted_p: float | None
+) -> ArmComparison:
+    """The same p, with the interval at the level of the finds."""
+    comparison, cuped = _compared(kind, observed.get(control), observed.get(found.arm), level)
+    return replace(found, comparison=comparison, cuped=cuped, adjusted_p=adjusted_p, adjustment="BH")

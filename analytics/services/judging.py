@@ -42,14 +42,19 @@ def compared(plan: AnalysisPlan, metrics: Sequence[MeasuredMetric], before: Sequ
     ``before`` are the results of the run before, whose sequential views are carried on.
     """
     past = {(m.role, m.key, m.version): m for m in before}
-    found = [_compared(plan, m, past.get((m.result.role, m.result.key, m.result.version))) for m in metrics]
-    secondary = [m for m in found if m.role == MetricRole.SECONDARY]
-    explored = dict(zip(map(id, secondary), explore(secondary), strict=True))
-    return tuple(explored.get(id(m), m) for m in found)
+    found = [(_compared(plan, m, past.get((m.result.role, m.result.key, m.result.version))), m.observed) for m in metrics]
+    secondary = [(m, observed) for m, observed in found if m.role == MetricRole.SECONDARY]
+    again = explore([m for m, _ in secondary], [observed for _, observed in secondary], _control(plan), plan.alpha)
+    explored = {id(m): better for (m, _), better in zip(secondary, again, strict=True)}
+    return tuple(explored.get(id(m), m) for m, _ in found)
+
+
+def _control(plan: AnalysisPlan) -> str:
+    return "" if plan.control is None else plan.control.key
 
 
 def _compared(plan: AnalysisPlan, metric: MeasuredMetric, before: MetricResult | None) -> MetricResult:
-    control = "" if plan.control is None else plan.control.key
+    control = _control(plan)
     primary = metric.result.role == MetricRole.PRIMARY
     # Tuned to the planned number of units of both arms: information is 1/(1/n + 1/n).
     n_star = 4 * plan.n_planned if primary and plan.n_planned else ALARM_N_STAR

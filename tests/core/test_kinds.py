@@ -17,7 +17,7 @@ from analytics.core.kinds import KINDS, kind_of, level_of
 from analytics.core.looks import observe
 from analytics.core.moments import Moments
 from analytics.core.observed import Observed, Remembered
-from analytics.core.results import MetricResult, compare_arms, metric_arm, sums_of
+from analytics.core.results import MetricResult, compare_arms, explore, metric_arm, sums_of
 from analytics.core.stats.comparison import Comparison
 from analytics.core.stats.quantile import of_rows
 from analytics.core.totals import NOTHING, Totals
@@ -214,3 +214,32 @@ def test_bad_units__from_totals_alone__are_never_more_than_there_are() -> None:
     assert counted is not None
     assert 0.5 * 2 * int((y > 0).sum()) < counted <= 2 * int((y > 0).sum())
     assert kind_of("ratio").bad_units(arm, arm, "increase") is None
+
+
+def test_explore__one_find_among_four__gives_every_interval_at_a_quarter_of_the_level() -> None:
+    rates = [(200, 320), (200, 205), (200, 198), (200, 202)]
+    observed = [{"a": Totals.of_rate(c, 1000), "b": Totals.of_rate(t, 1000)} for c, t in rates]
+    results = [
+        compare_arms(
+            MetricResult(
+                f"m{i}",
+                1,
+                "",
+                "secondary",
+                "proportion",
+                "increase",
+                "",
+                24,
+                tuple(metric_arm("proportion", k, o, 1000) for k, o in arms.items()),
+            ),
+            arms,
+            "a",
+            0.05,
+        )
+        for i, arms in enumerate(observed)
+    ]
+    [find, *rest] = [m.comparisons[0] for m in explore(results, observed, "a", 0.05)]
+    assert find.comparison.ci is not None
+    assert find.comparison.ci.level == pytest.approx(1 - 0.05 / 4)
+    assert (find.adjustment, find.adjusted_p) == ("BH", pytest.approx(4 * (find.comparison.p or 0.0)))
+    assert all((r.adjusted_p or 0.0) > 0.05 and r.comparison.ci.level == find.comparison.ci.level for r in rest if r.comparison.ci)
