@@ -11,10 +11,10 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench lock clean
+.PHONY: help setup demo test lint bench bench-stats lock clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 setup: ## Make .venv with everything in requirements.lock (does nothing when it is up to date)
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" STAMP="$(STAMP)" $(SHELL) config/setup.sh
@@ -34,6 +34,9 @@ lint: setup ## Style, types, import walls, forgotten migrations
 
 bench: setup ## Measure against the floors (ARGS=… goes to the benchmarks)
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-stats: setup ## The statistics' speed against gbstats and tea-tasting
+	@$(BIN)/python -m benchmarks.bench_stats
 
 lock: ## Compile requirements.lock from pyproject.toml
 	@mkdir -p $(STATE)
