@@ -75,21 +75,21 @@ PLANNED = Stated(0.0145, 0.037, 2_000, PROMOTES)
 
 
 def _check(name: str, shows: str, trial: Trial, quick: int) -> Check:
-    return Check(name, shows, "2.5 %", PLANNED, partial(promoted, trial=trial), sims=2_000, quick=quick, piece=100)
+    return Check(name, shows, "2.5 %", PLANNED, partial(promoted, trial=trial), sims=2_000, quick=quick, piece=50)
 
 
 CHECKS = (
-    _check("promote-1", "the whole path promotes one of two identical arms, 8 looks", LONG, 300),
-    _check("promote-2", "the same with 2 test arms", replace(LONG, test_arms=2), 200),
-    _check("promote-4", "the same with 4 test arms", replace(LONG, test_arms=4), 100),
+    _check("promote-1", "the whole path promotes one of two identical arms, 8 looks", LONG, 60),
+    _check("promote-2", "the same with 2 test arms", replace(LONG, test_arms=2), 30),
+    _check("promote-4", "the same with 4 test arms", replace(LONG, test_arms=4), 20),
     _check("promote-day-4", "the same, planned units there on day 4, a clock of one week", EARLY, 500),
-    _check("promote-day-4-weeks", "the same under a clock of two weeks", replace(EARLY, arrivals=(250,) * 21, weeks=2), 500),
+    _check("promote-day-4-weeks", "the same under a clock of two weeks", replace(EARLY, arrivals=(250,) * 21, weeks=2), 200),
     Check(
         "promote-window", "the same for a windowed count per unit, all units there on day 1", "≤ 2.5 %", rate(PROMOTES),
         partial(promoted_within_window, trial=ONE_DAY), sims=10_000, quick=500, piece=500,
     ),
     Check(
         "promote-window-short", "the same when the planned units never come and the planned end closes", "≤ 2.5 %", rate(PROMOTES),
-        partial(promoted_within_window, trial=replace(ONE_DAY, n_planned=500)), sims=10_000, quick=500, piece=250,
+        partial(promoted_within_window, trial=replace(ONE_DAY, n_planned=500)), sims=10_000, quick=100, piece=250,
     ),
 )  # fmt: skip

@@ -103,9 +103,9 @@ def _worked(checks: Sequence[Check], pieces: Sequence[Piece], workers: int) -> I
 
 
 def _count(count: Count, piece: Piece) -> tuple[Sums, float]:
-    began = time.perf_counter()
+    began = time.process_time()
     sums = np.atleast_1d(np.asarray(count(np.random.default_rng(piece.seed), piece.sims), dtype=float))
-    return sums, time.perf_counter() - began
+    return sums, time.process_time() - began
 
 
 def _end_with_parent() -> None:
