@@ -11,7 +11,7 @@ import importlib
 import json
 import math
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -62,16 +62,20 @@ class Verdict:
 
 
 def families() -> Families:
-    """The adapters of all family modules beside this one; refuses two answers to one method."""
+    """The adapters of all family modules beside this one."""
+    names = [found.name for found in pkgutil.iter_modules(oracle.__path__) if found.name not in MACHINERY]
+    modules = [importlib.import_module(f"{oracle.__name__}.{name}") for name in names]
+    return collect((name, getattr(m, "ADAPTERS", {}), getattr(m, "LEFT_OUT", {})) for name, m in zip(names, modules, strict=True))
+
+
+def collect(parts: Iterable[tuple[str, Mapping[str, Adapter], Mapping[str, Mapping[str, str]]]]) -> Families:
+    """Families' (name, adapters, left out) as one; refuses two answers to one method."""
     adapters: dict[str, Adapter] = {}
     left_out: dict[str, dict[str, str]] = {}
-    for found in pkgutil.iter_modules(oracle.__path__):
-        if found.name in MACHINERY:
-            continue
-        module = importlib.import_module(f"{oracle.__name__}.{found.name}")
-        _add(adapters, getattr(module, "ADAPTERS", {}), found.name)
-        for method, reasons in getattr(module, "LEFT_OUT", {}).items():
-            _add(left_out.setdefault(method, {}), reasons, f"{found.name}, {method}")
+    for name, answered, omitted in parts:
+        _add(adapters, answered, name)
+        for method, reasons in omitted.items():
+            _add(left_out.setdefault(method, {}), reasons, f"{name}, {method}")
     contradicted = sorted(method for method, reasons in left_out.items() if "*" in reasons and method in adapters)
     if contradicted:
         raise AdapterClash(f"both answered and left out altogether: {', '.join(contradicted)}")
