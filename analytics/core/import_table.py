@@ -21,9 +21,9 @@ DELIMITERS = (",", ";", "\t", "|")
 MOST_FAULTS = 20
 """Faults named before the rest is only counted."""
 MOST_VARIANTS = 20
-_TRUE = frozenset({"true", "t", "yes", "y", "1", "1.0"})
-_FALSE = frozenset({"false", "f", "no", "n", "0", "0.0"})
-_NOTHING = frozenset({"", "na", "n/a", "null", "none", "nan"})
+TRUE = frozenset({"true", "t", "yes", "y", "1", "1.0"})
+FALSE = frozenset({"false", "f", "no", "n", "0", "0.0"})
+NOTHING = frozenset({"", "na", "n/a", "null", "none", "nan"})
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class BadTable(Exception):
 
 
 @dataclass
-class _Faults:
+class Faults:
     """Collects what is wrong, so that a person sees more than the first fault."""
 
     named: list[str] = field(default_factory=list)
@@ -107,11 +107,33 @@ def read_table(
     unit_fault: Callable[[str], str | None] = lambda unit: None,
 ) -> ImportTable:
     """The whole file as units. ``variants``, when given, are all there may be; ``start`` stands in for a timestamp column."""
+    opened = open_table(data, columns.all())
+    return _Reader(columns, opened, start, variants, unit_fault).read(opened.lines)
+
+
+@dataclass(frozen=True)
+class OpenTable:
+    """A CSV whose header has the wanted columns: where each is, and the lines below with their numbers."""
+
+    at: Mapping[str, int]
+    decimal_comma: bool
+    lines: Iterator[tuple[int, list[str]]]
+
+    def number(self, text: str) -> float | None:
+        """A finite number as this file writes them, with a comma where semicolons separate; None for anything else."""
+        try:
+            number = float(text.replace(",", ".") if self.decimal_comma else text)
+        except ValueError:
+            return None
+        return number if math.isfinite(number) and "_" not in text else None
+
+
+def open_table(data: bytes, wanted: Iterable[str]) -> OpenTable:
+    """The file as text, its separator found and its header checked; BadTable says what is wrong."""
     text = _text(data)
     delimiter = _delimiter(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    header = _header(reader, columns)
-    return _Reader(columns, header, delimiter, start, variants, unit_fault).read(_lines(reader))
+    return OpenTable(_header(reader, wanted), delimiter == ";", _lines(reader))
 
 
 class _Csv(Protocol):
@@ -127,17 +149,16 @@ class _Reader:
     def __init__(
         self,
         columns: Columns,
-        header: Mapping[str, int],
-        delimiter: str,
+        opened: OpenTable,
         start: datetime,
         variants: Iterable[str] | None,
         unit_fault: Callable[[str], str | None],
     ) -> None:
-        self.columns, self.at, self.start, self.unit_fault = columns, header, start, unit_fault
-        self.width = len(header)
-        self.decimal_comma = delimiter == ";"
+        self.columns, self.at, self.start, self.unit_fault = columns, opened.at, start, unit_fault
+        self.width = len(opened.at)
+        self.number = opened.number
         self.allowed = None if variants is None else frozenset(variants)
-        self.faults = _Faults()
+        self.faults = Faults()
         self.first_line: dict[str, int] = {}
         self.variants: dict[str, None] = {}
 
@@ -205,12 +226,12 @@ class _Reader:
 
     def _value(self, line: int, metric: MetricColumn, text: str) -> float:
         word = text.strip().lower()
-        if word in _NOTHING:
+        if word in NOTHING:
             self.faults.add(line, f"column {metric.column!r} has no value ({text!r})")
             return 0.0
-        if word in _TRUE or word in _FALSE:
-            return 1.0 if word in _TRUE else 0.0
-        number = self._number(word)
+        if word in TRUE or word in FALSE:
+            return 1.0 if word in TRUE else 0.0
+        number = self.number(word)
         if number is None or metric.kind == "proportion":
             wanted = "true or false, 1 or 0" if metric.kind == "proportion" else "a finite number"
             self.faults.add(line, f"column {metric.column!r}: expected {wanted}; found {text[:40]!r}")
@@ -219,17 +240,10 @@ class _Reader:
 
     def _covariate(self, line: int, name: str, cells: Sequence[str]) -> Cell:
         text = cells[self.at[name]].strip()
-        number = self._number(text)
-        if number is None and text.lower() in _NOTHING:
+        number = self.number(text)
+        if number is None and text.lower() in NOTHING:
             self.faults.add(line, f"covariate {name!r} has no value ({text!r})")
         return text if number is None else number
-
-    def _number(self, text: str) -> float | None:
-        try:
-            number = float(text.replace(",", ".") if self.decimal_comma else text)
-        except ValueError:
-            return None
-        return number if math.isfinite(number) and "_" not in text else None
 
 
 def parse_moment(text: str) -> datetime:
@@ -269,7 +283,7 @@ def _lines(reader: _Csv) -> Iterator[tuple[int, list[str]]]:
         yield reader.line_num, cells
 
 
-def _header(reader: _Csv, columns: Columns) -> dict[str, int]:
+def _header(reader: _Csv, wanted: Iterable[str]) -> dict[str, int]:
     try:
         names = [name.strip() for name in next(reader, [])]
     except csv.Error as error:
@@ -277,7 +291,7 @@ def _header(reader: _Csv, columns: Columns) -> dict[str, int]:
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise BadTable(f"the header names {doubled[0]!r} twice")
-    missing = [name for name in columns.all() if name not in names]
+    missing = [name for name in wanted if name not in names]
     if missing:
         raise BadTable(f"there is no column {', '.join(map(repr, missing))}; the header has {', '.join(names)[:500]}")
     return {name: position for position, name in enumerate(names)}
