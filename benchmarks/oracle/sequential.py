@@ -7,10 +7,12 @@ from typing import Literal
 
 from scipy.special import ndtr
 
-from analytics.core.stats import anytime, group_sequential, spending
+from analytics.core.stats import anytime, bayes, group_sequential, reconcile, spending
+from analytics.core.stats.comparison import Interval
 from analytics.core.stats.constant_boundaries import Shape, constant_boundaries
 from analytics.core.totals import Totals
-from benchmarks.oracle import Adapter, Case
+
+from . import Adapter, Case
 
 SPENDING = {"asOF": spending.OBRIEN_FLEMING, "asP": spending.POCOCK}
 CONSTANT: dict[str, Shape] = {"OF": "obrien_fleming", "P": "pocock"}
@@ -18,6 +20,10 @@ CONSTANT: dict[str, Shape] = {"OF": "obrien_fleming", "P": "pocock"}
 
 def _counts(i: Case) -> tuple[Totals, Totals]:
     return Totals.of_rate(i["x_c"], i["n_c"]), Totals.of_rate(i["x_t"], i["n_t"])
+
+
+def _pair(interval: Interval | None) -> list[float] | None:
+    return None if interval is None else [interval.low, interval.high]
 
 
 def _times(i: Case) -> list[float]:
@@ -55,8 +61,50 @@ def _gavi_width(i: Case) -> Case:
     return {"two_sided": anytime.half_width(*args), "one_sided": anytime.one_sided_width(*args)}
 
 
+def _beta_binomial(i: Case) -> Case:
+    a, b = i["prior"]
+    found = bayes.believe_rates(*_counts(i), prior=(a, b))
+    if found.outlook is None:
+        return {}
+    seen = found.outlook
+    return {
+        "chance_to_beat": seen.chance_to_win,
+        "loss_ship_treatment": seen.risk_if_shipped,
+        "loss_keep_control": seen.risk_if_kept,
+        "ci_t": _pair(found.treatment),
+    }
+
+
+def _gb_effect(i: Case) -> Case:
+    """The prior is on the lift; for an absolute difference it is carried over to the metric's units."""
+    found = reconcile.growthbook_rate(i["x_c"], i["n_c"], i["x_t"], i["n_t"])
+    if found is None or found.relative is None:
+        return {}
+    relative, given = i["difference"] == "relative", i["prior"]
+    prior = bayes.NormalPrior(given["mean"], math.sqrt(given["variance"])) if given["proper"] else None
+    if prior is not None and not relative:
+        prior = prior.in_units_of(i["x_c"] / i["n_c"])
+    effect = found.relative if relative else found.absolute
+    belief = bayes.update(effect.value, effect.se, prior)
+    return {"normal": _as_outlook(belief, "increase"), "inverse": _as_outlook(belief, "decrease")}
+
+
+def _as_outlook(belief: bayes.Posterior, better: bayes.Better) -> Case:
+    seen = bayes.outlook(belief, better)
+    return {
+        "chance_to_win": seen.chance_to_win,
+        "effect": belief.mean,
+        "sd": belief.sd,
+        "ci": _pair(belief.interval()),
+        "risk_keep_control": seen.risk_if_kept,
+        "risk_ship_treatment": seen.risk_if_shipped,
+    }
+
+
 ADAPTERS: dict[str, Adapter] = {
     "aa.peeking_false_positive": _peeking,
+    "bayes.beta_binomial": _beta_binomial,
+    "bayes.gb_effect": _gb_effect,
     "sequential.gavi_halfwidth": _gavi_width,
     "sequential.gavi_rho": _gavi_rho,
     "sequential.group_bounds": _bounds,
