@@ -9,6 +9,7 @@ from datetime import date
 from analytics.core.guardrails import Harm, SafetyLook
 from analytics.core.kinds.base import Better
 from analytics.core.looks import Look, LookHistory, LookPlan, Observation, information, planned_information, take_look
+from analytics.core.stats.winsor import Cap
 
 SMALLEST_TIME = 1e-6
 """Information time of a guardrail without matured units: too little to spend anything on."""
@@ -34,13 +35,22 @@ class GuardrailLook:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricCap:
+    """Where a winsorised metric's unit values are cut."""
+
+    key: str
+    cap: Cap
+
+
+@dataclass(frozen=True, slots=True)
 class LookState:
-    """All of one look. ``n_planned`` is fixed by the first look and read from it by the later ones."""
+    """All of one look. ``n_planned`` and ``caps`` are fixed by the first look and read from it by the later ones."""
 
     day: date
     n_planned: float
     hypotheses: tuple[HypothesisLook, ...]
     guardrails: tuple[GuardrailLook, ...] = ()
+    caps: tuple[MetricCap, ...] = ()
 
     @property
     def last(self) -> bool:
@@ -83,6 +93,7 @@ def take(
     alpha: float,
     better: Better,
     closing: bool,
+    caps: Sequence[MetricCap] = (),
 ) -> LookState | None:
     """Look at every hypothesis and guardrail; None when no hypothesis can say, and then nothing is spent.
 
@@ -97,7 +108,7 @@ def take(
     guarded = tuple(
         GuardrailLook(key, arm, _safety_look(harm, safety_looks(before, key, arm), state)) for (key, arm), harm in safety.items()
     )
-    return LookState(day, state.n_planned, looks, guarded)
+    return LookState(day, state.n_planned, looks, guarded, before[0].caps if before else tuple(caps))
 
 
 def safety_looks(states: Sequence[LookState], key: str, arm: str) -> tuple[SafetyLook, ...]:

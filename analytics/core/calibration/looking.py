@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from analytics.core.calibration import simulate
 from analytics.core.calibration.check import Check
 from analytics.core.calibration.limits import Stated, rate
-from analytics.core.calibration.simulate import Rng, totals_of
-from analytics.core.looks import observe
+from analytics.core.calibration.simulate import Rng
 from analytics.core.stats import group_sequential
+from analytics.core.stats.batch import ManyTotals, many_means, many_rates
 from analytics.core.stats.normal import upper_quantile
 from analytics.core.stats.power import proportion_sample
-from analytics.core.stats.proportion import pooled_z
 
 ALPHA = 0.05
 RATE, BETTER, PER_DAY = 0.3, 0.33, 200
@@ -24,14 +23,10 @@ PLAIN = upper_quantile(ALPHA / 2)
 
 
 def daily_z(events: NDArray[np.int64], per_day: int) -> NDArray[np.float64]:
-    """Pooled z of every day (sims × days) on all units so far."""
-    days = events.shape[1]
-    z = [
-        pooled_z(control, day * per_day, treatment, day * per_day) or 0.0
-        for row in events.tolist()
-        for day, (control, treatment) in enumerate(row, 1)
-    ]
-    return np.array(z).reshape(-1, days)
+    """Pooled z of every day (sims × days) on all units so far; 0 where all answered alike."""
+    units = per_day * np.arange(1, events.shape[1] + 1)
+    control, treatment = (ManyTotals.of_rates(events[..., arm], units) for arm in (0, 1))
+    return np.nan_to_num(many_rates(control, treatment).z)
 
 
 def crossed(rng: Rng, sims: int, boundary: Sequence[float], rates: tuple[float, float] = (RATE, RATE), per_day: int = PER_DAY) -> int:
@@ -66,16 +61,13 @@ def promoted_while_growing(rng: Rng, sims: int, days: int, units: int) -> int:
     All units came on the first day, so the information time is 1 from the first look on.
     """
     boundary = group_sequential.boundaries([1.0], ALPHA).z[0]
-    grown = simulate.growing(rng, sims, units, days, per_day=0.5)
-    return sum(_first_crossing_is_up(experiment, boundary) for experiment in grown)
-
-
-def _first_crossing_is_up(days: NDArray[np.int64], boundary: float) -> bool:
-    for control, treatment in days:
-        z = observe("mean", totals_of(control), totals_of(treatment)).z or 0.0
-        if abs(z) >= boundary:
-            return z > 0
-    return False
+    grown = simulate.growing(rng, sims, units, days, per_day=0.5).astype(float)
+    totals = ManyTotals(np.full(grown.shape[:-1], units), grown.sum(axis=-1), (grown**2).sum(axis=-1))
+    control, treatment = (ManyTotals(totals.n[..., arm], totals.sum_y[..., arm], totals.sum_y2[..., arm]) for arm in (0, 1))
+    z = many_means(control, treatment).z
+    over = np.abs(z) >= boundary
+    first = z[np.arange(sims), over.argmax(axis=1)]
+    return int((over.any(axis=1) & (first > 0)).sum())
 
 
 CHECKS = (

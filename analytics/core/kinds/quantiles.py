@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analytics.core.errors import ImpossibleTotals
 from analytics.core.kinds.base import Kind
 from analytics.core.observed import Observed
 from analytics.core.stats.comparison import Comparison
+from analytics.core.stats.duration import DurationTotals, compare_durations
 from analytics.core.stats.normal import t_as_z
 from analytics.core.stats.quantile import QuantileTotals, compare_quantiles, quantile_t
 from analytics.core.stats.score import MarginScore
@@ -42,6 +43,18 @@ class QuantileKind(Kind[QuantileTotals]):
 @dataclass(frozen=True, slots=True)
 class DurationKind(QuantileKind):
     """Times of units; a unit to which it never happened within the window counts as infinitely late."""
+
+    def compare(self, control: Observed, treatment: Observed, alpha: float) -> Comparison:
+        """The quantile of the times; the share it happened to within the window stands in a note."""
+        found = compare_durations(DurationTotals(self.read(control)), DurationTotals(self.read(treatment)), alpha)
+        return replace(found.times, notes=(*found.times.notes, _within(found.resolved)))
+
+
+def _within(shares: Comparison) -> str:
+    if shares.control_mean is None or shares.treatment_mean is None or shares.difference is None or shares.p is None:
+        return f"within the window: cannot say, {shares.reason}"
+    both = f"{shares.control_mean:.1%} of control and {shares.treatment_mean:.1%} of treatment"
+    return f"it happened within the window to {both} (difference {100 * shares.difference:+.1f} p.p., p = {shares.p:.2g})"
 
 
 QUANTILE = QuantileKind("quantile", "rows", "spread", frozenset({"ms", "relative", "money", "points"}), level=0.95)

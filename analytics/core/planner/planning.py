@@ -32,7 +32,7 @@ class MetricRow:
     ``power`` is what the plan's own size gives it. ``mde`` (absolute) and ``mde_relative`` are the smallest
     effect that the horizon's traffic finds, ``margin_in_reach`` the smallest margin it can show to be kept,
     in the margin's kind. ``safe_events`` and ``detect_events`` are control's bad events, as if rare: for SAFE,
-    and to detect an increase of the margin's size against zero at power .8.
+    and to detect an increase of the margin's size against zero at power .8. ``beside`` says these in words.
     """
 
     key: str
@@ -51,6 +51,7 @@ class MetricRow:
     safe_events: int | None = None
     detect_events: int | None = None
     note: str = ""
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,7 @@ def plan(metrics: Sequence[MetricInputs], traffic: Traffic, rules: Rules) -> Pla
     sizing = [one for one in asked if one.sizes]
     for one in sizing:
         if one.metric.lacking:
-            raise ImpossiblePlan(f"{one.metric.key}: enter {words.lacking(one.metric)}")
+            raise ImpossiblePlan(f"{one.metric.key} (a {one.metric.kind}): enter {words.lacking(one.metric)}")
     exact, decided_by = _largest(sizing, traffic, rules)
     arms = traffic.arms(exact)
     window = max((one.metric.window_days for one in sizing or asked), default=0.0)
@@ -184,7 +185,7 @@ def _answered(bare: MetricRow, asked: Asked, exact: float) -> MetricRow:
     m, rules = asked.metric, asked.rules
     known = m.target is not None
     fixed, size = (asked.size(1), asked.size(rules.looks)) if known else (None, None)
-    return replace(
+    found = replace(
         bare,
         fixed=fixed if asked.sizes or m.role == "secondary" else None,
         size=size if asked.sizes or m.role == "secondary" else None,
@@ -192,6 +193,18 @@ def _answered(bare: MetricRow, asked: Asked, exact: float) -> MetricRow:
         **_reach(asked, size),
         **_events(asked),
     )
+    return replace(found, beside=tuple(_beside(asked, found)))
+
+
+def _beside(asked: Asked, row: MetricRow) -> Iterator[str]:
+    """What stands beside a metric's size, in words."""
+    if row.fixed is not None and row.size is not None and row.fixed != row.size:
+        yield f"{row.fixed.control:,} units in control if there were a single look"
+    if row.safe_events is not None and row.detect_events is not None:
+        yield words.events(asked.metric, row.safe_events, row.detect_events)
+    smallest = _in_its_kind(asked.metric, row)
+    if smallest is not None:
+        yield words.in_reach(asked.metric, smallest, asked.rules.horizon)
 
 
 def _reach(asked: Asked, size: SampleSize | None) -> _Reach:
@@ -224,7 +237,8 @@ class _Events(TypedDict, total=False):
 def _events(asked: Asked) -> _Events:
     """Control's bad events, where the margin is relative and more is worse: SAFE's, and those of the source's question."""
     m = asked.metric
-    if m.role != "guardrail" or not m.relative or m.better != "decrease" or m.kind not in _OF_EVENTS or not asked.margin > 0:
+    rare = m.kind in _OF_EVENTS and m.baseline is not None and m.baseline < 1
+    if m.role != "guardrail" or not m.relative or m.better != "decrease" or not rare or not asked.margin > 0:
         return {}
     ratio = asked.traffic.ratio
     required = asked.proving(1)["required_guardrails"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from analytics.core.planner.inputs import MetricInputs
 
 _UNITS = {"ms": " ms", "money": "", "points": "", "absolute": ""}
@@ -38,7 +40,12 @@ def size_of(metric: MetricInputs, value: float) -> str:
         return f"{sign}{share(abs(value))}"
     if metric.is_rate:
         return f"{sign}{_short(100 * abs(value))} p.p."
-    return f"{sign}{number(abs(value))}{_UNITS.get(metric.margin_kind if metric.role == 'guardrail' else 'absolute', '')}"
+    return f"{sign}{number(_rounded(abs(value)))}{_UNITS.get(metric.margin_kind if metric.role == 'guardrail' else 'absolute', '')}"
+
+
+def chance(value: float) -> str:
+    """A power to hundredths, rounded down: what is not certain is not said to be."""
+    return f"{math.floor(100 * value + 1e-6) / 100:.2f}"
 
 
 def question(metric: MetricInputs) -> str:
@@ -60,6 +67,18 @@ def weeks(count: int) -> str:
     return f"{count:,} week{'' if count == 1 else 's'}"
 
 
+def in_reach(metric: MetricInputs, smallest: float, horizon: int) -> str:
+    """What the traffic that there is answers."""
+    verb = "shows a margin of {} to be kept" if metric.role == "guardrail" else "finds {}"
+    return f"in {weeks(horizon)} this traffic {verb.format(size_of(metric, smallest))}"
+
+
+def events(metric: MetricInputs, safe: int, detect: int) -> str:
+    """A guardrail's size as bad events, and the older question beside it."""
+    increase = size_of(metric, metric.margin or 0.0)
+    return f"as rare events SAFE needs {safe:,} in control; to detect {increase} against zero at power 0.8 takes {detect:,}"
+
+
 def out_of_reach(metric: MetricInputs, *, needed: int | None, horizon: int, smallest: float | None) -> str:
     """Why the horizon is too short, which margin or effect would do in it, and how many weeks would do."""
     asked, thing = question(metric), "a margin" if metric.role == "guardrail" else "an effect"
@@ -70,14 +89,14 @@ def out_of_reach(metric: MetricInputs, *, needed: int | None, horizon: int, smal
 
 def joint(found: float, primary: float | None, guardrails: int, lowest: float | None, control: int) -> str:
     """What the whole plan achieves at its size."""
-    parts = [] if primary is None else [f"the effect is found with power {primary:.2f}"]
+    parts = [] if primary is None else [f"the effect is found with power {chance(primary)}"]
     if guardrails and lowest is not None:
         one = guardrails == 1
         parts.append(
             f"{'the required guardrail is' if one else f'each of {guardrails} required guardrails is'} SAFE without harm"
-            f" with {'' if one else 'at least '}{lowest:.2f}"
+            f" with {'' if one else 'at least '}{chance(lowest)}"
         )
-    together = f": together at least {found:.2f}" if len(parts) > 1 or guardrails > 1 else ""
+    together = f": together at least {chance(found)}" if len(parts) > 1 or guardrails > 1 else ""
     return f"With {control:,} units in control {' and '.join(parts)}{together}"
 
 
@@ -87,6 +106,11 @@ def _from_to(metric: MetricInputs) -> str:
     change = abs(metric.effect) * (metric.baseline if metric.relative else 1.0)
     after = metric.baseline + (change if metric.better == "increase" else -change)
     return f" ({level(metric, metric.baseline)} → {level(metric, after)})"
+
+
+def _rounded(value: float) -> float:
+    """Four significant digits, whole ones from a thousand on."""
+    return round(value) if value >= 1000 else float(f"{value:.4g}")
 
 
 def _short(value: float) -> str:

@@ -28,8 +28,8 @@ def student_power(sd: float, effect: float, n_control: float, *, wrong_way: bool
     if not (math.isfinite(sd) and sd > 0 and math.isfinite(effect)):
         raise ImpossiblePlan(f"the standard deviation is above 0 and the effect is finite, found {sd!r} and {effect!r}")
     df = checked_units(n_control) * (1 + terms.ratio) - 2
-    if not df > 0:
-        raise ImpossiblePlan(f"a t test needs more than two units, found {n_control!r} in control at a ratio of {terms.ratio!r}")
+    if not df >= 1:
+        raise ImpossiblePlan(f"a t test needs at least three units, found {n_control!r} in control at a ratio of {terms.ratio!r}")
     return _chance(abs(effect) / (sd * math.sqrt(terms.spread * (1 + 1 / terms.ratio) / n_control)), df, terms, wrong_way)
 
 
@@ -37,7 +37,7 @@ def student_sample(sd: float, effect: float, **given: Unpack[Given]) -> SampleSi
     """Units for a t test to see a mean move by ``effect``; always a little more than the normal formula's."""
     terms = _one_look(Terms(**given))
     normal = mean_sample(sd, effect, **given).exact_control
-    fewest = (2 + 1e-6) / (1 + terms.ratio)
+    fewest = 3 / (1 + terms.ratio)  # one degree of freedom
 
     def short(n: float) -> float:
         return student_power(sd, effect, n, **given) - terms.power
@@ -45,8 +45,7 @@ def student_sample(sd: float, effect: float, **given: Unpack[Given]) -> SampleSi
     high = max(normal, fewest) + 2 + terms.z_alpha**2
     while short(high) < 0:
         high *= 2
-    low = fewest if short(fewest) < 0 else None
-    return sized(fewest if low is None else float(brentq(short, low, high, xtol=1e-9, rtol=1e-12)), terms)
+    return sized(float(brentq(short, fewest, high, xtol=1e-9, rtol=1e-12)) if short(fewest) < 0 else fewest, terms)
 
 
 def student_mde(sd: float, n_control: float, **given: Unpack[Given]) -> float:
@@ -61,8 +60,14 @@ def student_mde(sd: float, n_control: float, **given: Unpack[Given]) -> float:
 
 def _chance(shift: float, df: float, terms: Terms, wrong_way: bool) -> float:
     critical = float(-stdtrit(df, terms.level / terms.sides))
-    found = 1 - float(nctdtr(df, shift, critical))
-    return found + (float(nctdtr(df, shift, -critical)) if wrong_way and terms.sides == 2 else 0.0)
+    against = _below(-critical, df, shift) if wrong_way and terms.sides == 2 else 0.0
+    return 1 - _below(critical, df, shift) + against
+
+
+def _below(value: float, df: float, shift: float) -> float:
+    """The noncentral t's distribution function. Its series gives up far below the shift, where next to nothing lies."""
+    found = float(nctdtr(df, shift, value))
+    return 0.0 if math.isnan(found) and shift > value else found
 
 
 def _one_look(terms: Terms) -> Terms:
