@@ -9,11 +9,13 @@ from scipy.special import stdtr, stdtrit
 
 from analytics.core.stats import equivalence, poisson
 from analytics.core.stats.comparison import Interval
+from analytics.core.stats.drift import ks_two_sample
 from analytics.core.stats.equivalence import RatioMethod
 from analytics.core.stats.mean import welch_t
 from analytics.core.stats.poisson import Rate
 from analytics.core.stats.poststratification import Stratum, post_stratify
 from analytics.core.stats.segments import heterogeneity
+from analytics.core.stats.uniformity import binomial_bounds, ks_uniform
 from analytics.core.stats.winsor import percentile
 from analytics.core.totals import NOTHING, Totals
 
@@ -127,6 +129,21 @@ def _cochran(i: Case) -> Case:
     return asdict(heterogeneity(i["effect"], i["var"], cut_at_zero=False))
 
 
+def _ks(i: Case) -> Case:
+    found = ks_two_sample(i["control"], i["treatment"])
+    return {} if found is None else asdict(found)
+
+
+def _ks_uniform(i: Case) -> Case:
+    found = ks_uniform(i["p"])
+    return {"d": found.d, "p": found.p}
+
+
+def _binomial(i: Case) -> Case:
+    found = binomial_bounds(i["n_sim"], i["rate"], i["confidence"])
+    return {"low": found.low, "high": found.high}
+
+
 def _poisson_power(i: Case) -> Case:
     def power(n: int) -> float:
         return poisson.rate_ratio_power(i["rate_control"], i["ratio"], n, exposure_per_unit=i["exposure_per_unit"], alpha=i["alpha"])
@@ -135,12 +152,15 @@ def _poisson_power(i: Case) -> Case:
 
 
 ADAPTERS: dict[str, Adapter] = {
+    "aa.binomial_bounds": _binomial,
+    "aa.ks_uniform": _ks_uniform,
     "guardrail.complaints_per_session_plus_15pct": _complaints,
     "guardrail.cost_relative_margin": _cost,
     "guardrail.error_rate_plus_2pp": _error_rate,
     "guardrail.optout_plus_10pct_relative": _optout,
     "guardrail.spotify_nim_relative": _non_inferior,
     "hte.cochran_q": _cochran,
+    "mean.ks_2samp": _ks,
     "poststrat.estimatr_blocked": _blocks,
     "poststrat.gb_prop": _strata_of_rates,
     "power.poisson_rate_ratio": _poisson_power,
