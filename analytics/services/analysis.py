@@ -60,7 +60,8 @@ def analyse(experiment_id: int, *, now: datetime, may_look: bool = False, store:
     try:
         plan = plan_of(iteration, now)
         permission = _permission(plan, iteration, now) if may_look else None
-        measured = measure(plan, store or PostgresStore(), now=now, look=permission)
+        states = look_states(iteration)
+        measured = measure(plan, store or PostgresStore(), now=now, look=permission, caps=states[0].caps if states else ())
         return _store(iteration, plan, measured, now=now, may_look=may_look)
     except Exception as fault:
         _note_failure(iteration, now, fault)

@@ -77,6 +77,7 @@ def look(plan: AnalysisPlan, before: Sequence[LookState], totals: LookTotals) ->
         alpha=plan.alpha,
         better=_better(primary),
         closing=primary.window is None or end_passed(plan, totals.day + timedelta(days=1)),
+        caps=totals.caps,
     )
 
 

@@ -9,8 +9,10 @@ from datetime import date, datetime, timedelta
 from django.db.models import Sum
 
 from analytics.core.kinds import kind_of
+from analytics.core.look_state import MetricCap
 from analytics.core.observed import Observed
 from analytics.core.results import ArmSummary, MetricResult, metric_arm
+from analytics.core.stats.winsor import CAP_QUANTILE, Cap, find_cap
 from analytics.core.windows import LookPermission, day_start
 from analytics.models import IngestTally
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric
@@ -32,12 +34,16 @@ class MeasuredMetric:
 
 @dataclass(frozen=True)
 class LookTotals:
-    """Matured totals at the end of the day that may be looked at: of the primary metric and of each guardrail."""
+    """Matured totals at the end of the day that may be looked at: of the primary metric and of each guardrail.
+
+    ``caps`` are those that this look would freeze, when it is the first.
+    """
 
     day: date
     arms: tuple[ArmSummary, ...]
     primary: ByArm
     guardrails: Mapping[str, ByArm]
+    caps: tuple[MetricCap, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,9 +65,12 @@ class Measured:
     left_out: int = 0
 
 
-def measure(plan: AnalysisPlan, store: Store, *, now: datetime, look: LookPermission | None) -> Measured:
-    """Read arms, metrics, alarm series, and what a look would see when one may be taken."""
-    people = population(plan, plan.cut(now))
+def measure(plan: AnalysisPlan, store: Store, *, now: datetime, look: LookPermission | None, caps: Sequence[MetricCap] = ()) -> Measured:
+    """Read arms, metrics, alarm series, and what a look would see when one may be taken.
+
+    ``caps`` are the frozen ones of winsorised metrics; before the first look unit values are whole.
+    """
+    people, plan = population(plan, plan.cut(now)), with_caps(plan, caps)
     with store.snapshot():
         counted = store.arms(people)
         people = replace(people, rows_from=min((arm.first for arm in counted), default=None))
@@ -74,7 +83,7 @@ def measure(plan: AnalysisPlan, store: Store, *, now: datetime, look: LookPermis
             metrics=tuple(measured_metric(plan, store, people, metric) for metric in plan.metrics),
             since_start={m.definition.key: _totals(plan, store, people, m, matured=False) for m in guardrails},
             recent={m.definition.key: _totals(plan, store, latest, m, matured=False) for m in guardrails},
-            look=None if look is None or not look.allowed else _look_totals(plan, store, people, look, guardrails),
+            look=None if look is None or not look.allowed else _look_totals(plan, store, people, look, caps),
             late=late,
             accepted=accepted,
             left_out=_left_out(plan, store, people),
@@ -150,18 +159,52 @@ def measured_metric(plan: AnalysisPlan, store: Store, people: Population, metric
     return MeasuredMetric(result, observed)
 
 
+def with_caps(plan: AnalysisPlan, caps: Sequence[MetricCap]) -> AnalysisPlan:
+    """The plan with the frozen caps of its winsorised metrics."""
+    frozen = {one.key: one.cap.value for one in caps}
+    metrics = (
+        replace(m, definition=replace(m.definition, cap=frozen[m.definition.key], winsorised=False))
+        if m.definition.winsorised and m.definition.key in frozen
+        else m
+        for m in plan.metrics
+    )
+    return replace(plan, metrics=tuple(metrics)) if frozen else plan
+
+
+def _found_caps(plan: AnalysisPlan, store: Store, people: Population) -> tuple[MetricCap, ...]:
+    """The caps that a first look freezes: of each winsorised metric with enough units that have a value."""
+    found = []
+    for definition in {m.definition.key: m.definition for m in plan.metrics if m.definition.winsorised}.values():
+        largest = store.largest(people, definition, 1 - CAP_QUANTILE)
+        if not largest.values:
+            continue
+        # All smaller values count as one just below: the quantile lies among the largest.
+        lowest = largest.values[0] - 1.0
+        cap = find_cap([lowest, *largest.values], [largest.smaller, *[1] * len(largest.values)], kind=definition.kind.value)
+        if isinstance(cap, Cap):
+            found.append(MetricCap(definition.key, cap))
+    return tuple(found)
+
+
 def _look_totals(
-    plan: AnalysisPlan, store: Store, people: Population, look: LookPermission, guardrails: Sequence[PlannedMetric]
+    plan: AnalysisPlan, store: Store, people: Population, look: LookPermission, frozen: Sequence[MetricCap]
 ) -> LookTotals | None:
+    """``plan`` has the frozen caps already; a first look finds its own."""
     if plan.primary is None:
         return None
     then = replace(people, cut=look.data_cut)
-    covariate = covariate_of(plan, plan.primary) if plan.primary.planned.adjusted else None
+    caps = tuple(frozen) or _found_caps(plan, store, then)
+    plan = with_caps(plan, caps)
+    primary = plan.primary
+    if primary is None:
+        return None
+    covariate = covariate_of(plan, primary) if primary.planned.adjusted else None
     return LookTotals(
         day=look.day,
         arms=summaries(plan, store.arms(then)),
-        primary=_totals(plan, store, then, plan.primary, covariate=covariate),
-        guardrails={m.definition.key: _totals(plan, store, then, m) for m in guardrails},
+        primary=_totals(plan, store, then, primary, covariate=covariate),
+        guardrails={m.definition.key: _totals(plan, store, then, m) for m in plan.of_role(MetricRole.GUARDRAIL)},
+        caps=caps,
     )
 
 

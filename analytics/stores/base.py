@@ -80,6 +80,14 @@ class MetricTotals:
     exposed: int
 
 
+@dataclass(frozen=True)
+class LargestValues:
+    """The largest unit values of a metric that are not 0, rising, and how many units have smaller ones (0 left out)."""
+
+    values: tuple[float, ...]
+    smaller: int
+
+
 class Store(Protocol):
     """Where observed rows live."""
 
@@ -91,10 +99,14 @@ class Store(Protocol):
         """Everybody exposed by the cut, per variant; for display and health."""
         ...
 
+    def largest(self, population: Population, metric: MetricDefinition, share: float) -> LargestValues:
+        """The largest share of the matured units' values that are not 0, over all variants, whatever the metric's cap."""
+        ...
+
     def totals(
         self, population: Population, metric: MetricDefinition, *, matured: bool = True, covariate: str | None = None
     ) -> Mapping[int, MetricTotals]:
-        """Totals per group of the population, in the form of the metric's kind; with ``matured`` False of everybody exposed, their rows so far.
+        """Totals per group of the population, in the form of the metric's kind; ``matured`` False: of everybody exposed, so far.
 
         ``covariate``: also each unit's value from before (``OWN_PAST``, or a covariate's name); ignored by kinds that cannot use one.
         """

@@ -7,7 +7,7 @@ and stratum). Nothing here touches a database.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import combinations_with_replacement
 
@@ -114,6 +114,26 @@ def times_per_bucket(question: Question, at_or_below: Mapping[int, float]) -> Ta
     every = every.mutate(low=(every.y.notnull() & (every.y.round(FINEST) <= limit)).ifelse(1.0, 0.0))
     buckets = every.group_by("variant_id", "cluster").aggregate(y=every.low.sum(), d=every.count().cast("float64"))
     return buckets.group_by("variant_id").aggregate(n=buckets.count(), units=buckets.d.sum().cast("int64"), **_sums(buckets, ("y", "d")))
+
+
+def values_that_count(question: Question) -> Table:
+    """How many units have a value (of a ratio: above the line) that is not 0."""
+    values = _values(question)
+    return values.aggregate(units=values.count())
+
+
+def largest_values(question: Question, many: int) -> Table:
+    """The largest of them."""
+    values = _values(question)
+    return values.order_by(values.y.desc()).limit(many)
+
+
+def _values(question: Question) -> Table:
+    uncapped = replace(question, metric=replace(question.metric, cap=None))
+    people, metric = uncapped.units, uncapped.metric
+    ratio = metric.kind == "ratio"
+    values = _both_parts(uncapped, people, before=False) if ratio else value_per_unit(uncapped.met(people), metric)
+    return values.filter(values.y != 0).select("y")
 
 
 def product_name(one: str, two: str) -> str:

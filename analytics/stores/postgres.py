@@ -7,6 +7,7 @@ twice the connections; and Ibis creates functions in the database on connecting.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import combinations_with_replacement
@@ -23,7 +24,7 @@ from analytics.core.observed import Remembered
 from analytics.core.stats.quantile import Histogram, QuantileTotals, from_passes, quantile_hat
 from analytics.core.totals import Totals
 from analytics.stores import expressions, forms
-from analytics.stores.base import ArmCount, MetricTotals, Population
+from analytics.stores.base import ArmCount, LargestValues, MetricTotals, Population
 from analytics.stores.forms import Question
 from experiments.core.metric_definitions import MetricDefinition
 
@@ -81,6 +82,13 @@ class PostgresStore:
             )
             for row in sorted(found, key=lambda row: row["variant_id"])
         )
+
+    def largest(self, population: Population, metric: MetricDefinition, share: float) -> LargestValues:
+        question = Question(population, metric, True, _unit_from_map, _number_from_map)
+        [counted] = _run(forms.values_that_count(question))
+        many = min(counted["units"], math.ceil(share * counted["units"]) + 2)
+        found = sorted(row["y"] for row in _run(forms.largest_values(question, many)))
+        return LargestValues(tuple(found), counted["units"] - len(found))
 
     def totals(
         self, population: Population, metric: MetricDefinition, *, matured: bool = True, covariate: str | None = None

@@ -35,6 +35,7 @@ class MetricDefinition:
     A ratio divides the sum (or number) of its rows by the number of rows of ``denominator_event_types``;
     of observations, by their own number. A quantile is of single rows, whatever the aggregation; a
     duration's is of unit values, where a unit without one is infinitely late. ``quantile`` None: .95 and .5.
+    ``winsorised``: the cap is the 99.9 % quantile of the non-zero unit values at the first look, then frozen.
     """
 
     key: str
@@ -51,6 +52,7 @@ class MetricDefinition:
     attribution: Attribution = "unit"
     scale: str = ""
     cap: float | None = None
+    winsorised: bool = False
     window_hours: int | None = None
     lookback_days: int = 14
     quantile: float | None = None
@@ -87,6 +89,12 @@ def problems(metric: MetricDefinition) -> list[Problem]:
         wrong("ratio_aggregation", "aggregation", "a ratio adds up what stands above its line: aggregation count or sum")
     if metric.kind is MetricKind.DURATION and metric.aggregation in ("any", "count"):
         wrong("duration_aggregation", "aggregation", "a duration is a time that a row carries: aggregation sum, mean, max or last")
+    if metric.winsorised and metric.cap is not None:
+        wrong("two_caps", "winsorised", "either a cap is given or the first look finds one")
+    if metric.winsorised and (
+        metric.kind not in (MetricKind.MEAN, MetricKind.COUNT, MetricKind.RATIO) or metric.value_field == "cost_micro"
+    ):
+        wrong("winsorised_kind", "winsorised", "proportions, tails, times and cost are not winsorised")
     if metric.quantile is not None and not 0 < metric.quantile < 1:
         wrong("quantile_range", "quantile", f"a quantile lies between 0 and 1 (.95, not 95), found {metric.quantile:g}")
     if metric.quantile is not None and metric.kind not in (MetricKind.QUANTILE, MetricKind.DURATION):

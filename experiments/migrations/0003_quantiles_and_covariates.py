@@ -25,4 +25,9 @@ class Migration(migrations.Migration):
             name='quantile',
             field=models.FloatField(blank=True, help_text='Of a quantile (empty: 0.95) or a duration (empty: 0.5).', null=True),
         ),
+        migrations.AddField(
+            model_name='metric',
+            name='winsorised',
+            field=models.BooleanField(default=False, help_text='The first look finds the cap, and it is frozen then.'),
+        ),
     ]

@@ -34,6 +34,7 @@ class Metric(models.Model):
     direction = models.CharField(max_length=10, choices=[(d.value, d.value) for d in Direction])
     scale = models.CharField(max_length=40, blank=True, help_text="What one unit of the value is: share, 0-5, ms, USD micros, …")
     cap = models.FloatField(null=True, blank=True)
+    winsorised = models.BooleanField(default=False, help_text="The first look finds the cap, and it is frozen then.")
     window_hours = models.PositiveIntegerField(
         null=True, blank=True, help_text="Conversion window after first exposure; empty: until the data cut."
     )

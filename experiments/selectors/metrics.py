@@ -35,6 +35,7 @@ def definition_of(metric: Metric) -> MetricDefinition:
         direction=Direction(metric.direction),
         scale=metric.scale,
         cap=metric.cap,
+        winsorised=metric.winsorised,
         window_hours=metric.window_hours,
         lookback_days=metric.lookback_days,
         quantile=metric.quantile,

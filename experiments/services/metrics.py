@@ -115,6 +115,7 @@ def _row(now: datetime, definition: MetricDefinition, *, shipped: bool) -> Metri
         direction=definition.direction,
         scale=definition.scale,
         cap=definition.cap,
+        winsorised=definition.winsorised,
         window_hours=definition.window_hours,
         lookback_days=definition.lookback_days,
         quantile=definition.quantile,

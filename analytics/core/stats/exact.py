@@ -10,6 +10,7 @@ import math
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import barnard_exact
 
 LARGEST_BARNARD = 40_000
@@ -32,6 +33,25 @@ def fisher_p(x_c: int, n_c: int, x_t: int, n_t: int) -> float | None:
     Built from ratios of neighbouring tables, so it holds for 10¹² units with few events, where
     factorials cancel. None without variation, or where a listing would take more than 10⁷ tables.
     """
+    listed = _tables(x_c, n_c, x_t, n_t)
+    if listed is None:
+        return None
+    low, weights = listed
+    chosen = weights <= weights[x_t - low] * SAME_PROBABILITY
+    return min(1.0, math.fsum(weights[chosen]) / math.fsum(weights))
+
+
+def fisher_lower_p(x_c: int, n_c: int, x_t: int, n_t: int) -> float | None:
+    """One-sided Fisher p that treatment's rate is lower: P(X ≤ x_T), margins fixed; None as for ``fisher_p``."""
+    listed = _tables(x_c, n_c, x_t, n_t)
+    if listed is None:
+        return None
+    low, weights = listed
+    return min(1.0, math.fsum(weights[: x_t - low + 1]) / math.fsum(weights))
+
+
+def _tables(x_c: int, n_c: int, x_t: int, n_t: int) -> tuple[int, NDArray[np.float64]] | None:
+    """(fewest events treatment could have, weight of every table from there on), or None."""
     events = x_c + x_t
     low, high = max(0, events - n_c), min(n_t, events)
     if not 0 < events < n_c + n_t or high - low > 10_000_000:
@@ -39,6 +59,5 @@ def fisher_p(x_c: int, n_c: int, x_t: int, n_t: int) -> float | None:
     k = np.arange(low, high, dtype=float)
     steps = np.log((events - k) * (n_t - k)) - np.log((k + 1) * (n_c - events + k + 1))
     logs = np.concatenate([[0.0], np.cumsum(steps)])
-    weights = np.exp(logs - logs.max())
-    chosen = weights <= weights[x_t - low] * SAME_PROBABILITY
-    return min(1.0, math.fsum(weights[chosen]) / math.fsum(weights))
+    weights: NDArray[np.float64] = np.exp(logs - logs.max())
+    return low, weights

@@ -87,7 +87,7 @@ class Histogram:
 
     def _at(self, sums: np.ndarray[tuple[int], np.dtype[np.float64]], rank: float) -> float | None:
         # .55 of 100 rows is the 55th, although .55·100 is a little more than 55 in floats
-        i = int(np.searchsorted(sums, rank))
+        i = int(np.searchsorted(sums, rank * (1 - 1e-12)))
         if i >= len(sums):
             return None
         inside = (rank - (sums[i] - self.counts[i])) / self.counts[i] if self.width else 0.5

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv, chdtrc, xlogy
-from scipy.stats import boschloo_exact, hypergeom
+from scipy.stats import boschloo_exact
 
 from analytics.core.stats.comparison import Interval, checked_level
 from analytics.core.stats.exact import LARGEST_BARNARD
@@ -133,13 +133,6 @@ def jeffreys(x: int, n: int, alpha: float = 0.05) -> Interval | None:
     if n == 0:
         return None
     return Interval(float(betaincinv(x + 0.5, n - x + 0.5, tail)), float(betaincinv(x + 0.5, n - x + 0.5, 1 - tail)), 1 - alpha)
-
-
-def fisher_lower_p(x_c: int, n_c: int, x_t: int, n_t: int) -> float | None:
-    """One-sided Fisher p that treatment's rate is lower: P(X ≤ x_T) with both margins fixed; None without variation."""
-    if not 0 < x_c + x_t < n_c + n_t:
-        return None
-    return min(1.0, float(hypergeom.cdf(x_t, n_c + n_t, x_c + x_t, n_t)))
 
 
 def boschloo_p(x_c: int, n_c: int, x_t: int, n_t: int) -> float | None:

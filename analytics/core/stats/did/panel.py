@@ -94,24 +94,33 @@ class Panel:
         return replace(self, post=np.arange(len(self.periods)) >= position)
 
 
-def panel_of(cells: Iterable[Cell], *, treated: Iterable[str], post: Iterable[str], periods: Sequence[str] | None = None) -> Panel:
+def panel_of(
+    cells: Iterable[Cell],
+    *,
+    treated: Iterable[str],
+    post: Iterable[str],
+    periods: Sequence[str] | None = None,
+    regions: Iterable[str] = (),
+) -> Panel:
     """A panel from its cells. ``periods`` is their order in time; without it, the order of first appearance.
+
+    ``regions`` may name some that have no cell at all; they stay in the panel, to be left out by name.
 
     Refused: a value that is not finite, a second value for a cell, treated regions or periods that
     have no cell, nobody left as control, no period before or after, post periods that are not the last.
     """
     given = list(cells)
     values = _values(given)
-    regions = tuple(dict.fromkeys(cell.region for cell in given))
+    names = tuple(dict.fromkeys([*regions, *(cell.region for cell in given)]))
     order = _order(given, periods)
     chosen, after = set(treated), set(post)
-    _refuse_unknown("treated region", chosen, regions)
+    _refuse_unknown("treated region", chosen, names)
     _refuse_unknown("post period", after, order)
-    flags = np.array([region in chosen for region in regions], dtype=bool)
+    flags = np.array([region in chosen for region in names], dtype=bool)
     later = np.array([period in after for period in order], dtype=bool)
-    _refuse_no_comparison(flags, later, regions, order)
-    table = np.array([[values.get((region, period), math.nan) for period in order] for region in regions], dtype=float)
-    return Panel(regions, order, flags, later, table)
+    _refuse_no_comparison(flags, later, names, order)
+    table = np.array([[values.get((region, period), math.nan) for period in order] for region in names], dtype=float)
+    return Panel(names, order, flags, later, table)
 
 
 def one_start(starts: Mapping[str, str]) -> str:
