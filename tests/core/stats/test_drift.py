@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -76,11 +77,18 @@ def test_drift__a_model_that_changed__is_red() -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=200), st.lists(st.integers(0, 9), min_size=1, max_size=200))
 def test_ks__of_values_and_of_histograms__agrees_with_scipy(one: list[int], other: list[int]) -> None:
-    theirs = ks_2samp(one, other)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        theirs = ks_2samp(one, other)
     ours, coarse = ks_two_sample(one, other), ks_binned(np.bincount(one, minlength=10), np.bincount(other, minlength=10))
     assert ours is not None and coarse is not None
     assert (ours.d, ours.p) == pytest.approx((theirs.statistic, theirs.pvalue))
     assert coarse.d == pytest.approx(theirs.statistic)
+
+
+def test_ks__of_nearly_the_same_few_values__is_certain_and_silent() -> None:
+    found = ks_two_sample([0.0] * 5, [0.0] * 4 + [1.0])
+    assert found is not None and found.d == pytest.approx(0.2) and found.p > 0.999
 
 
 def test_bins__of_a_baseline__hold_a_tenth_each_and_everything_beyond() -> None:
