@@ -227,6 +227,17 @@ def test_rows__not_a_number__are_refused() -> None:
     assert NOTHING.n == of_rows([], None, 0.5).clusters.n
 
 
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 15)), min_size=80, max_size=200), LEVEL, st.sampled_from([0.001, 0.05, 0.5]))
+def test_compare__any_rows__is_a_whole_answer_or_a_reason(rows: list[tuple[int, int]], level: float, alpha: float) -> None:
+    half = len(rows) // 2
+    one, two = (of_rows([float(v) for v, _ in part], [k for _, k in part], level, limit=25.0) for part in (rows[:half], rows[half:]))
+    found = compare_quantiles(one, two, alpha)
+    numbers = [found.difference, found.p, found.z, found.se, found.df]
+    assert all(v is None for v in numbers) if found.reason else all(v is not None and math.isfinite(v) for v in numbers)
+    assert (quantile_t(one, two) is None) == (found.reason is not None)
+    assert found.p is None or found.ci is None or (found.p < alpha) == (not found.ci.holds(0.0)) or found.p == pytest.approx(alpha)
+
+
 @given(ROWS, LEVEL, st.sampled_from([0.5, 0.9, 0.99]))
 def test_order_interval__any_sample__is_scipys(rows: list[float], level: float, confidence: float) -> None:
     theirs = stats.quantile_test(rows, q=0, p=level).confidence_interval(confidence)
