@@ -1,6 +1,22 @@
 """Tables of what we observe and learn."""
 
 from .events import AiEvent, Assignment, EventId, IngestTally, MetricObservation
+from .geo import GeoObservation, GeoPilot, GeoRegion
+from .replays import NullReplay
 from .results import AnalysisRun, AppliedDecision, Decision, Look
 
-__all__ = ["AiEvent", "AnalysisRun", "AppliedDecision", "Assignment", "Decision", "EventId", "IngestTally", "Look", "MetricObservation"]
+__all__ = [
+    "AiEvent",
+    "AnalysisRun",
+    "AppliedDecision",
+    "Assignment",
+    "Decision",
+    "EventId",
+    "GeoObservation",
+    "GeoPilot",
+    "GeoRegion",
+    "IngestTally",
+    "Look",
+    "MetricObservation",
+    "NullReplay",
+]

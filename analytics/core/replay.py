@@ -1,0 +1,110 @@
+"""One arm split anew, many times: what p-values does the engine give where there is nothing to find?
+
+Real control units keep everything that simulations leave out: heavy tails, weekdays, units that are alike.
+Buckets of one arm are dealt into two pretended arms at random, as a launch deals a layer's buckets into
+real ones, and compared by the metric's own kind. With nothing to find p-values are uniform, and one in
+twenty lies below .05. Totals of buckets add up, so a split costs one sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analytics.core.errors import ImpossibleTotals
+from analytics.core.kinds import kind_of
+from analytics.core.moments import Moments
+from analytics.core.observed import Observed, Remembered
+from analytics.core.stats.uniformity import binomial_bounds, ks_uniform
+from analytics.core.totals import Totals
+
+FEWEST_BUCKETS = 20
+"""Below this many buckets with units there are too few ways to split them."""
+ALPHA = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class NullReplay:
+    """What K splits of one arm gave for one metric.
+
+    ``p`` holds one value a split that could say; ``below`` is the share of them below .05, to be held
+    against ``low`` and ``high`` (99.9 % binomial bounds); ``ks_p`` asks whether they are uniform at all.
+    ``reason`` says why there is nothing.
+    """
+
+    method: str
+    splits: int
+    p: tuple[float, ...] = ()
+    below: float | None = None
+    low: float | None = None
+    high: float | None = None
+    ks_p: float | None = None
+    reason: str | None = None
+
+    @property
+    def as_promised(self) -> bool | None:
+        """Whether the false-positive rate lies within its bounds; None when it cannot be said."""
+        if self.below is None or self.low is None or self.high is None:
+            return None
+        return self.low <= self.below <= self.high
+
+
+def replay(kind: str, cells: Sequence[Observed], splits: int, rng: np.random.Generator, *, adjusted: bool = False) -> NullReplay:
+    """Split the buckets in half ``splits`` times and compare; ``adjusted``: by the estimate with covariates."""
+    rules = kind_of(kind)
+    method = "with covariates" if adjusted else "raw"
+    if rules.form not in ("unit", "ratio"):
+        return NullReplay(method, splits, reason=f"totals of a {kind} do not add up over buckets: not split anew")
+    if len(cells) < FEWEST_BUCKETS:
+        return NullReplay(method, splits, reason=f"{len(cells)} buckets hold units; {FEWEST_BUCKETS} are needed to split them")
+    found = []
+    for one, other in halves(cells, splits, rng):
+        compared = rules.adjusted(one, other, ALPHA) if adjusted else rules.compare(one, other, ALPHA)
+        if compared is not None and compared.p is not None:
+            found.append(compared.p)
+    if not found:
+        return NullReplay(method, splits, reason="no split could be compared")
+    bounds = binomial_bounds(len(found), ALPHA)
+    below = sum(p < ALPHA for p in found) / len(found)
+    return NullReplay(method, splits, tuple(found), below, bounds.low, bounds.high, ks_uniform(found).p)
+
+
+def halves(cells: Sequence[Observed], splits: int, rng: np.random.Generator) -> list[tuple[Observed, Observed]]:
+    """Totals of two random halves of the buckets, ``splits`` times."""
+    table = np.array([_flat(cell) for cell in cells])
+    half = len(cells) // 2
+    chosen = np.argsort(rng.random((splits, len(cells))), axis=1) < half
+    first, whole = chosen.astype(float) @ table, table.sum(axis=0)
+    return [(_restored(cells[0], row), _restored(cells[0], whole - row)) for row in first]
+
+
+def _flat(cell: Observed) -> list[float]:
+    """n and every sum, in an order that ``_restored`` knows."""
+    if isinstance(cell, Remembered):
+        return [*_flat(cell.known), *_flat(cell.missing)]
+    if isinstance(cell, Moments):
+        return [cell.n, *cell.sums, *cell.products]
+    if isinstance(cell, Totals):
+        return [cell.n, cell.sum_y, cell.sum_y2]
+    raise ImpossibleTotals(f"totals of {type(cell).__name__} do not add up over buckets")
+
+
+def _restored(like: Observed, row: NDArray[np.float64]) -> Observed:
+    """Totals of the same form from summed numbers; what rounding takes below zero is zero."""
+    if isinstance(like, Remembered):
+        cut = len(_flat(like.known))
+        return Remembered(_moments(like.known, row[:cut]), _moments(like.missing, row[cut:]))
+    if isinstance(like, Moments):
+        return _moments(like, row)
+    n, total = round(float(row[0])), float(row[1])
+    return Totals(n, total, max(float(row[2]), total * total / n)) if n else Totals(0, 0.0, 0.0)
+
+
+def _moments(like: Moments, row: NDArray[np.float64]) -> Moments:
+    n, k = round(float(row[0])), len(like.names)
+    if n == 0:
+        return Moments(0, like.names, (0.0,) * k, (0.0,) * len(like.products))
+    return Moments(n, like.names, tuple(row[1 : 1 + k].tolist()), tuple(row[1 + k :].tolist()))
