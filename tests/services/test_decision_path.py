@@ -1,26 +1,31 @@
 """Identical arms through the whole path from totals to decision: how often does the machine promote nothing?
 
 Simulated totals with a fixed seed go through ``conclude`` as an analysis run would send them: health,
-clock, looks, Holm over the arms, facts, decision. No database.
+clock, looks, Holm over the arms, facts, decision. No database. Calibration simulates the same path from the
+core's pieces alone (``analytics.core.calibration.walk``); here both get the same totals and must decide alike, day by day.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from analytics.core.calibration import walk
+from analytics.core.calibration.walk import Trial, Walk
 from analytics.core.decision import Decision
+from analytics.core.guardrails import GuardrailPlan, Margin
 from analytics.core.look_state import LookState
 from analytics.core.results import ArmSummary
-from analytics.core.totals import Totals
+from analytics.core.totals import NOTHING, Totals
 from analytics.core.windows import Span
 from analytics.selectors.plans import AnalysisPlan, PlannedArm, PlannedMetric
-from analytics.services.analysis import conclude
+from analytics.services.analysis import Findings, conclude
 from analytics.services.measuring import LookTotals, Measured
 from experiments.core.design import DesignMetric
 from experiments.core.metric_definitions import MetricDefinition
@@ -111,3 +116,93 @@ def test_decision_path__large_rise__is_promoted_or_worse_by_what_is_better(direc
     daily = np.tile(np.array([30, 45]), (DAYS, 1))
     end = last_decision(plan_for(1, direction), daily)
     assert (end.kind, end.conclusion) == (kind, None if kind == "promote" else "worse")
+
+
+ERRORS = GuardrailPlan("errors", "proportion", "decrease", Margin("points", 0.05))
+TRIAL = Trial(
+    arrivals=(PER_DAY,) * 11, n_planned=PER_DAY * 8 / 2, test_arms=2, window=timedelta(hours=24), guardrails=(ERRORS,), mde=RATE * 0.1
+)
+"""Units mature two days later: looks on days 7 to 10, on the last of which the horizon is reached."""
+UNREACHED = replace(TRIAL, n_planned=PER_DAY * 20 / 2)
+"""The same with a horizon beyond the planned end, which closes it."""
+
+
+def plan_of_trial(trial: Trial) -> AnalysisPlan:
+    """The plan that a launch of this trial would have been analysed by."""
+    errors = MetricDefinition(
+        key=ERRORS.key, version=1, name="Errors", kind=MetricKind.PROPORTION, source="event", event_types=("error",), aggregation="any",
+        direction=Direction.DECREASE, scale="share", window_hours=24,
+    )  # fmt: skip
+    guardrail = DesignMetric(
+        key=ERRORS.key, version=1, kind="proportion", role="guardrail", direction="decrease", margin=ERRORS.margin.value,
+        margin_kind=ERRORS.margin.kind, rule="safe", action="stop",
+    )  # fmt: skip
+    end = START + timedelta(days=trial.days)
+    plan = plan_for(trial.test_arms)
+    return replace(plan, n_planned=trial.n_planned, planned_end=end, metrics=(*plan.metrics, PlannedMetric(errors, guardrail)))
+
+
+def service_days(trial: Trial, primary: Counts, errors: Counts) -> Iterator[Findings]:
+    """What ``conclude`` finds on each day; arms that are stopped stay stopped."""
+    plan, states, harmed = plan_of_trial(trial), list[LookState](), set[str]()
+    for day in range(1, trial.days + 1):
+        now, matured = START + timedelta(days=day, hours=1), trial.matured(day)
+        everybody = tuple(ArmSummary(a.key, a.name, a.is_control, trial.units(day), trial.units(day), 0, a.share) for a in plan.arms)
+        seen, safe, start = (
+            {arm.key: totals for arm, totals in zip(plan.arms, of(days), strict=True)}
+            for of, days in ((primary, matured), (errors, matured), (errors, day))
+        )
+        look = LookTotals((now - timedelta(days=1)).date(), everybody, seen, {ERRORS.key: safe}) if matured else None
+        read = Measured(now, everybody, (), {ERRORS.key: start}, {ERRORS.key: dict.fromkeys(start, NOTHING)}, look=look)
+        found = conclude(plan, read, states, now=now, may_look=True, harmed=frozenset(harmed))
+        if found.taken is not None:
+            states.append(found.taken)
+        if found.decision.kind == "stop":
+            harmed.update(found.decision.arms)
+        yield found
+
+
+Counts = Callable[[int], Sequence[Totals]]
+
+
+def counted(trial: Trial, rng: np.random.Generator, rates: Sequence[float]) -> Counts:
+    """Yes units of each arm among those that came in the first so many days."""
+    so_far = rng.binomial(PER_DAY, rates, size=(trial.days, len(rates))).cumsum(axis=0).tolist()
+    return lambda days: [Totals.of_rate(x, trial.units(days)) for x in (so_far[days - 1] if days else [0] * len(rates))]
+
+
+@pytest.mark.parametrize(
+    ("trial", "rates", "errors", "acts"),
+    [
+        (TRIAL, (0.3, 0.3, 0.3), (0.05, 0.05, 0.05), {"conclude"}),
+        (UNREACHED, (0.3, 0.3, 0.3), (0.05, 0.05, 0.05), {"conclude"}),
+        (TRIAL, (0.3, 0.42, 0.36), (0.05, 0.03, 0.03), {"promote"}),
+        (TRIAL, (0.3, 0.2, 0.2), (0.05, 0.05, 0.05), {"conclude", "stop"}),
+        (TRIAL, (0.3, 0.36, 0.3), (0.05, 0.30, 0.05), {"stop", "conclude"}),
+        (TRIAL, (0.3, 0.42, 0.42), (0.05, 0.10, 0.10), {"escalate", "promote"}),
+    ],
+)
+def test_calibrations_walk__same_totals__decides_as_the_service_day_by_day(
+    trial: Trial, rates: tuple[float, ...], errors: tuple[float, ...], acts: set[str]
+) -> None:
+    rng, acted = np.random.default_rng(20260302), set[str]()
+    for _ in range(5):
+        primary, bad = counted(trial, rng, rates), counted(trial, rng, errors)
+        simulated = Walk(trial, primary, {ERRORS.key: bad})
+        for standing, found in zip(simulated, service_days(trial, primary, bad), strict=True):
+            decision, theirs = standing.decision, found.decision
+            assert (decision.kind, decision.arms, decision.conclusion) == (theirs.kind, theirs.arms, theirs.conclusion)
+            assert [v.verdict for v in standing.verdicts] == [v.verdict for v in found.verdicts]
+            assert standing.looked == (found.taken is not None)
+            assert decision == theirs or not standing.looked, "between looks a service counts units of metrics, and none are read here"
+            if decision.kind == "stop":
+                simulated.harmed.update(decision.arms)
+            if decision.kind != "keep":
+                acted.add(decision.kind)
+            if decision.kind in ("promote", "conclude", "escalate"):
+                break
+    assert acted == acts
+
+
+def test_calibrations_walk__begins_when_these_experiments_begin() -> None:
+    assert walk.START == START
