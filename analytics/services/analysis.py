@@ -23,7 +23,9 @@ from analytics.core.looks import information
 from analytics.core.results import Health, MetricResult
 from analytics.core.windows import Clock, LookPermission, clock, legal_look
 from analytics.models import AnalysisRun, AppliedDecision, Decision, Look
+from analytics.selectors.geo import pilot_of
 from analytics.selectors.plans import AnalysisPlan, iteration_to_analyse, plan_of
+from analytics.services.geo import read_pilot
 from analytics.services.judging import Standing, compared, end_passed, facts_of, guard, look, units_of
 from analytics.services.measuring import Measured, measure
 from analytics.stores.base import Store
@@ -54,10 +56,13 @@ def analyse(experiment_id: int, *, now: datetime, may_look: bool = False, store:
     """Analyse the experiment's present (else last) iteration and store what came out.
 
     ``may_look``: beat's runs may take a look when one is due; "analyse now" by a person never does.
-    A run that fails leaves the last good one, notes the error beside it, and raises.
+    A run that fails leaves the last good one, notes the error beside it, and raises. A geo pilot is read, not looked at.
     """
     iteration = _iteration(experiment_id)
     try:
+        pilot = pilot_of(experiment_id)
+        if pilot is not None:
+            return read_pilot(pilot, iteration, now=now)
         plan = plan_of(iteration, now)
         permission = _permission(plan, iteration, now) if may_look else None
         states = look_states(iteration)

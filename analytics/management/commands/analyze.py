@@ -10,6 +10,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from analytics.core.encoding import plain
+from analytics.management.geo_text import geo_lines
+from analytics.selectors import geo
 from analytics.selectors.results import ComparisonView, MetricRow, ResultsView, view_of
 from analytics.services.analysis import analyse
 from experiments.core.clock import utc_now
@@ -34,11 +36,20 @@ class Command(BaseCommand):
             run = analyse(resolve(options["key"]).pk, now=utc_now())
         except AssayError as refusal:
             raise CommandError(str(refusal)) from refusal
+        pilot = geo.view_of(run)
+        if pilot is not None:
+            self.stdout.write(as_json(pilot) if options["json"] else "\n".join(geo_lines(pilot)))
+            return
         view = view_of(run)
         if options["json"]:
-            self.stdout.write(json.dumps(plain(dataclasses.asdict(view)), indent=2, ensure_ascii=False, default=str))
+            self.stdout.write(as_json(view))
         else:
             self.stdout.write("\n".join(lines_of(view)))
+
+
+def as_json(view: ResultsView | geo.GeoView) -> str:
+    """The whole of it."""
+    return json.dumps(plain(dataclasses.asdict(view)), indent=2, ensure_ascii=False, default=str)
 
 
 def lines_of(view: ResultsView) -> list[str]:
