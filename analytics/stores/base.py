@@ -88,6 +88,15 @@ class LargestValues:
     smaller: int
 
 
+@dataclass(frozen=True)
+class UnitValue:
+    """One unit by name, with its arm and its value of a metric: only ever of a few units that stand out."""
+
+    unit: str
+    variant_id: int
+    value: float
+
+
 class Store(Protocol):
     """Where observed rows live."""
 
@@ -101,6 +110,14 @@ class Store(Protocol):
 
     def largest(self, population: Population, metric: MetricDefinition, share: float) -> LargestValues:
         """The largest share of the matured units' values that are not 0, over all variants, whatever the metric's cap."""
+        ...
+
+    def spread(self, population: Population, metric: MetricDefinition) -> Mapping[float, int]:
+        """How many matured units have each value other than 0, over all variants, to a thousandth."""
+        ...
+
+    def beyond(self, population: Population, metric: MetricDefinition, limit: float, most: int) -> Sequence[UnitValue]:
+        """The matured units whose value lies above a limit, the largest first, at most so many."""
         ...
 
     def totals(

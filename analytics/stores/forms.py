@@ -128,6 +128,21 @@ def largest_values(question: Question, many: int) -> Table:
     return values.order_by(values.y.desc()).limit(many)
 
 
+def spread(question: Question) -> Table:
+    """How many units have each value other than 0."""
+    values = _values(question)
+    values = values.mutate(y=values.y.round(FINEST).cast("float64"))
+    return values.group_by("y").aggregate(units=values.count())
+
+
+def beyond(question: Question, limit: float, most: int) -> Table:
+    """The units above a limit, by name."""
+    people = question.units
+    values = value_per_unit(question.met(people), replace(question.metric, cap=None))
+    found = people.inner_join(values.filter(values.y > limit).drop("variant_id"), "assignment")
+    return found.select("unit", "variant_id", "y").order_by([ibis.desc("y"), "unit"]).limit(most)
+
+
 def _values(question: Question) -> Table:
     uncapped = replace(question, metric=replace(question.metric, cap=None))
     people, metric = uncapped.units, uncapped.metric

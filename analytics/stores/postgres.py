@@ -24,7 +24,7 @@ from analytics.core.observed import Remembered
 from analytics.core.stats.quantile import Histogram, QuantileTotals, from_passes, quantile_hat
 from analytics.core.totals import Totals
 from analytics.stores import expressions, forms
-from analytics.stores.base import ArmCount, LargestValues, MetricTotals, Population
+from analytics.stores.base import ArmCount, LargestValues, MetricTotals, Population, UnitValue
 from analytics.stores.forms import Question
 from experiments.core.metric_definitions import MetricDefinition
 
@@ -89,6 +89,14 @@ class PostgresStore:
         many = min(counted["units"], math.ceil(share * counted["units"]) + 2)
         found = sorted(row["y"] for row in _run(forms.largest_values(question, many)))
         return LargestValues(tuple(found), counted["units"] - len(found))
+
+    def spread(self, population: Population, metric: MetricDefinition) -> Mapping[float, int]:
+        found = _run(forms.spread(Question(population, metric, True, _unit_from_map, _number_from_map)))
+        return {float(row["y"]): row["units"] for row in found}
+
+    def beyond(self, population: Population, metric: MetricDefinition, limit: float, most: int) -> Sequence[UnitValue]:
+        found = _run(forms.beyond(Question(population, metric, True, _unit_from_map, _number_from_map), limit, most))
+        return tuple(UnitValue(row["unit"], row["variant_id"], float(row["y"])) for row in found)
 
     def totals(
         self, population: Population, metric: MetricDefinition, *, matured: bool = True, covariate: str | None = None
