@@ -175,7 +175,7 @@ def counted(trial: Trial, rng: np.random.Generator, rates: Sequence[float]) -> C
     ("trial", "rates", "errors", "acts"),
     [
         (TRIAL, (0.3, 0.3, 0.3), (0.05, 0.05, 0.05), {"conclude"}),
-        (UNREACHED, (0.3, 0.28, 0.29), (0.05, 0.05, 0.05), {"conclude"}),
+        (UNREACHED, (0.3, 0.28, 0.29), (0.05, 0.05, 0.05), {"conclude", "stop"}),
         (TRIAL, (0.3, 0.42, 0.36), (0.05, 0.03, 0.03), {"promote"}),
         (TRIAL, (0.3, 0.2, 0.2), (0.05, 0.05, 0.05), {"conclude", "stop"}),
         (TRIAL, (0.3, 0.36, 0.3), (0.05, 0.30, 0.05), {"stop", "conclude"}),
