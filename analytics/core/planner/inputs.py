@@ -15,6 +15,8 @@ EffectKind = Literal["absolute", "relative"]
 MOST_WEEKS = 8
 """Longer than this is out of reach when nobody said how long it may take: people change devices, products and seasons."""
 MOST_ARMS = 20
+LARGEST, SMALLEST = 1e15, 1e-9
+"""Numbers beyond these are mistakes, and what is computed from them would be rounding."""
 MOST_LOOKS = 60
 """More looks cost next to nothing beyond these: 57 enlarge a sample by 5.3 %, 365 by 5.7 %."""
 
@@ -49,8 +51,8 @@ class MetricInputs:
         margins = kind_of(self.kind).margins
         for name in ("baseline", "sd", "effect", "margin", "correlation", "design_effect", "window_days"):
             value = getattr(self, name)
-            if value is not None and not math.isfinite(value):
-                raise ImpossiblePlan(f"{self.key}: {name} is a finite number, found {value!r}")
+            if value is not None and not abs(value) <= LARGEST:
+                raise ImpossiblePlan(f"{self.key}: {name} is a number up to {LARGEST:.0e}, found {value!r}")
         if self.role == "guardrail" and self.margin is not None and self.margin_kind not in margins:
             raise ImpossiblePlan(f"{self.key}: a {self.kind} takes a margin in {' or '.join(sorted(margins))}, found {self.margin_kind!r}")
 
@@ -94,12 +96,12 @@ class Traffic:
     def __post_init__(self) -> None:
         if not self.tests or len(self.tests) >= MOST_ARMS:
             raise ImpossiblePlan(f"a plan has a control and 1 to {MOST_ARMS - 1} test arms, found {len(self.tests)} test arms")
-        if not all(math.isfinite(w) and w > 0 for w in (self.control, *self.tests)):
+        if not all(SMALLEST <= w <= LARGEST for w in (self.control, *self.tests)):
             raise ImpossiblePlan(f"every arm has a share above 0, found {(self.control, *self.tests)}")
-        if not 0 < self.share <= 1:
+        if not SMALLEST <= self.share <= 1:
             raise ImpossiblePlan(f"the experiment's share of the units lies above 0 and up to 1, found {self.share!r}")
-        if self.units_per_day is not None and not (math.isfinite(self.units_per_day) and self.units_per_day >= 0):
-            raise ImpossiblePlan(f"units a day are not negative, found {self.units_per_day!r}")
+        if self.units_per_day is not None and not 0 <= self.units_per_day <= LARGEST:
+            raise ImpossiblePlan(f"units a day are 0 to {LARGEST:.0e}, found {self.units_per_day!r}")
 
     @property
     def ratio(self) -> float:

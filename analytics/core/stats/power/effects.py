@@ -31,7 +31,7 @@ def mean_sample(sd: float, effect: float, **given: Unpack[Given]) -> SampleSize:
     """Units to see a mean move by ``effect`` (same units as ``sd``): (1 + 1/k)·σ²(1 − ρ²)(z + z)²/δ²."""
     terms = Terms(**given)
     _check_spread(sd, effect)
-    return sized((1 + 1 / terms.ratio) * (sd / effect) ** 2 * terms.z_sum**2 * terms.enlarged, terms)
+    return sized((1 + 1 / terms.ratio) * _squared(sd / effect * terms.z_sum) * terms.enlarged, terms)
 
 
 def proportion_power(base: float, expected: float, n_control: float, *, wrong_way: bool = False, **given: Unpack[Given]) -> float:
@@ -97,12 +97,12 @@ def unpooled_sample(base: float, expected: float, **given: Unpack[Given]) -> Sam
     terms = Terms(**given)
     _check_rates(base, expected)
     _, effect = _spreads(base, expected, terms.ratio)
-    return sized((terms.z_sum * effect / (expected - base)) ** 2 * terms.enlarged, terms)
+    return sized(_squared(terms.z_sum * effect / (expected - base)) * terms.enlarged, terms)
 
 
 def _proportion_n(base: float, expected: float, terms: Terms) -> float:
     null, effect = _spreads(base, expected, terms.ratio)
-    return ((null * terms.z_alpha + effect * float(ndtri(terms.power))) / (expected - base)) ** 2
+    return _squared((null * terms.z_alpha + effect * float(ndtri(terms.power))) / (expected - base))
 
 
 def _spreads(base: float, expected: float, k: float) -> tuple[float, float]:
@@ -121,5 +121,14 @@ def _check_spread(sd: float, effect: float) -> None:
         raise ImpossiblePlan(f"the standard deviation is above 0 and the effect is not 0, found {sd!r} and {effect!r}")
 
 
+def _squared(value: float) -> float:
+    """Infinite where it overflows: that is refused as a size, with a reason."""
+    return value * value
+
+
 def _first_root(spare: Callable[[float], float], room: float) -> float | None:
-    return float(brentq(spare, room * 1e-12, room, xtol=1e-15, rtol=1e-12)) if spare(room) > 0 else None
+    """Where there is enough for the first time; None when nowhere, the smallest looked at when everywhere."""
+    low = room * 1e-9
+    if spare(room) <= 0:
+        return None
+    return float(brentq(spare, low, room, xtol=1e-15, rtol=1e-12)) if spare(low) < 0 else low

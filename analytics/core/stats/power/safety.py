@@ -83,7 +83,7 @@ class Guard:
     @property
     def _variance(self) -> float:
         rate = self.baseline or 0.0
-        return rate * (1 - rate) if self.sd is None else self.sd**2
+        return rate * (1 - rate) if self.sd is None else self.sd * self.sd
 
     def _check(self, margin: float) -> None:
         if not (math.isfinite(margin) and margin > 0):
@@ -100,7 +100,8 @@ def joint_beta(required_guardrails: int) -> float:
 def safe_sample(guard: Guard, margin: float, **given: Unpack[GivenOfSafety]) -> SampleSize:
     """Units for SAFE within the margin when there is no harm, with power 1 − .2/(1 + required guardrails)."""
     terms = _terms(given)
-    return sized((guard.unit_error(margin, terms.ratio) * terms.z_sum) ** 2 * terms.enlarged, terms)
+    worth = guard.unit_error(margin, terms.ratio) * terms.z_sum
+    return sized(worth * worth * terms.enlarged, terms)
 
 
 def safe_power(guard: Guard, margin: float, n_control: float, **given: Unpack[GivenOfSafety]) -> float:

@@ -14,6 +14,8 @@ from analytics.core.stats.group_sequential import boundaries, crossing_chances, 
 SMALLEST_SHARE = 1e-9
 """Sizes this close above a whole number are that number: it is rounding that put them there."""
 
+MOST_UNITS = 1e15
+
 
 class Given(TypedDict, total=False):
     """The fields of ``Terms`` as keyword arguments."""
@@ -82,7 +84,7 @@ class Terms:
     @property
     def spread(self) -> float:
         """What is left, or added, of one unit's variance: (1 − ρ²) × design effect."""
-        return (1 - self.correlation**2) * self.design_effect
+        return (1 - self.correlation * self.correlation) * self.design_effect
 
     @property
     def enlarged(self) -> float:
@@ -125,9 +127,9 @@ def sized(control: float, terms: Terms) -> SampleSize:
 
 
 def whole_units(value: float) -> int:
-    """Rounded up; refuses what no number of units satisfies."""
-    if not math.isfinite(value):
-        raise ImpossiblePlan(f"no number of units would do, found {value!r}")
+    """Rounded up; refuses what no number of units satisfies, and what nobody will ever have."""
+    if not value <= MOST_UNITS:
+        raise ImpossiblePlan(f"no number of units would do: {value:.3g} are asked for, and {MOST_UNITS:.0e} is the most")
     return math.ceil(value - SMALLEST_SHARE)
 
 
