@@ -80,7 +80,7 @@ def test_around__narrows_with_the_root_of_the_simulations() -> None:
 
 
 def test_limits__without_simulations__are_refused() -> None:
-    with pytest.raises(ImpossiblePlan, match="n=0"):
+    with pytest.raises(ImpossiblePlan, match="found 0"):
         rate(0.05).at(0)
 
 

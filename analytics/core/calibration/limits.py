@@ -11,12 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
-from scipy.special import bdtr
-
-from analytics.core.errors import ImpossiblePlan
-
-TAIL = 0.0005
-"""Chance that a sound machine falls out of one end."""
+from analytics.core.stats.uniformity import binomial_bounds
 
 
 class Limits(Protocol):
@@ -33,8 +28,8 @@ class Binomial:
     high: float | None
 
     def at(self, sims: int) -> tuple[float, float]:
-        lowest = 0.0 if self.low is None else quantile(sims, self.low, TAIL) / sims
-        highest = 1.0 if self.high is None else quantile(sims, self.high, 1 - TAIL) / sims
+        lowest = 0.0 if self.low is None else binomial_bounds(sims, self.low).low
+        highest = 1.0 if self.high is None else binomial_bounds(sims, self.high).high
         return lowest, highest
 
 
@@ -93,14 +88,3 @@ def at_most(value: float) -> Binomial:
 def at_least(value: float) -> Binomial:
     """A promised lower bound of a rate."""
     return Binomial(value, None)
-
-
-def quantile(n: int, chance: float, q: float) -> int:
-    """The smallest count that a binomial of n trials stays at or below with probability q."""
-    if n < 1 or not 0 <= chance <= 1:
-        raise ImpossiblePlan(f"a binomial needs a trial and a chance in 0–1, found n={n!r}, chance={chance!r}")
-    low, high = -1, n
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if float(bdtr(middle, n, chance)) >= q else (middle, high)
-    return high
