@@ -10,7 +10,7 @@ from django.db.models import OuterRef, Subquery
 
 from analytics.selectors import results, standing
 from analytics.selectors.results import ComparisonView, GuardrailResult, MarginView, MetricRow, Readiness, ResultsView
-from experiments.admin import charts
+from experiments.admin import charts, geo_section
 from experiments.admin.template_filters import difference, figure, sentence
 from experiments.core.types import Status
 from experiments.models import Experiment, Rollout
@@ -94,6 +94,9 @@ def findings(experiment_ids: Iterable[int]) -> dict[int, str]:
 
 def section(experiment: Experiment, analyse_url: str | None) -> dict[str, Any]:
     """Everything the results section shows; without a run, that there is none."""
+    pilot = geo_section.block(experiment)
+    if pilot is not None:
+        return {"geo": pilot}
     view = results.latest(experiment)
     shown: dict[str, Any] = {
         "results": view,
