@@ -16,6 +16,8 @@ from experiments.selectors.experiments import design_of, iteration_design, itera
 from experiments.selectors.metrics import definition_of
 
 WEEKS_OF_SIZE = {"small": 1, "medium": 1, "large": 2}
+NEVER_BY_ITSELF = ("geo",)
+"""Types of experiment whose winners people promote, whatever the design says."""
 LONG_PAUSE = timedelta(hours=24)
 """A unit whose window overlaps a pause longer than this is left out of looks."""
 
@@ -126,7 +128,7 @@ def plan_of(iteration: Iteration, now: datetime) -> AnalysisPlan:
         alpha=round(1 - float(design.confidence_level), 9),
         power=float(design.power),
         min_sample_size=design.min_sample_size,
-        auto_promote=design.auto_promote,
+        auto_promote=design.auto_promote and experiment.experiment_type not in NEVER_BY_ITSELF,
         rules=rules,
         weeks=max(rules.weeks, WEEKS_OF_SIZE.get(design.size_class, 0)),
         n_planned=float(n_planned) if n_planned else None,

@@ -20,6 +20,7 @@ from experiments.core.types import Actor, ActorKind, Origin, Outcome, Status
 from experiments.models import ChangeLogEntry, Experiment, Rollout
 from tests.core.stats.did.panels import drawn, panel, with_gaps
 from tests.factories import user
+from tests.services.test_decisions import winner
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -119,6 +120,14 @@ def test_beat__a_pilot_without_a_run__is_read_once_and_never_promoted():
     assert geo.latest(made).result.estimate is not None
     assert (made.status, made.outcome) == (Status.COMPLETED, Outcome.NONE)
     assert not Rollout.objects.exists() and not Decision.objects.exists()
+
+
+def test_decide__a_live_experiment_of_type_geo__asks_a_person_though_auto_promotion_was_asked_for():
+    kinds = {}
+    for kind in ("feature", "geo"):
+        made = winner(f"live_{kind}", experiment_type=kind)
+        kinds[kind] = Decision.objects.get(iteration=made.iteration).verdict
+    assert kinds == {"feature": "promote", "geo": "escalate"}
 
 
 def test_views__a_pilot_and_another_experiment__do_not_mix():
