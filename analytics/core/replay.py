@@ -1,14 +1,14 @@
 """One arm split anew, many times: what p-values does the engine give where there is nothing to find?
 
-Real control units keep everything that simulations leave out: heavy tails, weekdays, units that are alike.
-Buckets of one arm are dealt into two pretended arms at random, as a launch deals a layer's buckets into
-real ones, and compared by the metric's own kind. With nothing to find p-values are uniform, and one in
-twenty lies below .05. Totals of buckets add up, so a split costs one sum.
+Real control units keep everything that simulations leave out: heavy tails, weekdays, broken loggers. The
+store totals them in thousands of cells, cells are dealt into two pretended arms at random, as a launch
+deals buckets into real ones, and the arms are compared by the metric's own kind. With nothing to find
+p-values are uniform, and one in twenty lies below .05. Totals of cells add up, so a split costs one sum.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +21,10 @@ from analytics.core.observed import Observed, Remembered
 from analytics.core.stats.uniformity import binomial_bounds, ks_uniform
 from analytics.core.totals import Totals
 
-FEWEST_BUCKETS = 20
-"""Below this many buckets with units there are too few ways to split them."""
+FEWEST_CELLS = 20
+"""Below this many cells with units there are too few ways to split them."""
+AT_ONCE = 100
+"""Splits drawn at once: memory, not mathematics."""
 ALPHA = 0.05
 
 
@@ -53,13 +55,13 @@ class NullReplay:
 
 
 def replay(kind: str, cells: Sequence[Observed], splits: int, rng: np.random.Generator, *, adjusted: bool = False) -> NullReplay:
-    """Split the buckets in half ``splits`` times and compare; ``adjusted``: by the estimate with covariates."""
+    """Split the cells in half ``splits`` times and compare; ``adjusted``: by the estimate with covariates."""
     rules = kind_of(kind)
     method = "with covariates" if adjusted else "raw"
     if rules.form not in ("unit", "ratio"):
-        return NullReplay(method, splits, reason=f"totals of a {kind} do not add up over buckets: not split anew")
-    if len(cells) < FEWEST_BUCKETS:
-        return NullReplay(method, splits, reason=f"{len(cells)} buckets hold units; {FEWEST_BUCKETS} are needed to split them")
+        return NullReplay(method, splits, reason=f"totals of a {kind} do not add up over cells: not split anew")
+    if len(cells) < FEWEST_CELLS:
+        return NullReplay(method, splits, reason=f"{len(cells)} cells hold units; {FEWEST_CELLS} are needed to split them")
     found = []
     for one, other in halves(cells, splits, rng):
         compared = rules.adjusted(one, other, ALPHA) if adjusted else rules.compare(one, other, ALPHA)
@@ -72,13 +74,15 @@ def replay(kind: str, cells: Sequence[Observed], splits: int, rng: np.random.Gen
     return NullReplay(method, splits, tuple(found), below, bounds.low, bounds.high, ks_uniform(found).p)
 
 
-def halves(cells: Sequence[Observed], splits: int, rng: np.random.Generator) -> list[tuple[Observed, Observed]]:
-    """Totals of two random halves of the buckets, ``splits`` times."""
+def halves(cells: Sequence[Observed], splits: int, rng: np.random.Generator) -> Iterator[tuple[Observed, Observed]]:
+    """Totals of two random halves of the cells, ``splits`` times."""
     table = np.array([_flat(cell) for cell in cells])
-    half = len(cells) // 2
-    chosen = np.argsort(rng.random((splits, len(cells))), axis=1) < half
-    first, whole = chosen.astype(float) @ table, table.sum(axis=0)
-    return [(_restored(cells[0], row), _restored(cells[0], whole - row)) for row in first]
+    whole, half = table.sum(axis=0), len(cells) // 2
+    for start in range(0, splits, AT_ONCE):
+        drawn = rng.random((min(AT_ONCE, splits - start), len(cells)))
+        chosen = np.argsort(drawn, axis=1) < half
+        for row in chosen.astype(float) @ table:
+            yield _restored(cells[0], row), _restored(cells[0], whole - row)
 
 
 def _flat(cell: Observed) -> list[float]:
@@ -89,7 +93,7 @@ def _flat(cell: Observed) -> list[float]:
         return [cell.n, *cell.sums, *cell.products]
     if isinstance(cell, Totals):
         return [cell.n, cell.sum_y, cell.sum_y2]
-    raise ImpossibleTotals(f"totals of {type(cell).__name__} do not add up over buckets")
+    raise ImpossibleTotals(f"totals of {type(cell).__name__} do not add up over cells")
 
 
 def _restored(like: Observed, row: NDArray[np.float64]) -> Observed:

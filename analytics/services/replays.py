@@ -41,7 +41,7 @@ def replay_control(
     if iteration is None:
         raise Refused(f"{experiment.key}: was never launched, so there is no control arm to split")
     plan = plan_of(iteration, now)
-    people = _control_by_bucket(plan, now)
+    people = _control_by_cell(plan, now)
     known = {
         "experiment": experiment,
         "iteration": iteration,
@@ -59,19 +59,19 @@ def replay_control(
         return tuple(ReplayRow.objects.bulk_create(rows))
 
 
-def _control_by_bucket(plan: AnalysisPlan, now: datetime) -> Population:
+def _control_by_cell(plan: AnalysisPlan, now: datetime) -> Population:
     if plan.control is None:
         raise Refused(f"{plan.key}: has no control arm to split")
-    return replace(population(plan, plan.cut(now)), variants=(plan.control.variant_id,), grouping="bucket", rows_from=plan.began_at)
+    return replace(population(plan, plan.cut(now)), variants=(plan.control.variant_id,), grouping="cell", rows_from=plan.began_at)
 
 
 def _cells(plan: AnalysisPlan, metric: PlannedMetric, people: Population, store: Store) -> Sequence[Observed]:
-    """Totals of each bucket that holds units, in the buckets' order, so that a seed means the same splits."""
+    """Totals of each cell that holds units, in the cells' order, so that a seed means the same splits."""
     if kind_of(metric.definition.kind.value).form not in ("unit", "ratio"):
         return ()
     with store.snapshot():
         found = store.totals(people, metric.definition, covariate=covariate_of(plan, metric))
-    return tuple(found[bucket].totals for bucket in sorted(found))
+    return tuple(found[cell].totals for cell in sorted(found))
 
 
 def _replayed(metric: PlannedMetric, cells: Sequence[Observed], splits: int, seed: int) -> list[dict[str, object]]:

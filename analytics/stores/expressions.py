@@ -14,7 +14,7 @@ import ibis
 from ibis.expr.types import BooleanValue, StringValue, Table, Value
 
 from analytics.core.windows import GRACE
-from analytics.stores.base import POOLED, Grouping, Population
+from analytics.stores.base import CELLS, POOLED, Grouping, Population
 from experiments.core.metric_definitions import MetricDefinition
 from experiments.core.types import Environment
 
@@ -25,6 +25,8 @@ NumberFromMap = Callable[[Table, str], Value]
 
 Part = Literal["above", "below"]
 """Above or below the line of a ratio; every other metric has only the part above."""
+_PRIME, _MIXER = 2_147_483_647, 1_103_515_245
+"""Units that arrive together go to cells apart."""
 CLUSTERS = 1000
 """Units that came without a bucket (an import's) are dealt into as many groups as a layer has buckets."""
 
@@ -100,7 +102,8 @@ def units(population: Population, metric: MetricDefinition, *, matured: bool) ->
         ends_before = met.exposure_ts <= _at(begins - window) if window is not None else ibis.literal(False)
         met = met.filter(starts_after | ends_before)
     cluster = ibis.coalesce(met.bucket_id.cast("int64"), met.id % CLUSTERS)
-    groups: dict[Grouping, Value] = {"variant": met.variant_id, "all": ibis.literal(POOLED, "int64"), "bucket": cluster}
+    cell = met.id * _MIXER % _PRIME % CELLS
+    groups: dict[Grouping, Value] = {"variant": met.variant_id, "all": ibis.literal(POOLED, "int64"), "cell": cell}
     return met.select(
         assignment=met.id,
         unit=met.user_id,

@@ -18,7 +18,7 @@ def rng() -> np.random.Generator:
 
 
 def cells(count: int = 200, units: int = 50) -> list[Observed]:
-    """Buckets of units with heavy-tailed spending."""
+    """Cells of units with heavy-tailed spending."""
     return [Totals.of_values(np.random.default_rng(k).lognormal(0, 1, units)) for k in range(count)]
 
 
@@ -47,7 +47,7 @@ def test_replay__same_seed__gives_the_same_splits() -> None:
     assert replay("mean", cells(40), 20, rng()) == replay("mean", cells(40), 20, rng())
 
 
-def test_replay__units_alike_within_buckets_taken_for_independent__is_seen() -> None:
+def test_replay__units_alike_within_cells_taken_for_independent__is_seen() -> None:
     alike: list[Observed] = [
         Totals.of_values(np.full(50, v) + np.random.default_rng(k).normal(0, 0.1, 50)) for k, v in enumerate(rng().normal(5, 1, 200))
     ]
@@ -57,9 +57,9 @@ def test_replay__units_alike_within_buckets_taken_for_independent__is_seen() -> 
     assert found.ks_p == pytest.approx(0.0, abs=1e-6)
 
 
-def test_replay__few_buckets_or_a_quantile__says_why_not() -> None:
+def test_replay__few_cells_or_a_quantile__says_why_not() -> None:
     assert "20 are needed" in (replay("mean", cells(5), 10, rng()).reason or "")
     quantiles: list[Observed] = [of_rows([1.0, 2.0], None, 0.5)] * 30
     assert "do not add up" in (replay("quantile", quantiles, 10, rng()).reason or "")
     with pytest.raises(ImpossibleTotals):
-        halves(quantiles, 1, rng())
+        list(halves(quantiles, 1, rng()))

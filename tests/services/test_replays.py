@@ -49,7 +49,7 @@ def ran(units: int = 1200, buckets: int = 60) -> World:
     return w
 
 
-def test_replay_control__ten_buckets_of_equal_rates__stores_p_values_of_control_alone() -> None:
+def test_replay_control__a_third_applied__stores_p_values_of_control_alone() -> None:
     w = ran(units=1260, buckets=70)
     raw, cuped, latency = replay_control(w.experiment.pk, now=NOW, splits=200, seed=5)
     found = restored(raw.result, Found)
