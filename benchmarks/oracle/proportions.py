@@ -7,7 +7,7 @@ from scipy.special import ndtr
 from analytics.core.stats import multiplicity, omnibus, reconcile
 from analytics.core.stats import reconcile_rates as rates
 from analytics.core.stats.comparison import Interval
-from analytics.core.stats.exact import barnard_p, fisher_p
+from analytics.core.stats.exact import barnard_p, fisher_lower_p, fisher_p
 from analytics.core.stats.normal import two_sided_p
 from analytics.core.stats.proportion import compare_proportions, newcombe, pooled_z, wilson
 from analytics.core.stats.reconcile import Effect
@@ -67,7 +67,7 @@ def _ci_one_sample(i: Case) -> Case:
 def _exact(i: Case) -> Case:
     (x_t, x_c), (no_t, no_c) = i["table"]
     counts = (x_c, x_c + no_c, x_t, x_t + no_t)
-    found = {"fisher_two": fisher_p(*counts), "fisher_less": rates.fisher_lower_p(*counts)}
+    found = {"fisher_two": fisher_p(*counts), "fisher_less": fisher_lower_p(*counts)}
     return found | {"barnard_two": barnard_p(*counts), "boschloo_two": rates.boschloo_p(*counts)}
 
 

@@ -49,7 +49,7 @@ class GrowthBook:
 
 @dataclass(frozen=True, slots=True)
 class TeaTasting:
-    """Both means, the difference and the lift with its log-scale interval (None where the means are not above 0)."""
+    """Both means, the difference and the lift with its log-scale interval (None where the means are not of one sign)."""
 
     control: float
     treatment: float
@@ -188,16 +188,16 @@ def with_slope(totals: Totals, theta: float, at: float = 0.0) -> Totals:
 
 
 def log_lift(control: Totals, treatment: Totals, alpha: float = 0.05) -> Interval | None:
-    """The lift's interval from the logarithm's, exp(ln(ȳ_T/ȳ_C) ± t·se) − 1; None where a mean is not above 0.
+    """The lift's interval from the logarithm's, exp(ln(ȳ_T/ȳ_C) ± t·se) − 1; None where the means are not of one sign.
 
     Its degrees of freedom are those of the logarithm's own variances, s²/(n·ȳ²).
     """
     checked_level(alpha)
     c, t, v_c, v_t = control.mean, treatment.mean, _of_mean(control), _of_mean(treatment)
-    if c is None or t is None or v_c is None or v_t is None or min(c, t) <= 0 or not v_c + v_t > 0:
+    if c is None or t is None or v_c is None or v_t is None or not c * t > 0 or not v_c + v_t > 0:
         return None
     log_c, log_t = v_c / c / c, v_t / t / t
-    effect = _effect(math.log(t) - math.log(c), log_c + log_t, _df(log_c, control.n, log_t, treatment.n), alpha)
+    effect = _effect(math.log(abs(t)) - math.log(abs(c)), log_c + log_t, _df(log_c, control.n, log_t, treatment.n), alpha)
     return None if effect is None else replace(effect.ci, low=math.expm1(effect.ci.low), high=math.expm1(effect.ci.high))
 
 
