@@ -31,6 +31,7 @@ from experiments.services import checklist
 LOOKS_A_WEEK = 7
 _FIELDS = {"effect": "mde", "sd": "baseline_sd"}
 """What the planner calls otherwise than a plan's form."""
+_ORDER = (MetricRole.PRIMARY, MetricRole.GUARDRAIL, MetricRole.SECONDARY)
 
 
 def plan_sample_size(actor: Actor, now: datetime, *, experiment_id: int, units_per_day: float | None = None) -> Evidence:
@@ -89,7 +90,7 @@ def _lacking(metric: MetricInputs, name: str) -> Problem:
 
 def _inputs(design: Design, rules: PolicyRules, known: Mapping[str, MetricPast]) -> tuple[MetricInputs, ...]:
     with refusing("metrics", f"{design.key}: "):
-        return tuple(_with_past(_metric(metric, rules), known.get(metric.key)) for metric in design.metrics)
+        return tuple(_with_past(_metric(metric, rules), known.get(metric.key)) for role in _ORDER for metric in design.metrics_of(role))
 
 
 def _metric(metric: DesignMetric, rules: PolicyRules) -> MetricInputs:

@@ -110,10 +110,17 @@ def _plan_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]:
         "plans": plans,
         "evidence": evidence,
         "evidence_lines": _flat(evidence.detail) if evidence else [],
+        "evidence_metrics": _asked_of(evidence.detail) if evidence else [],
         "sample": sample,
         "compute_url": view.url("compute", Item.SAMPLE_SIZE) if e.status == Status.DRAFT and view.may(Action.COMPUTE_EVIDENCE) else None,
         "iterations": list(e.iterations.all()),
     }
+
+
+def _asked_of(detail: Any) -> list[Any]:
+    """What the computed plan says of each metric; nothing for evidence from before it said that."""
+    rows = detail.get("metrics", []) if isinstance(detail, dict) else []
+    return [row for row in rows if isinstance(row, dict) and "question" in row]
 
 
 def _flat(detail: Any) -> list[tuple[str, str]]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from analytics.core.stats.group_sequential import inflation
-from analytics.services.planning import sample_plan
+from analytics.services.planning import experiment_plan, plan_sample_size, sample_plan
+from analytics.services.prefill import MetricPast, TrafficPast
 from experiments.core.design import Design, DesignMetric, DesignVariant
 from experiments.core.errors import InvalidInput
 from experiments.core.policies import PolicyRules
+from tests.factories import METRICS, NOW, draft, person
 
 PRIMARY = DesignMetric("resolved", 1, "proportion", "primary", "increase", 72, baseline=0.75, mde=0.05, mde_kind="absolute")
 COMPLAINED = DesignMetric(
@@ -91,3 +94,60 @@ def test_sample_plan__something_is_missing__refuses_with_all_of_it(metrics: tupl
 def test_sample_plan__effect_beyond_a_rate__is_refused_as_input() -> None:
     with pytest.raises(InvalidInput, match="rates lie between"):
         sample_plan(replace(DESIGN, metrics=(replace(PRIMARY, mde=0.5),)), RULES)
+
+
+def test_sample_plan__no_conversion_window__is_looked_at_once_and_pays_nothing_for_looks() -> None:
+    found = sample_plan(replace(DESIGN, metrics=(replace(PRIMARY, window_hours=None),)), RULES)
+    assert (found.looks, found.control) == (1, 1094)
+
+
+def test_sample_plan__guardrail_out_of_reach__says_what_would_do() -> None:
+    found = sample_plan(replace(DESIGN, metrics=(PRIMARY, COMPLAINED)), RULES, units_per_day=500, weeks=4)
+    (advice,) = found.advice
+    assert advice.startswith("complained: SAFE within +15 % when there is no harm takes ")
+    assert "in 4 weeks a margin of +" in advice
+
+
+def test_sample_plan__ratio_and_quantile_guardrails__are_sized_by_their_spread() -> None:
+    errors = replace(COMPLAINED, key="error_rate", kind="ratio", baseline=0.03, baseline_sd=0.4, margin=0.02, margin_kind="points")
+    latency = replace(COMPLAINED, key="latency_p95", kind="quantile", baseline=900.0, baseline_sd=9000.0, margin=500.0, margin_kind="ms")
+    found = sample_plan(replace(DESIGN, metrics=(PRIMARY, errors, latency)), RULES)
+    assert all(row.size is not None for row in found.rows)
+    assert found.decided_by == "error_rate"
+
+
+def test_sample_plan__past_of_a_metric__fills_what_nobody_entered_and_nothing_else() -> None:
+    spend = replace(PRIMARY, key="spend", kind="mean", baseline=None, baseline_sd=None, mde=0.1, mde_kind="relative")
+    past = MetricPast("spend", "user", 10.0, 20.0, units=5000, days=28)
+    found = sample_plan(replace(DESIGN, metrics=(spend,)), RULES, known={"spend": past})
+    entered = sample_plan(replace(DESIGN, metrics=(replace(spend, baseline=10.0, baseline_sd=20.0),)), RULES)
+    assert found.control == entered.control
+    other = sample_plan(replace(DESIGN, metrics=(replace(spend, baseline=20.0),)), RULES, known={"spend": past})
+    assert other.control == pytest.approx(entered.control / 4, abs=1)
+
+
+def test_sample_plan__traffic_seen__gives_weeks_and_leaves_the_horizon_alone() -> None:
+    seen = TrafficPast("user", units=28 * 5000, days=28, daily_units=9000.0)
+    found = sample_plan(DESIGN, RULES, seen=seen)
+    assert (found.weeks, found.n_planned) == (1, found.control / 2)
+
+
+@pytest.mark.django_db
+def test_plan_sample_size__recorded__keeps_what_a_launch_reads_and_says_the_rest() -> None:
+    experiment = draft(metrics=(replace(METRICS[0], baseline=0.2, mde=0.1), METRICS[1]))
+    evidence = plan_sample_size(person("owner"), NOW, experiment_id=experiment.pk, units_per_day=500)
+    detail = evidence.detail
+    assert {"n_planned", "control", "treatment", "total", "decided_by", "weeks", "metrics"} <= set(detail)
+    assert evidence.green
+    assert evidence.summary.startswith(f"{detail['total']:,} units in all: {detail['control']:,} in control")
+    primary = next(row for row in detail["metrics"] if row["role"] == "primary")
+    assert {"key", "role", "control", "treatment", "note"} <= set(primary)
+    assert primary["question"] == "find +10 % (20 % → 22 %)"
+    assert detail["joint"]
+
+
+@pytest.mark.django_db
+def test_experiment_plan__planned_start_and_end__are_the_weeks_that_there_are() -> None:
+    experiment = draft(planned_start=NOW, planned_end=NOW + timedelta(days=22))
+    assert experiment_plan(experiment, NOW, units_per_day=500).plan.horizon_weeks == 3
+    assert experiment_plan(experiment, NOW, units_per_day=500, weeks=5).plan.horizon_weeks == 5
