@@ -1,244 +1,174 @@
-"""Agreement with other people's statistics: numbers from R (rpact, stats), statsmodels, scipy and gbstats."""
+"""Agreement with other people's statistics: numbers from R (rpact, stats, estimatr), statsmodels, scipy, gbstats, tea-tasting, confseq.
+
+The cases go through the benchmark that holds any such file against our answers, so what it calls passed is shown here to mean it.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from scipy.special import ndtr, stdtr
 
-from analytics.core.stats import anytime, group_sequential, multiplicity, omnibus, power, srm
-from analytics.core.stats.exact import barnard_p, fisher_p
-from analytics.core.stats.mean import compare_means, welch_t
-from analytics.core.stats.normal import two_sided_p
-from analytics.core.stats.proportion import compare_proportions, newcombe, pooled_z, wilson
-from analytics.core.stats.score import ratio_interval, ratio_score
-from analytics.core.totals import Totals
-
-VECTORS = Path(__file__).parents[2] / "vectors" / "stats_oracle.json"
-CASES = json.loads(VECTORS.read_text(encoding="utf-8"))["cases"]
-
-Case = dict[str, Any]
-"""One case's inputs, or the part of the expected answer that we compute."""
-
-
-def _totals(arm: Case) -> Totals:
-    return Totals(arm["n"], arm["sum"]["y"], arm["sum_sq"]["y"])
-
-
-def _counts(i: Case) -> tuple[int, int, int, int]:
-    return i["x_c"], i["n_c"], i["x_t"], i["n_t"]
-
-
-def _pair(interval: Any) -> list[float]:
-    return [interval.low, interval.high]
-
-
-def _peeking(i: Case) -> Case:
-    looks = i["looks"]
-    bound = group_sequential.boundaries([1.0], i["alpha"]).z[0]
-    ups, downs = group_sequential.crossing_chances([(k + 1) / looks for k in range(looks)], [bound] * looks, [-bound] * looks)
-    return {"fpr": float(ups.sum() + downs.sum())}
-
-
-def _bounds(i: Case) -> Case:
-    times = i.get("information") or [(k + 1) / i["looks"] for k in range(i["looks"])]
-    found = group_sequential.boundaries(times, i["alpha"], i["sided"])
-    return {"critical": list(found.z)}
-
-
-def _ci_2indep(i: Case) -> Case:
-    alpha, counts = i["alpha"], _counts(i)
-    return {"diff_newcomb": _pair(newcombe(*counts, alpha)), "ratio_score": _pair(ratio_interval(*counts, alpha, correction=True))}
-
-
-def _one_sample(i: Case) -> Case:
-    return {"wilson": _pair(wilson(i["x"], i["n"], i["alpha"]))}
-
-
-def _chi2(i: Case) -> Case:
-    x_c, n_c, x_t, n_t = _counts(i)
-    found = omnibus.compare_all([Totals.of_rate(x_c, n_c), Totals.of_rate(x_t, n_t)])
-    return {"chi2": found.chi2, "p": found.p}
-
-
-def _chi2_kx2(i: Case) -> Case:
-    found = omnibus.compare_all([Totals.of_rate(yes, yes + no) for yes, no in i["table"]])
-    return {"chi2": found.chi2, "dof": found.df, "p": found.p}
-
-
-def _exact(i: Case) -> Case:
-    (x_t, x_c), (no_t, no_c) = i["table"]
-    counts = (x_c, x_c + no_c, x_t, x_t + no_t)
-    return {"fisher_two": fisher_p(*counts), "barnard_two": barnard_p(*counts)}
-
-
-def _ztest(i: Case) -> Case:
-    z = pooled_z(*_counts(i))
-    assert z is not None
-    return {"z": z, "p_two_sided": two_sided_p(z)}
-
-
-def _pairs(i: Case) -> Case:
-    (yes_c, no_c), *arms = i["table"]
-    raw = [two_sided_p(pooled_z(yes_c, yes_c + no_c, yes, yes + no) or 0.0) for yes, no in arms]
-    return {"p_raw": raw, "p_holm": multiplicity.holm(raw)}
-
-
-def _welch(i: Case) -> Case:
-    c = compare_means(_totals(i["control"]), _totals(i["treatment"]), i["alpha"])
-    welch = welch_t(_totals(i["control"]), _totals(i["treatment"]))
-    assert welch is not None
-    return {"diff": c.difference, "t": welch.t, "p": c.p, "ci": _pair(c.ci)}
-
-
-def _hillstrom(i: Case) -> Case:
-    c = compare_means(_totals(i["control"]), _totals(i["treatment"]))
-    welch = welch_t(_totals(i["control"]), _totals(i["treatment"]))
-    assert welch is not None
-    return {"mean_c": c.control_mean, "mean_t": c.treatment_mean, "diff": c.difference, "t": welch.t, "p": c.p}
-
-
-def _lalonde(i: Case) -> Case:
-    c = compare_means(_totals(i["control"]), _totals(i["treatment"]))
-    return {"effect": c.difference, "p_welch": c.p}
-
-
-def _cookie_r1(i: Case) -> Case:
-    x_c, n_c, x_t, n_t = _counts(i)
-    c = compare_proportions(Totals.of_rate(x_c, n_c), Totals.of_rate(x_t, n_t))
-    return {"rate_c": c.control_mean, "rate_t": c.treatment_mean, "z": c.z, "p": c.p, "ci_diff_newcomb": _pair(c.ci)}
-
-
-def _adjusted(i: Case) -> Case:
-    return {"holm": multiplicity.holm(i["p"]), "fdr_bh": multiplicity.benjamini_hochberg(i["p"])}
-
-
-def _r_adjust(i: Case) -> Case:
-    return {"holm": multiplicity.holm(i["p"]), "BH": multiplicity.benjamini_hochberg(i["p"])}
-
-
-def _spotify(i: Case) -> Case:
-    control, *arms = i["groups"]
-    found = [welch_t(Totals.of_rate(control["x"], control["n"]), Totals.of_rate(a["x"], a["n"])) for a in arms]
-    return {"diff": [f.difference for f in found if f]}
-
-
-def _srm(i: Case) -> Case:
-    found = srm.check_shares(i["observed"], i["weights"])
-    return {"chi2": found.chi2, "p": found.p}
-
-
-def _sequential_srm(i: Case) -> Case:
-    return {"p_unclipped": math.exp(-srm.log_bayes_factor(i["observed"], i["weights"], i["k"]))}
-
-
-def _two_proportions(i: Case) -> Case:
-    n = power.proportion_sample(i["p1"], i["p2"], alpha=i["alpha"], power=i["power"], ratio=i["ratio_t_over_c"])
-    return {"n_pooled_one_tail": n.exact_control}
-
-
-def _rates(i: Case) -> Case:
-    n = power.proportion_sample(i["p1"], i["p2"], alpha=i["alpha"], power=i["power"])
-    return {"n_per_arm": n.exact_control, "n_total": 2 * n.exact_control}
-
-
-def _two_means(i: Case) -> Case:
-    n = power.mean_sample(1.0, i["cohens_d"], alpha=i["alpha"], power=i["power"], ratio=i["ratio"])
-    return {"n_z": n.exact_control}
-
-
-def _gavi_rho(i: Case) -> Case:
-    return {"rho_two_sided": anytime.rho(i["alpha"], i["n_star"]), "rho_one_sided": anytime.rho(2 * i["alpha"], i["n_star"])}
-
-
-def _gavi_width(i: Case) -> Case:
-    se = math.sqrt(i["s2"] / i["n"])
-    args = (se, i["n"], i["alpha"], i["n_star"])
-    return {"two_sided": anytime.half_width(*args), "one_sided": anytime.one_sided_width(*args)}
-
-
-def _gavi_proportion(i: Case) -> Case:
-    x_c, n_c, x_t, n_t = _counts(i)
-    c = compare_proportions(Totals.of_rate(x_c, n_c), Totals.of_rate(x_t, n_t))
-    assert c.difference is not None and c.se is not None
-    shown = anytime.interval(c.difference, c.se, n_c + n_t, i["alpha"], i["n_star"])
-    p = anytime.p_value(c.difference, c.se, n_c + n_t, i["alpha"], i["n_star"])
-    assert shown is not None
-    return {"absolute": {"effect": c.difference, "se": c.se, "ci_low": shown.low, "ci_high": shown.high, "p": p}}
-
-
-def _error_rate(i: Case) -> Case:
-    """The Wald numbers; the case's score numbers rest on a wrong cubic (see test_score.py)."""
-    x_c, n_c, x_t, n_t = _counts(i)
-    c = compare_proportions(Totals.of_rate(x_c, n_c), Totals.of_rate(x_t, n_t))
-    assert c.difference is not None and c.se is not None
-    z = (c.difference - i["margin"]) / c.se
-    return {"p_noninferior_wald": float(ndtr(z)), "p_breach_wald": float(ndtr(-z))}
-
-
-def _optout(i: Case) -> Case:
-    z = ratio_score(*_counts(i), i["ratio_margin"]).z
-    assert z is not None
-    return {"p_smaller_score": float(ndtr(z)), "p_larger_score": float(ndtr(-z))}
-
-
-def _cost(i: Case) -> Case:
-    welch = welch_t(_totals(i["control"]), _totals(i["treatment"]), factor=i["ratio_margin"])
-    assert welch is not None
-    return {"p_noninferior": float(stdtr(welch.df, welch.t)), "p_breach": float(stdtr(welch.df, -welch.t))}
-
-
-OURS: dict[str, Callable[[Case], Case]] = {
-    "aa.peeking_false_positive": _peeking,
-    "guardrail.cost_relative_margin": _cost,
-    "guardrail.error_rate_plus_2pp": _error_rate,
-    "guardrail.optout_plus_10pct_relative": _optout,
-    "mean.welch": _welch,
-    "multiple.adjusted_p": _adjusted,
-    "multiple.r_p_adjust": _r_adjust,
-    "multiple.spotify_ztest_holm": _spotify,
-    "power.rpact_rates": _rates,
-    "power.two_means": _two_means,
-    "power.two_proportions": _two_proportions,
-    "proportion.chi2_2x2": _chi2,
-    "proportion.chi2_kx2": _chi2_kx2,
-    "proportion.ci_2indep": _ci_2indep,
-    "proportion.ci_one_sample": _one_sample,
-    "proportion.exact_2x2": _exact,
-    "proportion.pairs_vs_control": _pairs,
-    "proportion.ztest_pooled": _ztest,
-    "real.cookie_cats_r1": _cookie_r1,
-    "real.cookie_cats_srm": _srm,
-    "real.hillstrom": _hillstrom,
-    "real.lalonde_nsw_dw": _lalonde,
-    "sequential.gavi_halfwidth": _gavi_width,
-    "sequential.gavi_proportion": _gavi_proportion,
-    "sequential.gavi_rho": _gavi_rho,
-    "sequential.group_bounds": _bounds,
-    "srm.chi2": _srm,
-    "srm.sequential_multinomial": _sequential_srm,
-}
+from benchmarks.oracle import Case
+from benchmarks.oracle.__main__ import main
+from benchmarks.oracle.checking import AdapterClash, Families, UnreadableCases, check, collect, families, leaves, read_cases
+
+PROJECT = Path(__file__).parents[3]
+VECTORS = PROJECT / "tests" / "vectors" / "stats_oracle.json"
+SHARED = PROJECT.parent / "shared" / "oracle" / "cases.json"
+CASES = read_cases(VECTORS)
+KNOWN = families()
 
 
 @pytest.mark.parametrize("case", CASES, ids=[c["id"] for c in CASES])
 def test_statistics__case_with_known_answer__agrees(case: Case) -> None:
-    found = OURS[case["method"]](case["inputs"])
-    _agree(found, case["expected"], case["tolerance"], case["id"])
+    verdict = check(case, KNOWN)
+    assert verdict.outcome == "passed", str(verdict)
 
 
-def _agree(found: Any, expected: Any, tolerance: dict[str, float], where: str) -> None:
-    if isinstance(found, dict):
-        assert found, where
-        for key, value in found.items():
-            _agree(value, expected[key], tolerance, f"{where}.{key}")
-    elif isinstance(found, list):
-        assert len(found) == len(expected), where
-        for k, value in enumerate(found):
-            _agree(value, expected[k], tolerance, f"{where}[{k}]")
-    else:
-        assert found == pytest.approx(expected, rel=tolerance["rtol"], abs=tolerance["atol"]), where
+@pytest.mark.parametrize("case", CASES, ids=[c["id"] for c in CASES])
+def test_statistics__a_wrong_number_planted__is_found(case: Case) -> None:
+    numbers = [
+        field for field, value in leaves(case["expected"]) if planted(value) != value and KNOWN.reason(case["method"], field) is None
+    ]
+    for field in numbers[:1] + numbers[-1:]:
+        wrong = deepcopy(case)
+        plant(wrong["expected"], field)
+        verdict = check(wrong, KNOWN)
+        assert verdict.outcome == "failed" and field in str(verdict), field
+
+
+def planted(value: Any) -> Any:
+    """A number plainly off; anything else stays."""
+    return value * 1.5 + 0.5 if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def plant(expected: Any, field: str) -> None:
+    """Change the leaf at a dotted field in place; at field[] make the list one longer."""
+    parts = [part for part in field.replace("[", ".[").split(".") if part]
+    for k, part in enumerate(parts):
+        key: Any = int(part[1:-1]) if part.startswith("[") and part != "[]" else part
+        if part == "[]":
+            expected.append(0)
+        elif k == len(parts) - 1:
+            expected[key] = planted(expected[key])
+        else:
+            expected = expected[key]
+
+
+def test_statistics__every_shared_method__is_answered_or_left_out_with_a_reason() -> None:
+    if not SHARED.exists():
+        pytest.skip(f"the shared cases are not beside the project: {SHARED.name}; those copied into tests/vectors are checked above")
+    cases = read_cases(SHARED)
+    assert [str(v) for v in (check(case, KNOWN) for case in cases) if v.outcome == "failed"] == []
+    methods = {case["method"] for case in cases}
+    assert {m for m in methods if m not in KNOWN.adapters and KNOWN.reason(m) is None} == set()
+
+
+def test_left_out__fields_and_methods__have_sentences_for_reasons() -> None:
+    for method, reasons in KNOWN.left_out.items():
+        for field, reason in reasons.items():
+            assert len(reason.split()) >= 3, f"{method}.{field}: {reason!r}"
+
+
+# ---------------------------------------------------------------- what "passed" means
+
+
+def half(i: Case) -> Case:
+    return {"a": i["x"] / 2, "b": {"c": [1.0, math.inf], "d": None}}
+
+
+ONE = Families({"half": half}, {"half": {"extra": "we do not say that"}, "never": {"*": "nobody wants it"}})
+
+
+def case(expected: Case, method: str = "half") -> Case:
+    tolerance = {"rtol": 1e-6, "atol": 1e-9}
+    return {"id": f"{method}#1", "method": method, "inputs": {"x": 3.0}, "expected": expected, "tolerance": tolerance}
+
+
+@pytest.mark.parametrize(
+    ("expected", "outcome", "words"),
+    [
+        ({"a": 1.5, "b": {"c": [1, "inf"], "d": None}}, "passed", ""),
+        ({"a": 1.5000001}, "passed", ""),
+        ({"a": 1.6}, "failed", "a found 1.5, expected 1.6"),
+        ({"a": None}, "failed", "a found 1.5, expected None"),
+        ({"a": math.nan}, "failed", "a found 1.5"),
+        ({"b": {"d": 0.0}}, "failed", "b.d found None, expected 0.0"),
+        ({"b": {"c": [1.0]}}, "failed", "b.c[] found 2, expected 1"),
+        ({"b": {"c": [1.0, "-inf"]}}, "failed", "b.c[1] found inf, expected '-inf'"),
+        ({"b": {"c": [1.0, 1e308]}}, "failed", "b.c[1]"),
+        ({"a": 1.5, "e": 2.0}, "failed", "e not answered, expected 2.0"),
+        ({"a": 1.5, "extra": {"deep": [9.0]}}, "passed", ""),
+        ({"extra": 1.0}, "unsupported", "every field of it is left out"),
+    ],
+)
+def test_check__each_leaf__is_answered_or_left_out(expected: Case, outcome: str, words: str) -> None:
+    verdict = check(case(expected), ONE)
+    assert verdict.outcome == outcome and words in str(verdict)
+
+
+def test_check__nobody_answers__is_unsupported_with_the_reason_if_there_is_one() -> None:
+    assert str(check(case({"a": 1.0}, "never"), ONE)) == "UNSUPPORTED never#1: nobody wants it"
+    assert str(check(case({"a": 1.0}, "other"), ONE)) == "UNSUPPORTED other#1: nobody answers other"
+
+
+def test_check__adapter_that_raises__is_a_failed_case_with_the_words() -> None:
+    broken = replace(ONE, adapters={"half": lambda i: {"a": i["y"]}})
+    assert str(check(case({"a": 1.0}), broken)) == "FAILED half#1: KeyError: 'y'"
+
+
+def test_families__two_answers_to_one_method__are_refused() -> None:
+    one, other = ("one", {"half": half}, {}), ("other", {"half": half}, {})
+    with pytest.raises(AdapterClash, match="half"):
+        collect([one, other])
+    with pytest.raises(AdapterClash, match="left out altogether"):
+        collect([one, ("other", {}, {"half": {"*": "no"}})])
+
+
+def written(tmp_path: Path, document: Any) -> str:
+    path = tmp_path / "cases.json"
+    path.write_text(document if isinstance(document, str) else json.dumps(document))
+    return str(path)
+
+
+def test_runner__all_passed__says_so_and_exits_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = next(c for c in CASES if c["method"] == "proportion.ztest_pooled")
+    assert main([written(tmp_path, {"cases": [good]})]) == 0
+    assert capsys.readouterr().out == "1 passed, 0 failed, 0 unsupported\n"
+
+
+def test_runner__a_wrong_number_and_a_stranger__print_a_line_each_and_exit_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = next(c for c in CASES if c["method"] == "proportion.ztest_pooled")
+    wrong = {**good, "id": "planted", "expected": {**good["expected"], "z": 2.0}}
+    stranger = {**good, "id": "odd", "method": "martian.test"}
+    assert main([written(tmp_path, {"cases": [good, wrong, stranger]})]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("FAILED planted: z found 3.81") and lines[0].endswith("expected 2.0")
+    assert lines[1:] == ["UNSUPPORTED odd: nobody answers martian.test", "1 passed, 1 failed, 1 unsupported"]
+
+
+def test_runner__keep__writes_the_passed_cases_alone(tmp_path: Path) -> None:
+    good = next(c for c in CASES if c["method"] == "proportion.ztest_pooled")
+    wrong = {**good, "id": "planted", "expected": {**good["expected"], "z": 2.0}}
+    assert main([written(tmp_path, {"cases": [wrong, good]}), "--keep", str(tmp_path / "kept.json")]) == 1
+    assert read_cases(tmp_path / "kept.json") == [good]
+
+
+@pytest.mark.parametrize("document", ["not json", "[]", {"cases": 3}, {"cases": [{"id": "a"}]}, {"cases": [5]}])
+def test_runner__unreadable_file__exits_2_and_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str], document: Any) -> None:
+    assert main([written(tmp_path, document)]) == 2
+    assert "cases.json" in capsys.readouterr().err
+    with pytest.raises(UnreadableCases):
+        read_cases(tmp_path / "missing.json")
+
+
+def test_runner__list__prints_methods_with_what_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list"]) == 0
+    printed = capsys.readouterr().out
+    assert "quantile.gb_event" in printed and "quantile.anytime_ab_p (not computed)" in printed
