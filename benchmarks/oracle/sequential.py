@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+import numpy as np
 from scipy.special import ndtr
 
-from analytics.core.stats import anytime, bayes, group_sequential, reconcile, spending
+from analytics.core.stats import anytime, bandit, bayes, group_sequential, reconcile, spending
+from analytics.core.stats.batch import ManyTotals
 from analytics.core.stats.comparison import Interval
 from analytics.core.stats.constant_boundaries import Shape, constant_boundaries
 from analytics.core.totals import Totals
@@ -101,8 +103,20 @@ def _as_outlook(belief: bayes.Posterior, better: bayes.Better) -> Case:
     }
 
 
+def _best_prob(i: Case) -> Case:
+    return {"best_prob": bandit.best_chances(i["mean"], i["var_of_mean"]).tolist()}
+
+
+def _thompson(i: Case) -> Case:
+    arms = ManyTotals(*(np.array([[arm[key] for arm in i["arms"]]]) for key in ("n", "sum", "sum_sq")))
+    best = bandit.best_chances(arms.mean[0], arms.variance[0] / arms.n[0])
+    return {"best_prob": best.tolist(), "weights": bandit.with_floors(best, [i["floor"]] * len(best)).tolist()}
+
+
 ADAPTERS: dict[str, Adapter] = {
     "aa.peeking_false_positive": _peeking,
+    "bandit.gb_thompson_batch": _thompson,
+    "bandit.normal_best_prob_exact": _best_prob,
     "bayes.beta_binomial": _beta_binomial,
     "bayes.gb_effect": _gb_effect,
     "sequential.gavi_halfwidth": _gavi_width,
