@@ -15,7 +15,6 @@ from itertools import accumulate
 from typing import Any
 
 from experiments.core.allocation import plan
-from experiments.core.assignment import AssignmentRequest, assign
 from experiments.core.catalogue import Catalogue, parse
 from experiments.core.hashing import bucket_of, new_seed, shuffled_buckets
 
@@ -23,6 +22,8 @@ WEIGHTS = [500, 500]
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 UNITS = [f"user-{number}" for number in range(20_000)]
 ROUNDS = 7
+TARGETING = [{"attribute": "country", "op": "eq", "value": "KZ"}]
+ATTRIBUTES = {"country": "KZ"}
 
 
 def flag_document(number: int) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def flag_document(number: int) -> dict[str, Any]:
     ]
     experiment = {
         "id": number, "key": f"experiment-{number}", "name": f"Experiment {number}", "iteration_id": number, "iteration": 1,
-        "stage": "running", "unit_type": "user", "seed": seed, "targeting": [], "dark_mode": "shadow", "variants": variants,
+        "stage": "running", "unit_type": "user", "seed": seed, "targeting": TARGETING, "dark_mode": "shadow", "variants": variants,
     }  # fmt: skip
     return {"key": f"flag-{number}", "type": "object", "enabled": True, "default": {}, "client_visible": False, "experiment": experiment}
 
@@ -64,7 +65,8 @@ def floor() -> Callable[[str], object]:
 
 
 def deciding(catalogue: Catalogue, flag: str) -> Callable[[str], object]:
-    return lambda unit: assign(catalogue, AssignmentRequest(flag=flag, units={"user": unit}), NOW)
+    evaluators = catalogue.evaluators()
+    return lambda unit: evaluators[flag]({"user": unit}, ATTRIBUTES, NOW)
 
 
 def microseconds(contenders: dict[str, Callable[[str], object]], units: Sequence[str]) -> dict[str, float]:

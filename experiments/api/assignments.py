@@ -134,7 +134,7 @@ def _answers(question: _Question, units: Mapping[str, str], attributes: Attribut
         for name in question.experiments
     )
     # By experiment: one asked for by its key and by its name as well is met once.
-    return tuple({answer.experiment: answer for answer in (assign(catalogue, request, now) for request in requests)}.values())
+    return tuple({answer.served.experiment: answer for answer in (assign(catalogue, request, now) for request in requests)}.values())
 
 
 def _recording(body: AssignmentBody, subjects: int) -> Recording:
@@ -145,10 +145,10 @@ def _recording(body: AssignmentBody, subjects: int) -> Recording:
 
 
 def _count(answers: Sequence[Assignment]) -> None:
-    for answer in answers:
-        ASSIGNMENT_ANSWERS.labels(answer.reason.value).inc()
-        if answer.variant is not None and answer.experiment is not None:
-            VARIANTS_ASSIGNED.labels(answer.experiment, answer.variant).inc()
+    for served in (answer.served for answer in answers):
+        ASSIGNMENT_ANSWERS.labels(served.reason.value).inc()
+        if served.variant is not None and served.experiment is not None:
+            VARIANTS_ASSIGNED.labels(served.experiment, served.variant).inc()
 
 
 def _response(
@@ -172,16 +172,17 @@ def _response(
 
 
 def _item(answer: Assignment, units: Mapping[str, str], stale: bool) -> dict[str, object]:
+    served = answer.served
     return {
         "unit": answer.unit_id or units.get("user") or next(iter(units.values()), None),
-        "experiment": answer.experiment,
-        "flag": answer.flag,
-        "variant": answer.variant,
-        "config": answer.config,
-        "value": answer.value,
+        "experiment": served.experiment,
+        "flag": served.flag,
+        "variant": served.variant,
+        "config": served.config,
+        "value": served.value,
         "bucket": answer.bucket,
-        "reason": answer.reason.value,
-        "stage": None if answer.stage is None else answer.stage.value,
-        "shadow": answer.shadow,
-        "metadata": answer.metadata | {"stale": True} if stale else answer.metadata,
+        "reason": served.reason.value,
+        "stage": None if served.stage is None else served.stage.value,
+        "shadow": served.shadow,
+        "metadata": served.metadata | {"stale": True} if stale else served.metadata,
     }

@@ -15,7 +15,6 @@ from experiments.core.exclusions import ExclusionList, Exclusions
 from experiments.core.flag_values import typed_value
 from experiments.core.serving import (
     Audience,
-    Catalogue,
     Holdout,
     Override,
     ServedFlag,
@@ -23,6 +22,7 @@ from experiments.core.serving import (
     ServingExperiment,
     ServingRollout,
 )
+from experiments.core.serving_index import Catalogue
 from experiments.core.targeting import Condition, parse_conditions
 from experiments.core.types import BUCKETS, JSON, DarkMode, FlagType, Status
 

@@ -1,4 +1,4 @@
-"""What serving reads, compiled: flags, the experiments and rollouts on them, overrides, the holdout.
+"""The parts of what serving reads: flags, the experiments and rollouts on them, overrides, the holdout.
 
 Everything is frozen and precomputed when it is built; evaluation only looks things up. Values and
 configs are shared between answers: read them, never change them.
@@ -194,58 +194,3 @@ class ServedFlag:
     def experiments(self) -> tuple[ServingExperiment, ...]:
         """Production's experiment and all previews."""
         return (self.experiment, *self.previews) if self.experiment is not None else self.previews
-
-
-@dataclass(frozen=True)
-class ExperimentEntry:
-    """Where a look-up by an experiment's key or name leads; without an experiment it serves nothing now."""
-
-    key: str
-    flag: ServedFlag
-    experiment: ServingExperiment | None
-
-
-@dataclass(frozen=True)
-class Catalogue:
-    """One immutable version of everything that serving reads, with O(1) look-up by flag and by experiment."""
-
-    version: int
-    built_at: datetime
-    flags: Mapping[str, ServedFlag] = field(default_factory=dict)
-    exclusions: Exclusions = field(default_factory=Exclusions)
-    holdout: Holdout | None = None
-    _entries: Mapping[Environment, Mapping[str, ExperimentEntry]] = field(init=False, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        flags = tuple(self.flags.values())
-        object.__setattr__(self, "_entries", {environment: _entries(flags, environment) for environment in Environment})
-
-    def experiment(self, key_or_name: str, environment: Environment = Environment.PRODUCTION) -> ExperimentEntry | None:
-        """The experiment of this key, else of this name: serving, rolled out or resting."""
-        return self._entries[environment].get(key_or_name)
-
-    def serving(self, environment: Environment = Environment.PRODUCTION) -> tuple[ServedFlag, ...]:
-        """The flags on which an experiment serves, in the document's order."""
-        return tuple(flag for flag in self.flags.values() if flag.served_to(environment) is not None)
-
-
-def _entries(flags: Sequence[ServedFlag], environment: Environment) -> dict[str, ExperimentEntry]:
-    """By key first, then by name where no key says otherwise; what serves comes before what was rolled out."""
-    found = [entry for flag in flags for entry in _entries_of(flag, environment)]
-    index: dict[str, ExperimentEntry] = {}
-    for entry, _name in found:
-        index.setdefault(entry.key, entry)
-    for entry, name in found:
-        index.setdefault(name, entry)
-    return index
-
-
-def _entries_of(flag: ServedFlag, environment: Environment) -> Iterator[tuple[ExperimentEntry, str]]:
-    previews = flag.previews if environment is Environment.TEST else ()
-    for experiment in (*previews, flag.experiment):
-        if experiment is not None:
-            yield ExperimentEntry(experiment.key, flag, experiment), experiment.name
-    if flag.rollout is not None:
-        yield ExperimentEntry(flag.rollout.experiment, flag, None), flag.rollout.experiment_name
-    for key, name in flag.resting:
-        yield ExperimentEntry(key, flag, None), name

@@ -167,14 +167,28 @@ def _named(value: object) -> str:
 
 def compile_conditions(conditions: Sequence[Condition]) -> Predicate:
     """One predicate for a whole rule; it never raises, whatever the attributes hold."""
-    steps = tuple((c.attribute, _compile_check(c), c.op in HOLD_WHEN_MISSING) for c in conditions)
+    checks = tuple(_compiled(condition) for condition in conditions)
+    if len(checks) == 1:
+        return checks[0]
 
     def holds(attributes: Attributes) -> bool:
-        for attribute, check, when_missing in steps:
-            value = attributes.get(attribute)
-            if not (when_missing if value is None else check(value)):
+        for check in checks:
+            if not check(attributes):
                 return False
         return True
+
+    return holds
+
+
+def _compiled(condition: Condition) -> Predicate:
+    attribute, op, value = condition.attribute, condition.op, condition.value
+    if op is Op.EQ and isinstance(value, str):
+        return lambda attributes: attributes.get(attribute) == value  # nothing but the same text equals a text
+    check, when_missing = _compile_check(condition), op in HOLD_WHEN_MISSING
+
+    def holds(attributes: Attributes) -> bool:
+        found = attributes.get(attribute)
+        return when_missing if found is None else check(found)
 
     return holds
 

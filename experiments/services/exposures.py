@@ -38,8 +38,9 @@ def expose(answers: Iterable[Assignment], now: datetime, *, environment: Environ
 
 def exposure_of(answer: Assignment, now: datetime, environment: Environment) -> QueuedExposure | None:
     """The exposure that an answer means, or ``None`` when the unit met no variant of an iteration."""
-    known = (answer.experiment_id, answer.iteration_id, answer.variant_id, answer.unit_type, answer.unit_id, answer.role)
-    experiment_id, iteration_id, variant_id, unit_type, unit_id, phase = known
+    served, unit_id = answer.served, answer.unit_id
+    known = (served.experiment_id, served.iteration_id, served.variant_id, served.unit_type, served.role)
+    experiment_id, iteration_id, variant_id, unit_type, phase = known
     if experiment_id is None or iteration_id is None or variant_id is None or unit_type is None or unit_id is None or phase is None:
         return None
     return QueuedExposure(

@@ -45,12 +45,17 @@ def of(document: dict[str, Any], key: str, part: str) -> list[int]:
 
 def test_assign__unknown_flag__no_value_and_says_so():
     answer = ask(catalogue(), key="nowhere")
-    assert (answer.reason, answer.value, answer.variant, answer.flag) == (Reason.UNKNOWN_FLAG, None, None, "nowhere")
+    assert (answer.served.reason, answer.served.value, answer.served.variant, answer.served.flag) == (
+        Reason.UNKNOWN_FLAG,
+        None,
+        None,
+        "nowhere",
+    )
 
 
 def test_assign__switched_off__default_even_for_an_override():
     book = catalogue(flag(enabled=False, experiment=experiment(), rollout=rollout(), overrides=[override("u1")]))
-    assert (ask(book).reason, ask(book).value) == (Reason.SWITCHED_OFF, DEFAULT)
+    assert (ask(book).served.reason, ask(book).served.value) == (Reason.SWITCHED_OFF, DEFAULT)
 
 
 def test_assign__override__comes_before_exclusion_targeting_and_hash():
@@ -58,33 +63,43 @@ def test_assign__override__comes_before_exclusion_targeting_and_hash():
     staff = [{"key": "staff", "ids": {"user": ["tester"]}, "rules": []}]
     book = catalogue(flag(experiment=experiment(targeting=target), overrides=[override()]), exclusions=staff)
     answer = ask(book, "tester")
-    assert (answer.reason, answer.variant, answer.role, answer.bucket) == (Reason.OVERRIDE, "treatment", Phase.OVERRIDE, None)
+    assert (answer.served.reason, answer.served.variant, answer.served.role, answer.bucket) == (
+        Reason.OVERRIDE,
+        "treatment",
+        Phase.OVERRIDE,
+        None,
+    )
 
 
 def test_assign__override_expired__is_no_longer_there():
     book = catalogue(flag(experiment=experiment(traffic=500), overrides=[override(until=LATER), override(until=EARLIER, unit_id="late")]))
-    assert ask(book, "tester").reason is Reason.OVERRIDE
-    assert ask(book, "tester", now=AFTER).reason is not Reason.OVERRIDE
-    assert ask(book, "late").reason is not Reason.OVERRIDE
+    assert ask(book, "tester").served.reason is Reason.OVERRIDE
+    assert ask(book, "tester", now=AFTER).served.reason is not Reason.OVERRIDE
+    assert ask(book, "late").served.reason is not Reason.OVERRIDE
 
 
 def test_assign__override_of_a_draft__shows_it_in_production_to_the_tester_alone():
     draft = experiment("draft-one", stage="draft", iteration_id=None, iteration=0)
     book = catalogue(flag(previews=[draft], overrides=[override(experiment="draft-one")]))
     answer = ask(book, "tester")
-    assert (answer.reason, answer.variant, answer.stage, answer.iteration_id) == (Reason.OVERRIDE, "treatment", Status.DRAFT, None)
-    assert ask(book, "somebody").reason is Reason.DEFAULT
+    assert (answer.served.reason, answer.served.variant, answer.served.stage, answer.served.iteration_id) == (
+        Reason.OVERRIDE,
+        "treatment",
+        Status.DRAFT,
+        None,
+    )
+    assert ask(book, "somebody").served.reason is Reason.DEFAULT
 
 
 def test_assign__override_of_a_paused_experiment__is_not_served():
-    assert ask(catalogue(flag(overrides=[override()])), "tester").reason is Reason.DEFAULT
+    assert ask(catalogue(flag(overrides=[override()])), "tester").served.reason is Reason.DEFAULT
 
 
 def test_assign__override_of_another_experiment__does_not_answer_for_the_one_asked_for():
     draft = experiment("draft-one", stage="draft", iteration_id=None)
     book = catalogue(flag(experiment=experiment(), previews=[draft], overrides=[override(experiment="draft-one")]))
-    assert ask(book, "tester").experiment == "draft-one"
-    assert (ask_experiment(book, "ranker", "tester").reason, ask_experiment(book, "ranker", "tester").experiment) == (
+    assert ask(book, "tester").served.experiment == "draft-one"
+    assert (ask_experiment(book, "ranker", "tester").served.reason, ask_experiment(book, "ranker", "tester").served.experiment) == (
         Reason.EXPERIMENT,
         "ranker",
     )
@@ -93,7 +108,7 @@ def test_assign__override_of_another_experiment__does_not_answer_for_the_one_ask
 def test_assign__override_by_tenant__meets_every_user_of_it():
     book = catalogue(flag(experiment=experiment(), overrides=[override("acme", unit_type="tenant")]))
     answer = ask(book, units={"user": "whoever", "tenant": "acme"})
-    assert (answer.reason, answer.unit_type, answer.unit_id) == (Reason.OVERRIDE, "tenant", "acme")
+    assert (answer.served.reason, answer.served.unit_type, answer.unit_id) == (Reason.OVERRIDE, "tenant", "acme")
 
 
 @pytest.mark.parametrize(
@@ -103,21 +118,21 @@ def test_assign__excluded__default_before_experiment_and_rollout(units: dict[str
     lists = [{"key": "x", "ids": {"user": ["boss"], "tenant": ["acme"]}, "rules": [[{"attribute": "staff", "op": "eq", "value": True}]]}]
     book = catalogue(flag(experiment=experiment(), rollout=rollout()), exclusions=lists)
     answer = ask(book, units=units, attributes=attributes)
-    assert (answer.reason, answer.value, answer.variant) == (Reason.EXCLUDED, DEFAULT, None)
+    assert (answer.served.reason, answer.served.value, answer.served.variant) == (Reason.EXCLUDED, DEFAULT, None)
 
 
 def test_assign__not_targeted__default():
     target = [{"attribute": "country", "op": "eq", "value": "KZ"}]
     book = catalogue(flag(experiment=experiment(targeting=target)))
-    assert ask(book, attributes={"country": "RU"}).reason is Reason.NOT_TARGETED
-    assert ask(book, attributes={"country": "KZ"}).reason is Reason.EXPERIMENT
-    assert ask(book, unit=None).reason is Reason.NOT_TARGETED
+    assert ask(book, attributes={"country": "RU"}).served.reason is Reason.NOT_TARGETED
+    assert ask(book, attributes={"country": "KZ"}).served.reason is Reason.EXPERIMENT
+    assert ask(book, unit=None).served.reason is Reason.NOT_TARGETED
 
 
 def test_assign__unit_of_another_type__unit_missing():
     book = catalogue(flag(experiment=experiment(unit_type="tenant")))
     answer = ask(book, units={"user": "u1", "session": "s1"})
-    assert (answer.reason, answer.value, answer.variant, answer.bucket) == (Reason.UNIT_MISSING, DEFAULT, None, None)
+    assert (answer.served.reason, answer.served.value, answer.served.variant, answer.bucket) == (Reason.UNIT_MISSING, DEFAULT, None, None)
 
 
 def test_assign__held_out__default_before_experiment_and_rollout_until_it_ends():
@@ -125,43 +140,48 @@ def test_assign__held_out__default_before_experiment_and_rollout_until_it_ends()
     inside, outside = unit_in(set(range(500)), "401d00000000"), unit_in(set(range(500, 1000)), "401d00000000")
     for one in (flag(experiment=experiment()), flag(rollout=rollout())):
         book = catalogue(one, holdout=holdout)
-        assert (ask(book, inside).reason, ask(book, inside).value) == (Reason.HOLDOUT, DEFAULT)
-        assert ask(book, outside).reason in {Reason.EXPERIMENT, Reason.ROLLOUT}
-        assert ask(book, inside, now=AFTER).reason in {Reason.EXPERIMENT, Reason.ROLLOUT}
+        assert (ask(book, inside).served.reason, ask(book, inside).served.value) == (Reason.HOLDOUT, DEFAULT)
+        assert ask(book, outside).served.reason in {Reason.EXPERIMENT, Reason.ROLLOUT}
+        assert ask(book, inside, now=AFTER).served.reason in {Reason.EXPERIMENT, Reason.ROLLOUT}
 
 
 def test_assign__not_targeted_and_held_out__says_not_targeted():
     holdout = {"unit_type": "user", "seed": SEED, "buckets": list(range(1000)), "until": None}
     target = [{"attribute": "country", "op": "exists"}]
-    assert ask(catalogue(flag(experiment=experiment(targeting=target)), holdout=holdout)).reason is Reason.NOT_TARGETED
+    assert ask(catalogue(flag(experiment=experiment(targeting=target)), holdout=holdout)).served.reason is Reason.NOT_TARGETED
 
 
 def test_assign__in_the_experiment__its_buckets_variant_with_all_it_needs_to_be_recorded():
     document = experiment()
     unit = unit_in(of(document, "treatment", "main"))
     answer = ask(catalogue(flag(experiment=document)), unit)
-    assert (answer.reason, answer.variant, answer.variant_name, answer.value) == (
+    assert (answer.served.reason, answer.served.variant, answer.served.variant_name, answer.served.value) == (
         Reason.EXPERIMENT,
         "treatment",
         "Treatment",
         {"model": "treatment"},
     )
-    assert (answer.experiment_id, answer.iteration_id, answer.variant_id, answer.role) == (7, 70, 72, Phase.MAIN)
-    assert (answer.unit_type, answer.unit_id, answer.bucket) == ("user", unit, bucket_of(SEED, unit))
-    assert answer.config == {"model": "treatment"}
-    assert not answer.is_control
-    assert not answer.shadow
+    assert (answer.served.experiment_id, answer.served.iteration_id, answer.served.variant_id, answer.served.role) == (
+        7,
+        70,
+        72,
+        Phase.MAIN,
+    )
+    assert (answer.served.unit_type, answer.unit_id, answer.bucket) == ("user", unit, bucket_of(SEED, unit))
+    assert answer.served.config == {"model": "treatment"}
+    assert not answer.served.is_control
+    assert not answer.served.shadow
 
 
 def test_assign__outside_the_experiments_buckets__default():
     document = experiment(traffic=100)
     taken = {bucket for v in document["variants"] for bucket in v["main"]}
     answer = ask(catalogue(flag(experiment=document)), unit_in(set(range(1000)) - taken))
-    assert (answer.reason, answer.value, answer.variant) == (Reason.NOT_IN_EXPERIMENT, DEFAULT, None)
+    assert (answer.served.reason, answer.served.value, answer.served.variant) == (Reason.NOT_IN_EXPERIMENT, DEFAULT, None)
 
 
 def test_assign__flag_without_anything__default():
-    assert (ask(catalogue(flag())).reason, ask(catalogue(flag())).value) == (Reason.DEFAULT, DEFAULT)
+    assert (ask(catalogue(flag())).served.reason, ask(catalogue(flag())).served.value) == (Reason.DEFAULT, DEFAULT)
 
 
 # ---- dark launch
@@ -171,22 +191,32 @@ def test_assign__flag_without_anything__default():
 def test_dark_launch__dark_bucket(mode: str, served: str, shadow: bool):
     document = dark_experiment(mode)
     answer = ask(catalogue(flag(experiment=document)), unit_in(of(document, "treatment", "dark")))
-    assert (answer.reason, answer.variant, answer.value, answer.shadow) == (Reason.DARK_LAUNCH, served, {"model": served}, shadow)
-    assert (answer.role, answer.variant_id, answer.stage) == (Phase.DARK, 72, Status.DARK_LAUNCH)
-    assert answer.metadata.get("treatment") == ("treatment" if shadow else None)
-    assert answer.is_control is shadow
+    assert (answer.served.reason, answer.served.variant, answer.served.value, answer.served.shadow) == (
+        Reason.DARK_LAUNCH,
+        served,
+        {"model": served},
+        shadow,
+    )
+    assert (answer.served.role, answer.served.variant_id, answer.served.stage) == (Phase.DARK, 72, Status.DARK_LAUNCH)
+    assert answer.served.metadata.get("treatment") == ("treatment" if shadow else None)
+    assert answer.served.is_control is shadow
 
 
 @pytest.mark.parametrize("mode", ["shadow", "visible"])
 def test_dark_launch__twin__control(mode: str):
     document = dark_experiment(mode)
     answer = ask(catalogue(flag(experiment=document)), unit_in(of(document, "control", "twin")))
-    assert (answer.reason, answer.variant, answer.role, answer.shadow) == (Reason.DARK_LAUNCH, "control", Phase.TWIN, False)
+    assert (answer.served.reason, answer.served.variant, answer.served.role, answer.served.shadow) == (
+        Reason.DARK_LAUNCH,
+        "control",
+        Phase.TWIN,
+        False,
+    )
 
 
 def test_dark_launch__everybody_else__two_percent_of_units_take_part():
     book = catalogue(flag(experiment=dark_experiment("visible")))
-    seen = Counter(ask(book, unit).reason for unit in UNITS)
+    seen = Counter(ask(book, unit).served.reason for unit in UNITS)
     assert set(seen) == {Reason.DARK_LAUNCH, Reason.NOT_IN_EXPERIMENT}
     assert 140 < seen[Reason.DARK_LAUNCH] < 260
 
@@ -194,7 +224,12 @@ def test_dark_launch__everybody_else__two_percent_of_units_take_part():
 def test_running__a_former_shadow_bucket__keeps_its_variant_and_stays_dark():
     document = dark_experiment("shadow") | {"stage": "running"}
     answer = ask(catalogue(flag(experiment=document)), unit_in(of(document, "treatment", "dark")))
-    assert (answer.reason, answer.variant, answer.role, answer.shadow) == (Reason.EXPERIMENT, "treatment", Phase.DARK, False)
+    assert (answer.served.reason, answer.served.variant, answer.served.role, answer.served.shadow) == (
+        Reason.EXPERIMENT,
+        "treatment",
+        Phase.DARK,
+        False,
+    )
 
 
 # ---- test keys
@@ -202,24 +237,26 @@ def test_running__a_former_shadow_bucket__keeps_its_variant_and_stays_dark():
 
 def test_test_key__dark_experiment__is_previewed_at_full_share():
     book = catalogue(flag(experiment=dark_experiment("shadow"), previews=[experiment(stage="dark_launch")]))
-    seen = Counter((ask(book, unit, environment=TEST).reason, ask(book, unit, environment=TEST).variant) for unit in UNITS[:1000])
+    seen = Counter(
+        (ask(book, unit, environment=TEST).served.reason, ask(book, unit, environment=TEST).served.variant) for unit in UNITS[:1000]
+    )
     assert set(seen) == {(Reason.PREVIEW, "control"), (Reason.PREVIEW, "treatment")}
 
 
 def test_production_key__draft__is_not_there():
     book = catalogue(flag(previews=[experiment("draft-one", stage="draft", iteration_id=None)]))
-    assert ask(book).reason is Reason.DEFAULT
-    assert ask_experiment(book, "draft-one").reason is Reason.NOT_SERVING
-    assert ask_experiment(book, "draft-one", environment=TEST).reason is Reason.PREVIEW
+    assert ask(book).served.reason is Reason.DEFAULT
+    assert ask_experiment(book, "draft-one").served.reason is Reason.NOT_SERVING
+    assert ask_experiment(book, "draft-one", environment=TEST).served.reason is Reason.PREVIEW
     assert assign_all(book, {"user": "u1"}, {}, NOW) == ()
-    assert [a.reason for a in assign_all(book, {"user": "u1"}, {}, NOW, environment=TEST)] == [Reason.PREVIEW]
+    assert [a.served.reason for a in assign_all(book, {"user": "u1"}, {}, NOW, environment=TEST)] == [Reason.PREVIEW]
 
 
 def test_test_key__several_drafts_on_a_flag__the_first_by_flag_and_each_by_name():
     drafts = [experiment(key, stage="draft", iteration_id=None) for key in ("one", "two")]
     book = catalogue(flag(previews=drafts))
-    assert ask(book, environment=TEST).experiment == "one"
-    assert ask_experiment(book, "two", environment=TEST).experiment == "two"
+    assert ask(book, environment=TEST).served.experiment == "one"
+    assert ask_experiment(book, "two", environment=TEST).served.experiment == "two"
 
 
 # ---- client keys
@@ -228,12 +265,12 @@ def test_test_key__several_drafts_on_a_flag__the_first_by_flag_and_each_by_name(
 def test_client_key__hidden_flag__looks_like_one_that_does_not_exist():
     book = catalogue(flag(experiment=experiment()), flag("open", client_visible=True, experiment=experiment("shown")))
     hidden, nowhere = ask(book, client=True), ask(book, key="nowhere", client=True)
-    assert (hidden.reason, hidden.value) == (nowhere.reason, nowhere.value) == (Reason.UNKNOWN_FLAG, None)
+    assert (hidden.served.reason, hidden.served.value) == (nowhere.served.reason, nowhere.served.value) == (Reason.UNKNOWN_FLAG, None)
     by_name = ask_experiment(book, "ranker", client=True)
-    assert by_name.reason is ask_experiment(book, "nowhere", client=True).reason
-    assert by_name.flag is by_name.value is None
-    assert ask(book, key="open", client=True).reason is Reason.EXPERIMENT
-    assert [a.flag for a in assign_all(book, {"user": "u1"}, {}, NOW, client=True)] == ["open"]
+    assert by_name.served.reason is ask_experiment(book, "nowhere", client=True).served.reason
+    assert by_name.served.flag is by_name.served.value is None
+    assert ask(book, key="open", client=True).served.reason is Reason.EXPERIMENT
+    assert [a.served.flag for a in assign_all(book, {"user": "u1"}, {}, NOW, client=True)] == ["open"]
 
 
 # ---- rollout
@@ -242,16 +279,25 @@ def test_client_key__hidden_flag__looks_like_one_that_does_not_exist():
 def test_rollout__everyone_in_the_audience__gets_the_winner_also_without_a_unit():
     book = catalogue(flag(rollout=rollout()))
     for answer in (ask(book), ask(book, unit=None)):
-        assert (answer.reason, answer.variant, answer.value, answer.role) == (Reason.ROLLOUT, "winner", {"model": "winner"}, Phase.ROLLOUT)
+        assert (answer.served.reason, answer.served.variant, answer.served.value, answer.served.role) == (
+            Reason.ROLLOUT,
+            "winner",
+            {"model": "winner"},
+            Phase.ROLLOUT,
+        )
 
 
 def test_rollout__holdback__keeps_control_until_it_ends():
     book = catalogue(flag(rollout=rollout(holdback=list(range(50)), holdback_until=LATER)))
     held, free = unit_in(set(range(50))), unit_in(set(range(50, 1000)))
-    assert (ask(book, held).reason, ask(book, held).value, ask(book, held).variant_id) == (Reason.HOLDBACK, {"model": "loser"}, 61)
-    assert ask(book, held, now=AFTER).reason is Reason.ROLLOUT
-    assert ask(book, free).reason is Reason.ROLLOUT
-    assert (ask(book, unit=None).reason, ask(book, unit=None).value) == (Reason.UNIT_MISSING, DEFAULT)
+    assert (ask(book, held).served.reason, ask(book, held).served.value, ask(book, held).served.variant_id) == (
+        Reason.HOLDBACK,
+        {"model": "loser"},
+        61,
+    )
+    assert ask(book, held, now=AFTER).served.reason is Reason.ROLLOUT
+    assert ask(book, free).served.reason is Reason.ROLLOUT
+    assert (ask(book, unit=None).served.reason, ask(book, unit=None).served.value) == (Reason.UNIT_MISSING, DEFAULT)
 
 
 def test_rollout__outside_what_was_tested__default():
@@ -259,33 +305,37 @@ def test_rollout__outside_what_was_tested__default():
     audience = {"unit_type": "user", "targeting": target, "seed": SEED, "buckets": list(range(200))}
     book = catalogue(flag(rollout=rollout(audience=audience)))
     tested, untested = unit_in(set(range(200))), unit_in(set(range(200, 1000)))
-    assert ask(book, tested, attributes={"country": "KZ"}).reason is Reason.ROLLOUT
-    assert ask(book, untested, attributes={"country": "KZ"}).reason is Reason.DEFAULT
-    assert ask(book, tested).reason is Reason.NOT_TARGETED
+    assert ask(book, tested, attributes={"country": "KZ"}).served.reason is Reason.ROLLOUT
+    assert ask(book, untested, attributes={"country": "KZ"}).served.reason is Reason.DEFAULT
+    assert ask(book, tested).served.reason is Reason.NOT_TARGETED
 
 
 def test_rollout__asked_for_by_its_experiment__still_answers_after_completion():
     book = catalogue(flag(rollout=rollout()))
-    assert ask_experiment(book, "old").variant == ask_experiment(book, "The old experiment").variant == "winner"
+    assert ask_experiment(book, "old").served.variant == ask_experiment(book, "The old experiment").served.variant == "winner"
     assert assign_all(book, {"user": "u1"}, {}, NOW) == ()
 
 
 def test_new_experiment_on_a_rolled_out_flag__takes_its_units_and_leaves_the_rest_the_rollout():
     target = [{"attribute": "country", "op": "eq", "value": "KZ"}]
     book = catalogue(flag(experiment=experiment(targeting=target), rollout=rollout()))
-    assert ask(book, attributes={"country": "KZ"}).reason is Reason.EXPERIMENT
-    assert (ask(book).reason, ask(book).variant) == (Reason.ROLLOUT, "winner")
-    assert ask(book, unit=None, attributes={"country": "KZ"}).reason is Reason.ROLLOUT
+    assert ask(book, attributes={"country": "KZ"}).served.reason is Reason.EXPERIMENT
+    assert (ask(book).served.reason, ask(book).served.variant) == (Reason.ROLLOUT, "winner")
+    assert ask(book, unit=None, attributes={"country": "KZ"}).served.reason is Reason.ROLLOUT
 
 
 def test_asked_for_one_experiment__another_decides__its_value_but_not_its_variant():
     target = [{"attribute": "country", "op": "eq", "value": "KZ"}]
     book = catalogue(flag(experiment=experiment(targeting=target), rollout=rollout()))
     untargeted = ask_experiment(book, "ranker")
-    assert (untargeted.reason, untargeted.variant, untargeted.value) == (Reason.NOT_TARGETED, None, {"model": "winner"})
+    assert (untargeted.served.reason, untargeted.served.variant, untargeted.served.value) == (
+        Reason.NOT_TARGETED,
+        None,
+        {"model": "winner"},
+    )
     superseded = ask_experiment(book, "old", attributes={"country": "KZ"})
-    assert (superseded.reason, superseded.variant, superseded.experiment) == (Reason.NOT_SERVING, None, "old")
-    assert superseded.value == ask(book, attributes={"country": "KZ"}).value
+    assert (superseded.served.reason, superseded.served.variant, superseded.served.experiment) == (Reason.NOT_SERVING, None, "old")
+    assert superseded.served.value == ask(book, attributes={"country": "KZ"}).served.value
 
 
 # ---- by experiment, visitor, many
@@ -294,26 +344,26 @@ def test_asked_for_one_experiment__another_decides__its_value_but_not_its_varian
 def test_by_experiment__key_or_name__same_answer_as_by_flag():
     book = catalogue(flag(experiment=experiment()))
     assert ask_experiment(book, "ranker") == ask_experiment(book, "The ranker experiment") == ask(book)
-    assert ask_experiment(book, "nowhere").reason is Reason.NOT_SERVING
+    assert ask_experiment(book, "nowhere").served.reason is Reason.NOT_SERVING
 
 
 def test_by_experiment__one_experiments_name_is_anothers_key__the_key_wins():
     book = catalogue(flag(experiment=experiment("a", name="b")), flag("other", experiment=experiment("b", name="c")))
-    assert ask_experiment(book, "b").flag == "other"
+    assert ask_experiment(book, "b").served.flag == "other"
 
 
 def test_visitor__user_before_session():
     book = catalogue(flag(experiment=experiment(unit_type="visitor")))
     both, session = ask(book, units={"user": "u1", "session": "s9"}), ask(book, units={"session": "s9"})
     assert (both.unit_id, both.bucket) == ("u1", bucket_of(SEED, "u1"))
-    assert (session.unit_id, session.bucket, session.unit_type) == ("s9", bucket_of(SEED, "s9"), "visitor")
-    assert ask(book, units={"tenant": "acme"}).reason is Reason.UNIT_MISSING
+    assert (session.unit_id, session.bucket, session.served.unit_type) == ("s9", bucket_of(SEED, "s9"), "visitor")
+    assert ask(book, units={"tenant": "acme"}).served.reason is Reason.UNIT_MISSING
 
 
 def test_assign_all__every_serving_experiment_once():
     book = catalogue(flag("a", experiment=experiment("one")), flag("b"), flag("c", experiment=experiment("two", seed="0123456789ab")))
     answers = assign_all(book, {"user": "u1"}, {}, NOW)
-    assert [a.experiment for a in answers] == ["one", "two"]
+    assert [a.served.experiment for a in answers] == ["one", "two"]
     assert answers[0] == ask(book, key="a")
 
 
@@ -325,7 +375,7 @@ def test_ramp__1_5_20_50_100_percent__moves_none_of_ten_thousand_units():
     for traffic in [10, 50, 200, 500, 1000]:
         book = catalogue(flag(experiment=experiment(traffic=traffic, weights=[500, 300, 200])))
         for unit in UNITS:
-            variant_key = ask(book, unit).variant
+            variant_key = ask(book, unit).served.variant
             assert variant_key == met.get(unit, variant_key)
             if variant_key is not None:
                 met[unit] = variant_key
@@ -334,14 +384,14 @@ def test_ramp__1_5_20_50_100_percent__moves_none_of_ten_thousand_units():
 
 def test_split__declared_proportions__within_chance():
     book = catalogue(flag(experiment=experiment(weights=[500, 300, 200])))
-    seen = Counter(ask(book, unit).variant for unit in UNITS)
+    seen = Counter(ask(book, unit).served.variant for unit in UNITS)
     chi_square = sum((seen[key] - n) ** 2 / n for key, n in [("control", 5000), ("treatment", 3000), ("other", 2000)])
     assert chi_square < 13.8  # 2 degrees of freedom, p = .001
 
 
 def test_layers__two_experiments__are_independent():
     book = catalogue(flag("a", experiment=experiment("one")), flag("b", experiment=experiment("two", seed="0123456789ab")))
-    seen = Counter((ask(book, unit, key="a").variant, ask(book, unit, key="b").variant) for unit in UNITS)
+    seen = Counter((ask(book, unit, key="a").served.variant, ask(book, unit, key="b").served.variant) for unit in UNITS)
     chi_square = sum((count - 2500) ** 2 / 2500 for count in seen.values())
     assert len(seen) == 4
     assert chi_square < 16.3  # 3 degrees of freedom, p = .001
@@ -388,9 +438,9 @@ def test_assign__any_typed_input__answers_with_a_reason_and_flat_metadata(
 ):
     request = AssignmentRequest(key, name, units, attributes, environment, client)
     answer = assign(FULL, request, NOW)
-    assert isinstance(answer.reason, Reason)
-    assert all(isinstance(value, str | int | bool) for value in answer.metadata.values())
-    assert (answer.variant is None) == (answer.variant_id is None)
+    assert isinstance(answer.served.reason, Reason)
+    assert all(isinstance(value, str | int | bool) for value in answer.served.metadata.values())
+    assert (answer.served.variant is None) == (answer.served.variant_id is None)
     assert answer == assign(FULL, request, NOW)
     assert len(assign_all(FULL, units, attributes, NOW, environment, client)) == (1 if client else 3)
 
@@ -404,5 +454,5 @@ def test_assign__experiment_that_rests__gets_the_flags_value_and_hears_that_it_i
     request = AssignmentRequest(experiment=asked, units={"user": "u1"})
     for served, value in ((alone, "default"), (beside_another, "default"), (rolled_out, "winner")):
         answer = assign(served, request, NOW)
-        assert (answer.experiment, answer.variant, answer.reason) == ("paused", None, Reason.NOT_SERVING)
-        assert answer.value == {"model": value}
+        assert (answer.served.experiment, answer.served.variant, answer.served.reason) == ("paused", None, Reason.NOT_SERVING)
+        assert answer.served.value == {"model": value}

@@ -55,7 +55,7 @@ def test_canonical__what_json_cannot_say__is_refused(value: Any):
 def test_parse__reads_version_and_moment():
     book = parse(full_document())
     assert (book.version, book.built_at) == (3, datetime(2026, 5, 1, 9, tzinfo=UTC))
-    assert [one.key for one in book.serving()] == ["rank"]
+    assert [one.flag.key for one in book.serving()] == ["rank"]
 
 
 def test_parse__values_take_the_flags_type():

@@ -39,7 +39,7 @@ def test_publish__running_experiment__is_assigned_from_memory(django_assert_num_
     serving.refresh(NOW)
     with django_assert_num_queries(0):
         answer = _answer()
-    assert answer.reason is Reason.EXPERIMENT
+    assert answer.served.reason is Reason.EXPERIMENT
     assert serving.current().version == published.version == 1
 
 
@@ -64,7 +64,7 @@ def test_publish__in_a_transaction_that_commits__is_served_by_this_process_at_on
     launched("checkout")
     with django_capture_on_commit_callbacks(execute=True):
         catalogue.publish(NOW, reason="started")
-    assert _answer().variant in {"control", "treatment"}
+    assert _answer().served.variant in {"control", "treatment"}
 
 
 def test_publish__paused_experiment__serves_the_default():
@@ -72,17 +72,17 @@ def test_publish__paused_experiment__serves_the_default():
     catalogue.publish(NOW, reason="paused")
     serving.refresh(NOW)
     answer = _answer()
-    assert (answer.reason, answer.variant, answer.flag) == (Reason.NOT_SERVING, None, "checkout")
+    assert (answer.served.reason, answer.served.variant, answer.served.flag) == (Reason.NOT_SERVING, None, "checkout")
 
 
 def test_publish__draft__is_shown_to_test_keys_alone_and_at_full_share():
     experiment("checkout", status=Status.DRAFT)
     catalogue.publish(NOW, reason="drafted")
     serving.refresh(NOW)
-    variants = [_answer(unit=f"u{i}", environment=Environment.TEST).variant for i in range(400)]
+    variants = [_answer(unit=f"u{i}", environment=Environment.TEST).served.variant for i in range(400)]
     assert set(variants) == {"control", "treatment"}
     assert 150 < variants.count("control") < 250
-    assert _answer().reason is Reason.NOT_SERVING
+    assert _answer().served.reason is Reason.NOT_SERVING
 
 
 def test_publish__draft_that_cannot_be_served__leaves_the_others_in_peace():
@@ -94,9 +94,9 @@ def test_publish__draft_that_cannot_be_served__leaves_the_others_in_peace():
     catalogue.publish(NOW, reason="drafted")
     state = serving.refresh(NOW)
     assert not state.stale
-    assert _answer("broken", environment=Environment.TEST).reason is Reason.NOT_SERVING
-    assert _answer("boolean", environment=Environment.TEST).reason is Reason.NOT_SERVING
-    assert _answer().variant is not None
+    assert _answer("broken", environment=Environment.TEST).served.reason is Reason.NOT_SERVING
+    assert _answer("boolean", environment=Environment.TEST).served.reason is Reason.NOT_SERVING
+    assert _answer().served.variant is not None
 
 
 def test_publish__override_and_exclusion__come_before_the_bucket():
@@ -109,9 +109,9 @@ def test_publish__override_and_exclusion__come_before_the_bucket():
     ExcludedUnit.objects.create(exclusion_list=staff, unit_id="boss")
     catalogue.publish(NOW, reason="audience")
     serving.refresh(NOW)
-    assert _answer(unit="tester").reason is Reason.OVERRIDE
-    assert _answer(unit="boss").reason is Reason.EXCLUDED
-    assert _answer(unit="tester", now=NOW + timedelta(hours=2)).reason is not Reason.OVERRIDE
+    assert _answer(unit="tester").served.reason is Reason.OVERRIDE
+    assert _answer(unit="boss").served.reason is Reason.EXCLUDED
+    assert _answer(unit="tester", now=NOW + timedelta(hours=2)).served.reason is not Reason.OVERRIDE
 
 
 def test_publish__rollout__outlives_its_experiment():
@@ -131,7 +131,7 @@ def test_publish__rollout__outlives_its_experiment():
     )
     catalogue.publish(NOW, reason="promoted")
     serving.refresh(NOW)
-    reasons = {_answer(unit=f"u{i}").reason for i in range(200)}
+    reasons = {_answer(unit=f"u{i}").served.reason for i in range(200)}
     assert reasons == {Reason.ROLLOUT, Reason.HOLDBACK}
 
 
@@ -187,7 +187,7 @@ def test_refresh__document_of_an_unknown_schema__keeps_the_last_good():
     ServingDocument.objects.create(kind="catalogue", version=2, sha256="0" * 64, body='{"schema": 99}', built_at=NOW)
     state = serving.refresh(NOW)
     assert (state.version, state.stale) == (1, True)
-    assert _answer().variant is not None
+    assert _answer().served.variant is not None
 
 
 def test_refresh__restored_backup__the_database_wins():
@@ -198,7 +198,7 @@ def test_refresh__restored_backup__the_database_wins():
     ServingDocument.objects.all().delete()
     catalogue.publish(NOW, reason="restored")
     assert serving.refresh(NOW).version == 1
-    assert _answer().reason is Reason.SWITCHED_OFF
+    assert _answer().served.reason is Reason.SWITCHED_OFF
 
 
 def test_refresh__nothing_new__asks_one_small_question(django_assert_num_queries):

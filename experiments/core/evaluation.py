@@ -1,0 +1,353 @@
+"""A flag compiled to one function: which answer it gives to a map of units, attributes and a moment.
+
+Switched off → override → exclusions → targeting → global holdout → experiment → rollout → default.
+Whatever can be known before anybody asks is built when the catalogue is: every possible answer
+(``Served``) once, a table from bucket to answer, and only the steps that the flag has. What is left
+for a call is to compare, to hash and to look up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple, TypeAlias
+
+from experiments.core.exclusions import Exclusions
+from experiments.core.hashing import bucket_of
+from experiments.core.serving import NO_VARIANT, Holdout, ServedFlag, ServedVariant, ServingExperiment, ServingRollout
+from experiments.core.targeting import Attributes
+from experiments.core.types import BUCKETS, JSON, BucketRole, DarkMode, Phase, Reason, Status
+from experiments.core.units import VISITOR, unit_id
+
+Metadata: TypeAlias = dict[str, str | int | bool]
+Units: TypeAlias = Mapping[str, str]
+
+_PHASE = {BucketRole.MAIN: Phase.MAIN, BucketRole.DARK: Phase.DARK, BucketRole.TWIN: Phase.TWIN}
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One possible answer of a flag, shared by all whom it meets: read it, never change it.
+
+    ``value``, ``config``, ``variant`` and ``is_control`` are what the unit is served. ``experiment_id``,
+    ``iteration_id``, ``variant_id`` and ``role`` say under which arm an exposure is recorded. That is the
+    served variant, except in a shadow dark launch (``shadow``): there the unit is served control, while
+    ``variant_id`` and ``metadata["treatment"]`` name the arm that owns its bucket. An iteration of
+    ``None`` (a draft's preview or override) cannot be recorded.
+    """
+
+    flag: str | None
+    reason: Reason
+    value: JSON
+    experiment: str | None = None
+    variant: str | None = None
+    variant_name: str | None = None
+    is_control: bool = False
+    config: dict[str, JSON] | None = None
+    stage: Status | None = None
+    shadow: bool = False
+    role: Phase | None = None
+    experiment_id: int | None = None
+    iteration_id: int | None = None
+    variant_id: int | None = None
+    unit_type: str | None = None
+    metadata: Metadata = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Assignment:
+    """The answer to one unit. The id is the one that decided, the bucket where it hashes; ``None`` when nothing was hashed.
+
+    Shared between askers like what it holds, so read only; not frozen, since that costs a third of a decision.
+    """
+
+    served: Served
+    unit_id: str | None = None
+    bucket: int | None = None
+
+
+Evaluator: TypeAlias = Callable[[Units, Attributes, datetime], Assignment]
+
+
+def bare(flag: str | None, reason: Reason, value: JSON, experiment: str | None = None) -> Served:
+    """An answer without a variant."""
+    metadata: Metadata = {"reason": reason.value}
+    if experiment is not None:
+        metadata["experiment"] = experiment
+    return Served(flag=flag, reason=reason, value=value, experiment=experiment, metadata=metadata)
+
+
+def compiled(
+    flag: ServedFlag,
+    experiment: ServingExperiment | None,
+    exclusions: Exclusions,
+    holdout: Holdout | None,
+    named: str | None = None,
+) -> Evaluator:
+    """What ``flag`` answers while ``experiment`` serves on it, to whoever asks for the flag, or for an experiment by its key (``named``)."""
+    answers = _Answers(flag, experiment, named)
+    if not flag.enabled:
+        return _constant(answers.default(Reason.SWITCHED_OFF))
+    if experiment is not None and experiment.unit_type != VISITOR and flag.rollout is None and holdout is None:
+        decide = _experiment_alone(experiment, answers)
+    else:
+        decide = _all_steps(experiment, flag.rollout, holdout, answers)
+    if exclusions.lists:
+        decide = _after_exclusions(exclusions, answers.default(Reason.EXCLUDED), decide)
+    overrides = answers.overrides()
+    return _after_overrides(overrides, decide) if overrides else decide
+
+
+def _constant(served: Served) -> Evaluator:
+    answer = Assignment(served)
+    return lambda units, attributes, now: answer
+
+
+# ---------------------------------------------------------------- the steps
+
+
+_Overrides: TypeAlias = Mapping[str, Mapping[str, Sequence[tuple[datetime, Served]]]]
+
+
+def _after_overrides(overrides: _Overrides, decide: Evaluator) -> Evaluator:
+    """The first override of any of the request's units that has not expired."""
+
+    def evaluate(units: Units, attributes: Attributes, now: datetime) -> Assignment:
+        for unit_type, of_type in overrides.items():
+            identity = unit_id(units, unit_type)
+            for until, served in of_type.get(identity or "", ()):
+                if now < until:
+                    return Assignment(served, identity)
+        return decide(units, attributes, now)
+
+    return evaluate
+
+
+def _after_exclusions(exclusions: Exclusions, excluded: Served, decide: Evaluator) -> Evaluator:
+    answer = Assignment(excluded)
+
+    def evaluate(units: Units, attributes: Attributes, now: datetime) -> Assignment:
+        return decide(units, attributes, now) if exclusions.excluded_by(units, attributes) is None else answer
+
+    return evaluate
+
+
+def _experiment_alone(experiment: ServingExperiment, answers: _Answers) -> Evaluator:
+    """The common case at its floor: a comparison, a hash, a look-up."""
+    matches, seed, unit_type, table = experiment.matches, experiment.seed, experiment.unit_type, answers.table()
+    not_targeted = Assignment(answers.default(Reason.NOT_TARGETED))
+    unit_missing = Assignment(answers.default(Reason.UNIT_MISSING))
+
+    def evaluate(units: Units, attributes: Attributes, now: datetime) -> Assignment:
+        if not matches(attributes):
+            return not_targeted
+        identity = units.get(unit_type)
+        if not identity:
+            return unit_missing
+        bucket = bucket_of(seed, identity)
+        return Assignment(table[bucket], identity, bucket)
+
+    return evaluate
+
+
+def _all_steps(
+    experiment: ServingExperiment | None, rollout: ServingRollout | None, holdout: Holdout | None, answers: _Answers
+) -> Evaluator:
+    """Targeting, holdout, experiment, rollout, default. A rollout still serves whom the experiment does not take."""
+    defaults = {reason: Assignment(answers.default(reason)) for reason in _DEFAULT_REASONS}
+    table = answers.table()
+    rolled_out = answers.rolled_out()
+
+    def evaluate(units: Units, attributes: Attributes, now: datetime) -> Assignment:
+        barrier = Reason.DEFAULT if experiment is None else _barrier(experiment, units, attributes)
+        rollout_barrier = Reason.DEFAULT if rollout is None else _rollout_barrier(rollout, units, attributes)
+        if barrier is not None and rollout_barrier is not None:
+            return defaults[barrier if experiment is not None else rollout_barrier]
+        if holdout is not None and holdout.holds(unit_id(units, holdout.unit_type), now):
+            return defaults[Reason.HOLDOUT]
+        if experiment is not None and barrier is None:
+            identity = unit_id(units, experiment.unit_type) or ""
+            bucket = bucket_of(experiment.seed, identity)
+            if experiment.table[bucket] != NO_VARIANT or rollout is None or rollout_barrier is not None:
+                return Assignment(table[bucket], identity, bucket)
+            barrier = Reason.NOT_IN_EXPERIMENT
+        if rollout is None or rollout_barrier is not None:
+            return defaults[barrier or Reason.DEFAULT]
+        return _from_rollout(rollout, rolled_out[barrier or Reason.DEFAULT], units, now)
+
+    return evaluate
+
+
+def _barrier(experiment: ServingExperiment, units: Units, attributes: Attributes) -> Reason | None:
+    """Why the experiment cannot take this request, before any hashing."""
+    if not experiment.matches(attributes):
+        return Reason.NOT_TARGETED
+    return Reason.UNIT_MISSING if unit_id(units, experiment.unit_type) is None else None
+
+
+def _rollout_barrier(rollout: ServingRollout, units: Units, attributes: Attributes) -> Reason | None:
+    """Why the rollout does not reach this request; one that hashes nobody needs no unit."""
+    audience = rollout.audience
+    if not audience.matches(attributes):
+        return Reason.NOT_TARGETED
+    identity = unit_id(units, audience.unit_type)
+    if identity is None:
+        return Reason.UNIT_MISSING if rollout.needs_unit() else None
+    tested = audience.buckets is None or bucket_of(audience.seed, identity) in audience.buckets
+    return None if tested else Reason.DEFAULT
+
+
+class _Arms(NamedTuple):
+    """What a rollout serves: the variant, and control to those held back."""
+
+    variant: Served
+    held_back: Served
+
+
+def _from_rollout(rollout: ServingRollout, arms: _Arms, units: Units, now: datetime) -> Assignment:
+    identity = unit_id(units, rollout.audience.unit_type)
+    bucket = None if identity is None else bucket_of(rollout.audience.seed, identity)
+    held_back = bucket in rollout.holdback and (rollout.holdback_until is None or now < rollout.holdback_until)
+    return Assignment(arms.held_back if held_back else arms.variant, identity, bucket)
+
+
+# ---------------------------------------------------------------- every answer, once
+
+_OF_ANOTHER_EXPERIMENT = frozenset({Reason.DEFAULT, Reason.NOT_TARGETED, Reason.UNIT_MISSING, Reason.NOT_IN_EXPERIMENT})
+_DEFAULT_REASONS = (*_OF_ANOTHER_EXPERIMENT, Reason.HOLDOUT)
+
+
+class _Answers:
+    """The answers a flag can give while this experiment serves, as heard by whoever asks for ``named``.
+
+    Who asked for an experiment that did not decide gets the flag's value and none of another one's variants.
+    """
+
+    def __init__(self, flag: ServedFlag, experiment: ServingExperiment | None, named: str | None) -> None:
+        self._flag, self._experiment, self._named = flag, experiment, named
+
+    def default(self, reason: Reason) -> Served:
+        deciding = None if self._experiment is None else self._experiment.key
+        return bare(self._flag.key, self._as_heard(reason), self._flag.default, experiment=self._named or deciding)
+
+    def table(self) -> tuple[Served, ...]:
+        """By bucket."""
+        experiment = self._experiment
+        if experiment is None:
+            return ()
+        outside = self.default(Reason.NOT_IN_EXPERIMENT)
+        arms = {
+            (position, role): self._as_asked(_main_answer(self._flag, experiment, variant, role), Reason.NOT_SERVING)
+            for position, variant in enumerate(experiment.variants)
+            for role in BucketRole
+        }
+        return tuple(arms.get((experiment.table[b], experiment.roles[b]), outside) for b in range(BUCKETS))
+
+    def rolled_out(self) -> Mapping[Reason, _Arms]:
+        """By the reason why the experiment did not take the unit."""
+        rollout = self._flag.rollout
+        if rollout is None:
+            return {}
+        variant = _rollout_answer(self._flag, rollout, rollout.variant, Reason.ROLLOUT)
+        control = _rollout_answer(self._flag, rollout, rollout.control, Reason.HOLDBACK)
+        return {reason: _Arms(self._as_asked(variant, reason), self._as_asked(control, reason)) for reason in _OF_ANOTHER_EXPERIMENT}
+
+    def overrides(self) -> _Overrides:
+        """By unit type and id; each counts for its own experiment: serving or a draft, and not when another one was asked for."""
+        found: dict[str, dict[str, list[tuple[datetime, Served]]]] = {}
+        for override in self._flag.overrides:
+            experiment = self._overridable(override.experiment)
+            variant = None if experiment is None else experiment.variant_named(override.variant)
+            if experiment is not None and variant is not None:
+                served = _served(self._flag, experiment, variant, Reason.OVERRIDE, Phase.OVERRIDE, unit_type=override.unit_type)
+                found.setdefault(override.unit_type, {}).setdefault(override.unit_id, []).append((override.until, served))
+        return found
+
+    def _overridable(self, key: str) -> ServingExperiment | None:
+        if self._named is not None and self._named != key:
+            return None
+        at_hand = (self._experiment, *self._flag.experiments())
+        return next((experiment for experiment in at_hand if experiment is not None and experiment.key == key), None)
+
+    def _as_asked(self, served: Served, reason: Reason) -> Served:
+        if self._named is None or self._named == served.experiment:
+            return served
+        return bare(self._flag.key, self._as_heard(reason), served.value, experiment=self._named)
+
+    def _as_heard(self, reason: Reason) -> Reason:
+        """Who asked for an experiment that serves nothing now hears that, not why another one did not take the unit."""
+        serving = self._experiment.key if self._experiment is not None else None
+        rolled_out = self._flag.rollout.experiment if self._flag.rollout is not None else None
+        resting = self._named is not None and self._named not in (serving, rolled_out)
+        return Reason.NOT_SERVING if resting and reason in _OF_ANOTHER_EXPERIMENT else reason
+
+
+def _main_answer(flag: ServedFlag, experiment: ServingExperiment, owner: ServedVariant, role: BucketRole) -> Served:
+    """To units in a bucket that this arm holds in this role."""
+    if experiment.preview:
+        reason = Reason.PREVIEW
+    else:
+        reason = Reason.DARK_LAUNCH if experiment.stage is Status.DARK_LAUNCH else Reason.EXPERIMENT
+    shadow = role is BucketRole.DARK and experiment.stage is Status.DARK_LAUNCH and experiment.dark_mode is DarkMode.SHADOW
+    return _served(flag, experiment, owner, reason, _PHASE[role], unit_type=experiment.unit_type, shadow=shadow)
+
+
+def _served(
+    flag: ServedFlag,
+    experiment: ServingExperiment,
+    owner: ServedVariant,
+    reason: Reason,
+    role: Phase,
+    *,
+    unit_type: str,
+    shadow: bool = False,
+) -> Served:
+    """The answer from the arm that owns the bucket; in a shadow control is what is served."""
+    served = experiment.control if shadow else owner
+    metadata: Metadata = {
+        "reason": reason.value,
+        "experiment": experiment.key,
+        "iteration": experiment.iteration,
+        "stage": experiment.stage.value,
+        "role": role.value,
+    }
+    if shadow:
+        metadata |= {"shadow": True, "treatment": owner.key}
+    return Served(
+        flag=flag.key,
+        reason=reason,
+        value=served.value,
+        experiment=experiment.key,
+        variant=served.key,
+        variant_name=served.name,
+        is_control=served.is_control,
+        config=served.config,
+        stage=experiment.stage,
+        shadow=shadow,
+        role=role,
+        experiment_id=experiment.id,
+        iteration_id=experiment.iteration_id,
+        variant_id=owner.id,
+        unit_type=unit_type,
+        metadata=metadata,
+    )
+
+
+def _rollout_answer(flag: ServedFlag, rollout: ServingRollout, served: ServedVariant, reason: Reason) -> Served:
+    return Served(
+        flag=flag.key,
+        reason=reason,
+        value=served.value,
+        experiment=rollout.experiment,
+        variant=served.key,
+        variant_name=served.name,
+        is_control=served.is_control,
+        config=served.config,
+        role=Phase.ROLLOUT,
+        experiment_id=rollout.experiment_id,
+        iteration_id=rollout.iteration_id,
+        variant_id=served.id,
+        unit_type=rollout.audience.unit_type,
+        metadata={"reason": reason.value, "experiment": rollout.experiment, "iteration": rollout.iteration, "role": Phase.ROLLOUT.value},
+    )
