@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STATISTICS = ROOT / "docs" / "statistics.md"
 SPREADSHEET = ROOT / "docs" / "statistics-from-your-old-spreadsheet.md"
 STATS = ROOT / "analytics" / "core" / "stats"
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PARTS = ("Question", "Formula", "Default", "Pitfalls", "Reference")
 
 
@@ -124,7 +125,7 @@ def test_statistics__contents__list_every_section() -> None:
     assert [one or other for one, other in re.findall(r", \[(.+?)\]|: \[(.+?)\]", contents.text)] == [s.title for s in METHODS]
 
 
-@pytest.mark.parametrize("page", [STATISTICS, SPREADSHEET], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_pages__every_link__leads_somewhere(page: Path) -> None:
     assert _dead_links(page) == set()
 
