@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from scipy.special import ndtr
 
-from analytics.core.stats import anytime, bandit, bayes, group_sequential, reconcile, spending
+from analytics.core.stats import anytime, bandit, bayes, group_sequential, mixtures, reconcile, spending
 from analytics.core.stats.batch import ManyTotals
 from analytics.core.stats.comparison import Interval
 from analytics.core.stats.constant_boundaries import Shape, constant_boundaries
@@ -61,6 +61,48 @@ def _gavi_rho(i: Case) -> Case:
 def _gavi_width(i: Case) -> Case:
     args = (math.sqrt(i["s2"] / i["n"]), i["n"], i["alpha"], i["n_star"])
     return {"two_sided": anytime.half_width(*args), "one_sided": anytime.one_sided_width(*args)}
+
+
+def _gavi_proportion(i: Case) -> Case:
+    found = reconcile.growthbook_rate(i["x_c"], i["n_c"], i["x_t"], i["n_t"])
+    if found is None or found.relative is None:
+        return {}
+    return {"absolute": _watched(found.absolute, i), "relative": _watched(found.relative, i)}
+
+
+def _watched(effect: reconcile.Effect, i: Case) -> Case:
+    given = effect.value, effect.se, i["n_c"] + i["n_t"], i["alpha"], i["n_star"]
+    shown, p = anytime.interval(*given), anytime.p_value(*given)
+    return {"effect": effect.value, "se": effect.se, "ci_low": shown and shown.low, "ci_high": shown and shown.high, "p": p}
+
+
+def _log_bf(i: Case) -> Case:
+    given = i["s"], i["v"], i["v_opt"], i["alpha_opt"]
+    return {
+        "log_bf_two_sided": mixtures.normal_log_mixture(*given),
+        "log_bf_one_sided": mixtures.one_sided_normal_log_mixture(*given),
+    }
+
+
+def _normal_bound(i: Case) -> Case:
+    given = i["v"], i["v_opt"], i["alpha"], i["alpha_opt"]
+    return {"two_sided": mixtures.normal_bound(*given), "one_sided": mixtures.one_sided_normal_bound(*given)}
+
+
+def _gamma_poisson(i: Case) -> Case:
+    alphas = i.get("alpha", 0.05), i.get("alpha_opt", 0.05)
+    return {
+        "log_mixture": mixtures.gamma_poisson_log_mixture(i["s"], i["v"], i["v_opt"], i["c"], alphas[1]),
+        "bound": mixtures.gamma_poisson_bound(i["v"], i["v_opt"], i["c"], *alphas),
+    }
+
+
+def _bernoulli(i: Case) -> Case:
+    return {"ci": _pair(mixtures.rate_sequence(i["successes"], i["n"], i["alpha"], i["t_opt"]))}
+
+
+def _linear_model(i: Case) -> Case:
+    return {"log_bf": mixtures.linear_model_log_mixture(i["t2"], i["nu"], i["phi"], i["z2"])}
 
 
 def _beta_binomial(i: Case) -> Case:
@@ -119,9 +161,15 @@ ADAPTERS: dict[str, Adapter] = {
     "bandit.normal_best_prob_exact": _best_prob,
     "bayes.beta_binomial": _beta_binomial,
     "bayes.gb_effect": _gb_effect,
+    "sequential.bernoulli_cs": _bernoulli,
+    "sequential.gamma_poisson": _gamma_poisson,
     "sequential.gavi_halfwidth": _gavi_width,
+    "sequential.gavi_proportion": _gavi_proportion,
     "sequential.gavi_rho": _gavi_rho,
     "sequential.group_bounds": _bounds,
     "sequential.group_power_family": _power_family,
+    "sequential.linear_model_log_bf": _linear_model,
+    "sequential.msprt_log_bf": _log_bf,
+    "sequential.normal_mixture_bound": _normal_bound,
 }
 LEFT_OUT: dict[str, dict[str, str]] = {}
