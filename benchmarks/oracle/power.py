@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+from scipy.optimize import brentq
+from scipy.special import nctdtr, stdtrit
+
 from analytics.core.moments import Moments
 from analytics.core.stats import power
 from analytics.core.stats.cuped import linearised_with_history
@@ -11,10 +14,10 @@ from benchmarks.oracle import Adapter, Case
 
 
 def _two_proportions(i: Case) -> Case:
-    p1, p2, alpha, wanted, ratio = i["p1"], i["p2"], i["alpha"], i["power"], i["ratio_t_over_c"]
+    p1, p2, alpha, wanted, ratio = i["p1"], i["p2"], i.get("alpha", 0.05), i.get("power", 0.8), i.get("ratio_t_over_c", 1.0)
     terms: power.Given = {"alpha": alpha, "power": wanted, "ratio": ratio}
     return {
-        "n_control_arcsine": power.arcsine_sample(p1, p2, **terms).exact_control,
+        "n_control_arcsine": _either_way(1.0, power.arcsine_effect(p1, p2), terms),
         "n_control_unpooled": power.unpooled_sample(p1, p2, **terms).exact_control,
         "power_at_1000_per_arm": power.proportion_power(p1, p2, 1000, alpha=alpha, wrong_way=True),
         "n_pooled_one_tail": power.proportion_sample(p1, p2, **terms).exact_control,
@@ -22,18 +25,49 @@ def _two_proportions(i: Case) -> Case:
 
 
 def _two_means(i: Case) -> Case:
-    d = i["cohens_d"]
-    terms: power.Given = {"alpha": i["alpha"], "power": i["power"], "ratio": i["ratio"]}
+    d = abs(i["cohens_d"])
+    terms: power.Given = {"alpha": i.get("alpha", 0.05), "power": i.get("power", 0.8), "ratio": i.get("ratio", 1.0)}
     return {
-        "n_z": power.mean_sample(1.0, d, **terms).exact_control,
-        "n_t": power.student_sample(1.0, d, **terms).exact_control,
-        "mde_at_5000": power.student_mde(1.0, 5000, **terms),
+        "n_z": _either_way(1.0, d, terms),
+        "n_t": _either_way(1.0, d, terms, student=True),
+        "mde_at_5000": _statsmodels_mde(5000, terms),
         "power_at_500": power.student_power(1.0, d, 500, wrong_way=True, **terms),
     }
 
 
+def _either_way(sd: float, effect: float, terms: power.Given, student: bool = False) -> float:
+    """Control's size by calculators that count a significant result in the wrong direction as found; planning does not."""
+    planned = power.student_sample if student else power.mean_sample
+    chance = power.student_power if student else power.mean_power
+    most = planned(sd, effect, **terms).exact_control
+    fewest = max(most / 1000, 3 / (1 + terms["ratio"]) if student else 0.0)
+
+    def short(n: float) -> float:
+        return chance(sd, effect, n, wrong_way=True, **terms) - terms["power"]
+
+    return float(brentq(short, fewest, most, xtol=1e-9, rtol=1e-13)) if short(fewest) < 0 < short(most) else most
+
+
+def _statsmodels_mde(n: int, terms: power.Given) -> float:
+    """Where statsmodels' search for the smallest effect stops: up to 1e-5 beside it (``power.student_mde``).
+
+    Which way depends on every step, so also on where scipy's noncentral t has no answer, which it takes for infinite.
+    """
+    ratio, wanted = terms["ratio"], terms["power"]
+    df = n * (1 + ratio) - 2
+    critical = float(-stdtrit(df, terms["alpha"] / 2))
+
+    def short(effect: float) -> float:
+        shift = effect * math.sqrt(n * ratio / (1 + ratio))
+        found = 1 - float(nctdtr(df, shift, critical)) + float(nctdtr(df, shift, -critical))
+        return math.inf if math.isnan(found) else found - wanted
+
+    return float(brentq(short, 1e-8, 1.0, xtol=1e-5))
+
+
 def _pwr_2p(i: Case) -> Case:
-    return {"n_per_arm": power.arcsine_sample(i["p1"], i["p2"], alpha=i["alpha"], power=i["power"]).exact_control}
+    terms: power.Given = {"alpha": i.get("alpha", 0.05), "power": i.get("power", 0.8), "ratio": 1.0}
+    return {"n_per_arm": _either_way(1.0, power.arcsine_effect(i["p1"], i["p2"]), terms)}
 
 
 def _rpact_rates(i: Case) -> Case:

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.integrate import quad
 from scipy.special import ndtri
+from scipy.stats import chi, norm, t
 from statsmodels.stats.power import NormalIndPower, TTestIndPower
 from statsmodels.stats.proportion import power_proportions_2indep, samplesize_proportions_2indep_onetail
 
@@ -110,6 +112,23 @@ def test_student_sample__always__asks_for_more_than_the_normal_formula_and_meets
         assert n > power.mean_sample(1.0, effect).exact_control
         assert power.student_power(1.0, effect, n) == pytest.approx(0.8, abs=1e-6)
         assert power.student_mde(1.0, n) == pytest.approx(effect, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("n", "alpha", "wanted", "ratio"), [(5000, 0.05, 0.8, 1.0), (5000, 0.01, 0.9, 0.25), (4, 0.05, 0.8, 1.0), (30, 0.1, 0.5, 3.0)]
+)
+def test_student_mde__integrated_over_the_standard_deviation__has_its_power(n: int, alpha: float, wanted: float, ratio: float) -> None:
+    """Given s/σ, which is a χ's, t is beyond its critical value as often as a normal is beyond that many s."""
+    df = n * (1 + ratio) - 2
+    critical, se = float(t.isf(alpha / 2, df)), math.sqrt((1 + 1 / ratio) / n)
+    shift = power.student_mde(1.0, n, alpha=alpha, power=wanted, ratio=ratio) / se
+
+    def density(s: float) -> float:
+        return float(norm.sf(critical * s - shift) * chi.pdf(s * math.sqrt(df), df) * math.sqrt(df))
+
+    width = 1 / math.sqrt(2 * df)
+    found, _ = quad(density, max(0.0, 1 - 12 * width), 1 + 12 * width, epsabs=1e-13, points=[1.0])
+    assert found == pytest.approx(wanted, abs=1e-9)
 
 
 def test_arcsine_sample__75_to_80__is_the_table_of_other_calculators() -> None:
