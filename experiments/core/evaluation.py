@@ -85,7 +85,10 @@ def compiled(
     holdout: Holdout | None,
     named: str | None = None,
 ) -> Evaluator:
-    """What ``flag`` answers while ``experiment`` serves on it, to whoever asks for the flag, or for an experiment by its key (``named``)."""
+    """What ``flag`` answers while ``experiment`` serves on it.
+
+    Asked for by the flag, or by the key of an experiment (``named``).
+    """
     answers = _Answers(flag, experiment, named)
     if not flag.enabled:
         return _constant(answers.default(Reason.SWITCHED_OFF))

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from experiments.core.errors import InvalidInput
-from experiments.core.exclusions import Exclusions
 from experiments.core.hashing import bucket_of
 from experiments.core.targeting import Condition, Predicate, compile_conditions
 from experiments.core.types import BUCKETS, JSON, BucketRole, DarkMode, Environment, FlagType, Status

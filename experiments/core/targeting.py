@@ -172,10 +172,7 @@ def compile_conditions(conditions: Sequence[Condition]) -> Predicate:
         return checks[0]
 
     def holds(attributes: Attributes) -> bool:
-        for check in checks:
-            if not check(attributes):
-                return False
-        return True
+        return all(check(attributes) for check in checks)
 
     return holds
 

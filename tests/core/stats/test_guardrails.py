@@ -60,7 +60,7 @@ def test_verdict__too_few_bad_answers__sounds_no_alarm() -> None:
 def test_verdict__below_ten_units__says_why() -> None:
     found = judge([_rates(ERRORS, 0, 5, 5, 5)])[0]
     assert found.verdict == "unknown" and found.beyond is None
-    assert found.reason == "cannot say: below 10 units an arm nothing can be said"
+    assert found.reason == "cannot say: control has 5 units; below 10 an arm nothing can be said"
 
 
 def test_verdict__harm_proven_within_the_margin__is_worsening() -> None:
@@ -110,7 +110,7 @@ def test_verdict__hostile_totals__never_crash(plan: GuardrailPlan, n: int) -> No
 def test_margin__nothing_or_in_the_wrong_unit__is_refused() -> None:
     with pytest.raises(ImpossiblePlan):
         Margin("points", 0.0)
-    with pytest.raises(ImpossiblePlan, match="points or relative"):
+    with pytest.raises(ImpossiblePlan, match="points, relative; found 'ms'"):
         harm(replace(ERRORS, margin=Margin("ms", 500.0)), Totals.of_rate(1, 100), Totals.of_rate(1, 100))
 
 
