@@ -46,13 +46,15 @@ _NEWEST = "SELECT DISTINCT ON (kind) kind, version, sha256 FROM serving_document
 class ServingState:
     """One consistent picture for the length of a request. ``version`` 0: no catalogue was ever published.
 
-    ``stale``: something newer may exist; ``unreachable``: because the last poll could not ask PostgreSQL.
+    ``body`` is the catalogue's text as it was published. ``stale``: something newer may exist;
+    ``unreachable``: because the last poll could not ask PostgreSQL.
     """
 
     catalogue: Catalogue = field(default_factory=lambda: Catalogue(version=0, built_at=_NEVER))
     keyring: Keyring = field(default_factory=Keyring)
     version: int = 0
     sha256: str = ""
+    body: bytes = field(default=b"", repr=False)
     keyring_version: int = 0
     keyring_sha256: str = ""
     loaded_at: datetime | None = None
@@ -170,14 +172,15 @@ def _adopt(state: ServingState, document: StoredDocument, *, keep: bool) -> Serv
 def _parsed(state: ServingState, document: StoredDocument) -> ServingState:
     content = document.content()
     if document.kind == CATALOGUE:
-        return replace(state, catalogue=catalogues.parse(content), version=document.version, sha256=document.sha256)
+        found = catalogues.parse(content)
+        return replace(state, catalogue=found, version=document.version, sha256=document.sha256, body=document.body.encode())
     return replace(state, keyring=keyrings.parse(content), keyring_version=document.version, keyring_sha256=document.sha256)
 
 
 def _without(state: ServingState, kind: str) -> ServingState:
     empty = ServingState()
     if kind == CATALOGUE:
-        return replace(state, catalogue=empty.catalogue, version=0, sha256="")
+        return replace(state, catalogue=empty.catalogue, version=0, sha256="", body=b"")
     return replace(state, keyring=empty.keyring, keyring_version=0, keyring_sha256="")
 
 
