@@ -13,6 +13,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from config.services import Lease, lease
+from tests.live import live  # noqa: F401  (a fixture)
 
 # A slow moment of a busy machine is no counterexample.
 hypothesis_settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
