@@ -1,0 +1,67 @@
+"""``/metrics``: what all processes counted, and what the newest analyses hold."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from analytics.selectors.exposition import ArmNumbers, arm_numbers
+
+_ARM = ("experiment", "variant")
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """The counters of every process of this machine, and the stored totals while PostgreSQL answers."""
+    registry = CollectorRegistry()
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # registers itself
+    else:
+        registry.register(_Own())
+    registry.register(StoredTotals())
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+class _Own(Collector):
+    """A single process's own counters."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield from REGISTRY.collect()
+
+
+class StoredTotals(Collector):
+    """Units, rates and outcomes by arm, as the newest analysis stored them; asked for at every scrape, so never out of step."""
+
+    def collect(self) -> Iterator[Metric]:
+        up = GaugeMetricFamily("assay_stored_totals_up", "1 while the newest analyses can be read from PostgreSQL.")
+        try:
+            arms = arm_numbers()
+        except DatabaseError:
+            up.add_metric((), 0.0)  # type: ignore[no-untyped-call]
+            yield up
+            return
+        up.add_metric((), 1.0)  # type: ignore[no-untyped-call]
+        yield up
+        yield from _families(arms)
+
+
+def _families(arms: list[ArmNumbers]) -> Iterator[Metric]:
+    sizes = GaugeMetricFamily("experiment_sample_size", "Units that met this variant.", labels=_ARM)
+    rates = GaugeMetricFamily("experiment_conversion_rate", "The primary metric's value in this variant.", labels=_ARM)
+    outcomes = CounterMetricFamily("experiment_outcome", "What units of this variant did, by declared metric.", labels=(*_ARM, "outcome"))
+    for arm in arms:
+        labels = (arm.experiment, arm.variant)
+        sizes.add_metric(labels, arm.units)  # type: ignore[no-untyped-call]
+        if arm.rate is not None:
+            rates.add_metric(labels, arm.rate)  # type: ignore[no-untyped-call]
+        for outcome, count in arm.outcomes.items():
+            outcomes.add_metric((*labels, outcome), count)  # type: ignore[no-untyped-call]
+    yield from (sizes, rates, outcomes)
