@@ -23,7 +23,7 @@ from experiments.core.serving import (
     ServingRollout,
 )
 from experiments.core.serving_index import Catalogue
-from experiments.core.targeting import Condition, parse_conditions
+from experiments.core.targeting import Condition, Segment, Segments, parse_conditions, segments_named
 from experiments.core.types import BUCKETS, JSON, DarkMode, FlagType, Status
 
 __all__ = ["Catalogue", "CatalogueDocument", "canonical", "digest", "parse"]
@@ -51,7 +51,8 @@ def parse(document: Mapping[str, object]) -> Catalogue:
     top = _Node(document, "catalogue")
     if top.whole("schema") != SCHEMA:
         raise InvalidInput(f"catalogue.schema: this reader knows {SCHEMA}, found {top.whole('schema')}", "catalogue.schema")
-    flags = [_flag(node) for node in top.nodes("flags")]
+    segments = {segment.key: segment for segment in map(_segment, top.nodes("segments"))}
+    flags = [_flag(node, segments) for node in top.nodes("flags")]
     by_key = {flag.key: flag for flag in flags}
     if len(by_key) != len(flags):
         raise InvalidInput("catalogue.flags: a flag key occurs twice", "catalogue.flags")
@@ -60,12 +61,13 @@ def parse(document: Mapping[str, object]) -> Catalogue:
         version=top.whole("version"),
         built_at=top.moment("built_at"),
         flags=by_key,
-        exclusions=Exclusions(tuple(_exclusion_list(node) for node in top.nodes("exclusions"))),
+        exclusions=Exclusions(tuple(_exclusion_list(node, segments) for node in top.nodes("exclusions")), segments),
+        segments=segments,
         holdout=None if holdout is None else _holdout(holdout),
     )
 
 
-def _flag(node: _Node) -> ServedFlag:
+def _flag(node: _Node, segments: Segments) -> ServedFlag:
     flag_type = node.member("type", FlagType)
     experiment, rollout = node.node("experiment"), node.node("rollout")
     return ServedFlag(
@@ -74,15 +76,15 @@ def _flag(node: _Node) -> ServedFlag:
         enabled=node.boolean("enabled"),
         default=typed_value(flag_type, node.get("default"), f"{node.path}.default"),
         client_visible=node.boolean("client_visible"),
-        experiment=None if experiment is None else _experiment(experiment, flag_type, preview=False),
-        previews=tuple(_experiment(entry, flag_type, preview=True) for entry in node.nodes("previews")),
-        rollout=None if rollout is None else _rollout(rollout, flag_type),
+        experiment=None if experiment is None else _experiment(experiment, flag_type, segments, preview=False),
+        previews=tuple(_experiment(entry, flag_type, segments, preview=True) for entry in node.nodes("previews")),
+        rollout=None if rollout is None else _rollout(rollout, flag_type, segments),
         overrides=tuple(_override(entry) for entry in node.nodes("overrides")),
         resting=tuple((entry.text("key"), entry.text("name")) for entry in node.nodes("resting")),
     )
 
 
-def _experiment(node: _Node, flag_type: FlagType, *, preview: bool) -> ServingExperiment:
+def _experiment(node: _Node, flag_type: FlagType, segments: Segments, *, preview: bool) -> ServingExperiment:
     return ServingExperiment(
         id=node.whole("id"),
         key=node.text("key"),
@@ -92,10 +94,11 @@ def _experiment(node: _Node, flag_type: FlagType, *, preview: bool) -> ServingEx
         stage=node.member("stage", Status),
         unit_type=node.text("unit_type"),
         seed=node.text("seed"),
-        targeting=node.conditions("targeting"),
+        targeting=node.conditions("targeting", segments),
         variants=tuple(_variant(entry, flag_type) for entry in node.nodes("variants")),
         dark_mode=node.member("dark_mode", DarkMode),
         preview=preview,
+        segments=segments,
     )
 
 
@@ -115,7 +118,7 @@ def _variant(node: _Node, flag_type: FlagType) -> ServedVariant:
     )
 
 
-def _rollout(node: _Node, flag_type: FlagType) -> ServingRollout:
+def _rollout(node: _Node, flag_type: FlagType, segments: Segments) -> ServingRollout:
     return ServingRollout(
         experiment_id=node.whole("experiment_id"),
         experiment=node.text("experiment"),
@@ -124,18 +127,19 @@ def _rollout(node: _Node, flag_type: FlagType) -> ServingRollout:
         iteration=node.whole("iteration"),
         variant=_variant(node.child("variant"), flag_type),
         control=_variant(node.child("control"), flag_type),
-        audience=_audience(node.child("audience")),
+        audience=_audience(node.child("audience"), segments),
         holdback=frozenset(node.buckets("holdback")),
         holdback_until=None if node.get("holdback_until") is None else node.moment("holdback_until"),
     )
 
 
-def _audience(node: _Node) -> Audience:
+def _audience(node: _Node, segments: Segments) -> Audience:
     return Audience(
         unit_type=node.text("unit_type"),
-        targeting=node.conditions("targeting"),
+        targeting=node.conditions("targeting", segments),
         seed=node.text("seed"),
         buckets=None if node.get("buckets") is None else frozenset(node.buckets("buckets")),
+        segments=segments,
     )
 
 
@@ -154,13 +158,12 @@ def _holdout(node: _Node) -> Holdout:
     return Holdout(node.text("unit_type"), node.text("seed"), frozenset(node.buckets("buckets")), until)
 
 
-def _exclusion_list(node: _Node) -> ExclusionList:
-    ids = node.child("ids")
-    return ExclusionList(
-        key=node.text("key"),
-        ids={unit_type: frozenset(ids.texts(unit_type)) for unit_type in ids.keys()},  # noqa: SIM118  # a node is no dict
-        rules=tuple(parse_conditions(rule, f"{node.path}.rules[{index}]") for index, rule in enumerate(node.items("rules"))),
-    )
+def _exclusion_list(node: _Node, segments: Segments) -> ExclusionList:
+    return ExclusionList(key=node.text("key"), ids=node.child("ids").id_lists(), rules=node.rules("rules", segments))
+
+
+def _segment(node: _Node) -> Segment:
+    return Segment(key=node.text("key"), ids=node.child("ids").id_lists(), rules=node.rules("rules", {}))
 
 
 class _Node:
@@ -172,8 +175,9 @@ class _Node:
         self._fields = cast("Mapping[str, object]", value)
         self.path = path
 
-    def keys(self) -> tuple[str, ...]:
-        return tuple(self._fields)
+    def id_lists(self) -> dict[str, frozenset[str]]:
+        """All fields as lists of unit ids, by unit type."""
+        return {unit_type: frozenset(self.texts(unit_type)) for unit_type in self._fields}
 
     def get(self, name: str) -> object:
         return self._fields.get(name)
@@ -200,8 +204,11 @@ class _Node:
     def member(self, name: str, kind: type[E]) -> E:
         return self._read(name, kind, f"one of {', '.join(kind)}")
 
-    def conditions(self, name: str) -> tuple[Condition, ...]:
-        return parse_conditions(self.get(name), f"{self.path}.{name}")
+    def conditions(self, name: str, segments: Segments) -> tuple[Condition, ...]:
+        return _conditions(self.get(name), f"{self.path}.{name}", segments)
+
+    def rules(self, name: str, segments: Segments) -> tuple[tuple[Condition, ...], ...]:
+        return tuple(_conditions(rule, f"{self.path}.{name}[{index}]", segments) for index, rule in enumerate(self.items(name)))
 
     def items(self, name: str) -> list[object]:
         return [] if self.get(name) is None else cast("list[object]", self.typed(name, list, "a list"))
@@ -234,6 +241,14 @@ class _Node:
             path = f"{self.path}.{name}"
             raise InvalidInput(f"{path}: expected {said}", path)
         return cast("list[T]", values)
+
+
+def _conditions(rule: object, path: str, segments: Segments) -> tuple[Condition, ...]:
+    conditions = parse_conditions(rule, path)
+    unknown = sorted(segments_named(conditions) - segments.keys())
+    if unknown:
+        raise InvalidInput(f"{path}: names segment {unknown[0]!r}, and the document has none of this key", path)
+    return conditions
 
 
 def _aware(text: str) -> datetime:

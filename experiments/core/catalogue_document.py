@@ -98,6 +98,14 @@ class ExclusionListDocument(TypedDict):
     rules: list[list[JSON]]
 
 
+class SegmentDocument(TypedDict):
+    """A named audience that some condition of the document asks about: ids by unit type, and rules."""
+
+    key: str
+    ids: dict[str, list[str]]
+    rules: list[list[JSON]]
+
+
 class HoldoutDocument(TypedDict):
     unit_type: str
     seed: str
@@ -111,6 +119,7 @@ class CatalogueDocument(TypedDict):
     schema: int
     version: int
     built_at: str
+    segments: NotRequired[list[SegmentDocument]]
     exclusions: list[ExclusionListDocument]
     holdout: HoldoutDocument | None
     flags: list[FlagDocument]

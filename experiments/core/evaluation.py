@@ -16,12 +16,11 @@ from typing import NamedTuple, TypeAlias
 from experiments.core.exclusions import Exclusions
 from experiments.core.hashing import bucket_of
 from experiments.core.serving import NO_VARIANT, Holdout, ServedFlag, ServedVariant, ServingExperiment, ServingRollout
-from experiments.core.targeting import Attributes
+from experiments.core.targeting import Attributes, Units
 from experiments.core.types import BUCKETS, JSON, BucketRole, DarkMode, Phase, Reason, Status
 from experiments.core.units import VISITOR, unit_id
 
 Metadata: TypeAlias = dict[str, str | int | bool]
-Units: TypeAlias = Mapping[str, str]
 
 _PHASE = {BucketRole.MAIN: Phase.MAIN, BucketRole.DARK: Phase.DARK, BucketRole.TWIN: Phase.TWIN}
 
@@ -89,7 +88,7 @@ def compiled(
 
     Asked for by the flag, or by the key of an experiment (``named``).
     """
-    answers = _Answers(flag, experiment, named)
+    answers = Answers(flag, experiment, named)
     if not flag.enabled:
         return _constant(answers.default(Reason.SWITCHED_OFF))
     if experiment is not None and experiment.unit_type != VISITOR and flag.rollout is None and holdout is None:
@@ -136,14 +135,14 @@ def _after_exclusions(exclusions: Exclusions, excluded: Served, decide: Evaluato
     return evaluate
 
 
-def _experiment_alone(experiment: ServingExperiment, answers: _Answers) -> Evaluator:
+def _experiment_alone(experiment: ServingExperiment, answers: Answers) -> Evaluator:
     """The common case at its floor: a comparison, a hash, a look-up."""
     matches, seed, unit_type, table = experiment.matches, experiment.seed, experiment.unit_type, answers.table()
     not_targeted = Assignment(answers.default(Reason.NOT_TARGETED))
     unit_missing = Assignment(answers.default(Reason.UNIT_MISSING))
 
     def evaluate(units: Units, attributes: Attributes, now: datetime) -> Assignment:
-        if not matches(attributes):
+        if not matches(units, attributes):
             return not_targeted
         identity = units.get(unit_type)
         if not identity:
@@ -155,7 +154,7 @@ def _experiment_alone(experiment: ServingExperiment, answers: _Answers) -> Evalu
 
 
 def _all_steps(
-    experiment: ServingExperiment | None, rollout: ServingRollout | None, holdout: Holdout | None, answers: _Answers
+    experiment: ServingExperiment | None, rollout: ServingRollout | None, holdout: Holdout | None, answers: Answers
 ) -> Evaluator:
     """Targeting, holdout, experiment, rollout, default. A rollout still serves whom the experiment does not take."""
     defaults = {reason: Assignment(answers.default(reason)) for reason in _DEFAULT_REASONS}
@@ -184,7 +183,7 @@ def _all_steps(
 
 def _barrier(experiment: ServingExperiment, units: Units, attributes: Attributes) -> Reason | None:
     """Why the experiment cannot take this request, before any hashing."""
-    if not experiment.matches(attributes):
+    if not experiment.matches(units, attributes):
         return Reason.NOT_TARGETED
     return Reason.UNIT_MISSING if unit_id(units, experiment.unit_type) is None else None
 
@@ -192,7 +191,7 @@ def _barrier(experiment: ServingExperiment, units: Units, attributes: Attributes
 def _rollout_barrier(rollout: ServingRollout, units: Units, attributes: Attributes) -> Reason | None:
     """Why the rollout does not reach this request; one that hashes nobody needs no unit."""
     audience = rollout.audience
-    if not audience.matches(attributes):
+    if not audience.matches(units, attributes):
         return Reason.NOT_TARGETED
     identity = unit_id(units, audience.unit_type)
     if identity is None:
@@ -201,14 +200,14 @@ def _rollout_barrier(rollout: ServingRollout, units: Units, attributes: Attribut
     return None if tested else Reason.DEFAULT
 
 
-class _Arms(NamedTuple):
+class Arms(NamedTuple):
     """What a rollout serves: the variant, and control to those held back."""
 
     variant: Served
     held_back: Served
 
 
-def _from_rollout(rollout: ServingRollout, arms: _Arms, units: Units, now: datetime) -> Assignment:
+def _from_rollout(rollout: ServingRollout, arms: Arms, units: Units, now: datetime) -> Assignment:
     identity = unit_id(units, rollout.audience.unit_type)
     bucket = None if identity is None else bucket_of(rollout.audience.seed, identity)
     held_back = bucket in rollout.holdback and (rollout.holdback_until is None or now < rollout.holdback_until)
@@ -221,7 +220,7 @@ _OF_ANOTHER_EXPERIMENT = frozenset({Reason.DEFAULT, Reason.NOT_TARGETED, Reason.
 _DEFAULT_REASONS = (*_OF_ANOTHER_EXPERIMENT, Reason.HOLDOUT)
 
 
-class _Answers:
+class Answers:
     """The answers a flag can give while this experiment serves, as heard by whoever asks for ``named``.
 
     Who asked for an experiment that did not decide gets the flag's value and none of another one's variants.
@@ -247,14 +246,14 @@ class _Answers:
         }
         return tuple(arms.get((experiment.table[b], experiment.roles[b]), outside) for b in range(BUCKETS))
 
-    def rolled_out(self) -> Mapping[Reason, _Arms]:
+    def rolled_out(self) -> Mapping[Reason, Arms]:
         """By the reason why the experiment did not take the unit."""
         rollout = self._flag.rollout
         if rollout is None:
             return {}
         variant = _rollout_answer(self._flag, rollout, rollout.variant, Reason.ROLLOUT)
         control = _rollout_answer(self._flag, rollout, rollout.control, Reason.HOLDBACK)
-        return {reason: _Arms(self._as_asked(variant, reason), self._as_asked(control, reason)) for reason in _OF_ANOTHER_EXPERIMENT}
+        return {reason: Arms(self._as_asked(variant, reason), self._as_asked(control, reason)) for reason in _OF_ANOTHER_EXPERIMENT}
 
     def overrides(self) -> _Overrides:
         """By unit type and id; each counts for its own experiment: serving or a draft, and not when another one was asked for."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from experiments.core.targeting import Attributes, Condition, Predicate, compile_conditions
+from experiments.core.targeting import Attributes, Condition, Predicate, Segments, compile_conditions
 from experiments.core.units import unit_id
 
 
@@ -27,12 +27,13 @@ class Exclusions:
     """All global lists, compiled: one look-up per unit type and one pass over the rules."""
 
     lists: tuple[ExclusionList, ...] = ()
+    segments: Segments = field(default_factory=dict, compare=False, repr=False)
     _by_id: Mapping[str, Mapping[str, str]] = field(init=False, compare=False, repr=False)
     _rules: tuple[tuple[str, Predicate], ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_id", _index(self.lists))
-        object.__setattr__(self, "_rules", _compiled(self.lists))
+        object.__setattr__(self, "_rules", _compiled(self.lists, self.segments))
 
     def excluded_by(self, units: Mapping[str, str], attributes: Attributes) -> str | None:
         """The key of the first list that names any of the request's units or matches its attributes."""
@@ -40,7 +41,7 @@ class Exclusions:
             identity = unit_id(units, unit_type)
             if identity is not None and identity in owners:
                 return owners[identity]
-        return next((key for key, matches in self._rules if matches(attributes)), None)
+        return next((key for key, matches in self._rules if matches(units, attributes)), None)
 
 
 def _index(lists: Sequence[ExclusionList]) -> dict[str, dict[str, str]]:
@@ -52,6 +53,6 @@ def _index(lists: Sequence[ExclusionList]) -> dict[str, dict[str, str]]:
     return index
 
 
-def _compiled(lists: Sequence[ExclusionList]) -> tuple[tuple[str, Predicate], ...]:
+def _compiled(lists: Sequence[ExclusionList], segments: Segments) -> tuple[tuple[str, Predicate], ...]:
     # A rule without conditions would exclude everyone; nobody means that by an empty form.
-    return tuple((entry.key, compile_conditions(rule)) for entry in lists for rule in entry.rules if rule)
+    return tuple((entry.key, compile_conditions(rule, segments)) for entry in lists for rule in entry.rules if rule)

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from experiments.core.errors import InvalidInput
 from experiments.core.hashing import bucket_of
-from experiments.core.targeting import Condition, Predicate, compile_conditions
+from experiments.core.targeting import Condition, Predicate, Segments, compile_conditions
 from experiments.core.types import BUCKETS, JSON, BucketRole, DarkMode, Environment, FlagType, Status
 
 NO_VARIANT = -1
@@ -43,7 +43,8 @@ class ServedVariant:
 class ServingExperiment:
     """An experiment as it serves: in its dark launch, running, or (``preview``) shown to test keys at full share.
 
-    ``table`` has one entry per bucket: the index of the variant that owns it, or -1.
+    ``table`` has one entry per bucket: the index of the variant that owns it, or -1. ``segments`` are at least
+    those that the targeting names.
     """
 
     id: int
@@ -58,6 +59,7 @@ class ServingExperiment:
     variants: tuple[ServedVariant, ...]
     dark_mode: DarkMode = DarkMode.SHADOW
     preview: bool = False
+    segments: Segments = field(default_factory=dict, compare=False, repr=False)
     table: tuple[int, ...] = field(init=False, compare=False, repr=False)
     roles: tuple[BucketRole, ...] = field(init=False, compare=False, repr=False)
     control: ServedVariant = field(init=False, compare=False, repr=False)
@@ -68,7 +70,7 @@ class ServingExperiment:
         object.__setattr__(self, "table", table)
         object.__setattr__(self, "roles", roles)
         object.__setattr__(self, "control", _control_of(self.key, self.variants))
-        object.__setattr__(self, "matches", compile_conditions(self.targeting))
+        object.__setattr__(self, "matches", compile_conditions(self.targeting, self.segments))
 
     def variant_named(self, key: str) -> ServedVariant | None:
         """The variant with this key, if the experiment has it."""
@@ -102,10 +104,11 @@ class Audience:
     targeting: tuple[Condition, ...] = ()
     seed: str = ""
     buckets: frozenset[int] | None = None
+    segments: Segments = field(default_factory=dict, compare=False, repr=False)
     matches: Predicate = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "matches", compile_conditions(self.targeting))
+        object.__setattr__(self, "matches", compile_conditions(self.targeting, self.segments))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from datetime import datetime
 from experiments.core.evaluation import Evaluator, compiled
 from experiments.core.exclusions import Exclusions
 from experiments.core.serving import Holdout, ServedFlag, ServingExperiment
+from experiments.core.targeting import Segments
 from experiments.core.types import Environment
 
 
@@ -31,6 +32,7 @@ class Catalogue:
     flags: Mapping[str, ServedFlag] = field(default_factory=dict)
     exclusions: Exclusions = field(default_factory=Exclusions)
     holdout: Holdout | None = None
+    segments: Segments = field(default_factory=dict)
     _books: Mapping[Environment, _Book] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Targeting: conditions on a request's attributes, as data, compiled once into a predicate.
+"""Targeting: a rule's conditions compiled once into a predicate over a request's units and attributes.
 
 All conditions of a rule must hold. What a condition says of an attribute:
 
@@ -6,188 +6,114 @@ All conditions of a rule must hold. What a condition says of an attribute:
 - **of another type** than the condition's value: only ``exists`` can hold (so ``ne "5"`` does not
   hold for the number 5);
 - types are boolean, number and string: a boolean is not a number, 1 and 1.0 are the same number,
-  text is compared exactly, upper and lower case apart. There are no regular expressions.
+  text is compared exactly, upper and lower case apart. There are no regular expressions;
+- ``semver_…`` compare by the precedence of SemVer 2.0 (``semver``); an attribute that is no such
+  version (``2.1``, ``v2.1.0``, a number) holds for none of them;
+- ``in_segment`` and ``not_in_segment`` ask about the request as a whole, so nothing can be missing:
+  one is always the opposite of the other. Inside a segment's rules all of the above counts.
 """
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from experiments.core.conditions import (
+    HOLD_WHEN_MISSING,
+    PRESENCE_OPS,
+    SEGMENT_OPS,
+    SEMVER_OPS,
+    TEXT_OPS,
+    Condition,
+    Op,
+    Scalar,
+    conditions_json,
+    kind_of,
+    parse_conditions,
+    segments_named,
+)
 from experiments.core.errors import InvalidInput
-from experiments.core.types import JSON
+from experiments.core.semver import Precedence, precedence
+from experiments.core.units import unit_id
 
+__all__ = [
+    "Attributes", "Condition", "Op", "Predicate", "Scalar", "Segment", "Segments", "Units", "compile_conditions", "conditions_json",
+    "kind_of", "parse_conditions", "segments_named",
+]  # fmt: skip
+
+Units: TypeAlias = Mapping[str, str]
 Attributes: TypeAlias = Mapping[str, object]
-Scalar: TypeAlias = bool | int | float | str
-Predicate: TypeAlias = Callable[[Attributes], bool]
+Predicate: TypeAlias = Callable[[Units, Attributes], bool]
 _Check: TypeAlias = Callable[[object], bool]
-
-MAX_CONDITIONS = 50
-MAX_VALUES = 1000
-MAX_TEXT = 1024
-_ATTRIBUTE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
-
-
-class Op(StrEnum):
-    EQ = "eq"
-    NE = "ne"
-    IN = "in"
-    NOT_IN = "not_in"
-    GT = "gt"
-    GTE = "gte"
-    LT = "lt"
-    LTE = "lte"
-    CONTAINS = "contains"
-    STARTS_WITH = "starts_with"
-    EXISTS = "exists"
-    NOT_EXISTS = "not_exists"
-
-
-LIST_OPS = frozenset({Op.IN, Op.NOT_IN})
-NUMBER_OPS = frozenset({Op.GT, Op.GTE, Op.LT, Op.LTE})
-TEXT_OPS = frozenset({Op.CONTAINS, Op.STARTS_WITH})
-PRESENCE_OPS = frozenset({Op.EXISTS, Op.NOT_EXISTS})
-HOLD_WHEN_MISSING = frozenset({Op.NE, Op.NOT_IN, Op.NOT_EXISTS})
 
 
 @dataclass(frozen=True)
-class Condition:
-    """One comparison of one attribute; ``value`` is a tuple for list operators, ``None`` for presence."""
+class Segment:
+    """A named audience: ids by unit type, and rules of which any one suffices (a rule's conditions all hold).
 
-    attribute: str
-    op: Op
-    value: Scalar | tuple[Scalar, ...] | None = None
+    Its rules name no segments. One without ids and rules holds nobody.
+    """
 
-    def as_json(self) -> dict[str, JSON]:
-        """The form that ``parse_conditions`` reads back."""
-        document: dict[str, JSON] = {"attribute": self.attribute, "op": self.op.value}
-        if self.value is not None:
-            document["value"] = list(self.value) if isinstance(self.value, tuple) else self.value
-        return document
+    key: str
+    ids: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    rules: tuple[tuple[Condition, ...], ...] = ()
+    _rules: tuple[Predicate, ...] = field(init=False, compare=False, repr=False)
 
+    def __post_init__(self) -> None:
+        if any(segments_named(rule) for rule in self.rules):
+            raise InvalidInput(f"segment {self.key}: its rules name another segment; write that one's conditions here instead", "rules")
+        object.__setattr__(self, "_rules", tuple(compile_conditions(rule) for rule in self.rules if rule))
 
-def parse_conditions(document: object, path: str = "targeting") -> tuple[Condition, ...]:
-    """Conditions from their JSON, a list of ``{attribute, op, value}``; ``None`` means no condition."""
-    if document is None:
-        return ()
-    if not isinstance(document, list):
-        raise InvalidInput(f"{path}: expected a list of conditions, found {_named(document)}", path)
-    if len(document) > MAX_CONDITIONS:
-        raise InvalidInput(f"{path}: {len(document)} conditions; at most {MAX_CONDITIONS} are allowed", path)
-    return tuple(_parse_condition(entry, f"{path}[{index}]") for index, entry in enumerate(document))
+    def holds(self, units: Units, attributes: Attributes) -> bool:
+        """Whether the request belongs to it."""
+        return self.listed_as(units) is not None or any(matches(units, attributes) for matches in self._rules)
 
-
-def conditions_json(conditions: Sequence[Condition]) -> list[JSON]:
-    """The JSON of a rule, in its own order."""
-    return [condition.as_json() for condition in conditions]
+    def listed_as(self, units: Units) -> str | None:
+        """The first unit type under which one of the request's ids is on the list."""
+        return next((unit_type for unit_type, ids in self.ids.items() if unit_id(units, unit_type) in ids), None)
 
 
-def _parse_condition(entry: object, path: str) -> Condition:
-    if not isinstance(entry, dict):
-        raise InvalidInput(f"{path}: expected an object with attribute, op and value, found {_named(entry)}", path)
-    unknown = sorted(str(key) for key in entry.keys() - {"attribute", "op", "value"})
-    if unknown:
-        raise InvalidInput(f"{path}: unknown key {unknown[0][:64]!r}; a condition has attribute, op and value", path)
-    op = _parse_op(entry.get("op"), f"{path}.op")
-    attribute = _parse_attribute(entry.get("attribute"), f"{path}.attribute")
-    return Condition(attribute, op, _parse_value(op, entry.get("value"), f"{path}.value"))
+Segments: TypeAlias = Mapping[str, Segment]
 
 
-def _parse_op(name: object, path: str) -> Op:
-    found = next((op for op in Op if op.value == name), None)
-    if found is None:
-        raise InvalidInput(f"{path}: unknown operator {str(name)[:64]!r}; known are {', '.join(Op)}", path)
-    return found
+def compile_conditions(conditions: Sequence[Condition], segments: Segments | None = None) -> Predicate:
+    """One predicate for a whole rule; it never raises, whatever the attributes hold.
 
-
-def _parse_attribute(name: object, path: str) -> str:
-    if not isinstance(name, str) or _ATTRIBUTE.fullmatch(name) is None:
-        message = f"{path}: expected up to 64 letters, digits and _ . - starting with a letter or _, found {str(name)[:64]!r}"
-        raise InvalidInput(message, path)
-    return name
-
-
-def _parse_value(op: Op, value: object, path: str) -> Scalar | tuple[Scalar, ...] | None:
-    if op in PRESENCE_OPS:
-        _refuse_value(op, value, path)
-        return None
-    if op in LIST_OPS:
-        return _parse_list(op, value, path)
-    if op in NUMBER_OPS:
-        return _parse_scalar(value, path, wanted="number")
-    if op in TEXT_OPS:
-        return _parse_scalar(value, path, wanted="string")
-    return _parse_scalar(value, path)
-
-
-def _refuse_value(op: Op, value: object, path: str) -> None:
-    if value is not None:
-        raise InvalidInput(f"{path}: {op} takes no value", path)
-
-
-def _parse_list(op: Op, value: object, path: str) -> tuple[Scalar, ...]:
-    if not isinstance(value, list) or not value:
-        raise InvalidInput(f"{path}: {op} needs a list of at least one value, found {_named(value)}", path)
-    if len(value) > MAX_VALUES:
-        raise InvalidInput(f"{path}: {len(value)} values; at most {MAX_VALUES} are allowed", path)
-    values = tuple(_parse_scalar(entry, f"{path}[{index}]") for index, entry in enumerate(value))
-    if len({kind_of(entry) for entry in values}) > 1:
-        raise InvalidInput(f"{path}: the values of a list must be all strings, all numbers or all booleans", path)
-    return values
-
-
-def _parse_scalar(value: object, path: str, wanted: str | None = None) -> Scalar:
-    kind = kind_of(value)
-    if not isinstance(value, bool | int | float | str) or kind is None or (wanted is not None and kind != wanted):
-        raise InvalidInput(f"{path}: expected a {wanted or 'string, finite number or boolean'}, found {_named(value)}", path)
-    if isinstance(value, str) and len(value) > MAX_TEXT:
-        raise InvalidInput(f"{path}: {len(value)} characters; at most {MAX_TEXT} are allowed", path)
-    return value
-
-
-def kind_of(value: object) -> str | None:
-    """boolean, number or string; ``None`` for what no condition compares (null, lists, NaN, infinity)."""
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int):
-        return "number"
-    if isinstance(value, float):
-        return "number" if math.isfinite(value) else None
-    return "string" if isinstance(value, str) else None
-
-
-def _named(value: object) -> str:
-    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "nothing"}
-    return "NaN or infinity" if kind_of(value) is None and isinstance(value, float) else names.get(type(value), "a number")
-
-
-def compile_conditions(conditions: Sequence[Condition]) -> Predicate:
-    """One predicate for a whole rule; it never raises, whatever the attributes hold."""
-    checks = tuple(_compiled(condition) for condition in conditions)
+    Refuses conditions on a segment that is not among ``segments``.
+    """
+    checks = tuple(_compiled(condition, segments or {}) for condition in conditions)
     if len(checks) == 1:
         return checks[0]
 
-    def holds(attributes: Attributes) -> bool:
-        return all(check(attributes) for check in checks)
+    def holds(units: Units, attributes: Attributes) -> bool:
+        return all(check(units, attributes) for check in checks)
 
     return holds
 
 
-def _compiled(condition: Condition) -> Predicate:
+def _compiled(condition: Condition, segments: Segments) -> Predicate:
     attribute, op, value = condition.attribute, condition.op, condition.value
+    if op in SEGMENT_OPS:
+        return _membership(op, str(value), segments)
     if op is Op.EQ and isinstance(value, str):
-        return lambda attributes: attributes.get(attribute) == value  # nothing but the same text equals a text
+        return lambda units, attributes: attributes.get(attribute) == value  # nothing but the same text equals a text
     check, when_missing = _compile_check(condition), op in HOLD_WHEN_MISSING
 
-    def holds(attributes: Attributes) -> bool:
+    def holds(units: Units, attributes: Attributes) -> bool:
         found = attributes.get(attribute)
         return when_missing if found is None else check(found)
 
     return holds
+
+
+def _membership(op: Op, key: str, segments: Segments) -> Predicate:
+    segment = segments.get(key)
+    if segment is None:
+        raise InvalidInput(f"segment {key!r}: there is none of this key", "segments")
+    if op is Op.IN_SEGMENT:
+        return segment.holds
+    return lambda units, attributes: not segment.holds(units, attributes)
 
 
 def _compile_check(condition: Condition) -> _Check:
@@ -199,7 +125,8 @@ def _compile_check(condition: Condition) -> _Check:
         return _list_check(op, frozenset(value), kind_of(value[0]))
     if op in TEXT_OPS and isinstance(value, str):
         return _text_check(op, value)
-    return _comparison(op, value)
+    wanted = precedence(value) if op in SEMVER_OPS else None
+    return _comparison(op, value) if wanted is None else _version_check(op, wanted)
 
 
 def _list_check(op: Op, values: frozenset[Scalar], kind: str | None) -> _Check:
@@ -214,18 +141,28 @@ def _text_check(op: Op, text: str) -> _Check:
     return lambda found: isinstance(found, str) and found.startswith(text)
 
 
+def _version_check(op: Op, wanted: Precedence) -> _Check:
+    compare = _COMPARISONS[Op(op.value.removeprefix("semver_"))]
+
+    def holds(found: object) -> bool:
+        version = precedence(found)
+        return version is not None and compare(version, wanted)
+
+    return holds
+
+
 def _comparison(op: Op, value: object) -> _Check:
     kind = kind_of(value)
     compare = _COMPARISONS[op]
     return lambda found: kind_of(found) == kind and compare(found, value)
 
 
-# Both sides are of one kind when these run, and the ordered four only ever meet numbers.
+# Both sides are of one kind when these run, and the ordered four only ever meet numbers or versions.
 _COMPARISONS: Mapping[Op, Callable[[object, object], bool]] = {
     Op.EQ: lambda found, value: found == value,
     Op.NE: lambda found, value: found != value,
-    Op.GT: lambda found, value: found > value,  # type: ignore[operator]  # numbers
-    Op.GTE: lambda found, value: found >= value,  # type: ignore[operator]  # numbers
-    Op.LT: lambda found, value: found < value,  # type: ignore[operator]  # numbers
-    Op.LTE: lambda found, value: found <= value,  # type: ignore[operator]  # numbers
+    Op.GT: lambda found, value: found > value,  # type: ignore[operator]  # of one ordered kind
+    Op.GTE: lambda found, value: found >= value,  # type: ignore[operator]  # of one ordered kind
+    Op.LT: lambda found, value: found < value,  # type: ignore[operator]  # of one ordered kind
+    Op.LTE: lambda found, value: found <= value,  # type: ignore[operator]  # of one ordered kind
 }

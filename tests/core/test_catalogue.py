@@ -10,7 +10,7 @@ import pytest
 
 from experiments.core.catalogue import canonical, digest, parse
 from experiments.core.errors import InvalidInput
-from tests.core.catalogues import dark_experiment, document, experiment, flag, override, rollout, variant
+from tests.core.catalogues import SEED, dark_experiment, document, experiment, flag, override, rollout, variant
 
 
 def full_document() -> dict[str, Any]:
@@ -116,3 +116,44 @@ def test_parse__broken_document__names_the_place(broken: dict[str, Any], place: 
 def test_parse__no_document__is_refused(broken: Any):
     with pytest.raises(InvalidInput):
         parse(broken)
+
+
+BETA = {"key": "beta", "ids": {"user": ["u1"]}, "rules": [[{"attribute": "plan", "op": "eq", "value": "beta"}]]}
+
+
+def test_parse__segments__are_compiled_into_targeting_audience_and_exclusions():
+    inside, outside = [{"op": "in_segment", "value": "beta"}], [{"op": "not_in_segment", "value": "beta"}]
+    audience = {"unit_type": "user", "targeting": outside, "seed": SEED, "buckets": None}
+    book = parse(
+        document(
+            flag(experiment=experiment(targeting=inside)),
+            flag("rolled", rollout=rollout(audience=audience)),
+            segments=[BETA],
+            exclusions=[{"key": "no-beta-tenants", "ids": {}, "rules": [[*inside, {"attribute": "tenant_plan", "op": "exists"}]]}],
+        )
+    )
+    targeted, rolled_out = book.flags["rank"].experiment, book.flags["rolled"].rollout
+    assert targeted is not None
+    assert rolled_out is not None
+    for units, attributes, member in (({"user": "u1"}, {}, True), ({"user": "u2"}, {"plan": "beta"}, True), ({"user": "u2"}, {}, False)):
+        assert targeted.matches(units, attributes) is member
+        assert rolled_out.audience.matches(units, attributes) is not member
+        assert (book.exclusions.excluded_by(units, attributes | {"tenant_plan": 1}) is not None) is member
+
+
+@pytest.mark.parametrize(
+    ("flags", "changes", "place"),
+    [
+        ([flag(experiment=experiment(targeting=[{"op": "in_segment", "value": "beta"}]))], {}, "catalogue.flags[0].experiment.targeting"),
+        (
+            [],
+            {"exclusions": [{"key": "x", "ids": {}, "rules": [[{"op": "in_segment", "value": "a"}]]}]},
+            "catalogue.exclusions[0].rules[0]",
+        ),
+        ([], {"segments": [BETA | {"rules": [[{"op": "in_segment", "value": "beta"}]]}]}, "catalogue.segments[0].rules[0]"),
+    ],
+)
+def test_parse__segment_that_is_not_there_or_names_one__is_refused_at_its_place(flags: list[Any], changes: dict[str, Any], place: str):
+    with pytest.raises(InvalidInput) as refused:
+        parse(document(*flags, **changes))
+    assert refused.value.field == place
