@@ -42,7 +42,7 @@ owner, _ = User.objects.get_or_create(username="olga")
 owner.groups.add(Group.objects.get_or_create(name=Role.PRODUCT_OWNER.value)[0])
 kinds = [(scope, Environment.PRODUCTION) for scope in Scope] + [(s, Environment.TEST) for s in (Scope.SERVER, Scope.CLIENT)]
 name = lambda scope, environment: scope.value if environment is Environment.PRODUCTION else f"test {scope.value}"
-make = lambda scope, environment: create_key(SYSTEM, utc_now(), name=name(scope, environment), scope=scope, environment=environment, owner=owner)[1]
+make = lambda s, e: create_key(SYSTEM, utc_now(), name=name(s, e), scope=s, environment=e, owner=owner)[1]
 print(json.dumps({name(*kind): make(*kind) for kind in kinds}))
 """
 
