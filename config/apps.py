@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class ConfigConfig(AppConfig):
@@ -9,5 +10,6 @@ class ConfigConfig(AppConfig):
     name = "config"
 
     def ready(self) -> None:
-        # Celery's application becomes the current one, which shared tasks send through; the schema's extensions register themselves.
-        from config import celery, openapi  # noqa: F401
+        if not settings.SERVES_ONLY:
+            # Celery's application becomes the current one, which shared tasks send through; the schema's extensions register themselves.
+            from config import celery, openapi  # noqa: F401

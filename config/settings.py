@@ -10,7 +10,7 @@ from typing import Any
 
 import dj_database_url
 
-from config import env, logs, secret
+from config import env, logs, roles, secret
 from config.celery_settings import TICK_SECONDS, beat_schedule, broker_url
 from config.embedded import place
 
@@ -39,6 +39,8 @@ X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 
 # ---------------------------------------------------------------- the house
+ROLE = roles.chosen(env.text(roles.VARIABLE, roles.Role.ALL))
+SERVES_ONLY = roles.serves_only(ROLE)
 INSTALLED_APPS = [
     "config",
     "unfold",
@@ -90,6 +92,9 @@ TEMPLATES = [
         },
     },
 ]
+if SERVES_ONLY:
+    INSTALLED_APPS, MIDDLEWARE, ROOT_URLCONF = roles.SERVING_APPS, roles.SERVING_MIDDLEWARE, roles.SERVING_URLS
+    TEMPLATES = []
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
@@ -168,6 +173,9 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
+if SERVES_ONLY:
+    # Nobody reads the schema there, and its generator brings the admin's and the tests' modules along.
+    del REST_FRAMEWORK["DEFAULT_SCHEMA_CLASS"]
 SPECTACULAR_SETTINGS = {
     "TITLE": "Assay",
     "DESCRIPTION": "Experiments: which variant a unit gets, what happened, and what was decided.",

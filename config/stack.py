@@ -20,6 +20,7 @@ from django.db import OperationalError, connections
 
 from config import schema, services
 from config.celery_settings import QUEUES
+from config.roles import VARIABLE, Role
 from config.supervisor import Program, Supervisor
 
 _SECONDS_TO_READY = 60
@@ -27,12 +28,13 @@ _SECONDS_TO_READY = 60
 
 @dataclass(frozen=True)
 class Web:
-    """Where the web process listens and with how many hands."""
+    """Where the web process listens, with how many hands, and what for."""
 
     host: str
     port: int
     workers: int = 1
     threads: int = 8
+    role: Role = Role.ALL
 
     @property
     def url(self) -> str:
@@ -57,7 +59,8 @@ class Stack:
 
     def _announce(self, supervisor: Supervisor) -> None:
         if ready(self.web.url, _SECONDS_TO_READY):
-            for line in (f"Assay is ready: {self.web.url}/admin/   (Ctrl-C stops it)", *self.greeting):
+            place = "/api/v1/" if self.web.role is Role.SERVE else "/admin/"
+            for line in (f"Assay is ready: {self.web.url}{place}   (Ctrl-C stops it)", *self.greeting):
                 supervisor.say(line)
         else:
             supervisor.say(f"{self.web.url}/readyz has not answered 200 for {_SECONDS_TO_READY} s; see the lines above.")
@@ -104,7 +107,7 @@ def stack(web: Web, only: Sequence[str] = ()) -> Stack:
     environment = _environment()
     everything = {
         # The pool is the web process's: a worker forks, and a pool's connections do not survive that.
-        "web": Program(_web(web), environment | {"ASSAY_DB_POOL": str(web.threads)}),
+        "web": Program(_web(web), environment | {"ASSAY_DB_POOL": str(web.threads), VARIABLE: web.role}),
         "worker": Program(_worker(), environment),
         "beat": Program(_beat(), environment),
     }
@@ -157,6 +160,7 @@ def _environment() -> dict[str, str]:
         "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
         "PYTHONPATH": str(settings.PROJECT),
         "DJANGO_SETTINGS_MODULE": "config.settings",
+        VARIABLE: Role.ALL,
         "ASSAY_STATE": str(settings.STATE),
         "ASSAY_SPOOL": str(settings.SPOOL),
         "ASSAY_CATALOGUE_DIR": str(settings.CATALOGUE_DIR),

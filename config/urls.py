@@ -1,4 +1,4 @@
-"""Every door of the house."""
+"""Every door of the house: those that applications need (``serve_urls``), those of management, and the pages."""
 
 from __future__ import annotations
 
@@ -9,21 +9,19 @@ from django.utils.functional import lazy
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from config import health
+from config import serve_urls
 
 urlpatterns = [
+    *serve_urls.urlpatterns,
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("favicon.ico", RedirectView.as_view(url=lazy(static, str)("experiments/favicon.svg"))),
-    path("livez", health.livez),
-    path("readyz", health.readyz),
-    path("", include("django_prometheus.urls")),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("api/v1/", include("experiments.api.urls")),
     path("api/v1/", include("analytics.api.urls")),
     path("admin/", admin.site.urls),
 ]
-handler400 = "config.errors.bad_request"
-handler403 = "config.errors.forbidden"
-handler404 = "config.errors.not_found"
-handler500 = "config.errors.broken"
+handler400 = serve_urls.handler400
+handler403 = serve_urls.handler403
+handler404 = serve_urls.handler404
+handler500 = serve_urls.handler500

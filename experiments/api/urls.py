@@ -1,10 +1,9 @@
-"""The doors of experiments, mounted under /api/v1/; each answers with and without a trailing slash."""
+"""The doors of management, mounted under /api/v1/, each with and without a trailing slash; applications' are in ``serving_urls``."""
 
 from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver
 
-from experiments.api.assignments import Assignments
 from experiments.api.experiments import Blockers, Experiments, History, OneExperiment
 from experiments.api.flags import Flags, OneFlag
 from experiments.api.transitions import (
@@ -26,7 +25,6 @@ REF = r"experiments/(?P<ref>[^/]+)"
 """An integer id, UUID, key or name."""
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    door("assignments", Assignments, "assignments"),
     door("flags", Flags, "flags"),
     door(r"flags/(?P<key>[A-Za-z0-9_.-]{1,128})", OneFlag, "flag"),
     door("experiments", Experiments, "experiments"),

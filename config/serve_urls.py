@@ -1,0 +1,23 @@
+"""The doors that applications knock at: all that a ``serve`` process has, and part of every other.
+
+A door belongs here when an application cannot do its work without it; its module may import neither
+numpy nor an admin (a test looks). The order is that of traffic: the first match answers.
+"""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver, include, path
+
+from config import exposition, health
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/v1/", include("experiments.api.serving_urls")),
+    path("api/v1/", include("analytics.api.ingest_urls")),
+    path("livez", health.livez),
+    path("readyz", health.readyz),
+    path("metrics", exposition.metrics),
+]
+handler400 = "config.errors.bad_request"
+handler403 = "config.errors.forbidden"
+handler404 = "config.errors.not_found"
+handler500 = "config.errors.broken"
