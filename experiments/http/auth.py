@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 from experiments.core.errors import Forbidden, NotAuthenticated
 from experiments.core.keyring import KeyIdentity
 from experiments.core.types import Scope
+from experiments.http.errors import CHALLENGE
 from experiments.selectors import keys
 
 SCHEME = "bearer"
@@ -41,7 +42,7 @@ class KeyAuthentication(BaseAuthentication):
         return KeyUser(identity.name), identity
 
     def authenticate_header(self, request: Request) -> str:
-        return 'Bearer realm="assay"'
+        return CHALLENGE
 
 
 def raw_key(authorization: str, api_key: str) -> str:
@@ -52,6 +53,13 @@ def raw_key(authorization: str, api_key: str) -> str:
     if bearer and other and bearer != other:
         raise NotAuthenticated("Authorization and X-API-Key hold different keys; send one")
     return bearer or other
+
+
+def wrong_scope(identity: KeyIdentity, wanted: frozenset[Scope]) -> Forbidden:
+    """This key is good for something else."""
+    names = " or ".join(sorted(scope.value for scope in wanted)) or "no"
+    message = f"key {identity.name}: its scope is {identity.scope.value}; this door wants a {names} key"
+    return Forbidden(message, code="wrong_scope")
 
 
 def require(*scopes: Scope) -> type[BasePermission]:
@@ -66,10 +74,7 @@ def require(*scopes: Scope) -> type[BasePermission]:
             if not isinstance(identity, KeyIdentity):
                 return False
             if identity.scope not in wanted:
-                names = " or ".join(sorted(scope.value for scope in wanted)) or "no"
-                raise Forbidden(
-                    f"key {identity.name}: its scope is {identity.scope.value}; this door wants a {names} key", code="wrong_scope"
-                )
+                raise wrong_scope(identity, wanted)
             return True
 
     return KeyOfScope

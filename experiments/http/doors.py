@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any, TypeVar, cast
 
+from django.http import HttpRequest
 from django.urls import URLPattern, re_path
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -49,7 +50,7 @@ class Door(APIView):
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         answer = super().finalize_response(request, response, *args, **kwargs)
         if answer.status_code >= 400:
-            _take_the_rest(request)
+            take_the_rest(request._request)
         return answer
 
 
@@ -63,13 +64,13 @@ def _refuse_nul(request: Request) -> None:
         raise InvalidInput(f"{shown}: holds the character NUL, which cannot be stored", shown)
 
 
-def _take_the_rest(request: Request) -> None:
+def take_the_rest(request: HttpRequest) -> None:
     """Read and forget a body that was refused unread: a sender still sending would meet a broken pipe, not the reason."""
     announced = request.META.get("CONTENT_LENGTH") or "0"
-    if not announced.isdigit() or int(announced) > _WORTH_TAKING or hasattr(request._request, "_body"):
+    if not announced.isdigit() or int(announced) > _WORTH_TAKING or hasattr(request, "_body"):
         return
     with suppress(OSError):  # the sender is gone, and with it whoever could read the answer
-        while request._request.read(_PIECE):
+        while request.read(_PIECE):
             pass
 
 
@@ -78,7 +79,7 @@ def identity(request: Request) -> KeyIdentity:
     return cast("KeyIdentity", request.auth)
 
 
-def raw_body(request: Request, *, max_bytes: int = BATCH_BODY) -> bytes:
+def raw_body(request: Request | HttpRequest, *, max_bytes: int = BATCH_BODY) -> bytes:
     """The body, refused by its announced length before it is read."""
     if request.META.get("HTTP_TRANSFER_ENCODING"):
         # It would be read as empty, and a verb's reason or outcome would be lost without a word.

@@ -30,6 +30,8 @@ UNAVAILABLE = 503
 
 DATABASE_AWAY = "the database does not answer, so nothing can be read or kept now; send the same request again later"
 RETRY_SECONDS = 5
+CHALLENGE = 'Bearer realm="assay"'
+"""How a key is sent, as a 401 must say."""
 
 
 def status_of(error: AssayError) -> int:
@@ -49,7 +51,7 @@ def error_response(error: AssayError) -> JsonResponse:
     if answer.status_code == UNAVAILABLE:
         answer["Retry-After"] = str(RETRY_SECONDS)
     if isinstance(error, NotAuthenticated):
-        answer["WWW-Authenticate"] = 'Bearer realm="assay"'
+        answer["WWW-Authenticate"] = CHALLENGE
     return answer
 
 
