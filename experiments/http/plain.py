@@ -1,0 +1,98 @@
+"""Doors in other tools' protocols: plain views with CORS, an answer in JSON to whatever comes, and no more around them than that.
+
+Their keys travel as each protocol has it, so each door checks its own; none opens without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import structlog
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from experiments.core.errors import AssayError, NotAuthenticated
+from experiments.core.keyring import KeyIdentity
+from experiments.core.types import Scope
+from experiments.http.auth import wrong_scope
+from experiments.http.doors import take_the_rest
+from experiments.http.errors import DATABASE_AWAY, error_response
+from experiments.selectors import keys, serving
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[..., HttpResponse]
+Refuse = Callable[[AssayError], HttpResponse]
+_CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Headers": "Authorization, X-API-Key, Content-Type, If-None-Match",
+    "Access-Control-Expose-Headers": "ETag",
+    "Access-Control-Max-Age": "86400",
+}
+
+
+def plain(refuse: Refuse = error_response, **handlers: Handler) -> Handler:
+    """A view of these methods (``GET=…, POST=…``); ``refuse`` words a refusal as the protocol has it."""
+    allowed = ", ".join([*handlers, "OPTIONS"])
+
+    @csrf_exempt
+    def view(request: HttpRequest, *args: str, **named: str) -> HttpResponse:
+        if request.method == "OPTIONS":
+            return _open(HttpResponse(status=204), allowed)
+        handler = handlers.get("GET" if request.method == "HEAD" else request.method or "")
+        if handler is None:
+            return _open(_not_allowed(refuse, request.method or "", allowed), allowed)
+        try:
+            return _open(handler(request, *args, **named), allowed)
+        except AssayError as error:
+            answer = refuse(error)
+        except (OperationalError, InterfaceError) as error:
+            log.warning("database_away", error=str(error))
+            answer = refuse(AssayError(DATABASE_AWAY, code="not_available"))
+        take_the_rest(request)
+        return _open(answer, allowed)
+
+    view.handlers = handlers  # type: ignore[attr-defined]  # for the schema, and for whoever walks the doors
+    return view
+
+
+def opened(raw: str, *scopes: Scope) -> KeyIdentity:
+    """Whose key this is; refuses none, unknown ones, and those of another scope."""
+    if not raw:
+        raise NotAuthenticated("a key is needed at this address")
+    identity = keys.authenticate(raw)
+    if identity.scope not in scopes:
+        raise wrong_scope(identity, frozenset(scopes))
+    return identity
+
+
+def need_database() -> None:
+    """Refuse at once while PostgreSQL is known to be away: waiting for it would use up the threads that answer assignments."""
+    if serving.current().unreachable:
+        raise AssayError(DATABASE_AWAY, code="not_available")
+
+
+def tagged(request: HttpRequest, body: bytes, etag: str, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    """A JSON document under its tag, or 304 for who has it already (compared weakly: proxies change a tag's strength)."""
+    held = (tag.strip().removeprefix("W/") for tag in request.META.get("HTTP_IF_NONE_MATCH", "").split(","))
+    known = any(tag in ("*", etag) for tag in held)
+    answer = HttpResponse(status=304) if known else HttpResponse(body, content_type="application/json")
+    for name, value in {"ETag": etag, "Cache-Control": "no-cache", **(headers or {})}.items():
+        answer[name] = value
+    return answer
+
+
+def _not_allowed(refuse: Refuse, method: str, allowed: str) -> HttpResponse:
+    answer = refuse(AssayError(f"{method[:16]} is not for this address; it takes {allowed}", code="method_not_allowed"))
+    answer.status_code = 405
+    answer.headers.pop("Retry-After", None)
+    answer["Allow"] = allowed
+    return answer
+
+
+def _open(answer: HttpResponse, allowed: str) -> HttpResponse:
+    for name, value in _CORS.items():
+        answer[name] = value
+    answer["Access-Control-Allow-Methods"] = allowed
+    return answer
