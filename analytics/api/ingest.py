@@ -1,4 +1,4 @@
-"""Doors for what applications tell us: exposures, observations, events.
+"""Doors for what applications tell us: exposures, observations, events, feedback, costs.
 
 A body is one item, or a batch under the door's name. An answer of 2xx comes after the commit. A
 batch is answered with counts and the errors of single items, whose good neighbours are kept; a
@@ -16,8 +16,24 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
-from analytics.core.ingest_items import ItemError, parse_event, parse_exposure, parse_items, parse_observation
-from analytics.services.ingest import BatchResult, IngestIdentity, ingest_events, ingest_exposures, ingest_observations
+from analytics.core.ingest_items import (
+    ItemError,
+    parse_cost,
+    parse_event,
+    parse_exposure,
+    parse_feedback,
+    parse_items,
+    parse_observation,
+)
+from analytics.services.ingest import (
+    BatchResult,
+    IngestIdentity,
+    ingest_costs,
+    ingest_events,
+    ingest_exposures,
+    ingest_feedback,
+    ingest_observations,
+)
 from experiments.core.clock import utc_now
 from experiments.core.errors import Conflict, InvalidInput, NotFound, TooLarge
 from experiments.core.types import JSON, Scope
@@ -26,7 +42,7 @@ from experiments.http.parsing import BATCH_ITEMS
 
 
 class IngestDoor(Door):
-    """What the three doors have in common."""
+    """What these doors have in common."""
 
     scopes: tuple[Scope, ...] = (Scope.SERVER, Scope.INGEST)
     plural = ""
@@ -68,6 +84,22 @@ class EventsDoor(IngestDoor):
     plural = "events"
     parse = staticmethod(parse_event)
     take = staticmethod(ingest_events)
+
+
+class FeedbackDoor(IngestDoor):
+    """`POST /api/v1/feedback`: what people thought of answers."""
+
+    plural = "feedback"
+    parse = staticmethod(parse_feedback)
+    take = staticmethod(ingest_feedback)
+
+
+class CostsDoor(IngestDoor):
+    """`POST /api/v1/costs`: what calls of models took."""
+
+    plural = "costs"
+    parse = staticmethod(parse_cost)
+    take = staticmethod(ingest_costs)
 
 
 def items_of(body: JSON, plural: str) -> tuple[Sequence[object], bool]:

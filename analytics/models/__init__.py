@@ -1,6 +1,6 @@
 """Tables of what we observe and learn."""
 
-from .events import AiEvent, Assignment, EventId, IngestTally, MetricObservation
+from .events import AiEvent, Assignment, EventId, Feedback, IngestTally, MetricObservation, RequestCost
 from .geo import GeoObservation, GeoPilot, GeoRegion
 from .replays import NullReplay
 from .results import AnalysisRun, AppliedDecision, Decision, Look
@@ -12,6 +12,7 @@ __all__ = [
     "Assignment",
     "Decision",
     "EventId",
+    "Feedback",
     "GeoObservation",
     "GeoPilot",
     "GeoRegion",
@@ -19,4 +20,5 @@ __all__ = [
     "Look",
     "MetricObservation",
     "NullReplay",
+    "RequestCost",
 ]

@@ -1,6 +1,6 @@
-"""What applications tell us: assignments met, events, metric observations.
+"""What applications tell us: assignments met, events, metric observations, feedback, costs.
 
-``ai_events`` and ``ai_ab_metrics`` are range-partitioned by ``event_date`` (the UTC date of the
+``ai_events``, ``ai_ab_metrics``, ``ai_feedback`` and ``ai_request_costs`` are range-partitioned by ``event_date`` (the UTC date of the
 client's timestamp); ingest makes and attaches a missing day itself. ``event_ids`` decides, over
 all days, whether an id is new, a duplicate or a conflict.
 """
@@ -42,7 +42,10 @@ class Assignment(models.Model):
     class Meta:
         db_table = "experiment_assignments"
         constraints = [models.UniqueConstraint(fields=["iteration", "environment", "user_id"], name="assignment_once")]
-        indexes = [models.Index(fields=["iteration", "variant", "exposure_ts"], name="assignments_of_variant")]
+        indexes = [
+            models.Index(fields=["iteration", "variant", "exposure_ts"], name="assignments_of_variant"),
+            models.Index(fields=["user_id", "experiment"], name="assignments_of_unit"),
+        ]
 
 
 class EventId(models.Model):
@@ -86,6 +89,7 @@ class AiEvent(models.Model):
         indexes = [
             models.Index(fields=["event_type", "user_id", "ts"], name="ai_events_of_unit"),
             models.Index(fields=["experiment_id", "ts"], name="ai_events_of_experiment"),
+            models.Index(fields=["request_id"], condition=models.Q(request_id__isnull=False), name="ai_events_of_request"),
         ]
 
 
@@ -119,6 +123,67 @@ class MetricObservation(models.Model):
         indexes = [
             models.Index(fields=["metric_name", "user_id", "ts"], name="observations_of_unit"),
             models.Index(fields=["experiment_id", "metric_name"], name="observations_of_experiment"),
+        ]
+
+
+class Feedback(models.Model):
+    """What somebody thought of an answer: useful or not, in words, and whether they had to edit it. Partitioned by day.
+
+    ``event_id`` is the feedback's own; ``request_id`` says of which answer it is, as in ``ai_events``.
+    """
+
+    pk = models.CompositePrimaryKey("event_date", "event_id")
+    event_date = models.DateField()
+    event_id = models.CharField(max_length=128)
+    ts = models.DateTimeField()
+    received_ts = models.DateTimeField()
+    user_id = models.CharField(max_length=256)
+    unit_type = models.CharField(max_length=32)
+    units = models.JSONField(default=dict)
+    experiment_id = models.IntegerField(null=True)
+    variant_id = models.IntegerField(null=True)
+    label = models.CharField(max_length=12, null=True)
+    comment = models.TextField(null=True)
+    manual_edit_flag = models.BooleanField(null=True)
+    request_id = models.CharField(max_length=128, null=True)
+    context = models.JSONField(null=True)
+    environment = models.CharField(max_length=12, choices=_ENVIRONMENTS)
+    origin = models.CharField(max_length=8, choices=_ORIGINS)
+
+    class Meta:
+        db_table = "ai_feedback"
+        indexes = [
+            models.Index(fields=["user_id", "ts"], name="feedback_of_unit"),
+            models.Index(fields=["experiment_id", "ts"], name="feedback_of_experiment"),
+        ]
+
+
+class RequestCost(models.Model):
+    """What one call of a model took: tokens and money, in whole millionths of the currency. Partitioned by day.
+
+    It names no unit: ``request_id`` leads to the events of the same request, which do.
+    """
+
+    pk = models.CompositePrimaryKey("event_date", "event_id")
+    event_date = models.DateField()
+    event_id = models.CharField(max_length=128)
+    ts = models.DateTimeField()
+    received_ts = models.DateTimeField()
+    request_id = models.CharField(max_length=128)
+    model = models.CharField(max_length=200)
+    tokens_in = models.BigIntegerField(null=True)
+    tokens_out = models.BigIntegerField(null=True)
+    cost_micro = models.BigIntegerField(null=True)
+    cache_hit = models.BooleanField(null=True)
+    qps_bucket = models.CharField(max_length=40, null=True)
+    environment = models.CharField(max_length=12, choices=_ENVIRONMENTS)
+    origin = models.CharField(max_length=8, choices=_ORIGINS)
+
+    class Meta:
+        db_table = "ai_request_costs"
+        indexes = [
+            models.Index(fields=["request_id"], name="costs_of_request"),
+            models.Index(fields=["model", "ts"], name="costs_of_model"),
         ]
 
 

@@ -1,4 +1,4 @@
-"""Taking in what applications tell us: exposures, observations, events.
+"""Taking in what applications tell us: exposures, observations, events, feedback, costs.
 
 Everything is idempotent by ``event_id``: an item that was stored before is a duplicate and counts
 once; another body under the same id is a conflict, and the first one stays. A bad item is reported
@@ -11,10 +11,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from analytics.core.ingest_items import EventItem, ExposureItem, ItemError, ObservationItem
+from analytics.core.ingest_items import CostItem, EventItem, ExposureItem, FeedbackItem, ItemError, ObservationItem
 from analytics.services.ingest_batch import BatchResult, IngestIdentity, open_batch, store
 from analytics.services.ingest_exposures import as_item, rows_of_recorded, rows_of_stated, write_assignments
-from analytics.services.ingest_rows import event_rows, observation_rows, write_events, write_observations
+from analytics.services.ingest_rows import (
+    cost_rows,
+    event_rows,
+    feedback_rows,
+    observation_rows,
+    write_costs,
+    write_events,
+    write_feedback,
+    write_observations,
+)
 from experiments.core.errors import Conflict, Problem
 from experiments.core.exposure import QueuedExposure
 from experiments.core.types import Environment, Origin
@@ -24,8 +33,10 @@ from experiments.services import metrics
 __all__ = [
     "BatchResult",
     "IngestIdentity",
+    "ingest_costs",
     "ingest_events",
     "ingest_exposures",
+    "ingest_feedback",
     "ingest_observations",
     "record_exposures",
     "record_or_refuse",
@@ -73,6 +84,22 @@ def ingest_events(
     """Store interactions."""
     batch = open_batch("event", items, now, identity, origin)
     return store(batch, event_rows(batch), write_events, "ai_events")
+
+
+def ingest_feedback(
+    items: Sequence[FeedbackItem | ItemError], *, now: datetime, identity: IngestIdentity, origin: Origin = Origin.LIVE
+) -> BatchResult:
+    """Store what people thought of answers."""
+    batch = open_batch("feedback", items, now, identity, origin)
+    return store(batch, feedback_rows(batch), write_feedback, "ai_feedback")
+
+
+def ingest_costs(
+    items: Sequence[CostItem | ItemError], *, now: datetime, identity: IngestIdentity, origin: Origin = Origin.LIVE
+) -> BatchResult:
+    """Store what calls of models took."""
+    batch = open_batch("cost", items, now, identity, origin)
+    return store(batch, cost_rows(batch), write_costs, "ai_request_costs")
 
 
 def _register_unknown(names: Iterable[str], now: datetime) -> None:

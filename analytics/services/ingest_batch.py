@@ -20,7 +20,7 @@ from analytics.core.ingest_items import Item, ItemError, hash_of
 from analytics.services.partitions import Parent, ensure_days
 from experiments.core.types import Environment, Origin, Scope
 
-Kind: TypeAlias = Literal["exposure", "event", "observation"]
+Kind: TypeAlias = Literal["exposure", "event", "observation", "cost", "feedback"]
 
 LATE = timedelta(hours=24)
 """A live item that happened longer ago than this is counted as late."""

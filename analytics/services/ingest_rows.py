@@ -1,4 +1,4 @@
-"""Events and observations: their rows, one day's partition each."""
+"""Events, observations, feedback and costs: their rows, one day's partition each."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import TypeAlias
 
 from django.db import connection
 
-from analytics.core.ingest_items import EventItem, ObservationItem
+from analytics.core.ingest_items import CostItem, EventItem, FeedbackItem, ObservationItem
 from analytics.services.ingest_batch import Batch, Row
 from analytics.services.ingest_known import Arm, Known, find_experiments
 from experiments.core.units import check_units, unit_id
 
-Measured: TypeAlias = "EventItem | ObservationItem"
+Measured: TypeAlias = "EventItem | FeedbackItem | ObservationItem"
+MeasuredBatch: TypeAlias = "Batch[EventItem] | Batch[FeedbackItem] | Batch[ObservationItem]"
 
 
 def observation_rows(batch: Batch[ObservationItem]) -> list[Row]:
@@ -45,6 +46,34 @@ def event_rows(batch: Batch[EventItem]) -> list[Row]:
     return rows
 
 
+def feedback_rows(batch: Batch[FeedbackItem]) -> list[Row]:
+    """Rows of ai_feedback; what refers to nothing is refused in the batch."""
+    known = find_experiments(item.experiment for item in batch.items.values() if item.experiment is not None)
+    rows = []
+    for index, item in list(batch.items.items()):
+        stamped = _stamped(batch, known, index, item)
+        if stamped is None:
+            continue
+        at, columns, _arm = stamped
+        said = {"label": item.label, "comment": item.comment, "manual_edit_flag": item.manual_edit_flag}
+        own = {**said, "context": item.context, "request_id": item.request_id}
+        rows.append(Row(index, item.event_id, batch.hashes[item.event_id], at, columns | own))
+    return rows
+
+
+def cost_rows(batch: Batch[CostItem]) -> list[Row]:
+    """Rows of ai_request_costs. They name no unit: that is what the events of the same request do."""
+    rows = []
+    for index, item in list(batch.items.items()):
+        at = batch.moment(index, item.at)
+        if at is None:
+            continue
+        spent = {"tokens_in": item.tokens_in, "tokens_out": item.tokens_out, "cost_micro": item.cost_micro}
+        own = {"request_id": item.request_id, "model": item.model, "cache_hit": item.cache_hit, "qps_bucket": item.qps_bucket}
+        rows.append(Row(index, item.event_id, batch.hashes[item.event_id], at, _arrival(batch) | spent | own))
+    return rows
+
+
 def write_observations(rows: Sequence[Row]) -> None:
     """Insert rows whose ids were just taken."""
     _insert(_INSERT_OBSERVATIONS, rows)
@@ -53,6 +82,16 @@ def write_observations(rows: Sequence[Row]) -> None:
 def write_events(rows: Sequence[Row]) -> None:
     """Insert rows whose ids were just taken."""
     _insert(_INSERT_EVENTS, rows)
+
+
+def write_feedback(rows: Sequence[Row]) -> None:
+    """Insert rows whose ids were just taken."""
+    _insert(_INSERT_FEEDBACK, rows)
+
+
+def write_costs(rows: Sequence[Row]) -> None:
+    """Insert rows whose ids were just taken."""
+    _insert(_INSERT_COSTS, rows)
 
 
 _INSERT_OBSERVATIONS = """
@@ -75,6 +114,24 @@ FROM json_to_recordset(%s::json) AS new (event_date date, event_id text, at time
 """
 
 
+_INSERT_FEEDBACK = """
+INSERT INTO ai_feedback (event_date, event_id, ts, received_ts, user_id, unit_type, units, experiment_id, variant_id, label, comment,
+    manual_edit_flag, request_id, context, environment, origin)
+SELECT event_date, event_id, at, received, user_id, unit_type, units, experiment_id, variant_id, label, comment, manual_edit_flag,
+    request_id, context, environment, origin
+FROM json_to_recordset(%s::json) AS new (event_date date, event_id text, at timestamptz, received timestamptz, user_id text, unit_type text,
+    units jsonb, experiment_id int, variant_id int, label text, comment text, manual_edit_flag boolean, request_id text, context jsonb,
+    environment text, origin text)
+"""
+_INSERT_COSTS = """
+INSERT INTO ai_request_costs (event_date, event_id, ts, received_ts, request_id, model, tokens_in, tokens_out, cost_micro, cache_hit,
+    qps_bucket, environment, origin)
+SELECT event_date, event_id, at, received, request_id, model, tokens_in, tokens_out, cost_micro, cache_hit, qps_bucket, environment, origin
+FROM json_to_recordset(%s::json) AS new (event_date date, event_id text, at timestamptz, received timestamptz, request_id text, model text,
+    tokens_in bigint, tokens_out bigint, cost_micro bigint, cache_hit boolean, qps_bucket text, environment text, origin text)
+"""
+
+
 def _insert(statement: str, rows: Sequence[Row]) -> None:
     own = [{**r.columns, "event_id": r.event_id, "event_date": r.day.isoformat(), "at": r.at.isoformat()} for r in rows]
     with connection.cursor() as cursor:
@@ -82,7 +139,7 @@ def _insert(statement: str, rows: Sequence[Row]) -> None:
 
 
 def _stamped(
-    batch: Batch[EventItem] | Batch[ObservationItem], known: Mapping[str | int, Known], index: int, item: Measured
+    batch: MeasuredBatch, known: Mapping[str | int, Known], index: int, item: Measured
 ) -> tuple[datetime, dict[str, object], Arm | None] | None:
     """When, who, and for which experiment and variant: the columns that both tables have; None when refused."""
     experiment = known.get(item.experiment) if item.experiment is not None else None
@@ -97,17 +154,23 @@ def _stamped(
     at = batch.moment(index, item.at) if unit is not None else None
     if unit is None or at is None:
         return None
-    columns: dict[str, object] = {
-        "received": batch.now.isoformat(),
+    columns = _arrival(batch) | {
         "user_id": unit[1],
         "unit_type": unit[0],
         "units": item.units,
         "experiment_id": experiment.id if experiment else None,
         "variant_id": arm.id if arm else None,
+    }
+    return at, columns, arm
+
+
+def _arrival(batch: MeasuredBatch | Batch[CostItem]) -> dict[str, object]:
+    """When it came, with whose key, and how."""
+    return {
+        "received": batch.now.isoformat(),
         "environment": batch.identity.environment.value,
         "origin": batch.origin.value,
     }
-    return at, columns, arm
 
 
 def _unknown_variant(experiment: Known | None, word: str) -> str:
@@ -116,7 +179,7 @@ def _unknown_variant(experiment: Known | None, word: str) -> str:
     return f"{experiment.key} has no variant {word!r}; it has {', '.join(arm.key for arm in experiment.arms)}"
 
 
-def _unit(batch: Batch[EventItem] | Batch[ObservationItem], index: int, item: Measured, experiment: Known | None) -> tuple[str, str] | None:
+def _unit(batch: MeasuredBatch, index: int, item: Measured, experiment: Known | None) -> tuple[str, str] | None:
     """The unit that the row is about: the experiment's type, else the one named, else the user, else the first."""
     problems = check_units(item.units)
     if problems:

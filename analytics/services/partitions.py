@@ -14,7 +14,7 @@ from typing import Literal
 from django.db import connection, transaction
 from psycopg import sql
 
-Parent = Literal["ai_events", "ai_ab_metrics"]
+Parent = Literal["ai_events", "ai_ab_metrics", "ai_request_costs", "ai_feedback"]
 _LOCK = 7_302_201
 """The advisory lock of partition making: one maker at a time, whatever the day."""
 

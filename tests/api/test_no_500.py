@@ -99,6 +99,9 @@ EXPOSURE = ITEM | {"experiment": "served", "covariates": {"age": 3}}
 EVENT = ITEM | {"event_type": "apply", "experiment": "served", "value": 1.5, "payload": {"a": 1}, "cost_micro": 5, "latency_ms": 12}
 EVENT |= {"language": "de", "embedding_stats": {"norm": 1.0}, "request_id": "r1"}
 OBSERVATION = ITEM | {"metric": "ndcg", "value": 0.5, "experiment": "served", "covariates": {"age": 3}}
+FEEDBACK = ITEM | {"experiment": "served", "label": "useful", "comment": "c", "manual_edit_flag": True, "request_id": "r1"}
+COST = {"event_id": "e1", "timestamp": "2026-03-01T00:00:00Z", "request_id": "r1", "model": "m", "tokens_in": 5, "tokens_out": 6}
+COST |= {"cost_micro": 7, "cache_hit": False, "qps_bucket": "10-50"}
 ASSIGNMENT = {"units": {"user": "u1", "tenant": "t1"}, "experiments": ["served"], "attributes": {"country": "DE"}, "exposure": "queued"}
 VERB = {"reason": "r", "outcome": "", "variant": "treatment"}
 SIZES = {
@@ -130,6 +133,8 @@ DOORS = {
     "exposures": (Scope.SERVER, "post", [EXPOSURE, {"exposures": [EXPOSURE, EXPOSURE | {"event_id": "e2", "units": {"user": "u2"}}]}]),
     "events": (Scope.INGEST, "post", [EVENT, {"events": [EVENT, EVENT | {"event_id": "e2"}]}]),
     "observations": (Scope.INGEST, "post", [OBSERVATION, {"observations": [OBSERVATION, OBSERVATION | {"event_id": "e2"}]}]),
+    "feedback": (Scope.INGEST, "post", [FEEDBACK, {"feedback": [FEEDBACK, FEEDBACK | {"event_id": "e2"}]}]),
+    "costs": (Scope.INGEST, "post", [COST, {"costs": [COST, COST | {"event_id": "e2"}]}]),
     "experiments": (Scope.MANAGEMENT, "post", [DESIGN]),
     "experiment": (Scope.MANAGEMENT, "patch", [DESIGN | {"reason": "r", "notes": "n", "flag": "spare", "layer": None, "owner": 1}]),
     "status": (Scope.MANAGEMENT, "put", [{"status": "running", "reason": "r"}]),
@@ -156,7 +161,7 @@ DOORS = {
 }
 
 
-PLAIN = {"assignments", "exposures", "events", "observations", "experiments", "flags", "flag", "sample-size"}
+PLAIN = {"assignments", "exposures", "events", "observations", "feedback", "costs", "experiments", "flags", "flag", "sample-size"}
 """Doors that are not about one experiment."""
 
 

@@ -11,6 +11,8 @@ SOURCES = {
     "000.33": ("experiment_variants", "experiment_id variant_id name traffic_share"),
     "000.34": ("experiment_assignments", "user_id experiment_id variant_id bucket_id assigned_ts exposure_ts"),
     "000.35": ("ai_events", "event_id user_id experiment_id variant_id event_type payload cost_micro latency_ms language embedding_stats"),
+    "000.37": ("ai_request_costs", "request_id model tokens_in tokens_out cost_micro cache_hit qps_bucket"),
+    "000.39": ("ai_feedback", "event_id user_id label comment manual_edit_flag"),
     "003.14": ("experiments", "uuid name status traffic_allocation created_at updated_at"),
     "003.15": ("experiment_variants", "uuid experiment_id name weight config"),
 }
@@ -48,7 +50,8 @@ def test_experiments__name__is_unique() -> None:
 
 
 @pytest.mark.django_db
-def test_ai_events__days__are_partitions_by_event_date() -> None:
+@pytest.mark.parametrize("table", ["ai_events", "ai_ab_metrics", "ai_request_costs", "ai_feedback"])
+def test_event_tables__days__are_partitions_by_event_date(table: str) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("select pg_get_partkeydef('ai_events'::regclass)")
+        cursor.execute("select pg_get_partkeydef(%s::regclass)", [table])
         assert cursor.fetchone() == ("RANGE (event_date)",)
