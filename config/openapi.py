@@ -7,6 +7,10 @@ from typing import Any
 import msgspec
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerExtension
 
+from experiments.api import ofrep_schema
+
+_PLAIN = (ofrep_schema,)
+"""Modules that describe plain views: ``paths()`` and the ``SCHEMAS`` these refer to."""
 _REFERENCE = "#/components/schemas/{name}"
 
 
@@ -47,3 +51,12 @@ class StructSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
 def without_trailing_slash(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Doors answer with and without the last slash; the schema names the one the guides use."""
     return result | {"paths": {path.rstrip("/") or "/": operations for path, operations in result["paths"].items()}}
+
+
+def with_plain_views(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """The generator reads Django REST framework's views; the others describe themselves."""
+    paths, components = dict(result["paths"]), dict(result["components"])
+    for module in _PLAIN:
+        paths |= module.paths()
+        components["schemas"] = components.get("schemas", {}) | module.SCHEMAS
+    return result | {"paths": paths, "components": components}

@@ -11,6 +11,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from config import exposition, health
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("experiments.api.ofrep_urls")),
     path("api/v1/", include("experiments.api.serving_urls")),
     path("api/v1/", include("analytics.api.ingest_urls")),
     path("livez", health.livez),

@@ -114,6 +114,8 @@ if _pool := env.integer("ASSAY_DB_POOL", 0):
 
 # ---------------------------------------------------------------- where files go
 SPOOL = env.folder("ASSAY_SPOOL", STATE / "spool")
+SPOOL_MAX_BYTES = env.integer("ASSAY_SPOOL_MAX_BYTES", 2_000_000_000)
+"""Some ten million exposures; beyond it new ones are dropped and counted."""
 CATALOGUE_DIR = env.folder("ASSAY_CATALOGUE_DIR", STATE / "catalogue")
 POLL_SECONDS = env.integer("ASSAY_POLL_SECONDS", 1)
 """How often a web process asks whether there is something newer to serve."""
@@ -181,7 +183,11 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Experiments: which variant a unit gets, what happened, and what was decided.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "config.openapi.without_trailing_slash"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "config.openapi.without_trailing_slash",
+        "config.openapi.with_plain_views",
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SCHEMA_PATH_PREFIX": r"/api/v1",

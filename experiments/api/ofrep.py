@@ -1,0 +1,193 @@
+"""OpenFeature's remote evaluation (OFREP 0.3): one flag for servers, all flags with a tag for browsers.
+
+Plain views on prewritten answers: what is left for a request is its key, its context, the decision and
+two pieces of bytes to join. Browsers come from any origin, since keys and never cookies open these doors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+from django.http import HttpRequest, HttpResponse
+from django.utils.http import parse_etags
+from django.views.decorators.csrf import csrf_exempt
+
+from experiments.core.clock import utc_now
+from experiments.core.errors import AssayError, InvalidInput, NotAuthenticated
+from experiments.core.keyring import KeyIdentity
+from experiments.core.ofrep import (
+    EXPOSURE_ATTRIBUTE,
+    Book,
+    ErrorCode,
+    context_of,
+    etag,
+    failure,
+    flag_not_found,
+    tail,
+    units_of,
+)
+from experiments.core.types import JSON, Environment, Scope
+from experiments.http.auth import raw_key
+from experiments.http.doors import raw_body, take_the_rest
+from experiments.http.errors import CHALLENGE, RETRY_SECONDS, UNAVAILABLE, status_of
+from experiments.http.parsing import ONE_BODY, parse_json
+from experiments.http.plain import opened
+from experiments.metrics import count_answers
+from experiments.selectors import serving
+from experiments.selectors.serving import ServingState
+from experiments.services.exposures import Recording, expose
+
+PREFIX = "/ofrep/"
+_JSON = "application/json"
+_METHODS = "POST, OPTIONS"
+_BAD_REQUEST, _METHOD_NOT_ALLOWED = 400, 405
+_CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "ETag, Retry-After, X-Assay-Catalogue, X-Assay-Stale",
+}
+_PREFLIGHT = _CORS | {
+    "Access-Control-Allow-Methods": _METHODS,
+    "Access-Control-Allow-Headers": "Authorization, X-API-Key, Content-Type, If-None-Match",
+    "Access-Control-Max-Age": "86400",
+    "Allow": _METHODS,
+}
+
+
+@csrf_exempt
+def one_flag(request: HttpRequest, key: str) -> HttpResponse:
+    """``POST /ofrep/v1/evaluate/flags/{key}``: the flag's value for a context; queued as an exposure unless the context says otherwise."""
+    return _answered(request, key, lambda: _one_flag(request, key))
+
+
+@csrf_exempt
+def all_flags(request: HttpRequest) -> HttpResponse:
+    """``POST /ofrep/v1/evaluate/flags``: every flag that the key may see; nothing counts as met, since nobody has looked yet."""
+    return _answered(request, "", lambda: _all_flags(request))
+
+
+def not_answered(request: HttpRequest, status: int, details: str) -> HttpResponse:
+    """Django's own refusals below ``/ofrep/``, in the protocol's shape."""
+    match = request.resolver_match
+    key = str(match.kwargs.get("key", "")) if match is not None else ""
+    return _refusal(request, key, AssayError(details), status)
+
+
+def _answered(request: HttpRequest, key: str, answer: Callable[[], HttpResponse]) -> HttpResponse:
+    if request.method == "POST":
+        try:
+            return answer()
+        except AssayError as error:
+            return _refusal(request, key, error, status_of(error))
+    if request.method == "OPTIONS":
+        return HttpResponse(status=204, headers=_PREFLIGHT | {"Content-Length": "0"})
+    refusal = _refusal(request, key, AssayError(f"{request.method} is not answered here; send POST"), _METHOD_NOT_ALLOWED)
+    refusal["Allow"] = _METHODS
+    return refusal
+
+
+# ---------------------------------------------------------------- the two questions
+
+
+def _one_flag(request: HttpRequest, key: str) -> HttpResponse:
+    identity = _identity(request)
+    context = _context(request)
+    units = units_of(context)
+    recording = _recording(context)
+    state, now = _state(), utc_now()
+    evaluate = state.catalogue.evaluators(identity.environment, identity.scope is Scope.CLIENT).get(key)
+    if evaluate is None:
+        raise flag_not_found(key)
+    answer = evaluate(units, context, now)
+    written = _book(state, identity.environment).written(answer.served)
+    if written.failure is not None:
+        return _response(written.failure, _headers(state), _BAD_REQUEST)
+    count_answers((answer.served,))
+    expose((answer,), now, environment=identity.environment, how=recording)
+    return _response(written.head + tail(units, state.stale), _headers(state))
+
+
+def _all_flags(request: HttpRequest) -> HttpResponse:
+    identity = _identity(request)
+    context = _context(request)
+    units = units_of(context)
+    state, now = _state(), utc_now()
+    evaluators = state.catalogue.evaluators(identity.environment, identity.scope is Scope.CLIENT).values()
+    answers = [evaluate(units, context, now).served for evaluate in evaluators]
+    count_answers(answers)
+    written = list(map(_book(state, identity.environment).written, answers))
+    tag = etag(written, units)
+    headers = _headers(state) | {"ETag": tag}
+    if _holds(request, tag):
+        return HttpResponse(status=304, headers=headers)
+    end = tail(units, state.stale)
+    flags = b",".join([one.failure or one.head + end for one in written])
+    about = b'{"flagSetId":"%s","version":"%d"' % (identity.environment.value.encode(), state.version)
+    return _response(b'{"flags":[' + flags + b'],"metadata":' + about + end, headers)
+
+
+def _identity(request: HttpRequest) -> KeyIdentity:
+    raw = raw_key(request.META.get("HTTP_AUTHORIZATION", ""), request.META.get("HTTP_X_API_KEY", ""))
+    return opened(raw, Scope.SERVER, Scope.CLIENT)
+
+
+def _context(request: HttpRequest) -> dict[str, JSON]:
+    return context_of(parse_json(raw_body(request, max_bytes=ONE_BODY), max_bytes=ONE_BODY))
+
+
+def _recording(context: Mapping[str, JSON]) -> Recording:
+    wanted = context.get(EXPOSURE_ATTRIBUTE)
+    if wanted is None:
+        return Recording.QUEUED
+    found = next((how for how in Recording if how == wanted), None)
+    if found is None:
+        path = f"context.{EXPOSURE_ATTRIBUTE}"
+        raise InvalidInput(f"{path}: expected one of {', '.join(Recording)}", path, code=ErrorCode.INVALID_CONTEXT)
+    return found
+
+
+def _state() -> ServingState:
+    """What to serve; a process that has never read a catalogue does not say of every flag that there is none."""
+    state = serving.current()
+    if state.version == 0 and state.stale:
+        raise AssayError("no catalogue has been read yet, since the database does not answer; try again", code="not_available")
+    return state
+
+
+_books: dict[Environment, Book] = {}
+
+
+def _book(state: ServingState, environment: Environment) -> Book:
+    """The answers of this catalogue; a new catalogue begins a new book."""
+    found = _books.get(environment)
+    if found is None or found.catalogue is not state.catalogue:
+        found = _books[environment] = Book(state.catalogue, environment)
+    return found
+
+
+def _holds(request: HttpRequest, tag: str) -> bool:
+    """Whether the asker has this answer already; a tag that a proxy weakened on its way names the same answer."""
+    sent = request.META.get("HTTP_IF_NONE_MATCH")
+    return sent is not None and tag in {one.removeprefix("W/") for one in parse_etags(sent)}
+
+
+# ---------------------------------------------------------------- answers
+
+
+def _headers(state: ServingState) -> dict[str, str]:
+    return _CORS | {"X-Assay-Catalogue": str(state.version), "X-Assay-Stale": "true" if state.stale else "false"}
+
+
+def _response(body: bytes, headers: Mapping[str, str], status: int = 200) -> HttpResponse:
+    """With its length, so that head and body leave in one piece."""
+    return HttpResponse(body, status=status, content_type=_JSON, headers={**headers, "Content-Length": str(len(body))})
+
+
+def _refusal(request: HttpRequest, key: str, error: AssayError, status: int) -> HttpResponse:
+    take_the_rest(request)
+    answer = _response(msgspec.json.encode(failure(key, error)), _CORS, status)
+    if status == UNAVAILABLE:
+        answer["Retry-After"] = str(RETRY_SECONDS)
+    if isinstance(error, NotAuthenticated):
+        answer["WWW-Authenticate"] = CHALLENGE
+    return answer
