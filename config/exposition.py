@@ -14,6 +14,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from analytics.selectors.exposition import ArmNumbers, arm_numbers
+from experiments.services import spool
 
 _ARM = ("experiment", "variant")
 
@@ -27,6 +28,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     else:
         registry.register(_Own())
     registry.register(StoredTotals())
+    registry.register(Spool())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
@@ -45,10 +47,10 @@ class StoredTotals(Collector):
         try:
             arms = arm_numbers()
         except DatabaseError:
-            up.add_metric((), 0.0)  # type: ignore[no-untyped-call]
+            up.add_metric((), 0.0)
             yield up
             return
-        up.add_metric((), 1.0)  # type: ignore[no-untyped-call]
+        up.add_metric((), 1.0)
         yield up
         yield from _families(arms)
 
@@ -59,9 +61,19 @@ def _families(arms: list[ArmNumbers]) -> Iterator[Metric]:
     outcomes = CounterMetricFamily("experiment_outcome", "What units of this variant did, by declared metric.", labels=(*_ARM, "outcome"))
     for arm in arms:
         labels = (arm.experiment, arm.variant)
-        sizes.add_metric(labels, arm.units)  # type: ignore[no-untyped-call]
+        sizes.add_metric(labels, arm.units)
         if arm.rate is not None:
-            rates.add_metric(labels, arm.rate)  # type: ignore[no-untyped-call]
+            rates.add_metric(labels, arm.rate)
         for outcome, count in arm.outcomes.items():
-            outcomes.add_metric((*labels, outcome), count)  # type: ignore[no-untyped-call]
+            outcomes.add_metric((*labels, outcome), count)
     yield from (sizes, rates, outcomes)
+
+
+class Spool(Collector):
+    """What waits on this machine's disk for PostgreSQL."""
+
+    def collect(self) -> Iterator[Metric]:
+        waiting = spool.lying()
+        yield GaugeMetricFamily("assay_spool_files", "Files of exposures that wait to be stored.", waiting.files)
+        yield GaugeMetricFamily("assay_spool_bytes", "Their size; at ASSAY_SPOOL_MAX_BYTES new ones are dropped.", waiting.bytes)
+        yield GaugeMetricFamily("assay_spool_oldest_seconds", "Age of the oldest of them.", waiting.oldest_seconds)

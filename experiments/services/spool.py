@@ -7,6 +7,7 @@ loses nothing that it had appended, and the answer that caused an exposure waits
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import threading
@@ -31,6 +32,9 @@ DurableSink = Callable[[Sequence[QueuedExposure], datetime], None]
 ROTATE_BYTES = 16_000_000
 """A file that has grown to this is left for a new one even when nobody drains."""
 SUFFIX = ".jsonl"
+_COMPLAIN_SECONDS = 10.0
+_RECKON_SECONDS = 1.0
+"""While the spool is full, its size is looked at again this often."""
 
 _lock = threading.Lock()
 _sink: DurableSink | None = None
@@ -46,6 +50,17 @@ class _Open:
 
 
 _open: _Open | None = None
+_full_until = 0.0
+_complained_at = -_COMPLAIN_SECONDS
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What lies in the spool: files, their bytes, and the age of the oldest in seconds (0 when there is none)."""
+
+    files: int = 0
+    bytes: int = 0
+    oldest_seconds: float = 0.0
 
 
 def append(exposure: QueuedExposure) -> bool:
@@ -56,9 +71,17 @@ def append(exposure: QueuedExposure) -> bool:
             _write(line)
         except OSError as error:
             EXPOSURES_DROPPED.inc()
-            log.warning("exposure_dropped", error=str(error), spool=str(settings.SPOOL))
+            _complain(error)
             return False
     return True
+
+
+def _complain(error: OSError) -> None:
+    """Once in a while: a log of every drop would fill the next disk."""
+    global _complained_at
+    if time.monotonic() - _complained_at >= _COMPLAIN_SECONDS:
+        _complained_at = time.monotonic()
+        log.warning("exposure_dropped", error=str(error), spool=str(settings.SPOOL))
 
 
 def set_durable_sink(sink: DurableSink | None) -> None:
@@ -86,6 +109,23 @@ def waiting() -> list[Path]:
         return sorted(folder().glob("*" + SUFFIX))
     except OSError:
         return []
+
+
+def lying() -> Waiting:
+    """How much waits, for those who watch."""
+    found = [stat for path in waiting() if (stat := _stat(path)) is not None and stat.st_size]
+    if not found:
+        return Waiting()
+    age = time.time() - min(stat.st_ctime for stat in found)
+    return Waiting(len(found), sum(stat.st_size for stat in found), max(0.0, age))
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    """None for a file that was drained meanwhile."""
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
 
 
 @contextmanager
@@ -124,6 +164,7 @@ def _write(line: bytes) -> None:
 def _begin() -> _Open:
     """A new file, locked before anybody can find it: a drainer would otherwise take and delete it while empty."""
     global _open
+    _refuse_when_full()
     name = f"{time.time():.6f}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     hidden = folder() / (name + ".new")
     fd = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -136,6 +177,16 @@ def _begin() -> _Open:
         raise
     _open = _Open(fd=fd, path=path)
     return _open
+
+
+def _refuse_when_full() -> None:
+    """The spool may not eat the disk that everything else needs: after hours without PostgreSQL, new exposures are dropped and counted."""
+    global _full_until
+    if time.monotonic() >= _full_until:
+        if lying().bytes < settings.SPOOL_MAX_BYTES:
+            return
+        _full_until = time.monotonic() + _RECKON_SECONDS
+    raise OSError(errno.EDQUOT, f"the spool holds {settings.SPOOL_MAX_BYTES:,} bytes, which is its limit (ASSAY_SPOOL_MAX_BYTES)")
 
 
 def _leave() -> Path | None:

@@ -246,6 +246,18 @@ def test_grown_file__is_left_for_a_new_one(where, spool_folder, monkeypatch):
     assert drain.drain_once(NOW).stored == 100
 
 
+def test_spool_at_its_limit__drops_the_new_keeps_the_old_and_takes_more_once_drained(where, spool_folder, settings, monkeypatch):
+    monkeypatch.setattr(spool, "ROTATE_BYTES", 2000)
+    monkeypatch.setattr(spool, "_RECKON_SECONDS", 0.0)
+    settings.SPOOL_MAX_BYTES = 6000
+    kept = [n for n in range(200) if spool.append(met(where, f"x{n}"))]
+    assert 20 < len(kept) < 60 and kept == list(range(len(kept)))
+    assert 6000 <= spool.lying().bytes < 6000 + 2 * spool.ROTATE_BYTES
+    assert drain.drain_once(NOW).stored == len(kept)
+    assert spool.append(met(where, "later")) and drain.drain_once(NOW).stored == 1
+    assert spool.lying() == spool.Waiting()
+
+
 def test_durable__is_committed_on_return_and_says_so_when_nobody_wired_it(where):
     spool.set_durable_sink(None)
     with pytest.raises(AssayError):

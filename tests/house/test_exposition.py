@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from django.db import OperationalError
 from django.test import Client
@@ -54,3 +57,11 @@ def test_metrics__database_away__still_answers_and_says_so(monkeypatch: pytest.M
     found = scraped()
     assert found["assay_stored_totals_up",] == 0
     assert any(labels[0].startswith("assay_assignments") or labels[0].startswith("django_http") for labels in found)
+
+
+def test_metrics__exposures_that_wait__are_weighed(settings: Any, tmp_path: Path) -> None:
+    settings.SPOOL = tmp_path
+    (tmp_path / "1.jsonl").write_bytes(b"x" * 300)
+    found = scraped()
+    assert (found["assay_spool_files",], found["assay_spool_bytes",]) == (1, 300)
+    assert 0 <= found["assay_spool_oldest_seconds",] < 60
