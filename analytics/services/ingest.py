@@ -24,6 +24,7 @@ from analytics.services.ingest_rows import (
     write_feedback,
     write_observations,
 )
+from analytics.services.told import and_tell
 from experiments.core.errors import Conflict, Problem
 from experiments.core.exposure import QueuedExposure
 from experiments.core.types import Environment, Origin
@@ -83,7 +84,7 @@ def ingest_events(
 ) -> BatchResult:
     """Store interactions."""
     batch = open_batch("event", items, now, identity, origin)
-    return store(batch, event_rows(batch), write_events, "ai_events")
+    return store(batch, event_rows(batch), and_tell(write_events), "ai_events")
 
 
 def ingest_feedback(
@@ -91,7 +92,7 @@ def ingest_feedback(
 ) -> BatchResult:
     """Store what people thought of answers."""
     batch = open_batch("feedback", items, now, identity, origin)
-    return store(batch, feedback_rows(batch), write_feedback, "ai_feedback")
+    return store(batch, feedback_rows(batch), and_tell(write_feedback), "ai_feedback")
 
 
 def ingest_costs(
