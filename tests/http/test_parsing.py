@@ -6,9 +6,13 @@ import json
 
 import msgspec
 import pytest
+from hypothesis import example, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from experiments.core.errors import InvalidInput, TooLarge
-from experiments.http.parsing import convert, parse_json
+from experiments.http import parsing
+from experiments.http.parsing import MAX_DEPTH, MAX_STRING, convert, parse_json
 
 
 class Inner(msgspec.Struct):
@@ -83,3 +87,54 @@ def test_convert__field_of_another_type__names_its_place() -> None:
     assert refusal.value.field == "batch[0].units[...]"
     with pytest.raises(InvalidInput, match="unknown field `bacth`"):
         convert({"bacth": []}, Outer)
+
+
+# ---------------------------------------------------------------- the quick way and the careful way
+
+TEXTS = st.sampled_from(["a", "b", "", "ж", "😀", '"', "\\", '\\"', "\x00", "\ud83d", "\n", "/", "[{"]) | st.text(max_size=5)
+NUMBERS = st.sampled_from(
+    ["0", "-0", "-0.0", "1e5", "1E+2", "1.5", "9223372036854775807", "9223372036854775808", "-9223372036854775809", "1e400", "9" * 30]
+)
+WORDS = st.sampled_from(["true", "false", "null", "NaN", "-Infinity", "01", "1.", "+1", "x"])
+SPACE = st.sampled_from(["", " ", "\n", "\t", "\x0c"])
+
+
+def written(text: str, escaped: bool) -> str:
+    return json.dumps(text, ensure_ascii=escaped)
+
+
+STRINGS = st.builds(written, TEXTS, st.booleans())
+
+
+def objects(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Objects as text, in which a key may come twice."""
+    pairs = st.lists(st.builds(lambda key, value, space: f"{key}{space}:{value}", STRINGS, values, SPACE), max_size=4)
+    return pairs.map(lambda several: "{" + ",".join(several) + "}")
+
+
+def arrays(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.lists(values, max_size=4).map(lambda several: "[" + ", ".join(several) + "]")
+
+
+DOCUMENTS = st.recursive(STRINGS | NUMBERS | WORDS, lambda inner: objects(inner) | arrays(inner), max_leaves=8)
+PIECES = st.lists(
+    st.sampled_from([*'{}[],:"\\', '\\"', "\\u0041", "\\ud83d", '"a"', '"b":', "1", "-0", "1e5", "null", " ", "ж", "\x00"]), max_size=14
+).map("".join)
+
+
+@hypothesis_settings(max_examples=400)
+@given(st.builds(lambda space, text: space + text, SPACE, DOCUMENTS) | PIECES)
+@example('{"a": 1, "a": 2}')
+@example('{"a": {"b": "x"}, "a": ["b", "x"]}')
+@example('{"a\\"": 1, "a\\"": 2}')
+@example('{"\\u0061": 1, "a": 2}')
+def test_parse_json__quick_way__takes_only_what_the_careful_way_takes_and_reads_it_alike(text: str) -> None:
+    body = text.encode("utf-8", "surrogatepass")
+    quick = parsing._quickly(body, MAX_DEPTH)
+    if quick is not parsing._CAREFULLY:
+        assert repr(quick) == repr(parsing._carefully(body, MAX_DEPTH, MAX_STRING))
+
+
+def test_parse_json__a_common_body__goes_the_quick_way() -> None:
+    for body in (b'{"unit": "u1", "experiments": ["a"], "attributes": {"n": 1.5}}', '{"unit": "ж"}'.encode(), b'{"unit": "\\u0436\\n"}'):
+        assert parsing._quickly(body, MAX_DEPTH) == json.loads(body)
