@@ -32,7 +32,7 @@ SERVING_APPS = [
     "experiments",
     "analytics",
 ]
-SERVING_MIDDLEWARE = ["django.middleware.security.SecurityMiddleware"]
+SERVING_MIDDLEWARE = ["config.serving_middleware.ServingMiddleware"]
 SERVING_URLS = "config.serve_urls"
 
 

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from experiments.core.errors import InvalidInput, NotAuthenticated
 from experiments.core.types import JSON, Actor, ActorKind, Environment, Role, Scope
@@ -32,6 +33,13 @@ class KeyEntry:
     owner_id: int
     label: str
     roles: frozenset[Role] = frozenset()
+
+    @cached_property
+    def identity(self) -> KeyIdentity:
+        """Who knocks with this key."""
+        label = f"key {self.name} ({self.label})"
+        actor = Actor(ActorKind.KEY, label, user_id=self.owner_id, roles=self.roles, scope=self.scope, key_id=self.key_id)
+        return KeyIdentity(self.key_id, self.name, self.scope, self.environment, actor)
 
     def as_json(self) -> dict[str, JSON]:
         """The form that ``parse`` reads back."""
@@ -71,7 +79,7 @@ class Keyring:
         known = hmac.compare_digest(verifier_of(raw), entry.verifier if entry else verifier_of(""))
         if entry is None or not known:
             raise NotAuthenticated("this key is not known, or it was revoked")
-        return _identity(entry)
+        return entry.identity
 
 
 def new_key(scope: Scope, selector: str, secret: str) -> str:
@@ -119,9 +127,3 @@ def _entry(row: JSON) -> KeyEntry:
 def _selector(raw: str) -> str:
     parts = raw[:_LONGEST].split("_")
     return parts[2] if len(parts) == 4 and parts[0] == "assay" else ""
-
-
-def _identity(entry: KeyEntry) -> KeyIdentity:
-    label = f"key {entry.name} ({entry.label})"
-    actor = Actor(ActorKind.KEY, label, user_id=entry.owner_id, roles=entry.roles, scope=entry.scope, key_id=entry.key_id)
-    return KeyIdentity(entry.key_id, entry.name, entry.scope, entry.environment, actor)

@@ -26,7 +26,8 @@ settings.ALLOWED_HOSTS = ["testserver"]
 client = Client()
 seen = {address: client.get(address).status_code for address in ("/livez", "/metrics", "/admin/", "/api/v1/experiments", "/api/v1/events")}
 seen["/api/v1/assignments"] = client.post("/api/v1/assignments", {"unit": "u1"}, content_type="application/json").status_code
-print(json.dumps({"middleware": settings.MIDDLEWARE, "apps": settings.INSTALLED_APPS, "seen": seen, "modules": sorted(sys.modules)}))
+headers = dict(client.get("/livez").headers)
+print(json.dumps({"headers": headers, "middleware": settings.MIDDLEWARE, "apps": settings.INSTALLED_APPS, "seen": seen, "modules": sorted(sys.modules)}))
 """
 
 
@@ -51,6 +52,13 @@ def test_serve__holds_neither_numbers_libraries_nor_an_admin(process: dict[str, 
 
 def test_serve__has_one_middleware(process: dict[str, list[str]]) -> None:
     assert len(process["middleware"]) == 1
+
+
+def test_serve__answers__have_their_length_and_are_nothing_but_data(process: dict[str, dict[str, str]]) -> None:
+    headers = process["headers"]
+    assert headers["Content-Length"] == "3"
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert headers["X-Content-Type-Options"] == "nosniff"
 
 
 def test_serve__answers_at_applications_doors_and_at_no_others(process: dict[str, dict[str, int]]) -> None:

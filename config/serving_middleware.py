@@ -1,0 +1,21 @@
+"""The one middleware of a process that serves applications."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.middleware.security import SecurityMiddleware
+
+DATA_ONLY = "default-src 'none'; frame-ancestors 'none'"
+"""Answers are data: a browser that is shown one loads, runs and frames nothing."""
+
+
+class ServingMiddleware(SecurityMiddleware):
+    """Django's security headers and its way to https, and a length: without one an answer travels in chunks."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        super().process_response(request, response)
+        headers = response.headers
+        headers["Content-Security-Policy"] = DATA_ONLY
+        if not response.streaming and "Content-Length" not in headers:
+            headers["Content-Length"] = str(len(response.content))
+        return response
