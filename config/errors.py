@@ -1,4 +1,4 @@
-"""Errors that no view answered: JSON below /api/ and /ofrep/, each in its own shape, Django's own pages elsewhere."""
+"""Errors that no view answered: JSON at every door, OpenFeature's in its own shape, Django's own pages elsewhere."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def broken(request: HttpRequest) -> HttpResponse:
 
 
 def _is_door(request: HttpRequest) -> bool:
-    return request.path.startswith(("/api/", ofrep.PREFIX))
+    return request.path.startswith(("/api/", "/track", "/v1/", ofrep.PREFIX))
 
 
 def _error(request: HttpRequest, status: int, code: str, message: str) -> HttpResponse:

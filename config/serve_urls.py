@@ -13,7 +13,9 @@ from config import exposition, health
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("experiments.api.ofrep_urls")),
     path("api/v1/", include("experiments.api.serving_urls")),
+    path("api/", include("experiments.api.growthbook_urls")),
     path("api/v1/", include("analytics.api.ingest_urls")),
+    path("", include("analytics.api.clients_urls")),
     path("livez", health.livez),
     path("readyz", health.readyz),
     path("metrics", exposition.metrics),

@@ -5,7 +5,7 @@ Their keys travel as each protocol has it, so each door checks its own; none ope
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import structlog
 from django.db import InterfaceError, OperationalError
@@ -27,7 +27,7 @@ Refuse = Callable[[AssayError], HttpResponse]
 _CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Headers": "Authorization, X-API-Key, Content-Type, If-None-Match",
-    "Access-Control-Expose-Headers": "ETag",
+    "Access-Control-Expose-Headers": "ETag, Retry-After, X-Assay-Catalogue, X-Assay-Stale",
     "Access-Control-Max-Age": "86400",
 }
 
@@ -73,16 +73,6 @@ def need_database() -> None:
         raise AssayError(DATABASE_AWAY, code="not_available")
 
 
-def tagged(request: HttpRequest, body: bytes, etag: str, headers: Mapping[str, str] | None = None) -> HttpResponse:
-    """A JSON document under its tag, or 304 for who has it already (compared weakly: proxies change a tag's strength)."""
-    held = (tag.strip().removeprefix("W/") for tag in request.META.get("HTTP_IF_NONE_MATCH", "").split(","))
-    known = any(tag in ("*", etag) for tag in held)
-    answer = HttpResponse(status=304) if known else HttpResponse(body, content_type="application/json")
-    for name, value in {"ETag": etag, "Cache-Control": "no-cache", **(headers or {})}.items():
-        answer[name] = value
-    return answer
-
-
 def _not_allowed(refuse: Refuse, method: str, allowed: str) -> HttpResponse:
     answer = refuse(AssayError(f"{method[:16]} is not for this address; it takes {allowed}", code="method_not_allowed"))
     answer.status_code = 405
@@ -95,4 +85,7 @@ def _open(answer: HttpResponse, allowed: str) -> HttpResponse:
     for name, value in _CORS.items():
         answer[name] = value
     answer["Access-Control-Allow-Methods"] = allowed
+    if answer.content:
+        # So that head and body leave in one piece.
+        answer["Content-Length"] = str(len(answer.content))
     return answer

@@ -31,11 +31,14 @@ class Doors:
 
     owner: User
 
-    def client(self, scope=Scope.SERVER, environment=Environment.PRODUCTION):
+    def key(self, scope=Scope.SERVER, environment=Environment.PRODUCTION):
         _, text = create_key(SYSTEM, utc_now(), name=f"{scope} {environment}", scope=scope, environment=environment, owner=self.owner)
         serving.refresh(utc_now())
+        return text
+
+    def client(self, scope=Scope.SERVER, environment=Environment.PRODUCTION):
         client = APIClient()
-        client.credentials(HTTP_AUTHORIZATION=f"Bearer {text}")
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {self.key(scope, environment)}")
         return client
 
     def publish(self):

@@ -1,7 +1,8 @@
-"""Every address below /api/: closed without a key and to keys of another scope, and wrong methods answered in JSON."""
+"""Every address but the pages': closed without a key and to keys of another scope, and wrong methods answered in JSON."""
 
 from __future__ import annotations
 
+import base64
 import re
 
 import pytest
@@ -16,6 +17,8 @@ from experiments.http.doors import Door
 from experiments.selectors import serving
 
 OPEN = {"schema", "docs"}
+PAGES = ("admin/", "livez", "readyz", "metrics", "favicon.ico")
+"""Of people and of machines that look after us; each is open, or has a lock of its own."""
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -24,11 +27,30 @@ def _walk(patterns, prefix=""):
         route = prefix + str(pattern.pattern)
         if isinstance(pattern, URLResolver):
             yield from _walk(pattern.url_patterns, route)
-        elif isinstance(pattern, URLPattern) and route.startswith("api/"):
+        elif isinstance(pattern, URLPattern) and route and not route.startswith(PAGES):
             yield route, pattern
 
 
-DOORS = [(route, pattern) for route, pattern in _walk(get_resolver().url_patterns) if pattern.name not in OPEN]
+def _bearer(key):
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def _basic(key):
+    return {"Authorization": f"Basic {base64.b64encode(f'{key}:'.encode()).decode()}"} if key else {}
+
+
+APPS = (Scope.SERVER, Scope.CLIENT)
+PLAIN = {
+    "growthbook-features": (APPS, "get", lambda key: (f"/api/features/{key or '-'}", {})),
+    "growthbook-eval": (APPS, "post", lambda key: (f"/api/eval/{key or '-'}", {})),
+    "growthbook-track": (APPS, "post", lambda key: (f"/track?client_key={key}", {})),
+    "segment-batch": ((Scope.INGEST,), "post", lambda key: ("/v1/batch", _basic(key))),
+    "ofrep-all": (APPS, "post", lambda key: ("/ofrep/v1/evaluate/flags", _bearer(key))),
+    "ofrep-one": (APPS, "post", lambda key: ("/ofrep/v1/evaluate/flags/rank", _bearer(key))),
+}
+"""Doors in other tools' protocols: who may knock, how, and where their keys are."""
+ALL = [(route, pattern) for route, pattern in _walk(get_resolver().url_patterns) if pattern.name not in OPEN]
+DOORS = [(route, pattern) for route, pattern in ALL if pattern.name not in PLAIN]
 
 
 def _address(route):
@@ -48,6 +70,50 @@ def _closed(response, status, codes):
 
 def test_walk__finds_the_doors_that_there_are():
     assert {"assignments", "experiments", "experiment", "exposures", "events"} <= {pattern.name for _, pattern in DOORS}
+    assert PLAIN.keys() <= {pattern.name for _, pattern in ALL}
+
+
+def _knock(name, key, method=None):
+    _, usual, where = PLAIN[name]
+    address, headers = where(key)
+    return getattr(APIClient(), method or usual)(address, {}, headers=headers)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", PLAIN)
+def test_plain_door__without_a_key_or_with_a_wrong_one__is_closed(name, doors):
+    doors.client()
+    for key in ("", "assay_server_000000000000_" + "0" * 48):
+        response = _knock(name, key)
+        assert response.status_code == 401, response.content
+        assert response["WWW-Authenticate"].split()[0] in {"Bearer", "Basic"}
+        assert response.json()
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_plain_door__with_a_key_of_another_scope__is_closed(name, doors):
+    for scope in set(Scope) - set(PLAIN[name][0]):
+        response = _knock(name, doors.key(scope))
+        assert response.status_code == 403, response.content
+        assert "scope" in response.content.decode()
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_plain_door__with_a_method_it_has_not__says_so_in_json(name, doors):
+    response = _knock(name, doors.key(PLAIN[name][0][0]), method="delete")
+    assert response.status_code == 405
+    assert PLAIN[name][1].upper() in response["Allow"]
+    assert response.json()
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_plain_door__asked_by_a_browser_of_another_origin__lets_it_in(name, doors):
+    asked = _knock(name, "", method="options")
+    assert (asked.status_code, asked["Access-Control-Allow-Origin"]) == (204, "*")
+    assert PLAIN[name][1].upper() in asked["Access-Control-Allow-Methods"]
+    allowed = {header.strip() for header in asked["Access-Control-Allow-Headers"].split(",")}
+    assert {"Authorization", "X-API-Key", "Content-Type", "If-None-Match"} <= allowed
+    assert "ETag" in _knock(name, "")["Access-Control-Expose-Headers"]
 
 
 @pytest.mark.django_db
