@@ -62,7 +62,7 @@ def _try(what: str, pk: int, now: datetime, verb: Callable[[int, datetime], Expe
 
 @shared_task(name="experiments.tasks.publish_expired")
 def publish_expired() -> bool:
-    """Rebuild the catalogue when an override or a holdback has ended. Says whether it did."""
+    """Rebuild the catalogue when an override, a holdback or the global holdout has ended. Says whether it did."""
     now = utc_now()
     if not due.catalogue_expired(now) or not claim(now, task="publish_expired", slot=slot_of(now, seconds=TICK_SECONDS)):
         return False

@@ -54,6 +54,7 @@ TEXT_OPS = frozenset({Op.CONTAINS, Op.STARTS_WITH})
 SEMVER_OPS = frozenset({Op.SEMVER_EQ, Op.SEMVER_GT, Op.SEMVER_GTE, Op.SEMVER_LT, Op.SEMVER_LTE})
 PRESENCE_OPS = frozenset({Op.EXISTS, Op.NOT_EXISTS})
 SEGMENT_OPS = frozenset({Op.IN_SEGMENT, Op.NOT_IN_SEGMENT})
+SEGMENT_WORDS = tuple(op.value for op in (Op.IN_SEGMENT, Op.NOT_IN_SEGMENT))
 HOLD_WHEN_MISSING = frozenset({Op.NE, Op.NOT_IN, Op.NOT_EXISTS})
 
 
@@ -96,6 +97,12 @@ def conditions_json(conditions: Sequence[Condition]) -> list[JSON]:
 def segments_named(conditions: Iterable[Condition]) -> frozenset[str]:
     """The keys of the segments that these conditions ask about."""
     return frozenset(str(condition.value) for condition in conditions if condition.op in SEGMENT_OPS)
+
+
+def segments_in(rule: object) -> frozenset[str]:
+    """The keys of the segments that a rule's JSON names, well-formed or not."""
+    entries = [entry for entry in rule if isinstance(entry, dict)] if isinstance(rule, list) else []
+    return frozenset(entry["value"] for entry in entries if entry.get("op") in SEGMENT_WORDS and isinstance(entry.get("value"), str))
 
 
 def _parse_condition(entry: object, path: str) -> Condition:

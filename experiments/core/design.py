@@ -71,7 +71,10 @@ class DesignMetric:
 
 @dataclass(frozen=True)
 class Design:
-    """What was asked for, in one immutable piece. Shares in thousandths, levels as decimal text."""
+    """What was asked for, in one immutable piece. Shares in thousandths, levels as decimal text.
+
+    ``segments`` is what the segments in the targeting held: their rules, and their ids as counts and digests.
+    """
 
     key: str
     origin: str = Origin.LIVE.value
@@ -80,6 +83,7 @@ class Design:
     unit_type: str = "user"
     layer: str = ""
     targeting: JSON = None
+    segments: JSON = None
     traffic: int = 1000
     variants: tuple[DesignVariant, ...] = ()
     metrics: tuple[DesignMetric, ...] = ()
@@ -156,8 +160,8 @@ JUDGED: dict[Item, tuple[str, ...]] = {
     Item.METRICS: ("metrics",),
     Item.SAMPLE_SIZE: _PLAN,
     Item.OFFLINE: ("offline_thresholds", "arms"),
-    Item.DARK_LAUNCH: ("flag_key", "flag_type", "unit_type", "targeting", "dark_mode", "arms", "split", "traffic"),
-    Item.APPROVAL: (*_PLAIN, "split", "arms", "metrics"),
+    Item.DARK_LAUNCH: ("flag_key", "flag_type", "unit_type", "targeting", "segments", "dark_mode", "arms", "split", "traffic"),
+    Item.APPROVAL: (*_PLAIN, "segments", "split", "arms", "metrics"),
 }
 """The facets that each item's verdict is about. Changing one of them voids the verdict."""
 
@@ -166,6 +170,9 @@ def facets(design: Design) -> Facets:
     """The design's judgeable parts: its plain fields, the split, the arms' contents, the metrics that decide."""
     document = design.as_json()
     parts: Facets = {name: document[name] for name in _PLAIN}
+    if design.segments:
+        # Left out where there are none, so that verdicts from before there were segments stand.
+        parts["segments"] = design.segments
     parts["split"] = {v.key: {"weight": v.weight, "control": v.is_control} for v in design.variants}
     parts["arms"] = {v.key: {"config": v.config, "value": v.value, "model_hash": v.model_hash} for v in design.variants}
     parts["metrics"] = [cast("JSON", m.judged()) for m in design.metrics if m.role != MetricRole.SECONDARY.value]
@@ -175,7 +182,7 @@ def facets(design: Design) -> Facets:
 def judged(design: Design, item: Item) -> Facets:
     """What a verdict on this item is about."""
     parts = facets(design)
-    return {name: parts[name] for name in JUDGED[item]}
+    return {name: parts[name] for name in JUDGED[item] if name in parts}
 
 
 def canonical(parts: Mapping[str, JSON]) -> str:

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from zoneinfo import ZoneInfo
 
 from experiments.core import allocation
+from experiments.core.conditions import parse_conditions, segments_in
 from experiments.core.design import Design, DesignMetric, DesignVariant, parse_thresholds
 from experiments.core.errors import InvalidInput, Problem
 from experiments.core.policies import PolicyRules
-from experiments.core.targeting import parse_conditions
 from experiments.core.types import (
     DARK_BUCKETS,
     JSON,
@@ -91,6 +91,9 @@ def _parses(design: Design) -> Iterator[Problem]:
             read(document)
         except InvalidInput as error:
             yield _problem("ill_formed", error.message, error.field)
+    known = design.segments if isinstance(design.segments, dict) else {}
+    for key in sorted(segments_in(design.targeting) - known.keys()):
+        yield _problem("segment_unknown", f"targeting: there is no segment {key[:80]!r}; make it first", "targeting")
 
 
 def _zone_exists(name: str) -> bool:

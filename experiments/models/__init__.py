@@ -1,7 +1,8 @@
 """Tables of what we serve and plan."""
 
 from .access import ApiKey
-from .audience import ExcludedUnit, ExclusionList, Override
+from .answers import StoredAnswer
+from .audience import ExcludedUnit, ExclusionList, GlobalHoldout, Override, Segment, SegmentUnit
 from .audit import ChangeLogEntry
 from .buckets import Bucket, Layer
 from .checklist import Evidence, LaunchRequest, OfflineEvaluation, SignOff
@@ -22,6 +23,7 @@ __all__ = [
     "Experiment",
     "ExperimentMetric",
     "Flag",
+    "GlobalHoldout",
     "Iteration",
     "LaunchRequest",
     "Layer",
@@ -31,7 +33,10 @@ __all__ = [
     "Pause",
     "Policy",
     "Rollout",
+    "Segment",
+    "SegmentUnit",
     "ServingDocument",
     "SignOff",
+    "StoredAnswer",
     "Variant",
 ]

@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from experiments.core.policies import rules_from_json
 from experiments.core.types import MetricRole, PauseCause, Status
-from experiments.models import Experiment, ExperimentMetric, Override, Pause, Rollout, ServingDocument
+from experiments.models import Experiment, ExperimentMetric, GlobalHoldout, Override, Pause, Rollout, ServingDocument
 
 HARM_HOURS = 72
 """Hours after a harm stop in which people may still resume; then it is concluded."""
@@ -43,10 +43,11 @@ def harm_unresolved(now: datetime) -> list[int]:
 
 
 def catalogue_expired(now: datetime) -> bool:
-    """Whether an override or a holdback has ended since the catalogue was built."""
+    """Whether an override, a holdback or the global holdout has ended since the catalogue was built."""
     built = ServingDocument.objects.filter(kind="catalogue").order_by("-version").values_list("built_at", flat=True).first()
     if built is None:
         return True
     shown = (Status.DRAFT, Status.DARK_LAUNCH, Status.RUNNING)
     ended = Override.objects.filter(expires_at__gt=built, expires_at__lte=now, experiment__status__in=shown).exists()
-    return ended or Rollout.objects.filter(closed_at__isnull=True, holdback_until__gt=built, holdback_until__lte=now).exists()
+    holdback = Rollout.objects.filter(closed_at__isnull=True, holdback_until__gt=built, holdback_until__lte=now).exists()
+    return ended or holdback or GlobalHoldout.objects.filter(ended_at__isnull=True, until__gt=built, until__lte=now).exists()

@@ -12,6 +12,7 @@ from experiments.core.errors import NotFound
 from experiments.core.policies import PolicyRules, rules_from_json
 from experiments.core.types import Actor, MetricRole, Origin, PauseCause
 from experiments.models import Experiment, ExperimentMetric, Iteration, Rollout, Variant
+from experiments.selectors import segments
 
 _LARGEST_ID = 2**31 - 1
 
@@ -99,6 +100,7 @@ def design_of(experiment: Experiment) -> Design:
         unit_type=experiment.unit_type,
         layer=experiment.layer.name if experiment.layer is not None else "",
         targeting=experiment.targeting,
+        segments=segments.content(experiment.targeting),
         traffic=experiment.traffic,
         variants=tuple(_variant(variant) for variant in experiment.variants.all()),
         metrics=tuple(_metric(plan) for plan in experiment.planned_metrics.all()),

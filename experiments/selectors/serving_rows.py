@@ -19,14 +19,18 @@ from experiments.core.catalogue_document import (
     ExclusionListDocument,
     ExperimentDocument,
     FlagDocument,
+    HoldoutDocument,
     OverrideDocument,
     RestingDocument,
     RolloutDocument,
+    SegmentDocument,
     VariantDocument,
 )
+from experiments.core.conditions import segments_in
 from experiments.core.errors import AssayError
 from experiments.core.types import BUCKETS, JSON, THOUSANDTHS, Status
-from experiments.models import Bucket, ExcludedUnit, ExclusionList, Experiment, Flag, Iteration, Override, Rollout, Variant
+from experiments.models import Bucket, ExcludedUnit, ExclusionList, Experiment, Flag, GlobalHoldout, Iteration, Override, Rollout, Variant
+from experiments.selectors import segments
 
 SERVED = (Status.DARK_LAUNCH, Status.RUNNING)
 PREVIEWED = (Status.DARK_LAUNCH, Status.DRAFT)
@@ -44,18 +48,23 @@ class _Rows:
     rollouts: dict[int, Rollout] = field(default_factory=dict)
     overrides: dict[str, list[OverrideDocument]] = field(default_factory=lambda: defaultdict(list))
     resting: dict[str, list[RestingDocument]] = field(default_factory=lambda: defaultdict(list))
+    segments: list[SegmentDocument] = field(default_factory=list)
 
 
 def catalogue_document(now: datetime, *, version: int, built_at: datetime) -> CatalogueDocument:
     """The whole catalogue; two calls with the same arguments and state give the same document."""
-    rows = _fetch(now)
+    rows, exclusions = _fetch(now), _exclusions()
+    rows.segments = segments.documents(_named_anywhere(rows, exclusions))
+    flags = [_flag(flag, rows) for flag in Flag.objects.order_by("key")]
+    named = _named_in(flags, exclusions)
     return {
         "schema": SCHEMA,
         "version": version,
         "built_at": _moment(built_at),
-        "exclusions": _exclusions(),
-        "holdout": None,
-        "flags": [_flag(flag, rows) for flag in Flag.objects.order_by("key")],
+        "segments": [segment for segment in rows.segments if segment["key"] in named],
+        "exclusions": exclusions,
+        "holdout": _holdout(now),
+        "flags": flags,
     }
 
 
@@ -136,7 +145,7 @@ def _previews(flag: FlagDocument, experiments: list[Experiment], rows: _Rows) ->
     """Dark launches first, then drafts, newest first. A draft that cannot be served yet is left out."""
     wanted = sorted((e for e in experiments if e.status in PREVIEWED), key=lambda e: e.status != Status.DARK_LAUNCH)
     built = (_preview(experiment, rows.iterations.get(experiment.pk)) for experiment in wanted)
-    return [preview for preview in built if preview is not None and _can_be_served(flag, preview)]
+    return [preview for preview in built if preview is not None and _can_be_served(flag, preview, rows)]
 
 
 def _preview(experiment: Experiment, iteration: Iteration | None) -> ExperimentDocument | None:
@@ -152,12 +161,13 @@ def _preview(experiment: Experiment, iteration: Iteration | None) -> ExperimentD
     return document
 
 
-def _can_be_served(flag: FlagDocument, preview: ExperimentDocument) -> bool:
+def _can_be_served(flag: FlagDocument, preview: ExperimentDocument, rows: _Rows) -> bool:
     alone: FlagDocument = {**flag, "experiment": None, "previews": [preview], "rollout": None, "overrides": []}
     document: CatalogueDocument = {
         "schema": SCHEMA,
         "version": 0,
         "built_at": "1970-01-01T00:00:00+00:00",
+        "segments": rows.segments,
         "exclusions": [],
         "holdout": None,
         "flags": [alone],
@@ -234,6 +244,32 @@ def _exclusions() -> list[ExclusionListDocument]:
     for list_id, unit_type, unit_id in units.values_list("exclusion_list_id", "unit_type", "unit_id"):
         ids[list_id][unit_type].append(unit_id)
     return [{"key": row.name, "ids": ids[row.pk], "rules": [row.rule] if row.rule else []} for row in lists]
+
+
+def _holdout(now: datetime) -> HoldoutDocument | None:
+    row = GlobalHoldout.objects.filter(ended_at__isnull=True, until__gt=now).first()
+    if row is None:
+        return None
+    buckets = sorted(hashing.shuffled_buckets(row.seed)[: row.share])
+    return {"unit_type": row.unit_type, "seed": row.seed, "buckets": buckets, "until": _moment(row.until)}
+
+
+def _named_anywhere(rows: _Rows, exclusions: list[ExclusionListDocument]) -> frozenset[str]:
+    """The segments that anything fetched names; some of it may turn out not to be served."""
+    targetings: list[object] = [experiment.targeting for several in rows.experiments.values() for experiment in several]
+    targetings += [rollout.audience.get("targeting") for rollout in rows.rollouts.values()]
+    return _named(targetings) | _named(rule for listed in exclusions for rule in listed["rules"])
+
+
+def _named_in(flags: list[FlagDocument], exclusions: list[ExclusionListDocument]) -> frozenset[str]:
+    served = [experiment for flag in flags for experiment in (flag["experiment"], *flag["previews"]) if experiment is not None]
+    audiences = [flag["rollout"]["audience"] for flag in flags if flag["rollout"] is not None]
+    rules = [rule for listed in exclusions for rule in listed["rules"]]
+    return _named([*(one["targeting"] for one in served), *(one["targeting"] for one in audiences), *rules])
+
+
+def _named(rules: Iterable[object]) -> frozenset[str]:
+    return frozenset(key for rule in rules for key in segments_in(rule))
 
 
 def _moment(moment: datetime) -> str:

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
+from experiments.core.conditions import conditions_json, parse_conditions, segments_named
 from experiments.core.errors import InvalidInput, NotFound, Refused
 from experiments.core.permissions import Action, check
-from experiments.core.targeting import conditions_json, parse_conditions
 from experiments.core.types import JSON, Actor, Status
 from experiments.core.units import check_unit_id, check_unit_type
-from experiments.models import ExcludedUnit, ExclusionList, Experiment, Override
+from experiments.models import ExcludedUnit, ExclusionList, Experiment, Override, Segment
 from experiments.services import audit
 from experiments.services.rows import checked, locked, once, permit, person_behind, publish
 
@@ -89,7 +89,7 @@ def create_exclusion_list(
 ) -> ExclusionList:
     """A list of units that no experiment includes: by id, by an attribute rule, or both."""
     check(actor, Action.ADMINISTER, member=False, subject=f"exclusion list {name}")
-    parsed = conditions_json(parse_conditions(rule, "rule"))
+    parsed = _rule(rule)
     with transaction.atomic():
         row = ExclusionList(name=name, description=description, active=active, rule=parsed, created_at=now)
         checked(row)
@@ -106,7 +106,7 @@ def set_exclusion_list(actor: Actor, now: datetime, *, list_id: int, active: boo
         row = _locked_list(actor, list_id)
         before: JSON = {"rule": row.rule, "active": row.active}
         row.active = row.active if active is None else active
-        row.rule = row.rule if rule is None else conditions_json(parse_conditions(rule, "rule"))
+        row.rule = row.rule if rule is None else _rule(rule)
         row.save(update_fields=["active", "rule"])
         audit.record(actor, now, action="exclusion_list_changed", obj=row, before=before, after={"rule": row.rule, "active": row.active})
         publish(now, f"exclusion list {row.name} changed")
@@ -139,6 +139,15 @@ def remove_excluded_units(actor: Actor, now: datetime, *, list_id: int, unit_ids
             audit.record(actor, now, action="units_readmitted", obj=row, before=before)
             publish(now, f"exclusion list {row.name}: units removed")
     return removed
+
+
+def _rule(document: JSON) -> JSON:
+    conditions = parse_conditions(document, "rule")
+    named = segments_named(conditions)
+    missing = sorted(named - set(Segment.objects.filter(key__in=named).values_list("key", flat=True)))
+    if missing:
+        raise NotFound(f"rule: there is no segment {missing[0]!r}; make it first", field="rule")
+    return conditions_json(conditions)
 
 
 def _locked_list(actor: Actor, list_id: int) -> ExclusionList:

@@ -10,10 +10,11 @@ from datetime import datetime
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
 
+from experiments.core.conditions import segments_in
 from experiments.core.errors import Conflict, Forbidden, InvalidInput, NotFound, Problem
 from experiments.core.permissions import Action, check
 from experiments.core.types import Actor
-from experiments.models import Experiment, Flag
+from experiments.models import Experiment, Flag, Segment
 from experiments.selectors.experiments import is_member
 from experiments.services import catalogue
 
@@ -37,6 +38,13 @@ def locked_flag(flag_key: str) -> Flag:
     if found is None:
         raise NotFound(f"flag {flag_key[:128]!r}: there is none of this key", field="flag")
     return found
+
+
+def lock_segments(experiment: Experiment) -> None:
+    """Hold still what the targeting names: a segment edited while a design is frozen would serve another audience."""
+    named = segments_in(experiment.targeting)
+    if named:
+        list(Segment.objects.select_for_update().filter(key__in=named).order_by("pk"))
 
 
 def permit(actor: Actor, action: Action, experiment: Experiment) -> None:

@@ -15,7 +15,7 @@ from experiments.models import Experiment, Iteration
 from experiments.selectors.checklist import FOUR_EYES, facts, four_eyes
 from experiments.selectors.experiments import open_iteration
 from experiments.services import audit, buckets
-from experiments.services.rows import locked, locked_flag, permit, publish, wanted_reason
+from experiments.services.rows import lock_segments, locked, locked_flag, permit, publish, wanted_reason
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ def enter(actor: Actor, now: datetime, experiment_id: int, verb: Verb, reason: s
     experiment = locked(experiment_id)
     if experiment.flag is not None:
         locked_flag(experiment.flag.key)
+    lock_segments(experiment)
     step = transition_for(verb, Status(experiment.status), PauseCause(experiment.pause_cause))
     wanted = action or (step.action if step is not None else next(t.action for t in TRANSITIONS if t.verb is verb))
     permit(actor, wanted, experiment)

@@ -6,8 +6,9 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from experiments.models import ExclusionList, Metric, Override
-from tests.admin.conftest import page, url
+from experiments.models import ExclusionList, GlobalHoldout, Metric, Override, Segment
+from experiments.services import drafts, lifecycle
+from tests.admin.conftest import NOW, page, url
 
 METRIC = {
     "name": "Replies",
@@ -87,3 +88,43 @@ def test_note__by_a_viewer__stands_in_the_history(browser, draft):
     client = browser("victor")
     answer = client.post(url(draft, "note"), {"text": "Please wait for the holiday."}, follow=True)
     assert "Please wait for the holiday." in answer.content.decode()
+
+
+def test_segment__made_filled_edited_and_shown_as_frozen(browser, simple, owner):
+    client = browser("ada")
+    rule = '[[{"attribute": "plan", "op": "eq", "value": "beta"}]]'
+    client.post("/admin/experiments/segment/add/", {"key": "beta", "name": "Beta", "rules": rule})
+    segment = Segment.objects.get(key="beta")
+    where = f"/admin/experiments/segment/{segment.pk}"
+    client.post(f"{where}/units/", {"unit_type": "user", "units": "ann\nbob\n"})
+    client.post(f"{where}/units/", {"unit_type": "user", "units": "bob", "remove": "on"})
+    assert list(segment.units.values_list("unit_id", flat=True)) == ["ann"]
+    assert client.post(f"{where}/edit/", {"name": "Testers", "rules": ""}).status_code == 302
+    segment.refresh_from_db()
+    assert (segment.name, segment.rules) == ("Testers", [])
+
+    drafts.edit_experiment(owner, NOW, experiment_id=simple.pk, changes={"targeting": [{"op": "in_segment", "value": "beta"}]})
+    assert "Drafts that name it: simple" in client.get(f"{where}/change/").content.decode()
+    lifecycle.start(owner, NOW, experiment_id=simple.pk)
+    refused = client.post(f"{where}/units/", {"unit_type": "user", "units": "cy"})
+    assert refused.status_code == 409
+    assert "experiment simple (running) relies on it" in refused.content.decode()
+    assert "experiment simple (running)" in browser("victor").get(f"{where}/change/").content.decode()
+    assert browser("victor").get("/admin/experiments/segment/add/").status_code == 403
+    assert browser("olivia").post(f"{where}/edit/", {"name": "Mine"}).status_code == 403
+
+
+def test_holdout__opened_and_ended_by_an_admin(browser):
+    client = browser("ada")
+    until = (timezone.now() + timedelta(days=30)).strftime("%Y-%m-%dT%H:%M")
+    sent = {"unit_type": "user", "share": "5", "until": until, "reason": "the year's effect"}
+    assert browser("olivia").post("/admin/experiments/globalholdout/add/", sent).status_code == 403
+    assert client.post("/admin/experiments/globalholdout/add/", sent | {"share": ""}).status_code == 400
+    assert client.post("/admin/experiments/globalholdout/add/", sent).status_code == 302
+    row = GlobalHoldout.objects.get()
+    assert (row.share, row.ended_at) == (50, None)
+    assert "5 % of users" in client.get("/admin/experiments/globalholdout/").content.decode()
+    where = f"/admin/experiments/globalholdout/{row.pk}/change/"
+    assert client.get(where).status_code == 200
+    assert client.post(where, {"reason": "over"}).status_code == 302
+    assert GlobalHoldout.objects.get().ended_at is not None

@@ -13,7 +13,8 @@ from tests.admin.conftest import NOW, ai_spec, page, url
 EVERYBODY = ("olivia", "dmitri", "quinn", "ada", "victor", "paula")
 TABS = ("checklist", "plan", "offline", "traffic", "results", "history")
 LISTS = ("", "experiments/experiment/", "experiments/flag/", "experiments/metric/", "experiments/policy/", "experiments/layer/",
-         "experiments/changelogentry/", "experiments/exclusionlist/", "experiments/override/", "analytics/decision/")  # fmt: skip
+         "experiments/changelogentry/", "experiments/exclusionlist/", "experiments/override/", "analytics/decision/",
+         "experiments/segment/", "experiments/globalholdout/")  # fmt: skip
 
 
 @pytest.mark.parametrize("who", EVERYBODY)

@@ -70,7 +70,16 @@ def test_digest__a_changed_field__voids_exactly_the_items_that_judge_it(change, 
 
 
 def test_approval__judges__every_facet():
-    assert set(JUDGED[Item.APPROVAL]) == set(facets(DESIGN))
+    assert set(JUDGED[Item.APPROVAL]) == set(facets(replace(DESIGN, segments={"beta": {"rules": [], "ids": {}}})))
+
+
+def test_segments__changed__void_what_judges_who_is_meant__and_their_absence_leaves_older_verdicts_standing():
+    beta, other = (
+        replace(DESIGN, segments={"beta": {"rules": [], "ids": {}}}),
+        replace(DESIGN, segments={"beta": {"rules": [[]], "ids": {}}}),
+    )
+    assert {item for item in Item if digest(judged(beta, item)) != digest(judged(other, item))} == {Item.DARK_LAUNCH, Item.APPROVAL}
+    assert "segments" not in judged(DESIGN, Item.APPROVAL)
 
 
 def test_arm_digest__config_or_model_changed__is_another():

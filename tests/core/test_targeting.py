@@ -192,7 +192,7 @@ def test_segment__without_ids_and_rules_or_with_an_empty_rule__holds_nobody():
 
 
 def test_segment__that_names_another__is_refused():
-    with pytest.raises(InvalidInput, match="names? another segment"):
+    with pytest.raises(InvalidInput, match="name another segment"):
         Segment("outer", rules=((Condition("", Op.IN_SEGMENT, "beta"),),))
 
 
