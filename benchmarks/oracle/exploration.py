@@ -88,14 +88,14 @@ def _strata_of_rates(i: Case) -> Case:
     strata = [
         Stratum(str(k), *(Totals.of_rate(s[arm]["x"], s[arm]["n"]) for arm in ("control", "treatment"))) for k, s in enumerate(i["strata"])
     ]
-    found = post_stratify(strata, i["alpha"], kind="proportion", shares="sampled")
+    found = post_stratify(strata, i.get("alpha", 0.05), kind="proportion", shares="sampled")
     welch = welch_t(sum((s.control for s in strata), NOTHING), sum((s.treatment for s in strata), NOTHING))
     c = found.comparison
     if welch is None or c.difference is None or c.se is None or c.lift is None or found.relative_se is None:
         return {}
     return {
-        "absolute": _on_t(c.difference, c.se, welch.df, i["alpha"]),
-        "relative": _on_t(c.lift, found.relative_se, welch.df, i["alpha"]),
+        "absolute": _on_t(c.difference, c.se, welch.df, i.get("alpha", 0.05)),
+        "relative": _on_t(c.lift, found.relative_se, welch.df, i.get("alpha", 0.05)),
     }
 
 
@@ -146,7 +146,9 @@ def _binomial(i: Case) -> Case:
 
 def _poisson_power(i: Case) -> Case:
     def power(n: int) -> float:
-        return poisson.rate_ratio_power(i["rate_control"], i["ratio"], n, exposure_per_unit=i["exposure_per_unit"], alpha=i["alpha"])
+        return poisson.rate_ratio_power(
+            i["rate_control"], i["ratio"], n, exposure_per_unit=i["exposure_per_unit"], alpha=i.get("alpha", 0.05)
+        )
 
     return {f"power_at_{n}": power(n) for n in (50_000, 200_000)}
 

@@ -75,8 +75,8 @@ def _tea_tasting(found: TeaTasting | None) -> Case:
 
 def _welch(i: Case) -> Case:
     arms = _totals(i)
-    ours, welch, student = compare_means(*arms, i["alpha"]), welch_t(*arms), reconcile.student(*arms, i["alpha"])
-    found: Case = {"diff": ours.difference, "t": welch and welch.t, "p": ours.p, "ci": _pair(ours.ci)}
+    welch, student = reconcile.welch(*arms, i.get("alpha", 0.05)), reconcile.student(*arms, i.get("alpha", 0.05))
+    found: Case = {} if welch is None else {"diff": welch.value, "t": welch.t, "p": welch.p, "ci": _pair(welch.ci)}
     return found if student is None else found | {"t_student": student.t, "p_student": student.p, "ci_student": _pair(student.ci)}
 
 
@@ -116,16 +116,16 @@ def _estimatr(i: Case) -> Case:
 
 ADAPTERS: dict[str, Adapter] = {
     "cuped.estimatr": _estimatr,
-    "cuped.mean_gb": lambda i: _growthbook(reconcile.growthbook_cuped(*_covaried(i), i["alpha"])),
-    "cuped.mean_tea_tasting": lambda i: _tea_tasting(reconcile.tea_tasting_cuped(*_covaried(i), i["alpha"])),
-    "cuped.ratio_gb": lambda i: _growthbook(reconcile.growthbook_ratio_cuped(*_ratios(i), i["alpha"])),
-    "cuped.ratio_tea_tasting": lambda i: _tea_tasting(reconcile.tea_tasting_ratio_cuped(*_ratios(i), i["alpha"])),
+    "cuped.mean_gb": lambda i: _growthbook(reconcile.growthbook_cuped(*_covaried(i), i.get("alpha", 0.05))),
+    "cuped.mean_tea_tasting": lambda i: _tea_tasting(reconcile.tea_tasting_cuped(*_covaried(i), i.get("alpha", 0.05))),
+    "cuped.ratio_gb": lambda i: _growthbook(reconcile.growthbook_ratio_cuped(*_ratios(i), i.get("alpha", 0.05))),
+    "cuped.ratio_tea_tasting": lambda i: _tea_tasting(reconcile.tea_tasting_ratio_cuped(*_ratios(i), i.get("alpha", 0.05))),
     "cuped.regression_adjustment": _regression,
-    "mean.gb": lambda i: _growthbook(reconcile.growthbook_mean(*_totals(i), i["alpha"])),
-    "mean.tea_tasting": lambda i: _tea_tasting(reconcile.tea_tasting_mean(*_totals(i), i["alpha"])),
+    "mean.gb": lambda i: _growthbook(reconcile.growthbook_mean(*_totals(i), i.get("alpha", 0.05))),
+    "mean.tea_tasting": lambda i: _tea_tasting(reconcile.tea_tasting_mean(*_totals(i), i.get("alpha", 0.05))),
     "mean.welch": _welch,
-    "ratio.gb_delta": lambda i: _growthbook(reconcile.growthbook_ratio(*_ratios(i), i["alpha"])),
-    "ratio.tea_tasting": lambda i: _tea_tasting(reconcile.tea_tasting_ratio(*_ratios(i), i["alpha"])),
+    "ratio.gb_delta": lambda i: _growthbook(reconcile.growthbook_ratio(*_ratios(i), i.get("alpha", 0.05))),
+    "ratio.tea_tasting": lambda i: _tea_tasting(reconcile.tea_tasting_ratio(*_ratios(i), i.get("alpha", 0.05))),
     "real.hillstrom": _hillstrom,
     "real.lalonde_nsw_dw": _lalonde,
 }

@@ -71,12 +71,12 @@ def _pwr_2p(i: Case) -> Case:
 
 
 def _rpact_rates(i: Case) -> Case:
-    n = power.proportion_sample(i["p1"], i["p2"], alpha=i["alpha"], power=i["power"]).exact_control
+    n = power.proportion_sample(i["p1"], i["p2"], alpha=i.get("alpha", 0.05), power=i.get("power", 0.8)).exact_control
     return {"n_per_arm": n, "n_total": 2 * n}
 
 
 def _rpact_means(i: Case) -> Case:
-    return {"n_total": 2 * power.student_sample(i["sd"], i["delta"], alpha=i["alpha"], power=i["power"]).exact_control}
+    return {"n_total": 2 * power.student_sample(i["sd"], i["delta"], alpha=i.get("alpha", 0.05), power=i.get("power", 0.8)).exact_control}
 
 
 def _ratio_metric(i: Case) -> Case:
@@ -89,7 +89,7 @@ def _ratio_metric(i: Case) -> Case:
     if i["covariate"]:
         past = linearised_with_history(moments)
         rho = (power.correlation(past.known) if past is not None else None) or 0.0
-    terms: power.Given = {"alpha": i["alpha"], "power": i["power"], "correlation": rho}
+    terms: power.Given = {"alpha": i.get("alpha", 0.05), "power": i.get("power", 0.8), "correlation": rho}
     effect = i["rel_effect"] * ratio
     return {
         "power_at_sample": power.student_power(sd, effect, moments.n / 2, wrong_way=True, **terms),
@@ -117,7 +117,7 @@ def _mid_experiment(i: Case) -> Case:
     rate_c, rate_t = i["x_c"] / i["n_c"], i["x_t"] / i["n_t"]
     variance_c, variance_t = rate_c * (1 - rate_c) / i["n_c"], rate_t * (1 - rate_t) / i["n_t"]
     se = math.sqrt(variance_t / rate_c**2 + rate_t**2 * variance_c / rate_c**4)
-    found = power.mid_experiment(se, i["target_rel_mde"], alpha=i["alpha"], power=i["power"])
+    found = power.mid_experiment(se, i["target_rel_mde"], alpha=i.get("alpha", 0.05), power=i.get("power", 0.8))
     assert found is not None
     more = (i["n_c"] + i["n_t"]) * found.missing
     # Theirs has no number of users where none are missing.

@@ -29,20 +29,21 @@ def _counts(i: Case) -> Counts:
 
 def _chi2(i: Case) -> Case:
     x_c, n_c, x_t, n_t = _counts(i)
-    plain = omnibus.compare_all([Totals.of_rate(x_c, n_c), Totals.of_rate(x_t, n_t)])
+    plain = rates.pearson_chi2([(x_c, n_c), (x_t, n_t)])
     yates, g = rates.yates_chi2(*_counts(i)), rates.g_test(*_counts(i))
-    found: Case = {"chi2": plain.chi2, "p": plain.p}
+    found: Case = {"chi2": plain and plain.statistic, "p": plain and plain.p}
     found |= {"chi2_yates": yates and yates.statistic, "p_yates": yates and yates.p}
     return found | {"g": g and g.statistic, "p_g": g and g.p}
 
 
 def _chi2_kx2(i: Case) -> Case:
-    found = omnibus.compare_all([Totals.of_rate(yes, yes + no) for yes, no in i["table"]])
-    return {"chi2": found.chi2, "dof": found.df, "p": found.p}
+    arms = [(yes, yes + no) for yes, no in i["table"]]
+    found, ours = rates.pearson_chi2(arms), omnibus.compare_all([Totals.of_rate(*arm) for arm in arms])
+    return {"chi2": found and found.statistic, "dof": ours.df, "p": found and found.p}
 
 
 def _ci_2indep(i: Case) -> Case:
-    counts, alpha = _counts(i), i["alpha"]
+    counts, alpha = _counts(i), i.get("alpha", 0.05)
     return {
         "diff_wald": _pair(rates.wald_difference(*counts, alpha)),
         "diff_agresti_caffo": _pair(rates.agresti_caffo(*counts, alpha)),
@@ -54,7 +55,7 @@ def _ci_2indep(i: Case) -> Case:
 
 
 def _ci_one_sample(i: Case) -> Case:
-    given = i["x"], i["n"], i["alpha"]
+    given = i["x"], i["n"], i.get("alpha", 0.05)
     return {
         "normal": _pair(rates.wald_rate(*given)),
         "wilson": _pair(wilson(*given)),
@@ -72,7 +73,7 @@ def _exact(i: Case) -> Case:
 
 
 def _growthbook(i: Case) -> Case:
-    found = reconcile.growthbook_rate(*_counts(i), i["alpha"])
+    found = reconcile.growthbook_rate(*_counts(i), i.get("alpha", 0.05))
     return {} if found is None else {"absolute": _effect(found.absolute), "relative": _effect(found.relative)}
 
 

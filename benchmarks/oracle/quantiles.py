@@ -53,7 +53,7 @@ def _clustered_arm(arm: dict[str, Any], level: float) -> Estimate:
 
 def _clustered(i: Case) -> Case:
     control, treatment = (_clustered_arm(i[name], i[name]["nu"]) for name in ("control", "treatment"))
-    return _answer(control, treatment, i["alpha"])
+    return _answer(control, treatment, i.get("alpha", 0.05))
 
 
 def _one_sample(i: Case) -> Case:

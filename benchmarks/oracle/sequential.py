@@ -34,7 +34,7 @@ def _times(i: Case) -> list[float]:
 
 def _peeking(i: Case) -> Case:
     times = _times(i)
-    bound = group_sequential.boundaries([1.0], i["alpha"]).z[0]
+    bound = group_sequential.boundaries([1.0], i.get("alpha", 0.05)).z[0]
     ups, downs = group_sequential.crossing_chances(times, [bound] * len(times), [-bound] * len(times))
     return {"fpr": float(ups.sum() + downs.sum())}
 
@@ -42,24 +42,27 @@ def _peeking(i: Case) -> Case:
 def _bounds(i: Case) -> Case:
     sides: Literal[1, 2] = 1 if i["sided"] == 1 else 2
     if i["type"] in CONSTANT:
-        found = constant_boundaries(len(_times(i)), i["alpha"], sides, CONSTANT[i["type"]])
+        found = constant_boundaries(len(_times(i)), i.get("alpha", 0.05), sides, CONSTANT[i["type"]])
     else:
         family = SPENDING.get(i["type"]) or spending.power_family(i["gammaA"])
-        found = group_sequential.boundaries(_times(i), i["alpha"], sides, spending=family)
+        found = group_sequential.boundaries(_times(i), i.get("alpha", 0.05), sides, spending=family)
     return {"critical": list(found.z), "stage_p": [float(ndtr(-z)) for z in found.z], "alpha_spent": list(found.spent)}
 
 
 def _power_family(i: Case) -> Case:
     family = spending.power_family(i["phi"])
-    return {"z": list(group_sequential.boundaries(_times(i), i["alpha"], 1 if i["sides"] == 1 else 2, spending=family).z)}
+    return {"z": list(group_sequential.boundaries(_times(i), i.get("alpha", 0.05), 1 if i["sides"] == 1 else 2, spending=family).z)}
 
 
 def _gavi_rho(i: Case) -> Case:
-    return {"rho_two_sided": anytime.rho(i["alpha"], i["n_star"]), "rho_one_sided": anytime.rho(2 * i["alpha"], i["n_star"])}
+    return {
+        "rho_two_sided": anytime.rho(i.get("alpha", 0.05), i.get("n_star", 5000)),
+        "rho_one_sided": anytime.rho(2 * i.get("alpha", 0.05), i.get("n_star", 5000)),
+    }
 
 
 def _gavi_width(i: Case) -> Case:
-    args = (math.sqrt(i["s2"] / i["n"]), i["n"], i["alpha"], i["n_star"])
+    args = (math.sqrt(i["s2"] / i["n"]), i["n"], i.get("alpha", 0.05), i.get("n_star", 5000))
     return {"two_sided": anytime.half_width(*args), "one_sided": anytime.one_sided_width(*args)}
 
 
@@ -71,13 +74,15 @@ def _gavi_proportion(i: Case) -> Case:
 
 
 def _watched(effect: reconcile.Effect, i: Case) -> Case:
-    given = effect.value, effect.se, i["n_c"] + i["n_t"], i["alpha"], i["n_star"]
-    shown, p = anytime.interval(*given), anytime.p_value(*given)
-    return {"effect": effect.value, "se": effect.se, "ci_low": shown and shown.low, "ci_high": shown and shown.high, "p": p}
+    """Theirs shows it from the first units on; ours not below 100."""
+    given = effect.se, i["n_c"] + i["n_t"], i.get("alpha", 0.05), i.get("n_star", 5000)
+    half, log_ratio = anytime.half_width(*given), anytime.log_ratio(effect.value, *given)
+    shown = {"ci_low": effect.value - half, "ci_high": effect.value + half, "p": math.exp(min(0.0, -log_ratio))}
+    return {"effect": effect.value, "se": effect.se} | shown
 
 
 def _log_bf(i: Case) -> Case:
-    given = i["s"], i["v"], i["v_opt"], i["alpha_opt"]
+    given = i["s"], i["v"], i["v_opt"], i.get("alpha_opt", 0.05)
     return {
         "log_bf_two_sided": mixtures.normal_log_mixture(*given),
         "log_bf_one_sided": mixtures.one_sided_normal_log_mixture(*given),
@@ -85,7 +90,7 @@ def _log_bf(i: Case) -> Case:
 
 
 def _normal_bound(i: Case) -> Case:
-    given = i["v"], i["v_opt"], i["alpha"], i["alpha_opt"]
+    given = i["v"], i["v_opt"], i.get("alpha", 0.05), i.get("alpha_opt", 0.05)
     return {"two_sided": mixtures.normal_bound(*given), "one_sided": mixtures.one_sided_normal_bound(*given)}
 
 
@@ -98,7 +103,7 @@ def _gamma_poisson(i: Case) -> Case:
 
 
 def _bernoulli(i: Case) -> Case:
-    return {"ci": _pair(mixtures.rate_sequence(i["successes"], i["n"], i["alpha"], i["t_opt"]))}
+    return {"ci": _pair(mixtures.rate_sequence(i["successes"], i["n"], i.get("alpha", 0.05), i.get("t_opt", 1000)))}
 
 
 def _linear_model(i: Case) -> Case:
@@ -106,7 +111,7 @@ def _linear_model(i: Case) -> Case:
 
 
 def _beta_binomial(i: Case) -> Case:
-    a, b = i["prior"]
+    a, b = i.get("prior", (1, 1))
     found = bayes.believe_rates(*_counts(i), prior=(a, b))
     if found.outlook is None:
         return {}

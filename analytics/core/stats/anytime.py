@@ -60,8 +60,13 @@ def p_value(estimate: float, se: float, n: int, alpha: float, n_star: float) -> 
     """Always-valid p against 0, with the mixture tuned at α; None as for ``interval``."""
     if n < FEWEST_UNITS or not se > 0:
         return None
+    return math.exp(min(0.0, -log_ratio(estimate, se, n, alpha, n_star)))
+
+
+def log_ratio(estimate: float, se: float, n: float, alpha: float, n_star: float) -> float:
+    """ln of the mixed likelihood ratio against 0, however few the units; se above 0. The interval leaves 0 out where it exceeds ln(1/α)."""
     nr2 = n * rho(alpha, n_star) ** 2
-    return min(1.0, math.exp(min(0.0, 0.5 * math.log1p(nr2) - 0.5 * (estimate / se) ** 2 * nr2 / (nr2 + 1))))
+    return 0.5 * (estimate / se) ** 2 * nr2 / (nr2 + 1) - 0.5 * math.log1p(nr2)
 
 
 def upper_p_value(estimate: float, se: float, n: int, alpha: float, n_star: float) -> float | None:

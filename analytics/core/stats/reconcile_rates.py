@@ -10,6 +10,7 @@ Pearson 1934; Brown, Cai and DasGupta 2001 (Jeffreys, Agresti–Coull); Boschloo
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +36,7 @@ class ZTest:
 
 @dataclass(frozen=True, slots=True)
 class ChiSquare:
-    """A statistic that is nearly χ² with one degree of freedom, and its p."""
+    """A statistic that is nearly χ², with one degree of freedom for each arm but one, and its p."""
 
     statistic: float
     p: float
@@ -78,6 +79,16 @@ def log_ratio(x_c: int, n_c: int, x_t: int, n_t: int, alpha: float = 0.05, *, ad
     se = math.sqrt((m_c - c) / (c * m_c) + (m_t - t) / (t * m_t))
     centre = math.log(t / m_t) - math.log(c / m_c)
     return Interval(math.exp(centre - z * se), math.exp(centre + z * se), 1 - alpha)
+
+
+def pearson_chi2(arms: Sequence[tuple[int, int]]) -> ChiSquare | None:
+    """χ² of (yes, n) arms whatever the expected cells, where ``omnibus`` cannot say below 1; None without variation."""
+    x, n = np.array([arm for arm in arms if arm[1]], dtype=float).reshape(-1, 2).T
+    if len(n) < 2 or not 0 < x.sum() < n.sum():
+        return None
+    rate = x.sum() / n.sum()
+    statistic = float(((x - n * rate) ** 2 / (n * rate * (1 - rate))).sum())
+    return ChiSquare(statistic, float(chdtrc(len(n) - 1, statistic)))
 
 
 def yates_chi2(x_c: int, n_c: int, x_t: int, n_t: int) -> ChiSquare | None:

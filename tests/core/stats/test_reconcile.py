@@ -147,9 +147,19 @@ def test_chi_squares__of_a_table__are_scipys(counts: Counts) -> None:
     table = [[x_c, n_c - x_c], [x_t, n_t - x_t]]
     yates, g = rates.yates_chi2(*counts), rates.g_test(*counts)
     theirs = scipy.stats.chi2_contingency(table), scipy.stats.chi2_contingency(table, correction=False, lambda_="log-likelihood")
+    plain, its = rates.pearson_chi2([(x_c, n_c), (x_t, n_t)]), scipy.stats.chi2_contingency(table, correction=False)
+    assert plain is not None and (plain.statistic, plain.p) == pytest.approx((its.statistic, its.pvalue))
     assert yates is not None and g is not None
     assert (yates.statistic, yates.p) == pytest.approx((theirs[0].statistic, theirs[0].pvalue))
     assert (g.statistic, g.p) == pytest.approx((theirs[1].statistic, theirs[1].pvalue))
+
+
+def test_pearson__expected_cells_below_one__still_has_its_statistic_where_the_display_cannot_say() -> None:
+    arms = [(1, 4), (0, 3), (2, 5)]
+    found = rates.pearson_chi2([*arms, (0, 0)])
+    theirs = scipy.stats.chi2_contingency([[x, n - x] for x, n in arms], correction=False)
+    assert found is not None and (found.statistic, found.p) == pytest.approx((theirs.statistic, theirs.pvalue))
+    assert rates.pearson_chi2([(0, 5), (0, 9)]) is None and rates.pearson_chi2([(1, 5)]) is None
 
 
 @pytest.mark.parametrize("counts", COUNTS)
