@@ -9,9 +9,10 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path
 
 from config import exposition, health
+from experiments.api import ofrep_urls
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("", include("experiments.api.ofrep_urls")),
+    *ofrep_urls.urlpatterns,
     path("api/v1/", include("experiments.api.serving_urls")),
     path("api/", include("experiments.api.growthbook_urls")),
     path("api/v1/", include("analytics.api.ingest_urls")),
