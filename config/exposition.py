@@ -14,6 +14,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from analytics.selectors.exposition import ArmNumbers, arm_numbers
+from experiments.metrics import tell_answers
 from experiments.services import spool
 
 _ARM = ("experiment", "variant")
@@ -22,6 +23,7 @@ _ARM = ("experiment", "variant")
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
     """The counters of every process of this machine, and the stored totals while PostgreSQL answers."""
+    tell_answers()
     registry = CollectorRegistry()
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # registers itself

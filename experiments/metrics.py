@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import cache
+import atexit
+import collections
+import threading
+from collections.abc import Iterable
 
 from prometheus_client import Counter, Gauge
 
@@ -18,20 +20,33 @@ CATALOGUE_VERSION = Gauge("assay_catalogue_version", "Version of the catalogue b
 CATALOGUE_STALE = Gauge("assay_catalogue_stale", "1 while the newest catalogue cannot be asked for.", multiprocess_mode="livemax")
 
 
+_MANY = 100_000
+_heard: list[Served] = []
+_telling = threading.Lock()
+
+
 def count_answers(answers: Iterable[Served]) -> None:
-    """Count answers by the step that decided, and by the variant that they gave."""
-    for served in answers:
-        _answered(served.reason.value)()
+    """Count answers by the step that decided, and by the variant that they gave.
+
+    They are only noted here, since telling Prometheus of one costs more than deciding it; whoever polls for a
+    newer catalogue, or is scraped, tells them (``tell_answers``). A killed process takes a second's worth along.
+    """
+    _heard.extend(answers)
+    if len(_heard) > _MANY:
+        tell_answers()
+
+
+def tell_answers() -> None:
+    """Let Prometheus know of all answers noted so far."""
+    with _telling:
+        taken = _heard[: len(_heard)]
+        del _heard[: len(taken)]
+    by_identity = {id(served): served for served in taken}
+    for identity, times in collections.Counter(map(id, taken)).items():
+        served = by_identity[identity]
+        ASSIGNMENT_ANSWERS.labels(served.reason.value).inc(times)
         if served.variant is not None and served.experiment is not None:
-            _assigned(served.experiment, served.variant)()
+            VARIANTS_ASSIGNED.labels(served.experiment, served.variant).inc(times)
 
 
-@cache
-def _answered(reason: str) -> Callable[[], None]:
-    """Found once: looking a label up costs as much as a decision."""
-    return ASSIGNMENT_ANSWERS.labels(reason).inc
-
-
-@cache
-def _assigned(experiment: str, variant: str) -> Callable[[], None]:
-    return VARIANTS_ASSIGNED.labels(experiment, variant).inc
+atexit.register(tell_answers)

@@ -21,7 +21,7 @@ from experiments.core.types import Environment, Scope
 from experiments.core.units import check_units
 from experiments.http.doors import Door, identity, raw_body
 from experiments.http.parsing import BATCH_BODY, BATCH_ITEMS, ONE_BODY, convert, parse_json
-from experiments.metrics import ASSIGNMENT_ANSWERS, VARIANTS_ASSIGNED
+from experiments.metrics import count_answers
 from experiments.selectors import serving
 from experiments.selectors.serving import ServingState
 from experiments.services.exposures import Recording, expose
@@ -81,7 +81,7 @@ class Assignments(Door):
             for subject, problem in zip(subjects, problems, strict=True)
         ]
         flat = [answer for several in answers for answer in several]
-        _count(flat)
+        count_answers([answer.served for answer in flat])
         expose(flat, now, environment=key.environment, how=_recording(body, len(subjects)))
         return _response(body, subjects, answers, problems, question.state)
 
@@ -142,13 +142,6 @@ def _recording(body: AssignmentBody, subjects: int) -> Recording:
     if body.exposure is not None:
         return body.exposure
     return Recording.QUEUED if subjects == 1 and body.experiments else Recording.NONE
-
-
-def _count(answers: Sequence[Assignment]) -> None:
-    for served in (answer.served for answer in answers):
-        ASSIGNMENT_ANSWERS.labels(served.reason.value).inc()
-        if served.variant is not None and served.experiment is not None:
-            VARIANTS_ASSIGNED.labels(served.experiment, served.variant).inc()
 
 
 def _response(

@@ -25,7 +25,7 @@ from experiments.core.catalogue import Catalogue
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
 from experiments.core.keyring import Keyring
-from experiments.metrics import CATALOGUE_STALE, CATALOGUE_VERSION
+from experiments.metrics import CATALOGUE_STALE, CATALOGUE_VERSION, tell_answers
 from experiments.models import ServingDocument
 from experiments.selectors import serving_files
 from experiments.selectors.serving_files import StoredDocument
@@ -118,6 +118,7 @@ def forget() -> None:
 def _poll_for_ever(clock: Callable[[], datetime], answered: threading.Event) -> None:
     while True:
         try:
+            tell_answers()
             refresh(clock())
         except Exception:  # a thread that ends would freeze the catalogue in silence
             log.exception("catalogue_poll_failed")

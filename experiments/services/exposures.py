@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import uuid
+import os
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from django.db import Error as DatabaseFailure
 
-from experiments.core.assignment import Assignment
+from experiments.core.assignment import Assignment, Served
 from experiments.core.errors import AssayError
-from experiments.core.exposure import QueuedExposure
-from experiments.core.types import Environment
+from experiments.core.exposure import QueuedExposure, finished, line_start
+from experiments.core.prepared import Prepared
+from experiments.core.types import Environment, Phase
 from experiments.services import spool
 
 
@@ -28,23 +29,54 @@ def expose(answers: Iterable[Assignment], now: datetime, *, environment: Environ
     """Record that these units met their variants; how many that were. What has no iteration cannot be recorded."""
     if how is Recording.NONE:
         return 0
-    met = [exposure for answer in answers if (exposure := exposure_of(answer, now, environment)) is not None]
     if how is Recording.QUEUED:
-        return sum(spool.append(exposure) for exposure in met)
+        return _queue(answers, now, environment)
+    met = [exposure for answer in answers if (exposure := exposure_of(answer, now, environment)) is not None]
     if met:
         _record(met, now)
     return len(met)
 
 
+def _queue(answers: Iterable[Assignment], now: datetime, environment: Environment) -> int:
+    starts, at = _starts[environment], now.astimezone(UTC).isoformat()
+    lines = [
+        finished(start, answer.unit_id, answer.bucket, at, os.urandom(16).hex())
+        for answer in answers
+        if answer.unit_id is not None and (start := starts.of(answer.served)) is not None
+    ]
+    return len(lines) if lines and spool.append_lines(lines) else 0
+
+
+def _starts_in(environment: Environment) -> Prepared[bytes | None]:
+    """By answer: how the lines of all whom it meets begin; nothing for an answer that cannot be recorded."""
+
+    def start(served: Served) -> bytes | None:
+        known = _arm(served)
+        return None if known is None else line_start(*known, environment)
+
+    return Prepared(start)
+
+
+_starts = {environment: _starts_in(environment) for environment in Environment}
+
+
+def _arm(served: Served) -> tuple[int, int, int, str, Phase] | None:
+    """Experiment, iteration, variant, unit type and phase that an exposure is recorded under, when the answer has them all."""
+    if served.experiment_id is None or served.iteration_id is None or served.variant_id is None:
+        return None
+    if served.unit_type is None or served.role is None:
+        return None
+    return served.experiment_id, served.iteration_id, served.variant_id, served.unit_type, served.role
+
+
 def exposure_of(answer: Assignment, now: datetime, environment: Environment) -> QueuedExposure | None:
     """The exposure that an answer means, or ``None`` when the unit met no variant of an iteration."""
-    served, unit_id = answer.served, answer.unit_id
-    known = (served.experiment_id, served.iteration_id, served.variant_id, served.unit_type, served.role)
-    experiment_id, iteration_id, variant_id, unit_type, phase = known
-    if experiment_id is None or iteration_id is None or variant_id is None or unit_type is None or unit_id is None or phase is None:
+    known, unit_id = _arm(answer.served), answer.unit_id
+    if known is None or unit_id is None:
         return None
+    experiment_id, iteration_id, variant_id, unit_type, phase = known
     return QueuedExposure(
-        event_id=uuid.uuid4().hex,
+        event_id=os.urandom(16).hex(),
         experiment_id=experiment_id,
         iteration_id=iteration_id,
         variant_id=variant_id,

@@ -1,4 +1,4 @@
-"""The exposure spool: one append per queued exposure, to a file that belongs to this process.
+"""The exposure spool: one append per request with queued exposures, to a file that belongs to this process.
 
 A file carries its writer's lock for as long as it may be written to. Whoever drains takes a file
 only when its lock is free: its writer has turned to a new file, or is dead. So a killed process
@@ -64,13 +64,17 @@ class Waiting:
 
 
 def append(exposure: QueuedExposure) -> bool:
-    """Queue an exposure: one write. False when it had to be dropped, which is counted and never raised."""
-    line = to_line(exposure)
+    """Queue an exposure. False when it had to be dropped, which is counted and never raised."""
+    return append_lines([to_line(exposure)])
+
+
+def append_lines(lines: Sequence[bytes]) -> bool:
+    """Queue exposures written as lines, all in one write; False when they had to be dropped."""
     with _lock:
         try:
-            _write(line)
+            _write(b"".join(lines))
         except OSError as error:
-            EXPOSURES_DROPPED.inc()
+            EXPOSURES_DROPPED.inc(len(lines))
             _complain(error)
             return False
     return True

@@ -6,10 +6,11 @@ import json
 
 import pytest
 from django.db import OperationalError
+from prometheus_client import REGISTRY
 
 from experiments.core.exposure import from_line
 from experiments.core.types import Environment, Phase, Scope, Status
-from experiments.metrics import VARIANTS_ASSIGNED
+from experiments.metrics import tell_answers
 from experiments.models import ServingDocument
 from experiments.selectors import serving
 from experiments.services import spool
@@ -219,10 +220,17 @@ def test_assignments__nul_and_nan__are_refused_in_the_one_shape(app):
 
 
 def test_assignments__counts_variants_by_experiment(app):
-    before = VARIANTS_ASSIGNED.labels("checkout", "control")._value.get()
+    def counted():
+        tell_answers()
+        labels = {"experiment": "checkout", "variant": "control"}
+        by_variant = REGISTRY.get_sample_value("experiment_variant_assigned_total", labels)
+        by_reason = REGISTRY.get_sample_value("assay_assignments_total", {"reason": "experiment"})
+        return by_variant or 0, by_reason or 0
+
+    variant, reason = counted()
     unit = unit_in(lambda bucket: bucket < 900 and bucket % 2 == 0)
-    ask(app, unit=unit)
-    assert VARIANTS_ASSIGNED.labels("checkout", "control")._value.get() == before + 1
+    ask(app, batch=[{"unit": unit}, {"unit": unit}])
+    assert counted() == (variant + 2, reason + 2)
 
 
 def test_assignments__switched_off__reaches_the_next_answer_after_a_poll(app, doors):

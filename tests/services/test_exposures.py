@@ -1,0 +1,71 @@
+"""Exposures of units that were just answered: the quick line says what the whole exposure says, and a request is one write."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+
+import pytest
+
+from experiments.core.assignment import Assignment
+from experiments.core.evaluation import Served
+from experiments.core.exposure import QueuedExposure, from_line
+from experiments.core.prepared import Prepared
+from experiments.core.types import Environment, Phase, Reason
+from experiments.metrics import EXPOSURES_DROPPED
+from experiments.services import spool
+from experiments.services.exposures import Recording, expose, exposure_of
+
+NOW = datetime(2026, 3, 10, 12, 0, 0, 5, tzinfo=UTC)
+SERVED = Served(
+    "f", Reason.EXPERIMENT, {}, "e", "treatment", role=Phase.MAIN, experiment_id=1, iteration_id=2, variant_id=3, unit_type="user"
+)
+UNRECORDED = Served("f", Reason.NOT_TARGETED, {})
+
+
+@pytest.fixture(autouse=True)
+def own_spool(settings, tmp_path):
+    spool.release()
+    settings.SPOOL = tmp_path
+    yield
+    spool.release()
+
+
+def queued(*answers: Assignment, environment: Environment = Environment.PRODUCTION) -> list[QueuedExposure]:
+    expose(answers, NOW, environment=environment, how=Recording.QUEUED)
+    return [from_line(line) for path in spool.waiting() for line in path.read_bytes().splitlines(keepends=True)]
+
+
+@pytest.mark.parametrize("unit", ["u1", 'q"\\', "Ж\u2028😀", "\x00"])
+@pytest.mark.parametrize("bucket", [None, 0, 999])
+@pytest.mark.parametrize("environment", Environment)
+def test_queued__line__says_what_the_whole_exposure_says(unit, bucket, environment):
+    answer = Assignment(SERVED, unit, bucket)
+    (found,) = queued(answer, environment=environment)
+    whole = exposure_of(answer, NOW, environment)
+    assert whole is not None
+    assert {**vars(found), "event_id": ""} == {**vars(whole), "event_id": ""}
+    assert len({found.event_id, whole.event_id}) == 2
+
+
+def test_queued__many_answers__are_one_write_of_those_that_met_something(monkeypatch):
+    written = []
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: written.append(data) or real(fd, data))
+    found = queued(Assignment(SERVED, "u1", 1), Assignment(UNRECORDED, "u1"), Assignment(SERVED, "u2", 2), Assignment(SERVED))
+    assert [exposure.unit_id for exposure in found] == ["u1", "u2"]
+    assert len(written) == 1
+
+
+def test_queued__no_disk__drops_and_counts_each(settings, tmp_path):
+    before = EXPOSURES_DROPPED._value.get()
+    settings.SPOOL = tmp_path / "file"
+    settings.SPOOL.write_bytes(b"")
+    assert expose([Assignment(SERVED, "u1", 1)] * 3, NOW, environment=Environment.PRODUCTION, how=Recording.QUEUED) == 0
+    assert EXPOSURES_DROPPED._value.get() == before + 3
+
+
+def test_prepared__answers_that_come_and_go__are_never_mistaken_for_each_other():
+    prepared = Prepared(lambda served: served.flag, most=3)
+    assert [prepared.of(Served(str(n), Reason.DEFAULT, {})) for n in range(200)] == [str(n) for n in range(200)]
+    assert prepared.of(SERVED) is prepared.of(SERVED)
