@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from analytics.core.findings import Finding, crossover_finding, late_finding, left_out_finding, shares_finding, unsaid_findings
@@ -56,9 +56,14 @@ def _silence(arms: Sequence[ArmSummary], units: int) -> Finding | None:
 def _no_events(metric: MetricResult) -> Finding | None:
     """Thousands of units and not one row: more likely a misspelt event type than a rate of zero."""
     exposed = sum(arm.exposed for arm in metric.arms)
-    if exposed < 1000 or any(arm.sum_y2 for arm in metric.arms):
+    if exposed < 1000 or any(arm.sum_y2 or _rows(metric.kind, arm.sums) for arm in metric.arms):
         return None
     return Finding("no_events", "yellow", f"{metric.name}: {exposed:,} matured units and not one event")
+
+
+def _rows(kind: str, sums: Mapping[str, float]) -> float:
+    """Rows behind a quantile; of a duration, the units it happened to: the others count as infinitely late."""
+    return sums.get("rows", 0.0) - (sums.get("beyond", 0.0) if kind == "duration" else 0.0)
 
 
 def _answers_differ(metric: MetricResult) -> Finding | None:
