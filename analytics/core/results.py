@@ -15,6 +15,7 @@ from analytics.core.moments import Moments
 from analytics.core.observed import Observed, Remembered
 from analytics.core.stats import anytime
 from analytics.core.stats.comparison import Comparison, Interval
+from analytics.core.stats.cuped import METHOD as CUPED
 from analytics.core.stats.multiplicity import benjamini_hochberg, holm
 from analytics.core.stats.quantile import QuantileTotals
 from analytics.core.stats.srm import SrmCheck
@@ -93,7 +94,7 @@ class ArmComparison:
 
 @dataclass(frozen=True, slots=True)
 class MetricResult:
-    """One metric over all arms. ``reason`` says why there are no numbers at all."""
+    """One metric over all arms; where a number cannot be said, its comparison says why."""
 
     key: str
     version: int
@@ -105,7 +106,6 @@ class MetricResult:
     window_hours: int | None
     arms: tuple[MetricArm, ...] = ()
     comparisons: tuple[ArmComparison, ...] = ()
-    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +186,32 @@ def always_valid(c: Comparison, alpha: float, n_star: float, before: AlwaysValid
     past = [] if before is None or before.effect_changed else [before.interval]
     shown = anytime.running([*past, now], [p, *([] if before is None else [before.p])])
     return AlwaysValid(shown.interval or now, p if shown.p is None else shown.p, shown.effect_changed)
+
+
+def why_not_always(one: ArmComparison) -> str | None:
+    """Why there is no sequential view of a comparison; None when there is one."""
+    if one.always is not None:
+        return None
+    c = one.comparison
+    if c.difference is None:
+        return c.reason
+    if c.se is None or not c.se > 0:
+        return "no spread in either arm: a standard error cannot be estimated"
+    return f"below {anytime.FEWEST_UNITS} units in both arms together it does not hold"
+
+
+def why_not_cuped(result: MetricResult, one: ArmComparison) -> str | None:
+    """Why a comparison is not shown with covariates; None when it is."""
+    if one.cuped is not None:
+        used = one.cuped.method == CUPED
+        return one.cuped.reason if used else "; ".join(note.removeprefix("no CUPED: ") for note in one.cuped.notes)
+    if one.comparison.difference is None:
+        return one.comparison.reason
+    if result.role == "guardrail":
+        return "guardrails are judged by raw values"
+    if not kind_of(result.kind).takes_covariates:
+        return f"a {result.kind} takes no covariate"
+    return "nothing is known of the units from before their exposure"
 
 
 def explore(results: Sequence[MetricResult], observed: Sequence[Mapping[str, Observed]], control: str, alpha: float) -> list[MetricResult]:

@@ -124,7 +124,7 @@ def plan_of(iteration: Iteration, now: datetime) -> AnalysisPlan:
         unit_type=design.unit_type,
         time_zone=design.time_zone,
         arms=_arms(iteration, design),
-        metrics=_metrics(design),
+        metrics=planned_metrics(design),
         alpha=round(1 - float(design.confidence_level), 9),
         power=float(design.power),
         min_sample_size=design.min_sample_size,
@@ -163,7 +163,8 @@ def _as_even_as_can_be(weights: list[int]) -> bool:
     return bool(weights) and max(weights) - min(weights) <= 1
 
 
-def _metrics(design: Design) -> tuple[PlannedMetric, ...]:
+def planned_metrics(design: Design) -> tuple[PlannedMetric, ...]:
+    """The metrics of a design with the versions of their definitions that it froze, in its order."""
     rows = {(m.key, m.version): m for m in Metric.objects.filter(key__in=[m.key for m in design.metrics])}
     found = ((rows.get((planned.key, planned.version)), planned) for planned in design.metrics)
     return tuple(PlannedMetric(definition_of(row), planned) for row, planned in found if row is not None)

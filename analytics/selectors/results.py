@@ -13,11 +13,13 @@ from datetime import date, datetime
 from analytics.core.decision import Readiness
 from analytics.core.encoding import restored
 from analytics.core.guardrails import GuardrailResult
+from analytics.core.kinds import kind_of
 from analytics.core.look_state import LookState
-from analytics.core.results import WHAT_TO_DO, AlwaysValid, ArmComparison, ArmSummary, MetricResult
+from analytics.core.results import WHAT_TO_DO, AlwaysValid, ArmComparison, ArmSummary, MetricResult, why_not_always, why_not_cuped
 from analytics.core.stats.comparison import Comparison
 from analytics.core.stats.srm import SrmCheck
 from analytics.models import AnalysisRun, Decision, Look
+from analytics.selectors.plans import PlannedMetric, planned_metrics
 from experiments.core.design import DesignMetric
 from experiments.core.types import MarginKind, MetricRole
 from experiments.models import Experiment, Iteration
@@ -47,6 +49,7 @@ class CovariateView:
     difference: float | None
     low: float | None
     high: float | None
+    level: float | None
     lift: float | None
     p: float | None
     method: str
@@ -59,7 +62,7 @@ class ComparisonView:
     """One test arm against control, ready to show; rates and lifts as shares (.01 = 1 %). None: cannot say, see ``reason``.
 
     ``low``/``high``/``p`` are fixed-sample numbers; ``always`` the sequential view, which may be read at any time;
-    ``cuped`` the estimate with covariates, None where none is known.
+    ``cuped`` the estimate with covariates. Where one of the two is None, ``always_reason`` and ``cuped_reason`` say why.
     """
 
     arm: str
@@ -80,7 +83,9 @@ class ComparisonView:
     reason: str | None
     notes: tuple[str, ...] = ()
     always: AlwaysValid | None = None
+    always_reason: str | None = None
     cuped: CovariateView | None = None
+    cuped_reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,11 @@ class MetricArmView:
 
 @dataclass(frozen=True)
 class MetricRow:
-    """One metric over all arms. ``reason`` stands where there are no numbers."""
+    """One metric over all arms.
+
+    ``quantile`` is the level of a quantile or duration; ``cap`` where unit values were cut, given or found by the
+    first look of a ``winsorised`` metric (None: not cut yet); ``adjusted``: looks decide by the estimate with covariates.
+    """
 
     key: str
     name: str
@@ -123,8 +132,11 @@ class MetricRow:
     arms: tuple[MetricArmView, ...]
     comparisons: tuple[ComparisonView, ...]
     guardrails: tuple[GuardrailResult, ...]
-    reason: str | None
     margin: MarginView | None = None
+    quantile: float | None = None
+    cap: float | None = None
+    winsorised: bool = False
+    adjusted: bool = False
 
 
 @dataclass(frozen=True)
@@ -276,12 +288,24 @@ def _finding(entry: dict[str, object]) -> FindingView:
 def _metric_rows(run: AnalysisRun) -> tuple[MetricRow, ...]:
     metrics = restored(run.results.get("metrics", []), tuple[MetricResult, ...])
     verdicts = restored(run.verdicts.get("guardrails", []), tuple[GuardrailResult, ...])
-    guards = {plan.key: plan for plan in iteration_design(run.iteration).metrics if plan.role == MetricRole.GUARDRAIL}
-    return tuple(_metric_row(metric, verdicts, guards.get(metric.key)) for metric in metrics)
+    planned = {(one.definition.key, one.role): one for one in planned_metrics(iteration_design(run.iteration))}
+    caps = _frozen_caps(run)
+    return tuple(
+        _metric_row(metric, verdicts, planned.get((metric.key, MetricRole(metric.role))), caps.get(metric.key)) for metric in metrics
+    )
 
 
-def _metric_row(metric: MetricResult, verdicts: Sequence[GuardrailResult], guard: DesignMetric | None) -> MetricRow:
+def _frozen_caps(run: AnalysisRun) -> dict[str, float]:
+    """The caps of winsorised metrics that this run cut by: the first look finds them and is itself read whole."""
+    first = Look.objects.filter(iteration=run.iteration, taken_at__lt=run.computed_at).order_by("number").first()
+    return {} if first is None else {one.key: one.cap.value for one in restored(first.state, LookState).caps}
+
+
+def _metric_row(
+    metric: MetricResult, verdicts: Sequence[GuardrailResult], planned: PlannedMetric | None, frozen_cap: float | None
+) -> MetricRow:
     guardrail = metric.role == MetricRole.GUARDRAIL
+    asked = planned.definition if planned is not None else None
     return MetricRow(
         key=metric.key,
         name=metric.name,
@@ -293,8 +317,11 @@ def _metric_row(metric: MetricResult, verdicts: Sequence[GuardrailResult], guard
         arms=tuple(MetricArmView(arm.arm, arm.n, arm.exposed, arm.mean, arm.sums) for arm in metric.arms),
         comparisons=tuple(_comparison(metric, against) for against in metric.comparisons),
         guardrails=tuple(v for v in verdicts if v.key == metric.key) if guardrail else (),
-        reason=metric.reason,
-        margin=_margin(metric, guard) if guardrail and guard is not None else None,
+        margin=_margin(metric, planned.planned) if guardrail and planned is not None else None,
+        quantile=(asked.quantile if asked is not None else None) or kind_of(metric.kind).level,
+        cap=asked.cap if asked is not None and not asked.winsorised else frozen_cap,
+        winsorised=asked is not None and asked.winsorised,
+        adjusted=planned is not None and planned.planned.adjusted,
     )
 
 
@@ -308,7 +335,7 @@ def _margin(metric: MetricResult, guard: DesignMetric) -> MarginView | None:
 
 
 def _comparison(metric: MetricResult, against: ArmComparison) -> ComparisonView:
-    c = against.comparison
+    c, without = against.comparison, why_not_cuped(metric, against)
     return ComparisonView(
         arm=against.arm,
         control_mean=c.control_mean,
@@ -328,7 +355,9 @@ def _comparison(metric: MetricResult, against: ArmComparison) -> ComparisonView:
         reason=c.reason,
         notes=tuple(note for note in (*c.notes, c.lift_reason) if note),
         always=against.always,
-        cuped=None if against.cuped is None else _covariates(c, against.cuped),
+        always_reason=why_not_always(against),
+        cuped=_covariates(c, against.cuped) if against.cuped is not None and without is None else None,
+        cuped_reason=without,
     )
 
 
@@ -338,11 +367,12 @@ def _covariates(raw: Comparison, cuped: Comparison) -> CovariateView:
         difference=cuped.difference,
         low=None if cuped.ci is None else cuped.ci.low,
         high=None if cuped.ci is None else cuped.ci.high,
+        level=None if cuped.ci is None else cuped.ci.level,
         lift=cuped.lift,
         p=cuped.p,
         method=cuped.method,
         saved=saved,
-        notes=tuple(note for note in (*cuped.notes, cuped.reason) if note),
+        notes=cuped.notes,
     )
 
 

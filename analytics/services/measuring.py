@@ -99,7 +99,7 @@ def population(plan: AnalysisPlan, cut: datetime) -> Population:
 
 def covariate_of(plan: AnalysisPlan, metric: PlannedMetric) -> str | None:
     """What CUPED may use for a metric: a named covariate, else its own past; an import has no past, a guardrail needs none."""
-    if metric.role is MetricRole.GUARDRAIL or kind_of(metric.definition.kind.value).form not in ("unit", "ratio"):
+    if metric.role is MetricRole.GUARDRAIL or not kind_of(metric.definition.kind.value).takes_covariates:
         return None
     if metric.planned.covariate:
         return metric.planned.covariate

@@ -332,7 +332,20 @@ def _metric_line(data: Mapping[str, str], i: str, choices: list[tuple[str, str]]
             f("margin", "Guardrail margin", span="s2", placeholder="0.10"),
             f("margin_kind", "…meant as", "select", choices=_options(MarginKind, empty="–"), span="s2"),
             f("rule", "Promotion needs", "select", choices=_options(GuardrailRule, empty="policy's rule"), span="s2"),
-            f("adjusted", "Looks decide by", "select", choices=[("", "raw values"), ("yes", "CUPED")], span="s2"),
-            f("covariate", "CUPED's covariate", span="s2", placeholder="own past"),
+            f(
+                "adjusted",
+                "Looks decide by",
+                "select",
+                choices=[("", "raw values"), ("yes", "CUPED")],
+                span="s6",
+                help="CUPED takes out what was known of each unit before its first exposure; both are shown.",
+            ),
+            f(
+                "covariate",
+                "CUPED's covariate",
+                span="s6",
+                placeholder="own past",
+                help="A number known of the unit at its first exposure. Empty: its own past of this metric.",
+            ),
         ),
     )

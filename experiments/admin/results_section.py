@@ -11,8 +11,8 @@ from django.db.models import OuterRef, Subquery
 from analytics.selectors import results, standing
 from analytics.selectors.results import ComparisonView, GuardrailResult, MarginView, MetricRow, Readiness, ResultsView
 from experiments.admin import charts, geo_section
-from experiments.admin.template_filters import difference, figure, sentence
-from experiments.core.types import Status
+from experiments.admin.template_filters import difference, figure, percent, sentence
+from experiments.core.types import Origin, Status
 from experiments.models import Experiment, Rollout
 
 PROPORTION = "proportion"
@@ -23,8 +23,24 @@ _TONES = {"better": "good", "worse": "bad"}
 
 
 @dataclass(frozen=True)
+class OtherView:
+    """A test arm's difference read otherwise: sequentially, or with covariates; what to know of it in words."""
+
+    name: str
+    said: str
+    difference: float | None
+    low: float | None
+    high: float | None
+    lift: float | None
+    p: float | None
+
+
+@dataclass(frozen=True)
 class ArmLine:
-    """One arm of one metric: control with its value alone, a test arm with its difference and verdict too."""
+    """One arm of one metric: control with its value alone, a test arm with its difference, its other views and its verdict.
+
+    ``said`` is what to know of the fixed-sample numbers.
+    """
 
     name: str
     is_control: bool
@@ -32,32 +48,25 @@ class ArmLine:
     mean: float | None
     against: ComparisonView | None
     guardrail: GuardrailResult | None
-
-
-@dataclass(frozen=True)
-class OtherView:
-    """A test arm's difference read otherwise: sequentially, or with covariates; what to know of it in words."""
-
-    arm: str
-    name: str
-    difference: float | None
-    low: float | None
-    high: float | None
-    p: float | None
-    said: str
+    said: str = ""
+    views: tuple[OtherView, ...] = ()
 
 
 @dataclass(frozen=True)
 class MetricBlock:
-    """One metric: its row, a line per arm, the margin in words, its drawing; ``value`` is what an arm's number is called."""
+    """One metric: its row, what to know of it, a line per arm, the views it cannot have and why, the margin in words, its drawing.
+
+    ``value`` is what an arm's number is called.
+    """
 
     row: MetricRow
+    about: str
     lines: list[ArmLine]
+    missing: list[str]
     margin: str
     chart: charts.Intervals | None
     share: bool
     value: str
-    views: list[OtherView]
 
 
 @dataclass(frozen=True)
@@ -124,6 +133,8 @@ def section(experiment: Experiment, analyse_url: str | None) -> dict[str, Any]:
 
 def _rule(view: ResultsView, experiment: Experiment) -> str:
     """Where it stands in a sentence: the decision that ended it, else what the newest run says."""
+    if view.origin == Origin.IMPORT:
+        return "Imported: randomised and run elsewhere; nothing is decided by these data."
     if experiment.status not in ANALYSED:
         carried_out = next((one for one in view.decisions if one.applied), None)
         names = {arm.key: arm.name for arm in view.arms}
@@ -147,25 +158,63 @@ def _block(row: MetricRow, view: ResultsView, names: Mapping[str, str]) -> Metri
         for line in lines
         if line.against is not None
     ]
-    views = [view for line in lines if line.against is not None for view in _views(line.name, line.against)]
     drawing = charts.intervals(drawn, points=share)
-    return MetricBlock(row, lines, _margin(row, row.margin), drawing, share, _VALUES.get(row.kind, "Mean"), views)
+    return MetricBlock(row, _about(row), lines, _missing(lines), _margin(row, row.margin), drawing, share, _value(row))
 
 
-_VALUES = {"proportion": "Rate", "ratio": "Ratio", "quantile": "Quantile", "duration": "Quantile"}
+_VALUES = {"proportion": "Rate", "ratio": "Ratio"}
 
 
-def _views(arm: str, one: ComparisonView) -> list[OtherView]:
+def _value(row: MetricRow) -> str:
+    return _VALUES.get(row.kind, "Mean") if row.quantile is None else f"{row.quantile:g} quantile"
+
+
+def _about(row: MetricRow) -> str:
+    """What was done to the values before they were compared, and which reading decides."""
+    said = []
+    if row.cap is not None:
+        said.append(f"values above {figure(row.cap)} count as {figure(row.cap)}" + (", the first look's 99.9 % quantile" * row.winsorised))
+    elif row.winsorised:
+        said.append("winsorised at a cap that the first look finds; these values are whole")
+    if row.adjusted:
+        said.append("looks decide by CUPED")
+    if row.role == "secondary":
+        said.append("for exploring: intervals at the level of the finds among all secondary metrics")
+    return f"{sentence('; '.join(said))}." if said else ""
+
+
+def _views(one: ComparisonView) -> tuple[OtherView, ...]:
     """What may be read at any time, and the estimate with covariates."""
     found = []
     if one.always is not None:
-        said = "the effect changed over time; this is the present interval alone" if one.always.effect_changed else "valid at any time"
-        found.append(OtherView(arm, "sequential", one.difference, one.always.interval.low, one.always.interval.high, one.always.p, said))
-    if one.cuped is not None and one.cuped.difference is not None:
-        saved = "" if one.cuped.saved is None else f"{one.cuped.saved:.0%} of the variance taken out"
-        said = "; ".join(filter(None, (saved, *one.cuped.notes)))
-        found.append(OtherView(arm, one.cuped.method, one.cuped.difference, one.cuped.low, one.cuped.high, one.cuped.p, said))
-    return found
+        when = "the effect changed over time, this is the present interval alone" if one.always.effect_changed else "valid at any time"
+        inside = one.always.interval
+        said = f"{when}; {_interval(inside.level)}"
+        found.append(OtherView("sequential", said, one.difference, inside.low, inside.high, None, one.always.p))
+    if one.cuped is not None:
+        c = one.cuped
+        saved = "" if c.saved is None else f"{percent(c.saved, 1)} of the variance taken out"
+        said = "; ".join(filter(None, (saved, *c.notes, _interval(c.level))))
+        found.append(OtherView(c.method, said, c.difference, c.low, c.high, c.lift, c.p))
+    return tuple(found)
+
+
+def _interval(level: float | None) -> str:
+    return "" if level is None else f"{level * 100:.3g} % interval"
+
+
+def _missing(lines: Iterable[ArmLine]) -> list[str]:
+    """The views that cannot be had though the difference can, each with its reason and the arms it is about."""
+    compared = [(line.name, line.against) for line in lines if line.against is not None and line.against.difference is not None]
+    arms: dict[tuple[str, str], list[str]] = {}
+    for name, one in compared:
+        for view, reason in (("Sequential", one.always_reason), ("CUPED", one.cuped_reason)):
+            if reason:
+                arms.setdefault((view, reason), []).append(name)
+    return [
+        f"{view}{'' if len(whose) == len(compared) else ' of ' + ', '.join(whose)}: cannot say, {reason}."
+        for (view, reason), whose in arms.items()
+    ]
 
 
 def _lines(row: MetricRow, view: ResultsView, names: Mapping[str, str]) -> list[ArmLine]:
@@ -173,8 +222,18 @@ def _lines(row: MetricRow, view: ResultsView, names: Mapping[str, str]) -> list[
     controls = {arm.key for arm in view.arms if arm.is_control}
     against = {one.arm: one for one in row.comparisons}
     verdicts = {one.arm: one for one in row.guardrails}
-    lines = [ArmLine(names.get(a.arm, a.arm), a.arm in controls, a.n, a.mean, against.get(a.arm), verdicts.get(a.arm)) for a in row.arms]
+    lines = []
+    for a in row.arms:
+        found = against.get(a.arm)
+        lines.append(ArmLine(names.get(a.arm, a.arm), a.arm in controls, a.n, a.mean, found, verdicts.get(a.arm), *_read(found)))
     return sorted(lines, key=lambda line: not line.is_control)
+
+
+def _read(one: ComparisonView | None) -> tuple[str, tuple[OtherView, ...]]:
+    """What to know of the fixed-sample numbers, and the other views; nothing where there is no difference."""
+    if one is None or one.difference is None:
+        return "", ()
+    return "; ".join(filter(None, ("fixed", _interval(one.level)))), _views(one)
 
 
 def _tone(line: ArmLine) -> str:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
-from analytics.models import AnalysisRun, Assignment, Decision, Look
+from analytics.models import AnalysisRun, Assignment, Decision, Look, MetricObservation
+from analytics.selectors import results
 from experiments.admin import charts
+from experiments.admin.template_filters import p_value, signed
+from experiments.core.metric_definitions import MetricDefinition
 from experiments.core.specs import ExperimentSpec, MetricPlan
+from experiments.core.types import SYSTEM, Direction, MetricKind
+from experiments.models import Experiment
 from experiments.services import drafts, lifecycle
+from experiments.services.metrics import define_metric
 from tests.admin.conftest import CONTROL, FRIENDLY, page, url
+from tests.stores.observed import day_exists
 
 
 @pytest.fixture
@@ -68,6 +76,96 @@ def test_results__with_the_wrong_shares__are_masked_with_the_reason(browser, run
     assert "p, adjusted" not in text
     listed = browser("olivia").get("/admin/experiments/experiment/").content.decode()
     assert "Results are masked" in listed
+
+
+MINUTES = MetricDefinition(
+    key="minutes",
+    name="Minutes",
+    kind=MetricKind.MEAN,
+    source="observation",
+    aggregation="sum",
+    direction=Direction.INCREASE,
+    window_hours=24,
+)
+PRIMARY = MetricPlan("minutes", "primary", baseline=9, baseline_sd=3, mde=0.1)
+GUARDRAIL = MetricPlan("minutes", "guardrail", margin=1.0, margin_kind="points", action="stop")
+
+
+def _measured(owner, size: int, *, metric: MetricDefinition = MINUTES, plan: MetricPlan = PRIMARY, past: bool = True):
+    """An experiment of three days in which each unit took as long as before and a bit, the friendly ones two minutes more."""
+    began = timezone.now() - timedelta(days=3)
+    define_metric(SYSTEM, began, definition=metric)
+    spec = ExperimentSpec(name=metric.name, variants=(CONTROL, FRIENDLY), metrics=(replace(plan, metric=metric.key),))
+    made = drafts.create_experiment(owner, began, spec=spec)
+    experiment = lifecycle.start(owner, began, experiment_id=made.pk)
+    _expose(experiment, {"Control": size, "Friendly": size})
+    met = Assignment.objects.earliest("pk").exposure_ts
+    for variant in experiment.variants.all():
+        more = 0 if variant.is_control else 2
+        for i in range(size):
+            _observe(f"{variant.key}-{i}", metric.key, i % 10 + i % 3 + more, met + timedelta(hours=1))
+            if past:
+                _observe(f"{variant.key}-{i}", metric.key, i % 10, met - timedelta(days=1))
+    return experiment
+
+
+def _observe(unit: str, metric: str, value: float, at) -> None:
+    day_exists("ai_ab_metrics", at)
+    whose = {"user_id": unit, "unit_type": "user", "environment": "production", "origin": "live"}
+    event_id = f"{unit}-{metric}-{at:%d}"
+    MetricObservation.objects.create(
+        event_date=at.date(), event_id=event_id, ts=at, received_ts=at, metric_name=metric, value=value, **whose
+    )
+
+
+def test_results__a_difference__is_read_fixed_sequentially_and_with_covariates(browser, owner):
+    experiment = _measured(owner, 120)
+    text = browser("olivia").post(url(experiment, "analyse"), follow=True).content.decode()
+    [one] = results.latest(experiment).primary.comparisons
+    readings = [(one.low, one.high, one.p), (one.always.interval.low, one.always.interval.high, one.always.p)]
+    readings.append((one.cuped.low, one.cuped.high, one.cuped.p))
+    assert len(set(readings)) == 3
+    for low, high, p in readings:
+        assert f"{signed(low)} to {signed(high)}" in text
+        assert f">{p_value(p)}<".replace("<", "&lt;", p < 0.0001) in text
+    for said in ("fixed; 95 % interval", "sequential", "valid at any time; 95 % interval", "CUPED (Lin)", "of the variance taken out"):
+        assert said in text
+    assert "+2<" in text and ": cannot say" not in text
+
+
+def test_results__too_few_units_and_no_past__say_why_two_views_are_missing(browser, owner):
+    text = browser("olivia").post(url(_measured(owner, 40, past=False), "analyse"), follow=True).content.decode()
+    assert "fixed; 95 % interval" in text
+    assert "Sequential: cannot say, below 100 units in both arms together it does not hold." in text
+    assert "CUPED: cannot say, the covariate is constant within an arm." in text
+    assert "valid at any time" not in text and "CUPED (Lin)" not in text and "Welch" not in text
+
+
+def test_results__guardrail__says_that_covariates_are_none_of_its_business(browser, owner):
+    text = browser("olivia").post(url(_measured(owner, 60, plan=GUARDRAIL), "analyse"), follow=True).content.decode()
+    assert "CUPED: cannot say, guardrails are judged by raw values." in text
+    assert "valid at any time" in text
+
+
+def test_results__quantile__says_which_and_that_it_takes_no_covariate(browser, owner):
+    tail = replace(MINUTES, key="tail", kind=MetricKind.QUANTILE, quantile=0.75)
+    text = browser("olivia").post(url(_measured(owner, 200, metric=tail), "analyse"), follow=True).content.decode()
+    assert "0.75 quantile" in text and "CUPED: cannot say, a quantile takes no covariate." in text
+
+
+def test_results__winsorised__say_that_the_first_look_finds_the_cap(browser, owner):
+    cut = replace(MINUTES, key="cut", winsorised=True)
+    text = browser("olivia").post(url(_measured(owner, 60, metric=cut), "analyse"), follow=True).content.decode()
+    assert "Winsorised at a cap that the first look finds; these values are whole." in text
+
+
+def test_results__imported__ask_nobody_for_a_decision(browser, owner):
+    experiment = _measured(owner, 60)
+    browser("olivia").post(url(experiment, "analyse"))
+    Experiment.objects.filter(pk=experiment.pk).update(origin="import", status="completed")
+    text = browser("olivia").get(page(experiment, "results")).content.decode()
+    assert "Imported: randomised and run elsewhere" in text
+    assert "What promotion asked for" not in text and "A person ended it" not in text
 
 
 def test_intervals__share_one_scale_around_zero():

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from analytics.models import AnalysisRun
 from analytics.selectors.events import events, observations
 from analytics.selectors.results import latest
 from analytics.services.analysis import analyse
@@ -50,6 +51,17 @@ def test_latest__ratio_without_denominators__has_a_reason_instead_of_numbers() -
     [against] = ratio.comparisons
     assert "denominators of control add up to nothing" in (against.reason or "")
     assert (against.difference, against.p, against.verdict) == (None, None, "cannot say")
+
+
+def test_latest__a_run_of_an_older_version__is_read_without_what_is_no_longer_kept() -> None:
+    w = analysed()
+    run = AnalysisRun.objects.get(latest=True)
+    run.results["metrics"][2] |= {"reason": "ratios are not computed yet", "comparisons": []}
+    run.save()
+    view = latest(w.experiment)
+    assert view is not None
+    [ratio] = view.of_role("secondary")
+    assert (ratio.key, ratio.comparisons) == ("apply_rate", ())
 
 
 def test_latest__guardrail_row__carries_its_verdict() -> None:

@@ -11,6 +11,7 @@ import pytest
 from analytics.core.encoding import restored
 from analytics.core.look_state import LookState
 from analytics.models import AnalysisRun, Assignment, Look, MetricObservation
+from analytics.selectors.results import view_of
 from analytics.services.analysis import analyse
 from experiments.core.clock import utc_now
 from experiments.core.metric_definitions import MetricDefinition, problems
@@ -57,6 +58,9 @@ def test_first_look__winsorised_metric__freezes_the_pooled_999th_permille_of_the
     spenders(w, "control", [*control, *[0.0] * 300])
     spenders(w, "treatment", [*treatment, *[0.0] * 300])
     before = analyse(w.experiment.pk, now=AFTER_CLOCK - DAY)
+    row = view_of(before).primary
+    assert row is not None
+    assert (row.cap, row.winsorised) == (None, True)
     assert mean_of(before, "treatment") > 800
     analyse(w.experiment.pk, now=AFTER_CLOCK, may_look=True)
     [state] = [restored(look.state, LookState) for look in Look.objects.all()]
@@ -73,13 +77,18 @@ def test_later_looks__larger_values_come__keep_the_cap_of_the_first() -> None:
     Iteration.objects.filter(pk=w.iteration.pk).update(plan={"n_planned": 10_000})
     for arm in ("control", "treatment"):
         spenders(w, arm, rng.exponential(10, 900).tolist())
-    analyse(w.experiment.pk, now=AFTER_CLOCK, may_look=True)
+    opening = view_of(analyse(w.experiment.pk, now=AFTER_CLOCK, may_look=True)).primary
+    assert opening is not None
+    assert opening.cap is None
     for arm in ("control", "treatment"):
         spenders(w, arm, [5000.0] * 50, at=START + DAY)
     run = analyse(w.experiment.pk, now=AFTER_CLOCK + DAY, may_look=True)
     first, second = [restored(look.state, LookState) for look in Look.objects.order_by("number")]
     assert first.caps == second.caps != ()
     assert mean_of(run, "control") < first.caps[0].cap.value
+    row = view_of(run).primary
+    assert row is not None
+    assert (row.cap, row.winsorised) == (first.caps[0].cap.value, True)
 
 
 def test_first_look__too_few_spenders__leaves_values_whole() -> None:

@@ -40,6 +40,11 @@ class Kind(Generic[T]):
     level: float | None = None
     """The quantile asked for, where a metric does not name its own."""
 
+    @property
+    def takes_covariates(self) -> bool:
+        """Whether what was known of a unit beforehand can be taken out of its value (CUPED)."""
+        return self.form in ("unit", "ratio")
+
     def read(self, totals: Observed) -> T:
         """The totals in the form this kind computes with; refuses another kind's."""
         raise NotImplementedError  # pragma: no cover - every kind has its own

@@ -90,8 +90,6 @@ def _health(view: ResultsView) -> list[str]:
 def _metric(metric: MetricRow, names: Mapping[str, str]) -> list[str]:
     window = "until the data cut" if metric.window_hours is None else f"within {metric.window_hours} h"
     lines = [f"{metric.key} ({metric.role}, {metric.kind}, {window}; {metric.direction} is better)"]
-    if metric.reason is not None:
-        return [*lines, f"  {metric.reason}"]
     lines += [f"  {names.get(arm.arm, arm.arm)[:23]:<24}n {arm.n:>9,}   {shown(metric, arm.mean)}" for arm in metric.arms]
     for against in metric.comparisons:
         lines += _comparison(metric, against, names.get(against.arm, against.arm))
@@ -111,27 +109,25 @@ def _comparison(metric: MetricRow, against: ComparisonView, arm: str) -> list[st
     level = "" if against.level is None else f" at {against.level:.1%}"
     difference = f"{signed(metric, against.difference)}{interval}{level}"
     fixed = f"  control vs {arm}: {rates}, difference {difference}{lift}, {p}{adjusted}: {against.verdict}"
-    return [fixed, *_cuped(metric, against), _sequential(metric, against), *(f"    {note}" for note in against.notes)]
+    return [fixed, _cuped(metric, against), _sequential(metric, against), *(f"    {note}" for note in against.notes)]
 
 
-def _cuped(metric: MetricRow, against: ComparisonView) -> list[str]:
+def _cuped(metric: MetricRow, against: ComparisonView) -> str:
     """What is left once each unit's past is taken out."""
     cuped = against.cuped
-    if cuped is None:
-        return []
-    if cuped.difference is None or cuped.low is None or cuped.high is None or cuped.p is None:
-        return [f"    with covariates: cannot say, {'; '.join(cuped.notes)}"]
+    if cuped is None or cuped.difference is None or cuped.low is None or cuped.high is None or cuped.p is None:
+        return f"    with covariates (CUPED): cannot say, {against.cuped_reason}"
     interval = f"[{signed(metric, cuped.low)}, {signed(metric, cuped.high)}]"
     saved = "" if cuped.saved is None else f", {cuped.saved:.1%} of the variance taken out"
     notes = "".join(f"; {note}" for note in cuped.notes)
-    return [f"    {cuped.method}: difference {signed(metric, cuped.difference)} {interval}, p = {small(cuped.p)}{saved}{notes}"]
+    return f"    {cuped.method}: difference {signed(metric, cuped.difference)} {interval}, p = {small(cuped.p)}{saved}{notes}"
 
 
 def _sequential(metric: MetricRow, against: ComparisonView) -> str:
     """What may be read however often one looks."""
     always = against.always
     if always is None:
-        return "    sequential: cannot say below 100 units"
+        return f"    sequential: cannot say, {against.always_reason}"
     changed = "; the effect changed over time: the interval is the present one alone" if always.effect_changed else ""
     interval = f"[{signed(metric, always.interval.low)}, {signed(metric, always.interval.high)}]"
     return f"    sequential (valid at any time): {interval}, p = {small(always.p)}{changed}"
