@@ -10,7 +10,7 @@ References: Welch 1947; Satterthwaite 1946; Fieller 1954.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from scipy.special import stdtr, stdtrit
 
@@ -40,17 +40,20 @@ def compare_means(control: Totals, treatment: Totals, alpha: float = 0.05) -> Co
     Cannot say below 10 units an arm or without any spread. The lift is undefined for control ≤ 0.
     """
     checked_level(alpha)
-    bare = Comparison("Welch", control.n, treatment.n, control.mean, treatment.mean)
     reason = why_not(control, treatment)
-    if reason is not None:
-        return replace(bare, reason=reason)
-    welch = welch_t(control, treatment)
+    welch = welch_t(control, treatment) if reason is None else None
     if welch is None:
-        return replace(bare, reason="no spread in either arm: a standard error cannot be estimated")
-    lift, lift_ci, lift_reason = relative_lift(control, treatment, alpha)
-    half = float(-stdtrit(welch.df, alpha / 2)) * welch.se
-    return replace(
-        bare,
+        reason = reason or "no spread in either arm: a standard error cannot be estimated"
+        return Comparison("Welch", control.n, treatment.n, control.mean, treatment.mean, reason=reason)
+    quantile = float(-stdtrit(welch.df, alpha / 2))
+    lift, lift_ci, lift_reason = _relative_lift(control, treatment, quantile, alpha)
+    half = quantile * welch.se
+    return Comparison(
+        "Welch",
+        control.n,
+        treatment.n,
+        control.mean,
+        treatment.mean,
         difference=welch.difference,
         ci=Interval(welch.difference - half, welch.difference + half, 1 - alpha),
         lift=lift,
@@ -73,28 +76,27 @@ def why_not(control: Totals, treatment: Totals) -> str | None:
 
 def welch_t(control: Totals, treatment: Totals, factor: float = 1.0, shift: float = 0.0) -> WelchT | None:
     """ȳ_T − factor·ȳ_C − shift with its t; None below two units an arm or without spread."""
-    if control.variance is None or treatment.variance is None or control.mean is None or treatment.mean is None:
+    c, t, s2_c, s2_t = control.mean, treatment.mean, control.variance, treatment.variance
+    if s2_c is None or s2_t is None or c is None or t is None:
         return None
-    v_c, v_t = factor**2 * control.variance / control.n, treatment.variance / treatment.n
+    v_c, v_t = factor**2 * s2_c / control.n, s2_t / treatment.n
     if not v_c + v_t > 0:
         return None
-    difference, se = treatment.mean - factor * control.mean - shift, math.sqrt(v_c + v_t)
+    difference, se = t - factor * c - shift, math.sqrt(v_c + v_t)
     # Shares, not squares of variances: those leave the range of floats for tiny or huge values.
     share_c, share_t = v_c / (v_c + v_t), v_t / (v_c + v_t)
     df = 1 / (share_c**2 / (control.n - 1) + share_t**2 / (treatment.n - 1))
     return WelchT(difference, se, difference / se, df)
 
 
-def relative_lift(control: Totals, treatment: Totals, alpha: float = 0.05) -> tuple[float | None, Interval | None, str | None]:
-    """(lift, Fieller interval, reason): ȳ_T/ȳ_C − 1; undefined for a control mean ≤ 0.
-
-    The interval is unbounded, so None, when control's own interval holds 0.
-    """
-    if control.mean is None or treatment.mean is None or not control.mean > 0:
+def _relative_lift(control: Totals, treatment: Totals, quantile: float, alpha: float) -> tuple[float | None, Interval | None, str | None]:
+    """(lift, Fieller interval, reason): ȳ_T/ȳ_C − 1; undefined for a control mean ≤ 0, unbounded when control's own interval holds 0."""
+    c, t = control.mean, treatment.mean
+    if c is None or t is None or not c > 0:
         return None, None, "control's mean is not above 0: a relative change is undefined, see the difference"
-    lift = treatment.mean / control.mean - 1
-    ci = fieller(control, treatment, alpha)
-    return (lift, ci, None) if ci is not None else (lift, None, "unbounded: the control mean's confidence interval holds 0")
+    v_c, v_t = (control.variance or 0.0) / control.n, (treatment.variance or 0.0) / treatment.n
+    ci = _ratio_limits(c, t, v_c, v_t, 0.0, quantile, alpha)
+    return t / c - 1, ci, None if ci is not None else "unbounded: the control mean's confidence interval holds 0"
 
 
 def fieller(control: Totals, treatment: Totals, alpha: float = 0.05) -> Interval | None:
@@ -114,10 +116,13 @@ def correlated_fieller(c: float, t: float, v_c: float, v_t: float, v_ct: float, 
 
     None when c is not separated from 0, or the ratio is beyond what floats can hold.
     """
-    q2 = float(stdtrit(df, checked_level(alpha) / 2)) ** 2
+    return _ratio_limits(c, t, v_c, v_t, v_ct, float(stdtrit(df, checked_level(alpha) / 2)), alpha)
+
+
+def _ratio_limits(c: float, t: float, v_c: float, v_t: float, v_ct: float, quantile: float, alpha: float) -> Interval | None:
     if c == 0:
         return None
-    ratio, r_c, r_t, r_ct = t / c, v_c / c / c, v_t / c / c, v_ct / c / c
+    q2, ratio, r_c, r_t, r_ct = quantile * quantile, t / c, v_c / c / c, v_t / c / c, v_ct / c / c
     a = 1 - q2 * r_c
     if not a > 0:
         return None
