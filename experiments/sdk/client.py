@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, TypedDict, TypeVar, Unpack, cast
+from typing import Self, TypedDict, TypeVar, Unpack, cast
 
 from experiments.core.assignment import Assignment, AssignmentRequest, assign, assign_all
 from experiments.core.clock import utc_now
@@ -43,7 +43,15 @@ _REMEMBERED = 10_000
 """Exposures that are remembered so as not to be told twice."""
 
 
-def _nothing() -> Any:  # Any: None fits every answer that may be missing
+def _nothing() -> None:
+    return None
+
+
+def _no_variant() -> AssignedVariant | None:
+    return None
+
+
+def _no_name() -> str | None:
     return None
 
 
@@ -95,8 +103,16 @@ class AssayClient:
         cls, document: str | bytes, *, outbox: Outbox | None = None, exposure_seconds: float = 60.0, clock: Callable[[], datetime] = utc_now
     ) -> Self:
         """A client without a server, on a catalogue at hand (as ``GET /api/v1/catalogue`` answers it); raises when it is none."""
+        source = FixedCatalogue(snapshot_of(document))
+        return cls.from_source(source, outbox or Collected(), exposure_seconds=exposure_seconds, clock=clock)
+
+    @classmethod
+    def from_source(
+        cls, source: CatalogueSource, outbox: Outbox, *, exposure_seconds: float = 60.0, clock: Callable[[], datetime] = utc_now
+    ) -> Self:
+        """A client on a catalogue and an outbox of the caller's."""
         client = cls.__new__(cls)
-        client._set_up(FixedCatalogue(snapshot_of(document)), outbox or Collected(), exposure_seconds, clock)
+        client._set_up(source, outbox, exposure_seconds, clock)
         return client
 
     def _set_up(self, source: CatalogueSource, outbox: Outbox, exposure_seconds: float, clock: Callable[[], datetime]) -> None:
@@ -186,7 +202,7 @@ class AssayClient:
 
     # ---------------------------------------------------------------- experiments
 
-    @quietly(_nothing)
+    @quietly(_no_variant)
     def variant(
         self,
         experiment: str,
@@ -246,7 +262,7 @@ class AssayClient:
         facts: dict[str, JSON] = {"explanation": EXPLANATIONS[answer.served.reason], "catalogue": snapshot.catalogue.version}
         return as_json(answer, named, self._source.stale) | facts
 
-    @quietly(_nothing)
+    @quietly(_no_name)
     def rolled_out(self, experiment: str) -> str | None:
         """The key of the variant that the experiment's promotion left on its flag; ``None`` when it left none."""
         snapshot = self._snapshot()
