@@ -29,7 +29,7 @@ from scipy.special import stdtr, stdtrit
 from analytics.core.errors import ImpossibleTotals
 from analytics.core.moments import Moments, raised
 from analytics.core.stats.comparison import Comparison, Interval, checked_level
-from analytics.core.stats.mean import FEWEST_UNITS, WelchT, compare_means, correlated_fieller, welch_t, why_not
+from analytics.core.stats.mean import FEWEST_UNITS, WelchT, compare_means, correlated_fieller, lift_of, welch_t, why_not
 from analytics.core.stats.normal import t_as_z
 from analytics.core.stats.ratio import linearised
 from analytics.core.totals import NO_SPREAD, NOTHING, Totals
@@ -294,7 +294,5 @@ def _merged(control: Covaried, treatment: Covaried) -> tuple[Totals, Totals]:
 
 def _lift(adjusted: Adjusted, df: float, alpha: float) -> tuple[float | None, Interval | None, str | None]:
     c, t = adjusted.control_mean, adjusted.treatment_mean
-    if not c > 0:
-        return None, None, "control's adjusted mean is not above 0: a relative change is undefined, see the difference"
     ci = correlated_fieller(c, t, *adjusted.covariance(), df=df, alpha=alpha)
-    return t / c - 1, ci, None if ci is not None else "unbounded: the control mean's confidence interval holds 0"
+    return lift_of(c, t, ci, "control's adjusted mean")

@@ -93,10 +93,19 @@ def _relative_lift(control: Totals, treatment: Totals, quantile: float, alpha: f
     """(lift, Fieller interval, reason): ȳ_T/ȳ_C − 1; undefined for a control mean ≤ 0, unbounded when control's own interval holds 0."""
     c, t = control.mean, treatment.mean
     if c is None or t is None or not c > 0:
-        return None, None, "control's mean is not above 0: a relative change is undefined, see the difference"
+        return lift_of(0.0, 0.0, None)
     v_c, v_t = (control.variance or 0.0) / control.n, (treatment.variance or 0.0) / treatment.n
-    ci = _ratio_limits(c, t, v_c, v_t, 0.0, quantile, alpha)
-    return t / c - 1, ci, None if ci is not None else "unbounded: the control mean's confidence interval holds 0"
+    return lift_of(c, t, _ratio_limits(c, t, v_c, v_t, 0.0, quantile, alpha))
+
+
+def lift_of(c: float, t: float, ci: Interval | None, of: str = "control's mean") -> tuple[float | None, Interval | None, str | None]:
+    """(t/c − 1, its Fieller interval, reason): without the interval it is unbounded; undefined for c ≤ 0, or beyond floats."""
+    if not c > 0:
+        return None, None, f"{of} is not above 0: a relative change is undefined, see the difference"
+    lift = t / c - 1
+    if not math.isfinite(lift):
+        return None, None, f"{of} is next to nothing: a relative change is beyond what numbers hold, see the difference"
+    return lift, ci, None if ci is not None else "unbounded: the control mean's confidence interval holds 0"
 
 
 def fieller(control: Totals, treatment: Totals, alpha: float = 0.05) -> Interval | None:

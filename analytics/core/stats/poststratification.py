@@ -21,7 +21,7 @@ from scipy.special import stdtr, stdtrit
 
 from analytics.core.errors import ImpossibleTotals
 from analytics.core.stats.comparison import Comparison, Interval, checked_level
-from analytics.core.stats.mean import why_not
+from analytics.core.stats.mean import correlated_fieller, lift_of, why_not
 from analytics.core.stats.normal import t_as_z
 from analytics.core.totals import NOTHING, Totals
 
@@ -149,7 +149,9 @@ def _error(totals: Totals, kind: str) -> float:
 def _compared(bare: Comparison, weighted: _Weighted, df: float, alpha: float) -> Comparison:
     difference, se = weighted.mean_t - weighted.mean_c, math.sqrt(weighted.variance)
     q, t = float(-stdtrit(df, alpha / 2)), difference / se
-    lift, lift_ci, lift_reason = _lift(weighted, q, alpha)
+    (v_c, v_ct), (_, v_t) = weighted.covariance.tolist()
+    ratio = correlated_fieller(weighted.mean_c, weighted.mean_t, v_c, v_t, v_ct, df=df, alpha=alpha)
+    lift, lift_ci, lift_reason = lift_of(weighted.mean_c, weighted.mean_t, ratio)
     return replace(
         bare,
         control_mean=weighted.mean_c,
@@ -164,18 +166,6 @@ def _compared(bare: Comparison, weighted: _Weighted, df: float, alpha: float) ->
         se=se,
         df=None if math.isinf(df) else df,
     )
-
-
-def _lift(weighted: _Weighted, q: float, alpha: float) -> tuple[float | None, Interval | None, str | None]:
-    """Fieller: all ratios r for which the weighted treatment mean − r × control's does not differ from 0."""
-    if not weighted.mean_c > 0:
-        return None, None, "control's mean is not above 0: a relative change is undefined, see the difference"
-    lift, v = weighted.mean_t / weighted.mean_c - 1, weighted.covariance * q * q
-    a, b, c = weighted.mean_c**2 - v[0, 0], weighted.mean_c * weighted.mean_t - v[0, 1], weighted.mean_t**2 - v[1, 1]
-    if not a > 0:
-        return lift, None, "unbounded: the control mean's confidence interval holds 0"
-    root = math.sqrt(max(b * b - a * c, 0.0))
-    return lift, Interval(float((b - root) / a - 1), float((b + root) / a - 1), 1 - alpha), None
 
 
 def _relative_se(weighted: _Weighted) -> float | None:
