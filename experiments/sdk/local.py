@@ -135,6 +135,8 @@ def _arms(experiment: Experiment) -> list[VariantDocument]:
     variants = experiment.variants
     if len(variants) < 2:
         raise InvalidInput(f"{experiment.name}: expected two variants or more, found {len(variants)}", "variants")
+    if len({variant.name for variant in variants}) != len(variants):
+        raise InvalidInput(f"{experiment.name}: two variants have one name", "variants")
     shares = [variant.weight if variant.weight is not None else 1 / len(variants) for variant in variants]
     dealt = plan(shuffled_buckets(_seed(experiment.name)), range(BUCKETS), to_thousandths(shares), THOUSANDTHS).added
     control = _control(experiment)
