@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from msgspec import Meta
-from rest_framework.request import Request
 
-from experiments.core.assignment import Assignment, AssignmentRequest, assign, assign_all
+from experiments.api.assignment_json import items
+from experiments.core.assignment import Assignment
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput, NotFound, Problem, TooLarge
-from experiments.core.types import Environment, Scope
+from experiments.core.keyring import KeyIdentity
+from experiments.core.serving_index import ExperimentEntry
+from experiments.core.types import Scope
 from experiments.core.units import check_units
-from experiments.http.doors import Door, identity, raw_body
-from experiments.http.parsing import BATCH_BODY, BATCH_ITEMS, ONE_BODY, convert, parse_json
+from experiments.http.auth import raw_key
+from experiments.http.doors import Door, raw_body, refuse_nul, take_the_rest
+from experiments.http.errors import handle
+from experiments.http.parsing import BATCH_ITEMS, ONE_BODY, convert, parse_json
+from experiments.http.plain import opened
 from experiments.metrics import count_answers
 from experiments.selectors import serving
 from experiments.selectors.serving import ServingState
@@ -48,45 +53,38 @@ class AssignmentBody(msgspec.Struct, forbid_unknown_fields=True):
     exposure: Recording | None = None
 
 
-@dataclass(frozen=True)
-class _Question:
-    """What is the same for every unit of a request."""
-
-    state: ServingState
-    experiments: Sequence[str] | None
-    environment: Environment
-    client: bool
-
-
 class Assignments(Door):
     """Always a value with a reason: not being assigned is an answer, not an error."""
 
     scopes = (Scope.SERVER, Scope.CLIENT)
     needs_database = False
 
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # Any: as the framework passes them
+        """A POST goes straight to its answer: the framework's own way there costs more than all that is done on it."""
+        if request.method != "POST":
+            return super().dispatch(request, *args, **kwargs)
+        try:
+            return self.post(request)
+        except Exception as error:
+            refusal = handle(error, {})
+            if refusal is None:
+                raise
+            take_the_rest(request)
+            return refusal
+
     @extend_schema(request=AssignmentBody, responses=OpenApiTypes.OBJECT)
-    def post(self, request: Request) -> HttpResponse:
-        now = utc_now()
+    def post(self, request: HttpRequest) -> HttpResponse:
+        key = opened(raw_key(request.META.get("HTTP_AUTHORIZATION", ""), request.META.get("HTTP_X_API_KEY", "")), *self.scopes)
+        refuse_nul(request)
         raw = raw_body(request)
-        body = convert(parse_json(raw, max_bytes=BATCH_BODY), AssignmentBody)
-        subjects = _subjects(body, len(raw))
-        key = identity(request)
-        question = _Question(serving.current(), body.experiments, key.environment, key.scope is Scope.CLIENT)
-        _refuse_unknown(question)
-        problems = [_problems(subject, _field(body, index)) for index, subject in enumerate(subjects)]
-        if body.batch is None and problems[0]:
-            raise InvalidInput(problems[0][0].message, problems[0][0].field, problems[0])
-        answers = [
-            () if problem else _answers(question, _units(subject), body.attributes | subject.attributes, now)
-            for subject, problem in zip(subjects, problems, strict=True)
-        ]
-        flat = [answer for several in answers for answer in several]
-        count_answers([answer.served for answer in flat])
-        expose(flat, now, environment=key.environment, how=_recording(body, len(subjects)))
-        return _response(body, subjects, answers, problems, question.state)
+        body = convert(parse_json(raw), AssignmentBody)
+        _refuse_mixture(body, len(raw))
+        state = serving.current()
+        entries = _entries(state, body.experiments, key)
+        return _many(body, entries, state, key) if body.batch is not None else _one(body, entries, state, key)
 
 
-def _subjects(body: AssignmentBody, size: int) -> list[Subject]:
+def _refuse_mixture(body: AssignmentBody, size: int) -> None:
     given = [name for name in ("unit", "units", "batch") if getattr(body, name) is not None]
     if len(given) != 1:
         found = " and ".join(given) or "none of them"
@@ -94,19 +92,61 @@ def _subjects(body: AssignmentBody, size: int) -> list[Subject]:
     if body.batch is None:
         if size > ONE_BODY:
             raise TooLarge(f"the body has {size:,} bytes; at most {ONE_BODY:,} are taken for one assignment")
-        return [Subject(unit=body.unit, units=body.units)]
-    if not 1 <= len(body.batch) <= BATCH_ITEMS:
+    elif not 1 <= len(body.batch) <= BATCH_ITEMS:
         error = TooLarge if body.batch else InvalidInput
         raise error(f"batch: expected 1 to {BATCH_ITEMS:,} items, found {len(body.batch):,}", "batch")
-    return body.batch
 
 
-def _units(subject: Subject) -> dict[str, str]:
+def _entries(state: ServingState, names: Sequence[str] | None, key: KeyIdentity) -> Sequence[ExperimentEntry]:
+    """The experiments asked for, each once, by whichever name; all that serve when none is named.
+
+    A name that no experiment has is a slip of the caller; a paused or finished experiment's is not.
+    """
+    catalogue, environment, client = state.catalogue, key.environment, key.scope is Scope.CLIENT
+    if names is None:
+        return catalogue.serving(environment, client)
+    found = {name: catalogue.experiment(name, environment) for name in names}
+    visible = {entry.key: entry for entry in found.values() if entry is not None and (not client or entry.flag.client_visible)}
+    unknown = [name for name, entry in found.items() if entry is None or entry.key not in visible]
+    if unknown:
+        problems = [Problem("experiment_unknown", f"there is no experiment {name[:128]!r}", "experiments") for name in unknown]
+        raise NotFound(f"unknown experiment {unknown[0][:128]!r}; wanted an experiment's key or name", "experiments", problems)
+    return tuple(visible.values())
+
+
+# ---------------------------------------------------------------- one unit, many units
+
+
+def _one(body: AssignmentBody, entries: Sequence[ExperimentEntry], state: ServingState, key: KeyIdentity) -> HttpResponse:
+    now, units = utc_now(), _units(body)
+    problems = check_units(units)
+    if problems:
+        raise InvalidInput(problems[0].message, problems[0].field, problems)
+    answers = [entry.evaluate(units, body.attributes, now) for entry in entries]
+    _remember(answers, key, now, body.exposure or _usual(body, 1))
+    return _response(b'{"assignments":' + items(answers, units, state.stale) + b"}", state)
+
+
+def _many(body: AssignmentBody, entries: Sequence[ExperimentEntry], state: ServingState, key: KeyIdentity) -> HttpResponse:
+    now, subjects = utc_now(), body.batch or []
+    problems = [_problems(subject, f"batch[{index}].units") for index, subject in enumerate(subjects)]
+    answers = [
+        [] if wrong else [entry.evaluate(_units(subject), body.attributes | subject.attributes, now) for entry in entries]
+        for subject, wrong in zip(subjects, problems, strict=True)
+    ]
+    _remember([answer for several in answers for answer in several], key, now, body.exposure or _usual(body, len(subjects)))
+    lists = b",".join(items(several, _units(subject), state.stale) for subject, several in zip(subjects, answers, strict=True))
+    errors = [{"index": index} | problem.as_json() for index, several in enumerate(problems) for problem in several]
+    return _response(b'{"results":[' + lists + b'],"errors":' + msgspec.json.encode(errors) + b"}", state)
+
+
+def _usual(body: AssignmentBody, subjects: int) -> Recording:
+    """One unit that asks for experiments by name is about to meet them; whoever fetches all is not."""
+    return Recording.QUEUED if subjects == 1 and body.experiments else Recording.NONE
+
+
+def _units(subject: AssignmentBody | Subject) -> dict[str, str]:
     return {"user": subject.unit} if subject.unit is not None else subject.units or {}
-
-
-def _field(body: AssignmentBody, index: int) -> str:
-    return "units" if body.batch is None else f"batch[{index}].units"
 
 
 def _problems(subject: Subject, field: str) -> tuple[Problem, ...]:
@@ -115,67 +155,15 @@ def _problems(subject: Subject, field: str) -> tuple[Problem, ...]:
     return check_units(_units(subject), field)
 
 
-def _refuse_unknown(question: _Question) -> None:
-    """A name that no experiment has is a slip of the caller; a paused or finished experiment's is not."""
-    catalogue = question.state.catalogue
-    entries = {name: catalogue.experiment(name, question.environment) for name in question.experiments or ()}
-    unknown = [name for name, entry in entries.items() if entry is None or (question.client and not entry.flag.client_visible)]
-    if unknown:
-        problems = [Problem("experiment_unknown", f"there is no experiment {name[:128]!r}", "experiments") for name in unknown]
-        raise NotFound(f"unknown experiment {unknown[0][:128]!r}; wanted an experiment's key or name", "experiments", problems)
+def _remember(answers: Sequence[Assignment], key: KeyIdentity, now: datetime, how: Recording) -> None:
+    count_answers([answer.served for answer in answers])
+    expose(answers, now, environment=key.environment, how=how)
 
 
-def _answers(question: _Question, units: Mapping[str, str], attributes: Attributes, now: datetime) -> tuple[Assignment, ...]:
-    catalogue, environment, client = question.state.catalogue, question.environment, question.client
-    if question.experiments is None:
-        return assign_all(catalogue, units, attributes, now, environment, client)
-    requests = (
-        AssignmentRequest(experiment=name, units=units, attributes=attributes, environment=environment, client=client)
-        for name in question.experiments
-    )
-    # By experiment: one asked for by its key and by its name as well is met once.
-    return tuple({answer.served.experiment: answer for answer in (assign(catalogue, request, now) for request in requests)}.values())
-
-
-def _recording(body: AssignmentBody, subjects: int) -> Recording:
-    """By default one unit that asks for experiments by name is about to meet them; whoever fetches all is not."""
-    if body.exposure is not None:
-        return body.exposure
-    return Recording.QUEUED if subjects == 1 and body.experiments else Recording.NONE
-
-
-def _response(
-    body: AssignmentBody,
-    subjects: Sequence[Subject],
-    answers: Sequence[Sequence[Assignment]],
-    problems: Sequence[Sequence[Problem]],
-    state: ServingState,
-) -> HttpResponse:
-    lists = [
-        [_item(answer, _units(subject), state.stale) for answer in several] for subject, several in zip(subjects, answers, strict=True)
-    ]
-    document: dict[str, object] = {"assignments": lists[0]}
-    if body.batch is not None:
-        wrong = [{"index": index} | problem.as_json() for index, several in enumerate(problems) for problem in several]
-        document = {"results": lists, "errors": wrong}
-    response = HttpResponse(msgspec.json.encode(document), content_type="application/json")
-    response["X-Assay-Catalogue"] = str(state.version)
-    response["X-Assay-Stale"] = "true" if state.stale else "false"
-    return response
-
-
-def _item(answer: Assignment, units: Mapping[str, str], stale: bool) -> dict[str, object]:
-    served = answer.served
-    return {
-        "unit": answer.unit_id or units.get("user") or next(iter(units.values()), None),
-        "experiment": served.experiment,
-        "flag": served.flag,
-        "variant": served.variant,
-        "config": served.config,
-        "value": served.value,
-        "bucket": answer.bucket,
-        "reason": served.reason.value,
-        "stage": None if served.stage is None else served.stage.value,
-        "shadow": served.shadow,
-        "metadata": served.metadata | {"stale": True} if stale else served.metadata,
+def _response(body: bytes, state: ServingState) -> HttpResponse:
+    headers = {
+        "X-Assay-Catalogue": str(state.version),
+        "X-Assay-Stale": "true" if state.stale else "false",
+        "Content-Length": str(len(body)),
     }
+    return HttpResponse(body, content_type="application/json", headers=headers)

@@ -43,7 +43,7 @@ class Door(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # Any: as the framework passes them
         super().initial(request, *args, **kwargs)
-        _refuse_nul(request)
+        refuse_nul(request)
         if self.needs_database and serving.current().unreachable:
             raise AssayError(DATABASE_AWAY, code="not_available")
 
@@ -54,11 +54,11 @@ class Door(APIView):
         return answer
 
 
-def _refuse_nul(request: Request) -> None:
+def refuse_nul(request: Request | HttpRequest) -> None:
     """NUL in an address can be stored nowhere, so nothing goes by such a name."""
     if "\0" in request.path_info:
         raise NotFound("there is nothing of this name: it holds the character NUL")
-    found = next((name for name, values in request.query_params.lists() if any("\0" in text for text in (name, *values))), None)
+    found = next((name for name, values in request.GET.lists() if any("\0" in text for text in (name, *values))), None)
     if found is not None:
         shown = found.replace("\0", "\\0")[:64]
         raise InvalidInput(f"{shown}: holds the character NUL, which cannot be stored", shown)
