@@ -31,7 +31,7 @@ def units_of(attributes: Mapping[str, object]) -> dict[str, str]:
             raise InvalidInput(f"attributes.{attribute}: a unit's id is text, found {str(value)[:64]!r}", f"attributes.{attribute}")
         problem = check_unit_id(value, f"attributes.{attribute}")
         if problem is not None:
-            raise InvalidInput(problem.message, problem.field, code=problem.code)
+            raise InvalidInput(f"{problem.field}: {problem.message}", problem.field, code=problem.code)
         units[unit_type] = value
     return units
 

@@ -273,13 +273,13 @@ class Disagreement(NamedTuple):
 
 def disagreements(one: Leg, other: Leg, asking: Sequence[Unit], *, flags: Iterable[str] | None = None) -> list[Disagreement]:
     """Where two legs differ, over these flags (default: all that either answers); empty when they are one and the same."""
-    found = []
     answers = zip(asking, one(asking), other(asking), strict=True)
-    for unit, left, right in answers:
-        for key in flags if flags is not None else left.keys() | right.keys():
-            if left.get(key) != right.get(key):
-                found.append(Disagreement(unit, key, left.get(key), right.get(key)))
-    return found
+    return [
+        Disagreement(unit, key, left.get(key), right.get(key))
+        for unit, left, right in answers
+        for key in (flags if flags is not None else left.keys() | right.keys())
+        if left.get(key) != right.get(key)
+    ]
 
 
 def tally(leg: Leg, asking: Sequence[Unit]) -> dict[str, dict[str, int]]:
