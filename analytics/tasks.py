@@ -15,6 +15,7 @@ from analytics.services.dark_health import check_dark_launch
 from analytics.services.decisions import decide, iterations_with_pending
 from experiments.core.clock import utc_now
 from experiments.core.types import SYSTEM
+from experiments.services.answers import forget_old_answers
 from experiments.services.slots import claim, forget_old_slots, slot_of
 
 log = structlog.get_logger(__name__)
@@ -32,6 +33,7 @@ def analyse_due() -> None:
         _once(now, "analyse", experiment_id, lambda pk: analyse(pk, now=now))
     if claim(now, task="forget_old_slots", slot=slot_of(now, seconds=3600)):
         forget_old_slots(now)
+        forget_old_answers(now)
 
 
 @shared_task(name="analytics.tasks.decide_due")

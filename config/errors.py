@@ -33,7 +33,7 @@ def broken(request: HttpRequest) -> HttpResponse:
 
 
 def _is_door(request: HttpRequest) -> bool:
-    return request.path.startswith(("/api/", "/track", "/v1/", ofrep.PREFIX))
+    return request.path.startswith(("/api/", "/ops/", "/track", "/v1/", ofrep.PREFIX))
 
 
 def _error(request: HttpRequest, status: int, code: str, message: str) -> HttpResponse:

@@ -19,6 +19,7 @@ urlpatterns = [
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("api/v1/", include("experiments.api.urls")),
     path("api/v1/", include("analytics.api.urls")),
+    path("ops/", include("analytics.api.ops_urls")),
     path("admin/", admin.site.urls),
 ]
 handler400 = serve_urls.handler400

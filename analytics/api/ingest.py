@@ -58,7 +58,7 @@ class IngestDoor(Door):
         raw, single = items_of(body, self.plural)
         items = parse_items(raw, type(self).parse)
         result = type(self).take(items, now=utc_now(), identity=IngestIdentity(key.environment, key.scope))
-        return JsonResponse(_single_answer(raw[0], result) if single else result.as_json())
+        return JsonResponse(single_answer(raw[0], result) if single else result.as_json())
 
 
 class ExposuresDoor(IngestDoor):
@@ -119,7 +119,8 @@ def items_of(body: JSON, plural: str) -> tuple[Sequence[object], bool]:
     return items, False
 
 
-def _single_answer(raw: Any, result: BatchResult) -> dict[str, object]:  # Any: one parsed item
+def single_answer(raw: Any, result: BatchResult) -> dict[str, object]:  # Any: one parsed item
+    """The counts and the id under which the item is kept, or its refusal."""
     if result.errors:
         raise _refusal(result.errors[0])
     return {**result.as_json(), "event_id": raw["event_id"]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver
 
 from analytics.api.ingest import CostsDoor, EventsDoor, ExposuresDoor, FeedbackDoor, ObservationsDoor
+from analytics.api.recorded import Conversions, RecordResult
 from experiments.http.doors import door
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -13,4 +14,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     door("events", EventsDoor, "events"),
     door("feedback", FeedbackDoor, "feedback"),
     door("costs", CostsDoor, "costs"),
+    door("experiments/conversions", Conversions, "conversions"),
+    door("experiments/record-result", RecordResult, "record-result"),
 ]

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver
 
+from analytics.api.results import Analyze, Metrics, Summary
 from analytics.api.sizes import SampleSize
 from experiments.http.doors import door
 
+REF = r"experiments/(?P<ref>[^/]+)"
+"""An integer id, UUID, key or name, as below the doors of experiments."""
+
 urlpatterns: list[URLPattern | URLResolver] = [
     door("sample-size", SampleSize, "sample-size"),
+    door(f"{REF}/metrics", Metrics, "metrics"),
+    door(f"{REF}/analyze", Analyze, "analyze"),
+    door(f"{REF}/summary", Summary, "summary"),
 ]

@@ -8,7 +8,7 @@ missing for a promotion, in numbers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from analytics.core.guardrails import Verdict
@@ -135,6 +135,12 @@ def winner(facts: Facts) -> ArmFacts | None:
     priced = [a for a in near if a.cost_per_unit is not None]
     cheaper = best.cost_per_unit is not None and len(priced) == len(near)
     return min(near, key=lambda a: (a.cost_per_unit or 0.0, -(a.estimate or 0.0))) if cheaper else best
+
+
+def recommended(facts: Facts) -> str | None:
+    """The arm that the rules promote, be it by themselves or, where automatic promotion is off, by a person's hand; None: no arm."""
+    found = decide(replace(facts, auto_promote=True))
+    return found.arms[0] if found.kind == "promote" else None
 
 
 def readiness(facts: Facts) -> tuple[Readiness, ...]:

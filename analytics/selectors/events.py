@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from analytics.models import AiEvent, MetricObservation
+from experiments.core.types import Environment
 
 MOST_ROWS = 500
 
@@ -45,6 +46,12 @@ def observations(
     rows = rows.filter(user_id=unit_id) if unit_id else rows
     rows = rows.filter(experiment_id=experiment_id) if experiment_id is not None else rows
     return tuple(_observation(row) for row in rows.order_by("-ts", "-event_id")[: min(limit, MOST_ROWS)])
+
+
+def names_observed(experiment_id: int, most: int) -> tuple[str, ...]:
+    """The metrics that were observed under an experiment's name, in the alphabet's order, at most so many."""
+    rows = MetricObservation.objects.filter(experiment_id=experiment_id, environment=Environment.PRODUCTION)
+    return tuple(rows.order_by("metric_name").values_list("metric_name", flat=True).distinct()[:most])
 
 
 def _event(row: AiEvent) -> EventRow:

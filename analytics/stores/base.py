@@ -27,6 +27,7 @@ from datetime import datetime
 from typing import Final, Literal, Protocol
 
 from analytics.core.observed import Observed
+from analytics.core.totals import Totals
 from experiments.core.metric_definitions import MetricDefinition
 from experiments.core.types import Phase
 
@@ -91,6 +92,24 @@ class LargestValues:
 
 
 @dataclass(frozen=True)
+class Description:
+    """One arm's rows and unit values of a metric as they came: to be read, never to decide by.
+
+    ``rows`` are the metric's rows, ``row_mean`` the mean of their numbers, ``converted`` the units with a row
+    above zero, ``exposed`` all units looked at. ``units`` totals their values,
+    and ``least`` and ``most`` are the extremes of these; None without any.
+    """
+
+    exposed: int
+    rows: int
+    converted: int
+    row_mean: float | None
+    units: Totals
+    least: float | None
+    most: float | None
+
+
+@dataclass(frozen=True)
 class UnitValue:
     """One unit by name, with its arm and its value of a metric: only ever of a few units that stand out."""
 
@@ -120,6 +139,10 @@ class Store(Protocol):
 
     def beyond(self, population: Population, metric: MetricDefinition, limit: float, most: int) -> Sequence[UnitValue]:
         """The matured units whose value lies above a limit, the largest first, at most so many."""
+        ...
+
+    def describe(self, population: Population, metric: MetricDefinition, *, matured: bool) -> Mapping[int, Description]:
+        """What came in, per group of the population: of the matured units, or of everybody exposed so far."""
         ...
 
     def totals(

@@ -80,6 +80,22 @@ def with_covariate(question: Question, covariate: str, *, ratio: bool) -> Table:
     return every.group_by("variant_id", "known").aggregate(n=every.count(), **_sums(every, (*now, *before)))
 
 
+def described(question: Question) -> Table:
+    """Per variant: units exposed; rows, units with one above zero, the mean row; units with a value, Σy, Σy², the extremes."""
+    people = question.units
+    met = question.met(people)
+    counted = people.group_by("variant_id").aggregate(exposed=people.count())
+    came = met.group_by("variant_id").aggregate(
+        rows=met.count(), converted=met.assignment.nunique(where=met.number > 0), row_mean=met.number.mean()
+    )
+    values = value_per_unit(met, question.metric)
+    sums = values.group_by("variant_id").aggregate(
+        answered=values.count(), sum_y=values.y.sum(), sum_y2=(values.y * values.y).sum(), least=values.y.min(), most=values.y.max()
+    )
+    found = counted.left_join(came, "variant_id").drop("variant_id_right")
+    return found.left_join(sums, "variant_id").drop("variant_id_right")
+
+
 def exposed_units(question: Question) -> Table:
     """Per variant: units exposed."""
     people = question.units

@@ -24,7 +24,7 @@ from analytics.core.observed import Remembered
 from analytics.core.stats.quantile import Histogram, QuantileTotals, from_passes, quantile_hat
 from analytics.core.totals import Totals
 from analytics.stores import expressions, forms
-from analytics.stores.base import ArmCount, LargestValues, MetricTotals, Population, UnitValue
+from analytics.stores.base import ArmCount, Description, LargestValues, MetricTotals, Population, UnitValue
 from analytics.stores.forms import Question
 from experiments.core.metric_definitions import MetricDefinition
 
@@ -98,11 +98,31 @@ class PostgresStore:
         found = _run(forms.beyond(Question(population, metric, True, _unit_from_map, _number_from_map), limit, most))
         return tuple(UnitValue(row["unit"], row["variant_id"], float(row["y"])) for row in found)
 
+    def describe(self, population: Population, metric: MetricDefinition, *, matured: bool) -> Mapping[int, Description]:
+        question = Question(population, metric, matured, _unit_from_map, _number_from_map)
+        return {row["variant_id"]: _description(row, metric) for row in _run(forms.described(question))}
+
     def totals(
         self, population: Population, metric: MetricDefinition, *, matured: bool = True, covariate: str | None = None
     ) -> Mapping[int, MetricTotals]:
         question = Question(population, metric, matured, _unit_from_map, _number_from_map)
         return READERS[kind_of(metric.kind.value).form](question, covariate)
+
+
+def _description(row: Mapping[str, Any], metric: MetricDefinition) -> Description:
+    """A silent unit of a metric that gives it a zero is a unit with the value zero."""
+    answered, silent = row["answered"] or 0, row["exposed"] - (row["answered"] or 0)
+    zeros = silent if metric.silent_unit_is_zero else 0
+    extremes = [float(y) for y in (row["least"], row["most"]) if y is not None] + [0.0] * (zeros > 0)
+    return Description(
+        exposed=row["exposed"],
+        rows=row["rows"] or 0,
+        converted=row["converted"] or 0,
+        row_mean=row["row_mean"],
+        units=Totals(answered + zeros, row["sum_y"] or 0.0, row["sum_y2"] or 0.0),
+        least=min(extremes, default=None),
+        most=max(extremes, default=None),
+    )
 
 
 def _numbers(question: Question, covariate: str | None) -> dict[int, MetricTotals]:

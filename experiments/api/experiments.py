@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.db import transaction
-from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from msgspec import UNSET
@@ -13,12 +12,13 @@ from rest_framework.response import Response
 from experiments.api import shown
 from experiments.api.bodies import ExperimentBody, ExperimentPatch, variant_specs
 from experiments.core.clock import utc_now
-from experiments.core.errors import InvalidInput
 from experiments.core.lifecycle import verbs_from
 from experiments.core.types import PauseCause, Scope, Status
 from experiments.http.doors import Door, identity, read
+from experiments.http.filters import ExperimentFilters
+from experiments.http.idempotency import idempotent
+from experiments.http.pages import PAGE_PARAMETERS, filtered, page, parameters
 from experiments.http.parsing import MAX_DOCUMENT_STRING
-from experiments.models import Experiment
 from experiments.selectors import checklist
 from experiments.selectors.experiments import experiments, open_iteration, resolve
 from experiments.services import drafts
@@ -26,23 +26,22 @@ from experiments.services import drafts
 READERS = (Scope.READ, Scope.MANAGEMENT)
 WRITERS = (Scope.MANAGEMENT,)
 CREATED = "Experiment created successfully. Use /start endpoint to begin."
-_PAGE, _LARGEST_PAGE = 100, 500
 
 
 class Experiments(Door):
-    """``GET`` lists them, newest first (``status``, ``experiment_type``, ``limit``, ``offset``); ``POST`` creates a draft."""
+    """``GET`` lists them, newest first; ``POST`` creates a draft."""
 
     scopes = READERS
     scopes_by_method = {"POST": WRITERS}
 
-    @extend_schema(operation_id="experiments_list", responses=OpenApiTypes.OBJECT)
+    @extend_schema(operation_id="experiments_list", parameters=parameters(ExperimentFilters), responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
-        found = _filtered(request)
-        limit, offset = _whole(request, "limit", _PAGE, _LARGEST_PAGE), _whole(request, "offset", 0, 1_000_000)
-        page = [shown.brief(experiment) for experiment in found[offset : offset + limit]]
-        return Response({"experiments": page, "total": found.count(), "limit": limit, "offset": offset})
+        """Experiments, newest first."""
+        found = filtered(request, ExperimentFilters, experiments().order_by("-id"))
+        return Response(page(request, found, "experiments", shown.brief))
 
     @extend_schema(request=ExperimentBody, responses=OpenApiTypes.OBJECT)
+    @idempotent
     def post(self, request: Request) -> Response:
         body = read(request, ExperimentBody, max_string=MAX_DOCUMENT_STRING)
         experiment = drafts.create_experiment(identity(request).actor, utc_now(), spec=body.spec())
@@ -102,33 +101,12 @@ class Blockers(Door):
 
 
 class History(Door):
-    """Every change to the experiment, newest first (``limit``, ``offset``)."""
+    """Every change to the experiment, newest first."""
 
     scopes = READERS
 
-    @extend_schema(responses=OpenApiTypes.OBJECT)
+    @extend_schema(parameters=PAGE_PARAMETERS, responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, ref: str) -> Response:
         experiment = resolve(ref)
-        limit, offset = _whole(request, "limit", _PAGE, _LARGEST_PAGE), _whole(request, "offset", 0, 1_000_000)
         lines = experiment.changelog.order_by("-at", "-id")
-        page = [shown.change(line) for line in lines[offset : offset + limit]]
-        return Response(shown.brief(experiment) | {"history": page, "total": lines.count()})
-
-
-def _filtered(request: Request) -> QuerySet[Experiment]:
-    found = experiments().order_by("-id")
-    status = request.query_params.get("status", "")
-    if status and status not in list(Status):
-        raise InvalidInput(f"status: expected one of {', '.join(Status)}, found {status[:40]!r}", "status")
-    kind = request.query_params.get("experiment_type", "")
-    found = found.filter(status=status) if status else found
-    return found.filter(experiment_type=kind) if kind else found
-
-
-def _whole(request: Request, name: str, default: int, largest: int) -> int:
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) <= largest):
-        raise InvalidInput(f"{name}: expected a whole number from 0 to {largest:,}, found {text[:40]!r}", name)
-    return int(text)
+        return Response(shown.brief(experiment) | page(request, lines, "history", shown.change))

@@ -18,6 +18,9 @@ from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput, NotFound
 from experiments.core.types import FlagType, Scope
 from experiments.http.doors import Door, identity, read
+from experiments.http.filters import FlagFilters
+from experiments.http.idempotency import idempotent
+from experiments.http.pages import filtered, page, parameters
 from experiments.http.parsing import MAX_DOCUMENT_STRING
 from experiments.models import Flag
 from experiments.services import flags
@@ -43,11 +46,12 @@ class Flags(Door):
     scopes = (Scope.READ, Scope.MANAGEMENT)
     scopes_by_method = {"POST": (Scope.MANAGEMENT,)}
 
-    @extend_schema(operation_id="flags_list", responses=OpenApiTypes.OBJECT)
+    @extend_schema(operation_id="flags_list", parameters=parameters(FlagFilters), responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
-        return Response({"flags": [shown.flag(row) for row in Flag.objects.order_by("key")]})
+        return Response(page(request, filtered(request, FlagFilters, Flag.objects.order_by("key")), "flags", shown.flag))
 
     @extend_schema(request=FlagBody, responses=OpenApiTypes.OBJECT)
+    @idempotent
     def post(self, request: Request) -> Response:
         body = read(request, FlagBody, max_string=MAX_DOCUMENT_STRING)
         made = flags.create_flag(

@@ -6,9 +6,11 @@ from django.urls import URLPattern, URLResolver
 
 from experiments.api.assignments import Assignments
 from experiments.api.catalogue import CatalogueDoor
+from experiments.api.get_variant import GetVariant
 from experiments.http.doors import door
 
 urlpatterns: list[URLPattern | URLResolver] = [
     door("assignments", Assignments, "assignments"),
+    door("experiments/get-variant", GetVariant, "get-variant"),
     door("catalogue", CatalogueDoor, "catalogue"),
 ]

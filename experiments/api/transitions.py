@@ -18,6 +18,8 @@ from experiments.core.errors import InvalidInput, Problem, Refused
 from experiments.core.lifecycle import Verb, verb_towards
 from experiments.core.types import PauseCause, Scope, Status
 from experiments.http.doors import Door, identity, raw_body
+from experiments.http.idempotency import idempotent
+from experiments.http.pages import PAGE_PARAMETERS, page
 from experiments.http.parsing import ONE_BODY, convert, parse_json
 from experiments.models import Experiment
 from experiments.selectors.experiments import open_iteration, resolve
@@ -75,6 +77,7 @@ class Press(Door):
     verb: Verb
 
     @extend_schema(request=VerbBody, responses=OpenApiTypes.OBJECT)
+    @idempotent
     def post(self, request: Request, ref: str) -> Response:
         body = _body(request, VerbBody)
         experiment = resolve(ref)
@@ -112,6 +115,7 @@ class Stop(Door):
     scopes = (Scope.MANAGEMENT,)
 
     @extend_schema(request=VerbBody, responses=OpenApiTypes.OBJECT)
+    @idempotent
     def post(self, request: Request, ref: str) -> Response:
         body, actor, now = _body(request, VerbBody), identity(request).actor, utc_now()
         emergency, winner = _flag(request, "emergency"), _flag(request, "declare_winner")
@@ -134,6 +138,7 @@ class Promote(Door):
     scopes = (Scope.MANAGEMENT,)
 
     @extend_schema(request=VerbBody, responses=OpenApiTypes.OBJECT)
+    @idempotent
     def post(self, request: Request, ref: str) -> Response:
         body, experiment = _body(request, VerbBody), resolve(ref)
         promote_recommended(identity(request).actor, utc_now(), experiment=experiment, variant_key=body.variant, note=body.reason)
@@ -146,6 +151,7 @@ class StatusDoor(Door):
     scopes = (Scope.MANAGEMENT,)
 
     @extend_schema(request=StatusBody, responses=OpenApiTypes.OBJECT)
+    @idempotent
     def put(self, request: Request, ref: str) -> Response:
         body, experiment = _body(request, StatusBody), resolve(ref)
         wanted, present = _status(body.status), Status(experiment.status)
@@ -165,12 +171,13 @@ class OfflineEvaluations(Door):
     scopes = (Scope.READ, Scope.MANAGEMENT)
     scopes_by_method = {"POST": (Scope.MANAGEMENT,)}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT)
+    @extend_schema(parameters=PAGE_PARAMETERS, responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, ref: str) -> Response:
         rows = resolve(ref).offline_evaluations.select_related("variant").order_by("-recorded_at", "-id")
-        return Response({"offline_evaluations": [shown.evaluation(row) for row in rows[:500]]})
+        return Response(page(request, rows, "offline_evaluations", shown.evaluation))
 
     @extend_schema(request=EvaluationBody, responses=OpenApiTypes.OBJECT)
+    @idempotent
     def post(self, request: Request, ref: str) -> Response:
         body, experiment = _body(request, EvaluationBody), resolve(ref)
         scores = msgspec.structs.asdict(body)
@@ -187,6 +194,7 @@ class RequestLaunch(Door):
     scopes = (Scope.MANAGEMENT,)
 
     @extend_schema(request=NoteBody, responses=OpenApiTypes.OBJECT)
+    @idempotent
     def post(self, request: Request, ref: str) -> Response:
         body, experiment = _body(request, NoteBody), resolve(ref)
         row = checklist.request_launch(identity(request).actor, utc_now(), experiment_id=experiment.pk, note=body.note)

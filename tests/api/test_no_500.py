@@ -102,6 +102,10 @@ OBSERVATION = ITEM | {"metric": "ndcg", "value": 0.5, "experiment": "served", "c
 FEEDBACK = ITEM | {"experiment": "served", "label": "useful", "comment": "c", "manual_edit_flag": True, "request_id": "r1"}
 COST = {"event_id": "e1", "timestamp": "2026-03-01T00:00:00Z", "request_id": "r1", "model": "m", "tokens_in": 5, "tokens_out": 6}
 COST |= {"cost_micro": 7, "cache_hit": False, "qps_bucket": "10-50"}
+ASKED = {"experiment_name": "served", "user_id": 123, "session_id": "s1", "tenant": "t1", "attributes": {"country": "DE"}}
+TOLD = {"experiment_id": "served", "user_id": 123, "metric_name": "resolution_rate", "value": 1.0, "metadata": {"a": 1}}
+TOLD |= {"event_id": "e1", "timestamp": "2026-03-01T00:00:00Z", "variant": "control"}
+RESULT = {"experiment_name": "served", "session_id": "s1", "units": {"user": 7}, "metric_name": "csat", "metric_value": 4.5}
 ASSIGNMENT = {"units": {"user": "u1", "tenant": "t1"}, "experiments": ["served"], "attributes": {"country": "DE"}, "exposure": "queued"}
 VERB = {"reason": "r", "outcome": "", "variant": "treatment"}
 SIZES = {
@@ -135,6 +139,9 @@ DOORS = {
     "observations": (Scope.INGEST, "post", [OBSERVATION, {"observations": [OBSERVATION, OBSERVATION | {"event_id": "e2"}]}]),
     "feedback": (Scope.INGEST, "post", [FEEDBACK, {"feedback": [FEEDBACK, FEEDBACK | {"event_id": "e2"}]}]),
     "costs": (Scope.INGEST, "post", [COST, {"costs": [COST, COST | {"event_id": "e2"}]}]),
+    "get-variant": (Scope.SERVER, "post", [ASKED, ASKED | {"exposure": "durable", "units": {"user": 5}}]),
+    "conversions": (Scope.INGEST, "post", [TOLD, RESULT]),
+    "record-result": (Scope.SERVER, "post", [RESULT, TOLD]),
     "experiments": (Scope.MANAGEMENT, "post", [DESIGN]),
     "experiment": (Scope.MANAGEMENT, "patch", [DESIGN | {"reason": "r", "notes": "n", "flag": "spare", "layer": None, "owner": 1}]),
     "status": (Scope.MANAGEMENT, "put", [{"status": "running", "reason": "r"}]),
@@ -145,6 +152,7 @@ DOORS = {
     "resume": (Scope.MANAGEMENT, "post", [VERB]),
     "stop": (Scope.MANAGEMENT, "post", [VERB]),
     "promote": (Scope.MANAGEMENT, "post", [VERB]),
+    "ops-promote": (Scope.MANAGEMENT, "post", [VERB]),
     "archive": (Scope.MANAGEMENT, "post", [VERB]),
     "request-launch": (Scope.MANAGEMENT, "post", [{"note": "n"}]),
     "offline-evaluations": (
@@ -161,7 +169,21 @@ DOORS = {
 }
 
 
-PLAIN = {"assignments", "exposures", "events", "observations", "feedback", "costs", "experiments", "flags", "flag", "sample-size"}
+PLAIN = {
+    "get-variant",
+    "conversions",
+    "record-result",
+    "assignments",
+    "exposures",
+    "events",
+    "observations",
+    "feedback",
+    "costs",
+    "experiments",
+    "flags",
+    "flag",
+    "sample-size",
+}
 """Doors that are not about one experiment."""
 
 

@@ -1,0 +1,90 @@
+"""What happened to a unit of an experiment, told one by one in the sources' own calls; each is an observation of a metric."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Any
+
+from django.http import JsonResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from msgspec import Meta
+from rest_framework.request import Request
+
+from analytics.api.ingest import single_answer
+from analytics.core.ingest_items import parse_items, parse_observation
+from analytics.services.ingest import IngestIdentity, ingest_observations
+from experiments.core.clock import utc_now
+from experiments.core.errors import InvalidInput
+from experiments.core.types import Scope
+from experiments.http.doors import Door, identity, read
+from experiments.http.idempotency import idempotent
+from experiments.http.parsing import ONE_BODY
+from experiments.http.source_units import SourceUnits
+
+Name = Annotated[str, Meta(max_length=200)]
+Json = dict[str, Any]  # Any: JSON as it was parsed
+
+
+class RecordedBody(SourceUnits, kw_only=True):
+    """One measured value of a metric for a unit of an experiment.
+
+    Either spelling of the experiment, of the value and of what is known beside it. ``event_id`` makes
+    sending it again count once; without one, each call counts.
+    """
+
+    metric_name: Name
+    experiment_id: Name | int | None = None
+    experiment_name: Name | None = None
+    value: float | None = None
+    metric_value: float | None = None
+    variant: Name | None = None
+    timestamp: Name | None = None
+    context: Json | None = None
+    metadata: Json | None = None
+    event_id: Name | None = None
+
+
+class Recorded(Door):
+    """Stores one observation; answers after the commit."""
+
+    scopes = (Scope.SERVER, Scope.INGEST)
+
+    @extend_schema(request=RecordedBody, responses=OpenApiTypes.OBJECT)
+    @idempotent
+    def post(self, request: Request) -> JsonResponse:
+        """Store one value of a metric for a unit."""
+        item, key = _item(read(request, RecordedBody, max_bytes=ONE_BODY)), identity(request)
+        items = parse_items([item], parse_observation)
+        result = ingest_observations(items, now=utc_now(), identity=IngestIdentity(key.environment, key.scope))
+        return JsonResponse(single_answer(item, result))
+
+
+class Conversions(Recorded):
+    """`POST /api/v1/experiments/conversions`: `{"experiment_id", "user_id", "metric_name", "value"}`."""
+
+
+class RecordResult(Recorded):
+    """`POST /api/v1/experiments/record-result`: `{"experiment_name", "metric_name", "metric_value", "user_id"}`."""
+
+
+def _item(body: RecordedBody) -> dict[str, object]:
+    """The observation that is meant, as the observations' door would be sent it."""
+    sent = {
+        "experiment": _one_of(body, "experiment_id", "experiment_name"),
+        "metric": body.metric_name,
+        "value": _one_of(body, "value", "metric_value"),
+        "units": body.as_units(),
+        "variant": body.variant,
+        "timestamp": body.timestamp,
+        "context": _one_of(body, "context", "metadata", needed=False),
+        "event_id": body.event_id or str(uuid.uuid4()),
+    }
+    return {name: value for name, value in sent.items() if value is not None}
+
+
+def _one_of(body: RecordedBody, name: str, other: str, *, needed: bool = True) -> object:
+    found = [getattr(body, each) for each in (name, other) if getattr(body, each) is not None]
+    if len(found) > 1 or (needed and not found):
+        raise InvalidInput(f"send {name} or {other}; found {'both' if found else 'neither'}", name)
+    return found[0] if found else None
