@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver
 
 from experiments.api.experiments import Blockers, Experiments, History, OneExperiment
+from experiments.api.explain import Explain
 from experiments.api.flags import Flags, OneFlag
 from experiments.api.transitions import (
     AbortDarkLaunch,
@@ -25,6 +26,7 @@ REF = r"experiments/(?P<ref>[^/]+)"
 """An integer id, UUID, key or name."""
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    door("explain", Explain, "explain"),
     door("flags", Flags, "flags"),
     door(r"flags/(?P<key>[A-Za-z0-9_.-]{1,128})", OneFlag, "flag"),
     door("experiments", Experiments, "experiments"),

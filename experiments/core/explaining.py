@@ -251,8 +251,9 @@ class _Walk:
 
     # ---- what they share
 
-    def _pass(self, step: StepName, message: str, detail: Detail | None = None) -> None:
+    def _pass(self, step: StepName, message: str, detail: Detail | None = None) -> _Decision | None:
         self.steps.append(Step(step, "passed", message, detail or {}))
+        return None
 
     def _bar(self, step: StepName, message: str, detail: Detail | None = None) -> None:
         self.steps.append(Step(step, "barred", message, detail or {}))
