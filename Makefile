@@ -11,7 +11,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench bench-stats lock clean
+.PHONY: help setup demo test test-clients lint bench bench-stats lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -24,6 +24,9 @@ demo: setup ## Example experiments, live traffic and the admin at http://127.0.0
 
 test: setup ## The whole test suite on real PostgreSQL and Redis
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+test-clients: setup ## Clients written in JavaScript against a live installation (needs node and npm)
+	@$(BIN)/python -m pytest -n 0 -m node tests/clients $(ARGS)
 
 lint: setup ## Style, types, import walls, forgotten migrations
 	@$(BIN)/ruff check .

@@ -10,7 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from config.embedded import place
 
-STATE = ("spool", "catalogue", "static", "prometheus", "uv", "secret_key", "services", "services.lease", "services.lock")
+STATE = ("spool", "catalogue", "static", "prometheus", "uv", "node", "secret_key", "services", "services.lease", "services.lock")
 CACHES = (".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".import_linter_cache", ".hypothesis")
 
 
