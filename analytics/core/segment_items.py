@@ -17,7 +17,7 @@ from analytics.core.item_fields import Bad, Fields, mapping, needed, text
 Track: TypeAlias = ExposureItem | ObservationItem | EventItem
 
 VIEWED = "Experiment Viewed"
-OTHER_TYPES = frozenset({"identify", "group", "page", "screen", "alias"})
+OTHER_TYPES = ("alias", "group", "identify", "page", "screen")
 """Messages that say nothing of an experiment."""
 _FIELDS = ("cost_micro", "latency_ms", "language", "embedding_stats", "request_id")
 """Properties that are fields of an event under the same name."""
@@ -35,7 +35,7 @@ def is_track(message: object) -> bool:
 def read_track(message: Fields) -> Track:
     """The exposure, observation or event that a message is. Raises ``Bad``."""
     if message.get("type") != "track":
-        raise Bad("type", "type", f"type: expected track or one of {', '.join(sorted(OTHER_TYPES))}")
+        raise Bad("type", "type", f"type: expected track or one of {', '.join(OTHER_TYPES)}")
     name = needed(text(message, "event", 200), "event")
     properties = mapping(message, "properties") or {}
     common = _common(message, properties)
