@@ -10,6 +10,7 @@ from celery import shared_task
 from django.conf import settings
 
 from analytics.selectors import due
+from analytics.services import refusals, watches
 from analytics.services.analysis import analyse
 from analytics.services.dark_health import check_dark_launch
 from analytics.services.decisions import decide, iterations_with_pending
@@ -19,6 +20,8 @@ from experiments.services.answers import forget_old_answers
 from experiments.services.slots import claim, forget_old_slots, slot_of
 
 log = structlog.get_logger(__name__)
+
+TRIM_SECONDS = 60
 
 
 @shared_task(name="analytics.tasks.analyse_due")
@@ -42,6 +45,15 @@ def decide_due() -> None:
     now = utc_now()
     for iteration_id in iterations_with_pending():
         _once(now, "decide", iteration_id, lambda pk: decide(pk, now=now))
+
+
+@shared_task(name="analytics.tasks.trim_tail")
+def trim_tail() -> int:
+    """Keep what the live tail shows small. Says how many rows went."""
+    now = utc_now()
+    if not claim(now, task="trim_tail", slot=slot_of(now, seconds=TRIM_SECONDS)):
+        return 0
+    return refusals.trim(now) + watches.trim(now)
 
 
 def _once(now: datetime, task: str, pk: int, work: Callable[[int], object]) -> None:

@@ -35,6 +35,7 @@ BEAT: tuple[Tick, ...] = (
     # analytics.tasks
     Tick("analytics.tasks.analyse_due", TICK_SECONDS),
     Tick("analytics.tasks.decide_due", TICK_SECONDS),
+    Tick("analytics.tasks.trim_tail", 60, "ingest"),
 )
 
 

@@ -1,8 +1,8 @@
-"""Joins the two ends of an exposure: experiments writes it down, analytics records it."""
+"""Joins the two ends of an exposure, and of an answer that somebody watches: experiments writes it down, analytics records it."""
 
 from __future__ import annotations
 
-from analytics.services import drain, ingest
+from analytics.services import drain, ingest, watches
 from experiments.services import spool
 
 
@@ -12,5 +12,6 @@ def wire() -> None:
 
 
 def start() -> None:
-    """Drain the spool for as long as this process lives."""
+    """Drain the spool, and carry watched answers, for as long as this process lives."""
     drain.start_draining()
+    watches.start_carrying()

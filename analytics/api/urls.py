@@ -6,12 +6,14 @@ from django.urls import URLPattern, URLResolver
 
 from analytics.api.results import Analyze, Metrics, Summary
 from analytics.api.sizes import SampleSize
+from analytics.api.tail import Tail
 from experiments.http.doors import door
 
 REF = r"experiments/(?P<ref>[^/]+)"
 """An integer id, UUID, key or name, as below the doors of experiments."""
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    door("tail", Tail, "tail"),
     door("sample-size", SampleSize, "sample-size"),
     door(f"{REF}/metrics", Metrics, "metrics"),
     door(f"{REF}/analyze", Analyze, "analyze"),

@@ -7,6 +7,7 @@ quietly become "now". Whether units, experiments and variants exist is the servi
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import re
@@ -17,6 +18,7 @@ from typing import Literal, TypedDict, TypeVar
 
 from analytics.core import item_fields as read
 from analytics.core.item_fields import MAX_WHOLE, Bad, Fields
+from analytics.core.sent import Sent, sent_of
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _EVENT_TYPE = re.compile(r"[A-Za-z0-9_.:/-]{1,80}")
@@ -26,12 +28,13 @@ _COMMON = _UNIT_FIELDS | {"event_id", "timestamp", "experiment", "experiment_id"
 
 @dataclass(frozen=True)
 class ItemError:
-    """Why one item was not stored: its place in the batch, a stable code, the field, a sentence."""
+    """Why one item was not stored: its place in the batch, a stable code, the field, a sentence; and what was sent, to find it by."""
 
     index: int
     code: str
     field: str
     message: str
+    sent: Sent | None = dataclasses.field(default=None, compare=False, repr=False)
 
     def as_json(self) -> dict[str, object]:
         return {"index": self.index, "code": self.code, "field": self.field, "message": self.message}
@@ -236,7 +239,7 @@ def _parse_one(index: int, raw: object, parse: Callable[[Fields], Item]) -> Item
     try:
         return parse(raw)
     except Bad as bad:
-        return ItemError(index, bad.code, bad.name, bad.message)
+        return ItemError(index, bad.code, bad.name, bad.message, sent_of(raw))
 
 
 def _common(raw: Fields, kind: str) -> _Common:

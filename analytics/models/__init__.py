@@ -4,6 +4,7 @@ from .events import AiEvent, Assignment, EventId, Feedback, IngestTally, MetricO
 from .geo import GeoObservation, GeoPilot, GeoRegion
 from .replays import NullReplay
 from .results import AnalysisRun, AppliedDecision, Decision, Look
+from .tail import RefusedItem, SeenAssignment, TailWatch
 
 __all__ = [
     "AiEvent",
@@ -20,5 +21,8 @@ __all__ = [
     "Look",
     "MetricObservation",
     "NullReplay",
+    "RefusedItem",
     "RequestCost",
+    "SeenAssignment",
+    "TailWatch",
 ]

@@ -10,13 +10,15 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Generic, Literal, TypeAlias
 
 from django.db import connection, transaction
 
 from analytics.core.ingest_items import Item, ItemError, hash_of
+from analytics.core.sent import sent_of
+from analytics.services import refusals
 from analytics.services.partitions import Parent, ensure_days
 from experiments.core.types import Environment, Origin, Scope
 
@@ -87,14 +89,19 @@ class Batch(Generic[Item]):
 
     def refuse(self, index: int, code: str, name: str, message: str) -> None:
         """Leave an item out and say why."""
-        self.items.pop(index, None)
-        self.errors.append(ItemError(index, code, name, message))
+        item = self.items.pop(index, None)
+        self.errors.append(ItemError(index, code, name, message, None if item is None else sent_of(vars(item))))
         self.outcomes["conflict" if code == "conflict" else "refused"] += 1
+
+    def turn_away(self, error: ItemError) -> None:
+        """Count an item that nobody could read."""
+        self.errors.append(error)
+        self.outcomes["refused"] += 1
 
     def meet(self, index: int, event_id: str, body_hash: str, known: str) -> None:
         """An id that is already taken: the same body is a repeat, another one a conflict."""
-        self.items.pop(index, None)
         if body_hash == known:
+            self.items.pop(index, None)
             self.outcomes["duplicate"] += 1
             return
         message = f"event_id {event_id!r} was stored before with another body; the first one stays. Send a new event_id."
@@ -122,7 +129,7 @@ def open_batch(kind: Kind, items: Sequence[Item | ItemError], now: datetime, ide
     batch: Batch[Item] = Batch(kind, now, identity, origin)
     for index, item in enumerate(items):
         if isinstance(item, ItemError):
-            batch.refuse(index, item.code, item.field, item.message)
+            batch.turn_away(replace(item, index=index))
         else:
             _enter(batch, index, item)
     _meet_known(batch)
@@ -139,17 +146,19 @@ def store(batch: Batch[Item], rows: Sequence[Row], write: Callable[[Sequence[Row
         if fresh:
             write(fresh)
         _account(batch, rows, fresh)
+        if batch.origin is Origin.LIVE:
+            refusals.keep(batch.errors, batch.now, kind=batch.kind, environment=batch.identity.environment)
         _tally(batch)
     return batch.result()
 
 
 def _enter(batch: Batch[Item], index: int, item: Item) -> None:
     own = _stored_hash(batch, item)
+    batch.items[index] = item
     if (first := batch.hashes.get(item.event_id)) is not None:
         batch.meet(index, item.event_id, own, first)
         return
     batch.hashes[item.event_id] = own
-    batch.items[index] = item
 
 
 def _stored_hash(batch: Batch[Item], item: Item) -> str:

@@ -123,7 +123,7 @@ def _one(body: AssignmentBody, entries: Sequence[ExperimentEntry], state: Servin
     if problems:
         raise InvalidInput(problems[0].message, problems[0].field, problems)
     answers = [entry.evaluate(units, body.attributes, now) for entry in entries]
-    _remember(answers, key, now, body.exposure or _usual(body, 1))
+    _remember(answers, key, now, body.exposure or _usual(body, 1), units)
     return _response(b'{"assignments":' + items(answers, units, state.stale) + b"}", state)
 
 
@@ -155,9 +155,9 @@ def _problems(subject: Subject, field: str) -> tuple[Problem, ...]:
     return check_units(_units(subject), field)
 
 
-def _remember(answers: Sequence[Assignment], key: KeyIdentity, now: datetime, how: Recording) -> None:
+def _remember(answers: Sequence[Assignment], key: KeyIdentity, now: datetime, how: Recording, units: dict[str, str] | None = None) -> None:
     count_answers([answer.served for answer in answers])
-    expose(answers, now, environment=key.environment, how=how)
+    expose(answers, now, environment=key.environment, how=how, units=units)
 
 
 def _response(body: bytes, state: ServingState) -> HttpResponse:

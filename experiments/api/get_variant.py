@@ -65,7 +65,7 @@ class GetVariant(Door):
         asked = AssignmentRequest(experiment=body.experiment_name, units=units, attributes=body.attributes, environment=key.environment)
         answer = assign(state.catalogue, asked, now)
         count_answers((answer.served,))
-        expose([answer], now, environment=key.environment, how=body.exposure)
+        expose([answer], now, environment=key.environment, how=body.exposure, units=units)
         return Response(
             {"variant": _variant(answer.served), "reason": answer.served.reason.value, "experiment": answer.served.experiment},
             headers={"X-Assay-Catalogue": str(state.version), "X-Assay-Stale": "true" if state.stale else "false"},

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from django.http import HttpRequest, HttpResponse
 
+from experiments.core import growthbook_remote
 from experiments.core.clock import utc_now
 from experiments.core.keyring import KeyIdentity
 from experiments.core.types import Scope
@@ -22,6 +23,7 @@ from experiments.metrics import count_answers
 from experiments.selectors import growthbook, serving
 from experiments.selectors.growthbook import Document
 from experiments.selectors.serving import ServingState
+from experiments.services import watching
 
 _SCOPES = (Scope.CLIENT, Scope.SERVER)
 
@@ -41,7 +43,9 @@ def _features(request: HttpRequest, client_key: str) -> HttpResponse:
 def _evaluate(request: HttpRequest, client_key: str) -> HttpResponse:
     key, state = opened(client_key, *_SCOPES), serving.current()
     body = convert(parse_json(raw_body(request, max_bytes=ONE_BODY), max_bytes=ONE_BODY), EvalBody)
-    found, answers = growthbook.evaluated(state.catalogue, key.environment, body.attributes, utc_now(), client=_client(key))
+    now = utc_now()
+    found, answers = growthbook.evaluated(state.catalogue, key.environment, body.attributes, now, client=_client(key))
+    watching.note(answers, now, environment=key.environment, units=growthbook_remote.units_of(body.attributes))
     count_answers(answer.served for answer in answers)
     return _document(request, found, state)
 

@@ -36,6 +36,7 @@ from experiments.http.plain import opened
 from experiments.metrics import count_answers
 from experiments.selectors import serving
 from experiments.selectors.serving import ServingState
+from experiments.services import watching
 from experiments.services.exposures import Recording, expose
 
 PREFIX = "/ofrep/"
@@ -103,7 +104,7 @@ def _one_flag(request: HttpRequest, key: str) -> HttpResponse:
     if written.failure is not None:
         return _response(written.failure, _headers(state), _BAD_REQUEST)
     count_answers((answer.served,))
-    expose((answer,), now, environment=identity.environment, how=recording)
+    expose((answer,), now, environment=identity.environment, how=recording, units=units)
     return _response(written.head + tail(units, state.stale), _headers(state))
 
 
@@ -113,7 +114,9 @@ def _all_flags(request: HttpRequest) -> HttpResponse:
     units = units_of(context)
     state, now = _state(), utc_now()
     evaluators = state.catalogue.evaluators(identity.environment, identity.scope is Scope.CLIENT).values()
-    answers = [evaluate(units, context, now).served for evaluate in evaluators]
+    found = [evaluate(units, context, now) for evaluate in evaluators]
+    watching.note(found, now, environment=identity.environment, units=units)
+    answers = [answer.served for answer in found]
     count_answers(answers)
     written = list(map(_book(state, identity.environment).written, answers))
     tag = etag(written, units)

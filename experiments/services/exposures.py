@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -14,7 +14,7 @@ from experiments.core.errors import AssayError
 from experiments.core.exposure import QueuedExposure, finished, line_start
 from experiments.core.prepared import Prepared
 from experiments.core.types import Environment, Phase
-from experiments.services import spool
+from experiments.services import spool, watching
 
 
 class Recording(StrEnum):
@@ -25,8 +25,14 @@ class Recording(StrEnum):
     DURABLE = "durable"
 
 
-def expose(answers: Iterable[Assignment], now: datetime, *, environment: Environment, how: Recording) -> int:
-    """Record that these units met their variants; how many that were. What has no iteration cannot be recorded."""
+def expose(
+    answers: Sequence[Assignment], now: datetime, *, environment: Environment, how: Recording, units: Mapping[str, str] | None = None
+) -> int:
+    """Record that these units met their variants; how many that were. What has no iteration cannot be recorded.
+
+    Whatever is recorded, the answers are shown to whoever watches; ``units`` are those of the one request that was answered.
+    """
+    watching.note(answers, now, environment=environment, units=units)
     if how is Recording.NONE:
         return 0
     if how is Recording.QUEUED:
@@ -37,7 +43,7 @@ def expose(answers: Iterable[Assignment], now: datetime, *, environment: Environ
     return len(met)
 
 
-def _queue(answers: Iterable[Assignment], now: datetime, environment: Environment) -> int:
+def _queue(answers: Sequence[Assignment], now: datetime, environment: Environment) -> int:
     starts, at = _starts[environment], now.astimezone(UTC).isoformat()
     lines = [
         finished(start, answer.unit_id, answer.bucket, at, os.urandom(16).hex())
