@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from experiments.core.assignment import Assignment
 from experiments.core.errors import InvalidInput
 from experiments.core.types import JSON, Reason
-from experiments.core.units import check_units
+from experiments.core.units import check_unit_id, check_units
 
 T = TypeVar("T")
 
@@ -113,6 +113,8 @@ def units_of(unit: object, units: Mapping[str, object] | None) -> dict[str, str]
     Whole numbers and UUIDs are taken as their text, since that is how applications keep ids. An empty
     map is no unit at all; an id that cannot be kept is refused (``InvalidInput``).
     """
+    if units is None and isinstance(unit, str) and check_unit_id(unit) is None:
+        return {"user": unit}  # nearly every call
     if unit is not None and units is not None:
         raise InvalidInput("send unit or units, not both", "unit")
     named = {"user": unit} if unit is not None else units or {}

@@ -94,6 +94,15 @@ def test_variant__changed_by_the_application__stays_what_it_is_for_others(client
     assert client.variant("ranker", "u").config["model"] in {"control", "treatment"}
 
 
+def test_values__changed_by_the_application__stay_what_they_are_for_others():
+    served = document(flag("deep", default={"models": [{"name": "a"}]}))
+    client = AssayClient.from_document(json.dumps(served))
+    for found in (client.get_object("deep", {}, "u"), client.why("deep", "u")["value"]):
+        found["models"][0]["name"] = "spoiled"
+        found["models"].append("more")
+    assert client.get_object("deep", {}, "u") == {"models": [{"name": "a"}]}
+
+
 def test_assign__has_the_doors_shape(client):
     (answer,) = client.assign("u")
     assert set(answer) == {"unit", "experiment", "flag", "variant", "config", "value", "bucket", "reason", "stage", "shadow", "metadata"}
