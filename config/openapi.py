@@ -7,10 +7,15 @@ from typing import Any
 import msgspec
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerExtension
 
-from experiments.api import ofrep_schema
+from analytics.api import clients_schema
+from experiments.api import growthbook_schema, ofrep_schema
 
-_PLAIN = (ofrep_schema,)
+_PLAIN = (ofrep_schema, growthbook_schema, clients_schema)
 """Modules that describe plain views: ``paths()`` and the ``SCHEMAS`` these refer to."""
+_REFUSAL = {
+    "description": "Refused: what was wrong, where, and what is expected.",
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}},
+}
 _REFERENCE = "#/components/schemas/{name}"
 
 
@@ -53,10 +58,33 @@ def without_trailing_slash(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     return result | {"paths": {path.rstrip("/") or "/": operations for path, operations in result["paths"].items()}}
 
 
+def with_refusals(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """What every door answers when it refuses, whatever the status: one shape."""
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            operation["responses"]["default"] = _REFUSAL
+    schemas = result["components"].get("schemas", {}) | {"Refusal": _refusal_schema()}
+    return result | {"components": result["components"] | {"schemas": schemas}}
+
+
+def _refusal_schema() -> dict[str, Any]:
+    text = {"type": "string"}
+    named = ("code", "field", "message")
+    problem = {"type": "object", "properties": {name: text for name in named}, "required": list(named)}
+    error = {
+        "type": "object",
+        "properties": {"code": text, "message": text, "field": text, "problems": {"type": "array", "items": problem}},
+        "required": ["code", "message", "field", "problems"],
+    }
+    return {"type": "object", "properties": {"error": error}, "required": ["error"]}
+
+
 def with_plain_views(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """The generator reads Django REST framework's views; the others describe themselves."""
     paths, components = dict(result["paths"]), dict(result["components"])
     for module in _PLAIN:
         paths |= module.paths()
         components["schemas"] = components.get("schemas", {}) | module.SCHEMAS
+    write_key = {"type": "http", "scheme": "basic", "description": "An ingest key as the user, and no password."}
+    components["securitySchemes"] = components.get("securitySchemes", {}) | {"writeKey": write_key}
     return result | {"paths": paths, "components": components}

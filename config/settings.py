@@ -186,6 +186,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "config.openapi.without_trailing_slash",
+        "config.openapi.with_refusals",
         "config.openapi.with_plain_views",
     ],
     "SERVE_INCLUDE_SCHEMA": False,

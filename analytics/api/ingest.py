@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.http import JsonResponse
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 
+from analytics.api.item_schemas import COUNTS, body_of
 from analytics.core.ingest_items import (
     ItemError,
     parse_cost,
@@ -50,7 +50,6 @@ class IngestDoor(Door):
     parse: Callable[..., Any]
     take: Callable[..., BatchResult]
 
-    @extend_schema(request=OpenApiTypes.OBJECT, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request) -> JsonResponse:
         """Store a batch or one item; idempotent by event_id."""
         body = json_body(request)
@@ -61,6 +60,12 @@ class IngestDoor(Door):
         return JsonResponse(single_answer(raw[0], result) if single else result.as_json())
 
 
+def _described(plural: str) -> Callable[[type[IngestDoor]], type[IngestDoor]]:
+    """The schema of one door's body and answer."""
+    return extend_schema_view(post=extend_schema(request=body_of(plural), responses={200: COUNTS}))
+
+
+@_described("exposures")
 class ExposuresDoor(IngestDoor):
     """`POST /api/v1/exposures`: units that really met an experiment."""
 
@@ -70,6 +75,7 @@ class ExposuresDoor(IngestDoor):
     take = staticmethod(ingest_exposures)
 
 
+@_described("observations")
 class ObservationsDoor(IngestDoor):
     """`POST /api/v1/observations`: measured values of metrics."""
 
@@ -78,6 +84,7 @@ class ObservationsDoor(IngestDoor):
     take = staticmethod(ingest_observations)
 
 
+@_described("events")
 class EventsDoor(IngestDoor):
     """`POST /api/v1/events`: interactions that metrics count."""
 
@@ -86,6 +93,7 @@ class EventsDoor(IngestDoor):
     take = staticmethod(ingest_events)
 
 
+@_described("feedback")
 class FeedbackDoor(IngestDoor):
     """`POST /api/v1/feedback`: what people thought of answers."""
 
@@ -94,6 +102,7 @@ class FeedbackDoor(IngestDoor):
     take = staticmethod(ingest_feedback)
 
 
+@_described("costs")
 class CostsDoor(IngestDoor):
     """`POST /api/v1/costs`: what calls of models took."""
 

@@ -6,12 +6,12 @@ import uuid
 from typing import Annotated, Any
 
 from django.http import JsonResponse
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from msgspec import Meta
 from rest_framework.request import Request
 
 from analytics.api.ingest import single_answer
+from analytics.api.item_schemas import COUNTS
 from analytics.core.ingest_items import parse_items, parse_observation
 from analytics.services.ingest import IngestIdentity, ingest_observations
 from experiments.core.clock import utc_now
@@ -50,7 +50,7 @@ class Recorded(Door):
 
     scopes = (Scope.SERVER, Scope.INGEST)
 
-    @extend_schema(request=RecordedBody, responses=OpenApiTypes.OBJECT)
+    @extend_schema(request=RecordedBody, responses={200: COUNTS})
     @idempotent
     def post(self, request: Request) -> JsonResponse:
         """Store one value of a metric for a unit."""

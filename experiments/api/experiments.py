@@ -40,7 +40,7 @@ class Experiments(Door):
         found = filtered(request, ExperimentFilters, experiments().order_by("-id"))
         return Response(page(request, found, "experiments", shown.brief))
 
-    @extend_schema(request=ExperimentBody, responses=OpenApiTypes.OBJECT)
+    @extend_schema(request=ExperimentBody, responses={201: OpenApiTypes.OBJECT})
     @idempotent
     def post(self, request: Request) -> Response:
         body = read(request, ExperimentBody, max_string=MAX_DOCUMENT_STRING)

@@ -50,7 +50,7 @@ class Flags(Door):
     def get(self, request: Request) -> Response:
         return Response(page(request, filtered(request, FlagFilters, Flag.objects.order_by("key")), "flags", shown.flag))
 
-    @extend_schema(request=FlagBody, responses=OpenApiTypes.OBJECT)
+    @extend_schema(request=FlagBody, responses={201: OpenApiTypes.OBJECT})
     @idempotent
     def post(self, request: Request) -> Response:
         body = read(request, FlagBody, max_string=MAX_DOCUMENT_STRING)

@@ -176,7 +176,7 @@ class OfflineEvaluations(Door):
         rows = resolve(ref).offline_evaluations.select_related("variant").order_by("-recorded_at", "-id")
         return Response(page(request, rows, "offline_evaluations", shown.evaluation))
 
-    @extend_schema(request=EvaluationBody, responses=OpenApiTypes.OBJECT)
+    @extend_schema(request=EvaluationBody, responses={201: OpenApiTypes.OBJECT})
     @idempotent
     def post(self, request: Request, ref: str) -> Response:
         body, experiment = _body(request, EvaluationBody), resolve(ref)
@@ -193,7 +193,7 @@ class RequestLaunch(Door):
 
     scopes = (Scope.MANAGEMENT,)
 
-    @extend_schema(request=NoteBody, responses=OpenApiTypes.OBJECT)
+    @extend_schema(request=NoteBody, responses={201: OpenApiTypes.OBJECT})
     @idempotent
     def post(self, request: Request, ref: str) -> Response:
         body, experiment = _body(request, NoteBody), resolve(ref)

@@ -7,16 +7,17 @@ from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 from experiments.core.errors import InvalidInput
 
 DEFAULT_PAGE, LARGEST_PAGE, FURTHEST = 100, 500, 1_000_000
-PAGE_PARAMETERS = (
+PAGE_PARAMETERS = [
     OpenApiParameter("limit", {"type": "integer", "minimum": 0, "maximum": LARGEST_PAGE, "default": DEFAULT_PAGE}),
     OpenApiParameter("offset", {"type": "integer", "minimum": 0, "maximum": FURTHEST, "default": 0}),
-)
+]
 _PAGING = frozenset({"limit", "offset"})
 
 Filters = type[django_filters.FilterSet]
@@ -63,13 +64,20 @@ def parameters(filters: Filters) -> list[OpenApiParameter]:
     described = [
         OpenApiParameter(
             name,
-            {"type": "string", "enum": list(choices)} if (choices := _choices(one)) else str,
+            _type(one),
+            enum=_choices(one) or None,
             description=one.extra.get("help_text", ""),
             many=isinstance(one, django_filters.MultipleChoiceFilter),
         )
         for name, one in filters.base_filters.items()
     ]
     return [*described, *PAGE_PARAMETERS]
+
+
+def _type(one: django_filters.Filter) -> type | OpenApiTypes:
+    if isinstance(one, django_filters.IsoDateTimeFilter):
+        return OpenApiTypes.DATETIME
+    return bool if isinstance(one, django_filters.BooleanFilter) else str
 
 
 def _choices(one: django_filters.Filter) -> tuple[str, ...]:
