@@ -18,11 +18,13 @@ from analytics.core.ingest_items import ExposureItem
 from analytics.services.ingest_batch import Batch, Row
 from analytics.services.ingest_known import (
     Arm,
+    HeldOut,
     Known,
     Serving,
     UnitKey,
     find_excluded,
     find_experiments,
+    find_holdout,
     find_overrides,
     find_serving,
     iterations_of,
@@ -45,6 +47,7 @@ class Facts:
     serving: Mapping[int, Serving]
     overrides: Mapping[tuple[int, str, str], int]
     excluded: frozenset[UnitKey]
+    holdout: HeldOut | None = None
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,9 @@ def _gather(batch: Batch[ExposureItem]) -> Facts:
     experiments = find_experiments(item.experiment for item in items)
     ids = {text for item in items for text in item.units.values()}
     known = {experiment.id: experiment for experiment in experiments.values()}
-    return Facts(experiments, find_serving(known.values()), find_overrides(known, ids, batch.now), find_excluded(ids))
+    return Facts(
+        experiments, find_serving(known.values()), find_overrides(known, ids, batch.now), find_excluded(ids), find_holdout(batch.now)
+    )
 
 
 def _row_of_stated(batch: Batch[ExposureItem], facts: Facts, index: int, item: ExposureItem, at: datetime) -> Row:
@@ -185,7 +190,7 @@ def _unit(experiment: Known, item: ExposureItem) -> str:
 
 
 def _met(facts: Facts, experiment: Known, stated: Arm | None, unit: str, item: ExposureItem, at: datetime, environment: Environment) -> Met:
-    """In serving's order: override, exclusions, bucket."""
+    """In serving's order: override, exclusions, holdout, bucket."""
     serving = facts.serving.get(experiment.id)
     if serving is None:
         message = f"{experiment.key} is {experiment.status.replace('_', ' ')} and serves nobody: there is nothing to be exposed to"
@@ -197,6 +202,8 @@ def _met(facts: Facts, experiment: Known, stated: Arm | None, unit: str, item: E
     _check_time(experiment, serving, at)
     if any(unit_key in facts.excluded for unit_key in item.units.items()):
         raise _Refusal("excluded", "units", f"the unit is on an exclusion list, so {experiment.key} does not serve it")
+    if facts.holdout is not None and facts.holdout.holds(item.units, at):
+        raise _Refusal("holdout", "units", f"the unit is in the global holdout, so {experiment.key} does not serve it")
     return _met_in_bucket(experiment, serving, bucket, stated, environment)
 
 

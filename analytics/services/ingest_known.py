@@ -10,8 +10,11 @@ from typing import TypeAlias
 
 from django.db.models import Q
 
+from experiments.core.hashing import shuffled_buckets
+from experiments.core.serving import Holdout
 from experiments.core.types import BucketRole, Phase, Status
-from experiments.models import Bucket, ExcludedUnit, Experiment, Iteration, Override, Pause, Rollout, Variant
+from experiments.core.units import unit_id
+from experiments.models import Bucket, ExcludedUnit, Experiment, GlobalHoldout, Iteration, Override, Pause, Rollout, Variant
 
 Ref: TypeAlias = "str | int"
 UnitKey: TypeAlias = tuple[str, str]
@@ -58,6 +61,18 @@ class Serving:
     paused_at: datetime | None = None
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """The global holdout, and since when."""
+
+    holdout: Holdout
+    since: datetime
+
+    def holds(self, units: Mapping[str, str], at: datetime) -> bool:
+        """Whether a unit of these was held out at this moment."""
+        return self.since <= at and self.holdout.holds(unit_id(units, self.holdout.unit_type), at)
+
+
 def find_experiments(refs: Iterable[Ref]) -> dict[Ref, Known]:
     """Experiments by id, UUID, key or name, tried in this order; refs that nothing goes by are left out."""
     wanted = set(refs)
@@ -98,6 +113,15 @@ def find_excluded(unit_ids: Collection[str]) -> frozenset[UnitKey]:
     """Which of these units are on an exclusion list."""
     rows = ExcludedUnit.objects.filter(exclusion_list__active=True, unit_id__in=unit_ids)
     return frozenset((unit_type, unit_id) for unit_type, unit_id in rows.values_list("unit_type", "unit_id"))
+
+
+def find_holdout(now: datetime) -> HeldOut | None:
+    """The global holdout that is open now."""
+    row = GlobalHoldout.objects.filter(ended_at__isnull=True, until__gt=now).first()
+    if row is None:
+        return None
+    buckets = frozenset(shuffled_buckets(row.seed)[: row.share])
+    return HeldOut(Holdout(row.unit_type, row.seed, buckets, row.until), row.created_at)
 
 
 def _known(row: Experiment) -> Known:

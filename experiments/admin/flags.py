@@ -114,11 +114,34 @@ class FlagAdmin(WorkplaceAdmin):
 
         return confirmed(self, request, title=flag.key, confirm=confirm, work=work)
 
+    def clients_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Let client keys read a flag, or hide it from them."""
+        flag = _found(str(pk))
+        visible = not flag.client_visible
+        confirm = Confirm(
+            f"Show {flag.key} to client keys?" if visible else f"Hide {flag.key} from client keys?",
+            "Show it" if visible else "Hide it",
+            reverse("admin:experiments_flag_change", args=(pk,)),
+            consequence="its values and all its variants can be read in browsers and apps, within one poll."
+            if visible
+            else "browsers and apps no longer find the flag and use their own defaults, within one poll.",
+            fields=[reason_field()],
+            tone="warn",
+        )
+
+        def work(data: QueryDict) -> str:
+            reason = data.get("reason", "").strip()
+            flags.show_to_clients(actor_of(request), utc_now(), flag_key=flag.key, visible=visible, reason=reason)
+            return f"Flag {flag.key} is {'open to' if visible else 'hidden from'} client keys."
+
+        return confirmed(self, request, title=flag.key, confirm=confirm, work=work)
+
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         return [
             path("<int:pk>/switch/", wrap(self.switch_view), name="flag_switch"),
             path("<int:pk>/default/", wrap(self.default_view), name="flag_default"),
+            path("<int:pk>/clients/", wrap(self.clients_view), name="flag_clients"),
             *super().get_urls(),
         ]
 

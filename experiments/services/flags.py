@@ -70,6 +70,24 @@ def switch(actor: Actor, now: datetime, *, flag_key: str, enabled: bool, reason:
     return flag
 
 
+def show_to_clients(actor: Actor, now: datetime, *, flag_key: str, visible: bool, reason: str) -> Flag:
+    """Let client keys read a flag's values, which lie open in browsers then, or hide them again."""
+    with transaction.atomic():
+        flag = locked_flag(flag_key)
+        _permit(actor, flag)
+        wanted_reason(reason, f"flag {flag.key}", "another visibility")
+        if flag.client_visible == visible:
+            raise Refused(f"flag {flag.key}: is {'open to' if visible else 'hidden from'} client keys already", field="client_visible")
+        flag.client_visible = visible
+        flag.save(update_fields=["client_visible"])
+        before: JSON = {"client_visible": not visible}
+        audit.record(
+            actor, now, action="flag_visibility_changed", obj=flag, reason=reason, before=before, after={"client_visible": visible}
+        )
+        publish(now, f"flag {flag.key} {'shown to' if visible else 'hidden from'} clients")
+    return flag
+
+
 def set_default(actor: Actor, now: datetime, *, flag_key: str, default_value: JSON, reason: str) -> Flag:
     """Change what everybody gets who is in nothing; refused while an experiment serves on the flag."""
     with transaction.atomic():

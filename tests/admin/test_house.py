@@ -128,3 +128,12 @@ def test_holdout__opened_and_ended_by_an_admin(browser):
     assert client.get(where).status_code == 200
     assert client.post(where, {"reason": "over"}).status_code == 302
     assert GlobalHoldout.objects.get().ended_at is not None
+
+
+def test_flag__shown_to_clients_and_hidden_again_with_a_reason(browser, draft):
+    client, where = browser("olivia"), f"/admin/experiments/flag/{draft.flag.pk}"
+    assert "Show to clients" in client.get(f"{where}/change/").content.decode()
+    assert client.post(f"{where}/clients/", {"reason": ""}).status_code == 400
+    assert browser("victor").post(f"{where}/clients/", {"reason": "why"}).status_code == 403
+    assert client.post(f"{where}/clients/", {"reason": "the app reads it"}).status_code == 302
+    assert "Hide from clients" in client.get(f"{where}/change/").content.decode()

@@ -331,8 +331,8 @@ def test_ingest__many_writers_with_the_same_ids__count_each_once():
 def test_ingest__a_thousand_items__cost_a_few_statements(django_assert_max_num_queries):
     launched()
     items = [seen(f"x{n}", f"u{n}") for n in range(1000)]
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(17):
         result = exposures(*items)
     assert result.accepted == Assignment.objects.count() > 850
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(17):
         assert observations(*(measured(f"o{n}", f"u{n}", at=NOW.astimezone(UTC)) for n in range(1000))).accepted == 1000
