@@ -30,6 +30,7 @@ LAYERS = "Imports run one way, and shells never import each other"
 PLANNED = "What we plan knows nothing of what we observe"
 PURE = "The cores are pure"
 STANDARD = "Assigning needs the standard library"
+ALONE = "The SDK needs the pure core"
 LIGHT = "Serving and planning need neither"
 DOORLESS = "Services know no HTTP and never enqueue"
 
@@ -62,6 +63,9 @@ IMPORT_VIOLATIONS = [
     Violation("analytics/core/planted.py", "import celery", PURE),
     Violation("experiments/core/planted.py", "import msgspec", STANDARD),
     Violation("experiments/core/planted.py", "import numpy", STANDARD),
+    Violation("experiments/sdk/planted.py", "import django.utils.timezone", ALONE),
+    Violation("experiments/sdk/planted.py", "import structlog", ALONE),
+    Violation("experiments/sdk/planted.py", "import msgspec", ALONE),
     Violation("experiments/selectors/planted.py", "import numpy", LIGHT),
     Violation("experiments/api/planted.py", "import scipy.stats", LIGHT),
     Violation("experiments/admin/planted.py", "import ibis", LIGHT),
@@ -128,7 +132,7 @@ def test_the_tree_as_it_is__keeps_every_contract(tree: Path) -> None:
     assert contracts_broken(tree) == []
 
 
-@pytest.mark.parametrize("wall", [LAYERS, PLANNED, PURE, STANDARD, LIGHT, DOORLESS])
+@pytest.mark.parametrize("wall", [LAYERS, PLANNED, PURE, STANDARD, ALONE, LIGHT, DOORLESS])
 def test_planted_imports__each_is_named_by_its_contract(tree: Path, wall: str) -> None:
     violations = [violation for violation in IMPORT_VIOLATIONS if violation.wall == wall]
     files = planted(tree, violations)
