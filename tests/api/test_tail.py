@@ -238,3 +238,21 @@ def test_trim__keeps_the_newest_of_each_and_forgets_old_answers(doors, monkeypat
     assert RefusedItem.objects.filter(experiment=two).count() <= 3
     assert RefusedItem.objects.filter(experiment=None).count() == 2
     assert (SeenAssignment.objects.count(), TailWatch.objects.count()) == (1, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_tail__with_the_thread_of_a_web_process__an_answer_is_shown_within_two_seconds(doors, scientist):
+    launched("checkout")
+    doors.publish()
+    app = doors.client()
+    watches.start_carrying()
+    try:
+        look(scientist, experiment="checkout")
+        time.sleep(2 * watches.TICK_SECONDS)
+        asked = time.monotonic()
+        app.post("/api/v1/assignments", {"unit": "u1"}, format="json")
+        while not look(scientist, experiment="checkout", kind="assignment"):
+            assert time.monotonic() - asked < 2
+            time.sleep(0.05)
+    finally:
+        watches.stop_carrying()

@@ -334,5 +334,5 @@ def test_ingest__a_thousand_items__cost_a_few_statements(django_assert_max_num_q
     with django_assert_max_num_queries(17):
         result = exposures(*items)
     assert result.accepted == Assignment.objects.count() > 850
-    with django_assert_max_num_queries(17):
+    with django_assert_max_num_queries(16):
         assert observations(*(measured(f"o{n}", f"u{n}", at=NOW.astimezone(UTC)) for n in range(1000))).accepted == 1000
