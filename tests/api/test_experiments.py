@@ -215,4 +215,6 @@ def test_flags__issued_switched_and_given_another_default(tools):
     switched = tools.patch("/api/v1/flags/ai_coach_v2", {"enabled": False, "reason": "incident"}).json()
     assert switched["enabled"] is False
     assert tools.patch("/api/v1/flags/ai_coach_v2", {"enabled": True}).status_code == 400
+    shown = tools.patch("/api/v1/flags/ai_coach_v2", {"client_visible": True, "reason": "the app reads it"}).json()
+    assert shown["client_visible"] is True
     assert tools.get("/api/v1/flags/nonesuch").status_code == 404
