@@ -10,13 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import threading
-import time
-import uuid
 import weakref
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Self, TypedDict, TypeVar, Unpack, cast
@@ -26,12 +21,12 @@ from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput
 from experiments.core.serving import ServedFlag
 from experiments.core.types import JSON, FlagType, Reason
-from experiments.sdk import forks
 from experiments.sdk.answers import EXPLANATIONS, AssignedVariant, Evaluation, as_json, assigned, own, units_of
 from experiments.sdk.files import Folder
 from experiments.sdk.guard import is_new, quietly
 from experiments.sdk.outbox import AT_EXIT, Collected, Counts, Outbox, Sender
 from experiments.sdk.source import CatalogueSource, FetchedCatalogue, FixedCatalogue, Snapshot, snapshot_of
+from experiments.sdk.telling import Lately, Teller
 from experiments.sdk.transport import Transport
 
 log = logging.getLogger("assay")
@@ -39,8 +34,6 @@ log = logging.getLogger("assay")
 T = TypeVar("T")
 Attributes = Mapping[str, object]
 NOT_READY = "no catalogue has been fetched yet"
-_REMEMBERED = 10_000
-"""Exposures that are remembered so as not to be told twice."""
 
 
 def _nothing() -> None:
@@ -71,7 +64,7 @@ class About(TypedDict, total=False):
     expose: bool
 
 
-class AssayClient:
+class AssayClient(Teller):
     """One per process, shared by all its threads and tasks; a forked child goes on with it.
 
     ``key`` is a server key. ``folder`` keeps the last catalogue for a start without the server, and what
@@ -118,7 +111,7 @@ class AssayClient:
     def _set_up(self, source: CatalogueSource, outbox: Outbox, exposure_seconds: float, clock: Callable[[], datetime]) -> None:
         self.outbox = outbox
         self._source, self._clock = source, clock
-        self._exposures = _Told(exposure_seconds)
+        self._exposures = Lately(exposure_seconds)
         # Also runs when the interpreter ends; it must not know the client, which would never be collected.
         self._end = weakref.finalize(self, _end, source, outbox)
 
@@ -305,43 +298,6 @@ class AssayClient:
         answer = self._assign(experiment, named, attributes or {})
         return answer is not None and self._expose(answer, named)
 
-    @quietly(bool)
-    def track(self, event_type: str, unit: object = None, *, units: Mapping[str, object] | None = None, **fields: object) -> bool:
-        """Tell an event with what ``POST /api/v1/events`` takes: ``value``, ``payload``, ``cost_micro``, ``experiment``, …"""
-        return self.tell("events", unit, units, event_type=event_type, **fields)
-
-    @quietly(bool)
-    def observe(
-        self, metric: str, value: float, unit: object = None, *, units: Mapping[str, object] | None = None, **fields: object
-    ) -> bool:
-        """Tell a measured value of a metric, as ``POST /api/v1/observations`` takes it."""
-        return self.tell("observations", unit, units, metric=metric, value=value, **fields)
-
-    @contextmanager
-    def timed(
-        self, event_type: str, unit: object = None, *, units: Mapping[str, object] | None = None, **fields: object
-    ) -> Iterator[dict[str, object]]:
-        """Tell an event with the milliseconds that the block took; what is put into the yielded dict goes along with it."""
-        more: dict[str, object] = dict(fields)
-        began = time.perf_counter()
-        try:
-            yield more
-        finally:
-            self.tell(
-                "events", unit, units, event_type=event_type, **{**more, "latency_ms": round((time.perf_counter() - began) * 1000, 3)}
-            )
-
-    @quietly(bool)
-    def tell(self, kind: str, unit: object = None, units: Mapping[str, object] | None = None, **fields: object) -> bool:
-        """Put an item with an id and the moment into the outbox; whether it was taken. Fields that are ``None`` are left out."""
-        self._start()
-        named = units_of(unit, units)
-        item: dict[str, object] = {"event_id": uuid.uuid4().hex, "timestamp": self._clock().isoformat()}
-        if named:
-            item["units"] = named
-        item.update((name, value) for name, value in fields.items() if value is not None)
-        return self.outbox.put(kind, item)
-
     def _expose(self, answer: Assignment, units: Mapping[str, str]) -> bool:
         """An exposure names the arm that owns the unit's bucket: in a shadow dark launch that is not the served one."""
         served = answer.served
@@ -417,30 +373,6 @@ class AssayClient:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.aclose()
-
-
-class _Told:
-    """Which exposures were told lately; bounded, the oldest forgotten first."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._until: OrderedDict[object, float] = OrderedDict()
-        self.after_fork()
-        forks.watch(self)
-
-    def after_fork(self) -> None:
-        self._lock = threading.Lock()
-
-    def is_new(self, exposure: object) -> bool:
-        now = time.monotonic()
-        with self._lock:
-            if self._until.get(exposure, 0.0) > now:
-                return False
-            self._until[exposure] = now + self._seconds
-            self._until.move_to_end(exposure)
-            while len(self._until) > _REMEMBERED:
-                self._until.popitem(last=False)
-            return True
 
 
 def _end(source: CatalogueSource, outbox: Outbox) -> None:
