@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from growthbook import GrowthBook
+from growthbook import FeatureResult, GrowthBook
 
 from experiments.core import catalogue as catalogues
 from experiments.core import growthbook
@@ -28,16 +27,18 @@ from experiments.core.catalogue import Catalogue
 from experiments.core.evaluation import Served
 from experiments.core.hashing import shuffled_buckets
 from experiments.core.types import Environment, Phase
-from tests.core.catalogues import LATER, document, experiment, flag, override, rollout, variant
+from tests.clients import node
+from tests.core.catalogues import document, experiment, flag, override, rollout, variant
 from tests.live import Live
 
 NOW = datetime(2026, 5, 2, 12, 0, tzinfo=UTC)
+OPEN_END = "2999-01-01T00:00:00+00:00"
+"""For a live installation now is later than ``NOW``."""
 RAMP = (10, 50, 200, 500)
 """Thousandths of all units at each step of the ramped experiments."""
 RAMPED = ("ramped", "ramped_thirds", "ramped_tenants")
 TENANTS = 20_000
 TESTERS, STAFF = 200, 200
-NODE_SCRIPT = Path(__file__).parent / "js" / "parity.mjs"
 
 
 class Answer(NamedTuple):
@@ -113,7 +114,7 @@ def parity_document(step: int = len(RAMP) - 1) -> dict[str, Any]:
         _flag("visible", _dark("visible", 15)),
     ]
     staff = {"key": "staff", "ids": {"user": [user_id(4 * n + 1) for n in range(STAFF)]}, "rules": [INTERNAL]}
-    holdout = {"unit_type": "user", "seed": "401d0071aaaa", "buckets": list(range(3, 1000, 50)), "until": LATER}
+    holdout = {"unit_type": "user", "seed": "401d0071aaaa", "buckets": list(range(3, 1000, 50)), "until": OPEN_END}
     return document(*flags, exclusions=[staff], holdout=holdout, version=1)
 
 
@@ -161,9 +162,10 @@ def _layer(number: int) -> list[dict[str, Any]]:
 
 
 def _overrides() -> list[dict[str, Any]]:
-    made = [override(user_id(5 * n), experiment="overridden", variant="control" if n % 3 else "treatment") for n in range(TESTERS)]
+    named = {"experiment": "overridden", "until": OPEN_END}
+    made = [override(user_id(5 * n), variant="control" if n % 3 else "treatment", **named) for n in range(TESTERS)]
     over = override(user_id(1), experiment="overridden", until="2026-05-01T12:00:00+00:00")
-    return [over, *made, override("tenant-8", unit_type="tenant", experiment="overridden")]
+    return [over, *made, override("tenant-8", unit_type="tenant", **named)]
 
 
 def _rollout(key: str, number: int, tested: int | None) -> dict[str, Any]:
@@ -172,7 +174,7 @@ def _rollout(key: str, number: int, tested: int | None) -> dict[str, Any]:
     control, winner = _arms(key, number, [{}, {}])
     audience = {"unit_type": "user", "targeting": TARGETING[:2], "seed": seed, "buckets": None if tested is None else list(order[:tested])}
     names = {"experiment_id": number, "experiment": key, "experiment_name": key, "iteration_id": 10 * number}
-    return rollout(control=control, variant=winner, audience=audience, holdback=list(order[:50]), holdback_until=LATER, **names)
+    return rollout(control=control, variant=winner, audience=audience, holdback=list(order[:50]), holdback_until=OPEN_END, **names)
 
 
 def _dark(mode: str, number: int) -> dict[str, Any]:
@@ -210,9 +212,10 @@ def published(live: Live, content: Mapping[str, Any]) -> Iterator[None]:
 # ---------------------------------------------------------------- ways of asking
 
 
-def core(catalogue: Catalogue, *, client: bool = False) -> Leg:
+def core(catalogue: Catalogue, flags: Iterable[str] | None = None, *, client: bool = False) -> Leg:
     """Our own decision, in this process."""
-    evaluators = catalogue.evaluators(Environment.PRODUCTION, client)
+    known = catalogue.evaluators(Environment.PRODUCTION, client)
+    evaluators = {key: known[key] for key in (flags if flags is not None else known)}
 
     def ask(asking: Sequence[Unit]) -> Iterator[Mapping[str, Answer]]:
         for unit in asking:
@@ -228,20 +231,42 @@ def _answer(served: Served) -> Answer:
     return Answer(served.value, str(served.metadata.get("treatment") or served.variant) if reported else None)
 
 
-def growthbook_python(document: Mapping[str, Any]) -> Leg:
+def growthbook_python(document: Mapping[str, Any], flags: Iterable[str] | None = None) -> Leg:
     """GrowthBook's Python SDK on a payload."""
+    wanted = list(flags if flags is not None else document["features"])
 
     def ask(asking: Sequence[Unit]) -> Iterator[Mapping[str, Answer]]:
         book = GrowthBook(features=document["features"], saved_groups=document["savedGroups"])
         try:
             for unit in asking:
                 book.set_attributes(unit.growthbook())
-                results = {key: book.eval_feature(key) for key in document["features"]}
-                yield {key: Answer(r.value, r.experimentResult.key if r.experimentResult else None) for key, r in results.items()}
+                yield {key: _reported(book.eval_feature(key)) for key in wanted}
         finally:
             book.destroy()
 
     return ask
+
+
+def growthbook_python_each(documents: Sequence[Mapping[str, Any]]) -> Leg:
+    """The same with a payload for each unit: remote evaluation, where the exposure comes with the rule."""
+
+    def ask(asking: Sequence[Unit]) -> Iterator[Mapping[str, Answer]]:
+        for unit, sent in zip(asking, documents, strict=True):
+            met: dict[str, str] = {}
+            book = GrowthBook(
+                attributes=unit.growthbook(),
+                features=sent["features"],
+                on_experiment_viewed=lambda experiment, result, user_context, met=met: met.update({result.featureId: result.key}),
+            )
+            values = {key: book.get_feature_value(key, None) for key in sent["features"]}
+            book.destroy()
+            yield {key: Answer(value, met.get(key)) for key, value in values.items()}
+
+    return ask
+
+
+def _reported(result: FeatureResult[Any]) -> Answer:
+    return Answer(result.value, result.experimentResult.key if result.experimentResult else None)
 
 
 def growthbook_js(document: Mapping[str, Any], folder: Path) -> Leg:
@@ -251,7 +276,7 @@ def growthbook_js(document: Mapping[str, Any], folder: Path) -> Leg:
         given, asked, answered = folder / "payload.json", folder / "units.jsonl", folder / "answers.jsonl"
         given.write_text(json.dumps(document), encoding="utf-8")
         asked.write_text("".join(json.dumps(unit.growthbook()) + "\n" for unit in asking), encoding="utf-8")
-        subprocess.run(["node", str(NODE_SCRIPT), str(given), str(asked), str(answered)], check=True)
+        node.run("parity.mjs", str(given), str(asked), str(answered))
         with answered.open(encoding="utf-8") as lines:
             for line in lines:
                 yield {key: Answer(*found) for key, found in json.loads(line).items()}
