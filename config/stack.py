@@ -22,6 +22,7 @@ from config import schema, services
 from config.celery_settings import QUEUES
 from config.roles import VARIABLE, Role
 from config.supervisor import Program, Supervisor
+from experiments.selectors import serving, serving_files
 
 _SECONDS_TO_READY = 60
 
@@ -86,20 +87,29 @@ def _port_message(web: Web, error: OSError) -> str:
 
 
 def prepare(*, migrate: bool) -> None:
-    """Database up to date, folders there, static files collected. Another's database is migrated only when asked."""
+    """Database up to date, folders there, static files collected. Another's database is migrated only when asked.
+
+    A database that does not answer keeps nobody from serving who has a catalogue: applications have waited long enough.
+    """
     try:
-        missing = schema.missing()
+        _prepare_database(migrate)
     except OperationalError as error:
-        raise CommandError(f"The database does not answer; is DATABASE_URL right?\n{error}") from None
+        if serving_files.read(serving.CATALOGUE) is None:
+            raise CommandError(f"The database does not answer; is DATABASE_URL right?\n{error}") from None
+        print("The database does not answer; serving what the catalogue file holds until it does.", flush=True)
+    connections.close_all()
+    for folder in (settings.SPOOL, settings.CATALOGUE_DIR):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    call_command("collectstatic", interactive=False, verbosity=0)
+
+
+def _prepare_database(migrate: bool) -> None:
+    missing = schema.missing()
     if migrate or services.embedded():
         if applied := schema.bring_up_to_date():
             print(f"Database set up: {applied} migrations applied.", flush=True)
     elif missing:
         raise CommandError(f"The database lacks {missing} migrations. Run `manage.py migrate` first.")
-    connections.close_all()
-    for folder in (settings.SPOOL, settings.CATALOGUE_DIR):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    call_command("collectstatic", interactive=False, verbosity=0)
 
 
 def stack(web: Web, only: Sequence[str] = ()) -> Stack:
