@@ -21,6 +21,7 @@ from experiments.core.keyring import KeyIdentity
 from experiments.core.serving_index import ExperimentEntry
 from experiments.core.types import Scope
 from experiments.core.units import check_units
+from experiments.http.answers import served
 from experiments.http.auth import raw_key
 from experiments.http.doors import Door, raw_body, refuse_nul, take_the_rest
 from experiments.http.errors import handle
@@ -124,7 +125,7 @@ def _one(body: AssignmentBody, entries: Sequence[ExperimentEntry], state: Servin
         raise InvalidInput(problems[0].message, problems[0].field, problems)
     answers = [entry.evaluate(units, body.attributes, now) for entry in entries]
     _remember(answers, key, now, body.exposure or _usual(body, 1), units)
-    return _response(b'{"assignments":' + items(answers, units, state.stale) + b"}", state)
+    return served(b'{"assignments":' + items(answers, units, state.stale) + b"}", state)
 
 
 def _many(body: AssignmentBody, entries: Sequence[ExperimentEntry], state: ServingState, key: KeyIdentity) -> HttpResponse:
@@ -137,7 +138,7 @@ def _many(body: AssignmentBody, entries: Sequence[ExperimentEntry], state: Servi
     _remember([answer for several in answers for answer in several], key, now, body.exposure or _usual(body, len(subjects)))
     lists = b",".join(items(several, _units(subject), state.stale) for subject, several in zip(subjects, answers, strict=True))
     errors = [{"index": index} | problem.as_json() for index, several in enumerate(problems) for problem in several]
-    return _response(b'{"results":[' + lists + b'],"errors":' + msgspec.json.encode(errors) + b"}", state)
+    return served(b'{"results":[' + lists + b'],"errors":' + msgspec.json.encode(errors) + b"}", state)
 
 
 def _usual(body: AssignmentBody, subjects: int) -> Recording:
@@ -158,12 +159,3 @@ def _problems(subject: Subject, field: str) -> tuple[Problem, ...]:
 def _remember(answers: Sequence[Assignment], key: KeyIdentity, now: datetime, how: Recording, units: dict[str, str] | None = None) -> None:
     count_answers([answer.served for answer in answers])
     expose(answers, now, environment=key.environment, how=how, units=units)
-
-
-def _response(body: bytes, state: ServingState) -> HttpResponse:
-    headers = {
-        "X-Assay-Catalogue": str(state.version),
-        "X-Assay-Stale": "true" if state.stale else "false",
-        "Content-Length": str(len(body)),
-    }
-    return HttpResponse(body, content_type="application/json", headers=headers)

@@ -28,6 +28,7 @@ from experiments.core.ofrep import (
     units_of,
 )
 from experiments.core.types import JSON, Environment, Scope
+from experiments.http.answers import served
 from experiments.http.auth import raw_key
 from experiments.http.doors import raw_body, take_the_rest
 from experiments.http.errors import CHALLENGE, RETRY_SECONDS, UNAVAILABLE, status_of
@@ -47,6 +48,7 @@ _CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": "ETag, Retry-After, X-Assay-Catalogue, X-Assay-Stale",
 }
+_OPEN = tuple(_CORS.items())
 _PREFLIGHT = _CORS | {
     "Access-Control-Allow-Methods": _METHODS,
     "Access-Control-Allow-Headers": "Authorization, X-API-Key, Content-Type, If-None-Match",
@@ -105,7 +107,7 @@ def _one_flag(request: HttpRequest, key: str) -> HttpResponse:
         return _response(written.failure, _headers(state), _BAD_REQUEST)
     count_answers((answer.served,))
     expose((answer,), now, environment=identity.environment, how=recording, units=units)
-    return _response(written.head + tail(units, state.stale), _headers(state))
+    return served(written.head + tail(units, state.stale), state, _OPEN)
 
 
 def _all_flags(request: HttpRequest) -> HttpResponse:

@@ -87,7 +87,8 @@ def raw_body(request: Request | HttpRequest, *, max_bytes: int = BATCH_BODY) -> 
     announced = request.META.get("CONTENT_LENGTH") or "0"
     if announced.isdigit() and int(announced) > max_bytes:
         raise TooLarge(f"the body has {int(announced):,} bytes; at most {max_bytes:,} are taken here")
-    body: bytes = request.body
+    # A plain request is read as it comes: the framework's body would be kept for a second reader, and nobody is.
+    body: bytes = request.body if isinstance(request, Request) else request.read()
     return body
 
 
