@@ -6,7 +6,7 @@ totalled of them is in ``forms``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -15,7 +15,7 @@ from ibis.expr.types import BooleanValue, StringValue, Table, Value
 
 from analytics.core.windows import GRACE
 from analytics.stores.base import CELLS, POOLED, Grouping, Population
-from experiments.core.metric_definitions import MetricDefinition
+from experiments.core.metric_definitions import EDITED, FEEDBACK, REQUEST_COST, MetricDefinition
 from experiments.core.types import Environment
 
 UnitFromMap = Callable[[Table, str], StringValue]
@@ -58,9 +58,23 @@ _ROW = {
     "value": "float64",
     "environment": "string",
 }
+_EVENT = _ROW | {"origin": "string"}
 EVENTS = ibis.table(
-    {**_ROW, "ts": MOMENT, "event_type": "string", "latency_ms": "int64", "cost_micro": "int64"},
+    {**_EVENT, "ts": MOMENT, "event_type": "string", "latency_ms": "int64", "cost_micro": "int64", "request_id": "string"},
     name="ai_events",
+)
+FEEDBACK_ROWS = ibis.table(
+    {**{name: kind for name, kind in _EVENT.items() if name != "value"}, "ts": MOMENT, "label": "string", "manual_edit_flag": "boolean"},
+    name="ai_feedback",
+)
+COSTS = ibis.table(
+    {
+        **{name: _EVENT[name] for name in ("event_date", "event_id", "environment", "origin")},
+        "ts": MOMENT,
+        "request_id": "string",
+        "cost_micro": "int64",
+    },
+    name="ai_request_costs",
 )
 OBSERVATIONS = ibis.table({**_ROW, "timestamp": MOMENT, "metric_name": "string"}, name="ai_ab_metrics")
 
@@ -121,9 +135,8 @@ def rows(population: Population, metric: MetricDefinition, unit_from_map: UnitFr
     ``before``: rows for the time before exposure, however they are stamped.
     """
     if metric.source == "event":
-        table, at = EVENTS, EVENTS.ts
-        kinds = metric.event_types if part == "above" else metric.denominator_event_types
-        found = table.filter(table.event_type.isin(list(kinds)))
+        found = events_of(metric.event_types if part == "above" else metric.denominator_event_types)
+        at = found.ts
     else:
         table, at = OBSERVATIONS, OBSERVATIONS.timestamp
         found = table.filter(table.metric_name == metric.key)
@@ -143,6 +156,40 @@ def rows(population: Population, metric: MetricDefinition, unit_from_map: UnitFr
         row_id=found.event_id,
         number=_number(found, metric) if part == "above" else ibis.literal(1.0),
     )
+
+
+def events_of(kinds: Sequence[str]) -> Table:
+    """Events of these types, whichever table they are kept in."""
+    found = [EVENTS.filter(EVENTS.event_type.isin(list(kinds))).select(*_EVENT_COLUMNS)]
+    said = FEEDBACK_ROWS
+    if FEEDBACK in kinds:
+        labelled = said.filter(said.label.notnull())
+        found.append(_as_events(labelled, FEEDBACK, value=(labelled.label == "useful").ifelse(1.0, 0.0)))
+    if EDITED in kinds:
+        found.append(_as_events(said.filter(said.manual_edit_flag), EDITED))
+    if REQUEST_COST in kinds:
+        found.append(_costs())
+    return found[0] if len(found) == 1 else ibis.union(*found)
+
+
+_EVENT_COLUMNS = (*_EVENT, "ts", "event_type", "latency_ms", "cost_micro")
+
+
+def _as_events(rows: Table, kind: str, **known: Value) -> Table:
+    """Rows of another table with the columns of events."""
+    nothing = {"value": ibis.null("float64"), "latency_ms": ibis.null("int64"), "cost_micro": ibis.null("int64")}
+    given = {name: value for name, value in nothing.items() if name not in rows.columns} | known
+    return rows.mutate(event_type=ibis.literal(kind), **given).select(*_EVENT_COLUMNS)
+
+
+def _costs() -> Table:
+    """Each cost once, with the unit and the stamp of the first of its request's events."""
+    told = EVENTS.filter(EVENTS.request_id.notnull()).select(
+        "request_id", "user_id", "unit_type", "units", "experiment_id", "variant_id", "environment", told_by=EVENTS.event_id
+    )
+    met = COSTS.inner_join(told, ["request_id", "environment"])
+    ranked = met.mutate(place=ibis.row_number().over(ibis.window(group_by=met.event_id, order_by=met.told_by)))
+    return _as_events(ranked.filter(ranked.place == 0), REQUEST_COST)
 
 
 def unit_id(rows: Table, unit_type: str, unit_from_map: UnitFromMap) -> Value:

@@ -19,7 +19,7 @@ from ibis.expr.types import StringValue, Table, Value
 
 from analytics.core.moments import Moments
 from analytics.core.totals import Totals
-from analytics.stores.expressions import MOMENT, unit_id
+from analytics.stores.expressions import MOMENT, events_of, unit_id
 from analytics.stores.postgres import jsonb_extract_path_text
 from experiments.core.metric_definitions import MetricDefinition
 from experiments.core.types import Environment, Origin
@@ -157,8 +157,8 @@ def _beginning(span: Span, metric: MetricDefinition) -> Table:
 def _rows(span: Span, metric: MetricDefinition, event_types: tuple[str, ...]) -> Table:
     """The metric's rows: whose, when, and their number."""
     if metric.source == "event":
-        rows = _of_span(_EVENTS, _EVENTS.ts, span)
-        rows = rows.filter(rows.event_type.isin(list(event_types)))
+        events = events_of(event_types)
+        rows = _of_span(events, events.ts, span)
     else:
         rows = _of_span(_OBSERVATIONS, _OBSERVATIONS.timestamp, span)
         rows = rows.filter(rows.metric_name == metric.key)

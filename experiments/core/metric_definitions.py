@@ -21,6 +21,10 @@ Aggregation = Literal["any", "count", "sum", "mean", "max", "last"]
 ValueField = Literal["value", "latency_ms", "cost_micro"]
 Attribution = Literal["unit", "stamped"]
 
+FEEDBACK, EDITED, REQUEST_COST = "ai_feedback", "ai_feedback.edited", "ai_request_costs"
+"""Event types that stand for rows of tables of their own: a label given to an answer (value 1: useful, 0: not useful), an answer
+that somebody had to edit, and what a call of a model cost, which belongs to the unit of the request's events."""
+
 ZERO_WITHOUT_ROWS: frozenset[str] = frozenset({"any", "count", "sum"})
 """Aggregations under which a silent unit counts as 0; under the others it has no value."""
 

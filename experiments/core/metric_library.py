@@ -8,7 +8,7 @@ the guardrails that are ratios stand variants per unit (``ai_error_units``, ``co
 
 from __future__ import annotations
 
-from .metric_definitions import Aggregation, MetricDefinition, ValueField
+from .metric_definitions import EDITED, FEEDBACK, REQUEST_COST, Aggregation, MetricDefinition, ValueField
 from .types import Direction, MetricKind
 
 UP, DOWN = Direction.INCREASE, Direction.DECREASE
@@ -181,6 +181,42 @@ GUARDRAILS: tuple[MetricDefinition, ...] = (
     ),
     _number("cost_per_unit", "Cost per unit", DOWN, "ai_request", scale="USD micros", aggregation="sum", value_field="cost_micro"),
 )
+SPENDING: tuple[MetricDefinition, ...] = (
+    _ratio(
+        "metered_cost_per_request",
+        "Metered cost per request",
+        DOWN,
+        (REQUEST_COST,),
+        ("ai_request",),
+        scale="USD micros per request",
+        aggregation="sum",
+        value_field="cost_micro",
+        description="Of the costs door, joined to units by request.",
+    ),
+    _number(
+        "metered_cost_per_unit",
+        "Metered cost per unit",
+        DOWN,
+        REQUEST_COST,
+        scale="USD micros",
+        aggregation="sum",
+        value_field="cost_micro",
+        description="Of the costs door, joined to units by request.",
+    ),
+)
+QUALITY: tuple[MetricDefinition, ...] = (
+    _ratio(
+        "useful_answers",
+        "Useful answers",
+        UP,
+        (FEEDBACK,),
+        (FEEDBACK,),
+        scale="share of labelled answers",
+        aggregation="sum",
+        description="Of the answers that were labelled at the feedback door, those found useful.",
+    ),
+    _share("edited_by_hand", "Edited an answer", DOWN, EDITED, description="Share of units that had to edit an answer of the AI."),
+)
 OPERATIONS: tuple[MetricDefinition, ...] = (
     _observed("avg_similarity", "Average similarity", UP, scale="cosine 0-1", description="Of the passages that retrieval returned."),
     _observed("latency", "Response latency", DOWN, scale="ms"),
@@ -218,7 +254,18 @@ ASSISTANT: tuple[MetricDefinition, ...] = (
     _observed("response_quality", "Response quality", UP, scale="share 0-1"),
 )
 
-LIBRARY: tuple[MetricDefinition, ...] = (*MATCHING, *COACH, *TRUST, *GUARDRAILS, *OPERATIONS, *BOOKING, *RECOMMENDING, *ASSISTANT)
+LIBRARY: tuple[MetricDefinition, ...] = (
+    *MATCHING,
+    *COACH,
+    *TRUST,
+    *GUARDRAILS,
+    *SPENDING,
+    *QUALITY,
+    *OPERATIONS,
+    *BOOKING,
+    *RECOMMENDING,
+    *ASSISTANT,
+)
 """Everything that ships, each key once."""
 
 
