@@ -215,7 +215,7 @@ def test_many_drainers__never_count_twice(where_committed, spool_folder):
 
 def test_full_disk__the_answer_stands_the_drop_is_counted_and_no_line_is_torn(where, monkeypatch):
     spool.append(met(where, "x1"))
-    dropped, write = EXPOSURES_DROPPED._value.get(), os.write
+    dropped, write = EXPOSURES_DROPPED._value.get(), spool.write_at_once
 
     def short(fd, data):
         return write(fd, data[: len(data) // 2])
@@ -224,9 +224,9 @@ def test_full_disk__the_answer_stands_the_drop_is_counted_and_no_line_is_torn(wh
         raise OSError(errno.ENOSPC, "No space left on device")
 
     for failing in (short, full):
-        monkeypatch.setattr(spool.os, "write", failing)
+        monkeypatch.setattr(spool, "write_at_once", failing)
         assert spool.append(met(where, "lost")) is False
-    monkeypatch.setattr(spool.os, "write", write)
+    monkeypatch.setattr(spool, "write_at_once", write)
     assert EXPOSURES_DROPPED._value.get() == dropped + 2
     assert spool.append(met(where, "x2")) is True
     assert drain.drain_once(NOW) == drain.Drained(files=1, stored=2)

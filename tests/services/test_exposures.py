@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from datetime import UTC, datetime
 
@@ -50,8 +51,8 @@ def test_queued__line__says_what_the_whole_exposure_says(unit, bucket, environme
 
 def test_queued__many_answers__are_one_write_of_those_that_met_something(monkeypatch):
     written = []
-    real = os.write
-    monkeypatch.setattr(os, "write", lambda fd, data: written.append(data) or real(fd, data))
+    real = spool.write_at_once
+    monkeypatch.setattr(spool, "write_at_once", lambda fd, data: written.append(data) or real(fd, data))
     found = queued(Assignment(SERVED, "u1", 1), Assignment(UNRECORDED, "u1"), Assignment(SERVED, "u2", 2), Assignment(SERVED))
     assert [exposure.unit_id for exposure in found] == ["u1", "u2"]
     assert len(written) == 1
@@ -63,6 +64,14 @@ def test_queued__no_disk__drops_and_counts_each(settings, tmp_path):
     settings.SPOOL.write_bytes(b"")
     assert expose([Assignment(SERVED, "u1", 1)] * 3, NOW, environment=Environment.PRODUCTION, how=Recording.QUEUED) == 0
     assert EXPOSURES_DROPPED._value.get() == before + 3
+
+
+def test_write__a_full_disk__is_an_error_of_its_kind():
+    full = os.open("/dev/full", os.O_WRONLY)
+    with pytest.raises(OSError, match="No space left") as refusal:
+        spool.write_at_once(full, b"line\n")
+    os.close(full)
+    assert refusal.value.errno == errno.ENOSPC
 
 
 def test_prepared__answers_that_come_and_go__are_never_mistaken_for_each_other():
