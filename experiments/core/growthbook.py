@@ -8,17 +8,18 @@ the arm under its own index and key. What SDKs cannot decide alike is named with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from experiments.core.evaluation import Answers, Served
 from experiments.core.growthbook_conditions import Clause, Conditions, RemoteOnly, absent, attribute_of, both
-from experiments.core.serving import Holdout, ServedFlag, ServingExperiment, ServingRollout
+from experiments.core.serving import ServedFlag, ServingExperiment, ServingRollout
 from experiments.core.serving_index import Catalogue
 from experiments.core.types import BUCKETS, JSON, Environment, Reason
 
 HASH_VERSION = 2
+_ALL = frozenset(range(BUCKETS))
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class _Build:
         clauses = self.conditions.rule(experiment.targeting)
         for served, buckets in _owners(table):
             for gate in self._gates(attribute):
-                own = _filter(experiment.seed, attribute, buckets.__contains__)
+                own = _filter(experiment.seed, attribute, buckets)
                 yield _arm(experiment, served, attribute) | _for(own, gate, clauses)
 
     def _rollout(self, rollout: ServingRollout, value: JSON, control: JSON) -> Iterator[JSON]:
@@ -129,10 +130,10 @@ class _Build:
             yield from ({"force": value} | _for(None, gate, clauses) for gate in self._gates(None))
             return
         attribute = attribute_of(audience.unit_type)
-        tested = audience.buckets if audience.buckets is not None else frozenset(range(BUCKETS))
+        tested = audience.buckets if audience.buckets is not None else _ALL
         held_open = rollout.holdback_until is None or self.now < rollout.holdback_until
         for served, buckets in ((control, tested & rollout.holdback if held_open else frozenset()), (value, tested)):
-            own = _filter(audience.seed, attribute, buckets.__contains__)
+            own = _filter(audience.seed, attribute, buckets)
             yield from ({"force": served} | _for(own, gate, clauses) for gate in self._gates(attribute) if buckets)
 
     def _gates(self, attribute: str | None) -> tuple[_Gate, ...]:
@@ -141,7 +142,7 @@ class _Build:
         if holdout is None or (holdout.until is not None and holdout.until <= self.now):
             return (_Gate(),)
         asked = attribute_of(holdout.unit_type)
-        free = _Gate(filters=(_outside(holdout, asked),))
+        free = _Gate(filters=(_filter(holdout.seed, asked, _ALL - holdout.buckets),))
         return (free,) if asked == attribute else (free, _Gate(clauses=(absent(asked),)))
 
 
@@ -153,13 +154,13 @@ def _group(shown: list[tuple[JSON, list[str]]], value: JSON) -> list[str]:
     return found
 
 
-def _owners(table: Sequence[Served]) -> list[tuple[Served, frozenset[int]]]:
+def _owners(table: Sequence[Served]) -> list[tuple[Served, list[int]]]:
     """Each arm that owns buckets, with what they are served; in a shadow that is control's, in the test arm's buckets."""
     owned: dict[tuple[int | None, str | None], list[int]] = {}
     for bucket, served in enumerate(table):
         if served.variant is not None:
             owned.setdefault((served.variant_id, served.variant), []).append(bucket)
-    return [(table[buckets[0]], frozenset(buckets)) for buckets in owned.values()]
+    return [(table[buckets[0]], buckets) for buckets in owned.values()]
 
 
 def _arm(experiment: ServingExperiment, served: Served, attribute: str) -> dict[str, JSON]:
@@ -193,19 +194,16 @@ def _for(own: JSON, gate: _Gate, clauses: Sequence[Clause]) -> dict[str, JSON]:
     return found
 
 
-def _outside(holdout: Holdout, attribute: str) -> JSON:
-    return _filter(holdout.seed, attribute, lambda bucket: bucket not in holdout.buckets)
+def _filter(seed: str, attribute: str, buckets: Iterable[int]) -> JSON:
+    return {"seed": seed, "attribute": attribute, "hashVersion": HASH_VERSION, "ranges": _ranges(buckets)}
 
 
-def _filter(seed: str, attribute: str, holds: Callable[[int], bool]) -> JSON:
-    return {"seed": seed, "attribute": attribute, "hashVersion": HASH_VERSION, "ranges": _ranges(holds)}
-
-
-def _ranges(holds: Callable[[int], bool]) -> list[JSON]:
-    """The buckets for which it holds, as half-open intervals of [0, 1): bucket i is [i/1000, (i+1)/1000)."""
-    edges = [bucket for bucket in range(BUCKETS + 1) if _held(holds, bucket) != _held(holds, bucket - 1)]
-    return [[first / BUCKETS, end / BUCKETS] for first, end in zip(edges[::2], edges[1::2], strict=True)]
-
-
-def _held(holds: Callable[[int], bool], bucket: int) -> bool:
-    return 0 <= bucket < BUCKETS and holds(bucket)
+def _ranges(buckets: Iterable[int]) -> list[JSON]:
+    """The buckets as half-open intervals of [0, 1), neighbours joined: bucket i is [i/1000, (i+1)/1000)."""
+    runs: list[list[int]] = []
+    for bucket in sorted(buckets):
+        if runs and runs[-1][1] == bucket:
+            runs[-1][1] = bucket + 1
+        else:
+            runs.append([bucket, bucket + 1])
+    return [[first / BUCKETS, end / BUCKETS] for first, end in runs]
