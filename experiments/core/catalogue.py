@@ -115,6 +115,7 @@ def _variant(node: _Node, flag_type: FlagType) -> ServedVariant:
         main=node.buckets("main"),
         dark=node.buckets("dark"),
         twin=node.buckets("twin"),
+        stopped=node.buckets("stopped"),
     )
 
 

@@ -11,7 +11,11 @@ SCHEMA = 1
 
 
 class VariantDocument(TypedDict):
-    """``main``, ``dark`` and ``twin`` list the bucket indexes it owns; ``value: null`` means its config."""
+    """``main``, ``dark`` and ``twin`` list the bucket indexes it owns; ``value: null`` means its config.
+
+    An arm that is switched off alone owns none: those it had stand under ``stopped``, where a reader that does not
+    know the word finds nothing either and serves the rollout or the default.
+    """
 
     id: int
     key: str
@@ -22,6 +26,7 @@ class VariantDocument(TypedDict):
     main: NotRequired[list[int]]
     dark: NotRequired[list[int]]
     twin: NotRequired[list[int]]
+    stopped: NotRequired[list[int]]
 
 
 class ExperimentDocument(TypedDict):

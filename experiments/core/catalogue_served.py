@@ -8,7 +8,7 @@ from typing import cast
 from experiments.core.catalogue_document import CatalogueDocument, ExperimentDocument, FlagDocument, VariantDocument
 from experiments.core.types import Environment
 
-_ALLOCATION = ("main", "dark", "twin")
+_ALLOCATION = ("main", "dark", "twin", "stopped")
 
 
 def served_document(document: CatalogueDocument, environment: Environment) -> Mapping[str, object]:

@@ -173,7 +173,7 @@ def _all_steps(
             bucket = bucket_of(experiment.seed, identity)
             if experiment.table[bucket] != NO_VARIANT or rollout is None or rollout_barrier is not None:
                 return Assignment(table[bucket], identity, bucket)
-            barrier = Reason.NOT_IN_EXPERIMENT
+            barrier = Reason.ARM_STOPPED if bucket in experiment.stopped else Reason.NOT_IN_EXPERIMENT
         if rollout is None or rollout_barrier is not None:
             return defaults[barrier or Reason.DEFAULT]
         return _from_rollout(rollout, rolled_out[barrier or Reason.DEFAULT], units, now)
@@ -216,7 +216,9 @@ def _from_rollout(rollout: ServingRollout, arms: Arms, units: Units, now: dateti
 
 # ---------------------------------------------------------------- every answer, once
 
-_OF_ANOTHER_EXPERIMENT = frozenset({Reason.DEFAULT, Reason.NOT_TARGETED, Reason.UNIT_MISSING, Reason.NOT_IN_EXPERIMENT})
+_OF_ANOTHER_EXPERIMENT = frozenset(
+    {Reason.DEFAULT, Reason.NOT_TARGETED, Reason.UNIT_MISSING, Reason.NOT_IN_EXPERIMENT, Reason.ARM_STOPPED}
+)
 _DEFAULT_REASONS = (*_OF_ANOTHER_EXPERIMENT, Reason.HOLDOUT)
 
 
@@ -238,13 +240,14 @@ class Answers:
         experiment = self._experiment
         if experiment is None:
             return ()
-        outside = self.default(Reason.NOT_IN_EXPERIMENT)
+        outside, stopped = self.default(Reason.NOT_IN_EXPERIMENT), self.default(Reason.ARM_STOPPED)
         arms = {
             (position, role): self._as_asked(_main_answer(self._flag, experiment, variant, role), Reason.NOT_SERVING)
             for position, variant in enumerate(experiment.variants)
             for role in BucketRole
         }
-        return tuple(arms.get((experiment.table[b], experiment.roles[b]), outside) for b in range(BUCKETS))
+        unserved = {bucket: stopped for bucket in experiment.stopped}
+        return tuple(arms.get((experiment.table[b], experiment.roles[b]), unserved.get(b, outside)) for b in range(BUCKETS))
 
     def rolled_out(self) -> Mapping[Reason, Arms]:
         """By the reason why the experiment did not take the unit."""

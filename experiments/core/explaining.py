@@ -68,7 +68,7 @@ class _Decision:
     bucket: int | None = None
 
 
-_OF_ANOTHER_EXPERIMENT = (Reason.DEFAULT, Reason.NOT_TARGETED, Reason.UNIT_MISSING, Reason.NOT_IN_EXPERIMENT)
+_OF_ANOTHER_EXPERIMENT = (Reason.DEFAULT, Reason.NOT_TARGETED, Reason.UNIT_MISSING, Reason.NOT_IN_EXPERIMENT, Reason.ARM_STOPPED)
 """Reasons that say something about the experiment which decides, and nothing about one that rests."""
 
 
@@ -158,7 +158,7 @@ class _Walk:
             inside = self._bucket(experiment, takes_all=rollout is None or rollout_barrier is not None)
             if inside is not None:
                 return inside
-            barrier = Reason.NOT_IN_EXPERIMENT
+            barrier = self._outside(experiment)
         if rollout is None or rollout_barrier is not None:
             return self._no_more(barrier or Reason.DEFAULT)
         return self._rolled_out(rollout, barrier or Reason.DEFAULT)
@@ -222,12 +222,19 @@ class _Walk:
         owner = experiment.table[bucket]
         if owner != NO_VARIANT:
             return _owned(experiment, experiment.variants[owner], experiment.roles[bucket], identity, bucket)
-        message = f"{experiment.key}: bucket {bucket} of {identity} is held by no variant"
-        detail: Detail = {"bucket": bucket, "owner": None}
-        self._bar(StepName.BUCKET, message, detail)
+        stopped = next((variant.key for variant in experiment.variants if bucket in variant.stopped), None)
+        held = "is held by no variant" if stopped is None else f"belongs to {stopped}, which is switched off"
+        detail: Detail = {"bucket": bucket, "owner": None} | ({} if stopped is None else {"stopped": stopped})
+        self._bar(StepName.BUCKET, f"{experiment.key}: bucket {bucket} of {identity} {held}", detail)
         if not takes_all:
             return None
-        return replace(self._no_more(Reason.NOT_IN_EXPERIMENT), identity=identity, bucket=bucket)
+        return replace(self._no_more(self._outside(experiment)), identity=identity, bucket=bucket)
+
+    def _outside(self, experiment: ServingExperiment) -> Reason:
+        """Why a unit without a variant has none: its arm was stopped, or no arm holds its bucket."""
+        bucket = bucket_of(experiment.seed, unit_id(self.units, experiment.unit_type) or "")
+        stopped = any(bucket in variant.stopped for variant in experiment.variants)
+        return Reason.ARM_STOPPED if stopped else Reason.NOT_IN_EXPERIMENT
 
     def _rolled_out(self, rollout: ServingRollout, otherwise: Reason) -> _Decision:
         identity = unit_id(self.units, rollout.audience.unit_type)

@@ -51,6 +51,7 @@ REASONS: Mapping[Reason, str] = {
     Reason.NOT_TARGETED: "DEFAULT",
     Reason.HOLDOUT: "DEFAULT",
     Reason.NOT_IN_EXPERIMENT: "DEFAULT",
+    Reason.ARM_STOPPED: "DEFAULT",
     Reason.NOT_SERVING: "DEFAULT",
     Reason.DEFAULT: "DEFAULT",
     Reason.UNKNOWN_FLAG: "UNKNOWN",

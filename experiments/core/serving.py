@@ -20,7 +20,10 @@ NO_VARIANT = -1
 
 @dataclass(frozen=True)
 class ServedVariant:
-    """One arm with the buckets it owns: main ones, dark ones, and control's twins of the dark ones."""
+    """One arm with the buckets it owns: main ones, dark ones, and control's twins of the dark ones.
+
+    ``stopped`` are the buckets of an arm that is switched off alone: it serves nobody there any more.
+    """
 
     id: int
     key: str
@@ -31,6 +34,7 @@ class ServedVariant:
     main: tuple[int, ...] = ()
     dark: tuple[int, ...] = ()
     twin: tuple[int, ...] = ()
+    stopped: tuple[int, ...] = ()
 
     def held(self) -> Iterator[tuple[int, BucketRole]]:
         """Every bucket with its role."""
@@ -43,8 +47,8 @@ class ServedVariant:
 class ServingExperiment:
     """An experiment as it serves: in its dark launch, running, or (``preview``) shown to test keys at full share.
 
-    ``table`` has one entry per bucket: the index of the variant that owns it, or -1. ``segments`` are at least
-    those that the targeting names.
+    ``table`` has one entry per bucket: the index of the variant that owns it, or -1; ``stopped`` are the buckets
+    of arms that are switched off alone. ``segments`` are at least those that the targeting names.
     """
 
     id: int
@@ -62,6 +66,7 @@ class ServingExperiment:
     segments: Segments = field(default_factory=dict, compare=False, repr=False)
     table: tuple[int, ...] = field(init=False, compare=False, repr=False)
     roles: tuple[BucketRole, ...] = field(init=False, compare=False, repr=False)
+    stopped: frozenset[int] = field(init=False, compare=False, repr=False)
     control: ServedVariant = field(init=False, compare=False, repr=False)
     matches: Predicate = field(init=False, compare=False, repr=False)
 
@@ -69,6 +74,7 @@ class ServingExperiment:
         table, roles = _bucket_table(self.key, self.variants)
         object.__setattr__(self, "table", table)
         object.__setattr__(self, "roles", roles)
+        object.__setattr__(self, "stopped", _stopped(self.key, self.variants, table))
         object.__setattr__(self, "control", _control_of(self.key, self.variants))
         object.__setattr__(self, "matches", compile_conditions(self.targeting, self.segments))
 
@@ -87,6 +93,15 @@ def _bucket_table(experiment: str, variants: Sequence[ServedVariant]) -> tuple[t
                 )
             table[index], roles[index] = position, role
     return tuple(table), tuple(roles)
+
+
+def _stopped(experiment: str, variants: Sequence[ServedVariant], table: Sequence[int]) -> frozenset[int]:
+    for variant in variants:
+        wrong = [index for index in variant.stopped if not 0 <= index < BUCKETS or table[index] != NO_VARIANT]
+        if wrong:
+            message = f"experiment {experiment}: bucket {wrong[0]} of the stopped variant {variant.key} is out of range or served"
+            raise InvalidInput(message, "buckets")
+    return frozenset(index for variant in variants for index in variant.stopped)
 
 
 def _control_of(experiment: str, variants: Sequence[ServedVariant]) -> ServedVariant:

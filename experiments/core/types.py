@@ -96,6 +96,7 @@ class Reason(StrEnum):
     HOLDBACK = "holdback"
     ROLLOUT = "rollout"
     NOT_IN_EXPERIMENT = "not_in_experiment"
+    ARM_STOPPED = "arm_stopped"
     NOT_SERVING = "not_serving"
     DEFAULT = "default"
 

@@ -28,6 +28,7 @@ EXPLANATIONS: Mapping[Reason, str] = {
     Reason.HOLDBACK: "the unit is held back from a variant that was rolled out",
     Reason.ROLLOUT: "a variant was rolled out to this audience",
     Reason.NOT_IN_EXPERIMENT: "the unit's bucket belongs to no variant",
+    Reason.ARM_STOPPED: "the unit's variant was switched off alone, since it did harm",
     Reason.NOT_SERVING: "the experiment serves nobody now",
     Reason.DEFAULT: "nothing else decides, so the flag has its default",
 }

@@ -22,7 +22,7 @@ from experiments.core.types import Environment, Phase, Reason, Scope
 from experiments.selectors import serving
 from experiments.selectors.serving import ServingState
 from experiments.services import spool
-from tests.core.catalogues import SEED, catalogue, dark_experiment, experiment, flag, override, rollout
+from tests.core.catalogues import SEED, arm_stopped, catalogue, dark_experiment, experiment, flag, override, rollout
 from tests.serving_cast import launched
 
 URL = "/ofrep/v1/evaluate/flags"
@@ -181,6 +181,12 @@ EVERY_REASON = {
     Reason.NOT_IN_EXPERIMENT: (
         flag(experiment=experiment(traffic=10)),
         {"targetingKey": user_outside(experiment(traffic=10))},
+        "DEFAULT",
+        "default",
+    ),
+    Reason.ARM_STOPPED: (
+        flag(experiment=arm_stopped(experiment())),
+        {"targetingKey": user_in("treatment", experiment())},
         "DEFAULT",
         "default",
     ),

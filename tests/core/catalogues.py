@@ -39,6 +39,16 @@ def dark_experiment(mode: str, **changes: Any) -> dict[str, Any]:
     return experiment(stage="dark_launch", dark_mode=mode, variants=arms, **changes)
 
 
+def arm_stopped(experiment: dict[str, Any], key: str = "treatment") -> dict[str, Any]:
+    """The same with one arm switched off: what it held stands under ``stopped``."""
+    return experiment | {"variants": [_stopped(arm) if arm["key"] == key else arm for arm in experiment["variants"]]}
+
+
+def _stopped(arm: dict[str, Any]) -> dict[str, Any]:
+    held = sorted([*arm.get("main", []), *arm.get("dark", [])])
+    return {name: value for name, value in arm.items() if name not in ("main", "dark")} | {"stopped": held}
+
+
 def rollout(**changes: Any) -> dict[str, Any]:
     base = {
         "experiment_id": 6, "experiment": "old", "experiment_name": "The old experiment", "iteration_id": 60, "iteration": 1,

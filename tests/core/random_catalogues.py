@@ -9,7 +9,7 @@ from typing import Any
 from experiments.core.assignment import AssignmentRequest
 from experiments.core.catalogue import Catalogue
 from experiments.core.types import Environment
-from tests.core.catalogues import EARLIER, LATER, SEED, catalogue, dark_experiment, experiment, flag, override, rollout
+from tests.core.catalogues import EARLIER, LATER, SEED, arm_stopped, catalogue, dark_experiment, experiment, flag, override, rollout
 
 MOMENTS = (datetime(2026, 5, 1, 12, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC))
 """Before and after everything that ends at LATER."""
@@ -90,7 +90,8 @@ def _experiment(random: Random, key: str) -> dict[str, Any]:
     targeting, unit_type = random.choice(_RULES), random.choice(_UNIT_TYPES)
     if random.random() < 0.3:
         return dark_experiment(random.choice(["shadow", "visible"]), key=key, targeting=targeting)
-    return experiment(key, targeting=targeting, unit_type=unit_type, traffic=random.choice([100, 500, 1000]))
+    running = experiment(key, targeting=targeting, unit_type=unit_type, traffic=random.choice([100, 500, 1000]))
+    return arm_stopped(running, random.choice(["treatment", "control"])) if random.random() < 0.3 else running
 
 
 def _rollout(random: Random) -> dict[str, Any]:

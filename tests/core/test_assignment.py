@@ -12,9 +12,22 @@ from hypothesis import strategies as st
 
 from experiments.core.assignment import Assignment, AssignmentRequest, assign, assign_all
 from experiments.core.catalogue import Catalogue
+from experiments.core.errors import InvalidInput
 from experiments.core.hashing import bucket_of
 from experiments.core.types import Environment, Phase, Reason, Status
-from tests.core.catalogues import EARLIER, LATER, SEED, catalogue, dark_experiment, experiment, flag, override, rollout, variant
+from tests.core.catalogues import (
+    EARLIER,
+    LATER,
+    SEED,
+    arm_stopped,
+    catalogue,
+    dark_experiment,
+    experiment,
+    flag,
+    override,
+    rollout,
+    variant,
+)
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 AFTER = datetime(2026, 6, 1, tzinfo=UTC)
@@ -178,6 +191,35 @@ def test_assign__outside_the_experiments_buckets__default():
     taken = {bucket for v in document["variants"] for bucket in v["main"]}
     answer = ask(catalogue(flag(experiment=document)), unit_in(set(range(1000)) - taken))
     assert (answer.served.reason, answer.served.value, answer.served.variant) == (Reason.NOT_IN_EXPERIMENT, DEFAULT, None)
+
+
+def test_assign__arm_stopped_alone__its_units_get_the_default_and_everyone_else_keeps_their_variant():
+    running = experiment(weights=[400, 300, 300])
+    before, after = catalogue(flag(experiment=running)), catalogue(flag(experiment=arm_stopped(running)))
+    for unit in UNITS[:300]:
+        was, now = ask(before, unit), ask(after, unit)
+        if was.served.variant == "treatment":
+            assert (now.served.reason, now.served.value, now.served.variant) == (Reason.ARM_STOPPED, DEFAULT, None)
+            assert (now.served.iteration_id, now.bucket) == (None, was.bucket), "nothing to be recorded under, and still explained"
+        else:
+            assert now == was
+
+
+def test_assign__arm_stopped_alone_over_a_rollout__its_units_get_the_rollout():
+    running = arm_stopped(experiment())
+    unit = unit_in(of(running, "treatment", "stopped"))
+    answer = ask(catalogue(flag(experiment=running, rollout=rollout())), unit)
+    assert (answer.served.reason, answer.served.variant) == (Reason.ROLLOUT, "winner")
+    narrow = rollout(audience=rollout()["audience"] | {"targeting": [{"attribute": "country", "op": "eq", "value": "DE"}]})
+    assert ask(catalogue(flag(experiment=running, rollout=narrow)), unit).served.reason is Reason.ARM_STOPPED
+
+
+def test_catalogue__bucket_both_stopped_and_served__refuses():
+    running = experiment()
+    treatment = running["variants"][1]
+    running["variants"][1] = treatment | {"stopped": treatment["main"][:1]}
+    with pytest.raises(InvalidInput, match="stopped variant treatment"):
+        catalogue(flag(experiment=running))
 
 
 def test_assign__flag_without_anything__default():
