@@ -27,7 +27,8 @@ client = Client()
 seen = {address: client.get(address).status_code for address in ("/livez", "/metrics", "/admin/", "/api/v1/experiments", "/api/v1/events")}
 seen["/api/v1/assignments"] = client.post("/api/v1/assignments", {"unit": "u1"}, content_type="application/json").status_code
 headers = dict(client.get("/livez").headers)
-print(json.dumps({"headers": headers, "middleware": settings.MIDDLEWARE, "apps": settings.INSTALLED_APPS, "seen": seen, "modules": sorted(sys.modules)}))
+loaded = {"middleware": settings.MIDDLEWARE, "apps": settings.INSTALLED_APPS, "modules": sorted(sys.modules)}
+print(json.dumps({"headers": headers, "seen": seen} | loaded))
 """
 
 
