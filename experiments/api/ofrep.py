@@ -7,6 +7,7 @@ two pieces of bytes to join. Browsers come from any origin, since keys and never
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import wraps
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
@@ -57,16 +58,21 @@ _PREFLIGHT = _CORS | {
 }
 
 
-@csrf_exempt
-def one_flag(request: HttpRequest, key: str) -> HttpResponse:
-    """``POST /ofrep/v1/evaluate/flags/{key}``: the flag's value for a context; queued as an exposure unless the context says otherwise."""
-    return _answered(request, key, lambda: _one_flag(request, key))
+View = Callable[[HttpRequest, str], HttpResponse]
 
 
-@csrf_exempt
-def all_flags(request: HttpRequest) -> HttpResponse:
-    """``POST /ofrep/v1/evaluate/flags``: every flag that the key may see; nothing counts as met, since nobody has looked yet."""
-    return _answered(request, "", lambda: _all_flags(request))
+def _post(answer: View) -> Callable[..., HttpResponse]:
+    """A view of the one method there is, whose refusals are the protocol's."""
+
+    def view(request: HttpRequest, key: str = "") -> HttpResponse:
+        if request.method != "POST":
+            return _not_asked(request, key)
+        try:
+            return answer(request, key)
+        except AssayError as error:
+            return _refusal(request, key, error, status_of(error))
+
+    return csrf_exempt(wraps(answer)(view))
 
 
 def not_answered(request: HttpRequest, status: int, details: str) -> HttpResponse:
@@ -76,12 +82,8 @@ def not_answered(request: HttpRequest, status: int, details: str) -> HttpRespons
     return _refusal(request, key, AssayError(details), status)
 
 
-def _answered(request: HttpRequest, key: str, answer: Callable[[], HttpResponse]) -> HttpResponse:
-    if request.method == "POST":
-        try:
-            return answer()
-        except AssayError as error:
-            return _refusal(request, key, error, status_of(error))
+def _not_asked(request: HttpRequest, key: str) -> HttpResponse:
+    """To a browser that asks whether it may ask, and to every other method."""
     if request.method == "OPTIONS":
         return HttpResponse(status=204, headers=_PREFLIGHT | {"Content-Length": "0"})
     refusal = _refusal(request, key, AssayError(f"{request.method} is not answered here; send POST"), _METHOD_NOT_ALLOWED)
@@ -92,7 +94,9 @@ def _answered(request: HttpRequest, key: str, answer: Callable[[], HttpResponse]
 # ---------------------------------------------------------------- the two questions
 
 
-def _one_flag(request: HttpRequest, key: str) -> HttpResponse:
+@_post
+def one_flag(request: HttpRequest, key: str) -> HttpResponse:
+    """``POST /ofrep/v1/evaluate/flags/{key}``: the flag's value for a context; queued as an exposure unless the context says otherwise."""
     identity = _identity(request)
     context = _context(request)
     units = units_of(context)
@@ -110,7 +114,9 @@ def _one_flag(request: HttpRequest, key: str) -> HttpResponse:
     return served(written.head + tail(units, state.stale), state, _OPEN)
 
 
-def _all_flags(request: HttpRequest) -> HttpResponse:
+@_post
+def all_flags(request: HttpRequest, _key: str) -> HttpResponse:
+    """``POST /ofrep/v1/evaluate/flags``: every flag that the key may see; nothing counts as met, since nobody has looked yet."""
     identity = _identity(request)
     context = _context(request)
     units = units_of(context)
@@ -122,13 +128,14 @@ def _all_flags(request: HttpRequest) -> HttpResponse:
     count_answers(answers)
     written = list(map(_book(state, identity.environment).written, answers))
     tag = etag(written, units)
-    headers = _headers(state) | {"ETag": tag}
     if _holds(request, tag):
-        return HttpResponse(status=304, headers=headers)
+        return HttpResponse(status=304, headers=_headers(state) | {"ETag": tag})
     end = tail(units, state.stale)
     flags = b",".join([one.failure or one.head + end for one in written])
     about = b'{"flagSetId":"%s","version":"%d"' % (identity.environment.value.encode(), state.version)
-    return _response(b'{"flags":[' + flags + b'],"metadata":' + about + end, headers)
+    answer = served(b'{"flags":[' + flags + b'],"metadata":' + about + end, state, _OPEN)
+    answer["ETag"] = tag
+    return answer
 
 
 def _identity(request: HttpRequest) -> KeyIdentity:
