@@ -16,6 +16,7 @@ from experiments.core.types import Scope, Status
 from experiments.models import Experiment, Rollout
 from experiments.services import recommended
 from tests.services.test_decisions import MORNING, NIGHT, winner
+from tests.services.test_geo import pilot
 from tests.stores.observed import START, World, crowd, plan, world
 
 pytestmark = pytest.mark.django_db
@@ -384,6 +385,29 @@ def test_operators__masked_now__is_not_promoted(tools):
     crowd(w, "control", 600, START + timedelta(days=1))
     analyse(w.experiment.pk, now=MORNING)
     assert send(tools, "post", "/ops/experiments/followup_timing/promote").status_code == 409
+
+
+def test_operators__decision_to_escalate_harm__recommends_nothing(tools):
+    w = world("followup_timing", auto_promote=True)
+    plan(w, "guardrail", "complained", margin=0.15, margin_kind="relative", rule="no_breach", action="escalate")
+    crowd(w, "control", 2000, START, events={"complaint": 60})
+    crowd(w, "treatment", 2000, START, events={"complaint": 240})
+    analyse(w.experiment.pk, now=START + timedelta(days=2), may_look=True)
+    decision = w.iteration.decisions.get()
+    assert (decision.verdict, decision.variant) == ("escalate", w.arms["treatment"])
+    answer = send(tools, "post", "/ops/experiments/followup_timing/promote")
+    assert (answer.status_code, "to escalate" in answer.json()["error"]["problems"][0]["message"]) == (409, True)
+    assert tools.get(f"{EXPERIMENTS}/followup_timing/analyze").json()["recommended_winner_id"] is None
+
+
+def test_results__of_a_geo_pilot__are_its_own(tools):
+    made = pilot()
+    for door in ("metrics", "analyze", "summary"):
+        assert tools.get(f"{EXPERIMENTS}/{made.key}/{door}").status_code == 200
+    analyse(made.pk, now=utc_now())
+    whole = tools.get(f"{EXPERIMENTS}/{made.key}/metrics").json()["results"]
+    assert (whole["metric"], len(whole["treated"])) == ("sales", 5)
+    assert tools.get("/ops/experiments").json()["experiments"][made.key]["significance"]["winner"] is None
 
 
 def by_hand() -> World:
