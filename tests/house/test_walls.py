@@ -44,6 +44,7 @@ IMPORT_VIOLATIONS = [
     Violation("experiments/models/planted.py", "import experiments.selectors", LAYERS),
     Violation("experiments/core/planted.py", "import experiments.models", LAYERS),
     Violation("experiments/sdk/planted.py", "import experiments.models", LAYERS),
+    Violation("experiments/outgoing/planted.py", "import experiments.models", LAYERS),
     Violation("analytics/services/planted.py", "import experiments.http", LAYERS),
     Violation("analytics/selectors/planted.py", "import analytics.services", LAYERS),
     Violation("analytics/stores/planted.py", "import analytics.selectors", LAYERS),
@@ -70,6 +71,7 @@ IMPORT_VIOLATIONS = [
     Violation("experiments/api/planted.py", "import scipy.stats", LIGHT),
     Violation("experiments/admin/planted.py", "import ibis", LIGHT),
     Violation("experiments/services/planted.py", "import rest_framework.response", DOORLESS),
+    Violation("experiments/outgoing/planted.py", "import rest_framework", DOORLESS),
     Violation("analytics/services/planted.py", "import celery", DOORLESS),
     Violation("analytics/stores/planted.py", "import rest_framework", DOORLESS),
 ]

@@ -1,0 +1,110 @@
+"""What people and other systems are told: of which kind a happening is, how urgent, and in which words.
+
+Quiet by default: changes of state, breaches and promotions ahead are told at once, everything else
+once a day. Words carry names, reasons and states, never a variant's configuration: prompts and
+models do not leave the house in a message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from experiments.core.lifecycle import Verb
+from experiments.core.types import JSON
+
+
+class NoticeKind(StrEnum):
+    """What a subscription can be narrowed to; ``digest`` and ``test`` are for one subscription only."""
+
+    STATE = "state"
+    BREACH = "breach"
+    PROMOTION = "promotion"
+    DECISION = "decision"
+    EDIT = "edit"
+    DIGEST = "digest"
+    TEST = "test"
+
+
+CHOICES: Mapping[NoticeKind, str] = {
+    NoticeKind.STATE: "changes of state: live, paused, concluded, promoted, returned to control",
+    NoticeKind.BREACH: "breaches: stops for harm, escalations, what a guardrail held back",
+    NoticeKind.PROMOTION: "promotions ahead: what will be promoted by itself, or waits for a person",
+    NoticeKind.DECISION: "other decisions: keep, hold, or not carried out",
+    NoticeKind.EDIT: "everything else in the changelog",
+}
+"""The kinds a person may choose among, with what each is about."""
+
+DAILY = frozenset({NoticeKind.DECISION, NoticeKind.EDIT})
+"""Kinds that wait for the daily digest; the others are sent at once."""
+
+TITLE_LENGTH = 300
+LINES = 100
+"""A digest names so many different happenings; beyond it counts what it leaves off."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One thing to tell: its kind, one line, a reason or an explanation, and facts for machines."""
+
+    kind: NoticeKind
+    title: str
+    text: str = ""
+    facts: Mapping[str, JSON] = field(default_factory=dict)
+
+
+_WORDS: Mapping[str, str] = {
+    Verb.START_DARK_LAUNCH: "entered its dark launch",
+    Verb.ABORT_DARK_LAUNCH: "dark launch aborted",
+    Verb.START: "went live",
+    Verb.PAUSE: "paused",
+    Verb.RESUME: "resumed",
+    Verb.EMERGENCY_STOP: "stopped for harm",
+    Verb.CONCLUDE: "concluded",
+    Verb.PROMOTE: "promoted",
+    Verb.ARCHIVE: "archived",
+    "returned_to_control": "returned to control",
+}
+"""Changelog actions that change what users are served or where an experiment stands, as a message says them."""
+
+BREACHES = frozenset({Verb.EMERGENCY_STOP.value, "ramp_rolled_back", "ramp_held", "arm_switched_off", "rollout_reverted"})
+"""Changelog actions that mean harm or its suspicion."""
+_FACTS = ("status", "outcome", "variant", "iteration", "decision", "cause", "traffic")
+
+
+def kind_of(action: str) -> NoticeKind:
+    """Of which kind a line of the changelog is."""
+    if action in BREACHES:
+        return NoticeKind.BREACH
+    return NoticeKind.STATE if action in _WORDS else NoticeKind.EDIT
+
+
+def of_change(*, action: str, subject: str, actor: str, reason: str, after: JSON) -> Notice:
+    """A line of the changelog, told. ``subject`` is the experiment's key, else the object by its name."""
+    facts = {name: after[name] for name in _FACTS if name in after} if isinstance(after, dict) else {}
+    ending = facts.get("variant") or facts.get("outcome")
+    what = _WORDS.get(action, action.replace("_", " ")) + (f" ({str(ending).replace('_', ' ')})" if ending else "")
+    return Notice(kind_of(action), one_line(f"{subject}: {what}, by {actor}"), reason, {"action": action, "actor": actor, **facts})
+
+
+def one_line(text: str) -> str:
+    """Text as one printable line of bounded length: it becomes a subject, a header, a list entry."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1] + "…"
+
+
+def digest(day: str, titles: Iterable[tuple[datetime, str]]) -> Notice:
+    """A day's happenings as one message: equal ones counted, the newest last, never more than ``LINES``."""
+    counted: dict[str, tuple[datetime, int]] = {}
+    for at, title in titles:
+        last, times = counted.get(title, (at, 0))
+        counted[title] = (max(at, last), times + 1)
+    shown = sorted(counted.items(), key=lambda item: item[1][0])[-LINES:]
+    lines = [f"{at:%H:%M} {title}" + (f" ({times} times)" if times > 1 else "") for title, (at, times) in shown]
+    left_off = len(counted) - len(shown)
+    more = [f"and {left_off} more, see the changelog"] if left_off else []
+    total = sum(times for _, times in counted.values())
+    facts: dict[str, JSON] = {"day": day, "lines": list(lines), "left_off": left_off}
+    return Notice(NoticeKind.DIGEST, f"Assay, {day}: {total} {'change' if total == 1 else 'changes'}", "\n".join([*lines, *more]), facts)
