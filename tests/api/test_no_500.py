@@ -139,6 +139,10 @@ DOORS = {
     "observations": (Scope.INGEST, "post", [OBSERVATION, {"observations": [OBSERVATION, OBSERVATION | {"event_id": "e2"}]}]),
     "feedback": (Scope.INGEST, "post", [FEEDBACK, {"feedback": [FEEDBACK, FEEDBACK | {"event_id": "e2"}]}]),
     "costs": (Scope.INGEST, "post", [COST, {"costs": [COST, COST | {"event_id": "e2"}]}]),
+    "explain": (
+        *(Scope.READ, "post"),
+        [{"units": {"user": "u1"}, "attributes": {"country": "DE"}, "experiments": ["served"], "flags": ["spare"]}],
+    ),
     "get-variant": (Scope.SERVER, "post", [ASKED, ASKED | {"exposure": "durable", "units": {"user": 5}}]),
     "conversions": (Scope.INGEST, "post", [TOLD, RESULT]),
     "record-result": (Scope.SERVER, "post", [RESULT, TOLD]),
@@ -170,6 +174,7 @@ DOORS = {
 
 
 PLAIN = {
+    "explain",
     "get-variant",
     "conversions",
     "record-result",
