@@ -15,7 +15,7 @@ _BUCKETS: dict[int | None, bytes] = {None: b"null"} | {bucket: b"%d" % bucket fo
 
 
 def _halves(served: Served, stale: bool) -> tuple[bytes, bytes]:
-    """An item's text between its unit and its bucket, and from there on."""
+    """An item's text between its unit and its bucket, and from there to the comma behind it."""
     before = {
         "experiment": served.experiment,
         "flag": served.flag,
@@ -30,7 +30,7 @@ def _halves(served: Served, stale: bool) -> tuple[bytes, bytes]:
         "metadata": served.metadata | {"stale": True} if stale else served.metadata,
     }
     first, second = msgspec.json.encode(before), msgspec.json.encode(after)
-    return b"," + first[1:-1] + b',"bucket":', b"," + second[1:]
+    return b"," + first[1:-1] + b',"bucket":', b"," + second[1:] + b","
 
 
 _halves_of = {stale: Prepared(partial(_halves, stale=stale)) for stale in (False, True)}
@@ -38,13 +38,16 @@ _halves_of = {stale: Prepared(partial(_halves, stale=stale)) for stale in (False
 
 def items(answers: Iterable[Assignment], units: Mapping[str, str], stale: bool) -> bytes:
     """The answers to one unit's request, as an array; each names the id that decided, else the first that was sent."""
-    halves, found, sent = _halves_of[stale].of, [], units.get("user") or next(iter(units.values()), None)
-    written: dict[str | None, bytes] = {}
+    halves, pieces, sent = _halves_of[stale].of, [b"["], units.get("user") or next(iter(units.values()), None)
+    identity, unit = sent, _unit(sent)
     for answer in answers:
-        identity = answer.unit_id or sent
-        unit = written.get(identity)
-        if unit is None:
-            unit = written[identity] = b'{"unit":' + msgspec.json.encode(identity)
+        if (decided := answer.unit_id or sent) is not identity:
+            identity, unit = decided, _unit(decided)
         before, after = halves(answer.served)
-        found.append(unit + before + _BUCKETS[answer.bucket] + after)
-    return b"[" + b",".join(found) + b"]"
+        pieces += unit, before, _BUCKETS[answer.bucket], after
+    pieces[-1] = pieces[-1][:-1] if len(pieces) > 1 else b"["
+    return b"".join(pieces) + b"]"
+
+
+def _unit(identity: str | None) -> bytes:
+    return b'{"unit":' + msgspec.json.encode(identity)

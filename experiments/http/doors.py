@@ -58,6 +58,8 @@ def refuse_nul(request: Request | HttpRequest) -> None:
     """NUL in an address can be stored nowhere, so nothing goes by such a name."""
     if "\0" in request.path_info:
         raise NotFound("there is nothing of this name: it holds the character NUL")
+    if not request.META.get("QUERY_STRING"):
+        return
     found = next((name for name, values in request.GET.lists() if any("\0" in text for text in (name, *values))), None)
     if found is not None:
         shown = found.replace("\0", "\\0")[:64]
