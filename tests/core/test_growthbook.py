@@ -16,7 +16,19 @@ from experiments.core import growthbook, growthbook_remote
 from experiments.core.errors import InvalidInput
 from experiments.core.hashing import bucket_of
 from experiments.core.types import Environment
-from tests.core.catalogues import EARLIER, LATER, SEED, catalogue, dark_experiment, experiment, flag, override, rollout, variant
+from tests.core.catalogues import (
+    EARLIER,
+    LATER,
+    SEED,
+    arm_stopped,
+    catalogue,
+    dark_experiment,
+    experiment,
+    flag,
+    override,
+    rollout,
+    variant,
+)
 
 NOW = datetime(2026, 5, 2, 12, 0, tzinfo=UTC)
 IDS = {"user": "id", "tenant": "tenantId", "session": "sessionId"}
@@ -114,6 +126,15 @@ def test_payload__hides_saved_groups_and_what_clients_may_not_see():
         "dateUpdated": "2026-05-01T09:00:00+00:00",
         "remoteOnly": {},
     }
+
+
+@pytest.mark.parametrize(("rolled_out", "value"), [(None, "default"), (rollout(), "winner")])
+def test_arm_stopped_alone__leaves_its_units_to_the_rollout_or_the_default(rolled_out, value):
+    built = catalogue(flag(experiment=arm_stopped(experiment(), "treatment"), rollout=rolled_out))
+    control = built.flags["rank"].experiment.control.main
+    assert agree(built, {"user": unit_in(lambda bucket: bucket not in control)}).value == {"model": value}
+    kept = agree(built, {"user": unit_in(lambda bucket: bucket in control)})
+    assert (kept.value, kept.experimentResult.key) == ({"model": "control"}, "control")
 
 
 def test_sticky_buckets__are_never_kept():
@@ -375,7 +396,9 @@ def experiments(draw):
     unit_type = draw(KINDS)
     if draw(st.booleans()):
         return dark_experiment(draw(st.sampled_from(["shadow", "visible"])), unit_type=unit_type)
-    return experiment(traffic=draw(st.sampled_from([100, 600, 1000])), unit_type=unit_type, targeting=draw(RULES))
+    running = experiment(traffic=draw(st.sampled_from([100, 600, 1000])), unit_type=unit_type, targeting=draw(RULES))
+    stopped = draw(st.sampled_from(["", "control", "treatment"]))
+    return arm_stopped(running, stopped) if stopped else running
 
 
 @st.composite
