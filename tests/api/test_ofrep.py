@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -12,12 +13,13 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from config.embedded import place
 from experiments.api import ofrep
 from experiments.core.clock import utc_now
 from experiments.core.exposure import from_line
 from experiments.core.hashing import bucket_of
 from experiments.core.keyring import KeyEntry, Keyring, new_key, verifier_of
-from experiments.core.ofrep import REASONS
+from experiments.core.ofrep import EXPOSURE_ATTRIBUTE, REASONS, UNIT_ATTRIBUTES, ErrorCode
 from experiments.core.types import Environment, Phase, Reason, Scope
 from experiments.selectors import serving
 from experiments.selectors.serving import ServingState
@@ -218,6 +220,14 @@ def test_one__excluded_and_held_out__say_why():
 
 def test_reasons__cover_all_of_ours_with_the_protocols_words():
     assert set(REASONS) == set(Reason) and set(REASONS.values()) <= REASON_WORDS
+
+
+def test_reasons__are_those_of_the_page():
+    page = (place.PROJECT / "docs" / "openfeature.md").read_text()
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (`[a-z_`, ]+`) \|$", page, re.MULTILINE)
+    told = {Reason(name): word for word, names in rows for name in re.findall(r"`(\w+)`", names)}
+    assert told == {reason: word for reason, word in REASONS.items() if reason is not Reason.UNKNOWN_FLAG}
+    assert all(word in page for word in (EXPOSURE_ATTRIBUTE, *UNIT_ATTRIBUTES, *ErrorCode, "network-first"))
 
 
 def test_shadow_dark_launch__serves_control_and_names_the_treatment_in_flat_metadata():
