@@ -1,0 +1,74 @@
+"""A report of facts and a template: the document, and its verdict as data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from analytics.core.errors import ImpossiblePlan
+from analytics.core.report import results, sections
+from analytics.core.report.blocks import Block, Heading
+from analytics.core.report.facts import ReportFacts, hidden
+from analytics.core.report.figures import moment, words
+from analytics.core.report.template import Fault, faults, fill
+from analytics.core.report.verdict import Winner, verdict, winner
+
+BLOCKS: Mapping[str, Callable[[ReportFacts], Sequence[Block]]] = {
+    "verdict": verdict,
+    "summary": sections.summary,
+    "hypothesis": sections.hypothesis,
+    "plan": sections.plan,
+    "amendments": sections.amendments,
+    "results": results.results,
+    "guardrails": results.guardrails,
+    "health": sections.health,
+    "cost": sections.cost,
+    "decisions": sections.decisions,
+    "notes": sections.notes,
+    "methods": sections.methods,
+    "versions": sections.versions,
+}
+"""Places that stand for tables and paragraphs."""
+INLINE: Mapping[str, Callable[[ReportFacts], str]] = {
+    "title": lambda facts: facts.name,
+    "experiment": lambda facts: facts.key,
+    "owner": lambda facts: facts.owner,
+    "outcome": lambda facts: words(facts.outcome) or "none yet",
+    "iteration": lambda facts: f"{facts.iteration}",
+    "as_of": lambda facts: moment(facts.as_of),
+}
+"""Places inside a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One report: its facts, its document, and the winner's numbers (None: nothing was promoted at a look)."""
+
+    facts: ReportFacts
+    template_version: int
+    document: tuple[Block, ...]
+    winner: Winner | None
+
+    @property
+    def title(self) -> str:
+        """The first heading, else the experiment's name."""
+        return next((block.text for block in self.document if isinstance(block, Heading)), self.facts.name)
+
+
+def template_faults(text: str) -> tuple[Fault, ...]:
+    """What keeps a text from being a report's template; nothing when it is one."""
+    return faults(text, tuple(INLINE), tuple(BLOCKS))
+
+
+def build(facts: ReportFacts, template: str, template_version: int) -> Report:
+    """The report. The same facts, template and version give the same report; refuses a text that is no template.
+
+    Masking happens here, so that no body can forget it.
+    """
+    wrong = template_faults(template)
+    if wrong:
+        raise ImpossiblePlan(f"report template, version {template_version}: {'; '.join(map(str, wrong))}")
+    facts = hidden(facts)
+    inline = {name: say(facts) for name, say in INLINE.items()}
+    document = fill(template, inline, {name: make(facts) for name, make in BLOCKS.items()})
+    return Report(facts, template_version, document, winner(facts))
