@@ -32,9 +32,11 @@ BEAT: tuple[Tick, ...] = (
     # experiments.tasks
     Tick("experiments.tasks.honour_planned_start_end", 10),
     Tick("experiments.tasks.publish_expired", 10),
+    Tick("experiments.tasks.deliver_notifications", 10, "reports"),
     # analytics.tasks
     Tick("analytics.tasks.analyse_due", TICK_SECONDS),
     Tick("analytics.tasks.decide_due", TICK_SECONDS),
+    Tick("analytics.tasks.write_due_reports", TICK_SECONDS, "reports"),
     Tick("analytics.tasks.trim_tail", 60, "ingest"),
 )
 

@@ -163,6 +163,16 @@ ANALYSE_SECONDS = TICK_SECONDS
 """Length of the slots in which experiments are analysed and decisions carried out."""
 CELERY_BEAT_SCHEDULER = "config.beat:StaticScheduler"
 
+# ---------------------------------------------------------------- mail
+EMAIL_HOST = env.text("ASSAY_EMAIL_HOST", "")
+"""Without one, nobody can subscribe a mailbox."""
+EMAIL_PORT = env.integer("ASSAY_EMAIL_PORT", 587)
+EMAIL_HOST_USER = env.text("ASSAY_EMAIL_USER", "")
+EMAIL_HOST_PASSWORD = env.text("ASSAY_EMAIL_PASSWORD", "")
+EMAIL_USE_TLS = env.flag("ASSAY_EMAIL_TLS", True)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.text("ASSAY_EMAIL_FROM", "assay@localhost")
+
 # ---------------------------------------------------------------- doors
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],

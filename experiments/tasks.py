@@ -13,7 +13,7 @@ from experiments.core.errors import AssayError
 from experiments.core.types import SYSTEM, Outcome
 from experiments.models import Experiment
 from experiments.selectors import due
-from experiments.services import catalogue, lifecycle
+from experiments.services import catalogue, delivery, lifecycle, outbox
 from experiments.services.slots import claim, slot_of
 
 log = structlog.get_logger(__name__)
@@ -68,3 +68,19 @@ def publish_expired() -> bool:
         return False
     catalogue.publish(now, reason="something expired")
     return True
+
+
+@shared_task(name="experiments.tasks.deliver_notifications")
+def deliver_notifications() -> int:
+    """Address what happened, write due digests, send what is due. Says how many messages arrived.
+
+    No slot is claimed: each row goes to one worker, so several may share the work.
+    """
+    now = utc_now()
+    while outbox.address(now) == outbox.BATCH:
+        pass
+    if outbox.digest(now):
+        outbox.address(now)
+    if claim(now, task="forget_old_messages", slot=slot_of(now, seconds=3600)):
+        outbox.forget_old(now)
+    return delivery.deliver_due(now)

@@ -9,6 +9,7 @@ from .checklist import Evidence, LaunchRequest, OfflineEvaluation, SignOff
 from .experiments import Experiment, Iteration, Pause, Variant
 from .flags import Flag, Rollout
 from .metrics import ExperimentMetric, Metric
+from .notifications import Delivery, OutboxMessage, Subscription
 from .policies import Policy
 from .serving import ClaimedSlot, ServingDocument
 
@@ -17,6 +18,7 @@ __all__ = [
     "Bucket",
     "ChangeLogEntry",
     "ClaimedSlot",
+    "Delivery",
     "Evidence",
     "ExcludedUnit",
     "ExclusionList",
@@ -29,6 +31,7 @@ __all__ = [
     "Layer",
     "Metric",
     "OfflineEvaluation",
+    "OutboxMessage",
     "Override",
     "Pause",
     "Policy",
@@ -38,5 +41,6 @@ __all__ = [
     "ServingDocument",
     "SignOff",
     "StoredAnswer",
+    "Subscription",
     "Variant",
 ]

@@ -9,8 +9,10 @@ from datetime import datetime
 from django.conf import settings
 from django.db.models import Model
 
+from experiments.core import notices
 from experiments.core.types import JSON, Actor
 from experiments.models import ChangeLogEntry, Experiment
+from experiments.services import outbox
 
 
 def record(
@@ -24,8 +26,8 @@ def record(
     before: JSON = None,
     after: JSON = None,
 ) -> ChangeLogEntry:
-    """One line: who did what to which object, why, and what changed."""
-    return ChangeLogEntry.objects.create(
+    """One line: who did what to which object, why, and what changed; and the message that tells it, in the same transaction."""
+    line = ChangeLogEntry.objects.create(
         at=now,
         actor_kind=actor.kind.value,
         actor_label=actor.label[:160],
@@ -39,6 +41,10 @@ def record(
         before=before,
         after=after,
     )
+    subject = f"{line.object_type} {line.object_label}" if line.experiment is None else line.experiment.key
+    notice = notices.of_change(action=action, subject=subject, actor=actor.label, reason=reason, after=after)
+    outbox.put(now, notice, key=f"changelog:{line.pk}", experiment=line.experiment)
+    return line
 
 
 def unit_hash(unit_type: str, unit_id: str) -> str:

@@ -68,8 +68,11 @@ def test_destination__anything_else__is_refused_and_never_repeated(url: str) -> 
 
 @pytest.mark.parametrize(
     "host",
-    ["2130706433", "0x7f000001", "0x7f.0.0.1", "0177.0.0.1", "017700000001", "127.1", "127.0.1", "1.2.3.4.5", "08.8.8.8", "8.8.8.0x8", "0", "0x"],
-)
+    [
+        "2130706433", "0x7f000001", "0x7f.0.0.1", "0177.0.0.1", "017700000001", "127.1", "127.0.1", "1.2.3.4.5", "08.8.8.8", "8.8.8.0x8",
+        "0", "0x",
+    ],
+)  # fmt: skip
 def test_destination__a_number_in_disguise__is_refused_rather_than_read(host: str) -> None:
     with pytest.raises(InvalidInput, match="unusual spelling"):
         destination(f"https://{host}/")
@@ -87,8 +90,8 @@ def test_is_public__a_public_address__may_be_called(address: str) -> None:
         "192.0.2.1", "198.18.0.1", "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.250", "240.0.0.1", "255.255.255.255",
         "192.88.99.1",
         "::", "::1", "::ffff:127.0.0.1", "::ffff:8.8.8.8", "::7f00:1", "fe80::1", "fe80::1%eth0", "fec0::1", "fc00::1", "fd00:ec2::254",
-        "ff02::1", "2001::1", "2001:db8::1", "2002:7f00:1::", "2002:808:808::", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::808:808",
-        "100::1", "3fff::1", "5f00::1", "localhost", "", "8.8.8", "0x8.8.8.8",
+        "ff02::1", "2001::1", "2001:db8::1", "2002:7f00:1::", "2002:808:808::", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe",
+        "64:ff9b:1::808:808", "100::1", "3fff::1", "5f00::1", "localhost", "", "8.8.8", "0x8.8.8.8",
     ],
 )  # fmt: skip
 def test_is_public__loopback_private_special_or_wrapped__may_not(address: str) -> None:

@@ -19,7 +19,9 @@ def test_post__to_a_proper_server__arrives_whole(stranger):
     assert (got.headers["host"], got.headers["content-length"]) == (f"{HOST}:{stranger.port}", "8")
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "10.1.2.3", "169.254.169.254", "::1", "fe80::1%2", "8.8.8.8 10.0.0.1", "::ffff:127.0.0.1"])
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "10.1.2.3", "169.254.169.254", "::1", "fe80::1%2", "8.8.8.8 10.0.0.1", "::ffff:127.0.0.1"]
+)
 def test_route__a_name_with_any_address_that_is_not_public__is_refused(names, address):
     names[HOST] = [address]
     with pytest.raises(Undelivered, match="only public addresses"):
