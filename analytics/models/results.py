@@ -62,13 +62,17 @@ class Look(models.Model):
 
 
 class Decision(models.Model):
-    """What the rules said at a look, with everything they were told. Append-only."""
+    """What the rules said at a look, with everything they were told. Append-only.
+
+    ``arms`` are the keys of all variants that it is about, ``variant`` the first of them.
+    """
 
     iteration = models.ForeignKey("experiments.Iteration", on_delete=models.PROTECT, related_name="decisions")
     look = models.OneToOneField(Look, null=True, on_delete=models.PROTECT, related_name="decision")
     verdict = models.CharField(max_length=16, choices=[(v, v) for v in ("keep", "hold", "stop", "promote", "escalate", "conclude")])
     outcome = models.CharField(max_length=16, blank=True)
     variant = models.ForeignKey("experiments.Variant", null=True, on_delete=models.PROTECT, related_name="+")
+    arms = models.JSONField(default=list)
     rule = models.TextField()
     facts = models.JSONField()
     versions = models.JSONField(default=dict)
