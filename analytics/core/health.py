@@ -17,15 +17,19 @@ ANSWERS_DIFFER_BELOW = 0.001
 def assess(
     arms: Sequence[ArmSummary], metrics: Sequence[MetricResult], *, gates: bool, late: int = 0, accepted: int = 0, left_out: int = 0
 ) -> Health:
-    """Everything that speaks against believing the numbers, the weightiest first; ``gates`` as in ``shares_finding``."""
-    srm = check_shares([arm.units for arm in arms], [arm.expected_share for arm in arms]) if arms else None
+    """Everything that speaks against believing the numbers, the weightiest first; ``gates`` as in ``shares_finding``.
+
+    An arm that is switched off alone gets no more units; among the others the shares stay as planned.
+    """
+    serving = [arm for arm in arms if arm.stopped_at is None]
+    srm = check_shares([arm.units for arm in serving], [arm.expected_share for arm in serving]) if serving else None
     units = sum(arm.units for arm in arms)
     found = [
         None if srm is None else shares_finding(srm, gates=gates),
         crossover_finding(sum(arm.crossovers for arm in arms), units),
         late_finding(late, accepted),
         left_out_finding(left_out),
-        _silence(arms, units),
+        _silence(serving, units),
         *(_no_events(metric) for metric in metrics),
         *(_answers_differ(metric) for metric in metrics),
         *unsaid_findings([(f"{m.name}, {c.arm}", c.comparison) for m in metrics for c in m.comparisons]),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from analytics.core.findings import Finding
 from analytics.core.kinds import AnyKind, kind_of
@@ -37,7 +38,10 @@ WHAT_TO_DO = {
 
 @dataclass(frozen=True, slots=True)
 class ArmSummary:
-    """Everybody who met an arm by the cut. ``expected_share`` is the share of analysed buckets it held (0 to 1)."""
+    """Everybody who met an arm by the cut. ``expected_share`` is the share of analysed buckets it held (0 to 1).
+
+    ``stopped_at``: since then the arm is switched off alone, and what is said of it was found before.
+    """
 
     key: str
     name: str
@@ -46,6 +50,7 @@ class ArmSummary:
     exposures: int = 0
     crossovers: int = 0
     expected_share: float = 0.0
+    stopped_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,13 +24,14 @@ LONG_PAUSE = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class PlannedArm:
-    """One variant of the design; ``share`` is its part of the analysed units, 0 to 1."""
+    """One variant of the design; ``share`` is its part of the analysed units, 0 to 1; ``stopped_at``: switched off alone since then."""
 
     variant_id: int
     key: str
     name: str
     is_control: bool
     share: float
+    stopped_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,11 @@ class AnalysisPlan:
     def test_arms(self) -> tuple[PlannedArm, ...]:
         """Every arm but control."""
         return tuple(arm for arm in self.arms if not arm.is_control)
+
+    @property
+    def stopped(self) -> frozenset[str]:
+        """Keys of the test arms that are switched off alone."""
+        return frozenset(arm.key for arm in self.test_arms if arm.stopped_at is not None)
 
     @property
     def primary(self) -> PlannedMetric | None:
@@ -155,7 +161,8 @@ def _arms(iteration: Iteration, design: Design) -> tuple[PlannedArm, ...]:
         return held.get(ids[arm.key], 0) if held else 1 if even else arm.weight
 
     whole = sum(part(arm) for arm in known) or 1
-    return tuple(PlannedArm(ids[arm.key], arm.key, arm.name, arm.is_control, part(arm) / whole) for arm in known)
+    off = dict(iteration.stopped_arms.values_list("variant__key", "stopped_at"))
+    return tuple(PlannedArm(ids[arm.key], arm.key, arm.name, arm.is_control, part(arm) / whole, off.get(arm.key)) for arm in known)
 
 
 def _as_even_as_can_be(weights: list[int]) -> bool:

@@ -22,11 +22,12 @@ from analytics.core.look_state import LookState
 from analytics.core.looks import information
 from analytics.core.results import Health, MetricResult
 from analytics.core.windows import Clock, LookPermission, clock, legal_look
-from analytics.models import AnalysisRun, AppliedDecision, Decision, Look
+from analytics.models import AnalysisRun, Decision, Look
 from analytics.selectors.geo import pilot_of
 from analytics.selectors.plans import AnalysisPlan, iteration_to_analyse, plan_of
+from analytics.services import notices
 from analytics.services.geo import read_pilot
-from analytics.services.judging import Standing, compared, end_passed, facts_of, guard, look, units_of
+from analytics.services.judging import NOTHING_EARLIER, Earlier, Standing, compared, end_passed, facts_of, guard, look, units_of
 from analytics.services.measuring import Measured, measure
 from analytics.stores.base import Store
 from analytics.stores.postgres import PostgresStore
@@ -115,13 +116,13 @@ def conclude(
     now: datetime,
     may_look: bool,
     harmed: frozenset[str],
-    earlier: Sequence[MetricResult] = (),
+    earlier: Earlier = NOTHING_EARLIER,
 ) -> Findings:
     """Everything between totals and storage; no database. Health gates the look: while masked, nothing is spent.
 
-    ``earlier`` are the results of the run before this one.
+    ``earlier`` is what the run before this one found.
     """
-    metrics = compared(plan, measured.metrics, earlier)
+    metrics = compared(plan, measured.metrics, earlier.metrics)
     final = plan.ended_at is not None or plan.origin is Origin.IMPORT
     health = assess(measured.arms, metrics, gates=final, late=measured.late, accepted=measured.accepted, left_out=measured.left_out)
     the_clock = clock(plan.spans, plan.time_zone, plan.weeks, now)
@@ -131,7 +132,7 @@ def conclude(
         health = gated(health, assess(measured.look.arms, (), gates=True))
         taken = None if health.masks else look(plan, before, measured.look)
     standing = Standing((*before, taken) if taken is not None else tuple(before), taken)
-    verdicts = guard(plan, measured, standing.states)
+    verdicts = guard(plan, measured, standing.states, earlier.verdicts)
     stranded = end_passed(plan, permission.day + timedelta(days=1)) and (may_look or not permission.allowed)
     facts = facts_of(plan, measured, health=health, verdicts=verdicts, standing=standing, clock=the_clock, harmed=harmed, stranded=stranded)
     return Findings(metrics, health, verdicts, facts, decide_by(facts), the_clock, permission, taken)
@@ -144,7 +145,8 @@ def legal(plan: AnalysisPlan, measured: Measured, before: Sequence[LookState], t
     if measured.look is not None and plan.control is not None and n_planned:
         units = units_of(plan, measured.look.primary)
         control = units.get(plan.control.key, 0)
-        seen = min((information(control, units.get(arm.key, 0)) for arm in plan.test_arms), default=0.0) / n_planned
+        going_on = [arm.key for arm in plan.test_arms if arm.stopped_at is None]
+        seen = min((information(control, units.get(key, 0)) for key in going_on), default=0.0) / n_planned
     return legal_look(
         now,
         plan.time_zone,
@@ -179,16 +181,18 @@ def look_states(iteration: Iteration) -> tuple[LookState, ...]:
     return tuple(restored(state, LookState) for state in iteration.looks.order_by("number").values_list("state", flat=True))
 
 
-def _earlier(iteration: Iteration) -> tuple[MetricResult, ...]:
-    """What the latest run of the iteration found; its sequential views go on."""
+def _earlier(iteration: Iteration) -> Earlier:
+    """What the latest run of the iteration found."""
     run = AnalysisRun.objects.filter(iteration=iteration, latest=True).first()
-    return () if run is None else restored(run.results.get("metrics", []), tuple[MetricResult, ...])
+    if run is None:
+        return NOTHING_EARLIER
+    metrics = restored(run.results.get("metrics", []), tuple[MetricResult, ...])
+    return Earlier(metrics, restored(run.verdicts.get("guardrails", []), tuple[GuardrailResult, ...]))
 
 
 def _harmed(iteration: Iteration) -> frozenset[str]:
-    """Arms that a decision has already stopped."""
-    stopped = AppliedDecision.objects.filter(decision__iteration=iteration, decision__verdict="stop", done=True)
-    return frozenset(key for key in stopped.values_list("decision__variant__key", flat=True) if key)
+    """Arms that are switched off already."""
+    return frozenset(iteration.stopped_arms.values_list("variant__key", flat=True))
 
 
 def _versions(plan: AnalysisPlan) -> dict[str, object]:
@@ -261,17 +265,20 @@ def _write_alarm(iteration: Iteration, found: Findings, versions: dict[str, obje
 def _write_decision(iteration: Iteration, found: Findings, versions: dict[str, object], now: datetime, *, look: Look | None) -> Decision:
     decision = found.decision
     variant = iteration.experiment.variants.filter(key=decision.arms[0]).first() if decision.arms else None
-    return Decision.objects.create(
+    row = Decision.objects.create(
         iteration=iteration,
         look=look,
         verdict=decision.kind,
         outcome=outcome_of(decision),
         variant=variant,
+        arms=list(decision.arms),
         rule=decision.rule,
         facts=plain(found.facts),
         versions=versions,
         made_at=now,
     )
+    notices.decided(iteration.experiment, row, now)
+    return row
 
 
 def outcome_of(decision: Verdict) -> str:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
 from analytics.models import AppliedDecision, Decision
 from analytics.selectors.recommendation import trouble_now
+from analytics.services import notices
+from analytics.services.notices import in_window
 from experiments.core.errors import AssayError
-from experiments.core.policies import Window
 from experiments.core.types import SYSTEM, Origin, Outcome, Status
 from experiments.models import Experiment, Iteration
 from experiments.selectors.experiments import iteration_rules
@@ -50,6 +50,7 @@ def decide(iteration_id: int, *, now: datetime) -> AppliedDecision | Waiting | N
         iteration.refresh_from_db()
         gone = _overtaken(experiment, iteration, decision)
         if gone:
+            notices.overtaken(experiment, decision, now, gone)
             return _note(decision, now, done=False, note=gone)
         wait = _wait(experiment, iteration, decision, now)
         if wait:
@@ -90,16 +91,12 @@ def _wait(experiment: Experiment, iteration: Iteration, decision: Decision, now:
     if trouble:
         return trouble
     rules = iteration_rules(iteration)
-    known_until = decision.made_at + timedelta(hours=rules.notice_hours)
-    if in_window(rules.window, now, experiment.time_zone) or now >= known_until:
+    if in_window(rules.window, now, experiment.time_zone):
+        return ""
+    known_until = notices.promotion_ahead(experiment, decision, now) + timedelta(hours=rules.notice_hours)
+    if now >= known_until:
         return ""
     return f"outside the promotion window; with {rules.notice_hours} h notice it comes at {known_until:%Y-%m-%d %H:%M} UTC"
-
-
-def in_window(window: Window, now: datetime, zone: str) -> bool:
-    """Whether a moment lies in the promotion window, in the experiment's time zone."""
-    local = now.astimezone(ZoneInfo(zone))
-    return window.always or (local.weekday() in window.days and window.from_hour <= local.hour < window.to_hour)
 
 
 def _carry_out(experiment: Experiment, decision: Decision, now: datetime) -> AppliedDecision:
@@ -108,6 +105,7 @@ def _carry_out(experiment: Experiment, decision: Decision, now: datetime) -> App
         with transaction.atomic():
             _call(experiment, decision, now)
     except AssayError as refusal:
+        notices.refused(experiment, decision, now, str(refusal))
         return _note(decision, now, done=False, note=f"refused: {refusal}"[:2000])
     return _note(decision, now, done=True, note=decision.rule)
 
@@ -125,7 +123,8 @@ def _call(experiment: Experiment, decision: Decision, now: datetime) -> None:
             iteration_id=decision.iteration_id,
         )
     elif decision.verdict == "stop":
-        lifecycle.emergency_stop(SYSTEM, now, experiment_id=experiment.pk, reason=reason)
+        named = decision.arms or ([decision.variant.key] if decision.variant is not None else [])
+        lifecycle.stop_arms(SYSTEM, now, experiment_id=experiment.pk, variant_keys=named, reason=reason)
     else:
         lifecycle.conclude(SYSTEM, now, experiment_id=experiment.pk, outcome=Outcome(decision.outcome), reason=reason)
 

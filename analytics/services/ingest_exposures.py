@@ -204,6 +204,7 @@ def _met(facts: Facts, experiment: Known, stated: Arm | None, unit: str, item: E
         raise _Refusal("excluded", "units", f"the unit is on an exclusion list, so {experiment.key} does not serve it")
     if facts.holdout is not None and facts.holdout.holds(item.units, at):
         raise _Refusal("holdout", "units", f"the unit is in the global holdout, so {experiment.key} does not serve it")
+    _check_arms(experiment, serving, bucket, stated, at)
     return _met_in_bucket(experiment, serving, bucket, stated, environment)
 
 
@@ -214,6 +215,16 @@ def _check_time(experiment: Known, serving: Serving, at: datetime) -> None:
     if serving.paused_at is not None and at > serving.paused_at:
         since = serving.paused_at.isoformat()
         raise _Refusal("not_serving", "experiment", f"{experiment.key} is paused since {since} and serves nobody")
+
+
+def _check_arms(experiment: Known, serving: Serving, bucket: int, stated: Arm | None, at: datetime) -> None:
+    """Neither the arm that holds the bucket nor the one that is stated may have been switched off by then."""
+    holder = serving.holders.get(bucket)
+    for variant_id in (holder[0] if holder is not None else None, stated.id if stated is not None else None):
+        since = serving.stopped.get(variant_id or 0)
+        if since is not None and at > since:
+            arm = next(arm.key for arm in experiment.arms if arm.id == variant_id)
+            raise _Refusal("arm_stopped", "variant", f"{experiment.key}: {arm} is switched off since {since.isoformat()}")
 
 
 def _met_in_bucket(experiment: Known, serving: Serving, bucket: int, stated: Arm | None, environment: Environment) -> Met:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
@@ -14,7 +14,7 @@ from experiments.core.hashing import shuffled_buckets
 from experiments.core.serving import Holdout
 from experiments.core.types import BucketRole, Phase, Status
 from experiments.core.units import unit_id
-from experiments.models import Bucket, ExcludedUnit, Experiment, GlobalHoldout, Iteration, Override, Pause, Rollout, Variant
+from experiments.models import Bucket, ExcludedUnit, Experiment, GlobalHoldout, Iteration, Override, Pause, Rollout, StoppedArm, Variant
 
 Ref: TypeAlias = "str | int"
 UnitKey: TypeAlias = tuple[str, str]
@@ -52,13 +52,17 @@ class Known:
 
 @dataclass(frozen=True)
 class Serving:
-    """Who holds which bucket of an iteration, since when; ``paused_at`` when it serves nobody now."""
+    """Who holds which bucket of an iteration, since when; ``paused_at`` when it serves nobody now.
+
+    ``stopped``: since when a variant that was switched off alone is served to nobody.
+    """
 
     iteration_id: int
     began_at: datetime
     seed: str
     holders: Mapping[int, tuple[int, Phase]]
     paused_at: datetime | None = None
+    stopped: Mapping[int, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -153,8 +157,11 @@ def _open_iterations(experiments: Collection[int]) -> dict[int, Serving]:
     for iteration_id, index, variant_id, role in held:
         if variant_id is not None:
             holders[iteration_id][index] = (variant_id, Phase(BucketRole(role).value))
+    stopped: dict[int, dict[int, datetime]] = {number: {} for number in iterations}
+    for arm in StoppedArm.objects.filter(iteration_id__in=iterations):
+        stopped[arm.iteration_id][arm.variant_id] = arm.stopped_at
     return {
-        row.experiment_id: Serving(row.id, row.began_at, row.layer.seed, holders[row.id], paused.get(row.id))
+        row.experiment_id: Serving(row.id, row.began_at, row.layer.seed, holders[row.id], paused.get(row.id), stopped[row.id])
         for row in iterations.values()
         if row.layer is not None
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import cast
 
@@ -28,6 +28,20 @@ DEFAULT_DAYS = 28
 TEN_PERCENT = upper_quantile(0.05)
 
 
+SWITCHED_OFF = "the arm is switched off"
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What the run before this one found: sequential views go on from it, and what it said of an arm stands once that is switched off."""
+
+    metrics: tuple[MetricResult, ...] = ()
+    verdicts: tuple[GuardrailResult, ...] = ()
+
+
+NOTHING_EARLIER = Earlier()
+
+
 @dataclass(frozen=True)
 class Standing:
     """Where the looks stand after this run: all of them, and whether one was taken now."""
@@ -46,7 +60,20 @@ def compared(plan: AnalysisPlan, metrics: Sequence[MeasuredMetric], before: Sequ
     secondary = [(m, observed) for m, observed in found if m.role == MetricRole.SECONDARY]
     again = explore([m for m, _ in secondary], [observed for _, observed in secondary], _control(plan), plan.alpha)
     explored = {id(m): better for (m, _), better in zip(secondary, again, strict=True)}
-    return tuple(explored.get(id(m), m) for m, _ in found)
+    return tuple(_as_it_was(explored.get(id(m), m), past.get((m.role, m.key, m.version)), plan.stopped) for m, _ in found)
+
+
+def _as_it_was(now: MetricResult, before: MetricResult | None, stopped: frozenset[str]) -> MetricResult:
+    """A switched-off arm as the last run before that saw it: what comes later are units of the default."""
+    if before is None or not stopped:
+        return now
+    arms = {arm.arm: arm for arm in before.arms if arm.arm in stopped}
+    comparisons = {one.arm: one for one in before.comparisons if one.arm in stopped}
+    return replace(
+        now,
+        arms=tuple(arms.get(arm.arm, arm) for arm in now.arms),
+        comparisons=tuple(comparisons.get(one.arm, one) for one in now.comparisons),
+    )
 
 
 def _control(plan: AnalysisPlan) -> str:
@@ -67,6 +94,7 @@ def look(plan: AnalysisPlan, before: Sequence[LookState], totals: LookTotals) ->
     if primary is None or control is None:
         return None
     seen = {arm.key: _observation(primary, totals.primary.get(control.key), totals.primary.get(arm.key)) for arm in plan.test_arms}
+    seen |= {key: replace(seen[key], z=None, estimate=None, se=None, reason=SWITCHED_OFF) for key in plan.stopped}
     safety = {(m.definition.key, a): h for m in guarded(plan) for a, h in _harms(plan, m, totals.guardrails[m.definition.key]).items()}
     return take(
         totals.day,
@@ -89,8 +117,13 @@ def _observation(metric: PlannedMetric, control: Observed | None, treatment: Obs
     return observe(kind, control, treatment, adjusted=metric.planned.adjusted)
 
 
-def guard(plan: AnalysisPlan, measured: Measured, states: Sequence[LookState]) -> tuple[GuardrailResult, ...]:
-    """The verdict of every guardrail on every test arm: alarms on all exposed units, safety at looks."""
+def guard(
+    plan: AnalysisPlan, measured: Measured, states: Sequence[LookState], before: Sequence[GuardrailResult] = ()
+) -> tuple[GuardrailResult, ...]:
+    """The verdict of every guardrail on every test arm: alarms on all exposed units, safety at looks.
+
+    ``before``: a switched-off arm keeps the verdict of the run before.
+    """
     readings: list[Reading] = []
     for metric in guarded(plan):
         key = metric.definition.key
@@ -99,7 +132,8 @@ def guard(plan: AnalysisPlan, measured: Measured, states: Sequence[LookState]) -
             Reading(guardrail_plan(metric), arm, start[arm], recent[arm], planned_days(plan), safety_looks(states, key, arm))
             for arm in start
         ]
-    return tuple(judge(readings))
+    kept = {(one.key, one.arm): one for one in before if one.arm in plan.stopped}
+    return tuple(kept.get((one.key, one.arm), one) for one in judge(readings))
 
 
 def facts_of(
@@ -206,7 +240,8 @@ def _histories(plan: AnalysisPlan, states: Sequence[LookState]) -> dict[str, Loo
 
 def _harms(plan: AnalysisPlan, metric: PlannedMetric, totals: ByArm) -> dict[str, Harm]:
     base = None if plan.control is None else totals.get(plan.control.key)
-    return {arm.key: harm_of(metric, base, totals.get(arm.key)) for arm in plan.test_arms}
+    found = {arm.key: harm_of(metric, base, totals.get(arm.key)) for arm in plan.test_arms}
+    return found | {key: Harm(found[key].n_control, found[key].n_treatment, reason=SWITCHED_OFF) for key in plan.stopped}
 
 
 def harm_of(metric: PlannedMetric, control: Observed | None, treatment: Observed | None) -> Harm:

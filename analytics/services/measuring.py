@@ -131,9 +131,9 @@ def summaries(plan: AnalysisPlan, counted: Sequence[ArmCount]) -> tuple[ArmSumma
     """Every planned arm with what met it; an arm nobody met stands there with zeros."""
     by_id = {arm.variant_id: arm for arm in counted}
     return tuple(
-        ArmSummary(arm.key, arm.name, arm.is_control, count.units, count.exposures, count.crossovers, arm.share)
+        ArmSummary(arm.key, arm.name, arm.is_control, count.units, count.exposures, count.crossovers, arm.share, arm.stopped_at)
         if (count := by_id.get(arm.variant_id)) is not None
-        else ArmSummary(arm.key, arm.name, arm.is_control, expected_share=arm.share)
+        else ArmSummary(arm.key, arm.name, arm.is_control, expected_share=arm.share, stopped_at=arm.stopped_at)
         for arm in plan.arms
     )
 

@@ -6,7 +6,7 @@ from .audience import ExcludedUnit, ExclusionList, GlobalHoldout, Override, Segm
 from .audit import ChangeLogEntry
 from .buckets import Bucket, Layer
 from .checklist import Evidence, LaunchRequest, OfflineEvaluation, SignOff
-from .experiments import Experiment, Iteration, Pause, Variant
+from .experiments import Experiment, Iteration, Pause, StoppedArm, Variant
 from .flags import Flag, Rollout
 from .metrics import ExperimentMetric, Metric
 from .notifications import Delivery, OutboxMessage, Subscription
@@ -40,6 +40,7 @@ __all__ = [
     "SegmentUnit",
     "ServingDocument",
     "SignOff",
+    "StoppedArm",
     "StoredAnswer",
     "Subscription",
     "Variant",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 
+import pgtrigger
 from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
@@ -77,6 +78,7 @@ class Experiment(models.Model):
     size_class = models.CharField(max_length=8, blank=True, choices=[("small", "small"), ("medium", "medium"), ("large", "large")])
     auto_promote = models.BooleanField(default=False)
     promotion_held = models.BooleanField(default=False, help_text="The owner has put a hold on automatic promotion.")
+    budget_micro = models.BigIntegerField(null=True, blank=True, help_text="Stops when its units have cost this much, in USD micros.")
     offline_thresholds = models.JSONField(default=list, blank=True, help_text='[{"metric": "ndcg@10", "op": ">=", "value": 0.5}]')
 
     created_at = models.DateTimeField()
@@ -88,6 +90,7 @@ class Experiment(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(traffic__gte=1, traffic__lte=1000), name="experiment_traffic_in_thousandths"),
             models.CheckConstraint(condition=Q(confidence_level__gt=0.5, confidence_level__lt=1), name="experiment_confidence_level"),
+            models.CheckConstraint(condition=Q(budget_micro__isnull=True) | Q(budget_micro__gt=0), name="experiment_budget_above_zero"),
             models.UniqueConstraint(
                 fields=["flag"], condition=Q(status__in=["dark_launch", "running", "paused"]), name="one_serving_experiment_per_flag"
             ),
@@ -180,3 +183,24 @@ class Pause(models.Model):
     class Meta:
         db_table = "experiment_pauses"
         constraints = [models.UniqueConstraint(fields=["iteration"], condition=Q(ended_at__isnull=True), name="one_open_pause")]
+
+
+class StoppedArm(models.Model):
+    """A test arm that was switched off alone, for the rest of its iteration: its units get the flag's rollout, else its default.
+
+    Append-only: only a new iteration serves the arm again.
+    """
+
+    iteration = models.ForeignKey(Iteration, on_delete=models.PROTECT, related_name="stopped_arms")
+    variant = models.ForeignKey(Variant, on_delete=models.PROTECT, related_name="+")
+    stopped_at = models.DateTimeField()
+    reason = models.TextField()
+
+    class Meta:
+        db_table = "experiment_stopped_arms"
+        ordering = ("iteration", "stopped_at", "id")
+        constraints = [models.UniqueConstraint(fields=["iteration", "variant"], name="arm_stopped_once")]
+        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.variant_id} of {self.iteration_id}"

@@ -64,6 +64,7 @@ class ExperimentMetric(models.Model):
     ``baseline`` and ``mde`` size the experiment (``mde`` in the unit of ``mde_kind``);
     ``required_improvement`` is d0; margins belong to guardrails. ``covariate`` names a number frozen at first
     exposure that CUPED uses instead of the metric's own past; ``adjusted``: looks decide by CUPED's estimate.
+    ``worth_micro`` is the money that one unit of the primary outcome brings.
     """
 
     experiment = models.ForeignKey("experiments.Experiment", on_delete=models.CASCADE, related_name="planned_metrics")
@@ -77,6 +78,9 @@ class ExperimentMetric(models.Model):
     mde = models.FloatField(null=True, blank=True)
     mde_kind = models.CharField(max_length=8, choices=[("absolute", "absolute"), ("relative", "relative")], default="relative")
     required_improvement = models.FloatField(default=0.0)
+    worth_micro = models.BigIntegerField(
+        null=True, blank=True, help_text="What one unit of the primary outcome is worth, in USD micros; then a gain may pay for cost."
+    )
     margin = models.FloatField(null=True, blank=True)
     margin_kind = models.CharField(max_length=8, blank=True, choices=[(m.value, m.value) for m in MarginKind])
     rule = models.CharField(max_length=10, blank=True, choices=[(r.value, r.value) for r in GuardrailRule])

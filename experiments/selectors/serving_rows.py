@@ -29,7 +29,19 @@ from experiments.core.catalogue_document import (
 from experiments.core.conditions import segments_in
 from experiments.core.errors import AssayError
 from experiments.core.types import BUCKETS, JSON, THOUSANDTHS, Status
-from experiments.models import Bucket, ExcludedUnit, ExclusionList, Experiment, Flag, GlobalHoldout, Iteration, Override, Rollout, Variant
+from experiments.models import (
+    Bucket,
+    ExcludedUnit,
+    ExclusionList,
+    Experiment,
+    Flag,
+    GlobalHoldout,
+    Iteration,
+    Override,
+    Rollout,
+    StoppedArm,
+    Variant,
+)
 from experiments.selectors import segments
 
 SERVED = (Status.DARK_LAUNCH, Status.RUNNING)
@@ -45,6 +57,7 @@ class _Rows:
     experiments: dict[str, list[Experiment]] = field(default_factory=lambda: defaultdict(list))
     iterations: dict[int, Iteration] = field(default_factory=dict)
     buckets: dict[tuple[int, int, str], list[int]] = field(default_factory=dict)
+    stopped: set[tuple[int, int]] = field(default_factory=set)
     rollouts: dict[int, Rollout] = field(default_factory=dict)
     overrides: dict[str, list[OverrideDocument]] = field(default_factory=lambda: defaultdict(list))
     resting: dict[str, list[RestingDocument]] = field(default_factory=lambda: defaultdict(list))
@@ -76,6 +89,8 @@ def _fetch(now: datetime) -> _Rows:
     iterations = Iteration.objects.filter(ended_at__isnull=True, experiment__status__in=SERVED).select_related("layer")
     rows.iterations = {iteration.experiment_id: iteration for iteration in iterations}
     rows.buckets = _buckets(iteration.pk for iteration in rows.iterations.values())
+    stopped = StoppedArm.objects.filter(iteration__in=[iteration.pk for iteration in rows.iterations.values()])
+    rows.stopped = set(stopped.values_list("iteration_id", "variant_id"))
     rollouts = Rollout.objects.filter(closed_at__isnull=True).select_related("experiment", "iteration", "variant")
     rows.rollouts = {rollout.flag_id: rollout for rollout in rollouts.prefetch_related("experiment__variants")}
     _add_overrides(rows)
@@ -92,6 +107,8 @@ def _buckets(iterations: Iterable[int]) -> dict[tuple[int, int, str], list[int]]
 def _add_overrides(rows: _Rows) -> None:
     live = Override.objects.filter(expires_at__gt=rows.now, experiment__flag__isnull=False, experiment__status__in={*SERVED, *PREVIEWED})
     for row in live.select_related("experiment", "variant").order_by("id"):
+        if (rows.iterations[row.experiment_id].pk if row.experiment_id in rows.iterations else 0, row.variant_id) in rows.stopped:
+            continue
         rows.overrides[str(row.experiment.flag_id)].append(
             {
                 "experiment": row.experiment.key,
@@ -138,6 +155,9 @@ def _serving(experiment: Experiment, rows: _Rows) -> ExperimentDocument:
         variant["main"] = rows.buckets.get((*key, "main"), [])
         variant["dark"] = rows.buckets.get((*key, "dark"), [])
         variant["twin"] = rows.buckets.get((*key, "twin"), [])
+        if key in rows.stopped:
+            variant["stopped"] = sorted([*variant["main"], *variant["dark"]])
+            variant["main"], variant["dark"] = [], []
     return document
 
 

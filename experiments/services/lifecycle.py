@@ -11,11 +11,11 @@ from experiments.core.types import Actor
 from experiments.models import Experiment
 from experiments.services.launches import resume, start, start_dark_launch
 from experiments.services.rollouts import hold_promotion, promote, return_to_control
-from experiments.services.stops import abort_dark_launch, archive, conclude, emergency_stop, pause
+from experiments.services.stops import abort_dark_launch, archive, conclude, emergency_stop, pause, stop_arms
 
 __all__ = [
     "abort_dark_launch", "archive", "conclude", "emergency_stop", "hold_promotion", "pause", "promote", "resume", "return_to_control",
-    "start", "start_dark_launch", "transition",
+    "start", "start_dark_launch", "stop_arms", "transition",
 ]  # fmt: skip
 
 _VERBS: Mapping[Verb, Callable[..., Experiment]] = {

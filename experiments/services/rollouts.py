@@ -48,6 +48,7 @@ def promote(
         iteration = the_iteration(moment.experiment)
         _refuse_promotion(actor, moment.experiment, moment.facts, iteration, recommended, iteration_id)
         arm = _test_arm(iteration, variant_key)
+        _refuse_stopped(iteration, arm)
         rollout = _roll_out(actor, now, moment.experiment, iteration, arm)
         end_iteration(moment.experiment, now)
         move(moment, now, outcome=Outcome.PROMOTED, end_ts=now)
@@ -91,6 +92,14 @@ def _test_arm(iteration: Iteration, variant_key: str) -> DesignVariant:
     if arm.is_control:
         raise Refused(f"{iteration.experiment.key}: {arm.key} is the control; conclude instead of promoting it", field="variant")
     return arm
+
+
+def _refuse_stopped(iteration: Iteration, arm: DesignVariant) -> None:
+    """What was switched off for harm is not given to everybody."""
+    off = iteration.stopped_arms.filter(variant__key=arm.key).first()
+    if off is not None:
+        message = f"{iteration.experiment.key}: {arm.key} is switched off since {off.stopped_at:%Y-%m-%d %H:%M} UTC ({off.reason[:200]})"
+        raise Refused(f"{message}; only a new iteration can clear it", field="variant")
 
 
 def _roll_out(actor: Actor, now: datetime, experiment: Experiment, iteration: Iteration, arm: DesignVariant) -> Rollout:

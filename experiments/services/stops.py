@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from django.db import transaction
 
-from experiments.core.errors import InvalidInput
+from experiments.core.errors import InvalidInput, Refused
 from experiments.core.lifecycle import CONCLUSIONS, Verb
-from experiments.core.types import Actor, Outcome, PauseCause, Status
-from experiments.models import Experiment, Pause
+from experiments.core.types import JSON, Actor, Outcome, PauseCause, Status
+from experiments.models import Experiment, Iteration, Pause, StoppedArm, Variant
+from experiments.services import audit
+from experiments.services.rows import publish
 from experiments.services.steps import Moment, end_iteration, enter, finish, move, the_iteration
 
 
@@ -33,6 +36,41 @@ def emergency_stop(actor: Actor, now: datetime, *, experiment_id: int, reason: s
             _pause(moment, now, PauseCause.HARM)
         finish(actor, now, moment, after={"cause": PauseCause.HARM.value})
     return moment.experiment
+
+
+def stop_arms(actor: Actor, now: datetime, *, experiment_id: int, variant_keys: Collection[str], reason: str) -> Experiment:
+    """Switch test arms off alone because they harm: their units get the rollout or the default, everyone else keeps their variant.
+
+    An arm stays off until a new iteration. When no test arm is left, or in a dark launch, everything stops.
+    """
+    with transaction.atomic():
+        moment = enter(actor, now, experiment_id, Verb.EMERGENCY_STOP, reason)
+        if moment.step.source is Status.DARK_LAUNCH:
+            return emergency_stop(actor, now, experiment_id=experiment_id, reason=reason)
+        iteration = the_iteration(moment.experiment)
+        gone, left = _split(moment.experiment, iteration, variant_keys)
+        StoppedArm.objects.bulk_create(StoppedArm(iteration=iteration, variant=arm, stopped_at=now, reason=moment.reason) for arm in gone)
+        stopped: JSON = [arm.key for arm in gone]
+        if left:
+            line: JSON = {"stopped": stopped, "iteration": iteration.number}
+            audit.record(actor, now, action="arm_stopped", obj=moment.experiment, reason=moment.reason, after=line)
+            publish(now, f"{moment.experiment.key}: {', '.join(arm.key for arm in gone)} stopped")
+        else:
+            _pause(moment, now, PauseCause.HARM)
+            finish(actor, now, moment, after={"cause": PauseCause.HARM.value, "stopped": stopped})
+    return moment.experiment
+
+
+def _split(experiment: Experiment, iteration: Iteration, keys: Collection[str]) -> tuple[list[Variant], list[Variant]]:
+    """The arms to switch off, and the test arms that go on; refuses what is no test arm that serves."""
+    off = set(iteration.stopped_arms.values_list("variant_id", flat=True))
+    serving = [arm for arm in experiment.variants.all() if not arm.is_control and arm.pk not in off]
+    unknown = sorted(set(keys) - {arm.key for arm in serving})
+    if unknown or not keys:
+        has = ", ".join(arm.key for arm in serving) or "none"
+        named = ", ".join(unknown)[:200] or "nothing"
+        raise Refused(f"{experiment.key}: {named} is no test arm that serves; these do: {has}", field="variants")
+    return [arm for arm in serving if arm.key in keys], [arm for arm in serving if arm.key not in keys]
 
 
 def _pause(moment: Moment, now: datetime, cause: PauseCause) -> None:
