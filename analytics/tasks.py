@@ -9,11 +9,12 @@ import structlog
 from celery import shared_task
 from django.conf import settings
 
-from analytics.selectors import due
+from analytics.selectors import due, reports
 from analytics.services import refusals, watches
 from analytics.services.analysis import analyse
 from analytics.services.dark_health import check_dark_launch
 from analytics.services.decisions import decide, iterations_with_pending
+from analytics.services.reports import write_report
 from experiments.core.clock import utc_now
 from experiments.core.types import SYSTEM
 from experiments.services.answers import forget_old_answers
@@ -45,6 +46,14 @@ def decide_due() -> None:
     now = utc_now()
     for iteration_id in iterations_with_pending():
         _once(now, "decide", iteration_id, lambda pk: decide(pk, now=now))
+
+
+@shared_task(name="analytics.tasks.write_due_reports")
+def write_due_reports() -> None:
+    """Write the report of every experiment that is over and has none yet."""
+    now = utc_now()
+    for experiment_id in reports.due():
+        _once(now, "write_report", experiment_id, lambda pk: write_report(pk, now=now))
 
 
 @shared_task(name="analytics.tasks.trim_tail")

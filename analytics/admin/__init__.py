@@ -1,5 +1,5 @@
-"""Decisions, to read."""
+"""Decisions, to read, and the text of reports, to write."""
 
-from . import decisions
+from . import decisions, reports
 
-__all__ = ["decisions"]
+__all__ = ["decisions", "reports"]

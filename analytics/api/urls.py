@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver
 
+from analytics.api.reports import Report
 from analytics.api.results import Analyze, Metrics, Summary
 from analytics.api.sizes import SampleSize
 from analytics.api.tail import Tail
@@ -18,4 +19,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     door(f"{REF}/metrics", Metrics, "metrics"),
     door(f"{REF}/analyze", Analyze, "analyze"),
     door(f"{REF}/summary", Summary, "summary"),
+    door(f"{REF}/report", Report, "report"),
 ]

@@ -3,6 +3,7 @@
 from .events import AiEvent, Assignment, EventId, Feedback, IngestTally, MetricObservation, RequestCost
 from .geo import GeoObservation, GeoPilot, GeoRegion
 from .replays import NullReplay
+from .reports import ExperimentReport, ReportTemplate
 from .results import AnalysisRun, AppliedDecision, Decision, Look
 from .tail import RefusedItem, SeenAssignment, TailWatch
 
@@ -13,6 +14,7 @@ __all__ = [
     "Assignment",
     "Decision",
     "EventId",
+    "ExperimentReport",
     "Feedback",
     "GeoObservation",
     "GeoPilot",
@@ -22,6 +24,7 @@ __all__ = [
     "MetricObservation",
     "NullReplay",
     "RefusedItem",
+    "ReportTemplate",
     "RequestCost",
     "SeenAssignment",
     "TailWatch",

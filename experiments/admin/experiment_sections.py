@@ -209,7 +209,8 @@ def _kind(colour: dict[int, tuple[str, str]], ours: bool, variant: int | None, r
 
 
 def _results_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]:
-    return results_section.section(view.experiment, view.url("analyse") if view.may(Action.COMPUTE_EVIDENCE) else None)
+    shown = results_section.section(view.experiment, view.url("analyse") if view.may(Action.COMPUTE_EVIDENCE) else None)
+    return {**shown, "report_url": view.url("report")}
 
 
 def _history_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ EVERYBODY = ("olivia", "dmitri", "quinn", "ada", "victor", "paula")
 TABS = ("checklist", "plan", "offline", "traffic", "results", "history")
 LISTS = ("", "experiments/experiment/", "experiments/flag/", "experiments/metric/", "experiments/policy/", "experiments/layer/",
          "experiments/changelogentry/", "experiments/exclusionlist/", "experiments/override/", "analytics/decision/",
+         "analytics/reporttemplate/",
          "experiments/segment/", "experiments/globalholdout/")  # fmt: skip
 
 

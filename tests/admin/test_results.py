@@ -185,3 +185,16 @@ def test_squares__every_bucket__is_drawn_once():
     kinds = charts.squares([("arm0", "Control", [0, 49, 50]), ("free", "free", [])])
     assert [(kind.label, kind.count) for kind in kinds] == [("Control", 3)]
     assert kinds[0].path == "M0 0h8v8h-8z M490 0h8v8h-8z M0 10h8v8h-8z"
+
+
+def test_report__opens_from_the_results_and_may_run_nothing(browser, running):
+    client = browser("victor")
+    assert url(running, "report") not in client.get(page(running)).content.decode()
+    assert client.get(url(running, "report")).status_code == 302
+    _expose(running, {"Control": 300, "Friendly": 310})
+    browser("olivia").post(url(running, "analyse"))
+    assert url(running, "report") in client.get(page(running)).content.decode()
+    answer = client.get(url(running, "report"))
+    assert "Not final" in answer.content.decode()
+    assert answer["Content-Security-Policy"].startswith("default-src 'none'")
+    assert client.get(url(running, "report") + "?format=md").content.decode().startswith("# Running")

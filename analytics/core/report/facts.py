@@ -220,6 +220,12 @@ class ReportFacts:
         """An arm's name, its key where it has none."""
         return next((arm.name for arm in self.planned.arms if arm.key == key), key)
 
+    def named(self, decision: DecisionMade) -> str:
+        """A decision's rule, with its arm's name where the rule begins with the arm's key."""
+        begins = f"{decision.arm}: "
+        named = decision.arm and decision.rule.startswith(begins)
+        return f"{self.arm_name(decision.arm)}: {decision.rule.removeprefix(begins)}" if named else decision.rule
+
     @property
     def control(self) -> str:
         """The key of the arm the others are compared with; empty without one."""

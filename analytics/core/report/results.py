@@ -170,7 +170,7 @@ def looks(facts: ReportFacts) -> tuple[Block, ...]:
     columns = ("Look", "Day", "Arm", "Information", "z", "Boundary", "Difference", "Repeated interval", "Repeated p", "Crossed")
     arms = list(dict.fromkeys(arm for _, arm, _ in seen))
     paths = tuple((facts.arm_name(arm), tuple(LookPoint(k.t, k.z, k.boundary) for _, a, k in seen if a == arm)) for arm in arms)
-    chart = LooksChart("z at the looks, against the boundary", paths)
+    chart = LooksChart("z at the looks against the boundary, by share of the planned information", paths)
     return (title, Words("Only looks decide; a boundary once crossed stays crossed."), Table(columns, rows, (3, 4, 5, 6, 7, 8)), chart)
 
 

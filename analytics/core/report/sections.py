@@ -181,7 +181,7 @@ def _decided(facts: ReportFacts) -> tuple[Block, ...]:
         return (Words("No decision was made by rule."),)
     done = {True: "carried out", False: "not carried out", None: DASH}
     rows = tuple(
-        (f"{d.id}", moment(d.at), words(d.verdict), words(d.outcome) or DASH, facts.arm_name(d.arm) or DASH, sentence(d.rule),
+        (f"{d.id}", moment(d.at), words(d.verdict), words(d.outcome) or DASH, facts.arm_name(d.arm) or DASH, sentence(facts.named(d)),
          DASH if d.look is None else f"{d.look}", done[d.carried_out] + (f": {d.note}" if d.note and d.note != d.rule else ""))
         for d in facts.decisions
     )  # fmt: skip

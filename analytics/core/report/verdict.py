@@ -101,13 +101,8 @@ def ended_by(facts: ReportFacts) -> str:
         return f"What the rules say now: {sentence(facts.rule)}" if facts.rule else "The rules have nothing to say yet."
     done = facts.carried_out
     if done is not None:
-        return f"Decision {done.id}, carried out by the platform: {sentence(_named(facts, done.rule, done.arm))}"
+        return f"Decision {done.id}, carried out by the platform: {sentence(facts.named(done))}"
     return "A person ended it; no stored decision was carried out."
-
-
-def _named(facts: ReportFacts, rule: str, arm: str) -> str:
-    begins = f"{arm}: "
-    return f"{facts.arm_name(arm)}: {rule.removeprefix(begins)}" if arm and rule.startswith(begins) else rule
 
 
 def primary_sentence(facts: ReportFacts, metric: MetricResult, one: ArmComparison) -> str:
