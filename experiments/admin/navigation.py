@@ -38,6 +38,15 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             ],
         },
         {
+            "title": "Telling",
+            "separator": True,
+            "items": [
+                _item("Subscriptions", "notifications", "experiments_subscription_changelist"),
+                _item("Deliveries", "outgoing_mail", "experiments_delivery_changelist"),
+                _item("Outbox", "outbox", "experiments_outboxmessage_changelist"),
+            ],
+        },
+        {
             "title": "House",
             "separator": True,
             "items": [
