@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
@@ -118,9 +118,13 @@ class Live:
     def settle(self, seconds: float = 15) -> None:
         """Wait until every web process serves what the tables hold."""
         version = self.sql("SELECT max(version) FROM serving_documents WHERE kind = 'catalogue'")[0][0] or 0
+        self.until_served(lambda served: served >= version, seconds)
+
+    def until_served(self, wanted: Callable[[int], bool], seconds: float = 15) -> None:
+        """Wait until every web process serves a catalogue whose version is wanted."""
         end = time.monotonic() + seconds
-        while int(self.post("/api/v1/assignments", {"unit": "u"}).headers.get("x-assay-catalogue", 0)) < version:
-            assert time.monotonic() < end, f"catalogue {version} is not served after {seconds} s"
+        while not wanted(served := int(self.post("/api/v1/assignments", {"unit": "u"}).headers.get("x-assay-catalogue", 0))):
+            assert time.monotonic() < end, f"after {seconds} s the catalogue served is still {served}"
             time.sleep(0.05)
         if int(self.environment.get("LIVE_WORKERS", "1")) > 1:
             time.sleep(POLL_MARGIN)

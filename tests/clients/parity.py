@@ -207,6 +207,8 @@ def published(live: Live, content: Mapping[str, Any]) -> Iterator[None]:
         yield
     finally:
         live.sql("DELETE FROM serving_documents WHERE kind = 'catalogue' AND version = %s", version)
+        # The next catalogue may be given this number again, and must not be taken for this one.
+        live.until_served(lambda served: served != version)
 
 
 # ---------------------------------------------------------------- ways of asking
