@@ -135,3 +135,17 @@ def test_a_switched_off_flag__gives_its_default_within_a_poll(client, served):
     served.manage("PATCH", "/api/v1/flags/of_switch", {"enabled": False, "reason": "test"})
     served.settle()
     assert client.get_string_details("of_switch", "", user("u1")).reason == Reason.DISABLED
+
+
+def test_over_the_wire__refusals_and_browsers_are_answered_as_everywhere(served):
+    path = "/ofrep/v1/evaluate/flags/of_string"
+    sent = {"large": b" " * 3_000_000, "broken": b"{", "no user": b"{}"}
+    answers = {name: served.post(path, body) for name, body in sent.items()}
+    assert [answer.status for answer in answers.values()] == [413, 400, 400]
+    codes = [answer.json()["errorCode"] for answer in answers.values()]
+    assert codes == [ErrorCode.GENERAL, ErrorCode.PARSE_ERROR, ErrorCode.TARGETING_KEY_MISSING]
+    preflight = served.ask("OPTIONS", path, key=None, headers={"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"})
+    assert (preflight.status, preflight.headers["access-control-allow-origin"]) == (204, "*")
+    tagged = served.post("/ofrep/v1/evaluate/flags", {"context": {"targetingKey": "u1"}})
+    again = {"If-None-Match": tagged.headers["etag"]}
+    assert served.post("/ofrep/v1/evaluate/flags", {"context": {"targetingKey": "u1"}}, headers=again).status == 304
