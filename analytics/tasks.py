@@ -10,7 +10,7 @@ from celery import shared_task
 from django.conf import settings
 
 from analytics.selectors import due, reports
-from analytics.services import refusals, watches
+from analytics.services import holdbacks, refusals, watches
 from analytics.services.analysis import analyse
 from analytics.services.dark_health import check_dark_launch
 from analytics.services.decisions import decide, iterations_with_pending
@@ -46,6 +46,16 @@ def decide_due() -> None:
     now = utc_now()
     for iteration_id in iterations_with_pending():
         _once(now, "decide", iteration_id, lambda pk: decide(pk, now=now))
+
+
+@shared_task(name="analytics.tasks.watch_promotions")
+def watch_promotions() -> None:
+    """Read every holdback, take back what harms, and say when the old code may go."""
+    now = utc_now()
+    for rollout_id in due.held_back(now):
+        _once(now, "read_holdback", rollout_id, lambda pk: holdbacks.read(pk, now=now))
+    for rollout_id in due.old_code(now):
+        _once(now, "remind_old_code", rollout_id, lambda pk: holdbacks.remind(pk, now=now))
 
 
 @shared_task(name="analytics.tasks.write_due_reports")

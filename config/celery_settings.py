@@ -36,6 +36,7 @@ BEAT: tuple[Tick, ...] = (
     # analytics.tasks
     Tick("analytics.tasks.analyse_due", TICK_SECONDS),
     Tick("analytics.tasks.decide_due", TICK_SECONDS),
+    Tick("analytics.tasks.watch_promotions", TICK_SECONDS),
     Tick("analytics.tasks.write_due_reports", TICK_SECONDS, "reports"),
     Tick("analytics.tasks.trim_tail", 60, "ingest"),
 )

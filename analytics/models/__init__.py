@@ -2,6 +2,7 @@
 
 from .events import AiEvent, Assignment, EventId, Feedback, IngestTally, MetricObservation, RequestCost
 from .geo import GeoObservation, GeoPilot, GeoRegion
+from .holdbacks import HoldbackRun
 from .replays import NullReplay
 from .reports import ExperimentReport, ReportTemplate
 from .results import AnalysisRun, AppliedDecision, Decision, Look
@@ -19,6 +20,7 @@ __all__ = [
     "GeoObservation",
     "GeoPilot",
     "GeoRegion",
+    "HoldbackRun",
     "IngestTally",
     "Look",
     "MetricObservation",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db.models import Exists, F, OuterRef
 
 from analytics.models import AnalysisRun
 from experiments.core.types import Origin, Status
-from experiments.models import Experiment, Iteration
+from experiments.models import Experiment, Iteration, Rollout
 
 
 def running() -> list[int]:
@@ -29,3 +31,16 @@ def ended_without_final_run() -> list[int]:
     later = Iteration.objects.filter(experiment=OuterRef("experiment"), number__gt=OuterRef("number"))
     ended = Iteration.objects.filter(ended_at__isnull=False, started_at__isnull=False).filter(~Exists(final), ~Exists(later))
     return list(ended.order_by(F("experiment_id")).values_list("experiment_id", flat=True))
+
+
+def held_back(now: datetime) -> list[int]:
+    """Open rollouts of a promotion from which units are held back now."""
+    found = Rollout.objects.filter(closed_at__isnull=True, holdback_until__gt=now, variant__is_control=False)
+    return list(found.order_by("pk").values_list("pk", flat=True))
+
+
+def old_code(now: datetime) -> list[int]:
+    """Open rollouts that can be taken back no more, and whose team has not been told that the old code may go."""
+    over = Rollout.objects.filter(closed_at__isnull=True, returnable_until__lte=now, variant__is_control=False)
+    told = over.filter(holdback_run__reminded_at__isnull=False)
+    return list(over.exclude(pk__in=told).order_by("pk").values_list("pk", flat=True))

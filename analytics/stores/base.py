@@ -47,7 +47,7 @@ class Population:
 
     ``blackouts`` are pauses of more than 24 hours: a matured unit whose window overlaps one is left
     out in every arm; alarms count everybody. ``rows_from`` only spares the store old partitions.
-    ``variants`` keeps only units of those; ``grouping`` takes all of them as one group (the control twins
+    ``variants`` keeps only units of those, ``buckets`` only units that hash into one of those; ``grouping`` takes all of them as one group (the control twins
     of a dark launch), or cell by cell (to split one arm anew).
     """
 
@@ -60,6 +60,7 @@ class Population:
     rows_from: datetime | None = None
     blackouts: tuple[tuple[datetime, datetime], ...] = ()
     variants: tuple[int, ...] = ()
+    buckets: tuple[int, ...] = ()
     grouping: Grouping = "variant"
 
 

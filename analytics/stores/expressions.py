@@ -102,6 +102,8 @@ def exposed(population: Population) -> Table:
     )
     if population.exposed_from is not None:
         found = found.filter(found.exposure_ts >= _at(population.exposed_from))
+    if population.buckets:
+        found = found.filter(found.bucket_id.isin(list(population.buckets)))
     return found.filter(found.variant_id.isin(list(population.variants))) if population.variants else found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from analytics.selectors.holdbacks import holdback_sentence
 from experiments.admin.template_filters import moment, thousandths
 from experiments.core.lifecycle import SERVING
 from experiments.core.types import BUCKETS, JSON
@@ -34,6 +35,7 @@ def seen_now(experiment: Experiment, now: datetime) -> SeenNow | None:
         ("Served to", _audience(rollout)),
         ("Everybody else", "gets the flag's default, unless an override says otherwise"),
         ("Held back", _held_back(rollout, now)),
+        *_compared(rollout),
         ("Return to control", _way_back(rollout, now)),
     ]
     return SeenNow(f"“{rollout.variant.name}” since {moment(rollout.created_at)}.", rollout.value, facts, _warning(rollout))
@@ -55,6 +57,11 @@ def _held_back(rollout: Rollout, now: datetime) -> str:
     if rollout.holdback_until <= now:
         return f"{share} kept “{control}” until {moment(rollout.holdback_until)}"
     return f"{share} keep “{control}” until {moment(rollout.holdback_until)}"
+
+
+def _compared(rollout: Rollout) -> list[tuple[str, str]]:
+    said = holdback_sentence(rollout.pk)
+    return [("Against those held back", said)] if said else []
 
 
 def _way_back(rollout: Rollout, now: datetime) -> str:
