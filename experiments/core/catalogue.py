@@ -30,6 +30,8 @@ __all__ = ["Catalogue", "CatalogueDocument", "canonical", "digest", "parse"]
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
+_INDEXES = tuple(range(BUCKETS))
+"""The same numbers for all who hold buckets: a parsed document has its own thousand an experiment."""
 
 
 def canonical(document: Mapping[str, object]) -> bytes:
@@ -218,7 +220,8 @@ class _Node:
         return self._all(name, lambda item: isinstance(item, str), "a list of strings", str)
 
     def buckets(self, name: str) -> tuple[int, ...]:
-        return tuple(self._all(name, _is_bucket, f"a list of bucket indexes from 0 to {BUCKETS - 1}", int))
+        found = self._all(name, _is_bucket, f"a list of bucket indexes from 0 to {BUCKETS - 1}", int)
+        return tuple(map(_INDEXES.__getitem__, found))
 
     def child(self, name: str) -> _Node:
         return _Node(self.get(name), f"{self.path}.{name}")

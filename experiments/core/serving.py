@@ -6,6 +6,7 @@ configs are shared between answers: read them, never change them.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -64,7 +65,7 @@ class ServingExperiment:
     dark_mode: DarkMode = DarkMode.SHADOW
     preview: bool = False
     segments: Segments = field(default_factory=dict, compare=False, repr=False)
-    table: tuple[int, ...] = field(init=False, compare=False, repr=False)
+    table: Sequence[int] = field(init=False, compare=False, repr=False)
     roles: tuple[BucketRole, ...] = field(init=False, compare=False, repr=False)
     stopped: frozenset[int] = field(init=False, compare=False, repr=False)
     control: ServedVariant = field(init=False, compare=False, repr=False)
@@ -83,7 +84,11 @@ class ServingExperiment:
         return next((variant for variant in self.variants if variant.key == key), None)
 
 
-def _bucket_table(experiment: str, variants: Sequence[ServedVariant]) -> tuple[tuple[int, ...], tuple[BucketRole, ...]]:
+_ALL_MAIN = (BucketRole.MAIN,) * BUCKETS
+
+
+def _bucket_table(experiment: str, variants: Sequence[ServedVariant]) -> tuple[Sequence[int], tuple[BucketRole, ...]]:
+    """By bucket: which variant holds it, and as what. Kept small, since a catalogue has hundreds of them."""
     table, roles = [NO_VARIANT] * BUCKETS, [BucketRole.MAIN] * BUCKETS
     for position, variant in enumerate(variants):
         for index, role in variant.held():
@@ -92,7 +97,8 @@ def _bucket_table(experiment: str, variants: Sequence[ServedVariant]) -> tuple[t
                     f"experiment {experiment}: bucket {index} of variant {variant.key} is out of range or held twice", "buckets"
                 )
             table[index], roles[index] = position, role
-    return tuple(table), tuple(roles)
+    kept = tuple(roles)
+    return array("h", table), _ALL_MAIN if kept == _ALL_MAIN else kept
 
 
 def _stopped(experiment: str, variants: Sequence[ServedVariant], table: Sequence[int]) -> frozenset[int]:

@@ -36,7 +36,10 @@ class Catalogue:
     _books: Mapping[Environment, _Book] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_books", {environment: _book(self, environment) for environment in Environment})
+        production = _book(self, Environment.PRODUCTION)
+        alike = {key: evaluate for key, evaluate in production.evaluators.items() if not self.flags[key].previews}
+        test = _book(self, Environment.TEST, alike)
+        object.__setattr__(self, "_books", {Environment.PRODUCTION: production, Environment.TEST: test})
 
     def evaluators(self, environment: Environment = Environment.PRODUCTION, client: bool = False) -> Mapping[str, Evaluator]:
         """By flag: what answers for it; a client key's mapping holds only flags that are visible to clients."""
@@ -63,9 +66,12 @@ class _Book:
     serving: tuple[ExperimentEntry, ...]
 
 
-def _book(catalogue: Catalogue, environment: Environment) -> _Book:
+def _book(catalogue: Catalogue, environment: Environment, alike: Mapping[str, Evaluator] | None = None) -> _Book:
+    """``alike``: evaluators of another environment that answer this one in the same way; they are not compiled again."""
+    known = alike or {}
     evaluators = {
-        key: compiled(flag, flag.served_to(environment), catalogue.exclusions, catalogue.holdout) for key, flag in catalogue.flags.items()
+        key: known.get(key) or compiled(flag, flag.served_to(environment), catalogue.exclusions, catalogue.holdout)
+        for key, flag in catalogue.flags.items()
     }
     entries = _entries(catalogue, environment, evaluators)
     deciding = (flag.served_to(environment) for flag in catalogue.flags.values())
