@@ -62,18 +62,20 @@ class DesignMetric:
     action: str = ""
     covariate: str = ""
     adjusted: bool = False
+    worth_micro: int | None = None
 
     def judged(self) -> dict[str, JSON]:
         """What a verdict on the metric is about. What came later is left out while nobody uses it, so that older verdicts stand."""
         parts: dict[str, JSON] = asdict(self)
-        return {name: value for name, value in parts.items() if value or name not in ("covariate", "adjusted")}
+        return {name: value for name, value in parts.items() if value or name not in ("covariate", "adjusted", "worth_micro")}
 
 
 @dataclass(frozen=True)
 class Design:
-    """What was asked for, in one immutable piece. Shares in thousandths, levels as decimal text.
+    """What was asked for, in one immutable piece. Shares in thousandths, levels as decimal text, money in USD micros.
 
     ``segments`` is what the segments in the targeting held: their rules, and their ids as counts and digests.
+    ``ramp`` are the steps up to ``traffic`` (``core.ramping``); without any, all of it is served at once.
     """
 
     key: str
@@ -85,6 +87,7 @@ class Design:
     targeting: JSON = None
     segments: JSON = None
     traffic: int = 1000
+    ramp: JSON = None
     variants: tuple[DesignVariant, ...] = ()
     metrics: tuple[DesignMetric, ...] = ()
     policy_key: str = "standard"
@@ -101,6 +104,7 @@ class Design:
     dark_mode: str = DarkMode.SHADOW.value
     auto_promote: bool = False
     time_zone: str = "UTC"
+    budget_micro: int | None = None
 
     @property
     def control(self) -> DesignVariant | None:
@@ -161,7 +165,7 @@ JUDGED: dict[Item, tuple[str, ...]] = {
     Item.SAMPLE_SIZE: _PLAN,
     Item.OFFLINE: ("offline_thresholds", "arms"),
     Item.DARK_LAUNCH: ("flag_key", "flag_type", "unit_type", "targeting", "segments", "dark_mode", "arms", "split", "traffic"),
-    Item.APPROVAL: (*_PLAIN, "segments", "split", "arms", "metrics"),
+    Item.APPROVAL: (*_PLAIN, "budget_micro", "segments", "ramp", "split", "arms", "metrics"),
 }
 """The facets that each item's verdict is about. Changing one of them voids the verdict."""
 
@@ -170,9 +174,13 @@ def facets(design: Design) -> Facets:
     """The design's judgeable parts: its plain fields, the split, the arms' contents, the metrics that decide."""
     document = design.as_json()
     parts: Facets = {name: document[name] for name in _PLAIN}
+    # Left out where there are none, so that verdicts from before there were segments and ramps stand.
     if design.segments:
-        # Left out where there are none, so that verdicts from before there were segments stand.
         parts["segments"] = design.segments
+    if design.budget_micro:
+        parts["budget_micro"] = design.budget_micro
+    if design.ramp:
+        parts["ramp"] = design.ramp
     parts["split"] = {v.key: {"weight": v.weight, "control": v.is_control} for v in design.variants}
     parts["arms"] = {v.key: {"config": v.config, "value": v.value, "model_hash": v.model_hash} for v in design.variants}
     parts["metrics"] = [cast("JSON", m.judged()) for m in design.metrics if m.role != MetricRole.SECONDARY.value]

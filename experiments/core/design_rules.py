@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from experiments.core import allocation
@@ -14,6 +15,7 @@ from experiments.core.conditions import parse_conditions, segments_in
 from experiments.core.design import Design, DesignMetric, DesignVariant, parse_thresholds
 from experiments.core.errors import InvalidInput, Problem
 from experiments.core.policies import PolicyRules
+from experiments.core.ramping import parse_ramp, percent
 from experiments.core.types import (
     DARK_BUCKETS,
     JSON,
@@ -81,12 +83,14 @@ def _well_formed(design: Design) -> Iterator[Problem]:
         yield _problem("dark_mode_unknown", f"dark mode {design.dark_mode!r}: expected {' or '.join(DarkMode)}", "dark_mode")
     yield from _levels(design)
     yield from _variants(design)
+    if design.budget_micro is not None and design.budget_micro <= 0:
+        yield _problem("budget_range", f"a budget cap is above 0 USD micros, found {design.budget_micro}", "budget_micro")
     for metric in design.metrics:
         yield from _metric(metric)
 
 
 def _parses(design: Design) -> Iterator[Problem]:
-    for read, document in ((parse_conditions, design.targeting), (parse_thresholds, design.offline_thresholds)):
+    for read, document in ((parse_conditions, design.targeting), (parse_thresholds, design.offline_thresholds), (parse_ramp, design.ramp)):
         try:
             read(document)
         except InvalidInput as error:
@@ -143,7 +147,21 @@ def _metric(metric: DesignMetric) -> Iterator[Problem]:
     if metric.adjusted and metric.kind in (MetricKind.QUANTILE.value, MetricKind.DURATION.value):
         message = f"{metric.key}: covariates cannot adjust a {metric.kind}; let raw values decide"
         yield _problem("adjusted_kind", message, f"{path}.adjusted")
+    yield from _worth(metric, path)
     yield from _required_improvement(metric, path)
+
+
+def _worth(metric: DesignMetric, path: str) -> Iterator[Problem]:
+    """Money belongs to an outcome that adds up over units, and only the primary metric's gain pays."""
+    if metric.worth_micro is None:
+        return
+    if metric.role != MetricRole.PRIMARY.value:
+        yield _problem("worth_role", f"{metric.key}: only the primary metric's outcome is worth money", f"{path}.worth_micro")
+    if metric.kind in (MetricKind.QUANTILE.value, MetricKind.DURATION.value):
+        yield _problem("worth_kind", f"{metric.key}: a {metric.kind} does not add up to money", f"{path}.worth_micro")
+    if metric.worth_micro <= 0:
+        message = f"{metric.key}: one unit of the outcome is worth more than 0 USD micros, found {metric.worth_micro}"
+        yield _problem("worth_range", message, f"{path}.worth_micro")
 
 
 def _guardrail(metric: DesignMetric, path: str) -> Iterator[Problem]:
@@ -195,6 +213,7 @@ def _launch(design: Design, rules: PolicyRules) -> Iterator[Problem]:
     yield from broken
     if not broken:
         yield from _shares(design, rules)
+        yield from _ramp(design, rules)
 
 
 def _split(design: Design) -> Iterator[Problem]:
@@ -213,8 +232,7 @@ def _split(design: Design) -> Iterator[Problem]:
 
 def _shares(design: Design, rules: PolicyRules) -> Iterator[Problem]:
     weights = [variant.weight for variant in design.variants]
-    reserved = 2 * DARK_BUCKETS if rules.dark_launch else 0
-    held = allocation.counts(weights, allocation.main_buckets(design.traffic, reserved))
+    held = allocation.counts(weights, allocation.main_buckets(design.traffic, _reserved(rules)))
     empty = [variant.key for variant, count in zip(design.variants, held, strict=True) if count == 0]
     if empty:
         yield _problem(
@@ -229,16 +247,43 @@ def _shares(design: Design, rules: PolicyRules) -> Iterator[Problem]:
 def _share(variant: DesignVariant, share: int, rules: PolicyRules) -> Iterator[Problem]:
     """The policy's bounds are shares of all units: traffic times weight, in whole thousandths."""
     if variant.is_control and share < rules.min_control:
-        message = f"control {variant.key} gets {_percent(share)} of all units; the policy wants at least {_percent(rules.min_control)}"
+        message = f"control {variant.key} gets {percent(share)} of all units; the policy wants at least {percent(rules.min_control)}"
         yield _problem("control_share", message, "traffic")
     if not variant.is_control and not rules.min_test <= share <= rules.max_test:
-        allowed = " to ".join(_percent(bound) for bound in sorted({rules.min_test, rules.max_test}))
-        message = f"test arm {variant.key} gets {_percent(share)} of all units; the policy allows {allowed}"
+        allowed = " to ".join(percent(bound) for bound in sorted({rules.min_test, rules.max_test}))
+        message = f"test arm {variant.key} gets {percent(share)} of all units; the policy allows {allowed}"
         yield _problem("test_share", message, "traffic")
 
 
-def _percent(thousandths: int) -> str:
-    return f"{thousandths / 10:g} %"
+def _ramp(design: Design, rules: PolicyRules) -> Iterator[Problem]:
+    """Steps rise to the planned share; the policy's bounds are about the last of them."""
+    try:
+        shares = [0, *(step.share for step in parse_ramp(design.ramp))]
+    except InvalidInput:
+        return  # said already
+    for index, (before, share) in enumerate(pairwise(shares)):
+        yield from _ramp_step(design, rules, index, before, share)
+    if shares[1:] and shares[-1] != design.traffic:
+        message = f"the last ramp step is {percent(shares[-1])}; expected the planned share, {percent(design.traffic)}"
+        yield _problem("ramp_end", message, f"ramp[{len(shares) - 2}].share")
+
+
+def _ramp_step(design: Design, rules: PolicyRules, index: int, before: int, share: int) -> Iterator[Problem]:
+    """A step brings every arm a bucket; without one there would be nothing new to compare."""
+    path, step = f"ramp[{index}].share", f"ramp step {index + 1} ({percent(share)})"
+    if share <= before:
+        yield _problem("ramp_not_rising", f"{step} comes after {percent(before)}; each step is larger than the one before", path)
+        return
+    weights, reserved = [variant.weight for variant in design.variants], _reserved(rules)
+    was, now = (allocation.counts(weights, allocation.main_buckets(one, reserved)) for one in (before, share))
+    empty = [variant.key for variant, less, more in zip(design.variants, was, now, strict=True) if more <= less]
+    if empty:
+        yield _problem("ramp_step_too_small", f"{step} brings {', '.join(empty)} no bucket; take a larger step", path)
+
+
+def _reserved(rules: PolicyRules) -> int:
+    """Buckets that a dark launch keeps beside the main ones."""
+    return 2 * DARK_BUCKETS if rules.dark_launch else 0
 
 
 def _values_fit_the_flag(design: Design) -> Iterator[Problem]:

@@ -23,6 +23,8 @@ class Action(StrEnum):
     OVERRIDE = "override"
     DARK_LAUNCH = "dark_launch"
     PAUSE_RESUME = "pause_resume"
+    HOLD_RAMP = "hold_ramp"
+    ADVANCE_RAMP = "advance_ramp"
     CONCLUDE = "conclude"
     HOLD_PROMOTION = "hold_promotion"
     RETURN_TO_CONTROL = "return_to_control"
@@ -75,7 +77,9 @@ TABLE: Mapping[Action, Rule] = {
     Action.EDIT_DRAFT: _rule("create and edit drafts", {_A}, own={_P, _D, _Q}, keys=True, machine=True),
     Action.OVERRIDE: _rule("set overrides with an expiry", {_D, _Q, _A}, own={_P}),
     Action.DARK_LAUNCH: _rule("start or abort a dark launch", {_Q}, own={_P}),
-    Action.PAUSE_RESUME: _rule("pause, resume and ramp", {_D, _A}, own={_P}, keys=True, machine=True),
+    Action.PAUSE_RESUME: _rule("pause and resume", {_D, _A}, own={_P}, keys=True, machine=True),
+    Action.HOLD_RAMP: _rule("hold or resume a ramp", {_D, _A}, own={_P}, keys=True, machine=True),
+    Action.ADVANCE_RAMP: _rule("advance a ramp", {_D, _A}, own={_P}, machine=True),
     Action.CONCLUDE: _rule("conclude and archive", {_A}, own={_P}, keys=True, machine=True),
     Action.HOLD_PROMOTION: _rule("hold a promotion", {_D, _A}, own={_P}),
     Action.RETURN_TO_CONTROL: _rule("return to control", {_D, _A}, own={_P}, machine=True),

@@ -24,7 +24,10 @@ class VariantSpec:
 
 @dataclass(frozen=True)
 class MetricPlan:
-    """A metric's use as asked for, by key; the current version is taken. A guardrail needs a margin and its kind."""
+    """A metric's use as asked for, by key; the current version is taken. A guardrail needs a margin and its kind.
+
+    ``worth_micro``: what one unit of the primary outcome is worth, in USD micros.
+    """
 
     metric: str
     role: str
@@ -39,6 +42,7 @@ class MetricPlan:
     action: str = ""
     covariate: str = ""
     adjusted: bool = False
+    worth_micro: int | None = None
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,9 @@ class ExperimentSpec:
     """An experiment as asked for. Empty fields take defaults: the key from the name, the organisation's
     policy, a flag of the experiment's own key (an import from elsewhere gets none).
 
-    ``traffic`` is in thousandths of all units. ``primary_metric`` and ``secondary_metrics`` are keys;
-    ``metrics`` plans them in full. Metrics that nobody has declared are registered as exploratory.
+    ``traffic`` is in thousandths of all units; ``ramp`` are its steps as ``core.ramping`` reads them.
+    ``primary_metric`` and ``secondary_metrics`` are keys; ``metrics`` plans them in full. Metrics that nobody
+    has declared are registered as exploratory.
     """
 
     name: str
@@ -63,6 +68,7 @@ class ExperimentSpec:
     unit_type: str = "user"
     targeting: JSON = None
     traffic: int = 1000
+    ramp: JSON = None
     policy_key: str = ""
     primary_metric: str = ""
     secondary_metrics: tuple[str, ...] = ()
@@ -81,3 +87,4 @@ class ExperimentSpec:
     time_zone: str = "UTC"
     planned_start: datetime | None = None
     planned_end: datetime | None = None
+    budget_micro: int | None = None

@@ -11,7 +11,9 @@ from .flags import Flag, Rollout
 from .metrics import ExperimentMetric, Metric
 from .notifications import Delivery, OutboxMessage, Subscription
 from .policies import Policy
+from .ramps import RampStay
 from .serving import ClaimedSlot, ServingDocument
+from .work import FailedWork
 
 __all__ = [
     "ApiKey",
@@ -24,6 +26,7 @@ __all__ = [
     "ExclusionList",
     "Experiment",
     "ExperimentMetric",
+    "FailedWork",
     "Flag",
     "GlobalHoldout",
     "Iteration",
@@ -35,6 +38,7 @@ __all__ = [
     "Override",
     "Pause",
     "Policy",
+    "RampStay",
     "Rollout",
     "Segment",
     "SegmentUnit",

@@ -25,13 +25,17 @@ class Layer(models.Model):
 
 
 class Bucket(models.Model):
-    """One thousandth of a layer: free, held by a variant, or resting until a moment."""
+    """One thousandth of a layer: free, held by a variant, or resting until a moment.
+
+    ``step`` is the ramp step that took it: while its iteration stands at an earlier one it is held and not served.
+    """
 
     layer = models.ForeignKey(Layer, on_delete=models.PROTECT, related_name="buckets")
     index = models.PositiveSmallIntegerField()
     iteration = models.ForeignKey("experiments.Iteration", null=True, on_delete=models.PROTECT, related_name="buckets")
     variant = models.ForeignKey("experiments.Variant", null=True, on_delete=models.PROTECT, related_name="buckets")
     role = models.CharField(max_length=8, blank=True, choices=[(r.value, r.value) for r in BucketRole])
+    step = models.PositiveSmallIntegerField(default=0)
     held_since = models.DateTimeField(null=True)
     resting_until = models.DateTimeField(null=True)
 

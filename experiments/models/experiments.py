@@ -67,6 +67,9 @@ class Experiment(models.Model):
         output_field=models.DecimalField(max_digits=4, decimal_places=3),
         db_persist=True,
     )
+    ramp = models.JSONField(
+        default=list, blank=True, help_text='Steps up to that share: [{"share": 10, "hours": 24, "units": 500}, …]. Empty: all at once.'
+    )
     layer = models.ForeignKey(
         "experiments.Layer", null=True, blank=True, on_delete=models.PROTECT, related_name="+", help_text="Empty: a private layer."
     )
@@ -142,7 +145,8 @@ class Iteration(models.Model):
     """One launch of a design: what was frozen, and when each part of it happened.
 
     ``design``, ``policy_rules`` and ``plan`` are frozen when the iteration begins. ``traffic`` is
-    the share now held, in thousandths; ``step_started_at`` the start of the present ramp step.
+    the share now served, in thousandths; ``step`` the present ramp step's place among the declared ones,
+    and ``step_started_at`` its start.
     """
 
     experiment = models.ForeignKey(Experiment, on_delete=models.PROTECT, related_name="iterations")
@@ -153,6 +157,7 @@ class Iteration(models.Model):
     policy_rules = models.JSONField()
     plan = models.JSONField(default=dict)
     traffic = models.PositiveSmallIntegerField()
+    step = models.PositiveSmallIntegerField(default=0)
     began_at = models.DateTimeField()
     dark_started_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(null=True)

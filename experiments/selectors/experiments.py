@@ -102,6 +102,7 @@ def design_of(experiment: Experiment) -> Design:
         targeting=experiment.targeting,
         segments=segments.content(experiment.targeting),
         traffic=experiment.traffic,
+        ramp=experiment.ramp or None,
         variants=tuple(_variant(variant) for variant in experiment.variants.all()),
         metrics=tuple(_metric(plan) for plan in experiment.planned_metrics.all()),
         policy_key=experiment.policy.key,
@@ -118,6 +119,7 @@ def design_of(experiment: Experiment) -> Design:
         dark_mode=str(experiment.dark_mode),
         auto_promote=experiment.auto_promote,
         time_zone=experiment.time_zone,
+        budget_micro=experiment.budget_micro,
     )
 
 
@@ -145,4 +147,5 @@ def _metric(plan: ExperimentMetric) -> DesignMetric:
         action=plan.action,
         covariate=plan.covariate,
         adjusted=plan.adjusted,
+        worth_micro=plan.worth_micro,
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from django.contrib.postgres.aggregates import ArrayAgg
+from django.db.models import F
 
 from experiments.core import allocation, hashing
 from experiments.core.catalogue import parse
@@ -99,7 +100,8 @@ def _fetch(now: datetime) -> _Rows:
 
 
 def _buckets(iterations: Iterable[int]) -> dict[tuple[int, int, str], list[int]]:
-    held = Bucket.objects.filter(iteration__in=list(iterations)).order_by()
+    """What is served: buckets of a ramp step that was taken back stay held, but their units get the flag's value."""
+    held = Bucket.objects.filter(iteration__in=list(iterations), step__lte=F("iteration__step")).order_by()
     groups = held.values_list("iteration_id", "variant_id", "role").annotate(indexes=ArrayAgg("index", order_by="index"))
     return {(iteration, variant, role): indexes for iteration, variant, role, indexes in groups}
 

@@ -52,7 +52,7 @@ def hold_dark(iteration: Iteration, now: datetime) -> None:
 
 
 def hold_main(iteration: Iteration, now: datetime) -> None:
-    """Buckets for the iteration's share in the arms' proportions; what is held already stays where it is."""
+    """Buckets for the iteration's share in the arms' proportions, as its ramp step; what is held already stays where it is."""
     arms, layer = _arms(iteration), _locked_layer(iteration)
     held = [list(_held(iteration, BucketRole.MAIN).filter(variant=arm).values_list("index", flat=True)) for arm in arms]
     reserved = _held(iteration, BucketRole.DARK, BucketRole.TWIN).count()
@@ -64,7 +64,7 @@ def hold_main(iteration: Iteration, now: datetime) -> None:
 def release(iteration: Iteration, now: datetime) -> int:
     """Give everything back; the buckets rest before another experiment may have them. Says how many."""
     return iteration.buckets.update(
-        iteration=None, variant=None, role="", held_since=None, resting_until=allocation.rest_until(now)
+        iteration=None, variant=None, role="", step=0, held_since=None, resting_until=allocation.rest_until(now)
     )  # fmt: skip
 
 
@@ -105,6 +105,7 @@ def _held(iteration: Iteration, *roles: BucketRole) -> QuerySet[Bucket]:
 def _take(iteration: Iteration, layer: Layer, arm: Variant, indexes: Sequence[int], role: BucketRole, now: datetime) -> None:
     wanted = list(indexes)
     free = Bucket.objects.filter(layer=layer, index__in=wanted, iteration__isnull=True)
-    taken = free.update(iteration=iteration, variant=arm, role=role.value, held_since=now, resting_until=None)
+    step = iteration.step if role is BucketRole.MAIN else 0
+    taken = free.update(iteration=iteration, variant=arm, role=role.value, step=step, held_since=now, resting_until=None)
     if taken != len(wanted):
         raise Conflict(f"layer {layer.name}: {len(wanted) - taken} of {len(wanted)} buckets were taken meanwhile; try again")

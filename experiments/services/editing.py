@@ -22,8 +22,8 @@ AMENDABLE = frozenset({"notes", "planned_end"})
 """Not design, but worth a reason once launched."""
 DESIGN_FIELDS = frozenset({
     "experiment_type", "hypothesis", "expected_effect", "prd_url", "prd_text", "offline_thresholds", "unit_type", "targeting", "traffic",
-    "layer", "dark_mode", "confidence_level", "power", "min_sample_size", "size_class", "auto_promote", "time_zone", "planned_start",
-    "policy", "flag",
+    "ramp", "layer", "dark_mode", "confidence_level", "power", "min_sample_size", "size_class", "auto_promote", "time_zone",
+    "planned_start", "policy", "flag", "budget_micro",
 })  # fmt: skip
 """Frozen at launch."""
 

@@ -9,10 +9,11 @@ from django.db import transaction
 from experiments.core.checklist import Facts
 from experiments.core.design import digest, facets, judged
 from experiments.core.lifecycle import Verb
+from experiments.core.ramping import first_share, parse_ramp
 from experiments.core.types import JSON, Actor, Item, Origin, Status
 from experiments.models import Evidence, Experiment, Iteration
 from experiments.selectors.experiments import open_rollout, resumes_anew
-from experiments.services import audit, buckets
+from experiments.services import audit, buckets, ramps
 from experiments.services.checklist import write_request
 from experiments.services.rows import wanted_reason
 from experiments.services.steps import end_iteration, enter, finish, move, the_iteration
@@ -81,7 +82,7 @@ def _open(experiment: Experiment, known: Facts, now: datetime, *, dark_started_a
         design_sha256=digest(facets(known.design)),
         policy_rules=known.rules.as_json(),
         plan=_plan(experiment, known),
-        traffic=experiment.traffic,
+        traffic=first_share(parse_ramp(known.design.ramp), experiment.traffic),
         began_at=now,
         dark_started_at=dark_started_at,
     )
@@ -101,6 +102,7 @@ def go_live(iteration: Iteration, now: datetime) -> None:
         buckets.hold_main(iteration, now)
     iteration.started_at = iteration.step_started_at = now
     iteration.save(update_fields=["started_at", "step_started_at"])
+    ramps.begin(iteration, now)
 
 
 def close_holdback(actor: Actor, now: datetime, experiment: Experiment) -> None:

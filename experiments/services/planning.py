@@ -46,6 +46,7 @@ def _row(now: datetime, experiment: Experiment, plan: MetricPlan, position: int)
         action=plan.action or (GuardrailAction.STOP.value if guardrail else ""),
         covariate=plan.covariate,
         adjusted=plan.adjusted,
+        worth_micro=plan.worth_micro,
     )
 
 

@@ -51,6 +51,7 @@ def test_canonical__nan__is_refused():
         ({"offline_thresholds": [{"metric": "auc", "op": ">=", "value": 0.9}]}, {Item.OFFLINE, Item.APPROVAL}),
         ({"confidence_level": "0.990"}, {Item.SAMPLE_SIZE, Item.APPROVAL}),
         ({"time_zone": "Europe/Berlin"}, {Item.APPROVAL}),
+        ({"ramp": [{"share": 10, "hours": 24, "units": 0}]}, {Item.APPROVAL}),
         ({"metrics": (replace(PRIMARY, mde=0.2),)}, {Item.METRICS, Item.SAMPLE_SIZE, Item.APPROVAL}),
         ({"metrics": (PRIMARY, SECONDARY)}, set()),
         (
@@ -70,7 +71,9 @@ def test_digest__a_changed_field__voids_exactly_the_items_that_judge_it(change, 
 
 
 def test_approval__judges__every_facet():
-    assert set(JUDGED[Item.APPROVAL]) == set(facets(replace(DESIGN, segments={"beta": {"rules": [], "ids": {}}})))
+    assert set(JUDGED[Item.APPROVAL]) == set(
+        facets(replace(DESIGN, segments={"beta": {"rules": [], "ids": {}}}, ramp=[{"share": 10}], budget_micro=1))
+    )
 
 
 def test_segments__changed__void_what_judges_who_is_meant__and_their_absence_leaves_older_verdicts_standing():

@@ -138,3 +138,37 @@ def test_key__that_reads_as_something_else__is_refused(key, code):
 )
 def test_value__by_flag_type__fits_only_its_own(value, fits):
     assert {t for t in ("boolean", "string", "integer", "float", "object") if value_fits(value, t)} == fits
+
+
+def ramp(*shares: int) -> list[dict[str, int]]:
+    return [{"share": share, "hours": 24} for share in shares]
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "field"),
+    [
+        ({"ramp": ramp(10, 10, 1000)}, "ramp_not_rising", "ramp[1].share"),
+        ({"ramp": ramp(200, 50, 1000)}, "ramp_not_rising", "ramp[1].share"),
+        ({"ramp": ramp(10, 500)}, "ramp_end", "ramp[1].share"),
+        ({"ramp": ramp(1, 1000)}, "ramp_step_too_small", "ramp[0].share"),
+        ({"ramp": ramp(10, 11, 1000)}, "ramp_step_too_small", "ramp[1].share"),
+        ({"ramp": ramp(10, 40, 1000), "variants": weights(980, 20)}, "ramp_step_too_small", "ramp[0].share"),
+        ({"ramp": [{"share": 10, "hours": "long"}]}, "ill_formed", "ramp[0].hours"),
+    ],
+)
+def test_ramp__that_may_not_be__is_named_with_its_place(change, code, field):
+    found = {(p.code, p.field) for p in problems(replace(DESIGN, **change), RULES["standard"], for_launch=True)}
+
+    assert (code, field) in found
+
+
+def test_ramp__rising_to_the_planned_share__has_no_problem():
+    assert codes(replace(DESIGN, ramp=ramp(10, 50, 200, 1000))) == set()
+    assert codes(replace(DESIGN, traffic=300, ramp=ramp(300))) == set()
+
+
+def test_ramp__beside_a_dark_launch__a_step_into_the_reserved_buckets_is_refused():
+    """At 100 % the dark launch's twenty buckets are all that is left: 98 % is already everybody."""
+    whole = replace(DESIGN, traffic=1000, ramp=ramp(10, 980, 1000), policy_key="ai-low")
+
+    assert "ramp_step_too_small" in codes(whole, "ai-low")

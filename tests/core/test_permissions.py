@@ -16,6 +16,8 @@ PRINTED = {
     Action.OVERRIDE: ("-oyyy", set()),
     Action.DARK_LAUNCH: ("-o-y-", set()),
     Action.PAUSE_RESUME: ("-oy-y", {"management"}),
+    Action.HOLD_RAMP: ("-oy-y", {"management"}),
+    Action.ADVANCE_RAMP: ("-oy-y", set()),
     Action.CONCLUDE: ("-o--y", {"management"}),
     Action.HOLD_PROMOTION: ("-oy-y", set()),
     Action.RETURN_TO_CONTROL: ("-oy-y", set()),
