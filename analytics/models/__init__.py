@@ -3,9 +3,11 @@
 from .events import AiEvent, Assignment, EventId, Feedback, IngestTally, MetricObservation, RequestCost
 from .geo import GeoObservation, GeoPilot, GeoRegion
 from .holdbacks import HoldbackRun
+from .prices import ModelPrice
 from .replays import NullReplay
 from .reports import ExperimentReport, ReportTemplate
 from .results import AnalysisRun, AppliedDecision, Decision, Look
+from .scans import PairScan, Scan
 from .tail import RefusedItem, SeenAssignment, TailWatch
 
 __all__ = [
@@ -24,10 +26,13 @@ __all__ = [
     "IngestTally",
     "Look",
     "MetricObservation",
+    "ModelPrice",
     "NullReplay",
+    "PairScan",
     "RefusedItem",
     "ReportTemplate",
     "RequestCost",
+    "Scan",
     "SeenAssignment",
     "TailWatch",
 ]

@@ -122,8 +122,13 @@ def bin_edges(baseline: ArrayLike, bins: int = BINS) -> tuple[float, ...]:
     values = _values(baseline)
     if not values.size:
         raise ImpossibleTotals("bins are made of a baseline, found no values")
-    edges = np.unique(np.quantile(values, np.arange(1, bins) / bins))
-    return tuple(edges[edges < values.max()].tolist()) or (float(values.max()),)
+    return edges_of(np.quantile(values, np.arange(1, bins) / bins), float(values.max()))
+
+
+def edges_of(quantiles: ArrayLike, largest: float) -> tuple[float, ...]:
+    """Inner edges from a baseline's quantiles and its largest value."""
+    edges = np.unique(_values(quantiles))
+    return tuple(edges[edges < largest].tolist()) or (largest,)
 
 
 def binned(values: ArrayLike, edges: Sequence[float]) -> tuple[int, ...]:

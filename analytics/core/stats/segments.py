@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +22,10 @@ from analytics.core.errors import ImpossibleTotals
 from analytics.core.stats.comparison import Comparison, checked_level
 from analytics.core.stats.mean import compare_means
 from analytics.core.stats.multiplicity import benjamini_hochberg
-from analytics.core.totals import Totals
 
-Compare = Callable[[Totals, Totals, float], Comparison]
+T = TypeVar("T")
+Compare = Callable[[T, T, float], Comparison]
+"""Two arms' totals in a metric kind's form, and a level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,11 @@ class Segments:
     left_out: tuple[str, ...]
 
 
-def compare_segments(segments: Mapping[str, tuple[Totals, Totals]], alpha: float = 0.05, compare: Compare = compare_means) -> Segments:
+def compare_segments(
+    segments: Mapping[str, tuple[T, T]],
+    alpha: float = 0.05,
+    compare: Compare[T] = compare_means,  # type: ignore[assignment]  # the default is of Totals, as most metrics are
+) -> Segments:
     """(control, treatment) totals of every declared segment, in the declared order; ``compare`` is the metric kind's comparison."""
     checked_level(alpha)
     found = {key: compare(control, treatment, alpha) for key, (control, treatment) in segments.items()}
