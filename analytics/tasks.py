@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-import structlog
 from celery import shared_task
 from django.conf import settings
 
@@ -17,10 +16,9 @@ from analytics.services.decisions import decide, iterations_with_pending
 from analytics.services.reports import write_report
 from experiments.core.clock import utc_now
 from experiments.core.types import SYSTEM
+from experiments.services import work
 from experiments.services.answers import forget_old_answers
 from experiments.services.slots import claim, forget_old_slots, slot_of
-
-log = structlog.get_logger(__name__)
 
 TRIM_SECONDS = 60
 
@@ -75,12 +73,6 @@ def trim_tail() -> int:
     return refusals.trim(now) + watches.trim(now)
 
 
-def _once(now: datetime, task: str, pk: int, work: Callable[[int], object]) -> None:
-    """One worker does it per tick; a fault in one experiment does not keep the others waiting."""
-    if not claim(now, task=f"{task}:{pk}", slot=slot_of(now, seconds=settings.ANALYSE_SECONDS)):
-        return
-    try:
-        work(pk)
-    except Exception:
-        # Whatever it is, it is this experiment's: logged, and tried again at the next tick.
-        log.exception("tick_failed", task=task, subject=pk)
+def _once(now: datetime, task: str, pk: int, what: Callable[[int], object]) -> None:
+    """One worker does it per tick."""
+    work.once(now, task, pk, slot_of(now, seconds=settings.ANALYSE_SECONDS), what)

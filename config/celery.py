@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import task_postrun
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
+from config.celery_settings import BEAT
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+_ON_BEAT = frozenset(tick.task for tick in BEAT)
 
 app = Celery("assay")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.steps["worker"].add(DjangoStructLogInitStep)
 app.autodiscover_tasks(["experiments", "analytics"])
+
+
+@task_postrun.connect
+def note(task: Any = None, state: str = "", **_: Any) -> None:
+    """Whoever watches wants to know that beat's tasks come to their end, not that they were sent."""
+    from experiments.core.clock import utc_now
+    from experiments.services.slots import heard  # needs the apps
+
+    if state == "SUCCESS" and task is not None and task.name in _ON_BEAT:
+        heard(utc_now(), task.name)

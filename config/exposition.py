@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 
@@ -14,8 +15,11 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from analytics.selectors.exposition import ArmNumbers, arm_numbers
+from config.celery_settings import BEAT
+from experiments.core.clock import utc_now
 from experiments.metrics import tell_answers
 from experiments.services import spool
+from experiments.services.slots import last_heard
 
 _ARM = ("experiment", "variant")
 
@@ -31,6 +35,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
         registry.register(_Own())
     registry.register(StoredTotals())
     registry.register(Spool())
+    registry.register(Beat())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
@@ -79,3 +84,19 @@ class Spool(Collector):
         yield GaugeMetricFamily("assay_spool_files", "Files of exposures that wait to be stored.", waiting.files)
         yield GaugeMetricFamily("assay_spool_bytes", "Their size; at ASSAY_SPOOL_MAX_BYTES new ones are dropped.", waiting.bytes)
         yield GaugeMetricFamily("assay_spool_oldest_seconds", "Age of the oldest of them.", waiting.oldest_seconds)
+
+
+class Beat(Collector):
+    """How long ago each task of beat came to its end; one that never did, or days ago, is infinitely late."""
+
+    def collect(self) -> Iterator[Metric]:
+        lag = GaugeMetricFamily("assay_beat_lag_seconds", "Seconds since a task of beat came to its end.", labels=["task"])
+        now = utc_now()
+        try:
+            heard = last_heard()
+        except DatabaseError:
+            return
+        for tick in BEAT:
+            last = heard.get(tick.task)
+            lag.add_metric([tick.task], math.inf if last is None else (now - last).total_seconds())
+        yield lag

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db import connection
+from django.db.models import Max
 
 from experiments.models import ClaimedSlot
 
+HEARD = "heard:"
 KEEP = timedelta(days=3)
 """Slots are looked at within one tick; older ones are only ballast."""
 
@@ -29,6 +31,17 @@ def claim(now: datetime, *, task: str, slot: str) -> bool:
 def slot_of(now: datetime, *, seconds: int) -> str:
     """The name of the tick a moment falls in: the start of its interval, in whole seconds since 1970."""
     return str(int(now.timestamp()) // seconds * seconds)
+
+
+def heard(now: datetime, task: str) -> None:
+    """Note that a task of beat has come to its end in this minute."""
+    claim(now, task=HEARD + task, slot=slot_of(now, seconds=60))
+
+
+def last_heard() -> dict[str, datetime]:
+    """Task → when it last came to its end; tasks that have been silent for days are left out."""
+    rows = ClaimedSlot.objects.filter(task__startswith=HEARD).values_list("task").annotate(last=Max("claimed_at"))
+    return {task.removeprefix(HEARD): last for task, last in rows}
 
 
 def forget_old_slots(now: datetime) -> int:

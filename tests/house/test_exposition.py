@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from analytics.models import AnalysisRun
+from experiments.core.clock import utc_now
+from experiments.services.slots import heard
 from tests.selectors.test_results import analysed
 
 pytestmark = pytest.mark.django_db
@@ -65,3 +69,10 @@ def test_metrics__exposures_that_wait__are_weighed(settings: Any, tmp_path: Path
     found = scraped()
     assert (found["assay_spool_files",], found["assay_spool_bytes",]) == (1, 300)
     assert 0 <= found["assay_spool_oldest_seconds",] < 60
+
+
+def test_metrics__beat__how_long_each_task_has_been_silent() -> None:
+    heard(utc_now() - timedelta(seconds=90), "analytics.tasks.analyse_due")
+    found = scraped()
+    assert 89 < found["assay_beat_lag_seconds", "analytics.tasks.analyse_due"] < 150
+    assert found["assay_beat_lag_seconds", "analytics.tasks.decide_due"] == math.inf
