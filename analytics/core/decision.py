@@ -24,7 +24,11 @@ Topic = Literal["", "primary", "clock", "shares", "health", "units", "boundary",
 
 @dataclass(frozen=True, slots=True)
 class GuardrailFact:
-    """One guardrail on one arm: what the plan demands, and the verdicts at looks and now."""
+    """One guardrail on one arm: what the plan demands, and the verdicts at looks and now.
+
+    ``compensated``: the gain pays for the cost (None: cannot say, or not about cost). ``proven``: what the SPRT says
+    once it has proven harm.
+    """
 
     key: str
     rule: Rule
@@ -33,6 +37,18 @@ class GuardrailFact:
     safe_at_look: bool = False
     worsening: bool = False
     required: bool = True
+    compensated: bool | None = None
+    proven: str = ""
+
+    @property
+    def breached(self) -> bool:
+        """Harm beyond the margin that no gain pays for."""
+        return self.verdict == "breach" and self.compensated is not True
+
+    @property
+    def stops(self) -> bool:
+        """Whether the arm must not serve on."""
+        return bool(self.proven) or (self.breached and self.action == "stop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +77,8 @@ class Facts:
 
     ``srm_masks``: SRM at a look or the Bayes factor between looks. ``unhealthy``: other red health
     checks, by sentence. ``mde`` and ``required_improvement`` (d₀) are absolute, in the metric's units.
-    ``alarm_only`` is set between looks: then only harm may act.
+    ``alarm_only`` is set between looks: then only harm may act. ``spent_micro`` of ``budget_micro`` are gone
+    (None: there is no cap).
     """
 
     arms: tuple[ArmFacts, ...]
@@ -80,6 +97,13 @@ class Facts:
     auto_promote: bool = True
     origin: Literal["live", "import"] = "live"
     alarm_only: bool = False
+    budget_micro: int | None = None
+    spent_micro: int | None = None
+
+    @property
+    def over_budget(self) -> bool:
+        """Whether the cap is reached."""
+        return self.budget_micro is not None and self.spent_micro is not None and self.spent_micro >= self.budget_micro
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +175,15 @@ def readiness(facts: Facts) -> tuple[Readiness, ...]:
 
 def _harm(facts: Facts) -> Decision | None:
     """Proven harm acts at any time, also when the shares are off: stopping is the safe mistake."""
-    stopped = [a for a in _live(facts) if any(g.verdict == "breach" and g.action == "stop" for g in a.guardrails)]
+    if facts.over_budget and _live(facts):
+        return _decision(facts, "stop", _budget_rule(facts), [a.key for a in _live(facts)])
+    stopped = [a for a in _live(facts) if any(g.stops for g in a.guardrails)]
     if stopped:
-        return _decision(facts, "stop", _breached("stop", stopped, "the arm's units get the default"), [a.key for a in stopped])
-    escalated = [a for a in _live(facts) if any(g.verdict == "breach" and g.action == "escalate" for g in a.guardrails)]
+        return _decision(facts, "stop", _stopped(stopped), [a.key for a in stopped])
+    escalated = [a for a in _live(facts) if any(g.breached and g.action == "escalate" for g in a.guardrails)]
     if escalated:
         return _decision(facts, "escalate", _breached("escalate", escalated, "a person decides"), [a.key for a in escalated])
-    held = [a for a in _live(facts) if any(g.verdict == "breach" for g in a.guardrails)]
+    held = [a for a in _live(facts) if any(g.breached for g in a.guardrails)]
     if held:
         return _decision(facts, "hold", _breached("hold", held, "nothing is promoted or widened"), [a.key for a in held])
     return None
@@ -223,10 +249,25 @@ def _decision(facts: Facts, kind: Kind, rule: str, arms: Sequence[str] = (), con
     return Decision(kind, rule, tuple(arms), conclusion, readiness(facts))
 
 
+def _budget_rule(facts: Facts) -> str:
+    return f"the budget cap of {_usd(facts.budget_micro)} USD is reached: everything stops"
+
+
+def _usd(micro: int | None) -> str:
+    return f"{(micro or 0) / 1_000_000:,.2f}"
+
+
+def _stopped(arms: Sequence[ArmFacts]) -> str:
+    """What the alarms say, and what the SPRT says."""
+    then = "the arm's units get the default"
+    proven = sorted(f"{g.proven} ({g.key} on {a.key})" for a in arms for g in a.guardrails if g.proven)
+    alarms = any(g.breached and g.action == "stop" for a in arms for g in a.guardrails)
+    said = _breached("stop", arms, then) if alarms else f"{proven[0]}: {then}"
+    return "; ".join([said, *(proven if alarms else proven[1:])])
+
+
 def _breached(action: str, arms: Sequence[ArmFacts], then: str) -> str:
-    keys = sorted(
-        {f"{g.key} on {a.key}" for a in arms for g in a.guardrails if g.verdict == "breach" and (action == "hold" or g.action == action)}
-    )
+    keys = sorted({f"{g.key} on {a.key}" for a in arms for g in a.guardrails if g.breached and action in ("hold", g.action)})
     return f"guardrail breached ({', '.join(keys)}): {then}"
 
 
@@ -272,8 +313,9 @@ def _arm_readiness(facts: Facts, arm: ArmFacts) -> list[Readiness]:
 
 
 def _guardrail_readiness(arm: ArmFacts, guardrail: GuardrailFact) -> Readiness:
-    clear = guardrail.verdict != "breach"
-    wanted, met = "safe at a look, no breach now", clear and guardrail.safe_at_look
+    clear = not (guardrail.breached or guardrail.proven)
+    wanted, met = "safe at a look, no breach now", clear and (guardrail.safe_at_look or guardrail.compensated is True)
     if guardrail.rule == "no_breach" or not guardrail.required:
         wanted, met = "no breach", clear
-    return Readiness(f"{arm.key}: {guardrail.key}", guardrail.verdict, wanted, met, "guardrail", arm.key, guardrail.key)
+    said = f"{guardrail.verdict}, compensated" if guardrail.compensated else guardrail.verdict
+    return Readiness(f"{arm.key}: {guardrail.key}", said, wanted, met, "guardrail", arm.key, guardrail.key)

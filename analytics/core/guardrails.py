@@ -109,6 +109,8 @@ class GuardrailResult:
     ``breach_p`` is Holm-adjusted over guardrails × test arms and held against .05. ``lower`` and
     ``upper`` bound harm beyond the margin (BREACH when lower > 0 in a family of one; SAFE when upper
     < 0 at a look). ``worsening``: proven worse than control, beyond the margin not yet; holds a ramp.
+    ``compensated``: the gain pays for the cost (None: cannot say, or not about cost); ``proven``: the SPRT's message
+    once it has proven harm.
     """
 
     key: str
@@ -123,6 +125,8 @@ class GuardrailResult:
     upper: float | None
     worsening: bool
     reason: str
+    compensated: bool | None = None
+    proven: str = ""
 
 
 def harm(plan: GuardrailPlan, control: Observed, treatment: Observed) -> Harm:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from analytics.core.stats.sprt import why_not_watched
 from analytics.core.windows import Span
 from experiments.core.design import Design, DesignMetric, DesignVariant
 from experiments.core.metric_definitions import MetricDefinition
 from experiments.core.policies import PolicyRules
-from experiments.core.types import BucketRole, MetricRole, Origin, Status
+from experiments.core.types import BucketRole, GuardrailAction, MetricRole, Origin, Status
 from experiments.models import Bucket, Experiment, Iteration, Metric
 from experiments.selectors.experiments import design_of, iteration_design, iteration_rules
 from experiments.selectors.metrics import definition_of
@@ -51,6 +52,18 @@ class PlannedMetric:
         """The conversion window; None: until the data cut."""
         return None if self.definition.window_hours is None else timedelta(hours=self.definition.window_hours)
 
+    @property
+    def is_cost(self) -> bool:
+        """Whether it is about what the units cost."""
+        return self.definition.value_field == "cost_micro"
+
+    @property
+    def counts_bad_events(self) -> bool:
+        """Whether the SPRT watches it: a guardrail that stops, of an event that should become rarer."""
+        adds_values = self.definition.aggregation not in ("any", "count")
+        stops = (self.planned.action or GuardrailAction.STOP.value) == GuardrailAction.STOP.value
+        return stops and why_not_watched(self.definition.direction.value, self.definition.kind.value, adds_values=adds_values) is None
+
 
 @dataclass(frozen=True, kw_only=True)
 class AnalysisPlan:
@@ -77,6 +90,7 @@ class AnalysisPlan:
     planned_end: datetime | None
     spans: tuple[Span, ...]
     pauses: tuple[tuple[datetime, datetime], ...]
+    budget_micro: int | None = None
 
     @property
     def control(self) -> PlannedArm | None:
@@ -87,6 +101,11 @@ class AnalysisPlan:
     def test_arms(self) -> tuple[PlannedArm, ...]:
         """Every arm but control."""
         return tuple(arm for arm in self.arms if not arm.is_control)
+
+    @property
+    def worth_micro(self) -> int | None:
+        """What one unit of the primary outcome is worth; None: the plan does not say."""
+        return None if self.primary is None else self.primary.planned.worth_micro
 
     @property
     def stopped(self) -> frozenset[str]:
@@ -143,6 +162,7 @@ def plan_of(iteration: Iteration, now: datetime) -> AnalysisPlan:
         planned_end=experiment.planned_end,
         spans=_serving(iteration, pauses, now),
         pauses=tuple((begins, ends) for begins, ends in pauses if ends - begins > LONG_PAUSE),
+        budget_micro=design.budget_micro,
     )
 
 

@@ -58,5 +58,7 @@ def trouble_now(iteration_id: int) -> str:
         return "the newest analysis failed, so nobody can say whether anything is breached now"
     if run.masked:
         return "results are masked now"
-    breached = [verdict["key"] for verdict in run.verdicts.get("guardrails", []) if verdict["breach"]]
+    off = {arm["key"] for arm in run.totals.get("arms", []) if arm.get("stopped_at")}
+    verdicts = [verdict for verdict in run.verdicts.get("guardrails", []) if verdict["arm"] not in off]
+    breached = [v["key"] for v in verdicts if v.get("proven") or (v["breach"] and not v.get("compensated"))]
     return f"breached now: {', '.join(breached)}" if breached else ""

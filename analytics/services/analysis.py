@@ -17,6 +17,7 @@ from analytics.core.decision import Facts
 from analytics.core.decision import decide as decide_by
 from analytics.core.encoding import plain, restored
 from analytics.core.guardrails import GuardrailResult
+from analytics.core.harm_watch import Watched
 from analytics.core.health import assess, gated
 from analytics.core.look_state import LookState
 from analytics.core.looks import information
@@ -27,7 +28,21 @@ from analytics.selectors.geo import pilot_of
 from analytics.selectors.plans import AnalysisPlan, iteration_to_analyse, plan_of
 from analytics.services import notices
 from analytics.services.geo import read_pilot
-from analytics.services.judging import NOTHING_EARLIER, Earlier, Standing, compared, end_passed, facts_of, guard, look, units_of
+from analytics.services.judging import (
+    NOTHING_EARLIER,
+    Earlier,
+    Paid,
+    Standing,
+    compared,
+    end_passed,
+    facts_of,
+    guard,
+    look,
+    pay,
+    units_of,
+    watch,
+    weighed,
+)
 from analytics.services.measuring import Measured, measure
 from analytics.stores.base import Store
 from analytics.stores.postgres import PostgresStore
@@ -51,6 +66,8 @@ class Findings:
     clock: Clock
     permission: LookPermission
     taken: LookState | None
+    watches: tuple[Watched, ...] = ()
+    paid: tuple[Paid, ...] = ()
 
 
 def analyse(experiment_id: int, *, now: datetime, may_look: bool = False, store: Store | None = None) -> AnalysisRun:
@@ -132,10 +149,11 @@ def conclude(
         health = gated(health, assess(measured.look.arms, (), gates=True))
         taken = None if health.masks else look(plan, before, measured.look)
     standing = Standing((*before, taken) if taken is not None else tuple(before), taken)
-    verdicts = guard(plan, measured, standing.states, earlier.verdicts)
+    watches, paid = watch(plan, measured), pay(plan, measured)
+    verdicts = weighed(guard(plan, measured, standing.states, earlier.verdicts), watches, paid)
     stranded = end_passed(plan, permission.day + timedelta(days=1)) and (may_look or not permission.allowed)
     facts = facts_of(plan, measured, health=health, verdicts=verdicts, standing=standing, clock=the_clock, harmed=harmed, stranded=stranded)
-    return Findings(metrics, health, verdicts, facts, decide_by(facts), the_clock, permission, taken)
+    return Findings(metrics, health, verdicts, facts, decide_by(facts), the_clock, permission, taken, watches, paid)
 
 
 def legal(plan: AnalysisPlan, measured: Measured, before: Sequence[LookState], the_clock: Clock, now: datetime) -> LookPermission:
@@ -210,7 +228,7 @@ def _write_run(iteration: Iteration, measured: Measured, found: Findings, versio
             "totals": {"arms": plain(measured.arms)},
             "health": {**plain(found.health), "masks": found.health.masks},
             "results": {"metrics": plain(found.metrics)},
-            "verdicts": {"guardrails": plain(found.verdicts)},
+            "verdicts": {"guardrails": plain(found.verdicts), "sprt": plain(found.watches), "compensation": plain(found.paid)},
             "readiness": {
                 "kind": found.decision.kind,
                 "rule": found.decision.rule,

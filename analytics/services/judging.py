@@ -9,6 +9,7 @@ from typing import cast
 
 from analytics.core.decision import Action, ArmFacts, Facts, GuardrailFact, Rule
 from analytics.core.guardrails import GuardrailPlan, GuardrailResult, Harm, Margin, Reading, harm, judge
+from analytics.core.harm_watch import Watched, watched
 from analytics.core.kinds import kind_of
 from analytics.core.kinds.base import Better, MarginKind
 from analytics.core.look_state import LookState, histories, horizon, safety_looks, take
@@ -17,7 +18,9 @@ from analytics.core.observed import Observed
 from analytics.core.results import Health, MetricResult, compare_arms, explore
 from analytics.core.stats.anytime import ALARM_N_STAR
 from analytics.core.stats.comparison import Interval
+from analytics.core.stats.compensation import Compensation, compensation
 from analytics.core.stats.normal import upper_quantile
+from analytics.core.stats.sprt import SprtPlan
 from analytics.core.windows import Clock, day_start
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric
 from analytics.services.measuring import ByArm, LookTotals, Measured, MeasuredMetric
@@ -29,6 +32,18 @@ TEN_PERCENT = upper_quantile(0.05)
 
 
 SWITCHED_OFF = "the arm is switched off"
+
+
+NO_WORTH = "the plan does not say what one unit of the primary outcome is worth: nothing compensates"
+
+
+@dataclass(frozen=True)
+class Paid:
+    """Whether the gain on one arm pays for what one cost guardrail counts; money in USD micros a unit."""
+
+    key: str
+    arm: str
+    found: Compensation
 
 
 @dataclass(frozen=True)
@@ -136,6 +151,47 @@ def guard(
     return tuple(kept.get((one.key, one.arm), one) for one in judge(readings))
 
 
+def watch(plan: AnalysisPlan, measured: Measured) -> tuple[Watched, ...]:
+    """The SPRT of every guardrail that counts bad events, on every test arm that serves."""
+    if plan.control is None or not measured.hours:
+        return ()
+    sprt = SprtPlan(guardrails=len(guarded(plan)), test_arms=len(plan.test_arms))
+    return tuple(
+        watched(sprt, key, arm.key, hours.get(plan.control.key, ()), hours.get(arm.key, ()))
+        for key, hours in measured.hours.items()
+        for arm in plan.test_arms
+        if arm.stopped_at is None
+    )
+
+
+def pay(plan: AnalysisPlan, measured: Measured) -> tuple[Paid, ...]:
+    """Whether the gain pays for the cost: of each cost guardrail, on each test arm."""
+    return tuple(_paid(plan, metric, arm.key, measured) for metric in guarded(plan) if metric.is_cost for arm in plan.test_arms)
+
+
+def _paid(plan: AnalysisPlan, metric: PlannedMetric, arm: str, measured: Measured) -> Paid:
+    """More of the outcome brings its worth; where less is better, less of it does."""
+    key, worth = metric.definition.key, plan.worth_micro
+    if plan.primary is None or worth is None:
+        return Paid(key, arm, Compensation(None, None, False, NO_WORTH))
+    value = float(worth) if plan.primary.definition.direction is Direction.INCREASE else -float(worth)
+    units = measured.worth.get(key, {})
+    control, treatment = units.get(plan.control.key if plan.control is not None else ""), units.get(arm)
+    if control is None or treatment is None:
+        return Paid(key, arm, Compensation(None, None, None, "an arm has no matured units"))
+    return Paid(key, arm, compensation(control, treatment, value))
+
+
+def weighed(verdicts: Sequence[GuardrailResult], proven: Sequence[Watched], paid: Sequence[Paid]) -> tuple[GuardrailResult, ...]:
+    """Verdicts with what the SPRT has proven, and with what a gain pays for."""
+    messages = {(one.key, one.arm): one.message for one in proven if one.proven}
+    compensated = {(one.key, one.arm): one.found.compensated for one in paid}
+    return tuple(
+        replace(one, proven=messages.get((one.key, one.arm), one.proven), compensated=compensated.get((one.key, one.arm)))
+        for one in verdicts
+    )
+
+
 def facts_of(
     plan: AnalysisPlan,
     measured: Measured,
@@ -179,6 +235,8 @@ def facts_of(
         auto_promote=plan.auto_promote,
         origin="import" if plan.origin is Origin.IMPORT else "live",
         alarm_only=standing.taken is None,
+        budget_micro=plan.budget_micro,
+        spent_micro=measured.spent_micro,
     )
 
 
@@ -227,7 +285,15 @@ def _guardrail_fact(plan: AnalysisPlan, metric: PlannedMetric, result: Guardrail
     if result is None:
         return GuardrailFact(metric.definition.key, rule, action, "unknown", required=rule == "safe")
     return GuardrailFact(
-        metric.definition.key, rule, action, result.verdict, result.safe_at_look, result.worsening, required=rule == "safe"
+        metric.definition.key,
+        rule,
+        action,
+        result.verdict,
+        result.safe_at_look,
+        result.worsening,
+        required=rule == "safe",
+        compensated=result.compensated,
+        proven=result.proven,
     )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from django.db.models import Sum
 
+from analytics.core.harm_watch import Hour
 from analytics.core.kinds import kind_of
 from analytics.core.look_state import MetricCap
+from analytics.core.moments import Moments
 from analytics.core.observed import Observed
 from analytics.core.results import ArmSummary, MetricResult, metric_arm
 from analytics.core.stats.winsor import CAP_QUANTILE, Cap, find_cap
@@ -19,6 +21,7 @@ from analytics.selectors.plans import AnalysisPlan, PlannedMetric
 from analytics.stores.base import OWN_PAST, ArmCount, Population, Store
 from experiments.core.clock import local_day
 from experiments.core.types import MetricRole, Origin
+from experiments.models import Iteration
 
 ByArm = Mapping[str, Observed]
 """Totals by arm key; an arm that nobody of those asked for has met is not there."""
@@ -51,7 +54,8 @@ class Measured:
     """Everything read for one run. ``since_start`` and ``recent`` hold all exposed units, for alarms.
 
     ``late`` of all ``accepted`` live items came too late; ``left_out`` matured units no look counts,
-    because a long pause overlaps their window.
+    because a long pause overlaps their window. ``hours`` are those of guardrails that the SPRT watches, ``worth``
+    outcome and cost of each unit by cost guardrail, ``spent_micro`` what the experiment has cost where a cap is set.
     """
 
     cut: datetime
@@ -63,6 +67,9 @@ class Measured:
     late: int = 0
     accepted: int = 0
     left_out: int = 0
+    hours: Mapping[str, Mapping[str, Sequence[Hour]]] = field(default_factory=dict)
+    worth: Mapping[str, Mapping[str, Moments]] = field(default_factory=dict)
+    spent_micro: int | None = None
 
 
 def measure(plan: AnalysisPlan, store: Store, *, now: datetime, look: LookPermission | None, caps: Sequence[MetricCap] = ()) -> Measured:
@@ -87,7 +94,37 @@ def measure(plan: AnalysisPlan, store: Store, *, now: datetime, look: LookPermis
             late=late,
             accepted=accepted,
             left_out=_left_out(plan, store, people),
+            hours={m.definition.key: _hours(plan, store, people, m) for m in guardrails if m.counts_bad_events},
+            worth={m.definition.key: _worth(plan, store, people, m) for m in guardrails if m.is_cost and plan.worth_micro is not None},
+            spent_micro=None if plan.budget_micro is None else _spent(plan, store, people),
         )
+
+
+def _hours(plan: AnalysisPlan, store: Store, people: Population, metric: PlannedMetric) -> dict[str, list[Hour]]:
+    """Arm key → its hours."""
+    keys = {arm.variant_id: arm.key for arm in plan.arms}
+    found: dict[str, list[Hour]] = {arm.key: [] for arm in plan.arms}
+    for hour in store.first_rows(people, metric.definition):
+        if hour.variant_id in keys:
+            found[keys[hour.variant_id]].append(Hour(hour.at, hour.exposed, hour.first_rows))
+    return found
+
+
+def _worth(plan: AnalysisPlan, store: Store, people: Population, cost: PlannedMetric) -> dict[str, Moments]:
+    """Arm key → outcome and cost of its matured units."""
+    if plan.primary is None:
+        return {}
+    found = store.worth(people, plan.primary.definition, cost.definition)
+    return {arm.key: found[arm.variant_id] for arm in plan.arms if arm.variant_id in found}
+
+
+def _spent(plan: AnalysisPlan, store: Store, people: Population) -> int:
+    """Over all iterations: the cap is the experiment's."""
+    launches = Iteration.objects.filter(experiment_id=plan.experiment_id, began_at__lte=people.cut)
+    return sum(
+        store.spent(replace(people, iteration_id=pk, rows_from=began, cut=min(people.cut, ended or people.cut)))
+        for pk, began, ended in launches.values_list("pk", "began_at", "ended_at")
+    )
 
 
 def population(plan: AnalysisPlan, cut: datetime) -> Population:

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, Protocol
 
+from analytics.core.moments import Moments
 from analytics.core.observed import Observed
 from analytics.core.totals import Totals
 from experiments.core.metric_definitions import MetricDefinition
@@ -111,6 +112,16 @@ class Description:
 
 
 @dataclass(frozen=True)
+class HourCount:
+    """One variant's hour: units first exposed in it, and units whose first row of a metric came in it."""
+
+    variant_id: int
+    at: datetime
+    exposed: int
+    first_rows: int
+
+
+@dataclass(frozen=True)
 class UnitValue:
     """One unit by name, with its arm and its value of a metric: only ever of a few units that stand out."""
 
@@ -144,6 +155,18 @@ class Store(Protocol):
 
     def describe(self, population: Population, metric: MetricDefinition, *, matured: bool) -> Mapping[int, Description]:
         """What came in, per group of the population: of the matured units, or of everybody exposed so far."""
+        ...
+
+    def first_rows(self, population: Population, metric: MetricDefinition) -> Sequence[HourCount]:
+        """Hour by hour, of everybody exposed: who came, and who had their first row (of a ratio: above its line) inside their window."""
+        ...
+
+    def worth(self, population: Population, outcome: MetricDefinition, cost: MetricDefinition) -> Mapping[int, Moments]:
+        """Per group, of the outcome's matured units: the outcome y (of a ratio: above its line) and the cost c of each, in its window."""
+        ...
+
+    def spent(self, population: Population) -> int:
+        """What the iteration's units (of every phase) have cost since exposure, metered costs included once, in micros."""
         ...
 
     def totals(

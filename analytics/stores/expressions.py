@@ -98,10 +98,10 @@ def exposed(population: Population) -> Table:
         table.iteration_id == population.iteration_id,
         table.environment == Environment.PRODUCTION.value,
         table.phase == population.phase.value,
-        table.exposure_ts <= _at(population.cut),
+        table.exposure_ts <= moment(population.cut),
     )
     if population.exposed_from is not None:
-        found = found.filter(found.exposure_ts >= _at(population.exposed_from))
+        found = found.filter(found.exposure_ts >= moment(population.exposed_from))
     if population.buckets:
         found = found.filter(found.bucket_id.isin(list(population.buckets)))
     return found.filter(found.variant_id.isin(list(population.variants))) if population.variants else found
@@ -112,10 +112,10 @@ def units(population: Population, metric: MetricDefinition, *, matured: bool) ->
     met = exposed(population)
     window = _window(metric)
     if matured and window is not None:
-        met = met.filter(met.exposure_ts <= _at(population.cut - window - GRACE))
+        met = met.filter(met.exposure_ts <= moment(population.cut - window - GRACE))
     for begins, ends in population.blackouts if matured else ():
-        starts_after = met.exposure_ts >= _at(ends)
-        ends_before = met.exposure_ts <= _at(begins - window) if window is not None else ibis.literal(False)
+        starts_after = met.exposure_ts >= moment(ends)
+        ends_before = met.exposure_ts <= moment(begins - window) if window is not None else ibis.literal(False)
         met = met.filter(starts_after | ends_before)
     cluster = ibis.coalesce(met.bucket_id.cast("int64"), met.id % CLUSTERS)
     cell = met.id * _MIXER % _PRIME % CELLS
@@ -144,7 +144,7 @@ def rows(population: Population, metric: MetricDefinition, unit_from_map: UnitFr
         found = table.filter(table.metric_name == metric.key)
         if not before:
             found = found.filter(found.experiment_id.isnull() | (found.experiment_id == population.experiment_id))
-    found = found.filter(found.environment == Environment.PRODUCTION.value, at <= _at(population.cut))
+    found = found.filter(found.environment == Environment.PRODUCTION.value, at <= moment(population.cut))
     if population.rows_from is not None:
         since = population.rows_from - (lookback(metric) if before else timedelta(0))
         found = found.filter(found.event_date >= ibis.literal(since.date()))
@@ -264,5 +264,6 @@ def _window(metric: MetricDefinition) -> timedelta | None:
     return None if metric.window_hours is None else timedelta(hours=metric.window_hours)
 
 
-def _at(moment: datetime) -> Value:
-    return ibis.literal(moment)
+def moment(at: datetime) -> Value:
+    """A moment as a value."""
+    return ibis.literal(at)

@@ -58,7 +58,7 @@ def ratio_per_unit(question: Question) -> Table:
     people = question.units
     counted = people.group_by("variant_id").aggregate(exposed=people.count())
     values = _both_parts(question, people, before=False)
-    sums = values.group_by("variant_id").aggregate(**_sums(values, ("y", "d")))
+    sums = values.group_by("variant_id").aggregate(**summed(values, ("y", "d")))
     return counted.left_join(sums, "variant_id").drop("variant_id_right")
 
 
@@ -77,7 +77,7 @@ def with_covariate(question: Question, covariate: str, *, ratio: bool) -> Table:
     )
     before = tuple(f"{name}0" for name in now)
     every = every.mutate(known=every.y0.notnull(), **{name: ibis.coalesce(every[name], 0.0) for name in before})
-    return every.group_by("variant_id", "known").aggregate(n=every.count(), **_sums(every, (*now, *before)))
+    return every.group_by("variant_id", "known").aggregate(n=every.count(), **summed(every, (*now, *before)))
 
 
 def described(question: Question) -> Table:
@@ -117,7 +117,7 @@ def bucket_counts(question: Question, at_or_below: Mapping[int, float]) -> Table
     buckets = found.group_by("variant_id", "cluster").aggregate(
         y=found.low.sum(), d=found.count().cast("float64"), people=found.assignment.nunique()
     )
-    return buckets.group_by("variant_id").aggregate(n=buckets.count(), units=buckets.people.sum(), **_sums(buckets, ("y", "d")))
+    return buckets.group_by("variant_id").aggregate(n=buckets.count(), units=buckets.people.sum(), **summed(buckets, ("y", "d")))
 
 
 def times_per_bucket(question: Question, at_or_below: Mapping[int, float]) -> Table:
@@ -129,7 +129,7 @@ def times_per_bucket(question: Question, at_or_below: Mapping[int, float]) -> Ta
     limit = ibis.cases(*limits, else_=ibis.literal(0.0)) if limits else ibis.literal(0.0)
     every = every.mutate(low=(every.y.notnull() & (every.y.round(FINEST) <= limit)).ifelse(1.0, 0.0))
     buckets = every.group_by("variant_id", "cluster").aggregate(y=every.low.sum(), d=every.count().cast("float64"))
-    return buckets.group_by("variant_id").aggregate(n=buckets.count(), units=buckets.d.sum().cast("int64"), **_sums(buckets, ("y", "d")))
+    return buckets.group_by("variant_id").aggregate(n=buckets.count(), units=buckets.d.sum().cast("int64"), **summed(buckets, ("y", "d")))
 
 
 def values_that_count(question: Question) -> Table:
@@ -214,7 +214,7 @@ def _remembering(question: Question, every: Table, covariate: str, ratio: bool) 
     return found
 
 
-def _sums(table: Table, names: Sequence[str]) -> dict[str, Value]:
+def summed(table: Table, names: Sequence[str]) -> dict[str, Value]:
     """Σ of each column, and Σ of each product of two."""
     products = {product_name(one, two): (table[one] * table[two]).sum() for one, two in combinations_with_replacement(names, 2)}
     return {**{f"sum_{name}": table[name].sum() for name in names}, **products}

@@ -23,8 +23,8 @@ from analytics.core.moments import Moments
 from analytics.core.observed import Remembered
 from analytics.core.stats.quantile import Histogram, QuantileTotals, from_passes, quantile_hat
 from analytics.core.totals import Totals
-from analytics.stores import expressions, forms
-from analytics.stores.base import ArmCount, Description, LargestValues, MetricTotals, Population, UnitValue
+from analytics.stores import expressions, forms, guard_forms
+from analytics.stores.base import ArmCount, Description, HourCount, LargestValues, MetricTotals, Population, UnitValue
 from analytics.stores.forms import Question
 from experiments.core.metric_definitions import MetricDefinition
 
@@ -101,6 +101,21 @@ class PostgresStore:
     def describe(self, population: Population, metric: MetricDefinition, *, matured: bool) -> Mapping[int, Description]:
         question = Question(population, metric, matured, _unit_from_map, _number_from_map)
         return {row["variant_id"]: _description(row, metric) for row in _run(forms.described(question))}
+
+    def first_rows(self, population: Population, metric: MetricDefinition) -> Sequence[HourCount]:
+        question = Question(population, metric, False, _unit_from_map, _number_from_map)
+        exposed = {(row["variant_id"], row["hour"]): row["units"] for row in _run(guard_forms.exposed_by_hour(question))}
+        firsts = {(row["variant_id"], row["hour"]): row["units"] for row in _run(guard_forms.first_rows_by_hour(question))}
+        hours = sorted(exposed.keys() | firsts.keys())
+        return tuple(HourCount(variant, at, exposed.get((variant, at), 0), firsts.get((variant, at), 0)) for variant, at in hours)
+
+    def worth(self, population: Population, outcome: MetricDefinition, cost: MetricDefinition) -> Mapping[int, Moments]:
+        question = Question(population, outcome, True, _unit_from_map, _number_from_map)
+        return {row["variant_id"]: _moments(row["n"], row, ("y", "c")) for row in _run(guard_forms.outcome_and_cost(question, cost))}
+
+    def spent(self, population: Population) -> int:
+        [row] = _run(guard_forms.spent(population, _unit_from_map))
+        return int(row["cost"] or 0)
 
     def totals(
         self, population: Population, metric: MetricDefinition, *, matured: bool = True, covariate: str | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.admin.experiment_reading import line_count, written_thresholds
-from experiments.admin.fields import Field, written, written_json, written_moment, written_share
+from experiments.admin.fields import Field, written, written_json, written_moment, written_share, written_usd
 from experiments.core.types import DarkMode, FlagType, GuardrailAction, GuardrailRule, MarginKind, MetricRole
 from experiments.models import Experiment, Flag, Metric, Policy
 
@@ -109,6 +109,7 @@ def values_of(experiment: Experiment | None) -> dict[str, str]:
         "confidence_level": f"{e.confidence_level.normalize():f}",
         "power": f"{e.power.normalize():f}",
         "min_sample_size": str(e.min_sample_size),
+        "budget": written_usd(e.budget_micro),
         "size_class": e.size_class,
         "time_zone": e.time_zone,
         "auto_promote": "1" if e.auto_promote else "",
@@ -156,6 +157,7 @@ def _metric_values(experiment: Experiment) -> dict[str, str]:
             f"m-{i}-action": p.action,
             f"m-{i}-covariate": p.covariate,
             f"m-{i}-adjusted": "yes" if p.adjusted else "",
+            f"m-{i}-worth": written_usd(p.worth_micro),
         }
     return found | {"m-count": str(len(plans) or 2)}
 
@@ -254,6 +256,7 @@ def _rules(f: _FieldOf) -> list[Field]:
         f("confidence_level", "Confidence level"),
         f("power", "Power"),
         f("min_sample_size", "Floor per arm", help="Units; beside the planned size, never instead of it."),
+        f("budget", "Budget cap, USD", placeholder="none", help="Reached by what its units have cost, everything stops."),
         f("size_class", "Size class", "select", choices=_options(("small", "medium", "large"), empty="none")),
         f("time_zone", "Time zone", help="Days and the promotion window are counted in it."),
         f("planned_start", "Planned start (UTC)", "datetime-local"),
@@ -337,15 +340,22 @@ def _metric_line(data: Mapping[str, str], i: str, choices: list[tuple[str, str]]
                 "Looks decide by",
                 "select",
                 choices=[("", "raw values"), ("yes", "CUPED")],
-                span="s6",
+                span="s4",
                 help="CUPED takes out what was known of each unit before its first exposure; both are shown.",
             ),
             f(
                 "covariate",
                 "CUPED's covariate",
-                span="s6",
+                span="s4",
                 placeholder="own past",
                 help="A number known of the unit at its first exposure. Empty: its own past of this metric.",
+            ),
+            f(
+                "worth",
+                "One outcome is worth, USD",
+                span="s4",
+                placeholder="nothing pays for cost",
+                help="Of the primary metric. Only with it may a gain pay for a cost beyond its margin.",
             ),
         ),
     )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from experiments.admin.fields import read_choice, read_json, read_moment, read_number, read_thousandths, read_whole
+from experiments.admin.fields import read_choice, read_json, read_moment, read_number, read_thousandths, read_usd, read_whole
 from experiments.core.errors import InvalidInput
 from experiments.core.specs import ExperimentSpec, MetricPlan, VariantSpec
 from experiments.core.types import DarkMode, FlagType, MetricRole
@@ -72,6 +72,7 @@ def _metric(data: Mapping[str, str], i: int) -> MetricPlan:
         action=text("action") if guards else "",
         covariate=text("covariate"),
         adjusted=text("adjusted") == "yes",
+        worth_micro=read_usd(text("worth"), f"m-{i}-worth", f"{text('metric')}: worth"),
     )
 
 
@@ -124,6 +125,7 @@ def read_common(data: Mapping[str, str]) -> dict[str, Any]:
         "confidence_level": text("confidence_level") or "0.95",
         "power": text("power") or "0.8",
         "min_sample_size": read_whole(text("min_sample_size"), "min_sample_size", "Floor per arm") or 0,
+        "budget_micro": read_usd(text("budget"), "budget", "Budget cap"),
         "size_class": text("size_class"),
         "time_zone": text("time_zone") or "UTC",
         "auto_promote": bool(text("auto_promote")),

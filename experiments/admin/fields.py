@@ -96,6 +96,12 @@ def read_thousandths(text: str, where: str, label: str) -> int | None:
     return round(value * 10)
 
 
+def read_usd(text: str, where: str, label: str) -> int | None:
+    """USD as micros, or nothing: ``1.25`` → 1250000."""
+    value = read_number(text.replace("$", ""), where, label)
+    return None if value is None else round(value * 1_000_000)
+
+
 E = TypeVar("E", bound=StrEnum)
 
 
@@ -134,6 +140,11 @@ def written_moment(value: datetime | None) -> str:
 def written_share(thousandths: int | None) -> str:
     """Thousandths as per cent for an input."""
     return "" if thousandths is None else f"{thousandths / 10:g}"
+
+
+def written_usd(micros: int | None) -> str:
+    """Micros as USD for an input; nothing for nothing."""
+    return "" if micros is None else f"{micros / 1_000_000:.12g}"
 
 
 def written(value: float | int | None) -> str:

@@ -39,7 +39,11 @@ class VariantBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class MetricBody(msgspec.Struct, forbid_unknown_fields=True):
-    """A metric's planned use; a guardrail needs ``margin`` and ``margin_kind``."""
+    """A metric's planned use; a guardrail needs ``margin`` and ``margin_kind``.
+
+    ``worth_micro`` of the primary metric: what one unit of its outcome is worth, in USD micros; only then may a gain
+    pay for a cost that breaches its margin.
+    """
 
     metric: Text
     role: Text = "secondary"
@@ -54,6 +58,7 @@ class MetricBody(msgspec.Struct, forbid_unknown_fields=True):
     action: Text = ""
     covariate: Text = ""
     adjusted: bool = False
+    worth_micro: int | None = None
 
     def plan(self) -> MetricPlan:
         return MetricPlan(**msgspec.structs.asdict(self))
@@ -93,6 +98,7 @@ class ExperimentBody(msgspec.Struct, forbid_unknown_fields=True):
     time_zone: Text = "UTC"
     planned_start: datetime | None = None
     planned_end: datetime | None = None
+    budget_micro: int | None = None
 
     def spec(self) -> ExperimentSpec:
         """The spec that the service takes; shares in thousandths."""
@@ -127,6 +133,7 @@ class ExperimentBody(msgspec.Struct, forbid_unknown_fields=True):
             time_zone=self.time_zone,
             planned_start=self.planned_start,
             planned_end=self.planned_end,
+            budget_micro=self.budget_micro,
         )
 
 
@@ -164,6 +171,7 @@ class ExperimentPatch(msgspec.Struct, forbid_unknown_fields=True):
     time_zone: Text | UnsetType = UNSET
     planned_start: datetime | None | UnsetType = UNSET
     planned_end: datetime | None | UnsetType = UNSET
+    budget_micro: int | None | UnsetType = UNSET
 
     def changes(self) -> dict[str, object]:
         """Field → value for the editing service; shares in thousandths, levels as decimal text."""

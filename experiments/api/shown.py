@@ -61,6 +61,7 @@ def full(experiment: Experiment, iteration: Iteration | None, message: str = "")
         "time_zone": experiment.time_zone,
         "planned_start": experiment.planned_start,
         "planned_end": experiment.planned_end,
+        "budget_micro": experiment.budget_micro,
         "created_at": experiment.created_at,
         "updated_at": experiment.updated_at,
         "iteration": None if iteration is None else launch(iteration),
@@ -101,6 +102,7 @@ def metric(row: ExperimentMetric) -> dict[str, object]:
         "action": row.action,
         "covariate": row.covariate,
         "adjusted": row.adjusted,
+        "worth_micro": row.worth_micro,
     }
 
 

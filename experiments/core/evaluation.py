@@ -216,9 +216,7 @@ def _from_rollout(rollout: ServingRollout, arms: Arms, units: Units, now: dateti
 
 # ---------------------------------------------------------------- every answer, once
 
-_OF_ANOTHER_EXPERIMENT = frozenset(
-    {Reason.DEFAULT, Reason.NOT_TARGETED, Reason.UNIT_MISSING, Reason.NOT_IN_EXPERIMENT, Reason.ARM_STOPPED}
-)
+_OF_ANOTHER_EXPERIMENT = frozenset({Reason.DEFAULT, Reason.NOT_TARGETED, Reason.UNIT_MISSING, Reason.NOT_IN_EXPERIMENT, Reason.ARM_STOPPED})
 _DEFAULT_REASONS = (*_OF_ANOTHER_EXPERIMENT, Reason.HOLDOUT)
 
 
@@ -246,7 +244,7 @@ class Answers:
             for position, variant in enumerate(experiment.variants)
             for role in BucketRole
         }
-        unserved = {bucket: stopped for bucket in experiment.stopped}
+        unserved = dict.fromkeys(experiment.stopped, stopped)
         return tuple(arms.get((experiment.table[b], experiment.roles[b]), unserved.get(b, outside)) for b in range(BUCKETS))
 
     def rolled_out(self) -> Mapping[Reason, Arms]:

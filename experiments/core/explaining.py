@@ -224,7 +224,9 @@ class _Walk:
             return _owned(experiment, experiment.variants[owner], experiment.roles[bucket], identity, bucket)
         stopped = next((variant.key for variant in experiment.variants if bucket in variant.stopped), None)
         held = "is held by no variant" if stopped is None else f"belongs to {stopped}, which is switched off"
-        detail: Detail = {"bucket": bucket, "owner": None} | ({} if stopped is None else {"stopped": stopped})
+        detail: Detail = {"bucket": bucket, "owner": None}
+        if stopped is not None:
+            detail["stopped"] = stopped
         self._bar(StepName.BUCKET, f"{experiment.key}: bucket {bucket} of {identity} {held}", detail)
         if not takes_all:
             return None

@@ -75,6 +75,50 @@ def test_decide__harm_between_looks_and_without_a_primary_metric__still_stops() 
     assert decide(_with(harmed, srm_masks=True)).kind == "stop"
 
 
+COST = GuardrailFact("cost", "safe", "escalate", "breach")
+
+
+@pytest.mark.parametrize(("compensated", "kind"), [(True, "promote"), (False, "escalate"), (None, "escalate")])
+def test_decide__cost_beyond_its_margin__escalates_unless_the_gain_pays_for_it(compensated: bool | None, kind: str) -> None:
+    found = decide(_with(replace(WINNER, guardrails=(SAFE, replace(COST, compensated=compensated)))))
+    assert found.kind == kind
+    assert (found.readiness[-1].now, found.readiness[-1].met) == (("breach, compensated", True) if compensated else ("breach", False))
+
+
+def test_decide__cost_compensated_later__the_escalation_closes_by_itself() -> None:
+    kinds = [
+        decide(_with(replace(WINNER, crossed=None, guardrails=(replace(COST, compensated=known),)))).kind for known in (None, False, True)
+    ]
+    assert kinds == ["escalate", "escalate", "keep"]
+
+
+def test_decide__harm_proven_by_the_sprt__stops_with_its_message_whatever_the_margin_says() -> None:
+    proven = replace(SAFE, verdict="unknown", proven="harm proven, observed +31.0 %")
+    for facts in (_with(replace(WINNER, guardrails=(proven,))), _with(replace(WINNER, guardrails=(proven,)), alarm_only=True)):
+        found = decide(facts)
+        assert (found.kind, found.arms) == ("stop", ("b",))
+        assert found.rule == "harm proven, observed +31.0 % (errors on b): the arm's units get the default"
+    both = decide(_with(replace(WINNER, guardrails=(replace(proven, verdict="breach"),))))
+    assert both.rule.startswith("guardrail breached (errors on b)")
+    assert both.rule.endswith("harm proven, observed +31.0 % (errors on b)")
+
+
+@pytest.mark.parametrize(("spent", "kind"), [(9_999_999, "promote"), (10_000_000, "stop"), (None, "promote")])
+def test_decide__budget_cap__stops_every_arm_once_it_is_reached(spent: int | None, kind: str) -> None:
+    facts = replace(_with(budget_micro=10_000_000, spent_micro=spent), arms=(WINNER, replace(FLAT, key="c")))
+    found = decide(facts)
+    assert found.kind == kind
+    assert (found.arms, "10.00 USD" in found.rule) == (("b", "c"), True) if kind == "stop" else (("b",), False)
+    assert decide(replace(facts, alarm_only=True)).kind == ("stop" if kind == "stop" else "keep")
+
+
+def test_decide__only_the_harmed_arm__is_stopped() -> None:
+    found = decide(replace(READY, arms=(replace(FLAT, key="a", guardrails=(BREACH,)), WINNER)))
+    assert (found.kind, found.arms) == ("stop", ("a",))
+    again = decide(replace(READY, arms=(replace(FLAT, key="a", guardrails=(BREACH,), harmed=True), WINNER)))
+    assert (again.kind, again.arms) == ("promote", ("b",))
+
+
 def test_decide__lower_boundary_crossed__concludes_worse() -> None:
     found = decide(_with(replace(WINNER, crossed="worse", estimate=-0.02)))
     assert (found.kind, found.conclusion) == ("conclude", "worse")
