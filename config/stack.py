@@ -116,8 +116,7 @@ def stack(web: Web, only: Sequence[str] = ()) -> Stack:
     """Web, worker and beat, or only those named; with embedded servers, also what brings those back."""
     environment = _environment()
     everything = {
-        # The pool is the web process's: a worker forks, and a pool's connections do not survive that.
-        "web": Program(_web(web), environment | {"ASSAY_DB_POOL": str(web.threads), VARIABLE: web.role}),
+        "web": Program(_web(web), environment | _of_web(web)),
         "worker": Program(_worker(), environment),
         "beat": Program(_beat(), environment),
     }
@@ -150,6 +149,14 @@ def _web(web: Web) -> list[str]:
         *("--workers", str(web.workers), "--blocking-threads", str(web.threads), "--no-ws", "--log-level", "error"),
         *("--workers-kill-timeout", "4", "--respawn-failed-workers", "config.wsgi:application"),
     ]
+
+
+def _of_web(web: Web) -> dict[str, str]:
+    """The pool is the web process's: a worker forks, and a pool's connections do not survive that.
+
+    Left alone, each of its threads would keep freed memory of its own (``MALLOC_ARENA_MAX``).
+    """
+    return {"ASSAY_DB_POOL": str(web.threads), VARIABLE: web.role, "MALLOC_ARENA_MAX": "2"}
 
 
 def _worker() -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,6 +32,10 @@ log = structlog.get_logger(__name__)
 BATCH = 1000
 TICK_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 5.0
+REST = 4.0
+HURRY_SECONDS = 60.0
+"""Storing an exposure takes longer than answering a request, on the same processors. So in a rush of requests the answers
+come first and a fifth of the time is enough for what they leave behind, until that has waited for a minute."""
 OUTAGE = (OperationalError, InterfaceError)
 """The database is away: nothing is wrong with the lines, try again later."""
 REJECTED = "rejected.txt"
@@ -54,14 +59,17 @@ class Drained:
         return Drained(self.files + other.files, self.stored + other.stored, self.known + other.known, self.rejected + other.rejected)
 
 
-def drain_once(now: datetime) -> Drained:
-    """Take in every file that nobody is writing to or draining. Raises when the database is away; no file is lost then."""
+def drain_once(now: datetime, rest: float = 0) -> Drained:
+    """Take in every file that nobody is writing to or draining. Raises when the database is away; no file is lost then.
+
+    After each full batch it rests ``rest`` times as long as the batch took, unless the file has waited for too long.
+    """
     done = Drained()
     for path in spool.waiting():
-        done += _drain_path(path, now)
+        done += _drain_path(path, now, rest)
     # Our own last: during an outage the line above raises first, and the file grows instead of a thousand small ones.
     left = spool.release()
-    return done + _drain_path(left, now) if left is not None else done
+    return done + _drain_path(left, now, rest) if left is not None else done
 
 
 def start_draining() -> None:
@@ -87,7 +95,7 @@ def _run() -> None:
     while not _stop.wait(wait):
         try:
             close_old_connections()
-            drain_once(utc_now())
+            drain_once(utc_now(), REST)
             wait = TICK_SECONDS
         except Exception as error:  # noqa: BLE001 (the thread must outlive whatever went wrong; the spool keeps what was not stored)
             wait = min(wait * 2, LONGEST_WAIT_SECONDS)
@@ -97,19 +105,22 @@ def _run() -> None:
                 connection.close()
 
 
-def _drain_path(path: Path, now: datetime) -> Drained:
+def _drain_path(path: Path, now: datetime, rest: float) -> Drained:
     with spool.adopted(path) as fd:
         if fd is None:
             return Drained()
-        done = _drain_file(fd, now)
+        done = _drain_file(fd, now, rest)
         path.unlink(missing_ok=True)
         return done
 
 
-def _drain_file(fd: int, now: datetime) -> Drained:
+def _drain_file(fd: int, now: datetime, rest: float) -> Drained:
     done = Drained(files=1)
     for lines in _batches(fd):
+        began = time.monotonic()
         done += _drain_lines(lines, now)
+        if rest and len(lines) == BATCH and time.time() - os.fstat(fd).st_mtime < HURRY_SECONDS:
+            _stop.wait(rest * (time.monotonic() - began))
     return done
 
 
