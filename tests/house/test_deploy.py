@@ -15,7 +15,7 @@ import yaml
 from prometheus_client import REGISTRY
 
 from analytics.selectors.exposition import ArmNumbers
-from config.exposition import Beat, Spool, _families
+from config.exposition import Beat, Spool, Telling, _families
 from config.roles import Role
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -27,8 +27,12 @@ LABELS = re.compile(r"\{[^}]*\}|\((?:[a-z]+, ?)*[a-z]+\)")
 def known_metrics() -> set[str]:
     own = {sample for family in REGISTRY.collect() for sample in _names(family.name, family.type)}
     stored = _families([ArmNumbers("e", "v", 1, 0.5, {"o": 1.0})])
-    told = [*stored, *Spool().collect(), *Beat().collect()]
-    return own | {sample for family in told for sample in _names(family.name, family.type)} | {"assay_stored_totals_up", "up"}
+    told = [*stored, *Spool().collect(), *Beat().collect(), *Telling().collect()]
+    return (
+        own
+        | {sample for family in told for sample in _names(family.name, family.type)}
+        | {"assay_stored_totals_up", "assay_beat_lag_seconds", "up"}
+    )
 
 
 def _names(name: str, kind: str) -> set[str]:
