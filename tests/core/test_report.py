@@ -188,8 +188,8 @@ def test_plan__beside_what_happened__and_its_amendments():
 def test_markdown__peoples_words__stay_words():
     evil = replace(PLANNED, hypothesis="# Big\n<script>alert(1)</script> | [x](javascript:1)\n1. no list", expected_effect="**!**")
     text = text_of(replace(WON, planned=evil, name="a | b <i>"))
-    assert "> \\# Big\n> \\<script\\>alert(1)\\</script\\> \\| \\[x\\](javascript:1)\n> 1\\. no list" in text
-    assert text.startswith("# a \\| b \\<i\\>\n")
+    assert "> \\# Big\n> \\<script>alert(1)\\</script> \\| \\[x\\](javascript:1)\n> 1\\. no list" in text
+    assert text.startswith("# a \\| b \\<i>\n")
     assert "\n# Big" not in text
     assert "greeting_v2" in text  # nothing inside a word is escaped
 

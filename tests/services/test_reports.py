@@ -17,8 +17,11 @@ from analytics.services.reports import revise_template, write_report, written_ag
 from analytics.tasks import write_due_reports
 from experiments.core.errors import Forbidden, InvalidInput, NotFound, Refused
 from experiments.models import ChangeLogEntry, Experiment
+from experiments.services.editing import edit_experiment
 from tests.factories import NOW, person
 from tests.services.test_decisions import DAY, HOUR, MORNING, winner
+from tests.services.test_geo import NOW as READ
+from tests.services.test_geo import pilot
 from tests.stores.observed import START, World, crowd, plan, world
 
 pytestmark = pytest.mark.django_db
@@ -157,3 +160,26 @@ def test_due__waits_for_the_final_run():
     assert reports.due() == []
     analyse(w.experiment.pk, now=LATER)
     assert reports.due() == [w.experiment.pk]
+
+
+def test_report__geo_pilot__tells_its_one_reading_and_nothing_of_looks():
+    made = pilot()
+    analyse(made.pk, now=READ + HOUR)
+    row = write_report(made.pk, now=READ + HOUR)
+    assert "against the control regions" in row.markdown
+    assert "| Pre-trend, per period |" in row.markdown
+    assert "| Looks |" not in row.markdown
+    assert written_again(ExperimentReport.objects.get(pk=row.pk)).sha256 == row.sha256
+
+
+def test_plan__end_amended_after_launch__shows_the_first_and_the_amendment():
+    w = winner()
+    end = START + 20 * DAY
+    Experiment.objects.filter(pk=w.experiment.pk).update(planned_end=end)
+    edit_experiment(
+        person("admin"), START + 3 * DAY, experiment_id=w.experiment.pk, changes={"planned_end": end + 7 * DAY}, reason="a holiday"
+    )
+    analyse(w.experiment.pk, now=MORNING)
+    text = reports.report_of(now_of(w)).markdown
+    assert f"| End | {end:%Y-%m-%d %H:%M} UTC | not yet |" in text
+    assert "| planned end | 2026-03-22 00:00:00+00:00 | 2026-03-29 00:00:00+00:00 | a holiday |" in text

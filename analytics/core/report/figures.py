@@ -81,7 +81,7 @@ def words(value: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """With a capital, unless it begins with somebody's key, and a full stop."""
-    first = text.partition(" ")[0].rstrip(",;:")
+    """With a capital, unless it begins with somebody's key or name, and a full stop."""
+    first = text.partition(" ")[0].rstrip(",;")
     text = text[:1].upper() + text[1:] if first.isalpha() and first.islower() else text
     return text if not text or text.endswith((".", "!", "?")) else f"{text}."

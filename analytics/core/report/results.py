@@ -106,10 +106,10 @@ def _notes(facts: ReportFacts, one: MetricResult) -> Iterable[str]:
             continue
         if against.always is not None and against.always.effect_changed:
             yield f"{name}: the effect changed over time, so the sequential interval is the present one alone."
-        saved = _saved(against)
+        why = [("sequential", why_not_always(against)), ("CUPED", why_not_cuped(one, against))]
+        saved = "" if why_not_cuped(one, against) else _saved(against)
         if saved:
             yield f"{name}: {saved}"
-        why = [("sequential", why_not_always(against)), ("CUPED", why_not_cuped(one, against))]
         yield from (f"{name}, {view}: cannot say, {reason}." for view, reason in why if reason)
         yield from (f"{name}: {sentence(note)}" for note in (*c.notes, c.lift_reason) if note)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analytics.core.report.blocks import Block, Heading, Items, Table, Words
-from analytics.core.report.facts import ArmCost, ReportedMetric, ReportFacts
+from analytics.core.report.facts import ArmCost, ReportedArm, ReportedMetric, ReportFacts
 from analytics.core.report.figures import (
     DASH,
     MICRO,
@@ -20,7 +20,7 @@ from analytics.core.report.figures import (
     words,
 )  # fmt: skip
 from analytics.core.report.results import margin_words, methods_of
-from analytics.core.results import WHAT_TO_DO
+from analytics.core.results import WHAT_TO_DO, ArmSummary
 
 _PLAIN_METHODS = (
     "Fixed-sample numbers are for display. A metric decides at looks alone: at most one a complete local day, once the clock is complete.",
@@ -32,6 +32,12 @@ _PLAIN_METHODS = (
     "A guardrail's breach rests on an anytime-valid bound, Holm over guardrails and arms; safe is said at looks only.",
     "Shares are tested by χ² (SRM); below p = 0.001 at a look or the end results are masked and nothing is decided.",
     "A shrunken estimate is the posterior mean under the prior N(0, 0.3²) on the lift.",
+)
+
+_GEO_METHODS = (
+    "A geo pilot compares treated regions with control regions before and after the start: difference in differences.",
+    "It is read once, at its end; the deciding p is the largest of those that its tests give.",
+    "From 100 regions on an always-valid interval stands beside it, with regions as units.",
 )
 
 
@@ -60,13 +66,17 @@ def hypothesis(facts: ReportFacts) -> tuple[Block, ...]:
         said.append(Words(f"Expected effect: {p.expected_effect}"))
     if p.prd_url:
         said.append(Words(f"PRD: {p.prd_url}"))
-    arms = tuple((arm.name + (" (control)" if arm.is_control else ""), thousandths(arm.weight), arm.config or DASH) for arm in p.arms)
+    arms = tuple((_named(arm), thousandths(arm.weight), arm.config or DASH) for arm in p.arms)
     return (*said, Table(("Variant", "Share of the experiment", "What it is"), arms, (1,)))
+
+
+def _named(arm: ReportedArm | ArmSummary) -> str:
+    return f"{arm.name} (control)" if arm.is_control and arm.name.lower() != "control" else arm.name
 
 
 def plan(facts: ReportFacts) -> tuple[Block, ...]:
     """What was planned beside what happened, row by row, then the metrics as planned."""
-    rows = (*_times(facts), *_sizes(facts), *_statistics(facts))
+    rows = (*_times(facts), *_sizes(facts), *(_statistics(facts) if facts.origin == "live" else ()))
     metrics = tuple(_metric_row(one) for one in facts.planned.metrics)
     columns = ("Metric", "Role", "Baseline", "Effect to find", "May get worse by", "Needed gain")
     said: list[Block] = [Table(("", "Planned", "What happened"), rows)]
@@ -79,9 +89,14 @@ def _times(facts: ReportFacts) -> list[tuple[str, str, str]]:
     p = facts.planned
     stops = "; ".join(f"{moment(s.began)} for {days(s.began, s.ended or facts.as_of)} ({s.cause})" for s in facts.pauses)
     dark = days(facts.dark_started, facts.started) if facts.dark_started else "none"
-    return [
+    ends = [
         ("Start", moment(p.start) if p.start else "not set", moment(facts.started)),
         ("End", moment(p.end) if p.end else "not set", moment(facts.ended) if facts.ended else "not yet"),
+    ]
+    if facts.origin != "live":
+        return ends
+    return [
+        *ends,
         ("Dark launch", DASH, dark),
         ("Complete days of each weekday", f"{p.weeks} of each", facts.clock or DASH),
         ("Pauses", "none", stops or "none"),
@@ -105,7 +120,7 @@ def _statistics(facts: ReportFacts) -> list[tuple[str, str, str]]:
     taken = f"{len(facts.looks)}" + (", the last one too" if facts.looks and facts.looks[-1].last else "")
     reached = f"{percent(facts.looks[-1].information, 0)} of the planned information" if facts.looks else "no look was taken"
     return [
-        ("Confidence and power", f"{confidence(p.confidence_level)}, power {p.power:g}", reached),
+        ("Confidence, power, information", f"{confidence(p.confidence_level)}, power {p.power:g}", reached),
         ("Looks", "one a complete day once the clock is complete", taken),
         ("Fewest units an arm", f"{p.min_sample_size:,}", f"{min((arm.units for arm in facts.arms), default=0):,}"),
         ("Promotion", "by itself when every rule holds" if p.auto_promote else "by a person", words(facts.outcome) or "none yet"),
@@ -131,7 +146,7 @@ def amendments(facts: ReportFacts) -> tuple[Block, ...]:
 def health(facts: ReportFacts) -> tuple[Block, ...]:
     """Whether the data may be believed: shares, crossovers, and every finding with what to do about it."""
     rows = tuple(
-        (arm.name + (" (control)" if arm.is_control else ""), f"{arm.units:,}", percent(arm.expected_share, 1), f"{arm.exposures:,}",
+        (_named(arm), f"{arm.units:,}", percent(arm.expected_share, 1), f"{arm.exposures:,}",
          f"{arm.crossovers:,}")
         for arm in facts.arms
     )  # fmt: skip
@@ -216,7 +231,7 @@ def notes(facts: ReportFacts) -> tuple[Block, ...]:
 def methods(facts: ReportFacts) -> tuple[Block, ...]:
     """How the numbers were made."""
     used = () if facts.masked else methods_of(facts.metrics)
-    said: list[Block] = [Items(_PLAIN_METHODS)]
+    said: list[Block] = [Items(_PLAIN_METHODS if facts.geo is None else _GEO_METHODS)]
     if used:
         said.append(Table(("Metric", "Method of the fixed-sample numbers"), used))
     return tuple(said)

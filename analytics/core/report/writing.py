@@ -13,8 +13,8 @@ from analytics.core.report.verdict import verdict
 
 FORMAT = 1
 """Of the JSON; raise it when a name or a meaning changes."""
-_SPECIAL = re.compile(r"([\\`*\[\]<>|~&]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
-_AT_START = re.compile(r"(?m)^(\s*)([#+=-]|\d+[.)])")
+_SPECIAL = re.compile(r"([\\`*\[\]|]|<(?=[A-Za-z/!?])|&(?=[A-Za-z#])|~(?=~)|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
+_AT_START = re.compile(r"(?m)^(\s*)([#+=>~-]|\d+(?=[.)]))")
 
 
 def as_markdown(report: Report) -> str:
@@ -24,13 +24,17 @@ def as_markdown(report: Report) -> str:
 
 
 def escaped(text: str) -> str:
-    """People's text as Markdown that shows it as it is: no markup, no HTML, no table's edge."""
-    plain_text = _SPECIAL.sub(r"\\\1", text)
-    return _AT_START.sub(lambda m: f"{m[1]}\\{m[2]}" if not m[2][0].isdigit() else f"{m[1]}{m[2][:-1]}\\{m[2][-1]}", plain_text)
+    """People's text as Markdown that shows it as it is: no markup, no HTML, no table's edge, no list or heading of its own."""
+    return _AT_START.sub(lambda m: f"{m[1]}{m[2]}\\" if m[2].isdigit() else f"{m[1]}\\{m[2]}", _inside(text))
+
+
+def _inside(text: str) -> str:
+    """The same for text that begins no line."""
+    return _SPECIAL.sub(r"\\\1", text)
 
 
 def _cell(text: str) -> str:
-    return " ".join(escaped(text).split()) or " "
+    return " ".join(_inside(text).split()) or " "
 
 
 def _table(block: Table) -> str:
@@ -50,7 +54,7 @@ def _words(block: Words) -> str:
 
 
 _MARKDOWN: Mapping[type, Callable[..., str]] = {
-    Heading: lambda block: f"{'#' * block.level} {' '.join(escaped(block.text).split())}",
+    Heading: lambda block: f"{'#' * block.level} {' '.join(_inside(block.text).split())}",
     Words: _words,
     Items: lambda block: "\n".join(f"- {' '.join(escaped(item).split())}" for item in block.items),
     Table: _table,
