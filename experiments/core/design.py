@@ -76,6 +76,7 @@ class Design:
 
     ``segments`` is what the segments in the targeting held: their rules, and their ids as counts and digests.
     ``ramp`` are the steps up to ``traffic`` (``core.ramping``); without any, all of it is served at once.
+    ``breakdowns`` are frozen but judged by nobody (``core.breakdowns``).
     """
 
     key: str
@@ -105,6 +106,7 @@ class Design:
     auto_promote: bool = False
     time_zone: str = "UTC"
     budget_micro: int | None = None
+    breakdowns: JSON = None
 
     @property
     def control(self) -> DesignVariant | None:

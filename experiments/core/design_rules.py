@@ -6,11 +6,12 @@ Each rule answers with problems, never raises; the field names are those of the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from experiments.core import allocation
+from experiments.core.breakdowns import parse_breakdowns
 from experiments.core.conditions import parse_conditions, segments_in
 from experiments.core.design import Design, DesignMetric, DesignVariant, parse_thresholds
 from experiments.core.errors import InvalidInput, Problem
@@ -90,7 +91,13 @@ def _well_formed(design: Design) -> Iterator[Problem]:
 
 
 def _parses(design: Design) -> Iterator[Problem]:
-    for read, document in ((parse_conditions, design.targeting), (parse_thresholds, design.offline_thresholds), (parse_ramp, design.ramp)):
+    documents: tuple[tuple[Callable[[JSON], object], JSON], ...] = (
+        (parse_conditions, design.targeting),
+        (parse_thresholds, design.offline_thresholds),
+        (parse_ramp, design.ramp),
+        (parse_breakdowns, design.breakdowns),
+    )
+    for read, document in documents:
         try:
             read(document)
         except InvalidInput as error:

@@ -50,7 +50,8 @@ class ExperimentSpec:
     """An experiment as asked for. Empty fields take defaults: the key from the name, the organisation's
     policy, a flag of the experiment's own key (an import from elsewhere gets none).
 
-    ``traffic`` is in thousandths of all units; ``ramp`` are its steps as ``core.ramping`` reads them.
+    ``traffic`` is in thousandths of all units; ``ramp`` are its steps as ``core.ramping`` reads them,
+    ``breakdowns`` as ``core.breakdowns`` does.
     ``primary_metric`` and ``secondary_metrics`` are keys; ``metrics`` plans them in full. Metrics that nobody
     has declared are registered as exploratory.
     """
@@ -88,3 +89,4 @@ class ExperimentSpec:
     planned_start: datetime | None = None
     planned_end: datetime | None = None
     budget_micro: int | None = None
+    breakdowns: JSON = None

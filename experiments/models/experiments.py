@@ -82,6 +82,9 @@ class Experiment(models.Model):
     auto_promote = models.BooleanField(default=False)
     promotion_held = models.BooleanField(default=False, help_text="The owner has put a hold on automatic promotion.")
     budget_micro = models.BigIntegerField(null=True, blank=True, help_text="Stops when its units have cost this much, in USD micros.")
+    breakdowns = models.JSONField(
+        default=list, blank=True, help_text='Covariates that results are broken down by: [{"name": "language", "values": ["de", "en"]}].'
+    )
     offline_thresholds = models.JSONField(default=list, blank=True, help_text='[{"metric": "ndcg@10", "op": ">=", "value": 0.5}]')
 
     created_at = models.DateTimeField()

@@ -120,6 +120,7 @@ def design_of(experiment: Experiment) -> Design:
         auto_promote=experiment.auto_promote,
         time_zone=experiment.time_zone,
         budget_micro=experiment.budget_micro,
+        breakdowns=experiment.breakdowns or None,
     )
 
 

@@ -74,6 +74,7 @@ def _new_row(spec: ExperimentSpec, owner_id: int, now: datetime) -> Experiment:
         power=spec.power,
         min_sample_size=spec.min_sample_size,
         budget_micro=spec.budget_micro,
+        breakdowns=spec.breakdowns or [],
         size_class=spec.size_class,
         dark_mode=spec.dark_mode,
         auto_promote=spec.auto_promote,
