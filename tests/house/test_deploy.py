@@ -15,8 +15,10 @@ import yaml
 from prometheus_client import REGISTRY
 
 from analytics.selectors.exposition import ArmNumbers
-from config.exposition import Beat, Spool, Telling, _families
+from config.exposition import Spool, _families, _underway
 from config.roles import Role
+from experiments.core.clock import utc_now
+from experiments.selectors.subscriptions import Underway
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
@@ -27,7 +29,7 @@ LABELS = re.compile(r"\{[^}]*\}|\((?:[a-z]+, ?)*[a-z]+\)")
 def known_metrics() -> set[str]:
     own = {sample for family in REGISTRY.collect() for sample in _names(family.name, family.type)}
     stored = _families([ArmNumbers("e", "v", 1, 0.5, {"o": 1.0})])
-    told = [*stored, *Spool().collect(), *Beat().collect(), *Telling().collect()]
+    told = [*stored, *Spool().collect(), *_underway(Underway(0, 0, 0, None), utc_now())]
     return (
         own
         | {sample for family in told for sample in _names(family.name, family.type)}
