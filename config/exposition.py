@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
+from datetime import datetime
 
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
@@ -18,6 +19,7 @@ from analytics.selectors.exposition import ArmNumbers, arm_numbers
 from config.celery_settings import BEAT
 from experiments.core.clock import utc_now
 from experiments.metrics import tell_answers
+from experiments.selectors.subscriptions import Underway, underway
 from experiments.services import spool
 from experiments.services.slots import last_heard
 
@@ -36,6 +38,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     registry.register(StoredTotals())
     registry.register(Spool())
     registry.register(Beat())
+    registry.register(Telling())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
@@ -100,3 +103,22 @@ class Beat(Collector):
             last = heard.get(tick.task)
             lag.add_metric([tick.task], math.inf if last is None else (now - last).total_seconds())
         yield lag
+
+
+class Telling(Collector):
+    """Notifications that have not arrived."""
+
+    def collect(self) -> Iterator[Metric]:
+        try:
+            found = underway()
+        except DatabaseError:
+            return
+        yield from _underway(found, utc_now())
+
+
+def _underway(found: Underway, now: datetime) -> Iterator[Metric]:
+    late = 0.0 if found.due_since is None else max(0.0, (now - found.due_since).total_seconds())
+    yield GaugeMetricFamily("assay_outbox_unaddressed", "Messages that wait for beat to address them.", found.unaddressed)
+    yield GaugeMetricFamily("assay_deliveries_pending", "Deliveries that are due, or wait for their next attempt.", found.pending)
+    yield GaugeMetricFamily("assay_deliveries_late_seconds", "How long the oldest due delivery has been due.", late)
+    yield GaugeMetricFamily("assay_dead_letters", "Deliveries that were given up and wait for a person.", found.dead)

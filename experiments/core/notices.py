@@ -66,12 +66,17 @@ _WORDS: Mapping[str, str] = {
     Verb.PROMOTE: "promoted",
     Verb.ARCHIVE: "archived",
     "returned_to_control": "returned to control",
+    "ramp_advanced": "ramp went up",
+    "ramp_resumed": "ramp goes on",
+    "ramp_held": "ramp held",
+    "ramp_rolled_back": "ramp went a step back",
+    "arm_stopped": "an arm stopped for harm",
 }
 """Changelog actions that change what users are served or where an experiment stands, as a message says them."""
 
-BREACHES = frozenset({Verb.EMERGENCY_STOP.value, "ramp_rolled_back", "ramp_held", "arm_switched_off", "rollout_reverted"})
+BREACHES = frozenset({Verb.EMERGENCY_STOP.value, "arm_stopped", "ramp_held", "ramp_rolled_back"})
 """Changelog actions that mean harm or its suspicion."""
-_FACTS = ("status", "outcome", "variant", "iteration", "decision", "cause", "traffic")
+_FACTS = ("status", "outcome", "variant", "stopped", "iteration", "decision", "cause", "traffic", "ramp_step")
 
 
 def kind_of(action: str) -> NoticeKind:
@@ -84,8 +89,9 @@ def kind_of(action: str) -> NoticeKind:
 def of_change(*, action: str, subject: str, actor: str, reason: str, after: JSON) -> Notice:
     """A line of the changelog, told. ``subject`` is the experiment's key, else the object by its name."""
     facts = {name: after[name] for name in _FACTS if name in after} if isinstance(after, dict) else {}
-    ending = facts.get("variant") or facts.get("outcome")
-    what = _WORDS.get(action, action.replace("_", " ")) + (f" ({str(ending).replace('_', ' ')})" if ending else "")
+    ending = facts.get("variant") or facts.get("stopped") or facts.get("outcome") or ""
+    named = ", ".join(map(str, ending)) if isinstance(ending, list) else str(ending).replace("_", " ")
+    what = _WORDS.get(action, action.replace("_", " ")) + (f" ({named})" if named else "")
     return Notice(kind_of(action), one_line(f"{subject}: {what}, by {actor}"), reason, {"action": action, "actor": actor, **facts})
 
 

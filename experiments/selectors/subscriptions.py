@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import urlsplit
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Min, Q, QuerySet
 
 from experiments.core.permissions import Action, may
 from experiments.core.types import Actor
-from experiments.models import Delivery, Subscription
+from experiments.models import Delivery, OutboxMessage, Subscription
 
 
 def receiving() -> QuerySet[Subscription]:
@@ -33,3 +35,23 @@ def shown_address(subscription: Subscription) -> str:
     if subscription.channel == "email":
         return subscription.address
     return f"{urlsplit(subscription.address).hostname}/…"
+
+
+@dataclass(frozen=True)
+class Underway:
+    """How telling goes: messages nobody has addressed yet, deliveries to come, dead letters, and since when the oldest is due."""
+
+    unaddressed: int
+    pending: int
+    dead: int
+    due_since: datetime | None
+
+
+def underway() -> Underway:
+    """Counts over all subscriptions that are on."""
+    rows = Delivery.objects.filter(subscription__in=receiving()).aggregate(
+        pending=Count("pk", filter=Q(state=Delivery.State.PENDING)),
+        dead=Count("pk", filter=Q(state=Delivery.State.DEAD)),
+        due_since=Min("next_attempt_at", filter=Q(state=Delivery.State.PENDING)),
+    )
+    return Underway(OutboxMessage.objects.filter(addressed_at__isnull=True).count(), **rows)

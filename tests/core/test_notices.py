@@ -34,6 +34,20 @@ def test_of_change__names_who_did_what_to_which__and_leaves_configurations_at_ho
     assert told.facts == {"action": "promote", "actor": "Ada", "status": "completed", "outcome": "promoted", "variant": "treatment"}
 
 
+@pytest.mark.parametrize(
+    ("action", "kind", "title"),
+    [
+        ("arm_stopped", NoticeKind.BREACH, "rerank: an arm stopped for harm (b, c), by assay"),
+        ("ramp_held", NoticeKind.BREACH, "rerank: ramp held (b, c), by assay"),
+        ("ramp_advanced", NoticeKind.STATE, "rerank: ramp went up (b, c), by assay"),
+        ("returned_to_control", NoticeKind.STATE, "rerank: returned to control (b, c), by assay"),
+    ],
+)
+def test_of_change__what_changes_the_serving_of_a_part__is_told_at_once(action: str, kind: NoticeKind, title: str) -> None:
+    told = of_change(action=action, subject="rerank", actor="assay", reason="", after={"stopped": ["b", "c"]})
+    assert (told.kind, told.title) == (kind, title)
+
+
 def test_one_line__line_breaks_and_controls__cannot_reach_a_header() -> None:
     assert one_line("rerank\r\nBcc: all@example.com\x00\u2028x") == "rerank Bcc: all@example.com x"
     assert len(one_line("a" * 1000)) == TITLE_LENGTH

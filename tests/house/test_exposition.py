@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import OperationalError
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from analytics.models import AnalysisRun
 from experiments.core.clock import utc_now
+from experiments.models import Delivery, OutboxMessage, Subscription
 from experiments.services.slots import heard
 from tests.selectors.test_results import analysed
 
@@ -76,3 +78,16 @@ def test_metrics__beat__how_long_each_task_has_been_silent() -> None:
     found = scraped()
     assert 89 < found["assay_beat_lag_seconds", "analytics.tasks.analyse_due"] < 150
     assert found["assay_beat_lag_seconds", "analytics.tasks.decide_due"] == math.inf
+
+
+def test_metrics__notifications__what_waits_and_what_was_given_up() -> None:
+    now = utc_now()
+    owner = User.objects.create(username="owner")
+    to = Subscription.objects.create(name="me", channel="email", address="me@example.com", owner=owner, created_at=now)
+    for state, due in (("dead", None), ("pending", now - timedelta(minutes=5)), ("delivered", None)):
+        message = OutboxMessage.objects.create(key=state, kind="state", title=state, at=now, addressed_at=now)
+        Delivery.objects.create(message=message, subscription=to, state=state, next_attempt_at=due)
+    OutboxMessage.objects.create(key="new", kind="state", title="new", at=now)
+    found = scraped()
+    assert [found[(f"assay_{name}",)] for name in ("outbox_unaddressed", "deliveries_pending", "dead_letters")] == [1, 1, 1]
+    assert found[("assay_deliveries_late_seconds",)] >= 300
