@@ -36,10 +36,27 @@ OWN_PAST: Final = ""
 """As a covariate: the metric itself, from before the first exposure. Any other text names one frozen at first exposure."""
 POOLED: Final = 0
 """The key under which the totals of a population taken as one group come."""
+PARTS: Final = 2**31
+"""More than any variant has an id, so that a variant and a part make one key."""
 Grouping = Literal["variant", "all", "cell"]
 """What totals are keyed by: the variant's id, ``POOLED``, or one of ``CELLS`` cells that units are dealt into."""
 CELLS: Final = 10_000
 """Enough that splitting cells at random is as good as splitting units: with 1,000 the size of a 5 % test is off by .005 either way."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A part for each variant of another iteration, of the same unit type: of the units that met it before their window here was over."""
+
+    iteration_id: int
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A part for each value declared of a covariate frozen at first exposure, in their order."""
+
+    name: str
+    values: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +65,9 @@ class Population:
 
     ``blackouts`` are pauses of more than 24 hours: a matured unit whose window overlaps one is left
     out in every arm; alarms count everybody. ``rows_from`` only spares the store old partitions.
-    ``variants`` keeps only units of those, ``buckets`` only units that hash into one of those; ``grouping`` takes all of them as one group (the control twins
-    of a dark launch), or cell by cell (to split one arm anew).
+    ``variants`` keeps only units of those, ``buckets`` only units that hash into one of those; ``grouping`` takes
+    all of them as one group (the control twins of a dark launch), or cell by cell (to split one arm anew). With a
+    ``split`` only units that belong to a part count, and totals come by variant and part (``part_of`` reads such a key).
     """
 
     experiment_id: int
@@ -63,6 +81,12 @@ class Population:
     variants: tuple[int, ...] = ()
     buckets: tuple[int, ...] = ()
     grouping: Grouping = "variant"
+    split: Beside | Declared | None = None
+
+
+def part_of(key: int) -> tuple[int, int]:
+    """Variant and part of a key of split totals; the part is the other variant's id, or the place of the declared value."""
+    return divmod(key, PARTS)
 
 
 @dataclass(frozen=True)
@@ -122,6 +146,21 @@ class HourCount:
 
 
 @dataclass(frozen=True)
+class Watched:
+    """A name under which units carry a covariate, or events an embedding statistic; ``numeric``: everything met there was a number."""
+
+    source: Literal["covariates", "embedding_stats"]
+    name: str
+    numeric: bool
+
+
+Span = tuple[datetime, datetime]
+"""From, until before."""
+OTHERS: Final = "…"
+"""Words too rare to be counted one by one."""
+
+
+@dataclass(frozen=True)
 class UnitValue:
     """One unit by name, with its arm and its value of a metric: only ever of a few units that stand out."""
 
@@ -167,6 +206,27 @@ class Store(Protocol):
 
     def spent(self, population: Population) -> int:
         """What the iteration's units (of every phase) have cost since exposure, metered costs included once, in micros."""
+        ...
+
+    def wearing(self, population: Population, metric: MetricDefinition, days: int) -> Mapping[int, Totals]:
+        """Per group, of units followed for twice so many days and the grace: each one's value in the first ``days`` since its exposure
+        minus that in the ``days`` after; of counts and sums per day. Only for metrics with a number per unit."""
+        ...
+
+    def watched(self, population: Population, most: int) -> Sequence[Watched]:
+        """What the iteration's units and events carry whose drift may be asked about: covariates and embedding statistics, so many."""
+        ...
+
+    def deciles(self, population: Population, watched: Watched, span: Span) -> Sequence[float]:
+        """The nine deciles and the largest of the numbers met in a span; empty without any."""
+        ...
+
+    def bins(self, population: Population, watched: Watched, span: Span, edges: Sequence[float]) -> Sequence[int]:
+        """How many of the numbers met in a span lie in each of (−∞, e₁], (e₁, e₂], …, (e_k, ∞)."""
+        ...
+
+    def words(self, population: Population, watched: Watched, span: Span, most: int) -> Mapping[str, int]:
+        """How often each of the most frequent words was met in a span; the others together under ``OTHERS``."""
         ...
 
     def totals(

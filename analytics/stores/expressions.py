@@ -7,6 +7,7 @@ totalled of them is in ``forms``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -14,7 +15,7 @@ import ibis
 from ibis.expr.types import BooleanValue, StringValue, Table, Value
 
 from analytics.core.windows import GRACE
-from analytics.stores.base import CELLS, POOLED, Grouping, Population
+from analytics.stores.base import CELLS, PARTS, POOLED, Beside, Grouping, Population
 from experiments.core.metric_definitions import EDITED, FEEDBACK, REQUEST_COST, MetricDefinition
 from experiments.core.types import Environment
 
@@ -107,10 +108,10 @@ def exposed(population: Population) -> Table:
     return found.filter(found.variant_id.isin(list(population.variants))) if population.variants else found
 
 
-def units(population: Population, metric: MetricDefinition, *, matured: bool) -> Table:
+def units(population: Population, metric: MetricDefinition, unit_from_map: UnitFromMap, *, matured: bool) -> Table:
     """The units a metric counts: everybody exposed, or the matured ones whose window overlaps no long pause."""
-    met = exposed(population)
     window = _window(metric)
+    met = _parted(exposed(population), population, window, unit_from_map)
     if matured and window is not None:
         met = met.filter(met.exposure_ts <= moment(population.cut - window - GRACE))
     for begins, ends in population.blackouts if matured else ():
@@ -120,15 +121,40 @@ def units(population: Population, metric: MetricDefinition, *, matured: bool) ->
     cluster = ibis.coalesce(met.bucket_id.cast("int64"), met.id % CLUSTERS)
     cell = met.id * _MIXER % _PRIME % CELLS
     groups: dict[Grouping, Value] = {"variant": met.variant_id, "all": ibis.literal(POOLED, "int64"), "cell": cell}
+    group = groups[population.grouping] if population.split is None else met.variant_id * PARTS + met.part
     return met.select(
         assignment=met.id,
         unit=met.user_id,
-        variant_id=groups[population.grouping],
+        variant_id=group,
         own_variant=met.variant_id,
         start=met.exposure_ts,
         cluster=cluster,
         covariates=met.covariates,
     )
+
+
+def _parted(met: Table, population: Population, window: timedelta | None, unit_from_map: UnitFromMap) -> Table:
+    """The units that belong to a part of the population's split, with the part."""
+    split = population.split
+    if split is None:
+        return met
+    if isinstance(split, Beside):
+        other = exposed(replace(population, iteration_id=split.iteration_id, exposed_from=None, variants=(), buckets=(), split=None))
+        beside = other.select(beside_unit=other.user_id, part=other.variant_id, beside_start=other.exposure_ts)
+        found = met.inner_join(beside, met.user_id == beside.beside_unit)
+        if window is None:
+            return found
+        return found.filter(found.beside_start < found.exposure_ts + ibis.interval(hours=window // timedelta(hours=1)))
+    found = words(met, split.name, unit_from_map)
+    known = [(found.word == value, ibis.literal(place, "int64")) for place, value in enumerate(split.values)]
+    found = found.mutate(part=ibis.cases(*known, else_=ibis.null("int64")))
+    return found.filter(found.part.notnull())
+
+
+def words(met: Table, name: str, unit_from_map: UnitFromMap, column: str = "covariates") -> Table:
+    """With what stands under a name of a column of JSON as text, a number or yes/no too: read as a unit's id is from its map."""
+    found = met.mutate(units=met[column])
+    return found.mutate(word=unit_from_map(found, name))
 
 
 def rows(population: Population, metric: MetricDefinition, unit_from_map: UnitFromMap, part: Part, *, before: bool = False) -> Table:

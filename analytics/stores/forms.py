@@ -36,7 +36,7 @@ class Question:
 
     @property
     def units(self) -> Table:
-        return units(self.population, self.metric, matured=self.matured)
+        return units(self.population, self.metric, self.unit_from_map, matured=self.matured)
 
     def met(self, of: Table, *, part: str = "above", before: bool = False) -> Table:
         """The rows of the units, of one part of the metric."""

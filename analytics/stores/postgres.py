@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date, datetime
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -23,8 +24,19 @@ from analytics.core.moments import Moments
 from analytics.core.observed import Remembered
 from analytics.core.stats.quantile import Histogram, QuantileTotals, from_passes, quantile_hat
 from analytics.core.totals import Totals
-from analytics.stores import expressions, forms, guard_forms
-from analytics.stores.base import ArmCount, Description, HourCount, LargestValues, MetricTotals, Population, UnitValue
+from analytics.stores import expressions, forms, guard_forms, scan_forms
+from analytics.stores.base import (
+    OTHERS,
+    ArmCount,
+    Description,
+    HourCount,
+    LargestValues,
+    MetricTotals,
+    Population,
+    Span,
+    UnitValue,
+    Watched,
+)
 from analytics.stores.forms import Question
 from experiments.core.metric_definitions import MetricDefinition
 
@@ -117,11 +129,62 @@ class PostgresStore:
         [row] = _run(guard_forms.spent(population, _unit_from_map))
         return int(row["cost"] or 0)
 
+    def wearing(self, population: Population, metric: MetricDefinition, days: int) -> Mapping[int, Totals]:
+        question = Question(population, metric, True, _unit_from_map, _number_from_map)
+        found = _run(scan_forms.wearing(question, days))
+        return {row["variant_id"]: Totals(row["n"], row["sum_d"] or 0.0, row["sum_d_d"] or 0.0) for row in found}
+
+    def watched(self, population: Population, most: int) -> Sequence[Watched]:
+        with connection.cursor() as cursor:
+            cursor.execute(_CARRIED, _asked_of(population) | {"most": most})
+            return tuple(Watched(source, name, numeric) for source, name, numeric in cursor.fetchall())
+
+    def deciles(self, population: Population, watched: Watched, span: Span) -> Sequence[float]:
+        [row] = _run(scan_forms.deciles(population, watched, span, _number_from_map))
+        return () if row["largest"] is None else (*(float(row[f"q{tenth}"]) for tenth in range(1, 10)), float(row["largest"]))
+
+    def bins(self, population: Population, watched: Watched, span: Span, edges: Sequence[float]) -> Sequence[int]:
+        counted = {row["bin"]: row["many"] for row in _run(scan_forms.bins(population, watched, span, edges, _number_from_map))}
+        return tuple(counted.get(place, 0) for place in range(len(edges) + 1))
+
+    def words(self, population: Population, watched: Watched, span: Span, most: int) -> Mapping[str, int]:
+        found = {row["word"]: row["many"] for row in _run(scan_forms.words(population, watched, span, _unit_from_map))}
+        kept = sorted(found, key=lambda word: (-found[word], word))[:most]
+        others = sum(found.values()) - sum(found[word] for word in kept)
+        return {word: found[word] for word in kept} | ({OTHERS: others} if others else {})
+
     def totals(
         self, population: Population, metric: MetricDefinition, *, matured: bool = True, covariate: str | None = None
     ) -> Mapping[int, MetricTotals]:
         question = Question(population, metric, matured, _unit_from_map, _number_from_map)
         return READERS[kind_of(metric.kind.value).form](question, covariate)
+
+
+_CARRIED = """
+SELECT source, name, bool_and(kind = 'number') FROM (
+    SELECT 'covariates' AS source, c.key AS name, jsonb_typeof(c.value) AS kind
+    FROM experiment_assignments a, jsonb_each(CASE WHEN jsonb_typeof(a.covariates) = 'object' THEN a.covariates ELSE '{}' END) c
+    WHERE a.iteration_id = %(iteration)s AND a.environment = 'production' AND a.phase = %(phase)s AND a.exposure_ts <= %(cut)s
+    UNION ALL
+    SELECT 'embedding_stats', s.key, jsonb_typeof(s.value)
+    FROM ai_events e, jsonb_each(CASE WHEN jsonb_typeof(e.embedding_stats) = 'object' THEN e.embedding_stats ELSE '{}' END) s
+    WHERE e.experiment_id = %(experiment)s AND e.environment = 'production' AND e.ts <= %(cut)s AND e.event_date >= %(since)s
+        AND e.event_date <= %(until)s
+) met WHERE kind IN ('number', 'string', 'boolean') GROUP BY source, name ORDER BY source, count(*) DESC, name LIMIT %(most)s
+"""
+"""Names are data here, which Ibis has no word for."""
+
+
+def _asked_of(population: Population) -> dict[str, int | str | datetime | date]:
+    since = population.rows_from or population.cut
+    return {
+        "iteration": population.iteration_id,
+        "experiment": population.experiment_id,
+        "phase": population.phase.value,
+        "cut": population.cut,
+        "since": since.date(),
+        "until": population.cut.date(),
+    }
 
 
 def _description(row: Mapping[str, Any], metric: MetricDefinition) -> Description:
