@@ -7,6 +7,7 @@ have every door; ``manage`` says that others serve the traffic, and still answer
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -34,6 +35,15 @@ SERVING_APPS = [
 ]
 SERVING_MIDDLEWARE = ["config.serving_middleware.ServingMiddleware"]
 SERVING_URLS = "config.serve_urls"
+
+OPTIONAL = ("requests", "yaml", "pygments", "markdown", "rich")
+"""What libraries import when it is there and can do without: schemas' clients, coloured pages, coloured logs. 15 MB."""
+
+
+def leave_out() -> None:
+    """In a process that only serves, let nothing find the optional modules; before anything could have."""
+    if serves_only(chosen(os.environ.get(VARIABLE, Role.ALL))):
+        sys.modules.update(dict.fromkeys(OPTIONAL))  # type: ignore[arg-type]  # None: as if it were not installed
 
 
 def chosen(word: str) -> Role:

@@ -10,7 +10,10 @@ from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
+from config import roles
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+roles.leave_out()
 _django = get_wsgi_application()
 
 

@@ -16,7 +16,8 @@ from config.roles import Role
 from config.stack import Web
 from config.stack import stack as stack_of
 
-NEEDLESS = {"numpy", "scipy", "statsmodels", "pandas", "ibis", "duckdb", "celery", "unfold", "drf_spectacular.openapi", "experiments.admin"}
+NUMBERS = {"numpy", "scipy", "statsmodels", "pandas", "ibis", "duckdb"}
+NEEDLESS = NUMBERS | {"celery", "unfold", "drf_spectacular.openapi", "experiments.admin", "requests", "rich", "yaml"}
 LOOK = """
 import json, sys
 from config.wsgi import application
@@ -27,7 +28,7 @@ client = Client()
 seen = {address: client.get(address).status_code for address in ("/livez", "/metrics", "/admin/", "/api/v1/experiments", "/api/v1/events")}
 seen["/api/v1/assignments"] = client.post("/api/v1/assignments", {"unit": "u1"}, content_type="application/json").status_code
 headers = dict(client.get("/livez").headers)
-loaded = {"middleware": settings.MIDDLEWARE, "apps": settings.INSTALLED_APPS, "modules": sorted(sys.modules)}
+loaded = {"middleware": settings.MIDDLEWARE, "apps": settings.INSTALLED_APPS, "modules": sorted(name for name, module in sys.modules.items() if module)}
 print(json.dumps({"headers": headers, "seen": seen} | loaded))
 """
 
