@@ -34,6 +34,7 @@ class ReportTemplate(models.Model):
 class ExperimentReport(models.Model):
     """The report of a frozen run: the facts it rests on and its bodies to the last byte. Append-only.
 
+    ``after``: written once more when the promotion's holdback had said what lasts, or had taken the promotion back.
     ``sha256`` is of the three bodies, each ended by a NUL. The same facts and template give the same bytes again.
     """
 
@@ -41,6 +42,7 @@ class ExperimentReport(models.Model):
     iteration = models.ForeignKey("experiments.Iteration", on_delete=models.PROTECT, related_name="reports")
     run = models.ForeignKey("analytics.AnalysisRun", on_delete=models.PROTECT, related_name="reports")
     template = models.ForeignKey(ReportTemplate, on_delete=models.PROTECT, related_name="reports")
+    after = models.BooleanField(default=False)
     facts = models.JSONField()
     html = models.TextField()
     markdown = models.TextField()
@@ -51,7 +53,7 @@ class ExperimentReport(models.Model):
     class Meta:
         db_table = "experiment_reports"
         ordering = ("-written_at", "-id")
-        constraints = [models.UniqueConstraint(fields=["run", "template"], name="report_once_per_run_and_template")]
+        constraints = [models.UniqueConstraint(fields=["run", "template", "after"], name="report_once_per_run_and_template")]
         triggers = [pgtrigger.Protect(name="append_only", operation=_APPEND_ONLY)]
 
     def __str__(self) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+
+from django.db.models import Q, QuerySet
 
 from analytics.core.decision import Readiness
 from analytics.core.encoding import restored
@@ -26,8 +29,9 @@ from analytics.core.report.facts import (
 from analytics.core.results import ArmSummary, MetricResult
 from analytics.core.stats.did import DidResult
 from analytics.core.stats.srm import SrmCheck
-from analytics.models import AnalysisRun
+from analytics.models import AnalysisRun, HoldbackRun
 from analytics.selectors import geo, standing
+from analytics.selectors.holdbacks import holdback_sentence
 from analytics.selectors.plans import AnalysisPlan, plan_of
 from analytics.selectors.results import decision_rows
 from experiments.core.headline import Standing, headline
@@ -48,10 +52,31 @@ def is_final(run: AnalysisRun) -> bool:
     return run.experiment.status in ENDED and ended is not None and run.computed_at >= ended
 
 
+@dataclass(frozen=True)
+class Aftermath:
+    """When a promotion's holdback was over, or took it back, and what it had said by then."""
+
+    at: datetime
+    said: str
+
+
+def aftermath(run: AnalysisRun) -> Aftermath | None:
+    """What came of the promotion that the run ended with; None before its holdback is over, and without one."""
+    found = ended_holdbacks().filter(rollout__iteration=run.iteration).first()
+    at = None if found is None else found.reverted_at or found.reminded_at
+    return None if found is None or at is None else Aftermath(at, holdback_sentence(found.rollout_id))
+
+
+def ended_holdbacks() -> QuerySet[HoldbackRun]:
+    """Readings that are the last of their rollout."""
+    return HoldbackRun.objects.exclude(result={}).filter(Q(reverted_at__isnull=False) | Q(reminded_at__isnull=False))
+
+
 def facts_of(run: AnalysisRun) -> ReportFacts:
     """Everything a report of this run says."""
-    iteration, experiment = run.iteration, run.experiment
-    entries = list(ChangeLogEntry.objects.filter(experiment=experiment, at__lte=run.computed_at).order_by("at", "id"))
+    iteration, experiment, later = run.iteration, run.experiment, aftermath(run)
+    until = run.computed_at if later is None else max(later.at, run.computed_at)
+    entries = list(ChangeLogEntry.objects.filter(experiment=experiment, at__lte=until).order_by("at", "id"))
     plan, ending = plan_of(iteration, run.computed_at), _ending(entries)
     pilot = geo.view_of(run)
     return ReportFacts(
@@ -66,7 +91,7 @@ def facts_of(run: AnalysisRun) -> ReportFacts:
         iteration=iteration.number,
         final=is_final(run),
         run=run.pk,
-        as_of=run.computed_at,
+        as_of=until,
         data_cut=run.data_cut,
         began=iteration.began_at,
         dark_started=iteration.dark_started_at,
@@ -81,8 +106,9 @@ def facts_of(run: AnalysisRun) -> ReportFacts:
         srm=restored(run.health.get("srm"), SrmCheck | None),  # type: ignore[arg-type]  # a union is a type to msgspec
         findings=_findings(run),
         rule=run.readiness.get("rule", ""),
-        winner=str(ending.get("variant", "")) if ending.get("outcome") == "promoted" else "",
-        holdback=plan.rules.holdback if ending.get("outcome") == "promoted" else 0,
+        winner=str(ending.get("variant", "")),
+        holdback=plan.rules.holdback if ending.get("variant") else 0,
+        lasted="" if later is None else later.said,
         geo=None if pilot is None or pilot.result is None else _geo(pilot, pilot.result),
         pauses=_pauses(iteration, run.computed_at),
         amendments=tuple(_amendments(entries, iteration)),
@@ -104,9 +130,9 @@ def _looks(run: AnalysisRun) -> tuple[LookState, ...]:
 
 
 def _ending(entries: Sequence[ChangeLogEntry]) -> Mapping[str, object]:
-    """What the last line that recorded an outcome says: ``outcome`` and, of a promotion, ``variant``."""
+    """What the lines that recorded an outcome say: the last ``outcome`` and, once something was promoted, its ``variant``."""
     said = [e.after for e in entries if isinstance(e.after, dict) and e.after.get("outcome")]
-    return said[-1] if said else {}
+    return {name: value for after in said for name, value in after.items() if name in ("outcome", "variant")}
 
 
 def _standing(run: AnalysisRun, ending: Mapping[str, object]) -> str:

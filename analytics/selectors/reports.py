@@ -17,7 +17,7 @@ from analytics.core.report.blocks import Block, Heading, IntervalChart, LooksCha
 from analytics.core.report.build import Report, build
 from analytics.core.report.writing import as_json, as_markdown
 from analytics.models import AnalysisRun, ExperimentReport, ReportTemplate
-from analytics.selectors.report_facts import ENDED, facts_of, is_final
+from analytics.selectors.report_facts import ENDED, ended_holdbacks, facts_of, is_final
 from experiments.core import drawing
 from experiments.core.errors import AssayError, NotFound
 from experiments.models import Experiment, Iteration
@@ -130,8 +130,8 @@ def compose(run: AnalysisRun) -> Report:
 
 
 def stored_for(run: AnalysisRun) -> ExperimentReport | None:
-    """The newest report of a run."""
-    return ExperimentReport.objects.filter(run=run).order_by("-template__version").first()
+    """The newest report of a run: the one after its promotion's holdback, once there is one."""
+    return ExperimentReport.objects.filter(run=run).order_by("-after", "-template__version").first()
 
 
 def from_row(row: ExperimentReport) -> Written:
@@ -140,10 +140,12 @@ def from_row(row: ExperimentReport) -> Written:
 
 
 def due() -> list[int]:
-    """Experiments that are over, whose last run is final and has no report."""
+    """Experiments that are over, whose last run is final and has no report, or none since its holdback said what lasts."""
     later = Iteration.objects.filter(experiment=OuterRef("experiment"), number__gt=OuterRef("iteration__number"), started_at__isnull=False)
     final = _good_runs().filter(experiment__status__in=ENDED, computed_at__gte=F("iteration__ended_at"))
-    final = final.filter(~Exists(later), ~Exists(ExperimentReport.objects.filter(run=OuterRef("pk"))))
+    written_ones = ExperimentReport.objects.filter(run=OuterRef("pk"))
+    lasting = Exists(ended_holdbacks().filter(rollout__iteration=OuterRef("iteration"))) & ~Exists(written_ones.filter(after=True))
+    final = final.filter(~Exists(later)).filter(~Exists(written_ones) | lasting)
     return list(final.order_by("experiment_id").values_list("experiment_id", flat=True))
 
 

@@ -10,7 +10,7 @@ from analytics.core.encoding import plain, restored
 from analytics.core.report.build import build, template_faults
 from analytics.core.report.facts import ReportFacts
 from analytics.models import AnalysisRun, ExperimentReport, ReportTemplate
-from analytics.selectors.report_facts import facts_of, is_final
+from analytics.selectors.report_facts import aftermath, facts_of, is_final
 from analytics.selectors.reports import Written, latest_run, template_in_force, written
 from experiments.core.errors import InvalidInput, NotFound, Problem, Refused
 from experiments.core.permissions import Action, check
@@ -22,7 +22,8 @@ from experiments.services import audit
 def write_report(experiment_id: int, *, now: datetime) -> ExperimentReport:
     """The report of the experiment's last run, written if it is not there yet. Refuses while the run is not final.
 
-    Once per run and template: a second call gives the row of the first. The experiment's lock makes writers queue.
+    Once per run and template, and once more when a promotion's holdback is over: another call gives the row that is there.
+    The experiment's lock makes writers queue.
     """
     with transaction.atomic():
         experiment = Experiment.objects.select_for_update().filter(pk=experiment_id).first()
@@ -32,10 +33,12 @@ def write_report(experiment_id: int, *, now: datetime) -> ExperimentReport:
         if run is None or not is_final(run):
             raise Refused(f"{experiment.key}: a report is kept once the experiment is over and its last run has frozen its results")
         template = _kept_template(now)
-        return ExperimentReport.objects.filter(run=run, template=template).first() or _write(run, template, now)
+        after = aftermath(run) is not None
+        kept = ExperimentReport.objects.filter(run=run, template=template, after=after).first()
+        return kept or _write(run, template, after, now)
 
 
-def _write(run: AnalysisRun, template: ReportTemplate, now: datetime) -> ExperimentReport:
+def _write(run: AnalysisRun, template: ReportTemplate, after: bool, now: datetime) -> ExperimentReport:
     made = build(facts_of(run), template.text, template.version)
     report = written(made)
     row = ExperimentReport.objects.create(
@@ -43,6 +46,7 @@ def _write(run: AnalysisRun, template: ReportTemplate, now: datetime) -> Experim
         iteration=run.iteration,
         run=run,
         template=template,
+        after=after,
         facts=plain(made.facts),
         html=report.html,
         markdown=report.markdown,
@@ -50,8 +54,8 @@ def _write(run: AnalysisRun, template: ReportTemplate, now: datetime) -> Experim
         sha256=report.sha256,
         written_at=now,
     )
-    after: JSON = {"run": run.pk, "template": template.version, "sha256": report.sha256}
-    audit.record(SYSTEM, now, action="report_written", obj=row, experiment=run.experiment, after=after)
+    line: JSON = {"run": run.pk, "template": template.version, "sha256": report.sha256}
+    audit.record(SYSTEM, now, action="report_written", obj=row, experiment=run.experiment, after=line)
     return row
 
 

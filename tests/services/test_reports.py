@@ -9,14 +9,17 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import ProgrammingError, transaction
 
-from analytics.models import AnalysisRun, ExperimentReport, ReportTemplate
+from analytics.core.after_promotion import AfterPromotion, Compared
+from analytics.core.encoding import plain
+from analytics.core.stats.holdback import HoldbackReading
+from analytics.models import AnalysisRun, ExperimentReport, HoldbackRun, ReportTemplate
 from analytics.selectors import reports
 from analytics.services.analysis import analyse
 from analytics.services.decisions import decide
 from analytics.services.reports import revise_template, write_report, written_again
 from analytics.tasks import write_due_reports
 from experiments.core.errors import Forbidden, InvalidInput, NotFound, Refused
-from experiments.models import ChangeLogEntry, Experiment
+from experiments.models import ChangeLogEntry, Experiment, Rollout
 from experiments.services.editing import edit_experiment
 from tests.factories import NOW, person
 from tests.services.test_decisions import DAY, HOUR, MORNING, winner
@@ -183,3 +186,22 @@ def test_plan__end_amended_after_launch__shows_the_first_and_the_amendment():
     text = reports.report_of(now_of(w)).markdown
     assert f"| End | {end:%Y-%m-%d %H:%M} UTC | not yet |" in text
     assert "| planned end | 2026-03-22 00:00:00+00:00 | 2026-03-29 00:00:00+00:00 | a holiday |" in text
+
+
+def test_report__holdback_over__is_written_once_more_with_what_lasted():
+    w = promoted()
+    first = write_report(w.experiment.pk, now=LATER)
+    gain = HoldbackReading(gain=0.06, lower=0.01, upper=0.11, mde=0.05, lost=False)
+    HoldbackRun.objects.create(
+        rollout=Rollout.objects.get(experiment=w.experiment),
+        computed_at=LATER + 20 * DAY,
+        result=plain(AfterPromotion(Compared(5000, 500, gain), None, ())),
+    )
+    assert reports.due() == []
+    HoldbackRun.objects.update(reminded_at=LATER + 28 * DAY)
+    write_due_reports()
+    second = ExperimentReport.objects.get(experiment=w.experiment, after=True)
+    assert "What the units held back on control say of what lasted: 5,000 against 500 units; gain +0.06" in second.markdown
+    assert reports.report_of(now_of(w)).markdown == second.markdown
+    assert reports.due() == []
+    assert written_again(first).sha256 == first.sha256

@@ -170,7 +170,8 @@ class GeoReading:
 class ReportFacts:
     """One iteration as its run found it.
 
-    ``winner`` is the promoted arm's key; ``holdback`` its control units' share in thousandths, 0 for none.
+    ``winner`` is the promoted arm's key; ``holdback`` its control units' share in thousandths, 0 for none;
+    ``lasted`` what the holdback said when it was over or took the promotion back, empty before that.
     ``standing`` says in a sentence where the experiment stood at ``as_of``; ``final``: its results are frozen.
     """
 
@@ -202,6 +203,7 @@ class ReportFacts:
     rule: str
     winner: str = ""
     holdback: int = 0
+    lasted: str = ""
     metrics: tuple[MetricResult, ...] = ()
     guardrails: tuple[GuardrailResult, ...] = ()
     readiness: tuple[Readiness, ...] = ()
@@ -247,4 +249,4 @@ def hidden(facts: ReportFacts) -> ReportFacts:
     if not facts.masked:
         return facts
     findings = tuple(one for one in facts.findings if one.code != "cannot_say")
-    return replace(facts, findings=findings, metrics=(), guardrails=(), readiness=(), looks=(), costs=(), geo=None)
+    return replace(facts, findings=findings, metrics=(), guardrails=(), readiness=(), looks=(), costs=(), geo=None, lasted="")

@@ -159,6 +159,8 @@ def _shrunken(won: Winner, share: bool) -> str:
 
 
 def _holdback(facts: ReportFacts) -> tuple[Block, ...]:
+    if facts.lasted:
+        return (Words(f"What the units held back on control say of what lasted: {facts.lasted}"),)
     if not facts.holdback:
         return ()
     units = words(facts.planned.unit_type)
