@@ -185,7 +185,7 @@ def _harm(facts: Facts) -> Decision | None:
         return _decision(facts, "escalate", _breached("escalate", escalated, "a person decides"), [a.key for a in escalated])
     held = [a for a in _live(facts) if any(g.breached for g in a.guardrails)]
     if held:
-        return _decision(facts, "hold", _breached("hold", held, "nothing is promoted or widened"), [a.key for a in held])
+        return _decision(facts, "hold", _breached("hold", held, "degraded, so nothing is promoted or widened"), [a.key for a in held])
     return None
 
 

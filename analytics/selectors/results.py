@@ -13,6 +13,7 @@ from datetime import date, datetime
 from analytics.core.decision import Readiness
 from analytics.core.encoding import restored
 from analytics.core.guardrails import GuardrailResult
+from analytics.core.harm_watch import Watched
 from analytics.core.kinds import kind_of
 from analytics.core.look_state import LookState
 from analytics.core.results import WHAT_TO_DO, AlwaysValid, ArmComparison, ArmSummary, MetricResult, why_not_always, why_not_cuped
@@ -120,6 +121,7 @@ class MetricRow:
 
     ``quantile`` is the level of a quantile or duration; ``cap`` where unit values were cut, given or found by the
     first look of a ``winsorised`` metric (None: not cut yet); ``adjusted``: looks decide by the estimate with covariates.
+    ``watches``: where the SPRT of a guardrail stands, arm by arm.
     """
 
     key: str
@@ -132,6 +134,7 @@ class MetricRow:
     arms: tuple[MetricArmView, ...]
     comparisons: tuple[ComparisonView, ...]
     guardrails: tuple[GuardrailResult, ...]
+    watches: tuple[Watched, ...] = ()
     margin: MarginView | None = None
     quantile: float | None = None
     cap: float | None = None
@@ -195,6 +198,8 @@ class ResultsView:
     next_look: str
     looks: tuple[LookRow, ...]
     decisions: tuple[DecisionRow, ...]
+    spent_micro: int | None = None
+    budget_micro: int | None = None
 
     @property
     def primary(self) -> MetricRow | None:
@@ -245,6 +250,8 @@ def view_of(run: AnalysisRun, *, unmasked: bool = False) -> ResultsView:
         next_look=readiness.get("look", {}).get("reason", ""),
         looks=() if hidden else look_rows(run.iteration),
         decisions=decision_rows(run.iteration),
+        spent_micro=run.totals.get("spent_micro"),
+        budget_micro=run.totals.get("budget_micro"),
     )
 
 
@@ -288,10 +295,12 @@ def _finding(entry: dict[str, object]) -> FindingView:
 def _metric_rows(run: AnalysisRun) -> tuple[MetricRow, ...]:
     metrics = restored(run.results.get("metrics", []), tuple[MetricResult, ...])
     verdicts = restored(run.verdicts.get("guardrails", []), tuple[GuardrailResult, ...])
+    watches = restored(run.verdicts.get("sprt", []), tuple[Watched, ...])
     planned = {(one.definition.key, one.role): one for one in planned_metrics(iteration_design(run.iteration))}
     caps = _frozen_caps(run)
     return tuple(
-        _metric_row(metric, verdicts, planned.get((metric.key, MetricRole(metric.role))), caps.get(metric.key)) for metric in metrics
+        _metric_row(metric, verdicts, watches, planned.get((metric.key, MetricRole(metric.role))), caps.get(metric.key))
+        for metric in metrics
     )
 
 
@@ -302,7 +311,11 @@ def _frozen_caps(run: AnalysisRun) -> dict[str, float]:
 
 
 def _metric_row(
-    metric: MetricResult, verdicts: Sequence[GuardrailResult], planned: PlannedMetric | None, frozen_cap: float | None
+    metric: MetricResult,
+    verdicts: Sequence[GuardrailResult],
+    watches: Sequence[Watched],
+    planned: PlannedMetric | None,
+    frozen_cap: float | None,
 ) -> MetricRow:
     guardrail = metric.role == MetricRole.GUARDRAIL
     asked = planned.definition if planned is not None else None
@@ -317,6 +330,7 @@ def _metric_row(
         arms=tuple(MetricArmView(arm.arm, arm.n, arm.exposed, arm.mean, arm.sums) for arm in metric.arms),
         comparisons=tuple(_comparison(metric, against) for against in metric.comparisons),
         guardrails=tuple(v for v in verdicts if v.key == metric.key) if guardrail else (),
+        watches=tuple(w for w in watches if w.key == metric.key) if guardrail else (),
         margin=_margin(metric, planned.planned) if guardrail and planned is not None else None,
         quantile=(asked.quantile if asked is not None else None) or kind_of(metric.kind).level,
         cap=asked.cap if asked is not None and not asked.winsorised else frozen_cap,

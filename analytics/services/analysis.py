@@ -225,7 +225,11 @@ def _write_run(iteration: Iteration, measured: Measured, found: Findings, versio
             "experiment_id": iteration.experiment_id,
             "computed_at": now,
             "data_cut": measured.cut,
-            "totals": {"arms": plain(measured.arms)},
+            "totals": {
+                "arms": plain(measured.arms),
+                "spent_micro": found.facts.spent_micro,
+                "budget_micro": found.facts.budget_micro,
+            },
             "health": {**plain(found.health), "masks": found.health.masks},
             "results": {"metrics": plain(found.metrics)},
             "verdicts": {"guardrails": plain(found.verdicts), "sprt": plain(found.watches), "compensation": plain(found.paid)},
@@ -271,10 +275,12 @@ def _write_look(
 
 
 def _write_alarm(iteration: Iteration, found: Findings, versions: dict[str, object], now: datetime) -> None:
-    """Between looks only harm may act, and one alarm is raised once."""
-    if found.decision.kind not in ("stop", "escalate"):
-        return
+    """Between looks only harm may act, and one alarm is raised once. A degradation is told, but displaces no promotion that waits."""
     last = Decision.objects.filter(iteration=iteration).order_by("-made_at", "-pk").first()
+    waiting = last is not None and last.verdict == "promote"
+    degraded = found.decision.kind == "hold" and bool(found.decision.arms) and not waiting
+    if found.decision.kind not in ("stop", "escalate") and not degraded:
+        return
     if last is not None and (last.verdict, last.rule) == (found.decision.kind, found.decision.rule):
         return
     _write_decision(iteration, found, versions, now, look=None)

@@ -8,6 +8,7 @@ from typing import Any
 
 from experiments.admin.experiment_reading import line_count, written_thresholds
 from experiments.admin.fields import Field, written, written_json, written_moment, written_share, written_usd
+from experiments.core.guardrail_presets import PRESETS
 from experiments.core.types import DarkMode, FlagType, GuardrailAction, GuardrailRule, MarginKind, MetricRole
 from experiments.models import Experiment, Flag, Metric, Policy
 
@@ -177,6 +178,11 @@ def sections(data: Mapping[str, str], *, new: bool) -> list[Section]:
         Section("What and why", "Say it so that somebody from another team understands it.", _identity(f, types, new)),
         Section("PRD", "The product requirement: document or link, hypothesis and expected effect.", _prd(f), "prd"),
         Section("Who gets it", "The flag, the people, the policy.", _audience(f, new), "audience"),
+        Section(
+            "Guardrails that ship",
+            "Tick what the experiment must not harm; saved, each is a metric above that you may change.",
+            _shipped(f),
+        ),
         Section("Rules and dates", "Defaults that suit most experiments.", _rules(f), "rules"),
     ]
 
@@ -239,6 +245,11 @@ def _audience(f: _FieldOf, new: bool) -> list[Field]:
         ),
     ]
     return [field for field in found if field]
+
+
+def _shipped(f: _FieldOf) -> list[Field]:
+    """One box for each guardrail that ships; what is planned already is not planned twice."""
+    return [f(f"guard-{preset.key}", preset.name, "checkbox", help=preset.sentence) for preset in PRESETS]
 
 
 def _rules(f: _FieldOf) -> list[Field]:

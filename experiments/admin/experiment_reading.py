@@ -8,6 +8,7 @@ from typing import Any
 
 from experiments.admin.fields import read_choice, read_json, read_moment, read_number, read_thousandths, read_usd, read_whole
 from experiments.core.errors import InvalidInput
+from experiments.core.guardrail_presets import PRESETS, plans_of
 from experiments.core.specs import ExperimentSpec, MetricPlan, VariantSpec
 from experiments.core.types import DarkMode, FlagType, MetricRole
 
@@ -46,8 +47,9 @@ def _variant(data: Mapping[str, str], i: int, *, is_control: bool) -> VariantSpe
 
 
 def read_metrics(data: Mapping[str, str]) -> tuple[MetricPlan, ...]:
-    """The planned metrics that were chosen; lines without one are left out."""
-    return tuple(_metric(data, i) for i in range(line_count(data, "m")) if data.get(f"m-{i}-metric", ""))
+    """The planned metrics that were chosen, and the guardrails that ship and were ticked; lines without a metric are left out."""
+    planned = tuple(_metric(data, i) for i in range(line_count(data, "m")) if data.get(f"m-{i}-metric", ""))
+    return (*planned, *plans_of([preset.key for preset in PRESETS if data.get(f"guard-{preset.key}")], planned))
 
 
 def _metric(data: Mapping[str, str], i: int) -> MetricPlan:

@@ -106,6 +106,12 @@ def figure(value: float | None) -> str:
 
 
 @register.filter
+def usd(micros: int | None) -> str:
+    """Micros as USD: 1250000 → 1.25 USD."""
+    return "–" if micros is None else f"{micros / 1_000_000:,.2f} USD"
+
+
+@register.filter
 def signed(value: float | None) -> str:
     """A difference to four significant digits, with its sign."""
     return "–" if value is None else f"{value:+,.4g}"

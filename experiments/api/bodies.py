@@ -17,6 +17,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from experiments.core.allocation import to_thousandths
 from experiments.core.errors import InvalidInput
+from experiments.core.guardrail_presets import plans_of
 from experiments.core.specs import ExperimentSpec, MetricPlan, VariantSpec
 from experiments.core.types import THOUSANDTHS, FlagType
 from experiments.http.parsing import MAX_STRING
@@ -65,7 +66,10 @@ class MetricBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ExperimentBody(msgspec.Struct, forbid_unknown_fields=True):
-    """A new experiment. Only the name must be there; without variants it is a draft that cannot start yet."""
+    """A new experiment. Only the name must be there; without variants it is a draft that cannot start yet.
+
+    ``guardrails`` are keys of those that ship; one whose metric is in ``metrics`` as a guardrail is planned as stated there.
+    """
 
     name: Text
     key: Text = ""
@@ -84,6 +88,7 @@ class ExperimentBody(msgspec.Struct, forbid_unknown_fields=True):
     primary_metric: Text = ""
     secondary_metrics: list[Text] = []
     metrics: list[MetricBody] = []
+    guardrails: list[Text] = []
     hypothesis: Text = ""
     expected_effect: Text = ""
     prd_url: Text = ""
@@ -102,6 +107,7 @@ class ExperimentBody(msgspec.Struct, forbid_unknown_fields=True):
 
     def spec(self) -> ExperimentSpec:
         """The spec that the service takes; shares in thousandths."""
+        planned = tuple(metric.plan() for metric in self.metrics)
         return ExperimentSpec(
             name=self.name,
             variants=variant_specs(self.variants),
@@ -118,7 +124,7 @@ class ExperimentBody(msgspec.Struct, forbid_unknown_fields=True):
             policy_key=self.policy,
             primary_metric=self.primary_metric,
             secondary_metrics=tuple(self.secondary_metrics),
-            metrics=tuple(metric.plan() for metric in self.metrics),
+            metrics=(*planned, *plans_of(self.guardrails, planned)),
             hypothesis=self.hypothesis,
             expected_effect=self.expected_effect,
             prd_url=self.prd_url,

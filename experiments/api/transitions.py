@@ -110,7 +110,8 @@ class Archive(Press):
 
 
 class Stop(Door):
-    """Concludes; ``?emergency=true`` pauses as harm, ``?declare_winner=true`` promotes what the decision recommends."""
+    """Concludes; ``?emergency=true`` pauses as harm, or with a variant switches only that arm off; ``?declare_winner=true``
+    promotes what the decision recommends."""
 
     scopes = (Scope.MANAGEMENT,)
 
@@ -122,6 +123,9 @@ class Stop(Door):
         if emergency and winner:
             raise InvalidInput("emergency and declare_winner exclude each other; send one", "emergency")
         experiment = resolve(ref)
+        if emergency and body.variant:
+            lifecycle.stop_arms(actor, now, experiment_id=experiment.pk, variant_keys=[body.variant], reason=body.reason)
+            return _done(experiment, Verb.EMERGENCY_STOP)
         if emergency:
             lifecycle.emergency_stop(actor, now, experiment_id=experiment.pk, reason=body.reason)
             return _done(experiment, Verb.EMERGENCY_STOP)

@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver
 from experiments.api.experiments import Blockers, Experiments, History, OneExperiment
 from experiments.api.explain import Explain
 from experiments.api.flags import Flags, OneFlag
+from experiments.api.guardrails import GuardrailPresets
 from experiments.api.transitions import (
     AbortDarkLaunch,
     Archive,
@@ -29,6 +30,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     door("explain", Explain, "explain"),
     door("flags", Flags, "flags"),
     door(r"flags/(?P<key>[A-Za-z0-9_.-]{1,128})", OneFlag, "flag"),
+    door("guardrail-presets", GuardrailPresets, "guardrail-presets"),
     door("experiments", Experiments, "experiments"),
     door(REF, OneExperiment, "experiment"),
     door(f"{REF}/blockers", Blockers, "blockers"),

@@ -1,3 +1,4 @@
+import django.core.validators
 import django.db.models.deletion
 import pgtrigger.compiler
 import pgtrigger.migrations
@@ -48,7 +49,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="experiment",
             name="budget_micro",
-            field=models.BigIntegerField(blank=True, help_text="Stops when its units have cost this much, in USD micros.", null=True),
+            field=models.BigIntegerField(
+                blank=True,
+                help_text="Stops when its units have cost this much, in USD micros.",
+                null=True,
+                validators=[django.core.validators.MinValueValidator(1)],
+            ),
         ),
         migrations.AddConstraint(
             model_name="experiment",

@@ -6,7 +6,7 @@ import uuid
 
 import pgtrigger
 from django.conf import settings
-from django.core.validators import RegexValidator
+from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import F, Q, Value
 from django.db.models.functions import Cast
@@ -81,7 +81,9 @@ class Experiment(models.Model):
     size_class = models.CharField(max_length=8, blank=True, choices=[("small", "small"), ("medium", "medium"), ("large", "large")])
     auto_promote = models.BooleanField(default=False)
     promotion_held = models.BooleanField(default=False, help_text="The owner has put a hold on automatic promotion.")
-    budget_micro = models.BigIntegerField(null=True, blank=True, help_text="Stops when its units have cost this much, in USD micros.")
+    budget_micro = models.BigIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)], help_text="Stops when its units have cost this much, in USD micros."
+    )
     breakdowns = models.JSONField(
         default=list, blank=True, help_text='Covariates that results are broken down by: [{"name": "language", "values": ["de", "en"]}].'
     )

@@ -67,3 +67,26 @@ def test_experiment_form__covariate_and_what_decides__are_explained_and_shown_in
     planned = ExperimentMetric.objects.get(experiment=experiment)
     assert (planned.adjusted, planned.covariate) == (True, "history")
     assert "looks decide by CUPED, by history" in olivia.get(page(experiment, "plan")).content.decode()
+
+
+def test_experiment_form__ticked_guardrails_worth_and_budget__are_planned_and_shown_again(browser, owner):
+    metrics = (MetricPlan("csat", "primary", baseline=4, baseline_sd=1, mde=0.05),)
+    experiment = drafts.create_experiment(owner, NOW, spec=ExperimentSpec(name="Planned", variants=(CONTROL, FRIENDLY), metrics=metrics))
+    olivia = browser("olivia")
+    form = olivia.get(url(experiment, "edit"))
+    assert "+500 ms counts as degraded" in form.content.decode()
+    sent = {field.name: field.value for section in form.context["sections"] for field in section.fields}
+    for line in (*form.context["variant_lines"], *form.context["metric_lines"]):
+        sent |= {field.name: field.value for field in line.fields}
+    ticked = {"guard-error_rate": "1", "guard-latency_p95": "1", "m-0-worth": "0.25", "budget": "100"}
+    answer = olivia.post(url(experiment, "edit"), {**sent, "v-count": "2", "m-count": "1", "v-control": "0", **ticked})
+    assert answer.status_code == 302
+    guards = ExperimentMetric.objects.filter(experiment=experiment, role="guardrail").order_by("position")
+    assert [(one.metric.key, one.margin, one.action) for one in guards] == [("error_rate", 0.02, "stop"), ("latency_p95", 500.0, "hold")]
+    experiment.refresh_from_db()
+    assert (experiment.budget_micro, ExperimentMetric.objects.get(experiment=experiment, role="primary").worth_micro) == (
+        100_000_000,
+        250_000,
+    )
+    again = {f.name: f.value for line in olivia.get(url(experiment, "edit")).context["metric_lines"] for f in line.fields}
+    assert (again["m-0-worth"], again["m-1-metric"]) == ("0.25", "error_rate")

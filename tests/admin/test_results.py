@@ -10,6 +10,8 @@ from django.utils import timezone
 
 from analytics.models import AnalysisRun, Assignment, Decision, Look, MetricObservation
 from analytics.selectors import results
+from analytics.services.analysis import analyse
+from analytics.services.decisions import decide
 from experiments.admin import charts
 from experiments.admin.template_filters import p_value, signed
 from experiments.core.metric_definitions import MetricDefinition
@@ -19,7 +21,7 @@ from experiments.models import Experiment
 from experiments.services import drafts, lifecycle
 from experiments.services.metrics import define_metric
 from tests.admin.conftest import CONTROL, FRIENDLY, page, url
-from tests.stores.observed import day_exists
+from tests.stores.observed import START, crowd, day_exists, plan, world
 
 
 @pytest.fixture
@@ -198,3 +200,20 @@ def test_report__opens_from_the_results_and_may_run_nothing(browser, running):
     assert "Not final" in answer.content.decode()
     assert answer["Content-Security-Policy"].startswith("default-src 'none'")
     assert client.get(url(running, "report") + "?format=md").content.decode().startswith("# Running")
+
+
+@pytest.mark.django_db
+def test_results__arm_switched_off_for_proven_harm_and_a_budget__are_said_on_the_page(browser):
+    w = world(arms=("control", "one", "two"))
+    plan(w, "guardrail", "ai_error_units", margin=0.10, margin_kind="points", rule="no_breach", action="stop")
+    Experiment.objects.filter(pk=w.experiment.pk).update(budget_micro=2_500_000)
+    plan(w, "primary", "apply_conversion", baseline=0.18, mde=0.2)
+    for arm, errors in {"control": 200, "one": 340, "two": 200}.items():
+        crowd(w, arm, 2000, START, events={"http_5xx": errors}, every=timedelta(seconds=30))
+    analyse(w.experiment.pk, now=START + timedelta(days=1), may_look=True)
+    decide(w.iteration.pk, now=START + timedelta(days=1))
+    analyse(w.experiment.pk, now=START + timedelta(days=1, minutes=5), may_look=True)
+    text = browser("victor").get(page(w.experiment, "results")).content.decode()
+    assert "harm proven, observed +70.0 %" in text
+    assert text.count(">switched off<") == 1
+    assert "Spent 0.00 USD of a budget of 2.50 USD." in text

@@ -218,3 +218,49 @@ def test_flags__issued_switched_and_given_another_default(tools):
     shown = tools.patch("/api/v1/flags/ai_coach_v2", {"client_visible": True, "reason": "the app reads it"}).json()
     assert shown["client_visible"] is True
     assert tools.get("/api/v1/flags/nonesuch").status_code == 404
+
+
+def test_create__guardrails_by_key__are_planned_as_they_ship_beside_a_budget_and_what_the_outcome_is_worth(tools):
+    own = {"metric": "ai_opt_out", "role": "guardrail", "margin": 0.05, "margin_kind": "relative"}
+    primary = {"metric": "apply_conversion", "role": "primary", "worth_micro": 250_000}
+    sent = {**RECOMMENDER, "metrics": [primary, own], "guardrails": ["error_rate", "latency_p95", "opt_out"], "budget_micro": 5_000_000}
+    body = tools.post(URL, sent).json()
+    assert body["budget_micro"] == 5_000_000
+    assert next(one for one in body["metrics"] if one["role"] == "primary")["worth_micro"] == 250_000
+    guards = {
+        one["metric"]: (one["margin"], one["margin_kind"], one["action"], one["rule"])
+        for one in body["metrics"]
+        if one["role"] == "guardrail"
+    }
+    assert guards == {
+        "ai_opt_out": (0.05, "relative", "stop", "safe"),
+        "error_rate": (0.02, "points", "stop", "safe"),
+        "latency_p95": (500.0, "ms", "hold", "safe"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"guardrails": ["speed"]}, "guardrails"),
+        ({"budget_micro": 0}, "budget_micro"),
+        ({"metrics": [{"metric": "csat", "role": "secondary", "worth_micro": 5}]}, "metrics.csat.worth_micro"),
+        ({"metrics": [{"metric": "csat", "role": "primary", "worth_micro": -5}]}, "metrics.csat.worth_micro"),
+        ({"metrics": [{"metric": "median_ttr", "role": "primary", "worth_micro": 5}]}, "metrics.median_ttr.worth_micro"),
+    ],
+)
+def test_create__money_or_guardrails_that_make_no_sense__are_refused_at_their_place(tools, changes, field):
+    response = tools.post(URL, {**RECOMMENDER, **changes})
+    assert response.status_code == 400
+    assert field in response.content.decode()
+    assert not Experiment.objects.exists()
+
+
+def test_guardrail_presets__are_listed_with_margins_and_actions(tools):
+    shipped = {
+        one["key"]: (one["margin"], one["margin_kind"], one["action"])
+        for one in tools.get("/api/v1/guardrail-presets").json()["guardrails"]
+    }
+    assert shipped["error_rate"] == (0.02, "points", "stop")
+    assert shipped["cost_per_request"] == (0.2, "relative", "escalate")
+    assert len(shipped) == 6

@@ -145,3 +145,23 @@ def test_verbs__unknown_experiment_or_field__is_said_clearly(tools, made):
     assert tools.post(f"{URL}/nonesuch/start").status_code == 404
     wrong = press(tools, made, "start", {"resaon": "x"})
     assert (wrong.status_code, "resaon" in wrong.json()["error"]["message"]) == (400, True)
+
+
+def test_stop__emergency_with_a_variant__switches_it_off_alone(tools, doors):
+    arms = [
+        {"name": name, "weight": weight, "config": {"boost": i}}
+        for i, (name, weight) in enumerate((("control", 0.4), ("one", 0.3), ("two", 0.3)))
+    ]
+    made = tools.post(URL, {**RECOMMENDER, "name": "three_arms", "traffic_allocation": 1.0, "variants": arms}).json()
+    press(tools, made, "start")
+    response = press(tools, made, "stop?emergency=true", {"variant": "one", "reason": "errors"})
+    assert (response.status_code, response.json()["status"]) == (200, "running")
+    doors.publish()
+    app = doors.client()
+    answers = [app.post("/api/v1/assignments", {"unit": f"u{i}", "experiments": ["three_arms"]}).json() for i in range(60)]
+    assert {(item["variant"], item["reason"]) for answer in answers for item in answer["assignments"]} == {
+        ("control", "experiment"),
+        ("two", "experiment"),
+        (None, "arm_stopped"),
+    }
+    assert press(tools, made, "stop?emergency=true", {"variant": "control", "reason": "errors"}).status_code == 409

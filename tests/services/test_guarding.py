@@ -6,8 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models import F
+from django.db.models.expressions import RawSQL
 
-from analytics.models import AiEvent, AnalysisRun, Decision
+from analytics.models import AiEvent, AnalysisRun, Assignment, Decision
 from analytics.selectors.recommendation import trouble_now
 from analytics.services.analysis import analyse
 from analytics.services.decisions import decide
@@ -170,3 +172,40 @@ def test_analyse__response_rate_of_a_feedback_metric_differs__who_answers_change
     found = next(f for f in run.health["findings"] if f["code"] == "answers_differ")
     assert (found["weight"], found["masks"]) == ("yellow", False)
     assert "who answers changed (30.0% in control, 20.0% in treatment" in found["sentence"]
+
+
+# ---- a degradation
+
+
+def slow(**fields: Any) -> World:
+    """The treatment answers 1,200 ms later."""
+    w = world(auto_promote=True, **fields)
+    plan(w, "guardrail", "latency_p95", margin=500.0, margin_kind="ms", rule="no_breach", action="hold")
+    for arm, milliseconds in (("control", 300), ("treatment", 1500)):
+        crowd(w, arm, 2000, START, events={"ai_request": 2000})
+        AiEvent.objects.filter(user_id__startswith=arm).update(latency_ms=milliseconds + RawSQL("abs(hashtext(user_id)) %% 400", ()))
+        Assignment.objects.filter(variant=w.arms[arm]).update(bucket_id=F("id") % 1000)
+    return w
+
+
+def test_analyse__answers_slower_than_the_margin__is_degraded_and_told_once_but_serves_on() -> None:
+    w = slow()
+    for minutes in (0, 5):
+        run = analyse(w.experiment.pk, now=START + DAY + timedelta(minutes=minutes), may_look=True)
+    assert run.readiness["kind"] == "hold"
+    decision = Decision.objects.get()
+    rule = "guardrail breached (latency_p95 on treatment): degraded, so nothing is promoted or widened"
+    assert (decision.verdict, decision.rule) == ("hold", rule)
+    assert decide(w.iteration.pk, now=START + DAY) is None
+    assert Experiment.objects.get(pk=w.experiment.pk).status == Status.RUNNING
+
+
+def test_analyse__degraded_while_a_promotion_waits__makes_it_wait_and_does_not_displace_it() -> None:
+    w = slow()
+    plan(w, "primary", "apply_conversion", baseline=0.18, mde=0.2)
+    waiting = Decision.objects.create(
+        iteration=w.iteration, verdict="promote", outcome="promoted", variant=w.arms["treatment"], rule="won", facts={}, made_at=START + DAY
+    )
+    analyse(w.experiment.pk, now=START + DAY + HOUR, may_look=True)
+    assert Decision.objects.get() == waiting
+    assert "breached now: latency_p95" in decide(w.iteration.pk, now=START + DAY + HOUR).reason
