@@ -38,6 +38,7 @@ BEAT: tuple[Tick, ...] = (
     Tick("analytics.tasks.decide_due", TICK_SECONDS),
     Tick("analytics.tasks.watch_promotions", TICK_SECONDS),
     Tick("analytics.tasks.write_due_reports", TICK_SECONDS, "reports"),
+    Tick("analytics.tasks.scan_due", TICK_SECONDS, "reports"),
     Tick("analytics.tasks.trim_tail", 60, "ingest"),
 )
 

@@ -15,6 +15,7 @@ from analytics.core.encoding import plain
 from analytics.models import AnalysisRun
 from analytics.selectors import geo
 from analytics.selectors.results import view_of
+from analytics.selectors.scans import scan_of
 from analytics.selectors.significance import latest_run, significance
 from analytics.services.described import describe_all, describe_metric
 from experiments.core.clock import utc_now
@@ -94,9 +95,14 @@ def _masked(run: AnalysisRun | None) -> bool:
 def _whole(run: AnalysisRun | None) -> dict[str, object]:
     """The newest analysis as pages show it; null before the first."""
     if run is None:
-        return {"masked": False, "masked_why": "", "results": None}
+        return {"masked": False, "masked_why": "", "results": None, "scan": None}
     pilot = geo.view_of(run)
     if pilot is not None:
-        return {"masked": False, "masked_why": "", "results": plain(pilot)}
-    view = view_of(run)
-    return {"masked": view.masked, "masked_why": view.masked_why if view.masked else "", "results": plain(view)}
+        return {"masked": False, "masked_why": "", "results": plain(pilot), "scan": None}
+    view, found = view_of(run), scan_of(run.iteration, masked=run.masked)
+    return {
+        "masked": view.masked,
+        "masked_why": view.masked_why if view.masked else "",
+        "results": plain(view),
+        "scan": None if found is None else plain(found),
+    }

@@ -20,6 +20,7 @@ from analytics.core.stats.segments import Segments, compare_segments
 from analytics.core.totals import Totals
 
 Weight = Literal["info", "yellow", "red"]
+Source = Literal["covariates", "embedding_stats"]
 NIGHT_BEGINS = timedelta(hours=2)
 """After midnight UTC: late rows of the day before are in by then."""
 WEEK = timedelta(days=7)
@@ -75,7 +76,7 @@ class Wearing:
 class Baseline:
     """The first week of what is watched, in bins that never move: edges of numbers, or words; and how much lies in each."""
 
-    source: str
+    source: Source
     name: str
     counts: tuple[int, ...]
     edges: tuple[float, ...] = ()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from django.db.models import Exists, F, OuterRef
 
-from analytics.models import AnalysisRun
+from analytics.models import AnalysisRun, PairScan, Scan
 from experiments.core.types import Origin, Status
 from experiments.models import Experiment, Iteration, Rollout
 
@@ -31,6 +31,30 @@ def ended_without_final_run() -> list[int]:
     later = Iteration.objects.filter(experiment=OuterRef("experiment"), number__gt=OuterRef("number"))
     ended = Iteration.objects.filter(ended_at__isnull=False, started_at__isnull=False).filter(~Exists(final), ~Exists(later))
     return list(ended.order_by(F("experiment_id")).values_list("experiment_id", flat=True))
+
+
+def concurrent() -> list[Iteration]:
+    """Open iterations of live experiments that run now and have a control."""
+    found = Iteration.objects.filter(
+        experiment__status=Status.RUNNING, experiment__origin=Origin.LIVE, ended_at__isnull=True, started_at__isnull=False
+    )
+    return list(found.filter(experiment__variants__is_control=True).select_related("experiment").order_by("experiment_id"))
+
+
+def to_scan(night: date) -> list[int]:
+    """Running experiments not scanned this night, and those whose newest iteration ended and was not scanned since."""
+    tonight = Scan.objects.filter(iteration=OuterRef("pk"), night=night)
+    since = Scan.objects.filter(iteration=OuterRef("pk"), scanned_at__gte=OuterRef("ended_at"))
+    later = Iteration.objects.filter(experiment=OuterRef("experiment"), number__gt=OuterRef("number"))
+    begun = Iteration.objects.filter(~Exists(later), started_at__isnull=False).exclude(experiment__experiment_type="geo")
+    running = begun.filter(~Exists(tonight), experiment__status=Status.RUNNING, ended_at__isnull=True)
+    ended = begun.filter(~Exists(since), ended_at__isnull=False)
+    return sorted({*running.values_list("experiment_id", flat=True), *ended.values_list("experiment_id", flat=True)})
+
+
+def pairs_to_scan(night: date) -> bool:
+    """Whether the pairs of this night were not asked yet."""
+    return not PairScan.objects.filter(night=night).exists()
 
 
 def held_back(now: datetime) -> list[int]:

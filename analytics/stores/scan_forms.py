@@ -58,7 +58,7 @@ def bins(population: Population, watched: Watched, span: Span, edges: Sequence[f
     """Per bin that numbers lie in: how many."""
     found = _numbers(population, watched, span, number_from_map)
     below = [(found.number <= edge, ibis.literal(place)) for place, edge in enumerate(edges)]
-    found = found.mutate(bin=ibis.cases(*below, else_=ibis.literal(len(edges))))
+    found = found.mutate(bin=ibis.cases(*below, else_=ibis.literal(len(edges))) if below else ibis.literal(0))
     return found.group_by("bin").aggregate(many=found.count())
 
 

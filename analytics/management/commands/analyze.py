@@ -11,9 +11,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from analytics.core.encoding import plain
 from analytics.management.geo_text import geo_lines
+from analytics.management.scan_text import scan_lines
 from analytics.selectors import geo
 from analytics.selectors.results import ComparisonView, MetricRow, ResultsView, view_of
+from analytics.selectors.scans import ScanView, scan_of
 from analytics.services.analysis import analyse
+from analytics.services.scanning import scan
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
 from experiments.core.types import Origin, Status
@@ -33,23 +36,26 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            run = analyse(resolve(options["key"]).pk, now=utc_now())
+            now = utc_now()
+            run = analyse(resolve(options["key"]).pk, now=now)
         except AssayError as refusal:
             raise CommandError(str(refusal)) from refusal
         pilot = geo.view_of(run)
         if pilot is not None:
             self.stdout.write(as_json(pilot) if options["json"] else "\n".join(geo_lines(pilot)))
             return
-        view = view_of(run)
+        scan(run.experiment_id, now=now)
+        view, found = view_of(run), scan_of(run.iteration, masked=run.masked)
         if options["json"]:
-            self.stdout.write(as_json(view))
+            self.stdout.write(as_json(view, found))
         else:
-            self.stdout.write("\n".join(lines_of(view)))
+            self.stdout.write("\n".join([*lines_of(view), *scan_lines(found)]))
 
 
-def as_json(view: ResultsView | geo.GeoView) -> str:
-    """The whole of it."""
-    return json.dumps(plain(dataclasses.asdict(view)), indent=2, ensure_ascii=False, default=str)
+def as_json(view: ResultsView | geo.GeoView, found: ScanView | None = None) -> str:
+    """The whole of it; of what was scanned too, under ``scan``."""
+    scanned = {} if found is None else {"scan": plain(found)}
+    return json.dumps(plain(dataclasses.asdict(view)) | scanned, indent=2, ensure_ascii=False, default=str)
 
 
 def lines_of(view: ResultsView) -> list[str]:

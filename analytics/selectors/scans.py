@@ -1,0 +1,55 @@
+"""Scans, read: what the newest one found of an experiment, for its page, the API and the command line.
+
+While results are masked nothing that compares arms is given; drift is about what came in, and stays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from analytics.core.encoding import restored
+from analytics.core.scans import AskedPair, ScanFinding, ScanResult, pair_findings, weightiest_first
+from analytics.models import PairScan, Scan
+from experiments.models import Iteration
+
+
+@dataclass(frozen=True)
+class ScanView:
+    """The newest scan of an iteration, with the pairs that it was part of in the newest night that asked it.
+
+    ``findings`` are of both, the weightiest first.
+    """
+
+    scanned_at: datetime
+    data_cut: datetime
+    findings: tuple[ScanFinding, ...]
+    result: ScanResult
+    pairs: tuple[AskedPair, ...]
+    pairs_at: datetime | None
+
+
+def scan_of(iteration: Iteration, *, masked: bool) -> ScanView | None:
+    """What the newest scan found; None before the first."""
+    row = Scan.objects.filter(iteration=iteration).order_by("-night").first()
+    if row is None:
+        return None
+    result = restored(row.result, ScanResult)
+    if masked:
+        kept = tuple(one for one in result.findings if one.code == "drift")
+        result = replace(result, findings=kept, breakdowns=(), wearing=())
+        return ScanView(row.scanned_at, row.data_cut, kept, result, (), None)
+    key = iteration.experiment.key
+    asked_at, pairs = _pairs(iteration, key)
+    findings = weightiest_first([*pair_findings(pairs, key), *result.findings])
+    return ScanView(row.scanned_at, row.data_cut, findings, result, pairs, asked_at)
+
+
+def _pairs(iteration: Iteration, key: str) -> tuple[datetime | None, tuple[AskedPair, ...]]:
+    """The experiment's pairs of the newest night of this iteration."""
+    nights = PairScan.objects.filter(scanned_at__gte=iteration.began_at)
+    row = (nights if iteration.ended_at is None else nights.filter(scanned_at__lte=iteration.ended_at)).order_by("-night").first()
+    if row is None:
+        return None, ()
+    pairs = restored(row.pairs, tuple[AskedPair, ...])
+    return row.scanned_at, tuple(one for one in pairs if key in (one.found.first, one.found.second))

@@ -1,0 +1,201 @@
+"""The nightly scan: each running iteration read for what wears, differs and drifts; every pair of concurrent experiments for interaction.
+
+Looks are not spent and verdicts not touched. The same night scanned again writes the same row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import combinations
+
+from analytics.core import scans
+from analytics.core.encoding import plain, restored
+from analytics.core.kinds import kind_of
+from analytics.core.look_state import LookState
+from analytics.core.observed import Observed
+from analytics.core.scans import WEEK, Baseline, Drifting, ScanResult, Wearing
+from analytics.core.scans import Breakdown as Reading
+from analytics.core.stats.interactions import Pair
+from analytics.core.totals import NOTHING, Totals
+from analytics.models import PairScan, Scan
+from analytics.selectors import due
+from analytics.selectors.plans import AnalysisPlan, PlannedMetric, iteration_to_analyse, plan_of
+from analytics.services.measuring import ByArm, population, with_caps
+from analytics.stores.base import OTHERS, Beside, Declared, Population, Store, Watched, part_of
+from analytics.stores.postgres import PostgresStore
+from experiments.core.breakdowns import Breakdown, parse_breakdowns
+from experiments.core.errors import Refused
+from experiments.core.types import MetricRole
+from experiments.models import Experiment, Iteration
+from experiments.selectors.experiments import iteration_design
+
+MOST_WATCHED = 40
+MOST_WORDS = 20
+WEARING_DAYS = WEEK.days
+
+
+def scan(experiment_id: int, *, now: datetime, store: Store | None = None) -> Scan:
+    """Read the experiment's present (else last) iteration and store what tonight's scan found."""
+    experiment = Experiment.objects.get(pk=experiment_id)
+    iteration = iteration_to_analyse(experiment)
+    if iteration is None:
+        raise Refused(f"{experiment.key}: was never launched, so there is nothing to scan")
+    plan = _plan(iteration, now)
+    result = read(plan, parse_breakdowns(iteration_design(iteration).breakdowns), _baselines(iteration), store or PostgresStore(), now)
+    row, _ = Scan.objects.update_or_create(
+        iteration=iteration,
+        night=scans.night_of(now),
+        defaults={"scanned_at": now, "data_cut": plan.cut(now), "result": plain(result)},
+    )
+    return row
+
+
+def read(plan: AnalysisPlan, declared: Sequence[Breakdown], known: Sequence[Baseline], store: Store, now: datetime) -> ScanResult:
+    """One reading of an iteration, from one moment; ``known`` are the baselines of earlier nights, which never move."""
+    people = population(plan, plan.cut(now))
+    with store.snapshot():
+        counted = store.arms(people)
+        if not counted:
+            return ScanResult(unsaid=("no unit has been exposed yet",))
+        people = replace(people, rows_from=min(arm.first for arm in counted))
+        result = ScanResult(
+            breakdowns=_breakdowns(plan, declared, people, store),
+            wearing=_wearing(plan, people, store),
+            drift=_drift(people, known, store),
+            unsaid=_unsaid(plan),
+        )
+    return replace(result, findings=scans.findings_of(result))
+
+
+def scan_pairs(*, now: datetime, store: Store | None = None) -> PairScan:
+    """Ask every pair of running experiments of one unit type, on the metric that each decides by, and store all answers."""
+    source = store or PostgresStore()
+    plans = [(iteration, _plan(iteration, now)) for iteration in due.concurrent()]
+    with source.snapshot():
+        asked = [
+            (metric.definition.key, _pair(own, beside, metric, now, source))
+            for (first, one), (second, other) in combinations(plans, 2)
+            if one.unit_type == other.unit_type and (first.layer_id is None or first.layer_id != second.layer_id)
+            for own, beside, metric in _questions(one, other)
+        ]
+    answers = {"scanned_at": now, "pairs": plain(scans.read_pairs(asked))}
+    row, _ = PairScan.objects.update_or_create(night=scans.night_of(now), defaults=answers)
+    return row
+
+
+def _plan(iteration: Iteration, now: datetime) -> AnalysisPlan:
+    """The plan with the caps that its first look froze."""
+    plan = plan_of(iteration, now)
+    state = iteration.looks.order_by("number").values_list("state", flat=True).first()
+    return plan if state is None else with_caps(plan, restored(state, LookState).caps)
+
+
+def _baselines(iteration: Iteration) -> tuple[Baseline, ...]:
+    """Those of the last scan that hold anything; what nothing was known of yet is taken anew."""
+    earlier = Scan.objects.filter(iteration=iteration).order_by("-night").first()
+    if earlier is None:
+        return ()
+    return tuple(one.baseline for one in restored(earlier.result, ScanResult).drift if sum(one.baseline.counts))
+
+
+def _wearing(plan: AnalysisPlan, people: Population, store: Store) -> tuple[Wearing, ...]:
+    """Of what units do again and again: the primary and secondary metrics with a number per unit."""
+    if plan.control is None:
+        return ()
+    asked = [m.definition for m in plan.metrics if m.role is not MetricRole.GUARDRAIL and _may_wear(m)]
+    found: list[Wearing] = []
+    for metric in asked:
+        contrasts = _by_arm(plan, store.wearing(people, metric, WEARING_DAYS))
+        found += scans.read_wearing(metric.key, metric.direction.value, plan.control.key, contrasts, plan.alpha / len(asked))
+    return tuple(found)
+
+
+def _may_wear(metric: PlannedMetric) -> bool:
+    """Whether a unit did something at all is asked once: most who do it do it early, whatever the effect."""
+    return kind_of(metric.definition.kind.value).form == "unit" and metric.definition.aggregation != "any"
+
+
+def _breakdowns(plan: AnalysisPlan, declared: Sequence[Breakdown], people: Population, store: Store) -> tuple[Reading, ...]:
+    """The primary metric by everything declared."""
+    metric, control = plan.primary, plan.control
+    if metric is None or control is None:
+        return ()
+    tables = {one.name: _by_value(plan, one, metric, people, store) for one in declared}
+    return scans.read_breakdowns(metric.definition.key, metric.definition.kind.value, control.key, tables, plan.alpha)
+
+
+def _unsaid(plan: AnalysisPlan) -> tuple[str, ...]:
+    """What is not asked of the primary metric, and why."""
+    metric = plan.primary
+    if metric is None:
+        return ("no primary metric: segments are not compared",)
+    if _may_wear(metric):
+        return ()
+    return (f"{metric.definition.key}: whether an effect wears off is asked of what units do again and again, and counted per unit",)
+
+
+def _by_arm(plan: AnalysisPlan, found: Mapping[int, Totals]) -> dict[str, Totals]:
+    return {arm.key: found.get(arm.variant_id, NOTHING) for arm in plan.arms}
+
+
+def _by_value(plan: AnalysisPlan, declared: Breakdown, metric: PlannedMetric, people: Population, store: Store) -> dict[str, ByArm]:
+    """Totals by declared value and arm."""
+    found = store.totals(replace(people, split=Declared(declared.name, declared.values)), metric.definition)
+    arms = {arm.variant_id: arm.key for arm in plan.arms}
+    parts = [(*part_of(key), totals.totals) for key, totals in found.items()]
+    return {
+        value: {arms[variant]: totals for variant, part, totals in parts if part == place and variant in arms}
+        for place, value in enumerate(declared.values)
+    }
+
+
+def _drift(people: Population, known: Sequence[Baseline], store: Store) -> tuple[Drifting, ...]:
+    """The last week against the first, of everything that is watched, once the two do not overlap."""
+    begun = people.rows_from or people.cut
+    first, last = (begun, begun + WEEK), (people.cut - WEEK, people.cut)
+    if last[0] < first[1]:
+        return ()
+    kept = {(one.source, one.name): one for one in known}
+    found = []
+    for watched in store.watched(people, MOST_WATCHED):
+        baseline = kept.get((watched.source, watched.name)) or _baseline(people, watched, first, store)
+        found.append(scans.read_drift(baseline, _now(people, baseline, last, store)))
+    return tuple(found)
+
+
+def _baseline(people: Population, watched: Watched, span: tuple[datetime, datetime], store: Store) -> Baseline:
+    if watched.numeric:
+        edges = scans.baseline_edges(store.deciles(people, watched, span))
+        return Baseline(watched.source, watched.name, tuple(store.bins(people, watched, span, edges)), edges=edges)
+    met = dict(store.words(people, watched, span, MOST_WORDS))
+    words = (*(word for word in met if word != OTHERS), OTHERS)
+    return Baseline(watched.source, watched.name, tuple(met.get(word, 0) for word in words), words=words)
+
+
+def _now(people: Population, baseline: Baseline, span: tuple[datetime, datetime], store: Store) -> Sequence[int]:
+    watched = Watched(baseline.source, baseline.name, not baseline.words)
+    if watched.numeric:
+        return store.bins(people, watched, span, baseline.edges)
+    return scans.in_words(baseline, store.words(people, watched, span, MOST_WORDS * MOST_WORDS))
+
+
+def _questions(one: AnalysisPlan, other: AnalysisPlan) -> list[tuple[AnalysisPlan, AnalysisPlan, PlannedMetric]]:
+    """The metric that each decides by, where units have a number of it, with the experiment beside; once when it is the same."""
+    sides = {own.primary.definition.key: (own, beside, own.primary) for own, beside in ((other, one), (one, other)) if own.primary}
+    return [side for side in sides.values() if kind_of(side[2].definition.kind.value).form == "unit"]
+
+
+def _pair(own: AnalysisPlan, beside: AnalysisPlan, metric: PlannedMetric, now: datetime, store: Store) -> Pair:
+    """The cells of two experiments, by units of the one that decides by the metric."""
+    people = replace(population(own, own.cut(now)), split=Beside(beside.iteration_id), rows_from=own.began_at)
+    found = {part_of(key): totals.totals for key, totals in store.totals(people, metric.definition).items()}
+    cells = {(a.key, b.key): _number(found.get((a.variant_id, b.variant_id))) for a in own.arms for b in beside.arms}
+    first, second = (next(arm.key for arm in plan.arms if arm.is_control) for plan in (own, beside))
+    return Pair(own.key, beside.key, (first, second), cells)
+
+
+def _number(observed: Observed | None) -> Totals:
+    """Totals of a number per unit; of a cell that nobody is in, of none."""
+    return observed if isinstance(observed, Totals) else NOTHING
