@@ -8,12 +8,14 @@ from datetime import datetime
 from celery import shared_task
 from django.conf import settings
 
+from analytics.core.scans import night_of
 from analytics.selectors import due, reports
 from analytics.services import holdbacks, refusals, watches
 from analytics.services.analysis import analyse
 from analytics.services.dark_health import check_dark_launch
 from analytics.services.decisions import decide, iterations_with_pending
 from analytics.services.reports import write_report
+from analytics.services.scanning import scan, scan_pairs
 from experiments.core.clock import utc_now
 from experiments.core.types import SYSTEM
 from experiments.services import work
@@ -62,6 +64,17 @@ def write_due_reports() -> None:
     now = utc_now()
     for experiment_id in reports.due():
         _once(now, "write_report", experiment_id, lambda pk: write_report(pk, now=now))
+
+
+@shared_task(name="analytics.tasks.scan_due")
+def scan_due() -> None:
+    """Once a night: scan every experiment, and ask every pair of concurrent ones. The next tick makes up for a night that was missed."""
+    now = utc_now()
+    night = night_of(now)
+    for experiment_id in due.to_scan(night):
+        _once(now, "scan", experiment_id, lambda pk: scan(pk, now=now))
+    if due.pairs_to_scan(night):
+        _once(now, "scan_pairs", night.toordinal(), lambda _: scan_pairs(now=now))
 
 
 @shared_task(name="analytics.tasks.trim_tail")
