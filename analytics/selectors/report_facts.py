@@ -31,6 +31,7 @@ from analytics.core.stats.did import DidResult
 from analytics.core.stats.srm import SrmCheck
 from analytics.models import AnalysisRun, HoldbackRun
 from analytics.selectors import geo, standing
+from analytics.selectors.arm_costs import arm_costs
 from analytics.selectors.holdbacks import holdback_sentence
 from analytics.selectors.plans import AnalysisPlan, plan_of
 from analytics.selectors.results import decision_rows
@@ -110,6 +111,7 @@ def facts_of(run: AnalysisRun) -> ReportFacts:
         holdback=plan.rules.holdback if ending.get("variant") else 0,
         lasted="" if later is None else later.said,
         geo=None if pilot is None or pilot.result is None else _geo(pilot, pilot.result),
+        costs=arm_costs(iteration, run.data_cut),
         pauses=_pauses(iteration, run.computed_at),
         amendments=tuple(_amendments(entries, iteration)),
         decisions=_decisions(run),

@@ -12,7 +12,7 @@ from django.db import ProgrammingError, transaction
 from analytics.core.after_promotion import AfterPromotion, Compared
 from analytics.core.encoding import plain
 from analytics.core.stats.holdback import HoldbackReading
-from analytics.models import AnalysisRun, ExperimentReport, HoldbackRun, ReportTemplate
+from analytics.models import AnalysisRun, Assignment, ExperimentReport, HoldbackRun, ReportTemplate, RequestCost
 from analytics.selectors import reports
 from analytics.services.analysis import analyse
 from analytics.services.decisions import decide
@@ -25,7 +25,7 @@ from tests.factories import NOW, person
 from tests.services.test_decisions import DAY, HOUR, MORNING, winner
 from tests.services.test_geo import NOW as READ
 from tests.services.test_geo import pilot
-from tests.stores.observed import START, World, crowd, plan, world
+from tests.stores.observed import START, World, crowd, day_exists, plan, world
 
 pytestmark = pytest.mark.django_db
 LATER = MORNING + HOUR
@@ -205,3 +205,22 @@ def test_report__holdback_over__is_written_once_more_with_what_lasted():
     assert reports.report_of(now_of(w)).markdown == second.markdown
     assert reports.due() == []
     assert written_again(first).sha256 == first.sha256
+
+
+def test_report__costs_of_requests__stand_by_arm_each_once():
+    w = promoted()
+    unit = {arm: Assignment.objects.filter(iteration=w.iteration, variant=w.arms[arm]).earliest("pk").user_id for arm in w.arms}
+    w.event(unit["control"], "ai_request", START + HOUR, request_id="r1")
+    w.event(unit["control"], "ai_answer", START + HOUR, request_id="r1")
+    w.event(unit["treatment"], "ai_request", START + HOUR, request_id="r2")
+    w.event("somebody else", "ai_request", START + HOUR, request_id="r3")
+    calls = [("r1", 2_000_000, False, HOUR), ("r1", 1_000_000, False, HOUR), ("r2", 500_000, True, HOUR), ("r3", 9, None, HOUR)]
+    for number, (request, micro, hit, at) in enumerate([*calls, ("r2", 7, None, 30 * DAY)]):  # the last one came after the end
+        day_exists("ai_request_costs", START + at)
+        RequestCost.objects.create(
+            event_date=(START + at).date(), event_id=f"c{number}", ts=START + at, received_ts=START + at, request_id=request, model="m",
+            tokens_in=100, tokens_out=10, cost_micro=micro, cache_hit=hit, environment="production", origin="live",
+        )  # fmt: skip
+    text = reports.report_of(now_of(w)).markdown
+    assert "| control | 1 | 200 | 20 | 3 | 3 | 0.003 | 0.0 % |" in text
+    assert "| treatment | 1 | 100 | 10 | 0.5 | 0.5 | 0.0005 | 100.0 % |" in text
