@@ -1,11 +1,13 @@
-"""Joins the two ends of a promotion with a key: analytics stores decisions, experiments carries them out."""
+"""Joins the two ends: analytics stores decisions and verdicts, experiments carries out what they allow."""
 
 from __future__ import annotations
 
+from analytics.selectors.ramps import ramp_facts
 from analytics.selectors.recommendation import recommendation
-from experiments.services import recommended
+from experiments.services import ramps, recommended
 
 
 def wire() -> None:
-    """Let the doors of experiments promote what the stored decision recommends."""
+    """Let the doors of experiments promote what the stored decision recommends, and advance a ramp that nothing stands against."""
     recommended.set_reader(recommendation)
+    ramps.set_reader(ramp_facts)

@@ -63,6 +63,18 @@ def last_complete_day(now: datetime, zone: str) -> date:
     return now.astimezone(ZoneInfo(zone)).date() - timedelta(days=1)
 
 
+def without(spans: Sequence[Span], gaps: Sequence[tuple[datetime, datetime]]) -> tuple[Span, ...]:
+    """The stretches less the gaps, which are in order; what is nothing is left out. Every stretch has an end."""
+    found = []
+    for span in spans:
+        start = span.start
+        for begins, ends in gaps:
+            found.append(Span(start, min(begins, span.end) if span.end is not None else begins))
+            start = max(start, ends)
+        found.append(Span(start, span.end))
+    return tuple(span for span in found if span.end is None or span.start < span.end)
+
+
 def complete_days(running: Sequence[Span], zone: str, until: datetime) -> tuple[date, ...]:
     """Local days wholly inside one uninterrupted stretch of serving, and over at ``until``."""
     days: list[date] = []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+
+from django.db.models import Count, Q
 
 from analytics.models import AiEvent, MetricObservation
 from experiments.core.types import Environment
@@ -35,6 +37,18 @@ def events(*, day: date, kind: str = "", unit_id: str = "", experiment_id: int |
     rows = rows.filter(user_id=unit_id) if unit_id else rows
     rows = rows.filter(experiment_id=experiment_id) if experiment_id is not None else rows
     return tuple(_event(row) for row in rows.order_by("-ts", "-event_id")[: min(limit, MOST_ROWS)])
+
+
+def stamped_and_unlabelled(experiment_id: int, since: datetime, until: datetime) -> tuple[int, int]:
+    """Production events of a span that name the experiment, and those of them that name no variant."""
+    rows = AiEvent.objects.filter(
+        event_date__range=(since.astimezone(UTC).date(), until.astimezone(UTC).date()),
+        experiment_id=experiment_id,
+        ts__range=(since, until),
+        environment=Environment.PRODUCTION.value,
+    )
+    found = rows.aggregate(stamped=Count("event_id"), without=Count("event_id", filter=Q(variant_id__isnull=True)))
+    return found["stamped"], found["without"]
 
 
 def observations(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from analytics.core.stats.sprt import why_not_watched
-from analytics.core.windows import Span
+from analytics.core.windows import Span, without
+from experiments.core import allocation
 from experiments.core.design import Design, DesignMetric, DesignVariant
 from experiments.core.metric_definitions import MetricDefinition
 from experiments.core.policies import PolicyRules
-from experiments.core.types import BucketRole, GuardrailAction, MetricRole, Origin, Status
+from experiments.core.ramping import parse_ramp
+from experiments.core.types import DARK_BUCKETS, BucketRole, GuardrailAction, MetricRole, Origin, Status
 from experiments.models import Bucket, Experiment, Iteration, Metric
 from experiments.selectors.experiments import design_of, iteration_design, iteration_rules
 from experiments.selectors.metrics import definition_of
@@ -65,6 +67,15 @@ class PlannedMetric:
         return stops and why_not_watched(self.definition.direction.value, self.definition.kind.value, adds_values=adds_values) is None
 
 
+@dataclass(frozen=True)
+class RampStretch:
+    """A stretch of time at one ramp step, and which part of the units first exposed in it each arm was to get, 0 to 1 by key."""
+
+    start: datetime
+    end: datetime | None
+    shares: Mapping[str, float]
+
+
 @dataclass(frozen=True, kw_only=True)
 class AnalysisPlan:
     """One iteration as launched, and when it served. ``n_planned`` is information, None without a plan."""
@@ -91,6 +102,7 @@ class AnalysisPlan:
     spans: tuple[Span, ...]
     pauses: tuple[tuple[datetime, datetime], ...]
     budget_micro: int | None = None
+    stretches: tuple[RampStretch, ...] = ()
 
     @property
     def control(self) -> PlannedArm | None:
@@ -160,9 +172,10 @@ def plan_of(iteration: Iteration, now: datetime) -> AnalysisPlan:
         began_at=iteration.began_at,
         ended_at=iteration.ended_at,
         planned_end=experiment.planned_end,
-        spans=_serving(iteration, pauses, now),
+        spans=_serving(iteration, design, pauses, now),
         pauses=tuple((begins, ends) for begins, ends in pauses if ends - begins > LONG_PAUSE),
         budget_micro=design.budget_micro,
+        stretches=_stretches(iteration, design),
     )
 
 
@@ -197,15 +210,23 @@ def planned_metrics(design: Design) -> tuple[PlannedMetric, ...]:
     return tuple(PlannedMetric(definition_of(row), planned) for row, planned in found if row is not None)
 
 
-def _serving(iteration: Iteration, pauses: Sequence[tuple[datetime, datetime]], now: datetime) -> tuple[Span, ...]:
-    """Stretches of serving at the last ramp step: from its start to now (or the end), minus the pauses."""
+def _serving(iteration: Iteration, design: Design, pauses: Sequence[tuple[datetime, datetime]], now: datetime) -> tuple[Span, ...]:
+    """Stretches of serving at the last ramp step, to now (or the end), minus the pauses."""
+    end, last = iteration.ended_at or now, len(parse_ramp(design.ramp)) - 1
+    if last >= 0:
+        stays = [Span(stay.started_at, stay.ended_at or end) for stay in iteration.stays.all() if stay.step == last]
+        return without(stays, pauses)
     start = iteration.step_started_at or iteration.started_at
-    if start is None:
-        return ()
-    spans: list[Span] = []
-    for begins, ends in pauses:
-        if begins > start:
-            spans.append(Span(start, begins))
-        start = max(start, ends)
-    end = iteration.ended_at or now
-    return (*spans, Span(start, end)) if start < end else tuple(spans)
+    return () if start is None else without([Span(start, end)], pauses)
+
+
+def _stretches(iteration: Iteration, design: Design) -> tuple[RampStretch, ...]:
+    """The stays of a ramp. Whole buckets cannot always be dealt in the exact proportions, least of all in a small step."""
+    weights = [arm.weight for arm in design.variants]
+    reserved = 2 * DARK_BUCKETS if iteration.dark_started_at is not None else 0
+    found = []
+    for stay in iteration.stays.all():
+        held = allocation.counts(weights, allocation.main_buckets(stay.share, reserved))
+        shares = {arm.key: count / sum(held) for arm, count in zip(design.variants, held, strict=True)}
+        found.append(RampStretch(stay.started_at, stay.ended_at, shares))
+    return tuple(found)

@@ -86,7 +86,7 @@ def measure(plan: AnalysisPlan, store: Store, *, now: datetime, look: LookPermis
         late, accepted = late_and_accepted(plan)
         return Measured(
             cut=people.cut,
-            arms=summaries(plan, counted),
+            arms=summaries(plan, counted, expected_shares(plan, store, people)),
             metrics=tuple(measured_metric(plan, store, people, metric) for metric in plan.metrics),
             since_start={m.definition.key: _totals(plan, store, people, m, matured=False) for m in guardrails},
             recent={m.definition.key: _totals(plan, store, latest, m, matured=False) for m in guardrails},
@@ -164,15 +164,33 @@ def _left_out(plan: AnalysisPlan, store: Store, people: Population) -> int:
     return sum(arm.exposed for arm in everybody) - sum(arm.exposed for arm in store.totals(people, definition).values())
 
 
-def summaries(plan: AnalysisPlan, counted: Sequence[ArmCount]) -> tuple[ArmSummary, ...]:
-    """Every planned arm with what met it; an arm nobody met stands there with zeros."""
+def summaries(plan: AnalysisPlan, counted: Sequence[ArmCount], shares: Mapping[str, float]) -> tuple[ArmSummary, ...]:
+    """Every planned arm with what met it and the share it was to get; an arm nobody met stands there with zeros."""
     by_id = {arm.variant_id: arm for arm in counted}
     return tuple(
-        ArmSummary(arm.key, arm.name, arm.is_control, count.units, count.exposures, count.crossovers, arm.share, arm.stopped_at)
+        ArmSummary(arm.key, arm.name, arm.is_control, count.units, count.exposures, count.crossovers, shares[arm.key], arm.stopped_at)
         if (count := by_id.get(arm.variant_id)) is not None
-        else ArmSummary(arm.key, arm.name, arm.is_control, expected_share=arm.share, stopped_at=arm.stopped_at)
+        else ArmSummary(arm.key, arm.name, arm.is_control, expected_share=shares[arm.key], stopped_at=arm.stopped_at)
         for arm in plan.arms
     )
+
+
+def expected_shares(plan: AnalysisPlan, store: Store, people: Population) -> dict[str, float]:
+    """Each arm's part of the units by the buckets held when they were first exposed, by key.
+
+    Without a ramp, and while its steps have the very same proportions, those of the buckets held now.
+    """
+    now = {arm.key: arm.share for arm in plan.arms}
+    if all(stretch.shares == plan.stretches[0].shares for stretch in plan.stretches):
+        return now if not plan.stretches else dict(plan.stretches[0].shares)
+    within = [replace(people, exposed_from=s.start, cut=min(s.end or people.cut, people.cut)) for s in plan.stretches]
+    met = [
+        sum(arm.units for arm in store.arms(one)) if one.cut > stretch.start else 0
+        for one, stretch in zip(within, plan.stretches, strict=True)
+    ]
+    if not sum(met):
+        return now
+    return {key: sum(n * stretch.shares[key] for n, stretch in zip(met, plan.stretches, strict=True)) / sum(met) for key in now}
 
 
 def measured_metric(plan: AnalysisPlan, store: Store, people: Population, metric: PlannedMetric) -> MeasuredMetric:
@@ -238,7 +256,7 @@ def _look_totals(
     covariate = covariate_of(plan, primary) if primary.planned.adjusted else None
     return LookTotals(
         day=look.day,
-        arms=summaries(plan, store.arms(then)),
+        arms=summaries(plan, store.arms(then), expected_shares(plan, store, then)),
         primary=_totals(plan, store, then, primary, covariate=covariate),
         guardrails={m.definition.key: _totals(plan, store, then, m) for m in plan.of_role(MetricRole.GUARDRAIL)},
         caps=caps,

@@ -165,8 +165,9 @@ def waits_for(facts: RampFacts) -> tuple[str, ...]:
     step, missing = facts.step, []
     if facts.hours < step.hours:
         missing.append(f"{facts.hours:.1f} of {step.hours} hours")
-    if facts.at < len(facts.steps) - 1 and facts.units < step.units:
-        missing.append(f"{facts.units:,} of {step.units:,} units")
+    fewest = max(1, step.units)  # where nobody was met, nothing was seen
+    if facts.at < len(facts.steps) - 1 and facts.units < fewest:
+        missing.append(f"{facts.units:,} of {fewest:,} units")
     return tuple(missing)
 
 

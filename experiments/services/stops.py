@@ -7,8 +7,9 @@ from datetime import datetime
 
 from django.db import transaction
 
-from experiments.core.errors import InvalidInput, Refused
+from experiments.core.errors import Conflict, InvalidInput, Refused
 from experiments.core.lifecycle import CONCLUSIONS, Verb
+from experiments.core.permissions import Action
 from experiments.core.types import JSON, Actor, Outcome, PauseCause, Status
 from experiments.models import Experiment, Iteration, Pause, StoppedArm, Variant
 from experiments.services import audit
@@ -86,6 +87,21 @@ def abort_dark_launch(actor: Actor, now: datetime, *, experiment_id: int, reason
         end_iteration(moment.experiment, now)
         move(moment, now)
         finish(actor, now, moment)
+    return moment.experiment
+
+
+def abort_harmful_dark_launch(actor: Actor, now: datetime, *, experiment_id: int, iteration_id: int, reason: str) -> Experiment:
+    """Back to draft because the dark launch that was measured harms; one that went live or began anew meanwhile is left alone.
+
+    Whoever may stop in an emergency may do so, the machine above all.
+    """
+    with transaction.atomic():
+        moment = enter(actor, now, experiment_id, Verb.ABORT_DARK_LAUNCH, reason, action=Action.EMERGENCY_STOP)
+        if the_iteration(moment.experiment).pk != iteration_id:
+            raise Conflict(f"{moment.experiment.key}: another dark launch has begun since the harmful one was measured")
+        end_iteration(moment.experiment, now)
+        move(moment, now)
+        finish(actor, now, moment, after={"cause": PauseCause.HARM.value})
     return moment.experiment
 
 

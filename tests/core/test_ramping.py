@@ -33,6 +33,12 @@ def test_next_move__a_minimum_is_missing__waits_and_names_it(change, says):
     assert (move.kind, move.rule) == ("wait", f"not yet: {says}")
 
 
+def test_next_move__nobody_met_yet__waits_where_no_units_are_declared_too():
+    move = next_move(RampFacts((RampStep(10, 24), RampStep(1000)), 0, 30.0, 0))
+
+    assert (move.kind, move.rule) == ("wait", "not yet: 0 of 1 units")
+
+
 def test_next_move__worse_within_the_margin__holds_until_it_is_gone():
     assert kind(worsening=(STOP,)) == "hold"
     assert kind(worsening=(STOP,), held_by=HeldBy.MACHINE) == "wait"
@@ -144,3 +150,18 @@ def test_clock__on_the_way_up__counts_only_days_at_the_last_step():
 
     # Sunday 29th (23 hours long) and Monday 30th; a step back from Tuesday to Thursday; Friday 3rd to Monday 6th.
     assert (found.days, found.per_weekday) == (6, (2, 0, 0, 0, 1, 1, 2))
+
+
+def test_without__gaps_before_within_over_and_after__leave_what_was_served():
+    from analytics.core.windows import Span, without
+
+    def at(hour: int) -> datetime:
+        return datetime(2026, 3, 2, tzinfo=UTC) + timedelta(hours=hour)
+
+    whole = [Span(at(10), at(20))]
+
+    assert without(whole, []) == (Span(at(10), at(20)),)
+    assert without(whole, [(at(1), at(5)), (at(12), at(14))]) == (Span(at(10), at(12)), Span(at(14), at(20)))
+    assert without(whole, [(at(5), at(11)), (at(19), at(25))]) == (Span(at(11), at(19)),)
+    assert without(whole, [(at(5), at(25))]) == ()
+    assert without([Span(at(10), at(12)), Span(at(14), at(16))], [(at(11), at(15))]) == (Span(at(10), at(11)), Span(at(15), at(16)))

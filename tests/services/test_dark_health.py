@@ -6,11 +6,14 @@ from datetime import timedelta
 
 import pytest
 
-from analytics.services.dark_health import check_dark_launch
-from experiments.core.errors import Refused
+from analytics.services.analysis import analyse
+from analytics.services.dark_health import check_dark_launch, watch_dark_launch
+from experiments.core.errors import Conflict, Refused
 from experiments.core.policies import PolicyRules
-from experiments.core.types import SYSTEM
-from experiments.models import Evidence, Experiment, Iteration
+from experiments.core.types import SYSTEM, Status
+from experiments.models import Bucket, ChangeLogEntry, Evidence, Experiment, Iteration
+from experiments.services.stops import abort_harmful_dark_launch
+from tests.factories import NOW, draft, experiment_in, lifecycle_of, running
 from tests.stores.observed import START, World, plan, world
 
 pytestmark = pytest.mark.django_db
@@ -76,3 +79,98 @@ def test_check_dark_launch__errors_far_above_the_twins__is_a_breach() -> None:
 def test_check_dark_launch__not_in_dark_launch__is_refused() -> None:
     with pytest.raises(Refused, match="no dark launch"):
         check_dark_launch(SYSTEM, START, experiment_id=world().experiment.pk)
+
+
+def launched(key: str = "rerank") -> World:
+    """In dark launch through the services, with its buckets and a guardrail on errors."""
+    experiment = experiment_in(Status.DARK_LAUNCH, key)
+    iteration = experiment.iterations.get()
+    return World(experiment, iteration, {arm.key: arm for arm in experiment.variants.all()})
+
+
+def watched(w: World, hours: float) -> Evidence:
+    return watch_dark_launch(w.experiment.pk, now=NOW + hours * HOUR)
+
+
+def meet_now(w: World, arm: str, phase: str, n: int, *, errors: int = 0) -> None:
+    for i in range(n):
+        w.expose(f"{phase}{i}", arm, NOW + HOUR, phase=phase)
+        if i < errors:
+            w.event(f"{phase}{i}", "ai_fallback", NOW + 2 * HOUR)
+
+
+def test_watch_dark_launch__breach__goes_back_to_draft_with_the_reason_and_serves_nobody() -> None:
+    w = launched()
+    meet_now(w, "treatment", "dark", 150, errors=60)
+    meet_now(w, "control", "twin", 150, errors=3)
+
+    evidence = watched(w, 5)
+
+    assert not evidence.green
+    assert lifecycle_of(w.experiment).status == Status.DRAFT
+    assert not Bucket.objects.filter(iteration=w.iteration).exists()
+    line = ChangeLogEntry.objects.get(experiment=w.experiment, action="abort_dark_launch")
+    assert line.reason == "dark launch: harm beyond the margin is proven for ai_error_units on treatment"
+    assert line.actor_kind == "machine"
+
+
+def test_watch_dark_launch__no_breach__leaves_it_and_shows_both_sides_of_each_guardrail() -> None:
+    w = launched()
+    meet_now(w, "treatment", "dark", 100, errors=4)
+    meet_now(w, "control", "twin", 100, errors=5)
+
+    evidence = watched(w, 5)
+
+    assert lifecycle_of(w.experiment).status == Status.DARK_LAUNCH
+    (line,) = evidence.detail["guardrails"]
+    assert (line["here"], line["twins"], line["verdict"]) == (0.04, 0.05, "unknown")
+
+
+def test_watch_dark_launch__went_live_meanwhile__does_not_stop_what_it_did_not_measure() -> None:
+    experiment = experiment_in(Status.RUNNING, policy="ai-low")
+    with pytest.raises(Refused):
+        abort_harmful_dark_launch(
+            SYSTEM, NOW + 48 * HOUR, experiment_id=experiment.pk, iteration_id=experiment.iterations.get().pk, reason="harm"
+        )
+    assert lifecycle_of(experiment).status == Status.RUNNING
+
+
+def test_watch_dark_launch__another_one_has_begun__comes_too_late() -> None:
+    w = launched()
+    with pytest.raises(Conflict, match="another dark launch"):
+        abort_harmful_dark_launch(SYSTEM, NOW + HOUR, experiment_id=w.experiment.pk, iteration_id=w.iteration.pk - 1, reason="harm")
+
+
+def test_check_dark_launch__events_without_a_variant__are_missing_labels() -> None:
+    w = launched()
+    meet_now(w, "treatment", "dark", 10)
+    meet_now(w, "control", "twin", 10)
+    for i in range(10):
+        labelled = None if i == 0 else w.arms["treatment"].pk
+        w.event(f"dark{i}", "ai_request", NOW + HOUR, experiment_id=w.experiment.pk, variant_id=labelled)
+
+    problems = watched(w, 3).detail["problems"]
+
+    assert "1 of 10 events name the experiment without a variant: labels are missing" in problems
+
+
+def test_dark_launch__its_units_and_events__never_enter_results_or_shares() -> None:
+    """Neither while it lasts nor after it went live, though those units keep their variant."""
+    experiment = running(draft(policy="ai-low"))
+    iteration = experiment.iterations.get()
+    w = World(experiment, iteration, {arm.key: arm for arm in experiment.variants.all()})
+    live = NOW + timedelta(days=1)
+    for i in range(300):
+        w.expose(f"dark{i}", "treatment", NOW + HOUR, phase="dark")
+        w.event(f"dark{i}", "ai_fallback", live + HOUR)
+    for i in range(100):
+        w.expose(f"twin{i}", "control", live + HOUR, phase="twin")
+    for i in range(40):
+        w.expose(f"main{i}", "control" if i % 2 else "treatment", live + HOUR)
+
+    run = analyse(experiment.pk, now=live + timedelta(days=12))
+
+    assert [arm["units"] for arm in run.totals["arms"]] == [20, 20]
+    guard = next(metric for metric in run.results["metrics"] if metric["role"] == "guardrail")
+    assert [(arm["exposed"], arm["sum_y"]) for arm in guard["arms"]] == [(20, 0.0), (20, 0.0)]
+    assert not any(finding["code"] == "srm" for finding in run.health["findings"])
