@@ -10,14 +10,15 @@ from django.conf import settings
 
 from analytics.core.scans import night_of
 from analytics.selectors import due, reports
+from analytics.selectors.ramps import ramping
 from analytics.services import holdbacks, refusals, watches
 from analytics.services.analysis import analyse
-from analytics.services.dark_health import check_dark_launch
+from analytics.services.dark_health import watch_dark_launch
 from analytics.services.decisions import decide, iterations_with_pending
+from analytics.services.ramps import move_ramp
 from analytics.services.reports import write_report
 from analytics.services.scanning import scan, scan_pairs
 from experiments.core.clock import utc_now
-from experiments.core.types import SYSTEM
 from experiments.services import work
 from experiments.services.answers import forget_old_answers
 from experiments.services.slots import claim, forget_old_slots, slot_of
@@ -32,7 +33,7 @@ def analyse_due() -> None:
     for experiment_id in due.running():
         _once(now, "analyse", experiment_id, lambda pk: analyse(pk, now=now, may_look=True))
     for experiment_id in due.in_dark_launch():
-        _once(now, "check_dark_launch", experiment_id, lambda pk: check_dark_launch(SYSTEM, now, experiment_id=pk))
+        _once(now, "watch_dark_launch", experiment_id, lambda pk: watch_dark_launch(pk, now=now))
     for experiment_id in due.ended_without_final_run():
         _once(now, "analyse", experiment_id, lambda pk: analyse(pk, now=now))
     if claim(now, task="forget_old_slots", slot=slot_of(now, seconds=3600)):
@@ -42,10 +43,12 @@ def analyse_due() -> None:
 
 @shared_task(name="analytics.tasks.decide_due")
 def decide_due() -> None:
-    """Carry out decisions that stand."""
+    """Carry out decisions that stand, then move the ramps of what goes on."""
     now = utc_now()
     for iteration_id in iterations_with_pending():
         _once(now, "decide", iteration_id, lambda pk: decide(pk, now=now))
+    for experiment_id in ramping():
+        _once(now, "move_ramp", experiment_id, lambda pk: move_ramp(pk, now=now))
 
 
 @shared_task(name="analytics.tasks.watch_promotions")
