@@ -70,7 +70,7 @@ def with_refusals(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 def _refusal_schema() -> dict[str, Any]:
     text = {"type": "string"}
     named = ("code", "field", "message")
-    problem = {"type": "object", "properties": {name: text for name in named}, "required": list(named)}
+    problem = {"type": "object", "properties": dict.fromkeys(named, text), "required": list(named)}
     error = {
         "type": "object",
         "properties": {"code": text, "message": text, "field": text, "problems": {"type": "array", "items": problem}},
