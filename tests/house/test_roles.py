@@ -28,7 +28,7 @@ client = Client()
 seen = {address: client.get(address).status_code for address in ("/livez", "/metrics", "/admin/", "/api/v1/experiments", "/api/v1/events")}
 seen["/api/v1/assignments"] = client.post("/api/v1/assignments", {"unit": "u1"}, content_type="application/json").status_code
 headers = dict(client.get("/livez").headers)
-loaded = {"middleware": settings.MIDDLEWARE, "apps": settings.INSTALLED_APPS, "modules": sorted(name for name, module in sys.modules.items() if module)}
+loaded = {"middleware": settings.MIDDLEWARE, "apps": settings.INSTALLED_APPS}
 modules = sorted(name for name, module in sys.modules.items() if module)
 print(json.dumps({"headers": headers, "modules": modules, "seen": seen} | loaded))
 """
