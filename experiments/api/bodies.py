@@ -19,12 +19,13 @@ from experiments.core.allocation import to_thousandths
 from experiments.core.errors import InvalidInput
 from experiments.core.guardrail_presets import plans_of
 from experiments.core.specs import ExperimentSpec, MetricPlan, VariantSpec
-from experiments.core.types import THOUSANDTHS, FlagType
+from experiments.core.types import JSON, THOUSANDTHS, FlagType
 from experiments.http.parsing import MAX_STRING
 
 Text = Annotated[str, Meta(max_length=MAX_STRING)]
 Json = Any  # Any: JSON as it was parsed; the services check what it must be
 _TOLERANCE = Decimal("0.0001")
+_FRACTION = "a fraction above 0 and up to 1"
 
 
 class VariantBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -65,6 +66,14 @@ class MetricBody(msgspec.Struct, forbid_unknown_fields=True):
         return MetricPlan(**msgspec.structs.asdict(self))
 
 
+class RampStepBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A ramp step: its fraction of all units, and the hours of serving and units met that going on waits for."""
+
+    traffic_allocation: float
+    min_hours: int = 0
+    min_units: int = 0
+
+
 class ExperimentBody(msgspec.Struct, forbid_unknown_fields=True):
     """A new experiment. Only the name must be there; without variants it is a draft that cannot start yet.
 
@@ -83,6 +92,7 @@ class ExperimentBody(msgspec.Struct, forbid_unknown_fields=True):
     targeting: Json = None
     traffic_allocation: float | None = None
     target_percentage: float | None = None
+    ramp: list[RampStepBody] = []
     variants: list[VariantBody] = []
     policy: Text = ""
     primary_metric: Text = ""
@@ -104,6 +114,7 @@ class ExperimentBody(msgspec.Struct, forbid_unknown_fields=True):
     planned_start: datetime | None = None
     planned_end: datetime | None = None
     budget_micro: int | None = None
+    breakdowns: Json = None
 
     def spec(self) -> ExperimentSpec:
         """The spec that the service takes; shares in thousandths."""
@@ -121,6 +132,7 @@ class ExperimentBody(msgspec.Struct, forbid_unknown_fields=True):
             unit_type=self.unit_type,
             targeting=self.targeting,
             traffic=traffic_of(self.traffic_allocation, self.target_percentage, default=THOUSANDTHS),
+            ramp=ramp_steps(self.ramp),
             policy_key=self.policy,
             primary_metric=self.primary_metric,
             secondary_metrics=tuple(self.secondary_metrics),
@@ -140,6 +152,7 @@ class ExperimentBody(msgspec.Struct, forbid_unknown_fields=True):
             planned_start=self.planned_start,
             planned_end=self.planned_end,
             budget_micro=self.budget_micro,
+            breakdowns=self.breakdowns,
         )
 
 
@@ -160,6 +173,7 @@ class ExperimentPatch(msgspec.Struct, forbid_unknown_fields=True):
     targeting: Json | UnsetType = UNSET
     traffic_allocation: float | UnsetType = UNSET
     target_percentage: float | UnsetType = UNSET
+    ramp: list[RampStepBody] | UnsetType = UNSET
     variants: list[VariantBody] | UnsetType = UNSET
     metrics: list[MetricBody] | UnsetType = UNSET
     policy: Text | UnsetType = UNSET
@@ -178,6 +192,7 @@ class ExperimentPatch(msgspec.Struct, forbid_unknown_fields=True):
     planned_start: datetime | None | UnsetType = UNSET
     planned_end: datetime | None | UnsetType = UNSET
     budget_micro: int | None | UnsetType = UNSET
+    breakdowns: Json | UnsetType = UNSET
 
     def changes(self) -> dict[str, object]:
         """Field → value for the editing service; shares in thousandths, levels as decimal text."""
@@ -185,11 +200,19 @@ class ExperimentPatch(msgspec.Struct, forbid_unknown_fields=True):
         changed = {name: value for name, value in sent.items() if name not in _ELSEWHERE}
         if "traffic_allocation" in sent or "target_percentage" in sent:
             changed["traffic"] = traffic_of(sent.get("traffic_allocation"), sent.get("target_percentage"), default=THOUSANDTHS)
+        if self.ramp is not UNSET:
+            changed["ramp"] = ramp_steps(self.ramp)
         changed |= {name: level(sent[name], name) for name in ("confidence_level", "power") if name in sent}
         return changed
 
 
-_ELSEWHERE = frozenset({"reason", "traffic_allocation", "target_percentage", "variants", "metrics"})
+_ELSEWHERE = frozenset({"reason", "traffic_allocation", "target_percentage", "ramp", "variants", "metrics"})
+
+
+def ramp_steps(steps: Sequence[RampStepBody]) -> list[JSON]:
+    """The steps as the core reads them, shares in thousandths; whether they rise to the planned share is the design's rule."""
+    shares = [_share(step.traffic_allocation, 1, f"ramp[{i}].traffic_allocation", _FRACTION) for i, step in enumerate(steps)]
+    return [{"share": share, "hours": step.min_hours, "units": step.min_units} for share, step in zip(shares, steps, strict=True)]
 
 
 def variant_specs(variants: Sequence[VariantBody]) -> tuple[VariantSpec, ...]:
@@ -255,7 +278,7 @@ def traffic_of(fraction: float | None, percent: float | None, *, default: int) -
         message = "send traffic_allocation (fraction) or target_percentage (percent) of the experiment, not both"
         raise InvalidInput(message, "traffic_allocation")
     if fraction is not None:
-        return _share(fraction, 1, "traffic_allocation", "a fraction above 0 and up to 1")
+        return _share(fraction, 1, "traffic_allocation", _FRACTION)
     return default if percent is None else _share(percent, 100, "target_percentage", "a percentage above 0 and up to 100")
 
 

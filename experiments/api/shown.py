@@ -7,8 +7,9 @@ from datetime import datetime
 
 from experiments.core.checklist import ItemState
 from experiments.core.errors import Problem
+from experiments.core.ramping import RampStep, parse_ramp
 from experiments.core.types import JSON, THOUSANDTHS
-from experiments.models import ChangeLogEntry, Experiment, ExperimentMetric, Flag, Iteration, OfflineEvaluation, Variant
+from experiments.models import ChangeLogEntry, Experiment, ExperimentMetric, Flag, Iteration, OfflineEvaluation, RampStay, Variant
 
 
 def brief(experiment: Experiment, message: str = "") -> dict[str, object]:
@@ -43,6 +44,7 @@ def full(experiment: Experiment, iteration: Iteration | None, message: str = "")
         "targeting": experiment.targeting,
         "traffic_allocation": experiment.traffic / THOUSANDTHS,
         "target_percentage": experiment.traffic / THOUSANDTHS * 100,
+        "ramp": [ramp_step(step) for step in parse_ramp(experiment.ramp)],
         "layer": None if experiment.layer is None else experiment.layer.name,
         "variants": [variant(one) for one in experiment.variants.all()],
         "metrics": [metric(one) for one in experiment.planned_metrics.all()],
@@ -62,6 +64,7 @@ def full(experiment: Experiment, iteration: Iteration | None, message: str = "")
         "planned_start": experiment.planned_start,
         "planned_end": experiment.planned_end,
         "budget_micro": experiment.budget_micro,
+        "breakdowns": experiment.breakdowns,
         "created_at": experiment.created_at,
         "updated_at": experiment.updated_at,
         "iteration": None if iteration is None else launch(iteration),
@@ -115,7 +118,20 @@ def launch(iteration: Iteration) -> dict[str, object]:
         "began_at": iteration.began_at,
         "dark_started_at": iteration.dark_started_at,
         "started_at": iteration.started_at,
+        "ramp": ramp(iteration.stays.filter(ended_at__isnull=True).first()),
     }
+
+
+def ramp_step(step: RampStep) -> dict[str, object]:
+    return {"traffic_allocation": step.share / THOUSANDTHS, "min_hours": step.hours, "min_units": step.units}
+
+
+def ramp(stay: RampStay | None) -> dict[str, object] | None:
+    """Where a ramp stands: its step counted from 1, since when, and who holds it there."""
+    if stay is None:
+        return None
+    held = {"by": stay.held_by, "since": stay.held_since, "reason": stay.held_reason} if stay.held_by else None
+    return {"step": stay.step + 1, "traffic_allocation": stay.share / THOUSANDTHS, "since": stay.started_at, "held": held}
 
 
 def checklist(states: Iterable[ItemState]) -> list[dict[str, object]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -16,6 +17,7 @@ from experiments.api.bodies import Text
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput, Problem, Refused
 from experiments.core.lifecycle import Verb, verb_towards
+from experiments.core.ramping import RampAction
 from experiments.core.types import PauseCause, Scope, Status
 from experiments.http.doors import Door, identity, raw_body
 from experiments.http.idempotency import idempotent
@@ -23,7 +25,7 @@ from experiments.http.pages import PAGE_PARAMETERS, page
 from experiments.http.parsing import ONE_BODY, convert, parse_json
 from experiments.models import Experiment
 from experiments.selectors.experiments import open_iteration, resolve
-from experiments.services import checklist, lifecycle
+from experiments.services import checklist, lifecycle, ramps
 from experiments.services.recommended import promote_recommended
 
 T = TypeVar("T")
@@ -68,6 +70,13 @@ class EvaluationBody(msgspec.Struct, forbid_unknown_fields=True):
 
 class NoteBody(msgspec.Struct, forbid_unknown_fields=True):
     note: Text = ""
+
+
+class RampBody(msgspec.Struct, forbid_unknown_fields=True):
+    """``advance`` takes the next step, ``hold`` stays at this one, ``resume`` lets the ramp go on by itself."""
+
+    action: RampAction
+    reason: Text = ""
 
 
 class Press(Door):
@@ -147,6 +156,27 @@ class Promote(Door):
         body, experiment = _body(request, VerbBody), resolve(ref)
         promote_recommended(identity(request).actor, utc_now(), experiment=experiment, variant_key=body.variant, note=body.reason)
         return _done(experiment, Verb.PROMOTE)
+
+
+class Ramp(Door):
+    """Keys hold and resume a ramp; advancing it by hand takes a person, who sees what stands against it."""
+
+    scopes = (Scope.MANAGEMENT,)
+
+    @extend_schema(request=RampBody, responses=OpenApiTypes.OBJECT)
+    @idempotent
+    def post(self, request: Request, ref: str) -> Response:
+        body, experiment = _body(request, RampBody), resolve(ref)
+        _RAMP[body.action](identity(request).actor, utc_now(), experiment_id=experiment.pk, reason=body.reason)
+        after = resolve(experiment.pk)
+        return Response(shown.full(after, open_iteration(after), f"Ramp of experiment {after.pk}: {body.action} done"))
+
+
+_RAMP: Mapping[RampAction, Callable[..., Experiment]] = {
+    RampAction.ADVANCE: ramps.advance,
+    RampAction.HOLD: ramps.hold,
+    RampAction.RESUME: ramps.resume,
+}
 
 
 class StatusDoor(Door):

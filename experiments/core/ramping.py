@@ -73,6 +73,14 @@ def first_share(steps: Sequence[RampStep], traffic: int) -> int:
     return steps[0].share if steps else traffic
 
 
+class RampAction(StrEnum):
+    """What people do to a ramp."""
+
+    ADVANCE = "advance"
+    HOLD = "hold"
+    RESUME = "resume"
+
+
 class HeldBy(StrEnum):
     """Who keeps a ramp where it is; the machine lets it go by itself, what a person holds waits for a person."""
 

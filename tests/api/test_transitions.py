@@ -165,3 +165,49 @@ def test_stop__emergency_with_a_variant__switches_it_off_alone(tools, doors):
         (None, "arm_stopped"),
     }
     assert press(tools, made, "stop?emergency=true", {"variant": "control", "reason": "errors"}).status_code == 409
+
+
+RAMP = [
+    {"traffic_allocation": 0.01, "min_hours": 24, "min_units": 500},
+    {"traffic_allocation": 0.2, "min_hours": 48},
+    {"traffic_allocation": 1.0},
+]
+
+
+def test_ramp__declared_on_create__is_shown_again_and_starts_at_its_first_step(tools):
+    made = tools.post(URL, CRM | {"ramp": RAMP}).json()
+    assert made["ramp"][0] == RAMP[0]
+    assert [step["traffic_allocation"] for step in made["ramp"]] == [0.01, 0.2, 1.0]
+
+    started = press(tools, made, "start").json()
+
+    assert started["iteration"]["traffic_allocation"] == 0.01
+    assert (started["iteration"]["ramp"]["step"], started["iteration"]["ramp"]["held"]) == (1, None)
+
+
+def test_ramp__held_and_resumed_by_a_key__but_advanced_by_people_only(tools):
+    made = tools.post(URL, CRM | {"ramp": RAMP}).json()
+    press(tools, made, "start")
+
+    held = press(tools, made, "ramp", {"action": "hold", "reason": "deploying"}).json()
+    assert held["iteration"]["ramp"]["held"]["reason"] == "deploying"
+    assert press(tools, made, "ramp", {"action": "hold", "reason": "again"}).status_code == 409
+    assert press(tools, made, "ramp", {"action": "resume"}).json()["iteration"]["ramp"]["held"] is None
+    refused = press(tools, made, "ramp", {"action": "advance"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "forbidden")
+    assert press(tools, made, "ramp", {"action": "jump"}).status_code == 400
+
+
+def test_ramp__that_may_not_be__is_named_at_its_step(tools):
+    assert tools.post(URL, CRM | {"ramp": [{"traffic_allocation": 1.5}]}).json()["error"]["field"] == "ramp[0].traffic_allocation"
+    made = tools.post(URL, CRM | {"ramp": [{"traffic_allocation": 0.5}, {"traffic_allocation": 0.2}]}).json()
+    problems = press(tools, made, "start").json()["error"]["problems"]
+    assert {"ramp_not_rising", "ramp_end"} <= {problem["code"] for problem in problems}
+
+
+def test_ramp__edited_in_a_draft__is_replaced_and_frozen_after_the_start(tools):
+    made = tools.post(URL, CRM | {"ramp": RAMP}).json()
+    assert tools.patch(f"{URL}/{made['id']}", {"ramp": []}).json()["ramp"] == []
+    press(tools, made, "start")
+    assert tools.patch(f"{URL}/{made['id']}", {"ramp": RAMP}).status_code == 409
+    assert press(tools, made, "ramp", {"action": "hold", "reason": "x"}).status_code == 409  # it has none
