@@ -18,11 +18,13 @@ from analytics.core.kinds import kind_of
 from analytics.core.look_state import LookState
 from analytics.core.results import WHAT_TO_DO, AlwaysValid, ArmComparison, ArmSummary, MetricResult, why_not_always, why_not_cuped
 from analytics.core.stats.comparison import Comparison
+from analytics.core.stats.omnibus import Omnibus, compare_all
 from analytics.core.stats.srm import SrmCheck
+from analytics.core.totals import Totals
 from analytics.models import AnalysisRun, Decision, Look
 from analytics.selectors.plans import PlannedMetric, planned_metrics
 from experiments.core.design import DesignMetric
-from experiments.core.types import MarginKind, MetricRole
+from experiments.core.types import MarginKind, MetricKind, MetricRole
 from experiments.models import Experiment, Iteration
 from experiments.selectors.experiments import iteration_design
 
@@ -121,7 +123,8 @@ class MetricRow:
 
     ``quantile`` is the level of a quantile or duration; ``cap`` where unit values were cut, given or found by the
     first look of a ``winsorised`` metric (None: not cut yet); ``adjusted``: looks decide by the estimate with covariates.
-    ``watches``: where the SPRT of a guardrail stands, arm by arm.
+    ``watches``: where the SPRT of a guardrail stands, arm by arm. ``omnibus`` is the χ² of all arms of a rate, where
+    there are three or more: displayed, and deciding nothing.
     """
 
     key: str
@@ -140,6 +143,7 @@ class MetricRow:
     cap: float | None = None
     winsorised: bool = False
     adjusted: bool = False
+    omnibus: Omnibus | None = None
 
 
 @dataclass(frozen=True)
@@ -336,7 +340,14 @@ def _metric_row(
         cap=asked.cap if asked is not None and not asked.winsorised else frozen_cap,
         winsorised=asked is not None and asked.winsorised,
         adjusted=planned is not None and planned.planned.adjusted,
+        omnibus=_omnibus(metric),
     )
+
+
+def _omnibus(metric: MetricResult) -> Omnibus | None:
+    if metric.kind != MetricKind.PROPORTION or len(metric.arms) < 3:
+        return None
+    return compare_all([Totals(arm.n, arm.sum_y, arm.sum_y2) for arm in metric.arms])
 
 
 def _margin(metric: MetricResult, guard: DesignMetric) -> MarginView | None:

@@ -11,7 +11,7 @@ from datetime import datetime
 from analytics.core.encoding import restored
 from analytics.core.scans import AskedPair, ScanFinding, ScanResult, pair_findings, weightiest_first
 from analytics.models import PairScan, Scan
-from experiments.models import Iteration
+from experiments.models import Experiment, Iteration
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,12 @@ def scan_of(iteration: Iteration, *, masked: bool) -> ScanView | None:
     asked_at, pairs = _pairs(iteration, key)
     findings = weightiest_first([*pair_findings(pairs, key), *result.findings])
     return ScanView(row.scanned_at, row.data_cut, findings, result, pairs, asked_at)
+
+
+def latest(experiment: Experiment, number: int, *, masked: bool) -> ScanView | None:
+    """What the newest scan found of one of an experiment's iterations, by its number."""
+    iteration = Iteration.objects.filter(experiment=experiment, number=number).select_related("experiment").first()
+    return None if iteration is None else scan_of(iteration, masked=masked)
 
 
 def _pairs(iteration: Iteration, key: str) -> tuple[datetime | None, tuple[AskedPair, ...]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.admin.experiment_reading import line_count, written_thresholds
+from experiments.admin.experiment_reading import line_count, written_breakdowns, written_thresholds
 from experiments.admin.fields import Field, written, written_json, written_moment, written_share, written_usd
 from experiments.core.guardrail_presets import PRESETS
 from experiments.core.types import DarkMode, FlagType, GuardrailAction, GuardrailRule, MarginKind, MetricRole
@@ -111,6 +111,7 @@ def values_of(experiment: Experiment | None) -> dict[str, str]:
         "power": f"{e.power.normalize():f}",
         "min_sample_size": str(e.min_sample_size),
         "budget": written_usd(e.budget_micro),
+        "breakdowns": written_breakdowns(e.breakdowns),
         "size_class": e.size_class,
         "time_zone": e.time_zone,
         "auto_promote": "1" if e.auto_promote else "",
@@ -267,6 +268,16 @@ def _rules(f: _FieldOf) -> list[Field]:
         f("confidence_level", "Confidence level"),
         f("power", "Power"),
         f("min_sample_size", "Floor per arm", help="Units; beside the planned size, never instead of it."),
+        f(
+            "breakdowns",
+            "Breakdowns",
+            "textarea",
+            rows=2,
+            span="wide",
+            placeholder="language: de, en, fr",
+            help="One a line: a covariate known at first exposure, and the values to compare. Declared now, since a segment "
+            "chosen after looking is no finding; they decide nothing.",
+        ),
         f("budget", "Budget cap, USD", placeholder="none", help="Reached by what its units have cost, everything stops."),
         f("size_class", "Size class", "select", choices=_options(("small", "medium", "large"), empty="none")),
         f("time_zone", "Time zone", help="Days and the promotion window are counted in it."),

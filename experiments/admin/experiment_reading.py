@@ -104,6 +104,17 @@ def written_thresholds(thresholds: Any) -> str:
     return "\n".join(f"{t.get('metric')} {t.get('op')} {t.get('value')}" for t in thresholds or [])
 
 
+def read_breakdowns(text: str) -> list[dict[str, Any]]:
+    """``language: de, en`` a line, as breakdowns; whether they are whole the design's rules say."""
+    lines = [line.partition(":") for line in filter(None, map(str.strip, text.splitlines()))]
+    return [{"name": name.strip(), "values": list(read_tags(values))} for name, _, values in lines]
+
+
+def written_breakdowns(breakdowns: Any) -> str:
+    """Breakdowns as the lines that ``read_breakdowns`` reads."""
+    return "\n".join(f"{one.get('name')}: {', '.join(one.get('values', []))}" for one in breakdowns or [])
+
+
 def read_common(data: Mapping[str, str]) -> dict[str, Any]:
     """The fields that creating and editing share, by their names on the experiment."""
 
@@ -127,6 +138,7 @@ def read_common(data: Mapping[str, str]) -> dict[str, Any]:
         "confidence_level": text("confidence_level") or "0.95",
         "power": text("power") or "0.8",
         "min_sample_size": read_whole(text("min_sample_size"), "min_sample_size", "Floor per arm") or 0,
+        "breakdowns": read_breakdowns(text("breakdowns")),
         "budget_micro": read_usd(text("budget"), "budget", "Budget cap"),
         "size_class": text("size_class"),
         "time_zone": text("time_zone") or "UTC",

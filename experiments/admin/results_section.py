@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import OuterRef, Subquery
 
-from analytics.selectors import results, standing
+from analytics.selectors import results, scans, standing
 from analytics.selectors.results import ComparisonView, GuardrailResult, MarginView, MetricRow, Readiness, ResultsView
 from experiments.admin import charts, geo_section
 from experiments.admin.template_filters import difference, figure, percent, sentence
@@ -115,11 +115,13 @@ def section(experiment: Experiment, analyse_url: str | None) -> dict[str, Any]:
     if view is None:
         return shown
     names = {arm.key: arm.name for arm in view.arms}
+    found = scans.latest(experiment, view.iteration, masked=view.masked)
     blocks = [_block(row, view, names) for row in sorted(view.metrics, key=lambda row: ROLES.index(row.role))]
     conditions = _conditions(view, names)
     return {
         **shown,
         "names": names,
+        "scan": found,
         "units": sum(arm.units for arm in view.arms),
         "groups": [[b for b in blocks if b.row.role == "primary"], [b for b in blocks if b.row.role != "primary"]],
         "safety": [(block, line) for block in blocks for line in block.lines if line.guardrail is not None],

@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from analytics.core.encoding import plain
+from analytics.core.stats.omnibus import Omnibus
 from analytics.management.geo_text import geo_lines
 from analytics.management.scan_text import scan_lines
 from analytics.selectors import geo
@@ -99,8 +100,16 @@ def _metric(metric: MetricRow, names: Mapping[str, str]) -> list[str]:
     lines += [f"  {names.get(arm.arm, arm.arm)[:23]:<24}n {arm.n:>9,}   {shown(metric, arm.mean)}" for arm in metric.arms]
     for against in metric.comparisons:
         lines += _comparison(metric, against, names.get(against.arm, against.arm))
+    if metric.omnibus is not None:
+        lines.append(f"  all arms together (decides nothing): {_omnibus(metric.omnibus)}")
     lines += [f"  guardrail on {v.arm}: {v.verdict} ({v.reason})" for v in metric.guardrails]
     return lines
+
+
+def _omnibus(all_arms: Omnibus) -> str:
+    if all_arms.p is None:
+        return f"cannot say, {all_arms.reason}"
+    return f"χ² = {all_arms.chi2:.4g} on {all_arms.df} df, p = {small(all_arms.p)}"
 
 
 def _comparison(metric: MetricRow, against: ComparisonView, arm: str) -> list[str]:
