@@ -146,6 +146,26 @@ class HourCount:
 
 
 @dataclass(frozen=True)
+class Spending:
+    """What one variant's units cost with one model since their exposure; money in micros, priced at ``priced_micro`` where none was sent.
+
+    ``calls`` are the rows behind it, ``unpriced`` those without money or a price. Of ``cache_known`` calls it is known whether
+    a cache answered, and of ``cache_hits`` that one did. ``model`` is empty for what events told themselves.
+    """
+
+    variant_id: int
+    model: str
+    calls: int
+    tokens_in: int
+    tokens_out: int
+    cost_micro: int
+    priced_micro: int
+    unpriced: int
+    cache_known: int
+    cache_hits: int
+
+
+@dataclass(frozen=True)
 class Watched:
     """A name under which units carry a covariate, or events an embedding statistic; ``numeric``: everything met there was a number."""
 
@@ -227,6 +247,10 @@ class Store(Protocol):
 
     def words(self, population: Population, watched: Watched, span: Span, most: int) -> Mapping[str, int]:
         """How often each of the most frequent words was met in a span; the others together under ``OTHERS``."""
+        ...
+
+    def spending(self, population: Population) -> Sequence[Spending]:
+        """What units have cost since exposure, per variant and model; rows stamped with another experiment are another one's."""
         ...
 
     def totals(

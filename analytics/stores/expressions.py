@@ -68,15 +68,41 @@ FEEDBACK_ROWS = ibis.table(
     {**{name: kind for name, kind in _EVENT.items() if name != "value"}, "ts": MOMENT, "label": "string", "manual_edit_flag": "boolean"},
     name="ai_feedback",
 )
-COSTS = ibis.table(
+SENT_COSTS = ibis.table(
     {
         **{name: _EVENT[name] for name in ("event_date", "event_id", "environment", "origin")},
         "ts": MOMENT,
         "request_id": "string",
+        "model": "string",
+        "tokens_in": "int64",
+        "tokens_out": "int64",
         "cost_micro": "int64",
+        "cache_hit": "boolean",
     },
     name="ai_request_costs",
 )
+PRICES = ibis.table({"model": "string", "valid_from": "date", "price_in": "float64", "price_out": "float64"}, name="ai_model_prices")
+
+
+def _priced() -> Table:
+    """Costs as sent (``sent``); one that came without money has that of its tokens at its model's price of the day, if there is one."""
+    until = ibis.window(group_by=PRICES.model, order_by=PRICES.valid_from)
+    dated = PRICES.mutate(valid_until=PRICES.valid_from.lead().over(until)).rename(priced="model")
+    of_the_day = [
+        SENT_COSTS.model == dated.priced,
+        SENT_COSTS.event_date >= dated.valid_from,
+        dated.valid_until.isnull() | (SENT_COSTS.event_date < dated.valid_until),
+    ]
+    met = SENT_COSTS.left_join(dated, of_the_day)
+    known = met.tokens_in.notnull() | met.tokens_out.notnull()
+    money = ibis.coalesce(met.tokens_in, 0) * met.price_in.cast("float64") + ibis.coalesce(met.tokens_out, 0) * met.price_out.cast(
+        "float64"
+    )
+    priced = ibis.cases((known, money.round().cast("int64")), else_=ibis.null("int64"))
+    return met.mutate(sent=met.cost_micro.notnull(), cost_micro=ibis.coalesce(met.cost_micro, priced)).select(*SENT_COSTS.columns, "sent")
+
+
+COSTS = _priced()
 OBSERVATIONS = ibis.table({**_ROW, "timestamp": MOMENT, "metric_name": "string"}, name="ai_ab_metrics")
 
 
@@ -196,7 +222,7 @@ def events_of(kinds: Sequence[str]) -> Table:
     if EDITED in kinds:
         found.append(_as_events(said.filter(said.manual_edit_flag), EDITED))
     if REQUEST_COST in kinds:
-        found.append(_costs())
+        found.append(_as_events(metered(), REQUEST_COST))
     return found[0] if len(found) == 1 else ibis.union(*found)
 
 
@@ -210,14 +236,14 @@ def _as_events(rows: Table, kind: str, **known: Value) -> Table:
     return rows.mutate(event_type=ibis.literal(kind), **given).select(*_EVENT_COLUMNS)
 
 
-def _costs() -> Table:
+def metered() -> Table:
     """Each cost once, with the unit and the stamp of the first of its request's events."""
     told = EVENTS.filter(EVENTS.request_id.notnull()).select(
         "request_id", "user_id", "unit_type", "units", "experiment_id", "variant_id", "environment", told_by=EVENTS.event_id
     )
     met = COSTS.inner_join(told, ["request_id", "environment"])
     ranked = met.mutate(place=ibis.row_number().over(ibis.window(group_by=met.event_id, order_by=met.told_by)))
-    return _as_events(ranked.filter(ranked.place == 0), REQUEST_COST)
+    return ranked.filter(ranked.place == 0)
 
 
 def unit_id(rows: Table, unit_type: str, unit_from_map: UnitFromMap) -> Value:

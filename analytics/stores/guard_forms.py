@@ -11,9 +11,10 @@ import ibis
 from ibis.expr.types import Table
 
 from analytics.stores.base import Population
-from analytics.stores.expressions import ASSIGNMENTS, COSTS, EVENTS, UnitFromMap, events_of, moment, unit_id, value_per_unit
+from analytics.stores.cost_forms import costly
+from analytics.stores.expressions import ASSIGNMENTS, UnitFromMap, moment, value_per_unit
 from analytics.stores.forms import Question, summed
-from experiments.core.metric_definitions import REQUEST_COST, MetricDefinition
+from experiments.core.metric_definitions import MetricDefinition
 from experiments.core.types import Environment, Phase
 
 SPENDING = (Phase.MAIN.value, Phase.DARK.value, Phase.TWIN.value)
@@ -58,20 +59,6 @@ def spent(population: Population, unit_from_map: UnitFromMap) -> Table:
         table.phase.isin(SPENDING),
         table.exposure_ts <= moment(population.cut),
     ).select(unit=table.user_id, start=table.exposure_ts)
-    metered = COSTS.filter(COSTS.environment == Environment.PRODUCTION.value, COSTS.cost_micro.notnull()).select("request_id").distinct()
-    own = EVENTS.filter(EVENTS.cost_micro.notnull()).anti_join(metered, "request_id")
-    rows = ibis.union(*(_costly(one, population, unit_from_map) for one in (own, events_of((REQUEST_COST,)))))
+    rows = costly(population, unit_from_map)
     met = people.inner_join(rows, [people.unit == rows.row_unit, rows.at >= people.start])
-    return met.aggregate(cost=met.cost.sum())
-
-
-def _costly(rows: Table, population: Population, unit_from_map: UnitFromMap) -> Table:
-    found = rows.filter(
-        rows.environment == Environment.PRODUCTION.value,
-        rows.ts <= moment(population.cut),
-        rows.experiment_id.isnull() | (rows.experiment_id == population.experiment_id),
-        rows.event_date <= ibis.literal(population.cut.date()),
-    )
-    if population.rows_from is not None:
-        found = found.filter(found.event_date >= ibis.literal(population.rows_from.date()))
-    return found.select(row_unit=unit_id(found, population.unit_type, unit_from_map), at=found.ts, cost=found.cost_micro)
+    return met.aggregate(cost=met.cost_micro.sum())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from datetime import date, datetime
 from itertools import combinations_with_replacement
 from typing import Any
@@ -24,7 +25,7 @@ from analytics.core.moments import Moments
 from analytics.core.observed import Remembered
 from analytics.core.stats.quantile import Histogram, QuantileTotals, from_passes, quantile_hat
 from analytics.core.totals import Totals
-from analytics.stores import expressions, forms, guard_forms, scan_forms
+from analytics.stores import cost_forms, expressions, forms, guard_forms, scan_forms
 from analytics.stores.base import (
     OTHERS,
     ArmCount,
@@ -34,6 +35,7 @@ from analytics.stores.base import (
     MetricTotals,
     Population,
     Span,
+    Spending,
     UnitValue,
     Watched,
 )
@@ -152,6 +154,12 @@ class PostgresStore:
         kept = sorted(found, key=lambda word: (-found[word], word))[:most]
         others = sum(found.values()) - sum(found[word] for word in kept)
         return {word: found[word] for word in kept} | ({OTHERS: others} if others else {})
+
+    def spending(self, population: Population) -> Sequence[Spending]:
+        rows = _run(cost_forms.spending(population, _unit_from_map))
+        counts = [field.name for field in fields(Spending) if field.name != "model"]
+        found = [Spending(model=row["model"], **{name: int(row[name] or 0) for name in counts}) for row in rows]
+        return tuple(sorted(found, key=lambda one: (one.variant_id, one.model)))
 
     def totals(
         self, population: Population, metric: MetricDefinition, *, matured: bool = True, covariate: str | None = None

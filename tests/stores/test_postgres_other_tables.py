@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from analytics.core.moments import Moments
-from analytics.models import Feedback, RequestCost
-from analytics.stores.base import Population
+from analytics.models import Feedback, ModelPrice, RequestCost
+from analytics.stores.base import Population, Spending
 from analytics.stores.history import Span, unit_totals
 from analytics.stores.postgres import PostgresStore
 from experiments.core.metric_library import LIBRARY, exploratory
@@ -115,3 +115,50 @@ def test_history__past_costs_and_feedback__are_read_for_plans(met: World) -> Non
     span = Span(unit_type="user", since=START, cut=START + timedelta(days=9))
     past = unit_totals(span, METRICS["metered_cost_per_unit"])
     assert (past.n, past.sum_y) == (2, 100.0)
+
+
+def price(model: str, since: int, price_in: str, price_out: str) -> None:
+    day = (START + timedelta(days=since)).date()
+    ModelPrice.objects.create(model=model, valid_from=day, price_in=price_in, price_out=price_out, set_at=START)
+
+
+def test_costs__tokens_without_money__are_priced_at_their_day__and_money_that_was_sent_stands(met: World) -> None:
+    price("big", -30, "3", "15")
+    price("big", 0, "2", "10")
+    price("big", 1, "90", "90")
+    told(met, "a", "r1")
+    told(met, "b", "r2")
+    told(met, "c", "r3")
+    cost("r1", None, model="big", tokens_in=1000, tokens_out=200)
+    cost("r2", 500, model="big", tokens_in=1000, tokens_out=200)
+    cost("r3", None, model="unknown", tokens_in=1000)
+
+    found = totals(met, "metered_cost_per_unit")
+
+    assert (found.n, found.sum_y) == (3, 4000 + 500)
+
+
+def test_spending__per_variant_and_model__with_what_was_priced_and_what_could_not_be(met: World) -> None:
+    met.expose("t", "treatment", START)
+    price("big", 0, "2", "10")
+    for unit, request in (("a", "r1"), ("b", "r2"), ("t", "r3"), ("t", "r4")):
+        told(met, unit, request)
+    cost("r1", None, model="big", tokens_in=1000, tokens_out=200, cache_hit=False)
+    cost("r2", 300, model="small", tokens_in=10, cache_hit=True)
+    cost("r2", None, model="small", tokens_in=5)
+    cost("r3", 100, model="big", tokens_in=1)
+    told(met, "t", "elsewhere", experiment_id=met.experiment.pk + 1)
+    cost("elsewhere", 9999, model="big")
+    told(met, "a", "unmetered", cost_micro=70)
+    told(met, "stranger", "r9", cost_micro=10**6)
+    control, treatment = met.arms["control"].pk, met.arms["treatment"].pk
+
+    found = STORE.spending(people(met))
+
+    assert found == (
+        Spending(control, "", 1, 0, 0, 70, 0, 0, 0, 0),
+        Spending(control, "big", 1, 1000, 200, 4000, 4000, 0, 1, 0),
+        Spending(control, "small", 2, 15, 0, 300, 0, 1, 1, 1),
+        Spending(treatment, "big", 1, 1, 0, 100, 0, 0, 0, 0),
+    )
+    assert STORE.spent(people(met)) == sum(one.cost_micro for one in found)
