@@ -77,11 +77,13 @@ class RampStepBody(msgspec.Struct, forbid_unknown_fields=True):
 class ExperimentBody(msgspec.Struct, forbid_unknown_fields=True):
     """A new experiment. Only the name must be there; without variants it is a draft that cannot start yet.
 
+    ``template`` is the key of one that ships: what is not sent is as it says.
     ``guardrails`` are keys of those that ship; one whose metric is in ``metrics`` as a guardrail is planned as stated there.
     """
 
     name: Text
     key: Text = ""
+    template: Text = ""
     description: Text = ""
     experiment_type: Text = "feature"
     tags: list[Text] = []

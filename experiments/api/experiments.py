@@ -11,14 +11,15 @@ from rest_framework.response import Response
 
 from experiments.api import shown
 from experiments.api.bodies import ExperimentBody, ExperimentPatch, variant_specs
+from experiments.api.templates import asked_for
 from experiments.core.clock import utc_now
 from experiments.core.lifecycle import verbs_from
 from experiments.core.types import PauseCause, Scope, Status
-from experiments.http.doors import Door, identity, read
+from experiments.http.doors import Door, identity, json_body, read
 from experiments.http.filters import ExperimentFilters
 from experiments.http.idempotency import idempotent
 from experiments.http.pages import PAGE_PARAMETERS, filtered, page, parameters
-from experiments.http.parsing import MAX_DOCUMENT_STRING
+from experiments.http.parsing import MAX_DOCUMENT_STRING, convert
 from experiments.selectors import checklist
 from experiments.selectors.experiments import experiments, open_iteration, resolve
 from experiments.services import drafts
@@ -29,7 +30,7 @@ CREATED = "Experiment created successfully. Use /start endpoint to begin."
 
 
 class Experiments(Door):
-    """``GET`` lists them, newest first; ``POST`` creates a draft."""
+    """``GET`` lists them, newest first; ``POST`` creates a draft, from a template if it names one."""
 
     scopes = READERS
     scopes_by_method = {"POST": WRITERS}
@@ -43,8 +44,9 @@ class Experiments(Door):
     @extend_schema(request=ExperimentBody, responses={201: OpenApiTypes.OBJECT})
     @idempotent
     def post(self, request: Request) -> Response:
-        body = read(request, ExperimentBody, max_string=MAX_DOCUMENT_STRING)
-        experiment = drafts.create_experiment(identity(request).actor, utc_now(), spec=body.spec())
+        document = json_body(request, max_string=MAX_DOCUMENT_STRING)
+        spec = asked_for(convert(document, ExperimentBody), document if isinstance(document, dict) else ())
+        experiment = drafts.create_experiment(identity(request).actor, utc_now(), spec=spec)
         return Response(shown.full(resolve(experiment.pk), None, CREATED), status=201)
 
 

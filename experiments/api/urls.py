@@ -8,6 +8,7 @@ from experiments.api.experiments import Blockers, Experiments, History, OneExper
 from experiments.api.explain import Explain
 from experiments.api.flags import Flags, OneFlag
 from experiments.api.guardrails import GuardrailPresets
+from experiments.api.templates import Templates
 from experiments.api.transitions import (
     AbortDarkLaunch,
     Archive,
@@ -32,6 +33,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     door("flags", Flags, "flags"),
     door(r"flags/(?P<key>[A-Za-z0-9_.-]{1,128})", OneFlag, "flag"),
     door("guardrail-presets", GuardrailPresets, "guardrail-presets"),
+    door("templates", Templates, "templates"),
     door("experiments", Experiments, "experiments"),
     door(REF, OneExperiment, "experiment"),
     door(f"{REF}/blockers", Blockers, "blockers"),

@@ -51,7 +51,7 @@ class ExperimentSpec:
     policy, a flag of the experiment's own key (an import from elsewhere gets none).
 
     ``traffic`` is in thousandths of all units; ``ramp`` are its steps as ``core.ramping`` reads them,
-    ``breakdowns`` as ``core.breakdowns`` does.
+    ``breakdowns`` as ``core.breakdowns`` does. ``template`` is the key of what it began from, if anything.
     ``primary_metric`` and ``secondary_metrics`` are keys; ``metrics`` plans them in full. Metrics that nobody
     has declared are registered as exploratory.
     """
@@ -90,3 +90,4 @@ class ExperimentSpec:
     planned_end: datetime | None = None
     budget_micro: int | None = None
     breakdowns: JSON = None
+    template: str = ""

@@ -43,7 +43,9 @@ def create_experiment(actor: Actor, now: datetime, *, spec: ExperimentSpec) -> E
         arms.replace(experiment, spec.variants)
         planning.replace(now, experiment, _metric_plans(spec))
         refuse_ill_formed(experiment)
-        after: JSON = {"name": experiment.name, "policy": experiment.policy.key, "flag": experiment.flag_id}
+        after: dict[str, JSON] = {"name": experiment.name, "policy": experiment.policy.key, "flag": experiment.flag_id}
+        if spec.template:
+            after["template"] = spec.template
         audit.record(actor, now, action="experiment_created", obj=experiment, after=after)
         if spec.origin is not Origin.IMPORT:
             # Never served; publishing would keep every other change waiting until a long import commits.
