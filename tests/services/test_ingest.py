@@ -331,7 +331,7 @@ def test_ingest__many_writers_with_the_same_ids__count_each_once():
 def test_ingest__a_thousand_items__cost_a_few_statements(django_assert_max_num_queries):
     launched()
     items = [seen(f"x{n}", f"u{n}") for n in range(1000)]
-    with django_assert_max_num_queries(17):
+    with django_assert_max_num_queries(18):
         result = exposures(*items)
     assert result.accepted == Assignment.objects.count() > 850
     with django_assert_max_num_queries(16):
