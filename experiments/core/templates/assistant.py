@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from experiments.core.specs import ExperimentSpec, MetricPlan, VariantSpec
+from experiments.core.types import JSON
 
 from .base import Template, guarded, primary, secondary
 
 _READ = secondary("response_time", "token_usage")
 
-_CLAUDE = {"provider": "anthropic", "model": "claude-3-5-sonnet-20241022", "max_tokens": 2000}
-_GPT = {"provider": "openai", "model": "gpt-4-turbo-preview", "max_tokens": 2000}
+_CLAUDE: dict[str, JSON] = {"provider": "anthropic", "model": "claude-3-5-sonnet-20241022", "max_tokens": 2000}
+_GPT: dict[str, JSON] = {"provider": "openai", "model": "gpt-4-turbo-preview", "max_tokens": 2000}
 
 PROMPT = Template(
     ExperimentSpec(
