@@ -8,6 +8,7 @@ from typing import Any
 
 from experiments.admin.experiment_reading import line_count, written_breakdowns, written_thresholds
 from experiments.admin.fields import Field, written, written_json, written_moment, written_share, written_usd
+from experiments.admin.ramp_form import HELP, PLACEHOLDER, written_ramp
 from experiments.core.guardrail_presets import PRESETS
 from experiments.core.types import DarkMode, FlagType, GuardrailAction, GuardrailRule, MarginKind, MetricRole
 from experiments.models import Experiment, Flag, Metric, Policy
@@ -104,6 +105,7 @@ def values_of(experiment: Experiment | None) -> dict[str, str]:
         "flag": e.flag_id or "",
         "unit_type": e.unit_type,
         "traffic": written_share(e.traffic),
+        "ramp": written_ramp(e.ramp),
         "targeting": written_json(e.targeting) if e.targeting else "",
         "dark_mode": e.dark_mode,
         "offline_thresholds": written_thresholds(e.offline_thresholds),
@@ -226,6 +228,7 @@ def _audience(f: _FieldOf, new: bool) -> list[Field]:
         f("client_visible", "A new flag may be read by client keys", "checkbox") if new else None,
         f("unit_type", "Who is randomised", help="user, session, tenant, visitor, …"),
         f("traffic", "Share of all units, in per cent", "text", help="100 = everybody; one decimal at most."),
+        f("ramp", "Ramp", "textarea", rows=3, placeholder=PLACEHOLDER, help=HELP),
         f(
             "dark_mode",
             "Dark launch",

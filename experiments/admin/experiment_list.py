@@ -12,7 +12,16 @@ from django.template.loader import render_to_string
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 
-from experiments.admin import act_as, experiment_actions, experiment_edit, experiment_page, experiment_view, report_view, results_section
+from experiments.admin import (
+    act_as,
+    experiment_actions,
+    experiment_edit,
+    experiment_page,
+    experiment_view,
+    ramp_actions,
+    report_view,
+    results_section,
+)
 from experiments.admin.base import WorkplaceAdmin
 from experiments.core.clock import utc_now
 from experiments.core.headline import Standing, headline, ready_for_dark_launch
@@ -187,6 +196,7 @@ class ExperimentAdmin(WorkplaceAdmin):
             route("<int:experiment_id>/analyse/", "experiment_analyse", actions.analyse),
             route("<int:experiment_id>/report/", "experiment_report", report_view.report),
             route("<int:experiment_id>/hold/", "experiment_hold", actions.hold),
+            route("<int:experiment_id>/ramp/<slug:action>/", "experiment_ramp", ramp_actions.do),
             route("<int:experiment_id>/note/", "experiment_note", actions.note),
             route("<int:experiment_id>/override/", "experiment_override", actions.override),
             route("<int:experiment_id>/override/<int:override_id>/remove/", "experiment_override_remove", actions.override_remove),

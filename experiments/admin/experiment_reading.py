@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from experiments.admin.fields import read_choice, read_json, read_moment, read_number, read_thousandths, read_usd, read_whole
+from experiments.admin.ramp_form import read_ramp
 from experiments.core.errors import InvalidInput
 from experiments.core.guardrail_presets import PRESETS, plans_of
 from experiments.core.specs import ExperimentSpec, MetricPlan, VariantSpec
@@ -132,6 +133,7 @@ def read_common(data: Mapping[str, str]) -> dict[str, Any]:
         "prd_text": text("prd_text"),
         "unit_type": text("unit_type") or "user",
         "traffic": read_thousandths(text("traffic"), "traffic", "Share of all units") or 0,
+        "ramp": read_ramp(text("ramp")),
         "targeting": read_json(text("targeting"), "targeting", "Targeting", empty=[]),
         "dark_mode": text("dark_mode") or DarkMode.SHADOW.value,
         "offline_thresholds": read_thresholds(text("offline_thresholds")),

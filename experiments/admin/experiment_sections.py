@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from experiments.admin import charts, results_section
+from experiments.admin import charts, ramp_section, results_section
 from experiments.admin.experiment_view import Link, View, approves, page_url
 from experiments.admin.fields import Field
 from experiments.core.checklist import SIGNED_ITEMS, ItemState, basis
@@ -42,7 +42,15 @@ def _checklist_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]
         "unneeded": [r.state for r in rows if not r.state.required],
         "done": finished,
         "needed": len(required),
+        "dark": _dark_launch_seen(view),
     }
+
+
+def _dark_launch_seen(view: View) -> Any:
+    """What the present dark launch's newest check counted; nothing before the first, or of an earlier dark launch."""
+    evidence = view.experiment.evidence.filter(item=Item.DARK_LAUNCH).first()
+    since = view.facts.dark_started_at
+    return evidence.detail if evidence is not None and since is not None and evidence.computed_at >= since else None
 
 
 def _row(view: View, state: ItemState, signed: Sequence[SignOff]) -> Row:
@@ -167,6 +175,7 @@ def _traffic_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]:
         "overrides": overrides,
         "override_url": view.url("override") if view.may(Action.OVERRIDE) else None,
         "override_fields": override_fields(arms),
+        "ramp": ramp_section.card(view),
     }
     if iteration is None or iteration.layer_id is None:
         return {**shown, "iteration": None, "arms": arms}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
+from analytics.services.dark_health import check_dark_launch
 from experiments.core.types import Item, Status, Verdict
 from experiments.models import ChangeLogEntry, Experiment, LaunchRequest, Rollout, SignOff
 from experiments.selectors.actors import actor_for_user
@@ -176,3 +179,14 @@ def test_prd_link__that_runs_script__is_text_and_no_link(browser, people):
     made = drafts.create_experiment(owner, factories.NOW, spec=factories.spec("link"))
     Experiment.objects.filter(pk=made.pk).update(prd_url="javascript:alert(1)")
     assert 'href="javascript:' not in client.get(page(made, "plan")).content.decode()
+
+
+def test_checklist__dark_launch_checked__shows_arms_and_guardrails_beside_the_twins(browser, people):
+    made = factories.experiment_in(Status.DARK_LAUNCH)
+    check_dark_launch(factories.SYSTEM, factories.NOW + timedelta(hours=1), experiment_id=made.pk)
+
+    text = browser("quinn").get(page(made, "checklist")).content.decode()
+
+    assert "<td>control twins</td>" in text
+    assert ">Control twins</th>" in text
+    assert "no control twin has been exposed" in text

@@ -34,6 +34,9 @@ DOORS: dict[str, tuple[Action, Status, str, dict[str, str]]] = {
     "health": (Action.COMPUTE_EVIDENCE, Status.DARK_LAUNCH, "compute/dark_launch", {}),
     "analyse": (Action.COMPUTE_EVIDENCE, Status.RUNNING, "analyse", {}),
     "hold": (Action.HOLD_PROMOTION, Status.RUNNING, "hold", REASON),
+    "ramp advance": (Action.ADVANCE_RAMP, Status.RUNNING, "ramp/advance", REASON),
+    "ramp hold": (Action.HOLD_RAMP, Status.RUNNING, "ramp/hold", REASON),
+    "ramp resume": (Action.HOLD_RAMP, Status.RUNNING, "ramp/resume", REASON),
     "note": (Action.COMMENT, Status.DRAFT, "note", {"text": "hello"}),
     "override": (Action.OVERRIDE, Status.DRAFT, "override", {"variant": "treatment", "unit_id": "t", "expires_at": UNTIL}),
     "override remove": (Action.OVERRIDE, Status.DRAFT, "override/{override}/remove", {}),
@@ -106,6 +109,7 @@ def test_doors__are_all_that_the_workplace_has():
     known = {where.format(override="<int:override_id>") for _, _, where, _ in DOORS.values()}
     known = {"do/<slug:verb>" if w.startswith("do/") else "sign/<slug:item>" if w.startswith("sign/") else w for w in known}
     known = {"compute/<slug:item>" if w.startswith("compute/") else w for w in known}
+    known = {"ramp/<slug:action>" if w.startswith("ramp/") else w for w in known}
     assert routes == {f"<int:experiment_id>/{where}/" for where in known} | {"act-as/"}
 
 
