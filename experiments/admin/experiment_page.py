@@ -19,6 +19,7 @@ from experiments.core.headline import Standing, headline, unchecked
 from experiments.core.lifecycle import Verb, transition_for
 from experiments.core.permissions import SIGNING, Action, who_may
 from experiments.core.policies import PolicyRules
+from experiments.core.ramping import first_share, parse_ramp
 from experiments.core.types import Item, PauseCause, Status
 from experiments.models import Experiment
 from experiments.selectors import checklist
@@ -79,13 +80,14 @@ def serving_of(experiment: Experiment, rules: PolicyRules, now: datetime) -> Ser
     """What the consequence sentences need, from the experiment as planned."""
     iteration = open_iteration(experiment)
     anew = iteration is not None and resumes_anew(iteration, design_of(experiment), now)
-    arms = list(experiment.variants.all())
+    arms, steps = list(experiment.variants.all()), parse_ramp(experiment.ramp)
     control = next((v.name for v in arms if v.is_control), "control")
     tests = [v.name for v in arms if not v.is_control]
     return Serving(
         flag=experiment.flag_id or "none",
         unit=experiment.unit_type,
-        traffic=experiment.traffic,
+        traffic=first_share(steps, experiment.traffic),
+        ramp_to=experiment.traffic if len(steps) > 1 else None,
         control=control,
         tests=tests,
         dark_mode=experiment.dark_mode,

@@ -14,7 +14,10 @@ from experiments.core.types import DARK_BUCKETS, REST_DAYS, DarkMode
 
 @dataclass(frozen=True)
 class Serving:
-    """What the sentences need to know: the flag, who is randomised, how much traffic, which arms."""
+    """What the sentences need to know: the flag, who is randomised, how much traffic, which arms.
+
+    ``traffic`` is the share when serving begins; with a ramp ``ramp_to`` is the one that its steps lead to.
+    """
 
     flag: str
     unit: str
@@ -24,6 +27,7 @@ class Serving:
     dark_mode: str
     holdback: int = 0
     anew: bool = False
+    ramp_to: int | None = None
 
     @property
     def share(self) -> str:
@@ -53,8 +57,14 @@ def _start(facts: Serving) -> str:
     rest = "" if facts.traffic >= 1000 else f" The other {(1000 - facts.traffic) / 10:g} % see what they see today."
     return (
         f"{facts.share} of {facts.unit}s enter the experiment and get “{facts.control}” or {facts.arms} on flag “{facts.flag}”."
-        f"{rest} The design is frozen from now on; a change needs a new launch."
+        f"{rest}{_ramp(facts)} The design is frozen from now on; a change needs a new launch."
     )
+
+
+def _ramp(facts: Serving) -> str:
+    if facts.ramp_to is None:
+        return ""
+    return f" The share rises by steps to {facts.ramp_to / 10:g} %, and nobody who is in changes variant."
 
 
 def _promote(facts: Serving) -> str:
@@ -72,7 +82,7 @@ def _resume(facts: Serving) -> str:
     if facts.anew:
         return (
             f"{facts.share} of {facts.unit}s get “{facts.control}” or {facts.arms} again, randomised anew in a new iteration: many will "
-            "change variant, and counting begins at zero."
+            f"change variant, and counting begins at zero.{_ramp(facts)}"
         )
     return f"The same {facts.unit}s get “{facts.control}” or {facts.arms} again, each the variant they had."
 
