@@ -1,5 +1,5 @@
-"""Decisions, to read, and the text of reports, to write."""
+"""Decisions, to read; the text of reports and the prices of models, to write."""
 
-from . import decisions, reports
+from . import decisions, prices, reports
 
-__all__ = ["decisions", "reports"]
+__all__ = ["decisions", "prices", "reports"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver
 
+from analytics.api.costs import ExperimentCosts
 from analytics.api.reports import Report
 from analytics.api.results import Analyze, Metrics, Summary
 from analytics.api.sizes import SampleSize
@@ -19,5 +20,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     door(f"{REF}/metrics", Metrics, "metrics"),
     door(f"{REF}/analyze", Analyze, "analyze"),
     door(f"{REF}/summary", Summary, "summary"),
+    door(f"{REF}/costs", ExperimentCosts, "experiment-costs"),
     door(f"{REF}/report", Report, "report"),
 ]

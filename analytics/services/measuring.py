@@ -96,7 +96,7 @@ def measure(plan: AnalysisPlan, store: Store, *, now: datetime, look: LookPermis
             left_out=_left_out(plan, store, people),
             hours={m.definition.key: _hours(plan, store, people, m) for m in guardrails if m.counts_bad_events},
             worth={m.definition.key: _worth(plan, store, people, m) for m in guardrails if m.is_cost and plan.worth_micro is not None},
-            spent_micro=None if plan.budget_micro is None else _spent(plan, store, people),
+            spent_micro=None if plan.budget_micro is None else spent_so_far(plan, store, people),
         )
 
 
@@ -118,8 +118,8 @@ def _worth(plan: AnalysisPlan, store: Store, people: Population, cost: PlannedMe
     return {arm.key: found[arm.variant_id] for arm in plan.arms if arm.variant_id in found}
 
 
-def _spent(plan: AnalysisPlan, store: Store, people: Population) -> int:
-    """Over all iterations: the cap is the experiment's."""
+def spent_so_far(plan: AnalysisPlan, store: Store, people: Population) -> int:
+    """What its units have cost over all iterations, in micros: the cap is the experiment's."""
     launches = Iteration.objects.filter(experiment_id=plan.experiment_id, began_at__lte=people.cut)
     return sum(
         store.spent(replace(people, iteration_id=pk, rows_from=began, cut=min(people.cut, ended or people.cut)))

@@ -31,6 +31,7 @@ TABS = (
     ("offline", "Offline evaluations"),
     ("traffic", "Traffic"),
     ("results", "Results"),
+    ("cost", "Cost"),
     ("history", "History"),
 )
 FIRST_TAB = {Status.RUNNING: "results", Status.PAUSED: "results", Status.COMPLETED: "results", Status.ARCHIVED: "results"}

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from experiments.admin import charts, ramp_section, results_section
+from experiments.admin.cost_section import cost_section
 from experiments.admin.experiment_view import Link, View, approves, page_url
 from experiments.admin.fields import Field
 from experiments.core.checklist import SIGNED_ITEMS, ItemState, basis
@@ -248,5 +249,6 @@ SECTIONS: dict[str, Callable[[View, Sequence[ItemState]], dict[str, Any]]] = {
     "offline": _offline_section,
     "traffic": _traffic_section,
     "results": _results_section,
+    "cost": cost_section,
     "history": _history_section,
 }

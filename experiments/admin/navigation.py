@@ -34,6 +34,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 _item("Metrics", "monitoring", "experiments_metric_changelist"),
                 _item("Decisions", "gavel", "analytics_decision_changelist"),
+                _item("Model prices", "payments", "analytics_modelprice_changelist"),
                 _item("Report templates", "description", "analytics_reporttemplate_changelist"),
             ],
         },

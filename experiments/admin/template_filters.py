@@ -112,6 +112,12 @@ def usd(micros: int | None) -> str:
 
 
 @register.filter
+def money(micros: float | None) -> str:
+    """A small sum in USD to four significant digits: what one unit or one outcome costs."""
+    return "–" if micros is None else f"{micros / 1_000_000:,.4g} USD"
+
+
+@register.filter
 def signed(value: float | None) -> str:
     """A difference to four significant digits, with its sign."""
     return "–" if value is None else f"{value:+,.4g}"

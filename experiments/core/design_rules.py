@@ -33,8 +33,8 @@ from experiments.core.types import (
 from experiments.core.units import check_unit_type
 
 RESERVED_KEYS = frozenset({
-    "analyze", "batch", "blockers", "conversions", "get-variant", "history", "metrics", "new", "none", "null", "offline-evaluations",
-    "pause", "promote", "ramp", "record-result", "report", "resume", "start", "status", "stop", "summary",
+    "analyze", "batch", "blockers", "conversions", "costs", "get-variant", "history", "metrics", "new", "none", "null",
+    "offline-evaluations", "pause", "promote", "ramp", "record-result", "report", "resume", "start", "status", "stop", "summary",
 })  # fmt: skip
 """Words that follow /experiments/ in the doors' paths; no experiment goes by one of them."""
 _KEY = re.compile(r"[a-z0-9][a-z0-9_.-]{0,127}")
