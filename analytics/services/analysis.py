@@ -50,7 +50,7 @@ from experiments.core.errors import NotFound, Refused
 from experiments.core.types import Origin, Status
 from experiments.models import Experiment, Iteration
 
-ENGINE = "2"
+ENGINE = "3"
 """The version of the methods; stored with every look and decision. Raise it when a number would change."""
 
 

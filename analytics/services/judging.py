@@ -24,7 +24,7 @@ from analytics.core.stats.sprt import SprtPlan
 from analytics.core.windows import Clock, day_start
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric
 from analytics.services.measuring import ByArm, LookTotals, Measured, MeasuredMetric
-from experiments.core.types import Direction, GuardrailAction, MetricRole, Origin
+from experiments.core.types import Direction, GuardrailAction, MetricKind, MetricRole, Origin
 
 DEFAULT_DAYS = 28
 """How often the recent alarm series restarts when no end is planned."""
@@ -213,11 +213,14 @@ def facts_of(
     n = {arm.arm: arm.n for arm in primary_result.arms} if primary_result is not None else {}
     if standing.taken is not None and measured.look is not None:
         n = units_of(plan, measured.look.primary)
-    looks = _histories(plan, standing.states)
+    looks, costs = _histories(plan, standing.states), _costs(plan, measured)
     crossed = dict(zip(looks, crossed_together(list(looks.values())), strict=True))
     return Facts(
         arms=tuple(
-            _arm_facts(plan, arm.key, n.get(arm.key, 0), looks.get(arm.key), crossed.get(arm.key), verdicts, arm.key in harmed)
+            replace(
+                _arm_facts(plan, arm.key, n.get(arm.key, 0), looks.get(arm.key), crossed.get(arm.key), verdicts, arm.key in harmed),
+                cost_per_unit=costs.get(arm.key),
+            )
             for arm in plan.test_arms
         ),
         n_control=n.get(plan.control.key, 0) if plan.control is not None else 0,
@@ -238,6 +241,13 @@ def facts_of(
         budget_micro=plan.budget_micro,
         spent_micro=measured.spent_micro,
     )
+
+
+def _costs(plan: AnalysisPlan, measured: Measured) -> Mapping[str, float | None]:
+    """What a unit of each arm costs, where the plan reads that: between near winners the cheaper is promoted."""
+    keys = {metric.definition.key for metric in plan.metrics if metric.is_cost and metric.definition.kind is MetricKind.MEAN}
+    result = next((m.result for m in measured.metrics if m.result.key in keys), None)
+    return {} if result is None else {arm.arm: arm.mean for arm in result.arms}
 
 
 def units_of(plan: AnalysisPlan, totals: ByArm) -> dict[str, int]:

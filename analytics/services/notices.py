@@ -25,7 +25,8 @@ _REFUSED = {"stop": NoticeKind.BREACH, "promote": NoticeKind.PROMOTION}
 
 def decided(experiment: Experiment, decision: Decision, now: datetime) -> None:
     """A decision was made: tell it, unless a change will."""
-    kind = _KINDS.get(decision.verdict)
+    degraded = decision.verdict == "hold" and bool(decision.arms)
+    kind = NoticeKind.BREACH if degraded else _KINDS.get(decision.verdict)
     if kind is not None:
         _tell(experiment, decision, now, kind, decision.verdict)
     elif decision.verdict == "promote" and iteration_design(decision.iteration).auto_promote:

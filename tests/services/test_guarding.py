@@ -14,7 +14,7 @@ from analytics.selectors.recommendation import trouble_now
 from analytics.services.analysis import analyse
 from analytics.services.decisions import decide
 from experiments.core.types import Status
-from experiments.models import Experiment, Iteration
+from experiments.models import Experiment, Iteration, OutboxMessage
 from experiments.selectors.experiments import design_of
 from tests.stores.observed import START, World, crowd, plan, world
 
@@ -96,7 +96,8 @@ def test_analyse__cost_up_with_a_gain_that_pays__does_not_escalate_and_promotes(
     run = analyse(w.experiment.pk, now=AFTER_CLOCK, may_look=True)
     assert (verdict(run, "cost_per_request")["verdict"], verdict(run, "cost_per_request")["compensated"]) == ("breach", True)
     assert trouble_now(w.iteration.pk) == ""
-    assert Decision.objects.get().verdict == "promote"
+    decision = Decision.objects.get()
+    assert (decision.verdict, round(decision.facts["arms"][0]["cost_per_unit"])) == ("promote", 3850)
 
 
 def test_analyse__cost_up_with_a_gain_too_small_to_pay__escalates() -> None:
@@ -196,6 +197,7 @@ def test_analyse__answers_slower_than_the_margin__is_degraded_and_told_once_but_
     decision = Decision.objects.get()
     rule = "guardrail breached (latency_p95 on treatment): degraded, so nothing is promoted or widened"
     assert (decision.verdict, decision.rule) == ("hold", rule)
+    assert OutboxMessage.objects.get(key=f"decision:{decision.pk}").kind == "breach"
     assert decide(w.iteration.pk, now=START + DAY) is None
     assert Experiment.objects.get(pk=w.experiment.pk).status == Status.RUNNING
 
