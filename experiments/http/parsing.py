@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import threading
 from collections.abc import Iterable
 from typing import Any, TypeVar, cast
 
@@ -98,10 +99,23 @@ def _carefully(body: bytes, max_depth: int, max_string: int) -> JSON:
 
 def convert(data: object, wanted: type[T]) -> T:
     """The parsed document as a struct; refuses naming the first field that does not fit."""
+    if wanted not in _known:
+        _get_to_know(wanted)
     try:
         return msgspec.convert(data, wanted, strict=True)
     except msgspec.ValidationError as error:
         raise _unfit(str(error)) from error
+
+
+_known: set[object] = set()
+_getting_to_know = threading.Lock()
+
+
+def _get_to_know(wanted: type[T]) -> None:
+    """Let msgspec look at a type before anybody uses it: a thread that uses a half-known one ends the process."""
+    with _getting_to_know:
+        msgspec.json.Decoder(wanted)
+        _known.add(wanted)
 
 
 def _unfit(message: str) -> InvalidInput:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import msgspec
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from config.embedded.place import PROJECT
 from experiments.core.errors import InvalidInput, TooLarge
 from experiments.http import parsing
 from experiments.http.parsing import MAX_DEPTH, MAX_STRING, convert, parse_json
@@ -138,3 +141,35 @@ def test_parse_json__quick_way__takes_only_what_the_careful_way_takes_and_reads_
 def test_parse_json__a_common_body__goes_the_quick_way() -> None:
     for body in (b'{"unit": "u1", "experiments": ["a"], "attributes": {"n": 1.5}}', '{"unit": "ж"}'.encode(), b'{"unit": "\\u0436\\n"}'):
         assert parsing._quickly(body, MAX_DEPTH) == json.loads(body)
+
+
+FIRST_USES = """
+import sys, threading, types
+from experiments.http.parsing import convert
+source = '''
+from __future__ import annotations
+import msgspec
+class Inner(msgspec.Struct):
+    units: dict[str, str] | None = None
+class Outer(msgspec.Struct):
+    batch: list[Inner] | None = None
+    attributes: dict[str, int] = {}
+'''
+sys.setswitchinterval(1e-6)
+for number in range(100):
+    module = sys.modules[f"bodies{number}"] = types.ModuleType(f"bodies{number}")
+    exec(source, module.__dict__)
+    together = threading.Barrier(8)
+    def use():
+        together.wait()
+        for _ in range(20):
+            convert({"batch": [{"units": {"user": "u"}}], "attributes": {"a": 1}}, module.Outer)
+    threads = [threading.Thread(target=use) for _ in range(8)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+"""
+
+
+def test_convert__first_used_by_many_threads_at_once__does_not_end_the_process() -> None:
+    done = subprocess.run([sys.executable, "-c", FIRST_USES], cwd=PROJECT, timeout=120, check=False)
+    assert done.returncode == 0
