@@ -97,8 +97,6 @@ def resume(actor: Actor, now: datetime, *, experiment_id: int, reason: str = "",
         ramp = _enter(actor, experiment_id, Action.HOLD_RAMP, judged)
         if not ramp.stay.held_by:
             raise Refused(f"{ramp.experiment.key}: its ramp is not held", field="action")
-        if ramp.stay.held_by == HeldBy.PERSON and actor.kind is ActorKind.MACHINE:
-            raise Refused(f"{ramp.experiment.key}: its ramp is held by a person", field="action")
         if _came_back(ramp.stay):
             permit(actor, Action.ADVANCE_RAMP, ramp.experiment)
         RampStay.objects.filter(pk=ramp.stay.pk).update(held_by="", held_since=None, held_reason="")
@@ -133,6 +131,8 @@ def _enter(actor: Actor, experiment_id: int, action: Action, judged: Judged | No
     iteration = Iteration.objects.select_related("layer", "experiment").get(pk=stay.iteration_id)
     if judged is not None and judged != Judged(iteration.pk, iteration.step):
         raise Conflict(f"{experiment.key}: its ramp stands at step {iteration.step + 1} now; somebody was first")
+    if actor.kind is ActorKind.MACHINE and stay.held_by == HeldBy.PERSON:
+        raise Conflict(f"{experiment.key}: its ramp is held by a person, who was first: {stay.held_reason}")
     return _Ramp(experiment, iteration, parse_ramp(iteration_design(iteration).ramp), stay)
 
 

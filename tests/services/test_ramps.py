@@ -104,9 +104,10 @@ def test_hold_and_resume__by_a_person__leave_their_lines_and_the_machine_leaves_
     ramps.hold(person("owner"), LATER, experiment_id=experiment.pk, reason="a holiday")
 
     assert where(experiment) == (0, 10, "person")
-    for move in (ramps.resume, ramps.hold):
-        with pytest.raises(Refused):
-            move(SYSTEM, LATER, experiment_id=experiment.pk, reason="gone")
+    judged = ramps.Judged(open_iteration(experiment).pk, 0)
+    for move in (ramps.advance, ramps.resume, ramps.hold, ramps.roll_back):
+        with pytest.raises(Conflict, match="a person, who was first: a holiday"):
+            move(SYSTEM, LATER, experiment_id=experiment.pk, reason="judged before the hold", judged=judged)
     ramps.resume(person("owner"), LATER, experiment_id=experiment.pk)
     assert where(experiment) == (0, 10, "")
     lines = ChangeLogEntry.objects.filter(experiment=experiment, action__startswith="ramp").values_list("action", "reason", "actor_kind")
