@@ -45,6 +45,6 @@ exposures.wire()
 exposures.start()
 serving.start_polling()
 # A request waits at most this long for a thread that computes (the one that drains the spool, above all); the usual 5 ms add up.
-sys.setswitchinterval(0.001)
+sys.setswitchinterval(0.0002)
 # What was loaded so far stays: no collection need ever look at it again.
 gc.freeze()

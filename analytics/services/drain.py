@@ -32,10 +32,10 @@ log = structlog.get_logger(__name__)
 BATCH = 1000
 TICK_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 5.0
-REST = 4.0
+REST = 9.0
 HURRY_SECONDS = 60.0
 """Storing an exposure takes longer than answering a request, on the same processors. So in a rush of requests the answers
-come first and a fifth of the time is enough for what they leave behind, until that has waited for a minute."""
+come first and a tenth of the time is enough for what they leave behind, until that has waited for a minute."""
 OUTAGE = (OperationalError, InterfaceError)
 """The database is away: nothing is wrong with the lines, try again later."""
 REJECTED = "rejected.txt"

@@ -13,9 +13,19 @@ from typing import cast
 import structlog
 from django.conf import settings
 
-from experiments.core.types import JSON
+from experiments.core.types import BUCKETS, JSON
 
 log = structlog.get_logger(__name__)
+
+
+class _Numbers(dict[str, int]):
+    """From digits to number. A catalogue names each bucket hundreds of times: by the same object, which saves half of its memory."""
+
+    def __missing__(self, digits: str) -> int:
+        return int(digits)
+
+
+_numbers = _Numbers({str(index): index for index in range(BUCKETS)})
 
 
 @dataclass(frozen=True)
@@ -29,7 +39,7 @@ class StoredDocument:
 
     def content(self) -> dict[str, JSON]:
         """What the text says."""
-        document = json.loads(self.body)
+        document = json.loads(self.body, parse_int=_numbers.__getitem__)
         if not isinstance(document, dict):
             raise TypeError(f"{self.kind} {self.version} is not an object")
         return cast("dict[str, JSON]", document)
