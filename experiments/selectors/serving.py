@@ -38,6 +38,8 @@ MISSED_POLLS = 10
 """A poll thread that has been silent for so many intervals counts as failing."""
 _FIRST_ANSWER = 2.0
 """Seconds that a starting process waits for PostgreSQL before it serves what its files hold."""
+_READING = 30.0
+"""Seconds for which it waits on, when PostgreSQL has answered and its document is still being read."""
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _NEWEST = "SELECT DISTINCT ON (kind) kind, version, sha256 FROM serving_documents ORDER BY kind, version DESC"
 
@@ -70,6 +72,8 @@ _lock = threading.RLock()
 _state: ServingState | None = None
 _heard_at = 0.0
 _poller: threading.Thread | None = None
+_spoken_to = threading.Event()
+"""PostgreSQL has answered at least once."""
 
 
 def current() -> ServingState:
@@ -104,7 +108,7 @@ def start_polling(clock: Callable[[], datetime] = utc_now) -> None:
         answered = threading.Event()
         _poller = threading.Thread(target=_poll_for_ever, args=(clock, answered), name="catalogue-poll", daemon=True)
         _poller.start()
-    if not answered.wait(_FIRST_ANSWER):
+    if not answered.wait(_FIRST_ANSWER) and not (_spoken_to.is_set() and answered.wait(_READING)):
         _serve_files(clock())
 
 
@@ -150,7 +154,9 @@ def _from_database(before: ServingState, now: datetime) -> ServingState:
 def _newest() -> Mapping[str, tuple[int, str]]:
     with connection.cursor() as cursor:
         cursor.execute(_NEWEST)
-        return {kind: (version, sha256) for kind, version, sha256 in cursor.fetchall()}
+        found = cursor.fetchall()
+    _spoken_to.set()
+    return {kind: (version, sha256) for kind, version, sha256 in found}
 
 
 def _read(kind: str, version: int, sha256: str) -> StoredDocument:

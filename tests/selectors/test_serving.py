@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -207,3 +209,22 @@ def test_refresh__nothing_new__asks_one_small_question(django_assert_num_queries
     serving.refresh(NOW)
     with django_assert_num_queries(1):
         serving.refresh(NOW)
+
+
+@pytest.mark.parametrize("spoken", [True, False])
+def test_start__postgresql_has_answered__its_document_is_waited_for__else_the_files_serve(monkeypatch, spoken):
+    read_files, heard = [], threading.Event()
+
+    def poll(clock, answered):
+        if spoken:
+            heard.set()
+        time.sleep(0.3)
+        answered.set()
+
+    monkeypatch.setattr(serving, "_poller", None)
+    monkeypatch.setattr(serving, "_spoken_to", heard)
+    monkeypatch.setattr(serving, "_FIRST_ANSWER", 0.1)
+    monkeypatch.setattr(serving, "_poll_for_ever", poll)
+    monkeypatch.setattr(serving, "_serve_files", read_files.append)
+    serving.start_polling()
+    assert len(read_files) == (0 if spoken else 1)
