@@ -17,21 +17,19 @@ from analytics.core.results import ArmSummary
 from analytics.core.stats.did import DidResult, Panel, difference_in_differences
 from analytics.models import AnalysisRun, GeoObservation, GeoPilot, GeoRegion
 from analytics.selectors.geo import panel_of_pilot
-from experiments.core.design import ExperimentSpec, VariantSpec, digest
+from experiments.core.design import ExperimentSpec, digest
 from experiments.core.errors import InvalidInput
+from experiments.core.permissions import Action
+from experiments.core.templates.trials import GEO, GEO_PILOT
 from experiments.core.types import JSON, SYSTEM, Actor, Origin, Status
 from experiments.models import Experiment, Iteration
 from experiments.selectors.experiments import design_of, rules_of
 from experiments.services import audit, drafts
+from experiments.services.rows import permit
 
-GEO = "geo"
-"""The experiment_type of a pilot."""
 ENGINE = "1"
 """The version of the method; raise it when a number would change."""
-ARMS = (
-    VariantSpec(name="control regions", key="control", weight=500, is_control=True),
-    VariantSpec(name="treated regions", key="treated", weight=500),
-)
+ARMS = GEO_PILOT.spec.variants
 CHUNK = 5000
 
 
@@ -55,12 +53,15 @@ def import_pilot(
     confidence_level: str = "0.95",
     source: str = "",
 ) -> ImportedPilot:
-    """Store a panel as a completed geo experiment; one transaction, all of it or nothing."""
+    """Store a panel as a completed geo experiment; one transaction, all of it or nothing.
+
+    A draft of that key that was made for a pilot becomes it: what was expected, and at which level, stands there from before.
+    """
     problem = next((name for name in (*panel.regions, *panel.periods) if not 0 < len(name) <= 200 or "\0" in name), None)
     if problem is not None:
         raise InvalidInput(f"geo pilot {key[:80]}: names of regions and periods have 1 to 200 characters, found {problem[:60]!r}")
     with transaction.atomic():
-        experiment = _create(actor, now, key, confidence_level, metric, source)
+        experiment = _drafted(actor, key) or _create(actor, now, key, confidence_level, metric, source)
         _complete(actor, now, experiment, panel, source)
         pilot = GeoPilot.objects.create(
             experiment=experiment,
@@ -92,6 +93,15 @@ def sentence(found: DidResult) -> str:
     if found.decision_p is None or found.estimate is None:
         return f"difference-in-differences cannot say: {found.reason}"
     return f"difference-in-differences {found.estimate:+.3g}, p = {found.decision_p:.2g} by {found.method}"
+
+
+def _drafted(actor: Actor, key: str) -> Experiment | None:
+    """The draft that somebody made for this pilot, locked; nothing else of that key will do."""
+    drafts_of_pilots = Experiment.objects.select_for_update(of=("self",)).filter(experiment_type=GEO, origin=Origin.IMPORT.value)
+    found = drafts_of_pilots.filter(key=key, status=Status.DRAFT.value).first()
+    if found is not None:
+        permit(actor, Action.EDIT_DRAFT, found)
+    return found
 
 
 def _create(actor: Actor, now: datetime, key: str, confidence_level: str, metric: str, source: str) -> Experiment:

@@ -15,9 +15,11 @@ from analytics.selectors.results import latest, view_of
 from analytics.services.analysis import analyse
 from analytics.services.geo import import_pilot
 from analytics.tasks import analyse_due, decide_due
-from experiments.core.errors import InvalidInput
-from experiments.core.types import Actor, ActorKind, Origin, Outcome, Status
+from experiments.core.errors import Conflict, InvalidInput
+from experiments.core.types import Actor, ActorKind, Origin, Outcome, Role, Status
 from experiments.models import ChangeLogEntry, Experiment, Rollout
+from experiments.selectors.actors import actor_for_user
+from experiments.services.templates import create_from_template
 from tests.core.stats.did.panels import drawn, panel, with_gaps
 from tests.factories import user
 from tests.services.test_decisions import winner
@@ -40,6 +42,17 @@ def test_import__a_panel__is_a_completed_geo_experiment_that_serves_nothing():
     assert (made.flag_id, made.auto_promote, made.iterations.get().buckets.count()) == (None, False, 0)
     assert [v.name for v in made.variants.all()] == ["control regions", "treated regions"]
     assert ChangeLogEntry.objects.get(experiment=made, action="import").after["treated"] == 5
+
+
+def test_import__a_draft_made_for_the_pilot__becomes_it_with_what_was_expected():
+    actor = actor_for_user(user("olga", Role.PRODUCT_OWNER))
+    draft = create_from_template(actor, NOW - timedelta(days=90), template_key="geo_pilot", name="Posters", key="posters")
+    made = pilot("posters")
+    assert (made.pk, made.owner_id, made.status) == (draft.pk, actor.user_id, Status.COMPLETED)
+    assert made.hypothesis and made.iterations.get().design["hypothesis"] == made.hypothesis
+    create_from_template(actor, NOW, template_key="aa_test", name="Not a pilot", key="taken")
+    with pytest.raises(Conflict, match="taken"):
+        pilot("taken")
 
 
 def test_import__panel_with_gaps__comes_back_as_it_was():

@@ -7,11 +7,14 @@ from itertools import count
 import pytest
 import time_machine
 
-from analytics.models import Decision
+from analytics.models import AnalysisRun, Decision
+from analytics.selectors.reports import report_of
 from analytics.services.examples import load
+from analytics.services.examples.pilot import EFFECT
+from analytics.tasks import write_due_reports
 from experiments.core.hashing import new_seed
 from experiments.core.lifecycle import Verb
-from experiments.models import ChangeLogEntry, Experiment, Iteration, Rollout
+from experiments.models import ChangeLogEntry, Experiment, Iteration, RampStay, Rollout
 from experiments.selectors import serving
 from experiments.selectors.checklist import blockers
 from tests.stories.company import Http, local, new_key, tick_beat, tick_web
@@ -19,11 +22,19 @@ from tests.stories.company import Http, local, new_key, tick_beat, tick_web
 NOW = local(25, 12)
 MATCHING, SPAM, COACH = "matching_rerank_v1", "spam_guard_v2", "ai_coach_personalization"
 FOLLOWUP, CONFIDENCE = "followup_timing", "confidence_threshold"
+MESSAGE, MODELS, RETRIEVAL, AA_TEST, PILOT = "message_template", "llm_model_comparison", "rag_top_k", "aa_test", "geo_posters"
+LIVE = {SPAM: "dark_launch", COACH: "draft", FOLLOWUP: "running", CONFIDENCE: "running", MODELS: "running", RETRIEVAL: "running"}
+OVER = {MESSAGE: "completed", AA_TEST: "completed", PILOT: "completed"}
+DRAFTS = {
+    "dispute_router_ml", "new_embedding_model", "cache_ttl", "enrichment_model", "prediction_threshold", "lora_boost_test",
+    "lora_boost_optimization", "recommendation_algo_v2", "prompt_few_shot", "assistant_model", "agent_config", "smart_routing",
+    "claude_vs_gpt4",
+}  # fmt: skip
 
 
 @pytest.fixture
 def loaded(db, settings, tmp_path, monkeypatch):
-    """The five examples with seeds that are the same at every run, and two ticks of beat."""
+    """The examples with seeds that are the same at every run, and two ticks of beat."""
     settings.CATALOGUE_DIR, settings.SPOOL = tmp_path / "catalogue", tmp_path / "spool"
     serving.forget()
     numbers = count(1)
@@ -49,6 +60,9 @@ def _ask(http: Http, experiment: str, units: list[dict[str, str]]) -> list[dict]
 def test_examples__loaded_and_left_to_beat__stand_where_they_should(loaded) -> None:
     clock, told = loaded
     _each_at_its_stage()
+    _harmful_was_stopped_and_concluded()
+    _dear_one_is_escalated_and_slow_one_holds_its_ramp()
+    _nothing_was_found_in_the_a_a_test_and_the_pilot_is_read()
     tick_web()
     app = Http(new_key("server"))
     users = [{"user": f"u{i}"} for i in range(1000)]
@@ -56,23 +70,54 @@ def test_examples__loaded_and_left_to_beat__stand_where_they_should(loaded) -> N
     for _ in range(2):
         tick_beat()
         clock.shift(60)
+    write_due_reports()
     tick_web()
     _matching_is_promoted_once()
+    assert report_of(_row(MATCHING)).stored and "cross_encoder" in report_of(_row(MATCHING)).markdown
     _winner_is_served(before, _ask(app, MATCHING, users))
     _others_go_on(app)
     again: list[str] = []
     load(NOW, progress=again.append)
-    assert [line.split(": ", 1)[1] for line in again] == ["already there"] * 5
+    assert [line.split(": ", 1)[1] for line in again] == ["already there"] * Experiment.objects.count()
     assert len(told) > 20
 
 
 def _each_at_its_stage() -> None:
     statuses = {e.key: e.status for e in Experiment.objects.all()}
-    assert statuses == {MATCHING: "running", SPAM: "dark_launch", COACH: "draft", FOLLOWUP: "running", CONFIDENCE: "running"}
+    assert statuses == {MATCHING: "running", **LIVE, **OVER, **dict.fromkeys(DRAFTS, "draft")}
     assert _row(COACH).flag_id == "ai_coach_v2"
     against = blockers(_row(COACH), Verb.START_DARK_LAUNCH, NOW)
     assert [p.code for p in against] == ["offline_rejected"]
     assert "win_rate" in against[0].message
+
+
+def _harmful_was_stopped_and_concluded() -> None:
+    row, decision = _row(MESSAGE), _decision(_row(MESSAGE))
+    assert (row.outcome, decision.verdict, decision.arms) == ("stopped_harm", "stop", ["friendly"])
+    assert "guardrail breached (complained on friendly)" in decision.rule
+    assert decision.applied.done
+    stop = ChangeLogEntry.objects.get(experiment=row, action="emergency_stop")
+    assert (stop.actor_kind, stop.at) == ("machine", decision.made_at)
+    assert "complained" in report_of(row).markdown and report_of(row).stored
+
+
+def _dear_one_is_escalated_and_slow_one_holds_its_ramp() -> None:
+    escalated, held = _decision(_row(MODELS)), _decision(_row(RETRIEVAL))
+    assert (escalated.verdict, escalated.rule) == ("escalate", "guardrail breached (cost_per_request on claude): a person decides")
+    assert (held.verdict, held.arms) == ("hold", ["top_7"])
+    first, second = RampStay.objects.filter(iteration__experiment__key=RETRIEVAL).order_by("pk")
+    assert (first.share, second.share, second.held_by) == (100, 300, "machine")
+    assert "worse than control" in second.held_reason
+    assert not any(report_of(_row(key)).final for key in (MODELS, RETRIEVAL))
+
+
+def _nothing_was_found_in_the_a_a_test_and_the_pilot_is_read() -> None:
+    aa, pilot = _row(AA_TEST), _row(PILOT)
+    assert aa.outcome == "no_effect"
+    assert {(d.verdict, d.outcome) for d in Decision.objects.filter(iteration__experiment=aa)} == {("keep", ""), ("conclude", "no_effect")}
+    found = AnalysisRun.objects.get(experiment=pilot).results["did"]
+    assert abs(found["estimate"] - EFFECT) < 2 and found["decision_p"] < 0.01
+    assert all(report_of(row).stored for row in (aa, pilot))
 
 
 def _matching_is_promoted_once() -> None:
@@ -100,9 +145,7 @@ def _winner_is_served(before: dict[str, dict], after: list[dict]) -> None:
 
 
 def _others_go_on(app: Http) -> None:
-    assert {e.key: e.status for e in Experiment.objects.exclude(key=MATCHING)} == {
-        SPAM: "dark_launch", COACH: "draft", FOLLOWUP: "running", CONFIDENCE: "running"
-    }  # fmt: skip
+    assert {e.key: e.status for e in Experiment.objects.exclude(key=MATCHING).exclude(key__in=DRAFTS)} == LIVE | OVER
     assert Iteration.objects.get(experiment__key=SPAM).started_at is None
     spam = [item for item in _ask(app, SPAM, [{"user": f"u{i}"} for i in range(1000)]) if item["variant"]]
     assert {(item["variant"], item["stage"]) for item in spam} == {("control", "dark_launch")}

@@ -17,7 +17,9 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandParser
 
-from analytics.services.examples.plans import EXAMPLES, Example
+from analytics.services.examples.base import Example
+from analytics.services.examples.history import spread
+from analytics.services.examples.plans import EXAMPLES
 from experiments.core.clock import utc_now
 from experiments.core.types import Environment, Scope
 from experiments.models import ApiKey
@@ -111,18 +113,38 @@ def visit(door: Door, chance: random.Random) -> Counter[str]:
     events = [event for example in asked for event in _events(example, met.get(example.key), units, chance)]
     if events:
         door.post("/api/v1/events", {"events": events})
+    rated = [rating for example in asked for rating in _ratings(example, met.get(example.key), units, chance)]
+    if rated:
+        door.post("/api/v1/observations", {"observations": rated})
     shown = Counter({f"{key}={entry['variant']}": 1 for key, entry in met.items() if entry["variant"]})
     return shown + Counter(events=len(events), visits=1)
 
 
 def _events(example: Example, entry: dict[str, Any] | None, units: dict[str, str], chance: random.Random) -> list[dict[str, Any]]:
     """A unit that meets no variant behaves like control; who comes again does less each time."""
-    truth = example.truth.get((entry or {}).get("variant") or "", example.truth[example.control.key])
+    arm = (entry or {}).get("variant") or ""
     at = (utc_now() + timedelta(milliseconds=1)).isoformat()
+    truth = example.truth.get(arm, example.truth[example.control.key])
+    done: list[dict[str, Any]] = [{"event_type": event_type} for event_type, share in truth.items() if chance.random() < share / 4]
+    asked = example.asked.get(arm)
+    if asked is not None:
+        cost, latency = spread(asked, chance.random())
+        done.append({"event_type": "ai_request", "cost_micro": cost, "latency_ms": latency})
+    return [{"event_id": uuid.uuid4().hex, "units": units, "timestamp": at, **event} for event in done]
+
+
+def _ratings(example: Example, entry: dict[str, Any] | None, units: dict[str, str], chance: random.Random) -> list[dict[str, Any]]:
+    """What a unit that meets a variant thinks of it."""
+    rated = example.rated.get((entry or {}).get("variant") or "", {})
     return [
-        {"event_id": uuid.uuid4().hex, "event_type": event_type, "units": units, "timestamp": at}
-        for event_type, share in truth.items()
-        if chance.random() < share / 4
+        {
+            "event_id": uuid.uuid4().hex,
+            "units": units,
+            "experiment": example.key,
+            "metric": metric,
+            "value": float(chance.random() < share),
+        }
+        for metric, share in rated.items()
     ]
 
 

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import transaction
 
 from analytics.services import dark_health, planning
-from analytics.services.ingest import IngestIdentity, ingest_events, ingest_exposures
+from analytics.services.ingest import IngestIdentity, ingest_events, ingest_exposures, ingest_observations
 from experiments.core.policies import SHIPPED, Window
+from experiments.core.templates import BY_KEY
 from experiments.core.types import Actor, BucketRole, Environment, FlagType, Item, Status, Verdict
 from experiments.models import Bucket, Experiment, Iteration
 from experiments.selectors.experiments import open_iteration
 from experiments.services import checklist, drafts, flags, lifecycle, policies
+from experiments.services.templates import create_from_template
 
-from . import history, people
-from .plans import EXAMPLES, Example
+from . import history, people, pilot
+from .attending import attend, conclude_harmful
+from .base import Example
+from .history import Author, Day, Stretch
+from .plans import EXAMPLES
 
 Progress = Callable[[str], None]
+DAY = timedelta(days=1)
 DARK_UNITS = 500
 """Units a day in dark buckets and their twins: enough for a dark launch to say something."""
+NOT_DRAFTED = ("criteria", "geo_pilot")
+"""Templates that are no experiment of anybody's: the demo shows them in the list of templates alone."""
 IDENTITY = IngestIdentity(environment=Environment.PRODUCTION)
 
 
@@ -32,12 +41,20 @@ def load(now: datetime, *, progress: Progress) -> None:
     """
     cast = people.hire(now)
     _open_promotion_windows(cast["ada"], now)
-    for example in EXAMPLES:
-        if Experiment.objects.filter(key=example.key).exists():
-            progress(f"{example.key}: already there")
+    steps: dict[str, Callable[[], object]] = {e.key: partial(_load, e, cast, now, progress) for e in EXAMPLES}
+    steps[pilot.KEY] = partial(pilot.load_pilot, cast["olivia"], now)
+    steps |= {key: partial(_draft, key, cast["olivia"], now) for key in BY_KEY if key not in steps and key not in NOT_DRAFTED}
+    for key, step in steps.items():
+        if Experiment.objects.filter(key=key).exists():
+            progress(f"{key}: already there")
             continue
         with transaction.atomic():
-            _load(example, cast, now, progress)
+            step()
+        progress(f"{key}: loaded")
+
+
+def _draft(template: str, owner: Actor, now: datetime) -> None:
+    create_from_template(owner, now - timedelta(days=1), template_key=template, changes={"tags": ("template", "demo")})
 
 
 def _open_promotion_windows(admin: Actor, now: datetime) -> None:
@@ -63,7 +80,7 @@ def _load(example: Example, cast: Mapping[str, Actor], now: datetime, progress: 
         return
     if example.dark_hours:
         _launch_dark(example, experiment, cast, began, progress)
-    if example.stage is Status.RUNNING:
+    if example.stage is not Status.DARK_LAUNCH:
         _run(example, experiment, cast, now - example.age, now, progress)
 
 
@@ -82,7 +99,11 @@ def _prepare(example: Example, experiment: Experiment, cast: Mapping[str, Actor]
 def _launch_dark(example: Example, experiment: Experiment, cast: Mapping[str, Actor], began: datetime, progress: Progress) -> None:
     lifecycle.start_dark_launch(cast["quinn"], began, experiment_id=experiment.id)
     over = began + timedelta(hours=example.dark_hours)
-    _write(_past(example, experiment, began, over, roles=(BucketRole.DARK, BucketRole.TWIN), repeats=4), progress)
+    author = _author(example, experiment)
+    for start, end in _days(began, over):
+        units = max(example.units_per_day // 5, DARK_UNITS) * (end - start) / DAY
+        arms = _arms(experiment, BucketRole.DARK, BucketRole.TWIN)
+        _take_in(author.day(Stretch(start, end, round(units), arms, repeats=4)), example, progress)
     dark_health.check_dark_launch(cast["quinn"], over, experiment_id=experiment.id)
 
 
@@ -92,37 +113,56 @@ def _run(example: Example, experiment: Experiment, cast: Mapping[str, Actor], st
         checklist.request_launch(cast["olivia"], start, experiment_id=experiment.id, note="Ready to go live.")
         _sign(cast["paula"], start, experiment, Item.APPROVAL, "Go.")
     lifecycle.start(cast["olivia"], start, experiment_id=experiment.id)
-    _write(_past(example, experiment, start, now, roles=(BucketRole.MAIN,)), progress)
+    author = _author(example, experiment)
+    for since, until in _days(start, now):
+        share = _iteration(experiment).traffic / experiment.traffic
+        stretch = Stretch(since, until, round(example.units_per_day * share * ((until - since) / DAY)), _arms(experiment, BucketRole.MAIN))
+        _take_in(author.day(stretch), example, progress)
+        attended = example.attended_from is not None and until - start >= example.attended_from
+        status = attend(experiment, until) if attended else Status.RUNNING
+        if status is Status.PAUSED:
+            conclude_harmful(cast["olivia"], experiment, until, example.lesson)
+        if status is not Status.RUNNING:
+            break
 
 
 def _sign(actor: Actor, at: datetime, experiment: Experiment, item: Item, comment: str) -> None:
     checklist.sign_off(actor, at, experiment_id=experiment.id, item=item, verdict=Verdict.APPROVED, comment=comment)
 
 
-def _past(
-    example: Example, experiment: Experiment, start: datetime, end: datetime, *, roles: tuple[BucketRole, ...], repeats: int = 1
-) -> history.Past:
-    iteration = open_iteration(experiment)
-    if iteration is None or iteration.layer is None:
-        raise RuntimeError(f"{example.key}: no open iteration with buckets, although it was just launched")
-    per_day = example.units_per_day if roles == (BucketRole.MAIN,) else max(example.units_per_day // 5, DARK_UNITS)
-    return history.Past(
-        experiment=example.key, unit_type=example.spec.unit_type, seed=iteration.layer.seed, arms=_arms(iteration, roles),
-        truth=example.truth, start=start, end=end, units_per_day=per_day, exposures_per_unit=repeats,
-    )  # fmt: skip
+def _author(example: Example, experiment: Experiment) -> Author:
+    layer = _iteration(experiment).layer
+    if layer is None:
+        raise RuntimeError(f"{example.key}: its iteration has no layer, although it was just launched")
+    return Author(example, layer.seed)
 
 
-def _arms(iteration: Iteration, roles: tuple[BucketRole, ...]) -> dict[int, str]:
-    held = Bucket.objects.filter(iteration=iteration, role__in=[role.value for role in roles]).select_related("variant")
-    return {bucket.index: bucket.variant.key for bucket in held if bucket.variant is not None}
+def _iteration(experiment: Experiment) -> Iteration:
+    found = open_iteration(experiment)
+    if found is None:
+        raise RuntimeError(f"{experiment.key}: no open iteration, although it was just launched")
+    return found
 
 
-def _write(past: history.Past, progress: Progress) -> None:
-    units = events = 0
-    for day in history.days(past):
-        for exposures in history.batches(day.exposures):
-            ingest_exposures(exposures, now=day.now, identity=IDENTITY)
-        for arrived in history.batches(day.events):
-            ingest_events(arrived, now=day.now, identity=IDENTITY)
-        units, events = units + len(day.exposures), events + len(day.events)
-        progress(f"{past.experiment}: {day.now:%d %b}, {units:,} exposures and {events:,} events so far")
+def _arms(experiment: Experiment, *roles: BucketRole) -> dict[int, str]:
+    """Bucket → arm, for the buckets that are served now."""
+    iteration = _iteration(experiment)
+    held = Bucket.objects.filter(iteration=iteration, role__in=[role.value for role in roles], step__lte=iteration.step)
+    return {bucket.index: bucket.variant.key for bucket in held.select_related("variant") if bucket.variant is not None}
+
+
+def _days(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """The time between cut into days, the last one as it comes."""
+    while start < end:
+        yield start, min(start + DAY, end)
+        start += DAY
+
+
+def _take_in(day: Day, example: Example, progress: Progress) -> None:
+    for exposures in history.batches(day.exposures):
+        ingest_exposures(exposures, now=day.now, identity=IDENTITY)
+    for arrived in history.batches(day.events):
+        ingest_events(arrived, now=day.now, identity=IDENTITY)
+    for measured in history.batches(day.observations):
+        ingest_observations(measured, now=day.now, identity=IDENTITY)
+    progress(f"{example.key}: {day.now:%d %b}")

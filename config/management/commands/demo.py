@@ -45,4 +45,6 @@ def greeting() -> list[str]:
     return [
         f"Log in as one of {people}; the password is {PASSWORD}. The Act as menu changes who you are.",
         "Beat analyses the examples every half minute; within minutes of the first start it promotes matching_rerank_v1, which has won.",
+        "Stopped by a guardrail: message_template. Holds its ramp: rag_top_k. Escalated for cost: llm_model_comparison.",
+        "An A/A test: aa_test. A geo pilot: geo_posters. Each has its report behind the button on its page.",
     ]
