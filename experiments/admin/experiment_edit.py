@@ -13,6 +13,7 @@ from django.urls import reverse
 
 from experiments.admin import experiment_form as form
 from experiments.admin import experiment_reading as reading
+from experiments.admin import template_form
 from experiments.admin.base import Crumb, WorkplaceAdmin, actor_of, may
 from experiments.admin.doing import problems_of
 from experiments.admin.experiment_actions import found
@@ -33,9 +34,9 @@ def add(admin: WorkplaceAdmin, request: HttpRequest) -> HttpResponse:
     if not may(request, Action.EDIT_DRAFT, member=True):
         return _refused(admin, request, "Your role reads experiments; a product owner, data scientist, QA or admin writes them.")
     if request.method != "POST":
-        return _design_page(admin, request, None, form.values_of(None))
+        return _design_page(admin, request, None, template_form.values_for(request.GET.get("template", "")))
     try:
-        made = drafts.create_experiment(actor_of(request), utc_now(), spec=reading.read_spec(request.POST.dict()))
+        made = drafts.create_experiment(actor_of(request), utc_now(), spec=template_form.read_spec(request.POST.dict()))
     except AssayError as refusal:
         return _design_page(admin, request, None, request.POST.dict(), refusal)
     messages.success(request, f"{made.name} is saved as a draft. The checklist says what it waits for.")
@@ -101,6 +102,7 @@ def _design_page(
         "button": "Save the draft",
         "back": page_url(experiment.pk) if experiment else reverse("admin:experiments_experiment_changelist"),
         "after": "Nobody sees a draft: nothing is served until it is launched.",
+        "template": template_form.offered(data) if experiment is None else None,
     }
     return _answer(admin, request, context | _path(experiment), refusal)
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from experiments.admin.experiment_reading import line_count, written_breakdowns, written_thresholds
 from experiments.admin.fields import Field, written, written_json, written_moment, written_share, written_usd
 from experiments.admin.ramp_form import HELP, PLACEHOLDER, written_ramp
 from experiments.core.guardrail_presets import PRESETS
+from experiments.core.specs import ExperimentSpec, MetricPlan, VariantSpec
 from experiments.core.types import DarkMode, FlagType, GuardrailAction, GuardrailRule, MarginKind, MetricRole
-from experiments.models import Experiment, Flag, Metric, Policy
+from experiments.models import Experiment, ExperimentMetric, Flag, Metric, Policy, Variant
 
 NEW_FLAG = ""
 TYPES = ("feature", "prompt", "model", "threshold", "routing", "cache", "rag", "ranker", "agent", "ui")
@@ -90,8 +92,16 @@ def values_of(experiment: Experiment | None) -> dict[str, str]:
             "m-1-rule": GuardrailRule.SAFE,
             "m-1-action": GuardrailAction.STOP,
         }
-    e = experiment
-    found = {
+    own = {"policy": experiment.policy.key, "flag": experiment.flag_id or "", "notes": experiment.notes}
+    order = {MetricRole.PRIMARY: 0, MetricRole.GUARDRAIL: 1, MetricRole.SECONDARY: 2}
+    plans = sorted(experiment.planned_metrics.select_related("metric"), key=lambda p: (order[MetricRole(p.role)], p.position, p.pk))
+    arms = variant_values(list(experiment.variants.all()))
+    return design_values(experiment) | own | arms | metric_values([(plan.metric.key, plan) for plan in plans])
+
+
+def design_values(e: Experiment | ExperimentSpec) -> dict[str, str]:
+    """What an experiment and a spec of one call alike."""
+    return {
         "name": e.name,
         "key": e.key,
         "experiment_type": e.experiment_type,
@@ -101,16 +111,14 @@ def values_of(experiment: Experiment | None) -> dict[str, str]:
         "expected_effect": e.expected_effect,
         "prd_url": e.prd_url,
         "prd_text": e.prd_text,
-        "policy": e.policy.key,
-        "flag": e.flag_id or "",
         "unit_type": e.unit_type,
         "traffic": written_share(e.traffic),
         "ramp": written_ramp(e.ramp),
         "targeting": written_json(e.targeting) if e.targeting else "",
         "dark_mode": e.dark_mode,
         "offline_thresholds": written_thresholds(e.offline_thresholds),
-        "confidence_level": f"{e.confidence_level.normalize():f}",
-        "power": f"{e.power.normalize():f}",
+        "confidence_level": f"{Decimal(e.confidence_level).normalize():f}",
+        "power": f"{Decimal(e.power).normalize():f}",
         "min_sample_size": str(e.min_sample_size),
         "budget": written_usd(e.budget_micro),
         "breakdowns": written_breakdowns(e.breakdowns),
@@ -119,14 +127,12 @@ def values_of(experiment: Experiment | None) -> dict[str, str]:
         "auto_promote": "1" if e.auto_promote else "",
         "planned_start": written_moment(e.planned_start),
         "planned_end": written_moment(e.planned_end),
-        "notes": e.notes,
     }
-    return found | _variant_values(e) | _metric_values(e)
 
 
-def _variant_values(experiment: Experiment) -> dict[str, str]:
+def variant_values(variants: Sequence[Variant | VariantSpec]) -> dict[str, str]:
+    """The arms' lines."""
     found: dict[str, str] = {}
-    variants = list(experiment.variants.all())
     for i, v in enumerate(variants):
         found |= {
             f"v-{i}-name": v.name,
@@ -142,13 +148,12 @@ def _variant_values(experiment: Experiment) -> dict[str, str]:
     return found | {"v-count": str(len(variants) or 2)}
 
 
-def _metric_values(experiment: Experiment) -> dict[str, str]:
+def metric_values(plans: Sequence[tuple[str, ExperimentMetric | MetricPlan]]) -> dict[str, str]:
+    """The planned metrics' lines, each by its metric's key."""
     found: dict[str, str] = {}
-    order = {MetricRole.PRIMARY: 0, MetricRole.GUARDRAIL: 1, MetricRole.SECONDARY: 2}
-    plans = sorted(experiment.planned_metrics.select_related("metric"), key=lambda p: (order[MetricRole(p.role)], p.position, p.pk))
-    for i, p in enumerate(plans):
+    for i, (key, p) in enumerate(plans):
         found |= {
-            f"m-{i}-metric": p.metric.key,
+            f"m-{i}-metric": key,
             f"m-{i}-role": p.role,
             f"m-{i}-baseline": written(p.baseline),
             f"m-{i}-baseline_sd": written(p.baseline_sd),
