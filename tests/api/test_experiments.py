@@ -264,3 +264,9 @@ def test_guardrail_presets__are_listed_with_margins_and_actions(tools):
     assert shipped["error_rate"] == (0.02, "points", "stop")
     assert shipped["cost_per_request"] == (0.2, "relative", "escalate")
     assert len(shipped) == 6
+
+
+@pytest.mark.parametrize("moment", ["2026-01-01T00:00:00+21:58", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_list__moments_of_odd_zones__are_compared_or_refused(doors, moment):
+    answer = doors.client(Scope.READ).get("/api/v1/experiments", {"created_after": moment})
+    assert answer.status_code in {200, 400}

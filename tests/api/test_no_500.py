@@ -158,6 +158,7 @@ DOORS = {
     "promote": (Scope.MANAGEMENT, "post", [VERB]),
     "ops-promote": (Scope.MANAGEMENT, "post", [VERB]),
     "archive": (Scope.MANAGEMENT, "post", [VERB]),
+    "ramp": (Scope.MANAGEMENT, "post", [{"action": "hold", "reason": "r"}]),
     "request-launch": (Scope.MANAGEMENT, "post", [{"note": "n"}]),
     "offline-evaluations": (
         *(Scope.MANAGEMENT, "post"),
