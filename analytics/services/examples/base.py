@@ -70,7 +70,8 @@ def planned(template: str, *metrics: MetricPlan, **changes: Any) -> ExperimentSp
     """A template's spec with plans whose baselines are known here; tagged as the demo's."""
     spec = template_of(template).spec
     tags = (*changes.pop("tags", ()), "demo")
-    return replace(spec, metrics=metrics, tags=tags, template=template, **changes)
+    arms = tuple(replace(arm, key=arm.key or arm.name) for arm in spec.variants)
+    return replace(spec, variants=arms, metrics=metrics, tags=tags, template=template, **changes)
 
 
 def primary(metric: str, baseline: float, mde: float, sd: float | None = None) -> MetricPlan:
