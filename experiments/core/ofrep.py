@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from json.encoder import encode_basestring
 
 from experiments.core.errors import AssayError, InvalidInput, NotFound
 from experiments.core.evaluation import Served
@@ -160,7 +161,7 @@ def _evaluated(served: Served) -> dict[str, JSON]:
 def tail(units: Mapping[str, str], stale: bool) -> bytes:
     """The end of every answer to one request: whom it is for, and whether something newer may exist."""
     identity = units.get("user") or units.get("tenant") or units.get("session")
-    whom = b"" if identity is None else b',"contextId":' + _json(identity)
+    whom = b"" if identity is None else b',"contextId":' + encode_basestring(identity).encode()
     return whom + (b',"stale":true}}' if stale else b"}}")
 
 

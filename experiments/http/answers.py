@@ -31,7 +31,7 @@ def _like(model: HttpResponse) -> HttpResponse:
     """A copy that shares nothing that can be changed; building one anew takes five times as long."""
     made = HttpResponse.__new__(HttpResponse)
     made.__dict__.update(model.__dict__)
-    made.headers = ResponseHeaders({})
+    made.headers = ResponseHeaders.__new__(ResponseHeaders)
     made.headers._store = dict(model.headers._store)
     made.cookies = SimpleCookie()
     made._resource_closers = []  # type: ignore[attr-defined]  # what to close with the answer
