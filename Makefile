@@ -11,7 +11,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-clients lint bench bench-stats lock clean
+.PHONY: help setup demo test test-clients lint bench bench-stats bench-serve lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -25,7 +25,7 @@ demo: setup ## Example experiments, live traffic and the admin at http://127.0.0
 test: setup ## The whole test suite on real PostgreSQL and Redis
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
-test-clients: setup ## Clients written in JavaScript against a live installation (needs node and npm)
+test-clients: setup ## Clients written in JavaScript (needs node and npm) and the long comparisons, against a live installation
 	@$(BIN)/python -m pytest -n 0 -m node tests/clients $(ARGS)
 
 lint: setup ## Style, types, import walls, forgotten migrations
@@ -40,6 +40,9 @@ bench: setup ## Measure against the floors (ARGS=… goes to the benchmarks)
 
 bench-stats: setup ## The statistics' speed against gbstats and tea-tasting
 	@$(BIN)/python -m benchmarks.bench_stats
+
+bench-serve: setup ## The speed of deciding and answering, against floors and peers (ARGS="--minutes 10" watches the memory)
+	@$(BIN)/python -m benchmarks.bench_serve $(ARGS)
 
 lock: ## Compile requirements.lock from pyproject.toml
 	@mkdir -p $(STATE)

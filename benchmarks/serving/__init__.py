@@ -1,0 +1,1 @@
+"""What measuring a live server needs: a place with experiments, the server, and a load generator."""
