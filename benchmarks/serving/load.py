@@ -102,17 +102,25 @@ def _read(connection: socket.socket) -> None:
     answer = connection.recv(_PIECE)
     if not answer.startswith(b"HTTP/1.1 200"):
         raise RuntimeError(f"wanted a 200, found {answer[:500]!r}")
-    head = answer.index(_END_OF_HEAD)
-    at = answer.index(_LENGTH, 0, head) + len(_LENGTH)
-    missing = head + len(_END_OF_HEAD) + int(answer[at : answer.index(b"\r\n", at)]) - len(answer)
+    missing = _length(answer) - len(answer)
     while missing > 0:
         missing -= len(connection.recv(_PIECE))
+
+
+def _length(answer: bytes) -> int:
+    """Of head and body together, from the head."""
+    head = answer.index(_END_OF_HEAD)
+    at = answer.find(_LENGTH, 0, head)
+    if at < 0:
+        at = answer.lower().index(_LENGTH, 0, head)
+    at += len(_LENGTH)
+    return head + len(_END_OF_HEAD) + int(answer[at : answer.index(b"\r\n", at)])
 
 
 def _whole(connection: socket.socket) -> bytes:
     answer = connection.recv(_PIECE)
     head, _, body = answer.partition(_END_OF_HEAD)
-    length = int(head[head.index(_LENGTH) + len(_LENGTH) :].split(b"\r\n", 1)[0])
+    length = _length(answer) - len(head) - len(_END_OF_HEAD)
     while len(body) < length:
         body += connection.recv(_PIECE)
     return head + _END_OF_HEAD + body

@@ -80,16 +80,20 @@ def place(experiments: int = 50) -> Iterator[Place]:
         shutil.rmtree(state, ignore_errors=True)
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
-def server(place: Place, role: str) -> Iterator[Server]:
+def server(place: Place, role: str, workers: int = WORKERS) -> Iterator[Server]:
     """The stack's own web process in this role, with the empty view beside its doors."""
     from config import stack
     from config.roles import Role
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    web = stack.Web("127.0.0.1", port, workers=WORKERS, role=Role(role))
+    port = free_port()
+    web = stack.Web("127.0.0.1", port, workers=workers, role=Role(role))
     program = stack.stack(web, ["web"]).programs["web"]
     counters = tempfile.mkdtemp(prefix=f"{role}-", dir=place.state)
     environment = os.environ | program.environment | {"PROMETHEUS_MULTIPROC_DIR": counters}
