@@ -103,6 +103,10 @@ def _override(experiment: Experiment) -> int:
     return audience.add_override(factories.person("qa"), timezone.now(), experiment_id=experiment.pk, expires_at=until, reason="", **arm).pk
 
 
+READING = {"act-as/", "<int:experiment_id>/report/"}
+"""Pages that change nothing of an experiment: everybody who may see it may open them."""
+
+
 def test_doors__are_all_that_the_workplace_has():
     """A new URL of the experiment's page has to be put into the table above."""
     routes = {str(p.pattern) for p in _own_urls()}
@@ -110,7 +114,7 @@ def test_doors__are_all_that_the_workplace_has():
     known = {"do/<slug:verb>" if w.startswith("do/") else "sign/<slug:item>" if w.startswith("sign/") else w for w in known}
     known = {"compute/<slug:item>" if w.startswith("compute/") else w for w in known}
     known = {"ramp/<slug:action>" if w.startswith("ramp/") else w for w in known}
-    assert routes == {f"<int:experiment_id>/{where}/" for where in known} | {"act-as/"}
+    assert routes == {f"<int:experiment_id>/{where}/" for where in known} | READING
 
 
 def _own_urls() -> list[URLPattern]:
