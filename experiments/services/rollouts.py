@@ -38,7 +38,7 @@ def promote(
 
     With ``decision_id``, the stored decision that recommends this very arm, the machine may do it,
     and under a policy without approval the team and management keys. Without one it takes a person
-    who is not the one that asked for the launch. ``iteration_id`` refuses a decision about an
+    who is not the one that asked for the launch, and a reason. ``iteration_id`` refuses a decision about an
     iteration that is over.
     """
     recommended = decision_id is not None
@@ -49,6 +49,8 @@ def promote(
         _refuse_promotion(actor, moment.experiment, moment.facts, iteration, recommended, iteration_id)
         arm = _test_arm(iteration, variant_key)
         _refuse_stopped(iteration, arm)
+        if not recommended:
+            wanted_reason(decision_note, moment.experiment.key, "promoting what no decision recommends")
         rollout = _roll_out(actor, now, moment.experiment, iteration, arm)
         end_iteration(moment.experiment, now)
         move(moment, now, outcome=Outcome.PROMOTED, end_ts=now)

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 
 from experiments.core.design import VariantSpec
-from experiments.core.errors import AssayError, Conflict, Forbidden, Refused
+from experiments.core.errors import AssayError, Conflict, Forbidden, InvalidInput, Refused
 from experiments.core.hashing import bucket_of
 from experiments.core.types import SYSTEM, Outcome, Status
 from experiments.models import Bucket, ChangeLogEntry, Experiment, Rollout
@@ -22,7 +22,8 @@ LATER = NOW + timedelta(days=20)
 
 
 def promote(experiment: Experiment, actor=None, *, variant_key: str = "treatment", now=LATER, **more: object) -> Experiment:
-    return lifecycle.promote(actor or person("reviewer"), now, experiment_id=experiment.pk, variant_key=variant_key, **more)
+    told = {"decision_note": "it pays"} | more
+    return lifecycle.promote(actor or person("reviewer"), now, experiment_id=experiment.pk, variant_key=variant_key, **told)
 
 
 @pytest.mark.django_db
@@ -63,6 +64,10 @@ class TestPromote:
     def test_promote__the_control__is_refused(self):
         with pytest.raises(Refused, match="control"):
             promote(experiment_in(Status.RUNNING), variant_key="control")
+
+    def test_promote__by_hand_without_a_reason__is_refused(self):
+        with pytest.raises(InvalidInput, match="reason"):
+            promote(experiment_in(Status.RUNNING), decision_note="  ")
 
     def test_promote__by_who_asked_for_the_launch__is_refused(self):
         with pytest.raises(Refused) as refusal:

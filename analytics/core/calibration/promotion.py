@@ -79,7 +79,7 @@ def _check(name: str, shows: str, trial: Trial, quick: int) -> Check:
 
 
 CHECKS = (
-    _check("promote-1", "the whole path promotes one of two identical arms, 8 looks", LONG, 60),
+    _check("promote-1", "the whole path promotes one of two identical arms, 8 looks", LONG, 100),
     _check("promote-2", "the same with 2 test arms", replace(LONG, test_arms=2), 30),
     _check("promote-4", "the same with 4 test arms", replace(LONG, test_arms=4), 20),
     _check("promote-day-4", "the same, planned units there on day 4, a clock of one week", EARLY, 500),
