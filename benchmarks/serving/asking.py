@@ -117,7 +117,7 @@ def steady(place: Place, minutes: float) -> Floor:
 def settle(place: Place, seconds: float = 20) -> None:
     """Until what was queued is stored, so that no question pays for the one before."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end and any(_size(path) for path in (place.state / "spool").glob("*.jsonl")):
+    while time.monotonic() < end and any(_size(path) for path in place.state.glob("spool-*/*.jsonl")):
         time.sleep(0.05)
 
 

@@ -95,8 +95,10 @@ def server(place: Place, role: str, workers: int = WORKERS) -> Iterator[Server]:
     port = free_port()
     web = stack.Web("127.0.0.1", port, workers=workers, role=Role(role))
     program = stack.stack(web, ["web"]).programs["web"]
-    counters = tempfile.mkdtemp(prefix=f"{role}-", dir=place.state)
-    environment = os.environ | program.environment | {"PROMETHEUS_MULTIPROC_DIR": counters}
+    # Each stack drains what it queued itself, and does not work for another one that is being measured.
+    counters, spool = tempfile.mkdtemp(prefix=f"{role}-", dir=place.state), place.state / f"spool-{role}"
+    own = {"PROMETHEUS_MULTIPROC_DIR": counters, "ASSAY_SPOOL": str(spool)}
+    environment = os.environ | program.environment | own
     command = [APPLICATION if word == "config.wsgi:application" else word for word in program.command]
     process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
     try:
