@@ -54,7 +54,7 @@ def _confirm(actor: Actor, experiment: Experiment, verb: str, now: datetime) -> 
     arrow = None if verb == RETURN else transition_for(Verb(verb), Status(experiment.status), PauseCause(experiment.pause_cause))
     label = arrow.label if arrow else verb.replace("_", " ").capitalize()
     action = Action.RETURN_TO_CONTROL if verb == RETURN else arrow.action if arrow else None
-    must_say_why = verb == RETURN or (arrow is not None and Need.REASON in arrow.needs)
+    must_say_why = verb in (RETURN, Verb.PROMOTE) or (arrow is not None and Need.REASON in arrow.needs)
     grave = verb in GRAVE or verb == RETURN
     return Confirm(
         question=f"{label}: {experiment.name}?",

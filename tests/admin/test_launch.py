@@ -113,7 +113,7 @@ def test_promote__control_or_nothing__is_refused(browser, running):
 
 
 def test_return_to_control__with_a_reason__serves_the_default_again_and_says_so(browser, running):
-    browser("paula").post(url(running, "do/promote"), {"variant": "treatment", "reason": ""})
+    browser("paula").post(url(running, "do/promote"), {"variant": "treatment", "reason": "it is better"})
     client = browser("olivia")
     assert "Return to control</a>" in client.get(page(running)).content.decode()
     assert client.post(url(running, "do/return_to_control"), {"reason": ""}).status_code == 400
