@@ -59,7 +59,8 @@ def _subject(name: str, status: Status, owner: User) -> Experiment:
     policy = "standard" if status is Status.COMPLETED or (status is Status.DRAFT and "start from" in name) else "ai-low"
     if name == "return":
         made = factories.experiment_in(Status.RUNNING)
-        lifecycle.promote(factories.person("approver"), timezone.now(), experiment_id=made.pk, variant_key="treatment", decision_note="it pays")
+        approver = factories.person("approver")
+        lifecycle.promote(approver, timezone.now(), experiment_id=made.pk, variant_key="treatment", decision_note="it pays")
     elif name in HARM:
         made = factories.experiment_in(Status.RUNNING, policy=policy)
         lifecycle.emergency_stop(factories.person("stranger"), timezone.now(), experiment_id=made.pk, reason="harm")
