@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from analytics.selectors.ramps import ramp_facts
 from analytics.selectors.recommendation import recommendation
-from experiments.services import ramps, recommended
+from experiments.services import advice, ramps
 
 
 def wire() -> None:
     """Let the doors of experiments promote what the stored decision recommends, and advance a ramp that nothing stands against."""
-    recommended.set_reader(recommendation)
+    advice.set_reader(recommendation)
     ramps.set_reader(ramp_facts)

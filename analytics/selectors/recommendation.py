@@ -7,7 +7,7 @@ from analytics.core.encoding import restored
 from analytics.models import AnalysisRun, Decision
 from analytics.selectors.plans import NEVER_BY_ITSELF
 from experiments.models import Experiment, Variant
-from experiments.services.recommended import Recommendation
+from experiments.services.advice import Recommendation
 
 
 def recommendation(experiment_id: int) -> Recommendation | str:

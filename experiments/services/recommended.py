@@ -1,51 +1,24 @@
-"""Promoting what the stored decision recommends, and nothing else.
-
-Decisions are learnt above this layer; config wires the reader, as it wires the durable sink. A
-caller can therefore never name a decision of its own making.
-"""
+"""Promoting what the stored decision recommends, and nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
 from experiments.core.errors import AssayError, Problem, Refused
 from experiments.core.permissions import Action
 from experiments.core.types import Actor
 from experiments.models import Experiment
+from experiments.services import advice
 from experiments.services.lifecycle import promote
 from experiments.services.rows import permit
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """The newest decision about an open iteration, where it says to promote a variant."""
-
-    decision_id: int
-    iteration_id: int
-    variant_key: str
-    rule: str
-
-
-Reader = Callable[[int], "Recommendation | str"]
-"""Experiment id → what is recommended, or why nothing is."""
-
-_reader: Reader | None = None
-
-
-def set_reader(reader: Reader | None) -> None:
-    """Wire what knows the stored decisions."""
-    global _reader
-    _reader = reader
 
 
 def promote_recommended(actor: Actor, now: datetime, *, experiment: Experiment, variant_key: str = "", note: str = "") -> Experiment:
     """Promote the recommended variant; refuses when none is, or when another one was asked for."""
     permit(actor, Action.PROMOTE_RECOMMENDED, experiment)
-    if _reader is None:
+    found = advice.standing(experiment.pk)
+    if found is None:
         raise AssayError("this process cannot read decisions; promote through the web process", code="not_available")
-    found = _reader(experiment.pk)
     if isinstance(found, str):
         raise _nothing_to_promote(experiment, found)
     if variant_key and variant_key != found.variant_key and variant_key not in _names(experiment, found.variant_key):

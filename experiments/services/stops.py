@@ -10,10 +10,11 @@ from django.db import transaction
 from experiments.core.errors import Conflict, InvalidInput, Refused
 from experiments.core.lifecycle import CONCLUSIONS, Verb
 from experiments.core.permissions import Action
-from experiments.core.types import JSON, Actor, Outcome, PauseCause, Status
+from experiments.core.types import JSON, Actor, ActorKind, Outcome, PauseCause, Status
 from experiments.models import Experiment, Iteration, Pause, StoppedArm, Variant
-from experiments.services import audit
-from experiments.services.rows import publish
+from experiments.selectors.checklist import four_eyes, launch_request
+from experiments.services import advice, audit
+from experiments.services.rows import publish, wanted_reason
 from experiments.services.steps import Moment, end_iteration, enter, finish, move, the_iteration
 
 
@@ -111,12 +112,25 @@ def conclude(actor: Actor, now: datetime, *, experiment_id: int, outcome: Outcom
         raise InvalidInput(f"outcome {str(outcome)[:40]!r}: concluding records one of {', '.join(CONCLUSIONS)}", field="outcome")
     with transaction.atomic():
         moment = enter(actor, now, experiment_id, Verb.CONCLUDE, reason)
+        _heed(actor, moment.experiment, reason)
         harmed = moment.experiment.pause_cause == PauseCause.HARM
         recorded = Outcome(outcome) if outcome else (Outcome.STOPPED_HARM if harmed else Outcome.INCONCLUSIVE)
         end_iteration(moment.experiment, now)
         move(moment, now, outcome=recorded, end_ts=now)
         finish(actor, now, moment, after={"outcome": recorded.value})
     return moment.experiment
+
+
+def _heed(actor: Actor, experiment: Experiment, reason: str) -> None:
+    """Ending what the decision would promote is a decision against it: a reason, and somebody who did not ask for the launch."""
+    found = None if actor.kind is ActorKind.MACHINE else advice.standing(experiment.pk)
+    if not isinstance(found, advice.Recommendation):
+        return
+    wanted_reason(reason, experiment.key, f"concluding while {found.variant_key} is recommended")
+    problems = four_eyes(actor, launch_request(experiment))
+    if problems:
+        message = f"{experiment.key}: the decision recommends {found.variant_key}; concluding against it takes a second person"
+        raise Refused(message, field="actor", problems=problems)
 
 
 def archive(actor: Actor, now: datetime, *, experiment_id: int, reason: str = "") -> Experiment:

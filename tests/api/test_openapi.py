@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import content_type_conformance, response
 from analytics.selectors.recommendation import recommendation
 from analytics.services import ingest
 from experiments.core.types import Scope
-from experiments.services import recommended, spool
+from experiments.services import advice, spool
 from tests.api import test_no_500
 from tests.api.test_every_door import ALL, PLAIN
 
@@ -61,10 +61,10 @@ def wired():
     """What a whole installation joins: decisions for promotions, and a store for durable exposures. The test's connection stays open."""
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
-    recommended.set_reader(recommendation)
+    advice.set_reader(recommendation)
     spool.set_durable_sink(ingest.record_or_refuse)
     yield
-    recommended.set_reader(None)
+    advice.set_reader(None)
     spool.set_durable_sink(None)
     for signal in (request_started, request_finished):
         signal.connect(close_old_connections)

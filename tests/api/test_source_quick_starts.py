@@ -14,7 +14,7 @@ from analytics.services.drain import drain_once
 from experiments.core.clock import utc_now
 from experiments.core.types import Scope, Status
 from experiments.models import Experiment, Rollout
-from experiments.services import recommended
+from experiments.services import advice
 from tests.services.test_decisions import MORNING, NIGHT, winner
 from tests.services.test_geo import pilot
 from tests.stores.observed import START, World, crowd, plan, world
@@ -112,9 +112,9 @@ PROMOTED = {"ok": True, "promoted": "aggressive", "p_value": 0.042, "chi_square"
 
 @pytest.fixture
 def tools(doors):
-    recommended.set_reader(recommendation)
+    advice.set_reader(recommendation)
     yield doors.client(Scope.MANAGEMENT)
-    recommended.set_reader(None)
+    advice.set_reader(None)
 
 
 @pytest.fixture

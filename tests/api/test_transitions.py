@@ -6,8 +6,8 @@ import pytest
 
 from experiments.core.types import Scope
 from experiments.models import Experiment, OfflineEvaluation
-from experiments.services import recommended
-from experiments.services.recommended import Recommendation
+from experiments.services import advice
+from experiments.services.advice import Recommendation
 from tests.api.test_experiments import CRM, RECOMMENDER, URL
 
 
@@ -23,8 +23,8 @@ def made(tools):
 
 @pytest.fixture
 def recommends():
-    yield lambda found: recommended.set_reader(lambda _experiment_id: found)
-    recommended.set_reader(None)
+    yield lambda found: advice.set_reader(lambda _experiment_id: found)
+    advice.set_reader(None)
 
 
 def press(client, experiment, verb, body=None, **more):
