@@ -7,14 +7,14 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
+from analytics.admin.base import KeptAdmin
 from analytics.core.price_table import COLUMNS, BadPrices, parse_prices
 from analytics.models import ModelPrice
 from analytics.services.prices import load_prices
 from experiments.core.clock import utc_now
-from experiments.core.permissions import Action, may
+from experiments.core.permissions import Action
 from experiments.selectors.actors import actor_for_user
 
 HEAD = ",".join(COLUMNS) + "\n"
@@ -46,16 +46,15 @@ class NewPrices(forms.ModelForm):
 
 
 @admin.register(ModelPrice)
-class ModelPriceAdmin(ModelAdmin):
+class ModelPriceAdmin(KeptAdmin):
     """What models cost, from when on; costs that came without money are priced by it."""
 
+    add_right = Action.MANAGE_METRICS
     form = NewPrices
-    actions = None
     list_display = ("model", "valid_from", "price_in", "price_out", "set_by", "set_at")
     list_filter = ("model",)
     search_fields = ("model",)
     fields = ("model", "valid_from", "price_in", "price_out", "set_by", "set_at")
-    show_full_result_count = False
 
     def get_fields(self, request: HttpRequest, obj: ModelPrice | None = None) -> Any:
         return ("lines", "reason") if obj is None else self.fields
@@ -64,18 +63,3 @@ class ModelPriceAdmin(ModelAdmin):
         load_prices(actor_for_user(request.user), utc_now(), text=HEAD + form.cleaned_data["lines"], reason=form.cleaned_data["reason"])
         row = ModelPrice.objects.get(model=form.last.model, valid_from=form.last.valid_from)
         obj.pk, obj.model, obj.valid_from = row.pk, row.model, row.valid_from
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return bool(request.user.is_staff) and may(actor_for_user(request.user), Action.VIEW, member=False)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request) and may(actor_for_user(request.user), Action.MANAGE_METRICS, member=False)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False

@@ -9,15 +9,15 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
+from analytics.admin.base import KeptAdmin
 from analytics.core.report.build import BLOCKS, INLINE, template_faults
 from analytics.models import ReportTemplate
 from analytics.selectors.reports import template_in_force
 from analytics.services.reports import revise_template
 from experiments.core.clock import utc_now
-from experiments.core.permissions import Action, may
+from experiments.core.permissions import Action
 from experiments.selectors.actors import actor_for_user
 
 PLACES = ", ".join(f"{{{{{name}}}}}" for name in (*INLINE, *BLOCKS))
@@ -42,15 +42,14 @@ class NextVersion(forms.ModelForm):
 
 
 @admin.register(ReportTemplate)
-class ReportTemplateAdmin(ModelAdmin):
+class ReportTemplateAdmin(KeptAdmin):
     """The text that reports are made by; a new version never changes a report that was written."""
 
+    add_right = Action.MANAGE_METRICS
     form = NextVersion
-    actions = None
     list_display = ("version", "shipped", "reason", "created_by", "created_at")
     fields = ("version", "shipped", "reason", "created_by", "created_at", "shown_text")
     readonly_fields = ("shown_text",)
-    show_full_result_count = False
 
     @admin.display(description="Text")
     def shown_text(self, row: ReportTemplate) -> SafeString:
@@ -65,18 +64,3 @@ class ReportTemplateAdmin(ModelAdmin):
     def save_model(self, request: HttpRequest, obj: ReportTemplate, form: Any, change: bool) -> None:
         made = revise_template(actor_for_user(request.user), utc_now(), text=obj.text, reason=obj.reason)
         obj.pk, obj.version = made.pk, made.version
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return bool(request.user.is_staff) and may(actor_for_user(request.user), Action.VIEW, member=False)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request) and may(actor_for_user(request.user), Action.MANAGE_METRICS, member=False)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False

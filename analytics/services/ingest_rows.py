@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from django.db import connection
 
@@ -16,17 +16,13 @@ from experiments.core.units import check_units, unit_id
 
 Measured: TypeAlias = "EventItem | FeedbackItem | ObservationItem"
 MeasuredBatch: TypeAlias = "Batch[EventItem] | Batch[FeedbackItem] | Batch[ObservationItem]"
+Stamped = TypeVar("Stamped", EventItem, FeedbackItem, ObservationItem)
 
 
 def observation_rows(batch: Batch[ObservationItem]) -> list[Row]:
     """Rows of ai_ab_metrics; what refers to nothing is refused in the batch."""
-    known = find_experiments(item.experiment for item in batch.items.values() if item.experiment is not None)
     rows = []
-    for index, item in list(batch.items.items()):
-        stamped = _stamped(batch, known, index, item)
-        if stamped is None:
-            continue
-        at, columns, arm = stamped
+    for index, item, at, columns, arm in _each_stamped(batch):
         measured = {"variant": arm.key if arm else None, "metric_name": item.metric, "value": item.value}
         own = {**measured, "covariates": item.covariates, "context": item.context}
         rows.append(Row(index, item.event_id, batch.hashes[item.event_id], at, columns | own))
@@ -35,26 +31,16 @@ def observation_rows(batch: Batch[ObservationItem]) -> list[Row]:
 
 def event_rows(batch: Batch[EventItem]) -> list[Row]:
     """Rows of ai_events; what refers to nothing is refused in the batch."""
-    known = find_experiments(item.experiment for item in batch.items.values() if item.experiment is not None)
     rows = []
-    for index, item in list(batch.items.items()):
-        stamped = _stamped(batch, known, index, item)
-        if stamped is None:
-            continue
-        at, columns, _arm = stamped
+    for index, item, at, columns, _arm in _each_stamped(batch):
         rows.append(Row(index, item.event_id, batch.hashes[item.event_id], at, columns | _event_columns(item)))
     return rows
 
 
 def feedback_rows(batch: Batch[FeedbackItem]) -> list[Row]:
     """Rows of ai_feedback; what refers to nothing is refused in the batch."""
-    known = find_experiments(item.experiment for item in batch.items.values() if item.experiment is not None)
     rows = []
-    for index, item in list(batch.items.items()):
-        stamped = _stamped(batch, known, index, item)
-        if stamped is None:
-            continue
-        at, columns, _arm = stamped
+    for index, item, at, columns, _arm in _each_stamped(batch):
         said = {"label": item.label, "comment": item.comment, "manual_edit_flag": item.manual_edit_flag}
         own = {**said, "context": item.context, "request_id": item.request_id}
         rows.append(Row(index, item.event_id, batch.hashes[item.event_id], at, columns | own))
@@ -136,6 +122,16 @@ def _insert(statement: str, rows: Sequence[Row]) -> None:
     own = [{**r.columns, "event_id": r.event_id, "event_date": r.day.isoformat(), "at": r.at.isoformat()} for r in rows]
     with connection.cursor() as cursor:
         cursor.execute(statement, [json.dumps(own)])
+
+
+def _each_stamped(batch: Batch[Stamped]) -> Iterator[tuple[int, Stamped, datetime, dict[str, object], Arm | None]]:
+    """The items whose references are known: place, item, moment, the columns that all tables have, the arm. The others are refused."""
+    known = find_experiments(item.experiment for item in batch.items.values() if item.experiment is not None)
+    for index, item in list(batch.items.items()):
+        stamped = _stamped(batch, known, index, item)
+        if stamped is not None:
+            at, columns, arm = stamped
+            yield index, item, at, columns, arm
 
 
 def _stamped(

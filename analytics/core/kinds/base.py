@@ -7,6 +7,7 @@ guardrails, results, the store and the planner ask the object; none of them know
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
@@ -30,7 +31,7 @@ T = TypeVar("T", bound=Observed)
 
 
 @dataclass(frozen=True, slots=True)
-class Kind(Generic[T]):
+class Kind(ABC, Generic[T]):
     """A metric kind on totals of type T. ``margins`` are those a guardrail of this kind may have."""
 
     name: str
@@ -45,29 +46,29 @@ class Kind(Generic[T]):
         """Whether what was known of a unit beforehand can be taken out of its value (CUPED)."""
         return self.form in ("unit", "ratio")
 
+    @abstractmethod
     def read(self, totals: Observed) -> T:
         """The totals in the form this kind computes with; refuses another kind's."""
-        raise NotImplementedError  # pragma: no cover - every kind has its own
 
     def units(self, totals: Observed) -> int:
         """How many units stand behind the totals."""
         return totals.n
 
+    @abstractmethod
     def value(self, totals: Observed) -> float | None:
         """The arm's result: a mean, a rate, a ratio, a quantile; None when it cannot be said."""
-        raise NotImplementedError  # pragma: no cover - every kind has its own
 
+    @abstractmethod
     def compare(self, control: Observed, treatment: Observed, alpha: float) -> Comparison:
         """The fixed-sample comparison at level alpha; says why where it cannot."""
-        raise NotImplementedError  # pragma: no cover - every kind has its own
 
     def adjusted(self, control: Observed, treatment: Observed, alpha: float) -> Comparison | None:
         """The comparison with covariates from before (CUPED); None where the totals hold none."""
         return None
 
+    @abstractmethod
     def contrast(self, control: Observed, treatment: Observed, *, factor: float = 1.0, shift: float = 0.0) -> MarginScore | None:
         """T − factor·C − shift with its standard error and z on that edge; None where it cannot be estimated."""
-        raise NotImplementedError  # pragma: no cover - every kind has its own
 
     def looked(self, control: Observed, treatment: Observed, *, adjusted: bool = False) -> MarginScore | None:
         """T − C as a look reads it; ``adjusted``: with covariates, where the plan lets those decide."""

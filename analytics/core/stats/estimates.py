@@ -12,11 +12,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy.special import stdtrit
-
 from analytics.core.errors import ImpossibleTotals
-from analytics.core.stats.comparison import Interval, checked_level
-from analytics.core.stats.mean import DELTA_BEYOND, WelchT
+from analytics.core.stats.comparison import Interval
+from analytics.core.stats.mean import DELTA_BEYOND, WelchT, correlated_fieller, satterthwaite
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,27 +39,12 @@ def contrast(control: Estimate, treatment: Estimate, factor: float = 1.0, shift:
     return WelchT(difference, se, difference / se, satterthwaite(v_c, control.df, v_t, treatment.df))
 
 
-def satterthwaite(v_c: float, df_c: float, v_t: float, df_t: float) -> float:
-    """Degrees of freedom of a sum of two variances: at least the smaller, at most the sum of both."""
-    share_c, share_t = v_c / (v_c + v_t), v_t / (v_c + v_t)
-    return 1 / (share_c**2 / df_c + share_t**2 / df_t)
-
-
 def fieller_lift(control: Estimate, treatment: Estimate, alpha: float = 0.05) -> Interval | None:
     """Fieller's interval for treatment/control − 1; None when control is not separated from 0 or nothing varies."""
     plain = contrast(control, treatment)
     if plain is None:
         return None
-    q2 = float(stdtrit(plain.df, checked_level(alpha) / 2)) ** 2
-    a = control.value**2 - q2 * control.variance
-    if not a > 0:
-        return None
-    centre = control.value * treatment.value / a
-    square = centre * centre - (treatment.value**2 - q2 * treatment.variance) / a
-    if not math.isfinite(square):
-        return None  # a ratio too large for floats has no limit that could be said
-    root = math.sqrt(max(square, 0.0))
-    return Interval(centre - root - 1, centre + root - 1, 1 - alpha)
+    return correlated_fieller(control.value, treatment.value, control.variance, treatment.variance, 0.0, df=plain.df, alpha=alpha)
 
 
 def delta_lift(control: Estimate, treatment: Estimate) -> WelchT | None:

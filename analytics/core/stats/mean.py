@@ -83,10 +83,14 @@ def welch_t(control: Totals, treatment: Totals, factor: float = 1.0, shift: floa
     if not v_c + v_t > 0:
         return None
     difference, se = t - factor * c - shift, math.sqrt(v_c + v_t)
+    return WelchT(difference, se, difference / se, satterthwaite(v_c, control.n - 1, v_t, treatment.n - 1))
+
+
+def satterthwaite(v_c: float, df_c: float, v_t: float, df_t: float) -> float:
+    """Degrees of freedom of a sum of two variances: at least the smaller, at most the sum of both."""
     # Shares, not squares of variances: those leave the range of floats for tiny or huge values.
     share_c, share_t = v_c / (v_c + v_t), v_t / (v_c + v_t)
-    df = 1 / (share_c**2 / (control.n - 1) + share_t**2 / (treatment.n - 1))
-    return WelchT(difference, se, difference / se, df)
+    return 1 / (share_c**2 / df_c + share_t**2 / df_t)
 
 
 def _relative_lift(control: Totals, treatment: Totals, quantile: float, alpha: float) -> tuple[float | None, Interval | None, str | None]:
