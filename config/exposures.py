@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.conf import settings
+
 from analytics.services import drain, ingest, watches
 from experiments.services import spool
 
@@ -12,6 +14,9 @@ def wire() -> None:
 
 
 def start() -> None:
-    """Drain the spool, and carry watched answers, for as long as this process lives."""
-    drain.start_draining()
+    """Take care of what is queued, and carry watched answers, for as long as this process lives."""
+    if settings.DRAINS_BESIDE:
+        drain.start_handing_over()
+    else:
+        drain.start_draining()
     watches.start_carrying()

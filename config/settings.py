@@ -116,6 +116,8 @@ if _pool := env.integer("ASSAY_DB_POOL", 0):
 SPOOL = env.folder("ASSAY_SPOOL", STATE / "spool")
 SPOOL_MAX_BYTES = env.integer("ASSAY_SPOOL_MAX_BYTES", 2_000_000_000)
 """Some ten million exposures; beyond it new ones are dropped and counted."""
+DRAINS_BESIDE = env.flag("ASSAY_DRAIN_BESIDE", False)
+"""Whether ``manage.py drain_spool`` runs beside the web processes; otherwise each drains in a thread of its own."""
 CATALOGUE_DIR = env.folder("ASSAY_CATALOGUE_DIR", STATE / "catalogue")
 POLL_SECONDS = env.integer("ASSAY_POLL_SECONDS", 1)
 """How often a web process asks whether there is something newer to serve."""

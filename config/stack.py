@@ -113,14 +113,16 @@ def _prepare_database(migrate: bool) -> None:
 
 
 def stack(web: Web, only: Sequence[str] = ()) -> Stack:
-    """Web, worker and beat, or only those named; with embedded servers, also what brings those back."""
+    """Web, worker and beat, or only those named; with web its drainer, with embedded servers also what brings those back."""
     environment = _environment()
     everything = {
         "web": Program(_web(web), environment | _of_web(web)),
+        "drain": Program(manage("drain_spool"), environment),
         "worker": Program(_worker(), environment),
         "beat": Program(_beat(), environment),
     }
-    chosen = {name: program for name, program in everything.items() if not only or name in only}
+    wanted = {*only, "drain"} if "web" in only else {*only}
+    chosen = {name: program for name, program in everything.items() if not only or name in wanted}
     if services.Lease().wanted:
         chosen["services"] = Program([sys.executable, "-m", "config.keep_services"], environment)
     return Stack(web=web, programs=chosen)
@@ -156,7 +158,7 @@ def _of_web(web: Web) -> dict[str, str]:
 
     Left alone, each of its threads would keep freed memory of its own (``MALLOC_ARENA_MAX``).
     """
-    return {"ASSAY_DB_POOL": str(web.threads), VARIABLE: web.role, "MALLOC_ARENA_MAX": "2"}
+    return {"ASSAY_DB_POOL": str(web.threads), VARIABLE: web.role, "MALLOC_ARENA_MAX": "2", "ASSAY_DRAIN_BESIDE": "1"}
 
 
 def _worker() -> list[str]:

@@ -1,8 +1,8 @@
 """Draining the exposure spool into the table of assignments.
 
-A thread of the web process does this all the time; any number of drainers may run, in any process:
-a file is taken under its lock and removed when everything in it is committed. Doing a file twice
-(after a crash between the two) counts nothing twice, since every line carries its event id.
+A process beside the web processes does this all the time (``manage.py drain_spool``), or a thread of each where nobody
+runs one. Any number of drainers may run: a file is taken under its lock and removed when everything in it is
+committed. Doing a file twice (after a crash between the two) counts nothing twice, since every line carries its event id.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -42,7 +43,7 @@ REJECTED = "rejected.txt"
 """Lines that could not be stored, with the reason, for a person to look at."""
 
 _stop = threading.Event()
-_thread: threading.Thread | None = None
+_threads: dict[str, threading.Thread] = {}
 _starting = threading.Lock()
 
 
@@ -74,35 +75,52 @@ def drain_once(now: datetime, rest: float = 0) -> Drained:
 
 def start_draining() -> None:
     """Drain in a thread for as long as this process lives; asking again changes nothing."""
-    global _thread
-    with _starting:
-        if _thread is not None and _thread.is_alive():
-            return
-        _stop.clear()
-        _thread = threading.Thread(target=_run, name="spool-drain", daemon=True)
-        _thread.start()
+    _start("spool-drain", partial(drain_until, _stop))
+
+
+def start_handing_over() -> None:
+    """Leave what this process queues to a drainer in another one, for as long as this process lives."""
+    _start("spool-hand-over", _hand_over)
 
 
 def stop_draining(timeout: float = 5.0) -> None:
-    """End the thread after the pass it is in; what is still spooled waits for the next drainer."""
+    """End the threads after the pass they are in; what is still spooled waits for the next drainer."""
     _stop.set()
-    if _thread is not None:
-        _thread.join(timeout)
+    for thread in _threads.values():
+        thread.join(timeout)
 
 
-def _run() -> None:
+def _start(name: str, work: Callable[[], None]) -> None:
+    with _starting:
+        if name in _threads and _threads[name].is_alive():
+            return
+        _stop.clear()
+        _threads[name] = threading.Thread(target=work, name=name, daemon=True)
+        _threads[name].start()
+
+
+def drain_until(stop: threading.Event) -> None:
+    """Pass after pass, slower while the database is away, until told to stop."""
     wait = TICK_SECONDS
-    while not _stop.wait(wait):
+    while not stop.wait(wait):
         try:
             close_old_connections()
             drain_once(utc_now(), REST)
             wait = TICK_SECONDS
-        except Exception as error:  # noqa: BLE001 (the thread must outlive whatever went wrong; the spool keeps what was not stored)
+        except Exception as error:  # noqa: BLE001 (whoever drains must outlive whatever went wrong; the spool keeps what was not stored)
             wait = min(wait * 2, LONGEST_WAIT_SECONDS)
             log.warning("drain_failed", error=str(error), retry_in=wait)
         finally:
             with suppress(*OUTAGE):
                 connection.close()
+
+
+def _hand_over() -> None:
+    """One file at a time: while the one left before still lies there, the present one grows instead of a thousand small ones."""
+    left: Path | None = None
+    while not _stop.wait(TICK_SECONDS):
+        if left is None or not left.exists():
+            left = spool.release()
 
 
 def _drain_path(path: Path, now: datetime, rest: float) -> Drained:

@@ -9,10 +9,14 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from config.supervisor import Program
 
 APPLICATION = "benchmarks.serving.wsgi:application"
 WORKERS = 2
@@ -94,18 +98,23 @@ def server(place: Place, role: str, workers: int = WORKERS) -> Iterator[Server]:
 
     port = free_port()
     web = stack.Web("127.0.0.1", port, workers=workers, role=Role(role))
-    program = stack.stack(web, ["web"]).programs["web"]
+    programs = stack.stack(web, ["web"]).programs
     # Each stack drains what it queued itself, and does not work for another one that is being measured.
     counters, spool = tempfile.mkdtemp(prefix=f"{role}-", dir=place.state), place.state / f"spool-{role}"
     own = {"PROMETHEUS_MULTIPROC_DIR": counters, "ASSAY_SPOOL": str(spool)}
-    environment = os.environ | program.environment | own
-    command = [APPLICATION if word == "config.wsgi:application" else word for word in program.command]
-    process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
-    try:
+    with _running(programs["web"], own) as process, _running(programs["drain"], own):
         if not stack.ready(web.url, 60):
             raise RuntimeError(f"the {role} process has not answered /readyz for a minute")
         time.sleep(2)  # the other worker may still be starting
         yield Server(port, process.pid)
+
+
+@contextmanager
+def _running(program: Program, own: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    command = [APPLICATION if word == "config.wsgi:application" else word for word in program.command]
+    process = subprocess.Popen(command, env=os.environ | program.environment | own, stdin=subprocess.DEVNULL)
+    try:
+        yield process
     finally:
         process.terminate()
         process.wait(15)

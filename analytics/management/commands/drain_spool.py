@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from analytics.services import drain
+
+AFTER_THE_ANSWERS = 10
+"""How much this process gives way to those that answer applications on the same processors."""
+
+
+class Command(BaseCommand):
+    help = "Store queued exposures, until it is stopped. `runstack` runs it beside its web processes."
+    requires_system_checks: list[str] = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        stop = threading.Event()
+        for asked in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(asked, lambda *_: stop.set())
+        os.nice(AFTER_THE_ANSWERS)
+        drain.drain_until(stop)
