@@ -30,7 +30,8 @@ from experiments.services import spool
 
 log = structlog.get_logger(__name__)
 
-BATCH = 1000
+BATCH = 200
+"""Small, so that an answer waits for no long statement on the same processors."""
 TICK_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 5.0
 REST = 9.0

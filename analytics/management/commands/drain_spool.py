@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand
 
 from analytics.services import drain
 
-AFTER_THE_ANSWERS = 10
+AFTER_THE_ANSWERS = 19
 """How much this process gives way to those that answer applications on the same processors."""
 
 
