@@ -190,6 +190,28 @@ def test_connection_cut_while_draining__the_thread_recovers_by_itself(where_comm
     assert Assignment.objects.count() == 200
 
 
+def test_handing_over__an_outage_of_the_drainer__leaves_one_file_and_lets_the_present_one_grow(where_committed, spool_folder, monkeypatch):
+    monkeypatch.setattr(drain, "TICK_SECONDS", 0.02)
+    drain.start_handing_over()
+    try:
+        for n in range(20):
+            spool.append(met(where_committed, f"x{n}"))
+            time.sleep(0.03)
+        assert len(files(spool_folder)) == 2
+        deadline = time.monotonic() + 10
+        while Assignment.objects.count() < 20 and time.monotonic() < deadline:
+            drain_left_files()
+    finally:
+        drain.stop_draining()
+    assert Assignment.objects.count() == 20
+
+
+def drain_left_files() -> None:
+    """As a process beside this one does: only what was left to it."""
+    for path in spool.waiting():
+        drain._drain_path(path, NOW, 0)
+
+
 def test_many_drainers__never_count_twice(where_committed, spool_folder):
     for n in range(600):
         spool.append(met(where_committed, f"x{n}", f"u{n % 300}"))

@@ -143,9 +143,17 @@ def test_stack__only_the_web_process_has_a_pool__what_forks_has_none() -> None:
     programs = stack_of(Web("127.0.0.1", 1, threads=5)).programs
     assert {name: program.environment.get("ASSAY_DB_POOL") for name, program in programs.items() if name != "services"} == {
         "web": "5",
+        "drain": None,
         "worker": None,
         "beat": None,
     }
+
+
+def test_stack__web_alone__has_its_drainer_beside_it__and_nobody_else_has() -> None:
+    web = stack_of(Web("127.0.0.1", 1), ["web"]).programs
+    assert {"web", "drain"} == set(web) - {"services"}
+    assert web["web"].environment["ASSAY_DRAIN_BESIDE"] == "1"
+    assert "drain" not in stack_of(Web("127.0.0.1", 1), ["worker"]).programs
 
 
 def test_check_deploy__production_environment__is_clean(state: Path) -> None:
