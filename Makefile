@@ -11,7 +11,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-clients lint bench bench-stats bench-serve lock clean
+.PHONY: help setup demo test test-clients test-e2e lint bench bench-stats bench-serve lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -27,6 +27,9 @@ test: setup ## The whole test suite on real PostgreSQL and Redis
 
 test-clients: setup ## Clients written in JavaScript (needs node and npm) and the long comparisons, against a live installation
 	@$(BIN)/python -m pytest -n 0 -m node tests/clients $(ARGS)
+
+test-e2e: setup ## The pages in the system's Chromium, by three people (ARGS="--images docs/images" renews the screenshots)
+	@$(BIN)/python -m pytest -n 0 -m browser tests/e2e $(ARGS)
 
 lint: setup ## Style, types, import walls, forgotten migrations
 	@$(BIN)/ruff check .
