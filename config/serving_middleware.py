@@ -5,8 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.middleware.security import SecurityMiddleware
 
-DATA_ONLY = "default-src 'none'; frame-ancestors 'none'"
-"""Answers are data: a browser that is shown one loads, runs and frames nothing."""
+from config.content_policy import HEADER, NOTHING
 
 
 class ServingMiddleware(SecurityMiddleware):
@@ -15,7 +14,7 @@ class ServingMiddleware(SecurityMiddleware):
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         super().process_response(request, response)
         headers = response.headers
-        headers["Content-Security-Policy"] = DATA_ONLY
+        headers[HEADER] = NOTHING
         if not response.streaming and "Content-Length" not in headers:
             headers["Content-Length"] = str(len(response.content))
         return response
