@@ -6,12 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth import get_user_model
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 
+from analytics.selectors.standing import standing
 from experiments.admin import (
     act_as,
     experiment_actions,
@@ -22,12 +24,16 @@ from experiments.admin import (
     report_view,
     results_section,
 )
-from experiments.admin.base import WorkplaceAdmin
+from experiments.admin.base import WorkplaceAdmin, actor_of
+from experiments.admin.template_filters import thousandths
+from experiments.admin.urgent import LIVE, TONES, badge, by_urgency, clock, dots, ranks
+from experiments.admin.waiting import waiting_for
 from experiments.core.clock import utc_now
 from experiments.core.headline import Standing, headline, ready_for_dark_launch
 from experiments.core.permissions import Action
 from experiments.core.types import Status
-from experiments.models import Experiment
+from experiments.core.urgency import WORDS
+from experiments.models import Experiment, Metric
 from experiments.selectors.overview import checklists
 
 NEXT = {
@@ -100,29 +106,61 @@ class MineFilter(admin.SimpleListFilter):
         return queryset.filter(Q(owner=request.user) | Q(collaborators=request.user)).distinct()
 
 
+class QueueFilter(admin.SimpleListFilter):
+    """What waits for whoever looks, as on the overview; or what is this urgent."""
+
+    title = "queue"
+    parameter_name = "queue"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("me", "waiting for me"), *((str(rank.value), WORDS[rank]) for rank in TONES)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        if self.value() == "me":
+            return queryset.filter(pk__in=[one.experiment.pk for one in waiting_for(actor_of(request), utc_now())])
+        return queryset.filter(urgency=int(self.value() or 0)) if self.value() in {str(rank.value) for rank in TONES} else queryset
+
+
+class OwnerFilter(admin.SimpleListFilter):
+    """Whose it is."""
+
+    title = "owner"
+    parameter_name = "owner"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        owners = get_user_model().objects.filter(owned_experiments__isnull=False).distinct().order_by("username")
+        return [(person.username, person.get_full_name() or person.username) for person in owners]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        return queryset.filter(owner__username=self.value()) if self.value() else queryset
+
+
 @admin.register(Experiment)
 class ExperimentAdmin(WorkplaceAdmin):
     """Where every experiment stands, at a glance."""
 
     add_right = Action.EDIT_DRAFT
-    list_display = ("title", "stage", "verdict", "policy_name", "flag_name", "owner_name", "next_step")
+    list_display = ("title", "stage", "verdict", "clock", "guardrails", "share", "owner_name", "next_step")
     list_display_links = ("title",)
-    list_filter = (ArchiveFilter, TypeFilter, PolicyFilter, MineFilter)
-    search_fields = ("name", "key", "hypothesis")
+    list_filter = (QueueFilter, ArchiveFilter, OwnerFilter, MineFilter, TypeFilter, PolicyFilter)
+    search_fields = ("name", "key", "hypothesis", "description", "expected_effect", "prd_text", "tags")
+    search_help_text = "Has this been tried? Searches names, hypotheses, PRDs and tags; archived ones are under status."
     list_select_related = ("policy", "owner", "flag", "layer")
-    ordering = ("-updated_at",)
+    ordering = ("urgency", "planned_end", "-updated_at")
     list_fullwidth = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
-        return super().get_queryset(request).annotate(winner=results_section.winner_name())
+        rows = Experiment.objects.all()
+        return by_urgency(rows, ranks(rows, utc_now())).annotate(winner=results_section.winner_name())
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         listed = super().get_changelist_instance(request)
         rows = list(listed.result_list)
-        findings = results_section.findings([row.pk for row in rows if row.status in (Status.RUNNING, Status.PAUSED)])
-        missing = self._missing(rows)
+        said = standing([row.pk for row in rows if row.status in LIVE])
+        missing, names = self._missing(rows), dict(Metric.objects.values_list("key", "name"))
         for row in rows:
-            row.finding = findings.get(row.pk)
+            row.said = said.get(row.pk)
+            row.dots = dots(row.said, names)
             row.missing = missing.get(row.pk, [])
         listed.result_list = rows
         return listed
@@ -136,21 +174,26 @@ class ExperimentAdmin(WorkplaceAdmin):
     def title(self, row: Experiment) -> SafeString:
         return render_to_string("admin/assay/cell_title.html", {"row": row})
 
-    @admin.display(description="Stage", ordering="status")
+    @admin.display(description="Stage", ordering="urgency")
     def stage(self, row: Experiment) -> SafeString:
-        return render_to_string("admin/assay/cell_stage.html", {"row": row})
+        return render_to_string("admin/assay/cell_stage.html", {"row": row, "urgent": badge(row.urgency)})
 
     @admin.display(description="Where it stands")
     def verdict(self, row: Any) -> str:
-        return headline(Standing(row.status, row.outcome, row.pause_cause, row.missing, row.finding, row.winner))
+        finding = row.said.sentence if row.said else None
+        return headline(Standing(row.status, row.outcome, row.pause_cause, row.missing, finding, row.winner))
 
-    @admin.display(description="Policy", ordering="policy__name")
-    def policy_name(self, row: Experiment) -> str:
-        return row.policy.name
+    @admin.display(description="Clock")
+    def clock(self, row: Any) -> SafeString:
+        return render_to_string("admin/assay/cell_clock.html", {"clock": clock(row.said), "said": row.said})
 
-    @admin.display(description="Flag", ordering="flag")
-    def flag_name(self, row: Experiment) -> str:
-        return row.flag_id or "–"
+    @admin.display(description="Guardrails")
+    def guardrails(self, row: Any) -> SafeString:
+        return render_to_string("admin/assay/cell_guardrails.html", {"dots": row.dots})
+
+    @admin.display(description="Traffic", ordering="traffic")
+    def share(self, row: Experiment) -> str:
+        return thousandths(row.traffic)
 
     @admin.display(description="Owner", ordering="owner__username")
     def owner_name(self, row: Experiment) -> str:
