@@ -43,5 +43,5 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _standing(row: Experiment, findings: Mapping[int, str]) -> Standing:
+def _standing(row: Any, findings: Mapping[int, str]) -> Standing:
     return Standing(row.status, row.outcome, row.pause_cause, finding=findings.get(row.pk))

@@ -146,8 +146,10 @@ class ExperimentAdmin(WorkplaceAdmin):
     search_fields = ("name", "key", "hypothesis", "description", "expected_effect", "prd_text", "tags")
     search_help_text = "Has this been tried? Searches names, hypotheses, PRDs and tags; archived ones are under status."
     list_select_related = ("policy", "owner", "flag", "layer")
-    ordering = ("urgency", "planned_end", "-updated_at")
     list_fullwidth = True
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        return ("urgency", "planned_end", "-updated_at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         rows = Experiment.objects.all()
@@ -175,7 +177,7 @@ class ExperimentAdmin(WorkplaceAdmin):
         return render_to_string("admin/assay/cell_title.html", {"row": row})
 
     @admin.display(description="Stage", ordering="urgency")
-    def stage(self, row: Experiment) -> SafeString:
+    def stage(self, row: Any) -> SafeString:
         return render_to_string("admin/assay/cell_stage.html", {"row": row, "urgent": badge(row.urgency)})
 
     @admin.display(description="Where it stands")

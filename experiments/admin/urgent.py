@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Case, Exists, IntegerField, OuterRef, QuerySet, Value, When
 
@@ -44,7 +45,7 @@ def ranks(rows: QuerySet[Experiment], now: datetime) -> dict[int, Urgency]:
     return {pk: urgency(_signals(said.get(pk), now, *facts)) for pk, *facts in found}
 
 
-def by_urgency(rows: QuerySet[Experiment], ranked: Mapping[int, Urgency]) -> QuerySet[Experiment]:
+def by_urgency(rows: QuerySet[Experiment], ranked: Mapping[int, Urgency]) -> QuerySet[Any]:
     """The same rows with their rank, most urgent first; within a rank the one that ends first, then the newest."""
     groups: dict[Urgency, list[int]] = {}
     for pk, rank in ranked.items():
