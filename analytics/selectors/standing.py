@@ -9,6 +9,7 @@ from typing import Any
 
 from analytics.core.decision import Readiness
 from analytics.core.encoding import restored
+from analytics.core.windows import WEEKDAYS
 from analytics.models import AnalysisRun
 
 MASKED = "Results are masked: they cannot be believed as they are."
@@ -18,13 +19,15 @@ MASKED = "Results are masked: they cannot be believed as they are."
 class Said:
     """What a run came to: its kind of decision (keep, hold, escalate, …), the rule as a sentence, and what lists mark.
 
-    ``clock`` in words, empty where none runs; ``guardrails`` metric key → its worst verdict over the arms; ``units`` met so far.
+    ``clock`` in words, empty where none runs; ``days`` in of days wanted; ``weekdays`` that it lacks; ``guardrails``
+    metric key → its worst verdict over the arms; ``units`` met so far.
     """
 
     kind: str
     sentence: str
     clock: str = ""
     days: tuple[int, int] | None = None
+    weekdays: tuple[str, ...] = ()
     guardrails: Mapping[str, str] = field(default_factory=dict)
     masked: bool = False
     failed: bool = False
@@ -65,6 +68,7 @@ def _said(
         sentence=MASKED if masked else _sentence(kind, rule, items or [], arms or []),
         clock=clock or "",
         days=None if not days else (sum(min(seen, days["weeks"]) for seen in days["per_weekday"]), 7 * days["weeks"]),
+        weekdays=() if not days else tuple(day for day, seen in zip(WEEKDAYS, days["per_weekday"], strict=True) if seen < days["weeks"]),
         guardrails={} if masked else _worst(verdicts or []),
         masked=masked,
         failed=failed_at is not None,

@@ -32,7 +32,7 @@ from experiments.core.clock import utc_now
 from experiments.core.headline import Standing, headline, ready_for_dark_launch
 from experiments.core.permissions import Action
 from experiments.core.types import Status
-from experiments.core.urgency import WORDS
+from experiments.core.urgency import WORDS, Urgency
 from experiments.models import Experiment, Metric
 from experiments.selectors.overview import checklists
 
@@ -43,6 +43,12 @@ NEXT = {
     Status.PAUSED: "Resume or conclude",
     Status.COMPLETED: "Write down what was learned",
     Status.ARCHIVED: "–",
+}
+URGENT = {
+    Urgency.HARM: "Read the breach, decide",
+    Urgency.PROMOTE: "Promoted by itself",
+    Urgency.PERSON: "Decide",
+    Urgency.UNHEALTHY: "Look at its data",
 }
 READY = {Status.DRAFT: "Launch it", Status.DARK_LAUNCH: "Go live"}
 
@@ -207,7 +213,7 @@ class ExperimentAdmin(WorkplaceAdmin):
             return READY[Status(row.status)]
         if row.status == Status.DRAFT and ready_for_dark_launch(row.missing):
             return "Start the dark launch"
-        return NEXT[Status(row.status)]
+        return URGENT.get(row.urgency) or NEXT[Status(row.status)]
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return experiment_edit.add(self, request)

@@ -25,6 +25,7 @@ TONES = {
 }
 MARKS = {"safe": ("good", "✓", "safe"), "breach": ("bad", "✗", "breach"), "unknown": ("warn", "?", "cannot say yet")}
 DOTS = 5
+FEW = 3
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,13 @@ def dots(said: Said | None, names: Mapping[str, str]) -> list[Dot]:
     return marks
 
 
-def clock(said: Said | None) -> str:
-    """How far the clock is: ``9 of 14 days``, and which weekdays are missing."""
+def clock(said: Said | None) -> tuple[str, str]:
+    """How far the clock is (``9 of 14 days``), and the weekdays that it lacks when they are few."""
     if said is None or said.days is None:
-        return ""
+        return "", ""
     seen, wanted = said.days
-    return f"{seen} of {wanted} days"
+    lacking = said.weekdays if 0 < len(said.weekdays) <= FEW else ()
+    return f"{seen} of {wanted} days", f"{', '.join(lacking)} missing" if lacking else ""
 
 
 def badge(rank: int) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from django.db.models import QuerySet
 
+from experiments.admin import results_section
 from experiments.admin.experiment_view import page_url
 from experiments.admin.urgent import ranks
 from experiments.core.checklist import ItemState
@@ -48,9 +49,10 @@ def _items(actor: Actor) -> list[Waiting]:
     return [waiting for row in rows if (waiting := _waits_for(actor, row, found[row.pk])) is not None]
 
 
-_ASKS = {
-    Urgency.HARM: (Action.CONCLUDE, "A guardrail or a person stopped it, or should: conclude it, or resume it with a second person."),
-    Urgency.PERSON: (Action.PROMOTE, "The analysis asks for a person: promote or conclude."),
+_ASKS = {Urgency.HARM: Action.CONCLUDE, Urgency.PERSON: Action.PROMOTE}
+_DECIDE = {
+    Status.RUNNING: "{finding} Decide: promote, conclude or let it run.",
+    Status.PAUSED: "It is stopped for harm: conclude it, or resume it with a second person.",
 }
 
 
@@ -58,12 +60,12 @@ def _decisions(actor: Actor, now: datetime) -> list[Waiting]:
     """Of live experiments, those that cannot go on without a person, when this person may decide."""
     rows = list(_rows(Status.RUNNING, Status.PAUSED).prefetch_related("collaborators")[:LOOKED_AT])
     ranked = ranks(Experiment.objects.filter(pk__in=[row.pk for row in rows]), now)
-    found = []
-    for row in sorted(rows, key=lambda one: ranked[one.pk]):
-        action, what = _ASKS.get(ranked[row.pk], (None, ""))
-        if action is not None and allowed(actor, action, member=in_team(actor, row)):
-            found.append(Waiting(row, what, page_url(row.pk, "results")))
-    return found
+    mine = [row for row in rows if (action := _ASKS.get(ranked[row.pk])) and allowed(actor, action, member=in_team(actor, row))]
+    findings = results_section.findings([row.pk for row in mine])
+    return [
+        Waiting(row, _DECIDE[Status(row.status)].format(finding=findings.get(row.pk, "")).strip(), page_url(row.pk, "results"))
+        for row in sorted(mine, key=lambda one: ranked[one.pk])
+    ]
 
 
 def _waits_for(actor: Actor, experiment: Experiment, items: Sequence[ItemState]) -> Waiting | None:

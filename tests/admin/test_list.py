@@ -58,6 +58,7 @@ def test_list__the_most_urgent_first(browser, owner, draft):
     page = browser("olivia").get(LIST).content.decode()
     assert _names(page) == ["Harmful", "Winner", "Torn", "Unbelievable", "Calm", draft.name]
     assert "9 of 14 days" in page
+    assert "Promoted by itself" in page
     assert 'aria-label="Complained: breach"' in page
 
 
@@ -69,7 +70,7 @@ def test_list__waiting_for_me__is_what_the_overview_counts(browser, owner, draft
     assert _names(viewer.get(LIST + "?queue=me").content.decode()) == []
     overview = olivia.get("/admin/").content.decode()
     assert '<span class="as-badge warn">2</span>' in overview
-    assert "promote or conclude" in overview
+    assert "What Torn says. Decide: promote, conclude or let it run." in overview
 
 
 @pytest.mark.parametrize("word", ["hypothesis", "prd_text", "tags"])
@@ -94,9 +95,14 @@ def test_list__more_rows__ask_the_database_no_more_often(browser, owner):
     assert counts[2] <= 40
 
 
+@pytest.mark.parametrize(("lacking", "said"), [(("Saturday",), "Saturday missing"), (("A", "B", "C", "D"), "")])
+def test_clock__few_weekdays_missing__names_them(lacking, said):
+    assert clock(Said("keep", "", days=(9, 14), weekdays=lacking)) == ("9 of 14 days", said)
+
+
 def test_dots__more_than_five_guardrails__worst_first_and_the_rest_counted():
     said = Said("keep", "", guardrails={"a": "safe", "b": "unknown", "c": "breach", "d": "safe", "e": "safe", "f": "safe"})
     found = dots(said, {"c": "Complaints"})
     assert [one.sign for one in found] == ["✗", "?", "✓", "✓", "+2"]
     assert found[0].title == "Complaints: breach"
-    assert clock(said) == "" and clock(None) == ""
+    assert clock(said) == clock(None) == ("", "")
