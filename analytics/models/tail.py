@@ -58,11 +58,14 @@ class TailWatch(models.Model):
     kind = models.CharField(max_length=12, choices=[("experiment", "experiment"), ("unit", "unit")])
     subject = models.CharField(max_length=256, help_text="An experiment's key, or a unit's id.")
     key_id = models.IntegerField(null=True)
+    user_id = models.IntegerField(null=True, help_text="Who looks at the page; nobody for a key.")
     expires_at = models.DateTimeField()
 
     class Meta:
         db_table = "tail_watches"
-        constraints = [models.UniqueConstraint(fields=["kind", "subject", "key_id"], name="watch_once_per_key", nulls_distinct=False)]
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "subject", "key_id", "user_id"], name="watch_once_each", nulls_distinct=False)
+        ]
 
     def __str__(self) -> str:
         return f"live tail of {self.subject if self.kind == 'experiment' else 'a unit'}"

@@ -6,7 +6,7 @@ import threading
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
 from django.db import Error as DatabaseFailure
@@ -41,16 +41,33 @@ def look(actor: Actor, now: datetime, *, experiment: Experiment | None = None, u
     One line in the changelog for each time somebody begins to look; a pause of ten minutes ends it.
     """
     check(_owner(actor), Action.RAW_ROWS, member=False, subject="live tail")
-    kind: Literal["experiment", "unit"] = "unit" if experiment is None else "experiment"
-    subject = unit_id if experiment is None else experiment.key
+    after: JSON = {"unit_type": unit_type, "unit": audit.unit_hash(unit_type, unit_id)} if experiment is None else None
     with transaction.atomic():
-        known = TailWatch.objects.filter(kind=kind, subject=subject, key_id=actor.key_id).first()
-        if known is not None and known.expires_at > now + LASTS - RENEWED:
-            return
-        watch, _ = TailWatch.objects.update_or_create(kind=kind, subject=subject, key_id=actor.key_id, defaults={"expires_at": now + LASTS})
-        if known is None or known.expires_at <= now:
-            after: JSON = {"unit_type": unit_type, "unit": audit.unit_hash(unit_type, unit_id)} if experiment is None else None
-            audit.record(actor, now, action="raw_rows_read", obj=watch, experiment=experiment, reason="live tail", after=after)
+        begun = _watch(actor, now, "unit" if experiment is None else "experiment", unit_id if experiment is None else experiment.key)
+        if begun is not None:
+            audit.record(actor, now, action="raw_rows_read", obj=begun, experiment=experiment, reason="live tail", after=after)
+
+
+def look_without_units(actor: Actor, now: datetime, experiment: Experiment) -> None:
+    """Somebody looks at what arrives for an experiment without being shown whose it is: for all who may see the experiment."""
+    check(actor, Action.VIEW, member=False, subject="live tail")
+    with transaction.atomic():
+        _watch(actor, now, "experiment", experiment.key)
+
+
+def _watch(actor: Actor, now: datetime, kind: Literal["experiment", "unit"], subject: str) -> TailWatch | None:
+    """Let answers be noted for ten minutes more; the row when the looking begins with it."""
+    whose: dict[str, Any] = {
+        "kind": kind,
+        "subject": subject,
+        "key_id": actor.key_id,
+        "user_id": actor.user_id if actor.kind is ActorKind.PERSON else None,
+    }
+    known = TailWatch.objects.filter(**whose).first()
+    if known is not None and known.expires_at > now + LASTS - RENEWED:
+        return None
+    row, _ = TailWatch.objects.update_or_create(**whose, defaults={"expires_at": now + LASTS})
+    return row if known is None or known.expires_at <= now else None
 
 
 def carry(now: datetime) -> int:

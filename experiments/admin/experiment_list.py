@@ -23,6 +23,7 @@ from experiments.admin import (
     ramp_actions,
     report_view,
     results_section,
+    tail_view,
 )
 from experiments.admin.base import WorkplaceAdmin, actor_of
 from experiments.admin.template_filters import thousandths
@@ -248,6 +249,7 @@ class ExperimentAdmin(WorkplaceAdmin):
             route("<int:experiment_id>/report/", "experiment_report", report_view.report),
             route("<int:experiment_id>/hold/", "experiment_hold", actions.hold),
             route("<int:experiment_id>/ramp/<slug:action>/", "experiment_ramp", ramp_actions.do),
+            route("<int:experiment_id>/tail/", "experiment_tail", tail_view.rows),
             route("<int:experiment_id>/note/", "experiment_note", actions.note),
             route("<int:experiment_id>/override/", "experiment_override", actions.override),
             route("<int:experiment_id>/override/<int:override_id>/remove/", "experiment_override_remove", actions.override_remove),

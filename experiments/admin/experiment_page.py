@@ -32,6 +32,7 @@ TABS = (
     ("traffic", "Traffic"),
     ("results", "Results"),
     ("cost", "Cost"),
+    ("wiring", "Wiring"),
     ("history", "History"),
 )
 FIRST_TAB = {Status.RUNNING: "results", Status.PAUSED: "results", Status.COMPLETED: "results", Status.ARCHIVED: "results"}
@@ -72,6 +73,7 @@ def context(view: View, tab: str) -> dict[str, Any]:
         "seen_now": seen_now(view.experiment, view.now) if view.experiment.status in ENDED else None,
         "tabs": [(key, label, page_url(view.experiment.pk, key), unsettled if key == "checklist" else 0) for key, label in TABS],
         "tab": tab,
+        "section": f"admin/assay/section_{tab}.html",
         "editable": view.may(Action.EDIT_DRAFT),
         **SECTIONS[tab](view, items),
     }

@@ -1,0 +1,160 @@
+"""Lines to paste into an application, so that it asks for a flag and tells what happened; with placeholders for keys.
+
+The same calls as in ``docs/clients.md``, whose examples tests execute, with this flag's names in them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from experiments.core.types import JSON, FlagType
+
+_JS_NAMES = {FlagType.INTEGER: "Number", FlagType.FLOAT: "Number"}
+_GROWTHBOOK_IDS = {"user": "id", "tenant": "tenantId", "session": "sessionId"}
+
+
+@dataclass(frozen=True)
+class Wire:
+    """What the lines are about: a flag, where the platform is, whom it hashes, which experiment asks and which events its metrics read."""
+
+    flag: str
+    type: FlagType
+    default: JSON
+    base_url: str
+    unit_type: str = "user"
+    experiment: str | None = None
+    events: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """One client's lines; ``scope`` is of the key that it needs."""
+
+    name: str
+    title: str
+    scope: str
+    code: str
+
+
+def snippets(wire: Wire) -> tuple[Snippet, ...]:
+    """One for each client that applications use, the local ones first."""
+    return (
+        Snippet("sdk", "Python SDK", "server", _sdk(wire)),
+        Snippet("openfeature-python", "OpenFeature, Python", "server", _openfeature(wire)),
+        Snippet("openfeature-js", "OpenFeature, browser", "client", _openfeature_js(wire)),
+        Snippet("growthbook", "GrowthBook, Python", "server", _growthbook(wire)),
+        Snippet("curl", "curl", "server", _curl(wire)),
+    )
+
+
+def _unit(wire: Wire) -> str:
+    return f"{wire.unit_type}-42"
+
+
+def _event(wire: Wire) -> str:
+    return wire.events[0] if wire.events else "order_completed"
+
+
+def _python(value: JSON) -> str:
+    return repr(value)
+
+
+def _js(value: JSON) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _sdk(wire: Wire) -> str:
+    whose = f'unit="{_unit(wire)}"' if wire.unit_type == "user" else f'units={{"{wire.unit_type}": "{_unit(wire)}"}}'
+    return "\n".join(
+        (
+            "from assay_sdk import AssayClient",
+            "",
+            f'client = AssayClient("{wire.base_url}", "assay_server_…", folder="/var/lib/app/assay")',
+            "client.wait_ready()",
+            f'value = client.get_{wire.type}("{wire.flag}", {_python(wire.default)}, {whose}, attributes={{}})',
+            f'client.track("{_event(wire)}", {whose})',
+        )
+    )
+
+
+def _context_python(wire: Wire) -> str:
+    return (
+        f'EvaluationContext("{_unit(wire)}", {{}})'
+        if wire.unit_type == "user"
+        else f'EvaluationContext("user-42", {{"{_attribute(wire)}": "{_unit(wire)}"}})'
+    )
+
+
+def _attribute(wire: Wire) -> str:
+    return _GROWTHBOOK_IDS.get(wire.unit_type, wire.unit_type)
+
+
+def _openfeature(wire: Wire) -> str:
+    return "\n".join(
+        (
+            "from openfeature import api",
+            "from openfeature.contrib.provider.ofrep import OFREPProvider",
+            "from openfeature.evaluation_context import EvaluationContext",
+            "",
+            'key = {"Authorization": "Bearer assay_server_…"}',
+            f'api.set_provider(OFREPProvider("{wire.base_url}", headers_factory=lambda: key))',
+            f"who = {_context_python(wire)}",
+            f'value = api.get_client().get_{wire.type}_value("{wire.flag}", {_python(wire.default)}, who)',
+        )
+    )
+
+
+def _openfeature_js(wire: Wire) -> str:
+    more = "" if wire.unit_type == "user" else f', {_attribute(wire)}: "{_unit(wire)}"'
+    user = _unit(wire) if wire.unit_type == "user" else "user-42"
+    kind = _JS_NAMES.get(wire.type, wire.type.capitalize())
+    return "\n".join(
+        (
+            'import { OpenFeature } from "@openfeature/web-sdk";',
+            'import { OFREPWebProvider } from "@openfeature/ofrep-web-provider";',
+            "",
+            f'const baseUrl = "{wire.base_url}", key = "assay_client_…";',
+            'const headers = [["Authorization", `Bearer ${key}`]];',
+            f'await OpenFeature.setContext({{ targetingKey: "{user}"{more} }});',
+            'await OpenFeature.setProviderAndWait(new OFREPWebProvider({ baseUrl, headers, cacheMode: "network-first" }));',
+            f'const value = OpenFeature.getClient().get{kind}Value("{wire.flag}", {_js(wire.default)});',
+        )
+    )
+
+
+def _growthbook(wire: Wire) -> str:
+    return "\n".join(
+        (
+            "from growthbook import GrowthBook",
+            "from growthbook.plugins import growthbook_tracking_plugin",
+            "",
+            f'host, key = "{wire.base_url}", "assay_server_…"',
+            "telling = growthbook_tracking_plugin(ingestor_host=host)",
+            f'book = GrowthBook(api_host=host, client_key=key, attributes={{"{_attribute(wire)}": "{_unit(wire)}"}}, plugins=[telling])',
+            "book.load_features()",
+            f'value = book.get_feature_value("{wire.flag}", {_python(wire.default)})',
+        )
+    )
+
+
+def _curl(wire: Wire) -> str:
+    units: JSON = {wire.unit_type: _unit(wire)}
+    event: JSON = {"events": [{"event_id": "an-id-of-yours", "event_type": _event(wire), "units": units, "timestamp": "NOW"}]}
+    told = _js(event).replace('"NOW"', "\"'$(date -u +%FT%TZ)'\"")
+    if wire.experiment:
+        path, body = "api/v1/assignments", {"units": units, "experiments": [wire.experiment]}
+    else:
+        path, body = f"ofrep/v1/evaluate/flags/{wire.flag}", {"context": _ofrep_context(wire)}
+    return "\n".join(
+        (
+            f'assay={wire.base_url} key="Authorization: Bearer assay_server_…" json="Content-Type: application/json"',
+            f'curl -sS $assay/{path} -H "$key" -H "$json" -d \'{_js(body)}\'',
+            f'curl -sS $assay/api/v1/events -H "$key" -H "$json" -d \'{told}\'',
+        )
+    )
+
+
+def _ofrep_context(wire: Wire) -> JSON:
+    return {"targetingKey": _unit(wire)} if wire.unit_type == "user" else {"targetingKey": "user-42", _attribute(wire): _unit(wire)}
