@@ -24,6 +24,7 @@ from experiments.admin import (
     report_view,
     results_section,
     tail_view,
+    why_view,
 )
 from experiments.admin.base import WorkplaceAdmin, actor_of
 from experiments.admin.template_filters import thousandths
@@ -238,6 +239,7 @@ class ExperimentAdmin(WorkplaceAdmin):
 
         actions = experiment_actions
         return [
+            route("why/", "why_this_user", why_view.ask),
             route("act-as/", "act_as", act_as.switch),
             route("<int:experiment_id>/edit/", "experiment_edit", experiment_edit.edit),
             route("<int:experiment_id>/do/<slug:verb>/", "experiment_do", actions.do),

@@ -12,6 +12,7 @@ from experiments.admin.base import Crumb, WorkplaceAdmin, actor_of, may
 from experiments.admin.doing import Confirm, confirmed, problems_of
 from experiments.admin.experiment_sections import changes
 from experiments.admin.fields import Field, filled, read_choice, read_json, reason_field, written_json
+from experiments.admin.wiring_section import of_flag
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError, InvalidInput
 from experiments.core.lifecycle import SERVING
@@ -69,6 +70,8 @@ class FlagAdmin(WorkplaceAdmin):
             "rollouts": rollouts,
             "may_switch": may(request, Action.SWITCH_FLAG, member=self._own(request, flag, experiments)),
             "entries": [(entry, changes(entry.before, entry.after)) for entry in log],
+            "snippets": of_flag(request, flag),
+            "may_make_keys": may(request, Action.ADMINISTER),
         }
         return self.page(request, "admin/assay/flag.html", context)
 

@@ -39,6 +39,13 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             ],
         },
         {
+            "title": "Tools",
+            "separator": True,
+            "items": [
+                _item("Why this user?", "person_search", "why_this_user"),
+            ],
+        },
+        {
             "title": "Telling",
             "separator": True,
             "items": [

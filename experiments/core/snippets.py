@@ -61,7 +61,7 @@ def _python(value: JSON) -> str:
     return repr(value)
 
 
-def _js(value: JSON) -> str:
+def _js(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
