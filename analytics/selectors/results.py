@@ -17,6 +17,7 @@ from analytics.core.harm_watch import Watched
 from analytics.core.kinds import kind_of
 from analytics.core.look_state import LookState
 from analytics.core.results import WHAT_TO_DO, AlwaysValid, ArmComparison, ArmSummary, MetricResult, why_not_always, why_not_cuped
+from analytics.core.series import Day
 from analytics.core.stats.comparison import Comparison
 from analytics.core.stats.omnibus import Omnibus, compare_all
 from analytics.core.stats.srm import SrmCheck
@@ -204,6 +205,7 @@ class ResultsView:
     decisions: tuple[DecisionRow, ...]
     spent_micro: int | None = None
     budget_micro: int | None = None
+    days: tuple[Day, ...] = ()
 
     @property
     def primary(self) -> MetricRow | None:
@@ -256,6 +258,7 @@ def view_of(run: AnalysisRun, *, unmasked: bool = False) -> ResultsView:
         decisions=decision_rows(run.iteration),
         spent_micro=run.totals.get("spent_micro"),
         budget_micro=run.totals.get("budget_micro"),
+        days=() if hidden else restored(run.results.get("days", []), tuple[Day, ...]),
     )
 
 

@@ -22,6 +22,7 @@ from analytics.core.health import assess, gated
 from analytics.core.look_state import LookState
 from analytics.core.looks import information
 from analytics.core.results import Health, MetricResult
+from analytics.core.series import Day, with_day
 from analytics.core.windows import Clock, LookPermission, clock, legal_look
 from analytics.models import AnalysisRun, Decision, Look
 from analytics.selectors.geo import pilot_of
@@ -218,6 +219,7 @@ def _versions(plan: AnalysisPlan) -> dict[str, object]:
 
 
 def _write_run(iteration: Iteration, measured: Measured, found: Findings, versions: dict[str, object], now: datetime) -> AnalysisRun:
+    days = with_day(days_so_far(iteration), found.permission.day, measured.arms, () if found.health.masks else found.metrics)
     run, _ = AnalysisRun.objects.update_or_create(
         iteration=iteration,
         latest=True,
@@ -231,7 +233,7 @@ def _write_run(iteration: Iteration, measured: Measured, found: Findings, versio
                 "budget_micro": found.facts.budget_micro,
             },
             "health": {**plain(found.health), "masks": found.health.masks},
-            "results": {"metrics": plain(found.metrics)},
+            "results": {"metrics": plain(found.metrics), "days": plain(days)},
             "verdicts": {"guardrails": plain(found.verdicts), "sprt": plain(found.watches), "compensation": plain(found.paid)},
             "readiness": {
                 "kind": found.decision.kind,
@@ -314,10 +316,17 @@ def outcome_of(decision: Verdict) -> str:
     return decision.conclusion or ""
 
 
+def days_so_far(iteration: Iteration) -> tuple[Day, ...]:
+    """The series that the latest run carries."""
+    stored = AnalysisRun.objects.filter(iteration=iteration, latest=True).values_list("results__days", flat=True).first()
+    return restored(stored or [], tuple[Day, ...])
+
+
 def _keep_copy(run: AnalysisRun) -> None:
-    """A run with a look is kept for ever, beside the latest one."""
+    """A run with a look is kept for ever, beside the latest one, which alone carries the days before it."""
     copy = AnalysisRun.objects.get(pk=run.pk)
     copy.pk, copy.latest = None, False
+    copy.results = {name: value for name, value in copy.results.items() if name != "days"}
     copy.save(force_insert=True)
 
 

@@ -10,8 +10,9 @@ from django.db.models import OuterRef, Subquery
 
 from analytics.selectors import results, scans, standing
 from analytics.selectors.results import ComparisonView, GuardrailResult, MarginView, MetricRow, Readiness, ResultsView
-from experiments.admin import charts, geo_section
+from experiments.admin import charts, days_section, geo_section
 from experiments.admin.template_filters import difference, figure, percent, sentence
+from experiments.core.courses import Course
 from experiments.core.types import Origin, Status
 from experiments.models import Experiment, Rollout
 
@@ -67,6 +68,7 @@ class MetricBlock:
     chart: charts.Intervals | None
     share: bool
     value: str
+    course: Course | None = None
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ def section(experiment: Experiment, analyse_url: str | None) -> dict[str, Any]:
         "names": names,
         "scan": found,
         "units": sum(arm.units for arm in view.arms),
+        "arrivals": days_section.arrivals(view),
         "groups": [[b for b in blocks if b.row.role == "primary"], [b for b in blocks if b.row.role != "primary"]],
         "safety": [(block, line) for block in blocks for line in block.lines if line.guardrail is not None],
         "conditions": conditions,
@@ -156,12 +159,22 @@ def _block(row: MetricRow, view: ResultsView, names: Mapping[str, str]) -> Metri
     lines = _lines(row, view, names)
     limit = row.margin.difference if row.margin else None
     drawn = [
-        charts.Estimate(line.name, line.against.difference, line.against.low, line.against.high, _tone(line), limit)
+        charts.Estimate(line.name, one.difference, one.low, one.high, _tone(line), limit, *days_section.always_of(one))
         for line in lines
-        if line.against is not None
+        if (one := line.against) is not None
     ]
     drawing = charts.intervals(drawn, points=share)
-    return MetricBlock(row, _about(row), lines, _missing(lines), _margin(row, row.margin), drawing, share, _value(row))
+    return MetricBlock(
+        row,
+        _about(row),
+        lines,
+        _missing(lines),
+        _margin(row, row.margin),
+        drawing,
+        share,
+        _value(row),
+        days_section.effect(view, row, names),
+    )
 
 
 _VALUES = {"proportion": "Rate", "ratio": "Ratio"}

@@ -13,7 +13,7 @@ HEIGHT = 220.0
 
 @dataclass(frozen=True)
 class Estimate:
-    """A difference to draw: estimate and interval, any of them missing when it cannot be said."""
+    """A difference to draw: estimate, interval, and the one that may be read at any time; any of them missing when it cannot be said."""
 
     label: str
     value: float | None
@@ -21,6 +21,8 @@ class Estimate:
     high: float | None
     tone: str = ""
     margin: float | None = None
+    always_low: float | None = None
+    always_high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Bar:
     x1: float | None
     tone: str
     margin: float | None
+    w0: float | None = None
+    w1: float | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,18 @@ class Intervals:
     height: float
     floor: float
     margin: float | None = None
+    harm: tuple[float, float] | None = None
+    """From where to where a difference is harm: beyond the margin, away from zero."""
+
+    @property
+    def harm_width(self) -> float:
+        """Of that band."""
+        return 0.0 if self.harm is None else round(self.harm[1] - self.harm[0], 1)
+
+    @property
+    def winged(self) -> bool:
+        """Whether any row has an interval that may be read at any time."""
+        return any(bar.w0 is not None for bar in self.bars)
 
 
 def intervals(estimates: Sequence[Estimate], *, points: bool = False) -> Intervals | None:
@@ -54,19 +70,24 @@ def intervals(estimates: Sequence[Estimate], *, points: bool = False) -> Interva
     drawn = [e for e in estimates if e.value is not None]
     if not drawn:
         return None
-    marks = [m for e in drawn for m in (e.value, e.low, e.high, e.margin, 0.0) if m is not None]
-    step = _step(max(marks) - min(marks))
+    marks = [m for e in drawn for m in (e.value, e.low, e.high, e.margin, e.always_low, e.always_high, 0.0) if m is not None]
+    step = step_of(max(marks) - min(marks))
     low, high = floor(min(marks) / step) * step, -floor(-max(marks) / step) * step
 
     def at(value: float | None) -> float | None:
         return None if value is None else round(LEFT + (value - low) / (high - low) * (RIGHT - LEFT), 1)
 
-    bars = [Bar(e.label, TOP + ROW * (i + 0.5), at(e.value), at(e.low), at(e.high), e.tone, at(e.margin)) for i, e in enumerate(drawn)]
+    bars = [
+        Bar(e.label, TOP + ROW * (i + 0.5), at(e.value), at(e.low), at(e.high), e.tone, at(e.margin), at(e.always_low), at(e.always_high))
+        for i, e in enumerate(drawn)
+    ]
     count = round((high - low) / step)
     ticks = [(at(low + i * step) or 0.0, _tick(low + i * step, points)) for i in range(count + 1)]
     bottom = TOP + ROW * len(bars)
     margin = next((bar.margin for bar in bars if bar.margin is not None), None)
-    return Intervals(bars, at(0.0) or LEFT, ticks, RIGHT + 20, bottom + 22, bottom, margin)
+    zero = at(0.0) or LEFT
+    harm = None if margin is None else (LEFT, margin) if margin < zero else (margin, RIGHT)
+    return Intervals(bars, zero, ticks, RIGHT + 20, bottom + 22, bottom, margin, harm)
 
 
 @dataclass(frozen=True)
@@ -120,7 +141,7 @@ def looks(paths: Sequence[tuple[str, Sequence[tuple[float, float, float | None]]
         upper, lower = [(x(t), y(b)) for t, b in edges], [(x(t), y(-b)) for t, b in edges]
         return Path(label, dots, [*upper, *lower], _points(dots), _points(upper), _points(lower))
 
-    step = _step(2 * most)
+    step = step_of(2 * most)
     marks = range(-int(most / step), int(most / step) + 1)
     ticks = [(y(i * step), _tick(i * step, False)) for i in marks]
     times = [(x(i / 4), f"{25 * i} %") for i in range(5)]
@@ -131,7 +152,7 @@ def _points(dots: Sequence[tuple[float, float]]) -> str:
     return " ".join(f"{x},{y}" for x, y in dots)
 
 
-def _step(spread: float) -> float:
+def step_of(spread: float) -> float:
     """A round step that divides the spread into about five."""
     raw = (spread or 1.0) / 5
     power = 10.0 ** floor(log10(raw))

@@ -42,7 +42,7 @@ def test_geo_page__ten_regions__shows_each_method_and_draws_intervals(owner, tex
     analyse(experiment.pk, now=timezone.now())
     text = text_of(experiment)
     assert "CR2 with Satterthwaite" in text and "wild cluster bootstrap-t (Rademacher, all 1,024)".capitalize()[:10] in text
-    assert text.count('class="bar') == 7
+    assert text.count('<line class="bar') == 7
     assert "below 100 a pilot is read once, at its end" in text
 
 

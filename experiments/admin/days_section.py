@@ -1,0 +1,60 @@
+"""Results over the days: how each effect came about, and how many units arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from itertools import pairwise
+
+from analytics.selectors.results import ComparisonView, MetricRow, ResultsView
+from experiments.admin.template_filters import difference, figure
+from experiments.core.courses import Course, Point, course
+
+FEWEST = 2
+"""One day is no course."""
+
+
+def effect(view: ResultsView, row: MetricRow, names: Mapping[str, str]) -> Course | None:
+    """The difference from control at the end of each day, with the interval that may be read at any time; a line for each test arm."""
+    if len(view.days) < FEWEST:
+        return None
+    share = row.kind == "proportion"
+    series = [(names.get(one.arm, one.arm), _readings(view, row.key, one.arm)) for one in row.comparisons]
+    return course(series, _times(view), _words(share))
+
+
+def arrivals(view: ResultsView) -> Course | None:
+    """How many new units each arm met a day, from the second day that is kept on."""
+    if len(view.days) <= FEWEST:
+        return None
+    series = []
+    for arm in view.arms:
+        met = [(one.day, one.units.get(arm.key, 0)) for one in view.days]
+        new = [(after, (units - past) / (after - day).days) for (day, past), (after, units) in pairwise(met)]
+        series.append((arm.name, [Point(_at(day), max(0.0, units)) for day, units in new]))
+    return course(series, _times(view)[1:], lambda value: figure(round(value)))
+
+
+def always_of(one: ComparisonView) -> tuple[float | None, float | None]:
+    """The limits that may be read at any time."""
+    return (None, None) if one.always is None else (one.always.interval.low, one.always.interval.high)
+
+
+def _readings(view: ResultsView, metric: str, arm: str) -> list[Point]:
+    points = []
+    for one in view.days:
+        found = next((r for r in one.readings if (r.metric, r.arm) == (metric, arm)), None)
+        points.append(Point(_at(one.day), *((None,) if found is None else (found.difference, found.low, found.high))))
+    return points
+
+
+def _times(view: ResultsView) -> list[tuple[float, str]]:
+    return [(_at(one.day), f"{one.day.day} {one.day:%b}") for one in view.days]
+
+
+def _words(share: bool) -> Callable[[float], str]:
+    return lambda value: difference(value, share) if abs(value) > 1e-12 else "0"
+
+
+def _at(day: date) -> float:
+    return float(day.toordinal())
