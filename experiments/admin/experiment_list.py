@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from analytics.selectors.standing import standing
 from experiments.admin import (
     act_as,
+    calculator,
     experiment_actions,
     experiment_edit,
     experiment_page,
@@ -239,6 +240,7 @@ class ExperimentAdmin(WorkplaceAdmin):
 
         actions = experiment_actions
         return [
+            route("sample-size/", "sample_size_calculator", calculator.page),
             route("why/", "why_this_user", why_view.ask),
             route("act-as/", "act_as", act_as.switch),
             route("<int:experiment_id>/edit/", "experiment_edit", experiment_edit.edit),

@@ -42,6 +42,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             "title": "Tools",
             "separator": True,
             "items": [
+                _item("Sample size", "calculate", "sample_size_calculator"),
                 _item("Why this user?", "person_search", "why_this_user"),
             ],
         },

@@ -28,7 +28,7 @@ def ask(admin: WorkplaceAdmin, request: HttpRequest) -> HttpResponse:
             context = _answer(data)
         except AssayError as refusal:
             context = {"problems": problems_of(refusal), "refusal": "This cannot be asked."}
-    shown = {"title": "Why this user?", "fields": filled(_fields(), data, context.get("problems", ())), **context}
+    shown = {"title": "Why this user?", "fields": filled(_fields(), data, context.get("problems", ())) if data else _fields(), **context}
     return admin.page(request, "admin/assay/why.html", shown, status=400 if "problems" in context else 200)
 
 
