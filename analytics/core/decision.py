@@ -240,7 +240,12 @@ def _conclusion(facts: Facts) -> Decision | None:
     )
 
 
+AFTER_THE_LAST = "the last look is taken and what it decided stands; only harm acts from here on"
+
+
 def _keep(facts: Facts) -> Decision:
+    if facts.last_look_taken:
+        return _decision(facts, "keep", AFTER_THE_LAST)
     missing = [r.name for r in readiness(facts) if r.met is not True]
     return _decision(facts, "keep", "keep running; not yet met: " + ", ".join(missing) if missing else "keep running until the next look")
 

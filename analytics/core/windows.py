@@ -24,6 +24,10 @@ class Span:
     end: datetime | None = None
 
 
+FEW = 3
+"""Of more weekdays than that, only the number of days is said."""
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
     """How many complete days of each weekday (Monday first) are in, against the weeks the policy asks for."""
@@ -38,9 +42,12 @@ class Clock:
 
     @property
     def sentence(self) -> str:
-        """What a page shows: the missing weekdays, or that the clock is complete."""
+        """What a page shows: how many of the days are in and which weekdays are missing when they are few, or that it is complete."""
         missing = [f"{name} {seen} of {self.weeks}" for name, seen in zip(WEEKDAYS, self.per_weekday, strict=True) if seen < self.weeks]
-        return f"complete: {self.days} full days" if not missing else "still missing: " + ", ".join(missing)
+        if not missing:
+            return f"complete: {self.days} full days"
+        counted = f"{sum(min(seen, self.weeks) for seen in self.per_weekday)} of {self.weeks * len(WEEKDAYS)} days"
+        return counted if len(missing) > FEW else f"{counted}; still missing: {', '.join(missing)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,6 +206,9 @@ class ResultsView:
     spent_micro: int | None = None
     budget_micro: int | None = None
     days: tuple[Day, ...] = ()
+    weekdays: tuple[int, ...] = ()
+    """Complete days of each weekday, Monday first, of ``weeks`` wanted; empty where no clock runs."""
+    weeks: int = 0
 
     @property
     def primary(self) -> MetricRow | None:
@@ -258,6 +261,8 @@ def view_of(run: AnalysisRun, *, unmasked: bool = False) -> ResultsView:
         decisions=decision_rows(run.iteration),
         spent_micro=run.totals.get("spent_micro"),
         budget_micro=run.totals.get("budget_micro"),
+        weekdays=tuple(readiness.get("clock", {}).get("per_weekday", ())),
+        weeks=readiness.get("clock", {}).get("weeks", 0),
         days=() if hidden else restored(run.results.get("days", []), tuple[Day, ...]),
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from analytics.core.decision import Readiness
+from analytics.core.decision import AFTER_THE_LAST, Readiness
 from analytics.core.encoding import restored
 from analytics.core.windows import WEEKDAYS
 from analytics.models import AnalysisRun
@@ -92,7 +92,11 @@ def _worst(verdicts: Parts) -> dict[str, str]:
 def _sentence(kind: str | None, rule: str | None, items: object, arms: Sequence[Mapping[str, str]]) -> str:
     if not rule:
         return "Analysed; nothing to decide yet."
-    if kind == "keep" and (missing := _missing(restored(items, tuple[Readiness, ...]), {arm["key"]: arm["name"] for arm in arms})):
+    if (
+        kind == "keep"
+        and rule != AFTER_THE_LAST
+        and (missing := _missing(restored(items, tuple[Readiness, ...]), {arm["key"]: arm["name"] for arm in arms}))
+    ):
         return f"Keep running; not yet met: {missing}."
     return (rule[:1].upper() + rule[1:] if rule.partition(" ")[0].isalpha() else rule) + "."
 

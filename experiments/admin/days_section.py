@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from itertools import pairwise
 
-from analytics.selectors.results import ComparisonView, MetricRow, ResultsView
+from analytics.selectors.forecasts import FORESEEN, expected_day
+from analytics.selectors.results import ComparisonView, MetricRow, Readiness, ResultsView
 from experiments.admin.template_filters import difference, figure
 from experiments.core.courses import Course, Point, course
+from experiments.core.types import Status
 
 FEWEST = 2
 """One day is no course."""
@@ -33,6 +35,14 @@ def arrivals(view: ResultsView) -> Course | None:
         new = [(after, (units - past) / (after - day).days) for (day, past), (after, units) in pairwise(met)]
         series.append((arm.name, [Point(_at(day), max(0.0, units)) for day, units in new]))
     return course(series, _times(view)[1:], lambda value: figure(round(value)))
+
+
+def expected(view: ResultsView, condition: Readiness) -> str:
+    """The day on which an unmet condition will be met if all goes on as lately, in words; nothing for what cannot be foreseen."""
+    if condition.met or view.status != Status.RUNNING or condition.topic not in FORESEEN:
+        return ""
+    day = expected_day(view, condition)
+    return "cannot say: too little arrives" if day is None else f"by {day.day} {day:%B}"
 
 
 def always_of(one: ComparisonView) -> tuple[float | None, float | None]:

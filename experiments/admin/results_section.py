@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import OuterRef, Subquery
@@ -73,13 +73,14 @@ class MetricBlock:
 
 @dataclass(frozen=True)
 class Condition:
-    """One condition of a promotion in people's words: what, of which arm, now, needed, met or not (None: cannot say)."""
+    """One condition of a promotion in people's words: what, of which arm, now, needed, met or not (None: cannot say), expected when."""
 
     what: str
     arm: str
     now: str
     needed: str
     met: bool | None
+    expected: str = ""
 
 
 def winner_name() -> Subquery:
@@ -282,7 +283,7 @@ def _conditions(view: ResultsView, names: Mapping[str, str]) -> list[Condition]:
     metrics = {row.key: row.name for row in view.metrics}
     share = view.primary is not None and view.primary.kind == PROPORTION
     control = next((arm.name for arm in view.arms if arm.is_control), "control")
-    return [_condition(one, metrics, names, share, control) for one in view.readiness]
+    return [replace(_condition(one, metrics, names, share, control), expected=days_section.expected(view, one)) for one in view.readiness]
 
 
 def _condition(one: Readiness, metrics: Mapping[str, str], names: Mapping[str, str], share: bool, control: str) -> Condition:

@@ -46,7 +46,7 @@ class Course:
     marks: list[tuple[float, str]]
     left: float = LEFT
     right: float = RIGHT
-    width: float = RIGHT + 20
+    width: float = RIGHT + 36
     floor: float = TOP + HEIGHT
     height: float = TOP + HEIGHT + 22
 

@@ -37,7 +37,7 @@ def _live(owner, name: str, kind: str, *, verdict: str = "safe", masked: bool = 
         masked=masked,
         totals={"arms": [{"key": "control", "name": "Control", "units": 50}]},
         verdicts={"guardrails": [{"key": "complained", "arm": "friendly", "verdict": verdict}]},
-        readiness={"kind": kind, "rule": f"what {name} says", "items": [], "clock_sentence": "still missing: Sat 1 of 2", "clock": _CLOCK},
+        readiness={"kind": kind, "rule": f"what {name} says", "items": [], "clock_sentence": "9 of 14 days", "clock": _CLOCK},
     )
     return row
 

@@ -171,3 +171,9 @@ def test_winner__several_arms_pass__is_the_largest_or_within_one_error_the_cheap
 def test_winner__a_harmed_arm__never_wins() -> None:
     assert winner(_with(replace(WINNER, harmed=True))) is None
     assert decide(_with(replace(WINNER, harmed=True))).kind == "keep"
+
+
+def test_decide__between_looks_after_the_last__does_not_wait_for_another_look() -> None:
+    found = decide(_with(alarm_only=True, last_look_taken=True))
+    assert found.kind == "keep"
+    assert "next look" not in found.rule and "last look is taken" in found.rule

@@ -56,7 +56,7 @@ def test_clock__ten_days_with_every_tuesday_paused__names_what_is_missing() -> N
     running = [Span(_utc(1), _utc(2, 10)), Span(_utc(2, 11), _utc(9, 10)), Span(_utc(9, 11), None)]
     found = clock(running, "UTC", 1, _utc(11))
     assert not found.complete
-    assert found.sentence == "still missing: Tuesday 0 of 1"
+    assert found.sentence == "6 of 7 days; still missing: Tuesday 0 of 1"
 
 
 def test_clock__nothing_ran__is_empty() -> None:
