@@ -34,6 +34,9 @@ def add(admin: WorkplaceAdmin, request: HttpRequest) -> HttpResponse:
     if not may(request, Action.EDIT_DRAFT, member=True):
         return _refused(admin, request, "Your role reads experiments; a product owner, data scientist, QA or admin writes them.")
     if request.method != "POST":
+        like = request.GET.get("like", "")
+        if like.isascii() and like.isdigit():
+            return _design_page(admin, request, None, template_form.values_like(found(int(like))))
         return _design_page(admin, request, None, template_form.values_for(request.GET.get("template", "")))
     try:
         made = drafts.create_experiment(actor_of(request), utc_now(), spec=template_form.read_spec(request.POST.dict()))

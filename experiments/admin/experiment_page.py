@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.urls import reverse
+
 from experiments.admin import results_section
 from experiments.admin.base import Crumb
 from experiments.admin.experiment_sections import SECTIONS
@@ -215,6 +217,9 @@ def _waits_for_press(view: View) -> tuple[str, str]:
 
 
 def _asides(view: View, steps: Sequence[Any]) -> list[Link]:
+    copy = (
+        [Link("Clone", reverse("admin:experiments_experiment_add") + f"?like={view.experiment.pk}")] if view.may(Action.EDIT_DRAFT) else []
+    )
     links = [
         Link(s.label, view.url("do", s.verb), "danger-line" if s.verb in GRAVE else "")
         for s in steps
@@ -225,7 +230,7 @@ def _asides(view: View, steps: Sequence[Any]) -> list[Link]:
         links.append(Link("Release the promotion" if view.experiment.promotion_held else "Hold the promotion", view.url("hold")))
     if view.may(Action.RETURN_TO_CONTROL) and _returnable(view):
         links.append(Link("Return to control", view.url("do", "return_to_control"), "danger-line"))
-    return links
+    return [*links, *copy]
 
 
 def _returnable(view: View) -> bool:

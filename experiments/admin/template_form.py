@@ -36,6 +36,11 @@ def values_for(key: str) -> dict[str, str]:
     return form.design_values(spec) | own | lines
 
 
+def values_like(experiment: Experiment) -> dict[str, str]:
+    """What a new form starts with when it is to be like another experiment: its design, under no name yet and with no dates."""
+    return form.values_of(experiment) | {"name": "", "key": "", "planned_start": "", "planned_end": ""}
+
+
 def read_spec(data: Mapping[str, str]) -> ExperimentSpec:
     """The form as it was sent, with the template that it began from; a geo pilot's says that it is imported."""
     spec, template = reading.read_spec(data), BY_KEY.get(data.get("template", ""))

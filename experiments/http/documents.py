@@ -15,6 +15,7 @@ TYPES = {
     "md": "text/markdown; charset=utf-8",
     "json": "application/json",
     "pdf": "application/pdf",
+    "csv": "text/csv; charset=utf-8",
 }
 
 
@@ -24,7 +25,8 @@ def document(body: str | bytes, kind: str, name: str) -> HttpResponse:
     styles = [_digest(found) for found in _STYLE.findall(body)[:1]] if isinstance(body, str) and kind == "html" else []
     answer["Content-Security-Policy"] = f"{_NOTHING}; style-src {' '.join(styles)}" if styles else _NOTHING
     answer["X-Content-Type-Options"] = "nosniff"
-    answer["Content-Disposition"] = f'inline; filename="{re.sub("[^A-Za-z0-9_.-]", "_", name)}.{kind}"'
+    how = "attachment" if kind == "csv" else "inline"
+    answer["Content-Disposition"] = f'{how}; filename="{re.sub("[^A-Za-z0-9_.-]", "_", name)}.{kind}"'
     answer["Cache-Control"] = "no-cache, private"
     return answer
 

@@ -217,3 +217,17 @@ def test_results__arm_switched_off_for_proven_harm_and_a_budget__are_said_on_the
     assert "harm proven, observed +70.0 %" in text
     assert text.count(">switched off<") == 1
     assert "Spent 0.00 USD of a budget of 2.50 USD." in text
+
+
+def test_clone__another_experiments_design__is_a_new_draft_without_its_name_and_signatures(browser, running):
+    olivia = browser("olivia")
+    assert "Clone" in olivia.get(page(running)).content.decode()
+    form = olivia.get(f"/admin/experiments/experiment/add/?like={running.pk}").context
+    data = {field.name: field.value for part in (*form["sections"], *form["variant_lines"], *form["metric_lines"]) for field in part.fields}
+    data |= {"v-count": 2, "m-count": 1, "v-control": form["control"], "name": "Once more"}
+    olivia.post("/admin/experiments/experiment/add/", {name: value for name, value in data.items() if value not in (None, False)})
+    made = Experiment.objects.get(name="Once more")
+    assert (made.status, made.flag_id, made.key) == ("draft", running.flag_id, "once-more")
+    assert [v.config for v in made.variants.all()] == [v.config for v in running.variants.all()]
+    assert made.planned_metrics.count() == 1 and not made.sign_offs.exists()
+    assert "Clone" not in browser("victor").get(page(running)).content.decode()
