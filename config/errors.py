@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
 from django.views import defaults
 
 from experiments.api import ofrep
@@ -17,6 +18,8 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     if _is_door(request):
         return _error(request, 403, "forbidden", "This may not be done with these credentials.")
+    if request.path.startswith("/admin/") and getattr(request, "user", None) is not None and request.user.is_authenticated:
+        return _refused(request, str(exception))
     return defaults.permission_denied(request, exception)
 
 
@@ -30,6 +33,14 @@ def broken(request: HttpRequest) -> HttpResponse:
     if _is_door(request):
         return _error(request, 500, "internal", "Something broke on our side and was logged; the same request may work later.")
     return defaults.server_error(request)
+
+
+def _refused(request: HttpRequest, why: str) -> HttpResponse:
+    """A refusal within the workplace's frame: why, who may, and whom to ask."""
+    from django.contrib import admin  # here: processes for serving alone have no admin, and pay no memory for one
+
+    frame = admin.site.each_context(request)
+    return render(request, "admin/assay/not_yours.html", {**frame, "title": "Not yours to do", "why": why}, status=403)
 
 
 def _is_door(request: HttpRequest) -> bool:

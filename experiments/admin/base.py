@@ -61,12 +61,13 @@ class WorkplaceAdmin(ModelAdmin):
     def refuse_unless_may_add(self, request: HttpRequest) -> None:
         """Do not even show an add form to those who may not use it."""
         if not self.has_add_permission(request):
-            raise PermissionDenied
+            what = "" if self.add_right is None else f"; {permissions.who_may(self.add_right)}"
+            raise PermissionDenied(f"{actor_of(request).label} may not add to {self.opts.verbose_name_plural}{what}.")
 
     def refuse_unless_may_view(self, request: HttpRequest) -> None:
         """Nothing is shown to, or taken from, somebody who has no job here; Django's superuser flag is none."""
         if not self.has_view_permission(request):
-            raise PermissionDenied
+            raise PermissionDenied(f"{actor_of(request).label} may not see {self.opts.verbose_name_plural}; {permissions.who_may(Action.VIEW)}.")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
