@@ -104,7 +104,7 @@ def _override(experiment: Experiment) -> int:
     return audience.add_override(factories.person("qa"), timezone.now(), experiment_id=experiment.pk, expires_at=until, reason="", **arm).pk
 
 
-READING = {"act-as/", "<int:experiment_id>/report/"}
+READING = {"act-as/", "why/", "sample-size/", "<int:experiment_id>/report/", "<int:experiment_id>/tail/"}
 """Pages that change nothing of an experiment: everybody who may see it may open them."""
 
 
