@@ -67,7 +67,8 @@ class WorkplaceAdmin(ModelAdmin):
     def refuse_unless_may_view(self, request: HttpRequest) -> None:
         """Nothing is shown to, or taken from, somebody who has no job here; Django's superuser flag is none."""
         if not self.has_view_permission(request):
-            raise PermissionDenied(f"{actor_of(request).label} may not see {self.opts.verbose_name_plural}; {permissions.who_may(Action.VIEW)}.")
+            who = permissions.who_may(Action.VIEW)
+            raise PermissionDenied(f"{actor_of(request).label} may not see {self.opts.verbose_name_plural}; {who}.")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
