@@ -34,6 +34,7 @@ TABS = (
     ("traffic", "Traffic"),
     ("results", "Results"),
     ("cost", "Cost"),
+    ("health", "Health"),
     ("wiring", "Wiring"),
     ("history", "History"),
 )

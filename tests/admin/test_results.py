@@ -231,3 +231,21 @@ def test_clone__another_experiments_design__is_a_new_draft_without_its_name_and_
     assert [v.config for v in made.variants.all()] == [v.config for v in running.variants.all()]
     assert made.planned_metrics.count() == 1 and not made.sign_offs.exists()
     assert "Clone" not in browser("victor").get(page(running)).content.decode()
+
+
+def test_health__wrong_shares__are_shown_against_the_expected_with_what_to_do(browser, running):
+    assert "No analysis yet" in browser("victor").get(page(running, "health")).content.decode()
+    _expose(running, {"Control": 600, "Friendly": 300})
+    browser("olivia").post(url(running, "analyse"))
+    text = browser("victor").get(page(running, "health")).content.decode()
+    assert "results are masked" in text and 'id="finding-srm"' in text
+    assert "start a new iteration" in text
+    assert text.count(">450<") == 2 and ">600<" in text
+
+
+def test_health__an_old_result_of_a_running_experiment__says_that_hours_were_missed(browser, running):
+    _expose(running, {"Control": 300, "Friendly": 310})
+    browser("olivia").post(url(running, "analyse"))
+    assert "analysed every hour" not in browser("victor").get(page(running, "health")).content.decode()
+    AnalysisRun.objects.update(computed_at=timezone.now() - timedelta(hours=4))
+    assert "analysed every hour" in browser("victor").get(page(running, "health")).content.decode()

@@ -1,0 +1,58 @@
+"""Whether the data may be believed: shares, crossovers, what was found and what to do, and how fresh it all is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analytics.selectors import results
+from analytics.selectors.results import ResultsView
+from experiments.admin.experiment_view import View
+from experiments.core.types import Status
+
+STALE_HOURS = 3.0
+"""Running experiments are analysed every hour; a result this old has missed some."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """One arm's units against those that its share of all would be."""
+
+    name: str
+    units: int
+    expected: float
+    share: float | None
+    planned: float
+    crossovers: int
+
+
+def section(view: View, items: Sequence[Any]) -> dict[str, Any]:
+    """The health tab, from the newest stored run."""
+    found = results.latest(view.experiment)
+    if found is None:
+        return {"health": None}
+    hours = (view.now - found.computed_at).total_seconds() / 3600
+    return {
+        "health": found,
+        "shares": shares(found),
+        "stale": view.experiment.status == Status.RUNNING and hours > STALE_HOURS,
+        "grave": [one for one in found.findings if one.masks],
+        "mild": [one for one in found.findings if not one.masks],
+    }
+
+
+def shares(found: ResultsView) -> list[Share]:
+    """Observed and expected units of each arm; expected ones by the shares of buckets that the arms held."""
+    total, planned = sum(arm.units for arm in found.arms), sum(arm.expected_share for arm in found.arms)
+    return [
+        Share(
+            arm.name,
+            arm.units,
+            total * arm.expected_share / planned if planned else 0.0,
+            arm.units / total if total else None,
+            arm.expected_share,
+            arm.crossovers,
+        )
+        for arm in found.arms
+    ]
