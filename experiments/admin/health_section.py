@@ -11,8 +11,8 @@ from analytics.selectors.results import ResultsView
 from experiments.admin.experiment_view import View
 from experiments.core.types import Status
 
-STALE_HOURS = 3.0
-"""Running experiments are analysed every hour; a result this old has missed some."""
+STALE_HOURS = 1.0
+"""Running experiments are analysed at every tick of beat; a result this old has missed many."""
 
 
 @dataclass(frozen=True)
