@@ -288,6 +288,19 @@ READERS = {"unit": _numbers, "ratio": _ratios, "rows": _quantiles, "time": _quan
 """How each form of totals is read."""
 
 
+def statements(population: Population, metric: MetricDefinition, covariate: str | None) -> tuple[str, ...]:
+    """The SQL that asks for a metric's matured totals, to be read: of a quantile the first pass, from which the second one follows."""
+    question = Question(population, metric, True, _unit_from_map, _number_from_map)
+    form = kind_of(metric.kind.value).form
+    if covariate is not None and form in ("unit", "ratio"):
+        asked = [forms.exposed_units(question), forms.with_covariate(question, covariate, ratio=form == "ratio")]
+    elif form in ("unit", "ratio"):
+        asked = [forms.number_per_unit(question) if form == "unit" else forms.ratio_per_unit(question)]
+    else:
+        asked = [forms.exposed_units(question), forms.histogram(question)]
+    return tuple(str(ibis.to_sql(one, dialect="postgres")) for one in asked)
+
+
 def _run(expression: Table) -> list[dict[str, Any]]:
     """Rows as dicts. The expression holds its values as literals; Any: columns have the types of their table."""
     with _without_nested_loops() as cursor:

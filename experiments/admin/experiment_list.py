@@ -27,6 +27,7 @@ from experiments.admin import (
     results_section,
     tail_view,
     why_view,
+    work_view,
 )
 from experiments.admin.base import WorkplaceAdmin, actor_of
 from experiments.admin.template_filters import thousandths
@@ -253,6 +254,7 @@ class ExperimentAdmin(WorkplaceAdmin):
             route("<int:experiment_id>/analyse/", "experiment_analyse", actions.analyse),
             route("<int:experiment_id>/report/", "experiment_report", report_view.report),
             route("<int:experiment_id>/results.<slug:kind>", "experiment_export", export_view.export),
+            route("<int:experiment_id>/work/<path:metric>/", "experiment_work", work_view.work),
             route("<int:experiment_id>/hold/", "experiment_hold", actions.hold),
             route("<int:experiment_id>/ramp/<slug:action>/", "experiment_ramp", ramp_actions.do),
             route("<int:experiment_id>/tail/", "experiment_tail", tail_view.rows),

@@ -168,3 +168,9 @@ def ago(moment: datetime | None) -> str:
 def moment(value: datetime | None) -> str:
     """A moment in UTC to the minute."""
     return "–" if value is None else f"{value:%d %b %Y, %H:%M} UTC"
+
+
+@register.filter
+def exactly(value: float | None) -> str:
+    """A number with the digits it takes to follow it by hand."""
+    return "–" if value is None else f"{value:.10g}".replace("-", "−")
