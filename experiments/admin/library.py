@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.urls import URLPattern, path, reverse
 
+from analytics.selectors.seen_events import SeenEvent, seen_events
+from experiments.admin import metric_builder
 from experiments.admin.base import WorkplaceAdmin, actor_of, may
 from experiments.admin.doing import Confirm, confirmed
 from experiments.admin.fields import Field, read_choice, read_number, read_whole, reason_field, written
@@ -75,7 +78,7 @@ class MetricAdmin(WorkplaceAdmin):
             question,
             "Save the version" if metric else "Save the metric",
             back,
-            fields=_fields(metric),
+            fields=_fields(metric, seen_events(utc_now())),
             consequence="nothing. Running experiments keep the version they were launched with.",
         )
 
@@ -99,16 +102,16 @@ def _options(values: Any) -> list[tuple[str, str]]:
     return [(str(v), str(v)) for v in values]
 
 
-def _fields(metric: Metric | None) -> list[Field]:
+def _fields(metric: Metric | None, seen: Sequence[SeenEvent]) -> list[Field]:
     m = metric or Metric(kind="proportion", source="event", aggregation="any", direction="increase", value_field="value", lookback_days=14)
     return [
         *([] if metric else [Field("key", "Key", required=True, help="Letters, digits, dash and underscore.")]),
         Field("name", "Name", value=m.name, required=True),
         Field("description", "Description", "textarea", m.description, rows=2),
-        Field("kind", "Kind", "select", m.kind, choices=_options(MetricKind)),
+        Field("kind", "Kind", "select", m.kind, choices=metric_builder.kinds()),
         Field("quantile", "Quantile", value=written(m.quantile), help="Of a quantile (empty: 0.95) or a duration (empty: 0.5)."),
         Field("source", "Read from", "select", m.source, choices=[("event", "events"), ("observation", "metric observations of this key")]),
-        Field("event_types", "Event types", value=", ".join(m.event_types), help="Separated by commas."),
+        Field("event_types", "Event types", value=", ".join(m.event_types), help=metric_builder.seen_text(seen)),
         Field("denominator_event_types", "Event types below the line", value=", ".join(m.denominator_event_types), help="Of a ratio."),
         Field(
             "aggregation", "A unit's value is", "select", m.aggregation, choices=_options(("any", "count", "sum", "mean", "max", "last"))
