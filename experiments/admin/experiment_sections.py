@@ -12,8 +12,9 @@ from experiments.admin.cost_section import cost_section
 from experiments.admin.experiment_view import Link, View, approves, page_url
 from experiments.admin.fields import Field
 from experiments.core.checklist import SIGNED_ITEMS, ItemState, basis
+from experiments.core.design_advice import Arm, Planned, advice
 from experiments.core.permissions import SIGNING, Action
-from experiments.core.types import BucketRole, Item, Status, Verdict
+from experiments.core.types import BucketRole, Item, MetricRole, Status, Verdict
 from experiments.models import Bucket, ChangeLogEntry, Experiment, Iteration, SignOff
 from experiments.selectors.experiments import open_iteration
 
@@ -116,6 +117,7 @@ def _plan_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]:
     )
     return {
         "variants": list(e.variants.all()),
+        "advice": _advice(view, plans),
         "plans": plans,
         "evidence": evidence,
         "evidence_lines": _flat(evidence.detail) if evidence else [],
@@ -124,6 +126,19 @@ def _plan_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]:
         "compute_url": view.url("compute", Item.SAMPLE_SIZE) if e.status == Status.DRAFT and view.may(Action.COMPUTE_EVIDENCE) else None,
         "iterations": list(e.iterations.all()),
     }
+
+
+def _advice(view: View, plans: Sequence[Any]) -> tuple[str, ...]:
+    """What experience says of the design, while it can still be changed."""
+    e = view.experiment
+    if e.status not in (Status.DRAFT, Status.DARK_LAUNCH):
+        return ()
+    live = Experiment.objects.filter(status__in=(Status.RUNNING, Status.PAUSED), unit_type=e.unit_type).exclude(pk=e.pk)
+    beside = live if e.layer_id is None else live.exclude(layer_id=e.layer_id)
+    arms = [Arm(v.name, v.is_control, v.config) for v in e.variants.all()]
+    guardrails = sum(plan.role == MetricRole.GUARDRAIL for plan in plans)
+    names = list(beside.order_by("name").values_list("name", flat=True)[:50])
+    return advice(Planned(e.experiment_type, arms, guardrails, len(view.rules.requires), names))
 
 
 def _asked_of(detail: Any) -> list[Any]:

@@ -147,3 +147,12 @@ def test_api_key__without_a_name__shows_the_refusal(browser):
     assert answer.status_code == 400
     assert "needs a name" in answer.content.decode()
     assert not ApiKey.objects.exists()
+
+
+def test_plan__of_a_draft_that_changes_two_things__advises_and_refuses_nothing(browser, simple):
+    treatment = simple.variants.get(is_control=False)
+    assert "cannot say which of them did it" not in browser("victor").get(page(simple, "plan")).content.decode()
+    treatment.config = {**treatment.config, "temperature": 1, "prompt": "other"}
+    treatment.save()
+    text = browser("victor").get(page(simple, "plan")).content.decode()
+    assert "cannot say which of them did it" in text and "Worth a thought" in text
