@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Count, OuterRef, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.urls import URLPattern, path, reverse
 
@@ -16,9 +17,11 @@ from experiments.admin.doing import Confirm, confirmed
 from experiments.admin.fields import Field, read_choice, read_number, read_whole, reason_field, written
 from experiments.core.clock import utc_now
 from experiments.core.metric_definitions import MetricDefinition
+from experiments.core.metric_versions import Change, changes
 from experiments.core.permissions import Action
 from experiments.core.types import Direction, MetricKind
-from experiments.models import Metric
+from experiments.models import ExperimentMetric, Metric
+from experiments.selectors.metrics import definition_of
 from experiments.services import metrics
 
 
@@ -40,9 +43,20 @@ class MetricAdmin(WorkplaceAdmin):
     """What can be measured; a change makes a new version and never edits an old one."""
 
     add_right = Action.MANAGE_METRICS
-    list_display = ("name", "key", "version", "kind", "direction", "scale", "exploratory")
+    list_display = ("name", "key", "version", "kind", "direction", "scale", "cap", "owner", "used_by", "exploratory")
+    list_select_related = ("owner",)
     list_filter = (CurrentFilter, "kind", "exploratory", "shipped")
     search_fields = ("key", "name", "description")
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        uses = ExperimentMetric.objects.filter(metric__key=OuterRef("key")).order_by().values("metric__key")
+        return super().get_queryset(request).annotate(uses_of_key=Subquery(uses.annotate(n=Count("experiment", distinct=True)).values("n")))
+
+    @admin.display(description="used by", ordering="uses_of_key")
+    def used_by(self, metric: Any) -> str:
+        """How many experiments plan any version of it. Any: a row with the count annotated."""
+        many = metric.uses_of_key or 0
+        return f"{many} experiment{'' if many == 1 else 's'}"
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
         self.refuse_unless_may_add(request)
@@ -52,19 +66,19 @@ class MetricAdmin(WorkplaceAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         metric = _found(object_id)
-        uses = metric.uses.select_related("experiment").order_by("-experiment__updated_at")[:30]
-        versions = Metric.objects.filter(key=metric.key)
+        uses = ExperimentMetric.objects.filter(metric__key=metric.key).select_related("experiment", "metric")
         context = {
             "title": metric.name,
             "metric": metric,
-            "uses": uses,
-            "versions": versions,
+            "uses": uses.order_by("-experiment__updated_at")[:30],
+            "versions": _versions(metric.key),
             "may_define": may(request, Action.MANAGE_METRICS),
         }
         return self.page(request, "admin/assay/metric.html", context)
 
     def version_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """A new version of a definition."""
+        self.refuse_unless_may_add(request)
         self.refuse_unless_may_add(request)
         return self._define(request, _found(str(pk)))
 
@@ -96,6 +110,14 @@ def _found(object_id: str) -> Metric:
     if metric is None:
         raise Http404("no such metric")
     return metric
+
+
+def _versions(key: str) -> list[tuple[Metric, tuple[Change, ...]]]:
+    """Every version, the newest first, with what it changed of the one before."""
+    rows = list(Metric.objects.filter(key=key).order_by("-version"))
+    before = [definition_of(row) for row in rows[1:]]
+    found = [changes(was, definition_of(row)) for row, was in zip(rows, before, strict=False)]
+    return list(zip(rows, [*found, ()], strict=True))
 
 
 def _options(values: Any) -> list[tuple[str, str]]:
