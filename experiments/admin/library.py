@@ -79,7 +79,6 @@ class MetricAdmin(WorkplaceAdmin):
     def version_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """A new version of a definition."""
         self.refuse_unless_may_add(request)
-        self.refuse_unless_may_add(request)
         return self._define(request, _found(str(pk)))
 
     def get_urls(self) -> list[URLPattern]:
