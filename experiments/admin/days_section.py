@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from itertools import pairwise
 
@@ -11,21 +11,35 @@ from analytics.selectors.results import ComparisonView, MetricRow, Readiness, Re
 from experiments.admin.template_filters import difference, figure
 from experiments.core.courses import Course, Point, course
 from experiments.core.types import Status
+from experiments.models import Experiment
+from experiments.selectors import timeline_notes
 
 FEWEST = 2
 """One day is no course."""
 
 
-def effect(view: ResultsView, row: MetricRow, names: Mapping[str, str]) -> Course | None:
+Marks = Sequence[tuple[float, str]]
+
+
+def marks(experiment: Experiment, view: ResultsView) -> Marks:
+    """What was up in the world on the days that are drawn: where it stands, and its words."""
+    if len(view.days) < FEWEST:
+        return ()
+    first, last = view.days[0].day, view.days[-1].day
+    found = timeline_notes.for_experiment(experiment, first, last)
+    return [(_at(max(first, note.first_day)), f"{note.kind}, {note.first_day}: {note.text}") for note in found]
+
+
+def effect(view: ResultsView, row: MetricRow, names: Mapping[str, str], marked: Marks = ()) -> Course | None:
     """The difference from control at the end of each day, with the interval that may be read at any time; a line for each test arm."""
     if len(view.days) < FEWEST:
         return None
     share = row.kind == "proportion"
     series = [(names.get(one.arm, one.arm), _readings(view, row.key, one.arm)) for one in row.comparisons]
-    return course(series, _times(view), _words(share))
+    return course(series, _times(view), _words(share), marks=marked)
 
 
-def arrivals(view: ResultsView) -> Course | None:
+def arrivals(view: ResultsView, marked: Marks = ()) -> Course | None:
     """How many new units each arm met a day, from the second day that is kept on."""
     if len(view.days) <= FEWEST:
         return None
@@ -34,7 +48,7 @@ def arrivals(view: ResultsView) -> Course | None:
         met = [(one.day, one.units.get(arm.key, 0)) for one in view.days]
         new = [(after, (units - past) / (after - day).days) for (day, past), (after, units) in pairwise(met)]
         series.append((arm.name, [Point(_at(day), max(0.0, units)) for day, units in new]))
-    return course(series, _times(view)[1:], lambda value: figure(round(value)))
+    return course(series, _times(view)[1:], lambda value: figure(round(value)), marks=marked)
 
 
 def expected(view: ResultsView, condition: Readiness) -> str:

@@ -13,7 +13,7 @@ from experiments.admin.doing import Confirm, confirmed, posted
 from experiments.admin.experiment_page import serving_of
 from experiments.admin.experiment_sections import evaluation_fields, override_fields, sign_fields
 from experiments.admin.experiment_view import page_url
-from experiments.admin.fields import Field, read_choice, read_moment, read_number, read_whole, reason_field
+from experiments.admin.fields import Field, read_choice, read_day, read_moment, read_number, read_whole, reason_field
 from experiments.core.checklist import SIGNED_ITEMS, TITLES
 from experiments.core.clock import utc_now
 from experiments.core.consequences import sentence
@@ -24,7 +24,7 @@ from experiments.core.types import Actor, Item, Outcome, PauseCause, Status, Ver
 from experiments.models import Experiment
 from experiments.selectors.checklist import blockers, four_eyes, launch_request
 from experiments.selectors.experiments import is_member, rules_of
-from experiments.services import audience, drafts, lifecycle
+from experiments.services import audience, drafts, lifecycle, timeline_notes
 from experiments.services import checklist as signing
 
 RETURN = "return_to_control"
@@ -273,6 +273,37 @@ def note(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> Htt
     def work(data: QueryDict) -> str:
         drafts.add_note(actor_of(request), utc_now(), experiment_id=experiment_id, text=data.get("text", "").strip())
         return "The note is kept."
+
+    return _posted(admin, request, experiment_id, "history", work)
+
+
+def mark(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> HttpResponse:
+    """Mark days on the timeline: what was up in the world. Charts show it."""
+
+    def work(data: QueryDict) -> str:
+        first = read_day(data.get("first_day", ""), "first_day", "First day")
+        if first is None:
+            raise InvalidInput("First day: say when it was.", "first_day")
+        timeline_notes.put_note(
+            actor_of(request),
+            utc_now(),
+            kind=data.get("kind", ""),
+            first_day=first,
+            last_day=read_day(data.get("last_day", ""), "last_day", "Last day"),
+            text=data.get("text", "").strip(),
+            experiment_id=None if data.get("everywhere") else experiment_id,
+        )
+        return "It stands on the timeline."
+
+    return _posted(admin, request, experiment_id, "history", work)
+
+
+def unmark(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, note_id: int) -> HttpResponse:
+    """Take one's own note back from the timeline."""
+
+    def work(data: QueryDict) -> str:
+        timeline_notes.withdraw_note(actor_of(request), utc_now(), note_id=note_id)
+        return "The note is taken back; the history keeps it."
 
     return _posted(admin, request, experiment_id, "history", work)
 

@@ -16,6 +16,8 @@ from experiments.core.design_advice import Arm, Planned, advice
 from experiments.core.permissions import SIGNING, Action
 from experiments.core.types import BucketRole, Item, MetricRole, Status, Verdict
 from experiments.models import Bucket, ChangeLogEntry, Experiment, Iteration, SignOff
+from experiments.models.notes import KINDS
+from experiments.selectors import timeline_notes
 from experiments.selectors.experiments import open_iteration
 
 HISTORY_PAGE = 60
@@ -247,6 +249,13 @@ def _history_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]:
         "entries": [(e, changes(e.before, e.after)) for e in entries],
         "more": not text and len(shown) > HISTORY_PAGE,
         "note_url": view.url("note"),
+        "mark_url": view.url("mark"),
+        "mark_kinds": KINDS,
+        "today": view.now.date(),
+        "marks": [
+            (note, view.url("unmark", note.pk) if note.author_id == view.actor.user_id else None)
+            for note in timeline_notes.for_experiment(view.experiment)
+        ],
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import TypeVar
 
@@ -122,6 +122,16 @@ def read_moment(text: str, where: str, label: str) -> datetime | None:
     except ValueError as broken:
         raise InvalidInput(f"{label}: “{text}” is not a date and time.", where) from broken
     return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def read_day(text: str, where: str, label: str) -> date | None:
+    """A day of a date input; None where it was left empty."""
+    if not text.strip():
+        return None
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError as broken:
+        raise InvalidInput(f"{label}: “{text[:40]}” is not a day.", where) from broken
 
 
 def written_json(value: JSON) -> str:

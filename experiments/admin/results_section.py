@@ -119,14 +119,15 @@ def section(experiment: Experiment, analyse_url: str | None) -> dict[str, Any]:
         return shown
     names = {arm.key: arm.name for arm in view.arms}
     found = scans.latest(experiment, view.iteration, masked=view.masked)
-    blocks = [_block(row, view, names) for row in sorted(view.metrics, key=lambda row: ROLES.index(row.role))]
+    marked = days_section.marks(experiment, view)
+    blocks = [_block(row, view, names, marked) for row in sorted(view.metrics, key=lambda row: ROLES.index(row.role))]
     conditions = _conditions(view, names)
     return {
         **shown,
         "names": names,
         "scan": found,
         "units": sum(arm.units for arm in view.arms),
-        "arrivals": days_section.arrivals(view),
+        "arrivals": days_section.arrivals(view, marked),
         "groups": [[b for b in blocks if b.row.role == "primary"], [b for b in blocks if b.row.role != "primary"]],
         "safety": [(block, line) for block in blocks for line in block.lines if line.guardrail is not None],
         "conditions": conditions,
@@ -155,7 +156,7 @@ def _named(rule: str, key: str, names: Mapping[str, str]) -> str:
     return f"{names.get(key, key)}: {rule.removeprefix(begins)}" if key and rule.startswith(begins) else rule
 
 
-def _block(row: MetricRow, view: ResultsView, names: Mapping[str, str]) -> MetricBlock:
+def _block(row: MetricRow, view: ResultsView, names: Mapping[str, str], marked: days_section.Marks) -> MetricBlock:
     share = row.kind == PROPORTION
     lines = _lines(row, view, names)
     limit = row.margin.difference if row.margin else None
@@ -174,7 +175,7 @@ def _block(row: MetricRow, view: ResultsView, names: Mapping[str, str]) -> Metri
         drawing,
         share,
         _value(row),
-        days_section.effect(view, row, names),
+        days_section.effect(view, row, names, marked),
     )
 
 

@@ -9,6 +9,7 @@ from .checklist import Evidence, LaunchRequest, OfflineEvaluation, SignOff
 from .experiments import Experiment, Iteration, Pause, StoppedArm, Variant
 from .flags import Flag, Rollout
 from .metrics import ExperimentMetric, Metric
+from .notes import TimelineNote
 from .notifications import Delivery, OutboxMessage, Subscription
 from .policies import Policy
 from .ramps import RampStay
@@ -47,5 +48,6 @@ __all__ = [
     "StoppedArm",
     "StoredAnswer",
     "Subscription",
+    "TimelineNote",
     "Variant",
 ]

@@ -38,6 +38,7 @@ DOORS: dict[str, tuple[Action, Status, str, dict[str, str]]] = {
     "ramp hold": (Action.HOLD_RAMP, Status.RUNNING, "ramp/hold", REASON),
     "ramp resume": (Action.HOLD_RAMP, Status.RUNNING, "ramp/resume", REASON),
     "note": (Action.COMMENT, Status.DRAFT, "note", {"text": "hello"}),
+    "mark": (Action.COMMENT, Status.DRAFT, "mark", {"kind": "incident", "first_day": "2026-06-01", "text": "down"}),
     "override": (Action.OVERRIDE, Status.DRAFT, "override", {"variant": "treatment", "unit_id": "t", "expires_at": UNTIL}),
     "override remove": (Action.OVERRIDE, Status.DRAFT, "override/{override}/remove", {}),
     "return": (Action.RETURN_TO_CONTROL, Status.COMPLETED, "do/return_to_control", REASON),
@@ -104,8 +105,13 @@ def _override(experiment: Experiment) -> int:
     return audience.add_override(factories.person("qa"), timezone.now(), experiment_id=experiment.pk, expires_at=until, reason="", **arm).pk
 
 
-READING = {"act-as/", "why/", "sample-size/", "<int:experiment_id>/report/", "<int:experiment_id>/tail/"}
+_READ = ("report/", "tail/", "results.<slug:kind>", "work/<path:metric>/")
+READING = {"act-as/", "why/", "sample-size/", *(f"<int:experiment_id>/{name}" for name in _READ)}
 """Pages that change nothing of an experiment: everybody who may see it may open them."""
+
+
+OF_AUTHORS = {"<int:experiment_id>/mark/<int:note_id>/remove/"}
+"""Whoever wrote it may, and nobody else: ``test_timeline`` holds that."""
 
 
 def test_doors__are_all_that_the_workplace_has():
@@ -115,7 +121,7 @@ def test_doors__are_all_that_the_workplace_has():
     known = {"do/<slug:verb>" if w.startswith("do/") else "sign/<slug:item>" if w.startswith("sign/") else w for w in known}
     known = {"compute/<slug:item>" if w.startswith("compute/") else w for w in known}
     known = {"ramp/<slug:action>" if w.startswith("ramp/") else w for w in known}
-    assert routes == {f"<int:experiment_id>/{where}/" for where in known} | READING
+    assert routes == {f"<int:experiment_id>/{where}/" for where in known} | READING | OF_AUTHORS
 
 
 def _own_urls() -> list[URLPattern]:
