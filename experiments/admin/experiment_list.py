@@ -17,6 +17,7 @@ from analytics.selectors.standing import standing
 from experiments.admin import (
     act_as,
     calculator,
+    calibration_view,
     experiment_actions,
     experiment_edit,
     experiment_page,
@@ -243,6 +244,7 @@ class ExperimentAdmin(WorkplaceAdmin):
         actions = experiment_actions
         return [
             route("sample-size/", "sample_size_calculator", calculator.page),
+            route("calibration/", "aa_calibration", calibration_view.page),
             route("why/", "why_this_user", why_view.ask),
             route("act-as/", "act_as", act_as.switch),
             route("<int:experiment_id>/edit/", "experiment_edit", experiment_edit.edit),

@@ -43,6 +43,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             "separator": True,
             "items": [
                 _item("Sample size", "calculate", "sample_size_calculator"),
+                _item("A/A calibration", "balance", "aa_calibration"),
                 _item("Why this user?", "person_search", "why_this_user"),
             ],
         },

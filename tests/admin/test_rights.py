@@ -106,7 +106,7 @@ def _override(experiment: Experiment) -> int:
 
 
 _READ = ("report/", "tail/", "results.<slug:kind>", "work/<path:metric>/")
-READING = {"act-as/", "why/", "sample-size/", *(f"<int:experiment_id>/{name}" for name in _READ)}
+READING = {"act-as/", "why/", "sample-size/", "calibration/", *(f"<int:experiment_id>/{name}" for name in _READ)}
 """Pages that change nothing of an experiment: everybody who may see it may open them."""
 
 

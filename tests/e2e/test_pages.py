@@ -30,6 +30,7 @@ def paths(place):
         f"{LIST}add/",
         f"{LIST}add/?template=matching_rerank_v1",
         f"{LIST}why/?units=u1",
+        f"{LIST}calibration/",
         f"{LIST}sample-size/?kind=proportion&baseline=0.1&effect=0.05&units_per_day=3000",
         *(f"{LIST}{pk}/change/?tab={tab}" for tab in TABS),
         f"{LIST}{pk}/do/emergency_stop/",
