@@ -277,6 +277,19 @@ def note(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> Htt
     return _posted(admin, request, experiment_id, "history", work)
 
 
+def team(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> HttpResponse:
+    """Add somebody to the team, or take somebody off it."""
+
+    def work(data: QueryDict) -> str:
+        members = set(found(experiment_id).collaborators.values_list("pk", flat=True))
+        added, removed = data.get("add", ""), data.get("remove", "")
+        wanted = ({*map(str, members)} | {added}) - {removed} - {""}
+        drafts.edit_experiment(actor_of(request), utc_now(), experiment_id=experiment_id, changes={"collaborators": sorted(wanted)})
+        return "The team is changed."
+
+    return _posted(admin, request, experiment_id, "settings", work)
+
+
 def mark(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> HttpResponse:
     """Mark days on the timeline: what was up in the world. Charts show it."""
 

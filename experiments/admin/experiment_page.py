@@ -37,6 +37,7 @@ TABS = (
     ("health", "Health"),
     ("wiring", "Wiring"),
     ("history", "History"),
+    ("settings", "Settings"),
 )
 FIRST_TAB = {Status.RUNNING: "results", Status.PAUSED: "results", Status.COMPLETED: "results", Status.ARCHIVED: "results"}
 UNLAUNCHED = (Status.DRAFT, Status.DARK_LAUNCH)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from experiments.admin import charts, health_section, ramp_section, results_section, wiring_section
+from experiments.admin import charts, health_section, ramp_section, results_section, settings_section, wiring_section
 from experiments.admin.cost_section import cost_section
 from experiments.admin.experiment_view import Link, View, approves, page_url
 from experiments.admin.fields import Field
@@ -277,4 +277,5 @@ SECTIONS: dict[str, Callable[[View, Sequence[ItemState]], dict[str, Any]]] = {
     "health": health_section.section,
     "wiring": wiring_section.section,
     "history": _history_section,
+    "settings": settings_section.section,
 }

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from analytics.models import AnalysisRun, Assignment, Decision, Look, MetricObservation
@@ -13,6 +15,7 @@ from analytics.selectors import results
 from analytics.services.analysis import analyse
 from analytics.services.decisions import decide
 from experiments.admin import charts
+from experiments.admin.experiment_page import TABS
 from experiments.admin.template_filters import p_value, signed
 from experiments.core.metric_definitions import MetricDefinition
 from experiments.core.specs import ExperimentSpec, MetricPlan
@@ -249,3 +252,14 @@ def test_health__an_old_result_of_a_running_experiment__says_that_hours_were_mis
     assert "analysed every few minutes" not in browser("victor").get(page(running, "health")).content.decode()
     AnalysisRun.objects.update(computed_at=timezone.now() - timedelta(hours=4))
     assert "analysed every few minutes" in browser("victor").get(page(running, "health")).content.decode()
+
+
+@pytest.mark.parametrize("tab", [key for key, _ in TABS])
+def test_tab__of_an_analysed_experiment__asks_at_most_forty_times(browser, running, tab):
+    _expose(running, {"Control": 300, "Friendly": 310})
+    browser("olivia").post(url(running, "analyse"))
+    dmitri = browser("dmitri")
+    dmitri.get(page(running, tab))
+    with CaptureQueriesContext(connection) as asked:
+        assert dmitri.get(page(running, tab)).status_code == 200
+    assert len(asked) <= 40

@@ -38,6 +38,7 @@ DOORS: dict[str, tuple[Action, Status, str, dict[str, str]]] = {
     "ramp hold": (Action.HOLD_RAMP, Status.RUNNING, "ramp/hold", REASON),
     "ramp resume": (Action.HOLD_RAMP, Status.RUNNING, "ramp/resume", REASON),
     "note": (Action.COMMENT, Status.DRAFT, "note", {"text": "hello"}),
+    "team": (Action.EDIT_DRAFT, Status.DRAFT, "team", {}),
     "mark": (Action.COMMENT, Status.DRAFT, "mark", {"kind": "incident", "first_day": "2026-06-01", "text": "down"}),
     "override": (Action.OVERRIDE, Status.DRAFT, "override", {"variant": "treatment", "unit_id": "t", "expires_at": UNTIL}),
     "override remove": (Action.OVERRIDE, Status.DRAFT, "override/{override}/remove", {}),

@@ -7,7 +7,7 @@ import pytest
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 LIST = "/admin/experiments/experiment/"
-TABS = ("checklist", "plan", "offline", "traffic", "results", "cost", "health", "wiring", "history")
+TABS = ("checklist", "plan", "offline", "traffic", "results", "cost", "health", "wiring", "history", "settings")
 PAYLOAD = "<script>document.title='owned'</script>\"><img src=x onerror=\"document.title='owned'\">{{7*7}}"
 UNNAMED = """() => [...document.querySelectorAll('input:not([type=hidden]), select, textarea, button, svg[role=img]')]
   .filter((e) => e.getClientRects().length && !(e.labels?.length || e.ariaLabel || e.getAttribute('aria-labelledby') || e.title
