@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
 from experiments.core.permissions import Action, may
-from experiments.selectors.actors import actor_for_user
+from experiments.http.people import actor_of
 
 
 class KeptAdmin(ModelAdmin):
@@ -22,10 +22,10 @@ class KeptAdmin(ModelAdmin):
         return self.has_view_permission(request)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return bool(request.user.is_staff) and may(actor_for_user(request.user), Action.VIEW, member=False)
+        return bool(request.user.is_staff) and may(actor_of(request), Action.VIEW, member=False)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        allowed = self.add_right is not None and may(actor_for_user(request.user), self.add_right, member=False)
+        allowed = self.add_right is not None and may(actor_of(request), self.add_right, member=False)
         return allowed and self.has_view_permission(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:

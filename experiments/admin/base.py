@@ -12,17 +12,9 @@ from unfold.admin import ModelAdmin
 
 from experiments.core import permissions
 from experiments.core.permissions import Action
-from experiments.core.types import Actor
-from experiments.selectors.actors import actor_for_user
+from experiments.http.people import actor_of
 
-
-def actor_of(request: HttpRequest) -> Actor:
-    """Who is acting; asked once per request."""
-    found: Actor | None = getattr(request, "assay_actor", None)
-    if found is None:
-        found = actor_for_user(request.user)
-        request.assay_actor = found  # type: ignore[attr-defined]  # kept for the length of the request
-    return found
+__all__ = ["Crumb", "WorkplaceAdmin", "actor_of", "may"]
 
 
 def may(request: HttpRequest, action: Action, *, member: bool = False) -> bool:

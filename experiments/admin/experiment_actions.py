@@ -33,7 +33,8 @@ GRAVE = (Verb.EMERGENCY_STOP, Verb.ABORT_DARK_LAUNCH)
 
 def found(experiment_id: int) -> Experiment:
     """The experiment with what its pages show of it, or 404."""
-    row = Experiment.objects.select_related("policy", "owner", "flag", "layer").filter(pk=experiment_id).first()
+    rows = Experiment.objects.select_related("policy", "owner", "flag", "layer").prefetch_related("variants", "planned_metrics__metric")
+    row = rows.filter(pk=experiment_id).first()
     if row is None:
         raise Http404("no such experiment")
     return row

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.urls import reverse
 
+from analytics.selectors.standing import Said
 from experiments.admin import results_section
 from experiments.admin.base import Crumb
 from experiments.admin.experiment_sections import SECTIONS
@@ -41,6 +42,7 @@ TABS = (
 )
 FIRST_TAB = {Status.RUNNING: "results", Status.PAUSED: "results", Status.COMPLETED: "results", Status.ARCHIVED: "results"}
 UNLAUNCHED = (Status.DRAFT, Status.DARK_LAUNCH)
+ANALYSED = (Status.RUNNING, Status.PAUSED)
 ENDED = (Status.COMPLETED, Status.ARCHIVED)
 FORWARD = ("start_dark_launch", "start", "resume", "archive")
 """Verbs that lead on; the others turn aside and are offered smaller."""
@@ -63,7 +65,8 @@ def context(view: View, tab: str) -> dict[str, Any]:
     known = dict(TABS)
     tab = tab if tab in known else FIRST_TAB.get(Status(view.experiment.status), "checklist")
     waiting = [s for s in items if s.required and s.state != "done"]
-    steps = checklist.next_steps(view.experiment, view.actor, view.now)
+    said = results_section.said(view.experiment) if view.experiment.status in ANALYSED else None
+    steps = checklist.steps_of(view.facts, view.actor, member=view.member)
     unsettled = len(waiting) if view.experiment.status in UNLAUNCHED else 0
     return {
         "title": view.experiment.name,
@@ -71,8 +74,8 @@ def context(view: View, tab: str) -> dict[str, Any]:
         "original": Crumb(view.experiment, view.experiment.name),
         "view": view,
         "no_checks": unchecked(view.experiment.experiment_type, len(view.rules.requires)),
-        "headline": headline(_standing(view, waiting)),
-        "next": _next(view, waiting, steps),
+        "headline": headline(_standing(view, waiting, said)),
+        "next": _next(view, waiting, steps, said),
         "asides": _asides(view, steps),
         "seen_now": seen_now(view.experiment, view.now) if view.experiment.status in ENDED else None,
         "tabs": [(key, label, page_url(view.experiment.pk, key), unsettled if key == "checklist" else 0) for key, label in TABS],
@@ -103,20 +106,20 @@ def serving_of(experiment: Experiment, rules: PolicyRules, now: datetime) -> Ser
     )
 
 
-def _standing(view: View, waiting: Sequence[ItemState]) -> Standing:
+def _standing(view: View, waiting: Sequence[ItemState], said: Said | None) -> Standing:
     e = view.experiment
-    finding = results_section.finding(e) if e.status in (Status.RUNNING, Status.PAUSED) else None
+    finding = said.sentence if said else None
     winner = e.rollouts.select_related("variant").last() if e.status in ENDED else None
     return Standing(e.status, e.outcome, e.pause_cause, [s.title for s in waiting], finding, winner.variant.name if winner else None)
 
 
-def _next(view: View, waiting: Sequence[ItemState], steps: Sequence[Any]) -> Next:
+def _next(view: View, waiting: Sequence[ItemState], steps: Sequence[Any], said: Said | None) -> Next:
     forward = next((s for s in steps if s.verb in FORWARD), None)
     due = next((item for item in waiting if _is_due(view, item.item)), None)
     if due is not None:
         return _item_next(view, due, forward)
     if view.experiment.status == Status.RUNNING:
-        return _running(view, steps)
+        return _running(view, steps, said.kind if said else "")
     if forward is None:
         return _nothing_to_press(view)
     if forward.blockers:
@@ -130,9 +133,8 @@ def _is_due(view: View, item: Item) -> bool:
     return view.experiment.status == Status.DARK_LAUNCH or (view.experiment.status == Status.DRAFT and not late)
 
 
-def _running(view: View, steps: Sequence[Any]) -> Next:
+def _running(view: View, steps: Sequence[Any], recommended: str) -> Next:
     """Only a decision that asks for a person makes promoting the next step."""
-    recommended = results_section.recommendation(view.experiment)
     promote = next((s for s in steps if s.verb == "promote"), None)
     if recommended == "promote" and not view.experiment.promotion_held:
         return Next("A winner: promoted by itself", None, "In the policy's promotion window. Hold it if there is a reason to wait.")

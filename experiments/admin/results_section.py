@@ -93,10 +93,9 @@ def finding(experiment: Experiment) -> str | None:
     return findings([experiment.pk]).get(experiment.pk)
 
 
-def recommendation(experiment: Experiment) -> str:
-    """What the newest analysis recommends (keep, hold, promote, escalate, …); nothing while there is none."""
-    said = standing.standing([experiment.pk]).get(experiment.pk)
-    return "" if said is None else said.kind
+def said(experiment: Experiment) -> standing.Said | None:
+    """What the newest analysis says and recommends; nothing while there is none."""
+    return standing.standing([experiment.pk]).get(experiment.pk)
 
 
 def findings(experiment_ids: Iterable[int]) -> dict[int, str]:

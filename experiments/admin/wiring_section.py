@@ -84,7 +84,7 @@ def _unit(row: TailRow, raw: bool) -> str:
 def _sent(experiment: Experiment) -> list[tuple[str, str]]:
     """What the experiment's metrics read: events by type, observations by name; each once, in plan order."""
     found: dict[tuple[str, str], None] = {}
-    for plan in experiment.planned_metrics.select_related("metric"):
+    for plan in experiment.planned_metrics.all():
         metric = plan.metric
         if metric.source == "observation":
             found[("observation", metric.key)] = None

@@ -65,7 +65,11 @@ def blockers(experiment: Experiment, verb: Verb, now: datetime) -> list[Problem]
 
 def next_steps(experiment: Experiment, actor: Actor, now: datetime) -> list[Step]:
     """The verbs that lead on from here and that this actor may press, each with its blockers."""
-    known, member = facts(experiment, now), is_member(actor, experiment)
+    return steps_of(facts(experiment, now), actor, member=is_member(actor, experiment))
+
+
+def steps_of(known: Facts, actor: Actor, *, member: bool) -> list[Step]:
+    """The same for whoever has gathered the facts already."""
     leaving = verbs_from(known.status, known.cause)
     return [_step(step, known, actor) for step in leaving if may(actor, step.action, member=member)]
 
