@@ -28,7 +28,7 @@ test: setup ## The whole test suite on real PostgreSQL and Redis
 test-clients: setup ## Clients written in JavaScript (needs node and npm) and the long comparisons, against a live installation
 	@$(BIN)/python -m pytest -n 0 -m node tests/clients $(ARGS)
 
-test-e2e: setup ## The pages in the system's Chromium, by three people (ARGS="--images docs/images" renews the screenshots)
+test-e2e: setup ## The pages in the system's Chromium, by three people (ARGS="--images FOLDER" keeps pictures)
 	@$(BIN)/python -m pytest -n 0 -m browser tests/e2e $(ARGS)
 
 lint: setup ## Style, types, import walls, forgotten migrations

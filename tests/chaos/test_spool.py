@@ -43,6 +43,7 @@ for n in range(10**9):
 
 @pytest.fixture(autouse=True)
 def spool_folder(tmp_path, settings):
+    spool.release()  # what another test of this process has begun would be written on
     settings.SPOOL = tmp_path / "spool"
     yield settings.SPOOL
     spool.release()

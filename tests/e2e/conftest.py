@@ -107,9 +107,8 @@ def person(chromium: Any, place: Live) -> Iterator[Opener]:
         # A refusal is an answer with its own status, which browsers report as an error of the page's.
         one.page.on("console", lambda m: one.complaints.append(m.text) if m.type == "error" and "status of 4" not in m.text else None)
         one.page.on("pageerror", lambda error: one.complaints.append(str(error)))
-        one.page.on(
-            "requestfailed", lambda request: one.complaints.append(f"failed: {request.url}") if place.url not in request.url else None
-        )
+        one.page.on("request", lambda request: one.complaints.append(f"asked {request.url}") if _elsewhere(request.url, place) else None)
+        one.page.on("response", lambda got: one.complaints.append(f"no {got.url}") if got.status == 404 and "/static/" in got.url else None)
         opened.append((one, about))
         if username is not None:
             one.log_in(username)

@@ -45,10 +45,27 @@ def test_pages__at_this_width__do_not_overflow_and_name_everything(person, paths
         ada.go(path)
         wide, room = ada.page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
         problems = [f"{wide} px wide in {room}"] if wide > room else []
+        heads = ada.page.locator("h1:visible").count()
+        problems += [f"{heads} h1"] if heads != 1 else []
         problems += [f"no name: {html}" for html in ada.page.evaluate(UNNAMED)]
         if problems:
             found[path] = problems
     assert not found
+
+
+PICTURES = (("list", LIST, 1280), ("wiring", "{experiment}?tab=wiring", 1280), ("results", "{experiment}?tab=results", 390))
+
+
+def test_pictures__of_pages_in_both_modes__go_where_they_were_asked_for(person, paths, images, tmp_path):
+    """With ``--images FOLDER`` they stay; README's own are of the demo, whose experiments have a past."""
+    experiment = next(path for path in paths if "?tab=" in path).partition("?")[0]
+    for mode in ("light", "dark"):
+        for name, path, width in PICTURES:
+            ada = person("ada", viewport={"width": width, "height": 900}, color_scheme=mode)
+            ada.go(path.format(experiment=experiment))
+            where = (images or tmp_path) / f"{name}-{width}-{mode}.png"
+            ada.page.screenshot(path=where)
+            assert where.stat().st_size > 10_000
 
 
 def test_payload__typed_into_a_draft__stays_text(person, place):
