@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 - else the first request imports it, and a child forked meanwhile would wait for that import for ever
 import http.client
 import json
 import urllib.parse

