@@ -252,6 +252,6 @@ print(*sorted(set(sys.modules) - before))
 
 
 def test_requests__import_nothing__so_a_fork_never_inherits_a_held_import_lock(platform, tmp_path):
-    arguments = [platform.url, KEY, str(tmp_path)]
-    ran = subprocess.run([sys.executable, "-c", IMPORTED_LATE, *arguments], cwd=PROJECT, check=True, timeout=60, capture_output=True, text=True)
+    program = [sys.executable, "-c", IMPORTED_LATE, platform.url, KEY, str(tmp_path)]
+    ran = subprocess.run(program, cwd=PROJECT, check=True, timeout=60, capture_output=True, text=True)
     assert (ran.stdout.strip(), len(platform.told["events"])) == ("", 1)
