@@ -1,17 +1,24 @@
-"""Accounts: who may log in and which jobs they have. Django's own pages, for admins only."""
+"""Accounts: who may log in and which jobs they have. Django's own pages, for admins only; the service stores what they say."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.admin import sensitive_post_parameters_m
 from django.contrib.auth.models import Group, User
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from experiments.admin.base import WorkplaceAdmin, may
+from experiments.admin.base import WorkplaceAdmin, actor_of, may
+from experiments.admin.doing import problems_of
+from experiments.core.clock import utc_now
+from experiments.core.errors import AssayError
 from experiments.core.permissions import Action
+from experiments.services import accounts
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
@@ -52,3 +59,35 @@ class UserAdmin(DjangoUserAdmin, WorkplaceAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self.has_view_permission(request)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Django's form; what the service refuses is said above it, and nothing is stored."""
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except AssayError as refusal:
+            for problem in problems_of(refusal):
+                messages.error(request, problem.message)
+            return HttpResponseRedirect(request.get_full_path())
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        accounts.save_account(actor_of(request), utc_now(), account=obj, jobs=form.cleaned_data.get("groups"))
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Nothing is left: the service stored the groups with the account, in one line of the changelog."""
+
+    @sensitive_post_parameters_m
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002 - as Django calls it
+        """Django's page; a password that its rules accept is set by the service."""
+        account = self.get_object(request, id)
+        if request.method != "POST" or account is None or not self.has_change_permission(request, account):
+            return super().user_change_password(request, id, form_url)
+        form = self.change_password_form(account, request.POST)
+        if not form.is_valid():
+            return super().user_change_password(request, id, form_url)
+        usable = form.cleaned_data.get("set_usable_password", True)
+        password = form.cleaned_data["password1"] if usable else None
+        row = accounts.set_password(actor_of(request), utc_now(), account_id=account.pk, password=password)
+        if row == request.user:
+            update_session_auth_hash(request, row)
+        messages.success(request, f"{row}: the password was {'set' if usable else 'taken away'}.")
+        return HttpResponseRedirect(reverse("admin:auth_user_change", args=(row.pk,)))
