@@ -61,8 +61,8 @@ class Server:
 
 
 @contextmanager
-def place(experiments: int = 50) -> Iterator[Place]:
-    """Servers and tables of its own, with so many experiments served. Sets Django up: nothing may have done so before."""
+def ground() -> Iterator[Path]:
+    """Servers and empty tables of its own, in this folder. Sets Django up: nothing may have done so before."""
     state = Path(tempfile.mkdtemp(prefix="ab-"))
     state.chmod(0o755)
     os.environ.update({"ASSAY_STATE": str(state), "DJANGO_SETTINGS_MODULE": "config.settings", "ASSAY_LOG_LEVEL": "ERROR"})
@@ -76,12 +76,19 @@ def place(experiments: int = 50) -> Iterator[Place]:
     try:
         with services.lease():
             stack.prepare(migrate=True)
-            _rows()
-            made = Place(state, _key())
-            made.publish(experiments)
-            yield made
+            yield state
     finally:
         shutil.rmtree(state, ignore_errors=True)
+
+
+@contextmanager
+def place(experiments: int = 50) -> Iterator[Place]:
+    """A ground with rows, a key to it, and so many experiments served."""
+    with ground() as state:
+        _rows()
+        made = Place(state, _key())
+        made.publish(experiments)
+        yield made
 
 
 def free_port() -> int:

@@ -7,10 +7,11 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.admin import sensitive_post_parameters_m
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.views.decorators.debug import sensitive_post_parameters
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from experiments.admin.base import WorkplaceAdmin, actor_of, may
@@ -75,7 +76,7 @@ class UserAdmin(DjangoUserAdmin, WorkplaceAdmin):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Nothing is left: the service stored the groups with the account, in one line of the changelog."""
 
-    @sensitive_post_parameters_m
+    @method_decorator(sensitive_post_parameters())
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002 - as Django calls it
         """Django's page; a password that its rules accept is set by the service."""
         account = self.get_object(request, id)

@@ -21,7 +21,7 @@ from experiments.models import Experiment
 from experiments.selectors.overview import checklists, in_team
 
 LOOKED_AT = 200
-"""Of the unlaunched experiments and of the live ones, the newest so many."""
+"""Of the unlaunched experiments, the newest so many; of the live ones that ask for a person, so many."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,10 @@ _DECIDE = {
 
 def _decisions(actor: Actor, now: datetime) -> list[Waiting]:
     """Of live experiments, those that cannot go on without a person, when this person may decide."""
-    rows = list(_rows(Status.RUNNING, Status.PAUSED).prefetch_related("collaborators")[:LOOKED_AT])
-    ranked = ranks(Experiment.objects.filter(pk__in=[row.pk for row in rows]), now)
-    mine = [row for row in rows if (action := _ASKS.get(ranked[row.pk])) and allowed(actor, action, member=in_team(actor, row))]
+    ranked = ranks(Experiment.objects.filter(status__in=(Status.RUNNING, Status.PAUSED)), now)
+    asking = sorted((pk for pk, rank in ranked.items() if rank in _ASKS), key=lambda pk: ranked[pk])[:LOOKED_AT]
+    rows = _rows(Status.RUNNING, Status.PAUSED).filter(pk__in=asking).prefetch_related("collaborators")
+    mine = [row for row in rows if allowed(actor, _ASKS[ranked[row.pk]], member=in_team(actor, row))]
     findings = results_section.findings([row.pk for row in mine])
     return [
         Waiting(row, _DECIDE[Status(row.status)].format(finding=findings.get(row.pk, "")).strip(), page_url(row.pk, "results"))
