@@ -11,7 +11,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-clients test-e2e lint bench bench-stats bench-serve lock clean
+.PHONY: help setup demo test test-clients test-e2e lint bench bench-stats bench-pages bench-serve lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -43,6 +43,9 @@ bench: setup ## Measure against the floors (ARGS=… goes to the benchmarks)
 
 bench-stats: setup ## The statistics' speed against gbstats and tea-tasting
 	@$(BIN)/python -m benchmarks.bench_stats
+
+bench-pages: setup ## The speed and the queries of the workplace's pages among 200 experiments
+	@$(BIN)/python -m benchmarks.bench_pages
 
 bench-serve: setup ## The speed of deciding and answering, against floors and peers (ARGS="--minutes 10" watches the memory)
 	@$(BIN)/python -m benchmarks.bench_serve $(ARGS)

@@ -60,11 +60,11 @@ def test_experiments_list__ten_times_the_rows__no_more_queries(browser, owner, d
 
 
 @pytest.mark.parametrize("tab", TABS)
-def test_experiment_page__any_section__stays_under_sixty_queries(browser, draft, tab):
+def test_experiment_page__any_section__asks_at_most_forty_times(browser, draft, tab):
     client = browser("olivia")
     with CaptureQueriesContext(connection) as found:
         client.get(page(draft, tab))
-    assert len(found) < 60
+    assert len(found) <= 40
 
 
 def test_overview__shows_what_waits_for_whom(browser, draft):
