@@ -27,6 +27,7 @@ from experiments.admin import (
     report_view,
     results_section,
     tail_view,
+    unmask_view,
     why_view,
     work_view,
 )
@@ -257,6 +258,7 @@ class ExperimentAdmin(WorkplaceAdmin):
             route("<int:experiment_id>/report/", "experiment_report", report_view.report),
             route("<int:experiment_id>/results.<slug:kind>", "experiment_export", export_view.export),
             route("<int:experiment_id>/work/<path:metric>/", "experiment_work", work_view.work),
+            route("<int:experiment_id>/unmask/", "experiment_unmask", unmask_view.unmask),
             route("<int:experiment_id>/hold/", "experiment_hold", actions.hold),
             route("<int:experiment_id>/ramp/<slug:action>/", "experiment_ramp", ramp_actions.do),
             route("<int:experiment_id>/tail/", "experiment_tail", tail_view.rows),

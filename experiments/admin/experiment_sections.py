@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+
+from django.contrib.auth import get_user_model
 
 from experiments.admin import charts, health_section, ramp_section, results_section, settings_section, wiring_section
 from experiments.admin.cost_section import cost_section
@@ -14,7 +16,7 @@ from experiments.admin.fields import Field
 from experiments.core.checklist import SIGNED_ITEMS, ItemState, basis
 from experiments.core.design_advice import Arm, Planned, advice
 from experiments.core.permissions import SIGNING, Action
-from experiments.core.types import BucketRole, Item, MetricRole, Status, Verdict
+from experiments.core.types import BucketRole, Item, MetricRole, Role, Status, Verdict
 from experiments.models import Bucket, ChangeLogEntry, Experiment, Iteration, SignOff
 from experiments.models.notes import KINDS
 from experiments.selectors import timeline_notes
@@ -34,11 +36,13 @@ class Row:
     sign_fields: Sequence[Field]
     ready: bool
     signed_before: Sequence[SignOff]
+    whose: str = ""
 
 
 def _checklist_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]:
     signed = list(view.experiment.sign_offs.select_related("signed_by"))
-    rows = [_row(view, state, [s for s in signed if s.item == state.item]) for state in items]
+    whose = _whose(view)
+    rows = [replace(_row(view, state, [s for s in signed if s.item == state.item]), whose=whose.get(state.item, "")) for state in items]
     required = [s for s in items if s.required]
     finished = sum(s.state == "done" for s in required)
     return {
@@ -48,6 +52,31 @@ def _checklist_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]
         "needed": len(required),
         "dark": _dark_launch_seen(view),
     }
+
+
+_PARTIES = {
+    Item.OFFLINE: (Role.DATA_SCIENTIST,),
+    Item.DARK_LAUNCH: (Role.QA,),
+    Item.APPROVAL: (Role.PRODUCT_OWNER, Role.DATA_SCIENTIST, Role.ADMIN),
+}
+NAMED = 3
+
+
+def _whose(view: View) -> dict[str, str]:
+    """Who may sign each item, by name: the team's members first, at most three and how many others."""
+    e = view.experiment
+    asked = view.facts.request.requested_by_id if view.facts.request else None
+    jobs: dict[str, list[tuple[bool, int, str]]] = {}
+    team = {e.owner_id, *e.collaborators.values_list("pk", flat=True)}
+    people = get_user_model().objects.filter(is_active=True, groups__name__in={role for roles in _PARTIES.values() for role in roles})
+    for pk, first, last, username, job in people.values_list("pk", "first_name", "last_name", "username", "groups__name"):
+        jobs.setdefault(job, []).append((pk not in team, pk, f"{first} {last}".strip() or username))
+    found = {Item.PRD.value: e.owner.get_full_name() or e.owner.get_username()}
+    for item, roles in _PARTIES.items():
+        names = sorted({one for role in roles for one in jobs.get(role, []) if item != Item.APPROVAL or one[1] != asked})
+        shown = ", ".join(name for _, _, name in names[:NAMED])
+        found[item.value] = f"{shown} or {len(names) - NAMED} others" if len(names) > NAMED else shown or "nobody has this job"
+    return found
 
 
 def _dark_launch_seen(view: View) -> Any:
@@ -237,7 +266,7 @@ def _kind(colour: dict[int, tuple[str, str]], ours: bool, variant: int | None, r
 
 def _results_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]:
     shown = results_section.section(view.experiment, view.url("analyse") if view.may(Action.COMPUTE_EVIDENCE) else None)
-    return {**shown, "report_url": view.url("report")}
+    return {**shown, "report_url": view.url("report"), "unmask_url": view.url("unmask") if view.may(Action.UNMASK) else None}
 
 
 def _history_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from experiments.admin import charts, days_section, geo_section
 from experiments.admin.template_filters import difference, figure, percent, sentence
 from experiments.core.courses import Course
 from experiments.core.types import Origin, Status
-from experiments.models import Experiment, Rollout
+from experiments.models import ChangeLogEntry, Experiment, Rollout
 
 PROPORTION = "proportion"
 ROLES = ("primary", "guardrail", "secondary")
@@ -57,7 +57,7 @@ class ArmLine:
 class MetricBlock:
     """One metric: its row, what to know of it, a line per arm, the views it cannot have and why, the margin in words, its drawing.
 
-    ``value`` is what an arm's number is called.
+    ``value`` is what an arm's number is called; ``amended`` the day on which it was planned, when that was after the launch.
     """
 
     row: MetricRow
@@ -69,6 +69,7 @@ class MetricBlock:
     share: bool
     value: str
     course: Course | None = None
+    amended: int | None = None
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def section(experiment: Experiment, analyse_url: str | None) -> dict[str, Any]:
     names = {arm.key: arm.name for arm in view.arms}
     found = scans.latest(experiment, view.iteration, masked=view.masked)
     marked = days_section.marks(experiment, view)
-    blocks = [_block(row, view, names, marked) for row in sorted(view.metrics, key=lambda row: ROLES.index(row.role))]
+    shown_blocks = _blocks(view, names, marked, _amended(experiment, view))
     conditions = _conditions(view, names)
     return {
         **shown,
@@ -127,14 +128,49 @@ def section(experiment: Experiment, analyse_url: str | None) -> dict[str, Any]:
         "scan": found,
         "units": sum(arm.units for arm in view.arms),
         "arrivals": days_section.arrivals(view, marked),
-        "groups": [[b for b in blocks if b.row.role == "primary"], [b for b in blocks if b.row.role != "primary"]],
-        "safety": [(block, line) for block in blocks for line in block.lines if line.guardrail is not None],
+        "groups": [[b for b in shown_blocks if b.row.role == "primary"], [b for b in shown_blocks if b.row.role != "primary"]],
+        "safety": [(block, line) for block in shown_blocks for line in block.lines if line.guardrail is not None],
         "conditions": conditions,
         "unmet": sum(one.met is not True for one in conditions),
         "rule": _rule(view, experiment),
         "looks": [(look, names.get(look.arm, look.arm)) for look in view.looks],
         "decisions": [(one, _named(one.rule, one.variant, names)) for one in view.decisions],
     }
+
+
+def blocks(experiment: Experiment, view: ResultsView) -> list[MetricBlock]:
+    """Every metric of a view, masked or not, as its page draws them."""
+    names = {arm.key: arm.name for arm in view.arms}
+    return _blocks(view, names, days_section.marks(experiment, view), _amended(experiment, view))
+
+
+def _blocks(view: ResultsView, names: Mapping[str, str], marked: days_section.Marks, amended: Mapping[str, int]) -> list[MetricBlock]:
+    rows = sorted(view.metrics, key=lambda row: ROLES.index(row.role))
+    return [replace(_block(row, view, names, marked), amended=amended.get(row.key)) for row in rows]
+
+
+def _amended(experiment: Experiment, view: ResultsView) -> dict[str, int]:
+    """Metrics that were planned after this iteration began, each with the day (1, 2, …) on which that was."""
+    iteration = experiment.iterations.filter(number=view.iteration).first()
+    if iteration is None:
+        return {}
+    registered = {str(one.get("key")) for one in iteration.design.get("metrics", []) if isinstance(one, dict)}
+    later = {row.key for row in view.metrics if row.role == "secondary"} - registered
+    if not later or not registered:
+        return {}
+    began = iteration.started_at or iteration.began_at
+    lines = ChangeLogEntry.objects.filter(experiment=experiment, action="metrics_planned", at__gt=began).order_by("at")
+    found: dict[str, int] = {}
+    for line in lines:
+        for key in later & _keys_in(line.after):
+            found.setdefault(key, (line.at - began).days + 1)
+    return found
+
+
+def _keys_in(planned: Any) -> set[str]:
+    """The keys of metrics as the changelog tells them: ``secondary: csat v1``."""
+    told = planned if isinstance(planned, list) else []
+    return {str(line).partition(": ")[2].rpartition(" v")[0] for line in told}
 
 
 def _rule(view: ResultsView, experiment: Experiment) -> str:

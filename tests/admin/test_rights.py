@@ -33,6 +33,7 @@ DOORS: dict[str, tuple[Action, Status, str, dict[str, str]]] = {
     "size": (Action.COMPUTE_EVIDENCE, Status.DRAFT, "compute/sample_size", {}),
     "health": (Action.COMPUTE_EVIDENCE, Status.DARK_LAUNCH, "compute/dark_launch", {}),
     "analyse": (Action.COMPUTE_EVIDENCE, Status.RUNNING, "analyse", {}),
+    "unmask": (Action.UNMASK, Status.RUNNING, "unmask", REASON),
     "hold": (Action.HOLD_PROMOTION, Status.RUNNING, "hold", REASON),
     "ramp advance": (Action.ADVANCE_RAMP, Status.RUNNING, "ramp/advance", REASON),
     "ramp hold": (Action.HOLD_RAMP, Status.RUNNING, "ramp/hold", REASON),
