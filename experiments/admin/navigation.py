@@ -15,7 +15,13 @@ from experiments.core.permissions import Action
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """The groups and pages of the sidebar."""
     return [
-        {"items": [_item("Overview", "home", "index"), _item("Experiments", "science", "experiments_experiment_changelist")]},
+        {
+            "items": [
+                _item("Overview", "home", "index"),
+                _item("Experiments", "science", "experiments_experiment_changelist"),
+                _item("Timeline", "view_timeline", "experiments_timeline"),
+            ]
+        },
         {
             "title": "Serving",
             "separator": True,
@@ -44,6 +50,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 _item("Sample size", "calculate", "sample_size_calculator"),
                 _item("A/A calibration", "balance", "aa_calibration"),
+                _item("Events", "list_alt", "event_browser"),
                 _item("Why this user?", "person_search", "why_this_user"),
             ],
         },
