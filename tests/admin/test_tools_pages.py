@@ -90,7 +90,7 @@ def test_compare__two_runs__say_what_changed(browser, owner):
     assert "+1.25" in page and "+0.75" in page
     swapped = AnalysisRun.objects.get(latest=True).pk
     again = browser("victor").get(url(experiment, "compare"), {"first": swapped, "second": kept.pk}).content.decode()
-    assert "−0.75" in again
+    assert "-0.75" in again
     assert ChangeLogEntry.objects.count() == before
 
 
