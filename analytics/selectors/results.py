@@ -7,7 +7,7 @@ that no door can forget it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from analytics.core.decision import Readiness
@@ -320,6 +320,12 @@ def _frozen_caps(run: AnalysisRun) -> dict[str, float]:
     """The caps of winsorised metrics that this run cut by: the first look finds them and is itself read whole."""
     first = Look.objects.filter(iteration=run.iteration, taken_at__lt=run.computed_at).order_by("number").first()
     return {} if first is None else {one.key: one.cap.value for one in restored(first.state, LookState).caps}
+
+
+def explored_row(metric: MetricResult, planned: PlannedMetric) -> MetricRow:
+    """A metric that was read otherwise than planned: without verdicts, and without the view that promises to hold at any time."""
+    row = _metric_row(metric, (), (), planned, planned.definition.cap)
+    return replace(row, comparisons=tuple(replace(one, always=None, always_reason=None) for one in row.comparisons))
 
 
 def _metric_row(

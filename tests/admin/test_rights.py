@@ -107,7 +107,7 @@ def _override(experiment: Experiment) -> int:
     return audience.add_override(factories.person("qa"), timezone.now(), experiment_id=experiment.pk, expires_at=until, reason="", **arm).pk
 
 
-_READ = ("compare/", "report/", "tail/", "results.<slug:kind>", "work/<path:metric>/")
+_READ = ("compare/", "explore/", "report/", "tail/", "results.<slug:kind>", "work/<path:metric>/")
 READING = {"act-as/", "timeline/", "events/", "why/", "sample-size/", "calibration/", *(f"<int:experiment_id>/{name}" for name in _READ)}
 """Pages that change nothing of an experiment: everybody who may see it may open them."""
 

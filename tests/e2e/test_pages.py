@@ -34,6 +34,7 @@ def paths(place):
         f"{LIST}timeline/",
         f"{LIST}events/",
         f"{LIST}{pk}/compare/",
+        f"{LIST}{pk}/explore/",
         f"{LIST}{pk}/unmask/",
         f"{LIST}sample-size/?kind=proportion&baseline=0.1&effect=0.05&units_per_day=3000",
         *(f"{LIST}{pk}/change/?tab={tab}" for tab in TABS),
