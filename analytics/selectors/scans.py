@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from analytics.core.encoding import restored
-from analytics.core.scans import AskedPair, ScanFinding, ScanResult, pair_findings, weightiest_first
+from analytics.core.scans import AskedPair, Breakdown, ScanFinding, ScanResult, pair_findings, weightiest_first
+from analytics.core.stats.segments import Segment
 from analytics.models import PairScan, Scan
 from experiments.models import Experiment, Iteration
 
@@ -43,6 +44,16 @@ def scan_of(iteration: Iteration, *, masked: bool) -> ScanView | None:
     asked_at, pairs = _pairs(iteration, key)
     findings = weightiest_first([*pair_findings(pairs, key), *result.findings])
     return ScanView(row.scanned_at, row.data_cut, findings, result, pairs, asked_at)
+
+
+def segments(view: ScanView) -> list[tuple[Breakdown, list[tuple[str, float, float, float]]]]:
+    """Each breakdown with its segments' difference and interval; those that cannot be said are left out."""
+    return [(asked, [line for one in asked.found.segments if (line := _said(one)) is not None]) for asked in view.result.breakdowns]
+
+
+def _said(one: Segment) -> tuple[str, float, float, float] | None:
+    c = one.comparison
+    return None if c.difference is None or c.ci is None else (one.key, c.difference, c.ci.low, c.ci.high)
 
 
 def latest(experiment: Experiment, number: int, *, masked: bool) -> ScanView | None:

@@ -13,11 +13,12 @@ from experiments.admin import charts, health_section, ramp_section, results_sect
 from experiments.admin.cost_section import cost_section
 from experiments.admin.experiment_view import Link, View, approves, page_url
 from experiments.admin.fields import Field
+from experiments.core.arm_diff import Change, arm_changes
 from experiments.core.checklist import SIGNED_ITEMS, ItemState, basis
 from experiments.core.design_advice import Arm, Planned, advice
 from experiments.core.permissions import SIGNING, Action
-from experiments.core.types import BucketRole, Item, MetricRole, Role, Status, Verdict
-from experiments.models import Bucket, ChangeLogEntry, Experiment, Iteration, SignOff
+from experiments.core.types import JSON, BucketRole, Item, MetricRole, Role, Status, Verdict
+from experiments.models import Bucket, ChangeLogEntry, Experiment, Iteration, SignOff, Variant
 from experiments.models.notes import KINDS
 from experiments.selectors import timeline_notes
 from experiments.selectors.experiments import open_iteration
@@ -148,6 +149,7 @@ def _plan_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]:
     )
     return {
         "variants": list(e.variants.all()),
+        "changed": _changed(list(e.variants.all())),
         "advice": _advice(view, plans),
         "plans": plans,
         "evidence": evidence,
@@ -157,6 +159,17 @@ def _plan_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]:
         "compute_url": view.url("compute", Item.SAMPLE_SIZE) if e.status == Status.DRAFT and view.may(Action.COMPUTE_EVIDENCE) else None,
         "iterations": list(e.iterations.all()),
     }
+
+
+def _changed(variants: Sequence[Variant]) -> list[tuple[Variant, tuple[Change, ...]]]:
+    """What each test arm serves otherwise than control; nothing while there is no control."""
+    control = next((one for one in variants if one.is_control), None)
+    return [] if control is None else [(one, arm_changes(_served(control), _served(one))) for one in variants if not one.is_control]
+
+
+def _served(variant: Variant) -> JSON:
+    """What the flag serves: the value where one is given, else the config."""
+    return variant.value if variant.value is not None else variant.config
 
 
 def _advice(view: View, plans: Sequence[Any]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from django.db.models import OuterRef, Subquery
 
 from analytics.selectors import results, scans, standing
 from analytics.selectors.results import ComparisonView, GuardrailResult, MarginView, MetricRow, Readiness, ResultsView
+from analytics.selectors.scans import ScanView
 from experiments.admin import charts, days_section, geo_section
 from experiments.admin.template_filters import difference, figure, percent, sentence
 from experiments.core.courses import Course
@@ -126,6 +127,7 @@ def section(experiment: Experiment, analyse_url: str | None) -> dict[str, Any]:
         **shown,
         "names": names,
         "scan": found,
+        "segments": _segments(found, {row.key: row.kind == PROPORTION for row in view.metrics}),
         "units": sum(arm.units for arm in view.arms),
         "arrivals": days_section.arrivals(view, marked),
         "groups": [[b for b in shown_blocks if b.row.role == "primary"], [b for b in shown_blocks if b.row.role != "primary"]],
@@ -165,6 +167,14 @@ def _amended(experiment: Experiment, view: ResultsView) -> dict[str, int]:
         for key in later & _keys_in(line.after):
             found.setdefault(key, (line.at - began).days + 1)
     return found
+
+
+def _segments(found: ScanView | None, shares: Mapping[str, bool]) -> list[tuple[object, charts.Intervals | None]]:
+    """Each breakdown of the newest scan with its segments drawn on one scale, and no tone: nothing is decided by them."""
+    asked = [] if found is None else scans.segments(found)
+    return [
+        (one, charts.intervals([charts.Estimate(*line) for line in lines], points=shares.get(one.metric, False))) for one, lines in asked
+    ]
 
 
 def _keys_in(planned: Any) -> set[str]:

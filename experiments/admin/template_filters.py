@@ -97,12 +97,15 @@ def level(value: float | None, share: bool) -> str:
     return percent(value) if share else figure(value)
 
 
+THOUSAND = 1000
+
+
 @register.filter
 def figure(value: float | None) -> str:
-    """A number to four significant digits; thousands are grouped."""
+    """A number to four significant digits; from a thousand on whole, and grouped."""
     if value is None:
         return "–"
-    return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:,.4g}"
+    return f"{value:,.0f}" if (float(value).is_integer() or abs(value) >= THOUSAND) and abs(value) < 1e15 else f"{value:,.4g}"
 
 
 @register.filter
@@ -119,8 +122,8 @@ def money(micros: float | None) -> str:
 
 @register.filter
 def signed(value: float | None) -> str:
-    """A difference to four significant digits, with its sign."""
-    return "–" if value is None else f"{value:+,.4g}"
+    """A difference to four significant digits, with its sign; from a thousand on whole, and grouped."""
+    return "–" if value is None else f"{value:+,.0f}" if THOUSAND <= abs(value) < 1e15 else f"{value:+,.4g}"
 
 
 @register.filter

@@ -161,4 +161,7 @@ def step_of(spread: float) -> float:
 
 def _tick(value: float, points: bool) -> str:
     value = 0.0 if abs(value) < 1e-12 else value
-    return f"{value * 100:+.3g} pp" if points and value else f"{value:+.3g}" if value else "0"
+    if not value:
+        return "0"
+    whole = 1000 <= abs(value) < 1e15
+    return f"{value * 100:+.3g} pp" if points else f"{value:+,.0f}" if whole else f"{value:+.3g}"

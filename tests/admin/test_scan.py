@@ -30,6 +30,8 @@ def test_results__say_what_the_scan_found_and_what_one_may_do(browser):
     assert 'data-code="segments"' in text
     assert "the effect differs by language" in text
     assert "Plan an experiment of its own" in text
+    drawn = text.split('aria-label="Effects by segment"')[1].split("</table>")[0]
+    assert "<svg" in drawn and drawn.count("language</span>") == 1
 
 
 def test_results__masked__say_nothing_that_compares_arms(browser):
