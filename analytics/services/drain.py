@@ -61,17 +61,22 @@ class Drained:
         return Drained(self.files + other.files, self.stored + other.stored, self.known + other.known, self.rejected + other.rejected)
 
 
-def drain_once(now: datetime, rest: float = 0) -> Drained:
+class Stopped(Exception):
+    """Told to stop amid a file: it stays, and whoever reads it again counts nothing twice."""
+
+
+def drain_once(now: datetime, rest: float = 0, stop: threading.Event | None = None) -> Drained:
     """Take in every file that nobody is writing to or draining. Raises when the database is away; no file is lost then.
 
-    After each full batch it rests ``rest`` times as long as the batch took, unless the file has waited for too long.
+    After each full batch it rests ``rest`` times as long as the batch took, unless the file has waited for too long, and
+    raises ``Stopped`` when it was told to ``stop``.
     """
-    done = Drained()
+    done, halt = Drained(), stop or threading.Event()
     for path in spool.waiting():
-        done += _drain_path(path, now, rest)
+        done += _drain_path(path, now, rest, halt)
     # Our own last: during an outage the line above raises first, and the file grows instead of a thousand small ones.
     left = spool.release()
-    return done + _drain_path(left, now, rest) if left is not None else done
+    return done + _drain_path(left, now, rest, halt) if left is not None else done
 
 
 def start_draining() -> None:
@@ -106,8 +111,10 @@ def drain_until(stop: threading.Event) -> None:
     while not stop.wait(wait):
         try:
             close_old_connections()
-            drain_once(utc_now(), REST)
+            drain_once(utc_now(), REST, stop)
             wait = TICK_SECONDS
+        except Stopped:
+            return
         except Exception as error:  # noqa: BLE001 (whoever drains must outlive whatever went wrong; the spool keeps what was not stored)
             wait = min(wait * 2, LONGEST_WAIT_SECONDS)
             log.warning("drain_failed", error=str(error), retry_in=wait)
@@ -124,22 +131,24 @@ def _hand_over() -> None:
             left = spool.release()
 
 
-def _drain_path(path: Path, now: datetime, rest: float) -> Drained:
+def _drain_path(path: Path, now: datetime, rest: float, stop: threading.Event) -> Drained:
     with spool.adopted(path) as fd:
         if fd is None:
             return Drained()
-        done = _drain_file(fd, now, rest)
+        done = _drain_file(fd, now, rest, stop)
         path.unlink(missing_ok=True)
         return done
 
 
-def _drain_file(fd: int, now: datetime, rest: float) -> Drained:
+def _drain_file(fd: int, now: datetime, rest: float, stop: threading.Event) -> Drained:
     done = Drained(files=1)
     for lines in _batches(fd):
         began = time.monotonic()
         done += _drain_lines(lines, now)
         if rest and len(lines) == BATCH and time.time() - os.fstat(fd).st_mtime < HURRY_SECONDS:
-            _stop.wait(rest * (time.monotonic() - began))
+            stop.wait(rest * (time.monotonic() - began))
+        if stop.is_set():
+            raise Stopped
     return done
 
 

@@ -17,7 +17,10 @@ from experiments.http.errors import status_of
 
 @dataclass(frozen=True)
 class Confirm:
-    """A confirm page: the question, what users will see, what the analysis says, what stands in the way, what to fill in."""
+    """A confirm page: the question, what users will see, what the analysis says, what stands in the way, what to fill in.
+
+    ``look`` names a second button that does nothing but show more of what was typed; ``shown`` is what it showed.
+    """
 
     question: str
     button: str
@@ -28,6 +31,8 @@ class Confirm:
     danger: bool = False
     fields: Sequence[Field] = field(default_factory=tuple)
     blockers: Sequence[Problem] = field(default_factory=tuple)
+    look: str = ""
+    shown: Sequence[str] = field(default_factory=tuple)
 
 
 def problems_of(refusal: AssayError) -> list[Problem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import admin
@@ -13,10 +14,11 @@ from django.urls import URLPattern, path, reverse
 from analytics.selectors.seen_events import SeenEvent, seen_events
 from experiments.admin import metric_builder
 from experiments.admin.base import WorkplaceAdmin, actor_of, may
-from experiments.admin.doing import Confirm, confirmed
-from experiments.admin.fields import Field, read_choice, read_number, read_whole, reason_field, written
+from experiments.admin.doing import Confirm, confirmed, problems_of
+from experiments.admin.fields import Field, filled, read_choice, read_number, read_whole, reason_field, written
 from experiments.core.clock import utc_now
-from experiments.core.metric_definitions import MetricDefinition
+from experiments.core.errors import InvalidInput, Problem
+from experiments.core.metric_definitions import MetricDefinition, problems
 from experiments.core.metric_versions import Change, changes
 from experiments.core.permissions import Action
 from experiments.core.types import Direction, MetricKind
@@ -93,7 +95,10 @@ class MetricAdmin(WorkplaceAdmin):
             back,
             fields=_fields(metric, seen_events(utc_now())),
             consequence="nothing. Running experiments keep the version they were launched with.",
+            look="Show the last 28 days",
         )
+        if request.method == "POST" and request.POST.get("look"):
+            return self._preview(request, metric, confirm)
 
         def work(data: QueryDict) -> str:
             made = metrics.define_metric(
@@ -102,6 +107,23 @@ class MetricAdmin(WorkplaceAdmin):
             return f"{made.name} is at version {made.version}."
 
         return confirmed(self, request, title=question, confirm=confirm, work=work)
+
+    def _preview(self, request: HttpRequest, metric: Metric | None, confirm: Confirm) -> HttpResponse:
+        """What the definition would have measured of late; nothing is saved."""
+        wrong: list[Problem] = []
+        try:
+            definition = _read(request.POST, metric)
+            wrong = problems(definition)
+        except InvalidInput as refusal:
+            wrong = problems_of(refusal)
+        shown = [] if wrong else metric_builder.preview(definition, utc_now())
+        again = replace(confirm, fields=filled(confirm.fields, request.POST.dict(), wrong), shown=shown)
+        context = {
+            "title": confirm.question,
+            "confirm": again,
+            **({"problems": wrong, "refusal": "This cannot be measured."} if wrong else {}),
+        }
+        return self.page(request, "admin/assay/confirm.html", context, status=400 if wrong else 200)
 
 
 def _found(object_id: str) -> Metric:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from analytics.selectors.seen_events import DAYS, ROWS_A_DAY, SeenEvent
+from analytics.services.prefill import FEWEST_UNITS, metric_past
+from experiments.core.metric_definitions import MetricDefinition
 from experiments.core.types import MetricKind
+from experiments.models import Experiment
 
 EXAMPLES = {
     MetricKind.PROPORTION: "share of units that do it (applied or not)",
@@ -33,3 +37,19 @@ def seen_text(seen: Sequence[SeenEvent]) -> str:
 
 def _with(one: SeenEvent) -> str:
     return f", with {', '.join(one.fields)}" if one.fields else ""
+
+
+MOST_UNIT_TYPES = 4
+
+
+def preview(definition: MetricDefinition, now: datetime) -> list[str]:
+    """What a definition would have measured in the last 28 days, a line for each type of unit that experiments randomise."""
+    used = Experiment.objects.order_by("unit_type").values_list("unit_type", flat=True).distinct()[:MOST_UNIT_TYPES]
+    return [_past(definition, unit_type, now) for unit_type in dict.fromkeys(["user", *used])]
+
+
+def _past(definition: MetricDefinition, unit_type: str, now: datetime) -> str:
+    past = metric_past(definition, unit_type, now)
+    if past is not None:
+        return str(past)
+    return f"{unit_type}: cannot say from the last {DAYS} days: fewer than {FEWEST_UNITS} units sent what it counts, or it is a time"

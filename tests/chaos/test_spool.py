@@ -210,7 +210,7 @@ def test_handing_over__an_outage_of_the_drainer__leaves_one_file_and_lets_the_pr
 def drain_left_files() -> None:
     """As a process beside this one does: only what was left to it."""
     for path in spool.waiting():
-        drain._drain_path(path, NOW, 0)
+        drain._drain_path(path, NOW, 0, threading.Event())
 
 
 def test_many_drainers__never_count_twice(where_committed, spool_folder):
