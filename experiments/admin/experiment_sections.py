@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.urls import reverse
+from django.utils.http import urlencode
 
 from experiments.admin import charts, health_section, ramp_section, results_section, settings_section, wiring_section
 from experiments.admin.cost_section import cost_section
@@ -18,7 +20,7 @@ from experiments.core.checklist import SIGNED_ITEMS, ItemState, basis
 from experiments.core.design_advice import Arm, Planned, advice
 from experiments.core.permissions import SIGNING, Action
 from experiments.core.types import JSON, BucketRole, Item, MetricRole, Role, Status, Verdict
-from experiments.models import Bucket, ChangeLogEntry, Experiment, Iteration, SignOff, Variant
+from experiments.models import Bucket, ChangeLogEntry, Experiment, ExperimentMetric, Iteration, SignOff, Variant
 from experiments.models.notes import KINDS
 from experiments.selectors import timeline_notes
 from experiments.selectors.experiments import open_iteration
@@ -151,6 +153,7 @@ def _plan_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]:
         "variants": list(e.variants.all()),
         "changed": _changed(list(e.variants.all())),
         "advice": _advice(view, plans),
+        "planner_url": _planner_url(e, plans),
         "plans": plans,
         "evidence": evidence,
         "evidence_lines": _flat(evidence.detail) if evidence else [],
@@ -165,6 +168,25 @@ def _changed(variants: Sequence[Variant]) -> list[tuple[Variant, tuple[Change, .
     """What each test arm serves otherwise than control; nothing while there is no control."""
     control = next((one for one in variants if one.is_control), None)
     return [] if control is None else [(one, arm_changes(_served(control), _served(one))) for one in variants if not one.is_control]
+
+
+SIZED = ("proportion", "mean")
+"""Kinds that the planner sizes from a baseline alone, or from it and a spread."""
+
+
+def _planner_url(e: Experiment, plans: Sequence[ExperimentMetric]) -> str | None:
+    """The planner with the primary metric's numbers filled in, to try others; None while there is nothing to try."""
+    one = next((plan for plan in plans if plan.role == MetricRole.PRIMARY), None)
+    if one is None or one.mde is None or one.metric.kind not in SIZED:
+        return None
+    arms = sorted(e.variants.all(), key=lambda arm: not arm.is_control)
+    asked = {
+        "kind": one.metric.kind, "baseline": one.baseline, "sd": one.baseline_sd, "effect": one.mde, "effect_kind": one.mde_kind,
+        "shares": ",".join(f"{arm.weight / 10:g}" for arm in arms),
+        "alpha": f"{1 - float(e.confidence_level):g}", "power": f"{float(e.power):g}",
+    }  # fmt: skip
+    filled_in = {name: str(value) for name, value in asked.items() if value not in (None, "")}
+    return f"{reverse('admin:sample_size_calculator')}?{urlencode(filled_in)}"
 
 
 def _served(variant: Variant) -> JSON:
