@@ -99,7 +99,7 @@ def _openfeature(wire: Wire) -> str:
             "from openfeature.evaluation_context import EvaluationContext",
             "",
             'key = {"Authorization": "Bearer assay_server_…"}',
-            f'api.set_provider(OFREPProvider("{wire.base_url}", headers_factory=lambda: key))',
+            f'api.set_provider_and_wait(OFREPProvider("{wire.base_url}", headers_factory=lambda: key))',
             f"who = {_context_python(wire)}",
             f'value = api.get_client().get_{wire.type}_value("{wire.flag}", {_python(wire.default)}, who)',
         )

@@ -28,7 +28,7 @@ _ERROR = "ERROR"
 
 
 class AssayProvider(AbstractProvider):
-    """``api.set_provider(AssayProvider(client))``; nothing in an evaluation waits, so the async calls need no thread."""
+    """``api.set_provider_and_wait(AssayProvider(client))``; nothing in an evaluation waits, so the async calls need no thread."""
 
     def __init__(self, client: AssayClient, *, ready_seconds: float = 5.0) -> None:
         super().__init__()

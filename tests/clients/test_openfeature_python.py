@@ -37,7 +37,7 @@ def served(live):
 
 def client_of(live, key="server"):
     provider = OFREPProvider(live.url, headers_factory=lambda: {"Authorization": f"Bearer {live.keys.get(key, key)}"})
-    api.set_provider(provider, key)
+    api.set_provider_and_wait(provider, key)
     return api.get_client(key)
 
 
