@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date
 from typing import Any
@@ -11,9 +12,12 @@ from django.http import HttpRequest, HttpResponse
 from analytics.selectors import events
 from analytics.selectors.events import EventRow
 from experiments.admin.base import WorkplaceAdmin
-from experiments.admin.fields import Field, filled
+from experiments.admin.doing import problems_of
+from experiments.admin.fields import Field, filled, read_day
 from experiments.core.clock import utc_now
+from experiments.core.errors import AssayError, Problem
 from experiments.models import Experiment, Variant
+from experiments.selectors.experiments import resolve
 from experiments.services.audit import unit_hash
 
 ROWS = 100
@@ -25,28 +29,29 @@ def page(admin: WorkplaceAdmin, request: HttpRequest) -> HttpResponse:
     """One UTC day at a time, so that one partition is read; newest first."""
     admin.refuse_unless_may_view(request)
     data, today = request.GET.dict(), utc_now().astimezone(UTC).date()
-    problems, day, experiment = [], today, None
+    problems: list[Problem] = []
+    day, rows = today, tuple[EventRow, ...]()
     try:
-        day = date.fromisoformat(data["day"]) if data.get("day") else today
-    except ValueError:
-        problems.append("Day: wanted a date like 2026-03-09.")
-    if key := data.get("experiment", "").strip()[:200]:
-        experiment = Experiment.objects.filter(key=key).first()
-        if experiment is None:
-            problems.append(f"Experiment: there is none of the key {key!r}.")
-    rows: tuple[EventRow, ...] = ()
-    if not problems:
-        read = events.observations if data.get("source") == "observation" else events.events
-        rows = read(day=day, kind=data.get("kind", "").strip()[:80], experiment_id=experiment.pk if experiment else None, limit=ROWS)
+        day = read_day(data.get("day", ""), "day", "Day") or today
+        rows = _rows(data, day)
+    except AssayError as refusal:
+        problems = problems_of(refusal)
     context: dict[str, Any] = {
         "title": "Events",
-        "fields": filled(_fields(today), data, ()) if data else _fields(today),
-        "wrong": problems,
+        "fields": filled(_fields(today), data, problems) if data else _fields(today),
+        "problems": problems,
+        "refusal": "This cannot be shown.",
         "day": day,
         "rows": _named(rows),
         "most": ROWS,
     }
     return admin.page(request, "admin/assay/events.html", context, status=400 if problems else 200)
+
+
+def _rows(data: Mapping[str, str], day: date) -> tuple[EventRow, ...]:
+    key = data.get("experiment", "").strip()
+    read = events.observations if data.get("source") == "observation" else events.events
+    return read(day=day, kind=data.get("kind", "").strip()[:80], experiment_id=resolve(key).pk if key else None, limit=ROWS)
 
 
 def _fields(today: date) -> list[Field]:

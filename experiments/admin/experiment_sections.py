@@ -144,14 +144,15 @@ def sign_fields(item: str) -> list[Field]:
 
 def _plan_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]:
     e = view.experiment
+    variants = list(e.variants.all())
     evidence = e.evidence.filter(item=Item.SAMPLE_SIZE).first()
     sample = next((s for s in items if s.item == Item.SAMPLE_SIZE), None)
     plans = sorted(
         e.planned_metrics.select_related("metric"), key=lambda p: (["primary", "guardrail", "secondary"].index(p.role), p.position)
     )
     return {
-        "variants": list(e.variants.all()),
-        "changed": _changed(list(e.variants.all())),
+        "variants": variants,
+        "changed": _changed(variants),
         "advice": _advice(view, plans),
         "planner_url": _planner_url(e, plans),
         "plans": plans,

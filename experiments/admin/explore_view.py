@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -65,5 +66,6 @@ def _read(data: dict[str, str]) -> Reading:
 
 def _shown(experiment: Experiment, one: Explored) -> dict[str, Any]:
     stored = results.latest(experiment)
-    planned = [] if stored is None else [b for b in results_section.blocks(experiment, stored) if b.row.key == one.row.key][:1]
+    alone = None if stored is None else replace(stored, metrics=tuple(row for row in stored.metrics if row.key == one.row.key)[:1])
+    planned = [] if alone is None else results_section.blocks(experiment, alone)
     return {"explored": one, "blocks": results_section.blocks(experiment, one.view), "planned": planned}

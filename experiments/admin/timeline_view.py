@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -50,5 +50,5 @@ def page(admin: WorkplaceAdmin, request: HttpRequest) -> HttpResponse:
     return admin.page(request, "admin/assay/timeline.html", context)
 
 
-def _x(note: TimelineNote, first: Any, days: int) -> int:
+def _x(note: TimelineNote, first: date, days: int) -> int:
     return max(0, round(WIDTH * (note.first_day - first).days / days))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from django.http import HttpRequest, HttpResponse
 
 from analytics.selectors import results
@@ -24,8 +26,8 @@ def unmask(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> H
     experiment = found(experiment_id)
     view = results.latest(experiment, unmasked=True)
     title, back = f"Behind the mask of {experiment.name}", page_url(experiment_id, "results")
-    said = _said(view)
-    confirm = Confirm("Look at numbers that cannot be believed?", "Show them", back, said=said, tone="bad", fields=[reason_field()])
+    question = "Look at numbers that cannot be believed?"
+    confirm = Confirm(question, "Show them", back, said=_said(view), tone="bad", fields=[reason_field()])
     frame = {"title": title, "original": Crumb(experiment, experiment.name), "experiment": experiment}
     if request.method != "POST":
         return admin.page(request, "admin/assay/confirm.html", {**frame, "confirm": confirm})
@@ -33,7 +35,7 @@ def unmask(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> H
         look_behind_mask(actor_of(request), utc_now(), experiment_id=experiment_id, reason=request.POST.get("reason", ""))
     except AssayError as refusal:
         problems = problems_of(refusal)
-        again = Confirm(confirm.question, confirm.button, back, said=said, tone="bad", fields=filled(confirm.fields, {}, problems))
+        again = replace(confirm, fields=filled(confirm.fields, {}, problems))
         context = {**frame, "confirm": again, "problems": problems, "refusal": "This was not done."}
         return admin.page(request, "admin/assay/confirm.html", context, status=status_of(refusal))
     shown = {"results": view, "blocks": [] if view is None else results_section.blocks(experiment, view), "back": back}
