@@ -9,8 +9,9 @@ from analytics.core.windows import day_start
 from analytics.models import AnalysisRun
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric, iteration_to_analyse, plan_of
 from analytics.selectors.results import MetricRow, ResultsView, explored_row, view_of
+from analytics.services.analysis import look_states
 from analytics.services.judging import compared
-from analytics.services.measuring import measured_metric, population
+from analytics.services.measuring import measured_metric, population, with_caps
 from analytics.stores.base import Store
 from analytics.stores.postgres import PostgresStore
 from experiments.core.errors import InvalidInput, NotFound, Refused
@@ -68,7 +69,8 @@ def explore(actor: Actor, now: datetime, *, experiment: Experiment, reading: Rea
         raise Refused(f"{experiment.key}: has no analysis yet; explore once the first run is there")
     if run.masked:
         raise Refused(f"{experiment.key}: its results are masked, and so is every other reading of them; mend what masks them first")
-    plan = plan_of(iteration, now)
+    looks = look_states(iteration)
+    plan = with_caps(plan_of(iteration, now), looks[0].caps if looks else ())
     metric = _read_otherwise(experiment, plan, reading)
     people = population(plan, _cut(plan, reading, now))
     start = None if reading.first_day is None else day_start(reading.first_day, plan.time_zone)
