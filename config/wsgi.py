@@ -10,10 +10,11 @@ from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
-from config import roles
+from config import roles, scheduling
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 roles.leave_out()
+scheduling.answer_undisturbed()
 _django = get_wsgi_application()
 
 

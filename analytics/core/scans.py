@@ -15,9 +15,9 @@ from analytics.core.observed import Observed
 from analytics.core.stats.drift import Drift, edges_of, find_drift
 from analytics.core.stats.interactions import ALERT_AT, Interaction, Pair, interactions
 from analytics.core.stats.multiplicity import benjamini_hochberg
-from analytics.core.stats.novelty import Novelty, find_novelty
+from analytics.core.stats.novelty import Drawing, Novelty, draw, find_novelty
 from analytics.core.stats.segments import Segments, compare_segments
-from analytics.core.totals import Totals
+from analytics.core.totals import NOTHING, Totals
 
 Weight = Literal["info", "yellow", "red"]
 Source = Literal["covariates", "embedding_stats"]
@@ -73,6 +73,15 @@ class Wearing:
 
 
 @dataclass(frozen=True, slots=True)
+class SinceExposure:
+    """The effect of one arm on a metric by day since its units' first exposure, to look at; as measured, whichever way is better."""
+
+    metric: str
+    arm: str
+    drawing: Drawing
+
+
+@dataclass(frozen=True, slots=True)
 class Baseline:
     """The first week of what is watched, in bins that never move: edges of numbers, or words; and how much lies in each."""
 
@@ -108,6 +117,7 @@ class ScanResult:
     wearing: tuple[Wearing, ...] = ()
     drift: tuple[Drifting, ...] = ()
     unsaid: tuple[str, ...] = ()
+    since: tuple[SinceExposure, ...] = ()
 
 
 def night_of(now: datetime) -> date:
@@ -141,6 +151,18 @@ def read_wearing(metric: str, better: str, control: str, contrasts: Mapping[str,
         return ()
     oriented = contrasts if better == "increase" else {arm: Totals(t.n, -t.sum_y, t.sum_y2) for arm, t in contrasts.items()}
     return tuple(Wearing(metric, arm, find_novelty(oriented[control], oriented[arm], alpha / len(tests))) for arm in tests)
+
+
+def read_since_exposure(
+    metric: str, control: str, arms: Sequence[str], days: Mapping[tuple[str, int], Totals], alpha: float
+) -> tuple[SinceExposure, ...]:
+    """Every test arm's effect on each day of which there are totals, from day 0 on without a gap."""
+    last = max((day for _, day in days), default=-1)
+
+    def course(arm: str) -> list[Totals]:
+        return [days.get((arm, day), NOTHING) for day in range(last + 1)]
+
+    return tuple(SinceExposure(metric, arm, draw(course(control), course(arm), alpha)) for arm in arms if arm != control and last >= 0)
 
 
 def baseline_edges(tenths: Sequence[float]) -> tuple[float, ...]:

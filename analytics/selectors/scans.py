@@ -38,7 +38,7 @@ def scan_of(iteration: Iteration, *, masked: bool) -> ScanView | None:
     result = restored(row.result, ScanResult)
     if masked:
         kept = tuple(one for one in result.findings if one.code == "drift")
-        result = replace(result, findings=kept, breakdowns=(), wearing=())
+        result = replace(result, findings=kept, breakdowns=(), wearing=(), since=())
         return ScanView(row.scanned_at, row.data_cut, kept, result, (), None)
     key = iteration.experiment.key
     asked_at, pairs = _pairs(iteration, key)

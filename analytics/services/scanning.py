@@ -15,7 +15,7 @@ from analytics.core.encoding import plain, restored
 from analytics.core.kinds import kind_of
 from analytics.core.look_state import LookState
 from analytics.core.observed import Observed
-from analytics.core.scans import WEEK, Baseline, Drifting, ScanResult, Wearing
+from analytics.core.scans import WEEK, Baseline, Drifting, ScanResult, SinceExposure, Wearing
 from analytics.core.scans import Breakdown as Reading
 from analytics.core.stats.interactions import Pair
 from analytics.core.totals import NOTHING, Totals
@@ -34,6 +34,7 @@ from experiments.selectors.experiments import iteration_design
 MOST_WATCHED = 40
 MOST_WORDS = 20
 WEARING_DAYS = WEEK.days
+LONGEST_COURSE = 4 * WEEK.days
 
 
 def scan(experiment_id: int, *, now: datetime, store: Store | None = None) -> Scan:
@@ -65,6 +66,7 @@ def read(plan: AnalysisPlan, declared: Sequence[Breakdown], known: Sequence[Base
             wearing=_wearing(plan, people, store),
             drift=_drift(people, known, store),
             unsaid=_unsaid(plan),
+            since=_since(plan, people, store),
         )
     return replace(result, findings=scans.findings_of(result))
 
@@ -109,6 +111,18 @@ def _wearing(plan: AnalysisPlan, people: Population, store: Store) -> tuple[Wear
     for metric in asked:
         contrasts = _by_arm(plan, store.wearing(people, metric, WEARING_DAYS))
         found += scans.read_wearing(metric.key, metric.direction.value, plan.control.key, contrasts, plan.alpha / len(asked))
+    return tuple(found)
+
+
+def _since(plan: AnalysisPlan, people: Population, store: Store) -> tuple[SinceExposure, ...]:
+    """Of every metric with a number per unit."""
+    if plan.control is None:
+        return ()
+    control, arms, found = plan.control.key, {arm.variant_id: arm.key for arm in plan.arms}, list[SinceExposure]()
+    for metric in (m.definition for m in plan.metrics if kind_of(m.definition.kind.value).form == "unit"):
+        days = store.since_exposure(people, metric, LONGEST_COURSE).items()
+        by_arm = {(arms[variant], day): totals for (variant, day), totals in days if variant in arms}
+        found += scans.read_since_exposure(metric.key, control, list(arms.values()), by_arm, plan.alpha)
     return tuple(found)
 
 

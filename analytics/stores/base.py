@@ -233,6 +233,11 @@ class Store(Protocol):
         minus that in the ``days`` after; of counts and sums per day. Only for metrics with a number per unit."""
         ...
 
+    def since_exposure(self, population: Population, metric: MetricDefinition, days: int) -> Mapping[tuple[int, int], Totals]:
+        """By group and day since the first exposure (0: its first 24 hours), so many days: of units followed to the end of that day
+        and the grace, each one's value in it. Only for metrics with a number per unit."""
+        ...
+
     def watched(self, population: Population, most: int) -> Sequence[Watched]:
         """What the iteration's units and events carry whose drift may be asked about: covariates and embedding statistics, so many."""
         ...

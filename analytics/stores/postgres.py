@@ -38,6 +38,7 @@ from analytics.stores.base import (
     Spending,
     UnitValue,
     Watched,
+    part_of,
 )
 from analytics.stores.forms import Question
 from experiments.core.metric_definitions import MetricDefinition
@@ -136,6 +137,15 @@ class PostgresStore:
         found = _run(scan_forms.wearing(question, days))
         return {row["variant_id"]: Totals(row["n"], row["sum_d"] or 0.0, row["sum_d_d"] or 0.0) for row in found}
 
+    def since_exposure(self, population: Population, metric: MetricDefinition, days: int) -> Mapping[tuple[int, int], Totals]:
+        question = Question(population, metric, True, _unit_from_map, _number_from_map)
+        units: dict[tuple[int, int], int] = {}
+        for row in _run(scan_forms.followed(question, days)):
+            for day in range(row["followed"]):
+                units[row["variant_id"], day] = units.get((row["variant_id"], day), 0) + row["units"]
+        met = {part_of(row["variant_id"]): row for row in _run(scan_forms.since_exposure(question, days))}
+        return {key: _day_totals(many, met.get(key, {}), metric) for key, many in units.items()}
+
     def watched(self, population: Population, most: int) -> Sequence[Watched]:
         with connection.cursor() as cursor:
             cursor.execute(_CARRIED, _asked_of(population) | {"most": most})
@@ -209,6 +219,12 @@ def _description(row: Mapping[str, Any], metric: MetricDefinition) -> Descriptio
         least=min(extremes, default=None),
         most=max(extremes, default=None),
     )
+
+
+def _day_totals(units: int, row: Mapping[str, Any], metric: MetricDefinition) -> Totals:
+    """A day on which a unit was silent is a zero, or no value at all."""
+    n = units if metric.silent_unit_is_zero else row.get("answered") or 0
+    return Totals(n, row.get("sum_y") or 0.0, row.get("sum_y2") or 0.0)
 
 
 def _numbers(question: Question, covariate: str | None) -> dict[int, MetricTotals]:

@@ -11,7 +11,8 @@ from dataclasses import replace
 import ibis
 from ibis.expr.types import Table
 
-from analytics.stores.base import Population, Span, Watched
+from analytics.core.windows import GRACE
+from analytics.stores.base import PARTS, Population, Span, Watched
 from analytics.stores.expressions import MOMENT, NumberFromMap, UnitFromMap, exposed, value_per_unit
 from analytics.stores.expressions import words as with_words
 from analytics.stores.forms import Question, product_name
@@ -19,6 +20,7 @@ from experiments.core.types import Environment
 
 PER_DAY = ("count", "sum")
 """Aggregations that add up over days; of the others a week has one value."""
+_DAY = 86_400
 EMBEDDED = ibis.table(
     {
         "event_date": "date",
@@ -46,6 +48,35 @@ def wearing(question: Question, days: int) -> Table:
     every = every.mutate(d=(ibis.coalesce(every.first, 0.0) - ibis.coalesce(every.later, 0.0)) / scale)
     sums = {"sum_d": every.d.sum(), product_name("d", "d"): (every.d * every.d).sum()}
     return every.group_by("variant_id").aggregate(n=every.count(), **sums)
+
+
+def followed(question: Question, days: int) -> Table:
+    """Per variant and number of whole days that units have been followed for, at most so many: how many units."""
+    people = _followed(question, days)
+    return people.group_by("variant_id", "followed").aggregate(units=people.count())
+
+
+def since_exposure(question: Question, days: int) -> Table:
+    """Per variant and day since exposure (``variant_id`` is a key of both, as of a split): units with a row in it, Σ and Σ² of its value.
+
+    A row's day is told to the second.
+    """
+    people = _followed(question, days)
+    span = replace(question, metric=replace(question.metric, window_hours=24 * days))
+    met = span.met(people)
+    met = met.mutate(day=(met.at.epoch_seconds() - met.start.epoch_seconds()).cast("int64") // _DAY)
+    met = met.filter(met.day < met.followed)
+    met = met.mutate(assignment=met.assignment * days + met.day, variant_id=met.variant_id * PARTS + met.day)
+    values = value_per_unit(met, span.metric)
+    return values.group_by("variant_id").aggregate(answered=values.count(), sum_y=values.y.sum(), sum_y2=(values.y * values.y).sum())
+
+
+def _followed(question: Question, days: int) -> Table:
+    """Units followed for a day or longer, with for how many whole days, the grace left out."""
+    people = replace(question, metric=replace(question.metric, window_hours=24)).units
+    latest = ibis.literal(question.population.cut - GRACE)
+    whole = (latest.epoch_seconds() - people.start.epoch_seconds()).cast("int64") // _DAY
+    return people.mutate(followed=ibis.least(whole, ibis.literal(days, "int64")))
 
 
 def deciles(population: Population, watched: Watched, span: Span, number_from_map: NumberFromMap) -> Table:

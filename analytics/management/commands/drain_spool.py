@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -21,5 +23,13 @@ class Command(BaseCommand):
         stop = threading.Event()
         for asked in (signal.SIGTERM, signal.SIGINT):
             signal.signal(asked, lambda *_: stop.set())
-        os.nice(AFTER_THE_ANSWERS)
+        _give_way()
         drain.drain_until(stop)
+
+
+def _give_way() -> None:
+    os.nice(AFTER_THE_ANSWERS)
+    if os.getsid(0) == os.getpid():
+        # Where Linux groups processes by session, niceness counts within a session alone; that of a whole one is its leader's to lower.
+        with suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(AFTER_THE_ANSWERS))
