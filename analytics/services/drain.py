@@ -30,14 +30,14 @@ from experiments.services import spool
 
 log = structlog.get_logger(__name__)
 
-BATCH = 200
-"""Small, so that an answer waits for no long statement on the same processors."""
+BATCH = 50
+"""Small, so that an answer waits for no long statement on the same processors; smaller ones cost more than they spare."""
 TICK_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 5.0
-REST = 9.0
+REST = 19.0
 HURRY_SECONDS = 60.0
 """Storing an exposure takes longer than answering a request, on the same processors. So in a rush of requests the answers
-come first and a tenth of the time is enough for what they leave behind, until that has waited for a minute."""
+come first and a twentieth of the time is enough for what they leave behind, until that has waited for a minute."""
 OUTAGE = (OperationalError, InterfaceError)
 """The database is away: nothing is wrong with the lines, try again later."""
 REJECTED = "rejected.txt"
