@@ -10,6 +10,7 @@ from datetime import datetime
 
 from analytics.core.encoding import restored
 from analytics.core.scans import AskedPair, Breakdown, ScanFinding, ScanResult, pair_findings, weightiest_first
+from analytics.core.stats.novelty import Point
 from analytics.core.stats.segments import Segment
 from analytics.models import PairScan, Scan
 from experiments.models import Experiment, Iteration
@@ -28,6 +29,17 @@ class ScanView:
     result: ScanResult
     pairs: tuple[AskedPair, ...]
     pairs_at: datetime | None
+
+
+@dataclass(frozen=True)
+class DayPoint:
+    """The effect on one day since first exposure (0: the first 24 hours), of so many units followed that far; None: cannot say."""
+
+    day: int
+    units: int
+    difference: float | None
+    low: float | None
+    high: float | None
 
 
 def scan_of(iteration: Iteration, *, masked: bool) -> ScanView | None:
@@ -49,6 +61,18 @@ def scan_of(iteration: Iteration, *, masked: bool) -> ScanView | None:
 def segments(view: ScanView) -> list[tuple[Breakdown, list[tuple[str, float, float, float]]]]:
     """Each breakdown with its segments' difference and interval; those that cannot be said are left out."""
     return [(asked, [line for one in asked.found.segments if (line := _said(one)) is not None]) for asked in view.result.breakdowns]
+
+
+def since_exposure(view: ScanView, metric: str) -> list[tuple[str, list[DayPoint]]]:
+    """Each test arm's effect on a metric by day since its units' first exposure, up to the last day on which anything can be said."""
+    asked = [(one.arm, one.drawing.points) for one in view.result.since if one.metric == metric]
+    last = max((point.day for _, points in asked for point in points if point.difference is not None), default=-1)
+    return [(arm, [_day_point(point) for point in points[: last + 1]]) for arm, points in asked if last >= 0]
+
+
+def _day_point(point: Point) -> DayPoint:
+    low, high = (None, None) if point.ci is None else (point.ci.low, point.ci.high)
+    return DayPoint(point.day, point.n_control + point.n_treatment, point.difference, low, high)
 
 
 def _said(one: Segment) -> tuple[str, float, float, float] | None:

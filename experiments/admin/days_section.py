@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from itertools import pairwise
 
+from analytics.selectors import scans
 from analytics.selectors.forecasts import FORESEEN, expected_day
 from analytics.selectors.results import ComparisonView, MetricRow, Readiness, ResultsView
+from analytics.selectors.scans import ScanView
 from experiments.admin.template_filters import difference, figure
 from experiments.core.courses import Course, Point, course
 from experiments.core.types import Status
@@ -37,6 +39,16 @@ def effect(view: ResultsView, row: MetricRow, names: Mapping[str, str], marked: 
     share = row.kind == "proportion"
     series = [(names.get(one.arm, one.arm), _readings(view, row.key, one.arm)) for one in row.comparisons]
     return course(series, _times(view), _words(share), marks=marked)
+
+
+def since_exposure(found: ScanView, row: MetricRow, names: Mapping[str, str]) -> Course | None:
+    """The difference from control on each day since units' first exposure; a line for each test arm."""
+    asked = scans.since_exposure(found, row.key)
+    days = max((len(points) for _, points in asked), default=0)
+    if days < FEWEST:
+        return None
+    series = [(names.get(arm, arm), [Point(float(p.day), p.difference, p.low, p.high) for p in points]) for arm, points in asked]
+    return course(series, [(float(day), f"day {day + 1}") for day in range(days)], _words(row.kind == "proportion"))
 
 
 def arrivals(view: ResultsView, marked: Marks = ()) -> Course | None:

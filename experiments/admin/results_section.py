@@ -58,6 +58,7 @@ class ArmLine:
 class MetricBlock:
     """One metric: its row, what to know of it, a line per arm, the views it cannot have and why, the margin in words, its drawing.
 
+    ``course`` is the effect over the days of the experiment, ``since`` over those since each unit's first exposure.
     ``value`` is what an arm's number is called; ``amended`` the day on which it was planned, when that was after the launch.
     """
 
@@ -71,6 +72,7 @@ class MetricBlock:
     value: str
     course: Course | None = None
     amended: int | None = None
+    since: Course | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,8 @@ def section(experiment: Experiment, analyse_url: str | None) -> dict[str, Any]:
     found = scans.latest(experiment, view.iteration, masked=view.masked)
     marked = days_section.marks(experiment, view)
     shown_blocks = _blocks(view, names, marked, _amended(experiment, view))
+    if found is not None:
+        shown_blocks = [replace(one, since=days_section.since_exposure(found, one.row, names)) for one in shown_blocks]
     conditions = _conditions(view, names)
     return {
         **shown,

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from analytics.core.encoding import restored
 from analytics.core.scans import ScanResult
 from analytics.models import AiEvent, Assignment, PairScan, Scan
-from analytics.selectors import due
+from analytics.selectors import due, scans
 from analytics.selectors.scans import scan_of
 from analytics.services.scanning import scan, scan_pairs
 from analytics.tasks import scan_due
@@ -168,3 +168,25 @@ def test_scan__what_treatment_gained_in_the_first_week_is_gone_in_the_second__no
 
     assert [finding.code for finding in result.findings] == ["novelty"]
     assert result.wearing[0].found.comparison.difference == pytest.approx(150 / 200 / 7)
+
+
+def test_scan__the_effect_by_day_since_exposure__stands_on_the_day_when_units_acted() -> None:
+    w = world()
+    freeze(w)
+    plan(w, "secondary", "bookings")
+    for arm, early in (("control", 50), ("treatment", 150)):
+        meet(w, arm, names(arm, 200), converted=0)
+        for n in range(early):
+            w.event(f"{arm}{n}", "booked", START + 2 * DAY + timedelta(hours=1))
+
+    scan(w.experiment.pk, now=NOW)
+
+    found = scans.latest(w.experiment, 1, masked=False)
+    assert found is not None
+    [(arm, points)] = scans.since_exposure(found, "bookings")
+    assert arm == "treatment"
+    # Where nobody did anything there is no spread, and nothing to say.
+    assert [(one.day, one.units, one.difference) for one in points] == [(0, 400, None), (1, 400, None), (2, 400, 0.5)]
+    hidden = scans.latest(w.experiment, 1, masked=True)
+    assert hidden is not None
+    assert scans.since_exposure(hidden, "bookings") == []

@@ -86,6 +86,44 @@ def test_wearing__a_unit_not_followed_to_the_end__is_left_out() -> None:
     assert found.sum_y2 == pytest.approx((2 / 7) ** 2)
 
 
+def test_since_exposure__each_day_of_those_followed_to_its_end() -> None:
+    w = world()
+    counted = replace(APPLY, kind=MetricKind.COUNT, aggregation="count")
+    kind = counted.event_types[0]
+    w.expose("old", "control", START)
+    w.expose("silent", "control", START)
+    w.expose("young", "control", CUT - 3 * DAY)  # a day of grace: followed for two
+    w.expose("newest", "control", CUT - 1 * DAY)
+    for hours in (0, 23, 24, 30, 24 * 4):
+        w.event("old", kind, START + hours * HOUR)
+    for hours in (1, 49):
+        w.event("young", kind, CUT - 3 * DAY + hours * HOUR)
+    w.event("newest", kind, CUT - HOUR)
+
+    found = STORE.since_exposure(people(w), counted, 4)
+
+    control = w.arms["control"].pk
+    assert found == {
+        (control, 0): Totals(3, 3, 5),
+        (control, 1): Totals(3, 2, 4),
+        (control, 2): Totals(2, 0, 0),
+        (control, 3): Totals(2, 0, 0),
+    }
+
+
+def test_since_exposure__a_unit_that_did_not_answer_has_no_value_that_day() -> None:
+    w = world()
+    rated = METRICS["csat"]
+    w.expose("a", "control", START)
+    w.expose("b", "control", START)
+    w.event("a", rated.event_types[0], START + HOUR, value=4.0)
+
+    found = STORE.since_exposure(people(w), rated, 2)
+
+    assert found[w.arms["control"].pk, 0] == Totals(1, 4, 16)
+    assert found[w.arms["control"].pk, 1] == Totals(0, 0, 0)
+
+
 def test_watched__names_with_whether_all_is_number() -> None:
     w = world()
     w.expose("a", "control", START, covariates={"age": 30, "plan": "pro"})
