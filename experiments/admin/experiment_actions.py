@@ -14,7 +14,7 @@ from experiments.admin.experiment_page import serving_of
 from experiments.admin.experiment_sections import evaluation_fields, override_fields, sign_fields
 from experiments.admin.experiment_view import page_url
 from experiments.admin.fields import Field, read_choice, read_day, read_moment, read_number, read_whole, reason_field
-from experiments.core.checklist import SIGNED_ITEMS, TITLES
+from experiments.core.checklist import SIGNED_ITEMS, TITLES, may_be_not_applicable
 from experiments.core.clock import utc_now
 from experiments.core.consequences import sentence
 from experiments.core.errors import InvalidInput, Problem
@@ -22,7 +22,7 @@ from experiments.core.lifecycle import CONCLUSIONS, Need, Verb, transition_for
 from experiments.core.permissions import SIGNING, TABLE, Action, check, may, who_may
 from experiments.core.types import Actor, Item, Outcome, PauseCause, Status, Verdict
 from experiments.models import Experiment
-from experiments.selectors.checklist import blockers, four_eyes, launch_request
+from experiments.selectors.checklist import blockers, facts, four_eyes, launch_request
 from experiments.selectors.experiments import is_member, rules_of
 from experiments.services import audience, drafts, lifecycle, timeline_notes
 from experiments.services import checklist as signing
@@ -132,7 +132,7 @@ def sign(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, item: 
         f"Sign “{TITLES[thing]}” of {experiment.name}",
         "Sign",
         page_url(experiment_id, "checklist"),
-        fields=sign_fields(item),
+        fields=sign_fields(may_be_not_applicable(facts(experiment, utc_now()), thing)),
         blockers=_unsignable(actor_of(request), experiment, thing),
     )
 

@@ -16,7 +16,7 @@ from experiments.admin.cost_section import cost_section
 from experiments.admin.experiment_view import Link, View, approves, page_url
 from experiments.admin.fields import Field
 from experiments.core.arm_diff import Change, arm_changes
-from experiments.core.checklist import SIGNED_ITEMS, ItemState, basis
+from experiments.core.checklist import SIGNED_ITEMS, ItemState, basis, may_be_not_applicable
 from experiments.core.design_advice import Arm, Planned, advice
 from experiments.core.permissions import SIGNING, Action
 from experiments.core.types import JSON, BucketRole, Item, MetricRole, Role, Status, Verdict
@@ -50,7 +50,7 @@ def _checklist_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]
     finished = sum(s.state == "done" for s in required)
     return {
         "rows": [r for r in rows if r.state.required],
-        "unneeded": [r.state for r in rows if not r.state.required],
+        "unneeded": [r for r in rows if not r.state.required],
         "done": finished,
         "needed": len(required),
         "dark": _dark_launch_seen(view),
@@ -95,7 +95,8 @@ def _row(view: View, state: ItemState, signed: Sequence[SignOff]) -> Row:
     computed = {Item.SAMPLE_SIZE: Action.COMPUTE_EVIDENCE, Item.DARK_LAUNCH: Action.COMPUTE_EVIDENCE}
     compute = view.url("compute", item) if item in computed and view.may(computed[item]) and _computable(view, item) else None
     sign = view.url("sign", item) if item in SIGNED_ITEMS and _may_sign(view, item) and _signable_now(view, item) else None
-    return Row(state, _row_links(view, item, open_design), compute, sign, sign_fields(item), basis(view.facts, item).signable, signed)
+    fields = sign_fields(may_be_not_applicable(view.facts, item))
+    return Row(state, _row_links(view, item, open_design), compute, sign, fields, basis(view.facts, item).signable, signed)
 
 
 def _may_sign(view: View, item: Item) -> bool:
@@ -104,6 +105,8 @@ def _may_sign(view: View, item: Item) -> bool:
 
 def _signable_now(view: View, item: Item) -> bool:
     """Approval and dark launch are signed in the dark launch, where the policy has one; the rest before it too."""
+    if item == Item.APPROVAL and not view.rules.needs(item):
+        return False
     if item in (Item.DARK_LAUNCH, Item.APPROVAL) and view.rules.dark_launch and view.experiment.status != Status.DARK_LAUNCH:
         return False
     return view.experiment.status in (Status.DRAFT, Status.DARK_LAUNCH)
@@ -131,14 +134,14 @@ def _row_links(view: View, item: Item, open_design: bool) -> list[Link]:
     return links
 
 
-def sign_fields(item: str) -> list[Field]:
+def sign_fields(may_not_apply: bool) -> list[Field]:
     """Verdict and comment."""
     verdicts = [(Verdict.APPROVED.value, "approve"), (Verdict.REJECTED.value, "reject")]
-    if item == Item.OFFLINE:
-        verdicts.append((Verdict.NOT_APPLICABLE.value, "not applicable (no threshold declared)"))
+    if may_not_apply:
+        verdicts.append((Verdict.NOT_APPLICABLE.value, "not applicable"))
     return [
         Field("verdict", "Verdict", "select", choices=verdicts, value="approved"),
-        Field("comment", "Comment", help="Needed when you reject."),
+        Field("comment", "Comment", help="Needed when you reject, or say why it does not apply."),
     ]
 
 

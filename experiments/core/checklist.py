@@ -156,12 +156,13 @@ def states(facts: Facts) -> tuple[ItemState, ...]:
 
 
 def state_of(facts: Facts, item: Item) -> ItemState:
-    """One item's state. An item that the policy does not ask for is not needed, whatever else holds."""
+    """One item's state. An item that the policy does not ask for is optional: what is said of it is shown, and stops nothing."""
     found = basis(facts, item)
     state = _signed(facts, item, found) if item in SIGNED_ITEMS else _computed(facts, item, found)
     if facts.rules.needs(item):
         return state
-    return replace(state, required=False, state="not_needed", message=f"not needed under this policy ({state.message})")
+    said = f"optional; {state.message}" if state.signed_by else f"not needed under this policy ({state.message})"
+    return replace(state, required=False, state="not_needed", message=said)
 
 
 def basis(facts: Facts, item: Item) -> Basis:
@@ -190,8 +191,10 @@ def _signed(facts: Facts, item: Item, found: Basis) -> ItemState:
 
 def _approved(facts: Facts, signed: SignedOff, found: Basis, known: ItemState) -> ItemState:
     """An approval holds only while what it stood on does."""
-    if signed.verdict is Verdict.NOT_APPLICABLE and may_be_not_applicable(facts, signed.item):
-        return replace(known, state="done", message=f"not applicable: {signed.comment}")
+    if signed.verdict is Verdict.NOT_APPLICABLE:
+        if may_be_not_applicable(facts, signed.item):
+            return replace(known, state="done", message=f"not applicable: {signed.comment}")
+        return replace(known, state=_UNSIGNED[found.state], message=f"no longer optional: {_waits(signed.item, found)}")
     if not found.signable:
         return replace(known, state=_UNSIGNED[found.state])
     return replace(known, state="done", message=f"{found.message}; approved by {signed.signed_by}")
@@ -212,8 +215,8 @@ def _from_an_earlier_launch(facts: Facts, signed: SignedOff) -> bool:
 
 
 def may_be_not_applicable(facts: Facts, item: Item) -> bool:
-    """Only offline evaluation can be waved through, and only where the plan declares no threshold."""
-    return item is Item.OFFLINE and not _thresholds(facts.design)
+    """An optional item; of the required ones only offline evaluation, and only where the plan declares no threshold."""
+    return not facts.rules.needs(item) or (item is Item.OFFLINE and not _thresholds(facts.design))
 
 
 # Each item's basis.

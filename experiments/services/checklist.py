@@ -52,9 +52,9 @@ def _verdict(name: Verdict | str) -> Verdict:
 
 
 def _refuse_untimely(known: Facts, item: Item) -> None:
-    """Items are signed before the launch they gate, and only where the policy asks for them."""
+    """Items are signed before the launch they gate; optional ones too, but an approval that nobody asks for approves nothing."""
     key, title = known.design.key, TITLES[item]
-    if not known.rules.needs(item):
+    if item is Item.APPROVAL and not known.rules.needs(item):
         raise Refused(f"{key}: policy {known.design.policy_key} does not ask for {title}", field="item")
     allowed = (Status.DARK_LAUNCH,) if item is Item.DARK_LAUNCH else BEFORE_LAUNCH
     if known.status not in allowed:

@@ -190,3 +190,17 @@ def test_checklist__dark_launch_checked__shows_arms_and_guardrails_beside_the_tw
     assert "<td>control twins</td>" in text
     assert ">Control twins</th>" in text
     assert "no control twin has been exposed" in text
+
+
+def test_optional_item__is_signed_on_its_page__and_required_ones_are_not_waved_through(browser, people, dark):
+    light = _olivias(factories.draft(key="light", name="Light"), people)
+    client = browser("olivia")
+    shown = client.get(page(light) + "?tab=checklist").content.decode()
+    assert url(light, "sign/prd") in shown
+    assert url(light, "sign/approval") not in shown
+    assert client.post(url(light, "sign/prd"), {"verdict": "not_applicable", "comment": "A copy change."}).status_code == 302
+    assert "Optional; not applicable: A copy change." in client.get(page(light) + "?tab=checklist").content.decode()
+    required = client.post(url(dark, "sign/prd"), {"verdict": "not_applicable", "comment": "Why bother."})
+    assert required.status_code == 409
+    assert "cannot be called not applicable" in required.content.decode()
+    assert '<option value="not_applicable">' not in client.get(url(dark, "sign/prd")).content.decode()

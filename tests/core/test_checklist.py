@@ -147,6 +147,27 @@ def test_offline__called_not_applicable_without_thresholds__is_done():
     assert state_of(facts, Item.OFFLINE).state == "done"
 
 
+def test_optional_item__called_not_applicable__is_shown_and_stops_nothing():
+    standard = replace(DESIGN, policy_key="standard")
+    facts = Facts(standard, RULES["standard"], sign_offs={Item.PRD: signed(Item.PRD, standard, Verdict.NOT_APPLICABLE)})
+    state = state_of(facts, Item.PRD)
+
+    assert (state.state, state.required, state.message) == ("not_needed", False, "optional; not applicable: because")
+    assert blockers(Verb.START, facts) == []
+    rejected = replace(facts, sign_offs={Item.PRD: signed(Item.PRD, standard, Verdict.REJECTED)})
+    assert "rejected by somebody" in state_of(rejected, Item.PRD).message
+    assert blockers(Verb.START, rejected) == []
+
+
+def test_not_applicable__once_the_policy_asks_for_the_item__no_longer_holds():
+    facts = replace(whole(), sign_offs={Item.PRD: signed(Item.PRD, verdict=Verdict.NOT_APPLICABLE)})
+    state = state_of(facts, Item.PRD)
+
+    assert state.state == "missing"
+    assert state.message.startswith("no longer optional")
+    assert blockers(Verb.START, facts)
+
+
 def test_sign_off__field_edited_since__is_void_and_shows_both_lines():
     state = state_of(replace(whole(), design=replace(DESIGN, hypothesis="worse")), Item.PRD)
 

@@ -104,9 +104,25 @@ def test_sign_off__of_what_nobody_signs__is_invalid(item):
         checklist.sign_off(person("owner"), NOW, experiment_id=draft(policy="ai-low").pk, item=item, verdict="approved")
 
 
-def test_sign_off__under_standard__is_refused():
+def test_sign_off__of_an_optional_item__may_say_that_it_does_not_apply_but_why():
+    experiment = draft()
+    with pytest.raises(InvalidInput, match="reason"):
+        sign(experiment, "owner", Item.PRD, Verdict.NOT_APPLICABLE)
+
+    sign(experiment, "owner", Item.PRD, Verdict.NOT_APPLICABLE, "a copy change")
+
+    found = next(s for s in states(lifecycle_of(experiment), NOW) if s.item is Item.PRD)
+    assert (found.state, found.required, found.message) == ("not_needed", False, "optional; not applicable: a copy change")
+
+
+def test_sign_off__not_applicable_of_a_required_item__is_refused():
+    with pytest.raises(Refused, match="cannot be called not applicable"):
+        sign(draft(policy="ai-low"), "owner", Item.PRD, Verdict.NOT_APPLICABLE, "a copy change")
+
+
+def test_sign_off__an_approval_that_nobody_asks_for__is_refused():
     with pytest.raises(Refused, match="does not ask"):
-        sign(draft(), "owner", Item.PRD)
+        sign(draft(), "reviewer", Item.APPROVAL)
 
 
 def test_sign_off__prd_without_hypothesis__cannot_be_approved_but_rejected():
