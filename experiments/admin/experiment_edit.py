@@ -15,6 +15,7 @@ from experiments.admin import experiment_form as form
 from experiments.admin import experiment_reading as reading
 from experiments.admin import template_form
 from experiments.admin.base import Crumb, WorkplaceAdmin, actor_of, may
+from experiments.admin.config_form import schema_of
 from experiments.admin.doing import problems_of
 from experiments.admin.experiment_actions import found
 from experiments.admin.experiment_view import page_url
@@ -92,15 +93,17 @@ def _design_page(
     admin: WorkplaceAdmin, request: HttpRequest, experiment: Experiment | None, data: Mapping[str, str], refusal: AssayError | None = None
 ) -> HttpResponse:
     choices = form.metric_choices()
-    empty_variant, empty_metric = form.empty_lines(choices)
+    schema = schema_of(experiment)
+    empty_variant, empty_metric = form.empty_lines(choices, schema)
     wrong = problems_of(refusal) if refusal else []
     context = {
         "title": f"Edit {experiment.name}" if experiment else "New experiment",
         "sections": _marked(form.sections(data, new=experiment is None), wrong),
-        "variant_lines": _marked(form.variant_lines(data), wrong),
+        "variant_lines": _marked(form.variant_lines(data, schema), wrong),
         "metric_lines": _marked(form.metric_lines(data, choices), wrong),
         "empty_variant": empty_variant,
         "empty_metric": empty_metric,
+        "by_schema": bool(schema.properties),
         "control": data.get("v-control", ""),
         "button": "Save the draft",
         "back": page_url(experiment.pk) if experiment else reverse("admin:experiments_experiment_changelist"),

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from experiments.admin.config_form import config_fields
 from experiments.admin.experiment_reading import line_count, written_breakdowns, written_thresholds
 from experiments.admin.fields import Field, written, written_json, written_moment, written_share, written_usd
 from experiments.admin.ramp_form import HELP, PLACEHOLDER, written_ramp
 from experiments.core.guardrail_presets import PRESETS
 from experiments.core.specs import ExperimentSpec, MetricPlan, VariantSpec
 from experiments.core.types import DarkMode, FlagType, GuardrailAction, GuardrailRule, MarginKind, MetricRole
+from experiments.core.value_schema import Schema
 from experiments.models import Experiment, ExperimentMetric, Flag, Metric, Policy, Variant
 
 NEW_FLAG = ""
@@ -308,9 +310,9 @@ def amendable(data: Mapping[str, str]) -> Section:
     return Section("What may still change", "The design is frozen since the launch; a different design is a new iteration.", fields)
 
 
-def variant_lines(data: Mapping[str, str]) -> list[Line]:
+def variant_lines(data: Mapping[str, str], schema: Schema) -> list[Line]:
     """A line per variant."""
-    return [_variant_line(data, str(i)) for i in range(line_count(data, "v"))]
+    return [_variant_line(data, str(i), schema) for i in range(line_count(data, "v"))]
 
 
 def metric_lines(data: Mapping[str, str], choices: list[tuple[str, str]]) -> list[Line]:
@@ -318,7 +320,7 @@ def metric_lines(data: Mapping[str, str], choices: list[tuple[str, str]]) -> lis
     return [_metric_line(data, str(i), choices) for i in range(line_count(data, "m"))]
 
 
-def empty_lines(choices: list[tuple[str, str]]) -> tuple[Line, Line]:
+def empty_lines(choices: list[tuple[str, str]], schema: Schema) -> tuple[Line, Line]:
     """The templates of further lines."""
     guard = {
         "m-__i__-role": MetricRole.GUARDRAIL,
@@ -326,10 +328,10 @@ def empty_lines(choices: list[tuple[str, str]]) -> tuple[Line, Line]:
         "m-__i__-rule": GuardrailRule.SAFE,
         "m-__i__-action": GuardrailAction.STOP,
     }
-    return _variant_line({"v-__i__-config": "{}"}, "__i__"), _metric_line(guard, "__i__", choices)
+    return _variant_line({"v-__i__-config": "{}"}, "__i__", schema), _metric_line(guard, "__i__", choices)
 
 
-def _variant_line(data: Mapping[str, str], i: str) -> Line:
+def _variant_line(data: Mapping[str, str], i: str, schema: Schema) -> Line:
     def f(name: str, label: str, kind: str = "text", **more: Any) -> Field:
         return Field(f"v-{i}-{name}", label, kind, data.get(f"v-{i}-{name}", ""), **more)
 
@@ -339,7 +341,7 @@ def _variant_line(data: Mapping[str, str], i: str) -> Line:
             f("name", "Name", span="s2"),
             f("key", "Key (optional)", span="s2"),
             f("weight", "Share, %", span="s1"),
-            f("config", "Config (JSON)", "json", rows=2, span="s3"),
+            *(config_fields(schema, data, i) if schema.properties else [f("config", "Config (JSON)", "json", rows=2, span="s3")]),
             f("value", "Value, if not the config", "json", rows=2, span="s2"),
             f("model_hash", "Model hash", span="s2"),
             f("description", "Description", "hidden"),

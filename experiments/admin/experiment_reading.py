@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from experiments.admin.config_form import read_config
 from experiments.admin.fields import read_choice, read_json, read_moment, read_number, read_thousandths, read_usd, read_whole
 from experiments.admin.ramp_form import read_ramp
 from experiments.core.errors import InvalidInput
@@ -41,7 +42,7 @@ def _variant(data: Mapping[str, str], i: int, *, is_control: bool) -> VariantSpe
         description=text("description"),
         weight=read_thousandths(text("weight"), f"v-{i}-weight", f"{label}: share") or 0,
         is_control=is_control,
-        config=read_json(text("config"), f"v-{i}-config", f"{label}: config", empty={}),
+        config=read_config(data, str(i), label),
         value=read_json(text("value"), f"v-{i}-value", f"{label}: value"),
         model_hash=text("model_hash"),
     )

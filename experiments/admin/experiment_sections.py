@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from experiments.admin import charts, health_section, ramp_section, results_section, settings_section, wiring_section
+from experiments.admin.config_form import schema_of
 from experiments.admin.cost_section import cost_section
 from experiments.admin.experiment_view import Link, View, approves, page_url
 from experiments.admin.fields import Field
@@ -208,7 +209,7 @@ def _advice(view: View, plans: Sequence[Any]) -> tuple[str, ...]:
     arms = [Arm(v.name, v.is_control, v.config) for v in e.variants.all()]
     guardrails = sum(plan.role == MetricRole.GUARDRAIL for plan in plans)
     names = list(beside.order_by("name").values_list("name", flat=True)[:50])
-    return advice(Planned(e.experiment_type, arms, guardrails, len(view.rules.requires), names))
+    return advice(Planned(e.experiment_type, arms, guardrails, len(view.rules.requires), names, schema_of(e)))
 
 
 def _asked_of(detail: Any) -> list[Any]:

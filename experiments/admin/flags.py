@@ -18,10 +18,24 @@ from experiments.core.errors import AssayError, InvalidInput
 from experiments.core.lifecycle import SERVING
 from experiments.core.permissions import Action
 from experiments.core.types import FlagType
+from experiments.core.value_schema import parse_schema
 from experiments.http.errors import status_of
 from experiments.models import ChangeLogEntry, Flag
 from experiments.selectors.experiments import is_member
 from experiments.services import flags
+
+_LIKE = """{
+  "type": "object",
+  "properties": {
+    "model": {"type": "string", "enum": ["small", "large"]},
+    "temperature": {"type": "number", "minimum": 0, "maximum": 2},
+    "prompt": {"type": "string", "format": "multiline"}
+  },
+  "required": ["model"]
+}"""
+_SCHEMA_HELP = (
+    "Properties of type string, number, integer or boolean; with enum, minimum, maximum, maxLength, title, description. Empty: none."
+)
 
 
 @admin.register(Flag)
@@ -60,8 +74,11 @@ class FlagAdmin(WorkplaceAdmin):
         serving = next((e for e in experiments if e.status in SERVING), None)
         rollouts = list(flag.rollouts.select_related("variant", "experiment").order_by("-created_at"))
         log = ChangeLogEntry.objects.filter(object_type="flag", object_label=flag.key)[:30]
+        schema = parse_schema(flag.schema)
         context = {
             "title": flag.key,
+            "properties": schema.properties,
+            "closed": schema.closed,
             "original": Crumb(flag, f"flag {flag.key}"),
             "flag": flag,
             "experiments": experiments,
@@ -117,6 +134,25 @@ class FlagAdmin(WorkplaceAdmin):
 
         return confirmed(self, request, title=flag.key, confirm=confirm, work=work)
 
+    def schema_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Say which keys the flag's objects have."""
+        flag = _found(str(pk))
+        field = Field("schema", "Schema (JSON)", "json", written_json(flag.schema), rows=14, placeholder=_LIKE, help=_SCHEMA_HELP)
+        confirm = Confirm(
+            f"Change the schema of {flag.key}?",
+            "Change the schema",
+            reverse("admin:experiments_flag_change", args=(pk,)),
+            consequence="nothing that is served changes; drafts on it are edited by these fields, and told where they step outside.",
+            fields=[field, reason_field()],
+        )
+
+        def work(data: QueryDict) -> str:
+            schema = read_json(data.get("schema", ""), "schema", "Schema", empty={})
+            flags.set_schema(actor_of(request), utc_now(), flag_key=flag.key, schema=schema, reason=data.get("reason", "").strip())
+            return f"Flag {flag.key} has a new schema."
+
+        return confirmed(self, request, title=flag.key, confirm=confirm, work=work)
+
     def clients_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Let client keys read a flag, or hide it from them."""
         flag = _found(str(pk))
@@ -144,6 +180,7 @@ class FlagAdmin(WorkplaceAdmin):
         return [
             path("<int:pk>/switch/", wrap(self.switch_view), name="flag_switch"),
             path("<int:pk>/default/", wrap(self.default_view), name="flag_default"),
+            path("<int:pk>/schema/", wrap(self.schema_view), name="flag_schema"),
             path("<int:pk>/clients/", wrap(self.clients_view), name="flag_clients"),
             *super().get_urls(),
         ]

@@ -38,6 +38,7 @@ class FlagPatch(msgspec.Struct, forbid_unknown_fields=True):
     reason: Text = ""
     enabled: bool | UnsetType = UNSET
     default: Any = UNSET  # Any: as above
+    schema: dict[str, Any] | UnsetType = UNSET  # Any: what the core reads as a schema
     client_visible: bool | UnsetType = UNSET
 
 
@@ -68,7 +69,7 @@ class Flags(Door):
 
 
 class OneFlag(Door):
-    """``GET`` reads it; ``PATCH`` switches it, changes its default or shows it to client keys, with a reason."""
+    """``GET`` reads it; ``PATCH`` switches it, changes its default or its schema, or shows it to client keys, with a reason."""
 
     scopes = (Scope.READ, Scope.MANAGEMENT)
     scopes_by_method = {"PATCH": (Scope.MANAGEMENT,)}
@@ -81,13 +82,15 @@ class OneFlag(Door):
     def patch(self, request: Request, key: str) -> Response:
         body = read(request, FlagPatch, max_string=MAX_DOCUMENT_STRING)
         actor, now = identity(request).actor, utc_now()
-        if body.enabled is UNSET and body.default is UNSET and body.client_visible is UNSET:
-            raise InvalidInput("send enabled, default, client_visible or several of them, with a reason", "enabled")
+        if body.enabled is UNSET and body.default is UNSET and body.client_visible is UNSET and body.schema is UNSET:
+            raise InvalidInput("send enabled, default, schema, client_visible or several of them, with a reason", "enabled")
         with transaction.atomic():
             if body.enabled is not UNSET:
                 flags.switch(actor, now, flag_key=_flag(key).key, enabled=body.enabled, reason=body.reason)
             if body.default is not UNSET:
                 flags.set_default(actor, now, flag_key=_flag(key).key, default_value=body.default, reason=body.reason)
+            if body.schema is not UNSET:
+                flags.set_schema(actor, now, flag_key=_flag(key).key, schema=body.schema, reason=body.reason)
             if body.client_visible is not UNSET:
                 flags.show_to_clients(actor, now, flag_key=_flag(key).key, visible=body.client_visible, reason=body.reason)
         return Response(shown.flag(_flag(key)))

@@ -180,6 +180,7 @@ def flag(row: Flag) -> dict[str, object]:
         "description": row.description,
         "type": row.value_type,
         "default": row.default_value,
+        "schema": row.schema,
         "enabled": row.enabled,
         "client_visible": row.client_visible,
     }

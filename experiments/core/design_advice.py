@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from experiments.core.headline import unchecked
 from experiments.core.types import JSON
+from experiments.core.value_schema import NO_SCHEMA, Schema, outside
 
 MANY_AT_ONCE = 3
 """Experiments on the same kind of unit beside this one; with more, effects get entangled."""
@@ -32,11 +33,12 @@ class Planned:
     guardrails: int
     required_items: int
     beside: Sequence[str] = ()
+    schema: Schema = NO_SCHEMA
 
 
 def advice(plan: Planned) -> tuple[str, ...]:
     """Sentences, each naming what it is about and what to do."""
-    return (*_entangled(plan), *_several_changes(plan), *_extremes(plan), *_unguarded(plan))
+    return (*_entangled(plan), *_several_changes(plan), *_extremes(plan), *_outside(plan), *_unguarded(plan))
 
 
 def changed_keys(control: JSON, config: JSON) -> tuple[str, ...]:
@@ -76,6 +78,12 @@ def _extremes(plan: Planned) -> Iterable[str]:
             was = before.get(key)
             if arm is not control and _number(was) and _number(value) and _far(float(was), float(value)):  # type: ignore[arg-type]  # both are numbers
                 yield f"{arm.name} sets {key} from {was} to {value}: begin with a value nearer to today's, or launch it dark first."
+
+
+def _outside(plan: Planned) -> Iterable[str]:
+    for arm in plan.arms:
+        for said in outside(plan.schema, arm.config):
+            yield f"{arm.name} {said}: mend it, or change the flag's schema."
 
 
 def _number(value: JSON) -> bool:

@@ -19,6 +19,8 @@ class Flag(models.Model):
     description = models.TextField(blank=True)
     value_type = models.CharField(max_length=16, choices=[(t.value, t.value) for t in FlagType], default=FlagType.OBJECT)
     default_value = models.JSONField(default=dict)
+    schema = models.JSONField(default=dict, blank=True)
+    """Which keys its objects have, and within which limits; forms are drawn from it. Empty: nothing is said."""
     enabled = models.BooleanField(default=True, help_text="Off: everybody gets the default value, whatever runs on the flag.")
     client_visible = models.BooleanField(default=False, help_text="Client keys may see this flag, its variants and their values.")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+")

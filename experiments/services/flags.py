@@ -12,6 +12,7 @@ from experiments.core.errors import Conflict, InvalidInput, Refused
 from experiments.core.lifecycle import SERVING
 from experiments.core.permissions import Action, check
 from experiments.core.types import JSON, Actor, FlagType
+from experiments.core.value_schema import parse_schema
 from experiments.models import Experiment, Flag
 from experiments.selectors.experiments import is_member
 from experiments.services import audit
@@ -100,6 +101,22 @@ def set_default(actor: Actor, now: datetime, *, flag_key: str, default_value: JS
             raise Refused(f"flag {flag.key}: {serving} serves on it; conclude that before changing the default", field="default_value")
         change_default(actor, now, flag, default_value, reason)
         publish(now, f"default of flag {flag.key} changed")
+    return flag
+
+
+def set_schema(actor: Actor, now: datetime, *, flag_key: str, schema: JSON, reason: str) -> Flag:
+    """Say which keys the flag's objects have, or (the empty object) no longer. What is served stays as it is."""
+    with transaction.atomic():
+        flag = locked_flag(flag_key)
+        _permit(actor, flag)
+        wanted_reason(reason, f"flag {flag.key}", "another schema")
+        if flag.value_type != FlagType.OBJECT:
+            raise Refused(f"flag {flag.key}: is of type {flag.value_type}; only objects have keys that a schema describes", field="schema")
+        parse_schema(schema)
+        before: JSON = {"schema": flag.schema}
+        flag.schema = schema
+        flag.save(update_fields=["schema"])
+        audit.record(actor, now, action="flag_schema_changed", obj=flag, reason=reason, before=before, after={"schema": schema})
     return flag
 
 
