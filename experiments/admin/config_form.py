@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
 from experiments.admin.fields import ONE_LINE, Field, read_json, read_number, read_whole, written_json
 from experiments.core.errors import InvalidInput
@@ -57,22 +57,16 @@ def read_config(data: Mapping[str, str], line: str, label: str) -> JSON:
 
 
 def _field(one: Property, name: str, value: str) -> Field:
-    label, limits = one.title or one.name, _limits(one)
-    said = (one.description, limits, "Needed." if one.required else "")
-    about = {"span": _SPANS[one.kind], "help": " ".join(filter(None, said))}
+    about = " ".join(filter(None, (one.description, _limits(one), "Needed." if one.required else "")))
+    drawn = Field(name, one.title or one.name, "text", value, help=about, span=_SPANS[one.kind])
     if one.kind == "boolean":
-        return _select(name, label, value, _YES_NO, about)
+        return replace(drawn, kind="select", choices=_YES_NO)
     if one.choices:
-        known = [("", "not set"), *((choice, choice) for choice in one.choices)]
         strange = [] if value in ("", *one.choices) else [(value, f"{value} (not in the schema)")]
-        return _select(name, label, value, [*known, *strange], about)
+        return replace(drawn, kind="select", choices=[("", "not set"), *((choice, choice) for choice in one.choices), *strange])
     if one.kind == "string" and (one.multiline or "\n" in value or len(value) > ONE_LINE):
-        return Field(name, label, "textarea", value, rows=6, **{**about, "span": "s12"})
-    return Field(name, label, "text", value, **about)
-
-
-def _select(name: str, label: str, value: str, choices: list[tuple[str, str]], about: dict[str, Any]) -> Field:
-    return Field(name, label, "select", value, choices=choices, **about)
+        return replace(drawn, kind="textarea", rows=6, span="s12")
+    return drawn
 
 
 def _limits(one: Property) -> str:

@@ -18,9 +18,9 @@ from experiments.core.errors import AssayError, InvalidInput
 from experiments.core.lifecycle import SERVING
 from experiments.core.permissions import Action
 from experiments.core.types import FlagType
-from experiments.core.value_schema import parse_schema
+from experiments.core.value_schema import parse_schema, suggested
 from experiments.http.errors import status_of
-from experiments.models import ChangeLogEntry, Flag
+from experiments.models import ChangeLogEntry, Flag, Variant
 from experiments.selectors.experiments import is_member
 from experiments.services import flags
 
@@ -34,7 +34,8 @@ _LIKE = """{
   "required": ["model"]
 }"""
 _SCHEMA_HELP = (
-    "Properties of type string, number, integer or boolean; with enum, minimum, maximum, maxLength, title, description. Empty: none."
+    "Where there is none yet, one is suggested from what the flag serves. Properties of type string, number, integer or boolean; "
+    "with enum, minimum, maximum, maxLength, format: multiline, title, description. Empty: none."
 )
 
 
@@ -137,7 +138,9 @@ class FlagAdmin(WorkplaceAdmin):
     def schema_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Say which keys the flag's objects have."""
         flag = _found(str(pk))
-        field = Field("schema", "Schema (JSON)", "json", written_json(flag.schema), rows=14, placeholder=_LIKE, help=_SCHEMA_HELP)
+        served = Variant.objects.filter(experiment__flag=flag).values_list("config", flat=True)
+        begin = flag.schema or suggested([flag.default_value, *served])
+        field = Field("schema", "Schema (JSON)", "json", written_json(begin), rows=14, placeholder=_LIKE, help=_SCHEMA_HELP)
         confirm = Confirm(
             f"Change the schema of {flag.key}?",
             "Change the schema",

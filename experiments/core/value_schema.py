@@ -90,6 +90,23 @@ def outside(schema: Schema, value: JSON) -> tuple[str, ...]:
     return tuple(said)
 
 
+def suggested(values: Iterable[JSON]) -> dict[str, JSON]:
+    """A schema of the plain keys that these objects have, to begin from: types alone, limits are for people to say."""
+    met = [value for value in values if isinstance(value, dict)]
+    names = dict.fromkeys(name for value in met for name in value if 0 < len(name) <= LONGEST_NAME)
+    found = {name: kind for name in names if (kind := _kind_of([value[name] for value in met if name in value])) is not None}
+    if not found:
+        return {}
+    properties: dict[str, JSON] = {name: {"type": kind} for name, kind in list(found.items())[:MOST_PROPERTIES]}
+    return {"type": "object", "properties": properties, "required": [name for name in properties if all(name in value for value in met)]}
+
+
+def _kind_of(values: Sequence[JSON]) -> Kind | None:
+    """The narrowest type that all values have."""
+    narrowest: tuple[Kind, ...] = ("boolean", "integer", "number", "string")
+    return next((kind for kind in narrowest if all(fits(Property("", kind), value) for value in values)), None)
+
+
 def fits(one: Property, value: JSON) -> bool:
     """Whether a value is of a property's type, whatever its limits."""
     if one.kind == "boolean":

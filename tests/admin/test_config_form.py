@@ -115,3 +115,9 @@ def test_flag_page__schema_changed_with_a_reason__is_kept_and_shown(browser, des
     assert flag.schema == {}
     line = ChangeLogEntry.objects.filter(action="flag_schema_changed").order_by("-pk").first()
     assert line is not None and line.reason == "No longer true." and line.before == {"schema": OPEN}
+
+
+def test_schema_form__without_one__suggests_what_is_served(browser, draft):
+    flag = Flag.objects.get(key=draft.flag_id)
+    text = unescape(browser("olivia").get(f"/admin/experiments/flag/{flag.pk}/schema/").content.decode())
+    assert '"prompt": {' in text and '"type": "string"' in text

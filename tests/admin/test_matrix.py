@@ -34,7 +34,11 @@ TABLE: dict[tuple[str, str], tuple[Action, dict[str, str]]] = {
     ("experiments.ExclusionList", "<int:pk>/switch/"): (Action.ADMINISTER, {"reason": "because"}),
     ("experiments.Flag", "add/"): (Action.SWITCH_FLAG, {"key": "new", "value_type": "boolean", "default_value": "false"}),
     ("experiments.Flag", "<int:pk>/switch/"): (Action.SWITCH_FLAG, {"reason": "because"}),
-    ("experiments.Flag", "<int:pk>/default/"): (Action.SWITCH_FLAG, {"value": "true", "reason": "because"}),
+    ("experiments.Flag", "<int:pk>/default/"): (Action.SWITCH_FLAG, {"value": '{"a": 1}', "reason": "because"}),
+    ("experiments.Flag", "<int:pk>/schema/"): (
+        Action.SWITCH_FLAG,
+        {"schema": '{"type": "object", "properties": {"a": {"type": "integer"}}}', "reason": "because"},
+    ),
     ("experiments.Flag", "<int:pk>/clients/"): (Action.SWITCH_FLAG, {"reason": "because"}),
     ("experiments.ApiKey", "add/"): (Action.ADMINISTER, {"name": "new", "scope": "server", "environment": "production"}),
     ("experiments.ApiKey", "<int:pk>/revoke/"): (Action.ADMINISTER, {"reason": "because"}),
@@ -65,7 +69,7 @@ INHERITED = {"", "add/", *(f"<path:object_id>/{verb}/" for verb in ("history", "
 def world(people) -> dict[str, int]:
     """One row of each, made by the machine: nobody's own."""
     now = utc_now()
-    flag = flags.create_flag(_actor(people, "ada"), now, key="theirs", value_type="boolean", default_value=False)
+    flag = flags.create_flag(_actor(people, "ada"), now, key="theirs", default_value={})
     listed = audience.create_exclusion_list(_actor(people, "ada"), now, name="theirs", rule=None)
     segment = segments.create_segment(_actor(people, "ada"), now, key="theirs", name="Theirs")
     key, _ = keys.create_key(SYSTEM, now, name="theirs", scope=Scope.SERVER, owner=people["ada"])

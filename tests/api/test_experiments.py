@@ -215,6 +215,12 @@ def test_flags__issued_switched_and_given_another_default(tools):
     switched = tools.patch("/api/v1/flags/ai_coach_v2", {"enabled": False, "reason": "incident"}).json()
     assert switched["enabled"] is False
     assert tools.patch("/api/v1/flags/ai_coach_v2", {"enabled": True}).status_code == 400
+    refused = tools.patch("/api/v1/flags/ai_coach_v2", {"schema": {}, "reason": "for forms"})
+    assert refused.status_code == 409 and "only objects have keys" in refused.content.decode()
+    assert tools.post("/api/v1/flags", {"key": "described", "default": {}}).status_code == 201
+    schema = {"type": "object", "properties": {"model": {"type": "string"}}}
+    assert tools.patch("/api/v1/flags/described", {"schema": schema, "reason": "for forms"}).json()["schema"] == schema
+    assert tools.patch("/api/v1/flags/described", {"schema": {"type": "array"}, "reason": "for forms"}).status_code == 400
     shown = tools.patch("/api/v1/flags/ai_coach_v2", {"client_visible": True, "reason": "the app reads it"}).json()
     assert shown["client_visible"] is True
     assert tools.get("/api/v1/flags/nonesuch").status_code == 404

@@ -6,7 +6,7 @@ import pytest
 
 from experiments.core.design_advice import Arm, Planned, advice
 from experiments.core.errors import InvalidInput
-from experiments.core.value_schema import Schema, outside, parse_schema
+from experiments.core.value_schema import Schema, outside, parse_schema, suggested
 
 DOCUMENT = {
     "type": "object",
@@ -60,6 +60,15 @@ def test_outside__one_thing_wrong__is_named(change, said):
 def test_outside__a_key_that_is_needed_and_a_value_that_is_no_object():
     assert outside(SCHEMA, {}) == ("lacks model",)
     assert outside(SCHEMA, 3) == ("is no object",)
+
+
+def test_suggested__the_narrowest_type_of_each_plain_key():
+    values = [{"a": 1, "b": True, "c": "x", "d": [1]}, {"a": 0.5, "b": False, "e": "y", "d": {}}, {"a": 2, "b": True, "c": 3}, 7]
+    found = suggested(values)
+    assert found["properties"] == {"a": {"type": "number"}, "b": {"type": "boolean"}, "e": {"type": "string"}}
+    assert found["required"] == ["a", "b"]
+    assert [one.name for one in parse_schema(found).properties] == ["a", "b", "e"]
+    assert suggested([{}, {"only": [1]}]) == {}
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from analytics.services.ingest import IngestIdentity, ingest_events, ingest_expo
 from experiments.core.policies import SHIPPED, Window
 from experiments.core.templates import BY_KEY
 from experiments.core.types import Actor, BucketRole, Environment, FlagType, Item, Status, Verdict
+from experiments.core.value_schema import suggested
 from experiments.models import Bucket, Experiment, Iteration
 from experiments.selectors.experiments import open_iteration
 from experiments.services import checklist, drafts, flags, lifecycle, policies
@@ -71,6 +72,8 @@ def _load(example: Example, cast: Mapping[str, Actor], now: datetime, progress: 
             cast["olivia"], drafted, key=example.spec.flag_key, value_type=FlagType.OBJECT, default_value=example.control.config,
             description=example.spec.description,
         )  # fmt: skip
+        schema = suggested([variant.config for variant in example.spec.variants])
+        flags.set_schema(cast["olivia"], drafted, flag_key=example.spec.flag_key, schema=schema, reason="What its code reads.")
     experiment = drafts.create_experiment(cast["olivia"], drafted, spec=example.spec)
     progress(f"{example.key}: drafted")
     planning.plan_sample_size(cast["olivia"], began - timedelta(hours=18), experiment_id=experiment.id)
