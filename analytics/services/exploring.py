@@ -1,4 +1,7 @@
-"""Reading a metric otherwise: another window, other days, another cap. Computed when asked, stored nowhere, and never a look."""
+"""Reading a metric otherwise: another window, other days, another cap, one segment.
+
+Computed when asked, stored nowhere, and never a look.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,9 @@ from analytics.selectors.results import MetricRow, ResultsView, explored_row, vi
 from analytics.services.analysis import look_states
 from analytics.services.judging import compared
 from analytics.services.measuring import measured_metric, population, with_caps
-from analytics.stores.base import Store
+from analytics.stores.base import Declared, Store
 from analytics.stores.postgres import PostgresStore
+from experiments.core.breakdowns import LONGEST
 from experiments.core.errors import InvalidInput, NotFound, Refused
 from experiments.core.permissions import Action, check
 from experiments.core.types import Actor
@@ -24,13 +28,17 @@ LONGEST_HOURS = 24 * 90
 
 @dataclass(frozen=True)
 class Reading:
-    """What is read otherwise; ``None`` leaves it as planned. Days are of first exposure, local, both included."""
+    """What is read otherwise; ``None`` leaves it as planned. Days are of first exposure, local, both included.
+
+    ``segment``: only units with this value of this covariate, frozen at their first exposure.
+    """
 
     metric: str
     window_hours: int | None = None
     first_day: date | None = None
     last_day: date | None = None
     cap: float | None = None
+    segment: tuple[str, str] | None = None
 
     @property
     def changes(self) -> list[str]:
@@ -39,6 +47,7 @@ class Reading:
         said += [f"first exposed from {self.first_day:%d %b %Y}"] if self.first_day else []
         said += [f"data up to the end of {self.last_day:%d %b %Y}"] if self.last_day else []
         said += [f"values above {self.cap:g} count as that"] if self.cap is not None else []
+        said += [f"only units with {self.segment[0]} = {self.segment[1]}"] if self.segment is not None else []
         return said
 
 
@@ -74,7 +83,7 @@ def explore(actor: Actor, now: datetime, *, experiment: Experiment, reading: Rea
     metric = _read_otherwise(experiment, plan, reading)
     people = population(plan, _cut(plan, reading, now))
     start = None if reading.first_day is None else day_start(reading.first_day, plan.time_zone)
-    people = replace(people, exposed_from=start, rows_from=plan.began_at)
+    people = replace(people, exposed_from=start, rows_from=plan.began_at, split=_segment(reading))
     if start is not None and start >= people.cut:
         raise InvalidInput(
             f"first day: {reading.first_day} is not before the end of the data, {people.cut:%Y-%m-%d %H:%M} UTC", "first_day"
@@ -101,6 +110,15 @@ def _read_otherwise(experiment: Experiment, plan: AnalysisPlan, reading: Reading
     if reading.cap is not None:
         definition = replace(definition, cap=reading.cap, winsorised=False)
     return replace(found, definition=definition)
+
+
+def _segment(reading: Reading) -> Declared | None:
+    if reading.segment is None:
+        return None
+    name, value = reading.segment
+    if not (0 < len(name) <= LONGEST and 0 < len(value) <= LONGEST):
+        raise InvalidInput(f"segment: a covariate's name and one of its values, each of 1 to {LONGEST} characters", "segment")
+    return Declared(name, (value,))
 
 
 def _cut(plan: AnalysisPlan, reading: Reading, now: datetime) -> datetime:

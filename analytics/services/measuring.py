@@ -18,7 +18,7 @@ from analytics.core.stats.winsor import CAP_QUANTILE, Cap, find_cap
 from analytics.core.windows import LookPermission, day_start
 from analytics.models import IngestTally
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric
-from analytics.stores.base import OWN_PAST, ArmCount, Population, Store
+from analytics.stores.base import OWN_PAST, ArmCount, Population, Store, part_of
 from experiments.core.clock import local_day
 from experiments.core.types import MetricRole, Origin
 from experiments.models import Iteration
@@ -194,9 +194,11 @@ def expected_shares(plan: AnalysisPlan, store: Store, people: Population) -> dic
 
 
 def measured_metric(plan: AnalysisPlan, store: Store, people: Population, metric: PlannedMetric) -> MeasuredMetric:
-    """A metric's arms, without comparisons, and their totals."""
+    """A metric's arms, without comparisons, and their totals; of a population that is split, into one part, that part's."""
     definition = metric.definition
     found = store.totals(people, definition, covariate=covariate_of(plan, metric))
+    if people.split is not None:
+        found = {part_of(key)[0]: totals for key, totals in found.items()}
     observed = {arm.key: found[arm.variant_id].totals for arm in plan.arms if arm.variant_id in found}
     exposed = {arm.key: found[arm.variant_id].exposed for arm in plan.arms if arm.variant_id in found}
     kind = definition.kind.value

@@ -1,4 +1,4 @@
-"""Exploratory readings: a planned metric with another window, other days, another cap. By GET, stamped, and never a look."""
+"""Exploratory readings: a planned metric with another window, other days, another cap, one segment. By GET, stamped, and never a look."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from experiments.admin import results_section
 from experiments.admin.base import Crumb, WorkplaceAdmin, actor_of
 from experiments.admin.doing import problems_of
 from experiments.admin.experiment_actions import found
+from experiments.admin.experiment_reading import written_breakdowns
 from experiments.admin.experiment_view import page_url
 from experiments.admin.fields import Field, filled, read_day, read_number, read_whole
 from experiments.core.clock import utc_now
-from experiments.core.errors import AssayError
+from experiments.core.errors import AssayError, InvalidInput
 from experiments.http.errors import status_of
 from experiments.models import Experiment
 
@@ -45,12 +46,15 @@ def page(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> Htt
 
 def _fields(experiment: Experiment) -> list[Field]:
     metrics = [(plan.metric.key, f"{plan.metric.name} ({plan.role})") for plan in experiment.planned_metrics.all()]
+    lines = written_breakdowns(experiment.breakdowns).splitlines()
+    declared = f"Declared: {'; '.join(lines)}." if lines else "None is declared, so whatever it shows was found by looking."
     return [
         Field("metric", "Metric", "select", choices=list(dict(metrics).items())),
         Field("window_hours", "Window, hours", "number", help="From a unit's first exposure; empty: as planned."),
         Field("first_day", "First exposed from", "date", help="Empty: from the start."),
         Field("last_day", "Data up to the end of", "date", help="Empty: all there is."),
         Field("cap", "Cap", help="Unit values above it count as it; empty: as planned."),
+        Field("segment", "Segment", placeholder="language: de", help=f"A covariate at first exposure and its value. {declared}"),
     ]
 
 
@@ -61,7 +65,18 @@ def _read(data: dict[str, str]) -> Reading:
         first_day=read_day(data.get("first_day", ""), "first_day", "First exposed from"),
         last_day=read_day(data.get("last_day", ""), "last_day", "Data up to the end of"),
         cap=read_number(data.get("cap", "")[:40], "cap", "Cap"),
+        segment=_read_segment(data.get("segment", "").strip()),
     )
+
+
+def _read_segment(text: str) -> tuple[str, str] | None:
+    """``language: de``."""
+    if not text:
+        return None
+    name, colon, value = text.partition(":")
+    if not colon:
+        raise InvalidInput(f"Segment: a covariate, a colon and a value are needed (language: de), found {text[:60]}.", "segment")
+    return name.strip(), value.strip()
 
 
 def _shown(experiment: Experiment, one: Explored) -> dict[str, Any]:

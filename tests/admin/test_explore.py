@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from analytics.models import AnalysisRun, Decision, Look
+from analytics.models import AnalysisRun, Assignment, Decision, Look
 from analytics.selectors import results
 from analytics.services.exploring import Reading, explore
 from experiments.core.clock import utc_now
@@ -37,6 +37,17 @@ def test_explore__a_cap__changes_the_values_and_not_the_plan(analysed, owner):
     assert results.latest(analysed).primary == stored
 
 
+def test_explore__a_segment__reads_its_units_alone(analysed, owner):
+    for number in range(40):  # of each arm: the forty that took 0 to 9 minutes four times over
+        Assignment.objects.filter(user_id__endswith=f"-{number}", experiment=analysed).update(covariates={"language": "de"})
+    one = explore(owner, utc_now(), experiment=analysed, reading=Reading("minutes", segment=("language", "de")))
+    assert [arm.n for arm in one.row.arms] == [40, 40]
+    assert one.row.comparisons[0].difference == pytest.approx(2)
+    assert one.reading.changes == ["only units with language = de"]
+    nobody = explore(owner, utc_now(), experiment=analysed, reading=Reading("minutes", segment=("language", "fr")))
+    assert all(arm.n == 0 for arm in nobody.row.arms)
+
+
 def test_explore__days_before_anybody__has_no_units(analysed, owner):
     long_ago = utc_now().date() - timedelta(days=30)
     one = explore(owner, utc_now(), experiment=analysed, reading=Reading("minutes", last_day=long_ago))
@@ -51,6 +62,7 @@ def test_explore__days_before_anybody__has_no_units(analysed, owner):
         (Reading("minutes", window_hours=0), InvalidInput),
         (Reading("minutes", window_hours=10**6), InvalidInput),
         (Reading("minutes", cap=-1.0), InvalidInput),
+        (Reading("minutes", segment=("", "de")), InvalidInput),
         (Reading("minutes", first_day=utc_now().date() + timedelta(days=9)), InvalidInput),
     ],
 )
@@ -74,6 +86,10 @@ def test_page__is_stamped_and_leaves_nothing_behind(browser, analysed):
     assert url(analysed, "explore") in victor.get(f"{url(analysed, 'change')}?tab=results").content.decode()
     text = victor.get(url(analysed, "explore"), {"metric": "minutes", "cap": "3", "window_hours": "24"}).content.decode()
     assert "Exploratory, not a look." in text and "As planned, for comparison" in text and text.count("as registered") == 1
+    narrowed = victor.get(url(analysed, "explore"), {"metric": "minutes", "segment": "language: de"}).content.decode()
+    assert "only units with language = de" in narrowed
+    unread = victor.get(url(analysed, "explore"), {"metric": "minutes", "segment": "german"})
+    assert unread.status_code == 400 and "a colon and a value" in unread.content.decode()
     wrong = victor.get(url(analysed, "explore"), {"metric": "minutes", "cap": "much"})
     assert wrong.status_code == 400 and "is not a number" in wrong.content.decode()
     assert (AnalysisRun.objects.count(), Look.objects.count(), Decision.objects.count(), ChangeLogEntry.objects.count()) == before

@@ -13,9 +13,10 @@ from analytics.core.look_state import LookState
 from analytics.models import AnalysisRun, Assignment, Look, MetricObservation
 from analytics.selectors.results import view_of
 from analytics.services.analysis import analyse
+from analytics.services.exploring import Reading, explore
 from experiments.core.clock import utc_now
 from experiments.core.metric_definitions import MetricDefinition, problems
-from experiments.core.types import Actor, ActorKind, Direction, MetricKind
+from experiments.core.types import SYSTEM, Actor, ActorKind, Direction, MetricKind
 from experiments.models import Iteration, Metric
 from experiments.services.metrics import define_metric
 from tests.stores.observed import START, World, day_exists, plan, world
@@ -70,6 +71,21 @@ def test_first_look__winsorised_metric__freezes_the_pooled_999th_permille_of_the
     assert cap.cap.value == pytest.approx(pooled)
     [seen] = [h.seen for h in state.hypotheses]
     assert seen.estimate == pytest.approx((np.minimum(treatment, pooled).sum() - np.minimum(control, pooled).sum()) / 1200)
+
+
+def test_explore__after_the_first_look__cuts_by_the_cap_that_it_froze() -> None:
+    w, rng = shop(), np.random.default_rng(1)
+    Iteration.objects.filter(pk=w.iteration.pk).update(plan={"n_planned": 10_000})
+    for arm in ("control", "treatment"):
+        spenders(w, arm, rng.exponential(10, 900).tolist())
+    analyse(w.experiment.pk, now=AFTER_CLOCK, may_look=True)
+    for arm in ("control", "treatment"):
+        spenders(w, arm, [5000.0] * 50, at=START + DAY)
+    run = analyse(w.experiment.pk, now=AFTER_CLOCK + DAY, may_look=True)
+    read = explore(SYSTEM, AFTER_CLOCK + DAY, experiment=w.experiment, reading=Reading("spend"))
+    assert [arm.mean for arm in read.row.arms] == [mean_of(run, arm.arm) for arm in read.row.arms]
+    whole = explore(SYSTEM, AFTER_CLOCK + DAY, experiment=w.experiment, reading=Reading("spend", cap=1e9))
+    assert all((more.mean or 0) > 10 * (cut.mean or 0) for more, cut in zip(whole.row.arms, read.row.arms, strict=True))
 
 
 def test_later_looks__larger_values_come__keep_the_cap_of_the_first() -> None:
