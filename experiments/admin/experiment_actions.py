@@ -24,7 +24,7 @@ from experiments.core.types import Actor, Item, Outcome, PauseCause, Status, Ver
 from experiments.models import Experiment
 from experiments.selectors.checklist import blockers, facts, four_eyes, launch_request
 from experiments.selectors.experiments import is_member, rules_of
-from experiments.services import audience, drafts, lifecycle, timeline_notes
+from experiments.services import audience, comments, drafts, lifecycle, timeline_notes
 from experiments.services import checklist as signing
 
 RETURN = "return_to_control"
@@ -274,6 +274,16 @@ def note(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> Htt
     def work(data: QueryDict) -> str:
         drafts.add_note(actor_of(request), utc_now(), experiment_id=experiment_id, text=data.get("text", "").strip())
         return "The note is kept."
+
+    return _posted(admin, request, experiment_id, "history", work)
+
+
+def comment(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> HttpResponse:
+    """Say something about the experiment to everybody who follows it."""
+
+    def work(data: QueryDict) -> str:
+        comments.comment(actor_of(request), utc_now(), experiment_id=experiment_id, text=data.get("text", ""))
+        return "Said."
 
     return _posted(admin, request, experiment_id, "history", work)
 

@@ -271,6 +271,7 @@ class ExperimentAdmin(WorkplaceAdmin):
             route("<int:experiment_id>/ramp/<slug:action>/", "experiment_ramp", ramp_actions.do),
             route("<int:experiment_id>/tail/", "experiment_tail", tail_view.rows),
             route("<int:experiment_id>/note/", "experiment_note", actions.note),
+            route("<int:experiment_id>/comment/", "experiment_comment", actions.comment),
             route("<int:experiment_id>/team/", "experiment_team", actions.team),
             route("<int:experiment_id>/mark/", "experiment_mark", actions.mark),
             route("<int:experiment_id>/mark/<int:note_id>/remove/", "experiment_unmark", actions.unmark),

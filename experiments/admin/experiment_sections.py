@@ -25,6 +25,7 @@ from experiments.models import Bucket, ChangeLogEntry, Experiment, ExperimentMet
 from experiments.models.notes import KINDS
 from experiments.selectors import timeline_notes
 from experiments.selectors.experiments import open_iteration
+from experiments.services.comments import COMMENTED
 
 HISTORY_PAGE = 60
 
@@ -310,13 +311,16 @@ def _results_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]:
 
 
 def _history_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]:
-    rows = ChangeLogEntry.objects.filter(experiment=view.experiment)
+    everything = ChangeLogEntry.objects.filter(experiment=view.experiment)
+    rows = everything.exclude(action=COMMENTED)
     text = view.request.GET.get("all")
     shown = list(rows if text else rows[: HISTORY_PAGE + 1])
     entries = shown if text else shown[:HISTORY_PAGE]
     return {
         "entries": [(e, changes(e.before, e.after)) for e in entries],
         "more": not text and len(shown) > HISTORY_PAGE,
+        "comments": list(everything.filter(action=COMMENTED).order_by("at", "pk")),
+        "comment_url": view.url("comment"),
         "note_url": view.url("note"),
         "mark_url": view.url("mark"),
         "mark_kinds": KINDS,

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from experiments.models import ExclusionList, GlobalHoldout, Metric, Override, Segment
+from experiments.models import ChangeLogEntry, ExclusionList, GlobalHoldout, Metric, Override, Segment
 from experiments.services import drafts, lifecycle
 from tests.admin.conftest import NOW, page, url
 
@@ -82,6 +82,21 @@ def test_override__without_an_end_or_by_a_viewer__is_refused(browser, draft):
     until = (timezone.now() + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
     assert browser("victor").post(url(draft, "override"), {"variant": arm, "unit_id": "t", "expires_at": until}).status_code == 403
     assert not Override.objects.exists()
+
+
+def test_comment__by_a_viewer__is_read_in_order_and_changes_nothing(browser, draft):
+    before = draft.notes
+    assert browser("victor").post(url(draft, "comment"), {"text": "Why <b>this</b> margin?"}).status_code == 302
+    client = browser("olivia")
+    client.post(url(draft, "comment"), {"text": "Support asked\nfor it."})
+    shown = client.get(page(draft, "history")).content.decode().split('id="comments"')[1].split("</section>")[0]
+    assert shown.index("Why &lt;b&gt;this&lt;/b&gt; margin?") < shown.index("Support asked")
+    for refused in (" ", "x" * 4001):
+        assert "a comment has 1 to 4,000 characters" in client.post(url(draft, "comment"), {"text": refused}, follow=True).content.decode()
+    draft.refresh_from_db()
+    assert draft.notes == before
+    said = ChangeLogEntry.objects.filter(action="commented").order_by("pk")
+    assert list(said.values_list("actor_label", "reason")) == [("Victor", "Why <b>this</b> margin?"), ("Olivia", "Support asked\nfor it.")]
 
 
 def test_note__by_a_viewer__stands_in_the_history(browser, draft):

@@ -38,6 +38,7 @@ DOORS: dict[str, tuple[Action, Status, str, dict[str, str]]] = {
     "ramp advance": (Action.ADVANCE_RAMP, Status.RUNNING, "ramp/advance", REASON),
     "ramp hold": (Action.HOLD_RAMP, Status.RUNNING, "ramp/hold", REASON),
     "ramp resume": (Action.HOLD_RAMP, Status.RUNNING, "ramp/resume", REASON),
+    "comment": (Action.COMMENT, Status.DRAFT, "comment", {"text": "why not?"}),
     "note": (Action.COMMENT, Status.DRAFT, "note", {"text": "hello"}),
     "team": (Action.EDIT_DRAFT, Status.DRAFT, "team", {}),
     "mark": (Action.COMMENT, Status.DRAFT, "mark", {"kind": "incident", "first_day": "2026-06-01", "text": "down"}),

@@ -18,7 +18,7 @@ from experiments.core.types import SYSTEM, Scope
 from experiments.models import Experiment
 from experiments.outgoing.channels import Channel
 from experiments.selectors.actors import actor_for_user
-from experiments.services import audience, drafts, keys, segments, subscriptions, timeline_notes
+from experiments.services import audience, comments, drafts, keys, segments, subscriptions, timeline_notes
 from tests.admin.conftest import page
 from tests.admin.test_results import _measured, url
 
@@ -61,6 +61,7 @@ def world(browser, people, owner) -> Experiment:
     browser("olivia").post(url(experiment, "analyse"))
     timeline_notes.put_note(owner, now, kind="campaign", first_day=now.date(), text="x", experiment_id=experiment.pk)
     timeline_notes.put_note(owner, now, kind="campaign", first_day=now.date(), text="x")
+    comments.comment(owner, now, experiment_id=experiment.pk, text="x")
     drafts.add_note(owner, now, experiment_id=experiment.pk, text="x")
     audience.create_exclusion_list(ada, now, name="x", rule=None)
     segments.create_segment(ada, now, key="x", name="x")
