@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import collections
 import threading
 from collections.abc import Iterable
 
@@ -20,7 +19,8 @@ CATALOGUE_VERSION = Gauge("assay_catalogue_version", "Version of the catalogue b
 CATALOGUE_STALE = Gauge("assay_catalogue_stale", "1 while the newest catalogue cannot be asked for.", multiprocess_mode="livemax")
 
 
-_MANY = 100_000
+_MANY = 20_000
+"""So many are told in about a millisecond, for which others wait."""
 _heard: list[Served] = []
 _telling = threading.Lock()
 
@@ -41,8 +41,14 @@ def tell_answers() -> None:
     with _telling:
         taken = _heard[: len(_heard)]
         del _heard[: len(taken)]
-    by_identity = {id(served): served for served in taken}
-    for identity, times in collections.Counter(map(id, taken)).items():
+    times_of, by_identity = dict[int, int](), dict[int, Served]()
+    for served in taken:  # by identity, since comparing answers costs more than counting them
+        identity = id(served)
+        if identity in times_of:
+            times_of[identity] += 1
+        else:
+            times_of[identity], by_identity[identity] = 1, served
+    for identity, times in times_of.items():
         served = by_identity[identity]
         ASSIGNMENT_ANSWERS.labels(served.reason.value).inc(times)
         if served.variant is not None and served.experiment is not None:

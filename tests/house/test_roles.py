@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -15,6 +16,7 @@ from config.embedded.place import PROJECT
 from config.roles import Role
 from config.stack import Web
 from config.stack import stack as stack_of
+from tests.live import Live
 
 NUMBERS = {"numpy", "scipy", "statsmodels", "pandas", "ibis", "duckdb"}
 NEEDLESS = NUMBERS | {"celery", "unfold", "drf_spectacular.openapi", "experiments.admin", "requests", "rich", "yaml"}
@@ -95,3 +97,12 @@ def test_stack__the_role_is_the_web_processs_alone() -> None:
     programs = stack_of(Web("127.0.0.1", 1, role=Role.SERVE)).programs
     found = {name: program.environment.get("ASSAY_ROLE") for name, program in programs.items() if name != "services"}
     assert found == {"web": Role.SERVE, "drain": Role.ALL, "worker": Role.ALL, "beat": Role.ALL}
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="only Linux has this policy")
+def test_web__every_thread_of_a_worker__interrupts_no_other(live: Live) -> None:
+    found = subprocess.run(["pgrep", "-f", f"granian.*--port {live.port}"], capture_output=True, text=True, check=True).stdout.split()
+    workers = [pid for pid in found if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1] in found]
+    threads = [int(entry.name) for pid in workers for entry in Path(f"/proc/{pid}/task").iterdir()]
+    assert len(threads) > len(workers) > 0
+    assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_BATCH}
