@@ -13,17 +13,19 @@ from dataclasses import replace
 from experiments.admin.fields import ONE_LINE, Field, read_json, read_number, read_whole, written_json
 from experiments.core.errors import InvalidInput
 from experiments.core.types import JSON, FlagType
-from experiments.core.value_schema import Property, Schema, fits, parse_schema
+from experiments.core.value_schema import NO_SCHEMA, Property, Schema, fits, parse_schema
 from experiments.models import Experiment
 
 _YES_NO = [("", "not set"), ("true", "true"), ("false", "false")]
+_EXACT = 2**53
+"""Beyond it a number that was typed is no longer read exactly."""
 _SPANS = {"string": "s4", "number": "s2", "integer": "s2", "boolean": "s2"}
 
 
 def schema_of(experiment: Experiment | None) -> Schema:
     """The schema that a draft's configs are edited by: its flag's, where that serves objects."""
     flag = None if experiment is None else experiment.flag
-    return parse_schema(flag.schema) if flag is not None and flag.value_type == FlagType.OBJECT else Schema()
+    return parse_schema(flag.schema) if flag is not None and flag.value_type == FlagType.OBJECT else NO_SCHEMA
 
 
 def config_fields(schema: Schema, data: Mapping[str, str], line: str) -> list[Field]:
@@ -34,7 +36,7 @@ def config_fields(schema: Schema, data: Mapping[str, str], line: str) -> list[Fi
     found, rest = [], dict(config)
     for one in schema.properties:
         name = f"v-{line}-c-{one.kind}-{one.name}"
-        held = rest.pop(one.name) if one.name in rest and fits(one, rest[one.name]) else None
+        held = rest.pop(one.name) if one.name in rest and _comes_back(one, rest[one.name]) else None
         found.append(_field(one, name, data.get(name, _written(held))))
     more = "More keys (JSON)" if not schema.closed else "Keys outside the schema (JSON)"
     return [*found, Field(f"v-{line}-config", more, "json", written_json(rest) if rest else "", rows=2, span="s4", placeholder="{}")]
@@ -54,6 +56,14 @@ def read_config(data: Mapping[str, str], line: str, label: str) -> JSON:
         kind, _, key = name.removeprefix(begins).partition("-")
         read[key] = _read(kind, value, name, f"{label}: {key}")
     return {**read, **{key: value for key, value in rest.items() if key not in read}}
+
+
+def _comes_back(one: Property, value: JSON) -> bool:
+    """Whether a field brings a value back unchanged; blank text, another system's line ends and giant numbers stay JSON."""
+    if not fits(one.kind, value) or (isinstance(value, int) and abs(value) > _EXACT):
+        return False
+    text = _written(value)
+    return bool(text.strip()) and "\r" not in text and not text.startswith("\n")
 
 
 def _field(one: Property, name: str, value: str) -> Field:

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
 
+from experiments.core.design_rules import value_fits
 from experiments.core.errors import InvalidInput
-from experiments.core.types import JSON
+from experiments.core.types import JSON, FlagType
 
 Kind: TypeAlias = Literal["string", "number", "integer", "boolean"]
 KINDS: tuple[Kind, ...] = ("string", "number", "integer", "boolean")
@@ -68,7 +69,7 @@ def parse_schema(document: JSON) -> Schema:
     if len(properties) > MOST_PROPERTIES:
         raise InvalidInput(f"schema.properties: at most {MOST_PROPERTIES} are taken, found {len(properties)}", "schema.properties")
     required = whole.get("required", [])
-    if not isinstance(required, list) or not all(name in properties for name in required):
+    if not isinstance(required, list) or not all(isinstance(name, str) and name in properties for name in required):
         raise _unfit("schema.required", "a list of keys that are among the properties", required)
     known = tuple(_property(name, body, name in required) for name, body in properties.items())
     return Schema(known, whole.get("additionalProperties", True) is False)
@@ -104,24 +105,19 @@ def suggested(values: Iterable[JSON]) -> dict[str, JSON]:
 def _kind_of(values: Sequence[JSON]) -> Kind | None:
     """The narrowest type that all values have."""
     narrowest: tuple[Kind, ...] = ("boolean", "integer", "number", "string")
-    return next((kind for kind in narrowest if all(fits(Property("", kind), value) for value in values)), None)
+    return next((kind for kind in narrowest if all(fits(kind, value) for value in values)), None)
 
 
-def fits(one: Property, value: JSON) -> bool:
-    """Whether a value is of a property's type, whatever its limits."""
-    if one.kind == "boolean":
-        return isinstance(value, bool)
-    if one.kind == "string":
-        return isinstance(value, str)
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return whole or (one.kind == "number" and isinstance(value, float))
+def fits(kind: Kind, value: JSON) -> bool:
+    """Whether a value is of a type, whatever its limits; a number may be whole."""
+    return value_fits(value, FlagType.FLOAT if kind == "number" else kind)
 
 
 def _wrong(one: Property, value: Mapping[str, JSON]) -> str | None:
     if one.name not in value:
         return None
     found = value[one.name]
-    if not fits(one, found):
+    if not fits(one.kind, found):
         return f"wanted {'an' if one.kind == 'integer' else 'a'} {one.kind}"
     if one.choices and found not in one.choices:
         return f"wanted one of {', '.join(one.choices)}"

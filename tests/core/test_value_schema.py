@@ -86,6 +86,7 @@ def test_suggested__the_narrowest_type_of_each_plain_key():
         ({"type": "object", "properties": {"a": {"type": "string", "maxLength": 0}}}, "schema.properties.a.maxLength"),
         ({"type": "object", "properties": {"": {"type": "string"}}}, "schema.properties."),
         ({"type": "object", "properties": {}, "required": ["a"]}, "schema.required"),
+        ({"type": "object", "properties": {}, "required": [["a"]]}, "schema.required"),
         ({"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(41)}}, "schema.properties"),
     ],
 )
