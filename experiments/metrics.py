@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import collections
 import threading
 from collections.abc import Iterable
 
@@ -41,18 +42,20 @@ def tell_answers() -> None:
     with _telling:
         taken = _heard[: len(_heard)]
         del _heard[: len(taken)]
-    times_of, by_identity = dict[int, int](), dict[int, Served]()
-    for served in taken:  # by identity, since comparing answers costs more than counting them
-        identity = id(served)
-        if identity in times_of:
-            times_of[identity] += 1
-        else:
-            times_of[identity], by_identity[identity] = 1, served
-    for identity, times in times_of.items():
-        served = by_identity[identity]
-        ASSIGNMENT_ANSWERS.labels(served.reason.value).inc(times)
-        if served.variant is not None and served.experiment is not None:
-            VARIANTS_ASSIGNED.labels(served.experiment, served.variant).inc(times)
+    # By identity, since comparing answers costs more than counting them.
+    times_of, told = collections.Counter(map(id, taken)), set[int]()
+    for served in taken:
+        if len(told) == len(times_of):
+            break
+        if id(served) not in told:
+            told.add(id(served))
+            _tell(served, times_of[id(served)])
+
+
+def _tell(served: Served, times: int) -> None:
+    ASSIGNMENT_ANSWERS.labels(served.reason.value).inc(times)
+    if served.variant is not None and served.experiment is not None:
+        VARIANTS_ASSIGNED.labels(served.experiment, served.variant).inc(times)
 
 
 atexit.register(tell_answers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -14,11 +14,10 @@ from drf_spectacular.utils import extend_schema
 from msgspec import Meta
 
 from experiments.api.assignment_json import items
-from experiments.core.assignment import Assignment
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput, NotFound, Problem, TooLarge
 from experiments.core.keyring import KeyIdentity
-from experiments.core.serving_index import ExperimentEntry
+from experiments.core.together import Assigned
 from experiments.core.types import Scope
 from experiments.core.units import check_units
 from experiments.http.answers import served
@@ -33,6 +32,7 @@ from experiments.selectors.serving import ServingState
 from experiments.services.exposures import Recording, expose
 
 Attributes = dict[str, Any]  # Any: whatever applications know of a request; targeting compares what it can
+Ask = Callable[[dict[str, str], Attributes, datetime], Assigned]
 
 
 class Subject(msgspec.Struct, forbid_unknown_fields=True):
@@ -81,8 +81,8 @@ class Assignments(Door):
         body = convert(parse_json(raw), AssignmentBody)
         _refuse_mixture(body, len(raw))
         state = serving.current()
-        entries = _entries(state, body.experiments, key)
-        return _many(body, entries, state, key) if body.batch is not None else _one(body, entries, state, key)
+        asked = _asked(state, body.experiments, key)
+        return _many(body, asked, state, key) if body.batch is not None else _one(body, asked, state, key)
 
 
 def _refuse_mixture(body: AssignmentBody, size: int) -> None:
@@ -98,47 +98,47 @@ def _refuse_mixture(body: AssignmentBody, size: int) -> None:
         raise error(f"batch: expected 1 to {BATCH_ITEMS:,} items, found {len(body.batch):,}", "batch")
 
 
-def _entries(state: ServingState, names: Sequence[str] | None, key: KeyIdentity) -> Sequence[ExperimentEntry]:
-    """The experiments asked for, each once, by whichever name; all that serve when none is named.
+def _asked(state: ServingState, names: Sequence[str] | None, key: KeyIdentity) -> Ask:
+    """What asks the experiments meant, each once, by whichever name; all that serve when none is named.
 
     A name that no experiment has is a slip of the caller; a paused or finished experiment's is not.
     """
     catalogue, environment, client = state.catalogue, key.environment, key.scope is Scope.CLIENT
     if names is None:
-        return catalogue.serving(environment, client)
+        return catalogue.all_experiments(environment, client)
     found = {name: catalogue.experiment(name, environment) for name in names}
     visible = {entry.key: entry for entry in found.values() if entry is not None and (not client or entry.flag.client_visible)}
     unknown = [name for name, entry in found.items() if entry is None or entry.key not in visible]
     if unknown:
         problems = [Problem("experiment_unknown", f"there is no experiment {name[:128]!r}", "experiments") for name in unknown]
         raise NotFound(f"unknown experiment {unknown[0][:128]!r}; wanted an experiment's key or name", "experiments", problems)
-    return tuple(visible.values())
+    return lambda units, attributes, now: Assigned.of([entry.evaluate(units, attributes, now) for entry in visible.values()])
 
 
 # ---------------------------------------------------------------- one unit, many units
 
 
-def _one(body: AssignmentBody, entries: Sequence[ExperimentEntry], state: ServingState, key: KeyIdentity) -> HttpResponse:
+def _one(body: AssignmentBody, asked: Ask, state: ServingState, key: KeyIdentity) -> HttpResponse:
     now, units = utc_now(), _units(body)
     problems = check_units(units)
     if problems:
         raise InvalidInput(problems[0].message, problems[0].field, problems)
-    answers = [entry.evaluate(units, body.attributes, now) for entry in entries]
+    answers = asked(units, body.attributes, now)
     _remember(answers, key, now, body.exposure or _usual(body, 1), units)
-    return served(b'{"assignments":' + items(answers, units, state.stale) + b"}", state)
+    return served(b"".join((b'{"assignments":', *items(answers, units, state.stale), b"}")), state)
 
 
-def _many(body: AssignmentBody, entries: Sequence[ExperimentEntry], state: ServingState, key: KeyIdentity) -> HttpResponse:
+def _many(body: AssignmentBody, asked: Ask, state: ServingState, key: KeyIdentity) -> HttpResponse:
     now, subjects = utc_now(), body.batch or []
     problems = [_problems(subject, f"batch[{index}].units") for index, subject in enumerate(subjects)]
     answers = [
-        [] if wrong else [entry.evaluate(_units(subject), body.attributes | subject.attributes, now) for entry in entries]
+        Assigned.of(()) if wrong else asked(_units(subject), body.attributes | subject.attributes, now)
         for subject, wrong in zip(subjects, problems, strict=True)
     ]
-    _remember([answer for several in answers for answer in several], key, now, body.exposure or _usual(body, len(subjects)))
-    lists = b",".join(items(several, _units(subject), state.stale) for subject, several in zip(subjects, answers, strict=True))
+    lists = [b"".join(items(several, _units(subject), state.stale)) for subject, several in zip(subjects, answers, strict=True)]
+    _remember(Assigned.joined(answers), key, now, body.exposure or _usual(body, len(subjects)))
     errors = [{"index": index} | problem.as_json() for index, several in enumerate(problems) for problem in several]
-    return served(b'{"results":[' + lists + b'],"errors":' + msgspec.json.encode(errors) + b"}", state)
+    return served(b'{"results":[' + b",".join(lists) + b'],"errors":' + msgspec.json.encode(errors) + b"}", state)
 
 
 def _usual(body: AssignmentBody, subjects: int) -> Recording:
@@ -156,6 +156,6 @@ def _problems(subject: Subject, field: str) -> tuple[Problem, ...]:
     return check_units(_units(subject), field)
 
 
-def _remember(answers: Sequence[Assignment], key: KeyIdentity, now: datetime, how: Recording, units: dict[str, str] | None = None) -> None:
-    count_answers([answer.served for answer in answers])
+def _remember(answers: Assigned, key: KeyIdentity, now: datetime, how: Recording, units: dict[str, str] | None = None) -> None:
+    count_answers(answers.served)
     expose(answers, now, environment=key.environment, how=how, units=units)

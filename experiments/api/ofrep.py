@@ -121,12 +121,10 @@ def all_flags(request: HttpRequest, _key: str) -> HttpResponse:
     context = _context(request)
     units = units_of(context)
     state, now = _state(), utc_now()
-    evaluators = state.catalogue.evaluators(identity.environment, identity.scope is Scope.CLIENT).values()
-    found = [evaluate(units, context, now) for evaluate in evaluators]
+    found = state.catalogue.all_flags(identity.environment, identity.scope is Scope.CLIENT)(units, context, now)
     watching.note(found, now, environment=identity.environment, units=units)
-    answers = [answer.served for answer in found]
-    count_answers(answers)
-    written = list(map(_book(state, identity.environment).written, answers))
+    count_answers(found.served)
+    written = list(map(_book(state, identity.environment).written, found.served))
     tag = etag(written, units)
     if _holds(request, tag):
         return HttpResponse(status=304, headers=_headers(state) | {"ETag": tag})

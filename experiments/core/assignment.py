@@ -55,4 +55,4 @@ def assign_all(
     client: bool = False,
 ) -> tuple[Assignment, ...]:
     """One answer for each serving experiment that the key may see."""
-    return tuple(entry.evaluate(units, attributes, now) for entry in catalogue.serving(environment, client))
+    return tuple(catalogue.all_experiments(environment, client)(units, attributes, now))

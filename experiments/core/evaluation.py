@@ -69,6 +69,25 @@ class Assignment:
 Evaluator: TypeAlias = Callable[[Units, Attributes, datetime], Assignment]
 
 
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """An experiment that nothing else of its flag can forestall: the flag is on and has neither overrides nor a rollout.
+
+    ``table`` is its answer by bucket, ``otherwise`` the answer to those who have not come as far as that.
+    """
+
+    experiment: ServingExperiment
+    table: tuple[Served, ...]
+    otherwise: Mapping[Reason, Served]
+
+
+class Compiled(NamedTuple):
+    """What answers for a flag; ``alone`` where it is no more than an experiment behind the global rules."""
+
+    evaluate: Evaluator
+    alone: Alone | None = None
+
+
 def bare(flag: str | None, reason: Reason, value: JSON, experiment: str | None = None) -> Served:
     """An answer without a variant."""
     metadata: Metadata = {"reason": reason.value}
@@ -83,22 +102,24 @@ def compiled(
     exclusions: Exclusions,
     holdout: Holdout | None,
     named: str | None = None,
-) -> Evaluator:
+) -> Compiled:
     """What ``flag`` answers while ``experiment`` serves on it.
 
     Asked for by the flag, or by the key of an experiment (``named``).
     """
     answers = Answers(flag, experiment, named)
     if not flag.enabled:
-        return _constant(answers.default(Reason.SWITCHED_OFF))
-    if experiment is not None and experiment.unit_type != VISITOR and flag.rollout is None and holdout is None:
-        decide = _experiment_alone(experiment, answers)
+        return Compiled(_constant(answers.default(Reason.SWITCHED_OFF)))
+    table = answers.table()
+    alone = None if experiment is None or flag.rollout is not None else Alone(experiment, table, answers.otherwise())
+    if alone is not None and alone.experiment.unit_type != VISITOR and holdout is None:
+        decide = _experiment_alone(alone)
     else:
-        decide = _all_steps(experiment, flag.rollout, holdout, answers)
+        decide = _all_steps(experiment, flag.rollout, holdout, answers, table)
     if exclusions.lists:
         decide = _after_exclusions(exclusions, answers.default(Reason.EXCLUDED), decide)
     overrides = answers.overrides()
-    return _after_overrides(overrides, decide) if overrides else decide
+    return Compiled(_after_overrides(overrides, decide)) if overrides else Compiled(decide, alone)
 
 
 def _constant(served: Served) -> Evaluator:
@@ -135,11 +156,11 @@ def _after_exclusions(exclusions: Exclusions, excluded: Served, decide: Evaluato
     return evaluate
 
 
-def _experiment_alone(experiment: ServingExperiment, answers: Answers) -> Evaluator:
+def _experiment_alone(alone: Alone) -> Evaluator:
     """The common case at its floor: a comparison, a hash, a look-up."""
-    matches, seed, unit_type, table = experiment.matches, experiment.seed, experiment.unit_type, answers.table()
-    not_targeted = Assignment(answers.default(Reason.NOT_TARGETED))
-    unit_missing = Assignment(answers.default(Reason.UNIT_MISSING))
+    experiment, table = alone.experiment, alone.table
+    matches, seed, unit_type = experiment.matches, experiment.seed, experiment.unit_type
+    not_targeted, unit_missing = (Assignment(alone.otherwise[reason]) for reason in (Reason.NOT_TARGETED, Reason.UNIT_MISSING))
 
     def evaluate(units: Units, attributes: Attributes, now: datetime) -> Assignment:
         if not matches(units, attributes):
@@ -154,11 +175,14 @@ def _experiment_alone(experiment: ServingExperiment, answers: Answers) -> Evalua
 
 
 def _all_steps(
-    experiment: ServingExperiment | None, rollout: ServingRollout | None, holdout: Holdout | None, answers: Answers
+    experiment: ServingExperiment | None,
+    rollout: ServingRollout | None,
+    holdout: Holdout | None,
+    answers: Answers,
+    table: tuple[Served, ...],
 ) -> Evaluator:
     """Targeting, holdout, experiment, rollout, default. A rollout still serves whom the experiment does not take."""
     defaults = {reason: Assignment(answers.default(reason)) for reason in _DEFAULT_REASONS}
-    table = answers.table()
     rolled_out = answers.rolled_out()
 
     def evaluate(units: Units, attributes: Attributes, now: datetime) -> Assignment:
@@ -218,6 +242,7 @@ def _from_rollout(rollout: ServingRollout, arms: Arms, units: Units, now: dateti
 
 _OF_ANOTHER_EXPERIMENT = frozenset({Reason.DEFAULT, Reason.NOT_TARGETED, Reason.UNIT_MISSING, Reason.NOT_IN_EXPERIMENT, Reason.ARM_STOPPED})
 _DEFAULT_REASONS = (*_OF_ANOTHER_EXPERIMENT, Reason.HOLDOUT)
+_BEFORE_THE_HASH = (Reason.EXCLUDED, Reason.NOT_TARGETED, Reason.UNIT_MISSING, Reason.HOLDOUT)
 
 
 class Answers:
@@ -232,6 +257,10 @@ class Answers:
     def default(self, reason: Reason) -> Served:
         deciding = None if self._experiment is None else self._experiment.key
         return bare(self._flag.key, self._as_heard(reason), self._flag.default, experiment=self._named or deciding)
+
+    def otherwise(self) -> Mapping[Reason, Served]:
+        """By the reason why the experiment's table is not looked at."""
+        return {reason: self.default(reason) for reason in _BEFORE_THE_HASH}
 
     def table(self) -> tuple[Served, ...]:
         """By bucket."""

@@ -41,7 +41,8 @@ def answers(
 ) -> dict[str, Assignment]:
     """Our own answer for every flag that the key may see."""
     units = units_of(attributes)
-    return {key: evaluate(units, attributes, now) for key, evaluate in catalogue.evaluators(environment, client).items()}
+    found = catalogue.all_flags(environment, client)(units, attributes, now)
+    return dict(zip(catalogue.evaluators(environment, client), found, strict=True))
 
 
 def feature(answer: Assignment, experiment: ServingExperiment | None, attributes: Mapping[str, object]) -> JSON:

@@ -6,7 +6,7 @@ JavaScript's ``charCodeAt`` sees them: a code unit above 255 is XORed in whole, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from experiments.core.types import BUCKETS
 
@@ -55,6 +55,14 @@ def bucket_of(seed: str, unit_id: str) -> int:
     text = seed + unit_id
     inner = _ascii_hash(text.encode()) if text.isascii() else _over_code_units(text)  # fnv1a32, without a call of its own
     return _ascii_hash(b"%d" % inner) % 10000 // 10
+
+
+def buckets_under(seeds: Sequence[bytes], unit_id: str) -> list[int]:
+    """``bucket_of`` one unit under each of many seeds, which are ASCII: the id is looked at once for all of them."""
+    if not unit_id.isascii():
+        return [bucket_of(seed.decode("ascii"), unit_id) for seed in seeds]
+    hashed, identity = _ascii_hash, unit_id.encode()
+    return [hashed(b"%d" % hashed(seed + identity)) % 10000 // 10 for seed in seeds]
 
 
 def shuffled_buckets(seed: str) -> tuple[int, ...]:

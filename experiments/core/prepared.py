@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from experiments.core.evaluation import Served
@@ -20,13 +20,33 @@ class Prepared(Generic[T]):
 
     def __init__(self, make: Callable[[Served], T], most: int = MOST) -> None:
         self._make, self._most = make, most
-        self._made: dict[int, tuple[Served, T]] = {}
+        self._held = _Held[T]()
 
     def of(self, served: Served) -> T:
         """What was made of this answer."""
-        found = self._made.get(id(served))
-        if found is None:
-            if len(self._made) >= self._most:
-                self._made = {}
-            found = self._made[id(served)] = (served, self._make(served))
-        return found[1]
+        return self.each((served,))[0]
+
+    def each(self, answers: Sequence[Served]) -> list[T]:
+        """What was made of each of these."""
+        made = self._held.made
+        try:
+            return list(map(made.__getitem__, map(id, answers)))
+        except KeyError:
+            return [self._of(served) for served in answers]
+
+    def _of(self, served: Served) -> T:
+        held = self._held
+        if id(served) not in held.made:
+            if len(held.made) >= self._most:
+                held = self._held = _Held()
+            held.answers.append(served)
+            held.made[id(served)] = self._make(served)
+        return held.made[id(served)]
+
+
+class _Held(Generic[T]):
+    """What was made, by identity, and the answers whose identities these are: kept and dropped with one another."""
+
+    def __init__(self) -> None:
+        self.made: dict[int, T] = {}
+        self.answers: list[Served] = []

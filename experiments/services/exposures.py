@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -27,7 +27,7 @@ class Recording(StrEnum):
 
 
 def expose(
-    answers: Sequence[Assignment], now: datetime, *, environment: Environment, how: Recording, units: Mapping[str, str] | None = None
+    answers: Collection[Assignment], now: datetime, *, environment: Environment, how: Recording, units: Mapping[str, str] | None = None
 ) -> int:
     """Record that these units met their variants; how many that were. What has no iteration cannot be recorded.
 
@@ -62,7 +62,7 @@ _begin()
 os.register_at_fork(after_in_child=_begin)
 
 
-def _queue(answers: Sequence[Assignment], now: datetime, environment: Environment) -> int:
+def _queue(answers: Collection[Assignment], now: datetime, environment: Environment) -> int:
     starts, at = _starts[environment], now.astimezone(UTC).isoformat()
     lines = [
         finished(start, answer.unit_id, answer.bucket, at, _event_id())

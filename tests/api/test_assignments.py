@@ -46,7 +46,7 @@ def test_assignments__one_unit_and_a_named_experiment__has_the_whole_shape(app):
     assert response.status_code == 200
     assert set(response.json()) == {"assignments"}
     item = response.json()["assignments"][0]
-    assert list(item) == ["unit", "experiment", "flag", "variant", "config", "value", "bucket", "reason", "stage", "shadow", "metadata"]
+    assert list(item) == ["unit", "bucket", "experiment", "flag", "variant", "config", "value", "reason", "stage", "shadow", "metadata"]
     assert (item["unit"], item["experiment"], item["flag"], item["reason"], item["stage"]) == (
         "u1",
         "checkout",
