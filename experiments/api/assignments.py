@@ -17,6 +17,7 @@ from experiments.api.assignment_json import items
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput, NotFound, Problem, TooLarge
 from experiments.core.keyring import KeyIdentity
+from experiments.core.serving_index import ExperimentEntry
 from experiments.core.together import Assigned
 from experiments.core.types import Scope
 from experiments.core.units import check_units
@@ -106,13 +107,17 @@ def _asked(state: ServingState, names: Sequence[str] | None, key: KeyIdentity) -
     catalogue, environment, client = state.catalogue, key.environment, key.scope is Scope.CLIENT
     if names is None:
         return catalogue.all_experiments(environment, client)
-    found = {name: catalogue.experiment(name, environment) for name in names}
-    visible = {entry.key: entry for entry in found.values() if entry is not None and (not client or entry.flag.client_visible)}
-    unknown = [name for name, entry in found.items() if entry is None or entry.key not in visible]
+    entries, unknown = dict[str, ExperimentEntry](), list[str]()
+    for name in dict.fromkeys(names):
+        entry = catalogue.experiment(name, environment)
+        if entry is None or (client and not entry.flag.client_visible):
+            unknown.append(name)
+        else:
+            entries[entry.key] = entry
     if unknown:
         problems = [Problem("experiment_unknown", f"there is no experiment {name[:128]!r}", "experiments") for name in unknown]
         raise NotFound(f"unknown experiment {unknown[0][:128]!r}; wanted an experiment's key or name", "experiments", problems)
-    return lambda units, attributes, now: Assigned.of([entry.evaluate(units, attributes, now) for entry in visible.values()])
+    return lambda units, attributes, now: Assigned.of([entry.evaluate(units, attributes, now) for entry in entries.values()])
 
 
 # ---------------------------------------------------------------- one unit, many units
