@@ -61,10 +61,12 @@ def line_start(experiment_id: int, iteration_id: int, variant_id: int, unit_type
     return json.dumps(fields, separators=(",", ":"))[:-1].encode()
 
 
-def finished(start: bytes, unit_id: str, bucket: int | None, at: str, event_id: str) -> bytes:
+def finished(start: bytes, unit_id: str, bucket: int | None, at: bytes, event_id: bytes) -> bytes:
     """A whole line; ``at`` is a moment in ISO 8601 and ``event_id`` plain, since neither is escaped."""
-    where = "" if bucket is None else f',"b":{bucket}'
-    return start + f',"u":{encode_basestring_ascii(unit_id)}{where},"at":"{at}","id":"{event_id}"}}\n'.encode()
+    unit = encode_basestring_ascii(unit_id).encode()
+    if bucket is None:
+        return b'%b,"u":%b,"at":"%b","id":"%b"}\n' % (start, unit, at, event_id)
+    return b'%b,"u":%b,"b":%d,"at":"%b","id":"%b"}\n' % (start, unit, bucket, at, event_id)
 
 
 def from_line(line: bytes) -> QueuedExposure:

@@ -45,17 +45,17 @@ def expose(
 
 
 _numbers = itertools.count()
-_process = ""
+_process = b""
 
 
-def _event_id() -> str:
+def _event_id() -> bytes:
     """Unlike any other: this process's own random beginning, and a number. Asking the kernel each time would let other threads in."""
-    return f"{_process}{next(_numbers):012x}"
+    return b"%b%012x" % (_process, next(_numbers))
 
 
 def _begin() -> None:
     global _process
-    _process = os.urandom(10).hex()
+    _process = os.urandom(10).hex().encode()
 
 
 _begin()
@@ -63,13 +63,26 @@ os.register_at_fork(after_in_child=_begin)
 
 
 def _queue(answers: Collection[Assignment], now: datetime, environment: Environment) -> int:
-    starts, at = _starts[environment], now.astimezone(UTC).isoformat()
+    starts, at = _starts[environment], _written(now)
     lines = [
         finished(start, answer.unit_id, answer.bucket, at, _event_id())
         for answer in answers
         if answer.unit_id is not None and (start := starts.of(answer.served)) is not None
     ]
     return len(lines) if lines and spool.append_lines(lines) else 0
+
+
+_second: tuple[int, bytes] = (0, b"")
+
+
+def _written(now: datetime) -> bytes:
+    """The moment in ISO 8601; all but its fraction is written once a second, since writing it takes longer than deciding."""
+    global _second
+    second, text = _second
+    if second != (this := int(now.timestamp())):
+        text = now.astimezone(UTC).isoformat(timespec="seconds").removesuffix("+00:00").encode()
+        _second = this, text
+    return b"%b.%06d+00:00" % (text, now.microsecond)
 
 
 def _starts_in(environment: Environment) -> Prepared[bytes | None]:
@@ -101,7 +114,7 @@ def exposure_of(answer: Assignment, now: datetime, environment: Environment) -> 
         return None
     experiment_id, iteration_id, variant_id, unit_type, phase = known
     return QueuedExposure(
-        event_id=_event_id(),
+        event_id=_event_id().decode(),
         experiment_id=experiment_id,
         iteration_id=iteration_id,
         variant_id=variant_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -47,6 +47,16 @@ def test_queued__line__says_what_the_whole_exposure_says(unit, bucket, environme
     assert whole is not None
     assert {**vars(found), "event_id": ""} == {**vars(whole), "event_id": ""}
     assert len({found.event_id, whole.event_id}) == 2
+
+
+def test_queued__one_moment_after_another__each_line_has_its_own():
+    elsewhere = timezone(timedelta(hours=5, minutes=30))
+    steps = (0, 999_994, 1_000_000, 59_999_994, 60_000_000, 5, 86_400_000_000)
+    moments = [NOW + timedelta(microseconds=step) for step in steps] + [NOW.astimezone(elsewhere) + timedelta(seconds=1)]
+    for moment in moments:
+        expose([Assignment(SERVED, "u1", 1)], moment, environment=Environment.PRODUCTION, how=Recording.QUEUED)
+    lines = [line for path in spool.waiting() for line in path.read_bytes().splitlines(keepends=True)]
+    assert [from_line(line).at for line in lines] == moments
 
 
 def test_queued__many_answers__are_one_write_of_those_that_met_something(monkeypatch):
