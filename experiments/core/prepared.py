@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from experiments.core.evaluation import Served
 
 T = TypeVar("T")
 MOST = 20_000
+_NOT_YET = object()
 
 
 class Prepared(Generic[T]):
@@ -24,7 +25,8 @@ class Prepared(Generic[T]):
 
     def of(self, served: Served) -> T:
         """What was made of this answer."""
-        return self.each((served,))[0]
+        found = self._held.made.get(id(served), _NOT_YET)
+        return self._of(served) if found is _NOT_YET else cast("T", found)
 
     def each(self, answers: Sequence[Served]) -> list[T]:
         """What was made of each of these."""
