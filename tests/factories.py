@@ -73,7 +73,7 @@ def spec(key: str = "rerank", **changes: object) -> ExperimentSpec:
         prd_text="What, why and for whom",
         offline_thresholds=[{"metric": "ndcg@10", "op": ">=", "value": 0.5}],
     )
-    return replace(whole, **changes)  # type: ignore[arg-type]
+    return replace(whole, **changes)  # type: ignore[arg-type]  # fields by name
 
 
 def draft(key: str = "rerank", *, policy: str = "standard", **changes: object) -> Experiment:

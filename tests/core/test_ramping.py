@@ -16,7 +16,7 @@ STOP, HOLD, ESCALATE = (Sign("latency", "treatment", action) for action in ("sto
 
 
 def kind(**changes: object) -> str:
-    return next_move(replace(READY, **changes)).kind  # type: ignore[arg-type]
+    return next_move(replace(READY, **changes)).kind  # type: ignore[arg-type]  # fields by name
 
 
 def test_next_move__minimum_hold_and_units_met__advances_and_never_asks_for_safe():

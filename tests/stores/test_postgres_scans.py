@@ -25,7 +25,7 @@ APPLY = METRICS["apply_conversion"]
 
 def people(of: World, **fields: object) -> Population:
     known = {"experiment_id": of.experiment.pk, "iteration_id": of.iteration.pk, "unit_type": "user", "cut": CUT}
-    return Population(**{**known, **fields})  # type: ignore[arg-type]
+    return Population(**{**known, **fields})  # type: ignore[arg-type]  # fields by name
 
 
 def test_totals__beside_another_experiment__one_cell_per_pair_of_arms() -> None:

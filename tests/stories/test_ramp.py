@@ -28,7 +28,7 @@ def ramping(action: str = "hold", **changes: object) -> World:
         MetricPlan("apply_conversion", "primary", baseline=0.2, mde=0.1),
         MetricPlan("ai_error_units", "guardrail", baseline=0.05, margin=0.02, margin_kind="points", action=action),
     )
-    experiment = experiment_in(Status.RUNNING, **{"ramp": STEPS, "metrics": metrics, **changes})  # type: ignore[arg-type]
+    experiment = experiment_in(Status.RUNNING, **{"ramp": STEPS, "metrics": metrics, **changes})  # type: ignore[arg-type]  # fields by name
     return World(experiment, experiment.iterations.get(), {arm.key: arm for arm in experiment.variants.all()})
 
 

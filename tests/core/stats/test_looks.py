@@ -58,7 +58,7 @@ def test_look__boundary_crossed_once__stays_crossed() -> None:
     ("better", "z", "crossing"), [("increase", -4.0, "worse"), ("decrease", -4.0, "better"), ("decrease", 4.0, "worse")]
 )
 def test_look__crossing__is_named_by_what_is_better(better: str, z: float, crossing: str) -> None:
-    assert _after(replace(PLAN, better=better), _seen(z)).crossed == crossing  # type: ignore[arg-type]
+    assert _after(replace(PLAN, better=better), _seen(z)).crossed == crossing  # type: ignore[arg-type]  # parametrized words
 
 
 def test_look__full_information__is_the_last_and_nothing_follows() -> None:

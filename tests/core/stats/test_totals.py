@@ -56,7 +56,7 @@ def test_totals__with_companions__carry_their_cross_sums_through_addition() -> N
 )
 def test_totals__that_no_rows_could_make__are_refused(sums: tuple[float, ...]) -> None:
     with pytest.raises(ImpossibleTotals):
-        Totals(*sums)  # type: ignore[arg-type]
+        Totals(*sums)  # type: ignore[arg-type]  # what must be refused
 
 
 def test_totals__of_part_of_the_units_with_companions__are_refused() -> None:
@@ -65,7 +65,7 @@ def test_totals__of_part_of_the_units_with_companions__are_refused() -> None:
 
 
 def test_totals__numbers_as_stores_give_them__are_taken() -> None:
-    totals = Totals(np.int64(4), Decimal(2), np.float64(2))  # type: ignore[arg-type]
+    totals = Totals(np.int64(4), Decimal(2), np.float64(2))  # type: ignore[arg-type]  # as stores send them
     assert (totals.n, totals.sum_y, totals.events) == (4, 2.0, 2)
 
 

@@ -93,11 +93,11 @@ def test_legal_look__once_a_day_after_the_clock__on_data_up_to_local_midnight() 
 )
 def test_legal_look__too_early_again_or_too_late__is_refused(changed: dict[str, object], why: str) -> None:
     asked: dict[str, object] = {"the_clock": FULL, "window": timedelta(days=1), **changed}
-    found = legal_look(_utc(9, 10), "UTC", **asked)  # type: ignore[arg-type]
+    found = legal_look(_utc(9, 10), "UTC", **asked)  # type: ignore[arg-type]  # named fields of one call
     assert not found.allowed
     assert why in found.reason
 
 
 @pytest.mark.parametrize("end", [{"planned_end": _utc(9)}, {"information": 1.0}])
 def test_legal_look__metric_without_window__has_one_look_at_the_end(end: dict[str, object]) -> None:
-    assert legal_look(_utc(9, 10), "UTC", FULL, window=None, **end).allowed  # type: ignore[arg-type]
+    assert legal_look(_utc(9, 10), "UTC", FULL, window=None, **end).allowed  # type: ignore[arg-type]  # named fields of one call
