@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -46,6 +47,14 @@ def words(name: str, default: tuple[str, ...]) -> list[str]:
     if raw is None:
         return list(default)
     return [part.strip() for part in raw.split(",") if part.strip()]
+
+
+def networks(name: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """A comma-separated list of addresses and networks (``10.0.0.0/8``); empty when the variable is unset."""
+    try:
+        return tuple(ip_network(word) for word in words(name, ()))
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: wanted addresses or networks such as 10.0.0.0/8; {error}") from None
 
 
 def folder(name: str, default: Path) -> Path:

@@ -31,6 +31,8 @@ SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
+TRUSTED_PROXIES = env.networks("ASSAY_TRUSTED_PROXIES")
+"""Proxies whose ``X-Forwarded-For`` says who asks; from everybody else that header counts for nothing."""
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("ASSAY_BEHIND_PROXY", False) else None
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
