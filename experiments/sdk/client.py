@@ -1,8 +1,9 @@
 """The client: decides in the application's own process, as the platform would, and tells it what happened.
 
-No call waits for a network or a disk, except those whose names say so (``wait_ready``, ``refresh``,
-``flush``, ``close``); no call raises into the application, except the constructor, for an address or
-a key that can be none. What cannot be decided is the caller's default, with the reason.
+No call waits for the network, except those whose names say so (``wait_ready``, ``refresh``, ``flush``, ``close``) and
+the first question of a process, which waits up to ``start_seconds`` for the first catalogue. With a folder, what is
+told is appended to a file before the call returns. No call raises into the application, except the constructor, for
+an address or a key that can be none. What cannot be decided is the caller's default, with the reason.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from experiments.core.errors import InvalidInput
 from experiments.core.serving import ServedFlag
 from experiments.core.types import JSON, FlagType, Reason
 from experiments.sdk.answers import EXPLANATIONS, AssignedVariant, Evaluation, as_json, assigned, own, units_of
+from experiments.sdk.endings import AT_EXIT
 from experiments.sdk.files import Folder
 from experiments.sdk.guard import is_new, quietly
-from experiments.sdk.outbox import AT_EXIT, Collected, Counts, Outbox, Sender
+from experiments.sdk.outbox import Collected, Counts, Outbox, Sender
 from experiments.sdk.source import CatalogueSource, FetchedCatalogue, FixedCatalogue, Snapshot, snapshot_of
 from experiments.sdk.telling import Lately, Teller
 from experiments.sdk.transport import Transport
@@ -67,9 +69,11 @@ class About(TypedDict, total=False):
 class AssayClient(Teller):
     """One per process, shared by all its threads and tasks; a forked child goes on with it.
 
-    ``key`` is a server key. ``folder`` keeps the last catalogue for a start without the server, and what
-    could not be sent. An exposure of the same unit to the same variant is told once in
-    ``exposure_seconds`` (0: every time). ``capacity`` bounds the items that wait to be sent.
+    ``key`` is a server key. ``folder`` keeps the last catalogue for a start without the server, and what was told
+    until it has arrived, so that a killed process loses nothing. An exposure of the same unit to the same variant is
+    told once in ``exposure_seconds`` (0: every time). ``capacity`` bounds the items that wait to be sent.
+    ``start_seconds``: how long the first question of a process may wait for the first catalogue (0: not at all).
+    ``catch_signals``: send what waits when SIGTERM or SIGHUP ends the process and no handler of yours does.
     """
 
     def __init__(
@@ -83,12 +87,15 @@ class AssayClient(Teller):
         timeout: float = 5.0,
         capacity: int = 10_000,
         exposure_seconds: float = 60.0,
+        start_seconds: float = 3.0,
+        catch_signals: bool = True,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         transport = Transport(url, key, timeout)
         kept = None if folder is None else Folder(folder, transport.url, key)
         source = FetchedCatalogue(transport, kept, poll_seconds)
-        self._set_up(source, Sender(transport, kept, capacity=capacity, interval=send_seconds), exposure_seconds, clock)
+        sender = Sender(transport, kept, capacity=capacity, interval=send_seconds, catch_signals=catch_signals)
+        self._set_up(source, sender, exposure_seconds, clock, start_seconds)
         self._start()
 
     @classmethod
@@ -108,8 +115,11 @@ class AssayClient(Teller):
         client._set_up(source, outbox, exposure_seconds, clock)
         return client
 
-    def _set_up(self, source: CatalogueSource, outbox: Outbox, exposure_seconds: float, clock: Callable[[], datetime]) -> None:
+    def _set_up(
+        self, source: CatalogueSource, outbox: Outbox, exposure_seconds: float, clock: Callable[[], datetime], start_seconds: float = 0.0
+    ) -> None:
         self.outbox = outbox
+        self._start_seconds = start_seconds
         self._source, self._clock = source, clock
         self._exposures = Lately(exposure_seconds)
         # Also runs when the interpreter ends; it must not know the client, which would never be collected.
@@ -285,7 +295,7 @@ class AssayClient(Teller):
 
     def _snapshot(self) -> Snapshot | None:
         self._start()
-        return self._source.snapshot
+        return self._source.snapshot or self._source.first(self._start_seconds)
 
     # ---------------------------------------------------------------- what happened
 
@@ -303,10 +313,14 @@ class AssayClient(Teller):
         served = answer.served
         if served.variant is None or served.iteration_id is None:
             return False
-        if not self._exposures.is_new((served.iteration_id, served.variant_id, answer.unit_id)):
+        met = (served.iteration_id, served.variant_id, answer.unit_id)
+        if not self._exposures.is_new(met):
             return True
         arm = served.metadata.get("treatment", served.variant)
-        return self.tell("exposures", None, units, experiment=served.experiment, variant=arm)
+        told = self.tell("exposures", None, units, experiment=served.experiment, variant=arm)
+        if not told:
+            self._exposures.forget(met)
+        return told
 
     # ---------------------------------------------------------------- waiting
 

@@ -1,4 +1,4 @@
-"""Files of the client's own: the last good catalogue, and what could not be sent before the process ended."""
+"""Files of the client's own: the last good catalogue, and what was told and has not arrived."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ import json
 import logging
 import os
 import tempfile
-import uuid
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-log = logging.getLogger("assay")
+from experiments.sdk.journal import Journal
 
-_MOST_LEFTOVERS = 100
-"""Files of unsent items; a job that starts every minute while the server is away must not fill the disk."""
+log = logging.getLogger("assay")
 
 
 @dataclass(frozen=True)
@@ -56,31 +53,9 @@ class Folder:
             return None
         return backup
 
-    def leave(self, items: Iterable[tuple[str, bytes]]) -> bool:
-        """Write down unsent items for the next process; false when they are lost."""
-        if len(self._leftovers()) >= _MOST_LEFTOVERS:
-            return False
-        lines = b"".join(kind.encode() + b" " + item + b"\n" for kind, item in items)
-        return self._write(self._path / f"unsent-{self._mark}-{uuid.uuid4().hex}.jsonl", lines)
-
-    def take(self) -> Iterator[tuple[str, bytes]]:
-        """The items that earlier processes left. Two that take the same file send the same ids, which count once."""
-        for path in self._leftovers():
-            try:
-                lines = path.read_bytes().splitlines()
-                path.unlink()
-            except OSError as error:
-                log.warning("%s cannot be read: %r", path, error)
-                continue
-            for line in lines:
-                kind, _, item = line.partition(b" ")
-                yield kind.decode("ascii", "replace"), item
-
-    def _leftovers(self) -> list[Path]:
-        try:
-            return sorted(self._path.glob(f"unsent-{self._mark}-*.jsonl"))
-        except OSError:
-            return []
+    def journal(self) -> Journal:
+        """Where what was told is kept until it has arrived."""
+        return Journal(self._path, self._mark)
 
     def _write(self, target: Path, data: bytes) -> bool:
         """Write beside, then rename: a reader sees the old file or the new one, and nobody else may read either."""

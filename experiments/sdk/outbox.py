@@ -1,24 +1,25 @@
-"""What applications tell the platform: kept in memory, sent in batches, repeated until it is known to have arrived.
+"""What applications tell the platform: kept in memory (and on disk), sent in batches, repeated until it has arrived.
 
-Each item has an id that makes sending it twice count once. The memory is bounded: what no longer
-fits is counted and forgotten. Nothing here raises into the application.
+Each item has an id that makes sending it twice count once. With a folder, an item is in a file before the call that
+tells it returns. The memory is bounded: what no longer fits is counted and forgotten. Nothing here raises into the
+application.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Protocol
 
-from experiments.sdk import forks
+from experiments.sdk import endings, forks
 from experiments.sdk.files import Folder
+from experiments.sdk.journal import Segment
 from experiments.sdk.loops import Loop, backed_off, jittered
 from experiments.sdk.transport import Answer, Transport, Unreachable
 
@@ -30,8 +31,8 @@ _BATCH_ITEMS = 500
 _BATCH_BYTES = 800_000
 """The doors take 1,000 items and a million bytes."""
 _LARGEST_ITEM = 256 * 1024
-AT_EXIT = 2.0
-"""Seconds that the end of a process may wait for a batch that is under way."""
+_ADOPT_SECONDS = 30.0
+"""How often a process looks for what others left when they ended."""
 _PAUSE = 1.0
 """Seconds before the first repetition."""
 _PATIENT = frozenset({401, 403, 408, 425, 429})
@@ -94,25 +95,39 @@ class Collected:
         """Nothing to end."""
 
 
+@dataclass(eq=False, slots=True)
+class Told:
+    """An item that waits, and the file that holds it."""
+
+    line: bytes
+    segment: Segment | None = None
+
+
 class Sender:
     """Sends in the background every ``interval`` seconds, or as soon as a batch is full."""
 
-    def __init__(self, transport: Transport, folder: Folder | None, *, capacity: int, interval: float) -> None:
-        self._transport, self._folder, self._capacity, self._interval = transport, folder, capacity, interval
-        self._adopted = False
+    def __init__(self, transport: Transport, folder: Folder | None, *, capacity: int, interval: float, catch_signals: bool = True) -> None:
+        self._transport, self._capacity, self._interval = transport, capacity, interval
+        self._journal = None if folder is None else folder.journal()
+        self._catch_signals = catch_signals
         self._closed = False
         self._begin()
         self._loop = Loop("assay-outbox", self._step)
         forks.watch(self)
 
     def _begin(self) -> None:
-        """A child's memory is empty: what waited in it is its parent's to send."""
-        self._lock, self._sending = threading.RLock(), threading.Lock()
-        self._waiting: dict[str, deque[bytes]] = {kind: deque() for kind in KINDS}
+        # Reentrant, both: a signal may end the process while its main thread is in here.
+        self._lock, self._sending = threading.RLock(), threading.RLock()
+        self._waiting: dict[str, deque[Told]] = {kind: deque() for kind in KINDS}
         self._counts = Counts()
         self._failures = 0
+        self._looked: float | None = None
 
-    after_fork = _begin
+    def after_fork(self) -> None:
+        """A child's memory is empty: what waited in it is its parent's to send."""
+        self._begin()
+        if self._journal is not None:
+            self._journal.after_fork()
 
     @property
     def counts(self) -> Counts:
@@ -122,7 +137,9 @@ class Sender:
     def start(self) -> None:
         if not self._loop.running:
             self._loop.start()
-            _at_worker_exit(self)
+            endings.watch(self)
+            if self._catch_signals:
+                endings.catch_signals()
 
     def put(self, kind: str, item: Mapping[str, object]) -> bool:
         try:
@@ -131,12 +148,12 @@ class Sender:
             return self._reject(1, f"{kind}: an item that is not JSON: {error}")
         if len(line) > _LARGEST_ITEM:
             return self._reject(1, f"{kind}: an item of {len(line):,} bytes; at most {_LARGEST_ITEM:,} are taken")
-        return self._take([(kind, line)]) == 1
+        return self._take(kind, line)
 
     def flush(self, timeout: float) -> bool:
         end = time.monotonic() + timeout
         while True:
-            pause = self._send_waiting(max(0.0, end - time.monotonic()))
+            pause = self._send_waiting(patience=max(0.0, end - time.monotonic()))
             if not self._counts.waiting:
                 return True
             left = end - time.monotonic()
@@ -144,35 +161,51 @@ class Sender:
                 return False
             time.sleep(min(left, pause))
 
+    def last_words(self, timeout: float) -> None:
+        """The process may end now: send what waits; what cannot be sent stays on disk, or is lost and said to be."""
+        self._send_waiting(patience=timeout, until=time.monotonic() + timeout)
+        with self._lock:
+            lost = self._save()
+        if lost:
+            log.warning("%d items could not be sent before the end and are lost", lost)
+
     def close(self, timeout: float) -> None:
         self._closed = True
         self._loop.end()
-        self._send_waiting(timeout)
+        self.last_words(timeout)
         with self._lock:
-            left = [(kind, line) for kind, lines in self._waiting.items() for line in lines]
-            if left and not (self._folder is not None and self._folder.leave(left)):
-                self._count(dropped=len(left))
-                log.warning("%d items could not be sent before the end and are lost", len(left))
-            for lines in self._waiting.values():
-                lines.clear()
-            self._count(waiting=-len(left))
+            left = [told for waiting in self._waiting.values() for told in waiting]
+            self._count(waiting=-len(left), dropped=sum(told.segment is None for told in left))
+            for waiting in self._waiting.values():
+                waiting.clear()
+            if self._journal is not None:
+                self._journal.close()
 
     # ---------------------------------------------------------------- what waits
 
-    def _take(self, items: Iterable[tuple[str, bytes]]) -> int:
-        taken = 0
+    def _take(self, kind: str, line: bytes) -> bool:
         with self._lock:
-            for kind, line in items:
-                if self._closed or self._counts.waiting >= self._capacity:
-                    self._drop()
-                    continue
-                self._waiting[kind].append(line)
-                self._count(waiting=1)
-                taken += 1
+            if self._closed or self._counts.waiting >= self._capacity:
+                self._drop()
+                return False
+            self._waiting[kind].append(Told(line, self._on_disk(kind, line)))
+            self._count(waiting=1)
             full = self._counts.waiting % _BATCH_ITEMS == 0
-        if full and taken and not self._failures:
+        if full and not self._failures:
             self._loop.wake()
-        return taken
+        return True
+
+    def _on_disk(self, kind: str, line: bytes, *, last: bool = False) -> Segment | None:
+        return None if self._journal is None else self._journal.write(kind, line, last=last)
+
+    def _save(self) -> int:
+        """Try once more to put on disk what is in memory alone; how many items remain so."""
+        lost = 0
+        for kind, waiting in self._waiting.items():
+            for told in waiting:
+                told.segment = told.segment or self._on_disk(kind, told.line, last=True)
+                lost += told.segment is None
+        return lost
 
     def _drop(self) -> None:
         if not self._counts.dropped:
@@ -188,62 +221,92 @@ class Sender:
         with self._lock:
             self._counts = replace(self._counts, **{name: getattr(self._counts, name) + number for name, number in more.items()})
 
-    def _adopt(self) -> None:
-        """Take in what an earlier process could not send."""
-        if not self._adopted and self._folder is not None:
-            self._take((kind, item) for kind, item in self._folder.take() if kind in KINDS)
-        self._adopted = True
+    def _adopt(self) -> bool:
+        """Take in what ended processes left; whether there may be more."""
+        if self._journal is None or self._closed:
+            return False
+        adopted = False
+        for found in self._journal.adopt():
+            adopted = True
+            with self._lock:
+                for kind, line in found.items:
+                    self._take_in(kind, Told(line, found.segment))
+                if self._counts.waiting >= self._capacity:
+                    return False  # the others stay on disk
+        return adopted
+
+    def _take_in(self, kind: str, told: Told) -> None:
+        if kind in KINDS:
+            self._waiting[kind].append(told)
+            self._count(waiting=1)
+        else:
+            self._reject(1, f"a file of an ended process holds a line that is no item: {told.line[:80]!r}")
+            self._settled(told)
+
+    def _settled(self, told: Told) -> None:
+        if told.segment is not None and self._journal is not None:
+            self._journal.settle(told.segment)
 
     # ---------------------------------------------------------------- sending
 
     def _step(self) -> float:
-        self._adopt()
-        return self._send_waiting(None)
+        now = time.monotonic()
+        due = self._looked is None or now - self._looked >= _ADOPT_SECONDS
+        more = due and self._adopt()
+        pause = self._send_waiting()
+        if more and not self._failures:
+            return 0.0
+        if due:
+            self._looked = now
+        return pause
 
-    def _send_waiting(self, patience: float | None) -> float:
-        """One pass over everything that waits; the seconds to pause before the next."""
-        if not self._sending.acquire(timeout=-1 if patience is None else max(0.0, patience)):
+    def _send_waiting(self, patience: float | None = None, until: float | None = None) -> float:
+        """One pass over everything that waits, begun within ``patience`` and ended by ``until``; the seconds to pause before the next."""
+        if not self._sending.acquire(timeout=-1 if patience is None else patience):
             return _PAUSE
         try:
-            pauses = [pause for kind in KINDS if (pause := self._send_kind(kind)) is not None]
+            pauses = [pause for kind in KINDS if (pause := self._send_kind(kind, until)) is not None]
             self._failures = self._failures + 1 if pauses else 0
             return max(*pauses, backed_off(_PAUSE, self._failures - 1)) if pauses else jittered(self._interval)
         finally:
             self._sending.release()
 
-    def _send_kind(self, kind: str) -> float | None:
+    def _send_kind(self, kind: str, until: float | None) -> float | None:
         """Batch after batch until none waits (``None``), or until one fails."""
         while batch := self._next(kind):
-            pause = self._send(kind, batch)
+            left = None if until is None else until - time.monotonic()
+            pause = _PAUSE if left is not None and left <= 0 else self._send(kind, [told.line for told in batch], left)
             if pause is not None:
                 return pause
-            self._forget(kind, len(batch))
+            self._forget(kind, batch)
         return None
 
-    def _next(self, kind: str) -> list[bytes]:
+    def _next(self, kind: str) -> list[Told]:
         """The oldest items that fit one request; they stay where they are until they are known to have arrived."""
-        batch: list[bytes] = []
+        batch: list[Told] = []
         size = 0
         with self._lock:
-            for line in islice(self._waiting[kind], _BATCH_ITEMS):
-                size += len(line) + 1
+            for told in islice(self._waiting[kind], _BATCH_ITEMS):
+                size += len(told.line) + 1
                 if batch and size > _BATCH_BYTES:
                     break
-                batch.append(line)
+                batch.append(told)
         return batch
 
-    def _forget(self, kind: str, number: int) -> None:
+    def _forget(self, kind: str, batch: Sequence[Told]) -> None:
         with self._lock:
-            settled = min(number, len(self._waiting[kind]))  # closing may have emptied it meanwhile
-            for _ in range(settled):
-                self._waiting[kind].popleft()
-            self._count(waiting=-settled)
+            waiting = self._waiting[kind]
+            for told in batch:
+                if waiting and waiting[0] is told:  # closing, or a signal's handler, may have settled it meanwhile
+                    waiting.popleft()
+                    self._settled(told)
+                    self._count(waiting=-1)
 
-    def _send(self, kind: str, batch: Sequence[bytes]) -> float | None:
+    def _send(self, kind: str, batch: Sequence[bytes], seconds: float | None = None) -> float | None:
         """``None`` when the batch is settled: stored, or refused for good; else the seconds to wait."""
         body = b'{"%s":[%s]}' % (kind.encode(), b",".join(batch))
         try:
-            answer = self._transport.send("POST", f"/api/v1/{kind}", body)
+            answer = self._transport.send("POST", f"/api/v1/{kind}", body, seconds=seconds)
             if answer.status < 300:
                 self._settle(kind, len(batch), answer)
                 return None
@@ -252,15 +315,15 @@ class Sender:
         if answer.status >= 500 or answer.status < 400 or answer.status in _PATIENT:
             return self._later(f"{kind}: answered {answer.status}: {answer.body[:200]!r}", answer.retry_after or 0.0)
         if answer.status in _POISONED and len(batch) > 1:
-            return self._send_halves(kind, batch)
+            return self._send_halves(kind, batch, seconds)
         self._reject(len(batch), f"{kind}: refused with {answer.status}: {answer.body[:300]!r}")
         return None
 
-    def _send_halves(self, kind: str, batch: Sequence[bytes]) -> float | None:
+    def _send_halves(self, kind: str, batch: Sequence[bytes], seconds: float | None) -> float | None:
         """One item that no parser takes must not cost its neighbours; a half that is sent again counts once."""
         middle = len(batch) // 2
-        first = self._send(kind, batch[:middle])
-        return first if first is not None else self._send(kind, batch[middle:])
+        first = self._send(kind, batch[:middle], seconds)
+        return first if first is not None else self._send(kind, batch[middle:], seconds)
 
     def _settle(self, kind: str, number: int, answer: Answer) -> None:
         said = answer.json()
@@ -273,10 +336,3 @@ class Sender:
     def _later(self, why: str, wait: float = 0.0) -> float:
         log.log(logging.DEBUG if self._failures else logging.WARNING, "items wait: %s", why)
         return wait
-
-
-def _at_worker_exit(sender: Sender) -> None:
-    """A worker of multiprocessing ends without the interpreter's exit; it runs what was registered with its own."""
-    util, process = sys.modules.get("multiprocessing.util"), sys.modules.get("multiprocessing.process")
-    if util is not None and process is not None and process.parent_process() is not None:
-        util.Finalize(None, sender.close, args=(AT_EXIT,), exitpriority=10)

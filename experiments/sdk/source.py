@@ -56,6 +56,10 @@ class FixedCatalogue:
         """There is nothing newer."""
         return True
 
+    def first(self, seconds: float) -> Snapshot | None:
+        """It is there already."""
+        return self.snapshot
+
     def wait(self, timeout: float) -> bool:
         """It is there already."""
         return True
@@ -81,7 +85,8 @@ class FetchedCatalogue:
 
     def _begin(self) -> None:
         self._refreshing = threading.Lock()
-        self._there = threading.Event()
+        self._there, self._tried = threading.Event(), threading.Event()
+        self._patient_until: float | None = None
         if self.snapshot is not None:
             self._there.set()
 
@@ -98,6 +103,15 @@ class FetchedCatalogue:
         if not self._loop.running:
             self._loop.start()
 
+    def first(self, seconds: float) -> Snapshot | None:
+        """The first catalogue, waited for once in a process: until the first attempt has ended, or for so long."""
+        now = time.monotonic()
+        if self._patient_until is None:
+            self._patient_until = now + seconds
+        if now < self._patient_until:
+            self._tried.wait(self._patient_until - now)
+        return self.snapshot
+
     def wait(self, timeout: float) -> bool:
         """Whether there is a catalogue, waiting for the first one if need be."""
         self.start()
@@ -109,15 +123,20 @@ class FetchedCatalogue:
 
     def refresh(self) -> bool:
         """Ask now, in this thread; whether the server answered with something usable."""
-        with self._refreshing:
-            return self._ask() is None
+        return self._try() is None
 
     def _step(self) -> float:
-        with self._refreshing:
-            asked_to_wait = self._ask()
+        asked_to_wait = self._try()
         if asked_to_wait is None:
             return jittered(self._poll)
         return max(asked_to_wait, backed_off(self._poll, self._failures))
+
+    def _try(self) -> float | None:
+        try:
+            with self._refreshing:
+                return self._ask()
+        finally:
+            self._tried.set()
 
     def _ask(self) -> float | None:
         """Fetch and adopt; ``None`` when all is well, else the seconds that the server wants to be left alone."""

@@ -89,3 +89,8 @@ class Lately:
             while len(self._until) > _REMEMBERED:
                 self._until.popitem(last=False)
             return True
+
+    def forget(self, exposure: object) -> None:
+        """It was not taken, so it is new again."""
+        with self._lock:
+            self._until.pop(exposure, None)

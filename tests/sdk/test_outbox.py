@@ -11,7 +11,7 @@ import time
 import pytest
 
 from config.embedded.place import PROJECT
-from experiments.sdk import outbox
+from experiments.sdk import journal, outbox
 from experiments.sdk.outbox import Counts
 from tests.sdk.platform import KEY, StandIn
 
@@ -181,13 +181,13 @@ def test_close__without_the_server__leaves_it_for_the_next_process(connect, plat
 
 
 def test_close__disk_full_and_server_away__counts_what_is_lost(connect, platform, tmp_path, monkeypatch, caplog):
-    def full(_descriptor):
+    def full(_segment, _line):
         raise OSError(28, "No space left on device")
 
     client = connect(folder=tmp_path)
     platform.stop()
+    monkeypatch.setattr(journal, "_append", full)
     client.track("clicked", "u")
-    monkeypatch.setattr(os, "fsync", full)
     client.close()
     assert client.counts == Counts(dropped=1)
     assert "lost" in caplog.text
