@@ -18,6 +18,7 @@ from analytics.core.calibration.simulate import Rng
 from analytics.core.decision import Decision
 from analytics.core.errors import ImpossiblePlan
 from analytics.core.stats.comparison import Comparison, Interval
+from analytics.core.stats.power import Guard, SampleSize, safe_sample
 from analytics.core.stats.ratio import compare_ratios
 
 
@@ -188,3 +189,17 @@ def test_harm_mid_run__without_the_recent_series__is_out_of_range() -> None:
     assert result(check, 20).in_range
     broken = result(check, 20, count=partial(guarding.hours_to_alarm, per_day=2_400, recent=False))
     assert broken.got > 5 > broken.high
+
+
+def test_safe_sample__planned_with_the_plain_variance__is_out_of_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The size of before: p(1 − p)(1 + 1/k)(z + z)²/margin², without the rates on the margin's edge."""
+
+    def plain(guard: Guard, margin: float, **given: Any) -> SampleSize:
+        assert guard.baseline is not None
+        return safe_sample(Guard(sd=(guard.baseline * (1 - guard.baseline)) ** 0.5), margin, **given)
+
+    assert result(only("power-safe-rare"), 1_000).in_range
+    monkeypatch.setattr(guarding, "safe_sample", plain)
+    broken = result(only("power-safe-rare"), 1_000)
+    assert not broken.in_range
+    assert broken.got < 0.8

@@ -113,6 +113,12 @@ def test_plan__looks_covariate_and_clusters__change_the_size_and_the_fixed_one_s
     assert row.beside == (f"{row.fixed.control:,} units in control if there were a single look",)
 
 
+def test_plan__covariate_of_a_guardrail__does_not_shrink_it() -> None:
+    """The verdict on a guardrail reads values as they are."""
+    cost = MetricInputs(key="cost", role="guardrail", kind="mean", better="decrease", baseline=10, sd=20, margin=2)
+    assert planned(RESOLVED, replace(cost, correlation=0.9)).row("cost").size == planned(RESOLVED, cost).row("cost").size
+
+
 def test_plan__floor_above_the_need__is_kept_in_every_arm() -> None:
     assert planned(floor=5000, traffic=Traffic(control=75, tests=(25,))).arms == (15_000, 5000)
 

@@ -17,7 +17,7 @@ from analytics.core.guardrails import ALPHA, GuardrailPlan, Harm, Margin, Readin
 from analytics.core.observed import Observed
 from analytics.core.stats import anytime
 from analytics.core.stats.normal import upper_quantile
-from analytics.core.stats.power import safe_points_sample
+from analytics.core.stats.power import Guard, safe_sample
 from analytics.core.stats.score import difference_score
 from analytics.core.totals import Totals
 
@@ -28,6 +28,8 @@ PER_REQUEST = GuardrailPlan("errors_per_request", "ratio", "decrease", Margin("p
 PLAIN = upper_quantile(ALPHA)
 """The boundary of one look at the one-sided level."""
 FIRST_LOOK, HOURS = 7, 24
+NINETY = (0.89, 0.91)
+"""What a promised power of .9 may be: counts of rare events are whole numbers, so it cannot be met exactly."""
 
 
 def called_safe(looks: Sequence[Harm], first: int = 1) -> bool:
@@ -102,8 +104,18 @@ def unmoved(units: int) -> tuple[Totals, ...]:
 
 def found_safe(rng: Rng, sims: int, looks: int) -> int:
     """Harmless experiments of the size computed for SAFE that are called safe at some look."""
-    size = safe_points_sample(RATE * (1 - RATE), MARGIN, required_guardrails=1, looks=looks).control
+    size = safe_sample(Guard(baseline=RATE), MARGIN, looks=looks).control
     return safe_rates(rng, sims, looks, -(-size // looks), excess=0.0)
+
+
+def found_safe_at_once(rng: Rng, sims: int, base: float, margin: Margin, ratio: float = 1.0) -> int:
+    """The same with a single look, for any base rate, margin and ratio of the arms."""
+    plan = GuardrailPlan("errors", "proportion", "decrease", margin)
+    size = safe_sample(Guard(baseline=base, relative=margin.kind == "relative"), margin.value, ratio=ratio)
+    arms = (size.control, size.treatment)
+    drawn = rng.binomial(arms, base, size=(sims, 2)).tolist()
+    found = (harm(plan, *(Totals.of_rate(x, n) for x, n in zip(events, arms, strict=True))) for events in drawn)
+    return sum(called_safe([one]) for one in found)
 
 
 def alarmed(rng: Rng, sims: int, days: int, per_day: int) -> int:
@@ -206,6 +218,25 @@ CHECKS = (
     Check(
         "power-safe", "no harm is called SAFE in 14 looks at the computed size (one of two required: β = .1)", "90 %", rate(0.9),
         partial(found_safe, looks=14), sims=5_000, quick=500, piece=500,
+    ),
+    Check(
+        "power-safe-rare", "no harm at a rate of .001 within .005 points, arms 4:1, is called SAFE at the computed size", "90 %",
+        Binomial(*NINETY), partial(found_safe_at_once, base=0.001, margin=Margin("points", 0.005), ratio=0.25),
+        sims=10_000, quick=1_000, piece=2_500,
+    ),
+    Check(
+        "power-safe-points", "no harm at a rate of .02 within 2 points, arms 1:1, is called SAFE at the computed size", "90 %",
+        Binomial(*NINETY), partial(found_safe_at_once, base=0.02, margin=Margin("points", 0.02)),
+        sims=10_000, quick=1_000, piece=2_500,
+    ),
+    Check(
+        "power-safe-uneven", "the same with arms 9:1", "90 %", Binomial(*NINETY),
+        partial(found_safe_at_once, base=0.02, margin=Margin("points", 0.02), ratio=1 / 9), sims=10_000, quick=1_000, piece=2_500,
+    ),
+    Check(
+        "power-safe-relative", "no harm at a rate of .1 within +15 %, arms 4:1, is called SAFE at the computed size", "90 %",
+        Binomial(*NINETY), partial(found_safe_at_once, base=0.1, margin=Margin("relative", 0.15), ratio=0.25),
+        sims=10_000, quick=1_000, piece=2_500,
     ),
     Check(
         "anytime", "identical rates excluded by the always-on interval on one of 28 days", "≤ 5 %", Stated(0.003, 0.0573, 10_000, ALPHA),

@@ -58,13 +58,15 @@ class Asked:
         }
 
     def proving(self, looks: int) -> GivenOfSafety:
-        """Terms of showing safety: β is shared by the required guardrails and the primary metric."""
+        """Terms of showing safety: β is shared by the required guardrails and the primary metric.
+
+        Without the covariate: the verdict on a guardrail reads values as they are.
+        """
         return {
             "required_guardrails": self.required if self.metric.required else self.required + 1,
             "ratio": self.traffic.ratio,
             "looks": looks,
             "test_arms": len(self.traffic.tests),
-            "correlation": self.metric.correlation,
             "design_effect": self.metric.design_effect,
         }
 

@@ -126,16 +126,27 @@ def inflation(looks: int, alpha: float = 0.05, power: float = 0.8, sides: Litera
     if looks < 1 or not alpha < power < 1:
         raise ImpossiblePlan(f"at least one look and alpha < power < 1, found looks={looks}, alpha={alpha}, power={power}")
     fixed = float(ndtri(power) - ndtri(alpha / sides))
+    return max(1.0, (needed_drift(looks, alpha, power, sides) / fixed) ** 2)
+
+
+@lru_cache(maxsize=1024)
+def needed_drift(looks: int, alpha: float, power: float, sides: Literal[1, 2] = 2, stretch: float = 1.0) -> float:
+    """How many true standard errors the effect must be worth at the end, to be found at one of equal looks.
+
+    ``stretch``: the standard error that the test itself uses, over the true one. Boundaries are held against
+    the test's own z, so a test that takes its error on the edge of a margin has them moved by this factor.
+    """
+    fixed = float(ndtri(power) - stretch * ndtri(alpha / sides))
     if looks == 1:
-        return 1.0
+        return fixed
     times = tuple((i + 1) / looks for i in range(looks))
-    bounds = _boundaries(times, checked_level(alpha), sides).z
+    bounds = [b * stretch for b in _boundaries(times, checked_level(alpha), sides).z]
     lower = None if sides == 1 else [-b for b in bounds]
 
     def short(drift: float) -> float:
         return float(crossing_chances(times, bounds, lower, drift)[0].sum()) - power
 
-    return max(1.0, (brentq(short, fixed * 0.9, fixed * 1.6, xtol=1e-7) / fixed) ** 2)
+    return float(brentq(short, fixed * 0.9, fixed * 1.6, xtol=1e-7))
 
 
 def checked_times(times: Sequence[float]) -> tuple[float, ...]:

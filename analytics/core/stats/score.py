@@ -32,7 +32,7 @@ class MarginScore:
 
 def difference_score(x_c: int, n_c: int, x_t: int, n_t: int, margin: float = 0.0, *, correction: bool = True) -> MarginScore:
     """p_T − p_C − margin with its restricted standard error (Miettinen–Nurminen; ``correction``: N/(N−1))."""
-    rate_c = _restricted_control_rate(x_c, n_c, x_t, n_t, margin)
+    rate_c = difference_edge_rate(x_c, n_c, x_t, n_t, margin)
     rate_t = min(1.0, max(0.0, rate_c + margin))
     variance = rate_t * (1 - rate_t) / n_t + rate_c * (1 - rate_c) / n_c
     return _scored(x_t / n_t - x_c / n_c - margin, variance, n_c + n_t, correction)
@@ -40,7 +40,7 @@ def difference_score(x_c: int, n_c: int, x_t: int, n_t: int, margin: float = 0.0
 
 def ratio_score(x_c: int, n_c: int, x_t: int, n_t: int, factor: float, *, correction: bool = True) -> MarginScore:
     """p_T − factor·p_C with its restricted standard error (Koopman's statistic when ``correction`` is off)."""
-    rate_c = _restricted_ratio_rate(x_c, n_c, x_t, n_t, factor)
+    rate_c = ratio_edge_rate(x_c, n_c, x_t, n_t, factor)
     rate_t = min(1.0, factor * rate_c)
     variance = rate_t * (1 - rate_t) / n_t + factor**2 * rate_c * (1 - rate_c) / n_c
     return _scored(x_t / n_t - factor * (x_c / n_c), variance, n_c + n_t, correction)
@@ -77,8 +77,8 @@ def _scored(estimate: float, variance: float, n: int, correction: bool) -> Margi
     return MarginScore(estimate, se, estimate / se if se > 0 else None)
 
 
-def _restricted_ratio_rate(x_c: int, n_c: int, x_t: int, n_t: int, factor: float) -> float:
-    """Maximum-likelihood p_C given p_T = factor·p_C: the smaller root of a quadratic."""
+def ratio_edge_rate(x_c: float, n_c: float, x_t: float, n_t: float, factor: float) -> float:
+    """Maximum-likelihood p_C given p_T = factor·p_C: the smaller root of a quadratic. Sizes may be shares of each other."""
     n = n_c + n_t
     share_t = n_t / n
     a, b, c = factor, -(factor * (share_t + x_c / n) + (1 - share_t) + x_t / n), (x_c + x_t) / n
@@ -87,8 +87,8 @@ def _restricted_ratio_rate(x_c: int, n_c: int, x_t: int, n_t: int, factor: float
     return min(2 * c / (-b + root), 1 / factor, 1.0)
 
 
-def _restricted_control_rate(x_c: int, n_c: int, x_t: int, n_t: int, margin: float) -> float:
-    """Maximum-likelihood p_C given p_T = p_C + margin: the root of a cubic in closed form."""
+def difference_edge_rate(x_c: float, n_c: float, x_t: float, n_t: float, margin: float) -> float:
+    """Maximum-likelihood p_C given p_T = p_C + margin: the root of a cubic in closed form. Sizes may be shares of each other."""
     n = n_c + n_t
     if margin == 0:
         return (x_c + x_t) / n

@@ -2,22 +2,27 @@
 
 SAFE is the one-sided 5 % upper bound of harm below the margin, at looks; its power is the chance to get
 there when both arms are the same, and must leave room for all required guardrails together. Margins in
-points, milliseconds or money compare T − C with the margin; relative ones T with (1 + m)·C, on the log
-scale for rates (rare or not) and on the metric's own scale for means, ratios and quantiles. Where more
+points, milliseconds or money compare T − C with the margin; relative ones T with (1 + m)·C. Where more
 is better, harm is a fall: (1 − m)·C.
-References: Farrington and Manning 1990 (non-inferiority sizes); the log-ratio for rates, Blackwelder 1993.
+
+The verdict on a rate takes its standard error at the two rates on the margin's edge that fit the data
+best, not at the observed ones. Two errors are therefore planned with: that of the edge, which the
+critical value multiplies, and the true one without harm, which the power multiplies. Events as if rare
+(``safe_events``) are on the log scale.
+References: Farrington and Manning 1990; the log-ratio for rare events, Blackwelder 1993.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypedDict, Unpack
 
 from scipy.optimize import brentq
 
 from analytics.core.errors import ImpossiblePlan
 from analytics.core.stats.power.terms import Given, SampleSize, Terms, checked_units, sized, whole_units
+from analytics.core.stats.score import difference_edge_rate, ratio_edge_rate
 
 SAFE_ALPHA = 0.05
 """One-sided level of the SAFE verdict."""
@@ -25,6 +30,7 @@ JOINT_BETA = 0.2
 """Chance that at least something required fails although there is a gain and no harm."""
 LARGEST_MARGIN = 1e6
 """Margins are looked for up to so many times the baseline, or standard deviations."""
+MOST_ROUNDS, SAME_MARGIN = 20, 1e-9
 
 
 class GivenOfSafety(TypedDict, total=False):
@@ -36,6 +42,18 @@ class GivenOfSafety(TypedDict, total=False):
     test_arms: int
     correlation: float
     design_effect: float
+
+
+@dataclass(frozen=True, slots=True)
+class UnitErrors:
+    """One control unit's standard error of harm: as the verdict takes it ``on_edge`` of the margin, and the ``true`` one."""
+
+    on_edge: float
+    true: float
+
+    @property
+    def stretch(self) -> float:
+        return self.on_edge / self.true
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,15 +78,27 @@ class Guard:
         """1 where more is harm, −1 where less is."""
         return 1 if self.better == "decrease" else -1
 
-    def unit_error(self, margin: float, ratio: float) -> float:
-        """Standard error of harm with one control unit (and ``ratio`` test units), in margins, when there is no harm."""
+    def unit_errors(self, margin: float, ratio: float) -> UnitErrors:
+        """Standard errors of harm with one control unit (and ``ratio`` test units), in margins, when there is no harm."""
         self._check(margin)
-        if not self.relative:
-            return math.sqrt(self._variance * (1 + 1 / ratio)) / margin
+        base, size = self.baseline or 0.0, margin * (self.baseline or 0.0) if self.relative else margin
+        factor = 1 + self.sign * margin if self.relative else 1.0
+        if self.sd is not None:
+            error = self.sd * math.sqrt(factor**2 + 1 / ratio) / size
+            return UnitErrors(error, error)
+        true = math.sqrt(base * (1 - base) * (factor**2 + 1 / ratio)) / size
+        return UnitErrors(self._edge_error(margin, ratio, factor) / size, true)
+
+    def _edge_error(self, margin: float, ratio: float, factor: float) -> float:
+        """Of T − factor·C at the rates on the margin's edge that fit arms without harm best (Farrington–Manning)."""
         base = self.baseline or 0.0
-        if self.sd is None:
-            return math.sqrt((1 - base) / base * (1 + 1 / ratio)) / abs(math.log1p(self.sign * margin))
-        return self.sd * math.sqrt((1 + self.sign * margin) ** 2 + 1 / ratio) / (margin * base)
+        if self.relative:
+            control = ratio_edge_rate(base, 1.0, base * ratio, ratio, factor)
+            treatment = min(1.0, factor * control)
+        else:
+            control = difference_edge_rate(base, 1.0, base * ratio, ratio, self.sign * margin)
+            treatment = min(1.0, max(0.0, control + self.sign * margin))
+        return math.sqrt(factor**2 * control * (1 - control) + treatment * (1 - treatment) / ratio)
 
     @property
     def largest(self) -> float:
@@ -79,11 +109,6 @@ class Guard:
             return LARGEST_MARGIN * self.sd
         rate = self.baseline or 0.0
         return 1 - rate if self.sign > 0 else rate
-
-    @property
-    def _variance(self) -> float:
-        rate = self.baseline or 0.0
-        return rate * (1 - rate) if self.sd is None else self.sd * self.sd
 
     def _check(self, margin: float) -> None:
         if not (math.isfinite(margin) and margin > 0):
@@ -100,24 +125,42 @@ def joint_beta(required_guardrails: int) -> float:
 def safe_sample(guard: Guard, margin: float, **given: Unpack[GivenOfSafety]) -> SampleSize:
     """Units for SAFE within the margin when there is no harm, with power 1 − .2/(1 + required guardrails)."""
     terms = _terms(given)
-    worth = guard.unit_error(margin, terms.ratio) * terms.z_sum
-    return sized(worth * worth * terms.enlarged, terms)
+    return sized(_control_units(guard.unit_errors(margin, terms.ratio), terms), terms)
 
 
 def safe_power(guard: Guard, margin: float, n_control: float, **given: Unpack[GivenOfSafety]) -> float:
     """Chance of SAFE within the margin, at one of the looks, when there is no harm."""
     terms = _terms(given)
-    se = guard.unit_error(margin, terms.ratio) * math.sqrt(terms.spread / checked_units(n_control))
-    return terms.chance(1 / se)
+    errors = guard.unit_errors(margin, terms.ratio)
+    se = errors.true * math.sqrt(terms.spread / checked_units(n_control))
+    return terms.chance(1 / se, stretch=errors.stretch)
 
 
 def safe_margin(guard: Guard, n_control: float, **given: Unpack[GivenOfSafety]) -> float | None:
-    """The smallest margin that this size can show to be kept when there is no harm; None when none would do."""
-    terms = _terms(given)
-    room = math.sqrt(checked_units(n_control) / terms.enlarged) / terms.z_sum
+    """The smallest margin that this size can show to be kept when there is no harm; None when none would do.
 
+    What looks cost depends a little on the margin, so it is computed anew at the margin found, until that stays.
+    """
+    terms = _terms(given)
+    checked_units(n_control)
+    one_look, cost, found = replace(terms, looks=1), 1.0, None
+    for _ in range(MOST_ROUNDS):
+        before, found = found, _margin_of(guard, n_control / cost, one_look)
+        if found is None or terms.looks == 1 or (before is not None and abs(found - before) <= SAME_MARGIN * found):
+            break
+        errors = guard.unit_errors(found, terms.ratio)
+        cost = _control_units(errors, terms) / _control_units(errors, one_look)
+    return found
+
+
+def _control_units(errors: UnitErrors, terms: Terms) -> float:
+    worth = errors.true * terms.drift(errors.stretch)
+    return worth * worth * terms.spread
+
+
+def _margin_of(guard: Guard, n_control: float, terms: Terms) -> float | None:
     def spare(log_margin: float) -> float:
-        return math.log(room) - math.log(guard.unit_error(math.exp(log_margin), terms.ratio))
+        return math.log(n_control) - math.log(_control_units(guard.unit_errors(math.exp(log_margin), terms.ratio), terms))
 
     low, high = math.log(guard.largest * 1e-15), math.log(guard.largest * (1 - 1e-12))
     if spare(high) <= 0:
@@ -133,7 +176,7 @@ def safe_points_sample(variance: float, margin: float, **given: Unpack[GivenOfSa
 
 
 def safe_relative_sample(base: float, margin: float, **given: Unpack[GivenOfSafety]) -> SampleSize:
-    """Units for SAFE of a rate with a relative margin: the rare events needed over the rate, times 1 − rate."""
+    """Units for SAFE of a rate with a relative margin, as the verdict tests it: T against (1 + m)·C."""
     return safe_sample(Guard(baseline=base, relative=True), margin, **given)
 
 

@@ -9,7 +9,7 @@ from typing import Literal, TypedDict
 from scipy.special import ndtr, ndtri
 
 from analytics.core.errors import ImpossiblePlan
-from analytics.core.stats.group_sequential import boundaries, crossing_chances, inflation
+from analytics.core.stats.group_sequential import boundaries, crossing_chances, inflation, needed_drift
 
 SMALLEST_SHARE = 1e-9
 """Sizes this close above a whole number are that number: it is rounding that put them there."""
@@ -91,16 +91,22 @@ class Terms:
         """By how much a fixed test of independent, unadjusted units is multiplied."""
         return self.spread * inflation(self.looks, self.level, self.power, self.sides)
 
-    def chance(self, drift: float, *, wrong_way: bool = False) -> float:
-        """Chance that an effect worth so many standard errors (at full size) is found, at one of the looks.
+    def drift(self, stretch: float = 1.0) -> float:
+        """How many true standard errors the effect must be worth at full size; ``stretch`` as in ``chance``."""
+        return needed_drift(self.looks, self.level, self.power, self.sides, stretch)
 
-        ``wrong_way`` counts a significant result against the effect's direction too.
+    def chance(self, drift: float, *, wrong_way: bool = False, stretch: float = 1.0) -> float:
+        """Chance that an effect worth so many true standard errors (at full size) is found, at one of the looks.
+
+        ``wrong_way`` counts a significant result against the effect's direction too. ``stretch`` is the
+        standard error that the test uses, over the true one.
         """
         if self.looks == 1:
-            other = float(ndtr(-drift - self.z_alpha)) if wrong_way and self.sides == 2 else 0.0
-            return float(ndtr(drift - self.z_alpha)) + other
+            critical = self.z_alpha * stretch
+            other = float(ndtr(-drift - critical)) if wrong_way and self.sides == 2 else 0.0
+            return float(ndtr(drift - critical)) + other
         times = [(i + 1) / self.looks for i in range(self.looks)]
-        bounds = boundaries(times, self.level, self.sides).z
+        bounds = [b * stretch for b in boundaries(times, self.level, self.sides).z]
         ups, downs = crossing_chances(times, bounds, [-b for b in bounds] if self.sides == 2 else None, drift)
         return float(ups.sum() + (downs.sum() if wrong_way else 0.0))
 
