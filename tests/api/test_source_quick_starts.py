@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -551,6 +552,38 @@ def test_sql__progress__runs_as_printed(observed):
     assert rows(PROGRESS.replace("COUNT(r.id)", "COUNT(DISTINCT r.id)"))[0]["results_collected"] == 3
 
 
+COUNTED = """
+SELECT e.name, e.status, COALESCE(a.users, 0) AS users_assigned, COALESCE(r.results, 0) AS results_collected
+FROM ab_experiments e
+LEFT JOIN (SELECT experiment_id, COUNT(DISTINCT user_id) AS users FROM ab_assignments GROUP BY 1) a ON a.experiment_id = e.id
+LEFT JOIN (SELECT experiment_id, COUNT(DISTINCT id) AS results FROM ab_results GROUP BY 1) r ON r.experiment_id = e.id
+WHERE e.status = 'running';
+"""
+
+
+def test_sql__progress_counted_apart__is_right_without_multiplying(observed):
+    assert rows(COUNTED) == [{"name": "prompt_test", "status": "running", "users_assigned": 4, "results_collected": 3}]
+
+
+def test_sql__results__are_found_in_one_pass_over_units(observed):
+    for n in range(300):
+        observed.expose(f"many-{n}", "control", START)
+        observed.observe(f"many-{n}", "resolution_rate", 1.0, START + timedelta(hours=1), experiment_id=observed.experiment.pk)
+    assert rows_touched("SELECT COUNT(*) FROM ab_results") < 20 * 300
+
+
+def rows_touched(statement):
+    """Rows that the widest step of the plan read, those it threw away included."""
+
+    def widest(node):
+        own = sum(node.get(name, 0) for name in ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Join Filter"))
+        return max([own * node["Actual Loops"], *(widest(below) for below in node.get("Plans", ()))])
+
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) {statement}")
+        return widest(cursor.fetchone()[0][0]["Plan"])
+
+
 def test_sql__variant_performance__runs_as_printed(observed):
     found = rows(PERFORMANCE.replace("experiment_id = 1", f"experiment_id = {observed.experiment.pk}"))
     assert sorted((row["variant_name"], row["avg_metric"], row["sample_size"]) for row in found) == [
@@ -564,6 +597,40 @@ def test_sql__recommenders_checks__run_as_printed(observed):
     assert rows(CONVERTED.replace("...", ref)) == [{"count": 3}]
     [row] = rows(ASSIGNED.replace("...", "u2", 1).replace("...", ref))
     assert (row["user_id"], row["variant_id"]) == ("u2", observed.arms["treatment"].pk)
+
+
+RECOMMENDERS = {
+    "experiments": "id name description status traffic_allocation created_at updated_at",
+    "experiment_variants": "id experiment_id name weight config",
+    "experiment_assignments": "experiment_id variant_id user_id assigned_at",
+    "experiment_exposures": "experiment_id variant_id user_id exposed_at",
+    "experiment_conversions": "experiment_id variant_id user_id metric_name value converted_at",
+}
+
+
+@pytest.fixture
+def recommenders_schema():
+    with connection.cursor() as cursor:
+        cursor.execute("SET search_path TO source_003")
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("RESET search_path")
+
+
+def test_sql__recommenders_checks_by_uuid__run_as_printed_in_its_schema(observed, recommenders_schema):
+    ref, unit = str(observed.experiment.uuid), "u2"
+    assert rows(CONVERTED.replace("...", ref)) == [{"count": 3}]
+    [row] = rows(ASSIGNED.replace("...", unit, 1).replace("...", ref))
+    assert (row["variant_id"], row["assigned_at"]) == (observed.arms["treatment"].uuid, START)
+
+
+@pytest.mark.parametrize("table", RECOMMENDERS)
+def test_recommenders_schema__has_its_columns_and_uuids(table, observed, recommenders_schema):
+    found = rows(f"SELECT * FROM {table}")
+    assert set(RECOMMENDERS[table].split()) <= set(found[0])
+    assert all(isinstance(found[0][name], UUID) for name in found[0] if name in {"id", "experiment_id", "variant_id"})
+    if table == "experiment_variants":
+        assert sum(row["weight"] for row in found) == 1
 
 
 VIEWS = {
