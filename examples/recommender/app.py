@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Sequence
 from typing import Any
 
 from examples.wsgi import Application, application
 from experiments.sdk import AssayClient
 
-EXPERIMENT = "recommendation_ranking"
+EXPERIMENTS = ("lora_boost_test", "lora_boost_optimization")
+"""Experiments that may set the boost, the first one that has a variant for the user wins."""
+BOOSTS = ("boost", "lora_boost")
+"""What their configurations call it."""
+DEFAULT_BOOST = 0.3
 FILMS = {
     "Stalker": (0.71, 1979),
     "Solaris": (0.68, 1972),
@@ -15,28 +21,44 @@ FILMS = {
     "Burnt by the Sun": (0.66, 1994),
     "Leviathan": (0.7, 2014),
 }
-"""Title → (predicted liking, year)."""
+"""Title → (how much everybody likes it, year)."""
 
 
-def recommender(assay: AssayClient) -> Application:
-    """``GET /recommendations?user=…`` and ``POST /clicks`` {user, title, experiment_variant}."""
+def recommender(assay: AssayClient, experiments: Sequence[str] = EXPERIMENTS) -> Application:
+    """``POST /api/v1/recommendations`` {user_id} and ``POST /api/v1/watched`` {user_id, title, completed}."""
 
-    def recommend(query: dict[str, Any]) -> tuple[int, object]:
-        user = query["user"]
-        # Asking for the variant exposes the unit: it is about to see what the variant decides.
-        variant = assay.variant(EXPERIMENT, user, attributes={"country": query.get("country")})
-        freshness = float(variant.config.get("freshness", 0.0)) if variant is not None else 0.0
-        label = f"{EXPERIMENT}:{variant.key}" if variant is not None else None
-        results = [{"title": title, "experiment_variant": label} for title in ranked(freshness)]
-        return 200, {"user": user, "results": results}
+    def recommend(body: dict[str, Any]) -> tuple[int, object]:
+        user = str(body["user_id"])
+        boost, label = chosen(assay, user, experiments)
+        results = [{"title": title, "experiment_variant": label} for title in ranked(user, boost)]
+        return 200, {"user_id": user, "recommendations": results}
 
-    def click(body: dict[str, Any]) -> tuple[int, object]:
-        taken = assay.track("recommendation_click", body["user"], payload={"title": body["title"]})
-        return 200, {"taken": taken}
+    def watched(body: dict[str, Any]) -> tuple[int, object]:
+        """A click on a recommendation, and whether the user watched the film to the end."""
+        user, title = str(body["user_id"]), str(body["title"])
+        taken = [assay.track("recommendation_click", user, payload={"title": title})]
+        if body.get("completed"):
+            taken.append(assay.tell("observations", user, metric="watch_completion", value=1.0))
+        return 200, {"taken": all(taken)}
 
-    return application({("GET", "/recommendations"): recommend, ("POST", "/clicks"): click})
+    return application({("POST", "/api/v1/recommendations"): recommend, ("POST", "/api/v1/watched"): watched})
 
 
-def ranked(freshness: float) -> list[str]:
-    """Titles by liking plus a bonus for being recent."""
-    return sorted(FILMS, key=lambda title: -(FILMS[title][0] + freshness * (FILMS[title][1] - 1970) / 100))
+def chosen(assay: AssayClient, user: str, experiments: Sequence[str]) -> tuple[float, str | None]:
+    """The boost for this user and the label ``experiment:variant``; asking exposes the user, who is about to see the result."""
+    for experiment in experiments:
+        variant = assay.variant(experiment, user)
+        if variant is not None:
+            boost = next((variant.config[name] for name in BOOSTS if name in variant.config), DEFAULT_BOOST)
+            return float(boost), f"{experiment}:{variant.key}"
+    return DEFAULT_BOOST, None
+
+
+def ranked(user: str, boost: float) -> list[str]:
+    """Titles by what everybody likes, plus the boost times what this user likes."""
+    return sorted(FILMS, key=lambda title: -(FILMS[title][0] + boost * liking(user, title)))
+
+
+def liking(user: str, title: str) -> float:
+    """A stand-in for the personal model: a number from 0 to 1, the same each time for a user and a title."""
+    return zlib.crc32(f"{user}:{title}".encode()) / 2**32

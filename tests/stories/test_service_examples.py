@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from examples.assistant.app import DEFAULTS, FALLBACK, Completion, assistant, echo
-from examples.recommender.app import EXPERIMENT, FILMS, recommender
+from examples.recommender.app import FILMS, recommender
 from experiments.sdk import AssayClient
 from tests.live import Live, live  # noqa: F401  (a fixture)
 
@@ -36,34 +36,46 @@ def assay(live: Live) -> Iterator[AssayClient]:  # noqa: F811
         yield client
 
 
-def test_recommender__ranks_by_variant_exposes_once_and_labels_each_result(live: Live, assay: AssayClient) -> None:  # noqa: F811
+def test_recommender__printed_call__assigns_exposes_once_and_labels_each_result(live: Live, assay: AssayClient) -> None:  # noqa: F811
     arms = [
-        {"name": "control", "traffic_allocation": 50, "config": {"freshness": 0.0}},
-        {"name": "fresh", "traffic_allocation": 50, "config": {"freshness": 1.0}},
+        {"name": "control", "weight": 0.5, "config": {"boost": 0.0}},
+        {"name": "treatment", "weight": 0.5, "config": {"boost": 5.0}},
     ]
-    live.experiment(EXPERIMENT, variants=arms)
+    live.experiment("lora_boost_test", variants=arms)
     live.settle()
     assert assay.refresh()
     app = recommender(assay)
-    shown = {user: call(app, "GET", "/recommendations", query=f"user={user}")[1]["results"] for user in USERS + USERS[:10]}
-    first = {results[0]["experiment_variant"]: results[0]["title"] for results in shown.values()}
-    assert first == {f"{EXPERIMENT}:control": "Stalker", f"{EXPERIMENT}:fresh": "Leviathan"}
+    answers = [call(app, "POST", "/api/v1/recommendations", {"user_id": user})[1] for user in USERS + USERS[:10]]
+    shown = {one["user_id"]: one["recommendations"] for one in answers}
+    labels = {results[0]["experiment_variant"] for results in shown.values()}
+    assert labels == {"lora_boost_test:control", "lora_boost_test:treatment"}
+    firsts = {label: {r[0]["title"] for r in shown.values() if r[0]["experiment_variant"] == label} for label in labels}
+    assert firsts["lora_boost_test:control"] == {"Stalker"} < firsts["lora_boost_test:treatment"]
     assert all(len({one["experiment_variant"] for one in results}) == 1 and len(results) == len(FILMS) for results in shown.values())
-    assert call(app, "POST", "/clicks", {"user": USERS[0], "title": "Stalker"})[1] == {"taken": True}
+    watched = {"user_id": USERS[0], "title": "Stalker", "completed": True}
+    assert call(app, "POST", "/api/v1/watched", watched)[1] == {"taken": True}
     assert assay.flush()
     stored = dict(
         live.sql(
             "SELECT a.user_id, v.key FROM experiment_assignments a JOIN experiment_variants v USING (variant_id)"
             " JOIN experiments e ON e.experiment_id = a.experiment_id WHERE e.key = %s",
-            EXPERIMENT,
+            "lora_boost_test",
         )
     )
     assert stored == {user: results[0]["experiment_variant"].split(":")[1] for user, results in shown.items()}
     assert live.sql("SELECT payload->>'title' FROM ai_events WHERE event_type = 'recommendation_click'") == [("Stalker",)]
+    assert live.sql("SELECT user_id, value FROM ai_ab_metrics WHERE metric_name = 'watch_completion'") == [(USERS[0], 1.0)]
+
+
+def test_recommender__no_experiment_runs__recommends_without_a_label() -> None:
+    with AssayClient("http://127.0.0.1:9", "assay_server_000000000000_" + "0" * 48) as client:
+        status, answer = call(recommender(client), "POST", "/api/v1/recommendations", {"user_id": "u"})
+    assert status == "200 OK" and {one["experiment_variant"] for one in answer["recommendations"]} == {None}
 
 
 def test_recommender__bad_request__says_what_is_missing(assay: AssayClient) -> None:
-    assert call(recommender(assay), "GET", "/recommendations")[0] == "400 Bad Request"
+    status, answer = call(recommender(assay), "POST", "/api/v1/recommendations")
+    assert status == "400 Bad Request" and "user_id" in answer["error"]
     assert call(recommender(assay), "GET", "/elsewhere")[0] == "404 Not Found"
 
 
