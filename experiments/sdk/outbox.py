@@ -22,6 +22,7 @@ from experiments.sdk.files import Folder
 from experiments.sdk.journal import Segment
 from experiments.sdk.loops import Loop, backed_off, jittered
 from experiments.sdk.transport import Answer, Transport, Unreachable
+from experiments.sdk.writing import why_not
 
 log = logging.getLogger("assay")
 
@@ -145,7 +146,7 @@ class Sender:
         try:
             line = json.dumps(item, separators=(",", ":"), allow_nan=False).encode()
         except (ValueError, TypeError, RecursionError) as error:
-            return self._reject(1, f"{kind}: an item that is not JSON: {error}")
+            return self._reject(1, f"{kind}: not told: {why_not(item, error)}")
         if len(line) > _LARGEST_ITEM:
             return self._reject(1, f"{kind}: an item of {len(line):,} bytes; at most {_LARGEST_ITEM:,} are taken")
         return self._take(kind, line)

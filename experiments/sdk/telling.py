@@ -14,6 +14,7 @@ from experiments.sdk import forks
 from experiments.sdk.answers import units_of
 from experiments.sdk.guard import quietly
 from experiments.sdk.outbox import Outbox
+from experiments.sdk.writing import written
 
 _REMEMBERED = 10_000
 """Exposures that are remembered so as not to be told twice."""
@@ -57,13 +58,17 @@ class Teller:
 
     @quietly(bool)
     def tell(self, kind: str, unit: object = None, units: Mapping[str, object] | None = None, **fields: object) -> bool:
-        """Put an item with an id and the moment into the outbox; whether it was taken. Fields that are ``None`` are left out."""
+        """Put an item with an id and the moment into the outbox; whether it was taken. Fields that are ``None`` are left out.
+
+        Decimals, dates, moments and UUIDs are written as JSON holds them (see ``writing``). A ``timestamp`` among the fields
+        is when it happened, instead of now.
+        """
         self._start()
         named = units_of(unit, units)
         item: dict[str, object] = {"event_id": uuid.uuid4().hex, "timestamp": self._clock().isoformat()}
         if named:
             item["units"] = named
-        item.update((name, value) for name, value in fields.items() if value is not None)
+        item.update(written(fields))
         return self.outbox.put(kind, item)
 
 
