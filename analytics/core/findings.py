@@ -61,6 +61,12 @@ def left_out_finding(units: int) -> Finding | None:
     return Finding("left_out", "info", sentence) if units else None
 
 
+def unpriced_finding(unpriced: int, calls: int) -> Finding | None:
+    """Calls of models whose cost nobody knows: guardrails of costs and the budget cannot be judged."""
+    sentence = f"{unpriced:,} of {calls:,} calls of models have neither a cost nor a price: what they cost is unknown"
+    return Finding("unpriced", "yellow", sentence) if unpriced else None
+
+
 def unsaid_findings(named: Sequence[tuple[str, Comparison]]) -> list[Finding]:
     """One line for each comparison that cannot say."""
     return [Finding("cannot_say", "info", f"{name}: cannot say, {c.reason}") for name, c in named if c.reason is not None]

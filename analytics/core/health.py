@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
-from analytics.core.findings import Finding, crossover_finding, late_finding, left_out_finding, shares_finding, unsaid_findings
+from analytics.core.findings import (
+    Finding,
+    crossover_finding,
+    late_finding,
+    left_out_finding,
+    shares_finding,
+    unpriced_finding,
+    unsaid_findings,
+)
 from analytics.core.results import ArmSummary, Health, MetricResult
 from analytics.core.stats.proportion import compare_proportions
 from analytics.core.stats.srm import check_shares
@@ -15,9 +23,18 @@ ANSWERS_DIFFER_BELOW = 0.001
 
 
 def assess(
-    arms: Sequence[ArmSummary], metrics: Sequence[MetricResult], *, gates: bool, late: int = 0, accepted: int = 0, left_out: int = 0
+    arms: Sequence[ArmSummary],
+    metrics: Sequence[MetricResult],
+    *,
+    gates: bool,
+    late: int = 0,
+    accepted: int = 0,
+    left_out: int = 0,
+    unpriced: tuple[int, int] = (0, 0),
 ) -> Health:
     """Everything that speaks against believing the numbers, the weightiest first; ``gates`` as in ``shares_finding``.
+
+    ``unpriced``: calls of models without a cost or a price, of all calls.
 
     An arm that is switched off alone gets no more units; among the others the shares stay as planned.
     """
@@ -29,6 +46,7 @@ def assess(
         crossover_finding(sum(arm.crossovers for arm in arms), units),
         late_finding(late, accepted),
         left_out_finding(left_out),
+        unpriced_finding(*unpriced),
         _silence(serving, units),
         *(_no_events(metric) for metric in metrics),
         *(_answers_differ(metric) for metric in metrics),

@@ -176,6 +176,7 @@ class RequestCost(models.Model):
     cost_micro = models.BigIntegerField(null=True)
     cache_hit = models.BooleanField(null=True)
     qps_bucket = models.CharField(max_length=40, null=True)
+    counted = models.BooleanField(default=False, help_text="Whether Prometheus has been told.")
     environment = models.CharField(max_length=12, choices=_ENVIRONMENTS)
     origin = models.CharField(max_length=8, choices=_ORIGINS)
 

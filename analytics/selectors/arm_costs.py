@@ -15,7 +15,7 @@ _VISITOR = f"COALESCE({_UNIT}, CASE WHEN e.unit_type = 'user' THEN e.user_id ELS
 _SQL = """
 WITH calls AS (
     SELECT DISTINCT ON (c.event_id) c.event_id, c.request_id, c.tokens_in, c.tokens_out, c.cost_micro, c.cache_hit, a.variant_id
-    FROM ai_request_costs c
+    FROM ai_priced_costs c
     JOIN ai_events e ON e.request_id = c.request_id AND e.environment = c.environment
     JOIN experiment_assignments a ON a.user_id = {unit} AND a.iteration_id = %(iteration)s
     WHERE a.phase = %(phase)s AND a.environment = %(environment)s AND c.environment = %(environment)s
@@ -23,7 +23,8 @@ WITH calls AS (
       AND e.event_date BETWEEN %(since)s AND %(until)s AND (e.experiment_id IS NULL OR e.experiment_id = %(experiment)s)
     ORDER BY c.event_id, e.event_id
 )
-SELECT v.key, count(DISTINCT calls.request_id), sum(tokens_in), sum(tokens_out), sum(cost_micro),
+SELECT v.key, count(DISTINCT calls.request_id), sum(tokens_in), sum(tokens_out),
+       CASE WHEN bool_and(cost_micro IS NOT NULL) THEN sum(cost_micro) END,
        count(DISTINCT calls.request_id) FILTER (WHERE cache_hit), count(cache_hit)
 FROM calls JOIN experiment_variants v ON v.variant_id = calls.variant_id
 GROUP BY v.position, v.variant_id, v.key ORDER BY v.position, v.variant_id
@@ -31,7 +32,9 @@ GROUP BY v.position, v.variant_id, v.key ORDER BY v.position, v.variant_id
 
 
 def arm_costs(iteration: Iteration, cut: datetime) -> tuple[ArmCost, ...]:
-    """By arm, in the design's order: metered costs since each unit's first exposure and before the cut.
+    """By arm, in the design's order: metered and priced costs since each unit's first exposure and before the cut.
+
+    An arm with a call that has neither a cost nor a price has no known cost.
 
     Each counts once, under the unit of its request's events; rows stamped with another experiment are another one's.
     """

@@ -142,7 +142,15 @@ def conclude(
     """
     metrics = compared(plan, measured.metrics, earlier.metrics)
     final = plan.ended_at is not None or plan.origin is Origin.IMPORT
-    health = assess(measured.arms, metrics, gates=final, late=measured.late, accepted=measured.accepted, left_out=measured.left_out)
+    health = assess(
+        measured.arms,
+        metrics,
+        gates=final,
+        late=measured.late,
+        accepted=measured.accepted,
+        left_out=measured.left_out,
+        unpriced=(sum(one.calls for one in measured.unpriced.values()), sum(one.of for one in measured.unpriced.values())),
+    )
     the_clock = clock(plan.spans, plan.time_zone, plan.weeks, now)
     permission = legal(plan, measured, before, the_clock, now)
     taken = None

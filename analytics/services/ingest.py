@@ -100,7 +100,7 @@ def ingest_costs(
 ) -> BatchResult:
     """Store what calls of models took."""
     batch = open_batch("cost", items, now, identity, origin)
-    return store(batch, cost_rows(batch), write_costs, "ai_request_costs")
+    return store(batch, cost_rows(batch), and_tell(write_costs), "ai_request_costs")
 
 
 def _register_unknown(names: Iterable[str], now: datetime) -> None:

@@ -142,7 +142,7 @@ def guard(
     readings: list[Reading] = []
     for metric in guarded(plan):
         key = metric.definition.key
-        start, recent = _harms(plan, metric, measured.since_start[key]), _harms(plan, metric, measured.recent[key])
+        start, recent = (_priced(metric, measured, _harms(plan, metric, found[key])) for found in (measured.since_start, measured.recent))
         readings += [
             Reading(guardrail_plan(metric), arm, start[arm], recent[arm], planned_days(plan), safety_looks(states, key, arm))
             for arm in start
@@ -318,6 +318,14 @@ def _harms(plan: AnalysisPlan, metric: PlannedMetric, totals: ByArm) -> dict[str
     base = None if plan.control is None else totals.get(plan.control.key)
     found = {arm.key: harm_of(metric, base, totals.get(arm.key)) for arm in plan.test_arms}
     return found | {key: Harm(found[key].n_control, found[key].n_treatment, reason=SWITCHED_OFF) for key in plan.stopped}
+
+
+def _priced(metric: PlannedMetric, measured: Measured, found: dict[str, Harm]) -> dict[str, Harm]:
+    """Harms of costs, with the reason where calls without a price make them unknown."""
+    if not metric.definition.reads_metered_costs or not measured.unpriced:
+        return found
+    why = "; ".join(f"{key}: {one.sentence}" for key, one in measured.unpriced.items())
+    return {arm: one if one.reason is None else replace(one, reason=why) for arm, one in found.items()}
 
 
 def harm_of(metric: PlannedMetric, control: Observed | None, treatment: Observed | None) -> Harm:

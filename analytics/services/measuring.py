@@ -70,6 +70,20 @@ class Measured:
     hours: Mapping[str, Mapping[str, Sequence[Hour]]] = field(default_factory=dict)
     worth: Mapping[str, Mapping[str, Moments]] = field(default_factory=dict)
     spent_micro: int | None = None
+    unpriced: Mapping[str, Unpriced] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Unpriced:
+    """How many of an arm's calls of models have neither a cost nor a price: what the arm costs is then unknown, never zero."""
+
+    calls: int
+    of: int
+
+    @property
+    def sentence(self) -> str:
+        """Why a cost cannot be said."""
+        return f"{self.calls:,} of {self.of:,} calls of models have neither a cost nor a price"
 
 
 def measure(plan: AnalysisPlan, store: Store, *, now: datetime, look: LookPermission | None, caps: Sequence[MetricCap] = ()) -> Measured:
@@ -84,7 +98,7 @@ def measure(plan: AnalysisPlan, store: Store, *, now: datetime, look: LookPermis
         guardrails = plan.of_role(MetricRole.GUARDRAIL)
         latest = replace(people, exposed_from=recent_since(plan, people.cut))
         late, accepted = late_and_accepted(plan)
-        return Measured(
+        measured = Measured(
             cut=people.cut,
             arms=summaries(plan, counted, expected_shares(plan, store, people)),
             metrics=tuple(measured_metric(plan, store, people, metric) for metric in plan.metrics),
@@ -97,7 +111,55 @@ def measure(plan: AnalysisPlan, store: Store, *, now: datetime, look: LookPermis
             hours={m.definition.key: _hours(plan, store, people, m) for m in guardrails if m.counts_bad_events},
             worth={m.definition.key: _worth(plan, store, people, m) for m in guardrails if m.is_cost and plan.worth_micro is not None},
             spent_micro=None if plan.budget_micro is None else spent_so_far(plan, store, people),
+            unpriced=_unpriced(plan, store, people),
         )
+    return _without_unknown_costs(plan, measured)
+
+
+def _unpriced(plan: AnalysisPlan, store: Store, people: Population) -> dict[str, Unpriced]:
+    """By arm key, the arms some of whose calls have no price; asked only when the plan reads costs or caps them."""
+    if plan.budget_micro is None and not any(m.definition.reads_metered_costs for m in plan.metrics):
+        return {}
+    calls: dict[int, tuple[int, int]] = {}
+    for one in store.spending(replace(people, blackouts=())):
+        missing, known = calls.get(one.variant_id, (0, 0))
+        calls[one.variant_id] = (missing + one.unpriced, known + one.calls)
+    found = {arm.key: Unpriced(*calls[arm.variant_id]) for arm in plan.arms if arm.variant_id in calls}
+    return {key: one for key, one in found.items() if one.calls}
+
+
+def _without_unknown_costs(plan: AnalysisPlan, measured: Measured) -> Measured:
+    """An arm some of whose calls have no price has no cost: it is left out of every metric of costs, so that nobody reads too little."""
+    costs = {m.definition.key for m in plan.metrics if m.definition.reads_metered_costs}
+    if not costs or not measured.unpriced:
+        return measured
+
+    def known(found: Mapping[str, ByArm]) -> dict[str, ByArm]:
+        return {key: _priced_arms(by_arm, measured) if key in costs else by_arm for key, by_arm in found.items()}
+
+    look = measured.look
+    if look is not None:
+        of_costs = plan.primary is not None and plan.primary.definition.key in costs
+        look = replace(look, guardrails=known(look.guardrails), primary=_priced_arms(look.primary, measured) if of_costs else look.primary)
+    return replace(
+        measured,
+        metrics=tuple(_priced_metric(m, measured) if m.result.key in costs else m for m in measured.metrics),
+        since_start=known(measured.since_start),
+        recent=known(measured.recent),
+        worth={key: {} if key in costs else found for key, found in measured.worth.items()},
+        look=look,
+    )
+
+
+def _priced_arms(found: ByArm, measured: Measured) -> ByArm:
+    return {key: totals for key, totals in found.items() if key not in measured.unpriced}
+
+
+def _priced_metric(metric: MeasuredMetric, measured: Measured) -> MeasuredMetric:
+    arms = tuple(
+        metric_arm(metric.result.kind, arm.arm, None, arm.exposed) if arm.arm in measured.unpriced else arm for arm in metric.result.arms
+    )
+    return MeasuredMetric(replace(metric.result, arms=arms), _priced_arms(metric.observed, measured))
 
 
 def _hours(plan: AnalysisPlan, store: Store, people: Population, metric: PlannedMetric) -> dict[str, list[Hour]]:

@@ -6,7 +6,7 @@ import ibis
 from ibis.expr.types import Table
 
 from analytics.stores.base import Population
-from analytics.stores.expressions import COSTS, EVENTS, UnitFromMap, exposed, metered, moment, unit_id
+from analytics.stores.expressions import UnitFromMap, exposed, metered, moment, told_by_events, unit_id
 from experiments.core.types import Environment
 
 UNMETERED = ""
@@ -37,17 +37,17 @@ def costly(population: Population, unit_from_map: UnitFromMap) -> Table:
     Rows stamped with another experiment are another one's.
     """
     columns = ("model", "tokens_in", "tokens_out", "cost_micro", "sent", "cache_hit")
-    both = (_counting(one, population) for one in (metered(), _told_by_events()))
+    both = (_counting(one, population) for one in (metered(), _unmetered()))
     found = (one.select(*columns, row_unit=unit_id(one, population.unit_type, unit_from_map), at=one.ts) for one in both)
     return ibis.union(*found)
 
 
-def _told_by_events() -> Table:
-    """Events with a cost of their own whose request nobody metered."""
-    known = COSTS.filter(COSTS.environment == Environment.PRODUCTION.value, COSTS.cost_micro.notnull()).select("request_id").distinct()
-    own = EVENTS.filter(EVENTS.cost_micro.notnull()).anti_join(known, "request_id")
+def _unmetered() -> Table:
+    """What events told themselves, with the columns of metered costs."""
     nothing = ibis.null("int64")
-    return own.mutate(model=ibis.literal(UNMETERED), tokens_in=nothing, tokens_out=nothing, sent=True, cache_hit=ibis.null("boolean"))
+    return told_by_events().mutate(
+        model=ibis.literal(UNMETERED), tokens_in=nothing, tokens_out=nothing, sent=True, cache_hit=ibis.null("boolean")
+    )
 
 
 def _counting(rows: Table, population: Population) -> Table:

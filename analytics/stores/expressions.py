@@ -16,7 +16,7 @@ from ibis.expr.types import BooleanValue, StringValue, Table, Value
 
 from analytics.core.windows import GRACE
 from analytics.stores.base import CELLS, PARTS, POOLED, Beside, Grouping, Population
-from experiments.core.metric_definitions import EDITED, FEEDBACK, REQUEST_COST, MetricDefinition
+from experiments.core.metric_definitions import ALL_COSTS, EDITED, FEEDBACK, REQUEST_COST, MetricDefinition
 from experiments.core.types import Environment
 
 UnitFromMap = Callable[[Table, str], StringValue]
@@ -68,7 +68,7 @@ FEEDBACK_ROWS = ibis.table(
     {**{name: kind for name, kind in _EVENT.items() if name != "value"}, "ts": MOMENT, "label": "string", "manual_edit_flag": "boolean"},
     name="ai_feedback",
 )
-SENT_COSTS = ibis.table(
+COSTS = ibis.table(
     {
         **{name: _EVENT[name] for name in ("event_date", "event_id", "environment", "origin")},
         "ts": MOMENT,
@@ -77,32 +77,13 @@ SENT_COSTS = ibis.table(
         "tokens_in": "int64",
         "tokens_out": "int64",
         "cost_micro": "int64",
+        "sent": "boolean",
         "cache_hit": "boolean",
     },
-    name="ai_request_costs",
+    name="ai_priced_costs",
 )
-PRICES = ibis.table({"model": "string", "valid_from": "date", "price_in": "float64", "price_out": "float64"}, name="ai_model_prices")
-
-
-def _priced() -> Table:
-    """Costs as sent (``sent``); one that came without money has that of its tokens at its model's price of the day, if there is one."""
-    until = ibis.window(group_by=PRICES.model, order_by=PRICES.valid_from)
-    dated = PRICES.mutate(valid_until=PRICES.valid_from.lead().over(until)).rename(priced="model")
-    of_the_day = [
-        SENT_COSTS.model == dated.priced,
-        SENT_COSTS.event_date >= dated.valid_from,
-        dated.valid_until.isnull() | (SENT_COSTS.event_date < dated.valid_until),
-    ]
-    met = SENT_COSTS.left_join(dated, of_the_day)
-    known = met.tokens_in.notnull() | met.tokens_out.notnull()
-    money = ibis.coalesce(met.tokens_in, 0) * met.price_in.cast("float64") + ibis.coalesce(met.tokens_out, 0) * met.price_out.cast(
-        "float64"
-    )
-    priced = ibis.cases((known, money.round().cast("int64")), else_=ibis.null("int64"))
-    return met.mutate(sent=met.cost_micro.notnull(), cost_micro=ibis.coalesce(met.cost_micro, priced)).select(*SENT_COSTS.columns, "sent")
-
-
-COSTS = _priced()
+"""Costs as sent (``sent``), else as the price table says: a view, so that whoever reads costs reads the same money.
+The view has exactly these columns, because Ibis writes ``*`` into the parts of a union."""
 OBSERVATIONS = ibis.table({**_ROW, "timestamp": MOMENT, "metric_name": "string"}, name="ai_ab_metrics")
 
 
@@ -203,6 +184,8 @@ def rows(population: Population, metric: MetricDefinition, unit_from_map: UnitFr
     found = found.filter(found.event_date <= ibis.literal(population.cut.date()))
     if metric.attribution == "stamped" and not before:
         found = found.filter(found.experiment_id == population.experiment_id)
+    elif metric.reads_metered_costs and not before:
+        found = found.filter(found.experiment_id.isnull() | (found.experiment_id == population.experiment_id))
     return found.select(
         row_unit=unit_id(found, population.unit_type, unit_from_map),
         row_variant=found.variant_id,
@@ -223,7 +206,15 @@ def events_of(kinds: Sequence[str]) -> Table:
         found.append(_as_events(said.filter(said.manual_edit_flag), EDITED))
     if REQUEST_COST in kinds:
         found.append(_as_events(metered(), REQUEST_COST))
+    if ALL_COSTS in kinds:
+        found += [_as_events(metered(), ALL_COSTS), _as_events(told_by_events(), ALL_COSTS)]
     return found[0] if len(found) == 1 else ibis.union(*found)
+
+
+def told_by_events() -> Table:
+    """Events with a cost of their own whose request nobody metered with a known cost."""
+    known = COSTS.filter(COSTS.environment == Environment.PRODUCTION.value, COSTS.cost_micro.notnull()).select("request_id").distinct()
+    return EVENTS.filter(EVENTS.cost_micro.notnull()).anti_join(known, "request_id")
 
 
 _EVENT_COLUMNS = (*_EVENT, "ts", "event_type", "latency_ms", "cost_micro")
@@ -237,11 +228,16 @@ def _as_events(rows: Table, kind: str, **known: Value) -> Table:
 
 
 def metered() -> Table:
-    """Each cost once, with the unit and the stamp of the first of its request's events."""
+    """Each cost once, with the unit and the stamp of the first of its request's events.
+
+    A call without money or a price is left out where an event of its request says what it cost.
+    """
+    said = EVENTS.filter(EVENTS.cost_micro.notnull(), EVENTS.request_id.notnull()).select("request_id", "environment").distinct()
     told = EVENTS.filter(EVENTS.request_id.notnull()).select(
         "request_id", "user_id", "unit_type", "units", "experiment_id", "variant_id", "environment", told_by=EVENTS.event_id
     )
-    met = COSTS.inner_join(told, ["request_id", "environment"])
+    unsaid = COSTS.filter(COSTS.cost_micro.isnull()).anti_join(said, ["request_id", "environment"])
+    met = COSTS.filter(COSTS.cost_micro.notnull()).union(unsaid).inner_join(told, ["request_id", "environment"])
     ranked = met.mutate(place=ibis.row_number().over(ibis.window(group_by=met.event_id, order_by=met.told_by)))
     return ranked.filter(ranked.place == 0)
 

@@ -24,6 +24,9 @@ Attribution = Literal["unit", "stamped"]
 FEEDBACK, EDITED, REQUEST_COST = "ai_feedback", "ai_feedback.edited", "ai_request_costs"
 """Event types that stand for rows of tables of their own: a label given to an answer (value 1: useful, 0: not useful), an answer
 that somebody had to edit, and what a call of a model cost, which belongs to the unit of the request's events."""
+ALL_COSTS = "ai_costs"
+"""Everything that a unit cost, each request once: metered and priced where its call was metered, else as its events say."""
+COST_TYPES = frozenset({REQUEST_COST, ALL_COSTS})
 
 ZERO_WITHOUT_ROWS: frozenset[str] = frozenset({"any", "count", "sum"})
 """Aggregations under which a silent unit counts as 0; under the others it has no value."""
@@ -61,6 +64,11 @@ class MetricDefinition:
     lookback_days: int = 14
     quantile: float | None = None
     exploratory: bool = False
+
+    @property
+    def reads_metered_costs(self) -> bool:
+        """Whether it reads what calls of models cost, so that a call without a price makes its value unknown."""
+        return not COST_TYPES.isdisjoint(self.event_types)
 
     @property
     def silent_unit_is_zero(self) -> bool:

@@ -8,7 +8,7 @@ the guardrails that are ratios stand variants per unit (``ai_error_units``, ``co
 
 from __future__ import annotations
 
-from .metric_definitions import EDITED, FEEDBACK, REQUEST_COST, Aggregation, MetricDefinition, ValueField
+from .metric_definitions import ALL_COSTS, EDITED, FEEDBACK, REQUEST_COST, Aggregation, MetricDefinition, ValueField
 from .types import Direction, MetricKind
 
 UP, DOWN = Direction.INCREASE, Direction.DECREASE
@@ -173,13 +173,23 @@ GUARDRAILS: tuple[MetricDefinition, ...] = (
         "cost_per_request",
         "Cost per request",
         DOWN,
-        ("ai_request",),
+        (ALL_COSTS,),
         ("ai_request",),
         scale="USD micros per request",
         aggregation="sum",
         value_field="cost_micro",
+        description="Each request's cost once: metered and priced, else as its events say.",
     ),
-    _number("cost_per_unit", "Cost per unit", DOWN, "ai_request", scale="USD micros", aggregation="sum", value_field="cost_micro"),
+    _number(
+        "cost_per_unit",
+        "Cost per unit",
+        DOWN,
+        ALL_COSTS,
+        scale="USD micros",
+        aggregation="sum",
+        value_field="cost_micro",
+        description="Each request's cost once: metered and priced, else as its events say.",
+    ),
 )
 SPENDING: tuple[MetricDefinition, ...] = (
     _ratio(

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 import pytest
 from prometheus_client import REGISTRY
 
-from analytics.core.ingest_items import parse_event, parse_feedback, parse_items
-from analytics.services.ingest import IngestIdentity, ingest_events, ingest_feedback
+from analytics.core.ingest_items import parse_cost, parse_event, parse_feedback, parse_items
+from analytics.models import ModelPrice
+from analytics.services.ingest import IngestIdentity, ingest_costs, ingest_events, ingest_feedback
 from experiments.core.types import Environment, Origin
 from tests.serving_cast import launched
 
@@ -55,3 +56,29 @@ def test_feedback__by_the_side_it_takes() -> None:
     ingest_feedback(items, now=AT, identity=IngestIdentity())
     after = heard("user_feedback_total", sentiment="positive"), heard("user_feedback_total", sentiment="negative")
     assert [b - a for a, b in zip(before, after, strict=True)] == [2, 1]
+
+
+@pytest.mark.parametrize("cost_first", [True, False])
+def test_costs__metered_in_tokens__are_priced_and_counted_once_whichever_comes_first(cost_first: bool) -> None:
+    launched("told")
+    ModelPrice.objects.create(model="big", valid_from=AT.date(), price_in="2", price_out="10", set_at=AT)
+    call = {"timestamp": AT.isoformat(), "tokens_in": 1000, "tokens_out": 100}
+    costs = [
+        {"event_id": "c1", "request_id": "r1", "model": "big", **call},
+        {"event_id": "c2", "request_id": "r2", "model": "nobody knows", **call},
+        {"event_id": "c3", "request_id": "r3", "model": "big", **call},
+        {"event_id": "c4", "request_id": "of nobody", "model": "big", **call},
+    ]
+    stamp = {"experiment": "told", "variant": "treatment"}
+    events = [event(1, request_id="r1", **stamp), event(2, request_id="r2", **stamp), event(3, request_id="r3", cost_micro=50_000, **stamp)]
+    steps = [
+        lambda: ingest_costs(parse_items(costs, parse_cost), now=AT, identity=IngestIdentity()),
+        lambda: ingest_events(parse_items(events, parse_event), now=AT, identity=IngestIdentity()),
+    ]
+    before = heard("llm_cost_dollars_total"), heard("llm_calls_without_price_total")
+    for step in steps if cost_first else reversed(steps):
+        step()
+        step()
+    after = heard("llm_cost_dollars_total"), heard("llm_calls_without_price_total")
+    assert after[0] - before[0] == pytest.approx(0.003 + 0.05), "r1 by its tokens, r3 as its event says"
+    assert after[1] - before[1] == 1, "a call without a price is counted as one, never as free"
