@@ -15,7 +15,7 @@ from experiments.core.specs import ExperimentSpec, MetricPlan, VariantSpec
 from experiments.core.types import DarkMode, FlagType, MetricRole
 
 MAX_LINES = 40
-_THRESHOLD = re.compile(r"(?P<metric>.+?)\s*(?P<op>>=|<=|≥|≤|>|<)\s*(?P<value>\S+)(?:\s*(?P<per>%))?\Z")
+_THRESHOLD = re.compile(r"(?P<metric>[^<>≥≤]++)(?P<op>>=|<=|≥|≤|>|<)\s*+(?P<value>\S++)(?:\s*+(?P<per>%))?\Z")
 
 
 def line_count(data: Mapping[str, str], prefix: str) -> int:
@@ -89,7 +89,7 @@ def read_thresholds(text: str) -> list[dict[str, Any]]:
             raise InvalidInput(
                 f"Offline thresholds: “{line}” does not read as metric, ≥ or ≤, value (ndcg@10 >= 0.50).", "offline_thresholds"
             )
-        value = read_number(match["value"].rstrip("%"), "offline_thresholds", f"Threshold of {match['metric']}")
+        value = read_number(match["value"].rstrip("%"), "offline_thresholds", f"Threshold of {match['metric'].strip()}")
         per_cent = match["per"] or match["value"].endswith("%")
         found.append(
             {

@@ -22,8 +22,8 @@ TYPES = {
 def document(body: str | bytes, kind: str, name: str) -> HttpResponse:
     """An answer of this kind that runs nothing and fetches nothing; only its own style, named by its digest, applies."""
     answer = HttpResponse(body, content_type=TYPES[kind])
-    styles = [_digest(found) for found in _STYLE.findall(body)[:1]] if isinstance(body, str) and kind == "html" else []
-    answer["Content-Security-Policy"] = f"{_NOTHING}; style-src {' '.join(styles)}" if styles else _NOTHING
+    style = _STYLE.search(body) if isinstance(body, str) and kind == "html" else None
+    answer["Content-Security-Policy"] = f"{_NOTHING}; style-src {_digest(style[1])}" if style else _NOTHING
     answer["X-Content-Type-Options"] = "nosniff"
     how = "attachment" if kind == "csv" else "inline"
     answer["Content-Disposition"] = f'{how}; filename="{re.sub("[^A-Za-z0-9_.-]", "_", name)}.{kind}"'

@@ -14,7 +14,7 @@ import math
 import re
 import threading
 from collections.abc import Iterable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import msgspec
 
@@ -31,12 +31,14 @@ BATCH_BODY = 1024 * 1024
 BATCH_ITEMS = 1000
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+"""Strings; one that nobody closed reaches to the end. Each byte is looked at once: nothing here backtracks."""
 _BRACKETS = re.compile(rb"[\[\]{}]")
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")
-_LARGE_EXPONENT = re.compile(rb"[0-9.][eE]\+?[0-9]{3}|[0-9]{300}")
+_LONG_NUMBER = re.compile(rb"(?<![0-9])[0-9]{19}")
+_LARGE_EXPONENT = re.compile(rb"[0-9.][eE]\+?[0-9]{3}|(?<![0-9])[0-9]{300}")
 _SUSPECT_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
-_SPOT = re.compile(r"(?P<what>.*?) - at `(?:key in )?\$\.?(?P<path>.*)`\Z", re.DOTALL)
+_AT, _KEY_IN, _ROOT = " - at `", "key in ", "$"
+"""How msgspec says where a value does not fit, after what is wrong with it."""
 
 _CAREFULLY = object()
 _BEYOND_COUNT = 1 << 40
@@ -44,6 +46,8 @@ _BEYOND_COUNT = 1 << 40
 _decoder = msgspec.json.Decoder()
 
 T = TypeVar("T")
+Place: TypeAlias = "tuple[Place, str | int] | None"
+"""Where a value lies: in what, under which name. Written out only for a refusal: paths can be longer than the body."""
 
 
 def parse_json(body: bytes, *, max_bytes: int = BATCH_BODY, max_depth: int = MAX_DEPTH, max_string: int = MAX_STRING) -> JSON:
@@ -93,7 +97,7 @@ def _carefully(body: bytes, max_depth: int, max_string: int) -> JSON:
     _check_depth(body, max_depth)
     document = _decode(_text(body), _hooks(body))
     if _needs_a_walk(body, max_string):
-        _check_strings(document, "", max_string)
+        _check_strings(document, None, max_string)
     return document
 
 
@@ -119,11 +123,12 @@ def _get_to_know(wanted: type[T]) -> None:
 
 
 def _unfit(message: str) -> InvalidInput:
-    found = _SPOT.fullmatch(message)
-    if found is None:
+    what, at, place = message.rpartition(_AT)
+    place = place.removeprefix(_KEY_IN)
+    if not at or not place.startswith(_ROOT):
         return InvalidInput(f"the body does not fit: {message}")
-    path = found["path"]
-    return InvalidInput(f"{path or 'the body'}: {found['what']}", path)
+    path = place.removeprefix(_ROOT).removeprefix(".").removesuffix("`")
+    return InvalidInput(f"{path or 'the body'}: {what}", path)
 
 
 def _text(body: bytes) -> str:
@@ -200,34 +205,41 @@ def _needs_a_walk(body: bytes, max_string: int) -> bool:
     return len(body) > max_string or _SUSPECT_ESCAPE.search(body) is not None
 
 
-def _check_strings(value: JSON, path: str, max_string: int) -> None:
+def _check_strings(value: JSON, place: Place, max_string: int) -> None:
     if isinstance(value, str):
-        _check_string(value, path, max_string)
+        _check_string(value, place, max_string)
     elif isinstance(value, dict):
         for name, entry in value.items():
-            _check_string(name, path, max_string)
-            _check_strings(entry, f"{path}.{name}" if path else name, max_string)
+            _check_string(name, place, max_string)
+            _check_strings(entry, (place, name), max_string)
     elif isinstance(value, list):
         for index, entry in enumerate(value):
             if isinstance(entry, str | dict | list):
-                _check_strings(entry, f"{path}[{index}]", max_string)
+                _check_strings(entry, (place, index), max_string)
 
 
-def _check_string(text: str, path: str, max_string: int) -> None:
-    where = _shown(path)
-    if len(text) > max_string or (not text.isascii() and _utf8_length(text, where) > max_string):
+def _check_string(text: str, place: Place, max_string: int) -> None:
+    if len(text) > max_string or (not text.isascii() and _utf8_length(text, place) > max_string):
+        where = _shown(place)
         raise InvalidInput(f"{where or 'a string'}: longer than {max_string:,} bytes", where)
     if "\0" in text:
+        where = _shown(place)
         raise InvalidInput(f"{where or 'a string'}: holds the character NUL, which cannot be stored", where)
 
 
-def _utf8_length(text: str, where: str) -> int:
+def _utf8_length(text: str, place: Place) -> int:
     try:
         return len(text.encode("utf-8"))
     except UnicodeEncodeError as error:
+        where = _shown(place)
         raise InvalidInput(f"{where or 'a string'}: holds half of a surrogate pair (position {error.start})", where) from error
 
 
-def _shown(path: str) -> str:
-    """A path that is itself fit for an answer, whatever keys the caller invented."""
+def _shown(place: Place) -> str:
+    """A place as a path that is itself fit for an answer, whatever keys the caller invented."""
+    names: list[str] = []
+    while place is not None:
+        place, name = place
+        names.append(f"[{name}]" if isinstance(name, int) else f".{name[:200]}")
+    path = "".join(reversed(names)).removeprefix(".")
     return path[:200].encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\u0000")

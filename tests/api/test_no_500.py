@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import time
 
 import pytest
 from django.db import connection
@@ -271,3 +272,28 @@ def test_door__any_body__never_breaks(name, target, house):
         _sound(getattr(client, method)(address, json.dumps(body), content_type="application/json"), body)
 
     sent()
+
+
+def unclosed(quotes: int) -> bytes:
+    """A body of many brackets and a string that never ends; a client key is enough to send it."""
+    return b'{"context":{"targetingKey":"u","a":' + b"[" * 17 + b'"' + b'\\"' * quotes
+
+
+def refused_in_proportion(send) -> None:
+    """Four times the body takes at most about four times as long, whatever a request itself costs; quadratic is sixteen-fold."""
+
+    def took(quotes):
+        began = time.process_time()
+        assert send(unclosed(quotes)) >= 400, "a body that is no JSON is refused"
+        return time.process_time() - began
+
+    took(10)
+    short = min(took(4_000) for _ in range(3))
+    assert took(16_000) < 8 * short
+
+
+@pytest.mark.parametrize("name", DOORS)
+def test_door__unclosed_string__is_refused_in_time_proportional_to_its_length(name, house):
+    scope, method, _ = DOORS[name]
+    client, address = _client(house, scope), _address(name, "served")
+    refused_in_proportion(lambda body: getattr(client, method)(address, body, content_type="application/json").status_code)

@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 from experiments.core.types import Scope
 from tests import serving_cast
 from tests.api.test_growthbook import EVAL, FEATURES, TRACK, js_event, python_event
-from tests.api.test_no_500 import EXAMPLES, _bodies
+from tests.api.test_no_500 import EXAMPLES, _bodies, refused_in_proportion
 from tests.api.test_segment import URL, basic, track, viewed
 
 ATTRIBUTES = {"id": "u1", "tenantId": "t1", "sessionId": "s1", "country": "DE", "seats": 3}
@@ -78,6 +78,18 @@ def test_plain_door__any_bytes__never_break(door, knock):
         knock(door, gzip.compress(body) if packed else body, **({"Content-Encoding": encoding} if encoding else {}))
 
     sent()
+
+
+@pytest.mark.parametrize("door", BODIES)
+def test_plain_door__unclosed_string__is_refused_in_time_proportional_to_its_length(door, knock):
+    refused_in_proportion(lambda body: knock(door, body).status_code)
+
+
+@pytest.mark.parametrize("address", ["/ofrep/v1/evaluate/flags", "/ofrep/v1/evaluate/flags/checkout"])
+def test_ofrep__unclosed_string__is_refused_in_time_proportional_to_its_length(address, doors):
+    client = doors.client(Scope.CLIENT)
+    doors.publish()
+    refused_in_proportion(lambda body: client.post(address, body, content_type="application/json").status_code)
 
 
 def test_key_in_an_address__any_text__never_breaks(doors):

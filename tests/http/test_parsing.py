@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -90,6 +93,42 @@ def test_convert__field_of_another_type__names_its_place() -> None:
     assert refusal.value.field == "batch[0].units[...]"
     with pytest.raises(InvalidInput, match="unknown field `bacth`"):
         convert({"bacth": []}, Outer)
+
+
+# ---------------------------------------------------------------- time in proportion to length
+
+GROWING = {
+    "unclosed_string_of_quotes": lambda n: b'{"context":{"targetingKey":"u","a":' + b"[" * 17 + b'"' + b'\\"' * (n // 2),
+    "escaped_quotes_outside": lambda n: b"[" * 17 + b'\\"' * (n // 2),
+    "backslashes": lambda n: b"[" * 17 + b'"' + b"\\" * n,
+    "empty_strings": lambda n: b"[" * 17 + b'"' * n,
+    "closed_strings": lambda n: b"[" * 17 + b'"\\"",' * (n // 5),
+    "runs_of_digits": lambda n: b"[" * 17 + (b"9" * 299 + b"a") * (n // 300),
+    "long_number": lambda n: b"[" * 17 + b"9" * n,
+    "long_paths": lambda n: (b'{"' + b"k" * (n // 12) + b'":') * 8 + b"[" + b'"",' * (n // 12) + b'""]' + b"}" * 8,
+    "long_field_name": lambda n: b'{"' + b" - at `$" * (n // 8) + b'": 1}',
+    "objects": lambda n: b"[" + b'{"a":1},' * (n // 8) + b"{}]",
+    "doubled_keys": lambda n: b"{" + b'"a":1,' * (n // 6) + b'"a":1}',
+}
+
+
+def _read_or_refused(body: bytes) -> None:
+    with contextlib.suppress(InvalidInput):
+        convert(parse_json(body, max_bytes=1 << 30, max_string=1 << 30), Outer)
+
+
+@pytest.mark.parametrize("shape", GROWING.values(), ids=GROWING.keys())
+def test_parse_json__a_body_eight_times_as_long__takes_no_more_than_in_proportion(shape: Callable[[int], bytes]) -> None:
+    _read_or_refused(shape(20_000))
+    short = min(seconds(lambda: _read_or_refused(shape(20_000))) for _ in range(5))
+    long = min(seconds(lambda: _read_or_refused(shape(160_000))) for _ in range(3))
+    assert long < 24 * max(short, 0.0002), f"{long / short:.0f} times as long for 8 times as much"
+
+
+def seconds(act: Callable[[], object]) -> float:
+    began = time.process_time()
+    act()
+    return time.process_time() - began
 
 
 # ---------------------------------------------------------------- the quick way and the careful way

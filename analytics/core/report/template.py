@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from analytics.core.report.blocks import Block, Heading, Items, Words
 
-PLACE = re.compile(r"\{\{\s*([a-z_]*)\s*\}\}")
-_HEADING = re.compile(r"(#{1,4}) +(.+)")
+PLACE = re.compile(r"\{\{\s*+([a-z_]*+)\s*+\}\}")
+_HEADING = re.compile(r"(#{1,4}) ++(.+)")
 REQUIRED = ("verdict", "results", "guardrails", "health", "versions")
 """Places that no template may leave out: what was found, and how far it may be believed."""
 LONGEST = 64_000

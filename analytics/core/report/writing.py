@@ -14,7 +14,7 @@ from analytics.core.report.verdict import verdict
 FORMAT = 1
 """Of the JSON; raise it when a name or a meaning changes."""
 _SPECIAL = re.compile(r"([\\`*\[\]|]|<(?=[A-Za-z/!?])|&(?=[A-Za-z#])|~(?=~)|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
-_AT_START = re.compile(r"(?m)^(\s*)([#+=>~-]|\d+(?=[.)]))")
+_AT_START = re.compile(r"(?m)^([^\S\n]*+)([#+=>~-]|\d++(?=[.)]))")
 
 
 def as_markdown(report: Report) -> str:
