@@ -10,7 +10,7 @@ from typing import Any
 
 import dj_database_url
 
-from config import env, logs, roles, secret
+from config import database, env, logs, roles, secret
 from config.celery_settings import TICK_SECONDS, beat_schedule, broker_url
 from config.embedded import place
 
@@ -67,6 +67,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "config.content_policy.ContentPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.page_turns.PageTurns",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -108,7 +109,10 @@ LOGIN_REDIRECT_URL = "admin:index"
 # ---------------------------------------------------------------- PostgreSQL and Redis
 DATABASE_URL = env.text("DATABASE_URL", "") or _EMBEDDED.database_url
 REDIS_URL = env.text("REDIS_URL", "") or _EMBEDDED.redis_url
-DATABASES: dict[str, Any] = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=0, conn_health_checks=True)}
+DATABASES: dict[str, Any] = {"default": database.bounded({**dj_database_url.parse(DATABASE_URL, conn_max_age=0, conn_health_checks=True)})}
+DATABASE_TURNS = env.integer("ASSAY_DB_TURNS", 4)
+"""Half of a web process's threads. One fewer requests may store what applications send at the same time, as many may
+read or manage, and one may stop in an emergency, so that waiting for PostgreSQL never takes all threads."""
 if _pool := env.integer("ASSAY_DB_POOL", 0):
     # Only the web process has one: as many connections as it has blocking threads. Without a pool
     # connections that stay open leak with every thread the server ends. It gives up early and begins

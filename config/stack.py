@@ -20,6 +20,7 @@ from django.db import OperationalError, connections
 
 from config import schema, services
 from config.celery_settings import QUEUES
+from config.database import VARIABLE as WAITS
 from config.roles import VARIABLE, Role
 from config.supervisor import Program, Supervisor
 from experiments.selectors import serving, serving_files
@@ -117,9 +118,9 @@ def stack(web: Web, only: Sequence[str] = ()) -> Stack:
     environment = _environment()
     everything = {
         "web": Program(_web(web), environment | _of_web(web)),
-        "drain": Program(manage("drain_spool"), environment),
-        "worker": Program(_worker(), environment),
-        "beat": Program(_beat(), environment),
+        "drain": Program(manage("drain_spool"), environment | {WAITS: "drain"}),
+        "worker": Program(_worker(), environment | {WAITS: "worker"}),
+        "beat": Program(_beat(), environment | {WAITS: "beat"}),
     }
     wanted = {*only, "drain"} if "web" in only else {*only}
     chosen = {name: program for name, program in everything.items() if not only or name in wanted}
@@ -158,7 +159,9 @@ def _of_web(web: Web) -> dict[str, str]:
 
     Left alone, each of its threads would keep freed memory of its own (``MALLOC_ARENA_MAX``).
     """
-    return {"ASSAY_DB_POOL": str(web.threads), VARIABLE: web.role, "MALLOC_ARENA_MAX": "2", "ASSAY_DRAIN_BESIDE": "1"}
+    waits = "serve" if web.role is Role.SERVE else "web"
+    database = {"ASSAY_DB_POOL": str(web.threads), "ASSAY_DB_TURNS": str(max(1, web.threads // 2)), WAITS: waits}
+    return {**database, VARIABLE: web.role, "MALLOC_ARENA_MAX": "2", "ASSAY_DRAIN_BESIDE": "1"}
 
 
 def _worker() -> list[str]:

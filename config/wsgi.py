@@ -10,9 +10,10 @@ from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
-from config import roles, scheduling
+from config import database, roles, scheduling
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+os.environ.setdefault(database.VARIABLE, "web")
 roles.leave_out()
 scheduling.answer_undisturbed()
 _django = get_wsgi_application()

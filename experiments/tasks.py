@@ -7,14 +7,16 @@ from datetime import datetime
 
 import structlog
 from celery import shared_task
+from django.db import OperationalError
 
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
 from experiments.core.types import SYSTEM, Outcome
 from experiments.models import Experiment
 from experiments.selectors import due
-from experiments.services import catalogue, delivery, lifecycle, outbox
+from experiments.services import catalogue, delivery, lifecycle, outbox, stops
 from experiments.services.slots import claim, slot_of
+from experiments.services.waits import is_locked
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +25,8 @@ TICK_SECONDS = 10
 
 @shared_task(name="experiments.tasks.honour_planned_start_end")
 def honour_planned_start_end() -> int:
-    """Start and end what is planned for now, and conclude harm stops that nobody resolved. Says how many moved."""
+    """Book emergency stops that a lock kept waiting, start and end what is planned for now, and conclude harm stops
+    that nobody resolved. Says how many moved."""
     now = utc_now()
     if not claim(now, task="honour_planned_start_end", slot=slot_of(now, seconds=TICK_SECONDS)):
         return 0
@@ -32,7 +35,8 @@ def honour_planned_start_end() -> int:
 
 def honour(now: datetime) -> int:
     """The work of one tick, at a given moment."""
-    moved = sum(_try("planned_start", pk, now, _start) for pk in due.to_start(now))
+    moved = stops.book_urgent_stops(now)
+    moved += sum(_try("planned_start", pk, now, _start) for pk in due.to_start(now))
     moved += sum(_try("planned_end", pk, now, _end) for pk in due.to_end(now))
     return moved + sum(_try("harm_unresolved", pk, now, _give_up) for pk in due.harm_unresolved(now))
 
@@ -51,11 +55,16 @@ def _give_up(pk: int, now: datetime) -> Experiment:
 
 
 def _try(what: str, pk: int, now: datetime, verb: Callable[[int, datetime], Experiment]) -> int:
-    """One experiment's refusal must not keep the others waiting; it is looked at again with the next tick."""
+    """One experiment's refusal or lock must not keep the others waiting; it is looked at again with the next tick."""
     try:
         verb(pk, now)
     except AssayError as error:
         log.warning("due_but_refused", what=what, experiment=pk, reason=str(error))
+        return 0
+    except OperationalError as error:
+        if not is_locked(error):
+            raise
+        log.warning("due_but_locked", what=what, experiment=pk)
         return 0
     return 1
 

@@ -39,12 +39,14 @@ from experiments.core.errors import Conflict, InvalidInput, NotFound, TooLarge
 from experiments.core.types import JSON, Scope
 from experiments.http.doors import Door, identity, json_body
 from experiments.http.parsing import BATCH_ITEMS
+from experiments.services.turns import Kind
 
 
 class IngestDoor(Door):
     """What these doors have in common."""
 
     scopes: tuple[Scope, ...] = (Scope.SERVER, Scope.INGEST)
+    kind = Kind.STORE
     plural = ""
     # The items' type differs by door; each pair below belongs together.
     parse: Callable[..., Any]

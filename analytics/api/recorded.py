@@ -21,6 +21,7 @@ from experiments.http.doors import Door, identity, read
 from experiments.http.idempotency import idempotent
 from experiments.http.parsing import ONE_BODY
 from experiments.http.source_units import SourceUnits
+from experiments.services.turns import Kind
 
 Name = Annotated[str, Meta(max_length=200)]
 Json = dict[str, Any]  # Any: JSON as it was parsed
@@ -49,6 +50,7 @@ class Recorded(Door):
     """Stores one observation; answers after the commit."""
 
     scopes = (Scope.SERVER, Scope.INGEST)
+    kind = Kind.STORE
 
     @extend_schema(request=RecordedBody, responses={200: COUNTS})
     @idempotent

@@ -23,6 +23,7 @@ from experiments.http.doors import raw_body
 from experiments.http.errors import error_body, error_response
 from experiments.http.parsing import BATCH_BODY, BATCH_ITEMS, parse_json
 from experiments.http.plain import need_database, opened, plain
+from experiments.services.turns import Kind, turn
 
 _GZIP = 31
 """zlib's word for: a window of 32 KB inside a gzip header and trailer."""
@@ -34,7 +35,8 @@ def _batch(request: HttpRequest) -> HttpResponse:
     messages = _messages(_plain_body(request))
     tracks = {place: message for place, message in enumerate(messages) if is_track(message)}
     items = dict(zip(tracks, parse_items(list(tracks.values()), read_track), strict=True))
-    result = ingest_mixed(items, now=utc_now(), identity=IngestIdentity(key.environment, key.scope))
+    with turn(Kind.STORE):
+        result = ingest_mixed(items, now=utc_now(), identity=IngestIdentity(key.environment, key.scope))
     return JsonResponse({"success": True} | result.as_json() | {"ignored": len(messages) - len(tracks)})
 
 

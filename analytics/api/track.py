@@ -22,6 +22,7 @@ from experiments.core.types import Scope
 from experiments.http.doors import raw_body
 from experiments.http.parsing import BATCH_ITEMS, parse_json
 from experiments.http.plain import need_database, opened, plain
+from experiments.services.turns import Kind, turn
 
 _UNIT_TYPES = {attribute: unit_type for unit_type, attribute in ATTRIBUTES.items()}
 
@@ -32,7 +33,8 @@ def _track(request: HttpRequest) -> HttpResponse:
     events = _events(request)
     met = {place: event for place, event in enumerate(events) if is_exposure(event)}
     items = dict(zip(met, parse_items(list(met.values()), _read), strict=True))
-    result = ingest_mixed(items, now=utc_now(), identity=IngestIdentity(key.environment, key.scope))
+    with turn(Kind.STORE):
+        result = ingest_mixed(items, now=utc_now(), identity=IngestIdentity(key.environment, key.scope))
     return JsonResponse(result.as_json() | {"ignored": len(events) - len(met)})
 
 

@@ -50,6 +50,7 @@ from analytics.stores.postgres import PostgresStore
 from experiments.core.errors import NotFound, Refused
 from experiments.core.types import Origin, Status
 from experiments.models import Experiment, Iteration
+from experiments.services.waits import is_locked
 
 ENGINE = "3"
 """The version of the methods; stored with every look and decision. Raise it when a number would change."""
@@ -75,7 +76,8 @@ def analyse(experiment_id: int, *, now: datetime, may_look: bool = False, store:
     """Analyse the experiment's present (else last) iteration and store what came out.
 
     ``may_look``: beat's runs may take a look when one is due; "analyse now" by a person never does.
-    A run that fails leaves the last good one, notes the error beside it, and raises. A geo pilot is read, not looked at.
+    A run that fails leaves the last good one, notes the error beside it, and raises; one that met somebody's
+    lock only raises. A geo pilot is read, not looked at.
     """
     iteration = _iteration(experiment_id)
     try:
@@ -88,7 +90,8 @@ def analyse(experiment_id: int, *, now: datetime, may_look: bool = False, store:
         measured = measure(plan, store or PostgresStore(), now=now, look=permission, caps=states[0].caps if states else ())
         return _store(iteration, plan, measured, now=now, may_look=may_look)
     except Exception as fault:
-        _note_failure(iteration, now, fault)
+        if not is_locked(fault):
+            _note_failure(iteration, now, fault)
         raise
 
 
@@ -105,7 +108,7 @@ def _iteration(experiment_id: int) -> Iteration:
 def _store(iteration: Iteration, plan: AnalysisPlan, measured: Measured, *, now: datetime, may_look: bool) -> AnalysisRun:
     """Under the experiment's row lock: look again at what changed meanwhile, conclude, write."""
     with transaction.atomic():
-        experiment = Experiment.objects.select_for_update().get(pk=plan.experiment_id)
+        experiment = Experiment.objects.select_for_update(no_key=True).get(pk=plan.experiment_id)
         may_look = may_look and experiment.status == Status.RUNNING and not Iteration.objects.get(pk=iteration.pk).ended_at
         found = conclude(
             plan,

@@ -43,7 +43,7 @@ def decide(iteration_id: int, *, now: datetime) -> AppliedDecision | Waiting | N
     """Carry out the iteration's newest decision if it asks for something; None when there is nothing to do."""
     with transaction.atomic():
         iteration = Iteration.objects.select_related("experiment").get(pk=iteration_id)
-        experiment = Experiment.objects.select_for_update().get(pk=iteration.experiment_id)
+        experiment = Experiment.objects.select_for_update(no_key=True).get(pk=iteration.experiment_id)
         decision = pending(iteration)
         if decision is None:
             return None

@@ -24,9 +24,10 @@ from django.db import DatabaseError, InterfaceError, OperationalError, close_old
 from analytics.services.ingest import record_exposures
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput
-from experiments.core.exposure import QueuedExposure, from_line
+from experiments.core.exposure import QueuedExposure, from_line, to_line
 from experiments.metrics import EXPOSURES_REJECTED
 from experiments.services import spool
+from experiments.services.waits import is_locked
 
 log = structlog.get_logger(__name__)
 
@@ -40,9 +41,12 @@ HURRY_SECONDS = 60.0
 come first and a twentieth of the time is enough for what they leave behind, until that has waited for a minute."""
 OUTAGE = (OperationalError, InterfaceError)
 """The database is away: nothing is wrong with the lines, try again later."""
+HELD_BACK_SECONDS = 15.0
+"""For so long nobody tries again to store exposures of an experiment whose row was locked."""
 REJECTED = "rejected.txt"
 """Lines that could not be stored, with the reason, for a person to look at."""
 
+_held_back: dict[int, float] = {}
 _stop = threading.Event()
 _threads: dict[str, threading.Thread] = {}
 _starting = threading.Lock()
@@ -165,14 +169,17 @@ def _drain_lines(lines: Sequence[bytes], now: datetime) -> Drained:
             readable.append(from_line(line))
         except InvalidInput as error:
             rejected += _set_aside(line, str(error))
-    return _record(readable, now) + Drained(rejected=rejected)
+    fresh = _without_held_back(readable) if _held_back else readable
+    return _record(fresh, now) + Drained(rejected=rejected)
 
 
 def _record(exposures: Sequence[QueuedExposure], now: datetime) -> Drained:
     """All at once; when a line poisons the batch, one by one, so that it costs only itself."""
     try:
         result = record_exposures(exposures, now=now)
-    except OUTAGE:
+    except OUTAGE as error:
+        if is_locked(error) and len(_experiments(exposures)) > 1:
+            return _record_apart(exposures, now)
         raise
     except DatabaseError as error:
         if len(exposures) == 1:
@@ -181,6 +188,45 @@ def _record(exposures: Sequence[QueuedExposure], now: datetime) -> Drained:
     for problem in result.errors:
         _set_aside(repr(exposures[problem.index]).encode(), problem.message)
     return Drained(stored=result.accepted, known=result.duplicates, rejected=len(result.errors))
+
+
+def _experiments(exposures: Sequence[QueuedExposure]) -> list[int]:
+    return sorted({exposure.experiment_id for exposure in exposures})
+
+
+def _record_apart(exposures: Sequence[QueuedExposure], now: datetime) -> Drained:
+    """One experiment is locked by somebody: what belongs to the others is stored, its own goes back into the spool.
+
+    When a second one is locked and none could be stored, the lock is on more than an experiment: the file waits.
+    """
+    done, locked = Drained(), 0
+    for experiment in _experiments(exposures):
+        own = [exposure for exposure in exposures if exposure.experiment_id == experiment]
+        try:
+            done += _record(own, now)
+        except OUTAGE as error:
+            locked += 1
+            if not is_locked(error) or (locked > 1 and not done.stored):
+                raise
+            _held_back[experiment] = time.monotonic() + HELD_BACK_SECONDS
+            _put_back(own)
+    return done
+
+
+def _without_held_back(exposures: Sequence[QueuedExposure]) -> list[QueuedExposure]:
+    """What may be stored now; exposures of experiments that were locked a moment ago go back at once."""
+    moment = time.monotonic()
+    held = {experiment for experiment, until in _held_back.items() if until > moment}
+    waiting = [exposure for exposure in exposures if exposure.experiment_id in held]
+    if waiting:
+        _put_back(waiting)
+    return [exposure for exposure in exposures if exposure.experiment_id not in held]
+
+
+def _put_back(exposures: Sequence[QueuedExposure]) -> None:
+    log.warning("exposures_wait_for_a_lock", experiments=_experiments(exposures), count=len(exposures))
+    if not spool.append_lines([to_line(exposure) for exposure in exposures]):
+        raise OperationalError("exposures of a locked experiment could not be put back into the spool; their file stays")
 
 
 def _set_aside(line: bytes, reason: str) -> int:

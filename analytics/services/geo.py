@@ -80,7 +80,7 @@ def read_pilot(pilot: GeoPilot, iteration: Iteration, *, now: datetime) -> Analy
     panel = panel_of_pilot(pilot)
     found = difference_in_differences(panel, round(1 - float(pilot.experiment.confidence_level), 9))
     with transaction.atomic():
-        experiment = Experiment.objects.select_for_update().get(pk=pilot.experiment_id)
+        experiment = Experiment.objects.select_for_update(no_key=True).get(pk=pilot.experiment_id)
         run, made = AnalysisRun.objects.update_or_create(iteration=iteration, latest=True, defaults=_run(iteration, panel, found, now))
         if made:
             after: JSON = {"estimate": found.estimate, "p": found.decision_p, "method": found.method, "engine": ENGINE}
@@ -97,7 +97,9 @@ def sentence(found: DidResult) -> str:
 
 def _drafted(actor: Actor, key: str) -> Experiment | None:
     """The draft that somebody made for this pilot, locked; nothing else of that key will do."""
-    drafts_of_pilots = Experiment.objects.select_for_update(of=("self",)).filter(experiment_type=GEO, origin=Origin.IMPORT.value)
+    drafts_of_pilots = Experiment.objects.select_for_update(of=("self",), no_key=True).filter(
+        experiment_type=GEO, origin=Origin.IMPORT.value
+    )
     found = drafts_of_pilots.filter(key=key, status=Status.DRAFT.value).first()
     if found is not None:
         permit(actor, Action.EDIT_DRAFT, found)

@@ -26,7 +26,7 @@ def write_report(experiment_id: int, *, now: datetime) -> ExperimentReport:
     The experiment's lock makes writers queue.
     """
     with transaction.atomic():
-        experiment = Experiment.objects.select_for_update().filter(pk=experiment_id).first()
+        experiment = Experiment.objects.select_for_update(no_key=True).filter(pk=experiment_id).first()
         if experiment is None:
             raise NotFound(f"experiment {experiment_id}: there is none")
         run = latest_run(experiment)

@@ -23,7 +23,7 @@ from experiments.core.permissions import SIGNING, TABLE, Action, check, may, who
 from experiments.core.types import Actor, Item, Outcome, PauseCause, Status, Verdict
 from experiments.models import Experiment
 from experiments.selectors.checklist import blockers, facts, four_eyes, launch_request
-from experiments.selectors.experiments import is_member, rules_of
+from experiments.selectors.experiments import STOP_WAITS, is_member, rules_of, stop_waits
 from experiments.services import audience, comments, drafts, lifecycle, timeline_notes
 from experiments.services import checklist as signing
 
@@ -112,6 +112,8 @@ def _press(request: HttpRequest, experiment: Experiment, verb: str, data: QueryD
         after = lifecycle.promote(actor, now, experiment_id=experiment.pk, variant_key=data.get("variant", ""), decision_note=reason)
     else:
         after = lifecycle.transition(actor, now, experiment_id=experiment.pk, verb=Verb(verb), reason=reason)
+        if verb == Verb.EMERGENCY_STOP and stop_waits(after):
+            return f"{experiment.name} was stopped: {STOP_WAITS}."
     return f"{experiment.name} is now {_STATES.get(Status(after.status), after.status)}."
 
 

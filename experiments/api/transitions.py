@@ -24,9 +24,10 @@ from experiments.http.idempotency import idempotent
 from experiments.http.pages import PAGE_PARAMETERS, page
 from experiments.http.parsing import ONE_BODY, convert, parse_json
 from experiments.models import Experiment
-from experiments.selectors.experiments import open_iteration, resolve
+from experiments.selectors.experiments import STOP_WAITS, open_iteration, resolve, stop_waits
 from experiments.services import checklist, lifecycle, ramps
 from experiments.services.recommended import promote_recommended
+from experiments.services.turns import Kind
 
 T = TypeVar("T")
 
@@ -123,6 +124,9 @@ class Stop(Door):
     promotes what the decision recommends."""
 
     scopes = (Scope.MANAGEMENT,)
+
+    def kind_of(self, request: Request) -> Kind:
+        return Kind.STOP if _flag(request, "emergency") else self.kind
 
     @extend_schema(request=VerbBody, responses=OpenApiTypes.OBJECT)
     @idempotent
@@ -257,4 +261,7 @@ def _status(text: str) -> Status:
 
 def _done(before: Experiment, verb: Verb) -> Response:
     experiment = resolve(before.pk)
-    return Response(shown.full(experiment, open_iteration(experiment), f"Experiment {experiment.pk} {DONE[verb]} successfully"))
+    said = f"Experiment {experiment.pk} {DONE[verb]} successfully"
+    if verb is Verb.EMERGENCY_STOP and stop_waits(experiment):
+        said += f"; {STOP_WAITS}"
+    return Response(shown.full(experiment, open_iteration(experiment), said))

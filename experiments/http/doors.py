@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any, TypeVar, cast
 
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.urls import URLPattern, re_path
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -18,6 +19,7 @@ from experiments.http.auth import KeyAuthentication, require
 from experiments.http.errors import DATABASE_AWAY
 from experiments.http.parsing import BATCH_BODY, MAX_STRING, convert, parse_json
 from experiments.selectors import serving
+from experiments.services.turns import Kind, turn
 
 T = TypeVar("T")
 _WORTH_TAKING = 16 * BATCH_BODY
@@ -28,12 +30,13 @@ _PIECE = 64 * 1024
 class Door(APIView):
     """Opens to keys of ``scopes`` (of ``scopes_by_method`` where a method differs); to nobody by default.
 
-    While PostgreSQL is known to be away, doors that need it refuse at once: waiting for it would
-    use up the threads that answer assignments.
+    Doors that need PostgreSQL take turns, and refuse at once while it is known to be away: waiting for it
+    would use up the threads that answer assignments.
     """
 
     authentication_classes = [KeyAuthentication]
     needs_database = True
+    kind = Kind.MANAGE
     scopes: tuple[Scope, ...] = ()
     scopes_by_method: dict[str, tuple[Scope, ...]] = {}
 
@@ -41,11 +44,21 @@ class Door(APIView):
         method = (self.request.method or "").upper()
         return [require(*self.scopes_by_method.get(method, self.scopes))()]
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # Any: as the framework passes them
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # Any: as the framework passes them
+        with ExitStack() as self._until_answered:
+            return super().dispatch(request, *args, **kwargs)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         refuse_nul(request)
-        if self.needs_database and serving.current().unreachable:
-            raise AssayError(DATABASE_AWAY, code="not_available")
+        if self.needs_database:
+            if serving.current().unreachable:
+                raise AssayError(DATABASE_AWAY, code="not_available")
+            self._until_answered.enter_context(turn(self.kind_of(request)))
+
+    def kind_of(self, request: Request) -> Kind:
+        """Whose turns this request takes."""
+        return self.kind
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         answer = super().finalize_response(request, response, *args, **kwargs)

@@ -12,6 +12,7 @@ from rest_framework import exceptions
 from rest_framework.views import set_rollback
 
 from experiments.core.errors import AssayError, Conflict, Forbidden, InvalidInput, NotAuthenticated, NotFound, Refused, TooLarge
+from experiments.services.waits import is_cut_off, is_locked
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +30,8 @@ UNAVAILABLE = 503
 
 
 DATABASE_AWAY = "the database does not answer, so nothing can be read or kept now; send the same request again later"
+LOCKED = "another transaction holds a lock on what this needs; nothing was changed, send the same request again later"
+TOO_SLOW = "the database took longer than this door may wait; nothing was changed, send the same request again later"
 RETRY_SECONDS = 5
 CHALLENGE = 'Bearer realm="assay"'
 """How a key is sent, as a 401 must say."""
@@ -75,11 +78,22 @@ def _as_refusal(error: Exception) -> AssayError | None:
     if isinstance(error, exceptions.PermissionDenied | PermissionDenied):
         return Forbidden("this key may not do this")
     if isinstance(error, OperationalError | InterfaceError):
-        log.warning("database_away", error=str(error))
-        return AssayError(DATABASE_AWAY, code="not_available")
+        return outage(error)
     if isinstance(error, Http404):
         return NotFound("there is nothing of this name")
     return None
+
+
+def outage(error: OperationalError | InterfaceError) -> AssayError:
+    """Why the database gave no answer, as a refusal: a lock that somebody holds, a statement cut off, or no database at all."""
+    if is_locked(error):
+        log.warning("lock_held_by_another", error=str(error))
+        return AssayError(LOCKED, code="locked")
+    if is_cut_off(error):
+        log.warning("statement_cut_off", error=str(error))
+        return AssayError(TOO_SLOW, code="too_slow")
+    log.warning("database_away", error=str(error))
+    return AssayError(DATABASE_AWAY, code="not_available")
 
 
 def _framework_error(error: exceptions.APIException) -> JsonResponse:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import structlog
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -17,10 +16,8 @@ from experiments.core.keyring import KeyIdentity
 from experiments.core.types import Scope
 from experiments.http.auth import wrong_scope
 from experiments.http.doors import take_the_rest
-from experiments.http.errors import DATABASE_AWAY, error_response
+from experiments.http.errors import DATABASE_AWAY, error_response, outage
 from experiments.selectors import keys, serving
-
-log = structlog.get_logger(__name__)
 
 Handler = Callable[..., HttpResponse]
 Refuse = Callable[[AssayError], HttpResponse]
@@ -48,8 +45,7 @@ def plain(refuse: Refuse = error_response, **handlers: Handler) -> Handler:
         except AssayError as error:
             answer = refuse(error)
         except (OperationalError, InterfaceError) as error:
-            log.warning("database_away", error=str(error))
-            answer = refuse(AssayError(DATABASE_AWAY, code="not_available"))
+            answer = refuse(outage(error))
         take_the_rest(request)
         return _open(answer, allowed)
 

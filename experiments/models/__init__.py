@@ -14,6 +14,7 @@ from .notifications import Delivery, OutboxMessage, Subscription
 from .policies import Policy
 from .ramps import RampStay
 from .serving import ClaimedSlot, ServingDocument
+from .urgent import UrgentStop
 from .work import FailedWork
 
 __all__ = [
@@ -49,5 +50,6 @@ __all__ = [
     "StoredAnswer",
     "Subscription",
     "TimelineNote",
+    "UrgentStop",
     "Variant",
 ]

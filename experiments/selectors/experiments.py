@@ -11,7 +11,7 @@ from experiments.core.design import Design, DesignMetric, DesignVariant, design_
 from experiments.core.errors import NotFound
 from experiments.core.policies import PolicyRules, rules_from_json
 from experiments.core.types import Actor, MetricRole, Origin, PauseCause
-from experiments.models import Experiment, ExperimentMetric, Iteration, Rollout, Variant
+from experiments.models import Experiment, ExperimentMetric, Iteration, Rollout, UrgentStop, Variant
 from experiments.selectors import segments
 
 _LARGEST_ID = 2**31 - 1
@@ -53,6 +53,14 @@ def is_member(actor: Actor, experiment: Experiment) -> bool:
 def open_iteration(experiment: Experiment) -> Iteration | None:
     """The launch that is under way, if any."""
     return experiment.iterations.filter(ended_at__isnull=True).select_related("layer").first()
+
+
+STOP_WAITS = "everybody gets the flag's value from now on; its row is locked by another transaction, and its status follows when that ends"
+
+
+def stop_waits(experiment: Experiment) -> bool:
+    """Whether an emergency stop serves already and waits to be booked on the experiment's row."""
+    return UrgentStop.objects.filter(experiment=experiment, settled_at__isnull=True).exists()
 
 
 def resumes_anew(iteration: Iteration, design: Design, now: datetime) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from django.contrib.postgres.aggregates import ArrayAgg
-from django.db.models import F
+from django.db.models import F, Q
 
 from experiments.core import allocation, hashing
 from experiments.core.catalogue import parse
@@ -41,6 +41,7 @@ from experiments.models import (
     Override,
     Rollout,
     StoppedArm,
+    UrgentStop,
     Variant,
 )
 from experiments.selectors import segments
@@ -59,6 +60,8 @@ class _Rows:
     iterations: dict[int, Iteration] = field(default_factory=dict)
     buckets: dict[tuple[int, int, str], list[int]] = field(default_factory=dict)
     stopped: set[tuple[int, int]] = field(default_factory=set)
+    urgent: frozenset[int] = frozenset()
+    """Experiments that somebody stopped in an emergency while their row was locked: they are served like paused ones."""
     rollouts: dict[int, Rollout] = field(default_factory=dict)
     overrides: dict[str, list[OverrideDocument]] = field(default_factory=lambda: defaultdict(list))
     resting: dict[str, list[RestingDocument]] = field(default_factory=lambda: defaultdict(list))
@@ -83,11 +86,12 @@ def catalogue_document(now: datetime, *, version: int, built_at: datetime) -> Ca
 
 
 def _fetch(now: datetime) -> _Rows:
-    rows = _Rows(now)
+    rows = _Rows(now, urgent=urgently_stopped())
     wanted = Experiment.objects.filter(flag__isnull=False, status__in={*SERVED, *PREVIEWED}).prefetch_related("variants")
     for experiment in wanted.order_by("-id"):
         rows.experiments[str(experiment.flag_id)].append(experiment)
     iterations = Iteration.objects.filter(ended_at__isnull=True, experiment__status__in=SERVED).select_related("layer")
+    iterations = iterations.exclude(experiment__in=rows.urgent)
     rows.iterations = {iteration.experiment_id: iteration for iteration in iterations}
     rows.buckets = _buckets(iteration.pk for iteration in rows.iterations.values())
     stopped = StoppedArm.objects.filter(iteration__in=[iteration.pk for iteration in rows.iterations.values()])
@@ -99,6 +103,11 @@ def _fetch(now: datetime) -> _Rows:
     return rows
 
 
+def urgently_stopped() -> frozenset[int]:
+    """Experiments with an emergency stop that waits to be booked."""
+    return frozenset(UrgentStop.objects.filter(settled_at__isnull=True).values_list("experiment_id", flat=True))
+
+
 def _buckets(iterations: Iterable[int]) -> dict[tuple[int, int, str], list[int]]:
     """What is served: buckets of a ramp step that was taken back stay held, but their units get the flag's value."""
     held = Bucket.objects.filter(iteration__in=list(iterations), step__lte=F("iteration__step")).order_by()
@@ -108,6 +117,7 @@ def _buckets(iterations: Iterable[int]) -> dict[tuple[int, int, str], list[int]]
 
 def _add_overrides(rows: _Rows) -> None:
     live = Override.objects.filter(expires_at__gt=rows.now, experiment__flag__isnull=False, experiment__status__in={*SERVED, *PREVIEWED})
+    live = live.exclude(experiment__in=rows.urgent)
     for row in live.select_related("experiment", "variant").order_by("id"):
         if (rows.iterations[row.experiment_id].pk if row.experiment_id in rows.iterations else 0, row.variant_id) in rows.stopped:
             continue
@@ -124,7 +134,7 @@ def _add_overrides(rows: _Rows) -> None:
 
 def _add_resting(rows: _Rows) -> None:
     """A pause or a draft must not turn an application's question into an error: it gets the flag's value."""
-    others = Experiment.objects.filter(flag__isnull=False).exclude(status__in=SERVED).order_by("-id")
+    others = Experiment.objects.filter(flag__isnull=False).exclude(Q(status__in=SERVED) & ~Q(pk__in=rows.urgent)).order_by("-id")
     for flag_key, key, name in others.values_list("flag_id", "key", "name"):
         rows.resting[str(flag_key)].append({"key": key, "name": name})
 

@@ -20,7 +20,7 @@ from experiments.core.types import JSON, Actor, ActorKind, BucketRole, Status
 from experiments.models import Experiment, Iteration, RampStay
 from experiments.selectors.experiments import iteration_design
 from experiments.services import audit, buckets
-from experiments.services.rows import locked, permit, publish, wanted_reason
+from experiments.services.rows import locked, permit, publish, refuse_before_urgent_stop, wanted_reason
 
 Reader = Callable[[int, datetime], RampFacts]
 """Experiment id and moment → what the newest analysis says about its ramp."""
@@ -122,6 +122,7 @@ def roll_back(actor: Actor, now: datetime, *, experiment_id: int, reason: str, j
 def _enter(actor: Actor, experiment_id: int, action: Action, judged: Judged | None) -> _Ramp:
     """Lock, permission, and a ramp that stands where it was judged."""
     experiment = locked(experiment_id)
+    refuse_before_urgent_stop(experiment)
     permit(actor, action, experiment)
     if experiment.status != Status.RUNNING:
         raise Refused(f"{experiment.key}: a ramp moves while the experiment runs; it is {experiment.status}", field="status")

@@ -11,18 +11,21 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
 
 from experiments.core.conditions import segments_in
-from experiments.core.errors import Conflict, Forbidden, InvalidInput, NotFound, Problem
+from experiments.core.errors import Conflict, Forbidden, InvalidInput, NotFound, Problem, Refused
 from experiments.core.permissions import Action, check
 from experiments.core.types import Actor
-from experiments.models import Experiment, Flag, Segment
+from experiments.models import Experiment, Flag, Segment, UrgentStop
 from experiments.selectors.experiments import is_member
 from experiments.services import catalogue
 
 
 def locked(experiment_id: int) -> Experiment:
-    """The experiment's row, locked until the transaction ends; whoever comes second sees what the first did."""
+    """The experiment's row, locked until the transaction ends; whoever comes second sees what the first did.
+
+    Rows that refer to it may still be written meanwhile: storing exposures never waits for a verb.
+    """
     found = (
-        Experiment.objects.select_for_update(of=("self",))
+        Experiment.objects.select_for_update(of=("self",), no_key=True)
         .select_related("flag", "policy", "layer", "owner")
         .filter(pk=experiment_id)
         .first()
@@ -38,6 +41,14 @@ def locked_flag(flag_key: str) -> Flag:
     if found is None:
         raise NotFound(f"flag {flag_key[:128]!r}: there is none of this key", field="flag")
     return found
+
+
+def refuse_before_urgent_stop(experiment: Experiment) -> None:
+    """While an emergency stop waits to be booked, nothing else moves the experiment."""
+    stop = UrgentStop.objects.filter(experiment=experiment, settled_at__isnull=True).first()
+    if stop is not None:
+        message = f"{experiment.key}: {stop.actor_label} stopped it in an emergency; the stop is booked within seconds, look again then"
+        raise Refused(message, field="status", problems=[Problem("urgent_stop", message, "status")])
 
 
 def lock_segments(experiment: Experiment) -> None:

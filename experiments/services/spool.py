@@ -26,6 +26,7 @@ from django.conf import settings
 from experiments.core.errors import AssayError
 from experiments.core.exposure import QueuedExposure, to_line
 from experiments.metrics import EXPOSURES_DROPPED
+from experiments.services.turns import Kind, turn
 
 log = structlog.get_logger(__name__)
 
@@ -99,7 +100,8 @@ def record_durably(exposures: Sequence[QueuedExposure], now: datetime) -> None:
     """Record exposures before returning; raises when they could not be committed."""
     if _sink is None:
         raise AssayError("durable exposures: no sink is wired in this process; use exposure=queued", code="not_available")
-    _sink(exposures, now)
+    with turn(Kind.STORE):
+        _sink(exposures, now)
 
 
 def release() -> Path | None:

@@ -15,7 +15,7 @@ from experiments.models import Experiment, Iteration
 from experiments.selectors.checklist import FOUR_EYES, facts, four_eyes
 from experiments.selectors.experiments import open_iteration
 from experiments.services import audit, buckets
-from experiments.services.rows import lock_segments, locked, locked_flag, permit, publish, wanted_reason
+from experiments.services.rows import lock_segments, locked, locked_flag, permit, publish, refuse_before_urgent_stop, wanted_reason
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,16 @@ def enter(actor: Actor, now: datetime, experiment_id: int, verb: Verb, reason: s
     Everybody who may press hears the same list of blockers; nobody else hears it.
     """
     experiment = locked(experiment_id)
+    if verb is not Verb.EMERGENCY_STOP:
+        refuse_before_urgent_stop(experiment)
     if experiment.flag is not None:
         locked_flag(experiment.flag.key)
     lock_segments(experiment)
+    return judge(actor, now, experiment, verb, reason, action)
+
+
+def judge(actor: Actor, now: datetime, experiment: Experiment, verb: Verb, reason: str, action: Action | None = None) -> Moment:
+    """Permission, blockers and reason, as the experiment is now; the caller has locked it, or knows that it could not."""
     step = transition_for(verb, Status(experiment.status), PauseCause(experiment.pause_cause))
     wanted = action or (step.action if step is not None else next(t.action for t in TRANSITIONS if t.verb is verb))
     permit(actor, wanted, experiment)

@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from django.db import transaction
+import structlog
+from django.db import OperationalError, transaction
 
 from experiments.core.errors import Conflict, InvalidInput, Refused
-from experiments.core.lifecycle import CONCLUSIONS, Verb
+from experiments.core.lifecycle import CONCLUSIONS, Verb, transition_for
+from experiments.core.notices import Notice, NoticeKind
 from experiments.core.permissions import Action
 from experiments.core.types import JSON, Actor, ActorKind, Outcome, PauseCause, Status
-from experiments.models import Experiment, Iteration, Pause, StoppedArm, Variant
-from experiments.selectors.checklist import four_eyes, launch_request
-from experiments.services import advice, audit
-from experiments.services.rows import publish, wanted_reason
-from experiments.services.steps import Moment, end_iteration, enter, finish, move, the_iteration
+from experiments.models import Experiment, Iteration, Pause, StoppedArm, UrgentStop, Variant
+from experiments.selectors.checklist import facts, four_eyes, launch_request
+from experiments.services import advice, audit, outbox
+from experiments.services.rows import locked, publish, wanted_reason
+from experiments.services.steps import Moment, end_iteration, enter, finish, judge, move, the_iteration
+from experiments.services.waits import is_locked, waiting_at_most
+
+log = structlog.get_logger(__name__)
+
+PATIENCE_MS = 300
+"""How long an emergency stop waits for a lock before it goes the way that needs none."""
 
 
 def pause(actor: Actor, now: datetime, *, experiment_id: int, reason: str = "") -> Experiment:
@@ -28,16 +36,74 @@ def pause(actor: Actor, now: datetime, *, experiment_id: int, reason: str = "") 
 
 
 def emergency_stop(actor: Actor, now: datetime, *, experiment_id: int, reason: str) -> Experiment:
-    """Stop because it harms: a running experiment is paused with that cause, a dark launch returns to draft."""
-    with transaction.atomic():
-        moment = enter(actor, now, experiment_id, Verb.EMERGENCY_STOP, reason)
-        if moment.step.source is Status.DARK_LAUNCH:
-            end_iteration(moment.experiment, now)
-            move(moment, now)
-        else:
-            _pause(moment, now, PauseCause.HARM)
-        finish(actor, now, moment, after={"cause": PauseCause.HARM.value})
+    """Stop because it harms: a running experiment is paused with that cause, a dark launch returns to draft.
+
+    It never waits for a row that somebody else holds: the default is served at once, and the stop is booked later.
+    """
+    try:
+        with transaction.atomic():
+            with waiting_at_most(PATIENCE_MS):
+                moment = enter(actor, now, experiment_id, Verb.EMERGENCY_STOP, reason)
+            _stop(actor, now, moment)
+    except OperationalError as error:
+        if not is_locked(error):
+            raise
+        return _stop_without_the_row(actor, now, experiment_id, reason)
     return moment.experiment
+
+
+def _stop(actor: Actor, now: datetime, moment: Moment) -> None:
+    if moment.step.source is Status.DARK_LAUNCH:
+        end_iteration(moment.experiment, now)
+        move(moment, now)
+    else:
+        _pause(moment, now, PauseCause.HARM)
+    _settle(moment.experiment.pk, now, "booked")
+    finish(actor, now, moment, after={"cause": PauseCause.HARM.value})
+
+
+def _stop_without_the_row(actor: Actor, now: datetime, experiment_id: int, reason: str) -> Experiment:
+    """Judge by what can be read, write the stop down apart from the row, and serve the default from this commit on."""
+    with transaction.atomic():
+        experiment = Experiment.objects.select_related("flag", "policy", "layer", "owner").get(pk=experiment_id)
+        moment = judge(actor, now, experiment, Verb.EMERGENCY_STOP, reason)
+        row = UrgentStop(experiment=experiment, actor_kind=actor.kind.value, actor_label=actor.label[:160], actor_id=actor.user_id)
+        row.reason, row.at = moment.reason, now
+        if UrgentStop.objects.bulk_create([row], ignore_conflicts=True):
+            title = f"{experiment.key} was stopped in an emergency by {actor.label}; it is booked once its row is free"
+            outbox.put(now, Notice(NoticeKind.BREACH, title, moment.reason), key=f"urgent_stop:{experiment.pk}:{now.timestamp():.0f}")
+        publish(now, f"{experiment.key}: emergency stop while its row is locked")
+    return experiment
+
+
+def book_urgent_stops(now: datetime) -> int:
+    """Book every emergency stop whose experiment's row is free by now; says how many are settled."""
+    waiting = UrgentStop.objects.filter(settled_at__isnull=True).order_by("at", "pk")
+    return sum(_book(stop, now) for stop in waiting)
+
+
+def _book(stop: UrgentStop, now: datetime) -> bool:
+    """As of the moment it was pressed, in the name of whoever pressed. One that still has to wait costs no other."""
+    actor = Actor(ActorKind(stop.actor_kind), stop.actor_label, stop.actor_id)
+    try:
+        with transaction.atomic(), waiting_at_most(PATIENCE_MS):
+            experiment = locked(stop.experiment_id)
+            step = transition_for(Verb.EMERGENCY_STOP, Status(experiment.status), PauseCause(experiment.pause_cause))
+            if step is None:
+                _settle(experiment.pk, now, f"not booked: the experiment was {experiment.status} by then")
+                publish(now, f"{experiment.key}: emergency stop overtaken")
+                return True
+            _stop(actor, stop.at, Moment(experiment, facts(experiment, now), step, stop.reason))
+    except OperationalError as error:
+        if not is_locked(error):
+            raise
+        log.warning("urgent_stop_waits", experiment=stop.experiment_id, since=stop.at.isoformat())
+        return False
+    return True
+
+
+def _settle(experiment_id: int, now: datetime, outcome: str) -> None:
+    UrgentStop.objects.filter(experiment=experiment_id, settled_at__isnull=True).update(settled_at=now, outcome=outcome)
 
 
 def stop_arms(actor: Actor, now: datetime, *, experiment_id: int, variant_keys: Collection[str], reason: str) -> Experiment:

@@ -15,6 +15,7 @@ from experiments.core.types import Actor
 from experiments.models import FailedWork
 from experiments.services import audit, outbox
 from experiments.services.slots import claim
+from experiments.services.waits import is_locked
 
 log = structlog.get_logger(__name__)
 
@@ -23,12 +24,18 @@ TRIES = 3
 
 
 def once(now: datetime, task: str, subject: int, slot: str, work: Callable[[int], object]) -> None:
-    """One worker does it per slot, unless it is set aside; a fault costs this subject alone and is written down."""
+    """One worker does it per slot, unless it is set aside; a fault costs this subject alone and is written down.
+
+    A row that somebody else has locked is no fault: the subject waits for the next tick, the others go on.
+    """
     if not claim(now, task=f"{task}:{subject}", slot=slot) or _is_set_aside(task, subject):
         return
     try:
         work(subject)
     except Exception as fault:
+        if is_locked(fault):  # not its fault: the next tick tries again
+            log.warning("tick_waits_for_a_lock", task=task, subject=subject)
+            return
         log.exception("tick_failed", task=task, subject=subject)
         _note(now, task, subject, fault)
     else:

@@ -13,6 +13,7 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 from django.db import OperationalError, connection
 
@@ -211,6 +212,43 @@ def drain_left_files() -> None:
     """As a process beside this one does: only what was left to it."""
     for path in spool.waiting():
         drain._drain_path(path, NOW, 0, threading.Event())
+
+
+def test_locked_experiment__only_its_exposures_wait_in_the_spool(where_committed, transactional_db, monkeypatch):
+    other = launched("other", seed="ba9876543210")
+    also = (other.id, Iteration.objects.get(experiment=other).id, other.variants.get(key="control").id)
+    monkeypatch.setattr(drain, "HELD_BACK_SECONDS", 0.0)
+    monkeypatch.setattr(drain, "_held_back", {})
+    for n in range(20):
+        spool.append(met(where_committed if n % 2 else also, f"x{n}"))
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = 200")
+    with psycopg.connect(**_parameters()) as stranger:
+        stranger.execute("SELECT 1 FROM experiments WHERE experiment_id = %s FOR UPDATE", [where_committed[0]])
+        assert drain.drain_once(NOW).stored == 10
+        assert set(Assignment.objects.values_list("experiment_id", flat=True)) == {other.id}
+        stranger.rollback()
+    assert drain.drain_once(NOW).stored == 10
+    assert Assignment.objects.count() == 20
+
+
+def test_locked_table__the_whole_file_waits(where_committed, spool_folder):
+    for n in range(3):
+        spool.append(met(where_committed, f"x{n}"))
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = 200")
+    with psycopg.connect(**_parameters()) as stranger:
+        stranger.execute("LOCK TABLE experiment_assignments")
+        with pytest.raises(OperationalError):
+            drain.drain_once(NOW)
+        stranger.rollback()
+    assert drain.drain_once(NOW).stored == 3
+
+
+def _parameters():
+    """Of another connection to the same database."""
+    named = connection.get_connection_params()
+    return {name: named[name] for name in ("host", "port", "dbname", "user", "password") if named.get(name)}
 
 
 def test_many_drainers__never_count_twice(where_committed, spool_folder):
