@@ -30,6 +30,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
                 _item("Overrides", "person_pin", "experiments_override_changelist"),
                 _item("Exclusion lists", "block", "experiments_exclusionlist_changelist"),
                 _item("Segments", "groups", "experiments_segment_changelist"),
+                _item("Public attributes", "public", "experiments_publicattribute_changelist"),
                 _item("Global holdout", "front_hand", "experiments_globalholdout_changelist"),
                 _item("Layers", "layers", "experiments_layer_changelist"),
             ],

@@ -65,6 +65,7 @@ def parse(document: Mapping[str, object]) -> Catalogue:
         flags=by_key,
         exclusions=Exclusions(tuple(_exclusion_list(node, segments) for node in top.nodes("exclusions")), segments),
         segments=segments,
+        public_attributes=frozenset(top.texts("public_attributes")),
         holdout=None if holdout is None else _holdout(holdout),
     )
 

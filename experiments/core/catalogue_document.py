@@ -125,6 +125,7 @@ class CatalogueDocument(TypedDict):
     version: int
     built_at: str
     segments: NotRequired[list[SegmentDocument]]
+    public_attributes: NotRequired[list[str]]
     exclusions: list[ExclusionListDocument]
     holdout: HoldoutDocument | None
     flags: list[FlagDocument]

@@ -21,7 +21,8 @@ Scalar: TypeAlias = bool | int | float | str
 MAX_CONDITIONS = 50
 MAX_VALUES = 1000
 MAX_TEXT = 1024
-_ATTRIBUTE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+ATTRIBUTE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+"""How an attribute may be called."""
 SEGMENT_KEY = re.compile(r"[a-z0-9][a-z0-9_.-]{0,79}")
 """How a segment may be called."""
 
@@ -128,7 +129,7 @@ def _parse_attribute(op: Op, name: object, path: str) -> str:
         if name not in (None, ""):
             raise InvalidInput(f"{path}: {op} asks about the whole request and takes no attribute, found {str(name)[:64]!r}", path)
         return ""
-    if not isinstance(name, str) or _ATTRIBUTE.fullmatch(name) is None:
+    if not isinstance(name, str) or ATTRIBUTE.fullmatch(name) is None:
         message = f"{path}: expected up to 64 letters, digits and _ . - starting with a letter or _, found {str(name)[:64]!r}"
         raise InvalidInput(message, path)
     return name

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from experiments.core.exclusions import ExclusionList
 from experiments.core.explanation import Detail
-from experiments.core.targeting import Attributes, Condition, Segments, Units, compile_conditions
+from experiments.core.targeting import Attributes, Condition, Segments, Units, compile_conditions, found_by
 from experiments.core.types import JSON
-from experiments.core.units import unit_id
+from experiments.core.units import UNFIT, unit_id
 
 MAX_SHOWN = 256
 """Characters of an attribute's value that are repeated."""
@@ -28,7 +28,7 @@ def condition_row(condition: Condition, units: Units, attributes: Attributes, se
     holds = compile_conditions((condition,), segments)(units, attributes)
     if not condition.attribute:
         return {**condition.as_json(), "found": _membership(str(condition.value), units, attributes, segments), "holds": holds}
-    return {**condition.as_json(), "found": _shown(attributes.get(condition.attribute)), "holds": holds}
+    return {**condition.as_json(), "found": _shown(found_by(condition, units, attributes)), "holds": holds}
 
 
 def _membership(key: str, units: Units, attributes: Attributes, segments: Segments) -> str:
@@ -55,4 +55,6 @@ def _shown(value: object) -> JSON:
         return value if len(value) <= MAX_SHOWN else f"{value[:MAX_SHOWN]}…"
     if value is None or isinstance(value, bool | int | float):
         return value
+    if value is UNFIT:
+        return "an id or value that cannot be used"
     return "a list" if isinstance(value, list | tuple) else "an object"

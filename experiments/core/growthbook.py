@@ -42,8 +42,8 @@ def envelope(features: dict[str, JSON], since: datetime) -> dict[str, JSON]:
 
 
 def payload(catalogue: Catalogue, environment: Environment, now: datetime, *, client: bool) -> Payload:
-    """The features that keys of this environment may evaluate; client keys see flags that are visible to clients, and no unit ids."""
-    build = _Build(catalogue, environment, now, Conditions(catalogue.segments, client=client))
+    """The features that keys of this environment may evaluate; clients see neither hidden flags nor unit ids nor private attributes."""
+    build = _Build(catalogue, environment, now, Conditions(catalogue.segments, public=catalogue.public_attributes if client else None))
     features: dict[str, JSON] = {}
     remote_only: dict[str, str] = {}
     for flag in catalogue.flags.values():

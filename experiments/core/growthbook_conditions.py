@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TypeAlias, cast
 
-from experiments.core.targeting import Condition, Op, Segment, Segments
+from experiments.core.targeting import Condition, Op, Segment, Segments, about_ids
 from experiments.core.types import JSON
+from experiments.core.units import MAX_EXACT, UNIT_NAMES
 
 Clause: TypeAlias = "dict[str, JSON]"
 
@@ -23,6 +24,7 @@ _OPERATORS: Mapping[Op, str] = {Op.EQ: "$eq", Op.NE: "$ne", Op.IN: "$in", Op.NOT
 _PRESENCE: Mapping[Op, bool] = {Op.EXISTS: True, Op.NOT_EXISTS: False}
 _EXACT = 2**53
 """Beyond this JavaScript rounds whole numbers."""
+_DIGITS = len(str(-MAX_EXACT))
 # What every JavaScript object has without being given it, so that "exists" holds for everybody there.
 _INHERITED = frozenset(
     {
@@ -53,11 +55,42 @@ def absent(attribute: str) -> Clause:
     return {"$or": [{attribute: {"$exists": False}}, {attribute: {"$eq": ""}}]}
 
 
-class Conditions:
-    """Publishes rules for holders of one kind of key: client keys are shown no unit ids."""
+def about_unit(condition: Condition) -> Clause:
+    """A condition on a unit's name: about the attribute that SDKs hash, else about the attribute of that name."""
+    name, hashed = condition.attribute, attribute_of(UNIT_NAMES[condition.attribute])
+    own = _about_id(condition, hashed)
+    if name == hashed:
+        return own
+    present: Clause = {"$not": absent(hashed)}
+    return {"$or": [{"$and": [present, own]}, {"$and": [absent(hashed), _about_id(condition, name)]}]}
 
-    def __init__(self, segments: Segments, *, client: bool) -> None:
-        self._segments, self._client = segments, client
+
+def _about_id(condition: Condition, attribute: str) -> Clause:
+    op = condition.op
+    if op in _PRESENCE:
+        return {"$not": absent(attribute)} if _PRESENCE[op] else absent(attribute)
+    values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
+    ids = [value for value in values if value != ""]
+    if not all(isinstance(value, str) for value in ids):
+        raise RemoteOnly("its targeting compares a unit's id with a value that can be none")
+    listed = [form for value in ids for form in _as_sent(str(value))]
+    return {attribute: {"$in" if op in (Op.EQ, Op.IN) else "$nin": listed}}
+
+
+def _as_sent(identity: str) -> list[JSON]:
+    """An id as applications send it: a whole number's text stands for the number too."""
+    whole = identity.removeprefix("-").isdecimal() and len(identity) <= _DIGITS and str(int(identity)) == identity
+    return [identity, int(identity)] if whole and abs(int(identity)) <= MAX_EXACT else [identity]
+
+
+class Conditions:
+    """Publishes rules for holders of one kind of key.
+
+    ``public`` are the attributes that client keys are shown; ids of units are never among them. ``None``: a server key.
+    """
+
+    def __init__(self, segments: Segments, *, public: Collection[str] | None) -> None:
+        self._segments, self._public = segments, public
 
     def rule(self, conditions: Sequence[Condition]) -> list[Clause]:
         """A rule's conditions, all of which must hold."""
@@ -65,7 +98,7 @@ class Conditions:
 
     def listed(self, unit_type: str, ids: Collection[str]) -> Clause:
         """The request's unit of this type is one of these."""
-        if self._client:
+        if self._public is not None:
             raise RemoteOnly("it depends on lists of unit ids, which client keys are not shown")
         if len(ids) > MAX_IDS:
             raise RemoteOnly(f"it depends on a list of {len(ids):,} unit ids; at most {MAX_IDS:,} are published")
@@ -81,11 +114,23 @@ class Conditions:
         if condition.op in (Op.IN_SEGMENT, Op.NOT_IN_SEGMENT):
             held = self._segment(self._segments[str(condition.value)])
             return held if condition.op is Op.IN_SEGMENT else {"$not": held}
+        self._refuse_private(condition)
         _refuse_unlike(condition)
+        if condition.attribute in UNIT_NAMES:
+            return about_unit(about_ids(condition))
         if condition.op in _PRESENCE:
             return {condition.attribute: {"$exists": _PRESENCE[condition.op]}}
         value = list(condition.value) if isinstance(condition.value, tuple) else condition.value
         return {condition.attribute: {_OPERATORS[condition.op]: cast("JSON", value)}}
+
+    def _refuse_private(self, condition: Condition) -> None:
+        """The reason names no attribute: it is sent to browsers as well."""
+        if self._public is None:
+            return
+        if condition.attribute in UNIT_NAMES:
+            raise RemoteOnly("it depends on ids of units, which client keys are not shown")
+        if condition.attribute not in self._public:
+            raise RemoteOnly("it depends on an attribute that is not declared public")
 
     def _segment(self, segment: Segment) -> Clause:
         clauses = self.any_of(segment.ids, segment.rules)

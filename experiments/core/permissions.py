@@ -101,7 +101,9 @@ TABLE: Mapping[Action, Rule] = {
     Action.UNMASK: _rule("unmask results to diagnose", {_D}),
     Action.EDIT_RUNNING: _rule("edit a running design"),
     Action.WIDEN_ROLLOUT: _rule("widen or close a rollout", {_A}),
-    Action.ADMINISTER: _rule("manage keys, users, policies, exclusions, segments, subscriptions of others and the global holdout", {_A}),
+    Action.ADMINISTER: _rule(
+        "manage keys, users, policies, exclusions, segments, public attributes, subscriptions of others and the global holdout", {_A}
+    ),
     Action.RAW_ROWS: _rule("read raw unit rows", {_D, _A}),
     Action.ERASE_SUBJECT: _rule("erase a subject", {_A}),
     Action.CHANGE_RECORDS: _rule("change audit, decision or sign-off rows"),

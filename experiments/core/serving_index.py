@@ -36,6 +36,7 @@ class Catalogue:
     exclusions: Exclusions = field(default_factory=Exclusions)
     holdout: Holdout | None = None
     segments: Segments = field(default_factory=dict)
+    public_attributes: frozenset[str] = frozenset()
     _books: Mapping[Environment, _Book] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:

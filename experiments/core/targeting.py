@@ -9,6 +9,10 @@ All conditions of a rule must hold. What a condition says of an attribute:
   text is compared exactly, upper and lower case apart. There are no regular expressions;
 - ``semver_…`` compare by the precedence of SemVer 2.0 (``semver``); an attribute that is no such
   version (``2.1``, ``v2.1.0``, a number) holds for none of them;
+- **names of units** (``UNIT_NAMES``: ``id``, ``targetingKey``, ``userId``, ``tenantId``, …) mean the unit that
+  the request asks for, at every door alike, and the attribute of that name only when the request has no
+  such unit. Ids are text: a whole number in a condition or an attribute is its decimal text. An id that
+  cannot be used is not missing: only ``exists`` holds for it;
 - ``in_segment`` and ``not_in_segment`` ask about the request as a whole, so nothing can be missing:
   one is always the opposite of the other. Inside a segment's rules all of the above counts.
 """
@@ -16,8 +20,8 @@ All conditions of a rule must hold. What a condition says of an attribute:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias, cast
 
 from experiments.core.conditions import (
     HOLD_WHEN_MISSING,
@@ -35,11 +39,11 @@ from experiments.core.conditions import (
 )
 from experiments.core.errors import InvalidInput
 from experiments.core.semver import Precedence, precedence
-from experiments.core.units import unit_id
+from experiments.core.units import UNIT_NAMES, id_text, unit_id, unit_named
 
 __all__ = [
-    "Attributes", "Condition", "Op", "Predicate", "Scalar", "Segment", "Segments", "Units", "compile_conditions", "conditions_json",
-    "kind_of", "parse_conditions", "segments_named",
+    "Attributes", "Condition", "Op", "Predicate", "Scalar", "Segment", "Segments", "Units", "about_ids", "compile_conditions",
+    "conditions_json", "found_by", "kind_of", "parse_conditions", "segments_named",
 ]  # fmt: skip
 
 Units: TypeAlias = Mapping[str, str]
@@ -96,12 +100,40 @@ def _compiled(condition: Condition, segments: Segments) -> Predicate:
     attribute, op, value = condition.attribute, condition.op, condition.value
     if op in SEGMENT_OPS:
         return _membership(op, str(value), segments)
+    if attribute in UNIT_NAMES:
+        return _unit_condition(about_ids(condition))
     if op is Op.EQ and isinstance(value, str):
         return lambda units, attributes: attributes.get(attribute) == value  # nothing but the same text equals a text
     check, when_missing = _compile_check(condition), op in HOLD_WHEN_MISSING
 
     def holds(units: Units, attributes: Attributes) -> bool:
         found = attributes.get(attribute)
+        return when_missing if found is None else check(found)
+
+    return holds
+
+
+def found_by(condition: Condition, units: Units, attributes: Attributes) -> object:
+    """What the condition looks at: a unit of the request, or one of its attributes."""
+    unit_type = UNIT_NAMES.get(condition.attribute)
+    if unit_type is None:
+        return attributes.get(condition.attribute)
+    return unit_named(condition.attribute, unit_type, units, attributes)
+
+
+def about_ids(condition: Condition) -> Condition:
+    """A condition on a unit's name with its values as ids."""
+    value = condition.value
+    ids = tuple(map(id_text, value)) if isinstance(value, tuple) else id_text(value)
+    return replace(condition, value=cast("Scalar | tuple[Scalar, ...] | None", ids))
+
+
+def _unit_condition(condition: Condition) -> Predicate:
+    name, unit_type = condition.attribute, UNIT_NAMES[condition.attribute]
+    check, when_missing = _compile_check(condition), condition.op in HOLD_WHEN_MISSING
+
+    def holds(units: Units, attributes: Attributes) -> bool:
+        found = unit_named(name, unit_type, units, attributes)
         return when_missing if found is None else check(found)
 
     return holds

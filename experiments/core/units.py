@@ -11,6 +11,24 @@ from experiments.core.errors import Problem
 VISITOR = "visitor"
 """The derived type: the user's id when present, else the session's."""
 MAX_UNIT_ID = 256
+MAX_EXACT = 2**53 - 1
+"""The largest whole number that every JSON reader keeps exactly; as a unit's id it is its decimal text."""
+UNIT_NAMES: Mapping[str, str] = {
+    **dict.fromkeys(("id", "targetingKey", "userId", "user_id", "user"), "user"),
+    **dict.fromkeys(("tenantId", "tenant_id", "tenant"), "tenant"),
+    **dict.fromkeys(("sessionId", "session_id", "session"), "session"),
+}
+"""What conditions may call a unit. A name means the same unit at every door, whichever spelling the door itself uses."""
+
+
+class Unfit:
+    """Stands for an id or attribute that was sent and cannot be used: it is present, and it equals nothing."""
+
+    def __repr__(self) -> str:
+        return "unfit"
+
+
+UNFIT = Unfit()
 _TYPE_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _FORBIDDEN = {
     "Cc": "a control character",
@@ -26,6 +44,27 @@ def unit_id(units: Mapping[str, str], unit_type: str) -> str | None:
     if unit_type == VISITOR:
         return units.get("user") or units.get("session") or None
     return units.get(unit_type) or None
+
+
+def id_text(value: object) -> object:
+    """A value as a unit's id: text as sent, an exact whole number as its decimal text; anything else as it is."""
+    if isinstance(value, int) and not isinstance(value, bool) and -MAX_EXACT <= value <= MAX_EXACT:
+        return str(value)
+    return value
+
+
+def unit_named(name: str, unit_type: str, units: Mapping[str, str], attributes: Mapping[str, object]) -> str | Unfit | None:
+    """What a condition finds under a unit's name: the request's unit, else the attribute of that name read as an id.
+
+    ``None`` when there is neither. An id that cannot be used is unfit, so that no condition takes it for missing.
+    """
+    identity = units.get(unit_type)
+    if identity:
+        return identity
+    found = id_text(attributes.get(name))
+    if found is None or found == "":
+        return None
+    return found if isinstance(found, str) and check_unit_id(found) is None else UNFIT
 
 
 def is_unit_type(name: str) -> bool:

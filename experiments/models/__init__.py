@@ -2,7 +2,7 @@
 
 from .access import ApiKey
 from .answers import StoredAnswer
-from .audience import ExcludedUnit, ExclusionList, GlobalHoldout, Override, Segment, SegmentUnit
+from .audience import ExcludedUnit, ExclusionList, GlobalHoldout, Override, PublicAttribute, Segment, SegmentUnit
 from .audit import ChangeLogEntry
 from .buckets import Bucket, Layer
 from .checklist import Evidence, LaunchRequest, OfflineEvaluation, SignOff
@@ -40,6 +40,7 @@ __all__ = [
     "Override",
     "Pause",
     "Policy",
+    "PublicAttribute",
     "RampStay",
     "Rollout",
     "Segment",

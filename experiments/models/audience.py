@@ -70,6 +70,22 @@ class SegmentUnit(models.Model):
         constraints = [models.UniqueConstraint(fields=["segment", "unit_type", "unit_id"], name="segment_unit_once")]
 
 
+class PublicAttribute(models.Model):
+    """An attribute whose compared values may stand in payloads that browsers read; somebody said so, with a reason."""
+
+    name = models.CharField(max_length=64, unique=True)
+    reason = models.TextField()
+    declared_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    declared_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "public_attributes"
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class GlobalHoldout(models.Model):
     """Units that get every flag's default until a moment; one is open at a time. ``share`` in thousandths."""
 

@@ -6,9 +6,12 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from experiments.models import ChangeLogEntry, ExclusionList, GlobalHoldout, Metric, Override, Segment
+from experiments.models import ChangeLogEntry, ExclusionList, GlobalHoldout, Metric, Override, PublicAttribute, Segment
+from experiments.selectors import serving
+from experiments.selectors.serving import ServingState
 from experiments.services import drafts, lifecycle
 from tests.admin.conftest import NOW, page, url
+from tests.core.catalogues import catalogue, experiment, flag
 
 METRIC = {
     "name": "Replies",
@@ -152,3 +155,18 @@ def test_flag__shown_to_clients_and_hidden_again_with_a_reason(browser, draft):
     assert browser("victor").post(f"{where}/clients/", {"reason": "why"}).status_code == 403
     assert client.post(f"{where}/clients/", {"reason": "the app reads it"}).status_code == 302
     assert "Hide from clients" in client.get(f"{where}/change/").content.decode()
+
+
+def test_public_attribute__the_form_lists_what_becomes_public_and_the_row_names_who_declared_it(browser, monkeypatch):
+    rule = [{"attribute": "country", "op": "eq", "value": "Atlantis"}]
+    built = catalogue(flag("checkout", client_visible=True, experiment=experiment(targeting=rule)))
+    monkeypatch.setattr(serving, "current", lambda: ServingState(catalogue=built))
+    client = browser("ada")
+    form = client.get("/admin/experiments/publicattribute/add/").content.decode()
+    assert "country: Atlantis (flag checkout)" in form and "client key" in form
+    client.post("/admin/experiments/publicattribute/add/", {"name": "country", "reason": "no secret"})
+    row = PublicAttribute.objects.get(name="country")
+    page = client.get(f"/admin/experiments/publicattribute/{row.pk}/change/").content.decode()
+    assert "no secret" in page and str(row.declared_by) in page
+    client.post(f"/admin/experiments/publicattribute/{row.pk}/change/", {"reason": "secret after all"})
+    assert not PublicAttribute.objects.exists()

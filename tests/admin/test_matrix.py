@@ -50,6 +50,7 @@ TABLE: dict[tuple[str, str], tuple[Action, dict[str, str]]] = {
     ("experiments.Segment", "add/"): (Action.ADMINISTER, {"key": "new", "name": "New"}),
     ("experiments.Segment", "<int:pk>/edit/"): (Action.ADMINISTER, {"name": "Other", "reason": "because"}),
     ("experiments.Segment", "<int:pk>/units/"): (Action.ADMINISTER, {"unit_type": "user", "units": "u9", "how": "add"}),
+    ("experiments.PublicAttribute", "add/"): (Action.ADMINISTER, {"name": "country", "reason": "because"}),
     ("experiments.GlobalHoldout", "add/"): (
         Action.ADMINISTER,
         {"unit_type": "user", "share": "5", "until": f"{utc_now() + timedelta(days=30):%Y-%m-%dT%H:%M}", "reason": "because"},

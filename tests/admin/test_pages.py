@@ -15,7 +15,8 @@ TABS = ("checklist", "plan", "offline", "traffic", "results", "history")
 LISTS = ("", "experiments/experiment/", "experiments/flag/", "experiments/metric/", "experiments/policy/", "experiments/layer/",
          "experiments/changelogentry/", "experiments/exclusionlist/", "experiments/override/", "analytics/decision/",
          "analytics/reporttemplate/",
-         "experiments/segment/", "experiments/globalholdout/", "experiments/subscription/", "experiments/subscription/add/",
+         "experiments/segment/", "experiments/publicattribute/",
+         "experiments/globalholdout/", "experiments/subscription/", "experiments/subscription/add/",
          "experiments/delivery/", "experiments/outboxmessage/")  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""One question to every way of asking: fifteen experiments, many units, and no two answers that differ.
+"""One question to every way of asking: twenty experiments, many units, and no two answers that differ.
 
 A *leg* is a way of asking: units in, an iterator of answers out, one mapping of flag to ``Answer`` for each
 unit in their order. ``core`` is the leg that the others are held against. To compare another client, write
@@ -96,7 +96,7 @@ def _unit(index: int) -> Unit:
 
 
 def parity_document(step: int = len(RAMP) - 1) -> dict[str, Any]:
-    """Fifteen experiments, with the ramped ones at this step; a holdout of 2 % of users, staff and a plan excluded."""
+    """Twenty experiments, with the ramped ones at this step; a holdout of 2 % of users, staff and a plan excluded."""
     share = RAMP[step]
     flags = [
         _flag("halves", _experiment("halves", 1)),
@@ -112,6 +112,7 @@ def parity_document(step: int = len(RAMP) - 1) -> dict[str, Any]:
         _flag("ramped_tenants", _experiment("ramped_tenants", 13, unit_type="tenant", traffic=share, targeting=TARGETING[:1])),
         _flag("shadow", _dark("shadow", 14)),
         _flag("visible", _dark("visible", 15)),
+        *(_flag(key, _experiment(key, 16 + place, targeting=rule)) for place, (key, rule) in enumerate(NAMED_UNITS.items())),
     ]
     staff = {"key": "staff", "ids": {"user": [user_id(4 * n + 1) for n in range(STAFF)]}, "rules": [INTERNAL]}
     holdout = {"unit_type": "user", "seed": "401d0071aaaa", "buckets": list(range(3, 1000, 50)), "until": OPEN_END}
@@ -127,6 +128,17 @@ TARGETING = [
     {"attribute": "plan", "op": "exists"},
     {"attribute": "churned", "op": "not_exists"},
 ]
+
+_TENANTS, _USERS = [f"tenant-{n}" for n in range(0, 1600, 2)], [user_id(n) for n in range(800)]
+NAMED_UNITS: dict[str, list[dict[str, Any]]] = {
+    "tenant_in": [{"attribute": "tenantId", "op": "in", "value": _TENANTS}, {"attribute": "tenant_id", "op": "ne", "value": "tenant-8"}],
+    "tenant_not": [{"attribute": "tenant", "op": "not_in", "value": _TENANTS}],
+    "user_in": [{"attribute": "targetingKey", "op": "in", "value": _USERS}, {"attribute": "id", "op": "not_in", "value": _USERS[:40]}],
+    "user_not": [{"attribute": "userId", "op": "not_in", "value": _USERS}, {"attribute": "user_id", "op": "exists"}],
+    "session_in": [{"attribute": "sessionId", "op": "in", "value": [f"s{n}" for n in range(800)]}],
+}
+"""Targetings on units, each under another of their names."""
+FLAGS = 20
 
 
 def _seed(number: int) -> str:

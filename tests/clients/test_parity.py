@@ -1,4 +1,4 @@
-"""Fifteen experiments answered one and the same everywhere, and ramps that move nobody; a sample, and all units in `make test-clients`."""
+"""Twenty experiments answered one and the same everywhere, and ramps that move nobody; a sample, and all units in `make test-clients`."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def sample():
     return parity.units(SAMPLE)
 
 
-def test_units__are_of_every_kind_and_fifteen_experiments_meet_them(sample):
+def test_units__are_of_every_kind_and_twenty_experiments_meet_them(sample):
     ids = [unit.units["user"] for unit in sample if "user" in unit.units]
     kinds = [str.isdecimal, lambda text: len(text) == 36 and text.count("-") == 4, lambda text: "ь" in text, lambda text: "🚀" in text]
     assert all(sum(map(kind, ids)) > SAMPLE / 5 for kind in kinds)
     met = parity.tally(parity.core(parity.parity_catalogue()), sample)
-    assert len(met) == 15
+    assert len(met) == parity.FLAGS
     # Each flag's default and at least one arm, in a shadow control's alone.
     assert all(len(values) >= (2 if flag == "shadow" else 3) for flag, values in met.items()), met
 
@@ -35,7 +35,7 @@ def test_units__are_of_every_kind_and_fifteen_experiments_meet_them(sample):
 def test_growthbook_python__agrees_with_core__on_a_sample(sample):
     built = parity.parity_catalogue()
     document = parity.payload(built)
-    assert (len(document["features"]), document["remoteOnly"]) == (15, {})
+    assert (len(document["features"]), document["remoteOnly"]) == (parity.FLAGS, {})
     found = parity.disagreements(parity.core(built), parity.growthbook_python(document), sample)
     assert not found, parity.first(found)
 
@@ -76,7 +76,7 @@ def test_live_installation__serves_growthbook_the_document_that_is_compared(live
     built = parity.parity_catalogue()
     assert served["features"] == parity.payload(built)["features"]
     # The staff are excluded by id, which client keys are not shown: all is remote for them, and there it is the same.
-    assert (client["features"], len(client["remoteOnly"])) == ({}, 15)
+    assert (client["features"], len(client["remoteOnly"])) == ({}, parity.FLAGS)
     far = parity.growthbook_python_each(remote)
     found = parity.disagreements(parity.core(built, client=True), far, sample[:50])
     assert not found, parity.first(found)

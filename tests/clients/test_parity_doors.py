@@ -1,4 +1,4 @@
-"""The same fifteen experiments through our own doors and our SDK, on a live installation."""
+"""The same twenty experiments through our own doors and our SDK, on a live installation."""
 
 from __future__ import annotations
 

@@ -19,15 +19,22 @@ _RULES: tuple[list[dict[str, Any]], ...] = (
     [{"attribute": "app", "op": "semver_gte", "value": "2.0.0-rc.1"}],
     [{"op": "in_segment", "value": "beta"}],
     [{"op": "not_in_segment", "value": "beta"}, {"attribute": "a", "op": "ne", "value": 5}],
+    [{"attribute": "tenantId", "op": "eq", "value": "u1"}],
+    [{"attribute": "tenant", "op": "ne", "value": "u2"}],
+    [{"attribute": "targetingKey", "op": "in", "value": ["u1", "u2"]}],
+    [{"attribute": "id", "op": "not_in", "value": ["u1", "7"]}],
+    [{"attribute": "user_id", "op": "in", "value": [7, 8]}, {"attribute": "session_id", "op": "not_exists"}],
+    [{"op": "in_segment", "value": "named"}],
 )
 _BETA = {"key": "beta", "ids": {"tenant": ["u2"], "visitor": ["x1", "u3"]}, "rules": [[{"attribute": "a", "op": "eq", "value": 1}]]}
+_NAMED = {"key": "named", "ids": {}, "rules": [[{"attribute": "sessionId", "op": "starts_with", "value": "u"}]]}
 _UNIT_TYPES = ("user", "tenant", "visitor", "session")
 
 
 def random_catalogue(seed: int) -> Catalogue:
     """Up to four flags ``f0…`` with experiments ``e0…``, previews ``p00…``, rollouts (``old``), overrides, and global rules."""
     random = Random(seed)
-    changes: dict[str, Any] = {"segments": [_BETA]}
+    changes: dict[str, Any] = {"segments": [_BETA, _NAMED]}
     if random.random() < 0.4:
         changes["exclusions"] = [
             {"key": "staff", "ids": {"user": ["u3"]}, "rules": [[{"attribute": "b", "op": "exists"}], []]},
@@ -43,7 +50,7 @@ def random_catalogue(seed: int) -> Catalogue:
 def random_request(random: Random, book: Catalogue) -> AssignmentRequest:
     """By flag, or by an experiment's key or name; some of it unknown, missing or empty."""
     units = {
-        t: random.choice(["u1", "u2", "u3", f"x{random.randint(0, 99)}", ""])
+        t: random.choice(["u1", "u2", "u3", "7", f"x{random.randint(0, 99)}", ""])
         for t in _UNIT_TYPES
         if t != "visitor" and random.random() < 0.6
     }

@@ -79,7 +79,7 @@ def test_steps__stand_in_the_order_of_evaluation_and_end_with_the_one_that_decid
         ({"attribute": "plan", "op": "eq", "value": "pro"}, {}, "plan is missing; wanted eq 'pro'"),
         ({"attribute": "age", "op": "gte", "value": 18}, {"age": "18"}, "age is '18'; wanted gte 18"),
         ({"attribute": "app", "op": "semver_gt", "value": "2.0.0"}, {"app": "2.0"}, "app is '2.0'; wanted semver_gt '2.0.0'"),
-        ({"attribute": "id", "op": "not_exists"}, {"id": {"a": 1}}, "id is 'an object'; wanted not_exists"),
+        ({"attribute": "account", "op": "not_exists"}, {"account": {"a": 1}}, "account is 'an object'; wanted not_exists"),
         ({"op": "in_segment", "value": "beta"}, {}, "wanted in_segment 'beta', found outside"),
         ({"op": "not_in_segment", "value": "beta"}, {"plan": "beta"}, "wanted not_in_segment 'beta', found inside, by rule 2"),
     ],

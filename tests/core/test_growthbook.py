@@ -199,7 +199,9 @@ def test_id_lists__leave_a_flag_out_of_client_payloads__naming_no_unit():
 def test_exclusion__by_attributes__is_published_to_clients():
     rules = [[{"attribute": "plan", "op": "eq", "value": "internal"}, {"attribute": "beta", "op": "ne", "value": True}]]
     built = catalogue(
-        flag(client_visible=True, experiment=experiment()), exclusions=[{"key": "internal", "ids": {"user": []}, "rules": rules}]
+        flag(client_visible=True, experiment=experiment()),
+        exclusions=[{"key": "internal", "ids": {"user": []}, "rules": rules}],
+        public_attributes=["beta", "plan"],
     )
     assert payload(built, client=True)["remoteOnly"] == {}
     assert agree(built, {"user": "u1"}, {"plan": "internal"}).value == {"model": "default"}
@@ -282,7 +284,7 @@ def test_rollout__serves_whom_the_new_experiment_does_not_take():
     ],
 )
 def test_targeting__that_sdks_answer_differently__is_remote_only_and_says_why(condition, named):
-    built = catalogue(flag(client_visible=True, experiment=experiment(targeting=[condition])))
+    built = catalogue(flag(client_visible=True, experiment=experiment(targeting=[condition])), public_attributes=[condition["attribute"]])
     for client in (False, True):
         found = payload(built, client=client)
         assert found["features"] == {}
