@@ -8,6 +8,7 @@ variation_key, hash_attribute, hash_value}. Events have no id of their own, and 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from analytics.core.ingest_items import ExposureItem, parse_exposure
 from analytics.core.item_fields import Bad, Fields, kind, mapping, shown, text
@@ -30,9 +31,19 @@ def read_exposure(event: Fields, unit_types: Mapping[str, str], event_id: str) -
     if properties is None:
         raise Bad("missing", "properties_json", "properties_json is missing: which experiment, which variation and whose")
     experiment = properties.get("experiment_id", properties.get("experimentId"))
-    return parse_exposure(
-        {"event_id": event_id, "experiment": experiment, "variant": _variant(properties), "units": _units(properties, unit_types)}
-    )
+    said = {"event_id": event_id, "experiment": experiment, "variant": _variant(properties), "units": _units(properties, unit_types)}
+    return parse_exposure(said | {"timestamp": _timestamp(event, properties)})
+
+
+def _timestamp(event: Fields, properties: Fields) -> object:
+    """When the unit met it, where the client says so: ISO 8601 text, or JavaScript's milliseconds."""
+    stated = event.get("timestamp", properties.get("timestamp"))
+    if isinstance(stated, bool) or not isinstance(stated, int | float):
+        return stated
+    try:
+        return datetime.fromtimestamp(stated / 1000, UTC).isoformat()
+    except (OverflowError, ValueError, OSError):
+        raise Bad("timestamp_invalid", "timestamp", f"timestamp: expected milliseconds since 1970; found {shown(stated)}") from None
 
 
 def _variant(properties: Fields) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
@@ -15,11 +16,15 @@ from analytics.core.findings import (
     unsaid_findings,
 )
 from analytics.core.results import ArmSummary, Health, MetricResult
+from analytics.core.stats.mean import compare_means
 from analytics.core.stats.proportion import compare_proportions
 from analytics.core.stats.srm import check_shares
 from analytics.core.totals import Totals
 
 ANSWERS_DIFFER_BELOW = 0.001
+DELAYS_DIFFER_BELOW = 0.001
+FEW_DELAYS = 100
+"""Of fewer units the mean of a delay says nothing."""
 
 
 def assess(
@@ -48,6 +53,7 @@ def assess(
         left_out_finding(left_out),
         unpriced_finding(*unpriced),
         _silence(serving, units),
+        _delays_differ(arms),
         *(_no_events(metric) for metric in metrics),
         *(_answers_differ(metric) for metric in metrics),
         *unsaid_findings([(f"{m.name}, {c.arm}", c.comparison) for m in metrics for c in m.comparisons]),
@@ -72,6 +78,18 @@ def _silence(arms: Sequence[ArmSummary], units: int) -> Finding | None:
     missing = [arm.key for arm in arms if arm.units == 0 and arm.expected_share > 0]
     if missing:
         return Finding("one_arm", "red", f"no exposures in {', '.join(missing)}, {units:,} in the others", True)
+    return None
+
+
+def _delays_differ(arms: Sequence[ArmSummary]) -> Finding | None:
+    """Arms whose exposures reach us later than others' lose or gain what lies between: by logarithms, since delays have long tails."""
+    told = [(arm, arm.delays) for arm in arms if arm.delays is not None and arm.delays.n >= FEW_DELAYS]
+    for (one, its), (other, others) in combinations(told, 2):
+        p = compare_means(its, others).p
+        if p is not None and p < DELAYS_DIFFER_BELOW:
+            typical = [math.expm1(totals.sum_y / totals.n) for totals in (its, others)]
+            shown = f"typically {typical[0]:.1f} s in {one.key}, {typical[1]:.1f} s in {other.key}, p = {p:.2g}"
+            return Finding("delays_differ", "red", f"exposures are reported later in one arm than in another ({shown})")
     return None
 
 

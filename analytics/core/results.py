@@ -20,6 +20,7 @@ from analytics.core.stats.cuped import METHOD as CUPED
 from analytics.core.stats.multiplicity import benjamini_hochberg, holm
 from analytics.core.stats.quantile import QuantileTotals
 from analytics.core.stats.srm import SrmCheck
+from analytics.core.totals import Totals
 
 WHAT_TO_DO = {
     "srm": "Look for arms that fail, redirect or log exposures differently; fix it and start a new iteration.",
@@ -31,6 +32,7 @@ WHAT_TO_DO = {
     "one_arm": "Check that the application serves every arm; an arm without units cannot be compared.",
     "no_events": "Check the metric's event types or name against what the application sends.",
     "answers_differ": "The share of units that gave a value differs between arms: compare who answers before believing the mean.",
+    "delays_differ": "Find out why one arm's clients report later (a slow page, retries, a queue); send the time of the exposure with it.",
     "cannot_say": "Nothing to do but wait for more units, or to plan another metric.",
     "unstarted": "The experiment is not running; results begin with it.",
 }
@@ -41,7 +43,8 @@ WHAT_TO_DO = {
 class ArmSummary:
     """Everybody who met an arm by the cut. ``expected_share`` is the share of analysed buckets it held (0 to 1).
 
-    ``stopped_at``: since then the arm is switched off alone, and what is said of it was found before.
+    ``stopped_at``: since then the arm is switched off alone, and what is said of it was found before. ``delays`` totals
+    ln(1 + seconds) from a unit's first exposure, where a client dated it, to its arrival.
     """
 
     key: str
@@ -52,6 +55,7 @@ class ArmSummary:
     crossovers: int = 0
     expected_share: float = 0.0
     stopped_at: datetime | None = None
+    delays: Totals | None = None
 
 
 @dataclass(frozen=True, slots=True)

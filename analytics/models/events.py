@@ -19,7 +19,9 @@ class Assignment(models.Model):
     """A unit that met its variant: first exposure, and how often since.
 
     ``user_id`` holds the unit's id and ``unit_type`` says what it is. Only production rows of
-    phase ``main`` enter results. ``crossover`` marks a unit that met a second variant.
+    phase ``main`` enter results. ``crossover`` marks a unit that met a second variant. ``by_arrival``: the first
+    exposure came without a time, so ``exposure_ts`` is when it arrived. ``received_ts`` is when an application's
+    report of it arrived, null where a server wrote the exposure down itself.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -38,6 +40,8 @@ class Assignment(models.Model):
     origin = models.CharField(max_length=8, choices=_ORIGINS, default=Origin.LIVE)
     covariates = models.JSONField(null=True)
     context = models.JSONField(null=True)
+    by_arrival = models.BooleanField(default=False, db_default=False)
+    received_ts = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "experiment_assignments"

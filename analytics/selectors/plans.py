@@ -103,6 +103,8 @@ class AnalysisPlan:
     pauses: tuple[tuple[datetime, datetime], ...]
     budget_micro: int | None = None
     stretches: tuple[RampStretch, ...] = ()
+    arrival_grace: timedelta = timedelta(0)
+    arrival_grace_counts: bool = False
 
     @property
     def control(self) -> PlannedArm | None:
@@ -176,6 +178,8 @@ def plan_of(iteration: Iteration, now: datetime) -> AnalysisPlan:
         pauses=tuple((begins, ends) for begins, ends in pauses if ends - begins > LONG_PAUSE),
         budget_micro=design.budget_micro,
         stretches=_stretches(iteration, design),
+        arrival_grace=timedelta(seconds=design.arrival_grace_seconds),
+        arrival_grace_counts=design.arrival_grace_counts,
     )
 
 

@@ -99,6 +99,7 @@ def rows_of_recorded(batch: Batch[ExposureItem], exposures: Sequence[QueuedExpos
             continue
         met = Met(exposure.iteration_id, exposure.variant_id, exposure.bucket, exposure.phase)
         columns = _columns(item, exposure.experiment_id, (exposure.unit_type, exposure.unit_id), met, exposure.environment, batch.origin)
+        columns |= {"by_arrival": False, "received": None}
         rows.append(Row(index, item.event_id, batch.hashes[item.event_id], at, columns))
     return rows
 
@@ -126,15 +127,17 @@ def write_assignments(rows: Sequence[Row]) -> None:
 # An exposure to the rollout leaves an earlier row alone: the unit was promoted to, it did not cross over.
 _UPSERT = """
 INSERT INTO experiment_assignments AS a (user_id, unit_type, experiment_id, iteration_id, variant_id, bucket_id, phase, assigned_ts,
-    exposure_ts, exposure_count, crossover, environment, origin, covariates, context)
+    exposure_ts, exposure_count, crossover, environment, origin, covariates, context, by_arrival, received_ts)
 SELECT user_id, unit_type, experiment_id, iteration_id, variant_id, bucket_id, phase, at, at, count, crossover, environment, origin,
-    covariates, context
+    covariates, context, by_arrival, received
 FROM json_to_recordset(%s::json) AS new (user_id text, unit_type text, experiment_id int, iteration_id bigint, variant_id int,
     bucket_id smallint, phase text, at timestamptz, count int, crossover boolean, environment text, origin text, covariates jsonb,
-    context jsonb)
+    context jsonb, by_arrival boolean, received timestamptz)
 ON CONFLICT (iteration_id, environment, user_id) DO UPDATE SET
     exposure_count = a.exposure_count + EXCLUDED.exposure_count,
     exposure_ts = least(a.exposure_ts, EXCLUDED.exposure_ts),
+    by_arrival = CASE WHEN EXCLUDED.exposure_ts < a.exposure_ts THEN EXCLUDED.by_arrival ELSE a.by_arrival END,
+    received_ts = CASE WHEN EXCLUDED.exposure_ts < a.exposure_ts THEN EXCLUDED.received_ts ELSE a.received_ts END,
     assigned_ts = least(a.assigned_ts, EXCLUDED.assigned_ts),
     crossover = a.crossover OR EXCLUDED.crossover OR (a.variant_id <> EXCLUDED.variant_id AND a.phase <> 'rollout')
 WHERE a.phase = 'rollout' OR EXCLUDED.phase <> 'rollout'
@@ -157,6 +160,7 @@ def _row_of_stated(batch: Batch[ExposureItem], facts: Facts, index: int, item: E
     unit = _unit(experiment, item)
     met = _met(facts, experiment, stated, unit, item, at, batch.identity.environment)
     columns = _columns(item, experiment.id, (experiment.unit_type, unit), met, batch.identity.environment, batch.origin)
+    columns |= {"by_arrival": item.at is None, "received": batch.now.isoformat() if batch.origin is Origin.LIVE else None}
     return Row(index, item.event_id, batch.hashes[item.event_id], at, columns)
 
 

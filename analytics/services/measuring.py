@@ -192,7 +192,13 @@ def spent_so_far(plan: AnalysisPlan, store: Store, people: Population) -> int:
 def population(plan: AnalysisPlan, cut: datetime) -> Population:
     """The main-phase units of an iteration up to a moment."""
     return Population(
-        experiment_id=plan.experiment_id, iteration_id=plan.iteration_id, unit_type=plan.unit_type, cut=cut, blackouts=plan.pauses
+        experiment_id=plan.experiment_id,
+        iteration_id=plan.iteration_id,
+        unit_type=plan.unit_type,
+        cut=cut,
+        blackouts=plan.pauses,
+        arrival_grace=plan.arrival_grace,
+        arrival_grace_counts=plan.arrival_grace_counts,
     )
 
 
@@ -230,7 +236,9 @@ def summaries(plan: AnalysisPlan, counted: Sequence[ArmCount], shares: Mapping[s
     """Every planned arm with what met it and the share it was to get; an arm nobody met stands there with zeros."""
     by_id = {arm.variant_id: arm for arm in counted}
     return tuple(
-        ArmSummary(arm.key, arm.name, arm.is_control, count.units, count.exposures, count.crossovers, shares[arm.key], arm.stopped_at)
+        ArmSummary(
+            arm.key, arm.name, arm.is_control, count.units, count.exposures, count.crossovers, shares[arm.key], arm.stopped_at, count.delays
+        )
         if (count := by_id.get(arm.variant_id)) is not None
         else ArmSummary(arm.key, arm.name, arm.is_control, expected_share=shares[arm.key], stopped_at=arm.stopped_at)
         for arm in plan.arms

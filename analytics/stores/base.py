@@ -12,7 +12,9 @@ Every store counts the same units and the same rows:
 - A unit's rows are those of its own id (of the experiment's unit type, or found in the row's map of
   units) in [first exposure, first exposure + W), or until the cut. Rows of the test environment never count.
 - A unit's rows *from before* are those in [first exposure − look-back, first exposure), whatever they are
-  stamped with. Where a metric gives silent units a zero, a unit without rows before has a zero before.
+  stamped with. Where the exposure came without a time and was dated by its arrival, rows of the grace before it are
+  neither from before nor its rows, unless the plan counts them as outcome. Where a metric gives silent units a
+  zero, a unit without rows before has a zero before.
 - An observation stamped with an experiment counts in that experiment only, an unstamped one in
   every experiment of its unit. A metric with stamped attribution takes rows stamped with this experiment
   and the unit's own variant.
@@ -22,8 +24,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Final, Literal, Protocol
 
 from analytics.core.moments import Moments
@@ -68,6 +70,7 @@ class Population:
     ``variants`` keeps only units of those, ``buckets`` only units that hash into one of those; ``grouping`` takes
     all of them as one group (the control twins of a dark launch), or cell by cell (to split one arm anew). With a
     ``split`` only units that belong to a part count, and totals come by variant and part (``part_of`` reads such a key).
+    ``arrival_grace`` holds for units whose exposure was dated by its arrival, in every arm alike.
     """
 
     experiment_id: int
@@ -82,6 +85,8 @@ class Population:
     buckets: tuple[int, ...] = ()
     grouping: Grouping = "variant"
     split: Beside | Declared | None = None
+    arrival_grace: timedelta = timedelta(0)
+    arrival_grace_counts: bool = False
 
 
 def part_of(key: int) -> tuple[int, int]:
@@ -91,7 +96,10 @@ def part_of(key: int) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class ArmCount:
-    """Who met a variant: units, exposures (impressions), crossovers, and the first and last first exposure."""
+    """Who met a variant: units, exposures (impressions), crossovers, and the first and last first exposure.
+
+    ``delays`` totals, of units whose first exposure carries the client's time, ln(1 + seconds until it arrived).
+    """
 
     variant_id: int
     units: int
@@ -99,6 +107,7 @@ class ArmCount:
     crossovers: int
     first: datetime
     last: datetime
+    delays: Totals = field(default_factory=lambda: Totals(0, 0.0, 0.0))
 
 
 @dataclass(frozen=True)

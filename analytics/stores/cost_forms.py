@@ -6,7 +6,7 @@ import ibis
 from ibis.expr.types import Table
 
 from analytics.stores.base import Population
-from analytics.stores.expressions import UnitFromMap, exposed, metered, moment, told_by_events, unit_id
+from analytics.stores.expressions import UnitFromMap, exposed, metered, moment, row_since, told_by_events, unit_id
 from experiments.core.types import Environment
 
 UNMETERED = ""
@@ -16,7 +16,7 @@ UNMETERED = ""
 def spending(population: Population, unit_from_map: UnitFromMap) -> Table:
     """Per variant and model: calls, tokens, money sent and money priced, calls without either, and what caches answered."""
     people = exposed(population)
-    people = people.select("variant_id", unit=people.user_id, start=people.exposure_ts)
+    people = people.select("variant_id", unit=people.user_id, start=row_since(people, population))
     rows = costly(population, unit_from_map)
     met = people.inner_join(rows, [people.unit == rows.row_unit, rows.at >= people.start])
     return met.group_by("variant_id", "model").aggregate(

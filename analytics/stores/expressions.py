@@ -45,6 +45,8 @@ ASSIGNMENTS = ibis.table(
         "environment": "string",
         "bucket_id": "int16",
         "covariates": "json",
+        "by_arrival": "boolean",
+        "received_ts": MOMENT,
     },
     name="experiment_assignments",
 )
@@ -90,12 +92,17 @@ OBSERVATIONS = ibis.table({**_ROW, "timestamp": MOMENT, "metric_name": "string"}
 def arms(population: Population) -> Table:
     """Per variant: units, exposures, crossovers, first and last first exposure."""
     met = exposed(population)
+    waited = (met.received_ts.epoch_seconds() - met.exposure_ts.epoch_seconds()).cast("float64")
+    met = met.mutate(delay=ibis.cases((~met.by_arrival & (waited >= 0), (waited + 1).ln()), else_=ibis.null("float64")))
     return met.group_by("variant_id").aggregate(
         units=met.count(),
         exposures=met.exposure_count.sum(),
         crossovers=met.crossover.ifelse(1, 0).sum(),
         first=met.exposure_ts.min(),
         last=met.exposure_ts.max(),
+        told=met.delay.count(),
+        delay=met.delay.sum(),
+        delay2=(met.delay * met.delay).sum(),
     )
 
 
@@ -135,9 +142,24 @@ def units(population: Population, metric: MetricDefinition, unit_from_map: UnitF
         variant_id=group,
         own_variant=met.variant_id,
         start=met.exposure_ts,
+        since=row_since(met, population),
+        past_until=_before_the_grace(met, population),
         cluster=cluster,
         covariates=met.covariates,
     )
+
+
+def row_since(met: Table, population: Population) -> Value:
+    """From when on a unit's rows are outcome: its exposure, or the grace before it where the plan says so."""
+    return _before_the_grace(met, population) if population.arrival_grace_counts else met.exposure_ts
+
+
+def _before_the_grace(met: Table, population: Population) -> Value:
+    """The exposure; of one that was dated by its arrival, the moment before which rows are from before it for certain."""
+    grace = population.arrival_grace // timedelta(seconds=1)
+    if not grace:
+        return met.exposure_ts
+    return met.by_arrival.ifelse(met.exposure_ts - ibis.interval(seconds=grace), met.exposure_ts)
 
 
 def _parted(met: Table, population: Population, window: timedelta | None, unit_from_map: UnitFromMap) -> Table:
@@ -269,9 +291,9 @@ def joined(units: Table, rows: Table, metric: MetricDefinition, *, before: bool 
     window = _window(metric)
     conditions: list[BooleanValue] = [units.unit == rows.row_unit]
     if before:
-        conditions += [rows.at < units.start, rows.at >= units.start - ibis.interval(days=metric.lookback_days)]
+        conditions += [rows.at < units.past_until, rows.at >= units.start - ibis.interval(days=metric.lookback_days)]
     else:
-        conditions.append(rows.at >= units.start)
+        conditions.append(rows.at >= units.since)
         if window is not None:
             conditions.append(rows.at < units.start + ibis.interval(hours=metric.window_hours))
         if metric.attribution == "stamped":

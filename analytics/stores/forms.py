@@ -72,9 +72,8 @@ def with_covariate(question: Question, covariate: str, *, ratio: bool) -> Table:
     if not silent_is_zero:
         every = every.filter(every.y.notnull())
     every = every.mutate(**{name: ibis.coalesce(every[name], 0.0) for name in now})
-    every = _remembering(
-        question, every.select("assignment", "unit", "own_variant", "variant_id", "start", "covariates", *now), covariate, ratio
-    )
+    kept = ("assignment", "unit", "own_variant", "variant_id", "start", "past_until", "covariates")
+    every = _remembering(question, every.select(*kept, *now), covariate, ratio)
     before = tuple(f"{name}0" for name in now)
     every = every.mutate(known=every.y0.notnull(), **{name: ibis.coalesce(every[name], 0.0) for name in before})
     return every.group_by("variant_id", "known").aggregate(n=every.count(), **summed(every, (*now, *before)))

@@ -12,7 +12,7 @@ from ibis.expr.types import Table
 
 from analytics.stores.base import Population
 from analytics.stores.cost_forms import costly
-from analytics.stores.expressions import ASSIGNMENTS, UnitFromMap, moment, value_per_unit
+from analytics.stores.expressions import ASSIGNMENTS, UnitFromMap, moment, row_since, value_per_unit
 from analytics.stores.forms import Question, summed
 from experiments.core.metric_definitions import MetricDefinition
 from experiments.core.types import Environment, Phase
@@ -58,7 +58,7 @@ def spent(population: Population, unit_from_map: UnitFromMap) -> Table:
         table.environment == Environment.PRODUCTION.value,
         table.phase.isin(SPENDING),
         table.exposure_ts <= moment(population.cut),
-    ).select(unit=table.user_id, start=table.exposure_ts)
+    ).select(unit=table.user_id, start=row_since(table, population))
     rows = costly(population, unit_from_map)
     met = people.inner_join(rows, [people.unit == rows.row_unit, rows.at >= people.start])
     return met.aggregate(cost=met.cost_micro.sum())

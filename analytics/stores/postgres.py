@@ -94,6 +94,7 @@ class PostgresStore:
                 crossovers=row["crossovers"],
                 first=row["first"],
                 last=row["last"],
+                delays=Totals(row["told"], row["delay"] or 0.0, row["delay2"] or 0.0),
             )
             for row in sorted(found, key=lambda row: row["variant_id"])
         )

@@ -39,7 +39,7 @@ def wearing(question: Question, days: int) -> Table:
     people = replace(question, metric=replace(metric, window_hours=2 * 24 * days)).units
     span = replace(question, metric=replace(metric, window_hours=24 * days))
     first = value_per_unit(span.met(people), span.metric).select("assignment", first="y")
-    shifted = people.mutate(start=people.start + ibis.interval(days=days))
+    shifted = people.mutate(start=people.start + ibis.interval(days=days), since=people.start + ibis.interval(days=days))
     later = value_per_unit(span.met(shifted), span.metric).select("assignment", later="y")
     every = people.left_join(first, "assignment").drop("assignment_right").left_join(later, "assignment")
     if not metric.silent_unit_is_zero:
@@ -64,7 +64,8 @@ def since_exposure(question: Question, days: int) -> Table:
     people = _followed(question, days)
     span = replace(question, metric=replace(question.metric, window_hours=24 * days))
     met = span.met(people)
-    met = met.mutate(day=(met.at.epoch_seconds() - met.start.epoch_seconds()).cast("int64") // _DAY)
+    passed = (met.at.epoch_seconds() - met.start.epoch_seconds()).cast("int64")
+    met = met.mutate(day=ibis.greatest(passed, 0) // _DAY)  # rows of an arrival's grace belong to the first day
     met = met.filter(met.day < met.followed)
     met = met.mutate(assignment=met.assignment * days + met.day, variant_id=met.variant_id * PARTS + met.day)
     values = value_per_unit(met, span.metric)

@@ -145,6 +145,8 @@ def read_common(data: Mapping[str, str]) -> dict[str, Any]:
         "budget_micro": read_usd(text("budget"), "budget", "Budget cap"),
         "size_class": text("size_class"),
         "time_zone": text("time_zone") or "UTC",
+        "arrival_grace_seconds": read_whole(text("arrival_grace_seconds") or "10", "arrival_grace_seconds", "Arrival grace") or 0,
+        "arrival_grace_counts": bool(text("arrival_grace_counts")),
         "auto_promote": bool(text("auto_promote")),
         "planned_start": read_moment(text("planned_start"), "planned_start", "Planned start"),
         "planned_end": read_moment(text("planned_end"), "planned_end", "Planned end"),

@@ -61,6 +61,8 @@ def full(experiment: Experiment, iteration: Iteration | None, message: str = "")
         "auto_promote": experiment.auto_promote,
         "promotion_held": experiment.promotion_held,
         "time_zone": experiment.time_zone,
+        "arrival_grace_seconds": experiment.arrival_grace_seconds,
+        "arrival_grace_counts": experiment.arrival_grace_counts,
         "planned_start": experiment.planned_start,
         "planned_end": experiment.planned_end,
         "budget_micro": experiment.budget_micro,

@@ -23,6 +23,9 @@ __all__ = [
 ]  # fmt: skip
 
 
+ARRIVAL_GRACE_SECONDS = 10
+
+
 @dataclass(frozen=True)
 class DesignVariant:
     """One arm; ``weight`` in thousandths of the experiment's traffic, ``value`` null means the config is served."""
@@ -76,7 +79,8 @@ class Design:
 
     ``segments`` is what the segments in the targeting held: their rules, and their ids as counts and digests.
     ``ramp`` are the steps up to ``traffic`` (``core.ramping``); without any, all of it is served at once.
-    ``breakdowns`` are frozen but judged by nobody (``core.breakdowns``).
+    ``breakdowns`` are frozen but judged by nobody (``core.breakdowns``). ``arrival_grace_seconds``: rows so shortly before
+    an exposure that came without a time are not its past; ``arrival_grace_counts``: they are outcome. The same in all arms.
     """
 
     key: str
@@ -105,6 +109,8 @@ class Design:
     dark_mode: str = DarkMode.SHADOW.value
     auto_promote: bool = False
     time_zone: str = "UTC"
+    arrival_grace_seconds: int = ARRIVAL_GRACE_SECONDS
+    arrival_grace_counts: bool = False
     budget_micro: int | None = None
     breakdowns: JSON = None
 
@@ -163,11 +169,11 @@ _PLAN = ("metrics", "split", "traffic", "confidence_level", "power", "min_sample
 JUDGED: dict[Item, tuple[str, ...]] = {
     Item.PRD: ("hypothesis", "expected_effect", "prd_url", "prd_text"),
     Item.FLAG: ("flag_key", "flag_type", "arms"),
-    Item.METRICS: ("metrics",),
+    Item.METRICS: ("metrics", "arrival_grace"),
     Item.SAMPLE_SIZE: _PLAN,
     Item.OFFLINE: ("offline_thresholds", "arms"),
     Item.DARK_LAUNCH: ("flag_key", "flag_type", "unit_type", "targeting", "segments", "dark_mode", "arms", "split", "traffic"),
-    Item.APPROVAL: (*_PLAIN, "budget_micro", "segments", "ramp", "split", "arms", "metrics"),
+    Item.APPROVAL: (*_PLAIN, "budget_micro", "segments", "ramp", "arrival_grace", "split", "arms", "metrics"),
 }
 """The facets that each item's verdict is about. Changing one of them voids the verdict."""
 
@@ -183,6 +189,8 @@ def facets(design: Design) -> Facets:
         parts["budget_micro"] = design.budget_micro
     if design.ramp:
         parts["ramp"] = design.ramp
+    if (design.arrival_grace_seconds, design.arrival_grace_counts) != (ARRIVAL_GRACE_SECONDS, False):
+        parts["arrival_grace"] = [design.arrival_grace_seconds, design.arrival_grace_counts]
     parts["split"] = {v.key: {"weight": v.weight, "control": v.is_control} for v in design.variants}
     parts["arms"] = {v.key: {"config": v.config, "value": v.value, "model_hash": v.model_hash} for v in design.variants}
     parts["metrics"] = [cast("JSON", m.judged()) for m in design.metrics if m.role != MetricRole.SECONDARY.value]

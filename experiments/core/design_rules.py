@@ -41,6 +41,9 @@ _KEY = re.compile(r"[a-z0-9][a-z0-9_.-]{0,127}")
 _VARIANT_KEY = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _UUID = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}")
 
+MOST_GRACE_SECONDS = 600
+"""A longer wait than a browser's or a queue's means that clients should send the time."""
+
 
 def problems(design: Design, rules: PolicyRules, *, for_launch: bool) -> list[Problem]:
     """Everything wrong with a design; a draft need only be well-formed, a launch must be whole."""
@@ -82,6 +85,9 @@ def _well_formed(design: Design) -> Iterator[Problem]:
         yield _problem("time_zone_unknown", f"time zone {design.time_zone!r} does not exist; take one like Europe/Berlin", "time_zone")
     if design.dark_mode not in list(DarkMode):
         yield _problem("dark_mode_unknown", f"dark mode {design.dark_mode!r}: expected {' or '.join(DarkMode)}", "dark_mode")
+    if not 0 <= design.arrival_grace_seconds <= MOST_GRACE_SECONDS:
+        message = f"arrival_grace_seconds is {design.arrival_grace_seconds}; expected 0 to {MOST_GRACE_SECONDS}"
+        yield _problem("arrival_grace_range", message, "arrival_grace_seconds")
     yield from _levels(design)
     yield from _variants(design)
     if design.budget_micro is not None and design.budget_micro <= 0:

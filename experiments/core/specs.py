@@ -86,6 +86,8 @@ class ExperimentSpec:
     dark_mode: str = "shadow"
     auto_promote: bool = False
     time_zone: str = "UTC"
+    arrival_grace_seconds: int = 10
+    arrival_grace_counts: bool = False
     planned_start: datetime | None = None
     planned_end: datetime | None = None
     budget_micro: int | None = None

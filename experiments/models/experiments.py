@@ -52,6 +52,10 @@ class Experiment(models.Model):
     planned_start = models.DateTimeField(null=True, blank=True)
     planned_end = models.DateTimeField(null=True, blank=True)
     time_zone = models.CharField(max_length=64, default="UTC")
+    arrival_grace_seconds = models.PositiveSmallIntegerField(
+        default=10, help_text="Seconds before an exposure without a time of its own in which rows are not its past."
+    )
+    arrival_grace_counts = models.BooleanField(default=False, help_text="Whether rows in these seconds count as outcome.")
 
     hypothesis = models.TextField(blank=True)
     expected_effect = models.TextField(blank=True)

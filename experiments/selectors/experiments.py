@@ -127,6 +127,8 @@ def design_of(experiment: Experiment) -> Design:
         dark_mode=str(experiment.dark_mode),
         auto_promote=experiment.auto_promote,
         time_zone=experiment.time_zone,
+        arrival_grace_seconds=experiment.arrival_grace_seconds,
+        arrival_grace_counts=experiment.arrival_grace_counts,
         budget_micro=experiment.budget_micro,
         breakdowns=experiment.breakdowns or None,
     )

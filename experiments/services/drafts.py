@@ -81,6 +81,8 @@ def _new_row(spec: ExperimentSpec, owner_id: int, now: datetime) -> Experiment:
         dark_mode=spec.dark_mode,
         auto_promote=spec.auto_promote,
         time_zone=spec.time_zone,
+        arrival_grace_seconds=spec.arrival_grace_seconds,
+        arrival_grace_counts=spec.arrival_grace_counts,
         planned_start=spec.planned_start,
         planned_end=spec.planned_end,
         created_at=now,

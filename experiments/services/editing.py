@@ -23,7 +23,7 @@ AMENDABLE = frozenset({"notes", "planned_end"})
 DESIGN_FIELDS = frozenset({
     "experiment_type", "hypothesis", "expected_effect", "prd_url", "prd_text", "offline_thresholds", "unit_type", "targeting", "traffic",
     "ramp", "layer", "dark_mode", "confidence_level", "power", "min_sample_size", "size_class", "auto_promote", "time_zone",
-    "planned_start", "policy", "flag", "budget_micro", "breakdowns",
+    "planned_start", "policy", "flag", "budget_micro", "breakdowns", "arrival_grace_seconds", "arrival_grace_counts",
 })  # fmt: skip
 """Frozen at launch."""
 
