@@ -11,7 +11,7 @@ from django.conf import settings
 from analytics.core.scans import night_of
 from analytics.selectors import due, reports
 from analytics.selectors.ramps import ramping
-from analytics.services import holdbacks, refusals, watches
+from analytics.services import counting, holdbacks, refusals, watches
 from analytics.services.analysis import analyse
 from analytics.services.dark_health import watch_dark_launch
 from analytics.services.decisions import decide, iterations_with_pending
@@ -24,6 +24,7 @@ from experiments.services.answers import forget_old_answers
 from experiments.services.slots import claim, forget_old_slots, slot_of
 
 TRIM_SECONDS = 60
+COUNT_SECONDS = 15
 
 
 @shared_task(name="analytics.tasks.analyse_due")
@@ -39,6 +40,14 @@ def analyse_due() -> None:
     if claim(now, task="forget_old_slots", slot=slot_of(now, seconds=3600)):
         forget_old_slots(now)
         forget_old_answers(now)
+
+
+@shared_task(name="analytics.tasks.count_told")
+def count_told() -> None:
+    """Count again what was told of everything that runs; each experiment as often as counting it is cheap."""
+    now = utc_now()
+    if claim(now, task="count_told", slot=slot_of(now, seconds=COUNT_SECONDS)):
+        counting.count_all(now)
 
 
 @shared_task(name="analytics.tasks.decide_due")

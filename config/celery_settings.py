@@ -40,6 +40,7 @@ BEAT: tuple[Tick, ...] = (
     Tick("analytics.tasks.write_due_reports", TICK_SECONDS, "reports"),
     Tick("analytics.tasks.scan_due", TICK_SECONDS, "reports"),
     Tick("analytics.tasks.trim_tail", 60, "ingest"),
+    Tick("analytics.tasks.count_told", 15, "ingest"),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from django.db import DatabaseError
@@ -15,7 +15,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from analytics.selectors.exposition import ArmNumbers, arm_numbers
+from analytics.selectors.exposition import ArmNumbers, HealthFinding, MaturedArm, arm_numbers, health_findings, matured_arms
+from analytics.services import counting
 from config.celery_settings import BEAT
 from experiments.core.clock import utc_now
 from experiments.metrics import tell_answers
@@ -24,6 +25,8 @@ from experiments.services import spool
 from experiments.services.slots import last_heard
 
 _ARM = ("experiment", "variant")
+COUNTING_SECONDS = 0.3
+"""How long one scrape may spend on counting again what is told."""
 
 
 @require_safe
@@ -50,12 +53,13 @@ class _Own(Collector):
 
 
 class StoredTotals(Collector):
-    """Units, rates and outcomes by arm, as the newest analysis stored them; asked for at every scrape, so never out of step."""
+    """Units, rates and outcomes by arm as they were told so far, what the newest analyses say of matured units, and health findings."""
 
     def collect(self) -> Iterator[Metric]:
-        up = GaugeMetricFamily("assay_stored_totals_up", "1 while the newest analyses can be read from PostgreSQL.")
+        up = GaugeMetricFamily("assay_stored_totals_up", "1 while counts and analyses can be read from PostgreSQL.")
         try:
-            arms = arm_numbers()
+            counting.count_within(utc_now(), COUNTING_SECONDS)
+            arms, matured, findings = arm_numbers(), matured_arms(), health_findings()
         except DatabaseError:
             up.add_metric((), 0.0)
             yield up
@@ -63,20 +67,48 @@ class StoredTotals(Collector):
         up.add_metric((), 1.0)
         yield up
         yield from _families(arms)
+        yield from _matured_families(matured)
+        yield from _health_families(findings)
 
 
-def _families(arms: list[ArmNumbers]) -> Iterator[Metric]:
-    sizes = GaugeMetricFamily("experiment_sample_size", "Units that met this variant.", labels=_ARM)
-    rates = GaugeMetricFamily("experiment_conversion_rate", "The primary metric's value in this variant.", labels=_ARM)
-    outcomes = CounterMetricFamily("experiment_outcome", "What units of this variant did, by declared metric.", labels=(*_ARM, "outcome"))
+def _families(arms: Sequence[ArmNumbers]) -> Iterator[Metric]:
+    sizes = GaugeMetricFamily("experiment_sample_size", "Units that met this variant so far.", labels=_ARM)
+    rates = GaugeMetricFamily("experiment_conversion_rate", "Units with the primary metric's outcome, of those that met it.", labels=_ARM)
+    outcomes = CounterMetricFamily(
+        "experiment_outcome", "Units to which this outcome has happened since they met it.", labels=(*_ARM, "outcome")
+    )
+    roles = GaugeMetricFamily("experiment_variant_info", "1; which variant is the control.", labels=(*_ARM, "is_control"))
     for arm in arms:
         labels = (arm.experiment, arm.variant)
         sizes.add_metric(labels, arm.units)
+        roles.add_metric((*labels, "true" if arm.is_control else "false"), 1.0)
         if arm.rate is not None:
             rates.add_metric(labels, arm.rate)
         for outcome, count in arm.outcomes.items():
             outcomes.add_metric((*labels, outcome), count)
-    yield from (sizes, rates, outcomes)
+    yield from (sizes, rates, outcomes, roles)
+
+
+def _matured_families(arms: Sequence[MaturedArm]) -> Iterator[Metric]:
+    labelled = (*_ARM, "metric", "role")
+    units = GaugeMetricFamily(
+        "experiment_matured_units", "Units whose window of this metric is over, by the newest analysis.", labels=labelled
+    )
+    values = GaugeMetricFamily("experiment_matured_value", "The metric's value over these units.", labels=labelled)
+    for arm in arms:
+        labels = (arm.experiment, arm.variant, arm.metric, arm.role)
+        units.add_metric(labels, arm.units)
+        if arm.value is not None:
+            values.add_metric(labels, arm.value)
+    yield from (units, values)
+
+
+def _health_families(findings: Sequence[HealthFinding]) -> Iterator[Metric]:
+    help_text = "1 while the newest analysis finds this; masks: results are hidden because of it."
+    found = GaugeMetricFamily("experiment_health_finding", help_text, labels=("experiment", "code", "weight", "masks"))
+    for one in findings:
+        found.add_metric((one.experiment, one.code, one.weight, "true" if one.masks else "false"), 1.0)
+    yield found
 
 
 class Spool(Collector):

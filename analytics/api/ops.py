@@ -9,9 +9,12 @@ from rest_framework.response import Response
 
 from analytics.api import source_answers
 from analytics.core.encoding import restored
-from analytics.core.results import ArmSummary, MetricResult
+from analytics.core.results import MetricResult
 from analytics.models import AnalysisRun
+from analytics.selectors.exposition import ArmNumbers, numbers_of
+from analytics.selectors.plans import iteration_to_analyse
 from analytics.selectors.significance import latest_run, significance
+from analytics.services import counting
 from experiments.core.clock import utc_now
 from experiments.core.types import Scope, Status
 from experiments.http.doors import Door, identity
@@ -21,6 +24,9 @@ from experiments.http.pages import filtered, page, parameters
 from experiments.models import Experiment
 from experiments.selectors.experiments import experiments, resolve
 from experiments.services.recommended import promote_recommended
+
+COUNTING_SECONDS = 1.0
+"""How long one answer may spend on counting again what is told."""
 
 
 class OpsExperiments(Door):
@@ -32,6 +38,7 @@ class OpsExperiments(Door):
     def get(self, request: Request) -> Response:
         """Every experiment that is not archived, newest first."""
         rows = experiments().prefetch_related("rollouts__variant").order_by("-id")
+        counting.count_within(utc_now(), COUNTING_SECONDS)
         rows = rows if "status" in request.query_params else rows.exclude(status=Status.ARCHIVED)
         listed = page(request, filtered(request, ExperimentFilters, rows), "experiments", lambda row: (row.key, _entry(row)))
         return Response(listed | {"experiments": dict(listed["experiments"])})
@@ -57,10 +64,19 @@ class OpsPromote(Door):
 
 def _entry(experiment: Experiment) -> dict[str, object]:
     run = latest_run(experiment)
-    arms = () if run is None else restored(run.totals.get("arms", []), tuple[ArmSummary, ...])
     rollout = next((row for row in experiment.rollouts.all() if row.closed_at is None), None)
     promoted = None if rollout is None else rollout.variant.key
-    return source_answers.operators_entry(experiment, significance(run), arms, _primary(run), promoted)
+    return source_answers.operators_entry(experiment, significance(run), _arms(experiment, run), _primary(run), promoted)
+
+
+def _arms(experiment: Experiment, run: AnalysisRun | None) -> list[ArmNumbers]:
+    """What was told so far of the newest iteration; nothing before the first launch."""
+    iteration = iteration_to_analyse(experiment)
+    if iteration is None:
+        return []
+    found = counting.counted(iteration, utc_now())
+    masked = run is not None and run.masked
+    return [] if found is None else [numbers_of(experiment.key, found.primary, arm, masked=masked) for arm in found.arms]
 
 
 def _primary(run: AnalysisRun | None) -> MetricResult | None:

@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 
-from analytics.core.results import ArmSummary, MetricResult
+from analytics.core.results import MetricResult
 from analytics.core.stats.omnibus import compare_all
 from analytics.core.totals import Totals
+from analytics.selectors.exposition import ArmNumbers
 from analytics.selectors.significance import Significance
 from analytics.services.described import DescribedArm
 from analytics.stores.base import Description
@@ -122,9 +123,13 @@ def _rows(arm: DescribedArm) -> int:
 
 
 def operators_entry(
-    experiment: Experiment, found: Significance, arms: Sequence[ArmSummary], primary: MetricResult | None, promoted: str | None
+    experiment: Experiment, found: Significance, arms: Sequence[ArmNumbers], primary: MetricResult | None, promoted: str | None
 ) -> dict[str, object]:
-    """One experiment as an operator reads it; sizes and rates are those of the newest analysis."""
+    """One experiment as an operator reads it: sizes and rates of everybody exposed so far, as ``/metrics`` has them.
+
+    ``matured`` holds the newest analysis: the units whose window is over, from which decisions are made.
+    """
+    by_key = {arm.variant: arm for arm in arms}
     return {
         "enabled": experiment.status in (Status.RUNNING, Status.DARK_LAUNCH),
         "promoted_variant": promoted if experiment.outcome == Outcome.PROMOTED else None,
@@ -133,8 +138,10 @@ def operators_entry(
             "significant": found.significant,
             "p_value": found.p_value,
             "winner": None if found.winner is None else found.winner.key,
-            "variants": {variant.key: _sample(variant.key, arms, primary) for variant in experiment.variants.all()},
+            "variants": {variant.key: _sample(by_key.get(variant.key)) for variant in experiment.variants.all()},
         },
+        "outcomes": {arm.variant: dict(arm.outcomes) for arm in arms},
+        "matured": {variant.key: _matured(variant.key, primary) for variant in experiment.variants.all()},
         "id": experiment.pk,
         "name": experiment.name,
         "status": experiment.status,
@@ -144,12 +151,19 @@ def operators_entry(
     }
 
 
-def _sample(key: str, arms: Sequence[ArmSummary], primary: MetricResult | None) -> dict[str, object]:
-    """Of the primary metric's units; of everybody who met the arm while there is none."""
+def _sample(arm: ArmNumbers | None) -> dict[str, object]:
+    """Everybody who met the arm so far, and those among them with the primary metric's outcome."""
+    if arm is None:
+        return {"samples": None, "conversions": None, "rate": None}
+    conversions = None if arm.rate is None else round(arm.rate * arm.units)
+    return {"samples": arm.units, "conversions": conversions, "rate": arm.rate}
+
+
+def _matured(key: str, primary: MetricResult | None) -> dict[str, object]:
+    """The arm in the analysis of the primary metric."""
     found = None if primary is None else next((arm for arm in primary.arms if arm.arm == key), None)
     if primary is None or found is None:
-        units = next((arm.units for arm in arms if arm.key == key), None)
-        return {"samples": units, "conversions": None, "rate": None}
+        return {"samples": None, "conversions": None, "rate": None}
     counted = primary.kind == MetricKind.PROPORTION
     return {"samples": found.n, "conversions": round(found.sum_y) if counted else None, "rate": found.mean}
 

@@ -1,5 +1,6 @@
 """Tables of what we observe and learn."""
 
+from .counts import OutcomeCount, ToldOutcome
 from .events import AiEvent, Assignment, EventId, Feedback, IngestTally, MetricObservation, RequestCost
 from .geo import GeoObservation, GeoPilot, GeoRegion
 from .holdbacks import HoldbackRun
@@ -28,6 +29,7 @@ __all__ = [
     "MetricObservation",
     "ModelPrice",
     "NullReplay",
+    "OutcomeCount",
     "PairScan",
     "RefusedItem",
     "ReportTemplate",
@@ -35,4 +37,5 @@ __all__ = [
     "Scan",
     "SeenAssignment",
     "TailWatch",
+    "ToldOutcome",
 ]

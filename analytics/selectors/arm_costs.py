@@ -7,11 +7,10 @@ from datetime import date, datetime
 from django.db import connection
 
 from analytics.core.report.facts import ArmCost
+from analytics.selectors.unit_sql import unit_of
 from experiments.core.types import Environment, Phase
 from experiments.models import Iteration
 
-_UNIT = "CASE WHEN e.unit_type = %(unit)s THEN e.user_id ELSE e.units ->> %(unit)s END"
-_VISITOR = f"COALESCE({_UNIT}, CASE WHEN e.unit_type = 'user' THEN e.user_id ELSE e.units ->> 'user' END, e.units ->> 'session')"
 _SQL = """
 WITH calls AS (
     SELECT DISTINCT ON (c.event_id) c.event_id, c.request_id, c.tokens_in, c.tokens_out, c.cost_micro, c.cache_hit, a.variant_id
@@ -50,7 +49,7 @@ def arm_costs(iteration: Iteration, cut: datetime) -> tuple[ArmCost, ...]:
         "until": cut.date(),
     }
     with connection.cursor() as cursor:
-        cursor.execute(_SQL.format(unit=_VISITOR if unit_type == "visitor" else _UNIT), asked)
+        cursor.execute(_SQL.format(unit=unit_of("e", unit_type)), asked)
         return tuple(_cost(*row) for row in cursor.fetchall())
 
 

@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime
 
 from django.db.models import Count, Q
 
-from analytics.models import AiEvent, MetricObservation
+from analytics.models import AiEvent, MetricObservation, ToldOutcome
+from analytics.models.counts import OUTCOMES_AT_MOST
 from experiments.core.types import Environment
 
 MOST_ROWS = 500
@@ -66,6 +67,12 @@ def names_observed(experiment_id: int, most: int) -> tuple[str, ...]:
     """The metrics that were observed under an experiment's name, in the alphabet's order, at most so many."""
     rows = MetricObservation.objects.filter(experiment_id=experiment_id, environment=Environment.PRODUCTION)
     return tuple(rows.order_by("metric_name").values_list("metric_name", flat=True).distinct()[:most])
+
+
+def names_told(experiment_id: int) -> tuple[str, ...]:
+    """The names under which events told outcomes of an experiment, oldest first."""
+    rows = ToldOutcome.objects.filter(experiment_id=experiment_id, source="event", slot__lt=OUTCOMES_AT_MOST)
+    return tuple(rows.order_by("slot").values_list("name", flat=True))
 
 
 def _event(row: AiEvent) -> EventRow:

@@ -1,4 +1,4 @@
-"""What the newest analysis of everything that runs holds, as plain numbers for a scrape: one query, no statistics."""
+"""What is known of everything that runs, as plain numbers for a scrape: the stored counts and the newest analyses, no statistics."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from analytics.models import AnalysisRun
+from analytics.models import AnalysisRun, OutcomeCount
 from experiments.core.types import MetricRole, Status
 
 SCRAPED = (Status.DARK_LAUNCH, Status.RUNNING, Status.PAUSED)
@@ -15,29 +15,75 @@ SCRAPED = (Status.DARK_LAUNCH, Status.RUNNING, Status.PAUSED)
 
 @dataclass(frozen=True)
 class ArmNumbers:
-    """One arm's units, its primary metric's value, and what was counted of each of its metrics so far.
+    """One arm so far: everybody exposed, and the units among them to whom each outcome happened.
 
-    ``rate`` is None while nothing can be said, or while results are masked.
+    ``rate`` is the primary metric's outcome over the units; None without such a metric, without units, or while results are masked.
     """
 
     experiment: str
     variant: str
+    is_control: bool
     units: int
     rate: float | None
-    outcomes: Mapping[str, float]
+    outcomes: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class MaturedArm:
+    """One arm of one planned metric in the newest analysis: the units whose window is over, and the metric's value over them."""
+
+    experiment: str
+    variant: str
+    metric: str
+    role: str
+    units: int
+    value: float | None
+
+
+@dataclass(frozen=True)
+class HealthFinding:
+    """What speaks against believing an experiment's numbers, by the newest analysis."""
+
+    experiment: str
+    code: str
+    weight: str
+    masks: bool
 
 
 def arm_numbers() -> list[ArmNumbers]:
-    """Every arm of every experiment that serves now and has been analysed."""
-    rows = AnalysisRun.objects.filter(latest=True, experiment__status__in=[s.value for s in SCRAPED], iteration__ended_at__isnull=True)
-    found = rows.order_by("experiment_id").values_list("experiment__key", "masked", "totals__arms", "results__metrics")
-    return [arm for key, masked, arms, metrics in found for arm in _arms(key, masked, arms or [], metrics or [])]
+    """Every arm of every experiment that serves now and has been counted."""
+    rows = OutcomeCount.objects.filter(iteration__experiment__status__in=[s.value for s in SCRAPED], iteration__ended_at__isnull=True)
+    found = rows.order_by("iteration_id").values_list("iteration_id", "iteration__experiment__key", "primary", "arms")
+    masked = set(_runs().filter(masked=True).values_list("iteration_id", flat=True))
+    return [numbers_of(key, primary, arm, masked=iteration in masked) for iteration, key, primary, arms in found for arm in arms]
 
 
-def _arms(experiment: str, masked: bool, arms: list[dict[str, Any]], metrics: list[dict[str, Any]]) -> Iterator[ArmNumbers]:
-    """Any: JSON of a stored run, whose shape core.results declares."""
-    for arm in arms:
-        own = {metric["key"]: (metric["role"], seen) for metric in metrics for seen in metric["arms"] if seen["arm"] == arm["key"]}
-        rate = next((seen["mean"] for role, seen in own.values() if role == MetricRole.PRIMARY), None)
-        outcomes = {key: float(seen["sum_y"]) for key, (_, seen) in own.items()}
-        yield ArmNumbers(experiment, arm["key"], arm["units"], None if masked else rate, {} if masked else outcomes)
+def numbers_of(experiment: str, primary: str, arm: Mapping[str, Any], *, masked: bool) -> ArmNumbers:
+    """Any: JSON of a stored count. Masked results have units and nothing else."""
+    happened = None if masked or not primary or not arm["units"] else arm["outcomes"].get(primary, 0)
+    rate = None if happened is None else happened / arm["units"]
+    return ArmNumbers(experiment, arm["key"], arm["is_control"], arm["units"], rate, {} if masked else arm["outcomes"])
+
+
+def matured_arms() -> list[MaturedArm]:
+    """Every arm of every planned metric, of the units whose window is over; nothing while results are masked."""
+    found = _runs().filter(masked=False).order_by("experiment_id").values_list("experiment__key", "results__metrics")
+    return [arm for key, metrics in found for metric in metrics or [] for arm in _matured(key, metric)]
+
+
+def _matured(experiment: str, metric: Mapping[str, Any]) -> Iterator[MaturedArm]:
+    for arm in metric["arms"]:
+        yield MaturedArm(experiment, arm["arm"], metric["key"], MetricRole(metric["role"]).value, arm["n"], arm["mean"])
+
+
+def health_findings() -> list[HealthFinding]:
+    """Each code of each experiment once, with its gravest weight."""
+    found: dict[tuple[str, str], HealthFinding] = {}
+    for key, findings in _runs().order_by("experiment_id").values_list("experiment__key", "health__findings"):
+        for one in findings or []:
+            found.setdefault((key, one["code"]), HealthFinding(key, one["code"], one["weight"], bool(one.get("masks"))))
+    return list(found.values())
+
+
+def _runs() -> Any:  # Any: django-stubs has no name for a query set before values are asked for
+    return AnalysisRun.objects.filter(latest=True, experiment__status__in=[s.value for s in SCRAPED], iteration__ended_at__isnull=True)

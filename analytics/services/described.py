@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from analytics.selectors.events import names_observed
+from analytics.selectors.events import names_observed, names_told
 from analytics.selectors.plans import AnalysisPlan, iteration_to_analyse, plan_of
 from analytics.services.measuring import population
 from analytics.stores.base import Description, Store
@@ -36,12 +36,13 @@ class DescribedArm:
 
 
 def describe_all(experiment: Experiment, now: datetime, store: Store | None = None) -> tuple[DescribedArm, ...]:
-    """Every unit exposed so far, and every metric planned or observed under this experiment's name."""
+    """Every unit exposed so far, and every metric planned, or told under this experiment's name."""
     plan = _plan(experiment, now)
     if plan is None:
         return _nobody(experiment)
     planned = {metric.definition.key: metric.definition for metric in plan.metrics}
-    others = [name for name in names_observed(experiment.pk, MOST_METRICS) if name not in planned]
+    told = [*names_observed(experiment.pk, MOST_METRICS), *names_told(experiment.pk)]
+    others = [name for name in told if name not in planned]
     found = Metric.objects.filter(key__in=others, current=True).order_by("key")
     return _described(plan, [*planned.values(), *map(definition_of, found)], now, store, matured=False)
 

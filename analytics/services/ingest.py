@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from analytics.core.ingest_items import CostItem, EventItem, ExposureItem, FeedbackItem, ItemError, ObservationItem
+from analytics.services import told_outcomes
 from analytics.services.ingest_batch import BatchResult, IngestIdentity, open_batch, store
 from analytics.services.ingest_exposures import as_item, rows_of_recorded, rows_of_stated, write_assignments
 from analytics.services.ingest_rows import (
@@ -27,7 +28,7 @@ from analytics.services.ingest_rows import (
 from analytics.services.told import and_tell
 from experiments.core.errors import Conflict, Problem
 from experiments.core.exposure import QueuedExposure
-from experiments.core.types import Environment, Origin
+from experiments.core.types import Environment, Origin, Scope
 from experiments.models import Metric
 from experiments.services import metrics
 
@@ -74,8 +75,9 @@ def ingest_observations(
     """Store measured values. A metric nobody has defined is registered as exploratory: shown, never deciding."""
     batch = open_batch("observation", items, now, identity, origin)
     rows = observation_rows(batch)
-    if identity.environment is Environment.PRODUCTION:
-        _register_unknown((str(row.columns["metric_name"]) for row in rows), now)
+    told_outcomes.learn(rows, "observation", now, identity)
+    if identity.environment is Environment.PRODUCTION and identity.scope is not Scope.CLIENT:
+        _register_unknown(told_outcomes.unstamped(rows), now)
     return store(batch, rows, write_observations, "ai_ab_metrics")
 
 
@@ -84,7 +86,9 @@ def ingest_events(
 ) -> BatchResult:
     """Store interactions."""
     batch = open_batch("event", items, now, identity, origin)
-    return store(batch, event_rows(batch), and_tell(write_events), "ai_events")
+    rows = event_rows(batch)
+    told_outcomes.learn(rows, "event", now, identity)
+    return store(batch, rows, and_tell(write_events), "ai_events")
 
 
 def ingest_feedback(

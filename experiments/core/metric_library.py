@@ -8,7 +8,7 @@ the guardrails that are ratios stand variants per unit (``ai_error_units``, ``co
 
 from __future__ import annotations
 
-from .metric_definitions import ALL_COSTS, EDITED, FEEDBACK, REQUEST_COST, Aggregation, MetricDefinition, ValueField
+from .metric_definitions import ALL_COSTS, EDITED, FEEDBACK, REQUEST_COST, Aggregation, MetricDefinition, Source, ValueField
 from .types import Direction, MetricKind
 
 UP, DOWN = Direction.INCREASE, Direction.DECREASE
@@ -279,14 +279,19 @@ LIBRARY: tuple[MetricDefinition, ...] = (
 """Everything that ships, each key once."""
 
 
-def exploratory(key: str) -> MetricDefinition:
-    """The definition of a name that nobody declared: a mean of its observations, larger is better until someone says otherwise."""
+def exploratory(key: str, source: Source = "observation") -> MetricDefinition:
+    """The definition of a name that nobody declared; larger is better until someone says otherwise.
+
+    Of observations it is the mean of a unit's values; of events the share of units to which it happened.
+    """
+    events = source == "event"
     return MetricDefinition(
         key=key,
         name=key,
-        kind=MetricKind.MEAN,
-        source="observation",
-        aggregation="mean",
+        kind=MetricKind.PROPORTION if events else MetricKind.MEAN,
+        source=source,
+        event_types=(key,) if events else (),
+        aggregation="any" if events else "mean",
         direction=UP,
         exploratory=True,
         description="Registered by itself when first seen; decides nothing.",

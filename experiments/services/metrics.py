@@ -9,7 +9,7 @@ from datetime import datetime
 from django.db import transaction
 
 from experiments.core.errors import InvalidInput
-from experiments.core.metric_definitions import MetricDefinition, problems
+from experiments.core.metric_definitions import MetricDefinition, Source, problems
 from experiments.core.metric_library import LIBRARY, exploratory
 from experiments.core.permissions import Action, check
 from experiments.core.types import JSON, Actor
@@ -57,13 +57,13 @@ def define_metric(actor: Actor, now: datetime, *, definition: MetricDefinition, 
     return row
 
 
-def register_exploratory(now: datetime, *, key: str) -> Metric:
+def register_exploratory(now: datetime, *, key: str, source: Source = "observation") -> Metric:
     """The metric of this name, made exploratory if nobody has declared it; it decides nothing."""
     _refuse_bad_key(key)
     present = Metric.objects.filter(key=key, current=True).first()
     if present is not None:
         return present
-    row = _row(now, exploratory(key), shipped=False)
+    row = _row(now, exploratory(key, source), shipped=False)
     # Two that meet the name at the same moment: the unique key lets one in, both read its row.
     Metric.objects.bulk_create([row], ignore_conflicts=True)
     return Metric.objects.get(key=key, current=True)

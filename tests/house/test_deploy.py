@@ -14,8 +14,8 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
-from analytics.selectors.exposition import ArmNumbers
-from config.exposition import Spool, _families, _underway
+from analytics.selectors.exposition import ArmNumbers, HealthFinding, MaturedArm
+from config.exposition import Spool, _families, _health_families, _matured_families, _underway
 from config.roles import Role
 from experiments.core.clock import utc_now
 from experiments.selectors.subscriptions import Underway
@@ -28,7 +28,11 @@ LABELS = re.compile(r"\{[^}]*\}|\((?:[a-z]+, ?)*[a-z]+\)")
 
 def known_metrics() -> set[str]:
     own = {sample for family in REGISTRY.collect() for sample in _names(family.name, family.type)}
-    stored = _families([ArmNumbers("e", "v", 1, 0.5, {"o": 1.0})])
+    stored = [
+        *_families([ArmNumbers("e", "v", True, 1, 0.5, {"o": 1})]),
+        *_matured_families([MaturedArm("e", "v", "m", "primary", 1, 0.5)]),
+        *_health_families([HealthFinding("e", "srm", "red", True)]),
+    ]
     told = [*stored, *Spool().collect(), *_underway(Underway(0, 0, 0, None), utc_now())]
     return (
         own

@@ -13,11 +13,14 @@ from django.db import OperationalError
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
-from analytics.models import AnalysisRun
+from analytics.models import AnalysisRun, OutcomeCount
+from analytics.services import counting
 from experiments.core.clock import utc_now
 from experiments.models import Delivery, OutboxMessage, Subscription
 from experiments.services.slots import heard
 from tests.selectors.test_results import analysed
+from tests.stores.observed import crowd, plan, world
+from tests.stories.company import new_key
 
 pytestmark = pytest.mark.django_db
 
@@ -34,17 +37,66 @@ def scraped() -> dict[tuple[str, ...], float]:
     return {(s.name, *(s.labels[name] for name in _labels(s.labels))): s.value for family in families for s in family.samples}
 
 
-def test_metrics__analysed__sizes_rates_and_outcomes_of_each_arm() -> None:
+def by_key(scope: str) -> Client:
+    User.objects.get_or_create(username="olga")
+    return Client(headers={"authorization": f"Bearer {new_key(scope, 'olga')}"})
+
+
+def test_metrics__told_an_hour_ago__counts_outcomes_and_rate_agree_before_any_window_is_over() -> None:
+    # Given what nobody has analysed: an hour of traffic under a metric whose window is 72 hours
+    w = world("told_now")
+    plan(w, "primary", "booked", baseline=0.2, mde=0.2)
+    plan(w, "guardrail", "latency_mean", margin=0.1, margin_kind="relative", rule="no_breach")
+    at = utc_now() - timedelta(hours=2)
+    for arm, booked in (("control", 30), ("treatment", 48)):
+        crowd(w, arm, 150, at, events={"booked": booked, "ai_request": 150})
+    # When Prometheus scrapes and an operator asks
+    found = scraped()
+    listed = by_key("management").get("/ops/experiments").json()["experiments"]["told_now"]
+    # Then units, outcomes and rate are of the same people, at both places
+    for arm, booked in (("control", 30), ("treatment", 48)):
+        assert found["experiment_sample_size", "told_now", arm] == 150
+        assert found["experiment_outcome_total", "told_now", arm, "booked"] == booked
+        assert found["experiment_conversion_rate", "told_now", arm] == booked / 150
+        assert listed["significance"]["variants"][arm] == {"samples": 150, "conversions": booked, "rate": booked / 150}
+        assert listed["outcomes"][arm] == {"booked": booked}
+    assert {labels[3] for labels in found if labels[0] == "experiment_outcome_total"} == {"booked"}, "a latency is no outcome"
+    assert found["experiment_variant_info", "told_now", "control", "true"] == 1
+    assert found["experiment_variant_info", "told_now", "treatment", "false"] == 1
+    assert not any(labels[0].startswith("experiment_matured") for labels in found), "nothing was analysed"
+
+
+def test_metrics__analysed__matured_numbers_have_names_of_their_own() -> None:
     key = analysed().experiment.key
     found = scraped()
     run = AnalysisRun.objects.get(latest=True)
-    units = {arm["key"]: arm["units"] for arm in run.totals["arms"]}
-    for arm, rate in (("control", 0.18), ("treatment", 0.24)):
-        assert found["experiment_sample_size", key, arm] == units[arm] > 0
-        assert found["experiment_conversion_rate", key, arm] == pytest.approx(rate)
-    outcome = next(labels[3] for labels in found if labels[0] == "experiment_outcome_total" and labels[2] == "treatment")
-    sums = {(m["key"], a["arm"]): a["sum_y"] for m in run.results["metrics"] for a in m["arms"]}
-    assert found["experiment_outcome_total", key, "treatment", outcome] == sums[outcome, "treatment"] > 0
+    for metric in run.results["metrics"]:
+        for arm in metric["arms"]:
+            labels = (key, arm["arm"], metric["key"], metric["role"])
+            assert found["experiment_matured_units", *labels] == arm["n"]
+            assert found.get(("experiment_matured_value", *labels)) == arm["mean"]
+    assert found["experiment_matured_value", key, "treatment", "apply_conversion", "primary"] == pytest.approx(0.24)
+
+
+def test_metrics__counting_one_fails__the_others_are_counted_and_its_last_numbers_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in ("a_broken", "b_fine"):
+        w = world(key)
+        plan(w, "primary", "booked", baseline=0.2, mde=0.2)
+        crowd(w, "control", 10, utc_now() - timedelta(hours=2), events={"booked": 3})
+    assert scraped()["experiment_sample_size", "a_broken", "control"] == 10
+    OutcomeCount.objects.update(counted_at=utc_now() - timedelta(minutes=5))
+    real = counting._numbers
+
+    def broken(iteration: Any, *rest: Any) -> Any:
+        if iteration.experiment.key == "a_broken":
+            raise OperationalError("canceling statement due to statement timeout")
+        return real(iteration, *rest)
+
+    monkeypatch.setattr(counting, "_numbers", broken)
+    crowd(w, "control", 5, utc_now() - timedelta(hours=1))
+    found = scraped()
+    assert found["assay_stored_totals_up",] == 1
+    assert [found["experiment_sample_size", key, "control"] for key in ("a_broken", "b_fine")] == [10, 15]
 
 
 def test_metrics__masked__units_but_no_rates() -> None:
@@ -52,7 +104,8 @@ def test_metrics__masked__units_but_no_rates() -> None:
     AnalysisRun.objects.update(masked=True)
     found = scraped()
     assert ("experiment_sample_size", key, "control") in found
-    assert not any(labels[0] in {"experiment_conversion_rate", "experiment_outcome_total"} for labels in found)
+    hidden = {"experiment_conversion_rate", "experiment_outcome_total", "experiment_matured_units", "experiment_matured_value"}
+    assert not any(labels[0] in hidden for labels in found)
 
 
 def test_metrics__database_away__still_answers_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
