@@ -2,7 +2,8 @@
 
 Harm is measured as a contrast that is above 0 when the margin is exceeded:
 ``points``, ``ms``, ``money``: T − C − margin; ``relative``: T − (1 + margin)·C (signs turned round
-where an increase is better). BREACH must hold at any moment one looks, so it rests on the anytime-valid
+where an increase is better). Standard errors are on the normal scale and allow for skewed values in uneven
+arms (``Kind.guarded``). BREACH must hold at any moment one looks, so it rests on the anytime-valid
 lower bound; SAFE may only be said at looks, so it rests on the one-sided Lan–DeMets level.
 """
 
@@ -137,7 +138,7 @@ def harm(plan: GuardrailPlan, control: Observed, treatment: Observed) -> Harm:
     if reason is not None:
         return replace(bare, reason=reason)
     bare = replace(bare, bad_units=kind.bad_units(control, treatment, plan.better))
-    beyond, worse = _beyond(plan, kind, control, treatment), kind.contrast(control, treatment)
+    beyond, worse = _beyond(plan, kind, control, treatment), kind.guarded(control, treatment)
     if beyond is None or beyond.z is None or worse is None:
         return replace(bare, reason="no spread: a standard error cannot be estimated")
     sign = _sign(plan)
@@ -239,8 +240,8 @@ def _beyond(plan: GuardrailPlan, kind: AnyKind, control: Observed, treatment: Ob
         raise ImpossiblePlan(f"{plan.key}: a {kind.name} takes a margin of {allowed}; found {margin.kind!r}")
     signed = _sign(plan) * margin.value
     if margin.kind == "relative":
-        return kind.contrast(control, treatment, factor=max(0.0, 1 + signed))
-    return kind.contrast(control, treatment, shift=signed)
+        return kind.guarded(control, treatment, factor=max(0.0, 1 + signed))
+    return kind.guarded(control, treatment, shift=signed)
 
 
 def _sign(plan: GuardrailPlan) -> int:

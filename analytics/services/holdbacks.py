@@ -87,7 +87,7 @@ def _compared(metric: PlannedMetric, pair: _Pair) -> Compared:
     kind = kind_of(metric.definition.kind.value)
     n_held, n_promoted = (0 if totals is None else kind.units(totals) for totals in pair)
     comparable = held_back is not None and promoted is not None and kind.why_not(held_back, promoted) is None
-    contrast = kind.contrast(held_back, promoted) if comparable and held_back is not None and promoted is not None else None
+    contrast = kind.guarded(held_back, promoted) if comparable and held_back is not None and promoted is not None else None
     better = metric.definition.direction is Direction.INCREASE
     return Compared(n_promoted, n_held, read_holdback(contrast, n_held + n_promoted, more_is_better=better))
 

@@ -17,9 +17,13 @@ from analytics.core.calibration.run import calibrate, size_of
 from analytics.core.calibration.simulate import Rng
 from analytics.core.decision import Decision
 from analytics.core.errors import ImpossiblePlan
+from analytics.core.kinds import means
 from analytics.core.stats.comparison import Comparison, Interval
+from analytics.core.stats.mean import WelchT, welch_t
+from analytics.core.stats.normal import t_as_z
 from analytics.core.stats.power import Guard, SampleSize, safe_sample
 from analytics.core.stats.ratio import compare_ratios
+from analytics.core.stats.score import MarginScore
 
 
 def heads(rng: Rng, sims: int, chance: float = 0.5) -> int:
@@ -203,3 +207,21 @@ def test_safe_sample__planned_with_the_plain_variance__is_out_of_range(monkeypat
     broken = result(only("power-safe-rare"), 1_000)
     assert not broken.in_range
     assert broken.got < 0.8
+
+
+def test_uneven_means__with_the_degrees_of_freedom_of_equal_arms__are_out_of_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    """n_T + n_C − 2, as it was."""
+
+    def pooled(welch: WelchT | None) -> MarginScore | None:
+        return None if welch is None else MarginScore(welch.difference, welch.se, t_as_z(welch.t, 398))
+
+    assert result(only("uneven-20-380"), 20_000).in_range
+    monkeypatch.setattr(means, "scored", pooled)
+    assert result(only("uneven-20-380"), 20_000).got > 0.002
+
+
+@pytest.mark.parametrize("name", ["skew-worsening", "skew-breach"])
+def test_skewed_cost__read_by_welchs_t__is_out_of_range(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert result(only(name), 250).in_range
+    monkeypatch.setattr(means, "uneven_t", welch_t)
+    assert not result(replace(only(name), limits=Within(0.0, 0.0375)), 250).in_range

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
+
 from analytics.core.calibration import simulate
 from analytics.core.calibration.check import Check
-from analytics.core.calibration.limits import Stated, rate
+from analytics.core.calibration.limits import Binomial, Stated, rate
 from analytics.core.calibration.simulate import Rng, totals_of
+from analytics.core.kinds import kind_of
 from analytics.core.stats.mean import compare_means
+from analytics.core.stats.normal import upper_quantile
 from analytics.core.stats.power import mean_sample, proportion_sample
 from analytics.core.stats.proportion import compare_proportions
 from analytics.core.totals import Totals
@@ -52,6 +56,20 @@ def found_planned_shift(rng: Rng, sims: int) -> int:
     return found_shift(rng, sims, mean_sample(1.0, EFFECT, alpha=ALPHA, power=0.8).control)
 
 
+def found_in_uneven_means(rng: Rng, sims: int, n_control: int, n_treatment: int, level: float) -> int:
+    """Experiments with identical normal values that a look at a mean takes for different at this two-sided level.
+
+    The sums are drawn, not the values: of normal values the mean is normal and the variance an independent χ².
+    """
+    sizes = np.array([n_control, n_treatment], dtype=float)
+    means = rng.standard_normal((sims, 2)) / np.sqrt(sizes)
+    squares = rng.chisquare(sizes - 1, size=(sims, 2)) + sizes * means**2
+    limit, mean = upper_quantile(level / 2), kind_of("mean")
+    drawn = zip((means * sizes).tolist(), squares.tolist(), strict=True)
+    scores = (mean.looked(Totals(n_control, y[0], y2[0]), Totals(n_treatment, y[1], y2[1])) for y, y2 in drawn)
+    return sum(score is not None and score.z is not None and abs(score.z) >= limit for score in scores)
+
+
 FALSE = Stated(0.043, 0.0573, 10_000, ALPHA)
 POWER = Stated(0.787, 0.813, 10_000, 0.8)
 
@@ -63,6 +81,14 @@ CHECKS = (
     Check(
         "aa-mean", "identical skewed means, one test at the end: p < .05", "5 %", rate(ALPHA),
         partial(found_in_means, n=N), sims=10_000, quick=1_000, piece=1_000,
+    ),
+    Check(
+        "uneven-20-380", "identical normal means, 20 units against 380: a look at the level .001", "≤ 0.12 %", Binomial(0.0008, 0.0012),
+        partial(found_in_uneven_means, n_control=380, n_treatment=20, level=0.001), sims=150_000, quick=20_000, piece=25_000,
+    ),
+    Check(
+        "uneven-50-950", "the same, 50 units against 950", "≤ 0.12 %", Binomial(0.0008, 0.0012),
+        partial(found_in_uneven_means, n_control=50, n_treatment=950, level=0.001), sims=150_000, quick=20_000, piece=25_000,
     ),
     Check("power-rate", "the expected rate is found at the computed size", "80 %", POWER, found_planned, 10_000, 1_000, 5_000),
     Check("power-mean", "the expected mean is found at the computed size", "80 %", POWER, found_planned_shift, 10_000, 1_000, 2_000),

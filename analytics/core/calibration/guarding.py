@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache, partial
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from analytics.core.calibration.check import Check, Sums
 from analytics.core.calibration.limits import Binomial, Stated, Within, at_most, rate
 from analytics.core.calibration.simulate import Requests, Rng
 from analytics.core.calibration.walk import Trial, Walk
-from analytics.core.guardrails import ALPHA, GuardrailPlan, Harm, Margin, Reading, SafetyLook, harm, judge, safe_upper
+from analytics.core.guardrails import ALPHA, SERIES_ALPHA, GuardrailPlan, Harm, Margin, Reading, SafetyLook, harm, judge, safe_upper
 from analytics.core.observed import Observed
 from analytics.core.stats import anytime
 from analytics.core.stats.normal import upper_quantile
@@ -25,6 +26,9 @@ MARGIN = 0.02
 RATE = 0.05
 ERRORS = GuardrailPlan("errors", "proportion", "decrease", Margin("points", MARGIN))
 PER_REQUEST = GuardrailPlan("errors_per_request", "ratio", "decrease", Margin("points", MARGIN))
+COST = GuardrailPlan("cost", "mean", "decrease", Margin("relative", 0.2))
+SKEWED = 1.5 * SERIES_ALPHA
+"""What an alarm at .025 may be for a log-normal cost with σ = 1.5 in arms as uneven as 1:19."""
 PLAIN = upper_quantile(ALPHA)
 """The boundary of one look at the one-sided level."""
 FIRST_LOOK, HOURS = 7, 24
@@ -100,6 +104,33 @@ def _verdict(trial: Trial, counts: list[list[int]]) -> str:
 def unmoved(units: int) -> tuple[Totals, ...]:
     """A primary metric on which nothing happens."""
     return (Totals.of_rate(round(0.3 * units), units),) * 2
+
+
+def skewed_costs(rng: Rng, days: int, per_day: tuple[int, int], sigma: float, factor: float) -> list[Harm]:
+    """Harm of a log-normal cost at the end of each day; treatment's is ``factor`` times control's."""
+    arms = []
+    for units, scale in zip(per_day, (1.0, factor), strict=True):
+        drawn = scale * rng.lognormal(0.0, sigma, size=(days, units))
+        sums, squares = drawn.sum(axis=1).cumsum().tolist(), (drawn**2).sum(axis=1).cumsum().tolist()
+        arms.append([Totals(units * day, y, y2) for day, (y, y2) in enumerate(zip(sums, squares, strict=True), 1)])
+    return harms(COST, *arms)
+
+
+def false_alarms(
+    rng: Rng, sims: int, days: int, per_day: tuple[int, int], sigma: float, *, factor: float, sign: Literal["breach", "worsening"]
+) -> int:
+    """Experiments with a skewed cost that show this sign on some day, by one series at its level of .025."""
+    found = 0
+    for _ in range(sims):
+        verdicts = (judge([Reading(COST, "arm1", seen)])[0] for seen in skewed_costs(rng, days, per_day, sigma, factor))
+        found += any(v.breach if sign == "breach" else v.worsening for v in verdicts)
+    return found
+
+
+def falsely_safe(rng: Rng, sims: int, days: int, per_day: tuple[int, int], sigma: float) -> int:
+    """Experiments with a skewed cost raised by exactly the margin that are called safe at their last look alone."""
+    seen = (skewed_costs(rng, days, per_day, sigma, 1 + COST.margin.value)[-1] for _ in range(sims))
+    return sum(called_safe([one]) for one in seen)
 
 
 def found_safe(rng: Rng, sims: int, looks: int) -> int:
@@ -245,6 +276,22 @@ CHECKS = (
     Check(
         "breach-at-margin", "harm at the margin is called a breach on one of 28 days", "≤ 5 %", at_most(ALPHA),
         partial(alarmed, days=28, per_day=200), sims=5_000, quick=200, piece=200,
+    ),
+    Check(
+        "skew-worsening", "no harm, log-normal cost (σ 1.5), control a tenth: \"worse\" on one of 14 days", "≤ 3.75 %", at_most(SKEWED),
+        partial(false_alarms, days=14, per_day=(20, 180), sigma=1.5, factor=1.0, sign="worsening"), sims=2_000, quick=200, piece=250,
+    ),
+    Check(
+        "skew-breach", "such a cost raised by the margin, control a twentieth: a breach on one of 14 days", "≤ 3.75 %", at_most(SKEWED),
+        partial(false_alarms, days=14, per_day=(10, 190), sigma=1.5, factor=1.2, sign="breach"), sims=2_000, quick=200, piece=250,
+    ),
+    Check(
+        "skew-breach-arm", "the same, the test arm being a twentieth", "≤ 3.75 %", at_most(SKEWED),
+        partial(false_alarms, days=14, per_day=(190, 10), sigma=1.5, factor=1.2, sign="breach"), sims=2_000, quick=200, piece=250,
+    ),
+    Check(
+        "skew-safe", "such a cost raised by the margin, the test arm a twentieth: called SAFE at the end", "≤ 7.5 %", at_most(1.5 * ALPHA),
+        partial(falsely_safe, days=14, per_day=(190, 10), sigma=1.5), sims=4_000, quick=500, piece=1_000,
     ),
     Check(
         "mid-run", "days until 95 % alarm after errors rise by 5 p.p. on day 14 (2,400 units a day and arm)", "≤ 2 days", Within(0, 2),

@@ -25,7 +25,7 @@ Sizing = Literal["rate", "spread"]
 """What a plan must know to size an experiment: today's rate, or the standard deviation per unit."""
 
 SMALL_ARM = 200
-"""Below this many units an arm a t on n_T + n_C − 2 degrees of freedom replaces the normal, on the jackknife variance."""
+"""Below this many units an arm looks at a rate take the jackknife's t instead of the normal."""
 
 T = TypeVar("T", bound=Observed)
 
@@ -70,6 +70,10 @@ class Kind(ABC, Generic[T]):
     def contrast(self, control: Observed, treatment: Observed, *, factor: float = 1.0, shift: float = 0.0) -> MarginScore | None:
         """T − factor·C − shift with its standard error and z on that edge; None where it cannot be estimated."""
 
+    def guarded(self, control: Observed, treatment: Observed, *, factor: float = 1.0, shift: float = 0.0) -> MarginScore | None:
+        """The contrast as guardrails and holdbacks read it: right for skewed values in uneven arms too."""
+        return on_normal_scale(self.contrast(control, treatment, factor=factor, shift=shift))
+
     def looked(self, control: Observed, treatment: Observed, *, adjusted: bool = False) -> MarginScore | None:
         """T − C as a look reads it; ``adjusted``: with covariates, where the plan lets those decide."""
         return self.contrast(control, treatment)
@@ -86,12 +90,16 @@ class Kind(ABC, Generic[T]):
         return None
 
 
-def scored(welch: WelchT | None, n_control: int, n_treatment: int) -> MarginScore | None:
-    """A t on the normal scale, with the small-arm rule for its degrees of freedom."""
-    if welch is None:
-        return None
-    df = n_control + n_treatment - 2 if min(n_control, n_treatment) < SMALL_ARM else welch.df
-    return MarginScore(welch.difference, welch.se, t_as_z(welch.t, df))
+def scored(welch: WelchT | None) -> MarginScore | None:
+    """A t on the normal scale, by the degrees of freedom that it came with."""
+    return None if welch is None else MarginScore(welch.difference, welch.se, t_as_z(welch.t, welch.df))
+
+
+def on_normal_scale(score: MarginScore | None) -> MarginScore | None:
+    """The same with the standard error that gives z, so that what counts in standard errors counts as z does."""
+    if score is None or not score.z or not score.estimate / score.z > 0:
+        return score
+    return MarginScore(score.estimate, score.estimate / score.z, score.z)
 
 
 def at_least_bad(total: float, squares: float) -> int:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from analytics.core.errors import ImpossibleTotals
-from analytics.core.kinds.base import Better, Kind, at_least_bad, scored
+from analytics.core.kinds.base import Better, Kind, at_least_bad, on_normal_scale, scored
 from analytics.core.observed import Observed, Remembered
 from analytics.core.stats.comparison import Comparison
 from analytics.core.stats.cuped import Covaried, adjusted_t, compare_adjusted
-from analytics.core.stats.mean import compare_means, welch_t
+from analytics.core.stats.mean import WelchT, compare_means, welch_t
 from analytics.core.stats.score import MarginScore
+from analytics.core.stats.uneven import uneven_t
 from analytics.core.totals import Totals
+
+Test = Callable[[Totals, Totals, float, float], WelchT | None]
+"""Two arms' means against factor and shift."""
 
 
 def unit_totals(totals: Observed, kind: str) -> Totals:
@@ -46,16 +51,22 @@ class MeanKind(Kind[Totals]):
         return None if c is None or t is None else compare_adjusted(c, t, alpha)
 
     def contrast(self, control: Observed, treatment: Observed, *, factor: float = 1.0, shift: float = 0.0) -> MarginScore | None:
+        return self._held_against(welch_t, control, treatment, factor, shift)
+
+    def guarded(self, control: Observed, treatment: Observed, *, factor: float = 1.0, shift: float = 0.0) -> MarginScore | None:
+        return on_normal_scale(self._held_against(uneven_t, control, treatment, factor, shift))
+
+    def _held_against(self, test: Test, control: Observed, treatment: Observed, factor: float, shift: float) -> MarginScore | None:
         c, t = self.read(control), self.read(treatment)
         if factor != 1.0 and not (c.mean is not None and c.mean > 0):
             return None
-        return scored(welch_t(c, t, factor=factor, shift=shift), c.n, t.n)
+        return scored(test(c, t, factor, shift))
 
     def looked(self, control: Observed, treatment: Observed, *, adjusted: bool = False) -> MarginScore | None:
         c, t = covaried(control), covaried(treatment)
         if not adjusted or c is None or t is None:
             return self.contrast(control, treatment)
-        return scored(adjusted_t(c, t), control.n, treatment.n)
+        return scored(adjusted_t(c, t))
 
     def bad_units(self, control: Observed, treatment: Observed, better: Better) -> int | None:
         """Of counts where less is better: units that have any."""

@@ -47,12 +47,12 @@ class ProportionKind(Kind[Totals]):
         """Pooled score z; few units: the jackknife's t, never more than Fisher's exact test allows."""
         before_c, before_t = covaried(control), covaried(treatment)
         if adjusted and before_c is not None and before_t is not None:
-            return scored(adjusted_t(before_c, before_t), control.n, treatment.n)
+            return scored(adjusted_t(before_c, before_t))
         c, t = self.read(control), self.read(treatment)
         welch = welch_t(c, t)
         if welch is None:
             return None
-        small = scored(welch, c.n, t.n) if min(c.n, t.n) < SMALL_ARM else None
+        small = scored(welch) if min(c.n, t.n) < SMALL_ARM else None
         z = small.z if small is not None and small.z is not None else pooled_z(*_counts(c, t)) or 0.0
         return MarginScore(welch.difference, welch.se, _no_more_than_exact(z, c, t))
 

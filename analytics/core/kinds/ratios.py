@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from analytics.core.errors import ImpossibleTotals
-from analytics.core.kinds.base import Better, Kind, at_least_bad, scored
+from analytics.core.kinds.base import Better, Kind, at_least_bad, on_normal_scale, scored
 from analytics.core.moments import Moments
 from analytics.core.observed import Observed, Remembered
 from analytics.core.stats.comparison import Comparison
 from analytics.core.stats.cuped import Covaried, adjusted_t, compare_adjusted, linearised_with_history
-from analytics.core.stats.ratio import compare_ratios, ratio_t, ratio_value
+from analytics.core.stats.mean import WelchT
+from analytics.core.stats.ratio import compare_ratios, ratio_t, ratio_value, uneven_ratio_t
 from analytics.core.stats.score import MarginScore
+
+Test = Callable[[Moments, Moments, float, float], WelchT | None]
+"""Two arms' ratios against factor and shift."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +41,23 @@ class RatioKind(Kind[Moments]):
         return None if c is None or t is None else compare_adjusted(c, t, alpha)
 
     def contrast(self, control: Observed, treatment: Observed, *, factor: float = 1.0, shift: float = 0.0) -> MarginScore | None:
+        return self._held_against(ratio_t, control, treatment, factor, shift)
+
+    def guarded(self, control: Observed, treatment: Observed, *, factor: float = 1.0, shift: float = 0.0) -> MarginScore | None:
+        return on_normal_scale(self._held_against(uneven_ratio_t, control, treatment, factor, shift))
+
+    def _held_against(self, test: Test, control: Observed, treatment: Observed, factor: float, shift: float) -> MarginScore | None:
         c, t = self.read(control), self.read(treatment)
         base = ratio_value(c)
         if factor != 1.0 and not (base is not None and base > 0):
             return None
-        return scored(ratio_t(c, t, factor=factor, shift=shift), c.n, t.n)
+        return scored(test(c, t, factor, shift))
 
     def looked(self, control: Observed, treatment: Observed, *, adjusted: bool = False) -> MarginScore | None:
         c, t = _covaried(control), _covaried(treatment)
         if not adjusted or c is None or t is None:
             return self.contrast(control, treatment)
-        return scored(adjusted_t(c, t), control.n, treatment.n)
+        return scored(adjusted_t(c, t))
 
     def bad_units(self, control: Observed, treatment: Observed, better: Better) -> int | None:
         """Where less is better: units that have any of what is counted above the line."""

@@ -1,11 +1,11 @@
 """What would the difference be if every arm had the same mix of strata? Σ w_k Δ_k over strata.
 
 Strata (country, plan, platform) must be known before a unit's first exposure: what treatment can change is no stratum.
-w_k is the stratum's share of all units, Var = Σ w_k²(s²_T/n_T + s²_C/n_C); t on N − 2·strata degrees of freedom, z for
+w_k is the stratum's share of all units, Var = Σ w_k²(s²_T/n_T + s²_C/n_C); t on Satterthwaite's degrees of freedom, z for
 rates. Strata with fewer than two units in an arm have no variance and are merged (named in the result). Shares may be
 taken for known, or for sampled: then the result speaks of the population that sends the units, and the spread of the
 effects between strata adds (Σ w_k Δ_k² − Δ²)/N. Cannot say below 10 units an arm.
-References: Miratrix, Sekhon and Yu 2013; Athey and Imbens 2017 (N − 2·strata); Xie and Aurisset 2016.
+References: Miratrix, Sekhon and Yu 2013; Satterthwaite 1946; Xie and Aurisset 2016.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def post_stratify(
     keys, shown = tuple(s.key for s in used), tuple(weights.tolist())
     if not weighted.variance > 0:
         return Stratified(replace(bare, reason="no spread in any stratum: a standard error cannot be estimated"), keys, shown, merged)
-    df = math.inf if kind == "proportion" else float(control.n + treatment.n - 2 * len(used))
+    df = math.inf if kind == "proportion" else _degrees(used, weights, weighted.variance)
     compared = _compared(bare, weighted, df, alpha)
     return Stratified(compared, keys, shown, merged, _relative_se(weighted))
 
@@ -144,6 +144,18 @@ def _error(totals: Totals, kind: str) -> float:
         rate = totals.events / totals.n
         return rate * (1 - rate) / totals.n
     return (totals.variance or 0.0) / totals.n
+
+
+def _degrees(strata: Sequence[Stratum], weights: Array, variance: float) -> float:
+    """Satterthwaite's, over every arm of every stratum; what the strata's shares add has N − 1."""
+    arms = [
+        (w * w * (arm.variance or 0.0) / arm.n, arm.n - 1)
+        for s, w in zip(strata, weights.tolist(), strict=True)
+        for arm in (s.control, s.treatment)
+    ]
+    rest = max(0.0, variance - math.fsum(part for part, _ in arms))
+    parts = [*arms, (rest, sum(s.n for s in strata) - 1)]
+    return 1 / math.fsum((part / variance) ** 2 / df for part, df in parts if part > 0)
 
 
 def _compared(bare: Comparison, weighted: _Weighted, df: float, alpha: float) -> Comparison:

@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from analytics.core.moments import Moments
 from analytics.core.stats.comparison import Comparison, checked_level
 from analytics.core.stats.mean import DELTA_BEYOND, WelchT, compare_means, welch_t, why_not
+from analytics.core.stats.uneven import uneven_t
 from analytics.core.totals import NO_SPREAD, Totals
 
 METHOD = "ratio, delta method"
@@ -73,6 +74,12 @@ def ratio_t(control: Moments, treatment: Moments, factor: float = 1.0, shift: fl
     """R_T − factor·R_C − shift with its t; None where a ratio is undefined, below two units an arm or without spread."""
     c, t = linearised(control), linearised(treatment)
     return None if c is None or t is None else welch_t(c, t, factor, shift)
+
+
+def uneven_ratio_t(control: Moments, treatment: Moments, factor: float = 1.0, shift: float = 0.0) -> WelchT | None:
+    """The same for skewed units in uneven arms (see ``uneven``)."""
+    c, t = linearised(control), linearised(treatment)
+    return None if c is None or t is None else uneven_t(c, t, factor, shift)
 
 
 def compare_ratios(control: Moments, treatment: Moments, alpha: float = 0.05) -> Comparison:

@@ -31,7 +31,8 @@ def test_post_stratify__two_strata_by_hand__weighs_differences_by_units() -> Non
     assert found.comparison.difference == pytest.approx(0.4 * 1 + 0.6 * 3)
     variance = 0.16 * (1.2 / 6 + 1.2 / 6) + 0.36 * (12 / 11 / 12 + 1.2 / 6)
     assert found.comparison.se == pytest.approx(variance**0.5)
-    assert found.comparison.df == 30 - 4
+    parts = [(0.16 * 1.2 / 6, 5), (0.16 * 1.2 / 6, 5), (0.36 * 12 / 11 / 12, 11), (0.36 * 1.2 / 6, 5)]
+    assert found.comparison.df == pytest.approx(variance**2 / sum(part**2 / df for part, df in parts))
     assert found.comparison.lift == pytest.approx((0.4 * 2 + 0.6 * 13) / (0.4 * 1 + 0.6 * 10) - 1)
 
 

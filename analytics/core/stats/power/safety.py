@@ -23,6 +23,7 @@ from scipy.optimize import brentq
 from analytics.core.errors import ImpossiblePlan
 from analytics.core.stats.power.terms import Given, SampleSize, Terms, checked_units, sized, whole_units
 from analytics.core.stats.score import difference_edge_rate, ratio_edge_rate
+from analytics.core.stats.uneven import Arm, are_even, held
 
 SAFE_ALPHA = 0.05
 """One-sided level of the SAFE verdict."""
@@ -84,10 +85,19 @@ class Guard:
         base, size = self.baseline or 0.0, margin * (self.baseline or 0.0) if self.relative else margin
         factor = 1 + self.sign * margin if self.relative else 1.0
         if self.sd is not None:
-            error = self.sd * math.sqrt(factor**2 + 1 / ratio) / size
+            error = self._spread_error(self.sd, margin, ratio, factor)
             return UnitErrors(error, error)
         true = math.sqrt(base * (1 - base) * (factor**2 + 1 / ratio)) / size
         return UnitErrors(self._edge_error(margin, ratio, factor) / size, true)
+
+    def _spread_error(self, sd: float, margin: float, ratio: float, factor: float) -> float:
+        """Of means, on the scale of the verdict: plain for even arms or without a baseline, else see ``uneven``."""
+        shift = 0.0 if self.relative else self.sign * margin
+        if self.baseline is None or are_even(1.0, ratio):
+            size = margin * (self.baseline or 0.0) if self.relative else margin
+            return sd * math.sqrt(factor**2 + 1 / ratio) / size
+        found = held(Arm(1.0, self.baseline, sd * sd), Arm(ratio, self.baseline, sd * sd), factor, shift)
+        return found.se / abs(found.distance)
 
     def _edge_error(self, margin: float, ratio: float, factor: float) -> float:
         """Of T − factor·C at the rates on the margin's edge that fit arms without harm best (Farrington–Manning)."""
