@@ -6,13 +6,17 @@ import os
 from typing import Any
 
 from celery import Celery
+from celery.exceptions import SoftTimeLimitExceeded
 from celery.signals import task_postrun
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
+from analytics.core.nets import never_hold
 from config.celery_settings import BEAT
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
+# The end of a task's time ends the task: no net under a part of the work may take it for that part's fault.
+never_hold(SoftTimeLimitExceeded)
 _ON_BEAT = frozenset(tick.task for tick in BEAT)
 
 app = Celery("assay")

@@ -39,7 +39,10 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class DarkHealth:
-    """What the dark launch shows so far; ``unlabelled`` of ``stamped`` events name the experiment and no variant."""
+    """What the dark launch shows so far; ``unlabelled`` of ``stamped`` events name the experiment and no variant.
+
+    ``failed``: what could not be computed, by sentence; it stands against going live.
+    """
 
     hours: float
     min_hours: int
@@ -49,6 +52,7 @@ class DarkHealth:
     guardrails: tuple[Beside, ...] = ()
     stamped: int = 0
     unlabelled: int = 0
+    failed: tuple[str, ...] = ()
 
     @property
     def green(self) -> bool:
@@ -76,7 +80,8 @@ class DarkHealth:
 
 def problems(found: DarkHealth) -> tuple[str, ...]:
     """Everything that still stands against going live, as sentences with numbers."""
-    return (*_silence(found), *_too_little(found), *(f"{name}: breached, harm beyond the margin is proven" for name in found.breached))
+    breached = (f"{name}: breached, harm beyond the margin is proven" for name in found.breached)
+    return (*_silence(found), *_too_little(found), *breached, *found.failed)
 
 
 def _silence(found: DarkHealth) -> list[str]:

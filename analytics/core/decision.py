@@ -78,7 +78,8 @@ class Facts:
     ``srm_masks``: SRM at a look or the Bayes factor between looks. ``unhealthy``: other red health
     checks, by sentence. ``mde`` and ``required_improvement`` (d₀) are absolute, in the metric's units.
     ``alarm_only`` is set between looks: then only harm may act. ``spent_micro`` of ``budget_micro`` are gone
-    (None: there is no cap).
+    (None: there is no cap). ``failed`` are the parts of the analysis that could not be computed, by sentence: they
+    hide nothing, and nothing is promoted meanwhile.
     """
 
     arms: tuple[ArmFacts, ...]
@@ -99,6 +100,7 @@ class Facts:
     alarm_only: bool = False
     budget_micro: int | None = None
     spent_micro: int | None = None
+    failed: tuple[str, ...] = ()
 
     @property
     def over_budget(self) -> bool:
@@ -299,6 +301,7 @@ def _common_readiness(facts: Facts) -> list[Readiness]:
         Readiness("shares (SRM)", "off" if facts.srm_masks else "as planned", "as planned", not facts.srm_masks, "shares"),
         Readiness("health", "good" if healthy else "; ".join(facts.unhealthy), "good", healthy, "health"),
         _units("control units", facts.n_control, facts.min_sample_size),
+        *([Readiness("analysis", "; ".join(facts.failed), "every part computed", False, "health")] if facts.failed else []),
     ]
 
 

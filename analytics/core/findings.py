@@ -67,6 +67,11 @@ def unpriced_finding(unpriced: int, calls: int) -> Finding | None:
     return Finding("unpriced", "yellow", sentence) if unpriced else None
 
 
+def failed_findings(sentences: Sequence[str]) -> list[Finding]:
+    """One red line for each part of the analysis that failed. The others are believed; nothing is promoted meanwhile."""
+    return [Finding("metric_failed", "red", sentence) for sentence in sentences]
+
+
 def unsaid_findings(named: Sequence[tuple[str, Comparison]]) -> list[Finding]:
     """One line for each comparison that cannot say."""
     return [Finding("cannot_say", "info", f"{name}: cannot say, {c.reason}") for name, c in named if c.reason is not None]

@@ -12,15 +12,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
-from analytics.core.errors import ImpossiblePlan
+from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
 from analytics.core.kinds import AnyKind, kind_of
 from analytics.core.kinds.base import Better, MarginKind
+from analytics.core.nets import NO_NET, Net
 from analytics.core.observed import Observed
 from analytics.core.stats import anytime, group_sequential
 from analytics.core.stats.multiplicity import holm
 from analytics.core.stats.score import MarginScore
+from experiments.core.margins import margin_problem
 
 Verdict = Literal["breach", "safe", "unknown"]
 
@@ -141,14 +144,28 @@ def harm(plan: GuardrailPlan, control: Observed, treatment: Observed) -> Harm:
     beyond, worse = _beyond(plan, kind, control, treatment), kind.guarded(control, treatment)
     if beyond is None or beyond.z is None or worse is None:
         return replace(bare, reason="no spread: a standard error cannot be estimated")
+    if math.isnan(beyond.z) or math.isnan(worse.estimate):
+        raise ImpossibleTotals(f"{plan.key}: harm is not a number")
     sign = _sign(plan)
     return replace(bare, beyond=sign * beyond.estimate, se=beyond.se, z=sign * beyond.z, worse=sign * worse.estimate, worse_se=worse.se)
 
 
-def judge(readings: Sequence[Reading], alpha: float = ALPHA) -> list[GuardrailResult]:
-    """Verdicts of all guardrails × test arms of an experiment; Holm over the breaches."""
-    raw = [breach_p(r) for r in readings]
-    return [_result(r, p, q, alpha) for r, p, q in zip(readings, raw, holm(raw), strict=True)]
+def judge(readings: Sequence[Reading], alpha: float = ALPHA, net: Net = NO_NET) -> list[GuardrailResult]:
+    """Verdicts of all guardrails × test arms of an experiment; Holm over the breaches. One that fails is unknown, the others stand."""
+    raw = [net.hold(r.plan.key, f"alarm on {r.arm}", partial(breach_p, r), _nothing) for r in readings]
+    return [
+        net.hold(r.plan.key, f"verdict on {r.arm}", partial(_result, r, p, q, alpha), partial(unknown, r.plan.key, r.arm))
+        for r, p, q in zip(readings, raw, holm(raw), strict=True)
+    ]
+
+
+def _nothing(reason: str) -> None:
+    """No alarm may sound of what cannot be computed."""
+
+
+def unknown(key: str, arm: str, reason: str) -> GuardrailResult:
+    """The verdict of a guardrail that cannot be computed: neither a breach nor a pass."""
+    return GuardrailResult(key, arm, "unknown", False, False, None, None, None, None, None, False, f"cannot say: {reason}")
 
 
 def breach_p(reading: Reading) -> float | None:
@@ -235,9 +252,9 @@ def _worsening(seen: Harm) -> bool:
 def _beyond(plan: GuardrailPlan, kind: AnyKind, control: Observed, treatment: Observed) -> MarginScore | None:
     """T − (1 ± margin)·C, or T − C ∓ margin: on the edge of what is allowed."""
     margin = plan.margin
-    if margin.kind not in kind.margins:
-        allowed = ", ".join(sorted(kind.margins))
-        raise ImpossiblePlan(f"{plan.key}: a {kind.name} takes a margin of {allowed}; found {margin.kind!r}")
+    fault = margin_problem(plan.kind, plan.better, margin.value, margin.kind)
+    if fault is not None:
+        raise ImpossiblePlan(f"{plan.key}: {fault.message}")
     signed = _sign(plan) * margin.value
     if margin.kind == "relative":
         return kind.guarded(control, treatment, factor=max(0.0, 1 + signed))

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import combinations
 
 from analytics.core.findings import (
     Finding,
     crossover_finding,
+    failed_findings,
     late_finding,
     left_out_finding,
     shares_finding,
     unpriced_finding,
     unsaid_findings,
 )
+from analytics.core.nets import NO_NET, Net
 from analytics.core.results import ArmSummary, Health, MetricResult
 from analytics.core.stats.mean import compare_means
 from analytics.core.stats.proportion import compare_proportions
@@ -36,6 +39,7 @@ def assess(
     accepted: int = 0,
     left_out: int = 0,
     unpriced: tuple[int, int] = (0, 0),
+    net: Net = NO_NET,
 ) -> Health:
     """Everything that speaks against believing the numbers, the weightiest first; ``gates`` as in ``shares_finding``.
 
@@ -54,11 +58,15 @@ def assess(
         unpriced_finding(*unpriced),
         _silence(serving, units),
         _delays_differ(arms),
-        *(_no_events(metric) for metric in metrics),
-        *(_answers_differ(metric) for metric in metrics),
+        *(net.hold(metric.key, "events met", partial(_no_events, metric), _nothing) for metric in metrics),
+        *(net.hold(metric.key, "who answers", partial(_answers_differ, metric), _nothing) for metric in metrics),
         *unsaid_findings([(f"{m.name}, {c.arm}", c.comparison) for m in metrics for c in m.comparisons]),
     ]
     return Health(srm, _weightiest_first([finding for finding in found if finding is not None]))
+
+
+def _nothing(reason: str) -> None:
+    """The fault is a finding of its own."""
 
 
 def gated(health: Health, at_look: Health) -> Health:
@@ -66,6 +74,11 @@ def gated(health: Health, at_look: Health) -> Health:
     closed = [finding for finding in at_look.findings if finding.masks]
     codes = {finding.code for finding in closed}
     return Health(health.srm, _weightiest_first([*closed, *(f for f in health.findings if f.code not in codes)]))
+
+
+def with_failures(health: Health, sentences: Sequence[str]) -> Health:
+    """A run's health with what failed in it; what masks comes first."""
+    return Health(health.srm, _weightiest_first([*health.findings, *failed_findings(sentences)])) if sentences else health
 
 
 def _weightiest_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:

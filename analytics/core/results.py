@@ -6,13 +6,17 @@ are against control. Numbers of fixed-sample methods are display; looks decide.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
+from analytics.core.errors import ImpossibleTotals
 from analytics.core.findings import Finding
 from analytics.core.kinds import AnyKind, kind_of
 from analytics.core.moments import Moments
+from analytics.core.nets import NO_NET, Net
 from analytics.core.observed import Observed, Remembered
 from analytics.core.stats import anytime
 from analytics.core.stats.comparison import Comparison, Interval
@@ -34,6 +38,7 @@ WHAT_TO_DO = {
     "answers_differ": "The share of units that gave a value differs between arms: compare who answers before believing the mean.",
     "delays_differ": "Find out why one arm's clients report later (a slow page, retries, a queue); send the time of the exposure with it.",
     "cannot_say": "Nothing to do but wait for more units, or to plan another metric.",
+    "metric_failed": "Read the reason, mend the metric or its data; nothing is promoted while a part of the analysis cannot be said.",
     "unstarted": "The experiment is not running; results begin with it.",
 }
 """Advice that belongs to a finding's code."""
@@ -161,21 +166,48 @@ def compare_arms(
     *,
     n_star: float = anytime.ALARM_N_STAR,
     before: MetricResult | None = None,
+    net: Net = NO_NET,
 ) -> MetricResult:
     """Every test arm against control at α/m, p adjusted by Holm over the arms, raw and with covariates, fixed and sequential.
 
-    ``before`` is the same metric at the last run: the sequential view only ever narrows.
+    ``before`` is the same metric at the last run: the sequential view only ever narrows. An arm that fails stays alone with it.
     """
     tests = [arm.arm for arm in result.arms if arm.arm != control]
-    kind, level = kind_of(result.kind), alpha / max(1, len(tests))
-    found = [_compared(kind, observed.get(control), observed.get(arm), level) for arm in tests]
-    adjusted = holm([c.p for c, _ in found])
+    level = alpha / max(1, len(tests))
     past = {c.arm: c.always for c in before.comparisons} if before is not None else {}
+
+    def compared(arm: str) -> ArmComparison:
+        c, cuped = _compared(kind_of(result.kind), observed.get(control), observed.get(arm), level)
+        return ArmComparison(arm, _sound(c), None, "Holm", cuped and _sound(cuped), always_valid(c, level, n_star, past.get(arm)))
+
     rows = [
-        ArmComparison(arm, c, p, "Holm", cuped, always_valid(c, level, n_star, past.get(arm)))
-        for arm, (c, cuped), p in zip(tests, found, adjusted, strict=True)
+        net.hold(result.key, f"{arm} against {control}", partial(compared, arm), partial(_unsaid, result.kind, arm, past.get(arm)))
+        for arm in tests
     ]
-    return replace(result, comparisons=tuple(rows))
+    adjusted = holm([row.comparison.p for row in rows])
+    return replace(result, comparisons=tuple(replace(row, adjusted_p=p) for row, p in zip(rows, adjusted, strict=True)))
+
+
+def unsaid(result: MetricResult, control: str, reason: str, before: MetricResult | None = None) -> MetricResult:
+    """A metric that could not be read: every comparison says why, and the sequential view waits as the last run left it."""
+    past = {c.arm: c.always for c in before.comparisons} if before is not None else {}
+    tests = [arm.arm for arm in result.arms if arm.arm != control]
+    return replace(result, comparisons=tuple(_unsaid(result.kind, arm, past.get(arm), reason) for arm in tests))
+
+
+def _unsaid(kind: str, arm: str, always: AlwaysValid | None, reason: str) -> ArmComparison:
+    return ArmComparison(arm, Comparison(kind, 0, 0, reason=reason), None, "Holm", None, always)
+
+
+def _sound(found: Comparison) -> Comparison:
+    """A comparison whose numbers are numbers; NaN would spoil what is adjusted or stored together with it."""
+    wrong = [name for name in _NUMBERS if (value := getattr(found, name)) is not None and math.isnan(value)]
+    if wrong:
+        raise ImpossibleTotals(f"{', '.join(wrong)}: not a number")
+    return found
+
+
+_NUMBERS = ("control_mean", "treatment_mean", "difference", "lift", "p", "z", "se")
 
 
 def _compared(kind: AnyKind, control: Observed | None, treatment: Observed | None, alpha: float) -> tuple[Comparison, Comparison | None]:
@@ -224,7 +256,13 @@ def why_not_cuped(result: MetricResult, one: ArmComparison) -> str | None:
     return "nothing is known of the units from before their exposure"
 
 
-def explore(results: Sequence[MetricResult], observed: Sequence[Mapping[str, Observed]], control: str, alpha: float) -> list[MetricResult]:
+def explore(
+    results: Sequence[MetricResult],
+    observed: Sequence[Mapping[str, Observed]],
+    control: str,
+    alpha: float,
+    net: Net = NO_NET,
+) -> list[MetricResult]:
     """Benjamini–Hochberg over all arms of all secondary metrics together: finds to look into, not to decide by.
 
     Of M comparisons R are finds; whoever reads the finds first wants intervals of which at most a share
@@ -235,10 +273,16 @@ def explore(results: Sequence[MetricResult], observed: Sequence[Mapping[str, Obs
     finds = sum(q is not None and q <= alpha for q in adjusted)
     level = alpha * max(1, finds) / max(1, len(ps))
     left = iter(adjusted)
+
+    def explored(result: MetricResult, totals: Mapping[str, Observed], one: ArmComparison) -> ArmComparison:
+        q = next(left)
+        if one.comparison.reason is not None:
+            return replace(one, adjusted_p=q, adjustment="BH")
+        work = partial(_explored, kind_of(result.kind), one, totals, control, level, q)
+        return net.hold(result.key, f"{one.arm} among the explorations", work, partial(_unsaid, result.kind, one.arm, one.always))
+
     return [
-        replace(
-            result, comparisons=tuple(_explored(kind_of(result.kind), c, totals, control, level, next(left)) for c in result.comparisons)
-        )
+        replace(result, comparisons=tuple(explored(result, totals, one) for one in result.comparisons))
         for result, totals in zip(results, observed, strict=True)
     ]
 

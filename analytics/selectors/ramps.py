@@ -9,6 +9,7 @@ from analytics.core.encoding import restored
 from analytics.core.guardrails import GuardrailResult
 from analytics.core.windows import Span, without
 from analytics.models import AnalysisRun
+from analytics.selectors.failures import failures_of
 from experiments.core.errors import Refused
 from experiments.core.ramping import HeldBy, RampFacts, Sign, parse_ramp
 from experiments.core.types import GuardrailAction, MetricRole, Status
@@ -63,6 +64,9 @@ def _unknown(run: AnalysisRun | None, stay: RampStay) -> str:
         return "nothing has been analysed yet"
     if run.failed_at is not None:
         return "the newest analysis failed, so nobody can say whether anything harms"
+    failed = failures_of(run)
+    if failed:
+        return f"a part of the newest analysis could not be computed ({'; '.join(failed)}), so nobody can say whether it harms"
     return "" if run.computed_at >= stay.started_at else "nothing has been analysed at this step yet"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from analytics.core.decision import Facts, recommended
 from analytics.core.encoding import restored
 from analytics.models import AnalysisRun, Decision
+from analytics.selectors.failures import failures_of
 from analytics.selectors.plans import NEVER_BY_ITSELF
 from experiments.models import Experiment, Variant
 from experiments.services.advice import Recommendation
@@ -58,6 +59,9 @@ def trouble_now(iteration_id: int) -> str:
         return "the newest analysis failed, so nobody can say whether anything is breached now"
     if run.masked:
         return "results are masked now"
+    failed = failures_of(run)
+    if failed:
+        return f"a part of the newest analysis could not be computed ({'; '.join(failed)})"
     off = {arm["key"] for arm in run.totals.get("arms", []) if arm.get("stopped_at")}
     verdicts = [verdict for verdict in run.verdicts.get("guardrails", []) if verdict["arm"] not in off]
     breached = [v["key"] for v in verdicts if v.get("proven") or (v["breach"] and not v.get("compensated"))]

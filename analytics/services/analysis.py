@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
 from django.db import transaction
 
 from analytics.core.decision import Decision as Verdict
@@ -18,12 +19,13 @@ from analytics.core.decision import decide as decide_by
 from analytics.core.encoding import plain, restored
 from analytics.core.guardrails import GuardrailResult
 from analytics.core.harm_watch import Watched
-from analytics.core.health import assess, gated
+from analytics.core.health import assess, gated, with_failures
 from analytics.core.look_state import LookState
 from analytics.core.looks import information
+from analytics.core.nets import Net
 from analytics.core.results import Health, MetricResult
 from analytics.core.series import Day, with_day
-from analytics.core.windows import Clock, LookPermission, clock, legal_look
+from analytics.core.windows import Clock, LookPermission, clock, last_complete_day, legal_look
 from analytics.models import AnalysisRun, Decision, Look
 from analytics.selectors.geo import pilot_of
 from analytics.selectors.plans import AnalysisPlan, iteration_to_analyse, plan_of
@@ -51,6 +53,8 @@ from experiments.core.errors import NotFound, Refused
 from experiments.core.types import Origin, Status
 from experiments.models import Experiment, Iteration
 from experiments.services.waits import is_locked
+
+log = structlog.get_logger(__name__)
 
 ENGINE = "3"
 """The version of the methods; stored with every look and decision. Raise it when a number would change."""
@@ -87,8 +91,12 @@ def analyse(experiment_id: int, *, now: datetime, may_look: bool = False, store:
         plan = plan_of(iteration, now)
         permission = _permission(plan, iteration, now) if may_look else None
         states = look_states(iteration)
-        measured = measure(plan, store or PostgresStore(), now=now, look=permission, caps=states[0].caps if states else ())
-        return _store(iteration, plan, measured, now=now, may_look=may_look)
+        net = Net(transaction.atomic)
+        source, caps = store or PostgresStore(), states[0].caps if states else ()
+        measured = measure(plan, source, now=now, look=permission, caps=caps, net=net)
+        run = _store(iteration, plan, measured, now=now, may_look=may_look, net=net)
+        _tell(iteration, net)
+        return run
     except Exception as fault:
         if not is_locked(fault):
             _note_failure(iteration, now, fault)
@@ -105,7 +113,13 @@ def _iteration(experiment_id: int) -> Iteration:
     return iteration
 
 
-def _store(iteration: Iteration, plan: AnalysisPlan, measured: Measured, *, now: datetime, may_look: bool) -> AnalysisRun:
+def _tell(iteration: Iteration, net: Net) -> None:
+    """Each fault in the log with where it came from; people read it on the page."""
+    for fault, error in zip(net.faults, net.errors, strict=True):
+        log.error("part_failed", experiment=iteration.experiment.key, subject=fault.subject, part=fault.part, exc_info=error)
+
+
+def _store(iteration: Iteration, plan: AnalysisPlan, measured: Measured, *, now: datetime, may_look: bool, net: Net) -> AnalysisRun:
     """Under the experiment's row lock: look again at what changed meanwhile, conclude, write."""
     with transaction.atomic():
         experiment = Experiment.objects.select_for_update(no_key=True).get(pk=plan.experiment_id)
@@ -117,7 +131,8 @@ def _store(iteration: Iteration, plan: AnalysisPlan, measured: Measured, *, now:
             now=now,
             may_look=may_look,
             harmed=_harmed(iteration),
-            earlier=_earlier(iteration),
+            earlier=net.hold("the run before", "its results", lambda: _earlier(iteration), lambda _: NOTHING_EARLIER),
+            net=net,
         )
         versions = _versions(plan)
         run = _write_run(iteration, measured, found, versions, now)
@@ -138,12 +153,14 @@ def conclude(
     may_look: bool,
     harmed: frozenset[str],
     earlier: Earlier = NOTHING_EARLIER,
+    net: Net | None = None,
 ) -> Findings:
     """Everything between totals and storage; no database. Health gates the look: while masked, nothing is spent.
 
-    ``earlier`` is what the run before this one found.
+    ``earlier`` is what the run before this one found. What ``net`` has held is a red finding and blocks a promotion.
     """
-    metrics = compared(plan, measured.metrics, earlier.metrics)
+    net = net or Net(faults=list(measured.faults))
+    metrics = compared(plan, measured.metrics, earlier.metrics, net)
     final = plan.ended_at is not None or plan.origin is Origin.IMPORT
     health = assess(
         measured.arms,
@@ -153,19 +170,32 @@ def conclude(
         accepted=measured.accepted,
         left_out=measured.left_out,
         unpriced=(sum(one.calls for one in measured.unpriced.values()), sum(one.of for one in measured.unpriced.values())),
+        net=net,
     )
     the_clock = clock(plan.spans, plan.time_zone, plan.weeks, now)
-    permission = legal(plan, measured, before, the_clock, now)
+    permission = net.hold(
+        "the look", "whether it is due", lambda: legal(plan, measured, before, the_clock, now), lambda why: _no_look(plan, now, why)
+    )
     taken = None
     if may_look and permission.allowed and measured.look is not None:
         health = gated(health, assess(measured.look.arms, (), gates=True))
-        taken = None if health.masks else look(plan, before, measured.look)
+        totals = measured.look
+        taken = None if health.masks else net.hold("the look", "taking it", lambda: look(plan, before, totals, net), lambda _: None)
     standing = Standing((*before, taken) if taken is not None else tuple(before), taken)
-    watches, paid = watch(plan, measured), pay(plan, measured)
-    verdicts = weighed(guard(plan, measured, standing.states, earlier.verdicts), watches, paid)
+    watches, paid = watch(plan, measured, net), pay(plan, measured, net)
+    verdicts = weighed(guard(plan, measured, standing.states, earlier.verdicts, net), watches, paid)
     stranded = end_passed(plan, permission.day + timedelta(days=1)) and (may_look or not permission.allowed)
-    facts = facts_of(plan, measured, health=health, verdicts=verdicts, standing=standing, clock=the_clock, harmed=harmed, stranded=stranded)
+    facts = facts_of(
+        plan, measured, health=health, verdicts=verdicts, standing=standing, clock=the_clock, harmed=harmed, stranded=stranded, net=net
+    )
+    health = with_failures(health, facts.failed)
     return Findings(metrics, health, verdicts, facts, decide_by(facts), the_clock, permission, taken, watches, paid)
+
+
+def _no_look(plan: AnalysisPlan, now: datetime, why: str) -> LookPermission:
+    """Nobody can say whether a look is due, so none is taken."""
+    day = last_complete_day(now, plan.time_zone)
+    return LookPermission(False, day, now, why)
 
 
 def legal(plan: AnalysisPlan, measured: Measured, before: Sequence[LookState], the_clock: Clock, now: datetime) -> LookPermission:
@@ -342,6 +372,10 @@ def _keep_copy(run: AnalysisRun) -> None:
 
 
 def _note_failure(iteration: Iteration, now: datetime, fault: Exception) -> None:
+    _note_error(iteration, now, f"{type(fault).__name__}: {fault}")
+
+
+def _note_error(iteration: Iteration, now: datetime, error: str) -> None:
     """Keep the last good run and say beside it that a later one failed."""
     with transaction.atomic():
         run, _ = AnalysisRun.objects.get_or_create(
@@ -349,7 +383,13 @@ def _note_failure(iteration: Iteration, now: datetime, fault: Exception) -> None
             latest=True,
             defaults={"experiment_id": iteration.experiment_id, "computed_at": now, "data_cut": now},
         )
-        AnalysisRun.objects.filter(pk=run.pk).update(failed_at=now, error=f"{type(fault).__name__}: {fault}"[:2000])
+        AnalysisRun.objects.filter(pk=run.pk).update(failed_at=now, error=error[:2000])
+
+
+def note_lost(experiment_id: int, reason: str, *, now: datetime) -> None:
+    """Say beside the last good run what the run that was lost could not say itself."""
+    iteration = _iteration(experiment_id)
+    _note_error(iteration, now, reason)
 
 
 def replay(decision: Decision) -> Verdict:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import cast
+
+from django.db import transaction
 
 from analytics.core.dark_stage import Beside, DarkArm, DarkHealth, beside, problems, sentence
 from analytics.core.guardrails import Reading, judge
 from analytics.core.kinds import kind_of
+from analytics.core.nets import Net, sentences
 from analytics.core.observed import Observed
 from analytics.selectors.events import stamped_and_unlabelled
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric, plan_of
@@ -66,9 +70,10 @@ def dark_health(plan: AnalysisPlan, since: datetime, now: datetime, store: Store
     """Dark arms against the control twins, on everybody exposed since the dark launch began."""
     dark = replace(population(plan, plan.cut(now)), phase=Phase.DARK, exposed_from=since, rows_from=since, blackouts=())
     twin = replace(dark, phase=Phase.TWIN)
+    net = Net(transaction.atomic)
     with store.snapshot():
         counted, twins = store.arms(dark), store.arms(twin)
-        guardrails = _guardrails(plan, store, dark, twin)
+        guardrails = _guardrails(plan, store, dark, twin, net)
     stamped, unlabelled = stamped_and_unlabelled(plan.experiment_id, since, plan.cut(now))
     held = _buckets(plan.iteration_id)
     return DarkHealth(
@@ -83,6 +88,7 @@ def dark_health(plan: AnalysisPlan, since: datetime, now: datetime, store: Store
         guardrails=guardrails,
         stamped=stamped,
         unlabelled=unlabelled,
+        failed=sentences(net.faults),
     )
 
 
@@ -99,29 +105,38 @@ def _arm(key: str, counts: Sequence[ArmCount], buckets: int) -> DarkArm:
     return DarkArm(key, sum(c.units for c in counts), sum(c.exposures for c in counts), buckets)
 
 
-def _guardrails(plan: AnalysisPlan, store: Store, dark: Population, twin: Population) -> tuple[Beside, ...]:
-    """Every guardrail on every dark arm; the twins are one control group, whichever variant they were booked on."""
-    read = list(_readings(plan, store, dark, twin))
-    verdicts = judge([reading for _, _, reading in read])
-    by_key = {(verdict.key, verdict.arm): verdict for verdict in verdicts}
+_Seen = tuple[PlannedMetric, float | None, float | None, Reading]
+"""A guardrail on an arm: its value there and of the twins, and how it is judged."""
+
+
+def _guardrails(plan: AnalysisPlan, store: Store, dark: Population, twin: Population, net: Net) -> tuple[Beside, ...]:
+    """Every guardrail on every dark arm; the twins are one control group, whichever variant they were booked on.
+
+    One that fails is missing here; ``net`` knows why.
+    """
+    read = [
+        seen
+        for metric in guarded(plan)
+        for seen in net.hold(
+            metric.definition.key, "dark launch", partial(_readings, plan, store, dark, twin, metric), lambda _: list[_Seen]()
+        )
+    ]
+    by_key = {(verdict.key, verdict.arm): verdict for verdict in judge([reading for *_, reading in read], net=net)}
     return tuple(
-        Beside(metric.definition.name, _value(metric, seen[0]), _value(metric, seen[1]), by_key[reading.plan.key, reading.arm])
-        for metric, seen, reading in read
+        Beside(metric.definition.name, here, twins, by_key[reading.plan.key, reading.arm]) for metric, here, twins, reading in read
     )
 
 
-def _readings(
-    plan: AnalysisPlan, store: Store, dark: Population, twin: Population
-) -> Iterator[tuple[PlannedMetric, tuple[Observed | None, Observed | None], Reading]]:
-    """Each guardrail and arm: what was observed there and of the twins, and how it is judged."""
-    for metric in guarded(plan):
-        treated = store.totals(dark, metric.definition, matured=False)
-        twins = store.totals(replace(twin, grouping="all"), metric.definition, matured=False).get(POOLED)
-        base = None if twins is None else twins.totals
-        for arm in plan.test_arms:
-            here = treated[arm.variant_id].totals if arm.variant_id in treated else None
-            start = harm_of(metric, base, here)
-            yield metric, (here, base), Reading(guardrail_plan(metric), arm.key, start, None, planned_days(plan))
+def _readings(plan: AnalysisPlan, store: Store, dark: Population, twin: Population, metric: PlannedMetric) -> list[_Seen]:
+    """One guardrail on each arm: what was observed there and of the twins, and how it is judged."""
+    treated = store.totals(dark, metric.definition, matured=False)
+    twins = store.totals(replace(twin, grouping="all"), metric.definition, matured=False).get(POOLED)
+    base, found = None if twins is None else twins.totals, list[_Seen]()
+    for arm in plan.test_arms:
+        here = treated[arm.variant_id].totals if arm.variant_id in treated else None
+        reading = Reading(guardrail_plan(metric), arm.key, harm_of(metric, base, here), None, planned_days(plan))
+        found.append((metric, _value(metric, here), _value(metric, base), reading))
+    return found
 
 
 def _value(metric: PlannedMetric, observed: Observed | None) -> float | None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
+import structlog
 from django.db import transaction
 
 from analytics.core.after_promotion import AfterPromotion, Compared
 from analytics.core.encoding import plain
-from analytics.core.guardrails import Reading, judge
+from analytics.core.guardrails import Reading, judge, unknown
 from analytics.core.kinds import kind_of
+from analytics.core.nets import Net
 from analytics.core.observed import Observed
 from analytics.core.stats.holdback import read_holdback
 from analytics.models import HoldbackRun
@@ -24,6 +27,8 @@ from experiments.core.notices import Notice, NoticeKind
 from experiments.core.types import SYSTEM, Direction, Phase
 from experiments.models import Rollout
 from experiments.services import lifecycle, outbox
+
+log = structlog.get_logger(__name__)
 
 
 def read(rollout_id: int, *, now: datetime, store: Store | None = None) -> HoldbackRun | None:
@@ -57,11 +62,38 @@ def compare(rollout: Rollout, *, now: datetime, store: Store) -> AfterPromotion 
     met = population(plan, cut)
     # Of the original control only those held back never changed their variant.
     stayed = _Sides(replace(met, variants=(control,), buckets=tuple(rollout.holdback_buckets)), replace(met, variants=(arm,)))
+    primary, key, net = plan.primary, rollout.variant.key, Net(transaction.atomic)
+
+    def compared(sides: _Sides, part: str) -> Compared:
+        return net.hold(primary.definition.key, part, lambda: _compared(primary, _pair(store, sides, primary, matured=True)), _not_compared)
+
     with store.snapshot():
-        told = _compared(plan.primary, _pair(store, fresh, plan.primary, matured=True))
-        original = _compared(plan.primary, _pair(store, stayed, plan.primary, matured=True))
-        readings = [_reading(plan, metric, rollout.variant.key, _pair(store, fresh, metric, matured=False)) for metric in guarded(plan)]
-    return AfterPromotion(told, original if original.promoted or original.held_back else None, tuple(judge(readings)))
+        told, original = compared(fresh, "units met since the promotion"), compared(stayed, "the original arms")
+        read = [
+            net.hold(m.definition.key, f"guardrail on {key}", partial(_read_guardrail, plan, m, key, store, fresh), lambda _: None)
+            for m in guarded(plan)
+        ]
+    verdicts = tuple(judge([one for one in read if one is not None], net=net))
+    _tell(rollout, net)
+    missing = tuple(unknown(m.definition.key, key, _UNREAD) for m, one in zip(guarded(plan), read, strict=True) if one is None)
+    return AfterPromotion(told, original if original.promoted or original.held_back else None, (*verdicts, *missing))
+
+
+_UNREAD = "its totals could not be read; the log says why"
+
+
+def _tell(rollout: Rollout, net: Net) -> None:
+    """Each fault in the log; the others are read all the same."""
+    for fault, error in zip(net.faults, net.errors, strict=True):
+        log.error("part_failed", experiment=rollout.experiment.key, subject=fault.subject, part=fault.part, exc_info=error)
+
+
+def _not_compared(why: str) -> Compared:
+    return Compared(0, 0, read_holdback(None, 0, more_is_better=True))
+
+
+def _read_guardrail(plan: AnalysisPlan, metric: PlannedMetric, arm: str, store: Store, sides: _Sides) -> Reading:
+    return _reading(plan, metric, arm, _pair(store, sides, metric, matured=False))
 
 
 @dataclass(frozen=True)

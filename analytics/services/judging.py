@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import partial
 from typing import cast
 
 from analytics.core.decision import Action, ArmFacts, Facts, GuardrailFact, Rule
-from analytics.core.guardrails import GuardrailPlan, GuardrailResult, Harm, Margin, Reading, harm, judge
+from analytics.core.guardrails import GuardrailPlan, GuardrailResult, Harm, Margin, Reading, harm, judge, unknown
 from analytics.core.harm_watch import Watched, watched
 from analytics.core.kinds import kind_of
 from analytics.core.kinds.base import Better, MarginKind
 from analytics.core.look_state import LookState, histories, horizon, safety_looks, take
 from analytics.core.looks import Crossing, LookHistory, Observation, crossed_together, observe
+from analytics.core.nets import NO_NET, Net, sentences
 from analytics.core.observed import Observed
-from analytics.core.results import Health, MetricResult, compare_arms, explore
+from analytics.core.results import Health, MetricResult, compare_arms, explore, unsaid
 from analytics.core.stats.anytime import ALARM_N_STAR
 from analytics.core.stats.comparison import Interval
 from analytics.core.stats.compensation import Compensation, compensation
@@ -65,15 +67,17 @@ class Standing:
     taken: LookState | None = None
 
 
-def compared(plan: AnalysisPlan, metrics: Sequence[MeasuredMetric], before: Sequence[MetricResult] = ()) -> tuple[MetricResult, ...]:
+def compared(
+    plan: AnalysisPlan, metrics: Sequence[MeasuredMetric], before: Sequence[MetricResult] = (), net: Net = NO_NET
+) -> tuple[MetricResult, ...]:
     """Comparisons for every metric: Holm over arms where it decides or guards, BH over all explorations.
 
     ``before`` are the results of the run before, whose sequential views are carried on.
     """
     past = {(m.role, m.key, m.version): m for m in before}
-    found = [(_compared(plan, m, past.get((m.result.role, m.result.key, m.result.version))), m.observed) for m in metrics]
+    found = [(_held(plan, m, past.get((m.result.role, m.result.key, m.result.version)), net), m.observed) for m in metrics]
     secondary = [(m, observed) for m, observed in found if m.role == MetricRole.SECONDARY]
-    again = explore([m for m, _ in secondary], [observed for _, observed in secondary], _control(plan), plan.alpha)
+    again = explore([m for m, _ in secondary], [observed for _, observed in secondary], _control(plan), plan.alpha, net)
     explored = {id(m): better for (m, _), better in zip(secondary, again, strict=True)}
     return tuple(_as_it_was(explored.get(id(m), m), past.get((m.role, m.key, m.version)), plan.stopped) for m, _ in found)
 
@@ -95,22 +99,45 @@ def _control(plan: AnalysisPlan) -> str:
     return "" if plan.control is None else plan.control.key
 
 
-def _compared(plan: AnalysisPlan, metric: MeasuredMetric, before: MetricResult | None) -> MetricResult:
+def _held(plan: AnalysisPlan, metric: MeasuredMetric, before: MetricResult | None, net: Net) -> MetricResult:
+    """A metric's comparisons; of one that could not be read, the reason."""
+    control = _control(plan)
+    if metric.fault:
+        return unsaid(metric.result, control, metric.fault, before)
+    return net.hold(
+        metric.result.key,
+        "comparisons",
+        lambda: _compared(plan, metric, before, net),
+        lambda why: unsaid(metric.result, control, why, before),
+    )
+
+
+def _compared(plan: AnalysisPlan, metric: MeasuredMetric, before: MetricResult | None, net: Net) -> MetricResult:
     control = _control(plan)
     primary = metric.result.role == MetricRole.PRIMARY
     # Tuned to the planned number of units of both arms: information is 1/(1/n + 1/n).
     n_star = 4 * plan.n_planned if primary and plan.n_planned else ALARM_N_STAR
-    return compare_arms(metric.result, metric.observed, control, plan.alpha, n_star=n_star, before=before)
+    return compare_arms(metric.result, metric.observed, control, plan.alpha, n_star=n_star, before=before, net=net)
 
 
-def look(plan: AnalysisPlan, before: Sequence[LookState], totals: LookTotals) -> LookState | None:
+def look(plan: AnalysisPlan, before: Sequence[LookState], totals: LookTotals, net: Net = NO_NET) -> LookState | None:
     """Take the look of a day, when the primary metric can say anything."""
     primary, control = plan.primary, plan.control
     if primary is None or control is None:
         return None
-    seen = {arm.key: _observation(primary, totals.primary.get(control.key), totals.primary.get(arm.key)) for arm in plan.test_arms}
+    seen = {
+        arm.key: net.hold(
+            primary.definition.key,
+            f"look at {arm.key}",
+            partial(_observation, primary, totals.primary.get(control.key), totals.primary.get(arm.key)),
+            lambda why: Observation(0, 0, reason=why),
+        )
+        for arm in plan.test_arms
+    }
     seen |= {key: replace(seen[key], z=None, estimate=None, se=None, reason=SWITCHED_OFF) for key in plan.stopped}
-    safety = {(m.definition.key, a): h for m in guarded(plan) for a, h in _harms(plan, m, totals.guardrails[m.definition.key]).items()}
+    safety = {
+        (m.definition.key, a): h for m in guarded(plan) for a, h in _harms(plan, m, totals.guardrails.get(m.definition.key), net).items()
+    }
     return take(
         totals.day,
         before,
@@ -133,40 +160,81 @@ def _observation(metric: PlannedMetric, control: Observed | None, treatment: Obs
 
 
 def guard(
-    plan: AnalysisPlan, measured: Measured, states: Sequence[LookState], before: Sequence[GuardrailResult] = ()
+    plan: AnalysisPlan,
+    measured: Measured,
+    states: Sequence[LookState],
+    before: Sequence[GuardrailResult] = (),
+    net: Net = NO_NET,
 ) -> tuple[GuardrailResult, ...]:
     """The verdict of every guardrail on every test arm: alarms on all exposed units, safety at looks.
 
     ``before``: a switched-off arm keeps the verdict of the run before.
     """
     readings: list[Reading] = []
+    unreadable: list[GuardrailResult] = []
     for metric in guarded(plan):
-        key = metric.definition.key
-        start, recent = (_priced(metric, measured, _harms(plan, metric, found[key])) for found in (measured.since_start, measured.recent))
-        readings += [
-            Reading(guardrail_plan(metric), arm, start[arm], recent[arm], planned_days(plan), safety_looks(states, key, arm))
-            for arm in start
-        ]
+        why: list[str] = []
+        readings += net.hold(
+            metric.definition.key, "guardrail", partial(_readings, plan, measured, states, metric, net), partial(_none_of, why)
+        )
+        unreadable += [unknown(metric.definition.key, arm.key, reason) for reason in why for arm in plan.test_arms]
     kept = {(one.key, one.arm): one for one in before if one.arm in plan.stopped}
-    return tuple(kept.get((one.key, one.arm), one) for one in judge(readings))
+    return tuple(kept.get((one.key, one.arm), one) for one in (*judge(readings, net=net), *unreadable))
 
 
-def watch(plan: AnalysisPlan, measured: Measured) -> tuple[Watched, ...]:
+def _none_of(why: list[str], reason: str) -> list[Reading]:
+    why.append(reason)
+    return []
+
+
+def _readings(plan: AnalysisPlan, measured: Measured, states: Sequence[LookState], metric: PlannedMetric, net: Net) -> list[Reading]:
+    """One guardrail on every test arm: alarms since the start and of the last days, and its looks."""
+    key, planned = metric.definition.key, guardrail_plan(metric)
+    both = (measured.since_start.get(key), measured.recent.get(key))
+    start, recent = (_priced(metric, measured, _harms(plan, metric, found, net)) for found in both)
+    return [Reading(planned, arm, start[arm], recent[arm], planned_days(plan), safety_looks(states, key, arm)) for arm in start]
+
+
+def watch(plan: AnalysisPlan, measured: Measured, net: Net = NO_NET) -> tuple[Watched, ...]:
     """The SPRT of every guardrail that counts bad events, on every test arm that serves."""
     if plan.control is None or not measured.hours:
         return ()
     sprt = SprtPlan(guardrails=len(guarded(plan)), test_arms=len(plan.test_arms))
+    control = plan.control.key
     return tuple(
-        watched(sprt, key, arm.key, hours.get(plan.control.key, ()), hours.get(arm.key, ()))
+        net.hold(
+            key,
+            f"hours of {arm.key}",
+            partial(watched, sprt, key, arm.key, hours.get(control, ()), hours.get(arm.key, ())),
+            partial(_not_watched, sprt, key, arm.key),
+        )
         for key, hours in measured.hours.items()
         for arm in plan.test_arms
         if arm.stopped_at is None
     )
 
 
-def pay(plan: AnalysisPlan, measured: Measured) -> tuple[Paid, ...]:
+def _not_watched(sprt: SprtPlan, key: str, arm: str, why: str) -> Watched:
+    return Watched(key, arm, sprt.threshold, reason=why)
+
+
+def pay(plan: AnalysisPlan, measured: Measured, net: Net = NO_NET) -> tuple[Paid, ...]:
     """Whether the gain pays for the cost: of each cost guardrail, on each test arm."""
-    return tuple(_paid(plan, metric, arm.key, measured) for metric in guarded(plan) if metric.is_cost for arm in plan.test_arms)
+    return tuple(
+        net.hold(
+            metric.definition.key,
+            f"compensation on {arm.key}",
+            partial(_paid, plan, metric, arm.key, measured),
+            partial(_not_paid, metric.definition.key, arm.key),
+        )
+        for metric in guarded(plan)
+        if metric.is_cost
+        for arm in plan.test_arms
+    )
+
+
+def _not_paid(key: str, arm: str, why: str) -> Paid:
+    return Paid(key, arm, Compensation(None, None, None, why))
 
 
 def _paid(plan: AnalysisPlan, metric: PlannedMetric, arm: str, measured: Measured) -> Paid:
@@ -202,19 +270,21 @@ def facts_of(
     clock: Clock,
     harmed: frozenset[str],
     stranded: bool,
+    net: Net | None = None,
 ) -> Facts:
     """Everything that a decision rests on, oriented so that more is better.
 
     Units are those of the look where one was taken: the floor has to be met by what the look saw.
     ``stranded``: the planned end has passed and no look can come of itself any more.
     """
+    net = net or Net(faults=list(measured.faults))
     primary = plan.primary
     primary_result = next((m.result for m in measured.metrics if m.result.role == MetricRole.PRIMARY), None)
     n = {arm.arm: arm.n for arm in primary_result.arms} if primary_result is not None else {}
     if standing.taken is not None and measured.look is not None:
         n = units_of(plan, measured.look.primary)
-    looks, costs = _histories(plan, standing.states), _costs(plan, measured)
-    crossed = dict(zip(looks, crossed_together(list(looks.values())), strict=True))
+    looks, crossed = net.hold("looks", "what they have shown so far", partial(_looks, plan, standing.states), lambda _: ({}, {}))
+    costs = _costs(plan, measured)
     return Facts(
         arms=tuple(
             replace(
@@ -240,7 +310,14 @@ def facts_of(
         alarm_only=standing.taken is None,
         budget_micro=plan.budget_micro,
         spent_micro=measured.spent_micro,
+        failed=sentences(net.faults),
     )
+
+
+def _looks(plan: AnalysisPlan, states: Sequence[LookState]) -> tuple[dict[str, LookHistory], dict[str, Crossing | None]]:
+    """Every arm's looks, and what they have crossed together."""
+    looks = _histories(plan, states)
+    return looks, dict(zip(looks, crossed_together(list(looks.values())), strict=True))
 
 
 def _costs(plan: AnalysisPlan, measured: Measured) -> Mapping[str, float | None]:
@@ -314,9 +391,23 @@ def _histories(plan: AnalysisPlan, states: Sequence[LookState]) -> dict[str, Loo
     return histories(states, arms, n_planned=states[0].n_planned, alpha=plan.alpha, better=_better(plan.primary))
 
 
-def _harms(plan: AnalysisPlan, metric: PlannedMetric, totals: ByArm) -> dict[str, Harm]:
+UNREAD = "its totals could not be read"
+
+
+def _harms(plan: AnalysisPlan, metric: PlannedMetric, totals: ByArm | None, net: Net) -> dict[str, Harm]:
+    """Harm of every test arm; None: the totals could not be read, which is written down already."""
+    if totals is None:
+        return {arm.key: Harm(0, 0, reason=UNREAD) for arm in plan.test_arms}
     base = None if plan.control is None else totals.get(plan.control.key)
-    found = {arm.key: harm_of(metric, base, totals.get(arm.key)) for arm in plan.test_arms}
+    found = {
+        arm.key: net.hold(
+            metric.definition.key,
+            f"harm on {arm.key}",
+            partial(harm_of, metric, base, totals.get(arm.key)),
+            lambda why: Harm(0, 0, reason=why),
+        )
+        for arm in plan.test_arms
+    }
     return found | {key: Harm(found[key].n_control, found[key].n_treatment, reason=SWITCHED_OFF) for key in plan.stopped}
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
+from django.db import transaction
 from django.db.models import Sum
 
 from analytics.core.harm_watch import Hour
 from analytics.core.kinds import kind_of
 from analytics.core.look_state import MetricCap
 from analytics.core.moments import Moments
+from analytics.core.nets import NO_NET, Fault, Net
 from analytics.core.observed import Observed
 from analytics.core.results import ArmSummary, MetricResult, metric_arm
 from analytics.core.stats.winsor import CAP_QUANTILE, Cap, find_cap
@@ -23,16 +27,18 @@ from experiments.core.clock import local_day
 from experiments.core.types import MetricRole, Origin
 from experiments.models import Iteration
 
+T = TypeVar("T")
 ByArm = Mapping[str, Observed]
 """Totals by arm key; an arm that nobody of those asked for has met is not there."""
 
 
 @dataclass(frozen=True)
 class MeasuredMetric:
-    """One planned metric: its arms as they are shown, and the totals they are made of."""
+    """One planned metric: its arms as they are shown, and the totals they are made of; ``fault``: why it could not be read."""
 
     result: MetricResult
     observed: ByArm
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,7 @@ class Measured:
     ``late`` of all ``accepted`` live items came too late; ``left_out`` matured units no look counts,
     because a long pause overlaps their window. ``hours`` are those of guardrails that the SPRT watches, ``worth``
     outcome and cost of each unit by cost guardrail, ``spent_micro`` what the experiment has cost where a cap is set.
+    ``faults``: what could not be read; its key is missing above, or its metric says why.
     """
 
     cut: datetime
@@ -71,6 +78,7 @@ class Measured:
     worth: Mapping[str, Mapping[str, Moments]] = field(default_factory=dict)
     spent_micro: int | None = None
     unpriced: Mapping[str, Unpriced] = field(default_factory=dict)
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,32 +94,49 @@ class Unpriced:
         return f"{self.calls:,} of {self.of:,} calls of models have neither a cost nor a price"
 
 
-def measure(plan: AnalysisPlan, store: Store, *, now: datetime, look: LookPermission | None, caps: Sequence[MetricCap] = ()) -> Measured:
+def measure(
+    plan: AnalysisPlan,
+    store: Store,
+    *,
+    now: datetime,
+    look: LookPermission | None,
+    caps: Sequence[MetricCap] = (),
+    net: Net | None = None,
+) -> Measured:
     """Read arms, metrics, alarm series, and what a look would see when one may be taken.
 
-    ``caps`` are the frozen ones of winsorised metrics; before the first look unit values are whole.
+    ``caps`` are the frozen ones of winsorised metrics; before the first look unit values are whole. Each metric, series and
+    question is held by ``net`` alone, so that one of them fails without the others.
     """
+    net = net or Net(transaction.atomic)
     people, plan = population(plan, plan.cut(now)), with_caps(plan, caps)
     with store.snapshot():
         counted = store.arms(people)
         people = replace(people, rows_from=min((arm.first for arm in counted), default=None))
         guardrails = plan.of_role(MetricRole.GUARDRAIL)
         latest = replace(people, exposed_from=recent_since(plan, people.cut))
-        late, accepted = late_and_accepted(plan)
+        late, accepted = net.hold("late events", "count", lambda: late_and_accepted(plan), lambda _: (0, 0))
+        asked = look if look is not None and look.allowed else None
         measured = Measured(
             cut=people.cut,
             arms=summaries(plan, counted, expected_shares(plan, store, people)),
-            metrics=tuple(measured_metric(plan, store, people, metric) for metric in plan.metrics),
-            since_start={m.definition.key: _totals(plan, store, people, m, matured=False) for m in guardrails},
-            recent={m.definition.key: _totals(plan, store, latest, m, matured=False) for m in guardrails},
-            look=None if look is None or not look.allowed else _look_totals(plan, store, people, look, caps),
+            metrics=tuple(_held_metric(plan, store, people, metric, net) for metric in plan.metrics),
+            since_start=_each(net, "since the start", guardrails, lambda m: _totals(plan, store, people, m, matured=False)),
+            recent=_each(net, "the last days", guardrails, lambda m: _totals(plan, store, latest, m, matured=False)),
+            look=None if asked is None else _held(net, "the look", lambda: _look_totals(plan, store, people, asked, caps, net)),
             late=late,
             accepted=accepted,
-            left_out=_left_out(plan, store, people),
-            hours={m.definition.key: _hours(plan, store, people, m) for m in guardrails if m.counts_bad_events},
-            worth={m.definition.key: _worth(plan, store, people, m) for m in guardrails if m.is_cost and plan.worth_micro is not None},
-            spent_micro=None if plan.budget_micro is None else spent_so_far(plan, store, people),
-            unpriced=_unpriced(plan, store, people),
+            left_out=net.hold("left out units", "count", lambda: _left_out(plan, store, people), lambda _: 0),
+            hours=_each(net, "hour by hour", [m for m in guardrails if m.counts_bad_events], lambda m: _hours(plan, store, people, m)),
+            worth=_each(
+                net,
+                "worth beside cost",
+                [m for m in guardrails if m.is_cost and plan.worth_micro is not None],
+                lambda m: _worth(plan, store, people, m),
+            ),
+            spent_micro=None if plan.budget_micro is None else _held(net, "the budget", lambda: spent_so_far(plan, store, people)),
+            unpriced=net.hold("calls without a price", "count", lambda: _unpriced(plan, store, people), lambda _: {}),
+            faults=tuple(net.faults),
         )
     return _without_unknown_costs(plan, measured)
 
@@ -159,7 +184,28 @@ def _priced_metric(metric: MeasuredMetric, measured: Measured) -> MeasuredMetric
     arms = tuple(
         metric_arm(metric.result.kind, arm.arm, None, arm.exposed) if arm.arm in measured.unpriced else arm for arm in metric.result.arms
     )
-    return MeasuredMetric(replace(metric.result, arms=arms), _priced_arms(metric.observed, measured))
+    return MeasuredMetric(replace(metric.result, arms=arms), _priced_arms(metric.observed, measured), metric.fault)
+
+
+def _held(net: Net, what: str, read: Callable[[], T | None]) -> T | None:
+    """An answer about the whole experiment; None where it fails."""
+    return net.hold(what, "totals", read, lambda _: None)
+
+
+def _each(net: Net, part: str, metrics: Sequence[PlannedMetric], read: Callable[[PlannedMetric], T]) -> dict[str, T]:
+    """The answer of every metric by its key; one that fails is left out and written down."""
+    found = {m.definition.key: net.hold(m.definition.key, part, partial(read, m), lambda _: None) for m in metrics}
+    return {key: answer for key, answer in found.items() if answer is not None}
+
+
+def _held_metric(plan: AnalysisPlan, store: Store, people: Population, metric: PlannedMetric, net: Net) -> MeasuredMetric:
+    """A metric's totals; where they cannot be read, its arms with zeros and the reason."""
+    return net.hold(
+        metric.definition.key,
+        "totals",
+        lambda: measured_metric(plan, store, people, metric),
+        lambda why: MeasuredMetric(_result(plan, metric, {}, {}), {}, why),
+    )
 
 
 def _hours(plan: AnalysisPlan, store: Store, people: Population, metric: PlannedMetric) -> dict[str, list[Hour]]:
@@ -271,8 +317,12 @@ def measured_metric(plan: AnalysisPlan, store: Store, people: Population, metric
         found = {part_of(key)[0]: totals for key, totals in found.items()}
     observed = {arm.key: found[arm.variant_id].totals for arm in plan.arms if arm.variant_id in found}
     exposed = {arm.key: found[arm.variant_id].exposed for arm in plan.arms if arm.variant_id in found}
-    kind = definition.kind.value
-    result = MetricResult(
+    return MeasuredMetric(_result(plan, metric, observed, exposed), observed)
+
+
+def _result(plan: AnalysisPlan, metric: PlannedMetric, observed: ByArm, exposed: Mapping[str, int]) -> MetricResult:
+    definition, kind = metric.definition, metric.definition.kind.value
+    return MetricResult(
         key=definition.key,
         version=definition.version,
         name=definition.name,
@@ -283,7 +333,6 @@ def measured_metric(plan: AnalysisPlan, store: Store, people: Population, metric
         window_hours=definition.window_hours,
         arms=tuple(metric_arm(kind, arm.key, observed.get(arm.key), exposed.get(arm.key, 0)) for arm in plan.arms),
     )
-    return MeasuredMetric(result, observed)
 
 
 def with_caps(plan: AnalysisPlan, caps: Sequence[MetricCap]) -> AnalysisPlan:
@@ -298,29 +347,38 @@ def with_caps(plan: AnalysisPlan, caps: Sequence[MetricCap]) -> AnalysisPlan:
     return replace(plan, metrics=tuple(metrics)) if frozen else plan
 
 
-def _found_caps(plan: AnalysisPlan, store: Store, people: Population) -> tuple[MetricCap, ...]:
-    """The caps that a first look freezes: of each winsorised metric with enough units that have a value."""
-    found = []
-    for definition in {m.definition.key: m.definition for m in plan.metrics if m.definition.winsorised}.values():
-        largest = store.largest(people, definition, 1 - CAP_QUANTILE)
-        if not largest.values:
-            continue
-        # All smaller values count as one just below: the quantile lies among the largest.
-        lowest = largest.values[0] - 1.0
-        cap = find_cap([lowest, *largest.values], [largest.smaller, *[1] * len(largest.values)], kind=definition.kind.value)
-        if isinstance(cap, Cap):
-            found.append(MetricCap(definition.key, cap))
-    return tuple(found)
+def _found_caps(plan: AnalysisPlan, store: Store, people: Population, net: Net) -> tuple[MetricCap, ...]:
+    """The caps that a first look freezes: of each winsorised metric with enough units that have a value.
+
+    Without the cap of the primary metric there is no look; another metric goes on without one.
+    """
+    found: list[MetricCap | None] = []
+    for metric in {m.definition.key: m for m in plan.metrics if m.definition.winsorised}.values():
+        deciding = metric.role is MetricRole.PRIMARY
+        own = NO_NET if deciding else net
+        found.append(own.hold(metric.definition.key, "cap", partial(_cap, store, people, metric), lambda _: None))
+    return tuple(cap for cap in found if cap is not None)
+
+
+def _cap(store: Store, people: Population, metric: PlannedMetric) -> MetricCap | None:
+    definition = metric.definition
+    largest = store.largest(people, definition, 1 - CAP_QUANTILE)
+    if not largest.values:
+        return None
+    # All smaller values count as one just below: the quantile lies among the largest.
+    lowest = largest.values[0] - 1.0
+    cap = find_cap([lowest, *largest.values], [largest.smaller, *[1] * len(largest.values)], kind=definition.kind.value)
+    return MetricCap(definition.key, cap) if isinstance(cap, Cap) else None
 
 
 def _look_totals(
-    plan: AnalysisPlan, store: Store, people: Population, look: LookPermission, frozen: Sequence[MetricCap]
+    plan: AnalysisPlan, store: Store, people: Population, look: LookPermission, frozen: Sequence[MetricCap], net: Net
 ) -> LookTotals | None:
-    """``plan`` has the frozen caps already; a first look finds its own."""
+    """``plan`` has the frozen caps already; a first look finds its own. A guardrail that fails is left out, the look goes on."""
     if plan.primary is None:
         return None
     then = replace(people, cut=look.data_cut)
-    caps = tuple(frozen) or _found_caps(plan, store, then)
+    caps = tuple(frozen) or _found_caps(plan, store, then, net)
     plan = with_caps(plan, caps)
     primary = plan.primary
     if primary is None:
@@ -330,7 +388,7 @@ def _look_totals(
         day=look.day,
         arms=summaries(plan, store.arms(then), expected_shares(plan, store, then)),
         primary=_totals(plan, store, then, primary, covariate=covariate),
-        guardrails={m.definition.key: _totals(plan, store, then, m) for m in plan.of_role(MetricRole.GUARDRAIL)},
+        guardrails=_each(net, "the look", plan.of_role(MetricRole.GUARDRAIL), lambda m: _totals(plan, store, then, m)),
         caps=caps,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import structlog
 from django.db import transaction
 
 from analytics.core.encoding import plain, restored
@@ -17,6 +18,8 @@ from experiments.core.permissions import Action, check
 from experiments.core.types import JSON, SYSTEM, Actor
 from experiments.models import Experiment
 from experiments.services import audit
+
+log = structlog.get_logger(__name__)
 
 
 def write_report(experiment_id: int, *, now: datetime) -> ExperimentReport:
@@ -40,6 +43,8 @@ def write_report(experiment_id: int, *, now: datetime) -> ExperimentReport:
 
 def _write(run: AnalysisRun, template: ReportTemplate, after: bool, now: datetime) -> ExperimentReport:
     made = build(facts_of(run), template.text, template.version)
+    for error in made.errors:
+        log.error("report_section_failed", experiment=run.experiment.key, run=run.pk, exc_info=error)
     report = written(made)
     row = ExperimentReport.objects.create(
         experiment=run.experiment,

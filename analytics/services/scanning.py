@@ -5,15 +5,21 @@ Looks are not spent and verdicts not touched. The same night scanned again write
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from itertools import combinations
+from typing import TypeVar
+
+import structlog
+from django.db import transaction
 
 from analytics.core import scans
 from analytics.core.encoding import plain, restored
 from analytics.core.kinds import kind_of
 from analytics.core.look_state import LookState
+from analytics.core.nets import Net, sentences
 from analytics.core.observed import Observed
 from analytics.core.scans import WEEK, Baseline, Drifting, ScanResult, SinceExposure, Wearing
 from analytics.core.scans import Breakdown as Reading
@@ -30,6 +36,9 @@ from experiments.core.errors import Refused
 from experiments.core.types import MetricRole
 from experiments.models import Experiment, Iteration
 from experiments.selectors.experiments import iteration_design
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
 
 MOST_WATCHED = 40
 MOST_WORDS = 20
@@ -60,31 +69,64 @@ def read(plan: AnalysisPlan, declared: Sequence[Breakdown], known: Sequence[Base
         counted = store.arms(people)
         if not counted:
             return ScanResult(unsaid=("no unit has been exposed yet",))
-        people = replace(people, rows_from=min(arm.first for arm in counted))
+        people, net = replace(people, rows_from=min(arm.first for arm in counted)), Net(transaction.atomic)
         result = ScanResult(
-            breakdowns=_breakdowns(plan, declared, people, store),
-            wearing=_wearing(plan, people, store),
-            drift=_drift(people, known, store),
+            breakdowns=_held(net, "breakdowns", lambda: _breakdowns(plan, declared, people, store, net)),
+            wearing=_held(net, "wearing off", lambda: _wearing(plan, people, store, net)),
+            drift=_held(net, "drift", lambda: _drift(people, known, store, net)),
             unsaid=_unsaid(plan),
-            since=_since(plan, people, store),
+            since=_held(net, "days since exposure", lambda: _since(plan, people, store, net)),
         )
-    return replace(result, findings=scans.findings_of(result))
+    _tell(plan, net)
+    return replace(result, findings=scans.findings_of(result), unsaid=(*result.unsaid, *sentences(net.faults)))
+
+
+def _held(net: Net, part: str, read: Callable[[], tuple[T, ...]]) -> tuple[T, ...]:
+    """One part of the scan; nothing where it fails as a whole."""
+    return net.hold(part, "scan", read, lambda _: ())
+
+
+def _each(net: Net, part: str, names: Sequence[str], read: Callable[[str], Sequence[T]]) -> list[T]:
+    """What each name gives, one after the other; one that fails gives nothing and is written down."""
+    return [found for name in names for found in net.hold(name, part, partial(read, name), lambda _: list[T]())]
+
+
+def _tell(plan: AnalysisPlan, net: Net) -> None:
+    for fault, error in zip(net.faults, net.errors, strict=True):
+        log.error("part_failed", experiment=plan.key, subject=fault.subject, part=fault.part, exc_info=error)
 
 
 def scan_pairs(*, now: datetime, store: Store | None = None) -> PairScan:
     """Ask every pair of running experiments of one unit type, on the metric that each decides by, and store all answers."""
-    source = store or PostgresStore()
-    plans = [(iteration, _plan(iteration, now)) for iteration in due.concurrent()]
+    source, net = store or PostgresStore(), Net(transaction.atomic)
+    held = [net.hold(iteration.experiment.key, "plan", partial(_planned, iteration, now), lambda _: None) for iteration in due.concurrent()]
+    plans = [one for one in held if one is not None]
     with source.snapshot():
         asked = [
-            (metric.definition.key, _pair(own, beside, metric, now, source))
+            answer
             for (first, one), (second, other) in combinations(plans, 2)
             if one.unit_type == other.unit_type and (first.layer_id is None or first.layer_id != second.layer_id)
             for own, beside, metric in _questions(one, other)
+            for answer in net.hold(
+                f"{own.key} × {beside.key}", "pair", partial(_answer, own, beside, metric, now, source), lambda _: list[_Answer]()
+            )
         ]
+    for fault, error in zip(net.faults, net.errors, strict=True):
+        log.error("part_failed", subject=fault.subject, part=fault.part, exc_info=error)
     answers = {"scanned_at": now, "pairs": plain(scans.read_pairs(asked))}
     row, _ = PairScan.objects.update_or_create(night=scans.night_of(now), defaults=answers)
     return row
+
+
+_Answer = tuple[str, Pair]
+
+
+def _planned(iteration: Iteration, now: datetime) -> tuple[Iteration, AnalysisPlan]:
+    return iteration, _plan(iteration, now)
+
+
+def _answer(own: AnalysisPlan, beside: AnalysisPlan, metric: PlannedMetric, now: datetime, store: Store) -> list[_Answer]:
+    return [(metric.definition.key, _pair(own, beside, metric, now, store))]
 
 
 def _plan(iteration: Iteration, now: datetime) -> AnalysisPlan:
@@ -102,28 +144,33 @@ def _baselines(iteration: Iteration) -> tuple[Baseline, ...]:
     return tuple(one.baseline for one in restored(earlier.result, ScanResult).drift if sum(one.baseline.counts))
 
 
-def _wearing(plan: AnalysisPlan, people: Population, store: Store) -> tuple[Wearing, ...]:
+def _wearing(plan: AnalysisPlan, people: Population, store: Store, net: Net) -> tuple[Wearing, ...]:
     """Of what units do again and again: the primary and secondary metrics with a number per unit."""
     if plan.control is None:
         return ()
-    asked = [m.definition for m in plan.metrics if m.role is not MetricRole.GUARDRAIL and _may_wear(m)]
-    found: list[Wearing] = []
-    for metric in asked:
-        contrasts = _by_arm(plan, store.wearing(people, metric, WEARING_DAYS))
-        found += scans.read_wearing(metric.key, metric.direction.value, plan.control.key, contrasts, plan.alpha / len(asked))
-    return tuple(found)
+    control = plan.control.key
+    asked = {m.definition.key: m.definition for m in plan.metrics if m.role is not MetricRole.GUARDRAIL and _may_wear(m)}
+
+    def read(key: str) -> Sequence[Wearing]:
+        contrasts = _by_arm(plan, store.wearing(people, asked[key], WEARING_DAYS))
+        return scans.read_wearing(key, asked[key].direction.value, control, contrasts, plan.alpha / len(asked))
+
+    return tuple(_each(net, "wearing off", list(asked), read))
 
 
-def _since(plan: AnalysisPlan, people: Population, store: Store) -> tuple[SinceExposure, ...]:
+def _since(plan: AnalysisPlan, people: Population, store: Store, net: Net) -> tuple[SinceExposure, ...]:
     """Of every metric with a number per unit."""
     if plan.control is None:
         return ()
-    control, arms, found = plan.control.key, {arm.variant_id: arm.key for arm in plan.arms}, list[SinceExposure]()
-    for metric in (m.definition for m in plan.metrics if kind_of(m.definition.kind.value).form == "unit"):
-        days = store.since_exposure(people, metric, LONGEST_COURSE).items()
+    control, arms = plan.control.key, {arm.variant_id: arm.key for arm in plan.arms}
+    asked = {m.definition.key: m.definition for m in plan.metrics if kind_of(m.definition.kind.value).form == "unit"}
+
+    def read(key: str) -> Sequence[SinceExposure]:
+        days = store.since_exposure(people, asked[key], LONGEST_COURSE).items()
         by_arm = {(arms[variant], day): totals for (variant, day), totals in days if variant in arms}
-        found += scans.read_since_exposure(metric.key, control, list(arms.values()), by_arm, plan.alpha)
-    return tuple(found)
+        return scans.read_since_exposure(key, control, list(arms.values()), by_arm, plan.alpha)
+
+    return tuple(_each(net, "days since exposure", list(asked), read))
 
 
 def _may_wear(metric: PlannedMetric) -> bool:
@@ -131,12 +178,15 @@ def _may_wear(metric: PlannedMetric) -> bool:
     return kind_of(metric.definition.kind.value).form == "unit" and metric.definition.aggregation != "any"
 
 
-def _breakdowns(plan: AnalysisPlan, declared: Sequence[Breakdown], people: Population, store: Store) -> tuple[Reading, ...]:
+def _breakdowns(plan: AnalysisPlan, declared: Sequence[Breakdown], people: Population, store: Store, net: Net) -> tuple[Reading, ...]:
     """The primary metric by everything declared."""
     metric, control = plan.primary, plan.control
     if metric is None or control is None:
         return ()
-    tables = {one.name: _by_value(plan, one, metric, people, store) for one in declared}
+    read = {
+        one.name: net.hold(one.name, "breakdown", partial(_by_value, plan, one, metric, people, store), lambda _: None) for one in declared
+    }
+    tables = {name: table for name, table in read.items() if table is not None}
     return scans.read_breakdowns(metric.definition.key, metric.definition.kind.value, control.key, tables, plan.alpha)
 
 
@@ -165,18 +215,23 @@ def _by_value(plan: AnalysisPlan, declared: Breakdown, metric: PlannedMetric, pe
     }
 
 
-def _drift(people: Population, known: Sequence[Baseline], store: Store) -> tuple[Drifting, ...]:
+def _drift(people: Population, known: Sequence[Baseline], store: Store, net: Net) -> tuple[Drifting, ...]:
     """The last week against the first, of everything that is watched, once the two do not overlap."""
     begun = people.rows_from or people.cut
     first, last = (begun, begun + WEEK), (people.cut - WEEK, people.cut)
     if last[0] < first[1]:
         return ()
     kept = {(one.source, one.name): one for one in known}
-    found = []
-    for watched in store.watched(people, MOST_WATCHED):
+
+    def read(watched: Watched) -> Drifting:
         baseline = kept.get((watched.source, watched.name)) or _baseline(people, watched, first, store)
-        found.append(scans.read_drift(baseline, _now(people, baseline, last, store)))
-    return tuple(found)
+        return scans.read_drift(baseline, _now(people, baseline, last, store))
+
+    found = [
+        net.hold(watched.name, f"drift of {watched.source}", partial(read, watched), lambda _: None)
+        for watched in store.watched(people, MOST_WATCHED)
+    ]
+    return tuple(one for one in found if one is not None)
 
 
 def _baseline(people: Population, watched: Watched, span: tuple[datetime, datetime], store: Store) -> Baseline:

@@ -15,6 +15,7 @@ from experiments.core.breakdowns import parse_breakdowns
 from experiments.core.conditions import parse_conditions, segments_in
 from experiments.core.design import Design, DesignMetric, DesignVariant, parse_thresholds
 from experiments.core.errors import InvalidInput, Problem
+from experiments.core.margins import margin_problem
 from experiments.core.policies import PolicyRules
 from experiments.core.ramping import parse_ramp, percent
 from experiments.core.types import (
@@ -25,7 +26,6 @@ from experiments.core.types import (
     FlagType,
     GuardrailAction,
     GuardrailRule,
-    MarginKind,
     MetricKind,
     MetricRole,
     Origin,
@@ -178,9 +178,9 @@ def _worth(metric: DesignMetric, path: str) -> Iterator[Problem]:
 
 
 def _guardrail(metric: DesignMetric, path: str) -> Iterator[Problem]:
-    if metric.margin is None or not metric.margin > 0 or metric.margin_kind not in list(MarginKind):
-        message = f"guardrail {metric.key}: needs a margin above 0 of a kind among {', '.join(MarginKind)}"
-        yield _problem("margin_missing", message, f"{path}.margin")
+    found = margin_problem(metric.kind, metric.direction, metric.margin, metric.margin_kind, baseline=metric.baseline)
+    if found is not None:
+        yield _problem(found.code, f"guardrail {metric.key}: {found.message}", f"{path}.{found.field}")
     if metric.rule and metric.rule not in list(GuardrailRule):
         yield _problem(
             "guardrail_rule_unknown", f"guardrail {metric.key}: rule {metric.rule!r}; expected {' or '.join(GuardrailRule)}", f"{path}.rule"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from experiments.core.design import Design
 from experiments.core.design_rules import problems
 from experiments.core.errors import Conflict, InvalidInput, NotFound, Problem
 from experiments.core.policies import rules_from_json
@@ -31,10 +32,17 @@ def refuse_taken(experiment: Experiment) -> None:
             raise Conflict(f"experiment {name} {value!r} is taken; choose another", field=name)
 
 
-def refuse_ill_formed(experiment: Experiment) -> None:
+def refuse_ill_formed(experiment: Experiment, was: Design | None = None) -> None:
+    """Refuse what is wrong with the design as stored now.
+
+    ``was``: the design before the change. Faults that it had already keep nobody from changing something else:
+    a rule may be younger than a design, and a launched one cannot be mended.
+    """
     experiment.refresh_from_db()
-    design = design_of(experiment)
-    refuse_if(problems(design, rules_from_json(experiment.policy.rules), for_launch=False), f"experiment {experiment.key}")
+    rules = rules_from_json(experiment.policy.rules)
+    had = [] if was is None else problems(was, rules, for_launch=False)
+    found = [problem for problem in problems(design_of(experiment), rules, for_launch=False) if problem not in had]
+    refuse_if(found, f"experiment {experiment.key}")
 
 
 def refuse_if(found: list[Problem], subject: str) -> None:

@@ -129,7 +129,7 @@ def set_variants(actor: Actor, now: datetime, *, experiment_id: int, variants: S
         _refuse_launched(experiment, "variants")
         was = design_of(experiment)
         arms.replace(experiment, variants)
-        refuse_ill_formed(experiment)
+        refuse_ill_formed(experiment, was)
         _keep_default_in_step(actor, now, experiment, was)
         before, after = _arms(was), _arms(design_of(experiment))
         audit.record(actor, now, action="variants_set", obj=experiment, reason=reason, before=before, after=after)
@@ -144,7 +144,7 @@ def plan_metrics(actor: Actor, now: datetime, *, experiment_id: int, metrics: Se
         permit(actor, Action.EDIT_DRAFT, experiment)
         was = design_of(experiment)
         planning.replace(now, experiment, metrics)
-        refuse_ill_formed(experiment)
+        refuse_ill_formed(experiment, None if experiment.status == Status.DRAFT else was)
         if experiment.status != Status.DRAFT:
             _refuse_other_deciding_metrics(experiment, was)
             wanted_reason(reason, experiment.key, "an amendment after launch")

@@ -12,6 +12,7 @@ from experiments.core.errors import InvalidInput, NotFound, Problem, Refused
 from experiments.core.permissions import Action
 from experiments.core.types import JSON, Actor, Status
 from experiments.models import Experiment, Layer
+from experiments.selectors.experiments import design_of
 from experiments.services import audit
 from experiments.services.draft_rows import flag_of_key, policy_of_key, refuse_ill_formed, refuse_taken
 from experiments.services.rows import checked, locked, permit, publish, wanted_reason
@@ -40,6 +41,7 @@ def edit_experiment(actor: Actor, now: datetime, *, experiment_id: int, changes:
         if "notes" in changes:
             permit(actor, Action.COMMENT, experiment)  # people's words: no key writes them
         _refuse_frozen(experiment, changes, reason)
+        was = design_of(experiment)
         before = {name: _shown(experiment, name) for name in changes}
         for name, value in changes.items():
             _WRITERS.get(name, _plain(name))(experiment, value)
@@ -47,7 +49,7 @@ def edit_experiment(actor: Actor, now: datetime, *, experiment_id: int, changes:
         experiment.updated_at = now
         checked(experiment)
         experiment.save()
-        refuse_ill_formed(experiment)
+        refuse_ill_formed(experiment, was)
         after = {name: _shown(experiment, name) for name in changes}
         audit.record(actor, now, action="experiment_edited", obj=experiment, reason=reason, before=dict(before), after=dict(after))
         publish(now, f"{experiment.key} edited")

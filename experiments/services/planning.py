@@ -8,8 +8,9 @@ from datetime import datetime
 
 from experiments.core.design import MetricPlan
 from experiments.core.errors import InvalidInput
+from experiments.core.margins import margin_problem
 from experiments.core.types import GuardrailAction, GuardrailRule, MetricRole
-from experiments.models import Experiment, ExperimentMetric
+from experiments.models import Experiment, ExperimentMetric, Metric
 from experiments.services.metrics import register_exploratory
 from experiments.services.rows import checked
 
@@ -30,9 +31,12 @@ def replace(now: datetime, experiment: Experiment, plans: Sequence[MetricPlan]) 
 def _row(now: datetime, experiment: Experiment, plan: MetricPlan, position: int) -> ExperimentMetric:
     _refuse_unclear(experiment, plan)
     guardrail = plan.role == MetricRole.GUARDRAIL.value
+    metric = register_exploratory(now, key=plan.metric)
+    if guardrail:
+        _refuse_without_margin(experiment, plan, metric)
     return ExperimentMetric(
         experiment=experiment,
-        metric=register_exploratory(now, key=plan.metric),
+        metric=metric,
         role=plan.role,
         position=position,
         baseline=plan.baseline,
@@ -56,8 +60,14 @@ def _refuse_unclear(experiment: Experiment, plan: MetricPlan) -> None:
         value = getattr(plan, name)
         if value is not None and not math.isfinite(value):
             raise InvalidInput(f"{subject}: {name} must be a finite number", field=f"metrics.{plan.metric[:80]}.{name}")
-    if plan.role == MetricRole.GUARDRAIL.value and (plan.margin is None or not plan.margin > 0 or not plan.margin_kind):
-        raise InvalidInput(f"{subject}: a guardrail needs a margin above 0 and its kind", field=f"metrics.{plan.metric[:80]}.margin")
+
+
+def _refuse_without_margin(experiment: Experiment, plan: MetricPlan, metric: Metric) -> None:
+    """The table holds no guardrail without a margin. Whether the margin fits the metric is one of the design's rules."""
+    found = margin_problem(metric.kind, metric.direction, plan.margin, plan.margin_kind)
+    if found is not None and found.code == "margin_missing":
+        message = f"{experiment.key}, guardrail {plan.metric[:80]}: {found.message}"
+        raise InvalidInput(message, field=f"metrics.{plan.metric[:80]}.{found.field}")
 
 
 def _refuse_twice(experiment: Experiment, plans: Sequence[MetricPlan]) -> None:

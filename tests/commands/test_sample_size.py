@@ -98,7 +98,7 @@ def test_sample_size__of_an_experiment__answers_for_its_plan_and_stores_nothing(
         ([*RATE, "--guardrail", "complaints:percent:.1:base=.1"], "margin_kind is one of"),
         ([*RATE, "--guardrail", "complaints:relative:.1:rate=.1"], "'rate=.1' is none of"),
         ([*RATE, "--guardrail", "complaints:relative:.1"], "complaints .*baseline"),
-        ([*RATE, "--guardrail", "complaints:ms:100:base=.1"], "takes a margin in"),
+        ([*RATE, "--guardrail", "complaints:ms:100:base=.1"], "takes a margin of points"),
         (["some_key", "--baseline", ".5"], "stands in the plan of some_key"),
     ],
 )

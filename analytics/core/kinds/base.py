@@ -16,6 +16,7 @@ from analytics.core.stats.comparison import Comparison
 from analytics.core.stats.mean import FEWEST_UNITS, WelchT
 from analytics.core.stats.normal import t_as_z
 from analytics.core.stats.score import MarginScore
+from experiments.core.margins import MARGIN_KINDS
 
 Better = Literal["increase", "decrease"]
 MarginKind = Literal["points", "relative", "ms", "money"]
@@ -32,14 +33,18 @@ T = TypeVar("T", bound=Observed)
 
 @dataclass(frozen=True, slots=True)
 class Kind(ABC, Generic[T]):
-    """A metric kind on totals of type T. ``margins`` are those a guardrail of this kind may have."""
+    """A metric kind on totals of type T."""
 
     name: str
     form: Form
     sizing: Sizing
-    margins: frozenset[MarginKind]
     level: float | None = None
     """The quantile asked for, where a metric does not name its own."""
+
+    @property
+    def margins(self) -> frozenset[MarginKind]:
+        """The margin kinds that a guardrail of this kind may have; the rule is ``experiments.core.margins``."""
+        return frozenset(margin.value for margin in MARGIN_KINDS[self.name])
 
     @property
     def takes_covariates(self) -> bool:

@@ -76,5 +76,5 @@ class MeanKind(Kind[Totals]):
         return at_least_bad(both.sum_y, both.sum_y2)
 
 
-MEAN = MeanKind("mean", "unit", "spread", frozenset({"points", "relative", "ms", "money"}))
-COUNT = MeanKind("count", "unit", "spread", frozenset({"points", "relative", "ms", "money"}))
+MEAN = MeanKind("mean", "unit", "spread")
+COUNT = MeanKind("count", "unit", "spread")

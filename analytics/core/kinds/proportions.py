@@ -74,4 +74,4 @@ def _no_more_than_exact(z: float, control: Totals, treatment: Totals) -> float:
     return z if p is None else math.copysign(min(abs(z), upper_quantile(p / 2)), z)
 
 
-PROPORTION = ProportionKind("proportion", "unit", "rate", frozenset({"points", "relative"}))
+PROPORTION = ProportionKind("proportion", "unit", "rate")

@@ -57,5 +57,5 @@ def _within(shares: Comparison) -> str:
     return f"it happened within the window to {both} (difference {100 * shares.difference:+.1f} p.p., p = {shares.p:.2g})"
 
 
-QUANTILE = QuantileKind("quantile", "rows", "spread", frozenset({"ms", "relative", "money", "points"}), level=0.95)
-DURATION = DurationKind("duration", "time", "spread", frozenset({"ms", "relative", "points"}), level=0.5)
+QUANTILE = QuantileKind("quantile", "rows", "spread", level=0.95)
+DURATION = DurationKind("duration", "time", "spread", level=0.5)

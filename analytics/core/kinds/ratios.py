@@ -71,4 +71,4 @@ def _covaried(totals: Observed) -> Covaried | None:
     return linearised_with_history(totals.known, totals.missing) if isinstance(totals, Remembered) else None
 
 
-RATIO = RatioKind("ratio", "ratio", "spread", frozenset({"points", "relative", "ms", "money"}))
+RATIO = RatioKind("ratio", "ratio", "spread")

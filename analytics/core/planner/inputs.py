@@ -9,6 +9,7 @@ from typing import Literal
 from analytics.core.errors import ImpossiblePlan
 from analytics.core.kinds import kind_of
 from analytics.core.kinds.base import Better, MarginKind
+from experiments.core.margins import margin_problem
 
 Role = Literal["primary", "secondary", "guardrail"]
 EffectKind = Literal["absolute", "relative"]
@@ -48,13 +49,15 @@ class MetricInputs:
     window_days: float = 0.0
 
     def __post_init__(self) -> None:
-        margins = kind_of(self.kind).margins
+        kind_of(self.kind)
         for name in ("baseline", "sd", "effect", "margin", "correlation", "design_effect", "window_days"):
             value = getattr(self, name)
             if value is not None and not abs(value) <= LARGEST:
                 raise ImpossiblePlan(f"{self.key}: {name} is a number up to {LARGEST:.0e}, found {value!r}")
-        if self.role == "guardrail" and self.margin is not None and self.margin_kind not in margins:
-            raise ImpossiblePlan(f"{self.key}: a {self.kind} takes a margin in {' or '.join(sorted(margins))}, found {self.margin_kind!r}")
+        if self.role == "guardrail" and self.margin is not None:
+            fault = margin_problem(self.kind, self.better, self.margin, self.margin_kind)
+            if fault is not None:
+                raise ImpossiblePlan(f"{self.key}: {fault.message}")
 
     @property
     def is_rate(self) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from analytics.core.errors import ImpossiblePlan
+from analytics.core.nets import Net
 from analytics.core.report import results, sections
-from analytics.core.report.blocks import Block, Heading
+from analytics.core.report.blocks import Block, Heading, Words
 from analytics.core.report.facts import ReportFacts, hidden
 from analytics.core.report.figures import moment, words
 from analytics.core.report.template import Fault, faults, fill
@@ -42,12 +44,16 @@ INLINE: Mapping[str, Callable[[ReportFacts], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One report: its facts, its document, and the winner's numbers (None: nothing was promoted at a look)."""
+    """One report: its facts, its document, and the winner's numbers (None: nothing was promoted at a look).
+
+    ``errors`` are those of sections that could not be written.
+    """
 
     facts: ReportFacts
     template_version: int
     document: tuple[Block, ...]
     winner: Winner | None
+    errors: tuple[Exception, ...] = ()
 
     @property
     def title(self) -> str:
@@ -68,7 +74,17 @@ def build(facts: ReportFacts, template: str, template_version: int) -> Report:
     wrong = template_faults(template)
     if wrong:
         raise ImpossiblePlan(f"report template, version {template_version}: {'; '.join(map(str, wrong))}")
-    facts = hidden(facts)
-    inline = {name: say(facts) for name, say in INLINE.items()}
-    document = fill(template, inline, {name: make(facts) for name, make in BLOCKS.items()})
-    return Report(facts, template_version, document, winner(facts))
+    facts, net = hidden(facts), Net()
+    inline = {name: net.hold(name, "word", partial(say, facts), _missing_word) for name, say in INLINE.items()}
+    blocks = {name: net.hold(name, "section", partial(make, facts), partial(_missing, name)) for name, make in BLOCKS.items()}
+    won = net.hold("winner", "numbers", partial(winner, facts), lambda _: None)
+    return Report(facts, template_version, fill(template, inline, blocks), won, tuple(net.errors))
+
+
+def _missing(name: str, why: str) -> Sequence[Block]:
+    """A section that fails says so; the others are written."""
+    return (Words(f"This section ({name}) cannot be shown: {why}", "bad"),)
+
+
+def _missing_word(why: str) -> str:
+    return "(cannot be said)"
