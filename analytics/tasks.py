@@ -1,9 +1,15 @@
-"""Wake-ups of the learning side. A lost message costs one tick; a repeated one costs a look at the claimed slot."""
+"""Wake-ups of the learning side. A lost message costs one tick; a repeated one costs a look at the claimed slot.
+
+Wake-ups look what is due and end soon: they run beside planned starts, decisions and notices. What reads many rows
+is sent on, one message for each piece, to a worker that does nothing else.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from celery import shared_task
 from django.conf import settings
@@ -12,7 +18,7 @@ from analytics.core.scans import night_of
 from analytics.selectors import due, reports
 from analytics.selectors.ramps import ramping
 from analytics.services import counting, holdbacks, refusals, watches
-from analytics.services.analysis import analyse
+from analytics.services.analysis import analyse, note_lost
 from analytics.services.dark_health import watch_dark_launch
 from analytics.services.decisions import decide, iterations_with_pending
 from analytics.services.ramps import move_ramp
@@ -27,16 +33,45 @@ TRIM_SECONDS = 60
 COUNT_SECONDS = 15
 
 
+@dataclass(frozen=True)
+class Kind:
+    """A kind of slow work: what it is, the queue of its messages, and who hears of a run that was lost."""
+
+    work: Callable[[int, datetime], object]
+    queue: str = "analyse"
+    told: Callable[[int, datetime, str], object] | None = None
+
+
+SLOW: Mapping[str, Kind] = {
+    "analyse": Kind(lambda pk, now: analyse(pk, now=now, may_look=True), told=lambda pk, now, why: note_lost(pk, why, now=now)),
+    "watch_dark_launch": Kind(lambda pk, now: watch_dark_launch(pk, now=now)),
+    "read_holdback": Kind(lambda pk, now: holdbacks.read(pk, now=now)),
+    "write_report": Kind(lambda pk, now: write_report(pk, now=now), "reports"),
+    "scan": Kind(lambda pk, now: scan(pk, now=now), "reports"),
+    "scan_pairs": Kind(lambda _, now: scan_pairs(now=now), "reports"),
+}
+"""Work that reads many rows. Each piece is a message of its own, on queues that no wake-up waits in."""
+
+
+@shared_task(name="analytics.tasks.do_slow_work")
+def do_slow_work(kind: str, subject: int) -> bool:
+    """One piece of slow work. A message of an earlier tick, or one that came twice, finds its slot claimed."""
+    now, slow = utc_now(), SLOW[kind]
+    told = None if slow.told is None else partial(_tell, slow.told, now)
+    return work.once(now, kind, subject, _slot(now), lambda pk: slow.work(pk, now), told=told)
+
+
+def _tell(told: Callable[[int, datetime, str], object], now: datetime, subject: int, why: str) -> None:
+    told(subject, now, why)
+
+
 @shared_task(name="analytics.tasks.analyse_due")
 def analyse_due() -> None:
-    """Analyse what runs, check what is in dark launch, and freeze what has ended."""
+    """Have analysed what runs, checked what is in dark launch, and frozen what has ended."""
     now = utc_now()
-    for experiment_id in due.running():
-        _once(now, "analyse", experiment_id, lambda pk: analyse(pk, now=now, may_look=True))
-    for experiment_id in due.in_dark_launch():
-        _once(now, "watch_dark_launch", experiment_id, lambda pk: watch_dark_launch(pk, now=now))
-    for experiment_id in due.ended_without_final_run():
-        _once(now, "analyse", experiment_id, lambda pk: analyse(pk, now=now))
+    _send("analyse", due.least_recent_first(due.running()))
+    _send("watch_dark_launch", due.in_dark_launch())
+    _send("analyse", due.least_recent_first(due.ended_without_final_run()))
     if claim(now, task="forget_old_slots", slot=slot_of(now, seconds=3600)):
         forget_old_slots(now)
         forget_old_answers(now)
@@ -62,31 +97,29 @@ def decide_due() -> None:
 
 @shared_task(name="analytics.tasks.watch_promotions")
 def watch_promotions() -> None:
-    """Read every holdback, take back what harms, and say when the old code may go."""
+    """Have every holdback read, what harms taken back, and say when the old code may go."""
     now = utc_now()
-    for rollout_id in due.held_back(now):
-        _once(now, "read_holdback", rollout_id, lambda pk: holdbacks.read(pk, now=now))
+    _send("read_holdback", due.held_back(now))
     for rollout_id in due.old_code(now):
         _once(now, "remind_old_code", rollout_id, lambda pk: holdbacks.remind(pk, now=now))
 
 
 @shared_task(name="analytics.tasks.write_due_reports")
 def write_due_reports() -> None:
-    """Write the report of every experiment that is over and has none yet."""
-    now = utc_now()
-    for experiment_id in reports.due():
-        _once(now, "write_report", experiment_id, lambda pk: write_report(pk, now=now))
+    """Have the report written of every experiment that is over and has none yet."""
+    _send("write_report", reports.due())
 
 
 @shared_task(name="analytics.tasks.scan_due")
 def scan_due() -> None:
-    """Once a night: scan every experiment, and ask every pair of concurrent ones. The next tick makes up for a night that was missed."""
-    now = utc_now()
-    night = night_of(now)
-    for experiment_id in due.to_scan(night):
-        _once(now, "scan", experiment_id, lambda pk: scan(pk, now=now))
+    """Once a night: have every experiment scanned, and every pair of concurrent ones.
+
+    The next tick makes up for a night that was missed.
+    """
+    night = night_of(utc_now())
+    _send("scan", due.to_scan(night))
     if due.pairs_to_scan(night):
-        _once(now, "scan_pairs", night.toordinal(), lambda _: scan_pairs(now=now))
+        _send("scan_pairs", [night.toordinal()])
 
 
 @shared_task(name="analytics.tasks.trim_tail")
@@ -98,6 +131,16 @@ def trim_tail() -> int:
     return refusals.trim(now) + watches.trim(now)
 
 
+def _send(kind: str, subjects: Iterable[int]) -> None:
+    """One message each, in this order. Those that nobody took within the tick are dropped; the next tick sends them again."""
+    for subject in subjects:
+        do_slow_work.apply_async(args=[kind, subject], queue=SLOW[kind].queue, expires=settings.ANALYSE_SECONDS)
+
+
 def _once(now: datetime, task: str, pk: int, what: Callable[[int], object]) -> None:
     """One worker does it per tick."""
-    work.once(now, task, pk, slot_of(now, seconds=settings.ANALYSE_SECONDS), what)
+    work.once(now, task, pk, _slot(now), what)
+
+
+def _slot(now: datetime) -> str:
+    return slot_of(now, seconds=settings.ANALYSE_SECONDS)

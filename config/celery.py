@@ -16,7 +16,7 @@ from config.celery_settings import BEAT
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 # The end of a task's time ends the task: no net under a part of the work may take it for that part's fault.
-never_hold(SoftTimeLimitExceeded)
+never_hold(lambda error: isinstance(error, SoftTimeLimitExceeded))
 _ON_BEAT = frozenset(tick.task for tick in BEAT)
 
 app = Celery("assay")

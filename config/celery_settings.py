@@ -13,8 +13,11 @@ from urllib.parse import parse_qs, urlsplit
 
 from config import env
 
-Queue = Literal["decide", "ingest", "reports"]
-QUEUES: tuple[Queue, ...] = ("decide", "ingest", "reports")
+Queue = Literal["decide", "ingest", "analyse", "reports"]
+QUICK: tuple[Queue, ...] = ("decide", "ingest")
+"""Wake-ups, planned starts and ends, decisions, ramps, notices: a worker of their own, which never analyses."""
+SLOW: tuple[Queue, ...] = ("analyse", "reports")
+"""Analyses, scans and reports, one message for each experiment."""
 TICK_SECONDS = env.integer("ASSAY_TICK_SECONDS", 30 if env.flag("ASSAY_DEMO", False) else 300)
 """How often beat has experiments analysed and decisions carried out."""
 
@@ -32,13 +35,13 @@ BEAT: tuple[Tick, ...] = (
     # experiments.tasks
     Tick("experiments.tasks.honour_planned_start_end", 10),
     Tick("experiments.tasks.publish_expired", 10),
-    Tick("experiments.tasks.deliver_notifications", 10, "reports"),
+    Tick("experiments.tasks.deliver_notifications", 10),
     # analytics.tasks
     Tick("analytics.tasks.analyse_due", TICK_SECONDS),
     Tick("analytics.tasks.decide_due", TICK_SECONDS),
     Tick("analytics.tasks.watch_promotions", TICK_SECONDS),
-    Tick("analytics.tasks.write_due_reports", TICK_SECONDS, "reports"),
-    Tick("analytics.tasks.scan_due", TICK_SECONDS, "reports"),
+    Tick("analytics.tasks.write_due_reports", TICK_SECONDS),
+    Tick("analytics.tasks.scan_due", TICK_SECONDS),
     Tick("analytics.tasks.trim_tail", 60, "ingest"),
     Tick("analytics.tasks.count_told", 15, "ingest"),
 )

@@ -19,7 +19,7 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError, connections
 
 from config import schema, services
-from config.celery_settings import QUEUES
+from config.celery_settings import QUICK, SLOW
 from config.database import VARIABLE as WAITS
 from config.roles import VARIABLE, Role
 from config.supervisor import Program, Supervisor
@@ -114,12 +114,13 @@ def _prepare_database(migrate: bool) -> None:
 
 
 def stack(web: Web, only: Sequence[str] = ()) -> Stack:
-    """Web, worker and beat, or only those named; with web its drainer, with embedded servers also what brings those back."""
+    """Web, the two workers and beat, or only those named; with web its drainer, with embedded servers also what brings those back."""
     environment = _environment()
     everything = {
         "web": Program(_web(web), environment | _of_web(web)),
         "drain": Program(manage("drain_spool"), environment | {WAITS: "drain"}),
-        "worker": Program(_worker(), environment | {WAITS: "worker"}),
+        "worker": Program(_worker("worker", QUICK), environment | {WAITS: "worker"}),
+        "analysis": Program(_worker("analysis", SLOW), environment | {WAITS: "worker"}),
         "beat": Program(_beat(), environment | {WAITS: "beat"}),
     }
     wanted = {*only, "drain"} if "web" in only else {*only}
@@ -164,10 +165,11 @@ def _of_web(web: Web) -> dict[str, str]:
     return {**database, VARIABLE: web.role, "MALLOC_ARENA_MAX": "2", "ASSAY_DRAIN_BESIDE": "1"}
 
 
-def _worker() -> list[str]:
+def _worker(name: str, queues: Sequence[str]) -> list[str]:
     return [
-        *(sys.executable, "-m", "celery", "--quiet", "-A", "config.celery", "worker", "--queues", ",".join(QUEUES)),
-        *("--concurrency", "2", "--without-gossip", "--without-mingle", "--loglevel", "WARNING"),
+        *(sys.executable, "-m", "celery", "--quiet", "-A", "config.celery", "worker", "--queues", ",".join(queues)),
+        *("--hostname", f"{name}@%h", "--concurrency", "2"),
+        *("--without-gossip", "--without-mingle", "--loglevel", "WARNING"),
     ]
 
 

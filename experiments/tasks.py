@@ -7,16 +7,14 @@ from datetime import datetime
 
 import structlog
 from celery import shared_task
-from django.db import OperationalError
 
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
 from experiments.core.types import SYSTEM, Outcome
 from experiments.models import Experiment
 from experiments.selectors import due
-from experiments.services import catalogue, delivery, lifecycle, outbox, stops
+from experiments.services import catalogue, delivery, lifecycle, outbox, stops, work
 from experiments.services.slots import claim, slot_of
-from experiments.services.waits import is_locked
 
 log = structlog.get_logger(__name__)
 
@@ -55,18 +53,22 @@ def _give_up(pk: int, now: datetime) -> Experiment:
 
 
 def _try(what: str, pk: int, now: datetime, verb: Callable[[int, datetime], Experiment]) -> int:
-    """One experiment's refusal or lock must not keep the others waiting; it is looked at again with the next tick."""
-    try:
-        verb(pk, now)
-    except AssayError as error:
-        log.warning("due_but_refused", what=what, experiment=pk, reason=str(error))
-        return 0
-    except OperationalError as error:
-        if not is_locked(error):
-            raise
-        log.warning("due_but_locked", what=what, experiment=pk)
-        return 0
-    return 1
+    """Says whether it moved. A refusal is an answer, a lock somebody else's: both are asked again with the next tick.
+
+    A fault is counted as for all due work.
+    """
+    moved: list[int] = []
+
+    def move(subject: int) -> None:
+        try:
+            verb(subject, now)
+        except AssayError as error:
+            log.warning("due_but_refused", what=what, experiment=subject, reason=str(error))
+        else:
+            moved.append(subject)
+
+    work.attempt(now, what, pk, move)
+    return len(moved)
 
 
 @shared_task(name="experiments.tasks.publish_expired")

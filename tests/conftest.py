@@ -12,12 +12,17 @@ from django.conf import settings
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
+from config.celery import app
 from config.services import Lease, lease
 from tests.live import live  # noqa: F401  (a fixture)
 
 # A slow moment of a busy machine is no counterexample.
 hypothesis_settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("house")
+
+
+# A message is done where it is sent, so that a test sees what came of it. Tests with a real worker start one of their own.
+app.conf.task_always_eager = True
 
 
 @pytest.fixture(scope="session")

@@ -28,12 +28,16 @@ class Fault:
         return f"{self.subject}: cannot say ({self.part}): {self.reason}"
 
 
-_NEVER_HELD: set[type[BaseException]] = set()
+Ends = Callable[[BaseException], bool]
+_NEVER_HELD: list[Ends] = []
 
 
-def never_hold(kind: type[BaseException]) -> None:
-    """Let this exception through every net: it ends the whole work, such as the end of the time that a worker has."""
-    _NEVER_HELD.add(kind)
+def never_hold(ends: Ends) -> None:
+    """Let such exceptions through every net: they end the whole work and are no part's fault.
+
+    The end of a worker's time is one, a lock that somebody else holds another.
+    """
+    _NEVER_HELD.append(ends)
 
 
 @dataclass
@@ -50,7 +54,7 @@ class Net:
             with self.around():
                 return work()
         except Exception as error:
-            if isinstance(error, tuple(_NEVER_HELD)):
+            if any(ends(error) for ends in _NEVER_HELD):
                 raise
             return instead(self.note(subject, part, error))
 

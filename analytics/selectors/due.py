@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
 
 from django.db.models import Exists, F, OuterRef
 
 from analytics.models import AnalysisRun, PairScan, Scan
 from experiments.core.types import Origin, Status
-from experiments.models import Experiment, Iteration, Rollout
+from experiments.models import Experiment, FailedWork, Iteration, Rollout
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def running() -> list[int]:
     """Running experiments: analysed at every tick."""
     found = Experiment.objects.filter(status=Status.RUNNING, origin=Origin.LIVE, iterations__ended_at__isnull=True)
     return list(found.order_by("pk").values_list("pk", flat=True).distinct())
+
+
+def least_recent_first(experiment_ids: Sequence[int]) -> list[int]:
+    """The same experiments, the one first whose last run is longest ago, also if that run failed; those never analysed before all."""
+    runs = AnalysisRun.objects.filter(experiment_id__in=experiment_ids, latest=True)
+    last: dict[int, datetime] = {}
+    for pk, computed_at, failed_at in runs.values_list("experiment_id", "computed_at", "failed_at"):
+        last[pk] = max(last.get(pk, computed_at), computed_at, failed_at or computed_at)
+    tried = FailedWork.objects.filter(task="analyse", subject__in=experiment_ids)
+    for pk, failed_at in tried.values_list("subject", "failed_at"):
+        last[pk] = max(last.get(pk, failed_at), failed_at)
+    return sorted(experiment_ids, key=lambda pk: (last.get(pk, _NEVER), pk))
 
 
 def in_dark_launch() -> list[int]:

@@ -15,7 +15,7 @@ from analytics.core.harm_watch import Hour
 from analytics.core.kinds import kind_of
 from analytics.core.look_state import MetricCap
 from analytics.core.moments import Moments
-from analytics.core.nets import NO_NET, Fault, Net
+from analytics.core.nets import NO_NET, Fault, Net, never_hold
 from analytics.core.observed import Observed
 from analytics.core.results import ArmSummary, MetricResult, metric_arm
 from analytics.core.stats.winsor import CAP_QUANTILE, Cap, find_cap
@@ -26,7 +26,9 @@ from analytics.stores.base import OWN_PAST, ArmCount, Population, Store, part_of
 from experiments.core.clock import local_day
 from experiments.core.types import MetricRole, Origin
 from experiments.models import Iteration
+from experiments.services.waits import is_locked
 
+never_hold(is_locked)
 T = TypeVar("T")
 ByArm = Mapping[str, Observed]
 """Totals by arm key; an arm that nobody of those asked for has met is not there."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.urls import reverse
 
@@ -23,6 +24,10 @@ class FailedWorkAdmin(WorkplaceAdmin):
 
     list_display = ("task", "subject", "failures", "error", "failed_at", "set_aside_at")
     list_filter = ("task",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[FailedWork]:
+        """Work that is being done for the first time has not failed."""
+        return super().get_queryset(request).filter(failures__gt=0)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -7,10 +7,15 @@ from django.db.models import Q
 
 
 class FailedWork(models.Model):
-    """One piece of work that failed when it was last tried. ``set_aside_at``: it is not tried again until somebody says so."""
+    """One piece of due work since it last succeeded: runs begun (``attempts``) and runs that failed.
+
+    One more begun than failed: it is being worked on, or its worker ended during it. ``set_aside_at``: it is not tried
+    again until somebody says so.
+    """
 
     task = models.CharField(max_length=60)
     subject = models.BigIntegerField(help_text="The row that the work is about.")
+    attempts = models.PositiveIntegerField(default=0, db_default=0)
     failures = models.PositiveIntegerField(default=0)
     error = models.TextField(blank=True)
     failed_at = models.DateTimeField()

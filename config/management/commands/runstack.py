@@ -11,7 +11,7 @@ from config.roles import Role
 
 
 class Command(BaseCommand):
-    help = "Run web, worker and beat in the foreground (with PostgreSQL and Redis of our own when none are configured)."
+    help = "Run web, workers and beat in the foreground (with PostgreSQL and Redis of our own when none are configured)."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -20,7 +20,9 @@ class Command(BaseCommand):
         parser.add_argument("--workers", type=int, default=1, help="web processes")
         parser.add_argument("--threads", type=int, default=8, help="threads of each web process")
         parser.add_argument("--role", type=Role, choices=list(Role), default=settings.ROLE, help="what the web processes are for")
-        parser.add_argument("--only", action="append", choices=["web", "worker", "beat"], default=[], help="only this (may be repeated)")
+        parser.add_argument(
+            "--only", action="append", choices=["web", "worker", "analysis", "beat"], default=[], help="only this (may be repeated)"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         web = stack.Web(options["host"], options["port"], options["workers"], options["threads"], options["role"])
