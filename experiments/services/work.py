@@ -48,8 +48,9 @@ def attempt(
 ) -> bool:
     """Do a piece of work unless it is set aside or somebody is at it; whether it was done.
 
-    A fault costs this subject alone and is written down; a row that somebody else has locked is no fault. ``told(subject, why)`` hears what the work itself could not
-    say: that a worker ended during it, and that it is set aside.
+    A fault costs this subject alone and is written down; a row that somebody else has locked is no fault.
+    ``told(subject, why)`` hears what the work itself could not say: that a worker ended during it, and that it is
+    set aside.
     """
     with _alone(task, subject) as mine:
         if not mine:
