@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import connection
@@ -22,6 +22,7 @@ from analytics.services.ingest_known import (
     Known,
     Serving,
     UnitKey,
+    find_ended,
     find_excluded,
     find_experiments,
     find_holdout,
@@ -48,6 +49,14 @@ class Facts:
     overrides: Mapping[tuple[int, str, str], int]
     excluded: frozenset[UnitKey]
     holdout: HeldOut | None = None
+    ended: Mapping[int, Sequence[Serving]] = field(default_factory=dict)
+
+    def serving_at(self, experiment: int, at: datetime) -> Serving | None:
+        """What served at the moment: the present iteration or rollout, else one that has ended; else what serves now."""
+        now = self.serving.get(experiment)
+        if now is not None and now.covers(at):
+            return now
+        return next((one for one in self.ended.get(experiment, ()) if one.covers(at)), now)
 
 
 @dataclass(frozen=True)
@@ -149,9 +158,30 @@ def _gather(batch: Batch[ExposureItem]) -> Facts:
     experiments = find_experiments(item.experiment for item in items)
     ids = {text for item in items for text in item.units.values()}
     known = {experiment.id: experiment for experiment in experiments.values()}
+    serving = find_serving(known.values())
     return Facts(
-        experiments, find_serving(known.values()), find_overrides(known, ids, batch.now), find_excluded(ids), find_holdout(batch.now)
+        experiments,
+        serving,
+        find_overrides(known, ids, batch.now),
+        find_excluded(ids),
+        find_holdout(batch.now),
+        find_ended(_from_before(items, experiments, serving)),
     )
+
+
+def _from_before(
+    items: Iterable[ExposureItem], experiments: Mapping[str | int, Known], serving: Mapping[int, Serving]
+) -> dict[int, datetime]:
+    """By experiment, the earliest stated moment that lies before what serves now, or where nothing does."""
+    found: dict[int, datetime] = {}
+    for item in items:
+        experiment = experiments.get(item.experiment)
+        if experiment is None or item.at is None:
+            continue
+        now = serving.get(experiment.id)
+        if now is None or not now.covers(item.at):
+            found[experiment.id] = min(item.at, found.get(experiment.id, item.at))
+    return found
 
 
 def _row_of_stated(batch: Batch[ExposureItem], facts: Facts, index: int, item: ExposureItem, at: datetime) -> Row:
@@ -195,7 +225,7 @@ def _unit(experiment: Known, item: ExposureItem) -> str:
 
 def _met(facts: Facts, experiment: Known, stated: Arm | None, unit: str, item: ExposureItem, at: datetime, environment: Environment) -> Met:
     """In serving's order: override, exclusions, holdout, bucket."""
-    serving = facts.serving.get(experiment.id)
+    serving = facts.serving_at(experiment.id, at)
     if serving is None:
         message = f"{experiment.key} is {experiment.status.replace('_', ' ')} and serves nobody: there is nothing to be exposed to"
         raise _Refusal("not_serving", "experiment", message)

@@ -54,7 +54,8 @@ class Known:
 class Serving:
     """Who holds which bucket of an iteration, since when; ``paused_at`` when it serves nobody now.
 
-    ``stopped``: since when a variant that was switched off alone is served to nobody.
+    ``stopped``: since when a variant that was switched off alone is served to nobody. ``ended_at``: it is over, and
+    what is told now happened before.
     """
 
     iteration_id: int
@@ -63,6 +64,11 @@ class Serving:
     holders: Mapping[int, tuple[int, Phase]]
     paused_at: datetime | None = None
     stopped: Mapping[int, datetime] = field(default_factory=dict)
+    ended_at: datetime | None = None
+
+    def covers(self, at: datetime) -> bool:
+        """Whether the moment lies in it."""
+        return self.began_at <= at and (self.ended_at is None or at < self.ended_at)
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,44 @@ def find_serving(experiments: Iterable[Known]) -> dict[int, Serving]:
     running = [e.id for e in known.values() if e.status in SERVING]
     ended = [e.id for e in known.values() if e.status in (Status.COMPLETED, Status.ARCHIVED)]
     return _open_iterations(running) | _open_rollouts(ended, known)
+
+
+def find_ended(earliest: Mapping[int, datetime]) -> dict[int, list[Serving]]:
+    """By experiment: its iterations that ended after a moment, for what happened in them and is told late."""
+    if not earliest:
+        return {}
+    rows = Iteration.objects.filter(experiment_id__in=earliest, ended_at__gt=min(earliest.values()), layer__isnull=False)
+    found: dict[int, list[Serving]] = {}
+    iterations = [row for row in rows.select_related("layer").order_by("began_at") if row.held]
+    stopped = _stopped([row.id for row in iterations])
+    paused = _paused_to_the_end(iterations)
+    for row in iterations:
+        serving = Serving(row.id, row.began_at, _seed(row), _held(row), paused.get(row.id), stopped[row.id], row.ended_at)
+        found.setdefault(row.experiment_id, []).append(serving)
+    return found
+
+
+def _seed(row: Iteration) -> str:
+    return "" if row.layer is None else row.layer.seed
+
+
+def _held(row: Iteration) -> dict[int, tuple[int, Phase]]:
+    return {index: (variant, Phase(BucketRole(role).value)) for variant, role, indexes in row.held for index in indexes}
+
+
+def _stopped(iterations: Collection[int]) -> dict[int, dict[int, datetime]]:
+    """By iteration: since when which of its variants is switched off alone."""
+    found: dict[int, dict[int, datetime]] = {number: {} for number in iterations}
+    for arm in StoppedArm.objects.filter(iteration_id__in=iterations):
+        found[arm.iteration_id][arm.variant_id] = arm.stopped_at
+    return found
+
+
+def _paused_to_the_end(iterations: Collection[Iteration]) -> dict[int, datetime]:
+    """Since when an iteration was paused until it ended."""
+    ended = {row.id: row.ended_at for row in iterations}
+    pauses = Pause.objects.filter(iteration_id__in=ended, ended_at__isnull=False).values_list("iteration_id", "started_at", "ended_at")
+    return {iteration: began for iteration, began, over in pauses if over == ended[iteration]}
 
 
 def find_overrides(experiments: Collection[int], unit_ids: Collection[str], now: datetime) -> dict[tuple[int, str, str], int]:
@@ -157,9 +201,7 @@ def _open_iterations(experiments: Collection[int]) -> dict[int, Serving]:
     for iteration_id, index, variant_id, role in held:
         if variant_id is not None:
             holders[iteration_id][index] = (variant_id, Phase(BucketRole(role).value))
-    stopped: dict[int, dict[int, datetime]] = {number: {} for number in iterations}
-    for arm in StoppedArm.objects.filter(iteration_id__in=iterations):
-        stopped[arm.iteration_id][arm.variant_id] = arm.stopped_at
+    stopped = _stopped(iterations)
     return {
         row.experiment_id: Serving(row.id, row.began_at, row.layer.seed, holders[row.id], paused.get(row.id), stopped[row.id])
         for row in iterations.values()

@@ -155,7 +155,8 @@ class Iteration(models.Model):
 
     ``design``, ``policy_rules`` and ``plan`` are frozen when the iteration begins. ``traffic`` is
     the share now served, in thousandths; ``step`` the present ramp step's place among the declared ones,
-    and ``step_started_at`` its start.
+    and ``step_started_at`` its start. ``held`` is who held which buckets when it ended, for exposures that are told later:
+    [variant, role, [indexes]], empty while it is open.
     """
 
     experiment = models.ForeignKey(Experiment, on_delete=models.PROTECT, related_name="iterations")
@@ -172,6 +173,7 @@ class Iteration(models.Model):
     started_at = models.DateTimeField(null=True)
     step_started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
+    held = models.JSONField(default=list, db_default=Value([], models.JSONField()))
 
     class Meta:
         db_table = "experiment_iterations"

@@ -17,7 +17,7 @@ from experiments.core.allocation import BucketRow
 from experiments.core.errors import Conflict, Refused
 from experiments.core.hashing import new_seed, shuffled_buckets
 from experiments.core.permissions import Action, check
-from experiments.core.types import BUCKETS, Actor, BucketRole
+from experiments.core.types import BUCKETS, JSON, Actor, BucketRole
 from experiments.models import Bucket, Iteration, Layer, Variant
 from experiments.services import audit
 from experiments.services.rows import checked, once
@@ -72,6 +72,14 @@ def indexes_of(iteration: Iteration, *roles: BucketRole) -> list[int]:
     """The indexes an iteration holds in these roles, or in all of them."""
     rows = _held(iteration, *(roles or tuple(BucketRole)))
     return list(rows.order_by("index").values_list("index", flat=True))
+
+
+def holders_of(iteration: Iteration) -> list[JSON]:
+    """[variant, role, [indexes]] of all that the iteration holds."""
+    held: dict[tuple[int, str], list[JSON]] = {}
+    for index, variant, role in iteration.buckets.order_by("index").values_list("index", "variant_id", "role"):
+        held.setdefault((variant or 0, role), []).append(index)
+    return [[variant, role, indexes] for (variant, role), indexes in held.items()]
 
 
 def holdback(iteration: Iteration, share: int) -> list[int]:

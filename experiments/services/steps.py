@@ -89,9 +89,10 @@ def end_iteration(experiment: Experiment, now: datetime) -> Iteration | None:
     if iteration is None:
         return None
     iteration.pauses.filter(ended_at__isnull=True).update(ended_at=now)
+    iteration.held = buckets.holders_of(iteration)
     buckets.release(iteration, now)
     iteration.ended_at = now
-    iteration.save(update_fields=["ended_at"])
+    iteration.save(update_fields=["ended_at", "held"])
     return iteration
 
 
