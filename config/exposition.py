@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 from analytics.selectors.exposition import ArmNumbers, HealthFinding, MaturedArm, arm_numbers, health_findings, matured_arms
 from analytics.services import counting
 from config.celery_settings import BEAT
+from config.dead_processes import forget_dead
 from experiments.core.clock import utc_now
 from experiments.metrics import tell_answers
 from experiments.selectors.subscriptions import Underway, underway
@@ -34,7 +35,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
     """The counters of every process of this machine, and the stored totals while PostgreSQL answers."""
     tell_answers()
     registry = CollectorRegistry()
-    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+    if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        forget_dead(folder)
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # registers itself
     else:
         registry.register(_Own())

@@ -16,8 +16,16 @@ EXPOSURES_REJECTED = Counter("assay_exposures_rejected_total", "Spooled exposure
 
 VARIANTS_ASSIGNED = Counter("experiment_variant_assigned_total", "Answers that gave a unit a variant.", ["experiment", "variant"])
 ASSIGNMENT_ANSWERS = Counter("assay_assignments_total", "Answers of the doors that assign, by the step that decided.", ["reason"])
-CATALOGUE_VERSION = Gauge("assay_catalogue_version", "Version of the catalogue being served.", multiprocess_mode="livemin")
-CATALOGUE_STALE = Gauge("assay_catalogue_stale", "1 while the newest catalogue cannot be asked for.", multiprocess_mode="livemax")
+_WEB = ["process"]
+"""Only a web process tells these. A gauge without labels is a 0 of every process that imports it, workers and beat included."""
+CATALOGUE_VERSION = Gauge("assay_catalogue_version", "Version of the catalogue being served.", _WEB, multiprocess_mode="livemin")
+CATALOGUE_STALE = Gauge("assay_catalogue_stale", "1 while the newest catalogue cannot be asked for.", _WEB, multiprocess_mode="livemax")
+
+
+def tell_catalogue(version: int, *, stale: bool) -> None:
+    """Say what this web process serves."""
+    CATALOGUE_VERSION.labels("web").set(version)
+    CATALOGUE_STALE.labels("web").set(stale)
 
 
 _MANY = 20_000

@@ -25,7 +25,7 @@ from experiments.core.catalogue import Catalogue
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
 from experiments.core.keyring import Keyring
-from experiments.metrics import CATALOGUE_STALE, CATALOGUE_VERSION, tell_answers
+from experiments.metrics import tell_answers, tell_catalogue
 from experiments.models import ServingDocument
 from experiments.selectors import serving_files
 from experiments.selectors.serving_files import StoredDocument
@@ -94,8 +94,8 @@ def refresh(now: datetime) -> ServingState:
             _heard_at = time.monotonic()
         except DatabaseFailure as error:
             _state = _fail_static(before, now, error)
-        CATALOGUE_VERSION.set(_state.version)
-        CATALOGUE_STALE.set(_state.stale)
+        if _poller is not None:
+            tell_catalogue(_state.version, stale=_state.stale)
         return _state
 
 
