@@ -33,6 +33,9 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
 TRUSTED_PROXIES = env.networks("ASSAY_TRUSTED_PROXIES")
 """Proxies whose ``X-Forwarded-For`` says who asks; from everybody else that header counts for nothing."""
+CLIENT_ROWS_PER_UNIT = env.integer("ASSAY_CLIENT_ROWS_PER_UNIT", 1_000)
+CLIENT_ROWS_PER_ADDRESS = env.integer("ASSAY_CLIENT_ROWS_PER_ADDRESS", 100_000)
+"""Exposures an hour that client keys may have stored: of one unit by one key, and from one address. More is dropped and counted."""
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("ASSAY_BEHIND_PROXY", False) else None
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS

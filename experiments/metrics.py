@@ -12,6 +12,7 @@ from prometheus_client import Counter, Gauge
 from experiments.core.evaluation import Served
 
 EXPOSURES_DROPPED = Counter("assay_exposures_dropped_total", "Exposures that could not be written to the spool; nobody will count them.")
+CLIENT_ROWS_DROPPED = Counter("assay_client_rows_dropped_total", "Exposures of client keys above their caps, which were not stored.")
 EXPOSURES_REJECTED = Counter("assay_exposures_rejected_total", "Spooled exposures that could not be stored; kept in rejected.txt.")
 
 VARIANTS_ASSIGNED = Counter("experiment_variant_assigned_total", "Answers that gave a unit a variant.", ["experiment", "variant"])

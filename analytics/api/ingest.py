@@ -34,9 +34,11 @@ from analytics.services.ingest import (
     ingest_feedback,
     ingest_observations,
 )
+from analytics.services.ingest_exposures import OVER_CAP
 from experiments.core.clock import utc_now
 from experiments.core.errors import Conflict, InvalidInput, NotFound, TooLarge
 from experiments.core.types import JSON, Scope
+from experiments.http.client_caps import admission
 from experiments.http.doors import Door, identity, json_body
 from experiments.http.parsing import BATCH_ITEMS
 from experiments.services.turns import Kind
@@ -58,7 +60,7 @@ class IngestDoor(Door):
         key = identity(request)
         raw, single = items_of(body, self.plural)
         items = parse_items(raw, type(self).parse)
-        result = type(self).take(items, now=utc_now(), identity=IngestIdentity(key.environment, key.scope))
+        result = type(self).take(items, now=utc_now(), identity=IngestIdentity(key.environment, key.scope, admission(request, key)))
         return JsonResponse(single_answer(raw[0], result) if single else result.as_json())
 
 
@@ -131,8 +133,8 @@ def items_of(body: JSON, plural: str) -> tuple[Sequence[object], bool]:
 
 
 def single_answer(raw: Any, result: BatchResult) -> dict[str, object]:  # Any: one parsed item
-    """The counts and the id under which the item is kept, or its refusal."""
-    if result.errors:
+    """The counts and the id under which the item is kept, or its refusal; above a cap the answer stays, with the reason in it."""
+    if result.errors and result.errors[0].code != OVER_CAP:
         raise _refusal(result.errors[0])
     return {**result.as_json(), "event_id": raw["event_id"]}
 

@@ -19,6 +19,7 @@ from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput, TooLarge
 from experiments.core.growthbook_conditions import ATTRIBUTES
 from experiments.core.types import Scope
+from experiments.http.client_caps import admission
 from experiments.http.doors import raw_body
 from experiments.http.parsing import BATCH_ITEMS, parse_json
 from experiments.http.plain import need_database, opened, plain
@@ -34,7 +35,7 @@ def _track(request: HttpRequest) -> HttpResponse:
     met = {place: event for place, event in enumerate(events) if is_exposure(event)}
     items = dict(zip(met, parse_items(list(met.values()), _read), strict=True))
     with turn(Kind.STORE):
-        result = ingest_mixed(items, now=utc_now(), identity=IngestIdentity(key.environment, key.scope))
+        result = ingest_mixed(items, now=utc_now(), identity=IngestIdentity(key.environment, key.scope, admission(request, key)))
     return JsonResponse(result.as_json() | {"ignored": len(events) - len(met)})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -75,3 +75,15 @@ def failed_findings(sentences: Sequence[str]) -> list[Finding]:
 def unsaid_findings(named: Sequence[tuple[str, Comparison]]) -> list[Finding]:
     """One line for each comparison that cannot say."""
     return [Finding("cannot_say", "info", f"{name}: cannot say, {c.reason}") for name, c in named if c.reason is not None]
+
+
+def client_findings(counts: Mapping[str, int]) -> list[Finding]:
+    """What client keys sent and was not stored, or not believed, since the iteration began, over all experiments."""
+    dropped, disputed = counts.get("over_cap", 0), counts.get("other_arm", 0)
+    found = []
+    if dropped:
+        found.append(Finding("client_rows_dropped", "yellow", f"{dropped:,} exposures of client keys were above their caps and not stored"))
+    if disputed:
+        sentence = f"{disputed:,} exposures of client keys named another arm than the unit's bucket has; they are stored with the bucket's"
+        found.append(Finding("client_arm_disputed", "yellow", sentence))
+    return found

@@ -9,6 +9,7 @@ from itertools import combinations
 
 from analytics.core.findings import (
     Finding,
+    client_findings,
     crossover_finding,
     failed_findings,
     late_finding,
@@ -39,11 +40,13 @@ def assess(
     accepted: int = 0,
     left_out: int = 0,
     unpriced: tuple[int, int] = (0, 0),
+    clients: Mapping[str, int] | None = None,
     net: Net = NO_NET,
 ) -> Health:
     """Everything that speaks against believing the numbers, the weightiest first; ``gates`` as in ``shares_finding``.
 
-    ``unpriced``: calls of models without a cost or a price, of all calls.
+    ``unpriced``: calls of models without a cost or a price, of all calls. ``clients``: what client keys sent and was not
+    believed or not stored, by its outcome.
 
     An arm that is switched off alone gets no more units; among the others the shares stay as planned.
     """
@@ -56,6 +59,7 @@ def assess(
         late_finding(late, accepted),
         left_out_finding(left_out),
         unpriced_finding(*unpriced),
+        *client_findings(clients or {}),
         _silence(serving, units),
         _delays_differ(arms),
         *(net.hold(metric.key, "events met", partial(_no_events, metric), _nothing) for metric in metrics),

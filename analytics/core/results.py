@@ -36,6 +36,8 @@ WHAT_TO_DO = {
     "one_arm": "Check that the application serves every arm; an arm without units cannot be compared.",
     "no_events": "Check the metric's event types or name against what the application sends.",
     "answers_differ": "The share of units that gave a value differs between arms: compare who answers before believing the mean.",
+    "client_rows_dropped": "See who sends so much with a client key; if it is your own traffic, raise ASSAY_CLIENT_ROWS_PER_ADDRESS.",
+    "client_arm_disputed": "Look for an SDK that hashes ids otherwise, or for somebody who plays with the key; results are not affected.",
     "delays_differ": "Find out why one arm's clients report later (a slow page, retries, a queue); send the time of the exposure with it.",
     "cannot_say": "Nothing to do but wait for more units, or to plan another metric.",
     "metric_failed": "Read the reason, mend the metric or its data; nothing is promoted while a part of the analysis cannot be said.",

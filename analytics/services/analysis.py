@@ -169,6 +169,7 @@ def conclude(
         late=measured.late,
         accepted=measured.accepted,
         left_out=measured.left_out,
+        clients=measured.clients,
         unpriced=(sum(one.calls for one in measured.unpriced.values()), sum(one.of for one in measured.unpriced.values())),
         net=net,
     )

@@ -14,7 +14,7 @@ from datetime import datetime
 from analytics.core.ingest_items import CostItem, EventItem, ExposureItem, FeedbackItem, ItemError, ObservationItem
 from analytics.services import told_outcomes
 from analytics.services.ingest_batch import BatchResult, IngestIdentity, open_batch, store
-from analytics.services.ingest_exposures import as_item, rows_of_recorded, rows_of_stated, write_assignments
+from analytics.services.ingest_exposures import admitted, as_item, rows_of_recorded, rows_of_stated, write_assignments
 from analytics.services.ingest_rows import (
     cost_rows,
     event_rows,
@@ -50,7 +50,7 @@ def ingest_exposures(
 ) -> BatchResult:
     """Record that units met experiments; iteration, bucket and variant are worked out here."""
     batch = open_batch("exposure", items, now, identity, origin)
-    return store(batch, rows_of_stated(batch), write_assignments)
+    return store(batch, admitted(batch, rows_of_stated(batch)), write_assignments)
 
 
 def record_exposures(exposures: Sequence[QueuedExposure], *, now: datetime, origin: Origin = Origin.LIVE) -> BatchResult:

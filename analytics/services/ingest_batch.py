@@ -21,6 +21,7 @@ from analytics.core.sent import sent_of
 from analytics.services import refusals
 from analytics.services.partitions import Parent, ensure_days
 from experiments.core.types import Environment, Origin, Scope
+from experiments.services.client_rows import Admit
 
 Kind: TypeAlias = Literal["exposure", "event", "observation", "cost", "feedback"]
 
@@ -35,10 +36,11 @@ EARLIEST = {Origin.LIVE: datetime(2000, 1, 1, tzinfo=UTC), Origin.IMPORT: dateti
 
 @dataclass(frozen=True)
 class IngestIdentity:
-    """On whose behalf items are stored. A client key may only speak of flags that clients may see."""
+    """On whose behalf items are stored. A client key may only speak of flags that clients may see, and ``admit`` caps its rows."""
 
     environment: Environment = Environment.PRODUCTION
     scope: Scope | None = None
+    admit: Admit | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,8 @@ from experiments.core.hashing import bucket_of
 from experiments.core.types import Environment, Origin, Phase, Scope
 from experiments.core.units import check_units, unit_id
 
+OVER_CAP, OTHER_ARM = "over_cap", "other_arm"
+"""Outcomes of a client key's exposures: not stored since above a cap; stored with the bucket's arm instead of the stated one."""
 BEFORE_BEGIN = timedelta(minutes=5)
 """An application's clock may be this far behind ours when an iteration begins."""
 
@@ -89,6 +91,21 @@ def rows_of_stated(batch: Batch[ExposureItem]) -> list[Row]:
         except _Refusal as refusal:
             batch.refuse(index, refusal.code, refusal.field, refusal.message)
     return rows
+
+
+def admitted(batch: Batch[ExposureItem], rows: Sequence[Row]) -> list[Row]:
+    """Without the rows of a client key that are above its caps; these are named and counted."""
+    admit = batch.identity.admit
+    if admit is None:
+        return list(rows)
+    kept = []
+    for row in rows:
+        if admit(str(row.columns["user_id"]), batch.now):
+            kept.append(row)
+        else:
+            batch.outcomes[OVER_CAP] += 1
+            batch.refuse(row.index, OVER_CAP, "", "not stored: more than an hour's exposures of this unit, or from this address")
+    return kept
 
 
 def rows_of_recorded(batch: Batch[ExposureItem], exposures: Sequence[QueuedExposure]) -> list[Row]:
@@ -188,7 +205,7 @@ def _row_of_stated(batch: Batch[ExposureItem], facts: Facts, index: int, item: E
     experiment = _experiment(batch, facts, item)
     stated = _stated_arm(experiment, item.variant)
     unit = _unit(experiment, item)
-    met = _met(facts, experiment, stated, unit, item, at, batch.identity.environment)
+    met = _met(batch, facts, experiment, stated, unit, item, at)
     columns = _columns(item, experiment.id, (experiment.unit_type, unit), met, batch.identity.environment, batch.origin)
     columns |= {"by_arrival": item.at is None, "received": batch.now.isoformat() if batch.origin is Origin.LIVE else None}
     return Row(index, item.event_id, batch.hashes[item.event_id], at, columns)
@@ -223,7 +240,9 @@ def _unit(experiment: Known, item: ExposureItem) -> str:
     return found
 
 
-def _met(facts: Facts, experiment: Known, stated: Arm | None, unit: str, item: ExposureItem, at: datetime, environment: Environment) -> Met:
+def _met(
+    batch: Batch[ExposureItem], facts: Facts, experiment: Known, stated: Arm | None, unit: str, item: ExposureItem, at: datetime
+) -> Met:
     """In serving's order: override, exclusions, holdout, bucket."""
     serving = facts.serving_at(experiment.id, at)
     if serving is None:
@@ -232,14 +251,15 @@ def _met(facts: Facts, experiment: Known, stated: Arm | None, unit: str, item: E
     bucket = bucket_of(serving.seed, unit)
     shown = facts.overrides.get((experiment.id, experiment.unit_type, unit))
     if shown is not None:
-        return Met(serving.iteration_id, stated.id if stated else shown, bucket, Phase.OVERRIDE)
+        believed = stated is not None and batch.identity.scope is not Scope.CLIENT
+        return Met(serving.iteration_id, stated.id if stated is not None and believed else shown, bucket, Phase.OVERRIDE)
     _check_time(experiment, serving, at)
     if any(unit_key in facts.excluded for unit_key in item.units.items()):
         raise _Refusal("excluded", "units", f"the unit is on an exclusion list, so {experiment.key} does not serve it")
     if facts.holdout is not None and facts.holdout.holds(item.units, at):
         raise _Refusal("holdout", "units", f"the unit is in the global holdout, so {experiment.key} does not serve it")
     _check_arms(experiment, serving, bucket, stated, at)
-    return _met_in_bucket(experiment, serving, bucket, stated, environment)
+    return _met_in_bucket(experiment, serving, bucket, stated, batch)
 
 
 def _check_time(experiment: Known, serving: Serving, at: datetime) -> None:
@@ -261,14 +281,19 @@ def _check_arms(experiment: Known, serving: Serving, bucket: int, stated: Arm | 
             raise _Refusal("arm_stopped", "variant", f"{experiment.key}: {arm} is switched off since {since.isoformat()}")
 
 
-def _met_in_bucket(experiment: Known, serving: Serving, bucket: int, stated: Arm | None, environment: Environment) -> Met:
+def _met_in_bucket(experiment: Known, serving: Serving, bucket: int, stated: Arm | None, batch: Batch[ExposureItem]) -> Met:
+    """The arm that holds the bucket. A server may state that it showed another one, which is a crossover; a client key,
+    which everybody can read in a page, may not: what it states otherwise is counted and the bucket's arm is stored."""
     holder = serving.holders.get(bucket)
-    if holder is None and environment is Environment.TEST and stated is not None:
+    if holder is None and batch.identity.environment is Environment.TEST and stated is not None:
         return Met(serving.iteration_id, stated.id, bucket, Phase.MAIN)
     if holder is None:
         raise _Refusal("not_in_experiment", "units", f"the unit's bucket {bucket} is held by no variant of {experiment.key}")
     variant_id, phase = holder
     met = stated.id if stated is not None else variant_id
+    if met != variant_id and batch.identity.scope is Scope.CLIENT:
+        batch.outcomes[OTHER_ARM] += 1
+        return Met(serving.iteration_id, variant_id, bucket, phase)
     return Met(serving.iteration_id, met, bucket, phase, crossover=met != variant_id)
 
 

@@ -22,6 +22,7 @@ from analytics.core.stats.winsor import CAP_QUANTILE, Cap, find_cap
 from analytics.core.windows import LookPermission, day_start
 from analytics.models import IngestTally
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric
+from analytics.services.ingest_exposures import OTHER_ARM, OVER_CAP
 from analytics.stores.base import OWN_PAST, ArmCount, Population, Store, part_of
 from experiments.core.clock import local_day
 from experiments.core.types import MetricRole, Origin
@@ -75,6 +76,7 @@ class Measured:
     look: LookTotals | None = None
     late: int = 0
     accepted: int = 0
+    clients: Mapping[str, int] = field(default_factory=dict)
     left_out: int = 0
     hours: Mapping[str, Mapping[str, Sequence[Hour]]] = field(default_factory=dict)
     worth: Mapping[str, Mapping[str, Moments]] = field(default_factory=dict)
@@ -128,6 +130,7 @@ def measure(
             look=None if asked is None else _held(net, "the look", lambda: _look_totals(plan, store, people, asked, caps, net)),
             late=late,
             accepted=accepted,
+            clients=net.hold("client keys", "count", lambda: client_counts(plan), lambda _: {}),
             left_out=net.hold("left out units", "count", lambda: _left_out(plan, store, people), lambda _: 0),
             hours=_each(net, "hour by hour", [m for m in guardrails if m.counts_bad_events], lambda m: _hours(plan, store, people, m)),
             worth=_each(
@@ -269,6 +272,12 @@ def late_and_accepted(plan: AnalysisPlan) -> tuple[int, int]:
     counted = IngestTally.objects.filter(day__gte=plan.began_at.date(), outcome__in=["late", "accepted"])
     sums = dict(counted.values_list("outcome").annotate(total=Sum("count")))
     return sums.get("late", 0), sums.get("accepted", 0)
+
+
+def client_counts(plan: AnalysisPlan) -> dict[str, int]:
+    """Exposures of client keys that were dropped or not believed, since the iteration began (over all experiments)."""
+    counted = IngestTally.objects.filter(day__gte=plan.began_at.date(), outcome__in=[OVER_CAP, OTHER_ARM])
+    return dict(counted.values_list("outcome").annotate(total=Sum("count")))
 
 
 def _left_out(plan: AnalysisPlan, store: Store, people: Population) -> int:

@@ -23,6 +23,7 @@ from experiments.core.types import Scope
 from experiments.core.units import check_units
 from experiments.http.answers import served
 from experiments.http.auth import raw_key
+from experiments.http.client_caps import admission
 from experiments.http.doors import Door, raw_body, refuse_nul, take_the_rest
 from experiments.http.errors import handle
 from experiments.http.parsing import BATCH_ITEMS, ONE_BODY, convert, parse_json
@@ -30,6 +31,7 @@ from experiments.http.plain import opened
 from experiments.metrics import count_answers
 from experiments.selectors import serving
 from experiments.selectors.serving import ServingState
+from experiments.services.client_rows import Admit
 from experiments.services.exposures import Recording, expose
 
 Attributes = dict[str, Any]  # Any: whatever applications know of a request; targeting compares what it can
@@ -83,7 +85,8 @@ class Assignments(Door):
         _refuse_mixture(body, len(raw))
         state = serving.current()
         asked = _asked(state, body.experiments, key)
-        return _many(body, asked, state, key) if body.batch is not None else _one(body, asked, state, key)
+        answered = _many if body.batch is not None else _one
+        return answered(body, asked, state, key, admission(request, key))
 
 
 def _refuse_mixture(body: AssignmentBody, size: int) -> None:
@@ -123,17 +126,17 @@ def _asked(state: ServingState, names: Sequence[str] | None, key: KeyIdentity) -
 # ---------------------------------------------------------------- one unit, many units
 
 
-def _one(body: AssignmentBody, asked: Ask, state: ServingState, key: KeyIdentity) -> HttpResponse:
+def _one(body: AssignmentBody, asked: Ask, state: ServingState, key: KeyIdentity, admit: Admit | None) -> HttpResponse:
     now, units = utc_now(), _units(body)
     problems = check_units(units)
     if problems:
         raise InvalidInput(problems[0].message, problems[0].field, problems)
     answers = asked(units, body.attributes, now)
-    _remember(answers, key, now, body.exposure or _usual(body, 1), units)
+    _remember(answers, key, now, body.exposure or _usual(body, 1), units, admit=admit)
     return served(b"".join((b'{"assignments":', *items(answers, units, state.stale), b"}")), state)
 
 
-def _many(body: AssignmentBody, asked: Ask, state: ServingState, key: KeyIdentity) -> HttpResponse:
+def _many(body: AssignmentBody, asked: Ask, state: ServingState, key: KeyIdentity, admit: Admit | None) -> HttpResponse:
     now, subjects = utc_now(), body.batch or []
     problems = [_problems(subject, f"batch[{index}].units") for index, subject in enumerate(subjects)]
     answers = [
@@ -141,7 +144,7 @@ def _many(body: AssignmentBody, asked: Ask, state: ServingState, key: KeyIdentit
         for subject, wrong in zip(subjects, problems, strict=True)
     ]
     lists = [b"".join(items(several, _units(subject), state.stale)) for subject, several in zip(subjects, answers, strict=True)]
-    _remember(Assigned.joined(answers), key, now, body.exposure or _usual(body, len(subjects)))
+    _remember(Assigned.joined(answers), key, now, body.exposure or _usual(body, len(subjects)), admit=admit)
     errors = [{"index": index} | problem.as_json() for index, several in enumerate(problems) for problem in several]
     return served(b'{"results":[' + b",".join(lists) + b'],"errors":' + msgspec.json.encode(errors) + b"}", state)
 
@@ -161,6 +164,8 @@ def _problems(subject: Subject, field: str) -> tuple[Problem, ...]:
     return check_units(_units(subject), field)
 
 
-def _remember(answers: Assigned, key: KeyIdentity, now: datetime, how: Recording, units: dict[str, str] | None = None) -> None:
+def _remember(
+    answers: Assigned, key: KeyIdentity, now: datetime, how: Recording, units: dict[str, str] | None = None, *, admit: Admit | None
+) -> None:
     count_answers(answers.served)
-    expose(answers, now, environment=key.environment, how=how, units=units)
+    expose(answers, now, environment=key.environment, how=how, units=units, admit=admit)

@@ -31,6 +31,7 @@ from experiments.core.ofrep import (
 from experiments.core.types import JSON, Environment, Scope
 from experiments.http.answers import served
 from experiments.http.auth import raw_key
+from experiments.http.client_caps import admission
 from experiments.http.doors import raw_body, take_the_rest
 from experiments.http.errors import CHALLENGE, RETRY_SECONDS, UNAVAILABLE, status_of
 from experiments.http.parsing import ONE_BODY, parse_json
@@ -110,7 +111,7 @@ def one_flag(request: HttpRequest, key: str) -> HttpResponse:
     if written.failure is not None:
         return _response(written.failure, _headers(state), _BAD_REQUEST)
     count_answers((answer.served,))
-    expose((answer,), now, environment=identity.environment, how=recording, units=units)
+    expose((answer,), now, environment=identity.environment, how=recording, units=units, admit=admission(request, identity))
     return served(written.head + tail(units, state.stale), state, _OPEN)
 
 

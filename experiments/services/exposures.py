@@ -16,6 +16,7 @@ from experiments.core.exposure import QueuedExposure, finished, line_start
 from experiments.core.prepared import Prepared
 from experiments.core.types import Environment, Phase
 from experiments.services import spool, watching
+from experiments.services.client_rows import Admit
 
 
 class Recording(StrEnum):
@@ -27,15 +28,24 @@ class Recording(StrEnum):
 
 
 def expose(
-    answers: Collection[Assignment], now: datetime, *, environment: Environment, how: Recording, units: Mapping[str, str] | None = None
+    answers: Collection[Assignment],
+    now: datetime,
+    *,
+    environment: Environment,
+    how: Recording,
+    units: Mapping[str, str] | None = None,
+    admit: Admit | None = None,
 ) -> int:
     """Record that these units met their variants; how many that were. What has no iteration cannot be recorded.
 
     Whatever is recorded, the answers are shown to whoever watches; ``units`` are those of the one request that was answered.
+    ``admit`` leaves out the units of a client key that are above its caps.
     """
     watching.note(answers, now, environment=environment, units=units)
     if how is Recording.NONE:
         return 0
+    if admit is not None:
+        answers = [answer for answer in answers if answer.unit_id is None or admit(answer.unit_id, now)]
     if how is Recording.QUEUED:
         return _queue(answers, now, environment)
     met = [exposure for answer in answers if (exposure := exposure_of(answer, now, environment)) is not None]
