@@ -12,4 +12,4 @@ class ConfigConfig(AppConfig):
     def ready(self) -> None:
         if not settings.SERVES_ONLY:
             # Celery's application becomes the current one, which shared tasks send through; the schema's extensions register themselves.
-            from config import celery, openapi  # noqa: F401
+            from config import celery, checks, openapi  # noqa: F401

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
@@ -17,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from analytics.selectors.exposition import ArmNumbers, HealthFinding, MaturedArm, arm_numbers, health_findings, matured_arms
 from analytics.services import counting
+from config import standing
 from config.celery_settings import BEAT
 from config.dead_processes import forget_dead
 from experiments.core.clock import utc_now
@@ -44,6 +46,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     registry.register(Spool())
     registry.register(Beat())
     registry.register(Telling())
+    registry.register(Programs())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
@@ -121,6 +124,18 @@ class Spool(Collector):
         yield GaugeMetricFamily("assay_spool_files", "Files of exposures that wait to be stored.", waiting.files)
         yield GaugeMetricFamily("assay_spool_bytes", "Their size; at ASSAY_SPOOL_MAX_BYTES new ones are dropped.", waiting.bytes)
         yield GaugeMetricFamily("assay_spool_oldest_seconds", "Age of the oldest of them.", waiting.oldest_seconds)
+
+
+class Programs(Collector):
+    """The programs that a supervisor of this machine keeps running."""
+
+    def collect(self) -> Iterator[Metric]:
+        ended = CounterMetricFamily("assay_program_ended", "How often a program ended by itself and was started again.", labels=["program"])
+        resting = GaugeMetricFamily("assay_program_resting", "1 while a program that kept ending is not running.", labels=["program"])
+        for name, found in standing.read(settings.STATE).items():
+            ended.add_metric([name], found.ended)
+            resting.add_metric([name], found.resting)
+        yield from (ended, resting)
 
 
 class Beat(Collector):

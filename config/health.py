@@ -12,6 +12,8 @@ from django.views.decorators.http import require_safe
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from experiments.selectors.concerns import concerns
+
 _ONCE = Retry(NoBackoff(), 0)
 
 
@@ -23,9 +25,22 @@ def livez(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """503 while PostgreSQL does not answer; a missing Redis is named but only slows things down."""
+    """503 while PostgreSQL does not answer; a missing Redis is named but only slows things down.
+
+    ``concerns`` are sentences about an installation that works and should still be changed.
+    """
     state = {"postgresql": _answers(_ask_postgresql), "redis": _answers(_ask_redis)}
-    return JsonResponse(state, status=200 if state["postgresql"] == "ok" else 503)
+    works = state["postgresql"] == "ok"
+    found = {"concerns": named} if works and (named := _concerns()) else {}
+    return JsonResponse(state | found, status=200 if works else 503)
+
+
+def _concerns() -> list[str]:
+    """Never a reason not to be ready."""
+    try:
+        return concerns()
+    except DatabaseError as error:
+        return [f"cannot say: {type(error).__name__}"]
 
 
 def _answers(ask: Callable[[], None]) -> str:

@@ -106,6 +106,9 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
 ]
+AUTHENTICATION_BACKENDS = ["experiments.http.logins.PatientBackend"]
+MANAGEMENT_LIMIT = env.integer("ASSAY_MANAGEMENT_LIMIT", 1200)
+"""Requests of one management or read key to one process within a minute; doors that decide have no limit."""
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connections
 
-from config import schema, services
+from config import schema, services, standing
 from config.celery_settings import QUICK, SLOW
 from config.database import VARIABLE as WAITS
 from config.roles import VARIABLE, Role
@@ -53,11 +53,12 @@ class Stack:
     greeting: Sequence[str] = ()
 
     def run(self) -> int:
-        """Run until somebody asks to stop, or one of them keeps failing; the exit code."""
-        supervisor = Supervisor(self.programs)
-        if "web" in self.programs:
-            threading.Thread(target=self._announce, args=[supervisor], daemon=True).start()
-        return supervisor.run()
+        """Run until somebody asks to stop, or all of them keep failing; the exit code."""
+        with standing.written(settings.STATE) as tell:
+            supervisor = Supervisor(self.programs, tell=tell)
+            if "web" in self.programs:
+                threading.Thread(target=self._announce, args=[supervisor], daemon=True).start()
+            return supervisor.run()
 
     def _announce(self, supervisor: Supervisor) -> None:
         if ready(self.web.url, _SECONDS_TO_READY):

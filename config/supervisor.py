@@ -1,8 +1,9 @@
 """Keeps named programs running in the foreground until it is asked to stop.
 
-A program that ends is started again, after a pause; one that keeps ending takes everything down, since
-nobody is served by a loop of failures. Each has a session of its own, so that a terminal's Ctrl-C reaches
-the supervisor alone, and a process group that can be swept when its first process died without its children.
+A program that ends is started again, after a pause. One that keeps ending rests, for longer each time, while all
+others go on; only when every program rests does the supervisor give up. Each program has a session of its own, so
+that a terminal's Ctrl-C reaches the supervisor alone, and a process group that can be swept when its first process
+died without its children.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -37,12 +38,32 @@ class Program:
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds before a dead program is started again, how many such starts within how many seconds, and seconds to stop in."""
+    """Seconds before a dead program is started again, how many such starts within how many seconds, and seconds to stop in.
+
+    After more starts it rests for ``rest`` seconds; twice as long each time that it ends again within ``within``, at most ``longest_rest``.
+    """
 
     pause: float = 1.0
     starts: int = 5
     within: float = 60.0
     to_stop: float = 10.0
+    rest: float = 30.0
+    longest_rest: float = 900.0
+
+    def rest_after(self, rests: int) -> float:
+        """The next rest of a program that has rested so often before."""
+        return min(self.rest * 2.0 ** min(rests, 20), self.longest_rest)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a program does."""
+
+    ended: int
+    resting: bool
+
+
+Tell = Callable[[Mapping[str, Standing]], None]
 
 
 @dataclass
@@ -51,22 +72,27 @@ class _Child:
     program: Program
     colour: int
     process: subprocess.Popen[str] | None = None
+    started: float = 0.0
     start_at: float = 0.0
     restarts: deque[float] = field(default_factory=deque)
+    ended: int = 0
+    rests: int = 0
+    resting: bool = False
 
 
 class Supervisor:
-    """Runs all of its programs, or none."""
+    """Runs all of its programs; ``tell`` hears of every change: by program how often it ended, and whether it rests."""
 
-    def __init__(self, programs: Mapping[str, Program], patience: Patience | None = None) -> None:
+    def __init__(self, programs: Mapping[str, Program], patience: Patience | None = None, tell: Tell | None = None) -> None:
         self.patience = patience or Patience()
+        self._tell = tell or (lambda _: None)
         self._children = [_Child(name, program, _COLOURS[at % len(_COLOURS)]) for at, (name, program) in enumerate(programs.items())]
         self._width = max(len("system"), *map(len, programs))
         self._asked = 0
         self._speaking = threading.Lock()
 
     def run(self) -> int:
-        """Until Ctrl-C, SIGTERM, a closed terminal (0), or until a program keeps ending (1)."""
+        """Until Ctrl-C, SIGTERM, a closed terminal (0), or until every program keeps ending (1)."""
         with self._listening():
             try:
                 return self._watch()
@@ -88,13 +114,17 @@ class Supervisor:
             for child in self._children:
                 if child.process is None and time.monotonic() >= child.start_at:
                     self._start(child)
-                elif child.process is not None and child.process.poll() is not None and not self._may_start_again(child, child.process):
-                    return 1
+                elif child.process is not None and child.process.poll() is not None:
+                    self._take_leave(child, child.process)
+            if all(child.resting for child in self._children):
+                self.say("every program keeps ending, so everything stops")
+                return 1
             time.sleep(_LOOK)
         return 0
 
     def _start(self, child: _Child) -> None:
         """From the main thread: a bound program is told when the thread that started it ends."""
+        child.started, child.resting = time.monotonic(), False
         child.process = subprocess.Popen(
             [sys.executable, str(_BOUND), str(os.getpid()), *child.program.command],
             env={**os.environ, **child.program.environment},
@@ -106,19 +136,35 @@ class Supervisor:
             start_new_session=True,
         )
         threading.Thread(target=self._pass_on, args=[child, child.process], daemon=True).start()
+        self._tell_all()
 
-    def _may_start_again(self, child: _Child, ended: subprocess.Popen[str]) -> bool:
-        """Sweep what it left, and set the time of its next start, unless it ends too often."""
+    def _take_leave(self, child: _Child, ended: subprocess.Popen[str]) -> None:
+        """Sweep what it left, and set the time of its next start: soon, or after a rest when it ends too often."""
         _signal(ended, signal.SIGKILL)
         now, patience = time.monotonic(), self.patience
+        if now - child.started >= patience.within:
+            child.rests = 0
         while child.restarts and child.restarts[0] < now - patience.within:
             child.restarts.popleft()
         child.restarts.append(now)
-        child.process, child.start_at = None, now + patience.pause
-        again = len(child.restarts) <= patience.starts
-        what = "starting it again" if again else f"{len(child.restarts)} times within {patience.within:.0f} s, so everything stops"
-        self.say(f"{child.name} ended ({_ending(ended.returncode)}); {what}")
-        return again
+        child.process, child.ended = None, child.ended + 1
+        how = f"{child.name} ended ({_ending(ended.returncode)})"
+        if child.rests or len(child.restarts) > patience.starts:
+            self._rest(child, how, now)
+        else:
+            child.start_at = now + patience.pause
+            self.say(f"{how}; starting it again")
+        self._tell_all()
+
+    def _rest(self, child: _Child, how: str, now: float) -> None:
+        seconds = self.patience.rest_after(child.rests)
+        often = "again soon after its rest" if child.rests else f"{len(child.restarts)} times within {self.patience.within:.0f} s"
+        child.rests, child.resting, child.start_at = child.rests + 1, True, now + seconds
+        child.restarts.clear()
+        self.say(f"ALERT {how} {often}; it rests for {seconds:g} s, all other programs go on")
+
+    def _tell_all(self) -> None:
+        self._tell({child.name: Standing(child.ended, child.resting) for child in self._children})
 
     def _stop(self) -> None:
         """SIGTERM to each, then SIGKILL to what is left of its group; asked a second time, at once."""

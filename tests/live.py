@@ -149,6 +149,7 @@ class Live:
     def start(self) -> None:
         """Start the web process (again) and wait until it answers."""
         web = [sys.executable, "-W", "ignore", "manage.py", "runstack", "--only", "web", "--port", str(self.port)]
+        web += [word for name in self.environment.get("LIVE_ALSO", "").split() for word in ("--only", name)]
         bound = [sys.executable, "config/bound.py", str(os.getpid()), *web, "--workers", self.environment.get("LIVE_WORKERS", "1")]
         with (self.state / "log").open("ab") as log:
             self.process = subprocess.Popen(

@@ -11,11 +11,13 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from experiments.admin.base import WorkplaceAdmin
+from experiments.admin.base import WorkplaceAdmin, may
 from experiments.core.cast import CAST, Member
+from experiments.core.permissions import Action
 from experiments.core.types import Role
+from experiments.selectors.concerns import concerns
 
-_BACKEND = "django.contrib.auth.backends.ModelBackend"
+_BACKEND = "experiments.http.logins.PatientBackend"
 
 
 def switch(admin: WorkplaceAdmin, request: HttpRequest) -> HttpResponse:
@@ -34,9 +36,11 @@ def switch(admin: WorkplaceAdmin, request: HttpRequest) -> HttpResponse:
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
-    """What the header needs: the cast, in the demo, for people who are logged in."""
-    if not settings.DEMO or not request.user.is_authenticated:
+    """What the header needs: the cast, in the demo, for people who are logged in; for admins what is wrong with the installation."""
+    if not request.user.is_authenticated:
         return {}
+    if not settings.DEMO:
+        return {"concerns": concerns() if may(request, Action.ADMINISTER) else []}
     cast = [{"username": m.username, "first": m.name.split()[0], "role": _role(m)} for m in CAST]
     return {"demo_cast": cast, "acting_known": request.user.get_username() in {m.username for m in CAST}}
 

@@ -24,3 +24,6 @@ CAST: tuple[Member, ...] = (
     Member("ada", "Ada Okafor", Role.ADMIN),
     Member("victor", "Victor Lind", Role.VIEWER),
 )
+
+HIRED = "member of the demo's cast"
+"""The reason of the changelog's line that made a demo user."""

@@ -1,7 +1,7 @@
 """Refusals: each names the object, what was wanted, what was found, and what to do.
 
 A refusal is for what the caller did wrong or what the rules forbid. "Cannot say" is a value, not
-an error. The doors turn each class into one answer: 400, 401, 403, 404, 409 or 413.
+an error. The doors turn each class into one answer: 400, 401, 403, 404, 409, 413 or 429.
 """
 
 from __future__ import annotations
@@ -69,6 +69,14 @@ class NotFound(AssayError):
     """Nothing goes by this name (HTTP 404)."""
 
     code: str = "not_found"
+
+
+@dataclass(eq=False)
+class TooMany(AssayError):
+    """More requests than this key may send; ``retry_after`` seconds from now there is room again (HTTP 429)."""
+
+    code: str = "too_many"
+    retry_after: int = 1
 
 
 @dataclass(eq=False)

@@ -17,6 +17,7 @@ from experiments.core.keyring import KeyIdentity
 from experiments.core.types import JSON, Scope
 from experiments.http.auth import KeyAuthentication, require
 from experiments.http.errors import DATABASE_AWAY
+from experiments.http.limits import refuse_too_many
 from experiments.http.parsing import BATCH_BODY, MAX_STRING, convert, parse_json
 from experiments.selectors import serving
 from experiments.services.turns import Kind, turn
@@ -52,9 +53,12 @@ class Door(APIView):
         super().initial(request, *args, **kwargs)
         refuse_nul(request)
         if self.needs_database:
+            kind = self.kind_of(request)
+            if kind is Kind.MANAGE and isinstance(request.auth, KeyIdentity):
+                refuse_too_many(request.auth)
             if serving.current().unreachable:
                 raise AssayError(DATABASE_AWAY, code="not_available")
-            self._until_answered.enter_context(turn(self.kind_of(request)))
+            self._until_answered.enter_context(turn(kind))
 
     def kind_of(self, request: Request) -> Kind:
         """Whose turns this request takes."""

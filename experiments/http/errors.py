@@ -11,7 +11,7 @@ from django.http import Http404, HttpResponse, JsonResponse
 from rest_framework import exceptions
 from rest_framework.views import set_rollback
 
-from experiments.core.errors import AssayError, Conflict, Forbidden, InvalidInput, NotAuthenticated, NotFound, Refused, TooLarge
+from experiments.core.errors import AssayError, Conflict, Forbidden, InvalidInput, NotAuthenticated, NotFound, Refused, TooLarge, TooMany
 from experiments.services.waits import is_cut_off, is_locked
 
 log = structlog.get_logger(__name__)
@@ -24,6 +24,7 @@ STATUS: dict[type[AssayError], int] = {
     Refused: 409,
     Conflict: 409,
     TooLarge: 413,
+    TooMany: 429,
 }
 UNAVAILABLE = 503
 """A refusal of no class of its own: something this process needs is not there."""
@@ -53,6 +54,8 @@ def error_response(error: AssayError) -> JsonResponse:
     answer = JsonResponse(error_body(error), status=status_of(error))
     if answer.status_code == UNAVAILABLE:
         answer["Retry-After"] = str(RETRY_SECONDS)
+    if isinstance(error, TooMany):
+        answer["Retry-After"] = str(error.retry_after)
     if isinstance(error, NotAuthenticated):
         answer["WWW-Authenticate"] = CHALLENGE
     return answer

@@ -8,6 +8,7 @@ from .buckets import Bucket, Layer
 from .checklist import Evidence, LaunchRequest, OfflineEvaluation, SignOff
 from .experiments import Experiment, Iteration, Pause, StoppedArm, Variant
 from .flags import Flag, Rollout
+from .logins import LoginCount
 from .metrics import ExperimentMetric, Metric
 from .notes import TimelineNote
 from .notifications import Delivery, OutboxMessage, Subscription
@@ -34,6 +35,7 @@ __all__ = [
     "Iteration",
     "LaunchRequest",
     "Layer",
+    "LoginCount",
     "Metric",
     "OfflineEvaluation",
     "OutboxMessage",

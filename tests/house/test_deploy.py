@@ -37,7 +37,7 @@ def known_metrics() -> set[str]:
     return (
         own
         | {sample for family in told for sample in _names(family.name, family.type)}
-        | {"assay_stored_totals_up", "assay_beat_lag_seconds", "up"}
+        | {"assay_program_ended_total", "assay_program_resting", "assay_stored_totals_up", "assay_beat_lag_seconds", "up"}
     )
 
 

@@ -1,4 +1,4 @@
-"""The supervisor starts the dead again, gives up on what keeps failing, and leaves nobody behind, whoever is killed."""
+"""The supervisor starts the dead again, lets what keeps failing rest alone, and leaves nobody behind, whoever is killed."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from pathlib import Path
 
 import pytest
 
+from config import standing
 from config.embedded.place import PROJECT
 from config.embedded.process import wait_for
+from config.supervisor import Patience, Standing
 
 SUPERVISOR = """
 import sys
 from config.supervisor import Patience, Program, Supervisor
 programs = {name: Program([sys.executable, "-c", code]) for name, code in zip(sys.argv[1::2], sys.argv[2::2])}
-sys.exit(Supervisor(programs, Patience(pause=0.05, starts=3, within=30, to_stop=2)).run())
+sys.exit(Supervisor(programs, Patience(pause=0.05, starts=3, within=30, to_stop=2, rest=0.5, longest_rest=2)).run())
 """
 STAYS = "import os, time; open('stays', 'a').write(f'{os.getpid()} '); time.sleep(60)"
 FAILS = "import sys; sys.exit('no luck')"
@@ -94,15 +96,41 @@ def test_program_killed__what_it_left_is_swept(supervise: Callable[..., subproce
     assert gone(child)
 
 
-def test_program_that_keeps_failing__everything_stops_with_its_words(
+def test_program_that_keeps_failing__rests_alone_and_is_tried_again(
     supervise: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    running = supervise(fails=FAILS, stays=STAYS)
+    loops = "import sys; open('loops', 'a').write('1 '); sys.exit('no luck')"
+    running = supervise(loops=loops, stays=STAYS)
+    (stays,) = pids(tmp_path / "stays", 1)
+    pids(tmp_path / "loops", 6)  # four starts, a rest, a start, a longer rest, a start
+    assert lives(stays)
+    running.send_signal(signal.SIGTERM)
+    said, _ = running.communicate(timeout=20)
+    assert running.returncode == 0
+    assert "ALERT loops ended (exit code 1) 4 times within 30 s; it rests for 0.5 s, all other programs go on" in said
+    assert "ALERT loops ended (exit code 1) again soon after its rest; it rests for 1 s, all other programs go on" in said
+    assert gone(stays)
+
+
+def test_every_program_keeps_failing__the_supervisor_gives_up_with_their_words(supervise: Callable[..., subprocess.Popen[str]]) -> None:
+    running = supervise(fails=FAILS)
     said, _ = running.communicate(timeout=30)
     assert running.returncode == 1
     assert said.count("no luck") == 4
-    assert "fails ended (exit code 1); 4 times within 30 s, so everything stops" in said
-    assert not (tmp_path / "stays").exists() or gone(*pids(tmp_path / "stays", 1))
+    assert "every program keeps ending, so everything stops" in said
+
+
+def test_rest__doubles_up_to_its_bound() -> None:
+    patience = Patience(rest=30, longest_rest=900)
+    assert [patience.rest_after(rests) for rests in (0, 1, 2, 5, 10_000)] == [30, 60, 120, 900, 900]
+
+
+def test_standing__is_read_of_living_supervisors_only(tmp_path: Path) -> None:
+    with standing.written(tmp_path) as tell:
+        tell({"beat": Standing(7, True), "web": Standing(0, False)})
+        (tmp_path / standing.FOLDER / "4194305.json").write_text('{"worker": [9, true]}')
+        assert standing.read(tmp_path) == {"beat": Standing(7, True), "web": Standing(0, False)}
+    assert standing.read(tmp_path) == {}
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

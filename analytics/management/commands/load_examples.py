@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, OutputWrapper
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 
 from analytics.services import examples
 from experiments.core.clock import utc_now
@@ -12,6 +13,10 @@ class Command(BaseCommand):
     help = "Load the example experiments with their people and history; what is there already stays as it is."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.DEMO:
+            raise CommandError(
+                "The examples bring people whose password everybody knows, so they are for a demo only. Set ASSAY_DEMO=1 if this is one."
+            )
         progress = LineEach(self.stdout)
         examples.load(utc_now(), progress=progress)
         progress.end()

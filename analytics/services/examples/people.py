@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.contrib.auth.models import Group, User
 
-from experiments.core.cast import CAST, Member
+from experiments.core.cast import CAST, HIRED, Member
 from experiments.core.types import SYSTEM, Actor
 from experiments.selectors.actors import actor_for_user
 from experiments.services import audit
@@ -28,5 +28,5 @@ def _user(person: Member, now: datetime) -> User:
     user.set_password(PASSWORD)
     user.save()
     user.groups.add(Group.objects.get(name=person.role.value))
-    audit.record(SYSTEM, now, action="create_user", obj=user, reason="member of the demo's cast", after={"role": person.role.value})
+    audit.record(SYSTEM, now, action="create_user", obj=user, reason=HIRED, after={"role": person.role.value})
     return user
