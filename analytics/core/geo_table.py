@@ -22,11 +22,14 @@ from datetime import date
 
 from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
 from analytics.core.import_table import FALSE, NOTHING, TRUE, BadTable, Faults, OpenTable, open_table
+from analytics.core.number_marks import WAYS, NumberMarks
 from analytics.core.stats.did import Cell, Panel, one_start, panel_of
 
 MOST_PERIODS = 400
 MOST_CELLS = 50_000
 LONGEST_NAME = 200
+SHOWN = 3
+"""Values that are shown as they were read."""
 
 
 @dataclass(frozen=True)
@@ -139,10 +142,24 @@ class _Reader:
         return number
 
 
-def read_geo_table(data: bytes, columns: GeoColumns, names: GeoNames) -> Panel:
-    """The whole file as a panel; BadTable says what is wrong and where."""
-    reader = _Reader(columns, open_table(data, columns.all()), names.gaps)
+@dataclass(frozen=True)
+class GeoTable:
+    """The panel, how the file writes its numbers, and the first of them as they were read."""
+
+    panel: Panel
+    marks: NumberMarks
+    first: tuple[float, ...]
+
+
+def read_geo_table(data: bytes, columns: GeoColumns, names: GeoNames, ways: Sequence[NumberMarks] = WAYS) -> GeoTable:
+    """The whole file; BadTable says what is wrong and where. ``ways`` are those in which its numbers may be written."""
+    reader = _Reader(columns, open_table(data, columns.all(), numbers=[columns.value], ways=ways), names.gaps)
     rows = reader.rows()
+    first = tuple(row.value for row in rows if row.value is not None)[:SHOWN]
+    return GeoTable(_panel(rows, columns, names), reader.opened.marks, first)
+
+
+def _panel(rows: list[_Row], columns: GeoColumns, names: GeoNames) -> Panel:
     if columns.region is None:
         rows = _paired(rows, columns)
     _check_regions(rows, columns)

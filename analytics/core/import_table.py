@@ -1,18 +1,19 @@
 """A CSV of an experiment that was randomised elsewhere: read and checked whole, before anything is stored.
 
 One row is one unit. Every fault is reported with its line; nothing is guessed: an empty cell, a NaN,
-a second row for a unit or a variant nobody listed stops the import.
+a second row for a unit, a variant nobody listed, or a number that can be read in two ways stops the import.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from typing import Literal, Protocol, TypeAlias
+
+from analytics.core.number_marks import WAYS, MarkFinder, NumberMarks, TwoWays
 
 Cell: TypeAlias = "str | float"
 Kind: TypeAlias = Literal["proportion", "mean", "count"]
@@ -24,6 +25,8 @@ MOST_VARIANTS = 20
 TRUE = frozenset({"true", "t", "yes", "y", "1", "1.0"})
 FALSE = frozenset({"false", "f", "no", "n", "0", "0.0"})
 NOTHING = frozenset({"", "na", "n/a", "null", "none", "nan"})
+WORDS = TRUE | FALSE | NOTHING
+"""Cells that say nothing of how a file writes its numbers."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class ImportTable:
 
     rows: tuple[UnitRow, ...]
     variants: tuple[str, ...]
+    marks: NumberMarks
 
 
 class BadTable(Exception):
@@ -105,9 +109,14 @@ def read_table(
     start: datetime,
     variants: Iterable[str] | None = None,
     unit_fault: Callable[[str], str | None] = lambda unit: None,
+    ways: Sequence[NumberMarks] = WAYS,
 ) -> ImportTable:
-    """The whole file as units. ``variants``, when given, are all there may be; ``start`` stands in for a timestamp column."""
-    opened = open_table(data, columns.all())
+    """The whole file as units. ``variants``, when given, are all there may be; ``start`` stands in for a timestamp column.
+
+    ``ways`` are those in which its numbers may be written.
+    """
+    numbers = [metric.column for metric in columns.metrics if metric.kind != "proportion"]
+    opened = open_table(data, columns.all(), numbers=numbers, maybe=columns.covariates, ways=ways)
     return _Reader(columns, opened, start, variants, unit_fault).read(opened.lines)
 
 
@@ -116,24 +125,49 @@ class OpenTable:
     """A CSV whose header has the wanted columns: where each is, and the lines below with their numbers."""
 
     at: Mapping[str, int]
-    decimal_comma: bool
+    marks: NumberMarks
     lines: Iterator[tuple[int, list[str]]]
 
     def number(self, text: str) -> float | None:
-        """A finite number as this file writes them, with a comma where semicolons separate; None for anything else."""
-        try:
-            number = float(text.replace(",", ".") if self.decimal_comma else text)
-        except ValueError:
-            return None
-        return number if math.isfinite(number) and "_" not in text else None
+        """A finite number as this file writes them; None for anything else."""
+        return self.marks.read(text)
 
 
-def open_table(data: bytes, wanted: Iterable[str]) -> OpenTable:
-    """The file as text, its separator found and its header checked; BadTable says what is wrong."""
+def open_table(
+    data: bytes, wanted: Iterable[str], *, numbers: Iterable[str] = (), maybe: Iterable[str] = (), ways: Sequence[NumberMarks] = WAYS
+) -> OpenTable:
+    """The file as text, its separator found and its header checked; BadTable says what is wrong.
+
+    ``numbers`` are columns of numbers and ``maybe`` columns that may be: from them it is found how the file writes numbers.
+    """
     text = _text(data)
     delimiter = _delimiter(text)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    return OpenTable(_header(reader, wanted), delimiter == ";", _lines(reader))
+    at = _header(_csv(text, delimiter), wanted)
+    marks = _marks(_csv(text, delimiter), at, dict.fromkeys(numbers), dict.fromkeys(maybe), ways)
+    reader = _csv(text, delimiter)
+    next(reader)
+    return OpenTable(at, marks, _lines(reader))
+
+
+def _csv(text: str, delimiter: str) -> _Csv:
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+
+
+def _marks(reader: _Csv, at: Mapping[str, int], numbers: Iterable[str], maybe: Iterable[str], ways: Sequence[NumberMarks]) -> NumberMarks:
+    finder = MarkFinder(numbers, [name for name in maybe if name not in set(numbers)], ways)
+    places = [(name, at[name]) for name in dict.fromkeys((*numbers, *maybe))]
+    try:
+        next(reader)
+        for line, cells in _lines(reader):
+            for name, place in places:
+                text = cells[place].strip() if place < len(cells) else ""
+                if text.lower() not in WORDS:
+                    finder.take(name, line, text)
+        return finder.found()
+    except csv.Error as error:
+        raise BadTable(f"the file is not a CSV: {error}") from error
+    except TwoWays as refusal:
+        raise BadTable(str(refusal)) from refusal
 
 
 class _Csv(Protocol):
@@ -143,6 +177,33 @@ class _Csv(Protocol):
     def line_num(self) -> int: ...
     def __iter__(self) -> Iterator[list[str]]: ...
     def __next__(self) -> list[str]: ...
+
+
+PAIRS = (frozenset({"true", "false"}), frozenset({"t", "f"}), frozenset({"yes", "no"}), frozenset({"y", "n"}))
+
+
+@dataclass
+class _Answers:
+    """The words and numbers that a column holds, each with its first line."""
+
+    words: dict[str, int] = field(default_factory=dict)
+    number: tuple[int, str] | None = None
+
+    def take(self, line: int, text: str) -> None:
+        if text.isalpha():
+            self.words.setdefault(text, line)
+        elif self.number is None:
+            self.number = (line, text)
+
+    def check(self, metric: MetricColumn, faults: Faults) -> None:
+        """Among numbers a word is a mistake, not a 0 or a 1; "no" for "none" would change a mean."""
+        if metric.kind == "proportion" or not self.words or (self.number is None and any(set(self.words) <= pair for pair in PAIRS)):
+            return
+        beside = f"beside numbers such as {self.number[1][:40]!r}" if self.number else "beside words of another pair"
+        for word, line in list(self.words.items())[:3]:
+            faults.add(
+                line, f"column {metric.column!r}: {word[:40]!r} {beside}; words count as 1 and 0 only where every cell is one of a pair"
+            )
 
 
 class _Reader:
@@ -156,11 +217,12 @@ class _Reader:
     ) -> None:
         self.columns, self.at, self.start, self.unit_fault = columns, opened.at, start, unit_fault
         self.width = len(opened.at)
-        self.number = opened.number
+        self.number, self.marks = opened.number, opened.marks
         self.allowed = None if variants is None else frozenset(variants)
         self.faults = Faults()
         self.first_line: dict[str, int] = {}
         self.variants: dict[str, None] = {}
+        self.answers = {metric.column: _Answers() for metric in columns.metrics}
 
     def read(self, lines: Iterable[tuple[int, list[str]]]) -> ImportTable:
         rows = []
@@ -171,13 +233,15 @@ class _Reader:
                     rows.append(row)
         except csv.Error as error:
             raise BadTable(f"the file is not a CSV: {error}") from error
+        for metric in self.columns.metrics:
+            self.answers[metric.column].check(metric, self.faults)
         self.faults.settle()
         if not rows:
             raise BadTable("the file has a header and no rows")
         if len(self.variants) > MOST_VARIANTS:
             found = len(self.variants)
             raise BadTable(f"column {self.columns.variant!r} holds {found} different values; at most {MOST_VARIANTS} variants are taken")
-        return ImportTable(tuple(rows), tuple(self.variants))
+        return ImportTable(tuple(rows), tuple(self.variants), self.marks)
 
     def _row(self, number: int, line: int, cells: Sequence[str]) -> UnitRow | None:
         before = self.faults.count
@@ -229,6 +293,7 @@ class _Reader:
         if word in NOTHING:
             self.faults.add(line, f"column {metric.column!r} has no value ({text!r})")
             return 0.0
+        self.answers[metric.column].take(line, word)
         if word in TRUE or word in FALSE:
             return 1.0 if word in TRUE else 0.0
         number = self.number(word)

@@ -18,7 +18,7 @@ from analytics.core.kinds import kind_of
 from analytics.core.look_state import LookState
 from analytics.core.results import WHAT_TO_DO, AlwaysValid, ArmComparison, ArmSummary, MetricResult, why_not_always, why_not_cuped
 from analytics.core.series import Day
-from analytics.core.stats.comparison import Comparison
+from analytics.core.stats.comparison import Comparison, disagreement, word_of
 from analytics.core.stats.omnibus import Omnibus, compare_all
 from analytics.core.stats.srm import SrmCheck
 from analytics.core.totals import Totals
@@ -390,9 +390,9 @@ def _comparison(metric: MetricResult, against: ArmComparison) -> ComparisonView:
         adjusted_p=against.adjusted_p,
         adjustment=against.adjustment,
         method=c.method,
-        verdict=_verdict(metric, against),
+        verdict=word_of(c, metric.direction),
         reason=c.reason,
-        notes=tuple(note for note in (*c.notes, c.lift_reason) if note),
+        notes=tuple(note for note in (disagreement(c), *c.notes, c.lift_reason) if note),
         always=against.always,
         always_reason=why_not_always(against),
         cuped=_covariates(c, against.cuped) if against.cuped is not None and without is None else None,
@@ -413,13 +413,3 @@ def _covariates(raw: Comparison, cuped: Comparison) -> CovariateView:
         saved=saved,
         notes=cuped.notes,
     )
-
-
-def _verdict(metric: MetricResult, against: ArmComparison) -> str:
-    """What the fixed-sample interval says, in a word: better, worse, unclear, or cannot say. Looks decide, not this."""
-    interval = against.comparison.ci
-    if interval is None:
-        return "cannot say"
-    if interval.low <= 0 <= interval.high:
-        return "unclear"
-    return "better" if (interval.low > 0) == (metric.direction == "increase") else "worse"

@@ -243,3 +243,13 @@ def test_geo__the_same_key_twice__is_refused(file):
 def test_geo__unreadable_file__says_so(tmp_path):
     with pytest.raises(CommandError, match="cannot be read"):
         imported(tmp_path / "absent.csv", *CITY)
+
+
+def test_import_geo__numbers_that_can_be_read_in_two_ways__are_refused_and_the_option_decides(file):
+    text = ROWS.replace(",", ";").replace("9.5", "1.250").replace("15", "1.500")
+    with pytest.raises(CommandError, match=r"'1\.500' on line 4 is 1\.5 .* or 1500 "):
+        imported(file(text), *CITY)
+    assert not GeoPilot.objects.exists()
+    printed = imported(file(text), *CITY, "--decimal", ",")
+    assert "numbers as read (decimal comma, a point between thousands): sales: 10, 11, 1500" in printed
+    assert GeoObservation.objects.filter(value=1500).exists()

@@ -14,6 +14,8 @@ from django.db.models import Avg, Count
 
 from analytics.core.ingest_items import ObservationItem
 from analytics.models import Assignment, EventId, IngestTally, MetricObservation
+from analytics.selectors.results import view_of
+from analytics.selectors.significance import latest_run
 from analytics.services.ingest import IngestIdentity, ingest_observations
 from experiments.core.clock import utc_now
 from experiments.core.types import Origin, Outcome, Status
@@ -252,3 +254,56 @@ def test_import__hillstrom__has_its_three_arms_within_a_minute():
     assert arms == {"No E-Mail": 21306, "Womens E-Mail": 21387, "Mens E-Mail": 21307}
     spend = MetricObservation.objects.filter(metric_name="spend").values_list("variant").annotate(Avg("value"))
     assert {variant: round(mean, 3) for variant, mean in spend} == {"No_E-Mail": 0.653, "Womens_E-Mail": 1.077, "Mens_E-Mail": 1.423}
+
+
+GERMAN = "group;spend\n" + "\n".join(f"{'AB'[k % 2]};{950 + k if k % 3 else '1.' + str(200 + k)}" for k in range(60)) + "\n"
+
+
+def test_import__numbers_that_can_be_read_in_two_ways__are_refused_with_both_readings_and_the_options(file):
+    with pytest.raises(CommandError, match="can be read in two ways") as refused:
+        run(file(GERMAN), unit=None, metrics=("spend=spend:mean",))
+    assert "'1.200' on line 2 is 1.2" in str(refused.value)
+    assert "or 1200" in str(refused.value)
+    assert "--decimal" in str(refused.value)
+    assert nothing_stored()
+
+
+def test_import__decimal_comma_said__reads_points_as_thousands_and_shows_the_first_values(file, capsys):
+    run(file(GERMAN), unit=None, metrics=("spend=spend:mean",), decimal=",")
+    assert "numbers as read (decimal comma, a point between thousands): spend: 1200, 951, 952" in capsys.readouterr().out
+    assert MetricObservation.objects.aggregate(found=Avg("value"))["found"] > 950
+
+
+def test_import__columns_with_different_decimal_marks__are_refused(file):
+    with pytest.raises(CommandError, match="one file has one decimal mark"):
+        run(file("group;spend;age\nA;1.5;30,5\nB;2.5;31,5\n"), unit=None, metrics=("spend=spend:mean",), covariate=["age"])
+
+
+@pytest.mark.parametrize("word", ["n", "no", "f", "y"])
+def test_import__a_word_among_numbers__is_a_fault_with_its_line(file, word):
+    with pytest.raises(CommandError, match=f"line 3: column 'spend': '{word}' beside numbers such as '86'"):
+        run(file(f"group,spend\nA,86\nB,{word}\nA,100\n"), unit=None, metrics=("spend=spend:mean",))
+
+
+def test_import__a_column_of_one_pair_of_words__counts_as_1_and_0(file):
+    run(file("group,bought\nA,yes\nB,no\nA,no\nB,yes\n"), unit=None, metrics=("bought=bought:count",))
+    assert MetricObservation.objects.aggregate(found=Avg("value"))["found"] == 0.5
+
+
+def test_import__one_event_in_a_small_arm__is_unclear_in_every_place(file, capsys):
+    """0 of 2,000 against 1 of 200: the exact test says p = .091, Newcombe's interval leaves 0 out."""
+    rows = "".join("a,0\n" for _ in range(2000)) + "b,1\n" + "".join("b,0\n" for _ in range(199))
+    run(file("group,hit\n" + rows), unit=None, metrics=("hit=hit:proportion",), weight=["a=91", "b=9"])
+    call_command("analyze", "trial")
+    printed = capsys.readouterr().out
+    assert "p = .091: unclear" in printed
+    assert "unclear: the interval leaves 0 out, but p = 0.091 is above its level of 0.05" in printed
+    (row,) = view_of(latest_run(Experiment.objects.get())).metrics
+    assert [one.verdict for one in row.comparisons] == ["unclear"]
+
+
+def test_import__one_test_arm_and_two_exploratory_metrics__shows_adjusted_p_values(file, capsys):
+    rows = "".join(f"{'ab'[k % 2]},{k % 7},{k % 5},{k % 3}\n" for k in range(60))
+    run(file("group,x,y,z\n" + rows), unit=None, metrics=("x=x:mean", "y=y:mean", "z=z:mean"))
+    call_command("analyze", "trial")
+    assert capsys.readouterr().out.count(", BH ") == 2

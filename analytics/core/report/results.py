@@ -21,7 +21,7 @@ from analytics.core.report.figures import (
     words,
 )
 from analytics.core.results import ArmComparison, MetricResult, why_not_always, why_not_cuped
-from analytics.core.stats.comparison import Interval
+from analytics.core.stats.comparison import Comparison, Interval, disagreement, word_of
 
 PROPORTION = "proportion"
 MASKED = Words("Masked: see the verdict.", "bad")
@@ -111,7 +111,7 @@ def _notes(facts: ReportFacts, one: MetricResult) -> Iterable[str]:
         if saved:
             yield f"{name}: {saved}"
         yield from (f"{name}, {view}: cannot say, {reason}." for view, reason in why if reason)
-        yield from (f"{name}: {sentence(note)}" for note in (*c.notes, c.lift_reason) if note)
+        yield from (f"{name}: {sentence(note)}" for note in (disagreement(c), *c.notes, c.lift_reason) if note)
 
 
 def _saved(against: ArmComparison) -> str:
@@ -128,7 +128,7 @@ def _estimates(facts: ReportFacts, one: MetricResult, against: ArmComparison) ->
     name, c = facts.arm_name(against.arm), against.comparison
     if c.difference is None:
         return
-    yield Estimate(name, c.difference, *_ends(c.ci), _tone(one, c.ci))
+    yield Estimate(name, c.difference, *_ends(c.ci), _tone(one, c))
     if against.always is not None:
         yield Estimate("sequential", c.difference, *_ends(against.always.interval), "pale")
     if against.cuped is not None and against.cuped.difference is not None and why_not_cuped(one, against) is None:
@@ -139,10 +139,8 @@ def _ends(interval: Interval | None) -> tuple[float | None, float | None]:
     return (None, None) if interval is None else (interval.low, interval.high)
 
 
-def _tone(one: MetricResult, interval: Interval | None) -> str:
-    if one.role == "guardrail" or interval is None or interval.low <= 0 <= interval.high:
-        return ""
-    return "good" if (interval.low > 0) == (one.direction == "increase") else "bad"
+def _tone(one: MetricResult, found: Comparison) -> str:
+    return "" if one.role == "guardrail" else {"better": "good", "worse": "bad"}.get(word_of(found, one.direction), "")
 
 
 def looks(facts: ReportFacts) -> tuple[Block, ...]:

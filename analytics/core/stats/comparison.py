@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from analytics.core.errors import ImpossiblePlan
 
@@ -48,6 +49,41 @@ class Comparison:
     fisher_p: float | None = None
     reason: str | None = None
     notes: tuple[str, ...] = field(default=())
+
+
+Word = Literal["better", "worse", "unclear", "cannot say"]
+
+AT_THE_EDGE = 1e-12
+"""A p this close above its level is at the level: it is rounding that put it there."""
+
+
+def word_of(found: Comparison, better: str) -> Word:
+    """A fixed-sample comparison in a word, for every page, answer and report; ``better`` is "increase" or "decrease".
+
+    Better or worse only where the interval leaves 0 out and the test is at or below the interval's own level: the two come from
+    different formulas for rates (an exact or score test, Newcombe's interval) and may disagree. Looks decide, not this.
+    """
+    if found.ci is None or found.difference is None:
+        return "cannot say"
+    if not (_interval_decides(found.ci) and _test_decides(found)):
+        return "unclear"
+    return "better" if (found.ci.low > 0) == (better == "increase") else "worse"
+
+
+def disagreement(found: Comparison) -> str | None:
+    """Said where the test and the interval disagree, so that nobody wonders why the word is "unclear"."""
+    if found.ci is None or found.p is None or _interval_decides(found.ci) == _test_decides(found):
+        return None
+    one, other = ("leaves 0 out", "above") if _interval_decides(found.ci) else ("holds 0", "below")
+    return f"unclear: the interval {one}, but p = {found.p:.2g} is {other} its level of {1 - found.ci.level:.2g}"
+
+
+def _interval_decides(ci: Interval) -> bool:
+    return ci.low > 0 or ci.high < 0
+
+
+def _test_decides(found: Comparison) -> bool:
+    return found.ci is not None and found.p is not None and found.p <= 1 - found.ci.level + AT_THE_EDGE
 
 
 def checked_level(alpha: float) -> float:

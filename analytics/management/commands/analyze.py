@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -71,8 +72,9 @@ def lines_of(view: ResultsView) -> list[str]:
     if view.masked:
         lines += ["", "Results are masked and decisions blocked: " + view.masked_why]
     names = {arm.key: arm.name for arm in view.arms}
+    several = Counter(c.adjustment for metric in view.metrics for c in metric.comparisons if c.adjusted_p is not None)
     for metric in view.metrics:
-        lines += ["", *_metric(metric, names)]
+        lines += ["", *_metric(metric, names, several)]
     return [*lines, "", _standing(view)]
 
 
@@ -94,12 +96,12 @@ def _health(view: ResultsView) -> list[str]:
     return [*lines, *(f"{finding.severity}: {finding.evidence}. {finding.what_to_do}" for finding in view.findings)]
 
 
-def _metric(metric: MetricRow, names: Mapping[str, str]) -> list[str]:
+def _metric(metric: MetricRow, names: Mapping[str, str], several: Mapping[str, int]) -> list[str]:
     window = "until the data cut" if metric.window_hours is None else f"within {metric.window_hours} h"
     lines = [f"{metric.key} ({metric.role}, {metric.kind}, {window}; {metric.direction} is better)"]
     lines += [f"  {names.get(arm.arm, arm.arm)[:23]:<24}n {arm.n:>9,}   {shown(metric, arm.mean)}" for arm in metric.arms]
     for against in metric.comparisons:
-        lines += _comparison(metric, against, names.get(against.arm, against.arm))
+        lines += _comparison(metric, against, names.get(against.arm, against.arm), several)
     if metric.omnibus is not None:
         lines.append(f"  all arms together (decides nothing): {_omnibus(metric.omnibus)}")
     lines += [f"  guardrail on {v.arm}: {v.verdict} ({v.reason})" for v in metric.guardrails]
@@ -112,15 +114,15 @@ def _omnibus(all_arms: Omnibus) -> str:
     return f"χ² = {all_arms.chi2:.4g} on {all_arms.df} df, p = {small(all_arms.p)}"
 
 
-def _comparison(metric: MetricRow, against: ComparisonView, arm: str) -> list[str]:
+def _comparison(metric: MetricRow, against: ComparisonView, arm: str, several: Mapping[str, int]) -> list[str]:
     if against.difference is None:
         return [f"  control vs {arm}: cannot say, {against.reason}"]
     rates = f"{shown(metric, against.control_mean)} vs {shown(metric, against.mean)}"
     interval = "" if against.low is None or against.high is None else f" [{signed(metric, against.low)}, {signed(metric, against.high)}]"
     lift = "" if against.lift is None else f", lift {against.lift:+.1%}"
     p = "p cannot be said" if against.p is None else f"p = {small(against.p)}"
-    many = len(metric.comparisons) > 1 and against.adjusted_p is not None
-    adjusted = f", {against.adjustment} {small(against.adjusted_p)}" if many and against.adjusted_p is not None else ""
+    alone = against.adjusted_p is None or several.get(against.adjustment, 0) < 2
+    adjusted = "" if alone or against.adjusted_p is None else f", {against.adjustment} {small(against.adjusted_p)}"
     level = "" if against.level is None else f" at {against.level:.1%}"
     difference = f"{signed(metric, against.difference)}{interval}{level}"
     fixed = f"  control vs {arm}: {rates}, difference {difference}{lift}, {p}{adjusted}: {against.verdict}"

@@ -19,12 +19,16 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from analytics.core.import_table import BadTable, Columns, ImportTable, Kind, MetricColumn, parse_moment, read_table
+from analytics.core.number_marks import NumberMarks
+from analytics.management.number_options import add_number_options, as_read, told_ways
 from analytics.services.imports import import_experiment
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
 from experiments.core.types import Actor, ActorKind
 from experiments.core.units import check_unit_id
 
+SHOWN = 3
+"""Values of a column that are shown as they were read."""
 KINDS: dict[str, Kind] = {"proportion": "proportion", "mean": "mean", "count": "count"}
 
 
@@ -53,14 +57,16 @@ class Command(BaseCommand):
         parser.add_argument(
             "--metric", action="extend", nargs="+", required=True, metavar="NAME=COL:KIND", help=f"KIND is {', '.join(KINDS)}"
         )
+        add_number_options(parser)
         parser.add_argument("--owner", metavar="USERNAME", help="whose experiment it is; default: the user import")
 
     def handle(self, *args: Any, **options: Any) -> None:
         began = time.monotonic()
         path, columns = Path(options["file"]), columns_of(options)
         weights = weights_of(options["weight"])
-        table = self.read(path, columns, options["start"], weights)
+        table = self.read(path, columns, options["start"], weights, told_ways(options))
         self.stdout.write(f"{path.name}: {len(table.rows):,} units, variants {', '.join(table.variants)}")
+        self.stdout.write(as_read(table.marks, first_values(table, columns)))
         try:
             done = import_experiment(
                 importer(options["owner"]),
@@ -82,13 +88,15 @@ class Command(BaseCommand):
         seconds = time.monotonic() - began
         self.stdout.write(f"{done.key}: imported in {seconds:.1f} s; next: manage.py analyze {done.key}")
 
-    def read(self, path: Path, columns: Columns, start: str | None, weights: dict[str, float] | None) -> ImportTable:
+    def read(
+        self, path: Path, columns: Columns, start: str | None, weights: dict[str, float] | None, ways: tuple[NumberMarks, ...]
+    ) -> ImportTable:
         try:
             data = path.read_bytes()
         except OSError as error:
             raise CommandError(f"{path}: cannot be read: {error.strerror}") from error
         try:
-            return read_table(data, columns, start=start_of(start), variants=weights, unit_fault=unit_fault)
+            return read_table(data, columns, start=start_of(start), variants=weights, unit_fault=unit_fault, ways=ways)
         except BadTable as error:
             raise CommandError(f"{path.name}: {error}") from error
 
@@ -96,6 +104,11 @@ class Command(BaseCommand):
         end = "\n" if done == total or not sys.stdout.isatty() else "\r"
         self.stdout.write(f"  {done:,} of {total:,} units stored ({done / total:.0%})", ending=end)
         self.stdout.flush()
+
+
+def first_values(table: ImportTable, columns: Columns) -> dict[str, list[float]]:
+    """The first values of every metric's column."""
+    return {metric.column: [row.values[place] for row in table.rows[:SHOWN]] for place, metric in enumerate(columns.metrics)}
 
 
 def columns_of(options: dict[str, Any]) -> Columns:

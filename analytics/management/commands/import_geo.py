@@ -17,10 +17,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from analytics.core.geo_table import GeoColumns, GeoNames, read_geo_table
+from analytics.core.geo_table import GeoColumns, GeoNames, GeoTable, read_geo_table
 from analytics.core.import_table import BadTable
-from analytics.core.stats.did import Panel
+from analytics.core.number_marks import NumberMarks
 from analytics.management.commands.import_experiment import importer
+from analytics.management.number_options import add_number_options, as_read, told_ways
 from analytics.services.geo import import_pilot
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
@@ -52,14 +53,17 @@ class Command(BaseCommand):
         parser.add_argument("--metric", metavar="NAME", help="what the values are; default: the column's name")
         parser.add_argument("--region-label", metavar="WORD", help="what a region is; default: the column's name, else unit")
         parser.add_argument("--confidence", default="0.95", metavar="LEVEL")
+        add_number_options(parser)
         parser.add_argument("--owner", metavar="USERNAME", help="whose experiment it is; default: the user import")
 
     def handle(self, *args: Any, **options: Any) -> None:
         path = Path(options["file"])
-        panel = self.read(path, columns_of(options), names_of(options))
+        table = self.read(path, columns_of(options), names_of(options), told_ways(options))
+        panel = table.panel
         counts = f"{panel.n_treated} treated and {panel.n_control} control, {len(panel.periods)} periods"
         gaps = f", {panel.missing} cells not observed" if panel.missing else ""
         self.stdout.write(f"{path.name}: {len(panel.regions)} regions, {counts}{gaps}")
+        self.stdout.write(as_read(table.marks, {options["value"]: table.first}))
         self.stdout.write(f"periods in order: {', '.join(panel.periods)[:400]}; treated from {panel.periods[int((~panel.post).sum())]} on")
         try:
             done = import_pilot(
@@ -76,13 +80,13 @@ class Command(BaseCommand):
             raise CommandError(f"nothing was imported: {error}") from error
         self.stdout.write(f"{done.key}: {done.cells:,} values imported; next: manage.py analyze {done.key}")
 
-    def read(self, path: Path, columns: GeoColumns, names: GeoNames) -> Panel:
+    def read(self, path: Path, columns: GeoColumns, names: GeoNames, ways: tuple[NumberMarks, ...]) -> GeoTable:
         try:
             data = path.read_bytes()
         except OSError as error:
             raise CommandError(f"{path}: cannot be read: {error.strerror}") from error
         try:
-            return read_geo_table(data, columns, names)
+            return read_geo_table(data, columns, names, ways)
         except BadTable as error:
             raise CommandError(f"{path.name}: {error}") from error
 

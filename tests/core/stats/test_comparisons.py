@@ -13,7 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
-from analytics.core.stats.comparison import Comparison, Interval
+from analytics.core.stats.comparison import Comparison, Interval, disagreement, word_of
 from analytics.core.stats.mean import compare_means, delta_lift, fieller, welch_t
 from analytics.core.stats.normal import t_as_z, two_sided_p
 from analytics.core.stats.omnibus import compare_all
@@ -188,3 +188,38 @@ def test_t_as_z__large_df__is_t_itself_and_small_df_is_less() -> None:
     assert t_as_z(2.5, 1e9) == pytest.approx(2.5, abs=1e-6)
     assert t_as_z(-2.5, 10) == pytest.approx(-2.152, abs=1e-3)
     assert math.isfinite(t_as_z(1e6, 1e12))
+
+
+@pytest.mark.parametrize(
+    ("control", "treatment"),
+    [((0, 2000), (1, 200)), ((1, 200), (0, 2000)), ((19, 585), (112, 2148)), ((112, 2148), (19, 585))],
+)
+def test_word__where_test_and_interval_disagree__is_unclear_and_says_why(control: tuple[int, int], treatment: tuple[int, int]) -> None:
+    found = compare_proportions(Totals.of_rate(*control), Totals.of_rate(*treatment))
+    assert (word_of(found, "increase"), word_of(found, "decrease")) == ("unclear", "unclear")
+    said = disagreement(found)
+    assert said is not None
+    assert found.p is not None
+    assert f"p = {found.p:.2g}" in said
+
+
+@given(st.integers(1, 400), st.integers(1, 400), st.floats(0, 1), st.floats(0, 1), st.sampled_from([0.01, 0.05, 0.1]))
+def test_word__of_any_rates__agrees_with_the_p_and_the_interval_beside_it(n_c: int, n_t: int, c: float, t: float, alpha: float) -> None:
+    found = compare_proportions(Totals.of_rate(round(c * n_c), n_c), Totals.of_rate(round(t * n_t), n_t), alpha)
+    word = word_of(found, "increase")
+    if word in ("better", "worse"):
+        assert found.p is not None
+        assert found.ci is not None
+        assert found.p <= alpha + 1e-9
+        assert (found.ci.low > 0) if word == "better" else (found.ci.high < 0)
+        assert word_of(found, "decrease") == ("worse" if word == "better" else "better")
+    if found.ci is not None and disagreement(found) is not None:
+        assert word == "unclear"
+
+
+def test_word__of_a_mean__is_that_of_its_p() -> None:
+    """One formula gives both, so they cannot disagree."""
+    for shift in (0.0, 1.5, 3.0, 4.5):
+        found = compare_means(Totals.of_values(range(10, 30)), Totals.of_values([x + shift for x in range(10, 30)]))
+        assert disagreement(found) is None
+        assert (word_of(found, "increase") == "better") == (found.p is not None and found.p < 0.05)
