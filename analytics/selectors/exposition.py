@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from analytics.models import AnalysisRun, OutcomeCount
+from analytics.models import AnalysisRun, OutcomeCount, Scan
 from experiments.core.types import MetricRole, Status
 
 SCRAPED = (Status.DARK_LAUNCH, Status.RUNNING, Status.PAUSED)
@@ -82,6 +82,18 @@ def health_findings() -> list[HealthFinding]:
     for key, findings in _runs().order_by("experiment_id").values_list("experiment__key", "health__findings"):
         for one in findings or []:
             found.setdefault((key, one["code"]), HealthFinding(key, one["code"], one["weight"], bool(one.get("masks"))))
+    return [*found.values(), *_drifted()]
+
+
+def _drifted() -> list[HealthFinding]:
+    """Inputs that drifted, by each experiment's newest nightly scan."""
+    rows = Scan.objects.filter(iteration__experiment__status__in=[s.value for s in SCRAPED], iteration__ended_at__isnull=True)
+    newest = rows.order_by("iteration_id", "-night").distinct("iteration_id")
+    found: dict[str, HealthFinding] = {}
+    for key, findings in newest.values_list("iteration__experiment__key", "result__findings"):
+        for one in findings or []:
+            if one["code"] == "drift":
+                found.setdefault(key, HealthFinding(key, "drift", one["severity"], masks=False))
     return list(found.values())
 
 

@@ -134,8 +134,10 @@ def _store(iteration: Iteration, plan: AnalysisPlan, measured: Measured, *, now:
             earlier=net.hold("the run before", "its results", lambda: _earlier(iteration), lambda _: NOTHING_EARLIER),
             net=net,
         )
-        versions = _versions(plan)
+        versions, known = _versions(plan), _finding_codes(iteration)
         run = _write_run(iteration, measured, found, versions, now)
+        if plan.origin is Origin.LIVE:
+            notices.unhealthy(experiment, iteration.pk, found.health.findings, known, now)
         if found.taken is not None:
             _write_look(iteration, plan, measured, found, versions, now)
             _keep_copy(run)
@@ -254,6 +256,12 @@ def _earlier(iteration: Iteration) -> Earlier:
 def _harmed(iteration: Iteration) -> frozenset[str]:
     """Arms that are switched off already."""
     return frozenset(iteration.stopped_arms.values_list("variant__key", flat=True))
+
+
+def _finding_codes(iteration: Iteration) -> frozenset[str]:
+    """What the latest run found, but for findings that were not worth a message."""
+    stored = AnalysisRun.objects.filter(iteration=iteration, latest=True).values_list("health__findings", flat=True).first()
+    return frozenset(one["code"] for one in stored or [] if one["weight"] != "info")
 
 
 def _versions(plan: AnalysisPlan) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What decisions have to say, put into the outbox where the decision is stored or carried out.
+"""What decisions and health findings have to say, put into the outbox where the decision is stored or carried out.
 
 Each decision is told once. What the machine carries out is told by the change itself, in the
 changelog's line; so only the rest is told here: what asks a person, what will come by itself later,
@@ -7,9 +7,12 @@ what changes nothing, and what could not be done.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from analytics.core.findings import Finding
+from analytics.core.results import WHAT_TO_DO
 from analytics.models import Decision
 from experiments.core.notices import Notice, NoticeKind
 from experiments.core.policies import Window
@@ -33,6 +36,23 @@ def decided(experiment: Experiment, decision: Decision, now: datetime) -> None:
         window = iteration_rules(decision.iteration).window
         if not in_window(window, now, experiment.time_zone):
             promotion_ahead(experiment, decision, now)
+
+
+def unhealthy(experiment: Experiment, iteration_id: int, found: Sequence[Finding], before: Collection[str], now: datetime) -> None:
+    """Tell the findings that were not there at the reading before (``before`` are its codes); one that comes and goes, once a day."""
+    for one in found:
+        if one.weight == "info" or one.code in before or one.code in _QUIET:
+            continue
+        advice = WHAT_TO_DO.get(one.code, "")
+        hidden = "\nResults are masked until this is mended." if one.masks else ""
+        facts: dict[str, JSON] = {"finding": one.code, "weight": one.weight, "masks": one.masks}
+        title = f"{experiment.key}: {one.sentence}"
+        key = f"health:{iteration_id}:{one.code}:{now:%Y-%m-%d}"
+        outbox.put(now, Notice(NoticeKind.HEALTH, title, f"{advice}{hidden}".strip(), facts), key=key, experiment=experiment)
+
+
+_QUIET = frozenset({"no_data", "cannot_say"})
+"""An experiment that has just begun has no data, and nothing is wrong."""
 
 
 def promotion_ahead(experiment: Experiment, decision: Decision, now: datetime) -> datetime:

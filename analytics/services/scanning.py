@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from itertools import combinations
 from typing import TypeVar
@@ -17,6 +17,7 @@ from django.db import transaction
 
 from analytics.core import scans
 from analytics.core.encoding import plain, restored
+from analytics.core.findings import Finding
 from analytics.core.kinds import kind_of
 from analytics.core.look_state import LookState
 from analytics.core.nets import Net, sentences
@@ -28,6 +29,7 @@ from analytics.core.totals import NOTHING, Totals
 from analytics.models import PairScan, Scan
 from analytics.selectors import due
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric, iteration_to_analyse, plan_of
+from analytics.services import notices
 from analytics.services.measuring import ByArm, population, with_caps
 from analytics.stores.base import OTHERS, Beside, Declared, Population, Store, Watched, part_of
 from analytics.stores.postgres import PostgresStore
@@ -54,12 +56,22 @@ def scan(experiment_id: int, *, now: datetime, store: Store | None = None) -> Sc
         raise Refused(f"{experiment.key}: was never launched, so there is nothing to scan")
     plan = _plan(iteration, now)
     result = read(plan, parse_breakdowns(iteration_design(iteration).breakdowns), _baselines(iteration), store or PostgresStore(), now)
-    row, _ = Scan.objects.update_or_create(
-        iteration=iteration,
-        night=scans.night_of(now),
-        defaults={"scanned_at": now, "data_cut": plan.cut(now), "result": plain(result)},
-    )
+    with transaction.atomic():
+        known = _drifted_before(iteration, scans.night_of(now))
+        row, _ = Scan.objects.update_or_create(
+            iteration=iteration,
+            night=scans.night_of(now),
+            defaults={"scanned_at": now, "data_cut": plan.cut(now), "result": plain(result)},
+        )
+        drifted = [Finding(one.code, one.severity, one.evidence) for one in result.findings if one.code == "drift"]
+        notices.unhealthy(experiment, iteration.pk, drifted[:1], known, now)
     return row
+
+
+def _drifted_before(iteration: Iteration, night: date) -> frozenset[str]:
+    """``drift`` where the night before found it already."""
+    stored = Scan.objects.filter(iteration=iteration, night__lt=night).order_by("-night").values_list("result__findings", flat=True).first()
+    return frozenset(one["code"] for one in stored or [] if one["code"] == "drift" and one["severity"] != "info")
 
 
 def read(plan: AnalysisPlan, declared: Sequence[Breakdown], known: Sequence[Baseline], store: Store, now: datetime) -> ScanResult:

@@ -23,6 +23,7 @@ class NoticeKind(StrEnum):
     BREACH = "breach"
     PROMOTION = "promotion"
     DECISION = "decision"
+    HEALTH = "health"
     EDIT = "edit"
     DIGEST = "digest"
     TEST = "test"
@@ -32,6 +33,7 @@ CHOICES: Mapping[NoticeKind, str] = {
     NoticeKind.STATE: "changes of state: live, paused, concluded, promoted, returned to control",
     NoticeKind.BREACH: "breaches: stops for harm, escalations, what a guardrail held back",
     NoticeKind.PROMOTION: "promotions ahead: what will be promoted by itself, or waits for a person",
+    NoticeKind.HEALTH: "health of the data: shares, crossovers, silent arms, missing or late events, drift",
     NoticeKind.DECISION: "other decisions: keep, hold, or not carried out",
     NoticeKind.EDIT: "everything else in the changelog",
 }
