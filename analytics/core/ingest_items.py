@@ -11,17 +11,17 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypedDict, TypeVar
 
 from analytics.core import item_fields as read
+from analytics.core.event_types import event_type
 from analytics.core.item_fields import MAX_WHOLE, Bad, Fields
 from analytics.core.sent import Sent, sent_of
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
-_EVENT_TYPE = re.compile(r"[A-Za-z0-9_.:/-]{1,80}")
 _UNIT_FIELDS = frozenset({"units", "unit", "user_id", "unit_type"})
 _COMMON = _UNIT_FIELDS | {"event_id", "timestamp", "experiment", "experiment_id", "variant", "context"}
 
@@ -57,12 +57,17 @@ class _Item:
 
 @dataclass(frozen=True, kw_only=True)
 class _UnitItem(_Item):
-    """An item about somebody. ``unit_type`` says which of ``units`` it is about when no experiment says so."""
+    """An item about somebody. ``unit_type`` says which of ``units`` it is about when no experiment says so.
+
+    ``stamp``: the properties by which another tool's message names an experiment and a variant. They may be that tool's
+    own; where they are none of ours, they stay in the payload or context.
+    """
 
     units: dict[str, str]
     unit_type: str | None = None
     variant: str | None = None
     context: dict[str, object] | None = None
+    stamp: Fields = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,34 +154,39 @@ def parse_exposure(raw: Fields) -> ExposureItem:
     return ExposureItem(experiment=read.needed_ref(raw), covariates=read.covariates(raw), **_common(raw, "exposure"))
 
 
-def parse_observation(raw: Fields) -> ObservationItem:
+def parse_observation(raw: Fields, stamp: Fields | None = None) -> ObservationItem:
     """An observation: ``event_id``, ``metric``, ``value``, units; optional ``experiment``, ``variant``, ``timestamp``, …"""
     read.refuse_unknown(raw, _COMMON | {"metric", "metric_name", "value", "covariates"})
     return ObservationItem(
         metric=read.matching(read.one_of(raw, "metric", "metric_name"), "metric", _NAME, "1 to 80 letters, digits, _ and -"),
         value=read.needed_number(raw, "value"),
+        stamp=stamp or {},
         experiment=read.ref(raw),
         covariates=read.covariates(raw),
         **_common(raw, "observation"),
     )
 
 
-def parse_event(raw: Fields) -> EventItem:
-    """An event: ``event_id``, ``event_type``, units; optional ``payload``, ``value``, ``cost_micro``, ``latency_ms``, …"""
+def parse_event(raw: Fields, stamp: Fields | None = None) -> EventItem:
+    """An event: ``event_id``, ``event_type``, units; optional ``payload``, ``value``, ``cost_micro``, ``latency_ms``, …
+
+    What only describes it (``language``, ``embedding_stats``, ``request_id``) stays in the payload, with a note, where it does not
+    fit; numbers that metrics read are refused by name.
+    """
     own = {"event_type", "type", "value", "payload", "cost_micro", "latency_ms", "language", "embedding_stats", "request_id"}
     read.refuse_unknown(raw, _COMMON | own)
+    kept, left, notes = fitting({name: raw[name] for name in DESCRIPTIVE if raw.get(name) is not None})
     return EventItem(
-        event_type=read.matching(
-            read.one_of(raw, "event_type", "type"), "event_type", _EVENT_TYPE, "1 to 80 letters, digits and _ . : / -"
-        ),
+        event_type=event_type(read.needed(read.one_of(raw, "event_type", "type"), "event_type")),
         experiment=read.ref(raw),
         value=read.number(raw, "value"),
-        payload=read.mapping(raw, "payload") or {},
+        payload=with_notes(read.mapping(raw, "payload") or {}, left, notes),
+        stamp=stamp or {},
         cost_micro=read.whole(raw, "cost_micro", -MAX_WHOLE, MAX_WHOLE),
         latency_ms=read.milliseconds(raw),
-        language=read.text(raw, "language", 16),
-        embedding_stats=read.mapping(raw, "embedding_stats"),
-        request_id=read.text(raw, "request_id", 128),
+        language=read.text(kept, "language", 16),
+        embedding_stats=read.mapping(kept, "embedding_stats"),
+        request_id=read.text(kept, "request_id", 128),
         **_common(raw, "event"),
     )
 
@@ -214,6 +224,41 @@ def parse_cost(raw: Fields) -> CostItem:
         cache_hit=read.flag(raw, "cache_hit"),
         qps_bucket=str(read.whole(raw, "qps_bucket", 0, MAX_WHOLE)) if isinstance(bucket, int) else read.text(raw, "qps_bucket", 40),
     )
+
+
+OPTIONAL: Mapping[str, Callable[[Fields, str], object]] = {
+    "value": read.number,
+    "cost_micro": lambda raw, name: read.whole(raw, name, -MAX_WHOLE, MAX_WHOLE),
+    "latency_ms": lambda raw, _name: read.milliseconds(raw),
+    "language": lambda raw, name: read.text(raw, name, 16),
+    "embedding_stats": read.mapping,
+    "request_id": lambda raw, name: read.text(raw, name, 128),
+}
+"""Fields of an event that may be left out, and how each is read."""
+DESCRIPTIVE = ("language", "embedding_stats", "request_id")
+"""Those that no metric reads."""
+NOTES = "assay_notes"
+"""The payload's key under which stands what did not fit, and why."""
+
+
+def with_notes(payload: Fields, left: Fields, notes: Sequence[str]) -> dict[str, object]:
+    """A payload with what did not fit its fields, and the reasons."""
+    return {**payload, **left, NOTES: list(notes)} if notes else dict(payload)
+
+
+def fitting(fields: Fields) -> tuple[dict[str, object], dict[str, object], list[str]]:
+    """Optional fields of an event that can be kept as such; those that cannot, with the reasons."""
+    kept: dict[str, object] = {}
+    left: dict[str, object] = {}
+    notes = []
+    for name, value in fields.items():
+        try:
+            OPTIONAL[name](fields, name)
+            kept[name] = value
+        except Bad as bad:
+            left[name] = value
+            notes.append(bad.message)
+    return kept, left, notes
 
 
 def _label(raw: Fields) -> Label | None:

@@ -2,17 +2,28 @@
 
 A ``track`` of ``Experiment Viewed`` is an exposure. One whose properties name a ``metric`` is an observation
 of it, and every other one is an event: its name in lower case with ``_`` between the words, its properties
-the payload, save those that events have a field for. ``userId`` is the user, ``anonymousId`` the session,
-``context.groupId`` the tenant. ``messageId`` makes a repeated message count once.
+the payload, save those that events have a field for. An optional property that does not fit its field
+(``revenue: "19.50"``, another tool's ``experiment_id``) stays in the payload, and ``assay_notes`` there says why.
+``userId`` is the user, ``anonymousId`` the session, ``context.groupId`` the tenant. ``messageId`` makes a repeated
+message count once.
 """
 
 from __future__ import annotations
 
-import re
 from typing import TypeAlias
 
-from analytics.core.ingest_items import EventItem, ExposureItem, ObservationItem, parse_event, parse_exposure, parse_observation
-from analytics.core.item_fields import Bad, Fields, mapping, needed, text
+from analytics.core.event_types import from_words
+from analytics.core.ingest_items import (
+    EventItem,
+    ExposureItem,
+    ObservationItem,
+    fitting,
+    parse_event,
+    parse_exposure,
+    parse_observation,
+    with_notes,
+)
+from analytics.core.item_fields import Bad, Fields, mapping, needed, ref, text
 
 Track: TypeAlias = ExposureItem | ObservationItem | EventItem
 
@@ -24,7 +35,6 @@ _FIELDS = ("cost_micro", "latency_ms", "language", "embedding_stats", "request_i
 _EXPERIMENT = ("experiment_id", "experimentId", "experiment_name")
 _VARIANT = ("variation_id", "variationId", "variation_name")
 _UNITS = ("tenantId", "sessionId")
-_ODD = re.compile(r"[^A-Za-z0-9_.:/-]+")
 
 
 def is_track(message: object) -> bool:
@@ -41,14 +51,10 @@ def read_track(message: Fields) -> Track:
     common = _common(message, properties)
     if name == VIEWED:
         return parse_exposure(common)
+    stamp = {key: properties[key] for key in (*_EXPERIMENT, *_VARIANT) if properties.get(key) is not None}
     if "metric" in properties:
-        return parse_observation(common | {"metric": properties["metric"], "value": properties.get("value")})
-    return parse_event(common | _event(name, properties))
-
-
-def event_type(name: str) -> str:
-    """An event's name as one of our types: one that could be one is kept, ``Order Completed`` becomes ``order_completed``."""
-    return name if _ODD.search(name) is None else _ODD.sub("_", name).strip("_").lower()
+        return parse_observation(_readable(common) | {"metric": properties["metric"], "value": properties.get("value")}, stamp)
+    return parse_event(_readable(common) | _event(name, properties), stamp)
 
 
 def _common(message: Fields, properties: Fields) -> dict[str, object]:
@@ -77,10 +83,25 @@ def _units(message: Fields, properties: Fields) -> dict[str, object]:
 
 def _event(name: str, properties: Fields) -> dict[str, object]:
     lifted = {*_FIELDS, *_EXPERIMENT, *_VARIANT, *_UNITS, "value"}
-    own = {field: properties[field] for field in _FIELDS if properties.get(field) is not None}
-    value = properties.get("value", properties.get("revenue"))
+    own = {field: properties[field] for field in (*_FIELDS, "value") if properties.get(field) is not None}
+    if "value" not in own and properties.get("revenue") is not None:
+        own["value"] = properties["revenue"]
+    kept, left, notes = fitting(own)
     payload = {field: value for field, value in properties.items() if field not in lifted}
-    return own | {"event_type": event_type(name), "value": value, "payload": payload}
+    if "value" in left and "value" not in properties:
+        left.pop("value")  # it is the revenue, which the payload holds under its own name
+    return kept | {"event_type": from_words(name), "payload": with_notes(payload, left, notes)}
+
+
+def _readable(common: dict[str, object]) -> dict[str, object]:
+    """Without an experiment and a variant that cannot be names; the properties that hold them are the item's stamp."""
+    found = dict(common)
+    for name, read in (("experiment", ref), ("variant", lambda raw: text(raw, "variant", 200))):
+        try:
+            read(found)
+        except Bad:
+            found.pop(name)
+    return found
 
 
 def _first(properties: Fields, names: tuple[str, ...]) -> object:

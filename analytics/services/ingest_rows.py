@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from django.db import connection
 
-from analytics.core.ingest_items import CostItem, EventItem, FeedbackItem, ObservationItem
+from analytics.core.ingest_items import NOTES, CostItem, EventItem, FeedbackItem, ObservationItem, with_notes
 from analytics.services.ingest_batch import Batch, Row
 from analytics.services.ingest_known import Arm, Known, find_experiments
 from experiments.core.units import check_units, unit_id
@@ -127,11 +128,32 @@ def _insert(statement: str, rows: Sequence[Row]) -> None:
 def _each_stamped(batch: Batch[Stamped]) -> Iterator[tuple[int, Stamped, datetime, dict[str, object], Arm | None]]:
     """The items whose references are known: place, item, moment, the columns that all tables have, the arm. The others are refused."""
     known = find_experiments(item.experiment for item in batch.items.values() if item.experiment is not None)
-    for index, item in list(batch.items.items()):
+    for index, sent in list(batch.items.items()):
+        item = _with_a_stamp_of_ours(known, sent)
         stamped = _stamped(batch, known, index, item)
         if stamped is not None:
             at, columns, arm = stamped
             yield index, item, at, columns, arm
+
+
+def _with_a_stamp_of_ours(known: Mapping[str | int, Known], item: Stamped) -> Stamped:
+    """Another tool's experiment or variant that is none of ours, or of another unit, stays in the payload or context, with a note."""
+    if isinstance(item, FeedbackItem) or not item.stamp:
+        return item
+    experiment = known.get(item.experiment) if item.experiment is not None else None
+    if experiment is None or unit_id(item.units, experiment.unit_type) is None:
+        ours, note = None, f"no experiment of the item's units has the id, UUID, key or name {str(next(iter(item.stamp.values())))[:200]!r}"
+    elif item.variant is not None and experiment.arm(item.variant) is None:
+        ours, note = item.experiment, _unknown_variant(experiment, item.variant)
+    else:
+        return item
+    place = "payload" if hasattr(item, "payload") else "context"
+    beside: Mapping[str, object] = getattr(item, place) or {}
+    notes: object = beside.get(NOTES)
+    earlier: list[str] = notes if isinstance(notes, list) else []
+    noted = with_notes(beside, item.stamp, [*earlier, note])
+    changes: dict[str, Any] = {"experiment": ours, "variant": None, place: noted}  # Any: fields of two kinds of items
+    return replace(item, **changes)
 
 
 def _stamped(

@@ -119,15 +119,15 @@ def test_batch__bad_messages__are_named_in_their_place_and_good_ones_kept(served
         (viewed(units_of(0), "g", variation=7), "unknown_variant"),
         (track("clicked", "h", timestamp="yesterday"), "timestamp_invalid"),
         (track("clicked", "i", user=5), "unit_id_type"),
-        (track("clicked", "j", properties={"value": "9.99"}), "value_type"),
+        (track("clicked", "j", properties={"value": "9.99"}), None),
         (track("clicked", "k", properties=[1]), "invalid"),
-        (track("клик", "l"), "invalid"),
+        (track("🎉", "l"), "invalid"),
         (track("seen", "m", properties={"metric": "ndcg"}), "missing"),
     ]
     answer = send(served, *(message for message, _ in bad)).json()
-    assert (answer["success"], answer["accepted"], answer["ignored"]) == (True, 1, 1)
+    assert (answer["success"], answer["accepted"], answer["ignored"]) == (True, 2, 1)
     assert {error["index"]: error["code"] for error in answer["errors"]} == {i: code for i, (_, code) in enumerate(bad) if code}
-    assert [row[0] for row in rows(EVENTS)] == ["c"]
+    assert [row[0] for row in rows(EVENTS)] == ["c", "j"]
 
 
 @pytest.mark.parametrize(
@@ -201,3 +201,35 @@ def test_batch__database_away__asks_to_come_back(served, monkeypatch):
     answer = send(served, track("clicked"), key=key)
     _refused(answer, 503, "not_available")
     assert answer["Retry-After"] == "5"
+
+
+def test_names_of_other_scripts__stay_two_events(served):
+    answer = send(served, track("Заказ 1", "m1"), track("Отказ 1", "m2"), track("注文 完了", "m3"))
+    assert answer.json()["accepted"] == 3
+    assert [row[1] for row in rows(EVENTS)] == ["заказ_1", "отказ_1", "注文_完了"]
+
+
+def test_conversion__whose_optional_properties_do_not_fit__is_kept_with_notes(served):
+    foreign = {"revenue": "19.50", "experiment_id": "another-tools", "variation_id": 3, "language": "English (United States)"}
+    answer = send(
+        served,
+        track("Paid", "m1", properties=foreign),
+        track("Paid", "m2", properties={"experiment_id": "checkout", "variation_id": "blue"}),
+    )
+    assert (answer.json()["accepted"], answer.json()["errors"]) == (2, [])
+    (_, _, user, _, _, value, payload, _, experiment), second = rows(EVENTS)
+    payload = json.loads(payload) if isinstance(payload, str) else payload
+    assert (user, value, experiment) == ("u1", None, None)
+    assert payload.items() >= foreign.items()
+    assert len(payload["assay_notes"]) == 3
+    assert second[-1] is not None
+
+
+def test_measured_value__with_another_tools_experiment__is_kept(served):
+    answer = send(served, track("Rated", "m1", properties={"metric": "csat", "value": 4, "experiment_id": "another-tools"}))
+    assert (answer.json()["accepted"], answer.json()["errors"]) == (1, [])
+
+
+def test_exposure__of_an_experiment_that_is_none_of_ours__is_refused_by_name(served):
+    answer = send(served, viewed("u1", experiment="another-tools"))
+    assert [error["code"] for error in answer.json()["errors"]] == ["unknown_experiment"]
