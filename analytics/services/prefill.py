@@ -19,18 +19,23 @@ FEWEST_UNITS = 30
 
 @dataclass(frozen=True)
 class MetricPast:
-    """A metric over units first seen in the last 28 days, each in its window; ``sd`` as plans want it (of a rate: None)."""
+    """A metric over units first exposed or seen in the last 28 days, each in its window; ``sd`` as plans want it (of a rate: None).
+
+    ``silent`` units had no row of the metric and count as 0; None where that is no question.
+    """
 
     key: str
     unit_type: str
     baseline: float
     sd: float | None
     units: int
+    silent: int | None
     days: int
 
     def __str__(self) -> str:
         spread = "" if self.sd is None else f", standard deviation {self.sd:.4g}"
-        return f"{self.key}: {self.baseline:.4g}{spread}, from {self.units:,} units ({self.unit_type}) of the last {self.days} days"
+        silent = f"; {self.silent:,} of them had no row of it and count as 0" if self.silent else ""
+        return f"{self.key}: {self.baseline:.4g}{spread}, from {self.units:,} units ({self.unit_type}) of the last {self.days} days{silent}"
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ class TrafficPast:
     units: int
     days: int
     daily_units: float
+    exposed: int = 0
 
     @property
     def new_per_day(self) -> float:
@@ -50,7 +56,7 @@ class TrafficPast:
     def __str__(self) -> str:
         return (
             f"{self.new_per_day:,.0f} new units ({self.unit_type}) a day, from {self.units:,} units"
-            f" of the last {self.days} days ({self.daily_units:,.0f} on an average day)"
+            f" of the last {self.days} days ({self.daily_units:,.0f} on an average day), {self.exposed:,} of them exposed to an experiment"
         )
 
 
@@ -65,7 +71,7 @@ def metric_past(metric: MetricDefinition, unit_type: str, now: datetime) -> Metr
 def traffic_past(unit_type: str, now: datetime) -> TrafficPast | None:
     """Who came; None when nobody did. Days count from the first one with data, 28 at most."""
     seen = history.visits(_span(unit_type, now))
-    return TrafficPast(unit_type, seen.units, seen.days, seen.daily) if seen.units else None
+    return TrafficPast(unit_type, seen.units, seen.days, seen.daily, seen.exposed) if seen.units else None
 
 
 def pasts(metrics: Iterable[MetricDefinition], unit_type: str, now: datetime) -> Mapping[str, MetricPast]:
@@ -78,24 +84,25 @@ def _span(unit_type: str, now: datetime) -> Span:
     return Span(unit_type=unit_type, since=now - timedelta(days=DAYS), cut=now)
 
 
-Found = tuple[float, float | None, int]
-"""Baseline, spread, units."""
+Found = tuple[float, float | None, int, int | None]
+"""Baseline, spread, units, and how many of these were silent."""
 
 
 def _of_units(span: Span, metric: MetricDefinition) -> Found | None:
-    totals = history.unit_totals(span, metric)
+    past = history.unit_past(span, metric)
+    totals = past.totals
     if totals.mean is None:
         return None
     rate = kind_of(metric.kind).sizing == "rate"
     variance = totals.variance
-    return totals.mean, None if rate or not variance else variance**0.5, totals.n
+    return totals.mean, None if rate or not variance else variance**0.5, totals.n, totals.n - past.answered
 
 
 def _of_ratio(span: Span, metric: MetricDefinition) -> Found | None:
     moments = history.ratio_moments(span, metric)
     if not moments.sum("d") > 0:
         return None
-    return moments.sum("y") / moments.sum("d"), power.ratio_sd(moments), moments.n
+    return moments.sum("y") / moments.sum("d"), power.ratio_sd(moments), moments.n, None
 
 
 def _of_rows(span: Span, metric: MetricDefinition) -> Found | None:
@@ -106,7 +113,7 @@ def _of_rows(span: Span, metric: MetricDefinition) -> Found | None:
     spread = power.ratio_sd(past.per_unit)
     known = spread is not None and past.high > past.low
     sd = spread / power.density_between(past.low, past.high, past.mass) if known and spread is not None else None
-    return past.value, sd, past.per_unit.n
+    return past.value, sd, past.per_unit.n, None
 
 
 def _of_times(span: Span, metric: MetricDefinition) -> Found | None:

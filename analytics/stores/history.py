@@ -1,7 +1,9 @@
 """What a metric has been like lately, as totals over units that met no experiment: the ground that a plan stands on.
 
-A unit begins at its first row of any kind in the span, as it would at its first exposure, and its
-value is that of its rows in the metric's window after that; only units whose window is over count.
+A unit begins at its first exposure or its first row of any kind in the span, as it would at its first
+exposure, and its value is that of its rows in the metric's window after that; only units whose window is
+over count. A unit that was only exposed counts too, as one of which nothing came: an application whose events
+are successes would otherwise look as if everybody succeeded.
 So a baseline means what the experiment will measure, not what a month of rows adds up to. Only
 production rows of applications count: what was imported or sent by tests is left out.
 """
@@ -40,6 +42,10 @@ _EVENTS = ibis.table(
     {**_COLUMNS, "ts": MOMENT, "event_type": "string", "latency_ms": "int64", "cost_micro": "int64"},
     name="ai_events",
 )
+_EXPOSURES = ibis.table(
+    {"user_id": "string", "unit_type": "string", "exposure_ts": MOMENT, "environment": "string", "origin": "string"},
+    name="experiment_assignments",
+)
 _OBSERVATIONS = ibis.table({**_COLUMNS, "timestamp": MOMENT, "metric_name": "string"}, name="ai_ab_metrics")
 
 
@@ -54,11 +60,12 @@ class Span:
 
 @dataclass(frozen=True)
 class Visits:
-    """Units seen in a span: how many in all, on how many days, and day by day on average."""
+    """Units seen in a span: how many in all, on how many days, day by day on average, and how many of them were exposed."""
 
     units: int
     days: int
     daily: float
+    exposed: int
 
 
 @dataclass(frozen=True)
@@ -78,11 +85,19 @@ def visits(span: Span) -> Visits:
     rows = _everything(span)
     per_day = rows.group_by("day").aggregate(units=rows.unit.nunique())
     (days,) = _run(per_day.aggregate(days=per_day.count(), daily=per_day.units.mean()))
-    (whole,) = _run(rows.aggregate(units=rows.unit.nunique()))
-    return Visits(int(whole["units"] or 0), int(days["days"] or 0), float(days["daily"] or 0.0))
+    (whole,) = _run(rows.aggregate(units=rows.unit.nunique(), exposed=rows.unit.nunique(where=rows.exposed)))
+    return Visits(int(whole["units"] or 0), int(days["days"] or 0), float(days["daily"] or 0.0), int(whole["exposed"] or 0))
 
 
-def unit_totals(span: Span, metric: MetricDefinition) -> Totals:
+@dataclass(frozen=True)
+class UnitPast:
+    """Totals of one value per unit, and how many units had rows of the metric; where silence is zero, the others count as 0."""
+
+    totals: Totals
+    answered: int
+
+
+def unit_past(span: Span, metric: MetricDefinition) -> UnitPast:
     """n, Σy and Σy² of one value per unit (proportions, means, counts)."""
     units = _beginning(span, metric)
     values = _value_per_unit(_inside(units, _rows(span, metric, metric.event_types), metric), metric)
@@ -92,7 +107,7 @@ def unit_totals(span: Span, metric: MetricDefinition) -> Totals:
         )
     )
     n = found["units"] if metric.silent_unit_is_zero else found["answered"]
-    return Totals(int(n or 0), found["sum_y"] or 0.0, found["sum_y2"] or 0.0)
+    return UnitPast(Totals(int(n or 0), found["sum_y"] or 0.0, found["sum_y2"] or 0.0), int(found["answered"] or 0))
 
 
 def ratio_moments(span: Span, metric: MetricDefinition) -> Moments:
@@ -142,7 +157,22 @@ def _moments(table: Table) -> Moments:
 def _everything(span: Span) -> Table:
     """Unit and moment of every row that says a unit was there."""
     parts = [_of_span(_EVENTS, _EVENTS.ts, span), _of_span(_OBSERVATIONS, _OBSERVATIONS.timestamp, span)]
-    return ibis.union(*[part.select("unit", "at", day=part.event_date) for part in parts])
+    rows = [part.select("unit", "at", day=part.event_date, exposed=ibis.literal(False)) for part in parts]
+    return ibis.union(*rows, _exposed(span))
+
+
+def _exposed(span: Span) -> Table:
+    """Unit and moment of every first exposure to any experiment, whatever came of it."""
+    rows = _EXPOSURES
+    rows = rows.filter(
+        rows.unit_type == span.unit_type,
+        rows.exposure_ts >= ibis.literal(span.since),
+        rows.exposure_ts <= ibis.literal(span.cut),
+        rows.environment == Environment.PRODUCTION.value,
+        rows.origin == Origin.LIVE.value,
+    )
+    day = rows.exposure_ts.cast("timestamp('UTC')").date()
+    return rows.select(unit=rows.user_id, at=rows.exposure_ts, day=day, exposed=ibis.literal(True))
 
 
 def _beginning(span: Span, metric: MetricDefinition) -> Table:

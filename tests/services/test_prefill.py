@@ -56,7 +56,7 @@ def test_metric_past__proportion__is_the_share_within_the_window_of_everybody_se
     past = metric_past(APPLIED, "user", NOW)
     assert past is not None
     assert (past.baseline, past.sd, past.units, past.days) == (0.25, None, 60, 28)
-    assert str(past) == "applied: 0.25, from 60 units (user) of the last 28 days"
+    assert str(past) == "applied: 0.25, from 60 units (user) of the last 28 days; 45 of them had no row of it and count as 0"
 
 
 def test_metric_past__units_whose_window_is_not_over__are_left_out(seen: World) -> None:
@@ -186,3 +186,50 @@ def test_experiment_plan__baseline_not_entered__is_planned_from_the_past(seen: W
     assert answer.plan.rows[0].question == "find +20 % (25 % → 30 %)"
     assert answer.plan.units_per_day == pytest.approx(60 / 12)
     assert len(answer.sources) == 2
+
+
+@pytest.fixture
+def exposed() -> World:
+    """120 users met an experiment, twelve a day; only every fourth did anything, and that was to apply."""
+    here = world()
+    for i in range(120):
+        at = START + (i // 12) * DAY
+        here.expose(f"u{i}", "control" if i % 2 else list(here.arms)[-1], at)
+        if i % 4 == 0:
+            here.event(f"u{i}", "apply", at + HOUR)
+    return here
+
+
+def test_metric_past__units_that_were_only_exposed__count_as_zero(exposed: World) -> None:
+    """From units with events alone the baseline is 1: four times too high."""
+    past = metric_past(APPLIED, "user", NOW)
+    assert past is not None
+    assert (past.baseline, past.units, past.silent) == (0.25, 120, 90)
+    assert str(past) == "applied: 0.25, from 120 units (user) of the last 28 days; 90 of them had no row of it and count as 0"
+
+
+def test_traffic_past__units_that_were_only_exposed__came_too(exposed: World) -> None:
+    found = traffic_past("user", NOW)
+    assert found is not None
+    assert (found.units, found.new_per_day, found.exposed) == (120, 12, 120)
+    assert "12 new units (user) a day, from 120 units of the last 28 days" not in str(found)  # ten days had any
+    assert (
+        str(found)
+        == "12 new units (user) a day, from 120 units of the last 10 days (12 on an average day), 120 of them exposed to an experiment"
+    )
+
+
+def test_metric_past__exposures_of_tests_imports_and_other_types__do_not_count(exposed: World) -> None:
+    for i, fields in enumerate(({"environment": "test"}, {"origin": "import"}, {"unit_type": "tenant"})):
+        exposed.expose(f"other{i}", "control", START + DAY, **fields)
+    past = metric_past(APPLIED, "user", NOW)
+    assert past is not None
+    assert past.units == 120
+
+
+def test_experiment_plan__baseline_not_entered__says_what_was_read(exposed: World) -> None:
+    plan(exposed, "primary", "apply_conversion", mde=0.2)
+    answer = experiment_plan(Experiment.objects.get(pk=exposed.experiment.pk), NOW)
+    assert answer.plan.rows[0].question == "find +20 % (25 % → 30 %)"
+    assert answer.plan.units_per_day == pytest.approx(12)
+    assert any("90 of them had no row of it" in source for source in answer.sources)

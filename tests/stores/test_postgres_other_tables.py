@@ -11,7 +11,7 @@ import pytest
 from analytics.core.moments import Moments
 from analytics.models import Feedback, ModelPrice, RequestCost
 from analytics.stores.base import Population, Spending
-from analytics.stores.history import Span, unit_totals
+from analytics.stores.history import Span, unit_past
 from analytics.stores.postgres import PostgresStore
 from experiments.core.metric_library import LIBRARY, exploratory
 
@@ -113,8 +113,8 @@ def test_history__past_costs_and_feedback__are_read_for_plans(met: World) -> Non
     told(met, "b", "r2")
     cost("r1", 100)
     span = Span(unit_type="user", since=START, cut=START + timedelta(days=9))
-    past = unit_totals(span, METRICS["metered_cost_per_unit"])
-    assert (past.n, past.sum_y) == (2, 100.0)
+    past = unit_past(span, METRICS["metered_cost_per_unit"]).totals
+    assert (past.n, past.sum_y) == (3, 100.0)  # the third was only exposed
 
 
 def price(model: str, since: int, price_in: str, price_out: str) -> None:
