@@ -62,7 +62,7 @@ def ratio_per_unit(question: Question) -> Table:
     return counted.left_join(sums, "variant_id").drop("variant_id_right")
 
 
-def with_covariate(question: Question, covariate: str, *, ratio: bool) -> Table:
+def with_covariate(question: Question, covariate: str, ratio: bool) -> Table:
     """Per variant and stratum (``known``: something is known from before): units, and sums and products of y, y0 (y, d, y0, d0)."""
     people = question.units
     now = ("y", "d") if ratio else ("y",)

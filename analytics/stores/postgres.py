@@ -40,6 +40,7 @@ from analytics.stores.base import (
     Watched,
     part_of,
 )
+from analytics.stores.compiled import compiled, statement
 from analytics.stores.forms import Question
 from experiments.core.metric_definitions import MetricDefinition
 
@@ -85,7 +86,7 @@ class PostgresStore:
             yield
 
     def arms(self, population: Population) -> Sequence[ArmCount]:
-        found = _run(expressions.arms(population))
+        found = _run(statement(expressions.arms, population))
         return tuple(
             ArmCount(
                 variant_id=row["variant_id"],
@@ -101,50 +102,52 @@ class PostgresStore:
 
     def largest(self, population: Population, metric: MetricDefinition, share: float) -> LargestValues:
         question = Question(population, metric, True, _unit_from_map, _number_from_map)
-        [counted] = _run(forms.values_that_count(question))
+        [counted] = _run(statement(forms.values_that_count, question))
         many = min(counted["units"], math.ceil(share * counted["units"]) + 2)
-        found = sorted(row["y"] for row in _run(forms.largest_values(question, many)))
+        found = sorted(row["y"] for row in _run(compiled(forms.largest_values(question, many))))
         return LargestValues(tuple(found), counted["units"] - len(found))
 
     def spread(self, population: Population, metric: MetricDefinition) -> Mapping[float, int]:
-        found = _run(forms.spread(Question(population, metric, True, _unit_from_map, _number_from_map)))
+        found = _run(statement(forms.spread, Question(population, metric, True, _unit_from_map, _number_from_map)))
         return {float(row["y"]): row["units"] for row in found}
 
     def beyond(self, population: Population, metric: MetricDefinition, limit: float, most: int) -> Sequence[UnitValue]:
-        found = _run(forms.beyond(Question(population, metric, True, _unit_from_map, _number_from_map), limit, most))
+        found = _run(compiled(forms.beyond(Question(population, metric, True, _unit_from_map, _number_from_map), limit, most)))
         return tuple(UnitValue(row["unit"], row["variant_id"], float(row["y"])) for row in found)
 
     def describe(self, population: Population, metric: MetricDefinition, *, matured: bool) -> Mapping[int, Description]:
         question = Question(population, metric, matured, _unit_from_map, _number_from_map)
-        return {row["variant_id"]: _description(row, metric) for row in _run(forms.described(question))}
+        return {row["variant_id"]: _description(row, metric) for row in _run(statement(forms.described, question))}
 
     def first_rows(self, population: Population, metric: MetricDefinition) -> Sequence[HourCount]:
         question = Question(population, metric, False, _unit_from_map, _number_from_map)
-        exposed = {(row["variant_id"], row["hour"]): row["units"] for row in _run(guard_forms.exposed_by_hour(question))}
-        firsts = {(row["variant_id"], row["hour"]): row["units"] for row in _run(guard_forms.first_rows_by_hour(question))}
+        exposed = {(row["variant_id"], row["hour"]): row["units"] for row in _run(statement(guard_forms.exposed_by_hour, question))}
+        firsts = {(row["variant_id"], row["hour"]): row["units"] for row in _run(statement(guard_forms.first_rows_by_hour, question))}
         hours = sorted(exposed.keys() | firsts.keys())
         return tuple(HourCount(variant, at, exposed.get((variant, at), 0), firsts.get((variant, at), 0)) for variant, at in hours)
 
     def worth(self, population: Population, outcome: MetricDefinition, cost: MetricDefinition) -> Mapping[int, Moments]:
         question = Question(population, outcome, True, _unit_from_map, _number_from_map)
-        return {row["variant_id"]: _moments(row["n"], row, ("y", "c")) for row in _run(guard_forms.outcome_and_cost(question, cost))}
+        return {
+            row["variant_id"]: _moments(row["n"], row, ("y", "c")) for row in _run(statement(guard_forms.outcome_and_cost, question, cost))
+        }
 
     def spent(self, population: Population) -> int:
-        [row] = _run(guard_forms.spent(population, _unit_from_map))
+        [row] = _run(statement(guard_forms.spent, population, _unit_from_map))
         return int(row["cost"] or 0)
 
     def wearing(self, population: Population, metric: MetricDefinition, days: int) -> Mapping[int, Totals]:
         question = Question(population, metric, True, _unit_from_map, _number_from_map)
-        found = _run(scan_forms.wearing(question, days))
+        found = _run(statement(scan_forms.wearing, question, days))
         return {row["variant_id"]: Totals(row["n"], row["sum_d"] or 0.0, row["sum_d_d"] or 0.0) for row in found}
 
     def since_exposure(self, population: Population, metric: MetricDefinition, days: int) -> Mapping[tuple[int, int], Totals]:
         question = Question(population, metric, True, _unit_from_map, _number_from_map)
         units: dict[tuple[int, int], int] = {}
-        for row in _run(scan_forms.followed(question, days)):
+        for row in _run(statement(scan_forms.followed, question, days)):
             for day in range(row["followed"]):
                 units[row["variant_id"], day] = units.get((row["variant_id"], day), 0) + row["units"]
-        met = {part_of(row["variant_id"]): row for row in _run(scan_forms.since_exposure(question, days))}
+        met = {part_of(row["variant_id"]): row for row in _run(statement(scan_forms.since_exposure, question, days))}
         return {key: _day_totals(many, met.get(key, {}), metric) for key, many in units.items()}
 
     def watched(self, population: Population, most: int) -> Sequence[Watched]:
@@ -153,21 +156,21 @@ class PostgresStore:
             return tuple(Watched(source, name, numeric) for source, name, numeric in cursor.fetchall())
 
     def deciles(self, population: Population, watched: Watched, span: Span) -> Sequence[float]:
-        [row] = _run(scan_forms.deciles(population, watched, span, _number_from_map))
+        [row] = _run(compiled(scan_forms.deciles(population, watched, span, _number_from_map)))
         return () if row["largest"] is None else (*(float(row[f"q{tenth}"]) for tenth in range(1, 10)), float(row["largest"]))
 
     def bins(self, population: Population, watched: Watched, span: Span, edges: Sequence[float]) -> Sequence[int]:
-        counted = {row["bin"]: row["many"] for row in _run(scan_forms.bins(population, watched, span, edges, _number_from_map))}
+        counted = {row["bin"]: row["many"] for row in _run(compiled(scan_forms.bins(population, watched, span, edges, _number_from_map)))}
         return tuple(counted.get(place, 0) for place in range(len(edges) + 1))
 
     def words(self, population: Population, watched: Watched, span: Span, most: int) -> Mapping[str, int]:
-        found = {row["word"]: row["many"] for row in _run(scan_forms.words(population, watched, span, _unit_from_map))}
+        found = {row["word"]: row["many"] for row in _run(compiled(scan_forms.words(population, watched, span, _unit_from_map)))}
         kept = sorted(found, key=lambda word: (-found[word], word))[:most]
         others = sum(found.values()) - sum(found[word] for word in kept)
         return {word: found[word] for word in kept} | ({OTHERS: others} if others else {})
 
     def spending(self, population: Population) -> Sequence[Spending]:
-        rows = _run(cost_forms.spending(population, _unit_from_map))
+        rows = _run(statement(cost_forms.spending, population, _unit_from_map))
         counts = [field.name for field in fields(Spending) if field.name != "model"]
         found = [Spending(model=row["model"], **{name: int(row[name] or 0) for name in counts}) for row in rows]
         return tuple(sorted(found, key=lambda one: (one.variant_id, one.model)))
@@ -237,21 +240,21 @@ def _numbers(question: Question, covariate: str | None) -> dict[int, MetricTotal
         row["variant_id"]: MetricTotals(
             Totals(row["exposed"] if zero else row["answered"] or 0, row["sum_y"] or 0.0, row["sum_y2"] or 0.0), row["exposed"]
         )
-        for row in _run(forms.number_per_unit(question))
+        for row in _run(statement(forms.number_per_unit, question))
     }
 
 
 def _ratios(question: Question, covariate: str | None) -> dict[int, MetricTotals]:
     if covariate is not None:
         return _remembered(question, covariate, ("y", "d"))
-    found = _run(forms.ratio_per_unit(question))
+    found = _run(statement(forms.ratio_per_unit, question))
     return {row["variant_id"]: MetricTotals(_moments(row["exposed"], row, ("y", "d")), row["exposed"]) for row in found}
 
 
 def _remembered(question: Question, covariate: str, now: tuple[str, ...]) -> dict[int, MetricTotals]:
     """Both strata of every variant that has units, an empty one with zeros."""
-    exposed = {row["variant_id"]: row["exposed"] for row in _run(forms.exposed_units(question))}
-    strata = {(row["variant_id"], row["known"]): row for row in _run(forms.with_covariate(question, covariate, ratio=len(now) > 1))}
+    exposed = {row["variant_id"]: row["exposed"] for row in _run(statement(forms.exposed_units, question))}
+    strata = {(row["variant_id"], row["known"]): row for row in _run(statement(forms.with_covariate, question, covariate, len(now) > 1))}
     both = (*now, *(f"{name}0" for name in now))
     return {
         variant: MetricTotals(Remembered(_stratum(strata.get((variant, True)), both), _stratum(strata.get((variant, False)), now)), many)
@@ -273,14 +276,14 @@ def _quantiles(question: Question, covariate: str | None) -> dict[int, MetricTot
     """Two passes: the histogram gives each arm's quantile, then each bucket counts what lies at or below it."""
     metric, times = question.metric, question.metric.kind == "duration"
     level = level_of(metric.kind.value, metric.quantile)
-    exposed = {row["variant_id"]: row["exposed"] for row in _run(forms.exposed_units(question))}
+    exposed = {row["variant_id"]: row["exposed"] for row in _run(statement(forms.exposed_units, question))}
     bins: dict[int, dict[float, int]] = {variant: {} for variant in exposed}
-    for row in _run(forms.histogram(question)):
+    for row in _run(statement(forms.histogram, question)):
         bins[row["variant_id"]][float(row["bin"])] = row["many"]
     seen = {variant: _histogram(metric, found, exposed[variant] if times else None) for variant, found in bins.items()}
     hats = {variant: hat for variant, histogram in seen.items() if (hat := quantile_hat(histogram, level)) is not None}
-    counted = (forms.times_per_bucket if times else forms.bucket_counts)(question, hats)
-    buckets = {row["variant_id"]: row for row in _run(counted)}
+    counted = forms.times_per_bucket if times else forms.bucket_counts
+    buckets = {row["variant_id"]: row for row in _run(statement(counted, question, limits=hats))}
     return {variant: MetricTotals(_quantile(level, seen[variant], buckets.get(variant)), many) for variant, many in exposed.items()}
 
 
@@ -315,13 +318,13 @@ def statements(population: Population, metric: MetricDefinition, covariate: str 
         asked = [forms.number_per_unit(question) if form == "unit" else forms.ratio_per_unit(question)]
     else:
         asked = [forms.exposed_units(question), forms.histogram(question)]
-    return tuple(str(ibis.to_sql(one, dialect="postgres")) for one in asked)
+    return tuple(compiled(one) for one in asked)
 
 
-def _run(expression: Table) -> list[dict[str, Any]]:
-    """Rows as dicts. The expression holds its values as literals; Any: columns have the types of their table."""
+def _run(sql: str) -> list[dict[str, Any]]:
+    """Rows as dicts. The text holds its values as literals; Any: columns have the types of their table."""
     with _without_nested_loops() as cursor:
-        cursor.execute(str(ibis.to_sql(expression, dialect="postgres")))
+        cursor.execute(sql)
         names = [column.name for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
