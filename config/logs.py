@@ -50,6 +50,8 @@ def django_logging(*, level: str, requests: bool) -> dict[str, Any]:
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             "django": {"level": "WARNING"},
+            # A line for each task that beat sends would bury what the tasks change.
+            "celery": {"level": "WARNING"},
             "django.server": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
             "django_structlog": {"level": "INFO" if requests else "WARNING"},
         },

@@ -170,7 +170,7 @@ def _worker(name: str, queues: Sequence[str]) -> list[str]:
     return [
         *(sys.executable, "-m", "celery", "--quiet", "-A", "config.celery", "worker", "--queues", ",".join(queues)),
         *("--hostname", f"{name}@%h", "--concurrency", "2"),
-        *("--without-gossip", "--without-mingle", "--loglevel", "WARNING"),
+        *("--without-gossip", "--without-mingle", "--loglevel", "INFO"),
     ]
 
 
