@@ -17,7 +17,7 @@ from django.conf import settings
 from analytics.core.scans import night_of
 from analytics.selectors import due, reports
 from analytics.selectors.ramps import ramping
-from analytics.services import counting, holdbacks, refusals, watches
+from analytics.services import counting, days_ahead, holdbacks, refusals, watches
 from analytics.services.analysis import analyse, note_lost
 from analytics.services.dark_health import watch_dark_launch
 from analytics.services.decisions import decide, iterations_with_pending
@@ -30,6 +30,7 @@ from experiments.services.answers import forget_old_answers
 from experiments.services.slots import claim, forget_old_slots, slot_of
 
 TRIM_SECONDS = 60
+DAYS_SECONDS = 600
 COUNT_SECONDS = 15
 
 
@@ -120,6 +121,15 @@ def scan_due() -> None:
     _send("scan", due.to_scan(night))
     if due.pairs_to_scan(night):
         _send("scan_pairs", [night.toordinal()])
+
+
+@shared_task(name="analytics.tasks.make_days_ahead")
+def make_days_ahead() -> int:
+    """Have the next days' partitions before anybody writes to them. Says how many were made."""
+    now = utc_now()
+    if not claim(now, task="make_days_ahead", slot=slot_of(now, seconds=DAYS_SECONDS)):
+        return 0
+    return days_ahead.make_days_ahead(now)
 
 
 @shared_task(name="analytics.tasks.trim_tail")

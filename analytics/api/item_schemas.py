@@ -21,7 +21,11 @@ _WHOLE: Schema = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
 _FLAG: Schema = {"type": "boolean"}
 _ID: Schema = {
     "event_id": _text(128, description="Makes sending the item again count once; a single item without one gets one."),
-    "timestamp": {"type": "string", "format": "date-time", "description": "With a zone; absent: now."},
+    "timestamp": {
+        "type": "string",
+        "format": "date-time",
+        "description": "With a zone, at most 90 days ago and 2 days ahead; absent: now.",
+    },
 }
 _WHOM: Schema = {
     "user_id": _text(256, description="One of user_id, unit and units."),

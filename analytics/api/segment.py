@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 import binascii
 import zlib
+from datetime import datetime
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from analytics.core.ingest_items import parse_items
+from analytics.core.item_fields import Bad, moment
 from analytics.core.segment_items import is_track, read_track
 from analytics.services.ingest_batch import IngestIdentity
 from analytics.services.ingest_mixed import ingest_mixed
@@ -32,11 +34,11 @@ _GZIP = 31
 def _batch(request: HttpRequest) -> HttpResponse:
     key = opened(_write_key(request.META.get("HTTP_AUTHORIZATION", "")), Scope.INGEST)
     need_database()
-    messages = _messages(_plain_body(request))
+    messages, sent_at = _messages(_plain_body(request))
     tracks = {place: message for place, message in enumerate(messages) if is_track(message)}
     items = dict(zip(tracks, parse_items(list(tracks.values()), read_track), strict=True))
     with turn(Kind.STORE):
-        result = ingest_mixed(items, now=utc_now(), identity=IngestIdentity(key.environment, key.scope))
+        result = ingest_mixed(items, now=utc_now(), identity=IngestIdentity(key.environment, key.scope, sent_at=sent_at))
     return JsonResponse({"success": True} | result.as_json() | {"ignored": len(messages) - len(tracks)})
 
 
@@ -75,14 +77,23 @@ def _inflated(body: bytes) -> bytes:
     return found
 
 
-def _messages(body: bytes) -> list[object]:
+def _messages(body: bytes) -> tuple[list[object], datetime | None]:
+    """What was sent, and when the client's clock says it was: of the batch (Segment) or its messages (RudderStack)."""
     content = parse_json(body)
     messages = content.get("batch") if isinstance(content, dict) else None
     if not isinstance(messages, list):
         raise InvalidInput('expected {"batch": [messages]}', "batch")
     if len(messages) > BATCH_ITEMS:
         raise TooLarge(f"batch: {len(messages):,} messages; at most {BATCH_ITEMS:,} are taken at once", "batch")
-    return [*messages]
+    first = messages[0] if messages else None
+    return [*messages], _said_to_be_sent(content) or _said_to_be_sent(first)
+
+
+def _said_to_be_sent(content: object) -> datetime | None:
+    try:
+        return moment({"timestamp": content.get("sentAt")}) if isinstance(content, dict) else None
+    except Bad:
+        return None  # nothing is refused for it
 
 
 def _refuse(error: AssayError) -> HttpResponse:

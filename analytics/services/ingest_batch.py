@@ -31,16 +31,25 @@ SKEWED = timedelta(minutes=5)
 """An item from further in the future than this is counted as from a wrong clock."""
 FUTURE = timedelta(days=2)
 """An item from further in the future than this is refused."""
-EARLIEST = {Origin.LIVE: datetime(2000, 1, 1, tzinfo=UTC), Origin.IMPORT: datetime(1900, 1, 1, tzinfo=UTC)}
+OLDEST = timedelta(days=90)
+"""A live item from longer ago than this is refused as too old."""
+EARLIEST_IMPORT = datetime(1900, 1, 1, tzinfo=UTC)
+MOST_DAYS = 40
+"""Days that one live batch may write to: each may need a partition of its own."""
+CORRECTED = "assay_corrected_ts"
+"""Beside a moment from a wrong clock: the moment by our clock, where the client said when it sent the batch."""
 
 
 @dataclass(frozen=True)
 class IngestIdentity:
-    """On whose behalf items are stored. A client key may only speak of flags that clients may see, and ``admit`` caps its rows."""
+    """On whose behalf items are stored. A client key may only speak of flags that clients may see, and ``admit`` caps its rows.
+
+    ``sent_at`` is when the client's clock says that it sent the batch."""
 
     environment: Environment = Environment.PRODUCTION
     scope: Scope | None = None
     admit: Admit | None = field(default=None, compare=False)
+    sent_at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -110,14 +119,42 @@ class Batch(Generic[Item]):
         self.refuse(index, "conflict", "event_id", message)
 
     def moment(self, index: int, at: datetime | None) -> datetime | None:
-        """When the item happened, in UTC; refused outside sane bounds, counted when late or from a wrong clock."""
+        """When the item happened, in UTC; refused when too old or too far ahead, counted when late or from a wrong clock."""
         moment = (at or self.now).astimezone(UTC)
-        latest = self.now + FUTURE
-        if not EARLIEST[self.origin] <= moment <= latest:
-            expected = f"{EARLIEST[self.origin]:%Y-%m-%d} to {latest:%Y-%m-%d %H:%M} UTC"
-            self.refuse(index, "timestamp_range", "timestamp", f"timestamp {moment.isoformat()}: expected {expected}")
-            return None
-        return moment
+        earliest, latest = self.earliest, self.now + FUTURE
+        if earliest <= moment <= latest:
+            return moment
+        code = "too_old" if moment < earliest else "timestamp_range"
+        expected = f"{earliest:%Y-%m-%d} to {latest:%Y-%m-%d %H:%M} UTC"
+        self.refuse(index, code, "timestamp", f"timestamp {moment.isoformat()}: expected {expected}")
+        return None
+
+    @property
+    def earliest(self) -> datetime:
+        """The first moment that is taken."""
+        return EARLIEST_IMPORT if self.origin is Origin.IMPORT else self.now - OLDEST
+
+    def writable(self, rows: Sequence[Row], *, by_day: bool) -> list[Row]:
+        """The rows of as many days as a live batch may write to where each day is a partition, those that come first in it."""
+        days = list(dict.fromkeys(row.day for row in rows))
+        if not by_day or self.origin is Origin.IMPORT or len(days) <= MOST_DAYS:
+            return [self._corrected(row) for row in rows]
+        taken = set(days[:MOST_DAYS])
+        message = f"the batch has {len(days)} days; at most {MOST_DAYS} are taken at once: send this day in a batch of its own"
+        for row in rows:
+            if row.day not in taken:
+                self.refuse(row.index, "too_many_days", "timestamp", message)
+        return [self._corrected(row) for row in rows if row.day in taken]
+
+    def _corrected(self, row: Row) -> Row:
+        """With the moment by our clock beside that of a clock that runs ahead, where the client said when it sent the batch."""
+        sent = self.identity.sent_at
+        place = next((name for name in ("payload", "context") if name in row.columns), None)
+        if sent is None or place is None or row.at <= self.now + SKEWED:
+            return row
+        beside = row.columns[place]
+        noted = {**(beside if isinstance(beside, dict) else {}), CORRECTED: (row.at + (self.now - sent)).isoformat()}
+        return replace(row, columns={**row.columns, place: noted})
 
     def result(self) -> BatchResult:
         """The counts so far."""
@@ -140,6 +177,7 @@ def open_batch(kind: Kind, items: Sequence[Item | ItemError], now: datetime, ide
 
 def store(batch: Batch[Item], rows: Sequence[Row], write: Callable[[Sequence[Row]], None], parent: Parent | None = None) -> BatchResult:
     """Store rows whose ids are new, and the tallies, in one transaction."""
+    rows = batch.writable(rows, by_day=parent is not None)
     if parent is not None:
         ensure_days(parent, {row.day for row in rows})
     with transaction.atomic():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import OperationalError, connection
@@ -233,3 +234,14 @@ def test_measured_value__with_another_tools_experiment__is_kept(served):
 def test_exposure__of_an_experiment_that_is_none_of_ours__is_refused_by_name(served):
     answer = send(served, viewed("u1", experiment="another-tools"))
     assert [error["code"] for error in answer.json()["errors"]] == ["unknown_experiment"]
+
+
+def test_clock_that_runs_ahead__keeps_the_clients_moment_and_ours_beside_it(served):
+    ahead = utc_now() + timedelta(days=1)
+    body = {"batch": [track("Paid", "m1", timestamp=ahead.isoformat())], "sentAt": (ahead + timedelta(seconds=5)).isoformat()}
+    answer = APIClient().post(URL, json.dumps(body), content_type="application/json", headers=basic(served.key(Scope.INGEST)))
+    assert answer.json()["accepted"] == 1
+    (payload,) = rows(EVENTS)[0][6:7]
+    payload = json.loads(payload) if isinstance(payload, str) else payload
+    corrected = datetime.fromisoformat(payload["assay_corrected_ts"])
+    assert abs(corrected - utc_now()) < timedelta(minutes=5)
