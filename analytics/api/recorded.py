@@ -76,7 +76,7 @@ def _item(body: RecordedBody) -> dict[str, object]:
         "experiment": _one_of(body, "experiment_id", "experiment_name"),
         "metric": body.metric_name,
         "value": _one_of(body, "value", "metric_value"),
-        "units": body.as_units(),
+        "units": body.asked().units,
         "variant": body.variant,
         "timestamp": body.timestamp,
         "context": _one_of(body, "context", "metadata", needed=False),

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from analytics.core.ingest_items import ExposureItem, parse_exposure
-from analytics.core.item_fields import Bad, Fields, kind, mapping, shown, text
+from analytics.core.item_fields import Bad, Fields, mapping, shown, text, unit_text
 
 VIEWED = ("Experiment Viewed", "$$experiment_viewed")
 
@@ -60,6 +60,4 @@ def _units(properties: Fields, unit_types: Mapping[str, str]) -> dict[str, objec
     value = properties.get("hash_value", properties.get("hashValue"))
     if value is None or value == "":
         raise Bad("unit_missing", "hash_value", f"hash_value is missing: the id of a {unit_types[attribute]}")
-    if not isinstance(value, str):
-        raise Bad("unit_id_type", "hash_value", f"hash_value: a unit's id is text; found {kind(value)}")
-    return {unit_types[attribute]: value}
+    return {unit_types[attribute]: unit_text(value, "hash_value")}

@@ -12,6 +12,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TypeAlias
 
+from experiments.core.asking import asked
+from experiments.core.units import id_text
+
 Fields: TypeAlias = Mapping[str, object]
 
 MAX_EVENT_ID = 128
@@ -58,14 +61,18 @@ def units(raw: Fields) -> dict[str, str]:
         return {text(raw, "unit_type", 32) or "user": unit_text(value, given[0])}
     if not isinstance(value, dict) or not value:
         raise Bad("unit_missing", "units", f'units: expected a map such as {{"user": "u1"}}; found {kind(value)}')
-    return {name: unit_text(sent, f"units.{name[:32]}") for name, sent in value.items()}
+    about = asked(value, {})
+    if about.problems and not about.units:
+        raise Bad(about.problems[0].code, about.problems[0].field, f"{about.problems[0].field}: {about.problems[0].message}")
+    return about.units
 
 
 def unit_text(value: object, name: str) -> str:
-    """A unit's id, which is text."""
-    if not isinstance(value, str):
-        raise Bad("unit_id_type", name, f"{name}: a unit's id is text; found {kind(value)}")
-    return value
+    """A unit's id: text, or a whole number as its decimal text."""
+    found = id_text(value)
+    if not isinstance(found, str):
+        raise Bad("unit_id_type", name, f"{name}: a unit's id is text or a whole number up to 2^53 - 1; found {kind(value)}")
+    return found
 
 
 def moment(raw: Fields) -> datetime | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -14,14 +14,16 @@ from drf_spectacular.utils import extend_schema
 from msgspec import Meta
 
 from experiments.api.assignment_json import items
+from experiments.core.asking import Asked
+from experiments.core.asking import asked as read_asked
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput, NotFound, Problem, TooLarge
 from experiments.core.keyring import KeyIdentity
 from experiments.core.serving_index import ExperimentEntry
 from experiments.core.together import Assigned
 from experiments.core.types import Scope
-from experiments.core.units import check_units
 from experiments.http.answers import served
+from experiments.http.asked import in_question
 from experiments.http.auth import raw_key
 from experiments.http.client_caps import admission
 from experiments.http.doors import Door, raw_body, refuse_nul, take_the_rest
@@ -35,22 +37,23 @@ from experiments.services.client_rows import Admit
 from experiments.services.exposures import Recording, expose
 
 Attributes = dict[str, Any]  # Any: whatever applications know of a request; targeting compares what it can
-Ask = Callable[[dict[str, str], Attributes, datetime], Assigned]
+UnitId = Any  # Any: text or a whole number; whatever else is sent makes that unit unfit, and nothing more
+Ask = Callable[[Mapping[str, str], Mapping[str, object], datetime], Assigned]
 
 
 class Subject(msgspec.Struct, forbid_unknown_fields=True):
     """One of a batch: the units of one request and what is known of it."""
 
-    unit: str | None = None
-    units: dict[str, str] | None = None
+    unit: UnitId = None
+    units: dict[str, UnitId] | None = None
     attributes: Attributes = {}
 
 
 class AssignmentBody(msgspec.Struct, forbid_unknown_fields=True):
     """``unit`` is short for ``{"user": unit}``; exactly one of ``unit``, ``units`` and ``batch``."""
 
-    unit: str | None = None
-    units: dict[str, str] | None = None
+    unit: UnitId = None
+    units: dict[str, UnitId] | None = None
     batch: list[Subject] | None = None
     experiments: Annotated[list[str], Meta(max_length=200)] | None = None
     attributes: Attributes = {}
@@ -81,7 +84,7 @@ class Assignments(Door):
         key = opened(raw_key(request.META.get("HTTP_AUTHORIZATION", ""), request.META.get("HTTP_X_API_KEY", "")), *self.scopes)
         refuse_nul(request)
         raw = raw_body(request)
-        body = convert(parse_json(raw), AssignmentBody)
+        body = convert(parse_json(raw, forgiving=in_question), AssignmentBody)
         _refuse_mixture(body, len(raw))
         state = serving.current()
         asked = _asked(state, body.experiments, key)
@@ -127,26 +130,26 @@ def _asked(state: ServingState, names: Sequence[str] | None, key: KeyIdentity) -
 
 
 def _one(body: AssignmentBody, asked: Ask, state: ServingState, key: KeyIdentity, admit: Admit | None) -> HttpResponse:
-    now, units = utc_now(), _units(body)
-    problems = check_units(units)
-    if problems:
-        raise InvalidInput(problems[0].message, problems[0].field, problems)
-    answers = asked(units, body.attributes, now)
-    _remember(answers, key, now, body.exposure or _usual(body, 1), units, admit=admit)
-    return served(b"".join((b'{"assignments":', *items(answers, units, state.stale), b"}")), state)
+    now, about = utc_now(), read_asked(_units(body), body.attributes)
+    about.refuse_nobody()
+    answers = asked(about.units, about.attributes, now)
+    _remember(answers, key, now, body.exposure or _usual(body, 1), about.units, admit=admit)
+    end = b',"errors":' + _errors([about.problems]) + b"}" if about.problems else b"}"
+    return served(b"".join((b'{"assignments":', *items(answers, about.units, state.stale), end)), state)
 
 
 def _many(body: AssignmentBody, asked: Ask, state: ServingState, key: KeyIdentity, admit: Admit | None) -> HttpResponse:
     now, subjects = utc_now(), body.batch or []
-    problems = [_problems(subject, f"batch[{index}].units") for index, subject in enumerate(subjects)]
-    answers = [
-        Assigned.of(()) if wrong else asked(_units(subject), body.attributes | subject.attributes, now)
-        for subject, wrong in zip(subjects, problems, strict=True)
-    ]
-    lists = [b"".join(items(several, _units(subject), state.stale)) for subject, several in zip(subjects, answers, strict=True)]
+    about = [_about(subject, body.attributes, f"batch[{index}].units") for index, subject in enumerate(subjects)]
+    answers = [asked(one.units, one.attributes, now) if one.units or not one.problems else Assigned.of(()) for one in about]
+    lists = [b"".join(items(several, one.units, state.stale)) for one, several in zip(about, answers, strict=True)]
     _remember(Assigned.joined(answers), key, now, body.exposure or _usual(body, len(subjects)), admit=admit)
-    errors = [{"index": index} | problem.as_json() for index, several in enumerate(problems) for problem in several]
-    return served(b'{"results":[' + b",".join(lists) + b'],"errors":' + msgspec.json.encode(errors) + b"}", state)
+    return served(b'{"results":[' + b",".join(lists) + b'],"errors":' + _errors([one.problems for one in about]) + b"}", state)
+
+
+def _errors(problems: Sequence[Sequence[Problem]]) -> bytes:
+    """Every unit and attribute that was not used, with the index of its item."""
+    return msgspec.json.encode([{"index": index} | problem.as_json() for index, several in enumerate(problems) for problem in several])
 
 
 def _usual(body: AssignmentBody, subjects: int) -> Recording:
@@ -154,14 +157,14 @@ def _usual(body: AssignmentBody, subjects: int) -> Recording:
     return Recording.QUEUED if subjects == 1 and body.experiments else Recording.NONE
 
 
-def _units(subject: AssignmentBody | Subject) -> dict[str, str]:
+def _units(subject: AssignmentBody | Subject) -> dict[str, UnitId]:
     return {"user": subject.unit} if subject.unit is not None else subject.units or {}
 
 
-def _problems(subject: Subject, field: str) -> tuple[Problem, ...]:
+def _about(subject: Subject, shared: Attributes, field: str) -> Asked:
     if (subject.unit is None) == (subject.units is None):
-        return (Problem("unit_missing", f"{field}: send exactly one of unit and units", field),)
-    return check_units(_units(subject), field)
+        return Asked({}, {}, (Problem("unit_missing", f"{field}: send exactly one of unit and units", field),))
+    return read_asked(_units(subject), shared | subject.attributes, field=field)
 
 
 def _remember(

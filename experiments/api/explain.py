@@ -11,6 +11,7 @@ from drf_spectacular.utils import extend_schema
 from msgspec import Meta
 from rest_framework.request import Request
 
+from experiments.core.asking import Asked, asked
 from experiments.core.assignment import AssignmentRequest
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput, NotFound, Problem
@@ -18,7 +19,7 @@ from experiments.core.explaining import Explanation, explain, explain_all
 from experiments.core.keyring import KeyIdentity
 from experiments.core.serving_index import Catalogue
 from experiments.core.types import Scope
-from experiments.core.units import check_units
+from experiments.http.asked import in_question
 from experiments.http.doors import Door, identity, read
 from experiments.http.parsing import ONE_BODY
 from experiments.selectors import serving
@@ -30,8 +31,8 @@ Names = Annotated[list[str], Meta(max_length=200)]
 class ExplainBody(msgspec.Struct, forbid_unknown_fields=True):
     """``unit`` is short for ``{"user": unit}``. Without ``flags`` and ``experiments``: every flag, with what serves on it."""
 
-    unit: str | None = None
-    units: dict[str, str] | None = None
+    unit: Any = None  # Any: text or a whole number; whatever else is sent makes that unit unfit
+    units: dict[str, Any] | None = None  # Any: as above
     attributes: dict[str, Any] = {}  # Any: whatever applications know of a request; targeting compares what it can
     flags: Names | None = None
     experiments: Names | None = None
@@ -77,26 +78,30 @@ class Explain(Door):
     @extend_schema(request=ExplainBody, responses=ExplainAnswer)
     def post(self, request: Request) -> HttpResponse:
         """Every flag, or those asked about, for one unit now. Decides from memory, as assignments do."""
-        body = read(request, ExplainBody, max_bytes=ONE_BODY)
-        units, key, state = _units(body), identity(request), serving.current()
+        body = read(request, ExplainBody, max_bytes=ONE_BODY, forgiving=in_question)
+        whom, key, state = _asked(body), identity(request), serving.current()
         _refuse_unknown(body, key, state)
-        about = AssignmentRequest(units=units, attributes=body.attributes, environment=key.environment)
+        about = AssignmentRequest(units=whom.units, attributes=whom.attributes, environment=key.environment)
         found = _explained(body, about, state.catalogue)
-        document = {"explanations": [one.as_json() for one in found], "environment": key.environment.value, "stale": state.stale}
+        document: dict[str, object] = {
+            "explanations": [one.as_json() for one in found],
+            "environment": key.environment.value,
+            "stale": state.stale,
+        }
+        if whom.problems:
+            document["errors"] = [problem.as_json() for problem in whom.problems]
         answer = HttpResponse(msgspec.json.encode(document), content_type="application/json")
         answer["X-Assay-Catalogue"] = str(state.version)
         answer["X-Assay-Stale"] = "true" if state.stale else "false"
         return answer
 
 
-def _units(body: ExplainBody) -> dict[str, str]:
+def _asked(body: ExplainBody) -> Asked:
     if (body.unit is None) == (body.units is None):
         raise InvalidInput("send exactly one of unit and units", "unit", code="unit_missing")
-    units = {"user": body.unit} if body.unit is not None else body.units or {}
-    problems = check_units(units)
-    if problems:
-        raise InvalidInput(problems[0].message, problems[0].field, problems)
-    return units
+    found = asked({"user": body.unit} if body.unit is not None else body.units or {}, body.attributes)
+    found.refuse_nobody()
+    return found
 
 
 def _explained(body: ExplainBody, about: AssignmentRequest, catalogue: Catalogue) -> tuple[Explanation, ...]:

@@ -14,6 +14,7 @@ from experiments.core.assignment import AssignmentRequest, Served, assign
 from experiments.core.clock import utc_now
 from experiments.core.errors import NotFound
 from experiments.core.types import Scope
+from experiments.http.asked import in_question
 from experiments.http.doors import Door, identity, read
 from experiments.http.parsing import ONE_BODY
 from experiments.http.source_units import SourceUnits
@@ -55,17 +56,24 @@ class GetVariant(Door):
 
     @extend_schema(request=GetVariantBody, responses=GetVariantAnswer)
     def post(self, request: Request) -> Response:
-        body, key, state, now = read(request, GetVariantBody, max_bytes=ONE_BODY), identity(request), serving.current(), utc_now()
-        units = body.as_units()
+        body, key, state, now = (
+            read(request, GetVariantBody, max_bytes=ONE_BODY, forgiving=in_question),
+            identity(request),
+            serving.current(),
+            utc_now(),
+        )
+        about = body.asked(body.attributes)
         if state.catalogue.experiment(body.experiment_name, key.environment) is None:
             shown = body.experiment_name[:128]
             raise NotFound(
                 f"unknown experiment {shown!r}; wanted an experiment's key or name", "experiment_name", code="experiment_unknown"
             )
-        asked = AssignmentRequest(experiment=body.experiment_name, units=units, attributes=body.attributes, environment=key.environment)
+        asked = AssignmentRequest(
+            experiment=body.experiment_name, units=about.units, attributes=about.attributes, environment=key.environment
+        )
         answer = assign(state.catalogue, asked, now)
         count_answers((answer.served,))
-        expose([answer], now, environment=key.environment, how=body.exposure, units=units)
+        expose([answer], now, environment=key.environment, how=body.exposure, units=about.units)
         return Response(
             {"variant": _variant(answer.served), "reason": answer.served.reason.value, "experiment": answer.served.experiment},
             headers={"X-Assay-Catalogue": str(state.version), "X-Assay-Stale": "true" if state.stale else "false"},

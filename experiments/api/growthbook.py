@@ -15,6 +15,7 @@ from experiments.core import growthbook_remote
 from experiments.core.clock import utc_now
 from experiments.core.keyring import KeyIdentity
 from experiments.core.types import Scope
+from experiments.http.asked import in_attributes
 from experiments.http.doors import raw_body
 from experiments.http.parsing import ONE_BODY, convert, parse_json
 from experiments.http.plain import opened, plain
@@ -42,10 +43,10 @@ def _features(request: HttpRequest, client_key: str) -> HttpResponse:
 
 def _evaluate(request: HttpRequest, client_key: str) -> HttpResponse:
     key, state = opened(client_key, *_SCOPES), serving.current()
-    body = convert(parse_json(raw_body(request, max_bytes=ONE_BODY), max_bytes=ONE_BODY), EvalBody)
-    now = utc_now()
-    found, answers = growthbook.evaluated(state.catalogue, key.environment, body.attributes, now, client=_client(key))
-    watching.note(answers, now, environment=key.environment, units=growthbook_remote.units_of(body.attributes))
+    body = convert(parse_json(raw_body(request, max_bytes=ONE_BODY), max_bytes=ONE_BODY, forgiving=in_attributes), EvalBody)
+    now, asked = utc_now(), growthbook_remote.asked_in(body.attributes)
+    found, answers = growthbook.evaluated(state.catalogue, key.environment, asked, now, client=_client(key))
+    watching.note(answers, now, environment=key.environment, units=asked.units)
     count_answers(answer.served for answer in answers)
     return _document(request, found, state)
 

@@ -21,15 +21,17 @@ from experiments.core.ofrep import (
     EXPOSURE_ATTRIBUTE,
     Book,
     ErrorCode,
+    asked_in,
     context_of,
     etag,
+    failing,
     failure,
     flag_not_found,
     tail,
-    units_of,
 )
 from experiments.core.types import JSON, Environment, Scope
 from experiments.http.answers import served
+from experiments.http.asked import in_context
 from experiments.http.auth import raw_key
 from experiments.http.client_caps import admission
 from experiments.http.doors import raw_body, take_the_rest
@@ -100,19 +102,25 @@ def one_flag(request: HttpRequest, key: str) -> HttpResponse:
     """``POST /ofrep/v1/evaluate/flags/{key}``: the flag's value for a context; queued as an exposure unless the context says otherwise."""
     identity = _identity(request)
     context = _context(request)
-    units = units_of(context)
+    asked = asked_in(context)
     recording = _recording(context)
     state, now = _state(), utc_now()
     evaluate = state.catalogue.evaluators(identity.environment, identity.scope is Scope.CLIENT).get(key)
     if evaluate is None:
         raise flag_not_found(key)
-    answer = evaluate(units, context, now)
+    answer = evaluate(asked.units, asked.attributes, now)
     written = _book(state, identity.environment).written(answer.served)
-    if written.failure is not None:
-        return _response(written.failure, _headers(state), _BAD_REQUEST)
+    failed = failing(written, asked)
+    if failed is not None:
+        return _response(failed, _headers(state), _BAD_REQUEST)
     count_answers((answer.served,))
+<<<<<<< HEAD
     expose((answer,), now, environment=identity.environment, how=recording, units=units, admit=admission(request, identity))
     return served(written.head + tail(units, state.stale), state, _OPEN)
+=======
+    expose((answer,), now, environment=identity.environment, how=recording, units=asked.units)
+    return served(written.head + tail(asked, state.stale), state, _OPEN)
+>>>>>>> d9ddb6d (Let one unfit unit or attribute cost only what needs it)
 
 
 @_post
@@ -120,17 +128,17 @@ def all_flags(request: HttpRequest, _key: str) -> HttpResponse:
     """``POST /ofrep/v1/evaluate/flags``: every flag that the key may see; nothing counts as met, since nobody has looked yet."""
     identity = _identity(request)
     context = _context(request)
-    units = units_of(context)
+    asked = asked_in(context)
     state, now = _state(), utc_now()
-    found = state.catalogue.all_flags(identity.environment, identity.scope is Scope.CLIENT)(units, context, now)
-    watching.note(found, now, environment=identity.environment, units=units)
+    found = state.catalogue.all_flags(identity.environment, identity.scope is Scope.CLIENT)(asked.units, asked.attributes, now)
+    watching.note(found, now, environment=identity.environment, units=asked.units)
     count_answers(found.served)
     written = list(map(_book(state, identity.environment).written, found.served))
-    tag = etag(written, units)
+    tag = etag(written, asked)
     if _holds(request, tag):
         return HttpResponse(status=304, headers=_headers(state) | {"ETag": tag})
-    end = tail(units, state.stale)
-    flags = b",".join([one.failure or one.head + end for one in written])
+    end = tail(asked, state.stale)
+    flags = b",".join([failing(one, asked) or one.head + end for one in written])
     about = b'{"flagSetId":"%s","version":"%d"' % (identity.environment.value.encode(), state.version)
     answer = served(b'{"flags":[' + flags + b'],"metadata":' + about + end, state, _OPEN)
     answer["ETag"] = tag
@@ -143,7 +151,7 @@ def _identity(request: HttpRequest) -> KeyIdentity:
 
 
 def _context(request: HttpRequest) -> dict[str, JSON]:
-    return context_of(parse_json(raw_body(request, max_bytes=ONE_BODY), max_bytes=ONE_BODY))
+    return context_of(parse_json(raw_body(request, max_bytes=ONE_BODY), max_bytes=ONE_BODY, forgiving=in_context))
 
 
 def _recording(context: Mapping[str, JSON]) -> Recording:

@@ -8,7 +8,7 @@ from experiments.core.exclusions import ExclusionList
 from experiments.core.explanation import Detail
 from experiments.core.targeting import Attributes, Condition, Segments, Units, compile_conditions, found_by
 from experiments.core.types import JSON
-from experiments.core.units import UNFIT, unit_id
+from experiments.core.units import Unfit, unit_id
 
 MAX_SHOWN = 256
 """Characters of an attribute's value that are repeated."""
@@ -55,6 +55,6 @@ def _shown(value: object) -> JSON:
         return value if len(value) <= MAX_SHOWN else f"{value[:MAX_SHOWN]}…"
     if value is None or isinstance(value, bool | int | float):
         return value
-    if value is UNFIT:
+    if isinstance(value, Unfit):
         return "an id or value that cannot be used"
     return "a list" if isinstance(value, list | tuple) else "an object"

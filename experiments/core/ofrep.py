@@ -14,14 +14,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from json.encoder import encode_basestring
 
+from experiments.core.asking import Asked, asked
 from experiments.core.errors import AssayError, InvalidInput, NotFound
 from experiments.core.evaluation import Served
 from experiments.core.serving import ServedFlag
 from experiments.core.serving_index import Catalogue
 from experiments.core.types import JSON, Environment, Reason
-from experiments.core.units import VISITOR, check_unit_id
+from experiments.core.units import VISITOR
 
 UNIT_ATTRIBUTES: Mapping[str, str] = {"targetingKey": "user", "tenantId": "tenant", "sessionId": "session"}
+_FIELDS = {unit_type: f"context.{name}" for name, unit_type in UNIT_ATTRIBUTES.items()}
 EXPOSURE_ATTRIBUTE = "assayExposure"
 DEFAULT_VARIANT = "default"
 """Named where no variant of an experiment is served: clients need a name, and read it as an opaque word."""
@@ -75,20 +77,10 @@ def context_of(document: JSON) -> dict[str, JSON]:
     return context
 
 
-def units_of(context: Mapping[str, JSON]) -> dict[str, str]:
-    """The units that a context names; refuses an id that is no string or cannot be kept."""
-    units: dict[str, str] = {}
-    for name, unit_type in UNIT_ATTRIBUTES.items():
-        found = context.get(name)
-        if found is None or found == "":
-            continue
-        if not isinstance(found, str):
-            raise _unfit(f"context.{name}", "a string, since ids are kept exactly as sent", found)
-        problem = check_unit_id(found, f"context.{name}")
-        if problem is not None:
-            raise InvalidInput(f"context.{name}: {problem.message}", f"context.{name}", code=ErrorCode.INVALID_CONTEXT)
-        units[unit_type] = found
-    return units
+def asked_in(context: Mapping[str, JSON]) -> Asked:
+    """The units that a context names, and everything in it as attributes; null and the empty string are no unit."""
+    sent = {kind: context[name] for name, kind in UNIT_ATTRIBUTES.items() if name in context and context[name] not in (None, "")}
+    return asked(sent, context, fields=_FIELDS)
 
 
 def _unfit(path: str, wanted: str, found: JSON) -> InvalidInput:
@@ -158,16 +150,19 @@ def _evaluated(served: Served) -> dict[str, JSON]:
     }
 
 
-def tail(units: Mapping[str, str], stale: bool) -> bytes:
-    """The end of every answer to one request: whom it is for, and whether something newer may exist."""
+def tail(asked: Asked, stale: bool) -> bytes:
+    """The end of every answer to one request: whom it is for, what could not be used, and whether something newer may exist."""
+    units = asked.units
     identity = units.get("user") or units.get("tenant") or units.get("session")
     whom = b"" if identity is None else b',"contextId":' + encode_basestring(identity).encode()
+    if asked.problems:
+        whom += b',"unfit":' + encode_basestring(asked.unfit()).encode()
     return whom + (b',"stale":true}}' if stale else b"}}")
 
 
-def etag(written: list[Written], units: Mapping[str, str]) -> str:
+def etag(written: list[Written], asked: Asked) -> str:
     """The tag of a bulk answer: the same as long as the same context gets the same values, whatever was published meanwhile."""
-    whom = tail(units, stale=False)
+    whom = tail(asked, stale=False)
     return f'"{hashlib.blake2b(b"".join([*(one.mark for one in written), whom]), digest_size=16).hexdigest()}"'
 
 
@@ -186,6 +181,21 @@ def targeting_key_missing(key: str) -> InvalidInput:
     """The flag's answer depends on the user, and the context names none."""
     message = f"flag {key}: its answer depends on the user; send the user's id as targetingKey"
     return InvalidInput(message, "context.targetingKey", code=ErrorCode.TARGETING_KEY_MISSING)
+
+
+def unit_unfit(key: str, asked: Asked) -> InvalidInput:
+    """The flag's answer depends on a user whose id cannot be used."""
+    return InvalidInput(
+        f"flag {key}: its answer depends on the user; {asked.unfit()}", "context.targetingKey", code=ErrorCode.INVALID_CONTEXT
+    )
+
+
+def failing(written: Written, asked: Asked) -> bytes | None:
+    """What is answered where the protocol wants an error; ``None``: the value."""
+    if written.failure is None or not any(problem.field == _FIELDS["user"] for problem in asked.problems):
+        return written.failure
+    key = written.served.flag or ""
+    return _json(failure(key, unit_unfit(key, asked)))
 
 
 def flag_not_found(key: str) -> NotFound:

@@ -22,7 +22,12 @@ UNIT_NAMES: Mapping[str, str] = {
 
 
 class Unfit:
-    """Stands for an id or attribute that was sent and cannot be used: it is present, and it equals nothing."""
+    """Stands for an id or attribute that was sent and cannot be used, and says why: it is present, and it equals nothing."""
+
+    __slots__ = ("why",)
+
+    def __init__(self, why: str = "") -> None:
+        self.why = why
 
     def __repr__(self) -> str:
         return "unfit"

@@ -17,8 +17,12 @@ from experiments.core.keyring import KeyIdentity
 from experiments.core.types import JSON, Scope
 from experiments.http.auth import KeyAuthentication, require
 from experiments.http.errors import DATABASE_AWAY
+<<<<<<< HEAD
 from experiments.http.limits import refuse_too_many
 from experiments.http.parsing import BATCH_BODY, MAX_STRING, convert, parse_json
+=======
+from experiments.http.parsing import BATCH_BODY, MAX_STRING, Spots, convert, parse_json
+>>>>>>> d9ddb6d (Let one unfit unit or attribute cost only what needs it)
 from experiments.selectors import serving
 from experiments.services.turns import Kind, turn
 
@@ -111,14 +115,16 @@ def raw_body(request: Request | HttpRequest, *, max_bytes: int = BATCH_BODY) -> 
     return body
 
 
-def json_body(request: Request, *, max_bytes: int = BATCH_BODY, max_string: int = MAX_STRING) -> JSON:
+def json_body(request: Request, *, max_bytes: int = BATCH_BODY, max_string: int = MAX_STRING, forgiving: Spots | None = None) -> JSON:
     """The body through the strict parser."""
-    return parse_json(raw_body(request, max_bytes=max_bytes), max_bytes=max_bytes, max_string=max_string)
+    return parse_json(raw_body(request, max_bytes=max_bytes), max_bytes=max_bytes, max_string=max_string, forgiving=forgiving)
 
 
-def read(request: Request, wanted: type[T], *, max_bytes: int = BATCH_BODY, max_string: int = MAX_STRING) -> T:
+def read(
+    request: Request, wanted: type[T], *, max_bytes: int = BATCH_BODY, max_string: int = MAX_STRING, forgiving: Spots | None = None
+) -> T:
     """The body as a struct."""
-    return convert(json_body(request, max_bytes=max_bytes, max_string=max_string), wanted)
+    return convert(json_body(request, max_bytes=max_bytes, max_string=max_string, forgiving=forgiving), wanted)
 
 
 def door(route: str, view: type[APIView], name: str) -> URLPattern:

@@ -13,13 +13,14 @@ import json
 import math
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias, TypeVar, cast
 
 import msgspec
 
 from experiments.core.errors import InvalidInput, TooLarge
 from experiments.core.types import JSON
+from experiments.core.units import Unfit
 
 MAX_DEPTH = 16
 MAX_KEYS = 200
@@ -49,13 +50,37 @@ T = TypeVar("T")
 Place: TypeAlias = "tuple[Place, str | int] | None"
 """Where a value lies: in what, under which name. Written out only for a refusal: paths can be longer than the body."""
 
+Spots: TypeAlias = "Callable[[JSON], Iterator[tuple[dict[str, JSON], Iterable[str]]]]"
+"""Of a document: the objects in which single values may be unfit, with the names of those values."""
 
-def parse_json(body: bytes, *, max_bytes: int = BATCH_BODY, max_depth: int = MAX_DEPTH, max_string: int = MAX_STRING) -> JSON:
-    """The document in a request's body; refuses with the place and what was expected."""
+
+class _Broken:
+    """A number that cannot be kept, until it is known whether it stands where that is forgiven."""
+
+    __slots__ = ("why",)
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+
+def parse_json(
+    body: bytes,
+    *,
+    max_bytes: int = BATCH_BODY,
+    max_depth: int = MAX_DEPTH,
+    max_string: int = MAX_STRING,
+    forgiving: Spots | None = None,
+) -> JSON:
+    """The document in a request's body; refuses with the place and what was expected.
+
+    At the ``forgiving`` spots a value that would be refused becomes ``Unfit`` instead, and the rest is taken.
+    """
     if len(body) > max_bytes:
         raise TooLarge(f"the body has {len(body):,} bytes; at most {max_bytes:,} are taken here")
     found = _quickly(body, max_depth) if len(body) <= max_string else _CAREFULLY
-    return _carefully(body, max_depth, max_string) if found is _CAREFULLY else cast("JSON", found)
+    if found is not _CAREFULLY:
+        return cast("JSON", found)
+    return _carefully(body, max_depth, max_string) if forgiving is None else _forgivingly(body, max_depth, max_string, forgiving)
 
 
 def _quickly(body: bytes, max_depth: int) -> object:
@@ -99,6 +124,38 @@ def _carefully(body: bytes, max_depth: int, max_string: int) -> JSON:
     if _needs_a_walk(body, max_string):
         _check_strings(document, None, max_string)
     return document
+
+
+def _forgivingly(body: bytes, max_depth: int, max_string: int, forgiving: Spots) -> JSON:
+    """As carefully; but what is wrong with a value at a forgiven spot is said of that value alone."""
+    if not body.strip():
+        raise InvalidInput("the body is empty; expected JSON")
+    _check_depth(body, max_depth)
+    numbers = {"parse_int": _integer, "parse_float": _finite, "parse_constant": _no_constant}
+    document = _decode(_text(body), _hooks(body) | {hook: _or_broken(read) for hook, read in numbers.items()})
+    for values, names in forgiving(document):
+        for name in names:
+            values[name] = _or_unfit(values[name], max_string)
+    _check_strings(document, None, max_string)
+    return document
+
+
+def _or_broken(read: Callable[[str], Any]) -> Callable[[str], Any]:  # Any: whatever JSON value the text stands for
+    def tried(text: str) -> Any:  # Any: as above
+        try:
+            return read(text)
+        except InvalidInput as error:
+            return _Broken(error.message)
+
+    return tried
+
+
+def _or_unfit(value: JSON, max_string: int) -> JSON:
+    try:
+        _check_strings(value, None, max_string)
+    except InvalidInput as error:
+        return cast("JSON", Unfit(error.message.removeprefix("a string: ")))
+    return value
 
 
 def convert(data: object, wanted: type[T]) -> T:
@@ -208,13 +265,15 @@ def _needs_a_walk(body: bytes, max_string: int) -> bool:
 def _check_strings(value: JSON, place: Place, max_string: int) -> None:
     if isinstance(value, str):
         _check_string(value, place, max_string)
+    elif isinstance(value, _Broken):
+        raise InvalidInput(value.why, _shown(place))
     elif isinstance(value, dict):
         for name, entry in value.items():
             _check_string(name, place, max_string)
             _check_strings(entry, (place, name), max_string)
     elif isinstance(value, list):
         for index, entry in enumerate(value):
-            if isinstance(entry, str | dict | list):
+            if isinstance(entry, str | dict | list | _Broken):
                 _check_strings(entry, (place, index), max_string)
 
 

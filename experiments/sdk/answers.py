@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from experiments.core.asking import Asked, asked
 from experiments.core.assignment import Assignment
 from experiments.core.errors import InvalidInput
 from experiments.core.types import JSON, Reason
-from experiments.core.units import check_unit_id, check_units
+from experiments.core.units import check_unit_id
 
 T = TypeVar("T")
 
@@ -108,28 +109,16 @@ def own(value: JSON) -> JSON:
     return value
 
 
-def units_of(unit: object, units: Mapping[str, object] | None) -> dict[str, str]:
-    """The map of units that a call names: ``unit`` is short for ``{"user": unit}``.
+def asked_of(unit: object, units: Mapping[str, object] | None, attributes: Mapping[str, object] | None = None) -> Asked:
+    """The units that a call names: ``unit`` is short for ``{"user": unit}``.
 
-    Whole numbers and UUIDs are taken as their text, since that is how applications keep ids. An empty
-    map is no unit at all; an id that cannot be kept is refused (``InvalidInput``).
+    Whole numbers up to 2^53 - 1 and UUIDs are taken as their text, since that is how applications keep ids. An empty
+    map is no unit at all; an id that cannot be used is named among the problems and costs only what needs it.
     """
     if units is None and isinstance(unit, str) and check_unit_id(unit) is None:
-        return {"user": unit}  # nearly every call
+        return Asked({"user": unit}, attributes or {})  # nearly every call
     if unit is not None and units is not None:
         raise InvalidInput("send unit or units, not both", "unit")
     named = {"user": unit} if unit is not None else units or {}
-    found = {str(kind): unit_text(value, str(kind)) for kind, value in named.items() if value is not None}
-    problems = check_units(found)
-    if problems:
-        raise InvalidInput(problems[0].message, problems[0].field, problems)
-    return found
-
-
-def unit_text(value: object, name: str) -> str:
-    """A unit's id as text."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, uuid.UUID) or (isinstance(value, int) and not isinstance(value, bool)):
-        return str(value)
-    raise InvalidInput(f"units.{name}: a unit's id is text, a whole number or a UUID; found {type(value).__name__}", f"units.{name}")
+    sent = {str(kind): str(value) if isinstance(value, uuid.UUID) else value for kind, value in named.items() if value is not None}
+    return asked(sent, attributes or {})

@@ -17,12 +17,13 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self, TypedDict, TypeVar, Unpack, cast
 
+from experiments.core.asking import Asked
 from experiments.core.assignment import Assignment, AssignmentRequest, assign, assign_all
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput
 from experiments.core.serving import ServedFlag
 from experiments.core.types import JSON, FlagType, Reason
-from experiments.sdk.answers import EXPLANATIONS, AssignedVariant, Evaluation, as_json, assigned, own, units_of
+from experiments.sdk.answers import EXPLANATIONS, AssignedVariant, Evaluation, as_json, asked_of, assigned, own
 from experiments.sdk.endings import AT_EXIT
 from experiments.sdk.files import Folder
 from experiments.sdk.guard import is_new, quietly
@@ -169,7 +170,7 @@ class AssayClient(Teller):
         answered, which is told to the platform.
         """
         try:
-            return self._evaluate(flag, kind, default, units_of(unit, units), attributes or {}, expose)
+            return self._evaluate(flag, kind, default, asked_of(unit, units, attributes), expose)
         except InvalidInput as error:
             return Evaluation(default, "error", error="INVALID_CONTEXT", message=error.message)
         except Exception as error:
@@ -177,9 +178,7 @@ class AssayClient(Teller):
                 log.exception("evaluate: answered with the caller's default")
             return Evaluation(default, "error", error="GENERAL", message=repr(error))
 
-    def _evaluate(
-        self, key: str, kind: FlagType, default: T, units: Mapping[str, str], attributes: Attributes, expose: bool
-    ) -> Evaluation[T]:
+    def _evaluate(self, key: str, kind: FlagType, default: T, about: Asked, expose: bool) -> Evaluation[T]:
         snapshot = self._snapshot()
         if snapshot is None:
             return Evaluation(default, "error", error="PROVIDER_NOT_READY", message=NOT_READY)
@@ -190,17 +189,21 @@ class AssayClient(Teller):
         if flag.type is not kind and not (flag.type is FlagType.INTEGER and kind is FlagType.FLOAT):
             message = f"flag {key} is of type {flag.type}, not {kind}"
             return Evaluation(default, "error", error="TYPE_MISMATCH", message=message)
-        answer = snapshot.catalogue.evaluators(snapshot.environment)[key](units, attributes, self._clock())
+        answer = snapshot.catalogue.evaluators(snapshot.environment)[key](about.units, about.attributes, self._clock())
+        if about.problems and answer.served.reason is Reason.UNIT_MISSING:
+            return Evaluation(default, "error", error="INVALID_CONTEXT", message=about.unfit())
         if expose:
-            self._expose(answer, units)
-        return self._evaluation(answer, flag, kind)
+            self._expose(answer, about.units)
+        return self._evaluation(answer, flag, kind, about)
 
-    def _evaluation(self, answer: Assignment, flag: ServedFlag, kind: FlagType) -> Evaluation[T]:
+    def _evaluation(self, answer: Assignment, flag: ServedFlag, kind: FlagType, about: Asked) -> Evaluation[T]:
         served = answer.served
         value = own(served.value)
         if flag.type is not kind and isinstance(value, int):
             value = float(value)
         metadata = {**served.metadata, "stale": True} if self._source.stale else dict(served.metadata)
+        if about.problems:
+            metadata["unfit"] = about.unfit()
         return Evaluation(cast("T", value), served.reason.value, served.variant, served.experiment, metadata)
 
     # ---------------------------------------------------------------- experiments
@@ -216,10 +219,10 @@ class AssayClient(Teller):
         expose: bool = True,
     ) -> AssignedVariant | None:
         """The variant of an experiment (by key or name) that the unit is served; ``None`` when it is served none."""
-        named = units_of(unit, units)
-        answer = self._assign(experiment, named, attributes or {})
+        about = asked_of(unit, units, attributes)
+        answer = self._assign(experiment, about)
         if answer is not None and expose:
-            self._expose(answer, named)
+            self._expose(answer, about.units)
         return None if answer is None else assigned(answer)
 
     @quietly(_no_answers)
@@ -233,11 +236,11 @@ class AssayClient(Teller):
         expose: bool = False,
     ) -> list[dict[str, JSON]]:
         """One answer for each experiment, all that serve unless named, in the shape of ``POST /api/v1/assignments``."""
-        named = units_of(unit, units)
-        answers = self._assign_several(experiments, named, attributes or {})
+        about = asked_of(unit, units, attributes)
+        answers = self._assign_several(experiments, about)
         for answer in answers if expose else ():
-            self._expose(answer, named)
-        return [as_json(answer, named, self._source.stale) for answer in answers]
+            self._expose(answer, about.units)
+        return [as_json(answer, about.units, self._source.stale) for answer in answers]
 
     @quietly(_unexplained)
     def why(
@@ -249,7 +252,7 @@ class AssayClient(Teller):
         attributes: Attributes | None = None,
     ) -> dict[str, JSON]:
         """What an experiment or flag answers to the unit, with a sentence that says why; nobody is exposed by it."""
-        named = units_of(unit, units)
+        about = asked_of(unit, units, attributes)
         snapshot = self._snapshot()
         if snapshot is None:
             return {"reason": "error", "explanation": NOT_READY}
@@ -257,13 +260,15 @@ class AssayClient(Teller):
         request = AssignmentRequest(
             experiment=name if by_experiment else None,
             flag=None if by_experiment else name,
-            units=named,
-            attributes=attributes or {},
+            units=about.units,
+            attributes=about.attributes,
             environment=snapshot.environment,
         )
         answer = assign(snapshot.catalogue, request, self._clock())
         facts: dict[str, JSON] = {"explanation": EXPLANATIONS[answer.served.reason], "catalogue": snapshot.catalogue.version}
-        return as_json(answer, named, self._source.stale) | facts
+        if about.problems:
+            facts["unfit"] = about.unfit()
+        return as_json(answer, about.units, self._source.stale) | facts
 
     @quietly(_no_name)
     def rolled_out(self, experiment: str) -> str | None:
@@ -280,18 +285,18 @@ class AssayClient(Teller):
         entry = None if snapshot is None else snapshot.catalogue.experiment(experiment, snapshot.environment)
         return entry is not None and entry.experiment is not None
 
-    def _assign(self, experiment: str, units: Mapping[str, str], attributes: Attributes) -> Assignment | None:
+    def _assign(self, experiment: str, about: Asked) -> Assignment | None:
         snapshot = self._snapshot()
         entry = None if snapshot is None else snapshot.catalogue.experiment(experiment, snapshot.environment)
-        return None if entry is None else entry.evaluate(units, attributes, self._clock())
+        return None if entry is None else entry.evaluate(about.units, about.attributes, self._clock())
 
-    def _assign_several(self, names: Sequence[str] | None, units: Mapping[str, str], attributes: Attributes) -> Sequence[Assignment]:
+    def _assign_several(self, names: Sequence[str] | None, about: Asked) -> Sequence[Assignment]:
         snapshot = self._snapshot()
         if snapshot is None:
             return ()
         if names is None:
-            return assign_all(snapshot.catalogue, units, attributes, self._clock(), snapshot.environment)
-        return [answer for name in names if (answer := self._assign(name, units, attributes)) is not None]
+            return assign_all(snapshot.catalogue, about.units, about.attributes, self._clock(), snapshot.environment)
+        return [answer for name in names if (answer := self._assign(name, about)) is not None]
 
     def _snapshot(self) -> Snapshot | None:
         self._start()
@@ -304,9 +309,9 @@ class AssayClient(Teller):
         self, experiment: str, unit: object = None, *, units: Mapping[str, object] | None = None, attributes: Attributes | None = None
     ) -> bool:
         """Tell that the unit meets its variant now, for those who asked before with ``expose=False``; whether there was one."""
-        named = units_of(unit, units)
-        answer = self._assign(experiment, named, attributes or {})
-        return answer is not None and self._expose(answer, named)
+        about = asked_of(unit, units, attributes)
+        answer = self._assign(experiment, about)
+        return answer is not None and self._expose(answer, about.units)
 
     def _expose(self, answer: Assignment, units: Mapping[str, str]) -> bool:
         """An exposure names the arm that owns the unit's bucket: in a shadow dark launch that is not the served one."""

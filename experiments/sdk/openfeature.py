@@ -97,7 +97,7 @@ def _attributes(context: EvaluationContext | None) -> dict[str, object]:
 
 
 def _units(attributes: Mapping[str, object]) -> dict[str, object]:
-    return {unit_type: found for name, unit_type in UNIT_ATTRIBUTES.items() if (found := attributes.get(name))}
+    return {unit_type: found for name, unit_type in UNIT_ATTRIBUTES.items() if (found := attributes.get(name)) not in (None, "")}
 
 
 def _details(found: Evaluation[T]) -> FlagResolutionDetails[T]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextvars import ContextVar
 
-from experiments.sdk.answers import AssignedVariant, unit_text
+from experiments.sdk.answers import AssignedVariant, asked_of
 from experiments.sdk.guard import quietly
 from experiments.sdk.platforms import Platform
 
@@ -27,9 +27,9 @@ def serve(
     platform: Platform, experiment: str, units: Mapping[str, object], attributes: Mapping[str, object] | None = None
 ) -> AssignedVariant | None:
     """The unit's variant of the experiment, which it meets now; ``None`` when it is served none."""
-    named = {kind: unit_text(unit, kind) for kind, unit in units.items() if unit is not None}
+    named = asked_of(None, units).units
     _remember(experiment, named)
-    return platform.client.variant(experiment, units=named, attributes=attributes)
+    return platform.client.variant(experiment, units=units, attributes=attributes)
 
 
 def units_met(experiment: str | None) -> Mapping[str, str] | None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from experiments.sdk import forks
-from experiments.sdk.answers import units_of
+from experiments.sdk.answers import asked_of
 from experiments.sdk.guard import quietly
 from experiments.sdk.outbox import Outbox
 from experiments.sdk.writing import written
@@ -64,7 +64,9 @@ class Teller:
         is when it happened, instead of now.
         """
         self._start()
-        named = units_of(unit, units)
+        about = asked_of(unit, units)
+        about.refuse_nobody()
+        named = about.units
         item: dict[str, object] = {"event_id": uuid.uuid4().hex, "timestamp": self._clock().isoformat()}
         if named:
             item["units"] = named

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from experiments.core import catalogue as catalogues
 from experiments.core import growthbook, growthbook_remote
+from experiments.core.asking import Asked
 from experiments.core.assignment import Assignment
 from experiments.core.catalogue import Catalogue
 from experiments.core.types import Environment
@@ -50,15 +51,16 @@ def features(catalogue: Catalogue, environment: Environment, now: datetime, *, c
 
 
 def evaluated(
-    catalogue: Catalogue, environment: Environment, attributes: Mapping[str, object], now: datetime, *, client: bool
+    catalogue: Catalogue, environment: Environment, asked: Asked, now: datetime, *, client: bool
 ) -> tuple[Document, tuple[Assignment, ...]]:
     """Every flag answered for these attributes, and the answers themselves."""
-    answers = growthbook_remote.answers(catalogue, environment, attributes, now, client=client)
+    answers = growthbook_remote.answers(catalogue, environment, asked, now, client=client)
     shown = {
-        key: growthbook_remote.feature(answer, catalogue.flags[key].served_to(environment), attributes) for key, answer in answers.items()
+        key: growthbook_remote.feature(answer, catalogue.flags[key].served_to(environment), asked.units) for key, answer in answers.items()
     }
     since, _ = growthbook.validity(catalogue, now)
-    return _document(growthbook.envelope(shown, since)), tuple(answers.values())
+    content = growthbook.envelope(shown, since) | ({"unfit": [one.as_json() for one in asked.problems]} if asked.problems else {})
+    return _document(content), tuple(answers.values())
 
 
 def _kept_for(catalogue: Catalogue, environment: Environment, now: datetime, client: bool) -> _Kept | None:

@@ -279,13 +279,22 @@ def test_missing_tenant_or_session__gives_the_default():
 
 
 @pytest.mark.parametrize(
-    ("identity", "said"), [("x" * 257, "257"), ("a\u200bb", "zero-width"), ("a\nb", "control"), (7, "string"), (["u"], "string")]
+    ("identity", "said"),
+    [("x" * 257, "257"), ("a\u200bb", "zero-width"), ("a\nb", "control"), (7.5, "7.5"), (["u"], "a list"), (2**53, "2^53")],
 )
-@pytest.mark.parametrize("name", ["targetingKey", "tenantId", "sessionId"])
-def test_unit_ids__that_cannot_be_kept__are_invalid_contexts(name, identity, said):
-    answer = App(flag()).one("rank", {name: identity})
-    assert (answer.status_code, answer.json()["errorCode"]) == (400, "INVALID_CONTEXT")
-    assert said in answer.json()["errorDetails"] and f"context.{name}" in answer.json()["errorDetails"]
+def test_unit_ids__that_cannot_be_kept__cost_only_what_needs_them(identity, said):
+    named = {"user": "targetingKey", "tenant": "tenantId", "session": "sessionId"}
+    flags = [flag(kind, experiment=experiment(f"e-{kind}", unit_type=kind)) for kind in named]
+    for kind, name in named.items():
+        found = {
+            one["key"]: one
+            for one in App(*flags).all({"targetingKey": "u", "tenantId": "t", "sessionId": "s"} | {name: identity}).json()["flags"]
+        }
+        bad = found.pop(kind)
+        assert all(one["reason"] == "SPLIT" for one in found.values())
+        told = bad["errorDetails"] if kind == "user" else bad["metadata"]["unfit"]
+        assert said in told and f"context.{name}" in told
+        assert bad.get("errorCode", bad.get("metadata", {}).get("reason")) == ("INVALID_CONTEXT" if kind == "user" else "unit_missing")
 
 
 @pytest.mark.parametrize("identity", ["x" * 256, "Жанна 🙂", "a b", "0"])
@@ -519,7 +528,7 @@ def test_what_nobody_foresaw__is_said_in_json_with_the_key(monkeypatch):
         raise ZeroDivisionError
 
     app = App(flag())
-    monkeypatch.setattr(ofrep, "units_of", broken)
+    monkeypatch.setattr(ofrep, "asked_in", broken)
     assert failed(app.one("rank"), 500, "GENERAL")["key"] == "rank"
     assert failed(app.all(), 500, "GENERAL")["key"] == ""
 
@@ -535,14 +544,14 @@ BAD_BODIES = {
     "gzip": (b"\x1f\x8b\x08\x00" + b"\0" * 20, "UTF-8"),
     "too deep": (nested(17), "16"),
     "too many keys": (json.dumps({"context": {f"k{n}": n for n in range(201)}}).encode(), "200"),
-    "long string": (json.dumps({"context": {"a": "x" * 8193}}).encode(), "8,192"),
+    "long string": (json.dumps({"context":{},"b":{"a": "x" * 8193}}).encode(), "8,192"),
     "double key": (b'{"context":{"a":1,"a":2}}', "twice"),
-    "nul": (b'{"context":{"a":"\\u0000"}}', "NUL"),
-    "half a pair": (b'{"context":{"a":"\\ud800"}}', "surrogate"),
-    "nan": (b'{"context":{"a":NaN}}', "NaN"),
-    "infinity": (b'{"context":{"a":-Infinity}}', "Infinity"),
-    "huge number": (b'{"context":{"a":1e999}}', "beyond"),
-    "long integer": (b'{"context":{"a":9223372036854775808}}', "64 bits"),
+    "nul": (b'{"context":{},"b":{"a":"\\u0000"}}', "NUL"),
+    "half a pair": (b'{"context":{},"b":{"a":"\\ud800"}}', "surrogate"),
+    "nan": (b'{"context":{},"b":{"a":NaN}}', "NaN"),
+    "infinity": (b'{"context":{},"b":{"a":-Infinity}}', "Infinity"),
+    "huge number": (b'{"context":{},"b":{"a":1e999}}', "beyond"),
+    "long integer": (b'{"context":{},"a":9223372036854775808}', "64 bits"),
 }
 
 

@@ -35,8 +35,10 @@ def values_by_door(built: Any, units: dict[str, str], attributes: dict[str, Any]
     return {
         "rest": assign(built, request, NOW).served.value,
         "explain": explain(built, request, NOW).value,
-        "ofrep": evaluate(ofrep.units_of(context), context, NOW).served.value,
-        "growthbook remote": growthbook_remote.answers(built, PRODUCTION, known, NOW, client=False)[key].served.value,
+        "ofrep": evaluate(ofrep.asked_in(context).units, context, NOW).served.value,
+        "growthbook remote": growthbook_remote.answers(built, PRODUCTION, growthbook_remote.asked_in(known), NOW, client=False)[
+            key
+        ].served.value,
         "growthbook local": locally(built, known, key),
     }
 

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from experiments.core import catalogue as catalogues
 from experiments.core import growthbook, growthbook_remote
-from experiments.core.errors import InvalidInput
 from experiments.core.hashing import bucket_of
 from experiments.core.types import Environment
 from tests.core.catalogues import (
@@ -326,9 +325,11 @@ def test_payload__names_when_it_changes_by_itself__and_is_dated_anew_then():
 
 
 def remote(built, attributes, *, client=False):
-    answers = growthbook_remote.answers(built, PRODUCTION, attributes, NOW, client=client)
+    answers = growthbook_remote.answers(built, PRODUCTION, growthbook_remote.asked_in(attributes), NOW, client=client)
     served = {key: built.flags[key].served_to(PRODUCTION) for key in answers}
-    return {key: growthbook_remote.feature(answer, served[key], attributes) for key, answer in answers.items()}
+    return {
+        key: growthbook_remote.feature(answer, served[key], growthbook_remote.asked_in(attributes).units) for key, answer in answers.items()
+    }
 
 
 def test_remote__reports_what_local_evaluation_reports():
@@ -363,14 +364,14 @@ def test_remote__answers_what_sdks_cannot__for_the_session_of_a_visitor():
     assert remote(built, {"id": "u1", "sessionId": "s1"})["rank"]["rules"][0]["tracks"][0]["result"]["hashAttribute"] == "id"
 
 
-@pytest.mark.parametrize("wrong", [5, True, ["u1"], {"a": 1}, "x" * 257, "a\u200bb"])
-def test_remote__refuses_ids_that_are_no_ids(wrong):
-    with pytest.raises(InvalidInput, match=r"attributes\.id"):
-        growthbook_remote.units_of({"id": wrong})
+@pytest.mark.parametrize("wrong", [5.5, 2**53, True, ["u1"], {"a": 1}, "x" * 257, "a\u200bb"])
+def test_remote__sets_ids_aside_that_are_no_ids(wrong):
+    found = growthbook_remote.asked_in({"id": wrong, "tenantId": 7})
+    assert (found.units, [problem.field for problem in found.problems]) == ({"tenant": "7"}, ["attributes.id"])
 
 
 def test_remote__empty_or_null_id__is_none():
-    assert growthbook_remote.units_of({"id": "", "tenantId": None, "sessionId": "s", "other": 1}) == {"session": "s"}
+    assert growthbook_remote.asked_in({"id": "", "tenantId": None, "sessionId": "s", "other": 1}).units == {"session": "s"}
 
 
 # ---------------------------------------------------------------- anything at all

@@ -65,7 +65,6 @@ def test_details__name_variant_reason_and_where_it_comes_from(flags, assay):
     [
         ("nonesuch", user(), ErrorCode.FLAG_NOT_FOUND),
         ("word", user(), ErrorCode.TYPE_MISMATCH),
-        ("on", user("a\x00b"), ErrorCode.INVALID_CONTEXT),
     ],
 )
 def test_errors__are_the_default_with_a_code(flags, key, context, code):
