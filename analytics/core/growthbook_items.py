@@ -32,6 +32,7 @@ def read_exposure(event: Fields, unit_types: Mapping[str, str], event_id: str) -
         raise Bad("missing", "properties_json", "properties_json is missing: which experiment, which variation and whose")
     experiment = properties.get("experiment_id", properties.get("experimentId"))
     said = {"event_id": event_id, "experiment": experiment, "variant": _variant(properties), "units": _units(properties, unit_types)}
+    said["iteration"] = _iteration(event, properties)
     return parse_exposure(said | {"timestamp": _timestamp(event, properties)})
 
 
@@ -50,6 +51,21 @@ def _variant(properties: Fields) -> object:
     """The variation's key; an index alone says less than the unit's bucket."""
     stated = properties.get("variation_key", properties.get("variationId"))
     return None if isinstance(stated, int) and not isinstance(stated, bool) else stated
+
+
+def _iteration(event: Fields, properties: Fields) -> object:
+    """Which iteration's payload the client evaluated, where it can be known.
+
+    A snippet says it as ``phase``. SDKs report only the variation's key, in which the payload of every later
+    iteration names it; so the bare key that an SDK reports comes from the first one.
+    """
+    phase = properties.get("phase", properties.get("iteration"))
+    if isinstance(phase, str) and phase.isascii() and phase.isdigit() and len(phase) < 10:
+        return int(phase)
+    if phase is not None:
+        return phase
+    key = _variant(properties)
+    return 1 if event.get("sdk_language") and isinstance(key, str) and "@" not in key else None
 
 
 def _units(properties: Fields, unit_types: Mapping[str, str]) -> dict[str, object]:

@@ -23,6 +23,7 @@ from analytics.core.sent import Sent, sent_of
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _UNIT_FIELDS = frozenset({"units", "unit", "user_id", "unit_type"})
+MAX_ITERATION = 2**31 - 1
 _COMMON = _UNIT_FIELDS | {"event_id", "timestamp", "experiment", "experiment_id", "variant", "context"}
 
 
@@ -72,10 +73,11 @@ class _UnitItem(_Item):
 
 @dataclass(frozen=True, kw_only=True)
 class ExposureItem(_UnitItem):
-    """The unit really met the experiment; ``variant`` is what it met, when the application says."""
+    """The unit really met the experiment; ``variant`` is what it met and ``iteration`` in which one, when the application says."""
 
     experiment: str | int
     covariates: dict[str, object] | None = None
+    iteration: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,9 +151,25 @@ def parse_items(raw: Sequence[object], parse: Callable[[Fields], Item]) -> list[
 
 
 def parse_exposure(raw: Fields) -> ExposureItem:
-    """An exposure: ``event_id``, ``experiment``, units; optional ``variant``, ``timestamp``, ``covariates``, ``context``."""
-    read.refuse_unknown(raw, _COMMON | {"covariates"})
-    return ExposureItem(experiment=read.needed_ref(raw), covariates=read.covariates(raw), **_common(raw, "exposure"))
+    """An exposure: ``event_id``, ``experiment``, units; optional ``variant``, ``iteration``, ``timestamp``, ``covariates``, ``context``.
+
+    A variant may be written with its iteration (``treatment@2``), as clients repeat it that have no field for it.
+    """
+    read.refuse_unknown(raw, _COMMON | {"covariates", "iteration"})
+    common, iteration = _common(raw, "exposure"), read.whole(raw, "iteration", 0, MAX_ITERATION)
+    common["variant"], named = split_iteration(common["variant"])
+    if named is not None and iteration is not None and named != iteration:
+        raise Bad("invalid", "iteration", f"iteration: {iteration} is another one than the variant's, {named}")
+    found = iteration if iteration is not None else named
+    return ExposureItem(experiment=read.needed_ref(raw), covariates=read.covariates(raw), iteration=found, **common)
+
+
+def split_iteration(variant: str | None) -> tuple[str | None, int | None]:
+    """A variant's key and the iteration it is written with; no key holds an ``@`` itself."""
+    key, at, number = (variant or "").rpartition("@")
+    if not at or not key or not (number.isascii() and number.isdigit() and len(number) < len(str(MAX_ITERATION))):
+        return variant, None
+    return key, int(number)
 
 
 def parse_observation(raw: Fields, stamp: Fields | None = None) -> ObservationItem:

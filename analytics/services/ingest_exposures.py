@@ -53,9 +53,24 @@ class Facts:
     holdout: HeldOut | None = None
     ended: Mapping[int, Sequence[Serving]] = field(default_factory=dict)
 
-    def serving_at(self, experiment: int, at: datetime) -> Serving | None:
-        """What served at the moment: the present iteration or rollout, else one that has ended; else what serves now."""
+    def serving_at(self, experiment: Known, item: ExposureItem, at: datetime) -> Serving | None:
+        """What served at the moment: the present iteration or rollout, else one that has ended; else what serves now.
+
+        An exposure that names its iteration is never counted in another one.
+        """
+        found = self._at(experiment.id, item.iteration, at)
+        if item.iteration is None or found is None or found.number == item.iteration:
+            return found
+        message = (
+            f"{experiment.key}: the exposure names iteration {item.iteration}, which did not serve at {at.isoformat()}; "
+            f"iteration {found.number} did. Load the flags anew"
+        )
+        raise _Refusal("other_iteration", "iteration", message)
+
+    def _at(self, experiment: int, iteration: int | None, at: datetime) -> Serving | None:
         now = self.serving.get(experiment)
+        if now is not None and now.number == iteration:
+            return now
         if now is not None and now.covers(at):
             return now
         return next((one for one in self.ended.get(experiment, ()) if one.covers(at)), now)
@@ -244,7 +259,7 @@ def _met(
     batch: Batch[ExposureItem], facts: Facts, experiment: Known, stated: Arm | None, unit: str, item: ExposureItem, at: datetime
 ) -> Met:
     """In serving's order: override, exclusions, holdout, bucket."""
-    serving = facts.serving_at(experiment.id, at)
+    serving = facts.serving_at(experiment, item, at)
     if serving is None:
         message = f"{experiment.key} is {experiment.status.replace('_', ' ')} and serves nobody: there is nothing to be exposed to"
         raise _Refusal("not_serving", "experiment", message)

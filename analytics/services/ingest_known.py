@@ -59,6 +59,7 @@ class Serving:
     """
 
     iteration_id: int
+    number: int
     began_at: datetime
     seed: str
     holders: Mapping[int, tuple[int, Phase]]
@@ -123,7 +124,7 @@ def find_ended(earliest: Mapping[int, datetime]) -> dict[int, list[Serving]]:
     stopped = _stopped([row.id for row in iterations])
     paused = _paused_to_the_end(iterations)
     for row in iterations:
-        serving = Serving(row.id, row.began_at, _seed(row), _held(row), paused.get(row.id), stopped[row.id], row.ended_at)
+        serving = Serving(row.id, row.number, row.began_at, _seed(row), _held(row), paused.get(row.id), stopped[row.id], row.ended_at)
         found.setdefault(row.experiment_id, []).append(serving)
     return found
 
@@ -203,7 +204,7 @@ def _open_iterations(experiments: Collection[int]) -> dict[int, Serving]:
             holders[iteration_id][index] = (variant_id, Phase(BucketRole(role).value))
     stopped = _stopped(iterations)
     return {
-        row.experiment_id: Serving(row.id, row.began_at, row.layer.seed, holders[row.id], paused.get(row.id), stopped[row.id])
+        row.experiment_id: Serving(row.id, row.number, row.began_at, row.layer.seed, holders[row.id], paused.get(row.id), stopped[row.id])
         for row in iterations.values()
         if row.layer is not None
     }
@@ -212,7 +213,7 @@ def _open_iterations(experiments: Collection[int]) -> dict[int, Serving]:
 def _open_rollouts(experiments: Collection[int], known: Mapping[int, Known]) -> dict[int, Serving]:
     if not experiments:
         return {}
-    rows = Rollout.objects.filter(experiment_id__in=experiments, closed_at__isnull=True)
+    rows = Rollout.objects.filter(experiment_id__in=experiments, closed_at__isnull=True).select_related("iteration")
     return {row.experiment_id: _rollout_serving(row, known[row.experiment_id]) for row in rows}
 
 
@@ -221,7 +222,7 @@ def _rollout_serving(row: Rollout, known: Known) -> Serving:
     holders = {int(index): (row.variant_id, Phase.ROLLOUT) for index in row.audience["buckets"]}
     if control is not None:
         holders |= {int(index): (control, Phase.ROLLOUT) for index in row.holdback_buckets}
-    return Serving(row.iteration_id, row.created_at, str(row.audience["seed"]), holders)
+    return Serving(row.iteration_id, row.iteration.number, row.created_at, str(row.audience["seed"]), holders)
 
 
 def variants_of(experiments: Iterable[int]) -> dict[int, int]:

@@ -114,13 +114,8 @@ def one_flag(request: HttpRequest, key: str) -> HttpResponse:
     if failed is not None:
         return _response(failed, _headers(state), _BAD_REQUEST)
     count_answers((answer.served,))
-<<<<<<< HEAD
-    expose((answer,), now, environment=identity.environment, how=recording, units=units, admit=admission(request, identity))
-    return served(written.head + tail(units, state.stale), state, _OPEN)
-=======
-    expose((answer,), now, environment=identity.environment, how=recording, units=asked.units)
+    expose((answer,), now, environment=identity.environment, how=recording, units=asked.units, admit=admission(request, identity))
     return served(written.head + tail(asked, state.stale), state, _OPEN)
->>>>>>> d9ddb6d (Let one unfit unit or attribute cost only what needs it)
 
 
 @_post

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from experiments.core.evaluation import Answers, Served
 from experiments.core.growthbook_conditions import Clause, Conditions, RemoteOnly, absent, attribute_of, both
-from experiments.core.serving import ServedFlag, ServingExperiment, ServingRollout
+from experiments.core.serving import ServedFlag, ServedVariant, ServingExperiment, ServingRollout
 from experiments.core.serving_index import Catalogue
 from experiments.core.types import BUCKETS, JSON, Environment, Reason
 
@@ -178,9 +178,14 @@ def _arm(experiment: ServingExperiment, served: Served, attribute: str) -> dict[
         # A remembered variant would outlive the iteration, the audience and the override it comes from.
         "disableStickyBucketing": True,
         "variations": variations,
-        "meta": [{"key": variant.key, "name": variant.name} for variant in experiment.variants],
+        "meta": [{"key": reported_key(experiment, variant), "name": variant.name} for variant in experiment.variants],
         "ranges": ranges,
     }
+
+
+def reported_key(experiment: ServingExperiment, variant: ServedVariant) -> str:
+    """The key under which SDKs report an arm: from the second iteration on with its number, since they report nothing else of it."""
+    return variant.key if experiment.iteration <= 1 else f"{variant.key}@{experiment.iteration}"
 
 
 def _for(own: JSON, gate: _Gate, clauses: Sequence[Clause]) -> dict[str, JSON]:

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from experiments.core.asking import Asked, asked
 from experiments.core.evaluation import Assignment
+from experiments.core.growthbook import reported_key
 from experiments.core.growthbook_conditions import ATTRIBUTES
 from experiments.core.serving import ServingExperiment
 from experiments.core.serving_index import Catalogue
@@ -50,7 +51,7 @@ def _track(answer: Assignment, experiment: ServingExperiment, units: Mapping[str
     result: dict[str, JSON] = {
         "featureId": served.flag,
         "variationId": owner,
-        "key": experiment.variants[owner].key,
+        "key": reported_key(experiment, experiment.variants[owner]),
         "name": experiment.variants[owner].name,
         "value": served.value,
         "inExperiment": True,

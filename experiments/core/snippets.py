@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from experiments.core.types import JSON, FlagType
 
 _JS_NAMES = {FlagType.INTEGER: "Number", FlagType.FLOAT: "Number"}
+_POLL_SECONDS = 5
+"""How often GrowthBook's clients ask, so that a switch reaches them within ten seconds."""
 _GROWTHBOOK_IDS = {"user": "id", "tenant": "tenantId", "session": "sessionId"}
 
 
@@ -45,6 +47,8 @@ def snippets(wire: Wire) -> tuple[Snippet, ...]:
         Snippet("openfeature-python", "OpenFeature, Python", "server", _openfeature(wire)),
         Snippet("openfeature-js", "OpenFeature, browser", "client", _openfeature_js(wire)),
         Snippet("growthbook", "GrowthBook, Python", "server", _growthbook(wire)),
+        Snippet("growthbook-js", "GrowthBook, browser", "client", _growthbook_js(wire)),
+        Snippet("growthbook-node-js", "GrowthBook, Node", "server", _growthbook_node(wire)),
         Snippet("curl", "curl", "server", _curl(wire)),
     )
 
@@ -132,10 +136,46 @@ def _growthbook(wire: Wire) -> str:
             "",
             f'host, key = "{wire.base_url}", "assay_server_…"',
             "telling = growthbook_tracking_plugin(ingestor_host=host)",
-            f'book = GrowthBook(api_host=host, client_key=key, attributes={{"{_attribute(wire)}": "{_unit(wire)}"}}, plugins=[telling])',
+            f'attributes = {{"{_attribute(wire)}": "{_unit(wire)}"}}',
+            f"book = GrowthBook(api_host=host, client_key=key, attributes=attributes, cache_ttl={_POLL_SECONDS}, plugins=[telling])",
             "book.load_features()",
             f'value = book.get_feature_value("{wire.flag}", {_python(wire.default)})',
         )
+    )
+
+
+def _growthbook_js(wire: Wire) -> str:
+    return "\n".join(
+        (
+            'import { GrowthBook } from "@growthbook/growthbook";',
+            *_growthbook_plugins(wire, "client"),
+            f'const attributes = {{ {_attribute(wire)}: "{_unit(wire)}" }};',
+            "const book = new GrowthBook({ apiHost, clientKey, attributes, plugins });",
+            f"await book.init({{ timeout: 2000, pollingInterval: {1000 * _POLL_SECONDS} }});",
+            f'const value = book.getFeatureValue("{wire.flag}", {_js(wire.default)});',
+        )
+    )
+
+
+def _growthbook_node(wire: Wire) -> str:
+    return "\n".join(
+        (
+            'import { GrowthBookClient } from "@growthbook/growthbook";',
+            *_growthbook_plugins(wire, "server"),
+            "const client = new GrowthBookClient({ apiHost, clientKey, plugins });",
+            f"await client.init({{ timeout: 2000, pollingInterval: {1000 * _POLL_SECONDS} }});",
+            f'const request = client.createScopedInstance({{ attributes: {{ {_attribute(wire)}: "{_unit(wire)}" }} }});',
+            f'const value = request.getFeatureValue("{wire.flag}", {_js(wire.default)});',
+        )
+    )
+
+
+def _growthbook_plugins(wire: Wire, scope: str) -> tuple[str, ...]:
+    return (
+        'import { growthbookTrackingPlugin } from "@growthbook/growthbook/plugins";',
+        "",
+        f'const apiHost = "{wire.base_url}", clientKey = "assay_{scope}_…";',
+        "const plugins = [growthbookTrackingPlugin({ ingestorHost: apiHost })];",
     )
 
 

@@ -17,12 +17,8 @@ from experiments.core.keyring import KeyIdentity
 from experiments.core.types import JSON, Scope
 from experiments.http.auth import KeyAuthentication, require
 from experiments.http.errors import DATABASE_AWAY
-<<<<<<< HEAD
 from experiments.http.limits import refuse_too_many
-from experiments.http.parsing import BATCH_BODY, MAX_STRING, convert, parse_json
-=======
 from experiments.http.parsing import BATCH_BODY, MAX_STRING, Spots, convert, parse_json
->>>>>>> d9ddb6d (Let one unfit unit or attribute cost only what needs it)
 from experiments.selectors import serving
 from experiments.services.turns import Kind, turn
 

@@ -322,7 +322,8 @@ class AssayClient(Teller):
         if not self._exposures.is_new(met):
             return True
         arm = served.metadata.get("treatment", served.variant)
-        told = self.tell("exposures", None, units, experiment=served.experiment, variant=arm)
+        iteration = served.metadata.get("iteration")
+        told = self.tell("exposures", None, units, experiment=served.experiment, variant=arm, iteration=iteration)
         if not told:
             self._exposures.forget(met)
         return told

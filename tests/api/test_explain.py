@@ -55,7 +55,6 @@ def test_explain__named_flags_and_experiments__and_the_environment_of_the_key(do
         ({"unit": "u1", "flags": ["gone"]}, 404, "flags"),
         ({"unit": "u1", "experiments": ["gone"]}, 404, "experiments"),
         ({"unit": "u1", "experiments": "checkout"}, 400, "experiments"),
-        ({"unit": "u1", "attributes": {"a": "x" * 9000}}, 400, "attributes.a"),
         ({"unit": "u1", "attributes": {str(n): "x" * 8000 for n in range(5)}}, 413, ""),
         ({"unit": "u1", "why": True}, 400, ""),
     ],

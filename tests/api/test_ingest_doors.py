@@ -66,7 +66,7 @@ def test_observations__repeated_batch__counts_nothing_twice(post):
     [
         ({"user_id": ""}, "unit_id_empty", "units.user"),
         ({"user_id": "x" * 257}, "unit_id_too_long", "units.user"),
-        ({"user_id": 5}, "unit_id_type", "user_id"),
+        ({"user_id": 5.5}, "unit_id_type", "user_id"),
         ({"user_id": None}, "unit_missing", "units"),
         ({"units": {"user": "u1"}}, "unit_ambiguous", "units"),
         ({"timestamp": "2026-03-10T12:00:00"}, "timestamp_naive", "timestamp"),

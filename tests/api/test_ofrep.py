@@ -544,7 +544,7 @@ BAD_BODIES = {
     "gzip": (b"\x1f\x8b\x08\x00" + b"\0" * 20, "UTF-8"),
     "too deep": (nested(17), "16"),
     "too many keys": (json.dumps({"context": {f"k{n}": n for n in range(201)}}).encode(), "200"),
-    "long string": (json.dumps({"context":{},"b":{"a": "x" * 8193}}).encode(), "8,192"),
+    "long string": (json.dumps({"context": {}, "b": {"a": "x" * 8193}}).encode(), "8,192"),
     "double key": (b'{"context":{"a":1,"a":2}}', "twice"),
     "nul": (b'{"context":{},"b":{"a":"\\u0000"}}', "NUL"),
     "half a pair": (b'{"context":{},"b":{"a":"\\ud800"}}', "surrogate"),

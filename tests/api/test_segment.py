@@ -119,7 +119,7 @@ def test_batch__bad_messages__are_named_in_their_place_and_good_ones_kept(served
         (viewed("u1", "f", experiment="nonesuch"), "unknown_experiment"),
         (viewed(units_of(0), "g", variation=7), "unknown_variant"),
         (track("clicked", "h", timestamp="yesterday"), "timestamp_invalid"),
-        (track("clicked", "i", user=5), "unit_id_type"),
+        (track("clicked", "i", user=5.5), "unit_id_type"),
         (track("clicked", "j", properties={"value": "9.99"}), None),
         (track("clicked", "k", properties=[1]), "invalid"),
         (track("🎉", "l"), "invalid"),
