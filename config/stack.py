@@ -71,6 +71,12 @@ class Stack:
 
 def refuse_taken_port(web: Web) -> None:
     """Name a port that somebody has, before anything is started."""
+    if error := taken(web):
+        raise CommandError(_port_message(web, error))
+
+
+def taken(web: Web) -> OSError | None:
+    """Why nobody can listen there; None where somebody can."""
     try:
         family = socket.AF_INET6 if ":" in web.host else socket.AF_INET
         with socket.socket(family) as probe:
@@ -78,7 +84,8 @@ def refuse_taken_port(web: Web) -> None:
             probe.bind((web.host, web.port))
             probe.listen(1)
     except OSError as error:
-        raise CommandError(_port_message(web, error)) from None
+        return error
+    return None
 
 
 def _port_message(web: Web, error: OSError) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from django.db import connection
-
 from analytics.core.report.facts import ArmCost
+from analytics.models.whole_tables import whole_tables
 from analytics.selectors.unit_sql import unit_of
 from experiments.core.types import Environment, Phase
 from experiments.models import Iteration
@@ -48,7 +47,7 @@ def arm_costs(iteration: Iteration, cut: datetime) -> tuple[ArmCost, ...]:
         "since": iteration.began_at.date(),
         "until": cut.date(),
     }
-    with connection.cursor() as cursor:
+    with whole_tables() as cursor:
         cursor.execute(_SQL.format(unit=unit_of("e", unit_type)), asked)
         return tuple(_cost(*row) for row in cursor.fetchall())
 

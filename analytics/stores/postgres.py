@@ -17,7 +17,6 @@ from typing import Any
 
 import ibis
 from django.db import connection, transaction
-from django.db.backends.utils import CursorWrapper
 from ibis.expr.types import StringValue, Table, Value
 
 from analytics.core.kinds import kind_of, level_of
@@ -25,6 +24,7 @@ from analytics.core.moments import Moments
 from analytics.core.observed import Remembered
 from analytics.core.stats.quantile import Histogram, QuantileTotals, from_passes, quantile_hat
 from analytics.core.totals import Totals
+from analytics.models.whole_tables import whole_tables
 from analytics.stores import cost_forms, expressions, forms, guard_forms, scan_forms
 from analytics.stores.base import (
     OTHERS,
@@ -323,17 +323,7 @@ def statements(population: Population, metric: MetricDefinition, covariate: str 
 
 def _run(sql: str) -> list[dict[str, Any]]:
     """Rows as dicts. The text holds its values as literals; Any: columns have the types of their table."""
-    with _without_nested_loops() as cursor:
+    with whole_tables() as cursor:
         cursor.execute(sql)
         names = [column.name for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
-@contextmanager
-def _without_nested_loops() -> Iterator[CursorWrapper]:
-    """Totals read every unit, so a hash join is right. On tables just filled, which have no statistics
-    yet, the planner expects one row and takes minutes for what a hash join does in a second."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_nestloop = off")
-        yield cursor
-        cursor.execute("SET LOCAL enable_nestloop = on")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from io import StringIO
 from typing import Any
 
+import numpy as np
 import pytest
 from django.core.management.base import OutputWrapper
 
@@ -64,7 +64,7 @@ class Answering:
 
 @pytest.mark.parametrize("serving", [True, False])
 def test_traffic__whatever_is_served__does_what_the_truth_says_and_asks_the_ai_only_where_it_serves(serving: bool) -> None:
-    door, chance, seen = Answering(serving=serving), random.Random(4), Counter[str]()
+    door, chance, seen = Answering(serving=serving), np.random.default_rng(4), Counter[str]()
     for _ in range(60):
         seen += visit(door, chance)  # type: ignore[arg-type]  # the same call
     sent = [event for path, body in door.told if path.endswith("/events") for event in body["events"]]

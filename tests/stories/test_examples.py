@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 from itertools import count
+from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
 
 from analytics.models import AnalysisRun, Decision
 from analytics.selectors.reports import report_of
+from analytics.services.analysis import analyse
 from analytics.services.examples import load
 from analytics.services.examples.pilot import EFFECT
 from analytics.tasks import write_due_reports
 from experiments.core.hashing import new_seed
 from experiments.core.lifecycle import Verb
-from experiments.models import ChangeLogEntry, Experiment, Iteration, RampStay, Rollout
+from experiments.models import ChangeLogEntry, Experiment, ExperimentMetric, Iteration, RampStay, Rollout
 from experiments.selectors import serving
 from experiments.selectors.checklist import blockers
 from tests.stories.company import Http, local, new_key, tick_beat, tick_web
 
 NOW = local(25, 12)
-MATCHING, SPAM, COACH = "matching_rerank_v1", "spam_guard_v2", "ai_coach_personalization"
-FOLLOWUP, CONFIDENCE = "followup_timing", "confidence_threshold"
+MATCHING, COACH, SPAM, DISPUTES = "matching_rerank_v1", "ai_coach_personalization", "spam_guard_v2", "dispute_router_ml"
+SPAM_3, TONE, DISPUTES_LLM = "spam_guard_v3", "ai_coach_tone", "dispute_router_llm"
+FOLLOWUP, PREDICTION, BOOST, CONFIDENCE = "followup_timing", "prediction_threshold", "lora_boost_optimization", "confidence_threshold"
+PLAN = (MATCHING, COACH, SPAM, DISPUTES)
+"""The four experiments of the plan for AI features."""
 MESSAGE, MODELS, RETRIEVAL, AA_TEST, PILOT = "message_template", "llm_model_comparison", "rag_top_k", "aa_test", "geo_posters"
-LIVE = {SPAM: "dark_launch", COACH: "draft", FOLLOWUP: "running", CONFIDENCE: "running", MODELS: "running", RETRIEVAL: "running"}
+RUNNING = (COACH, SPAM, DISPUTES, FOLLOWUP, PREDICTION, BOOST, CONFIDENCE, MODELS, RETRIEVAL)
+LIVE = {SPAM_3: "dark_launch", TONE: "draft", DISPUTES_LLM: "draft"} | dict.fromkeys(RUNNING, "running")
 OVER = {MESSAGE: "completed", AA_TEST: "completed", PILOT: "completed"}
 DRAFTS = {
-    "dispute_router_ml", "new_embedding_model", "cache_ttl", "enrichment_model", "prediction_threshold", "lora_boost_test",
-    "lora_boost_optimization", "recommendation_algo_v2", "prompt_few_shot", "assistant_model", "agent_config", "smart_routing",
+    "cache_ttl", "enrichment_model", "recommendation_algo_v2", "prompt_few_shot", "assistant_model", "agent_config", "smart_routing",
     "claude_vs_gpt4",
 }  # fmt: skip
 
@@ -60,6 +66,7 @@ def _ask(http: Http, experiment: str, units: list[dict[str, str]]) -> list[dict]
 def test_examples__loaded_and_left_to_beat__stand_where_they_should(loaded) -> None:
     clock, told = loaded
     _each_at_its_stage()
+    _plan_of_the_source_is_measured_whole()
     _harmful_was_stopped_and_concluded()
     _dear_one_is_escalated_and_slow_one_holds_its_ramp()
     _nothing_was_found_in_the_a_a_test_and_the_pilot_is_read()
@@ -86,9 +93,51 @@ def _each_at_its_stage() -> None:
     statuses = {e.key: e.status for e in Experiment.objects.all()}
     assert statuses == {MATCHING: "running", **LIVE, **OVER, **dict.fromkeys(DRAFTS, "draft")}
     assert _row(COACH).flag_id == "ai_coach_v2"
-    against = blockers(_row(COACH), Verb.START_DARK_LAUNCH, NOW)
+    against = blockers(_row(TONE), Verb.START_DARK_LAUNCH, NOW)
     assert [p.code for p in against] == ["offline_rejected"]
     assert "win_rate" in against[0].message
+
+
+FIVE = {"error_rate", "complaints_per_1k_sessions", "ai_opt_out", "latency_p95", "cost_per_request"}
+
+
+def _plan_of_the_source_is_measured_whole() -> None:
+    """Each of the four has the five guardrails with data in every arm; their events keep what the source asks for."""
+    for key in PLAN:
+        row = _row(key)
+        assert {use.metric.key for use in ExperimentMetric.objects.filter(experiment=row, role="guardrail")} | (
+            {"ai_opt_out"} if key == COACH else set()
+        ) == FIVE
+        found = {one["key"]: one for one in _analysed(row)["metrics"]}
+        assert all(arm["mean"] is not None for metric in FIVE for arm in found[metric]["arms"]), key
+    past = {
+        arm["arm"]: arm["sums"]["y0 (with past)"]
+        for one in _analysed(_row(MATCHING))["metrics"]
+        if one["role"] == "primary"
+        for arm in one["arms"]
+    }
+    assert min(past.values()) > 100
+    with connection.cursor() as cursor:
+        for name, statement in KEPT.items():
+            cursor.execute(statement)
+            assert cursor.fetchone()[0] > 100, name
+
+
+KEPT = {
+    "job ids": "SELECT count(*) FROM ai_events WHERE payload ? 'job_id'",
+    "profile ids": "SELECT count(*) FROM ai_events WHERE payload ? 'profile_id'",
+    "dispute ids": "SELECT count(*) FROM ai_events WHERE payload ? 'dispute_id'",
+    "languages": "SELECT count(*) FROM ai_events WHERE language IN ('de', 'en', 'ru')",
+    "embeddings": "SELECT count(*) FROM ai_events WHERE embedding_stats ? 'norm'",
+    "tokens by model": "SELECT min(n) FROM (SELECT count(*) AS n FROM ai_request_costs WHERE tokens_in > 0 GROUP BY model) counts",
+    "feedback": "SELECT least(count(*) FILTER (WHERE label = 'useful'), count(*) FILTER (WHERE manual_edit_flag)) FROM ai_feedback",
+    "covariates": "SELECT count(*) FROM experiment_assignments WHERE covariates ? 'language'",
+}
+
+
+def _analysed(row: Experiment) -> dict[str, Any]:
+    analyse(row.pk, now=NOW)
+    return AnalysisRun.objects.filter(experiment=row).latest("pk").results
 
 
 def _harmful_was_stopped_and_concluded() -> None:
@@ -146,8 +195,10 @@ def _winner_is_served(before: dict[str, dict], after: list[dict]) -> None:
 
 def _others_go_on(app: Http) -> None:
     assert {e.key: e.status for e in Experiment.objects.exclude(key=MATCHING).exclude(key__in=DRAFTS)} == LIVE | OVER
-    assert Iteration.objects.get(experiment__key=SPAM).started_at is None
-    spam = [item for item in _ask(app, SPAM, [{"user": f"u{i}"} for i in range(1000)]) if item["variant"]]
+    assert _decision(_row(FOLLOWUP)).rule == "aggressive meets every condition; automatic promotion is off, a person promotes"
+    assert _decision(_row(PREDICTION)).verdict == "keep"
+    assert Iteration.objects.get(experiment__key=SPAM_3).started_at is None
+    spam = [item for item in _ask(app, SPAM_3, [{"user": f"u{i}"} for i in range(1000)]) if item["variant"]]
     assert {(item["variant"], item["stage"]) for item in spam} == {("control", "dark_launch")}
     assert any(item["shadow"] for item in spam)
     tenants = _ask(app, FOLLOWUP, [{"tenant": f"t{i}", "user": "u1"} for i in range(50)])

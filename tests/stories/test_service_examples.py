@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from examples.assistant.app import DEFAULTS, FALLBACK, Completion, assistant, echo
 from examples.recommender.app import FILMS, recommender
+from examples.retraining.app import retrain_due
 from experiments.sdk import AssayClient
 from tests.live import Live, live  # noqa: F401  (a fixture)
 
@@ -115,3 +117,21 @@ def test_assistant__assay_away__answers_with_the_defaults_of_the_code() -> None:
     with AssayClient("http://127.0.0.1:9", "assay_server_000000000000_" + "0" * 48) as client:
         status, answer = call(assistant(client, echo), "POST", "/ask", {"user": "u", "question": "Anybody?"})
     assert status == "200 OK" and answer["answer"].startswith(f"[{DEFAULTS['model']}]")
+
+
+def test_retraining__variant_decides_how_often_and_accuracy_is_reported(live: Live, assay: AssayClient) -> None:  # noqa: F811
+    arms = [
+        {"name": "monthly", "traffic_allocation": 50, "config": {"retrain_days": 30}, "is_control": True},
+        {"name": "weekly", "traffic_allocation": 50, "config": {"retrain_days": 7}},
+    ]
+    live.experiment("retraining_frequency", variants=arms, unit_type="tenant")
+    live.settle()
+    assert assay.refresh()
+    now = datetime(2026, 11, 30, tzinfo=UTC)
+    models = {f"tenant-{number}": now - timedelta(days=10) for number in range(40)}
+    trained = {one.tenant for one in retrain_due(assay, models, now, train=lambda tenant: 0.9, cost_micro=50_000)}
+    weekly = {tenant for tenant in models if assay.variant("retraining_frequency", units={"tenant": tenant}, expose=False).key == "weekly"}
+    assert trained == weekly and 5 < len(weekly) < 35
+    assert assay.flush()
+    assert live.sql("SELECT count(*) FROM ai_ab_metrics WHERE metric_name = 'prediction_accuracy'") == [(len(weekly),)]
+    assert live.sql("SELECT sum(cost_micro) FROM ai_events WHERE event_type = 'model_retrained'") == [(50_000 * len(weekly),)]

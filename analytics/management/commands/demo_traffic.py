@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import http.client
 import json
-import random
 import time
 import uuid
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandParser
 
+from analytics.services.examples.acting import Body, Visit, activity, doings, language
 from analytics.services.examples.base import Example
-from analytics.services.examples.history import spread
+from analytics.services.examples.people import server_key
 from analytics.services.examples.plans import EXAMPLES
 from experiments.core.clock import utc_now
-from experiments.core.types import Environment, Scope
-from experiments.models import ApiKey
-from experiments.selectors.actors import actor_for_user
-from experiments.services import keys
 
 PEOPLE, TENANTS = 20_000, 4_000
+DOORS = ("events", "observations", "costs", "feedback")
+ASKS_RECOMMENDER, OPENED, FINISHED = 0.1, 0.5, 0.4
+"""How many visits also ask for recommendations, how many of those open the first, and how many finish what they open."""
 TRIES = 60
 """Seconds to wait for a door that does not answer yet, the first of them in silence."""
 QUIET = 10
@@ -37,7 +37,7 @@ class Door:
     """One kept connection to the API; a broken one is opened anew."""
 
     url: str
-    key: str
+    key: str = ""
     connection: http.client.HTTPConnection | None = field(default=None, repr=False)
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -68,19 +68,23 @@ class Command(BaseCommand):
         parser.add_argument("--url", default="http://127.0.0.1:8000")
         parser.add_argument("--per-second", type=float, default=6.0, help="people and tenants who ask, a second")
         parser.add_argument("--seconds", type=float, default=None, help="stop by itself after so long")
+        parser.add_argument("--recommender", default="", help="where the demo's recommender answers; users ask it as well")
         parser.add_argument("--every", type=float, default=15.0, help="seconds between lines of progress")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        door = Door(options["url"], _server_key())
+        door = Door(options["url"], server_key("demo traffic"))
         time.sleep(settings.POLL_SECONDS + 1)  # until whoever answers there already has read of the new key
         self._wait_for(door)
+        recommender = Door(options["recommender"]) if options["recommender"] else None
         seen: Counter[str] = Counter()
-        chance = random.Random()  # play, not secrets
+        random = np.random.default_rng()
         ends = None if options["seconds"] is None else time.monotonic() + options["seconds"]
         line_at = time.monotonic() + options["every"]
         while ends is None or time.monotonic() < ends:
             try:
-                seen.update(visit(door, chance))
+                seen.update(visit(door, random))
+                if recommender is not None and random.random() < ASKS_RECOMMENDER:
+                    seen.update(watch(recommender, random))
             except OSError as error:
                 self.stderr.write(f"{error}")
                 time.sleep(1)
@@ -103,49 +107,42 @@ class Command(BaseCommand):
                 return
 
 
-def visit(door: Door, chance: random.Random) -> Counter[str]:
+def visit(door: Door, random: np.random.Generator) -> Counter[str]:
     """One unit asks for everything that serves its kind, meets it, and does what the truth has it do."""
-    tenant = chance.random() < 0.2
-    units = {"tenant": f"t-live-{chance.randrange(TENANTS):05d}"} if tenant else {"user": f"u-live-{chance.randrange(PEOPLE):05d}"}
+    tenant = random.random() < 0.2
+    number = int(random.integers(TENANTS if tenant else PEOPLE))
+    units = {"tenant": f"t-live-{number:05d}"} if tenant else {"user": f"u-live-{number:05d}"}
     asked = [example for example in EXAMPLES if example.truth and (example.spec.unit_type == "tenant") == tenant]
     answer = door.post("/api/v1/assignments", {"units": units, "experiments": [example.key for example in asked]})
     met = {entry["experiment"]: entry for entry in answer["assignments"]}
-    events = [event for example in asked for event in _events(example, met.get(example.key), units, chance)]
-    if events:
-        door.post("/api/v1/events", {"events": events})
-    rated = [rating for example in asked for rating in _ratings(example, met.get(example.key), units, chance)]
-    if rated:
-        door.post("/api/v1/observations", {"observations": rated})
+    sent = [told for example in asked for told in _does(example, met.get(example.key), units, random)]
+    for name in DOORS:
+        if bodies := [body for where, body in sent if where == name]:
+            door.post(f"/api/v1/{name}", {name: bodies})
     shown = Counter({f"{key}={entry['variant']}": 1 for key, entry in met.items() if entry["variant"]})
-    return shown + Counter(events=len(events), visits=1)
+    return shown + Counter(events=sum(where == "events" for where, _ in sent), visits=1)
 
 
-def _events(example: Example, entry: dict[str, Any] | None, units: dict[str, str], chance: random.Random) -> list[dict[str, Any]]:
+def watch(recommender: Door, random: np.random.Generator) -> Counter[str]:
+    """A user asks for recommendations, may open the first one and may watch it to the end."""
+    user = f"u-live-{int(random.integers(PEOPLE)):05d}"
+    answer = recommender.post("/api/v1/recommendations", {"user_id": user})
+    if random.random() < OPENED:
+        first = answer["recommendations"][0]["title"]
+        recommender.post("/api/v1/watched", {"user_id": user, "title": first, "completed": bool(random.random() < FINISHED)})
+    return Counter(recommendations=1)
+
+
+def _does(example: Example, entry: dict[str, Any] | None, units: dict[str, str], random: np.random.Generator) -> Iterator[tuple[str, Body]]:
     """A unit that meets no variant behaves like control; who comes again does less each time."""
     arm = (entry or {}).get("variant") or ""
-    at = (utc_now() + timedelta(milliseconds=1)).isoformat()
-    truth = example.truth.get(arm, example.truth[example.control.key])
-    done: list[dict[str, Any]] = [{"event_type": event_type} for event_type, share in truth.items() if chance.random() < share / 4]
-    asked = example.asked.get(arm)
-    if asked is not None:
-        cost, latency = spread(asked, chance.random())
-        done.append({"event_type": "ai_request", "cost_micro": cost, "latency_ms": latency})
-    return [{"event_id": uuid.uuid4().hex, "units": units, "timestamp": at, **event} for event in done]
-
-
-def _ratings(example: Example, entry: dict[str, Any] | None, units: dict[str, str], chance: random.Random) -> list[dict[str, Any]]:
-    """What a unit that meets a variant thinks of it."""
-    rated = example.rated.get((entry or {}).get("variant") or "", {})
-    return [
-        {
-            "event_id": uuid.uuid4().hex,
-            "units": units,
-            "experiment": example.key,
-            "metric": metric,
-            "value": float(chance.random() < share),
-        }
-        for metric, share in rated.items()
-    ]
+    now = utc_now() + timedelta(milliseconds=1)
+    met = arm in example.truth
+    visited = Visit(
+        units, arm if met else example.control.key, now, uuid.uuid4().hex[:16], activity(random), language(example, random),
+        example.drift, eager=0.25, met=met, longest=timedelta(0),
+    )  # fmt: skip
+    return doings(example, visited, random).by_door()
 
 
 def progress(seen: Counter[str]) -> str:
@@ -157,13 +154,3 @@ def progress(seen: Counter[str]) -> str:
             arms.setdefault(key, []).append(f"{variant} {count}")
     shown = "".join(f"; {key}: {', '.join(counts)}" for key, counts in arms.items())
     return f"{seen['visits']} visits, {seen['events']} events{shown}"
-
-
-def _server_key() -> str:
-    """A key of its own for each run; the ones of earlier runs are revoked."""
-    now = utc_now()
-    admin = User.objects.get(username="ada")
-    actor = actor_for_user(admin)
-    for old in ApiKey.objects.filter(name="demo traffic", revoked_at__isnull=True):
-        keys.revoke_key(actor, now, key_id=old.pk, reason="a new run of the demo's traffic")
-    return keys.create_key(actor, now, name="demo traffic", scope=Scope.SERVER, environment=Environment.PRODUCTION, owner=admin)[1]

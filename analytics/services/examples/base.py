@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from experiments.core.design import ExperimentSpec, MetricPlan, VariantSpec
+from experiments.core.guardrail_presets import BY_KEY as PRESETS
 from experiments.core.templates import template_of
 from experiments.core.types import GuardrailAction, GuardrailRule, MarginKind, MetricRole, Status
 
@@ -27,18 +28,45 @@ class Score:
 
 @dataclass(frozen=True)
 class Asked:
-    """What asking the AI once costs and takes on average: USD micros, milliseconds; single requests spread by half."""
+    """A unit's requests to the AI: what each costs and takes on average, and what people think of the answers.
+
+    ``cost_micro`` in USD micros, ``latency_ms`` in milliseconds; single requests spread around both. With a ``model``
+    the cost is metered: it goes to the costs door with its ``tokens`` in and out, and its money, unless the price table
+    knows the model (``priced``). ``times`` is the mean number of requests a unit makes. ``useful``: the share of the
+    labelled answers that people find useful; ``edited``: the share that they edit.
+    """
 
     cost_micro: int
     latency_ms: int
+    model: str = ""
+    tokens: tuple[int, int] = (0, 0)
+    priced: bool = False
+    times: float = 1.0
+    useful: float | None = None
+    edited: float = 0.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What an event of a type carries as its value: mean and standard deviation, and the range it stays in."""
+
+    mean: float
+    sd: float
+    low: float = 0.0
+    high: float = float("inf")
 
 
 @dataclass(frozen=True)
 class Example:
     """One example: its plan, its truth, its past.
 
-    ``truth`` gives, per arm, the chance that a unit has at least one event of a type, ``rated`` the chance that its
-    observation of a metric is 1 rather than 0, ``asked`` what its request to the AI costs and takes.
+    Per arm: ``truth`` is the chance that a unit has at least one event of a type, ``counts`` how many events of a type
+    a unit has on average, ``measured`` the values that events of a type carry, ``rated`` the chance that a unit's
+    observation of a metric is 1 rather than 0 (a third of the units are observed), ``asked`` its requests to the AI.
+    ``past`` is how many events of a type a unit had on average in the two weeks before it met the experiment; active
+    units stay active, so their past predicts what they do. ``languages`` are the covariate ``language`` with its shares.
+    ``drift`` is how far, in standard deviations, the embeddings of requests move in the last week.
+
     ``units_per_day`` counts units that meet the experiment at its planned share. ``attended_from``: from that age on
     beat is there in the past too, so that every day is analysed and decided; without it beat finds the history whole.
     ``lesson`` is what the owner writes when harm has stopped it.
@@ -47,8 +75,13 @@ class Example:
     spec: ExperimentSpec
     stage: Status
     truth: Mapping[str, Mapping[str, float]]
+    counts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    measured: Mapping[str, Mapping[str, Measured]] = field(default_factory=dict)
     rated: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     asked: Mapping[str, Asked] = field(default_factory=dict)
+    past: Mapping[str, float] = field(default_factory=dict)
+    languages: Mapping[str, float] = field(default_factory=dict)
+    drift: float = 0.0
     age: timedelta = timedelta(0)
     dark_hours: int = 0
     units_per_day: int = 0
@@ -74,9 +107,14 @@ def planned(template: str, *metrics: MetricPlan, **changes: Any) -> ExperimentSp
     return replace(spec, variants=arms, metrics=metrics, tags=tags, template=template, **changes)
 
 
-def primary(metric: str, baseline: float, mde: float, sd: float | None = None) -> MetricPlan:
-    """What decides: today's value, and the relative change worth finding."""
-    return MetricPlan(metric, MetricRole.PRIMARY.value, baseline=baseline, baseline_sd=sd, mde=mde, mde_kind="relative")
+def primary(metric: str, baseline: float, mde: float, sd: float | None = None, *, adjusted: bool = False) -> MetricPlan:
+    """What decides: today's value, and the relative change worth finding; ``adjusted``: by the estimate that uses the past."""
+    return MetricPlan(metric, MetricRole.PRIMARY.value, baseline=baseline, baseline_sd=sd, mde=mde, mde_kind="relative", adjusted=adjusted)
+
+
+def guarded(preset: str, baseline: float, sd: float | None = None) -> MetricPlan:
+    """A guardrail that ships, by its key, with today's value; a promotion does not wait for its safety."""
+    return replace(PRESETS[preset].plan(), baseline=baseline, baseline_sd=sd, rule=GuardrailRule.NO_BREACH.value)
 
 
 def guardrail(

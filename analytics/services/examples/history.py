@@ -10,7 +10,7 @@ whose bucket gives it the arm that was drawn: totals are the same in every insta
 from __future__ import annotations
 
 import heapq
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,17 +18,15 @@ from typing import TypeVar
 
 import numpy as np
 
-from analytics.core.ingest_items import EventItem, ExposureItem, ObservationItem
 from experiments.core.hashing import bucket_of
 
-from .base import Asked, Example
+from .acting import Body, Visit, activity, before, doings, language
+from .base import Example
 
 BATCH = 1000
 SEED = 20_260_401
-LONGEST_WAIT = timedelta(hours=48)
-"""An event follows its exposure within this time, well inside every conversion window."""
-AT_ONCE = timedelta(seconds=1)
-"""A request to the AI, and what was thought of its answer, follow the exposure directly."""
+DRIFTS_FOR = timedelta(days=7)
+"""A drift of inputs begins this long before now."""
 
 Thing = TypeVar("Thing")
 
@@ -42,16 +40,17 @@ class Stretch:
     units: int
     arms: Mapping[int, str]
     repeats: int = 1
+    drifted: bool = False
 
 
 @dataclass(frozen=True)
 class Day:
-    """What arrives by ``now``: a stretch's exposures, and the events that have happened by then."""
+    """What arrives by ``now``: a stretch's exposures, what its units did before it, and what has happened by then, by door."""
 
     now: datetime
-    exposures: list[ExposureItem]
-    events: list[EventItem]
-    observations: list[ObservationItem]
+    exposures: list[Body]
+    past: list[Body]
+    arrived: Mapping[str, list[Body]]
 
 
 @dataclass
@@ -60,7 +59,7 @@ class Author:
 
     example: Example
     seed: str
-    _waiting: list[tuple[datetime, str, EventItem]] = field(default_factory=list)
+    _waiting: list[tuple[str, str, str, Body]] = field(default_factory=list)
     _found: dict[str, deque[str]] = field(default_factory=dict)
     _tried: int = 0
 
@@ -69,16 +68,18 @@ class Author:
 
     def day(self, stretch: Stretch) -> Day:
         """Events arrive on the day they happen; the last ones may still be on their way."""
-        exposures: list[ExposureItem] = []
-        observations: list[ObservationItem] = []
+        exposures: list[Body] = []
+        past: list[Body] = []
         for arm in self._drawn(stretch):
             unit = self._unit(arm, stretch.arms)
             first = stretch.start + (stretch.end - stretch.start) * self._random.random()
-            exposures += self._exposures(unit, first, stretch)
-            observations += self._observations(unit, arm, first)
-            for event in (*self._asked(unit, arm, first), *self._events(unit, arm, first)):
-                heapq.heappush(self._waiting, (event.at or first, event.event_id, event))
-        return Day(stretch.end, exposures, self._arrived(stretch.end), observations)
+            shift = self.example.drift if stretch.drifted else 0.0
+            visit = Visit(self._units(unit), arm, first, unit, activity(self._random), language(self.example, self._random), shift)
+            exposures += self._exposures(visit, stretch)
+            past += before(self.example, visit, self._random)
+            for door, body in doings(self.example, visit, self._random).by_door():
+                heapq.heappush(self._waiting, (body["timestamp"], body["event_id"], door, body))
+        return Day(stretch.end, exposures, past, self._arrived(stretch.end))
 
     def _drawn(self, stretch: Stretch) -> Sequence[str]:
         """An arm for each new unit, by the arms' shares of the buckets."""
@@ -90,60 +91,34 @@ class Author:
         """The next unit whose bucket gives it this arm."""
         found = self._found.setdefault(arm, deque())
         while not found:
-            unit = f"{self.example.spec.unit_type[0]}-{self.example.key[:4]}-{self._tried:06d}"
+            unit = f"{self.example.spec.unit_type[0]}-{self.example.key}-{self._tried:06d}"
             self._tried += 1
             met = arms.get(bucket_of(self.seed, unit))
             if met is not None:
                 self._found.setdefault(met, deque()).append(unit)
         return found.popleft()
 
-    def _exposures(self, unit: str, first: datetime, stretch: Stretch) -> list[ExposureItem]:
-        step = (stretch.end - first) / (stretch.repeats + 1)
-        return [
-            ExposureItem(event_id=f"x-{unit}-{n}", units=self._units(unit), experiment=self.example.key, at=first + n * step)
-            for n in range(stretch.repeats)
-        ]
+    def _exposures(self, visit: Visit, stretch: Stretch) -> Iterator[Body]:
+        step = (stretch.end - visit.first) / (stretch.repeats + 1)
+        covariates = {"covariates": {"language": visit.language}} if visit.language else {}
+        for n in range(stretch.repeats):
+            yield {
+                "event_id": f"x-{visit.ident}-{n}",
+                "units": dict(visit.units),
+                "experiment": self.example.key,
+                "timestamp": (visit.first + n * step).isoformat(),
+                **covariates,
+            }
 
-    def _observations(self, unit: str, arm: str, first: datetime) -> Iterator[ObservationItem]:
-        for metric, chance in self.example.rated.get(arm, {}).items():
-            value = float(self._random.random() < chance)
-            yield ObservationItem(
-                event_id=f"o-{unit}-{metric}", units=self._units(unit), experiment=self.example.key, metric=metric, value=value,
-                at=first + AT_ONCE,
-            )  # fmt: skip
-
-    def _asked(self, unit: str, arm: str, first: datetime) -> Iterator[EventItem]:
-        asked = self.example.asked.get(arm)
-        if asked is not None:
-            cost, latency = spread(asked, self._random.random())
-            yield EventItem(
-                event_id=f"r-{unit}",
-                units=self._units(unit),
-                event_type="ai_request",
-                at=first + AT_ONCE,
-                cost_micro=cost,
-                latency_ms=latency,
-            )
-
-    def _events(self, unit: str, arm: str, first: datetime) -> Iterator[EventItem]:
-        for event_type, chance in self.example.truth[arm].items():
-            if self._random.random() < chance:
-                at = first + timedelta(minutes=1) + (LONGEST_WAIT - timedelta(minutes=1)) * self._random.random()
-                yield EventItem(event_id=f"e-{unit}-{event_type}", units=self._units(unit), event_type=event_type, at=at)
-
-    def _arrived(self, now: datetime) -> list[EventItem]:
-        arrived = []
-        while self._waiting and self._waiting[0][0] <= now:
-            arrived.append(heapq.heappop(self._waiting)[2])
+    def _arrived(self, now: datetime) -> Mapping[str, list[Body]]:
+        arrived: dict[str, list[Body]] = defaultdict(list)
+        while self._waiting and datetime.fromisoformat(self._waiting[0][0]) <= now:
+            _, _, door, body = heapq.heappop(self._waiting)
+            arrived[door].append(body)
         return arrived
 
     def _units(self, unit: str) -> dict[str, str]:
         return {self.example.spec.unit_type: unit}
-
-
-def spread(asked: Asked, drawn: float) -> tuple[int, int]:
-    """Cost and latency of one request; ``drawn`` from 0 to 1 takes both from half to half as much again."""
-    return round(asked.cost_micro * (0.5 + drawn)), round(asked.latency_ms * (0.5 + drawn))
 
 
 def batches(items: Sequence[Thing]) -> Iterator[Sequence[Thing]]:

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from django.db import transaction
 
+from analytics.core.ingest_items import parse_cost, parse_event, parse_exposure, parse_feedback, parse_items, parse_observation
 from analytics.services import dark_health, planning
-from analytics.services.ingest import IngestIdentity, ingest_events, ingest_exposures, ingest_observations
+from analytics.services.ingest import (
+    BatchResult,
+    IngestIdentity,
+    ingest_costs,
+    ingest_events,
+    ingest_exposures,
+    ingest_feedback,
+    ingest_observations,
+)
+from analytics.services.prices import load_prices
 from experiments.core.policies import SHIPPED, Window
 from experiments.core.templates import BY_KEY
-from experiments.core.types import Actor, BucketRole, Environment, FlagType, Item, Status, Verdict
+from experiments.core.types import Actor, BucketRole, Environment, FlagType, Item, Origin, Status, Verdict
 from experiments.core.value_schema import suggested
 from experiments.models import Bucket, Experiment, Iteration
 from experiments.selectors.experiments import open_iteration
@@ -21,17 +32,26 @@ from experiments.services import checklist, drafts, flags, lifecycle, policies
 from experiments.services.templates import create_from_template
 
 from . import history, people, pilot
+from .acting import Body
 from .attending import attend, conclude_harmful
 from .base import Example
 from .history import Author, Day, Stretch
-from .plans import EXAMPLES
+from .plans import EXAMPLES, PRICES
 
 Progress = Callable[[str], None]
 DAY = timedelta(days=1)
 DARK_UNITS = 500
 """Units a day in dark buckets and their twins: enough for a dark launch to say something."""
-NOT_DRAFTED = ("criteria", "geo_pilot")
-"""Templates that are no experiment of anybody's: the demo shows them in the list of templates alone."""
+NOT_DRAFTED = ("criteria", "geo_pilot", "lora_boost_test", "new_embedding_model")
+"""Templates that the demo shows in the list of templates alone: two are nobody's experiment, and two have the names that
+the quick starts of the sources create (docs/quick-starts.md)."""
+DOORS: Mapping[str, tuple[Callable[..., BatchResult], Callable[..., Any]]] = {
+    "events": (ingest_events, parse_event),
+    "observations": (ingest_observations, parse_observation),
+    "costs": (ingest_costs, parse_cost),
+    "feedback": (ingest_feedback, parse_feedback),
+}
+"""Door → how it stores, how it reads an item. Events come first: costs and feedback name their requests."""
 IDENTITY = IngestIdentity(environment=Environment.PRODUCTION)
 
 
@@ -42,6 +62,7 @@ def load(now: datetime, *, progress: Progress) -> None:
     """
     cast = people.hire(now)
     _open_promotion_windows(cast["ada"], now)
+    load_prices(cast["dmitri"], now, text=PRICES, reason="list prices that the demo assumes")
     steps: dict[str, Callable[[], object]] = {e.key: partial(_load, e, cast, now, progress) for e in EXAMPLES}
     steps[pilot.KEY] = partial(pilot.load_pilot, cast["olivia"], now)
     steps |= {key: partial(_draft, key, cast["olivia"], now) for key in BY_KEY if key not in steps and key not in NOT_DRAFTED}
@@ -119,7 +140,9 @@ def _run(example: Example, experiment: Experiment, cast: Mapping[str, Actor], st
     author = _author(example, experiment)
     for since, until in _days(start, now):
         share = _iteration(experiment).traffic / experiment.traffic
-        stretch = Stretch(since, until, round(example.units_per_day * share * ((until - since) / DAY)), _arms(experiment, BucketRole.MAIN))
+        units = round(example.units_per_day * share * ((until - since) / DAY))
+        drifted = until > now - history.DRIFTS_FOR
+        stretch = Stretch(since, until, units, _arms(experiment, BucketRole.MAIN), drifted=drifted)
         _take_in(author.day(stretch), example, progress)
         attended = example.attended_from is not None and until - start >= example.attended_from
         status = attend(experiment, until) if attended else Status.RUNNING
@@ -162,10 +185,18 @@ def _days(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]
 
 
 def _take_in(day: Day, example: Example, progress: Progress) -> None:
-    for exposures in history.batches(day.exposures):
-        ingest_exposures(exposures, now=day.now, identity=IDENTITY)
-    for arrived in history.batches(day.events):
-        ingest_events(arrived, now=day.now, identity=IDENTITY)
-    for measured in history.batches(day.observations):
-        ingest_observations(measured, now=day.now, identity=IDENTITY)
+    """What arrived, as the doors would take it; what units did before is brought in as their history."""
+    _ingest(ingest_exposures, parse_exposure, day.exposures, day.now)
+    _ingest(ingest_events, parse_event, day.past, day.now, Origin.IMPORT)
+    for door, (ingest, parse) in DOORS.items():
+        _ingest(ingest, parse, day.arrived.get(door, ()), day.now)
     progress(f"{example.key}: {day.now:%d %b}")
+
+
+def _ingest(
+    ingest: Callable[..., BatchResult], parse: Callable[..., Any], bodies: Sequence[Body], now: datetime, origin: Origin = Origin.LIVE
+) -> None:
+    for some in history.batches(bodies):
+        result = ingest(parse_items(some, parse), now=now, identity=IDENTITY, origin=origin)
+        if result.errors:
+            raise RuntimeError(f"an example sent what was refused: {result.errors[0].message}")

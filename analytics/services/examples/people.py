@@ -7,9 +7,11 @@ from datetime import datetime
 from django.contrib.auth.models import Group, User
 
 from experiments.core.cast import CAST, HIRED, Member
-from experiments.core.types import SYSTEM, Actor
+from experiments.core.clock import utc_now
+from experiments.core.types import SYSTEM, Actor, Environment, Scope
+from experiments.models import ApiKey
 from experiments.selectors.actors import actor_for_user
-from experiments.services import audit
+from experiments.services import audit, keys
 
 PASSWORD = "demo"  # noqa: S105  # printed by the demo for everybody to see
 
@@ -17,6 +19,16 @@ PASSWORD = "demo"  # noqa: S105  # printed by the demo for everybody to see
 def hire(now: datetime) -> dict[str, Actor]:
     """Every member of the cast as an actor, by username; those who are missing are created."""
     return {person.username: actor_for_user(_user(person, now)) for person in CAST}
+
+
+def server_key(name: str) -> str:
+    """A new server key under this name; the keys of earlier runs under it are revoked."""
+    now = utc_now()
+    admin = User.objects.get(username="ada")
+    actor = actor_for_user(admin)
+    for old in ApiKey.objects.filter(name=name, revoked_at__isnull=True):
+        keys.revoke_key(actor, now, key_id=old.pk, reason=f"a new run of {name}")
+    return keys.create_key(actor, now, name=name, scope=Scope.SERVER, environment=Environment.PRODUCTION, owner=admin)[1]
 
 
 def _user(person: Member, now: datetime) -> User:

@@ -1,74 +1,239 @@
 """The example experiments as data: the templates with what is known here, what is true, and how far each has come.
 
-``truth`` drives both the written history and the live traffic, so that every result on the pages can be
+The truth drives both the written history and the live traffic, so that every result on the pages can be
 held against it.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
+from experiments.core.design import MetricPlan
 from experiments.core.ramping import RampStep
+from experiments.core.templates.base import secondary
 from experiments.core.types import GuardrailAction, MarginKind, Status
 
-from .base import Asked, Example, Score, guardrail, planned, primary
+from .base import Asked, Example, Measured, Score, guarded, guardrail, planned, primary
+
+PRICES = """\
+model,valid_from,price_in,price_out
+gpt-4,2026-01-01,30.00,60.00
+claude-opus-4-6,2026-01-01,45.00,90.00
+coach-small,2026-01-01,0.40,1.60
+coach-history,2026-01-01,0.40,1.60
+"""
+"""What the demo's models cost per million tokens; invented, like everything else here."""
 
 
 def _harm(**changed: float) -> dict[str, float]:
+    """How often a unit meets what guardrails watch."""
     return {"http_5xx": 0.012, "ai_fallback": 0.02, "complaint": 0.02, "opt_out": 0.03, **changed}
 
 
-ERRORS = guardrail("ai_error_units", 0.032, 0.02, MarginKind.POINTS)
+def _five(cost: int, latency_ms: int, *, requests: float = 1.0, opt_out: bool = True) -> list[MetricPlan]:
+    """The plan's five guardrails with what they are today (four where opting out is the outcome)."""
+    watched = [
+        guarded("error_rate", 0.032 / requests, 0.18 / requests),
+        guarded("complaints", 0.01, 0.07),
+        guarded("latency_p95", latency_ms * 1.67, latency_ms * 1.2),
+        guarded("cost_per_request", cost, cost * 0.3),
+    ]
+    return [*watched, guarded("opt_out", 0.03)] if opt_out else watched
+
+
 COMPLAINTS = guardrail("complained", 0.02, 0.15, MarginKind.RELATIVE)
-OPT_OUT = guardrail("ai_opt_out", 0.03, 0.10, MarginKind.RELATIVE)
 
 MATCHING = Example(
     planned(
-        "matching_rerank_v1", primary("apply_conversion", 0.12, 0.15), ERRORS, COMPLAINTS, OPT_OUT, tags=("matching",), auto_promote=True
+        "matching_rerank_v1",
+        primary("apply_rate", 0.25, 0.15, sd=0.30, adjusted=True),
+        *secondary("apply_conversion", "mrr_online"),
+        *_five(420, 180, requests=2.0),
+        tags=("matching",),
+        auto_promote=True,
+        breakdowns=[{"name": "language", "values": ["de", "en"]}],
     ),
     stage=Status.RUNNING,
-    truth={"control": _harm(apply=0.12), "cross_encoder": _harm(apply=0.146)},
-    age=timedelta(days=28),
+    truth={"control": _harm(), "cross_encoder": _harm()},
+    counts={
+        "control": {"session": 2, "job_view": 4, "job_click": 1.2, "apply": 1.0},
+        "cross_encoder": {"session": 2, "job_view": 4, "job_click": 1.4, "apply": 1.3},
+    },
+    measured={"control": {"job_click": Measured(0.42, 0.2, 0.01, 1)}, "cross_encoder": {"job_click": Measured(0.5, 0.2, 0.01, 1)}},
+    asked={
+        "control": Asked(420, 180, "bi-encoder-v3", (512, 1), times=2.0),
+        "cross_encoder": Asked(450, 320, "ce-mini-v1", (640, 1), times=2.0),
+    },
+    past={"job_view": 4, "apply": 1.0},
+    languages={"de": 0.6, "en": 0.4},
+    age=timedelta(days=21),
     dark_hours=30,
-    units_per_day=620,
+    units_per_day=220,
     scores=(Score("cross_encoder", "ndcg@10", 0.531, 0.517, 0.545, 12_400, "matching-judgements-2026-09"),),
 )
-"""Wins: beat promotes it within minutes, with a holdback."""
+"""Wins: beat promotes it within minutes, with a holdback. What people did before makes its interval narrower."""
+
+AI_COACH = Example(
+    planned(
+        "ai_coach_personalization",
+        primary("ai_opt_out", 0.16, 0.30),
+        *secondary("csat", "human_rating", "useful_answers"),
+        *_five(1_000, 900, requests=3.0, opt_out=False),
+        tags=("coach",),
+        flag_key="ai_coach_v2",
+    ),
+    stage=Status.RUNNING,
+    truth={"control": _harm(opt_out=0.16, csat=0.2, human_rating=0.1), "personal": _harm(opt_out=0.13, csat=0.2, human_rating=0.1)},
+    counts={arm: {"session": 3} for arm in ("control", "personal")},
+    measured={
+        "control": {"csat": Measured(3.7, 0.9, 1, 5), "human_rating": Measured(3.4, 0.9, 1, 5)},
+        "personal": {"csat": Measured(3.9, 0.9, 1, 5), "human_rating": Measured(3.6, 0.9, 1, 5)},
+    },
+    asked={
+        "control": Asked(960, 900, "coach-small", (1_200, 300), priced=True, times=3.0, useful=0.62, edited=0.2),
+        "personal": Asked(1_080, 940, "coach-history", (1_500, 300), priced=True, times=3.0, useful=0.70, edited=0.14),
+    },
+    languages={"de": 0.5, "en": 0.3, "ru": 0.2},
+    age=timedelta(days=6),
+    dark_hours=30,
+    units_per_day=160,
+    scores=(Score("personal", "win_rate", 0.452, 0.431, 0.473, 2_100, "coach-pairs-2026-11"),),
+)
+"""Six days old and too young to say: people rate few answers, the feedback looks better."""
 
 SPAM_GUARD = Example(
-    planned("spam_guard_v2", primary("scam_complained", 0.04, 0.20), ERRORS, COMPLAINTS, tags=("trust",)),
+    planned(
+        "spam_guard_v2",
+        primary("scam_complaints_per_1k_messages", 0.012, 0.30, sd=0.045),
+        *secondary("scam_complained"),
+        *_five(300, 140, requests=6.0),
+        tags=("trust",),
+    ),
+    stage=Status.RUNNING,
+    truth={"control": _harm(), "spam_v2": _harm()},
+    counts={
+        "control": {"session": 2, "message": 6, "scam_complaint": 0.072},
+        "spam_v2": {"session": 2, "message": 6, "scam_complaint": 0.05},
+    },
+    asked={"control": Asked(300, 140, "spam-v1", (220, 1), times=2.0), "spam_v2": Asked(320, 150, "spam-v2", (220, 1), times=2.0)},
+    languages={"de": 0.5, "en": 0.5},
+    drift=1.2,
+    age=timedelta(days=15),
+    dark_hours=30,
+    units_per_day=130,
+    scores=(Score("spam_v2", "roc_auc", 0.934, 0.921, 0.946, 8_000, "spam-reports-2026-10"),),
+)
+"""Half way, and the messages change: their embeddings drift in the last week, which the night finds."""
+
+DISPUTES = Example(
+    planned(
+        "dispute_router_ml",
+        primary("median_ttr", 22.0, 0.15, sd=22.0),
+        *secondary("routing_accuracy", "dispute_resolved_in_window"),
+        *_five(800, 260),
+        tags=("disputes",),
+    ),
+    stage=Status.RUNNING,
+    truth={"control": _harm(dispute_resolved=0.86, dispute_routed=1), "ml": _harm(dispute_resolved=0.9, dispute_routed=1)},
+    counts={arm: {"session": 1.5} for arm in ("control", "ml")},
+    measured={
+        "control": {"dispute_resolved": Measured(21, 8, 1, 71), "dispute_routed": Measured(0.66, 0.3, 0, 1)},
+        "ml": {"dispute_resolved": Measured(18, 8, 1, 71), "dispute_routed": Measured(0.8, 0.25, 0, 1)},
+    },
+    asked={"control": Asked(800, 240, "router-rules", (300, 20)), "ml": Asked(840, 290, "router-ml-v1", (420, 20))},
+    languages={"de": 0.7, "en": 0.3},
+    age=timedelta(days=9),
+    dark_hours=30,
+    units_per_day=110,
+    scores=(Score("ml", "macro_f1", 0.688, 0.664, 0.712, 3_100, "disputes-2026-10"),),
+)
+"""Looks good after nine days; two weeks have to pass."""
+
+SPAM_GUARD_3 = Example(
+    replace(
+        SPAM_GUARD.spec,
+        key="spam_guard_v3",
+        name="Spam guard, third model",
+        template="spam_guard_v2",
+        description="Score messages with the third spam model before they are delivered.",
+    ),
     stage=Status.DARK_LAUNCH,
-    truth={"control": _harm(scam_complaint=0.04), "spam_v2": _harm(scam_complaint=0.032)},
+    truth=SPAM_GUARD.truth,
+    counts=SPAM_GUARD.counts,
+    asked=SPAM_GUARD.asked,
     dark_hours=30,
     units_per_day=2_000,
-    scores=(Score("spam_v2", "roc_auc", 0.934, 0.921, 0.946, 8_000, "spam-reports-2026-10"),),
+    scores=(Score("spam_v2", "roc_auc", 0.947, 0.936, 0.958, 8_000, "spam-reports-2026-11"),),
 )
 """In its dark launch, healthy."""
 
-AI_COACH = Example(
-    planned("ai_coach_personalization", primary("ai_opt_out", 0.08, 0.20), ERRORS, COMPLAINTS, tags=("coach",), flag_key="ai_coach_v2"),
+COACH_TONE = Example(
+    replace(
+        AI_COACH.spec,
+        key="ai_coach_tone",
+        name="A warmer tone of the AI coach",
+        template="ai_coach_personalization",
+        flag_key="",
+        description="The coach writes as a friend would.",
+        hypothesis="A warmer coach is kept, so fewer people opt out of it.",
+        prd_text="In interviews people called the coach correct and cold.",
+    ),
     stage=Status.DRAFT,
     truth={},
-    scores=(Score("personal", "win_rate", 0.371, 0.334, 0.409, 640, "coach-pairs-2026-11"),),
+    scores=(Score("personal", "win_rate", 0.371, 0.334, 0.409, 640, "coach-tone-pairs-2026-11"),),
 )
 """Stopped by its offline threshold."""
 
-DISPUTES = Example(
-    planned("dispute_router_ml", primary("median_ttr", 30.0, 0.15, sd=24.0), ERRORS, COMPLAINTS, tags=("disputes",)),
+DISPUTES_LLM = Example(
+    replace(
+        DISPUTES.spec,
+        key="dispute_router_llm",
+        name="Routing of disputes by a language model",
+        template="dispute_router_ml",
+        description="A language model reads the dispute and names the team.",
+    ),
     stage=Status.DRAFT,
     truth={},
-    scores=(Score("ml", "macro_f1", 0.688, 0.664, 0.712, 3_100, "disputes-2026-10"),),
+    scores=(Score("ml", "macro_f1", 0.702, 0.681, 0.723, 3_100, "disputes-2026-11"),),
 )
 """Its model clears the threshold; it waits for a data scientist's signature."""
 
 FOLLOWUP = Example(
-    planned("followup_timing", primary("booked", 0.20, 0.20), tags=("leads",)),
+    planned("followup_timing", primary("booked", 0.20, 0.40), tags=("leads",)),
     stage=Status.RUNNING,
-    truth={"control": {"booked": 0.20}, "aggressive": {"booked": 0.20}},
+    truth={"control": {"booked": 0.20}, "aggressive": {"booked": 0.31}},
+    age=timedelta(days=15),
+    units_per_day=80,
+)
+"""Meets every condition; automatic promotion is off, so a person promotes it."""
+
+PREDICTION = Example(
+    planned("prediction_threshold", primary("booked", 0.20, 0.25), tags=("leads",)),
+    stage=Status.RUNNING,
+    truth={"control": {"booked": 0.20}, "high_confidence": {"booked": 0.20}},
     age=timedelta(days=12),
     units_per_day=90,
 )
 """Goes on without an effect."""
+
+BOOST = Example(
+    planned(
+        "lora_boost_optimization",
+        primary("watch_completion", 0.13, 0.20),
+        tags=("recommender",),
+    ),
+    stage=Status.RUNNING,
+    truth={
+        "boost_0.3": {"recommendation_click": 0.3},
+        "boost_0.5": {"recommendation_click": 0.33},
+        "boost_0.7": {"recommendation_click": 0.3},
+    },
+    rated={"boost_0.3": {"watch_completion": 0.40}, "boost_0.5": {"watch_completion": 0.43}, "boost_0.7": {"watch_completion": 0.41}},
+    age=timedelta(days=5),
+    units_per_day=400,
+)
+"""The experiment that the demo's recommender asks (examples/recommender)."""
 
 CONFIDENCE = Example(
     planned("confidence_threshold", primary("apply_conversion", 0.12, 0.15), tags=("assistant",), client_visible=True),
@@ -101,7 +266,10 @@ MODELS = Example(
     stage=Status.RUNNING,
     truth={"gpt4": {}, "claude": {}},
     rated={"gpt4": {"user_satisfaction": 0.75}, "claude": {"user_satisfaction": 0.755}},
-    asked={"gpt4": Asked(9_000, 900), "claude": Asked(13_500, 870)},
+    asked={
+        "gpt4": Asked(9_000, 900, "gpt-4", (150, 75), priced=True, useful=0.7, edited=0.1),
+        "claude": Asked(13_500, 870, "claude-opus-4-6", (150, 75), priced=True, useful=0.71, edited=0.1),
+    },
     age=timedelta(days=9),
     units_per_day=150,
     attended_from=timedelta(days=6),
@@ -141,6 +309,7 @@ AA_TEST = Example(
 """Nothing to find, and nothing is found."""
 
 EXAMPLES: tuple[Example, ...] = (
-    MATCHING, SPAM_GUARD, AI_COACH, DISPUTES, FOLLOWUP, CONFIDENCE, MESSAGE, MODELS, RETRIEVAL, AA_TEST,
+    MATCHING, AI_COACH, SPAM_GUARD, DISPUTES, SPAM_GUARD_3, COACH_TONE, DISPUTES_LLM, FOLLOWUP, PREDICTION, BOOST, CONFIDENCE, MESSAGE,
+    MODELS, RETRIEVAL, AA_TEST,
 )  # fmt: skip
 """Those with a past; of the other templates the demo shows drafts, and a geo pilot of its own."""

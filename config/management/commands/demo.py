@@ -3,14 +3,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from analytics.services.examples.people import PASSWORD
+from analytics.services.examples.people import PASSWORD, server_key
 from config import services, stack
 from config.supervisor import Program
 from experiments.core.cast import CAST
+
+RECOMMENDER_BESIDE = 82
+"""The recommender's port is this much above the web port: 8082, as its guide prints it."""
 
 
 class Command(BaseCommand):
@@ -31,12 +35,29 @@ class Command(BaseCommand):
             if subprocess.run(stack.manage("load_examples"), check=False).returncode:
                 raise CommandError("The examples could not be loaded; the lines above say why.")
             everything = stack.stack(web)
+            recommender = stack.Web("127.0.0.1", web.port + RECOMMENDER_BESIDE)
+            free = not stack.taken(recommender)
+            if free:
+                everything.programs["recommender"] = _recommender(recommender, web, everything.programs["worker"].environment)
+            asks = ["--recommender", recommender.url] if free else []
             everything.programs["traffic"] = Program(
-                stack.manage("demo_traffic", "--url", web.url), everything.programs["worker"].environment
+                stack.manage("demo_traffic", "--url", web.url, *asks), everything.programs["worker"].environment
             )
-            everything.greeting = greeting()
+            everything.greeting = [*greeting(), _about(recommender, free)]
             code = everything.run()
         sys.exit(code)
+
+
+def _recommender(recommender: stack.Web, web: stack.Web, environment: Mapping[str, str]) -> Program:
+    """The example service as an application of its own, with a key of its own."""
+    command = [sys.executable, "-m", "examples.recommender", "--port", str(recommender.port)]
+    return Program(command, {**environment, "ASSAY_URL": web.url, "ASSAY_KEY": server_key("demo recommender")})
+
+
+def _about(recommender: stack.Web, free: bool) -> str:
+    if free:
+        return f"A recommender that asks Assay answers at {recommender.url}/api/v1/recommendations (docs/quick-starts.md)."
+    return f"The example recommender is left out: port {recommender.port} is taken."
 
 
 def greeting() -> list[str]:
@@ -45,6 +66,8 @@ def greeting() -> list[str]:
     return [
         f"Log in as one of {people}; the password is {PASSWORD}. The Act as menu changes who you are.",
         "Beat analyses the examples every half minute; within minutes of the first start it promotes matching_rerank_v1, which has won.",
+        "The other three of the plan run: ai_coach_personalization, spam_guard_v2 (its messages drift), dispute_router_ml.",
         "Stopped by a guardrail: message_template. Holds its ramp: rag_top_k. Escalated for cost: llm_model_comparison.",
+        "Ready for a person to promote: followup_timing. In its dark launch: spam_guard_v3. Stopped by its offline score: ai_coach_tone.",
         "An A/A test: aa_test. A geo pilot: geo_posters. Each has its report behind the button on its page.",
     ]
