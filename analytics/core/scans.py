@@ -5,6 +5,7 @@ Everything here is for reading: it masks nothing, spends nothing and decides not
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -16,6 +17,7 @@ from analytics.core.stats.drift import Drift, edges_of, find_drift
 from analytics.core.stats.interactions import ALERT_AT, Interaction, Pair, interactions
 from analytics.core.stats.multiplicity import benjamini_hochberg
 from analytics.core.stats.novelty import Drawing, Novelty, draw, find_novelty
+from analytics.core.stats.poststratification import Stratified, Stratum, post_stratify
 from analytics.core.stats.segments import Segments, compare_segments
 from analytics.core.totals import NOTHING, Totals
 
@@ -61,6 +63,16 @@ class Breakdown:
     arm: str
     found: Segments
     adjusted_p: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ByStrata:
+    """The primary metric of one arm as if both arms had the same mix of a declared covariate; stands beside raw and CUPED."""
+
+    by: str
+    metric: str
+    arm: str
+    found: Stratified
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +130,7 @@ class ScanResult:
     drift: tuple[Drifting, ...] = ()
     unsaid: tuple[str, ...] = ()
     since: tuple[SinceExposure, ...] = ()
+    strata: tuple[ByStrata, ...] = ()
 
 
 def night_of(now: datetime) -> date:
@@ -142,6 +155,53 @@ def read_breakdowns(
                 found.append((by, arm, compare_segments(both, alpha, compare)))
     adjusted = benjamini_hochberg([one.heterogeneity.p for _, _, one in found])
     return tuple(Breakdown(by, metric, arm, one, q) for (by, arm, one), q in zip(found, adjusted, strict=True))
+
+
+def read_strata(
+    metric: str,
+    kind: str,
+    control: str,
+    tables: Mapping[str, Mapping[str, Mapping[str, Observed]]],
+    whole: Mapping[str, Observed],
+    alpha: float,
+) -> tuple[ByStrata, ...]:
+    """Every test arm post-stratified by every declared covariate, at ``alpha`` shared between the arms; ``whole`` totals every unit.
+
+    Units of no declared value are a stratum of their own, so that all units count. Only for one number a unit.
+    """
+    tests = [arm for arm in whole if arm != control]
+    if kind_of(kind).form != "unit" or control not in whole or not tests:
+        return ()
+    read = kind_of(kind).read
+    way: Literal["mean", "proportion"] = "proportion" if kind_of(kind).sizing == "rate" else "mean"
+
+    def strata(values: Mapping[str, Mapping[str, Observed]], arm: str) -> list[Stratum]:
+        told = {value: [_plain(read(met[one])) if one in met else NOTHING for one in (control, arm)] for value, met in values.items()}
+        rest = [_without(_plain(read(whole[one])), [met[place] for met in told.values()]) for place, one in enumerate((control, arm))]
+        return [Stratum(value, *met) for value, met in told.items()] + [Stratum(OTHERS, *rest)]
+
+    return tuple(
+        ByStrata(by, metric, arm, post_stratify(strata(values, arm), alpha / len(tests), kind=way, shares="sampled"))
+        for by, values in tables.items()
+        for arm in tests
+    )
+
+
+OTHERS = "others"
+"""The stratum of units whose covariate has no declared value, or is not known."""
+
+
+def _plain(totals: Totals) -> Totals:
+    return Totals(totals.n, totals.sum_y, totals.sum_y2)
+
+
+def _without(whole: Totals, parts: Sequence[Totals]) -> Totals:
+    """What is left of all units; sums of nobody are nothing, whatever rounding left."""
+    n = whole.n - sum(part.n for part in parts)
+    if n <= 0:
+        return NOTHING
+    y, y2 = (whole.sum_y - math.fsum(p.sum_y for p in parts), whole.sum_y2 - math.fsum(p.sum_y2 for p in parts))
+    return Totals(n, y, max(y2, y * y / n))
 
 
 def read_wearing(metric: str, better: str, control: str, contrasts: Mapping[str, Totals], alpha: float) -> tuple[Wearing, ...]:

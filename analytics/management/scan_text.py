@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from analytics.core.scans import Breakdown, Drifting, Wearing
+from analytics.core.scans import Breakdown, ByStrata, Drifting, Wearing
 from analytics.selectors.scans import ScanView
 
 
@@ -16,6 +16,7 @@ def scan_lines(view: ScanView | None) -> list[str]:
     asked = [
         *(line for one in view.result.wearing for line in _wearing(one)),
         *(line for one in view.result.breakdowns for line in _breakdown(one)),
+        *(line for one in view.result.strata for line in _by_strata(one)),
         *(line for one in view.result.drift for line in _drift(one)),
         *(f"  not asked: {reason}" for reason in view.result.unsaid),
     ]
@@ -39,6 +40,16 @@ def _breakdown(one: Breakdown) -> Iterator[str]:
         else:
             p = f"p (BH) = {segment.adjusted_p:.2g}"
             yield f"    {segment.key}: {c.difference:+.3g} [{c.ci.low:+.3g}, {c.ci.high:+.3g}], {p}"
+
+
+def _by_strata(one: ByStrata) -> Iterator[str]:
+    c = one.found.comparison
+    if c.difference is None or c.ci is None or c.p is None:
+        yield f"  {one.metric}, {one.arm} post-stratified by {one.by}: cannot say, {c.reason}"
+        return
+    mix = ", ".join(f"{name} {weight:.0%}" for name, weight in zip(one.found.strata, one.found.weights, strict=True))
+    said = f"{c.difference:+.3g} [{c.ci.low:+.3g}, {c.ci.high:+.3g}], p = {c.p:.2g}"
+    yield f"  {one.metric}, {one.arm} post-stratified by {one.by}: {said} ({mix})"
 
 
 def _drift(one: Drifting) -> Iterator[str]:

@@ -27,6 +27,7 @@ from analytics.core.report.facts import (
     TrailLine,
 )
 from analytics.core.results import ArmSummary, MetricResult
+from analytics.core.scans import ByStrata
 from analytics.core.stats.did import DidResult
 from analytics.core.stats.srm import SrmCheck
 from analytics.models import AnalysisRun, HoldbackRun
@@ -35,6 +36,7 @@ from analytics.selectors.arm_costs import arm_costs
 from analytics.selectors.holdbacks import holdback_sentence
 from analytics.selectors.plans import AnalysisPlan, plan_of
 from analytics.selectors.results import decision_rows
+from analytics.selectors.scans import scan_of
 from experiments.core.headline import Standing, headline
 from experiments.core.types import Origin, Status
 from experiments.models import ChangeLogEntry, Experiment, Iteration
@@ -119,6 +121,7 @@ def facts_of(run: AnalysisRun) -> ReportFacts:
         trail=tuple(TrailLine(e.at, e.actor_label, e.action, _said(e)) for e in entries),
         notes=experiment.notes,
         versions=_versions(run),
+        strata=_strata(run),
         metrics=restored(run.results.get("metrics", []), tuple[MetricResult, ...]),
         guardrails=restored(run.verdicts.get("guardrails", []), tuple[GuardrailResult, ...]),
         readiness=restored(run.readiness.get("items", []), tuple[Readiness, ...]),
@@ -256,6 +259,12 @@ def _said(entry: ChangeLogEntry) -> str:
 def _pauses(iteration: Iteration, until: datetime) -> tuple[Stop, ...]:
     rows = iteration.pauses.filter(started_at__lte=until).order_by("started_at", "pk")
     return tuple(Stop(p.started_at, p.ended_at if p.ended_at and p.ended_at <= until else None, p.cause, p.reason) for p in rows)
+
+
+def _strata(run: AnalysisRun) -> tuple[ByStrata, ...]:
+    """What the newest scan read of the declared strata, by the time of this run; nothing while results are masked."""
+    found = scan_of(run.iteration, masked=run.masked)
+    return () if found is None else found.result.strata
 
 
 def _decisions(run: AnalysisRun) -> tuple[DecisionMade, ...]:

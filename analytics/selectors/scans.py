@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from analytics.core.encoding import restored
-from analytics.core.scans import AskedPair, Breakdown, ScanFinding, ScanResult, pair_findings, weightiest_first
+from analytics.core.scans import AskedPair, Breakdown, ByStrata, ScanFinding, ScanResult, pair_findings, weightiest_first
 from analytics.core.stats.novelty import Point
 from analytics.core.stats.segments import Segment
 from analytics.models import PairScan, Scan
 from experiments.models import Experiment, Iteration
+
+__all__ = ["ByStrata", "DayPoint", "ScanView", "latest", "scan_of", "segments", "since_exposure"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def scan_of(iteration: Iteration, *, masked: bool) -> ScanView | None:
     result = restored(row.result, ScanResult)
     if masked:
         kept = tuple(one for one in result.findings if one.code == "drift")
-        result = replace(result, findings=kept, breakdowns=(), wearing=(), since=())
+        result = replace(result, findings=kept, breakdowns=(), wearing=(), since=(), strata=())
         return ScanView(row.scanned_at, row.data_cut, kept, result, (), None)
     key = iteration.experiment.key
     asked_at, pairs = _pairs(iteration, key)

@@ -82,8 +82,10 @@ def read(plan: AnalysisPlan, declared: Sequence[Breakdown], known: Sequence[Base
         if not counted:
             return ScanResult(unsaid=("no unit has been exposed yet",))
         people, net = replace(people, rows_from=min(arm.first for arm in counted)), Net(transaction.atomic)
+        tables = _tables(plan, declared, people, store, net)
         result = ScanResult(
-            breakdowns=_held(net, "breakdowns", lambda: _breakdowns(plan, declared, people, store, net)),
+            breakdowns=_held(net, "breakdowns", lambda: _breakdowns(plan, tables)),
+            strata=_held(net, "strata", lambda: _strata(plan, tables, people, store)),
             wearing=_held(net, "wearing off", lambda: _wearing(plan, people, store, net)),
             drift=_held(net, "drift", lambda: _drift(people, known, store, net)),
             unsaid=_unsaid(plan),
@@ -190,16 +192,36 @@ def _may_wear(metric: PlannedMetric) -> bool:
     return kind_of(metric.definition.kind.value).form == "unit" and metric.definition.aggregation != "any"
 
 
-def _breakdowns(plan: AnalysisPlan, declared: Sequence[Breakdown], people: Population, store: Store, net: Net) -> tuple[Reading, ...]:
-    """The primary metric by everything declared."""
-    metric, control = plan.primary, plan.control
-    if metric is None or control is None:
-        return ()
+Tables = dict[str, dict[str, ByArm]]
+"""Covariate → declared value → arm → totals."""
+
+
+def _tables(plan: AnalysisPlan, declared: Sequence[Breakdown], people: Population, store: Store, net: Net) -> Tables:
+    """The primary metric by everything declared; what cannot be read is left out."""
+    metric = plan.primary
+    if metric is None or plan.control is None:
+        return {}
     read = {
         one.name: net.hold(one.name, "breakdown", partial(_by_value, plan, one, metric, people, store), lambda _: None) for one in declared
     }
-    tables = {name: table for name, table in read.items() if table is not None}
+    return {name: table for name, table in read.items() if table is not None}
+
+
+def _breakdowns(plan: AnalysisPlan, tables: Tables) -> tuple[Reading, ...]:
+    metric, control = plan.primary, plan.control
+    if metric is None or control is None:
+        return ()
     return scans.read_breakdowns(metric.definition.key, metric.definition.kind.value, control.key, tables, plan.alpha)
+
+
+def _strata(plan: AnalysisPlan, tables: Tables, people: Population, store: Store) -> tuple[scans.ByStrata, ...]:
+    """The primary metric with the declared values as strata."""
+    metric, control = plan.primary, plan.control
+    if metric is None or control is None or not tables:
+        return ()
+    found = store.totals(people, metric.definition)
+    whole = {arm.key: found[arm.variant_id].totals for arm in plan.arms if arm.variant_id in found}
+    return scans.read_strata(metric.definition.key, metric.definition.kind.value, control.key, tables, whole, plan.alpha)
 
 
 def _unsaid(plan: AnalysisPlan) -> tuple[str, ...]:

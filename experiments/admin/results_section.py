@@ -10,7 +10,7 @@ from django.db.models import OuterRef, Subquery
 
 from analytics.selectors import results, scans, standing
 from analytics.selectors.results import ComparisonView, GuardrailResult, MarginView, MetricRow, Readiness, ResultsView
-from analytics.selectors.scans import ScanView
+from analytics.selectors.scans import ByStrata, ScanView
 from experiments.admin import charts, days_section, geo_section
 from experiments.admin.template_filters import difference, figure, percent, sentence
 from experiments.core.courses import Course
@@ -126,6 +126,7 @@ def section(experiment: Experiment, analyse_url: str | None) -> dict[str, Any]:
     shown_blocks = _blocks(view, names, marked, _amended(experiment, view))
     if found is not None:
         shown_blocks = [replace(one, since=days_section.since_exposure(found, one.row, names)) for one in shown_blocks]
+        shown_blocks = [_with_strata(one, found) for one in shown_blocks]
     conditions = _conditions(view, names)
     return {
         **shown,
@@ -263,6 +264,28 @@ def _views(one: ComparisonView) -> tuple[OtherView, ...]:
         said = "; ".join(filter(None, (saved, *c.notes, _interval(c.level))))
         found.append(OtherView(c.method, said, c.difference, c.low, c.high, c.lift, c.p))
     return tuple(found)
+
+
+def _with_strata(block: MetricBlock, found: ScanView) -> MetricBlock:
+    """The same with a view for every declared covariate whose values the newest scan took for strata."""
+    if block.row.role != "primary":
+        return block
+    asked = [one for one in found.result.strata if one.metric == block.row.key]
+
+    def views(arm: str) -> tuple[OtherView, ...]:
+        return tuple(_by_strata(one) for one in asked if one.arm == arm)
+
+    lines = [line if line.against is None else replace(line, views=(*line.views, *views(line.against.arm))) for line in block.lines]
+    return replace(block, lines=lines)
+
+
+def _by_strata(one: ByStrata) -> OtherView:
+    c = one.found.comparison
+    low, high = (None, None) if c.ci is None else (c.ci.low, c.ci.high)
+    mix = ", ".join(f"{name} {percent(share, 0)}" for name, share in zip(one.found.strata, one.found.weights, strict=True))
+    level = "" if c.ci is None else _interval(c.ci.level)
+    said = "; ".join(filter(None, (f"cannot say: {c.reason}" if c.difference is None else mix, level, "read by the nightly scan")))
+    return OtherView(f"by strata of {one.by}", said, c.difference, low, high, c.lift, c.p)
 
 
 def _interval(level: float | None) -> str:

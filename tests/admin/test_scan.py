@@ -37,6 +37,7 @@ def test_results__say_what_the_scan_found_and_what_one_may_do(browser):
     assert "By days since exposure" in text
     since = text.split("Difference from control on each day since the first exposure")[1].split("</svg>")[0]
     assert "treatment: +5.00 pp, between" in since
+    assert "by strata of language" in text
     assert "<svg" in drawn and drawn.count("language</span>") == 1
 
 
@@ -48,6 +49,7 @@ def test_results__masked__say_nothing_that_compares_arms(browser):
     assert "differs by language" not in text
     assert "Effects by segment" not in text
     assert "By days since exposure" not in text
+    assert "by strata of language" not in text
 
 
 def test_results__three_arms__the_chi_square_of_all_decides_nothing(browser):

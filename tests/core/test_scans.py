@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
+import numpy as np
+import pytest
+from statsmodels.regression.linear_model import OLS
+
 from analytics.core import scans
 from analytics.core.encoding import plain, restored
 from analytics.core.scans import Baseline, ScanResult
@@ -94,3 +98,44 @@ def test_result__stored_and_restored__is_the_same() -> None:
     drift = (scans.read_drift(Baseline("covariates", "age", (50, 50), edges=(30.0,)), (10, 90)),)
     result = ScanResult(scans.findings_of(ScanResult(wearing=wearing)), breakdowns, wearing, drift, ("nothing",))
     assert restored(plain(result), ScanResult) == result
+
+
+def mixed(first: tuple[int, int], second: tuple[int, int], others: tuple[int, int]) -> dict[str, Totals]:
+    return {"free": Totals.of_rate(*first), "pro": Totals.of_rate(*second), "others": Totals.of_rate(*others)}
+
+
+def test_strata__arms_with_another_mix__are_compared_as_if_they_had_the_same() -> None:
+    """Within each stratum the rates are alike; treatment has more paying units, so the plain rates differ by 12 points."""
+    arms = {"control": mixed((60, 600), (120, 200), (20, 100)), "treatment": mixed((30, 300), (300, 500), (20, 100))}
+    tables = {"plan": {value: {arm: parts[value] for arm, parts in arms.items()} for value in ("free", "pro")}}
+    whole = {arm: parts["free"] + parts["pro"] + parts["others"] for arm, parts in arms.items()}
+    (found,) = scans.read_strata("apply", "proportion", "control", tables, whole, 0.05)
+    assert (found.by, found.arm, found.found.strata) == ("plan", "treatment", ("free", "others", "pro"))
+    assert found.found.weights == pytest.approx((0.5, 200 / 1800, 700 / 1800))
+    assert found.found.comparison.difference == pytest.approx(0.0, abs=1e-12)
+    assert found.found.comparison.p == pytest.approx(1.0)
+
+
+def test_strata__of_a_mean__agree_with_a_regression_on_the_strata() -> None:
+    """With one treatment effect and equal shares of arms in every stratum, weighing is what dummies do (statsmodels)."""
+    rng = np.random.default_rng(3)
+    stratum, treated = np.repeat([0, 1, 2], 200), np.tile([0, 1], 300)
+    y = 5.0 * stratum + 0.3 * treated + rng.standard_normal(600)
+    arms = {"control": 0, "treatment": 1}
+    tables = {
+        "plan": {
+            value: {arm: Totals.of_values(y[(stratum == place) & (treated == one)].tolist()) for arm, one in arms.items()}
+            for place, value in enumerate(("free", "pro"))
+        }
+    }
+    whole = {arm: Totals.of_values(y[treated == one].tolist()) for arm, one in arms.items()}
+    (found,) = scans.read_strata("spent", "mean", "control", tables, whole, 0.05)
+    dummies = np.column_stack([stratum == 0, stratum == 1, stratum == 2, treated]).astype(float)
+    model = OLS(y, dummies).fit()
+    comparison = found.found.comparison
+    assert comparison.difference == pytest.approx(float(model.params[3]), abs=1e-9)
+    assert comparison.se == pytest.approx(float(model.bse[3]), rel=0.02)
+
+
+def test_strata__kinds_without_one_number_a_unit__are_not_asked() -> None:
+    assert scans.read_strata("errors", "ratio", "control", {"plan": {}}, {}, 0.05) == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from io import StringIO
 from typing import Any
@@ -10,11 +11,15 @@ from unittest import mock
 import pytest
 from django.core.management import call_command
 
-from analytics.core.encoding import restored
+from analytics.core.encoding import plain, restored
+from analytics.core.report import results as report_results
+from analytics.core.report.blocks import Table
 from analytics.core.scans import ScanResult
 from analytics.models import AiEvent, Assignment, PairScan, Scan
 from analytics.selectors import due, scans
+from analytics.selectors.report_facts import facts_of
 from analytics.selectors.scans import scan_of
+from analytics.selectors.significance import latest_run
 from analytics.services.scanning import scan, scan_pairs
 from analytics.tasks import scan_due
 from experiments.models import Experiment
@@ -190,3 +195,36 @@ def test_scan__the_effect_by_day_since_exposure__stands_on_the_day_when_units_ac
     hidden = scans.latest(w.experiment, 1, masked=True)
     assert hidden is not None
     assert scans.since_exposure(hidden, "bookings") == []
+
+
+def test_scan__declared_strata__stand_beside_raw_on_the_command_line_in_the_api_and_in_the_report() -> None:
+    """Rates are alike within each language; treatment met more speakers of the one that applies more often."""
+    w = world()
+    freeze(w, breakdowns=LANGUAGE)
+    for arm, language, many, applied in (
+        ("control", "de", 300, 30),
+        ("control", "en", 100, 60),
+        ("treatment", "de", 150, 15),
+        ("treatment", "en", 250, 150),
+    ):
+        meet(w, arm, names(f"{arm}{language}", many), converted=applied, covariates={"language": language})
+    meet(w, "control", names("unknown", 10), converted=2)
+    meet(w, "treatment", names("unheard", 10), converted=2)
+    out = StringIO()
+    with mock.patch("analytics.management.commands.analyze.utc_now", return_value=NOW):
+        call_command("analyze", w.experiment.key, stdout=out)
+    assert "apply_conversion, treatment post-stratified by language: " in out.getvalue()
+    assert "(de 55%, en 43%, others 2%)" in out.getvalue()
+    found = scan_of(w.iteration, masked=False)
+    assert found is not None
+    (stratified,) = found.result.strata
+    assert stratified.found.comparison.difference == pytest.approx(0, abs=1e-9)
+    assert plain(found)["result"]["strata"][0]["by"] == "language"
+    run = latest_run(w.experiment)
+    assert run is not None
+    facts = replace(facts_of(run), masked=False)
+    tables = [block for block in report_results.results(facts) if isinstance(block, Table)]
+    assert any("by strata of language" in row for table in tables for row in table.rows)
+    masked = scan_of(w.iteration, masked=True)
+    assert masked is not None
+    assert masked.result.strata == ()

@@ -7,12 +7,14 @@ from functools import partial
 import numpy as np
 
 from analytics.core.calibration import simulate
-from analytics.core.calibration.check import Check
-from analytics.core.calibration.limits import Binomial, Stated, rate
+from analytics.core.calibration.check import Check, Sums
+from analytics.core.calibration.limits import Around, Binomial, Stated, rate
 from analytics.core.calibration.simulate import Rng, totals_of
 from analytics.core.kinds import kind_of
+from analytics.core.scans import read_strata
 from analytics.core.stats.mean import compare_means
 from analytics.core.stats.normal import upper_quantile
+from analytics.core.stats.poststratification import Stratified
 from analytics.core.stats.power import mean_sample, proportion_sample
 from analytics.core.stats.proportion import compare_proportions
 from analytics.core.totals import Totals
@@ -70,6 +72,38 @@ def found_in_uneven_means(rng: Rng, sims: int, n_control: int, n_treatment: int,
     return sum(score is not None and score.z is not None and abs(score.z) >= limit for score in scores)
 
 
+SHARES, LEVELS = (0.5, 0.3, 0.2), (0.0, 2.0, 6.0)
+"""Of three strata, the last of which nobody declared: their shares of all units, and their means in standard deviations."""
+
+
+def stratified(rng: Rng, arms: dict[str, int]) -> Stratified:
+    """Identical arms of units from strata that differ, read as the nightly scan reads declared strata."""
+    values: dict[str, dict[str, Totals]] = {"first": {}, "second": {}}
+    whole: dict[str, Totals] = {}
+    for arm, n in arms.items():
+        which = rng.choice(len(SHARES), size=n, p=SHARES)
+        y = rng.standard_normal(n) + np.array(LEVELS)[which]
+        whole[arm] = totals_of(y)
+        for place, value in enumerate(values):
+            if (which == place).any():
+                values[value][arm] = totals_of(y[which == place])
+    (found,) = read_strata("metric", "mean", "control", {"plan": values}, whole, ALPHA)
+    return found.found
+
+
+def found_by_strata(rng: Rng, sims: int, n_control: int, n_treatment: int) -> int:
+    """Experiments with identical arms that post-stratification takes for different at p < .05."""
+    p = (stratified(rng, {"control": n_control, "treatment": n_treatment}).comparison.p for _ in range(sims))
+    return sum(q is not None and q < ALPHA for q in p)
+
+
+def strata_variance(rng: Rng, sims: int, n: int) -> Sums:
+    """(Σ difference², sims) of post-stratified differences, in units of the variance of a plain difference."""
+    spread = 1 + sum(s * x * x for s, x in zip(SHARES, LEVELS, strict=True)) - sum(s * x for s, x in zip(SHARES, LEVELS, strict=True)) ** 2
+    differences = [stratified(rng, {"control": n, "treatment": n}).comparison.difference or 0.0 for _ in range(sims)]
+    return np.array([float(np.square(differences).sum()) / (2 * spread / n)])
+
+
 FALSE = Stated(0.043, 0.0573, 10_000, ALPHA)
 POWER = Stated(0.787, 0.813, 10_000, 0.8)
 
@@ -89,6 +123,14 @@ CHECKS = (
     Check(
         "uneven-50-950", "the same, 50 units against 950", "≤ 0.12 %", Binomial(0.0008, 0.0012),
         partial(found_in_uneven_means, n_control=50, n_treatment=950, level=0.001), sims=150_000, quick=20_000, piece=25_000,
+    ),
+    Check(
+        "aa-strata", "identical means, declared strata weighed by their shares, 60 units against 90: p < .05", "5 %", rate(ALPHA),
+        partial(found_by_strata, n_control=60, n_treatment=90), sims=10_000, quick=1_000, piece=2_500,
+    ),
+    Check(
+        "strata-variance", "variance of a post-stratified difference over that of a plain one", "16.2 %", Around(0.162, 0.13, 2_000),
+        partial(strata_variance, n=400), sims=2_000, quick=500, piece=500,
     ),
     Check("power-rate", "the expected rate is found at the computed size", "80 %", POWER, found_planned, 10_000, 1_000, 5_000),
     Check("power-mean", "the expected mean is found at the computed size", "80 %", POWER, found_planned_shift, 10_000, 1_000, 2_000),

@@ -13,6 +13,7 @@ from analytics.core.findings import Finding
 from analytics.core.guardrails import GuardrailResult
 from analytics.core.look_state import LookState
 from analytics.core.results import ArmSummary, MetricResult
+from analytics.core.scans import ByStrata
 from analytics.core.stats.did import DidResult
 from analytics.core.stats.srm import SrmCheck
 
@@ -205,6 +206,7 @@ class ReportFacts:
     holdback: int = 0
     lasted: str = ""
     metrics: tuple[MetricResult, ...] = ()
+    strata: tuple[ByStrata, ...] = ()
     guardrails: tuple[GuardrailResult, ...] = ()
     readiness: tuple[Readiness, ...] = ()
     looks: tuple[LookState, ...] = ()

@@ -92,6 +92,11 @@ def _rows(facts: ReportFacts, one: MetricResult, against: ArmComparison, share: 
         k = against.cuped
         said = ("", difference(k.difference, share), *_interval(k.ci, share), signed_percent(k.lift), p_value(k.p), "")
         yield (name, "CUPED", "", *said)
+    for stratified in facts.strata:
+        if (stratified.metric, stratified.arm, one.role) == (one.key, against.arm, "primary") and stratified.found.comparison.p is not None:
+            k = stratified.found.comparison
+            said = ("", difference(k.difference, share), *_interval(k.ci, share), signed_percent(k.lift), p_value(k.p), "")
+            yield (name, f"by strata of {stratified.by}", "", *said)
 
 
 def _interval(interval: Interval | None, share: bool) -> tuple[str, str]:
