@@ -15,7 +15,11 @@ EXPOSURES_DROPPED = Counter("assay_exposures_dropped_total", "Exposures that cou
 CLIENT_ROWS_DROPPED = Counter("assay_client_rows_dropped_total", "Exposures of client keys above their caps, which were not stored.")
 EXPOSURES_REJECTED = Counter("assay_exposures_rejected_total", "Spooled exposures that could not be stored; kept in rejected.txt.")
 
-VARIANTS_ASSIGNED = Counter("experiment_variant_assigned_total", "Answers that gave a unit a variant.", ["experiment", "variant"])
+VARIANTS_ASSIGNED = Counter(
+    "experiment_variant_assigned_total",
+    "Answers that gave a unit a variant, and exposures that applications told.",
+    ["experiment", "variant"],
+)
 ASSIGNMENT_ANSWERS = Counter("assay_assignments_total", "Answers of the doors that assign, by the step that decided.", ["reason"])
 _WEB = ["process"]
 """Only a web process tells these. A gauge without labels is a 0 of every process that imports it, workers and beat included."""

@@ -25,7 +25,7 @@ from analytics.services.ingest_rows import (
     write_feedback,
     write_observations,
 )
-from analytics.services.told import and_tell
+from analytics.services.told import and_tell, and_tell_assigned
 from experiments.core.errors import Conflict, Problem
 from experiments.core.exposure import QueuedExposure
 from experiments.core.types import Environment, Origin, Scope
@@ -50,7 +50,7 @@ def ingest_exposures(
 ) -> BatchResult:
     """Record that units met experiments; iteration, bucket and variant are worked out here."""
     batch = open_batch("exposure", items, now, identity, origin)
-    return store(batch, admitted(batch, rows_of_stated(batch)), write_assignments)
+    return store(batch, admitted(batch, rows_of_stated(batch)), and_tell_assigned(write_assignments))
 
 
 def record_exposures(exposures: Sequence[QueuedExposure], *, now: datetime, origin: Origin = Origin.LIVE) -> BatchResult:

@@ -6,6 +6,7 @@ left to the analyses. Numbers here are for dashboards, never for a decision.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 
@@ -15,6 +16,7 @@ from analytics.metrics import HTTP_ERRORS, LLM_COST, LLM_UNPRICED, REQUEST_LATEN
 from analytics.services.ingest_batch import Row
 from experiments.core.metric_library import ERROR_EVENTS
 from experiments.core.types import Environment, Origin
+from experiments.metrics import VARIANTS_ASSIGNED
 from experiments.models import Variant
 
 SENTIMENT = {"useful": "positive", "not_useful": "negative"}
@@ -33,6 +35,25 @@ def and_tell(write: Callable[[Sequence[Row]], None]) -> Callable[[Sequence[Row]]
         transaction.on_commit(lambda: tell(rows), robust=True)
 
     return write_and_tell
+
+
+def and_tell_assigned(write: Callable[[Sequence[Row]], None]) -> Callable[[Sequence[Row]], None]:
+    """The same for exposures that applications tell: whoever decides by itself asks no door that would have counted the answer."""
+
+    def write_and_tell(rows: Sequence[Row]) -> None:
+        write(rows)
+        transaction.on_commit(lambda: tell_assigned(rows), robust=True)
+
+    return write_and_tell
+
+
+def tell_assigned(rows: Sequence[Row]) -> None:
+    """Count the variants that these units were given."""
+    live = [row for row in rows if (row.columns.get("environment"), row.columns.get("origin")) == (Environment.PRODUCTION, Origin.LIVE)]
+    given = Counter(variant for row in live if isinstance(variant := row.columns.get("variant_id"), int))
+    _learn(set(given))
+    for variant, times in given.items():
+        VARIANTS_ASSIGNED.labels(*_names[variant]).inc(times)
 
 
 def tell(rows: Sequence[Row]) -> None:

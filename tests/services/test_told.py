@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from prometheus_client import REGISTRY
 
-from analytics.core.ingest_items import parse_cost, parse_event, parse_feedback, parse_items
+from analytics.core.ingest_items import ExposureItem, parse_cost, parse_event, parse_feedback, parse_items
 from analytics.models import ModelPrice
-from analytics.services.ingest import IngestIdentity, ingest_costs, ingest_events, ingest_feedback
-from experiments.core.types import Environment, Origin
-from tests.serving_cast import launched
+from analytics.services.ingest import IngestIdentity, ingest_costs, ingest_events, ingest_exposures, ingest_feedback, record_exposures
+from experiments.core.exposure import QueuedExposure
+from experiments.core.types import Environment, Origin, Phase
+from tests.serving_cast import launched, unit_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 AT = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)
@@ -82,3 +84,20 @@ def test_costs__metered_in_tokens__are_priced_and_counted_once_whichever_comes_f
     after = heard("llm_cost_dollars_total"), heard("llm_calls_without_price_total")
     assert after[0] - before[0] == pytest.approx(0.003 + 0.05), "r1 by its tokens, r3 as its event says"
     assert after[1] - before[1] == 1, "a call without a price is counted as one, never as free"
+
+
+def test_exposures__that_clients_told__count_as_assigned__once_each() -> None:
+    made = launched("told")
+    known = [unit_in(lambda bucket, n=n: bucket % 20 == n and bucket < 900) for n in (1, 3, 5)]
+    items = [ExposureItem(event_id=f"x{n}", units={"user": unit}, experiment="told", at=AT) for n, unit in enumerate(known)]
+    before = heard("experiment_variant_assigned_total")
+    ingest_exposures(items, now=AT, identity=IngestIdentity())
+    ingest_exposures(items, now=AT, identity=IngestIdentity())
+    ingest_exposures([replace(items[0], event_id="t")], now=AT, identity=IngestIdentity(environment=Environment.TEST))
+    assert heard("experiment_variant_assigned_total") - before == 3
+    queued = QueuedExposure(
+        event_id="q", at=AT, experiment_id=made.pk, iteration_id=made.iterations.get().pk, variant_id=made.variants.get(key="treatment").pk,
+        unit_type="user", unit_id="somebody", bucket=1, phase=Phase.MAIN,
+    )  # fmt: skip
+    record_exposures([queued], now=AT)  # its answer was counted by the door that gave it
+    assert heard("experiment_variant_assigned_total") - before == 3
