@@ -19,6 +19,7 @@ from analytics.selectors.scans import scan_of
 from analytics.selectors.significance import latest_run, significance
 from analytics.services.described import describe_all, describe_metric
 from experiments.core.clock import utc_now
+from experiments.core.durations import parse_duration
 from experiments.core.errors import InvalidInput
 from experiments.core.types import MetricRole, Scope
 from experiments.http.doors import Door
@@ -33,12 +34,18 @@ class Metrics(Door):
 
     scopes = READERS
 
-    @extend_schema(operation_id="experiment_metrics", responses=OpenApiTypes.OBJECT)
+    @extend_schema(
+        operation_id="experiment_metrics",
+        parameters=[OpenApiParameter("duration", str, description="Only units first exposed within it: 30m, 24h, 7d, 2w.")],
+        responses=OpenApiTypes.OBJECT,
+    )
     def get(self, request: Request, ref: str) -> Response:
         """Exposures, unique users and conversions by variant."""
         experiment = resolve(ref)
         run = latest_run(experiment)
-        arms = source_answers.variant_metrics(describe_all(experiment, utc_now()), masked=_masked(run))
+        duration = request.query_params.get("duration", "")
+        described = describe_all(experiment, utc_now(), within=parse_duration(duration) if duration else None)
+        arms = source_answers.variant_metrics(described, masked=_masked(run))
         return Response(_head(experiment) | {"variant_metrics": arms} | _whole(run))
 
 

@@ -6,8 +6,8 @@ Beside the analysis, not instead of it: nothing here is compared, and nothing de
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 from analytics.selectors.events import names_observed, names_told
 from analytics.selectors.plans import AnalysisPlan, iteration_to_analyse, plan_of
@@ -35,8 +35,13 @@ class DescribedArm:
     metrics: Mapping[str, Description] = field(default_factory=dict)
 
 
-def describe_all(experiment: Experiment, now: datetime, store: Store | None = None) -> tuple[DescribedArm, ...]:
-    """Every unit exposed so far, and every metric planned, or told under this experiment's name."""
+def describe_all(
+    experiment: Experiment, now: datetime, store: Store | None = None, *, within: timedelta | None = None
+) -> tuple[DescribedArm, ...]:
+    """Every unit exposed so far, and every metric planned, or told under this experiment's name.
+
+    ``within``: only units that were first exposed so lately, or so shortly before the iteration ended.
+    """
     plan = _plan(experiment, now)
     if plan is None:
         return _nobody(experiment)
@@ -44,7 +49,7 @@ def describe_all(experiment: Experiment, now: datetime, store: Store | None = No
     told = [*names_observed(experiment.pk, MOST_METRICS), *names_told(experiment.pk)]
     others = [name for name in told if name not in planned]
     found = Metric.objects.filter(key__in=others, current=True).order_by("key")
-    return _described(plan, [*planned.values(), *map(definition_of, found)], now, store, matured=False)
+    return _described(plan, [*planned.values(), *map(definition_of, found)], now, store, matured=False, within=within)
 
 
 def describe_metric(experiment: Experiment, key: str, now: datetime, store: Store | None = None) -> tuple[DescribedArm, ...]:
@@ -67,9 +72,17 @@ def _nobody(experiment: Experiment) -> tuple[DescribedArm, ...]:
 
 
 def _described(
-    plan: AnalysisPlan, metrics: Sequence[MetricDefinition], now: datetime, store: Store | None, *, matured: bool
+    plan: AnalysisPlan,
+    metrics: Sequence[MetricDefinition],
+    now: datetime,
+    store: Store | None,
+    *,
+    matured: bool,
+    within: timedelta | None = None,
 ) -> tuple[DescribedArm, ...]:
     people, source = population(plan, plan.cut(now)), store or PostgresStore()
+    if within is not None:
+        people = replace(people, exposed_from=people.cut - within)
     with source.snapshot():
         counted = {arm.variant_id: arm for arm in source.arms(people)}
         found = {metric.key: source.describe(people, metric, matured=matured) for metric in metrics}

@@ -15,6 +15,7 @@ from experiments.core.allocation import plan, to_thousandths
 from experiments.core.catalogue import parse
 from experiments.core.catalogue_document import SCHEMA, ExperimentDocument, FlagDocument, VariantDocument
 from experiments.core.clock import utc_now
+from experiments.core.durations import parse_duration
 from experiments.core.errors import InvalidInput, NotFound, Refused
 from experiments.core.hashing import shuffled_buckets
 from experiments.core.types import BUCKETS, THOUSANDTHS
@@ -72,11 +73,13 @@ class LocalPlatform:
     def find(self, name: str) -> Experiment | None:
         return self._experiments.get(name)
 
-    def metrics(self, name: str) -> dict[str, object]:
+    def metrics(self, name: str, duration: str = "") -> dict[str, object]:
         experiment = self.find(name)
         if experiment is None:
             raise NotFound(f"there is no experiment {name!r} in this process")
         items = [(kind, item) for kind, item in self.told.items if item.get("experiment") == name]
+        if duration:
+            items = _lately(items, self._clock() - parse_duration(duration))
         return {"variant_metrics": {variant.name: _described(variant, items) for variant in experiment.variants}}
 
     def analysis(self, ref: str | int) -> dict[str, object]:
@@ -159,6 +162,16 @@ def _control(experiment: Experiment) -> Variant:
     said = (variant for variant in experiment.variants if variant.is_control)
     named = (variant for variant in experiment.variants if variant.name.lower() in _CONTROLS)
     return next(said, None) or next(named, None) or experiment.variants[0]
+
+
+def _lately(items: list[tuple[str, dict[str, object]]], since: datetime) -> list[tuple[str, dict[str, object]]]:
+    """What was told of units that were first exposed since then."""
+    first: dict[str, datetime] = {}
+    for kind, item in items:
+        if kind == "exposures":
+            unit, at = str(item.get("units")), datetime.fromisoformat(str(item["timestamp"]))
+            first[unit] = min(at, first.get(unit, at))
+    return [(kind, item) for kind, item in items if (met := first.get(str(item.get("units")))) is not None and met >= since]
 
 
 def _described(variant: Variant, items: list[tuple[str, dict[str, object]]]) -> dict[str, object]:

@@ -42,8 +42,8 @@ class Platform(Protocol):
     def find(self, name: str) -> Experiment | None:
         """An experiment that others registered."""
 
-    def metrics(self, name: str) -> dict[str, object]:
-        """What came in by variant, as ``GET …/metrics`` answers."""
+    def metrics(self, name: str, duration: str = "") -> dict[str, object]:
+        """What came in by variant, as ``GET …/metrics`` answers; of units first exposed within ``duration``, where it is named."""
 
     def analysis(self, ref: str | int) -> dict[str, object]:
         """The analysis of the primary metric, as ``GET …/analyze`` answers."""

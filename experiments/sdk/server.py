@@ -61,8 +61,8 @@ class ServerPlatform:
         experiment.bind(self, experiment.unit_type)
         return experiment
 
-    def metrics(self, name: str) -> dict[str, object]:
-        return self._ask("GET", f"{_path(name)}/metrics")
+    def metrics(self, name: str, duration: str = "") -> dict[str, object]:
+        return self._ask("GET", f"{_path(name)}/metrics" + (f"?duration={quote(duration)}" if duration else ""))
 
     def analysis(self, ref: str | int) -> dict[str, object]:
         return self._ask("GET", f"{_path(str(ref))}/analyze")

@@ -245,7 +245,8 @@ def test_compare_variants__puts_numbers_side_by_side(here, manager):
     assert found["control"].sample_size + found["treatment"].sample_size == 40
     assert sum(round(one.handoff_rate * one.sample_size) for one in found.values()) == 20
     assert sum(round(one.errors * one.sample_size) for one in found.values()) == 40
-    assert found["control"].satisfaction is None
+    with pytest.raises(Refused, match=r"satisfaction of control: no user_satisfaction was told in the last 7d; measured: avg_latency, "):
+        assert found["control"].satisfaction > found["treatment"].satisfaction
     assert found["control"].counts["avg_similarity"] == found["control"].sample_size
 
 
@@ -258,6 +259,30 @@ def test_compare_variants__what_it_cannot_say__it_refuses(here, manager):
         asyncio.run(compare("exp", ["gold"]))
     with pytest.raises(InvalidInput, match="duration"):
         asyncio.run(compare("exp", duration="a week"))
+    with pytest.raises(Refused, match="no unit met control, treatment in the last 7d"):
+        asyncio.run(compare("exp"))
+
+
+def test_compare_variants__duration__cuts_by_first_exposure(here):
+    now = [datetime(2026, 3, 2, tzinfo=UTC)]
+    platform = LocalPlatform(clock=lambda: now[0])
+    use(platform)
+    manager = ExperimentManager()
+    manager.register_experiment(two(enabled=True))
+    for day, similarity in enumerate((0.1, 0.5, 0.9)):
+        now[0] = datetime(2026, 3, 2 + 3 * day, tzinfo=UTC)
+        for user in range(20):
+            found = manager.get_variant("exp", f"{day}-{user}")
+            track_rag_retrieval("specs", [similarity], {"experiment": "exp", "variant": found.name})
+    compare = ExperimentMetricsCollector(platform).compare_variants
+
+    def seen(duration):
+        arms = asyncio.run(compare("exp", duration=duration)).values()
+        return sum(arm.sample_size for arm in arms), {round(arm.avg_similarity, 6) for arm in arms}
+
+    assert seen("1d") == (20, {0.9})
+    assert seen("4d")[0] == 40
+    assert seen("2w")[0] == 60
 
 
 # ---------------------------------------------------------------- tenants
