@@ -17,7 +17,7 @@ from django.conf import settings
 from analytics.core.scans import night_of
 from analytics.selectors import due, reports
 from analytics.selectors.ramps import ramping
-from analytics.services import counting, days_ahead, holdbacks, refusals, watches
+from analytics.services import counting, days_ahead, holdbacks, refusals, sealing, watches
 from analytics.services.analysis import analyse, note_lost
 from analytics.services.dark_health import watch_dark_launch
 from analytics.services.decisions import decide, iterations_with_pending
@@ -32,6 +32,7 @@ from experiments.services.slots import claim, forget_old_slots, slot_of
 TRIM_SECONDS = 60
 DAYS_SECONDS = 600
 COUNT_SECONDS = 15
+SEAL_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -154,3 +155,12 @@ def _once(now: datetime, task: str, pk: int, what: Callable[[int], object]) -> N
 
 def _slot(now: datetime) -> str:
     return slot_of(now, seconds=settings.ANALYSE_SECONDS)
+
+
+@shared_task(name="analytics.tasks.seal_audit")
+def seal_audit() -> int:
+    """Seal the audit rows that were committed since the last tick. Says how many."""
+    now = utc_now()
+    if not claim(now, task="seal_audit", slot=slot_of(now, seconds=SEAL_SECONDS)):
+        return 0
+    return sealing.seal(now)

@@ -45,6 +45,7 @@ BEAT: tuple[Tick, ...] = (
     Tick("analytics.tasks.trim_tail", 60, "ingest"),
     Tick("analytics.tasks.make_days_ahead", 600, "ingest"),
     Tick("analytics.tasks.count_told", 15, "ingest"),
+    Tick("analytics.tasks.seal_audit", 60, "ingest"),
 )
 
 

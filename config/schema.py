@@ -6,6 +6,8 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from config.ownership import app_role, as_owner, grant, is_granted
+
 _LOCK = 0x4153_5341_59
 """Advisory lock number ("ASSAY"): of several processes that find an old schema, one migrates and the others wait."""
 
@@ -18,14 +20,23 @@ def missing() -> int:
 
 def bring_up_to_date() -> int:
     """Apply what is missing; how many that were. Safe to call from several processes at once."""
-    if not missing():
-        return 0
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
-        try:
-            count = missing()
-            if count:
-                call_command("migrate", verbosity=0, interactive=False)
-        finally:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
-    return count
+    with as_owner():
+        if not missing():
+            _grant()
+            return 0
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+            try:
+                count = missing()
+                if count:
+                    call_command("migrate", verbosity=0, interactive=False)
+            finally:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+        return count
+
+
+def _grant() -> None:
+    """A role that was made after the tables."""
+    role = app_role()
+    if role and not is_granted(role):
+        grant(role)

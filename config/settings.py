@@ -113,7 +113,9 @@ LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 
 # ---------------------------------------------------------------- PostgreSQL and Redis
-DATABASE_URL = env.text("DATABASE_URL", "") or _EMBEDDED.database_url
+DATABASE_URL = env.text("DATABASE_URL", "") or _EMBEDDED.app_url
+DATABASE_OWNER_URL = env.text("DATABASE_OWNER_URL", "") or ("" if env.text("DATABASE_URL", "") else _EMBEDDED.database_url)
+"""The same database as the owner of its tables; only commands that change tables need it."""
 REDIS_URL = env.text("REDIS_URL", "") or _EMBEDDED.redis_url
 DATABASES: dict[str, Any] = {"default": database.bounded({**dj_database_url.parse(DATABASE_URL, conn_max_age=0, conn_health_checks=True)})}
 DATABASE_TURNS = env.integer("ASSAY_DB_TURNS", 4)

@@ -113,11 +113,10 @@ def prepare(*, migrate: bool) -> None:
 
 
 def _prepare_database(migrate: bool) -> None:
-    missing = schema.missing()
     if migrate or services.embedded():
         if applied := schema.bring_up_to_date():
             print(f"Database set up: {applied} migrations applied.", flush=True)
-    elif missing:
+    elif missing := schema.missing():
         raise CommandError(f"The database lacks {missing} migrations. Run `manage.py migrate` first.")
 
 

@@ -6,9 +6,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import dj_database_url
 import pytest
 import redis
 from django.conf import settings
+from django.db import connection
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
@@ -34,7 +36,10 @@ def services() -> Iterator[Lease]:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(services: Lease, django_db_modify_db_settings_parallel_suffix: None) -> None:
-    """pytest-django asks for this before it creates the (worker's own) test database."""
+    """pytest-django asks for this before it creates the (worker's own) test database, as the owner of what tests make."""
+    if settings.DATABASE_OWNER_URL:
+        owner = dj_database_url.parse(settings.DATABASE_OWNER_URL)
+        connection.settings_dict.update({name: owner[name] for name in ("USER", "PASSWORD", "HOST", "PORT")})
 
 
 @pytest.fixture(scope="session")

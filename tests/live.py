@@ -176,19 +176,25 @@ class Live:
 
 @contextmanager
 def installation(services: Lease, base_url: str, redis_url: str, *, workers: int = 1, **environment: str) -> Iterator[Live]:
-    """An installation of its own on the session's PostgreSQL and Redis servers; ``environment`` adds settings (``ASSAY_ROLE="serve"``)."""
+    """An installation of its own on the session's PostgreSQL and Redis servers; ``environment`` adds settings (``ASSAY_ROLE="serve"``).
+
+    Its processes use the application's role where there are two roles; ``Live.database_url`` names the owner.
+    """
+    from django.conf import settings
+
+    owner_url = (settings.DATABASE_OWNER_URL if base_url == settings.DATABASE_URL else "") or base_url
     state = Path(tempfile.mkdtemp(prefix="lv-", dir="/tmp"))
     name = f"live_{os.getpid()}_{state.name[3:].lower()}"
-    with psycopg.connect(base_url, autocommit=True) as connection:
+    with psycopg.connect(owner_url, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
-    head, _, tail = base_url.rpartition("/")
-    database_url = f"{head}/{name}" + ("?" + tail.partition("?")[2] if "?" in tail else "")
+    database_url = _named(owner_url, name)
     own = {
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "ASSAY_STATE": str(state),
         "ASSAY_SPOOL": str(state / "spool"),
         "ASSAY_CATALOGUE_DIR": str(state / "catalogue"),
-        "DATABASE_URL": database_url,
+        "DATABASE_URL": _named(base_url, name),
+        "DATABASE_OWNER_URL": database_url,
         "REDIS_URL": redis_url,
         "LIVE_WORKERS": str(workers),
     }
@@ -200,9 +206,15 @@ def installation(services: Lease, base_url: str, redis_url: str, *, workers: int
         yield live
     finally:
         live.stop()
-        with psycopg.connect(base_url, autocommit=True) as connection:
+        with psycopg.connect(owner_url, autocommit=True) as connection:
             connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         shutil.rmtree(state, ignore_errors=True)
+
+
+def _named(url: str, name: str) -> str:
+    """The address of another database on the same server."""
+    head, _, tail = url.rpartition("/")
+    return f"{head}/{name}" + ("?" + tail.partition("?")[2] if "?" in tail else "")
 
 
 @pytest.fixture(scope="session")

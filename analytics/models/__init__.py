@@ -9,6 +9,7 @@ from .replays import NullReplay
 from .reports import ExperimentReport, ReportTemplate
 from .results import AnalysisRun, AppliedDecision, Decision, Look
 from .scans import PairScan, Scan
+from .seals import AuditSeal
 from .tail import RefusedItem, SeenAssignment, TailWatch
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "AnalysisRun",
     "AppliedDecision",
     "Assignment",
+    "AuditSeal",
     "Decision",
     "EventId",
     "ExperimentReport",

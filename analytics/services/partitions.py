@@ -1,18 +1,18 @@
 """Day partitions of the event tables, made by ingest itself when a day is first written to.
 
-There is no default partition: rows in it would block the creation of their day later. A new day is
-made as a table of its own with a CHECK that says what it holds, so that attaching it need not read
-it, and takes no lock that stops readers or writers of other days.
+There is no default partition: rows in it would block the creation of their day later. The function
+``assay_make_day`` belongs to the owner of the tables and runs as the owner, since the application's role
+may make none. It makes a table of its own with a CHECK that says what it holds, so that attaching it need
+not read it, and takes no lock that stops readers or writers of other days.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import date
 from typing import Literal
 
 from django.db import connection, transaction
-from psycopg import sql
 
 Parent = Literal["ai_events", "ai_ab_metrics", "ai_request_costs", "ai_feedback"]
 _LOCK = 7_302_201
@@ -28,7 +28,7 @@ def ensure_days(parent: Parent, days: Iterable[date]) -> list[date]:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         missing = missing_days(parent, wanted)
         for day in missing:
-            cursor.execute(_create(parent, day))
+            cursor.execute("SELECT assay_make_day(%s, %s)", [parent, day])
     return missing
 
 
@@ -43,24 +43,6 @@ def missing_days(parent: Parent, days: Iterable[date]) -> list[date]:
         cursor.execute(statement, [parent, list(by_name)])
         present = {name for (name,) in cursor.fetchall()}
     return sorted(day for name, day in by_name.items() if name not in present)
-
-
-def _create(parent: Parent, day: date) -> str:
-    first, after = day.isoformat(), (day + timedelta(days=1)).isoformat()
-    statement = sql.SQL(
-        "CREATE TABLE {table} (LIKE {parent} INCLUDING ALL);"
-        "ALTER TABLE {table} ADD CONSTRAINT {check} CHECK (event_date >= {first} AND event_date < {after});"
-        "ALTER TABLE {parent} ATTACH PARTITION {table} FOR VALUES FROM ({first}) TO ({after});"
-        # The bounds of the partition now say the same.
-        "ALTER TABLE {table} DROP CONSTRAINT {check}"
-    ).format(
-        table=sql.Identifier(_name(parent, day)),
-        parent=sql.Identifier(parent),
-        check=sql.Identifier(f"{_name(parent, day)}_day"),
-        first=sql.Literal(first),
-        after=sql.Literal(after),
-    )
-    return statement.as_string(None)
 
 
 def _name(parent: Parent, day: date) -> str:

@@ -38,8 +38,9 @@ def unleash() -> Iterator[int]:
     from django.db import connection
 
     from config.embedded import place as places
+    from config.ownership import as_owner
 
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute("CREATE DATABASE unleash")
     port = place.free_port()
     sockets = str(places.find(settings.STATE).sockets)

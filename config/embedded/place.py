@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 PROJECT = Path(__file__).resolve().parents[2]
+APP_ROLE = "assay_app"
 _LONGEST_SOCKET = 100
 """sun_path holds 108 bytes on Linux and 104 on macOS, the closing NUL included."""
 
@@ -43,7 +44,13 @@ class Place:
 
     @property
     def database_url(self) -> str:
+        """As the owner of the tables."""
         return f"postgresql://assay@{quote(str(self.sockets), safe='')}/assay"
+
+    @property
+    def app_url(self) -> str:
+        """As the application's role, which cannot change what only grows."""
+        return f"postgresql://{APP_ROLE}@{quote(str(self.sockets), safe='')}/assay"
 
     @property
     def redis_url(self) -> str:

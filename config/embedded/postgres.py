@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg
 
-from config.embedded.place import Place
+from config.embedded.place import APP_ROLE, Place
 from config.embedded.process import Bundle, ServiceError, first_line, own_folder, run, runs, spawn, stop, tail, wait_for
 
 NAME = "PostgreSQL"
@@ -35,6 +35,7 @@ _OPTIONS = {
 def start(place: Place) -> None:
     """Make sure it answers; call under the services' lock. A killed server is recovered, a killed set-up done again."""
     if answers(place):
+        _create_database(place)
         return
     bundle = _bundle()
     data = _prepared(place, bundle)
@@ -141,3 +142,5 @@ def _create_database(place: Place) -> None:
     with _connect(place) as connection:
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = 'assay'").fetchone():
             connection.execute("CREATE DATABASE assay")
+        if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [APP_ROLE]).fetchone():
+            connection.execute(f"CREATE ROLE {APP_ROLE} LOGIN")

@@ -6,6 +6,7 @@ import time
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db import connection
 from django.db.models import Q
 
 from experiments.core.cast import CAST, HIRED
@@ -26,7 +27,7 @@ def concerns() -> list[str]:
 
 def found() -> list[str]:
     """The same, asked now."""
-    return [*_demo_people_stay()]
+    return [*_one_database_role(), *_demo_people_stay()]
 
 
 def is_demo_user(user: User) -> bool:
@@ -47,6 +48,15 @@ def _with_demo_password() -> set[int]:
     for action, user in lines.filter(object_type="user").order_by("id").values_list("action", "object_id"):
         (made.add if action == "create_user" else made.discard)(int(user))
     return made
+
+
+def _one_database_role() -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT has_table_privilege('changelog', 'TRUNCATE')")
+        if not cursor.fetchone()[0]:
+            return []
+    what_to_do = "Name another one in DATABASE_URL, and the owner of the tables in DATABASE_OWNER_URL for migrations"
+    return [f"the application's database role may erase the audit. {what_to_do}"]
 
 
 def _demo_people_stay() -> list[str]:
