@@ -14,13 +14,16 @@ from analytics.api.ingest import single_answer
 from analytics.api.item_schemas import COUNTS
 from analytics.core.ingest_items import parse_items, parse_observation
 from analytics.services.ingest import IngestIdentity, ingest_observations
+from analytics.services.ingest_known import find_experiments
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput
-from experiments.core.types import Scope
+from experiments.core.types import MetricRole, Scope
+from experiments.core.undecided import never_decides
 from experiments.http.doors import Door, identity, read
 from experiments.http.idempotency import idempotent
 from experiments.http.parsing import ONE_BODY
 from experiments.http.source_units import SourceUnits
+from experiments.models import ExperimentMetric
 from experiments.services.turns import Kind
 
 Name = Annotated[str, Meta(max_length=200)]
@@ -59,7 +62,17 @@ class Recorded(Door):
         item, key = _item(read(request, RecordedBody, max_bytes=ONE_BODY)), identity(request)
         items = parse_items([item], parse_observation)
         result = ingest_observations(items, now=utc_now(), identity=IngestIdentity(key.environment, key.scope))
-        return JsonResponse(single_answer(item, result))
+        return JsonResponse(single_answer(item, result) | _offer(item["experiment"], str(item["metric"])))
+
+
+def _offer(ref: object, metric: str) -> dict[str, object]:
+    """For an experiment without a primary metric: that it never decides, and that this metric could be the one."""
+    known = find_experiments([ref]) if isinstance(ref, str | int) else {}
+    experiment = next(iter(known.values()), None)
+    primary = experiment is None or ExperimentMetric.objects.filter(experiment_id=experiment.id, role=MetricRole.PRIMARY).exists()
+    if experiment is None or primary:
+        return {}
+    return {"warnings": [never_decides(experiment.key, has_primary=False, auto_promote=False, told=[metric])]}
 
 
 class Conversions(Recorded):

@@ -72,6 +72,11 @@ def failed_findings(sentences: Sequence[str]) -> list[Finding]:
     return [Finding("metric_failed", "red", sentence) for sentence in sentences]
 
 
+def undecided_finding(sentence: str) -> Finding | None:
+    """An experiment without a primary metric: nothing is wrong with its data, and it never decides."""
+    return Finding("no_primary", "info", sentence) if sentence else None
+
+
 def unsaid_findings(named: Sequence[tuple[str, Comparison]]) -> list[Finding]:
     """One line for each comparison that cannot say."""
     return [Finding("cannot_say", "info", f"{name}: cannot say, {c.reason}") for name, c in named if c.reason is not None]

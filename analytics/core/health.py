@@ -15,6 +15,7 @@ from analytics.core.findings import (
     late_finding,
     left_out_finding,
     shares_finding,
+    undecided_finding,
     unpriced_finding,
     unsaid_findings,
 )
@@ -41,12 +42,13 @@ def assess(
     left_out: int = 0,
     unpriced: tuple[int, int] = (0, 0),
     clients: Mapping[str, int] | None = None,
+    undecided: str = "",
     net: Net = NO_NET,
 ) -> Health:
     """Everything that speaks against believing the numbers, the weightiest first; ``gates`` as in ``shares_finding``.
 
     ``unpriced``: calls of models without a cost or a price, of all calls. ``clients``: what client keys sent and was not
-    believed or not stored, by its outcome.
+    believed or not stored, by its outcome. ``undecided``: why the experiment can never decide, if so.
 
     An arm that is switched off alone gets no more units; among the others the shares stay as planned.
     """
@@ -59,6 +61,7 @@ def assess(
         late_finding(late, accepted),
         left_out_finding(left_out),
         unpriced_finding(*unpriced),
+        undecided_finding(undecided),
         *client_findings(clients or {}),
         _silence(serving, units),
         _delays_differ(arms),

@@ -70,9 +70,9 @@ def names_observed(experiment_id: int, most: int) -> tuple[str, ...]:
 
 
 def names_told(experiment_id: int) -> tuple[str, ...]:
-    """The names under which events told outcomes of an experiment, oldest first."""
-    rows = ToldOutcome.objects.filter(experiment_id=experiment_id, source="event", slot__lt=OUTCOMES_AT_MOST)
-    return tuple(rows.order_by("slot").values_list("name", flat=True))
+    """The names under which outcomes of an experiment were told, oldest first."""
+    rows = ToldOutcome.objects.filter(experiment_id=experiment_id, slot__lt=OUTCOMES_AT_MOST)
+    return tuple(dict.fromkeys(rows.order_by("slot").values_list("name", flat=True)))
 
 
 def _event(row: AiEvent) -> EventRow:

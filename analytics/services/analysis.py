@@ -51,6 +51,7 @@ from analytics.stores.base import Store
 from analytics.stores.postgres import PostgresStore
 from experiments.core.errors import NotFound, Refused
 from experiments.core.types import Origin, Status
+from experiments.core.undecided import never_decides
 from experiments.models import Experiment, Iteration
 from experiments.services.waits import is_locked
 
@@ -172,6 +173,7 @@ def conclude(
         accepted=measured.accepted,
         left_out=measured.left_out,
         clients=measured.clients,
+        undecided=_undecided(plan, measured),
         unpriced=(sum(one.calls for one in measured.unpriced.values()), sum(one.of for one in measured.unpriced.values())),
         net=net,
     )
@@ -199,6 +201,12 @@ def _no_look(plan: AnalysisPlan, now: datetime, why: str) -> LookPermission:
     """Nobody can say whether a look is due, so none is taken."""
     day = last_complete_day(now, plan.time_zone)
     return LookPermission(False, day, now, why)
+
+
+def _undecided(plan: AnalysisPlan, measured: Measured) -> str:
+    """Why the experiment can never decide, with the outcomes that could; nothing of one that can."""
+    primary = plan.primary is not None or plan.origin is Origin.IMPORT
+    return never_decides(plan.key, has_primary=primary, auto_promote=plan.auto_promote, told=measured.told)
 
 
 def legal(plan: AnalysisPlan, measured: Measured, before: Sequence[LookState], the_clock: Clock, now: datetime) -> LookPermission:

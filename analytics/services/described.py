@@ -46,8 +46,8 @@ def describe_all(
     if plan is None:
         return _nobody(experiment)
     planned = {metric.definition.key: metric.definition for metric in plan.metrics}
-    told = [*names_observed(experiment.pk, MOST_METRICS), *names_told(experiment.pk)]
-    others = [name for name in told if name not in planned]
+    told = {*names_observed(experiment.pk, MOST_METRICS), *names_told(experiment.pk)}
+    others = told - planned.keys()
     found = Metric.objects.filter(key__in=others, current=True).order_by("key")
     return _described(plan, [*planned.values(), *map(definition_of, found)], now, store, matured=False, within=within)
 

@@ -21,6 +21,7 @@ from analytics.core.results import ArmSummary, MetricResult, metric_arm
 from analytics.core.stats.winsor import CAP_QUANTILE, Cap, find_cap
 from analytics.core.windows import LookPermission, day_start
 from analytics.models import IngestTally
+from analytics.selectors.events import names_told
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric
 from analytics.services.ingest_exposures import OTHER_ARM, OVER_CAP
 from analytics.stores.base import OWN_PAST, ArmCount, Population, Store, part_of
@@ -82,6 +83,7 @@ class Measured:
     worth: Mapping[str, Mapping[str, Moments]] = field(default_factory=dict)
     spent_micro: int | None = None
     unpriced: Mapping[str, Unpriced] = field(default_factory=dict)
+    told: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
 
 
@@ -140,10 +142,18 @@ def measure(
                 lambda m: _worth(plan, store, people, m),
             ),
             spent_micro=None if plan.budget_micro is None else _held(net, "the budget", lambda: spent_so_far(plan, store, people)),
+            told=()
+            if plan.primary is not None
+            else net.hold("told outcomes", "names", lambda: names_told(plan.experiment_id), lambda _: ()),
             unpriced=net.hold("calls without a price", "count", lambda: _unpriced(plan, store, people), lambda _: {}),
             faults=tuple(net.faults),
         )
     return _without_unknown_costs(plan, measured)
+
+
+def _told(plan: AnalysisPlan) -> tuple[str, ...]:
+    """Outcomes that could be the primary metric, where there is none."""
+    return () if plan.primary is not None else names_told(plan.experiment_id)
 
 
 def _unpriced(plan: AnalysisPlan, store: Store, people: Population) -> dict[str, Unpriced]:

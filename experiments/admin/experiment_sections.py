@@ -21,6 +21,7 @@ from experiments.core.checklist import SIGNED_ITEMS, ItemState, basis, may_be_no
 from experiments.core.design_advice import Arm, Planned, advice
 from experiments.core.permissions import SIGNING, Action
 from experiments.core.types import JSON, BucketRole, Item, MetricRole, Role, Status, Verdict
+from experiments.core.undecided import never_decides
 from experiments.models import Bucket, ChangeLogEntry, Experiment, ExperimentMetric, Iteration, SignOff, Variant
 from experiments.models.notes import KINDS
 from experiments.selectors import timeline_notes
@@ -210,7 +211,9 @@ def _advice(view: View, plans: Sequence[Any]) -> tuple[str, ...]:
     arms = [Arm(v.name, v.is_control, v.config) for v in e.variants.all()]
     guardrails = sum(plan.role == MetricRole.GUARDRAIL for plan in plans)
     names = list(beside.order_by("name").values_list("name", flat=True)[:50])
-    return advice(Planned(e.experiment_type, arms, guardrails, len(view.rules.requires), names, schema_of(e)))
+    decided = e.experiment_type == "geo" or any(plan.role == MetricRole.PRIMARY for plan in plans)
+    undecided = never_decides(e.key, has_primary=decided, auto_promote=e.auto_promote)
+    return advice(Planned(e.experiment_type, arms, guardrails, len(view.rules.requires), names, schema_of(e), undecided))
 
 
 def _asked_of(detail: Any) -> list[Any]:

@@ -8,7 +8,8 @@ from datetime import datetime
 from experiments.core.checklist import ItemState
 from experiments.core.errors import Problem
 from experiments.core.ramping import RampStep, parse_ramp
-from experiments.core.types import JSON, THOUSANDTHS
+from experiments.core.types import JSON, THOUSANDTHS, MetricRole
+from experiments.core.undecided import never_decides
 from experiments.models import ChangeLogEntry, Experiment, ExperimentMetric, Flag, Iteration, OfflineEvaluation, RampStay, Variant
 
 
@@ -70,7 +71,17 @@ def full(experiment: Experiment, iteration: Iteration | None, message: str = "")
         "created_at": experiment.created_at,
         "updated_at": experiment.updated_at,
         "iteration": None if iteration is None else launch(iteration),
+        "warnings": warnings(experiment),
     }
+
+
+def warnings(experiment: Experiment) -> list[str]:
+    """What stands against an experiment without refusing it."""
+    roles = {one.role for one in experiment.planned_metrics.all()}
+    if experiment.experiment_type == "geo":
+        return []
+    said = never_decides(experiment.key, has_primary=MetricRole.PRIMARY in roles, auto_promote=experiment.auto_promote)
+    return [said] if said else []
 
 
 def variant(row: Variant) -> dict[str, object]:

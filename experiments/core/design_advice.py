@@ -26,7 +26,10 @@ class Arm:
 
 @dataclass(frozen=True)
 class Planned:
-    """A design as advice reads it; ``beside`` are the names of live experiments on the same unit type outside its layer."""
+    """A design as advice reads it; ``beside`` are the names of live experiments on the same unit type outside its layer.
+
+    ``undecided``: why it can never decide, if so.
+    """
 
     experiment_type: str
     arms: Sequence[Arm]
@@ -34,11 +37,13 @@ class Planned:
     required_items: int
     beside: Sequence[str] = ()
     schema: Schema = NO_SCHEMA
+    undecided: str = ""
 
 
 def advice(plan: Planned) -> tuple[str, ...]:
     """Sentences, each naming what it is about and what to do."""
-    return (*_entangled(plan), *_several_changes(plan), *_extremes(plan), *_outside(plan), *_unguarded(plan))
+    never = (plan.undecided,) if plan.undecided else ()
+    return (*never, *_entangled(plan), *_several_changes(plan), *_extremes(plan), *_outside(plan), *_unguarded(plan))
 
 
 def changed_keys(control: JSON, config: JSON) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ analysed here: whether a difference means anything is the server's to say.
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -19,10 +20,13 @@ from experiments.core.durations import parse_duration
 from experiments.core.errors import InvalidInput, NotFound, Refused
 from experiments.core.hashing import shuffled_buckets
 from experiments.core.types import BUCKETS, THOUSANDTHS
+from experiments.core.undecided import never_decides
 from experiments.sdk.client import AssayClient
 from experiments.sdk.definitions import Experiment, ExperimentStatus, Variant
 from experiments.sdk.outbox import Collected
 from experiments.sdk.source import FixedCatalogue, Snapshot
+
+log = logging.getLogger("assay")
 
 _CONTROLS = ("control", "baseline")
 _SEED_LENGTH = 12
@@ -52,6 +56,9 @@ class LocalPlatform:
     def start(self, name: str) -> None:
         if self.status(name) in (ExperimentStatus.COMPLETED, ExperimentStatus.ARCHIVED):
             raise Refused(f"{name}: it is {self.status(name)}; register another one under a new name")
+        experiment = self._experiments.get(name)
+        if experiment is not None and not experiment.primary_metric:
+            log.warning("%s", never_decides(name, has_primary=False, auto_promote=experiment.auto_promote))
         self._set(name, ExperimentStatus.RUNNING)
 
     def pause(self, name: str) -> None:

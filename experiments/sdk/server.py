@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,6 +14,8 @@ from experiments.core.errors import AssayError, Forbidden, InvalidInput, NotAuth
 from experiments.sdk.client import AssayClient
 from experiments.sdk.definitions import Experiment, ExperimentStatus, Variant
 from experiments.sdk.transport import Answer, Transport
+
+log = logging.getLogger("assay")
 
 _ERRORS: Mapping[int, type[AssayError]] = {400: InvalidInput, 401: NotAuthenticated, 403: Forbidden, 404: NotFound, 409: Refused}
 _SETTLING = 5.0
@@ -30,7 +33,7 @@ class ServerPlatform:
         if self._knows(experiment.name):
             return
         try:
-            self._ask("POST", "/api/v1/experiments", _body(experiment, utc_now()))
+            _warn(self._ask("POST", "/api/v1/experiments", _body(experiment, utc_now())))
         except AssayError:
             if not self._knows(experiment.name):  # else another process was first
                 raise
@@ -38,7 +41,7 @@ class ServerPlatform:
     def start(self, name: str) -> None:
         status = self.status(name)
         if status is not ExperimentStatus.RUNNING:
-            self._ask("POST", f"{_path(name)}/{'resume' if status is ExperimentStatus.PAUSED else 'start'}", {})
+            _warn(self._ask("POST", f"{_path(name)}/{'resume' if status is ExperimentStatus.PAUSED else 'start'}", {}))
         self._settle(name, serving=True)
 
     def pause(self, name: str) -> None:
@@ -88,6 +91,13 @@ class ServerPlatform:
             raise _refusal(answer)
         said = answer.json()
         return said if isinstance(said, dict) else {}
+
+
+def _warn(answer: Mapping[str, object]) -> None:
+    """Pass on what the server says against an experiment that it accepted."""
+    said = answer.get("warnings")
+    for one in said if isinstance(said, list) else ():
+        log.warning("%s", one)
 
 
 def _path(name: str) -> str:
