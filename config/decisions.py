@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from analytics.selectors.cards import unmet_conditions
 from analytics.selectors.ramps import ramp_facts
 from analytics.selectors.recommendation import recommendation
 from experiments.services import advice, ramps
@@ -9,5 +10,5 @@ from experiments.services import advice, ramps
 
 def wire() -> None:
     """Let the doors of experiments promote what the stored decision recommends, and advance a ramp that nothing stands against."""
-    advice.set_reader(recommendation)
+    advice.set_reader(recommendation, unmet_conditions)
     ramps.set_reader(ramp_facts)

@@ -14,6 +14,7 @@ from analytics.api import source_answers
 from analytics.core.encoding import plain
 from analytics.models import AnalysisRun
 from analytics.selectors import geo
+from analytics.selectors.cards import card_of
 from analytics.selectors.results import view_of
 from analytics.selectors.scans import scan_of
 from analytics.selectors.significance import latest_run, significance
@@ -69,17 +70,18 @@ class Analyze(Door):
 
 
 class Summary(Door):
-    """`GET …/summary`: where an experiment stands."""
+    """`GET …/summary`: where an experiment is, in the words of its page."""
 
     scopes = READERS
 
     @extend_schema(operation_id="experiment_summary", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, ref: str) -> Response:
-        """Units, exposures and results by variant, and what is recommended."""
+        """The state and its sentence, units, exposures and results by variant, and what is recommended."""
         experiment = resolve(ref)
         run = latest_run(experiment)
-        arms = describe_all(experiment, utc_now())
-        return Response(source_answers.summary(experiment, arms, significance(run), masked=_masked(run)))
+        now = utc_now()
+        arms, found = describe_all(experiment, now), card_of(experiment, now)
+        return Response(source_answers.summary(experiment, arms, significance(run), found, masked=_masked(run)))
 
 
 def _head(experiment: Experiment) -> dict[str, object]:

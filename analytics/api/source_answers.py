@@ -13,6 +13,7 @@ from analytics.selectors.exposition import ArmNumbers
 from analytics.selectors.significance import Significance
 from analytics.services.described import DescribedArm
 from analytics.stores.base import Description
+from experiments.core.cards import Card
 from experiments.core.types import MetricKind, Origin, Outcome, Status
 from experiments.models import Experiment
 
@@ -83,8 +84,8 @@ def required_units(experiment: Experiment) -> int:
     return max(experiment.min_sample_size, math.ceil(2 * planned))
 
 
-def summary(experiment: Experiment, arms: Sequence[DescribedArm], found: Significance, *, masked: bool) -> dict[str, object]:
-    """Where it stands, in one object."""
+def summary(experiment: Experiment, arms: Sequence[DescribedArm], found: Significance, card: Card, *, masked: bool) -> dict[str, object]:
+    """Where it is, in one object; ``state``, ``sentence`` and ``effect`` are what every page says."""
     shares = {variant.pk: variant.weight / 10 for variant in experiment.variants.all()}
     return {
         "experiment_id": experiment.pk,
@@ -115,6 +116,9 @@ def summary(experiment: Experiment, arms: Sequence[DescribedArm], found: Signifi
         "p_value": found.p_value,
         "recommended_winner_id": None if found.winner is None else found.winner.pk,
         "recommendation_reason": found.reason,
+        "state": card.state.value,
+        "sentence": card.sentence,
+        "effect": card.effect,
     }
 
 

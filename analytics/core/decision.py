@@ -19,7 +19,7 @@ Kind = Literal["keep", "hold", "stop", "promote", "escalate", "conclude"]
 Conclusion = Literal["worse", "no_effect", "inconclusive"]
 Rule = Literal["safe", "no_breach"]
 Action = Literal["stop", "hold", "escalate"]
-Topic = Literal["", "primary", "clock", "shares", "health", "units", "boundary", "improvement", "guardrail"]
+Topic = Literal["", "primary", "clock", "shares", "health", "units", "boundary", "improvement", "guardrail", "serving"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,13 @@ def recommended(facts: Facts) -> str | None:
 
 
 def readiness(facts: Facts) -> tuple[Readiness, ...]:
-    """Every condition of a promotion, for the arm in front."""
+    """Every condition of a promotion: of the experiment, of the arm in front, then of every other arm."""
+    front = _front(facts)
+    others = [arm for arm in facts.arms if arm is not front]
+    return (*_front_readiness(facts), *(one for arm in others for one in _arm_readiness(facts, arm)))
+
+
+def _front_readiness(facts: Facts) -> tuple[Readiness, ...]:
     front = _front(facts)
     return (*_common_readiness(facts), *(_arm_readiness(facts, front) if front is not None else ()))
 
@@ -248,7 +254,7 @@ AFTER_THE_LAST = "the last look is taken and what it decided stands; only harm a
 def _keep(facts: Facts) -> Decision:
     if facts.last_look_taken:
         return _decision(facts, "keep", AFTER_THE_LAST)
-    missing = [r.name for r in readiness(facts) if r.met is not True]
+    missing = [r.name for r in _front_readiness(facts) if r.met is not True]
     return _decision(facts, "keep", "keep running; not yet met: " + ", ".join(missing) if missing else "keep running until the next look")
 
 
@@ -312,7 +318,9 @@ def _units(name: str, n: int, fewest: int, arm: str = "") -> Readiness:
 def _arm_readiness(facts: Facts, arm: ArmFacts) -> list[Readiness]:
     d0, gain = facts.required_improvement, arm.estimate
     said, met = ("unknown", None) if gain is None else (f"{gain:g}", gain >= d0)
+    off = [Readiness(f"{arm.key}: serving", "switched off", "serving", False, "serving", arm.key)] if arm.harmed else []
     return [
+        *off,
         _units(f"{arm.key}: units", arm.n, facts.min_sample_size, arm.key),
         Readiness(f"{arm.key}: boundary", arm.crossed or "not crossed", "better", arm.crossed == "better", "boundary", arm.key),
         Readiness(f"{arm.key}: improvement", said, f"≥ {d0:g}", met, "improvement", arm.key, value=gain, target=d0),

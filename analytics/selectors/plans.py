@@ -17,6 +17,7 @@ from experiments.core.types import DARK_BUCKETS, BucketRole, GuardrailAction, Me
 from experiments.models import Bucket, Experiment, Iteration, Metric
 from experiments.selectors.experiments import design_of, iteration_design, iteration_rules
 from experiments.selectors.metrics import definition_of
+from experiments.selectors.switches import off_spans
 
 WEEKS_OF_SIZE = {"small": 1, "medium": 1, "large": 2}
 NEVER_BY_ITSELF = ("geo",)
@@ -153,7 +154,7 @@ def plan_of(iteration: Iteration, now: datetime) -> AnalysisPlan:
     design = iteration_design(iteration) if iteration.design else design_of(experiment)
     rules = iteration_rules(iteration)
     n_planned = iteration.plan.get("n_planned")
-    pauses = [(pause.started_at, pause.ended_at or now) for pause in iteration.pauses.order_by("started_at")]
+    pauses = _not_serving(iteration, design, now)
     return AnalysisPlan(
         experiment_id=experiment.pk,
         key=experiment.key,
@@ -181,6 +182,12 @@ def plan_of(iteration: Iteration, now: datetime) -> AnalysisPlan:
         arrival_grace=timedelta(seconds=design.arrival_grace_seconds),
         arrival_grace_counts=design.arrival_grace_counts,
     )
+
+
+def _not_serving(iteration: Iteration, design: Design, now: datetime) -> list[tuple[datetime, datetime]]:
+    """Stretches in which nobody was served a variant, in order: pauses, and times with the flag switched off."""
+    pauses = [(pause.started_at, pause.ended_at or now) for pause in iteration.pauses.all()]
+    return sorted([*pauses, *off_spans(design.flag_key, iteration.began_at, iteration.ended_at or now)])
 
 
 def _arms(iteration: Iteration, design: Design) -> tuple[PlannedArm, ...]:

@@ -31,13 +31,13 @@ from analytics.core.scans import ByStrata
 from analytics.core.stats.did import DidResult
 from analytics.core.stats.srm import SrmCheck
 from analytics.models import AnalysisRun, HoldbackRun
-from analytics.selectors import geo, standing
+from analytics.selectors import geo
 from analytics.selectors.arm_costs import arm_costs
+from analytics.selectors.cards import card_of
 from analytics.selectors.holdbacks import holdback_sentence
 from analytics.selectors.plans import AnalysisPlan, plan_of
 from analytics.selectors.results import decision_rows
 from analytics.selectors.scans import scan_of
-from experiments.core.headline import Standing, headline
 from experiments.core.types import Origin, Status
 from experiments.models import ChangeLogEntry, Experiment, Iteration
 from experiments.selectors.experiments import iteration_design
@@ -90,7 +90,7 @@ def facts_of(run: AnalysisRun) -> ReportFacts:
         origin=experiment.origin,
         status=experiment.status,
         outcome=str(ending.get("outcome", "")),
-        standing=_standing(run, ending),
+        standing=card_of(experiment, until).sentence,
         iteration=iteration.number,
         final=is_final(run),
         run=run.pk,
@@ -138,18 +138,6 @@ def _ending(entries: Sequence[ChangeLogEntry]) -> Mapping[str, object]:
     """What the lines that recorded an outcome say: the last ``outcome`` and, once something was promoted, its ``variant``."""
     said = [e.after for e in entries if isinstance(e.after, dict) and e.after.get("outcome")]
     return {name: value for after in said for name, value in after.items() if name in ("outcome", "variant")}
-
-
-def _standing(run: AnalysisRun, ending: Mapping[str, object]) -> str:
-    experiment = run.experiment
-    if experiment.status in ENDED:
-        names = {arm.key: arm.name for arm in iteration_design(run.iteration).variants}
-        winner = names.get(str(ending.get("variant", "")))
-        return headline(Standing(Status.COMPLETED, str(ending.get("outcome", "")), winner=winner))
-    said = standing.standing([experiment.pk]).get(experiment.pk)
-    return headline(
-        Standing(experiment.status, experiment.outcome, experiment.pause_cause, finding=None if said is None else said.sentence)
-    )
 
 
 def _findings(run: AnalysisRun) -> tuple[Finding, ...]:

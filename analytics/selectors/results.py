@@ -413,3 +413,8 @@ def _covariates(raw: Comparison, cuped: Comparison) -> CovariateView:
         saved=saved,
         notes=cuped.notes,
     )
+
+
+def reading_of(metric: MetricResult, against: ArmComparison) -> str:
+    """The word that stands beside a comparison: better, worse, unclear, or cannot say."""
+    return _comparison(metric, against).verdict

@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 from analytics.core.findings import Finding
 from analytics.core.results import WHAT_TO_DO
 from analytics.models import Decision
-from experiments.core.notices import Notice, NoticeKind
+from analytics.selectors.cards import card_of
+from experiments.core.notices import Notice, NoticeKind, one_line
 from experiments.core.policies import Window
 from experiments.core.types import JSON
 from experiments.models import Experiment
@@ -31,7 +32,7 @@ def decided(experiment: Experiment, decision: Decision, now: datetime) -> None:
     degraded = decision.verdict == "hold" and bool(decision.arms)
     kind = NoticeKind.BREACH if degraded else _KINDS.get(decision.verdict)
     if kind is not None:
-        _tell(experiment, decision, now, kind, decision.verdict)
+        _tell(experiment, decision, now, kind)
     elif decision.verdict == "promote" and iteration_design(decision.iteration).auto_promote:
         window = iteration_rules(decision.iteration).window
         if not in_window(window, now, experiment.time_zone):
@@ -64,7 +65,8 @@ def promotion_ahead(experiment: Experiment, decision: Decision, now: datetime) -
     hours = iteration_rules(decision.iteration).notice_hours
     comes = now + timedelta(hours=hours)
     arm = "" if decision.variant is None else decision.variant.key
-    text = f"{decision.rule}\nIn its promotion window, or else from {comes:%Y-%m-%d %H:%M} UTC on. Hold it on the experiment's page."
+    said = card_of(experiment, now).sentence
+    text = f"{said}\nIn its promotion window, or else from {comes:%Y-%m-%d %H:%M} UTC on. Hold it on the experiment's page."
     title = f"{experiment.key}: {arm} will be promoted by itself"
     outbox.put(
         now, Notice(NoticeKind.PROMOTION, title, text, _facts(decision) | {"not_before": comes.isoformat()}), key=key, experiment=experiment
@@ -75,12 +77,12 @@ def promotion_ahead(experiment: Experiment, decision: Decision, now: datetime) -
 def refused(experiment: Experiment, decision: Decision, now: datetime, why: str) -> None:
     """A decision could not be carried out: the rules refused it, and a person is asked."""
     kind = _REFUSED.get(decision.verdict, NoticeKind.DECISION)
-    _tell(experiment, decision, now, kind, f"{decision.verdict}, not carried out", why)
+    _tell(experiment, decision, now, kind, why)
 
 
 def overtaken(experiment: Experiment, decision: Decision, now: datetime, why: str) -> None:
     """A decision came too late: somebody was first."""
-    _tell(experiment, decision, now, NoticeKind.DECISION, f"{decision.verdict}, not carried out", why)
+    _tell(experiment, decision, now, NoticeKind.DECISION, why)
 
 
 def in_window(window: Window, now: datetime, zone: str) -> bool:
@@ -89,10 +91,12 @@ def in_window(window: Window, now: datetime, zone: str) -> bool:
     return window.always or (local.weekday() in window.days and window.from_hour <= local.hour < window.to_hour)
 
 
-def _tell(experiment: Experiment, decision: Decision, now: datetime, kind: NoticeKind, what: str, why: str = "") -> None:
-    arm = "" if decision.variant is None else f" ({decision.variant.key})"
-    text = f"{decision.rule}\n{why}" if why else decision.rule
-    notice = Notice(kind, f"{experiment.key}: the decision is {what}{arm}", text, _facts(decision))
+def _tell(experiment: Experiment, decision: Decision, now: datetime, kind: NoticeKind, why: str = "") -> None:
+    """The card's sentence and its next step, as every page says them; the rule behind it follows."""
+    found = card_of(experiment, now)
+    title = one_line(f"{experiment.name}: {found.state.value}" + (" (not carried out)" if why else ""))
+    text = "\n".join(filter(None, (found.sentence, why, f"Decision {decision.pk}: {decision.rule}")))
+    notice = Notice(kind, title, text, _facts(decision) | {"state": found.state.value})
     outbox.put(now, notice, key=f"decision:{decision.pk}", experiment=experiment)
 
 

@@ -61,11 +61,16 @@ class TrafficPast:
 
 
 def metric_past(metric: MetricDefinition, unit_type: str, now: datetime) -> MetricPast | None:
-    """Baseline and spread; None without data, or from fewer than 30 units."""
+    """Baseline and spread; None without data: fewer than 30 units, or units of which nothing was ever seen."""
     found = _READERS[kind_of(metric.kind).form](_span(unit_type, now), metric)
-    if found is None or found[2] < FEWEST_UNITS:
+    if found is None or found[2] < FEWEST_UNITS or _says_nothing(metric, found[0]):
         return None
     return MetricPast(metric.key, unit_type, *found, days=DAYS)
+
+
+def _says_nothing(metric: MetricDefinition, baseline: float) -> bool:
+    """A value of 0, or a rate that nobody ever missed, is no baseline: nothing can be a share of it or differ from it."""
+    return baseline == 0 or (kind_of(metric.kind).sizing == "rate" and baseline >= 1)
 
 
 def traffic_past(unit_type: str, now: datetime) -> TrafficPast | None:

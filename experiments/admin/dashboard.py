@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import Count
 from django.http import HttpRequest
 
-from experiments.admin import results_section
+from analytics.selectors.cards import cards
 from experiments.admin.base import actor_of, may
 from experiments.admin.urgent import LIVE, badge, by_urgency, ranks
 from experiments.admin.waiting import waiting_for
 from experiments.core.clock import utc_now
-from experiments.core.headline import Standing, headline
 from experiments.core.permissions import Action
 from experiments.core.types import Status
 from experiments.models import Experiment
 
 SHOWN = 12
 WAITING_SHOWN = 12
+ENDED_SHOWN = 6
 
 
 def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -28,8 +27,8 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     rows = Experiment.objects.select_related("owner", "policy", "flag", "layer")
     live = rows.filter(status__in=LIVE)
     running = list(by_urgency(live, ranks(live, now)).order_by("urgency", "planned_end", "-updated_at")[:SHOWN])
-    ended = list(rows.filter(status=Status.COMPLETED).annotate(winner=results_section.winner_name()).order_by("-end_ts", "-updated_at")[:6])
-    findings = results_section.findings([row.pk for row in running])
+    ended = list(rows.filter(status=Status.COMPLETED).order_by("-end_ts", "-updated_at")[:ENDED_SHOWN])
+    found = cards([*running, *ended], now)
     waiting = waiting_for(actor_of(request), now)
     return {
         **context,
@@ -37,11 +36,7 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "counts": dict(Experiment.objects.order_by().values_list("status").annotate(n=Count("pk"))),
         "waiting": waiting[:WAITING_SHOWN],
         "waiting_count": len(waiting),
-        "running": [(row, headline(_standing(row, findings)), badge(row.urgency)) for row in running],
-        "ended": [(row, headline(Standing(row.status, row.outcome, winner=row.winner))) for row in ended],
+        "running": [(row, found[row.pk], badge(found[row.pk])) for row in running],
+        "ended": [(row, found[row.pk]) for row in ended],
         "may_create": may(request, Action.EDIT_DRAFT, member=True),
     }
-
-
-def _standing(row: Any, findings: Mapping[int, str]) -> Standing:
-    return Standing(row.status, row.outcome, row.pause_cause, finding=findings.get(row.pk))

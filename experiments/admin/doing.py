@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from django.contrib import messages
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.utils.html import format_html
 
 from experiments.admin.base import Crumb, WorkplaceAdmin
 from experiments.admin.fields import Field, filled
@@ -19,7 +20,8 @@ from experiments.http.errors import status_of
 class Confirm:
     """A confirm page: the question, what users will see, what the analysis says, what stands in the way, what to fill in.
 
-    ``look`` names a second button that does nothing but show more of what was typed; ``shown`` is what it showed.
+    ``unmet``: conditions that the rules ask for and that are not met. ``look`` names a second button that does nothing
+    but show more of what was typed; ``shown`` is what it showed.
     """
 
     question: str
@@ -31,6 +33,7 @@ class Confirm:
     danger: bool = False
     fields: Sequence[Field] = field(default_factory=tuple)
     blockers: Sequence[Problem] = field(default_factory=tuple)
+    unmet: Sequence[str] = field(default_factory=tuple)
     look: str = ""
     shown: Sequence[str] = field(default_factory=tuple)
 
@@ -66,8 +69,24 @@ def confirmed(
     return HttpResponseRedirect(confirm.back)
 
 
-def posted(admin: WorkplaceAdmin, request: HttpRequest, *, title: str, back: str, work: Callable[[QueryDict], str]) -> HttpResponse:
-    """Do what a small form on a page asks for; refusals become messages. GET only leads back.
+def _linked(problem: Problem, fields: Mapping[str, str]) -> str:
+    """The problem, with a link to its field where a form for it is known."""
+    where = fields.get(problem.field or "")
+    return format_html('{} <a href="{}">Open the field</a>', problem.message, where) if where else problem.message
+
+
+def posted(
+    admin: WorkplaceAdmin,
+    request: HttpRequest,
+    *,
+    title: str,
+    back: str,
+    work: Callable[[QueryDict], str],
+    fields: Mapping[str, str] | None = None,
+) -> HttpResponse:
+    """Do what a small form on a page asks for; refusals become messages, all at once. GET only leads back.
+
+    ``fields``: what a problem is about → the page on which it is mended; each problem is linked to its own.
 
     Who may not do it at all is told so on a page of its own, with the status that says it.
     """
@@ -81,5 +100,5 @@ def posted(admin: WorkplaceAdmin, request: HttpRequest, *, title: str, back: str
             )
         except AssayError as refusal:
             for problem in problems_of(refusal):
-                messages.error(request, problem.message)
+                messages.error(request, _linked(problem, fields or {}))
     return HttpResponseRedirect(back)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.urls import reverse
 
-from experiments.admin import results_section
+from analytics.selectors.cards import card_of, unmet_conditions
 from experiments.admin.base import WorkplaceAdmin, actor_of
 from experiments.admin.doing import Confirm, confirmed, posted
 from experiments.admin.experiment_page import serving_of
@@ -18,11 +19,13 @@ from experiments.core.checklist import SIGNED_ITEMS, TITLES, may_be_not_applicab
 from experiments.core.clock import utc_now
 from experiments.core.consequences import sentence
 from experiments.core.errors import InvalidInput, Problem
+from experiments.core.four_eyes import four_eyes
 from experiments.core.lifecycle import CONCLUSIONS, Need, Verb, transition_for
 from experiments.core.permissions import SIGNING, TABLE, Action, check, may, who_may
+from experiments.core.reasons import WANTED
 from experiments.core.types import Actor, Item, Outcome, PauseCause, Status, Verdict
 from experiments.models import Experiment
-from experiments.selectors.checklist import blockers, facts, four_eyes, launch_request
+from experiments.selectors.checklist import blockers, facts, launch_request
 from experiments.selectors.experiments import STOP_WAITS, is_member, rules_of, stop_waits
 from experiments.services import audience, comments, drafts, lifecycle, timeline_notes
 from experiments.services import checklist as signing
@@ -45,32 +48,41 @@ def do(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, verb: st
     if verb not in (*Verb, RETURN):
         raise Http404("no such verb")
     experiment = found(experiment_id)
-    confirm = _confirm(actor_of(request), experiment, verb, utc_now())
+    confirm = _confirm(actor_of(request), experiment, verb, utc_now(), _wanted_arm(request, experiment))
     return confirmed(
         admin, request, title=experiment.name, about=experiment, confirm=confirm, work=lambda data: _press(request, experiment, verb, data)
     )
 
 
-def _confirm(actor: Actor, experiment: Experiment, verb: str, now: datetime) -> Confirm:
+def _wanted_arm(request: HttpRequest, experiment: Experiment) -> str:
+    """The test arm that is asked about: the one chosen, else the first."""
+    arms = [arm.key for arm in experiment.variants.all() if not arm.is_control]
+    chosen = request.POST.get("variant", "") or request.GET.get("variant", "")
+    return chosen if chosen in arms else next(iter(arms), "")
+
+
+def _confirm(actor: Actor, experiment: Experiment, verb: str, now: datetime, arm: str) -> Confirm:
     arrow = None if verb == RETURN else transition_for(Verb(verb), Status(experiment.status), PauseCause(experiment.pause_cause))
     label = arrow.label if arrow else verb.replace("_", " ").capitalize()
     action = Action.RETURN_TO_CONTROL if verb == RETURN else arrow.action if arrow else None
     must_say_why = verb in (RETURN, Verb.PROMOTE) or (arrow is not None and Need.REASON in arrow.needs)
-    grave = verb in GRAVE or verb == RETURN
+    unmet = unmet_conditions(experiment.pk, arm) if verb == Verb.PROMOTE and arm else ()
+    grave = verb in GRAVE or verb == RETURN or bool(unmet)
     return Confirm(
-        question=f"{label}: {experiment.name}?",
-        button=label,
+        question=f"{label}{' against the rules' if unmet else ''}: {experiment.name}?",
+        button=f"{label} anyway" if unmet else label,
+        unmet=unmet,
         back=page_url(experiment.pk),
         consequence=sentence(verb, serving_of(experiment, rules_of(experiment), now)),
-        said=results_section.finding(experiment) or "nothing yet." if verb in (Verb.PROMOTE, Verb.CONCLUDE) else "",
+        said=card_of(experiment, now).sentence if verb in (Verb.PROMOTE, Verb.CONCLUDE) else "",
         tone="bad" if grave else "",
         danger=grave,
-        fields=[*_extra_fields(experiment, verb), reason_field(required=must_say_why)],
-        blockers=[*not_theirs(actor, experiment, action), *_in_the_way(actor, experiment, verb, now)],
+        fields=[*_extra_fields(experiment, verb, arm), reason_field(required=must_say_why, about=_WHY if unmet else "")],
+        blockers=[*not_theirs(actor, experiment, action), *in_the_way(actor, experiment, verb, now)],
     )
 
 
-def _in_the_way(actor: Actor, experiment: Experiment, verb: str, now: datetime) -> list[Problem]:
+def in_the_way(actor: Actor, experiment: Experiment, verb: str, now: datetime) -> list[Problem]:
     """What stands against the verb now, for this person; the service asks again."""
     if verb == RETURN:
         return []
@@ -85,13 +97,16 @@ def not_theirs(actor: Actor, experiment: Experiment, action: Action | None) -> l
     return [Problem("forbidden", f"You may not {TABLE[action].label}; {who_may(action)}.")]
 
 
-def _extra_fields(experiment: Experiment, verb: str) -> list[Field]:
+_WHY = f"Not every condition is met, so this needs {WANTED}. It stays visible on the experiment."
+
+
+def _extra_fields(experiment: Experiment, verb: str, arm: str) -> list[Field]:
     if verb == Verb.CONCLUDE:
         choices = [(o.value, o.value.replace("_", " ")) for o in CONCLUSIONS]
         return [Field("outcome", "Outcome", "select", value=Outcome.INCONCLUSIVE, choices=choices, help="What was learned.")]
     if verb == Verb.PROMOTE:
         arms = [(v.key, v.name) for v in experiment.variants.all() if not v.is_control]
-        return [Field("variant", "Winner", "select", value=arms[0][0] if arms else "", choices=arms)]
+        return [Field("variant", "Winner", "select", value=arm, choices=arms)]
     return []
 
 
@@ -201,7 +216,20 @@ def _evaluate(request: HttpRequest, experiment_id: int, data: QueryDict) -> str:
 
 def _posted(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, tab: str, work: Callable[[QueryDict], str]) -> HttpResponse:
     experiment = found(experiment_id)
-    return posted(admin, request, title=experiment.name, back=page_url(experiment.pk, tab), work=work)
+    fields = _form_fields(experiment) if experiment.status == Status.DRAFT else {}
+    return posted(admin, request, title=experiment.name, back=page_url(experiment.pk, tab), work=work, fields=fields)
+
+
+def _form_fields(experiment: Experiment) -> dict[str, str]:
+    """What a refusal calls a planned number → its place in the form."""
+    form = reverse("admin:experiment_edit", args=(experiment.pk,))
+    lines = enumerate(experiment.planned_metrics.all())
+    return {f"metrics.{plan.metric.key}.{name}": f"{form}#id_m-{i}-{name}" for i, plan in lines for name in _PLANNED} | {
+        "metrics": f"{form}#metrics"
+    }
+
+
+_PLANNED = ("baseline", "baseline_sd", "mde", "margin")
 
 
 def compute(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, item: str) -> HttpResponse:
@@ -215,6 +243,17 @@ def compute(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, ite
         return message
 
     return _posted(admin, request, experiment_id, tab, work)
+
+
+def replan(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> HttpResponse:
+    """Take the effect or margin that the plan's horizon can answer, with one press."""
+    from analytics.services import replanning  # its numerics load only when asked for
+
+    def work(data: QueryDict) -> str:
+        evidence = replanning.replan(actor_of(request), utc_now(), experiment_id=experiment_id, metric=data.get("metric", ""))
+        return f"The plan is changed: {evidence.summary}."
+
+    return _posted(admin, request, experiment_id, "plan", work)
 
 
 def _compute_size(actor: Actor, now: datetime, experiment_id: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from django.contrib import messages
@@ -20,12 +20,15 @@ from experiments.admin.doing import problems_of
 from experiments.admin.experiment_actions import found
 from experiments.admin.experiment_view import page_url
 from experiments.admin.fields import marked, read_moment
+from experiments.admin.gathering import all_at_once
+from experiments.core.checklist import out_of_reach
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError, Problem
 from experiments.core.permissions import Action
-from experiments.core.types import Status
+from experiments.core.types import Item, Status
 from experiments.http.errors import status_of
 from experiments.models import Experiment
+from experiments.selectors.checklist_rows import computed
 from experiments.selectors.experiments import is_member
 from experiments.services import drafts
 
@@ -67,14 +70,16 @@ def edit(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> Htt
 
 def _save_design(request: HttpRequest, experiment: Experiment) -> None:
     actor, now, data = actor_of(request), utc_now(), request.POST.dict()
-    changes = reading.read_common(data) | {
-        "policy": data.get("policy", ""),
-        "flag": data.get("flag", ""),
-        "tags": list(reading.read_tags(data.get("tags", ""))),
-    }
+    with all_at_once():
+        changes = reading.read_common(data) | {
+            "policy": data.get("policy", ""),
+            "flag": data.get("flag", ""),
+            "tags": list(reading.read_tags(data.get("tags", ""))),
+        }
+        variants, metrics = reading.read_variants(data), reading.read_metrics(data)
     drafts.edit_experiment(actor, now, experiment_id=experiment.pk, changes=changes)
-    drafts.set_variants(actor, now, experiment_id=experiment.pk, variants=reading.read_variants(data))
-    drafts.plan_metrics(actor, now, experiment_id=experiment.pk, metrics=reading.read_metrics(data))
+    drafts.set_variants(actor, now, experiment_id=experiment.pk, variants=variants)
+    drafts.plan_metrics(actor, now, experiment_id=experiment.pk, metrics=metrics)
 
 
 def _save_amendment(request: HttpRequest, experiment: Experiment) -> None:
@@ -109,8 +114,15 @@ def _design_page(
         "back": page_url(experiment.pk) if experiment else reverse("admin:experiments_experiment_changelist"),
         "after": "Nobody sees a draft: nothing is served until it is launched.",
         "template": template_form.offered(data) if experiment is None else None,
+        "too_long": _too_long(experiment),
     }
     return _answer(admin, request, context | _path(experiment), refusal)
+
+
+def _too_long(experiment: Experiment | None) -> str:
+    """What the plan cannot find in the time it gives itself, as last computed."""
+    evidence = None if experiment is None else experiment.evidence.filter(item=Item.SAMPLE_SIZE).first()
+    return "" if evidence is None else out_of_reach(computed(evidence))
 
 
 Part = TypeVar("Part", form.Section, form.Line)
@@ -141,8 +153,32 @@ def _amend_page(
 def _answer(admin: WorkplaceAdmin, request: HttpRequest, context: dict[str, Any], refusal: AssayError | None) -> HttpResponse:
     if refusal is None:
         return admin.page(request, "admin/assay/experiment_form.html", context)
-    shown = {**context, "problems": problems_of(refusal), "refusal": "Not saved. Nothing was changed."}
+    shown = {**context, "problems": _told(context, problems_of(refusal)), "refusal": "Not saved. Nothing was changed."}
     return admin.page(request, "admin/assay/experiment_form.html", shown, status=status_of(refusal))
+
+
+@dataclass(frozen=True)
+class Told:
+    """A problem by the label of its field, with the place of the field on this page."""
+
+    message: str
+    place: str = ""
+
+
+def _told(context: Mapping[str, Any], problems: Sequence[Problem]) -> list[Told]:
+    """Each problem by its label; the names that the code uses stay in the code."""
+    parts = [*context["sections"], *context.get("variant_lines", ()), *context.get("metric_lines", ())]
+    labels = {field.name: field.label for part in parts for field in part.fields}
+    return [_by_label(problem, labels) for problem in problems]
+
+
+def _by_label(problem: Problem, labels: Mapping[str, str]) -> Told:
+    name = problem.field or ""
+    if name not in labels:
+        return Told(problem.message)
+    begins = f"{name}: "
+    message = f"{labels[name]}: {problem.message.removeprefix(begins)}" if problem.message.startswith(begins) else problem.message
+    return Told(message, f"id_{name}")
 
 
 def _refused(admin: WorkplaceAdmin, request: HttpRequest, why: str, experiment: Experiment | None = None) -> HttpResponse:

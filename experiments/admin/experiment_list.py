@@ -7,18 +7,19 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth import get_user_model
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, prefetch_related_objects
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 
-from analytics.selectors.standing import standing
+from analytics.selectors.cards import cards
 from experiments.admin import (
     act_as,
     calculator,
     calibration_view,
     compare_view,
+    deciding,
     events_view,
     experiment_actions,
     experiment_edit,
@@ -28,7 +29,6 @@ from experiments.admin import (
     export_view,
     ramp_actions,
     report_view,
-    results_section,
     tail_view,
     timeline_view,
     unmask_view,
@@ -37,31 +37,15 @@ from experiments.admin import (
 )
 from experiments.admin.base import WorkplaceAdmin, actor_of
 from experiments.admin.template_filters import thousandths
-from experiments.admin.urgent import LIVE, TONES, badge, by_urgency, clock, dots, ranks
+from experiments.admin.urgent import TONES, badge, by_urgency, clock, dots, ranks
 from experiments.admin.waiting import waiting_for
+from experiments.core.cards import Viewer
 from experiments.core.clock import utc_now
-from experiments.core.headline import Standing, headline, ready_for_dark_launch
 from experiments.core.permissions import Action
 from experiments.core.types import Status
-from experiments.core.urgency import WORDS, Urgency
-from experiments.models import Experiment, Metric
-from experiments.selectors.overview import checklists
-
-NEXT = {
-    Status.DRAFT: "Complete the checklist",
-    Status.DARK_LAUNCH: "Check the dark launch, go live",
-    Status.RUNNING: "Let it run",
-    Status.PAUSED: "Resume or conclude",
-    Status.COMPLETED: "Write down what was learned",
-    Status.ARCHIVED: "–",
-}
-URGENT = {
-    Urgency.HARM: "Read the breach, decide",
-    Urgency.PROMOTE: "Promoted by itself",
-    Urgency.PERSON: "Decide",
-    Urgency.UNHEALTHY: "Look at its data",
-}
-READY = {Status.DRAFT: "Launch it", Status.DARK_LAUNCH: "Go live"}
+from experiments.core.urgency import WORDS
+from experiments.models import Experiment
+from experiments.selectors.overview import in_team
 
 
 class ArchiveFilter(admin.SimpleListFilter):
@@ -170,24 +154,18 @@ class ExperimentAdmin(WorkplaceAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         rows = Experiment.objects.all()
-        return by_urgency(rows, ranks(rows, utc_now())).annotate(winner=results_section.winner_name())
+        return by_urgency(rows, ranks(rows, utc_now()))
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         listed = super().get_changelist_instance(request)
         rows = list(listed.result_list)
-        said = standing([row.pk for row in rows if row.status in LIVE])
-        missing, names = self._missing(rows), dict(Metric.objects.values_list("key", "name"))
+        prefetch_related_objects(rows, "collaborators")
+        found, actor = cards(rows), actor_of(request)
         for row in rows:
-            row.said = said.get(row.pk)
-            row.dots = dots(row.said, names)
-            row.missing = missing.get(row.pk, [])
+            row.card = found[row.pk]
+            row.next = row.card.step(Viewer(actor, in_team(actor, row)))
         listed.result_list = rows
         return listed
-
-    def _missing(self, rows: list[Experiment]) -> dict[int, list[str]]:
-        """What each unlaunched experiment of this page still waits for."""
-        found = checklists([row for row in rows if row.status in (Status.DRAFT, Status.DARK_LAUNCH)])
-        return {pk: [s.title for s in items if s.required and s.state != "done"] for pk, items in found.items()}
 
     @admin.display(description="Experiment", ordering="name")
     def title(self, row: Experiment) -> SafeString:
@@ -195,20 +173,19 @@ class ExperimentAdmin(WorkplaceAdmin):
 
     @admin.display(description="Stage", ordering="urgency")
     def stage(self, row: Any) -> SafeString:
-        return render_to_string("admin/assay/cell_stage.html", {"row": row, "urgent": badge(row.urgency)})
+        return render_to_string("admin/assay/cell_stage.html", {"row": row, "urgent": badge(row.card)})
 
-    @admin.display(description="Where it stands")
+    @admin.display(description="Where it is")
     def verdict(self, row: Any) -> str:
-        finding = row.said.sentence if row.said else None
-        return headline(Standing(row.status, row.outcome, row.pause_cause, row.missing, finding, row.winner))
+        return str(row.card.sentence)
 
     @admin.display(description="Clock")
     def clock(self, row: Any) -> SafeString:
-        return render_to_string("admin/assay/cell_clock.html", {"clock": clock(row.said), "said": row.said})
+        return render_to_string("admin/assay/cell_clock.html", {"clock": clock(row.card.facts.reading), "said": row.card.facts.reading})
 
     @admin.display(description="Guardrails")
     def guardrails(self, row: Any) -> SafeString:
-        return render_to_string("admin/assay/cell_guardrails.html", {"dots": row.dots})
+        return render_to_string("admin/assay/cell_guardrails.html", {"dots": dots(row.card.facts.reading)})
 
     @admin.display(description="Traffic", ordering="traffic")
     def share(self, row: Experiment) -> str:
@@ -220,11 +197,7 @@ class ExperimentAdmin(WorkplaceAdmin):
 
     @admin.display(description="Next step")
     def next_step(self, row: Any) -> str:
-        if row.status in READY and not row.missing:
-            return READY[Status(row.status)]
-        if row.status == Status.DRAFT and ready_for_dark_launch(row.missing):
-            return "Start the dark launch"
-        return URGENT.get(row.urgency) or NEXT[Status(row.status)]
+        return str(row.next.label)
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return experiment_edit.add(self, request)
@@ -256,10 +229,12 @@ class ExperimentAdmin(WorkplaceAdmin):
             route("act-as/", "act_as", act_as.switch),
             route("<int:experiment_id>/edit/", "experiment_edit", experiment_edit.edit),
             route("<int:experiment_id>/do/<slug:verb>/", "experiment_do", actions.do),
+            route("<int:experiment_id>/decide/", "experiment_decide", deciding.page),
             route("<int:experiment_id>/sign/<slug:item>/", "experiment_sign", actions.sign),
             route("<int:experiment_id>/request-launch/", "experiment_request_launch", actions.request_launch),
             route("<int:experiment_id>/evaluate/", "experiment_evaluate", actions.evaluate),
             route("<int:experiment_id>/compute/<slug:item>/", "experiment_compute", actions.compute),
+            route("<int:experiment_id>/replan/", "experiment_replan", actions.replan),
             route("<int:experiment_id>/analyse/", "experiment_analyse", actions.analyse),
             route("<int:experiment_id>/report/", "experiment_report", report_view.report),
             route("<int:experiment_id>/results.<slug:kind>", "experiment_export", export_view.export),

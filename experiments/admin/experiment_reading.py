@@ -8,6 +8,7 @@ from typing import Any
 
 from experiments.admin.config_form import read_config
 from experiments.admin.fields import read_choice, read_json, read_moment, read_number, read_thousandths, read_usd, read_whole
+from experiments.admin.gathering import all_at_once, gathered
 from experiments.admin.ramp_form import read_ramp
 from experiments.core.errors import InvalidInput
 from experiments.core.guardrail_presets import PRESETS, plans_of
@@ -80,6 +81,7 @@ def _metric(data: Mapping[str, str], i: int) -> MetricPlan:
     )
 
 
+@gathered
 def read_thresholds(text: str) -> list[dict[str, Any]]:
     """``ndcg@10 >= 0.50`` a line, as the thresholds that the checklist reads."""
     found = []
@@ -160,13 +162,14 @@ def read_tags(text: str) -> tuple[str, ...]:
 
 def read_spec(data: Mapping[str, str]) -> ExperimentSpec:
     """The whole form as the specification of a new experiment."""
-    return ExperimentSpec(
-        **read_common(data),
-        key=data.get("key", "").strip(),
-        flag_key=data.get("flag", "").strip(),
-        flag_type=read_choice(FlagType, data.get("flag_type") or FlagType.OBJECT, "flag_type", "Type of a new flag"),
-        client_visible=bool(data.get("client_visible")),
-        policy_key=data.get("policy", ""),
-        variants=read_variants(data),
-        metrics=read_metrics(data),
-    )
+    with all_at_once():
+        return ExperimentSpec(
+            **read_common(data),
+            key=data.get("key", "").strip(),
+            flag_key=data.get("flag", "").strip(),
+            flag_type=read_choice(FlagType, data.get("flag_type") or FlagType.OBJECT, "flag_type", "Type of a new flag"),
+            client_visible=bool(data.get("client_visible")),
+            policy_key=data.get("policy", ""),
+            variants=read_variants(data),
+            metrics=read_metrics(data),
+        )

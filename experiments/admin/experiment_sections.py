@@ -17,12 +17,12 @@ from experiments.admin.cost_section import cost_section
 from experiments.admin.experiment_view import Link, View, approves, page_url
 from experiments.admin.fields import Field
 from experiments.core.arm_diff import Change, arm_changes
-from experiments.core.checklist import SIGNED_ITEMS, ItemState, basis, may_be_not_applicable
+from experiments.core.checklist import SIGNED_ITEMS, ItemState, basis, may_be_not_applicable, out_of_reach
 from experiments.core.design_advice import Arm, Planned, advice
 from experiments.core.permissions import SIGNING, Action
 from experiments.core.types import JSON, BucketRole, Item, MetricRole, Role, Status, Verdict
 from experiments.core.undecided import never_decides
-from experiments.models import Bucket, ChangeLogEntry, Experiment, ExperimentMetric, Iteration, SignOff, Variant
+from experiments.models import Bucket, ChangeLogEntry, Evidence, Experiment, ExperimentMetric, Iteration, SignOff, Variant
 from experiments.models.notes import KINDS
 from experiments.selectors import timeline_notes
 from experiments.selectors.experiments import open_iteration
@@ -50,7 +50,7 @@ def _checklist_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]
     whose = _whose(view)
     rows = [replace(_row(view, state, [s for s in signed if s.item == state.item]), whose=whose.get(state.item, "")) for state in items]
     required = [s for s in items if s.required]
-    finished = sum(s.state == "done" for s in required)
+    finished = sum(s.settled for s in required)
     return {
         "rows": [r for r in rows if r.state.required],
         "unneeded": [r for r in rows if not r.state.required],
@@ -166,9 +166,21 @@ def _plan_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]:
         "evidence_lines": _flat(evidence.detail) if evidence else [],
         "evidence_metrics": _asked_of(evidence.detail) if evidence else [],
         "sample": sample,
+        "too_long": out_of_reach(view.facts.evidence[Item.SAMPLE_SIZE]) if Item.SAMPLE_SIZE in view.facts.evidence else "",
+        "proposals": _proposals(view, evidence),
+        "replan_url": view.url("replan"),
         "compute_url": view.url("compute", Item.SAMPLE_SIZE) if e.status == Status.DRAFT and view.may(Action.COMPUTE_EVIDENCE) else None,
         "iterations": list(e.iterations.all()),
     }
+
+
+def _proposals(view: View, evidence: Evidence | None) -> Sequence[Any]:
+    """What could be planned instead, for whoever may change the draft."""
+    if evidence is None or view.experiment.status != Status.DRAFT or not view.may(Action.EDIT_DRAFT):
+        return ()
+    from analytics.services.replanning import proposals  # its numerics load only when asked for
+
+    return proposals(evidence.detail)
 
 
 def _changed(variants: Sequence[Variant]) -> list[tuple[Variant, tuple[Change, ...]]]:
@@ -309,7 +321,7 @@ def _kind(colour: dict[int, tuple[str, str]], ours: bool, variant: int | None, r
 
 
 def _results_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]:
-    shown = results_section.section(view.experiment, view.url("analyse") if view.may(Action.COMPUTE_EVIDENCE) else None)
+    shown = results_section.section(view.experiment, view.card, view.url("analyse") if view.may(Action.COMPUTE_EVIDENCE) else None)
     return {**shown, "report_url": view.url("report"), "unmask_url": view.url("unmask") if view.may(Action.UNMASK) else None}
 
 

@@ -9,15 +9,17 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse
 
+from analytics.selectors.cards import card_of
 from experiments.admin.base import actor_of, may
+from experiments.core.cards import Card, NextStep, Viewer
 from experiments.core.checklist import Facts, Requested
+from experiments.core.four_eyes import four_eyes
 from experiments.core.permissions import Action
 from experiments.core.permissions import may as allowed
 from experiments.core.policies import PolicyRules
 from experiments.core.types import Actor
 from experiments.models import Experiment
 from experiments.selectors import checklist
-from experiments.selectors.checklist import four_eyes
 from experiments.selectors.experiments import is_member, rules_of
 
 
@@ -41,10 +43,16 @@ class View:
     now: datetime
     request: HttpRequest
     facts: Facts
+    card: Card
 
     def url(self, name: str, *args: Any) -> str:
         """The URL of one of this experiment's pages."""
         return reverse(f"admin:experiment_{name}", args=(self.experiment.pk, *args))
+
+    @property
+    def step(self) -> NextStep:
+        """What whoever looks does next."""
+        return self.card.step(Viewer(self.actor, self.member))
 
     def may(self, action: Action) -> bool:
         """Whether to offer it; the service decides."""
@@ -65,4 +73,21 @@ def look(request: HttpRequest, experiment: Experiment, now: datetime) -> View:
     """The view of an experiment for whoever asks."""
     actor = actor_of(request)
     facts = checklist.facts(experiment, now)
-    return View(experiment, actor, is_member(actor, experiment), rules_of(experiment), now, request, facts)
+    return View(experiment, actor, is_member(actor, experiment), rules_of(experiment), now, request, facts, card_of(experiment, now, facts))
+
+
+def step_url(experiment: Experiment, step: NextStep) -> str | None:
+    """The page on which a next step is taken; None when there is nothing to press."""
+    where, _, name = step.target.partition(":")
+    experiment_id = experiment.pk
+    if where == "tab":
+        return page_url(experiment_id, name)
+    if where == "item":
+        return page_url(experiment_id, "checklist") + f"#item-{name}"
+    if where == "form":
+        return reverse("admin:experiment_edit", args=(experiment_id,)) + f"#{name}"
+    if where == "do":
+        return reverse("admin:experiment_do", args=(experiment_id, name))
+    if where == "flag":
+        return reverse("admin:experiments_flag_change", args=(experiment.flag.pk,)) if experiment.flag is not None else None
+    return reverse(f"admin:experiment_{where}", args=(experiment_id,)) if where else None

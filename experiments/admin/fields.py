@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import TypeVar
 
+from experiments.admin.gathering import gathered
 from experiments.core.errors import InvalidInput, Problem
 from experiments.core.types import JSON
 
@@ -45,11 +46,12 @@ def marked(fields: Iterable[Field], problems: Sequence[Problem]) -> list[Field]:
     return [replace(f, error=errors.get(f.name, "")) for f in fields]
 
 
-def reason_field(*, required: bool = True, label: str = "Reason") -> Field:
+def reason_field(*, required: bool = True, label: str = "Reason", about: str = "") -> Field:
     """Why: it goes into the changelog."""
-    return Field("reason", label, "textarea", required=required, rows=2, help="Kept in the history with your name.")
+    return Field("reason", label, "textarea", required=required, rows=2, help=about or "Kept in the history with your name.")
 
 
+@gathered
 def read_json(text: str, where: str, label: str, *, empty: JSON = None) -> JSON:
     """JSON typed by a person; says where it broke."""
     if not text.strip():
@@ -65,6 +67,7 @@ def _no_constant(name: str) -> JSON:
     raise ValueError(f"{name} is not JSON")
 
 
+@gathered
 def read_number(text: str, where: str, label: str) -> float | None:
     """A number, or nothing; never NaN or infinity."""
     if not text.strip():
@@ -78,6 +81,7 @@ def read_number(text: str, where: str, label: str) -> float | None:
     return value
 
 
+@gathered
 def read_whole(text: str, where: str, label: str) -> int | None:
     """A whole number, or nothing."""
     value = read_number(text, where, label)
@@ -86,6 +90,7 @@ def read_whole(text: str, where: str, label: str) -> int | None:
     return None if value is None else int(value)
 
 
+@gathered
 def read_thousandths(text: str, where: str, label: str) -> int | None:
     """Per cent to one decimal, as thousandths: ``33.3`` → 333."""
     value = read_number(text.replace("%", ""), where, label)
@@ -113,6 +118,7 @@ def read_choice(kind: type[E], text: str, where: str, label: str) -> E:
         raise InvalidInput(f"{label}: one of {', '.join(kind)} is needed, found “{text}”.", where) from unknown
 
 
+@gathered
 def read_moment(text: str, where: str, label: str) -> datetime | None:
     """A moment of a datetime-local input, taken as UTC."""
     if not text.strip():
@@ -124,6 +130,7 @@ def read_moment(text: str, where: str, label: str) -> datetime | None:
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
+@gathered
 def read_day(text: str, where: str, label: str) -> date | None:
     """A day of a date input; None where it was left empty."""
     if not text.strip():

@@ -12,15 +12,19 @@ from experiments.admin.base import Crumb, WorkplaceAdmin, actor_of, may
 from experiments.admin.doing import Confirm, confirmed, problems_of
 from experiments.admin.experiment_sections import changes
 from experiments.admin.fields import Field, filled, read_choice, read_json, reason_field, written_json
+from experiments.admin.template_filters import compact
 from experiments.admin.wiring_section import of_flag
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError, InvalidInput
+from experiments.core.figures import listed
 from experiments.core.lifecycle import SERVING
 from experiments.core.permissions import Action
+from experiments.core.served_now import served_now
 from experiments.core.types import FlagType
 from experiments.core.value_schema import parse_schema, suggested
 from experiments.http.errors import status_of
 from experiments.models import ChangeLogEntry, Flag, Variant
+from experiments.selectors import serving
 from experiments.selectors.experiments import is_member
 from experiments.services import flags
 
@@ -37,6 +41,19 @@ _SCHEMA_HELP = (
     "Where there is none yet, one is suggested from what the flag serves. Properties of type string, number, integer or boolean; "
     "with enum, minimum, maximum, maxLength, format: multiline, title, description. Empty: none."
 )
+
+
+def _switch_consequence(flag: Flag, after: bool) -> str:
+    """What switching does, with the names of what it touches."""
+    touched = [f"experiment “{one.name}” ({one.status.replace('_', ' ')})" for one in flag.experiments.filter(status__in=SERVING)]
+    touched += [f"the rollout of “{one.variant.name}”" for one in flag.rollouts.filter(closed_at=None).select_related("variant")]
+    if after:
+        again = f" {listed(touched)} goes on, and its clock counts again." if touched else ""
+        return f"everybody gets what runs on the flag again, within a few seconds.{again}"
+    said = f"everybody gets the default value {compact(flag.default_value)} within a few seconds."
+    if not touched:
+        return f"{said} Nothing runs on the flag now."
+    return f"{said} This stops {listed(touched)}: nobody gets a variant, no data arrive, and the clock does not count until it is on again."
 
 
 @admin.register(Flag)
@@ -72,7 +89,7 @@ class FlagAdmin(WorkplaceAdmin):
     ) -> HttpResponse:
         flag = _found(object_id)
         experiments = list(flag.experiments.select_related("owner").order_by("-updated_at"))
-        serving = next((e for e in experiments if e.status in SERVING), None)
+        running = next((e for e in experiments if e.status in SERVING), None)
         rollouts = list(flag.rollouts.select_related("variant", "experiment").order_by("-created_at"))
         log = ChangeLogEntry.objects.filter(object_type="flag", object_label=flag.key)[:30]
         schema = parse_schema(flag.schema)
@@ -83,9 +100,10 @@ class FlagAdmin(WorkplaceAdmin):
             "original": Crumb(flag, f"flag {flag.key}"),
             "flag": flag,
             "experiments": experiments,
-            "serving": serving,
+            "serving": running,
             "rollout": next((r for r in rollouts if r.closed_at is None), None),
             "rollouts": rollouts,
+            "gets": served_now(serving.current().catalogue, flag.key, utc_now()).sentence,
             "may_switch": may(request, Action.SWITCH_FLAG, member=self._own(request, flag, experiments)),
             "entries": [(entry, changes(entry.before, entry.after)) for entry in log],
             "snippets": of_flag(request, flag),
@@ -102,9 +120,7 @@ class FlagAdmin(WorkplaceAdmin):
             f"Switch flag {flag.key} {word}?",
             f"Switch {word}",
             reverse("admin:experiments_flag_change", args=(pk,)),
-            consequence="everybody gets what runs on the flag again, within one poll."
-            if after
-            else "everybody gets the default value within one poll, whatever runs on the flag.",
+            consequence=_switch_consequence(flag, after),
             fields=[reason_field()],
             danger=not after,
             tone="" if after else "warn",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import URLPattern, path, reverse
@@ -58,13 +59,13 @@ class SubscriptionAdmin(WorkplaceAdmin):
         self.refuse_unless_may_add(request)
         fields, title = _fields(request), "New subscription"
         if request.method != "POST":
-            confirm = Confirm("Who is to be told?", "Subscribe", reverse(LIST), fields=fields)
+            confirm = Confirm("New subscription", "Subscribe", reverse(LIST), fields=fields)
             return self.page(request, "admin/assay/confirm.html", {"title": title, "confirm": confirm})
         try:
             row, secret = subscriptions.subscribe(actor_of(request), utc_now(), **_read(request.POST))
         except AssayError as refusal:
             found = problems_of(refusal)
-            confirm = Confirm("Who is to be told?", "Subscribe", reverse(LIST), fields=filled(fields, request.POST.dict(), found))
+            confirm = Confirm("New subscription", "Subscribe", reverse(LIST), fields=filled(fields, request.POST.dict(), found))
             context = {"title": title, "confirm": confirm, "problems": found}
             return self.page(request, "admin/assay/confirm.html", context, status=status_of(refusal))
         return self._made(request, row, secret) if secret else HttpResponseRedirect(_page(row.pk))
@@ -179,15 +180,17 @@ class DeliveryAdmin(WorkplaceAdmin):
 
 
 def _fields(request: HttpRequest) -> list[Field]:
-    """An admin chooses where to; everybody else gets it in the own mailbox."""
+    """An admin chooses where to; everybody else gets it in their own mailbox, whose address is asked for where it is not known."""
     where = [
         Field("channel", "Through", "select", value=Channel.EMAIL.value, choices=CHANNELS),
         Field("address", "Address", help="https://… for webhooks; it is not shown again. Empty for e-mail: your own mailbox."),
     ]
+    own = [Field("address", "Your e-mail address", "email", required=True, help="Your account has none yet. It is kept with your account.")]
+    mine = [] if User.objects.filter(pk=actor_of(request).user_id or 0).exclude(email="").exists() else own
     kinds = [Field(f"kind_{kind}", label, "checkbox", value="1") for kind, label in CHOICES.items()]
     return [
         Field("name", "Name", required=True, placeholder="on call"),
-        *(where if may(request, Action.ADMINISTER) else []),
+        *(where if may(request, Action.ADMINISTER) else mine),
         Field("experiment", "Only about the experiment", placeholder="key; empty for all"),
         *kinds,
     ]

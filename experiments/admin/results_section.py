@@ -6,16 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db.models import OuterRef, Subquery
-
-from analytics.selectors import results, scans, standing
+from analytics.selectors import results, scans
+from analytics.selectors.cards import PROVEN, VERDICTS
 from analytics.selectors.results import ComparisonView, GuardrailResult, MarginView, MetricRow, Readiness, ResultsView
 from analytics.selectors.scans import ByStrata, ScanView
 from experiments.admin import charts, days_section, geo_section
 from experiments.admin.template_filters import difference, figure, percent, sentence
+from experiments.core.cards import Card
 from experiments.core.courses import Course
-from experiments.core.types import Origin, Status
-from experiments.models import ChangeLogEntry, Experiment, Rollout
+from experiments.core.types import Status
+from experiments.models import ChangeLogEntry, Experiment
 
 PROPORTION = "proportion"
 ROLES = ("primary", "guardrail", "secondary")
@@ -87,27 +87,7 @@ class Condition:
     expected: str = ""
 
 
-def winner_name() -> Subquery:
-    """The promoted variant's name, for lists."""
-    return Subquery(Rollout.objects.filter(experiment=OuterRef("pk")).order_by("-created_at").values("variant__name")[:1])
-
-
-def finding(experiment: Experiment) -> str | None:
-    """What the newest analysis says of one experiment."""
-    return findings([experiment.pk]).get(experiment.pk)
-
-
-def said(experiment: Experiment) -> standing.Said | None:
-    """What the newest analysis says and recommends; nothing while there is none."""
-    return standing.standing([experiment.pk]).get(experiment.pk)
-
-
-def findings(experiment_ids: Iterable[int]) -> dict[int, str]:
-    """What the newest analysis says of each, as a sentence."""
-    return {pk: said.sentence for pk, said in standing.standing(experiment_ids).items()}
-
-
-def section(experiment: Experiment, analyse_url: str | None) -> dict[str, Any]:
+def section(experiment: Experiment, card: Card, analyse_url: str | None) -> dict[str, Any]:
     """Everything the results section shows; without a run, that there is none."""
     pilot = geo_section.block(experiment)
     if pilot is not None:
@@ -127,7 +107,7 @@ def section(experiment: Experiment, analyse_url: str | None) -> dict[str, Any]:
     if found is not None:
         shown_blocks = [replace(one, since=days_section.since_exposure(found, one.row, names)) for one in shown_blocks]
         shown_blocks = [_with_strata(one, found) for one in shown_blocks]
-    conditions = _conditions(view, names)
+    conditions, front = _conditions(view, names), _front(view)
     return {
         **shown,
         "names": names,
@@ -138,8 +118,9 @@ def section(experiment: Experiment, analyse_url: str | None) -> dict[str, Any]:
         "groups": [[b for b in shown_blocks if b.row.role == "primary"], [b for b in shown_blocks if b.row.role != "primary"]],
         "safety": [(block, line) for block in shown_blocks for line in block.lines if line.guardrail is not None],
         "conditions": conditions,
-        "unmet": sum(one.met is not True for one in conditions),
-        "rule": _rule(view, experiment),
+        "unmet": sum(one.met is not True for one in view.readiness if one.arm in ("", front)),
+        "front": names.get(front, front),
+        "card": card,
         "looks": [(look, names.get(look.arm, look.arm)) for look in view.looks],
         "decisions": [(one, _named(one.rule, one.variant, names)) for one in view.decisions],
     }
@@ -186,18 +167,6 @@ def _keys_in(planned: Any) -> set[str]:
     """The keys of metrics as the changelog tells them: ``secondary: csat v1``."""
     told = planned if isinstance(planned, list) else []
     return {str(line).partition(": ")[2].rpartition(" v")[0] for line in told}
-
-
-def _rule(view: ResultsView, experiment: Experiment) -> str:
-    """Where it stands in a sentence: the decision that ended it, else what the newest run says."""
-    if view.origin == Origin.IMPORT:
-        return "Imported: randomised and run elsewhere; nothing is decided by these data."
-    if experiment.status not in ANALYSED:
-        carried_out = next((one for one in view.decisions if one.applied), None)
-        names = {arm.key: arm.name for arm in view.arms}
-        ended = "A person ended it; these are its last results."
-        return ended if carried_out is None else sentence(_named(carried_out.rule, carried_out.variant, names)) + "."
-    return finding(experiment) or sentence(view.rule)
 
 
 def _named(rule: str, key: str, names: Mapping[str, str]) -> str:
@@ -342,13 +311,14 @@ def _margin(row: MetricRow, margin: MarginView | None) -> str:
 
 
 TITLES = {
+    "serving": "The arm serves",
     "primary": "Primary metric planned",
-    "clock": "Clock complete",
+    "clock": "Minimum runtime",
     "shares": "Shares as planned (SRM)",
     "health": "Data healthy",
-    "units": "Matured units",
-    "boundary": "Boundary crossed",
-    "improvement": "Improvement at the look",
+    "units": "Users with full data",
+    "boundary": "Clear improvement",
+    "improvement": "Minimum gain",
 }
 
 
@@ -357,6 +327,11 @@ def _conditions(view: ResultsView, names: Mapping[str, str]) -> list[Condition]:
     share = view.primary is not None and view.primary.kind == PROPORTION
     control = next((arm.name for arm in view.arms if arm.is_control), "control")
     return [replace(_condition(one, metrics, names, share, control), expected=days_section.expected(view, one)) for one in view.readiness]
+
+
+def _front(view: ResultsView) -> str:
+    """The key of the arm that would be promoted first; its conditions are counted."""
+    return next((one.arm for one in view.readiness if one.arm), "")
 
 
 def _condition(one: Readiness, metrics: Mapping[str, str], names: Mapping[str, str], share: bool, control: str) -> Condition:
@@ -368,11 +343,22 @@ def _condition(one: Readiness, metrics: Mapping[str, str], names: Mapping[str, s
     elif one.topic == "improvement":
         now, needed = _gain(one.value, share), f"at least {_gain(one.target, share)}"
     elif one.topic == "boundary":
-        now, needed = _BOUNDARY.get(now, now), "for the better"
+        now, needed = _BOUNDARY.get(now, "not yet"), "better than control"
+    elif one.topic == "guardrail":
+        now, needed = _guarded(one)
     return Condition(what, arm, now, needed, one.met)
 
 
-_BOUNDARY = {"better": "for the better", "worse": "for the worse"}
+_BOUNDARY = {"better": "better than control", "worse": "worse than control"}
+
+
+def _guarded(one: Readiness) -> tuple[str, str]:
+    """A guardrail's verdict in words that fit its mark: what may pass without proof says that nothing was found."""
+    verdict, _, paid = one.now.partition(", ")
+    if one.met and verdict == "unknown":
+        return "no breach so far", "no breach"
+    now = VERDICTS.get(verdict, verdict) + (", paid for by the gain" if paid else "")
+    return now, "no breach" if one.needed == "no breach" else PROVEN
 
 
 def _gain(value: float | None, share: bool) -> str:

@@ -9,8 +9,10 @@ from datetime import datetime
 from analytics.selectors.holdbacks import holdback_sentence
 from experiments.admin.template_filters import moment, thousandths
 from experiments.core.lifecycle import SERVING
+from experiments.core.served_now import served_now
 from experiments.core.types import BUCKETS, JSON
 from experiments.models import Experiment, Rollout
+from experiments.selectors import serving
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,14 @@ class SeenNow:
     value: JSON
     facts: Sequence[tuple[str, str]]
     warning: str = ""
+
+
+def gets_now(experiment: Experiment, now: datetime) -> str:
+    """What users get right now, while the experiment serves or its rollout does; empty for what does neither."""
+    concerns = experiment.status in SERVING or experiment.rollouts.filter(closed_at=None).exists()
+    if experiment.flag is None or not concerns:
+        return ""
+    return served_now(serving.current().catalogue, experiment.flag.key, now).sentence
 
 
 def seen_now(experiment: Experiment, now: datetime) -> SeenNow | None:

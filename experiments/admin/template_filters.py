@@ -9,6 +9,8 @@ from typing import Any
 from django import template
 from django.utils import timezone
 
+from experiments.core import figures
+
 register = template.Library()
 
 TONES = {
@@ -74,7 +76,7 @@ def thousandths(value: int | None) -> str:
 @register.filter
 def percent(value: float | None, digits: int = 2) -> str:
     """A share as per cent; a dash when there is nothing to say."""
-    return "–" if value is None else f"{value * 100:.{digits}f} %"
+    return figures.percent(value, digits)
 
 
 @register.filter
@@ -86,9 +88,7 @@ def signed_percent(value: float | None, digits: int = 2) -> str:
 @register.filter
 def difference(value: float | None, share: bool) -> str:
     """A difference of a metric: shares in percentage points, anything else in its own units."""
-    if value is None:
-        return "–"
-    return f"{value * 100:+.2f} pp" if share else signed(value)
+    return figures.difference(value, share)
 
 
 @register.filter
@@ -97,15 +97,10 @@ def level(value: float | None, share: bool) -> str:
     return percent(value) if share else figure(value)
 
 
-THOUSAND = 1000
-
-
 @register.filter
 def figure(value: float | None) -> str:
     """A number to four significant digits; from a thousand on whole, and grouped."""
-    if value is None:
-        return "–"
-    return f"{value:,.0f}" if (float(value).is_integer() or abs(value) >= THOUSAND) and abs(value) < 1e15 else f"{value:,.4g}"
+    return figures.figure(value)
 
 
 @register.filter
@@ -123,7 +118,7 @@ def money(micros: float | None) -> str:
 @register.filter
 def signed(value: float | None) -> str:
     """A difference to four significant digits, with its sign; from a thousand on whole, and grouped."""
-    return "–" if value is None else f"{value:+,.0f}" if THOUSAND <= abs(value) < 1e15 else f"{value:+,.4g}"
+    return figures.signed(value)
 
 
 @register.filter
@@ -170,7 +165,7 @@ def ago(moment: datetime | None) -> str:
 @register.filter
 def moment(value: datetime | None) -> str:
     """A moment in UTC to the minute."""
-    return "–" if value is None else f"{value:%d %b %Y, %H:%M} UTC"
+    return figures.moment(value)
 
 
 @register.filter

@@ -113,6 +113,11 @@ class ItemState:
     signed_at: datetime | None = None
     diff: tuple[str, ...] = ()
 
+    @property
+    def settled(self) -> bool:
+        """Whether a launch need not wait for it. A plan that takes very long is amber: said everywhere, forbidden nowhere."""
+        return self.state == "done" or (self.item is Item.SAMPLE_SIZE and self.state == "amber")
+
 
 TITLES: Mapping[Item, str] = {
     Item.PRD: "PRD",
@@ -257,7 +262,18 @@ def _sample_size(facts: Facts) -> Basis:
         return Basis("missing", "sample size not computed")
     if found.judged_sha256 != digest(judged(facts.design, Item.SAMPLE_SIZE)):
         return Basis("stale", "the plan changed since the sample size was computed; compute it again")
-    return Basis("ready" if found.green else "rejected", found.summary)
+    if not found.green:
+        return Basis("rejected", found.summary)
+    late = out_of_reach(found)
+    return Basis("amber", f"{found.summary}; {late}") if late else Basis("ready", found.summary)
+
+
+def out_of_reach(found: Computed) -> str:
+    """What the plan cannot find in its own horizon, and how long it would take; empty when the horizon is enough."""
+    detail = found.detail if isinstance(found.detail, dict) else {}
+    late = detail.get("out_of_reach")
+    said = "; ".join(map(str, late)) if isinstance(late, list) else ""
+    return f"{said}." if said else ""
 
 
 def _offline(facts: Facts) -> Basis:
@@ -335,4 +351,4 @@ def _thresholds(design: Design) -> tuple[OfflineThreshold, ...]:
 def open_items(facts: Facts, items: tuple[Item, ...]) -> list[Problem]:
     """One problem for each required item among these that is not done."""
     waiting = (state_of(facts, item) for item in items if facts.rules.needs(item))
-    return [Problem(f"{s.item.value}_{s.state}", f"{s.title}: {s.message}", s.item.value) for s in waiting if s.state != "done"]
+    return [Problem(f"{s.item.value}_{s.state}", f"{s.title}: {s.message}", s.item.value) for s in waiting if not s.settled]

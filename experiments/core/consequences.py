@@ -68,7 +68,11 @@ def _ramp(facts: Serving) -> str:
 
 
 def _promote(facts: Serving) -> str:
-    held = f" {facts.holdback / 10:g} % of them are held back on “{facts.control}” to measure what lasts." if facts.holdback else ""
+    held = (
+        f" {facts.holdback / 10:g} % of them are held back on “{facts.control}” to measure what lasts."
+        if facts.holdback
+        else " Nobody is held back: the policy keeps no holdback."
+    )
     return (
         f"The audience that was tested gets the winner on flag “{facts.flag}”.{held} Results freeze. "
         "The owner can return to control for 28 days."

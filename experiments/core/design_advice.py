@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from experiments.core.headline import unchecked
 from experiments.core.types import JSON
+from experiments.core.unchecked import unchecked
 from experiments.core.value_schema import NO_SCHEMA, Schema, outside
 
 MANY_AT_ONCE = 3

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from experiments.core.lifecycle import Verb
-from experiments.core.types import JSON
+from experiments.core.types import JSON, SYSTEM
 
 
 class NoticeKind(StrEnum):
@@ -63,7 +63,7 @@ _WORDS: Mapping[str, str] = {
     Verb.START: "went live",
     Verb.PAUSE: "paused",
     Verb.RESUME: "resumed",
-    Verb.EMERGENCY_STOP: "stopped for harm",
+    Verb.EMERGENCY_STOP: "stopped in an emergency",
     Verb.CONCLUDE: "concluded",
     Verb.PROMOTE: "promoted",
     Verb.ARCHIVE: "archived",
@@ -93,8 +93,15 @@ def of_change(*, action: str, subject: str, actor: str, reason: str, after: JSON
     facts = {name: after[name] for name in _FACTS if name in after} if isinstance(after, dict) else {}
     ending = facts.get("variant") or facts.get("stopped") or facts.get("outcome") or ""
     named = ", ".join(map(str, ending)) if isinstance(ending, list) else str(ending).replace("_", " ")
-    what = _WORDS.get(action, action.replace("_", " ")) + (f" ({named})" if named else "")
+    what = _words(action, actor) + (f" ({named})" if named else "")
     return Notice(kind_of(action), one_line(f"{subject}: {what}, by {actor}"), reason, {"action": action, "actor": actor, **facts})
+
+
+def _words(action: str, actor: str) -> str:
+    """Harm is said only where it is known: the platform stops by what an analysis found, people by what they fear."""
+    if action == Verb.EMERGENCY_STOP and actor == SYSTEM.label:
+        return "stopped for harm"
+    return _WORDS.get(action, action.replace("_", " "))
 
 
 def one_line(text: str) -> str:

@@ -9,9 +9,10 @@ from experiments.core import checklist, gate
 from experiments.core.allocation import BucketRow, free_buckets
 from experiments.core.checklist import Computed, Evaluated, Facts, ItemState, Requested, RolledOut, SignedOff
 from experiments.core.errors import Problem
+from experiments.core.four_eyes import FOUR_EYES, four_eyes
 from experiments.core.lifecycle import SERVING, Need, Transition, Verb, verbs_from
-from experiments.core.permissions import Action, may
-from experiments.core.types import Actor, ActorKind, Item, PauseCause, Status
+from experiments.core.permissions import may
+from experiments.core.types import Actor, Item, PauseCause, Status
 from experiments.models import Bucket, Experiment, LaunchRequest
 from experiments.selectors import checklist_rows
 from experiments.selectors.experiments import design_of, is_member, open_iteration, open_rollout, rules_of
@@ -79,17 +80,6 @@ def _step(step: Transition, known: Facts, actor: Actor) -> Step:
     if step.action in FOUR_EYES:
         found += four_eyes(actor, known.request)
     return Step(step.verb, step.label, step.target, Need.REASON in step.needs, tuple(found))
-
-
-FOUR_EYES: frozenset[Action] = frozenset({Action.APPROVE_LAUNCH, Action.PROMOTE, Action.RESUME_AFTER_HARM})
-"""What somebody other than the requester must do."""
-
-
-def four_eyes(actor: Actor, request: Requested | None) -> list[Problem]:
-    """The one who asked for the launch may not wave it through; a key counts as its owner."""
-    if actor.kind is ActorKind.MACHINE or request is None or request.requested_by_id != actor.user_id:
-        return []
-    return [Problem("four_eyes", f"{request.requested_by} asked for this launch; a second person must do this", "actor")]
 
 
 def launch_request(experiment: Experiment) -> Requested | None:

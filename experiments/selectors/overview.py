@@ -23,8 +23,13 @@ _NEEDED = (
 
 def checklists(experiments: Sequence[Experiment]) -> dict[int, tuple[ItemState, ...]]:
     """Experiment id → the state of every item. Their rows' own order (newest first) is what makes the newest count."""
+    return {pk: checklist.states(facts) for pk, facts in checklist_facts(experiments).items()}
+
+
+def checklist_facts(experiments: Sequence[Experiment]) -> dict[int, Facts]:
+    """Experiment id → what its items depend on."""
     prefetch_related_objects(list(experiments), *_NEEDED)
-    return {experiment.pk: checklist.states(_facts(experiment)) for experiment in experiments}
+    return {experiment.pk: _facts(experiment) for experiment in experiments}
 
 
 def in_team(actor: Actor, experiment: Experiment) -> bool:

@@ -22,16 +22,24 @@ class Recommendation:
 
 Reader = Callable[[int], "Recommendation | str"]
 """Experiment id → what is recommended, or why nothing is."""
+UnmetReader = Callable[[int, str], tuple[str, ...]]
+"""Experiment id and variant key → the conditions of a promotion that this variant does not meet, with their numbers."""
 
 _reader: Reader | None = None
+_unmet: UnmetReader | None = None
 
 
-def set_reader(reader: Reader | None) -> None:
-    """Wire what knows the stored decisions."""
-    global _reader
-    _reader = reader
+def set_reader(reader: Reader | None, unmet: UnmetReader | None = None) -> None:
+    """Wire what knows the stored decisions, and what knows the conditions of a promotion."""
+    global _reader, _unmet
+    _reader, _unmet = reader, unmet
 
 
 def standing(experiment_id: int) -> Recommendation | str | None:
     """What is recommended, or why nothing is; None in a process that cannot read decisions."""
     return None if _reader is None else _reader(experiment_id)
+
+
+def unmet(experiment_id: int, variant_key: str) -> tuple[str, ...]:
+    """The conditions that a variant does not meet; empty in a process that cannot read decisions."""
+    return () if _unmet is None else _unmet(experiment_id, variant_key)

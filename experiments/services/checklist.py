@@ -11,10 +11,11 @@ from experiments.core import checklist as rules
 from experiments.core.checklist import SIGNED_ITEMS, TITLES, Facts
 from experiments.core.design import MAX_METRIC_KEY, arm_digest, digest, judged
 from experiments.core.errors import InvalidInput, NotFound, Problem, Refused
+from experiments.core.four_eyes import four_eyes
 from experiments.core.permissions import SIGNING, Action
 from experiments.core.types import JSON, Actor, Item, Status, Verdict
 from experiments.models import Evidence, Experiment, LaunchRequest, OfflineEvaluation, SignOff
-from experiments.selectors.checklist import facts, four_eyes
+from experiments.selectors.checklist import facts
 from experiments.selectors.experiments import design_of
 from experiments.services import audit
 from experiments.services.rows import checked, locked, permit, person_behind, wanted_reason

@@ -8,14 +8,15 @@ from django.db import transaction
 
 from experiments.core.checklist import Facts
 from experiments.core.design import DesignVariant
-from experiments.core.errors import Conflict, NotFound, Problem, Refused
+from experiments.core.errors import Conflict, InvalidInput, NotFound, Problem, Refused
+from experiments.core.four_eyes import four_eyes
 from experiments.core.lifecycle import Verb
 from experiments.core.permissions import Action
+from experiments.core.reasons import WANTED, says_why
 from experiments.core.types import BUCKETS, JSON, Actor, ActorKind, Item, Origin, Outcome
 from experiments.models import Experiment, Iteration, Rollout
-from experiments.selectors.checklist import four_eyes
 from experiments.selectors.experiments import iteration_design, iteration_rules, open_rollout
-from experiments.services import audit, buckets
+from experiments.services import advice, audit, buckets
 from experiments.services.flags import change_default
 from experiments.services.rows import locked, locked_flag, permit, publish, wanted_reason
 from experiments.services.steps import end_iteration, enter, finish, move, the_iteration
@@ -38,7 +39,8 @@ def promote(
 
     With ``decision_id``, the stored decision that recommends this very arm, the machine may do it,
     and under a policy without approval the team and management keys. Without one it takes a person
-    who is not the one that asked for the launch, and a reason. ``iteration_id`` refuses a decision about an
+    who is not the one that asked for the launch, and a reason; where conditions are not met, a reason that says why, and
+    the changelog keeps what was not met. The policy's holdback is kept either way. ``iteration_id`` refuses a decision about an
     iteration that is over.
     """
     recommended = decision_id is not None
@@ -49,14 +51,26 @@ def promote(
         _refuse_promotion(actor, moment.experiment, moment.facts, iteration, recommended, iteration_id)
         arm = _test_arm(iteration, variant_key)
         _refuse_stopped(iteration, arm)
-        if not recommended:
-            wanted_reason(decision_note, moment.experiment.key, "promoting what no decision recommends")
+        unmet = () if recommended else _reason_against(moment.experiment, arm, decision_note)
         rollout = _roll_out(actor, now, moment.experiment, iteration, arm)
         end_iteration(moment.experiment, now)
         move(moment, now, outcome=Outcome.PROMOTED, end_ts=now)
         after: dict[str, JSON] = {"outcome": Outcome.PROMOTED.value, "variant": arm.key, "rollout": rollout.pk, "decision": decision_id}
-        finish(actor, now, moment, after=after)
+        finish(actor, now, moment, after=after | ({"unmet": list(unmet)} if unmet else {}))
     return moment.experiment
+
+
+def _reason_against(experiment: Experiment, arm: DesignVariant, reason: str) -> tuple[str, ...]:
+    """What a person promotes in spite of. Against conditions that are not met it takes a reason that says why."""
+    wanted_reason(reason, experiment.key, "promoting what no decision recommends")
+    unmet = advice.unmet(experiment.pk, arm.key)
+    if unmet and not says_why(reason):
+        listed = [Problem("condition_unmet", one, "variant") for one in unmet]
+        message = (
+            f"{experiment.key}: {arm.key} does not meet {len(unmet)} conditions; promoting it anyway needs {WANTED}, found {reason[:80]!r}"
+        )
+        raise InvalidInput(message, field="reason", problems=listed)
+    return unmet
 
 
 def _refuse_promotion(

@@ -8,11 +8,12 @@ from datetime import datetime
 from experiments.core import gate
 from experiments.core.checklist import Facts
 from experiments.core.errors import Conflict, Refused
+from experiments.core.four_eyes import FOUR_EYES, four_eyes
 from experiments.core.lifecycle import TRANSITIONS, Need, Transition, Verb, transition_for
 from experiments.core.permissions import Action
 from experiments.core.types import JSON, Actor, Outcome, PauseCause, Status
 from experiments.models import Experiment, Iteration
-from experiments.selectors.checklist import FOUR_EYES, facts, four_eyes
+from experiments.selectors.checklist import facts
 from experiments.selectors.experiments import open_iteration
 from experiments.services import audit, buckets
 from experiments.services.rows import lock_segments, locked, locked_flag, permit, publish, refuse_before_urgent_stop, wanted_reason

@@ -9,12 +9,13 @@ import structlog
 from django.db import OperationalError, transaction
 
 from experiments.core.errors import Conflict, InvalidInput, Refused
+from experiments.core.four_eyes import four_eyes
 from experiments.core.lifecycle import CONCLUSIONS, Verb, transition_for
 from experiments.core.notices import Notice, NoticeKind
 from experiments.core.permissions import Action
 from experiments.core.types import JSON, Actor, ActorKind, Outcome, PauseCause, Status
 from experiments.models import Experiment, Iteration, Pause, StoppedArm, UrgentStop, Variant
-from experiments.selectors.checklist import facts, four_eyes, launch_request
+from experiments.selectors.checklist import facts, launch_request
 from experiments.services import advice, audit, outbox
 from experiments.services.rows import locked, publish, wanted_reason
 from experiments.services.steps import Moment, end_iteration, enter, finish, judge, move, the_iteration

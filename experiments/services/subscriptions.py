@@ -34,10 +34,15 @@ def subscribe(
     experiment: Experiment | None = None,
     kinds: Sequence[NoticeKind] = (),
 ) -> tuple[Subscription, str]:
-    """A new subscription and, for a webhook, its signing secret, which is shown this once. No address means one's own mailbox."""
+    """A new subscription and, for a webhook, its signing secret, which is shown this once.
+
+    No address means one's own mailbox; whoever has none enters it here, and the account keeps it.
+    """
     owner = _owner(actor)
     address = address.strip() or (owner.email if channel is Channel.EMAIL else "")
-    _permit_address(actor, owner, channel, address)
+    first = channel is Channel.EMAIL and not owner.email and bool(address)
+    if not first:
+        _permit_address(actor, owner, channel, address)
     unknown = [kind for kind in kinds if kind not in CHOICES]
     if unknown:
         raise InvalidInput(f"kinds: one or more of {', '.join(CHOICES)} are needed, found {', '.join(unknown)[:100]!r}", "kinds")
@@ -54,6 +59,8 @@ def subscribe(
     )
     checked(row, exclude=("owner", "experiment"))
     with transaction.atomic():
+        if first:
+            _enter_mailbox(actor, now, owner, address)
         row.save()
         audit.record(actor, now, action="subscribed", obj=row, experiment=experiment, after=_facts(row))
     return row, secret_of(row)
@@ -63,6 +70,13 @@ def _owner(actor: Actor) -> User:
     if actor.kind is not ActorKind.PERSON:
         raise Forbidden(f"{actor.label}: subscriptions are made by people, who answer for them")
     return User.objects.get(pk=person_behind(actor))
+
+
+def _enter_mailbox(actor: Actor, now: datetime, owner: User, address: str) -> None:
+    """An account without an address gets the one that its person enters; changing it later is an admin's work."""
+    owner.email = address
+    owner.save(update_fields=["email"])
+    audit.record(actor, now, action="mailbox_entered", obj=owner)
 
 
 def _permit_address(actor: Actor, owner: User, channel: Channel, address: str) -> None:

@@ -10,8 +10,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from analytics.models import AnalysisRun
-from analytics.selectors.standing import Said
 from experiments.admin.urgent import clock, dots
+from experiments.core.cards import Reading
 from experiments.core.clock import utc_now
 from experiments.core.types import Status
 from experiments.models import Experiment, Iteration
@@ -58,7 +58,7 @@ def test_list__the_most_urgent_first(browser, owner, draft):
     page = browser("olivia").get(LIST).content.decode()
     assert _names(page) == ["Harmful", "Winner", "Torn", "Unbelievable", "Calm", draft.name]
     assert "9 of 14 days" in page
-    assert "Promoted by itself" in page
+    assert "winner, promoted by itself" in page
     assert 'aria-label="Complained: breach"' in page
 
 
@@ -70,7 +70,7 @@ def test_list__waiting_for_me__is_what_the_overview_counts(browser, owner, draft
     assert _names(viewer.get(LIST + "?queue=me").content.decode()) == []
     overview = olivia.get("/admin/").content.decode()
     assert '<span class="as-badge warn">2</span>' in overview
-    assert "What Torn says. Decide: promote, conclude or let it run." in overview
+    assert "<strong>Decide:</strong> Stop it, keep it running, or promote anyway" in overview
 
 
 @pytest.mark.parametrize("word", ["hypothesis", "prd_text", "tags"])
@@ -97,12 +97,12 @@ def test_list__more_rows__ask_the_database_no_more_often(browser, owner):
 
 @pytest.mark.parametrize(("lacking", "said"), [(("Saturday",), "Saturday missing"), (("A", "B", "C", "D"), "")])
 def test_clock__few_weekdays_missing__names_them(lacking, said):
-    assert clock(Said("keep", "", days=(9, 14), weekdays=lacking)) == ("9 of 14 days", said)
+    assert clock(Reading(days=(9, 14), weekdays=lacking)) == ("9 of 14 days", said)
 
 
 def test_dots__more_than_five_guardrails__worst_first_and_the_rest_counted():
-    said = Said("keep", "", guardrails={"a": "safe", "b": "unknown", "c": "breach", "d": "safe", "e": "safe", "f": "safe"})
-    found = dots(said, {"c": "Complaints"})
+    said = Reading(guardrails={"a": "safe", "b": "unknown", "Complaints": "breach", "d": "safe", "e": "safe", "f": "safe"})
+    found = dots(said)
     assert [one.sign for one in found] == ["✗", "?", "✓", "✓", "+2"]
     assert found[0].title == "Complaints: breach"
     assert clock(said) == clock(None) == ("", "")

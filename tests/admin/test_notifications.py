@@ -59,6 +59,7 @@ def test_subscribing__a_person__gets_mail_in_the_own_mailbox_and_sees_only_that(
 
 @pytest.mark.parametrize("sent", [{"channel": "webhook", "address": "https://hooks.example.com/"}, {"address": "boss@example.com"}])
 def test_subscribing__another_address_by_a_person__is_refused_whatever_the_form_sends(browser, stranger, sent):  # noqa: F811
+    User.objects.filter(username="olivia").update(email="olivia@example.com")
     assert browser("olivia").post(ADD, {"name": "x", **sent}).status_code == 403
     assert not Subscription.objects.exists()
 
@@ -90,3 +91,15 @@ def test_test__that_does_not_arrive__says_why(browser, hook, stranger):  # noqa:
     stranger.answers = [(404, {})]
     answer = browser("ada").post(where(hook, "test"), follow=True)
     assert "answered 404" in answer.content.decode()
+
+
+def test_subscribe__without_an_address__asks_for_it_and_keeps_it(browser, people):
+    olivia = browser("olivia")
+    assert 'name="address"' in olivia.get("/admin/experiments/subscription/add/").content.decode()
+    answer = olivia.post("/admin/experiments/subscription/add/", {"name": "mine", "channel": "email", "address": "olivia@example.com"})
+    assert answer.status_code == 302
+    people["olivia"].refresh_from_db()
+    assert people["olivia"].email == "olivia@example.com"
+    assert 'name="address"' not in olivia.get("/admin/experiments/subscription/add/").content.decode()
+    other = olivia.post("/admin/experiments/subscription/add/", {"name": "theirs", "channel": "email", "address": "else@example.com"})
+    assert other.status_code == 403

@@ -1,4 +1,4 @@
-"""Sentences about standing and consequences: every verb and every status has one."""
+"""Sentences about consequences: every verb has one."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import replace
 import pytest
 
 from experiments.core.consequences import Serving, sentence
-from experiments.core.headline import Standing, headline, unchecked
 from experiments.core.lifecycle import Verb
-from experiments.core.types import Outcome, Status
+from experiments.core.unchecked import unchecked
 
 FACTS = Serving("greeting", "user", 200, "Control", ["Warm", "Short"], "shadow", holdback=50)
 
@@ -37,28 +36,7 @@ def test_dark_launch__shadow__says_that_nobody_sees_the_treatment():
     assert "everybody still sees “Control”" in sentence("start_dark_launch", FACTS)
 
 
-@pytest.mark.parametrize("status", Status)
-@pytest.mark.parametrize("outcome", Outcome)
-def test_headline__every_status_and_outcome__is_a_sentence(status, outcome):
-    assert headline(Standing(status, outcome)).endswith(".")
-
-
-def test_headline__draft__names_three_missing_items_and_counts_the_rest():
-    assert headline(Standing(Status.DRAFT, missing=["PRD", "Flag", "Metrics", "Approval"])) == "Waiting for: PRD, Flag, Metrics and 1 more."
-
-
-def test_headline__draft_that_lacks_only_what_comes_later__is_ready_for_its_dark_launch() -> None:
-    said = headline(Standing(Status.DRAFT, missing=["Dark launch", "Launch approval"]))
-    assert said == "Ready for its dark launch; the launch approval follows."
-    assert headline(Standing(Status.DRAFT, missing=["PRD", "Dark launch", "Launch approval"])) == "Waiting for: PRD."
-    assert headline(Standing(Status.DRAFT, missing=["Launch approval"])) == "Waiting for: Launch approval."
-
-
 def test_unchecked__ai_on_a_policy_without_checks__is_said():
     assert unchecked("prompt", 0)
     assert not unchecked("prompt", 7)
     assert not unchecked("feature", 0)
-
-
-def test_headline__promoted__names_the_winner():
-    assert headline(Standing(Status.COMPLETED, Outcome.PROMOTED, winner="Warm")) == "Promoted: “Warm”."

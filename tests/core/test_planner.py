@@ -59,8 +59,7 @@ def test_plan__safe_out_of_reach__says_which_margin_and_how_many_weeks_would_do(
     assert row.margin_in_reach is not None
     (advice,) = found.advice
     assert advice == (
-        f"complaints: SAFE within +15 % when there is no harm takes {row.weeks} weeks with this traffic;"
-        f" in 4 weeks a margin of +{100 * row.margin_in_reach:.3g} % would do"
+        f"complaints: in 4 weeks you can prove a margin of +{100 * row.margin_in_reach:.3g} %; your margin of +15 % needs {row.weeks} weeks"
     )
     for margin, weeks in ((row.margin_in_reach * 1.0001, 4), (0.15, row.weeks)):
         guardrail = replace(COMPLAINTS, margin=margin)
@@ -71,7 +70,7 @@ def test_plan__effect_out_of_reach__says_which_would_do() -> None:
     found = planned(replace(SPEND, effect=0.01), traffic=Traffic(units_per_day=1000), weeks=2)
     assert found.rows[0].within_reach is False
     assert found.rows[0].mde_relative is not None
-    assert f"an effect of +{100 * found.rows[0].mde_relative:.3g} % would do" in found.advice[0]
+    assert f"in 2 weeks you can find +{100 * found.rows[0].mde_relative:.3g} %; your" in found.advice[0]
 
 
 def test_plan__mde_of_the_horizon__is_what_its_matured_units_find() -> None:

@@ -57,7 +57,8 @@ class MetricRow:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The whole answer. ``control``, ``treatment`` (the smallest test arm), ``arms`` and ``total`` are units;
-    ``n_planned`` is information; days and weeks are None without traffic. ``joint_power`` is a lower bound."""
+    ``n_planned`` is information; days and weeks are None without traffic. ``joint_power`` is a lower bound.
+    ``out_of_reach`` are the sentences about what takes longer than the horizon; ``advice`` begins with them."""
 
     rows: tuple[MetricRow, ...]
     decided_by: str
@@ -76,6 +77,7 @@ class Plan:
     joint_power: float | None
     joint: str
     advice: tuple[str, ...]
+    out_of_reach: tuple[str, ...] = ()
 
     def row(self, key: str, role: Role | None = None) -> MetricRow:
         """The row of a metric (and role)."""
@@ -103,6 +105,7 @@ def plan(metrics: Sequence[MetricInputs], traffic: Traffic, rules: Rules) -> Pla
     )
     rows = tuple(_row(one, exact) for one in asked)
     chance, sentence = _jointly(asked, rows, exact)
+    late = _out_of_reach(asked, rows)
     return Plan(
         rows=rows,
         decided_by=decided_by,
@@ -120,7 +123,8 @@ def plan(metrics: Sequence[MetricInputs], traffic: Traffic, rules: Rules) -> Pla
         looks=rules.looks,
         joint_power=chance,
         joint=sentence,
-        advice=_advice(asked, rows, chance),
+        advice=(*late, *_for_joint_power(asked, chance)),
+        out_of_reach=late,
     )
 
 
@@ -269,8 +273,9 @@ def _jointly(asked: Sequence[Asked], rows: Sequence[MetricRow], exact: float) ->
     return chance, words.joint(chance, min(primary, default=None), len(guards), min(guards, default=None), control)
 
 
-def _advice(asked: Sequence[Asked], rows: Sequence[MetricRow], chance: float | None) -> tuple[str, ...]:
-    said = [
+def _out_of_reach(asked: Sequence[Asked], rows: Sequence[MetricRow]) -> tuple[str, ...]:
+    """What of the plan takes longer than its horizon, each as a sentence."""
+    return tuple(
         words.out_of_reach(
             one.metric,
             needed=row.weeks,
@@ -279,8 +284,7 @@ def _advice(asked: Sequence[Asked], rows: Sequence[MetricRow], chance: float | N
         )
         for one, row in zip(asked, rows, strict=True)
         if one.sizes and row.within_reach is False
-    ]
-    return (*said, *_for_joint_power(asked, chance))
+    )
 
 
 def _in_its_kind(metric: MetricInputs, row: MetricRow) -> float | None:

@@ -16,6 +16,14 @@ NEEDED = {
 }
 """What a size cannot be computed without, in words."""
 
+LABELS = {
+    "baseline": "“Baseline today”",
+    "sd": "“Standard deviation”",
+    "effect": "“Effect worth finding”",
+    "margin": "“Guardrail margin”",
+}
+"""The same by the labels of the form."""
+
 
 def number(value: float) -> str:
     """Whole numbers grouped, others to four significant digits."""
@@ -80,11 +88,12 @@ def events(metric: MetricInputs, safe: int, detect: int) -> str:
 
 
 def out_of_reach(metric: MetricInputs, *, needed: int | None, horizon: int, smallest: float | None) -> str:
-    """Why the horizon is too short, which margin or effect would do in it, and how many weeks would do."""
-    asked, thing = question(metric), "a margin" if metric.role == "guardrail" else "an effect"
-    takes = f"takes {weeks(needed)} with this traffic" if needed is not None else "is out of reach without traffic"
-    instead = "none would do" if smallest is None else f"{thing} of {size_of(metric, smallest)} would do"
-    return f"{metric.key}: {asked} {takes}; in {weeks(horizon)} {instead}"
+    """What the horizon can find, and how many weeks the plan needs."""
+    verb, thing = ("prove", "margin of ") if metric.role == "guardrail" else ("find", "")
+    can = f"you cannot {verb} anything" if smallest is None else f"you can {verb} {thing and f'a {thing}'}{size_of(metric, smallest)}"
+    asked = thing + size_of(metric, metric.target or 0.0)
+    takes = f"needs {weeks(needed)}" if needed is not None else "is out of reach without traffic"
+    return f"{metric.key}: in {weeks(horizon)} {can}; your {asked} {takes}"
 
 
 def joint(found: float, primary: float | None, guardrails: int, lowest: float | None, control: int) -> str:

@@ -15,13 +15,13 @@ from analytics.core.stats.omnibus import Omnibus
 from analytics.management.geo_text import geo_lines
 from analytics.management.scan_text import scan_lines
 from analytics.selectors import geo
+from analytics.selectors.cards import card_of
 from analytics.selectors.results import ComparisonView, MetricRow, ResultsView, view_of
 from analytics.selectors.scans import ScanView, scan_of
 from analytics.services.analysis import analyse
 from analytics.services.scanning import scan
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
-from experiments.core.types import Origin, Status
 from experiments.selectors.experiments import resolve
 
 SHARES = ("proportion",)
@@ -51,7 +51,7 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(as_json(view, found))
         else:
-            self.stdout.write("\n".join([*lines_of(view), *scan_lines(found)]))
+            self.stdout.write("\n".join([*lines_of(view, card_of(run.experiment, now).sentence), *scan_lines(found)]))
 
 
 def as_json(view: ResultsView | geo.GeoView, found: ScanView | None = None) -> str:
@@ -60,8 +60,8 @@ def as_json(view: ResultsView | geo.GeoView, found: ScanView | None = None) -> s
     return json.dumps(plain(dataclasses.asdict(view)) | scanned, indent=2, ensure_ascii=False, default=str)
 
 
-def lines_of(view: ResultsView) -> list[str]:
-    """The result as a person reads it."""
+def lines_of(view: ResultsView, card: str) -> list[str]:
+    """The result as a person reads it; ``card`` is the sentence that every page says."""
     lines = [f"{view.experiment}, iteration {view.iteration}, data up to {view.as_of:%Y-%m-%d %H:%M} UTC", ""]
     lines += [f"  {'arm':<24}{'units':>10}{'exposures':>12}{'planned':>10}"]
     lines += [
@@ -75,16 +75,7 @@ def lines_of(view: ResultsView) -> list[str]:
     several = Counter(c.adjustment for metric in view.metrics for c in metric.comparisons if c.adjusted_p is not None)
     for metric in view.metrics:
         lines += ["", *_metric(metric, names, several)]
-    return [*lines, "", _standing(view)]
-
-
-def _standing(view: ResultsView) -> str:
-    """What happens next: of what is over, nothing."""
-    if view.origin == Origin.IMPORT:
-        return "Imported: randomised and run elsewhere; nothing is decided by these data."
-    if view.status in (Status.COMPLETED, Status.ARCHIVED):
-        return f"Over: {view.outcome or 'no outcome'}. Results are frozen at its end."
-    return f"Now: {view.recommendation}: {view.rule}"
+    return [*lines, "", card]
 
 
 def _health(view: ResultsView) -> list[str]:

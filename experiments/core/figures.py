@@ -1,0 +1,48 @@
+"""How sentences write differences, shares and moments: the one spelling for pages, messages and answers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+DASH = "–"
+THOUSAND = 1000
+
+
+def percent(value: float | None, digits: int = 2) -> str:
+    """A share as per cent; a dash when there is nothing to say."""
+    return DASH if value is None else f"{value * 100:.{digits}f} %"
+
+
+def signed(value: float | None) -> str:
+    """A difference to four significant digits with its sign; whole and grouped from a thousand on."""
+    if value is None:
+        return DASH
+    return f"{value:+,.0f}" if THOUSAND <= abs(value) < 1e15 else f"{value:+,.4g}"
+
+
+def difference(value: float | None, share: bool) -> str:
+    """A difference of a metric: shares in percentage points, anything else in its own units."""
+    if value is None:
+        return DASH
+    return f"{value * 100:+.2f} pp" if share else signed(value)
+
+
+def figure(value: float | None) -> str:
+    """A number to four significant digits; whole and grouped from a thousand on."""
+    if value is None:
+        return DASH
+    whole = (float(value).is_integer() or abs(value) >= THOUSAND) and abs(value) < 1e15
+    return f"{value:,.0f}" if whole else f"{value:,.4g}"
+
+
+def moment(value: datetime | None) -> str:
+    """A moment in UTC to the minute."""
+    return DASH if value is None else f"{value:%d %b %Y, %H:%M} UTC"
+
+
+def listed(names: list[str] | tuple[str, ...], most: int = 3) -> str:
+    """Names as a person lists them: ``A, B and C``; beyond ``most`` the others are counted."""
+    if len(names) > most:
+        return f"{', '.join(names[:most])} and {len(names) - most} more"
+    *front, last = names or ("",)
+    return f"{', '.join(front)} and {last}" if front else last
