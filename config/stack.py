@@ -26,6 +26,8 @@ from config.supervisor import Program, Supervisor
 from experiments.selectors import serving, serving_files
 
 _SECONDS_TO_READY = 60
+CONNECTIONS = "4096"
+"""That a web process keeps at once, slow ones included; they cost memory, no thread."""
 
 
 @dataclass(frozen=True)
@@ -156,9 +158,10 @@ def ready(url: str, seconds: float) -> bool:
 
 def _web(web: Web) -> list[str]:
     return [
-        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--host", web.host, "--port", str(web.port)),
-        *("--workers", str(web.workers), "--blocking-threads", str(web.threads), "--no-ws", "--log-level", "error"),
-        *("--workers-kill-timeout", "4", "--respawn-failed-workers", "config.wsgi:application"),
+        *(sys.executable, "-m", "granian", "--interface", "rsgi", "--host", web.host, "--port", str(web.port)),
+        *("--workers", str(web.workers), "--loop", "asyncio", "--no-ws", "--log-level", "error"),
+        *("--backlog", CONNECTIONS, "--backpressure", CONNECTIONS),
+        *("--workers-kill-timeout", "4", "--respawn-failed-workers", "config.rsgi:application"),
     ]
 
 
@@ -169,7 +172,7 @@ def _of_web(web: Web) -> dict[str, str]:
     """
     waits = "serve" if web.role is Role.SERVE else "web"
     database = {"ASSAY_DB_POOL": str(web.threads), "ASSAY_DB_TURNS": str(max(1, web.threads // 2)), WAITS: waits}
-    return {**database, VARIABLE: web.role, "MALLOC_ARENA_MAX": "2", "ASSAY_DRAIN_BESIDE": "1"}
+    return {**database, "ASSAY_THREADS": str(web.threads), VARIABLE: web.role, "MALLOC_ARENA_MAX": "2", "ASSAY_DRAIN_BESIDE": "1"}
 
 
 def _worker(name: str, queues: Sequence[str]) -> list[str]:

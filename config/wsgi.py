@@ -1,4 +1,4 @@
-"""The WSGI application: ``granian --interface wsgi config.wsgi:application``."""
+"""Django as WSGI has it; ``config.rsgi`` is what granian serves, and reads bodies before a thread takes a request."""
 
 from __future__ import annotations
 
@@ -20,11 +20,7 @@ _django = get_wsgi_application()
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # Any: as WSGI has it
-    """Django, its answers handed over whole.
-
-    granian sends a list in one piece with its headers. It asks anything else for piece after piece, and
-    the second waits until the client has acknowledged the first: some 40 ms an answer on a kept connection.
-    """
+    """Django, its answers handed over whole: a body sent after its headers waits some 40 ms for the client's acknowledgement."""
     answer = _django(environ, start_response)
     if answer.streaming:
         return answer

@@ -118,7 +118,7 @@ def server(place: Place, role: str, workers: int = WORKERS) -> Iterator[Server]:
 
 @contextmanager
 def _running(program: Program, own: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    command = [APPLICATION if word == "config.wsgi:application" else word for word in program.command]
+    command = [APPLICATION if word == "config.rsgi:application" else word for word in program.command]
     process = subprocess.Popen(command, env=os.environ | program.environment | own, stdin=subprocess.DEVNULL)
     try:
         yield process
