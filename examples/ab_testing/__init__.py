@@ -1,0 +1,1 @@
+"""The CRM guide's package name: put this folder's parent on the path, or copy it, and the guide's imports run as printed."""
