@@ -164,7 +164,7 @@ class Live:
         """Stop the web process; the database and all files stay."""
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(20)
+            self.process.wait(60)  # a busy machine
             self.process = None
 
     def _answers(self) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime
 import structlog
 from django.db import OperationalError, transaction
 
-from experiments.core.errors import Conflict, InvalidInput, Refused
+from experiments.core.errors import AssayError, Conflict, InvalidInput, Refused
 from experiments.core.four_eyes import four_eyes
 from experiments.core.lifecycle import CONCLUSIONS, Verb, transition_for
 from experiments.core.notices import Notice, NoticeKind
@@ -99,6 +99,9 @@ def _book(stop: UrgentStop, now: datetime) -> bool:
         if not is_locked(error):
             raise
         log.warning("urgent_stop_waits", experiment=stop.experiment_id, since=stop.at.isoformat())
+        return False
+    except AssayError as error:
+        log.error("urgent_stop_refused", experiment=stop.experiment_id, since=stop.at.isoformat(), reason=str(error))
         return False
     return True
 
