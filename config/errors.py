@@ -44,7 +44,7 @@ def _refused(request: HttpRequest, why: str) -> HttpResponse:
 
 
 def _is_door(request: HttpRequest) -> bool:
-    return request.path.startswith(("/api/", "/ops/", "/track", "/v1/", ofrep.PREFIX))
+    return request.path.startswith(("/api/", "/ops/", "/track", "/events", "/v1/", ofrep.PREFIX))
 
 
 def _error(request: HttpRequest, status: int, code: str, message: str) -> HttpResponse:

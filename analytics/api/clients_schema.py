@@ -61,6 +61,8 @@ def paths() -> Schema:
     taken: Schema = {"200": {"description": "Good items are kept, the others are named."} | content("Taken")}
     track = operation("growthbook_track", "What GrowthBook's SDKs report: exposures are kept.", "growthbook", [_KEY], taken)
     track["requestBody"] = content("GrowthBookEvents", "text/plain") | {"required": True}
+    track["responses"] |= {"207": {"description": "Some exposures were kept, the others are named."} | content("Taken")}
     batch = operation("segment_batch", "What Segment's and RudderStack's clients send.", "segment", [], taken, {"writeKey": []})
     batch["requestBody"] = content("SegmentBatch") | {"required": True}
-    return {"/track": {"post": track}, "/v1/batch": {"post": batch}}
+    events = {**track, "operationId": "growthbook_events"}
+    return {"/track": {"post": track}, "/events": {"post": events}, "/v1/batch": {"post": batch}}

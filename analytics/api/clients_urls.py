@@ -8,5 +8,6 @@ from analytics.api import segment, track
 
 urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^track/?\Z", track.track, name="growthbook-track"),
+    re_path(r"^events/?\Z", track.track, name="growthbook-events"),
     re_path(r"^v1/batch/?\Z", segment.batch, name="segment-batch"),
 ]

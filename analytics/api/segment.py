@@ -16,7 +16,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from analytics.core.ingest_items import parse_items
 from analytics.core.item_fields import Bad, moment
 from analytics.core.segment_items import is_track, read_track
-from analytics.services.ingest_batch import IngestIdentity
+from analytics.core.sent import IGNORED
+from analytics.services.ingest_batch import IngestIdentity, add_to_tallies
 from analytics.services.ingest_mixed import ingest_mixed
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError, InvalidInput, NotAuthenticated, TooLarge
@@ -38,8 +39,10 @@ def _batch(request: HttpRequest) -> HttpResponse:
     tracks = {place: message for place, message in enumerate(messages) if is_track(message)}
     items = dict(zip(tracks, parse_items(list(tracks.values()), read_track), strict=True))
     with turn(Kind.STORE):
-        result = ingest_mixed(items, now=utc_now(), identity=IngestIdentity(key.environment, key.scope, sent_at=sent_at))
-    return JsonResponse({"success": True} | result.as_json() | {"ignored": len(messages) - len(tracks)})
+        now, ignored = utc_now(), len(messages) - len(tracks)
+        result = ingest_mixed(items, now=now, identity=IngestIdentity(key.environment, key.scope, sent_at=sent_at))
+        add_to_tallies(now, "segment", {IGNORED: ignored})
+    return JsonResponse({"success": True} | result.as_json() | {"ignored": ignored})
 
 
 def _write_key(authorization: str) -> str:

@@ -78,6 +78,7 @@ class ExposureItem(_UnitItem):
     experiment: str | int
     covariates: dict[str, object] | None = None
     iteration: int | None = None
+    variant_may_be_index: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

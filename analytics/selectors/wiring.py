@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Max, QuerySet
+from django.db.models import Count, Max, QuerySet, Sum
 
-from analytics.models import AiEvent, MetricObservation
+from analytics.core.sent import IGNORED
+from analytics.models import AiEvent, IngestTally, MetricObservation
 from analytics.selectors.tail import TailRow
 from experiments.core.types import Environment
 from experiments.models import Experiment
@@ -44,6 +45,12 @@ def wired(
         Seen("exposure", "", newest.get("exposure")),
         *(Seen(what, name, *found.get((what, name), (None, 0))) for what, name in sent),
     )
+
+
+def ignored_lately(now: datetime) -> int:
+    """Messages of other tools' clients in the last two days, on the whole platform, that were of no kind that is kept."""
+    counted = IngestTally.objects.filter(day__gte=(now - BACK).date(), outcome=IGNORED)
+    return counted.aggregate(n=Sum("count"))["n"] or 0
 
 
 def _lately(

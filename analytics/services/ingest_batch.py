@@ -251,7 +251,12 @@ def _account(batch: Batch[Item], rows: Sequence[Row], fresh: Sequence[Row]) -> N
 
 def _tally(batch: Batch[Item]) -> None:
     """Last in the transaction: every batch of a day adds to the same few rows."""
-    counts = sorted((outcome, count) for outcome, count in batch.outcomes.items() if count)
+    add_to_tallies(batch.now, _door(batch), batch.outcomes)
+
+
+def add_to_tallies(now: datetime, door: str, outcomes: Mapping[str, int]) -> None:
+    """Add to the day's counts of what arrived at a door."""
+    counts = sorted((outcome, count) for outcome, count in outcomes.items() if count)
     if not counts:
         return
     statement = """
@@ -259,8 +264,8 @@ def _tally(batch: Batch[Item]) -> None:
         SELECT %s, %s, outcome, count FROM unnest(%s::text[], %s::bigint[]) AS new (outcome, count) ORDER BY outcome
         ON CONFLICT (day, door, outcome) DO UPDATE SET count = t.count + EXCLUDED.count"""
     with connection.cursor() as cursor:
-        day = batch.now.astimezone(UTC).date()
-        cursor.execute(statement, [day, _door(batch), [outcome for outcome, _ in counts], [count for _, count in counts]])
+        day = now.astimezone(UTC).date()
+        cursor.execute(statement, [day, door, [outcome for outcome, _ in counts], [count for _, count in counts]])
 
 
 def _door(batch: Batch[Item]) -> str:

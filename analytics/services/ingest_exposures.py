@@ -218,7 +218,7 @@ def _from_before(
 
 def _row_of_stated(batch: Batch[ExposureItem], facts: Facts, index: int, item: ExposureItem, at: datetime) -> Row:
     experiment = _experiment(batch, facts, item)
-    stated = _stated_arm(experiment, item.variant)
+    stated = _stated_arm(experiment, item)
     unit = _unit(experiment, item)
     met = _met(batch, facts, experiment, stated, unit, item, at)
     columns = _columns(item, experiment.id, (experiment.unit_type, unit), met, batch.identity.environment, batch.origin)
@@ -234,10 +234,21 @@ def _experiment(batch: Batch[ExposureItem], facts: Facts, item: ExposureItem) ->
     return found
 
 
-def _stated_arm(experiment: Known, word: str | None) -> Arm | None:
+def _stated_arm(experiment: Known, item: ExposureItem) -> Arm | None:
+    """What the application says the unit met; an index says less than the unit's bucket, and counts as unsaid."""
+    word = item.variant
     if word is None:
         return None
     arm = experiment.arm(word)
+    if (
+        arm is None
+        and item.variant_may_be_index
+        and word.isascii()
+        and word.isdigit()
+        and len(word) < 4
+        and int(word) < len(experiment.arms)
+    ):
+        return None
     if arm is None:
         has = ", ".join(a.key for a in experiment.arms)
         raise _Refusal("unknown_variant", "variant", f"{experiment.key} has no variant {word!r}; it has {has}")

@@ -20,6 +20,7 @@ from experiments.core.errors import InvalidInput
 from experiments.core.guardrail_presets import plans_of
 from experiments.core.specs import ExperimentSpec, MetricPlan, VariantSpec
 from experiments.core.types import JSON, THOUSANDTHS, FlagType
+from experiments.core.units import VISITOR
 from experiments.http.parsing import MAX_STRING
 
 Text = Annotated[str, Meta(max_length=MAX_STRING)]
@@ -77,6 +78,8 @@ class RampStepBody(msgspec.Struct, forbid_unknown_fields=True):
 class ExperimentBody(msgspec.Struct, forbid_unknown_fields=True):
     """A new experiment. Only the name must be there; without variants it is a draft that cannot start yet.
 
+    ``unit_type`` is ``user`` where it is not sent, or ``visitor`` (the user, else the session) in a call that states
+    ``target_percentage``: applications that create experiments in that way ask with either id.
     ``template`` is the key of one that ships: what is not sent is as it says.
     ``guardrails`` are keys of those that ship; one whose metric is in ``metrics`` as a guardrail is planned as stated there.
     """
@@ -90,7 +93,7 @@ class ExperimentBody(msgspec.Struct, forbid_unknown_fields=True):
     flag: Text = ""
     flag_type: FlagType = FlagType.OBJECT
     client_visible: bool = False
-    unit_type: Text = "user"
+    unit_type: Text = ""
     targeting: Json = None
     traffic_allocation: float | None = None
     target_percentage: float | None = None
@@ -133,7 +136,7 @@ class ExperimentBody(msgspec.Struct, forbid_unknown_fields=True):
             flag_key=self.flag,
             flag_type=self.flag_type,
             client_visible=self.client_visible,
-            unit_type=self.unit_type,
+            unit_type=self.unit_type or ("user" if self.target_percentage is None else VISITOR),
             targeting=self.targeting,
             traffic=traffic_of(self.traffic_allocation, self.target_percentage, default=THOUSANDTHS),
             ramp=ramp_steps(self.ramp),

@@ -23,6 +23,7 @@ from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput
 from experiments.core.serving import ServedFlag
 from experiments.core.types import JSON, FlagType, Reason
+from experiments.core.units import unit_id
 from experiments.sdk.answers import EXPLANATIONS, AssignedVariant, Evaluation, as_json, asked_of, assigned, own
 from experiments.sdk.endings import AT_EXIT
 from experiments.sdk.files import Folder
@@ -312,6 +313,16 @@ class AssayClient(Teller):
         about = asked_of(unit, units, attributes)
         answer = self._assign(experiment, about)
         return answer is not None and self._expose(answer, about.units)
+
+    def _refusal(self, units: Mapping[str, str], experiment: object) -> str:
+        snapshot = self._source.snapshot
+        if snapshot is None or experiment is None:
+            return ""
+        entry = snapshot.catalogue.experiment(str(experiment), snapshot.environment)
+        if entry is None or entry.experiment is None or unit_id(units, entry.experiment.unit_type) is not None:
+            return ""
+        wanted, named = entry.experiment.unit_type, ", ".join(sorted(units)) or "nobody"
+        return f"experiment {entry.key} is randomised by {wanted}, and the call names {named}"
 
     def _expose(self, answer: Assignment, units: Mapping[str, str]) -> bool:
         """An exposure names the arm that owns the unit's bucket: in a shadow dark launch that is not the served one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import uuid
@@ -16,6 +17,8 @@ from experiments.sdk.guard import quietly
 from experiments.sdk.outbox import Outbox
 from experiments.sdk.writing import written
 
+log = logging.getLogger("assay")
+
 _REMEMBERED = 10_000
 """Exposures that are remembered so as not to be told twice."""
 
@@ -29,6 +32,10 @@ class Teller:
     def _start(self) -> None:
         """Begin to send in the background, in this process."""
         self.outbox.start()
+
+    def _refusal(self, units: Mapping[str, str], experiment: object) -> str:
+        """Why the platform would refuse what is told of these units, as far as it can be known here; empty when it would not."""
+        return ""
 
     @quietly(bool)
     def track(self, event_type: str, unit: object = None, *, units: Mapping[str, object] | None = None, **fields: object) -> bool:
@@ -67,6 +74,10 @@ class Teller:
         about = asked_of(unit, units)
         about.refuse_nobody()
         named = about.units
+        refusal = self._refusal(named, fields.get("experiment"))
+        if refusal:
+            log.warning("not told: %s", refusal)
+            return False
         item: dict[str, object] = {"event_id": uuid.uuid4().hex, "timestamp": self._clock().isoformat()}
         if named:
             item["units"] = named

@@ -44,6 +44,7 @@ PLAIN = {
     "growthbook-features": (APPS, "get", lambda key: (f"/api/features/{key or '-'}", {})),
     "growthbook-eval": (APPS, "post", lambda key: (f"/api/eval/{key or '-'}", {})),
     "growthbook-track": (APPS, "post", lambda key: (f"/track?client_key={key}", {})),
+    "growthbook-events": (APPS, "post", lambda key: (f"/events?client_key={key}", {})),
     "segment-batch": ((Scope.INGEST,), "post", lambda key: ("/v1/batch", _basic(key))),
     "ofrep-all": (APPS, "post", lambda key: ("/ofrep/v1/evaluate/flags", _bearer(key))),
     "ofrep-one": (APPS, "post", lambda key: ("/ofrep/v1/evaluate/flags/rank", _bearer(key))),

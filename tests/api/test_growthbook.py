@@ -9,6 +9,7 @@ import pytest
 from django.db import OperationalError, connection
 from rest_framework.test import APIClient
 
+from analytics.selectors.wiring import ignored_lately
 from experiments.core.clock import utc_now
 from experiments.core.types import Environment, Scope
 from experiments.models import ExcludedUnit, ExclusionList
@@ -217,7 +218,9 @@ def test_track__bad_events__are_named_in_their_place_and_good_ones_kept(served):
         (js_event("u1", experiment="secret"), "unknown_experiment"),
         (js_event("u1", variation=True), "invalid"),
     ]
-    answer = report(served.key(Scope.CLIENT), [event for event, _ in bad]).json()
+    response = report(served.key(Scope.CLIENT), [event for event, _ in bad])
+    answer = response.json()
+    assert response.status_code == 207
     assert (answer["accepted"], answer["ignored"]) == (1, 1)
     wanted = {index: code for index, (_, code) in enumerate(bad) if code}
     assert {error["index"]: error["code"] for error in answer["errors"]} == wanted
@@ -248,3 +251,84 @@ def test_track__a_tenants_experiment__takes_the_tenant(doors):
     unit = serving_cast.unit_in(lambda bucket: bucket % 2 == 0 and bucket < 900)
     answer = report(doors.key(Scope.CLIENT), [js_event(unit, experiment="pricing", hashAttribute="tenantId")])
     assert answer.json()["accepted"] == 1
+
+
+# ---------------------------------------------------------------- other SDKs' shapes
+
+
+def _php(unit, index):
+    attributes = {"id": unit, "sdk_language": "php", "sdk_version": "2.0.0"}
+    return {"event_name": "Experiment Viewed", "properties": {"experimentId": "checkout", "variationId": index}, "attributes": attributes}
+
+
+def _swift(unit, index):
+    return {"event": "experiment_viewed", "experimentKey": "checkout", "variationId": index, "hashAttribute": "id", "hashValue": unit}
+
+
+def _java(unit, index):
+    arm = ("control", "treatment")[index]
+    hashed = {"hash_attribute": "id", "hash_value": unit, "in_experiment": True, "hash_used": True}
+    return {"event_type": "experiment_viewed", "experiment_id": "checkout", "variation_id": index, "variation_key": arm, **hashed}
+
+
+def _go(unit, index):
+    properties = {"experimentId": "checkout", "variationId": str(index), "hashAttribute": "id", "hashValue": unit}
+    return {"event_name": "Experiment Viewed", "properties": properties, "attributes": {"id": unit}, "sdk_language": "go"}
+
+
+def _text(unit, index):
+    return {
+        "event_name": "Experiment Viewed",
+        "properties_json": json.dumps(js_event(unit)["properties_json"] | {"variationId": str(index)}),
+    }
+
+
+def _by_user(unit, index):
+    return {"event_name": "Experiment Viewed", "properties_json": {"experimentId": "checkout", "variationId": index}, "user_id": unit}
+
+
+SHAPES = [_php, _swift, _java, _go, _text, _by_user]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
+@pytest.mark.parametrize("index", [0, 1])
+def test_track__in_the_shape_of_another_sdk__is_recorded(served, shape, index):
+    unit = serving_cast.unit_in(lambda bucket: bucket % 2 == index and bucket < 900)
+    answer = report(served.key(Scope.CLIENT), [shape(unit, index)])
+    assert (answer.status_code, answer.json()["accepted"], answer.json()["ignored"]) == (200, 1, 0)
+    assert assignments() == [(unit, ("control", "treatment")[index], 1, "production")]
+
+
+@pytest.mark.parametrize("where", ["/track", "/events", "/events/"])
+def test_track__key_and_events_in_one_object__is_recorded(served, where):
+    unit = serving_cast.unit_in(lambda bucket: bucket % 2 == 1 and bucket < 900)
+    body = {"client_key": served.key(Scope.CLIENT), "events": [_java(unit, 1)]}
+    answer = APIClient().post(where, json.dumps(body), content_type="application/json")
+    assert (answer.status_code, answer.json()["accepted"]) == (200, 1)
+    assert APIClient().post(where, json.dumps(body | {"client_key": "x"}), content_type="application/json").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("events", "code"),
+    [
+        ([_by_user(None, 0) | {"device_id": "d1"}], "unit_missing"),
+        ([[js_event("u1")]], "not_an_object"),
+        ([_go("u1", 7)], "unknown_variant"),
+        ([{"event": "experiment_viewed"}], "missing"),
+    ],
+)
+def test_track__nothing_of_it_kept__is_a_400_with_the_reason(served, events, code):
+    answer = report(served.key(Scope.CLIENT), events)
+    assert (answer.status_code, answer.json()["error"]["code"], answer.json()["accepted"]) == (400, code, 0)
+    assert [error["code"] for error in answer.json()["errors"]] == [code] and assignments() == []
+
+
+def test_track__what_is_ignored__is_counted_for_the_wiring_page(served):
+    report(served.key(Scope.CLIENT), [{"event_name": "Feature Evaluated", "properties_json": {}}] * 3)
+    assert ignored_lately(utc_now()) == 3
+
+
+def test_events__a_method_that_is_not_served__is_json():
+    answer = APIClient().get("/events")
+    assert (answer.status_code, answer["Content-Type"], answer.json()["error"]["code"]) == (405, "application/json", "method_not_allowed")
+    assert APIClient().get("/events/nothing").json()["error"]["code"] == "not_found"

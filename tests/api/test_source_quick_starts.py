@@ -302,6 +302,23 @@ def test_crm__summary_and_filtered_list__answer(tools):
     assert [one["id"] for one in listed["experiments"]] == [made["id"]]
 
 
+@pytest.mark.parametrize("scope", [Scope.CLIENT, Scope.INGEST, Scope.READ, Scope.MANAGEMENT])
+def test_get_variant__any_key_but_a_servers__is_forbidden(doors, scope):
+    answer = doors.client(scope).post(f"{EXPERIMENTS}/get-variant", {"experiment_name": "x", "user_id": 1})
+    assert answer.status_code == 403
+
+
+def test_crm__as_printed__randomises_visitors_so_that_a_session_is_recorded(tools, app, doors):
+    made = send(tools, "post", f"{EXPERIMENTS}/", CRM).json()
+    assert Experiment.objects.get(pk=made["id"]).unit_type == "visitor"
+    send(tools, "post", f"{EXPERIMENTS}/{made['id']}/start")
+    doors.publish()
+    asked = {"experiment_name": "Lead Qualification Prompt Test", "user_id": None, "session_id": "s-1"}
+    assert app.post(f"{EXPERIMENTS}/get-variant", asked).json()["variant"] is not None
+    said = asked | {"metric_name": "resolution_rate", "metric_value": 1.0}
+    assert app.post(f"{EXPERIMENTS}/record-result", said).status_code == 200
+
+
 def test_crm__anonymous_session__gets_a_variant_of_an_experiment_on_visitors(tools, app, doors):
     made = send(tools, "post", f"{EXPERIMENTS}/", json.dumps(json.loads(CRM) | {"unit_type": "visitor"})).json()
     assert send(tools, "post", f"{EXPERIMENTS}/{made['id']}/start").status_code == 200

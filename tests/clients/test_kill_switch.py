@@ -45,8 +45,8 @@ def _started(title: str, code: str, folder) -> subprocess.Popen[str]:
 def test_documented_client__kill_switch__is_served_within_ten_seconds(live, tmp_path, title):
     key = f"kill_{title.split()[-1].lower()}"
     arms = [{"name": name, "traffic_allocation": 50, "value": {"colour": "red"}} for name in ("control", "treatment")]
-    live.experiment(key, variants=arms, client_visible=True)
-    live.manage("PATCH", f"/api/v1/flags/{key}", {"default": {"colour": "off"}, "reason": "what is safe"})
+    live.flag(key, type="object", default={"colour": "off"}, client_visible=True)
+    live.experiment(key, variants=arms, flag=key)
     live.settle()
     code = f"{EXAMPLES[title][1]}\n{AGAIN[title]}".replace("button_colour", key).replace("https://assay.example.com", live.url)
     for scope in ("server", "client"):
