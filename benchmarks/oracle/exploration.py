@@ -111,12 +111,14 @@ def _on_t(effect: float, se: float, df: float, alpha: float) -> Case:
 
 
 def _blocks(i: Case) -> Case:
+    """The reference has N − 2·strata degrees of freedom; the engine's own are Satterthwaite's."""
     rows = [dict(zip(i["columns"], row, strict=True)) for row in i["rows"]]
 
     def totals(block: float, arm: int) -> Totals:
         return Totals.of_values(r["y"] for r in rows if r["b"] == block and r["t"] == arm)
 
-    c = post_stratify([Stratum(str(b), totals(b, 0), totals(b, 1)) for b in sorted({r["b"] for r in rows})]).comparison
+    strata = [Stratum(str(b), totals(b, 0), totals(b, 1)) for b in sorted({r["b"] for r in rows})]
+    c = post_stratify(strata, degrees="pooled").comparison
     return {"effect": c.difference, "se": c.se, "df": c.df, "p": c.p}
 
 

@@ -77,8 +77,12 @@ def post_stratify(
     *,
     kind: Literal["mean", "proportion"] = "mean",
     shares: Literal["known", "sampled"] = "known",
+    degrees: Literal["satterthwaite", "pooled"] = "satterthwaite",
 ) -> Stratified:
-    """Treatment against control over strata; the lift is the ratio of the weighted means − 1, with Fieller's interval."""
+    """Treatment against control over strata; the lift is the ratio of the weighted means − 1, with Fieller's interval.
+
+    ``degrees`` "pooled" is N − 2·strata, as estimatr has it: too many where arms are uneven; for comparison.
+    """
     checked_level(alpha)
     used, merged = merge(strata)
     control = sum((s.control for s in used), NOTHING)
@@ -92,7 +96,9 @@ def post_stratify(
     keys, shown = tuple(s.key for s in used), tuple(weights.tolist())
     if not weighted.variance > 0:
         return Stratified(replace(bare, reason="no spread in any stratum: a standard error cannot be estimated"), keys, shown, merged)
-    df = math.inf if kind == "proportion" else _degrees(used, weights, weighted.variance)
+    pooled = float(control.n + treatment.n - 2 * len(used))
+    own = pooled if degrees == "pooled" else _degrees(used, weights, weighted.variance)
+    df = math.inf if kind == "proportion" else own
     compared = _compared(bare, weighted, df, alpha)
     return Stratified(compared, keys, shown, merged, _relative_se(weighted))
 

@@ -114,28 +114,17 @@ def g_test(x_c: int, n_c: int, x_t: int, n_t: int) -> ChiSquare | None:
 
 def wald_rate(x: int, n: int, alpha: float = 0.05) -> Interval | None:
     """p ± z·√(pq/n), cut at 0 and 1; None without units."""
-    if n == 0:
-        return None
-    return _cut(_around(x / n, upper_quantile(checked_level(alpha) / 2) * math.sqrt(x / n * (1 - x / n) / n), alpha))
+    return _rate_interval(x, n, alpha, "normal")
 
 
 def agresti_coull(x: int, n: int, alpha: float = 0.05) -> Interval | None:
     """Wald's interval after z²/2 yes and as many no were added; cut at 0 and 1; None without units."""
-    z = upper_quantile(checked_level(alpha) / 2)
-    if n == 0:
-        return None
-    size = n + z * z
-    rate = (x + z * z / 2) / size
-    return _cut(_around(rate, z * math.sqrt(rate * (1 - rate) / size), alpha))
+    return _rate_interval(x, n, alpha, "agresti_coull")
 
 
 def clopper_pearson(x: int, n: int, alpha: float = 0.05) -> Interval | None:
     """The rates whose exact binomial tails hold α/2; wider than its level; None without units."""
-    tail = checked_level(alpha) / 2
-    if n == 0:
-        return None
-    low = float(betaincinv(x, n - x + 1, tail)) if x else 0.0
-    return Interval(low, float(betaincinv(x + 1, n - x, 1 - tail)) if x < n else 1.0, 1 - alpha)
+    return _rate_interval(x, n, alpha, "beta")
 
 
 def jeffreys(x: int, n: int, alpha: float = 0.05) -> Interval | None:
@@ -143,7 +132,18 @@ def jeffreys(x: int, n: int, alpha: float = 0.05) -> Interval | None:
     tail = checked_level(alpha) / 2
     if n == 0:
         return None
+    # Written out: statsmodels replaces an end of this one by 0 or 1 where nobody or everybody answered yes.
     return Interval(float(betaincinv(x + 0.5, n - x + 0.5, tail)), float(betaincinv(x + 0.5, n - x + 0.5, 1 - tail)), 1 - alpha)
+
+
+def _rate_interval(x: int, n: int, alpha: float, method: str) -> Interval | None:
+    from statsmodels.stats.proportion import proportion_confint  # here, so that nothing that serves loads it
+
+    checked_level(alpha)
+    if n == 0:
+        return None
+    low, high = proportion_confint(x, n, alpha=alpha, method=method)
+    return _cut(Interval(float(low), float(high), 1 - alpha))
 
 
 def boschloo_p(x_c: int, n_c: int, x_t: int, n_t: int) -> float | None:

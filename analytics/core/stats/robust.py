@@ -1,7 +1,7 @@
 """What does a regression with robust errors say, from rows?
 
 Ordinary least squares with heteroscedasticity-consistent errors (HC2: squared residuals over one minus
-their leverage) and t on n − k degrees of freedom. HC2 needs every row's leverage, so it cannot come from
+their leverage), by statsmodels, and t on n − k degrees of freedom. HC2 needs every row's leverage, so it cannot come from
 totals; notebooks and reconciliation use it, the engine's CUPED is in ``cuped``. None where the design
 has no unique solution or nothing is left to estimate errors from.
 References: MacKinnon and White 1985 (HC2); Lin 2013; Freedman 2008 (analysis of covariance).
@@ -47,22 +47,18 @@ def ancova_effect(treated: Sequence[float], y: Sequence[float], x: Sequence[floa
 
 def robust_coefficient(design: NDArray[np.float64], y: NDArray[np.float64], column: int) -> Coefficient | None:
     """One column's least-squares coefficient with its HC2 error."""
+    from statsmodels.regression.linear_model import OLS  # here, so that nothing that serves loads it
+
     rows, k = design.shape
     if rows <= k or np.linalg.matrix_rank(design) < k:
         return None
-    q, r = np.linalg.qr(design)
-    coefficients = np.linalg.solve(r, q.T @ y)
-    leverage = (q * q).sum(axis=1)
-    if leverage.max() > HIGHEST_LEVERAGE:
+    fitted = OLS(y, design).fit()
+    if fitted.get_influence().hat_matrix_diag.max() > HIGHEST_LEVERAGE:
         return None
-    residuals = y - design @ coefficients
-    # A coefficient is a weighted sum of y; its variance is the sum of squared weights times squared errors.
-    weights = np.linalg.solve(r, q.T)[column]
-    se = float(np.sqrt((weights**2 * residuals**2 / (1 - leverage)).sum()))
+    value, se = float(fitted.params[column]), float(fitted.HC2_se[column])
     if not se > 0:
         return None
-    value, df = float(coefficients[column]), rows - k
-    return Coefficient(value, se, df, value / se, float(2 * stdtr(df, -abs(value / se))))
+    return Coefficient(value, se, rows - k, value / se, float(2 * stdtr(rows - k, -abs(value / se))))
 
 
 def _columns(
