@@ -27,7 +27,8 @@ class GuardrailFact:
     """One guardrail on one arm: what the plan demands, and the verdicts at looks and now.
 
     ``compensated``: the gain pays for the cost (None: cannot say, or not about cost). ``proven``: what the SPRT says
-    once it has proven harm.
+    once it has proven harm. ``required``: to be SAFE (rule ``safe``); under the other rule it only must not be breached.
+    ``no_data``: why harm cannot be computed at all; then it passes under neither rule.
     """
 
     key: str
@@ -39,6 +40,7 @@ class GuardrailFact:
     required: bool = True
     compensated: bool | None = None
     proven: str = ""
+    no_data: str = ""
 
     @property
     def breached(self) -> bool:
@@ -334,4 +336,6 @@ def _guardrail_readiness(arm: ArmFacts, guardrail: GuardrailFact) -> Readiness:
     if guardrail.rule == "no_breach" or not guardrail.required:
         wanted, met = "no breach", clear
     said = f"{guardrail.verdict}, compensated" if guardrail.compensated else guardrail.verdict
+    if guardrail.no_data:  # that nothing is known is never a pass
+        said, wanted, met = f"no data: {guardrail.no_data}", f"data, {wanted}", False
     return Readiness(f"{arm.key}: {guardrail.key}", said, wanted, met, "guardrail", arm.key, guardrail.key)

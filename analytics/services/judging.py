@@ -288,7 +288,16 @@ def facts_of(
     return Facts(
         arms=tuple(
             replace(
-                _arm_facts(plan, arm.key, n.get(arm.key, 0), looks.get(arm.key), crossed.get(arm.key), verdicts, arm.key in harmed),
+                _arm_facts(
+                    plan,
+                    arm.key,
+                    n.get(arm.key, 0),
+                    looks.get(arm.key),
+                    crossed.get(arm.key),
+                    verdicts,
+                    arm.key in harmed,
+                    measured.silent,
+                ),
                 cost_per_unit=costs.get(arm.key),
             )
             for arm in plan.test_arms
@@ -355,22 +364,29 @@ def _arm_facts(
     crossed: Crossing | None,
     verdicts: Sequence[GuardrailResult],
     harmed: bool,
+    silent: frozenset[str],
 ) -> ArmFacts:
     latest = None if history is None else history.latest
     sign = 1.0 if history is None or history.plan.better == "increase" else -1.0
     estimate = None if latest is None else sign * latest.estimate
     inside = None if latest is None or estimate is None else _ninety(estimate, latest.se)
     by_key = {verdict.key: verdict for verdict in verdicts if verdict.arm == arm}
-    guardrails = tuple(_guardrail_fact(plan, metric, by_key.get(metric.definition.key)) for metric in plan.of_role(MetricRole.GUARDRAIL))
+    guardrails = tuple(
+        _guardrail_fact(plan, metric, by_key.get(metric.definition.key), metric.definition.key in silent)
+        for metric in plan.of_role(MetricRole.GUARDRAIL)
+    )
     return ArmFacts(arm, n, crossed, estimate, None if latest is None else latest.se, inside, None, guardrails, harmed)
 
 
-def _guardrail_fact(plan: AnalysisPlan, metric: PlannedMetric, result: GuardrailResult | None) -> GuardrailFact:
+NOBODY_SENDS = "nobody has sent it since the experiment began, for any unit"
+
+
+def _guardrail_fact(plan: AnalysisPlan, metric: PlannedMetric, result: GuardrailResult | None, silent: bool) -> GuardrailFact:
     """What the plan demands of a guardrail, and its verdict; unknown where it cannot be computed."""
     rule = cast("Rule", metric.planned.rule or plan.rules.guardrail_rule.value)
     action = cast("Action", metric.planned.action or GuardrailAction.STOP.value)
     if result is None:
-        return GuardrailFact(metric.definition.key, rule, action, "unknown", required=rule == "safe")
+        return GuardrailFact(metric.definition.key, rule, action, "unknown", required=rule == "safe", no_data="no verdict")
     return GuardrailFact(
         metric.definition.key,
         rule,
@@ -381,6 +397,7 @@ def _guardrail_fact(plan: AnalysisPlan, metric: PlannedMetric, result: Guardrail
         required=rule == "safe",
         compensated=result.compensated,
         proven=result.proven,
+        no_data=NOBODY_SENDS if silent else result.reason.removeprefix("cannot say: ") if result.beyond is None else "",
     )
 
 

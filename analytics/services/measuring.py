@@ -17,12 +17,13 @@ from analytics.core.look_state import MetricCap
 from analytics.core.moments import Moments
 from analytics.core.nets import NO_NET, Fault, Net, never_hold
 from analytics.core.observed import Observed
-from analytics.core.results import ArmSummary, MetricResult, metric_arm
+from analytics.core.results import ArmSummary, MetricResult, metric_arm, sums_of
 from analytics.core.stats.winsor import CAP_QUANTILE, Cap, find_cap
 from analytics.core.windows import LookPermission, day_start
 from analytics.models import IngestTally
 from analytics.selectors.events import names_told
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric
+from analytics.selectors.told_since import told_since
 from analytics.services.ingest_exposures import OTHER_ARM, OVER_CAP
 from analytics.stores.base import OWN_PAST, ArmCount, Population, Store, part_of
 from experiments.core.clock import local_day
@@ -67,6 +68,7 @@ class Measured:
     because a long pause overlaps their window. ``hours`` are those of guardrails that the SPRT watches, ``worth``
     outcome and cost of each unit by cost guardrail, ``spent_micro`` what the experiment has cost where a cap is set.
     ``faults``: what could not be read; its key is missing above, or its metric says why.
+    ``silent``: guardrails that nobody has sent anything of since the iteration began.
     """
 
     cut: datetime
@@ -85,6 +87,7 @@ class Measured:
     unpriced: Mapping[str, Unpriced] = field(default_factory=dict)
     told: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
+    silent: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -123,11 +126,13 @@ def measure(
         latest = replace(people, exposed_from=recent_since(plan, people.cut))
         late, accepted = net.hold("late events", "count", lambda: late_and_accepted(plan), lambda _: (0, 0))
         asked = look if look is not None and look.allowed else None
+        since_start = _each(net, "since the start", guardrails, lambda m: _totals(plan, store, people, m, matured=False))
         measured = Measured(
             cut=people.cut,
             arms=summaries(plan, counted, expected_shares(plan, store, people)),
             metrics=tuple(_held_metric(plan, store, people, metric, net) for metric in plan.metrics),
-            since_start=_each(net, "since the start", guardrails, lambda m: _totals(plan, store, people, m, matured=False)),
+            since_start=since_start,
+            silent=_silent(plan, since_start, net),
             recent=_each(net, "the last days", guardrails, lambda m: _totals(plan, store, latest, m, matured=False)),
             look=None if asked is None else _held(net, "the look", lambda: _look_totals(plan, store, people, asked, caps, net)),
             late=late,
@@ -154,6 +159,22 @@ def measure(
 def _told(plan: AnalysisPlan) -> tuple[str, ...]:
     """Outcomes that could be the primary metric, where there is none."""
     return () if plan.primary is not None else names_told(plan.experiment_id)
+
+
+def _silent(plan: AnalysisPlan, since_start: Mapping[str, ByArm], net: Net) -> frozenset[str]:
+    """Guardrails of which no arm has a single row, and nobody else either: their zeros say nothing."""
+    empty = [
+        m.definition
+        for m in plan.of_role(MetricRole.GUARDRAIL)
+        if m.definition.silent_unit_is_zero and not any(map(_has_rows, since_start.get(m.definition.key, {}).values()))
+    ]
+    told = {one.key: net.hold(one.key, "whether it is sent", partial(told_since, one, plan.began_at), lambda _: False) for one in empty}
+    return frozenset(key for key, sent in told.items() if not sent)
+
+
+def _has_rows(observed: Observed) -> bool:
+    """Whether anything was counted in an arm besides units."""
+    return any(value for name, value in sums_of(observed).items() if name != "n")
 
 
 def _unpriced(plan: AnalysisPlan, store: Store, people: Population) -> dict[str, Unpriced]:
