@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 from typing import Annotated, Any
 
 from django.http import JsonResponse
@@ -13,17 +14,22 @@ from rest_framework.request import Request
 from analytics.api.ingest import single_answer
 from analytics.api.item_schemas import COUNTS
 from analytics.core.ingest_items import parse_items, parse_observation
-from analytics.services.ingest import IngestIdentity, ingest_observations
+from analytics.services.ingest import IngestIdentity, ingest_result
 from analytics.services.ingest_known import find_experiments
+from experiments.core.assignment import AssignmentRequest, assign
 from experiments.core.clock import utc_now
-from experiments.core.errors import InvalidInput
-from experiments.core.types import MetricRole, Scope
+from experiments.core.errors import InvalidInput, NotFound
+from experiments.core.exposure import QueuedExposure
+from experiments.core.types import Environment, MetricRole, Scope
 from experiments.core.undecided import never_decides
 from experiments.http.doors import Door, identity, read
 from experiments.http.idempotency import idempotent
 from experiments.http.parsing import ONE_BODY
 from experiments.http.source_units import SourceUnits
 from experiments.models import ExperimentMetric
+from experiments.selectors import serving
+from experiments.selectors.experiments import resolve
+from experiments.services.exposures import exposure_of
 from experiments.services.turns import Kind
 
 Name = Annotated[str, Meta(max_length=200)]
@@ -50,7 +56,7 @@ class RecordedBody(SourceUnits, kw_only=True):
 
 
 class Recorded(Door):
-    """Stores one observation; answers after the commit."""
+    """Stores one observation, and that its unit has met its variant; answers after the commit."""
 
     scopes = (Scope.SERVER, Scope.INGEST)
     kind = Kind.STORE
@@ -59,9 +65,11 @@ class Recorded(Door):
     @idempotent
     def post(self, request: Request) -> JsonResponse:
         """Store one value of a metric for a unit."""
-        item, key = _item(read(request, RecordedBody, max_bytes=ONE_BODY)), identity(request)
+        body, key, now = read(request, RecordedBody, max_bytes=ONE_BODY), identity(request), utc_now()
+        item = _item(body)
+        met = _met(item["experiment"], body.as_units(), now, key.environment)
         items = parse_items([item], parse_observation)
-        result = ingest_observations(items, now=utc_now(), identity=IngestIdentity(key.environment, key.scope))
+        result = ingest_result(items, met, now=now, identity=IngestIdentity(key.environment, key.scope))
         return JsonResponse(single_answer(item, result) | _offer(item["experiment"], str(item["metric"])))
 
 
@@ -81,6 +89,24 @@ class Conversions(Recorded):
 
 class RecordResult(Recorded):
     """`POST /api/v1/experiments/record-result`: `{"experiment_name", "metric_name", "metric_value", "user_id"}`."""
+
+
+def _met(experiment: object, units: dict[str, str], now: datetime, environment: Environment) -> list[QueuedExposure]:
+    """The variant that the unit has met, worked out again as it was served; nothing where it is in none.
+
+    What was known of the request besides its units is not known here: where targeting asks for that, the unit's own
+    exposure is waited for.
+    """
+    catalogue = serving.current().catalogue
+    name = experiment if isinstance(experiment, str) else ""
+    if catalogue.experiment(name, environment) is None:
+        try:
+            name = resolve(str(experiment)).key
+        except NotFound:
+            return []  # the item is refused by name
+    answer = assign(catalogue, AssignmentRequest(experiment=name, units=units, environment=environment), now)
+    exposure = exposure_of(answer, now, environment)
+    return [] if exposure is None else [exposure]
 
 
 def _item(body: RecordedBody) -> dict[str, object]:

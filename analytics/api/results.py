@@ -19,6 +19,7 @@ from analytics.selectors.results import view_of
 from analytics.selectors.scans import scan_of
 from analytics.selectors.significance import latest_run, significance
 from analytics.services.described import describe_all, describe_metric
+from analytics.services.drain import drain_now
 from experiments.core.clock import utc_now
 from experiments.core.durations import parse_duration
 from experiments.core.errors import InvalidInput
@@ -27,6 +28,8 @@ from experiments.http.doors import Door
 from experiments.models import Experiment
 from experiments.selectors.experiments import resolve
 
+SECONDS_TO_DRAIN = 3.0
+"""An answer that counts waits so long for exposures queued on its host to be stored."""
 READERS = (Scope.READ, Scope.MANAGEMENT)
 
 
@@ -62,11 +65,12 @@ class Analyze(Door):
     )
     def get(self, request: Request, ref: str) -> Response:
         """Statistics by variant, and the recommendation. Asking is never a look and spends nothing."""
-        experiment, now = resolve(ref), utc_now()
+        experiment = resolve(ref)
+        waiting, now = drain_now(utc_now(), SECONDS_TO_DRAIN), utc_now()
         run, metric = latest_run(experiment), _metric(experiment, request.query_params.get("metric", ""))
         arms = () if _masked(run) else describe_metric(experiment, metric, now)
         answer = source_answers.analysis(experiment, arms, metric, significance(run), now)
-        return Response(answer | {"metric": metric or None} | _whole(run))
+        return Response(answer | {"metric": metric or None, "exposures_waiting": waiting} | _whole(run))
 
 
 class Summary(Door):

@@ -11,7 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+import structlog
+from django.db import DatabaseError, connection, transaction
+
 from analytics.core.ingest_items import CostItem, EventItem, ExposureItem, FeedbackItem, ItemError, ObservationItem
+from analytics.models import Assignment
 from analytics.services import told_outcomes
 from analytics.services.ingest_batch import BatchResult, IngestIdentity, open_batch, store
 from analytics.services.ingest_exposures import admitted, as_item, rows_of_recorded, rows_of_stated, write_assignments
@@ -26,11 +30,14 @@ from analytics.services.ingest_rows import (
     write_observations,
 )
 from analytics.services.told import and_tell, and_tell_assigned
-from experiments.core.errors import Conflict, Problem
+from experiments.core.errors import AssayError, Conflict, Problem
 from experiments.core.exposure import QueuedExposure
 from experiments.core.types import Environment, Origin, Scope
 from experiments.models import Metric
 from experiments.services import metrics
+from experiments.services.waits import is_locked
+
+log = structlog.get_logger(__name__)
 
 __all__ = [
     "BatchResult",
@@ -40,6 +47,7 @@ __all__ = [
     "ingest_exposures",
     "ingest_feedback",
     "ingest_observations",
+    "ingest_result",
     "record_exposures",
     "record_or_refuse",
 ]
@@ -79,6 +87,46 @@ def ingest_observations(
     if identity.environment is Environment.PRODUCTION and identity.scope is not Scope.CLIENT:
         _register_unknown(told_outcomes.unstamped(rows), now)
     return store(batch, rows, write_observations, "ai_ab_metrics")
+
+
+def ingest_result(
+    items: Sequence[ObservationItem | ItemError],
+    exposures: Sequence[QueuedExposure],
+    *,
+    now: datetime,
+    identity: IngestIdentity,
+) -> BatchResult:
+    """Store what happened to units, and in the same transaction that they had met their variants by then.
+
+    The exposure itself may wait in a spool still: whoever reads results next shall find the unit. The earlier moment
+    wins, and the exposure is counted when its own line comes. A fault of it leaves the result stored.
+    """
+    with transaction.atomic():
+        try:
+            with transaction.atomic():
+                _imply(exposures, now)
+        except (AssayError, DatabaseError) as error:
+            if is_locked(error) or connection.connection is None:
+                raise
+            log.warning("implied_exposure_not_stored", reason=str(error))
+        return ingest_observations(items, now=now, identity=identity)
+
+
+def _imply(exposures: Sequence[QueuedExposure], now: datetime) -> None:
+    """Exposures that nobody has stored with an earlier moment yet."""
+    missing = [
+        exposure
+        for exposure in exposures
+        if not Assignment.objects.filter(
+            iteration_id=exposure.iteration_id,
+            environment=exposure.environment.value,
+            user_id=exposure.unit_id,
+            exposure_ts__lte=exposure.at,
+        ).exists()
+    ]
+    if missing:
+        batch = open_batch("exposure", [as_item(exposure) for exposure in missing], now, IngestIdentity(), Origin.LIVE)
+        store(batch, rows_of_recorded(batch, missing, count=0), write_assignments)
 
 
 def ingest_events(

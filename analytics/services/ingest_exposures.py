@@ -123,8 +123,8 @@ def admitted(batch: Batch[ExposureItem], rows: Sequence[Row]) -> list[Row]:
     return kept
 
 
-def rows_of_recorded(batch: Batch[ExposureItem], exposures: Sequence[QueuedExposure]) -> list[Row]:
-    """Rows for what a server wrote down itself; only the ids are looked at again."""
+def rows_of_recorded(batch: Batch[ExposureItem], exposures: Sequence[QueuedExposure], *, count: int = 1) -> list[Row]:
+    """Rows for what a server wrote down itself; only the ids are looked at again. ``count``: exposures that each of them is."""
     touched = {exposure.experiment_id for exposure in exposures}
     iterations, variants = iterations_of(touched), variants_of(touched)
     rows = []
@@ -140,7 +140,7 @@ def rows_of_recorded(batch: Batch[ExposureItem], exposures: Sequence[QueuedExpos
             continue
         met = Met(exposure.iteration_id, exposure.variant_id, exposure.bucket, exposure.phase)
         columns = _columns(item, exposure.experiment_id, (exposure.unit_type, exposure.unit_id), met, exposure.environment, batch.origin)
-        columns |= {"by_arrival": False, "received": None}
+        columns |= {"by_arrival": False, "received": None, "count": count}
         rows.append(Row(index, item.event_id, batch.hashes[item.event_id], at, columns))
     return rows
 
@@ -354,4 +354,9 @@ def _merge(group: Sequence[Row]) -> dict[str, object]:
     analysed = [row for row in group if row.columns["phase"] != Phase.ROLLOUT] or list(group)
     variants = {row.columns["variant_id"] for row in analysed}
     crossover = len(variants) > 1 or any(row.columns["crossover"] for row in analysed)
-    return {**analysed[0].columns, "at": analysed[0].at.isoformat(), "count": len(analysed), "crossover": crossover}
+    return {**analysed[0].columns, "at": analysed[0].at.isoformat(), "count": _count(analysed), "crossover": crossover}
+
+
+def _count(rows: Sequence[Row]) -> int:
+    """Exposures; what is only implied by a result counts none, since the one it implies is told on its own."""
+    return sum(count if isinstance(count := row.columns.get("count", 1), int) else 1 for row in rows)

@@ -156,11 +156,6 @@ def measure(
     return _without_unknown_costs(plan, measured)
 
 
-def _told(plan: AnalysisPlan) -> tuple[str, ...]:
-    """Outcomes that could be the primary metric, where there is none."""
-    return () if plan.primary is not None else names_told(plan.experiment_id)
-
-
 def _silent(plan: AnalysisPlan, since_start: Mapping[str, ByArm], net: Net) -> frozenset[str]:
     """Guardrails of which no arm has a single row, and nobody else either: their zeros say nothing."""
     empty = [

@@ -19,12 +19,15 @@ from analytics.selectors.cards import card_of
 from analytics.selectors.results import ComparisonView, MetricRow, ResultsView, view_of
 from analytics.selectors.scans import ScanView, scan_of
 from analytics.services.analysis import analyse
+from analytics.services.drain import drain_now
 from analytics.services.scanning import scan
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
 from experiments.selectors.experiments import resolve
 
 SHARES = ("proportion",)
+SECONDS_TO_DRAIN = 30.0
+"""Exposures queued on this host are stored first, for at most so long."""
 RARE = 0.02
 """Below this a rate is rare."""
 
@@ -39,6 +42,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             now = utc_now()
+            waiting = drain_now(now, SECONDS_TO_DRAIN)
+            now = utc_now()
             run = analyse(resolve(options["key"]).pk, now=now)
         except AssayError as refusal:
             raise CommandError(str(refusal)) from refusal
@@ -49,14 +54,19 @@ class Command(BaseCommand):
         scan(run.experiment_id, now=now)
         view, found = view_of(run), scan_of(run.iteration, masked=run.masked)
         if options["json"]:
-            self.stdout.write(as_json(view, found))
+            self.stdout.write(as_json(view, found, waiting))
         else:
-            self.stdout.write("\n".join([*lines_of(view, card_of(run.experiment, now).sentence), *scan_lines(found)]))
+            self.stdout.write("\n".join([*lines_of(view, card_of(run.experiment, now).sentence), *scan_lines(found), *_waiting(waiting)]))
 
 
-def as_json(view: ResultsView | geo.GeoView, found: ScanView | None = None) -> str:
-    """The whole of it; of what was scanned too, under ``scan``."""
-    scanned = {} if found is None else {"scan": plain(found)}
+def _waiting(lines: int) -> list[str]:
+    """What is not counted yet."""
+    return [f"{lines:,} queued exposures of this host are not stored yet, so they are not counted here."] if lines else []
+
+
+def as_json(view: ResultsView | geo.GeoView, found: ScanView | None = None, waiting: int = 0) -> str:
+    """The whole of it; of what was scanned too, under ``scan``; ``exposures_waiting`` are queued on this host and not counted."""
+    scanned: dict[str, object] = {} if found is None else {"scan": plain(found), "exposures_waiting": waiting}
     return json.dumps(plain(dataclasses.asdict(view)) | scanned, indent=2, ensure_ascii=False, default=str)
 
 
