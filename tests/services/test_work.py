@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 
 import pytest
+from django.db import OperationalError
+from psycopg.errors import LockNotAvailable
 
 from experiments.core.errors import Forbidden, NotFound
 from experiments.models import ChangeLogEntry, FailedWork, OutboxMessage
@@ -36,6 +39,45 @@ def test_poison__is_tried_three_times_and_then_set_aside_and_told_once() -> None
     row = FailedWork.objects.get()
     assert (row.failures, row.error, row.set_aside_at) == (3, "ZeroDivisionError: poison", NOW + timedelta(minutes=2))
     assert "analyse 7 failed 3 times" in OutboxMessage.objects.get().title
+
+
+def killed(number: int, subject: int = 7) -> None:
+    """A run whose process ended: written down and never finished."""
+    with pytest.raises(SystemExit):
+        attempt(number, lambda _: sys.exit("killed"), subject)
+
+
+def test_run_that_never_ended__counts_like_any_other_failure() -> None:
+    heard_of: list[str] = []
+    for number in range(work.TRIES):
+        killed(number)
+    assert FailedWork.objects.get().set_aside_at is None, "nobody was left to say so"
+    done: list[int] = []
+    for number in range(4, 6):
+        moment = NOW + timedelta(minutes=number)
+        assert not work.once(moment, "analyse", 7, f"slot {number}", done.append, told=lambda _, why: heard_of.append(why))
+    row = FailedWork.objects.get()
+    assert (done, row.attempts, row.failures, row.error) == ([], 3, 3, work.LOST)
+    assert row.set_aside_at == NOW + timedelta(minutes=4)
+    assert heard_of == [work.LOST, f"{work.LOST}; failed 3 times and set aside until an administrator has it tried again"]
+    assert OutboxMessage.objects.count() == 1
+
+
+def test_run_that_never_ended__then_a_success__is_forgotten() -> None:
+    killed(0)
+    attempt(1, lambda _: None)
+    assert not FailedWork.objects.exists()
+
+
+def test_locked_row__is_no_failure_however_often() -> None:
+    def locked(_: int) -> None:
+        error = OperationalError("lock")
+        error.__cause__ = LockNotAvailable()
+        raise error
+
+    for number in range(5):
+        attempt(number, locked)
+    assert not FailedWork.objects.exists()
 
 
 def test_poison__keeps_no_other_subject_waiting() -> None:
