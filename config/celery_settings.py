@@ -44,7 +44,7 @@ BEAT: tuple[Tick, ...] = (
     Tick("analytics.tasks.scan_due", TICK_SECONDS),
     Tick("analytics.tasks.trim_tail", 60, "ingest"),
     Tick("analytics.tasks.make_days_ahead", 600, "ingest"),
-    Tick("analytics.tasks.count_told", 15, "ingest"),
+    Tick("analytics.tasks.count_told", 15, "reports"),
     Tick("analytics.tasks.seal_audit", 60, "ingest"),
 )
 

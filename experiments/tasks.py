@@ -81,6 +81,15 @@ def publish_expired() -> bool:
     return True
 
 
+def _address(now: datetime) -> None:
+    """What cannot be addressed waits; what was addressed before is sent all the same."""
+    try:
+        while outbox.address(now) == outbox.BATCH:
+            pass
+    except Exception:
+        log.exception("messages_not_addressed")
+
+
 @shared_task(name="experiments.tasks.deliver_notifications")
 def deliver_notifications() -> int:
     """Address what happened, write due digests, send what is due. Says how many messages arrived.
@@ -88,10 +97,10 @@ def deliver_notifications() -> int:
     No slot is claimed: each row goes to one worker, so several may share the work.
     """
     now = utc_now()
-    while outbox.address(now) == outbox.BATCH:
-        pass
-    if outbox.digest(now):
-        outbox.address(now)
+    _address(now)
+    digests = [pk for pk in outbox.digests_due(now) if work.attempt(now, "digest", pk, lambda pk: outbox.write_digest(pk, now))]
+    if digests:
+        _address(now)
     if claim(now, task="forget_old_messages", slot=slot_of(now, seconds=3600)):
         outbox.forget_old(now)
     return delivery.deliver_due(now)

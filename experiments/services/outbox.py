@@ -78,17 +78,18 @@ def _delivery(message: OutboxMessage, subscription_id: int, now: datetime) -> De
     return Delivery(message=message, subscription_id=subscription_id, state=Delivery.State.PENDING, next_attempt_at=now)
 
 
-def digest(now: datetime) -> int:
-    """Write each subscription's digest of what had waited by this morning, once a day. Says how many were written."""
+def digests_due(now: datetime) -> list[int]:
+    """The subscriptions whose digest of what had waited by this morning is not written yet."""
     morning = datetime.combine(now.date(), DIGEST_AT)
     if now < morning:
-        return 0
+        return []
     waiting = receiving().filter(deliveries__state=Delivery.State.DIGEST, deliveries__message__at__lt=morning)
-    return sum(_digest_of(pk, morning, now) for pk in waiting.distinct().values_list("pk", flat=True))
+    return list(waiting.distinct().values_list("pk", flat=True))
 
 
-def _digest_of(subscription_id: int, morning: datetime, now: datetime) -> bool:
-    """One subscription's; what was committed too late for it waits for the next one."""
+def write_digest(subscription_id: int, now: datetime) -> bool:
+    """One subscription's, once a day; what was committed too late for it waits for the next one."""
+    morning = datetime.combine(now.date(), DIGEST_AT)
     key = f"digest:{subscription_id}:{morning.date()}"
     with transaction.atomic():
         to = Subscription.objects.select_for_update(skip_locked=True).filter(pk=subscription_id).first()
