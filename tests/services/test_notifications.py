@@ -51,7 +51,7 @@ def mailbox(name: str) -> None:
 
 def tick(now: datetime) -> int:
     outbox.address(now)
-    if any([outbox.write_digest(pk, now) for pk in outbox.digests_due(now)]):
+    if sum(outbox.write_digest(pk, now) for pk in outbox.digests_due(now)):
         outbox.address(now)
     return deliver_due(now)
 
