@@ -67,7 +67,7 @@ class Recorded(Door):
         """Store one value of a metric for a unit."""
         body, key, now = read(request, RecordedBody, max_bytes=ONE_BODY), identity(request), utc_now()
         item = _item(body)
-        met = _met(item["experiment"], body.as_units(), now, key.environment)
+        met = _met(item["experiment"], body.asked().units, now, key.environment)
         items = parse_items([item], parse_observation)
         result = ingest_result(items, met, now=now, identity=IngestIdentity(key.environment, key.scope))
         return JsonResponse(single_answer(item, result) | _offer(item["experiment"], str(item["metric"])))
