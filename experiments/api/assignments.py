@@ -26,6 +26,7 @@ from experiments.http.answers import served
 from experiments.http.asked import in_question
 from experiments.http.auth import raw_key
 from experiments.http.client_caps import admission
+from experiments.http.cors import OPENED, opened_to_pages
 from experiments.http.doors import Door, raw_body, refuse_nul, take_the_rest
 from experiments.http.errors import handle
 from experiments.http.parsing import BATCH_ITEMS, ONE_BODY, convert, parse_json
@@ -77,7 +78,7 @@ class Assignments(Door):
             if refusal is None:
                 raise
             take_the_rest(request)
-            return refusal
+            return opened_to_pages(refusal)
 
     @extend_schema(request=AssignmentBody, responses=OpenApiTypes.OBJECT)
     def post(self, request: HttpRequest) -> HttpResponse:
@@ -135,7 +136,7 @@ def _one(body: AssignmentBody, asked: Ask, state: ServingState, key: KeyIdentity
     answers = asked(about.units, about.attributes, now)
     _remember(answers, key, now, body.exposure or _usual(body, 1), about.units, admit=admit)
     end = b',"errors":' + _errors([about.problems]) + b"}" if about.problems else b"}"
-    return served(b"".join((b'{"assignments":', *items(answers, about.units, state.stale), end)), state)
+    return served(b"".join((b'{"assignments":', *items(answers, about.units, state.stale), end)), state, OPENED)
 
 
 def _many(body: AssignmentBody, asked: Ask, state: ServingState, key: KeyIdentity, admit: Admit | None) -> HttpResponse:
@@ -144,7 +145,7 @@ def _many(body: AssignmentBody, asked: Ask, state: ServingState, key: KeyIdentit
     answers = [asked(one.units, one.attributes, now) if one.units or not one.problems else Assigned.of(()) for one in about]
     lists = [b"".join(items(several, one.units, state.stale)) for one, several in zip(about, answers, strict=True)]
     _remember(Assigned.joined(answers), key, now, body.exposure or _usual(body, len(subjects)), admit=admit)
-    return served(b'{"results":[' + b",".join(lists) + b'],"errors":' + _errors([one.problems for one in about]) + b"}", state)
+    return served(b'{"results":[' + b",".join(lists) + b'],"errors":' + _errors([one.problems for one in about]) + b"}", state, OPENED)
 
 
 def _errors(problems: Sequence[Sequence[Problem]]) -> bytes:

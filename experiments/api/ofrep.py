@@ -34,6 +34,7 @@ from experiments.http.answers import served
 from experiments.http.asked import in_context
 from experiments.http.auth import raw_key
 from experiments.http.client_caps import admission
+from experiments.http.cors import OPENED, preflight
 from experiments.http.doors import raw_body, take_the_rest
 from experiments.http.errors import CHALLENGE, RETRY_SECONDS, UNAVAILABLE, status_of
 from experiments.http.parsing import ONE_BODY, parse_json
@@ -48,17 +49,6 @@ PREFIX = "/ofrep/"
 _JSON = "application/json"
 _METHODS = "POST, OPTIONS"
 _BAD_REQUEST, _METHOD_NOT_ALLOWED = 400, 405
-_CORS = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Expose-Headers": "ETag, Retry-After, X-Assay-Catalogue, X-Assay-Stale",
-}
-_OPEN = tuple(_CORS.items())
-_PREFLIGHT = _CORS | {
-    "Access-Control-Allow-Methods": _METHODS,
-    "Access-Control-Allow-Headers": "Authorization, X-API-Key, Content-Type, If-None-Match",
-    "Access-Control-Max-Age": "86400",
-    "Allow": _METHODS,
-}
 
 
 View = Callable[[HttpRequest, str], HttpResponse]
@@ -88,7 +78,9 @@ def not_answered(request: HttpRequest, status: int, details: str) -> HttpRespons
 def _not_asked(request: HttpRequest, key: str) -> HttpResponse:
     """To a browser that asks whether it may ask, and to every other method."""
     if request.method == "OPTIONS":
-        return HttpResponse(status=204, headers=_PREFLIGHT | {"Content-Length": "0"})
+        answer = preflight(request, _METHODS)
+        answer["Allow"] = _METHODS
+        return answer
     refusal = _refusal(request, key, AssayError(f"{request.method} is not answered here; send POST"), _METHOD_NOT_ALLOWED)
     refusal["Allow"] = _METHODS
     return refusal
@@ -115,7 +107,7 @@ def one_flag(request: HttpRequest, key: str) -> HttpResponse:
         return _response(failed, _headers(state), _BAD_REQUEST)
     count_answers((answer.served,))
     expose((answer,), now, environment=identity.environment, how=recording, units=asked.units, admit=admission(request, identity))
-    return served(written.head + tail(asked, state.stale), state, _OPEN)
+    return served(written.head + tail(asked, state.stale), state, OPENED)
 
 
 @_post
@@ -135,7 +127,7 @@ def all_flags(request: HttpRequest, _key: str) -> HttpResponse:
     end = tail(asked, state.stale)
     flags = b",".join([failing(one, asked) or one.head + end for one in written])
     about = b'{"flagSetId":"%s","version":"%d"' % (identity.environment.value.encode(), state.version)
-    answer = served(b'{"flags":[' + flags + b'],"metadata":' + about + end, state, _OPEN)
+    answer = served(b'{"flags":[' + flags + b'],"metadata":' + about + end, state, OPENED)
     answer["ETag"] = tag
     return answer
 
@@ -189,7 +181,7 @@ def _holds(request: HttpRequest, tag: str) -> bool:
 
 
 def _headers(state: ServingState) -> dict[str, str]:
-    return _CORS | {"X-Assay-Catalogue": str(state.version), "X-Assay-Stale": "true" if state.stale else "false"}
+    return dict(OPENED) | {"X-Assay-Catalogue": str(state.version), "X-Assay-Stale": "true" if state.stale else "false"}
 
 
 def _response(body: bytes, headers: Mapping[str, str], status: int = 200) -> HttpResponse:
@@ -199,7 +191,7 @@ def _response(body: bytes, headers: Mapping[str, str], status: int = 200) -> Htt
 
 def _refusal(request: HttpRequest, key: str, error: AssayError, status: int) -> HttpResponse:
     take_the_rest(request)
-    answer = _response(msgspec.json.encode(failure(key, error)), _CORS, status)
+    answer = _response(msgspec.json.encode(failure(key, error)), dict(OPENED), status)
     if status == UNAVAILABLE:
         answer["Retry-After"] = str(RETRY_SECONDS)
     if isinstance(error, NotAuthenticated):

@@ -16,6 +16,7 @@ from experiments.core.errors import AssayError, InvalidInput, NotFound, TooLarge
 from experiments.core.keyring import KeyIdentity
 from experiments.core.types import JSON, Scope
 from experiments.http.auth import KeyAuthentication, require
+from experiments.http.cors import opened_to_pages, preflight
 from experiments.http.errors import DATABASE_AWAY
 from experiments.http.limits import refuse_too_many
 from experiments.http.parsing import BATCH_BODY, MAX_STRING, Spots, convert, parse_json
@@ -46,8 +47,16 @@ class Door(APIView):
         return [require(*self.scopes_by_method.get(method, self.scopes))()]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # Any: as the framework passes them
+        if self.is_for_browsers() and request.method == "OPTIONS":
+            return preflight(request, ", ".join(self.allowed_methods))
         with ExitStack() as self._until_answered:
-            return super().dispatch(request, *args, **kwargs)
+            answer = super().dispatch(request, *args, **kwargs)
+        return opened_to_pages(answer) if self.is_for_browsers() else answer
+
+    @classmethod
+    def is_for_browsers(cls) -> bool:
+        """A client key stands in a page, so what it opens answers pages of other origins."""
+        return Scope.CLIENT in cls.scopes
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)

@@ -15,18 +15,13 @@ from experiments.core.errors import AssayError, NotAuthenticated
 from experiments.core.keyring import KeyIdentity
 from experiments.core.types import Scope
 from experiments.http.auth import wrong_scope
+from experiments.http.cors import opened_to_pages, preflight
 from experiments.http.doors import take_the_rest
 from experiments.http.errors import DATABASE_AWAY, error_response, outage
 from experiments.selectors import keys, serving
 
 Handler = Callable[..., HttpResponse]
 Refuse = Callable[[AssayError], HttpResponse]
-_CORS = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Headers": "Authorization, X-API-Key, Content-Type, If-None-Match",
-    "Access-Control-Expose-Headers": "ETag, Retry-After, X-Assay-Catalogue, X-Assay-Stale",
-    "Access-Control-Max-Age": "86400",
-}
 
 
 def plain(refuse: Refuse = error_response, **handlers: Handler) -> Handler:
@@ -36,18 +31,18 @@ def plain(refuse: Refuse = error_response, **handlers: Handler) -> Handler:
     @csrf_exempt
     def view(request: HttpRequest, *args: str, **named: str) -> HttpResponse:
         if request.method == "OPTIONS":
-            return _open(HttpResponse(status=204), allowed)
+            return preflight(request, allowed)
         handler = handlers.get("GET" if request.method == "HEAD" else request.method or "")
         if handler is None:
-            return _open(_not_allowed(refuse, request.method or "", allowed), allowed)
+            return _open(_not_allowed(refuse, request.method or "", allowed))
         try:
-            return _open(handler(request, *args, **named), allowed)
+            return _open(handler(request, *args, **named))
         except AssayError as error:
             answer = refuse(error)
         except (OperationalError, InterfaceError) as error:
             answer = refuse(outage(error))
         take_the_rest(request)
-        return _open(answer, allowed)
+        return _open(answer)
 
     view.handlers = handlers  # type: ignore[attr-defined]  # for the schema, and for whoever walks the doors
     return view
@@ -77,10 +72,8 @@ def _not_allowed(refuse: Refuse, method: str, allowed: str) -> HttpResponse:
     return answer
 
 
-def _open(answer: HttpResponse, allowed: str) -> HttpResponse:
-    for name, value in _CORS.items():
-        answer[name] = value
-    answer["Access-Control-Allow-Methods"] = allowed
+def _open(answer: HttpResponse) -> HttpResponse:
+    opened_to_pages(answer)
     if answer.content:
         # So that head and body leave in one piece.
         answer["Content-Length"] = str(len(answer.content))
