@@ -72,7 +72,7 @@ def test_digest__a_changed_field__voids_exactly_the_items_that_judge_it(change, 
 
 def test_approval__judges__every_facet():
     assert set(JUDGED[Item.APPROVAL]) == set(
-        facets(replace(DESIGN, segments={"beta": {"rules": [], "ids": {}}}, ramp=[{"share": 10}], budget_micro=1))
+        facets(replace(DESIGN, segments={"beta": {"rules": [], "ids": {}}}, ramp=[{"share": 10}], budget_micro=1, arrival_grace_seconds=20))
     )
 
 
