@@ -38,9 +38,16 @@ class Dot:
     title: str
 
 
+_READ = (
+    "key", "status", "outcome", "pause_cause", "origin", "promotion_held", "start_ts", "planned_end", "end_ts", "flag__key",
+    "flag__enabled", "flag__created_at",
+)  # fmt: skip
+"""What a card reads of the experiment's own row."""
+
+
 def ranks(rows: QuerySet[Experiment], now: datetime) -> dict[int, Urgency]:
     """Experiment id → its urgency, of all of these, in a fixed number of queries."""
-    found = list(rows.order_by().select_related("flag"))
+    found = list(rows.order_by().select_related("flag").only(*_READ))
     return {pk: card.urgency for pk, card in cards(found, now, whole=False).items()}
 
 

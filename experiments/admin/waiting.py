@@ -31,12 +31,19 @@ class Waiting:
 
 def waiting_for(actor: Actor, now: datetime) -> list[Waiting]:
     """Everything that waits for this person, most urgent first."""
-    rows = [*_rows(*LIVE), *_rows(Status.DRAFT, Status.DARK_LAUNCH)[:LOOKED_AT]]
+    rows = [*_asked(actor, _rows(*LIVE), now), *_rows(Status.DRAFT, Status.DARK_LAUNCH)[:LOOKED_AT]]
     prefetch_related_objects(rows, "collaborators")
     found = cards(rows, now)
     steps = [(row, found[row.pk], found[row.pk].step(Viewer(actor, in_team(actor, row)))) for row in rows]
     mine = [Waiting(row, card, step, step_url(row, step) or page_url(row.pk)) for row, card, step in steps if step.asked]
     return sorted(mine, key=lambda one: one.card.urgency)
+
+
+def _asked(actor: Actor, rows: list[Experiment], now: datetime) -> list[Experiment]:
+    """Of live experiments those that wait for this person, found without reading any result."""
+    prefetch_related_objects(rows, "collaborators")
+    found = cards(rows, now, whole=False)
+    return [row for row in rows if found[row.pk].step(Viewer(actor, in_team(actor, row))).asked]
 
 
 def _rows(*statuses: Status) -> list[Experiment]:

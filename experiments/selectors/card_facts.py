@@ -38,14 +38,16 @@ class _Lines:
 def card_facts(
     experiments: Sequence[Experiment], now: datetime, *, checklists: bool = True, known: Facts | None = None
 ) -> dict[int, CardFacts]:
-    """Experiment id → facts without a reading. Without ``checklists`` nothing is said of what a draft still needs.
+    """Experiment id → facts without a reading. Without ``checklists``, for ordering alone, nothing is said of what a draft
+    still needs, of who ended it and of rollouts.
 
     ``known`` are the checklist's facts of the only experiment, where they are there already.
     """
     gathered = _gathered(experiments, known) if checklists else {}
     requests = _requests(experiments) if known is None else _requested(experiments, known)
-    lines = _lines(experiments)
-    rollouts, off, urgent = _rollouts(experiments), _switched_off(experiments), _urgent(experiments)
+    lines = _lines(experiments) if checklists else {}
+    rollouts = _rollouts(experiments) if checklists else {}
+    off, urgent = _switched_off(experiments), _urgent(experiments)
     return {
         one.pk: _facts(
             one, now, gathered.get(one.pk), lines.get(one.pk, _Lines()), requests.get(one.pk), rollouts.get(one.pk), off, urgent.get(one.pk)
