@@ -101,7 +101,7 @@ def test_promote__by_hand__rolls_out_and_the_page_says_what_users_see(browser, r
 
 
 def test_promote__asked__says_what_the_analysis_says(browser, running):
-    assert "an analysis: now none, needed one" in browser("paula").get(url(running, "do/promote")).content.decode()
+    assert "analysis: now none, needed one" in browser("paula").get(url(running, "do/promote")).content.decode()
 
 
 def test_promote__control_or_nothing__is_refused(browser, running):
