@@ -47,7 +47,7 @@ _READ = (
 
 def ranks(rows: QuerySet[Experiment], now: datetime) -> dict[int, Urgency]:
     """Experiment id → its urgency, of all of these, in a fixed number of queries."""
-    found = list(rows.order_by().select_related("flag").only(*_READ))
+    found = list(rows.order_by().select_related(None).select_related("flag").only(*_READ))
     return {pk: card.urgency for pk, card in cards(found, now, whole=False).items()}
 
 
