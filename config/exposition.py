@@ -21,13 +21,16 @@ from analytics.services import counting
 from config import standing
 from config.celery_settings import BEAT
 from config.dead_processes import forget_dead
+from config.scraping import refusal
 from experiments.core.clock import utc_now
 from experiments.metrics import tell_answers
+from experiments.selectors import serving
 from experiments.selectors.subscriptions import Underway, underway
 from experiments.services import spool
 from experiments.services.slots import last_heard
 
 _ARM = ("experiment", "variant")
+_UP = "1 while counts and analyses can be read from PostgreSQL."
 COUNTING_SECONDS = 0.3
 """How long one scrape may spend on counting again what is told."""
 
@@ -35,6 +38,8 @@ COUNTING_SECONDS = 0.3
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
     """The counters of every process of this machine, and the stored totals while PostgreSQL answers."""
+    if (refused := refusal(request)) is not None:
+        return refused
     tell_answers()
     registry = CollectorRegistry()
     if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
@@ -42,11 +47,15 @@ def metrics(request: HttpRequest) -> HttpResponse:
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # registers itself
     else:
         registry.register(_Own())
-    registry.register(StoredTotals())
     registry.register(Spool())
-    registry.register(Beat())
-    registry.register(Telling())
     registry.register(Programs())
+    if serving.current().unreachable:
+        # Whoever asked PostgreSQL now would wait for its time-outs, one after the other.
+        registry.register(Unreached())
+    else:
+        registry.register(StoredTotals())
+        registry.register(Beat())
+        registry.register(Telling())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
@@ -57,11 +66,18 @@ class _Own(Collector):
         yield from REGISTRY.collect()
 
 
+class Unreached(Collector):
+    """What can be said of the stored totals while PostgreSQL is known to be away."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily("assay_stored_totals_up", _UP, 0.0)
+
+
 class StoredTotals(Collector):
     """Units, rates and outcomes by arm as they were told so far, what the newest analyses say of matured units, and health findings."""
 
     def collect(self) -> Iterator[Metric]:
-        up = GaugeMetricFamily("assay_stored_totals_up", "1 while counts and analyses can be read from PostgreSQL.")
+        up = GaugeMetricFamily("assay_stored_totals_up", _UP)
         try:
             counting.count_within(utc_now(), COUNTING_SECONDS)
             arms, matured, findings = arm_numbers(), matured_arms(), health_findings()

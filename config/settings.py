@@ -127,6 +127,9 @@ if _pool := env.integer("ASSAY_DB_POOL", 0):
     # anew with the next request: its own retries double their pauses and would sleep through a recovery.
     DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": _pool, "timeout": 3, "reconnect_timeout": 3}
 
+METRICS_TOKEN = env.text("ASSAY_METRICS_TOKEN", "")
+"""What Prometheus sends to read ``/metrics``; without one only this machine may."""
+
 # ---------------------------------------------------------------- where files go
 SPOOL = env.folder("ASSAY_SPOOL", STATE / "spool")
 SPOOL_MAX_BYTES = env.integer("ASSAY_SPOOL_MAX_BYTES", 2_000_000_000)
