@@ -64,6 +64,9 @@ def test_documented_client__kill_switch__is_served_within_ten_seconds(live, tmp_
     finally:
         running.kill()
         running.wait()
+        reader.join(10)
+        if running.stdout is not None:
+            running.stdout.close()
 
 
 def _read(running: subprocess.Popen[str], seen: list[tuple[float, str]]) -> None:
