@@ -215,11 +215,24 @@ def _in_time(periods: Iterable[str], order: Sequence[str]) -> tuple[str, ...]:
                 f"the order names {'a period twice' if not unordered else f'no period {unordered[0]!r}'}: {', '.join(order)[:300]}"
             )
         return tuple(period for period in order if period in seen)
+    _refuse_two_orders(seen)
     for reading in (_as_number, _as_date):
         keys = [reading(period) for period in seen]
         if all(key is not None for key in keys) and len(set(keys)) == len(keys):
             return tuple(period for _, period in sorted(zip(keys, seen, strict=True)))
     return seen
+
+
+def _refuse_two_orders(periods: Sequence[str]) -> None:
+    """2019.6 … 2019.12 are months to people and decimals to a sort: where the two orders differ, nothing is guessed."""
+    parts = [period.replace(",", ".").partition(".") for period in periods]
+    if not all(whole.isdecimal() and (rest.isdecimal() or not mark) for whole, mark, rest in parts):
+        return
+    as_decimals = sorted(range(len(parts)), key=lambda k: float(f"{parts[k][0]}.{parts[k][2] or 0}"))
+    as_pairs = sorted(range(len(parts)), key=lambda k: (int(parts[k][0]), int(parts[k][2] or 0)))
+    if as_decimals != as_pairs:
+        one, other = ([periods[k] for k in order][:6] for order in (as_decimals, as_pairs))
+        raise BadTable(f"the periods can be ordered in two ways: {', '.join(one)} or {', '.join(other)}; say the order with --order")
 
 
 def _as_number(text: str) -> float | None:

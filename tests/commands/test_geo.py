@@ -253,3 +253,19 @@ def test_import_geo__numbers_that_can_be_read_in_two_ways__are_refused_and_the_o
     printed = imported(file(text), *CITY, "--decimal", ",")
     assert "numbers as read (decimal comma, a point between thousands): sales: 10, 11, 1500" in printed
     assert GeoObservation.objects.filter(value=1500).exists()
+
+
+def test_import_geo__months_that_look_like_decimals__are_refused_until_their_order_is_said(file):
+    months = [f"2019.{month}" for month in (6, 7, 8, 9, 10, 11, 12)]
+    rows = [
+        f"{city},{month},{10 + k + (5 if city == 'Kazan' and k > 4 else 0)}"
+        for city in ("Kazan", "Perm", "Omsk")
+        for k, month in enumerate(months)
+    ]
+    path = file("city,week,sales\n" + "\n".join(rows) + "\n")
+    words = ("--region", "city", "--period", "week", "--value", "sales", "--treated", "Kazan", "--start-period", "2019.11")
+    with pytest.raises(CommandError, match=r"two ways: 2019\.10, 2019\.11, .* or 2019\.6, 2019\.7, .* --order"):
+        imported(path, *words)
+    assert "periods in order: 2019.6, 2019.7, 2019.8, 2019.9, 2019.10, 2019.11, 2019.12; treated from 2019.11 on" in imported(
+        path, *words, "--order", ",".join(months)
+    )
