@@ -114,14 +114,16 @@ def test_experiment_that_never_finishes__twenty_others_are_analysed_within_a_tic
 
 
 def test_time_limit__is_booked_on_the_experiment_that_ran(house: Live) -> None:
-    for name in ("endless_one", "healthy_one"):
+    for name in ("endless_two", "healthy_three"):
         house.experiment(name)
     with running(house, LONG, "--soft-time-limit", "20", "--time-limit", "40"):
         until(
-            lambda: {key for key, *_ in house.sql(LATEST)} == {"healthy_one"} and house.sql("SELECT 1 FROM failed_work WHERE failures > 0"),
+            lambda: (
+                {key for key, *_ in house.sql(LATEST)} == {"healthy_three"} and house.sql("SELECT 1 FROM failed_work WHERE failures > 0")
+            ),
             60,
         )
     [(failures, error, key)] = house.sql(
         "SELECT f.failures, f.error, e.key FROM failed_work f JOIN experiments e ON e.experiment_id = f.subject"
     )
-    assert (failures, key) == (1, "endless_one") and "SoftTimeLimitExceeded" in error
+    assert (failures, key) == (1, "endless_two") and "SoftTimeLimitExceeded" in error
