@@ -39,3 +39,15 @@ def test_every_named_test_exists() -> None:
 def test_every_fault_names_a_test_or_says_why_not() -> None:
     silent = [row[0] for row in rows() if not NAMED.search(row[3]) and "measured" not in row[3]]
     assert silent == []
+
+
+def test_no_fault_has_two_rows() -> None:
+    named = [row[0] for row in rows()]
+    assert sorted(name for name in set(named) if named.count(name) > 1) == []
+
+
+def test_no_place_has_two_rows() -> None:
+    table = PAGE.read_text().partition("## Further places")[2].partition("\n## ")[0]
+    places = [line.split(" | ")[0] for line in table.splitlines() if line.startswith("| `")]
+    assert len(places) > 1
+    assert len(places) == len(set(places))
