@@ -40,6 +40,7 @@ def honour(now: datetime) -> int:
 
 
 def _start(pk: int, now: datetime) -> Experiment:
+    due.read_policy(Experiment.objects.select_related("policy").get(pk=pk))  # a fault here is reported, a refusal only logged
     return lifecycle.start(SYSTEM, now, experiment_id=pk, reason="planned start")
 
 

@@ -92,14 +92,20 @@ class Measured:
 
 @dataclass(frozen=True)
 class Unpriced:
-    """How many of an arm's calls of models have neither a cost nor a price: what the arm costs is then unknown, never zero."""
+    """How many of an arm's calls of models have neither a cost nor a price: what the arm costs is then unknown, never zero.
+
+    ``uncounted``: why nobody can say how many; what the arm costs is then unknown too.
+    """
 
     calls: int
     of: int
+    uncounted: str = ""
 
     @property
     def sentence(self) -> str:
         """Why a cost cannot be said."""
+        if self.uncounted:
+            return f"nobody knows how many calls of models have neither a cost nor a price ({self.uncounted})"
         return f"{self.calls:,} of {self.of:,} calls of models have neither a cost nor a price"
 
 
@@ -150,7 +156,7 @@ def measure(
             told=()
             if plan.primary is not None
             else net.hold("told outcomes", "names", lambda: names_told(plan.experiment_id), lambda _: ()),
-            unpriced=net.hold("calls without a price", "count", lambda: _unpriced(plan, store, people), lambda _: {}),
+            unpriced=net.hold("calls without a price", "count", lambda: _unpriced(plan, store, people), partial(_uncounted, plan)),
             faults=tuple(net.faults),
         )
     return _without_unknown_costs(plan, measured)
@@ -182,6 +188,11 @@ def _unpriced(plan: AnalysisPlan, store: Store, people: Population) -> dict[str,
         calls[one.variant_id] = (missing + one.unpriced, known + one.calls)
     found = {arm.key: Unpriced(*calls[arm.variant_id]) for arm in plan.arms if arm.variant_id in calls}
     return {key: one for key, one in found.items() if one.calls}
+
+
+def _uncounted(plan: AnalysisPlan, why: str) -> dict[str, Unpriced]:
+    """Every arm where the calls without a price could not be counted: no cost may pass for known then."""
+    return {arm.key: Unpriced(0, 0, why) for arm in plan.arms}
 
 
 def _without_unknown_costs(plan: AnalysisPlan, measured: Measured) -> Measured:

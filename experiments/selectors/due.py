@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import structlog
 from django.db.models import Exists, OuterRef, Q
 
-from experiments.core.policies import rules_from_json
+from experiments.core.policies import PolicyRules, rules_from_json
 from experiments.core.types import MetricRole, PauseCause, Status
 from experiments.models import Experiment, ExperimentMetric, GlobalHoldout, Override, Pause, Rollout, ServingDocument
+
+log = structlog.get_logger(__name__)
 
 HARM_HOURS = 72
 """Hours after a harm stop in which people may still resume; then it is concluded."""
@@ -16,13 +19,38 @@ LAST_LOOK_HOURS = 48
 """Hours that an experiment with a primary metric runs on past its planned end, so that the last look can be taken."""
 
 
+class UnreadablePolicy(Exception):
+    """The stored rules of a policy are not what the platform writes: somebody has to mend the row."""
+
+
 def to_start(now: datetime) -> list[int]:
-    """Experiments whose planned start has come: dark-launched ones, and drafts whose policy has no dark launch."""
+    """Experiments whose planned start has come: dark-launched ones, and drafts whose policy has no dark launch.
+
+    A draft whose policy cannot be read is due as well: its own start then fails, is counted and reported, and no other waits.
+    """
     planned = Experiment.objects.filter(planned_start__lte=now).order_by("planned_start", "pk")
     dark = planned.filter(status=Status.DARK_LAUNCH)
     drafts = planned.filter(status=Status.DRAFT).select_related("policy")
-    direct = [experiment.pk for experiment in drafts if not rules_from_json(experiment.policy.rules).dark_launch]
+    direct = [experiment.pk for experiment in drafts if not _goes_dark_first(experiment)]
     return [*dark.values_list("pk", flat=True), *direct]
+
+
+def _goes_dark_first(draft: Experiment) -> bool:
+    """Whether the draft's policy wants a dark launch before the start; not of a policy that cannot be read."""
+    try:
+        return read_policy(draft).dark_launch
+    except UnreadablePolicy:
+        log.exception("policy_not_read", experiment=draft.pk)
+        return False
+
+
+def read_policy(experiment: Experiment) -> PolicyRules:
+    """The rules of the experiment's policy. Rules that cannot be read are a fault, and no refusal of the experiment."""
+    policy = experiment.policy
+    try:
+        return rules_from_json(policy.rules)
+    except Exception as error:
+        raise UnreadablePolicy(f"{experiment.key}: the rules of policy {policy.key} {policy.version} cannot be read: {error}") from error
 
 
 def to_end(now: datetime) -> list[int]:

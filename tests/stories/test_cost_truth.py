@@ -10,6 +10,7 @@ from django.db import connection
 from analytics.models import AiEvent, Decision, ModelPrice, RequestCost
 from analytics.services.analysis import analyse
 from analytics.services.spending import costs_of
+from analytics.stores.postgres import PostgresStore
 from experiments.core.guardrail_presets import BY_KEY
 from tests.stores.observed import START, World, crowd, day_exists, plan, world
 
@@ -80,3 +81,17 @@ def test_calls_without_a_price__are_said_and_their_arms_cost_is_unknown_not_zero
     assert all("2,000 of 2,000 calls of models have neither a cost nor a price" in one["reason"] for one in run.verdicts["guardrails"])
     assert all(arm["mean"] is None for m in run.results["metrics"] if m["key"] in PRESETS for arm in m["arms"])
     assert "unpriced" in {one["code"] for one in run.health["findings"]}
+
+
+def test_calls_without_a_price_that_cannot_be_counted__leave_costs_unknown_and_block_a_promotion(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> list[object]:
+        raise ValueError("the calls cannot be read")
+
+    w = metered(times=1)
+    monkeypatch.setattr(PostgresStore, "spending", broken)
+    run = analyse(w.experiment.pk, now=DONE, may_look=True)
+    assert {one["verdict"] for one in run.verdicts["guardrails"]} == {"unknown"}
+    assert all("nobody knows how many calls" in one["reason"] for one in run.verdicts["guardrails"])
+    assert all(arm["mean"] is None for m in run.results["metrics"] if m["key"] in PRESETS for arm in m["arms"])
+    assert [one["weight"] for one in run.health["findings"] if "calls without a price" in one["sentence"]] == ["red"]
+    assert not Decision.objects.filter(verdict="promote").exists()

@@ -8,7 +8,7 @@ import pytest
 
 from experiments import tasks
 from experiments.core.types import SYSTEM, Outcome, PauseCause, Status
-from experiments.models import ChangeLogEntry, ServingDocument
+from experiments.models import ChangeLogEntry, Experiment, FailedWork, OutboxMessage, Policy, ServingDocument
 from experiments.selectors import due
 from experiments.services import audience, drafts, lifecycle
 from tests.factories import NOW, draft, experiment_in, lifecycle_of, person
@@ -39,6 +39,20 @@ def test_planned_start__ai_policy_still_a_draft__is_not_due():
     draft(policy="ai-low", planned_start=NOW)
 
     assert due.to_start(NOW) == []
+
+
+def test_planned_start__policy_that_cannot_be_read__is_reported_and_the_others_start():
+    broken, fine = draft("broken", planned_start=NOW), draft("fine", planned_start=NOW)
+    unread = Policy.objects.create(key="unread", name="Unread", rules={"min_test": "some"}, created_at=NOW)
+    Experiment.objects.filter(pk=broken.pk).update(policy=unread)
+
+    assert tasks.honour(NOW) == 1
+    assert (lifecycle_of(broken).status, lifecycle_of(fine).status) == (Status.DRAFT, Status.RUNNING)
+    assert FailedWork.objects.get().subject == broken.pk
+    tasks.honour(NOW + HOUR)
+    tasks.honour(NOW + 2 * HOUR)
+    told = OutboxMessage.objects.filter(title__contains="set aside").values_list("title", flat=True)
+    assert [f"planned_start {broken.pk}" in title for title in told] == [True]
 
 
 def test_planned_end__without_primary_metric__concludes_then():
