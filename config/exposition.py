@@ -93,12 +93,16 @@ class StoredTotals(Collector):
 
 
 def _families(arms: Sequence[ArmNumbers]) -> Iterator[Metric]:
-    sizes = GaugeMetricFamily("experiment_sample_size", "Units that met this variant so far.", labels=_ARM)
-    rates = GaugeMetricFamily("experiment_conversion_rate", "Units with the primary metric's outcome, of those that met it.", labels=_ARM)
-    outcomes = CounterMetricFamily(
-        "experiment_outcome", "Units to which this outcome has happened since they met it.", labels=(*_ARM, "outcome")
+    sizes = GaugeMetricFamily("experiment_sample_size", "Units exposed to this variant so far.", labels=_ARM)
+    rates = GaugeMetricFamily(
+        "experiment_conversion_rate", "Share of the exposed units that have the primary metric's outcome.", labels=_ARM
     )
-    roles = GaugeMetricFamily("experiment_variant_info", "1; which variant is the control.", labels=(*_ARM, "is_control"))
+    outcomes = CounterMetricFamily(
+        "experiment_outcome", "Units that have had this outcome since their exposure.", labels=(*_ARM, "outcome")
+    )
+    roles = GaugeMetricFamily(
+        "experiment_variant_info", "Always 1; the label is_control says which variant is the control.", labels=(*_ARM, "is_control")
+    )
     for arm in arms:
         labels = (arm.experiment, arm.variant)
         sizes.add_metric(labels, arm.units)

@@ -17,7 +17,7 @@ EXPOSURES_REJECTED = Counter("assay_exposures_rejected_total", "Spooled exposure
 
 VARIANTS_ASSIGNED = Counter(
     "experiment_variant_assigned_total",
-    "Answers that gave a unit a variant, and exposures that applications told.",
+    "Answers that gave a unit a variant, and exposures that applications reported.",
     ["experiment", "variant"],
 )
 ASSIGNMENT_ANSWERS = Counter("assay_assignments_total", "Answers of the doors that assign, by the step that decided.", ["reason"])

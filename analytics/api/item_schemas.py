@@ -38,7 +38,11 @@ _WHOM: Schema = {
     "context": _OBJECT,
 }
 _COMMON = _ID | _WHOM
-_ITERATION = {"type": "integer", "minimum": 0, "description": "In which iteration the unit met it, as the answer's metadata say."}
+_ITERATION = {
+    "type": "integer",
+    "minimum": 0,
+    "description": "The iteration in which the unit was exposed; the answer's metadata contain it.",
+}
 _EXPOSURE = _COMMON | {"covariates": _OBJECT, "iteration": _ITERATION}
 _OBSERVATION = _COMMON | {"metric": _text(80), "metric_name": _text(80), "value": _NUMBER, "covariates": _OBJECT}
 _EVENT = _COMMON | {

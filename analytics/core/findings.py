@@ -62,13 +62,13 @@ def left_out_finding(units: int) -> Finding | None:
 
 
 def unpriced_finding(unpriced: int, calls: int) -> Finding | None:
-    """Calls of models whose cost nobody knows: guardrails of costs and the budget cannot be judged."""
-    sentence = f"{unpriced:,} of {calls:,} calls of models have neither a cost nor a price: what they cost is unknown"
+    """Calls of models whose cost nobody knows: no verdict about cost guardrails and the budget is possible."""
+    sentence = f"{unpriced:,} of {calls:,} calls of models have neither a cost nor a price, so their cost is unknown"
     return Finding("unpriced", "yellow", sentence) if unpriced else None
 
 
 def failed_findings(sentences: Sequence[str]) -> list[Finding]:
-    """One red line for each part of the analysis that failed. The others are believed; nothing is promoted meanwhile."""
+    """One red line for each part of the analysis that failed. The other parts stay valid; nothing is promoted meanwhile."""
     return [Finding("metric_failed", "red", sentence) for sentence in sentences]
 
 
@@ -83,12 +83,16 @@ def unsaid_findings(named: Sequence[tuple[str, Comparison]]) -> list[Finding]:
 
 
 def client_findings(counts: Mapping[str, int]) -> list[Finding]:
-    """What client keys sent and was not stored, or not believed, since the iteration began, over all experiments."""
+    """What client keys sent and Assay did not store, or corrected, since the iteration began, over all experiments."""
     dropped, disputed = counts.get("over_cap", 0), counts.get("other_arm", 0)
     found = []
     if dropped:
-        found.append(Finding("client_rows_dropped", "yellow", f"{dropped:,} exposures of client keys were above their caps and not stored"))
+        found.append(
+            Finding(
+                "client_rows_dropped", "yellow", f"{dropped:,} exposures from client keys were above the hourly caps and were not stored"
+            )
+        )
     if disputed:
-        sentence = f"{disputed:,} exposures of client keys named another arm than the unit's bucket has; they are stored with the bucket's"
+        sentence = f"{disputed:,} exposures from client keys named an arm other than the bucket's; they are stored with the bucket's arm"
         found.append(Finding("client_arm_disputed", "yellow", sentence))
     return found

@@ -232,7 +232,7 @@ def _refuse_two_orders(periods: Sequence[str]) -> None:
     as_pairs = sorted(range(len(parts)), key=lambda k: (int(parts[k][0]), int(parts[k][2] or 0)))
     if as_decimals != as_pairs:
         one, other = ([periods[k] for k in order][:6] for order in (as_decimals, as_pairs))
-        raise BadTable(f"the periods can be ordered in two ways: {', '.join(one)} or {', '.join(other)}; say the order with --order")
+        raise BadTable(f"the periods can be ordered in two ways: {', '.join(one)} or {', '.join(other)}; choose with --order")
 
 
 def _as_number(text: str) -> float | None:

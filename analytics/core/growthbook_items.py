@@ -117,7 +117,7 @@ def _units(event: Fields, properties: Fields, unit_types: Mapping[str, str]) -> 
     found = _among_attributes(event, properties, unit_types)
     if not found:
         wanted = f"hash_value, or attributes with {', '.join(unit_types)}"
-        raise Bad("unit_missing", "hash_value", f"nobody is named: expected {wanted} (a device_id is no unit here)")
+        raise Bad("unit_missing", "hash_value", f"no unit is named: expected {wanted} (a device_id is not a unit here)")
     return found
 
 

@@ -109,7 +109,7 @@ def _delays_differ(arms: Sequence[ArmSummary]) -> Finding | None:
         if p is not None and p < DELAYS_DIFFER_BELOW:
             typical = [math.expm1(totals.sum_y / totals.n) for totals in (its, others)]
             shown = f"typically {typical[0]:.1f} s in {one.key}, {typical[1]:.1f} s in {other.key}, p = {p:.2g}"
-            return Finding("delays_differ", "red", f"exposures are reported later in one arm than in another ({shown})")
+            return Finding("delays_differ", "red", f"exposures of one arm are reported later than those of another ({shown})")
     return None
 
 

@@ -160,7 +160,7 @@ def parse_exposure(raw: Fields) -> ExposureItem:
     common, iteration = _common(raw, "exposure"), read.whole(raw, "iteration", 0, MAX_ITERATION)
     common["variant"], named = split_iteration(common["variant"])
     if named is not None and iteration is not None and named != iteration:
-        raise Bad("invalid", "iteration", f"iteration: {iteration} is another one than the variant's, {named}")
+        raise Bad("invalid", "iteration", f"iteration: {iteration} differs from the variant's iteration, {named}")
     found = iteration if iteration is not None else named
     return ExposureItem(experiment=read.needed_ref(raw), covariates=read.covariates(raw), iteration=found, **common)
 

@@ -140,7 +140,7 @@ class MarkFinder:
                 there, here = left[0].words, read[name].ways[0].words
                 return (
                     f"one file has one decimal mark: column {before!r} is read with a {there},"
-                    f" column {name!r} (line {line}: {text!r}) with a {here}; write both alike, or say --decimal and --thousands"
+                    f" column {name!r} (line {line}: {text!r}) with a {here}; write both the same way, or give --decimal and --thousands"
                 )
             left = still
         return "the columns need different decimal marks"
@@ -149,5 +149,5 @@ class MarkFinder:
 def _both(column: str, one: NumberMarks, other: NumberMarks, line: int, text: str) -> str:
     return (
         f"column {column!r} can be read in two ways: {text!r} on line {line} is {one.read(text):.15g} ({one.options})"
-        f" or {other.read(text):.15g} ({other.options}); say which, by --decimal or --thousands"
+        f" or {other.read(text):.15g} ({other.options}); choose with --decimal or --thousands"
     )

@@ -140,7 +140,7 @@ class Batch(Generic[Item]):
         if not by_day or self.origin is Origin.IMPORT or len(days) <= MOST_DAYS:
             return [self._corrected(row) for row in rows]
         taken = set(days[:MOST_DAYS])
-        message = f"the batch has {len(days)} days; at most {MOST_DAYS} are taken at once: send this day in a batch of its own"
+        message = f"the batch has {len(days)} days; at most {MOST_DAYS} are allowed: send this day in a separate batch"
         for row in rows:
             if row.day not in taken:
                 self.refuse(row.index, "too_many_days", "timestamp", message)

@@ -63,7 +63,7 @@ class Facts:
             return found
         message = (
             f"{experiment.key}: the exposure names iteration {item.iteration}, which did not serve at {at.isoformat()}; "
-            f"iteration {found.number} did. Load the flags anew"
+            f"iteration {found.number} did. Load the flags again"
         )
         raise _Refusal("other_iteration", "iteration", message)
 

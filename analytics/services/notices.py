@@ -45,7 +45,7 @@ def unhealthy(experiment: Experiment, iteration_id: int, found: Sequence[Finding
         if one.weight == "info" or one.code in before or one.code in _QUIET:
             continue
         advice = WHAT_TO_DO.get(one.code, "")
-        hidden = "\nResults are masked until this is mended." if one.masks else ""
+        hidden = "\nResults stay masked until this is repaired." if one.masks else ""
         facts: dict[str, JSON] = {"finding": one.code, "weight": one.weight, "masks": one.masks}
         title = f"{experiment.key}: {one.sentence}"
         key = f"health:{iteration_id}:{one.code}:{now:%Y-%m-%d}"

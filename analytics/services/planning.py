@@ -86,7 +86,7 @@ def missing(design: Design, metrics: tuple[MetricInputs, ...]) -> list[Problem]:
 
 def _lacking(metric: MetricInputs, name: str) -> Problem:
     field = _FIELDS.get(name, name)
-    past = "; the last 28 days hold no data to read it from" if name in ("baseline", "sd") else ""
+    past = "; the last 28 days have no data to read it from" if name in ("baseline", "sd") else ""
     return Problem(f"{field}_missing", f"{metric.key}: enter {words.LABELS[name]}{past}", f"metrics.{metric.key}.{field}")
 
 
@@ -94,7 +94,7 @@ def _impossible(metric: MetricInputs) -> list[Problem]:
     """A rate that nothing can be compared with, said by its label."""
     if metric.baseline is None or not metric.is_rate or 0 < metric.baseline < 1:
         return []
-    message = f"{metric.key}: {words.LABELS['baseline']} lies above 0 and below 1 (0.2 is 20 %), found {metric.baseline:g}"
+    message = f"{metric.key}: {words.LABELS['baseline']} must be above 0 and below 1 (0.2 is 20 %), found {metric.baseline:g}"
     return [Problem("baseline_out_of_range", message, f"metrics.{metric.key}.baseline")]
 
 

@@ -71,7 +71,7 @@ def _promote(facts: Serving) -> str:
     held = (
         f" {facts.holdback / 10:g} % of them are held back on “{facts.control}” to measure what lasts."
         if facts.holdback
-        else " Nobody is held back: the policy keeps no holdback."
+        else " Nobody is held back: the policy has no holdback."
     )
     return (
         f"The audience that was tested gets the winner on flag “{facts.flag}”.{held} Results freeze. "
@@ -98,7 +98,7 @@ _SENTENCES: Mapping[str, Callable[[Serving], str]] = {
     "pause": lambda f: f"While paused, {_DEFAULT}. {f.unit.capitalize()}s keep their variant for when it resumes.",
     "resume": _resume,
     "emergency_stop": lambda f: (
-        f"Serving stops at once: {_DEFAULT}. A running experiment is paused for harm and only a second person can resume it; "
+        f"Serving stops at once: {_DEFAULT}. A running experiment is paused, and only a second person can resume it; "
         "a dark launch returns to draft."
     ),
     "conclude": lambda f: (

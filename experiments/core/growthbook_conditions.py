@@ -72,7 +72,7 @@ def _about_id(condition: Condition, attribute: str) -> Clause:
     values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
     ids = [value for value in values if value != ""]
     if not all(isinstance(value, str) for value in ids):
-        raise RemoteOnly("its targeting compares a unit's id with a value that can be none")
+        raise RemoteOnly("its targeting compares a unit's id with a value that cannot be an id")
     listed = [form for value in ids for form in _as_sent(str(value))]
     return {attribute: {"$in" if op in (Op.EQ, Op.IN) else "$nin": listed}}
 
@@ -128,7 +128,7 @@ class Conditions:
         if self._public is None:
             return
         if condition.attribute in UNIT_NAMES:
-            raise RemoteOnly("it depends on ids of units, which client keys are not shown")
+            raise RemoteOnly("it depends on ids of units, which client keys may not see")
         if condition.attribute not in self._public:
             raise RemoteOnly("it depends on an attribute that is not declared public")
 

@@ -1,8 +1,8 @@
-"""Which margins a guardrail may have: the kinds that its metric's kind takes, and the range of each.
+"""Which margins a guardrail may have: the kinds that fit its metric's kind, and the range of each.
 
 A margin says how much worse a metric may get. ``points`` of a share are parts of 1 (.02 = two percentage
 points), of other metrics their own unit; ``relative`` is a part of control's value (.15 = 15 %).
-Designs, plans and the analysis all ask this page.
+Designs, plans and the analysis all use this module.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MARGIN_KINDS: Mapping[str, tuple[MarginKind, ...]] = {
 
 
 def margin_problem(kind: str, direction: str, margin: float | None, margin_kind: str, *, baseline: float | None = None) -> Problem | None:
-    """Why a metric of this kind cannot have this margin, and what it takes instead; None when it can.
+    """Why a metric of this kind cannot have this margin, and which ones it can have; None when it can.
 
     ``baseline`` is the planned rate of a share. The field of the problem is ``margin`` or ``margin_kind``.
     """
@@ -45,12 +45,12 @@ def margin_problem(kind: str, direction: str, margin: float | None, margin_kind:
 
 
 def allowed(kind: str, direction: str) -> str:
-    """The margins that a metric of this kind takes, each with its range, in words."""
+    """The margins that a metric of this kind can have, each with its range, in words."""
     return " or ".join(_range(kind, direction, margin) for margin in MARGIN_KINDS[kind])
 
 
 def _end(kind: str, direction: str, margin_kind: str) -> float:
-    """What a margin stays below."""
+    """The value that a margin must stay below."""
     if margin_kind == _POINTS and kind == MetricKind.PROPORTION:
         return 1.0
     if margin_kind == _RELATIVE:
@@ -69,7 +69,7 @@ def _range(kind: str, direction: str, margin: MarginKind) -> str:
 
 
 def _off_the_scale(kind: str, direction: str, margin: float, margin_kind: str, baseline: float | None) -> Problem | None:
-    """A share lies between 0 and 1, so a margin that leads out of there could never be exceeded."""
+    """A share is between 0 and 1, so nothing could ever exceed a margin that leads outside."""
     if kind != MetricKind.PROPORTION or baseline is None or not 0 < baseline < 1:
         return None
     change = margin * baseline if margin_kind == _RELATIVE else margin

@@ -87,7 +87,7 @@ def _of_rollout(rollout: ServingRollout, now: datetime) -> Iterator[Share]:
 
 def _line(flag: ServedFlag, shares: Sequence[Share]) -> str:
     if not shares:
-        return f"Everybody gets {DEFAULT}: no experiment and no rollout serves on the flag."
+        return f"Everybody gets {DEFAULT}: the flag has no experiment and no rollout."
     left = BUCKETS - sum(share.thousandths for share in shares)
     parts = [str(share) for share in shares] + ([f"{left / 10:g} % get {_rest(flag)}"] if left else [])
     return f"Of the {_units(flag)}, {listed(parts, most=8)}."
@@ -115,7 +115,7 @@ def _beside(catalogue: Catalogue, flag: ServedFlag, now: datetime) -> Iterator[s
         held = f"{len(catalogue.holdout.buckets) / 10:g} % of all {catalogue.holdout.unit_type}s"
         yield f"{held} are held out of everything and get {DEFAULT}."
     if catalogue.exclusions.lists:
-        yield f"Whoever is on an exclusion list gets {DEFAULT}."
+        yield f"Units on an exclusion list get {DEFAULT}."
 
 
 def _holds(holdout: Holdout | None, now: datetime) -> bool:

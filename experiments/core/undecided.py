@@ -1,4 +1,4 @@
-"""What is said of an experiment that can never decide, in the same words at every door, on the page and in the SDK."""
+"""The sentence about an experiment that can never decide: the same words at every door, on the page and in the SDK."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 
 def never_decides(name: str, *, has_primary: bool, auto_promote: bool, told: Sequence[str] = ()) -> str:
-    """A sentence where no primary metric is planned, else nothing. ``told`` are outcomes that applications send already."""
+    """A sentence if no primary metric is planned, else an empty text. ``told``: outcomes that applications already report."""
     if has_primary:
         return ""
     promotes = " and is never promoted automatically, although auto_promote is on" if auto_promote else ""
-    offered = f"Told so far: {', '.join(told)}. " if told else ""
+    offered = f"Outcomes reported so far: {', '.join(told)}. " if told else ""
     return (
-        f"{name} has no primary metric: it shows numbers, can never decide which variant is better{promotes}. "
+        f"{name} has no primary metric: it shows numbers, but it can never decide which variant is better{promotes}. "
         f"{offered}Name one as primary_metric when you create an experiment; once it runs, its plan is fixed and a new iteration is needed."
     )

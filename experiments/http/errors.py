@@ -31,8 +31,8 @@ UNAVAILABLE = 503
 
 
 DATABASE_AWAY = "the database does not answer, so nothing can be read or kept now; send the same request again later"
-LOCKED = "another transaction holds a lock on what this needs; nothing was changed, send the same request again later"
-TOO_SLOW = "the database took longer than this door may wait; nothing was changed, send the same request again later"
+LOCKED = "another transaction has locked a row or table that this request needs; nothing was changed, send the same request again later"
+TOO_SLOW = "the database took longer than this request may wait; nothing was changed, send the same request again later"
 RETRY_SECONDS = 5
 CHALLENGE = 'Bearer realm="assay"'
 """How a key is sent, as a 401 must say."""

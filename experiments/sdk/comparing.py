@@ -29,7 +29,7 @@ class _Number:
         if found is None:
             metric, _ = _FIELDS[self._name]
             known = ", ".join(sorted(metrics.measured)) or "nothing"
-            message = f"{self._name} of {metrics.variant}: no {metric} was told in the last {metrics.duration}; measured: {known}"
+            message = f"{self._name} of {metrics.variant}: nobody reported {metric} in the last {metrics.duration}; measured: {known}"
             raise Refused(message, self._name)
         return found
 
@@ -117,7 +117,9 @@ class ExperimentMetricsCollector:
             raise NotFound(f"{experiment_name} has no variant {unknown[0]!r}; it has {', '.join(found)}", "variant_names")
         unmet = [name for name in wanted if not found[name].sample_size]
         if unmet:
-            raise Refused(f"{experiment_name}: no unit met {', '.join(unmet)} in the last {duration}: nothing to compare", "duration")
+            raise Refused(
+                f"{experiment_name}: no unit was exposed to {', '.join(unmet)} in the last {duration}: nothing to compare", "duration"
+            )
         return {name: found[name] for name in wanted}
 
 

@@ -67,7 +67,7 @@ class Journal:
             _append(segment, kind.encode() + b" " + item + b"\n")
         except OSError as error:
             if not self._failing:
-                log.warning("%s cannot be written, so what is told is in memory alone: %r", self._folder, error)
+                log.warning("%s cannot be written, so items wait in memory only: %r", self._folder, error)
             self._failing = True
             return None
         self._failing = False

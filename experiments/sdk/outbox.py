@@ -146,7 +146,7 @@ class Sender:
         try:
             line = json.dumps(item, separators=(",", ":"), allow_nan=False).encode()
         except (ValueError, TypeError, RecursionError) as error:
-            return self._reject(1, f"{kind}: not told: {why_not(item, error)}")
+            return self._reject(1, f"{kind}: not sent: {why_not(item, error)}")
         if len(line) > _LARGEST_ITEM:
             return self._reject(1, f"{kind}: an item of {len(line):,} bytes; at most {_LARGEST_ITEM:,} are taken")
         return self._take(kind, line)
@@ -241,7 +241,7 @@ class Sender:
             self._waiting[kind].append(told)
             self._count(waiting=1)
         else:
-            self._reject(1, f"a file of an ended process holds a line that is no item: {told.line[:80]!r}")
+            self._reject(1, f"a file of an ended process has a line that is not an item: {told.line[:80]!r}")
             self._settled(told)
 
     def _settled(self, told: Told) -> None:

@@ -76,7 +76,7 @@ class Teller:
         named = about.units
         refusal = self._refusal(named, fields.get("experiment"))
         if refusal:
-            log.warning("not told: %s", refusal)
+            log.warning("not sent: %s", refusal)
             return False
         item: dict[str, object] = {"event_id": uuid.uuid4().hex, "timestamp": self._clock().isoformat()}
         if named:

@@ -55,7 +55,10 @@ def open_iteration(experiment: Experiment) -> Iteration | None:
     return experiment.iterations.filter(ended_at__isnull=True).select_related("layer").first()
 
 
-STOP_WAITS = "everybody gets the flag's value from now on; its row is locked by another transaction, and its status follows when that ends"
+STOP_WAITS = (
+    "everybody gets the flag's own value from now on; another transaction has locked the experiment's row, "
+    "and its status changes when that ends"
+)
 
 
 def stop_waits(experiment: Experiment) -> bool:

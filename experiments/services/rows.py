@@ -47,7 +47,7 @@ def refuse_before_urgent_stop(experiment: Experiment) -> None:
     """While an emergency stop waits to be booked, nothing else moves the experiment."""
     stop = UrgentStop.objects.filter(experiment=experiment, settled_at__isnull=True).first()
     if stop is not None:
-        message = f"{experiment.key}: {stop.actor_label} stopped it in an emergency; the stop is booked within seconds, look again then"
+        message = f"{experiment.key}: {stop.actor_label} stopped it in an emergency; the stop is booked within seconds; try again then"
         raise Refused(message, field="status", problems=[Problem("urgent_stop", message, "status")])
 
 

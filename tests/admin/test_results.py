@@ -171,7 +171,7 @@ def test_results__imported__ask_nobody_for_a_decision(browser, owner):
     Experiment.objects.filter(pk=experiment.pk).update(origin="import", status="completed")
     text = browser("olivia").get(page(experiment, "results")).content.decode()
     assert "Imported: it ran elsewhere" in text
-    assert "What promotion asked for" not in text and "Ended by" not in text
+    assert "What a promotion needed" not in text and "Ended by" not in text
 
 
 def test_intervals__share_one_scale_around_zero():

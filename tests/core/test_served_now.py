@@ -62,7 +62,7 @@ def test_line__every_way_of_serving__agrees_with_the_explanation_of_single_units
     ("name", "words"),
     [
         ("off", "The flag is switched off: everybody gets its default."),
-        ("idle", "Everybody gets the flag's default: no experiment and no rollout serves on the flag."),
+        ("idle", "Everybody gets the flag's default: the flag has no experiment and no rollout."),
         ("running", "Of the users, 20 % get “Control”, 20 % get “Treatment” and 60 % get the flag's default."),
         ("stopped arm", "no variant because “Treatment” is switched off"),
         ("shadow", "1 % get “Control” (“Treatment” runs in shadow)"),

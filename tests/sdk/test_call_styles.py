@@ -245,7 +245,9 @@ def test_compare_variants__puts_numbers_side_by_side(here, manager):
     assert found["control"].sample_size + found["treatment"].sample_size == 40
     assert sum(round(one.handoff_rate * one.sample_size) for one in found.values()) == 20
     assert sum(round(one.errors * one.sample_size) for one in found.values()) == 40
-    with pytest.raises(Refused, match=r"satisfaction of control: no user_satisfaction was told in the last 7d; measured: avg_latency, "):
+    with pytest.raises(
+        Refused, match=r"satisfaction of control: nobody reported user_satisfaction in the last 7d; measured: avg_latency, "
+    ):
         assert found["control"].satisfaction > found["treatment"].satisfaction
     assert found["control"].counts["avg_similarity"] == found["control"].sample_size
 
@@ -259,7 +261,7 @@ def test_compare_variants__what_it_cannot_say__it_refuses(here, manager):
         asyncio.run(compare("exp", ["gold"]))
     with pytest.raises(InvalidInput, match="duration"):
         asyncio.run(compare("exp", duration="a week"))
-    with pytest.raises(Refused, match="no unit met control, treatment in the last 7d"):
+    with pytest.raises(Refused, match="no unit was exposed to control, treatment in the last 7d"):
         asyncio.run(compare("exp"))
 
 

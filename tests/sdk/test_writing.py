@@ -89,7 +89,7 @@ def test_value__that_cannot_be_written__refuses_the_item_and_names_the_field(con
     client = connect()
     assert not client.track("booked", "u", value=value)
     assert client.counts == Counts(rejected=1)
-    assert "events: not told: value: " in caplog.text
+    assert "events: not sent: value: " in caplog.text
 
 
 def test_payload__that_holds_itself__costs_only_itself(connect, platform, caplog):

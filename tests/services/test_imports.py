@@ -297,7 +297,7 @@ def test_import__one_event_in_a_small_arm__is_unclear_in_every_place(file, capsy
     call_command("analyze", "trial")
     printed = capsys.readouterr().out
     assert "p = .091: unclear" in printed
-    assert "unclear: the interval leaves 0 out, but p = 0.091 is above its level of 0.05" in printed
+    assert "unclear: the interval excludes 0, but p = 0.091 is above its level of 0.05" in printed
     (row,) = view_of(latest_run(Experiment.objects.get())).metrics
     assert [one.verdict for one in row.comparisons] == ["unclear"]
 

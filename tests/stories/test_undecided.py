@@ -54,7 +54,7 @@ def test_recommenders_create_and_start__without_a_metric__say_that_nothing_will_
     assert started["warnings"] == made["warnings"]
     told = {"experiment_id": made["uuid"], "user_id": "u1", "metric_name": "watch_completion", "value": 1.0}
     answer = send(app, "post", "/api/v1/experiments/conversions", told)
-    assert "Told so far: watch_completion" in answer["warnings"][0]
+    assert "Outcomes reported so far: watch_completion" in answer["warnings"][0]
 
 
 @pytest.mark.parametrize("metric", ["watch_completion", "a_name_of_our_own"])
@@ -77,7 +77,7 @@ def test_tenants_outcome__of_a_running_experiment_without_a_metric__is_offered_o
     ingest_events(parse_items([booked], parse_event), now=START + timedelta(hours=2), identity=IngestIdentity(scope=Scope.SERVER))
     run = analyse(w.experiment.pk, now=START + timedelta(days=1))
     [said] = [one["sentence"] for one in run.health["findings"] if one["code"] == "no_primary"]
-    assert "can never decide" in said and "Told so far: booked" in said
+    assert "can never decide" in said and "Outcomes reported so far: booked" in said
     assert not ExperimentMetric.objects.filter(experiment=w.experiment, role="primary").exists(), "offered, never planned by itself"
 
 

@@ -74,7 +74,7 @@ def disagreement(found: Comparison) -> str | None:
     """Said where the test and the interval disagree, so that nobody wonders why the word is "unclear"."""
     if found.ci is None or found.p is None or _interval_decides(found.ci) == _test_decides(found):
         return None
-    one, other = ("leaves 0 out", "above") if _interval_decides(found.ci) else ("holds 0", "below")
+    one, other = ("excludes 0", "above") if _interval_decides(found.ci) else ("includes 0", "below")
     return f"unclear: the interval {one}, but p = {found.p:.2g} is {other} its level of {1 - found.ci.level:.2g}"
 
 

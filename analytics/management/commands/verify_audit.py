@@ -12,7 +12,7 @@ SHOWN = 50
 
 
 class Command(BaseCommand):
-    help = "Hold changelog, decisions and sign-offs against their chain of seals. Ends with 1 when a row or a seal does not fit."
+    help = "Compare changelog, decisions and sign-offs with their chain of seals. Ends with 1 when a row or a seal does not fit."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--head", default="", help="a seal noted earlier, as number:sha256; it must be in the chain")
@@ -21,7 +21,7 @@ class Command(BaseCommand):
         found = sealing.audit()
         broken = list(found.breaks)
         if options["head"] and not sealing.holds(options["head"]):
-            broken.append(f"the chain does not hold the seal {options['head']}")
+            broken.append(f"the chain does not contain the seal {options['head']}")
         for one in broken[:SHOWN]:
             self.stdout.write(self.style.ERROR(f"BREAK {one}"))
         if len(broken) > SHOWN:
