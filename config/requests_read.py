@@ -9,9 +9,9 @@ from typing import Any, Protocol
 from django.conf import settings
 
 from experiments.core.errors import NotAuthenticated
-from experiments.http.auth import raw_key
+from experiments.core.types import Scope as KeyScope
+from experiments.http.auth import opened_by_header
 from experiments.http.parsing import BATCH_BODY
-from experiments.selectors import keys
 
 Environ = dict[str, Any]  # Any: as WSGI has it
 SMALL = 64 * 1024
@@ -105,7 +105,7 @@ def _has_key(environ: Environ) -> bool:
 
 def _has_good_key(environ: Environ) -> bool:
     try:
-        raw = raw_key(environ.get("HTTP_AUTHORIZATION", ""), environ.get("HTTP_X_API_KEY", ""))
-        return bool(raw) and keys.authenticate(raw) is not None
+        opened_by_header(environ, *KeyScope)
     except NotAuthenticated:
         return False
+    return True

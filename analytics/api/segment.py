@@ -22,10 +22,11 @@ from analytics.services.ingest_mixed import ingest_mixed
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError, InvalidInput, NotAuthenticated, TooLarge
 from experiments.core.types import Scope
+from experiments.http.auth import opened
 from experiments.http.doors import raw_body
 from experiments.http.errors import error_body, error_response
 from experiments.http.parsing import BATCH_BODY, BATCH_ITEMS, parse_json
-from experiments.http.plain import need_database, opened, plain
+from experiments.http.plain import need_database, plain
 from experiments.services.turns import Kind, turn
 
 _GZIP = 31

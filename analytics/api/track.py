@@ -23,11 +23,12 @@ from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput, Problem, TooLarge
 from experiments.core.growthbook_conditions import ATTRIBUTES
 from experiments.core.types import JSON, Scope
+from experiments.http.auth import opened
 from experiments.http.client_caps import admission
 from experiments.http.doors import raw_body
 from experiments.http.errors import error_body
 from experiments.http.parsing import BATCH_ITEMS, parse_json
-from experiments.http.plain import need_database, opened, plain
+from experiments.http.plain import need_database, plain
 from experiments.services.turns import Kind, turn
 
 _SCOPES = (Scope.CLIENT, Scope.SERVER)

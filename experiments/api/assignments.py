@@ -24,13 +24,12 @@ from experiments.core.together import Assigned
 from experiments.core.types import Scope
 from experiments.http.answers import served
 from experiments.http.asked import in_question
-from experiments.http.auth import raw_key
+from experiments.http.auth import opened_by_header
 from experiments.http.client_caps import admission
 from experiments.http.cors import OPENED, opened_to_pages
 from experiments.http.doors import Door, raw_body, refuse_nul, take_the_rest
 from experiments.http.errors import handle
 from experiments.http.parsing import BATCH_ITEMS, ONE_BODY, convert, parse_json
-from experiments.http.plain import opened
 from experiments.metrics import count_answers
 from experiments.selectors import serving
 from experiments.selectors.serving import ServingState
@@ -82,7 +81,7 @@ class Assignments(Door):
 
     @extend_schema(request=AssignmentBody, responses=OpenApiTypes.OBJECT)
     def post(self, request: HttpRequest) -> HttpResponse:
-        key = opened(raw_key(request.META.get("HTTP_AUTHORIZATION", ""), request.META.get("HTTP_X_API_KEY", "")), *self.scopes)
+        key = opened_by_header(request.META, *self.scopes)
         refuse_nul(request)
         raw = raw_body(request)
         body = convert(parse_json(raw, forgiving=in_question), AssignmentBody)

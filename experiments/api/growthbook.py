@@ -16,9 +16,10 @@ from experiments.core.clock import utc_now
 from experiments.core.keyring import KeyIdentity
 from experiments.core.types import Scope
 from experiments.http.asked import in_attributes
+from experiments.http.auth import opened
 from experiments.http.doors import raw_body
 from experiments.http.parsing import ONE_BODY, convert, parse_json
-from experiments.http.plain import opened, plain
+from experiments.http.plain import plain
 from experiments.http.tagging import tagged
 from experiments.metrics import count_answers
 from experiments.selectors import growthbook, serving

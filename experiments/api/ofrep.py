@@ -32,13 +32,12 @@ from experiments.core.ofrep import (
 from experiments.core.types import JSON, Environment, Scope
 from experiments.http.answers import served
 from experiments.http.asked import in_context
-from experiments.http.auth import raw_key
+from experiments.http.auth import opened_by_header
 from experiments.http.client_caps import admission
 from experiments.http.cors import OPENED, preflight
 from experiments.http.doors import raw_body, take_the_rest
 from experiments.http.errors import CHALLENGE, RETRY_SECONDS, UNAVAILABLE, status_of
 from experiments.http.parsing import ONE_BODY, parse_json
-from experiments.http.plain import opened
 from experiments.metrics import count_answers
 from experiments.selectors import serving
 from experiments.selectors.serving import ServingState
@@ -48,6 +47,7 @@ from experiments.services.exposures import Recording, expose
 PREFIX = "/ofrep/"
 _JSON = "application/json"
 _METHODS = "POST, OPTIONS"
+_PACKABLE = (*OPENED, ("Vary", "Accept-Encoding"))
 _BAD_REQUEST, _METHOD_NOT_ALLOWED = 400, 405
 
 
@@ -123,18 +123,17 @@ def all_flags(request: HttpRequest, _key: str) -> HttpResponse:
     written = list(map(_book(state, identity.environment).written, found.served))
     tag = etag(written, asked)
     if _holds(request, tag):
-        return HttpResponse(status=304, headers=_headers(state) | {"ETag": tag})
+        return HttpResponse(status=304, headers=_headers(state) | {"ETag": tag, "Vary": "Accept-Encoding"})
     end = tail(asked, state.stale)
     flags = b",".join([failing(one, asked) or one.head + end for one in written])
     about = b'{"flagSetId":"%s","version":"%d"' % (identity.environment.value.encode(), state.version)
-    answer = served(b'{"flags":[' + flags + b'],"metadata":' + about + end, state, OPENED)
+    answer = served(b'{"flags":[' + flags + b'],"metadata":' + about + end, state, _PACKABLE)
     answer["ETag"] = tag
     return answer
 
 
 def _identity(request: HttpRequest) -> KeyIdentity:
-    raw = raw_key(request.META.get("HTTP_AUTHORIZATION", ""), request.META.get("HTTP_X_API_KEY", ""))
-    return opened(raw, Scope.SERVER, Scope.CLIENT)
+    return opened_by_header(request.META, Scope.SERVER, Scope.CLIENT)
 
 
 def _context(request: HttpRequest) -> dict[str, JSON]:
@@ -174,7 +173,7 @@ def _book(state: ServingState, environment: Environment) -> Book:
 def _holds(request: HttpRequest, tag: str) -> bool:
     """Whether the asker has this answer already; a tag that a proxy weakened on its way names the same answer."""
     sent = request.META.get("HTTP_IF_NONE_MATCH")
-    return sent is not None and tag in {one.removeprefix("W/") for one in parse_etags(sent)}
+    return sent is not None and tag.removeprefix("W/") in {one.removeprefix("W/") for one in parse_etags(sent)}
 
 
 # ---------------------------------------------------------------- answers

@@ -77,7 +77,7 @@ def _as_refusal(error: Exception) -> AssayError | None:
     if isinstance(error, AssayError):
         return error
     if isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
-        return NotAuthenticated("a key is needed: Authorization: Bearer <key>, or X-API-Key")
+        return NotAuthenticated(str(error.detail))
     if isinstance(error, exceptions.PermissionDenied | PermissionDenied):
         return Forbidden("this key may not do this")
     if isinstance(error, OperationalError | InterfaceError):

@@ -1,6 +1,6 @@
 """Doors in other tools' protocols: plain views with CORS, an answer in JSON to whatever comes, and no more around them than that.
 
-Their keys travel as each protocol has it, so each door checks its own; none opens without one.
+Their keys travel as each protocol has it, so each door finds its own and asks ``auth.opened`` about it.
 """
 
 from __future__ import annotations
@@ -11,14 +11,11 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from experiments.core.errors import AssayError, NotAuthenticated
-from experiments.core.keyring import KeyIdentity
-from experiments.core.types import Scope
-from experiments.http.auth import wrong_scope
+from experiments.core.errors import AssayError
 from experiments.http.cors import opened_to_pages, preflight
 from experiments.http.doors import take_the_rest
 from experiments.http.errors import DATABASE_AWAY, error_response, outage
-from experiments.selectors import keys, serving
+from experiments.selectors import serving
 
 Handler = Callable[..., HttpResponse]
 Refuse = Callable[[AssayError], HttpResponse]
@@ -46,16 +43,6 @@ def plain(refuse: Refuse = error_response, **handlers: Handler) -> Handler:
 
     view.handlers = handlers  # type: ignore[attr-defined]  # for the schema, and for whoever walks the doors
     return view
-
-
-def opened(raw: str, *scopes: Scope) -> KeyIdentity:
-    """Whose key this is; refuses none, unknown ones, and those of another scope."""
-    if not raw:
-        raise NotAuthenticated("a key is needed at this address")
-    identity = keys.authenticate(raw)
-    if identity.scope not in scopes:
-        raise wrong_scope(identity, frozenset(scopes))
-    return identity
 
 
 def need_database() -> None:

@@ -34,9 +34,16 @@ def browser() -> APIClient:
 
 
 def test_doors__of_client_keys__are_all_there() -> None:
-    assert {"assignments", "exposures", "ofrep-one", "ofrep-all", "growthbook-features", "growthbook-eval", "growthbook-track"} == {
-        pattern.name for _, pattern in OPEN_TO_PAGES
-    }
+    assert {
+        "assignments",
+        "exposures",
+        "ofrep-one",
+        "ofrep-all",
+        "growthbook-features",
+        "growthbook-eval",
+        "growthbook-track",
+        "growthbook-events",
+    } == {pattern.name for _, pattern in OPEN_TO_PAGES}
 
 
 @pytest.mark.parametrize(("address", "pattern"), OPEN_TO_PAGES, ids=[pattern.name for _, pattern in OPEN_TO_PAGES])

@@ -9,10 +9,13 @@ import pytest
 from django.db import OperationalError
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.test import APIClient
+from rest_framework.views import APIView
 
 from experiments.api import experiments as resolving
 from experiments.core.clock import utc_now
+from experiments.core.errors import Forbidden
 from experiments.core.types import Scope
+from experiments.http import auth
 from experiments.http.doors import Door
 from experiments.selectors import serving
 
@@ -152,6 +155,48 @@ def test_door__with_a_method_it_has_not__says_so_in_json(route, pattern, doors):
 @pytest.mark.django_db
 def test_nothing_there__is_a_404_in_json():
     _closed(APIClient().get("/api/v1/nonesuch"), 404, {"not_found"})
+
+
+def _knocks(route, pattern, key):
+    """One answer for each method of this address."""
+    if pattern.name in PLAIN:
+        yield _knock(pattern.name, key)
+        return
+    for method in _methods(pattern):
+        yield getattr(APIClient(), method)(_address(route), {}, headers=_bearer(key))
+
+
+@pytest.mark.parametrize(("route", "pattern"), ALL, ids=[pattern.name or route for route, pattern in ALL])
+def test_every_door__asks_the_one_lock(route, pattern, doors, monkeypatch):
+    scopes, asked = PLAIN[pattern.name][0] if pattern.name in PLAIN else pattern.callback.view_class.scopes, []
+
+    def nobody(identity_scopes):
+        asked.append(identity_scopes)
+        raise Forbidden("the lock is shut", code="shut")
+
+    key = doors.key(scopes[0])
+    monkeypatch.setattr(auth, "_in_scope", lambda identity, wanted: nobody(wanted))
+    answers = list(_knocks(route, pattern, key))
+    assert answers
+    assert [answer.status_code for answer in answers] == [403] * len(answers)
+    assert all(b"the lock is shut" in answer.content for answer in answers)
+    assert len(asked) == len(answers)
+    assert all(wanted for wanted in asked)
+
+
+@pytest.mark.parametrize(("route", "pattern"), DOORS, ids=[pattern.name or route for route, pattern in DOORS])
+def test_door__has_no_lock_beside_it__which_a_view_without_the_framework_would_pass_by(route, pattern):
+    view = pattern.callback.view_class
+    assert view.get_authenticators is Door.get_authenticators
+    for name in ("permission_classes", "throttle_classes", "get_permissions", "get_throttles", "check_permissions", "check_throttles"):
+        assert getattr(view, name) == getattr(APIView, name), f"{view.__name__}.{name}"
+
+
+@pytest.mark.django_db
+def test_doors_with_a_key_in_a_header__refuse_in_the_same_words():
+    said = {APIClient().post(address, {}).json()["error"]["message"] for address in ("/api/v1/assignments", "/api/v1/exposures")}
+    assert said == {auth.NO_HEADER}
+    assert APIClient().post("/ofrep/v1/evaluate/flags", {}).json()["errorDetails"] == auth.NO_HEADER
 
 
 def test_two_different_keys__are_refused(doors):
