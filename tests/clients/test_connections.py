@@ -1,4 +1,4 @@
-"""How many connections to PostgreSQL the web processes hold, over bursts between which the server ends its idle threads."""
+"""How many connections to PostgreSQL the web processes hold, over bursts with pauses between them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from config.stack import Web
 from tests.live import installation
 
 WORKERS, BURSTS, PAUSE = 2, 3, 35
-"""granian ends threads that were idle for 30 seconds."""
+"""Longer than any idle time-out of granian."""
 CALLS, AT_ONCE = 400, 32
 HELD = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
