@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 from analytics.selectors.exposition import ArmNumbers, HealthFinding, MaturedArm, arm_numbers, health_findings, matured_arms
 from analytics.services import counting
 from config import standing
+from config.background import Found, Reader
 from config.celery_settings import BEAT
 from config.dead_processes import forget_dead
 from config.scraping import refusal
@@ -32,7 +33,7 @@ from experiments.services.slots import last_heard
 _ARM = ("experiment", "variant")
 _UP = "1 while counts and analyses can be read from PostgreSQL."
 COUNTING_SECONDS = 0.3
-"""How long one scrape may spend on counting again what is told."""
+"""How long one reading may spend on counting again what is told."""
 
 
 @require_safe
@@ -49,13 +50,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
         registry.register(_Own())
     registry.register(Spool())
     registry.register(Programs())
-    if serving.current().unreachable:
-        # Whoever asked PostgreSQL now would wait for its time-outs, one after the other.
-        registry.register(Unreached())
-    else:
-        registry.register(StoredTotals())
-        registry.register(Beat())
-        registry.register(Telling())
+    # Whoever asked PostgreSQL while it is known to be away would wait for its time-outs, one after the other.
+    registry.register(Stored(stored.last() if serving.current().unreachable else stored.look()))
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
@@ -66,30 +62,45 @@ class _Own(Collector):
         yield from REGISTRY.collect()
 
 
-class Unreached(Collector):
-    """What can be said of the stored totals while PostgreSQL is known to be away."""
+@dataclass(frozen=True)
+class Totals:
+    """Units, rates and outcomes by arm as they were told so far, what the newest analyses say of matured units, and health findings;
+    when each task of beat came to its end, and the notifications that have not arrived."""
+
+    arms: Sequence[ArmNumbers]
+    matured: Sequence[MaturedArm]
+    findings: Sequence[HealthFinding]
+    heard: Mapping[str, datetime]
+    underway: Underway
+
+
+def read_totals() -> Totals:
+    """Everything that a scrape wants from PostgreSQL."""
+    counting.count_within(utc_now(), COUNTING_SECONDS)
+    return Totals(arm_numbers(), matured_arms(), health_findings(), last_heard(), underway())
+
+
+stored = Reader(read_totals)
+"""A scrape never waits long for PostgreSQL, not even when nobody knows yet that it is away."""
+
+
+class Stored(Collector):
+    """The totals as they were read last, and whether they can be read now."""
+
+    def __init__(self, found: Found[Totals]) -> None:
+        self._found = found
 
     def collect(self) -> Iterator[Metric]:
-        yield GaugeMetricFamily("assay_stored_totals_up", _UP, 0.0)
-
-
-class StoredTotals(Collector):
-    """Units, rates and outcomes by arm as they were told so far, what the newest analyses say of matured units, and health findings."""
-
-    def collect(self) -> Iterator[Metric]:
-        up = GaugeMetricFamily("assay_stored_totals_up", _UP)
-        try:
-            counting.count_within(utc_now(), COUNTING_SECONDS)
-            arms, matured, findings = arm_numbers(), matured_arms(), health_findings()
-        except DatabaseError:
-            up.add_metric((), 0.0)
-            yield up
+        yield GaugeMetricFamily("assay_stored_totals_up", _UP, float(self._found.works))
+        totals = self._found.value
+        if totals is None:
             return
-        up.add_metric((), 1.0)
-        yield up
-        yield from _families(arms)
-        yield from _matured_families(matured)
-        yield from _health_families(findings)
+        yield GaugeMetricFamily("assay_stored_totals_age_seconds", "How long ago counts and analyses were read.", self._found.age)
+        yield from _families(totals.arms)
+        yield from _matured_families(totals.matured)
+        yield from _health_families(totals.findings)
+        yield _beat(totals.heard, utc_now())
+        yield from _underway(totals.underway, utc_now())
 
 
 def _families(arms: Sequence[ArmNumbers]) -> Iterator[Metric]:
@@ -158,31 +169,13 @@ class Programs(Collector):
         yield from (ended, resting)
 
 
-class Beat(Collector):
+def _beat(heard: Mapping[str, datetime], now: datetime) -> Metric:
     """How long ago each task of beat came to its end; one that never did, or days ago, is infinitely late."""
-
-    def collect(self) -> Iterator[Metric]:
-        lag = GaugeMetricFamily("assay_beat_lag_seconds", "Seconds since a task of beat came to its end.", labels=["task"])
-        now = utc_now()
-        try:
-            heard = last_heard()
-        except DatabaseError:
-            return
-        for tick in BEAT:
-            last = heard.get(tick.task)
-            lag.add_metric([tick.task], math.inf if last is None else (now - last).total_seconds())
-        yield lag
-
-
-class Telling(Collector):
-    """Notifications that have not arrived."""
-
-    def collect(self) -> Iterator[Metric]:
-        try:
-            found = underway()
-        except DatabaseError:
-            return
-        yield from _underway(found, utc_now())
+    lag = GaugeMetricFamily("assay_beat_lag_seconds", "Seconds since a task of beat came to its end.", labels=["task"])
+    for tick in BEAT:
+        last = heard.get(tick.task)
+        lag.add_metric([tick.task], math.inf if last is None else (now - last).total_seconds())
+    return lag
 
 
 def _underway(found: Underway, now: datetime) -> Iterator[Metric]:

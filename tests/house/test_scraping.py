@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
+import time
+from collections.abc import Iterator
 
 import pytest
 from django.db import connection
 from django.test import Client
 
+from config import background, exposition
+from config.background import Reader
 from experiments.selectors import serving
 
 
@@ -46,3 +51,61 @@ def test_metrics__while_the_database_is_known_to_be_away__do_not_ask_it(monkeypa
         answer = Client().get("/metrics")
     assert answer.status_code == 200
     assert b"assay_stored_totals_up 0.0" in answer.content
+
+
+@pytest.fixture
+def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """PostgreSQL hangs in the middle of a reading, and no poll has noticed yet; how often it was asked."""
+    asked: list[int] = []
+    over = threading.Event()
+    ended = threading.Semaphore(0)
+
+    def hang() -> list[object]:
+        asked.append(1)
+        over.wait(20)
+        return []
+
+    def in_thread(job: background.Job) -> None:
+        background.in_thread(lambda: (job(), ended.release())[0])
+
+    monkeypatch.setattr(exposition, "arm_numbers", hang)
+    monkeypatch.setattr(exposition.counting, "count_within", lambda *_: None)
+    monkeypatch.setattr(exposition.stored, "start", in_thread)
+    yield asked
+    over.set()
+    assert ended.acquire(timeout=20)
+
+
+def test_metrics__first_scrape_of_an_outage__has_the_last_values_within_a_second(hanging: list[int], db) -> None:
+    monotonic = time.monotonic()
+    before = exposition.Totals(
+        [exposition.ArmNumbers("kept", "control", True, 7, None, {})], [], [], {}, exposition.Underway(0, 0, 0, None)
+    )
+    exposition.stored._value, exposition.stored._works, exposition.stored._read_at = before, True, monotonic
+    for _ in range(3):
+        began = time.monotonic()
+        answer = Client().get("/metrics")
+        assert time.monotonic() - began < 1
+        assert b'experiment_sample_size{experiment="kept",variant="control"} 7.0' in answer.content
+        assert b"assay_stored_totals_up 1.0" in answer.content
+    assert len(hanging) == 1, "a thread for each scrape of an outage would take all connections"
+
+
+def test_metrics__reading_that_does_not_end__is_not_up(hanging: list[int], db, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "LATE", 0.1)
+    assert b"assay_stored_totals_up 0.0" in Client().get("/metrics").content
+
+
+def test_reader__fails__keeps_the_last_value_and_reads_again() -> None:
+    answers: list[object] = [1, RuntimeError("gone"), 3]
+
+    def read() -> object:
+        found = answers.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    reader = Reader(read)
+    reader.start = lambda job: job()
+    seen = [reader.look() for _ in range(3)]
+    assert [(found.value, found.works) for found in seen] == [(1, True), (1, False), (3, True)]
