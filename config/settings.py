@@ -70,6 +70,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "config.content_policy.ContentPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "experiments.http.packing.PackingMiddleware",
     "config.page_turns.PageTurns",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -122,9 +123,9 @@ DATABASE_TURNS = env.integer("ASSAY_DB_TURNS", 4)
 """Half of a web process's threads. One fewer requests may store what applications send at the same time, as many may
 read or manage, and one may stop in an emergency, so that waiting for PostgreSQL never takes all threads."""
 if _pool := env.integer("ASSAY_DB_POOL", 0):
-    # Only the web process has one: as many connections as it has blocking threads. Without a pool
-    # connections that stay open leak with every thread the server ends. It gives up early and begins
-    # anew with the next request: its own retries double their pauses and would sleep through a recovery.
+    # Only the web process has one: as many connections as it has threads for decisions. Its other threads
+    # (`config/threads.py`) take turns, so that some connections are always free. The pool gives up early and
+    # begins anew with the next request: its own retries double their pauses and would sleep through a recovery.
     DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": _pool, "timeout": 3, "reconnect_timeout": 3}
 
 METRICS_TOKEN = env.text("ASSAY_METRICS_TOKEN", "")
@@ -143,9 +144,11 @@ STATIC_URL = "static/"
 STATIC_ROOT = env.folder("ASSAY_STATIC", STATE / "static")
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
-WHITENOISE_USE_FINDERS = True
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ("map", "png", "gif", "jpg", "webp", "woff", "woff2", "gz", "br", "zip")
+WHITENOISE_USE_FINDERS = not env.text("ASSAY_STATIC", "")
+"""Whoever names the folder has collected the files, gzipped ones too; what is found beside it would hide those."""
 
 # ---------------------------------------------------------------- time and language
 USE_TZ = True

@@ -17,6 +17,7 @@ from experiments.core.errors import AssayError
 from experiments.core.permissions import Action
 from experiments.core.types import Environment, Scope
 from experiments.http.errors import status_of
+from experiments.http.packing import showing_secret
 from experiments.models import ApiKey
 from experiments.services import keys
 
@@ -61,7 +62,7 @@ class ApiKeyAdmin(WorkplaceAdmin):
                 {"title": "New API key", "confirm": again, "problems": found},
                 status=status_of(refusal),
             )
-        return self.page(request, "admin/assay/key_made.html", {"title": row.name, "key": row, "secret": secret})
+        return showing_secret(self.page(request, "admin/assay/key_made.html", {"title": row.name, "key": row, "secret": secret}))
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -19,6 +19,7 @@ from experiments.core.notices import CHOICES, NoticeKind
 from experiments.core.permissions import Action
 from experiments.core.retries import ATTEMPTS
 from experiments.http.errors import status_of
+from experiments.http.packing import showing_secret
 from experiments.models import Delivery, Experiment, OutboxMessage, Subscription
 from experiments.outgoing.channels import Channel
 from experiments.selectors.experiments import resolve
@@ -120,7 +121,7 @@ class SubscriptionAdmin(WorkplaceAdmin):
         return self._made(request, row, secret)
 
     def _made(self, request: HttpRequest, row: Subscription, secret: str) -> HttpResponse:
-        return self.page(request, "admin/assay/subscription_made.html", {"title": row.name, "row": row, "secret": secret})
+        return showing_secret(self.page(request, "admin/assay/subscription_made.html", {"title": row.name, "row": row, "secret": secret}))
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view

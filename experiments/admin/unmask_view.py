@@ -17,6 +17,7 @@ from experiments.admin.fields import filled, reason_field
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
 from experiments.http.errors import status_of
+from experiments.http.packing import showing_secret
 from experiments.services.unmasking import look_behind_mask
 
 
@@ -39,9 +40,7 @@ def unmask(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> H
         context = {**frame, "confirm": again, "problems": problems, "refusal": "This was not done."}
         return admin.page(request, "admin/assay/confirm.html", context, status=status_of(refusal))
     shown = {"results": view, "blocks": [] if view is None else results_section.blocks(experiment, view), "back": back}
-    answer = admin.page(request, "admin/assay/unmasked.html", {**frame, **shown})
-    answer["Cache-Control"] = "no-store"
-    return answer
+    return showing_secret(admin.page(request, "admin/assay/unmasked.html", {**frame, **shown}))
 
 
 def _said(view: ResultsView | None) -> str:

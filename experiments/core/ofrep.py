@@ -161,9 +161,12 @@ def tail(asked: Asked, stale: bool) -> bytes:
 
 
 def etag(written: list[Written], asked: Asked) -> str:
-    """The tag of a bulk answer: the same as long as the same context gets the same values, whatever was published meanwhile."""
+    """The tag of a bulk answer: the same as long as the same context gets the same values, whatever was published meanwhile.
+
+    A weak one: metadata in the answer may have changed, and it travels gzipped or not.
+    """
     whom = tail(asked, stale=False)
-    return f'"{hashlib.blake2b(b"".join([*(one.mark for one in written), whom]), digest_size=16).hexdigest()}"'
+    return f'W/"{hashlib.blake2b(b"".join([*(one.mark for one in written), whom]), digest_size=16).hexdigest()}"'
 
 
 def _wanted_unit(flag: ServedFlag, environment: Environment) -> str | None:

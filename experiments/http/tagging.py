@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 
+from experiments.http.packing import accepts_gzip
+
 
 def tagged(
     request: HttpRequest | Request, etag: str, body: bytes, packed: bytes | None = None, headers: Mapping[str, str] | None = None
@@ -15,7 +17,7 @@ def tagged(
     if _holds(request, etag):
         answer = HttpResponse(status=304)
     else:
-        answer = _content(body, packed if packed is not None and _accepts_gzip(request) else None)
+        answer = _content(body, packed if packed is not None and accepts_gzip(request) else None)
     for name, value in {"ETag": etag, "Cache-Control": "no-cache", **(headers or {})}.items():
         answer[name] = value
     return answer
@@ -34,11 +36,3 @@ def _holds(request: HttpRequest | Request, etag: str) -> bool:
     """Weakly compared: proxies strengthen and weaken tags as they pack and unpack."""
     tags = (tag.strip().removeprefix("W/") for tag in request.META.get("HTTP_IF_NONE_MATCH", "").split(","))
     return any(tag in ("*", etag.removeprefix("W/")) for tag in tags)
-
-
-def _accepts_gzip(request: HttpRequest | Request) -> bool:
-    for offer in request.META.get("HTTP_ACCEPT_ENCODING", "").split(","):
-        name, _, quality = offer.partition(";")
-        if name.strip().lower() in ("gzip", "*"):
-            return quality.replace(" ", "").lower() not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-    return False

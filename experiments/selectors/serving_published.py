@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import threading
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -24,9 +25,16 @@ class PublishedCatalogue:
     packed: bytes = field(repr=False)
 
 
+_building = threading.Lock()
+
+
 def published(state: ServingState, environment: Environment) -> PublishedCatalogue | None:
     """What keys of this environment may fetch now; ``None`` while no catalogue was ever published."""
-    return _published(state.body, state.version, environment) if state.version else None
+    if not state.version:
+        return None
+    # Many ask in the moment after a change; one builds.
+    with _building:
+        return _published(state.body, state.version, environment)
 
 
 # Bytes remember their hash, so a look-up costs nothing; two versions of both environments can be asked for in a change-over.

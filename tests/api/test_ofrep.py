@@ -377,10 +377,10 @@ def test_all__same_answer__is_not_sent_again():
     assert again["Access-Control-Allow-Origin"] == "*" and again["X-Assay-Catalogue"] == "3"
 
 
-@pytest.mark.parametrize("sent", ["W/{}", '"other", {}', '{} , W/"x"'])
+@pytest.mark.parametrize("sent", ["W/{}", "{}", '"other", {}', '{} , W/"x"'])
 def test_all__tag_among_others_or_weakened__is_known(sent):
     app = App(flag())
-    assert app.all({}, If_None_Match=sent.format(app.all({})["ETag"])).status_code == 304
+    assert app.all({}, If_None_Match=sent.format(app.all({})["ETag"].removeprefix("W/"))).status_code == 304
 
 
 def test_all__the_tag_follows_the_answer_and_not_the_catalogue():
