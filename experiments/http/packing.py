@@ -20,7 +20,7 @@ PAGES = "/admin/"
 WORTH = 4096
 """Bytes; shorter answers fit into a few packets anyway."""
 _LEVEL, _GZIP = 1, 31
-"""The cheapest level, which saves nine tenths of what the best one does; and zlib's word for a gzip header."""
+"""The cheapest level: of a bulk answer of 192 flags it leaves 8 %, in 50 µs; the best one leaves 7 %. And zlib's word for a gzip header."""
 _MARK = "_shows_something_once"
 
 

@@ -16,29 +16,32 @@ from experiments.core.types import Role, Scope
 from experiments.http.packing import WORTH
 from experiments.selectors import growthbook, serving_published
 from tests import serving_cast
+from tests.api.test_ofrep import App
+from tests.core.catalogues import flag
 
-BULK = "/ofrep/v1/evaluate/flags"
-CONTEXT = {"context": {"targetingKey": "u1"}}
 GZIP = {"Accept-Encoding": "gzip, deflate"}
 
 
 @pytest.fixture
 def many(doors: Any) -> Any:
     """More flags than a short answer holds."""
-    for number in range(40):
+    for number in range(30):
         serving_cast.launched(f"flag_{number}", seed=f"{number:012x}", client_visible=True)
     doors.publish()
     return doors
 
 
-def _bulk(key: str, **headers: str) -> Any:
-    sent = {"Authorization": f"Bearer {key}"} | {name.replace("_", "-"): value for name, value in headers.items()}
-    return APIClient().post(BULK, CONTEXT, headers=sent)
+@pytest.fixture
+def app() -> App:
+    return App(*(flag(f"flag_{number}") for number in range(60)))
 
 
-def test_bulk__for_who_takes_gzip__is_the_same_answer_in_a_fifth(many: Any) -> None:
-    key = many.key(Scope.CLIENT)
-    bare, small = _bulk(key), _bulk(key, Accept_Encoding="gzip")
+def _bulk(app: App, accepts: str, **headers: str) -> Any:
+    return app.all({"targetingKey": "u1"}, Accept_Encoding=accepts, **headers)
+
+
+def test_bulk__for_who_takes_gzip__is_the_same_answer_in_a_fifth(app: App) -> None:
+    bare, small = _bulk(app, ""), _bulk(app, "gzip")
     assert len(bare.content) > WORTH
     assert (small["Content-Encoding"], small["Vary"], bare["Vary"]) == ("gzip", "Accept-Encoding", "Accept-Encoding")
     assert "Content-Encoding" not in bare
@@ -51,10 +54,9 @@ def test_bulk__for_who_takes_gzip__is_the_same_answer_in_a_fifth(many: Any) -> N
 @pytest.mark.parametrize("first", ["gzip", ""])
 @pytest.mark.parametrize("then", ["gzip", ""])
 @pytest.mark.parametrize("strengthened", [False, True])
-def test_bulk__with_its_tag__is_304_packed_or_not(first: str, then: str, strengthened: bool, many: Any) -> None:
-    key = many.key(Scope.CLIENT)
-    tag = _bulk(key, Accept_Encoding=first)["ETag"]
-    again = _bulk(key, Accept_Encoding=then, If_None_Match=tag.removeprefix("W/") if strengthened else tag)
+def test_bulk__with_its_tag__is_304_packed_or_not(first: str, then: str, strengthened: bool, app: App) -> None:
+    tag = _bulk(app, first)["ETag"]
+    again = _bulk(app, then, If_None_Match=tag.removeprefix("W/") if strengthened else tag)
     assert (again.status_code, again.content, again["ETag"], again["Vary"]) == (304, b"", tag, "Accept-Encoding")
     assert "Content-Encoding" not in again
 
@@ -67,8 +69,7 @@ def _features(key: str, headers: dict[str, str]) -> Any:
     return APIClient().get(f"/api/features/{key}", headers=headers)
 
 
-@pytest.mark.parametrize("ask", [_catalogue, _features])
-def test_document__is_packed_once__however_many_ask(ask: Any, many: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_document__is_packed_once__however_many_ask(many: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     packings: list[int] = []
     real = gzip.compress
 
@@ -79,35 +80,33 @@ def test_document__is_packed_once__however_many_ask(ask: Any, many: Any, monkeyp
     monkeypatch.setattr(serving_published.gzip, "compress", counted)
     assert growthbook.gzip.compress is counted
     key = many.key(Scope.SERVER)
-    tags = {ask(key, headers)["ETag"] for headers in (GZIP, {}, GZIP, GZIP)}
-    (tag,) = tags
-    assert len(packings) == 1
-    for headers in (GZIP, {}):
-        again = ask(key, headers | {"If-None-Match": tag})
-        assert (again.status_code, again.content) == (304, b"")
-        assert "Accept-Encoding" in again["Vary"]
+    for ask in (_catalogue, _features):
+        packings.clear()
+        (tag,) = {ask(key, headers)["ETag"] for headers in (GZIP, {}, GZIP, GZIP)}
+        assert len(packings) == 1
+        for headers in (GZIP, {}):
+            again = ask(key, headers | {"If-None-Match": tag})
+            assert (again.status_code, again.content) == (304, b"")
+            assert "Accept-Encoding" in again["Vary"]
 
 
-@pytest.mark.parametrize(
-    ("path", "body"),
-    [
-        ("/api/v1/assignments", {"unit": "u1", "exposure": "none"}),
-        ("/api/eval/{client}", {"attributes": {"id": "u1"}}),
-        ("/api/v1/assignments", {"unit": "u1", "experiments": ["flag_1"], "exposure": "none"}),
-    ],
-)
-def test_other_answers__are_packed_when_they_are_long(path: str, body: dict[str, object], many: Any) -> None:
+OTHERS = [
+    ("/api/v1/assignments", {"unit": "u1", "exposure": "none"}, True),
+    ("/api/eval/{client}", {"attributes": {"id": "u1"}}, True),
+    ("/api/v1/assignments", {"unit": "u1", "experiments": ["flag_1"], "exposure": "none"}, False),
+]
+
+
+def test_other_answers__are_packed_when_they_are_long(many: Any) -> None:
     client, server = many.key(Scope.CLIENT), many.key(Scope.SERVER)
-    answers = [
-        APIClient().post(path.format(client=client), body, headers={"Authorization": f"Bearer {server}"} | headers)
-        for headers in ({}, GZIP)
-    ]
-    bare, packed = answers
-    assert bare.status_code == packed.status_code == 200
-    long = len(bare.content) >= WORTH
-    assert long is ("experiments" not in body)
-    assert packed.has_header("Content-Encoding") is long
-    assert json.loads(gzip.decompress(packed.content) if long else packed.content) == json.loads(bare.content)
+    for path, body, long in OTHERS:
+        bare, packed = (
+            APIClient().post(path.format(client=client), body, headers={"Authorization": f"Bearer {server}"} | headers)
+            for headers in ({}, GZIP)
+        )
+        assert bare.status_code == packed.status_code == 200
+        assert (len(bare.content) >= WORTH, packed.has_header("Content-Encoding")) == (long, long), path
+        assert json.loads(gzip.decompress(packed.content) if long else packed.content).keys() == json.loads(bare.content).keys()
 
 
 @pytest.fixture
