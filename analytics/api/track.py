@@ -18,6 +18,7 @@ from analytics.core.growthbook_items import is_exposure, read_exposure
 from analytics.core.ingest_items import ExposureItem, parse_items
 from analytics.core.sent import IGNORED
 from analytics.services.ingest_batch import BatchResult, IngestIdentity, add_to_tallies
+from analytics.services.ingest_exposures import OVER_CAP
 from analytics.services.ingest_mixed import ingest_mixed
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput, Problem, TooLarge
@@ -54,14 +55,18 @@ def _track(request: HttpRequest) -> HttpResponse:
 
 
 def _answer(result: BatchResult, ignored: int) -> HttpResponse:
-    """200 only where all exposures were kept; 207 where some were, 400 where none was. The reasons are in ``errors``."""
+    """200 only where all exposures were kept; 207 where some were, 400 where none was. The reasons are in ``errors``.
+
+    What is above the caps of a client key is named and no refusal: nobody shall send it again.
+    """
     body = result.as_json() | {"ignored": ignored}
-    if not result.errors:
+    refused = [error for error in result.errors if error.code != OVER_CAP]
+    if not refused:
         return JsonResponse(body)
-    if result.accepted or result.duplicates:
+    if result.accepted or result.duplicates or len(refused) < len(result.errors):
         return JsonResponse(body, status=_SOME)
-    first = result.errors[0]
-    problems = [Problem(error.code, error.message, error.field) for error in result.errors[:_SHOWN]]
+    first = refused[0]
+    problems = [Problem(error.code, error.message, error.field) for error in refused[:_SHOWN]]
     return JsonResponse(body | error_body(InvalidInput(first.message, first.field, problems, code=first.code)), status=_NONE)
 
 

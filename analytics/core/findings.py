@@ -83,7 +83,10 @@ def unsaid_findings(named: Sequence[tuple[str, Comparison]]) -> list[Finding]:
 
 
 def client_findings(counts: Mapping[str, int]) -> list[Finding]:
-    """What client keys sent and Assay did not store, or corrected, since the iteration began, over all experiments."""
+    """What client keys sent and Assay did not store, or corrected, and names that got no metric.
+
+    Since the iteration began, over all experiments.
+    """
     dropped, disputed = counts.get("over_cap", 0), counts.get("other_arm", 0)
     found = []
     if dropped:
@@ -95,4 +98,7 @@ def client_findings(counts: Mapping[str, int]) -> list[Finding]:
     if disputed:
         sentence = f"{disputed:,} exposures from client keys named an arm other than the bucket's; they are stored with the bucket's arm"
         found.append(Finding("client_arm_disputed", "yellow", sentence))
+    if unregistered := counts.get("unregistered", 0):
+        sentence = f"{unregistered:,} observations without an experiment have a new name that got no metric: too many new names arrive"
+        found.append(Finding("names_unregistered", "info", sentence))
     return found

@@ -48,7 +48,8 @@ def assess(
     """Everything that speaks against believing the numbers, the weightiest first; ``gates`` as in ``shares_finding``.
 
     ``unpriced``: calls of models without a cost or a price, of all calls. ``clients``: what client keys sent and was not
-    believed or not stored, by its outcome. ``undecided``: why the experiment can never decide, if so.
+    believed or not stored, and observations whose new name got no metric, by outcome.
+    ``undecided``: why the experiment can never decide, if so.
 
     An arm that is switched off alone gets no more units; among the others the shares stay as planned.
     """

@@ -39,6 +39,7 @@ WHAT_TO_DO = {
     "answers_differ": "The share of units that gave a value differs between arms: compare who answers before believing the mean.",
     "client_rows_dropped": "Find out who sends so much with a client key; if it is your own traffic, raise ASSAY_CLIENT_ROWS_PER_ADDRESS.",
     "client_arm_disputed": "Look for an SDK that hashes ids differently, or for somebody who plays with the key; results are not affected.",
+    "names_unregistered": "Find out who sends so many names, and define the metrics that you want: what is stored then counts, too.",
     "delays_differ": "Find out why one arm's clients report later (a slow page, retries, a queue); send the time of the exposure with it.",
     "cannot_say": "Nothing to do but wait for more units, or to plan another metric.",
     "metric_failed": "Read the reason and repair the metric or its data; nothing is promoted while a part of the analysis fails.",

@@ -8,7 +8,7 @@ counted as accepted is committed (unless the caller holds a transaction open).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
@@ -16,8 +16,8 @@ from django.db import DatabaseError, connection, transaction
 
 from analytics.core.ingest_items import CostItem, EventItem, ExposureItem, FeedbackItem, ItemError, ObservationItem
 from analytics.models import Assignment
-from analytics.services import told_outcomes
-from analytics.services.ingest_batch import BatchResult, IngestIdentity, open_batch, store
+from analytics.services import free_names, told_outcomes
+from analytics.services.ingest_batch import Batch, BatchResult, IngestIdentity, Row, open_batch, store
 from analytics.services.ingest_exposures import admitted, as_item, rows_of_recorded, rows_of_stated, write_assignments
 from analytics.services.ingest_rows import (
     cost_rows,
@@ -33,8 +33,6 @@ from analytics.services.told import and_tell, and_tell_assigned
 from experiments.core.errors import AssayError, Conflict, Problem
 from experiments.core.exposure import QueuedExposure
 from experiments.core.types import Environment, Origin, Scope
-from experiments.models import Metric
-from experiments.services import metrics
 from experiments.services.waits import is_locked
 
 log = structlog.get_logger(__name__)
@@ -80,12 +78,15 @@ def record_or_refuse(exposures: Sequence[QueuedExposure], now: datetime) -> None
 def ingest_observations(
     items: Sequence[ObservationItem | ItemError], *, now: datetime, identity: IngestIdentity, origin: Origin = Origin.LIVE
 ) -> BatchResult:
-    """Store measured values. A metric nobody has defined is registered as exploratory: shown, never deciding."""
+    """Store measured values.
+
+    A metric nobody has defined is registered as exploratory while there is room for it: shown, never deciding.
+    """
     batch = open_batch("observation", items, now, identity, origin)
     rows = observation_rows(batch)
     told_outcomes.learn(rows, "observation", now, identity)
     if identity.environment is Environment.PRODUCTION and identity.scope is not Scope.CLIENT:
-        _register_unknown(told_outcomes.unstamped(rows), now)
+        _register(batch, rows, now)
     return store(batch, rows, write_observations, "ai_ab_metrics")
 
 
@@ -155,8 +156,9 @@ def ingest_costs(
     return store(batch, cost_rows(batch), and_tell(write_costs), "ai_request_costs")
 
 
-def _register_unknown(names: Iterable[str], now: datetime) -> None:
-    wanted = set(names)
-    defined = set(Metric.objects.filter(key__in=wanted, current=True).values_list("key", flat=True)) if wanted else set()
-    for name in sorted(wanted - defined):
-        metrics.register_exploratory(now, key=name)
+def _register(batch: Batch[ObservationItem], rows: Sequence[Row], now: datetime) -> None:
+    """Metrics for names without an experiment; the rows whose name gets none are counted, and stored all the same."""
+    left = free_names.register(told_outcomes.unstamped(rows), now)
+    if left:
+        unstamped = [row for row in rows if row.columns.get("experiment_id") is None]
+        batch.outcomes[free_names.UNREGISTERED] += sum(row.columns["metric_name"] in left for row in unstamped)

@@ -24,6 +24,7 @@ from analytics.models import IngestTally
 from analytics.selectors.events import names_told
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric
 from analytics.selectors.told_since import told_since
+from analytics.services.free_names import UNREGISTERED
 from analytics.services.ingest_exposures import OTHER_ARM, OVER_CAP
 from analytics.stores.base import OWN_PAST, ArmCount, Population, Store, part_of
 from experiments.core.clock import local_day
@@ -312,8 +313,11 @@ def late_and_accepted(plan: AnalysisPlan) -> tuple[int, int]:
 
 
 def client_counts(plan: AnalysisPlan) -> dict[str, int]:
-    """Exposures of client keys that were dropped or not believed, since the iteration began (over all experiments)."""
-    counted = IngestTally.objects.filter(day__gte=plan.began_at.date(), outcome__in=[OVER_CAP, OTHER_ARM])
+    """Exposures of client keys that were dropped or not believed, and observations whose new name got no metric.
+
+    Since the iteration began, over all experiments.
+    """
+    counted = IngestTally.objects.filter(day__gte=plan.began_at.date(), outcome__in=[OVER_CAP, OTHER_ARM, UNREGISTERED])
     return dict(counted.values_list("outcome").annotate(total=Sum("count")))
 
 

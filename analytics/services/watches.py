@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ from django.db import Error as DatabaseFailure
 from django.db import close_old_connections, connection, transaction
 
 from analytics.models import SeenAssignment, TailWatch
+from analytics.services import client_drops
 from experiments.core.clock import utc_now
 from experiments.core.permissions import Action, check
 from experiments.core.types import JSON, Actor, ActorKind
@@ -122,14 +124,19 @@ def stop_carrying(timeout: float = 5.0) -> None:
 
 def _run() -> None:
     while not _stop.wait(TICK_SECONDS):
-        try:
-            close_old_connections()
-            carry(utc_now())
-        except Exception as error:  # noqa: BLE001 (the thread must outlive an outage; what is noted meanwhile is bounded)
-            log.debug("tail_not_carried", error=str(error))
-        finally:
-            with suppress(DatabaseFailure):
-                connection.close()
+        for what in (carry, client_drops.carry):
+            _pass(what)
+
+
+def _pass(what: Callable[[datetime], int]) -> None:
+    try:
+        close_old_connections()
+        what(utc_now())
+    except Exception as error:  # noqa: BLE001 (the thread must outlive an outage; what is noted meanwhile is bounded)
+        log.debug("not_carried", error=str(error))
+    finally:
+        with suppress(DatabaseFailure):
+            connection.close()
 
 
 def _owner(actor: Actor) -> Actor:

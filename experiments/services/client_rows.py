@@ -6,6 +6,7 @@ this process's own, so that no request waits for a database or Redis; with n web
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import datetime
 from typing import TypeAlias
@@ -20,6 +21,8 @@ Admit: TypeAlias = Callable[[str, datetime], bool]
 
 _caps = HourlyCaps(settings.CLIENT_ROWS_PER_UNIT, settings.CLIENT_ROWS_PER_ADDRESS)
 
+_dropped, _counting = 0, threading.Lock()
+
 
 def admitting(key: int, sender: str) -> Admit:
     """For the rows of one key that come from one address."""
@@ -32,6 +35,21 @@ def admits(key: int, unit: str, sender: str, now: datetime) -> bool:
         return True
     CLIENT_ROWS_DROPPED.inc()
     return False
+
+
+def note_dropped(count: int) -> None:
+    """Count exposures that a decision door answered and did not queue, until somebody takes the count to the tallies."""
+    global _dropped
+    with _counting:
+        _dropped += count
+
+
+def take_dropped() -> int:
+    """What was counted since the last call."""
+    global _dropped
+    with _counting:
+        taken, _dropped = _dropped, 0
+    return taken
 
 
 def forget() -> None:

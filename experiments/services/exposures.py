@@ -15,7 +15,7 @@ from experiments.core.errors import AssayError
 from experiments.core.exposure import QueuedExposure, finished, line_start
 from experiments.core.prepared import Prepared
 from experiments.core.types import Environment, Phase
-from experiments.services import spool, watching
+from experiments.services import client_rows, spool, watching
 from experiments.services.client_rows import Admit
 
 
@@ -45,13 +45,22 @@ def expose(
     if how is Recording.NONE:
         return 0
     if admit is not None:
-        answers = [answer for answer in answers if answer.unit_id is None or admit(answer.unit_id, now)]
+        answers = _admitted(answers, now, environment, admit)
     if how is Recording.QUEUED:
         return _queue(answers, now, environment)
     met = [exposure for answer in answers if (exposure := exposure_of(answer, now, environment)) is not None]
     if met:
         _record(met, now)
     return len(met)
+
+
+def _admitted(answers: Collection[Assignment], now: datetime, environment: Environment, admit: Admit) -> list[Assignment]:
+    """Without those above the caps of a client key; an answer that would not be recorded anyway takes no room."""
+    starts = _starts[environment]
+    kept = [one for one in answers if one.unit_id is None or starts.of(one.served) is None or admit(one.unit_id, now)]
+    if len(kept) < len(answers):
+        client_rows.note_dropped(len(answers) - len(kept))
+    return kept
 
 
 _numbers = itertools.count()

@@ -9,6 +9,7 @@ from rest_framework.test import APIClient
 
 from analytics.core.findings import client_findings
 from analytics.models import Assignment, IngestTally
+from analytics.services import client_drops
 from experiments.core.caps import HourlyCaps
 from experiments.core.exposure import from_line
 from experiments.core.types import Scope
@@ -30,6 +31,7 @@ def caps(settings):
         client_rows.forget()
 
     _set()
+    client_rows.take_dropped()
     yield _set
     settings.CLIENT_ROWS_PER_UNIT, settings.CLIENT_ROWS_PER_ADDRESS = 1_000, 100_000
     client_rows.forget()
@@ -58,6 +60,7 @@ def tallied(outcome):
     return sum(IngestTally.objects.filter(outcome=outcome).values_list("count", flat=True))
 
 
+NOW = serving_cast.NOW
 UNITS = [serving_cast.unit_in(lambda bucket, n=n: bucket % 40 == n and bucket < 900) for n in range(12)]
 
 
@@ -126,6 +129,18 @@ def test_decisions__above_the_caps__are_answered_and_not_queued(served, caps, do
         assert answer.status_code == 200
     lines = [line for path in spool.waiting() for line in path.read_bytes().splitlines(keepends=True)]
     assert [from_line(line).unit_id for line in lines] == UNITS[:2]
+    assert client_drops.carry(NOW) == 4
+    assert tallied("over_cap") == 4
+    assert client_drops.carry(NOW) == 0
+
+
+def test_drops__while_the_tallies_cannot_be_written__wait(served, caps, monkeypatch):
+    client_rows.note_dropped(3)
+    with monkeypatch.context() as broken:
+        broken.setattr(client_drops, "add_to_tallies", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            client_drops.carry(NOW)
+    assert (client_drops.carry(NOW), tallied("over_cap")) == (3, 3)
 
 
 def test_caps__begin_anew_each_hour_and_forget_no_address_in_a_flood_of_ids():

@@ -214,6 +214,8 @@ ALERTS: dict[str, tuple[str, str]] = {
     "AssaySpoolWaits": ('assay_spool_oldest_seconds{instance="a"}', "400x20"),
     "AssayExposuresRejected": ('assay_exposures_rejected_total{instance="a"}', "0+1x20"),
     "AssayBeatLate": ('assay_beat_lag_seconds{task="t", instance="a"}', "2000x20"),
+    "AssayProgramRests": ('assay_program_resting{program="beat", instance="a"}', "1x20"),
+    "AssayProgramKeepsEnding": ('assay_program_ended_total{program="beat", instance="a"}', "0+1x20"),
     "AssayDeadLetters": ('assay_dead_letters{instance="a"}', "1x20"),
     "AssayStoredTotalsUnread": ('assay_stored_totals_up{instance="a"}', "0x20"),
     **{

@@ -1,0 +1,23 @@
+"""Exposures of client keys that decision doors answered and did not store: counted in memory there, and in the tallies by this."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from analytics.services.ingest_batch import add_to_tallies
+from analytics.services.ingest_exposures import OVER_CAP
+from experiments.services import client_rows
+
+DOOR = "decision"
+
+
+def carry(now: datetime) -> int:
+    """Add what this process dropped to the day's tallies; says how many. While the database is away the count waits."""
+    count = client_rows.take_dropped()
+    if count:
+        try:
+            add_to_tallies(now, DOOR, {OVER_CAP: count})
+        except Exception:
+            client_rows.note_dropped(count)
+            raise
+    return count
