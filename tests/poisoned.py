@@ -1,6 +1,7 @@
 """The Celery application of a worker in which some experiments poison their analysis, by name; for tests with a real pool.
 
-``poison…`` ends the worker's process as the kernel would; ``endless…`` never comes to its end.
+``poison…`` ends the worker's process as the kernel would; ``endless…`` never comes to its end. ``POISONED_SECONDS``: a task's
+time instead of the one in the settings, which outweighs the options of Celery's command line.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from config.celery import app
 
 __all__ = ["app"]
 
+if "POISONED_SECONDS" in os.environ:
+    seconds = float(os.environ["POISONED_SECONDS"])
+    app.conf.update(task_soft_time_limit=seconds, task_time_limit=2 * seconds)
 django.setup()
 
 from analytics import tasks  # noqa: E402  (needs the apps)
