@@ -24,7 +24,7 @@ from experiments.http.idempotency import idempotent
 from experiments.http.pages import PAGE_PARAMETERS, page
 from experiments.http.parsing import ONE_BODY, convert, parse_json
 from experiments.models import Experiment
-from experiments.selectors.experiments import STOP_WAITS, open_iteration, resolve, stop_waits
+from experiments.selectors.experiments import ARM_WAITS, STOP_WAITS, arm_stop_waits, open_iteration, resolve, stop_waits
 from experiments.services import checklist, lifecycle, ramps
 from experiments.services.recommended import promote_recommended
 from experiments.services.turns import Kind
@@ -138,7 +138,7 @@ class Stop(Door):
         experiment = resolve(ref)
         if emergency and body.variant:
             lifecycle.stop_arms(actor, now, experiment_id=experiment.pk, variant_keys=[body.variant], reason=body.reason)
-            return _done(experiment, Verb.EMERGENCY_STOP)
+            return _done(experiment, Verb.EMERGENCY_STOP, body.variant)
         if emergency:
             lifecycle.emergency_stop(actor, now, experiment_id=experiment.pk, reason=body.reason)
             return _done(experiment, Verb.EMERGENCY_STOP)
@@ -259,9 +259,11 @@ def _status(text: str) -> Status:
     return found
 
 
-def _done(before: Experiment, verb: Verb) -> Response:
+def _done(before: Experiment, verb: Verb, arm: str = "") -> Response:
     experiment = resolve(before.pk)
     said = f"Experiment {experiment.pk} {DONE[verb]} successfully"
     if verb is Verb.EMERGENCY_STOP and stop_waits(experiment):
         said += f"; {STOP_WAITS}"
+    elif arm and arm_stop_waits(experiment, arm):
+        said += f"; {ARM_WAITS}"
     return Response(shown.full(experiment, open_iteration(experiment), said))

@@ -1,4 +1,4 @@
-"""Emergency stops that could not wait for the experiment's row: they serve the default at once, and are booked later."""
+"""Emergency stops that could not wait for the experiment's row: the default is served at once, and they are booked later."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from experiments.core.types import ActorKind
 
 
 class UrgentStop(models.Model):
-    """Somebody stopped an experiment while another transaction held its row.
+    """Somebody stopped an experiment, or one ``arm`` of it (a variant's key), while another transaction held its row.
 
     Nothing here refers to a row that a stranger may hold, so writing it never waits. Only ``settled_at`` and
     ``outcome`` change, once: when the stop has been booked on the experiment, or was overtaken.
     """
 
     experiment = models.ForeignKey("experiments.Experiment", on_delete=models.PROTECT, db_constraint=False, related_name="urgent_stops")
+    arm = models.CharField(max_length=80, blank=True)
     actor_kind = models.CharField(max_length=8, choices=[(kind.value, kind.value) for kind in ActorKind])
     actor_label = models.CharField(max_length=160)
     actor_id = models.IntegerField(null=True)
@@ -27,4 +28,6 @@ class UrgentStop(models.Model):
     class Meta:
         db_table = "urgent_stops"
         ordering = ("-at", "-id")
-        constraints = [models.UniqueConstraint(fields=["experiment"], condition=Q(settled_at__isnull=True), name="one_open_urgent_stop")]
+        constraints = [
+            models.UniqueConstraint(fields=["experiment", "arm"], condition=Q(settled_at__isnull=True), name="one_open_urgent_stop_an_arm")
+        ]

@@ -187,7 +187,7 @@ def _switch(row: ChangeLogEntry | None, otherwise: datetime) -> Stop:
 
 
 def _urgent(experiments: Iterable[Experiment]) -> dict[int, Stop]:
-    """Emergency stops that serve already and wait for their experiment's row."""
+    """Emergency stops of everything that serve already and wait for their experiment's row."""
     ids = [one.pk for one in experiments if one.status in (Status.RUNNING, Status.DARK_LAUNCH)]
-    rows = UrgentStop.objects.filter(experiment_id__in=ids, settled_at__isnull=True)
+    rows = UrgentStop.objects.filter(experiment_id__in=ids, settled_at__isnull=True, arm="")
     return {row.experiment_id: Stop(row.actor_label, row.at, row.reason) for row in rows}

@@ -60,10 +60,17 @@ STOP_WAITS = (
     "and its status changes when that ends"
 )
 
+ARM_WAITS = "its units get the flag's value from now on; its row is locked by another transaction, and the stop is booked when that ends"
+
+
+def arm_stop_waits(experiment: Experiment, arm: str) -> bool:
+    """Whether an emergency stop of one arm serves already and waits to be booked on the experiment's row."""
+    return UrgentStop.objects.filter(experiment=experiment, settled_at__isnull=True, arm=arm).exists()
+
 
 def stop_waits(experiment: Experiment) -> bool:
-    """Whether an emergency stop serves already and waits to be booked on the experiment's row."""
-    return UrgentStop.objects.filter(experiment=experiment, settled_at__isnull=True).exists()
+    """Whether an emergency stop of everything serves already and waits to be booked on the experiment's row."""
+    return UrgentStop.objects.filter(experiment=experiment, settled_at__isnull=True, arm="").exists()
 
 
 def resumes_anew(iteration: Iteration, design: Design, now: datetime) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -97,7 +97,7 @@ def _fetch(now: datetime) -> _Rows:
     rows.iterations = {iteration.experiment_id: iteration for iteration in iterations}
     rows.buckets = _buckets(iteration.pk for iteration in rows.iterations.values())
     stopped = StoppedArm.objects.filter(iteration__in=[iteration.pk for iteration in rows.iterations.values()])
-    rows.stopped = set(stopped.values_list("iteration_id", "variant_id"))
+    rows.stopped = set(stopped.values_list("iteration_id", "variant_id")) | _urgently_stopped_arms(rows.iterations)
     rollouts = Rollout.objects.filter(closed_at__isnull=True).select_related("experiment", "iteration", "variant")
     rows.rollouts = {rollout.flag_id: rollout for rollout in rollouts.prefetch_related("experiment__variants")}
     _add_overrides(rows)
@@ -106,8 +106,15 @@ def _fetch(now: datetime) -> _Rows:
 
 
 def urgently_stopped() -> frozenset[int]:
-    """Experiments with an emergency stop that waits to be booked."""
-    return frozenset(UrgentStop.objects.filter(settled_at__isnull=True).values_list("experiment_id", flat=True))
+    """Experiments with an emergency stop of everything that waits to be booked."""
+    return frozenset(UrgentStop.objects.filter(settled_at__isnull=True, arm="").values_list("experiment_id", flat=True))
+
+
+def _urgently_stopped_arms(iterations: Mapping[int, Iteration]) -> set[tuple[int, int]]:
+    """Iteration and variant of each arm that was stopped alone while its experiment's row was locked."""
+    waiting = UrgentStop.objects.filter(settled_at__isnull=True, experiment__in=list(iterations)).exclude(arm="")
+    found = waiting.filter(experiment__variants__key=F("arm")).values_list("experiment_id", "experiment__variants__pk")
+    return {(iterations[experiment].pk, variant) for experiment, variant in found}
 
 
 def _buckets(iterations: Iterable[int]) -> dict[tuple[int, int, str], list[int]]:

@@ -11,7 +11,7 @@ from django.db import OperationalError, transaction
 from experiments.core.errors import AssayError, Conflict, InvalidInput, Refused
 from experiments.core.four_eyes import four_eyes
 from experiments.core.lifecycle import CONCLUSIONS, Verb, transition_for
-from experiments.core.notices import Notice, NoticeKind
+from experiments.core.notices import TITLE_LENGTH, Notice, NoticeKind
 from experiments.core.permissions import Action
 from experiments.core.types import JSON, Actor, ActorKind, Outcome, PauseCause, Status
 from experiments.models import Experiment, Iteration, Pause, StoppedArm, UrgentStop, Variant
@@ -63,18 +63,34 @@ def _stop(actor: Actor, now: datetime, moment: Moment) -> None:
     finish(actor, now, moment, after={"cause": PauseCause.HARM.value})
 
 
-def _stop_without_the_row(actor: Actor, now: datetime, experiment_id: int, reason: str) -> Experiment:
-    """Judge by what can be read, write the stop down apart from the row, and serve the default from this commit on."""
+def _stop_without_the_row(actor: Actor, now: datetime, experiment_id: int, reason: str, arms: Collection[str] = ()) -> Experiment:
+    """Judge by what can be read, write the stop down apart from the row, and serve the default from this commit on.
+
+    ``arms``: the test arms that are stopped alone; without any, everything is stopped.
+    """
     with transaction.atomic():
         experiment = Experiment.objects.select_related("flag", "policy", "layer", "owner").get(pk=experiment_id)
         moment = judge(actor, now, experiment, Verb.EMERGENCY_STOP, reason)
-        row = UrgentStop(experiment=experiment, actor_kind=actor.kind.value, actor_label=actor.label[:160], actor_id=actor.user_id)
-        row.reason, row.at = moment.reason, now
-        if UrgentStop.objects.bulk_create([row], ignore_conflicts=True):
-            title = f"{experiment.key} was stopped in an emergency by {actor.label}; it is booked once its row is free"
-            outbox.put(now, Notice(NoticeKind.BREACH, title, moment.reason), key=f"urgent_stop:{experiment.pk}:{now.timestamp():.0f}")
+        alone = arms if moment.step.source is not Status.DARK_LAUNCH else ()
+        if alone:
+            _split(experiment, the_iteration(experiment), alone)
+        written = [_write_down(actor, now, moment, arm) for arm in sorted(set(alone)) or [""]]
+        if any(written):
+            what = f"{experiment.key}: {', '.join(sorted(set(alone)))}" if alone else experiment.key
+            title = f"{what} was stopped in an emergency by {actor.label}; it is booked once its row is free"
+            key = f"urgent_stop:{experiment.pk}:{'-'.join(sorted(set(alone)))}:{now.timestamp():.0f}"
+            outbox.put(now, Notice(NoticeKind.BREACH, title[:TITLE_LENGTH], moment.reason), key=key[:120])
         publish(now, f"{experiment.key}: emergency stop while its row is locked")
     return experiment
+
+
+def _write_down(actor: Actor, now: datetime, moment: Moment, arm: str) -> bool:
+    """Whether nobody has stopped the same before and waits."""
+    row = UrgentStop(experiment=moment.experiment, arm=arm, actor_kind=actor.kind.value, actor_label=actor.label[:160])
+    row.actor_id, row.reason, row.at = actor.user_id, moment.reason, now
+    before = UrgentStop.objects.filter(experiment=moment.experiment, arm=arm, settled_at__isnull=True).exists()
+    UrgentStop.objects.bulk_create([row], ignore_conflicts=True)
+    return not before
 
 
 def book_urgent_stops(now: datetime) -> int:
@@ -90,11 +106,17 @@ def _book(stop: UrgentStop, now: datetime) -> bool:
         with transaction.atomic(), waiting_at_most(PATIENCE_MS):
             experiment = locked(stop.experiment_id)
             step = transition_for(Verb.EMERGENCY_STOP, Status(experiment.status), PauseCause(experiment.pause_cause))
-            if step is None:
-                _settle(experiment.pk, now, f"not booked: the experiment was {experiment.status} by then")
+            overtaken = f"the experiment was {experiment.status} by then" if step is None else _gone_already(experiment, stop.arm)
+            if step is None or overtaken:
+                _settle(experiment.pk, now, f"not booked: {overtaken}", stop.arm)
                 publish(now, f"{experiment.key}: emergency stop overtaken")
                 return True
-            _stop(actor, stop.at, Moment(experiment, facts(experiment, now), step, stop.reason))
+            moment = Moment(experiment, facts(experiment, now), step, stop.reason)
+            if stop.arm:
+                _stop_alone(actor, stop.at, moment, [stop.arm])
+                _settle(experiment.pk, now, "booked", stop.arm)
+            else:
+                _stop(actor, stop.at, moment)
     except OperationalError as error:
         if not is_locked(error):
             raise
@@ -106,37 +128,63 @@ def _book(stop: UrgentStop, now: datetime) -> bool:
     return True
 
 
-def _settle(experiment_id: int, now: datetime, outcome: str) -> None:
-    UrgentStop.objects.filter(experiment=experiment_id, settled_at__isnull=True).update(settled_at=now, outcome=outcome)
+def _gone_already(experiment: Experiment, arm: str) -> str:
+    """Why an arm needs no stopping any more."""
+    if not arm or arm in {one.key for one in _serving(experiment, the_iteration(experiment))}:
+        return ""
+    return f"{arm} did not serve any more by then"
+
+
+def _settle(experiment_id: int, now: datetime, outcome: str, arm: str | None = None) -> None:
+    """Of one arm, or, when everything was stopped, of all that waits."""
+    waiting = UrgentStop.objects.filter(experiment=experiment_id, settled_at__isnull=True)
+    (waiting.filter(arm=arm) if arm else waiting).update(settled_at=now, outcome=outcome)
 
 
 def stop_arms(actor: Actor, now: datetime, *, experiment_id: int, variant_keys: Collection[str], reason: str) -> Experiment:
     """Switch test arms off alone because they harm: their units get the rollout or the default, everyone else keeps their variant.
 
-    An arm stays off until a new iteration. When no test arm is left, or in a dark launch, everything stops.
+    An arm stays off until a new iteration. When no test arm is left, or in a dark launch, everything stops. Like an
+    emergency stop of everything it never waits for a row that somebody else holds.
     """
-    with transaction.atomic():
-        moment = enter(actor, now, experiment_id, Verb.EMERGENCY_STOP, reason)
-        if moment.step.source is Status.DARK_LAUNCH:
-            return emergency_stop(actor, now, experiment_id=experiment_id, reason=reason)
-        iteration = the_iteration(moment.experiment)
-        gone, left = _split(moment.experiment, iteration, variant_keys)
-        StoppedArm.objects.bulk_create(StoppedArm(iteration=iteration, variant=arm, stopped_at=now, reason=moment.reason) for arm in gone)
-        stopped: JSON = [arm.key for arm in gone]
-        if left:
-            line: JSON = {"stopped": stopped, "iteration": iteration.number}
-            audit.record(actor, now, action="arm_stopped", obj=moment.experiment, reason=moment.reason, after=line)
-            publish(now, f"{moment.experiment.key}: {', '.join(arm.key for arm in gone)} stopped")
-        else:
-            _pause(moment, now, PauseCause.HARM)
-            finish(actor, now, moment, after={"cause": PauseCause.HARM.value, "stopped": stopped})
+    try:
+        with transaction.atomic():
+            with waiting_at_most(PATIENCE_MS):
+                moment = enter(actor, now, experiment_id, Verb.EMERGENCY_STOP, reason)
+            if moment.step.source is Status.DARK_LAUNCH:
+                _stop(actor, now, moment)
+            else:
+                _stop_alone(actor, now, moment, variant_keys)
+    except OperationalError as error:
+        if not is_locked(error):
+            raise
+        return _stop_without_the_row(actor, now, experiment_id, reason, variant_keys)
     return moment.experiment
+
+
+def _stop_alone(actor: Actor, now: datetime, moment: Moment, keys: Collection[str]) -> None:
+    iteration = the_iteration(moment.experiment)
+    gone, left = _split(moment.experiment, iteration, keys)
+    StoppedArm.objects.bulk_create(StoppedArm(iteration=iteration, variant=arm, stopped_at=now, reason=moment.reason) for arm in gone)
+    stopped: JSON = [arm.key for arm in gone]
+    if left:
+        line: JSON = {"stopped": stopped, "iteration": iteration.number}
+        audit.record(actor, now, action="arm_stopped", obj=moment.experiment, reason=moment.reason, after=line)
+        publish(now, f"{moment.experiment.key}: {', '.join(arm.key for arm in gone)} stopped")
+    else:
+        _pause(moment, now, PauseCause.HARM)
+        finish(actor, now, moment, after={"cause": PauseCause.HARM.value, "stopped": stopped})
+
+
+def _serving(experiment: Experiment, iteration: Iteration) -> list[Variant]:
+    """The test arms that are not switched off."""
+    off = set(iteration.stopped_arms.values_list("variant_id", flat=True))
+    return [arm for arm in experiment.variants.all() if not arm.is_control and arm.pk not in off]
 
 
 def _split(experiment: Experiment, iteration: Iteration, keys: Collection[str]) -> tuple[list[Variant], list[Variant]]:
     """The arms to switch off, and the test arms that go on; refuses what is no test arm that serves."""
-    off = set(iteration.stopped_arms.values_list("variant_id", flat=True))
-    serving = [arm for arm in experiment.variants.all() if not arm.is_control and arm.pk not in off]
+    serving = _serving(experiment, iteration)
     unknown = sorted(set(keys) - {arm.key for arm in serving})
     if unknown or not keys:
         has = ", ".join(arm.key for arm in serving) or "none"

@@ -56,6 +56,8 @@ def test_card__every_status_outcome_and_cause__is_whole_sentences_and_a_step(sta
         (replace(LIVE, reading=None), State.SILENT, Urgency.UNHEALTHY),
         (replace(LIVE, reading=None, hours=1), State.STARTED, Urgency.RUNNING),
         (replace(_running(kind="promote"), off=Stop("Olivia", AT, "")), State.SWITCHED_OFF, Urgency.UNHEALTHY),
+        (replace(_running(kind="promote"), urgent=Stop("Olivia", AT, "")), State.STOPPING, Urgency.HARM),
+        (CardFacts(Status.DARK_LAUNCH, urgent=Stop("Olivia", AT, "")), State.STOPPING, Urgency.HARM),
         (replace(LIVE, days_left=3), State.KEEP, Urgency.ENDS_SOON),
         (CardFacts(Status.PAUSED, hours=90), State.PAUSED, Urgency.RUNNING),
         (CardFacts(Status.PAUSED, pause_cause=PauseCause.HARM), State.STOPPED_BY_A_PERSON, Urgency.HARM),
@@ -69,6 +71,13 @@ def test_card__every_status_outcome_and_cause__is_whole_sentences_and_a_step(sta
 def test_state__the_first_reason_that_applies(facts: CardFacts, state: State, urgency: Urgency) -> None:
     found = card(facts)
     assert (found.state, found.urgency) == (state, urgency)
+
+
+def test_stop_that_waits__is_being_stopped_and_nobody_has_to_press_anything() -> None:
+    found = card(replace(LIVE, urgent=Stop("Olivia", AT, "it shows wrong prices")))
+    assert found.sentence.startswith("Being stopped by Olivia")
+    assert "Nobody gets a variant" in found.sentence
+    assert found.step(OWNER).label == "Nothing to press"
 
 
 def test_urgency__each_rank_has_a_word_of_its_own() -> None:

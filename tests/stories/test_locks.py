@@ -144,3 +144,31 @@ def test_planned_start_of_a_locked_experiment__delays_only_itself(house: Live) -
         assert [row[0] for row in house.sql(status)] == ["draft", "running"]
     assert live.python(BEAT).strip() == "1"
     assert [row[0] for row in house.sql(status)] == ["running", "running"]
+
+
+def test_emergency_stop_of_one_arm__serves_the_default_to_its_units_while_the_row_is_locked(house: Live) -> None:
+    arms = [
+        {"name": name, "traffic_allocation": share, "is_control": name == "old"} for name, share in (("old", 34), ("one", 33), ("two", 33))
+    ]
+    house.experiment("arms_one", flag=house.flag("arms_one")["key"], variants=arms)
+    house.settle()
+    before = variants(house, "arms_one")
+    path = "/api/v1/experiments/arms_one/stop?emergency=true"
+    with strangers_lock(house, "SELECT 1 FROM experiments WHERE key = 'arms_one' FOR UPDATE"):
+        answer = house.post(path, {"reason": "it shows wrong prices", "variant": "one"}, key="management")
+        assert answer.status == 200, answer.body
+        assert "row is locked" in answer.json()["message"]
+        house.settle()
+        assert variants(house, "arms_one") == {unit: None if arm == "one" else arm for unit, arm in before.items()}
+    assert house.python(BEAT).strip() == "1"
+    assert variants(house, "arms_one") == {unit: None if arm == "one" else arm for unit, arm in before.items()}
+    stopped = "SELECT v.key FROM experiment_stopped_arms s JOIN experiment_variants v ON v.variant_id = s.variant_id"
+    assert house.sql(stopped) == [("one",)]
+    assert house.sql("SELECT arm, outcome FROM urgent_stops WHERE arm <> ''") == [("one", "booked")]
+    assert house.sql("SELECT status FROM experiments WHERE key = 'arms_one'") == [("running",)]
+
+
+def variants(live: Live, name: str) -> dict[str, str | None]:
+    asked = {"batch": [{"unit": f"arm{n}"} for n in range(60)], "experiments": [name], "exposure": "none"}
+    answers = live.post("/api/v1/assignments", asked).json()["results"]
+    return {f"arm{n}": one["variant"] for n, items in enumerate(answers) for one in items}

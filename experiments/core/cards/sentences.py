@@ -115,6 +115,9 @@ def _stopped_arms(read: Reading) -> str:
 
 
 def _stopping(facts: CardFacts) -> str:
+    if facts.urgent is not None:
+        wait = "Nobody gets a variant: the stop is served already and will be booked in a moment."
+        return f"Being stopped by {facts.urgent}. {_no_harm(facts)}{wait}"
     read = facts.reading or Reading()
     if read.over_budget:
         return "Its budget is used up: it is being stopped."
@@ -185,9 +188,7 @@ def _paused(facts: CardFacts) -> str:
 
 
 def _stopped_by_person(facts: CardFacts) -> str:
-    stop = facts.urgent or facts.stop or "a person"
-    wait = " The stop is served already and will be booked in a moment." if facts.urgent else ""
-    return f"Stopped by {stop}. {_no_harm(facts)}Nobody gets a variant.{wait}"
+    return f"Stopped by {facts.stop or 'a person'}. {_no_harm(facts)}Nobody gets a variant."
 
 
 def _no_harm(facts: CardFacts) -> str:

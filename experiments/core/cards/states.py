@@ -84,6 +84,8 @@ def _draft(facts: CardFacts) -> State:
 
 
 def _dark(facts: CardFacts) -> State:
+    if facts.urgent is not None:
+        return State.STOPPING
     return State.DARK_LAUNCH if facts.missing else State.READY_TO_GO_LIVE
 
 
@@ -102,7 +104,7 @@ def _running(facts: CardFacts) -> State:
     """Nobody is served: that first. Then harm, then whether the data can be used, then what the rules say."""
     read = facts.reading
     if facts.urgent is not None:
-        return State.STOPPED_BY_A_PERSON
+        return State.STOPPING
     if facts.off is not None:
         return State.SWITCHED_OFF
     if read is None:

@@ -95,7 +95,7 @@ _QUIET: Mapping[State, tuple[str, str]] = {
 
 def next_step(facts: CardFacts, state: State, viewer: Viewer) -> NextStep:
     """The next step for whoever looks."""
-    if facts.known is not None:
+    if facts.known is not None and state is not State.STOPPING:
         return unlaunched(facts.known, viewer)
     if state in _QUIET:
         return NextStep(*_QUIET[state])
