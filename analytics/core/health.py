@@ -28,6 +28,8 @@ from analytics.core.totals import Totals
 
 ANSWERS_DIFFER_BELOW = 0.001
 DELAYS_DIFFER_BELOW = 0.001
+EMPTY_BY_LUCK_BELOW = 0.001
+"""How unlikely it must be that any arm is empty by luck before an empty arm is a finding."""
 FEW_DELAYS = 100
 """Of fewer units the mean of a delay says nothing."""
 
@@ -96,10 +98,21 @@ def _weightiest_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 def _silence(arms: Sequence[ArmSummary], units: int) -> Finding | None:
     if units == 0:
         return Finding("no_data", "yellow", "no unit has been exposed yet")
-    missing = [arm.key for arm in arms if arm.units == 0 and arm.expected_share > 0]
+    missing, served = _empty_arms(arms), sum(arm.units for arm in arms)
     if missing:
-        return Finding("one_arm", "red", f"no exposures in {', '.join(missing)}, {units:,} in the others", True)
+        return Finding("one_arm", "red", f"no exposures in {', '.join(missing)}, {served:,} in the others", True)
     return None
+
+
+def _empty_arms(arms: Sequence[ArmSummary]) -> list[str]:
+    """Arms that are empty although luck cannot explain it: a few units cannot fill every arm.
+
+    An arm with share s stays empty among n units with chance (1 - s)^n. Any of the arms could be the empty one, so the
+    chance is multiplied by their number. An arm that has a unit never gets empty again, so checking often costs nothing.
+    """
+    planned = [arm for arm in arms if arm.expected_share > 0]
+    held, units = sum(arm.expected_share for arm in planned), sum(arm.units for arm in arms)
+    return [arm.key for arm in planned if arm.units == 0 and len(planned) * (1 - arm.expected_share / held) ** units < EMPTY_BY_LUCK_BELOW]
 
 
 def _delays_differ(arms: Sequence[ArmSummary]) -> Finding | None:

@@ -36,3 +36,31 @@ def test_assess__something_happened__is_never_called_silent(kind: str, totals: O
 @pytest.mark.parametrize(("kind", "totals"), [("proportion", Totals.of_rate(0, 600)), ("duration", of_rows([math.inf] * 600, None, 0.5))])
 def test_assess__thousands_of_units_without_a_row__asks_to_check_the_event_types(kind: str, totals: Observed) -> None:
     assert silent(kind, totals)
+
+
+def one_arm(units: list[int], shares: list[float]) -> list[bool]:
+    """Whether each ``one_arm`` finding of such arms masks; nothing where there is none."""
+    arms = [ArmSummary(f"arm{i}", f"arm{i}", i == 0, units=n, expected_share=s) for i, (n, s) in enumerate(zip(units, shares, strict=True))]
+    return [finding.masks for finding in assess(arms, [], gates=False).findings if finding.code == "one_arm"]
+
+
+@pytest.mark.parametrize(
+    ("units", "shares"),
+    [
+        ([1, 0], [0.5, 0.5]),
+        ([10, 0], [0.5, 0.5]),
+        ([600, 0], [0.99, 0.01]),
+        ([1] * 10 + [0] * 90, [0.01] * 100),
+        ([9, 0], [0.05, 0.05]),
+    ],
+)
+def test_assess__arm_empty_as_luck_may_have_it__is_no_finding(units: list[int], shares: list[float]) -> None:
+    assert one_arm(units, shares) == []
+
+
+@pytest.mark.parametrize(
+    ("units", "shares"),
+    [([11, 0], [0.5, 0.5]), ([0, 3], [0.99, 0.01]), ([800, 0], [0.99, 0.01]), ([11, 0], [0.05, 0.05]), ([10, 9, 10, 0], [0.25] * 4)],
+)
+def test_assess__arm_empty_beyond_luck__is_red_and_masks(units: list[int], shares: list[float]) -> None:
+    assert one_arm(units, shares) == [True]
