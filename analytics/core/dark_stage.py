@@ -1,8 +1,9 @@
 """Is a dark launch healthy enough to go live? One per cent of units beside as many control twins, judged from counts and verdicts.
 
-What it can show is small and said so: with n requests and no error, an error rate below 3/n (95 %). Green
-means: long enough, enough requests, every test arm and the twins there in their shares, labels arriving,
-and no guardrail breached.
+It can show little, and the sentence says how little: a fault that none of n requests met has a rate below 3/n (95 %).
+It claims no absence of errors: a request is an exposure, and only guardrails know which of them failed. Green means:
+long enough, enough requests, every test arm and the twins there in their shares, labels arriving, and no guardrail
+breached.
 """
 
 from __future__ import annotations
@@ -113,8 +114,10 @@ def sentence(found: DarkHealth) -> str:
 
 
 def _can_show(requests: int) -> str:
-    """The rule of three: what never happened in n requests has, at 95 %, a rate below 3/n."""
-    return f"; with {requests:,} requests and no error this shows an error rate below {3 / requests:.2%}" if requests >= 3 else ""
+    """The rule of three: what never happened in n requests has, at 95 %, a rate below 3/n. It does not say that nothing happened."""
+    if requests < 3:
+        return ""
+    return f"; {requests:,} requests can miss a fault that hits fewer than {3 / requests:.2%} of them"
 
 
 def beside(guardrails: Sequence[Beside]) -> list[dict[str, object]]:

@@ -46,8 +46,13 @@ def test_problems__one_label_in_a_hundred_missing__is_let_pass():
 
 
 def test_sentence__says_what_so_few_requests_can_show():
-    assert "with 2,000 requests and no error this shows an error rate below 0.15%" in sentence(GREEN)
-    assert "shows" not in sentence(replace(GREEN, arms=(replace(ARM, requests=2),)))
+    assert "2,000 requests can miss a fault that hits fewer than 0.15% of them" in sentence(GREEN)
+    assert "miss" not in sentence(replace(GREEN, arms=(replace(ARM, requests=2),)))
+
+
+def test_sentence__errors_beside_it__are_never_denied():
+    seen = Beside("Error rate", 0.0077, 0.008, replace(BREACH, verdict="unknown", breach=False))
+    assert "no error" not in sentence(replace(GREEN, guardrails=(seen,)))
 
 
 def test_sentence__rule_of_three__is_the_exact_bound_to_a_tenth():
