@@ -145,6 +145,7 @@ def test_stack__only_the_web_process_has_a_pool__what_forks_has_none() -> None:
         "web": "5",
         "drain": None,
         "worker": None,
+        "analysis": None,
         "beat": None,
     }
 
