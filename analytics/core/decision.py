@@ -7,7 +7,8 @@ missing for a promotion, in numbers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -284,6 +285,18 @@ def _stopped(arms: Sequence[ArmFacts]) -> str:
 def _breached(action: str, arms: Sequence[ArmFacts], then: str) -> str:
     keys = sorted({f"{g.key} on {a.key}" for a in arms for g in a.guardrails if g.breached and action in ("hold", g.action)})
     return f"guardrail breached ({', '.join(keys)}): {then}"
+
+
+def in_names(rule: str, names: Mapping[str, str]) -> str:
+    """A stored rule as people read it: with the names of arms where the rule has their keys."""
+    for key, name in names.items():
+        if rule.startswith((f"{key}: ", f"{key} meets ")):
+            rule = name + rule.removeprefix(key)
+            break
+    return _ON_ARM.sub(lambda found: f" on {names.get(found[1], found[1])}", rule)
+
+
+_ON_ARM = re.compile(r" on ([^\s,()]{1,128})(?=[,)])")
 
 
 def _live(facts: Facts) -> tuple[ArmFacts, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from analytics.core.decision import Readiness
+from analytics.core.decision import Readiness, in_names
 from analytics.core.encoding import restored
 from analytics.core.guardrails import GuardrailResult
 from analytics.core.harm_watch import Watched
@@ -31,7 +31,7 @@ from experiments.selectors.experiments import iteration_design
 
 __all__ = [
     "ComparisonView", "CovariateView", "DecisionRow", "FindingView", "GuardrailResult", "LookRow", "MarginView", "MetricArmView",
-    "MetricRow", "Readiness", "ResultsView", "decision_rows", "latest", "look_rows", "view_of",
+    "MetricRow", "Readiness", "ResultsView", "decision_rows", "in_names", "latest", "look_rows", "view_of",
 ]  # fmt: skip
 
 

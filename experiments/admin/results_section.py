@@ -8,13 +8,22 @@ from typing import Any
 
 from analytics.selectors import results, scans
 from analytics.selectors.cards import PROVEN, VERDICTS
-from analytics.selectors.results import ComparisonView, GuardrailResult, MarginView, MetricRow, Readiness, ResultsView
+from analytics.selectors.results import (
+    ComparisonView,
+    DecisionRow,
+    GuardrailResult,
+    MarginView,
+    MetricRow,
+    Readiness,
+    ResultsView,
+    in_names,
+)
 from analytics.selectors.scans import ByStrata, ScanView
 from experiments.admin import charts, days_section, geo_section
 from experiments.admin.template_filters import difference, figure, percent, sentence
 from experiments.core.cards import Card
 from experiments.core.courses import Course
-from experiments.core.types import Status
+from experiments.core.types import ActorKind, Status
 from experiments.models import ChangeLogEntry, Experiment
 
 PROPORTION = "proportion"
@@ -122,7 +131,7 @@ def section(experiment: Experiment, card: Card, analyse_url: str | None) -> dict
         "front": names.get(front, front),
         "card": card,
         "looks": [(look, names.get(look.arm, look.arm)) for look in view.looks],
-        "decisions": [(one, _named(one.rule, one.variant, names)) for one in view.decisions],
+        "decisions": _decided(experiment, view, names),
     }
 
 
@@ -169,10 +178,34 @@ def _keys_in(planned: Any) -> set[str]:
     return {str(line).partition(": ")[2].rpartition(" v")[0] for line in told}
 
 
-def _named(rule: str, key: str, names: Mapping[str, str]) -> str:
-    """A stored rule that begins with its arm's key, with the arm's name instead."""
-    begins = f"{key}: "
-    return f"{names.get(key, key)}: {rule.removeprefix(begins)}" if key and rule.startswith(begins) else rule
+BY_PEOPLE = {"promote": "promoted", "conclude": "concluded the experiment", "return_to_control": "returned everybody to control"}
+"""What people decide, by the verb in the changelog, in words."""
+
+
+def _decided(experiment: Experiment, view: ResultsView, names: Mapping[str, str]) -> list[tuple[DecisionRow, str]]:
+    """What the rules and what people decided in the iteration, newest first."""
+    made = [(one, in_names(one.rule, names)) for one in view.decisions]
+    made += [(one, one.rule) for one in _by_people(experiment, view.iteration, names)]
+    return sorted(made, key=lambda line: line[0].made_at, reverse=True)
+
+
+def _by_people(experiment: Experiment, iteration: int, names: Mapping[str, str]) -> list[DecisionRow]:
+    """What a person or a key decided in this iteration, as the changelog has it."""
+    began = dict(experiment.iterations.filter(number__in=(iteration, iteration + 1)).values_list("number", "began_at"))
+    lines = ChangeLogEntry.objects.filter(experiment=experiment, action__in=BY_PEOPLE).exclude(actor_kind=ActorKind.MACHINE)
+    lines = lines.filter(at__gte=began[iteration])
+    if iteration + 1 in began:
+        lines = lines.filter(at__lt=began[iteration + 1])
+    return [_by_person(line, names) for line in lines]
+
+
+def _by_person(line: ChangeLogEntry, names: Mapping[str, str]) -> DecisionRow:
+    after = line.after if isinstance(line.after, dict) else {}
+    arm, decision = str(after.get("variant") or ""), after.get("decision")
+    whom = f" “{names.get(arm, arm)}”" if arm else ""
+    how = f", as decision {decision} recommends" if decision else ""
+    said = f"{line.actor_label} {BY_PEOPLE[line.action]}{whom}{how}"
+    return DecisionRow(0, line.at, line.action, str(after.get("outcome") or ""), arm, said, None, True, line.reason)
 
 
 def _block(row: MetricRow, view: ResultsView, names: Mapping[str, str], marked: days_section.Marks) -> MetricBlock:

@@ -120,3 +120,13 @@ def test_conditions__every_arm_stands_there__and_a_tick_is_for_what_is_met(brows
     assert ticked and not any("unknown" in row or "not yet" in row for row in ticked)
     assert any("breach" in row and "Friendly" in row and "✓" not in row for row in rows)
     assert text.index('id="metric-apply_rate"') < text.index("Ready to promote?")
+
+
+def test_decisions__promoted_by_a_person__is_in_the_list(browser, escalated, people):
+    paula = actor_for_user(people["paula"])
+    lifecycle.promote(paula, utc_now(), experiment_id=escalated.pk, variant_key="Friendly", decision_note=WHY)
+    text = browser("olivia").get(page(escalated, "results")).content.decode()
+    listed = text[text.index("<h2>Decisions</h2>") :]
+    listed = listed[: listed.index("</ul>")]
+    assert re.search(r"(?i)paula[^<]* promoted “Friendly”", listed)
+    assert WHY in listed

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from analytics.core.decision import Readiness
+from analytics.core.decision import Readiness, in_names
 from analytics.core.findings import Finding
 from analytics.core.guardrails import GuardrailResult
 from analytics.core.look_state import LookState
@@ -225,10 +225,8 @@ class ReportFacts:
         return next((arm.name for arm in self.planned.arms if arm.key == key), key)
 
     def named(self, decision: DecisionMade) -> str:
-        """A decision's rule, with its arm's name where the rule begins with the arm's key."""
-        begins = f"{decision.arm}: "
-        named = decision.arm and decision.rule.startswith(begins)
-        return f"{self.arm_name(decision.arm)}: {decision.rule.removeprefix(begins)}" if named else decision.rule
+        """A decision's rule, with the names of arms instead of their keys."""
+        return in_names(decision.rule, {arm.key: arm.name for arm in self.planned.arms})
 
     @property
     def control(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from analytics.core.decision import ArmFacts, Facts, GuardrailFact, decide, winner
+from analytics.core.decision import ArmFacts, Facts, GuardrailFact, decide, in_names, winner
 from analytics.core.stats.comparison import Interval
 
 SAFE = GuardrailFact("errors", "safe", "stop", "safe", safe_at_look=True)
@@ -177,3 +177,16 @@ def test_decide__between_looks_after_the_last__does_not_wait_for_another_look() 
     found = decide(_with(alarm_only=True, last_look_taken=True))
     assert found.kind == "keep"
     assert "next look" not in found.rule and "last look is taken" in found.rule
+
+
+@pytest.mark.parametrize(
+    ("rule", "read"),
+    [
+        ("aggressive meets every condition; a person promotes", "Five minutes meets every condition; a person promotes"),
+        ("aggressive: the boundary was crossed", "Five minutes: the boundary was crossed"),
+        ("guardrail breached (cost on aggressive, errors on b): stop", "guardrail breached (cost on Five minutes, errors on B side): stop"),
+        ("keep running; not yet met: aggressive", "keep running; not yet met: aggressive"),
+    ],
+)
+def test_in_names__keys_of_arms__become_their_names(rule: str, read: str) -> None:
+    assert in_names(rule, {"a": "A", "aggressive": "Five minutes", "b": "B side"}) == read
