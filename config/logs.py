@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 _SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -24,10 +24,23 @@ class _NoSolverChatter(logging.Filter):
         return record.module != "_shgo"
 
 
+def expired_is_routine(logger: WrappedLogger, _: str, event: EventDict) -> EventDict:
+    """Log at debug that nobody took a message of beat within its tick: the next tick sends the same work again.
+
+    This happens whenever the workers are busy for longer than a tick. ``assay_beat_lag_seconds`` tells how long it lasts.
+    """
+    if event.get("event") != "task_revoked" or not event.get("expired"):
+        return event
+    if not logger.isEnabledFor(logging.DEBUG):
+        raise structlog.DropEvent
+    event["level"] = "debug"
+    return event
+
+
 def configure_structlog() -> None:
     """Hand structlog's events to the standard library's handlers, where LOGGING formats them."""
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[structlog.stdlib.filter_by_level, *_SHARED, expired_is_routine, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )

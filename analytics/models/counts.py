@@ -37,10 +37,12 @@ class OutcomeCount(models.Model):
     """One iteration's units and outcomes by arm, of everybody exposed so far: ``[{"key", "is_control", "units", "outcomes"}]``.
 
     ``primary`` is the outcome that the primary metric counts, empty without one. ``took_ms`` says how long counting took.
+    ``tried_at`` is the newest attempt that ended without numbers; ``arms`` is empty until an attempt succeeds.
     """
 
     iteration = models.OneToOneField("experiments.Iteration", on_delete=models.PROTECT, related_name="outcome_count")
     counted_at = models.DateTimeField()
+    tried_at = models.DateTimeField(null=True)
     took_ms = models.PositiveIntegerField(default=0)
     primary = models.CharField(max_length=80, blank=True)
     arms = models.JSONField(default=list)

@@ -14,6 +14,7 @@ from datetime import date, datetime, timedelta
 
 import structlog
 from django.db import connection, transaction
+from psycopg.errors import QueryCanceled
 
 from analytics.models import OutcomeCount, ToldOutcome
 from analytics.models.counts import OTHER, OUTCOMES_AT_MOST
@@ -63,7 +64,7 @@ def count_all(now: datetime) -> None:
 
 def counted(iteration: Iteration, now: datetime) -> OutcomeCount | None:
     """The stored counts of an iteration, counted now where there are none; None of one that cannot be counted."""
-    rows = OutcomeCount.objects.filter(iteration=iteration)
+    rows = OutcomeCount.objects.filter(iteration=iteration).exclude(arms=[])
     if not rows.exists():
         _try(iteration, now, limit_ms=LONGEST_MS)
     return rows.first()
@@ -94,10 +95,24 @@ def _try(iteration: Iteration, now: datetime, *, limit_ms: int) -> None:
     """One experiment that cannot be counted in its time, or at all, keeps its last numbers and leaves the others alone."""
     try:
         count(iteration, now, limit_ms=limit_ms)
-    except Exception:
-        log.exception("outcomes_not_counted", experiment=iteration.experiment.key)
+    except Exception as error:
+        if _ran_out_of_time(error):
+            log.warning("outcomes_not_counted_in_time", experiment=iteration.experiment.key, limit_ms=limit_ms)
+        else:
+            log.exception("outcomes_not_counted", experiment=iteration.experiment.key)
         # Where the database itself is away this fails too, and ends the round.
-        OutcomeCount.objects.filter(iteration=iteration).update(took_ms=max(limit_ms, QUICK_MS + 1))
+        _note_attempt(iteration, now, max(limit_ms, QUICK_MS + 1))
+
+
+def _ran_out_of_time(error: Exception) -> bool:
+    """Whether PostgreSQL ended the statement at its time limit (or somebody cancelled it)."""
+    return isinstance(error.__cause__, QueryCanceled)
+
+
+def _note_attempt(iteration: Iteration, now: datetime, took_ms: int) -> None:
+    """The next attempt waits as long as after a count that took this long. Numbers and their age stay as they are."""
+    tried = {"tried_at": now, "took_ms": took_ms}
+    OutcomeCount.objects.update_or_create(iteration=iteration, defaults=tried, create_defaults=tried | {"counted_at": now})
 
 
 def _stale(now: datetime, took_at_most: int | None = None) -> list[Iteration]:
@@ -118,7 +133,8 @@ def _is_stale(counted: OutcomeCount | None, now: datetime, took_at_most: int | N
         return True
     if took_at_most is not None and counted.took_ms > took_at_most:
         return False
-    return now - counted.counted_at >= max(FRESH, timedelta(milliseconds=20 * counted.took_ms))
+    tried = max(counted.counted_at, counted.tried_at or counted.counted_at)
+    return now - tried >= max(FRESH, timedelta(milliseconds=20 * counted.took_ms))
 
 
 def _outcomes(iteration: Iteration) -> tuple[str, list[_Outcome], bool]:
