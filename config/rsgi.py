@@ -12,6 +12,7 @@ from config.wsgi import application as django
 # What follows needs the apps that this loads.
 # isort: split
 import asyncio
+import os
 import resource
 import time
 from collections import deque
@@ -62,6 +63,8 @@ class Application:
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         _allow_many_connections()
         self._pools = configured()
+        # granian replaces a worker that died without a word: this line is what the log then has of it.
+        log.info("web_process_started", pid=os.getpid())
         loop.call_soon(self._tick, loop)
 
     async def __rsgi__(self, scope: Scope, protocol: Protocolled) -> None:
