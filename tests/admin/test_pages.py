@@ -69,7 +69,7 @@ def test_experiment_page__any_section__asks_at_most_forty_times(browser, draft, 
 
 
 def test_overview__shows_what_waits_for_whom(browser, draft):
-    assert "PRD: " in browser("olivia").get("/admin/").content.decode()
+    assert "PRD" in browser("olivia").get("/admin/").content.decode()
     assert "Enjoy the quiet" in browser("victor").get("/admin/").content.decode()
 
 

@@ -31,6 +31,7 @@ DOORS: dict[str, tuple[Action, Status, str, dict[str, str]]] = {
     "request": (Action.REQUEST_LAUNCH, Status.DARK_LAUNCH, "request-launch", {"note": "please"}),
     "evaluate": (Action.RECORD_OFFLINE, Status.DRAFT, "evaluate", {"variant": "treatment", "metric": "ndcg@10", "value": "0.6"}),
     "size": (Action.COMPUTE_EVIDENCE, Status.DRAFT, "compute/sample_size", {}),
+    "replan": (Action.EDIT_DRAFT, Status.DRAFT, "replan", {"metric": "apply_conversion"}),
     "health": (Action.COMPUTE_EVIDENCE, Status.DARK_LAUNCH, "compute/dark_launch", {}),
     "analyse": (Action.COMPUTE_EVIDENCE, Status.RUNNING, "analyse", {}),
     "unmask": (Action.UNMASK, Status.RUNNING, "unmask", REASON),
@@ -108,7 +109,7 @@ def _override(experiment: Experiment) -> int:
     return audience.add_override(factories.person("qa"), timezone.now(), experiment_id=experiment.pk, expires_at=until, reason="", **arm).pk
 
 
-_READ = ("compare/", "explore/", "report/", "tail/", "results.<slug:kind>", "work/<path:metric>/")
+_READ = ("decide/", "compare/", "explore/", "report/", "tail/", "results.<slug:kind>", "work/<path:metric>/")
 READING = {"act-as/", "timeline/", "events/", "why/", "sample-size/", "calibration/", *(f"<int:experiment_id>/{name}" for name in _READ)}
 """Pages that change nothing of an experiment: everybody who may see it may open them."""
 

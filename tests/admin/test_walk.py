@@ -207,14 +207,16 @@ def test_edit__after_launch__offers_only_what_is_not_judged(browser, simple):
     assert simple.notes == "changed"
 
 
-def test_emergency_stop__by_a_viewer_with_a_reason__pauses_for_harm(browser, simple):
+def test_emergency_stop__by_a_viewer_with_a_reason__pauses_and_says_who_and_why(browser, simple):
     browser("olivia").post(url(simple, "do/start"), {})
     client = browser("victor")
     assert client.post(url(simple, "do/emergency_stop"), {"reason": ""}).status_code == 400
     assert client.post(url(simple, "do/emergency_stop"), {"reason": "errors"}).status_code == 302
     simple.refresh_from_db()
     assert (simple.status, simple.pause_cause) == ("paused", "harm")
-    assert "Stopped for harm" in client.get(page(simple)).content.decode()
+    shown = client.get(page(simple)).content.decode()
+    assert "Stopped by " in shown and "errors" in shown
+    assert "Stopped for harm" not in shown
 
 
 def test_pause__by_a_viewer__is_refused(browser, simple):

@@ -39,7 +39,7 @@ def test_sample_size__five_guardrails__prints_1240_beside_752_and_what_would_do(
     text = printed(*RATE, "--units-per-day", "1000", "--weeks", "2", "--guardrail", *guardrails)
     assert "as rare events SAFE needs 1,240 in control; to detect +15 % against zero at power 0.8 takes 752" in text
     assert text.count("OUT OF REACH") == 5
-    assert "in 2 weeks a margin of +" in text
+    assert "in 2 weeks you can prove a margin of +" in text
 
 
 def test_sample_size__every_option__changes_the_plan_as_json() -> None:

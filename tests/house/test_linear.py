@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from analytics.core.number_marks import NumberMarks
 from config.embedded.place import PROJECT
 
 SHORT, TIMES = 500, 8
@@ -27,6 +28,10 @@ FREE = 0.002
 PIECES = [*" \n\ta0._-\"\\`'{}[](),:;/@%<>=#*&|~+^$!", '\\"', "a ", " a", "a.", "0.", "- ", "{{", "a_", "\n ", "=>", "> "]
 BEGINNINGS = ["", "a", '"', "{{", "1 %", "a>", "<", "<style>"]
 ENDS = ["", "\x01"]
+MADE: dict[str, Callable[[], list[re.Pattern[Any]]]] = {
+    "analytics/core/number_marks.py": lambda: [NumberMarks(*marks).pattern for marks in ((".", ""), (",", ""), (",", "."), (".", " "))],
+}
+"""Modules that make expressions while they run, with what they make."""
 METHODS = ("search", "match", "fullmatch", "findall", "finditer", "sub", "split")
 
 
@@ -54,6 +59,10 @@ def _expressions() -> Iterator[tuple[str, re.Pattern[Any], str]]:
 
 def _named(where: str, line: int, text: str, everything: str) -> Iterator[tuple[str, re.Pattern[Any], str]]:
     name = text.splitlines()[line - 1].split(" = ")[0].strip()
+    if where in MADE:
+        yield from ((f"{where}:{line}", expression, "fullmatch") for expression in MADE[where]())
+        if not name.isidentifier():
+            return
     found = getattr(importlib.import_module(where.removesuffix(".py").replace("/", ".")), name)
     expression = getattr(found, "regex", found)
     used = set(re.findall(rf"\b{name}\.({'|'.join(METHODS)})\(", everything)) or {"search"}

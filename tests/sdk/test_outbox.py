@@ -28,13 +28,13 @@ def test_items__are_sent_in_batches_with_ids_and_moments(connect, platform):
     with client.outbox._sending:  # all is put before anything is sent, however slow the machine
         for n in range(1_234):
             assert client.track("clicked", f"u{n}", value=n)
-        client.observe("csat", 4.5, units={"tenant": "acme"}, experiment="ranker")
+        client.observe("csat", 4.5, units={"user": "u7", "tenant": "acme"}, experiment="ranker")
     assert client.flush()
     events = platform.told["events"]
     assert len(set(platform.ids("events"))) == 1_234
     assert {tuple(sorted(event)) for event in events} == {("event_id", "event_type", "timestamp", "units", "value")}
     (seen,) = platform.told["observations"]
-    assert (seen["metric"], seen["value"], seen["units"], seen["experiment"]) == ("csat", 4.5, {"tenant": "acme"}, "ranker")
+    assert (seen["metric"], seen["value"], seen["units"], seen["experiment"]) == ("csat", 4.5, {"user": "u7", "tenant": "acme"}, "ranker")
     assert client.counts == Counts(waiting=0, sent=1_235)
     assert len([path for method, path, _ in platform.asked if path == "/api/v1/events"]) == 3
 

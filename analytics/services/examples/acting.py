@@ -114,9 +114,14 @@ def _happens(example: Example, visit: Visit, random: np.random.Generator, done: 
 
 def _later(example: Example, visit: Visit, event_type: str, nth: str, random: np.random.Generator) -> Body:
     at = visit.first + min(timedelta(minutes=1), visit.longest) + max(visit.longest - timedelta(minutes=1), timedelta(0)) * random.random()
-    body = _event(visit, f"e-{visit.ident}-{event_type}{nth}", event_type, at, random)
+    body = _event(visit, f"e-{visit.ident}-{event_type}{nth}", event_type, at, random) | _stamp(example, visit)
     carried = example.measured.get(visit.arm, {}).get(event_type)
     return body if carried is None else body | {"value": drawn(carried, random)}
+
+
+def _stamp(example: Example, visit: Visit) -> Body:
+    """Which experiment and variant the application was serving, as it knows both."""
+    return {"experiment": example.key, "variant": visit.arm} if visit.met else {}
 
 
 def _event(visit: Visit, event_id: str, event_type: str, at: datetime, random: np.random.Generator) -> Body:
@@ -134,14 +139,14 @@ def _asks(example: Example, visit: Visit, random: np.random.Generator, done: Doi
     extra = int(random.poisson((asked.times - 1) * visit.activity)) if asked.times > 1 else 0
     for n in range(1 + extra):
         at = visit.first + min(AT_ONCE, visit.longest) + n * (visit.longest / (extra + 1)) * random.random()
-        _asks_once(asked, visit, f"{visit.ident}-{example.key}-{n}", at, random, done)
+        _asks_once(example, asked, visit, f"{visit.ident}-{example.key}-{n}", at, random, done)
 
 
-def _asks_once(asked: Asked, visit: Visit, ident: str, at: datetime, random: np.random.Generator, done: Doings) -> None:
+def _asks_once(example: Example, asked: Asked, visit: Visit, ident: str, at: datetime, random: np.random.Generator, done: Doings) -> None:
     cost, latency = spread(asked, random)
     request: Body = {
         "event_id": f"r-{ident}", "units": dict(visit.units), "event_type": "ai_request", "timestamp": at.isoformat(),
-        "latency_ms": latency,
+        "latency_ms": latency, **_stamp(example, visit),
         "embedding_stats": {"norm": round(float(random.normal(1 + 0.1 * visit.shift, 0.1)), 4)},
     }  # fmt: skip
     if visit.language is not None:
@@ -153,7 +158,7 @@ def _asks_once(asked: Asked, visit: Visit, ident: str, at: datetime, random: np.
         request["cost_micro"] = cost
     done.events.append(request)
     if asked.useful is not None and random.random() < LABELLED:
-        done.feedback.append(_opinion(asked, visit, ident, at, random))
+        done.feedback.append(_opinion(asked, visit, ident, at, random) | _stamp(example, visit))
 
 
 def _metered(asked: Asked, ident: str, at: datetime, cost: int, random: np.random.Generator) -> Body:

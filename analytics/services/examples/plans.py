@@ -250,7 +250,7 @@ MESSAGE = Example(
     truth={"control": {"booked": 0.20, "complaint": 0.03}, "friendly": {"booked": 0.21, "complaint": 0.11}},
     age=timedelta(days=16),
     units_per_day=240,
-    attended_from=timedelta(days=2),
+    attended_from=timedelta(days=5),
     lesson="Tenants' customers found it pushy. The wording goes back to the writers; the complaints are in the PRD of the next try.",
 )
 """Stopped by a guardrail: too friendly for many."""

@@ -54,7 +54,7 @@ COACH = Template(
         ),
         hypothesis="Advice that knows the person is worth keeping, so fewer people opt out of the coach.",
         expected_effect="Opt-out: -20 %.",
-        prd_text="Eight in a hundred switch the coach off. Most say that its advice was not about them.",
+        prd_text="Many switch the coach off. Most say that its advice was not about them.",
         offline_thresholds=threshold("win_rate", 0.40),
         dark_mode="visible",
     ),

@@ -110,7 +110,7 @@ def test_verdict__hostile_totals__never_crash(plan: GuardrailPlan, n: int) -> No
 def test_margin__nothing_or_in_the_wrong_unit__is_refused() -> None:
     with pytest.raises(ImpossiblePlan):
         Margin("points", 0.0)
-    with pytest.raises(ImpossiblePlan, match="points, relative; found 'ms'"):
+    with pytest.raises(ImpossiblePlan, match=r"takes a margin of points .* or relative .*; found 500 ms"):
         harm(replace(ERRORS, margin=Margin("ms", 500.0)), Totals.of_rate(1, 100), Totals.of_rate(1, 100))
 
 
