@@ -31,7 +31,6 @@ DOORS: dict[str, tuple[Action, Status, str, dict[str, str]]] = {
     "request": (Action.REQUEST_LAUNCH, Status.DARK_LAUNCH, "request-launch", {"note": "please"}),
     "evaluate": (Action.RECORD_OFFLINE, Status.DRAFT, "evaluate", {"variant": "treatment", "metric": "ndcg@10", "value": "0.6"}),
     "size": (Action.COMPUTE_EVIDENCE, Status.DRAFT, "compute/sample_size", {}),
-    "replan": (Action.EDIT_DRAFT, Status.DRAFT, "replan", {"metric": "apply_conversion"}),
     "health": (Action.COMPUTE_EVIDENCE, Status.DARK_LAUNCH, "compute/dark_launch", {}),
     "analyse": (Action.COMPUTE_EVIDENCE, Status.RUNNING, "analyse", {}),
     "unmask": (Action.UNMASK, Status.RUNNING, "unmask", REASON),
@@ -118,6 +117,10 @@ OF_AUTHORS = {"<int:experiment_id>/mark/<int:note_id>/remove/"}
 """Whoever wrote it may, and nobody else: ``test_timeline`` holds that."""
 
 
+OF_LONG_PLANS = {"<int:experiment_id>/replan/"}
+"""It needs a plan that takes too long: ``tests/services/test_long_plans`` holds who may."""
+
+
 def test_doors__are_all_that_the_workplace_has():
     """A new URL of the experiment's page has to be put into the table above."""
     routes = {str(p.pattern) for p in _own_urls()}
@@ -125,7 +128,7 @@ def test_doors__are_all_that_the_workplace_has():
     known = {"do/<slug:verb>" if w.startswith("do/") else "sign/<slug:item>" if w.startswith("sign/") else w for w in known}
     known = {"compute/<slug:item>" if w.startswith("compute/") else w for w in known}
     known = {"ramp/<slug:action>" if w.startswith("ramp/") else w for w in known}
-    assert routes == {f"<int:experiment_id>/{where}/" for where in known} | READING | OF_AUTHORS
+    assert routes == {f"<int:experiment_id>/{where}/" for where in known} | READING | OF_AUTHORS | OF_LONG_PLANS
 
 
 def _own_urls() -> list[URLPattern]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -165,8 +166,10 @@ def test_check_deploy__production_environment__is_clean(state: Path) -> None:
         "DATABASE_URL": "postgresql://assay:p%40ss@db.example.org/assay",
         "REDIS_URL": "redis://redis.example.org:6379/0",
     }
-    done = manage(state, "check", "--deploy", "--fail-level", "WARNING", **production)
+    done = manage(state, "check", "--deploy", "--fail-level", "ERROR", **production)
     assert done.returncode == 0, done.stderr
+    # This database does not answer, so the check cannot say who has an account, and says so.
+    assert re.findall(r"\(([a-z.]+\.[A-Z]\d+)\)", done.stderr) == ["assay.W002"]
 
 
 def test_check_deploy__without_https__fails(state: Path) -> None:

@@ -9,7 +9,7 @@ from analytics.services.planning import plan_sample_size
 from analytics.services.replanning import proposals, replan, rounded_up
 from experiments.core.checklist import out_of_reach, states
 from experiments.core.design import MetricPlan
-from experiments.core.errors import Refused
+from experiments.core.errors import Forbidden, Refused
 from experiments.core.types import Item
 from experiments.selectors.checklist import facts
 from tests.factories import NOW, draft, lifecycle_of, person
@@ -48,6 +48,12 @@ def test_long_plan__one_press__takes_a_number_that_the_horizon_answers(long_plan
     after = lifecycle_of(long_plan)
     assert after.planned_metrics.get(role="primary").mde == pytest.approx(proposal.value)
     assert after.planned_metrics.get(role="primary").baseline == 0.2
+
+
+@pytest.mark.parametrize("name", ["stranger", "qa"])
+def test_replan__by_whom_may_not_edit_the_draft__is_refused(name, long_plan):
+    with pytest.raises(Forbidden):
+        replan(person(name), NOW, experiment_id=long_plan.pk, metric="apply_conversion")
 
 
 def test_replan__nothing_proposed__is_refused(long_plan):
