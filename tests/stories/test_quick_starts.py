@@ -118,7 +118,12 @@ def test_crm__printed_calls__create_start_record_analyse_and_refuse_a_winner_too
 
 
 def test_names_that_the_page_creates__are_free_in_the_demo() -> None:
-    created = set(re.findall(r'"?name"?[:=] ?"([^"]+)"', PAGE)) - {"control", "treatment", "Control", "Treatment - Few Shot Examples"}
+    created = set(re.findall(r'(?<!_)"?\bname"?[:=] ?"([^"]+)"', PAGE)) - {
+        "control",
+        "treatment",
+        "Control",
+        "Treatment - Few Shot Examples",
+    }
     specs = [example.spec for example in EXAMPLES] + [template.spec for key, template in BY_KEY.items() if key not in NOT_DRAFTED]
     taken = {spec.name for spec in specs} | {spec.key for spec in specs} | {PILOT}
     assert created == {"new_embedding_model", "lora_boost_test", "Lead Qualification Prompt Test"}
