@@ -63,7 +63,7 @@ class Application:
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         _allow_many_connections()
         self._pools = configured()
-        # granian replaces a worker that died without a word: this line is what the log then has of it.
+        # granian logs that a worker died, in a form of its own; this line says that another one took its place.
         log.info("web_process_started", pid=os.getpid())
         loop.call_soon(self._tick, loop)
 

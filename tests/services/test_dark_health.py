@@ -47,7 +47,7 @@ def test_check_dark_launch__long_enough_and_clean__is_green_and_says_what_it_can
     evidence = checked(w, 25)
     assert evidence.green
     assert "240 requests" in evidence.summary
-    assert "below 1.25%" in evidence.summary
+    assert "can miss a fault that hits fewer than 1.25% of them" in evidence.summary
     assert evidence.detail["arms"][0] == {"key": "treatment", "units": 120, "requests": 240}
 
 
