@@ -111,7 +111,7 @@ def test_emergency_stop__serves_the_default_while_the_row_is_locked_and_is_booke
         answer = house.post(path, {"reason": "it shows wrong prices"}, key="management")
         seconds = time.monotonic() - began
         assert answer.status == 200, answer.body
-        assert "its row is locked" in answer.json()["message"]
+        assert "has locked the experiment's row" in answer.json()["message"]
         house.settle()
         served = time.monotonic() - began
         given, _ = assigned(house, "locked_one")
