@@ -117,8 +117,9 @@ def test_test_key__stores_what_it_sends_marked(doors):
 
 @pytest.mark.parametrize("table", ["ai_request_costs", "ai_feedback"])
 def test_days__are_partitions_by_event_date(app, table):
-    app.post("/api/v1/costs", COST | {"timestamp": "2026-03-01T23:59:59Z"})
-    app.post("/api/v1/feedback", FEEDBACK | {"timestamp": "2026-03-01T23:59:59Z"})
+    day = utc_now().date() - timedelta(days=2)
+    app.post("/api/v1/costs", COST | {"timestamp": f"{day}T23:59:59Z"})
+    app.post("/api/v1/feedback", FEEDBACK | {"timestamp": f"{day}T23:59:59Z"})
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_get_partkeydef(%s::regclass), tableoid::regclass::text FROM " + table, [table])
-        assert cursor.fetchall() == [("RANGE (event_date)", f"{table}_20260301")]
+        assert cursor.fetchall() == [("RANGE (event_date)", f"{table}_{day:%Y%m%d}")]

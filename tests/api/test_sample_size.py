@@ -33,7 +33,7 @@ def test_sample_size__guardrail_out_of_reach__says_what_would_do(reader):
     row = body["metrics"][1]
     assert (row["within_reach"], row["weeks"] > 4, row["detect_events"]) == (False, True, 752)
     assert row["margin_in_reach"] > 0.15
-    assert "in 4 weeks a margin of" in body["advice"][0]
+    assert "in 4 weeks you can prove a margin of" in body["advice"][0]
 
 
 def test_sample_size__of_an_experiment__is_its_plan_and_nothing_is_stored(reader):

@@ -185,7 +185,7 @@ def test_folder__too_many_bytes_wait__keeps_items_in_memory_and_says_so(platform
     for _ in range(3):
         assert first.track("clicked", "u")
     assert second.track("clicked", "u")
-    assert "in memory alone" in caplog.text
+    assert "in memory only" in caplog.text
     first.close()
     second.close()
     assert (first.counts.dropped, second.counts.dropped) == (0, 1)

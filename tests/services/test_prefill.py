@@ -62,6 +62,7 @@ def test_metric_past__proportion__is_the_share_within_the_window_of_everybody_se
 def test_metric_past__units_whose_window_is_not_over__are_left_out(seen: World) -> None:
     for i in range(7):
         seen.event(f"late{i}", "job_view", NOW - 10 * HOUR)
+    seen.event("u1", "apply", START + HOUR)
     past = metric_past(APPLIED, "user", NOW)
     assert past is not None
     assert past.units == 60
@@ -143,17 +144,19 @@ def test_metric_past__rows_of_tests_imports_and_other_types__do_not_count(seen: 
     seen.event("u1", "apply", START + HOUR, environment="test")
     seen.event("u2", "apply", START + HOUR, origin="import")
     seen.event("t1", "apply", START + HOUR, unit_type="tenant")
+    seen.event("u3", "apply", START + HOUR)
     past = metric_past(APPLIED, "user", NOW)
     assert past is not None
-    assert (past.baseline, past.units) == (0.0, 60)
+    assert (past.baseline, past.units) == (pytest.approx(1 / 60), 60)
 
 
 def test_metric_past__unit_in_the_rows_map__is_found_there(seen: World) -> None:
     for i in range(40):
         seen.event(f"u{i}", "apply", START + HOUR, units={"tenant": f"t{i}"})
+    seen.event("u59", "job_view", START + HOUR, units={"tenant": "t59"})
     past = metric_past(APPLIED, "tenant", NOW)
     assert past is not None
-    assert (past.units, past.baseline) == (40, 1.0)
+    assert (past.units, past.baseline) == (41, pytest.approx(40 / 41))
 
 
 @pytest.mark.parametrize("forget", [lambda here: None, lambda here: [here.event(f"u{i}", "apply", START) for i in range(29)]])
