@@ -79,7 +79,7 @@ class Reader(Generic[T]):
         except DatabaseError as error:
             self._works = False
             log.warning("background_reading_failed", error=str(error))
-        except Exception:
+        except Exception:  # the thread must outlive any reading; the log has the traceback
             self._works = False
             log.exception("background_reading_failed")
         finally:

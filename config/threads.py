@@ -43,7 +43,7 @@ class Pool:
             job = self._jobs.get()
             try:
                 job()
-            except Exception:
+            except Exception:  # one request must not end the thread of all others
                 log.exception("a request failed outside of Django")
             # An idle thread keeps no request in memory.
             del job

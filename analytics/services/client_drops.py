@@ -17,7 +17,7 @@ def carry(now: datetime) -> int:
     if count:
         try:
             add_to_tallies(now, DOOR, {OVER_CAP: count})
-        except Exception:
+        except Exception:  # whatever failed, the count must not be lost; the error goes on
             client_rows.note_dropped(count)
             raise
     return count

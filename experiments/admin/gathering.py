@@ -1,4 +1,4 @@
-"""Reading a whole form before refusing it: every fault is told at once, not the first one only."""
+"""Read a whole form before refusing it, so that people see every fault at once."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ ESCALATED = Case(Status.RUNNING, run="escalate", breach=True)
 
 @pytest.fixture
 def escalated(owner):
-    """A cost breach that asks for a person: nothing is proven, and conditions are not met."""
+    """A cost breach needs a decision: nothing is proven, and some conditions are unmet."""
     wire()
     row = drafts.create_experiment(owner, utc_now(), spec=ai_spec("First message"))
     yield put(ESCALATED, Experiment.objects.select_related("flag", "policy").get(pk=row.pk))

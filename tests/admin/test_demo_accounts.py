@@ -1,4 +1,4 @@
-"""Outside the demo nobody signs in with the password that everybody knows; who administers is told of those accounts."""
+"""Outside the demo nobody signs in with the known password. Administrators see which accounts have it."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def found_in_uneven_means(rng: Rng, sims: int, n_control: int, n_treatment: int,
 
 
 SHARES, LEVELS = (0.5, 0.3, 0.2), (0.0, 2.0, 6.0)
-"""Of three strata, the last of which nobody declared: their shares of all units, and their means in standard deviations."""
+"""Three strata with their shares of all units and their means in standard deviations. Nobody declared the last."""
 
 
 def stratified(rng: Rng, arms: dict[str, int]) -> Stratified:
