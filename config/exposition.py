@@ -154,7 +154,7 @@ class Spool(Collector):
         waiting = spool.lying()
         yield GaugeMetricFamily("assay_spool_files", "Files of exposures that wait to be stored.", waiting.files)
         yield GaugeMetricFamily("assay_spool_bytes", "Their size; at ASSAY_SPOOL_MAX_BYTES new ones are dropped.", waiting.bytes)
-        yield GaugeMetricFamily("assay_spool_oldest_seconds", "Age of the oldest of them.", waiting.oldest_seconds)
+        yield GaugeMetricFamily("assay_spool_oldest_seconds", "How long the oldest waiting exposure has waited.", waiting.oldest_seconds)
 
 
 class Programs(Collector):

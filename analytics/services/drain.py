@@ -26,7 +26,7 @@ from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput
 from experiments.core.exposure import QueuedExposure, from_line, to_line
 from experiments.metrics import EXPOSURES_REJECTED
-from experiments.services import spool
+from experiments.services import spool, spool_progress
 from experiments.services.waits import is_locked
 
 log = structlog.get_logger(__name__)
@@ -38,7 +38,8 @@ LONGEST_WAIT_SECONDS = 5.0
 REST = 19.0
 HURRY_SECONDS = 60.0
 """Storing an exposure takes longer than answering a request, on the same processors. So in a rush of requests the answers
-come first and a twentieth of the time is enough for what they leave behind, until that has waited for a minute."""
+come first and a twentieth of the time is enough for what they leave behind, until that has waited for a minute: from
+then on nobody rests, and nobody gives way (``giving_way``), until the backlog is younger again."""
 OUTAGE = (OperationalError, InterfaceError)
 """The database is away: nothing is wrong with the lines, try again later."""
 HELD_BACK_SECONDS = 15.0
@@ -66,14 +67,22 @@ class Drained:
 
 
 class Stopped(Exception):
-    """Told to stop amid a file: it stays, and whoever reads it again counts nothing twice."""
+    """Told to stop amid a file: it stays, and whoever reads it next goes on behind the last full batch."""
+
+
+class Overdue(Exception):
+    """A file became too old while it was drained at leisure: somebody in a hurry must go on."""
+
+
+Run = Callable[[Callable[[], object], bool], None]
+"""Runs one pass; the second argument says whether there is a hurry."""
 
 
 def drain_once(now: datetime, rest: float = 0, stop: threading.Event | None = None) -> Drained:
     """Take in every file that nobody is writing to or draining. Raises when the database is away; no file is lost then.
 
-    After each full batch it rests ``rest`` times as long as the batch took, unless the file has waited for too long, and
-    raises ``Stopped`` when it was told to ``stop``.
+    After each full batch it rests ``rest`` times as long as the batch took, and raises ``Overdue`` when the file has
+    waited for too long to be drained with rests. It raises ``Stopped`` when it was told to ``stop``.
     """
     done, halt = Drained(), stop or threading.Event()
     for path in spool.waiting():
@@ -116,8 +125,14 @@ def _filled() -> set[Path]:
 
 def _lines(path: Path) -> int:
     with suppress(FileNotFoundError), path.open("rb") as file:
+        file.seek(spool_progress.stored_bytes(path))
         return sum(block.count(b"\n") for block in iter(partial(file.read, 1 << 20), b""))
     return 0
+
+
+def _at_once(work: Callable[[], object], hurry: bool) -> None:
+    """In this thread, with whatever priority it has."""
+    work()
 
 
 def start_draining() -> None:
@@ -146,22 +161,37 @@ def _start(name: str, work: Callable[[], None]) -> None:
         _threads[name].start()
 
 
-def drain_until(stop: threading.Event) -> None:
-    """Pass after pass, slower while the database is away, until told to stop."""
+def drain_until(stop: threading.Event, run: Run = _at_once) -> None:
+    """Pass after pass, slower while the database is away, in a hurry while the backlog is old, until told to stop."""
     wait = TICK_SECONDS
     while not stop.wait(wait):
         try:
-            close_old_connections()
-            drain_once(utc_now(), REST, stop)
+            hurry = _hurries()
+            run(partial(_pass, 0 if hurry else REST, stop), hurry)
             wait = TICK_SECONDS
         except Stopped:
             return
+        except Overdue:
+            wait = 0.0
         except Exception as error:  # noqa: BLE001 (whoever drains must outlive whatever went wrong; the spool keeps what was not stored)
             wait = min(wait * 2, LONGEST_WAIT_SECONDS)
             log.warning("drain_failed", error=str(error), retry_in=wait)
-        finally:
-            with suppress(*OUTAGE):
-                connection.close()
+
+
+def _pass(rest: float, stop: threading.Event) -> None:
+    try:
+        close_old_connections()
+        drain_once(utc_now(), rest, stop)
+    finally:
+        with suppress(*OUTAGE):
+            connection.close()
+
+
+def _hurries() -> bool:
+    waited = spool.lying().oldest_seconds
+    if hurry := waited > HURRY_SECONDS:
+        log.info("drain_hurries", oldest_seconds=round(waited))
+    return hurry
 
 
 def _hand_over() -> None:
@@ -176,25 +206,35 @@ def _drain_path(path: Path, now: datetime, rest: float, stop: threading.Event) -
     with spool.adopted(path) as fd:
         if fd is None:
             return Drained()
-        done = _drain_file(fd, now, rest, stop)
-        path.unlink(missing_ok=True)
+        done = _drain_file(path, fd, now, rest, stop)
+        spool_progress.finish(path)
         return done
 
 
-def _drain_file(fd: int, now: datetime, rest: float, stop: threading.Event) -> Drained:
-    done = Drained(files=1)
-    for lines in _batches(fd):
+def _drain_file(path: Path, fd: int, now: datetime, rest: float, stop: threading.Event) -> Drained:
+    """From where the last drainer of this file came to."""
+    done, at = Drained(files=1), spool_progress.stored_bytes(path)
+    for lines in _batches(fd, at):
         began = time.monotonic()
         done += _drain_lines(lines, now)
-        if rest and len(lines) == BATCH and time.time() - os.fstat(fd).st_mtime < HURRY_SECONDS:
-            stop.wait(rest * (time.monotonic() - began))
+        at += sum(map(len, lines))
+        spool_progress.keep(path, at)
+        if rest and len(lines) == BATCH:
+            _rest(path, rest * (time.monotonic() - began), stop)
         if stop.is_set():
             raise Stopped
     return done
 
 
-def _batches(fd: int) -> Iterator[list[bytes]]:
+def _rest(path: Path, seconds: float, stop: threading.Event) -> None:
+    if spool.age(path) >= HURRY_SECONDS:
+        raise Overdue
+    stop.wait(min(seconds, HURRY_SECONDS))
+
+
+def _batches(fd: int, start: int) -> Iterator[list[bytes]]:
     with os.fdopen(os.dup(fd), "rb") as file:
+        file.seek(start)
         while lines := [line for _, line in zip(range(BATCH), file, strict=False)]:
             yield lines
 

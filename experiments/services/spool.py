@@ -58,7 +58,7 @@ _complained_at = -_COMPLAIN_SECONDS
 
 @dataclass(frozen=True)
 class Waiting:
-    """What lies in the spool: files, their bytes, and the age of the oldest in seconds (0 when there is none)."""
+    """What lies in the spool: files, their bytes, and the seconds that the oldest exposure has waited (0 when there is none)."""
 
     files: int = 0
     bytes: int = 0
@@ -120,19 +120,26 @@ def waiting() -> list[Path]:
 
 def lying() -> Waiting:
     """How much waits, for those who watch."""
-    found = [stat for path in waiting() if (stat := _stat(path)) is not None and stat.st_size]
+    found = [(path, size) for path in waiting() if (size := _size(path))]
     if not found:
         return Waiting()
-    age = time.time() - min(stat.st_ctime for stat in found)
-    return Waiting(len(found), sum(stat.st_size for stat in found), max(0.0, age))
+    return Waiting(len(found), sum(size for _, size in found), max(age(path) for path, _ in found))
 
 
-def _stat(path: Path) -> os.stat_result | None:
-    """None for a file that was drained meanwhile."""
+def age(path: Path) -> float:
+    """Seconds since its first exposure, which its name has: a file that still grows is no younger for it."""
     try:
-        return path.stat()
+        return max(0.0, time.time() - float(path.name.split("-", 1)[0]))
+    except ValueError:
+        return 0.0
+
+
+def _size(path: Path) -> int:
+    """0 for a file that was drained meanwhile."""
+    try:
+        return path.stat().st_size
     except FileNotFoundError:
-        return None
+        return 0
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from experiments.core.errors import AssayError, Conflict
 from experiments.core.exposure import QueuedExposure, from_line, to_line
 from experiments.metrics import EXPOSURES_DROPPED
 from experiments.models import Iteration
-from experiments.services import spool
+from experiments.services import spool, spool_progress
 from tests.serving_cast import NOW, launched
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -33,7 +33,7 @@ import os, sys, django
 from datetime import datetime, UTC
 django.setup()
 from experiments.core.exposure import QueuedExposure
-from experiments.services import spool
+from experiments.services import spool, spool_progress
 experiment, iteration, variant = map(int, sys.argv[1:4])
 for n in range(10**9):
     at = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -157,6 +157,50 @@ def test_writer_killed__everything_it_appended_is_adopted(where, spool_folder):
     assert files(spool_folder) == []
 
 
+DRAINER = """
+import os, sys, time, django
+django.setup()
+from experiments.core.clock import utc_now
+from analytics.services import drain
+def store(lines, now):
+    print(len(lines), lines[0].decode().strip(), flush=True)
+    if lines[0] == b"100\\n":
+        time.sleep(60)  # amid its third batch
+    return drain.Drained(stored=len(lines))
+drain._drain_lines = store
+drain.drain_once(utc_now())
+"""
+
+
+def drainer(folder):
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "ASSAY_SPOOL": str(folder)}
+    return subprocess.Popen([sys.executable, "-c", DRAINER], cwd=PROJECT, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def test_drainer_killed_amid_a_file__the_next_goes_on_behind_what_was_stored(spool_folder, monkeypatch):
+    spool.append_lines([b"%d\n" % n for n in range(230)])
+    (path,) = spool.waiting()
+    spool.release()
+    with drainer(spool_folder) as process:
+        begun = [process.stdout.readline().split() for _ in range(3)]
+        process.kill()
+    assert begun == [["50", "0"], ["50", "50"], ["50", "100"]]
+    stored = []
+    monkeypatch.setattr(drain, "_drain_lines", lambda lines, now: stored.extend(lines) or drain.Drained(stored=len(lines)))
+    assert drain._lines(path) == 130
+    drain.drain_once(NOW)
+    assert stored == [b"%d\n" % n for n in range(100, 230)]
+    assert list(spool_folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("written", [b"", b"nonsense", b"-3", b"5", b"999999"])
+def test_progress_that_cannot_be__counts_as_none(spool_folder, written):
+    spool.append_lines([b"a line\n", b"another\n"])
+    (path,) = spool.waiting()
+    path.with_name(path.name + spool_progress.SUFFIX).write_bytes(written)
+    assert spool_progress.stored_bytes(path) == 0
+
+
 def test_database_down_then_up__nothing_is_lost_and_files_do_not_pile_up(where, spool_folder, monkeypatch):
     def away(*_args, **_named):
         raise OperationalError("the database is away")
@@ -174,6 +218,7 @@ def test_database_down_then_up__nothing_is_lost_and_files_do_not_pile_up(where, 
 
 def test_connection_cut_while_draining__the_thread_recovers_by_itself(where_committed, monkeypatch):
     monkeypatch.setattr(drain, "TICK_SECONDS", 0.05)
+    monkeypatch.setattr(drain, "utc_now", lambda: NOW)  # the exposures are of that day, not of today's
     drain.start_draining()
     try:
         for n in range(200):
