@@ -1,4 +1,4 @@
-"""Questions to live servers: how many a second, how late the slowest, how much memory.
+"""Questions to live servers: how many a second, how much processor time each takes, how late the slowest, how much memory.
 
 A question's requests a second are compared with those of an empty POST view on the same server, with the same body,
 in the second before; the median of the rounds' ratios counts. The load generator shares the machine's processors with what
@@ -41,41 +41,65 @@ def question(place: Place, at: Server, name: str) -> Target:
     return Target(at.port, [load.request(_PATHS[name], body, key) for body in bodies])
 
 
-def ratios(place: Place) -> list[Floor]:
+def ratios(place: Place, rounds: int = ROUNDS) -> list[Floor]:
     """A serving process's doors against its own empty view, and against a process with everything."""
     with server(place, "serve") as lean, server(place, "all") as full:
-        targets = {name: question(place, lean, name) for name in _PATHS} | {FULL: question(place, full, ONE)}
+        at = {name: full if name == FULL else lean for name in (*_PATHS, FULL)}
+        targets = {name: question(place, at[name], ONE if name == FULL else name) for name in at}
         look(targets)
-        rates: dict[str, list[float]] = {name: [] for name in targets}
-        shares: dict[str, list[float]] = {name: [] for name in targets}
-        late: list[float] = []
-        for _ in range(ROUNDS):
+        found = Found()
+        for _ in range(rounds):
             for name, beside in _BESIDE.items():
                 for asked in (beside, name):
                     forget(place)
-                    rates[asked].append(load.saturate(targets[asked], WINDOW))
-                shares[name].append(rates[name][-1] / rates[beside][-1])
-            late.append(slowest(place, targets[ONE], statistics.median(rates[ONE]) / 2))
-        for name, found in rates.items():
-            print(f"  {name:<30}{statistics.median(found):9,.0f} requests a second, at best {max(found):,.0f}")
+                    found.take(asked, at[asked], targets[asked])
+                found.compare(name, beside)
+            found.lag(place, targets)
+        found.tell()
+        return found.floors()
 
-        def of_empty(name: str) -> float:
-            return 100 * statistics.median(shares[name])
 
-        percent = "{:.0f} %"
+class Found:
+    """What the rounds have found so far, by question."""
+
+    def __init__(self) -> None:
+        self.rates: dict[str, list[float]] = {}
+        self.costs: dict[str, list[float]] = {}
+        self.shares: dict[str, list[float]] = {}
+        self.late: list[float] = []
+        self.later: list[float] = []
+
+    def take(self, name: str, at: Server, target: Target) -> None:
+        """Answers a second, and the processor time of each."""
+        before = at.processor_seconds()
+        rate = load.saturate(target, WINDOW)
+        self.rates.setdefault(name, []).append(rate)
+        self.costs.setdefault(name, []).append((at.processor_seconds() - before) / rate / WINDOW * 1e6)
+
+    def compare(self, name: str, beside: str) -> None:
+        self.shares.setdefault(name, []).append(self.rates[name][-1] / self.rates[beside][-1])
+
+    def lag(self, place: Place, targets: dict[str, Target]) -> None:
+        """The slowest hundredth at half load: of our door, and that of the empty view right before."""
+        empty, ours = (slowest(place, targets[name], statistics.median(self.rates[name]) / 2) for name in (EMPTY, ONE))
+        self.late.append(ours)
+        self.later.append(ours / empty)
+
+    def tell(self) -> None:
+        for name, rates in self.rates.items():
+            usual, cost = statistics.median(rates), statistics.median(self.costs[name])
+            print(f"  {name:<30}{usual:9,.0f} requests a second, at best {max(rates):,.0f}; {cost:.0f} µs of a processor each")
+
+    def floors(self) -> list[Floor]:
+        percent, middle = "{:.0f} %", statistics.median
+        of_empty = {name: 100 * middle(shares) for name, shares in self.shares.items()}
+        note = f"{middle(self.late):.1f} ms at {middle(self.rates[ONE]) / 2:,.0f} a second"
         return [
-            Floor(f"{OFREP}, exposure queued, of the empty view", of_empty(OFREP), 65, form=percent),
-            Floor(f"{ONE}, exposure queued, of the empty view", of_empty(ONE), 40, form=percent),
-            Floor(f"{ALL} in one answer, of the empty view", of_empty(ALL), 45, form=percent),
-            Floor("serve to all, assignments", 1 / statistics.median(shares[FULL]), 2.5, form="{:.1f} ×"),
-            Floor(
-                "99 in 100 assignments at half load, the best round",
-                min(late),
-                5,
-                least=False,
-                form="{:.1f} ms",
-                note=f"{statistics.median(rates[ONE]) / 2:,.0f} a second; the middle one {statistics.median(late):.1f} ms",
-            ),
+            Floor(f"{OFREP}, exposure queued, of the empty view", of_empty[OFREP], 65, form=percent),
+            Floor(f"{ONE}, exposure queued, of the empty view", of_empty[ONE], 40, form=percent),
+            Floor(f"{ALL} in one answer, of the empty view", of_empty[ALL], 45, form=percent),
+            Floor("serve to all, assignments", 100 / of_empty[FULL], 2.5, form="{:.1f} ×"),
+            Floor("slowest hundredth at half load, to the empty view's", middle(self.later), 3, least=False, form="{:.1f} ×", note=note),
         ]
 
 
@@ -90,7 +114,7 @@ def look(targets: dict[str, Target]) -> None:
 
 
 def slowest(place: Place, target: Target, a_second: float) -> float:
-    """The 99th percentile at this load, in ms. Of several the best counts: a hiccup of the machine meets more than one in a hundred."""
+    """The 99th percentile at this load, in ms."""
     forget(place)
     taken = load.pace(target, a_second, 2)
     return taken[len(taken) * 99 // 100] * 1e3

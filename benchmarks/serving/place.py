@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,6 +54,10 @@ class Server:
     def workers(self) -> list[int]:
         children = (int(child) for tasks in Path(f"/proc/{self.pid}/task").glob("*/children") for child in tasks.read_text().split())
         return [child for child in children if b"resource_tracker" not in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+    def processor_seconds(self) -> float:
+        """What its workers have used of a processor so far."""
+        return sum(_used(task) for pid in self.workers() for task in Path(f"/proc/{pid}/task").iterdir()) / 1e9
 
     def megabytes(self) -> float:
         """What its largest worker holds in memory."""
@@ -175,6 +179,13 @@ def _key() -> str:
     from experiments.services.keys import create_key
 
     return create_key(SYSTEM, utc_now(), name="bench", scope=Scope.SERVER, owner=User.objects.get())[1]
+
+
+def _used(task: Path) -> int:
+    """Nanoseconds that a thread has run; none when it has just ended."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return int((task / "schedstat").read_text().split()[0])
+    return 0
 
 
 def _resident(pid: int) -> float:

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from experiments.core.evaluation import Assignment, Served, bare
+from experiments.core.evaluation import Assignment, Served, assignment_of, bare
 from experiments.core.serving_index import Catalogue
 from experiments.core.targeting import Attributes
 from experiments.core.types import Environment, Reason
 
-__all__ = ["Assignment", "AssignmentRequest", "Served", "assign", "assign_all"]
+__all__ = ["Assignment", "AssignmentRequest", "Served", "assign", "assign_all", "assignment_of"]
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ def assign(catalogue: Catalogue, request: AssignmentRequest, now: datetime) -> A
     if request.experiment is not None:
         entry = catalogue.experiment(request.experiment, request.environment)
         if entry is None or (request.client and not entry.flag.client_visible):
-            return Assignment(bare(None, Reason.NOT_SERVING, None, experiment=request.experiment))
+            return assignment_of(bare(None, Reason.NOT_SERVING, None, experiment=request.experiment))
         return entry.evaluate(request.units, request.attributes, now)
     evaluate = catalogue.evaluators(request.environment, request.client).get(request.flag or "")
     if evaluate is None:
-        return Assignment(bare(request.flag, Reason.UNKNOWN_FLAG, None))
+        return assignment_of(bare(request.flag, Reason.UNKNOWN_FLAG, None))
     return evaluate(request.units, request.attributes, now)
 
 

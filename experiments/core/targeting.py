@@ -43,7 +43,7 @@ from experiments.core.units import UNIT_NAMES, id_text, unit_id, unit_named
 
 __all__ = [
     "Attributes", "Condition", "Op", "Predicate", "Scalar", "Segment", "Segments", "Units", "about_ids", "compile_conditions",
-    "conditions_json", "found_by", "kind_of", "parse_conditions", "segments_named",
+    "conditions_json", "first_look", "found_by", "kind_of", "parse_conditions", "segments_named",
 ]  # fmt: skip
 
 Units: TypeAlias = Mapping[str, str]
@@ -91,9 +91,28 @@ def compile_conditions(conditions: Sequence[Condition], segments: Segments | Non
         return checks[0]
 
     def holds(units: Units, attributes: Attributes) -> bool:
-        return all(check(units, attributes) for check in checks)
+        for check in checks:  # noqa: SIM110  (all() with a generator takes twice as long)
+            if not check(units, attributes):
+                return False
+        return True
 
     return holds
+
+
+_NEVER = object()
+
+
+def first_look(conditions: Sequence[Condition]) -> tuple[str, object]:
+    """An attribute and a value: when a request's attribute has this value, the rule holds.
+
+    The predicate decides when it has another value. This answers the two most frequent rules with one
+    comparison: no condition at all (no attribute is called ``""``), and one text that must be equal.
+    """
+    if not conditions:
+        return "", None
+    first = conditions[0]
+    plain = len(conditions) == 1 and first.op is Op.EQ and isinstance(first.value, str) and first.attribute not in UNIT_NAMES
+    return (first.attribute, first.value) if plain else ("", _NEVER)
 
 
 def _compiled(condition: Condition, segments: Segments) -> Predicate:

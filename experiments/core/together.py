@@ -12,7 +12,7 @@ from datetime import datetime
 from operator import getitem
 from typing import Self
 
-from experiments.core.evaluation import Alone, Assignment, Compiled, Evaluator, Served
+from experiments.core.evaluation import Alone, Assignment, Compiled, Evaluator, Served, assignment_of
 from experiments.core.exclusions import Exclusions
 from experiments.core.hashing import buckets_under
 from experiments.core.serving import Holdout
@@ -50,7 +50,7 @@ class Assigned(Collection[Assignment]):
         return type(self)([self.served[at] for at in places], [self.unit_ids[at] for at in places], [self.buckets[at] for at in places])
 
     def __iter__(self) -> Iterator[Assignment]:
-        return map(Assignment, self.served, self.unit_ids, self.buckets)
+        return map(assignment_of, self.served, self.unit_ids, self.buckets)
 
     def __len__(self) -> int:
         return len(self.served)

@@ -16,6 +16,7 @@ MOMENTS = (datetime(2026, 5, 1, 12, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC
 _RULES: tuple[list[dict[str, Any]], ...] = (
     [],
     [{"attribute": "a", "op": "lt", "value": 3}],
+    [{"attribute": "app", "op": "eq", "value": "2.0.0"}],
     [{"attribute": "app", "op": "semver_gte", "value": "2.0.0-rc.1"}],
     [{"op": "in_segment", "value": "beta"}],
     [{"op": "not_in_segment", "value": "beta"}, {"attribute": "a", "op": "ne", "value": 5}],

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.core.assignment import Assignment, AssignmentRequest, assign, assign_all
+from experiments.core.assignment import Assignment, AssignmentRequest, assign, assign_all, assignment_of
 from experiments.core.catalogue import Catalogue
 from experiments.core.errors import InvalidInput
 from experiments.core.hashing import bucket_of
@@ -410,6 +410,13 @@ def test_assign_all__every_serving_experiment_once():
 
 
 # ---- over ten thousand units
+
+
+@given(st.text(min_size=1, max_size=40))
+def test_assign__one_experiment_alone__takes_the_bucket_of_the_one_hash(unit: str):
+    book = catalogue(flag("rank", experiment=experiment("ranker")))
+    assert (found := ask(book, unit)).bucket == bucket_of(SEED, unit)
+    assert found == assignment_of(found.served, unit, bucket_of(SEED, unit))
 
 
 def test_ramp__1_5_20_50_100_percent__moves_none_of_ten_thousand_units():

@@ -16,6 +16,7 @@ from experiments.core.targeting import (
     Segment,
     compile_conditions,
     conditions_json,
+    first_look,
     parse_conditions,
     segments_named,
 )
@@ -201,3 +202,26 @@ def test_compile__unknown_segment__is_refused():
     assert segments_named(rule) == {"beta"}
     with pytest.raises(InvalidInput, match="beta"):
         compile_conditions(rule)
+
+
+_RULES = (
+    [],
+    [Condition("plan", Op.EQ, "pro")],
+    [Condition("plan", Op.EQ, 1)],
+    [Condition("plan", Op.NE, "pro")],
+    [Condition("id", Op.EQ, "pro")],
+    [Condition("plan", Op.EQ, "pro"), Condition("id", Op.EXISTS)],
+)
+
+
+@pytest.mark.parametrize("rule", _RULES)
+@given(found=st.none() | st.sampled_from(["pro", "free", "", 1, True]), name=st.sampled_from(["plan", "id", ""]))
+def test_first_look__when_it_finds_its_value__the_rule_holds(rule: list[Condition], name: str, found: Any):
+    attribute, wanted = first_look(rule)
+    attributes = {name: found}
+    if attributes.get(attribute) == wanted:
+        assert compile_conditions(rule)({}, attributes)
+
+
+def test_first_look__at_the_two_most_frequent_rules__answers_without_the_predicate():
+    assert [{"plan": "pro"}.get(attribute) == wanted for attribute, wanted in map(first_look, _RULES)] == [True, True, *[False] * 4]

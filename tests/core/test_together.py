@@ -8,7 +8,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.core.assignment import Assignment
+from experiments.core.assignment import assignment_of
 from experiments.core.hashing import bucket_of, buckets_under
 from experiments.core.together import Assigned
 from experiments.core.types import Environment, Reason
@@ -52,12 +52,12 @@ def test_together__nothing_serves__is_empty():
 
 def test_assigned__columns__are_the_answers_they_were_made_of():
     served = catalogue(flag("f")).all_flags()({}, {}, NOW).served[0]
-    first, second = Assignment(served, "u1", 5), Assignment(served)
+    first, second = assignment_of(served, "u1", 5), assignment_of(served)
     both = Assigned.joined([Assigned.of([first]), Assigned.of([second])])
     assert list(both) == [first, second]
     assert list(both.at([1, 0])) == [second, first]
     assert first in both
-    assert Assignment(served, "u2") not in both
+    assert assignment_of(served, "u2") not in both
 
 
 @given(st.lists(st.text("0123456789abcdef", min_size=1, max_size=12)), st.text(min_size=1))

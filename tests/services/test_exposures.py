@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from experiments.core.assignment import Assignment
+from experiments.core.assignment import Assignment, assignment_of
 from experiments.core.evaluation import Served
 from experiments.core.exposure import QueuedExposure, from_line
 from experiments.core.prepared import Prepared
@@ -41,7 +41,7 @@ def queued(*answers: Assignment, environment: Environment = Environment.PRODUCTI
 @pytest.mark.parametrize("bucket", [None, 0, 999])
 @pytest.mark.parametrize("environment", Environment)
 def test_queued__line__says_what_the_whole_exposure_says(unit, bucket, environment):
-    answer = Assignment(SERVED, unit, bucket)
+    answer = assignment_of(SERVED, unit, bucket)
     (found,) = queued(answer, environment=environment)
     whole = exposure_of(answer, NOW, environment)
     assert whole is not None
@@ -54,7 +54,7 @@ def test_queued__one_moment_after_another__each_line_has_its_own():
     steps = (0, 999_994, 1_000_000, 59_999_994, 60_000_000, 5, 86_400_000_000)
     moments = [NOW + timedelta(microseconds=step) for step in steps] + [NOW.astimezone(elsewhere) + timedelta(seconds=1)]
     for moment in moments:
-        expose([Assignment(SERVED, "u1", 1)], moment, environment=Environment.PRODUCTION, how=Recording.QUEUED)
+        expose([assignment_of(SERVED, "u1", 1)], moment, environment=Environment.PRODUCTION, how=Recording.QUEUED)
     lines = [line for path in spool.waiting() for line in path.read_bytes().splitlines(keepends=True)]
     assert [from_line(line).at for line in lines] == moments
 
@@ -63,7 +63,7 @@ def test_queued__many_answers__are_one_write_of_those_that_met_something(monkeyp
     written = []
     real = spool.write_at_once
     monkeypatch.setattr(spool, "write_at_once", lambda fd, data: written.append(data) or real(fd, data))
-    found = queued(Assignment(SERVED, "u1", 1), Assignment(UNRECORDED, "u1"), Assignment(SERVED, "u2", 2), Assignment(SERVED))
+    found = queued(assignment_of(SERVED, "u1", 1), assignment_of(UNRECORDED, "u1"), assignment_of(SERVED, "u2", 2), assignment_of(SERVED))
     assert [exposure.unit_id for exposure in found] == ["u1", "u2"]
     assert len(written) == 1
 
@@ -72,7 +72,7 @@ def test_queued__no_disk__drops_and_counts_each(settings, tmp_path):
     before = EXPOSURES_DROPPED._value.get()
     settings.SPOOL = tmp_path / "file"
     settings.SPOOL.write_bytes(b"")
-    assert expose([Assignment(SERVED, "u1", 1)] * 3, NOW, environment=Environment.PRODUCTION, how=Recording.QUEUED) == 0
+    assert expose([assignment_of(SERVED, "u1", 1)] * 3, NOW, environment=Environment.PRODUCTION, how=Recording.QUEUED) == 0
     assert EXPOSURES_DROPPED._value.get() == before + 3
 
 
