@@ -14,7 +14,7 @@ ARGS ?=
 .PHONY: help setup demo test test-clients test-e2e lint bench bench-stats bench-pages bench-serve lock clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 setup: ## Make .venv with everything in requirements.lock (does nothing when it is up to date)
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" STAMP="$(STAMP)" $(SHELL) config/setup.sh

@@ -18,14 +18,16 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     if _is_door(request):
         return _error(request, 403, "forbidden", "This may not be done with these credentials.")
-    if request.path.startswith("/admin/") and getattr(request, "user", None) is not None and request.user.is_authenticated:
-        return _refused(request, str(exception))
+    if _in_workplace(request):
+        return _framed(request, "not_yours", 403, {"title": "Not yours to do", "why": str(exception)})
     return defaults.permission_denied(request, exception)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     if _is_door(request):
         return _error(request, 404, "not_found", f"Nothing lives at {request.path}; see /api/docs for what does.")
+    if _in_workplace(request):
+        return _framed(request, "not_found", 404, {"title": "No such page"})
     return defaults.page_not_found(request, exception)
 
 
@@ -35,12 +37,18 @@ def broken(request: HttpRequest) -> HttpResponse:
     return defaults.server_error(request)
 
 
-def _refused(request: HttpRequest, why: str) -> HttpResponse:
-    """A refusal within the workplace's frame: why, who may, and whom to ask."""
+def _in_workplace(request: HttpRequest) -> bool:
+    """Whether somebody of the workplace asks, for whom its frame can be drawn."""
+    user = getattr(request, "user", None)
+    return request.path.startswith("/admin/") and user is not None and user.is_authenticated and user.is_staff
+
+
+def _framed(request: HttpRequest, name: str, status: int, context: dict[str, str]) -> HttpResponse:
+    """An answer within the workplace's frame, with its ways back."""
     from django.contrib import admin  # here: processes for serving alone have no admin, and pay no memory for one
 
     frame = admin.site.each_context(request)
-    return render(request, "admin/assay/not_yours.html", {**frame, "title": "Not yours to do", "why": why}, status=403)
+    return render(request, f"admin/assay/{name}.html", {**frame, **context}, status=status)
 
 
 def _is_door(request: HttpRequest) -> bool:

@@ -43,5 +43,5 @@ class PageTurns:
 
 def _later(refusal: AssayError) -> HttpResponse:
     """Without the workplace's frame, which asks the database who is there."""
-    page = render_to_string("admin/assay/later.html", {"why": refusal.message})
+    page = render_to_string("admin/assay/later.html", {"why": refusal.message, "styled": True})
     return HttpResponse(page, status=UNAVAILABLE, headers={"Retry-After": str(RETRY_SECONDS)})

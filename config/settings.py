@@ -89,8 +89,13 @@ TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [PROJECT / "templates"],
-        "APP_DIRS": True,
         "OPTIONS": {
+            "loaders": [
+                (
+                    "django.template.loaders.cached.Loader",
+                    ["django.template.loaders.filesystem.Loader", "config.theme_templates.Loader"],
+                )
+            ],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
@@ -144,7 +149,7 @@ STATIC_URL = "static/"
 STATIC_ROOT = env.folder("ASSAY_STATIC", STATE / "static")
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "config.static_files.HashedFiles"},
 }
 WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ("map", "png", "gif", "jpg", "webp", "woff", "woff2", "gz", "br", "zip")
 WHITENOISE_USE_FINDERS = not env.text("ASSAY_STATIC", "")
@@ -155,6 +160,9 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
 USE_I18N = False
+DATE_FORMAT, TIME_FORMAT = "d M Y", "H:i"
+DATETIME_FORMAT = r"d M Y, H:i \U\T\C"
+"""As ``experiments.core.figures`` writes them."""
 
 # ---------------------------------------------------------------- background work
 # Database state is the queue; messages are wake-ups that may be lost, so Redis keeps no results and

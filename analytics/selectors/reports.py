@@ -19,7 +19,7 @@ from analytics.core.report.writing import as_json, as_markdown
 from analytics.models import AnalysisRun, ExperimentReport, ReportTemplate
 from analytics.selectors.report_facts import ENDED, ended_holdbacks, facts_of, is_final
 from experiments.core import drawing
-from experiments.core.errors import AssayError, NotFound
+from experiments.core.errors import NotFound, NotInstalled
 from experiments.models import Experiment, Iteration
 
 SHIPPED = "reports/report.md"
@@ -159,7 +159,7 @@ def body_of(report: Written, kind: str) -> str | bytes:
 def as_pdf(html: str) -> bytes:
     """The page as PDF, where the optional WeasyPrint is installed; it may fetch nothing."""
     if find_spec("weasyprint") is None:
-        raise AssayError(PDF_WANTED, "format", code="not_available")
+        raise NotInstalled(PDF_WANTED, "format")
     pdf: bytes = import_module("weasyprint").HTML(string=html, url_fetcher=_nothing).write_pdf()
     return pdf
 

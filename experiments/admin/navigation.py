@@ -53,6 +53,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
                 _item("A/A calibration", "balance", "aa_calibration"),
                 _item("Events", "list_alt", "event_browser"),
                 _item("Why this user?", "person_search", "why_this_user"),
+                _item("Troubleshooting", "help", "troubleshooting"),
             ],
         },
         {

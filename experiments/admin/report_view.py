@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse
 
 from analytics.selectors import reports
-from experiments.admin.base import WorkplaceAdmin
+from experiments.admin.base import Crumb, WorkplaceAdmin
+from experiments.admin.doing import problems_of
 from experiments.admin.experiment_actions import found
 from experiments.admin.experiment_view import page_url
 from experiments.core.errors import AssayError
 from experiments.http.documents import document
+from experiments.http.errors import status_of
+from experiments.models import Experiment
 
 
 def report(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> HttpResponse:
@@ -23,6 +25,17 @@ def report(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> H
     try:
         body = reports.body_of(reports.report_of(experiment), kind)
     except AssayError as refusal:
-        messages.error(request, str(refusal))
-        return HttpResponseRedirect(page_url(experiment_id, "results"))
+        return _refused(admin, request, experiment, refusal)
     return document(body, kind, f"{experiment.key}-report")
+
+
+def _refused(admin: WorkplaceAdmin, request: HttpRequest, experiment: Experiment, refusal: AssayError) -> HttpResponse:
+    """Why there is no report, with the status that says so and a way back."""
+    context = {
+        "title": experiment.name,
+        "original": Crumb(experiment, experiment.name),
+        "refusal": "There is no such report.",
+        "problems": problems_of(refusal),
+        "back": page_url(experiment.pk, "results"),
+    }
+    return admin.page(request, "admin/assay/refused.html", context, status=status_of(refusal))

@@ -1,7 +1,7 @@
 """Refusals: each names the object, what was wanted, what was found, and what to do.
 
 A refusal is for what the caller did wrong or what the rules forbid. "Cannot say" is a value, not
-an error. The doors turn each class into one answer: 400, 401, 403, 404, 409, 413 or 429.
+an error. The doors turn each class into one answer: 400, 401, 403, 404, 409, 413, 429 or 501.
 """
 
 from __future__ import annotations
@@ -77,6 +77,13 @@ class TooMany(AssayError):
 
     code: str = "too_many"
     retry_after: int = 1
+
+
+@dataclass(eq=False)
+class NotInstalled(AssayError):
+    """This installation lacks an optional part that the answer needs; asking again does not help (HTTP 501)."""
+
+    code: str = "not_installed"
 
 
 @dataclass(eq=False)

@@ -11,7 +11,18 @@ from django.http import Http404, HttpResponse, JsonResponse
 from rest_framework import exceptions
 from rest_framework.views import set_rollback
 
-from experiments.core.errors import AssayError, Conflict, Forbidden, InvalidInput, NotAuthenticated, NotFound, Refused, TooLarge, TooMany
+from experiments.core.errors import (
+    AssayError,
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    NotAuthenticated,
+    NotFound,
+    NotInstalled,
+    Refused,
+    TooLarge,
+    TooMany,
+)
 from experiments.services.waits import is_cut_off, is_locked
 
 log = structlog.get_logger(__name__)
@@ -25,6 +36,7 @@ STATUS: dict[type[AssayError], int] = {
     Conflict: 409,
     TooLarge: 413,
     TooMany: 429,
+    NotInstalled: 501,
 }
 UNAVAILABLE = 503
 """A refusal of no class of its own: something this process needs is not there."""

@@ -196,7 +196,7 @@ def test_squares__every_bucket__is_drawn_once():
 def test_report__opens_from_the_results_and_may_run_nothing(browser, running):
     client = browser("victor")
     assert url(running, "report") not in client.get(page(running)).content.decode()
-    assert client.get(url(running, "report")).status_code == 302
+    assert client.get(url(running, "report")).status_code == 404
     _expose(running, {"Control": 300, "Friendly": 310})
     browser("olivia").post(url(running, "analyse"))
     assert url(running, "report") in client.get(page(running)).content.decode()

@@ -33,19 +33,19 @@ def run(script: str, *arguments: str) -> str:
     return done.stdout
 
 
-def installed() -> Path:
+def installed(scripts: Path = SCRIPTS, name: str = "node") -> Path:
     """A folder with the scripts and the locked packages; several processes may ask at once, and one installs."""
-    folder = place.state_folder() / "node"
+    folder = place.state_folder() / name
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        wanted = hashlib.sha256((SCRIPTS / "package-lock.json").read_bytes()).hexdigest()
-        for source in SCRIPTS.glob("*.*"):
+        wanted = hashlib.sha256((scripts / "package-lock.json").read_bytes()).hexdigest()
+        for source in scripts.glob("*.*"):
             shutil.copy(source, folder)
         stamp = folder / "installed"
         if not stamp.exists() or stamp.read_text() != wanted:
             command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-            assert done.returncode == 0, f"npm could not install the clients:\n{done.stderr[-4000:]}"
+            assert done.returncode == 0, f"npm could not install the packages:\n{done.stderr[-4000:]}"
             stamp.write_text(wanted)
     return folder
