@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,12 @@ hypothesis_settings.load_profile("house")
 
 # A message is done where it is sent, so that a test sees what came of it. Tests with a real worker start one of their own.
 app.conf.task_always_eager = True
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Importing a web process starts threads that read the catalogue for ever, under all later tests."""
+    if "config.wsgi" in sys.modules:
+        pytest.fail(f"config.wsgi was imported before or at {item.nodeid}: start it in a process of its own")
 
 
 @pytest.fixture(scope="session")
