@@ -6,22 +6,22 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-VERSION = 1
+VERSION = 2
 """Raise it when a sealed table gets another column; older seals go on covering the columns of their version."""
+_FIRST: Mapping[str, tuple[str, ...]] = {
+    "changelog": (
+        *("id", "at", "actor_kind", "actor_label", "actor_id", "action", "object_type", "object_id", "object_label"),
+        *("experiment_id", "reason", "before", "after"),
+    ),
+    "decisions": (*("id", "iteration_id", "look_id", "verdict", "outcome", "variant_id", "arms", "rule", "facts", "versions", "made_at"),),
+    "experiment_sign_offs": (
+        *("id", "experiment_id", "item", "verdict", "comment", "evidence", "judged", "judged_sha256"),
+        *("signed_by_id", "requested_by_id", "signed_at"),
+    ),
+}
 COLUMNS: Mapping[int, Mapping[str, tuple[str, ...]]] = {
-    1: {
-        "changelog": (
-            *("id", "at", "actor_kind", "actor_label", "actor_id", "action", "object_type", "object_id", "object_label"),
-            *("experiment_id", "reason", "before", "after"),
-        ),
-        "decisions": (
-            *("id", "iteration_id", "look_id", "verdict", "outcome", "variant_id", "arms", "rule", "facts", "versions", "made_at"),
-        ),
-        "experiment_sign_offs": (
-            *("id", "experiment_id", "item", "verdict", "comment", "evidence", "judged", "judged_sha256"),
-            *("signed_by_id", "requested_by_id", "signed_at"),
-        ),
-    },
+    1: _FIRST,
+    2: {**_FIRST, "experiment_sign_offs": (*_FIRST["experiment_sign_offs"], "key_made_by_id")},
 }
 SOURCES = tuple(COLUMNS[VERSION])
 START = "0" * 64

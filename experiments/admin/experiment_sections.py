@@ -71,7 +71,7 @@ NAMED = 3
 def _whose(view: View) -> dict[str, str]:
     """Who may sign each item, by name: the team's members first, at most three and how many others."""
     e = view.experiment
-    asked = view.facts.request.requested_by_id if view.facts.request else None
+    asked = view.facts.request.askers if view.facts.request else frozenset()
     jobs: dict[str, list[tuple[bool, int, str]]] = {}
     team = {e.owner_id, *e.collaborators.values_list("pk", flat=True)}
     people = get_user_model().objects.filter(is_active=True, groups__name__in={role for roles in _PARTIES.values() for role in roles})
@@ -79,7 +79,7 @@ def _whose(view: View) -> dict[str, str]:
         jobs.setdefault(job, []).append((pk not in team, pk, f"{first} {last}".strip() or username))
     found = {Item.PRD.value: e.owner.get_full_name() or e.owner.get_username()}
     for item, roles in _PARTIES.items():
-        names = sorted({one for role in roles for one in jobs.get(role, []) if item != Item.APPROVAL or one[1] != asked})
+        names = sorted({one for role in roles for one in jobs.get(role, []) if item != Item.APPROVAL or one[1] not in asked})
         shown = ", ".join(name for _, _, name in names[:NAMED])
         found[item.value] = f"{shown} or {len(names) - NAMED} others" if len(names) > NAMED else shown or "nobody has this job"
     return found

@@ -13,7 +13,7 @@ from experiments.admin.base import WorkplaceAdmin, actor_of, may
 from experiments.admin.doing import Confirm, confirmed, problems_of
 from experiments.admin.fields import Field, filled, read_choice, reason_field
 from experiments.core.clock import utc_now
-from experiments.core.errors import AssayError
+from experiments.core.errors import AssayError, InvalidInput
 from experiments.core.permissions import Action
 from experiments.core.types import Environment, Scope
 from experiments.http.errors import status_of
@@ -36,9 +36,9 @@ class ApiKeyAdmin(WorkplaceAdmin):
     """Who may call the doors. Only a key's selector is kept in the clear."""
 
     add_right = Action.ADMINISTER
-    list_display = ("name", "scope", "environment", "owner", "selector", "created_at", "revoked_at")
+    list_display = ("name", "scope", "environment", "owner", "made_by", "selector", "created_at", "revoked_at")
     list_filter = ("scope", "environment", ("revoked_at", admin.EmptyFieldListFilter))
-    list_select_related = ("owner",)
+    list_select_related = ("owner", "made_by")
     search_fields = ("name", "selector")
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -52,7 +52,7 @@ class ApiKeyAdmin(WorkplaceAdmin):
         if request.method != "POST":
             return self.page(request, "admin/assay/confirm.html", {"title": "New API key", "confirm": confirm})
         try:
-            row, secret = keys.create_key(actor_of(request), utc_now(), owner=_person(request), **_read(request.POST))
+            row, secret = keys.create_key(actor_of(request), utc_now(), **_read(request.POST))
         except AssayError as refusal:
             found = problems_of(refusal)
             again = Confirm("A new API key", "Create the key", reverse(LIST), fields=filled(fields, request.POST.dict(), found))
@@ -68,7 +68,8 @@ class ApiKeyAdmin(WorkplaceAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """A key's page is the question whether to revoke it."""
-        row = ApiKey.objects.select_related("owner").filter(pk=object_id).first() if object_id.isascii() and object_id.isdigit() else None
+        known = object_id.isascii() and object_id.isdigit()
+        row = ApiKey.objects.select_related("owner", "made_by").filter(pk=object_id).first() if known else None
         if row is None or not self.has_view_permission(request):
             raise Http404("no such key")
         return self.page(request, "admin/assay/key.html", {"title": row.name, "key": row})
@@ -99,10 +100,17 @@ class ApiKeyAdmin(WorkplaceAdmin):
         return [path("<int:pk>/revoke/", self.admin_site.admin_view(self.revoke_view), name="apikey_revoke"), *super().get_urls()]
 
 
-def _person(request: HttpRequest) -> User:
-    """Whoever makes a key answers for it."""
-    assert isinstance(request.user, User)
-    return request.user
+def _people() -> list[tuple[str, str]]:
+    """Everybody for whom a key may act, by name."""
+    people = User.objects.filter(is_active=True)
+    return sorted(((one.get_username(), one.get_full_name() or one.get_username()) for one in people), key=lambda one: one[1].casefold())
+
+
+def _person(text: str) -> User:
+    found = User.objects.filter(username=text, is_active=True).first()
+    if found is None:
+        raise InvalidInput("Acts for: choose the person for whom the key acts.", "owner")
+    return found
 
 
 def _fields() -> list[Field]:
@@ -111,6 +119,8 @@ def _fields() -> list[Field]:
         Field("scope", "For", "select", value=Scope.SERVER, choices=[(s.value, label) for s, label in SCOPES]),
         Field("environment", "Environment", "select", value=Environment.PRODUCTION, choices=[
             (Environment.PRODUCTION, "production"), (Environment.TEST, "test: is served drafts, its events are never analysed")]),
+        Field("owner", "Acts for", "select", required=True, choices=[("", "choose a person"), *_people()],
+              help="Who uses it and answers for it. Neither that person nor you may approve a launch that the key asks for."),
     ]  # fmt: skip
 
 
@@ -118,5 +128,6 @@ def _read(data: QueryDict) -> dict[str, Any]:
     return {
         "name": data.get("name", "").strip(),
         "scope": read_choice(Scope, data.get("scope", ""), "scope", "For"),
+        "owner": _person(data.get("owner", "")),
         "environment": read_choice(Environment, data.get("environment", ""), "environment", "Environment"),
     }

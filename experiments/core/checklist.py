@@ -63,12 +63,19 @@ class Computed:
 
 @dataclass(frozen=True)
 class Requested:
-    """The newest launch request: who asked for which design."""
+    """The newest launch request: who asked for which design, and who made the key, if it was asked for with one."""
 
     requested_by: str
     requested_by_id: int
     judged_sha256: str
     requested_at: datetime
+    key_made_by: str = ""
+    key_made_by_id: int | None = None
+
+    @property
+    def askers(self) -> frozenset[int]:
+        """Who may not wave it through: who asked, and who made the key with which it was asked for."""
+        return frozenset({self.requested_by_id} if self.key_made_by_id is None else {self.requested_by_id, self.key_made_by_id})
 
 
 @dataclass(frozen=True)

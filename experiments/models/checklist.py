@@ -14,7 +14,8 @@ class SignOff(models.Model):
     """Verdict + evidence + person + time. Append-only; the newest one of an item counts.
 
     ``judged`` is the canonical JSON of the design fields the item names, as they were when signed;
-    a design whose hash differs voids the sign-off. An approval also names who asked for it.
+    a design whose hash differs voids the sign-off. An approval also names who asked for it, and who made the key with
+    which it was asked for.
     """
 
     experiment = models.ForeignKey("experiments.Experiment", on_delete=models.PROTECT, related_name="sign_offs")
@@ -26,6 +27,7 @@ class SignOff(models.Model):
     judged_sha256 = models.CharField(max_length=64)
     signed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    key_made_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     signed_at = models.DateTimeField()
 
     class Meta:
@@ -36,6 +38,9 @@ class SignOff(models.Model):
                 condition=~Q(item="approval") | Q(requested_by__isnull=False) & ~Q(requested_by=F("signed_by")),
                 name="approval_by_someone_else",
             ),
+            models.CheckConstraint(
+                condition=Q(key_made_by__isnull=True) | ~Q(key_made_by=F("signed_by")), name="approval_by_no_maker_of_the_key"
+            ),
         ]
         triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
 
@@ -44,10 +49,14 @@ class SignOff(models.Model):
 
 
 class LaunchRequest(models.Model):
-    """Somebody asks for the launch; somebody else approves it. Bound to the design it was made for."""
+    """Somebody asks for the launch; somebody else approves it. Bound to the design it was made for.
+
+    ``key``: with which key it was asked for; none where a person or the machine asked.
+    """
 
     experiment = models.ForeignKey("experiments.Experiment", on_delete=models.PROTECT, related_name="launch_requests")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    key = models.ForeignKey("experiments.ApiKey", null=True, on_delete=models.PROTECT, related_name="+")
     requested_at = models.DateTimeField()
     judged_sha256 = models.CharField(max_length=64)
     note = models.TextField(blank=True)

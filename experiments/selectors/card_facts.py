@@ -50,7 +50,14 @@ def card_facts(
     off, urgent = _switched_off(experiments), _urgent(experiments)
     return {
         one.pk: _facts(
-            one, now, gathered.get(one.pk), lines.get(one.pk, _Lines()), requests.get(one.pk), rollouts.get(one.pk), off, urgent.get(one.pk)
+            one,
+            now,
+            gathered.get(one.pk),
+            lines.get(one.pk, _Lines()),
+            requests.get(one.pk, frozenset()),
+            rollouts.get(one.pk),
+            off,
+            urgent.get(one.pk),
         )
         for one in experiments
     }
@@ -62,8 +69,8 @@ def _gathered(experiments: Sequence[Experiment], known: Facts | None) -> dict[in
     return checklist_facts(unlaunched) if known is None else {one.pk: known for one in unlaunched}
 
 
-def _requested(experiments: Sequence[Experiment], known: Facts) -> dict[int, int]:
-    return {} if known.request is None else {one.pk: known.request.requested_by_id for one in experiments}
+def _requested(experiments: Sequence[Experiment], known: Facts) -> dict[int, frozenset[int]]:
+    return {} if known.request is None else {one.pk: known.request.askers for one in experiments}
 
 
 def _facts(
@@ -71,7 +78,7 @@ def _facts(
     now: datetime,
     known: Facts | None,
     lines: _Lines,
-    requested_by: int | None,
+    asked: frozenset[int],
     rollout: RolledOut | None,
     off: Mapping[str, Stop],
     urgent: Stop | None,
@@ -85,7 +92,7 @@ def _facts(
         pause_cause=PauseCause(experiment.pause_cause),
         origin=Origin(experiment.origin),
         missing=() if known is None else tuple(one.title for one in states(known) if one.required and not one.settled),
-        requested_by=requested_by,
+        asked=asked,
         off=off.get(experiment.flag_id or "") if not over else None,
         urgent=urgent,
         flag=experiment.flag_id or "",
@@ -145,11 +152,12 @@ def _missed(row: ChangeLogEntry | None) -> tuple[str, ...]:
     return tuple(str(one) for one in unmet) if isinstance(unmet, list) else ()
 
 
-def _requests(experiments: Iterable[Experiment]) -> dict[int, int]:
-    """Who asked last for the launch of each."""
+def _requests(experiments: Iterable[Experiment]) -> dict[int, frozenset[int]]:
+    """Who asked last for the launch of each, and who made the key with which they did."""
     ids = [one.pk for one in experiments if one.status not in OVER]
     rows = LaunchRequest.objects.filter(experiment_id__in=ids).order_by("requested_at", "id")
-    return dict(rows.values_list("experiment_id", "requested_by_id"))
+    found = rows.values_list("experiment_id", "requested_by_id", "key__made_by_id")
+    return {pk: frozenset({asker, maker} - {None}) for pk, asker, maker in found}
 
 
 def _rollouts(experiments: Iterable[Experiment]) -> dict[int, RolledOut]:

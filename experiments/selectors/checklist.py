@@ -84,7 +84,7 @@ def _step(step: Transition, known: Facts, actor: Actor) -> Step:
 
 def launch_request(experiment: Experiment) -> Requested | None:
     """Who asked last for the launch, and of which design."""
-    row = LaunchRequest.objects.filter(experiment=experiment).select_related("requested_by").first()
+    row = LaunchRequest.objects.filter(experiment=experiment).select_related("requested_by", "key__made_by").first()
     return None if row is None else checklist_rows.requested(row)
 
 

@@ -35,8 +35,16 @@ def computed(row: Evidence) -> Computed:
 
 
 def requested(row: LaunchRequest) -> Requested:
-    """Who asked for a launch, of which design."""
-    return Requested(_name(row.requested_by), row.requested_by_id, row.judged_sha256, row.requested_at)
+    """Who asked for a launch, of which design, and who made the key with which they did."""
+    maker = row.key.made_by if row.key is not None else None
+    return Requested(
+        requested_by=_name(row.requested_by),
+        requested_by_id=row.requested_by_id,
+        judged_sha256=row.judged_sha256,
+        requested_at=row.requested_at,
+        key_made_by="" if maker is None else _name(maker),
+        key_made_by_id=None if maker is None else maker.pk,
+    )
 
 
 def _name(user: User) -> str:

@@ -17,7 +17,7 @@ from experiments.selectors.experiments import design_of
 
 _NEEDED = (
     "variants", "planned_metrics__metric", "sign_offs__signed_by", "offline_evaluations__variant", "evidence",
-    "launch_requests__requested_by", "iterations", "collaborators",
+    "launch_requests__requested_by", "launch_requests__key__made_by", "iterations", "collaborators",
 )  # fmt: skip
 
 

@@ -94,21 +94,22 @@ def _signed(actor: Actor, now: datetime, experiment: Experiment, known: Facts, i
         judged=parts,
         judged_sha256=digest(parts),
         signed_by_id=person_behind(actor),
-        requested_by_id=_requester(actor, known) if item is Item.APPROVAL else None,
+        **(_asked_by(actor, known) if item is Item.APPROVAL else {}),
         signed_at=now,
     )
-    checked(row, exclude=("experiment", "signed_by", "requested_by"))
+    checked(row, exclude=("experiment", "signed_by", "requested_by", "key_made_by"))
     row.save(force_insert=True)
     return row
 
 
-def _requester(actor: Actor, known: Facts) -> int:
+def _asked_by(actor: Actor, known: Facts) -> dict[str, int | None]:
+    """Whom the database, too, keeps from signing."""
     if known.request is None:
         raise Refused(f"{known.design.key}: launch not requested, so there is nothing to judge", field="item")
     found = four_eyes(actor, known.request)
     if found:
         raise Refused(f"{known.design.key}: {found[0].message}", field="actor", problems=found)
-    return known.request.requested_by_id
+    return {"requested_by_id": known.request.requested_by_id, "key_made_by_id": known.request.key_made_by_id}
 
 
 def request_launch(actor: Actor, now: datetime, *, experiment_id: int, note: str = "") -> LaunchRequest:
@@ -128,11 +129,12 @@ def write_request(actor: Actor, now: datetime, experiment: Experiment, note: str
     row = LaunchRequest(
         experiment=experiment,
         requested_by_id=actor.user_id or experiment.owner_id,
+        key_id=actor.key_id,
         requested_at=now,
         judged_sha256=digest(judged(design_of(experiment), Item.APPROVAL)),
         note=note,
     )
-    checked(row, exclude=("experiment", "requested_by"))
+    checked(row, exclude=("experiment", "requested_by", "key"))
     row.save(force_insert=True)
     return row
 

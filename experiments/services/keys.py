@@ -21,7 +21,7 @@ _LONGEST_NAME = 120
 def create_key(
     actor: Actor, now: datetime, *, name: str, scope: Scope, environment: Environment = Environment.PRODUCTION, owner: User
 ) -> tuple[ApiKey, str]:
-    """A new key and its text, which nobody can read again. It acts for its owner."""
+    """A new key and its text, which nobody can read again. It acts for its owner; who made it may not approve what it asks for."""
     _permit(actor, f"key {name}")
     if not name.strip() or len(name) > _LONGEST_NAME:
         raise InvalidInput(f"name: a key needs a name of 1 to {_LONGEST_NAME} characters, so that it can be told apart", "name")
@@ -37,6 +37,7 @@ def create_key(
             scope=scope.value,
             environment=environment.value,
             owner=owner,
+            made_by_id=actor.user_id,
             created_at=now,
         )
         facts: dict[str, JSON] = {"name": key.name, "scope": key.scope, "environment": key.environment, "owner": owner.get_username()}

@@ -132,8 +132,10 @@ def test_status__sent_to_the_edit_form__is_ignored(browser, draft):
 
 def test_api_key__created__is_shown_once_and_never_again(browser):
     client = browser("ada")
-    answer = client.post("/admin/experiments/apikey/add/", {"name": "checkout", "scope": "server", "environment": "production"})
+    said = {"name": "checkout", "scope": "server", "environment": "production", "owner": "olivia"}
+    answer = client.post("/admin/experiments/apikey/add/", said)
     key = ApiKey.objects.get(name="checkout")
+    assert (key.owner.username, key.made_by.username) == ("olivia", "ada")
     secret = answer.context["secret"]
     assert secret in answer.content.decode()
     assert "no-store" in answer["Cache-Control"]
@@ -143,10 +145,13 @@ def test_api_key__created__is_shown_once_and_never_again(browser):
     assert key.revoked_at is not None
 
 
-def test_api_key__without_a_name__shows_the_refusal(browser):
-    answer = browser("ada").post("/admin/experiments/apikey/add/", {"name": "", "scope": "server", "environment": "production"})
+@pytest.mark.parametrize(("wrong", "said"), [("name", "needs a name"), ("owner", "choose the person for whom the key acts")])
+def test_api_key__without_a_name_or_a_person__shows_the_refusal(browser, wrong, said):
+    ada = browser("ada")
+    whole = {"name": "ci", "scope": "management", "environment": "production", "owner": "olivia"}
+    answer = ada.post("/admin/experiments/apikey/add/", {**whole, wrong: ""})
     assert answer.status_code == 400
-    assert "needs a name" in answer.content.decode()
+    assert said in answer.content.decode()
     assert not ApiKey.objects.exists()
 
 

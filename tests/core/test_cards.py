@@ -62,7 +62,7 @@ def test_card__every_status_outcome_and_cause__is_whole_sentences_and_a_step(sta
         (CardFacts(Status.PAUSED, hours=90), State.PAUSED, Urgency.RUNNING),
         (CardFacts(Status.PAUSED, pause_cause=PauseCause.HARM), State.STOPPED_BY_A_PERSON, Urgency.HARM),
         (CardFacts(Status.DARK_LAUNCH), State.READY_TO_GO_LIVE, Urgency.SIGN_OFF),
-        (CardFacts(Status.DRAFT, requested_by=1), State.READY_TO_START, Urgency.SIGN_OFF),
+        (CardFacts(Status.DRAFT, asked=frozenset({1})), State.READY_TO_START, Urgency.SIGN_OFF),
         (CardFacts(Status.DRAFT, missing=("PRD",)), State.DRAFT, Urgency.DRAFT),
         (CardFacts(Status.COMPLETED, reading=replace(READ, breaches=(COST,))), State.ENDED, Urgency.ENDED),
         (CardFacts(Status.ARCHIVED), State.ARCHIVED, Urgency.ARCHIVED),
@@ -108,7 +108,7 @@ def test_escalation__recommends_nothing__and_names_the_breach_with_its_size() ->
 
 
 def test_promotable__the_requester__hears_that_a_second_person_promotes() -> None:
-    facts = replace(_running(kind="escalate", ready=True), requested_by=1)
+    facts = replace(_running(kind="escalate", ready=True), asked=frozenset({1, 9}))
     assert card(facts).step(OWNER).label == "A second person promotes it"
     assert card(facts).step(SECOND).label == "Promote “Warm”"
     assert card(facts).step(SECOND).target == "do:promote"

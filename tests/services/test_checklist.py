@@ -5,15 +5,20 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import DatabaseError, IntegrityError, transaction
 
 from experiments.core.design import digest, judged
 from experiments.core.errors import Forbidden, InvalidInput, NotFound, Refused
-from experiments.core.types import SYSTEM, Item, Status, Verdict
+from experiments.core.lifecycle import Verb
+from experiments.core.permissions import Action
+from experiments.core.types import SYSTEM, Item, Scope, Status, Verdict
 from experiments.models import ChangeLogEntry, Evidence, SignOff
+from experiments.selectors.actors import actor_for_key
 from experiments.selectors.checklist import states
 from experiments.selectors.experiments import design_of
-from experiments.services import checklist, drafts, lifecycle
+from experiments.services import checklist, drafts, lifecycle, steps
+from experiments.services.keys import create_key
 from tests.factories import NOW, dark_launched, draft, experiment_in, key_of, lifecycle_of, person, ready_for_dark_launch, ready_to_start
 
 pytestmark = pytest.mark.django_db
@@ -192,6 +197,70 @@ def test_approval__requested_through_ones_own_key__is_refused_too():
 
     with pytest.raises(Refused, match="second person"):
         sign(experiment, "approver", Item.APPROVAL)
+
+
+def key_for_the_owner(maker):
+    """A key that acts for owner, made by somebody of the cast."""
+    row, _ = create_key(person(maker), NOW, name="ci", scope=Scope.MANAGEMENT, owner=User.objects.get(pk=person("owner").user_id))
+    return actor_for_key(row)
+
+
+def test_approval__asked_for_with_a_key__is_refused_to_who_made_the_key_by_service_and_database():
+    experiment = ready_to_start(draft(policy="ai-low"))
+    later = NOW + timedelta(days=1, hours=1)
+    checklist.request_launch(key_for_the_owner("admin"), later, experiment_id=experiment.pk)
+
+    with pytest.raises(Refused, match="with a key that admin made; a second person must"):
+        sign(experiment, "admin", Item.APPROVAL)
+    with pytest.raises(Refused, match="owner asked for this launch; a second person must"):
+        sign(experiment, "owner", Item.APPROVAL)
+    sign(experiment, "approver", Item.APPROVAL)
+
+    maker = person("admin").user_id
+    row = SignOff.objects.filter(item="approval").order_by("-id").first()
+    assert row.key_made_by_id == maker
+    row.pk, row.signed_by_id = None, maker
+    with pytest.raises(IntegrityError, match="approval_by_no_maker_of_the_key"), transaction.atomic():
+        row.save(force_insert=True)
+
+
+def test_key__whose_maker_did_not_ask_with_it__keeps_nobody_from_approving():
+    experiment = ready_to_start(draft(policy="ai-low"))
+    key_for_the_owner("admin")
+    checklist.request_launch(person("owner"), NOW + timedelta(days=1, hours=1), experiment_id=experiment.pk)
+
+    sign(experiment, "admin", Item.APPROVAL)
+
+
+@pytest.fixture
+def asked_with_a_key():
+    """Live; its launch was asked for with a key of owner's that admin made."""
+    experiment = ready_to_start(draft(policy="ai-low"))
+    checklist.request_launch(key_for_the_owner("admin"), NOW + timedelta(days=1), experiment_id=experiment.pk)
+    sign(experiment, "approver", Item.APPROVAL)
+    return lifecycle.start(person("owner"), NOW + timedelta(days=1), experiment_id=experiment.pk)
+
+
+def test_resume_after_harm__by_who_made_the_key__is_refused(asked_with_a_key):
+    done = {"experiment_id": asked_with_a_key.pk, "reason": "one customer saw the wrong jobs"}
+    lifecycle.emergency_stop(person("stranger"), NOW + timedelta(days=2), **done)
+
+    for name in ("admin", "owner"):
+        with pytest.raises(Refused) as refusal:
+            lifecycle.resume(person(name), NOW + timedelta(days=2), **done)
+        assert [problem.code for problem in refusal.value.problems] == ["four_eyes"]
+    assert lifecycle.resume(person("reviewer"), NOW + timedelta(days=2), **done).status == Status.RUNNING
+
+
+def test_promotion_by_hand__by_who_made_the_key__is_refused(asked_with_a_key):
+    def judge(name):
+        return steps.judge(person(name), NOW, asked_with_a_key, Verb.PROMOTE, "it is better for everybody", Action.PROMOTE)
+
+    for name in ("admin", "owner"):
+        with pytest.raises(Refused) as refusal:
+            judge(name)
+        assert [problem.code for problem in refusal.value.problems] == ["four_eyes"]
+    assert judge("reviewer").step.verb is Verb.PROMOTE
 
 
 def test_approval__while_other_items_are_open__is_refused_with_the_list():

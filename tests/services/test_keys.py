@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 
 from experiments.core.errors import Forbidden, InvalidInput, NotAuthenticated, Refused
 from experiments.core.types import SYSTEM, Environment, Role, Scope
-from experiments.models import ChangeLogEntry, ServingDocument
+from experiments.models import ApiKey, ChangeLogEntry, ServingDocument
 from experiments.selectors import keys, serving
 from experiments.selectors.actors import actor_for_user
 from experiments.services.keys import create_key, revoke_key
@@ -94,6 +94,13 @@ def test_command__nobody_administers_yet__the_key_acts_for_an_account_without_a_
     serving.refresh(NOW)
     assert keys.authenticate(text).actor.roles == frozenset()
     assert not User.objects.get(username="operator").has_usable_password()
+
+
+def test_command__management_key_that_names_nobody__is_refused(ada):
+    with pytest.raises(CommandError, match="--owner: name the person"):
+        call_command("create_key", "ci", "--scope", "management")
+    call_command("create_key", "ci", "--scope", "management", "--owner", "ada")
+    assert (ApiKey.objects.get().owner, ApiKey.objects.get().made_by) == (ada, None)
 
 
 def test_command__owner_unknown__is_refused():

@@ -132,7 +132,8 @@ class RolledOut:
 class CardFacts:
     """Everything the card says something about.
 
-    ``missing``: titles of the required checklist items that are open. ``requested_by``: who asked for the launch.
+    ``missing``: titles of the required checklist items that are open. ``asked``: who asked for the
+    launch, and who made the key with which they did.
     ``off``: since when and by whom the flag is switched off. ``urgent``: an emergency stop that is served already and not
     booked yet. ``held``: a person holds the promotion.
     ``plan``: what the plan cannot do in the time it gives itself, empty when it can. ``hours`` since it went live,
@@ -146,7 +147,7 @@ class CardFacts:
     pause_cause: PauseCause = PauseCause.NONE
     origin: Origin = Origin.LIVE
     missing: tuple[str, ...] = ()
-    requested_by: int | None = None
+    asked: frozenset[int] = frozenset()
     reading: Reading | None = None
     off: Stop | None = None
     urgent: Stop | None = None

@@ -196,6 +196,6 @@ def urgency_of(facts: CardFacts, state: State) -> Urgency:
     if state in LIVE:
         soon = facts.days_left is not None and facts.days_left <= SOON_DAYS
         return Urgency.ENDS_SOON if soon else Urgency.RUNNING
-    if facts.status == Status.DRAFT and facts.requested_by:
+    if facts.status == Status.DRAFT and facts.asked:
         return Urgency.SIGN_OFF
     return _URGENCY.get(state, Urgency.ENDED)

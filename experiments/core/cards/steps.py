@@ -106,8 +106,8 @@ def _planned(facts: CardFacts, state: State, viewer: Viewer) -> NextStep:
     plan = _STEPS[state]
     if not viewer.may(*plan.actions):
         return NextStep(plan.others, _whose(plan.actions))
-    if state is State.PROMOTABLE and viewer.actor.user_id == facts.requested_by and facts.requested_by:
-        return NextStep("A second person promotes it", "You asked for this launch, so somebody else must promote it.")
+    if state is State.PROMOTABLE and viewer.actor.user_id in facts.asked:
+        return NextStep("A second person promotes it", "You, or a key that you made, asked for this launch. Somebody else must promote it.")
     named = f"Promote “{facts.reading.arm}”" if state is State.PROMOTABLE and facts.reading and facts.reading.arm else plan.label
     return NextStep(named, plan.note, plan.target, asked=True)
 

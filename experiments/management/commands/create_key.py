@@ -27,11 +27,14 @@ class Command(BaseCommand):
         parser.add_argument("name", help="what the key is for; shown in the changelog")
         parser.add_argument("--scope", required=True, choices=[scope.value for scope in Scope])
         parser.add_argument("--environment", default=Environment.PRODUCTION.value, choices=[e.value for e in Environment])
-        parser.add_argument("--owner", metavar="USERNAME", help="who answers for it (default: the first administrator)")
+        owner = "the person for whom it acts; a management key needs one (default for others: the first administrator)"
+        parser.add_argument("--owner", metavar="USERNAME", help=owner)
 
     def handle(self, *args: Any, **options: Any) -> None:  # Any: as Django passes them
-        owner = self._owner(options["owner"])
         scope, environment = Scope(options["scope"]), Environment(options["environment"])
+        if scope is Scope.MANAGEMENT and not options["owner"]:
+            raise CommandError("--owner: name the person for whom a management key acts; that person may not approve what it asks for")
+        owner = self._owner(options["owner"])
         try:
             key, text = create_key(SYSTEM, utc_now(), name=options["name"], scope=scope, environment=environment, owner=owner)
         except AssayError as error:
