@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import structlog
-from django.db import DatabaseError, connections
+from django.db import Error, connections
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -76,7 +76,7 @@ class Reader(Generic[T]):
     def _once(self, done: threading.Event) -> None:
         try:
             self._value, self._works, self._read_at = self._read(), True, time.monotonic()
-        except DatabaseError as error:
+        except Error as error:
             self._works = False
             log.warning("background_reading_failed", error=str(error))
         except Exception:  # the thread must outlive any reading; the log has the traceback

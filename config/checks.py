@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core import checks
 from django.core.checks import CheckMessage, Tags, register
-from django.db import DatabaseError
+from django.db import Error
 
 
 @register(Tags.security, deploy=True)
@@ -17,6 +17,6 @@ def concerns_of_the_installation(app_configs: Any, **kwargs: Any) -> Sequence[Ch
 
     try:
         return [checks.Warning(one, id="assay.W001") for one in found()]
-    except DatabaseError as error:
+    except Error as error:
         what = f"the database cannot be asked for accounts and roles: {type(error).__name__}"
         return [checks.Warning(what, hint="Run the check where DATABASE_URL is set and the database answers.", id="assay.W002")]

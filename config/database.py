@@ -49,6 +49,10 @@ TABLE: Mapping[str, Waits] = {
 }
 
 
+_VANISHED = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+"""A server whose machine has vanished closes no connection: after some 25 s of silence of its network we do."""
+
+
 def waits() -> Waits:
     """This process's row, with what the environment says otherwise."""
     name = env.text(VARIABLE, COMMAND)
@@ -69,5 +73,7 @@ def bounded(database: dict[str, Any]) -> dict[str, Any]:  # Any: Django's own di
     """The same database with this process's time-outs; what its address says of them comes last and wins."""
     ours, options = waits(), database.setdefault("OPTIONS", {})
     options.setdefault("connect_timeout", ours.connect)
+    for name, value in _VANISHED.items():
+        options.setdefault(name, value)
     options["options"] = " ".join(part for part in (ours.options(), options.get("options", "")) if part)
     return database

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import redis
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from config.background import Found, Reader
 from experiments.selectors.concerns import concerns
 
 _ONCE = Retry(NoBackoff(), 0)
+OK = "ok"
+SILENT = "no answer"
 
 
 @require_safe
@@ -23,39 +26,60 @@ def livez(request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok\n", content_type="text/plain")
 
 
-@require_safe
-def readyz(request: HttpRequest) -> JsonResponse:
-    """503 while PostgreSQL does not answer; a missing Redis is named but only slows things down.
+@dataclass(frozen=True)
+class State:
+    """What a server answered: "ok" or the name of the error; and sentences about the installation."""
 
-    ``concerns`` are sentences about an installation that works and should still be changed.
-    """
-    state = {"postgresql": _answers(_ask_postgresql), "redis": _answers(_ask_redis)}
-    works = state["postgresql"] == "ok"
-    found = {"concerns": named} if works and (named := _concerns()) else {}
-    return JsonResponse(state | found, status=200 if works else 503)
+    said: str
+    concerns: tuple[str, ...] = ()
+
+
+def _ask_postgresql() -> State:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except Error as error:
+        return State(type(error).__name__)
+    return State(OK, tuple(_concerns()))
+
+
+def _ask_redis() -> State:
+    try:
+        with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1, retry=_ONCE) as client:
+            client.ping()
+    except redis.RedisError as error:
+        return State(type(error).__name__)
+    return State(OK)
 
 
 def _concerns() -> list[str]:
     """Never a reason not to be ready."""
     try:
         return concerns()
-    except DatabaseError as error:
+    except Error as error:
         return [f"cannot say: {type(error).__name__}"]
 
 
-def _answers(ask: Callable[[], None]) -> str:
-    try:
-        ask()
-    except (DatabaseError, redis.RedisError) as error:
-        return type(error).__name__
-    return "ok"
+postgresql = Reader(_ask_postgresql)
+cache = Reader(_ask_redis)
+"""Both are asked in the background: a server that accepts connections and then says nothing would hold up whoever waits for it."""
 
 
-def _ask_postgresql() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    """503 while PostgreSQL does not answer; a missing Redis is named but only slows things down.
+
+    ``seconds_ago`` says when each was asked last. ``concerns`` are sentences about an installation that works and should
+    still be changed.
+    """
+    read = {"postgresql": postgresql.look(), "redis": cache.look()}
+    said = {name: _said(found) for name, found in read.items()}
+    ages = {name: round(found.age, 1) for name, found in read.items() if found.value is not None}
+    works = said["postgresql"] == OK
+    named = read["postgresql"].value.concerns if works and read["postgresql"].value is not None else ()
+    answer = {**said, "seconds_ago": ages, **({"concerns": list(named)} if named else {})}
+    return JsonResponse(answer, status=200 if works else 503)
 
 
-def _ask_redis() -> None:
-    with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1, retry=_ONCE) as client:
-        client.ping()
+def _said(found: Found[State]) -> str:
+    return found.value.said if found.value is not None and found.works else SILENT

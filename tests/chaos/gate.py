@@ -15,6 +15,8 @@ class Gate:
 
     reach: Callable[[], socket.socket]
     port: int = 0
+    passing: threading.Event = field(default_factory=threading.Event)
+    """Cleared, it lets everybody in and says nothing to them: a server that hangs."""
     _listener: socket.socket | None = None
     _inside: set[socket.socket] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -24,10 +26,12 @@ class Gate:
         listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
         self.port = listener.getsockname()[1]
         self._listener = listener
+        self.passing.set()
         threading.Thread(target=self._welcome, args=[listener], daemon=True).start()
 
     def shut(self) -> None:
         """Refuse everybody, at once."""
+        self.passing.set()
         if self._listener is not None:
             with contextlib.suppress(OSError):
                 self._listener.shutdown(socket.SHUT_RDWR)
@@ -51,9 +55,9 @@ class Gate:
             threading.Thread(target=self._lead, args=[guest, host], daemon=True).start()
 
     def _lead(self, guest: socket.socket, host: socket.socket) -> None:
-        back = threading.Thread(target=_carry, args=[host, guest], daemon=True)
+        back = threading.Thread(target=_carry, args=[host, guest, self.passing], daemon=True)
         back.start()
-        _carry(guest, host)
+        _carry(guest, host, self.passing)
         back.join()
         with self._lock:
             self._inside -= {guest, host}
@@ -61,9 +65,10 @@ class Gate:
         host.close()
 
 
-def _carry(source: socket.socket, sink: socket.socket) -> None:
+def _carry(source: socket.socket, sink: socket.socket, passing: threading.Event) -> None:
     with contextlib.suppress(OSError):
         while data := source.recv(65536):
+            passing.wait()
             sink.sendall(data)
     for one in (source, sink):
         with contextlib.suppress(OSError):

@@ -39,6 +39,15 @@ class Cut:
         for gate in self.gates:
             gate.open()
 
+    def hang(self) -> None:
+        """Connections stay, new ones come about, and nobody hears a word."""
+        for gate in self.gates:
+            gate.passing.clear()
+
+    def go_on(self) -> None:
+        for gate in self.gates:
+            gate.passing.set()
+
 
 @pytest.fixture(params=["serve", "all"])
 def cut(request: pytest.FixtureRequest, services: Lease, redis_url: str) -> Iterator[Cut]:
@@ -129,3 +138,32 @@ def test_both_stores_down__answers_stand_cold_start_serves_and_exposures_arrive_
     # Four rounds of answers, each an exposure at one door and none at the other.
     until(lambda: counts(live)[:1] == [(4, met)], 30, "exposures of the outage are missing")
     assert counts(live) == [(4, met)]
+
+
+@pytest.mark.parametrize("cut", ["all"], indirect=True)
+def test_both_stores_hang__answers_stand_and_readyz_says_within_seconds_that_it_is_not_ready(cut: Cut) -> None:
+    live = cut.live
+    before = answers(live)
+    assert readiness(live)[:2] == (200, "ok")
+
+    cut.hang()
+    until(lambda: readiness(live)[0] == 503, 20, "readyz goes on saying that all is well")
+    for _ in range(3):
+        status, said, ago, took = readiness(live)
+        assert (status, said) == (503, "no answer")
+        assert ago > 5 and took < 5  # half a second to wait, and a busy machine
+    assert answers(live) == before
+    until(lambda: stale(live), 30, "nobody noticed that the catalogue cannot be asked for")
+
+    cut.go_on()
+    until(lambda: readiness(live)[0] == 200, 40, "it does not notice that the database goes on")
+    until(lambda: not stale(live), 40, "the catalogue stays stale")
+    assert answers(live) == before
+
+
+def readiness(live: Live) -> tuple[int, str, float, float]:
+    """Status, what it says of PostgreSQL, how many seconds ago that was asked, and how long the answer took."""
+    began = time.monotonic()
+    answer = live.get("/readyz", key=None)
+    said = answer.json()
+    return answer.status, said["postgresql"], said["seconds_ago"]["postgresql"], time.monotonic() - began

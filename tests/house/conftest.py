@@ -14,9 +14,3 @@ def hangup_is_heard() -> Iterator[None]:
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)
-
-
-@pytest.fixture(autouse=True)
-def scrapes_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test's rows are in its own transaction, which no background thread sees."""
-    monkeypatch.setattr("config.exposition.stored.start", lambda job: job())

@@ -1,5 +1,11 @@
-import pytest
+import threading
+import time
 
+import pytest
+from django.db import InterfaceError, OperationalError
+
+from config import background, health
+from config.background import Reader
 from experiments.selectors import concerns
 
 
@@ -10,9 +16,50 @@ def test_readyz__services_up__answers_ok(client, monkeypatch):
     assert answer.status_code == 200
     state = answer.json()
     assert (state.pop("postgresql"), state.pop("redis")) == ("ok", "ok")
+    assert set(state.pop("seconds_ago")) == {"postgresql", "redis"}
     # Tests run as the owner of the tables.
     assert [one[:44] for one in state.pop("concerns")] == ["the application's database role may erase th"]
     assert state == {}
+
+
+@pytest.fixture
+def hanging(monkeypatch):
+    """PostgreSQL has answered once and hangs since; a function that says how readyz answers now."""
+    over, ended, states = threading.Event(), threading.Event(), iter([health.State(health.OK)])
+
+    def read():
+        for state in states:
+            return state
+        over.wait(30)
+        ended.set()
+        return health.State(health.OK)
+
+    monkeypatch.setattr(health, "postgresql", Reader(read))
+    yield
+    over.set()
+    assert ended.wait(30)
+
+
+def test_readyz__while_postgresql_hangs__answers_soon_with_the_last_reading_and_its_age(hanging, client, monkeypatch):
+    assert client.get("/readyz").json()["postgresql"] == "ok"
+    began = time.monotonic()
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["postgresql"]) == (200, "ok")
+    assert 0 < answer.json()["seconds_ago"]["postgresql"] < 15
+    monkeypatch.setattr(background, "LATE", 0.0)
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["postgresql"]) == (503, "no answer")
+    assert time.monotonic() - began < 15  # two half seconds, on a busy machine
+
+
+@pytest.mark.parametrize("error", [OperationalError("away"), InterfaceError("closed")])
+def test_readyz__while_postgresql_refuses__names_the_error(error, client, monkeypatch):
+    def refuse():
+        raise error
+
+    monkeypatch.setattr(health.connection, "cursor", refuse)
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["postgresql"]) == (503, type(error).__name__)
 
 
 def test_unknown_api_path__answers_json_error(client):
