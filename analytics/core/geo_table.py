@@ -20,11 +20,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
+from analytics.core.arm_names import ArmNames, folded
+from analytics.core.cell_moments import ISO, MomentReader
+from analytics.core.csv_table import FALSE, NOTHING, TRUE, OpenTable, open_table
 from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
-from analytics.core.import_table import FALSE, NOTHING, TRUE, BadTable, Faults, OpenTable, open_table
 from analytics.core.number_marks import WAYS, NumberMarks
 from analytics.core.stats.did import Cell, Panel, one_start, panel_of
+from analytics.core.table_faults import BadTable, Faults
 
+TWICE = "a region is twice in a period; one row is one cell, and --duplicates first keeps the first"
 MOST_PERIODS = 400
 MOST_CELLS = 50_000
 LONGEST_NAME = 200
@@ -55,7 +59,8 @@ class GeoColumns:
 class GeoNames:
     """What the person named: treated regions, periods after the start (or the first of them), the order of periods.
 
-    ``gaps``: a cell without a value is one that was not observed, rather than a fault.
+    ``gaps``: a cell without a value is one that was not observed, rather than a fault. ``moments``: how periods that are dates
+    are written. ``keep_first``: a second row of a region and period is left out, rather than a fault.
     """
 
     treated: tuple[str, ...] = ()
@@ -63,6 +68,8 @@ class GeoNames:
     start: str | None = None
     order: tuple[str, ...] = ()
     gaps: bool = False
+    moments: MomentReader = ISO
+    keep_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,7 @@ class _Reader:
     opened: OpenTable
     gaps: bool
     faults: Faults = field(default_factory=Faults)
+    regions: ArmNames = field(default_factory=ArmNames)
 
     def rows(self) -> list[_Row]:
         found = []
@@ -105,7 +113,7 @@ class _Reader:
             return None
         row = _Row(
             line=line,
-            region=self._name(line, cells, self.columns.region),
+            region=self._region(line, cells),
             period=self._name(line, cells, self.columns.period),
             value=self._value(line, cells),
             treated=self._flag(line, cells, self.columns.treated),
@@ -122,23 +130,28 @@ class _Reader:
             self.faults.add(line, f"column {column!r} {'is empty' if not name else f'is longer than {LONGEST_NAME} characters'}")
         return name
 
+    def _region(self, line: int, cells: Sequence[str]) -> str:
+        column = self.columns.region
+        name = self._name(line, cells, column)
+        return self.regions.named(cells[self.opened.at[column]]) or name if name and column is not None else name
+
     def _flag(self, line: int, cells: Sequence[str], column: str | None) -> str:
         if column is None:
             return ""
         word = cells[self.opened.at[column]].strip().lower()
         if word not in TRUE and word not in FALSE:
-            self.faults.add(line, f"column {column!r}: expected 1 or 0, true or false; found {word[:40]!r}")
+            self.faults.add(line, f"column {column!r}: expected 1 or 0, true or false", repr(word[:40]))
         return "1" if word in TRUE else "0"
 
     def _value(self, line: int, cells: Sequence[str]) -> float | None:
         text = cells[self.opened.at[self.columns.value]].strip()
         if text.lower() in NOTHING:
             if not self.gaps:
-                self.faults.add(line, f"column {self.columns.value!r} has no value ({text!r}); --allow-missing takes it as not observed")
+                self.faults.add(line, f"column {self.columns.value!r} has no value; --allow-missing takes it as not observed", repr(text))
             return None
         number = self.opened.number(text)
         if number is None:
-            self.faults.add(line, f"column {self.columns.value!r}: expected a finite number; found {text[:40]!r}")
+            self.faults.add(line, f"column {self.columns.value!r}: expected a finite number", repr(text[:40]))
         return number
 
 
@@ -149,6 +162,7 @@ class GeoTable:
     panel: Panel
     marks: NumberMarks
     first: tuple[float, ...]
+    notices: tuple[str, ...] = ()
 
 
 def read_geo_table(data: bytes, columns: GeoColumns, names: GeoNames, ways: Sequence[NumberMarks] = WAYS) -> GeoTable:
@@ -156,14 +170,28 @@ def read_geo_table(data: bytes, columns: GeoColumns, names: GeoNames, ways: Sequ
     reader = _Reader(columns, open_table(data, columns.all(), numbers=[columns.value], ways=ways), names.gaps)
     rows = reader.rows()
     first = tuple(row.value for row in rows if row.value is not None)[:SHOWN]
-    return GeoTable(_panel(rows, columns, names), reader.opened.marks, first)
+    kept = _first_of_each(rows) if names.keep_first and columns.region is not None else rows
+    notices = [*reader.regions.notices(), *(_left_out(len(rows) - len(kept)))]
+    return GeoTable(_panel(kept, columns, names), reader.opened.marks, first, tuple(notices))
+
+
+def _first_of_each(rows: Sequence[_Row]) -> list[_Row]:
+    """The first row of each region and period; nothing else of a repeated one counts."""
+    first: dict[tuple[str, str], _Row] = {}
+    for row in rows:
+        first.setdefault((row.region, row.period), row)
+    return list(first.values())
+
+
+def _left_out(many: int) -> list[str]:
+    return [f"{many:,} rows repeat a region and period: the first row of each counts"] if many else []
 
 
 def _panel(rows: list[_Row], columns: GeoColumns, names: GeoNames) -> Panel:
     if columns.region is None:
         rows = _paired(rows, columns)
     _check_regions(rows, columns)
-    order = _in_time(dict.fromkeys(row.period for row in rows), names.order)
+    order = _in_time(dict.fromkeys(row.period for row in rows), names.order, names.moments)
     if len(order) > MOST_PERIODS:
         raise BadTable(f"{len(order)} periods; at most {MOST_PERIODS} are taken: take longer ones")
     cells = [Cell(row.region, row.period, row.value) for row in rows if row.value is not None]
@@ -195,18 +223,19 @@ def _check_regions(rows: Sequence[_Row], columns: GeoColumns) -> None:
     for row in rows:
         before = cells.setdefault((row.region, row.period), row.line)
         if before != row.line:
-            faults.add(row.line, f"region {row.region!r} in period {row.period!r} was already on line {before}; one row is one cell")
+            faults.add(row.line, TWICE, f"region {row.region!r} in period {row.period!r} was already on line {before}")
         known = first.setdefault(row.region, row)
         if row.treated != known.treated:
-            advice = "a column that says since when is --status-column"
-            faults.add(row.line, f"region {row.region!r}: column {columns.treated!r} differs from line {known.line}; {advice}")
+            advice = "differs within a region; a column that says since when is --status-column"
+            faults.add(row.line, f"column {columns.treated!r} {advice}", f"region {row.region!r}, otherwise on line {known.line}")
         for name, here, there in zip(columns.same, row.same, known.same, strict=True):
             if here != there:
-                faults.add(row.line, f"{row.region!r}: column {name!r} is {here[:40]!r}, and on line {known.line} {there[:40]!r}")
+                seen = f"{row.region!r}: {here[:40]!r}, and on line {known.line} {there[:40]!r}"
+                faults.add(row.line, f"column {name!r} differs within a unit", seen)
     faults.settle()
 
 
-def _in_time(periods: Iterable[str], order: Sequence[str]) -> tuple[str, ...]:
+def _in_time(periods: Iterable[str], order: Sequence[str], moments: MomentReader) -> tuple[str, ...]:
     seen = tuple(periods)
     if order:
         unordered = [period for period in seen if period not in order]
@@ -215,12 +244,32 @@ def _in_time(periods: Iterable[str], order: Sequence[str]) -> tuple[str, ...]:
                 f"the order names {'a period twice' if not unordered else f'no period {unordered[0]!r}'}: {', '.join(order)[:300]}"
             )
         return tuple(period for period in order if period in seen)
+    if moments.format is not None:
+        return _by_format(seen, moments)
     _refuse_two_orders(seen)
     for reading in (_as_number, _as_date):
         keys = [reading(period) for period in seen]
         if all(key is not None for key in keys) and len(set(keys)) == len(keys):
             return tuple(period for _, period in sorted(zip(keys, seen, strict=True)))
     return seen
+
+
+def _by_format(periods: Sequence[str], moments: MomentReader) -> tuple[str, ...]:
+    """The periods as dates in the form that a person named; every one of them has to be."""
+    try:
+        at = {period: moments.read(period) for period in periods}
+    except ValueError as error:
+        wrong = next(period for period in periods if not _reads(period, moments))
+        raise BadTable(f"period {wrong[:40]!r}: {error}") from None
+    return tuple(sorted(periods, key=lambda period: at[period]))
+
+
+def _reads(text: str, moments: MomentReader) -> bool:
+    try:
+        moments.read(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _refuse_two_orders(periods: Sequence[str]) -> None:
@@ -257,7 +306,8 @@ def _treatment(rows: Sequence[_Row], columns: GeoColumns, names: GeoNames, order
     if columns.treated is not None:
         treated = list(dict.fromkeys(row.region for row in rows if row.treated == "1"))
     else:
-        treated = _named(names.treated, {row.region for row in rows})
+        spelled = {folded(row.region): row.region for row in rows}
+        treated = [spelled.get(folded(name), name) for name in _named(names.treated, {row.region for row in rows})]
     known = set(order)
     if names.start is None:
         return treated, tuple(_named(names.post, known))

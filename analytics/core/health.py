@@ -19,6 +19,7 @@ from analytics.core.findings import (
     unpriced_finding,
     unsaid_findings,
 )
+from analytics.core.imported import NOT_IMPORTED, ImportFacts
 from analytics.core.nets import NO_NET, Net
 from analytics.core.results import ArmSummary, Health, MetricResult
 from analytics.core.stats.mean import compare_means
@@ -45,13 +46,14 @@ def assess(
     unpriced: tuple[int, int] = (0, 0),
     clients: Mapping[str, int] | None = None,
     undecided: str = "",
+    imported: ImportFacts = NOT_IMPORTED,
     net: Net = NO_NET,
 ) -> Health:
     """Everything that speaks against believing the numbers, the weightiest first; ``gates`` as in ``shares_finding``.
 
     ``unpriced``: calls of models without a cost or a price, of all calls. ``clients``: what client keys sent and was not
     believed or not stored, and observations whose new name got no metric, by outcome.
-    ``undecided``: why the experiment can never decide, if so.
+    ``undecided``: why the experiment can never decide, if so. ``imported``: what is known of an import's file.
 
     An arm that is switched off alone gets no more units; among the others the shares stay as planned.
     """
@@ -59,7 +61,7 @@ def assess(
     srm = check_shares([arm.units for arm in serving], [arm.expected_share for arm in serving]) if serving else None
     units = sum(arm.units for arm in arms)
     found = [
-        None if srm is None else shares_finding(srm, gates=gates),
+        None if srm is None else imported.of_shares(shares_finding(srm, gates=gates)),
         crossover_finding(sum(arm.crossovers for arm in arms), units),
         late_finding(late, accepted),
         left_out_finding(left_out),
@@ -69,7 +71,8 @@ def assess(
         _silence(serving, units),
         _delays_differ(arms),
         *(net.hold(metric.key, "events met", partial(_no_events, metric), _nothing) for metric in metrics),
-        *(net.hold(metric.key, "who answers", partial(_answers_differ, metric), _nothing) for metric in metrics),
+        *imported.findings(),
+        *(net.hold(m.key, "who answers", partial(_answers_differ, m), _nothing) for m in metrics if m.key not in imported.with_gaps),
         *unsaid_findings([(f"{m.name}, {c.arm}", c.comparison) for m in metrics for c in m.comparisons]),
     ]
     return Health(srm, _weightiest_first([finding for finding in found if finding is not None]))

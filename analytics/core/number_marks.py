@@ -88,12 +88,19 @@ class _Column:
     """What one column leaves of the ways, and for two ways the first cell that they read differently."""
 
     ways: list[NumberMarks]
+    may_be_text: bool = False
+    all_ways: tuple[NumberMarks, ...] = field(init=False)
     differ: dict[tuple[NumberMarks, NumberMarks], tuple[int, str]] = field(default_factory=dict)
     last: tuple[int, str] = (0, "")
+
+    def __post_init__(self) -> None:
+        self.all_ways = tuple(self.ways)
 
     def take(self, line: int, text: str) -> None:
         readings = [(way, way.read(text)) for way in self.ways]
         kept = [(way, number) for way, number in readings if number is not None]
+        if not kept and not self.may_be_text and all(way.read(text) is None for way in self.all_ways):
+            return  # no number in any way: a fault of this cell, which says nothing of the others
         if len(kept) < len(readings):
             self.ways, self.last = [way for way, _ in kept], (line, text)
         for place, (one, first) in enumerate(kept):
@@ -110,8 +117,8 @@ class MarkFinder:
 
     def __init__(self, columns: Iterable[str], optional: Iterable[str] = (), ways: Sequence[NumberMarks] = WAYS) -> None:
         self._ways = tuple(ways)
-        self._columns = {name: _Column(list(ways)) for name in (*columns, *optional)}
-        self._optional = frozenset(optional)
+        self._columns = {name: _Column(list(ways)) for name in columns}
+        self._columns |= {name: _Column(list(ways), may_be_text=True) for name in optional}
 
     def take(self, column: str, line: int, text: str) -> None:
         """One cell that is not empty; digits alone mean the same in every way."""

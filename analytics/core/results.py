@@ -37,6 +37,7 @@ WHAT_TO_DO = {
     "one_arm": "Check that the application serves every arm; an arm without units cannot be compared.",
     "no_events": "Check the metric's event types or name against what the application sends.",
     "answers_differ": "The share of units that gave a value differs between arms: compare who answers before believing the mean.",
+    "answers_missing": "Ask why values are missing; a reason that depends on the arm is a bias even where no test shows it.",
     "client_rows_dropped": "Find out who sends so much with a client key; if it is your own traffic, raise ASSAY_CLIENT_ROWS_PER_ADDRESS.",
     "client_arm_disputed": "Look for an SDK that hashes ids differently, or for somebody who plays with the key; results are not affected.",
     "names_unregistered": "Find out who sends so many names, and define the metrics that you want: what is stored then counts, too.",

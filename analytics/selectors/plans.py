@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from analytics.core.encoding import restored
+from analytics.core.imported import NOT_IMPORTED, ImportFacts
 from analytics.core.stats.sprt import why_not_watched
 from analytics.core.windows import Span, without
 from experiments.core import allocation
@@ -22,6 +24,8 @@ from experiments.selectors.switches import off_spans
 WEEKS_OF_SIZE = {"small": 1, "medium": 1, "large": 2}
 NEVER_BY_ITSELF = ("geo",)
 """Types of experiment whose winners people promote, whatever the design says."""
+IMPORTED = "imported"
+"""Under this name an imported iteration's plan keeps what is known of its file."""
 LONG_PAUSE = timedelta(hours=24)
 """A unit whose window overlaps a pause longer than this is left out of looks."""
 
@@ -106,6 +110,7 @@ class AnalysisPlan:
     stretches: tuple[RampStretch, ...] = ()
     arrival_grace: timedelta = timedelta(0)
     arrival_grace_counts: bool = False
+    imported: ImportFacts = NOT_IMPORTED
 
     @property
     def control(self) -> PlannedArm | None:
@@ -181,6 +186,7 @@ def plan_of(iteration: Iteration, now: datetime) -> AnalysisPlan:
         stretches=_stretches(iteration, design),
         arrival_grace=timedelta(seconds=design.arrival_grace_seconds),
         arrival_grace_counts=design.arrival_grace_counts,
+        imported=restored(iteration.plan[IMPORTED], ImportFacts) if IMPORTED in iteration.plan else NOT_IMPORTED,
     )
 
 

@@ -174,6 +174,7 @@ def conclude(
         left_out=measured.left_out,
         clients=measured.clients,
         undecided=_undecided(plan, measured),
+        imported=plan.imported,
         unpriced=(sum(one.calls for one in measured.unpriced.values()), sum(one.of for one in measured.unpriced.values())),
         net=net,
     )

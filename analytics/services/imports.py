@@ -8,31 +8,37 @@ transaction: a fault leaves nothing but empty day partitions behind.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from analytics.core.import_table import ImportTable, MetricColumn, UnitRow
+from analytics.core.arm_names import folded
+from analytics.core.encoding import plain as as_json
+from analytics.core.findings import shares_finding
+from analytics.core.import_columns import MetricColumn, UnitRow
+from analytics.core.import_table import ImportTable
+from analytics.core.imported import ImportFacts
 from analytics.core.ingest_items import ObservationItem
+from analytics.core.stats.srm import check_shares
+from analytics.selectors.plans import IMPORTED
+from analytics.services.import_metrics import ImportedMetric, define
 from analytics.services.ingest import BatchResult, IngestIdentity, ingest_observations, record_exposures
 from analytics.services.partitions import ensure_days
 from experiments.core.allocation import to_thousandths
 from experiments.core.design import ExperimentSpec, MetricPlan, VariantSpec, digest
-from experiments.core.errors import Conflict, InvalidInput
+from experiments.core.errors import InvalidInput
 from experiments.core.exposure import QueuedExposure
-from experiments.core.metric_definitions import Aggregation, MetricDefinition
-from experiments.core.types import JSON, Actor, Direction, MetricKind, MetricRole, Origin, Status
-from experiments.models import Experiment, Iteration, Metric
+from experiments.core.types import JSON, Actor, MetricRole, Origin, Status
+from experiments.models import Experiment, Iteration
 from experiments.selectors.experiments import design_of, rules_of
-from experiments.selectors.metrics import definition_of
-from experiments.services import audit, drafts, metrics
+from experiments.services import audit, drafts
 
 CHUNK = 5000
 IMPORTER = IngestIdentity()
 _CONTROL_NAMES = ("control", "baseline")
-_AGGREGATION: dict[str, Aggregation] = {"proportion": "any", "mean": "sum", "count": "sum"}
 
 Progress = Callable[[int, int], None]
 """Told how many rows are stored, of how many."""
@@ -40,12 +46,16 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import made; ``metric_keys`` says under which key each column's metric is known here."""
+    """What an import made; ``metric_keys`` says under which key each column's metric is known here.
+
+    ``warnings`` are what a person should know before believing the numbers.
+    """
 
     experiment_id: int
     key: str
     units: Mapping[str, int]
     metric_keys: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
 
 
 def import_experiment(
@@ -66,12 +76,24 @@ def import_experiment(
     specs = _variant_specs(names, _control(names, control), weights)
     ensure_days("ai_ab_metrics", {row.at.date() for row in table.rows})
     with transaction.atomic():
-        metric_keys = {column.name: _metric(actor, now, key, column) for column in columns}
-        experiment = _create(actor, now, key, specs, columns, metric_keys, unit_type, source, _covariate(table))
-        iteration = _complete(actor, now, experiment, table, source)
-        _store(now, experiment, iteration, table, [metric_keys[column.name] for column in columns], progress)
-    units = {name: sum(1 for row in table.rows if row.variant == name) for name in names}
-    return Imported(experiment.id, experiment.key, units, metric_keys)
+        metrics = [define(actor, now, key, column, table) for column in columns]
+        keys = {metric.column.name: metric.key for metric in metrics}
+        facts = ImportFacts(weights is not None, tuple(replace(gap, metric=keys[gap.metric]) for gap in table.gaps))
+        experiment = _create(actor, now, key, specs, metrics, unit_type, source, _covariate(table))
+        iteration = _complete(actor, now, experiment, table, source, facts)
+        _store(now, experiment, iteration, table, metrics, progress)
+    met = Counter(unit.variant for unit in table.units)
+    units = {name: met[name] for name in names}
+    return Imported(experiment.id, experiment.key, units, keys, _warnings(units, specs, facts))
+
+
+def _warnings(units: Mapping[str, int], specs: Sequence[VariantSpec], facts: ImportFacts) -> tuple[str, ...]:
+    """What the analysis will find, said at once: it may be a forgotten option."""
+    shares = {spec.name: spec.weight for spec in specs}
+    even = max(shares.values()) - min(shares.values()) <= 1  # thirds are 333, 334 and 333 thousandths
+    check = check_shares(list(units.values()), [1 if even else shares[name] for name in units])
+    found = facts.of_shares(shares_finding(check, gates=True))
+    return tuple(one.sentence for one in (found, *facts.findings()) if one is not None)
 
 
 def _variants(table: ImportTable, weights: Mapping[str, float] | None) -> Sequence[str]:
@@ -85,10 +107,11 @@ def _variants(table: ImportTable, weights: Mapping[str, float] | None) -> Sequen
 
 
 def _control(names: Sequence[str], control: str | None) -> str:
-    if control is not None and control not in names:
+    meant = None if control is None else next((name for name in names if folded(name) == folded(control)), None)
+    if control is not None and meant is None:
         raise InvalidInput(f"control {control!r} is no variant; there are {', '.join(names)}", "control")
     usual = [name for name in names if name.lower() in _CONTROL_NAMES]
-    return control or (usual or list(names))[0]
+    return meant or (usual or list(names))[0]
 
 
 def _variant_specs(names: Sequence[str], control: str, weights: Mapping[str, float] | None) -> tuple[VariantSpec, ...]:
@@ -115,38 +138,12 @@ def _distinct_keys(names: Iterable[str]) -> dict[str, str]:
 
 
 def _covariate(table: ImportTable) -> str:
-    """What CUPED uses: the first covariate in the file that is a number for every unit; none when there is none."""
-    for name in table.rows[0].covariates or {}:
-        if all(row.covariates is not None and isinstance(row.covariates[name], float) for row in table.rows):
+    """What CUPED uses: the first covariate in the file that is never a word; none when there is none."""
+    known = [unit.covariates or {} for unit in table.units]
+    for name in dict.fromkeys(name for covariates in known for name in covariates):
+        if all(isinstance(covariates.get(name, 0.0), float) for covariates in known):
             return name
     return ""
-
-
-def _metric(actor: Actor, now: datetime, experiment_key: str, column: MetricColumn) -> str:
-    """The key of a metric that reads this experiment's own observations; a name in other use gets the experiment's in front."""
-    plain = re.sub(r"[^A-Za-z0-9_-]+", "_", column.name)[:80]
-    prefixed = f"{re.sub('[^A-Za-z0-9_-]+', '_', experiment_key)}_{plain}"[:80]
-    for key in (plain, prefixed):
-        definition = _definition(key, column)
-        present = Metric.objects.filter(key=key, current=True).first()
-        if present is None or present.exploratory:
-            return metrics.define_metric(actor, now, definition=definition).key
-        if definition_of(present).substance() == definition.substance():
-            return key
-    raise Conflict(f"metrics {plain} and {prefixed} are both defined otherwise; import the column under another name", "metric")
-
-
-def _definition(key: str, column: MetricColumn) -> MetricDefinition:
-    return MetricDefinition(
-        key=key,
-        name=column.name,
-        kind=MetricKind(column.kind),
-        source="observation",
-        aggregation=_AGGREGATION[column.kind],
-        direction=Direction(column.direction),
-        description=f"Column {column.column} of an imported experiment.",
-        attribution="stamped",
-    )
 
 
 def _create(
@@ -154,15 +151,15 @@ def _create(
     now: datetime,
     key: str,
     variants: tuple[VariantSpec, ...],
-    columns: Sequence[MetricColumn],
-    metric_keys: Mapping[str, str],
+    metrics: Sequence[ImportedMetric],
     unit_type: str,
     source: str,
     covariate: str,
 ) -> Experiment:
-    roles = [MetricRole.PRIMARY, *[MetricRole.SECONDARY] * (len(columns) - 1)]
+    roles = [MetricRole.PRIMARY, *[MetricRole.SECONDARY] * (len(metrics) - 1)]
     plans = tuple(
-        MetricPlan(metric=metric_keys[c.name], role=role.value, covariate=covariate) for c, role in zip(columns, roles, strict=True)
+        MetricPlan(metric=metric.key, role=role.value, covariate=covariate if metric.column.kind != "quantile" else "")
+        for metric, role in zip(metrics, roles, strict=True)
     )
     spec = ExperimentSpec(
         name=key,
@@ -177,7 +174,7 @@ def _create(
     return drafts.create_experiment(actor, now, spec=spec)
 
 
-def _complete(actor: Actor, now: datetime, experiment: Experiment, table: ImportTable, source: str) -> Iteration:
+def _complete(actor: Actor, now: datetime, experiment: Experiment, table: ImportTable, source: str, facts: ImportFacts) -> Iteration:
     """One iteration, over before it is stored: a frozen design without layer or buckets."""
     first, last = min(row.at for row in table.rows), max(row.at for row in table.rows)
     design = design_of(experiment).as_json()
@@ -187,6 +184,7 @@ def _complete(actor: Actor, now: datetime, experiment: Experiment, table: Import
         design=design,
         design_sha256=digest(design),
         policy_rules=rules_of(experiment).as_json(),
+        plan={IMPORTED: as_json(facts)},
         traffic=experiment.traffic,
         began_at=first,
         started_at=first,
@@ -196,24 +194,34 @@ def _complete(actor: Actor, now: datetime, experiment: Experiment, table: Import
     before: JSON = {"status": experiment.status}
     experiment.status, experiment.start_ts, experiment.end_ts = Status.COMPLETED, first, last + timedelta(days=1)
     experiment.save(update_fields=["status", "start_ts", "end_ts"])
-    after: JSON = {"status": Status.COMPLETED.value, "units": len(table.rows)}
+    after: JSON = {"status": Status.COMPLETED.value, "units": len(table.units)}
     audit.record(actor, now, action="import", obj=experiment, experiment=experiment, reason=source, before=before, after=after)
     return iteration
 
 
 def _store(
-    now: datetime, experiment: Experiment, iteration: Iteration, table: ImportTable, metric_keys: Sequence[str], progress: Progress
+    now: datetime,
+    experiment: Experiment,
+    iteration: Iteration,
+    table: ImportTable,
+    metrics: Sequence[ImportedMetric],
+    progress: Progress,
 ) -> None:
+    """Units first, then rows that meet a unit again, then values: an observation belongs to a unit that is there."""
     by_name = {variant.name: variant for variant in experiment.variants.all()}
+    met = [*table.units, *table.again]
+    for start in range(0, len(met), CHUNK):
+        exposures = [
+            _exposure(experiment, iteration, by_name[unit.variant].id, number, unit)
+            for number, unit in enumerate(met[start : start + CHUNK], start)
+        ]
+        _all_stored(record_exposures(exposures, now=now, origin=Origin.IMPORT))
     total = len(table.rows)
     for start in range(0, total, CHUNK):
-        rows = list(enumerate(table.rows[start : start + CHUNK], start))
-        exposures = [_exposure(experiment, iteration, by_name[row.variant].id, number, row) for number, row in rows]
-        _all_stored(record_exposures(exposures, now=now, origin=Origin.IMPORT))
         observations = [
-            _observation(experiment, iteration, by_name[row.variant].key, number, row, metric, position)
-            for number, row in rows
-            for position, metric in enumerate(metric_keys)
+            item
+            for number, row in enumerate(table.rows[start : start + CHUNK], start)
+            for item in _observations(experiment, iteration, by_name[row.variant].key, number, row, metrics)
         ]
         _all_stored(ingest_observations(observations, now=now, identity=IMPORTER, origin=Origin.IMPORT))
         progress(min(start + CHUNK, total), total)
@@ -232,19 +240,33 @@ def _exposure(experiment: Experiment, iteration: Iteration, variant_id: int, num
     )
 
 
-def _observation(
-    experiment: Experiment, iteration: Iteration, variant_key: str, number: int, row: UnitRow, metric: str, position: int
-) -> ObservationItem:
-    return ObservationItem(
-        event_id=f"import-{iteration.pk}-{number}-{position}",
-        units={experiment.unit_type: row.unit},
-        unit_type=experiment.unit_type,
-        at=row.at,
-        experiment=experiment.id,
-        variant=variant_key,
-        metric=metric,
-        value=row.values[position],
-    )
+def _observations(
+    experiment: Experiment,
+    iteration: Iteration,
+    variant_key: str,
+    number: int,
+    row: UnitRow,
+    metrics: Sequence[ImportedMetric],
+) -> list[ObservationItem]:
+    """One for each number that the row has."""
+    found = [
+        (name, value)
+        for metric, numbers in zip(metrics, row.values, strict=True)
+        for name, value in zip(metric.names, numbers or (), strict=numbers is not None)
+    ]
+    return [
+        ObservationItem(
+            event_id=f"import-{iteration.pk}-{number}-{position}",
+            units={experiment.unit_type: row.unit},
+            unit_type=experiment.unit_type,
+            at=row.at,
+            experiment=experiment.id,
+            variant=variant_key,
+            metric=name,
+            value=value,
+        )
+        for position, (name, value) in enumerate(found)
+    ]
 
 
 def _all_stored(result: BatchResult) -> None:

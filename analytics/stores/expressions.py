@@ -196,7 +196,8 @@ def rows(population: Population, metric: MetricDefinition, unit_from_map: UnitFr
         at = found.ts
     else:
         table, at = OBSERVATIONS, OBSERVATIONS.timestamp
-        found = table.filter(table.metric_name == metric.key)
+        named = (metric.key,) if part == "above" else metric.denominator_event_types
+        found = table.filter(table.metric_name.isin(list(named)))
         if not before:
             found = found.filter(found.experiment_id.isnull() | (found.experiment_id == population.experiment_id))
     found = found.filter(found.environment == Environment.PRODUCTION.value, at <= moment(population.cut))
@@ -213,7 +214,7 @@ def rows(population: Population, metric: MetricDefinition, unit_from_map: UnitFr
         row_variant=found.variant_id,
         at=found.ts if metric.source == "event" else found.timestamp,
         row_id=found.event_id,
-        number=_number(found, metric) if part == "above" else ibis.literal(1.0),
+        number=_number(found, metric) if part == "above" or metric.source == "observation" else ibis.literal(1.0),
     )
 
 
@@ -316,6 +317,8 @@ def value_per_unit(met: Table, metric: MetricDefinition) -> Table:
             "mean": met.number.mean(),
             "max": met.number.max(),
         }[metric.aggregation]
+        if metric.kind == "proportion" and metric.aggregation == "max":
+            reduced = (reduced > 0).ifelse(1.0, 0.0)
         values = met.group_by("assignment", "variant_id").aggregate(y=reduced)
     return capped(values, metric)
 

@@ -184,15 +184,19 @@ def _measured(question: Question) -> Table:
 
 
 def _both_parts(question: Question, people: Table, *, before: bool) -> Table:
-    """Per unit with rows: y of the rows above the line, d of those below; of observations, d counts them."""
+    """Per unit with rows: y of the rows above the line, d of those below.
+
+    Of events d is their number, of observations the sum of their values; of observations without names below, d counts those above.
+    """
     metric = question.metric
     above = question.met(people, before=before)
     number = above.number if metric.aggregation == "sum" or metric.source == "observation" else ibis.literal(1.0)
-    beside = ibis.literal(0.0 if metric.source == "event" else 1.0)
+    divided = metric.source == "event" or bool(metric.denominator_event_types)
+    beside = ibis.literal(0.0 if divided else 1.0)
     stacked = above.select("assignment", "variant_id", y_part=number, d_part=beside)
-    if metric.source == "event":
+    if divided:
         below = question.met(people, part="below", before=before)
-        stacked = stacked.union(below.select("assignment", "variant_id", y_part=ibis.literal(0.0), d_part=ibis.literal(1.0)))
+        stacked = stacked.union(below.select("assignment", "variant_id", y_part=ibis.literal(0.0), d_part=below.number))
     return capped(stacked.group_by("assignment", "variant_id").aggregate(y=stacked.y_part.sum(), d=stacked.d_part.sum()), metric)
 
 

@@ -30,6 +30,8 @@ def exposed_by_hour(question: Question) -> Table:
 def first_rows_by_hour(question: Question) -> Table:
     """Per variant and hour: units whose first row of the metric came in it."""
     met = question.met(question.units)
+    if question.metric.kind == "proportion":
+        met = met.filter(met.number > 0)
     firsts = met.group_by("assignment", "variant_id").aggregate(at=met.at.min())
     return firsts.group_by("variant_id", hour=firsts.at.truncate("h")).aggregate(units=firsts.count())
 

@@ -100,7 +100,7 @@ class UnitPast:
 def unit_past(span: Span, metric: MetricDefinition) -> UnitPast:
     """n, Σy and Σy² of one value per unit (proportions, means, counts)."""
     units = _beginning(span, metric)
-    values = _value_per_unit(_inside(units, _rows(span, metric, metric.event_types), metric), metric)
+    values = _value_per_unit(_inside(units, _rows(span, metric), metric), metric)
     (found,) = _run(
         units.left_join(values, "unit").aggregate(
             units=units.unit.count(), answered=values.y.count(), sum_y=values.y.sum(), sum_y2=(values.y * values.y).sum()
@@ -113,9 +113,10 @@ def unit_past(span: Span, metric: MetricDefinition) -> UnitPast:
 def ratio_moments(span: Span, metric: MetricDefinition) -> Moments:
     """Moments of numerator and denominator per unit; a unit without rows of one kind has 0 there."""
     units = _beginning(span, metric)
-    above = _value_per_unit(_inside(units, _rows(span, metric, metric.event_types), metric), metric)
-    below_rows = _inside(units, _rows(span, metric, metric.denominator_event_types), metric)
-    below = below_rows.group_by("unit").aggregate(d=below_rows.count().cast("float64"))
+    above = _value_per_unit(_inside(units, _rows(span, metric), metric), metric)
+    below_rows = _inside(units, _rows(span, metric, below=True), metric)
+    summed = metric.source == "observation" and metric.denominator_event_types
+    below = below_rows.group_by("unit").aggregate(d=below_rows.number.sum() if summed else below_rows.count().cast("float64"))
     both = units.left_join(above, "unit").select("unit", y=ibis.coalesce(above.y, 0.0))
     both = both.left_join(below, "unit").select(y=both.y, d=ibis.coalesce(below.d, 0.0))
     return _moments(both)
@@ -123,7 +124,7 @@ def ratio_moments(span: Span, metric: MetricDefinition) -> Moments:
 
 def quantile_past(span: Span, metric: MetricDefinition, level: float) -> QuantilePast | None:
     """The quantile of the metric's rows, its neighbours, and how its share of rows varies between units; None without rows."""
-    rows = _inside(_beginning(span, metric), _rows(span, metric, metric.event_types), metric)
+    rows = _inside(_beginning(span, metric), _rows(span, metric), metric)
     low, high = NEIGHBOURS.get(level) or _around(level)
     (found,) = _run(rows.aggregate(value=rows.number.quantile(level), low=rows.number.quantile(low), high=rows.number.quantile(high)))
     if found["value"] is None:
@@ -184,14 +185,15 @@ def _beginning(span: Span, metric: MetricDefinition) -> Table:
     return units.filter(units.start <= ibis.literal(span.cut - timedelta(hours=metric.window_hours)))
 
 
-def _rows(span: Span, metric: MetricDefinition, event_types: tuple[str, ...]) -> Table:
-    """The metric's rows: whose, when, and their number."""
+def _rows(span: Span, metric: MetricDefinition, *, below: bool = False) -> Table:
+    """The metric's rows: whose, when, and their number; ``below`` the line of a ratio."""
     if metric.source == "event":
-        events = events_of(event_types)
+        events = events_of(metric.denominator_event_types if below else metric.event_types)
         rows = _of_span(events, events.ts, span)
     else:
         rows = _of_span(_OBSERVATIONS, _OBSERVATIONS.timestamp, span)
-        rows = rows.filter(rows.metric_name == metric.key)
+        names = metric.denominator_event_types if below and metric.denominator_event_types else (metric.key,)
+        rows = rows.filter(rows.metric_name.isin(list(names)))
     return rows.select("unit", "at", "event_id", number=_number(rows, metric))
 
 
@@ -246,7 +248,10 @@ def _value_per_unit(rows: Table, metric: MetricDefinition) -> Table:
             "mean": rows.number.mean(),
             "max": rows.number.max(),
         }
-        values = rows.group_by("unit").aggregate(y=reduced[metric.aggregation])
+        value = reduced[metric.aggregation]
+        if metric.kind == "proportion" and metric.aggregation == "max":
+            value = (value > 0).ifelse(1.0, 0.0)
+        values = rows.group_by("unit").aggregate(y=value)
     return values if metric.cap is None else values.mutate(y=ibis.least(values.y, float(metric.cap)))
 
 

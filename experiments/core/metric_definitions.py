@@ -39,9 +39,11 @@ class MetricDefinition:
     ``window_hours`` None: rows count until the data cut, and the metric gets a single look, at the
     planned end, because totals that still grow for each unit break repeated looks.
 
-    A ratio divides the sum (or number) of its rows by the number of rows of ``denominator_event_types``;
-    of observations, by their own number. A quantile is of single rows, whatever the aggregation; a
-    duration's is of unit values, where a unit without one is infinitely late. ``quantile`` None: .95 and .5.
+    A ratio divides the sum (or number) of its rows by the number of rows of ``denominator_event_types``; of observations, by
+    the sum of the values that those names have, or without names by their own number. A proportion of ``any`` asks whether
+    the unit has a row above 0; of ``max`` the same, but a unit without rows has no answer. A quantile is of single rows,
+    whatever the aggregation; a duration's is of unit values, where a unit without one is infinitely late. ``quantile`` None:
+    .95 and .5.
     ``winsorised``: the cap is the 99.9 % quantile of the non-zero unit values at the first look, then frozen.
     """
 
@@ -91,8 +93,9 @@ def problems(metric: MetricDefinition) -> list[Problem]:
         wrong("event_types_missing", "event_types", "a metric of events names at least one event type")
     if metric.kind is MetricKind.RATIO and not metric.denominator_event_types and metric.source == "event":
         wrong("denominator_missing", "denominator_event_types", "a ratio names the event types it divides by")
-    if metric.kind is MetricKind.PROPORTION and metric.aggregation != "any":
-        wrong("proportion_aggregation", "aggregation", "a proportion asks whether the unit has such a row: aggregation any")
+    if metric.kind is MetricKind.PROPORTION and metric.aggregation not in ("any", "max"):
+        message = "a proportion asks whether the unit has such a row: aggregation any, or max where a unit without rows has no answer"
+        wrong("proportion_aggregation", "aggregation", message)
     if metric.kind is MetricKind.PROPORTION and metric.cap is not None:
         wrong("proportion_cap", "cap", "a proportion cannot be capped")
     if metric.kind is MetricKind.COUNT and metric.aggregation not in ("count", "sum"):

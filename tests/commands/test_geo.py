@@ -178,11 +178,11 @@ def test_geo__periods_as_numbers_dates_and_words__are_ordered(file):
         ("city,week,sales\n", CITY, "no rows"),
         (b"\xff\xfe\x00", CITY, "UTF-8"),
         (ROWS.replace("sales", "turnover"), CITY, "no column 'sales'"),
-        (ROWS.replace("9.5", ""), CITY, "line 7: column 'sales' has no value .*--allow-missing"),
+        (ROWS.replace("9.5", ""), CITY, "line 7: column 'sales' has no value; --allow-missing"),
         (ROWS.replace("9.5", "NaN"), CITY, "line 7: column 'sales' has no value"),
         (ROWS.replace("9.5", "inf"), CITY, "line 7: column 'sales': expected a finite number"),
         (ROWS.replace("9.5", "9,5"), CITY, "line 7: 4 cells where the header has 3"),
-        (ROWS.replace("Perm,3", "Perm,2"), CITY, "line 7: region 'Perm' in period '2' was already on line 6"),
+        (ROWS.replace("Perm,3", "Perm,2"), CITY, "line 7: a region is twice.*region 'Perm' in period '2' was already on line 6"),
         (ROWS.replace("Perm,3", ",3"), CITY, "line 7: column 'city' is empty"),
         (ROWS.replace("Perm,3", "Perm,"), CITY, "line 7: column 'week' is empty"),
         (ROWS.replace("Perm", "P" * 201), CITY, "longer than 200"),
@@ -194,10 +194,10 @@ def test_geo__periods_as_numbers_dates_and_words__are_ordered(file):
         (ROWS, (*CITY[:-4], "--treated", "Kazan", "Perm", "Omsk", "--start-period", "3"), "treated are all 3"),
         (ROWS, CITY[:-2], "does not say when treatment began"),
         (ROWS, (*CITY[:6], "--status-column", "week", "--post", "3"), "says itself when treatment began"),
-        (ROWS, (*CITY[:6], "--status-column", "week"), "line 3: column 'week': expected 1 or 0"),
+        (ROWS, (*CITY[:6], "--status-column", "week"), "rows: column 'week': expected 1 or 0.* line 3"),
         (ROWS, ("--pair-rows", *CITY[2:]), "--treated-column has to say"),
         (ROWS, (*CITY, "--order", "1,2"), "the order names no period '3'"),
-        (ROWS, (*CITY, "--same", "sales"), "line 3: 'Kazan': column 'sales' is '11', and on line 2 '10'"),
+        (ROWS, (*CITY, "--same", "sales"), "column 'sales' differs within a unit.*line 3 .'Kazan': '11', and on line 2 '10'"),
         (ROWS, (*CITY, "--confidence", "1.5"), "(?i)confidence"),
         (ROWS, (*CITY, "--owner", "nobody"), "no user 'nobody'"),
     ],
@@ -223,7 +223,7 @@ def test_geo__rows_that_cannot_be_paired__are_refused(file, change, message):
 
 def test_geo__region_treated_here_and_not_there__is_refused(file):
     rows = "city,week,sales,t\nA,1,1,1\nA,2,2,0\nB,1,1,0\nB,2,1,0\n"
-    with pytest.raises(CommandError, match="line 3: region 'A': column 't' differs from line 2"):
+    with pytest.raises(CommandError, match=r"line 3: column 't' differs within a region.*region 'A', otherwise on line 2"):
         imported(file(rows), *CITY[:6], "--treated-column", "t", "--post", "2")
 
 
@@ -269,3 +269,19 @@ def test_import_geo__months_that_look_like_decimals__are_refused_until_their_ord
     assert "periods in order: 2019.6, 2019.7, 2019.8, 2019.9, 2019.10, 2019.11, 2019.12; treated from 2019.11 on" in imported(
         path, *words, "--order", ",".join(months)
     )
+
+
+def test_import_geo__files_as_they_are__are_read(file):
+    """A line for the separator, another date form, two spellings of a region, a row that is there twice."""
+    rows = ["kazan ;02.2026;99"]
+    for k, city in enumerate(("Kazan", "Perm", "Omsk")):
+        rows += [f"{city};{month:02}.{year};{10 + k + month}" for year, month in ((2026, 2), (2026, 1), (2025, 12))]
+    path = file("sep=;\ncity;week;sales\n" + "\n".join(rows) + "\n")
+    words = ("--region", "city", "--period", "week", "--value", "sales", "--treated", "KAZAN", "--start-period", "02.2026")
+    with pytest.raises(CommandError, match=r"line 4: a region is twice in a period.*--duplicates first.*already on line 3"):
+        imported(path, *words, "--date-format", "%m.%Y")
+    printed = imported(path, *words, "--date-format", "%m.%Y", "--duplicates", "first")
+    assert "periods in order: 12.2025, 01.2026, 02.2026; treated from 02.2026 on" in printed
+    assert "'kazan' is also written 'Kazan' (3 rows), 'kazan ' (1 row)" in printed
+    assert "1 rows repeat a region and period" in printed
+    assert sorted(GeoObservation.objects.filter(region__name="kazan").values_list("value", flat=True)) == [11, 22, 99]

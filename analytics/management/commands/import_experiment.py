@@ -3,8 +3,13 @@
     manage.py import_experiment cookie_cats.csv --key cookie_cats --unit userid --variant version \\
         --metric retention_7=retention_7:proportion --metric rounds=sum_gamerounds:mean
 
+    manage.py import_experiment orders.csv --key basket --variant arm --cluster shop --unit order \\
+        --timestamp at --time-zone Europe/Berlin --date-format "%d.%m.%Y %H:%M" --skip-empty \\
+        --metric margin=profit/revenue:ratio --metric p95=seconds:quantile:.95:decrease
+
 The first metric becomes the primary one. Without --unit every row is a unit of its own, named by
 its number. Without --timestamp and --start everybody was exposed at yesterday's midnight (UTC).
+With --cluster the randomised unit is the cluster, and its rows are the values that it has.
 """
 
 from __future__ import annotations
@@ -18,9 +23,12 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from analytics.core.import_table import BadTable, Columns, ImportTable, Kind, MetricColumn, parse_moment, read_table
-from analytics.core.number_marks import NumberMarks
-from analytics.management.number_options import add_number_options, as_read, told_ways
+from analytics.core.cell_moments import MomentReader
+from analytics.core.import_columns import Columns
+from analytics.core.import_table import ImportTable, Reading, read_table
+from analytics.core.table_faults import BadTable
+from analytics.management.metric_words import WANTED, metrics_of, weights_of
+from analytics.management.table_options import add_table_options, as_read, data_of, told_moments, told_ways
 from analytics.services.imports import import_experiment
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
@@ -29,7 +37,6 @@ from experiments.core.units import check_unit_id
 
 SHOWN = 3
 """Values of a column that are shown as they were read."""
-KINDS: dict[str, Kind] = {"proportion": "proportion", "mean": "mean", "count": "count"}
 
 
 class Command(BaseCommand):
@@ -40,7 +47,12 @@ class Command(BaseCommand):
         parser.add_argument("--key", required=True, help="the experiment's key here")
         parser.add_argument("--variant", required=True, metavar="COL")
         parser.add_argument("--unit", metavar="COL", help="the unit's id; without it each row is a unit, named by its number")
-        parser.add_argument("--unit-type", default="user", metavar="TYPE")
+        parser.add_argument("--unit-type", default="user", metavar="TYPE", help="what was randomised; default: user")
+        parser.add_argument(
+            "--cluster",
+            metavar="COL",
+            help="rows that were randomised as one, such as a shop's; errors are cluster-robust",
+        )
         parser.add_argument("--control", metavar="NAME", help="default: control or baseline, else the first variant in the file")
         parser.add_argument("--weight", action="extend", nargs="+", default=[], metavar="NAME=W", help="share of a variant; default: equal")
         parser.add_argument(
@@ -52,20 +64,24 @@ class Command(BaseCommand):
             help="known before exposure; CUPED takes the first that is a number",
         )
         when = parser.add_mutually_exclusive_group()
-        when.add_argument("--timestamp", metavar="COL", help="when the unit was exposed: a date, or a moment with a zone")
+        when.add_argument("--timestamp", metavar="COL", help="when the unit was exposed: a date or a moment")
         when.add_argument("--start", metavar="DATE", help="when all units were exposed; default: yesterday")
+        parser.add_argument("--time-zone", metavar="NAME", help="the zone of dates and of moments without one, such as Europe/Berlin")
+        parser.add_argument("--metric", action="extend", nargs="+", required=True, metavar="NAME=COL:KIND", help=WANTED)
         parser.add_argument(
-            "--metric", action="extend", nargs="+", required=True, metavar="NAME=COL:KIND", help=f"KIND is {', '.join(KINDS)}"
+            "--skip-empty", action="store_true", help="leave out empty values and covariates, and test whether arms differ in them"
         )
-        add_number_options(parser)
+        add_table_options(parser)
         parser.add_argument("--owner", metavar="USERNAME", help="whose experiment it is; default: the user import")
 
     def handle(self, *args: Any, **options: Any) -> None:
         began = time.monotonic()
         path, columns = Path(options["file"]), columns_of(options)
         weights = weights_of(options["weight"])
-        table = self.read(path, columns, options["start"], weights, told_ways(options))
-        self.stdout.write(f"{path.name}: {len(table.rows):,} units, variants {', '.join(table.variants)}")
+        table = self.read(path, columns, reading_of(options, weights))
+        self.stdout.write(f"{path.name}: {_counted(table)}, variants {', '.join(table.variants)}")
+        for notice in table.notices:
+            self.stdout.write(f"notice: {notice}")
         self.stdout.write(as_read(table.marks, first_values(table, columns)))
         try:
             done = import_experiment(
@@ -85,73 +101,72 @@ class Command(BaseCommand):
         for name, key in done.metric_keys.items():
             if name != key:
                 self.stdout.write(f"metric {name} is called {key} here, since its name means something else already or cannot be a key")
+        for warning in done.warnings:
+            self.stdout.write(f"warning: {warning}")
         seconds = time.monotonic() - began
         self.stdout.write(f"{done.key}: imported in {seconds:.1f} s; next: manage.py analyze {done.key}")
 
-    def read(
-        self, path: Path, columns: Columns, start: str | None, weights: dict[str, float] | None, ways: tuple[NumberMarks, ...]
-    ) -> ImportTable:
+    def read(self, path: Path, columns: Columns, reading: Reading) -> ImportTable:
+        data = data_of(path)
         try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise CommandError(f"{path}: cannot be read: {error.strerror}") from error
-        try:
-            return read_table(data, columns, start=start_of(start), variants=weights, unit_fault=unit_fault, ways=ways)
+            return read_table(data, columns, reading)
         except BadTable as error:
             raise CommandError(f"{path.name}: {error}") from error
 
     def progress(self, done: int, total: int) -> None:
         end = "\n" if done == total or not sys.stdout.isatty() else "\r"
-        self.stdout.write(f"  {done:,} of {total:,} units stored ({done / total:.0%})", ending=end)
+        self.stdout.write(f"  values of {done:,} of {total:,} rows stored ({done / total:.0%})", ending=end)
         self.stdout.flush()
 
 
 def first_values(table: ImportTable, columns: Columns) -> dict[str, list[float]]:
-    """The first values of every metric's column."""
-    return {metric.column: [row.values[place] for row in table.rows[:SHOWN]] for place, metric in enumerate(columns.metrics)}
+    """The first values of every metric's columns."""
+    found: dict[str, list[float]] = {}
+    for place, metric in enumerate(columns.metrics):
+        known = [numbers for row in table.rows[: 10 * SHOWN] if (numbers := row.values[place]) is not None]
+        for part, column in enumerate(metric.columns):
+            found[column] = [numbers[part] for numbers in known[:SHOWN]]
+    return found
+
+
+def _counted(table: ImportTable) -> str:
+    if table.clustered:
+        return f"{len(table.rows):,} rows of {len(table.units):,} clusters"
+    return f"{len(table.units):,} units"
+
+
+def reading_of(options: dict[str, Any], weights: dict[str, float] | None) -> Reading:
+    """How the options say that the file is read."""
+    moments = told_moments(options)
+    return Reading(
+        start=start_of(options["start"], MomentReader(moments.zone)),
+        moments=moments,
+        arms=None if weights is None else tuple(weights),
+        unit_fault=unit_fault,
+        ways=told_ways(options),
+        skip_empty=options["skip_empty"],
+        keep_first=options["duplicates"] == "first",
+    )
 
 
 def columns_of(options: dict[str, Any]) -> Columns:
-    metrics = tuple(metric_of(text) for text in options["metric"])
-    names = [metric.name for metric in metrics]
-    if len(set(names)) < len(names):
-        raise CommandError("--metric: two metrics have the same name")
-    covariates = tuple(options["covariate"])
-    return Columns(options["variant"], metrics, options["unit"], options["timestamp"], covariates)
+    return Columns(
+        variant=options["variant"],
+        metrics=metrics_of(options["metric"]),
+        unit=options["unit"],
+        timestamp=options["timestamp"],
+        covariates=tuple(options["covariate"]),
+        cluster=options["cluster"],
+    )
 
 
-def metric_of(text: str) -> MetricColumn:
-    name, found, rest = text.partition("=")
-    column, colon, tail = rest.rpartition(":")
-    less_is_better = tail == "decrease"
-    if tail in ("increase", "decrease"):
-        column, colon, tail = column.rpartition(":")
-    if not (found and colon and name and column) or tail not in KINDS:
-        wanted = f"NAME=COL:KIND, KIND one of {', '.join(KINDS)}, and then perhaps :decrease when less is better"
-        raise CommandError(f"--metric {text!r}: expected {wanted}")
-    return MetricColumn(name, column, KINDS[tail], "decrease" if less_is_better else "increase")
-
-
-def weights_of(texts: list[str]) -> dict[str, float] | None:
-    weights: dict[str, float] = {}
-    for text in texts:
-        name, _, number = text.rpartition("=")
-        try:
-            weights[name] = float(number)
-        except ValueError:
-            raise CommandError(f"--weight {text!r}: expected NAME=W, W a number") from None
-        if not name:
-            raise CommandError(f"--weight {text!r}: expected NAME=W")
-    return weights or None
-
-
-def start_of(text: str | None) -> datetime:
+def start_of(text: str | None, moments: MomentReader) -> datetime:
     if text is None:
         return utc_now().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
     try:
-        return parse_moment(text)
+        return moments.read(text)
     except ValueError as error:
-        raise CommandError(f"--start: {error}") from None
+        raise CommandError(f"--start {text!r}: {error}") from None
 
 
 def unit_fault(unit: str) -> str | None:

@@ -12,16 +12,18 @@ before is paired with its k-th row after. ``manage.py analyze KEY`` reads the pi
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from analytics.core.geo_table import GeoColumns, GeoNames, GeoTable, read_geo_table
-from analytics.core.import_table import BadTable
 from analytics.core.number_marks import NumberMarks
+from analytics.core.table_faults import BadTable
 from analytics.management.commands.import_experiment import importer
-from analytics.management.number_options import add_number_options, as_read, told_ways
+from analytics.management.table_options import add_table_options, as_read, data_of, told_moments, told_ways
 from analytics.services.geo import import_pilot
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
@@ -49,11 +51,11 @@ class Command(BaseCommand):
         when.add_argument("--post", action="extend", nargs="+", metavar="PERIOD[,PERIOD]", help="all periods from the start on")
         when.add_argument("--start-period", metavar="PERIOD", help="the first of them")
         parser.add_argument("--order", action="extend", nargs="+", default=[], metavar="PERIOD[,PERIOD]", help="the order of periods")
-        parser.add_argument("--allow-missing", action="store_true", help="an empty value is a cell that was not observed")
+        parser.add_argument("--allow-missing", "--skip-empty", action="store_true", help="an empty value is a cell that was not observed")
         parser.add_argument("--metric", metavar="NAME", help="what the values are; default: the column's name")
         parser.add_argument("--region-label", metavar="WORD", help="what a region is; default: the column's name, else unit")
         parser.add_argument("--confidence", default="0.95", metavar="LEVEL")
-        add_number_options(parser)
+        add_table_options(parser)
         parser.add_argument("--owner", metavar="USERNAME", help="whose experiment it is; default: the user import")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -63,6 +65,8 @@ class Command(BaseCommand):
         counts = f"{panel.n_treated} treated and {panel.n_control} control, {len(panel.periods)} periods"
         gaps = f", {panel.missing} cells not observed" if panel.missing else ""
         self.stdout.write(f"{path.name}: {len(panel.regions)} regions, {counts}{gaps}")
+        for notice in table.notices:
+            self.stdout.write(f"notice: {notice}")
         self.stdout.write(as_read(table.marks, {options["value"]: table.first}))
         self.stdout.write(f"periods in order: {', '.join(panel.periods)[:400]}; treated from {panel.periods[int((~panel.post).sum())]} on")
         try:
@@ -81,10 +85,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{done.key}: {done.cells:,} values imported; next: manage.py analyze {done.key}")
 
     def read(self, path: Path, columns: GeoColumns, names: GeoNames, ways: tuple[NumberMarks, ...]) -> GeoTable:
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise CommandError(f"{path}: cannot be read: {error.strerror}") from error
+        data = data_of(path)
         try:
             return read_geo_table(data, columns, names, ways)
         except BadTable as error:
@@ -115,6 +116,8 @@ def names_of(options: dict[str, Any]) -> GeoNames:
         start=options["start_period"],
         order=separated(options["order"]),
         gaps=options["allow_missing"],
+        moments=replace(told_moments(options), zone=ZoneInfo("UTC")),
+        keep_first=options["duplicates"] == "first",
     )
 
 
