@@ -11,7 +11,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-clients test-e2e lint bench bench-stats bench-pages bench-serve lock clean
+.PHONY: help setup demo test test-clients test-e2e lint bench bench-stats bench-pages bench-serve bench-idle lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -49,6 +49,9 @@ bench-pages: setup ## The speed and the queries of the workplace's pages among 2
 
 bench-serve: setup ## The speed of deciding and answering, against floors and peers (ARGS="--minutes 10" watches the memory)
 	@$(BIN)/python -m benchmarks.bench_serve $(ARGS)
+
+bench-idle: setup ## What the whole demo uses without traffic: processor and memory, against floors (takes 6 minutes)
+	@$(BIN)/python -m benchmarks.bench_idle $(ARGS)
 
 lock: ## Compile requirements.lock from pyproject.toml
 	@mkdir -p $(STATE)

@@ -3,6 +3,8 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.conf import settings
 
+from config.roles import Job
+
 
 class ConfigConfig(AppConfig):
     """The composition root as an app, so that Django finds its commands."""
@@ -10,6 +12,7 @@ class ConfigConfig(AppConfig):
     name = "config"
 
     def ready(self) -> None:
-        if not settings.SERVES_ONLY:
-            # Celery's application becomes the current one, which shared tasks send through; the schema's extensions register themselves.
-            from config import celery, checks, openapi  # noqa: F401
+        if settings.JOB in (Job.EVERYTHING, Job.WORK):
+            from config import celery  # noqa: F401  # becomes the current application, which shared tasks send through
+        if settings.JOB is Job.EVERYTHING:
+            from config import checks, openapi  # noqa: F401  # they register themselves

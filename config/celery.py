@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from celery import Celery
-from celery.exceptions import SoftTimeLimitExceeded
-from celery.signals import task_postrun
-from django_structlog.celery.steps import DjangoStructLogInitStep
+from config import roles
 
-from analytics.core.nets import never_hold
-from config.celery_settings import BEAT
+roles.leave_out()
+
+from celery import Celery  # noqa: E402  (what they can do without is left out first)
+from celery.exceptions import SoftTimeLimitExceeded  # noqa: E402
+from celery.signals import task_postrun  # noqa: E402
+from django_structlog.celery.steps import DjangoStructLogInitStep  # noqa: E402
+
+from analytics.core.nets import never_hold  # noqa: E402
+from config import preloading  # noqa: E402, F401  (its signals)
+from config.celery_settings import BEAT  # noqa: E402
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 

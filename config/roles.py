@@ -3,6 +3,9 @@
 ``serve`` answers applications and nothing else: one middleware, no sessions, no admin, and nothing that
 needs numpy, so that it starts fast, stays small and spends its time on decisions. ``manage`` and ``all``
 have every door; ``manage`` says that others serve the traffic, and still answers what strays to it.
+
+The processes beside the web process load what their job needs: a supervisor no models, the drainer what a
+serving process has, a worker no pages and no doors. Beat has no applications at all (``config/beat.py``).
 """
 
 from __future__ import annotations
@@ -23,6 +26,20 @@ class Role(StrEnum):
     ALL = "all"
 
 
+class Job(StrEnum):
+    """What a process loads Django's applications for."""
+
+    EVERYTHING = "everything"
+    SERVE = "serve"
+    WORK = "work"
+    SUPERVISE = "supervise"
+
+
+JOB = "ASSAY_JOB"
+"""How the stack tells a worker what it is."""
+COMMANDS = {"demo": Job.SUPERVISE, "runstack": Job.SUPERVISE, "drain_spool": Job.SERVE}
+"""Commands that run for as long as the installation does; all others may need everything."""
+SUPERVISING_APPS = ["config"]
 SERVING_APPS = [
     "config",
     "django.contrib.auth",
@@ -40,9 +57,12 @@ OPTIONAL = ("requests", "yaml", "pygments", "markdown", "rich")
 """What libraries import when it is there and can do without: schemas' clients, coloured pages, coloured logs. 15 MB."""
 
 
-def leave_out() -> None:
-    """In a process that only serves, let nothing find the optional modules; before anything could have."""
-    if serves_only(chosen(os.environ.get(VARIABLE, Role.ALL))):
+WORKING_APPS = [*SERVING_APPS, "django_structlog"]
+
+
+def leave_out(*, always: bool = False) -> None:
+    """In a process with one job, let nothing find the optional modules; before anything could have."""
+    if always or job(chosen(os.environ.get(VARIABLE, Role.ALL))) is not Job.EVERYTHING:
         sys.modules.update(dict.fromkeys(OPTIONAL))  # type: ignore[arg-type]  # None: as if it were not installed
 
 
@@ -54,6 +74,11 @@ def chosen(word: str) -> Role:
         raise ImproperlyConfigured(f"{VARIABLE}: wanted one of {', '.join(Role)}; found {word!r}") from None
 
 
-def serves_only(role: Role) -> bool:
-    """Whether this process can do without everything else; commands need every application, whatever the web process is for."""
-    return role is Role.SERVE and Path(sys.argv[0]).name != "manage.py"
+def job(role: Role) -> Job:
+    """What this process is for; a command may need every application, whatever the web process is for."""
+    program, *arguments = sys.argv
+    if Path(program).name == "manage.py":
+        return COMMANDS.get(arguments[0], Job.EVERYTHING) if arguments else Job.EVERYTHING
+    if os.environ.get(JOB) == Job.WORK:
+        return Job.WORK
+    return Job.SERVE if role is Role.SERVE else Job.EVERYTHING

@@ -45,7 +45,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 
 # ---------------------------------------------------------------- the house
 ROLE = roles.chosen(env.text(roles.VARIABLE, roles.Role.ALL))
-SERVES_ONLY = roles.serves_only(ROLE)
+JOB = roles.job(ROLE)
+SERVES_ONLY = JOB is roles.Job.SERVE
 INSTALLED_APPS = [
     "config",
     "unfold",
@@ -108,6 +109,11 @@ TEMPLATES = [
 if SERVES_ONLY:
     INSTALLED_APPS, MIDDLEWARE, ROOT_URLCONF = roles.SERVING_APPS, roles.SERVING_MIDDLEWARE, roles.SERVING_URLS
     TEMPLATES = []
+elif JOB is roles.Job.WORK:
+    INSTALLED_APPS, MIDDLEWARE, ROOT_URLCONF = roles.WORKING_APPS, [], "config.no_urls"
+    TEMPLATES[0]["OPTIONS"] = {}  # reports need no filters of the admin
+elif JOB is roles.Job.SUPERVISE:
+    INSTALLED_APPS, MIDDLEWARE, ROOT_URLCONF = roles.SUPERVISING_APPS, [], "config.no_urls"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
@@ -216,7 +222,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
-if SERVES_ONLY:
+if JOB is not roles.Job.EVERYTHING:
     # Nobody reads the schema there, and its generator brings the admin's and the tests' modules along.
     del REST_FRAMEWORK["DEFAULT_SCHEMA_CLASS"]
 SPECTACULAR_SETTINGS = {

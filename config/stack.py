@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import shutil
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -15,15 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from django.conf import settings
-from django.core.management import CommandError, call_command
-from django.db import OperationalError, connections
+from django.core.management import CommandError
 
-from config import schema, services, standing
+from config import services, standing
 from config.celery_settings import QUICK, SLOW
 from config.database import VARIABLE as WAITS
-from config.roles import VARIABLE, Role
+from config.roles import JOB, VARIABLE, Job, Role
 from config.supervisor import Program, Supervisor
-from experiments.selectors import serving, serving_files
 
 _SECONDS_TO_READY = 60
 CONNECTIONS = "4096"
@@ -98,38 +97,19 @@ def _port_message(web: Web, error: OSError) -> str:
 
 
 def prepare(*, migrate: bool) -> None:
-    """Database up to date, folders there, static files collected. Another's database is migrated only when asked.
-
-    A database that does not answer keeps nobody from serving who has a catalogue: applications have waited long enough.
-    """
-    try:
-        _prepare_database(migrate)
-    except OperationalError as error:
-        if serving_files.read(serving.CATALOGUE) is None:
-            raise CommandError(f"The database does not answer; is DATABASE_URL right?\n{error}") from None
-        print("The database does not answer; serving what the catalogue file holds until it does.", flush=True)
-    connections.close_all()
-    for folder in (settings.SPOOL, settings.CATALOGUE_DIR):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    call_command("collectstatic", interactive=False, verbosity=0)
-
-
-def _prepare_database(migrate: bool) -> None:
-    if migrate or services.embedded():
-        if applied := schema.bring_up_to_date():
-            print(f"Database set up: {applied} migrations applied.", flush=True)
-    elif missing := schema.missing():
-        raise CommandError(f"The database lacks {missing} migrations. Run `manage.py migrate` first.")
+    """Have database, folders and static files prepared by a process of its own, which loads more than a supervisor needs."""
+    if code := subprocess.run(manage("prepare_stack", *(["--migrate"] if migrate else [])), check=False).returncode:
+        raise SystemExit(code)  # it has said why
 
 
 def stack(web: Web, only: Sequence[str] = ()) -> Stack:
     """Web, the two workers and beat, or only those named; with web its drainer, with embedded servers also what brings those back."""
-    environment = _environment()
+    environment, of_worker = _environment(), {WAITS: "worker", JOB: Job.WORK}
     everything = {
         "web": Program(_web(web), environment | _of_web(web)),
         "drain": Program(manage("drain_spool"), environment | {WAITS: "drain"}),
-        "worker": Program(_worker("worker", QUICK), environment | {WAITS: "worker"}),
-        "analysis": Program(_worker("analysis", SLOW), environment | {WAITS: "worker"}),
+        "worker": Program(_worker("worker", QUICK), environment | of_worker),
+        "analysis": Program(_worker("analysis", SLOW), environment | of_worker),
         "beat": Program(_beat(), environment | {WAITS: "beat"}),
     }
     wanted = {*only, "drain"} if "web" in only else {*only}
@@ -184,7 +164,7 @@ def _worker(name: str, queues: Sequence[str]) -> list[str]:
 
 
 def _beat() -> list[str]:
-    return [sys.executable, "-m", "celery", "--quiet", "-A", "config.celery", "beat", "--loglevel", "WARNING"]
+    return [sys.executable, "-m", "celery", "--quiet", "-A", "config.beat", "beat", "--loglevel", "WARNING"]
 
 
 def _environment() -> dict[str, str]:

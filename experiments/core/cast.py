@@ -25,5 +25,6 @@ CAST: tuple[Member, ...] = (
     Member("victor", "Victor Lind", Role.VIEWER),
 )
 
+PASSWORD = "demo"  # noqa: S105  # printed by the demo for everybody to see
 HIRED = "member of the demo's cast"
 """The reason of the changelog's line that made a demo user."""

@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config import roles, serve_urls, urls
 from config.embedded.place import PROJECT
-from config.roles import Role
+from config.roles import Job, Role
 from config.stack import Web
 from config.stack import stack as stack_of
 from tests.live import Live
@@ -88,9 +88,9 @@ def test_unknown_role__is_refused_by_name() -> None:
 
 def test_command__of_a_serving_deployment__has_every_application(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["/srv/assay/manage.py", "migrate"])
-    assert not roles.serves_only(Role.SERVE)
+    assert roles.job(Role.SERVE) is Job.EVERYTHING
     monkeypatch.setattr(sys, "argv", ["/srv/assay/.venv/lib/granian/__main__.py"])
-    assert roles.serves_only(Role.SERVE)
+    assert roles.job(Role.SERVE) is Job.SERVE
 
 
 def test_stack__the_role_is_the_web_processs_alone() -> None:

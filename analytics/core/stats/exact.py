@@ -11,7 +11,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import barnard_exact
 
 LARGEST_BARNARD = 40_000
 """Largest product of arm sizes for Barnard's test: it lists every table, and slows down beyond this."""
@@ -24,6 +23,8 @@ def barnard_p(x_c: int, n_c: int, x_t: int, n_t: int) -> float | None:
     """Two-sided Barnard p (pooled-variance statistic); None for tables it cannot list or that hold no variation."""
     if n_c * n_t > LARGEST_BARNARD or not 0 < x_c + x_t < n_c + n_t:
         return None
+    from scipy.stats import barnard_exact  # here: 30 MB and a second, which few need
+
     return min(1.0, float(barnard_exact([[x_t, x_c], [n_t - x_t, n_c - x_c]]).pvalue))
 
 

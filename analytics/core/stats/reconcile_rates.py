@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv, chdtrc, xlogy
-from scipy.stats import boschloo_exact
 
 from analytics.core.stats.comparison import Interval, checked_level
 from analytics.core.stats.exact import LARGEST_BARNARD
@@ -150,6 +149,8 @@ def boschloo_p(x_c: int, n_c: int, x_t: int, n_t: int) -> float | None:
     """Two-sided Boschloo p: Fisher's p as the statistic of an unconditional test; None for tables Barnard's cannot list either."""
     if n_c * n_t > LARGEST_BARNARD or not 0 < x_c + x_t < n_c + n_t or min(n_c, n_t) == 0:
         return None
+    from scipy.stats import boschloo_exact  # here: 30 MB and a second, which few need
+
     return min(1.0, float(boschloo_exact([[x_t, x_c], [n_t - x_t, n_c - x_c]]).pvalue))
 
 

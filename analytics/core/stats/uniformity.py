@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import bdtr
-from scipy.stats import kstest
 
 from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
 from analytics.core.totals import checked_count
@@ -51,6 +50,8 @@ def ks_uniform(p_values: ArrayLike) -> Uniformity:
         raise ImpossibleTotals("p-values lie between 0 and 1, found others among them")
     if not p.size:
         return Uniformity(0, None, None)
+    from scipy.stats import kstest  # here: 30 MB and a second, which few need
+
     found = kstest(p, "uniform", method="auto")
     return Uniformity(p.size, float(found.statistic), float(found.pvalue))
 

@@ -6,14 +6,12 @@ from datetime import datetime
 
 from django.contrib.auth.models import Group, User
 
-from experiments.core.cast import CAST, HIRED, Member
+from experiments.core.cast import CAST, HIRED, PASSWORD, Member
 from experiments.core.clock import utc_now
 from experiments.core.types import SYSTEM, Actor, Environment, Scope
 from experiments.models import ApiKey
 from experiments.selectors.actors import actor_for_user
 from experiments.services import audit, keys
-
-PASSWORD = "demo"  # noqa: S105  # printed by the demo for everybody to see
 
 
 def hire(now: datetime) -> dict[str, Actor]:

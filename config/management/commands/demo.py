@@ -3,15 +3,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from analytics.services.examples.people import PASSWORD, server_key
 from config import services, stack
 from config.supervisor import Program
-from experiments.core.cast import CAST
+from experiments.core.cast import CAST, PASSWORD
 
 RECOMMENDER_BESIDE = 82
 """The recommender's port is this much above the web port: 8082, as its guide prints it."""
@@ -24,6 +23,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--no-traffic", action="store_true", help="send nothing: everything runs and waits")
 
     def handle(self, *args: Any, **options: Any) -> None:
         web = stack.Web(options["host"], options["port"])
@@ -38,20 +38,28 @@ class Command(BaseCommand):
             recommender = stack.Web("127.0.0.1", web.port + RECOMMENDER_BESIDE)
             free = not stack.taken(recommender)
             if free:
-                everything.programs["recommender"] = _recommender(recommender, web, everything.programs["worker"].environment)
-            asks = ["--recommender", recommender.url] if free else []
-            everything.programs["traffic"] = Program(
-                stack.manage("demo_traffic", "--url", web.url, *asks), everything.programs["worker"].environment
-            )
+                everything.programs["recommender"] = _recommender(recommender, web, _environment(everything))
+            if not options["no_traffic"]:
+                asks = ["--recommender", recommender.url] if free else []
+                everything.programs["traffic"] = _traffic(web, asks, _environment(everything))
             everything.greeting = [*greeting(), _about(recommender, free)]
             code = everything.run()
         sys.exit(code)
 
 
+def _traffic(web: stack.Web, asks: Sequence[str], environment: Mapping[str, str]) -> Program:
+    """Users of the examples' applications, who ask and send what happened."""
+    return Program(stack.manage("demo_traffic", "--url", web.url, *asks), environment)
+
+
 def _recommender(recommender: stack.Web, web: stack.Web, environment: Mapping[str, str]) -> Program:
     """The example service as an application of its own, with a key of its own."""
-    command = [sys.executable, "-m", "examples.recommender", "--port", str(recommender.port)]
-    return Program(command, {**environment, "ASSAY_URL": web.url, "ASSAY_KEY": server_key("demo recommender")})
+    return Program(stack.manage("demo_recommender", "--port", str(recommender.port), "--url", web.url), environment)
+
+
+def _environment(everything: stack.Stack) -> Mapping[str, str]:
+    """What all programs are given."""
+    return everything.programs["drain"].environment
 
 
 def _about(recommender: stack.Web, free: bool) -> str:
