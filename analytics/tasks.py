@@ -15,9 +15,10 @@ from celery import shared_task
 from django.conf import settings
 
 from analytics.core.scans import night_of
-from analytics.selectors import due, reports
+from analytics.selectors import due, moments, reports
 from analytics.selectors.ramps import ramping
-from analytics.services import counting, days_ahead, holdbacks, refusals, sealing, watches
+from analytics.selectors.stored import mark
+from analytics.services import counting, days_ahead, holdbacks, refusals, sealing, unchanged, watches
 from analytics.services.analysis import analyse, note_lost
 from analytics.services.dark_health import watch_dark_launch
 from analytics.services.decisions import decide, iterations_with_pending
@@ -37,16 +38,24 @@ SEAL_SECONDS = 60
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of slow work: what it is, the queue of its messages, and who hears of a run that was lost."""
+    """A kind of slow work: what it is, the queue of its messages, and who hears of a run that was lost.
+
+    ``again``: from when on it is worth doing again although nothing was stored (at the latest after an hour).
+    """
 
     work: Callable[[int, datetime], object]
     queue: str = "analyse"
     told: Callable[[int, datetime, str], object] | None = None
+    again: Callable[[int, datetime], datetime | None] = lambda pk, now: None
 
 
 SLOW: Mapping[str, Kind] = {
-    "analyse": Kind(lambda pk, now: analyse(pk, now=now, may_look=True), told=lambda pk, now, why: note_lost(pk, why, now=now)),
-    "watch_dark_launch": Kind(lambda pk, now: watch_dark_launch(pk, now=now)),
+    "analyse": Kind(
+        lambda pk, now: analyse(pk, now=now, may_look=True),
+        told=lambda pk, now, why: note_lost(pk, why, now=now),
+        again=moments.next_of_analysis,
+    ),
+    "watch_dark_launch": Kind(lambda pk, now: watch_dark_launch(pk, now=now), again=moments.next_of_dark_launch),
     "read_holdback": Kind(lambda pk, now: holdbacks.read(pk, now=now)),
     "write_report": Kind(lambda pk, now: write_report(pk, now=now), "reports"),
     "scan": Kind(lambda pk, now: scan(pk, now=now), "reports"),
@@ -60,7 +69,11 @@ def do_slow_work(kind: str, subject: int) -> bool:
     """One piece of slow work. A message of an earlier tick, or one that came twice, finds its slot claimed."""
     now, slow = utc_now(), SLOW[kind]
     told = None if slow.told is None else partial(_tell, slow.told, now)
-    return work.once(now, kind, subject, _slot(now), lambda pk: slow.work(pk, now), told=told)
+    before = mark()
+    done = work.once(now, kind, subject, _slot(now), lambda pk: slow.work(pk, now), told=told)
+    if done:
+        unchanged.note(kind, subject, before, now, slow.again(subject, now))
+    return done
 
 
 def _tell(told: Callable[[int, datetime, str], object], now: datetime, subject: int, why: str) -> None:
@@ -69,10 +82,10 @@ def _tell(told: Callable[[int, datetime, str], object], now: datetime, subject: 
 
 @shared_task(name="analytics.tasks.analyse_due")
 def analyse_due() -> None:
-    """Have analysed what runs, checked what is in dark launch, and frozen what has ended."""
+    """Have analysed what runs, checked what is in dark launch, and frozen what has ended. What would say the same is left out."""
     now = utc_now()
-    _send("analyse", due.least_recent_first(due.running()))
-    _send("watch_dark_launch", due.in_dark_launch())
+    _send("analyse", unchanged.due("analyse", due.least_recent_first(due.running()), now))
+    _send("watch_dark_launch", unchanged.due("watch_dark_launch", due.in_dark_launch(), now))
     _send("analyse", due.least_recent_first(due.ended_without_final_run()))
     if claim(now, task="forget_old_slots", slot=slot_of(now, seconds=3600)):
         forget_old_slots(now)
@@ -101,7 +114,7 @@ def decide_due() -> None:
 def watch_promotions() -> None:
     """Have every holdback read, what harms taken back, and say when the old code may go."""
     now = utc_now()
-    _send("read_holdback", due.held_back(now))
+    _send("read_holdback", unchanged.due("read_holdback", due.held_back(now), now))
     for rollout_id in due.old_code(now):
         _once(now, "remind_old_code", rollout_id, lambda pk: holdbacks.remind(pk, now=now))
 

@@ -10,6 +10,7 @@ from .reports import ExperimentReport, ReportTemplate
 from .results import AnalysisRun, AppliedDecision, Decision, Look
 from .scans import PairScan, Scan
 from .seals import AuditSeal
+from .slow_work import SlowWorkDone
 from .tail import RefusedItem, SeenAssignment, TailWatch
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "RequestCost",
     "Scan",
     "SeenAssignment",
+    "SlowWorkDone",
     "TailWatch",
     "ToldOutcome",
 ]

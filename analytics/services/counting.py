@@ -19,7 +19,9 @@ from psycopg.errors import QueryCanceled
 from analytics.models import OutcomeCount, ToldOutcome
 from analytics.models.counts import OTHER, OUTCOMES_AT_MOST
 from analytics.selectors.exposition import SCRAPED
+from analytics.selectors.stored import mark
 from analytics.selectors.unit_sql import unit_of
+from analytics.services import unchanged
 from experiments.core.metric_definitions import MetricDefinition
 from experiments.core.types import MetricKind, MetricRole, Origin
 from experiments.models import Iteration, Metric
@@ -33,6 +35,7 @@ FRESH = timedelta(seconds=10)
 QUICK_MS = 100
 """What took longer is not counted again within a scrape."""
 LONGEST_MS = 30_000
+KIND = "count"
 _COUNTS = (MetricKind.PROPORTION, MetricKind.COUNT, MetricKind.MEAN)
 
 
@@ -94,7 +97,9 @@ def _of_arm(numbers: dict[tuple[int, str | None], int], pk: int, outcomes: Seque
 def _try(iteration: Iteration, now: datetime, *, limit_ms: int) -> None:
     """One experiment that cannot be counted in its time, or at all, keeps its last numbers and leaves the others alone."""
     try:
+        before = mark()
         count(iteration, now, limit_ms=limit_ms)
+        unchanged.note(KIND, iteration.pk, before, now)
     except Exception as error:
         if _ran_out_of_time(error):
             log.warning("outcomes_not_counted_in_time", experiment=iteration.experiment.key, limit_ms=limit_ms)
@@ -116,12 +121,16 @@ def _note_attempt(iteration: Iteration, now: datetime, took_ms: int) -> None:
 
 
 def _stale(now: datetime, took_at_most: int | None = None) -> list[Iteration]:
-    """Open iterations whose counts are old: older than ten seconds, and than twenty times what counting took."""
+    """Open iterations whose counts are old: older than ten seconds, and than twenty times what counting took.
+
+    While nothing is stored, counts stay as they are.
+    """
     rows = Iteration.objects.filter(
         ended_at__isnull=True, experiment__status__in=[s.value for s in SCRAPED], experiment__origin=Origin.LIVE
     )
     rows = rows.select_related("experiment", "outcome_count").order_by("outcome_count__counted_at", "pk")
-    return [row for row in rows if _is_stale(_counted(row), now, took_at_most)]
+    stale = {row.pk: row for row in rows if _is_stale(_counted(row), now, took_at_most)}
+    return [stale[pk] for pk in unchanged.due(KIND, list(stale), now)]
 
 
 def _counted(iteration: Iteration) -> OutcomeCount | None:
