@@ -18,7 +18,7 @@ from analytics.core.scans import night_of
 from analytics.selectors import due, moments, reports
 from analytics.selectors.ramps import ramping
 from analytics.selectors.stored import mark
-from analytics.services import counting, days_ahead, holdbacks, refusals, sealing, unchanged, watches
+from analytics.services import counting, days_ahead, holdbacks, refusals, sealing, standings, unchanged, watches
 from analytics.services.analysis import analyse, note_lost
 from analytics.services.dark_health import watch_dark_launch
 from analytics.services.decisions import decide, iterations_with_pending
@@ -60,6 +60,7 @@ SLOW: Mapping[str, Kind] = {
     "write_report": Kind(lambda pk, now: write_report(pk, now=now), "reports"),
     "scan": Kind(lambda pk, now: scan(pk, now=now), "reports"),
     "scan_pairs": Kind(lambda _, now: scan_pairs(now=now), "reports"),
+    "keep_standings": Kind(lambda _, now: standings.refresh(now)),
 }
 """Work that reads many rows. Each piece is a message of its own, on queues that no wake-up waits in."""
 
@@ -87,6 +88,7 @@ def analyse_due() -> None:
     _send("analyse", unchanged.due("analyse", due.least_recent_first(due.running()), now))
     _send("watch_dark_launch", unchanged.due("watch_dark_launch", due.in_dark_launch(), now))
     _send("analyse", due.least_recent_first(due.ended_without_final_run()))
+    _send("keep_standings", [0] if standings.outdated(now) else [])
     if claim(now, task="forget_old_slots", slot=slot_of(now, seconds=3600)):
         forget_old_slots(now)
         forget_old_answers(now)

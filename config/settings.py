@@ -166,9 +166,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
 USE_I18N = False
-DATE_FORMAT, TIME_FORMAT = "d M Y", "H:i"
-DATETIME_FORMAT = r"d M Y, H:i \U\T\C"
-"""As ``experiments.core.figures`` writes them."""
+FORMAT_MODULE_PATH = ["config.formats"]
 
 # ---------------------------------------------------------------- background work
 # Database state is the queue; messages are wake-ups that may be lost, so Redis keeps no results and

@@ -11,14 +11,15 @@ from django.utils.safestring import SafeString
 
 from analytics.admin.base import KeptAdmin
 from analytics.models import Decision
+from experiments.http.spoken import SpokenFilter, spoken
 
 
 @admin.register(Decision)
 class DecisionAdmin(KeptAdmin):
     """What was decided when, by which rule, on which facts."""
 
-    list_display = ("made_at", "experiment", "verdict", "outcome", "variant", "rule")
-    list_filter = ("verdict", "outcome")
+    list_display = ("made_at", "experiment", spoken("verdict"), spoken("outcome"), "variant", "rule")
+    list_filter = (("verdict", SpokenFilter), ("outcome", SpokenFilter))
     list_select_related = ("iteration__experiment", "variant")
     search_fields = ("iteration__experiment__key", "iteration__experiment__name", "rule")
     fields = ("made_at", "experiment", "verdict", "outcome", "variant", "rule", "shown_facts", "shown_versions")

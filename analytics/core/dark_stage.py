@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from analytics.core.guardrails import GuardrailResult
 from analytics.core.stats.srm import SrmCheck, check_shares
+from experiments.core.figures import counted
 
 UNLABELLED_MOST = 0.01
 """Of the events that name the experiment, so many may come without a variant."""
@@ -90,7 +91,7 @@ def _silence(found: DarkHealth) -> list[str]:
     if found.twins.units == 0:
         lines.append("no control twin has been exposed: there is nothing to compare with")
     if found.unlabelled > UNLABELLED_MOST * found.stamped:
-        lines.append(f"{found.unlabelled:,} of {found.stamped:,} events name the experiment without a variant: labels are missing")
+        lines.append(f"{found.unlabelled:,} of {counted(found.stamped, 'event')} name the experiment without a variant: labels are missing")
     if not lines and found.shares is not None and found.shares.masks:
         counts = " / ".join(f"{arm.units:,} {arm.key}" for arm in (*found.arms, found.twins))
         lines.append(f"units are not in the shares of their buckets ({counts}): check exposure logging of every arm")
@@ -100,16 +101,17 @@ def _silence(found: DarkHealth) -> list[str]:
 def _too_little(found: DarkHealth) -> list[str]:
     lines = []
     if found.hours < found.min_hours:
-        lines.append(f"{found.hours:.1f} of {found.min_hours} hours")
+        lines.append(f"{found.hours:.1f} of {counted(found.min_hours, 'hour')}")
     if found.requests < found.min_requests:
-        lines.append(f"{found.requests:,} of {found.min_requests:,} requests")
+        lines.append(f"{found.requests:,} of {counted(found.min_requests, 'request')}")
     return lines
 
 
 def sentence(found: DarkHealth) -> str:
     """What a person reads: how much was seen, what that can show, what still stands against it."""
     units, against = sum(arm.units for arm in found.arms), problems(found)
-    seen = f"{found.hours:.1f} hours, {found.requests:,} requests, {units:,} units beside {found.twins.units:,} twins"
+    time, requests = counted(round(found.hours, 1), "hour"), counted(found.requests, "request")
+    seen = f"{time}, {requests}, {counted(units, 'unit')} beside {counted(found.twins.units, 'twin')}"
     return f"{seen}{_can_show(found.requests)}; " + (f"not yet: {'; '.join(against)}" if against else "no guardrail breached")
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from analytics.core.stats.comparison import Comparison
 from analytics.core.stats.srm import SrmCheck
+from experiments.core.figures import counted
 
 Weight = Literal["info", "yellow", "red"]
 LATE_YELLOW = 0.01
@@ -44,7 +45,7 @@ def crossover_finding(crossed: int, units: int) -> Finding | None:
     if units == 0 or crossed == 0:
         return None
     share = crossed / units
-    sentence = f"{crossed:,} of {units:,} units ({share:.2%}) met more than one variant"
+    sentence = f"{crossed:,} of {counted(units, 'unit')} ({share:.2%}) met more than one variant"
     return Finding("crossover", "red", sentence, True) if share >= CROSSOVER_RED else Finding("crossover", "info", sentence)
 
 
@@ -52,7 +53,7 @@ def late_finding(late: int, events: int) -> Finding | None:
     """Events that came too late to count; yellow above 1 %."""
     if events == 0 or late / events <= LATE_YELLOW:
         return None
-    return Finding("late_data", "yellow", f"{late:,} of {events:,} events ({late / events:.1%}) came too late to count")
+    return Finding("late_data", "yellow", f"{late:,} of {counted(events, 'event')} ({late / events:.1%}) came too late to count")
 
 
 def left_out_finding(units: int) -> Finding | None:
@@ -63,7 +64,7 @@ def left_out_finding(units: int) -> Finding | None:
 
 def unpriced_finding(unpriced: int, calls: int) -> Finding | None:
     """Calls of models whose cost nobody knows: no verdict about cost guardrails and the budget is possible."""
-    sentence = f"{unpriced:,} of {calls:,} calls of models have neither a cost nor a price, so their cost is unknown"
+    sentence = f"{unpriced:,} of {counted(calls, 'call')} of models have neither a cost nor a price, so their cost is unknown"
     return Finding("unpriced", "yellow", sentence) if unpriced else None
 
 
@@ -92,7 +93,9 @@ def client_findings(counts: Mapping[str, int]) -> list[Finding]:
     if dropped:
         found.append(
             Finding(
-                "client_rows_dropped", "yellow", f"{dropped:,} exposures from client keys were above the hourly caps and were not stored"
+                "client_rows_dropped",
+                "yellow",
+                f"{counted(dropped, 'exposure')} from client keys {'was' if dropped == 1 else 'were'} above the hourly caps and not kept",
             )
         )
     if disputed:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from experiments.core.figures import counted
+
 
 @dataclass(frozen=True, slots=True)
 class CostLine:
@@ -85,7 +87,7 @@ def summed(lines: Iterable[CostLine]) -> CostLine:
 def arm_costs(arm: str, name: str, *, is_control: bool, units: int, models: Mapping[str, CostLine], outcomes: Outcomes) -> ArmCosts:
     """What an arm costs, per unit that met it and per outcome; money that is missing makes both cannot-say."""
     whole = summed(models.values())
-    missing = f"{whole.unpriced:,} of {whole.calls:,} calls have neither a cost nor a price" if whole.unpriced else ""
+    missing = f"{whole.unpriced:,} of {counted(whole.calls, 'call')} have neither a cost nor a price" if whole.unpriced else ""
     known = not missing
     per_unit = whole.cost_micro / units if known and units else None
     many = outcomes.many

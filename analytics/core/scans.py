@@ -20,6 +20,7 @@ from analytics.core.stats.novelty import Drawing, Novelty, draw, find_novelty
 from analytics.core.stats.poststratification import Stratified, Stratum, post_stratify
 from analytics.core.stats.segments import Segments, compare_segments
 from analytics.core.totals import NOTHING, Totals
+from experiments.core.figures import counted
 
 Weight = Literal["info", "yellow", "red"]
 Source = Literal["covariates", "embedding_stats"]
@@ -276,7 +277,7 @@ def _wearing(one: Wearing) -> ScanFinding | None:
     c = one.found.comparison
     if one.found.says is None or c.difference is None or c.p is None:
         return None
-    units = f"{c.control_n + c.treatment_n:,} units followed for two weeks, p = {c.p:.2g}"
+    units = f"{counted(c.control_n + c.treatment_n, 'unit')} followed for two weeks, p = {c.p:.2g}"
     if one.found.says == "wears off":
         said = f"{one.metric}, {one.arm}: the gain over control wears off, it was larger in units' first week ({units})"
         return _finding("novelty", "yellow", said)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from experiments.core.figures import counted
+
 MOST_KINDS: Final = 20
 """Kinds of faults that are named before the rest is only counted."""
 EXAMPLES: Final = 3
@@ -56,4 +58,4 @@ class Faults:
         named = [kind.sentence(what) for what, kind in kinds[:MOST_KINDS]]
         left = sum(kind.count for _, kind in kinds[MOST_KINDS:])
         rest = [f"… and {left:,} faults of {len(kinds) - MOST_KINDS} other kinds"] if left else []
-        raise BadTable(f"{self.count:,} faults in the rows; nothing was imported:", [*named, *rest])
+        raise BadTable(f"{counted(self.count, 'fault')} in the rows; nothing was imported:", [*named, *rest])

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from analytics.core.scans import Breakdown, ByStrata, Drifting, Wearing
 from analytics.selectors.scans import ScanView
+from experiments.core.figures import moment
 
 
 def scan_lines(view: ScanView | None) -> list[str]:
@@ -20,7 +21,7 @@ def scan_lines(view: ScanView | None) -> list[str]:
         *(line for one in view.result.drift for line in _drift(one)),
         *(f"  not asked: {reason}" for reason in view.result.unsaid),
     ]
-    return ["", f"Scan of {view.scanned_at:%Y-%m-%d %H:%M} UTC (decides nothing):", *found, *asked]
+    return ["", f"Scan of {moment(view.scanned_at)} (decides nothing):", *found, *asked]
 
 
 def _wearing(one: Wearing) -> Iterator[str]:

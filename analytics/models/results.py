@@ -6,6 +6,8 @@ import pgtrigger
 from django.db import models
 from django.db.models import Q
 
+from experiments.models.standings import OF_DECISION, OF_ITERATION, OWN, touching
+
 
 class AnalysisRun(models.Model):
     """One pass of totals → health → statistics → verdicts → decision over an iteration.
@@ -33,6 +35,7 @@ class AnalysisRun(models.Model):
         db_table = "analysis_runs"
         ordering = ("-computed_at", "-id")
         constraints = [models.UniqueConstraint(fields=["iteration"], condition=Q(latest=True), name="one_latest_run")]
+        triggers = [touching(OWN)]
 
 
 class Look(models.Model):
@@ -81,7 +84,7 @@ class Decision(models.Model):
     class Meta:
         db_table = "decisions"
         ordering = ("-made_at", "-id")
-        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete), touching(OF_ITERATION)]
 
 
 class AppliedDecision(models.Model):
@@ -94,3 +97,4 @@ class AppliedDecision(models.Model):
 
     class Meta:
         db_table = "applied_decisions"
+        triggers = [touching(OF_DECISION)]

@@ -20,7 +20,7 @@ from experiments.core import checklist
 from experiments.core.cards import Breach, Card, Effect, Reading, Unmet, card
 from experiments.core.cards.facts import Kind
 from experiments.core.clock import utc_now
-from experiments.core.figures import difference, figure
+from experiments.core.figures import counted, difference, figure
 from experiments.core.types import MetricKind, MetricRole, Status
 from experiments.models import Experiment, Metric
 from experiments.selectors.card_facts import card_facts
@@ -291,7 +291,7 @@ def _unmet(
         return Unmet(f"{names.get(one.metric, one.metric)} safe{about}", now, "no breach" if one.needed == "no breach" else PROVEN)
     if one.topic == "clock" and days is not None:
         left = days[1] - days[0]
-        return Unmet(f"{left} more {'day' if left == 1 else 'days'}", f"{days[0]} days", f"{days[1]} days")
+        return Unmet(counted(left, "more day"), counted(days[0], "day"), counted(days[1], "day"))
     if one.value is None and one.target is None:
         return Unmet(WORDS.get(one.topic, one.name) + about, one.now, one.needed)
     return Unmet(WORDS.get(one.topic, one.name) + about, *_numbers(one, metrics))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from analytics.core.after_promotion import AfterPromotion, Compared
 from analytics.core.encoding import restored
 from analytics.models import HoldbackRun
+from experiments.core.figures import counted
 
 
 def holdback_sentence(rollout_id: int) -> str:
@@ -19,7 +20,7 @@ def holdback_sentence(rollout_id: int) -> str:
 
 
 def _said(compared: Compared) -> str:
-    reading, people = compared.reading, f"{compared.promoted:,} against {compared.held_back:,} units"
+    reading, people = compared.reading, f"{compared.promoted:,} against {counted(compared.held_back, 'unit')}"
     if reading.gain is None or reading.lower is None or reading.upper is None:
         return f"{people}; cannot say: {reading.reason}"
     smallest = "" if reading.mde is None else f"; a holdback of this size finds changes from {reading.mde:.3g} on"

@@ -17,6 +17,7 @@ from analytics.selectors.recommendation import trouble_now
 from analytics.services import notices
 from analytics.services.notices import in_window
 from experiments.core.errors import AssayError
+from experiments.core.figures import moment
 from experiments.core.types import SYSTEM, Origin, Outcome, Status
 from experiments.models import Experiment, Iteration
 from experiments.selectors.experiments import iteration_rules
@@ -96,7 +97,7 @@ def _wait(experiment: Experiment, iteration: Iteration, decision: Decision, now:
     known_until = notices.promotion_ahead(experiment, decision, now) + timedelta(hours=rules.notice_hours)
     if now >= known_until:
         return ""
-    return f"outside the promotion window; with {rules.notice_hours} h notice it comes at {known_until:%Y-%m-%d %H:%M} UTC"
+    return f"outside the promotion window; with {rules.notice_hours} h notice it comes at {moment(known_until)}"
 
 
 def _carry_out(experiment: Experiment, decision: Decision, now: datetime) -> AppliedDecision:

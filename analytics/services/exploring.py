@@ -19,6 +19,7 @@ from analytics.stores.base import Declared, Store
 from analytics.stores.postgres import PostgresStore
 from experiments.core.breakdowns import LONGEST
 from experiments.core.errors import InvalidInput, NotFound, Refused
+from experiments.core.figures import counted, day, moment
 from experiments.core.permissions import Action, check
 from experiments.core.types import Actor
 from experiments.models import Experiment
@@ -43,9 +44,9 @@ class Reading:
     @property
     def changes(self) -> list[str]:
         """In words, what is not as planned."""
-        said = [f"window of {self.window_hours} hours"] if self.window_hours is not None else []
-        said += [f"first exposed from {self.first_day:%d %b %Y}"] if self.first_day else []
-        said += [f"data up to the end of {self.last_day:%d %b %Y}"] if self.last_day else []
+        said = [f"window of {counted(self.window_hours, 'hour')}"] if self.window_hours is not None else []
+        said += [f"first exposed from {day(self.first_day)}"] if self.first_day else []
+        said += [f"data up to the end of {day(self.last_day)}"] if self.last_day else []
         said += [f"values above {self.cap:g} count as that"] if self.cap is not None else []
         said += [f"only units with {self.segment[0]} = {self.segment[1]}"] if self.segment is not None else []
         return said
@@ -85,9 +86,7 @@ def explore(actor: Actor, now: datetime, *, experiment: Experiment, reading: Rea
     start = None if reading.first_day is None else day_start(reading.first_day, plan.time_zone)
     people = replace(people, exposed_from=start, rows_from=plan.began_at, split=_segment(reading))
     if start is not None and start >= people.cut:
-        raise InvalidInput(
-            f"first day: {reading.first_day} is not before the end of the data, {people.cut:%Y-%m-%d %H:%M} UTC", "first_day"
-        )
+        raise InvalidInput(f"first day: {day(reading.first_day)} is not before the end of the data, {moment(people.cut)}", "first_day")
     alone, chosen = replace(plan, metrics=(metric,)), store or PostgresStore()
     with chosen.snapshot():
         measured = measured_metric(alone, chosen, people, metric)

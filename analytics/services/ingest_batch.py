@@ -20,6 +20,7 @@ from analytics.core.ingest_items import Item, ItemError, hash_of
 from analytics.core.sent import sent_of
 from analytics.services import refusals
 from analytics.services.partitions import Parent, ensure_days
+from experiments.core.figures import counted
 from experiments.core.types import Environment, Origin, Scope
 from experiments.services.client_rows import Admit
 
@@ -140,7 +141,7 @@ class Batch(Generic[Item]):
         if not by_day or self.origin is Origin.IMPORT or len(days) <= MOST_DAYS:
             return [self._corrected(row) for row in rows]
         taken = set(days[:MOST_DAYS])
-        message = f"the batch has {len(days)} days; at most {MOST_DAYS} are allowed: send this day in a separate batch"
+        message = f"the batch has {counted(len(days), 'day')}; at most {MOST_DAYS} are allowed: send this day in a separate batch"
         for row in rows:
             if row.day not in taken:
                 self.refuse(row.index, "too_many_days", "timestamp", message)

@@ -28,6 +28,7 @@ from analytics.services.free_names import UNREGISTERED
 from analytics.services.ingest_exposures import OTHER_ARM, OVER_CAP
 from analytics.stores.base import OWN_PAST, ArmCount, Population, Store, part_of
 from experiments.core.clock import local_day
+from experiments.core.figures import counted
 from experiments.core.types import MetricRole, Origin
 from experiments.models import Iteration
 from experiments.services.waits import is_locked
@@ -107,7 +108,7 @@ class Unpriced:
         """Why a cost cannot be said."""
         if self.uncounted:
             return f"nobody knows how many calls of models have neither a cost nor a price ({self.uncounted})"
-        return f"{self.calls:,} of {self.of:,} calls of models have neither a cost nor a price"
+        return f"{self.calls:,} of {counted(self.of, 'call')} of models have neither a cost nor a price"
 
 
 def measure(

@@ -15,6 +15,7 @@ from analytics.core.findings import Finding
 from analytics.core.results import WHAT_TO_DO
 from analytics.models import Decision
 from analytics.selectors.cards import card_of
+from experiments.core.figures import moment
 from experiments.core.notices import Notice, NoticeKind, one_line
 from experiments.core.policies import Window
 from experiments.core.types import JSON
@@ -66,7 +67,7 @@ def promotion_ahead(experiment: Experiment, decision: Decision, now: datetime) -
     comes = now + timedelta(hours=hours)
     arm = "" if decision.variant is None else decision.variant.key
     said = card_of(experiment, now).sentence
-    text = f"{said}\nIn its promotion window, or else from {comes:%Y-%m-%d %H:%M} UTC on. Hold it on the experiment's page."
+    text = f"{said}\nIn its promotion window, or else from {moment(comes)} on. Hold it on the experiment's page."
     title = f"{experiment.key}: {arm} will be promoted by itself"
     outbox.put(
         now, Notice(NoticeKind.PROMOTION, title, text, _facts(decision) | {"not_before": comes.isoformat()}), key=key, experiment=experiment

@@ -10,6 +10,7 @@ from analytics.core.kinds import kind_of, level_of
 from analytics.core.stats import power
 from analytics.stores import history
 from analytics.stores.history import Span
+from experiments.core.figures import counted
 from experiments.core.metric_definitions import MetricDefinition
 
 DAYS = 28
@@ -35,7 +36,8 @@ class MetricPast:
     def __str__(self) -> str:
         spread = "" if self.sd is None else f", standard deviation {self.sd:.4g}"
         silent = f"; {self.silent:,} of them had no row of it and count as 0" if self.silent else ""
-        return f"{self.key}: {self.baseline:.4g}{spread}, from {self.units:,} units ({self.unit_type}) of the last {self.days} days{silent}"
+        people = f"{counted(self.units, 'unit')} ({self.unit_type})"
+        return f"{self.key}: {self.baseline:.4g}{spread}, from {people} of the last {counted(self.days, 'day')}{silent}"
 
 
 @dataclass(frozen=True)

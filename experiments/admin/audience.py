@@ -12,6 +12,7 @@ from experiments.admin.base import WorkplaceAdmin, actor_of, may
 from experiments.admin.doing import Confirm, confirmed
 from experiments.admin.fields import Field, read_json
 from experiments.core.clock import utc_now
+from experiments.core.figures import counted
 from experiments.core.permissions import Action
 from experiments.models import ExclusionList, Override
 from experiments.services import audience
@@ -82,7 +83,7 @@ class ExclusionListAdmin(WorkplaceAdmin):
         def work(data: QueryDict) -> str:
             ids = [line for line in data.get("units", "").replace("\r\n", "\n").split("\n") if line.strip()]
             audience.add_excluded_units(actor_of(request), utc_now(), list_id=pk, unit_type=data.get("unit_type", "").strip(), unit_ids=ids)
-            return f"{len(ids)} units are excluded."
+            return f"{counted(len(ids), 'unit')} {'is' if len(ids) == 1 else 'are'} excluded."
 
         return confirmed(self, request, title=listed.name, confirm=confirm, work=work)
 

@@ -19,6 +19,7 @@ from experiments.admin.template_filters import figure, percent
 from experiments.core.clock import utc_now
 from experiments.core.courses import Course, Point, course
 from experiments.core.errors import AssayError, InvalidInput
+from experiments.core.figures import counted
 
 KINDS = (
     ("proportion", "a share of units (converted or not)"),
@@ -138,7 +139,7 @@ def _reached(asked: Asked) -> list[Reach]:
 
 def _drawing(reached: list[Reach], share: bool) -> Course | None:
     points = [Point(float(one.weeks), abs(one.effect)) for one in reached]
-    times = [(float(one.weeks), f"{one.weeks} week{'s' * (one.weeks > 1)}") for one in reached]
+    times = [(float(one.weeks), counted(one.weeks, "week")) for one in reached]
     return course([("smallest effect", points)], times, lambda value: f"{value * 100:.3g} pp" if share else figure(value))
 
 

@@ -12,6 +12,7 @@ from experiments.admin.base import Crumb, WorkplaceAdmin
 from experiments.admin.experiment_actions import found
 from experiments.admin.experiment_view import page_url
 from experiments.admin.fields import Field, filled
+from experiments.core.figures import moment
 
 FIRST, SECOND = "first", "second"
 
@@ -44,7 +45,7 @@ def page(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> Htt
 
 
 def _said(run: RunName) -> str:
-    parts = [f"iteration {run.iteration}, data up to {run.data_cut:%d %b %Y %H:%M}"]
+    parts = [f"iteration {run.iteration}, data up to {moment(run.data_cut)}"]
     parts += [f"look {run.look}"] if run.look and not run.latest else []
     parts += ["newest"] if run.latest else []
     parts += ["masked"] if run.masked else []

@@ -8,8 +8,9 @@ from django.db.models import Count
 from django.http import HttpRequest
 
 from analytics.selectors.cards import cards
+from analytics.services import standings
 from experiments.admin.base import actor_of, may
-from experiments.admin.urgent import LIVE, badge, by_urgency, ranks
+from experiments.admin.urgent import LIVE, badge, by_urgency
 from experiments.admin.waiting import waiting_for
 from experiments.core.clock import utc_now
 from experiments.core.permissions import Action
@@ -25,17 +26,17 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Called by the theme for the index page."""
     now = utc_now()
     rows = Experiment.objects.select_related("owner", "policy", "flag", "layer")
-    live = rows.filter(status__in=LIVE)
-    running = list(by_urgency(live, ranks(live, now)).order_by("urgency", "planned_end", "-updated_at")[:SHOWN])
+    unkept = standings.refresh(now)
+    running = list(by_urgency(rows.filter(status__in=LIVE), unkept).order_by("urgency", "planned_end", "-updated_at")[:SHOWN])
     ended = list(rows.filter(status=Status.COMPLETED).order_by("-end_ts", "-updated_at")[:ENDED_SHOWN])
     found = cards([*running, *ended], now)
-    waiting = waiting_for(actor_of(request), now)
+    waiting = waiting_for(actor_of(request), now, unkept, WAITING_SHOWN)
     return {
         **context,
         "title": "Overview",
         "counts": dict(Experiment.objects.order_by().values_list("status").annotate(n=Count("pk"))),
-        "waiting": waiting[:WAITING_SHOWN],
-        "waiting_count": len(waiting),
+        "waiting": waiting.first,
+        "waiting_count": len(waiting.ids),
         "running": [(row, found[row.pk], badge(found[row.pk])) for row in running],
         "ended": [(row, found[row.pk]) for row in ended],
         "may_create": may(request, Action.EDIT_DRAFT, member=True),

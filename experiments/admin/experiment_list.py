@@ -14,6 +14,7 @@ from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 
 from analytics.selectors.cards import cards
+from analytics.services import standings
 from experiments.admin import (
     act_as,
     calculator,
@@ -38,7 +39,7 @@ from experiments.admin import (
 )
 from experiments.admin.base import WorkplaceAdmin, actor_of
 from experiments.admin.template_filters import thousandths
-from experiments.admin.urgent import TONES, badge, by_urgency, clock, dots, ranks
+from experiments.admin.urgent import TONES, badge, by_urgency, clock, dots
 from experiments.admin.waiting import waiting_for
 from experiments.core.cards import Viewer
 from experiments.core.clock import utc_now
@@ -119,7 +120,8 @@ class QueueFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         if self.value() == "me":
-            return queryset.filter(pk__in=[one.experiment.pk for one in waiting_for(actor_of(request), utc_now())])
+            now = utc_now()
+            return queryset.filter(pk__in=waiting_for(actor_of(request), now, standings.refresh(now), 0).ids)
         return queryset.filter(urgency=int(self.value() or 0)) if self.value() in {str(rank.value) for rank in TONES} else queryset
 
 
@@ -155,7 +157,7 @@ class ExperimentAdmin(WorkplaceAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         rows = Experiment.objects.all()
-        return by_urgency(rows, ranks(rows, utc_now()))
+        return by_urgency(rows, standings.refresh(utc_now()))
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         listed = super().get_changelist_instance(request)

@@ -19,6 +19,7 @@ from experiments.admin.fields import Field
 from experiments.core.arm_diff import Change, arm_changes
 from experiments.core.checklist import SIGNED_ITEMS, ItemState, basis, may_be_not_applicable, out_of_reach
 from experiments.core.design_advice import Arm, Planned, advice
+from experiments.core.figures import counted
 from experiments.core.permissions import SIGNING, Action
 from experiments.core.types import JSON, BucketRole, Item, MetricRole, Role, Status, Verdict
 from experiments.core.undecided import never_decides
@@ -81,7 +82,7 @@ def _whose(view: View) -> dict[str, str]:
     for item, roles in _PARTIES.items():
         names = sorted({one for role in roles for one in jobs.get(role, []) if item != Item.APPROVAL or one[1] not in asked})
         shown = ", ".join(name for _, _, name in names[:NAMED])
-        found[item.value] = f"{shown} or {len(names) - NAMED} others" if len(names) > NAMED else shown or "nobody has this job"
+        found[item.value] = f"{shown} or {counted(len(names) - NAMED, 'other')}" if len(names) > NAMED else shown or "nobody has this job"
     return found
 
 

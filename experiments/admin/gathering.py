@@ -9,6 +9,7 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from experiments.core.errors import InvalidInput, Problem
+from experiments.core.figures import counted
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,7 +26,7 @@ def all_at_once() -> Iterator[None]:
     finally:
         _found.reset(token)
     if found:
-        raise InvalidInput(f"{len(found)} {'entry' if len(found) == 1 else 'entries'} cannot be read.", found[0].field, problems=found)
+        raise InvalidInput(f"{counted(len(found), 'entry', 'entries')} cannot be read.", found[0].field, problems=found)
 
 
 def gathered(read: Callable[P, R]) -> Callable[P, R | None]:

@@ -18,6 +18,7 @@ from experiments.admin.doing import Confirm, confirmed, problems_of
 from experiments.admin.fields import Field, filled, read_choice, read_number, read_whole, reason_field, written
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput, Problem
+from experiments.core.figures import counted
 from experiments.core.metric_definitions import MetricDefinition, problems
 from experiments.core.metric_versions import Change, changes
 from experiments.core.permissions import Action
@@ -58,7 +59,7 @@ class MetricAdmin(WorkplaceAdmin):
     def used_by(self, metric: Any) -> str:
         """How many experiments plan any version of it. Any: a row with the count annotated."""
         many = metric.uses_of_key or 0
-        return f"{many} experiment{'' if many == 1 else 's'}"
+        return counted(many, "experiment")
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
         self.refuse_unless_may_add(request)

@@ -20,6 +20,7 @@ from experiments.core.permissions import Action
 from experiments.core.retries import ATTEMPTS
 from experiments.http.errors import status_of
 from experiments.http.packing import showing_secret
+from experiments.http.spoken import SpokenFilter, spoken
 from experiments.models import Delivery, Experiment, OutboxMessage, Subscription
 from experiments.outgoing.channels import Channel
 from experiments.selectors.experiments import resolve
@@ -137,8 +138,8 @@ class SubscriptionAdmin(WorkplaceAdmin):
 class OutboxMessageAdmin(WorkplaceAdmin):
     """What happened and is to be told, newest first; who is told stands under deliveries."""
 
-    list_display = ("at", "kind", "title", "experiment", "addressed_at")
-    list_filter = ("kind",)
+    list_display = ("at", spoken("kind"), "title", "experiment", "addressed_at")
+    list_filter = (("kind", SpokenFilter),)
     list_select_related = ("experiment",)
     search_fields = ("title", "text", "experiment__key")
     fields = ("at", "kind", "title", "text", "experiment", "key", "uuid", "addressed_at")

@@ -19,6 +19,7 @@ from experiments.admin.doing import problems_of
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
 from experiments.core.permissions import Action
+from experiments.http.spoken import SpokenRelated
 from experiments.services import accounts
 
 admin.site.unregister(User)
@@ -34,7 +35,7 @@ class UserAdmin(DjangoUserAdmin, WorkplaceAdmin):
     change_password_form = AdminPasswordChangeForm
     actions = None
     list_display = ("username", "first_name", "last_name", "jobs", "is_active", "last_login")
-    list_filter = ("is_active", "groups")
+    list_filter = ("is_active", ("groups", SpokenRelated))
     filter_horizontal = ()
     fieldsets = (
         (None, {"fields": ("username", "password")}),

@@ -12,6 +12,7 @@ from experiments.admin.base import WorkplaceAdmin, actor_of
 from experiments.admin.doing import Confirm, confirmed
 from experiments.admin.fields import Field, reason_field
 from experiments.core.clock import utc_now
+from experiments.core.figures import day
 from experiments.core.permissions import Action
 from experiments.core.public_attributes import still_private
 from experiments.models import PublicAttribute
@@ -65,7 +66,7 @@ class PublicAttributeAdmin(WorkplaceAdmin):
         row = PublicAttribute.objects.filter(pk=object_id).first() if object_id.isascii() and object_id.isdigit() else None
         if row is None:
             raise Http404("no such public attribute")
-        said = f"{row.declared_by} declared it public on {row.declared_at:%Y-%m-%d}: {row.reason}"
+        said = f"{row.declared_by} declared it public on {day(row.declared_at)}: {row.reason}"
         question = f"Make {row.name} private?"
         confirm = Confirm(question, "Make it private", _list(), consequence=_WITHDRAWN, said=said, tone="warn", fields=[reason_field()])
 

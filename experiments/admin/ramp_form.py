@@ -7,6 +7,7 @@ from typing import Any
 
 from experiments.admin.fields import read_thousandths
 from experiments.core.errors import InvalidInput
+from experiments.core.figures import counted
 from experiments.core.ramping import RampStep, parse_ramp, percent
 
 _LINE = re.compile(r"(?P<share>[\d.,]+)\s*%(?:[\s,]*(?P<hours>\d{1,6})\s*h(?:ours?)?)?(?:[\s,]*(?P<units>\d{1,10})\s*units?)?", re.ASCII)
@@ -34,4 +35,4 @@ def written_ramp(document: Any) -> str:
 
 def _written(step: RampStep) -> str:
     hours = f", {step.hours} h" if step.hours else ""
-    return percent(step.share) + hours + (f", {step.units} units" if step.units else "")
+    return percent(step.share) + hours + (f", {counted(step.units, 'unit')}" if step.units else "")

@@ -12,7 +12,9 @@ from django.utils.safestring import SafeString
 
 from experiments.admin.base import WorkplaceAdmin
 from experiments.admin.template_filters import compact, pretty
+from experiments.http.spoken import SpokenFilter, spoken
 from experiments.models import ChangeLogEntry, Layer, Policy
+from experiments.selectors.wording import words
 
 
 @admin.register(Policy)
@@ -49,16 +51,16 @@ class LayerAdmin(WorkplaceAdmin):
 class ChangeLogAdmin(WorkplaceAdmin):
     """Every change of everything, newest first."""
 
-    list_display = ("at", "action", "object_type", "object_label", "experiment", "actor_label", "reason")
-    list_filter = ("object_type", "actor_kind", "action")
+    list_display = ("at", spoken("action"), spoken("object_type", "What"), "object_label", "experiment", "actor_label", "reason")
+    list_filter = (("object_type", SpokenFilter), ("actor_kind", SpokenFilter), ("action", SpokenFilter))
     list_select_related = ("experiment",)
     search_fields = ("object_label", "reason", "actor_label", "experiment__key")
     fields = (
         "at",
-        "action",
+        "done",
         "actor_label",
         "actor_kind",
-        "object_type",
+        "kind",
         "object_id",
         "object_label",
         "experiment",
@@ -66,7 +68,15 @@ class ChangeLogAdmin(WorkplaceAdmin):
         "was",
         "became",
     )
-    readonly_fields = ("was", "became")
+    readonly_fields = ("done", "kind", "was", "became")
+
+    @admin.display(description="Action")
+    def done(self, row: ChangeLogEntry) -> str:
+        return words(row.action)
+
+    @admin.display(description="What")
+    def kind(self, row: ChangeLogEntry) -> str:
+        return words(row.object_type)
 
     @admin.display(description="Before")
     def was(self, row: ChangeLogEntry) -> SafeString:

@@ -22,6 +22,7 @@ from experiments.admin.fields import (
 )
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput
+from experiments.core.figures import counted
 from experiments.core.permissions import Action
 from experiments.models import GlobalHoldout, Segment
 from experiments.selectors.segments import drafts_naming, exclusions_naming, relying_on
@@ -113,7 +114,7 @@ class SegmentAdmin(WorkplaceAdmin):
             ids = [line for line in data.get("units", "").replace("\r\n", "\n").split("\n") if line.strip()]
             change = segments.remove_segment_units if data.get("remove") else segments.add_segment_units
             count = change(actor_of(request), utc_now(), segment_id=pk, unit_type=data.get("unit_type", "").strip(), unit_ids=ids)
-            return f"{count} units were {'removed' if data.get('remove') else 'added'}."
+            return f"{counted(count, 'unit')} {'was' if count == 1 else 'were'} {'removed' if data.get('remove') else 'added'}."
 
         return confirmed(self, request, title=segment.name, confirm=confirm, work=work)
 

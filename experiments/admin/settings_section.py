@@ -9,6 +9,7 @@ from django.contrib.auth import get_user_model
 
 from experiments.admin.experiment_view import View
 from experiments.admin.template_filters import thousandths
+from experiments.core.figures import counted
 from experiments.core.permissions import Action
 from experiments.core.policies import PolicyRules
 from experiments.core.types import Status
@@ -45,9 +46,11 @@ def in_words(rules: PolicyRules) -> list[str]:
             f"Control at least {thousandths(rules.min_control)} of all units, each test arm {thousandths(rules.min_test)}"
             f" to {thousandths(rules.max_test)}."
         )
-    found.append(f"A decision needs {rules.weeks} complete week{'s' * (rules.weeks > 1)}: every weekday so often.")
+    found.append(f"A decision needs {counted(rules.weeks, 'complete week')}: every weekday so often.")
     if rules.dark_launch:
-        found.append(f"A dark launch of at least {rules.dark_min_hours} hours and {rules.dark_min_requests:,} requests.")
+        found.append(
+            f"A dark launch of at least {counted(rules.dark_min_hours, 'hour')} and {counted(rules.dark_min_requests, 'request')}."
+        )
     found.append(_window(rules))
     if rules.holdback:
         found.append(f"After a promotion {thousandths(rules.holdback)} of the audience are held back for comparison.")

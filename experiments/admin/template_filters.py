@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django import template
 from django.utils import timezone
 
 from experiments.core import figures
+from experiments.selectors import wording
 
 register = template.Library()
 
@@ -56,8 +57,8 @@ def mark(state: str) -> str:
 
 @register.filter
 def words(value: Any) -> str:
-    """An enum value as words: ``dark_launch`` → ``dark launch``."""
-    return str(value).replace("_", " ")
+    """A code as words: ``dark_launch`` → ``dark launch``."""
+    return wording.words(value)
 
 
 @register.filter
@@ -157,9 +158,22 @@ def ago(moment: datetime | None) -> str:
     for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         if size >= length:
             count = int(size // length)
-            text = f"{count} {unit}{'' if count == 1 else 's'}"
+            text = figures.counted(count, unit)
             return f"{text} ago" if seconds >= 0 else f"in {text}"
     return "just now" if seconds >= 0 else "in a moment"
+
+
+@register.filter
+def counted(number: float, noun: str) -> str:
+    """How many of something; the noun in the singular, or both forms with a comma between them."""
+    one, _, many = noun.partition(",")
+    return figures.counted(number, one, many)
+
+
+@register.filter
+def day(value: date | None) -> str:
+    """A day as every page writes it."""
+    return figures.day(value)
 
 
 @register.filter

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from django.db.models import Case, IntegerField, QuerySet, Value, When
+from django.db.models import Case, F, IntegerField, QuerySet, Value, When
+from django.db.models.functions import Coalesce
 
-from analytics.selectors.cards import cards
+from analytics.services.standings import Unkept
 from experiments.core.cards import Card, Reading
 from experiments.core.types import Status
 from experiments.core.urgency import Urgency
@@ -38,26 +38,14 @@ class Dot:
     title: str
 
 
-_READ = (
-    "key", "status", "outcome", "pause_cause", "origin", "promotion_held", "start_ts", "planned_end", "end_ts", "flag__key",
-    "flag__enabled", "flag__created_at",
-)  # fmt: skip
-"""What a card reads of the experiment's own row."""
-
-
-def ranks(rows: QuerySet[Experiment], now: datetime) -> dict[int, Urgency]:
-    """Experiment id → its urgency, of all of these, in a fixed number of queries."""
-    found = list(rows.order_by().select_related(None).select_related("flag").only(*_READ))
-    return {pk: card.urgency for pk, card in cards(found, now, whole=False).items()}
-
-
-def by_urgency(rows: QuerySet[Experiment], ranked: Mapping[int, Urgency]) -> QuerySet[Any]:
-    """The same rows with their rank, most urgent first; within a rank the one that ends first, then the newest."""
+def by_urgency(rows: QuerySet[Experiment], unkept: Mapping[int, Unkept]) -> QuerySet[Any]:
+    """The same rows with their rank, for ordering: as it is kept, or as it was found now where it is not kept yet."""
     groups: dict[Urgency, list[int]] = {}
-    for pk, rank in ranked.items():
-        groups.setdefault(rank, []).append(pk)
+    for pk, one in unkept.items():
+        groups.setdefault(one.urgency, []).append(pk)
     whens = [When(pk__in=pks, then=Value(int(rank))) for rank, pks in groups.items()]
-    return rows.annotate(urgency=Case(*whens, default=Value(int(Urgency.ENDED)), output_field=IntegerField()))
+    kept = Coalesce(F("standing__urgency"), Value(int(Urgency.ENDED)), output_field=IntegerField())
+    return rows.annotate(urgency=Case(*whens, default=kept, output_field=IntegerField()) if whens else kept)
 
 
 def dots(reading: Reading | None) -> list[Dot]:

@@ -12,6 +12,7 @@ from django.urls import reverse
 from experiments.admin.base import WorkplaceAdmin, actor_of
 from experiments.admin.doing import Confirm, confirmed
 from experiments.core.clock import utc_now
+from experiments.http.spoken import SpokenFilter, spoken
 from experiments.models import FailedWork
 from experiments.services import work
 
@@ -22,8 +23,8 @@ LIST = "admin:experiments_failedwork_changelist"
 class FailedWorkAdmin(WorkplaceAdmin):
     """What failed when it was last tried; empty on a good day."""
 
-    list_display = ("task", "subject", "failures", "error", "failed_at", "set_aside_at")
-    list_filter = ("task",)
+    list_display = (spoken("task"), "subject", "failures", "error", "failed_at", "set_aside_at")
+    list_filter = (("task", SpokenFilter),)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[FailedWork]:
         """Work that is being done for the first time has not failed."""

@@ -11,6 +11,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from experiments.core.errors import InvalidInput, Refused
+from experiments.core.figures import counted
 from experiments.core.types import BUCKETS, DARK_BUCKETS, REST_DAYS, THOUSANDTHS
 
 _SUM_TOLERANCE = Fraction(1, 1_000_000)
@@ -86,7 +87,7 @@ def plan(
     available = [index for index in order if index in open_now]
     wanted = sum(target) - len(taken)
     if wanted > len(available):
-        message = f"{wanted} buckets wanted, {len(available)} free in the layer; lower the share or wait for resting buckets"
+        message = f"{counted(wanted, 'bucket')} wanted, {len(available)} free in the layer; lower the share or wait for resting buckets"
         raise Refused(message, "traffic")
     return Plan(_hand_out(weights, sum(target), mine, iter(available)), target)
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from experiments.core.assignment import AssignmentRequest
 from experiments.core.explained_conditions import condition_row, how_excluded, why_not
 from experiments.core.explanation import Detail, Explanation, Step, StepName
+from experiments.core.figures import counted
 from experiments.core.hashing import bucket_of
 from experiments.core.serving import NO_VARIANT, Override, ServedFlag, ServedVariant, ServingExperiment, ServingRollout
 from experiments.core.serving_index import Catalogue
@@ -137,7 +138,7 @@ class _Walk:
         exclusions = self.catalogue.exclusions
         key = exclusions.excluded_by(self.units, self.attributes)
         if key is None:
-            return self._pass(StepName.EXCLUSIONS, f"exclusions: on none of {len(exclusions.lists)} lists")
+            return self._pass(StepName.EXCLUSIONS, f"exclusions: on none of {counted(len(exclusions.lists), 'list')}")
         listed = next(entry for entry in exclusions.lists if entry.key == key)
         how = how_excluded(listed, self.units, self.attributes, exclusions.segments)
         return self._default(

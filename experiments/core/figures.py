@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 DASH = "–"
 THOUSAND = 1000
@@ -33,6 +33,17 @@ def figure(value: float | None) -> str:
         return DASH
     whole = (float(value).is_integer() or abs(value) >= THOUSAND) and abs(value) < 1e15
     return f"{value:,.0f}" if whole else f"{value:,.4g}"
+
+
+def counted(number: float, noun: str, plural: str = "") -> str:
+    """How many of something: ``1 unit``, ``2,000 units``; ``plural`` where it is not the noun with an s."""
+    written = f"{number:,.0f}" if float(number).is_integer() else f"{number:,.1f}"
+    return f"{written} {noun if written == '1' else plural or noun + 's'}"
+
+
+def day(value: date | None) -> str:
+    """A day, as ``moment`` begins."""
+    return DASH if value is None else f"{value:%d %b %Y}"
 
 
 def moment(value: datetime | None) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from experiments.core.figures import counted
 from experiments.core.lifecycle import Verb
 from experiments.core.types import JSON, SYSTEM
 
@@ -112,14 +113,14 @@ def one_line(text: str) -> str:
 
 def digest(day: str, titles: Iterable[tuple[datetime, str]]) -> Notice:
     """A day's happenings as one message: equal ones counted, the newest last, never more than ``LINES``."""
-    counted: dict[str, tuple[datetime, int]] = {}
+    seen_at: dict[str, tuple[datetime, int]] = {}
     for at, title in titles:
-        last, times = counted.get(title, (at, 0))
-        counted[title] = (max(at, last), times + 1)
-    shown = sorted(counted.items(), key=lambda item: item[1][0])[-LINES:]
-    lines = [f"{at:%H:%M} {title}" + (f" ({times} times)" if times > 1 else "") for title, (at, times) in shown]
-    left_off = len(counted) - len(shown)
+        last, times = seen_at.get(title, (at, 0))
+        seen_at[title] = (max(at, last), times + 1)
+    shown = sorted(seen_at.items(), key=lambda item: item[1][0])[-LINES:]
+    lines = [f"{at:%H:%M} {title}" + (f" ({counted(times, 'time')})" if times > 1 else "") for title, (at, times) in shown]
+    left_off = len(seen_at) - len(shown)
     more = [f"and {left_off} more, see the changelog"] if left_off else []
-    total = sum(times for _, times in counted.values())
+    total = sum(times for _, times in seen_at.values())
     facts: dict[str, JSON] = {"day": day, "lines": list(lines), "left_off": left_off}
-    return Notice(NoticeKind.DIGEST, f"Assay, {day}: {total} {'change' if total == 1 else 'changes'}", "\n".join([*lines, *more]), facts)
+    return Notice(NoticeKind.DIGEST, f"Assay, {day}: {counted(total, 'change')}", "\n".join([*lines, *more]), facts)

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Literal
 
 from experiments.core.errors import InvalidInput
+from experiments.core.figures import counted
 from experiments.core.types import JSON, GuardrailAction
 
 MOST_STEPS = 20
@@ -172,15 +173,16 @@ def waits_for(facts: RampFacts) -> tuple[str, ...]:
     """What the present step's minimum still lacks, in numbers; empty when it is met, or when no step follows."""
     step, missing = facts.step, []
     if facts.hours < step.hours:
-        missing.append(f"{facts.hours:.1f} of {step.hours} hours")
+        missing.append(f"{facts.hours:.1f} of {counted(step.hours, 'hour')}")
     fewest = max(1, step.units)  # where nobody was met, nothing was seen
     if facts.at < len(facts.steps) - 1 and facts.units < fewest:
-        missing.append(f"{facts.units:,} of {fewest:,} units")
+        missing.append(f"{facts.units:,} of {counted(fewest, 'unit')}")
     return tuple(missing)
 
 
 def _reached(facts: RampFacts) -> str:
-    return f"{facts.hours:.1f} hours and {facts.units:,} units at {percent(facts.step.share)}, no guardrail breached, no arm proven worse"
+    seen = f"{counted(round(facts.hours, 1), 'hour')} and {counted(facts.units, 'unit')}"
+    return f"{seen} at {percent(facts.step.share)}, no guardrail breached, no arm proven worse"
 
 
 def _listed(signs: Sequence[Sign]) -> str:

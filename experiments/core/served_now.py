@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from experiments.core.figures import listed, moment
+from experiments.core.figures import counted, listed, moment
 from experiments.core.serving import Holdout, ServedFlag, ServedVariant, ServingExperiment, ServingRollout
 from experiments.core.serving_index import Catalogue
 from experiments.core.types import BUCKETS, BucketRole, DarkMode, Status
@@ -110,7 +110,7 @@ def _beside(catalogue: Catalogue, flag: ServedFlag, now: datetime) -> Iterator[s
     """What comes before all that: testers, exclusion lists, the global holdout."""
     testers = sum(now < override.until for override in flag.overrides)
     if testers:
-        yield f"{testers} {'tester sees' if testers == 1 else 'testers see'} a fixed variant."
+        yield f"{counted(testers, 'tester sees', 'testers see')} a fixed variant."
     if _holds(catalogue.holdout, now) and catalogue.holdout is not None:
         held = f"{len(catalogue.holdout.buckets) / 10:g} % of all {catalogue.holdout.unit_type}s"
         yield f"{held} are held out of everything and get {DEFAULT}."

@@ -15,6 +15,7 @@ from .notifications import Delivery, OutboxMessage, Subscription
 from .policies import Policy
 from .ramps import RampStay
 from .serving import ClaimedSlot, ServingDocument
+from .standings import Standing, Touch
 from .urgent import UrgentStop
 from .work import FailedWork
 
@@ -49,10 +50,12 @@ __all__ = [
     "SegmentUnit",
     "ServingDocument",
     "SignOff",
+    "Standing",
     "StoppedArm",
     "StoredAnswer",
     "Subscription",
     "TimelineNote",
+    "Touch",
     "UrgentStop",
     "Variant",
 ]

@@ -6,6 +6,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q, Value
 
+from experiments.core.figures import day
+
 
 class ExclusionList(models.Model):
     """Units that no experiment may include: staff, key clients; by id or by attribute rule."""
@@ -106,7 +108,7 @@ class GlobalHoldout(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.share / 10:g} % of {self.unit_type}s until {self.until:%Y-%m-%d}"
+        return f"{self.share / 10:g} % of {self.unit_type}s until {day(self.until)}"
 
 
 class Override(models.Model):

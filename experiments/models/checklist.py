@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from experiments.core.types import Item, Verdict
+from experiments.models.standings import OWN, touching
 
 
 class SignOff(models.Model):
@@ -64,6 +65,7 @@ class LaunchRequest(models.Model):
     class Meta:
         db_table = "experiment_launch_requests"
         ordering = ("-requested_at", "-id")
+        triggers = [touching(OWN)]
 
     def __str__(self) -> str:
         return f"launch of {self.experiment_id}"

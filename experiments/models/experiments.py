@@ -12,6 +12,7 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Cast
 
 from experiments.core.types import DarkMode, Origin, Outcome, PauseCause, Status
+from experiments.models.standings import OWN, touching
 
 EXPERIMENT_KEY = RegexValidator(r"^[a-z0-9][a-z0-9_.-]{0,127}\Z", "Lower-case letters, digits, dot, dash and underscore; 1 to 128 of them.")
 
@@ -108,6 +109,7 @@ class Experiment(models.Model):
             ),
         ]
         indexes = [models.Index(fields=["status"], name="experiments_status")]
+        triggers = [touching(OWN)]
 
     def __str__(self) -> str:
         return self.key
@@ -182,6 +184,7 @@ class Iteration(models.Model):
             models.UniqueConstraint(fields=["experiment", "number"], name="iteration_number_once"),
             models.UniqueConstraint(fields=["experiment"], condition=Q(ended_at__isnull=True), name="one_open_iteration"),
         ]
+        triggers = [touching(OWN)]
 
     def __str__(self) -> str:
         return f"{self.experiment_id}#{self.number}"

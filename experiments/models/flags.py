@@ -7,7 +7,9 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 
+from experiments.core.figures import day
 from experiments.core.types import FlagType
+from experiments.models.standings import OF_FLAG, touching
 
 FLAG_KEY = RegexValidator(r"^[A-Za-z0-9_.-]{1,128}\Z", "Letters, digits, dot, dash and underscore; 1 to 128 of them.")
 
@@ -29,6 +31,7 @@ class Flag(models.Model):
     class Meta:
         db_table = "flags"
         ordering = ("key",)
+        triggers = [touching(OF_FLAG)]
 
     def __str__(self) -> str:
         return self.key
@@ -61,4 +64,4 @@ class Rollout(models.Model):
         constraints = [models.UniqueConstraint(fields=["flag"], condition=Q(closed_at__isnull=True), name="one_open_rollout_per_flag")]
 
     def __str__(self) -> str:
-        return f"{self.flag_id}: {self.variant_id} since {self.created_at:%Y-%m-%d}"
+        return f"{self.flag_id}: {self.variant_id} since {day(self.created_at)}"

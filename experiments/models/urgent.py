@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from experiments.core.types import ActorKind
+from experiments.models.standings import OWN, touching
 
 
 class UrgentStop(models.Model):
@@ -31,3 +32,4 @@ class UrgentStop(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["experiment", "arm"], condition=Q(settled_at__isnull=True), name="one_open_urgent_stop_an_arm")
         ]
+        triggers = [touching(OWN)]

@@ -15,6 +15,7 @@ from django.db.models import Model
 from experiments.core import notices
 from experiments.core.types import JSON, Actor
 from experiments.models import ChangeLogEntry, Experiment
+from experiments.selectors.wording import words
 from experiments.services import outbox
 
 log = structlog.get_logger(__name__)
@@ -49,7 +50,7 @@ def record(
         before=before,
         after=after,
     )
-    subject = f"{line.object_type} {line.object_label}" if line.experiment is None else line.experiment.key
+    subject = f"{words(line.object_type)} {line.object_label}" if line.experiment is None else line.experiment.key
     notice = notices.of_change(action=action, subject=subject, actor=actor.label, reason=reason, after=after)
     outbox.put(now, notice, key=f"changelog:{line.pk}", experiment=line.experiment)
     transaction.on_commit(partial(_log, line), robust=True)

@@ -16,6 +16,7 @@ from django.utils.text import slugify
 from experiments.core.design import Design, ExperimentSpec, MetricPlan, VariantSpec, facets
 from experiments.core.design_rules import key_problems, value_fits
 from experiments.core.errors import Problem, Refused
+from experiments.core.figures import day
 from experiments.core.permissions import Action, check
 from experiments.core.types import JSON, Actor, MetricRole, Origin, Status
 from experiments.models import Experiment, Flag
@@ -158,7 +159,7 @@ def add_note(actor: Actor, now: datetime, *, experiment_id: int, text: str) -> E
     with transaction.atomic():
         experiment = locked(experiment_id)
         permit(actor, Action.COMMENT, experiment)
-        line = f"{now:%Y-%m-%d} {actor.label}: {wanted_reason(text, experiment.key, 'a note')}"
+        line = f"{day(now)} {actor.label}: {wanted_reason(text, experiment.key, 'a note')}"
         experiment.notes = f"{experiment.notes}\n{line}".strip()
         experiment.save(update_fields=["notes"])
         audit.record(actor, now, action="note_added", obj=experiment, after={"note": line})

@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from experiments.core.errors import InvalidInput, NotFound, Refused
+from experiments.core.figures import moment
 from experiments.core.keyring import SECRET_LENGTH, SELECTOR_LENGTH, new_key, verifier_of
 from experiments.core.permissions import Action, check
 from experiments.core.types import JSON, Actor, ActorKind, Environment, Scope
@@ -56,7 +57,7 @@ def revoke_key(actor: Actor, now: datetime, *, key_id: int, reason: str) -> ApiK
         if not reason.strip():
             raise InvalidInput(f"key {key.name}: say why it is revoked", "reason")
         if key.revoked_at is not None:
-            raise Refused(f"key {key.name}: revoked already, at {key.revoked_at:%Y-%m-%d %H:%M} UTC")
+            raise Refused(f"key {key.name}: revoked already, at {moment(key.revoked_at)}")
         key.revoked_at = now
         key.save(update_fields=["revoked_at"])
         audit.record(actor, now, action="revoke_key", obj=key, reason=reason, before={"revoked": False}, after={"revoked": True})

@@ -9,6 +9,7 @@ from django.db import transaction
 from experiments.core.checklist import Facts
 from experiments.core.design import DesignVariant
 from experiments.core.errors import Conflict, InvalidInput, NotFound, Problem, Refused
+from experiments.core.figures import counted, moment
 from experiments.core.four_eyes import four_eyes
 from experiments.core.lifecycle import Verb
 from experiments.core.permissions import Action
@@ -66,9 +67,8 @@ def _reason_against(experiment: Experiment, arm: DesignVariant, reason: str) -> 
     unmet = advice.unmet(experiment.pk, arm.key)
     if unmet and not says_why(reason):
         listed = [Problem("condition_unmet", one, "variant") for one in unmet]
-        message = (
-            f"{experiment.key}: {arm.key} does not meet {len(unmet)} conditions; promoting it anyway needs {WANTED}, found {reason[:80]!r}"
-        )
+        lacking = f"{experiment.key}: {arm.key} does not meet {counted(len(unmet), 'condition')}"
+        message = f"{lacking}; promoting it anyway needs {WANTED}, found {reason[:80]!r}"
         raise InvalidInput(message, field="reason", problems=listed)
     return unmet
 
@@ -114,7 +114,7 @@ def _refuse_stopped(iteration: Iteration, arm: DesignVariant) -> None:
     """What was switched off for harm is not given to everybody."""
     off = iteration.stopped_arms.filter(variant__key=arm.key).first()
     if off is not None:
-        message = f"{iteration.experiment.key}: {arm.key} is switched off since {off.stopped_at:%Y-%m-%d %H:%M} UTC ({off.reason[:200]})"
+        message = f"{iteration.experiment.key}: {arm.key} is switched off since {moment(off.stopped_at)} ({off.reason[:200]})"
         raise Refused(f"{message}; only a new iteration can clear it", field="variant")
 
 
@@ -188,7 +188,7 @@ def _returnable(experiment: Experiment, now: datetime) -> Rollout:
     if rollout is None or rollout.experiment_id != experiment.pk:
         raise Refused(f"{experiment.key}: has no open rollout to take back", field="rollout")
     if now > rollout.returnable_until:
-        message = f"{experiment.key}: could be taken back until {rollout.returnable_until:%Y-%m-%d %H:%M} UTC; now it is an admin's change"
+        message = f"{experiment.key}: could be taken back until {moment(rollout.returnable_until)}; now it is an admin's change"
         raise Refused(message, field="rollout")
     return rollout
 

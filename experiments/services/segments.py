@@ -9,6 +9,7 @@ from django.db import transaction
 
 from experiments.core.conditions import SEGMENT_KEY, conditions_json, parse_conditions, segments_named
 from experiments.core.errors import InvalidInput, NotFound, Problem, Refused
+from experiments.core.figures import counted
 from experiments.core.permissions import Action, check
 from experiments.core.types import JSON, Actor
 from experiments.core.units import check_unit_id, check_unit_type
@@ -133,7 +134,8 @@ def _refuse_bad_units(unit_type: str, unit_ids: Sequence[str]) -> None:
 def _refuse_too_many(row: Segment, more: int) -> None:
     count = row.units.count() + more
     if count > MAX_UNITS:
-        message = f"segment {row.key}: would list {count:,} units; at most {MAX_UNITS:,} are held. Send an attribute with requests instead."
+        message = f"segment {row.key}: would list {counted(count, 'unit')}; at most {MAX_UNITS:,} are held."
+        message += " Send an attribute with requests instead."
         raise InvalidInput(message, field="units")
 
 

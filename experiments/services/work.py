@@ -15,6 +15,7 @@ import structlog
 from django.db import connection, transaction
 
 from experiments.core.errors import NotFound
+from experiments.core.figures import counted
 from experiments.core.notices import Notice, NoticeKind
 from experiments.core.permissions import Action, check
 from experiments.core.types import Actor
@@ -146,10 +147,10 @@ def _set_aside(now: datetime, run: _Run, told: Callable[[int, str], object] | No
         return
     with transaction.atomic():
         FailedWork.objects.filter(pk=run.row).update(set_aside_at=now)
-        notice = Notice(NoticeKind.BREACH, f"{run.task} {run.subject} failed {run.failures} times and was set aside", run.error)
+        notice = Notice(NoticeKind.BREACH, f"{run.task} {run.subject} failed {counted(run.failures, 'time')} and was set aside", run.error)
         outbox.put(now, notice, key=f"set_aside:{run.row}:{now.timestamp():.0f}")
     log.error("work_set_aside", task=run.task, subject=run.subject, failures=run.failures, reason=run.error)
-    _say(told, run.subject, f"{run.error}; failed {run.failures} times and set aside until an administrator has it tried again")
+    _say(told, run.subject, f"{run.error}; failed {counted(run.failures, 'time')} and set aside until an administrator has it tried again")
 
 
 def _say(told: Callable[[int, str], object] | None, subject: int, why: str) -> None:

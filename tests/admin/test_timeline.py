@@ -16,7 +16,7 @@ INCIDENT = {"kind": "incident", "first_day": "2026-06-01", "last_day": "2026-06-
 
 def test_mark__by_a_viewer__stands_on_the_timeline_and_in_the_history(browser, draft):
     text = browser("victor").post(url(draft, "mark"), INCIDENT, follow=True).content.decode()
-    assert "the provider was slow" in text and "1 Jun 2026 to 2 Jun 2026" in text
+    assert "the provider was slow" in text and "01 Jun 2026 to 02 Jun 2026" in text
     assert ChangeLogEntry.objects.get(action="note_put").actor_label.startswith("Victor")
 
 

@@ -23,7 +23,7 @@ def test_next_move__minimum_hold_and_units_met__advances_and_never_asks_for_safe
     move = next_move(READY)
 
     assert move.kind == "advance"
-    assert move.rule == "48.0 hours and 1,000 units at 20 %, no guardrail breached, no arm proven worse"
+    assert move.rule == "48 hours and 1,000 units at 20 %, no guardrail breached, no arm proven worse"
 
 
 @pytest.mark.parametrize(("change", "says"), [({"hours": 47.9}, "47.9 of 48 hours"), ({"units": 999}, "999 of 1,000 units")])
@@ -36,7 +36,7 @@ def test_next_move__a_minimum_is_missing__waits_and_names_it(change, says):
 def test_next_move__nobody_met_yet__waits_where_no_units_are_declared_too():
     move = next_move(RampFacts((RampStep(10, 24), RampStep(1000)), 0, 30.0, 0))
 
-    assert (move.kind, move.rule) == ("wait", "not yet: 0 of 1 units")
+    assert (move.kind, move.rule) == ("wait", "not yet: 0 of 1 unit")
 
 
 def test_next_move__worse_within_the_margin__holds_until_it_is_gone():

@@ -179,9 +179,9 @@ def test_results__three_readings_side_by_side_with_drawings():
 
 def test_plan__beside_what_happened__and_its_amendments():
     text = text_of(WON)
-    assert "| End | 2026-03-30 00:00 UTC | 2026-03-17 00:00 UTC |" in text
+    assert "| End | 30 Mar 2026, 00:00 UTC | 17 Mar 2026, 00:00 UTC |" in text
     assert "| Units: Friendly | 900 units | 1,005 units; 50.0 % of them planned, 49.9 % met |" in text
-    assert "| 2026-03-03 00:00 UTC | olivia | planned end | 2026-03-30 | 2026-04-10 | a holiday |" in text
+    assert "| 03 Mar 2026, 00:00 UTC | olivia | planned end | 2026-03-30 | 2026-04-10 | a holiday |" in text
     assert "+2 pp" in text  # the margin
 
 

@@ -184,7 +184,7 @@ def test_plan__end_amended_after_launch__shows_the_first_and_the_amendment():
     )
     analyse(w.experiment.pk, now=MORNING)
     text = reports.report_of(now_of(w)).markdown
-    assert f"| End | {end:%Y-%m-%d %H:%M} UTC | not yet |" in text
+    assert f"| End | {end:%d %b %Y, %H:%M} UTC | not yet |" in text
     assert "| planned end | 2026-03-22 00:00:00+00:00 | 2026-03-29 00:00:00+00:00 | a holiday |" in text
 
 

@@ -16,6 +16,7 @@ from analytics.core.stats.comparison import Comparison
 from analytics.core.stats.mean import FEWEST_UNITS, WelchT
 from analytics.core.stats.normal import t_as_z
 from analytics.core.stats.score import MarginScore
+from experiments.core.figures import counted
 from experiments.core.margins import MARGIN_KINDS
 
 Better = Literal["increase", "decrease"]
@@ -91,7 +92,7 @@ class Kind(ABC, Generic[T]):
         """Why two arms cannot be compared, or None when they can."""
         for name, totals in (("control", control), ("treatment", treatment)):
             if self.units(totals) < FEWEST_UNITS:
-                return f"{name} has {self.units(totals)} units; below {FEWEST_UNITS} an arm nothing can be said"
+                return f"{name} has {counted(self.units(totals), 'unit')}; below {FEWEST_UNITS} an arm nothing can be said"
         return None
 
 

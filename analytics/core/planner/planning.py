@@ -20,6 +20,7 @@ from analytics.core.planner.asked import Asked
 from analytics.core.planner.inputs import MetricInputs, Role, Rules, Traffic
 from analytics.core.stats import power
 from analytics.core.stats.power import SampleSize
+from experiments.core.figures import counted
 
 DETECTION_POWER = 0.8
 """Of the number that stands beside a guardrail's own: detecting its margin against zero."""
@@ -203,7 +204,7 @@ def _answered(bare: MetricRow, asked: Asked, exact: float) -> MetricRow:
 def _beside(asked: Asked, row: MetricRow) -> Iterator[str]:
     """What stands beside a metric's size, in words."""
     if row.fixed is not None and row.size is not None and row.fixed != row.size:
-        yield f"{row.fixed.control:,} units in control if there were a single look"
+        yield f"{counted(row.fixed.control, 'unit')} in control if there were a single look"
     if row.safe_events is not None and row.detect_events is not None:
         yield words.events(asked.metric, row.safe_events, row.detect_events)
     smallest = _in_its_kind(asked.metric, row)
@@ -301,5 +302,5 @@ def _for_joint_power(asked: Sequence[Asked], chance: float | None) -> tuple[str,
         return ()
     share = 1 - (1 - primary.rules.power) / (1 + required)
     size = primary.size(primary.rules.looks, share)
-    needs = f"{primary.metric.key} needs {size.control:,} units in control"
+    needs = f"{primary.metric.key} needs {counted(size.control, 'unit')} in control"
     return (f"for {primary.rules.power:.2f} together {needs}, a power of {share:.2f} of its own",)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from analytics.core.planner.inputs import MetricInputs
+from experiments.core.figures import counted
 
 _UNITS = {"ms": " ms", "money": "", "points": "", "absolute": ""}
 
@@ -106,7 +107,7 @@ def joint(found: float, primary: float | None, guardrails: int, lowest: float | 
             f" with {'' if one else 'at least '}{chance(lowest)}"
         )
     together = f": together at least {chance(found)}" if len(parts) > 1 or guardrails > 1 else ""
-    return f"With {control:,} units in control {' and '.join(parts)}{together}"
+    return f"With {counted(control, 'unit')} in control {' and '.join(parts)}{together}"
 
 
 def _from_to(metric: MetricInputs) -> str:

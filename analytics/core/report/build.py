@@ -11,9 +11,10 @@ from analytics.core.nets import Net
 from analytics.core.report import results, sections
 from analytics.core.report.blocks import Block, Heading, Words
 from analytics.core.report.facts import ReportFacts, hidden
-from analytics.core.report.figures import moment, words
+from analytics.core.report.figures import words
 from analytics.core.report.template import Fault, faults, fill
 from analytics.core.report.verdict import Winner, verdict, winner
+from experiments.core.figures import moment
 
 BLOCKS: Mapping[str, Callable[[ReportFacts], Sequence[Block]]] = {
     "verdict": verdict,

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from analytics.core.planner.words import number
 from analytics.core.stats.comparison import Interval
+from experiments.core.figures import counted
 
 DASH = "–"
 MICRO = 1_000_000
@@ -60,14 +61,9 @@ def confidence(value: float) -> str:
     return f"{value * 100:.4g} %"
 
 
-def moment(value: datetime | None) -> str:
-    """A moment in UTC to the minute."""
-    return DASH if value is None else f"{value:%Y-%m-%d %H:%M} UTC"
-
-
 def days(begin: datetime | None, end: datetime | None) -> str:
     """How long it took, in days."""
-    return DASH if begin is None or end is None else f"{(end - begin).total_seconds() / 86_400:.1f} days"
+    return DASH if begin is None or end is None else counted(round((end - begin).total_seconds() / 86_400, 1), "day")
 
 
 def money(micro: float | None) -> str:

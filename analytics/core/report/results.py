@@ -22,6 +22,7 @@ from analytics.core.report.figures import (
 )
 from analytics.core.results import ArmComparison, MetricResult, why_not_always, why_not_cuped
 from analytics.core.stats.comparison import Comparison, Interval, disagreement, word_of
+from experiments.core.figures import counted
 
 PROPORTION = "proportion"
 MASKED = Words("Masked: see the verdict.", "bad")
@@ -60,7 +61,7 @@ def _planned(facts: ReportFacts, one: MetricResult) -> ReportedMetric | None:
 
 def _about(one: MetricResult, planned: ReportedMetric | None) -> str:
     better = "higher is better" if one.direction == "increase" else "lower is better"
-    window = "until the data cut" if one.window_hours is None else f"within {one.window_hours} hours of first exposure"
+    window = "until the data cut" if one.window_hours is None else f"within {counted(one.window_hours, 'hour')} of first exposure"
     said = [f"{words(one.kind)} by unit, {window}; {better}"]
     if one.scale:
         said.append(f"in {one.scale}")
@@ -233,8 +234,9 @@ def _limit(one: MetricResult, plan: ReportedMetric | None) -> float | None:
 def geo(reading: GeoReading) -> tuple[Block, ...]:
     """A pilot's effect read each way, and what the time before its start says of it."""
     found = reading.result
+    over = f"{counted(found.regions, 'region')} over {counted(found.periods, 'period')}"
     about = (
-        f"{reading.metric} by {reading.region_label}: {found.treated} treated of {found.regions} regions over {found.periods} periods, "
+        f"{reading.metric} by {reading.region_label}: {found.treated} treated of {over}, "
         f"treated from {reading.start} on. Read once, at its end."
     )
     if found.estimate is None:

@@ -11,7 +11,6 @@ from analytics.core.report.figures import (
     days,
     difference,
     figure,
-    moment,
     money,
     p_value,
     percent,
@@ -21,6 +20,7 @@ from analytics.core.report.figures import (
 )  # fmt: skip
 from analytics.core.report.results import margin_words, methods_of
 from analytics.core.results import WHAT_TO_DO, ArmSummary
+from experiments.core.figures import counted, moment
 
 _PLAIN_METHODS = (
     "Fixed-sample numbers are for display. A metric decides at looks alone: at most one a complete local day, once the clock is complete.",
@@ -109,9 +109,9 @@ def _sizes(facts: ReportFacts) -> list[tuple[str, str, str]]:
     rows = [("Share of all units", thousandths(p.traffic), thousandths(facts.traffic))]
     for arm in facts.arms:
         wanted = p.control_units if arm.is_control else p.test_units
-        asked = "no size was computed" if wanted is None else f"{wanted:,} units"
+        asked = "no size was computed" if wanted is None else counted(wanted, "unit")
         shares = f"{percent(arm.expected_share, 1)} of them planned, {percent(arm.units / whole if whole else None, 1)} met"
-        rows.append((f"Units: {arm.name}", asked, f"{arm.units:,} units; {shares}"))
+        rows.append((f"Units: {arm.name}", asked, f"{counted(arm.units, 'unit')}; {shares}"))
     return rows
 
 

@@ -23,6 +23,7 @@ from analytics.services.drain import drain_now
 from analytics.services.scanning import scan
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
+from experiments.core.figures import moment
 from experiments.selectors.experiments import resolve
 
 SHARES = ("proportion",)
@@ -72,7 +73,7 @@ def as_json(view: ResultsView | geo.GeoView, found: ScanView | None = None, wait
 
 def lines_of(view: ResultsView, card: str) -> list[str]:
     """The result as a person reads it; ``card`` is the sentence that every page says."""
-    lines = [f"{view.experiment}, iteration {view.iteration}, data up to {view.as_of:%Y-%m-%d %H:%M} UTC", ""]
+    lines = [f"{view.experiment}, iteration {view.iteration}, data up to {moment(view.as_of)}", ""]
     lines += [f"  {'arm':<24}{'units':>10}{'exposures':>12}{'planned':>10}"]
     lines += [
         f"  {arm.name[:23]:<24}{arm.units:>10,}{arm.exposures:>12,}{arm.expected_share:>10.1%}{'  control' if arm.is_control else ''}"

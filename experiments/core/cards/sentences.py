@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from experiments.core.cards.facts import CardFacts, Reading
 from experiments.core.cards.states import ENDINGS, State
 from experiments.core.checklist import TITLES
-from experiments.core.figures import listed, moment
+from experiments.core.figures import counted, listed, moment
 from experiments.core.types import Item
 
 MOST_EFFECTS = 3
@@ -30,7 +30,7 @@ def effect_of(facts: CardFacts) -> str:
         return ""
     shown = "; ".join(map(str, read.effects[:MOST_EFFECTS]))
     left = len(read.effects) - MOST_EFFECTS
-    return shown + (f"; {left} more arms" if left > 0 else "")
+    return shown + (f"; {counted(left, 'more arm')}" if left > 0 else "")
 
 
 def guardrails_of(facts: CardFacts) -> str:

@@ -191,6 +191,13 @@ _URGENCY: Mapping[State, Urgency] = {
 LIVE = (State.STARTED, State.KEEP, State.PAUSED)
 
 
+def changes_in(facts: CardFacts) -> float | None:
+    """The hours after which time alone can change the state or the urgency; None when it cannot."""
+    waits = [] if facts.hours is None else [SILENT_HOURS - facts.hours]
+    waits += [] if facts.days_left is None else [24 * (facts.days_left - SOON_DAYS)]
+    return min((hours for hours in waits if hours > 0), default=None)
+
+
 def urgency_of(facts: CardFacts, state: State) -> Urgency:
     """How urgent a state is, in the order of every list."""
     if state in LIVE:

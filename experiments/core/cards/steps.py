@@ -81,6 +81,7 @@ _STEPS: Mapping[State, _Plan] = {
     ),
 }
 """States in which somebody has to do something."""
+ASKING = frozenset(_STEPS)
 
 _QUIET: Mapping[State, tuple[str, str]] = {
     State.STARTED: ("Let it run", "Nothing needs to be pressed."),
