@@ -56,7 +56,7 @@ class IngestDoor(Door):
 
     def post(self, request: Request) -> JsonResponse:
         """Store a batch or one item; idempotent by event_id."""
-        body = json_body(request)
+        body = json_body(request, packed=True)
         key = identity(request)
         raw, single = items_of(body, self.plural)
         items = parse_items(raw, type(self).parse)

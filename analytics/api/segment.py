@@ -1,5 +1,8 @@
 """``POST /v1/batch``: what the clients of Segment and RudderStack send, with the write key as user of Basic authentication.
 
+``POST /v1/t``, ``/v1/b`` and their like are the addresses of Segment's client in a page, which has its write key in the body.
+Everybody can read it there, so it may be a client key: then only exposures are kept, as at ``/track``, and the rest is ignored.
+
 These clients take 200 for "do not send again" and look at nothing else, so single items that cannot be kept
 are errors inside a 200. Refusals carry ``code`` and ``message`` where the clients look for them.
 """
@@ -8,42 +11,61 @@ from __future__ import annotations
 
 import base64
 import binascii
-import zlib
+from dataclasses import replace
 from datetime import datetime
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from analytics.core.ingest_items import parse_items
 from analytics.core.item_fields import Bad, moment
-from analytics.core.segment_items import is_track, read_track
+from analytics.core.segment_items import is_track, is_viewed, read_track
 from analytics.core.sent import IGNORED
 from analytics.services.ingest_batch import IngestIdentity, add_to_tallies
 from analytics.services.ingest_mixed import ingest_mixed
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError, InvalidInput, NotAuthenticated, TooLarge
-from experiments.core.types import Scope
+from experiments.core.keyring import KeyIdentity
+from experiments.core.types import JSON, Scope
 from experiments.http.auth import opened
+from experiments.http.client_caps import admission
 from experiments.http.doors import raw_body
 from experiments.http.errors import error_body, error_response
-from experiments.http.parsing import BATCH_BODY, BATCH_ITEMS, parse_json
+from experiments.http.parsing import BATCH_ITEMS, parse_json
 from experiments.http.plain import need_database, plain
 from experiments.services.turns import Kind, turn
-
-_GZIP = 31
-"""zlib's word for: a window of 32 KB inside a gzip header and trailer."""
 
 
 def _batch(request: HttpRequest) -> HttpResponse:
     key = opened(_write_key(request.META.get("HTTP_AUTHORIZATION", "")), Scope.INGEST)
     need_database()
-    messages, sent_at = _messages(_plain_body(request))
-    tracks = {place: message for place, message in enumerate(messages) if is_track(message)}
+    return _stored(key, IngestIdentity(key.environment, key.scope), parse_json(raw_body(request, packed=True)))
+
+
+def _from_page(request: HttpRequest) -> HttpResponse:
+    """What Segment's client in a page sends: one message, or a batch, as text with the write key in it."""
+    content = parse_json(raw_body(request, packed=True))
+    key = opened(_key_of_page(request, content), Scope.CLIENT, Scope.INGEST)
+    need_database()
+    if isinstance(content, dict) and "batch" not in content:
+        content = {"batch": [content], "sentAt": content.get("sentAt")}
+    return _stored(key, IngestIdentity(key.environment, key.scope, admission(request, key)), content)
+
+
+def _stored(key: KeyIdentity, identity: IngestIdentity, content: JSON) -> HttpResponse:
+    messages, sent_at = _messages(content)
+    may_say = is_viewed if key.scope is Scope.CLIENT else is_track
+    tracks = {place: message for place, message in enumerate(messages) if may_say(message)}
     items = dict(zip(tracks, parse_items(list(tracks.values()), read_track), strict=True))
     with turn(Kind.STORE):
         now, ignored = utc_now(), len(messages) - len(tracks)
-        result = ingest_mixed(items, now=now, identity=IngestIdentity(key.environment, key.scope, sent_at=sent_at))
+        result = ingest_mixed(items, now=now, identity=replace(identity, sent_at=sent_at))
         add_to_tallies(now, "segment", {IGNORED: ignored})
     return JsonResponse({"success": True} | result.as_json() | {"ignored": ignored})
+
+
+def _key_of_page(request: HttpRequest, content: JSON) -> str:
+    named = content.get("writeKey") if isinstance(content, dict) else None
+    return named if isinstance(named, str) else _write_key(request.META.get("HTTP_AUTHORIZATION", ""))
 
 
 def _write_key(authorization: str) -> str:
@@ -57,33 +79,8 @@ def _write_key(authorization: str) -> str:
     return user
 
 
-def _plain_body(request: HttpRequest) -> bytes:
-    body = raw_body(request)
-    encoding = request.META.get("HTTP_CONTENT_ENCODING", "").strip().lower()
-    if encoding in ("", "identity"):
-        return body
-    if encoding != "gzip":
-        raise InvalidInput(f"Content-Encoding: expected gzip or none, found {encoding[:32]!r}", code="encoding")
-    return _inflated(body)
-
-
-def _inflated(body: bytes) -> bytes:
-    """The body unpacked, as far as the cap lets it grow."""
-    reader = zlib.decompressobj(_GZIP)
-    try:
-        found = reader.decompress(body, BATCH_BODY + 1)
-    except zlib.error as error:
-        raise InvalidInput(f"the body is not gzip: {error}", code="encoding") from error
-    if len(found) > BATCH_BODY:
-        raise TooLarge(f"the body has more than {BATCH_BODY:,} bytes when unpacked; at most that many are taken here")
-    if not reader.eof or reader.unused_data:
-        raise InvalidInput("the body is not one whole gzip stream: it ends early, or something follows it", code="encoding")
-    return found
-
-
-def _messages(body: bytes) -> tuple[list[object], datetime | None]:
+def _messages(content: JSON) -> tuple[list[object], datetime | None]:
     """What was sent, and when the client's clock says it was: of the batch (Segment) or its messages (RudderStack)."""
-    content = parse_json(body)
     messages = content.get("batch") if isinstance(content, dict) else None
     if not isinstance(messages, list):
         raise InvalidInput('expected {"batch": [messages]}', "batch")
@@ -112,3 +109,4 @@ def _refuse(error: AssayError) -> HttpResponse:
 
 
 batch = plain(_refuse, POST=_batch)
+from_page = plain(_refuse, POST=_from_page)

@@ -44,7 +44,7 @@ def _track(request: HttpRequest) -> HttpResponse:
     body = None if named else _body_or_nothing(request)
     key = opened(named or _key_in(body), *_SCOPES)
     need_database()
-    events = _events(parse_json(raw_body(request)) if named else body)
+    events = _events(parse_json(raw_body(request, packed=True)) if named else body)
     met = {place: event for place, event in enumerate(events) if is_exposure(event)}
     items = dict(zip(met, parse_items(list(met.values()), _read), strict=True))
     now, ignored = utc_now(), len(events) - len(met)
@@ -73,7 +73,7 @@ def _answer(result: BatchResult, ignored: int) -> HttpResponse:
 def _body_or_nothing(request: HttpRequest) -> JSON:
     """The body of a request whose key can only be in it; what cannot be read holds none."""
     try:
-        return parse_json(raw_body(request))
+        return parse_json(raw_body(request, packed=True))
     except InvalidInput:
         return None
 

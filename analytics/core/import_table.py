@@ -20,6 +20,7 @@ from analytics.core.import_columns import Cell, Columns, MetricColumn, Numbers, 
 from analytics.core.import_rows import Line, clustered, first_of_each, left_out, refuse_repeated
 from analytics.core.number_marks import WAYS, NumberMarks
 from analytics.core.table_faults import BadTable, Faults
+from analytics.core.twins import count_twins
 
 MOST_VARIANTS = 20
 SKIP = "--skip-empty leaves such cells out"
@@ -70,6 +71,12 @@ def read_table(data: bytes, columns: Columns, reading: Reading) -> ImportTable:
     numbers = [column for metric in columns.metrics if metric.kind != "proportion" for column in metric.columns]
     opened = open_table(data, columns.all(), numbers=numbers, maybe=columns.covariates, ways=reading.ways)
     return _Reader(columns, opened, reading).read()
+
+
+def _twins(units: Sequence[UnitRow]) -> list[str]:
+    found = count_twins(unit.unit for unit in units)
+    said = "units have the letters of another unit in other code points (NFC and NFD): they stay two units"
+    return [f"{found:,} {said}"] if found else []
 
 
 PAIRS = (frozenset({"true", "false"}), frozenset({"t", "f"}), frozenset({"yes", "no"}), frozenset({"y", "n"}))
@@ -135,7 +142,7 @@ class _Reader:
             marks=self.opened.marks,
             clustered=whole,
             again=() if whole else tuple(line.row for line in others),
-            notices=(*self.arms.notices(), *([left_out(kept, others)] if others else [])),
+            notices=(*self.arms.notices(), *([left_out(kept, others)] if others else []), *_twins(units)),
             gaps=tuple(gap for gap in gaps if gap is not None),
         )
 

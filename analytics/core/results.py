@@ -40,6 +40,7 @@ WHAT_TO_DO = {
     "answers_missing": "Ask why values are missing; a reason that depends on the arm is a bias even where no test shows it.",
     "client_rows_dropped": "Find out who sends so much with a client key; if it is your own traffic, raise ASSAY_CLIENT_ROWS_PER_ADDRESS.",
     "client_arm_disputed": "Look for an SDK that hashes ids differently, or for somebody who plays with the key; results are not affected.",
+    "twin_ids": "Bring ids into one form (NFC) in every application that sends them; Assay and its SDKs hash them as they are.",
     "names_unregistered": "Find out who sends so many names, and define the metrics that you want: what is stored then counts, too.",
     "delays_differ": "Find out why one arm's clients report later (a slow page, retries, a queue); send the time of the exposure with it.",
     "cannot_say": "Nothing to do but wait for more units, or to plan another metric.",

@@ -42,6 +42,11 @@ def is_track(message: object) -> bool:
     return not (isinstance(message, dict) and message.get("type") in OTHER_TYPES)
 
 
+def is_viewed(message: object) -> bool:
+    """Whether the message says that a unit saw an experiment."""
+    return isinstance(message, dict) and message.get("type") == "track" and message.get("event") == VIEWED
+
+
 def read_track(message: Fields) -> Track:
     """The exposure, observation or event that a message is. Raises ``Bad``."""
     if message.get("type") != "track":

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from django.db.models import Count, Max, QuerySet, Sum
 
 from analytics.core.sent import IGNORED
+from analytics.core.twins import TWINS
 from analytics.models import AiEvent, IngestTally, MetricObservation
 from analytics.selectors.tail import TailRow
 from experiments.core.types import Environment
@@ -50,6 +51,12 @@ def wired(
 def ignored_lately(now: datetime) -> int:
     """Messages of other tools' clients in the last two days, on the whole platform, that were of no kind that is kept."""
     counted = IngestTally.objects.filter(day__gte=(now - BACK).date(), outcome=IGNORED)
+    return counted.aggregate(n=Sum("count"))["n"] or 0
+
+
+def twins_lately(now: datetime) -> int:
+    """Units of the last two days, on the whole platform, whose letters are another unit's in other code points."""
+    counted = IngestTally.objects.filter(day__gte=(now - BACK).date(), outcome=TWINS)
     return counted.aggregate(n=Sum("count"))["n"] or 0
 
 

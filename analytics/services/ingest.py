@@ -30,6 +30,7 @@ from analytics.services.ingest_rows import (
     write_observations,
 )
 from analytics.services.told import and_tell, and_tell_assigned
+from analytics.services.twin_ids import counting_twins
 from experiments.core.errors import AssayError, Conflict, Problem
 from experiments.core.exposure import QueuedExposure
 from experiments.core.types import Environment, Origin, Scope
@@ -56,7 +57,7 @@ def ingest_exposures(
 ) -> BatchResult:
     """Record that units met experiments; iteration, bucket and variant are worked out here."""
     batch = open_batch("exposure", items, now, identity, origin)
-    return store(batch, admitted(batch, rows_of_stated(batch)), and_tell_assigned(write_assignments))
+    return store(batch, admitted(batch, rows_of_stated(batch)), counting_twins(batch, and_tell_assigned(write_assignments)))
 
 
 def record_exposures(exposures: Sequence[QueuedExposure], *, now: datetime, origin: Origin = Origin.LIVE) -> BatchResult:
@@ -64,7 +65,7 @@ def record_exposures(exposures: Sequence[QueuedExposure], *, now: datetime, orig
     if not exposures:
         return BatchResult(0, 0, 0)
     batch = open_batch("exposure", [as_item(exposure) for exposure in exposures], now, IngestIdentity(), origin)
-    return store(batch, rows_of_recorded(batch, exposures), write_assignments)
+    return store(batch, rows_of_recorded(batch, exposures), counting_twins(batch, write_assignments))
 
 
 def record_or_refuse(exposures: Sequence[QueuedExposure], now: datetime) -> None:
@@ -127,7 +128,7 @@ def _imply(exposures: Sequence[QueuedExposure], now: datetime) -> None:
     ]
     if missing:
         batch = open_batch("exposure", [as_item(exposure) for exposure in missing], now, IngestIdentity(), Origin.LIVE)
-        store(batch, rows_of_recorded(batch, missing, count=0), write_assignments)
+        store(batch, rows_of_recorded(batch, missing, count=0), counting_twins(batch, write_assignments))
 
 
 def ingest_events(

@@ -19,6 +19,7 @@ from analytics.core.nets import NO_NET, Fault, Net, never_hold
 from analytics.core.observed import Observed
 from analytics.core.results import ArmSummary, MetricResult, metric_arm, sums_of
 from analytics.core.stats.winsor import CAP_QUANTILE, Cap, find_cap
+from analytics.core.twins import TWINS
 from analytics.core.windows import LookPermission, day_start
 from analytics.models import IngestTally
 from analytics.selectors.events import names_told
@@ -314,11 +315,11 @@ def late_and_accepted(plan: AnalysisPlan) -> tuple[int, int]:
 
 
 def client_counts(plan: AnalysisPlan) -> dict[str, int]:
-    """Exposures of client keys that were dropped or not believed, and observations whose new name got no metric.
+    """Exposures of client keys that were dropped or not believed, observations whose new name got no metric, and twin ids.
 
     Since the iteration began, over all experiments.
     """
-    counted = IngestTally.objects.filter(day__gte=plan.began_at.date(), outcome__in=[OVER_CAP, OTHER_ARM, UNREGISTERED])
+    counted = IngestTally.objects.filter(day__gte=plan.began_at.date(), outcome__in=[OVER_CAP, OTHER_ARM, UNREGISTERED, TWINS])
     return dict(counted.values_list("outcome").annotate(total=Sum("count")))
 
 

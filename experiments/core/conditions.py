@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from experiments.core.errors import InvalidInput
-from experiments.core.semver import precedence
+from experiments.core.semver import full, precedence
 from experiments.core.types import JSON
 
 Scalar: TypeAlias = bool | int | float | str
@@ -95,6 +95,18 @@ def conditions_json(conditions: Sequence[Condition]) -> list[JSON]:
     return [condition.as_json() for condition in conditions]
 
 
+def with_full_versions(document: JSON) -> JSON:
+    """A rule's JSON with ``v2.1`` as ``2.1.0``, so that every reader of the catalogue knows the version; ill-formed parts stay."""
+    return [_with_full_version(entry) for entry in document] if isinstance(document, list) else document
+
+
+def _with_full_version(entry: JSON) -> JSON:
+    value = entry.get("value") if isinstance(entry, dict) and entry.get("op") in SEMVER_OPS else None
+    if not isinstance(entry, dict) or not isinstance(value, str) or precedence(value) is None:
+        return entry
+    return {**entry, "value": full(value)}
+
+
 def segments_named(conditions: Iterable[Condition]) -> frozenset[str]:
     """The keys of the segments that these conditions ask about."""
     return frozenset(str(condition.value) for condition in conditions if condition.op in SEGMENT_OPS)
@@ -169,7 +181,7 @@ def _parse_list(op: Op, value: object, path: str) -> tuple[Scalar, ...]:
 def _parse_version(value: object, path: str) -> str:
     if not isinstance(value, str) or precedence(value) is None:
         raise InvalidInput(f"{path}: expected a version like 2.1.0 or 2.1.0-beta.3 (SemVer 2.0), found {str(value)[:64]!r}", path)
-    return value
+    return full(value)
 
 
 def _parse_segment(value: object, path: str) -> str:

@@ -15,6 +15,7 @@ from experiments.core.breakdowns import parse_breakdowns
 from experiments.core.conditions import parse_conditions, segments_in
 from experiments.core.design import Design, DesignMetric, DesignVariant, parse_thresholds
 from experiments.core.errors import InvalidInput, Problem
+from experiments.core.exact_numbers import inexact
 from experiments.core.margins import margin_problem
 from experiments.core.policies import PolicyRules
 from experiments.core.ramping import parse_ramp, percent
@@ -90,6 +91,7 @@ def _well_formed(design: Design) -> Iterator[Problem]:
         yield _problem("arrival_grace_range", message, "arrival_grace_seconds")
     yield from _levels(design)
     yield from _variants(design)
+    yield from _exact(design)
     if design.budget_micro is not None and design.budget_micro <= 0:
         yield _problem("budget_range", f"a budget cap is above 0 USD micros, found {design.budget_micro}", "budget_micro")
     for metric in design.metrics:
@@ -143,6 +145,15 @@ def _variants(design: Design) -> Iterator[Problem]:
         twice = sorted({value for value in values if values.count(value) > 1})
         if twice:
             yield _problem(f"variant_{name}_twice", f"two variants have the {name} {twice[0]!r}", "variants")
+
+
+def _exact(design: Design) -> Iterator[Problem]:
+    """Numbers that clients would round; each of a variant's values and of the targeting's."""
+    documents = [(v.served, f"variants[{index}].value") for index, v in enumerate(design.variants)]
+    for document, path in [*documents, (design.targeting, "targeting")]:
+        message = inexact(document, path)
+        if message is not None:
+            yield _problem("number_inexact", message, path)
 
 
 def _metric(metric: DesignMetric) -> Iterator[Problem]:

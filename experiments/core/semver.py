@@ -1,4 +1,7 @@
-"""Versions in order, by the precedence rules of Semantic Versioning 2.0.0 (semver.org, section 11)."""
+"""Versions in order, by the precedence rules of Semantic Versioning 2.0.0 (semver.org, section 11).
+
+Applications also write ``v2.1.0`` and ``2.1``. Both are read: a ``v`` in front counts for nothing, and missing numbers are 0.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ MAX_VERSION = 256
 _NUMBER = r"(0|[1-9]\d*)"
 _IDENTIFIER = r"(?:0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*)"
 _VERSION = re.compile(
-    rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:-({_IDENTIFIER}(?:\.{_IDENTIFIER})*))?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?",
+    rf"[vV]?{_NUMBER}(?:\.{_NUMBER})?(?:\.{_NUMBER})?(?:-({_IDENTIFIER}(?:\.{_IDENTIFIER})*))?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?",
     re.ASCII,
 )
 
@@ -28,7 +31,15 @@ def precedence(version: object) -> Precedence | None:
         return None
     major, minor, patch, before = found.groups()
     identifiers = () if before is None else tuple(map(_identifier, before.split(".")))
-    return int(major), int(minor), int(patch), before is None, identifiers
+    return int(major), int(minor or 0), int(patch or 0), before is None, identifiers
+
+
+def full(version: str) -> str:
+    """A version that ``precedence`` reads, with all three numbers and without a ``v``: every reader of SemVer 2.0 knows it."""
+    rest = version[1:] if version[:1] in ("v", "V") else version
+    end = min((place for mark in "-+" if (place := rest.find(mark)) >= 0), default=len(rest))
+    numbers = rest[:end].split(".")
+    return ".".join([*numbers, *["0"] * (3 - len(numbers))]) + rest[end:]
 
 
 def _identifier(text: str) -> tuple[bool, int, str]:

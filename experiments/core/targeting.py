@@ -7,8 +7,8 @@ All conditions of a rule must hold. What a condition says of an attribute:
   hold for the number 5);
 - types are boolean, number and string: a boolean is not a number, 1 and 1.0 are the same number,
   text is compared exactly, upper and lower case apart. There are no regular expressions;
-- ``semver_…`` compare by the precedence of SemVer 2.0 (``semver``); an attribute that is no such
-  version (``2.1``, ``v2.1.0``, a number) holds for none of them;
+- ``semver_…`` compare by the precedence of SemVer 2.0 (``semver``); ``v2.1.0`` is 2.1.0, and ``2.1`` is 2.1.0 too. An
+  attribute that is no version (text of another form, a number) holds for none of them;
 - **names of units** (``UNIT_NAMES``: ``id``, ``targetingKey``, ``userId``, ``tenantId``, …) mean the unit that
   the request asks for, at every door alike, and the attribute of that name only when the request has no
   such unit. Ids are text: a whole number in a condition or an attribute is its decimal text. An id that

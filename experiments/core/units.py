@@ -87,16 +87,26 @@ def check_unit_type(name: str, field: str = "unit_type") -> Problem | None:
 def check_unit_id(text: str, field: str = "unit") -> Problem | None:
     """What is wrong with a unit's id, or ``None``; a good id is kept exactly as sent.
 
-    1 to 256 code points, none of them control, zero-width, direction marks or lone surrogates:
-    two ids that look alike must not be two units.
+    1 to 256 code points, none of them control, zero-width, direction marks or lone surrogates, and no white space of any kind
+    at either end: two ids that look alike must not be two units.
     """
     if not text:
         return Problem("unit_id_empty", "a unit's id is empty; leave the unit out when it is not known", field)
     if len(text) > MAX_UNIT_ID:
         return Problem("unit_id_too_long", f"a unit's id has {len(text)} characters; at most {MAX_UNIT_ID} are kept", field)
-    if text.isprintable():
+    if " " not in text and text.isprintable():  # of printable characters only the space is white space
         return None
-    return _forbidden_character(text, field)
+    return _forbidden_character(text, field) or _white_space(text, field)
+
+
+def _white_space(text: str, field: str) -> Problem | None:
+    """White space at an end. The id is not trimmed: a local SDK hashes it as it is, into another bucket."""
+    if text.strip() == text:
+        return None
+    end, found = ("begins", text[0]) if text[0].isspace() else ("ends", text[-1])
+    named = f"U+{ord(found):04X}, {unicodedata.name(found, 'white space').lower()}"
+    message = f"a unit's id {end} with white space ({named}); send it without, at every place that sends it"
+    return Problem("unit_id_white_space", message, field)
 
 
 def _forbidden_character(text: str, field: str) -> Problem | None:

@@ -20,6 +20,7 @@ from experiments.http.cors import opened_to_pages, preflight
 from experiments.http.errors import DATABASE_AWAY
 from experiments.http.limits import refuse_too_many
 from experiments.http.parsing import BATCH_BODY, MAX_STRING, Spots, convert, parse_json
+from experiments.http.unpacking import encoding_of, refuse_packed, unpacked
 from experiments.selectors import serving
 from experiments.services.turns import Kind, turn
 
@@ -107,22 +108,34 @@ def identity(request: Request) -> KeyIdentity:
     return cast("KeyIdentity", request.auth)
 
 
-def raw_body(request: Request | HttpRequest, *, max_bytes: int = BATCH_BODY) -> bytes:
-    """The body, refused by its announced length before it is read."""
+def raw_body(request: Request | HttpRequest, *, max_bytes: int = BATCH_BODY, packed: bool = False) -> bytes:
+    """The body, refused by its announced length before it is read; ``packed``: it may come as gzip."""
     if request.META.get("HTTP_TRANSFER_ENCODING"):
         # It would be read as empty, and a verb's reason or outcome would be lost without a word.
         raise InvalidInput("the body comes in chunks without a length; send it whole, with Content-Length", code="length_missing")
     announced = request.META.get("CONTENT_LENGTH") or "0"
     if announced.isdigit() and int(announced) > max_bytes:
         raise TooLarge(f"the body has {int(announced):,} bytes; at most {max_bytes:,} are taken here")
+    encoding = encoding_of(request)
+    if encoding and not packed:
+        refuse_packed(encoding)
     # A plain request is read as it comes: the framework's body would be kept for a second reader, and nobody is.
     body: bytes = request.body if isinstance(request, Request) else request.read()
-    return body
+    return unpacked(body, encoding, max_bytes) if encoding else body
 
 
-def json_body(request: Request, *, max_bytes: int = BATCH_BODY, max_string: int = MAX_STRING, forgiving: Spots | None = None) -> JSON:
+def json_body(
+    request: Request,
+    *,
+    max_bytes: int = BATCH_BODY,
+    max_string: int = MAX_STRING,
+    forgiving: Spots | None = None,
+    packed: bool = False,
+) -> JSON:
     """The body through the strict parser."""
-    return parse_json(raw_body(request, max_bytes=max_bytes), max_bytes=max_bytes, max_string=max_string, forgiving=forgiving)
+    return parse_json(
+        raw_body(request, max_bytes=max_bytes, packed=packed), max_bytes=max_bytes, max_string=max_string, forgiving=forgiving
+    )
 
 
 def read(

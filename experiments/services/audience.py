@@ -14,6 +14,7 @@ from experiments.core.types import JSON, Actor, Status
 from experiments.core.units import check_unit_id, check_unit_type
 from experiments.models import ExcludedUnit, ExclusionList, Experiment, Override, Segment
 from experiments.services import audit
+from experiments.services.flags import refuse_inexact
 from experiments.services.rows import checked, locked, once, permit, person_behind, publish
 
 LONGEST_OVERRIDE = timedelta(days=90)
@@ -143,6 +144,7 @@ def remove_excluded_units(actor: Actor, now: datetime, *, list_id: int, unit_ids
 
 def _rule(document: JSON) -> JSON:
     conditions = parse_conditions(document, "rule")
+    refuse_inexact(document, "rule", "exclusion list")
     named = segments_named(conditions)
     missing = sorted(named - set(Segment.objects.filter(key__in=named).values_list("key", flat=True)))
     if missing:

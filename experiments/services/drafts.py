@@ -13,6 +13,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils.text import slugify
 
+from experiments.core.conditions import with_full_versions
 from experiments.core.design import Design, ExperimentSpec, MetricPlan, VariantSpec, facets
 from experiments.core.design_rules import key_problems, value_fits
 from experiments.core.errors import Problem, Refused
@@ -65,7 +66,7 @@ def _new_row(spec: ExperimentSpec, owner_id: int, now: datetime) -> Experiment:
         owner_id=owner_id,
         policy=policy_of_key(spec.policy_key),
         unit_type=spec.unit_type,
-        targeting=[] if spec.targeting is None else spec.targeting,
+        targeting=[] if spec.targeting is None else with_full_versions(spec.targeting),
         traffic=spec.traffic,
         ramp=spec.ramp or [],
         hypothesis=spec.hypothesis,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import cast
 
 from django.contrib.auth.models import User
 from django.db import transaction
 
+from experiments.core.conditions import with_full_versions
 from experiments.core.errors import InvalidInput, NotFound, Problem, Refused
 from experiments.core.permissions import Action
 from experiments.core.types import JSON, Actor, Status
@@ -87,7 +89,7 @@ def _shown(experiment: Experiment, name: str) -> JSON:
 
 def _plain(name: str) -> Callable[[Experiment, object], None]:
     def write(experiment: Experiment, value: object) -> None:
-        setattr(experiment, name, value)
+        setattr(experiment, name, with_full_versions(cast("JSON", value)) if name == "targeting" else value)
 
     return write
 

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 
 from experiments.core.design_rules import value_fits
 from experiments.core.errors import Conflict, InvalidInput, Refused
+from experiments.core.exact_numbers import inexact
 from experiments.core.lifecycle import SERVING
 from experiments.core.permissions import Action, check
 from experiments.core.types import JSON, Actor, FlagType
@@ -113,6 +114,7 @@ def set_schema(actor: Actor, now: datetime, *, flag_key: str, schema: JSON, reas
         if flag.value_type != FlagType.OBJECT:
             raise Refused(f"flag {flag.key}: is of type {flag.value_type}; only objects have keys that a schema describes", field="schema")
         parse_schema(schema)
+        refuse_inexact(schema, "schema", f"flag {flag.key}")
         before: JSON = {"schema": flag.schema}
         flag.schema = schema
         flag.save(update_fields=["schema"])
@@ -142,3 +144,11 @@ def _permit(actor: Actor, flag: Flag) -> None:
 def _refuse_wrong_type(flag: Flag, value: JSON) -> None:
     if not value_fits(value, str(flag.value_type)):
         raise InvalidInput(f"flag {flag.key}: its type is {flag.value_type}, the default sent is {value!r:.80}", field="default_value")
+    refuse_inexact(value, "default_value", f"flag {flag.key}")
+
+
+def refuse_inexact(value: JSON, field: str, subject: str) -> None:
+    """Refuse a document with a number that clients would round."""
+    message = inexact(value, field)
+    if message is not None:
+        raise InvalidInput(f"{subject}: {message}", field=field)

@@ -16,6 +16,7 @@ from experiments.core.units import check_unit_id, check_unit_type
 from experiments.models import Segment, SegmentUnit
 from experiments.selectors.segments import relying_on
 from experiments.services import audit
+from experiments.services.flags import refuse_inexact
 from experiments.services.rows import checked, once, publish
 
 MAX_RULES = 20
@@ -111,6 +112,7 @@ def _parsed(rules: JSON) -> JSON:
 
 def _parsed_rule(rule: JSON, path: str) -> JSON:
     conditions = parse_conditions(rule, path)
+    refuse_inexact(rule, path, "segment")
     if not conditions:
         raise InvalidInput(f"{path}: a rule without conditions would hold for everybody; leave it out", field=path)
     if segments_named(conditions):

@@ -43,6 +43,7 @@ def test_doors__of_client_keys__are_all_there() -> None:
         "growthbook-eval",
         "growthbook-track",
         "growthbook-events",
+        "segment-page",
     } == {pattern.name for _, pattern in OPEN_TO_PAGES}
 
 

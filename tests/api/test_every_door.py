@@ -49,6 +49,7 @@ PLAIN = {
     "growthbook-track": (APPS, "post", lambda key: (f"/track?client_key={key}", {})),
     "growthbook-events": (APPS, "post", lambda key: (f"/events?client_key={key}", {})),
     "segment-batch": ((Scope.INGEST,), "post", lambda key: ("/v1/batch", _basic(key))),
+    "segment-page": ((Scope.INGEST, Scope.CLIENT), "post", lambda key: ("/v1/t", _basic(key))),
     "ofrep-all": (APPS, "post", lambda key: ("/ofrep/v1/evaluate/flags", _bearer(key))),
     "ofrep-one": (APPS, "post", lambda key: ("/ofrep/v1/evaluate/flags/rank", _bearer(key))),
 }

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.core.semver import precedence
+from experiments.core.semver import full, precedence
 
 SECTION_11 = (
     "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0-rc.1", "1.0.0", "2.0.0",
@@ -29,7 +29,8 @@ def test_precedence__build_metadata__counts_for_nothing():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "1", "1.0", "v1.0.0", " 1.0.0", "1.0.0\n", "01.0.0", "1.0.0-01", "1.0.0-", "1.0.0-a..b", "1.0.0+", "1.0.0-ä", "١.٠.٠", "1.0.0.0",
+    ["", "v", "vv1.0.0", "v 1", "1.", ".1", " 1.0.0", "1.0.0\n", "01.0.0",
+      "1.0.0-01", "1.0.0-", "1.0.0-a..b", "1.0.0+", "1.0.0-ä", "١.٠.٠", "1.0.0.0",
      "9" * 300 + ".0.0", 1, 1.0, None, True, ["1.0.0"]],
 )  # fmt: skip
 def test_precedence__no_version__cannot_be_said(text):
@@ -54,3 +55,24 @@ def test_precedence__of_two_versions__is_the_same_only_for_the_same_text(one, ot
 @given(st.text(max_size=40))
 def test_precedence__any_text__never_raises(text):
     precedence(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("1", "1.0.0"),
+        ("1.0", "1.0.0"),
+        ("v2.1.0", "2.1.0"),
+        ("V2.1-rc.1+b.2", "2.1.0-rc.1+b.2"),
+        ("v3+x-1", "3.0.0+x-1"),
+        ("1.2.3", "1.2.3"),
+    ],
+)
+def test_full__of_a_version_with_a_v_or_without_all_numbers__is_the_same_version(text, whole):
+    assert full(text) == whole
+    assert precedence(text) == precedence(whole) is not None
+
+
+@given(versions)
+def test_full__of_a_whole_version__is_itself(text):
+    assert full(text) == full(f"v{text}") == text

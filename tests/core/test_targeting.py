@@ -55,7 +55,8 @@ def holds(op: str, value: Any, attributes: dict[str, Any]) -> bool:
         ("semver_eq", "2.1.0", "2.1.0", True), ("semver_eq", "2.1.0", "2.1.0+build.7", True), ("semver_eq", "2.1.0", "2.1.0-rc.1", False),
         ("semver_gt", "2.9.0", "2.10.0", True), ("semver_gt", "2.9.0", "2.9.0", False), ("semver_gte", "2.9.0", "2.9.0", True),
         ("semver_gte", "2.9.0", "2.9.0-rc.1", False), ("semver_lt", "2.10.0", "2.9.0", True), ("semver_lte", "2.9.0", "2.9.0+x", True),
-        ("semver_gt", "1.0.0", "v2.0.0", False), ("semver_lt", "1.0.0", "0.9", False), ("semver_lte", "9.9.9", 1, False),
+        ("semver_gt", "1.0.0", "v2.0.0", True), ("semver_lt", "1.0.0", "0.9", True), ("semver_lt", "1.0.0", "0.9.0.1", False),
+        ("semver_lte", "9.9.9", 1, False),
     ],
 )  # fmt: skip
 def test_operator__present_attribute(op: str, value: Any, found: Any, expected: bool):
@@ -118,7 +119,7 @@ def test_rule__without_conditions__meets_everyone():
         ([{"attribute": "a", "op": "in", "value": list(range(1001))}], "targeting[0].value"),
         ([{"attribute": "a", "op": "exists", "regex": "x"}], "targeting[0]"),
         ([{"attribute": "a", "op": "exists"}] * 51, "targeting"),
-        ([{"attribute": "a", "op": "semver_gt", "value": "2.1"}], "targeting[0].value"),
+        ([{"attribute": "a", "op": "semver_gt", "value": "2.1.0.4"}], "targeting[0].value"),
         ([{"attribute": "a", "op": "semver_gt", "value": 2}], "targeting[0].value"),
         ([{"attribute": "a", "op": "in_segment", "value": "beta"}], "targeting[0].attribute"),
         ([{"op": "in_segment"}], "targeting[0].value"),

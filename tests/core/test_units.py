@@ -21,7 +21,7 @@ def test_unit_id__visitor__is_the_user_else_the_session(units: dict[str, str], e
     assert unit_id(units, "visitor") == expected
 
 
-@pytest.mark.parametrize("text", ["1", "u" * 256, "Иван 7", "😀👍🏽", "a b", " padded ", "é", "\u00a0", "A_b-1.9~@x"])
+@pytest.mark.parametrize("text", ["1", "u" * 256, "Иван 7", "😀👍🏽", "a b", "é", "a\u00a0b", "A_b-1.9~@x"])
 def test_check_unit_id__usable_ids__are_kept(text: str):
     assert check_unit_id(text) is None
 
@@ -39,6 +39,10 @@ def test_check_unit_id__usable_ids__are_kept(text: str):
         ("a\u202eb", "unit_id_character", "U+202E"),
         ("a\ud800", "unit_id_character", "surrogate"),
         ("a\u2028", "unit_id_character", "line separator"),
+        (" u1", "unit_id_white_space", "begins with white space (U+0020, space)"),
+        ("u1 ", "unit_id_white_space", "ends with white space"),
+        ("\u00a0u1", "unit_id_white_space", "U+00A0, no-break space"),
+        ("u1\u3000", "unit_id_white_space", "U+3000, ideographic space"),
     ],
 )
 def test_check_unit_id__unusable_ids__are_named(text: str, code: str, says: str):

@@ -63,7 +63,7 @@ def test_create__bad_key__is_refused(key):
         ([[]], "rules[0]"),
         ([BETA[0]] * 21, "rules"),
         ([BETA[0], INSIDE], "rules[1]"),
-        ([[{"attribute": "app", "op": "semver_gt", "value": "2"}]], "rules[0][0].value"),
+        ([[{"attribute": "app", "op": "semver_gt", "value": "two"}]], "rules[0][0].value"),
     ],
 )
 def test_create__bad_rules__name_their_place(rules, field):
