@@ -103,7 +103,8 @@ def client_findings(counts: Mapping[str, int]) -> list[Finding]:
         sentence = f"{disputed:,} exposures from client keys named an arm other than the bucket's; they are stored with the bucket's arm"
         found.append(Finding("client_arm_disputed", "yellow", sentence))
     if twins := counts.get(TWINS, 0):
-        sentence = f"{twins:,} units have the letters of another unit in other code points (é as one character, or as e and an accent)"
+        letters = "the letters of another unit in other code points (é as one character, or as e and an accent)"
+        sentence = f"{counted(twins, 'unit')} came with {letters}"
         found.append(Finding(TWINS, "yellow", f"{sentence}: one person may be two units"))
     if unregistered := counts.get("unregistered", 0):
         sentence = f"{unregistered:,} observations without an experiment have a new name that got no metric: too many new names arrive"

@@ -27,6 +27,7 @@ from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
 from analytics.core.number_marks import WAYS, NumberMarks
 from analytics.core.stats.did import Cell, Panel, one_start, panel_of
 from analytics.core.table_faults import BadTable, Faults
+from experiments.core.figures import counted
 
 TWICE = "a region is twice in a period; one row is one cell, and --duplicates first keeps the first"
 MOST_PERIODS = 400
@@ -184,7 +185,7 @@ def _first_of_each(rows: Sequence[_Row]) -> list[_Row]:
 
 
 def _left_out(many: int) -> list[str]:
-    return [f"{many:,} rows repeat a region and period: the first row of each counts"] if many else []
+    return [f"{counted(many, 'row')} left out, of a region and period with an earlier row, which counts"] if many else []
 
 
 def _panel(rows: list[_Row], columns: GeoColumns, names: GeoNames) -> Panel:

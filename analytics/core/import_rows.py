@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from analytics.core.import_columns import Cell, UnitRow
 from analytics.core.table_faults import Faults
+from experiments.core.figures import counted
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ def left_out(kept: Sequence[Line], others: Sequence[Line]) -> str:
     arms = {line.row.unit: line.row.variant for line in kept}
     units = {line.row.unit for line in others}
     crossed = {line.row.unit for line in others if line.row.variant != arms[line.row.unit]}
-    said = f"{len(others):,} rows repeat {len(units):,} units: the first row of each counts"
-    also = f"; {len(crossed):,} of these units are in several variants and count as crossovers" if crossed else ""
+    said = f"{counted(len(others), 'row')} left out, of {counted(len(units), 'unit')} with an earlier row, which counts"
+    also = f"; {counted(len(crossed), 'unit')} among them with rows in several variants: crossovers" if crossed else ""
     return said + also
 
 

@@ -21,6 +21,7 @@ from analytics.core.import_rows import Line, clustered, first_of_each, left_out,
 from analytics.core.number_marks import WAYS, NumberMarks
 from analytics.core.table_faults import BadTable, Faults
 from analytics.core.twins import count_twins
+from experiments.core.figures import counted
 
 MOST_VARIANTS = 20
 SKIP = "--skip-empty leaves such cells out"
@@ -75,8 +76,8 @@ def read_table(data: bytes, columns: Columns, reading: Reading) -> ImportTable:
 
 def _twins(units: Sequence[UnitRow]) -> list[str]:
     found = count_twins(unit.unit for unit in units)
-    said = "units have the letters of another unit in other code points (NFC and NFD): they stay two units"
-    return [f"{found:,} {said}"] if found else []
+    said = "with the letters of another unit in other code points (NFC and NFD): they stay two units"
+    return [f"{counted(found, 'unit')} {said}"] if found else []
 
 
 PAIRS = (frozenset({"true", "false"}), frozenset({"t", "f"}), frozenset({"yes", "no"}), frozenset({"y", "n"}))

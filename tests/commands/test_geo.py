@@ -283,5 +283,5 @@ def test_import_geo__files_as_they_are__are_read(file):
     printed = imported(path, *words, "--date-format", "%m.%Y", "--duplicates", "first")
     assert "periods in order: 12.2025, 01.2026, 02.2026; treated from 02.2026 on" in printed
     assert "'kazan' is also written 'Kazan' (3 rows), 'kazan ' (1 row)" in printed
-    assert "1 rows repeat a region and period" in printed
+    assert "1 row left out, of a region and period" in printed
     assert sorted(GeoObservation.objects.filter(region__name="kazan").values_list("value", flat=True)) == [11, 22, 99]

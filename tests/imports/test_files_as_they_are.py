@@ -128,7 +128,7 @@ def test_skip_empty__leaves_units_without_a_value_out_of_that_metric_alone(bring
     shown = analysed()
     assert "A                       n       200" in shown.split("spent (")[1]  # of 201 units
     assert "B                       n       200" in shown.split("won (")[1]
-    assert "spent: 1 of 402 rows have no value (0.5% in A, 0.0% in B; p = 1)" in printed
+    assert "spent: 1 of 402 rows without a value (0.5% in A, 0.0% in B; p = 1)" in printed
     assert findings()["answers_missing"]
 
 
@@ -137,7 +137,7 @@ def test_skip_empty__tests_whether_arms_differ_in_who_has_a_value(bring) -> None
     metrics = ("--metric", "spent=spent:mean", "--metric", "per=spent/d:ratio", "--metric", "mid=spent:quantile:.5")
     printed = bring(table(rows, "id,arm,spent,d"), "--unit", "id", "--skip-empty", *metrics)
     for name in ("spent", "per", "mid"):
-        assert f"warning: {name}: 200 of 600 rows have no value (0.0% in A, 66.7% in B; p = " in printed
+        assert f"warning: {name}: 200 of 600 rows without a value (0.0% in A, 66.7% in B; p = " in printed
     assert "results compare only those who have one" in findings()["answers_differ"]
 
 
@@ -162,7 +162,9 @@ def test_repeated_units__are_one_fault_that_names_the_option(bring) -> None:
 def test_duplicates_first__keeps_the_earliest_row_and_counts_units_in_two_arms_as_crossovers(bring) -> None:
     rows = [*TWICE, "1,B,2025-12-31,99", "3,A,2026-01-09,77", "5,B,2026-01-09,77"]
     printed = bring(table(rows), "--unit", "id", "--timestamp", "at", "--duplicates", "first", *SPENT)
-    assert "notice: 3 rows repeat 3 units: the first row of each counts; 1 of these units are in several variants" in printed
+    assert (
+        "notice: 3 rows left out, of 3 units with an earlier row, which counts; 1 unit among them with rows in several variants" in printed
+    )
     assert MetricObservation.objects.count() == Assignment.objects.count() == 300
     assert MetricObservation.objects.get(user_id="1").value == 99
     crossed = Assignment.objects.get(crossover=True)

@@ -114,7 +114,7 @@ def test_cluster__tests_attrition_between_clusters_and_averages_covariates(bring
     ]
     words = ("--cluster", "shop", "--skip-empty", "--covariate", "size", "--metric", "value=value:mean")
     printed = bring("shop,arm,value,size\n" + "\n".join(rows), *words)
-    assert f"warning: value: {gone.sum()} of {len(shop):,} rows have no value (0.0% in A" in printed
+    assert f"warning: value: {gone.sum()} of {len(shop):,} rows without a value (0.0% in A" in printed
     assert "results compare only those who have one" in printed
     its = [s % 7 + k % 2 for k, s in enumerate(shop) if s == 3]
     assert Assignment.objects.get(user_id="s3").covariates == {"size": pytest.approx(np.mean(its))}
