@@ -14,16 +14,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 roles.leave_out(always=True)
 
 from celery import Celery  # noqa: E402  (what it can do without is left out first)
-from celery.beat import Scheduler  # noqa: E402
 from django.conf import settings  # noqa: E402
 
 logging.config.dictConfig(settings.LOGGING)
 app = Celery("assay", fixups=[])  # Celery's own fixup would set Django up
 app.config_from_object("django.conf:settings", namespace="CELERY")
-
-
-class StaticScheduler(Scheduler):
-    """Ticks of the beat table, kept in memory; so there is no schedule file to lose, corrupt or leave behind."""
-
-    def setup_schedule(self) -> None:
-        self.merge_inplace(self.app.conf.beat_schedule)

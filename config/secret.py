@@ -8,6 +8,25 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
+SHORTEST = 50
+FEWEST = 5
+"""As ``check --deploy`` wants a key to be: so many characters, so many different ones."""
+
+
+def of(text: str, state: Path) -> str:
+    """The environment's key, or where it has none the state folder's."""
+    return given(text) if text else kept_in(state)
+
+
+def given(text: str) -> str:
+    """The key of the environment. One that can be guessed lets nobody start: it signs sessions, webhooks and hashes of unit ids."""
+    if len(text) >= SHORTEST and len(set(text)) >= FEWEST:
+        return text
+    raise ImproperlyConfigured(
+        f"ASSAY_SECRET_KEY: wanted at least {SHORTEST} characters, {FEWEST} of them different; found {len(text)}. Make one with "
+        'python -c "import secrets; print(secrets.token_urlsafe(64))"; a new key ends all sessions and changes the secrets of webhooks.'
+    )
+
 
 def kept_in(state: Path) -> str:
     """The key of this state folder; whoever comes first makes it, racing processes agree on one."""

@@ -23,7 +23,7 @@ DEBUG = env.flag("ASSAY_DEBUG", False)
 DEMO = env.flag("ASSAY_DEMO", False)
 """Demo users and the switch between them; never on in production."""
 HTTPS = env.flag("ASSAY_HTTPS", False)
-SECRET_KEY = env.text("ASSAY_SECRET_KEY", "") or secret.kept_in(STATE)
+SECRET_KEY = secret.of(env.text("ASSAY_SECRET_KEY", ""), STATE)
 ALLOWED_HOSTS = env.words("ASSAY_HOSTS", ("127.0.0.1", "localhost", "[::1]"))
 CSRF_TRUSTED_ORIGINS = env.words("ASSAY_TRUSTED_ORIGINS", ())
 SECURE_SSL_REDIRECT = HTTPS
@@ -196,7 +196,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = beat_schedule()
 ANALYSE_SECONDS = TICK_SECONDS
 """Length of the slots in which experiments are analysed and decisions carried out."""
-CELERY_BEAT_SCHEDULER = "config.beat:StaticScheduler"
+CELERY_BEAT_SCHEDULER = "config.wake_ups:StaticScheduler"
 
 # ---------------------------------------------------------------- mail
 EMAIL_HOST = env.text("ASSAY_EMAIL_HOST", "")

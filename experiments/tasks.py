@@ -13,7 +13,7 @@ from experiments.core.errors import AssayError
 from experiments.core.types import SYSTEM, Outcome
 from experiments.models import Experiment
 from experiments.selectors import due
-from experiments.services import catalogue, delivery, lifecycle, outbox, stops, work
+from experiments.services import catalogue, delivery, due_refusals, lifecycle, outbox, stops, work
 from experiments.services.slots import claim, slot_of
 
 log = structlog.get_logger(__name__)
@@ -54,7 +54,7 @@ def _give_up(pk: int, now: datetime) -> Experiment:
 
 
 def _try(what: str, pk: int, now: datetime, verb: Callable[[int, datetime], Experiment]) -> int:
-    """Says whether it moved. A refusal is an answer, a lock somebody else's: both are asked again with the next tick.
+    """Says whether it moved. A refusal is an answer, which is told once; a lock is somebody else's: both are asked again at the next tick.
 
     A fault is counted as for all due work.
     """
@@ -64,7 +64,7 @@ def _try(what: str, pk: int, now: datetime, verb: Callable[[int, datetime], Expe
         try:
             verb(subject, now)
         except AssayError as error:
-            log.warning("due_but_refused", what=what, experiment=subject, reason=str(error))
+            due_refusals.tell(now, what, subject, error)
         else:
             moved.append(subject)
 

@@ -133,7 +133,7 @@ def experiment_in(status: Status, key: str = "rerank", *, policy: str = "standar
         return lifecycle_of(experiment)
     if status is Status.PAUSED:
         return lifecycle.pause(person("owner"), later, experiment_id=experiment.pk, reason="a holiday")
-    lifecycle.conclude(person("owner"), later, experiment_id=experiment.pk, outcome=Outcome.NO_EFFECT)
+    lifecycle.conclude(person("owner"), later, experiment_id=experiment.pk, outcome=Outcome.NO_EFFECT, reason="it is over")
     if status is Status.ARCHIVED:
         lifecycle.archive(person("owner"), later, experiment_id=experiment.pk)
     return lifecycle_of(experiment)

@@ -163,10 +163,10 @@ def _start(name: str, work: Callable[[], None]) -> None:
 
 def drain_until(stop: threading.Event, run: Run = _at_once) -> None:
     """Pass after pass, slower while the database is away, in a hurry while the backlog is old, until told to stop."""
-    wait = TICK_SECONDS
+    wait, hurry = TICK_SECONDS, False
     while not stop.wait(wait):
         try:
-            hurry = _hurries()
+            hurry = _hurries(hurry)
             run(partial(_pass, 0 if hurry else REST, stop), hurry)
             wait = TICK_SECONDS
         except Stopped:
@@ -187,10 +187,12 @@ def _pass(rest: float, stop: threading.Event) -> None:
             connection.close()
 
 
-def _hurries() -> bool:
+def _hurries(before: bool) -> bool:
+    """Whether the backlog is old; the log has a line when that changes."""
     waited = spool.lying().oldest_seconds
-    if hurry := waited > HURRY_SECONDS:
-        log.info("drain_hurries", oldest_seconds=round(waited))
+    hurry = waited > HURRY_SECONDS
+    if hurry is not before:
+        log.info("drain_hurries" if hurry else "drain_gives_way", oldest_seconds=round(waited))
     return hurry
 
 

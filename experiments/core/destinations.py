@@ -1,4 +1,4 @@
-"""Where we may send: https to a public address, however it is spelt.
+"""Where we may send: https to a public address at a port of web servers, however it is spelt.
 
 A name is judged by what it resolves to, all of it; a number is judged as the number it is, and
 only in its plain spelling. What other software would read as a number (octal, hexadecimal, one
@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from experiments.core.errors import InvalidInput
 
 LONGEST = 2000
+PORTS = frozenset({443, 8443})
+"""Where web servers speak https. On other ports something else listens, and how it answers tells a stranger what it is."""
 _HOST = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 _NUMERIC = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)\Z")
 _GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
@@ -58,8 +60,8 @@ def destination(url: str) -> Destination:
         raise _refused(f"https is needed, found {parts.scheme[:20] or 'no scheme'!r}")
     if parts.username is not None or parts.password is not None or parts.fragment:
         raise _refused("user names, passwords and fragments do not belong into it")
-    if port == 0:
-        raise _refused("port 0 cannot be reached")
+    if port is not None and port not in PORTS:
+        raise _refused(f"port {port} is not called; use {' or '.join(map(str, sorted(PORTS)))}")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Destination(_host(parts.hostname or "", "[" in parts.netloc), port or 443, target)
 

@@ -62,10 +62,10 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(Verb.PROMOTE, _R, _C, Action.PROMOTE, "Promote", (Need.VARIANT,)),
     Transition(Verb.PAUSE, _R, _P, Action.PAUSE_RESUME, "Pause"),
     Transition(Verb.EMERGENCY_STOP, _R, _P, Action.EMERGENCY_STOP, "Emergency stop", (Need.REASON,)),
-    Transition(Verb.CONCLUDE, _R, _C, Action.CONCLUDE, "Conclude"),
+    Transition(Verb.CONCLUDE, _R, _C, Action.CONCLUDE, "Conclude", (Need.REASON,)),
     Transition(Verb.RESUME, _P, _R, Action.PAUSE_RESUME, "Resume", cause=PauseCause.PERSON),
     Transition(Verb.RESUME, _P, _R, Action.RESUME_AFTER_HARM, "Resume after harm stop", (Need.REASON,), cause=PauseCause.HARM),
-    Transition(Verb.CONCLUDE, _P, _C, Action.CONCLUDE, "Conclude"),
+    Transition(Verb.CONCLUDE, _P, _C, Action.CONCLUDE, "Conclude", (Need.REASON,)),
     Transition(Verb.ARCHIVE, _C, _A, Action.CONCLUDE, "Archive"),
 )  # fmt: skip
 

@@ -74,6 +74,9 @@ _WORDS: Mapping[str, str] = {
     "ramp_held": "ramp held",
     "ramp_rolled_back": "ramp went a step back",
     "arm_stopped": "an arm stopped for harm",
+    "planned_start_refused": "did not start as planned",
+    "planned_end_refused": "did not end as planned",
+    "harm_unresolved_refused": "could not be concluded after its harm stop",
 }
 """Changelog actions that change what users are served or where an experiment stands, as a message says them."""
 

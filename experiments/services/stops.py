@@ -17,7 +17,7 @@ from experiments.core.types import JSON, Actor, ActorKind, Outcome, PauseCause, 
 from experiments.models import Experiment, Iteration, Pause, StoppedArm, UrgentStop, Variant
 from experiments.selectors.checklist import facts, launch_request
 from experiments.services import advice, audit, outbox
-from experiments.services.rows import locked, publish, wanted_reason
+from experiments.services.rows import locked, publish
 from experiments.services.steps import Moment, end_iteration, enter, finish, judge, move, the_iteration
 from experiments.services.waits import is_locked, waiting_at_most
 
@@ -230,7 +230,7 @@ def conclude(actor: Actor, now: datetime, *, experiment_id: int, outcome: Outcom
         raise InvalidInput(f"outcome {str(outcome)[:40]!r}: concluding records one of {', '.join(CONCLUSIONS)}", field="outcome")
     with transaction.atomic():
         moment = enter(actor, now, experiment_id, Verb.CONCLUDE, reason)
-        _heed(actor, moment.experiment, reason)
+        _heed(actor, moment.experiment)
         harmed = moment.experiment.pause_cause == PauseCause.HARM
         recorded = Outcome(outcome) if outcome else (Outcome.STOPPED_HARM if harmed else Outcome.INCONCLUSIVE)
         end_iteration(moment.experiment, now)
@@ -239,12 +239,11 @@ def conclude(actor: Actor, now: datetime, *, experiment_id: int, outcome: Outcom
     return moment.experiment
 
 
-def _heed(actor: Actor, experiment: Experiment, reason: str) -> None:
-    """Ending what the decision would promote is a decision against it: a reason, and somebody who did not ask for the launch."""
+def _heed(actor: Actor, experiment: Experiment) -> None:
+    """Ending what the decision would promote is a decision against it: it takes somebody who did not ask for the launch."""
     found = None if actor.kind is ActorKind.MACHINE else advice.standing(experiment.pk)
     if not isinstance(found, advice.Recommendation):
         return
-    wanted_reason(reason, experiment.key, f"concluding while {found.variant_key} is recommended")
     problems = four_eyes(actor, launch_request(experiment))
     if problems:
         message = f"{experiment.key}: the decision recommends {found.variant_key}; concluding against it takes a second person"

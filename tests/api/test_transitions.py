@@ -46,7 +46,7 @@ def test_start__standard__runs_and_serves_after_the_poll(tools, made, doors):
 
 def test_put_status__running_with_no_metric_declared__starts_and_pauses_and_resumes(tools, made):
     for wanted in ("running", "paused", "Running", "completed", "archived"):
-        response = tools.put(f"{URL}/{made['uuid']}/status", {"status": wanted})
+        response = tools.put(f"{URL}/{made['uuid']}/status", {"status": wanted, "reason": "as planned"})
         assert (response.status_code, response.json()["status"]) == (200, wanted.lower())
     again = tools.put(f"{URL}/{made['id']}/status", {"status": "archived"})
     assert (again.status_code, "already" in again.json()["message"]) == (200, True)
@@ -84,6 +84,16 @@ def test_stop__concludes_with_an_outcome(tools, made):
     body = press(tools, made, "stop", {"outcome": "no_effect", "reason": "as planned"}).json()
     assert (body["status"], body["outcome"]) == ("completed", "no_effect")
     assert press(tools, made, "stop").status_code == 409
+
+
+@pytest.mark.parametrize("body", [{}, {"reason": "  "}, {"outcome": "no_effect"}])
+def test_stop__without_a_reason__is_refused_and_ends_nothing(tools, made, body):
+    press(tools, made, "start")
+    answer = press(tools, made, "stop", body)
+    assert (answer.status_code, answer.json()["error"]["field"]) == (400, "reason"), answer.json()
+    put = tools.put(f"{URL}/{made['id']}/status", {"status": "completed"})
+    assert (put.status_code, put.json()["error"]["field"]) == (400, "reason")
+    assert Experiment.objects.get(pk=made["id"]).status == "running"
 
 
 def test_stop__in_an_emergency__wants_a_reason_and_pauses_as_harm(tools, made):

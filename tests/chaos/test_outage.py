@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -49,8 +50,9 @@ class Cut:
             gate.passing.set()
 
 
-@pytest.fixture(params=["serve", "all"])
-def cut(request: pytest.FixtureRequest, services: Lease, redis_url: str) -> Iterator[Cut]:
+@contextmanager
+def gated(services: Lease, redis_url: str, role: str) -> Iterator[Cut]:
+    """An installation with one experiment, behind gates that are open."""
     database, cache = Gate(to_unix(_postgres_socket(settings.DATABASE_URL))), Gate(to_unix(urlsplit(redis_url).path))
     database.open()
     cache.open()
@@ -61,11 +63,17 @@ def cut(request: pytest.FixtureRequest, services: Lease, redis_url: str) -> Iter
         live.stop()
         through = f"postgresql://assay@127.0.0.1:{database.port}/{live.database_url.partition('?')[0].rpartition('/')[2]}"
         redis = f"redis://127.0.0.1:{cache.port}/1"
-        live.environment = {**live.environment, "DATABASE_URL": through, "REDIS_URL": redis, "ASSAY_ROLE": request.param}
+        live.environment = {**live.environment, "DATABASE_URL": through, "REDIS_URL": redis, "ASSAY_ROLE": role}
         live.start()
         yield Cut(live, (database, cache))
     database.shut()
     cache.shut()
+
+
+@pytest.fixture(params=["serve", "all"])
+def cut(request: pytest.FixtureRequest, services: Lease, redis_url: str) -> Iterator[Cut]:
+    with gated(services, redis_url, request.param) as made:
+        yield made
 
 
 def _postgres_socket(url: str) -> str:

@@ -43,6 +43,7 @@ def test_authority__is_what_the_host_header_says() -> None:
         "https://hooks.example.com@127.0.0.1/",
         "https://hooks.example.com/#fragment",
         "https://hooks.example.com:0/",
+        *(f"https://hooks.example.com:{port}/" for port in (1, 22, 25, 80, 3306, 5432, 6379, 8080, 9200, 65535)),
         "https://hooks.example.com:99999/",
         "https://hooks.example.com:https/",
         "https://hooks.example.com\\@127.0.0.1/",

@@ -2,9 +2,10 @@ import threading
 import time
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.db import InterfaceError, OperationalError
 
-from config import background, health
+from config import background, health, secret
 from config.background import Reader
 from experiments.selectors import concerns
 
@@ -60,6 +61,16 @@ def test_readyz__while_postgresql_refuses__names_the_error(error, client, monkey
     monkeypatch.setattr(health.connection, "cursor", refuse)
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["postgresql"]) == (503, type(error).__name__)
+
+
+@pytest.mark.parametrize("text", ["short", "k7" * 40, "x" * 100, "fifty-characters-are-wanted-this-has-forty-nine-abc"[:49]])
+def test_secret_key__that_can_be_guessed__starts_nothing(text):
+    with pytest.raises(ImproperlyConfigured, match="ASSAY_SECRET_KEY: wanted at least 50 characters"):
+        secret.given(text)
+
+
+def test_secret_key__long_and_varied__is_taken():
+    assert secret.given("k7" * 40 + "!aBcDeFgHiJ") == "k7" * 40 + "!aBcDeFgHiJ"
 
 
 def test_unknown_api_path__answers_json_error(client):

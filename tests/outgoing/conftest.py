@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from experiments.core import destinations
 from experiments.outgoing import https
 from tests.outgoing.server import HOST, Stranger, certificate, listening
 
@@ -21,6 +22,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     """Which addresses a name has; each look-up takes the first of several answers, the last one stays."""
     known: dict[str, list[str]] = {HOST: ["127.0.0.1"]}
+    monkeypatch.setattr(destinations, "PORTS", range(1, 65_536))  # the stranger listens where there is room
 
     def look_up(host: str, port: int, **_: object) -> list[tuple]:
         if host not in known:

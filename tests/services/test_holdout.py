@@ -64,7 +64,7 @@ def test_set__also_from_a_rollout_and_from_an_experiment_by_another_unit():
     book = serving.refresh(NOW).catalogue
     reasons = {assign(book, AssignmentRequest(flag="rerank", units={"user": u, "tenant": "acme"}), NOW).served.reason for u in UNITS[:100]}
     assert Reason.HOLDOUT in reasons
-    lifecycle.conclude(person("owner"), NOW, experiment_id=experiment.pk, outcome=Outcome.NO_EFFECT)
+    lifecycle.conclude(person("owner"), NOW, experiment_id=experiment.pk, outcome=Outcome.NO_EFFECT, reason="it is over")
 
 
 def test_set__another_unit_type_while_one_is_open__is_refused():

@@ -153,7 +153,7 @@ def test_start__shared_layer__takes_only_what_is_free():
 def test_conclude__buckets__rest_for_thirty_days():
     experiment = experiment_in(Status.RUNNING)
 
-    lifecycle.conclude(person("owner"), LATER, experiment_id=experiment.pk, outcome="no_effect")
+    lifecycle.conclude(person("owner"), LATER, experiment_id=experiment.pk, outcome="no_effect", reason="it is over")
 
     assert not Bucket.objects.filter(iteration__isnull=False).exists()
     assert set(Bucket.objects.values_list("resting_until", flat=True)) == {LATER + timedelta(days=30)}
@@ -163,7 +163,9 @@ def test_conclude__buckets__rest_for_thirty_days():
 
 def test_conclude__as_promoted__is_refused():
     with pytest.raises(InvalidInput):
-        lifecycle.conclude(person("owner"), LATER, experiment_id=experiment_in(Status.RUNNING).pk, outcome=Outcome.PROMOTED)
+        lifecycle.conclude(
+            person("owner"), LATER, experiment_id=experiment_in(Status.RUNNING).pk, outcome=Outcome.PROMOTED, reason="it is over"
+        )
 
 
 def test_pause__short__resumes_in_the_same_iteration_with_the_same_buckets():

@@ -183,7 +183,7 @@ def test_moves__paused_or_without_a_ramp__are_refused():
 def test_conclude__at_an_early_step__gives_every_bucket_back():
     experiment = ramping()
     up(experiment)
-    lifecycle.conclude(person("owner"), LATER, experiment_id=experiment.pk)
+    lifecycle.conclude(person("owner"), LATER, experiment_id=experiment.pk, reason="it is over")
 
     assert not Bucket.objects.filter(iteration__experiment=experiment).exists()
     assert not Bucket.objects.filter(step__gt=0).exists()

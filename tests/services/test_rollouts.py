@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -16,6 +15,7 @@ from experiments.core.types import SYSTEM, Outcome, Status
 from experiments.models import Bucket, ChangeLogEntry, Experiment, Rollout
 from experiments.selectors.experiments import open_iteration
 from experiments.services import lifecycle
+from tests.chaos.races import race
 from tests.factories import NOW, TWO_ARMS, draft, experiment_in, key_of, lifecycle_of, person, running
 
 LATER = NOW + timedelta(days=20)
@@ -189,33 +189,12 @@ class TestAfterwards:
         assert moved > 900
 
 
-def _race(*calls: Callable[[], object]) -> list[object]:
-    """Run the calls at the same moment, each on a connection of its own; their results or refusals."""
-    barrier, results = threading.Barrier(len(calls)), [None] * len(calls)
-
-    def run(index: int, call: Callable[[], object]) -> None:
-        barrier.wait()
-        try:
-            results[index] = call()
-        except AssayError as refusal:
-            results[index] = refusal
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(calls)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    return results
-
-
 @pytest.mark.django_db(transaction=True)
 class TestRaces:
     def test_promote__eight_at_once__gives_one_rollout_and_one_line(self):
         experiment = experiment_in(Status.RUNNING, auto_promote=True)
 
-        results = _race(*[lambda: promote(experiment, SYSTEM, decision_id=7)] * 8)
+        results = race(*[lambda: promote(experiment, SYSTEM, decision_id=7)] * 8)
 
         assert sum(isinstance(result, Experiment) for result in results) == 1
         assert sum(isinstance(result, Refused | Conflict) for result in results) == 7
@@ -252,7 +231,7 @@ class TestRaces:
         owner, first = person("owner"), draft("first")
         second = draft("second", flag_key="first", variants=TWO_ARMS)
 
-        results = _race(*(lambda e=e: lifecycle.start(owner, LATER, experiment_id=e.pk) for e in (first, second)))
+        results = race(*(lambda e=e: lifecycle.start(owner, LATER, experiment_id=e.pk) for e in (first, second)))
 
         assert sum(isinstance(result, Experiment) for result in results) == 1
         assert Experiment.objects.filter(status=Status.RUNNING).count() == 1

@@ -203,7 +203,7 @@ def test_conclude__then_edit__leaves_the_frozen_design_alone():
     row = beta()
     experiment = running(draft(targeting=INSIDE))
     frozen = Iteration.objects.get().design_sha256
-    lifecycle.conclude(person("owner"), NOW, experiment_id=experiment.pk, outcome=Outcome.NO_EFFECT)
+    lifecycle.conclude(person("owner"), NOW, experiment_id=experiment.pk, outcome=Outcome.NO_EFFECT, reason="it is over")
     edit(row, rules=[])
     assert Iteration.objects.get().design_sha256 == frozen
 

@@ -35,6 +35,26 @@ def test_planned_start__one_refused__does_not_keep_another_waiting():
     assert (lifecycle_of(broken).status, lifecycle_of(fine).status) == (Status.DRAFT, Status.RUNNING)
 
 
+def refusals():
+    return list(ChangeLogEntry.objects.filter(action="planned_start_refused").order_by("id"))
+
+
+def test_planned_start__refused_at_every_tick__is_told_once_and_again_when_the_plan_changes(caplog):
+    experiment = draft("broken", variants=(), planned_start=NOW)
+
+    for tick in range(5):
+        tasks.honour(NOW + tick * timedelta(seconds=10))
+
+    (line,) = refusals()
+    told = OutboxMessage.objects.get(key=f"changelog:{line.pk}")
+    assert (told.kind, told.title) == ("state", "broken: did not start as planned, by assay")
+    assert "variant" in line.reason and line.experiment == experiment
+    assert caplog.text.count("due_but_refused") == 1
+    drafts.edit_experiment(person("owner"), NOW, experiment_id=experiment.pk, changes={"planned_start": NOW + HOUR})
+    tasks.honour(NOW + HOUR)
+    assert len(refusals()) == 2
+
+
 def test_planned_start__ai_policy_still_a_draft__is_not_due():
     draft(policy="ai-low", planned_start=NOW)
 
