@@ -32,7 +32,7 @@ def tell(now: datetime, what: str, experiment_id: int, error: AssayError) -> boo
 
 def _facts(experiment: Experiment, error: AssayError) -> dict[str, JSON]:
     """What makes a refusal another one. Sentences may count days or units, so codes and fields stand for them."""
-    against: list[JSON] = sorted({f"{one.code}:{one.field}" for one in error.problems} or {error.code})
+    against: list[JSON] = [*sorted({f"{one.code}:{one.field}" for one in error.problems} or {error.code})]
     plan = f"{experiment.planned_start} {experiment.planned_end}"
     return {"against": against, "plan": hashlib.sha256(plan.encode()).hexdigest()[:12]}
 
