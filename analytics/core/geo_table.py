@@ -14,7 +14,6 @@ same unit as the k-th row of that group in another (columns named as the same fo
 from __future__ import annotations
 
 import csv
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,6 +23,7 @@ from analytics.core.arm_names import ArmNames, folded
 from analytics.core.cell_moments import ISO, MomentReader
 from analytics.core.csv_table import FALSE, NOTHING, TRUE, OpenTable, open_table
 from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
+from analytics.core.magnitudes import LARGEST, fits
 from analytics.core.number_marks import WAYS, NumberMarks
 from analytics.core.stats.did import Cell, Panel, one_start, panel_of
 from analytics.core.table_faults import BadTable, Faults
@@ -152,7 +152,7 @@ class _Reader:
             return None
         number = self.opened.number(text)
         if number is None:
-            self.faults.add(line, f"column {self.columns.value!r}: expected a finite number", repr(text[:40]))
+            self.faults.add(line, f"column {self.columns.value!r}: expected a finite number up to {LARGEST:g}", repr(text[:40]))
         return number
 
 
@@ -290,7 +290,7 @@ def _as_number(text: str) -> float | None:
         number = float(text)
     except ValueError:
         return None
-    return number if math.isfinite(number) else None
+    return number if fits(number) else None
 
 
 def _as_date(text: str) -> date | None:

@@ -18,6 +18,7 @@ from analytics.core.cell_moments import ISO, MomentReader
 from analytics.core.csv_table import FALSE, NOTHING, TRUE, OpenTable, open_table
 from analytics.core.import_columns import Cell, Columns, MetricColumn, Numbers, UnitRow
 from analytics.core.import_rows import Line, clustered, first_of_each, left_out, refuse_repeated
+from analytics.core.magnitudes import LARGEST
 from analytics.core.number_marks import WAYS, NumberMarks
 from analytics.core.table_faults import BadTable, Faults
 from analytics.core.twins import count_twins
@@ -219,7 +220,7 @@ class _Reader:
             return 1.0 if word in TRUE else 0.0
         number = self.opened.number(word)
         if number is None or metric.kind == "proportion":
-            wanted = "true or false, 1 or 0" if metric.kind == "proportion" else "a finite number"
+            wanted = "true or false, 1 or 0" if metric.kind == "proportion" else f"a finite number up to {LARGEST:g}"
             self.faults.add(line, f"column {column!r}: expected {wanted}", repr(text[:40]))
             return None
         return number

@@ -6,12 +6,12 @@ reads a batch makes an error in the item's place of it.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TypeAlias
 
+from analytics.core.magnitudes import LARGEST, fits
 from experiments.core.asking import asked
 from experiments.core.units import id_text
 
@@ -170,8 +170,8 @@ def number(raw: Fields, name: str) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Bad("value_type", name, f"{name}: expected a number; found {kind(value)}")
-    if abs(value) > 1e300 or not math.isfinite(value):
-        raise Bad("value_not_finite", name, f"{name}: expected a finite number below 1e300; found {shown(value)}")
+    if not fits(value):
+        raise Bad("value_not_finite", name, f"{name}: expected a finite number up to {LARGEST:g}; found {shown(value)}")
     return float(value)
 
 
@@ -219,8 +219,9 @@ def covariates(raw: Fields) -> dict[str, object] | None:
     if len(found) > MAX_COVARIATES:
         raise Bad("too_many", "covariates", f"covariates: at most {MAX_COVARIATES}; found {len(found)}")
     for name, value in found.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            raise Bad("value_not_finite", f"covariates.{name[:64]}", f"covariate {name[:64]!r}: expected a finite number; found {value!r}")
+        if isinstance(value, int | float) and not fits(value):
+            wanted = f"expected a finite number up to {LARGEST:g}; found {shown(value)}"
+            raise Bad("value_not_finite", f"covariates.{name[:64]}", f"covariate {name[:64]!r}: {wanted}")
         if not isinstance(value, str | int | float | bool | None):
             raise Bad(
                 "invalid", f"covariates.{name[:64]}", f"covariate {name[:64]!r}: expected text, a number or yes/no; found {kind(value)}"

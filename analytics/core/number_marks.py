@@ -7,11 +7,12 @@ guessed: the refusal gives both readings and the options that decide. Every patt
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+
+from analytics.core.magnitudes import fits
 
 SPACES: Final = "\u00a0\u202f\u2009"
 """Spaces of typesetters, read as a plain one."""
@@ -49,7 +50,7 @@ class NumberMarks:
             number = float(plain.replace(self.decimal, "."))
         except ValueError:
             return None
-        return number if math.isfinite(number) else None
+        return number if fits(number) else None
 
     @property
     def options(self) -> str:

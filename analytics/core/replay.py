@@ -8,8 +8,10 @@ p-values are uniform, and one in twenty lies below .05. Totals of cells add up, 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,39 +78,56 @@ def replay(kind: str, cells: Sequence[Observed], splits: int, rng: np.random.Gen
 
 def halves(cells: Sequence[Observed], splits: int, rng: np.random.Generator) -> Iterator[tuple[Observed, Observed]]:
     """Totals of two random halves of the cells, ``splits`` times."""
-    table = np.array([_flat(cell) for cell in cells])
+    like = cells[0]
+    origins = _means(cells)
+    table = np.array([_flat(cell, origins) for cell in cells])
     whole, half = table.sum(axis=0), len(cells) // 2
     for start in range(0, splits, AT_ONCE):
         drawn = rng.random((min(AT_ONCE, splits - start), len(cells)))
         chosen = np.argsort(drawn, axis=1) < half
         for row in chosen.astype(float) @ table:
-            yield _restored(cells[0], row), _restored(cells[0], whole - row)
+            yield _restored(like, origins, row), _restored(like, origins, whole - row)
 
 
-def _flat(cell: Observed) -> list[float]:
-    """n and every sum, in an order that ``_restored`` knows."""
+def _parts(cell: Observed) -> tuple[Moments, ...]:
+    """The moments that a cell consists of."""
     if isinstance(cell, Remembered):
-        return [*_flat(cell.known), *_flat(cell.missing)]
+        return (cell.known, cell.missing)
     if isinstance(cell, Moments):
-        return [cell.n, *cell.sums, *cell.products]
+        return (cell,)
     if isinstance(cell, Totals):
-        return [cell.n, cell.sum_y, cell.sum_y2]
+        return (Moments.of_totals(cell.alone, ("y",)),)
     raise ImpossibleTotals(f"totals of {type(cell).__name__} do not add up over cells")
 
 
-def _restored(like: Observed, row: NDArray[np.float64]) -> Observed:
+def _means(cells: Sequence[Observed]) -> list[list[float]]:
+    """What is counted from: the means over all cells, so that sums keep the spread."""
+    wholes = [reduce(operator.add, parts) for parts in zip(*map(_parts, cells), strict=True)]
+    return [[total / whole.n if whole.n else 0.0 for total in whole.sums] for whole in wholes]
+
+
+def _flat(cell: Observed, origins: Sequence[Sequence[float]]) -> list[float]:
+    """n and every sum about the origins, in an order that ``_restored`` knows."""
+    flat: list[float] = []
+    for part, origin in zip(_parts(cell), origins, strict=True):
+        sums, products = part.above(origin)
+        flat += [part.n, *sums, *products]
+    return flat
+
+
+def _restored(like: Observed, origins: Sequence[Sequence[float]], row: NDArray[np.float64]) -> Observed:
     """Totals of the same form from summed numbers; what rounding takes below zero is zero."""
+    parts, at = list[Moments](), 0
+    for part, origin in zip(_parts(like), origins, strict=True):
+        size = 1 + len(part.sums) + len(part.products)
+        parts.append(_moments(part.names, origin, row[at : at + size].tolist()))
+        at += size
     if isinstance(like, Remembered):
-        cut = len(_flat(like.known))
-        return Remembered(_moments(like.known, row[:cut]), _moments(like.missing, row[cut:]))
-    if isinstance(like, Moments):
-        return _moments(like, row)
-    n, total = round(float(row[0])), float(row[1])
-    return Totals(n, total, max(float(row[2]), total * total / n)) if n else Totals(0, 0.0, 0.0)
+        return Remembered(*parts)
+    return parts[0] if isinstance(like, Moments) else parts[0].of("y")
 
 
-def _moments(like: Moments, row: NDArray[np.float64]) -> Moments:
-    n, k = round(float(row[0])), len(like.names)
-    if n == 0:
-        return Moments(0, like.names, (0.0,) * k, (0.0,) * len(like.products))
-    return Moments(n, like.names, tuple(row[1 : 1 + k].tolist()), tuple(row[1 + k :].tolist()))
+def _moments(names: Sequence[str], origins: Sequence[float], row: Sequence[float]) -> Moments:
+    k, n = len(names), round(row[0])
+    numbers = row[1:] if n else [0.0] * (len(row) - 1)
+    return Moments.about(n, names, origins, numbers[:k], numbers[k:])

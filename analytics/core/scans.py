@@ -5,8 +5,7 @@ Everything here is for reading: it masks nothing, spends nothing and decides not
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal
@@ -177,8 +176,9 @@ def read_strata(
     way: Literal["mean", "proportion"] = "proportion" if kind_of(kind).sizing == "rate" else "mean"
 
     def strata(values: Mapping[str, Mapping[str, Observed]], arm: str) -> list[Stratum]:
-        told = {value: [_plain(read(met[one])) if one in met else NOTHING for one in (control, arm)] for value, met in values.items()}
-        rest = [_without(_plain(read(whole[one])), [met[place] for met in told.values()]) for place, one in enumerate((control, arm))]
+        pair = (control, arm)
+        told = {v: [read(met[one]).alone if one in met else NOTHING for one in pair] for v, met in values.items()}
+        rest = [read(whole[one]).alone - _sum(met[place] for met in told.values()) for place, one in enumerate(pair)]
         return [Stratum(value, *met) for value, met in told.items()] + [Stratum(OTHERS, *rest)]
 
     return tuple(
@@ -192,17 +192,8 @@ OTHERS = "others"
 """The stratum of units whose covariate has no declared value, or is not known."""
 
 
-def _plain(totals: Totals) -> Totals:
-    return Totals(totals.n, totals.sum_y, totals.sum_y2)
-
-
-def _without(whole: Totals, parts: Sequence[Totals]) -> Totals:
-    """What is left of all units; sums of nobody are nothing, whatever rounding left."""
-    n = whole.n - sum(part.n for part in parts)
-    if n <= 0:
-        return NOTHING
-    y, y2 = (whole.sum_y - math.fsum(p.sum_y for p in parts), whole.sum_y2 - math.fsum(p.sum_y2 for p in parts))
-    return Totals(n, y, max(y2, y * y / n))
+def _sum(parts: Iterable[Totals]) -> Totals:
+    return sum(parts, NOTHING)
 
 
 def read_wearing(metric: str, better: str, control: str, contrasts: Mapping[str, Totals], alpha: float) -> tuple[Wearing, ...]:
@@ -210,7 +201,7 @@ def read_wearing(metric: str, better: str, control: str, contrasts: Mapping[str,
     tests = [arm for arm in contrasts if arm != control]
     if control not in contrasts or not tests:
         return ()
-    oriented = contrasts if better == "increase" else {arm: Totals(t.n, -t.sum_y, t.sum_y2) for arm, t in contrasts.items()}
+    oriented = contrasts if better == "increase" else {arm: t.negated for arm, t in contrasts.items()}
     return tuple(Wearing(metric, arm, find_novelty(oriented[control], oriented[arm], alpha / len(tests))) for arm in tests)
 
 

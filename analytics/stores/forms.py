@@ -6,20 +6,22 @@ and stratum). Nothing here touches a database.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from itertools import combinations_with_replacement
 
 import ibis
-from ibis.expr.types import Table, Value
+from ibis.expr.types import Table
 
 from analytics.stores.base import OWN_PAST, Population
 from analytics.stores.expressions import NumberFromMap, UnitFromMap, capped, joined, lookback, rows, units, value_per_unit
+from analytics.stores.origins import Origins, totalled
 from experiments.core.metric_definitions import MetricDefinition
 
 LATENCY_LIMIT = 120_000
 """Milliseconds from which a latency counts as beyond everything."""
+STRATUM = ("variant_id", "known")
+"""What totals with a covariate are grouped by."""
 FINEST = 3
 """Decimals of a bin, where values are not whole milliseconds."""
 
@@ -44,26 +46,26 @@ class Question:
         return joined(of, found, self.metric, before=before)
 
 
-def number_per_unit(question: Question) -> Table:
-    """Per variant: units exposed, units with a row, Σy and Σy² over those."""
+def number_per_unit(question: Question, origins: Origins | None = None) -> Table:
+    """Per variant: units exposed, and totals over the units with a row."""
     people = question.units
     counted = people.group_by("variant_id").aggregate(exposed=people.count())
     values = value_per_unit(question.met(people), question.metric)
-    sums = values.group_by("variant_id").aggregate(answered=values.count(), sum_y=values.y.sum(), sum_y2=(values.y * values.y).sum())
-    return counted.left_join(sums, "variant_id").select("variant_id", "exposed", "answered", "sum_y", "sum_y2")
-
-
-def ratio_per_unit(question: Question) -> Table:
-    """Per variant: units exposed, and sums and products of numerator y and denominator d over all of them (silent: 0 and 0)."""
-    people = question.units
-    counted = people.group_by("variant_id").aggregate(exposed=people.count())
-    values = _both_parts(question, people, before=False)
-    sums = values.group_by("variant_id").aggregate(**summed(values, ("y", "d")))
+    sums = totalled(values, ("variant_id",), ("y",), origins)
     return counted.left_join(sums, "variant_id").drop("variant_id_right")
 
 
-def with_covariate(question: Question, covariate: str, ratio: bool) -> Table:
-    """Per variant and stratum (``known``: something is known from before): units, and sums and products of y, y0 (y, d, y0, d0)."""
+def ratio_per_unit(question: Question, origins: Origins | None = None) -> Table:
+    """Per variant: units exposed, and totals of numerator y and denominator d over those with rows (silent: 0 and 0)."""
+    people = question.units
+    counted = people.group_by("variant_id").aggregate(exposed=people.count())
+    values = _both_parts(question, people, before=False)
+    sums = totalled(values, ("variant_id",), ("y", "d"), origins)
+    return counted.left_join(sums, "variant_id").drop("variant_id_right")
+
+
+def with_covariate(question: Question, covariate: str, ratio: bool, origins: Origins | None = None) -> Table:
+    """Per variant and stratum (``known``: something is known from before): totals of y, y0 (y, d, y0, d0)."""
     people = question.units
     now = ("y", "d") if ratio else ("y",)
     silent_is_zero = ratio or question.metric.silent_unit_is_zero
@@ -76,11 +78,11 @@ def with_covariate(question: Question, covariate: str, ratio: bool) -> Table:
     every = _remembering(question, every.select(*kept, *now), covariate, ratio)
     before = tuple(f"{name}0" for name in now)
     every = every.mutate(known=every.y0.notnull(), **{name: ibis.coalesce(every[name], 0.0) for name in before})
-    return every.group_by("variant_id", "known").aggregate(n=every.count(), **summed(every, (*now, *before)))
+    return totalled(every, STRATUM, (*now, *before), origins)
 
 
-def described(question: Question) -> Table:
-    """Per variant: units exposed; rows, units with one above zero, the mean row; units with a value, Σy, Σy², the extremes."""
+def described(question: Question, origins: Origins | None = None) -> Table:
+    """Per variant: units exposed; rows, units with one above zero, the mean row; totals of units with a value."""
     people = question.units
     met = question.met(people)
     counted = people.group_by("variant_id").aggregate(exposed=people.count())
@@ -88,9 +90,7 @@ def described(question: Question) -> Table:
         rows=met.count(), converted=met.assignment.nunique(where=met.number > 0), row_mean=met.number.mean()
     )
     values = value_per_unit(met, question.metric)
-    sums = values.group_by("variant_id").aggregate(
-        answered=values.count(), sum_y=values.y.sum(), sum_y2=(values.y * values.y).sum(), least=values.y.min(), most=values.y.max()
-    )
+    sums = totalled(values, ("variant_id",), ("y",), origins)
     found = counted.left_join(came, "variant_id").drop("variant_id_right")
     return found.left_join(sums, "variant_id").drop("variant_id_right")
 
@@ -107,8 +107,8 @@ def histogram(question: Question) -> Table:
     return found.group_by("variant_id", "bin").aggregate(many=found.count())
 
 
-def bucket_counts(question: Question, at_or_below: Mapping[int, float]) -> Table:
-    """Per variant over its buckets: how many hold rows, and sums and products of rows at or below q̂ (y) and rows (d); units with rows."""
+def bucket_counts(question: Question, at_or_below: Mapping[int, float], origins: Origins | None = None) -> Table:
+    """Per variant over its buckets that hold rows: totals of rows at or below q̂ (y) and rows (d); units with rows."""
     found = _measured(question)
     limits = [(found.variant_id == variant, ibis.literal(limit)) for variant, limit in sorted(at_or_below.items())]
     limit = ibis.cases(*limits, else_=ibis.literal(0.0)) if limits else ibis.literal(0.0)
@@ -116,10 +116,10 @@ def bucket_counts(question: Question, at_or_below: Mapping[int, float]) -> Table
     buckets = found.group_by("variant_id", "cluster").aggregate(
         y=found.low.sum(), d=found.count().cast("float64"), people=found.assignment.nunique()
     )
-    return buckets.group_by("variant_id").aggregate(n=buckets.count(), units=buckets.people.sum(), **summed(buckets, ("y", "d")))
+    return totalled(buckets, ("variant_id",), ("y", "d"), origins, lambda rows: {"units": rows.people.sum()})
 
 
-def times_per_bucket(question: Question, at_or_below: Mapping[int, float]) -> Table:
+def times_per_bucket(question: Question, at_or_below: Mapping[int, float], origins: Origins | None = None) -> Table:
     """The same for times of units: every unit counts, also one to which it never happened."""
     people = question.units
     values = value_per_unit(question.met(people), question.metric)
@@ -127,8 +127,9 @@ def times_per_bucket(question: Question, at_or_below: Mapping[int, float]) -> Ta
     limits = [(every.variant_id == variant, ibis.literal(limit)) for variant, limit in sorted(at_or_below.items())]
     limit = ibis.cases(*limits, else_=ibis.literal(0.0)) if limits else ibis.literal(0.0)
     every = every.mutate(low=(every.y.notnull() & (every.y.round(FINEST) <= limit)).ifelse(1.0, 0.0))
-    buckets = every.group_by("variant_id", "cluster").aggregate(y=every.low.sum(), d=every.count().cast("float64"))
-    return buckets.group_by("variant_id").aggregate(n=buckets.count(), units=buckets.d.sum().cast("int64"), **summed(buckets, ("y", "d")))
+    size = every.count()
+    buckets = every.group_by("variant_id", "cluster").aggregate(y=every.low.sum(), d=size.cast("float64"), people=size)
+    return totalled(buckets, ("variant_id",), ("y", "d"), origins, lambda rows: {"units": rows.people.sum()})
 
 
 def values_that_count(question: Question) -> Table:
@@ -164,11 +165,6 @@ def _values(question: Question) -> Table:
     ratio = metric.kind == "ratio"
     values = _both_parts(uncapped, people, before=False) if ratio else value_per_unit(uncapped.met(people), metric)
     return values.filter(values.y != 0).select("y")
-
-
-def product_name(one: str, two: str) -> str:
-    """The column that holds Σ one·two."""
-    return f"sum_{one}_{two}"
 
 
 def _measured(question: Question) -> Table:
@@ -215,9 +211,3 @@ def _remembering(question: Question, every: Table, covariate: str, ratio: bool) 
     if ratio or metric.silent_unit_is_zero:
         found = found.mutate(y0=ibis.coalesce(found.y0, 0.0))
     return found
-
-
-def summed(table: Table, names: Sequence[str]) -> dict[str, Value]:
-    """Σ of each column, and Σ of each product of two."""
-    products = {product_name(one, two): (table[one] * table[two]).sum() for one, two in combinations_with_replacement(names, 2)}
-    return {**{f"sum_{name}": table[name].sum() for name in names}, **products}

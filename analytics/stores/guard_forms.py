@@ -13,7 +13,8 @@ from ibis.expr.types import Table
 from analytics.stores.base import Population
 from analytics.stores.cost_forms import costly
 from analytics.stores.expressions import ASSIGNMENTS, UnitFromMap, moment, row_since, value_per_unit
-from analytics.stores.forms import Question, summed
+from analytics.stores.forms import Question
+from analytics.stores.origins import Origins, totalled
 from experiments.core.metric_definitions import MetricDefinition
 from experiments.core.types import Environment, Phase
 
@@ -36,8 +37,8 @@ def first_rows_by_hour(question: Question) -> Table:
     return firsts.group_by("variant_id", hour=firsts.at.truncate("h")).aggregate(units=firsts.count())
 
 
-def outcome_and_cost(question: Question, cost: MetricDefinition) -> Table:
-    """Per variant: units, and sums and products of outcome y and cost c of each unit within the outcome's window (silent: 0)."""
+def outcome_and_cost(question: Question, cost: MetricDefinition, origins: Origins | None = None) -> Table:
+    """Per variant: totals of outcome y and cost c of each unit within the outcome's window (silent: 0)."""
     people = question.units
     outcome = value_per_unit(question.met(people), question.metric)
     beside = replace(question, metric=replace(cost, window_hours=question.metric.window_hours, aggregation="sum"))
@@ -45,7 +46,7 @@ def outcome_and_cost(question: Question, cost: MetricDefinition) -> Table:
     every = people.left_join(outcome.drop("variant_id"), "assignment").drop("assignment_right")
     every = every.left_join(costs.drop("variant_id"), "assignment")
     every = every.mutate(y=ibis.coalesce(every.y, 0.0), c=ibis.coalesce(every.c, 0.0))
-    return every.group_by("variant_id").aggregate(n=every.count(), **summed(every, ("y", "c")))
+    return totalled(every, ("variant_id",), ("y", "c"), origins)
 
 
 def spent(population: Population, unit_from_map: UnitFromMap) -> Table:

@@ -10,7 +10,7 @@ production rows of applications count: what was imported or sent by tests is lef
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,7 +21,9 @@ from ibis.expr.types import StringValue, Table, Value
 
 from analytics.core.moments import Moments
 from analytics.core.totals import Totals
+from analytics.stores.compiled import compiled
 from analytics.stores.expressions import MOMENT, events_of, unit_id
+from analytics.stores.origins import Origins, asked, moments_of, totalled
 from analytics.stores.postgres import jsonb_extract_path_text
 from experiments.core.metric_definitions import MetricDefinition
 from experiments.core.types import Environment, Origin
@@ -101,13 +103,10 @@ def unit_past(span: Span, metric: MetricDefinition) -> UnitPast:
     """n, Σy and Σy² of one value per unit (proportions, means, counts)."""
     units = _beginning(span, metric)
     values = _value_per_unit(_inside(units, _rows(span, metric), metric), metric)
-    (found,) = _run(
-        units.left_join(values, "unit").aggregate(
-            units=units.unit.count(), answered=values.y.count(), sum_y=values.y.sum(), sum_y2=(values.y * values.y).sum()
-        )
-    )
-    n = found["units"] if metric.silent_unit_is_zero else found["answered"]
-    return UnitPast(Totals(int(n or 0), found["sum_y"] or 0.0, found["sum_y2"] or 0.0), int(found["answered"] or 0))
+    every = units.left_join(values, "unit").select("unit", "y")
+    found = _totals(every, ("y",), lambda rows: {"units": rows.unit.count()})
+    n = int(found["units"]) if metric.silent_unit_is_zero else None
+    return UnitPast(moments_of(found, ("y",), n).of("y"), int(found["answered"]))
 
 
 def ratio_moments(span: Span, metric: MetricDefinition) -> Moments:
@@ -140,19 +139,18 @@ def _around(level: float) -> tuple[float, float]:
 
 
 def _moments(table: Table) -> Moments:
-    """Sums and products of y and d."""
-    (found,) = _run(
-        table.aggregate(
-            n=table.count(),
-            y=table.y.sum(),
-            d=table.d.sum(),
-            yy=(table.y * table.y).sum(),
-            yd=(table.y * table.d).sum(),
-            dd=(table.d * table.d).sum(),
-        )
-    )
-    numbers = {name: float(found[name] or 0.0) for name in ("y", "d", "yy", "yd", "dd")}
-    return Moments(int(found["n"]), ("y", "d"), (numbers["y"], numbers["d"]), (numbers["yy"], numbers["yd"], numbers["dd"]))
+    """Moments of y and d."""
+    return moments_of(_totals(table, ("y", "d")), ("y", "d"))
+
+
+def _totals(table: Table, names: tuple[str, ...], beside: Callable[[Table], Mapping[str, Value]] = lambda _: {}) -> dict[str, Any]:
+    """One row of totals over the whole table."""
+
+    def text(origins: Origins | None) -> str:
+        return compiled(totalled(table, (), names, origins, beside))
+
+    [found] = asked(_run_text, text(None), text, (), names)
+    return found
 
 
 def _everything(span: Span) -> Table:
@@ -256,8 +254,13 @@ def _value_per_unit(rows: Table, metric: MetricDefinition) -> Table:
 
 
 def _run(expression: Table) -> list[dict[str, Any]]:
-    """Rows as dicts, on Django's own connection. Any: columns have the types of their table."""
+    """Rows as dicts. Any: columns have the types of their table."""
+    return _run_text(compiled(expression))
+
+
+def _run_text(sql: str) -> list[dict[str, Any]]:
+    """The same of a text, on Django's own connection."""
     with connection.cursor() as cursor:
-        cursor.execute(str(ibis.to_sql(expression, dialect="postgres")))
+        cursor.execute(sql)
         names = [column.name for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -8,11 +8,10 @@ twice the connections; and Ibis creates functions in the database on connecting.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import date, datetime
-from itertools import combinations_with_replacement
 from typing import Any
 
 import ibis
@@ -40,8 +39,9 @@ from analytics.stores.base import (
     Watched,
     part_of,
 )
-from analytics.stores.compiled import compiled, statement
+from analytics.stores.compiled import Limits, compiled, statement
 from analytics.stores.forms import Question
+from analytics.stores.origins import Origins, asked, extremes, moments_of
 from experiments.core.metric_definitions import MetricDefinition
 
 
@@ -117,7 +117,7 @@ class PostgresStore:
 
     def describe(self, population: Population, metric: MetricDefinition, *, matured: bool) -> Mapping[int, Description]:
         question = Question(population, metric, matured, _unit_from_map, _number_from_map)
-        return {row["variant_id"]: _description(row, metric) for row in _run(statement(forms.described, question))}
+        return {row["variant_id"]: _description(row, metric) for row in _totals(forms.described, question, names=("y",))}
 
     def first_rows(self, population: Population, metric: MetricDefinition) -> Sequence[HourCount]:
         question = Question(population, metric, False, _unit_from_map, _number_from_map)
@@ -128,9 +128,8 @@ class PostgresStore:
 
     def worth(self, population: Population, outcome: MetricDefinition, cost: MetricDefinition) -> Mapping[int, Moments]:
         question = Question(population, outcome, True, _unit_from_map, _number_from_map)
-        return {
-            row["variant_id"]: _moments(row["n"], row, ("y", "c")) for row in _run(statement(guard_forms.outcome_and_cost, question, cost))
-        }
+        found = _totals(guard_forms.outcome_and_cost, question, cost, names=("y", "c"))
+        return {row["variant_id"]: moments_of(row, ("y", "c")) for row in found}
 
     def spent(self, population: Population) -> int:
         [row] = _run(statement(guard_forms.spent, population, _unit_from_map))
@@ -138,8 +137,8 @@ class PostgresStore:
 
     def wearing(self, population: Population, metric: MetricDefinition, days: int) -> Mapping[int, Totals]:
         question = Question(population, metric, True, _unit_from_map, _number_from_map)
-        found = _run(statement(scan_forms.wearing, question, days))
-        return {row["variant_id"]: Totals(row["n"], row["sum_d"] or 0.0, row["sum_d_d"] or 0.0) for row in found}
+        found = _totals(scan_forms.wearing, question, days, names=("d",))
+        return {row["variant_id"]: moments_of(row, ("d",)).of("d") for row in found}
 
     def since_exposure(self, population: Population, metric: MetricDefinition, days: int) -> Mapping[tuple[int, int], Totals]:
         question = Question(population, metric, True, _unit_from_map, _number_from_map)
@@ -147,7 +146,7 @@ class PostgresStore:
         for row in _run(statement(scan_forms.followed, question, days)):
             for day in range(row["followed"]):
                 units[row["variant_id"], day] = units.get((row["variant_id"], day), 0) + row["units"]
-        met = {part_of(row["variant_id"]): row for row in _run(statement(scan_forms.since_exposure, question, days))}
+        met = {part_of(row["variant_id"]): row for row in _totals(scan_forms.since_exposure, question, days, names=("y",))}
         return {key: _day_totals(many, met.get(key, {}), metric) for key, many in units.items()}
 
     def watched(self, population: Population, most: int) -> Sequence[Watched]:
@@ -211,51 +210,52 @@ def _asked_of(population: Population) -> dict[str, int | str | datetime | date]:
 
 def _description(row: Mapping[str, Any], metric: MetricDefinition) -> Description:
     """A silent unit of a metric that gives it a zero is a unit with the value zero."""
-    answered, silent = row["answered"] or 0, row["exposed"] - (row["answered"] or 0)
-    zeros = silent if metric.silent_unit_is_zero else 0
-    extremes = [float(y) for y in (row["least"], row["most"]) if y is not None] + [0.0] * (zeros > 0)
+    units = moments_of(row, ("y",), _counted(row, metric)).of("y")
+    values = extremes(row, "y") + [0.0] * (units.n > (row["answered"] or 0))
     return Description(
         exposed=row["exposed"],
         rows=row["rows"] or 0,
         converted=row["converted"] or 0,
         row_mean=row["row_mean"],
-        units=Totals(answered + zeros, row["sum_y"] or 0.0, row["sum_y2"] or 0.0),
-        least=min(extremes, default=None),
-        most=max(extremes, default=None),
+        units=units,
+        least=min(values, default=None),
+        most=max(values, default=None),
     )
+
+
+def _counted(row: Mapping[str, Any], metric: MetricDefinition) -> int | None:
+    """How many units there are where a silent one is a zero; None where it has no value at all."""
+    return int(row["exposed"]) if metric.silent_unit_is_zero else None
 
 
 def _day_totals(units: int, row: Mapping[str, Any], metric: MetricDefinition) -> Totals:
     """A day on which a unit was silent is a zero, or no value at all."""
-    n = units if metric.silent_unit_is_zero else row.get("answered") or 0
-    return Totals(n, row.get("sum_y") or 0.0, row.get("sum_y2") or 0.0)
+    return moments_of(row, ("y",), units if metric.silent_unit_is_zero else None).of("y")
 
 
 def _numbers(question: Question, covariate: str | None) -> dict[int, MetricTotals]:
     """Silent units are zeros, which add to n and to nothing else, or have no value at all."""
     if covariate is not None:
         return _remembered(question, covariate, ("y",))
-    zero = question.metric.silent_unit_is_zero
     return {
-        row["variant_id"]: MetricTotals(
-            Totals(row["exposed"] if zero else row["answered"] or 0, row["sum_y"] or 0.0, row["sum_y2"] or 0.0), row["exposed"]
-        )
-        for row in _run(statement(forms.number_per_unit, question))
+        row["variant_id"]: MetricTotals(moments_of(row, ("y",), _counted(row, question.metric)).of("y"), row["exposed"])
+        for row in _totals(forms.number_per_unit, question, names=("y",))
     }
 
 
 def _ratios(question: Question, covariate: str | None) -> dict[int, MetricTotals]:
     if covariate is not None:
         return _remembered(question, covariate, ("y", "d"))
-    found = _run(statement(forms.ratio_per_unit, question))
-    return {row["variant_id"]: MetricTotals(_moments(row["exposed"], row, ("y", "d")), row["exposed"]) for row in found}
+    found = _totals(forms.ratio_per_unit, question, names=("y", "d"))
+    return {row["variant_id"]: MetricTotals(moments_of(row, ("y", "d"), row["exposed"]), row["exposed"]) for row in found}
 
 
 def _remembered(question: Question, covariate: str, now: tuple[str, ...]) -> dict[int, MetricTotals]:
     """Both strata of every variant that has units, an empty one with zeros."""
     exposed = {row["variant_id"]: row["exposed"] for row in _run(statement(forms.exposed_units, question))}
-    strata = {(row["variant_id"], row["known"]): row for row in _run(statement(forms.with_covariate, question, covariate, len(now) > 1))}
     both = (*now, *(f"{name}0" for name in now))
+    found = _totals(forms.with_covariate, question, covariate, len(now) > 1, names=both, keys=forms.STRATUM)
+    strata = {(row["variant_id"], row["known"]): row for row in found}
     return {
         variant: MetricTotals(Remembered(_stratum(strata.get((variant, True)), both), _stratum(strata.get((variant, False)), now)), many)
         for variant, many in exposed.items()
@@ -263,13 +263,24 @@ def _remembered(question: Question, covariate: str, now: tuple[str, ...]) -> dic
 
 
 def _stratum(row: Mapping[str, Any] | None, names: tuple[str, ...]) -> Moments:
-    return _moments(0 if row is None else row["n"], row or {}, names)
+    return moments_of(row or {}, names)
 
 
-def _moments(n: int, row: Mapping[str, Any], names: tuple[str, ...]) -> Moments:
-    """Any: a database's numbers; nulls of units without rows are zeros."""
-    products = tuple(row.get(forms.product_name(one, two)) or 0.0 for one, two in combinations_with_replacement(names, 2))
-    return Moments(n, names, tuple(row.get(f"sum_{name}") or 0.0 for name in names), products)
+def _totals(
+    form: Callable[..., Table],
+    question: Question,
+    *rest: Hashable,
+    names: tuple[str, ...],
+    keys: tuple[str, ...] = ("variant_id",),
+    limits: Limits | None = None,
+) -> list[dict[str, Any]]:
+    """The rows of a form about totals, asked again where plain sums would lose the spread."""
+    more = () if limits is None else (limits,)
+
+    def again(origins: Origins) -> str:
+        return compiled(form(question, *rest, *more, origins))
+
+    return asked(_run, statement(form, question, *rest, limits=limits), again, keys, names)
 
 
 def _quantiles(question: Question, covariate: str | None) -> dict[int, MetricTotals]:
@@ -283,7 +294,7 @@ def _quantiles(question: Question, covariate: str | None) -> dict[int, MetricTot
     seen = {variant: _histogram(metric, found, exposed[variant] if times else None) for variant, found in bins.items()}
     hats = {variant: hat for variant, histogram in seen.items() if (hat := quantile_hat(histogram, level)) is not None}
     counted = forms.times_per_bucket if times else forms.bucket_counts
-    buckets = {row["variant_id"]: row for row in _run(statement(counted, question, limits=hats))}
+    buckets = {row["variant_id"]: row for row in _totals(counted, question, names=("y", "d"), limits=hats)}
     return {variant: MetricTotals(_quantile(level, seen[variant], buckets.get(variant)), many) for variant, many in exposed.items()}
 
 
@@ -300,7 +311,7 @@ def _histogram(metric: MetricDefinition, bins: Mapping[float, int], people: int 
 def _quantile(level: float, histogram: Histogram, row: Mapping[str, Any] | None) -> QuantileTotals:
     if row is None:
         return from_passes(histogram, level, Totals(0, 0.0, 0.0, 0.0, 0.0, 0.0))
-    clusters = _moments(row["n"], row, ("y", "d")).of("y", "d")
+    clusters = moments_of(row, ("y", "d")).of("y", "d")
     return from_passes(histogram, level, clusters, units=int(row["units"]))
 
 

@@ -15,7 +15,8 @@ from analytics.core.windows import GRACE
 from analytics.stores.base import PARTS, Population, Span, Watched
 from analytics.stores.expressions import MOMENT, NumberFromMap, UnitFromMap, exposed, value_per_unit
 from analytics.stores.expressions import words as with_words
-from analytics.stores.forms import Question, product_name
+from analytics.stores.forms import Question
+from analytics.stores.origins import Origins, totalled
 from experiments.core.types import Environment
 
 PER_DAY = ("count", "sum")
@@ -33,8 +34,8 @@ EMBEDDED = ibis.table(
 )
 
 
-def wearing(question: Question, days: int) -> Table:
-    """Per variant: units with both values (silent: 0), Σ and Σ² of the first days' value minus the later days'."""
+def wearing(question: Question, days: int, origins: Origins | None = None) -> Table:
+    """Per variant, of units with both values (silent: 0): totals of the first days' value minus the later days'."""
     metric = question.metric
     people = replace(question, metric=replace(metric, window_hours=2 * 24 * days)).units
     span = replace(question, metric=replace(metric, window_hours=24 * days))
@@ -46,8 +47,7 @@ def wearing(question: Question, days: int) -> Table:
         every = every.filter(every.first.notnull(), every.later.notnull())
     scale = float(days) if metric.aggregation in PER_DAY else 1.0
     every = every.mutate(d=(ibis.coalesce(every.first, 0.0) - ibis.coalesce(every.later, 0.0)) / scale)
-    sums = {"sum_d": every.d.sum(), product_name("d", "d"): (every.d * every.d).sum()}
-    return every.group_by("variant_id").aggregate(n=every.count(), **sums)
+    return totalled(every, ("variant_id",), ("d",), origins)
 
 
 def followed(question: Question, days: int) -> Table:
@@ -56,8 +56,8 @@ def followed(question: Question, days: int) -> Table:
     return people.group_by("variant_id", "followed").aggregate(units=people.count())
 
 
-def since_exposure(question: Question, days: int) -> Table:
-    """Per variant and day since exposure (``variant_id`` is a key of both, as of a split): units with a row in it, Σ and Σ² of its value.
+def since_exposure(question: Question, days: int, origins: Origins | None = None) -> Table:
+    """Per variant and day since exposure (``variant_id`` is a key of both, as of a split): totals of units with a row in it.
 
     A row's day is told to the second.
     """
@@ -69,7 +69,7 @@ def since_exposure(question: Question, days: int) -> Table:
     met = met.filter(met.day < met.followed)
     met = met.mutate(assignment=met.assignment * days + met.day, variant_id=met.variant_id * PARTS + met.day)
     values = value_per_unit(met, span.metric)
-    return values.group_by("variant_id").aggregate(answered=values.count(), sum_y=values.y.sum(), sum_y2=(values.y * values.y).sum())
+    return totalled(values, ("variant_id",), ("y",), origins)
 
 
 def _followed(question: Question, days: int) -> Table:

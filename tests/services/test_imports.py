@@ -166,6 +166,7 @@ def test_import__old_data__is_never_late(file):
         (ROWS, {"key": "Not A Key"}, "(?i)key"),
         (ROWS.replace("7.25", "NaN"), {}, "line 5: column 'spent' has no value"),
         (ROWS.replace("7.25", "inf"), {}, "line 5: column 'spent': expected a finite number"),
+        (ROWS.replace("7.25", "1e200"), {}, "line 5: column 'spent': expected a finite number up to 1e"),
         (ROWS.replace("7.25", ""), {}, "line 5: column 'spent' has no value"),
         (ROWS.replace("4,B", "1,B"), {}, "line 5: a unit is on several lines.*--duplicates first.*unit '1' was already on line 2"),
         (ROWS.replace("4,B", ",B"), {}, "line 5: column 'id'.*a unit's id is empty"),

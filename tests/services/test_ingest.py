@@ -57,10 +57,12 @@ def test_observations__good_and_bad_together__good_are_kept_and_bad_reported_in_
         {"event_id": "c", "user_id": "u1", "metric": "apply_rate", "value": 1, "experiment": "nowhere"},
         {"event_id": "d", "user_id": "u1", "metric": "apply_rate", "value": 1, "experiment": "checkout", "variant": "blue"},
         {"event_id": "e", "user_id": "u1", "metric": "apply_rate", "value": 0, "experiment": "checkout", "variant": "control"},
+        {"event_id": "f", "user_id": "u1", "metric": "apply_rate", "value": 1e200},
     ]
     result = observations(*parse_items(raw, parse_observation))
     assert (result.accepted, result.duplicates, result.conflicts) == (2, 0, 0)
-    assert [(e.index, e.code) for e in result.errors] == [(1, "value_not_finite"), (2, "unknown_experiment"), (3, "unknown_variant")]
+    refused = [(1, "value_not_finite"), (2, "unknown_experiment"), (3, "unknown_variant"), (5, "value_not_finite")]
+    assert sorted((e.index, e.code) for e in result.errors) == refused
     assert sorted(MetricObservation.objects.values_list("event_id", "variant")) == [("a", None), ("e", "control")]
     assert sorted(EventId.objects.values_list("event_id", flat=True)) == ["a", "e"]
 

@@ -222,7 +222,8 @@ def _arrays(plan: BanditPlan, batches: Sequence[Batch]) -> ManyTotals:
         raise ImpossibleTotals(f"a bandit of {plan.arms} arms has as many totals in each batch, found {[len(b) for b in batches]}")
     flat = ManyTotals.of(totals for batch in batches for totals in batch)
     form = (len(batches), plan.arms)
-    return ManyTotals(flat.n.reshape(form), flat.sum_y.reshape(form), flat.sum_y2.reshape(form))
+    spread = None if flat.spread is None else flat.spread.reshape(form)
+    return ManyTotals(flat.n.reshape(form), flat.sum_y.reshape(form), flat.sum_y2.reshape(form), spread)
 
 
 def _silent(seen: ManyTotals) -> Codes:

@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
+from analytics.core.centred import NO_SPREAD
 from analytics.core.errors import ImpossibleTotals
 from analytics.core.stats.comparison import checked_level
 from analytics.core.stats.mean import FEWEST_UNITS
 from analytics.core.stats.normal import t_as_z, upper_quantile
 from analytics.core.stats.proportion import EXACT_BELOW_EXPECTED, EXACT_BELOW_UNITS
-from analytics.core.totals import NO_SPREAD, SUM_TOLERANCE, Totals
+from analytics.core.totals import SUM_TOLERANCE, Totals
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -65,11 +66,15 @@ _TEXTS = {
 
 @dataclass(frozen=True, slots=True)
 class ManyTotals:
-    """n, Σy and Σy² of many arms, in arrays of one shape. Refuses what ``Totals`` refuses, naming the first place."""
+    """n, Σy and Σy² of many arms, in arrays of one shape. Refuses what ``Totals`` refuses, naming the first place.
+
+    ``spread`` is Σ(y − ȳ)² where whoever made the totals knows it better than the two sums do.
+    """
 
     n: Floats
     sum_y: Floats
     sum_y2: Floats
+    spread: Floats | None = None
 
     def __post_init__(self) -> None:
         parts = np.broadcast_arrays(*(np.asarray(part, dtype=float) for part in (self.n, self.sum_y, self.sum_y2)))
@@ -84,8 +89,8 @@ class ManyTotals:
     @classmethod
     def of(cls, totals: Iterable[Totals]) -> ManyTotals:
         """Arrays of single totals, in their order."""
-        rows = np.array([(t.n, t.sum_y, t.sum_y2) for t in totals], dtype=float).reshape(-1, 3)
-        return cls(rows[:, 0], rows[:, 1], rows[:, 2])
+        rows = np.array([(t.n, t.sum_y, t.sum_y2, t.centred.at(0, 0)) for t in totals], dtype=float)
+        return cls(*rows.reshape(-1, 4).T)
 
     @classmethod
     def of_rates(cls, events: ArrayLike, n: ArrayLike) -> ManyTotals:
@@ -101,6 +106,8 @@ class ManyTotals:
     @property
     def variance(self) -> Floats:
         """s² with n − 1; 0 below two units and where the spread is below rounding."""
+        if self.spread is not None:
+            return _ratio(self.spread, np.maximum(self.n - 1, 0.0))
         centred = self.sum_y2 - self.sum_y * _ratio(self.sum_y, self.n)
         return np.where(centred > NO_SPREAD * self.sum_y2, _ratio(centred, np.maximum(self.n - 1, 0.0)), 0.0)
 

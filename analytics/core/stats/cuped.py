@@ -26,13 +26,14 @@ from dataclasses import dataclass, replace
 
 from scipy.special import stdtr, stdtrit
 
+from analytics.core.centred import NO_SPREAD
 from analytics.core.errors import ImpossibleTotals
 from analytics.core.moments import Moments, raised
 from analytics.core.stats.comparison import Comparison, Interval, checked_level
 from analytics.core.stats.mean import FEWEST_UNITS, WelchT, compare_means, correlated_fieller, lift_of, welch_t, why_not
 from analytics.core.stats.normal import t_as_z
 from analytics.core.stats.ratio import linearised
-from analytics.core.totals import NO_SPREAD, NOTHING, Totals
+from analytics.core.totals import NOTHING, Totals
 
 METHOD = "CUPED (Lin)"
 FEWEST_IN_STRATUM = FEWEST_UNITS
@@ -56,7 +57,7 @@ class Covaried:
     @property
     def whole(self) -> Totals:
         """y of all units, the covariate left aside."""
-        return _plain(self.known) + _plain(self.missing)
+        return self.known.alone + self.missing.alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,18 +226,10 @@ class _Line:
         return Noise(self.residual_variance * (1 / self.n + (x - self.mean_x) ** 2 / self.s_xx), self.n - 2)
 
 
-def _plain(totals: Totals) -> Totals:
-    return Totals(totals.n, totals.sum_y, totals.sum_y2)
-
-
 def _centred(totals: Totals) -> tuple[float, float, float]:
     """(S_yy, S_xx, S_xy) around the arm's means; 0 where only rounding is left."""
-    n, y, x = totals.n, totals.sum_y, totals.sum_x or 0.0
-    y2, x2 = totals.sum_y2, totals.sum_x2 or 0.0
-    yy, xx = y2 - y * (y / n), x2 - x * (x / n)
-    yy, xx = (yy if yy > NO_SPREAD * y2 else 0.0), (xx if xx > NO_SPREAD * x2 else 0.0)
-    limit = math.sqrt(yy) * math.sqrt(xx)
-    return yy, xx, min(limit, max(-limit, (totals.sum_xy or 0.0) - x * (y / n)))
+    c = totals.centred
+    return (c.at(0, 0), c.at(1, 1), c.at(0, 1)) if len(c.scales) == 2 else (c.at(0, 0), 0.0, 0.0)
 
 
 def _line(totals: Totals) -> _Line | None:
@@ -246,7 +239,7 @@ def _line(totals: Totals) -> _Line | None:
         return None
     slope = xy / xx
     rss = yy - slope * xy
-    rss = rss if rss > NO_SPREAD * totals.sum_y2 else 0.0
+    rss = rss if rss > NO_SPREAD * totals.centred.scales[0] else 0.0
     n = totals.n
     return _Line(slope, rss / (n - 2), xx, (totals.sum_x or 0.0) / n, totals.sum_y / n, n)
 

@@ -161,10 +161,9 @@ def without(totals: Totals, named: Totals) -> Totals:
         raise ImpossibleTotals(f"{named.n} named units among {totals.n}: they must be part of the arm")
     if n == 0:
         return Totals(0, 0.0, 0.0)
-    total, squares = totals.sum_y - named.sum_y, totals.sum_y2 - named.sum_y2
-    if squares < -1e-9 * totals.sum_y2:
+    if totals.sum_y2 - named.sum_y2 < -1e-9 * totals.sum_y2:
         raise ImpossibleTotals("the named units' values are larger than the arm's totals allow")
-    return Totals(n, total, max(squares, total * (total / n)))  # what cancels may not leave less than no spread
+    return totals - named
 
 
 def _over(values: Array, fence: Fence | NoFence) -> NDArray[np.bool_]:

@@ -156,12 +156,12 @@ def quantile_hat(histogram: Histogram, level: float) -> float | None:
 
 def clustered_sd(clusters: Totals) -> float | None:
     """Standard error of the share Σy/Σx over clusters, by the delta method; None below two clusters or without x."""
-    n, x, x2, xy = clusters.n, clusters.sum_x, clusters.sum_x2, clusters.sum_xy
-    if n < 2 or x is None or x2 is None or xy is None or not x > 0:
+    n, x = clusters.n, clusters.sum_x
+    if n < 2 or x is None or not x > 0:
         return None
     share = clusters.sum_y / x
-    # Residuals y − share·x sum to zero, so their squares need no centring.
-    squares = clusters.sum_y2 - 2 * share * xy + share**2 * x2
+    # Residuals y − share·x sum to zero, so their squares are those about the means.
+    squares = clusters.centred.square({0: 1.0, 1: -share})
     return math.sqrt(max(squares, 0.0) * n / (n - 1)) / x
 
 

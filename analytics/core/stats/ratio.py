@@ -21,11 +21,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from analytics.core.centred import NO_SPREAD, Centred
 from analytics.core.moments import Moments
 from analytics.core.stats.comparison import Comparison, checked_level
 from analytics.core.stats.mean import DELTA_BEYOND, WelchT, compare_means, welch_t, why_not
 from analytics.core.stats.uneven import uneven_t
-from analytics.core.totals import NO_SPREAD, Totals
+from analytics.core.totals import Totals
 
 METHOD = "ratio, delta method"
 
@@ -61,13 +62,19 @@ def linearised(m: Moments, ratio: float | None = None) -> Totals | None:
     if own is None:
         return None
     around, d = own if ratio is None else ratio, m.sum("d") / m.n
-    yy, yd, dd = m.product("y", "y") / d / d, around * (m.product("y", "d") / d / d), around * (m.product("d", "d") / d / d) * around
-    total, level = (m.sum("y") - around * m.sum("d")) / d, m.n * own * own
-    spread = yy - 2 * yd + dd - total * (total / m.n)
-    if not math.isfinite(spread + level):
+    level, centred = m.n * own * own, _linearised_spread(m, around, d)
+    if not math.isfinite(level + centred.at(0, 0) + centred.scales[0]):
         return None
-    # What cancels between y and R·d leaves rounding, which is not spread.
-    return Totals(m.n, m.n * own, level + (spread if spread > NO_SPREAD * (yy + dd) else 0.0))
+    return Totals(m.n, m.n * own, level + centred.at(0, 0), centred=centred)
+
+
+def _linearised_spread(m: Moments, around: float, d: float) -> Centred:
+    """Σ of the squares of (y − R·d)/d̄ about their mean; what cancels between y and R·d leaves rounding, which is no spread."""
+    at_y, at_d = m.names.index("y"), m.names.index("d")
+    yy, yd, dd = (m.spread(*pair) / d / d for pair in (("y", "y"), ("y", "d"), ("d", "d")))
+    spread = yy - 2 * around * yd + around * dd * around
+    scale = m.centred.scales[at_y] / d / d + around * (m.centred.scales[at_d] / d / d) * around
+    return Centred((spread if spread > NO_SPREAD * scale else 0.0,), (scale,))
 
 
 def ratio_t(control: Moments, treatment: Moments, factor: float = 1.0, shift: float = 0.0) -> WelchT | None:

@@ -251,9 +251,8 @@ def _of_mean(totals: Totals) -> float | None:
 
 
 def _second_moments(totals: Totals) -> _Second:
-    n, x = totals.n, totals.sum_x or 0.0
-    if n < 2:
-        return _Second(0.0, 0.0, 0.0)
-    companion = Totals(n, x, totals.sum_x2 or 0.0)
-    cross = ((totals.sum_xy or 0.0) - x * (totals.sum_y / n)) / (n - 1)
-    return _Second(totals.variance or 0.0, companion.variance or 0.0, cross)
+    n, centred = totals.n, totals.centred
+    if n < 2 or len(centred.scales) < 2:
+        return _Second(totals.variance or 0.0, 0.0, 0.0)
+    yy, xx, xy = (centred.at(*pair) / (n - 1) for pair in ((0, 0), (1, 1), (0, 1)))
+    return _Second(yy, xx, xy)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
-from analytics.core.totals import Totals
+from analytics.core.totals import Totals, origin_of
 
 CAP_QUANTILE = 0.999
 FEWEST_NON_ZERO = 1_000
@@ -92,7 +92,9 @@ def capped_totals(values: ArrayLike, cap: Cap | NoCap, counts: ArrayLike | None 
     v, n = _histogram(values, counts)
     if isinstance(cap, Cap):
         v = np.minimum(v, cap.value)
-    return Totals(int(n.sum()), float((n * v).sum()), float((n * v * v).sum()))
+    origin = origin_of((float(v.min()), float(v.max()))) if v.size else 0.0
+    above = v - origin
+    return Totals.about(int(n.sum()), (origin,), (float((n * above).sum()),), (float((n * above * above).sum()),))
 
 
 def _histogram(values: ArrayLike, counts: ArrayLike | None) -> tuple[Array, Array]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import stdtrit
 
+from analytics.core.encoding import plain, restored
 from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
 from analytics.core.stats.quantile import (
     BRACKET,
@@ -211,8 +212,7 @@ def test_totals__of_two_levels__are_not_compared() -> None:
 
 def test_totals__stored_and_read_back__are_the_same() -> None:
     totals = arm(1)
-    kept = asdict(totals)
-    assert QuantileTotals(**{**kept, "clusters": Totals(**kept["clusters"])}) == totals
+    assert restored(plain(totals), QuantileTotals) == totals
 
 
 @pytest.mark.parametrize("wrong", [{"value": math.nan}, {"low": 9e9}, {"n": -1}, {"beyond": 10**9}])

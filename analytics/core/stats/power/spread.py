@@ -25,14 +25,12 @@ def ratio_sd(moments: Moments) -> float | None:
 
 def correlation(totals: Totals) -> float | None:
     """ρ between a value and its companion (CUPED leaves 1 − ρ² of the variance); None without spread in either."""
-    if totals.n < 2 or totals.sum_x is None or totals.sum_x2 is None or totals.sum_xy is None:
+    if totals.n < 2 or totals.sum_x is None:
         return None
-    values, companions = Totals(totals.n, totals.sum_y, totals.sum_y2), Totals(totals.n, totals.sum_x, totals.sum_x2)
-    product = (values.variance or 0.0) * (companions.variance or 0.0)
-    if not product > 0:
+    yy, xx, xy = (totals.centred.at(*pair) for pair in ((0, 0), (1, 1), (0, 1)))
+    if not (yy > 0 and xx > 0):
         return None
-    together = (totals.sum_xy - totals.sum_x * (totals.sum_y / totals.n)) / (totals.n - 1)
-    return max(-1.0, min(1.0, together / math.sqrt(product)))
+    return max(-1.0, min(1.0, xy / math.sqrt(yy) / math.sqrt(xx)))
 
 
 def quantile_sd(level: float, density: float, design_effect: float = 1.0) -> float:
