@@ -1,30 +1,33 @@
 """The web application as granian serves it: ``granian --interface rsgi config.rsgi:application``.
 
-The event loop reads each request with its body, within a time and a size, and only then gives it to a thread,
-where Django answers it as it would under WSGI. So however slowly clients send, they hold no thread; and granian
-sends each answer from its own memory, so those who read slowly hold none either.
+granian's own thread reads each request with its body, within a time and a size, and only then gives it to one of
+our threads, where Django answers it. So however slowly clients send, they hold no thread of ours; and granian
+sends each answer from its own memory, so those who read slowly hold none either. The event loop keeps the time.
 """
 
 from __future__ import annotations
 
-from config.wsgi import application as django
+from config.wsgi import handler
 
 # What follows needs the apps that this loads.
 # isort: split
 import asyncio
 import os
 import resource
+import threading
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Protocol
+from functools import partial
+from typing import Protocol
 
 import msgspec
 import structlog
 
 from config import env
+from config.handling import Answer, tidy_where_needed
 from config.requests_read import SMALL, Environ, Scope, announced, environ_of, is_worth_reading, with_body
+from config.steps import Elsewhere, run_at_once
 from config.threads import Pools, configured
 from experiments.core.errors import AssayError
 from experiments.http.errors import RETRY_SECONDS, error_body
@@ -40,15 +43,40 @@ FORGOTTEN, FORGETTING = 16 * 1024 * 1024, 5.0
 """How much of a refused body is taken after the answer, and for how long: a sender still sending would not see the answer."""
 TICK = 0.05
 
-Answer = tuple[int, list[tuple[str, str]], bytes]
+
+class Arriving(Awaitable[bytes], Protocol):
+    """A body on its way."""
+
+    def cancel(self) -> bool: ...
 
 
 class Protocolled(Protocol):
     """granian's end of a request."""
 
-    def __call__(self) -> Awaitable[bytes]: ...
+    def __call__(self) -> Arriving: ...
     def __aiter__(self) -> AsyncIterator[bytes]: ...
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None: ...
+
+
+class Room:
+    """So many bytes of long bodies may be on their way at the same time."""
+
+    def __init__(self, size: int) -> None:
+        self._left, self._lock = size, threading.Lock()
+
+    def take(self, size: int) -> bool:
+        """Whether there was room; a size of 0 needs none."""
+        if not size:
+            return True
+        with self._lock:
+            fits = size <= self._left
+            self._left -= size if fits else 0
+        return fits
+
+    def give_back(self, size: int) -> None:
+        if size:
+            with self._lock:
+                self._left += size
 
 
 class Application:
@@ -56,40 +84,38 @@ class Application:
 
     def __init__(self) -> None:
         self._pools: Pools | None = None
-        self._late_at: dict[asyncio.Task[Any], float] = {}
-        self._long = 0
-        self._answered: deque[asyncio.Future[None]] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._late_at: dict[Arriving, float] = {}
+        self._room = Room(MOST_AT_ONCE)
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         _allow_many_connections()
-        self._pools = configured()
+        tidy_where_needed()
+        run_at_once(loop)
+        self._loop, self._pools = loop, configured()
         # granian logs that a worker died, in a form of its own; this line says that another one took its place.
         log.info("web_process_started", pid=os.getpid())
         loop.call_soon(self._tick, loop)
 
     async def __rsgi__(self, scope: Scope, protocol: Protocolled) -> None:
-        self._finish()
         environ = environ_of(scope)
         length = announced(environ)
-        if length or "HTTP_TRANSFER_ENCODING" in environ:
-            body = await self._body(environ, length, protocol)
-            if body is None:
-                return
-        else:
-            body = b""
+        comes = length > 0 or "HTTP_TRANSFER_ENCODING" in environ
+        body = await self._body(environ, length, protocol) if comes else b""
+        if body is None:
+            return
         await self._answer(environ, body, protocol)
-        if not body and (length or "HTTP_TRANSFER_ENCODING" in environ):
-            await _forget(protocol)
+        if comes and not body and self._loop is not None:
+            asyncio.run_coroutine_threadsafe(_forget(protocol), self._loop)
 
     async def _body(self, environ: Environ, length: int, protocol: Protocolled) -> bytes | None:
         """The body, empty when nobody will look at it; None when it was answered that it is late or one too many."""
         if not is_worth_reading(environ, length):
             return b""
         long = length if length > SMALL else 0
-        if self._long + long > MOST_AT_ONCE:
+        if not self._room.take(long):
             protocol.response_bytes(*_refusal(503, _MANY))
             return None
-        self._long += long
         try:
             return await self._in_time(protocol, SECONDS + length / SLOWEST)
         except RuntimeError:  # granian's word for a sender who is gone
@@ -99,67 +125,44 @@ class Application:
             protocol.response_bytes(*_refusal(408, _LATE))
             return None
         finally:
-            self._long -= long
+            self._room.give_back(long)
 
     async def _in_time(self, protocol: Protocolled, seconds: float) -> bytes:
         """The body; cancelled by the tick when it takes too long, which costs less than a timer for each."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._late_at[task] = time.monotonic() + seconds
+        arriving = protocol()
+        self._late_at[arriving] = time.monotonic() + seconds
         try:
-            return bytes(await protocol())
+            return bytes(await arriving)
         except asyncio.CancelledError:
-            if task in self._late_at:
-                raise
-            task.uncancel()
             raise TimeoutError from None
         finally:
-            self._late_at.pop(task, None)
+            self._late_at.pop(arriving, None)
 
-    def _answer(self, environ: Environ, body: bytes, protocol: Protocolled) -> Awaitable[None]:
-        """Let a thread answer. What it returns comes true a little later, so that nobody wakes the loop for that alone."""
+    def _answer(self, environ: Environ, body: bytes, protocol: Protocolled) -> Elsewhere:
+        """Let a thread of the right pool answer; the coroutine ends in that thread."""
         assert self._pools is not None
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        pool = self._pools.for_request(environ["PATH_INFO"], body)
 
-        def job() -> None:
+        def job(step: Callable[[], None]) -> None:
             try:
-                protocol.response_bytes(*_answer_of(with_body(environ, body)))
+                protocol.response_bytes(*handler.answer(with_body(environ, body)))
             finally:
-                self._answered.append(done)
+                step()
 
-        self._pools.for_request(environ["PATH_INFO"], body).give(job)
-        return done
+        return Elsewhere(lambda step: pool.give(partial(job, step)))
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._finish()
         now = time.monotonic()
-        for task in [task for task, late in self._late_at.items() if late < now]:
-            del self._late_at[task]
-            task.cancel()
+        for arriving, late in list(self._late_at.items()):
+            if late < now:
+                arriving.cancel()
         loop.call_later(TICK, self._tick, loop)
-
-    def _finish(self) -> None:
-        while self._answered:
-            done = self._answered.popleft()
-            if not done.done():
-                done.set_result(None)
 
 
 def _allow_many_connections() -> None:
     """As many open files as the system allows: each slow client has one for as long as it takes."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def _answer_of(environ: Environ) -> Answer:
-    """Django's answer, whole."""
-    begun: list[tuple[int, list[tuple[str, str]]]] = []
-    parts = django(environ, lambda status, headers, *more: begun.append((int(status[:3]), headers)))
-    try:
-        return *begun[0], b"".join(parts)
-    finally:
-        if hasattr(parts, "close"):
-            parts.close()
 
 
 async def _forget(protocol: Protocolled) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from django.core.wsgi import get_wsgi_application
+import django
 
 from config import database, roles, scheduling
 
@@ -16,12 +16,16 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 os.environ.setdefault(database.VARIABLE, "web")
 roles.leave_out()
 scheduling.answer_undisturbed()
-_django = get_wsgi_application()
+django.setup(set_prefix=False)
+
+from config.handling import Handler  # noqa: E402  (needs the apps that the line above loads)
+
+handler = Handler()
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # Any: as WSGI has it
     """Django, its answers handed over whole: a body sent after its headers waits some 40 ms for the client's acknowledgement."""
-    answer = _django(environ, start_response)
+    answer = handler(environ, start_response)
     if answer.streaming:
         return answer
     try:
