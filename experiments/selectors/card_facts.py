@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from experiments.core.cards import CardFacts, RolledOut, Stop
+from experiments.core.cards.facts import UNREAD
 from experiments.core.checklist import Facts, out_of_reach, states
 from experiments.core.types import ActorKind, Item, Origin, Outcome, PauseCause, Status
 from experiments.models import ChangeLogEntry, Experiment, LaunchRequest, Rollout, UrgentStop, Variant
@@ -48,7 +49,7 @@ def card_facts(
     lines = _lines(experiments) if checklists else {}
     rollouts = _rollouts(experiments) if checklists else {}
     off, urgent = _switched_off(experiments), _urgent(experiments)
-    return {
+    found = {
         one.pk: _facts(
             one,
             now,
@@ -57,10 +58,17 @@ def card_facts(
             requests.get(one.pk, frozenset()),
             rollouts.get(one.pk),
             off,
-            urgent.get(one.pk),
+            urgent.get(one.pk, {}),
         )
         for one in experiments
     }
+    return {**found, **_unread(experiments, gathered, found)} if checklists else found
+
+
+def _unread(experiments: Sequence[Experiment], gathered: Mapping[int, Facts], found: Mapping[int, CardFacts]) -> dict[int, CardFacts]:
+    """Of those whose checklist could not be read: that it lacks something, so that nobody is told to start it."""
+    unread = [one.pk for one in experiments if one.status in UNLAUNCHED and one.pk not in gathered]
+    return {pk: replace(found[pk], missing=(UNREAD,)) for pk in unread}
 
 
 def _gathered(experiments: Sequence[Experiment], known: Facts | None) -> dict[int, Facts]:
@@ -81,7 +89,7 @@ def _facts(
     asked: frozenset[int],
     rollout: RolledOut | None,
     off: Mapping[str, Stop],
-    urgent: Stop | None,
+    urgent: Mapping[str, Stop],
 ) -> CardFacts:
     status = Status(experiment.status)
     start, end = experiment.start_ts, experiment.planned_end
@@ -94,7 +102,8 @@ def _facts(
         missing=() if known is None else tuple(one.title for one in states(known) if one.required and not one.settled),
         asked=asked,
         off=off.get(experiment.flag_id or "") if not over else None,
-        urgent=urgent,
+        urgent=urgent.get(""),
+        urgent_arms={arm: stop for arm, stop in urgent.items() if arm},
         flag=experiment.flag_id or "",
         held=experiment.promotion_held,
         stop=_stop(lines.stop) if status is Status.PAUSED else None,
@@ -194,8 +203,19 @@ def _switch(row: ChangeLogEntry | None, otherwise: datetime) -> Stop:
     return Stop("somebody", otherwise, "") if row is None else Stop(_name(row), row.at, row.reason)
 
 
-def _urgent(experiments: Iterable[Experiment]) -> dict[int, Stop]:
-    """Emergency stops of everything that serve already and wait for their experiment's row."""
+def _urgent(experiments: Iterable[Experiment]) -> dict[int, dict[str, Stop]]:
+    """Emergency stops that serve already and wait for their experiment's row: by the stopped arm's name, of everything by ""."""
     ids = [one.pk for one in experiments if one.status in (Status.RUNNING, Status.DARK_LAUNCH)]
-    rows = UrgentStop.objects.filter(experiment_id__in=ids, settled_at__isnull=True, arm="")
-    return {row.experiment_id: Stop(row.actor_label, row.at, row.reason) for row in rows}
+    found: dict[int, dict[str, Stop]] = {}
+    rows = list(UrgentStop.objects.filter(experiment_id__in=ids, settled_at__isnull=True).order_by("at", "id"))
+    names = _names(rows) if any(row.arm for row in rows) else {}
+    for row in rows:
+        arm = names.get((row.experiment_id, row.arm), row.arm)
+        found.setdefault(row.experiment_id, {})[arm] = Stop(row.actor_label, row.at, row.reason)
+    return found
+
+
+def _names(stops: Iterable[UrgentStop]) -> dict[tuple[int, str], str]:
+    """Experiment id and key of an arm → the arm's name."""
+    arms = Variant.objects.filter(experiment_id__in={one.experiment_id for one in stops})
+    return {(experiment, key): name or key for experiment, key, name in arms.values_list("experiment_id", "key", "name")}

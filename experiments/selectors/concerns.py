@@ -27,7 +27,7 @@ def concerns() -> list[str]:
 
 def found() -> list[str]:
     """The same, asked now."""
-    return [*_one_database_role(), *_demo_people_stay()]
+    return [*_one_database_role(), *_commits_that_may_be_lost(), *_demo_people_stay()]
 
 
 def is_demo_user(user: User) -> bool:
@@ -48,6 +48,16 @@ def _with_demo_password() -> set[int]:
     for action, user in lines.filter(object_type="user").order_by("id").values_list("action", "object_id"):
         (made.add if action == "create_user" else made.discard)(int(user))
     return made
+
+
+def _commits_that_may_be_lost() -> list[str]:
+    """What is acknowledged must be on the disk: these settings let PostgreSQL say "committed" before it is."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit', 'full_page_writes') AND setting = 'off'")
+        off = sorted(name for (name,) in cursor.fetchall())
+    if not off:
+        return []
+    return [f"PostgreSQL has {' and '.join(off)} off, so a crash may lose what was acknowledged. Switch on what is off"]
 
 
 def _one_database_role() -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
+import structlog
 from django.db.models import prefetch_related_objects
 
 from experiments.core import checklist
@@ -14,6 +15,8 @@ from experiments.core.types import Actor, Item, PauseCause, Status
 from experiments.models import Experiment
 from experiments.selectors import checklist_rows
 from experiments.selectors.experiments import design_of
+
+log = structlog.get_logger(__name__)
 
 _NEEDED = (
     "variants", "planned_metrics__metric", "sign_offs__signed_by", "offline_evaluations__variant", "evidence",
@@ -29,7 +32,16 @@ def checklists(experiments: Sequence[Experiment]) -> dict[int, tuple[ItemState, 
 def checklist_facts(experiments: Sequence[Experiment]) -> dict[int, Facts]:
     """Experiment id → what its items depend on."""
     prefetch_related_objects(list(experiments), *_NEEDED)
-    return {experiment.pk: _facts(experiment) for experiment in experiments}
+    return {experiment.pk: known for experiment in experiments if (known := _read(experiment)) is not None}
+
+
+def _read(experiment: Experiment) -> Facts | None:
+    """None where it cannot be read, which costs this experiment alone: its card says so, and the log why."""
+    try:
+        return _facts(experiment)
+    except Exception:
+        log.exception("checklist_not_read", experiment=experiment.pk)
+        return None
 
 
 def in_team(actor: Actor, experiment: Experiment) -> bool:

@@ -3,7 +3,7 @@ import time
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connection
 
 from config import background, health, secret
 from config.background import Reader
@@ -91,3 +91,12 @@ def test_schema__names_the_doors_keys_and_bodies(client):
     body = schema["paths"]["/api/v1/assignments"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert body == {"$ref": "#/components/schemas/AssignmentBody"}
     assert "Subject" in schema["components"]["schemas"]
+
+
+@pytest.mark.django_db
+def test_concerns__commits_that_a_crash_may_lose__are_named():
+    assert not any("may lose" in one for one in concerns.found())
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL synchronous_commit = off")
+    (found,) = [one for one in concerns.found() if "may lose" in one]
+    assert found.startswith("PostgreSQL has synchronous_commit off")

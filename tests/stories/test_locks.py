@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -172,3 +172,43 @@ def variants(live: Live, name: str) -> dict[str, str | None]:
     asked = {"batch": [{"unit": f"arm{n}"} for n in range(60)], "experiments": [name], "exposure": "none"}
     answers = live.post("/api/v1/assignments", asked).json()["results"]
     return {f"arm{n}": one["variant"] for n, items in enumerate(answers) for one in items}
+
+
+@contextmanager
+def no_connection_left(live: Live) -> Iterator[None]:
+    """All connections that the application may have are taken: its own are ended, and it gets no other."""
+    name = live.database_url.partition("?")[0].rpartition("/")[2]
+    live.sql(f'ALTER DATABASE "{name}" CONNECTION LIMIT 0')
+    try:
+        live.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+        yield
+    finally:
+        live.sql(f'ALTER DATABASE "{name}" CONNECTION LIMIT -1')
+
+
+def until(true: Callable[[], bool], seconds: float, what: str) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, what
+        time.sleep(0.1)
+
+
+def test_connections_exhausted__cost_no_assignment_and_no_exposure_and_end_by_themselves(house: Live) -> None:
+    def stored() -> int:
+        return int(house.sql("SELECT count(*) FROM experiment_assignments WHERE user_id LIKE 'late-%'")[0][0])
+
+    def ready() -> int:
+        return house.get("/readyz", key=None).status
+
+    with no_connection_left(house):
+        until(lambda: ready() == 503, 30, "readyz does not say that the database cannot be had")
+        answers = [house.post("/api/v1/assignments", {"unit": f"late-{n}", "experiments": ["free_one"]}) for n in range(100)]
+        assert [answer.status for answer in answers] == [200] * 100
+        assert all(answer.json()["assignments"][0]["variant"] for answer in answers)
+        began = time.monotonic()
+        refused = house.post("/api/v1/events", {"event_type": "opened", "units": {"user": "late"}})
+        assert refused.status == 503, refused.body
+        assert time.monotonic() - began < 15  # the pool's three seconds, on a busy machine
+        assert stored() == 0
+    until(lambda: ready() == 200, 30, "readyz does not notice that there are connections again")
+    until(lambda: stored() == 100, 60, "exposures are missing")

@@ -128,6 +128,10 @@ class RolledOut:
     control: str = "control"
 
 
+UNREAD = "a policy whose rules can be read"
+"""What an experiment lacks whose checklist cannot be read."""
+
+
 @dataclass(frozen=True)
 class CardFacts:
     """Everything the card says something about.
@@ -135,7 +139,7 @@ class CardFacts:
     ``missing``: titles of the required checklist items that are open. ``asked``: who asked for the
     launch, and who made the key with which they did.
     ``off``: since when and by whom the flag is switched off. ``urgent``: an emergency stop that is served already and not
-    booked yet. ``held``: a person holds the promotion.
+    booked yet. ``urgent_arms``: the same of single arms, by name. ``held``: a person holds the promotion.
     ``plan``: what the plan cannot do in the time it gives itself, empty when it can. ``hours`` since it went live,
     ``days_left`` to its planned end. ``ended``: who ended it. ``learned``: somebody wrote a note after the end.
     ``missed``: conditions that were not met when a person promoted it. ``known``: what the checklist goes by, while it
@@ -151,6 +155,7 @@ class CardFacts:
     reading: Reading | None = None
     off: Stop | None = None
     urgent: Stop | None = None
+    urgent_arms: Mapping[str, Stop] = field(default_factory=dict)
     flag: str = ""
     held: bool = False
     stop: Stop | None = None

@@ -20,7 +20,15 @@ _OWN_CHECK = "QA's check of it"
 def sentence_of(facts: CardFacts, state: State) -> str:
     """What to say of the experiment; the effect stands in the first sentence wherever there is one."""
     more = facts.plan if facts.status in ("draft", "dark_launch", "running") else ""
-    return " ".join(filter(None, (_SENTENCES[state](facts), more)))
+    return " ".join(filter(None, (_SENTENCES[state](facts), _arms_being_stopped(facts), more)))
+
+
+def _arms_being_stopped(facts: CardFacts) -> str:
+    """Stops of single arms that serve already and are not booked yet."""
+    if not facts.urgent_arms:
+        return ""
+    said = listed([f"“{arm}” ({stop})" for arm, stop in facts.urgent_arms.items()])
+    return f"Being switched off: {said}. Its units get the flag's value already; the stop will be booked in a moment."
 
 
 def effect_of(facts: CardFacts) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from experiments.core import checklist
-from experiments.core.cards.facts import CardFacts
+from experiments.core.cards.facts import UNREAD, CardFacts
 from experiments.core.cards.states import State
 from experiments.core.checklist import SIGNED_ITEMS, TITLES, ItemState, basis
 from experiments.core.figures import moment
@@ -96,6 +96,8 @@ _QUIET: Mapping[State, tuple[str, str]] = {
 
 def next_step(facts: CardFacts, state: State, viewer: Viewer) -> NextStep:
     """The next step for whoever looks."""
+    if UNREAD in facts.missing:
+        return NextStep("Have its policy mended", "The rules of its policy cannot be read; an administrator must mend them.")
     if facts.known is not None and state is not State.STOPPING:
         return unlaunched(facts.known, viewer)
     if state in _QUIET:
