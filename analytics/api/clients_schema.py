@@ -53,16 +53,27 @@ SCHEMAS: Schema = {
         },
     },
 }
+_KIND: Schema = {
+    "name": "kind",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "enum": [*"tbipgas"]},
+    "description": "b for a batch, else the first letter of the message's type.",
+}
 _KEY: Schema = {"name": "client_key", "in": "query", "required": True, "schema": _TEXT, "description": "A client key, or a server's."}
 
 
 def paths() -> Schema:
-    """The two addresses."""
+    """The addresses."""
     taken: Schema = {"200": {"description": "Good items are kept, the others are named."} | content("Taken")}
     track = operation("growthbook_track", "What GrowthBook's SDKs report: exposures are kept.", "growthbook", [_KEY], taken)
     track["requestBody"] = content("GrowthBookEvents", "text/plain") | {"required": True}
     track["responses"] |= {"207": {"description": "Some exposures were kept, the others are named."} | content("Taken")}
     batch = operation("segment_batch", "What Segment's and RudderStack's clients send.", "segment", [], taken, {"writeKey": []})
     batch["requestBody"] = content("SegmentBatch") | {"required": True}
+    said = "What Segment's client in a page sends; with a client key, exposures alone are kept."
+    page = operation("segment_page", said, "segment", [_KIND], taken, {"writeKey": []})
+    page["requestBody"] = content("SegmentBatch", "text/plain") | {"required": True}
     events = {**track, "operationId": "growthbook_events"}
-    return {"/track": {"post": track}, "/events": {"post": events}, "/v1/batch": {"post": batch}}
+    found = {"/track": track, "/events": events, "/v1/batch": batch, "/v1/{kind}": page}
+    return {address: {"post": described} for address, described in found.items()}

@@ -10,5 +10,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^track/?\Z", track.track, name="growthbook-track"),
     re_path(r"^events/?\Z", track.track, name="growthbook-events"),
     re_path(r"^v1/batch/?\Z", segment.batch, name="segment-batch"),
-    re_path(r"^v1/[tbipgas]/?\Z", segment.from_page, name="segment-page"),
+    re_path(r"^v1/(?P<kind>[tbipgas])/?\Z", segment.from_page, name="segment-page"),
 ]

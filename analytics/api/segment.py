@@ -41,12 +41,12 @@ def _batch(request: HttpRequest) -> HttpResponse:
     return _stored(key, IngestIdentity(key.environment, key.scope), parse_json(raw_body(request, packed=True)))
 
 
-def _from_page(request: HttpRequest) -> HttpResponse:
-    """What Segment's client in a page sends: one message, or a batch, as text with the write key in it."""
+def _from_page(request: HttpRequest, kind: str) -> HttpResponse:
+    """What Segment's client in a page sends, as text with the write key in it: a batch to ``b``, else one message to its kind's letter."""
     content = parse_json(raw_body(request, packed=True))
     key = opened(_key_of_page(request, content), Scope.CLIENT, Scope.INGEST)
     need_database()
-    if isinstance(content, dict) and "batch" not in content:
+    if isinstance(content, dict) and kind != "b":
         content = {"batch": [content], "sentAt": content.get("sentAt")}
     return _stored(key, IngestIdentity(key.environment, key.scope, admission(request, key)), content)
 

@@ -59,14 +59,14 @@ class Attrition:
 
 def attrition(metric: str, rows: Sequence[UnitRow], place: int, *, clustered: bool) -> Attrition | None:
     """Of the metric at this place; None where every row has a value."""
+    if all(row.values[place] is not None for row in rows):
+        return None
     by_arm: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0]))
     for row in rows:
         counted = by_arm[row.variant][row.unit]
         counted[0] += row.values[place] is not None
         counted[1] += 1
     arms = tuple(Answered(arm, sum(a for a, _ in units.values()), sum(n for _, n in units.values())) for arm, units in by_arm.items())
-    if all(arm.answered == arm.rows for arm in arms):
-        return None
     p, reason = _tested(arms, by_arm, clustered)
     return Attrition(metric, arms, p, reason)
 

@@ -58,12 +58,12 @@ def _interest(one: Explanation) -> tuple[bool, bool, str]:
 
 
 def read_units(text: str) -> dict[str, str]:
-    """``u1`` or ``user=u1, tenant=acme`` as a map of units."""
-    pairs = [part.strip().partition("=") for part in text[:MOST_CHARACTERS].split(",") if part.strip()]
+    """``u1`` or ``user=u1, tenant=acme`` as a map of units. Ids stay as they are: white space at an end is what may be wrong."""
+    pairs = [part.partition("=") for part in text[:MOST_CHARACTERS].split(",") if part.strip()]
     if len(pairs) == 1 and not pairs[0][1]:
         units = {"user": pairs[0][0]}
     elif all(sign for _, sign, _ in pairs):
-        units = {kind.strip(): unit.strip() for kind, _, unit in pairs}
+        units = {kind.strip(): unit for kind, _, unit in pairs}
     else:
         raise InvalidInput("Units: write one id, or pairs like user=u1, tenant=acme.", "units")
     problems = check_units(units)

@@ -44,6 +44,12 @@ def test_why__what_cannot_be_asked__is_said_beside_the_form(browser, shown, sent
 
 def test_read_units__pairs_and_a_single_id():
     assert read_units("u1") == {"user": "u1"}
-    assert read_units(" user=u1 , tenant = acme=2 ") == {"user": "u1", "tenant": "acme=2"}
+    assert read_units(" user=u1, tenant =acme=2") == {"user": "u1", "tenant": "acme=2"}
     with pytest.raises(InvalidInput):
         read_units("user=")
+
+
+@pytest.mark.parametrize("text", ["u1\u00a0", " u1", "user=u1 , tenant=acme", "user= u1"])
+def test_read_units__white_space_around_an_id__is_said_and_not_cut_off(text):
+    with pytest.raises(InvalidInput, match="white space"):
+        read_units(text)
