@@ -44,7 +44,10 @@ class Metrics(Door):
         responses=OpenApiTypes.OBJECT,
     )
     def get(self, request: Request, ref: str) -> Response:
-        """Exposures, unique users and conversions by variant."""
+        """Exposures, unique users and conversions by variant, and the newest analysis.
+
+        A p is a number and never 0: what is below 1e-300 is given as 1e-300.
+        """
         experiment = resolve(ref)
         run = latest_run(experiment)
         duration = request.query_params.get("duration", "")
@@ -64,7 +67,10 @@ class Analyze(Door):
         responses=OpenApiTypes.OBJECT,
     )
     def get(self, request: Request, ref: str) -> Response:
-        """Statistics by variant, and the recommendation. Asking is never a look and spends nothing."""
+        """Statistics by variant, and the recommendation. Asking is never a look and spends nothing.
+
+        A p is a number and never 0: what is below 1e-300 is given as 1e-300.
+        """
         experiment = resolve(ref)
         waiting, now = drain_now(utc_now(), SECONDS_TO_DRAIN), utc_now()
         run, metric = latest_run(experiment), _metric(experiment, request.query_params.get("metric", ""))

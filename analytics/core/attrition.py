@@ -18,7 +18,7 @@ from analytics.core.stats.multiplicity import holm
 from analytics.core.stats.proportion import compare_proportions
 from analytics.core.stats.ratio import compare_ratios
 from analytics.core.totals import Totals
-from experiments.core.figures import counted
+from experiments.core.figures import counted, p_is
 
 DIFFERS_BELOW = 0.001
 
@@ -47,7 +47,7 @@ class Attrition:
         missing = sum(arm.rows - arm.answered for arm in self.arms)
         rows = sum(arm.rows for arm in self.arms)
         shares = ", ".join(f"{1 - arm.answered / arm.rows:.1%} in {arm.arm}" for arm in self.arms if arm.rows)
-        tested = f"p = {self.p:.2g}" if self.p is not None else f"cannot say whether arms differ: {self.reason}"
+        tested = p_is(self.p) if self.p is not None else f"cannot say whether arms differ: {self.reason}"
         return f"{self.metric}: {missing:,} of {counted(rows, 'row')} without a value ({shares}; {tested})"
 
     def finding(self) -> Finding:

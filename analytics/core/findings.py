@@ -9,7 +9,7 @@ from typing import Literal
 from analytics.core.stats.comparison import Comparison
 from analytics.core.stats.srm import SrmCheck
 from analytics.core.twins import TWINS
-from experiments.core.figures import counted
+from experiments.core.figures import counted, p_is
 
 Weight = Literal["info", "yellow", "red"]
 LATE_YELLOW = 0.01
@@ -34,10 +34,10 @@ def shares_finding(check: SrmCheck, *, gates: bool) -> Finding | None:
     """
     counts = " / ".join(f"{n:,}" for n in check.observed)
     if check.masks or (gates and check.verdict == "red"):
-        p = "" if check.p is None else f", p = {check.p:.2g}"
+        p = "" if check.p is None else f", {p_is(check.p)}"
         return Finding("srm", "red", f"the arms did not get their planned shares ({counts}{p}): results cannot be believed", True)
-    if check.verdict in ("yellow", "red"):
-        return Finding("srm", "yellow", f"the arms' shares look off ({counts}, p = {check.p:.2g}): check exposure logging")
+    if check.p is not None and check.verdict in ("yellow", "red"):
+        return Finding("srm", "yellow", f"the arms' shares look off ({counts}, {p_is(check.p)}): check exposure logging")
     return None
 
 

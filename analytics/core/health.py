@@ -26,6 +26,7 @@ from analytics.core.stats.mean import compare_means
 from analytics.core.stats.proportion import compare_proportions
 from analytics.core.stats.srm import check_shares
 from analytics.core.totals import Totals
+from experiments.core.figures import p_is
 
 ANSWERS_DIFFER_BELOW = 0.001
 DELAYS_DIFFER_BELOW = 0.001
@@ -125,7 +126,7 @@ def _delays_differ(arms: Sequence[ArmSummary]) -> Finding | None:
         p = compare_means(its, others).p
         if p is not None and p < DELAYS_DIFFER_BELOW:
             typical = [math.expm1(totals.sum_y / totals.n) for totals in (its, others)]
-            shown = f"typically {typical[0]:.1f} s in {one.key}, {typical[1]:.1f} s in {other.key}, p = {p:.2g}"
+            shown = f"typically {typical[0]:.1f} s in {one.key}, {typical[1]:.1f} s in {other.key}, {p_is(p)}"
             return Finding("delays_differ", "red", f"exposures of one arm are reported later than those of another ({shown})")
     return None
 
@@ -150,6 +151,6 @@ def _answers_differ(metric: MetricResult) -> Finding | None:
     for one, other in combinations(answered, 2):
         p = compare_proportions(Totals.of_rate(one.n, one.exposed), Totals.of_rate(other.n, other.exposed)).p
         if p is not None and p < ANSWERS_DIFFER_BELOW:
-            shares = f"{one.n / one.exposed:.1%} in {one.arm}, {other.n / other.exposed:.1%} in {other.arm}, p = {p:.2g}"
+            shares = f"{one.n / one.exposed:.1%} in {one.arm}, {other.n / other.exposed:.1%} in {other.arm}, {p_is(p)}"
             return Finding("answers_differ", "yellow", f"{metric.name}: who answers changed ({shares})")
     return None

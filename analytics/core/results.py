@@ -25,6 +25,7 @@ from analytics.core.stats.multiplicity import benjamini_hochberg, holm
 from analytics.core.stats.quantile import QuantileTotals
 from analytics.core.stats.srm import SrmCheck
 from analytics.core.totals import Totals
+from experiments.core.figures import positive_p
 
 WHAT_TO_DO = {
     "srm": "Look for arms that fail, redirect or log exposures differently; fix it and start a new iteration.",
@@ -96,6 +97,9 @@ class AlwaysValid:
     interval: Interval
     p: float
     effect_changed: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "p", positive_p(self.p))
 
 
 @dataclass(frozen=True, slots=True)

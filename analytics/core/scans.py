@@ -19,7 +19,7 @@ from analytics.core.stats.novelty import Drawing, Novelty, draw, find_novelty
 from analytics.core.stats.poststratification import Stratified, Stratum, post_stratify
 from analytics.core.stats.segments import Segments, compare_segments
 from analytics.core.totals import NOTHING, Totals
-from experiments.core.figures import counted
+from experiments.core.figures import counted, p_is
 
 Weight = Literal["info", "yellow", "red"]
 Source = Literal["covariates", "embedding_stats"]
@@ -268,7 +268,7 @@ def _wearing(one: Wearing) -> ScanFinding | None:
     c = one.found.comparison
     if one.found.says is None or c.difference is None or c.p is None:
         return None
-    units = f"{counted(c.control_n + c.treatment_n, 'unit')} followed for two weeks, p = {c.p:.2g}"
+    units = f"{counted(c.control_n + c.treatment_n, 'unit')} followed for two weeks, {p_is(c.p)}"
     if one.found.says == "wears off":
         said = f"{one.metric}, {one.arm}: the gain over control wears off, it was larger in units' first week ({units})"
         return _finding("novelty", "yellow", said)
@@ -281,7 +281,7 @@ def _breakdown(one: Breakdown) -> ScanFinding | None:
     if one.adjusted_p is None or one.adjusted_p > DIFFER_AT or h.q is None or h.i2 is None:
         return None
     sizes = ", ".join(f"{s.key} {s.comparison.difference:+.3g}" for s in one.found.segments if s.comparison.difference is not None)
-    numbers = f"Q = {h.q:.3g}, I² = {h.i2:.0%}, adjusted p = {one.adjusted_p:.2g}"
+    numbers = f"Q = {h.q:.3g}, I² = {h.i2:.0%}, adjusted {p_is(one.adjusted_p)}"
     return _finding("segments", "info", f"{one.metric}, {one.arm}: the effect differs by {one.by} ({sizes}; {numbers})")
 
 
@@ -303,5 +303,5 @@ def _interaction(one: AskedPair) -> str:
     largest = min(i.contrasts, key=lambda contrast: contrast.p)
     return (
         f"{i.first} × {i.second}: on {one.metric}, the effect of {largest.first} is {largest.difference:+.3g} different "
-        f"where {largest.second} is served (adjusted p = {i.adjusted_p:.2g}, alert at {ALERT_AT})"
+        f"where {largest.second} is served (adjusted {p_is(i.adjusted_p or 0.0)}, alert at {ALERT_AT})"
     )

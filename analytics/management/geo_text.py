@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from analytics.core.stats.comparison import Interval
 from analytics.core.stats.did import DidResult, EventPoint, Placebo, PreTrend, Test, WithoutRegion
 from analytics.selectors.geo import GeoView
+from experiments.core.figures import p_is_short
 
 MOST_LINES = 12
 """Periods and placebo starts printed; of more, those nearest the start."""
@@ -43,7 +44,7 @@ def _effect(found: DidResult) -> list[str]:
         lines.append(f"  fixed: cannot say: {found.reason}")
     else:
         interval = _interval(found.ci) or "no interval at this level"
-        lines.append(f"  fixed: {interval}, p = {small(found.decision_p)}, by {found.method}")
+        lines.append(f"  fixed: {interval}, {p_is_short(found.decision_p)}, by {found.method}")
     lines += [f"    {_test(test)}" for test in found.tests if len(found.tests) > 1]
     return [*lines, f"  sequential (valid at any time): {_sequential(found)}"]
 
@@ -53,14 +54,14 @@ def _test(test: Test) -> str:
         return f"{test.method}: cannot say: {test.reason}"
     df = "" if test.df is None else f", df {test.df:.3g}"
     interval = _interval(test.ci)
-    return f"{test.method}: p = {small(test.p)}{df}{f', {interval}' if interval else ''}{f' ({test.reason})' if test.reason else ''}"
+    return f"{test.method}: {p_is_short(test.p)}{df}{f', {interval}' if interval else ''}{f' ({test.reason})' if test.reason else ''}"
 
 
 def _sequential(found: DidResult) -> str:
     view = found.sequential
     if view.ci is None or view.p is None:
         return f"cannot say: {view.reason}"
-    return f"{_interval(view.ci)}, p = {small(view.p)}"
+    return f"{_interval(view.ci)}, {p_is_short(view.p)}"
 
 
 def _before(found: DidResult) -> list[str]:
@@ -75,16 +76,16 @@ def _trend(trend: PreTrend) -> list[str]:
     if trend.slope is None:
         return [f"pre-trend: cannot say: {trend.reason}"]
     slope = f"pre-trend: treated regions changed by {_signed(trend.slope)} more per period"
-    lines = [f"{slope}, p = {small(trend.p)} ({trend.method})" if trend.p is not None else f"{slope}; no p: {trend.reason}"]
+    lines = [f"{slope}, {p_is_short(trend.p)} ({trend.method})" if trend.p is not None else f"{slope}; no p: {trend.reason}"]
     if trend.joint_p is None:
         return [*lines, f"all periods jointly: cannot say: {trend.joint_reason}"]
-    return [*lines, f"all periods jointly: p = {small(trend.joint_p)} ({trend.joint_method})"]
+    return [*lines, f"all periods jointly: {p_is_short(trend.joint_p)} ({trend.joint_method})"]
 
 
 def _placebo(one: Placebo) -> str:
     if one.estimate is None or one.p is None:
         return f"{one.start} cannot say"
-    return f"{one.start} {_signed(one.estimate)} (p = {small(one.p)})"
+    return f"{one.start} {_signed(one.estimate)} ({p_is_short(one.p)})"
 
 
 def _leave_one_out(found: DidResult) -> list[str]:
@@ -133,8 +134,3 @@ def _signed(value: float) -> str:
 
 def _plain(value: float) -> str:
     return f"{value:.3g}"
-
-
-def small(p: float) -> str:
-    """A p-value as it is printed: .0016, 1.1e-08."""
-    return f"{p:.2g}".removeprefix("0") if p >= 1e-4 else f"{p:.1e}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from analytics.core.scans import Breakdown, ByStrata, Drifting, Wearing
 from analytics.selectors.scans import ScanView
-from experiments.core.figures import moment
+from experiments.core.figures import moment, p_is
 
 
 def scan_lines(view: ScanView | None) -> list[str]:
@@ -26,20 +26,20 @@ def scan_lines(view: ScanView | None) -> list[str]:
 
 def _wearing(one: Wearing) -> Iterator[str]:
     c = one.found.comparison
-    said = f"cannot say, {c.reason}" if c.p is None or c.difference is None else f"{c.difference:+.3g} a day, p = {c.p:.2g}"
+    said = f"cannot say, {c.reason}" if c.p is None or c.difference is None else f"{c.difference:+.3g} a day, {p_is(c.p)}"
     yield f"  first week − second week, {one.metric}, {one.arm}: {said}"
 
 
 def _breakdown(one: Breakdown) -> Iterator[str]:
     h = one.found.heterogeneity
-    said = h.reason if h.q is None or one.adjusted_p is None else f"Q = {h.q:.3g}, I² = {h.i2:.0%}, adjusted p = {one.adjusted_p:.2g}"
+    said = h.reason if h.q is None or one.adjusted_p is None else f"Q = {h.q:.3g}, I² = {h.i2:.0%}, adjusted {p_is(one.adjusted_p)}"
     yield f"  {one.metric}, {one.arm} by {one.by}: {said}"
     for segment in one.found.segments:
         c = segment.comparison
         if c.difference is None or c.ci is None or segment.adjusted_p is None:
             yield f"    {segment.key}: cannot say, {c.reason}"
         else:
-            p = f"p (BH) = {segment.adjusted_p:.2g}"
+            p = p_is(segment.adjusted_p).replace("p", "p (BH)", 1)
             yield f"    {segment.key}: {c.difference:+.3g} [{c.ci.low:+.3g}, {c.ci.high:+.3g}], {p}"
 
 
@@ -49,7 +49,7 @@ def _by_strata(one: ByStrata) -> Iterator[str]:
         yield f"  {one.metric}, {one.arm} post-stratified by {one.by}: cannot say, {c.reason}"
         return
     mix = ", ".join(f"{name} {weight:.0%}" for name, weight in zip(one.found.strata, one.found.weights, strict=True))
-    said = f"{c.difference:+.3g} [{c.ci.low:+.3g}, {c.ci.high:+.3g}], p = {c.p:.2g}"
+    said = f"{c.difference:+.3g} [{c.ci.low:+.3g}, {c.ci.high:+.3g}], {p_is(c.p)}"
     yield f"  {one.metric}, {one.arm} post-stratified by {one.by}: {said} ({mix})"
 
 

@@ -19,6 +19,7 @@ from analytics.models import AnalysisRun, GeoObservation, GeoPilot, GeoRegion
 from analytics.selectors.geo import panel_of_pilot
 from experiments.core.design import ExperimentSpec, digest
 from experiments.core.errors import InvalidInput
+from experiments.core.figures import p_is
 from experiments.core.permissions import Action
 from experiments.core.templates.trials import GEO, GEO_PILOT
 from experiments.core.types import JSON, SYSTEM, Actor, Origin, Status
@@ -92,7 +93,7 @@ def sentence(found: DidResult) -> str:
     """What the reading said, in a sentence."""
     if found.decision_p is None or found.estimate is None:
         return f"difference-in-differences cannot say: {found.reason}"
-    return f"difference-in-differences {found.estimate:+.3g}, p = {found.decision_p:.2g} by {found.method}"
+    return f"difference-in-differences {found.estimate:+.3g}, {p_is(found.decision_p)} by {found.method}"
 
 
 def _drafted(actor: Actor, key: str) -> Experiment | None:

@@ -125,9 +125,13 @@ def signed(value: float | None) -> str:
 @register.filter
 def p_value(value: float | None) -> str:
     """A p-value as people read it; a dash when it cannot be said."""
-    if value is None:
-        return "–"
-    return "< 0.0001" if value < 0.0001 else f"{value:.4f}" if value < 0.1 else f"{value:.2f}"
+    return figures.p_value(value)
+
+
+@register.filter
+def p_said(value: float | None) -> str:
+    """The same in a sentence: "p = 0.0123", "p < 0.0001"."""
+    return figures.p_said(value)
 
 
 @register.filter

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date, datetime
 
 DASH = "–"
+SMALLEST_P = 1e-300
+"""No p is given as less: below, a float would be 0, and a p of 0 would be proof."""
 THOUSAND = 1000
 
 
@@ -57,3 +59,38 @@ def listed(names: list[str] | tuple[str, ...], most: int = 3) -> str:
         return f"{', '.join(names[:most])} and {len(names) - most} more"
     *front, last = names or ("",)
     return f"{', '.join(front)} and {last}" if front else last
+
+
+def positive_p(p: float) -> float:
+    """A p as a number: never below 1e-300, so that it is 0 nowhere."""
+    return max(p, SMALLEST_P)
+
+
+def p_value(p: float | None) -> str:
+    """A p in a table: four digits, a dash when it cannot be said."""
+    if p is None:
+        return DASH
+    return "< 0.0001" if p < 0.0001 else f"{p:.4f}" if p < 0.1 else f"{p:.2f}"
+
+
+def p_is(p: float) -> str:
+    """A p in a sentence: "p = 0.012", "p = 1.5e-14", "p < 1e-300"."""
+    return "p < 1e-300" if p <= SMALLEST_P else f"p = {p:.2g}"
+
+
+def p_is_short(p: float) -> str:
+    """A p as commands print it: "p = .012", "p = 1.1e-08"."""
+    return p_is(p) if p <= SMALLEST_P else f"p = {p_short(p)}"
+
+
+def p_short(p: float) -> str:
+    """Its number alone: ".012", "1.1e-08", "< 1e-300"."""
+    if p <= SMALLEST_P:
+        return "< 1e-300"
+    return f"{p:.2g}".removeprefix("0") if p >= 1e-4 else f"{p:.1e}"
+
+
+def p_said(p: float | None) -> str:
+    """A p of a table in a sentence: "p = 0.0123", "p < 0.0001"."""
+    text = p_value(p)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"

@@ -12,6 +12,7 @@ from analytics.core.stats.duration import DurationTotals, compare_durations
 from analytics.core.stats.normal import t_as_z
 from analytics.core.stats.quantile import QuantileTotals, compare_quantiles, quantile_t
 from analytics.core.stats.score import MarginScore
+from experiments.core.figures import p_is
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def _within(shares: Comparison) -> str:
     if shares.control_mean is None or shares.treatment_mean is None or shares.difference is None or shares.p is None:
         return f"within the window: cannot say, {shares.reason}"
     both = f"{shares.control_mean:.1%} of control and {shares.treatment_mean:.1%} of treatment"
-    return f"it happened within the window to {both} (difference {100 * shares.difference:+.1f} p.p., p = {shares.p:.2g})"
+    return f"it happened within the window to {both} (difference {100 * shares.difference:+.1f} p.p., {p_is(shares.p)})"
 
 
 QUANTILE = QuantileKind("quantile", "rows", "spread", level=0.95)

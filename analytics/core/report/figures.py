@@ -49,13 +49,6 @@ def bounds(interval: Interval | None, share: bool) -> str:
     return DASH if interval is None else f"{difference(interval.low, share)} to {difference(interval.high, share)}"
 
 
-def p_value(value: float | None) -> str:
-    """As people read it."""
-    if value is None:
-        return DASH
-    return "< 0.0001" if value < 0.0001 else f"{value:.4f}" if value < 0.1 else f"{value:.2f}"
-
-
 def confidence(value: float) -> str:
     """.95 → 95 %."""
     return f"{value * 100:.4g} %"

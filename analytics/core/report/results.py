@@ -14,7 +14,6 @@ from analytics.core.report.figures import (
     difference,
     figure,
     level,
-    p_value,
     percent,
     sentence,
     signed_percent,
@@ -22,7 +21,7 @@ from analytics.core.report.figures import (
 )
 from analytics.core.results import ArmComparison, MetricResult, why_not_always, why_not_cuped
 from analytics.core.stats.comparison import Comparison, Interval, disagreement, word_of
-from experiments.core.figures import counted
+from experiments.core.figures import counted, p_value
 
 PROPORTION = "proportion"
 MASKED = Words("Masked: see the verdict.", "bad")

@@ -12,7 +12,6 @@ from analytics.core.report.figures import (
     difference,
     figure,
     money,
-    p_value,
     percent,
     sentence,
     thousandths,
@@ -20,7 +19,7 @@ from analytics.core.report.figures import (
 )  # fmt: skip
 from analytics.core.report.results import margin_words, methods_of
 from analytics.core.results import WHAT_TO_DO, ArmSummary
-from experiments.core.figures import counted, moment
+from experiments.core.figures import counted, moment, p_said
 
 _PLAIN_METHODS = (
     "Fixed-sample numbers are for display. A metric decides at looks alone: at most one a complete local day, once the clock is complete.",
@@ -162,7 +161,7 @@ def health(facts: ReportFacts) -> tuple[Block, ...]:
 def _shares(facts: ReportFacts) -> str:
     if facts.srm is None or facts.srm.p is None:
         return "Whether the shares are as planned cannot be said."
-    return f"Shares as planned (SRM): p = {p_value(facts.srm.p)}, {facts.srm.verdict}."
+    return f"Shares as planned (SRM): {p_said(facts.srm.p)}, {facts.srm.verdict}."
 
 
 def cost(facts: ReportFacts) -> tuple[Block, ...]:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analytics.core.stats.comparison import Interval, checked_level
+from experiments.core.figures import positive_p
 
 FEWEST_UNITS = 100
 ALARM_N_STAR = 5000
@@ -60,7 +61,7 @@ def p_value(estimate: float, se: float, n: int, alpha: float, n_star: float) -> 
     """Always-valid p against 0, with the mixture tuned at α; None as for ``interval``."""
     if n < FEWEST_UNITS or not se > 0:
         return None
-    return math.exp(min(0.0, -log_ratio(estimate, se, n, alpha, n_star)))
+    return positive_p(math.exp(min(0.0, -log_ratio(estimate, se, n, alpha, n_star))))
 
 
 def log_ratio(estimate: float, se: float, n: float, alpha: float, n_star: float) -> float:
@@ -78,7 +79,7 @@ def upper_p_value(estimate: float, se: float, n: int, alpha: float, n_star: floa
     nr2 = n * rho(2 * alpha, n_star) ** 2
     exponent = 0.5 * (estimate / se) ** 2 * nr2 / (nr2 + 1)
     log_p = 0.5 * math.log1p(nr2) - math.log(2) - (exponent if exponent > 700 else math.log(math.expm1(exponent)))
-    return min(1.0, math.exp(min(0.0, log_p)))
+    return positive_p(min(1.0, math.exp(min(0.0, log_p))))
 
 
 def running(intervals: Sequence[Interval], ps: Sequence[float]) -> RunningSequence:

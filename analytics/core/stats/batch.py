@@ -23,6 +23,7 @@ from analytics.core.stats.mean import FEWEST_UNITS
 from analytics.core.stats.normal import t_as_z, upper_quantile
 from analytics.core.stats.proportion import EXACT_BELOW_EXPECTED, EXACT_BELOW_UNITS
 from analytics.core.totals import SUM_TOLERANCE, Totals
+from experiments.core.figures import SMALLEST_P
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -183,7 +184,7 @@ def many_means(control: ManyTotals, treatment: ManyTotals, alpha: float = 0.05) 
         df=df,
         t=t,
         z=_t_as_z(t, tail),
-        p=2 * tail,
+        p=np.maximum(2 * tail, SMALLEST_P),
         ci_low=difference - q * se,
         ci_high=difference + q * se,
         lift=np.where(positive, _ratio(mean_t, mean_c) - 1, np.nan),
@@ -213,7 +214,7 @@ def many_rates(control: ManyTotals, treatment: ManyTotals, alpha: float = 0.05) 
         difference=rate_t - rate_c,
         se=np.where(unpooled > 0, np.sqrt(unpooled), np.nan),
         z=z,
-        p=2 * ndtr(-np.abs(z)),
+        p=np.maximum(2 * ndtr(-np.abs(z)), SMALLEST_P),
         ci_low=np.where(present, low, np.nan),
         ci_high=np.where(present, high, np.nan),
         lift=np.where(present & (x_c > 0), _ratio(rate_t, np.where(x_c > 0, rate_c, 0.0)) - 1, np.nan),

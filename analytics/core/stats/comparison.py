@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from analytics.core.errors import ImpossiblePlan
+from experiments.core.figures import p_is, positive_p
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Comparison:
 
     ``p`` is two-sided against "no difference" and belongs to ``method``; ``score_p`` and ``fisher_p``
     stand beside it where an exact test replaced or accompanies the score test. ``z`` is the
-    statistic on the normal scale. Every number may be None; then ``reason`` (or, for the lift,
+    statistic on the normal scale. A p below 1e-300 is given as 1e-300. Every number may be None; then ``reason`` (or, for the lift,
     ``lift_reason``) says why. Fixed-sample numbers: they are display, looks decide.
     """
 
@@ -49,6 +50,11 @@ class Comparison:
     fisher_p: float | None = None
     reason: str | None = None
     notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        for name in ("p", "score_p", "fisher_p"):
+            if (p := getattr(self, name)) is not None:
+                object.__setattr__(self, name, positive_p(p))
 
 
 Word = Literal["better", "worse", "unclear", "cannot say"]
@@ -75,7 +81,7 @@ def disagreement(found: Comparison) -> str | None:
     if found.ci is None or found.p is None or _interval_decides(found.ci) == _test_decides(found):
         return None
     one, other = ("excludes 0", "above") if _interval_decides(found.ci) else ("includes 0", "below")
-    return f"unclear: the interval {one}, but p = {found.p:.2g} is {other} its level of {1 - found.ci.level:.2g}"
+    return f"unclear: the interval {one}, but {p_is(found.p)} is {other} its level of {1 - found.ci.level:.2g}"
 
 
 def _interval_decides(ci: Interval) -> bool:

@@ -24,14 +24,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtrit
 
 from analytics.core.centred import NO_SPREAD
 from analytics.core.errors import ImpossibleTotals
 from analytics.core.moments import Moments, raised
 from analytics.core.stats.comparison import Comparison, Interval, checked_level
 from analytics.core.stats.mean import FEWEST_UNITS, WelchT, compare_means, correlated_fieller, lift_of, welch_t, why_not
-from analytics.core.stats.normal import t_as_z
+from analytics.core.stats.normal import t_as_z, two_sided_t_p
 from analytics.core.stats.ratio import linearised
 from analytics.core.totals import NOTHING, Totals
 
@@ -157,7 +157,7 @@ def compare_adjusted(control: Covaried, treatment: Covaried, alpha: float = 0.05
         lift=lift,
         lift_ci=lift_ci,
         lift_reason=lift_reason,
-        p=float(2 * stdtr(found.df, -abs(found.t))),
+        p=two_sided_t_p(found.t, found.df),
         z=t_as_z(found.t, found.df),
         se=found.se,
         df=found.df,

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtrit
 
 from analytics.core.errors import ImpossibleTotals
 from analytics.core.stats.comparison import Comparison, Interval, checked_level
 from analytics.core.stats.estimates import Estimate, contrast, lift_of
-from analytics.core.stats.normal import t_as_z
+from analytics.core.stats.normal import t_as_z, two_sided_t_p
 from analytics.core.stats.proportion import compare_proportions
 from analytics.core.stats.quantile import FEWEST_CLUSTERS, QuantileTotals, clustered_sd, compare_quantiles
 from analytics.core.totals import Totals
@@ -101,7 +101,7 @@ def compare_shares(control: Totals, treatment: Totals, alpha: float = 0.05) -> C
         lift=lift,
         lift_ci=lift_ci,
         lift_reason=lift_reason,
-        p=float(2 * stdtr(found.df, -abs(found.t))),
+        p=two_sided_t_p(found.t, found.df),
         z=t_as_z(found.t, found.df),
         se=found.se,
         df=found.df,

@@ -17,13 +17,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import fdtrc, stdtr, stdtrit
+from scipy.special import fdtrc, stdtrit
 
 from analytics.core.errors import ImpossibleTotals
 from analytics.core.stats.comparison import Interval, checked_level
 from analytics.core.stats.mean import FEWEST_UNITS
 from analytics.core.stats.multiplicity import benjamini_hochberg
+from analytics.core.stats.normal import two_sided_t_p
 from analytics.core.totals import Totals
+from experiments.core.figures import positive_p
 
 ALERT_AT = 0.01
 """Adjusted p at or below which a pair of experiments is shown as an alert."""
@@ -118,7 +120,7 @@ def _contrast(pair: Pair, a: str, b: str, alpha: float) -> Contrast:
     df = 1 / sum((e / variance) ** 2 / (t.n - 1) for e, t in zip(errors, (both, only_a, only_b, neither), strict=True))
     se = math.sqrt(variance)
     half = float(-stdtrit(df, alpha / 2)) * se
-    p = float(2 * stdtr(df, -abs(difference / se)))
+    p = two_sided_t_p(difference / se, df)
     return Contrast(a, b, difference, se, df, p, Interval(difference - half, difference + half, 1 - alpha))
 
 
@@ -133,7 +135,7 @@ def _joint_p(pair: Pair, rows: Sequence[str], columns: Sequence[str], contrasts:
         return None
     z = differences / ses
     wald = float(z @ np.linalg.solve(correlation, z))
-    return float(fdtrc(len(contrasts), min(c.df for c in contrasts), wald / len(contrasts)))
+    return positive_p(float(fdtrc(len(contrasts), min(c.df for c in contrasts), wald / len(contrasts))))
 
 
 def _covariance(pair: Pair, rows: Sequence[str], columns: Sequence[str]) -> NDArray[np.float64]:

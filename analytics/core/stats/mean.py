@@ -12,10 +12,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtrit
 
 from analytics.core.stats.comparison import Comparison, Interval, checked_level
-from analytics.core.stats.normal import t_as_z
+from analytics.core.stats.normal import t_as_z, two_sided_t_p
 from analytics.core.totals import Totals
 
 FEWEST_UNITS = 10
@@ -59,7 +59,7 @@ def compare_means(control: Totals, treatment: Totals, alpha: float = 0.05) -> Co
         lift=lift,
         lift_ci=lift_ci,
         lift_reason=lift_reason,
-        p=float(2 * stdtr(welch.df, -abs(welch.t))),
+        p=two_sided_t_p(welch.t, welch.df),
         z=t_as_z(welch.t, welch.df),
         se=welch.se,
         df=welch.df,

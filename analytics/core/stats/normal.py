@@ -6,6 +6,8 @@ import math
 
 from scipy.special import ndtr, ndtri, ndtri_exp, stdtr
 
+from experiments.core.figures import positive_p
+
 
 def quantile(q: float) -> float:
     """Φ⁻¹(q)."""
@@ -18,8 +20,13 @@ def upper_quantile(tail: float) -> float:
 
 
 def two_sided_p(z: float) -> float:
-    """P(|Z| ≥ |z|) from the tail; 0 only beyond |z| = 38."""
-    return float(2 * ndtr(-abs(z)))
+    """P(|Z| ≥ |z|) from the tail; never below 1e-300."""
+    return positive_p(float(2 * ndtr(-abs(z))))
+
+
+def two_sided_t_p(t: float, df: float) -> float:
+    """P(|T| ≥ |t|) on df degrees of freedom, from the tail; never below 1e-300."""
+    return positive_p(float(2 * stdtr(df, -abs(t))))
 
 
 def t_as_z(t: float, df: float) -> float:

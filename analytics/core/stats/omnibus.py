@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import chdtrc
 
 from analytics.core.totals import Totals
+from experiments.core.figures import positive_p
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,4 +37,4 @@ def compare_all(arms: Sequence[Totals]) -> Omnibus:
     if n.min() * min(rate, 1 - rate) < 1:
         return Omnibus(None, len(table) - 1, None, "an expected cell is below 1")
     chi2 = float((((x - n * rate) ** 2) / (n * rate * (1 - rate))).sum())
-    return Omnibus(chi2, len(table) - 1, float(chdtrc(len(table) - 1, chi2)))
+    return Omnibus(chi2, len(table) - 1, positive_p(float(chdtrc(len(table) - 1, chi2))))

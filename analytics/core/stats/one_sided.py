@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from scipy.special import ndtr, stdtr
 
+from experiments.core.figures import positive_p
+
 
 @dataclass(frozen=True, slots=True)
 class EdgeTest:
@@ -27,9 +29,9 @@ def normal_edge(method: str, z: float | None, reason: str) -> EdgeTest:
     """Both p-values of a z; the reason is kept only where there is no z."""
     if z is None:
         return EdgeTest(method, reason=reason)
-    return EdgeTest(method, z, float(ndtr(-z)), float(ndtr(z)))
+    return EdgeTest(method, z, positive_p(float(ndtr(-z))), positive_p(float(ndtr(z))))
 
 
 def t_edge(method: str, t: float, df: float) -> EdgeTest:
     """Both p-values of a t on df degrees of freedom."""
-    return EdgeTest(method, t, float(stdtr(df, -t)), float(stdtr(df, t)), df)
+    return EdgeTest(method, t, positive_p(float(stdtr(df, -t))), positive_p(float(stdtr(df, t))), df)

@@ -17,12 +17,12 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtrit
 
 from analytics.core.errors import ImpossibleTotals
 from analytics.core.stats.comparison import Comparison, Interval, checked_level
 from analytics.core.stats.mean import correlated_fieller, lift_of, why_not
-from analytics.core.stats.normal import t_as_z
+from analytics.core.stats.normal import t_as_z, two_sided_t_p
 from analytics.core.totals import NOTHING, Totals
 
 FEWEST_IN_STRATUM = 2
@@ -179,7 +179,7 @@ def _compared(bare: Comparison, weighted: _Weighted, df: float, alpha: float) ->
         lift=lift,
         lift_ci=lift_ci,
         lift_reason=lift_reason,
-        p=float(2 * stdtr(df, -abs(t))),
+        p=two_sided_t_p(t, df),
         z=t_as_z(t, df),
         se=se,
         df=None if math.isinf(df) else df,

@@ -19,13 +19,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import bdtr, stdtr, stdtrit
+from scipy.special import bdtr, stdtrit
 
 from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
 from analytics.core.stats.comparison import Comparison, Interval, checked_level
 from analytics.core.stats.estimates import Estimate, contrast, lift_of
 from analytics.core.stats.mean import WelchT
-from analytics.core.stats.normal import t_as_z, upper_quantile
+from analytics.core.stats.normal import t_as_z, two_sided_t_p, upper_quantile
 from analytics.core.totals import NOTHING, Totals, checked_count
 
 FEWEST_CLUSTERS = 10
@@ -234,7 +234,7 @@ def compare_quantiles(control: QuantileTotals, treatment: QuantileTotals, alpha:
         lift=lift,
         lift_ci=lift_ci,
         lift_reason=lift_reason,
-        p=float(2 * stdtr(found.df, -abs(found.t))),
+        p=two_sided_t_p(found.t, found.df),
         z=t_as_z(found.t, found.df),
         se=found.se,
         df=found.df,

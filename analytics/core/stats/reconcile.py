@@ -17,12 +17,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtrit
 
 from analytics.core.moments import Moments, raised
 from analytics.core.stats.comparison import Interval, checked_level
 from analytics.core.stats.cuped import linearised_with_history
 from analytics.core.stats.mean import welch_t
+from analytics.core.stats.normal import two_sided_t_p
 from analytics.core.stats.ratio import linearised, ratio_value
 from analytics.core.totals import Totals
 
@@ -237,7 +238,7 @@ def _effect(value: float, variance: float, df: float, alpha: float) -> Effect | 
         return None
     se = math.sqrt(variance)
     half = float(-stdtrit(df, alpha / 2)) * se
-    return Effect(value, se, df, value / se, float(2 * stdtr(df, -abs(value / se))), Interval(value - half, value + half, 1 - alpha))
+    return Effect(value, se, df, value / se, two_sided_t_p(value / se, df), Interval(value - half, value + half, 1 - alpha))
 
 
 def _df(v_c: float, n_c: int, v_t: float, n_t: int) -> float:

@@ -20,6 +20,7 @@ from scipy.special import betaincinv, chdtrc, xlogy
 from analytics.core.stats.comparison import Interval, checked_level
 from analytics.core.stats.exact import LARGEST_BARNARD
 from analytics.core.stats.normal import two_sided_p, upper_quantile
+from experiments.core.figures import positive_p
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def pearson_chi2(arms: Sequence[tuple[int, int]]) -> ChiSquare | None:
         return None
     rate = x.sum() / n.sum()
     statistic = float(((x - n * rate) ** 2 / (n * rate * (1 - rate))).sum())
-    return ChiSquare(statistic, float(chdtrc(len(n) - 1, statistic)))
+    return ChiSquare(statistic, positive_p(float(chdtrc(len(n) - 1, statistic))))
 
 
 def yates_chi2(x_c: int, n_c: int, x_t: int, n_t: int) -> ChiSquare | None:
@@ -98,7 +99,7 @@ def yates_chi2(x_c: int, n_c: int, x_t: int, n_t: int) -> ChiSquare | None:
     observed, expected = cells
     distance = np.abs(observed - expected)
     statistic = float(((distance - np.minimum(0.5, distance)) ** 2 / expected).sum())
-    return ChiSquare(statistic, float(chdtrc(1, statistic)))
+    return ChiSquare(statistic, positive_p(float(chdtrc(1, statistic))))
 
 
 def g_test(x_c: int, n_c: int, x_t: int, n_t: int) -> ChiSquare | None:
@@ -108,7 +109,7 @@ def g_test(x_c: int, n_c: int, x_t: int, n_t: int) -> ChiSquare | None:
         return None
     observed, expected = cells
     statistic = max(0.0, 2 * float(xlogy(observed, observed / expected).sum()))
-    return ChiSquare(statistic, float(chdtrc(1, statistic)))
+    return ChiSquare(statistic, positive_p(float(chdtrc(1, statistic))))
 
 
 def wald_rate(x: int, n: int, alpha: float = 0.05) -> Interval | None:

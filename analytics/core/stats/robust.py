@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr
 
 from analytics.core.errors import ImpossibleTotals
+from analytics.core.stats.normal import two_sided_t_p
 
 HIGHEST_LEVERAGE = 1 - 1e-9
 """A row beyond this determines its own fit: its residual says nothing about error."""
@@ -58,7 +58,7 @@ def robust_coefficient(design: NDArray[np.float64], y: NDArray[np.float64], colu
     value, se = float(fitted.params[column]), float(fitted.HC2_se[column])
     if not se > 0:
         return None
-    return Coefficient(value, se, rows - k, value / se, float(2 * stdtr(rows - k, -abs(value / se))))
+    return Coefficient(value, se, rows - k, value / se, two_sided_t_p(value / se, rows - k))
 
 
 def _columns(

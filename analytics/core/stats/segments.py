@@ -22,6 +22,7 @@ from analytics.core.errors import ImpossibleTotals
 from analytics.core.stats.comparison import Comparison, checked_level
 from analytics.core.stats.mean import compare_means
 from analytics.core.stats.multiplicity import benjamini_hochberg
+from experiments.core.figures import positive_p
 
 T = TypeVar("T")
 Compare = Callable[[T, T, float], Comparison]
@@ -104,7 +105,7 @@ def heterogeneity(effects: Sequence[float], variances: Sequence[float], *, cut_a
     return Heterogeneity(
         df=df,
         q=q,
-        p=float(chdtrc(df, q)),
+        p=positive_p(float(chdtrc(df, q))),
         i2=max(least, 1 - df / q) if q > 0 else 0.0,
         tau2=tau2,
         fixed=fixed,

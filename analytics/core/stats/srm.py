@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc, gammaln, xlogy
 
 from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
+from experiments.core.figures import positive_p
 
 RED_BELOW = 0.001
 YELLOW_BELOW = 0.01
@@ -95,7 +96,7 @@ def _planned(observed: Sequence[int], weights: Sequence[float]) -> tuple[NDArray
 def _p_value(counts: NDArray[np.float64], shares: NDArray[np.float64], chi2: float) -> tuple[str, float | None]:
     n, k = int(counts.sum()), len(counts)
     if n * shares.min() >= EXACT_BELOW_EXPECTED:
-        return "χ²", float(chdtrc(k - 1, chi2))
+        return "χ²", positive_p(float(chdtrc(k - 1, chi2)))
     if math.comb(n + k - 1, k - 1) > MOST_TABLES:
         return "exact multinomial", None
     return "exact multinomial", exact_multinomial_p(counts, shares)
@@ -108,7 +109,7 @@ def exact_multinomial_p(counts: NDArray[np.float64], shares: NDArray[np.float64]
     for block in _tables(int(counts.sum()), len(counts)):
         logs = _log_pmf(block, shares)
         total += float(np.exp(logs[logs <= observed + 1e-7]).sum())
-    return min(1.0, total)
+    return positive_p(min(1.0, total))
 
 
 def _tables(n: int, k: int) -> Iterator[NDArray[np.float64]]:

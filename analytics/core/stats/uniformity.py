@@ -17,6 +17,7 @@ from scipy.special import bdtr
 
 from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
 from analytics.core.totals import checked_count
+from experiments.core.figures import positive_p
 
 CONFIDENCE = 0.999
 
@@ -53,7 +54,7 @@ def ks_uniform(p_values: ArrayLike) -> Uniformity:
     from scipy.stats import kstest  # here: 30 MB and a second, which few need
 
     found = kstest(p, "uniform", method="auto")
-    return Uniformity(p.size, float(found.statistic), float(found.pvalue))
+    return Uniformity(p.size, float(found.statistic), positive_p(float(found.pvalue)))
 
 
 def binomial_bounds(n: int, rate: float, confidence: float = CONFIDENCE) -> RateRange:

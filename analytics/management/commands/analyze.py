@@ -23,7 +23,7 @@ from analytics.services.drain import drain_now
 from analytics.services.scanning import scan
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
-from experiments.core.figures import moment
+from experiments.core.figures import moment, p_is_short, p_short
 from experiments.selectors.experiments import resolve
 
 SHARES = ("proportion",)
@@ -93,7 +93,7 @@ def _health(view: ResultsView) -> list[str]:
     srm = view.srm
     lines = []
     if srm is not None:
-        said = f"cannot say: {srm.reason}" if srm.p is None else f"p = {small(srm.p)} ({srm.verdict})"
+        said = f"cannot say: {srm.reason}" if srm.p is None else f"{p_is_short(srm.p)} ({srm.verdict})"
         lines.append(f"Shares (SRM): {said}")
     return [*lines, *(f"{finding.severity}: {finding.evidence}. {finding.what_to_do}" for finding in view.findings)]
 
@@ -113,7 +113,7 @@ def _metric(metric: MetricRow, names: Mapping[str, str], several: Mapping[str, i
 def _omnibus(all_arms: Omnibus) -> str:
     if all_arms.p is None:
         return f"cannot say, {all_arms.reason}"
-    return f"χ² = {all_arms.chi2:.4g} on {all_arms.df} df, p = {small(all_arms.p)}"
+    return f"χ² = {all_arms.chi2:.4g} on {all_arms.df} df, {p_is_short(all_arms.p)}"
 
 
 def _comparison(metric: MetricRow, against: ComparisonView, arm: str, several: Mapping[str, int]) -> list[str]:
@@ -122,9 +122,9 @@ def _comparison(metric: MetricRow, against: ComparisonView, arm: str, several: M
     rates = f"{shown(metric, against.control_mean)} vs {shown(metric, against.mean)}"
     interval = "" if against.low is None or against.high is None else f" [{signed(metric, against.low)}, {signed(metric, against.high)}]"
     lift = "" if against.lift is None else f", lift {against.lift:+.1%}"
-    p = "p cannot be said" if against.p is None else f"p = {small(against.p)}"
+    p = "p cannot be said" if against.p is None else p_is_short(against.p)
     alone = against.adjusted_p is None or several.get(against.adjustment, 0) < 2
-    adjusted = "" if alone or against.adjusted_p is None else f", {against.adjustment} {small(against.adjusted_p)}"
+    adjusted = "" if alone or against.adjusted_p is None else f", {against.adjustment} {p_short(against.adjusted_p)}"
     level = "" if against.level is None else f" at {against.level:.1%}"
     difference = f"{signed(metric, against.difference)}{interval}{level}"
     fixed = f"  control vs {arm}: {rates}, difference {difference}{lift}, {p}{adjusted}: {against.verdict}"
@@ -139,7 +139,7 @@ def _cuped(metric: MetricRow, against: ComparisonView) -> str:
     interval = f"[{signed(metric, cuped.low)}, {signed(metric, cuped.high)}]"
     saved = "" if cuped.saved is None else f", {cuped.saved:.1%} of the variance taken out"
     notes = "".join(f"; {note}" for note in cuped.notes)
-    return f"    {cuped.method}: difference {signed(metric, cuped.difference)} {interval}, p = {small(cuped.p)}{saved}{notes}"
+    return f"    {cuped.method}: difference {signed(metric, cuped.difference)} {interval}, {p_is_short(cuped.p)}{saved}{notes}"
 
 
 def _sequential(metric: MetricRow, against: ComparisonView) -> str:
@@ -149,7 +149,7 @@ def _sequential(metric: MetricRow, against: ComparisonView) -> str:
         return f"    sequential: cannot say, {against.always_reason}"
     changed = "; the effect changed over time: the interval is the present one alone" if always.effect_changed else ""
     interval = f"[{signed(metric, always.interval.low)}, {signed(metric, always.interval.high)}]"
-    return f"    sequential (valid at any time): {interval}, p = {small(always.p)}{changed}"
+    return f"    sequential (valid at any time): {interval}, {p_is_short(always.p)}{changed}"
 
 
 def shown(metric: MetricRow, value: float | None) -> str:
@@ -167,8 +167,3 @@ def signed(metric: MetricRow, value: float) -> str:
 def _decimals(metric: MetricRow) -> int:
     """Rates are read to hundredths of a percent, rare ones to thousandths: .573 and .884 % are not .6 and .9."""
     return 3 if all((arm.mean or 0.0) < RARE for arm in metric.arms) else 2
-
-
-def small(p: float) -> str:
-    """A p-value as it is printed: .0016, 1.1e-08."""
-    return f"{p:.2g}".removeprefix("0") if p >= 1e-4 else f"{p:.1e}"

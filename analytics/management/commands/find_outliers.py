@@ -10,6 +10,7 @@ from analytics.core.stats.comparison import Comparison
 from analytics.services.outliers import MetricOutliers, find_outliers
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
+from experiments.core.figures import p_is
 from experiments.selectors.experiments import resolve
 
 SHOWN = 20
@@ -54,4 +55,4 @@ def _lines(metric: MetricOutliers) -> list[str]:
 def _said(found: Comparison) -> str:
     if found.difference is None or found.ci is None or found.p is None:
         return f"cannot say, {found.reason}"
-    return f"difference {found.difference:+.4g} [{found.ci.low:+.4g}, {found.ci.high:+.4g}], p = {found.p:.2g}"
+    return f"difference {found.difference:+.4g} [{found.ci.low:+.4g}, {found.ci.high:+.4g}], {p_is(found.p)}"

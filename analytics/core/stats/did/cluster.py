@@ -16,11 +16,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtrit
 
 from analytics.core.errors import ImpossibleTotals
 from analytics.core.stats.comparison import Interval
 from analytics.core.stats.did.panel import Floats
+from analytics.core.stats.normal import two_sided_t_p
 
 RANK_TOLERANCE = 1e-10
 """Eigenvalues of I − H_gg below this are directions that the model fits exactly."""
@@ -81,7 +82,7 @@ class Estimate:
     @property
     def p(self) -> float | None:
         """The two-sided p of t on df."""
-        return None if self.t is None else float(2 * stdtr(self.df, -abs(self.t)))
+        return None if self.t is None else two_sided_t_p(self.t, self.df)
 
     def interval(self, alpha: float) -> Interval | None:
         """value ± t quantile · se."""

@@ -21,6 +21,7 @@ from analytics.core.stats.did.cluster import RANK_TOLERANCE, cr2
 from analytics.core.stats.did.inference import FEW_IN_A_GROUP, infer
 from analytics.core.stats.did.panel import Flags, Floats, Panel, usable
 from analytics.core.stats.did.permutation import joint_p, placebos
+from experiments.core.figures import positive_p
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,8 @@ def _joint(before: Panel, slope: PreTrend) -> PreTrend:
     f = hotelling(panel.values[:, :-1] - panel.values[:, -1:], panel.treated)
     if f is None:
         return PreTrend(**fields, joint_reason="the regions' movements before the start span fewer dimensions than there are periods")
-    return PreTrend(**fields, joint_f=f, joint_df=(q, n - q - 1), joint_p=float(fdtrc(q, n - q - 1, f)), joint_method="Hotelling's T²")
+    p = positive_p(float(fdtrc(q, n - q - 1, f)))
+    return PreTrend(**fields, joint_f=f, joint_df=(q, n - q - 1), joint_p=p, joint_method="Hotelling's T²")
 
 
 def hotelling(differences: Floats, treated: Flags) -> float | None:
