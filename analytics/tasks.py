@@ -1,7 +1,7 @@
 """Wake-ups of the learning side. A lost message costs one tick; a repeated one costs a look at the claimed slot.
 
 Wake-ups look what is due and end soon: they run beside planned starts, decisions and notices. What reads many rows
-is sent on, one message for each piece, to a worker that does nothing else.
+is sent on, one message for each piece, to a worker that does nothing else; so the worker for wake-ups never loads it.
 """
 
 from __future__ import annotations
@@ -15,16 +15,12 @@ from celery import shared_task
 from django.conf import settings
 
 from analytics.core.scans import night_of
-from analytics.selectors import due, moments, reports
+from analytics.selectors import due, reports
 from analytics.selectors.ramps import ramping
 from analytics.selectors.stored import mark
-from analytics.services import counting, days_ahead, holdbacks, refusals, sealing, standings, unchanged, watches
-from analytics.services.analysis import analyse, note_lost
-from analytics.services.dark_health import watch_dark_launch
+from analytics.services import counting, days_ahead, refusals, sealing, standings, unchanged, watches
 from analytics.services.decisions import decide, iterations_with_pending
 from analytics.services.ramps import move_ramp
-from analytics.services.reports import write_report
-from analytics.services.scanning import scan, scan_pairs
 from experiments.core.clock import utc_now
 from experiments.services import work
 from experiments.services.answers import forget_old_answers
@@ -49,17 +45,73 @@ class Kind:
     again: Callable[[int, datetime], datetime | None] = lambda pk, now: None
 
 
+def _analyse(pk: int, now: datetime) -> object:
+    from analytics.services.analysis import analyse
+
+    return analyse(pk, now=now, may_look=True)
+
+
+def _note_lost(pk: int, now: datetime, why: str) -> None:
+    from analytics.services.analysis import note_lost
+
+    note_lost(pk, why, now=now)
+
+
+def _after_analysis(pk: int, now: datetime) -> datetime | None:
+    from analytics.selectors.moments import next_of_analysis
+
+    return next_of_analysis(pk, now)
+
+
+def _watch_dark_launch(pk: int, now: datetime) -> object:
+    from analytics.services.dark_health import watch_dark_launch
+
+    return watch_dark_launch(pk, now=now)
+
+
+def _after_dark_check(pk: int, now: datetime) -> datetime | None:
+    from analytics.selectors.moments import next_of_dark_launch
+
+    return next_of_dark_launch(pk, now)
+
+
+def _read_holdback(pk: int, now: datetime) -> object:
+    from analytics.services.holdbacks import read
+
+    return read(pk, now=now)
+
+
+def _remind(pk: int, now: datetime) -> object:
+    from analytics.services.holdbacks import remind
+
+    return remind(pk, now=now)
+
+
+def _write_report(pk: int, now: datetime) -> object:
+    from analytics.services.reports import write_report
+
+    return write_report(pk, now=now)
+
+
+def _scan(pk: int, now: datetime) -> object:
+    from analytics.services.scanning import scan
+
+    return scan(pk, now=now)
+
+
+def _scan_pairs(_: int, now: datetime) -> object:
+    from analytics.services.scanning import scan_pairs
+
+    return scan_pairs(now=now)
+
+
 SLOW: Mapping[str, Kind] = {
-    "analyse": Kind(
-        lambda pk, now: analyse(pk, now=now, may_look=True),
-        told=lambda pk, now, why: note_lost(pk, why, now=now),
-        again=moments.next_of_analysis,
-    ),
-    "watch_dark_launch": Kind(lambda pk, now: watch_dark_launch(pk, now=now), again=moments.next_of_dark_launch),
-    "read_holdback": Kind(lambda pk, now: holdbacks.read(pk, now=now)),
-    "write_report": Kind(lambda pk, now: write_report(pk, now=now), "reports"),
-    "scan": Kind(lambda pk, now: scan(pk, now=now), "reports"),
-    "scan_pairs": Kind(lambda _, now: scan_pairs(now=now), "reports"),
+    "analyse": Kind(_analyse, told=_note_lost, again=_after_analysis),
+    "watch_dark_launch": Kind(_watch_dark_launch, again=_after_dark_check),
+    "read_holdback": Kind(_read_holdback),
+    "write_report": Kind(_write_report, "reports"),
+    "scan": Kind(_scan, "reports"),
+    "scan_pairs": Kind(_scan_pairs, "reports"),
     "keep_standings": Kind(lambda _, now: standings.refresh(now)),
 }
 """Work that reads many rows. Each piece is a message of its own, on queues that no wake-up waits in."""
@@ -118,7 +170,7 @@ def watch_promotions() -> None:
     now = utc_now()
     _send("read_holdback", unchanged.due("read_holdback", due.held_back(now), now))
     for rollout_id in due.old_code(now):
-        _once(now, "remind_old_code", rollout_id, lambda pk: holdbacks.remind(pk, now=now))
+        _once(now, "remind_old_code", rollout_id, lambda pk: _remind(pk, now))
 
 
 @shared_task(name="analytics.tasks.write_due_reports")

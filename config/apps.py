@@ -14,5 +14,5 @@ class ConfigConfig(AppConfig):
     def ready(self) -> None:
         if settings.JOB in (Job.EVERYTHING, Job.WORK):
             from config import celery  # noqa: F401  # becomes the current application, which shared tasks send through
-        if settings.JOB is Job.EVERYTHING:
+        if settings.JOB in (Job.EVERYTHING, Job.ANSWER):
             from config import checks, openapi  # noqa: F401  # they register themselves

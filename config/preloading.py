@@ -14,7 +14,11 @@ from celery.signals import worker_before_create_process, worker_init
 
 from config.celery_settings import SLOW
 
-STATISTICS = ("scipy.stats", "analytics.stores.postgres")
+STATISTICS = (
+    "scipy.stats",
+    "analytics.selectors.moments",
+    *(f"analytics.services.{name}" for name in ("analysis", "dark_health", "holdbacks", "reports", "scanning")),
+)
 """What an analysis loads when it needs it."""
 
 

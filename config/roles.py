@@ -4,8 +4,9 @@
 needs numpy, so that it starts fast, stays small and spends its time on decisions. ``manage`` and ``all``
 have every door; ``manage`` says that others serve the traffic, and still answers what strays to it.
 
-The processes beside the web process load what their job needs: a supervisor no models, the drainer what a
-serving process has, a worker no pages and no doors. Beat has no applications at all (``config/beat.py``).
+The web process sends no tasks, so it has no Celery. The processes beside it load what their job needs:
+a supervisor no models, the drainer what a serving process has, a worker no pages and no doors. Beat has no
+applications at all (``config/beat.py``).
 """
 
 from __future__ import annotations
@@ -30,13 +31,14 @@ class Job(StrEnum):
     """What a process loads Django's applications for."""
 
     EVERYTHING = "everything"
+    ANSWER = "answer"
     SERVE = "serve"
     WORK = "work"
     SUPERVISE = "supervise"
 
 
 JOB = "ASSAY_JOB"
-"""How the stack tells a worker what it is."""
+"""How the stack tells a web process or a worker what it is."""
 COMMANDS = {"demo": Job.SUPERVISE, "runstack": Job.SUPERVISE, "drain_spool": Job.SERVE}
 """Commands that run for as long as the installation does; all others may need everything."""
 SUPERVISING_APPS = ["config"]
@@ -62,8 +64,10 @@ WORKING_APPS = [*SERVING_APPS, "django_structlog"]
 
 def leave_out(*, always: bool = False) -> None:
     """In a process with one job, let nothing find the optional modules; before anything could have."""
-    if always or job(chosen(os.environ.get(VARIABLE, Role.ALL))) is not Job.EVERYTHING:
-        sys.modules.update(dict.fromkeys(OPTIONAL))  # type: ignore[arg-type]  # None: as if it were not installed
+    mine = job(chosen(os.environ.get(VARIABLE, Role.ALL)))
+    if always or mine is not Job.EVERYTHING:
+        absent = set(OPTIONAL) - ({"yaml"} if mine is Job.ANSWER else set())  # the schema is written in it
+        sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # None: as if it were not installed
 
 
 def chosen(word: str) -> Role:
@@ -81,4 +85,6 @@ def job(role: Role) -> Job:
         return COMMANDS.get(arguments[0], Job.EVERYTHING) if arguments else Job.EVERYTHING
     if os.environ.get(JOB) == Job.WORK:
         return Job.WORK
-    return Job.SERVE if role is Role.SERVE else Job.EVERYTHING
+    if role is Role.SERVE:
+        return Job.SERVE
+    return Job.ANSWER if os.environ.get(JOB) == Job.ANSWER else Job.EVERYTHING

@@ -220,7 +220,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
-if JOB is not roles.Job.EVERYTHING:
+if JOB not in (roles.Job.EVERYTHING, roles.Job.ANSWER):
     # Nobody reads the schema there, and its generator brings the admin's and the tests' modules along.
     del REST_FRAMEWORK["DEFAULT_SCHEMA_CLASS"]
 SPECTACULAR_SETTINGS = {
@@ -273,6 +273,6 @@ UNFOLD = {
 
 # ---------------------------------------------------------------- what we log and measure
 PROMETHEUS_EXPORT_MIGRATIONS = False
-DJANGO_STRUCTLOG_CELERY_ENABLED = True
+DJANGO_STRUCTLOG_CELERY_ENABLED = JOB in (roles.Job.EVERYTHING, roles.Job.WORK)
 LOGGING = logs.django_logging(level=env.text("ASSAY_LOG_LEVEL", "INFO"), requests=env.flag("ASSAY_LOG_REQUESTS", False))
 logs.configure_structlog()

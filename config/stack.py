@@ -31,13 +31,15 @@ CONNECTIONS = "4096"
 
 @dataclass(frozen=True)
 class Web:
-    """Where the web process listens, with how many hands, and what for."""
+    """Where the web process listens, with how many threads, and what for."""
 
     host: str
     port: int
     workers: int = 1
     threads: int = 8
     role: Role = Role.ALL
+    hands: int = 2
+    """Processes of each of the two workers."""
 
     @property
     def url(self) -> str:
@@ -108,8 +110,8 @@ def stack(web: Web, only: Sequence[str] = ()) -> Stack:
     everything = {
         "web": Program(_web(web), environment | _of_web(web)),
         "drain": Program(manage("drain_spool"), environment | {WAITS: "drain"}),
-        "worker": Program(_worker("worker", QUICK), environment | of_worker),
-        "analysis": Program(_worker("analysis", SLOW), environment | of_worker),
+        "worker": Program(_worker("worker", QUICK, web.hands), environment | of_worker),
+        "analysis": Program(_worker("analysis", SLOW, web.hands), environment | of_worker),
         "beat": Program(_beat(), environment | {WAITS: "beat"}),
     }
     wanted = {*only, "drain"} if "web" in only else {*only}
@@ -152,19 +154,26 @@ def _of_web(web: Web) -> dict[str, str]:
     """
     waits = "serve" if web.role is Role.SERVE else "web"
     database = {"ASSAY_DB_POOL": str(web.threads), "ASSAY_DB_TURNS": str(max(1, web.threads // 2)), WAITS: waits}
-    return {**database, "ASSAY_THREADS": str(web.threads), VARIABLE: web.role, "MALLOC_ARENA_MAX": "2", "ASSAY_DRAIN_BESIDE": "1"}
+    return {
+        **database,
+        "ASSAY_THREADS": str(web.threads),
+        VARIABLE: web.role,
+        JOB: Job.ANSWER,
+        "MALLOC_ARENA_MAX": "2",
+        "ASSAY_DRAIN_BESIDE": "1",
+    }
 
 
-def _worker(name: str, queues: Sequence[str]) -> list[str]:
+def _worker(name: str, queues: Sequence[str], hands: int) -> list[str]:
     return [
         *(sys.executable, "-m", "celery", "--quiet", "-A", "config.celery", "worker", "--queues", ",".join(queues)),
-        *("--hostname", f"{name}@%h", "--concurrency", "2"),
+        *("--hostname", f"{name}@%h", "--concurrency", str(hands)),
         *("--without-gossip", "--without-mingle", "--loglevel", "INFO"),
     ]
 
 
 def _beat() -> list[str]:
-    return [sys.executable, "-m", "celery", "--quiet", "-A", "config.beat", "beat", "--loglevel", "WARNING"]
+    return [sys.executable, "-m", "config.beat"]
 
 
 def _environment() -> dict[str, str]:

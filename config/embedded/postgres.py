@@ -23,7 +23,7 @@ _OPTIONS = {
     "fsync": "on",
     "synchronous_commit": "on",
     "max_connections": "200",
-    "shared_buffers": "128MB",
+    "shared_buffers": "32MB",  # what it does not hold is in the system's own cache, which shrinks when others need memory
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "jit": "off",

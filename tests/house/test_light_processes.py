@@ -18,6 +18,7 @@ from config.stack import stack as stack_of
 ANALYSIS = frozenset({"numpy", "scipy", "pandas", "statsmodels", "ibis", "sqlglot", "analytics.core.decision"})
 PAGES = frozenset({"unfold", "django.contrib.admin.sites", "experiments.admin", "analytics.admin", "drf_spectacular", "config.urls"})
 OPTIONAL = frozenset({"rich", "pygments", "requests"})
+CLIENTS = frozenset({"celery", "kombu", "redis"})
 MODELS = frozenset({"experiments.models", "analytics.models", "django.contrib.auth.models", "rest_framework"})
 
 
@@ -35,25 +36,26 @@ PROCESSES = {
     "supervisor of the demo": Process(
         "manage.py demo",
         "from config import roles; roles.leave_out(); import django; django.setup(); import config.management.commands.demo",
-        ANALYSIS | PAGES | OPTIONAL | MODELS | {"celery"},
+        ANALYSIS | PAGES | OPTIONAL | MODELS | CLIENTS,
     ),
     "supervisor": Process(
         "manage.py runstack",
         "from config import roles; roles.leave_out(); import django; django.setup(); import config.management.commands.runstack",
-        ANALYSIS | PAGES | OPTIONAL | MODELS | {"celery"},
+        ANALYSIS | PAGES | OPTIONAL | MODELS | CLIENTS,
     ),
-    "keeper of the services": Process("keep_services", "import config.keep_services", ANALYSIS | PAGES | OPTIONAL | MODELS | {"celery"}),
+    "keeper of the services": Process("keep_services", "import config.keep_services", ANALYSIS | PAGES | OPTIONAL | MODELS | CLIENTS),
     "drainer": Process(
         "manage.py drain_spool",
         "from config import roles; roles.leave_out(); import django; django.setup(); import analytics.management.commands.drain_spool",
         ANALYSIS | PAGES | OPTIONAL | {"celery", "config.schema"},
         "drain",
     ),
-    "beat": Process("celery beat", "import config.beat, celery.bin.beat, celery.beat", ANALYSIS | PAGES | OPTIONAL | MODELS, "beat"),
+    "beat": Process("beat", "import config.beat, celery.apps.beat", ANALYSIS | PAGES | OPTIONAL | MODELS, "beat"),
+    "web": Process("granian", "import config.rsgi", OPTIONAL | CLIENTS | {"scipy.stats", "pandas", "statsmodels"}, "web"),
     "worker": Process(
         "celery worker",
         "from config.celery import app; app.loader.import_default_modules()",
-        PAGES | OPTIONAL | {"scipy.stats", "pandas", "statsmodels"},
+        PAGES | OPTIONAL | {"scipy.stats", "ibis", "sqlglot", "pandas", "statsmodels"},
         "worker",
     ),
 }

@@ -15,6 +15,9 @@ from experiments.core.cast import CAST, PASSWORD
 RECOMMENDER_BESIDE = 82
 """The recommender's port is this much above the web port: 8082, as its guide prints it."""
 
+HANDS = 1
+"""Processes of each worker: one person looks at a demo, and memory is what a laptop is short of."""
+
 
 class Command(BaseCommand):
     help = "Load the example experiments, run everything, and send live traffic to it, until Ctrl-C."
@@ -26,7 +29,7 @@ class Command(BaseCommand):
         parser.add_argument("--no-traffic", action="store_true", help="send nothing: everything runs and waits")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        web = stack.Web(options["host"], options["port"])
+        web = stack.Web(options["host"], options["port"], hands=HANDS)
         stack.refuse_taken_port(web)
         os.environ["ASSAY_DEMO"] = "1"
         os.environ.setdefault("ASSAY_LOG_LEVEL", "WARNING")
