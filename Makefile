@@ -50,7 +50,7 @@ bench-pages: setup ## The speed and the queries of the workplace's pages among 2
 bench-serve: setup ## The speed of deciding and answering, against floors and peers (ARGS="--minutes 10" watches the memory)
 	@$(BIN)/python -m benchmarks.bench_serve $(ARGS)
 
-bench-idle: setup ## What the whole demo uses without traffic: processor and memory, against floors (takes 6 minutes)
+bench-idle: setup ## What the whole demo uses without traffic: processor and memory, against floors (takes 8 minutes)
 	@$(BIN)/python -m benchmarks.bench_idle $(ARGS)
 
 lock: ## Compile requirements.lock from pyproject.toml

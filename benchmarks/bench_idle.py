@@ -1,6 +1,6 @@
 """What the whole demo uses while nobody asks it for anything: processor seconds a minute, and memory.
 
-``python -m benchmarks.bench_idle [--settle 150] [--minutes 2]``. The demo runs without traffic in a folder of its own, with its
+``python -m benchmarks.bench_idle [--settle 240] [--minutes 2]``. The demo runs without traffic in a folder of its own, with its
 databases. The first analyses, decisions and reports after the start do not count. Exit code 1 when a floor is missed.
 Every process counts, and of those that ended in between what they used before. Needs Linux.
 """
@@ -48,7 +48,7 @@ class Demo:
 def main() -> int:
     """Print the table; 1 when a floor is missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--settle", type=float, default=150, help="seconds before measuring begins")
+    parser.add_argument("--settle", type=float, default=240, help="seconds before measuring begins")
     parser.add_argument("--minutes", type=float, default=2, help="how long to measure")
     asked = parser.parse_args()
     with demo() as running:
