@@ -56,6 +56,14 @@ def _switch_consequence(flag: Flag, after: bool) -> str:
     return f"{said} This stops {listed(touched)}: nobody gets a variant, no data arrive, and the clock does not count until it is on again."
 
 
+_REMOTE = (
+    "GrowthBook's SDKs no longer find the flag in their features and serve their own default, unless they evaluate"
+    " remotely. OpenFeature, the REST API and our SDK answer as before. Choose this when units have ids outside ASCII"
+    " and an SDK hashes them in another way."
+)
+_LOCAL = "GrowthBook's SDKs decide the flag by themselves again, within one poll."
+
+
 @admin.register(Flag)
 class FlagAdmin(WorkplaceAdmin):
     """Keys that code asks for, with or without an experiment."""
@@ -194,6 +202,32 @@ class FlagAdmin(WorkplaceAdmin):
 
         return confirmed(self, request, title=flag.key, confirm=confirm, work=work)
 
+    def remote_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Leave a flag out of what SDKs decide by themselves, or put it back in."""
+        flag = _found(str(pk))
+        remote = not flag.remote_only
+        confirm = Confirm(
+            f"Let only Assay decide {flag.key}?" if remote else f"Let SDKs decide {flag.key}?",
+            "Decide it here" if remote else "Let SDKs decide",
+            reverse("admin:experiments_flag_change", args=(pk,)),
+            consequence=_REMOTE if remote else _LOCAL,
+            fields=[reason_field()],
+            tone="warn",
+        )
+
+        def work(data: QueryDict) -> str:
+            flags.decide_remotely(
+                actor_of(request),
+                utc_now(),
+                flag_key=flag.key,
+                remote_only=remote,
+                reason=data.get("reason", "").strip(),
+            )
+            who = "Assay alone" if remote else "SDKs too"
+            return f"From the next poll on, {who} decide{'s' if remote else ''} flag {flag.key}."
+
+        return confirmed(self, request, title=flag.key, confirm=confirm, work=work)
+
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         return [
@@ -201,6 +235,7 @@ class FlagAdmin(WorkplaceAdmin):
             path("<int:pk>/default/", wrap(self.default_view), name="flag_default"),
             path("<int:pk>/schema/", wrap(self.schema_view), name="flag_schema"),
             path("<int:pk>/clients/", wrap(self.clients_view), name="flag_clients"),
+            path("<int:pk>/remote/", wrap(self.remote_view), name="flag_remote"),
             *super().get_urls(),
         ]
 

@@ -40,6 +40,7 @@ class FlagPatch(msgspec.Struct, forbid_unknown_fields=True):
     default: Any = UNSET  # Any: as above
     schema: dict[str, Any] | UnsetType = UNSET  # Any: what the core reads as a schema
     client_visible: bool | UnsetType = UNSET
+    remote_only: bool | UnsetType = UNSET
 
 
 class Flags(Door):
@@ -69,7 +70,7 @@ class Flags(Door):
 
 
 class OneFlag(Door):
-    """``GET`` reads it; ``PATCH`` switches it, changes its default or its schema, or shows it to client keys, with a reason."""
+    """``GET`` reads it; ``PATCH`` switches it, changes its default or schema, shows it to client keys or keeps SDKs from deciding it."""
 
     scopes = (Scope.READ, Scope.MANAGEMENT)
     scopes_by_method = {"PATCH": (Scope.MANAGEMENT,)}
@@ -82,8 +83,10 @@ class OneFlag(Door):
     def patch(self, request: Request, key: str) -> Response:
         body = read(request, FlagPatch, max_string=MAX_DOCUMENT_STRING)
         actor, now = identity(request).actor, utc_now()
-        if body.enabled is UNSET and body.default is UNSET and body.client_visible is UNSET and body.schema is UNSET:
-            raise InvalidInput("send enabled, default, schema, client_visible or several of them, with a reason", "enabled")
+        sent = (body.enabled, body.default, body.client_visible, body.remote_only, body.schema)
+        if all(value is UNSET for value in sent):
+            names = "enabled, default, schema, client_visible, remote_only"
+            raise InvalidInput(f"send {names} or several of them, with a reason", "enabled")
         with transaction.atomic():
             if body.enabled is not UNSET:
                 flags.switch(actor, now, flag_key=_flag(key).key, enabled=body.enabled, reason=body.reason)
@@ -93,6 +96,14 @@ class OneFlag(Door):
                 flags.set_schema(actor, now, flag_key=_flag(key).key, schema=body.schema, reason=body.reason)
             if body.client_visible is not UNSET:
                 flags.show_to_clients(actor, now, flag_key=_flag(key).key, visible=body.client_visible, reason=body.reason)
+            if body.remote_only is not UNSET:
+                flags.decide_remotely(
+                    actor,
+                    now,
+                    flag_key=_flag(key).key,
+                    remote_only=body.remote_only,
+                    reason=body.reason,
+                )
         return Response(shown.flag(_flag(key)))
 
 

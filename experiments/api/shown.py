@@ -196,4 +196,5 @@ def flag(row: Flag) -> dict[str, object]:
         "schema": row.schema,
         "enabled": row.enabled,
         "client_visible": row.client_visible,
+        "remote_only": row.remote_only,
     }

@@ -79,6 +79,7 @@ def _flag(node: _Node, segments: Segments) -> ServedFlag:
         enabled=node.boolean("enabled"),
         default=typed_value(flag_type, node.get("default"), f"{node.path}.default"),
         client_visible=node.boolean("client_visible"),
+        remote_only=node.get("remote_only") is not None and node.boolean("remote_only"),
         experiment=None if experiment is None else _experiment(experiment, flag_type, segments, preview=False),
         previews=tuple(_experiment(entry, flag_type, segments, preview=True) for entry in node.nodes("previews")),
         rollout=None if rollout is None else _rollout(rollout, flag_type, segments),

@@ -93,6 +93,7 @@ class FlagDocument(TypedDict):
     rollout: RolloutDocument | None
     overrides: list[OverrideDocument]
     resting: NotRequired[list[RestingDocument]]
+    remote_only: NotRequired[bool]
 
 
 class ExclusionListDocument(TypedDict):

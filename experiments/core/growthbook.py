@@ -19,6 +19,7 @@ from experiments.core.serving_index import Catalogue
 from experiments.core.types import BUCKETS, JSON, Environment, Reason
 
 HASH_VERSION = 2
+ASKED_FOR = "its owner wants it decided here, because SDKs hash ids outside ASCII in different ways"
 _ALL = frozenset(range(BUCKETS))
 
 
@@ -48,6 +49,9 @@ def payload(catalogue: Catalogue, environment: Environment, now: datetime, *, cl
     remote_only: dict[str, str] = {}
     for flag in catalogue.flags.values():
         if client and not flag.client_visible:
+            continue
+        if flag.remote_only:
+            remote_only[flag.key] = ASKED_FOR
             continue
         try:
             features[flag.key] = build.feature(flag)

@@ -194,6 +194,7 @@ class ServedFlag:
     enabled: bool
     default: JSON
     client_visible: bool = False
+    remote_only: bool = False
     experiment: ServingExperiment | None = None
     previews: tuple[ServingExperiment, ...] = ()
     rollout: ServingRollout | None = None

@@ -25,6 +25,10 @@ class Flag(models.Model):
     """Which keys its objects have, and within which limits; forms are drawn from it. Empty: nothing is said."""
     enabled = models.BooleanField(default=True, help_text="Off: everybody gets the default value, whatever runs on the flag.")
     client_visible = models.BooleanField(default=False, help_text="Client keys may see this flag, its variants and their values.")
+    remote_only = models.BooleanField(
+        default=False,
+        help_text="GrowthBook's SDKs ask Assay instead of deciding: for ids outside ASCII, on which SDKs differ.",
+    )
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField()
 

@@ -163,6 +163,8 @@ def _flag(flag: Flag, rows: _Rows) -> FlagDocument:
         "overrides": rows.overrides[flag.key],
         "resting": rows.resting[flag.key],
     }
+    if flag.remote_only:
+        document["remote_only"] = True
     document["previews"] = _previews(document, mine, rows)
     return document
 

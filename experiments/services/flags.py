@@ -90,6 +90,32 @@ def show_to_clients(actor: Actor, now: datetime, *, flag_key: str, visible: bool
     return flag
 
 
+def decide_remotely(actor: Actor, now: datetime, *, flag_key: str, remote_only: bool, reason: str) -> Flag:
+    """Leave a flag out of what GrowthBook's SDKs decide by themselves, or put it back in."""
+    with transaction.atomic():
+        flag = locked_flag(flag_key)
+        _permit(actor, flag)
+        wanted_reason(reason, f"flag {flag.key}", "changing who decides it")
+        if flag.remote_only == remote_only:
+            found = "is decided by Assay only" if remote_only else "may be decided by SDKs"
+            raise Refused(f"flag {flag.key}: {found} already", field="remote_only")
+        flag.remote_only = remote_only
+        flag.save(update_fields=["remote_only"])
+        before: JSON = {"remote_only": not remote_only}
+        after: JSON = {"remote_only": remote_only}
+        audit.record(
+            actor,
+            now,
+            action="flag_remote_only_changed",
+            obj=flag,
+            reason=reason,
+            before=before,
+            after=after,
+        )
+        publish(now, f"flag {flag.key}: who decides it changed")
+    return flag
+
+
 def set_default(actor: Actor, now: datetime, *, flag_key: str, default_value: JSON, reason: str) -> Flag:
     """Change what everybody gets who is in nothing; refused while an experiment serves on the flag."""
     with transaction.atomic():

@@ -157,6 +157,15 @@ def test_flag__shown_to_clients_and_hidden_again_with_a_reason(browser, draft):
     assert "Hide from clients" in client.get(f"{where}/change/").content.decode()
 
 
+def test_flag__kept_from_sdks_and_given_back_with_a_reason(browser, draft):
+    client, where = browser("olivia"), f"/admin/experiments/flag/{draft.flag.pk}"
+    assert "Decide here only" in client.get(f"{where}/change/").content.decode()
+    assert client.post(f"{where}/remote/", {"reason": ""}).status_code == 400
+    assert browser("victor").post(f"{where}/remote/", {"reason": "why"}).status_code == 403
+    assert client.post(f"{where}/remote/", {"reason": "ids in Cyrillic"}).status_code == 302
+    assert "Let SDKs decide" in client.get(f"{where}/change/").content.decode()
+
+
 def test_public_attribute__the_form_lists_what_becomes_public_and_the_row_names_who_declared_it(browser, monkeypatch):
     rule = [{"attribute": "country", "op": "eq", "value": "Atlantis"}]
     built = catalogue(flag("checkout", client_visible=True, experiment=experiment(targeting=rule)))

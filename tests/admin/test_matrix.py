@@ -40,6 +40,7 @@ TABLE: dict[tuple[str, str], tuple[Action, dict[str, str]]] = {
         {"schema": '{"type": "object", "properties": {"a": {"type": "integer"}}}', "reason": "because"},
     ),
     ("experiments.Flag", "<int:pk>/clients/"): (Action.SWITCH_FLAG, {"reason": "because"}),
+    ("experiments.Flag", "<int:pk>/remote/"): (Action.SWITCH_FLAG, {"reason": "because"}),
     ("experiments.ApiKey", "add/"): (Action.ADMINISTER, {"name": "new", "scope": "server", "environment": "production", "owner": "ada"}),
     ("experiments.ApiKey", "<int:pk>/revoke/"): (Action.ADMINISTER, {"reason": "because"}),
     ("experiments.Metric", "add/"): (Action.MANAGE_METRICS, {"key": "new", "name": "New", "kind": "mean", **MEASURED}),

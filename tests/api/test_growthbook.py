@@ -72,6 +72,22 @@ def test_features__client_key__sees_what_clients_may(served):
     assert get(served.key(Scope.SERVER)).json()["features"].keys() == {"checkout", "secret"}
 
 
+def test_features__flag_kept_from_sdks__is_named_and_decided_remotely(served):
+    kept = {"remote_only": True, "reason": "the Go service has ids in Cyrillic"}
+    manager, address = served.client(Scope.MANAGEMENT), "/api/v1/flags/checkout"
+    assert manager.patch(address, kept).json()["remote_only"] is True
+    served.publish()
+    document = get(served.key(Scope.CLIENT)).json()
+    assert document["features"] == {}
+    assert "outside ASCII" in document["remoteOnly"]["checkout"]
+    answer = evaluate(served.key(Scope.CLIENT), {"attributes": {"id": "Ольга"}})
+    assert "checkout" in answer.json()["features"]
+    assert manager.patch(address, kept).status_code == 409
+    assert manager.patch(address, kept | {"remote_only": False}).status_code == 200
+    served.publish()
+    assert get(served.key(Scope.CLIENT)).json()["features"].keys() == {"checkout"}
+
+
 def test_features__test_key__gets_previews(doors):
     serving_cast.experiment("draft", status="draft")
     doors.publish()
