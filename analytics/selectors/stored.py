@@ -17,6 +17,7 @@ OF_ITS_OWN = frozenset(
         *("experiment_standings", "experiment_touches"),  # what lists are ordered by
         *("refused_items", "seen_assignments", "tail_watches"),  # what the live tail shows
         *("subscriptions", "outbox_messages", "deliveries"),  # who is told
+        *("experiment_standings", "experiment_touches"),  # how lists are ordered
         *("login_counts", "auth_user", "django_session", "django_migrations", "django_admin_log"),  # who looks
     }
 )

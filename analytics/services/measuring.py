@@ -271,9 +271,9 @@ def _worth(plan: AnalysisPlan, store: Store, people: Population, cost: PlannedMe
     return {arm.key: found[arm.variant_id] for arm in plan.arms if arm.variant_id in found}
 
 
-def spent_so_far(plan: AnalysisPlan, store: Store, people: Population) -> int:
-    """What its units have cost over all iterations, in micros: the cap is the experiment's."""
-    launches = Iteration.objects.filter(experiment_id=plan.experiment_id, began_at__lte=people.cut)
+def spent_so_far(plan: AnalysisPlan, store: Store, people: Population, but: int | None = None) -> int:
+    """What its units have cost over all iterations (``but`` one), in micros: the cap is the experiment's."""
+    launches = Iteration.objects.filter(experiment_id=plan.experiment_id, began_at__lte=people.cut).exclude(pk=but or 0)
     return sum(
         store.spent(replace(people, iteration_id=pk, rows_from=began, cut=min(people.cut, ended or people.cut)))
         for pk, began, ended in launches.values_list("pk", "began_at", "ended_at")

@@ -5,7 +5,7 @@ Beside the analysis: nothing decides by it here. The budget cap is guarded by th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -17,7 +17,7 @@ from analytics.core.totals import Totals
 from analytics.models import AnalysisRun
 from analytics.selectors.plans import AnalysisPlan, iteration_to_analyse, plan_of
 from analytics.services.measuring import population, spent_so_far
-from analytics.stores.base import Population, Store
+from analytics.stores.base import Population, Spending, Store
 from analytics.stores.postgres import PostgresStore
 from experiments.models import Experiment, Iteration
 
@@ -34,8 +34,9 @@ def costs_of(experiment: Experiment, now: datetime, store: Store | None = None) 
     plan, source = plan_of(iteration, now), store or PostgresStore()
     people = replace(population(plan, plan.cut(now)), rows_from=plan.began_at, blackouts=())
     with source.snapshot():
-        arms = _arms(plan, people, source, masked=_masked(iteration))
-        spent = spent_so_far(plan, source, people)
+        found, present = source.spending_and_spent(people)
+        arms = _arms(plan, people, source, found, masked=_masked(iteration))
+        spent = present + spent_so_far(plan, source, people, but=iteration.pk)
     outcome = "" if plan.primary is None else plan.primary.definition.name
     return Costs(arms, by_model(arms), summed(arm.whole for arm in arms), outcome, spent, plan.budget_micro)
 
@@ -44,10 +45,10 @@ def _masked(iteration: Iteration) -> bool:
     return AnalysisRun.objects.filter(iteration=iteration, latest=True, masked=True).exists()
 
 
-def _arms(plan: AnalysisPlan, people: Population, store: Store, *, masked: bool) -> tuple[ArmCosts, ...]:
+def _arms(plan: AnalysisPlan, people: Population, store: Store, found: Sequence[Spending], *, masked: bool) -> tuple[ArmCosts, ...]:
     units = {arm.variant_id: arm.units for arm in store.arms(people)}
     lines: dict[int, dict[str, CostLine]] = {}
-    for one in store.spending(people):
+    for one in found:
         line = CostLine(
             one.calls, one.tokens_in, one.tokens_out, one.cost_micro, one.priced_micro, one.unpriced, one.cache_known, one.cache_hits
         )

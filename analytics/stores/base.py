@@ -267,6 +267,10 @@ class Store(Protocol):
         """What units have cost since exposure, per variant and model; rows stamped with another experiment are another one's."""
         ...
 
+    def spending_and_spent(self, population: Population) -> tuple[Sequence[Spending], int]:
+        """``spending`` and, of the same rows at once, the iteration's ``spent``."""
+        ...
+
     def totals(
         self, population: Population, metric: MetricDefinition, *, matured: bool = True, covariate: str | None = None
     ) -> Mapping[int, MetricTotals]:

@@ -13,13 +13,16 @@ UNMETERED = ""
 """The model of what events told themselves."""
 
 
-def spending(population: Population, unit_from_map: UnitFromMap) -> Table:
-    """Per variant and model: calls, tokens, money sent and money priced, calls without either, and what caches answered."""
-    people = exposed(population)
-    people = people.select("variant_id", unit=people.user_id, start=row_since(people, population))
+def spending(population: Population, unit_from_map: UnitFromMap, phases: tuple[str, ...] = ()) -> Table:
+    """Per variant and model: calls, tokens, money sent and money priced, calls without either, and what caches answered.
+
+    With ``phases``: of each of these apart.
+    """
+    people = exposed(population, phases)
+    people = people.select("variant_id", "phase", unit=people.user_id, start=row_since(people, population))
     rows = costly(population, unit_from_map)
     met = people.inner_join(rows, [people.unit == rows.row_unit, rows.at >= people.start])
-    return met.group_by("variant_id", "model").aggregate(
+    return met.group_by("variant_id", "model", *(["phase"] if phases else [])).aggregate(
         calls=met.count(),
         tokens_in=met.tokens_in.sum(),
         tokens_out=met.tokens_out.sum(),

@@ -106,13 +106,13 @@ def arms(population: Population) -> Table:
     )
 
 
-def exposed(population: Population) -> Table:
-    """Production assignments of the iteration and phase, first exposed within the population's span."""
+def exposed(population: Population, phases: Sequence[str] = ()) -> Table:
+    """Production assignments of the iteration and phase (or these phases), first exposed within the population's span."""
     table = ASSIGNMENTS
     found = table.filter(
         table.iteration_id == population.iteration_id,
         table.environment == Environment.PRODUCTION.value,
-        table.phase == population.phase.value,
+        table.phase.isin(list(phases)) if phases else table.phase == population.phase.value,
         table.exposure_ts <= moment(population.cut),
     )
     if population.exposed_from is not None:

@@ -169,16 +169,24 @@ class PostgresStore:
         return {word: found[word] for word in kept} | ({OTHERS: others} if others else {})
 
     def spending(self, population: Population) -> Sequence[Spending]:
-        rows = _run(statement(cost_forms.spending, population, _unit_from_map))
-        counts = [field.name for field in fields(Spending) if field.name != "model"]
-        found = [Spending(model=row["model"], **{name: int(row[name] or 0) for name in counts}) for row in rows]
-        return tuple(sorted(found, key=lambda one: (one.variant_id, one.model)))
+        return _spending(_run(statement(cost_forms.spending, population, _unit_from_map)))
+
+    def spending_and_spent(self, population: Population) -> tuple[Sequence[Spending], int]:
+        rows = _run(statement(cost_forms.spending, population, _unit_from_map, tuple(guard_forms.SPENDING)))
+        mine = [row for row in rows if row["phase"] == population.phase.value]
+        return _spending(mine), sum(int(row["cost_micro"] or 0) for row in rows)
 
     def totals(
         self, population: Population, metric: MetricDefinition, *, matured: bool = True, covariate: str | None = None
     ) -> Mapping[int, MetricTotals]:
         question = Question(population, metric, matured, _unit_from_map, _number_from_map)
         return READERS[kind_of(metric.kind.value).form](question, covariate)
+
+
+def _spending(rows: Sequence[Mapping[str, Any]]) -> tuple[Spending, ...]:
+    counts = [field.name for field in fields(Spending) if field.name != "model"]
+    found = [Spending(model=row["model"], **{name: int(row[name] or 0) for name in counts}) for row in rows]
+    return tuple(sorted(found, key=lambda one: (one.variant_id, one.model)))
 
 
 _CARRIED = """

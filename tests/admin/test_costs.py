@@ -14,7 +14,7 @@ def test_cost_tab__arms_models_and_the_budget(browser):
     w = metered(budget=3000)
     text = browser("victor").get(page(w.experiment) + "?tab=cost").content.decode()
     assert "nothing left" in text
-    assert "1 calls without a price" in text
+    assert "1 call without a price" in text
     assert "0.004 USD" in text
     assert "50.0 %" in text
 
