@@ -6,6 +6,7 @@ import hashlib
 from datetime import datetime
 
 import structlog
+from django.db import transaction
 
 from experiments.core.errors import AssayError
 from experiments.core.types import JSON, SYSTEM
@@ -26,7 +27,8 @@ def tell(now: datetime, what: str, experiment_id: int, error: AssayError) -> boo
     if last is not None and last.after == after:
         return False
     log.warning("due_but_refused", what=what, experiment=experiment_id, reason=str(error))
-    audit.record(SYSTEM, now, action=action, obj=experiment, reason=_said(error), after=after)
+    with transaction.atomic():
+        audit.record(SYSTEM, now, action=action, obj=experiment, reason=_said(error), after=after)
     return True
 
 
