@@ -195,3 +195,11 @@ def test_faults_of_many_kinds__are_grouped_with_the_commonest_first(bring) -> No
     first, *kinds = str(refused.value).splitlines()
     assert "14 faults in the rows; nothing was imported" in first
     assert [kind.strip().partition(":")[0] for kind in kinds] == ["7 rows", "5 rows", "line 14", "line 2"]
+
+
+def test_ids_stay_as_they_are__white_space_is_refused_and_unicode_twins_are_named(bring) -> None:
+    with pytest.raises(CommandError, match=r"2 rows: column 'id' has ids that cannot be used.*begins with white space \(U\+00A0"):
+        bring(table(["\u00a0a,A,1", "b ,B,1", "c,A,1"], "id,arm,spent"), "--unit", "id", *SPENT)
+    printed = bring(table(["Zo\u00e9,A,1", "Zoe\u0301,B,2", "Ana,A,1"], "id,arm,spent"), "--unit", "id", *SPENT)
+    assert "notice: 1 unit with the letters of another unit in other code points" in printed
+    assert set(Assignment.objects.values_list("user_id", flat=True)) == {"Zo\u00e9", "Zoe\u0301", "Ana"}
