@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from analytics.core.encoding import restored
 from analytics.core.guardrails import GuardrailResult
 from analytics.core.windows import Span, without
-from analytics.models import AnalysisRun, SlowWorkDone
+from analytics.models import AnalysisRun
+from analytics.selectors.confirmed import judged_until
 from analytics.selectors.failures import failures_of
 from experiments.core.errors import Refused
 from experiments.core.ramping import HeldBy, RampFacts, Sign, parse_ramp
@@ -44,7 +45,7 @@ def facts_at(stay: RampStay, now: datetime) -> RampFacts:
     iteration = stay.iteration
     run = AnalysisRun.objects.filter(iteration=iteration, latest=True).first()
     unknown = _unknown(run, stay)
-    seen = stay.started_at if run is None else max(stay.started_at, min(_judged_until(run), now))
+    seen = stay.started_at if run is None else max(stay.started_at, min(judged_until(run.experiment_id, run.computed_at), now))
     breached, worsening = ((), ()) if run is None else _signs(iteration, run)
     return RampFacts(
         steps=parse_ramp(iteration_design(iteration).ramp),
@@ -57,12 +58,6 @@ def facts_at(stay: RampStay, now: datetime) -> RampFacts:
         breached=breached,
         worsening=worsening,
     )
-
-
-def _judged_until(run: AnalysisRun) -> datetime:
-    """When it was computed; later if wake-ups since then found that nothing had been stored."""
-    confirmed = SlowWorkDone.objects.filter(kind="analyse", subject=run.experiment_id).values_list("confirmed_at", flat=True).first()
-    return max(run.computed_at, confirmed or run.computed_at)
 
 
 def _unknown(run: AnalysisRun | None, stay: RampStay) -> str:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from analytics.selectors import results
+from analytics.selectors.confirmed import judged_until
 from analytics.selectors.results import ResultsView
 from experiments.admin.experiment_view import View
 from experiments.core.types import Status
 
 STALE_HOURS = 1.0
-"""Running experiments are analysed at every tick of beat; a result this old has missed many."""
+"""At every tick of beat a running experiment is analysed, or its result confirmed; what is older has missed many."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,11 @@ def section(view: View, items: Sequence[Any]) -> dict[str, Any]:
     found = results.latest(view.experiment)
     if found is None:
         return {"health": None}
-    hours = (view.now - found.computed_at).total_seconds() / 3600
+    confirmed = judged_until(view.experiment.pk, found.computed_at)
+    hours = (view.now - confirmed).total_seconds() / 3600
     return {
         "health": found,
+        "confirmed": confirmed if confirmed > found.computed_at else None,
         "shares": shares(found),
         "stale": view.experiment.status == Status.RUNNING and hours > STALE_HOURS,
         "grave": [one for one in found.findings if one.masks],

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pytest
 import time_machine
 
 from analytics.models import AnalysisRun, OutcomeCount, SlowWorkDone
-from analytics.selectors.ramps import _judged_until
+from analytics.selectors.confirmed import judged_until
 from analytics.selectors.stored import mark
 from analytics.tasks import SLOW, analyse_due, count_told
+from experiments.admin.health_section import section
 from experiments.models import ClaimedSlot, Experiment, FailedWork, Policy
 from tests.stores.observed import START, World, crowd, plan, world
 
@@ -45,7 +47,28 @@ def test_nothing_stored__is_not_analysed_again_but_confirmed() -> None:
     before = settled()
     assert ticks(NOW + 2 * TICK, NOW + 3 * TICK) == before
     assert SlowWorkDone.objects.get(kind="analyse", subject=w.experiment.pk).confirmed_at == NOW + 3 * TICK
-    assert _judged_until(AnalysisRun.objects.get(latest=True)) == NOW + 3 * TICK
+    assert judged_until(w.experiment.pk, before) == NOW + 3 * TICK
+
+
+def test_health_page__of_a_quiet_experiment__warns_only_when_beat_is_silent() -> None:
+    w = measured()
+    before = settled()
+    later = before + timedelta(minutes=55)
+    assert ticks(later) == before
+
+    def warned(now: datetime) -> bool:
+        return bool(section(View(w.experiment, now), [])["stale"])  # type: ignore[arg-type]  # all that it reads
+
+    assert not warned(later + timedelta(minutes=30))
+    assert warned(later + timedelta(minutes=90))
+
+
+@dataclass(frozen=True)
+class View:
+    """What the section reads of a page."""
+
+    experiment: Experiment
+    now: datetime
 
 
 def test_an_event__has_its_experiment_analysed_with_the_next_tick() -> None:
