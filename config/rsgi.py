@@ -109,7 +109,7 @@ class Application:
             asyncio.run_coroutine_threadsafe(_forget(protocol), self._loop)
 
     async def _body(self, environ: Environ, length: int, protocol: Protocolled) -> bytes | None:
-        """The body, empty when nobody will look at it; None when it was answered that it is late or one too many."""
+        """The body, empty when nobody will look at it; None when it was answered that it is late, cut off or one too many."""
         if not is_worth_reading(environ, length):
             return b""
         long = length if length > SMALL else 0
@@ -118,7 +118,8 @@ class Application:
             return None
         try:
             return await self._in_time(protocol, SECONDS + length / SLOWEST)
-        except RuntimeError:  # granian's word for a sender who is gone
+        except RuntimeError:  # granian's word for a body that ended early; nobody may be there to read this
+            protocol.response_bytes(*_refusal(400, _CUT))
             return None
         except TimeoutError:
             log.info("body_late", path=environ["PATH_INFO"][:200], ip=environ["REMOTE_ADDR"], announced=length)
@@ -177,6 +178,7 @@ async def _forget(protocol: Protocolled) -> None:
 
 
 _LATE = AssayError("the body has not arrived in time; send the same request again", code="body_late")
+_CUT = AssayError("the connection ended before the announced length; send the same request again", code="body_cut")
 _MANY = AssayError("too many long bodies arrive at once; send the same request again later", code="busy")
 
 

@@ -92,6 +92,13 @@ def test_slow_sender__is_told_in_time_that_its_body_is_late(patient: Live) -> No
     assert body["error"]["code"] == "body_late"
 
 
+def test_sender_that_stops_early__hears_it_and_not_that_we_broke(patient: Live) -> None:
+    with stuck(patient, 1, with_length(patient, patient.keys["server"])) as (connection,):
+        connection.shutdown(socket.SHUT_WR)
+        status, body = read(connection)
+    assert (status, body["error"]["code"]) == (400, "body_cut")
+
+
 def test_sender_without_a_key__is_refused_before_its_body_arrives(patient: Live) -> None:
     began = time.monotonic()
     with stuck(patient, 1, without_a_key(patient, "")) as (connection,):
