@@ -58,6 +58,7 @@ def test_sample_size__same_question_at_the_terminal__has_the_same_answer(reader,
     ("body", "status", "said"),
     [
         ({}, 400, "1 to 50 are planned together"),
+        ({"metrics": [RATE | {"effect": -0.05, "direction": "increase"}]}, 400, "is a fall"),
         ({"metrics": [RATE], "alpah": 0.05}, 400, "alpah"),
         ({"metrics": [RATE | {"sigma": 1}]}, 400, "sigma"),
         ({"metrics": [RATE | {"baseline": "high"}]}, 400, "metrics[0].baseline"),

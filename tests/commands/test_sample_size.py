@@ -122,3 +122,22 @@ def test_sample_size__wrong_option_on_the_command_line__is_one_line_and_exit_1(a
         command.run_from_argv(["manage.py", "sample_size", *args])
     assert left.value.code == 1
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("asked", [("--baseline", ".75"), ("--kind", "mean", "--baseline", "-10", "--sd", "3", "--relative")])
+def test_sample_size__fall_that_is_to_be_an_increase__is_refused(asked: tuple[str, ...]) -> None:
+    with pytest.raises(CommandError, match=r"an effect of -0\.05 is a fall, but the direction is increase"):
+        printed(*asked, "--effect=-.05", "--direction", "increase")
+    assert "find −5" in printed(*asked, "--effect=-.05", "--direction", "decrease")
+
+
+def test_sample_size__fall__has_the_size_of_the_fall() -> None:
+    assert printed("--baseline", ".75", "--effect=-.05").startswith("1,251 units in control")
+
+
+@pytest.mark.parametrize(
+    ("effect", "said"),
+    [("--effect=.1", "find +10 % (-10 → -9)"), ("--effect=-.1", "find −10 % (-10 → -11)")],
+)
+def test_sample_size__negative_baseline__moves_the_way_that_it_says(effect: str, said: str) -> None:
+    assert said in printed("--kind", "mean", "--baseline", "-10", "--sd", "3", effect, "--relative")

@@ -34,9 +34,7 @@ class Asked:
     @property
     def effect(self) -> float:
         """The change to find, in the metric's units, in the direction that is better."""
-        m = self.metric
-        change = abs(m.effect or 0.0) * (abs(m.baseline or 0.0) if m.relative else 1.0)
-        return change if m.better == "increase" else -change
+        return self.metric.change
 
     @property
     def margin(self) -> float:

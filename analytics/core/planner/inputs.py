@@ -28,7 +28,8 @@ class MetricInputs:
 
     ``baseline`` is today's rate, mean, ratio or quantile; ``sd`` one unit's standard deviation, such that
     an arm of n units has the standard error sd/√n: of a ratio that of linearised unit values, of a
-    quantile se·√n (``stats.power.spread``); a rate has its own. ``effect`` is the smallest worth finding,
+    quantile se·√n (``stats.power.spread``); a rate has its own. ``effect`` is the smallest worth finding: its
+    size in the better direction; with a minus it is a fall, which contradicts "increase" and is refused.
     ``margin`` the harm allowed to a guardrail, which sizes the plan when it is ``required`` to be SAFE.
     ``correlation`` with a covariate that the decision uses (CUPED), ``design_effect`` of clustered units.
     """
@@ -54,6 +55,11 @@ class MetricInputs:
             value = getattr(self, name)
             if value is not None and not abs(value) <= LARGEST:
                 raise ImpossiblePlan(f"{self.key}: {name} is a number up to {LARGEST:.0e}, found {value!r}")
+        if self.role != "guardrail" and self.better == "increase" and (self.effect or 0.0) < 0:
+            raise ImpossiblePlan(
+                f"{self.key}: an effect of {self.effect:g} is a fall, but the direction is increase (more is better): "
+                "give the effect without its minus, or say that the direction is decrease"
+            )
         if self.role == "guardrail" and self.margin is not None:
             fault = margin_problem(self.kind, self.better, self.margin, self.margin_kind)
             if fault is not None:
@@ -73,6 +79,12 @@ class MetricInputs:
     def relative(self) -> bool:
         """Whether the target is a share of the baseline."""
         return (self.margin_kind if self.role == "guardrail" else self.effect_kind) == "relative"
+
+    @property
+    def change(self) -> float:
+        """The effect in the metric's units with its sign; a relative one is a share of the baseline's size."""
+        size = abs(self.effect or 0.0) * (abs(self.baseline or 0.0) if self.relative else 1.0)
+        return size if self.better == "increase" else -size
 
     @property
     def lacking(self) -> tuple[str, ...]:

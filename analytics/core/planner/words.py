@@ -113,9 +113,7 @@ def joint(found: float, primary: float | None, guardrails: int, lowest: float | 
 def _from_to(metric: MetricInputs) -> str:
     if metric.baseline is None or metric.effect is None:
         return ""
-    change = abs(metric.effect) * (metric.baseline if metric.relative else 1.0)
-    after = metric.baseline + (change if metric.better == "increase" else -change)
-    return f" ({level(metric, metric.baseline)} → {level(metric, after)})"
+    return f" ({level(metric, metric.baseline)} → {level(metric, metric.baseline + metric.change)})"
 
 
 def _rounded(value: float) -> float:

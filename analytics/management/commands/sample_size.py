@@ -50,7 +50,7 @@ class Command(BaseCommand):
         parser.add_argument("--baseline", metavar="X", help="today's rate, mean, ratio or quantile")
         parser.add_argument("--sd", metavar="X", help="one unit's standard deviation (not of a proportion)")
         parser.add_argument(
-            "--effect", metavar="X", help="the smallest effect worth finding, in the metric's units; .05 of a rate = 5 p.p."
+            "--effect", metavar="X", help="the smallest effect worth finding, in the metric's units; .05 of a rate = 5 p.p., -.05 is a fall"
         )
         parser.add_argument("--relative", action="store_true", help="--effect is a share of the baseline: .05 = 5 %%")
         parser.add_argument("--direction", metavar="WAY", help="increase or decrease: which way is better; default: the effect's sign")
