@@ -2,7 +2,7 @@
 
 Run it with `.venv/bin/python -m benchmarks small_ratios`. The jackknife leaves each unit's row out once, so it needs
 rows; the delta method is what the product computes from totals. Both have Satterthwaite's degrees of freedom.
-`--sims N` says how many experiments each line has. ADR 0035 has the figures.
+`--sims N` says how many experiments each line has. ADR 0036 has the figures.
 """
 
 from __future__ import annotations

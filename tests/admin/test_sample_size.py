@@ -37,7 +37,7 @@ def test_plan__safe_out_of_reach__shows_which_margin_would_do(browser, owner):
     plan_sample_size(owner, NOW, experiment_id=experiment.pk, units_per_day=500)
     text = browser("olivia").get(page(experiment, "plan")).content.decode()
     assert "out of reach" in text
-    assert "in 8 weeks a margin of +" in text
+    assert "in 8 weeks you can prove a margin of +" in text
 
 
 def test_plan__evidence_from_before_rows_said_anything__is_shown_without_them(browser, owner):

