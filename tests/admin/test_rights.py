@@ -109,7 +109,10 @@ def _override(experiment: Experiment) -> int:
 
 
 _READ = ("decide/", "compare/", "explore/", "report/", "tail/", "results.<slug:kind>", "work/<path:metric>/")
-READING = {"act-as/", "timeline/", "troubles/", "events/", "why/", "sample-size/", "calibration/", *(f"<int:experiment_id>/{name}" for name in _READ)}
+READING = {
+    *("act-as/", "timeline/", "troubles/", "events/", "why/", "sample-size/", "calibration/"),
+    *(f"<int:experiment_id>/{name}" for name in _READ),
+}
 """Pages that change nothing of an experiment: everybody who may see it may open them."""
 
 
