@@ -7,7 +7,7 @@ VENV := .venv
 STATE := $(if $(ASSAY_STATE),$(ASSAY_STATE),.state)
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from
-WORKERS ?= 2
+WORKERS ?= 4
 ARGS ?=
 
 .DEFAULT_GOAL := help

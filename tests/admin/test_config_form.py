@@ -59,7 +59,7 @@ def test_form__saved_as_it_stands__changes_nothing(browser, described, owner):
     odd = {"model": "small", "temperature": 0.5, "top_k": 3, "stream": False, "prompt": "Be\nbrief.", "extra": [1, {"a": None}]}
     variants = list(described.variants.order_by("position"))
     described.variants.filter(pk=variants[1].pk).update(config=odd)
-    edges = {"model": "", "temperature": 1.0, "top_k": 2**60, "prompt": "\nA line\r\nand another"}
+    edges = {"model": "", "temperature": 1.0, "top_k": 2**53 - 1, "prompt": "\nA line\r\nand another"}
     described.variants.filter(pk=variants[0].pk).update(config=edges)
     before = configs(described)
     client = browser("olivia")

@@ -250,9 +250,9 @@ def test_health__wrong_shares__are_shown_against_the_expected_with_what_to_do(br
 def test_health__an_old_result_of_a_running_experiment__says_that_hours_were_missed(browser, running):
     _expose(running, {"Control": 300, "Friendly": 310})
     browser("olivia").post(url(running, "analyse"))
-    assert "analysed every few minutes" not in browser("victor").get(page(running, "health")).content.decode()
+    assert "Every few minutes a running experiment is analysed" not in browser("victor").get(page(running, "health")).content.decode()
     AnalysisRun.objects.update(computed_at=timezone.now() - timedelta(hours=4))
-    assert "analysed every few minutes" in browser("victor").get(page(running, "health")).content.decode()
+    assert "Every few minutes a running experiment is analysed" in browser("victor").get(page(running, "health")).content.decode()
 
 
 @pytest.mark.parametrize("tab", [key for key, _ in TABS])

@@ -78,7 +78,7 @@ def test_operators__filters_and_pages__apply_too(tools):
 
 def test_operators__archived__only_when_asked_for(tools):
     for verb in ("stop", "archive"):
-        assert tools.post(f"{URL}/third/{verb}").status_code == 200
+        assert tools.post(f"{URL}/third/{verb}", {"reason": "we saw enough"}).status_code == 200
     assert "third" not in tools.get("/ops/experiments").json()["experiments"]
     assert list(tools.get("/ops/experiments?status=archived").json()["experiments"]) == ["third"]
 

@@ -126,7 +126,7 @@ def test_page__is_packed__and_one_that_shows_a_key_is_not(admin: Client) -> None
     usual = admin.get("/admin/experiments/experiment/")
     assert usual["Content-Encoding"] == "gzip"
     assert "</html>" in _shown(usual)
-    owner = User.objects.get(username="ada").pk
+    owner = "ada"
     made = admin.post(
         "/admin/experiments/apikey/add/", {"name": "shop", "scope": "server", "environment": "production", "owner": owner}, follow=True
     )

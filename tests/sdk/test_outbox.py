@@ -175,6 +175,8 @@ def test_close__without_the_server__leaves_it_for_the_next_process(connect, plat
         while len(back.ids("events")) < 3 and time.monotonic() < end:
             time.sleep(0.01)
         assert len(set(back.ids("events"))) == 3
+        while list(tmp_path.glob("unsent-*")) and time.monotonic() < end + 5:
+            time.sleep(0.01)
         assert not list(tmp_path.glob("unsent-*"))
     finally:
         back.stop()

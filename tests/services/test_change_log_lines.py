@@ -46,7 +46,7 @@ logging.getLogger("celery.worker.strategy").info("Task received")
 
 
 def test_worker__logs_changes__and_not_each_task() -> None:
-    command = _worker("worker", ("decide",))
+    command = _worker("worker", ("decide",), 1)
     level = command[command.index("--loglevel") + 1]
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings"}
     done = subprocess.run(
