@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from analytics.core.stats.ratio import FEW_UNITS
+
 Sums = Mapping[str, float]
 
 
@@ -84,7 +86,17 @@ def _ratio(who: str, sums: Sums) -> _Arm | None:
     formula = "(Σy² − 2R·Σyd + R²·Σd²) / (n − 1) / (Σd/n)²"
     filled = f"({_n(yy)} − 2·{_n(ratio)}·{_n(yd)} + {_n(ratio)}²·{_n(dd)}) / ({_n(n)} − 1) / {_n(per_unit)}²"
     spread = (yy - 2 * ratio * yd + ratio * ratio * dd) / (n - 1) / per_unit**2
-    return _Arm(ratio, spread, (value, Step(f"s² of {who}", formula, filled, spread)))
+    told = Step(f"s² of {who}", formula, filled, spread)
+    if n >= FEW_UNITS:
+        return _Arm(ratio, spread, (value, told))
+    v2 = (dd - d * (d / n)) / (n - 1) / per_unit**2
+    few = Step(
+        f"s² of {who}, few units",
+        f"s² · (1 + 3·v²/n) below {FEW_UNITS} units, v² = (Σd² − (Σd)²/n) / (n − 1) / (Σd/n)²",
+        f"{_n(spread)} · (1 + 3·{_n(v2)}/{_n(n)})",
+        spread * (1 + 3 * v2 / n),
+    )
+    return _Arm(ratio, few.value, (value, told, few))
 
 
 def _n(value: float) -> str:

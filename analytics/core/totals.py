@@ -17,6 +17,8 @@ from analytics.core.errors import ImpossibleTotals
 
 SUM_TOLERANCE = 1e-9
 """Relative slack of the Cauchy–Schwarz check: naive float sums over 10⁷ rows lose about this much."""
+LOST = 2.3e-162
+"""The square of a smaller value is 0 as a float, while its product with a larger one is not."""
 FAR = 1e-3
 """Values whose range is below this share of their size are counted from the least of them."""
 
@@ -259,7 +261,9 @@ def _check_companion(totals: Totals) -> None:
     if x is None or x2 is None or xy is None:
         raise ImpossibleTotals("Σx, Σx² and Σxy come together or not at all")
     _check_pair("x", totals.n, x, x2)
-    if abs(xy) > math.sqrt(x2) * math.sqrt(totals.sum_y2) * (1 + SUM_TOLERANCE):
+    x_size, y_size = math.sqrt(x2), math.sqrt(totals.sum_y2)
+    lost = LOST * math.sqrt(totals.n) * (x_size + y_size)
+    if abs(xy) > x_size * y_size * (1 + SUM_TOLERANCE) + lost:
         raise ImpossibleTotals(f"Σxy={xy!r} is larger than √(Σx²·Σy²): the sums are of different rows")
 
 

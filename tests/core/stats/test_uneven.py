@@ -47,7 +47,8 @@ def test_look__at_ratios_of_uneven_arms__has_welchs_degrees_of_freedom() -> None
         requests = 1 + rng.poisson(5, n)
         errors = rng.binomial(requests, 0.2)
         ratio = errors.sum() / requests.sum()
-        linear = ratio + (errors - ratio * requests) / requests.mean()
+        few = 1 + 3 * requests.var(ddof=1) / requests.mean() ** 2 / n if n < 200 else 1.0
+        linear = ratio + (errors - ratio * requests) / requests.mean() * np.sqrt(few)
         return Moments.of_rows(y=errors.tolist(), d=requests.tolist()), linear
 
     (control, linear_c), (treatment, linear_t) = arm(380), arm(20)
