@@ -142,7 +142,7 @@ def _note(now: datetime, run: _Run, fault: Exception, told: Callable[[int, str],
 
 
 def _set_aside(now: datetime, run: _Run, told: Callable[[int, str], object] | None) -> None:
-    """No more runs until a person says so; somebody is told, once."""
+    """No more runs until a person says so. Subscribers get one message."""
     if run.waits:
         return
     with transaction.atomic():

@@ -204,7 +204,7 @@ def test_queries_of_the_sources_and_of_every_panel__return_data__and_an_arm_with
     assert min(found["cost"].values()) > 0, "metered in tokens, priced by the table"
     assert found["outcomes over units"] == pytest.approx(found["rate"])
     assert sum(found["size"].values()) == UNITS
-    assert not any(experiment == NAME for _, experiment in firing(prometheus))
+    assert [alert for alert, experiment in firing(prometheus) if experiment == NAME] == []
 
 
 ALERTS: dict[str, tuple[str, str]] = {
