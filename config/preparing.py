@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.db import OperationalError, connections
 
-from config import schema, services
+from config import schema, services, static_files
 from experiments.selectors import serving, serving_files
 
 
@@ -24,7 +24,7 @@ def prepare(*, migrate: bool) -> None:
     connections.close_all()
     for folder in (settings.SPOOL, settings.CATALOGUE_DIR):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    call_command("collectstatic", interactive=False, verbosity=0)
+    static_files.collect()
 
 
 def _prepare_database(migrate: bool) -> None:
