@@ -9,9 +9,11 @@ import numpy as np
 from analytics.core.calibration import simulate
 from analytics.core.calibration.check import Check, Sums
 from analytics.core.calibration.limits import Around, Binomial, Stated, rate
-from analytics.core.calibration.simulate import Rng, totals_of
+from analytics.core.calibration.simulate import Requests, Rng, Values, totals_of
 from analytics.core.kinds import kind_of
+from analytics.core.moments import Moments
 from analytics.core.scans import read_strata
+from analytics.core.stats.cuped import Covaried, compare_adjusted, linearised_with_history
 from analytics.core.stats.mean import compare_means
 from analytics.core.stats.normal import upper_quantile
 from analytics.core.stats.poststratification import Stratified
@@ -107,6 +109,22 @@ def strata_variance(rng: Rng, sims: int, n: int) -> Sums:
 FALSE = Stated(0.043, 0.0573, 10_000, ALPHA)
 POWER = Stated(0.787, 0.813, 10_000, 0.8)
 
+
+def found_in_ratios_with_past(rng: Rng, sims: int, n: int) -> int:
+    """Experiments of few, identical units whose errors per request, adjusted by their past, differ at p < .05."""
+    drawn = zip(*Requests().with_past(rng, (sims, 2, n), RATE), strict=True)
+    p = (compare_adjusted(_with_past(rows, 0), _with_past(rows, 1), ALPHA).p for rows in drawn)
+    return sum(q is not None and q < ALPHA for q in p)
+
+
+def _with_past(rows: tuple[Values, ...], arm: int) -> Covaried:
+    y, d, y0, d0 = (column[arm] for column in rows)
+    found = linearised_with_history(Moments.of_rows(y=y, d=d, y0=y0, d0=d0))
+    if found is None:
+        raise ValueError(f"every user makes a request, found {d.sum():g} requests of {len(d)} users")
+    return found
+
+
 CHECKS = (
     Check(
         "aa-rate", "identical rates, one test at the end: p < .05", "5 %", FALSE,
@@ -127,6 +145,10 @@ CHECKS = (
     Check(
         "aa-strata", "identical means, declared strata weighed by their shares, 60 units against 90: p < .05", "5 %", rate(ALPHA),
         partial(found_by_strata, n_control=60, n_treatment=90), sims=10_000, quick=1_000, piece=2_500,
+    ),
+    Check(
+        "aa-cuped-ratio-20", "identical errors per request with a past, 20 users an arm: p < .05", "4–5.5 %", Binomial(0.04, 0.055),
+        partial(found_in_ratios_with_past, n=20), sims=10_000, quick=1_000, piece=2_500,
     ),
     Check(
         "strata-variance", "variance of a post-stratified difference over that of a plain one", "16.2 %", Around(0.162, 0.13, 2_000),

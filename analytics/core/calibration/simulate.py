@@ -59,9 +59,18 @@ class Requests:
     def drawn(self, rng: Rng, shape: tuple[int, ...], rate: float) -> tuple[Values, Values]:
         """(errors, requests) of so many users."""
         requests = self.counts(rng, shape)
+        return rng.binomial(requests, self._rates(rng, shape, rate)).astype(float), requests.astype(float)
+
+    def with_past(self, rng: Rng, shape: tuple[int, ...], rate: float) -> tuple[Values, Values, Values, Values]:
+        """(errors, requests, errors before, requests before); a user's own error rate stays."""
+        own = self._rates(rng, shape, rate)
+        now, before = self.counts(rng, shape), self.counts(rng, shape)
+        y, y0 = rng.binomial(now, own), rng.binomial(before, own)
+        return y.astype(float), now.astype(float), y0.astype(float), before.astype(float)
+
+    def _rates(self, rng: Rng, shape: tuple[int, ...], rate: float) -> Values:
         weight = 1 / self.alike - 1
-        own = rng.beta(rate * weight, (1 - rate) * weight, size=shape)
-        return rng.binomial(requests, own).astype(float), requests.astype(float)
+        return rng.beta(rate * weight, (1 - rate) * weight, size=shape)
 
     def counts(self, rng: Rng, shape: tuple[int, ...]) -> Counts:
         """How many requests each user makes."""

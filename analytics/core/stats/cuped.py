@@ -32,7 +32,7 @@ from analytics.core.moments import Moments, raised
 from analytics.core.stats.comparison import Comparison, Interval, checked_level
 from analytics.core.stats.mean import FEWEST_UNITS, WelchT, compare_means, correlated_fieller, lift_of, welch_t, why_not
 from analytics.core.stats.normal import t_as_z, two_sided_t_p
-from analytics.core.stats.ratio import linearised
+from analytics.core.stats.ratio import linearised, more_of_few, of_few, widened
 from analytics.core.totals import NOTHING, Totals
 
 METHOD = "CUPED (Lin)"
@@ -42,22 +42,30 @@ FEWEST_IN_STRATUM = FEWEST_UNITS
 
 @dataclass(frozen=True, slots=True)
 class Covaried:
-    """One arm: totals of y with its covariate as companion, and totals of y of the units without one."""
+    """One arm: totals of y with its covariate as companion, and totals of y of the units without one.
+
+    ``more`` multiplies the arm's variance: a ratio of few units needs more than the delta method gives
+    (ADR 0036). ``known`` and ``missing`` are without it.
+    """
 
     known: Totals
     missing: Totals = NOTHING
+    more: float = 1.0
 
     def __post_init__(self) -> None:
         if self.known.n and self.known.sum_x is None:
             raise ImpossibleTotals(f"{self.known.n} units with a covariate need Σx, Σx² and Σxy beside Σy, found {self.known}")
 
     def __add__(self, other: Covaried) -> Covaried:
-        return Covaried(self.known + other.known, self.missing + other.missing)
+        if self.more != other.more:
+            found = f"{self.more:g} and {other.more:g}"
+            raise ImpossibleTotals(f"arms of a ratio add up before they are linearised; factors of few units found: {found}")
+        return Covaried(self.known + other.known, self.missing + other.missing, self.more)
 
     @property
     def whole(self) -> Totals:
-        """y of all units, the covariate left aside."""
-        return self.known.alone + self.missing.alone
+        """y of all units with the arm's variance, the covariate left aside."""
+        return widened(self.known.alone + self.missing.alone, self.more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +125,7 @@ def adjust(control: Covaried, treatment: Covaried) -> tuple[Adjusted | None, tup
     few = control.missing.n + treatment.missing.n
     stratum = min(control.missing.n, treatment.missing.n) >= FEWEST_IN_STRATUM
     known_c, known_t = (control.known, treatment.known) if stratum or not few else _merged(control, treatment)
-    c, t = _line(known_c), _line(known_t)
+    c, t = _line(known_c, control.more), _line(known_t, treatment.more)
     if c is None or t is None:
         return None, ("no CUPED: the covariate is constant within an arm",)
     adjusted = _at_common_mean(c, t)
@@ -188,18 +196,20 @@ def linearised_with_history(known: Moments, missing: Moments | None = None) -> C
 
     Both are linearised before anything is adjusted: the metric around the ratio of all units of the
     arm, the covariate around the past ratio of those that have one. Where the past denominators add
-    up to nothing the covariate is constant. None where Σd ≤ 0.
+    up to nothing the covariate is constant. None where Σd ≤ 0. Few units have the variance of a plain
+    ratio of few units, so a past that explains nothing leaves that ratio's error.
     """
     now, past = known.of("y", "d"), Moments.of_totals(known.of("y0", "d0"), ("y", "d"))
     whole = Moments.of_totals(now if missing is None else now + missing.of("y", "d"), ("y", "d"))
     line, history = linearised(whole), linearised(past)
-    if line is None or line.mean is None:
+    if line is None or line.mean is None or of_few(whole) is None:
         return None
     metric, covariate, level = _weights(whole, "y", "d", line.mean), {"y0": 0.0}, 0.0
     if history is not None and history.mean is not None:
         covariate, level = _weights(past, "y0", "d0", history.mean), history.mean
     told = raised(known.combined(metric, covariate), line.mean, level)
-    return Covaried(told, NOTHING if missing is None else raised(missing.combined(metric), line.mean))
+    rest = NOTHING if missing is None else raised(missing.combined(metric), line.mean)
+    return Covaried(told, rest, more_of_few(whole))
 
 
 def _weights(m: Moments, y: str, d: str, ratio: float) -> dict[str, float]:
@@ -232,8 +242,8 @@ def _centred(totals: Totals) -> tuple[float, float, float]:
     return (c.at(0, 0), c.at(1, 1), c.at(0, 1)) if len(c.scales) == 2 else (c.at(0, 0), 0.0, 0.0)
 
 
-def _line(totals: Totals) -> _Line | None:
-    """The regression of y on x within an arm; None where x is constant."""
+def _line(totals: Totals, more: float) -> _Line | None:
+    """The regression of y on x within an arm, residuals with the arm's variance; None where x is constant."""
     yy, xx, xy = _centred(totals)
     if not xx > 0:
         return None
@@ -241,7 +251,7 @@ def _line(totals: Totals) -> _Line | None:
     rss = yy - slope * xy
     rss = rss if rss > NO_SPREAD * totals.centred.scales[0] else 0.0
     n = totals.n
-    return _Line(slope, rss / (n - 2), xx, (totals.sum_x or 0.0) / n, totals.sum_y / n, n)
+    return _Line(slope, more * rss / (n - 2), xx, (totals.sum_x or 0.0) / n, totals.sum_y / n, n)
 
 
 def _at_common_mean(c: _Line, t: _Line) -> Adjusted:
@@ -263,14 +273,15 @@ def _post_stratified(known: Adjusted, control: Covaried, treatment: Covaried) ->
     return Adjusted(
         w * known.control_mean + v * mean_c,
         w * known.treatment_mean + v * mean_t,
-        (*(Noise(w * w * part.variance, part.df) for part in known.control_noise), _unadjusted(control.missing, v)),
-        (*(Noise(w * w * part.variance, part.df) for part in known.treatment_noise), _unadjusted(treatment.missing, v)),
+        (*(Noise(w * w * part.variance, part.df) for part in known.control_noise), _unadjusted(control, v)),
+        (*(Noise(w * w * part.variance, part.df) for part in known.treatment_noise), _unadjusted(treatment, v)),
         (*(Shared(w * s.on_control, w * s.on_treatment, s.variance, s.df) for s in known.shared), shares),
     )
 
 
-def _unadjusted(missing: Totals, share: float) -> Noise:
-    return Noise(share * share * (missing.variance or 0.0) / missing.n, missing.n - 1)
+def _unadjusted(arm: Covaried, share: float) -> Noise:
+    missing = arm.missing
+    return Noise(share * share * arm.more * (missing.variance or 0.0) / missing.n, missing.n - 1)
 
 
 def _merged(control: Covaried, treatment: Covaried) -> tuple[Totals, Totals]:

@@ -85,18 +85,29 @@ def _linearised_spread(m: Moments, around: float, d: float) -> Centred:
     return Centred((spread if spread > NO_SPREAD * scale else 0.0,), (scale,))
 
 
+def more_of_few(m: Moments) -> float:
+    """What multiplies the delta method's variance of so few units; 1 from 200 units on."""
+    if not FEWEST_FOR_SPREAD <= m.n < FEW_UNITS or not m.sum("d") > 0:
+        return 1.0
+    mean = m.sum("d") / m.n
+    return 1 + 3 * (m.spread("d", "d") / (m.n - 1) / mean / mean) / m.n
+
+
 def of_few(m: Moments) -> Totals | None:
     """Linearised totals whose variance is right for few units too: below 200 the jackknife's, to the first order."""
-    line = linearised(m)
-    if line is None or not FEWEST_FOR_SPREAD <= m.n < FEW_UNITS:
-        return line
-    mean = m.sum("d") / m.n
-    more = 1 + 3 * (m.spread("d", "d") / (m.n - 1) / mean / mean) / m.n
-    centred = Centred((line.centred.at(0, 0) * more,), line.centred.scales)
-    if not math.isfinite(centred.at(0, 0)):
+    line, more = linearised(m), more_of_few(m)
+    if line is None or not math.isfinite(line.sum_y2 + more * line.centred.at(0, 0)):
         return None
-    squares = line.sum_y2 + (centred.at(0, 0) - line.centred.at(0, 0))
-    return Totals(m.n, line.sum_y, squares, centred=centred)
+    return widened(line, more)
+
+
+def widened(line: Totals, more: float) -> Totals:
+    """Totals of y alone with ``more`` times their variance, and the same mean."""
+    if more == 1.0:
+        return line
+    spread = line.centred.at(0, 0)
+    squares = line.sum_y2 + (more * spread - spread)
+    return Totals(line.n, line.sum_y, squares, centred=Centred((more * spread,), line.centred.scales))
 
 
 def ratio_t(control: Moments, treatment: Moments, factor: float = 1.0, shift: float = 0.0) -> WelchT | None:

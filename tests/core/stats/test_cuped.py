@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ from analytics.core.stats.cuped import (
     variance_reduction,
 )
 from analytics.core.stats.mean import compare_means, welch_t
-from analytics.core.stats.ratio import compare_ratios, linearised
+from analytics.core.stats.ratio import compare_ratios, of_few
 from analytics.core.totals import NOTHING, Totals
 
 Column = NDArray[np.float64]
@@ -281,7 +281,8 @@ def test_ratio_with_history__from_moments__is_lin_on_linearised_rows() -> None:
         y, d, y0, d0 = _ratio_rows(seed, 150)
         told.append(linearised_with_history(Moments.of_rows(y=y, d=d, y0=y0, d0=d0)))
         now, past = y.sum() / d.sum(), y0.sum() / d0.sum()
-        wanted.append(_arm(now + (y - now * d) / d.mean(), past + (y0 - past * d0) / d0.mean()))
+        lines = _arm(now + (y - now * d) / d.mean(), past + (y0 - past * d0) / d0.mean())
+        wanted.append(replace(lines, more=1 + 3 * (d.std(ddof=1) / d.mean()) ** 2 / 150))
     assert told[0] is not None and told[1] is not None
     found, by_rows = adjusted_t(told[0], told[1]), adjusted_t(wanted[0], wanted[1])
     assert found is not None and by_rows is not None
@@ -293,24 +294,72 @@ def test_ratio_with_history__from_moments__is_lin_on_linearised_rows() -> None:
 def test_ratio_with_history__of_some_units__takes_the_ratio_of_all() -> None:
     y, d, y0, d0 = _ratio_rows(3, 150)
     told = linearised_with_history(Moments.of_rows(y=y[:100], d=d[:100], y0=y0[:100], d0=d0[:100]), Moments.of_rows(y=y[100:], d=d[100:]))
-    whole = linearised(Moments.of_rows(y=y, d=d))
+    whole = of_few(Moments.of_rows(y=y, d=d))
     assert told is not None and whole is not None
     assert (told.known.n, told.missing.n) == (100, 50)
     assert (told.whole.sum_y, told.whole.sum_y2) == pytest.approx((whole.sum_y, whole.sum_y2), rel=1e-9)
+    assert told.whole.variance == pytest.approx(whole.variance, rel=1e-9)
 
 
-def test_ratio_with_history__without_any_past__is_the_plain_ratio() -> None:
-    """From 200 units an arm on; fewer have the jackknife's variance without a past, and their own with it."""
+@pytest.mark.parametrize("n", [10, 20, 40, 80, 240])
+def test_ratio_with_history__without_any_past__is_the_plain_ratio(n: int) -> None:
     arms = []
     for seed in (1, 2):
-        y, d, _, _ = _ratio_rows(seed, 240)
-        arms.append(Moments.of_rows(y=y, d=d, y0=np.zeros(240), d0=np.zeros(240)))
+        y, d, _, _ = _ratio_rows(seed, n)
+        arms.append(Moments.of_rows(y=y, d=d, y0=np.zeros(n), d0=np.zeros(n)))
     told = [linearised_with_history(m) for m in arms]
     assert told[0] is not None and told[1] is not None
     found, plain = compare_adjusted(told[0], told[1]), compare_ratios(arms[0], arms[1])
     assert [found.difference, found.se, found.p] == pytest.approx([plain.difference, plain.se, plain.p])
+
+
+@pytest.mark.parametrize("n", [20, 80])
+def test_ratio_with_history__past_that_explains_nothing__hardly_moves_the_error(n: int) -> None:
+    """Averaged over experiments: regression costs a degree of freedom, and gives back about as much."""
+    errors = []
+    for seed in range(60):
+        rows = [
+            (*_ratio_rows(seed, n)[:2], *_ratio_rows(1000 + seed, n)[2:]),
+            (*_ratio_rows(2000 + seed, n)[:2], *_ratio_rows(3000 + seed, n)[2:]),
+        ]
+        arms = [Moments.of_rows(y=y, d=d, y0=y0, d0=d0) for y, d, y0, d0 in rows]
+        told = [linearised_with_history(m) for m in arms]
+        assert told[0] is not None and told[1] is not None
+        errors.append([compare_adjusted(told[0], told[1]).se, compare_ratios(arms[0], arms[1]).se])
+    found, plain = np.mean(np.square(np.array(errors, dtype=float)), axis=0) ** 0.5
+    assert found == pytest.approx(plain, rel=0.045)
+
+
+def test_ratio_with_history__some_without_a_past__has_the_factor_in_both_strata() -> None:
+    rows = [_ratio_rows(seed, 60) for seed in (4, 5)]
+    told = []
+    for y, d, y0, d0 in rows:
+        known = Moments.of_rows(y=y[:40], d=d[:40], y0=y0[:40], d0=d0[:40])
+        told.append(linearised_with_history(known, Moments.of_rows(y=y[40:], d=d[40:])))
+    assert told[0] is not None and told[1] is not None
+    adjusted, _ = adjust(told[0], told[1])
+    bare, _ = adjust(replace(told[0], more=1.0), replace(told[1], more=1.0))
+    assert adjusted is not None and bare is not None
+    for arm, ours, theirs in (
+        (told[0], adjusted.control_noise, bare.control_noise),
+        (told[1], adjusted.treatment_noise, bare.treatment_noise),
+    ):
+        assert arm.more > 1.005
+        assert [part.variance for part in ours] == pytest.approx([arm.more * part.variance for part in theirs])
+
+
+def test_ratio_with_history__of_no_requests__is_nothing() -> None:
     nothing = Moments.of_rows(y=[0.0] * 20, d=[0.0] * 20, y0=[1.0] * 20, d0=[1.0] * 20)
     assert linearised_with_history(nothing) is None
+
+
+def test_covaried__of_two_ratios__do_not_add_up_once_linearised() -> None:
+    y, d, y0, d0 = _ratio_rows(3, 50)
+    one = linearised_with_history(Moments.of_rows(y=y, d=d, y0=y0, d0=d0))
+    other = linearised_with_history(Moments.of_rows(y=y[:30], d=d[:30], y0=y0[:30], d0=d0[:30]))
+    assert one is not None and other is not None
+    with pytest.raises(ImpossibleTotals, match="before they are linearised"):
+        one + other
 
 
 def test_ratio_with_history__over_many_experiments__covers_as_often_as_it_says() -> None:
