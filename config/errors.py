@@ -7,11 +7,13 @@ from django.shortcuts import render
 from django.views import defaults
 
 from experiments.api import ofrep
+from experiments.http.errors import status_of, unread
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if _is_door(request):
-        return _error(request, 400, "invalid", "The request cannot be understood.")
+        refusal = unread(exception)
+        return _error(request, status_of(refusal), refusal.code, refusal.message)
     return defaults.bad_request(request, exception)
 
 

@@ -24,6 +24,19 @@ class _NoSolverChatter(logging.Filter):
         return record.module != "_shgo"
 
 
+class _RefusedIsRoutine(logging.Filter):
+    """Django's refusals of a request (too many fields, an unknown host, a form that cannot be parsed) are the
+    sender's faults: a warning in a single line, without the traceback of a fault of ours."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        status = getattr(record, "status_code", None)
+        if record.name.startswith("django.") and isinstance(status, int) and 400 <= status < 500:
+            record.exc_info = record.exc_text = None
+            if record.levelno > logging.WARNING:
+                record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
+        return True
+
+
 def expired_is_routine(logger: WrappedLogger, _: str, event: EventDict) -> EventDict:
     """Log at debug that nobody took a message of beat within its tick: the next tick sends the same work again.
 
@@ -58,8 +71,13 @@ def django_logging(*, level: str, requests: bool) -> dict[str, Any]:
                 "foreign_pre_chain": _SHARED,
             }
         },
-        "filters": {"no_solver_chatter": {"()": _NoSolverChatter}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["no_solver_chatter"]}},
+        "filters": {
+            "no_solver_chatter": {"()": _NoSolverChatter},
+            "refused_is_routine": {"()": _RefusedIsRoutine},
+        },
+        "handlers": {
+            "stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["no_solver_chatter", "refused_is_routine"]}
+        },
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             "django": {"level": "WARNING"},

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import structlog
-from django.core.exceptions import PermissionDenied
+from django.conf import settings
+from django.core.exceptions import (
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    TooManyFieldsSent,
+    TooManyFilesSent,
+)
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpResponse, JsonResponse
 from rest_framework import exceptions
@@ -96,7 +103,17 @@ def _as_refusal(error: Exception) -> AssayError | None:
         return outage(error)
     if isinstance(error, Http404):
         return NotFound("there is nothing of this name")
-    return None
+    return unread(error) if isinstance(error, SuspiciousOperation) else None
+
+
+def unread(error: Exception) -> AssayError:
+    """Why Django did not read a request: its sender can mend that, and nothing here is broken."""
+    if isinstance(error, TooManyFieldsSent | TooManyFilesSent):
+        most = f"{settings.DATA_UPLOAD_MAX_NUMBER_FIELDS:,} parameters or form fields"
+        return InvalidInput(f"the request has more than {most}; send fewer", code="too_many_fields")
+    if isinstance(error, RequestDataTooBig):
+        return TooLarge(f"the body is too long; at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE:,} bytes are taken here")
+    return InvalidInput("the request cannot be understood")
 
 
 def outage(error: OperationalError | InterfaceError) -> AssayError:

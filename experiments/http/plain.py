@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.core.exceptions import SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -14,7 +15,7 @@ from django.views.decorators.csrf import csrf_exempt
 from experiments.core.errors import AssayError
 from experiments.http.cors import opened_to_pages, preflight
 from experiments.http.doors import take_the_rest
-from experiments.http.errors import DATABASE_AWAY, error_response, outage
+from experiments.http.errors import DATABASE_AWAY, error_response, outage, unread
 from experiments.selectors import serving
 
 Handler = Callable[..., HttpResponse]
@@ -38,6 +39,8 @@ def plain(refuse: Refuse = error_response, **handlers: Handler) -> Handler:
             answer = refuse(error)
         except (OperationalError, InterfaceError) as error:
             answer = refuse(outage(error))
+        except SuspiciousOperation as error:
+            answer = refuse(unread(error))
         take_the_rest(request)
         return _open(answer)
 
