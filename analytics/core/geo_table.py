@@ -6,7 +6,6 @@ treated is said by their names, by a column that belongs to the region (1 or 0),
 says of each row whether treatment was on; which periods come after the start, by their names, by the
 first of them, or by that same column.
 
-Periods are ordered as numbers or as dates when all of them are, else as they first appear in the file.
 A file without a region column may still pair its rows: the k-th row of a group in one period is the
 same unit as the k-th row of that group in another (columns named as the same for a unit are checked).
 """
@@ -15,15 +14,15 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
 
 from analytics.core.arm_names import ArmNames, folded
 from analytics.core.cell_moments import ISO, MomentReader
 from analytics.core.csv_table import FALSE, NOTHING, TRUE, OpenTable, open_table
 from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
-from analytics.core.magnitudes import LARGEST, fits
+from analytics.core.geo_periods import in_time
+from analytics.core.magnitudes import LARGEST
 from analytics.core.number_marks import WAYS, NumberMarks
 from analytics.core.stats.did import Cell, Panel, one_start, panel_of
 from analytics.core.table_faults import BadTable, Faults
@@ -61,7 +60,7 @@ class GeoNames:
     """What the person named: treated regions, periods after the start (or the first of them), the order of periods.
 
     ``gaps``: a cell without a value is one that was not observed, rather than a fault. ``moments``: how periods that are dates
-    are written. ``keep_first``: a second row of a region and period is left out, rather than a fault.
+    are written, and the zone of those without one. ``keep_first``: a second row of a region and period is left out, rather than a fault.
     """
 
     treated: tuple[str, ...] = ()
@@ -192,7 +191,7 @@ def _panel(rows: list[_Row], columns: GeoColumns, names: GeoNames) -> Panel:
     if columns.region is None:
         rows = _paired(rows, columns)
     _check_regions(rows, columns)
-    order = _in_time(dict.fromkeys(row.period for row in rows), names.order, names.moments)
+    order = in_time(dict.fromkeys(row.period for row in rows), names.order, names.moments)
     if len(order) > MOST_PERIODS:
         raise BadTable(f"{len(order)} periods; at most {MOST_PERIODS} are taken: take longer ones")
     cells = [Cell(row.region, row.period, row.value) for row in rows if row.value is not None]
@@ -234,70 +233,6 @@ def _check_regions(rows: Sequence[_Row], columns: GeoColumns) -> None:
                 seen = f"{row.region!r}: {here[:40]!r}, and on line {known.line} {there[:40]!r}"
                 faults.add(row.line, f"column {name!r} differs within a unit", seen)
     faults.settle()
-
-
-def _in_time(periods: Iterable[str], order: Sequence[str], moments: MomentReader) -> tuple[str, ...]:
-    seen = tuple(periods)
-    if order:
-        unordered = [period for period in seen if period not in order]
-        if unordered or len(set(order)) < len(order):
-            raise BadTable(
-                f"the order names {'a period twice' if not unordered else f'no period {unordered[0]!r}'}: {', '.join(order)[:300]}"
-            )
-        return tuple(period for period in order if period in seen)
-    if moments.format is not None:
-        return _by_format(seen, moments)
-    _refuse_two_orders(seen)
-    for reading in (_as_number, _as_date):
-        keys = [reading(period) for period in seen]
-        if all(key is not None for key in keys) and len(set(keys)) == len(keys):
-            return tuple(period for _, period in sorted(zip(keys, seen, strict=True)))
-    return seen
-
-
-def _by_format(periods: Sequence[str], moments: MomentReader) -> tuple[str, ...]:
-    """The periods as dates in the form that a person named; every one of them has to be."""
-    try:
-        at = {period: moments.read(period) for period in periods}
-    except ValueError as error:
-        wrong = next(period for period in periods if not _reads(period, moments))
-        raise BadTable(f"period {wrong[:40]!r}: {error}") from None
-    return tuple(sorted(periods, key=lambda period: at[period]))
-
-
-def _reads(text: str, moments: MomentReader) -> bool:
-    try:
-        moments.read(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _refuse_two_orders(periods: Sequence[str]) -> None:
-    """2019.6 … 2019.12 are months to people and decimals to a sort: where the two orders differ, nothing is guessed."""
-    parts = [period.replace(",", ".").partition(".") for period in periods]
-    if not all(whole.isdecimal() and (rest.isdecimal() or not mark) for whole, mark, rest in parts):
-        return
-    as_decimals = sorted(range(len(parts)), key=lambda k: float(f"{parts[k][0]}.{parts[k][2] or 0}"))
-    as_pairs = sorted(range(len(parts)), key=lambda k: (int(parts[k][0]), int(parts[k][2] or 0)))
-    if as_decimals != as_pairs:
-        one, other = ([periods[k] for k in order][:6] for order in (as_decimals, as_pairs))
-        raise BadTable(f"the periods can be ordered in two ways: {', '.join(one)} or {', '.join(other)}; choose with --order")
-
-
-def _as_number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if fits(number) else None
-
-
-def _as_date(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text if len(text) > 7 else f"{text}-01")
-    except ValueError:
-        return None
 
 
 def _treatment(rows: Sequence[_Row], columns: GeoColumns, names: GeoNames, order: tuple[str, ...]) -> tuple[list[str], tuple[str, ...]]:

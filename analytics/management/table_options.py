@@ -13,12 +13,16 @@ from analytics.core.number_marks import THOUSANDS, NumberMarks, TwoWays, ways_to
 
 FORM = "how dates are written, such as %%d.%%m.%%Y or unix; default: ISO 8601 (2026-01-31)"
 
+ZONE = "the zone of dates and of moments without one, such as Europe/Berlin"
+
 
 def add_table_options(parser: CommandParser) -> None:
-    """``--decimal``, ``--thousands``, ``--date-format`` and ``--duplicates``; without them the cells say it, or the file is refused."""
+    """``--decimal``, ``--thousands``, ``--date-format``, ``--time-zone`` and ``--duplicates``; without them the cells say it, or the
+    file is refused."""
     parser.add_argument("--decimal", choices=(".", ","), help="the mark before decimals; default: what all cells agree on")
     parser.add_argument("--thousands", choices=tuple(THOUSANDS), help="the mark between thousands; default: what all cells agree on")
     parser.add_argument("--date-format", metavar="FORM", help=FORM)
+    parser.add_argument("--time-zone", metavar="NAME", help=ZONE)
     parser.add_argument(
         "--duplicates", choices=("refuse", "first"), default="refuse", help="rows that repeat one: a fault (default), or left out"
     )
@@ -35,7 +39,7 @@ def told_ways(options: Mapping[str, Any]) -> tuple[NumberMarks, ...]:
 def told_moments(options: Mapping[str, Any]) -> MomentReader:
     """How moments are written, by the options."""
     try:
-        return moment_reader(options.get("time_zone"), options["date_format"])
+        return moment_reader(options["time_zone"], options["date_format"])
     except ValueError as refusal:
         raise CommandError(str(refusal)) from refusal
 

@@ -285,3 +285,56 @@ def test_import_geo__files_as_they_are__are_read(file):
     assert "'kazan' is also written 'Kazan' (3 rows), 'kazan ' (1 row)" in printed
     assert "1 row left out, of a region and period" in printed
     assert sorted(GeoObservation.objects.filter(region__name="kazan").values_list("value", flat=True)) == [11, 22, 99]
+
+
+def with_periods(*names):
+    """The three cities, their three weeks under other names."""
+    rows = ROWS
+    for week, name in enumerate(names, 1):
+        rows = rows.replace(f",{week},", f",{name},")
+    return rows
+
+
+def at(*names):
+    return (*CITY[:-1], names[-1])
+
+
+def order_printed(text):
+    return text.partition("periods in order: ")[2].partition(";")[0].split(", ")
+
+
+def test_import_geo__moments__are_ordered_as_moments(file):
+    """01:30 in summer time comes before 01:30Z; as text, and in the file's order, it does not."""
+    names = ("2026-07-05T01:30:00Z", "2026-07-05T02:30:00+03:00", "2026-07-05T02:30:00Z")
+    printed = imported(file(with_periods(*names)), *at(*names))
+    assert order_printed(printed) == [names[1], names[0], names[2]]
+
+
+def test_import_geo__clock_times_beside_moments__are_placed_by_the_zone_that_is_said(file):
+    names = ("2026-07-05T01:30:00", "2026-07-05T00:00:00Z", "2026-07-05T02:30:00Z")
+    path = file(with_periods(*names))
+    with pytest.raises(CommandError, match="'2026-07-05T01:30:00' has no zone, and others have: --time-zone says"):
+        imported(path, *at(*names))
+    assert order_printed(imported(path, *at(*names), "--time-zone", "Europe/Berlin", key="berlin")) == list(names)
+    assert order_printed(imported(path, *at(*names), "--time-zone", "UTC", key="utc")) == [names[1], names[0], names[2]]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--time-zone", "Mars/Olympus"), "--time-zone 'Mars/Olympus': expected a name such as Europe/Berlin"),
+        (("--time-zone", "Europe/Berlin"), "period '1': expected a date or an ISO 8601 moment"),
+        (("--time-zone", "UTC", "--order", "1,2,3"), "--order says the order of the periods itself: leave out --time-zone"),
+        (("--cluster", "city"), "--cluster: the region is the cluster of a geo pilot"),
+    ],
+)
+def test_import_geo__option_that_makes_no_sense_here__is_refused_with_a_sentence(words, message, file):
+    with pytest.raises(CommandError, match=message):
+        imported(file(ROWS), *CITY, *words)
+    assert not Experiment.objects.exists()
+
+
+def test_import_geo__one_moment_in_two_ways__is_refused(file):
+    names = ("2026-07-05T01:30:00Z", "2026-07-05T03:30:00+02:00", "2026-07-05T02:30:00Z")
+    with pytest.raises(CommandError, match="are the same moment; write it in a single way"):
+        imported(file(with_periods(*names)), *at(*names))

@@ -66,7 +66,6 @@ class Command(BaseCommand):
         when = parser.add_mutually_exclusive_group()
         when.add_argument("--timestamp", metavar="COL", help="when the unit was exposed: a date or a moment")
         when.add_argument("--start", metavar="DATE", help="when all units were exposed; default: yesterday")
-        parser.add_argument("--time-zone", metavar="NAME", help="the zone of dates and of moments without one, such as Europe/Berlin")
         parser.add_argument("--metric", action="extend", nargs="+", required=True, metavar="NAME=COL:KIND", help=WANTED)
         parser.add_argument(
             "--skip-empty", action="store_true", help="leave out empty values and covariates, and test whether arms differ in them"

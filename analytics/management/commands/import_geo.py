@@ -12,10 +12,8 @@ before is paired with its k-th row after. ``manage.py analyze KEY`` reads the pi
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -27,6 +25,11 @@ from analytics.management.table_options import add_table_options, as_read, data_
 from analytics.services.geo import import_pilot
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
+
+CLUSTERED = (
+    "--cluster: the region is the cluster of a geo pilot, and its errors allow for what a region's periods share. Leave the option out; "
+    "if larger areas were treated as a whole, add their regions up and give the area's column as --region"
+)
 
 
 class Command(BaseCommand):
@@ -50,6 +53,7 @@ class Command(BaseCommand):
         when = parser.add_mutually_exclusive_group()
         when.add_argument("--post", action="extend", nargs="+", metavar="PERIOD[,PERIOD]", help="all periods from the start on")
         when.add_argument("--start-period", metavar="PERIOD", help="the first of them")
+        parser.add_argument("--cluster", metavar="COL", help="refused: a region is the cluster of a pilot")
         parser.add_argument("--order", action="extend", nargs="+", default=[], metavar="PERIOD[,PERIOD]", help="the order of periods")
         parser.add_argument("--allow-missing", "--skip-empty", action="store_true", help="an empty value is a cell that was not observed")
         parser.add_argument("--metric", metavar="NAME", help="what the values are; default: the column's name")
@@ -95,6 +99,8 @@ class Command(BaseCommand):
 def columns_of(options: dict[str, Any]) -> GeoColumns:
     if options["pair_rows"] and options["treated_column"] is None:
         raise CommandError("--pair-rows: rows are paired within groups, so --treated-column has to say which group a row is of")
+    if options["cluster"] is not None:
+        raise CommandError(CLUSTERED)
     return GeoColumns(
         value=options["value"],
         period=options["period"],
@@ -106,6 +112,8 @@ def columns_of(options: dict[str, Any]) -> GeoColumns:
 
 
 def names_of(options: dict[str, Any]) -> GeoNames:
+    if options["order"] and (options["time_zone"] or options["date_format"]):
+        raise CommandError("--order says the order of the periods itself: leave out --time-zone and --date-format")
     told = options["post"] is not None or options["start_period"] is not None
     if told == (options["status_column"] is not None):
         wanted = "says itself when treatment began: leave out" if told else "does not say when treatment began: give"
@@ -116,7 +124,7 @@ def names_of(options: dict[str, Any]) -> GeoNames:
         start=options["start_period"],
         order=separated(options["order"]),
         gaps=options["allow_missing"],
-        moments=replace(told_moments(options), zone=ZoneInfo("UTC")),
+        moments=told_moments(options),
         keep_first=options["duplicates"] == "first",
     )
 
