@@ -19,6 +19,7 @@ from analytics.core.observed import Observed
 from analytics.core.stats import group_sequential
 from analytics.core.stats.comparison import Interval
 from analytics.core.stats.multiplicity import holm
+from analytics.core.windows import day_is_used
 
 Crossing = Literal["better", "worse"]
 
@@ -206,7 +207,7 @@ def _refusal(history: LookHistory, seen: Observation, day: date) -> str | None:
     if history.over:
         return "the last look was taken: everything after it is exploratory"
     if history.looks and day <= history.looks[-1].day:
-        return f"{history.looks[-1].day} was looked at already: one look per complete local day"
+        return day_is_used(history.looks[-1].day)
     return seen.reason
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from experiments.core import figures
+
 GRACE = timedelta(hours=24)
 """How long after a unit's window late events are still waited for."""
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -146,10 +148,15 @@ def legal_look(
     if not the_clock.complete:
         return answer(f"the clock is not complete ({the_clock.sentence})")
     if previous is not None and previous >= day:
-        return answer(f"{day} was looked at already: one look per complete local day")
+        return answer(day_is_used(day))
     if window is None and not (information >= 1 or (planned_end is not None and planned_end <= cut)):
         return answer("a metric without a conversion window is looked at once, at the end")
     return answer("")
+
+
+def day_is_used(day: date) -> str:
+    """Why there is no second look at the same data."""
+    return f"the data up to {figures.day(day)} have been used; the next complete day is needed"
 
 
 def _joined(running: Sequence[Span], until: datetime) -> list[tuple[datetime, datetime]]:

@@ -223,6 +223,7 @@ def effect_of(metric: MetricResult, against: ArmComparison, arms: Mapping[str, s
         high=None if c.ci is None else c.ci.high,
         level=None if c.ci is None else c.ci.level,
         lift=c.lift,
+        scale=metric.scale,
         reading=reading_of(metric, against),
         reason=c.reason or "",
     )
@@ -300,5 +301,8 @@ def _unmet(
 def _numbers(one: Readiness, metrics: Sequence[MetricResult]) -> tuple[str, str]:
     if one.topic == "units":
         return figure(one.value), f"at least {figure(one.target)}"
-    share = any(metric.role == MetricRole.PRIMARY and metric.kind == MetricKind.PROPORTION for metric in metrics)
-    return ("unknown" if one.value is None else difference(one.value, share)), f"at least {difference(one.target, share)}"
+    primary = next((metric for metric in metrics if metric.role == MetricRole.PRIMARY), None)
+    share = primary is not None and primary.kind == MetricKind.PROPORTION
+    scale = "" if primary is None else primary.scale
+    now = "unknown" if one.value is None else difference(one.value, share, scale)
+    return now, f"at least {difference(one.target, share, scale)}"

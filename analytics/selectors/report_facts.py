@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.db.models import Q, QuerySet
 
@@ -38,6 +39,7 @@ from analytics.selectors.holdbacks import holdback_sentence
 from analytics.selectors.plans import AnalysisPlan, plan_of
 from analytics.selectors.results import decision_rows
 from analytics.selectors.scans import scan_of
+from experiments.core.figures import moment
 from experiments.core.types import Origin, Status
 from experiments.models import ChangeLogEntry, Experiment, Iteration
 from experiments.selectors.experiments import iteration_design
@@ -47,6 +49,7 @@ AMENDING = ("experiment_edited", "metrics_planned")
 _AMENDED = frozenset({"planned_end", "notes"})
 """Fields of an edit that are worth calling an amendment; titles and tags are not."""
 _LONGEST = 400
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)")
 
 
 def is_final(run: AnalysisRun) -> bool:
@@ -214,8 +217,15 @@ def _whole(value: object) -> int | None:
 
 
 def _short(value: object) -> str:
-    text = value if isinstance(value, str) else "" if value in (None, {}) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+    text = _dated(value) if isinstance(value, str) else "" if value in (None, {}) else json.dumps(value, ensure_ascii=False, sort_keys=True)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def _dated(text: str) -> str:
+    """A stored moment as pages write it; anything else as it is."""
+    if not _MOMENT.fullmatch(text):
+        return text
+    return moment(datetime.fromisoformat(text).astimezone(UTC))
 
 
 def _since(entries: Sequence[ChangeLogEntry], iteration: Iteration) -> Iterable[ChangeLogEntry]:

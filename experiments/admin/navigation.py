@@ -57,7 +57,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             ],
         },
         {
-            "title": "Telling",
+            "title": "Notifications",
             "separator": True,
             "items": [
                 _item("Subscriptions", "notifications", "experiments_subscription_changelist"),
@@ -66,7 +66,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             ],
         },
         {
-            "title": "House",
+            "title": "Settings",
             "separator": True,
             "items": [
                 _item("Policies", "policy", "experiments_policy_changelist"),

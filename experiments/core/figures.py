@@ -22,11 +22,32 @@ def signed(value: float | None) -> str:
     return f"{value:+,.0f}" if THOUSAND <= abs(value) < 1e15 else f"{value:+,.4g}"
 
 
-def difference(value: float | None, share: bool) -> str:
-    """A difference of a metric: shares in percentage points, anything else in its own units."""
+UNITS = {
+    "USD micros": ("USD", 1_000_000),
+    "USD": ("USD", 1),
+    "ms": ("ms", 1),
+    "seconds": ("seconds", 1),
+    "hours": ("hours", 1),
+    "MB": ("MB", 1),
+    "tokens": ("tokens", 1),
+}
+"""Beginnings of a metric's scale: the unit that people read, and how many of the stored unit make it."""
+
+
+def difference(value: float | None, share: bool, scale: str = "") -> str:
+    """A difference of a metric: shares in percentage points, anything else with its scale's unit."""
     if value is None:
         return DASH
-    return f"{value * 100:+.2f} pp" if share else signed(value)
+    if share:
+        return f"{value * 100:+.2f} pp"
+    unit, size = unit_of(scale)
+    return f"{signed(value / size)} {unit}".rstrip()
+
+
+def unit_of(scale: str) -> tuple[str, int]:
+    """The unit that people read and its size in the stored one: ``("USD", 1000000)``; ``("", 1)`` without one."""
+    plain = scale.partition(",")[0].partition(" per ")[0].strip()
+    return UNITS.get(plain, ("", 1))
 
 
 def figure(value: float | None) -> str:

@@ -63,3 +63,9 @@ def test_words__of_codes_and_kinds_of_rows():
 def test_day_and_moment__are_one_style():
     at = datetime(2026, 6, 1, 12, tzinfo=UTC)
     assert (figures.day(date(2026, 6, 1)), figures.moment(at)) == ("01 Jun 2026", "01 Jun 2026, 12:00 UTC")
+
+
+def test_sidebar__names_its_groups_in_plain_words(browser):
+    titles = re.findall(r"<h2[^>]*>\s*(.*?)\s*<", browser("ada").get("/admin/").content.decode())
+    assert {"Notifications", "Settings"} <= set(titles)
+    assert not {"Telling", "House"} & set(titles)

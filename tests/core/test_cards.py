@@ -146,7 +146,7 @@ def test_promoted_against_the_rules__stays_visible() -> None:
 
 def test_keep__says_what_is_still_needed() -> None:
     said = card(_running(unmet=(Unmet("3 more days", "11 days", "14 days"), Unmet("a clear improvement of “Warm”")))).sentence
-    assert said.endswith("Still needed: 3 more days and a clear improvement of “Warm”.")
+    assert said.endswith("For a promotion it still needs: 3 more days and a clear improvement of “Warm”.")
     assert str(Unmet("3 more days", "11 days", "14 days")) == "3 more days: now 11 days, needed 14 days"
 
 
@@ -169,3 +169,25 @@ def test_reason__a_sentence__is_one() -> None:
 def test_viewer__any_of_the_actions__counts() -> None:
     assert SECOND.may(Action.CONCLUDE, Action.PROMOTE)
     assert not VISITOR.may(Action.CONCLUDE, Action.PROMOTE)
+
+
+def test_needed__names_every_condition() -> None:
+    conditions = tuple(Unmet(f"condition {number}") for number in range(1, 7))
+    said = card(_running(unmet=conditions)).sentence
+    assert "condition 6" in said
+    assert " more" not in said
+
+
+@pytest.mark.parametrize(
+    ("scale", "value", "said"),
+    [
+        ("USD micros per request", 4310.0, "+0.00431 USD"),
+        ("USD micros", -2_500_000.0, "-2.5 USD"),
+        ("ms, 95th percentile", 12.0, "+12 ms"),
+        ("hours", 1.5, "+1.5 hours"),
+        ("1-5", 0.25, "+0.25"),
+    ],
+)
+def test_effect__says_the_unit_of_its_metric(scale: str, value: float, said: str) -> None:
+    effect = Effect("Cost", "Warm", False, value, value, value, 0.95, scale=scale)
+    assert str(effect) == f"Cost with “Warm” {said} (95 % interval {said} to {said})"

@@ -16,7 +16,10 @@ Kind = Literal["", "keep", "hold", "stop", "promote", "escalate", "conclude"]
 
 @dataclass(frozen=True)
 class Effect:
-    """One arm against control on one metric; ``share``: a rate, written in percentage points."""
+    """One arm against control on one metric; ``share``: a rate, written in percentage points.
+
+    ``scale``: the metric's own, for the unit behind its numbers.
+    """
 
     metric: str
     arm: str
@@ -28,18 +31,19 @@ class Effect:
     lift: float | None = None
     reading: str = ""
     reason: str = ""
+    scale: str = ""
 
     def __str__(self) -> str:
         about = f"{self.metric} with “{self.arm}”"
         if self.value is None:
             return f"{about} cannot be compared yet" + (f" ({self.reason})" if self.reason else "")
         lift = "" if self.lift is None else f", that is {self.lift * 100:+.1f} %"
-        return f"{about} {difference(self.value, self.share)}{lift}{self._interval()}{self._word()}"
+        return f"{about} {difference(self.value, self.share, self.scale)}{lift}{self._interval()}{self._word()}"
 
     def _interval(self) -> str:
         if self.low is None or self.high is None or self.level is None:
             return ""
-        low, high = difference(self.low, self.share), difference(self.high, self.share)
+        low, high = (difference(end, self.share, self.scale) for end in (self.low, self.high))
         return f" ({self.level * 100:.4g} % interval {low} to {high})"
 
     def _word(self) -> str:

@@ -11,6 +11,8 @@ from experiments.core.figures import counted, listed, moment
 from experiments.core.types import Item
 
 MOST_EFFECTS = 3
+MOST_NEEDED = 12
+"""Every condition is named: the card says what is missing, not how much is left out."""
 MASKED = "Results are hidden: the data cannot be used as they are"
 
 _DARK, _APPROVAL = TITLES[Item.DARK_LAUNCH], TITLES[Item.APPROVAL]
@@ -56,7 +58,7 @@ def guardrails_of(facts: CardFacts) -> str:
 
 def needed(unmet: Iterable[object]) -> str:
     """What a promotion still needs, in a few words."""
-    return listed([getattr(one, "what", str(one)) for one in unmet], most=4)
+    return listed([getattr(one, "what", str(one)) for one in unmet], most=MOST_NEEDED)
 
 
 def _told(lead: str, facts: CardFacts, *, guardrails: bool = True) -> str:
@@ -97,7 +99,7 @@ def _switched_off(facts: CardFacts) -> str:
 
 def _silent(facts: CardFacts) -> str:
     hours = facts.hours or 0.0
-    time = f"{hours / 24:.0f} days" if hours >= 48 else f"{hours:.0f} hours"
+    time = counted(round(hours / 24), "day") if hours >= 48 else counted(round(hours), "hour")
     return f"No data: it has run for {time} and no unit was exposed."
 
 
@@ -114,7 +116,7 @@ def _keep(facts: CardFacts) -> str:
     read = facts.reading or Reading()
     said = _told("Keep running", facts)
     if read.unmet:
-        said += f" Still needed: {needed(read.unmet)}."
+        said += f" For a promotion it still needs: {needed(read.unmet)}."
     return said + _stopped_arms(read)
 
 

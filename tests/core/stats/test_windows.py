@@ -85,7 +85,7 @@ def test_legal_look__once_a_day_after_the_clock__on_data_up_to_local_midnight() 
     ("changed", "why"),
     [
         ({"the_clock": OPEN}, "clock"),
-        ({"previous": date(2026, 6, 8)}, "looked at already"),
+        ({"previous": date(2026, 6, 8)}, "the data up to 08 Jun 2026 have been used; the next complete day is needed"),
         ({"over": True}, "exploratory"),
         ({"window": None}, "once, at the end"),
         ({"window": None, "planned_end": _utc(10)}, "once, at the end"),
