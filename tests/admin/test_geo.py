@@ -51,3 +51,12 @@ def test_geo_page__every_tab__opens(owner, browser, tab):
     experiment = imported(owner, drawn(3))
     analyse(experiment.pk, now=timezone.now())
     assert browser("olivia").get(page(experiment, tab)).status_code == 200
+
+
+def test_geo_page__no_tab_talks_as_if_assay_had_served_it(owner, browser):
+    experiment = imported(owner, drawn(3))
+    analyse(experiment.pk, now=timezone.now())
+    shown = "".join(browser("olivia").get(page(experiment, tab)).content.decode() for tab in ("plan", "traffic", "health", "wiring"))
+    assert "Imported: it ran elsewhere. No application has to be connected." in shown
+    for text in ("as in an A/A test", "nothing has been launched yet", "as soon as one is due", "Lines to paste"):
+        assert text not in shown

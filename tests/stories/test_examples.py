@@ -156,7 +156,7 @@ def _dear_one_is_escalated_and_slow_one_holds_its_ramp() -> None:
     assert (held.verdict, held.arms) == ("hold", ["top_7"])
     first, second = RampStay.objects.filter(iteration__experiment__key=RETRIEVAL).order_by("pk")
     assert (first.share, second.share, second.held_by) == (100, 300, "machine")
-    assert "worse than control" in second.held_reason
+    assert second.held_reason == "guardrail breached (latency_mean on top_7)"
     assert not any(report_of(_row(key)).final for key in (MODELS, RETRIEVAL))
 
 

@@ -65,7 +65,7 @@ def load(now: datetime, *, progress: Progress) -> None:
     load_prices(cast["dmitri"], now, text=PRICES, reason="list prices that the demo assumes")
     steps: dict[str, Callable[[], object]] = {e.key: partial(_load, e, cast, now, progress) for e in EXAMPLES}
     steps[pilot.KEY] = partial(pilot.load_pilot, cast["olivia"], now)
-    steps |= {key: partial(_draft, key, cast["olivia"], now) for key in BY_KEY if key not in steps and key not in NOT_DRAFTED}
+    steps |= {key: partial(_draft, key, cast["paula"], now) for key in BY_KEY if key not in steps and key not in NOT_DRAFTED}
     for key, step in steps.items():
         if Experiment.objects.filter(key=key).exists():
             progress(f"{key}: already there")
