@@ -82,7 +82,7 @@ class Facts:
     checks, by sentence. ``mde`` and ``required_improvement`` (d₀) are absolute, in the metric's units.
     ``alarm_only`` is set between looks: then only harm may act. ``spent_micro`` of ``budget_micro`` are gone
     (None: there is no cap). ``failed`` are the parts of the analysis that could not be computed, by sentence: they
-    hide nothing, and nothing is promoted meanwhile.
+    hide nothing, and nothing is promoted meanwhile. ``never_looked`` says why no look can ever be taken, if so.
     """
 
     arms: tuple[ArmFacts, ...]
@@ -104,6 +104,7 @@ class Facts:
     budget_micro: int | None = None
     spent_micro: int | None = None
     failed: tuple[str, ...] = ()
+    never_looked: str = ""
 
     @property
     def over_budget(self) -> bool:
@@ -257,6 +258,8 @@ AFTER_THE_LAST = "the last look is taken and what it decided stands; only harm a
 def _keep(facts: Facts) -> Decision:
     if facts.last_look_taken:
         return _decision(facts, "keep", AFTER_THE_LAST)
+    if facts.never_looked:
+        return _decision(facts, "keep", facts.never_looked)
     missing = [r.name for r in _front_readiness(facts) if r.met is not True]
     return _decision(facts, "keep", "keep running; not yet met: " + ", ".join(missing) if missing else "keep running until the next look")
 

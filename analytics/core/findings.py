@@ -79,6 +79,11 @@ def undecided_finding(sentence: str) -> Finding | None:
     return Finding("no_primary", "info", sentence) if sentence else None
 
 
+def unlooked_finding(sentence: str) -> Finding | None:
+    """An experiment that is never looked at: its data are fine, and somebody has to say when it is over."""
+    return Finding("never_looked", "yellow", sentence) if sentence else None
+
+
 def unsaid_findings(named: Sequence[tuple[str, Comparison]]) -> list[Finding]:
     """One line for each comparison that cannot say."""
     return [Finding("cannot_say", "info", f"{name}: cannot say, {c.reason}") for name, c in named if c.reason is not None]

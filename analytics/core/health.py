@@ -16,6 +16,7 @@ from analytics.core.findings import (
     left_out_finding,
     shares_finding,
     undecided_finding,
+    unlooked_finding,
     unpriced_finding,
     unsaid_findings,
 )
@@ -47,6 +48,7 @@ def assess(
     unpriced: tuple[int, int] = (0, 0),
     clients: Mapping[str, int] | None = None,
     undecided: str = "",
+    unlooked: str = "",
     imported: ImportFacts = NOT_IMPORTED,
     net: Net = NO_NET,
 ) -> Health:
@@ -54,7 +56,8 @@ def assess(
 
     ``unpriced``: calls of models without a cost or a price, of all calls. ``clients``: what client keys sent and was not
     believed or not stored, and observations whose new name got no metric, by outcome.
-    ``undecided``: why the experiment can never decide, if so. ``imported``: what is known of an import's file.
+    ``undecided``: why the experiment can never decide, ``unlooked``: why it is never looked at, if so.
+    ``imported``: what is known of an import's file.
 
     An arm that is switched off alone gets no more units; among the others the shares stay as planned.
     """
@@ -68,6 +71,7 @@ def assess(
         left_out_finding(left_out),
         unpriced_finding(*unpriced),
         undecided_finding(undecided),
+        unlooked_finding(unlooked),
         *client_findings(clients or {}),
         _silence(serving, units),
         _delays_differ(arms),

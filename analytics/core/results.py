@@ -34,6 +34,7 @@ WHAT_TO_DO = {
     "left_out": "Nothing to do: they are left out in every arm alike.",
     "unpriced": "Enter the model's price under Model prices (or send cost_micro); until then no cost guardrail can be safe.",
     "no_primary": "Plan the next iteration, or another experiment, with a primary metric; without one nothing can be decided.",
+    "never_looked": "Set a planned end on the plan tab (also while it runs), or give the next iteration's metric a conversion window.",
     "no_data": "Check that the application asks for this experiment's variant and that exposures arrive.",
     "one_arm": "Check that the application serves every arm; an arm without units cannot be compared.",
     "no_events": "Check the metric's event types or name against what the application sends.",

@@ -129,12 +129,13 @@ def legal_look(
     planned_end: datetime | None = None,
     information: float = 0.0,
     over: bool = False,
+    never: str = "",
 ) -> LookPermission:
     """May a look be taken at ``now``?
 
     One look per complete local day, on data up to that day's end, once the clock is complete.
     ``previous`` is the day of the latest look, ``information`` the t this look would have, ``over``
-    that the last look was taken. A metric without a window gets one look: at the planned end, or
+    that the last look was taken, ``never`` why none can ever be taken. A metric without a window gets one look: at the planned end, or
     when the planned information is in.
     """
     day = last_complete_day(now, zone)
@@ -145,6 +146,8 @@ def legal_look(
 
     if over:
         return answer("the last look was taken: everything after it is exploratory")
+    if never:
+        return answer(never)
     if not the_clock.complete:
         return answer(f"the clock is not complete ({the_clock.sentence})")
     if previous is not None and previous >= day:

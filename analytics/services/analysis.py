@@ -7,7 +7,7 @@ day and only once the clock is complete; then look, decision and a copy of the r
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -51,7 +51,7 @@ from analytics.stores.base import Store
 from analytics.stores.postgres import PostgresStore
 from experiments.core.errors import NotFound, Refused
 from experiments.core.types import Origin, Status
-from experiments.core.undecided import never_decides
+from experiments.core.undecided import never_decides, never_looks
 from experiments.models import Experiment, Iteration
 from experiments.services.waits import is_locked
 
@@ -174,6 +174,7 @@ def conclude(
         left_out=measured.left_out,
         clients=measured.clients,
         undecided=_undecided(plan, measured),
+        unlooked=_never_looks(plan, before),
         imported=plan.imported,
         unpriced=(sum(one.calls for one in measured.unpriced.values()), sum(one.of for one in measured.unpriced.values())),
         net=net,
@@ -194,6 +195,7 @@ def conclude(
     facts = facts_of(
         plan, measured, health=health, verdicts=verdicts, standing=standing, clock=the_clock, harmed=harmed, stranded=stranded, net=net
     )
+    facts = replace(facts, never_looked=_never_looks(plan, standing.states))
     health = with_failures(health, facts.failed)
     return Findings(metrics, health, verdicts, facts, decide_by(facts), the_clock, permission, taken, watches, paid)
 
@@ -208,6 +210,14 @@ def _undecided(plan: AnalysisPlan, measured: Measured) -> str:
     """Why the experiment can never decide, with the outcomes that could; nothing of one that can."""
     primary = plan.primary is not None or plan.origin is Origin.IMPORT
     return never_decides(plan.key, has_primary=primary, auto_promote=plan.auto_promote, told=measured.told)
+
+
+def _never_looks(plan: AnalysisPlan, before: Sequence[LookState]) -> str:
+    """Why no look can ever be taken; nothing where one was taken, or can be. The first look fixes the size for the later ones."""
+    if plan.primary is None or plan.origin is Origin.IMPORT or plan.ended_at is not None:
+        return ""
+    n_planned = before[0].n_planned if before else plan.n_planned
+    return never_looks(windowless=plan.primary.window is None, planned_end=plan.planned_end, n_planned=n_planned)
 
 
 def legal(plan: AnalysisPlan, measured: Measured, before: Sequence[LookState], the_clock: Clock, now: datetime) -> LookPermission:
@@ -228,6 +238,7 @@ def legal(plan: AnalysisPlan, measured: Measured, before: Sequence[LookState], t
         planned_end=plan.planned_end,
         information=seen,
         over=bool(before) and before[-1].last,
+        never=_never_looks(plan, before),
     )
 
 
@@ -245,6 +256,7 @@ def _permission(plan: AnalysisPlan, iteration: Iteration, now: datetime) -> Look
         planned_end=plan.planned_end,
         information=1.0,
         over=bool(before) and before[-1].last,
+        never=_never_looks(plan, before),
     )
 
 

@@ -22,11 +22,11 @@ from experiments.core.design_advice import Arm, Planned, advice
 from experiments.core.figures import counted
 from experiments.core.permissions import SIGNING, Action
 from experiments.core.types import JSON, BucketRole, Item, MetricRole, Role, Status, Verdict
-from experiments.core.undecided import never_decides
 from experiments.models import Bucket, ChangeLogEntry, Evidence, Experiment, ExperimentMetric, Iteration, SignOff, Variant
 from experiments.models.notes import KINDS
 from experiments.selectors import timeline_notes
 from experiments.selectors.experiments import open_iteration
+from experiments.selectors.undecided import why_undecided
 from experiments.services.comments import COMMENTED
 
 HISTORY_PAGE = 60
@@ -224,9 +224,7 @@ def _advice(view: View, plans: Sequence[Any]) -> tuple[str, ...]:
     arms = [Arm(v.name, v.is_control, v.config) for v in e.variants.all()]
     guardrails = sum(plan.role == MetricRole.GUARDRAIL for plan in plans)
     names = list(beside.order_by("name").values_list("name", flat=True)[:50])
-    decided = e.experiment_type == "geo" or any(plan.role == MetricRole.PRIMARY for plan in plans)
-    undecided = never_decides(e.key, has_primary=decided, auto_promote=e.auto_promote)
-    return advice(Planned(e.experiment_type, arms, guardrails, len(view.rules.requires), names, schema_of(e), undecided))
+    return advice(Planned(e.experiment_type, arms, guardrails, len(view.rules.requires), names, schema_of(e), why_undecided(e)))
 
 
 def _asked_of(detail: Any) -> list[Any]:

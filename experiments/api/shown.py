@@ -8,9 +8,9 @@ from datetime import datetime
 from experiments.core.checklist import ItemState
 from experiments.core.errors import Problem
 from experiments.core.ramping import RampStep, parse_ramp
-from experiments.core.types import JSON, THOUSANDTHS, MetricRole
-from experiments.core.undecided import never_decides
+from experiments.core.types import JSON, THOUSANDTHS
 from experiments.models import ChangeLogEntry, Experiment, ExperimentMetric, Flag, Iteration, OfflineEvaluation, RampStay, Variant
+from experiments.selectors.undecided import why_undecided
 
 
 def brief(experiment: Experiment, message: str = "") -> dict[str, object]:
@@ -77,10 +77,7 @@ def full(experiment: Experiment, iteration: Iteration | None, message: str = "")
 
 def warnings(experiment: Experiment) -> list[str]:
     """What stands against an experiment without refusing it."""
-    roles = {one.role for one in experiment.planned_metrics.all()}
-    if experiment.experiment_type == "geo":
-        return []
-    said = never_decides(experiment.key, has_primary=MetricRole.PRIMARY in roles, auto_promote=experiment.auto_promote)
+    said = why_undecided(experiment)
     return [said] if said else []
 
 

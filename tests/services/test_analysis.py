@@ -9,6 +9,7 @@ import pytest
 from analytics.models import AnalysisRun, Decision, Look
 from analytics.services.analysis import analyse, replay
 from experiments.core.errors import NotFound, Refused
+from experiments.core.undecided import NEVER_LOOKED
 from experiments.models import Pause
 from tests.stores.observed import START, World, crowd, plan, world
 
@@ -118,6 +119,39 @@ def test_analyse__metric_without_a_window__is_looked_at_once_at_the_planned_end(
         analyse(w.experiment.pk, now=START + days * DAY + timedelta(hours=1), may_look=True)
     [look] = Look.objects.all()
     assert (look.local_day, look.last) == ((START + 8 * DAY).date(), True)
+
+
+def unwindowed(**fields: object) -> World:
+    """A running experiment whose metric has no conversion window."""
+    w = world(**fields)
+    plan(w, "primary", "conversion_rate", baseline=0.1, mde=0.2)
+    crowd(w, "control", 400, START)
+    crowd(w, "treatment", 400, START)
+    return w
+
+
+def said_of_looks(run: AnalysisRun) -> list[str]:
+    """What the run says of looks: the finding, the next look, the decision's rule."""
+    found = [one["sentence"] for one in run.health["findings"] if one["code"] == "never_looked"]
+    return [*found, run.readiness["look"]["reason"], run.readiness["rule"]]
+
+
+def test_analyse__metric_without_a_window_end_or_size__says_everywhere_that_no_look_will_ever_come() -> None:
+    w = unwindowed()
+    for days in (2, 8, 60):
+        said = said_of_looks(analyse(w.experiment.pk, now=START + days * DAY, may_look=True))
+        assert said == [NEVER_LOOKED] * 3
+    assert not Look.objects.exists()
+
+
+@pytest.mark.parametrize("planned", [{"planned_end": START + 70 * DAY}, {"n_planned": 5000}])
+def test_analyse__metric_without_a_window_but_with_an_end_or_a_size__waits_for_it(planned: dict[str, object]) -> None:
+    w = unwindowed(**{key: value for key, value in planned.items() if key == "planned_end"})
+    if "n_planned" in planned:
+        type(w.iteration).objects.filter(pk=w.iteration.pk).update(plan=planned)
+    run = analyse(w.experiment.pk, now=START + 8 * DAY, may_look=True)
+    assert "once, at the end" in run.readiness["look"]["reason"]
+    assert not [one for one in run.health["findings"] if one["code"] == "never_looked"]
 
 
 def test_analyse__shares_are_off__masks_results_and_takes_no_look() -> None:

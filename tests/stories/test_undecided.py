@@ -60,7 +60,7 @@ def test_recommenders_create_and_start__without_a_metric__say_that_nothing_will_
 @pytest.mark.parametrize("metric", ["watch_completion", "a_name_of_our_own"])
 def test_recommenders_create__with_its_primary_metric__plans_it_and_warns_of_nothing(metric: str) -> None:
     tools, app = keyed("management"), keyed("server")
-    made = send(tools, "post", "/api/v1/experiments", RECOMMENDER | {"primary_metric": metric})
+    made = send(tools, "post", "/api/v1/experiments", RECOMMENDER | {"primary_metric": metric, "planned_end": "2031-01-01T00:00:00Z"})
     assert made["warnings"] == []
     assert [(one["metric"], one["role"]) for one in made["metrics"]] == [(metric, "primary")]
     send(tools, "put", f"/api/v1/experiments/{made['id']}/status", {"status": "running"})
@@ -89,6 +89,24 @@ def test_draft__without_a_metric__says_so_on_its_page(client: Client) -> None:
     client.force_login(olga)
     page = client.get(f"/admin/experiments/experiment/{made['id']}/change/?tab=plan", follow=True)
     assert page.status_code == 200 and "can never decide" in page.content.decode()
+
+
+def test_experiment_that_is_never_looked_at__says_so_from_the_draft_on__until_it_has_an_end(client: Client) -> None:
+    tools = keyed("management")
+    made = send(tools, "post", "/api/v1/experiments", RECOMMENDER | {"name": "no_end", "primary_metric": "conversion_rate"})
+    assert len(made["warnings"]) == 1
+    assert "no_end: no look will ever be taken" in made["warnings"][0]
+    olga = User.objects.get(username="olga")
+    olga.is_staff = True
+    olga.save()
+    olga.groups.add(Group.objects.get_or_create(name=Role.PRODUCT_OWNER.value)[0])
+    client.force_login(olga)
+    page = client.get(f"/admin/experiments/experiment/{made['id']}/change/?tab=plan", follow=True)
+    assert "no look will ever be taken" in page.content.decode()
+    started = send(tools, "put", f"/api/v1/experiments/{made['id']}/status", {"status": "running"})
+    assert started["warnings"] == made["warnings"]
+    ended = send(tools, "patch", f"/api/v1/experiments/{made['id']}", {"planned_end": "2031-01-01T00:00:00Z", "reason": "an end"})
+    assert ended["warnings"] == []
 
 
 @pytest.mark.parametrize(("metric", "warned"), [("", True), ("booked", False)])
