@@ -24,6 +24,11 @@ hypothesis_settings.register_profile("house", deadline=None, suppress_health_che
 hypothesis_settings.load_profile("house")
 
 
+# Passwords of test accounts guard nothing, and the real hash costs a third of a second for each account and each sign-in.
+# Installations in processes of their own (tests/live.py) keep the real one.
+settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 # A message is done where it is sent, so that a test sees what came of it. Tests with a real worker start one of their own.
 app.conf.task_always_eager = True
 
@@ -83,3 +88,11 @@ def readings_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test's rows are in its own transaction, which no background thread sees."""
     for reader in ("config.exposition.stored", "config.health.postgresql", "config.health.cache"):
         monkeypatch.setattr(f"{reader}.start", lambda job: job())
+
+
+@pytest.fixture(autouse=True)
+def keys_at_once(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """In a test the keyring is read again when the test asks, so the command need not wait. The waits that it asked for."""
+    waits: list[float] = []
+    monkeypatch.setattr("experiments.management.commands.create_key.sleep", waits.append)
+    return waits

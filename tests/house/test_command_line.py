@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from config.embedded.place import PROJECT
-from config.embedded.process import wait_for
-from config.stack import Web, ready
+from config.stack import Web
 from config.stack import stack as stack_of
 from tests.house.test_services import processes_of, remove
 
@@ -97,48 +94,6 @@ def test_runstack__database_that_does_not_answer__is_named_without_a_traceback(s
     assert "is DATABASE_URL right?" in done.stderr and "Connection refused" in done.stderr
     assert "Traceback" not in done.stderr
     assert processes_of(state) == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-def test_runstack__asked_to_stop_or_killed__leaves_no_process(state: Path, port: int, how: signal.Signals) -> None:
-    with (state / "out").open("w+") as out:
-        stack = subprocess.Popen(
-            [sys.executable, "manage.py", "runstack", "--port", str(port)],
-            cwd=PROJECT,
-            env=environment(state),
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-        )
-        try:
-            assert ready(f"http://127.0.0.1:{port}", 60), (state / "out").read_text()
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/admin/login/") as page:
-                assert page.status == 200
-            assert {"granian", "worker", "beat"} <= set(named_after(state))
-        finally:
-            stack.send_signal(how)
-            try:
-                stack.wait(30)
-            finally:
-                stack.kill()  # a stack that did not hear must not outlive the test
-    assert wait_for(lambda: not named_after(state) and not processes_of(state), 15), named_after(state) + processes_of(state)
-    assert stack.returncode == (-signal.SIGKILL if how == signal.SIGKILL else 0)
-
-
-def named_after(state: Path) -> list[str]:
-    """What of web, worker and beat runs with this state folder in its environment."""
-    mark = f"ASSAY_STATE={state}".encode()
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark in (folder / "environ").read_bytes():
-                line = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
-                words = (word.removeprefix("config.") for word in line)
-                found += [word for word in words if word in {"granian", "worker", "beat"}]
-        except OSError:
-            continue
-    return found
 
 
 def test_stack__only_the_web_process_has_a_pool__what_forks_has_none() -> None:

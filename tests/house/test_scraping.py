@@ -53,6 +53,10 @@ def test_metrics__while_the_database_is_known_to_be_away__do_not_ask_it(monkeypa
     assert b"assay_stored_totals_up 0.0" in answer.content
 
 
+HANGS = 30
+"""Seconds that PostgreSQL hangs: far more than a scrape takes on a busy machine."""
+
+
 @pytest.fixture
 def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """PostgreSQL hangs in the middle of a reading, and no poll has noticed yet; how often it was asked."""
@@ -62,7 +66,7 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
     def hang() -> list[object]:
         asked.append(1)
-        over.wait(20)
+        over.wait(HANGS)
         return []
 
     def in_thread(job: background.Job) -> None:
@@ -76,7 +80,7 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     assert ended.acquire(timeout=20)
 
 
-def test_metrics__first_scrape_of_an_outage__has_the_last_values_within_a_second(hanging: list[int], db) -> None:
+def test_metrics__first_scrape_of_an_outage__has_the_last_values_at_once(hanging: list[int], db) -> None:
     monotonic = time.monotonic()
     before = exposition.Totals(
         [exposition.ArmNumbers("kept", "control", True, 7, None, {})], [], [], {}, exposition.Underway(0, 0, 0, None)
@@ -85,7 +89,7 @@ def test_metrics__first_scrape_of_an_outage__has_the_last_values_within_a_second
     for _ in range(3):
         began = time.monotonic()
         answer = Client().get("/metrics")
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < HANGS / 3
         assert b'experiment_sample_size{experiment="kept",variant="control"} 7.0' in answer.content
         assert b"assay_stored_totals_up 1.0" in answer.content
     assert len(hanging) == 1, "a thread for each scrape of an outage would take all connections"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
 
@@ -76,9 +77,10 @@ def test_create_key__by_anybody_else__is_refused(ada):
         create_key(SYSTEM, NOW, name=" ", scope=Scope.READ, owner=ada)
 
 
-@pytest.fixture(autouse=True)
-def _no_waiting(settings):
-    settings.POLL_SECONDS = 0
+def test_command__waits_until_every_door_has_read_the_key(ada, keys_at_once):
+    call_command("create_key", "shop", "--scope", "server")
+    assert keys_at_once == [pytest.approx(settings.POLL_SECONDS, abs=0.5)]
+    assert keys_at_once[0] > settings.POLL_SECONDS
 
 
 def test_command__prints_the_key_as_its_last_line(ada, capsys):

@@ -22,7 +22,8 @@ from experiments.core.types import Phase
 
 moments = st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1)).map(lambda at: at.replace(tzinfo=UTC))
 ids = st.integers(1, 2**40)
-pauses = st.lists(st.tuples(moments, st.timedeltas(timedelta(hours=25), timedelta(days=9))), max_size=3)
+pauses = st.lists(st.tuples(moments, st.timedeltas(timedelta(hours=25), timedelta(days=9))), max_size=3, unique_by=lambda pause: pause[0])
+"""Real pauses do not overlap. Two equal ones would be written once by the compiler and twice by the filled text: same answer."""
 
 
 @st.composite

@@ -154,6 +154,15 @@ def traffic(live: Live, tick: int, units: dict[str, list[str]]) -> None:  # noqa
     assert live.post("/api/v1/feedback", {"feedback": feedback}).status < 300
 
 
+def until_stored(live: Live, name: str, units: int) -> None:  # noqa: F811
+    """Wait for the drainer: an analysis counts what is stored."""
+    end = time.monotonic() + 60
+    query = "SELECT count(*) FROM experiment_assignments a JOIN experiments e USING (experiment_id) WHERE e.key = %s"
+    while (stored := live.sql(query, name)[0][0]) < units:
+        assert time.monotonic() < end, f"{stored} of {units} exposures are stored"
+        time.sleep(0.2)
+
+
 def analyse(live: Live) -> None:  # noqa: F811
     live.python(
         "import django; django.setup()\n"
@@ -178,6 +187,7 @@ def test_queries_of_the_sources_and_of_every_panel__return_data__and_an_arm_with
     units = assigned(live, NAME, "queued")
     exposures = [{"event_id": f"x-{unit}", "experiment": LOPSIDED, "user_id": unit} for unit in assigned(live, LOPSIDED, "none")[ARMS[0]]]
     assert live.post("/api/v1/exposures", {"exposures": exposures}).json()["accepted"] == len(exposures)
+    until_stored(live, NAME, UNITS)
     # When it is scraped for a while
     missing: set[str] = {"everything"}
     end = time.monotonic() + 120

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from time import sleep
 from typing import Any
 
 from django.conf import settings
@@ -39,7 +39,7 @@ class Command(BaseCommand):
             key, text = create_key(SYSTEM, utc_now(), name=options["name"], scope=scope, environment=environment, owner=owner)
         except AssayError as error:
             raise CommandError(str(error)) from error
-        time.sleep(settings.POLL_SECONDS + _MARGIN)  # so that the key opens every running door by the time it can be read
+        sleep(settings.POLL_SECONDS + _MARGIN)  # so that the key opens every running door by the time it can be read
         self.stderr.write(f"{key.name}: a {key.scope} key for {key.environment}, acting for {owner}. It is shown this once:")
         self.stdout.write(text)
 
