@@ -14,8 +14,9 @@ from functools import partial
 from celery import shared_task
 from django.conf import settings
 
-from analytics.core.scans import night_of
-from analytics.selectors import due, reports
+from analytics.core.nights import night_of
+from analytics.selectors import due
+from analytics.selectors.finished import without_report
 from analytics.selectors.ramps import ramping
 from analytics.selectors.stored import mark
 from analytics.services import counting, days_ahead, refusals, sealing, standings, unchanged, watches
@@ -176,7 +177,7 @@ def watch_promotions() -> None:
 @shared_task(name="analytics.tasks.write_due_reports")
 def write_due_reports() -> None:
     """Have the report written of every experiment that is over and has none yet."""
-    _send("write_report", reports.due())
+    _send("write_report", without_report())
 
 
 @shared_task(name="analytics.tasks.scan_due")

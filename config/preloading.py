@@ -16,6 +16,7 @@ from config.celery_settings import SLOW
 
 STATISTICS = (
     "scipy.stats",
+    "analytics.stores.postgres",
     "analytics.selectors.moments",
     *(f"analytics.services.{name}" for name in ("analysis", "dark_health", "holdbacks", "reports", "scanning")),
 )
@@ -23,7 +24,7 @@ STATISTICS = (
 
 
 def load_first(sender: Any = None, **_: Any) -> None:  # Any: a worker, as Celery passes it
-    """A worker that analyses loads the statistics; the one for quick work never needs most of them."""
+    """A worker that analyses loads the statistics; the one for quick work needs none of them."""
     if set(SLOW) & set(sender.app.amqp.queues.consume_from):
         for module in STATISTICS:
             import_module(module)

@@ -55,8 +55,8 @@ SERVING_APPS = [
 SERVING_MIDDLEWARE = ["config.serving_middleware.ServingMiddleware"]
 SERVING_URLS = "config.serve_urls"
 
-OPTIONAL = ("requests", "yaml", "pygments", "markdown", "rich")
-"""What libraries import when it is there and can do without: schemas' clients, coloured pages, coloured logs. 15 MB."""
+OPTIONAL = ("requests", "yaml", "pygments", "markdown", "rich", "charset_normalizer")
+"""What libraries import when it is there and can do without: schemas' clients, coloured pages, coloured logs, old files. 17 MB."""
 
 
 WORKING_APPS = [*SERVING_APPS, "django_structlog"]

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analytics.core.guardrails import GuardrailResult
 from analytics.core.stats.holdback import HoldbackReading
+from analytics.core.verdicts import GuardrailResult
 
 
 @dataclass(frozen=True, slots=True)

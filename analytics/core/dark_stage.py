@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analytics.core.guardrails import GuardrailResult
 from analytics.core.stats.srm import SrmCheck, check_shares
+from analytics.core.verdicts import GuardrailResult
 from experiments.core.figures import counted
 
 UNLABELLED_MOST = 0.01

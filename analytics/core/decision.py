@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from analytics.core.guardrails import Verdict
-from analytics.core.looks import Crossing
 from analytics.core.stats.comparison import Interval
+from analytics.core.verdicts import Crossing, Verdict
 
 Kind = Literal["keep", "hold", "stop", "promote", "escalate", "conclude"]
 Conclusion = Literal["worse", "no_effect", "inconclusive"]

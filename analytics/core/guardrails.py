@@ -13,7 +13,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
 
 from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
 from analytics.core.kinds import AnyKind, kind_of
@@ -23,9 +22,8 @@ from analytics.core.observed import Observed
 from analytics.core.stats import anytime, group_sequential
 from analytics.core.stats.multiplicity import holm
 from analytics.core.stats.score import MarginScore
+from analytics.core.verdicts import GuardrailResult
 from experiments.core.margins import margin_problem
-
-Verdict = Literal["breach", "safe", "unknown"]
 
 ALPHA = 0.05
 """Of BREACH alarms of one experiment together, and one-sided of each SAFE."""
@@ -104,33 +102,6 @@ class Reading:
     recent: Harm | None = None
     planned_days: int = 28
     looks: tuple[SafetyLook, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class GuardrailResult:
-    """The verdict, and the numbers behind it.
-
-    ``breach_p`` is Holm-adjusted over guardrails × test arms and held against .05. ``lower`` and
-    ``upper`` bound harm beyond the margin (BREACH when lower > 0 in a family of one; SAFE when upper
-    < 0 at a look). ``worsening``: proven worse than control, beyond the margin not yet; holds a ramp.
-    ``compensated``: the gain pays for the cost (None: cannot say, or not about cost); ``proven``: the SPRT's message
-    once it has proven harm.
-    """
-
-    key: str
-    arm: str
-    verdict: Verdict
-    breach: bool
-    safe_at_look: bool
-    safe_p: float | None
-    breach_p: float | None
-    beyond: float | None
-    lower: float | None
-    upper: float | None
-    worsening: bool
-    reason: str
-    compensated: bool | None = None
-    proven: str = ""
 
 
 def harm(plan: GuardrailPlan, control: Observed, treatment: Observed) -> Harm:

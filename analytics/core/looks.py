@@ -10,7 +10,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Literal
 
 from analytics.core.errors import ImpossiblePlan
 from analytics.core.kinds import kind_of
@@ -19,9 +18,8 @@ from analytics.core.observed import Observed
 from analytics.core.stats import group_sequential
 from analytics.core.stats.comparison import Interval
 from analytics.core.stats.multiplicity import holm
+from analytics.core.verdicts import Crossing
 from analytics.core.windows import day_is_used
-
-Crossing = Literal["better", "worse"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from typing import Literal
 
 from analytics.core.kinds import kind_of
@@ -23,8 +23,6 @@ from experiments.core.figures import counted, p_is
 
 Weight = Literal["info", "yellow", "red"]
 Source = Literal["covariates", "embedding_stats"]
-NIGHT_BEGINS = timedelta(hours=2)
-"""After midnight UTC: late rows of the day before are in by then."""
 WEEK = timedelta(days=7)
 DIFFER_AT = 0.05
 """Adjusted p of Cochran's Q at or below which segments are said to differ."""
@@ -131,11 +129,6 @@ class ScanResult:
     unsaid: tuple[str, ...] = ()
     since: tuple[SinceExposure, ...] = ()
     strata: tuple[ByStrata, ...] = ()
-
-
-def night_of(now: datetime) -> date:
-    """The night a moment belongs to: the one that began last."""
-    return (now - NIGHT_BEGINS).date()
 
 
 def read_breakdowns(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from analytics.core.encoding import restored
-from analytics.core.guardrails import GuardrailResult
+from analytics.core.verdicts import GuardrailResult
 from analytics.core.windows import Span, without
 from analytics.models import AnalysisRun
 from analytics.selectors.confirmed import judged_until

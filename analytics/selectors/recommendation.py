@@ -5,8 +5,8 @@ from __future__ import annotations
 from analytics.core.decision import Facts, recommended
 from analytics.core.encoding import restored
 from analytics.models import AnalysisRun, Decision
-from analytics.selectors.failures import failures_of
 from analytics.selectors.plans import NEVER_BY_ITSELF
+from analytics.selectors.trouble import trouble_now
 from experiments.models import Experiment, Variant
 from experiments.services.advice import Recommendation
 
@@ -48,21 +48,3 @@ def _next_look(experiment_id: int) -> str:
     run = AnalysisRun.objects.filter(experiment_id=experiment_id, latest=True).order_by("-iteration__number").first()
     reason = "" if run is None else run.readiness.get("look", {}).get("reason", "")
     return f": {reason}" if reason else ""
-
-
-def trouble_now(iteration_id: int) -> str:
-    """What stands against a promotion in the latest run, however the looks went; empty when nothing does."""
-    run = AnalysisRun.objects.filter(iteration_id=iteration_id, latest=True).first()
-    if run is None:
-        return "there is no analysis run"
-    if run.failed_at is not None:
-        return "the newest analysis failed, so nobody can say whether anything is breached now"
-    if run.masked:
-        return "results are masked now"
-    failed = failures_of(run)
-    if failed:
-        return f"a part of the newest analysis could not be computed ({'; '.join(failed)})"
-    off = {arm["key"] for arm in run.totals.get("arms", []) if arm.get("stopped_at")}
-    verdicts = [verdict for verdict in run.verdicts.get("guardrails", []) if verdict["arm"] not in off]
-    breached = [v["key"] for v in verdicts if v.get("proven") or (v["breach"] and not v.get("compensated"))]
-    return f"breached now: {', '.join(breached)}" if breached else ""

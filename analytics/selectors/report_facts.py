@@ -8,12 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from django.db.models import Q, QuerySet
-
 from analytics.core.decision import Readiness
 from analytics.core.encoding import restored
 from analytics.core.findings import Finding
-from analytics.core.guardrails import GuardrailResult
 from analytics.core.look_state import LookState
 from analytics.core.report.facts import (
     Amendment,
@@ -31,20 +28,21 @@ from analytics.core.results import ArmSummary, MetricResult
 from analytics.core.scans import ByStrata
 from analytics.core.stats.did import DidResult
 from analytics.core.stats.srm import SrmCheck
-from analytics.models import AnalysisRun, HoldbackRun
+from analytics.core.verdicts import GuardrailResult
+from analytics.models import AnalysisRun
 from analytics.selectors import geo
 from analytics.selectors.arm_costs import arm_costs
 from analytics.selectors.cards import card_of
+from analytics.selectors.finished import ENDED, ended_holdbacks
 from analytics.selectors.holdbacks import holdback_sentence
 from analytics.selectors.plans import AnalysisPlan, plan_of
 from analytics.selectors.results import decision_rows
 from analytics.selectors.scans import scan_of
 from experiments.core.figures import moment
-from experiments.core.types import Origin, Status
+from experiments.core.types import Origin
 from experiments.models import ChangeLogEntry, Experiment, Iteration
 from experiments.selectors.experiments import iteration_design
 
-ENDED = (Status.COMPLETED, Status.ARCHIVED)
 AMENDING = ("experiment_edited", "metrics_planned")
 _AMENDED = frozenset({"planned_end", "notes"})
 """Fields of an edit that are worth calling an amendment; titles and tags are not."""
@@ -71,11 +69,6 @@ def aftermath(run: AnalysisRun) -> Aftermath | None:
     found = ended_holdbacks().filter(rollout__iteration=run.iteration).first()
     at = None if found is None else found.reverted_at or found.reminded_at
     return None if found is None or at is None else Aftermath(at, holdback_sentence(found.rollout_id))
-
-
-def ended_holdbacks() -> QuerySet[HoldbackRun]:
-    """Readings that are the last of their rollout."""
-    return HoldbackRun.objects.exclude(result={}).filter(Q(reverted_at__isnull=False) | Q(reminded_at__isnull=False))
 
 
 def facts_of(run: AnalysisRun) -> ReportFacts:

@@ -1,4 +1,4 @@
-"""Reports, read: what was written, or what would be written now; and what still waits to be."""
+"""Reports, read: what was written, or what would be written now."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Exists, F, OuterRef, QuerySet
 from django.template.loader import render_to_string
 
 from analytics.core.report.blocks import Block, Heading, IntervalChart, LooksChart
 from analytics.core.report.build import Report, build
 from analytics.core.report.writing import as_json, as_markdown
 from analytics.models import AnalysisRun, ExperimentReport, ReportTemplate
-from analytics.selectors.report_facts import ENDED, ended_holdbacks, facts_of, is_final
+from analytics.selectors.finished import good_runs
+from analytics.selectors.report_facts import facts_of, is_final
 from experiments.core import drawing
 from experiments.core.errors import NotFound, NotInstalled
-from experiments.models import Experiment, Iteration
+from experiments.models import Experiment
 
 SHIPPED = "reports/report.md"
 FORMATS = ("html", "md", "json", "pdf")
@@ -106,12 +106,7 @@ def _geometry(block: Block) -> Any:
 
 def latest_run(experiment: Experiment) -> AnalysisRun | None:
     """The newest good run of the newest iteration that has one."""
-    return _good_runs().filter(experiment=experiment).order_by("-iteration__number").first()
-
-
-def _good_runs() -> QuerySet[AnalysisRun]:
-    """Latest runs that came to something: of an iteration whose every run failed there is only the failure."""
-    return AnalysisRun.objects.filter(latest=True).exclude(totals={}, results={}).select_related("iteration", "experiment__owner")
+    return good_runs().filter(experiment=experiment).order_by("-iteration__number").first()
 
 
 def report_of(experiment: Experiment) -> Written:
@@ -137,16 +132,6 @@ def stored_for(run: AnalysisRun) -> ExperimentReport | None:
 def from_row(row: ExperimentReport) -> Written:
     """What was stored, as it was."""
     return Written(row.experiment.name, row.html, row.markdown, row.json, final=True, stored=True)
-
-
-def due() -> list[int]:
-    """Experiments that are over, whose last run is final and has no report, or none since its holdback said what lasts."""
-    later = Iteration.objects.filter(experiment=OuterRef("experiment"), number__gt=OuterRef("iteration__number"), started_at__isnull=False)
-    final = _good_runs().filter(experiment__status__in=ENDED, computed_at__gte=F("iteration__ended_at"))
-    written_ones = ExperimentReport.objects.filter(run=OuterRef("pk"))
-    lasting = Exists(ended_holdbacks().filter(rollout__iteration=OuterRef("iteration"))) & ~Exists(written_ones.filter(after=True))
-    final = final.filter(~Exists(later)).filter(~Exists(written_ones) | lasting)
-    return list(final.order_by("experiment_id").values_list("experiment_id", flat=True))
 
 
 def body_of(report: Written, kind: str) -> str | bytes:

@@ -12,7 +12,6 @@ from datetime import date, datetime
 
 from analytics.core.decision import Readiness, in_names
 from analytics.core.encoding import restored
-from analytics.core.guardrails import GuardrailResult
 from analytics.core.harm_watch import Watched
 from analytics.core.kinds import kind_of
 from analytics.core.look_state import LookState
@@ -22,6 +21,7 @@ from analytics.core.stats.comparison import Comparison, disagreement, word_of
 from analytics.core.stats.omnibus import Omnibus, compare_all
 from analytics.core.stats.srm import SrmCheck
 from analytics.core.totals import Totals
+from analytics.core.verdicts import GuardrailResult
 from analytics.models import AnalysisRun, Decision, Look
 from analytics.selectors.plans import PlannedMetric, planned_metrics
 from experiments.core.design import DesignMetric

@@ -17,7 +17,6 @@ from analytics.core.decision import Decision as Verdict
 from analytics.core.decision import Facts
 from analytics.core.decision import decide as decide_by
 from analytics.core.encoding import plain, restored
-from analytics.core.guardrails import GuardrailResult
 from analytics.core.harm_watch import Watched
 from analytics.core.health import assess, gated, with_failures
 from analytics.core.look_state import LookState
@@ -25,11 +24,12 @@ from analytics.core.looks import information
 from analytics.core.nets import Net
 from analytics.core.results import Health, MetricResult
 from analytics.core.series import Day, with_day
+from analytics.core.verdicts import GuardrailResult
 from analytics.core.windows import Clock, LookPermission, clock, last_complete_day, legal_look
 from analytics.models import AnalysisRun, Decision, Look
 from analytics.selectors.geo import pilot_of
 from analytics.selectors.plans import AnalysisPlan, iteration_to_analyse, plan_of
-from analytics.services import notices
+from analytics.services import health_notices, notices
 from analytics.services.geo import read_pilot
 from analytics.services.judging import (
     NOTHING_EARLIER,
@@ -48,7 +48,7 @@ from analytics.services.judging import (
 )
 from analytics.services.measuring import Measured, measure
 from analytics.stores.base import Store
-from analytics.stores.postgres import PostgresStore
+from analytics.stores.default import default_store
 from experiments.core.errors import NotFound, Refused
 from experiments.core.types import Origin, Status
 from experiments.core.undecided import never_decides, never_looks
@@ -93,7 +93,7 @@ def analyse(experiment_id: int, *, now: datetime, may_look: bool = False, store:
         permission = _permission(plan, iteration, now) if may_look else None
         states = look_states(iteration)
         net = Net(transaction.atomic)
-        source, caps = store or PostgresStore(), states[0].caps if states else ()
+        source, caps = store or default_store(), states[0].caps if states else ()
         measured = measure(plan, source, now=now, look=permission, caps=caps, net=net)
         run = _store(iteration, plan, measured, now=now, may_look=may_look, net=net)
         _tell(iteration, net)
@@ -138,7 +138,7 @@ def _store(iteration: Iteration, plan: AnalysisPlan, measured: Measured, *, now:
         versions, known = _versions(plan), _finding_codes(iteration)
         run = _write_run(iteration, measured, found, versions, now)
         if plan.origin is Origin.LIVE:
-            notices.unhealthy(experiment, iteration.pk, found.health.findings, known, now)
+            health_notices.unhealthy(experiment, iteration.pk, found.health.findings, known, now)
         if found.taken is not None:
             _write_look(iteration, plan, measured, found, versions, now)
             _keep_copy(run)

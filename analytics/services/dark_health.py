@@ -20,7 +20,7 @@ from analytics.selectors.plans import AnalysisPlan, PlannedMetric, plan_of
 from analytics.services.judging import guarded, guardrail_plan, harm_of, planned_days
 from analytics.services.measuring import population
 from analytics.stores.base import POOLED, ArmCount, Population, Store
-from analytics.stores.postgres import PostgresStore
+from analytics.stores.default import default_store
 from experiments.core.errors import Refused
 from experiments.core.types import JSON, SYSTEM, Actor, BucketRole, Item, Phase
 from experiments.models import Bucket, Evidence, Iteration
@@ -53,7 +53,7 @@ def _in_dark_launch(experiment_id: int) -> Iteration:
 
 
 def _checked(actor: Actor, now: datetime, iteration: Iteration, store: Store | None) -> tuple[DarkHealth, Evidence]:
-    found = dark_health(plan_of(iteration, now), iteration.dark_started_at or iteration.began_at, now, store or PostgresStore())
+    found = dark_health(plan_of(iteration, now), iteration.dark_started_at or iteration.began_at, now, store or default_store())
     evidence = checklist.record_evidence(
         actor,
         now,

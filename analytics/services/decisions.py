@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from analytics.models import AppliedDecision, Decision
-from analytics.selectors.recommendation import trouble_now
+from analytics.selectors.trouble import trouble_now
 from analytics.services import notices
 from analytics.services.notices import in_window
 from experiments.core.errors import AssayError

@@ -13,7 +13,7 @@ from analytics.selectors.events import names_observed, names_told
 from analytics.selectors.plans import AnalysisPlan, iteration_to_analyse, plan_of
 from analytics.services.measuring import population
 from analytics.stores.base import Description, Store
-from analytics.stores.postgres import PostgresStore
+from analytics.stores.default import default_store
 from experiments.core.metric_definitions import MetricDefinition
 from experiments.models import Experiment, Metric
 from experiments.selectors.metrics import definition_of
@@ -80,7 +80,7 @@ def _described(
     matured: bool,
     within: timedelta | None = None,
 ) -> tuple[DescribedArm, ...]:
-    people, source = population(plan, plan.cut(now)), store or PostgresStore()
+    people, source = population(plan, plan.cut(now)), store or default_store()
     if within is not None:
         people = replace(people, exposed_from=people.cut - within)
     with source.snapshot():

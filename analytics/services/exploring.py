@@ -16,7 +16,7 @@ from analytics.services.analysis import look_states
 from analytics.services.judging import compared
 from analytics.services.measuring import measured_metric, population, with_caps
 from analytics.stores.base import Declared, Store
-from analytics.stores.postgres import PostgresStore
+from analytics.stores.default import default_store
 from experiments.core.breakdowns import LONGEST
 from experiments.core.errors import InvalidInput, NotFound, Refused
 from experiments.core.figures import counted, day, moment
@@ -87,7 +87,7 @@ def explore(actor: Actor, now: datetime, *, experiment: Experiment, reading: Rea
     people = replace(people, exposed_from=start, rows_from=plan.began_at, split=_segment(reading))
     if start is not None and start >= people.cut:
         raise InvalidInput(f"first day: {day(reading.first_day)} is not before the end of the data, {moment(people.cut)}", "first_day")
-    alone, chosen = replace(plan, metrics=(metric,)), store or PostgresStore()
+    alone, chosen = replace(plan, metrics=(metric,)), store or default_store()
     with chosen.snapshot():
         measured = measured_metric(alone, chosen, people, metric)
     row = explored_row(compared(alone, [measured])[0], metric)

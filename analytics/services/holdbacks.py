@@ -22,7 +22,7 @@ from analytics.services.analysis import ENGINE
 from analytics.services.judging import guarded, guardrail_plan, harm_of, planned_days
 from analytics.services.measuring import population
 from analytics.stores.base import Population, Store
-from analytics.stores.postgres import PostgresStore
+from analytics.stores.default import default_store
 from experiments.core.notices import Notice, NoticeKind
 from experiments.core.types import SYSTEM, Direction, Phase
 from experiments.models import Rollout
@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 def read(rollout_id: int, *, now: datetime, store: Store | None = None) -> HoldbackRun | None:
     """Read one rollout's holdback, store what it says, and act on it once. None when it was closed meanwhile."""
     rollout = Rollout.objects.select_related("experiment", "iteration", "variant", "flag").get(pk=rollout_id)
-    found = compare(rollout, now=now, store=store or PostgresStore())
+    found = compare(rollout, now=now, store=store or default_store())
     with transaction.atomic():
         rollout = Rollout.objects.select_for_update().get(pk=rollout_id)
         if rollout.closed_at is not None or found is None:

@@ -9,12 +9,12 @@ from functools import partial
 from typing import cast
 
 from analytics.core.decision import Action, ArmFacts, Facts, GuardrailFact, Rule
-from analytics.core.guardrails import GuardrailPlan, GuardrailResult, Harm, Margin, Reading, harm, judge, unknown
+from analytics.core.guardrails import GuardrailPlan, Harm, Margin, Reading, harm, judge, unknown
 from analytics.core.harm_watch import Watched, watched
 from analytics.core.kinds import kind_of
 from analytics.core.kinds.base import Better, MarginKind
 from analytics.core.look_state import LookState, histories, horizon, safety_looks, take
-from analytics.core.looks import Crossing, LookHistory, Observation, crossed_together, observe
+from analytics.core.looks import LookHistory, Observation, crossed_together, observe
 from analytics.core.nets import NO_NET, Net, sentences
 from analytics.core.observed import Observed
 from analytics.core.results import Health, MetricResult, compare_arms, explore, unsaid
@@ -23,6 +23,7 @@ from analytics.core.stats.comparison import Interval
 from analytics.core.stats.compensation import Compensation, compensation
 from analytics.core.stats.normal import upper_quantile
 from analytics.core.stats.sprt import SprtPlan
+from analytics.core.verdicts import Crossing, GuardrailResult
 from analytics.core.windows import Clock, day_start
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric
 from analytics.services.measuring import ByArm, LookTotals, Measured, MeasuredMetric

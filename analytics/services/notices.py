@@ -1,4 +1,4 @@
-"""What decisions and health findings have to say, put into the outbox where the decision is stored or carried out.
+"""What decisions have to say, put into the outbox where the decision is stored or carried out.
 
 Each decision is told once. What the machine carries out is told by the change itself, in the
 changelog's line; so only the rest is told here: what asks a person, what will come by itself later,
@@ -7,14 +7,11 @@ what changes nothing, and what could not be done.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from analytics.core.findings import Finding
-from analytics.core.results import WHAT_TO_DO
 from analytics.models import Decision
-from analytics.selectors.cards import card_of
+from experiments.core.cards import Card
 from experiments.core.figures import moment
 from experiments.core.notices import Notice, NoticeKind, one_line
 from experiments.core.policies import Window
@@ -40,23 +37,6 @@ def decided(experiment: Experiment, decision: Decision, now: datetime) -> None:
             promotion_ahead(experiment, decision, now)
 
 
-def unhealthy(experiment: Experiment, iteration_id: int, found: Sequence[Finding], before: Collection[str], now: datetime) -> None:
-    """Tell the findings that were not there at the reading before (``before`` are its codes); one that comes and goes, once a day."""
-    for one in found:
-        if one.weight == "info" or one.code in before or one.code in _QUIET:
-            continue
-        advice = WHAT_TO_DO.get(one.code, "")
-        hidden = "\nResults stay masked until this is repaired." if one.masks else ""
-        facts: dict[str, JSON] = {"finding": one.code, "weight": one.weight, "masks": one.masks}
-        title = f"{experiment.key}: {one.sentence}"
-        key = f"health:{iteration_id}:{one.code}:{now:%Y-%m-%d}"
-        outbox.put(now, Notice(NoticeKind.HEALTH, title, f"{advice}{hidden}".strip(), facts), key=key, experiment=experiment)
-
-
-_QUIET = frozenset({"no_data", "cannot_say"})
-"""An experiment that has just begun has no data, and nothing is wrong."""
-
-
 def promotion_ahead(experiment: Experiment, decision: Decision, now: datetime) -> datetime:
     """Give notice of a promotion that is waiting for its window, once; says when notice was given."""
     key = f"notice:{decision.pk}"
@@ -66,7 +46,7 @@ def promotion_ahead(experiment: Experiment, decision: Decision, now: datetime) -
     hours = iteration_rules(decision.iteration).notice_hours
     comes = now + timedelta(hours=hours)
     arm = "" if decision.variant is None else decision.variant.key
-    said = card_of(experiment, now).sentence
+    said = _card_of(experiment, now).sentence
     text = f"{said}\nIn its promotion window, or else from {moment(comes)} on. Hold it on the experiment's page."
     title = f"{experiment.key}: {arm} will be promoted by itself"
     outbox.put(
@@ -94,7 +74,7 @@ def in_window(window: Window, now: datetime, zone: str) -> bool:
 
 def _tell(experiment: Experiment, decision: Decision, now: datetime, kind: NoticeKind, why: str = "") -> None:
     """The card's sentence and its next step, as every page says them; the rule behind it follows."""
-    found = card_of(experiment, now)
+    found = _card_of(experiment, now)
     title = one_line(f"{experiment.name}: {found.state.value}" + (" (not carried out)" if why else ""))
     text = "\n".join(filter(None, (found.sentence, why, f"Decision {decision.pk}: {decision.rule}")))
     notice = Notice(kind, title, text, _facts(decision) | {"state": found.state.value})
@@ -104,3 +84,9 @@ def _tell(experiment: Experiment, decision: Decision, now: datetime, kind: Notic
 def _facts(decision: Decision) -> dict[str, JSON]:
     variant = None if decision.variant is None else decision.variant.key
     return {"decision": decision.pk, "verdict": decision.verdict, "outcome": decision.outcome, "variant": variant}
+
+
+def _card_of(experiment: Experiment, now: datetime) -> Card:
+    from analytics.selectors.cards import card_of  # here: cards need numpy, and a tick that tells nothing does not
+
+    return card_of(experiment, now)

@@ -17,7 +17,7 @@ from analytics.core.totals import NOTHING, Totals
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric, iteration_to_analyse, plan_of
 from analytics.services.measuring import population
 from analytics.stores.base import MetricTotals, Population, Store, UnitValue
-from analytics.stores.postgres import PostgresStore
+from analytics.stores.default import default_store
 from experiments.core.errors import Refused
 from experiments.core.types import MetricKind
 from experiments.selectors.experiments import resolve
@@ -56,7 +56,7 @@ def find_outliers(experiment_id: int, *, now: datetime, store: Store | None = No
     plan = plan_of(iteration, now)
     people = population(plan, plan.cut(now))
     asked = {m.definition.key: m for m in plan.metrics if _counts(m)}
-    return tuple(_of_metric(plan, metric, people, store or PostgresStore()) for metric in asked.values())
+    return tuple(_of_metric(plan, metric, people, store or default_store()) for metric in asked.values())
 
 
 def _counts(metric: PlannedMetric) -> bool:

@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 
 from analytics.core.kinds import kind_of, level_of
 from analytics.core.stats import power
-from analytics.stores import history
-from analytics.stores.history import Span
+from analytics.stores.spans import Span
 from experiments.core.figures import counted
 from experiments.core.metric_definitions import MetricDefinition
 
@@ -77,6 +76,8 @@ def _says_nothing(metric: MetricDefinition, baseline: float) -> bool:
 
 def traffic_past(unit_type: str, now: datetime) -> TrafficPast | None:
     """Who came; None when nobody did. Days count from the first one with data, 28 at most."""
+    from analytics.stores import history  # here: it loads ibis, which few pages need
+
     seen = history.visits(_span(unit_type, now))
     return TrafficPast(unit_type, seen.units, seen.days, seen.daily, seen.exposed) if seen.units else None
 
@@ -96,6 +97,8 @@ Found = tuple[float, float | None, int, int | None]
 
 
 def _of_units(span: Span, metric: MetricDefinition) -> Found | None:
+    from analytics.stores import history  # here: it loads ibis, which few pages need
+
     past = history.unit_past(span, metric)
     totals = past.totals
     if totals.mean is None:
@@ -106,6 +109,8 @@ def _of_units(span: Span, metric: MetricDefinition) -> Found | None:
 
 
 def _of_ratio(span: Span, metric: MetricDefinition) -> Found | None:
+    from analytics.stores import history  # here: it loads ibis, which few pages need
+
     moments = history.ratio_moments(span, metric)
     if not moments.sum("d") > 0:
         return None
@@ -114,6 +119,8 @@ def _of_ratio(span: Span, metric: MetricDefinition) -> Found | None:
 
 def _of_rows(span: Span, metric: MetricDefinition) -> Found | None:
     """The spread of the share of rows at or below the quantile between units, carried over by the density at it."""
+    from analytics.stores import history  # here: it loads ibis, which few pages need
+
     past = history.quantile_past(span, metric, level_of(metric.kind, metric.quantile))
     if past is None:
         return None

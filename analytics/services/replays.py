@@ -22,7 +22,7 @@ from analytics.selectors.plans import AnalysisPlan, PlannedMetric, iteration_to_
 from analytics.services.analysis import ENGINE
 from analytics.services.measuring import covariate_of, population
 from analytics.stores.base import Population, Store
-from analytics.stores.postgres import PostgresStore
+from analytics.stores.default import default_store
 from experiments.core.errors import InvalidInput, Refused
 from experiments.selectors.experiments import resolve
 
@@ -53,7 +53,7 @@ def replay_control(
     rows = [
         ReplayRow(**known, **of_metric)
         for metric in plan.metrics
-        for of_metric in _replayed(metric, _cells(plan, metric, people, store or PostgresStore()), splits, seed)
+        for of_metric in _replayed(metric, _cells(plan, metric, people, store or default_store()), splits, seed)
     ]
     with transaction.atomic():
         return tuple(ReplayRow.objects.bulk_create(rows))

@@ -21,6 +21,7 @@ from analytics.core.findings import Finding
 from analytics.core.kinds import kind_of
 from analytics.core.look_state import LookState
 from analytics.core.nets import Net, sentences
+from analytics.core.nights import night_of
 from analytics.core.observed import Observed
 from analytics.core.scans import WEEK, Baseline, Drifting, ScanResult, SinceExposure, Wearing
 from analytics.core.scans import Breakdown as Reading
@@ -29,10 +30,10 @@ from analytics.core.totals import NOTHING, Totals
 from analytics.models import PairScan, Scan
 from analytics.selectors import due
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric, iteration_to_analyse, plan_of
-from analytics.services import notices
+from analytics.services import health_notices
 from analytics.services.measuring import ByArm, population, with_caps
 from analytics.stores.base import OTHERS, Beside, Declared, Population, Store, Watched, part_of
-from analytics.stores.postgres import PostgresStore
+from analytics.stores.default import default_store
 from experiments.core.breakdowns import Breakdown, parse_breakdowns
 from experiments.core.errors import Refused
 from experiments.core.types import MetricRole
@@ -55,16 +56,16 @@ def scan(experiment_id: int, *, now: datetime, store: Store | None = None) -> Sc
     if iteration is None:
         raise Refused(f"{experiment.key}: was never launched, so there is nothing to scan")
     plan = _plan(iteration, now)
-    result = read(plan, parse_breakdowns(iteration_design(iteration).breakdowns), _baselines(iteration), store or PostgresStore(), now)
+    result = read(plan, parse_breakdowns(iteration_design(iteration).breakdowns), _baselines(iteration), store or default_store(), now)
     with transaction.atomic():
-        known = _drifted_before(iteration, scans.night_of(now))
+        known = _drifted_before(iteration, night_of(now))
         row, _ = Scan.objects.update_or_create(
             iteration=iteration,
-            night=scans.night_of(now),
+            night=night_of(now),
             defaults={"scanned_at": now, "data_cut": plan.cut(now), "result": plain(result)},
         )
         drifted = [Finding(one.code, one.severity, one.evidence) for one in result.findings if one.code == "drift"]
-        notices.unhealthy(experiment, iteration.pk, drifted[:1], known, now)
+        health_notices.unhealthy(experiment, iteration.pk, drifted[:1], known, now)
     return row
 
 
@@ -112,7 +113,7 @@ def _tell(plan: AnalysisPlan, net: Net) -> None:
 
 def scan_pairs(*, now: datetime, store: Store | None = None) -> PairScan:
     """Ask every pair of running experiments of one unit type, on the metric that each decides by, and store all answers."""
-    source, net = store or PostgresStore(), Net(transaction.atomic)
+    source, net = store or default_store(), Net(transaction.atomic)
     held = [net.hold(iteration.experiment.key, "plan", partial(_planned, iteration, now), lambda _: None) for iteration in due.concurrent()]
     plans = [one for one in held if one is not None]
     with source.snapshot():
@@ -128,7 +129,7 @@ def scan_pairs(*, now: datetime, store: Store | None = None) -> PairScan:
     for fault, error in zip(net.faults, net.errors, strict=True):
         log.error("part_failed", subject=fault.subject, part=fault.part, exc_info=error)
     answers = {"scanned_at": now, "pairs": plain(scans.read_pairs(asked))}
-    row, _ = PairScan.objects.update_or_create(night=scans.night_of(now), defaults=answers)
+    row, _ = PairScan.objects.update_or_create(night=night_of(now), defaults=answers)
     return row
 
 

@@ -10,7 +10,6 @@ from analytics.models import AnalysisRun
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric, plan_of
 from analytics.selectors.results import ComparisonView, MetricArmView, MetricRow, ResultsView, view_of
 from analytics.services.measuring import covariate_of, population
-from analytics.stores.postgres import statements
 from experiments.core.errors import NotFound
 from experiments.core.types import Origin
 from experiments.models import Experiment
@@ -80,6 +79,8 @@ def _work(plan: AnalysisPlan, row: MetricRow) -> tuple[ArmWork, ...]:
 
 
 def _statements(plan: AnalysisPlan, metric: PlannedMetric, cut: datetime, cap: float | None) -> tuple[str, ...]:
+    from analytics.stores.postgres import statements  # here: it loads ibis, which few pages need
+
     people = population(plan, cut)
     if plan.origin is Origin.LIVE:
         people = replace(people, rows_from=plan.began_at)

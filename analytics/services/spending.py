@@ -18,7 +18,7 @@ from analytics.models import AnalysisRun
 from analytics.selectors.plans import AnalysisPlan, iteration_to_analyse, plan_of
 from analytics.services.measuring import population, spent_so_far
 from analytics.stores.base import Population, Spending, Store
-from analytics.stores.postgres import PostgresStore
+from analytics.stores.default import default_store
 from experiments.models import Experiment, Iteration
 
 COUNTED = ("any", "count", "sum")
@@ -31,7 +31,7 @@ def costs_of(experiment: Experiment, now: datetime, store: Store | None = None) 
     iteration = iteration_to_analyse(experiment)
     if iteration is None:
         return None
-    plan, source = plan_of(iteration, now), store or PostgresStore()
+    plan, source = plan_of(iteration, now), store or default_store()
     people = replace(population(plan, plan.cut(now)), rows_from=plan.began_at, blackouts=())
     with source.snapshot():
         found, present = source.spending_and_spent(people)

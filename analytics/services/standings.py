@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
-from analytics.selectors.cards import cards
 from experiments.core.cards import Card, State, changes_in
 from experiments.core.types import Status
 from experiments.core.urgency import Urgency
@@ -68,6 +67,8 @@ def _due(now: datetime) -> QuerySet[Experiment, int]:
 
 
 def _cards(wanted: Iterable[int], now: datetime) -> dict[int, Card]:
+    from analytics.selectors.cards import cards  # here: cards need numpy, and asking whether something changed does not
+
     rows = Experiment.objects.filter(pk__in=list(wanted)).order_by().select_related("flag").only(*_READ)
     return cards(list(rows), now, whole=False)
 

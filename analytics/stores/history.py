@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import ibis
@@ -25,6 +25,7 @@ from analytics.stores.compiled import compiled
 from analytics.stores.expressions import MOMENT, events_of, unit_id
 from analytics.stores.origins import Origins, asked, moments_of, totalled
 from analytics.stores.postgres import jsonb_extract_path_text
+from analytics.stores.spans import Span
 from experiments.core.metric_definitions import MetricDefinition
 from experiments.core.types import Environment, Origin
 
@@ -49,15 +50,6 @@ _EXPOSURES = ibis.table(
     name="experiment_assignments",
 )
 _OBSERVATIONS = ibis.table({**_COLUMNS, "timestamp": MOMENT, "metric_name": "string"}, name="ai_ab_metrics")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Span:
-    """Whose past, and when: units of one type, rows from ``since`` up to ``cut``."""
-
-    unit_type: str
-    since: datetime
-    cut: datetime
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from itertools import product
 
 from analytics.core.decision import ArmFacts, Facts, GuardrailFact, decide
 from analytics.core.encoding import plain
-from analytics.core.guardrails import GuardrailResult
 from analytics.core.look_state import LookState
 from analytics.core.results import ArmComparison, MetricArm, MetricResult
 from analytics.core.stats.comparison import Comparison, Interval
+from analytics.core.verdicts import GuardrailResult
 from analytics.models import AnalysisRun, Decision, Look
 from experiments.core.clock import utc_now
 from experiments.core.types import Outcome, PauseCause, Status

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from analytics.core.dark_stage import Beside, DarkArm, DarkHealth, problems, sentence
-from analytics.core.guardrails import GuardrailResult
+from analytics.core.verdicts import GuardrailResult
 
 ARM = DarkArm("treatment", 500, 2000, 10)
 TWINS = DarkArm("control twins", 500, 2000, 10)

@@ -12,7 +12,6 @@ import pytest
 from analytics.core.encoding import plain, restored
 from analytics.core.errors import ImpossiblePlan
 from analytics.core.findings import Finding
-from analytics.core.guardrails import GuardrailResult
 from analytics.core.look_state import HypothesisLook, LookState
 from analytics.core.looks import Look, Observation
 from analytics.core.report.blocks import Heading, IntervalChart, Items, LooksChart, Table, Words
@@ -24,6 +23,7 @@ from analytics.core.report.writing import as_json, as_markdown
 from analytics.core.results import AlwaysValid, ArmComparison, ArmSummary, MetricArm, MetricResult
 from analytics.core.stats.comparison import Comparison, Interval
 from analytics.core.stats.cuped import METHOD as CUPED
+from analytics.core.verdicts import GuardrailResult
 
 SHIPPED = (Path(__file__).resolve().parents[2] / "templates" / "reports" / "report.md").read_text()
 START = datetime(2026, 3, 2, tzinfo=UTC)

@@ -10,6 +10,7 @@ from statsmodels.regression.linear_model import OLS
 
 from analytics.core import scans
 from analytics.core.encoding import plain, restored
+from analytics.core.nights import night_of
 from analytics.core.scans import Baseline, ScanResult
 from analytics.core.stats.interactions import Pair
 from analytics.core.totals import Totals
@@ -20,8 +21,8 @@ def spread(n: int, mean: float, variance: float = 1.0) -> Totals:
 
 
 def test_night_of__before_two_in_the_morning__is_the_night_before() -> None:
-    assert scans.night_of(datetime(2026, 3, 3, 1, 59, tzinfo=UTC)) == date(2026, 3, 2)
-    assert scans.night_of(datetime(2026, 3, 3, 2, 0, tzinfo=UTC)) == date(2026, 3, 3)
+    assert night_of(datetime(2026, 3, 3, 1, 59, tzinfo=UTC)) == date(2026, 3, 2)
+    assert night_of(datetime(2026, 3, 3, 2, 0, tzinfo=UTC)) == date(2026, 3, 3)
 
 
 def test_wearing__the_first_week_gained_more__is_novelty() -> None:

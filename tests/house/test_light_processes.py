@@ -17,7 +17,7 @@ from config.stack import stack as stack_of
 
 ANALYSIS = frozenset({"numpy", "scipy", "pandas", "statsmodels", "ibis", "sqlglot", "analytics.core.decision"})
 PAGES = frozenset({"unfold", "django.contrib.admin.sites", "experiments.admin", "analytics.admin", "drf_spectacular", "config.urls"})
-OPTIONAL = frozenset({"rich", "pygments", "requests"})
+OPTIONAL = frozenset({"rich", "pygments", "requests", "charset_normalizer"})
 CLIENTS = frozenset({"celery", "kombu", "redis"})
 MODELS = frozenset({"experiments.models", "analytics.models", "django.contrib.auth.models", "rest_framework"})
 
@@ -51,11 +51,16 @@ PROCESSES = {
         "drain",
     ),
     "beat": Process("beat", "import config.beat, celery.apps.beat", ANALYSIS | PAGES | OPTIONAL | MODELS, "beat"),
-    "web": Process("granian", "import config.rsgi", OPTIONAL | CLIENTS | {"scipy.stats", "pandas", "statsmodels"}, "web"),
+    "web": Process(
+        "granian",
+        "import config.rsgi",
+        OPTIONAL | CLIENTS | {"scipy.stats", "scipy.optimize", "scipy.integrate", "ibis", "sqlglot", "pandas", "statsmodels"},
+        "web",
+    ),
     "worker": Process(
         "celery worker",
         "from config.celery import app; app.loader.import_default_modules()",
-        PAGES | OPTIONAL | {"scipy.stats", "ibis", "sqlglot", "pandas", "statsmodels"},
+        PAGES | OPTIONAL | ANALYSIS,
         "worker",
     ),
 }

@@ -10,7 +10,7 @@ from django.db.models import F
 from django.db.models.expressions import RawSQL
 
 from analytics.models import AiEvent, AnalysisRun, Assignment, Decision
-from analytics.selectors.recommendation import trouble_now
+from analytics.selectors.trouble import trouble_now
 from analytics.services.analysis import analyse
 from analytics.services.decisions import decide
 from experiments.core.types import Status

@@ -9,7 +9,7 @@ import pytest
 from analytics.core.findings import Finding
 from analytics.models import Scan
 from analytics.selectors.exposition import health_findings
-from analytics.services import notices
+from analytics.services import health_notices
 from analytics.services.analysis import analyse
 from experiments.models import OutboxMessage
 from tests.stores.observed import START, World, crowd, plan, world
@@ -50,8 +50,8 @@ def test_findings__what_is_new_is_told__what_was_known_or_is_only_information_is
         Finding("no_events", "yellow", "Booked: 1,200 matured units and not one event"),
         Finding("left_out", "info", "9 units are left out"),
     ]
-    notices.unhealthy(w.experiment, w.iteration.pk, found, {"late_data"}, NOW)
-    notices.unhealthy(w.experiment, w.iteration.pk, found, {"late_data"}, NOW + timedelta(hours=1))
+    health_notices.unhealthy(w.experiment, w.iteration.pk, found, {"late_data"}, NOW)
+    health_notices.unhealthy(w.experiment, w.iteration.pk, found, {"late_data"}, NOW + timedelta(hours=1))
     assert told() == [("health", "crossover"), ("health", "no_events")]
 
 

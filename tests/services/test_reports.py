@@ -14,6 +14,7 @@ from analytics.core.encoding import plain
 from analytics.core.stats.holdback import HoldbackReading
 from analytics.models import AnalysisRun, Assignment, ExperimentReport, HoldbackRun, ReportTemplate, RequestCost
 from analytics.selectors import reports
+from analytics.selectors.finished import without_report
 from analytics.services.analysis import analyse
 from analytics.services.decisions import decide
 from analytics.services.reports import revise_template, write_report, written_again
@@ -45,10 +46,10 @@ def now_of(w: World) -> Experiment:
 
 def test_write_report__promoted__tells_the_win_once_with_its_cautions():
     w = promoted()
-    assert reports.due() == [w.experiment.pk]
+    assert without_report() == [w.experiment.pk]
     row = write_report(w.experiment.pk, now=LATER)
     assert write_report(w.experiment.pk, now=LATER + DAY) == row
-    assert reports.due() == []
+    assert without_report() == []
     assert row.markdown.startswith(f"# {w.experiment.name}\n")
     for part in ("Promoted “treatment”", "Estimates of winners are too large on average", "carried out by the platform", "| sequential |"):
         assert part in row.markdown
@@ -160,9 +161,9 @@ def test_pdf__without_weasyprint__says_what_to_do(monkeypatch):
 def test_due__waits_for_the_final_run():
     w = winner()
     decide(w.iteration.pk, now=MORNING)
-    assert reports.due() == []
+    assert without_report() == []
     analyse(w.experiment.pk, now=LATER)
-    assert reports.due() == [w.experiment.pk]
+    assert without_report() == [w.experiment.pk]
 
 
 def test_report__geo_pilot__tells_its_one_reading_and_nothing_of_looks():
@@ -197,13 +198,13 @@ def test_report__holdback_over__is_written_once_more_with_what_lasted():
         computed_at=LATER + 20 * DAY,
         result=plain(AfterPromotion(Compared(5000, 500, gain), None, ())),
     )
-    assert reports.due() == []
+    assert without_report() == []
     HoldbackRun.objects.update(reminded_at=LATER + 28 * DAY)
     write_due_reports()
     second = ExperimentReport.objects.get(experiment=w.experiment, after=True)
     assert "What the units held back on control say of what lasted: 5,000 against 500 units; gain +0.06" in second.markdown
     assert reports.report_of(now_of(w)).markdown == second.markdown
-    assert reports.due() == []
+    assert without_report() == []
     assert written_again(first).sha256 == first.sha256
 
 

@@ -11,8 +11,9 @@ import pytest
 from analytics.core.moments import Moments
 from analytics.models import Feedback, ModelPrice, RequestCost
 from analytics.stores.base import Population, Spending
-from analytics.stores.history import Span, unit_past
+from analytics.stores.history import unit_past
 from analytics.stores.postgres import PostgresStore
+from analytics.stores.spans import Span
 from experiments.core.metric_library import LIBRARY, exploratory
 
 from .observed import START, World, day_exists, world

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from analytics.core.decision import ArmFacts, Decision, Facts, GuardrailFact, decide
-from analytics.core.guardrails import GuardrailPlan, GuardrailResult, Harm, Reading, harm, judge
+from analytics.core.guardrails import GuardrailPlan, Harm, Reading, harm, judge
 from analytics.core.health import assess
 from analytics.core.look_state import LookState, histories, horizon, safety_looks, take
 from analytics.core.looks import crossed_together, observe
@@ -20,6 +20,7 @@ from analytics.core.observed import Observed
 from analytics.core.results import ArmSummary
 from analytics.core.stats.comparison import Interval
 from analytics.core.stats.normal import upper_quantile
+from analytics.core.verdicts import GuardrailResult
 from analytics.core.windows import Clock, Span, clock, day_start, legal_look, matured_until
 
 START = datetime(2026, 3, 2, tzinfo=UTC)

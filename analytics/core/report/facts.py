@@ -10,12 +10,12 @@ from datetime import datetime
 
 from analytics.core.decision import Readiness, in_names
 from analytics.core.findings import Finding
-from analytics.core.guardrails import GuardrailResult
 from analytics.core.look_state import LookState
 from analytics.core.results import ArmSummary, MetricResult
 from analytics.core.scans import ByStrata
 from analytics.core.stats.did import DidResult
 from analytics.core.stats.srm import SrmCheck
+from analytics.core.verdicts import GuardrailResult
 
 
 @dataclass(frozen=True, slots=True)

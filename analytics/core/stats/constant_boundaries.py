@@ -13,12 +13,12 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import ndtri
 
 from analytics.core.errors import ImpossiblePlan
 from analytics.core.stats.comparison import checked_level
 from analytics.core.stats.group_sequential import Boundaries, crossing_chances
+from analytics.core.stats.roots import brentq
 
 Shape = Literal["pocock", "obrien_fleming"]
 

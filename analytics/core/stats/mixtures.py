@@ -13,12 +13,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from scipy.integrate import quad
-from scipy.optimize import brentq
 from scipy.special import betaln, erfcx, gammaincc, gammaln, log_ndtr, xlogy
 
 from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
 from analytics.core.stats.comparison import Interval, checked_level
+from analytics.core.stats.roots import brentq
 
 SMALLEST_TAIL = 1e-290
 """Gamma tails below this have lost digits, or all."""
@@ -145,6 +144,8 @@ def _log_tail(rate: float, u: float) -> float:
     shape = rate * (1 + u)
     upper = float(gammaincc(shape, rate)) if shape > 0 else 0.0
     if upper < SMALLEST_TAIL:
+        from scipy.integrate import quad  # here: it takes megabytes, and few tails are that small
+
         fall = 1 - rate * u
         area = quad(lambda y: math.exp((shape - 1) * math.log1p(y / fall) - rate * y / fall), 0, math.inf, epsabs=0, epsrel=1e-11)[0]
         return math.log(area / fall)

@@ -14,8 +14,9 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import log_ndtr, ndtri
+
+from analytics.core.stats.roots import brentq
 
 FURTHEST = 10.0
 """The density of paths is followed out to ±10 standard errors; beyond lies less than 10⁻²³."""
