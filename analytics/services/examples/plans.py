@@ -298,7 +298,7 @@ RETRIEVAL = Example(
 )
 """Holds its ramp at the second step: seven documents make answers much slower.
 
-The harm is far beyond its margin of 10 %: with 20 % the hold was lost after some minutes of live traffic.
+The harm is far beyond its margin of 10 %, so that some minutes of live traffic do not take its proof away.
 """
 
 AA_TEST = Example(
