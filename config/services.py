@@ -52,7 +52,7 @@ class Lease:
 
     def revive(self) -> list[str]:
         """Start again what has died meanwhile; what that was."""
-        died = [server for server in self.wanted if self._held is not None and not server.answers(self.place)]
+        died = [server for server in self.wanted if self._held is not None and not server.speaks(self.place)]
         if died:
             with self._alone():
                 if self._held is not None:  # another thread may have left while we waited

@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import signal
+import socket
+import struct
 import time
 from pathlib import Path
-
-import psycopg
+from typing import TYPE_CHECKING
 
 from config.embedded.place import APP_ROLE, Place
 from config.embedded.process import Bundle, ServiceError, first_line, own_folder, run, runs, spawn, stop, tail, wait_for
@@ -30,6 +31,11 @@ _OPTIONS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
+
+if TYPE_CHECKING:
+    import psycopg
+
+_SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 
 
 def start(place: Place) -> None:
@@ -53,11 +59,28 @@ def stop_server(place: Place) -> None:
 
 def answers(place: Place) -> bool:
     """Whether a client gets in."""
+    import psycopg  # 12 MB that whoever only watches the server never needs
+
     try:
         _connect(place).close()
     except psycopg.OperationalError:
         return False
     return True
+
+
+def speaks(place: Place) -> bool:
+    """Whether somebody speaks PostgreSQL's protocol there, also while a crash is being recovered from.
+
+    It asks for encryption, which the server answers before it looks at anything (protocol 3.0, SSLRequest).
+    """
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(5)
+            client.connect(str(place.postgres_socket))
+            client.sendall(_SSL_REQUEST)
+            return client.recv(1) in (b"N", b"S")
+    except OSError:
+        return False
 
 
 def _data(place: Place) -> Path:
@@ -69,6 +92,8 @@ def _log(place: Place) -> Path:
 
 
 def _connect(place: Place) -> psycopg.Connection[tuple[object, ...]]:
+    import psycopg
+
     return psycopg.connect(host=str(place.sockets), port=5432, user="assay", dbname="postgres", autocommit=True, connect_timeout=5)
 
 

@@ -51,6 +51,11 @@ def answers(place: Place) -> bool:
         return False
 
 
+def speaks(place: Place) -> bool:
+    """Whether the server is there and works."""
+    return answers(place)
+
+
 def _pid_file(place: Place) -> Path:
     return place.home / "redis" / "redis.pid"
 

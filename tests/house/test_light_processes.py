@@ -43,7 +43,9 @@ PROCESSES = {
         "from config import roles; roles.leave_out(); import django; django.setup(); import config.management.commands.runstack",
         ANALYSIS | PAGES | OPTIONAL | MODELS | CLIENTS,
     ),
-    "keeper of the services": Process("keep_services", "import config.keep_services", ANALYSIS | PAGES | OPTIONAL | MODELS | CLIENTS),
+    "keeper of the services": Process(
+        "keep_services", "import config.keep_services", ANALYSIS | PAGES | OPTIONAL | MODELS | CLIENTS | {"psycopg", "asyncio"}
+    ),
     "drainer": Process(
         "manage.py drain_spool",
         "from config import roles; roles.leave_out(); import django; django.setup(); import analytics.management.commands.drain_spool",
