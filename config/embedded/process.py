@@ -46,9 +46,13 @@ class Bundle:
     folders: tuple[Path, ...]
     programs: frozenset[str]
 
+    def original(self, name: str) -> Path:
+        """The program as whoever installed it reaches it."""
+        return self.base / self.folders[0] / "bin" / name
+
     def program(self, name: str, place: Place) -> Path:
         """The program where the server's user can reach it: where it is, or in a copy of the bundle beside the data."""
-        original = self.base / self.folders[0] / "bin" / name
+        original = self.original(name)
         if place.user is None or reaches(place.user, original.parent):
             return original
         return self._copy(place, place.user) / self.folders[0] / "bin" / name
@@ -96,8 +100,8 @@ def spawn(command: Sequence[str | Path], user: User | None, log: Path) -> int:
     return int(started.stdout)
 
 
-def run(command: Sequence[str | Path], user: User | None) -> None:
-    """Run a short program as the server's user; its own words on failure."""
+def run(command: Sequence[str | Path], user: User | None) -> str:
+    """Run a short program as the server's user; what it printed, or a refusal with its own words."""
     done = subprocess.run(
         [str(part) for part in command],
         stdin=subprocess.DEVNULL,
@@ -110,6 +114,7 @@ def run(command: Sequence[str | Path], user: User | None) -> None:
     )
     if done.returncode:
         raise ServiceError(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()[-800:]}")
+    return done.stdout
 
 
 def runs(pid: int | None, token: str) -> bool:

@@ -36,12 +36,12 @@ PROCESSES = {
     "supervisor of the demo": Process(
         "manage.py demo",
         "from config import roles; roles.leave_out(); import django; django.setup(); import config.management.commands.demo",
-        ANALYSIS | PAGES | OPTIONAL | MODELS | CLIENTS,
+        ANALYSIS | PAGES | OPTIONAL | MODELS | CLIENTS | {"psycopg"},
     ),
     "supervisor": Process(
         "manage.py runstack",
         "from config import roles; roles.leave_out(); import django; django.setup(); import config.management.commands.runstack",
-        ANALYSIS | PAGES | OPTIONAL | MODELS | CLIENTS,
+        ANALYSIS | PAGES | OPTIONAL | MODELS | CLIENTS | {"psycopg"},
     ),
     "keeper of the services": Process(
         "keep_services", "import config.keep_services", ANALYSIS | PAGES | OPTIONAL | MODELS | CLIENTS | {"psycopg", "asyncio"}
