@@ -11,7 +11,7 @@ WORKERS ?= 4
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-clients test-e2e lint bench bench-stats bench-pages bench-serve bench-idle lock clean
+.PHONY: help setup demo test test-slow test-clients test-e2e lint bench bench-stats bench-pages bench-serve bench-idle lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -22,8 +22,11 @@ setup: ## Make .venv with everything in requirements.lock (does nothing when it 
 demo: setup ## Example experiments, live traffic and the admin at http://127.0.0.1:8000/admin/ until Ctrl-C
 	@exec $(BIN)/python config/bound.py $$PPID $(BIN)/python manage.py demo --port $(PORT)
 
-test: setup ## The whole test suite on real PostgreSQL and Redis
+test: setup ## The test suite on real PostgreSQL and Redis, but for the long stories
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+test-slow: setup ## The long stories: killed processes, outages, public data sets, a real Prometheus
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "slow and not node and not browser" $(ARGS)
 
 test-clients: setup ## Clients written in JavaScript (needs node and npm) and the long comparisons, against a live installation
 	@$(BIN)/python -m pytest -n 0 -m node tests/clients $(ARGS)

@@ -16,6 +16,7 @@ from experiments.sdk import journal
 from experiments.sdk.outbox import Counts
 from tests.sdk.platform import KEY
 
+pytestmark = pytest.mark.slow
 CELERY = """
 import os, sys
 from celery import Celery

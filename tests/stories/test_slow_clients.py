@@ -15,6 +15,7 @@ from granian.http import HTTP1Settings
 from config.services import Lease
 from tests.live import Live, installation
 
+pytestmark = pytest.mark.slow
 PIECE = b'{"unit": "u1", "attri'
 ASKED = 50
 SECONDS = 3
