@@ -9,6 +9,7 @@ import socket
 import struct
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 from config.embedded.place import APP_ROLE, Place
 from config.embedded.process import Bundle, ServiceError, first_line, own_folder, run, runs, spawn, stop, tail, wait_for
@@ -87,7 +88,7 @@ def _log(place: Place) -> Path:
 def _asked(place: Place, statement: str) -> str:
     """What psql prints. The client library would be 12 MB in each process that only starts or watches the server."""
     psql = _bundle().original("psql")
-    address = f"host={place.sockets} port=5432 user=assay dbname=postgres connect_timeout=5"
+    address = f"postgresql://assay@{quote(str(place.sockets), safe='')}/postgres?connect_timeout=5"
     return run([psql, "--no-psqlrc", "--no-password", "-qAt", "-v", "ON_ERROR_STOP=1", "-c", statement, address], None).strip()
 
 

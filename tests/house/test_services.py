@@ -155,6 +155,23 @@ def test_four_processes_race_to_start__all_get_the_same_servers(state: Path) -> 
     assert processes_of(state) == []
 
 
+@pytest.fixture
+def odd() -> Iterator[Path]:
+    """A state folder whose name has what a connection string or a shell would take apart."""
+    folder = Path(tempfile.mkdtemp(prefix="as my 'project' %2f#?"))
+    folder.chmod(0o755)
+    yield folder
+    remove(folder)
+
+
+def test_state_folder__with_spaces_and_quotes_in_its_name__starts_and_is_watched(odd: Path) -> None:
+    with lease(odd) as held, psycopg.connect(held.place.database_url) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+        assert postgres.speaks(held.place) and redis_server.speaks(held.place)
+    assert not postgres.speaks(held.place) and not redis_server.speaks(held.place)
+    assert processes_of(odd) == []
+
+
 def test_last_one_out__stops_the_servers__earlier_ones_do_not(state: Path) -> None:
     stays = user(state, "stays", wait_for_rows=2)
     assert stays.stdout and stays.stdout.readline().startswith("in")

@@ -16,9 +16,9 @@ import numpy as np
 from scipy.special import ndtri
 
 from analytics.core.errors import ImpossiblePlan
+from analytics.core.roots import brentq
 from analytics.core.stats.comparison import checked_level
 from analytics.core.stats.group_sequential import Boundaries, crossing_chances
-from analytics.core.stats.roots import brentq
 
 Shape = Literal["pocock", "obrien_fleming"]
 

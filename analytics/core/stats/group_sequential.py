@@ -22,8 +22,8 @@ import numpy as np
 from scipy.special import ndtri
 
 from analytics.core.errors import ImpossiblePlan
+from analytics.core.roots import brentq
 from analytics.core.stats.comparison import Interval, checked_level
-from analytics.core.stats.roots import brentq
 from analytics.core.stats.score_path import SAME_TIME, Array, ScorePath
 from analytics.core.stats.spending import OBRIEN_FLEMING, Spending
 

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from scipy.special import betaln, erfcx, gammaincc, gammaln, log_ndtr, xlogy
 
 from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
+from analytics.core.roots import brentq
 from analytics.core.stats.comparison import Interval, checked_level
-from analytics.core.stats.roots import brentq
 
 SMALLEST_TAIL = 1e-290
 """Gamma tails below this have lost digits, or all."""

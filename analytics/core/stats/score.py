@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from scipy.special import ndtri
 
+from analytics.core.roots import brentq
 from analytics.core.stats.comparison import Interval, checked_level
-from analytics.core.stats.roots import brentq
 
 FURTHEST_RATIO = 1e12
 """Where the search for a ratio's upper limit ends; beyond it the limit is called unbounded."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr, ndtri
 
-from analytics.core.stats.roots import brentq
+from analytics.core.roots import brentq
 
 FURTHEST = 10.0
 """The density of paths is followed out to ±10 standard errors; beyond lies less than 10⁻²³."""

@@ -16,8 +16,8 @@ from typing import Unpack
 from scipy.special import ndtri
 
 from analytics.core.errors import ImpossiblePlan
+from analytics.core.roots import brentq
 from analytics.core.stats.power.terms import Given, SampleSize, Terms, checked_units, sized
-from analytics.core.stats.roots import brentq
 
 
 def proportion_sample(base: float, expected: float, **given: Unpack[Given]) -> SampleSize:

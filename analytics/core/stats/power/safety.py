@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypedDict, Unpack
 
 from analytics.core.errors import ImpossiblePlan
+from analytics.core.roots import brentq
 from analytics.core.stats.power.terms import Given, SampleSize, Terms, checked_units, sized, whole_units
-from analytics.core.stats.roots import brentq
 from analytics.core.stats.score import difference_edge_rate, ratio_edge_rate
 from analytics.core.stats.uneven import Arm, are_even, held
 

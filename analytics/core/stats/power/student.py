@@ -14,9 +14,9 @@ from typing import Unpack
 from scipy.special import nctdtr, stdtrit
 
 from analytics.core.errors import ImpossiblePlan
+from analytics.core.roots import brentq
 from analytics.core.stats.power.effects import mean_sample
 from analytics.core.stats.power.terms import Given, SampleSize, Terms, checked_units, sized
-from analytics.core.stats.roots import brentq
 
 FURTHEST = 1e3
 """Effects are looked for up to so many standard deviations."""
