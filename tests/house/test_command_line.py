@@ -7,7 +7,6 @@ import re
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,15 +15,13 @@ import pytest
 from config.embedded.place import PROJECT
 from config.stack import Web
 from config.stack import stack as stack_of
-from tests.house.test_services import processes_of, remove
+from tests.house.test_services import processes_of, state_folder
 
 
 @pytest.fixture
 def state() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="as-"))
-    folder.chmod(0o755)
-    yield folder
-    remove(folder)
+    with state_folder() as folder:
+        yield folder
 
 
 def environment(state: Path, **more: str) -> dict[str, str]:

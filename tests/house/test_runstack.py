@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import tempfile
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,16 +15,14 @@ from config.embedded.place import PROJECT
 from config.embedded.process import wait_for
 from config.stack import ready
 from tests.house.test_command_line import environment, port  # noqa: F401  (port is a fixture)
-from tests.house.test_services import processes_of, remove
+from tests.house.test_services import processes_of, state_folder
 
 
 @pytest.fixture(scope="module")
 def state() -> Iterator[Path]:
     """One folder for all: a stack also starts where the one before it was killed."""
-    folder = Path(tempfile.mkdtemp(prefix="as-"))
-    folder.chmod(0o755)
-    yield folder
-    remove(folder)
+    with state_folder() as folder:
+        yield folder
 
 
 @pytest.mark.slow

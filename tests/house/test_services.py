@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -51,13 +52,19 @@ def nothing_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REDIS_URL", raising=False)
 
 
-@pytest.fixture
-def state() -> Iterator[Path]:
+@contextmanager
+def state_folder(prefix: str = "as-") -> Iterator[Path]:
     """A state folder that anybody may reach, with nothing in it and nothing left of it."""
-    folder = Path(tempfile.mkdtemp(prefix="as-"))
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
     folder.chmod(0o755)
     yield folder
     remove(folder)
+
+
+@pytest.fixture
+def state() -> Iterator[Path]:
+    with state_folder() as folder:
+        yield folder
 
 
 def remove(folder: Path) -> None:
@@ -158,10 +165,8 @@ def test_four_processes_race_to_start__all_get_the_same_servers(state: Path) -> 
 @pytest.fixture
 def odd() -> Iterator[Path]:
     """A state folder whose name has what a connection string or a shell would take apart."""
-    folder = Path(tempfile.mkdtemp(prefix="as my 'project' %2f#?"))
-    folder.chmod(0o755)
-    yield folder
-    remove(folder)
+    with state_folder("as my 'project' %2f#?") as folder:
+        yield folder
 
 
 def test_state_folder__with_spaces_and_quotes_in_its_name__starts_and_is_watched(odd: Path) -> None:

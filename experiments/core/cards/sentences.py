@@ -12,7 +12,7 @@ from experiments.core.types import Item
 
 MOST_EFFECTS = 3
 MOST_NEEDED = 12
-"""Every condition is named: the card says what is missing, not how much is left out."""
+"""More conditions than a plan usually has; beyond these the others are counted."""
 MASKED = "Results are hidden: the data cannot be used as they are"
 
 _DARK, _APPROVAL = TITLES[Item.DARK_LAUNCH], TITLES[Item.APPROVAL]
