@@ -22,6 +22,9 @@ setup: ## Make .venv with everything in requirements.lock (does nothing when it 
 demo: setup ## Example experiments, live traffic and the admin at http://127.0.0.1:8000/admin/ until Ctrl-C
 	@exec $(BIN)/python config/bound.py $$PPID $(BIN)/python manage.py demo --port $(PORT)
 
+# Workers and the programs that tests start share what they compile, also where the environment says to write nothing.
+test test-slow test-clients test-e2e: export PYTHONDONTWRITEBYTECODE :=
+
 test: setup ## The test suite on real PostgreSQL and Redis, but for the long stories
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 

@@ -7,16 +7,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import dj_database_url
 import pytest
 import redis
 from django.conf import settings
-from django.db import connection
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from pytest_django import DjangoDbBlocker
 
 from config.celery import app
 from config.services import Lease, lease
+from tests import databases
 from tests.live import live  # noqa: F401  (a fixture)
 
 # A slow moment of a busy machine is no counterexample.
@@ -40,18 +40,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session")
-def services() -> Iterator[Lease]:
+def services(django_db_blocker: DjangoDbBlocker) -> Iterator[Lease]:
     """The servers, shared by all workers of a run and stopped by the last one."""
+    databases.opened = django_db_blocker.unblock
     with lease() as held:
         yield held
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(services: Lease, django_db_modify_db_settings_parallel_suffix: None) -> None:
-    """pytest-django asks for this before it creates the (worker's own) test database, as the owner of what tests make."""
-    if settings.DATABASE_OWNER_URL:
-        owner = dj_database_url.parse(settings.DATABASE_OWNER_URL)
-        connection.settings_dict.update({name: owner[name] for name in ("USER", "PASSWORD", "HOST", "PORT")})
+def django_db_setup(services: Lease, django_test_environment: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The worker's own database. In place of pytest-django's, which would migrate one for each worker."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+    with django_db_blocker.unblock(), databases.lent(f"test_assay_{worker}"):
+        yield
 
 
 @pytest.fixture(scope="session")

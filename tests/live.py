@@ -26,28 +26,25 @@ import psycopg
 import pytest
 
 from config.services import Lease
+from tests import databases
 
 PROJECT = Path(__file__).resolve().parents[1]
 POLL_MARGIN = 1.5
 """Seconds within which every web process has asked for something newer."""
-_MIGRATE = """
-import django
-django.setup()
-from django.core.management import call_command
-from config import static_files
-call_command("migrate", verbosity=0)
-static_files.collect()
-"""
-_MIGRATED, _MAKING = "migrated_", 0x4C49_5645
-"""How the database begins that installations are copied from, and the lock of those who make or copy one."""
 # Keys of every scope for production, and of the serving scopes for test; printed as the last line.
+# The first one to ask also collects the static files of all installations.
 _KEYS = """
-import json, django
+import fcntl, json, django
 django.setup()
+from django.conf import settings
 from django.contrib.auth.models import Group, User
+from config import static_files
 from experiments.core.clock import utc_now
 from experiments.core.types import SYSTEM, Environment, Role, Scope
 from experiments.services.keys import create_key
+with open(f"{settings.STATIC_ROOT}.lock", "w") as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    static_files.collect()
 owner, _ = User.objects.get_or_create(username="olga")
 owner.groups.add(Group.objects.get_or_create(name=Role.PRODUCT_OWNER.value)[0])
 kinds = [(scope, Environment.PRODUCTION) for scope in Scope] + [(s, Environment.TEST) for s in (Scope.SERVER, Scope.CLIENT)]
@@ -190,20 +187,17 @@ def installation(services: Lease, base_url: str, redis_url: str, *, workers: int
 
     Its processes use the application's role where there are two roles; ``Live.database_url`` names the owner.
     """
-    from django.conf import settings
-
-    owner_url = (settings.DATABASE_OWNER_URL if base_url == settings.DATABASE_URL else "") or base_url
     state = Path(tempfile.mkdtemp(prefix="lv-", dir="/tmp"))
     name = f"live_{os.getpid()}_{state.name[3:].lower()}"
-    _copy_of_migrated(owner_url, base_url, name)
-    database_url = _named(owner_url, name)
+    databases.copy_of_migrated(name)
+    database_url = databases.named(databases.owner_url(), name)
     own = {
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "ASSAY_STATE": str(state),
         "ASSAY_SPOOL": str(state / "spool"),
         "ASSAY_CATALOGUE_DIR": str(state / "catalogue"),
         "ASSAY_STATIC": str(_static()),
-        "DATABASE_URL": _named(base_url, name),
+        "DATABASE_URL": databases.named(base_url, name),
         "DATABASE_OWNER_URL": database_url,
         "REDIS_URL": redis_url,
         "LIVE_WORKERS": str(workers),
@@ -215,41 +209,8 @@ def installation(services: Lease, base_url: str, redis_url: str, *, workers: int
         yield live
     finally:
         live.stop()
-        with psycopg.connect(owner_url, autocommit=True) as connection:
-            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        databases.drop(name)
         shutil.rmtree(state, ignore_errors=True)
-
-
-def _copy_of_migrated(owner_url: str, base_url: str, name: str) -> None:
-    """A database as migrations leave it: the first worker of a run that asks has it migrated (and static files
-    collected), all others copy that."""
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))[:32]
-    migrated = f"{_MIGRATED}{run}"
-    with psycopg.connect(owner_url, autocommit=True) as connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", [_MAKING])
-        found = connection.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [_MIGRATED])
-        there = [row[0] for row in found]
-        for old in there:
-            if old != migrated:
-                connection.execute(f'DROP DATABASE "{old}"')
-        if migrated not in there:
-            _make_migrated(connection, migrated, owner_url, base_url)
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{migrated}"')
-
-
-def _make_migrated(connection: psycopg.Connection[Any], name: str, owner_url: str, base_url: str) -> None:
-    connection.execute(f'CREATE DATABASE "{name}"')
-    own = {
-        "DJANGO_SETTINGS_MODULE": "config.settings",
-        "ASSAY_STATIC": str(_static()),
-        "DATABASE_URL": _named(base_url, name),
-        "DATABASE_OWNER_URL": _named(owner_url, name),
-    }
-    command = [sys.executable, "-W", "ignore", "-c", _MIGRATE]
-    done = subprocess.run(command, cwd=PROJECT, env={**os.environ, **own}, capture_output=True, text=True, check=False)
-    if done.returncode:
-        connection.execute(f'DROP DATABASE "{name}"')  # half migrated
-    assert done.returncode == 0, done.stderr
 
 
 def _static() -> Path:
@@ -257,12 +218,6 @@ def _static() -> Path:
     from django.conf import settings
 
     return Path(settings.STATE) / "static-of-tests"
-
-
-def _named(url: str, name: str) -> str:
-    """The address of another database on the same server."""
-    head, _, tail = url.rpartition("/")
-    return f"{head}/{name}" + ("?" + tail.partition("?")[2] if "?" in tail else "")
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,23 @@ def manage(state: Path, *arguments: str, **more: str) -> subprocess.CompletedPro
     )
 
 
+ASK = "from django.contrib.auth.models import User; print('users', User.objects.count())"
+
+
+@dataclass(frozen=True)
+class FirstCommand:
+    """A state folder that was empty, and what the first command that needed a database said in it."""
+
+    state: Path
+    done: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def first() -> Iterator[FirstCommand]:
+    with state_folder() as folder:
+        yield FirstCommand(folder, manage(folder, "shell", "--no-imports", "-c", ASK))
+
+
 @pytest.fixture
 def port() -> int:
     with socket.socket() as probe:
@@ -49,15 +67,15 @@ def port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_single_command__nothing_configured__starts_migrates_answers_and_stops(state: Path) -> None:
-    ask = "from django.contrib.auth.models import User; print('users', User.objects.count())"
-    first = manage(state, "shell", "--no-imports", "-c", ask)
-    assert first.returncode == 0, first.stderr
-    assert first.stdout.split() == ["users", "0"]
-    assert "migrations applied" in first.stderr
-    second = manage(state, "shell", "--no-imports", "-c", ask)
+def test_single_command__nothing_configured__starts_migrates_answers_and_stops(first: FirstCommand) -> None:
+    assert first.done.returncode == 0, first.done.stderr
+    assert first.done.stdout.split() == ["users", "0"]
+    assert "migrations applied" in first.done.stderr
+    assert processes_of(first.state) == []
+    second = manage(first.state, "shell", "--no-imports", "-c", ASK)
+    assert second.stdout.split() == ["users", "0"]
     assert "migrations applied" not in second.stderr
-    assert processes_of(state) == []
+    assert processes_of(first.state) == []
 
 
 @pytest.mark.parametrize("arguments", [["help"], ["check"], ["runstack", "--help"], ["makemigrations", "--check", "--dry-run"]])
@@ -67,10 +85,11 @@ def test_command_that_needs_no_server__starts_none(state: Path, arguments: list[
     assert not (state / "services").exists()
 
 
-def test_failing_command__services_are_stopped_and_its_exit_code_kept(state: Path) -> None:
-    done = manage(state, "shell", "--no-imports", "-c", "raise SystemExit(7)")
-    assert done.returncode == 7
-    assert processes_of(state) == []
+def test_failing_command__services_are_stopped_and_its_exit_code_kept(first: FirstCommand) -> None:
+    ask_and_fail = f"{ASK}; raise SystemExit(7)"
+    done = manage(first.state, "shell", "--no-imports", "-c", ask_and_fail)
+    assert (done.stdout.split(), done.returncode) == (["users", "0"], 7)
+    assert processes_of(first.state) == []
 
 
 def test_runstack__port_taken__names_it_before_anything_starts(state: Path) -> None:
@@ -138,9 +157,15 @@ def test_wrongly_spelt_switch__is_refused_by_name(state: Path) -> None:
 
 
 def test_secret_key__made_once__stays_and_is_private(state: Path) -> None:
-    manage(state, "check")
-    first = (state / "secret_key").read_text()
-    manage(state, "check")
-    assert (state / "secret_key").read_text() == first
-    assert len(first) > 50
+    told = [settings_say(state, "SECRET_KEY") for _ in range(2)]
+    assert told == [(state / "secret_key").read_text()] * 2
+    assert len(told[0]) > 50
     assert (state / "secret_key").stat().st_mode & 0o077 == 0
+
+
+def settings_say(state: Path, name: str) -> str:
+    """A setting, as a process of its own reads it."""
+    look = f"from config import settings; print(settings.{name}, end='')"
+    return subprocess.run(
+        [sys.executable, "-c", look], cwd=PROJECT, env=environment(state), capture_output=True, text=True, check=True
+    ).stdout

@@ -40,24 +40,42 @@ def _files() -> Iterator[Path]:
         yield from (path for path in sorted((PROJECT / folder).rglob("*.py")) if "migrations" not in path.parts)
 
 
-def _is(node: ast.AST, *names: str) -> bool:
-    return isinstance(node, ast.Call) and ast.unparse(node.func) in names
+COMPILED = frozenset({"re.compile", "RegexValidator"})
+AT_ONCE = frozenset(f"re.{method}" for method in METHODS)
+USED = re.compile(rf"\b(\w+)\.({'|'.join(METHODS)})\(")
+
+
+def _called(node: ast.Call) -> str:
+    """What is called: a name, or the attribute of one."""
+    made = node.func
+    if isinstance(made, ast.Attribute) and isinstance(made.value, ast.Name):
+        return f"{made.value.id}.{made.attr}"
+    return made.id if isinstance(made, ast.Name) else ""
 
 
 def _expressions() -> Iterator[tuple[str, re.Pattern[Any], str]]:
-    """Where it stands, the expression, and how it is used."""
+    """Where it is, the expression, and how it is used."""
     texts = {path: path.read_text() for path in _files()}
-    everything = "\n".join(texts.values())
+    used: dict[str, set[str]] = {}
+    for text in texts.values():
+        for name, method in USED.findall(text):
+            used.setdefault(name, set()).add(method)
     for path, text in texts.items():
-        where = path.relative_to(PROJECT)
-        for node in ast.walk(ast.parse(text)):
-            if _is(node, "re.compile", "RegexValidator"):
-                yield from _named(str(where), node.lineno, text, everything)
-            elif _is(node, *(f"re.{method}" for method in METHODS)) and isinstance(node.args[0], ast.Constant):
-                yield f"{where}:{node.lineno}", re.compile(node.args[0].value), node.func.attr
+        where = str(path.relative_to(PROJECT))
+        for node in _calls(text):
+            if _called(node) in COMPILED:
+                yield from _named(where, node.lineno, text, used)
+            elif _called(node) in AT_ONCE and isinstance(node.args[0], ast.Constant):
+                yield f"{where}:{node.lineno}", re.compile(node.args[0].value), _called(node).removeprefix("re.")
 
 
-def _named(where: str, line: int, text: str, everything: str) -> Iterator[tuple[str, re.Pattern[Any], str]]:
+def _calls(text: str) -> Iterator[ast.Call]:
+    """The calls of a module that may make an expression. Most modules name none, and need not be parsed."""
+    if re.search(r"\bre\.", text) or "RegexValidator" in text:
+        yield from (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call))
+
+
+def _named(where: str, line: int, text: str, used: dict[str, set[str]]) -> Iterator[tuple[str, re.Pattern[Any], str]]:
     name = text.splitlines()[line - 1].split(" = ")[0].strip()
     if where in MADE:
         yield from ((f"{where}:{line}", expression, "fullmatch") for expression in MADE[where]())
@@ -65,8 +83,7 @@ def _named(where: str, line: int, text: str, everything: str) -> Iterator[tuple[
             return
     found = getattr(importlib.import_module(where.removesuffix(".py").replace("/", ".")), name)
     expression = getattr(found, "regex", found)
-    used = set(re.findall(rf"\b{name}\.({'|'.join(METHODS)})\(", everything)) or {"search"}
-    yield from ((f"{where}:{name}", expression, method) for method in sorted(used))
+    yield from ((f"{where}:{name}", expression, method) for method in sorted(used.get(name, {"search"})))
 
 
 EXPRESSIONS = list(_expressions())
