@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal, TypeAlias, TypeVar
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 
 from analytics.models import AiEvent, Assignment, MetricObservation, RefusedItem, SeenAssignment
 from experiments.core.types import JSON, Environment
@@ -78,15 +78,29 @@ def tail(subject: Subject, now: datetime, kinds: tuple[str, ...] = KINDS) -> tup
     return tuple(sorted(rows, key=lambda row: (row.received, row.at), reverse=True)[:MOST_ROWS])
 
 
-def _assignments(subject: Subject) -> list[TailRow]:
+def newest_answer(subject: Subject) -> datetime | None:
+    """When an answer about the experiment was last noted; answers are noted only while somebody looks."""
+    return _seen(subject).aggregate(at=Max("at"))["at"]
+
+
+def newest_exposure(subject: Subject) -> datetime | None:
+    """When a unit of the experiment was last exposed for the first time."""
+    newest = Assignment.objects.filter(pk__in=_exposures_of_experiment(subject, most=1))
+    return newest.aggregate(at=Max("exposure_ts"))["at"]
+
+
+def _seen(subject: Subject) -> QuerySet[SeenAssignment]:
     seen = SeenAssignment.objects.filter(environment=subject.environment.value)
-    about = seen.filter(experiment_key=subject.experiment.key) if subject.experiment else seen.filter(unit_id=subject.unit_id)
+    return seen.filter(experiment_key=subject.experiment.key) if subject.experiment else seen.filter(unit_id=subject.unit_id)
+
+
+def _assignments(subject: Subject) -> list[TailRow]:
     return [
         TailRow(
             "assignment", row.at, row.at, reason=row.reason, experiment=row.experiment_key or None, variant=row.variant or None,
             unit=row.unit_id or None, bucket=row.bucket, name=row.flag or None,
         )
-        for row in about.order_by("-id")[:MOST_ROWS]
+        for row in _seen(subject).order_by("-id")[:MOST_ROWS]
     ]  # fmt: skip
 
 
@@ -111,11 +125,11 @@ SELECT newest.id FROM unnest(%s::bigint[]) AS i (id) CROSS JOIN unnest(%s::int[]
 ) AS newest ORDER BY newest.exposure_ts DESC LIMIT %s"""
 
 
-def _exposures_of_experiment(subject: Subject) -> list[int]:
+def _exposures_of_experiment(subject: Subject, most: int = MOST_ROWS) -> list[int]:
     iterations = Iteration.objects.filter(experiment=subject.experiment).order_by("-number").values_list("pk", flat=True)[:ITERATIONS]
     variants = Variant.objects.filter(experiment=subject.experiment).values_list("pk", flat=True)
     with connection.cursor() as cursor:
-        cursor.execute(_NEWEST_OF_ARMS, [list(iterations), list(variants), subject.environment.value, MOST_ROWS, MOST_ROWS])
+        cursor.execute(_NEWEST_OF_ARMS, [list(iterations), list(variants), subject.environment.value, most, most])
         return [pk for (pk,) in cursor.fetchall()]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,7 +11,7 @@ from django.db.models import Count, Max, QuerySet, Sum
 from analytics.core.sent import IGNORED
 from analytics.core.twins import TWINS
 from analytics.models import AiEvent, IngestTally, MetricObservation
-from analytics.selectors.tail import TailRow
+from analytics.selectors.tail import Subject, newest_answer, newest_exposure
 from experiments.core.types import Environment
 from experiments.models import Experiment
 
@@ -21,31 +21,38 @@ BACK = timedelta(days=2)
 
 @dataclass(frozen=True)
 class Seen:
-    """One thing that an application should send: what, by its name, when it last came (None: not seen), how often lately."""
+    """One thing that an application should send: what, by its name, when it last came (None: not seen), how often lately.
+
+    ``implied``: it was not noted itself; something that cannot come without it was.
+    """
 
     what: str
     name: str
     last: datetime | None
     count: int | None = None
+    implied: bool = False
 
 
-def wired(
-    experiment: Experiment, sent: Sequence[tuple[str, str]], rows: Iterable[TailRow], now: datetime, environment: Environment
-) -> tuple[Seen, ...]:
-    """The newest assignment and exposure among the tail's ``rows``, and each of ``sent``: pairs of event or observation, and its name."""
-    newest: dict[str, datetime] = {}
-    for row in rows:
-        if row.accepted:
-            newest[row.kind] = max(row.at, newest.get(row.kind, row.at))
+def wired(experiment: Experiment, sent: Sequence[tuple[str, str]], now: datetime, environment: Environment) -> tuple[Seen, ...]:
+    """The newest assignment and exposure, and each of ``sent``: pairs of event or observation, and its name."""
+    subject = Subject(experiment, environment=environment)
+    exposed = newest_exposure(subject)
     found = {
         **_lately("event", AiEvent.objects.all(), "event_type", experiment, now, environment),
         **_lately("observation", MetricObservation.objects.all(), "metric_name", experiment, now, environment),
     }
     return (
-        Seen("assignment", "", newest.get("assignment")),
-        Seen("exposure", "", newest.get("exposure")),
+        _answered(newest_answer(subject), exposed),
+        Seen("exposure", "", exposed),
         *(Seen(what, name, *found.get((what, name), (None, 0))) for what, name in sent),
     )
+
+
+def _answered(noted: datetime | None, exposed: datetime | None) -> Seen:
+    """Answers are noted only while somebody looks; a unit that was exposed had its answer, whether or not anybody looked."""
+    if noted is None and exposed is not None:
+        return Seen("assignment", "", exposed, implied=True)
+    return Seen("assignment", "", noted)
 
 
 def ignored_lately(now: datetime) -> int:

@@ -36,10 +36,9 @@ def section(view: View, items: Sequence[Any]) -> dict[str, Any]:
     flag = view.experiment.flag
     environment = environment_of(view.request)
     arriving = tail_of(view.request, view.experiment)
-    rows = [one.row for one in arriving["tail"]]
     return {
         "snippets": [] if flag is None else of_flag(view.request, flag, view.experiment),
-        "seen": wired(view.experiment, _sent(view.experiment), rows, view.now, environment),
+        "seen": wired(view.experiment, _sent(view.experiment), view.now, environment),
         "ignored": ignored_lately(view.now),
         "twins": twins_lately(view.now),
         "environment": environment.value,

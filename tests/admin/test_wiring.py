@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 from analytics.models import AiEvent, RefusedItem, SeenAssignment, TailWatch
+from analytics.selectors.tail import MOST_ROWS
 from analytics.services import partitions
 from experiments.core.clock import utc_now
 from experiments.models import ChangeLogEntry
 from tests.admin.conftest import page
+from tests.stores.observed import crowd, world
 
 
 def _answered(draft, environment="production", unit="user-1234"):
@@ -90,3 +92,29 @@ def test_wiring__an_event_of_yesterday_counts__one_of_last_week_does_not(browser
 def test_tail__for_somebody_without_a_job__is_refused(client, draft, django_user_model):
     client.force_login(django_user_model.objects.create_user("drifter", is_staff=True))
     assert client.get(f"/admin/experiments/experiment/{draft.pk}/tail/").status_code == 403
+
+
+def _marks(browser, experiment) -> tuple[str, list[str]]:
+    """The list of the wiring tab, and its marks by what each of its lines is about."""
+    text = browser("olivia").get(page(experiment, "wiring")).content.decode()
+    lines = text.partition('<ul class="as-checks">')[2].partition("</ul>")[0]
+    return lines, [line.partition('aria-label="')[2].partition('"')[0] for line in lines.split("<li>")[1:]]
+
+
+def test_wiring__exposures_came_while_nobody_looked__their_answers_were_given(browser, draft):
+    w = world("exposed_unseen")
+    assert _marks(browser, w.experiment)[1][:2] == ["not seen", "not seen"]
+    crowd(w, "control", 2, utc_now() - timedelta(hours=3))
+    lines, marks = _marks(browser, w.experiment)
+    assert marks[:2] == ["seen", "seen"]
+    assert "given 3 hours ago at the latest, as the exposure shows" in lines
+
+
+def test_wiring__more_refusals_than_the_tail_has_rows__hide_no_exposure(browser, draft):
+    w = world("much_refused")
+    crowd(w, "control", 2, utc_now() - timedelta(hours=3))
+    RefusedItem.objects.bulk_create(
+        RefusedItem(at=utc_now(), kind="event", environment="production", experiment=w.experiment, code="too_old", unit_id=f"u{n}")
+        for n in range(MOST_ROWS)
+    )
+    assert _marks(browser, w.experiment)[1][:2] == ["seen", "seen"]
