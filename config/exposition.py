@@ -76,8 +76,9 @@ class Totals:
 
 def read_totals() -> Totals:
     """Everything that a scrape wants from PostgreSQL."""
-    counting.count_within(utc_now(), COUNTING_SECONDS)
-    return Totals(arm_numbers(), matured_arms(), health_findings(), last_heard(), underway())
+    now = utc_now()
+    counting.count_within(now, COUNTING_SECONDS)
+    return Totals(arm_numbers(now), matured_arms(now), health_findings(), last_heard(), underway())
 
 
 stored = Reader(read_totals)

@@ -1,16 +1,24 @@
-"""What is known of everything that runs, as plain numbers for a scrape: the stored counts and the newest analyses, no statistics."""
+"""What is known of everything that runs, as plain numbers for a scrape: the stored counts and the newest analyses, no statistics.
+
+An experiment that ended keeps its last numbers for some days, so that a dashboard does not go blank at the moment when most people look.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
 from analytics.models import AnalysisRun, OutcomeCount, Scan
-from experiments.core.types import MetricRole, Status
+from experiments.core.types import MetricRole, Origin, Status
+from experiments.models import Iteration
 
 SCRAPED = (Status.DARK_LAUNCH, Status.RUNNING, Status.PAUSED)
-"""A bounded set: experiments that have ended are looked up where they are reported."""
+KEPT = timedelta(days=7)
+"""So long the numbers of an experiment stay after its end: a bounded set, older ones are looked up where they are reported."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +58,19 @@ class HealthFinding:
     masks: bool
 
 
-def arm_numbers() -> list[ArmNumbers]:
-    """Every arm of every experiment that serves now and has been counted."""
-    rows = OutcomeCount.objects.filter(iteration__experiment__status__in=[s.value for s in SCRAPED], iteration__ended_at__isnull=True)
+def shown(now: datetime) -> QuerySet[Iteration]:
+    """The open iteration of each experiment that serves, and the last one of each that ended lately."""
+    serving = Q(ended_at__isnull=True, experiment__status__in=[s.value for s in SCRAPED])
+    ended = Q(ended_at__gt=now - KEPT, experiment__status=Status.COMPLETED.value, experiment__origin=Origin.LIVE.value)
+    later = Iteration.objects.filter(experiment=OuterRef("experiment"), number__gt=OuterRef("number"))
+    return Iteration.objects.filter(serving | (ended & ~Exists(later)))
+
+
+def arm_numbers(now: datetime) -> list[ArmNumbers]:
+    """Every arm of every experiment that serves now, or ended lately, and has been counted."""
+    rows = OutcomeCount.objects.filter(iteration__in=shown(now))
     found = rows.order_by("iteration_id").values_list("iteration_id", "iteration__experiment__key", "primary", "arms")
-    masked = set(_runs().filter(masked=True).values_list("iteration_id", flat=True))
+    masked = set(_newest_runs(now).filter(masked=True).values_list("iteration_id", flat=True))
     return [numbers_of(key, primary, arm, masked=iteration in masked) for iteration, key, primary, arms in found for arm in arms]
 
 
@@ -65,9 +81,9 @@ def numbers_of(experiment: str, primary: str, arm: Mapping[str, Any], *, masked:
     return ArmNumbers(experiment, arm["key"], arm["is_control"], arm["units"], rate, {} if masked else arm["outcomes"])
 
 
-def matured_arms() -> list[MaturedArm]:
+def matured_arms(now: datetime) -> list[MaturedArm]:
     """Every arm of every planned metric, of the units whose window is over; nothing while results are masked."""
-    found = _runs().filter(masked=False).order_by("experiment_id").values_list("experiment__key", "results__metrics")
+    found = _newest_runs(now).filter(masked=False).order_by("experiment_id").values_list("experiment__key", "results__metrics")
     return [arm for key, metrics in found for metric in metrics or [] for arm in _matured(key, metric)]
 
 
@@ -77,7 +93,7 @@ def _matured(experiment: str, metric: Mapping[str, Any]) -> Iterator[MaturedArm]
 
 
 def health_findings() -> list[HealthFinding]:
-    """Each code of each experiment once, with its gravest weight."""
+    """Each code of each experiment that serves once, with its gravest weight: nobody is called for what has ended."""
     found: dict[tuple[str, str], HealthFinding] = {}
     for key, findings in _runs().order_by("experiment_id").values_list("experiment__key", "health__findings"):
         for one in findings or []:
@@ -95,6 +111,10 @@ def _drifted() -> list[HealthFinding]:
             if one["code"] == "drift":
                 found.setdefault(key, HealthFinding(key, "drift", one["severity"], masks=False))
     return list(found.values())
+
+
+def _newest_runs(now: datetime) -> QuerySet[AnalysisRun]:
+    return AnalysisRun.objects.filter(latest=True, iteration__in=shown(now))
 
 
 def _runs() -> Any:  # Any: django-stubs has no name for a query set before values are asked for

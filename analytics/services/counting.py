@@ -2,7 +2,7 @@
 
 Dashboards and operators read these counts; decisions rest on the analysis alone. Rates and counts are of the
 same units, so that they agree. Counting an experiment writes one row. A scrape counts what is older than a few seconds within
-its time; beat counts the rest.
+its time; beat counts the rest. After its end an experiment is counted once more.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from datetime import date, datetime, timedelta
 
 import structlog
 from django.db import connection, transaction
+from django.db.models import F, Q
 from psycopg.errors import QueryCanceled
 
 from analytics.models import OutcomeCount, ToldOutcome
 from analytics.models.counts import OTHER, OUTCOMES_AT_MOST
-from analytics.selectors.exposition import SCRAPED
+from analytics.selectors.exposition import shown
 from analytics.selectors.stored import mark
 from analytics.selectors.unit_sql import unit_of
 from analytics.services import unchanged
@@ -123,11 +124,10 @@ def _note_attempt(iteration: Iteration, now: datetime, took_ms: int) -> None:
 def _stale(now: datetime, took_at_most: int | None = None) -> list[Iteration]:
     """Open iterations whose counts are old: older than ten seconds, and than twenty times what counting took.
 
-    While nothing is stored, counts stay as they are.
+    While nothing is stored, counts stay as they are. An iteration that ended is counted once more, and then keeps its numbers.
     """
-    rows = Iteration.objects.filter(
-        ended_at__isnull=True, experiment__status__in=[s.value for s in SCRAPED], experiment__origin=Origin.LIVE
-    )
+    rows = shown(now).filter(experiment__origin=Origin.LIVE)
+    rows = rows.filter(Q(ended_at__isnull=True) | Q(outcome_count__isnull=True) | Q(outcome_count__counted_at__lt=F("ended_at")))
     rows = rows.select_related("experiment", "outcome_count").order_by("outcome_count__counted_at", "pk")
     stale = {row.pk: row for row in rows if _is_stale(_counted(row), now, took_at_most)}
     return [stale[pk] for pk in unchanged.due(KIND, list(stale), now)]

@@ -12,10 +12,11 @@ from experiments.core.errors import Problem
 from experiments.core.four_eyes import FOUR_EYES, four_eyes
 from experiments.core.lifecycle import SERVING, Need, Transition, Verb, verbs_from
 from experiments.core.permissions import may
+from experiments.core.policies import rules_from_json
 from experiments.core.types import Actor, Item, PauseCause, Status
 from experiments.models import Bucket, Experiment, LaunchRequest
 from experiments.selectors import checklist_rows
-from experiments.selectors.experiments import design_of, is_member, open_iteration, open_rollout, rules_of
+from experiments.selectors.experiments import design_of, is_member, iteration_rules, launch_of, open_rollout
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,10 @@ class Step:
 
 def facts(experiment: Experiment, now: datetime) -> Facts:
     """Everything the gate looks at, as of now. Call it under the experiment's lock to decide by it."""
-    iteration = open_iteration(experiment)
+    iteration = launch_of(experiment)
     return Facts(
         design=design_of(experiment),
-        rules=rules_of(experiment),
+        rules=rules_from_json(experiment.policy.rules) if iteration is None else iteration_rules(iteration),
         status=Status(experiment.status),
         cause=PauseCause(experiment.pause_cause),
         sign_offs=_sign_offs(experiment),

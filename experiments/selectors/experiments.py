@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from experiments.core.design import Design, DesignMetric, DesignVariant, design_from_json
 from experiments.core.errors import NotFound
 from experiments.core.policies import PolicyRules, rules_from_json
-from experiments.core.types import Actor, MetricRole, Origin, PauseCause
+from experiments.core.types import Actor, MetricRole, Origin, PauseCause, Status
 from experiments.models import Experiment, ExperimentMetric, Iteration, Rollout, UrgentStop, Variant
 from experiments.selectors import segments
 
@@ -53,6 +53,17 @@ def is_member(actor: Actor, experiment: Experiment) -> bool:
 def open_iteration(experiment: Experiment) -> Iteration | None:
     """The launch that is under way, if any."""
     return experiment.iterations.filter(ended_at__isnull=True).select_related("layer").first()
+
+
+def launch_of(experiment: Experiment) -> Iteration | None:
+    """The launch that a checklist is about: the one under way; of an experiment that is over, its last one.
+
+    A draft that came back from an aborted launch has none.
+    """
+    rows = sorted(experiment.iterations.all(), key=lambda one: one.number)  # read at once where they were prefetched
+    under_way = next((one for one in rows if one.ended_at is None), None)
+    over = experiment.status in (Status.COMPLETED.value, Status.ARCHIVED.value)
+    return rows[-1] if under_way is None and over and rows else under_way
 
 
 STOP_WAITS = (

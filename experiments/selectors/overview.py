@@ -14,7 +14,7 @@ from experiments.core.policies import rules_from_json
 from experiments.core.types import Actor, Item, PauseCause, Status
 from experiments.models import Experiment
 from experiments.selectors import checklist_rows
-from experiments.selectors.experiments import design_of
+from experiments.selectors.experiments import design_of, launch_of
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +51,7 @@ def in_team(actor: Actor, experiment: Experiment) -> bool:
 
 def _facts(experiment: Experiment) -> Facts:
     """What items depend on; what only the gate of a verb asks is left out."""
-    iteration = next((one for one in experiment.iterations.all() if one.ended_at is None), None)
+    iteration = launch_of(experiment)
     return Facts(
         design=design_of(experiment),
         rules=rules_from_json(experiment.policy.rules if iteration is None else iteration.policy_rules),

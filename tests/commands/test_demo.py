@@ -73,3 +73,13 @@ def test_traffic__whatever_is_served__does_what_the_truth_says_and_asks_the_ai_o
     assert ("ai_request" in types) is serving
     assert any(path.endswith("/observations") for path, _ in door.told) is serving
     assert all(example.truth.keys() <= {arm.key for arm in example.spec.variants} for example in EXAMPLES)
+
+
+def test_traffic__each_application__has_people_of_its_own() -> None:
+    door, chance = Answering(serving=True), np.random.default_rng(5)
+    for _ in range(400):
+        visit(door, chance)  # type: ignore[arg-type]  # the same call
+    asked = [(*body["units"].items(), *body["experiments"]) for path, body in door.told if path.endswith("/assignments")]
+    applications = {unit: {key for other, key in asked if other == unit} for unit, _ in asked}
+    assert {len(keys) for keys in applications.values()} == {1}
+    assert {key for _, key in asked} == {example.key for example in EXAMPLES if example.truth}

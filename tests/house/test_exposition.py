@@ -16,10 +16,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from analytics.models import AnalysisRun, OutcomeCount
 from analytics.services import counting
 from experiments.core.clock import utc_now
-from experiments.models import Delivery, OutboxMessage, Subscription
+from experiments.models import Delivery, Experiment, Iteration, OutboxMessage, Subscription
 from experiments.services.slots import heard
 from tests.selectors.test_results import analysed
-from tests.stores.observed import crowd, plan, world
+from tests.stores.observed import World, crowd, plan, world
 from tests.stories.company import new_key
 
 pytestmark = pytest.mark.django_db
@@ -99,6 +99,57 @@ def test_metrics__counting_one_fails__the_others_are_counted_and_its_last_number
     assert [found["experiment_sample_size", key, "control"] for key in ("a_broken", "b_fine")] == [10, 15]
 
 
+def test_metrics__ended__keeps_its_last_numbers_for_seven_days__and_is_counted_once_more() -> None:
+    w = world("just_ended")
+    plan(w, "primary", "booked", baseline=0.2, mde=0.2)
+    crowd(w, "control", 10, utc_now() - timedelta(hours=2), events={"booked": 3})
+    assert scraped()["experiment_conversion_rate", "just_ended", "control"] == 0.3
+    # It ends a moment after its last unit came, which nobody has counted yet.
+    crowd(w, "control", 5, utc_now() - timedelta(hours=1))
+    OutcomeCount.objects.update(counted_at=utc_now() - timedelta(minutes=5))
+    _end(w, timedelta(minutes=1))
+    found = scraped()
+    assert found["experiment_sample_size", "just_ended", "control"] == 15
+    assert found["experiment_variant_info", "just_ended", "control", "true"] == 1
+    # What comes later is nobody's of the experiment, and after seven days its numbers are looked up elsewhere.
+    crowd(w, "control", 7, utc_now() - timedelta(hours=3))
+    OutcomeCount.objects.update(counted_at=utc_now() - timedelta(seconds=30))
+    assert scraped()["experiment_sample_size", "just_ended", "control"] == 15
+    _end(w, timedelta(days=7, minutes=1))
+    assert not any("just_ended" in labels for labels in scraped())
+
+
+def test_metrics__ended__has_its_matured_numbers_and_calls_nobody_for_its_health() -> None:
+    key = analysed().experiment.key
+    AnalysisRun.objects.update(health={"findings": [{"code": "srm", "weight": "red", "masks": False}]})
+    assert ("experiment_health_finding", key, "srm", "false", "red") in scraped()
+    Iteration.objects.update(ended_at=utc_now())
+    Experiment.objects.update(status="completed")
+    found = scraped()
+    assert found["experiment_matured_value", key, "treatment", "apply_conversion", "primary"] == pytest.approx(0.24)
+    assert not any(labels[0] == "experiment_health_finding" for labels in found)
+
+
+def test_metrics__went_on_in_another_iteration__only_the_newest_has_numbers() -> None:
+    w = world("resumed")
+    plan(w, "primary", "booked", baseline=0.2, mde=0.2)
+    crowd(w, "control", 10, utc_now() - timedelta(hours=2))
+    assert scraped()["experiment_sample_size", "resumed", "control"] == 10
+    now, first = utc_now(), w.iteration
+    Iteration.objects.update(ended_at=now)
+    first.pk, first.number, first.began_at = None, 2, now
+    first.save()
+    assert scraped()["experiment_sample_size", "resumed", "control"] == 0
+    Iteration.objects.update(ended_at=now)
+    Experiment.objects.update(status="completed")
+    assert scraped()["experiment_sample_size", "resumed", "control"] == 0
+
+
+def _end(w: World, ago: timedelta) -> None:
+    Iteration.objects.filter(pk=w.iteration.pk).update(ended_at=utc_now() - ago)
+    Experiment.objects.filter(pk=w.experiment.pk).update(status="completed")
+
+
 def test_metrics__masked__units_but_no_rates() -> None:
     key = analysed().experiment.key
     AnalysisRun.objects.update(masked=True)
@@ -109,7 +160,7 @@ def test_metrics__masked__units_but_no_rates() -> None:
 
 
 def test_metrics__database_away__still_answers_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def away() -> None:
+    def away(_: object) -> None:
         raise OperationalError("gone")
 
     monkeypatch.setattr("config.exposition.arm_numbers", away)

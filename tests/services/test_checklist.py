@@ -17,6 +17,7 @@ from experiments.models import ChangeLogEntry, Evidence, SignOff
 from experiments.selectors.actors import actor_for_key
 from experiments.selectors.checklist import states
 from experiments.selectors.experiments import design_of
+from experiments.selectors.overview import checklists
 from experiments.services import checklist, drafts, lifecycle, steps
 from experiments.services.keys import create_key
 from tests.factories import NOW, dark_launched, draft, experiment_in, key_of, lifecycle_of, person, ready_for_dark_launch, ready_to_start
@@ -303,3 +304,12 @@ def test_evidence__of_a_dark_launch_outside_one__is_refused():
 def test_request_launch__once_live__is_refused():
     with pytest.raises(Refused):
         checklist.request_launch(person("owner"), NOW, experiment_id=experiment_in(Status.RUNNING).pk)
+
+
+@pytest.mark.parametrize("status", [Status.RUNNING, Status.PAUSED, Status.COMPLETED, Status.ARCHIVED])
+def test_states__of_what_went_live__say_what_its_launch_had__on_its_page_and_in_lists(status):
+    experiment = experiment_in(status, policy="ai-low")
+    found = {one.item: (one.state, one.message) for one in states(experiment, NOW)}
+    assert {state for state, _ in found.values()} == {"done"}
+    assert found[Item.DARK_LAUNCH][1].startswith("2,000 requests, no breach")
+    assert {one.item: (one.state, one.message) for one in checklists([lifecycle_of(experiment)])[experiment.pk]} == found

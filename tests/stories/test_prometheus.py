@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +16,9 @@ import pytest
 import yaml
 
 from tests.live import Live, live  # noqa: F401  (a fixture)
+from tests.stories.monitoring import DEPLOY, ask, panels, says, scraping
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
-DEPLOY = Path(__file__).parents[2] / "deploy"
 NAME, LOPSIDED = "prompt_story", "lopsided_story"
 ARMS = ("thirty_minutes", "five_minutes")
 """The first is the control, and is not called so."""
@@ -41,6 +38,8 @@ QUERIES = {
     f"ignoring(outcome) experiment_sample_size{MINE}",
 }
 """001's four, and 002's four series."""
+INSTEAD = "unless on (experiment) experiment_conversion_rate"
+"""What a query has that answers only where the primary metric is no share of units."""
 EXPECTED = {"latency": 1.5, "errors": 50.0, "satisfaction": 100.0}
 RATE = f'experiment_conversion_rate{{experiment="{NAME}",variant="%s"}}'
 LIFT = f"{RATE % ARMS[1]} - ignoring(variant) {RATE % ARMS[0]}"
@@ -50,68 +49,14 @@ SIGNIFICANT = f"(experiment_sample_size{MINE} > 100) and on(experiment) (abs({LI
 PRICE = "INSERT INTO ai_model_prices (model, valid_from, price_in, price_out, set_at) VALUES ('story-model', '2020-01-01', 2, 2, now())"
 
 
-def panels() -> dict[str, str]:
-    """Every query of every dashboard, by where it stands."""
-    return {
-        f"{path.stem}: {panel['title']} {target['refId']}": target["expr"].replace("$experiment", NAME)
-        for path in sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
-        for panel in json.loads(path.read_text())["panels"]
-        for target in panel["targets"]
-    }
-
-
-def impatient_rules() -> str:
-    """The rules that ship, without waiting: each fires at its first evaluation."""
-    rules = yaml.safe_load((DEPLOY / "prometheus" / "rules.yml").read_text())
-    for group in rules["groups"]:
-        for rule in group["rules"]:
-            rule.pop("for", None)
-    return json.dumps(rules)
-
-
 @pytest.fixture
 def prometheus(live: Live, tmp_path: Path) -> Iterator[str]:  # noqa: F811
-    """A Prometheus that scrapes ``live`` every second, with the rules that ship; skips where none is installed."""
-    binary = shutil.which("prometheus")
-    if binary is None:
-        pytest.skip("prometheus is not installed (Debian: prometheus)")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    (tmp_path / "rules.yml").write_text(impatient_rules())
-    config = {
-        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-        "rule_files": [str(tmp_path / "rules.yml")],
-        "scrape_configs": [{"job_name": "assay", "static_configs": [{"targets": [f"{live.host}:{live.port}"]}]}],
-    }
-    (tmp_path / "prometheus.yml").write_text(json.dumps(config))
-    command = [
-        binary,
-        f"--config.file={tmp_path / 'prometheus.yml'}",
-        f"--storage.tsdb.path={tmp_path / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-    ]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-
-
-def ask(url: str, query: str) -> list[dict[str, Any]]:
-    """The series that answer a query."""
-    with urllib.request.urlopen(f"{url}/api/v1/query?{urllib.parse.urlencode({'query': query})}", timeout=5) as answer:
-        found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
-    return found
+    with scraping(live, tmp_path) as url:
+        yield url
 
 
 def by_variant(url: str, query: str) -> dict[str, float]:
     return {series["metric"]["variant"]: float(series["value"][1]) for series in ask(url, query)}
-
-
-def says(url: str, query: str) -> bool:
-    """Whether there is something to see: at least one series, with a number."""
-    return any(math.isfinite(float(series["value"][1])) for series in ask(url, query))
 
 
 def firing(url: str) -> set[tuple[str, str]]:
@@ -198,8 +143,10 @@ def test_queries_of_the_sources_and_of_every_panel__return_data__and_an_arm_with
         try:
             found = {name: by_variant(prometheus, query) for name, query in QUERIES.items()}
             missing = {name for name, answer in found.items() if set(answer) != set(ARMS)}
-            missing |= {place for place, query in panels().items() if not says(prometheus, query)}
-            missing |= {query for query in (LIFT, SIGNIFICANT) if not says(prometheus, query)}
+            missing |= {
+                panel.title for panel in panels() for query in panel.of(NAME) if INSTEAD not in query and not says(prometheus, [query])
+            }
+            missing |= {query for query in (LIFT, SIGNIFICANT) if not says(prometheus, [query])}
             missing |= {"the alert"} if ("AssayExperimentOneArm", LOPSIDED) not in firing(prometheus) else set()
         except urllib.error.URLError:
             continue  # it is still starting
@@ -215,6 +162,8 @@ def test_queries_of_the_sources_and_of_every_panel__return_data__and_an_arm_with
     assert found["outcomes over units"] == pytest.approx(found["rate"])
     assert sum(found["size"].values()) == UNITS
     assert [alert for alert, experiment in firing(prometheus) if experiment == NAME] == []
+    [health] = [query for panel in panels() if panel.title.endswith("Health findings") for query in panel.of(LOPSIDED)]
+    assert {series["metric"].get("weight") for series in ask(prometheus, health)} == {"red"}, "no 0 beside what was found"
 
 
 ALERTS: dict[str, tuple[str, str]] = {

@@ -1,120 +1,36 @@
-"""docs/quick-starts.md: every block runs as it is printed, against a live installation, and does what its source says."""
+"""docs/quick-starts.md on a clean installation; on the demo's data in test_demo.py."""
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
-from pathlib import Path
-from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 
 from analytics.services.examples.loading import NOT_DRAFTED
 from analytics.services.examples.pilot import KEY as PILOT
 from analytics.services.examples.plans import EXAMPLES
-from config.embedded.place import PROJECT
-from examples.recommender.app import recommender
 from experiments.core.templates import BY_KEY
-from experiments.sdk import AssayClient
 from tests.live import Live, live  # noqa: F401  (a fixture)
+from tests.stories import quick_starts
+from tests.stories.quick_starts import PAGE
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
-PAGE = (PROJECT / "docs" / "quick-starts.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"^```(python|sh|sql)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-SECTIONS = {part.partition("\n")[0]: BLOCK.findall(part) for part in re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]}
-GUIDE, LEADS, ENGINE, CRM = (
-    "The A/B testing guide", "The lead experimentation framework", "The recommendation engine", "The framework guide for a CRM",
-)  # fmt: skip
-
-
-class Quiet(WSGIRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Requests of a test are nobody's news."""
-
-
-@pytest.fixture
-def recommending(live: Live) -> Iterator[str]:  # noqa: F811
-    """The example recommender, asking this installation; its address."""
-    with (
-        AssayClient(live.url, live.keys["server"], poll_seconds=0.5, send_seconds=0.1) as client,
-        make_server("127.0.0.1", 0, recommender(client), handler_class=Quiet) as server,
-    ):
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-def run(live: Live, section: str, **also: str) -> str:  # noqa: F811
-    """What the section's blocks print, each run as it is."""
-    environment = {
-        **os.environ, "URL": live.url, "KEY": live.keys["server"], "TOOLS": live.keys["management"],
-        "ASSAY_URL": live.url, "ASSAY_KEY": live.keys["server"], "ASSAY_MANAGEMENT_KEY": live.keys["management"],
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(PROJECT), **also,
-    }  # fmt: skip
-    printed = ""
-    for language, code in SECTIONS[section]:
-        if language == "sql":
-            continue
-        command = [sys.executable, "-c", code] if language == "python" else ["bash", "-euo", "pipefail", "-c", code]
-        done = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=120)
-        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-        printed += done.stdout
-    return printed
 
 
 def test_guide__printed_code__registers_starts_asks_and_compares(live: Live) -> None:  # noqa: F811
-    assert "['control', 'treatment']" in run(live, GUIDE)
-    assert live.sql("SELECT status FROM experiments WHERE name = 'new_embedding_model'") == [("running",)]
-    [(units,)] = live.sql(
-        "SELECT count(*) FROM ai_ab_metrics m JOIN experiments e USING (experiment_id)"
-        " WHERE e.name = 'new_embedding_model' AND m.metric_name = 'avg_similarity'"
-    )
-    assert units == 200
+    quick_starts.guide(live)
 
 
 def test_leads__printed_code_and_calls__serve_track_and_refuse_to_promote_too_early(live: Live) -> None:  # noqa: F811
-    printed = run(live, LEADS)
-    assert '"followup_timing"' in printed and "no decision has been made" in printed
-    [(booked,)] = live.sql(
-        "SELECT count(*) FROM ai_events v JOIN experiments e USING (experiment_id)"
-        " WHERE e.name = 'followup_timing' AND v.event_type = 'booked'"
-    )
-    assert 5 < booked < 20
+    assert "no decision has been made" in quick_starts.leads(live)
 
 
-def test_engine__printed_calls__create_start_recommend_convert_and_measure(live: Live, recommending: str) -> None:  # noqa: F811
-    printed = run(live, ENGINE, RECOMMENDER=recommending)
-    assert '"recommendations"' in printed and '"variant_metrics"' in printed
-    [(uuid,)] = live.sql("SELECT uuid FROM experiments WHERE name = 'lora_boost_test'")
-    statements = next(code for language, code in SECTIONS[ENGINE] if language == "sql").replace("user_id = '…'", "user_id = 'u-42'")
-    counted, assigned = statements.replace("…", str(uuid)).split(";")[1:3]
-    assert live.sql("SELECT set_config('search_path', 'source_003', false)") == [("source_003",)]
-    assert in_schema(live, counted) == [(1,)]
-    assert len(in_schema(live, assigned)) == int('"lora_boost_test:' in printed)
-
-
-def in_schema(live: Live, statement: str) -> list[tuple[object, ...]]:  # noqa: F811
-    """Rows of a statement in the recommendation engine's own schema."""
-    import psycopg
-
-    with psycopg.connect(live.database_url, autocommit=True, options="-c search_path=source_003") as connection:
-        return connection.execute(statement).fetchall()
+def test_engine__printed_calls__create_start_recommend_convert_and_measure(live: Live) -> None:  # noqa: F811
+    quick_starts.engine(live)
 
 
 def test_crm__printed_calls__create_start_record_analyse_and_refuse_a_winner_too_early(live: Live) -> None:  # noqa: F811
-    printed = run(live, CRM)
-    assert '"recommended_winner_id"' in printed
-    assert live.sql("SELECT status FROM experiments WHERE name = 'Lead Qualification Prompt Test'") == [("running",)]
-    assert live.sql("SELECT value FROM ai_ab_metrics WHERE metric_name = 'resolution_rate' AND user_id = '123'") == [(1.0,)]
-    progress = next(code for language, code in SECTIONS[CRM] if language == "sql")
-    counts = {row[0]: row[2:] for row in live.sql(progress)}
-    assert counts["Lead Qualification Prompt Test"][1] == 1
+    quick_starts.crm(live)
 
 
 def test_names_that_the_page_creates__are_free_in_the_demo() -> None:

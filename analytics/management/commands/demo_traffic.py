@@ -7,7 +7,7 @@ import json
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -20,10 +20,11 @@ from django.core.management.base import BaseCommand, CommandParser
 from analytics.services.examples.acting import Body, Visit, activity, doings, language
 from analytics.services.examples.base import Example
 from analytics.services.examples.people import server_key
-from analytics.services.examples.plans import EXAMPLES
+from analytics.services.examples.plans import BOOST, EXAMPLES
 from experiments.core.clock import utc_now
 
 PEOPLE, TENANTS = 20_000, 4_000
+VISITED = tuple(example for example in EXAMPLES if example.truth)
 DOORS = ("events", "observations", "costs", "feedback")
 ASKS_RECOMMENDER, OPENED, FINISHED = 0.1, 0.5, 0.4
 """How many visits also ask for recommendations, how many of those open the first, and how many finish what they open."""
@@ -107,15 +108,19 @@ class Command(BaseCommand):
                 return
 
 
-def visit(door: Door, random: np.random.Generator) -> Counter[str]:
-    """One unit asks for everything that serves its kind, meets it, and does what the truth has it do."""
+def visit(door: Door, random: np.random.Generator, examples: Sequence[Example] = VISITED) -> Counter[str]:
+    """One unit comes to the application of one example, asks for its variant, and does what the truth has it do.
+
+    Each application has people of its own, as in the written history: what a unit did in two of them would count in
+    both experiments, and the truth of one would blur that of the other.
+    """
     tenant = random.random() < 0.2
-    number = int(random.integers(TENANTS if tenant else PEOPLE))
-    units = {"tenant": f"t-live-{number:05d}"} if tenant else {"user": f"u-live-{number:05d}"}
-    asked = [example for example in EXAMPLES if example.truth and (example.spec.unit_type == "tenant") == tenant]
-    answer = door.post("/api/v1/assignments", {"units": units, "experiments": [example.key for example in asked]})
+    theirs = [one for one in examples if (one.spec.unit_type == "tenant") == tenant] or examples
+    example = theirs[int(random.integers(len(theirs)))]
+    units = _somebody(example, random)
+    answer = door.post("/api/v1/assignments", {"units": units, "experiments": [example.key]})
     met = {entry["experiment"]: entry for entry in answer["assignments"]}
-    sent = [told for example in asked for told in _does(example, met.get(example.key), units, random)]
+    sent = list(_does(example, met.get(example.key), units, random))
     for name in DOORS:
         if bodies := [body for where, body in sent if where == name]:
             door.post(f"/api/v1/{name}", {name: bodies})
@@ -123,9 +128,17 @@ def visit(door: Door, random: np.random.Generator) -> Counter[str]:
     return shown + Counter(events=sum(where == "events" for where, _ in sent), visits=1)
 
 
+def _somebody(example: Example, random: np.random.Generator) -> dict[str, str]:
+    """One of the people or tenants of an example's application: every n-th number is theirs."""
+    kind = example.spec.unit_type
+    several, place = len(EXAMPLES), EXAMPLES.index(example)
+    number = int(random.integers((TENANTS if kind == "tenant" else PEOPLE) // several)) * several + place
+    return {kind: f"{kind[0]}-live-{number:05d}"}
+
+
 def watch(recommender: Door, random: np.random.Generator) -> Counter[str]:
     """A user asks for recommendations, may open the first one and may watch it to the end."""
-    user = f"u-live-{int(random.integers(PEOPLE)):05d}"
+    user = _somebody(BOOST, random)["user"]
     answer = recommender.post("/api/v1/recommendations", {"user_id": user})
     if random.random() < OPENED:
         first = answer["recommendations"][0]["title"]

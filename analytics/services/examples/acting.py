@@ -33,7 +33,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "dispute_resolved": ("dispute_id",),
 }
 """The keys of offline data sets that the payload of an event type keeps."""
-COMMENTS = ("Just what I needed.", "Too general.", "It knew my history.", "Wrong city.")
+COMMENTS = ("Spot on.", "Too general.", "Better than last time.", "Not right for me.")
 
 Body = dict[str, Any]  # JSON of a door
 
