@@ -80,13 +80,15 @@ def tail(subject: Subject, now: datetime, kinds: tuple[str, ...] = KINDS) -> tup
 
 def newest_answer(subject: Subject) -> datetime | None:
     """When an answer about the experiment was last noted; answers are noted only while somebody looks."""
-    return _seen(subject).aggregate(at=Max("at"))["at"]
+    noted: datetime | None = _seen(subject).aggregate(at=Max("at"))["at"]
+    return noted
 
 
 def newest_exposure(subject: Subject) -> datetime | None:
     """When a unit of the experiment was last exposed for the first time."""
-    newest = Assignment.objects.filter(pk__in=_exposures_of_experiment(subject, most=1))
-    return newest.aggregate(at=Max("exposure_ts"))["at"]
+    rows = Assignment.objects.filter(pk__in=_exposures_of_experiment(subject, most=1))
+    newest: datetime | None = rows.aggregate(at=Max("exposure_ts"))["at"]
+    return newest
 
 
 def _seen(subject: Subject) -> QuerySet[SeenAssignment]:
