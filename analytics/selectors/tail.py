@@ -84,10 +84,12 @@ def newest_answer(subject: Subject) -> datetime | None:
     return noted
 
 
-def newest_exposure(subject: Subject) -> datetime | None:
+def newest_exposure(experiment: Experiment, environment: Environment) -> datetime | None:
     """When a unit of the experiment was last exposed for the first time."""
-    rows = Assignment.objects.filter(pk__in=_exposures_of_experiment(subject, most=1))
-    newest: datetime | None = rows.aggregate(at=Max("exposure_ts"))["at"]
+    asked: dict[str, int | str] = {"experiment": experiment.pk, "iterations": ITERATIONS, "environment": environment.value}
+    with connection.cursor() as cursor:
+        cursor.execute(_NEWEST_OF_ALL, asked)
+        newest: datetime | None = cursor.fetchone()[0]
     return newest
 
 
@@ -127,11 +129,20 @@ SELECT newest.id FROM unnest(%s::bigint[]) AS i (id) CROSS JOIN unnest(%s::int[]
 ) AS newest ORDER BY newest.exposure_ts DESC LIMIT %s"""
 
 
-def _exposures_of_experiment(subject: Subject, most: int = MOST_ROWS) -> list[int]:
+_NEWEST_OF_ALL = """
+SELECT max(newest.exposure_ts) FROM (
+    SELECT id FROM experiment_iterations WHERE experiment_id = %(experiment)s ORDER BY number DESC LIMIT %(iterations)s
+) AS i CROSS JOIN (SELECT variant_id AS id FROM experiment_variants WHERE experiment_id = %(experiment)s) AS v CROSS JOIN LATERAL (
+    SELECT a.exposure_ts FROM experiment_assignments a
+    WHERE a.iteration_id = i.id AND a.variant_id = v.id AND a.environment = %(environment)s ORDER BY a.exposure_ts DESC LIMIT 1
+) AS newest"""
+
+
+def _exposures_of_experiment(subject: Subject) -> list[int]:
     iterations = Iteration.objects.filter(experiment=subject.experiment).order_by("-number").values_list("pk", flat=True)[:ITERATIONS]
     variants = Variant.objects.filter(experiment=subject.experiment).values_list("pk", flat=True)
     with connection.cursor() as cursor:
-        cursor.execute(_NEWEST_OF_ARMS, [list(iterations), list(variants), subject.environment.value, most, most])
+        cursor.execute(_NEWEST_OF_ARMS, [list(iterations), list(variants), subject.environment.value, MOST_ROWS, MOST_ROWS])
         return [pk for (pk,) in cursor.fetchall()]
 
 

@@ -35,14 +35,13 @@ class Seen:
 
 def wired(experiment: Experiment, sent: Sequence[tuple[str, str]], now: datetime, environment: Environment) -> tuple[Seen, ...]:
     """The newest assignment and exposure, and each of ``sent``: pairs of event or observation, and its name."""
-    subject = Subject(experiment, environment=environment)
-    exposed = newest_exposure(subject)
+    exposed = newest_exposure(experiment, environment)
     found = {
         **_lately("event", AiEvent.objects.all(), "event_type", experiment, now, environment),
         **_lately("observation", MetricObservation.objects.all(), "metric_name", experiment, now, environment),
     }
     return (
-        _answered(newest_answer(subject), exposed),
+        _answered(newest_answer(Subject(experiment, environment=environment)), exposed),
         Seen("exposure", "", exposed),
         *(Seen(what, name, *found.get((what, name), (None, 0))) for what, name in sent),
     )

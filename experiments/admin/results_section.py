@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from analytics.selectors import results, scans
@@ -20,7 +21,7 @@ from analytics.selectors.results import (
 )
 from analytics.selectors.scans import ByStrata, ScanView
 from experiments.admin import charts, days_section, geo_section
-from experiments.admin.template_filters import difference, figure, percent, sentence
+from experiments.admin.template_filters import difference, figure, moment, percent, sentence
 from experiments.core.cards import Card
 from experiments.core.courses import Course
 from experiments.core.types import ActorKind, Status
@@ -313,11 +314,19 @@ def _lines(row: MetricRow, view: ResultsView, names: Mapping[str, str]) -> list[
     controls = {arm.key for arm in view.arms if arm.is_control}
     against = {one.arm: one for one in row.comparisons}
     verdicts = {one.arm: one for one in row.guardrails}
+    off = {arm.key: _switched_off(arm.stopped_at) for arm in view.arms if arm.stopped_at is not None}
     lines = []
     for a in row.arms:
         found = against.get(a.arm)
-        lines.append(ArmLine(names.get(a.arm, a.arm), a.arm in controls, a.n, a.mean, found, verdicts.get(a.arm), *_read(found)))
+        said, views = _read(found)
+        said = "; ".join(filter(None, (off.get(a.arm), said)))
+        lines.append(ArmLine(names.get(a.arm, a.arm), a.arm in controls, a.n, a.mean, found, verdicts.get(a.arm), said, views))
     return sorted(lines, key=lambda line: not line.is_control)
+
+
+def _switched_off(at: datetime) -> str:
+    """Control went on: its line has other numbers than those that this arm is compared with."""
+    return f"switched off {moment(at)}: compared with control as it was then"
 
 
 def _read(one: ComparisonView | None) -> tuple[str, tuple[OtherView, ...]]:
