@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 
 from experiments.core.design import Design, Facets, OfflineThreshold, arm_digest, diff, digest, judged, parse_thresholds
 from experiments.core.errors import InvalidInput, Problem
+from experiments.core.figures import counted
 from experiments.core.policies import PolicyRules
 from experiments.core.types import JSON, Item, MetricRole, PauseCause, Status, Verdict
 
@@ -260,7 +261,7 @@ def _metrics(facts: Facts) -> Basis:
     if lacking:
         return Basis("missing", f"choose {' and '.join(lacking)}")
     names = ", ".join(f"{metric.key} v{metric.version}" for metric in (*primary, *guardrails))
-    return Basis("ready", f"primary and {len(guardrails)} guardrail(s) chosen", (names,))
+    return Basis("ready", f"primary and {counted(len(guardrails), 'guardrail')} chosen", (names,))
 
 
 def _sample_size(facts: Facts) -> Basis:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import DatabaseError, IntegrityError, transaction
 
+from experiments.core.checklist import basis
 from experiments.core.design import digest, judged
 from experiments.core.errors import Forbidden, InvalidInput, NotFound, Refused
 from experiments.core.lifecycle import Verb
 from experiments.core.permissions import Action
-from experiments.core.types import SYSTEM, Item, Scope, Status, Verdict
+from experiments.core.types import SYSTEM, Item, MetricRole, Scope, Status, Verdict
 from experiments.models import ChangeLogEntry, Evidence, SignOff
 from experiments.selectors.actors import actor_for_key
-from experiments.selectors.checklist import states
+from experiments.selectors.checklist import facts, states
 from experiments.selectors.experiments import design_of
 from experiments.selectors.overview import checklists
 from experiments.services import checklist, drafts, lifecycle, steps
@@ -313,3 +315,12 @@ def test_states__of_what_went_live__say_what_its_launch_had__on_its_page_and_in_
     assert {state for state, _ in found.values()} == {"done"}
     assert found[Item.DARK_LAUNCH][1].startswith("2,000 requests, no breach")
     assert {one.item: (one.state, one.message) for one in checklists([lifecycle_of(experiment)])[experiment.pk]} == found
+
+
+@pytest.mark.parametrize(("many", "said"), [(1, "primary and 1 guardrail chosen"), (2, "primary and 2 guardrails chosen")])
+def test_metrics__chosen__are_counted_in_words(many, said):
+    known = facts(draft(policy="ai-low"), NOW)
+    [guardrail] = known.design.metrics_of(MetricRole.GUARDRAIL)[:1]
+    primaries = known.design.metrics_of(MetricRole.PRIMARY)
+    counted = replace(known, design=replace(known.design, metrics=(*primaries, *[guardrail] * many)))
+    assert basis(counted, Item.METRICS).message == said

@@ -22,9 +22,10 @@ from analytics.services.examples.base import Example
 from analytics.services.examples.people import server_key
 from analytics.services.examples.plans import BOOST, EXAMPLES
 from experiments.core.clock import utc_now
+from experiments.core.types import Status
 
 PEOPLE, TENANTS = 20_000, 4_000
-VISITED = tuple(example for example in EXAMPLES if example.truth)
+VISITED = tuple(example for example in EXAMPLES if example.truth and example.stage is not Status.COMPLETED)
 DOORS = ("events", "observations", "costs", "feedback")
 ASKS_RECOMMENDER, OPENED, FINISHED = 0.1, 0.5, 0.4
 """How many visits also ask for recommendations, how many of those open the first, and how many finish what they open."""
@@ -51,12 +52,17 @@ class Door:
             answer = self.connection.getresponse()
             text = answer.read()
         except (OSError, http.client.HTTPException):
-            self.connection.close()
-            self.connection = None
+            self.close()
             raise
         if answer.status >= 400:
             raise ConnectionError(f"{path}: {answer.status} {text[:300].decode(errors='replace')}")
         return dict(json.loads(text))
+
+    def close(self) -> None:
+        """Let the connection go; the next call opens another one."""
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}

@@ -72,7 +72,7 @@ MATCHING = Example(
     units_per_day=220,
     scores=(Score("cross_encoder", "ndcg@10", 0.531, 0.517, 0.545, 12_400, "matching-judgements-2026-09"),),
 )
-"""Wins: beat promotes it within minutes, with a holdback. What people did before makes its interval narrower."""
+"""Wins: beat promotes it within minutes, with a holdback. Looks decide by CUPED, from which such a ratio gains little."""
 
 AI_COACH = Example(
     planned(
@@ -97,7 +97,7 @@ AI_COACH = Example(
     languages={"de": 0.5, "en": 0.3, "ru": 0.2},
     age=timedelta(days=6),
     dark_hours=30,
-    units_per_day=160,
+    units_per_day=172,
     scores=(Score("personal", "win_rate", 0.452, 0.431, 0.473, 2_100, "coach-pairs-2026-11"),),
 )
 """Six days old and too young to say: people rate few answers, the feedback looks better."""
