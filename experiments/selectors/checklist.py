@@ -124,5 +124,5 @@ def _layer_free(experiment: Experiment, now: datetime) -> int | None:
     """Free buckets of a shared layer; ``None`` for a private one, which is always empty."""
     if experiment.layer_id is None:
         return None
-    rows = Bucket.objects.filter(layer_id=experiment.layer_id)
-    return len(free_buckets((BucketRow(row.index, row.iteration_id is not None, row.resting_until) for row in rows), now))
+    rows = Bucket.objects.filter(layer_id=experiment.layer_id).order_by().values_list("index", "iteration_id", "resting_until")
+    return len(free_buckets((BucketRow(index, holder is not None, rest) for index, holder, rest in rows), now))

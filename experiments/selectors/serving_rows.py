@@ -71,14 +71,24 @@ class _Rows:
 
 def catalogue_document(now: datetime, *, version: int, built_at: datetime) -> CatalogueDocument:
     """The whole catalogue; two calls with the same arguments and state give the same document."""
+    return stamped(catalogue_content(now), version=version, built_at=built_at)
+
+
+def stamped(content: CatalogueDocument, *, version: int, built_at: datetime) -> CatalogueDocument:
+    """The same content as another version."""
+    return {**content, "version": version, "built_at": _moment(built_at)}
+
+
+def catalogue_content(now: datetime) -> CatalogueDocument:
+    """What the tables say is to be served, before it is known whether that is a new version."""
     rows, exclusions = _fetch(now), _exclusions()
     rows.segments = segments.documents(_named_anywhere(rows, exclusions))
     flags = [_flag(flag, rows) for flag in Flag.objects.order_by("key")]
     named = _named_in(flags, exclusions)
     return {
         "schema": SCHEMA,
-        "version": version,
-        "built_at": _moment(built_at),
+        "version": 0,
+        "built_at": _moment(now),
         "segments": [segment for segment in rows.segments if segment["key"] in named],
         "public_attributes": list(PublicAttribute.objects.order_by("name").values_list("name", flat=True)),
         "exclusions": exclusions,

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from experiments.core import allocation
@@ -37,8 +37,20 @@ def open_layer(now: datetime, *, name: str, private: bool) -> Layer:
     layer = Layer(name=name, seed=new_seed(secrets.token_bytes(6)), private=private, created_at=now)
     checked(layer)
     layer.save(force_insert=True)
-    Bucket.objects.bulk_create(Bucket(layer=layer, index=index) for index in range(BUCKETS))
+    _fill(layer)
     return layer
+
+
+def _fill(layer: Layer) -> None:
+    """Its thousand rows, made by the database: written out here, they take fifty times as long."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ALL_FREE, [layer.pk, BUCKETS - 1])
+
+
+_ALL_FREE = f"""
+INSERT INTO {Bucket._meta.db_table} (layer_id, index, role, step)
+SELECT %s, index, '', 0 FROM generate_series(0, %s) AS index
+"""
 
 
 def hold_dark(iteration: Iteration, now: datetime) -> None:

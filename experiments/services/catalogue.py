@@ -24,7 +24,10 @@ _LOCK_SPACE = 0x41535359
 _LOCKS = {serving.CATALOGUE: 1, serving.KEYRING: 2}
 KEPT_VERSIONS = 100
 
-_Builder = Callable[[int, datetime], Mapping[str, object]]
+_Stamp = Callable[[int, datetime], Mapping[str, object]]
+"""The document as a version that was built at a moment."""
+_Reader = Callable[[], _Stamp]
+"""Reads the tables, once however many versions are compared."""
 
 
 def publish(now: datetime, *, reason: str) -> ServingDocument:
@@ -37,9 +40,10 @@ def publish_keyring(now: datetime, *, reason: str = "keys changed") -> ServingDo
     return _publish(serving.KEYRING, now, _keyring_at, reason)
 
 
-def _publish(kind: str, now: datetime, build: _Builder, reason: str) -> ServingDocument:
+def _publish(kind: str, now: datetime, read: _Reader, reason: str) -> ServingDocument:
     with transaction.atomic():
         _lock(kind)
+        build = read()
         last = ServingDocument.objects.filter(kind=kind).order_by("-version").first()
         if last is not None and _text(build(last.version, last.built_at)) == last.body:
             return last
@@ -68,12 +72,17 @@ def _store(kind: str, version: int, now: datetime, content: Mapping[str, object]
     return document
 
 
-def _catalogue_at(now: datetime) -> _Builder:
-    return lambda version, built_at: serving_rows.catalogue_document(now, version=version, built_at=built_at)
+def _catalogue_at(now: datetime) -> _Reader:
+    def read() -> _Stamp:
+        content = serving_rows.catalogue_content(now)
+        return lambda version, built_at: serving_rows.stamped(content, version=version, built_at=built_at)
+
+    return read
 
 
-def _keyring_at(version: int, built_at: datetime) -> Mapping[str, object]:
-    return keyring_document(keys.live_entries())
+def _keyring_at() -> _Stamp:
+    document = keyring_document(keys.live_entries())
+    return lambda _version, _built_at: document
 
 
 def _text(content: Mapping[str, object]) -> str:
