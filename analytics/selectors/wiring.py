@@ -43,8 +43,13 @@ def wired(experiment: Experiment, sent: Sequence[tuple[str, str]], now: datetime
     return (
         _answered(newest_answer(Subject(experiment, environment=environment)), exposed),
         Seen("exposure", "", exposed),
-        *(Seen(what, name, *found.get((what, name), (None, 0))) for what, name in sent),
+        *(_came(what, name, now, *found.get((what, name), (None, 0))) for what, name in sent),
     )
+
+
+def _came(what: str, name: str, now: datetime, last: datetime | None, count: int) -> Seen:
+    """A client's clock may be ahead: what has come did not come in the future."""
+    return Seen(what, name, None if last is None else min(last, now), count)
 
 
 def _answered(noted: datetime | None, exposed: datetime | None) -> Seen:

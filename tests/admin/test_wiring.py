@@ -118,3 +118,15 @@ def test_wiring__more_refusals_than_the_tail_has_rows__hide_no_exposure(browser,
         for n in range(MOST_ROWS)
     )
     assert _marks(browser, w.experiment)[1][:2] == ["seen", "seen"]
+
+
+def test_wiring__an_event_of_a_clock_that_is_ahead__came_just_now(browser, draft):
+    event = draft.planned_metrics.select_related("metric").first().metric.event_types[0]
+    at = utc_now() + timedelta(seconds=40)
+    partitions.ensure_days("ai_events", {at.date()})
+    AiEvent.objects.create(
+        event_id="ahead", event_date=at.date(), ts=at, received_ts=utc_now(), environment="production", experiment_id=draft.pk,
+        event_type=event, user_id="u1", unit_type="user", units={"user": "u1"},
+    )  # fmt: skip
+    lines, _ = _marks(browser, draft)
+    assert "seen just now, 1 in two days" in lines
