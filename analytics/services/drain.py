@@ -188,8 +188,11 @@ def _pass(rest: float, stop: threading.Event) -> None:
 
 
 def _hurries(before: bool) -> bool:
-    """Whether the backlog is old; the log has a line when that changes."""
-    waited = spool.lying().oldest_seconds
+    """Whether the backlog is old; the log has a line when that changes.
+
+    Exposures that were put back because of a lock count from then on: haste would not store them any sooner.
+    """
+    waited = max(map(spool.age, spool.waiting()), default=0.0)
     hurry = waited > HURRY_SECONDS
     if hurry is not before:
         log.info("drain_hurries" if hurry else "drain_gives_way", oldest_seconds=round(waited))
@@ -215,10 +218,10 @@ def _drain_path(path: Path, now: datetime, rest: float, stop: threading.Event) -
 
 def _drain_file(path: Path, fd: int, now: datetime, rest: float, stop: threading.Event) -> Drained:
     """From where the last drainer of this file came to."""
-    done, at = Drained(files=1), spool_progress.stored_bytes(path)
+    done, at, since = Drained(files=1), spool_progress.stored_bytes(path), spool.since(path)
     for lines in _batches(fd, at):
         began = time.monotonic()
-        done += _drain_lines(lines, now)
+        done += _drain_lines(lines, now, since)
         at += sum(map(len, lines))
         spool_progress.keep(path, at)
         if rest and len(lines) == BATCH:
@@ -241,29 +244,32 @@ def _batches(fd: int, start: int) -> Iterator[list[bytes]]:
             yield lines
 
 
-def _drain_lines(lines: Sequence[bytes], now: datetime) -> Drained:
+def _drain_lines(lines: Sequence[bytes], now: datetime, since: float) -> Drained:
     readable, rejected = [], 0
     for line in lines:
         try:
             readable.append(from_line(line))
         except InvalidInput as error:
             rejected += _set_aside(line, str(error))
-    fresh = _without_held_back(readable) if _held_back else readable
-    return _record(fresh, now) + Drained(rejected=rejected)
+    fresh = _without_held_back(readable, since) if _held_back else readable
+    return _record(fresh, now, since) + Drained(rejected=rejected)
 
 
-def _record(exposures: Sequence[QueuedExposure], now: datetime) -> Drained:
-    """All at once; when a line poisons the batch, one by one, so that it costs only itself."""
+def _record(exposures: Sequence[QueuedExposure], now: datetime, since: float) -> Drained:
+    """All at once; when a line poisons the batch, one by one, so that it costs only itself.
+
+    ``since`` is the time (seconds since 1970) from which these exposures have waited.
+    """
     try:
         result = record_exposures(exposures, now=now)
     except OUTAGE as error:
         if is_locked(error) and len(_experiments(exposures)) > 1:
-            return _record_apart(exposures, now)
+            return _record_apart(exposures, now, since)
         raise
     except DatabaseError as error:
         if len(exposures) == 1:
             return Drained(rejected=_set_aside(repr(exposures[0]).encode(), str(error)))
-        return sum((_record([exposure], now) for exposure in exposures), Drained())
+        return sum((_record([exposure], now, since) for exposure in exposures), Drained())
     for problem in result.errors:
         _set_aside(repr(exposures[problem.index]).encode(), problem.message)
     return Drained(stored=result.accepted, known=result.duplicates, rejected=len(result.errors))
@@ -273,7 +279,7 @@ def _experiments(exposures: Sequence[QueuedExposure]) -> list[int]:
     return sorted({exposure.experiment_id for exposure in exposures})
 
 
-def _record_apart(exposures: Sequence[QueuedExposure], now: datetime) -> Drained:
+def _record_apart(exposures: Sequence[QueuedExposure], now: datetime, since: float) -> Drained:
     """One experiment is locked by somebody: what belongs to the others is stored, its own goes back into the spool.
 
     When a second one is locked and none could be stored, the lock is on more than an experiment: the file waits.
@@ -282,29 +288,29 @@ def _record_apart(exposures: Sequence[QueuedExposure], now: datetime) -> Drained
     for experiment in _experiments(exposures):
         own = [exposure for exposure in exposures if exposure.experiment_id == experiment]
         try:
-            done += _record(own, now)
+            done += _record(own, now, since)
         except OUTAGE as error:
             locked += 1
             if not is_locked(error) or (locked > 1 and not done.stored):
                 raise
             _held_back[experiment] = time.monotonic() + HELD_BACK_SECONDS
-            _put_back(own)
+            _put_back(own, since)
     return done
 
 
-def _without_held_back(exposures: Sequence[QueuedExposure]) -> list[QueuedExposure]:
+def _without_held_back(exposures: Sequence[QueuedExposure], since: float) -> list[QueuedExposure]:
     """What may be stored now; exposures of experiments that were locked a moment ago go back at once."""
     moment = time.monotonic()
     held = {experiment for experiment, until in _held_back.items() if until > moment}
     waiting = [exposure for exposure in exposures if exposure.experiment_id in held]
     if waiting:
-        _put_back(waiting)
+        _put_back(waiting, since)
     return [exposure for exposure in exposures if exposure.experiment_id not in held]
 
 
-def _put_back(exposures: Sequence[QueuedExposure]) -> None:
+def _put_back(exposures: Sequence[QueuedExposure], since: float) -> None:
     log.warning("exposures_wait_for_a_lock", experiments=_experiments(exposures), count=len(exposures))
-    if not spool.append_lines([to_line(exposure) for exposure in exposures]):
+    if not spool.put_back([to_line(exposure) for exposure in exposures], since):
         raise OperationalError("exposures of a locked experiment could not be put back into the spool; their file stays")
 
 

@@ -34,6 +34,8 @@ DurableSink = Callable[[Sequence[QueuedExposure], datetime], None]
 ROTATE_BYTES = 16_000_000
 """A file that has grown to this is left for a new one even when nobody drains."""
 SUFFIX = ".jsonl"
+_SINCE = "since"
+"""Marks, in a file's name, the time from which lines that were put back into the spool have waited."""
 _COMPLAIN_SECONDS = 10.0
 _RECKON_SECONDS = 1.0
 """While the spool is full, its size is looked at again this often."""
@@ -82,6 +84,30 @@ def append_lines(lines: Sequence[bytes]) -> bool:
     return True
 
 
+def put_back(lines: Sequence[bytes], since: float) -> bool:
+    """Queue lines again that could not be stored yet; they have waited since then (seconds since 1970).
+
+    The file's place in the order stays that of a new file, so lines that cannot be stored hold up nobody.
+    Its name also has the earlier time, so ``lying`` says how long they have really waited.
+    """
+    with _lock:
+        try:
+            _write(b"".join(lines))
+            _remember(since)
+        except OSError as error:
+            _complain(error)
+            return False
+    return True
+
+
+def _remember(since_then: float) -> None:
+    """Write the time into the name of the file that is open now, unless it already has an earlier one."""
+    if _open is None or since(_open.path) <= since_then:
+        return
+    name = _open.path.name.removesuffix(SUFFIX).split(f"-{_SINCE}")[0]
+    _open.path = _open.path.rename(_open.path.with_name(f"{name}-{_SINCE}{since_then:.6f}{SUFFIX}"))
+
+
 def _complain(error: OSError) -> None:
     """Once in a while: a log of every drop would fill the next disk."""
     global _complained_at
@@ -123,15 +149,29 @@ def lying() -> Waiting:
     found = [(path, size) for path in waiting() if (size := _size(path))]
     if not found:
         return Waiting()
-    return Waiting(len(found), sum(size for _, size in found), max(age(path) for path, _ in found))
+    oldest = min(since(path) for path, _ in found)
+    return Waiting(len(found), sum(size for _, size in found), max(0.0, time.time() - oldest))
 
 
 def age(path: Path) -> float:
-    """Seconds since its first exposure, which its name has: a file that still grows is no younger for it."""
+    """Seconds since it was begun, which its name has: a file that still grows is no younger for it."""
+    return max(0.0, time.time() - _begun(path))
+
+
+def since(path: Path) -> float:
+    """When the exposure that has waited longest in this file was queued, in seconds since 1970."""
+    _, marked, earlier = path.name.removesuffix(SUFFIX).rpartition(_SINCE)
     try:
-        return max(0.0, time.time() - float(path.name.split("-", 1)[0]))
+        return float(earlier) if marked else _begun(path)
     except ValueError:
-        return 0.0
+        return _begun(path)
+
+
+def _begun(path: Path) -> float:
+    try:
+        return float(path.name.split("-", 1)[0])
+    except ValueError:
+        return time.time()
 
 
 def _size(path: Path) -> int:

@@ -162,7 +162,7 @@ import os, sys, time, django
 django.setup()
 from experiments.core.clock import utc_now
 from analytics.services import drain
-def store(lines, now):
+def store(lines, now, since):
     print(len(lines), lines[0].decode().strip(), flush=True)
     if lines[0] == b"100\\n":
         time.sleep(60)  # amid its third batch
@@ -186,7 +186,7 @@ def test_drainer_killed_amid_a_file__the_next_goes_on_behind_what_was_stored(spo
         process.kill()
     assert begun == [["50", "0"], ["50", "50"], ["50", "100"]]
     stored = []
-    monkeypatch.setattr(drain, "_drain_lines", lambda lines, now: stored.extend(lines) or drain.Drained(stored=len(lines)))
+    monkeypatch.setattr(drain, "_drain_lines", lambda lines, now, since: stored.extend(lines) or drain.Drained(stored=len(lines)))
     assert drain._lines(path) == 130
     drain.drain_once(NOW)
     assert stored == [b"%d\n" % n for n in range(100, 230)]
@@ -266,15 +266,27 @@ def test_locked_experiment__only_its_exposures_wait_in_the_spool(where_committed
     monkeypatch.setattr(drain, "_held_back", {})
     for n in range(20):
         spool.append(met(where_committed if n % 2 else also, f"x{n}"))
+    assert spool.put_back([], time.time() - 90)  # as if the first of them had come so long ago
     with connection.cursor() as cursor:
         cursor.execute("SET lock_timeout = 200")
     with psycopg.connect(**_parameters()) as stranger:
         stranger.execute("SELECT 1 FROM experiments WHERE experiment_id = %s FOR UPDATE", [where_committed[0]])
         assert drain.drain_once(NOW).stored == 10
         assert set(Assignment.objects.values_list("experiment_id", flat=True)) == {other.id}
+        assert spool.lying().oldest_seconds == pytest.approx(90, abs=30)
         stranger.rollback()
     assert drain.drain_once(NOW).stored == 10
     assert Assignment.objects.count() == 20
+
+
+def test_put_back__lines_keep_the_time_since_which_they_wait__and_new_ones_come_first(spool_folder):
+    spool.append_lines([b"new\n"])
+    spool.release()
+    assert spool.put_back([b"locked\n"], time.time() - 90)
+    assert spool.put_back([b"locked later\n"], time.time() - 40)
+    assert spool.lying().oldest_seconds == pytest.approx(90, abs=5)
+    assert [path.read_bytes() for path in spool.waiting()] == [b"new\n", b"locked\nlocked later\n"]
+    assert max(map(spool.age, spool.waiting())) < 5  # no haste for what a lock holds back
 
 
 def test_locked_table__the_whole_file_waits(where_committed, spool_folder):

@@ -32,7 +32,7 @@ def resting(settings, tmp_path, monkeypatch):
     """A spool of two full batches and a bit; storing takes no time worth mentioning."""
     spool.release()
     settings.SPOOL = tmp_path
-    monkeypatch.setattr(drain, "_drain_lines", lambda lines, now: time.sleep(0.01) or Drained(stored=len(lines)))
+    monkeypatch.setattr(drain, "_drain_lines", lambda lines, now, since: time.sleep(0.01) or Drained(stored=len(lines)))
     spool.append_lines([b"x\n"] * (2 * BATCH + 10))
     yield Resting()
     spool.release()
@@ -70,7 +70,7 @@ def niceness(resting, monkeypatch) -> list[tuple[int, int]]:
     """For each stored batch: the niceness of the thread that stored it, and of the process's first thread."""
     found: list[tuple[int, int]] = []
 
-    def look(lines, now):
+    def look(lines, now, since):
         threads = (threading.get_native_id(), os.getpid())
         found.append(tuple(os.getpriority(os.PRIO_PROCESS, thread) for thread in threads))
         return Drained(stored=len(lines))
@@ -124,19 +124,21 @@ def test_drain__asked_for_by_a_command__does_not_rest(resting):
 
 def test_drain__told_to_stop_amid_a_file__stops_after_the_batch_and_leaves_the_file(resting, monkeypatch, tmp_path):
     stored = []
-    monkeypatch.setattr(drain, "_drain_lines", lambda lines, now: stored.append(len(lines)) or resting.set() or Drained(stored=len(lines)))
+    monkeypatch.setattr(
+        drain, "_drain_lines", lambda lines, now, since: stored.append(len(lines)) or resting.set() or Drained(stored=len(lines))
+    )
     with pytest.raises(Stopped):
         drain.drain_once(utc_now(), rest=4, stop=resting)
     assert stored == [BATCH]
     again = threading.Event()
-    monkeypatch.setattr(drain, "_drain_lines", lambda lines, now: Drained(stored=len(lines)))
+    monkeypatch.setattr(drain, "_drain_lines", lambda lines, now, since: Drained(stored=len(lines)))
     assert drain.drain_once(utc_now(), stop=again).stored == BATCH + 10
 
 
 def test_drain_until__told_to_stop_amid_a_file__ends(resting, monkeypatch):
     stop = threading.Event()
     monkeypatch.setattr(drain, "TICK_SECONDS", 0.0)
-    monkeypatch.setattr(drain, "_drain_lines", lambda lines, now: stop.set() or Drained())
+    monkeypatch.setattr(drain, "_drain_lines", lambda lines, now, since: stop.set() or Drained())
     thread = threading.Thread(target=drain.drain_until, args=(stop,), daemon=True)
     thread.start()
     thread.join(20)
