@@ -6,7 +6,7 @@ import ibis
 from ibis.expr.types import Table
 
 from analytics.stores.base import Population
-from analytics.stores.expressions import UnitFromMap, exposed, metered, moment, row_since, told_by_events, unit_id
+from analytics.stores.expressions import COSTS, UnitFromMap, exposed, metered, moment, row_since, told_by_events, unit_id
 from experiments.core.types import Environment
 
 UNMETERED = ""
@@ -40,8 +40,9 @@ def costly(population: Population, unit_from_map: UnitFromMap) -> Table:
     Rows stamped with another experiment are another one's.
     """
     columns = ("model", "tokens_in", "tokens_out", "cost_micro", "sent", "cache_hit")
-    both = (_counting(one, population) for one in (metered(), _unmetered()))
-    found = (one.select(*columns, row_unit=unit_id(one, population.unit_type, unit_from_map), at=one.ts) for one in both)
+    both = (metered(_within(COSTS, population)), _within(_unmetered(), population))
+    own = (one.filter(one.experiment_id.isnull() | (one.experiment_id == population.experiment_id)) for one in both)
+    found = (one.select(*columns, row_unit=unit_id(one, population.unit_type, unit_from_map), at=one.ts) for one in own)
     return ibis.union(*found)
 
 
@@ -53,11 +54,11 @@ def _unmetered() -> Table:
     )
 
 
-def _counting(rows: Table, population: Population) -> Table:
+def _within(rows: Table, population: Population) -> Table:
+    """Production's, of the days that are read."""
     found = rows.filter(
         rows.environment == Environment.PRODUCTION.value,
         rows.ts <= moment(population.cut),
-        rows.experiment_id.isnull() | (rows.experiment_id == population.experiment_id),
         rows.event_date <= ibis.literal(population.cut.date()),
     )
     return found if population.rows_from is None else found.filter(found.event_date >= ibis.literal(population.rows_from.date()))

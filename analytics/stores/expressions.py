@@ -250,17 +250,18 @@ def _as_events(rows: Table, kind: str, **known: Value) -> Table:
     return rows.mutate(event_type=ibis.literal(kind), **given).select(*_EVENT_COLUMNS)
 
 
-def metered() -> Table:
+def metered(costs: Table = COSTS) -> Table:
     """Each cost once, with the unit and the stamp of the first of its request's events.
 
-    A call without money or a price is left out where an event of its request says what it cost.
+    ``costs``: only these. Whoever wants few of them says so here, because a database ranks all events of a request
+    before it can leave out a cost. A call without money or a price is left out where an event of its request says what it cost.
     """
     said = EVENTS.filter(EVENTS.cost_micro.notnull(), EVENTS.request_id.notnull()).select("request_id", "environment").distinct()
     told = EVENTS.filter(EVENTS.request_id.notnull()).select(
         "request_id", "user_id", "unit_type", "units", "experiment_id", "variant_id", "environment", told_by=EVENTS.event_id
     )
-    unsaid = COSTS.filter(COSTS.cost_micro.isnull()).anti_join(said, ["request_id", "environment"])
-    met = COSTS.filter(COSTS.cost_micro.notnull()).union(unsaid).inner_join(told, ["request_id", "environment"])
+    unsaid = costs.filter(costs.cost_micro.isnull()).anti_join(said, ["request_id", "environment"])
+    met = costs.filter(costs.cost_micro.notnull()).union(unsaid).inner_join(told, ["request_id", "environment"])
     ranked = met.mutate(place=ibis.row_number().over(ibis.window(group_by=met.event_id, order_by=met.told_by)))
     return ranked.filter(ranked.place == 0)
 
