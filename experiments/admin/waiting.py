@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from operator import itemgetter
 
-from django.db.models import Q, QuerySet, prefetch_related_objects
+from django.db.models import OuterRef, Q, QuerySet, Subquery, Value, prefetch_related_objects
+from django.db.models.functions import Coalesce
 
 from analytics.selectors.cards import cards
 from analytics.services.standings import Unkept
 from experiments.admin.experiment_view import page_url, step_url
-from experiments.admin.urgent import LIVE
-from experiments.core.cards import ASKING, Card, NextStep, Viewer
+from experiments.admin.urgent import LIVE, by_urgency
+from experiments.core.cards import SECOND_PERSON, Card, NextStep, State, Viewer, asked_in
 from experiments.core.types import Actor, Status
-from experiments.models import Experiment
+from experiments.models import Experiment, LaunchRequest
 from experiments.selectors.overview import in_team
 
 LOOKED_AT = 200
@@ -41,35 +42,65 @@ class Queue:
 
 
 def waiting_for(actor: Actor, now: datetime, unkept: Mapping[int, Unkept], most: int | None = None) -> Queue:
-    """Everything that waits for this person, most urgent first; ``most`` of it with its card."""
-    live = _asked(actor, _may_ask(unkept), now, whole=False)
+    """Everything that waits for this person, most urgent first; ``most`` of it with its card.
+
+    Launched experiments are found by their kept standings, so a thousand of them cost no more cards than ``most``.
+    """
+    live = by_urgency(_live(actor, unkept), unkept).order_by("urgency", "-updated_at")
     unlaunched = _asked(actor, _rows(status__in=(Status.DRAFT, Status.DARK_LAUNCH))[:LOOKED_AT], now)
-    ordered = sorted([*live, *unlaunched], key=lambda one: one.card.urgency)
-    return Queue([one.experiment.pk for one in ordered], _whole(actor, ordered[:most], now))
+    ranked = [*live.values_list("pk", "urgency"), *((one.experiment.pk, int(one.card.urgency)) for one in unlaunched)]
+    ids = [pk for pk, _ in sorted(ranked, key=itemgetter(1))]
+    return Queue(ids, _first(actor, ids[:most], unlaunched, now))
 
 
-def _whole(actor: Actor, found: list[Waiting], now: datetime) -> list[Waiting]:
-    """With whole cards, of those that were only ordered by theirs."""
-    rows = [one.experiment for one in found if one.experiment.status in LIVE]
-    again = {one.experiment.pk: one for one in _asked(actor, rows, now)}
-    return [again.get(one.experiment.pk, one) for one in found]
+def _first(actor: Actor, ids: Sequence[int], unlaunched: Iterable[Waiting], now: datetime) -> list[Waiting]:
+    """These with their cards; the card of a launched one has the last word on whether it waits."""
+    known = {one.experiment.pk: one for one in unlaunched}
+    launched = _asked(actor, _rows(pk__in=[pk for pk in ids if pk not in known]), now)
+    known.update((one.experiment.pk, one) for one in launched)
+    return [known[pk] for pk in ids if pk in known]
 
 
-def _asked(actor: Actor, rows: Any, now: datetime, *, whole: bool = True) -> list[Waiting]:
-    """Those of these whose next step is this person's. Any: rows, or a query of them."""
+def _asked(actor: Actor, rows: Iterable[Experiment], now: datetime) -> list[Waiting]:
+    """Those of these whose next step is this person's."""
     rows = list(rows)
     prefetch_related_objects(rows, "collaborators")
-    found = cards(rows, now, whole=whole)
+    found = cards(rows, now)
     steps = [(row, found[row.pk], found[row.pk].step(Viewer(actor, in_team(actor, row)))) for row in rows]
     return [Waiting(row, card, step, step_url(row, step) or page_url(row.pk)) for row, card, step in steps if step.asked]
 
 
-def _may_ask(unkept: Mapping[int, Unkept]) -> QuerySet[Experiment]:
-    """Live experiments in a state that asks somebody for something."""
-    asking = Q(standing__state__in=ASKING) & ~Q(pk__in=list(unkept))
-    return _rows(asking | Q(pk__in=[pk for pk, one in unkept.items() if one.state in ASKING]), status__in=LIVE)
+def _live(actor: Actor, unkept: Mapping[int, Unkept]) -> QuerySet[Experiment]:
+    """Launched experiments in a state that asks this person for something."""
+    anybodys = _in(asked_in(Viewer(actor, member=False)), unkept)
+    the_teams = _in(asked_in(Viewer(actor, member=True)), unkept) & _of_team(actor)
+    rows = Experiment.objects.filter(anybodys | the_teams, status__in=LIVE)
+    return rows.alias(request=_newest_request()).exclude(_in(SECOND_PERSON, unkept) & Q(request__in=_asked_by(actor)))
 
 
-def _rows(*which: Q, **more: Any) -> QuerySet[Experiment]:
-    found = Experiment.objects.select_related("owner", "policy", "flag", "layer").filter(*which, **more)
+def _in(states: Collection[State], unkept: Mapping[int, Unkept]) -> Q:
+    """In one of these states: as it is kept, or as it was found now where it is not kept yet."""
+    now_in = [pk for pk, one in unkept.items() if one.state in states]
+    return (Q(standing__state__in=states) & ~Q(pk__in=list(unkept))) | Q(pk__in=now_in)
+
+
+def _of_team(actor: Actor) -> Q:
+    helped = Experiment.collaborators.through.objects.filter(user_id=actor.user_id).values("experiment_id")
+    return Q(owner_id=actor.user_id) | Q(pk__in=helped)
+
+
+def _newest_request() -> Coalesce:
+    """The launch request that counts; 0 where there is none."""
+    newest = LaunchRequest.objects.filter(experiment=OuterRef("pk")).order_by("-requested_at", "-id")
+    return Coalesce(Subquery(newest.values("pk")[:1]), Value(0))
+
+
+def _asked_by(actor: Actor) -> QuerySet[LaunchRequest, int]:
+    """The launch requests of this person, and of keys that they made."""
+    mine = Q(requested_by_id=actor.user_id) | Q(key__made_by_id=actor.user_id)
+    return LaunchRequest.objects.filter(mine).order_by().values_list("pk", flat=True)
+
+
+def _rows(**which: object) -> QuerySet[Experiment]:
+    found = Experiment.objects.select_related("owner", "policy", "flag", "layer").filter(**which)
     return found.order_by("-updated_at")

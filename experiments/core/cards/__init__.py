@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from experiments.core.cards.facts import Breach, CardFacts, Effect, Reading, RolledOut, Stop, Unmet
 from experiments.core.cards.sentences import effect_of, sentence_of
 from experiments.core.cards.states import State, changes_in, state_of, urgency_of
-from experiments.core.cards.steps import ASKING, NextStep, Viewer, next_step
+from experiments.core.cards.steps import SECOND_PERSON, NextStep, Viewer, asked_in, next_step
 from experiments.core.urgency import Urgency
 
 __all__ = [
-    "ASKING", "Breach", "Card", "CardFacts", "Effect", "NextStep", "Reading", "RolledOut", "State", "Stop", "Unmet", "Viewer", "card",
-    "changes_in",
+    "SECOND_PERSON", "Breach", "Card", "CardFacts", "Effect", "NextStep", "Reading", "RolledOut", "State", "Stop", "Unmet",
+    "Viewer", "asked_in", "card", "changes_in",
 ]  # fmt: skip
 
 

@@ -81,7 +81,9 @@ _STEPS: Mapping[State, _Plan] = {
     ),
 }
 """States in which somebody has to do something."""
-ASKING = frozenset(_STEPS)
+
+SECOND_PERSON = frozenset({State.PROMOTABLE})
+"""States whose step is not for the person who asked for the launch."""
 
 _QUIET: Mapping[State, tuple[str, str]] = {
     State.STARTED: ("Let it run", "Nothing needs to be pressed."),
@@ -92,6 +94,14 @@ _QUIET: Mapping[State, tuple[str, str]] = {
     State.IMPORTED: ("Read the results", "People decide; nothing happens automatically."),
     State.ARCHIVED: ("Nothing to do", "It is archived; its history stays."),
 }
+
+
+def asked_in(viewer: Viewer) -> frozenset[State]:
+    """The states in which the next step of a launched experiment is this viewer's.
+
+    In those of ``SECOND_PERSON`` it still is not theirs when they asked for the launch.
+    """
+    return frozenset(state for state, plan in _STEPS.items() if viewer.may(*plan.actions))
 
 
 def next_step(facts: CardFacts, state: State, viewer: Viewer) -> NextStep:
@@ -107,9 +117,9 @@ def next_step(facts: CardFacts, state: State, viewer: Viewer) -> NextStep:
 
 def _planned(facts: CardFacts, state: State, viewer: Viewer) -> NextStep:
     plan = _STEPS[state]
-    if not viewer.may(*plan.actions):
+    if state not in asked_in(viewer):
         return NextStep(plan.others, _whose(plan.actions))
-    if state is State.PROMOTABLE and viewer.actor.user_id in facts.asked:
+    if state in SECOND_PERSON and viewer.actor.user_id in facts.asked:
         return NextStep("A second person promotes it", "You, or a key that you made, asked for this launch. Somebody else must promote it.")
     named = f"Promote “{facts.reading.arm}”" if state is State.PROMOTABLE and facts.reading and facts.reading.arm else plan.label
     return NextStep(named, plan.note, plan.target, asked=True)
