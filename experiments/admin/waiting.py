@@ -71,11 +71,13 @@ def _asked(actor: Actor, rows: Iterable[Experiment], now: datetime) -> list[Wait
 
 
 def _live(actor: Actor, unkept: Mapping[int, Unkept]) -> QuerySet[Experiment]:
-    """Launched experiments in a state that asks this person for something."""
+    """Launched experiments in a state that asks this person for something; a key or the machine has no queue."""
+    if actor.user_id is None:
+        return Experiment.objects.none()
     anybodys = _in(asked_in(Viewer(actor, member=False)), unkept)
-    the_teams = _in(asked_in(Viewer(actor, member=True)), unkept) & _of_team(actor)
+    the_teams = _in(asked_in(Viewer(actor, member=True)), unkept) & _of_team(actor.user_id)
     rows = Experiment.objects.filter(anybodys | the_teams, status__in=LIVE)
-    return rows.alias(request=_newest_request()).exclude(_in(SECOND_PERSON, unkept) & Q(request__in=_asked_by(actor)))
+    return rows.alias(request=_newest_request()).exclude(_in(SECOND_PERSON, unkept) & Q(request__in=_asked_by(actor.user_id)))
 
 
 def _in(states: Collection[State], unkept: Mapping[int, Unkept]) -> Q:
@@ -84,9 +86,9 @@ def _in(states: Collection[State], unkept: Mapping[int, Unkept]) -> Q:
     return (Q(standing__state__in=states) & ~Q(pk__in=list(unkept))) | Q(pk__in=now_in)
 
 
-def _of_team(actor: Actor) -> Q:
-    helped = Experiment.collaborators.through.objects.filter(user_id=actor.user_id).values("experiment_id")
-    return Q(owner_id=actor.user_id) | Q(pk__in=helped)
+def _of_team(user: int) -> Q:
+    helped = Experiment.collaborators.through.objects.filter(user_id=user).values("experiment_id")
+    return Q(owner_id=user) | Q(pk__in=helped)
 
 
 def _newest_request() -> Coalesce:
@@ -95,9 +97,9 @@ def _newest_request() -> Coalesce:
     return Coalesce(Subquery(newest.values("pk")[:1]), Value(0))
 
 
-def _asked_by(actor: Actor) -> QuerySet[LaunchRequest, int]:
+def _asked_by(user: int) -> QuerySet[LaunchRequest, int]:
     """The launch requests of this person, and of keys that they made."""
-    mine = Q(requested_by_id=actor.user_id) | Q(key__made_by_id=actor.user_id)
+    mine = Q(requested_by_id=user) | Q(key__made_by_id=user)
     return LaunchRequest.objects.filter(mine).order_by().values_list("pk", flat=True)
 
 
