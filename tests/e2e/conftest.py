@@ -33,26 +33,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """The system's Chromium; the tests skip where there is none."""
+def place(services: Any, redis_url: str) -> Iterator[Live]:
+    """An installation with the cast; the tests skip where there is no browser."""
+    from django.conf import settings
+
     if CHROMIUM is None:
         pytest.skip("no Chromium on PATH (Debian: apt install chromium)")
+    with installation(services, settings.DATABASE_URL, redis_url) as running:
+        running.python(_PEOPLE)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def chromium(place: Live) -> Iterator[Any]:
+    """The system's Chromium, after the installation: beside its driver's event loop Django migrates nothing."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
-
-
-@pytest.fixture(scope="session")
-def place(chromium: Any, services: Any, redis_url: str) -> Iterator[Live]:
-    """An installation with the cast."""
-    from django.conf import settings
-
-    with installation(services, settings.DATABASE_URL, redis_url) as running:
-        running.python(_PEOPLE)
-        yield running
 
 
 @dataclass
