@@ -65,7 +65,7 @@ def test_waiting__each_state_person_and_team__is_what_the_card_asks(owner, peopl
         _requests(people, row)
     seen = set()
     for state in State:
-        Standing.objects.update(state=state if kept else State.KEEP)
+        Standing.objects.update(state=state if kept else State.UNPROVEN)
         unkept = {} if kept else {row.pk: Unkept(state, Urgency.PERSON) for row, _ in rows}
         for member, (row, in_team) in product(CAST, rows):
             name = member.username

@@ -16,6 +16,7 @@ from scipy.special import stdtrit
 
 from analytics.core.stats.comparison import Comparison, Interval, checked_level
 from analytics.core.stats.normal import t_as_z, two_sided_t_p
+from analytics.core.stats.sizes import too_small_if_skewed
 from analytics.core.totals import Totals
 
 FEWEST_UNITS = 10
@@ -37,7 +38,8 @@ class WelchT:
 def compare_means(control: Totals, treatment: Totals, alpha: float = 0.05) -> Comparison:
     """Treatment's mean against control's, in the metric's units.
 
-    Cannot say below 10 units an arm or without any spread. The lift is undefined for control ≤ 0.
+    Cannot say below 10 units an arm or without any spread. The lift is undefined for control ≤ 0. A note says where
+    skewed values would make it too sure (see ``sizes``).
     """
     checked_level(alpha)
     reason = why_not(control, treatment)
@@ -63,6 +65,7 @@ def compare_means(control: Totals, treatment: Totals, alpha: float = 0.05) -> Co
         z=t_as_z(welch.t, welch.df),
         se=welch.se,
         df=welch.df,
+        notes=too_small_if_skewed(control, treatment),
     )
 
 

@@ -134,7 +134,8 @@ def compare_ratios(control: Moments, treatment: Moments, alpha: float = 0.05) ->
         reason = why_not(Totals(control.n, 0.0, 0.0), Totals(treatment.n, 0.0, 0.0))
         reason = reason or (_undefined("control", control) if c is None else _undefined("treatment", treatment))
         return Comparison(METHOD, control.n, treatment.n, ratio_value(control), ratio_value(treatment), reason=reason, notes=notes)
-    return replace(compare_means(c, t, alpha), method=METHOD, notes=notes)
+    found = compare_means(c, t, alpha)
+    return replace(found, method=METHOD, notes=(*notes, *found.notes))
 
 
 def _undefined(name: str, arm: Moments) -> str:

@@ -18,10 +18,8 @@ import math
 from dataclasses import dataclass
 
 from analytics.core.stats.mean import WelchT, satterthwaite, welch_t
+from analytics.core.stats.sizes import are_even
 from analytics.core.totals import Totals
-
-EVEN = 0.6
-"""Arms are even when the smaller one has more than this share of the larger one's units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +43,6 @@ class Held:
     @property
     def se(self) -> float:
         return math.sqrt(self.v_c + self.v_t)
-
-
-def are_even(n_control: float, n_treatment: float) -> bool:
-    """Whether arms are alike enough in size for their skewness to cancel."""
-    return min(n_control, n_treatment) > EVEN * max(n_control, n_treatment)
 
 
 def held(control: Arm, treatment: Arm, factor: float = 1.0, shift: float = 0.0) -> Held:
