@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 from django.conf import settings
+from django.db import transaction
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker
@@ -73,6 +74,17 @@ def django_db_setup(services: Lease, django_test_environment: None, django_db_bl
     worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
     with django_db_blocker.unblock(), databases.lent(f"test_assay_{worker}"):
         yield
+
+
+@pytest.fixture(scope="module")
+def rows_of_the_file(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """A transaction around all tests of a file: what its fixtures write is there for each test, and gone after the last.
+
+    A test's own transaction is a savepoint in it, so what a test writes is rolled back as ever.
+    """
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield
+        transaction.set_rollback(True)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.test import override_settings
 from rest_framework.test import APIClient
 
 from experiments.core.clock import utc_now
@@ -46,8 +47,22 @@ class Doors:
         serving.refresh(utc_now())
 
 
-@pytest.fixture
-def doors(db):
-    owner = User.objects.create(username="olga")
+def doors_of(username):
+    owner = User.objects.create(username=username)
     owner.groups.add(Group.objects.get_or_create(name=Role.PRODUCT_OWNER.value)[0])
     return Doors(owner)
+
+
+@pytest.fixture
+def doors(db):
+    return doors_of("olga")
+
+
+@pytest.fixture(scope="module")
+def folders_of_the_file(tmp_path_factory):
+    """Folders for what a fixture of the whole file publishes; each test has its own again."""
+    folder = tmp_path_factory.mktemp("file")
+    with override_settings(CATALOGUE_DIR=folder / "catalogue", SPOOL=folder / "spool"):
+        serving.forget()
+        yield
+    serving.forget()

@@ -5,17 +5,25 @@ from __future__ import annotations
 import pytest
 
 from experiments.core.types import Scope
+from tests.api.conftest import doors_of
 from tests.api.test_experiments import CRM, RECOMMENDER, URL
 
 
-@pytest.fixture
-def tools(doors):
-    made = doors.client(Scope.MANAGEMENT)
+@pytest.fixture(scope="module")
+def three(rows_of_the_file, folders_of_the_file):
+    """Three experiments, for all tests of this file."""
+    made = doors_of("olga").client(Scope.MANAGEMENT)
     made.post(URL, RECOMMENDER | {"tags": ["ranking", "q1"]})
     made.post(URL, CRM | {"policy": "ai-low", "target_percentage": 10.0, "unit_type": "tenant"})
     made.post(URL, {"name": "third", "variants": [{"name": "a"}, {"name": "b"}]})
     made.post(f"{URL}/third/start")
     return made
+
+
+@pytest.fixture
+def tools(three, db):
+    """The same for each test: what a test does is rolled back."""
+    return three
 
 
 def names(tools, query, url=URL):

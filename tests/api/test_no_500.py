@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
 from experiments.core.types import Scope
+from tests.api.conftest import doors_of
 from tests.api.test_every_door import DOORS as ALL_DOORS
 
 NUMBERS = [0, -1, 1, 2**31 - 1, 2**31, 2**63 - 1, -(2**63), 0.0, 0.5, 1.0, 100.0, 5e-324, 1e308, -1e308, 1 / 3]
@@ -222,16 +223,23 @@ def _bodies(draw, taken):
     return body
 
 
-@pytest.fixture
-def house(doors):
-    """A served experiment, a draft, a spare flag; clients that answer a 500 instead of raising."""
+@pytest.fixture(scope="module")
+def built(rows_of_the_file, folders_of_the_file):
+    """A served experiment, a draft, a spare flag: built once, since that takes longer than asking a door."""
+    doors = doors_of("olga")
     tools = doors.client(Scope.MANAGEMENT)
-    for name, body in (("served", {}), ("draft", {})):
-        assert tools.post("/api/v1/experiments", DESIGN | {"name": name} | body, format="json").status_code == 201
+    for name in ("served", "draft"):
+        assert tools.post("/api/v1/experiments", DESIGN | {"name": name}, format="json").status_code == 201
     assert tools.post("/api/v1/experiments/served/start", {}, format="json").status_code == 200
     assert tools.post("/api/v1/flags", {"key": "spare", "type": "string", "default": "a"}, format="json").status_code == 201
     doors.publish()
     return doors
+
+
+@pytest.fixture
+def house(built, db):
+    """The same for each test: what a test does to it is rolled back."""
+    return built
 
 
 def _client(house, scope) -> APIClient:
