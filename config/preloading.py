@@ -24,8 +24,11 @@ STATISTICS = (
 
 
 def load_first(sender: Any = None, **_: Any) -> None:  # Any: a worker, as Celery passes it
-    """A worker that analyses loads the statistics; the one for quick work needs none of them."""
-    if set(SLOW) & set(sender.app.amqp.queues.consume_from):
+    """A worker that analyses with several children loads the statistics; the one for quick work needs none of them.
+
+    A single child shares with nobody: it writes to half of the pages that it inherits, so they would be there twice.
+    """
+    if sender.concurrency != 1 and set(SLOW) & set(sender.app.amqp.queues.consume_from):
         for module in STATISTICS:
             import_module(module)
 

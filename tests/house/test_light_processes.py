@@ -8,9 +8,12 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from config import preloading
+from config.celery_settings import QUICK, SLOW
 from config.embedded.place import PROJECT
 from config.stack import Web
 from config.stack import stack as stack_of
@@ -84,3 +87,16 @@ def test_stack__starts_these_processes() -> None:
     programs = stack_of(Web("127.0.0.1", 1)).programs
     assert "config.beat" in programs["beat"].command
     assert programs["drain"].command[-1] == "drain_spool"
+
+
+@pytest.mark.parametrize(
+    ("queues", "children", "loaded"),
+    [(SLOW, 2, preloading.STATISTICS), (SLOW, 1, ()), (QUICK, 2, ())],
+    ids=["analysing, several children", "analysing, a single child", "quick work"],
+)
+def test_worker__before_it_forks__loads_only_what_children_share(monkeypatch, queues, children, loaded) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(preloading, "import_module", seen.append)
+    queued = SimpleNamespace(queues=SimpleNamespace(consume_from=dict.fromkeys(queues)))
+    preloading.load_first(SimpleNamespace(concurrency=children, app=SimpleNamespace(amqp=queued)))
+    assert tuple(seen) == loaded
