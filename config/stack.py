@@ -104,15 +104,21 @@ def prepare(*, migrate: bool) -> None:
         raise SystemExit(code)  # it has said why
 
 
+GIVES_BACK = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "1000000"}
+"""For processes that work now and then: the memory of the last work goes back to the system. glibc reads these; without
+them it learns from large arrays to keep up to 64 MB. The web process is left out: it would fetch it again at once."""
+
+
 def stack(web: Web, only: Sequence[str] = ()) -> Stack:
     """Web, the two workers and beat, or only those named; with web its drainer, with embedded servers also what brings those back."""
-    environment, of_worker = _environment(), {WAITS: "worker", JOB: Job.WORK}
+    environment = _environment()
+    of_worker = GIVES_BACK | {WAITS: "worker", JOB: Job.WORK}
     everything = {
         "web": Program(_web(web), environment | _of_web(web)),
-        "drain": Program(manage("drain_spool"), environment | {WAITS: "drain"}),
+        "drain": Program(manage("drain_spool"), environment | GIVES_BACK | {WAITS: "drain"}),
         "worker": Program(_worker("worker", QUICK, web.hands), environment | of_worker),
         "analysis": Program(_worker("analysis", SLOW, web.hands), environment | of_worker),
-        "beat": Program(_beat(), environment | {WAITS: "beat"}),
+        "beat": Program(_beat(), environment | GIVES_BACK | {WAITS: "beat"}),
     }
     wanted = {*only, "drain"} if "web" in only else {*only}
     chosen = {name: program for name, program in everything.items() if not only or name in wanted}
