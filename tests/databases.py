@@ -38,7 +38,6 @@ def lent(name: str) -> Iterator[None]:
     """A database for the length of a block, which Django's connection speaks to as the owner of its tables."""
     drop(name)
     copy_of_migrated(name)
-    _forgive_lost_commits(name)
     try:
         with _pointed_at(name):
             yield
@@ -77,12 +76,6 @@ def _make_migrated(name: str) -> None:
     except BaseException:
         drop(name)  # half migrated
         raise
-
-
-def _forgive_lost_commits(name: str) -> None:
-    """No commit of a test has to outlive the server, so none waits for the disk."""
-    with psycopg.connect(owner_url(), autocommit=True) as server:
-        server.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import dataclasses
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 from django.db import connection
@@ -64,7 +65,7 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     over = threading.Event()
     ended = threading.Semaphore(0)
 
-    def hang() -> list[object]:
+    def hang(_now: datetime) -> list[object]:
         asked.append(1)
         over.wait(HANGS)
         return []
