@@ -16,7 +16,7 @@ ARGS ?=
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
-setup: ## Make .venv with everything in requirements.lock (does nothing when it is up to date)
+setup: ## Make .venv with everything in requirements.lock (1 to 2 minutes; nothing when it is up to date)
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" STAMP="$(STAMP)" $(SHELL) config/setup.sh
 
 demo: setup ## Example experiments, live traffic and the admin at http://127.0.0.1:8000/admin/ until Ctrl-C
@@ -25,19 +25,19 @@ demo: setup ## Example experiments, live traffic and the admin at http://127.0.0
 # Workers and the programs that tests start share what they compile, also where the environment says to write nothing.
 test test-slow test-clients test-e2e: export PYTHONDONTWRITEBYTECODE :=
 
-test: setup ## The test suite on real PostgreSQL and Redis, but for the long stories
+test: setup ## The test suite on real PostgreSQL and Redis, but for the long stories (12 minutes)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
-test-slow: setup ## The long stories: killed processes, outages, public data sets, a real Prometheus
+test-slow: setup ## The long stories: killed processes, outages, public data sets, a real Prometheus (10 minutes)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "slow and not node and not browser" $(ARGS)
 
-test-clients: setup ## Clients written in JavaScript (needs node and npm) and the long comparisons, against a live installation
+test-clients: setup ## Clients written in JavaScript (needs node and npm) and the long comparisons, against a live installation (5 to 8 minutes)
 	@$(BIN)/python -m pytest -n 0 -m node tests/clients $(ARGS)
 
-test-e2e: setup ## The pages in the system's Chromium, by three people (ARGS="--images FOLDER" keeps pictures)
+test-e2e: setup ## The pages in the system's Chromium, by three people (4 minutes; ARGS="--images FOLDER" keeps pictures)
 	@$(BIN)/python -m pytest -n 0 -m browser tests/e2e $(ARGS)
 
-lint: setup ## Style, types, import walls, forgotten migrations
+lint: setup ## Style, types, import walls, forgotten migrations (half a minute)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -47,13 +47,13 @@ lint: setup ## Style, types, import walls, forgotten migrations
 bench: setup ## Measure against the floors (ARGS=… goes to the benchmarks)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-bench-stats: setup ## The statistics' speed against gbstats and tea-tasting
+bench-stats: setup ## The statistics' speed against gbstats and tea-tasting (3 minutes)
 	@$(BIN)/python -m benchmarks.bench_stats
 
-bench-pages: setup ## The speed and the queries of the workplace's pages among 200 experiments
+bench-pages: setup ## The speed and the queries of the workplace's pages among 200 experiments (3 minutes)
 	@$(BIN)/python -m benchmarks.bench_pages
 
-bench-serve: setup ## The speed of deciding and answering, against floors and peers (ARGS="--minutes 10" watches the memory)
+bench-serve: setup ## The speed of deciding and answering, against floors and peers (4 minutes; ARGS="--minutes 10" watches the memory)
 	@$(BIN)/python -m benchmarks.bench_serve $(ARGS)
 
 bench-idle: setup ## What the whole demo uses without traffic: processor and memory, against floors (takes 8 minutes)
