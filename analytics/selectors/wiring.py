@@ -59,16 +59,23 @@ def _answered(noted: datetime | None, exposed: datetime | None) -> Seen:
     return Seen("assignment", "", noted)
 
 
-def ignored_lately(now: datetime) -> int:
-    """Messages of other tools' clients in the last two days, on the whole platform, that were of no kind that is kept."""
-    counted = IngestTally.objects.filter(day__gte=(now - BACK).date(), outcome=IGNORED)
-    return counted.aggregate(n=Sum("count"))["n"] or 0
+@dataclass(frozen=True)
+class Oddities:
+    """What clients sent in the last two days, on the whole platform, that its senders may not have meant.
+
+    ``ignored``: messages of other tools' clients that were of no kind that is kept. ``twins``: new units whose
+    letters are another unit's in other code points.
+    """
+
+    ignored: int
+    twins: int
 
 
-def twins_lately(now: datetime) -> int:
-    """Units of the last two days, on the whole platform, whose letters are another unit's in other code points."""
-    counted = IngestTally.objects.filter(day__gte=(now - BACK).date(), outcome=TWINS)
-    return counted.aggregate(n=Sum("count"))["n"] or 0
+def oddities_lately(now: datetime) -> Oddities:
+    """Counted in one question, because the wiring tab asks many."""
+    counted = IngestTally.objects.filter(day__gte=(now - BACK).date(), outcome__in=(IGNORED, TWINS))
+    found = dict(counted.order_by().values_list("outcome").annotate(n=Sum("count")))
+    return Oddities(found.get(IGNORED, 0), found.get(TWINS, 0))
 
 
 def _lately(

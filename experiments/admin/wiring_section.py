@@ -9,7 +9,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from analytics.selectors.tail import Subject, TailRow, tail
-from analytics.selectors.wiring import ignored_lately, twins_lately, wired
+from analytics.selectors.wiring import oddities_lately, wired
 from analytics.services import watches
 from experiments.admin.base import actor_of, may
 from experiments.admin.experiment_view import View
@@ -39,8 +39,7 @@ def section(view: View, items: Sequence[Any]) -> dict[str, Any]:
     return {
         "snippets": [] if flag is None else of_flag(view.request, flag, view.experiment),
         "seen": wired(view.experiment, _sent(view.experiment), view.now, environment),
-        "ignored": ignored_lately(view.now),
-        "twins": twins_lately(view.now),
+        "oddities": oddities_lately(view.now),
         "environment": environment.value,
         "environments": [one.value for one in Environment],
         "tail_url": view.url("tail") + f"?environment={environment.value}",

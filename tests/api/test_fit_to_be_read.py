@@ -11,7 +11,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from analytics.models import AiEvent, Assignment, IngestTally
-from analytics.selectors.wiring import twins_lately
+from analytics.selectors.wiring import oddities_lately
 from experiments.core.clock import utc_now
 from experiments.core.types import Scope
 from experiments.http.parsing import BATCH_BODY
@@ -66,7 +66,7 @@ def test_twins_in_unicode__stay_two_units_and_are_counted_once(served):
     stored = set(Assignment.objects.values_list("user_id", flat=True))
     pairs = sum(f"{COMPOSED}{k}" in stored and f"{APART}{k}" in stored for k in range(400))
     assert pairs > 100 and answer["accepted"] == len(stored)
-    assert twins_lately(utc_now()) == pairs
+    assert oddities_lately(utc_now()).twins == pairs
     exposed(served, "plain-ascii", "Ωmega")
     assert IngestTally.objects.get(outcome="twin_ids").count == pairs
 
@@ -78,7 +78,7 @@ def test_twins_in_unicode__of_another_batch__are_counted(served):
         if exposed(served, one)["accepted"] and exposed(served, other)["accepted"]:
             stored.append(k)
             break
-    assert stored and twins_lately(utc_now()) == 1
+    assert stored and oddities_lately(utc_now()).twins == 1
 
 
 def test_events__packed_with_gzip__are_read(served):

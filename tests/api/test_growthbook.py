@@ -9,7 +9,7 @@ import pytest
 from django.db import OperationalError, connection
 from rest_framework.test import APIClient
 
-from analytics.selectors.wiring import ignored_lately
+from analytics.selectors.wiring import oddities_lately
 from experiments.core.clock import utc_now
 from experiments.core.types import Environment, Scope
 from experiments.models import ExcludedUnit, ExclusionList
@@ -341,7 +341,7 @@ def test_track__nothing_of_it_kept__is_a_400_with_the_reason(served, events, cod
 
 def test_track__what_is_ignored__is_counted_for_the_wiring_page(served):
     report(served.key(Scope.CLIENT), [{"event_name": "Feature Evaluated", "properties_json": {}}] * 3)
-    assert ignored_lately(utc_now()) == 3
+    assert oddities_lately(utc_now()).ignored == 3
 
 
 def test_events__a_method_that_is_not_served__is_json():

@@ -101,6 +101,17 @@ def test_totals__observation_stamped_with_another_experiment__counts_only_there(
     assert found(other, SPENT) == (1, 101.0, 10201.0)
 
 
+def test_totals__event_stamped_with_another_experiment__counts_in_every_experiment_of_its_unit() -> None:
+    w, other = world(), world("other_one")
+    for of in (w, other):
+        of.expose("a", "control", START)
+    w.event("a", "apply", START + HOUR, experiment_id=other.experiment.pk, variant_id=other.arms["control"].pk)
+    counted = replace(APPLIED, kind=MetricKind.COUNT, aggregation="count")
+    assert found(w, counted) == found(other, counted) == (1, 1.0, 1.0)
+    stamped = replace(counted, attribution="stamped")
+    assert (found(w, stamped), found(other, stamped)) == ((1, 0.0, 0.0), (1, 1.0, 1.0))
+
+
 def test_totals__rows_of_users_in_an_experiment_by_tenant__are_found_through_the_map() -> None:
     w = world(unit_type="tenant")
     w.expose("acme", "control", START)
