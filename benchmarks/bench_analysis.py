@@ -50,8 +50,8 @@ def _experiment(number: int) -> int:
     from django.contrib.auth.models import Group, User
 
     from experiments.core.clock import utc_now
-    from experiments.core.design import ExperimentSpec, MetricPlan, VariantSpec
-    from experiments.core.guardrail_presets import PRESETS
+    from experiments.core.design.design import ExperimentSpec, MetricPlan, VariantSpec
+    from experiments.core.library.presets import PRESETS
     from experiments.core.types import Actor, ActorKind, Role
     from experiments.services import drafts, lifecycle
 

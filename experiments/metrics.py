@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from prometheus_client import Counter, Gauge
 
-from experiments.core.evaluation import Served
+from experiments.core.serving.evaluation import Served
 
 EXPOSURES_DROPPED = Counter("assay_exposures_dropped_total", "Exposures that could not be written to the spool; nobody will count them.")
 CLIENT_ROWS_DROPPED = Counter("assay_client_rows_dropped_total", "Exposures of client keys above their caps, which were not stored.")

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.contrib.auth.models import Group, User
 
-from experiments.core.design import ExperimentSpec, MetricPlan, VariantSpec
+from experiments.core.design.design import ExperimentSpec, MetricPlan, VariantSpec
 from experiments.core.types import SYSTEM, Actor, Item, Outcome, Role, Scope, Status, Verdict
 from experiments.models import ApiKey, Experiment
 from experiments.selectors.actors import actor_for_key, actor_for_user

@@ -16,12 +16,12 @@ from analytics.api.item_schemas import COUNTS
 from analytics.core.ingest_items import parse_items, parse_observation
 from analytics.services.ingest import IngestIdentity, ingest_result
 from analytics.services.ingest_known import find_experiments
-from experiments.core.assignment import AssignmentRequest, assign
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput, NotFound
-from experiments.core.exposure import QueuedExposure
+from experiments.core.life.undecided import never_decides
+from experiments.core.serving.assignment import AssignmentRequest, assign
+from experiments.core.serving.exposure import QueuedExposure
 from experiments.core.types import Environment, MetricRole, Scope
-from experiments.core.undecided import never_decides
 from experiments.http.doors import Door, identity, read
 from experiments.http.idempotency import idempotent
 from experiments.http.parsing import ONE_BODY

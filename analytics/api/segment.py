@@ -24,7 +24,7 @@ from analytics.services.ingest_batch import IngestIdentity, add_to_tallies
 from analytics.services.ingest_mixed import ingest_mixed
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError, InvalidInput, NotAuthenticated, TooLarge
-from experiments.core.keyring import KeyIdentity
+from experiments.core.serving.keyring import KeyIdentity
 from experiments.core.types import JSON, Scope
 from experiments.http.auth import opened
 from experiments.http.client_caps import admission

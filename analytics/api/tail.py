@@ -18,7 +18,7 @@ from analytics.selectors.tail import KINDS, Subject, tail
 from analytics.services import watches
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput
-from experiments.core.keyring import KeyIdentity
+from experiments.core.serving.keyring import KeyIdentity
 from experiments.core.types import Scope
 from experiments.core.units import check_unit_id, check_unit_type
 from experiments.http.doors import Door, identity

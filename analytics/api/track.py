@@ -22,7 +22,7 @@ from analytics.services.ingest_exposures import OVER_CAP
 from analytics.services.ingest_mixed import ingest_mixed
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput, Problem, TooLarge
-from experiments.core.growthbook_conditions import ATTRIBUTES
+from experiments.core.protocols.growthbook_conditions import ATTRIBUTES
 from experiments.core.types import JSON, Scope
 from experiments.http.auth import opened
 from experiments.http.client_caps import admission

@@ -23,7 +23,7 @@ from analytics.core.stats import anytime, group_sequential
 from analytics.core.stats.multiplicity import holm
 from analytics.core.stats.score import MarginScore
 from analytics.core.verdicts import GuardrailResult
-from experiments.core.margins import margin_problem
+from experiments.core.design.margins import margin_problem
 
 ALPHA = 0.05
 """Of BREACH alarms of one experiment together, and one-sided of each SAFE."""

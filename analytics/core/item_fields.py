@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from analytics.core.magnitudes import LARGEST, fits
-from experiments.core.asking import asked
+from experiments.core.serving.asking import asked
 from experiments.core.units import id_text
 
 Fields: TypeAlias = Mapping[str, object]

@@ -16,11 +16,11 @@ from analytics.core.results import ArmComparison, MetricResult
 from analytics.core.windows import WEEKDAYS
 from analytics.models import AnalysisRun, Decision
 from analytics.selectors.results import reading_of
-from experiments.core import checklist
 from experiments.core.cards import Breach, Card, Effect, Reading, Unmet, card
 from experiments.core.cards.facts import Kind
 from experiments.core.clock import utc_now
 from experiments.core.figures import counted, difference, figure
+from experiments.core.life import checklist
 from experiments.core.types import MetricKind, MetricRole, Status
 from experiments.models import Experiment, Metric
 from experiments.selectors.card_facts import card_facts

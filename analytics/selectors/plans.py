@@ -10,11 +10,11 @@ from analytics.core.encoding import restored
 from analytics.core.imported import NOT_IMPORTED, ImportFacts
 from analytics.core.stats.sprt import why_not_watched
 from analytics.core.windows import Span, without
-from experiments.core import allocation
-from experiments.core.design import Design, DesignMetric, DesignVariant
-from experiments.core.metric_definitions import MetricDefinition
-from experiments.core.policies import PolicyRules
-from experiments.core.ramping import parse_ramp
+from experiments.core.design import allocation
+from experiments.core.design.design import Design, DesignMetric, DesignVariant
+from experiments.core.design.metric_definitions import MetricDefinition
+from experiments.core.design.policies import PolicyRules
+from experiments.core.life.ramping import parse_ramp
 from experiments.core.types import DARK_BUCKETS, BucketRole, GuardrailAction, MetricRole, Origin, Status
 from experiments.models import Bucket, Experiment, Iteration, Metric
 from experiments.selectors.experiments import design_of, iteration_design, iteration_rules

@@ -12,7 +12,7 @@ from analytics.models import AnalysisRun
 from analytics.selectors.confirmed import judged_until
 from analytics.selectors.failures import failures_of
 from experiments.core.errors import Refused
-from experiments.core.ramping import HeldBy, RampFacts, Sign, parse_ramp
+from experiments.core.life.ramping import HeldBy, RampFacts, Sign, parse_ramp
 from experiments.core.types import GuardrailAction, MetricRole, Status
 from experiments.models import Iteration, RampStay
 from experiments.selectors.experiments import iteration_design

@@ -18,8 +18,8 @@ from analytics.core.report.writing import as_json, as_markdown
 from analytics.models import AnalysisRun, ExperimentReport, ReportTemplate
 from analytics.selectors.finished import good_runs
 from analytics.selectors.report_facts import facts_of, is_final
-from experiments.core import drawing
 from experiments.core.errors import NotFound, NotInstalled
+from experiments.drawing import geometry
 from experiments.models import Experiment
 
 SHIPPED = "reports/report.md"
@@ -97,10 +97,10 @@ def as_html(report: Report) -> str:
 
 def _geometry(block: Block) -> Any:
     if isinstance(block, IntervalChart):
-        shown = [drawing.Estimate(e.label, e.value, e.low, e.high, e.tone, block.margin) for e in block.estimates]
-        return drawing.intervals(shown, points=block.share)
+        shown = [geometry.Estimate(e.label, e.value, e.low, e.high, e.tone, block.margin) for e in block.estimates]
+        return geometry.intervals(shown, points=block.share)
     if isinstance(block, LooksChart):
-        return drawing.looks([(name, [(p.t, p.z, p.boundary) for p in path]) for name, path in block.paths])
+        return geometry.looks([(name, [(p.t, p.z, p.boundary) for p in path]) for name, path in block.paths])
     return None
 
 

@@ -24,7 +24,7 @@ from analytics.core.totals import Totals
 from analytics.core.verdicts import GuardrailResult
 from analytics.models import AnalysisRun, Decision, Look
 from analytics.selectors.plans import PlannedMetric, planned_metrics
-from experiments.core.design import DesignMetric
+from experiments.core.design.design import DesignMetric
 from experiments.core.types import MarginKind, MetricKind, MetricRole
 from experiments.models import Experiment, Iteration
 from experiments.selectors.experiments import iteration_design

@@ -50,8 +50,8 @@ from analytics.services.measuring import Measured, measure
 from analytics.stores.base import Store
 from analytics.stores.default import default_store
 from experiments.core.errors import NotFound, Refused
+from experiments.core.life.undecided import never_decides, never_looks
 from experiments.core.types import Origin, Status
-from experiments.core.undecided import never_decides, never_looks
 from experiments.models import Experiment, Iteration
 from experiments.services.waits import is_locked
 

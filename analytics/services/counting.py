@@ -23,7 +23,7 @@ from analytics.selectors.exposition import shown
 from analytics.selectors.stored import mark
 from analytics.selectors.unit_sql import unit_of
 from analytics.services import unchanged
-from experiments.core.metric_definitions import MetricDefinition
+from experiments.core.design.metric_definitions import MetricDefinition
 from experiments.core.types import MetricKind, MetricRole, Origin
 from experiments.models import Iteration, Metric
 from experiments.selectors.experiments import iteration_design

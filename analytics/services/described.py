@@ -14,7 +14,7 @@ from analytics.selectors.plans import AnalysisPlan, iteration_to_analyse, plan_o
 from analytics.services.measuring import population
 from analytics.stores.base import Description, Store
 from analytics.stores.default import default_store
-from experiments.core.metric_definitions import MetricDefinition
+from experiments.core.design.metric_definitions import MetricDefinition
 from experiments.models import Experiment, Metric
 from experiments.selectors.metrics import definition_of
 

@@ -24,7 +24,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, close_old
 from analytics.services.ingest import record_exposures
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput
-from experiments.core.exposure import QueuedExposure, from_line, to_line
+from experiments.core.serving.exposure import QueuedExposure, from_line, to_line
 from experiments.metrics import EXPOSURES_REJECTED
 from experiments.services import spool, spool_progress
 from experiments.services.waits import is_locked

@@ -17,7 +17,7 @@ from analytics.services.judging import compared
 from analytics.services.measuring import measured_metric, population, with_caps
 from analytics.stores.base import Declared, Store
 from analytics.stores.default import default_store
-from experiments.core.breakdowns import LONGEST
+from experiments.core.design.breakdowns import LONGEST
 from experiments.core.errors import InvalidInput, NotFound, Refused
 from experiments.core.figures import counted, day, moment
 from experiments.core.permissions import Action, check

@@ -17,11 +17,11 @@ from analytics.core.results import ArmSummary
 from analytics.core.stats.did import DidResult, Panel, difference_in_differences
 from analytics.models import AnalysisRun, GeoObservation, GeoPilot, GeoRegion
 from analytics.selectors.geo import panel_of_pilot
-from experiments.core.design import ExperimentSpec, digest
+from experiments.core.design.design import ExperimentSpec, digest
 from experiments.core.errors import InvalidInput
 from experiments.core.figures import p_is
+from experiments.core.library.templates.trials import GEO, GEO_PILOT
 from experiments.core.permissions import Action
-from experiments.core.templates.trials import GEO, GEO_PILOT
 from experiments.core.types import JSON, SYSTEM, Actor, Origin, Status
 from experiments.models import Experiment, Iteration
 from experiments.selectors.experiments import design_of, rules_of

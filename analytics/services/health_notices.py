@@ -7,7 +7,7 @@ from datetime import datetime
 
 from analytics.core.findings import Finding
 from analytics.core.results import WHAT_TO_DO
-from experiments.core.notices import Notice, NoticeKind
+from experiments.core.messages.notices import Notice, NoticeKind
 from experiments.core.types import JSON
 from experiments.models import Experiment
 from experiments.services import outbox

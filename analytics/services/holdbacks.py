@@ -23,7 +23,7 @@ from analytics.services.judging import guarded, guardrail_plan, harm_of, planned
 from analytics.services.measuring import population
 from analytics.stores.base import Population, Store
 from analytics.stores.default import default_store
-from experiments.core.notices import Notice, NoticeKind
+from experiments.core.messages.notices import Notice, NoticeKind
 from experiments.core.types import SYSTEM, Direction, Phase
 from experiments.models import Rollout
 from experiments.services import lifecycle, outbox

@@ -14,8 +14,8 @@ from typing import Final
 
 from analytics.core.import_columns import MetricColumn
 from analytics.core.import_table import ImportTable
+from experiments.core.design.metric_definitions import Aggregation, MetricDefinition
 from experiments.core.errors import Conflict
-from experiments.core.metric_definitions import Aggregation, MetricDefinition
 from experiments.core.types import Actor, Direction, MetricKind
 from experiments.models import Metric
 from experiments.selectors.metrics import definition_of

@@ -27,10 +27,10 @@ from analytics.selectors.plans import IMPORTED
 from analytics.services.import_metrics import ImportedMetric, define
 from analytics.services.ingest import BatchResult, IngestIdentity, ingest_observations, record_exposures
 from analytics.services.partitions import ensure_days
-from experiments.core.allocation import to_thousandths
-from experiments.core.design import ExperimentSpec, MetricPlan, VariantSpec, digest
+from experiments.core.design.allocation import to_thousandths
+from experiments.core.design.design import ExperimentSpec, MetricPlan, VariantSpec, digest
 from experiments.core.errors import InvalidInput
-from experiments.core.exposure import QueuedExposure
+from experiments.core.serving.exposure import QueuedExposure
 from experiments.core.types import JSON, Actor, MetricRole, Origin, Status
 from experiments.models import Experiment, Iteration
 from experiments.selectors.experiments import design_of, rules_of

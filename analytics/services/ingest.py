@@ -32,7 +32,7 @@ from analytics.services.ingest_rows import (
 from analytics.services.told import and_tell, and_tell_assigned
 from analytics.services.twin_ids import counting_twins
 from experiments.core.errors import AssayError, Conflict, Problem
-from experiments.core.exposure import QueuedExposure
+from experiments.core.serving.exposure import QueuedExposure
 from experiments.core.types import Environment, Origin, Scope
 from experiments.services.waits import is_locked
 

@@ -31,8 +31,8 @@ from analytics.services.ingest_known import (
     iterations_of,
     variants_of,
 )
-from experiments.core.exposure import QueuedExposure
 from experiments.core.hashing import bucket_of
+from experiments.core.serving.exposure import QueuedExposure
 from experiments.core.types import Environment, Origin, Phase, Scope
 from experiments.core.units import check_units, unit_id
 

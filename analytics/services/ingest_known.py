@@ -11,7 +11,7 @@ from typing import TypeAlias
 from django.db.models import Q
 
 from experiments.core.hashing import shuffled_buckets
-from experiments.core.serving import Holdout
+from experiments.core.serving.entities import Holdout
 from experiments.core.types import BucketRole, Phase, Status
 from experiments.core.units import unit_id
 from experiments.models import Bucket, ExcludedUnit, Experiment, GlobalHoldout, Iteration, Override, Pause, Rollout, StoppedArm, Variant

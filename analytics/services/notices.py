@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 
 from analytics.models import Decision
 from experiments.core.cards import Card
+from experiments.core.design.policies import Window
 from experiments.core.figures import moment
-from experiments.core.notices import Notice, NoticeKind, one_line
-from experiments.core.policies import Window
+from experiments.core.messages.notices import Notice, NoticeKind, one_line
 from experiments.core.types import JSON
 from experiments.models import Experiment
 from experiments.selectors.experiments import iteration_design, iteration_rules

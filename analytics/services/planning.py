@@ -19,9 +19,9 @@ from analytics.core.planner import MOST_LOOKS, EffectKind, MetricInputs, MetricR
 from analytics.selectors.plans import WEEKS_OF_SIZE
 from analytics.services.prefill import MetricPast, TrafficPast, pasts, traffic_past
 from analytics.services.sizing import Answer, refusing
-from experiments.core.design import Design, DesignMetric
+from experiments.core.design.design import Design, DesignMetric
+from experiments.core.design.policies import PolicyRules
 from experiments.core.errors import InvalidInput, Problem
-from experiments.core.policies import PolicyRules
 from experiments.core.types import JSON, Actor, GuardrailRule, Item, MetricRole
 from experiments.models import Evidence, Experiment, Metric
 from experiments.selectors.experiments import design_of, resolve, rules_of

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from analytics.core.kinds import kind_of, level_of
 from analytics.core.stats import power
 from analytics.stores.spans import Span
+from experiments.core.design.metric_definitions import MetricDefinition
 from experiments.core.figures import counted
-from experiments.core.metric_definitions import MetricDefinition
 
 DAYS = 28
 FEWEST_UNITS = 30

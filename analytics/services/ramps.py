@@ -10,7 +10,7 @@ from django.db import transaction
 
 from analytics.selectors.ramps import facts_at, open_stay
 from experiments.core.errors import Conflict, Refused
-from experiments.core.ramping import RampMove, next_move
+from experiments.core.life.ramping import RampMove, next_move
 from experiments.core.types import SYSTEM
 from experiments.models import Experiment
 from experiments.services import ramps

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from analytics.services.planning import plan_sample_size
+from experiments.core.design.specs import MetricPlan
 from experiments.core.errors import Refused
-from experiments.core.specs import MetricPlan
 from experiments.core.types import JSON, Actor, Item, MetricRole
 from experiments.models import Evidence, Experiment
 from experiments.services import drafts

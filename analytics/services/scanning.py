@@ -34,7 +34,7 @@ from analytics.services import health_notices
 from analytics.services.measuring import ByArm, population, with_caps
 from analytics.stores.base import OTHERS, Beside, Declared, Population, Store, Watched, part_of
 from analytics.stores.default import default_store
-from experiments.core.breakdowns import Breakdown, parse_breakdowns
+from experiments.core.design.breakdowns import Breakdown, parse_breakdowns
 from experiments.core.errors import Refused
 from experiments.core.types import MetricRole
 from experiments.models import Experiment, Iteration

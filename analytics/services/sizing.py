@@ -17,8 +17,8 @@ from analytics.core.errors import ImpossiblePlan
 from analytics.core.kinds.base import Better, MarginKind
 from analytics.core.planner import EffectKind, MetricInputs, Plan, Role, Rules, Traffic, plan
 from analytics.services.prefill import MetricPast, TrafficPast, metric_past, traffic_past
+from experiments.core.design.metric_definitions import MetricDefinition
 from experiments.core.errors import InvalidInput
-from experiments.core.metric_definitions import MetricDefinition
 from experiments.core.units import is_unit_type
 from experiments.models import Metric
 from experiments.selectors.metrics import definition_of

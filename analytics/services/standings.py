@@ -14,8 +14,8 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
 from experiments.core.cards import Card, State, changes_in
+from experiments.core.cards.urgency import Urgency
 from experiments.core.types import Status
-from experiments.core.urgency import Urgency
 from experiments.models import Experiment, Standing, Touch
 
 _LOCK = 0x5354_414E

@@ -14,7 +14,7 @@ from django.db import connection, transaction
 
 from analytics.metrics import HTTP_ERRORS, LLM_COST, LLM_UNPRICED, REQUEST_LATENCY, USER_FEEDBACK
 from analytics.services.ingest_batch import Row
-from experiments.core.metric_library import ERROR_EVENTS
+from experiments.core.library.metrics import ERROR_EVENTS
 from experiments.core.types import Environment, Origin
 from experiments.metrics import VARIANTS_ASSIGNED
 from experiments.models import Variant

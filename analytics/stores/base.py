@@ -31,7 +31,7 @@ from typing import Final, Literal, Protocol
 from analytics.core.moments import Moments
 from analytics.core.observed import Observed
 from analytics.core.totals import Totals
-from experiments.core.metric_definitions import MetricDefinition
+from experiments.core.design.metric_definitions import MetricDefinition
 from experiments.core.types import Phase
 
 OWN_PAST: Final = ""

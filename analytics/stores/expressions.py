@@ -16,7 +16,7 @@ from ibis.expr.types import BooleanValue, StringValue, Table, Value
 
 from analytics.core.windows import GRACE
 from analytics.stores.base import CELLS, PARTS, POOLED, Beside, Grouping, Population
-from experiments.core.metric_definitions import ALL_COSTS, EDITED, FEEDBACK, REQUEST_COST, MetricDefinition
+from experiments.core.design.metric_definitions import ALL_COSTS, EDITED, FEEDBACK, REQUEST_COST, MetricDefinition
 from experiments.core.types import Environment
 
 UnitFromMap = Callable[[Table, str], StringValue]

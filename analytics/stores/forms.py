@@ -16,7 +16,7 @@ from ibis.expr.types import Table
 from analytics.stores.base import OWN_PAST, Population
 from analytics.stores.expressions import NumberFromMap, UnitFromMap, capped, joined, lookback, rows, units, value_per_unit
 from analytics.stores.origins import Origins, totalled
-from experiments.core.metric_definitions import MetricDefinition
+from experiments.core.design.metric_definitions import MetricDefinition
 
 LATENCY_LIMIT = 120_000
 """Milliseconds from which a latency counts as beyond everything."""

@@ -15,7 +15,7 @@ from analytics.stores.cost_forms import costly
 from analytics.stores.expressions import ASSIGNMENTS, UnitFromMap, moment, row_since, value_per_unit
 from analytics.stores.forms import Question
 from analytics.stores.origins import Origins, totalled
-from experiments.core.metric_definitions import MetricDefinition
+from experiments.core.design.metric_definitions import MetricDefinition
 from experiments.core.types import Environment, Phase
 
 SPENDING = (Phase.MAIN.value, Phase.DARK.value, Phase.TWIN.value)

@@ -26,7 +26,7 @@ from analytics.stores.expressions import MOMENT, events_of, unit_id
 from analytics.stores.origins import Origins, asked, moments_of, totalled
 from analytics.stores.postgres import jsonb_extract_path_text
 from analytics.stores.spans import Span
-from experiments.core.metric_definitions import MetricDefinition
+from experiments.core.design.metric_definitions import MetricDefinition
 from experiments.core.types import Environment, Origin
 
 NEIGHBOURS = {0.5: (0.25, 0.75)}

@@ -42,7 +42,7 @@ from analytics.stores.base import (
 from analytics.stores.compiled import Limits, compiled, statement
 from analytics.stores.forms import Question
 from analytics.stores.origins import Origins, asked, extremes, moments_of
-from experiments.core.metric_definitions import MetricDefinition
+from experiments.core.design.metric_definitions import MetricDefinition
 
 
 @ibis.udf.scalar.builtin  # type: ignore[untyped-decorator]  # Ibis ships no types

@@ -6,9 +6,9 @@ import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
-from experiments.core.allocation import plan
-from experiments.core.catalogue import Catalogue, parse
+from experiments.core.design.allocation import plan
 from experiments.core.hashing import new_seed, shuffled_buckets
+from experiments.core.serving.catalogue_parsing import Catalogue, parse
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 WEIGHTS = [500, 500]

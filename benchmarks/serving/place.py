@@ -34,7 +34,7 @@ class Place:
     def publish(self, experiments: int) -> None:
         """Serve the first so many experiments, from the next poll on."""
         from benchmarks.serving import documents
-        from experiments.core import catalogue as catalogues
+        from experiments.core.serving import catalogue_parsing as catalogues
         from experiments.models import ServingDocument
 
         newest = ServingDocument.objects.filter(kind="catalogue").order_by("-version").first()

@@ -12,9 +12,9 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from experiments.admin.base import WorkplaceAdmin, may
-from experiments.core.cast import CAST, Member
 from experiments.core.permissions import Action
 from experiments.core.types import Role
+from experiments.selectors.cast import CAST, Member
 from experiments.selectors.concerns import concerns
 
 _BACKEND = "experiments.http.logins.PatientBackend"

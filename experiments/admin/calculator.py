@@ -17,9 +17,9 @@ from experiments.admin.doing import problems_of
 from experiments.admin.fields import Field, filled, read_number, read_whole
 from experiments.admin.template_filters import figure, percent
 from experiments.core.clock import utc_now
-from experiments.core.courses import Course, Point, course
 from experiments.core.errors import AssayError, InvalidInput
 from experiments.core.figures import counted
+from experiments.drawing.courses import Course, Point, course
 
 KINDS = (
     ("proportion", "a share of units (converted or not)"),

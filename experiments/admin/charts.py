@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from experiments.core.drawing import Estimate, Intervals, intervals
+from experiments.drawing.geometry import Estimate, Intervals, intervals
 
 __all__ = ["Estimate", "Intervals", "Squares", "intervals", "squares"]
 

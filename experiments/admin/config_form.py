@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from experiments.admin.fields import ONE_LINE, Field, read_json, read_number, read_whole, written_json
 from experiments.core.errors import InvalidInput
+from experiments.core.serving.value_schema import NO_SCHEMA, Property, Schema, fits, parse_schema
 from experiments.core.types import JSON, FlagType
-from experiments.core.value_schema import NO_SCHEMA, Property, Schema, fits, parse_schema
 from experiments.models import Experiment
 
 _YES_NO = [("", "not set"), ("true", "true"), ("false", "false")]

@@ -7,7 +7,7 @@ from typing import Any
 
 from analytics.services.spending import costs_of
 from experiments.admin.experiment_view import View
-from experiments.core.checklist import ItemState
+from experiments.core.life.checklist import ItemState
 
 
 def cost_section(view: View, items: Sequence[ItemState]) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from analytics.selectors.forecasts import FORESEEN, expected_day
 from analytics.selectors.results import ComparisonView, MetricRow, Readiness, ResultsView
 from analytics.selectors.scans import ScanView
 from experiments.admin.template_filters import difference, figure
-from experiments.core.courses import Course, Point, course
 from experiments.core.types import Status
+from experiments.drawing.courses import Course, Point, course
 from experiments.models import Experiment
 from experiments.selectors import timeline_notes
 

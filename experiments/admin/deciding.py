@@ -15,9 +15,9 @@ from experiments.admin.experiment_actions import found, in_the_way, not_theirs
 from experiments.admin.experiment_page import serving_of
 from experiments.admin.experiment_view import View, page_url
 from experiments.core.clock import utc_now
-from experiments.core.consequences import sentence
 from experiments.core.errors import Problem
-from experiments.core.lifecycle import Transition, Verb, verbs_from
+from experiments.core.life.consequences import sentence
+from experiments.core.life.lifecycle import Transition, Verb, verbs_from
 from experiments.core.permissions import Action
 from experiments.core.types import PauseCause, Status
 

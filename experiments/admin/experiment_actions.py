@@ -15,14 +15,14 @@ from experiments.admin.experiment_page import serving_of
 from experiments.admin.experiment_sections import evaluation_fields, override_fields, sign_fields
 from experiments.admin.experiment_view import page_url
 from experiments.admin.fields import Field, read_choice, read_day, read_moment, read_number, read_whole, reason_field
-from experiments.core.checklist import SIGNED_ITEMS, TITLES, may_be_not_applicable
 from experiments.core.clock import utc_now
-from experiments.core.consequences import sentence
 from experiments.core.errors import InvalidInput, Problem
-from experiments.core.four_eyes import four_eyes
-from experiments.core.lifecycle import CONCLUSIONS, Need, Verb, transition_for
+from experiments.core.life.checklist import SIGNED_ITEMS, TITLES, may_be_not_applicable
+from experiments.core.life.consequences import sentence
+from experiments.core.life.four_eyes import four_eyes
+from experiments.core.life.lifecycle import CONCLUSIONS, Need, Verb, transition_for
+from experiments.core.life.reasons import WANTED
 from experiments.core.permissions import SIGNING, TABLE, Action, check, may, who_may
-from experiments.core.reasons import WANTED
 from experiments.core.types import Actor, Item, Outcome, PauseCause, Status, Verdict
 from experiments.models import Experiment
 from experiments.selectors.checklist import blockers, facts, launch_request

@@ -21,9 +21,9 @@ from experiments.admin.experiment_actions import found
 from experiments.admin.experiment_view import page_url
 from experiments.admin.fields import marked, read_moment
 from experiments.admin.gathering import all_at_once
-from experiments.core.checklist import out_of_reach
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError, Problem
+from experiments.core.life.checklist import out_of_reach
 from experiments.core.permissions import Action
 from experiments.core.types import Item, Status
 from experiments.http.errors import status_of

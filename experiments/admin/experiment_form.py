@@ -11,10 +11,10 @@ from experiments.admin.config_form import config_fields
 from experiments.admin.experiment_reading import line_count, written_breakdowns, written_thresholds
 from experiments.admin.fields import Field, written, written_json, written_moment, written_share, written_usd
 from experiments.admin.ramp_form import HELP, PLACEHOLDER, written_ramp
-from experiments.core.guardrail_presets import PRESETS
-from experiments.core.specs import ExperimentSpec, MetricPlan, VariantSpec
+from experiments.core.design.specs import ExperimentSpec, MetricPlan, VariantSpec
+from experiments.core.library.presets import PRESETS
+from experiments.core.serving.value_schema import Schema
 from experiments.core.types import DarkMode, FlagType, GuardrailAction, GuardrailRule, MarginKind, MetricRole
-from experiments.core.value_schema import Schema
 from experiments.models import Experiment, ExperimentMetric, Flag, Metric, Policy, Variant
 
 NEW_FLAG = ""

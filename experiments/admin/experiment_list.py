@@ -42,10 +42,10 @@ from experiments.admin.template_filters import thousandths
 from experiments.admin.urgent import TONES, badge, by_urgency, clock, dots
 from experiments.admin.waiting import waiting_for
 from experiments.core.cards import Viewer
+from experiments.core.cards.urgency import WORDS
 from experiments.core.clock import utc_now
 from experiments.core.permissions import Action
 from experiments.core.types import Status
-from experiments.core.urgency import WORDS
 from experiments.models import Experiment
 from experiments.selectors.overview import in_team
 

@@ -15,15 +15,15 @@ from experiments.admin.experiment_view import Link, View, page_url, step_url
 from experiments.admin.rollout_section import gets_now, seen_now
 from experiments.admin.urgent import badge
 from experiments.core.cards import State
-from experiments.core.checklist import states
-from experiments.core.consequences import Serving
+from experiments.core.design.policies import PolicyRules
 from experiments.core.errors import Problem
-from experiments.core.lifecycle import Verb
+from experiments.core.life.checklist import states
+from experiments.core.life.consequences import Serving
+from experiments.core.life.lifecycle import Verb
+from experiments.core.life.ramping import first_share, parse_ramp
+from experiments.core.life.unchecked import unchecked
 from experiments.core.permissions import Action
-from experiments.core.policies import PolicyRules
-from experiments.core.ramping import first_share, parse_ramp
 from experiments.core.types import Status
-from experiments.core.unchecked import unchecked
 from experiments.models import Experiment
 from experiments.selectors import checklist
 from experiments.selectors.experiments import design_of, open_iteration, resumes_anew

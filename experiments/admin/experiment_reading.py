@@ -10,9 +10,9 @@ from experiments.admin.config_form import read_config
 from experiments.admin.fields import read_choice, read_json, read_moment, read_number, read_thousandths, read_usd, read_whole
 from experiments.admin.gathering import all_at_once, gathered
 from experiments.admin.ramp_form import read_ramp
+from experiments.core.design.specs import ExperimentSpec, MetricPlan, VariantSpec
 from experiments.core.errors import InvalidInput
-from experiments.core.guardrail_presets import PRESETS, plans_of
-from experiments.core.specs import ExperimentSpec, MetricPlan, VariantSpec
+from experiments.core.library.presets import PRESETS, plans_of
 from experiments.core.types import DarkMode, FlagType, MetricRole
 
 MAX_LINES = 40

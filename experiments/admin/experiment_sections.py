@@ -16,10 +16,10 @@ from experiments.admin.config_form import schema_of
 from experiments.admin.cost_section import cost_section
 from experiments.admin.experiment_view import Link, View, approves, page_url
 from experiments.admin.fields import Field
-from experiments.core.arm_diff import Change, arm_changes
-from experiments.core.checklist import SIGNED_ITEMS, ItemState, basis, may_be_not_applicable, out_of_reach
-from experiments.core.design_advice import Arm, Planned, advice
+from experiments.core.design.advice import Arm, Planned, advice
+from experiments.core.design.arm_diff import Change, arm_changes
 from experiments.core.figures import counted
+from experiments.core.life.checklist import SIGNED_ITEMS, ItemState, basis, may_be_not_applicable, out_of_reach
 from experiments.core.permissions import SIGNING, Action
 from experiments.core.types import JSON, BucketRole, Item, MetricRole, Role, Status, Verdict
 from experiments.models import Bucket, ChangeLogEntry, Evidence, Experiment, ExperimentMetric, Iteration, SignOff, Variant

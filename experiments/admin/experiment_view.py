@@ -12,11 +12,11 @@ from django.urls import reverse
 from analytics.selectors.cards import card_of
 from experiments.admin.base import actor_of, may
 from experiments.core.cards import Card, NextStep, Viewer
-from experiments.core.checklist import Facts, Requested
-from experiments.core.four_eyes import four_eyes
+from experiments.core.design.policies import PolicyRules
+from experiments.core.life.checklist import Facts, Requested
+from experiments.core.life.four_eyes import four_eyes
 from experiments.core.permissions import Action
 from experiments.core.permissions import may as allowed
-from experiments.core.policies import PolicyRules
 from experiments.core.types import Actor
 from experiments.models import Experiment
 from experiments.selectors import checklist

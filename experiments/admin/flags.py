@@ -17,11 +17,11 @@ from experiments.admin.wiring_section import of_flag
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError, InvalidInput
 from experiments.core.figures import listed
-from experiments.core.lifecycle import SERVING
+from experiments.core.life.lifecycle import SERVING
 from experiments.core.permissions import Action
-from experiments.core.served_now import served_now
+from experiments.core.serving.served_now import served_now
+from experiments.core.serving.value_schema import parse_schema, suggested
 from experiments.core.types import FlagType
-from experiments.core.value_schema import parse_schema, suggested
 from experiments.http.errors import status_of
 from experiments.models import ChangeLogEntry, Flag, Variant
 from experiments.selectors import serving

@@ -17,10 +17,10 @@ from experiments.admin.base import WorkplaceAdmin, actor_of, may
 from experiments.admin.doing import Confirm, confirmed, problems_of
 from experiments.admin.fields import Field, filled, read_choice, read_number, read_whole, reason_field, written
 from experiments.core.clock import utc_now
+from experiments.core.design.metric_definitions import MetricDefinition, problems
 from experiments.core.errors import InvalidInput, Problem
 from experiments.core.figures import counted
-from experiments.core.metric_definitions import MetricDefinition, problems
-from experiments.core.metric_versions import Change, changes
+from experiments.core.library.metric_versions import Change, changes
 from experiments.core.permissions import Action
 from experiments.core.types import Direction, MetricKind
 from experiments.models import ExperimentMetric, Metric

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from analytics.selectors.seen_events import DAYS, ROWS_A_DAY, SeenEvent
 from analytics.services.prefill import FEWEST_UNITS, metric_past
-from experiments.core.metric_definitions import MetricDefinition
+from experiments.core.design.metric_definitions import MetricDefinition
 from experiments.core.types import MetricKind
 from experiments.models import Experiment
 

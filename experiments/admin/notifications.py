@@ -15,9 +15,9 @@ from experiments.admin.doing import Confirm, confirmed, posted, problems_of
 from experiments.admin.fields import Field, filled, read_choice, reason_field
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
-from experiments.core.notices import CHOICES, NoticeKind
+from experiments.core.messages.notices import CHOICES, NoticeKind
+from experiments.core.messages.retries import ATTEMPTS
 from experiments.core.permissions import Action
-from experiments.core.retries import ATTEMPTS
 from experiments.http.errors import status_of
 from experiments.http.packing import showing_secret
 from experiments.http.spoken import SpokenFilter, spoken

@@ -14,7 +14,7 @@ from experiments.admin.fields import Field, reason_field
 from experiments.core.clock import utc_now
 from experiments.core.figures import day
 from experiments.core.permissions import Action
-from experiments.core.public_attributes import still_private
+from experiments.core.targeting.public_attributes import still_private
 from experiments.models import PublicAttribute
 from experiments.selectors import serving
 from experiments.services.public_attributes import declare_public, withdraw_public

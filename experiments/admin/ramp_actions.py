@@ -16,8 +16,8 @@ from experiments.admin.fields import reason_field
 from experiments.admin.ramp_section import facts_of
 from experiments.core.clock import utc_now
 from experiments.core.errors import Problem
+from experiments.core.life.ramping import RampAction, RampFacts, next_move, percent, standing_against, waits_for
 from experiments.core.permissions import Action
-from experiments.core.ramping import RampAction, RampFacts, next_move, percent, standing_against, waits_for
 from experiments.core.types import Actor, Status
 from experiments.models import Experiment, RampStay
 from experiments.services import ramps

@@ -8,7 +8,7 @@ from typing import Any
 from experiments.admin.fields import read_thousandths
 from experiments.core.errors import InvalidInput
 from experiments.core.figures import counted
-from experiments.core.ramping import RampStep, parse_ramp, percent
+from experiments.core.life.ramping import RampStep, parse_ramp, percent
 
 _LINE = re.compile(r"(?P<share>[\d.,]+)\s*%(?:[\s,]*(?P<hours>\d{1,6})\s*h(?:ours?)?)?(?:[\s,]*(?P<units>\d{1,10})\s*units?)?", re.ASCII)
 HELP = "One step a line: its share, then what going on from it waits for. The last is the share above. Empty: all of it at once."

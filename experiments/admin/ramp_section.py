@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from experiments.admin.experiment_view import Link, View
+from experiments.core.life.ramping import HeldBy, RampAction, RampFacts, RampMove, RampStep, next_move, parse_ramp
 from experiments.core.permissions import Action
-from experiments.core.ramping import HeldBy, RampAction, RampFacts, RampMove, RampStep, next_move, parse_ramp
 from experiments.core.types import Status
 from experiments.models import RampStay
 from experiments.selectors.experiments import iteration_design

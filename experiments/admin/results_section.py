@@ -23,8 +23,8 @@ from analytics.selectors.scans import ByStrata, ScanView
 from experiments.admin import charts, days_section, geo_section
 from experiments.admin.template_filters import difference, figure, moment, percent, sentence
 from experiments.core.cards import Card
-from experiments.core.courses import Course
 from experiments.core.types import ActorKind, Status
+from experiments.drawing.courses import Course
 from experiments.models import ChangeLogEntry, Experiment
 
 PROPORTION = "proportion"

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from analytics.selectors.holdbacks import holdback_sentence
 from experiments.admin.template_filters import moment, thousandths
-from experiments.core.lifecycle import SERVING
-from experiments.core.served_now import served_now
+from experiments.core.life.lifecycle import SERVING
+from experiments.core.serving.served_now import served_now
 from experiments.core.types import BUCKETS, JSON
 from experiments.models import Experiment, Rollout
 from experiments.selectors import serving

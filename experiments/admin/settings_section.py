@@ -9,9 +9,9 @@ from django.contrib.auth import get_user_model
 
 from experiments.admin.experiment_view import View
 from experiments.admin.template_filters import thousandths
+from experiments.core.design.policies import PolicyRules
 from experiments.core.figures import counted
 from experiments.core.permissions import Action
-from experiments.core.policies import PolicyRules
 from experiments.core.types import Status
 from experiments.models import ChangeLogEntry
 

@@ -10,8 +10,8 @@ from django.db.models import Q
 from experiments.admin import experiment_form as form
 from experiments.admin import experiment_reading as reading
 from experiments.admin.fields import Field
-from experiments.core.specs import ExperimentSpec
-from experiments.core.templates import BY_KEY, TEMPLATES
+from experiments.core.design.specs import ExperimentSpec
+from experiments.core.library.templates import BY_KEY, TEMPLATES
 from experiments.models import Experiment
 
 

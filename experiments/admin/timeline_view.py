@@ -9,9 +9,9 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from experiments.admin.base import WorkplaceAdmin
-from experiments.core import timelines
 from experiments.core.clock import utc_now
-from experiments.core.timelines import WIDTH, Bar
+from experiments.drawing import timelines
+from experiments.drawing.timelines import WIDTH, Bar
 from experiments.models import Experiment, TimelineNote
 from experiments.selectors.timelines import notes_of_all, served_between
 

@@ -11,8 +11,8 @@ from django.db.models.functions import Coalesce
 
 from analytics.services.standings import Unkept
 from experiments.core.cards import Card, Reading
+from experiments.core.cards.urgency import Urgency
 from experiments.core.types import Status
-from experiments.core.urgency import Urgency
 from experiments.models import Experiment
 
 LIVE = (Status.RUNNING, Status.PAUSED)

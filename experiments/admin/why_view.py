@@ -11,7 +11,7 @@ from experiments.admin.doing import problems_of
 from experiments.admin.fields import Field, filled, read_choice, read_json
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError, InvalidInput
-from experiments.core.explaining import Explanation, explain_all
+from experiments.core.serving.explaining import Explanation, explain_all
 from experiments.core.types import Environment
 from experiments.core.units import check_units
 from experiments.selectors import serving

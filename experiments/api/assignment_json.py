@@ -7,9 +7,9 @@ from functools import partial
 
 import msgspec
 
-from experiments.core.evaluation import Served
-from experiments.core.prepared import Prepared
-from experiments.core.together import Assigned
+from experiments.core.serving.evaluation import Served
+from experiments.core.serving.prepared import Prepared
+from experiments.core.serving.together import Assigned
 from experiments.core.types import BUCKETS
 
 _BUCKETS: dict[int | None, bytes] = {None: b"null"} | {bucket: b"%d" % bucket for bucket in range(BUCKETS)}

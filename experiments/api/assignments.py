@@ -14,13 +14,13 @@ from drf_spectacular.utils import extend_schema
 from msgspec import Meta
 
 from experiments.api.assignment_json import items
-from experiments.core.asking import Asked
-from experiments.core.asking import asked as read_asked
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput, NotFound, Problem, TooLarge
-from experiments.core.keyring import KeyIdentity
-from experiments.core.serving_index import ExperimentEntry
-from experiments.core.together import Assigned
+from experiments.core.serving.asking import Asked
+from experiments.core.serving.asking import asked as read_asked
+from experiments.core.serving.catalogue import ExperimentEntry
+from experiments.core.serving.keyring import KeyIdentity
+from experiments.core.serving.together import Assigned
 from experiments.core.types import Scope
 from experiments.http.answers import served
 from experiments.http.asked import in_question

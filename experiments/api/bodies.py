@@ -15,10 +15,10 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from experiments.core.allocation import to_thousandths
+from experiments.core.design.allocation import to_thousandths
+from experiments.core.design.specs import ExperimentSpec, MetricPlan, VariantSpec
 from experiments.core.errors import InvalidInput
-from experiments.core.guardrail_presets import plans_of
-from experiments.core.specs import ExperimentSpec, MetricPlan, VariantSpec
+from experiments.core.library.presets import plans_of
 from experiments.core.types import JSON, THOUSANDTHS, FlagType
 from experiments.core.units import VISITOR
 from experiments.http.parsing import MAX_STRING

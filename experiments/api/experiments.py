@@ -13,7 +13,7 @@ from experiments.api import shown
 from experiments.api.bodies import ExperimentBody, ExperimentPatch, variant_specs
 from experiments.api.templates import asked_for
 from experiments.core.clock import utc_now
-from experiments.core.lifecycle import verbs_from
+from experiments.core.life.lifecycle import verbs_from
 from experiments.core.types import PauseCause, Scope, Status
 from experiments.http.doors import Door, identity, json_body, read
 from experiments.http.filters import ExperimentFilters

@@ -11,13 +11,13 @@ from drf_spectacular.utils import extend_schema
 from msgspec import Meta
 from rest_framework.request import Request
 
-from experiments.core.asking import Asked, asked
-from experiments.core.assignment import AssignmentRequest
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput, NotFound, Problem
-from experiments.core.explaining import Explanation, explain, explain_all
-from experiments.core.keyring import KeyIdentity
-from experiments.core.serving_index import Catalogue
+from experiments.core.serving.asking import Asked, asked
+from experiments.core.serving.assignment import AssignmentRequest
+from experiments.core.serving.catalogue import Catalogue
+from experiments.core.serving.explaining import Explanation, explain, explain_all
+from experiments.core.serving.keyring import KeyIdentity
 from experiments.core.types import Scope
 from experiments.http.asked import in_question
 from experiments.http.doors import Door, identity, read

@@ -10,9 +10,9 @@ from msgspec import Meta
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from experiments.core.assignment import AssignmentRequest, Served, assign
 from experiments.core.clock import utc_now
 from experiments.core.errors import NotFound
+from experiments.core.serving.assignment import AssignmentRequest, Served, assign
 from experiments.core.types import Scope
 from experiments.http.asked import in_question
 from experiments.http.doors import Door, identity, read

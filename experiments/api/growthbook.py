@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 from django.http import HttpRequest, HttpResponse
 
-from experiments.core import growthbook_remote
 from experiments.core.clock import utc_now
-from experiments.core.keyring import KeyIdentity
+from experiments.core.protocols import growthbook_remote
+from experiments.core.serving.keyring import KeyIdentity
 from experiments.core.types import Scope
 from experiments.http.asked import in_attributes
 from experiments.http.auth import opened

@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from experiments.core.guardrail_presets import PRESETS, GuardrailPreset
+from experiments.core.library.presets import PRESETS, GuardrailPreset
 from experiments.core.types import Scope
 from experiments.http.doors import Door
 

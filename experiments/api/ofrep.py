@@ -16,8 +16,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError, InvalidInput, NotAuthenticated
-from experiments.core.keyring import KeyIdentity
-from experiments.core.ofrep import (
+from experiments.core.protocols.ofrep import (
     EXPOSURE_ATTRIBUTE,
     Book,
     ErrorCode,
@@ -29,6 +28,7 @@ from experiments.core.ofrep import (
     flag_not_found,
     tail,
 )
+from experiments.core.serving.keyring import KeyIdentity
 from experiments.core.types import JSON, Environment, Scope
 from experiments.http.answers import served
 from experiments.http.asked import in_context

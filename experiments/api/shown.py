@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from experiments.core.checklist import ItemState
 from experiments.core.errors import Problem
-from experiments.core.ramping import RampStep, parse_ramp
+from experiments.core.life.checklist import ItemState
+from experiments.core.life.ramping import RampStep, parse_ramp
 from experiments.core.types import JSON, THOUSANDTHS
 from experiments.models import ChangeLogEntry, Experiment, ExperimentMetric, Flag, Iteration, OfflineEvaluation, RampStay, Variant
 from experiments.selectors.undecided import why_undecided

@@ -10,9 +10,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from experiments.api.bodies import ExperimentBody
-from experiments.core.ramping import percent
-from experiments.core.specs import ExperimentSpec, MetricPlan, VariantSpec
-from experiments.core.templates import TEMPLATES, Template, template_of
+from experiments.core.design.specs import ExperimentSpec, MetricPlan, VariantSpec
+from experiments.core.library.templates import TEMPLATES, Template, template_of
+from experiments.core.life.ramping import percent
 from experiments.core.types import Scope
 from experiments.http.doors import Door
 

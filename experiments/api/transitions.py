@@ -16,8 +16,8 @@ from experiments.api import shown
 from experiments.api.bodies import Text
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput, Problem, Refused
-from experiments.core.lifecycle import Verb, verb_towards
-from experiments.core.ramping import RampAction
+from experiments.core.life.lifecycle import Verb, verb_towards
+from experiments.core.life.ramping import RampAction
 from experiments.core.types import PauseCause, Scope, Status
 from experiments.http.doors import Door, identity, raw_body
 from experiments.http.idempotency import idempotent

@@ -13,7 +13,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from experiments.core.errors import Forbidden, NotAuthenticated
-from experiments.core.keyring import KeyIdentity
+from experiments.core.serving.keyring import KeyIdentity
 from experiments.core.types import Scope
 from experiments.http.errors import CHALLENGE
 from experiments.selectors import keys

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest
 
-from experiments.core.keyring import KeyIdentity
+from experiments.core.serving.keyring import KeyIdentity
 from experiments.core.types import Scope
 from experiments.http.addresses import client_address, sender_of
 from experiments.services.client_rows import Admit, admitting

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from experiments.core.errors import AssayError, InvalidInput, NotFound, TooLarge
-from experiments.core.keyring import KeyIdentity
+from experiments.core.serving.keyring import KeyIdentity
 from experiments.core.types import JSON, Scope
 from experiments.http.auth import KeyAuthentication
 from experiments.http.cors import opened_to_pages, preflight

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from django.conf import settings
 
 from experiments.core.errors import TooMany
-from experiments.core.keyring import KeyIdentity
+from experiments.core.serving.keyring import KeyIdentity
 
 WINDOW = 60.0
 

@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from experiments.core.asking import Asked, asked
 from experiments.core.errors import InvalidInput
+from experiments.core.serving.asking import Asked, asked
 
 UnitId: TypeAlias = Any  # text or a whole number; whatever else is sent makes that unit unfit
 

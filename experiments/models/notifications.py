@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from experiments.core.notices import TITLE_LENGTH, NoticeKind
+from experiments.core.messages.notices import TITLE_LENGTH, NoticeKind
 
 
 class Subscription(models.Model):

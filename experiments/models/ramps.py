@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
-from experiments.core.ramping import HeldBy
+from experiments.core.life.ramping import HeldBy
 
 
 class RampStay(models.Model):

@@ -15,7 +15,7 @@ from django.core.mail import EmailMessage
 from django.core.validators import validate_email
 
 from experiments.core.errors import InvalidInput
-from experiments.core.signing import headers
+from experiments.core.messages.signing import headers
 from experiments.core.types import JSON
 from experiments.outgoing import https
 from experiments.outgoing.https import Undelivered

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from experiments.core.destinations import Destination, destination, is_public
+from experiments.core.messages.destinations import Destination, destination, is_public
 
 SECONDS = 10.0
 """For connecting, shaking hands, sending and hearing the status, together."""

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from experiments.core.asking import Asked, asked
-from experiments.core.assignment import Assignment
 from experiments.core.errors import InvalidInput
+from experiments.core.serving.asking import Asked, asked
+from experiments.core.serving.assignment import Assignment
 from experiments.core.types import JSON, Reason
 from experiments.core.units import check_unit_id
 

@@ -17,11 +17,11 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self, TypedDict, TypeVar, Unpack, cast
 
-from experiments.core.asking import Asked
-from experiments.core.assignment import Assignment, AssignmentRequest, assign, assign_all
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput
-from experiments.core.serving import ServedFlag
+from experiments.core.serving.asking import Asked
+from experiments.core.serving.assignment import Assignment, AssignmentRequest, assign, assign_all
+from experiments.core.serving.entities import ServedFlag
 from experiments.core.types import JSON, FlagType, Reason
 from experiments.core.units import unit_id
 from experiments.sdk.answers import EXPLANATIONS, AssignedVariant, Evaluation, as_json, asked_of, assigned, own

@@ -12,15 +12,15 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from experiments.core.allocation import plan, to_thousandths
-from experiments.core.catalogue import parse
-from experiments.core.catalogue_document import SCHEMA, ExperimentDocument, FlagDocument, VariantDocument
 from experiments.core.clock import utc_now
+from experiments.core.design.allocation import plan, to_thousandths
 from experiments.core.durations import parse_duration
 from experiments.core.errors import InvalidInput, NotFound, Refused
 from experiments.core.hashing import shuffled_buckets
+from experiments.core.life.undecided import never_decides
+from experiments.core.serving.catalogue_document import SCHEMA, ExperimentDocument, FlagDocument, VariantDocument
+from experiments.core.serving.catalogue_parsing import parse
 from experiments.core.types import BUCKETS, THOUSANDTHS
-from experiments.core.undecided import never_decides
 from experiments.sdk.client import AssayClient
 from experiments.sdk.definitions import Experiment, ExperimentStatus, Variant
 from experiments.sdk.outbox import Collected

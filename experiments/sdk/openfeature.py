@@ -16,7 +16,7 @@ from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType
 from openfeature.provider import AbstractProvider, Metadata
 from openfeature.track import TrackingEventDetails
 
-from experiments.core.ofrep import DEFAULT_VARIANT, EXPOSURE_ATTRIBUTE, REASONS, UNIT_ATTRIBUTES
+from experiments.core.protocols.ofrep import DEFAULT_VARIANT, EXPOSURE_ATTRIBUTE, REASONS, UNIT_ATTRIBUTES
 from experiments.core.types import FlagType, Reason
 from experiments.sdk.answers import Evaluation
 from experiments.sdk.client import AssayClient

@@ -8,9 +8,9 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from experiments.core import catalogue as catalogues
-from experiments.core.catalogue import Catalogue
 from experiments.core.errors import AssayError
+from experiments.core.serving import catalogue_parsing as catalogues
+from experiments.core.serving.catalogue_parsing import Catalogue
 from experiments.core.types import Environment
 from experiments.sdk import forks
 from experiments.sdk.files import Backup, Folder

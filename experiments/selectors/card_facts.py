@@ -12,7 +12,7 @@ from datetime import datetime
 
 from experiments.core.cards import CardFacts, RolledOut, Stop
 from experiments.core.cards.facts import UNREAD
-from experiments.core.checklist import Facts, out_of_reach, states
+from experiments.core.life.checklist import Facts, out_of_reach, states
 from experiments.core.types import ActorKind, Item, Origin, Outcome, PauseCause, Status
 from experiments.models import ChangeLogEntry, Experiment, LaunchRequest, Rollout, UrgentStop, Variant
 from experiments.selectors.overview import checklist_facts

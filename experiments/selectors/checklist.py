@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from experiments.core import checklist, gate
-from experiments.core.allocation import BucketRow, free_buckets
-from experiments.core.checklist import Computed, Evaluated, Facts, ItemState, Requested, RolledOut, SignedOff
+from experiments.core.design.allocation import BucketRow, free_buckets
+from experiments.core.design.policies import rules_from_json
 from experiments.core.errors import Problem
-from experiments.core.four_eyes import FOUR_EYES, four_eyes
-from experiments.core.lifecycle import SERVING, Need, Transition, Verb, verbs_from
+from experiments.core.life import checklist, gate
+from experiments.core.life.checklist import Computed, Evaluated, Facts, ItemState, Requested, RolledOut, SignedOff
+from experiments.core.life.four_eyes import FOUR_EYES, four_eyes
+from experiments.core.life.lifecycle import SERVING, Need, Transition, Verb, verbs_from
 from experiments.core.permissions import may
-from experiments.core.policies import rules_from_json
 from experiments.core.types import Actor, Item, PauseCause, Status
 from experiments.models import Bucket, Experiment, LaunchRequest
 from experiments.selectors import checklist_rows

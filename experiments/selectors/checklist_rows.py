@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib.auth.models import User
 
-from experiments.core.checklist import Computed, Evaluated, Requested, SignedOff
+from experiments.core.life.checklist import Computed, Evaluated, Requested, SignedOff
 from experiments.core.types import Item, Verdict
 from experiments.models import Evidence, LaunchRequest, OfflineEvaluation, SignOff
 

@@ -9,8 +9,8 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.db.models import Q
 
-from experiments.core.cast import CAST, HIRED
 from experiments.models import ChangeLogEntry
+from experiments.selectors.cast import CAST, HIRED
 
 KEPT_SECONDS = 30.0
 _NAMES = frozenset(member.username for member in CAST)

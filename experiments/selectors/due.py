@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import structlog
 from django.db.models import Exists, OuterRef, Q
 
-from experiments.core.policies import PolicyRules, rules_from_json
+from experiments.core.design.policies import PolicyRules, rules_from_json
 from experiments.core.types import MetricRole, PauseCause, Status
 from experiments.models import Experiment, ExperimentMetric, GlobalHoldout, Override, Pause, Rollout, ServingDocument
 

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
 
-from experiments.core.design import Design, DesignMetric, DesignVariant, design_from_json
+from experiments.core.design.design import Design, DesignMetric, DesignVariant, design_from_json
+from experiments.core.design.policies import PolicyRules, rules_from_json
 from experiments.core.errors import NotFound
-from experiments.core.policies import PolicyRules, rules_from_json
 from experiments.core.types import Actor, MetricRole, Origin, PauseCause, Status
 from experiments.models import Experiment, ExperimentMetric, Iteration, Rollout, UrgentStop, Variant
 from experiments.selectors import segments

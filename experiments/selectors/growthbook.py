@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from experiments.core import catalogue as catalogues
-from experiments.core import growthbook, growthbook_remote
-from experiments.core.asking import Asked
-from experiments.core.assignment import Assignment
-from experiments.core.catalogue import Catalogue
+from experiments.core.protocols import growthbook, growthbook_remote
+from experiments.core.serving import catalogue_parsing as catalogues
+from experiments.core.serving.asking import Asked
+from experiments.core.serving.assignment import Assignment
+from experiments.core.serving.catalogue_parsing import Catalogue
 from experiments.core.types import Environment
 
 

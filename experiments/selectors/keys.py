@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from experiments.core.errors import AssayError
-from experiments.core.keyring import KeyEntry, KeyIdentity
+from experiments.core.serving.keyring import KeyEntry, KeyIdentity
 from experiments.core.types import Environment, Role, Scope
 from experiments.models import ApiKey
 from experiments.selectors import serving

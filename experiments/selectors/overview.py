@@ -8,9 +8,9 @@ from typing import TypeVar
 import structlog
 from django.db.models import prefetch_related_objects
 
-from experiments.core import checklist
-from experiments.core.checklist import Computed, Facts, ItemState, SignedOff
-from experiments.core.policies import rules_from_json
+from experiments.core.design.policies import rules_from_json
+from experiments.core.life import checklist
+from experiments.core.life.checklist import Computed, Facts, ItemState, SignedOff
 from experiments.core.types import Actor, Item, PauseCause, Status
 from experiments.models import Experiment
 from experiments.selectors import checklist_rows

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 
 from django.db.models import Q
 
-from experiments.core.catalogue_document import SegmentDocument
-from experiments.core.conditions import SEGMENT_WORDS, segments_in
-from experiments.core.lifecycle import SERVING
+from experiments.core.life.lifecycle import SERVING
+from experiments.core.serving.catalogue_document import SegmentDocument
+from experiments.core.targeting.conditions import SEGMENT_WORDS, segments_in
 from experiments.core.types import JSON
 from experiments.models import ExclusionList, Experiment, Rollout, Segment, SegmentUnit
 

@@ -19,12 +19,12 @@ from django.conf import settings
 from django.db import Error as DatabaseFailure
 from django.db import connection, connections
 
-from experiments.core import catalogue as catalogues
-from experiments.core import keyring as keyrings
-from experiments.core.catalogue import Catalogue
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
-from experiments.core.keyring import Keyring
+from experiments.core.serving import catalogue_parsing as catalogues
+from experiments.core.serving import keyring as keyrings
+from experiments.core.serving.catalogue_parsing import Catalogue
+from experiments.core.serving.keyring import Keyring
 from experiments.metrics import tell_answers, tell_catalogue
 from experiments.models import ServingDocument
 from experiments.selectors import serving_files

@@ -9,8 +9,8 @@ import threading
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from experiments.core import catalogue as catalogues
-from experiments.core.catalogue_served import served_document
+from experiments.core.serving import catalogue_parsing as catalogues
+from experiments.core.serving.catalogue_served import served_document
 from experiments.core.types import Environment
 from experiments.selectors.serving import ServingState
 

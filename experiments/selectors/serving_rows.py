@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from django.contrib.postgres.aggregates import ArrayAgg
 from django.db.models import F, Q
 
-from experiments.core import allocation, hashing
-from experiments.core.catalogue import parse
-from experiments.core.catalogue_document import (
+from experiments.core import hashing
+from experiments.core.design import allocation
+from experiments.core.errors import AssayError
+from experiments.core.serving.catalogue_document import (
     SCHEMA,
     AudienceDocument,
     CatalogueDocument,
@@ -27,8 +28,8 @@ from experiments.core.catalogue_document import (
     SegmentDocument,
     VariantDocument,
 )
-from experiments.core.conditions import segments_in
-from experiments.core.errors import AssayError
+from experiments.core.serving.catalogue_parsing import parse
+from experiments.core.targeting.conditions import segments_in
 from experiments.core.types import BUCKETS, JSON, THOUSANDTHS, Status
 from experiments.models import (
     Bucket,

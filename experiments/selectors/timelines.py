@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.db.models import Q
 
-from experiments.core.timelines import Ran
+from experiments.drawing.timelines import Ran
 from experiments.models import Experiment, Iteration, TimelineNote
 
 MOST = 200

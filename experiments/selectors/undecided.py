@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from experiments.core.life.undecided import never_decides, never_looks
 from experiments.core.types import Item, MetricRole
-from experiments.core.undecided import never_decides, never_looks
 from experiments.models import Experiment
 from experiments.selectors.experiments import open_iteration
 

@@ -9,7 +9,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import ProtectedError
 from django.utils.text import slugify
 
-from experiments.core.design import VariantSpec
+from experiments.core.design.design import VariantSpec
 from experiments.core.errors import InvalidInput, Problem, Refused
 from experiments.core.types import JSON, THOUSANDTHS
 from experiments.models import Experiment, Variant

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from experiments.core.conditions import conditions_json, parse_conditions, segments_named
 from experiments.core.errors import InvalidInput, NotFound, Refused
 from experiments.core.permissions import Action, check
+from experiments.core.targeting.conditions import conditions_json, parse_conditions, segments_named
 from experiments.core.types import JSON, Actor, Status
 from experiments.core.units import check_unit_id, check_unit_type
 from experiments.models import ExcludedUnit, ExclusionList, Experiment, Override, Segment

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Model
 
-from experiments.core import notices
+from experiments.core.messages import notices
 from experiments.core.types import JSON, Actor
 from experiments.models import ChangeLogEntry, Experiment
 from experiments.selectors.wording import words

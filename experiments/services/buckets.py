@@ -12,8 +12,8 @@ from datetime import datetime
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
-from experiments.core import allocation
-from experiments.core.allocation import BucketRow
+from experiments.core.design import allocation
+from experiments.core.design.allocation import BucketRow
 from experiments.core.errors import Conflict, Refused
 from experiments.core.hashing import new_seed, shuffled_buckets
 from experiments.core.permissions import Action, check

@@ -13,8 +13,8 @@ from datetime import datetime
 import structlog
 from django.db import connection, transaction
 
-from experiments.core import catalogue as catalogues
-from experiments.core.keyring import keyring_document
+from experiments.core.serving import catalogue_parsing as catalogues
+from experiments.core.serving.keyring import keyring_document
 from experiments.models import ServingDocument
 from experiments.selectors import keys, serving, serving_rows
 

@@ -7,11 +7,11 @@ from datetime import datetime
 
 from django.db import transaction
 
-from experiments.core import checklist as rules
-from experiments.core.checklist import SIGNED_ITEMS, TITLES, Facts
-from experiments.core.design import MAX_METRIC_KEY, arm_digest, digest, judged
+from experiments.core.design.design import MAX_METRIC_KEY, arm_digest, digest, judged
 from experiments.core.errors import InvalidInput, NotFound, Problem, Refused
-from experiments.core.four_eyes import four_eyes
+from experiments.core.life import checklist as rules
+from experiments.core.life.checklist import SIGNED_ITEMS, TITLES, Facts
+from experiments.core.life.four_eyes import four_eyes
 from experiments.core.permissions import SIGNING, Action
 from experiments.core.types import JSON, Actor, Item, Status, Verdict
 from experiments.models import Evidence, Experiment, LaunchRequest, OfflineEvaluation, SignOff

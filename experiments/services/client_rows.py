@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from django.conf import settings
 
-from experiments.core.caps import HourlyCaps
+from experiments.core.serving.caps import HourlyCaps
 from experiments.metrics import CLIENT_ROWS_DROPPED
 
 Admit: TypeAlias = Callable[[str, datetime], bool]

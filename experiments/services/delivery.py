@@ -15,8 +15,8 @@ import structlog
 from django.db import transaction
 
 from experiments.core.errors import Forbidden, NotFound, Refused
+from experiments.core.messages.retries import ATTEMPTS, due_again
 from experiments.core.permissions import Action, may
-from experiments.core.retries import ATTEMPTS, due_again
 from experiments.core.types import Actor
 from experiments.models import Delivery, OutboxMessage
 from experiments.outgoing.channels import Channel, Letter, Recipient, send

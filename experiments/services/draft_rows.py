@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from experiments.core.design import Design
-from experiments.core.design_rules import problems
+from experiments.core.design.design import Design
+from experiments.core.design.policies import rules_from_json
+from experiments.core.design.rules import problems
 from experiments.core.errors import Conflict, InvalidInput, NotFound, Problem
-from experiments.core.policies import rules_from_json
 from experiments.models import Experiment, Flag, Policy
 from experiments.selectors.experiments import design_of
 

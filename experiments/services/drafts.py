@@ -13,12 +13,12 @@ from datetime import datetime
 from django.db import transaction
 from django.utils.text import slugify
 
-from experiments.core.conditions import with_full_versions
-from experiments.core.design import Design, ExperimentSpec, MetricPlan, VariantSpec, facets
-from experiments.core.design_rules import key_problems, value_fits
+from experiments.core.design.design import Design, ExperimentSpec, MetricPlan, VariantSpec, facets
+from experiments.core.design.rules import key_problems, value_fits
 from experiments.core.errors import Problem, Refused
 from experiments.core.figures import day
 from experiments.core.permissions import Action, check
+from experiments.core.targeting.conditions import with_full_versions
 from experiments.core.types import JSON, Actor, MetricRole, Origin, Status
 from experiments.models import Experiment, Flag
 from experiments.selectors.experiments import design_of

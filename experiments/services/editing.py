@@ -9,9 +9,9 @@ from typing import cast
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from experiments.core.conditions import with_full_versions
 from experiments.core.errors import InvalidInput, NotFound, Problem, Refused
 from experiments.core.permissions import Action
+from experiments.core.targeting.conditions import with_full_versions
 from experiments.core.types import JSON, Actor, Status
 from experiments.models import Experiment, Layer
 from experiments.selectors.experiments import design_of

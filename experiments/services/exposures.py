@@ -10,10 +10,10 @@ from enum import StrEnum
 
 from django.db import Error as DatabaseFailure
 
-from experiments.core.assignment import Assignment, Served
 from experiments.core.errors import AssayError
-from experiments.core.exposure import QueuedExposure, finished, line_start
-from experiments.core.prepared import Prepared
+from experiments.core.serving.assignment import Assignment, Served
+from experiments.core.serving.exposure import QueuedExposure, finished, line_start
+from experiments.core.serving.prepared import Prepared
 from experiments.core.types import Environment, Phase
 from experiments.services import client_rows, spool, watching
 from experiments.services.client_rows import Admit

@@ -7,13 +7,13 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import QuerySet
 
-from experiments.core.design_rules import value_fits
+from experiments.core.design.rules import value_fits
 from experiments.core.errors import Conflict, InvalidInput, Refused
 from experiments.core.exact_numbers import inexact
-from experiments.core.lifecycle import SERVING
+from experiments.core.life.lifecycle import SERVING
 from experiments.core.permissions import Action, check
+from experiments.core.serving.value_schema import parse_schema
 from experiments.core.types import JSON, Actor, FlagType
-from experiments.core.value_schema import parse_schema
 from experiments.models import Experiment, Flag
 from experiments.selectors.experiments import is_member
 from experiments.services import audit

@@ -10,8 +10,8 @@ from django.db import transaction
 
 from experiments.core.errors import InvalidInput, NotFound, Refused
 from experiments.core.figures import moment
-from experiments.core.keyring import SECRET_LENGTH, SELECTOR_LENGTH, new_key, verifier_of
 from experiments.core.permissions import Action, check
+from experiments.core.serving.keyring import SECRET_LENGTH, SELECTOR_LENGTH, new_key, verifier_of
 from experiments.core.types import JSON, Actor, ActorKind, Environment, Scope
 from experiments.models import ApiKey
 from experiments.services import audit, catalogue

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from django.db import transaction
 
-from experiments.core.checklist import Facts
-from experiments.core.design import digest, facets, judged
-from experiments.core.lifecycle import Verb
-from experiments.core.ramping import first_share, parse_ramp
+from experiments.core.design.design import digest, facets, judged
+from experiments.core.life.checklist import Facts
+from experiments.core.life.lifecycle import Verb
+from experiments.core.life.ramping import first_share, parse_ramp
 from experiments.core.types import JSON, Actor, Item, Origin, Status
 from experiments.models import Evidence, Experiment, Iteration
 from experiments.selectors.experiments import open_rollout, resumes_anew

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.contrib.auth.models import Group
 from django.db import transaction
 
-from experiments.core.policies import SHIPPED, ShippedPolicy
+from experiments.core.design.policies import SHIPPED, ShippedPolicy
 from experiments.core.types import Role
 from experiments.models import Policy
 from experiments.services.metrics import install_library

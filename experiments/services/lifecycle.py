@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from experiments.core.errors import InvalidInput
-from experiments.core.lifecycle import Verb
+from experiments.core.life.lifecycle import Verb
 from experiments.core.types import Actor
 from experiments.models import Experiment
 from experiments.services.launches import resume, start, start_dark_launch

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from django.db import transaction
 
+from experiments.core.design.metric_definitions import MetricDefinition, Source, problems
 from experiments.core.errors import InvalidInput
-from experiments.core.metric_definitions import MetricDefinition, Source, problems
-from experiments.core.metric_library import LIBRARY, exploratory
+from experiments.core.library.metrics import LIBRARY, exploratory
 from experiments.core.permissions import Action, check
 from experiments.core.types import JSON, Actor
 from experiments.models import Metric

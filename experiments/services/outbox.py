@@ -12,8 +12,8 @@ from datetime import UTC, datetime, time, timedelta
 from django.db import transaction
 from django.db.models import QuerySet
 
-from experiments.core import notices
-from experiments.core.notices import DAILY, Notice
+from experiments.core.messages import notices
+from experiments.core.messages.notices import DAILY, Notice
 from experiments.models import Delivery, Experiment, OutboxMessage, Subscription
 from experiments.selectors.subscriptions import receiving
 

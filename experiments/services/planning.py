@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 
-from experiments.core.design import MetricPlan
+from experiments.core.design.design import MetricPlan
+from experiments.core.design.margins import margin_problem
 from experiments.core.errors import InvalidInput
-from experiments.core.margins import margin_problem
 from experiments.core.types import GuardrailAction, GuardrailRule, MetricRole
 from experiments.models import Experiment, ExperimentMetric, Metric
 from experiments.services.metrics import register_exploratory

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from django.db import transaction
 
+from experiments.core.design.policies import PolicyRules
 from experiments.core.errors import NotFound
 from experiments.core.permissions import Action, check
-from experiments.core.policies import PolicyRules
 from experiments.core.types import Actor
 from experiments.models import Policy
 from experiments.services import audit

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from experiments.core.errors import NotFound
 from experiments.core.permissions import Action, check
-from experiments.core.public_attributes import refuse_unless_publishable
+from experiments.core.targeting.public_attributes import refuse_unless_publishable
 from experiments.core.types import Actor
 from experiments.models import PublicAttribute
 from experiments.services import audit

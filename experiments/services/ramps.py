@@ -14,8 +14,8 @@ from datetime import datetime
 from django.db import transaction
 
 from experiments.core.errors import AssayError, Conflict, Problem, Refused
+from experiments.core.life.ramping import HeldBy, RampFacts, RampStep, parse_ramp, percent, standing_against, waits_for
 from experiments.core.permissions import Action
-from experiments.core.ramping import HeldBy, RampFacts, RampStep, parse_ramp, percent, standing_against, waits_for
 from experiments.core.types import JSON, Actor, ActorKind, BucketRole, Status
 from experiments.models import Experiment, Iteration, RampStay
 from experiments.selectors.experiments import iteration_design

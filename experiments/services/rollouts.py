@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from experiments.core.checklist import Facts
-from experiments.core.design import DesignVariant
+from experiments.core.design.design import DesignVariant
 from experiments.core.errors import Conflict, InvalidInput, NotFound, Problem, Refused
 from experiments.core.figures import counted, moment
-from experiments.core.four_eyes import four_eyes
-from experiments.core.lifecycle import Verb
+from experiments.core.life.checklist import Facts
+from experiments.core.life.four_eyes import four_eyes
+from experiments.core.life.lifecycle import Verb
+from experiments.core.life.reasons import WANTED, says_why
 from experiments.core.permissions import Action
-from experiments.core.reasons import WANTED, says_why
 from experiments.core.types import BUCKETS, JSON, Actor, ActorKind, Item, Origin, Outcome
 from experiments.models import Experiment, Iteration, Rollout
 from experiments.selectors.experiments import iteration_design, iteration_rules, open_rollout

@@ -10,9 +10,9 @@ from datetime import datetime
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
 
-from experiments.core.conditions import segments_in
 from experiments.core.errors import Conflict, Forbidden, InvalidInput, NotFound, Problem, Refused
 from experiments.core.permissions import Action, check
+from experiments.core.targeting.conditions import segments_in
 from experiments.core.types import Actor
 from experiments.models import Experiment, Flag, Segment, UrgentStop
 from experiments.selectors.experiments import is_member

@@ -7,10 +7,10 @@ from datetime import datetime
 
 from django.db import transaction
 
-from experiments.core.conditions import SEGMENT_KEY, conditions_json, parse_conditions, segments_named
 from experiments.core.errors import InvalidInput, NotFound, Problem, Refused
 from experiments.core.figures import counted
 from experiments.core.permissions import Action, check
+from experiments.core.targeting.conditions import SEGMENT_KEY, conditions_json, parse_conditions, segments_named
 from experiments.core.types import JSON, Actor
 from experiments.core.units import check_unit_id, check_unit_type
 from experiments.models import Segment, SegmentUnit

@@ -24,7 +24,7 @@ import structlog
 from django.conf import settings
 
 from experiments.core.errors import AssayError
-from experiments.core.exposure import QueuedExposure, to_line
+from experiments.core.serving.exposure import QueuedExposure, to_line
 from experiments.metrics import EXPOSURES_DROPPED
 from experiments.services.turns import Kind, turn
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from experiments.core import gate
-from experiments.core.checklist import Facts
 from experiments.core.errors import Conflict, Refused
-from experiments.core.four_eyes import FOUR_EYES, four_eyes
-from experiments.core.lifecycle import TRANSITIONS, Need, Transition, Verb, transition_for
+from experiments.core.life import gate
+from experiments.core.life.checklist import Facts
+from experiments.core.life.four_eyes import FOUR_EYES, four_eyes
+from experiments.core.life.lifecycle import TRANSITIONS, Need, Transition, Verb, transition_for
 from experiments.core.permissions import Action
 from experiments.core.types import JSON, Actor, Outcome, PauseCause, Status
 from experiments.models import Experiment, Iteration

@@ -9,9 +9,9 @@ import structlog
 from django.db import OperationalError, transaction
 
 from experiments.core.errors import AssayError, Conflict, InvalidInput, Refused
-from experiments.core.four_eyes import four_eyes
-from experiments.core.lifecycle import CONCLUSIONS, Verb, transition_for
-from experiments.core.notices import TITLE_LENGTH, Notice, NoticeKind
+from experiments.core.life.four_eyes import four_eyes
+from experiments.core.life.lifecycle import CONCLUSIONS, Verb, transition_for
+from experiments.core.messages.notices import TITLE_LENGTH, Notice, NoticeKind
 from experiments.core.permissions import Action
 from experiments.core.types import JSON, Actor, ActorKind, Outcome, PauseCause, Status
 from experiments.models import Experiment, Iteration, Pause, StoppedArm, UrgentStop, Variant

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from experiments.core.errors import Forbidden, InvalidInput, NotFound, Refused
-from experiments.core.notices import CHOICES, Notice, NoticeKind
+from experiments.core.messages.notices import CHOICES, Notice, NoticeKind
 from experiments.core.permissions import Action, check, may
 from experiments.core.types import JSON, Actor, ActorKind
 from experiments.models import Delivery, Experiment, OutboxMessage, Subscription

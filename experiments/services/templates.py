@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from experiments.core.templates import template_of
+from experiments.core.library.templates import template_of
 from experiments.core.types import Actor
 from experiments.models import Experiment
 from experiments.services.drafts import create_experiment

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from experiments.core.assignment import Assignment
+from experiments.core.serving.assignment import Assignment
 from experiments.core.types import Environment
 
 MOST = 1000

@@ -11,7 +11,7 @@ import secrets
 
 from django.conf import settings
 
-from experiments.core.signing import secret_text
+from experiments.core.messages.signing import secret_text
 from experiments.models import Subscription
 
 

@@ -16,7 +16,7 @@ from django.db import connection, transaction
 
 from experiments.core.errors import NotFound
 from experiments.core.figures import counted
-from experiments.core.notices import Notice, NoticeKind
+from experiments.core.messages.notices import Notice, NoticeKind
 from experiments.core.permissions import Action, check
 from experiments.core.types import Actor
 from experiments.models import FailedWork

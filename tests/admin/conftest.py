@@ -8,11 +8,11 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
-from experiments.core.cast import CAST
-from experiments.core.specs import ExperimentSpec, MetricPlan, VariantSpec
+from experiments.core.design.specs import ExperimentSpec, MetricPlan, VariantSpec
 from experiments.core.types import Actor
 from experiments.models import Experiment
 from experiments.selectors.actors import actor_for_user
+from experiments.selectors.cast import CAST
 from experiments.services import drafts, library
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -10,10 +10,10 @@ from django.core.management import CommandError, call_command
 
 from analytics.services.examples.people import hire
 from config.checks import concerns_of_the_installation
-from experiments.core.cast import PASSWORD
 from experiments.core.clock import utc_now
 from experiments.core.types import Actor, ActorKind, Role
 from experiments.selectors import concerns
+from experiments.selectors.cast import PASSWORD
 from experiments.services.accounts import set_password
 
 pytestmark = pytest.mark.django_db

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from experiments.core.specs import ExperimentSpec, MetricPlan
+from experiments.core.design.specs import ExperimentSpec, MetricPlan
 from experiments.models import Metric
 from experiments.selectors.actors import actor_for_user
 from experiments.selectors.metrics import current_metric, definition_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.core.specs import ExperimentSpec, MetricPlan
+from experiments.core.design.specs import ExperimentSpec, MetricPlan
 from experiments.models import ExperimentMetric, Metric
 from experiments.services import drafts
 from tests.admin.conftest import CONTROL, FRIENDLY, NOW, page, url

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.core import mail
 from django.utils import timezone
 
-from experiments.core.notices import CHOICES, Notice, NoticeKind
+from experiments.core.messages.notices import CHOICES, Notice, NoticeKind
 from experiments.models import Delivery, Subscription
 from experiments.services import outbox
 from tests.outgoing.conftest import allow, names, pair, stranger  # noqa: F401  (fixtures)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from experiments.core.specs import ExperimentSpec, MetricPlan
+from experiments.core.design.specs import ExperimentSpec, MetricPlan
 from experiments.services import drafts
 from tests.admin.conftest import CONTROL, FRIENDLY, NOW, page
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from experiments.admin.ramp_form import read_ramp, written_ramp
 from experiments.core.errors import InvalidInput
-from experiments.core.ramping import RampFacts, parse_ramp
+from experiments.core.life.ramping import RampFacts, parse_ramp
 from experiments.core.types import SYSTEM, Status
 from experiments.models import Experiment, RampStay
 from experiments.services import ramps

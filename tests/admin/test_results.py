@@ -17,8 +17,8 @@ from analytics.services.decisions import decide
 from experiments.admin import charts
 from experiments.admin.experiment_page import TABS
 from experiments.admin.template_filters import p_value, signed
-from experiments.core.metric_definitions import MetricDefinition
-from experiments.core.specs import ExperimentSpec, MetricPlan
+from experiments.core.design.metric_definitions import MetricDefinition
+from experiments.core.design.specs import ExperimentSpec, MetricPlan
 from experiments.core.types import SYSTEM, Direction, MetricKind
 from experiments.models import Experiment
 from experiments.services import drafts, lifecycle

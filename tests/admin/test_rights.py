@@ -12,7 +12,7 @@ from django.urls import URLPattern
 from django.utils import timezone
 
 from experiments.admin.experiment_list import ExperimentAdmin
-from experiments.core.lifecycle import TRANSITIONS, Verb
+from experiments.core.life.lifecycle import TRANSITIONS, Verb
 from experiments.core.permissions import SIGNING, Action, may
 from experiments.core.types import Item, PauseCause, Status
 from experiments.models import ChangeLogEntry, Experiment

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from experiments.admin.settings_section import in_words
-from experiments.core.policies import PolicyRules, Window
+from experiments.core.design.policies import PolicyRules, Window
 from experiments.models import ChangeLogEntry
 from tests.admin.conftest import page, url
 

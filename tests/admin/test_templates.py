@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.core.design import facets
+from experiments.core.design.design import facets
 from experiments.models import ChangeLogEntry, Experiment
 from experiments.selectors.experiments import design_of
 from experiments.services.templates import create_from_template

@@ -14,12 +14,12 @@ from experiments.admin.waiting import _live as launched_for
 from experiments.admin.waiting import waiting_for
 from experiments.core.cards import CardFacts, State, Viewer
 from experiments.core.cards.steps import next_step
-from experiments.core.cast import CAST
+from experiments.core.cards.urgency import Urgency
 from experiments.core.clock import utc_now
 from experiments.core.types import Scope, Status
-from experiments.core.urgency import Urgency
 from experiments.models import ApiKey, LaunchRequest, Standing
 from experiments.selectors.actors import actor_for_user
+from experiments.selectors.cast import CAST
 from tests.admin.test_list import _live
 
 DIGEST = "0" * 64

@@ -103,7 +103,7 @@ def test_edit__unchanged_form__changes_nothing(browser, draft):
 
 
 def _design(experiment: Experiment):
-    from experiments.core.design import digest
+    from experiments.core.design.design import digest
     from experiments.selectors.experiments import design_of, resolve
 
     return digest(design_of(resolve(experiment.pk)).as_json())

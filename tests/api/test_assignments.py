@@ -8,7 +8,7 @@ import pytest
 from django.db import OperationalError
 from prometheus_client import REGISTRY
 
-from experiments.core.exposure import from_line
+from experiments.core.serving.exposure import from_line
 from experiments.core.types import Environment, Phase, Scope, Status
 from experiments.metrics import tell_answers
 from experiments.models import ServingDocument

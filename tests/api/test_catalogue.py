@@ -8,8 +8,8 @@ import json
 import pytest
 from django.db import OperationalError
 
-from experiments.core import catalogue as catalogues
 from experiments.core.clock import utc_now
+from experiments.core.serving import catalogue_parsing as catalogues
 from experiments.core.types import Environment, Scope
 from experiments.selectors import serving
 from tests import serving_cast

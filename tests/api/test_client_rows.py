@@ -10,8 +10,8 @@ from rest_framework.test import APIClient
 from analytics.core.findings import client_findings
 from analytics.models import Assignment, IngestTally
 from analytics.services import client_drops
-from experiments.core.caps import HourlyCaps
-from experiments.core.exposure import from_line
+from experiments.core.serving.caps import HourlyCaps
+from experiments.core.serving.exposure import from_line
 from experiments.core.types import Scope
 from experiments.services import client_rows, spool
 from tests import serving_cast

@@ -9,7 +9,7 @@ import pytest
 
 from analytics.models import AiEvent, Assignment, EventId, MetricObservation
 from experiments.core.clock import utc_now
-from experiments.core.keyring import new_key, verifier_of
+from experiments.core.serving.keyring import new_key, verifier_of
 from experiments.core.types import Environment, Scope
 from experiments.models import ApiKey
 from experiments.selectors import serving

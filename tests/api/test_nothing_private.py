@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from experiments.core import growthbook
+from experiments.core.protocols import growthbook
 from experiments.core.types import Environment, Scope
 from experiments.selectors import serving
 from tests.clients.parity import NOW

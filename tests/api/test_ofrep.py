@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from config.embedded import place
 from experiments.api import ofrep
 from experiments.core.clock import utc_now
-from experiments.core.exposure import from_line
 from experiments.core.hashing import bucket_of
-from experiments.core.keyring import KeyEntry, Keyring, new_key, verifier_of
-from experiments.core.ofrep import EXPOSURE_ATTRIBUTE, REASONS, UNIT_ATTRIBUTES, ErrorCode
+from experiments.core.protocols.ofrep import EXPOSURE_ATTRIBUTE, REASONS, UNIT_ATTRIBUTES, ErrorCode
+from experiments.core.serving.exposure import from_line
+from experiments.core.serving.keyring import KeyEntry, Keyring, new_key, verifier_of
 from experiments.core.types import Environment, Phase, Reason, Scope
 from experiments.selectors import serving
 from experiments.selectors.serving import ServingState

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.core.templates import TEMPLATES
+from experiments.core.library.templates import TEMPLATES
 from experiments.core.types import SYSTEM, Scope
 from experiments.models import ChangeLogEntry, Experiment
 from experiments.selectors.actors import actor_for_user

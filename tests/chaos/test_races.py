@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from experiments import tasks
-from experiments.core.design import VariantSpec
+from experiments.core.design.design import VariantSpec
 from experiments.core.errors import AssayError
 from experiments.core.types import SYSTEM, Item, Outcome, Status, Verdict
 from experiments.models import ChangeLogEntry, ClaimedSlot, Experiment, Rollout, SignOff

@@ -21,7 +21,7 @@ from analytics.models import Assignment, IngestTally
 from analytics.services import drain
 from analytics.services.ingest import record_or_refuse
 from experiments.core.errors import AssayError, Conflict
-from experiments.core.exposure import QueuedExposure, from_line, to_line
+from experiments.core.serving.exposure import QueuedExposure, from_line, to_line
 from experiments.metrics import EXPOSURES_DROPPED
 from experiments.models import Iteration
 from experiments.services import spool, spool_progress
@@ -32,7 +32,7 @@ WRITER = """
 import os, sys, django
 from datetime import datetime, UTC
 django.setup()
-from experiments.core.exposure import QueuedExposure
+from experiments.core.serving.exposure import QueuedExposure
 from experiments.services import spool, spool_progress
 experiment, iteration, variant = map(int, sys.argv[1:4])
 for n in range(10**9):

@@ -20,12 +20,12 @@ from typing import Any, NamedTuple
 
 from growthbook import FeatureResult, GrowthBook
 
-from experiments.core import catalogue as catalogues
-from experiments.core import growthbook
-from experiments.core.allocation import plan, plan_dark
-from experiments.core.catalogue import Catalogue
-from experiments.core.evaluation import Served
+from experiments.core.design.allocation import plan, plan_dark
 from experiments.core.hashing import shuffled_buckets
+from experiments.core.protocols import growthbook
+from experiments.core.serving import catalogue_parsing as catalogues
+from experiments.core.serving.catalogue_parsing import Catalogue
+from experiments.core.serving.evaluation import Served
 from experiments.core.types import Environment, Phase
 from tests.clients import node
 from tests.core.catalogues import document, experiment, flag, override, rollout, variant

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from growthbook import GrowthBook
 
-from experiments.core import catalogue as catalogues
-from experiments.core import growthbook, growthbook_remote, ofrep
-from experiments.core.assignment import AssignmentRequest, assign
-from experiments.core.explaining import explain
+from experiments.core.protocols import growthbook, growthbook_remote, ofrep
+from experiments.core.serving import catalogue_parsing as catalogues
+from experiments.core.serving.assignment import AssignmentRequest, assign
+from experiments.core.serving.explaining import explain
 from experiments.core.types import JSON, Environment
 from experiments.core.units import UNIT_NAMES
 from experiments.sdk import AssayClient

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from experiments.core import catalogue as catalogues
+from experiments.core.serving import catalogue_parsing as catalogues
 from experiments.core.types import FlagType, Scope
 from experiments.sdk import AssayClient
 from experiments.selectors import serving

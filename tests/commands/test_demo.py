@@ -14,7 +14,7 @@ from analytics.management.commands.demo_traffic import progress, visit
 from analytics.management.commands.load_examples import LineEach
 from analytics.services.examples.plans import EXAMPLES
 from config.management.commands.demo import greeting
-from experiments.core.cast import CAST
+from experiments.selectors.cast import CAST
 
 
 class Terminal(StringIO):

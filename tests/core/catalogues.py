@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from experiments.core.allocation import plan, plan_dark
-from experiments.core.catalogue import Catalogue, parse
+from experiments.core.design.allocation import plan, plan_dark
 from experiments.core.hashing import shuffled_buckets
+from experiments.core.serving.catalogue_parsing import Catalogue, parse
 
 SEED = "5eed00c0ffee"
 BUILT = "2026-05-01T09:00:00+00:00"

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-from experiments.core.assignment import AssignmentRequest
-from experiments.core.catalogue import Catalogue
+from experiments.core.serving.assignment import AssignmentRequest
+from experiments.core.serving.catalogue_parsing import Catalogue
 from experiments.core.types import Environment
 from tests.core.catalogues import EARLIER, LATER, SEED, arm_stopped, catalogue, dark_experiment, experiment, flag, override, rollout
 

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.core.allocation import BucketRow, Plan, counts, dark_counts, free_buckets, plan, plan_dark, rest_until, to_thousandths
+from experiments.core.design.allocation import (
+    BucketRow,
+    Plan,
+    counts,
+    dark_counts,
+    free_buckets,
+    plan,
+    plan_dark,
+    rest_until,
+    to_thousandths,
+)
 from experiments.core.errors import InvalidInput, Refused
 from experiments.core.hashing import bucket_of, shuffled_buckets
 

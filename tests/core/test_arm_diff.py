@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.core.arm_diff import LONGEST_WORDS, Change, Piece, arm_changes
+from experiments.core.design.arm_diff import LONGEST_WORDS, Change, Piece, arm_changes
 
 values = st.recursive(st.none() | st.booleans() | st.integers(-5, 5) | st.text("ab \n", max_size=12), lambda inner: (
     st.lists(inner, max_size=3) | st.dictionaries(st.text("xyz", min_size=1, max_size=2), inner, max_size=3)

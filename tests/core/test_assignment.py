@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.core.assignment import Assignment, AssignmentRequest, assign, assign_all, assignment_of
-from experiments.core.catalogue import Catalogue
 from experiments.core.errors import InvalidInput
 from experiments.core.hashing import bucket_of
+from experiments.core.serving.assignment import Assignment, AssignmentRequest, assign, assign_all, assignment_of
+from experiments.core.serving.catalogue_parsing import Catalogue
 from experiments.core.types import Environment, Phase, Reason, Status
 from tests.core.catalogues import (
     EARLIER,

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from experiments.core.breakdowns import Breakdown, parse_breakdowns
-from experiments.core.design import Design, design_from_json, facets
-from experiments.core.design_rules import problems
+from experiments.core.design.breakdowns import Breakdown, parse_breakdowns
+from experiments.core.design.design import Design, design_from_json, facets
+from experiments.core.design.policies import SHIPPED
+from experiments.core.design.rules import problems
 from experiments.core.errors import InvalidInput
-from experiments.core.policies import SHIPPED
 from experiments.core.types import JSON
 
 LANGUAGE: JSON = [{"name": "language", "values": ["de", "en"]}]

@@ -9,10 +9,10 @@ from itertools import product
 import pytest
 
 from experiments.core.cards import Breach, CardFacts, Effect, Reading, RolledOut, State, Stop, Unmet, Viewer, card
+from experiments.core.cards.urgency import WORDS, Urgency
+from experiments.core.life.reasons import says_why
 from experiments.core.permissions import Action
-from experiments.core.reasons import says_why
 from experiments.core.types import Actor, ActorKind, Outcome, PauseCause, Role, Status
-from experiments.core.urgency import WORDS, Urgency
 
 AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 EFFECT = Effect("Apply rate", "Warm", True, 0.012, 0.003, 0.021, 0.95, 0.1, "better")

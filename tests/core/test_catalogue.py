@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from experiments.core.catalogue import canonical, digest, parse
 from experiments.core.errors import InvalidInput
+from experiments.core.serving.catalogue_parsing import canonical, digest, parse
 from tests.core.catalogues import SEED, dark_experiment, document, experiment, flag, override, rollout, variant
 
 

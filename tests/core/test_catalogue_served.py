@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from experiments.core.assignment import AssignmentRequest, assign
-from experiments.core.catalogue import parse
-from experiments.core.catalogue_served import served_document
+from experiments.core.serving.assignment import AssignmentRequest, assign
+from experiments.core.serving.catalogue_parsing import parse
+from experiments.core.serving.catalogue_served import served_document
 from experiments.core.types import Environment
 from tests.core.catalogues import dark_experiment, document, experiment, flag, override, rollout
 

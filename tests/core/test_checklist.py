@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from experiments.core.checklist import Computed, Evaluated, Facts, Requested, SignedOff, state_of, states
-from experiments.core.design import Design, DesignMetric, DesignVariant, arm_digest, digest, judged
-from experiments.core.gate import blockers
-from experiments.core.lifecycle import TRANSITIONS, Verb, transition_for
-from experiments.core.policies import SHIPPED
+from experiments.core.design.design import Design, DesignMetric, DesignVariant, arm_digest, digest, judged
+from experiments.core.design.policies import SHIPPED
+from experiments.core.life.checklist import Computed, Evaluated, Facts, Requested, SignedOff, state_of, states
+from experiments.core.life.gate import blockers
+from experiments.core.life.lifecycle import TRANSITIONS, Verb, transition_for
 from experiments.core.types import Item, PauseCause, Status, Verdict
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)

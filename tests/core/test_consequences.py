@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from experiments.core.consequences import Serving, sentence
-from experiments.core.lifecycle import Verb
-from experiments.core.unchecked import unchecked
+from experiments.core.life.consequences import Serving, sentence
+from experiments.core.life.lifecycle import Verb
+from experiments.core.life.unchecked import unchecked
 
 FACTS = Serving("greeting", "user", 200, "Control", ["Warm", "Short"], "shadow", holdback=50)
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from experiments.core.courses import LEFT, RIGHT, Point, course
-from experiments.core.drawing import Estimate, intervals
+from experiments.drawing.courses import LEFT, RIGHT, Point, course
+from experiments.drawing.geometry import Estimate, intervals
 
 TIMES = [(1.0, "1"), (2.0, "2"), (3.0, "3")]
 

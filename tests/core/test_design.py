@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from experiments.core.design import (
+from experiments.core.design.design import (
     JUDGED,
     Design,
     DesignMetric,

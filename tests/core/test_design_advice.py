@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from experiments.core.design_advice import Arm, Planned, advice, changed_keys
+from experiments.core.design.advice import Arm, Planned, advice, changed_keys
 
 CONTROL = Arm("Control", True, {"prompt": "a", "top_k": 3})
 CALM = Planned("feature", (CONTROL, Arm("B", False, {"prompt": "b", "top_k": 3})), guardrails=1, required_items=0)

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from experiments.core.design import Design, DesignMetric, DesignVariant
-from experiments.core.design_rules import RESERVED_KEYS, expected_effect, key_problems, problems, value_fits
-from experiments.core.policies import SHIPPED
+from experiments.core.design.design import Design, DesignMetric, DesignVariant
+from experiments.core.design.policies import SHIPPED
+from experiments.core.design.rules import RESERVED_KEYS, expected_effect, key_problems, problems, value_fits
 
 RULES = {shipped.key: shipped.rules for shipped in SHIPPED}
 CONTROL = DesignVariant("control", "control", True, 500, {"n": 1})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.core.destinations import LONGEST, Destination, destination, is_public
 from experiments.core.errors import InvalidInput
+from experiments.core.messages.destinations import LONGEST, Destination, destination, is_public
 
 
 @pytest.mark.parametrize(

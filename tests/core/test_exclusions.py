@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.core.exclusions import ExclusionList, Exclusions
-from experiments.core.targeting import Condition, Op
+from experiments.core.targeting.exclusions import ExclusionList, Exclusions
+from experiments.core.targeting.predicates import Condition, Op
 
 STAFF = ExclusionList(
     "staff", {"user": frozenset({"boss"}), "tenant": frozenset({"acme"})}, rules=((Condition("email", Op.CONTAINS, "@ours.example"),),)

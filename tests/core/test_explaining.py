@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from experiments.core.assignment import AssignmentRequest, assign
-from experiments.core.explaining import Explanation, StepName, explain, explain_all
 from experiments.core.hashing import bucket_of
+from experiments.core.serving.assignment import AssignmentRequest, assign
+from experiments.core.serving.explaining import Explanation, StepName, explain, explain_all
 from experiments.core.types import Environment, Reason
 from tests.core.catalogues import EARLIER, LATER, SEED, catalogue, dark_experiment, experiment, flag, override, rollout
 from tests.core.random_catalogues import MOMENTS, random_catalogue, random_request

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from experiments.core import catalogue as catalogues
-from experiments.core import growthbook, growthbook_remote
 from experiments.core.hashing import bucket_of
+from experiments.core.protocols import growthbook, growthbook_remote
+from experiments.core.serving import catalogue_parsing as catalogues
 from experiments.core.types import Environment
 from tests.core.catalogues import (
     EARLIER,

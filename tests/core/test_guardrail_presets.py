@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from analytics.core.kinds import kind_of
+from experiments.core.design.specs import MetricPlan
 from experiments.core.errors import InvalidInput
-from experiments.core.guardrail_presets import BY_KEY, PRESETS, GuardrailPreset, plans_of
-from experiments.core.metric_library import LIBRARY
-from experiments.core.specs import MetricPlan
+from experiments.core.library.metrics import LIBRARY
+from experiments.core.library.presets import BY_KEY, PRESETS, GuardrailPreset, plans_of
 from experiments.core.types import Direction
 
 METRICS = {metric.key: metric for metric in LIBRARY}

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from experiments.core.metric_definitions import MetricDefinition, problems
-from experiments.core.metric_library import LIBRARY, exploratory
+from experiments.core.design.metric_definitions import MetricDefinition, problems
+from experiments.core.library.metrics import LIBRARY, exploratory
 from experiments.core.types import Direction, MetricKind
 
 NAMED_BY_PLANS = {

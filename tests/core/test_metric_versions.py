@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from experiments.core.metric_definitions import MetricDefinition
-from experiments.core.metric_versions import Change, changes
+from experiments.core.design.metric_definitions import MetricDefinition
+from experiments.core.library.metric_versions import Change, changes
 from experiments.core.types import Direction, MetricKind
 
 FIRST = MetricDefinition(

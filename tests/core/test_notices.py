@@ -7,10 +7,10 @@ from itertools import pairwise
 
 import pytest
 
-from experiments.core.lifecycle import Verb
-from experiments.core.notices import CHOICES, DAILY, LINES, TITLE_LENGTH, NoticeKind, digest, kind_of, of_change, one_line
-from experiments.core.retries import ATTEMPTS, due_again
-from experiments.core.signing import headers, secret_text, signature
+from experiments.core.life.lifecycle import Verb
+from experiments.core.messages.notices import CHOICES, DAILY, LINES, TITLE_LENGTH, NoticeKind, digest, kind_of, of_change, one_line
+from experiments.core.messages.retries import ATTEMPTS, due_again
+from experiments.core.messages.signing import headers, secret_text, signature
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 

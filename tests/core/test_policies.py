@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from experiments.core.design.policies import SHIPPED, PolicyRules, rules_from_json
 from experiments.core.errors import InvalidInput
-from experiments.core.policies import SHIPPED, PolicyRules, rules_from_json
 from experiments.core.types import Item
 
 BY_KEY = {shipped.key: shipped.rules for shipped in SHIPPED}

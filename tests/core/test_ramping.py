@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from experiments.core.errors import InvalidInput
-from experiments.core.ramping import HeldBy, RampFacts, RampStep, Sign, first_share, next_move, parse_ramp, standing_against, waits_for
+from experiments.core.life.ramping import HeldBy, RampFacts, RampStep, Sign, first_share, next_move, parse_ramp, standing_against, waits_for
 
 STEPS = (RampStep(10, 24, 100), RampStep(200, 48, 1000), RampStep(1000, 24))
 READY = RampFacts(STEPS, at=1, hours=48.0, units=1000)

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from experiments.core.assignment import AssignmentRequest
-from experiments.core.explaining import explain
-from experiments.core.served_now import served_now
-from experiments.core.serving_index import Catalogue
+from experiments.core.serving.assignment import AssignmentRequest
+from experiments.core.serving.catalogue import Catalogue
+from experiments.core.serving.explaining import explain
+from experiments.core.serving.served_now import served_now
 from tests.core.catalogues import LATER, arm_stopped, catalogue, dark_experiment, experiment, flag, override, rollout
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.core.conditions import SEGMENT_OPS, SEMVER_OPS
 from experiments.core.errors import InvalidInput
-from experiments.core.targeting import (
+from experiments.core.targeting.conditions import SEGMENT_OPS, SEMVER_OPS
+from experiments.core.targeting.predicates import (
     Condition,
     Op,
     Segment,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from analytics.core.kinds import kind_of
-from experiments.core.allocation import counts
-from experiments.core.design import Design, DesignMetric, DesignVariant, parse_thresholds
-from experiments.core.design_rules import problems
+from experiments.core.design.allocation import counts
+from experiments.core.design.design import Design, DesignMetric, DesignVariant, parse_thresholds
+from experiments.core.design.policies import SHIPPED
+from experiments.core.design.rules import problems
+from experiments.core.design.specs import ExperimentSpec
 from experiments.core.errors import InvalidInput
-from experiments.core.metric_library import LIBRARY
-from experiments.core.policies import SHIPPED
-from experiments.core.specs import ExperimentSpec
-from experiments.core.templates import BY_KEY, TEMPLATES, Template, template_of
+from experiments.core.library.metrics import LIBRARY
+from experiments.core.library.templates import BY_KEY, TEMPLATES, Template, template_of
 from experiments.core.types import MetricRole, Origin
 
 METRICS = {metric.key: metric for metric in LIBRARY}

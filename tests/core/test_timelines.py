@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.core.timelines import WIDTH, Ran, bars, most_at_once, ticks
+from experiments.drawing.timelines import WIDTH, Ran, bars, most_at_once, ticks
 
 BEGAN = datetime(2026, 3, 1, tzinfo=UTC)
 DAY = timedelta(days=1)

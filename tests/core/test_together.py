@@ -8,9 +8,9 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.core.assignment import assignment_of
 from experiments.core.hashing import bucket_of, buckets_under
-from experiments.core.together import Assigned
+from experiments.core.serving.assignment import assignment_of
+from experiments.core.serving.together import Assigned
 from experiments.core.types import Environment, Reason
 from tests.core.catalogues import catalogue, experiment, flag
 from tests.core.random_catalogues import MOMENTS, random_catalogue, random_request

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.core.design_advice import Arm, Planned, advice
+from experiments.core.design.advice import Arm, Planned, advice
 from experiments.core.errors import InvalidInput
-from experiments.core.value_schema import Schema, outside, parse_schema, suggested
+from experiments.core.serving.value_schema import Schema, outside, parse_schema, suggested
 
 DOCUMENT = {
     "type": "object",

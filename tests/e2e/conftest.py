@@ -18,7 +18,7 @@ _PEOPLE = """
 import django
 django.setup()
 from django.contrib.auth.models import Group, User
-from experiments.core.cast import CAST
+from experiments.selectors.cast import CAST
 from experiments.core.clock import utc_now
 from experiments.services import library
 library.install(utc_now())

@@ -21,7 +21,7 @@ def printed(code: str) -> str:
 @pytest.mark.parametrize(
     "code",
     [
-        "import experiments.core.assignment; ",
+        "import experiments.core.serving.assignment; ",
         "import analytics.core.kinds, analytics.core.results, analytics.core.guardrails, analytics.core.planner, analytics.core.scans; ",
         SETUP + "import config.urls, analytics.services.analysis, analytics.services.scanning; ",
     ],

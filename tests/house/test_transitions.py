@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from experiments.core.lifecycle import TRANSITIONS, Need
-from experiments.core.transition_diagrams import NEEDS, THEN, WRITES, diagram, page, title
+from config.documents.transition_diagrams import NEEDS, THEN, WRITES, diagram, page, title
+from experiments.core.life.lifecycle import TRANSITIONS, Need
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "transitions.md"
 
 
 def test_page__is_what_the_tables_draw() -> None:
-    assert PAGE.read_text() == page(), "python -m experiments.core.transition_diagrams > docs/transitions.md"
+    assert PAGE.read_text() == page(), "python -m config.documents.transition_diagrams > docs/transitions.md"
 
 
 def test_page__every_transition_has_its_diagram_under_a_heading_of_its_own() -> None:

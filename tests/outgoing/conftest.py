@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.core import destinations
+from experiments.core.messages import destinations
 from experiments.outgoing import https
 from tests.outgoing.server import HOST, Stranger, certificate, listening
 

@@ -6,8 +6,8 @@ import doctest
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from experiments.core.notices import CHOICES, DAILY
-from experiments.core.retries import ATTEMPTS, due_again
+from experiments.core.messages.notices import CHOICES, DAILY
+from experiments.core.messages.retries import ATTEMPTS, due_again
 from experiments.services.outbox import DIGEST_AT
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "notifications.md"

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.core.assignment import AssignmentRequest, assign
-from experiments.core.catalogue import parse
 from experiments.core.errors import InvalidInput
+from experiments.core.serving.assignment import AssignmentRequest, assign
+from experiments.core.serving.catalogue_parsing import parse
 from experiments.core.types import FlagType
 from experiments.sdk import AssayClient, Collected
 from tests.core.catalogues import dark_experiment, document, experiment, flag, override

@@ -15,7 +15,7 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ErrorCode
 from openfeature.track import TrackingEventDetails
 
-from experiments.core.ofrep import REASONS
+from experiments.core.protocols.ofrep import REASONS
 from experiments.core.types import Reason
 from experiments.sdk import AssayClient
 from experiments.sdk.openfeature import AssayProvider

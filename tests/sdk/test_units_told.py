@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.core import catalogue as catalogues
+from experiments.core.serving import catalogue_parsing as catalogues
 from experiments.sdk import AssayClient
 from experiments.sdk.outbox import Collected
 from tests.core.catalogues import document, experiment, flag

@@ -7,7 +7,7 @@ from threading import Barrier, Thread
 
 import pytest
 
-from experiments.core import growthbook as payloads
+from experiments.core.protocols import growthbook as payloads
 from experiments.core.types import Environment
 from experiments.selectors import growthbook
 from tests.core.catalogues import LATER, catalogue, experiment, flag, override

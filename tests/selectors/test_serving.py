@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 from django.db import OperationalError, transaction
 
-from experiments.core.assignment import AssignmentRequest, assign
 from experiments.core.errors import AssayError
+from experiments.core.serving.assignment import AssignmentRequest, assign
 from experiments.core.types import Environment, Reason, Status
 from experiments.models import ExcludedUnit, ExclusionList, Flag, Override, Rollout, ServingDocument
 from experiments.selectors import keys, serving, serving_files

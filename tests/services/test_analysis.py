@@ -9,7 +9,7 @@ import pytest
 from analytics.models import AnalysisRun, Decision, Look
 from analytics.services.analysis import analyse, replay
 from experiments.core.errors import NotFound, Refused
-from experiments.core.undecided import NEVER_LOOKED
+from experiments.core.life.undecided import NEVER_LOOKED
 from experiments.models import Pause
 from tests.stores.observed import START, World, crowd, plan, world
 

@@ -11,10 +11,10 @@ from django.db import Error as DatabaseRefusal
 from analytics.models import AnalysisRun, Decision
 from analytics.services.analysis import analyse
 from analytics.services.decisions import decide
-from experiments.core.assignment import AssignmentRequest, assign
-from experiments.core.catalogue import parse
-from experiments.core.design import VariantSpec
+from experiments.core.design.design import VariantSpec
 from experiments.core.errors import Forbidden, InvalidInput, Refused
+from experiments.core.serving.assignment import AssignmentRequest, assign
+from experiments.core.serving.catalogue_parsing import parse
 from experiments.core.types import SYSTEM, PauseCause, Reason, Scope, Status
 from experiments.models import ChangeLogEntry, Experiment, Override
 from experiments.selectors.serving_rows import catalogue_document

@@ -21,8 +21,8 @@ from analytics.services.ingest import IngestIdentity, ingest_exposures, record_e
 from analytics.services.measuring import population
 from analytics.stores.base import OWN_PAST
 from analytics.stores.postgres import PostgresStore
-from experiments.core.exposure import QueuedExposure
-from experiments.core.metric_definitions import MetricDefinition
+from experiments.core.design.metric_definitions import MetricDefinition
+from experiments.core.serving.exposure import QueuedExposure
 from experiments.core.types import Direction, MetricKind, Phase
 from experiments.models import Iteration
 from tests.serving_cast import NOW, launched, unit_in

@@ -9,10 +9,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import DatabaseError, IntegrityError, transaction
 
-from experiments.core.checklist import basis
-from experiments.core.design import digest, judged
+from experiments.core.design.design import digest, judged
 from experiments.core.errors import Forbidden, InvalidInput, NotFound, Refused
-from experiments.core.lifecycle import Verb
+from experiments.core.life.checklist import basis
+from experiments.core.life.lifecycle import Verb
 from experiments.core.permissions import Action
 from experiments.core.types import SYSTEM, Item, MetricRole, Scope, Status, Verdict
 from experiments.models import ChangeLogEntry, Evidence, SignOff

@@ -8,8 +8,8 @@ import pytest
 
 from analytics.services.analysis import analyse
 from analytics.services.dark_health import check_dark_launch, watch_dark_launch
+from experiments.core.design.policies import PolicyRules
 from experiments.core.errors import Conflict, Refused
-from experiments.core.policies import PolicyRules
 from experiments.core.types import SYSTEM, Status
 from experiments.models import Bucket, ChangeLogEntry, Evidence, Experiment, Iteration
 from experiments.services.stops import abort_harmful_dark_launch

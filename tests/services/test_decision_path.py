@@ -27,9 +27,9 @@ from analytics.core.windows import Span
 from analytics.selectors.plans import AnalysisPlan, PlannedArm, PlannedMetric
 from analytics.services.analysis import Findings, conclude
 from analytics.services.measuring import LookTotals, Measured
-from experiments.core.design import DesignMetric
-from experiments.core.metric_definitions import MetricDefinition
-from experiments.core.policies import PolicyRules
+from experiments.core.design.design import DesignMetric
+from experiments.core.design.metric_definitions import MetricDefinition
+from experiments.core.design.policies import PolicyRules
 from experiments.core.types import Direction, MetricKind, Origin, Status
 
 START = datetime(2026, 3, 2, tzinfo=UTC)

@@ -12,7 +12,7 @@ from analytics.models import AnalysisRun, AppliedDecision, Decision
 from analytics.selectors.recommendation import recommendation
 from analytics.services.analysis import analyse
 from analytics.services.decisions import Waiting, decide, in_window, iterations_with_pending
-from experiments.core.policies import Window
+from experiments.core.design.policies import Window
 from experiments.core.types import SYSTEM
 from experiments.models import ChangeLogEntry, Experiment, Rollout
 from experiments.services import lifecycle

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from experiments.core.design import ExperimentSpec, MetricPlan, VariantSpec
+from experiments.core.design.design import ExperimentSpec, MetricPlan, VariantSpec
 from experiments.core.errors import AssayError, Conflict, Forbidden, InvalidInput, NotFound, Refused
 from experiments.core.types import SYSTEM, FlagType, Scope, Status
 from experiments.models import ChangeLogEntry, Experiment, Flag, Metric, ServingDocument

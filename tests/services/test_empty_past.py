@@ -6,7 +6,7 @@ import pytest
 
 from analytics.services import planning, prefill
 from analytics.services.planning import plan_sample_size
-from experiments.core.design import MetricPlan
+from experiments.core.design.design import MetricPlan
 from experiments.core.errors import InvalidInput
 from tests.factories import NOW, draft, person
 

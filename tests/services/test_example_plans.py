@@ -8,9 +8,9 @@ from analytics.core.planner import Plan, Rules, Traffic, plan
 from analytics.services.examples.base import Example
 from analytics.services.examples.plans import EXAMPLES
 from analytics.services.planning import _metric
-from experiments.core.design import DesignMetric, MetricPlan
-from experiments.core.metric_library import LIBRARY
-from experiments.core.policies import SHIPPED
+from experiments.core.design.design import DesignMetric, MetricPlan
+from experiments.core.design.policies import SHIPPED
+from experiments.core.library.metrics import LIBRARY
 
 DEFINITIONS = {one.key: one for one in LIBRARY}
 POLICIES = {one.key: one.rules for one in SHIPPED}

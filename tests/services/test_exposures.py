@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from experiments.core.assignment import Assignment, assignment_of
-from experiments.core.evaluation import Served
-from experiments.core.exposure import QueuedExposure, from_line
-from experiments.core.prepared import Prepared
+from experiments.core.serving.assignment import Assignment, assignment_of
+from experiments.core.serving.evaluation import Served
+from experiments.core.serving.exposure import QueuedExposure, from_line
+from experiments.core.serving.prepared import Prepared
 from experiments.core.types import Environment, Phase, Reason
 from experiments.metrics import EXPOSURES_DROPPED
 from experiments.services import spool

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from experiments import tasks
-from experiments.core.assignment import AssignmentRequest, assign
 from experiments.core.errors import Forbidden, InvalidInput, NotFound, Refused
+from experiments.core.serving.assignment import AssignmentRequest, assign
 from experiments.core.types import Outcome, Reason
 from experiments.models import ChangeLogEntry, GlobalHoldout, ServingDocument
 from experiments.selectors import due, serving

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import Group
 
 from experiments.core.clock import utc_now
-from experiments.core.policies import SHIPPED, rules_from_json
+from experiments.core.design.policies import SHIPPED, rules_from_json
 from experiments.core.types import Role
 from experiments.models import Metric, Policy
 from experiments.services import library

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from experiments.core.design import VariantSpec
+from experiments.core.design.design import VariantSpec
 from experiments.core.errors import Forbidden, InvalidInput, Refused
-from experiments.core.lifecycle import TRANSITIONS, Verb
+from experiments.core.life.lifecycle import TRANSITIONS, Verb
 from experiments.core.types import SYSTEM, Origin, Outcome, PauseCause, Scope, Status
 from experiments.models import Bucket, ChangeLogEntry, Iteration, Layer, Pause, ServingDocument
 from experiments.selectors.checklist import next_steps

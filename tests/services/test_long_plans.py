@@ -7,9 +7,9 @@ import pytest
 from analytics.selectors.cards import card_of
 from analytics.services.planning import plan_sample_size
 from analytics.services.replanning import proposals, replan, rounded_up
-from experiments.core.checklist import out_of_reach, states
-from experiments.core.design import MetricPlan
+from experiments.core.design.design import MetricPlan
 from experiments.core.errors import Forbidden, Refused
+from experiments.core.life.checklist import out_of_reach, states
 from experiments.core.types import Item
 from experiments.selectors.checklist import facts
 from tests.factories import NOW, draft, lifecycle_of, person

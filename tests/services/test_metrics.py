@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from experiments.core.errors import Forbidden, InvalidInput
-from experiments.core.metric_library import LIBRARY
+from experiments.core.library.metrics import LIBRARY
 from experiments.core.types import Actor, ActorKind, Role
 from experiments.models import ChangeLogEntry, Metric
 from experiments.selectors.metrics import current_metric, definition_of

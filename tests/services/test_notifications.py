@@ -17,8 +17,8 @@ from django.db import connection, transaction
 
 from experiments import tasks
 from experiments.core.errors import Forbidden, InvalidInput, NotFound, Refused
-from experiments.core.notices import Notice, NoticeKind
-from experiments.core.retries import ATTEMPTS
+from experiments.core.messages.notices import Notice, NoticeKind
+from experiments.core.messages.retries import ATTEMPTS
 from experiments.core.types import SYSTEM, Status
 from experiments.models import ChangeLogEntry, Delivery, OutboxMessage, Subscription
 from experiments.outgoing.channels import Channel

@@ -10,9 +10,9 @@ import pytest
 from analytics.core.stats.group_sequential import inflation
 from analytics.services.planning import experiment_plan, plan_sample_size, sample_plan
 from analytics.services.prefill import MetricPast, TrafficPast
-from experiments.core.design import Design, DesignMetric, DesignVariant
+from experiments.core.design.design import Design, DesignMetric, DesignVariant
+from experiments.core.design.policies import PolicyRules
 from experiments.core.errors import InvalidInput
-from experiments.core.policies import PolicyRules
 from tests.factories import METRICS, NOW, draft, person
 
 PRIMARY = DesignMetric("resolved", 1, "proportion", "primary", "increase", 72, baseline=0.75, mde=0.05, mde_kind="absolute")

@@ -15,7 +15,7 @@ from analytics.core.moments import Moments
 from analytics.core.stats import power
 from analytics.services.planning import experiment_plan
 from analytics.services.prefill import metric_past, traffic_past
-from experiments.core.metric_definitions import MetricDefinition
+from experiments.core.design.metric_definitions import MetricDefinition
 from experiments.core.types import Direction, MetricKind
 from experiments.models import Experiment
 from experiments.selectors.metrics import current_metric, definition_of

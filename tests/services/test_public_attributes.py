@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from experiments.core import growthbook
 from experiments.core.errors import Conflict, Forbidden, InvalidInput, NotFound, Refused
+from experiments.core.protocols import growthbook
 from experiments.core.types import Environment
 from experiments.models import ChangeLogEntry, Experiment, Flag, PublicAttribute
 from experiments.selectors import serving

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from experiments.core.errors import Conflict, Forbidden, InvalidInput, Refused
-from experiments.core.ramping import RampFacts, RampStep, Sign, parse_ramp
+from experiments.core.life.ramping import RampFacts, RampStep, Sign, parse_ramp
 from experiments.core.types import SYSTEM, BucketRole, Environment, Status
 from experiments.models import Bucket, ChangeLogEntry, Experiment, RampStay
 from experiments.selectors.experiments import open_iteration
@@ -201,7 +201,7 @@ def test_dark_launch__then_a_ramp__keeps_dark_buckets_and_twins_beside_the_first
 
 def test_ramp__served_to_a_hundred_thousand_units__moves_nobody():
     """Through the whole path: tables → catalogue → the evaluator that answers."""
-    from experiments.core.catalogue import parse
+    from experiments.core.serving.catalogue_parsing import parse
 
     experiment, seen = ramping(), []
     for _ in range(3):

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
-from experiments.core.design import VariantSpec
+from experiments.core.design.design import VariantSpec
 from experiments.core.errors import AssayError, Conflict, Forbidden, InvalidInput, Refused
 from experiments.core.hashing import bucket_of
 from experiments.core.types import SYSTEM, Outcome, Status

@@ -8,8 +8,8 @@ import threading
 import pytest
 from django.db import connection, transaction
 
-from experiments.core.assignment import AssignmentRequest, assign
 from experiments.core.errors import Conflict, Forbidden, InvalidInput, NotFound, Refused
+from experiments.core.serving.assignment import AssignmentRequest, assign
 from experiments.core.types import Environment, Item, Outcome, Reason, Status
 from experiments.models import ChangeLogEntry, Experiment, Iteration, Rollout, Segment
 from experiments.selectors import serving

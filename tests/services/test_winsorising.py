@@ -15,7 +15,7 @@ from analytics.selectors.results import view_of
 from analytics.services.analysis import analyse
 from analytics.services.exploring import Reading, explore
 from experiments.core.clock import utc_now
-from experiments.core.metric_definitions import MetricDefinition, problems
+from experiments.core.design.metric_definitions import MetricDefinition, problems
 from experiments.core.types import SYSTEM, Actor, ActorKind, Direction, MetricKind
 from experiments.models import Iteration, Metric
 from experiments.services.metrics import define_metric

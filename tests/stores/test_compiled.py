@@ -16,8 +16,8 @@ from analytics.stores.base import OWN_PAST, Beside, Declared, Population
 from analytics.stores.compiled import compiled, statement
 from analytics.stores.forms import Question
 from analytics.stores.postgres import _number_from_map, _unit_from_map
-from experiments.core.metric_definitions import MetricDefinition
-from experiments.core.metric_library import LIBRARY
+from experiments.core.design.metric_definitions import MetricDefinition
+from experiments.core.library.metrics import LIBRARY
 from experiments.core.types import Phase
 
 moments = st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1)).map(lambda at: at.replace(tzinfo=UTC))

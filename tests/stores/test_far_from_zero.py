@@ -13,7 +13,7 @@ from scipy import stats
 from analytics.core.kinds import kind_of
 from analytics.core.observed import Observed
 from analytics.stores.base import OWN_PAST
-from experiments.core.metric_definitions import MetricDefinition
+from experiments.core.design.metric_definitions import MetricDefinition
 from experiments.core.types import Direction, MetricKind
 
 from .observed import START, World, world

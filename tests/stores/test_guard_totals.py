@@ -12,7 +12,7 @@ import pytest
 from analytics.models import RequestCost
 from analytics.stores.base import HourCount, Population
 from analytics.stores.postgres import PostgresStore
-from experiments.core.metric_library import LIBRARY
+from experiments.core.library.metrics import LIBRARY
 
 from .observed import START, World, day_exists, world
 

@@ -14,7 +14,7 @@ from analytics.core.observed import Observed, Remembered
 from analytics.core.stats.quantile import QuantileTotals, of_rows
 from analytics.core.totals import Totals
 from analytics.stores.base import OWN_PAST, POOLED
-from experiments.core.metric_definitions import MetricDefinition
+from experiments.core.design.metric_definitions import MetricDefinition
 from experiments.core.types import Direction, MetricKind
 
 from .observed import START, World, world

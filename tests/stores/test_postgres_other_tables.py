@@ -14,7 +14,7 @@ from analytics.stores.base import Population, Spending
 from analytics.stores.history import unit_past
 from analytics.stores.postgres import PostgresStore
 from analytics.stores.spans import Span
-from experiments.core.metric_library import LIBRARY, exploratory
+from experiments.core.library.metrics import LIBRARY, exploratory
 
 from .observed import START, World, day_exists, world
 

@@ -10,7 +10,7 @@ import pytest
 from analytics.core.totals import Totals
 from analytics.stores.base import OTHERS, Beside, Declared, Population, Watched, part_of
 from analytics.stores.postgres import PostgresStore
-from experiments.core.metric_library import LIBRARY
+from experiments.core.library.metrics import LIBRARY
 from experiments.core.types import MetricKind
 
 from .observed import START, World, world

@@ -12,7 +12,7 @@ from analytics.core.windows import GRACE
 from analytics.models import AiEvent, Assignment, MetricObservation
 from analytics.stores.base import Population
 from analytics.stores.postgres import PostgresStore
-from experiments.core.metric_definitions import MetricDefinition
+from experiments.core.design.metric_definitions import MetricDefinition
 from experiments.core.types import Direction, MetricKind, Phase
 
 from .observed import START, World, world

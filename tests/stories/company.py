@@ -23,10 +23,10 @@ from django.test import Client
 from analytics import tasks as learning
 from analytics.services.drain import drain_once
 from experiments import tasks as serving_tasks
-from experiments.core.cast import CAST
 from experiments.core.clock import utc_now
 from experiments.models import Experiment
 from experiments.selectors import serving
+from experiments.selectors.cast import CAST
 
 ZONE = ZoneInfo("Europe/Berlin")
 API = "/api/v1"

@@ -11,7 +11,7 @@ from analytics.models import AiEvent, Decision, ModelPrice, RequestCost
 from analytics.services.analysis import analyse
 from analytics.services.spending import costs_of
 from analytics.stores.postgres import PostgresStore
-from experiments.core.guardrail_presets import BY_KEY
+from experiments.core.library.presets import BY_KEY
 from tests.stores.observed import START, World, crowd, day_exists, plan, world
 
 pytestmark = pytest.mark.django_db

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 from django.contrib.auth.models import User
 
-from experiments.core.checklist import TITLES
+from experiments.core.design.policies import PolicyRules
 from experiments.core.errors import Forbidden
-from experiments.core.lifecycle import BEFORE_DARK_LAUNCH
-from experiments.core.policies import PolicyRules
+from experiments.core.life.checklist import TITLES
+from experiments.core.life.lifecycle import BEFORE_DARK_LAUNCH
 from experiments.core.types import Item, Status, Verdict
 from experiments.models import ChangeLogEntry, LaunchRequest, SignOff
 from experiments.selectors.actors import actor_for_user

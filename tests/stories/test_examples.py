@@ -16,7 +16,7 @@ from analytics.services.examples import load
 from analytics.services.examples.pilot import EFFECT
 from analytics.tasks import write_due_reports
 from experiments.core.hashing import new_seed
-from experiments.core.lifecycle import Verb
+from experiments.core.life.lifecycle import Verb
 from experiments.models import ChangeLogEntry, Experiment, ExperimentMetric, Iteration, RampStay, Rollout
 from experiments.selectors import serving
 from experiments.selectors.checklist import blockers

@@ -13,8 +13,8 @@ from django.test import Client
 
 from analytics import tasks as learning
 from analytics.models import AnalysisRun, Decision
-from experiments.core.design import MetricPlan, VariantSpec
-from experiments.core.guardrail_presets import BY_KEY
+from experiments.core.design.design import MetricPlan, VariantSpec
+from experiments.core.library.presets import BY_KEY
 from experiments.core.types import PauseCause, Status
 from experiments.models import Iteration
 from experiments.selectors import serving

@@ -9,7 +9,7 @@ import pytest
 from analytics.services.examples.loading import NOT_DRAFTED
 from analytics.services.examples.pilot import KEY as PILOT
 from analytics.services.examples.plans import EXAMPLES
-from experiments.core.templates import BY_KEY
+from experiments.core.library.templates import BY_KEY
 from tests.live import Live, live  # noqa: F401  (a fixture)
 from tests.stories import quick_starts
 from tests.stories.quick_starts import PAGE

@@ -10,7 +10,7 @@ from analytics.selectors.plans import plan_of
 from analytics.services.analysis import analyse
 from analytics.services.decisions import decide, iterations_with_pending
 from analytics.services.ramps import move_ramp
-from experiments.core.design import MetricPlan
+from experiments.core.design.design import MetricPlan
 from experiments.core.types import Status
 from experiments.models import ChangeLogEntry, Experiment
 from experiments.services import lifecycle

@@ -11,9 +11,9 @@ from rest_framework.test import APIClient
 from analytics.models import Assignment
 from analytics.services.drain import drain_once
 from experiments import tasks
-from experiments.core.assignment import AssignmentRequest, assign
 from experiments.core.clock import utc_now
 from experiments.core.errors import Forbidden, Refused
+from experiments.core.serving.assignment import AssignmentRequest, assign
 from experiments.core.types import SYSTEM, Environment, Role, Scope
 from experiments.selectors import due, serving
 from experiments.services import audience, buckets, drafts, flags, holdout, lifecycle

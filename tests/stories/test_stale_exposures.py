@@ -11,8 +11,8 @@ from analytics.core.growthbook_items import read_exposure
 from analytics.core.ingest_items import parse_exposure, parse_items
 from analytics.models import Assignment
 from analytics.services.ingest import IngestIdentity, ingest_exposures
-from experiments.core import catalogue as catalogues
-from experiments.core import growthbook
+from experiments.core.protocols import growthbook
+from experiments.core.serving import catalogue_parsing as catalogues
 from experiments.core.types import SYSTEM, Environment, Scope, Status
 from experiments.models import Flag, Iteration
 from experiments.sdk import AssayClient

@@ -16,8 +16,8 @@ from analytics.core.stats.comparison import Comparison
 from analytics.core.stats.mean import FEWEST_UNITS, WelchT
 from analytics.core.stats.normal import t_as_z
 from analytics.core.stats.score import MarginScore
+from experiments.core.design.margins import MARGIN_KINDS
 from experiments.core.figures import counted
-from experiments.core.margins import MARGIN_KINDS
 
 Better = Literal["increase", "decrease"]
 MarginKind = Literal["points", "relative", "ms", "money"]
@@ -44,7 +44,7 @@ class Kind(ABC, Generic[T]):
 
     @property
     def margins(self) -> frozenset[MarginKind]:
-        """The margin kinds that a guardrail of this kind may have; the rule is ``experiments.core.margins``."""
+        """The margin kinds that a guardrail of this kind may have; the rule is ``experiments.core.design.margins``."""
         return frozenset(margin.value for margin in MARGIN_KINDS[self.name])
 
     @property

@@ -9,7 +9,7 @@ from typing import Literal
 from analytics.core.errors import ImpossiblePlan
 from analytics.core.kinds import kind_of
 from analytics.core.kinds.base import Better, MarginKind
-from experiments.core.margins import margin_problem
+from experiments.core.design.margins import margin_problem
 
 Role = Literal["primary", "secondary", "guardrail"]
 EffectKind = Literal["absolute", "relative"]

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from experiments.core.design import ExperimentSpec, MetricPlan, VariantSpec
-from experiments.core.guardrail_presets import BY_KEY as PRESETS
-from experiments.core.templates import template_of
+from experiments.core.design.design import ExperimentSpec, MetricPlan, VariantSpec
+from experiments.core.library.presets import BY_KEY as PRESETS
+from experiments.core.library.templates import template_of
 from experiments.core.types import GuardrailAction, GuardrailRule, MarginKind, MetricRole, Status
 
 

@@ -22,10 +22,10 @@ from analytics.services.ingest import (
     ingest_observations,
 )
 from analytics.services.prices import load_prices
-from experiments.core.policies import SHIPPED, Window
-from experiments.core.templates import BY_KEY
+from experiments.core.design.policies import SHIPPED, Window
+from experiments.core.library.templates import BY_KEY
+from experiments.core.serving.value_schema import suggested
 from experiments.core.types import Actor, BucketRole, Environment, FlagType, Item, Origin, Status, Verdict
-from experiments.core.value_schema import suggested
 from experiments.models import Bucket, Experiment, Iteration
 from experiments.selectors.experiments import open_iteration
 from experiments.services import checklist, drafts, flags, lifecycle, policies

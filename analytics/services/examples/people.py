@@ -6,11 +6,11 @@ from datetime import datetime
 
 from django.contrib.auth.models import Group, User
 
-from experiments.core.cast import CAST, HIRED, PASSWORD, Member
 from experiments.core.clock import utc_now
 from experiments.core.types import SYSTEM, Actor, Environment, Scope
 from experiments.models import ApiKey
 from experiments.selectors.actors import actor_for_user
+from experiments.selectors.cast import CAST, HIRED, PASSWORD, Member
 from experiments.services import audit, keys
 
 

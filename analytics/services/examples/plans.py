@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from experiments.core.design import MetricPlan
-from experiments.core.ramping import RampStep
-from experiments.core.templates.base import secondary
+from experiments.core.design.design import MetricPlan
+from experiments.core.library.templates.base import secondary
+from experiments.core.life.ramping import RampStep
 from experiments.core.types import GuardrailAction, MarginKind, Status
 
 from .base import Asked, Example, Measured, Score, guarded, guardrail, planned, primary

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from config import services, stack
 from config.supervisor import Program
-from experiments.core.cast import CAST, PASSWORD
+from experiments.selectors.cast import CAST, PASSWORD
 
 RECOMMENDER_BESIDE = 82
 """The recommender's port is this much above the web port: 8082, as its guide prints it."""

@@ -11,7 +11,7 @@ from experiments.core.cards.facts import Breach, CardFacts, Effect, Reading, Rol
 from experiments.core.cards.sentences import effect_of, sentence_of
 from experiments.core.cards.states import State, changes_in, state_of, urgency_of
 from experiments.core.cards.steps import SECOND_PERSON, NextStep, Viewer, asked_in, next_step
-from experiments.core.urgency import Urgency
+from experiments.core.cards.urgency import Urgency
 
 __all__ = [
     "SECOND_PERSON", "Breach", "Card", "CardFacts", "Effect", "NextStep", "Reading", "RolledOut", "State", "Stop", "Unmet",

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from experiments.core import checklist
 from experiments.core.figures import difference, moment
+from experiments.core.life import checklist
 from experiments.core.types import Origin, Outcome, PauseCause, Status
 
 Kind = Literal["", "keep", "hold", "stop", "promote", "escalate", "conclude"]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from experiments.core.cards.facts import CardFacts, Reading
 from experiments.core.cards.states import ENDINGS, State
-from experiments.core.checklist import TITLES
 from experiments.core.figures import counted, listed, moment
+from experiments.core.life.checklist import TITLES
 from experiments.core.types import Item
 
 MOST_EFFECTS = 3

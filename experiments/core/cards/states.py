@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from experiments.core.cards.facts import CardFacts, Reading
-from experiments.core.checklist import TITLES
+from experiments.core.cards.urgency import Urgency
+from experiments.core.life.checklist import TITLES
 from experiments.core.types import Item, Origin, Outcome, PauseCause, Status
-from experiments.core.urgency import Urgency
 
 SOON_DAYS = 3.0
 SILENT_HOURS = 24.0

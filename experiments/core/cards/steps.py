@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from experiments.core import checklist
 from experiments.core.cards.facts import UNREAD, CardFacts
 from experiments.core.cards.states import State
-from experiments.core.checklist import SIGNED_ITEMS, TITLES, ItemState, basis
 from experiments.core.figures import moment
-from experiments.core.four_eyes import four_eyes
-from experiments.core.lifecycle import Verb, transition_for
+from experiments.core.life import checklist
+from experiments.core.life.checklist import SIGNED_ITEMS, TITLES, ItemState, basis
+from experiments.core.life.four_eyes import four_eyes
+from experiments.core.life.lifecycle import Verb, transition_for
 from experiments.core.permissions import SIGNING, Action, may, who_may
 from experiments.core.types import Actor, Item, PauseCause, Status
 
