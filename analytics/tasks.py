@@ -23,9 +23,9 @@ from analytics.services import counting, days_ahead, refusals, sealing, standing
 from analytics.services.decisions import decide, iterations_with_pending
 from analytics.services.ramps import move_ramp
 from experiments.core.clock import utc_now
-from experiments.services import work
-from experiments.services.answers import forget_old_answers
-from experiments.services.slots import claim, forget_old_slots, slot_of
+from experiments.services.ground import due_work
+from experiments.services.ground.idempotency import forget_old_answers
+from experiments.services.ground.slots import claim, forget_old_slots, slot_of
 
 TRIM_SECONDS = 60
 DAYS_SECONDS = 600
@@ -124,7 +124,7 @@ def do_slow_work(kind: str, subject: int) -> bool:
     now, slow = utc_now(), SLOW[kind]
     told = None if slow.told is None else partial(_tell, slow.told, now)
     before = mark()
-    done = work.once(now, kind, subject, _slot(now), lambda pk: slow.work(pk, now), told=told)
+    done = due_work.once(now, kind, subject, _slot(now), lambda pk: slow.work(pk, now), told=told)
     if done:
         unchanged.note(kind, subject, before, now, slow.again(subject, now))
     return done
@@ -218,7 +218,7 @@ def _send(kind: str, subjects: Iterable[int]) -> None:
 
 def _once(now: datetime, task: str, pk: int, what: Callable[[int], object]) -> None:
     """One worker does it per tick."""
-    work.once(now, task, pk, _slot(now), what)
+    due_work.once(now, task, pk, _slot(now), what)
 
 
 def _slot(now: datetime) -> str:

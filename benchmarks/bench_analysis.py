@@ -53,7 +53,8 @@ def _experiment(number: int) -> int:
     from experiments.core.design.design import ExperimentSpec, MetricPlan, VariantSpec
     from experiments.core.library.presets import PRESETS
     from experiments.core.types import Actor, ActorKind, Role
-    from experiments.services import drafts, lifecycle
+    from experiments.services.drafts import drafts
+    from experiments.services.life import lifecycle
 
     owner, _ = User.objects.get_or_create(username="bench")
     owner.groups.add(Group.objects.get_or_create(name=Role.PRODUCT_OWNER.value)[0])

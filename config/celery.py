@@ -34,7 +34,7 @@ app.autodiscover_tasks(["experiments", "analytics"])
 def note(task: Any = None, state: str = "", **_: Any) -> None:
     """Whoever watches wants to know that beat's tasks come to their end, not that they were sent."""
     from experiments.core.clock import utc_now
-    from experiments.services.slots import heard  # needs the apps
+    from experiments.services.ground.slots import heard  # needs the apps
 
     if state == "SUCCESS" and task is not None and task.name in _ON_BEAT:
         heard(utc_now(), task.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from analytics.selectors.cards import unmet_conditions
 from analytics.selectors.ramps import ramp_facts
 from analytics.selectors.recommendation import recommendation
-from experiments.services import advice, ramps
+from experiments.services.life import advice, ramps
 
 
 def wire() -> None:

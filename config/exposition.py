@@ -27,8 +27,8 @@ from experiments.core.clock import utc_now
 from experiments.metrics import tell_answers
 from experiments.selectors import serving
 from experiments.selectors.subscriptions import Underway, underway
-from experiments.services import spool
-from experiments.services.slots import last_heard
+from experiments.services.ground.slots import last_heard
+from experiments.services.serving import spool
 
 _ARM = ("experiment", "variant")
 _UP = "1 while counts and analyses can be read from PostgreSQL."

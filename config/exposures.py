@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 
 from analytics.services import drain, ingest, watches
-from experiments.services import spool
+from experiments.services.serving import spool
 
 
 def wire() -> None:

@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 
 from experiments.core.errors import AssayError
 from experiments.http.errors import RETRY_SECONDS, UNAVAILABLE, outage
-from experiments.services.turns import Kind, turn
+from experiments.services.ground.turns import Kind, turn
 
 log = structlog.get_logger(__name__)
 PAGES = "/admin/"

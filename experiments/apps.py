@@ -11,11 +11,11 @@ def install_library(sender: AppConfig, using: str = "default", **_: Any) -> None
     """After migrations: policies, role groups and metrics; skipped when the tables have just been taken away."""
     from experiments.core.clock import utc_now
     from experiments.models import Metric, Policy
-    from experiments.services import library
+    from experiments.services.library import shipped
 
     present = connections[using].introspection.table_names()
     if using == "default" and {Policy._meta.db_table, Metric._meta.db_table, "auth_group"} <= set(present):
-        library.install(utc_now())
+        shipped.install(utc_now())
 
 
 class ExperimentsConfig(AppConfig):

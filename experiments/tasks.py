@@ -13,8 +13,9 @@ from experiments.core.errors import AssayError
 from experiments.core.types import SYSTEM, Outcome
 from experiments.models import Experiment
 from experiments.selectors import due
-from experiments.services import catalogue, delivery, due_refusals, lifecycle, outbox, stops, work
-from experiments.services.slots import claim, slot_of
+from experiments.services.ground import delivery, due_refusals, due_work, outbox, publishing
+from experiments.services.ground.slots import claim, slot_of
+from experiments.services.life import lifecycle, stops
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +69,7 @@ def _try(what: str, pk: int, now: datetime, verb: Callable[[int, datetime], Expe
         else:
             moved.append(subject)
 
-    work.attempt(now, what, pk, move)
+    due_work.attempt(now, what, pk, move)
     return len(moved)
 
 
@@ -78,7 +79,7 @@ def publish_expired() -> bool:
     now = utc_now()
     if not due.catalogue_expired(now) or not claim(now, task="publish_expired", slot=slot_of(now, seconds=TICK_SECONDS)):
         return False
-    catalogue.publish(now, reason="something expired")
+    publishing.publish(now, reason="something expired")
     return True
 
 
@@ -99,7 +100,7 @@ def deliver_notifications() -> int:
     """
     now = utc_now()
     _address(now)
-    digests = [pk for pk in outbox.digests_due(now) if work.attempt(now, "digest", pk, lambda pk: outbox.write_digest(pk, now))]
+    digests = [pk for pk in outbox.digests_due(now) if due_work.attempt(now, "digest", pk, lambda pk: outbox.write_digest(pk, now))]
     if digests:
         _address(now)
     if claim(now, task="forget_old_messages", slot=slot_of(now, seconds=3600)):

@@ -15,7 +15,8 @@ from experiments.core.design.design import ExperimentSpec, MetricPlan, VariantSp
 from experiments.core.types import SYSTEM, Actor, Item, Outcome, Role, Scope, Status, Verdict
 from experiments.models import ApiKey, Experiment
 from experiments.selectors.actors import actor_for_key, actor_for_user
-from experiments.services import checklist, drafts, lifecycle
+from experiments.services.drafts import drafts
+from experiments.services.life import checklist, lifecycle
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 """A Monday morning: the moment at which histories begin."""

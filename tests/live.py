@@ -41,7 +41,7 @@ from django.contrib.auth.models import Group, User
 from config import static_files
 from experiments.core.clock import utc_now
 from experiments.core.types import SYSTEM, Environment, Role, Scope
-from experiments.services.keys import create_key
+from experiments.services.people.keys import create_key
 with open(f"{settings.STATIC_ROOT}.lock", "w") as lock:
     fcntl.flock(lock, fcntl.LOCK_EX)
     static_files.collect()

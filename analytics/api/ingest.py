@@ -41,7 +41,7 @@ from experiments.core.types import JSON, Scope
 from experiments.http.client_caps import admission
 from experiments.http.doors import Door, identity, json_body
 from experiments.http.parsing import BATCH_ITEMS
-from experiments.services.turns import Kind
+from experiments.services.ground.turns import Kind
 
 
 class IngestDoor(Door):

@@ -23,7 +23,7 @@ from experiments.http.idempotency import idempotent
 from experiments.http.pages import filtered, page, parameters
 from experiments.models import Experiment
 from experiments.selectors.experiments import experiments, resolve
-from experiments.services.recommended import promote_recommended
+from experiments.services.life.recommended import promote_recommended
 
 COUNTING_SECONDS = 1.0
 """How long one answer may spend on counting again what is told."""

@@ -29,8 +29,8 @@ from experiments.http.source_units import SourceUnits
 from experiments.models import ExperimentMetric
 from experiments.selectors import serving
 from experiments.selectors.experiments import resolve
-from experiments.services.exposures import exposure_of
-from experiments.services.turns import Kind
+from experiments.services.ground.turns import Kind
+from experiments.services.serving.exposures import exposure_of
 
 Name = Annotated[str, Meta(max_length=200)]
 Json = dict[str, Any]  # Any: JSON as it was parsed

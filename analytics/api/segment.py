@@ -32,7 +32,7 @@ from experiments.http.doors import raw_body
 from experiments.http.errors import error_body, error_response
 from experiments.http.parsing import BATCH_ITEMS, parse_json
 from experiments.http.plain import need_database, plain
-from experiments.services.turns import Kind, turn
+from experiments.services.ground.turns import Kind, turn
 
 
 def _batch(request: HttpRequest) -> HttpResponse:

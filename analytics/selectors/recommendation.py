@@ -8,7 +8,7 @@ from analytics.models import AnalysisRun, Decision
 from analytics.selectors.plans import NEVER_BY_ITSELF
 from analytics.selectors.trouble import trouble_now
 from experiments.models import Experiment, Variant
-from experiments.services.advice import Recommendation
+from experiments.services.life.advice import Recommendation
 
 
 def recommendation(experiment_id: int) -> Recommendation | str:

@@ -53,7 +53,7 @@ from experiments.core.errors import NotFound, Refused
 from experiments.core.life.undecided import never_decides, never_looks
 from experiments.core.types import Origin, Status
 from experiments.models import Experiment, Iteration
-from experiments.services.waits import is_locked
+from experiments.services.ground.lock_waits import is_locked
 
 log = structlog.get_logger(__name__)
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from analytics.services.ingest_batch import add_to_tallies
 from analytics.services.ingest_exposures import OVER_CAP
-from experiments.services import client_rows
+from experiments.services.serving import client_rows
 
 DOOR = "decision"
 

@@ -25,8 +25,8 @@ from experiments.core.errors import Refused
 from experiments.core.types import JSON, SYSTEM, Actor, BucketRole, Item, Phase
 from experiments.models import Bucket, Evidence, Iteration
 from experiments.selectors.experiments import open_iteration, resolve
-from experiments.services import checklist
-from experiments.services.stops import abort_harmful_dark_launch
+from experiments.services.life import checklist
+from experiments.services.life.stops import abort_harmful_dark_launch
 
 
 def watch_dark_launch(experiment_id: int, *, now: datetime, store: Store | None = None) -> Evidence:

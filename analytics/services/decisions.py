@@ -21,7 +21,7 @@ from experiments.core.figures import moment
 from experiments.core.types import SYSTEM, Origin, Outcome, Status
 from experiments.models import Experiment, Iteration
 from experiments.selectors.experiments import iteration_rules
-from experiments.services import lifecycle
+from experiments.services.life import lifecycle
 
 ACTING = ("stop", "promote", "conclude")
 """Verdicts that the machine carries out; the others are for people to read."""

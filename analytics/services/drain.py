@@ -26,8 +26,8 @@ from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput
 from experiments.core.serving.exposure import QueuedExposure, from_line, to_line
 from experiments.metrics import EXPOSURES_REJECTED
-from experiments.services import spool, spool_progress
-from experiments.services.waits import is_locked
+from experiments.services.ground.lock_waits import is_locked
+from experiments.services.serving import spool, spool_progress
 
 log = structlog.get_logger(__name__)
 

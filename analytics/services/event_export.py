@@ -9,8 +9,8 @@ from django.db import transaction
 from experiments.core.permissions import Action
 from experiments.core.types import JSON, Actor
 from experiments.models import ChangeLogEntry
-from experiments.services import audit
-from experiments.services.rows import locked, permit
+from experiments.services.ground import audit
+from experiments.services.ground.guarding import locked, permit
 
 
 def log_event_export(actor: Actor, now: datetime, *, experiment_id: int, payload: JSON, reason: str) -> ChangeLogEntry:

@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 
 from analytics.models import ToldOutcome
 from experiments.models import Metric
-from experiments.services import metrics
+from experiments.services.library import metrics
 
 NEW_A_DAY, IN_ALL = 50, 500
 """New names of one UTC day, and names altogether, on the whole platform."""

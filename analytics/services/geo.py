@@ -25,8 +25,9 @@ from experiments.core.permissions import Action
 from experiments.core.types import JSON, SYSTEM, Actor, Origin, Status
 from experiments.models import Experiment, Iteration
 from experiments.selectors.experiments import design_of, rules_of
-from experiments.services import audit, drafts
-from experiments.services.rows import permit
+from experiments.services.drafts import drafts
+from experiments.services.ground import audit
+from experiments.services.ground.guarding import permit
 
 ENGINE = "1"
 """The version of the method; raise it when a number would change."""

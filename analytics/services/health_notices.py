@@ -10,7 +10,7 @@ from analytics.core.results import WHAT_TO_DO
 from experiments.core.messages.notices import Notice, NoticeKind
 from experiments.core.types import JSON
 from experiments.models import Experiment
-from experiments.services import outbox
+from experiments.services.ground import outbox
 
 _QUIET = frozenset({"no_data", "cannot_say"})
 """An experiment that has just begun has no data, and nothing is wrong."""

@@ -26,7 +26,8 @@ from analytics.stores.default import default_store
 from experiments.core.messages.notices import Notice, NoticeKind
 from experiments.core.types import SYSTEM, Direction, Phase
 from experiments.models import Rollout
-from experiments.services import lifecycle, outbox
+from experiments.services.ground import outbox
+from experiments.services.life import lifecycle
 
 log = structlog.get_logger(__name__)
 

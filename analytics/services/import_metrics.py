@@ -19,7 +19,7 @@ from experiments.core.errors import Conflict
 from experiments.core.types import Actor, Direction, MetricKind
 from experiments.models import Metric
 from experiments.selectors.metrics import definition_of
-from experiments.services import metrics
+from experiments.services.library import metrics
 
 _WHOLE: Final[dict[str, tuple[MetricKind, Aggregation]]] = {
     "proportion": (MetricKind.PROPORTION, "any"),

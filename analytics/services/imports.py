@@ -34,7 +34,8 @@ from experiments.core.serving.exposure import QueuedExposure
 from experiments.core.types import JSON, Actor, MetricRole, Origin, Status
 from experiments.models import Experiment, Iteration
 from experiments.selectors.experiments import design_of, rules_of
-from experiments.services import audit, drafts
+from experiments.services.drafts import drafts
+from experiments.services.ground import audit
 
 CHUNK = 5000
 IMPORTER = IngestIdentity()

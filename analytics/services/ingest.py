@@ -34,7 +34,7 @@ from analytics.services.twin_ids import counting_twins
 from experiments.core.errors import AssayError, Conflict, Problem
 from experiments.core.serving.exposure import QueuedExposure
 from experiments.core.types import Environment, Origin, Scope
-from experiments.services.waits import is_locked
+from experiments.services.ground.lock_waits import is_locked
 
 log = structlog.get_logger(__name__)
 

@@ -22,7 +22,7 @@ from analytics.services import refusals
 from analytics.services.partitions import Parent, ensure_days
 from experiments.core.figures import counted
 from experiments.core.types import Environment, Origin, Scope
-from experiments.services.client_rows import Admit
+from experiments.services.serving.client_rows import Admit
 
 Kind: TypeAlias = Literal["exposure", "event", "observation", "cost", "feedback"]
 

@@ -32,7 +32,7 @@ from experiments.core.clock import local_day
 from experiments.core.figures import counted
 from experiments.core.types import MetricRole, Origin
 from experiments.models import Iteration
-from experiments.services.waits import is_locked
+from experiments.services.ground.lock_waits import is_locked
 
 never_hold(is_locked)
 T = TypeVar("T")

@@ -18,7 +18,7 @@ from experiments.core.messages.notices import Notice, NoticeKind, one_line
 from experiments.core.types import JSON
 from experiments.models import Experiment
 from experiments.selectors.experiments import iteration_design, iteration_rules
-from experiments.services import outbox
+from experiments.services.ground import outbox
 
 _KINDS = {"escalate": NoticeKind.BREACH, "keep": NoticeKind.DECISION, "hold": NoticeKind.DECISION}
 """Verdicts that nobody carries out."""

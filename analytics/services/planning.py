@@ -26,7 +26,7 @@ from experiments.core.types import JSON, Actor, GuardrailRule, Item, MetricRole
 from experiments.models import Evidence, Experiment, Metric
 from experiments.selectors.experiments import design_of, resolve, rules_of
 from experiments.selectors.metrics import definition_of
-from experiments.services import checklist
+from experiments.services.life import checklist
 
 LOOKS_A_WEEK = 7
 _FIELDS = {"effect": "mde", "sd": "baseline_sd"}

@@ -12,7 +12,7 @@ from analytics.models import ModelPrice
 from experiments.core.errors import InvalidInput, Problem
 from experiments.core.permissions import Action, check
 from experiments.core.types import JSON, Actor
-from experiments.services import audit
+from experiments.services.ground import audit
 
 
 def load_prices(actor: Actor, now: datetime, *, text: str, reason: str = "") -> int:

@@ -13,8 +13,8 @@ from experiments.core.errors import Conflict, Refused
 from experiments.core.life.ramping import RampMove, next_move
 from experiments.core.types import SYSTEM
 from experiments.models import Experiment
-from experiments.services import ramps
-from experiments.services.ramps import Judged
+from experiments.services.life import ramps
+from experiments.services.life.ramps import Judged
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ from experiments.core.design.specs import MetricPlan
 from experiments.core.errors import Refused
 from experiments.core.types import JSON, Actor, Item, MetricRole
 from experiments.models import Evidence, Experiment
-from experiments.services import drafts
+from experiments.services.drafts import drafts
 
 _SHARED = [field.name for field in fields(MetricPlan) if field.name != "metric"]
 

@@ -17,7 +17,7 @@ from experiments.core.errors import InvalidInput, NotFound, Problem, Refused
 from experiments.core.permissions import Action, check
 from experiments.core.types import JSON, SYSTEM, Actor
 from experiments.models import Experiment
-from experiments.services import audit
+from experiments.services.ground import audit
 
 log = structlog.get_logger(__name__)
 

@@ -17,7 +17,7 @@ from analytics.models.counts import OTHER, OUTCOMES_AT_MOST
 from analytics.services.ingest_batch import IngestIdentity, Row
 from experiments.core.types import Environment, Scope
 from experiments.models import Metric
-from experiments.services import metrics
+from experiments.services.library import metrics
 
 Source = Literal["event", "observation"]
 

@@ -19,8 +19,9 @@ from experiments.core.clock import utc_now
 from experiments.core.permissions import Action, check
 from experiments.core.types import JSON, Actor, ActorKind
 from experiments.models import Experiment
-from experiments.services import audit, watching
-from experiments.services.watching import Watched
+from experiments.services.ground import audit
+from experiments.services.serving import watching
+from experiments.services.serving.watching import Watched
 
 log = structlog.get_logger(__name__)
 

@@ -176,7 +176,7 @@ def _key() -> str:
 
     from experiments.core.clock import utc_now
     from experiments.core.types import SYSTEM, Scope
-    from experiments.services.keys import create_key
+    from experiments.services.people.keys import create_key
 
     return create_key(SYSTEM, utc_now(), name="bench", scope=Scope.SERVER, owner=User.objects.get())[1]
 

@@ -15,7 +15,7 @@ from experiments.core.clock import utc_now
 from experiments.core.figures import counted
 from experiments.core.permissions import Action
 from experiments.models import ExclusionList, Override
-from experiments.services import audience
+from experiments.services.audience import audience
 
 SHOWN_UNITS = 200
 

@@ -18,7 +18,7 @@ from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError, Problem
 from experiments.models import Experiment, Variant
 from experiments.selectors.experiments import resolve
-from experiments.services.audit import unit_hash
+from experiments.services.ground.audit import unit_hash
 
 ROWS = 100
 SHORT = 12

@@ -27,8 +27,11 @@ from experiments.core.types import Actor, Item, Outcome, PauseCause, Status, Ver
 from experiments.models import Experiment
 from experiments.selectors.checklist import blockers, facts, launch_request
 from experiments.selectors.experiments import STOP_WAITS, is_member, rules_of, stop_waits
-from experiments.services import audience, comments, drafts, lifecycle, timeline_notes
-from experiments.services import checklist as signing
+from experiments.services.audience import audience
+from experiments.services.drafts import drafts
+from experiments.services.life import checklist as signing
+from experiments.services.life import lifecycle
+from experiments.services.people import comments, timeline_notes
 
 RETURN = "return_to_control"
 GRAVE = (Verb.EMERGENCY_STOP, Verb.ABORT_DARK_LAUNCH)

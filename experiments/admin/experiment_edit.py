@@ -30,7 +30,7 @@ from experiments.http.errors import status_of
 from experiments.models import Experiment
 from experiments.selectors.checklist_rows import computed
 from experiments.selectors.experiments import is_member
-from experiments.services import drafts
+from experiments.services.drafts import drafts
 
 
 def add(admin: WorkplaceAdmin, request: HttpRequest) -> HttpResponse:

@@ -27,7 +27,7 @@ from experiments.models.notes import KINDS
 from experiments.selectors import timeline_notes
 from experiments.selectors.experiments import open_iteration
 from experiments.selectors.undecided import why_undecided
-from experiments.services.comments import COMMENTED
+from experiments.services.people.comments import COMMENTED
 
 HISTORY_PAGE = 60
 

@@ -26,7 +26,7 @@ from experiments.http.errors import status_of
 from experiments.models import ChangeLogEntry, Flag, Variant
 from experiments.selectors import serving
 from experiments.selectors.experiments import is_member
-from experiments.services import flags
+from experiments.services.serving import flags
 
 _LIKE = """{
   "type": "object",

@@ -19,7 +19,7 @@ from experiments.core.types import Environment, Scope
 from experiments.http.errors import status_of
 from experiments.http.packing import showing_secret
 from experiments.models import ApiKey
-from experiments.services import keys
+from experiments.services.people import keys
 
 LIST = "admin:experiments_apikey_changelist"
 SCOPES = [

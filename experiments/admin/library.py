@@ -25,7 +25,7 @@ from experiments.core.permissions import Action
 from experiments.core.types import Direction, MetricKind
 from experiments.models import ExperimentMetric, Metric
 from experiments.selectors.metrics import definition_of
-from experiments.services import metrics
+from experiments.services.library import metrics
 
 
 class CurrentFilter(admin.SimpleListFilter):

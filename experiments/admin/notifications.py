@@ -25,7 +25,8 @@ from experiments.models import Delivery, Experiment, OutboxMessage, Subscription
 from experiments.outgoing.channels import Channel
 from experiments.selectors.experiments import resolve
 from experiments.selectors.subscriptions import deliveries_visible_to, shown_address, visible_to
-from experiments.services import delivery, subscriptions
+from experiments.services.ground import delivery
+from experiments.services.people import subscriptions
 
 LIST = "admin:experiments_subscription_changelist"
 CHANNELS = [

@@ -20,7 +20,7 @@ from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
 from experiments.core.permissions import Action
 from experiments.http.spoken import SpokenRelated
-from experiments.services import accounts
+from experiments.services.people import accounts
 
 admin.site.unregister(User)
 admin.site.unregister(Group)

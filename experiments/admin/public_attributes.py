@@ -17,7 +17,7 @@ from experiments.core.permissions import Action
 from experiments.core.targeting.public_attributes import still_private
 from experiments.models import PublicAttribute
 from experiments.selectors import serving
-from experiments.services.public_attributes import declare_public, withdraw_public
+from experiments.services.audience.public_attributes import declare_public, withdraw_public
 
 _SHOWN = 30
 _CONSEQUENCE = (

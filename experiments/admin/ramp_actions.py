@@ -20,7 +20,7 @@ from experiments.core.life.ramping import RampAction, RampFacts, next_move, perc
 from experiments.core.permissions import Action
 from experiments.core.types import Actor, Status
 from experiments.models import Experiment, RampStay
-from experiments.services import ramps
+from experiments.services.life import ramps
 
 
 @dataclass(frozen=True)

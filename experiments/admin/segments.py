@@ -26,7 +26,7 @@ from experiments.core.figures import counted
 from experiments.core.permissions import Action
 from experiments.models import GlobalHoldout, Segment
 from experiments.selectors.segments import drafts_naming, exclusions_naming, relying_on
-from experiments.services import holdout, segments
+from experiments.services.audience import holdout, segments
 
 SHOWN_UNITS = 200
 _RULES_HELP = "A list of rules, each a list of conditions. Any rule suffices; all conditions of a rule must hold. Empty: by id only."

@@ -18,7 +18,7 @@ from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
 from experiments.http.errors import status_of
 from experiments.http.packing import showing_secret
-from experiments.services.unmasking import look_behind_mask
+from experiments.services.people.unmasking import look_behind_mask
 
 
 def unmask(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> HttpResponse:

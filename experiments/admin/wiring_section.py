@@ -18,7 +18,7 @@ from experiments.core.permissions import Action
 from experiments.core.snippets import Snippet, Wire, snippets
 from experiments.core.types import Environment, FlagType
 from experiments.models import Experiment, Flag
-from experiments.services.audit import unit_hash
+from experiments.services.ground.audit import unit_hash
 
 SHORT = 8
 

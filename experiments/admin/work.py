@@ -14,7 +14,7 @@ from experiments.admin.doing import Confirm, confirmed
 from experiments.core.clock import utc_now
 from experiments.http.spoken import SpokenFilter, spoken
 from experiments.models import FailedWork
-from experiments.services import work
+from experiments.services.ground import due_work
 
 LIST = "admin:experiments_failedwork_changelist"
 
@@ -40,7 +40,7 @@ class FailedWorkAdmin(WorkplaceAdmin):
         confirm = Confirm(f"Have {title} tried again?", "Try again at the next tick", reverse(LIST), said=row.error)
 
         def again(data: QueryDict) -> str:
-            work.try_again(actor_of(request), utc_now(), failed_id=row.pk)
+            due_work.try_again(actor_of(request), utc_now(), failed_id=row.pk)
             return f"{title} will be tried at the next tick."
 
         return confirmed(self, request, title=title, confirm=confirm, work=again)

@@ -33,8 +33,8 @@ from experiments.http.parsing import BATCH_ITEMS, ONE_BODY, convert, parse_json
 from experiments.metrics import count_answers
 from experiments.selectors import serving
 from experiments.selectors.serving import ServingState
-from experiments.services.client_rows import Admit
-from experiments.services.exposures import Recording, expose
+from experiments.services.serving.client_rows import Admit
+from experiments.services.serving.exposures import Recording, expose
 
 Attributes = dict[str, Any]  # Any: whatever applications know of a request; targeting compares what it can
 UnitId = Any  # Any: text or a whole number; whatever else is sent makes that unit unfit, and nothing more

@@ -22,7 +22,7 @@ from experiments.http.pages import PAGE_PARAMETERS, filtered, page, parameters
 from experiments.http.parsing import MAX_DOCUMENT_STRING, convert
 from experiments.selectors import checklist
 from experiments.selectors.experiments import experiments, open_iteration, resolve
-from experiments.services import drafts
+from experiments.services.drafts import drafts
 
 READERS = (Scope.READ, Scope.MANAGEMENT)
 WRITERS = (Scope.MANAGEMENT,)

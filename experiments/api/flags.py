@@ -23,7 +23,7 @@ from experiments.http.idempotency import idempotent
 from experiments.http.pages import filtered, page, parameters
 from experiments.http.parsing import MAX_DOCUMENT_STRING
 from experiments.models import Flag
-from experiments.services import flags
+from experiments.services.serving import flags
 
 
 class FlagBody(msgspec.Struct, forbid_unknown_fields=True):

@@ -20,7 +20,7 @@ from experiments.http.parsing import ONE_BODY
 from experiments.http.source_units import SourceUnits
 from experiments.metrics import count_answers
 from experiments.selectors import serving
-from experiments.services.exposures import Recording, expose
+from experiments.services.serving.exposures import Recording, expose
 
 
 class GetVariantBody(SourceUnits, kw_only=True):

@@ -25,7 +25,7 @@ from experiments.metrics import count_answers
 from experiments.selectors import growthbook, serving
 from experiments.selectors.growthbook import Document
 from experiments.selectors.serving import ServingState
-from experiments.services import watching
+from experiments.services.serving import watching
 
 _SCOPES = (Scope.CLIENT, Scope.SERVER)
 

@@ -41,8 +41,8 @@ from experiments.http.parsing import ONE_BODY, parse_json
 from experiments.metrics import count_answers
 from experiments.selectors import serving
 from experiments.selectors.serving import ServingState
-from experiments.services import watching
-from experiments.services.exposures import Recording, expose
+from experiments.services.serving import watching
+from experiments.services.serving.exposures import Recording, expose
 
 PREFIX = "/ofrep/"
 _JSON = "application/json"

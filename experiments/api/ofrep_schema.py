@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from experiments.core.protocols.ofrep import EXPOSURE_ATTRIBUTE, REASONS, ErrorCode
-from experiments.services.exposures import Recording
+from experiments.services.serving.exposures import Recording
 
 Schema = dict[str, Any]  # Any: JSON Schema
 

@@ -25,9 +25,9 @@ from experiments.http.pages import PAGE_PARAMETERS, page
 from experiments.http.parsing import ONE_BODY, convert, parse_json
 from experiments.models import Experiment
 from experiments.selectors.experiments import ARM_WAITS, STOP_WAITS, arm_stop_waits, open_iteration, resolve, stop_waits
-from experiments.services import checklist, lifecycle, ramps
-from experiments.services.recommended import promote_recommended
-from experiments.services.turns import Kind
+from experiments.services.ground.turns import Kind
+from experiments.services.life import checklist, lifecycle, ramps
+from experiments.services.life.recommended import promote_recommended
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from experiments.core.serving.keyring import KeyIdentity
 from experiments.core.types import Scope
 from experiments.http.addresses import client_address, sender_of
-from experiments.services.client_rows import Admit, admitting
+from experiments.services.serving.client_rows import Admit, admitting
 
 
 def admission(request: HttpRequest, key: KeyIdentity) -> Admit | None:

@@ -22,7 +22,7 @@ from experiments.http.limits import refuse_too_many
 from experiments.http.parsing import BATCH_BODY, MAX_STRING, Spots, convert, parse_json
 from experiments.http.unpacking import encoding_of, refuse_packed, unpacked
 from experiments.selectors import serving
-from experiments.services.turns import Kind, turn
+from experiments.services.ground.turns import Kind, turn
 
 T = TypeVar("T")
 _WORTH_TAKING = 16 * BATCH_BODY

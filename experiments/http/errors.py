@@ -30,7 +30,7 @@ from experiments.core.errors import (
     TooLarge,
     TooMany,
 )
-from experiments.services.waits import is_cut_off, is_locked
+from experiments.services.ground.lock_waits import is_cut_off, is_locked
 
 log = structlog.get_logger(__name__)
 

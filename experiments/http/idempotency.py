@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput
 from experiments.http.doors import identity, raw_body
-from experiments.services.answers import Answered, Asked, once
+from experiments.services.ground.idempotency import Answered, Asked, once
 
 LONGEST = 255
 HEADER = "Idempotency-Key"

@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from experiments.core.clock import utc_now
 from experiments.http.addresses import UNKNOWN, client_address, sender_of
 from experiments.selectors.concerns import is_demo_user
-from experiments.services import logins
+from experiments.services.people import logins
 
 log = structlog.get_logger(__name__)
 WAITS = "assay_login_waits"

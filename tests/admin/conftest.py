@@ -13,7 +13,8 @@ from experiments.core.types import Actor
 from experiments.models import Experiment
 from experiments.selectors.actors import actor_for_user
 from experiments.selectors.cast import CAST
-from experiments.services import drafts, library
+from experiments.services.drafts import drafts
+from experiments.services.library import shipped
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 CONTROL = VariantSpec("Control", 500, is_control=True, config={"prompt": "v1"})
@@ -27,7 +28,7 @@ def _own_catalogue(tmp_path, settings):
 
 @pytest.fixture
 def people(db) -> dict[str, User]:
-    library.install(NOW)
+    shipped.install(NOW)
     return {member.username: _person(member) for member in CAST}
 
 

@@ -8,7 +8,7 @@ from html import unescape
 import pytest
 
 from experiments.models import ChangeLogEntry, Experiment, Flag
-from experiments.services import flags
+from experiments.services.serving import flags
 from tests.admin.conftest import NOW, page
 from tests.core.test_value_schema import DOCUMENT
 

@@ -13,7 +13,8 @@ from experiments.core.errors import InvalidInput
 from experiments.core.types import PauseCause, Status
 from experiments.models import ChangeLogEntry, Experiment, LaunchRequest, Rollout
 from experiments.selectors.actors import actor_for_user
-from experiments.services import advice, drafts, lifecycle
+from experiments.services.drafts import drafts
+from experiments.services.life import advice, lifecycle
 from tests.admin.conftest import ai_spec, page, url
 from tests.admin.states import Case, put
 

@@ -14,7 +14,7 @@ from experiments.core.clock import utc_now
 from experiments.core.types import Actor, ActorKind, Role
 from experiments.selectors import concerns
 from experiments.selectors.cast import PASSWORD
-from experiments.services.accounts import set_password
+from experiments.services.people.accounts import set_password
 
 pytestmark = pytest.mark.django_db
 ADMIN = Actor(ActorKind.PERSON, "root", roles=frozenset({Role.ADMIN}))

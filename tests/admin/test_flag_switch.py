@@ -5,7 +5,7 @@ from __future__ import annotations
 from experiments.core.clock import utc_now
 from experiments.core.types import Status
 from experiments.selectors import serving
-from experiments.services import lifecycle
+from experiments.services.life import lifecycle
 from tests.admin.conftest import page
 
 

@@ -9,7 +9,8 @@ from django.utils import timezone
 from experiments.models import ChangeLogEntry, ExclusionList, GlobalHoldout, Metric, Override, PublicAttribute, Segment
 from experiments.selectors import serving
 from experiments.selectors.serving import ServingState
-from experiments.services import drafts, lifecycle
+from experiments.services.drafts import drafts
+from experiments.services.life import lifecycle
 from tests.admin.conftest import NOW, page, url
 from tests.core.catalogues import catalogue, experiment, flag
 

@@ -10,7 +10,8 @@ from analytics.services.dark_health import check_dark_launch
 from experiments.core.types import Item, Status, Verdict
 from experiments.models import ChangeLogEntry, Experiment, LaunchRequest, Rollout, SignOff
 from experiments.selectors.actors import actor_for_user
-from experiments.services import checklist, drafts
+from experiments.services.drafts import drafts
+from experiments.services.life import checklist
 from tests import factories
 from tests.admin.conftest import page, url
 

@@ -15,7 +15,7 @@ from experiments.core.cards import Reading
 from experiments.core.clock import utc_now
 from experiments.core.types import Status
 from experiments.models import Experiment, Iteration
-from experiments.services import drafts
+from experiments.services.drafts import drafts
 from tests.admin.conftest import ai_spec
 
 LIST = "/admin/experiments/experiment/"

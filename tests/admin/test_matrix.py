@@ -19,7 +19,9 @@ from experiments.core.permissions import Action, may
 from experiments.core.types import SYSTEM, Scope
 from experiments.models import ApiKey, ChangeLogEntry, ExclusionList, Experiment, Flag, Metric, Segment
 from experiments.selectors.actors import actor_for_user
-from experiments.services import audience, flags, keys, segments
+from experiments.services.audience import audience, segments
+from experiments.services.people import keys
+from experiments.services.serving import flags
 from tests.admin.test_report_templates import OWN
 
 CAST = ("victor", "olivia", "paula", "dmitri", "quinn", "ada")

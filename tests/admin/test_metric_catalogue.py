@@ -8,8 +8,8 @@ from experiments.core.design.specs import ExperimentSpec, MetricPlan
 from experiments.models import Metric
 from experiments.selectors.actors import actor_for_user
 from experiments.selectors.metrics import current_metric, definition_of
-from experiments.services import drafts
-from experiments.services.metrics import define_metric
+from experiments.services.drafts import drafts
+from experiments.services.library.metrics import define_metric
 from tests.admin.conftest import CONTROL, FRIENDLY, NOW
 
 LIST = "/admin/experiments/metric/"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from experiments.core.design.specs import ExperimentSpec, MetricPlan
 from experiments.models import ExperimentMetric, Metric
-from experiments.services import drafts
+from experiments.services.drafts import drafts
 from tests.admin.conftest import CONTROL, FRIENDLY, NOW, page, url
 
 ADD = "/admin/experiments/metric/add/"

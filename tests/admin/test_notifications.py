@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from experiments.core.messages.notices import CHOICES, Notice, NoticeKind
 from experiments.models import Delivery, Subscription
-from experiments.services import outbox
+from experiments.services.ground import outbox
 from tests.outgoing.conftest import allow, names, pair, stranger  # noqa: F401  (fixtures)
 
 ADD = "/admin/experiments/subscription/add/"

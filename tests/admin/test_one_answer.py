@@ -24,7 +24,8 @@ from experiments.core.cards import State, Viewer
 from experiments.core.clock import utc_now
 from experiments.core.types import Outcome, Status
 from experiments.models import Experiment, OutboxMessage
-from experiments.services import catalogue, drafts
+from experiments.services.drafts import drafts
+from experiments.services.ground import publishing
 from tests.admin.conftest import ai_spec
 from tests.admin.states import Case, cases, put
 
@@ -53,7 +54,7 @@ def world(owner, monkeypatch):
     monkeypatch.setattr(dashboard, "ENDED_SHOWN", 1000)
     monkeypatch.setattr(dashboard, "WAITING_SHOWN", 1000)
     monkeypatch.setattr(ExperimentAdmin, "list_per_page", 1000)
-    monkeypatch.setattr(catalogue, "publish", lambda now, reason: None)
+    monkeypatch.setattr(publishing, "publish", lambda now, reason: None)
     return {case: put(case, drafts.create_experiment(owner, utc_now(), spec=ai_spec(f"Experiment {case}"))) for case in cases()}
 
 

@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from experiments.models import ApiKey, ChangeLogEntry, Experiment
-from experiments.services import drafts
+from experiments.services.drafts import drafts
 from tests.admin.conftest import NOW, ai_spec, page, url
 
 EVERYBODY = ("olivia", "dmitri", "quinn", "ada", "victor", "paula")

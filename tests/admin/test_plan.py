@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from experiments.core.design.specs import ExperimentSpec, MetricPlan
-from experiments.services import drafts
+from experiments.services.drafts import drafts
 from tests.admin.conftest import CONTROL, FRIENDLY, NOW, page
 
 

@@ -12,7 +12,7 @@ from experiments.core.errors import InvalidInput
 from experiments.core.life.ramping import RampFacts, parse_ramp
 from experiments.core.types import SYSTEM, Status
 from experiments.models import Experiment, RampStay
-from experiments.services import ramps
+from experiments.services.life import ramps
 from tests import factories
 from tests.admin.conftest import page, url
 

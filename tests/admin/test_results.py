@@ -21,8 +21,9 @@ from experiments.core.design.metric_definitions import MetricDefinition
 from experiments.core.design.specs import ExperimentSpec, MetricPlan
 from experiments.core.types import SYSTEM, Direction, MetricKind
 from experiments.models import Experiment
-from experiments.services import drafts, lifecycle
-from experiments.services.metrics import define_metric
+from experiments.services.drafts import drafts
+from experiments.services.library.metrics import define_metric
+from experiments.services.life import lifecycle
 from tests.admin.conftest import CONTROL, FRIENDLY, page, url
 from tests.stores.observed import START, crowd, day_exists, plan, world
 

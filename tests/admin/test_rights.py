@@ -17,7 +17,8 @@ from experiments.core.permissions import SIGNING, Action, may
 from experiments.core.types import Item, PauseCause, Status
 from experiments.models import ChangeLogEntry, Experiment
 from experiments.selectors.actors import actor_for_user
-from experiments.services import audience, lifecycle
+from experiments.services.audience import audience
+from experiments.services.life import lifecycle
 from tests import factories
 from tests.admin.conftest import page, url
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from analytics.services.planning import plan_sample_size
 from experiments.core.design.specs import ExperimentSpec, MetricPlan
 from experiments.core.types import SYSTEM, Item
-from experiments.services import checklist, drafts
+from experiments.services.drafts import drafts
+from experiments.services.life import checklist
 from tests.admin.conftest import CONTROL, FRIENDLY, NOW, page, url
 
 METRICS = (

@@ -13,7 +13,7 @@ from analytics.selectors.cards import cards
 from analytics.services import standings
 from experiments.core.clock import utc_now
 from experiments.models import Experiment, Flag, Standing, Touch, UrgentStop
-from experiments.services import lifecycle
+from experiments.services.life import lifecycle
 from tests.admin.states import cases, put
 from tests.admin.test_list import _live
 

@@ -7,7 +7,7 @@ import pytest
 from experiments.core.design.design import facets
 from experiments.models import ChangeLogEntry, Experiment
 from experiments.selectors.experiments import design_of
-from experiments.services.templates import create_from_template
+from experiments.services.drafts.templates import create_from_template
 from tests.admin.conftest import NOW
 
 ADD = "/admin/experiments/experiment/add/"

@@ -18,7 +18,9 @@ from experiments.core.types import SYSTEM, Scope
 from experiments.models import Experiment
 from experiments.outgoing.channels import Channel
 from experiments.selectors.actors import actor_for_user
-from experiments.services import audience, comments, drafts, keys, segments, subscriptions, timeline_notes
+from experiments.services.audience import audience, segments
+from experiments.services.drafts import drafts
+from experiments.services.people import comments, keys, subscriptions, timeline_notes
 from tests.admin.conftest import page
 from tests.admin.test_results import _measured, url
 

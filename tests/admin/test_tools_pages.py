@@ -12,7 +12,7 @@ from analytics.models import AnalysisRun
 from experiments.core.clock import utc_now
 from experiments.core.types import Status
 from experiments.models import ChangeLogEntry, Iteration
-from experiments.services import timeline_notes
+from experiments.services.people import timeline_notes
 from tests.admin.test_results import _expose, _measured, running, url  # noqa: F401  # a fixture
 from tests.factories import experiment_in
 

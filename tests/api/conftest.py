@@ -12,8 +12,8 @@ from rest_framework.test import APIClient
 from experiments.core.clock import utc_now
 from experiments.core.types import SYSTEM, Environment, Role, Scope
 from experiments.selectors import serving
-from experiments.services import catalogue
-from experiments.services.keys import create_key
+from experiments.services.ground import publishing
+from experiments.services.people.keys import create_key
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ class Doors:
         return client
 
     def publish(self):
-        catalogue.publish(utc_now(), reason="test")
+        publishing.publish(utc_now(), reason="test")
         serving.refresh(utc_now())
 
 

@@ -13,7 +13,7 @@ from experiments.core.types import Environment, Phase, Scope, Status
 from experiments.metrics import tell_answers
 from experiments.models import ServingDocument
 from experiments.selectors import serving
-from experiments.services import spool
+from experiments.services.serving import spool
 from tests.serving_cast import experiment, launched, unit_in
 
 URL = "/api/v1/assignments"

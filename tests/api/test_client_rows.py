@@ -13,7 +13,7 @@ from analytics.services import client_drops
 from experiments.core.serving.caps import HourlyCaps
 from experiments.core.serving.exposure import from_line
 from experiments.core.types import Scope
-from experiments.services import client_rows, spool
+from experiments.services.serving import client_rows, spool
 from tests import serving_cast
 
 

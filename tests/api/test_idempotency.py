@@ -13,8 +13,8 @@ from experiments.core.clock import utc_now
 from experiments.core.errors import Conflict
 from experiments.core.types import SYSTEM, Environment, Role, Scope
 from experiments.models import ChangeLogEntry, Experiment, StoredAnswer
-from experiments.services.answers import LIFETIME, Answered, Asked, forget_old_answers, once
-from experiments.services.keys import create_key
+from experiments.services.ground.idempotency import LIFETIME, Answered, Asked, forget_old_answers, once
+from experiments.services.people.keys import create_key
 from tests.api.test_experiments import RECOMMENDER, URL
 from tests.factories import user
 

@@ -13,7 +13,7 @@ from experiments.core.serving.keyring import new_key, verifier_of
 from experiments.core.types import Environment, Scope
 from experiments.models import ApiKey
 from experiments.selectors import serving
-from experiments.services import catalogue
+from experiments.services.ground import publishing
 from tests.serving_cast import NOW, launched, owner, unit_in
 
 pytestmark = pytest.mark.django_db
@@ -35,7 +35,7 @@ def _key(scope, environment):
     ApiKey.objects.create(
         name="app", selector=selector, verifier=verifier_of(text), scope=scope, environment=environment, owner=owner(), created_at=NOW
     )
-    catalogue.publish_keyring(NOW)
+    publishing.publish_keyring(NOW)
     serving.refresh(utc_now())
     return text
 

@@ -23,7 +23,7 @@ from experiments.core.serving.keyring import KeyEntry, Keyring, new_key, verifie
 from experiments.core.types import Environment, Phase, Reason, Scope
 from experiments.selectors import serving
 from experiments.selectors.serving import ServingState
-from experiments.services import spool
+from experiments.services.serving import spool
 from tests.core.catalogues import SEED, arm_stopped, catalogue, dark_experiment, experiment, flag, override, rollout
 from tests.serving_cast import launched
 

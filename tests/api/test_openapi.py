@@ -23,7 +23,8 @@ from schemathesis.specs.openapi.checks import content_type_conformance, response
 from analytics.selectors.recommendation import recommendation
 from analytics.services import ingest
 from experiments.core.types import Scope
-from experiments.services import advice, spool
+from experiments.services.life import advice
+from experiments.services.serving import spool
 from tests.api import test_no_500
 from tests.api.test_every_door import ALL, PLAIN
 

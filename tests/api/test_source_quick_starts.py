@@ -15,7 +15,7 @@ from analytics.services.drain import drain_once
 from experiments.core.clock import utc_now
 from experiments.core.types import Scope, Status
 from experiments.models import Experiment, Rollout
-from experiments.services import advice
+from experiments.services.life import advice
 from tests.services.test_decisions import MORNING, NIGHT, winner
 from tests.services.test_geo import pilot
 from tests.stores.observed import START, World, crowd, plan, world

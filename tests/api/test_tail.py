@@ -16,8 +16,8 @@ from experiments.core.clock import utc_now
 from experiments.core.hashing import bucket_of
 from experiments.core.types import Environment, Role, Scope
 from experiments.models import ChangeLogEntry
-from experiments.services import watching
-from experiments.services.watching import Watched
+from experiments.services.serving import watching
+from experiments.services.serving.watching import Watched
 from tests.serving_cast import SEED, launched, unit_in
 
 pytestmark = pytest.mark.django_db

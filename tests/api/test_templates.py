@@ -8,7 +8,7 @@ from experiments.core.library.templates import TEMPLATES
 from experiments.core.types import SYSTEM, Scope
 from experiments.models import ChangeLogEntry, Experiment
 from experiments.selectors.actors import actor_for_user
-from experiments.services.templates import create_from_template
+from experiments.services.drafts.templates import create_from_template
 from tests.stores.observed import START
 
 URL = "/api/v1/experiments"

@@ -6,8 +6,8 @@ import pytest
 
 from experiments.core.types import Scope
 from experiments.models import Experiment, OfflineEvaluation
-from experiments.services import advice
-from experiments.services.advice import Recommendation
+from experiments.services.life import advice
+from experiments.services.life.advice import Recommendation
 from tests.api.test_experiments import CRM, RECOMMENDER, URL
 
 

@@ -11,9 +11,9 @@ from psycopg import errors
 
 from experiments.core.errors import AssayError
 from experiments.http.errors import outage
-from experiments.services import turns
-from experiments.services.turns import Kind, Turns, turn
-from experiments.services.waits import is_locked
+from experiments.services.ground import turns
+from experiments.services.ground.lock_waits import is_locked
+from experiments.services.ground.turns import Kind, Turns, turn
 
 
 def fault(kind: type[Exception]) -> OperationalError:

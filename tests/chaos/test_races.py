@@ -13,7 +13,7 @@ from experiments.core.errors import AssayError
 from experiments.core.types import SYSTEM, Item, Outcome, Status, Verdict
 from experiments.models import ChangeLogEntry, ClaimedSlot, Experiment, Rollout, SignOff
 from experiments.selectors.experiments import open_iteration
-from experiments.services import checklist, lifecycle, ramps
+from experiments.services.life import checklist, lifecycle, ramps
 from tests.chaos.races import race
 from tests.factories import NOW, dark_launched, draft, experiment_in, key_of, lifecycle_of, person, ready_to_start
 

@@ -24,7 +24,7 @@ from experiments.core.errors import AssayError, Conflict
 from experiments.core.serving.exposure import QueuedExposure, from_line, to_line
 from experiments.metrics import EXPOSURES_DROPPED
 from experiments.models import Iteration
-from experiments.services import spool, spool_progress
+from experiments.services.serving import spool, spool_progress
 from tests.serving_cast import NOW, launched
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -17,7 +17,7 @@ from analytics.models import AnalysisRun, OutcomeCount
 from analytics.services import counting
 from experiments.core.clock import utc_now
 from experiments.models import Delivery, Experiment, Iteration, OutboxMessage, Subscription
-from experiments.services.slots import heard
+from experiments.services.ground.slots import heard
 from tests.selectors.test_results import analysed
 from tests.stores.observed import World, crowd, plan, world
 from tests.stories.company import new_key

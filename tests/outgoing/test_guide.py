@@ -8,7 +8,7 @@ from pathlib import Path
 
 from experiments.core.messages.notices import CHOICES, DAILY
 from experiments.core.messages.retries import ATTEMPTS, due_again
-from experiments.services.outbox import DIGEST_AT
+from experiments.services.ground.outbox import DIGEST_AT
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "notifications.md"
 

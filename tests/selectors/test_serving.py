@@ -14,7 +14,7 @@ from experiments.core.serving.assignment import AssignmentRequest, assign
 from experiments.core.types import Environment, Reason, Status
 from experiments.models import ExcludedUnit, ExclusionList, Flag, Override, Rollout, ServingDocument
 from experiments.selectors import keys, serving, serving_files
-from experiments.services import catalogue
+from experiments.services.ground import publishing
 from tests.serving_cast import NOW, experiment, launched, owner
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_catalogue")]
@@ -37,7 +37,7 @@ def _answer(key="checkout", unit="u1", environment=Environment.PRODUCTION, now=N
 
 def test_publish__running_experiment__is_assigned_from_memory(django_assert_num_queries):
     launched("checkout")
-    published = catalogue.publish(NOW, reason="started")
+    published = publishing.publish(NOW, reason="started")
     serving.refresh(NOW)
     with django_assert_num_queries(0):
         answer = _answer()
@@ -47,16 +47,16 @@ def test_publish__running_experiment__is_assigned_from_memory(django_assert_num_
 
 def test_publish__nothing_changed__makes_no_new_version():
     launched("checkout")
-    first = catalogue.publish(NOW, reason="started")
-    assert catalogue.publish(NOW + timedelta(hours=1), reason="again") == first
+    first = publishing.publish(NOW, reason="started")
+    assert publishing.publish(NOW + timedelta(hours=1), reason="again") == first
     Flag.objects.update(enabled=False)
-    assert catalogue.publish(NOW + timedelta(hours=2), reason="switched off").version == first.version + 1
+    assert publishing.publish(NOW + timedelta(hours=2), reason="switched off").version == first.version + 1
 
 
 def test_publish__rolled_back__is_never_served():
     launched("checkout")
     with pytest.raises(RuntimeError), transaction.atomic():
-        catalogue.publish(NOW, reason="started")
+        publishing.publish(NOW, reason="started")
         raise RuntimeError
     assert serving.refresh(NOW).version == 0
     assert not ServingDocument.objects.exists()
@@ -65,13 +65,13 @@ def test_publish__rolled_back__is_never_served():
 def test_publish__in_a_transaction_that_commits__is_served_by_this_process_at_once(django_capture_on_commit_callbacks):
     launched("checkout")
     with django_capture_on_commit_callbacks(execute=True):
-        catalogue.publish(NOW, reason="started")
+        publishing.publish(NOW, reason="started")
     assert _answer().served.variant in {"control", "treatment"}
 
 
 def test_publish__paused_experiment__serves_the_default():
     launched("checkout", status=Status.PAUSED)
-    catalogue.publish(NOW, reason="paused")
+    publishing.publish(NOW, reason="paused")
     serving.refresh(NOW)
     answer = _answer()
     assert (answer.served.reason, answer.served.variant, answer.served.flag) == (Reason.NOT_SERVING, None, "checkout")
@@ -79,7 +79,7 @@ def test_publish__paused_experiment__serves_the_default():
 
 def test_publish__draft__is_shown_to_test_keys_alone_and_at_full_share():
     experiment("checkout", status=Status.DRAFT)
-    catalogue.publish(NOW, reason="drafted")
+    publishing.publish(NOW, reason="drafted")
     serving.refresh(NOW)
     variants = [_answer(unit=f"u{i}", environment=Environment.TEST).served.variant for i in range(400)]
     assert set(variants) == {"control", "treatment"}
@@ -93,7 +93,7 @@ def test_publish__draft_that_cannot_be_served__leaves_the_others_in_peace():
     broken.variants.filter(key="control").update(weight=100)
     boolean = experiment("boolean", status=Status.DRAFT)
     Flag.objects.filter(key=boolean.flag_id).update(value_type="boolean", default_value=False)
-    catalogue.publish(NOW, reason="drafted")
+    publishing.publish(NOW, reason="drafted")
     state = serving.refresh(NOW)
     assert not state.stale
     assert _answer("broken", environment=Environment.TEST).served.reason is Reason.NOT_SERVING
@@ -109,7 +109,7 @@ def test_publish__override_and_exclusion__come_before_the_bucket():
     )
     staff = ExclusionList.objects.create(name="staff", created_at=NOW)
     ExcludedUnit.objects.create(exclusion_list=staff, unit_id="boss")
-    catalogue.publish(NOW, reason="audience")
+    publishing.publish(NOW, reason="audience")
     serving.refresh(NOW)
     assert _answer(unit="tester").served.reason is Reason.OVERRIDE
     assert _answer(unit="boss").served.reason is Reason.EXCLUDED
@@ -131,7 +131,7 @@ def test_publish__rollout__outlives_its_experiment():
         returnable_until=NOW,
         created_at=NOW,
     )
-    catalogue.publish(NOW, reason="promoted")
+    publishing.publish(NOW, reason="promoted")
     serving.refresh(NOW)
     reasons = {_answer(unit=f"u{i}").served.reason for i in range(200)}
     assert reasons == {Reason.ROLLOUT, Reason.HOLDBACK}
@@ -139,7 +139,7 @@ def test_publish__rollout__outlives_its_experiment():
 
 def test_refresh__database_dead__answers_stay_the_same_and_say_stale(dead_database):
     launched("checkout")
-    catalogue.publish(NOW, reason="started")
+    publishing.publish(NOW, reason="started")
     serving.refresh(NOW)
     before = [_answer(unit=f"u{i}") for i in range(50)]
     dead_database()
@@ -150,7 +150,7 @@ def test_refresh__database_dead__answers_stay_the_same_and_say_stale(dead_databa
 
 def test_current__cold_start_with_a_dead_database__reads_the_files(dead_database):
     launched("checkout")
-    catalogue.publish(NOW, reason="started")
+    publishing.publish(NOW, reason="started")
     before = (serving.refresh(NOW).version, _answer())
     serving.forget()
     dead_database()
@@ -160,7 +160,7 @@ def test_current__cold_start_with_a_dead_database__reads_the_files(dead_database
 
 def test_current__file_tampered_with__is_not_served(dead_database):
     launched("checkout")
-    catalogue.publish(NOW, reason="started")
+    publishing.publish(NOW, reason="started")
     serving.refresh(NOW)
     path = serving_files.path_of(serving.CATALOGUE)
     path.write_text(path.read_text().replace("treatment", "treatmenz"))
@@ -170,7 +170,7 @@ def test_current__file_tampered_with__is_not_served(dead_database):
 
 
 def test_keyring_file__is_readable_by_its_owner_alone():
-    catalogue.publish_keyring(NOW)
+    publishing.publish_keyring(NOW)
     serving.refresh(NOW)
     assert serving_files.path_of(serving.KEYRING).stat().st_mode & 0o777 == 0o600
 
@@ -184,7 +184,7 @@ def test_authenticate__nothing_ever_read__says_that_it_cannot_know(dead_database
 
 def test_refresh__document_of_an_unknown_schema__keeps_the_last_good():
     launched("checkout")
-    catalogue.publish(NOW, reason="started")
+    publishing.publish(NOW, reason="started")
     serving.refresh(NOW)
     ServingDocument.objects.create(kind="catalogue", version=2, sha256="0" * 64, body='{"schema": 99}', built_at=NOW)
     state = serving.refresh(NOW)
@@ -194,18 +194,18 @@ def test_refresh__document_of_an_unknown_schema__keeps_the_last_good():
 
 def test_refresh__restored_backup__the_database_wins():
     launched("checkout")
-    catalogue.publish(NOW, reason="started")
+    publishing.publish(NOW, reason="started")
     serving.refresh(NOW)
     Flag.objects.update(enabled=False)
     ServingDocument.objects.all().delete()
-    catalogue.publish(NOW, reason="restored")
+    publishing.publish(NOW, reason="restored")
     assert serving.refresh(NOW).version == 1
     assert _answer().served.reason is Reason.SWITCHED_OFF
 
 
 def test_refresh__nothing_new__asks_one_small_question(django_assert_num_queries):
     launched("checkout")
-    catalogue.publish(NOW, reason="started")
+    publishing.publish(NOW, reason="started")
     serving.refresh(NOW)
     with django_assert_num_queries(1):
         serving.refresh(NOW)

@@ -9,7 +9,7 @@ import pytest
 
 from experiments.core.errors import InvalidInput, Refused
 from experiments.core.types import SYSTEM, Outcome, Status
-from experiments.services import advice, lifecycle
+from experiments.services.life import advice, lifecycle
 from tests.factories import NOW, experiment_in, person
 
 pytestmark = pytest.mark.django_db

@@ -18,7 +18,7 @@ from experiments.core.serving.catalogue_parsing import parse
 from experiments.core.types import SYSTEM, PauseCause, Reason, Scope, Status
 from experiments.models import ChangeLogEntry, Experiment, Override
 from experiments.selectors.serving_rows import catalogue_document
-from experiments.services import lifecycle
+from experiments.services.life import lifecycle
 from tests.factories import NOW, experiment_in, key_of, lifecycle_of, person
 from tests.stores.observed import START, World, crowd, plan, world
 

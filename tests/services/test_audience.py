@@ -10,7 +10,7 @@ import pytest
 from experiments.core.errors import Forbidden, InvalidInput, NotFound, Refused
 from experiments.core.types import Status
 from experiments.models import ChangeLogEntry, ExcludedUnit, ExclusionList, Override
-from experiments.services import audience
+from experiments.services.audience import audience
 from tests.factories import NOW, draft, experiment_in, person
 
 pytestmark = pytest.mark.django_db

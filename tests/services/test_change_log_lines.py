@@ -14,7 +14,7 @@ import pytest
 
 from config.stack import _worker
 from experiments.core.types import SYSTEM
-from experiments.services import audit
+from experiments.services.ground import audit
 from tests.stores.observed import world
 
 NOW = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)
@@ -27,8 +27,8 @@ def test_change__committed__is_a_line_with_experiment_actor_and_action(
     w = world("lead_prompt")
     with caplog.at_level(logging.INFO), django_capture_on_commit_callbacks(execute=True):
         audit.record(SYSTEM, NOW, action="promote", obj=w.experiment, reason="ask for u-17")
-        assert not [record for record in caplog.records if record.name == "experiments.services.audit"], "not before the commit"
-    [record] = [record for record in caplog.records if record.name == "experiments.services.audit"]
+        assert not [record for record in caplog.records if record.name == "experiments.services.ground.audit"], "not before the commit"
+    [record] = [record for record in caplog.records if record.name == "experiments.services.ground.audit"]
     said: Any = record.msg
     assert (said["event"], said["experiment"], said["actor"], said["action"]) == ("changed", "lead_prompt", "assay", "promote")
     assert "u-17" not in str(said)
@@ -40,7 +40,7 @@ django.setup()
 from config.celery import app
 app.log.setup_logging_subsystem(loglevel=sys.argv[1])
 import structlog
-structlog.get_logger("experiments.services.audit").info("changed", experiment="lead_prompt")
+structlog.get_logger("experiments.services.ground.audit").info("changed", experiment="lead_prompt")
 logging.getLogger("celery.worker.strategy").info("Task received")
 """
 

@@ -20,8 +20,9 @@ from experiments.selectors.actors import actor_for_key
 from experiments.selectors.checklist import facts, states
 from experiments.selectors.experiments import design_of
 from experiments.selectors.overview import checklists
-from experiments.services import checklist, drafts, lifecycle, steps
-from experiments.services.keys import create_key
+from experiments.services.drafts import drafts
+from experiments.services.life import checklist, lifecycle, steps
+from experiments.services.people.keys import create_key
 from tests.factories import NOW, dark_launched, draft, experiment_in, key_of, lifecycle_of, person, ready_for_dark_launch, ready_to_start
 
 pytestmark = pytest.mark.django_db

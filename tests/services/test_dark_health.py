@@ -12,7 +12,7 @@ from experiments.core.design.policies import PolicyRules
 from experiments.core.errors import Conflict, Refused
 from experiments.core.types import SYSTEM, Status
 from experiments.models import Bucket, ChangeLogEntry, Evidence, Experiment, Iteration
-from experiments.services.stops import abort_harmful_dark_launch
+from experiments.services.life.stops import abort_harmful_dark_launch
 from tests.factories import NOW, draft, experiment_in, lifecycle_of, running
 from tests.stores.observed import START, World, plan, world
 

@@ -14,7 +14,7 @@ from analytics.services.analysis import analyse
 from analytics.services.decisions import Waiting, decide
 from experiments.core.types import SYSTEM
 from experiments.models import ChangeLogEntry, Experiment, OutboxMessage
-from experiments.services import lifecycle
+from experiments.services.life import lifecycle
 from tests.services.test_decisions import HOUR, MORNING, NIGHT, harmful, now_of, winner
 from tests.stores.observed import START, World, crowd, plan, world
 

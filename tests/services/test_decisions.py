@@ -15,7 +15,7 @@ from analytics.services.decisions import Waiting, decide, in_window, iterations_
 from experiments.core.design.policies import Window
 from experiments.core.types import SYSTEM
 from experiments.models import ChangeLogEntry, Experiment, Rollout
-from experiments.services import lifecycle
+from experiments.services.life import lifecycle
 from tests.stores.observed import START, World, crowd, plan, world
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)

@@ -11,7 +11,8 @@ from experiments.core.errors import AssayError, Conflict, Forbidden, InvalidInpu
 from experiments.core.types import SYSTEM, FlagType, Scope, Status
 from experiments.models import ChangeLogEntry, Experiment, Flag, Metric, ServingDocument
 from experiments.selectors.experiments import resolve
-from experiments.services import drafts, flags
+from experiments.services.drafts import drafts
+from experiments.services.serving import flags
 from tests.factories import METRICS, NOW, TWO_ARMS, draft, experiment_in, key_of, lifecycle_of, person
 
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,7 @@ import pytest
 from analytics.services import drain, giving_way
 from analytics.services.drain import BATCH, HURRY_SECONDS, Drained, Overdue, Stopped
 from experiments.core.clock import utc_now
-from experiments.services import spool
+from experiments.services.serving import spool
 
 
 class Resting(threading.Event):

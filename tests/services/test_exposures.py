@@ -14,8 +14,8 @@ from experiments.core.serving.exposure import QueuedExposure, from_line
 from experiments.core.serving.prepared import Prepared
 from experiments.core.types import Environment, Phase, Reason
 from experiments.metrics import EXPOSURES_DROPPED
-from experiments.services import spool
-from experiments.services.exposures import Recording, expose, exposure_of
+from experiments.services.serving import spool
+from experiments.services.serving.exposures import Recording, expose, exposure_of
 
 NOW = datetime(2026, 3, 10, 12, 0, 0, 5, tzinfo=UTC)
 SERVED = Served(

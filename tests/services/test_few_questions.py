@@ -8,7 +8,8 @@ from django.test.utils import CaptureQueriesContext
 
 from experiments.core.types import BUCKETS, Status
 from experiments.models import Bucket, ServingDocument
-from experiments.services import buckets, catalogue
+from experiments.services.ground import publishing
+from experiments.services.life import buckets
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +20,7 @@ def test_publish__something_differs__reads_the_flags_once_and_stores_a_new_versi
     ServingDocument.objects.filter(kind="catalogue").update(body="{}")
     before = ServingDocument.objects.filter(kind="catalogue").count()
     with CaptureQueriesContext(connection) as asked:
-        made = catalogue.publish(factories.NOW, reason="test")
+        made = publishing.publish(factories.NOW, reason="test")
     flags = [query["sql"] for query in asked if query["sql"].startswith("SELECT") and 'FROM "flags"' in query["sql"]]
     assert len(flags) == 1, flags
     assert ServingDocument.objects.filter(kind="catalogue").count() == before + 1

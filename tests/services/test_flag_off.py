@@ -12,7 +12,7 @@ from analytics.selectors.plans import plan_of
 from experiments.core.cards import State
 from experiments.core.types import Status
 from experiments.selectors.switches import off_spans
-from experiments.services import flags
+from experiments.services.serving import flags
 from tests.factories import NOW, experiment_in, lifecycle_of, person
 
 pytestmark = pytest.mark.django_db

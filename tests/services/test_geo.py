@@ -19,7 +19,7 @@ from experiments.core.errors import Conflict, InvalidInput
 from experiments.core.types import Actor, ActorKind, Origin, Outcome, Role, Status
 from experiments.models import ChangeLogEntry, Experiment, Rollout
 from experiments.selectors.actors import actor_for_user
-from experiments.services.templates import create_from_template
+from experiments.services.drafts.templates import create_from_template
 from tests.core.stats.did.panels import drawn, panel, with_gaps
 from tests.factories import user
 from tests.services.test_decisions import winner

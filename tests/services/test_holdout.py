@@ -13,7 +13,8 @@ from experiments.core.types import Outcome, Reason
 from experiments.models import ChangeLogEntry, GlobalHoldout, ServingDocument
 from experiments.selectors import due, serving
 from experiments.selectors.serving_rows import catalogue_document
-from experiments.services import holdout, lifecycle
+from experiments.services.audience import holdout
+from experiments.services.life import lifecycle
 from tests.factories import NOW, draft, person, running
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_catalogue")]

@@ -19,7 +19,7 @@ from analytics.services.ingest import IngestIdentity, ingest_observations
 from experiments.core.clock import utc_now
 from experiments.core.types import Origin, Outcome, Status
 from experiments.models import ChangeLogEntry, Experiment, Iteration, Metric
-from experiments.services.catalogue import publish
+from experiments.services.ground.publishing import publish
 
 pytestmark = pytest.mark.django_db
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"

@@ -12,7 +12,7 @@ from experiments.core.types import SYSTEM, Environment, Role, Scope
 from experiments.models import ApiKey, ChangeLogEntry, ServingDocument
 from experiments.selectors import keys, serving
 from experiments.selectors.actors import actor_for_user
-from experiments.services.keys import create_key, revoke_key
+from experiments.services.people.keys import create_key, revoke_key
 from tests.serving_cast import NOW
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_catalogue")]

@@ -9,7 +9,7 @@ from experiments.core.clock import utc_now
 from experiments.core.design.policies import SHIPPED, rules_from_json
 from experiments.core.types import Role
 from experiments.models import Metric, Policy
-from experiments.services import library
+from experiments.services.library import shipped
 
 pytestmark = pytest.mark.django_db
 
@@ -24,7 +24,7 @@ def test_migrate__new_database__has_policies_groups_and_metrics():
 def test_install__again__changes_nothing():
     before = (Policy.objects.count(), Metric.objects.count(), Group.objects.count())
 
-    library.install(utc_now())
+    shipped.install(utc_now())
 
     assert (Policy.objects.count(), Metric.objects.count(), Group.objects.count()) == before
 
@@ -32,7 +32,7 @@ def test_install__again__changes_nothing():
 def test_install__policy_versioned_here__is_left_alone():
     Policy.objects.filter(key="ai-low").update(name="Ours")
 
-    library.install(utc_now())
+    shipped.install(utc_now())
 
     assert Policy.objects.get(key="ai-low").name == "Ours"
 

@@ -12,7 +12,8 @@ from experiments.core.life.lifecycle import TRANSITIONS, Verb
 from experiments.core.types import SYSTEM, Origin, Outcome, PauseCause, Scope, Status
 from experiments.models import Bucket, ChangeLogEntry, Iteration, Layer, Pause, ServingDocument
 from experiments.selectors.checklist import next_steps
-from experiments.services import buckets, drafts, lifecycle
+from experiments.services.drafts import drafts
+from experiments.services.life import buckets, lifecycle
 from tests.factories import NOW, draft, experiment_in, key_of, lifecycle_of, person, ready_for_dark_launch, ready_to_start
 
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,7 @@ from experiments.core.library.metrics import LIBRARY
 from experiments.core.types import Actor, ActorKind, Role
 from experiments.models import ChangeLogEntry, Metric
 from experiments.selectors.metrics import current_metric, definition_of
-from experiments.services.metrics import define_metric, install_library, register_exploratory
+from experiments.services.library.metrics import define_metric, install_library, register_exploratory
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 pytestmark = pytest.mark.django_db

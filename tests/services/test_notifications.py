@@ -22,9 +22,11 @@ from experiments.core.messages.retries import ATTEMPTS
 from experiments.core.types import SYSTEM, Status
 from experiments.models import ChangeLogEntry, Delivery, OutboxMessage, Subscription
 from experiments.outgoing.channels import Channel
-from experiments.services import drafts, lifecycle, outbox, webhook_secrets
-from experiments.services.delivery import deliver_due, retry
-from experiments.services.subscriptions import renew_secret, send_test, subscribe, switch
+from experiments.services.drafts import drafts
+from experiments.services.ground import outbox, webhook_secrets
+from experiments.services.ground.delivery import deliver_due, retry
+from experiments.services.life import lifecycle
+from experiments.services.people.subscriptions import renew_secret, send_test, subscribe, switch
 from tests.factories import NOW, draft, experiment_in, key_of, person
 from tests.outgoing.conftest import allow, names, pair, stranger  # noqa: F401  (fixtures)
 
@@ -187,7 +189,7 @@ def test_sender__dies_while_sending__leaves_a_row_that_comes_due_again(hook, str
     say()
     outbox.address(LATER)
     with monkeypatch.context() as patch:
-        patch.setattr("experiments.services.delivery.send", _killed)
+        patch.setattr("experiments.services.ground.delivery.send", _killed)
         with pytest.raises(KeyboardInterrupt):
             deliver_due(LATER)
     assert deliver_due(LATER) == 0

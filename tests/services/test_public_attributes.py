@@ -11,8 +11,8 @@ from experiments.core.protocols import growthbook
 from experiments.core.types import Environment
 from experiments.models import ChangeLogEntry, Experiment, Flag, PublicAttribute
 from experiments.selectors import serving
-from experiments.services import catalogue
-from experiments.services.public_attributes import declare_public, withdraw_public
+from experiments.services.audience.public_attributes import declare_public, withdraw_public
+from experiments.services.ground import publishing
 from tests import serving_cast
 from tests.factories import NOW, person
 
@@ -24,7 +24,7 @@ def targeted():
     """A running experiment that browsers may see, for people in one country."""
     made = serving_cast.launched("checkout", client_visible=True)
     Experiment.objects.filter(pk=made.pk).update(targeting=[{"attribute": "country", "op": "eq", "value": "Atlantis"}])
-    catalogue.publish(NOW, reason="test")
+    publishing.publish(NOW, reason="test")
     return Flag.objects.get(key="checkout")
 
 

@@ -14,8 +14,8 @@ from experiments.core.errors import NotAuthenticated
 from experiments.core.types import SYSTEM, Scope
 from experiments.models import Flag, ServingDocument
 from experiments.selectors import keys, serving
-from experiments.services import catalogue
-from experiments.services.keys import create_key
+from experiments.services.ground import publishing
+from experiments.services.people.keys import create_key
 from tests.serving_cast import NOW
 
 PUBLISHERS = 6
@@ -31,7 +31,7 @@ def test_publish__six_at_once__the_last_version_holds_every_change():
             with transaction.atomic():
                 Flag.objects.create(key=f"flag{number}", created_at=NOW)
                 together.wait(timeout=20)
-                return catalogue.publish(NOW, reason="race").version
+                return publishing.publish(NOW, reason="race").version
         finally:
             connection.close()
 
@@ -47,7 +47,7 @@ def test_publish_keyring__owner_switched_off__his_keys_open_nothing():
     owner = User.objects.create(username="olga")
     _, text = create_key(SYSTEM, NOW, name="shop", scope=Scope.SERVER, owner=owner)
     User.objects.update(is_active=False)
-    catalogue.publish_keyring(NOW)
+    publishing.publish_keyring(NOW)
     serving.refresh(NOW)
     with pytest.raises(NotAuthenticated):
         keys.authenticate(text)

@@ -13,7 +13,7 @@ from experiments.core.types import SYSTEM, BucketRole, Environment, Status
 from experiments.models import Bucket, ChangeLogEntry, Experiment, RampStay
 from experiments.selectors.experiments import open_iteration
 from experiments.selectors.serving_rows import catalogue_document
-from experiments.services import lifecycle, ramps
+from experiments.services.life import lifecycle, ramps
 from tests.factories import NOW, experiment_in, key_of, lifecycle_of, person
 
 pytestmark = pytest.mark.django_db

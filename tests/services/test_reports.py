@@ -21,7 +21,7 @@ from analytics.services.reports import revise_template, write_report, written_ag
 from analytics.tasks import write_due_reports
 from experiments.core.errors import Forbidden, InvalidInput, NotFound, Refused
 from experiments.models import ChangeLogEntry, Experiment, Rollout
-from experiments.services.editing import edit_experiment
+from experiments.services.drafts.editing import edit_experiment
 from tests.factories import NOW, person
 from tests.services.test_decisions import DAY, HOUR, MORNING, winner
 from tests.services.test_geo import NOW as READ

@@ -14,7 +14,7 @@ from experiments.core.hashing import bucket_of
 from experiments.core.types import SYSTEM, Outcome, Status
 from experiments.models import Bucket, ChangeLogEntry, Experiment, Rollout
 from experiments.selectors.experiments import open_iteration
-from experiments.services import lifecycle
+from experiments.services.life import lifecycle
 from tests.chaos.races import race
 from tests.factories import NOW, TWO_ARMS, draft, experiment_in, key_of, lifecycle_of, person, running
 

@@ -15,8 +15,9 @@ from experiments.models import ChangeLogEntry, Experiment, Iteration, Rollout, S
 from experiments.selectors import serving
 from experiments.selectors.checklist import states
 from experiments.selectors.serving_rows import catalogue_document
-from experiments.services import audience, lifecycle, segments
-from experiments.services.drafts import edit_experiment
+from experiments.services.audience import audience, segments
+from experiments.services.drafts.drafts import edit_experiment
+from experiments.services.life import lifecycle
 from tests.factories import NOW, draft, experiment_in, person, ready_to_start, running
 
 BETA = [[{"attribute": "plan", "op": "eq", "value": "beta"}]]

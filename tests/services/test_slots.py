@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from experiments.models import ClaimedSlot
-from experiments.services.slots import claim, forget_old_slots, slot_of
+from experiments.services.ground.slots import claim, forget_old_slots, slot_of
 
 NOW = datetime(2026, 3, 2, 12, 0, 17, tzinfo=UTC)
 

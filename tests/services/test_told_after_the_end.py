@@ -11,7 +11,7 @@ from analytics.models import Assignment
 from analytics.services.ingest import IngestIdentity, ingest_exposures
 from experiments.core.types import Status
 from experiments.models import Experiment, Iteration, Layer, Pause
-from experiments.services.steps import end_iteration
+from experiments.services.life.steps import end_iteration
 from tests.serving_cast import NOW, launched, unit_in
 
 pytestmark = pytest.mark.django_db

@@ -18,7 +18,7 @@ from experiments.core.clock import utc_now
 from experiments.core.design.metric_definitions import MetricDefinition, problems
 from experiments.core.types import SYSTEM, Actor, ActorKind, Direction, MetricKind
 from experiments.models import Iteration, Metric
-from experiments.services.metrics import define_metric
+from experiments.services.library.metrics import define_metric
 from tests.stores.observed import START, World, day_exists, plan, world
 
 pytestmark = pytest.mark.django_db

@@ -11,15 +11,15 @@ from psycopg.errors import LockNotAvailable
 
 from experiments.core.errors import Forbidden, NotFound
 from experiments.models import ChangeLogEntry, FailedWork, OutboxMessage
-from experiments.services import work
-from experiments.services.slots import heard, last_heard
+from experiments.services.ground import due_work
+from experiments.services.ground.slots import heard, last_heard
 from tests.factories import NOW, person
 
 pytestmark = pytest.mark.django_db
 
 
 def attempt(number: int, what, subject: int = 7) -> None:
-    work.once(NOW + timedelta(minutes=number), "analyse", subject, f"slot {number}", what)
+    due_work.once(NOW + timedelta(minutes=number), "analyse", subject, f"slot {number}", what)
 
 
 def poison(_subject: int) -> None:
@@ -35,7 +35,7 @@ def test_poison__is_tried_three_times_and_then_set_aside_and_told_once() -> None
 
     for number in range(6):
         attempt(number, what)
-    assert tried == [7] * work.TRIES
+    assert tried == [7] * due_work.TRIES
     row = FailedWork.objects.get()
     assert (row.failures, row.error, row.set_aside_at) == (3, "ZeroDivisionError: poison", NOW + timedelta(minutes=2))
     assert "analyse 7 failed 3 times" in OutboxMessage.objects.get().title
@@ -49,17 +49,17 @@ def killed(number: int, subject: int = 7) -> None:
 
 def test_run_that_never_ended__counts_like_any_other_failure() -> None:
     heard_of: list[str] = []
-    for number in range(work.TRIES):
+    for number in range(due_work.TRIES):
         killed(number)
     assert FailedWork.objects.get().set_aside_at is None, "nobody was left to say so"
     done: list[int] = []
     for number in range(4, 6):
         moment = NOW + timedelta(minutes=number)
-        assert not work.once(moment, "analyse", 7, f"slot {number}", done.append, told=lambda _, why: heard_of.append(why))
+        assert not due_work.once(moment, "analyse", 7, f"slot {number}", done.append, told=lambda _, why: heard_of.append(why))
     row = FailedWork.objects.get()
-    assert (done, row.attempts, row.failures, row.error) == ([], 3, 3, work.LOST)
+    assert (done, row.attempts, row.failures, row.error) == ([], 3, 3, due_work.LOST)
     assert row.set_aside_at == NOW + timedelta(minutes=4)
-    assert heard_of == [work.LOST, f"{work.LOST}; failed 3 times and set aside until an administrator has it tried again"]
+    assert heard_of == [due_work.LOST, f"{due_work.LOST}; failed 3 times and set aside until an administrator has it tried again"]
     assert OutboxMessage.objects.count() == 1
 
 
@@ -107,14 +107,14 @@ def test_try_again__by_an_admin__lets_it_be_tried_and_is_written_down() -> None:
         attempt(number, poison)
     row = FailedWork.objects.get()
     with pytest.raises(Forbidden):
-        work.try_again(person("owner"), NOW, failed_id=row.pk)
-    work.try_again(person("admin"), NOW, failed_id=row.pk)
+        due_work.try_again(person("owner"), NOW, failed_id=row.pk)
+    due_work.try_again(person("admin"), NOW, failed_id=row.pk)
     done: list[int] = []
     attempt(9, done.append)
     assert done == [7] and not FailedWork.objects.exists()
     assert ChangeLogEntry.objects.get(action="work_tried_again").before == {"failures": 3}
     with pytest.raises(NotFound):
-        work.try_again(person("admin"), NOW, failed_id=row.pk)
+        due_work.try_again(person("admin"), NOW, failed_id=row.pk)
 
 
 def test_heard__is_kept_by_the_minute() -> None:

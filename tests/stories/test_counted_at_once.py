@@ -13,7 +13,7 @@ from analytics.models import Assignment, EventId
 from analytics.services.drain import drain_once
 from experiments.core.clock import utc_now
 from experiments.selectors import serving
-from experiments.services import spool
+from experiments.services.serving import spool
 from tests.stories.company import Http, hire, new_key
 
 MANY = 300

@@ -15,7 +15,8 @@ from experiments.core.types import Item, Status, Verdict
 from experiments.models import ChangeLogEntry, LaunchRequest, SignOff
 from experiments.selectors.actors import actor_for_user
 from experiments.selectors.keys import authenticate
-from experiments.services import checklist, policies
+from experiments.services.library import policies
+from experiments.services.life import checklist
 from tests.stories.company import Company, Http, local, new_key, tick_beat
 from tests.stories.test_first_experiment import DESIGN
 

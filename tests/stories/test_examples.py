@@ -44,7 +44,7 @@ def loaded(db, settings, tmp_path, monkeypatch):
     settings.CATALOGUE_DIR, settings.SPOOL = tmp_path / "catalogue", tmp_path / "spool"
     serving.forget()
     numbers = count(1)
-    monkeypatch.setattr("experiments.services.buckets.new_seed", lambda _: new_seed(next(numbers).to_bytes(6, "big")))
+    monkeypatch.setattr("experiments.services.life.buckets.new_seed", lambda _: new_seed(next(numbers).to_bytes(6, "big")))
     with time_machine.travel(NOW, tick=False) as clock:
         told: list[str] = []
         load(NOW, progress=told.append)

@@ -13,7 +13,7 @@ from analytics.services.ramps import move_ramp
 from experiments.core.design.design import MetricPlan
 from experiments.core.types import Status
 from experiments.models import ChangeLogEntry, Experiment
-from experiments.services import lifecycle
+from experiments.services.life import lifecycle
 from tests.factories import NOW, experiment_in, lifecycle_of, person
 from tests.stores.observed import World, crowd
 

@@ -16,8 +16,11 @@ from experiments.core.errors import Forbidden, Refused
 from experiments.core.serving.assignment import AssignmentRequest, assign
 from experiments.core.types import SYSTEM, Environment, Role, Scope
 from experiments.selectors import due, serving
-from experiments.services import audience, buckets, drafts, flags, holdout, lifecycle
-from experiments.services.keys import create_key
+from experiments.services.audience import audience, holdout
+from experiments.services.drafts import drafts
+from experiments.services.life import buckets, lifecycle
+from experiments.services.people.keys import create_key
+from experiments.services.serving import flags
 from tests.factories import draft, person, running
 
 pytestmark = pytest.mark.django_db

@@ -19,7 +19,7 @@ from experiments.sdk import AssayClient
 from experiments.sdk.outbox import Collected
 from experiments.selectors import serving
 from experiments.selectors.serving_rows import catalogue_document
-from experiments.services import lifecycle
+from experiments.services.life import lifecycle
 from tests.clients.parity import Unit, growthbook_python_each
 from tests.factories import NOW, experiment_in, person
 

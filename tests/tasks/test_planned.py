@@ -10,7 +10,9 @@ from experiments import tasks
 from experiments.core.types import SYSTEM, Outcome, PauseCause, Status
 from experiments.models import ChangeLogEntry, Experiment, FailedWork, OutboxMessage, Policy, ServingDocument
 from experiments.selectors import due
-from experiments.services import audience, drafts, lifecycle
+from experiments.services.audience import audience
+from experiments.services.drafts import drafts
+from experiments.services.life import lifecycle
 from tests.factories import NOW, draft, experiment_in, lifecycle_of, person
 
 pytestmark = pytest.mark.django_db

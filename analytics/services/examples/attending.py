@@ -11,7 +11,7 @@ from analytics.services.reports import write_report
 from experiments.core.types import Actor, Outcome, Status
 from experiments.models import Experiment
 from experiments.selectors.experiments import open_iteration
-from experiments.services import lifecycle
+from experiments.services.life import lifecycle
 
 
 def attend(experiment: Experiment, now: datetime) -> Status:

@@ -28,8 +28,11 @@ from experiments.core.serving.value_schema import suggested
 from experiments.core.types import Actor, BucketRole, Environment, FlagType, Item, Origin, Status, Verdict
 from experiments.models import Bucket, Experiment, Iteration
 from experiments.selectors.experiments import open_iteration
-from experiments.services import checklist, drafts, flags, lifecycle, policies
-from experiments.services.templates import create_from_template
+from experiments.services.drafts import drafts
+from experiments.services.drafts.templates import create_from_template
+from experiments.services.library import policies
+from experiments.services.life import checklist, lifecycle
+from experiments.services.serving import flags
 
 from . import history, people, pilot
 from .acting import Body

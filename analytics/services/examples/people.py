@@ -11,7 +11,8 @@ from experiments.core.types import SYSTEM, Actor, Environment, Scope
 from experiments.models import ApiKey
 from experiments.selectors.actors import actor_for_user
 from experiments.selectors.cast import CAST, HIRED, PASSWORD, Member
-from experiments.services import audit, keys
+from experiments.services.ground import audit
+from experiments.services.people import keys
 
 
 def hire(now: datetime) -> dict[str, Actor]:

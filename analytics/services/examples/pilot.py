@@ -10,7 +10,7 @@ from analytics.core.stats.did import Cell, Panel, panel_of
 from analytics.services.geo import import_pilot
 from experiments.core.types import Actor
 from experiments.models import Experiment
-from experiments.services.templates import create_from_template
+from experiments.services.drafts.templates import create_from_template
 
 from .attending import report
 

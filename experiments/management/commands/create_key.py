@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
 from experiments.core.types import SYSTEM, Environment, Role, Scope
-from experiments.services.keys import create_key
+from experiments.services.people.keys import create_key
 
 _OPERATOR = "operator"
 _MARGIN = 0.3
