@@ -8,7 +8,7 @@ import sys
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     try:
-        from config.command_line import run
+        from config.processes.command_line import run
     except ImportError as error:
         sys.exit(f"{error}. Is the virtual environment set up and active? Run `make setup`, then .venv/bin/python manage.py …")
     run(sys.argv)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from config.command_line import run
+from config.processes.command_line import run
 
 
 def main() -> None:

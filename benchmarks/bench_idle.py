@@ -95,7 +95,7 @@ def _wait(process: subprocess.Popen[bytes], output: Path) -> None:
 
 def _servers(state: Path) -> list[int]:
     """The embedded servers belong to no program: they outlive whoever started them."""
-    from config.embedded.place import find
+    from config.processes.embedded.place import find
 
     home = find(state).home
     files = (home / "postgres" / "postmaster.pid", home / "redis" / "redis.pid")

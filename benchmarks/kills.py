@@ -26,7 +26,7 @@ django.setup()
 
 from django.conf import settings  # noqa: E402 (after the set-up)
 
-from config.services import lease  # noqa: E402
+from config.processes.services import lease  # noqa: E402
 from tests.live import Live, installation  # noqa: E402
 
 SENDERS = 4

@@ -21,7 +21,7 @@ django.setup()
 
 from django.conf import settings  # noqa: E402 (after the set-up)
 
-from config.services import lease  # noqa: E402
+from config.processes.services import lease  # noqa: E402
 from tests.chaos.test_outage import Cut, gated, stale  # noqa: E402
 from tests.live import Live  # noqa: E402
 

@@ -15,4 +15,4 @@ class ConfigConfig(AppConfig):
         if settings.JOB in (Job.EVERYTHING, Job.WORK):
             from config import celery  # noqa: F401  # becomes the current application, which shared tasks send through
         if settings.JOB in (Job.EVERYTHING, Job.ANSWER):
-            from config import checks, openapi  # noqa: F401  # they register themselves
+            from config.web import openapi  # noqa: F401  # they register themselves

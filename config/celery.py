@@ -15,8 +15,8 @@ from celery.signals import task_postrun  # noqa: E402
 from django_structlog.celery.steps import DjangoStructLogInitStep  # noqa: E402
 
 from analytics.core.nets import never_hold  # noqa: E402
-from config import preloading  # noqa: E402, F401  (its signals)
 from config.celery_settings import BEAT  # noqa: E402
+from config.processes import preloading  # noqa: E402, F401  (its signals)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 

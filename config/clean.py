@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from config.embedded import place
+from config.processes.embedded import place
 
 STATE = ("spool", "catalogue", "static", "prometheus", "uv", "node", "secret_key", "services", "services.lease", "services.lock")
 CACHES = (".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".import_linter_cache", ".hypothesis")

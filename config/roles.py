@@ -6,7 +6,7 @@ have every door; ``manage`` says that others serve the traffic, and still answer
 
 The web process sends no tasks, so it has no Celery. The processes beside it load what their job needs:
 a supervisor no models, the drainer what a serving process has, a worker no pages and no doors. Beat has no
-applications at all (``config/beat.py``).
+applications at all (``config/processes/beat.py``).
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ SERVING_APPS = [
     "experiments",
     "analytics",
 ]
-SERVING_MIDDLEWARE = ["config.serving_middleware.ServingMiddleware"]
-SERVING_URLS = "config.serve_urls"
+SERVING_MIDDLEWARE = ["config.web.serving_middleware.ServingMiddleware"]
+SERVING_URLS = "config.web.serve_urls"
 
 OPTIONAL = ("requests", "yaml", "pygments", "markdown", "rich", "charset_normalizer")
 """What libraries import when it is there and can do without: schemas' clients, coloured pages, coloured logs, old files. 17 MB."""

@@ -12,7 +12,7 @@ import dj_database_url
 
 from config import database, env, logs, roles, secret
 from config.celery_settings import TICK_SECONDS, beat_schedule, broker_url
-from config.embedded import place
+from config.processes.embedded import place
 
 PROJECT = place.PROJECT
 STATE = place.state_folder()
@@ -69,10 +69,10 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "config.content_policy.ContentPolicyMiddleware",
+    "config.web.content_policy.ContentPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "experiments.http.packing.PackingMiddleware",
-    "config.page_turns.PageTurns",
+    "config.web.page_turns.PageTurns",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -83,7 +83,7 @@ MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
-WSGI_APPLICATION = "config.wsgi.application"
+WSGI_APPLICATION = "config.web.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 APPEND_SLASH = False
 TEMPLATES = [
@@ -94,7 +94,7 @@ TEMPLATES = [
             "loaders": [
                 (
                     "django.template.loaders.cached.Loader",
-                    ["django.template.loaders.filesystem.Loader", "config.theme_templates.Loader"],
+                    ["django.template.loaders.filesystem.Loader", "config.web.theme_templates.Loader"],
                 )
             ],
             "context_processors": [
@@ -110,10 +110,10 @@ if SERVES_ONLY:
     INSTALLED_APPS, MIDDLEWARE, ROOT_URLCONF = roles.SERVING_APPS, roles.SERVING_MIDDLEWARE, roles.SERVING_URLS
     TEMPLATES = []
 elif JOB is roles.Job.WORK:
-    INSTALLED_APPS, MIDDLEWARE, ROOT_URLCONF = roles.WORKING_APPS, [], "config.no_urls"
+    INSTALLED_APPS, MIDDLEWARE, ROOT_URLCONF = roles.WORKING_APPS, [], "config.web.no_urls"
     TEMPLATES[0]["OPTIONS"] = {}  # reports need no filters of the admin
 elif JOB is roles.Job.SUPERVISE:
-    INSTALLED_APPS, MIDDLEWARE, ROOT_URLCONF = roles.SUPERVISING_APPS, [], "config.no_urls"
+    INSTALLED_APPS, MIDDLEWARE, ROOT_URLCONF = roles.SUPERVISING_APPS, [], "config.web.no_urls"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
@@ -135,7 +135,7 @@ DATABASE_TURNS = env.integer("ASSAY_DB_TURNS", 4)
 read or manage, and one may stop in an emergency, so that waiting for PostgreSQL never takes all threads."""
 if _pool := env.integer("ASSAY_DB_POOL", 0):
     # Only the web process has one: as many connections as it has threads for decisions. Its other threads
-    # (`config/threads.py`) take turns, so that some connections are always free. The pool gives up early and
+    # (`config/web/threads.py`) take turns, so that some connections are always free. The pool gives up early and
     # begins anew with the next request: its own retries double their pauses and would sleep through a recovery.
     DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": _pool, "timeout": 3, "reconnect_timeout": 3}
 
@@ -155,7 +155,7 @@ STATIC_URL = "static/"
 STATIC_ROOT = env.folder("ASSAY_STATIC", STATE / "static")
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "config.static_files.HashedFiles"},
+    "staticfiles": {"BACKEND": "config.web.static_files.HashedFiles"},
 }
 WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ("map", "png", "gif", "jpg", "webp", "woff", "woff2", "gz", "br", "zip")
 WHITENOISE_USE_FINDERS = not env.text("ASSAY_STATIC", "")
@@ -196,7 +196,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = beat_schedule()
 ANALYSE_SECONDS = TICK_SECONDS
 """Length of the slots in which experiments are analysed and decisions carried out."""
-CELERY_BEAT_SCHEDULER = "config.wake_ups:StaticScheduler"
+CELERY_BEAT_SCHEDULER = "config.processes.wake_ups:StaticScheduler"
 
 # ---------------------------------------------------------------- mail
 EMAIL_HOST = env.text("ASSAY_EMAIL_HOST", "")
@@ -230,9 +230,9 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "config.openapi.without_trailing_slash",
-        "config.openapi.with_refusals",
-        "config.openapi.with_plain_views",
+        "config.web.openapi.without_trailing_slash",
+        "config.web.openapi.with_refusals",
+        "config.web.openapi.with_plain_views",
     ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],

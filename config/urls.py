@@ -9,7 +9,7 @@ from django.utils.functional import lazy
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from config import serve_urls
+from config.web import serve_urls
 
 urlpatterns = [
     *serve_urls.urlpatterns,

@@ -17,7 +17,7 @@ from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker
 
 from config.celery import app
-from config.services import Lease, lease
+from config.processes.services import Lease, lease
 from tests import databases, scheduling
 from tests.live import live  # noqa: F401  (a fixture)
 
@@ -56,8 +56,8 @@ def pytest_collection_finish() -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Importing a web process starts threads that read the catalogue for ever, under all later tests."""
-    if "config.wsgi" in sys.modules:
-        pytest.fail(f"config.wsgi was imported before or at {item.nodeid}: start it in a process of its own")
+    if "config.web.wsgi" in sys.modules:
+        pytest.fail(f"config.web.wsgi was imported before or at {item.nodeid}: start it in a process of its own")
 
 
 @pytest.fixture(scope="session")
@@ -119,7 +119,7 @@ def own_catalogue(settings: object, tmp_path: Path) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def readings_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test's rows are in its own transaction, which no background thread sees."""
-    for reader in ("config.exposition.stored", "config.health.postgresql", "config.health.cache"):
+    for reader in ("config.web.exposition.stored", "config.web.health.postgresql", "config.web.health.cache"):
         monkeypatch.setattr(f"{reader}.start", lambda job: job())
 
 

@@ -25,7 +25,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from config.services import Lease
+from config.processes.services import Lease
 from tests import databases
 
 PROJECT = Path(__file__).resolve().parents[1]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from config.supervisor import Program
+    from config.processes.supervisor import Program
 
 APPLICATION = "benchmarks.serving.wsgi:application"
 WORKERS = 2
@@ -75,7 +75,7 @@ def ground() -> Iterator[Path]:
     import django
 
     django.setup()
-    from config import services, stack
+    from config.processes import services, stack
 
     try:
         with services.lease():
@@ -104,7 +104,7 @@ def free_port() -> int:
 @contextmanager
 def server(place: Place, role: str, workers: int = WORKERS) -> Iterator[Server]:
     """The stack's own web process in this role, with the empty view beside its doors."""
-    from config import stack
+    from config.processes import stack
     from config.roles import Role
 
     port = free_port()
@@ -122,7 +122,7 @@ def server(place: Place, role: str, workers: int = WORKERS) -> Iterator[Server]:
 
 @contextmanager
 def _running(program: Program, own: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    command = [APPLICATION if word == "config.rsgi:application" else word for word in program.command]
+    command = [APPLICATION if word == "config.web.rsgi:application" else word for word in program.command]
     process = subprocess.Popen(command, env=os.environ | program.environment | own, stdin=subprocess.DEVNULL)
     try:
         yield process

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import get_resolver, path
 from django.views.decorators.csrf import csrf_exempt
 
-from config.rsgi import application
+from config.web.rsgi import application
 
 __all__ = ["application"]
 

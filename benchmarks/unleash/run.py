@@ -37,8 +37,8 @@ def unleash() -> Iterator[int]:
     from django.conf import settings
     from django.db import connection
 
-    from config.embedded import place as places
     from config.ownership import as_owner
+    from config.processes.embedded import place as places
 
     with as_owner(), connection.cursor() as cursor:
         cursor.execute("CREATE DATABASE unleash")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from config.content_policy import HEADER, NOTHING, WORKPLACE
+from config.web.content_policy import HEADER, NOTHING, WORKPLACE
 from experiments.admin import timeline_view
 
 LIST = "/admin/experiments/experiment/"

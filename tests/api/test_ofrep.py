@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from config.embedded import place
+from config.processes.embedded import place
 from experiments.api import ofrep
 from experiments.core.clock import utc_now
 from experiments.core.hashing import bucket_of

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from django.conf import settings
 
-from config.services import Lease
+from config.processes.services import Lease
 from tests.chaos.gate import Gate, to_unix
 from tests.live import Live, installation
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from config.embedded import place
+from config.processes.embedded import place
 
 SCRIPTS = Path(__file__).with_name("js")
 MISSING = next((f"{name} is not installed (apt install nodejs npm)" for name in ("node", "npm") if shutil.which(name) is None), "")

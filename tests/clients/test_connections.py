@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from config.services import Lease
-from config.stack import Web
+from config.processes.services import Lease
+from config.processes.stack import Web
 from tests.live import installation
 
 WORKERS, BURSTS, PAUSE = 2, 3, 35

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from config.embedded.place import PROJECT
+from config.processes.embedded.place import PROJECT
 from tests.clients import node
 
 PAGE = PROJECT / "docs" / "clients.md"

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from config.embedded.place import PROJECT
+from config.processes.embedded.place import PROJECT
 from experiments.core.snippets import Wire, snippets
 from experiments.core.types import FlagType
 from tests.clients import node

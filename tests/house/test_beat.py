@@ -8,7 +8,7 @@ import pytest
 from celery.beat import ScheduleEntry, SchedulingError
 
 from config.celery import app
-from config.wake_ups import StaticScheduler
+from config.processes.wake_ups import StaticScheduler
 
 
 @pytest.fixture

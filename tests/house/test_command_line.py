@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from config.embedded.place import PROJECT
-from config.stack import Web
-from config.stack import stack as stack_of
+from config.processes.embedded.place import PROJECT
+from config.processes.stack import Web
+from config.processes.stack import stack as stack_of
 from tests.house.test_services import processes_of, state_folder
 
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from django.test import Client
 
-from config.content_policy import HEADER, NOTHING, WORKPLACE
+from config.web.content_policy import HEADER, NOTHING, WORKPLACE
 
 pytestmark = pytest.mark.django_db
 

@@ -15,8 +15,8 @@ import yaml
 from prometheus_client import REGISTRY
 
 from analytics.selectors.exposition import ArmNumbers, HealthFinding, MaturedArm
-from config.exposition import Spool, _families, _health_families, _matured_families, _underway
 from config.roles import Role
+from config.web.exposition import Spool, _families, _health_families, _matured_families, _underway
 from experiments.core.clock import utc_now
 from experiments.selectors.subscriptions import Underway
 

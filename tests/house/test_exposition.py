@@ -163,7 +163,7 @@ def test_metrics__database_away__still_answers_and_says_so(monkeypatch: pytest.M
     def away(_: object) -> None:
         raise OperationalError("gone")
 
-    monkeypatch.setattr("config.exposition.arm_numbers", away)
+    monkeypatch.setattr("config.web.exposition.arm_numbers", away)
     found = scraped()
     assert found["assay_stored_totals_up",] == 0
     assert any(labels[0].startswith("assay_assignments") or labels[0].startswith("django_http") for labels in found)

@@ -9,8 +9,8 @@ import pytest
 from django.core.signals import request_finished, request_started
 from django.db.backends.signals import connection_created
 
-from config import handling
-from config.requests_read import with_body
+from config.web import handling
+from config.web.requests_read import with_body
 
 TOLD = (("before", "_BEFORE"), ("after", "_AFTER"))
 

@@ -7,7 +7,7 @@ import re
 
 from growthbook import Experiment, GrowthBook
 
-from config.embedded.place import PROJECT
+from config.processes.embedded.place import PROJECT
 from experiments.core.hashing import _over_bytes, bucket_of
 
 SECTION = (PROJECT / "docs" / "clients.md").read_text(encoding="utf-8").partition("### Ids outside ASCII")[2]

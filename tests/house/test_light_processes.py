@@ -12,11 +12,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from config import preloading
 from config.celery_settings import QUICK, SLOW
-from config.embedded.place import PROJECT
-from config.stack import Web
-from config.stack import stack as stack_of
+from config.processes import preloading
+from config.processes.embedded.place import PROJECT
+from config.processes.stack import Web
+from config.processes.stack import stack as stack_of
 
 ANALYSIS = frozenset({"numpy", "scipy", "pandas", "statsmodels", "ibis", "sqlglot", "analytics.core.decision"})
 PAGES = frozenset({"unfold", "django.contrib.admin.sites", "experiments.admin", "analytics.admin", "drf_spectacular", "config.urls"})
@@ -47,7 +47,7 @@ PROCESSES = {
         ANALYSIS | PAGES | OPTIONAL | MODELS | CLIENTS | {"psycopg"},
     ),
     "keeper of the services": Process(
-        "keep_services", "import config.keep_services", ANALYSIS | PAGES | OPTIONAL | MODELS | CLIENTS | {"psycopg", "asyncio"}
+        "keep_services", "import config.processes.keep_services", ANALYSIS | PAGES | OPTIONAL | MODELS | CLIENTS | {"psycopg", "asyncio"}
     ),
     "drainer": Process(
         "manage.py drain_spool",
@@ -55,10 +55,10 @@ PROCESSES = {
         ANALYSIS | PAGES | OPTIONAL | {"celery", "config.schema"},
         "drain",
     ),
-    "beat": Process("beat", "import config.beat, celery.apps.beat", ANALYSIS | PAGES | OPTIONAL | MODELS, "beat"),
+    "beat": Process("beat", "import config.processes.beat, celery.apps.beat", ANALYSIS | PAGES | OPTIONAL | MODELS, "beat"),
     "web": Process(
         "granian",
-        "import config.rsgi",
+        "import config.web.rsgi",
         OPTIONAL | CLIENTS | {"scipy.stats", "scipy.optimize", "scipy.integrate", "ibis", "sqlglot", "pandas", "statsmodels"},
         "web",
     ),
@@ -85,7 +85,7 @@ def test_process__holds_nothing_that_its_job_does_not_need(process: Process, tmp
 
 def test_stack__starts_these_processes() -> None:
     programs = stack_of(Web("127.0.0.1", 1)).programs
-    assert "config.beat" in programs["beat"].command
+    assert "config.processes.beat" in programs["beat"].command
     assert programs["drain"].command[-1] == "drain_spool"
 
 

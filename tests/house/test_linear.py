@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from analytics.core.number_marks import NumberMarks
-from config.embedded.place import PROJECT
+from config.processes.embedded.place import PROJECT
 
 SHORT, TIMES = 500, 8
 LIMIT = 3 * TIMES

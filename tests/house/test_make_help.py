@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 
-from config.embedded.place import PROJECT
+from config.processes.embedded.place import PROJECT
 
 
 def test_help__shows_every_command() -> None:

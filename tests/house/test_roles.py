@@ -11,18 +11,19 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from config import roles, serve_urls, urls
-from config.embedded.place import PROJECT
+from config import roles, urls
+from config.processes.embedded.place import PROJECT
+from config.processes.stack import Web
+from config.processes.stack import stack as stack_of
 from config.roles import Job, Role
-from config.stack import Web
-from config.stack import stack as stack_of
+from config.web import serve_urls
 from tests.live import Live
 
 NUMBERS = {"numpy", "scipy", "statsmodels", "pandas", "ibis", "duckdb"}
 NEEDLESS = NUMBERS | {"celery", "unfold", "drf_spectacular.openapi", "experiments.admin", "requests", "rich", "yaml"}
 LOOK = """
 import json, sys
-from config.wsgi import application
+from config.web.wsgi import application
 from django.conf import settings
 from django.test import Client
 settings.ALLOWED_HOSTS = ["testserver"]

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from config.embedded.place import PROJECT
-from config.embedded.process import wait_for
-from config.stack import ready
+from config.processes.embedded.place import PROJECT
+from config.processes.embedded.process import wait_for
+from config.processes.stack import ready
 from tests.house.test_command_line import environment, port  # noqa: F401  (port is a fixture)
 from tests.house.test_services import processes_of, state_folder
 

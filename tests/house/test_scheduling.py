@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from config.embedded.place import PROJECT
+from config.processes.embedded.place import PROJECT
 from tests.scheduling import LIVE, LONG
 
 ASKS = re.compile(r"^def [a-z]\w+\([^)]*\blive\b", re.MULTILINE)

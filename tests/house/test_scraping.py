@@ -12,8 +12,9 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from config import background, exposition
-from config.background import Reader
+from config.processes import background
+from config.processes.background import Reader
+from config.web import exposition
 from experiments.selectors import serving
 
 

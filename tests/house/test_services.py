@@ -19,9 +19,9 @@ import psycopg
 import pytest
 import redis
 
-from config import services
-from config.embedded import place, postgres, process, redis_server
-from config.services import Lease, ServiceError, lease
+from config.processes import services
+from config.processes.embedded import place, postgres, process, redis_server
+from config.processes.services import Lease, ServiceError, lease
 
 ROOT = os.geteuid() == 0
 NORMAL = place.User("nobody", 65534, 65534)
@@ -30,7 +30,7 @@ NORMAL = place.User("nobody", 65534, 65534)
 USER = """
 import sys, time, psycopg
 from pathlib import Path
-from config.services import lease
+from config.processes.services import lease
 name, wanted, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
 with lease() as held:
     with psycopg.connect(held.place.database_url, autocommit=True) as connection:

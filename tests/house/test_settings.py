@@ -5,8 +5,10 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import InterfaceError, OperationalError, connection
 
-from config import background, health, secret
-from config.background import Reader
+from config import secret
+from config.processes import background
+from config.processes.background import Reader
+from config.web import health
 from experiments.selectors import concerns
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from config.embedded.place import PROJECT
-from config.services import lease
+from config.processes.embedded.place import PROJECT
+from config.processes.services import lease
 
 
 def set_up(tmp_path: Path, python: str) -> subprocess.CompletedProcess[str]:

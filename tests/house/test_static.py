@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from config.embedded.place import PROJECT
+from config.processes.embedded.place import PROJECT
 
 LOOK = """
 import sys

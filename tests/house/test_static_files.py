@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from config import static_files
+from config.web import static_files
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from config.steps import Elsewhere, run_at_once
+from config.web.steps import Elsewhere, run_at_once
 
 
 class Arriving:

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from config import standing
-from config.embedded.place import PROJECT
-from config.embedded.process import wait_for
-from config.supervisor import Patience, Standing
+from config.processes import standing
+from config.processes.embedded.place import PROJECT
+from config.processes.embedded.process import wait_for
+from config.processes.supervisor import Patience, Standing
 
 SUPERVISOR = """
 import sys
-from config.supervisor import Patience, Program, Supervisor
+from config.processes.supervisor import Patience, Program, Supervisor
 programs = {name: Program([sys.executable, "-c", code]) for name, code in zip(sys.argv[1::2], sys.argv[2::2])}
 sys.exit(Supervisor(programs, Patience(pause=0.05, starts=3, within=30, to_stop=2, rest=0.5, longest_rest=2)).run())
 """

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import unfold
 
-from config.theme_templates import NAMED, mended
+from config.web.theme_templates import NAMED, mended
 
 TEMPLATES = sorted((Path(unfold.__file__).parent / "templates").rglob("*.html"))
 ICON = re.compile(r'<(\w+)((?:[^"<>]|"[^"]*")*material-symbols-outlined(?:[^"<>]|"[^"]*")*)>')

@@ -7,7 +7,7 @@ import threading
 import pytest
 from django.urls import get_resolver
 
-from config.threads import DECISIONS, WATCHES, Pool, Pools
+from config.web.threads import DECISIONS, WATCHES, Pool, Pools
 from tests.api.test_every_door import ALL, PAGES, PLAIN, _address
 
 WITHOUT_DATABASE = {"growthbook-features", "growthbook-eval", "ofrep-all", "ofrep-one"}

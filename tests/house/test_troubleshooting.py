@@ -7,7 +7,7 @@ import re
 import pytest
 
 from analytics.core.results import WHAT_TO_DO
-from config.embedded.place import PROJECT
+from config.processes.embedded.place import PROJECT
 
 PAGE = (PROJECT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^### (.+?)\n(.*?)(?=^##|\Z)", PAGE, flags=re.MULTILINE | re.DOTALL))

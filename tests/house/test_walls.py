@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from config.embedded.place import PROJECT
+from config.processes.embedded.place import PROJECT
 
 PACKAGES = ("config", "experiments", "analytics")
 BIN = Path(sys.executable).parent

@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from config.embedded.place import PROJECT
+from config.processes.embedded.place import PROJECT
 from experiments.core.errors import InvalidInput, TooLarge
 from experiments.http import parsing
 from experiments.http.parsing import MAX_DEPTH, MAX_STRING, convert, parse_json

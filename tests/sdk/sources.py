@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from config.embedded.place import PROJECT
+from config.processes.embedded.place import PROJECT
 from experiments.core.errors import Refused
 from experiments.sdk import Experiment
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import experiments
-from config.embedded.place import PROJECT
+from config.processes.embedded.place import PROJECT
 from experiments.core.errors import InvalidInput, NotFound, Refused
 from experiments.sdk import (
     Experiment,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from config.embedded.place import PROJECT
+from config.processes.embedded.place import PROJECT
 from experiments.sdk import AssayClient
 from tests.sdk.conftest import a_document
 from tests.sdk.test_client import ids

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from config.embedded.place import PROJECT
+from config.processes.embedded.place import PROJECT
 from experiments.sdk import journal
 from experiments.sdk.outbox import Counts
 from tests.sdk.platform import KEY

@@ -12,7 +12,7 @@ pytest.importorskip("openfeature", reason="openfeature-sdk is not installed")
 
 import experiments.sdk
 import experiments.sdk.openfeature
-from config.embedded.place import PROJECT
+from config.processes.embedded.place import PROJECT
 from tests.core.catalogues import document, experiment, flag
 from tests.sdk.platform import KEY
 

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from config.embedded.place import PROJECT
+from config.processes.embedded.place import PROJECT
 from experiments.sdk import journal, outbox
 from experiments.sdk.outbox import Counts
 from tests.sdk.platform import KEY, StandIn

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from config.embedded.place import PROJECT
+from config.processes.embedded.place import PROJECT
 from experiments.sdk import transport
 from experiments.sdk.files import Backup, Folder
 from experiments.sdk.loops import backed_off

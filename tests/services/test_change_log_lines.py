@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from config.stack import _worker
+from config.processes.stack import _worker
 from experiments.core.types import SYSTEM
 from experiments.services.ground import audit
 from tests.stores.observed import world

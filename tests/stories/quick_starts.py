@@ -14,7 +14,7 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import psycopg
 
-from config.embedded.place import PROJECT
+from config.processes.embedded.place import PROJECT
 from examples.recommender.app import recommender
 from experiments.sdk import AssayClient
 from tests.live import Live

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from django.conf import settings
 
-from config.services import Lease
+from config.processes.services import Lease
 from tests.live import PROJECT, Live, installation
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]

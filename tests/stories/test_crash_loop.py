@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import pytest
 from django.conf import settings
 
-from config.embedded.process import wait_for
-from config.services import Lease
+from config.processes.embedded.process import wait_for
+from config.processes.services import Lease
 from tests.live import Live, installation
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]

@@ -18,8 +18,8 @@ from django.conf import settings
 
 from analytics.management.commands.demo_traffic import Door, visit
 from analytics.services.examples.plans import AI_COACH, DISPUTES, MATCHING, SPAM_GUARD
-from config.embedded.place import PROJECT
-from config.services import Lease
+from config.processes.embedded.place import PROJECT
+from config.processes.services import Lease
 from tests.live import Live, installation
 from tests.stories import quick_starts
 from tests.stories.monitoring import panels, says, scraping

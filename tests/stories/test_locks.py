@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from django.conf import settings
 
-from config.services import Lease
+from config.processes.services import Lease
 from experiments.core.clock import utc_now
 from tests.live import Answer, Live, installation
 

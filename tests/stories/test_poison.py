@@ -14,7 +14,7 @@ import pytest
 from django.conf import settings
 
 from config.celery_settings import SLOW
-from config.services import Lease
+from config.processes.services import Lease
 from tests.live import PROJECT, Live, installation
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
@@ -53,7 +53,7 @@ def house(installed: Live) -> Iterator[Live]:
 
 @contextmanager
 def running(live: Live, tick: int, **environment: str) -> Iterator[None]:
-    """Beat, and the worker that analyses as ``config.stack`` starts it, with poison in it."""
+    """Beat, and the worker that analyses as ``config.processes.stack`` starts it, with poison in it."""
     celery = [sys.executable, "-W", "ignore", "-m", "celery", "--quiet", "-A", "tests.poisoned", "worker", "--queues", ",".join(SLOW)]
     pool = ["--pool", "prefork", "--concurrency", "2", "--without-gossip", "--without-mingle"]
     with (live.state / "worker.log").open("ab") as log:

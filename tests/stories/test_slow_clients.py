@@ -12,7 +12,7 @@ from dataclasses import fields
 import pytest
 from granian.http import HTTP1Settings
 
-from config.services import Lease
+from config.processes.services import Lease
 from tests.live import Live, installation
 
 pytestmark = pytest.mark.slow

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from config import services, stack
-from config.supervisor import Program
+from config.processes import services, stack
+from config.processes.supervisor import Program
 from experiments.selectors.cast import CAST, PASSWORD
 
 RECOMMENDER_BESIDE = 82

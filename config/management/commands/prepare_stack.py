@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from config import preparing
+from config.processes import preparing
 
 
 class Command(BaseCommand):

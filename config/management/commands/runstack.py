@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
-from config import services, stack
+from config.processes import services, stack
 from config.roles import Role
 
 

@@ -1,4 +1,4 @@
-"""Brings embedded servers back when they die: ``python -m config.keep_services``, until SIGTERM.
+"""Brings embedded servers back when they die: ``python -m config.processes.keep_services``, until SIGTERM.
 
 It holds a lease of its own. When the supervisor is killed outright, this is who leaves last and stops
 the servers.
@@ -12,8 +12,8 @@ import sys
 import time
 from types import FrameType
 
-from config import services
-from config.embedded.process import wait_for
+from config.processes import services
+from config.processes.embedded.process import wait_for
 
 _SECONDS_BETWEEN_LOOKS = 2.0
 _SECONDS_TO_DIE = 0.5

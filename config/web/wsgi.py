@@ -1,4 +1,4 @@
-"""Django as WSGI has it; ``config.rsgi`` is what granian serves, and reads bodies before a thread takes a request."""
+"""Django as WSGI has it; ``config.web.rsgi`` is what granian serves, and reads bodies before a thread takes a request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 
 import django
 
-from config import database, roles, scheduling
+from config import database, roles
+from config.processes import scheduling
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 os.environ.setdefault(database.VARIABLE, "web")
@@ -18,7 +19,7 @@ roles.leave_out()
 scheduling.answer_undisturbed()
 django.setup(set_prefix=False)
 
-from config.handling import Handler  # noqa: E402  (needs the apps that the line above loads)
+from config.web.handling import Handler  # noqa: E402  (needs the apps that the line above loads)
 
 handler = Handler()
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from config.embedded.process import runs
-from config.supervisor import Standing, Tell
+from config.processes.embedded.process import runs
+from config.processes.supervisor import Standing, Tell
 
 FOLDER = "programs"
 

@@ -18,11 +18,11 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management import CommandError
 
-from config import services, standing
 from config.celery_settings import QUICK, SLOW
 from config.database import VARIABLE as WAITS
+from config.processes import services, standing
+from config.processes.supervisor import Program, Supervisor
 from config.roles import JOB, VARIABLE, Job, Role
-from config.supervisor import Program, Supervisor
 
 _SECONDS_TO_READY = 60
 CONNECTIONS = "4096"
@@ -123,7 +123,7 @@ def stack(web: Web, only: Sequence[str] = ()) -> Stack:
     wanted = {*only, "drain"} if "web" in only else {*only}
     chosen = {name: program for name, program in everything.items() if not only or name in wanted}
     if services.Lease().wanted:
-        chosen["services"] = Program([sys.executable, "-m", "config.keep_services"], environment)
+        chosen["services"] = Program([sys.executable, "-m", "config.processes.keep_services"], environment)
     return Stack(web=web, programs=chosen)
 
 
@@ -149,7 +149,7 @@ def _web(web: Web) -> list[str]:
         *(sys.executable, "-m", "granian", "--interface", "rsgi", "--host", web.host, "--port", str(web.port)),
         *("--workers", str(web.workers), "--loop", "asyncio", "--no-ws", "--log-level", "error"),
         *("--backlog", CONNECTIONS, "--backpressure", CONNECTIONS),
-        *("--workers-kill-timeout", "4", "--respawn-failed-workers", "config.rsgi:application"),
+        *("--workers-kill-timeout", "4", "--respawn-failed-workers", "config.web.rsgi:application"),
     ]
 
 
@@ -179,7 +179,7 @@ def _worker(name: str, queues: Sequence[str], hands: int) -> list[str]:
 
 
 def _beat() -> list[str]:
-    return [sys.executable, "-m", "config.beat"]
+    return [sys.executable, "-m", "config.processes.beat"]
 
 
 def _environment() -> dict[str, str]:

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from config.background import Found, Reader
+from config.processes.background import Found, Reader
 from experiments.selectors.concerns import concerns
 
 _ONCE = Retry(NoBackoff(), 0)

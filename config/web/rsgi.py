@@ -1,4 +1,4 @@
-"""The web application as granian serves it: ``granian --interface rsgi config.rsgi:application``.
+"""The web application as granian serves it: ``granian --interface rsgi config.web.rsgi:application``.
 
 granian's own thread reads each request with its body, within a time and a size, and only then gives it to one of
 our threads, where Django answers it. So however slowly clients send, they hold no thread of ours; and granian
@@ -7,7 +7,7 @@ sends each answer from its own memory, so those who read slowly hold none either
 
 from __future__ import annotations
 
-from config.wsgi import handler
+from config.web.wsgi import handler
 
 # What follows needs the apps that this loads.
 # isort: split
@@ -25,10 +25,10 @@ import msgspec
 import structlog
 
 from config import env
-from config.handling import Answer, tidy_where_needed
-from config.requests_read import SMALL, Environ, Scope, announced, environ_of, is_worth_reading, with_body
-from config.steps import Elsewhere, run_at_once
-from config.threads import Pools, configured
+from config.web.handling import Answer, tidy_where_needed
+from config.web.requests_read import SMALL, Environ, Scope, announced, environ_of, is_worth_reading, with_body
+from config.web.steps import Elsewhere, run_at_once
+from config.web.threads import Pools, configured
 from experiments.core.errors import AssayError
 from experiments.http.errors import RETRY_SECONDS, error_body
 

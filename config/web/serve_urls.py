@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from config import exposition, health
+from config.web import exposition, health
 from experiments.api import ofrep_urls
 from experiments.api.assignments import Assignments
 from experiments.http.doors import door
@@ -25,7 +25,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", health.readyz),
     path("metrics", exposition.metrics),
 ]
-handler400 = "config.errors.bad_request"
-handler403 = "config.errors.forbidden"
-handler404 = "config.errors.not_found"
-handler500 = "config.errors.broken"
+handler400 = "config.web.errors.bad_request"
+handler403 = "config.web.errors.forbidden"
+handler404 = "config.web.errors.not_found"
+handler500 = "config.web.errors.broken"

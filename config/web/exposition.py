@@ -18,11 +18,11 @@ from prometheus_client.registry import Collector
 
 from analytics.selectors.exposition import ArmNumbers, HealthFinding, MaturedArm, arm_numbers, health_findings, matured_arms
 from analytics.services import counting
-from config import standing
-from config.background import Found, Reader
 from config.celery_settings import BEAT
-from config.dead_processes import forget_dead
-from config.scraping import refusal
+from config.processes import standing
+from config.processes.background import Found, Reader
+from config.processes.dead_processes import forget_dead
+from config.web.scraping import refusal
 from experiments.core.clock import utc_now
 from experiments.metrics import tell_answers
 from experiments.selectors import serving

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from config.embedded.place import APP_ROLE, Place
-from config.embedded.process import Bundle, ServiceError, first_line, own_folder, run, runs, spawn, stop, tail, wait_for
+from config.processes.embedded.place import APP_ROLE, Place
+from config.processes.embedded.process import Bundle, ServiceError, first_line, own_folder, run, runs, spawn, stop, tail, wait_for
 
 NAME = "PostgreSQL"
 MAJOR = "18"

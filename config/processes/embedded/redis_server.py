@@ -8,8 +8,8 @@ import signal
 import socket
 from pathlib import Path
 
-from config.embedded.place import Place
-from config.embedded.process import Bundle, ServiceError, first_line, own_folder, runs, spawn, stop, tail, wait_for
+from config.processes.embedded.place import Place
+from config.processes.embedded.process import Bundle, ServiceError, first_line, own_folder, runs, spawn, stop, tail, wait_for
 
 NAME = "Redis"
 _SECONDS_TO_START = 30.0

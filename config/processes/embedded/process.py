@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from config.embedded.place import Place, User, reaches
+from config.processes.embedded.place import Place, User, reaches
 
 
 class _Identity(TypedDict, total=False):

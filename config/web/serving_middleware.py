@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.middleware.security import SecurityMiddleware
 
-from config.content_policy import HEADER, NOTHING
+from config.web.content_policy import HEADER, NOTHING
 from experiments.http.packing import packed
 
 

@@ -6,7 +6,9 @@ from django.conf import settings
 from django.core.management import CommandError
 from django.db import OperationalError, connections
 
-from config import schema, services, static_files
+from config import schema
+from config.processes import services
+from config.web import static_files
 from experiments.selectors import serving, serving_files
 
 

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from config import roles, services
+from config import roles
+from config.processes import services
 
 NEED_NOTHING = frozenset(
     {

@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from config.embedded import place as places
-from config.embedded import postgres, process, redis_server
-from config.embedded.place import Place
-from config.embedded.process import ServiceError
+from config.processes.embedded import place as places
+from config.processes.embedded import postgres, process, redis_server
+from config.processes.embedded.place import Place
+from config.processes.embedded.process import ServiceError
 
 __all__ = ["Lease", "ServiceError", "embedded", "lease"]
 
