@@ -14,7 +14,7 @@ from functools import partial
 from celery import shared_task
 from django.conf import settings
 
-from analytics.core.nights import night_of
+from analytics.core.scans.nights import night_of
 from analytics.selectors import due
 from analytics.selectors.finished import without_report
 from analytics.selectors.ramps import ramping

@@ -14,9 +14,9 @@ import numpy as np
 from scipy.special import stdtr
 
 from analytics.core.calibration.simulate import Requests
+from analytics.core.ground.moments import Moments
 from analytics.core.kinds import kind_of
-from analytics.core.moments import Moments
-from analytics.core.stats.mean import satterthwaite
+from analytics.core.stats.arms.mean import satterthwaite
 
 ALPHA = 0.05
 SIZES = ((10, 10), (20, 20), (50, 50), (100, 100), (20, 180), (50, 150), (199, 199))

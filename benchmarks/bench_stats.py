@@ -20,10 +20,10 @@ from gbstats.frequentist.tests import FrequentistConfig, TwoSidedTTest
 from gbstats.models.statistics import SampleMeanStatistic
 from tea_tasting.aggr import Aggregates
 
-from analytics.core.stats import group_sequential, score_path, spending
-from analytics.core.stats.batch import ManyTotals, many_means
-from analytics.core.stats.mean import compare_means
-from analytics.core.totals import Totals
+from analytics.core.ground.totals import Totals
+from analytics.core.stats.arms.batch import ManyTotals, many_means
+from analytics.core.stats.arms.mean import compare_means
+from analytics.core.stats.sequential import group_sequential, score_path, spending
 
 ROUNDS = 21
 CONTROL, TREATMENT = (10_000, 51_000.0, 420_000.0), (10_200, 53_600.0, 451_000.0)

@@ -14,7 +14,7 @@ from celery.exceptions import SoftTimeLimitExceeded  # noqa: E402
 from celery.signals import task_postrun  # noqa: E402
 from django_structlog.celery.steps import DjangoStructLogInitStep  # noqa: E402
 
-from analytics.core.nets import never_hold  # noqa: E402
+from analytics.core.ground.nets import never_hold  # noqa: E402
 from config.celery_settings import BEAT  # noqa: E402
 from config.processes import preloading  # noqa: E402, F401  (its signals)
 

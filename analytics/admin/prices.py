@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from analytics.admin.base import KeptAdmin
-from analytics.core.price_table import COLUMNS, BadPrices, parse_prices
+from analytics.core.intake.price_table import COLUMNS, BadPrices, parse_prices
 from analytics.models import ModelPrice
 from analytics.services.prices import load_prices
 from experiments.core.clock import utc_now

@@ -16,7 +16,7 @@ from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 
 from analytics.api.item_schemas import COUNTS, body_of
-from analytics.core.ingest_items import (
+from analytics.core.intake.ingest_items import (
     ItemError,
     parse_cost,
     parse_event,

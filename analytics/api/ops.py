@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from analytics.api import source_answers
-from analytics.core.encoding import restored
+from analytics.core.ground.encoding import restored
 from analytics.core.results import MetricResult
 from analytics.models import AnalysisRun
 from analytics.selectors.exposition import ArmNumbers, numbers_of

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from analytics.api import source_answers
-from analytics.core.encoding import plain
+from analytics.core.ground.encoding import plain
 from analytics.models import AnalysisRun
 from analytics.selectors import geo
 from analytics.selectors.cards import card_of

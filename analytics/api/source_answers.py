@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 
+from analytics.core.ground.totals import Totals
 from analytics.core.results import MetricResult
-from analytics.core.stats.omnibus import compare_all
-from analytics.core.totals import Totals
+from analytics.core.stats.exploring.omnibus import compare_all
 from analytics.selectors.exposition import ArmNumbers
 from analytics.selectors.significance import Significance
 from analytics.services.described import DescribedArm

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from analytics.core.growthbook_items import is_exposure, read_exposure
-from analytics.core.ingest_items import ExposureItem, parse_items
-from analytics.core.sent import IGNORED
+from analytics.core.intake.growthbook_items import is_exposure, read_exposure
+from analytics.core.intake.ingest_items import ExposureItem, parse_items
+from analytics.core.intake.sent import IGNORED
 from analytics.services.ingest_batch import BatchResult, IngestIdentity, add_to_tallies
 from analytics.services.ingest_exposures import OVER_CAP
 from analytics.services.ingest_mixed import ingest_mixed

@@ -12,19 +12,19 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
-from analytics.core.errors import ImpossibleTotals
-from analytics.core.findings import Finding
+from analytics.core.ground.errors import ImpossibleTotals
+from analytics.core.ground.moments import Moments
+from analytics.core.ground.nets import NO_NET, Net
+from analytics.core.ground.observed import Observed, Remembered
+from analytics.core.ground.totals import Totals
 from analytics.core.kinds import AnyKind, kind_of
-from analytics.core.moments import Moments
-from analytics.core.nets import NO_NET, Net
-from analytics.core.observed import Observed, Remembered
-from analytics.core.stats import anytime
-from analytics.core.stats.comparison import Comparison, Interval
-from analytics.core.stats.cuped import METHOD as CUPED
+from analytics.core.scans.findings import Finding
+from analytics.core.stats.arms.comparison import Comparison, Interval
+from analytics.core.stats.arms.cuped import METHOD as CUPED
+from analytics.core.stats.arms.quantile import QuantileTotals
+from analytics.core.stats.intervals import anytime
 from analytics.core.stats.multiplicity import benjamini_hochberg, holm
-from analytics.core.stats.quantile import QuantileTotals
 from analytics.core.stats.srm import SrmCheck
-from analytics.core.totals import Totals
 from experiments.core.figures import positive_p
 
 WHAT_TO_DO = {

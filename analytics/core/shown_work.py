@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from analytics.core.stats.ratio import FEW_UNITS
+from analytics.core.stats.arms.ratio import FEW_UNITS
 
 Sums = Mapping[str, float]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analytics.core.stats.comparison import Interval
+from analytics.core.stats.arms.comparison import Interval
 from analytics.core.stats.did import DidResult, EventPoint, Placebo, PreTrend, Test, WithoutRegion
 from analytics.selectors.geo import GeoView
 from experiments.core.figures import p_is_short

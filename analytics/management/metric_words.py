@@ -6,7 +6,7 @@ from typing import Final
 
 from django.core.management.base import CommandError
 
-from analytics.core.import_columns import Better, Kind, MetricColumn
+from analytics.core.intake.import_columns import Better, Kind, MetricColumn
 
 KINDS: Final[dict[str, Kind]] = {
     "proportion": "proportion",

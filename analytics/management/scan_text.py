@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from analytics.core.scans import Breakdown, ByStrata, Drifting, Wearing
+from analytics.core.scans.scans import Breakdown, ByStrata, Drifting, Wearing
 from analytics.selectors.scans import ScanView
 from experiments.core.figures import moment, p_is
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from analytics.core.cell_moments import MomentReader, moment_reader
-from analytics.core.number_marks import THOUSANDS, NumberMarks, TwoWays, ways_told
+from analytics.core.intake.cell_moments import MomentReader, moment_reader
+from analytics.core.intake.number_marks import THOUSANDS, NumberMarks, TwoWays, ways_told
 
 FORM = "how dates are written, such as %%d.%%m.%%Y or unix; default: ISO 8601 (2026-01-31)"
 

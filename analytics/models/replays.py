@@ -9,7 +9,7 @@ class NullReplay(models.Model):
     """The p-values of one metric over many splits of one iteration's control arm into two pretended arms.
 
     The newest of each (iteration, metric, method) is what the calibration page shows; older ones stay.
-    ``result`` is ``analytics.core.replay.NullReplay``; ``seed`` gives the same splits again.
+    ``result`` is ``analytics.core.scans.replay.NullReplay``; ``seed`` gives the same splits again.
     """
 
     experiment = models.ForeignKey("experiments.Experiment", on_delete=models.PROTECT, related_name="null_replays")

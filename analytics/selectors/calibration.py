@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from analytics.core.encoding import restored
-from analytics.core.look_state import LookState
-from analytics.core.replay import NullReplay
-from analytics.core.stats.proportion import wilson
+from analytics.core.deciding.look_state import LookState
+from analytics.core.ground.encoding import restored
+from analytics.core.scans.replay import NullReplay
+from analytics.core.stats.arms.proportion import wilson
 from analytics.models import Look
 from analytics.models import NullReplay as ReplayRow
 from experiments.models import Experiment

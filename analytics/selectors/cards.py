@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from analytics.core.decision import Facts, Readiness, recommended
-from analytics.core.encoding import restored
+from analytics.core.deciding.decision import Facts, Readiness, recommended
+from analytics.core.deciding.windows import WEEKDAYS
+from analytics.core.ground.encoding import restored
 from analytics.core.results import ArmComparison, MetricResult
-from analytics.core.windows import WEEKDAYS
 from analytics.models import AnalysisRun, Decision
 from analytics.selectors.results import reading_of
 from experiments.core.cards import Breach, Card, Effect, Reading, Unmet, card

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from analytics.core.encoding import plain
+from analytics.core.ground.encoding import plain
 from analytics.core.sheet import Cell, sheet
 from analytics.selectors.results import ComparisonView, MetricArmView, MetricRow, ResultsView
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from analytics.core.forecast import clock_by, units_by
+from analytics.core.deciding.forecast import clock_by, units_by
 from analytics.selectors.results import Readiness, ResultsView
 
 FORESEEN = ("clock", "units")

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import numpy as np
 
-from analytics.core.encoding import restored
+from analytics.core.ground.encoding import restored
 from analytics.core.stats.did import DidResult, Panel
 from analytics.models import AnalysisRun, GeoObservation, GeoPilot
 from experiments.models import Experiment

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from analytics.core.after_promotion import AfterPromotion, Compared
-from analytics.core.encoding import restored
+from analytics.core.deciding.after_promotion import AfterPromotion, Compared
+from analytics.core.ground.encoding import restored
 from analytics.models import HoldbackRun
 from experiments.core.figures import counted
 

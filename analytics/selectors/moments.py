@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from analytics.core.windows import GRACE, day_start
+from analytics.core.deciding.windows import GRACE, day_start
 from analytics.models import AnalysisRun, Assignment
 from analytics.selectors.plans import AnalysisPlan, iteration_to_analyse, plan_of
 from experiments.core.clock import local_day

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from analytics.core.encoding import restored
-from analytics.core.imported import NOT_IMPORTED, ImportFacts
-from analytics.core.stats.sprt import why_not_watched
-from analytics.core.windows import Span, without
+from analytics.core.deciding.windows import Span, without
+from analytics.core.ground.encoding import restored
+from analytics.core.intake.imported import NOT_IMPORTED, ImportFacts
+from analytics.core.stats.sequential.sprt import why_not_watched
 from experiments.core.design import allocation
 from experiments.core.design.design import Design, DesignMetric, DesignVariant
 from experiments.core.design.metric_definitions import MetricDefinition

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from analytics.core.encoding import restored
-from analytics.core.verdicts import GuardrailResult
-from analytics.core.windows import Span, without
+from analytics.core.deciding.verdicts import GuardrailResult
+from analytics.core.deciding.windows import Span, without
+from analytics.core.ground.encoding import restored
 from analytics.models import AnalysisRun
 from analytics.selectors.confirmed import judged_until
 from analytics.selectors.failures import failures_of

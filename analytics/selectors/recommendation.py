@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from analytics.core.decision import Facts, recommended
-from analytics.core.encoding import restored
+from analytics.core.deciding.decision import Facts, recommended
+from analytics.core.ground.encoding import restored
 from analytics.models import AnalysisRun, Decision
 from analytics.selectors.plans import NEVER_BY_ITSELF
 from analytics.selectors.trouble import trouble_now

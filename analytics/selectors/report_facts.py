@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from analytics.core.decision import Readiness
-from analytics.core.encoding import restored
-from analytics.core.findings import Finding
-from analytics.core.look_state import LookState
+from analytics.core.deciding.decision import Readiness
+from analytics.core.deciding.look_state import LookState
+from analytics.core.deciding.verdicts import GuardrailResult
+from analytics.core.ground.encoding import restored
 from analytics.core.report.facts import (
     Amendment,
     DecisionMade,
@@ -25,10 +25,10 @@ from analytics.core.report.facts import (
     TrailLine,
 )
 from analytics.core.results import ArmSummary, MetricResult
-from analytics.core.scans import ByStrata
+from analytics.core.scans.findings import Finding
+from analytics.core.scans.scans import ByStrata
 from analytics.core.stats.did import DidResult
 from analytics.core.stats.srm import SrmCheck
-from analytics.core.verdicts import GuardrailResult
 from analytics.models import AnalysisRun
 from analytics.selectors import geo
 from analytics.selectors.arm_costs import arm_costs

@@ -10,18 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from analytics.core.decision import Readiness, in_names
-from analytics.core.encoding import restored
-from analytics.core.harm_watch import Watched
+from analytics.core.deciding.decision import Readiness, in_names
+from analytics.core.deciding.harm_watch import Watched
+from analytics.core.deciding.look_state import LookState
+from analytics.core.deciding.verdicts import GuardrailResult
+from analytics.core.ground.encoding import restored
+from analytics.core.ground.totals import Totals
 from analytics.core.kinds import kind_of
-from analytics.core.look_state import LookState
 from analytics.core.results import WHAT_TO_DO, AlwaysValid, ArmComparison, ArmSummary, MetricResult, why_not_always, why_not_cuped
 from analytics.core.series import Day
-from analytics.core.stats.comparison import Comparison, disagreement, word_of
-from analytics.core.stats.omnibus import Omnibus, compare_all
+from analytics.core.stats.arms.comparison import Comparison, disagreement, word_of
+from analytics.core.stats.exploring.omnibus import Omnibus, compare_all
 from analytics.core.stats.srm import SrmCheck
-from analytics.core.totals import Totals
-from analytics.core.verdicts import GuardrailResult
 from analytics.models import AnalysisRun, Decision, Look
 from analytics.selectors.plans import PlannedMetric, planned_metrics
 from experiments.core.design.design import DesignMetric

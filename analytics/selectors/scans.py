@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from analytics.core.encoding import restored
-from analytics.core.scans import AskedPair, Breakdown, ByStrata, ScanFinding, ScanResult, pair_findings, weightiest_first
-from analytics.core.stats.novelty import Point
-from analytics.core.stats.segments import Segment
+from analytics.core.ground.encoding import restored
+from analytics.core.scans.scans import AskedPair, Breakdown, ByStrata, ScanFinding, ScanResult, pair_findings, weightiest_first
+from analytics.core.stats.exploring.novelty import Point
+from analytics.core.stats.exploring.segments import Segment
 from analytics.models import PairScan, Scan
 from experiments.models import Experiment, Iteration
 

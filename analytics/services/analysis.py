@@ -13,19 +13,19 @@ from datetime import datetime, timedelta
 import structlog
 from django.db import transaction
 
-from analytics.core.decision import Decision as Verdict
-from analytics.core.decision import Facts
-from analytics.core.decision import decide as decide_by
-from analytics.core.encoding import plain, restored
-from analytics.core.harm_watch import Watched
-from analytics.core.health import assess, gated, with_failures
-from analytics.core.look_state import LookState
-from analytics.core.looks import information
-from analytics.core.nets import Net
+from analytics.core.deciding.decision import Decision as Verdict
+from analytics.core.deciding.decision import Facts
+from analytics.core.deciding.decision import decide as decide_by
+from analytics.core.deciding.harm_watch import Watched
+from analytics.core.deciding.look_state import LookState
+from analytics.core.deciding.looks import information
+from analytics.core.deciding.verdicts import GuardrailResult
+from analytics.core.deciding.windows import Clock, LookPermission, clock, last_complete_day, legal_look
+from analytics.core.ground.encoding import plain, restored
+from analytics.core.ground.nets import Net
 from analytics.core.results import Health, MetricResult
+from analytics.core.scans.health import assess, gated, with_failures
 from analytics.core.series import Day, with_day
-from analytics.core.verdicts import GuardrailResult
-from analytics.core.windows import Clock, LookPermission, clock, last_complete_day, legal_look
 from analytics.models import AnalysisRun, Decision, Look
 from analytics.selectors.geo import pilot_of
 from analytics.selectors.plans import AnalysisPlan, iteration_to_analyse, plan_of

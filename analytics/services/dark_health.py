@@ -10,11 +10,11 @@ from typing import cast
 
 from django.db import transaction
 
-from analytics.core.dark_stage import Beside, DarkArm, DarkHealth, beside, problems, sentence
-from analytics.core.guardrails import Reading, judge
+from analytics.core.deciding.dark_stage import Beside, DarkArm, DarkHealth, beside, problems, sentence
+from analytics.core.deciding.guardrails import Reading, judge
+from analytics.core.ground.nets import Net, sentences
+from analytics.core.ground.observed import Observed
 from analytics.core.kinds import kind_of
-from analytics.core.nets import Net, sentences
-from analytics.core.observed import Observed
 from analytics.selectors.events import stamped_and_unlabelled
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric, plan_of
 from analytics.services.judging import guarded, guardrail_plan, harm_of, planned_days

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from analytics.core.windows import day_start
+from analytics.core.deciding.windows import day_start
 from analytics.models import AnalysisRun
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric, iteration_to_analyse, plan_of
 from analytics.selectors.results import MetricRow, ResultsView, explored_row, view_of

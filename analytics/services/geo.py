@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from django.db import transaction
 
-from analytics.core.encoding import plain
+from analytics.core.ground.encoding import plain
 from analytics.core.results import ArmSummary
 from analytics.core.stats.did import DidResult, Panel, difference_in_differences
 from analytics.models import AnalysisRun, GeoObservation, GeoPilot, GeoRegion

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from analytics.core.findings import Finding
 from analytics.core.results import WHAT_TO_DO
+from analytics.core.scans.findings import Finding
 from experiments.core.messages.notices import Notice, NoticeKind
 from experiments.core.types import JSON
 from experiments.models import Experiment

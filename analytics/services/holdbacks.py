@@ -9,13 +9,13 @@ from functools import partial
 import structlog
 from django.db import transaction
 
-from analytics.core.after_promotion import AfterPromotion, Compared
-from analytics.core.encoding import plain
-from analytics.core.guardrails import Reading, judge, unknown
+from analytics.core.deciding.after_promotion import AfterPromotion, Compared
+from analytics.core.deciding.guardrails import Reading, judge, unknown
+from analytics.core.ground.encoding import plain
+from analytics.core.ground.nets import Net
+from analytics.core.ground.observed import Observed
 from analytics.core.kinds import kind_of
-from analytics.core.nets import Net
-from analytics.core.observed import Observed
-from analytics.core.stats.holdback import read_holdback
+from analytics.core.stats.exploring.holdback import read_holdback
 from analytics.models import HoldbackRun
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric, plan_of
 from analytics.services.analysis import ENGINE

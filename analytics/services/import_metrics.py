@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from analytics.core.import_columns import MetricColumn
-from analytics.core.import_table import ImportTable
+from analytics.core.intake.import_columns import MetricColumn
+from analytics.core.intake.import_table import ImportTable
 from experiments.core.design.metric_definitions import Aggregation, MetricDefinition
 from experiments.core.errors import Conflict
 from experiments.core.types import Actor, Direction, MetricKind

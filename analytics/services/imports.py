@@ -15,13 +15,13 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from analytics.core.arm_names import folded
-from analytics.core.encoding import plain as as_json
-from analytics.core.findings import shares_finding
-from analytics.core.import_columns import MetricColumn, UnitRow
-from analytics.core.import_table import ImportTable
-from analytics.core.imported import ImportFacts
-from analytics.core.ingest_items import ObservationItem
+from analytics.core.ground.encoding import plain as as_json
+from analytics.core.intake.arm_names import folded
+from analytics.core.intake.import_columns import MetricColumn, UnitRow
+from analytics.core.intake.import_table import ImportTable
+from analytics.core.intake.imported import ImportFacts
+from analytics.core.intake.ingest_items import ObservationItem
+from analytics.core.scans.findings import shares_finding
 from analytics.core.stats.srm import check_shares
 from analytics.selectors.plans import IMPORTED
 from analytics.services.import_metrics import ImportedMetric, define

@@ -14,7 +14,7 @@ from datetime import datetime
 import structlog
 from django.db import DatabaseError, connection, transaction
 
-from analytics.core.ingest_items import CostItem, EventItem, ExposureItem, FeedbackItem, ItemError, ObservationItem
+from analytics.core.intake.ingest_items import CostItem, EventItem, ExposureItem, FeedbackItem, ItemError, ObservationItem
 from analytics.models import Assignment
 from analytics.services import free_names, told_outcomes
 from analytics.services.ingest_batch import Batch, BatchResult, IngestIdentity, Row, open_batch, store

@@ -16,8 +16,8 @@ from typing import Generic, Literal, TypeAlias
 
 from django.db import connection, transaction
 
-from analytics.core.ingest_items import Item, ItemError, hash_of
-from analytics.core.sent import sent_of
+from analytics.core.intake.ingest_items import Item, ItemError, hash_of
+from analytics.core.intake.sent import sent_of
 from analytics.services import refusals
 from analytics.services.partitions import Parent, ensure_days
 from experiments.core.figures import counted

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from django.db import connection
 
-from analytics.core.ingest_items import ExposureItem
+from analytics.core.intake.ingest_items import ExposureItem
 from analytics.services.ingest_batch import Batch, Row
 from analytics.services.ingest_known import (
     Arm,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from analytics.core.ingest_items import EventItem, ExposureItem, ItemError, ObservationItem
+from analytics.core.intake.ingest_items import EventItem, ExposureItem, ItemError, ObservationItem
 from analytics.services.ingest import ingest_events, ingest_exposures, ingest_observations
 from analytics.services.ingest_batch import BatchResult, IngestIdentity
 

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from django.db import connection
 
-from analytics.core.ingest_items import NOTES, CostItem, EventItem, FeedbackItem, ObservationItem, with_notes
+from analytics.core.intake.ingest_items import NOTES, CostItem, EventItem, FeedbackItem, ObservationItem, with_notes
 from analytics.services.ingest_batch import Batch, Row
 from analytics.services.ingest_known import Arm, Known, find_experiments
 from experiments.core.units import check_units, unit_id

@@ -8,23 +8,23 @@ from datetime import date, timedelta
 from functools import partial
 from typing import cast
 
-from analytics.core.decision import Action, ArmFacts, Facts, GuardrailFact, Rule
-from analytics.core.guardrails import GuardrailPlan, Harm, Margin, Reading, harm, judge, unknown
-from analytics.core.harm_watch import Watched, watched
+from analytics.core.deciding.decision import Action, ArmFacts, Facts, GuardrailFact, Rule
+from analytics.core.deciding.guardrails import GuardrailPlan, Harm, Margin, Reading, harm, judge, unknown
+from analytics.core.deciding.harm_watch import Watched, watched
+from analytics.core.deciding.look_state import LookState, histories, horizon, safety_looks, take
+from analytics.core.deciding.looks import LookHistory, Observation, crossed_together, observe
+from analytics.core.deciding.verdicts import Crossing, GuardrailResult
+from analytics.core.deciding.windows import Clock, day_start
+from analytics.core.ground.nets import NO_NET, Net, sentences
+from analytics.core.ground.observed import Observed
 from analytics.core.kinds import kind_of
 from analytics.core.kinds.base import Better, MarginKind
-from analytics.core.look_state import LookState, histories, horizon, safety_looks, take
-from analytics.core.looks import LookHistory, Observation, crossed_together, observe
-from analytics.core.nets import NO_NET, Net, sentences
-from analytics.core.observed import Observed
 from analytics.core.results import Health, MetricResult, compare_arms, explore, unsaid
-from analytics.core.stats.anytime import ALARM_N_STAR
-from analytics.core.stats.comparison import Interval
-from analytics.core.stats.compensation import Compensation, compensation
-from analytics.core.stats.normal import upper_quantile
-from analytics.core.stats.sprt import SprtPlan
-from analytics.core.verdicts import Crossing, GuardrailResult
-from analytics.core.windows import Clock, day_start
+from analytics.core.stats.arms.comparison import Interval
+from analytics.core.stats.arms.normal import upper_quantile
+from analytics.core.stats.exploring.compensation import Compensation, compensation
+from analytics.core.stats.intervals.anytime import ALARM_N_STAR
+from analytics.core.stats.sequential.sprt import SprtPlan
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric
 from analytics.services.measuring import ByArm, LookTotals, Measured, MeasuredMetric
 from experiments.core.types import Direction, GuardrailAction, MetricKind, MetricRole, Origin

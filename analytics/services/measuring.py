@@ -11,16 +11,16 @@ from typing import TypeVar
 from django.db import transaction
 from django.db.models import Sum
 
-from analytics.core.harm_watch import Hour
+from analytics.core.deciding.harm_watch import Hour
+from analytics.core.deciding.look_state import MetricCap
+from analytics.core.deciding.windows import LookPermission, day_start
+from analytics.core.ground.moments import Moments
+from analytics.core.ground.nets import NO_NET, Fault, Net, never_hold
+from analytics.core.ground.observed import Observed
+from analytics.core.intake.twins import TWINS
 from analytics.core.kinds import kind_of
-from analytics.core.look_state import MetricCap
-from analytics.core.moments import Moments
-from analytics.core.nets import NO_NET, Fault, Net, never_hold
-from analytics.core.observed import Observed
 from analytics.core.results import ArmSummary, MetricResult, metric_arm, sums_of
-from analytics.core.stats.winsor import CAP_QUANTILE, Cap, find_cap
-from analytics.core.twins import TWINS
-from analytics.core.windows import LookPermission, day_start
+from analytics.core.stats.arms.winsor import CAP_QUANTILE, Cap, find_cap
 from analytics.models import IngestTally
 from analytics.selectors.events import names_told
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric

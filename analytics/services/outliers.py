@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from analytics.core.errors import ImpossibleTotals
+from analytics.core.ground.errors import ImpossibleTotals
+from analytics.core.ground.totals import NOTHING, Totals
 from analytics.core.kinds import kind_of
-from analytics.core.stats.outliers import Fence, NoFence, WithAndWithout, fence_of, with_and_without
-from analytics.core.totals import NOTHING, Totals
+from analytics.core.stats.exploring.outliers import Fence, NoFence, WithAndWithout, fence_of, with_and_without
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric, iteration_to_analyse, plan_of
 from analytics.services.measuring import population
 from analytics.stores.base import MetricTotals, Population, Store, UnitValue

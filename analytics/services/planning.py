@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import cast
 
-from analytics.core.encoding import plain
+from analytics.core.ground.encoding import plain
 from analytics.core.kinds import kind_of
 from analytics.core.kinds.base import MarginKind
 from analytics.core.planner import MOST_LOOKS, EffectKind, MetricInputs, MetricRow, Plan, Role, Rules, Traffic, plan, words

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from analytics.core.price_table import BadPrices, Price, parse_prices, read_price
+from analytics.core.intake.price_table import BadPrices, Price, parse_prices, read_price
 from analytics.models import ModelPrice
 from experiments.core.errors import InvalidInput, Problem
 from experiments.core.permissions import Action, check

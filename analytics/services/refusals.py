@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from django.db import connection
 
-from analytics.core.ingest_items import ItemError
-from analytics.core.sent import Sent
+from analytics.core.intake.ingest_items import ItemError
+from analytics.core.intake.sent import Sent
 from analytics.models import RefusedItem
 from analytics.services.ingest_known import find_experiments
 from experiments.core.types import Environment

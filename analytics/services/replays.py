@@ -13,10 +13,10 @@ from datetime import datetime
 import numpy as np
 from django.db import transaction
 
-from analytics.core.encoding import plain
+from analytics.core.ground.encoding import plain
+from analytics.core.ground.observed import Observed, Remembered
 from analytics.core.kinds import kind_of
-from analytics.core.observed import Observed, Remembered
-from analytics.core.replay import replay
+from analytics.core.scans.replay import replay
 from analytics.models import NullReplay as ReplayRow
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric, iteration_to_analyse, plan_of
 from analytics.services.analysis import ENGINE

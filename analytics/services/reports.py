@@ -7,7 +7,7 @@ from datetime import datetime
 import structlog
 from django.db import transaction
 
-from analytics.core.encoding import plain, restored
+from analytics.core.ground.encoding import plain, restored
 from analytics.core.report.build import build, template_faults
 from analytics.core.report.facts import ReportFacts
 from analytics.models import AnalysisRun, ExperimentReport, ReportTemplate

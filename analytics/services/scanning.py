@@ -15,18 +15,18 @@ from typing import TypeVar
 import structlog
 from django.db import transaction
 
-from analytics.core import scans
-from analytics.core.encoding import plain, restored
-from analytics.core.findings import Finding
+from analytics.core.deciding.look_state import LookState
+from analytics.core.ground.encoding import plain, restored
+from analytics.core.ground.nets import Net, sentences
+from analytics.core.ground.observed import Observed
+from analytics.core.ground.totals import NOTHING, Totals
 from analytics.core.kinds import kind_of
-from analytics.core.look_state import LookState
-from analytics.core.nets import Net, sentences
-from analytics.core.nights import night_of
-from analytics.core.observed import Observed
-from analytics.core.scans import WEEK, Baseline, Drifting, ScanResult, SinceExposure, Wearing
-from analytics.core.scans import Breakdown as Reading
-from analytics.core.stats.interactions import Pair
-from analytics.core.totals import NOTHING, Totals
+from analytics.core.scans import scans
+from analytics.core.scans.findings import Finding
+from analytics.core.scans.nights import night_of
+from analytics.core.scans.scans import WEEK, Baseline, Drifting, ScanResult, SinceExposure, Wearing
+from analytics.core.scans.scans import Breakdown as Reading
+from analytics.core.stats.exploring.interactions import Pair
 from analytics.models import PairScan, Scan
 from analytics.selectors import due
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric, iteration_to_analyse, plan_of

@@ -9,7 +9,7 @@ from datetime import datetime
 import structlog
 from django.db import connection, transaction
 
-from analytics.core.seals import COLUMNS, SOURCES, START, VERSION, Seal, breaks, chained
+from analytics.core.ground.seals import COLUMNS, SOURCES, START, VERSION, Seal, breaks, chained
 from analytics.models import AuditSeal
 
 log = structlog.get_logger(__name__)

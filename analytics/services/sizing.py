@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from analytics.core.encoding import plain
-from analytics.core.errors import ImpossiblePlan
+from analytics.core.ground.encoding import plain
+from analytics.core.ground.errors import ImpossiblePlan
 from analytics.core.kinds.base import Better, MarginKind
 from analytics.core.planner import EffectKind, MetricInputs, Plan, Role, Rules, Traffic, plan
 from analytics.services.prefill import MetricPast, TrafficPast, metric_past, traffic_past

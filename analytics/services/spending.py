@@ -10,10 +10,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from analytics.core.finops import ArmCosts, CostLine, Costs, Outcomes, arm_costs, by_model, summed
+from analytics.core.ground.moments import Moments
+from analytics.core.ground.observed import Observed
+from analytics.core.ground.totals import Totals
 from analytics.core.kinds import kind_of
-from analytics.core.moments import Moments
-from analytics.core.observed import Observed
-from analytics.core.totals import Totals
 from analytics.models import AnalysisRun
 from analytics.selectors.plans import AnalysisPlan, iteration_to_analyse, plan_of
 from analytics.services.measuring import population, spent_so_far

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from analytics.core.ingest_items import ExposureItem
-from analytics.core.twins import TWINS, twins_of
+from analytics.core.intake.ingest_items import ExposureItem
+from analytics.core.intake.twins import TWINS, twins_of
 from analytics.models import Assignment
 from analytics.services.ingest_batch import Batch, Row
 

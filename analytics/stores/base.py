@@ -28,9 +28,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal, Protocol
 
-from analytics.core.moments import Moments
-from analytics.core.observed import Observed
-from analytics.core.totals import Totals
+from analytics.core.ground.moments import Moments
+from analytics.core.ground.observed import Observed
+from analytics.core.ground.totals import Totals
 from experiments.core.design.metric_definitions import MetricDefinition
 from experiments.core.types import Phase
 

@@ -14,7 +14,7 @@ from typing import Literal
 import ibis
 from ibis.expr.types import BooleanValue, StringValue, Table, Value
 
-from analytics.core.windows import GRACE
+from analytics.core.deciding.windows import GRACE
 from analytics.stores.base import CELLS, PARTS, POOLED, Beside, Grouping, Population
 from experiments.core.design.metric_definitions import ALL_COSTS, EDITED, FEEDBACK, REQUEST_COST, MetricDefinition
 from experiments.core.types import Environment

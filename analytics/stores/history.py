@@ -19,8 +19,8 @@ import ibis
 from django.db import connection
 from ibis.expr.types import StringValue, Table, Value
 
-from analytics.core.moments import Moments
-from analytics.core.totals import Totals
+from analytics.core.ground.moments import Moments
+from analytics.core.ground.totals import Totals
 from analytics.stores.compiled import compiled
 from analytics.stores.expressions import MOMENT, events_of, unit_id
 from analytics.stores.origins import Origins, asked, moments_of, totalled

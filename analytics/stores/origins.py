@@ -16,7 +16,7 @@ from typing import Any
 import ibis
 from ibis.expr.types import Table, Value
 
-from analytics.core.moments import Moments
+from analytics.core.ground.moments import Moments
 
 WASHED_OUT = 1e-6
 """A spread below this share of the squares is asked for again: plain sums over 10⁷ rows lose up to 10⁻⁹ of them."""

@@ -18,11 +18,11 @@ import ibis
 from django.db import connection, transaction
 from ibis.expr.types import StringValue, Table, Value
 
+from analytics.core.ground.moments import Moments
+from analytics.core.ground.observed import Remembered
+from analytics.core.ground.totals import Totals
 from analytics.core.kinds import kind_of, level_of
-from analytics.core.moments import Moments
-from analytics.core.observed import Remembered
-from analytics.core.stats.quantile import Histogram, QuantileTotals, from_passes, quantile_hat
-from analytics.core.totals import Totals
+from analytics.core.stats.arms.quantile import Histogram, QuantileTotals, from_passes, quantile_hat
 from analytics.models.whole_tables import whole_tables
 from analytics.stores import cost_forms, expressions, forms, guard_forms, scan_forms
 from analytics.stores.base import (

@@ -11,7 +11,7 @@ from dataclasses import replace
 import ibis
 from ibis.expr.types import Table
 
-from analytics.core.windows import GRACE
+from analytics.core.deciding.windows import GRACE
 from analytics.stores.base import PARTS, Population, Span, Watched
 from analytics.stores.expressions import MOMENT, NumberFromMap, UnitFromMap, exposed, value_per_unit
 from analytics.stores.expressions import words as with_words

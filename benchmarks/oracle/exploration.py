@@ -7,17 +7,17 @@ from dataclasses import asdict
 
 from scipy.special import stdtr, stdtrit
 
-from analytics.core.stats import equivalence, poisson
-from analytics.core.stats.comparison import Interval
-from analytics.core.stats.drift import ks_two_sample
-from analytics.core.stats.equivalence import RatioMethod
-from analytics.core.stats.mean import welch_t
-from analytics.core.stats.poisson import Rate
-from analytics.core.stats.poststratification import Stratum, post_stratify
-from analytics.core.stats.segments import heterogeneity
+from analytics.core.ground.totals import NOTHING, Totals
+from analytics.core.stats.arms import equivalence, poisson
+from analytics.core.stats.arms.comparison import Interval
+from analytics.core.stats.arms.equivalence import RatioMethod
+from analytics.core.stats.arms.mean import welch_t
+from analytics.core.stats.arms.poisson import Rate
+from analytics.core.stats.arms.winsor import percentile
+from analytics.core.stats.exploring.drift import ks_two_sample
+from analytics.core.stats.exploring.poststratification import Stratum, post_stratify
+from analytics.core.stats.exploring.segments import heterogeneity
 from analytics.core.stats.uniformity import binomial_bounds, ks_uniform
-from analytics.core.stats.winsor import percentile
-from analytics.core.totals import NOTHING, Totals
 
 from . import Adapter, Case
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from analytics.core.moments import Moments
-from analytics.core.stats import reconcile, robust
-from analytics.core.stats.comparison import Interval
-from analytics.core.stats.cuped import Covaried, adjusted_t
-from analytics.core.stats.mean import compare_means, welch_t
-from analytics.core.stats.reconcile import Effect, GrowthBook, TeaTasting
-from analytics.core.totals import Totals
+from analytics.core.ground.moments import Moments
+from analytics.core.ground.totals import Totals
+from analytics.core.stats.arms.comparison import Interval
+from analytics.core.stats.arms.cuped import Covaried, adjusted_t
+from analytics.core.stats.arms.mean import compare_means, welch_t
+from analytics.core.stats.reconciling import reconcile, robust
+from analytics.core.stats.reconciling.reconcile import Effect, GrowthBook, TeaTasting
 
 from . import Adapter, Case
 

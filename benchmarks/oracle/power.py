@@ -7,9 +7,9 @@ import math
 from scipy.optimize import brentq
 from scipy.special import nctdtr, stdtrit
 
-from analytics.core.moments import Moments
+from analytics.core.ground.moments import Moments
 from analytics.core.stats import power
-from analytics.core.stats.cuped import linearised_with_history
+from analytics.core.stats.arms.cuped import linearised_with_history
 from benchmarks.oracle import Adapter, Case
 
 

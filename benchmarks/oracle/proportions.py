@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from scipy.special import ndtr
 
-from analytics.core.stats import multiplicity, omnibus, reconcile
-from analytics.core.stats import reconcile_rates as rates
-from analytics.core.stats.comparison import Interval
-from analytics.core.stats.exact import barnard_p, fisher_lower_p, fisher_p
-from analytics.core.stats.normal import two_sided_p
-from analytics.core.stats.proportion import compare_proportions, newcombe, pooled_z, wilson
-from analytics.core.stats.reconcile import Effect
-from analytics.core.stats.score import ratio_interval
-from analytics.core.totals import Totals
+from analytics.core.ground.totals import Totals
+from analytics.core.stats import multiplicity
+from analytics.core.stats.arms.comparison import Interval
+from analytics.core.stats.arms.exact import barnard_p, fisher_lower_p, fisher_p
+from analytics.core.stats.arms.normal import two_sided_p
+from analytics.core.stats.arms.proportion import compare_proportions, newcombe, pooled_z, wilson
+from analytics.core.stats.arms.score import ratio_interval
+from analytics.core.stats.exploring import omnibus
+from analytics.core.stats.reconciling import reconcile
+from analytics.core.stats.reconciling import reconcile_rates as rates
+from analytics.core.stats.reconciling.reconcile import Effect
 
 from . import Adapter, Case
 

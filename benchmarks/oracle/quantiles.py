@@ -6,10 +6,10 @@ from typing import Any
 
 from scipy.special import stdtr, stdtrit
 
-from analytics.core.stats.estimates import Estimate, contrast, delta_lift
-from analytics.core.stats.mean import WelchT
-from analytics.core.stats.quantile import BRACKET, clustered_sd, order_interval
-from analytics.core.totals import Totals
+from analytics.core.ground.totals import Totals
+from analytics.core.stats.arms.mean import WelchT
+from analytics.core.stats.arms.quantile import BRACKET, clustered_sd, order_interval
+from analytics.core.stats.exploring.estimates import Estimate, contrast, delta_lift
 from benchmarks.oracle import Adapter, Case
 
 

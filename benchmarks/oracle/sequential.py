@@ -8,11 +8,14 @@ from typing import Literal
 import numpy as np
 from scipy.special import ndtr
 
-from analytics.core.stats import anytime, bandit, bayes, group_sequential, mixtures, reconcile, spending
-from analytics.core.stats.batch import ManyTotals
-from analytics.core.stats.comparison import Interval
-from analytics.core.stats.constant_boundaries import Shape, constant_boundaries
-from analytics.core.totals import Totals
+from analytics.core.ground.totals import Totals
+from analytics.core.stats.arms.batch import ManyTotals
+from analytics.core.stats.arms.comparison import Interval
+from analytics.core.stats.exploring import bandit, bayes
+from analytics.core.stats.intervals import anytime, mixtures
+from analytics.core.stats.reconciling import reconcile
+from analytics.core.stats.sequential import group_sequential, spending
+from analytics.core.stats.sequential.constant_boundaries import Shape, constant_boundaries
 
 from . import Adapter, Case
 

@@ -19,7 +19,7 @@ import eppo_client
 from growthbook.common_types import EvaluationContext, Feature, GlobalContext, Options, StackContext, UserContext
 from growthbook.core import eval_feature
 
-from analytics.core.bulk import buckets_of
+from analytics.core.ground.bulk import buckets_of
 from benchmarks.serving.documents import ARMS, ATTRIBUTES, NOW, WEIGHTS, catalogue_of
 from benchmarks.serving.floors import Floor
 from experiments.core.hashing import ascii_hash

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import product
 
-from analytics.core.decision import ArmFacts, Facts, GuardrailFact, decide
-from analytics.core.encoding import plain
-from analytics.core.look_state import LookState
+from analytics.core.deciding.decision import ArmFacts, Facts, GuardrailFact, decide
+from analytics.core.deciding.look_state import LookState
+from analytics.core.deciding.verdicts import GuardrailResult
+from analytics.core.ground.encoding import plain
 from analytics.core.results import ArmComparison, MetricArm, MetricResult
-from analytics.core.stats.comparison import Comparison, Interval
-from analytics.core.verdicts import GuardrailResult
+from analytics.core.stats.arms.comparison import Comparison, Interval
 from analytics.models import AnalysisRun, Decision, Look
 from experiments.core.clock import utc_now
 from experiments.core.types import Outcome, PauseCause, Status

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from analytics.core.encoding import plain
-from analytics.core.replay import NullReplay
+from analytics.core.ground.encoding import plain
+from analytics.core.scans.replay import NullReplay
 from analytics.models import NullReplay as ReplayRow
 from analytics.selectors import calibration
 from experiments.core.clock import utc_now

@@ -7,7 +7,7 @@ import json
 import pytest
 from rest_framework.test import APIClient
 
-from analytics.core.findings import client_findings
+from analytics.core.scans.findings import client_findings
 from analytics.models import Assignment, IngestTally
 from analytics.services import client_drops
 from experiments.core.serving.caps import HourlyCaps

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from analytics.core.windows import Span, complete_days, day_start, last_complete_day
+from analytics.core.deciding.windows import Span, complete_days, day_start, last_complete_day
 from experiments.services.ground.slots import claim, slot_of
 
 NOON = datetime(2026, 3, 2, 12, 0, 17, tzinfo=UTC)

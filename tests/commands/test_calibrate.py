@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from analytics.core.calibration import fixed
-from analytics.core.stats.comparison import Comparison
+from analytics.core.stats.arms.comparison import Comparison
 
 
 class Terminal(StringIO):

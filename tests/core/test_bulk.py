@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from analytics.core import bulk
-from analytics.core.bulk import arms_of, buckets_of
+from analytics.core.ground import bulk
+from analytics.core.ground.bulk import arms_of, buckets_of
 from experiments.core.hashing import bucket_of
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=30)

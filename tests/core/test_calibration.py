@@ -15,15 +15,15 @@ from analytics.core.calibration.limits import Around, Binomial, Stated, Within, 
 from analytics.core.calibration.registry import CHECKS, chosen
 from analytics.core.calibration.run import calibrate, size_of
 from analytics.core.calibration.simulate import Rng
-from analytics.core.decision import Decision
-from analytics.core.errors import ImpossiblePlan
+from analytics.core.deciding.decision import Decision
+from analytics.core.ground.errors import ImpossiblePlan
 from analytics.core.kinds import means
-from analytics.core.stats.comparison import Comparison, Interval
-from analytics.core.stats.mean import WelchT, welch_t
-from analytics.core.stats.normal import t_as_z
+from analytics.core.stats.arms.comparison import Comparison, Interval
+from analytics.core.stats.arms.mean import WelchT, welch_t
+from analytics.core.stats.arms.normal import t_as_z
+from analytics.core.stats.arms.ratio import compare_ratios
+from analytics.core.stats.arms.score import MarginScore
 from analytics.core.stats.power import Guard, SampleSize, safe_sample
-from analytics.core.stats.ratio import compare_ratios
-from analytics.core.stats.score import MarginScore
 
 
 def heads(rng: Rng, sims: int, chance: float = 0.5) -> int:

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from analytics.core.dark_stage import Beside, DarkArm, DarkHealth, problems, sentence
-from analytics.core.verdicts import GuardrailResult
+from analytics.core.deciding.dark_stage import Beside, DarkArm, DarkHealth, problems, sentence
+from analytics.core.deciding.verdicts import GuardrailResult
 
 ARM = DarkArm("treatment", 500, 2000, 10)
 TWINS = DarkArm("control twins", 500, 2000, 10)

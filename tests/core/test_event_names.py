@@ -6,10 +6,10 @@ import unicodedata
 
 import pytest
 
-from analytics.core.event_types import event_type, from_words
-from analytics.core.ingest_items import NOTES, EventItem, ItemError, ObservationItem, parse_event, parse_items
-from analytics.core.item_fields import Bad
-from analytics.core.segment_items import read_track
+from analytics.core.intake.event_types import event_type, from_words
+from analytics.core.intake.ingest_items import NOTES, EventItem, ItemError, ObservationItem, parse_event, parse_items
+from analytics.core.intake.item_fields import Bad
+from analytics.core.intake.segment_items import read_track
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from analytics.core.finops import CostLine, Costs, Outcomes, arm_costs, by_model, summed
-from analytics.core.price_table import BadPrices, Price, parse_prices
+from analytics.core.intake.price_table import BadPrices, Price, parse_prices
 
 HEAD = "model,valid_from,price_in,price_out\n"
 BIG = CostLine(calls=10, tokens_in=1000, tokens_out=200, cost_micro=4000, cache_known=8, cache_hits=2)

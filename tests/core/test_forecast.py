@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from analytics.core.forecast import clock_by, units_by
+from analytics.core.deciding.forecast import clock_by, units_by
 from analytics.core.series import Day
 
 FIRST = date(2026, 6, 1)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from analytics.core.harm_watch import Hour, batches, watched
-from analytics.core.stats.sprt import Batch, SprtPlan
+from analytics.core.deciding.harm_watch import Hour, batches, watched
+from analytics.core.stats.sequential.sprt import Batch, SprtPlan
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 FIVE = SprtPlan(guardrails=5, test_arms=1)

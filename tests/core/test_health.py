@@ -6,11 +6,11 @@ import math
 
 import pytest
 
-from analytics.core.health import assess
-from analytics.core.observed import Observed
+from analytics.core.ground.observed import Observed
+from analytics.core.ground.totals import Totals
 from analytics.core.results import ArmSummary, MetricResult, metric_arm
-from analytics.core.stats.quantile import of_rows
-from analytics.core.totals import Totals
+from analytics.core.scans.health import assess
+from analytics.core.stats.arms.quantile import of_rows
 
 ARMS = tuple(ArmSummary(key, key, key == "a", units=600, expected_share=0.5) for key in "ab")
 

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
-from analytics.core.guardrails import GuardrailPlan, Margin, harm
+from analytics.core.deciding.guardrails import GuardrailPlan, Margin, harm
+from analytics.core.deciding.looks import observe
+from analytics.core.ground.errors import ImpossiblePlan, ImpossibleTotals
+from analytics.core.ground.moments import Moments
+from analytics.core.ground.observed import Observed, Remembered
+from analytics.core.ground.totals import NOTHING, Totals
 from analytics.core.kinds import KINDS, kind_of, level_of
-from analytics.core.looks import observe
-from analytics.core.moments import Moments
-from analytics.core.observed import Observed, Remembered
 from analytics.core.results import MetricResult, compare_arms, explore, metric_arm, sums_of
-from analytics.core.stats.comparison import Comparison
-from analytics.core.stats.quantile import of_rows
-from analytics.core.totals import NOTHING, Totals
+from analytics.core.stats.arms.comparison import Comparison
+from analytics.core.stats.arms.quantile import of_rows
 from experiments.core.types import MetricKind
 
 Rows = tuple[np.ndarray, np.ndarray]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.core.number_marks import WAYS, MarkFinder, NumberMarks, TwoWays, ways_told
+from analytics.core.intake.number_marks import WAYS, MarkFinder, NumberMarks, TwoWays, ways_told
 
 
 def found(columns: dict[str, list[str]], optional: tuple[str, ...] = (), ways: tuple[NumberMarks, ...] = WAYS) -> NumberMarks:

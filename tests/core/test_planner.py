@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.core.errors import ImpossiblePlan
+from analytics.core.ground.errors import ImpossiblePlan
 from analytics.core.planner import MetricInputs, Plan, Rules, Traffic, plan
 from analytics.core.stats import power
-from analytics.core.stats.group_sequential import inflation
+from analytics.core.stats.sequential.group_sequential import inflation
 
 RESOLVED = MetricInputs(key="resolved", baseline=0.75, effect=0.05, effect_kind="absolute")
 COMPLAINTS = MetricInputs(key="complaints", role="guardrail", better="decrease", baseline=0.003, margin=0.15, margin_kind="relative")

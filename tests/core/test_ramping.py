@@ -97,7 +97,7 @@ def test_waits_for__last_step__never_waits_for_units():
 @pytest.mark.parametrize(("change_at", "hours"), [("2026-03-29", 23), ("2026-10-25", 25), ("2026-02-28", 24)])
 def test_hours__over_a_day_of_23_or_25_hours_or_a_months_end__are_hours_that_passed(change_at, hours):
     """A minimum hold of 24 hours is 24 hours, whatever the wall clock did: local midnight to midnight may be too short."""
-    from analytics.core.windows import day_start
+    from analytics.core.deciding.windows import day_start
 
     day = datetime.fromisoformat(change_at).date()
     passed = (day_start(day + timedelta(days=1), "Europe/Berlin") - day_start(day, "Europe/Berlin")) / timedelta(hours=1)
@@ -140,7 +140,7 @@ def test_first_share__with_and_without_a_ramp():
 
 
 def test_clock__on_the_way_up__counts_only_days_at_the_last_step():
-    from analytics.core.windows import Span, clock
+    from analytics.core.deciding.windows import Span, clock
 
     berlin = "Europe/Berlin"
     start = datetime(2026, 3, 28, 9, 0, tzinfo=UTC)  # a Saturday, the day before clocks go forward
@@ -153,7 +153,7 @@ def test_clock__on_the_way_up__counts_only_days_at_the_last_step():
 
 
 def test_without__gaps_before_within_over_and_after__leave_what_was_served():
-    from analytics.core.windows import Span, without
+    from analytics.core.deciding.windows import Span, without
 
     def at(hour: int) -> datetime:
         return datetime(2026, 3, 2, tzinfo=UTC) + timedelta(hours=hour)

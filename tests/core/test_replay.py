@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analytics.core.errors import ImpossibleTotals
-from analytics.core.moments import Moments
-from analytics.core.observed import Observed, Remembered
-from analytics.core.replay import halves, replay
-from analytics.core.stats.quantile import of_rows
-from analytics.core.totals import Totals
+from analytics.core.ground.errors import ImpossibleTotals
+from analytics.core.ground.moments import Moments
+from analytics.core.ground.observed import Observed, Remembered
+from analytics.core.ground.totals import Totals
+from analytics.core.scans.replay import halves, replay
+from analytics.core.stats.arms.quantile import of_rows
 
 
 def rng() -> np.random.Generator:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from analytics.core.encoding import plain, restored
-from analytics.core.errors import ImpossiblePlan
-from analytics.core.findings import Finding
-from analytics.core.look_state import HypothesisLook, LookState
-from analytics.core.looks import Look, Observation
+from analytics.core.deciding.look_state import HypothesisLook, LookState
+from analytics.core.deciding.looks import Look, Observation
+from analytics.core.deciding.verdicts import GuardrailResult
+from analytics.core.ground.encoding import plain, restored
+from analytics.core.ground.errors import ImpossiblePlan
 from analytics.core.report.blocks import Heading, IntervalChart, Items, LooksChart, Table, Words
 from analytics.core.report.build import BLOCKS, INLINE, build, template_faults
 from analytics.core.report.facts import Amendment, ArmCost, DecisionMade, Planned, ReportedArm, ReportedMetric, ReportFacts, TrailLine
@@ -21,9 +21,9 @@ from analytics.core.report.template import REQUIRED, fill
 from analytics.core.report.verdict import CAUTION, winner
 from analytics.core.report.writing import as_json, as_markdown
 from analytics.core.results import AlwaysValid, ArmComparison, ArmSummary, MetricArm, MetricResult
-from analytics.core.stats.comparison import Comparison, Interval
-from analytics.core.stats.cuped import METHOD as CUPED
-from analytics.core.verdicts import GuardrailResult
+from analytics.core.scans.findings import Finding
+from analytics.core.stats.arms.comparison import Comparison, Interval
+from analytics.core.stats.arms.cuped import METHOD as CUPED
 
 SHIPPED = (Path(__file__).resolve().parents[2] / "templates" / "reports" / "report.md").read_text()
 START = datetime(2026, 3, 2, tzinfo=UTC)

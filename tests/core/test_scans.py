@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from statsmodels.regression.linear_model import OLS
 
-from analytics.core import scans
-from analytics.core.encoding import plain, restored
-from analytics.core.nights import night_of
-from analytics.core.scans import Baseline, ScanResult
-from analytics.core.stats.interactions import Pair
-from analytics.core.totals import Totals
+from analytics.core.ground.encoding import plain, restored
+from analytics.core.ground.totals import Totals
+from analytics.core.scans import scans
+from analytics.core.scans.nights import night_of
+from analytics.core.scans.scans import Baseline, ScanResult
+from analytics.core.stats.exploring.interactions import Pair
 
 
 def spread(n: int, mean: float, variance: float = 1.0) -> Totals:

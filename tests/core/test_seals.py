@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from django.apps import apps
 
-from analytics.core.seals import COLUMNS, SOURCES, START, VERSION, Seal, breaks, chained
+from analytics.core.ground.seals import COLUMNS, SOURCES, START, VERSION, Seal, breaks, chained
 
 
 def chain(count: int) -> list[Seal]:

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 from analytics.core.results import AlwaysValid, ArmComparison, ArmSummary, MetricResult
 from analytics.core.series import MOST_DAYS, with_day
-from analytics.core.stats.comparison import Comparison, Interval
+from analytics.core.stats.arms.comparison import Comparison, Interval
 
 FIRST = date(2026, 6, 1)
 ARMS = (ArmSummary("control", "Control", True, 10), ArmSummary("b", "B", False, 11))

@@ -111,7 +111,7 @@ def test_statistics__every_public_module__has_a_section() -> None:
 
 
 def test_statistics__every_metric_kind_calibration_and_replay__have_a_section() -> None:
-    wanted = {*KINDS, *(type(kind).__module__ for kind in KINDS.values()), "analytics.core.calibration", "analytics.core.replay"}
+    wanted = {*KINDS, *(type(kind).__module__ for kind in KINDS.values()), "analytics.core.calibration", "analytics.core.scans.replay"}
     assert _without_home(wanted, METHODS) == set()
 
 
@@ -145,7 +145,7 @@ def test_sections__parts_taken_out__are_missed_by_name() -> None:
 
 def test_modules__one_that_no_section_is_about__is_named_even_if_it_is_mentioned() -> None:
     others = [section for section in METHODS if section.title != "Normal scale"]
-    assert _without_home(set(_modules()), others) == {"analytics.core.stats.normal"}
+    assert _without_home(set(_modules()), others) == {"analytics.core.stats.arms.normal"}
 
 
 def test_links__to_nothing__are_named(tmp_path: Path) -> None:

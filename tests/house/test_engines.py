@@ -22,7 +22,7 @@ def printed(code: str) -> str:
     "code",
     [
         "import experiments.core.serving.assignment; ",
-        "import analytics.core.kinds, analytics.core.results, analytics.core.guardrails, analytics.core.planner, analytics.core.scans; ",
+        "import analytics.core.kinds, analytics.core.results, analytics.core.deciding.guardrails, analytics.core.planner, analytics.core.scans.scans; ",
         SETUP + "import config.urls, analytics.services.analysis, analytics.services.scanning; ",
     ],
     ids=["serving", "statistics of a run", "pages and jobs"],
@@ -35,8 +35,8 @@ def test_statsmodels__is_not_loaded_by(code: str) -> None:
     "call",
     [
         "from analytics.core.stats.multiplicity import hommel; hommel([.01, .02])",
-        "from analytics.core.stats.reconcile_rates import clopper_pearson; clopper_pearson(3, 10)",
-        "from analytics.core.stats.robust import ancova_effect; ancova_effect([0, 1] * 6, range(12), [3, 1, 2, 5, 4, 6, 9, 8, 7, 1, 2, 3])",
+        "from analytics.core.stats.reconciling.reconcile_rates import clopper_pearson; clopper_pearson(3, 10)",
+        "from analytics.core.stats.reconciling.robust import ancova_effect; ancova_effect([0, 1] * 6, range(12), [3, 1, 2, 5, 4, 6, 9, 8, 7, 1, 2, 3])",
     ],
 )
 def test_statsmodels__answers_when_it_is_asked(call: str) -> None:

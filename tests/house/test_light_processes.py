@@ -18,7 +18,7 @@ from config.processes.embedded.place import PROJECT
 from config.processes.stack import Web
 from config.processes.stack import stack as stack_of
 
-ANALYSIS = frozenset({"numpy", "scipy", "pandas", "statsmodels", "ibis", "sqlglot", "analytics.core.decision"})
+ANALYSIS = frozenset({"numpy", "scipy", "pandas", "statsmodels", "ibis", "sqlglot", "analytics.core.deciding.decision"})
 PAGES = frozenset({"unfold", "django.contrib.admin.sites", "experiments.admin", "analytics.admin", "drf_spectacular", "config.urls"})
 OPTIONAL = frozenset({"rich", "pygments", "requests", "charset_normalizer"})
 CLIENTS = frozenset({"celery", "kombu", "redis"})

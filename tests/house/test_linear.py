@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from analytics.core.number_marks import NumberMarks
+from analytics.core.intake.number_marks import NumberMarks
 from config.processes.embedded.place import PROJECT
 
 SHORT, TIMES = 500, 8
@@ -29,7 +29,9 @@ PIECES = [*" \n\ta0._-\"\\`'{}[](),:;/@%<>=#*&|~+^$!", '\\"', "a ", " a", "a.", 
 BEGINNINGS = ["", "a", '"', "{{", "1 %", "a>", "<", "<style>"]
 ENDS = ["", "\x01"]
 MADE: dict[str, Callable[[], list[re.Pattern[Any]]]] = {
-    "analytics/core/number_marks.py": lambda: [NumberMarks(*marks).pattern for marks in ((".", ""), (",", ""), (",", "."), (".", " "))],
+    "analytics/core/intake/number_marks.py": lambda: [
+        NumberMarks(*marks).pattern for marks in ((".", ""), (",", ""), (",", "."), (".", " "))
+    ],
 }
 """Modules that make expressions while they run, with what they make."""
 METHODS = ("search", "match", "fullmatch", "findall", "finditer", "sub", "split")

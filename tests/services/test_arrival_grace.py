@@ -9,11 +9,11 @@ from datetime import timedelta
 
 import pytest
 
-from analytics.core.growthbook_items import read_exposure
-from analytics.core.health import assess
-from analytics.core.ingest_items import ExposureItem, ItemError, parse_items
+from analytics.core.ground.totals import Totals
+from analytics.core.intake.growthbook_items import read_exposure
+from analytics.core.intake.ingest_items import ExposureItem, ItemError, parse_items
 from analytics.core.results import ArmSummary
-from analytics.core.totals import Totals
+from analytics.core.scans.health import assess
 from analytics.models import Assignment
 from analytics.selectors.plans import plan_of
 from analytics.services.analysis import analyse

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from analytics.core.ingest_items import EventItem, ExposureItem, ObservationItem
+from analytics.core.intake.ingest_items import EventItem, ExposureItem, ObservationItem
 from analytics.models import AiEvent, Assignment, IngestTally, RefusedItem
 from analytics.services import partitions
 from analytics.services.days_ahead import make_days_ahead

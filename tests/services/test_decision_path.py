@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from analytics.core.calibration import walk
 from analytics.core.calibration.walk import Trial, Walk
-from analytics.core.decision import Decision
-from analytics.core.guardrails import GuardrailPlan, Margin
-from analytics.core.look_state import LookState
+from analytics.core.deciding.decision import Decision
+from analytics.core.deciding.guardrails import GuardrailPlan, Margin
+from analytics.core.deciding.look_state import LookState
+from analytics.core.deciding.windows import Span
+from analytics.core.ground.totals import NOTHING, Totals
 from analytics.core.results import ArmSummary
-from analytics.core.totals import NOTHING, Totals
-from analytics.core.windows import Span
 from analytics.selectors.plans import AnalysisPlan, PlannedArm, PlannedMetric
 from analytics.services.analysis import Findings, conclude
 from analytics.services.measuring import LookTotals, Measured

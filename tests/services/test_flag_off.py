@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from analytics.core.windows import clock
+from analytics.core.deciding.windows import clock
 from analytics.selectors.cards import card_of
 from analytics.selectors.plans import plan_of
 from experiments.core.cards import State

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from analytics.core.findings import client_findings
-from analytics.core.ingest_items import ObservationItem
+from analytics.core.intake.ingest_items import ObservationItem
+from analytics.core.scans.findings import client_findings
 from analytics.models import IngestTally, MetricObservation
 from analytics.services import free_names
 from analytics.services.ingest import BatchResult, IngestIdentity, ingest_observations

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from analytics.core.findings import Finding
+from analytics.core.scans.findings import Finding
 from analytics.models import Scan
 from analytics.selectors.exposition import health_findings
 from analytics.services import health_notices

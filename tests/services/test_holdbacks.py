@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from analytics.core.after_promotion import AfterPromotion
-from analytics.core.encoding import restored
+from analytics.core.deciding.after_promotion import AfterPromotion
+from analytics.core.ground.encoding import restored
 from analytics.models import Assignment, HoldbackRun
 from analytics.selectors import due
 from analytics.selectors.holdbacks import holdback_sentence

@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models import Avg, Count
 
-from analytics.core.ingest_items import ObservationItem
+from analytics.core.intake.ingest_items import ObservationItem
 from analytics.models import Assignment, EventId, IngestTally, MetricObservation
 from analytics.selectors.results import view_of
 from analytics.selectors.significance import latest_run

@@ -8,7 +8,7 @@ from datetime import UTC, timedelta
 import pytest
 from django.db import connection
 
-from analytics.core.ingest_items import EventItem, ExposureItem, ObservationItem, parse_items, parse_observation
+from analytics.core.intake.ingest_items import EventItem, ExposureItem, ObservationItem, parse_items, parse_observation
 from analytics.models import AiEvent, Assignment, EventId, IngestTally, MetricObservation
 from analytics.services.ingest import IngestIdentity, ingest_events, ingest_exposures, ingest_observations, record_exposures
 from experiments.core.serving.exposure import QueuedExposure

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from analytics.core.stats.group_sequential import inflation
+from analytics.core.stats.sequential.group_sequential import inflation
 from analytics.services.planning import experiment_plan, plan_sample_size, sample_plan
 from analytics.services.prefill import MetricPast, TrafficPast
 from experiments.core.design.design import Design, DesignMetric, DesignVariant

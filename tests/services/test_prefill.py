@@ -11,7 +11,7 @@ from statistics import mean, stdev
 import numpy as np
 import pytest
 
-from analytics.core.moments import Moments
+from analytics.core.ground.moments import Moments
 from analytics.core.stats import power
 from analytics.services.planning import experiment_plan
 from analytics.services.prefill import metric_past, traffic_past

@@ -9,8 +9,8 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from analytics.core.encoding import restored
-from analytics.core.replay import NullReplay as Found
+from analytics.core.ground.encoding import restored
+from analytics.core.scans.replay import NullReplay as Found
 from analytics.models import AiEvent, Assignment, NullReplay
 from analytics.services.replays import replay_control
 from experiments.core.errors import InvalidInput

@@ -9,9 +9,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import ProgrammingError, transaction
 
-from analytics.core.after_promotion import AfterPromotion, Compared
-from analytics.core.encoding import plain
-from analytics.core.stats.holdback import HoldbackReading
+from analytics.core.deciding.after_promotion import AfterPromotion, Compared
+from analytics.core.ground.encoding import plain
+from analytics.core.stats.exploring.holdback import HoldbackReading
 from analytics.models import AnalysisRun, Assignment, ExperimentReport, HoldbackRun, ReportTemplate, RequestCost
 from analytics.selectors import reports
 from analytics.selectors.finished import without_report

@@ -11,10 +11,10 @@ from unittest import mock
 import pytest
 from django.core.management import call_command
 
-from analytics.core.encoding import plain, restored
+from analytics.core.ground.encoding import plain, restored
 from analytics.core.report import results as report_results
 from analytics.core.report.blocks import Table
-from analytics.core.scans import ScanResult
+from analytics.core.scans.scans import ScanResult
 from analytics.models import AiEvent, Assignment, PairScan, Scan
 from analytics.selectors import due, scans
 from analytics.selectors.report_facts import facts_of

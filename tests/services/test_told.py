@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from prometheus_client import REGISTRY
 
-from analytics.core.ingest_items import ExposureItem, parse_cost, parse_event, parse_feedback, parse_items
+from analytics.core.intake.ingest_items import ExposureItem, parse_cost, parse_event, parse_feedback, parse_items
 from analytics.models import ModelPrice
 from analytics.services.ingest import IngestIdentity, ingest_costs, ingest_events, ingest_exposures, ingest_feedback, record_exposures
 from experiments.core.serving.exposure import QueuedExposure

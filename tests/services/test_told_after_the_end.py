@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from analytics.core.ingest_items import ExposureItem
+from analytics.core.intake.ingest_items import ExposureItem
 from analytics.models import Assignment
 from analytics.services.ingest import IngestIdentity, ingest_exposures
 from experiments.core.types import Status

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from analytics.core.ingest_items import parse_event, parse_items, parse_observation
+from analytics.core.intake.ingest_items import parse_event, parse_items, parse_observation
 from analytics.models import ToldOutcome
 from analytics.services import counting, told_outcomes
 from analytics.services.ingest import IngestIdentity, ingest_events, ingest_observations

@@ -8,8 +8,8 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from analytics.core.encoding import restored
-from analytics.core.look_state import LookState
+from analytics.core.deciding.look_state import LookState
+from analytics.core.ground.encoding import restored
 from analytics.models import AnalysisRun, Assignment, Look, MetricObservation
 from analytics.selectors.results import view_of
 from analytics.services.analysis import analyse

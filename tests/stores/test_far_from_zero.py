@@ -10,8 +10,8 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
+from analytics.core.ground.observed import Observed
 from analytics.core.kinds import kind_of
-from analytics.core.observed import Observed
 from analytics.stores.base import OWN_PAST
 from experiments.core.design.metric_definitions import MetricDefinition
 from experiments.core.types import Direction, MetricKind

@@ -9,10 +9,10 @@ from datetime import timedelta
 
 import pytest
 
-from analytics.core.moments import Moments
-from analytics.core.observed import Observed, Remembered
-from analytics.core.stats.quantile import QuantileTotals, of_rows
-from analytics.core.totals import Totals
+from analytics.core.ground.moments import Moments
+from analytics.core.ground.observed import Observed, Remembered
+from analytics.core.ground.totals import Totals
+from analytics.core.stats.arms.quantile import QuantileTotals, of_rows
 from analytics.stores.base import OWN_PAST, POOLED
 from experiments.core.design.metric_definitions import MetricDefinition
 from experiments.core.types import Direction, MetricKind

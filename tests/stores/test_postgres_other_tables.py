@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from analytics.core.moments import Moments
+from analytics.core.ground.moments import Moments
 from analytics.models import Feedback, ModelPrice, RequestCost
 from analytics.stores.base import Population, Spending
 from analytics.stores.history import unit_past

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from analytics.core.totals import Totals
+from analytics.core.ground.totals import Totals
 from analytics.stores.base import OTHERS, Beside, Declared, Population, Watched, part_of
 from analytics.stores.postgres import PostgresStore
 from experiments.core.library.metrics import LIBRARY

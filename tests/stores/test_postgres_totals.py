@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from analytics.core.windows import GRACE
+from analytics.core.deciding.windows import GRACE
 from analytics.models import AiEvent, Assignment, MetricObservation
 from analytics.stores.base import Population
 from analytics.stores.postgres import PostgresStore

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from analytics.core.ingest_items import parse_event, parse_feedback, parse_items, parse_observation
+from analytics.core.intake.ingest_items import parse_event, parse_feedback, parse_items, parse_observation
 from analytics.services.ingest import IngestIdentity, ingest_events, ingest_feedback, ingest_observations
 from tests.stores.observed import World, plan, world
 

@@ -134,7 +134,7 @@ def test_clock__with_a_ramp__counts_complete_local_days_at_the_last_step_only() 
     w.iteration.refresh_from_db()
 
     def days(until: str) -> int:
-        from analytics.core.windows import clock
+        from analytics.core.deciding.windows import clock
 
         moment = datetime.fromisoformat(until)
         return clock(plan_of(w.iteration, moment).spans, "Europe/Berlin", 1, moment).days

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from analytics.core.growthbook_items import read_exposure
-from analytics.core.ingest_items import parse_exposure, parse_items
+from analytics.core.intake.growthbook_items import read_exposure
+from analytics.core.intake.ingest_items import parse_exposure, parse_items
 from analytics.models import Assignment
 from analytics.services.ingest import IngestIdentity, ingest_exposures
 from experiments.core.protocols import growthbook

@@ -11,7 +11,7 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
-from analytics.core.ingest_items import parse_event, parse_items
+from analytics.core.intake.ingest_items import parse_event, parse_items
 from analytics.services.analysis import analyse
 from analytics.services.ingest import IngestIdentity, ingest_events
 from experiments.core.types import Role, Scope

@@ -10,14 +10,14 @@ from analytics.core.calibration import simulate
 from analytics.core.calibration.check import Check, Sums
 from analytics.core.calibration.limits import Around, Binomial, Stated, rate
 from analytics.core.calibration.simulate import Counts, Latencies, Requests, Rng, Values, totals_of_pairs
-from analytics.core.moments import Moments
-from analytics.core.stats.comparison import Comparison
-from analytics.core.stats.cuped import Covaried, compare_adjusted
-from analytics.core.stats.mean import compare_means
-from analytics.core.stats.proportion import compare_proportions
-from analytics.core.stats.quantile import Histogram, QuantileTotals, compare_quantiles, from_passes, quantile_hat
-from analytics.core.stats.ratio import compare_ratios
-from analytics.core.totals import Totals
+from analytics.core.ground.moments import Moments
+from analytics.core.ground.totals import Totals
+from analytics.core.stats.arms.comparison import Comparison
+from analytics.core.stats.arms.cuped import Covaried, compare_adjusted
+from analytics.core.stats.arms.mean import compare_means
+from analytics.core.stats.arms.proportion import compare_proportions
+from analytics.core.stats.arms.quantile import Histogram, QuantileTotals, compare_quantiles, from_passes, quantile_hat
+from analytics.core.stats.arms.ratio import compare_ratios
 
 LEVEL = 0.95
 P95 = 0.95

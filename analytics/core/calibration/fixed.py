@@ -10,16 +10,16 @@ from analytics.core.calibration import simulate
 from analytics.core.calibration.check import Check, Sums
 from analytics.core.calibration.limits import Around, Binomial, Stated, rate
 from analytics.core.calibration.simulate import Requests, Rng, Values, totals_of
+from analytics.core.ground.moments import Moments
+from analytics.core.ground.totals import Totals
 from analytics.core.kinds import kind_of
-from analytics.core.moments import Moments
-from analytics.core.scans import read_strata
-from analytics.core.stats.cuped import Covaried, compare_adjusted, linearised_with_history
-from analytics.core.stats.mean import compare_means
-from analytics.core.stats.normal import upper_quantile
-from analytics.core.stats.poststratification import Stratified
+from analytics.core.scans.scans import read_strata
+from analytics.core.stats.arms.cuped import Covaried, compare_adjusted, linearised_with_history
+from analytics.core.stats.arms.mean import compare_means
+from analytics.core.stats.arms.normal import upper_quantile
+from analytics.core.stats.arms.proportion import compare_proportions
+from analytics.core.stats.exploring.poststratification import Stratified
 from analytics.core.stats.power import mean_sample, proportion_sample
-from analytics.core.stats.proportion import compare_proportions
-from analytics.core.totals import Totals
 
 ALPHA = 0.05
 RATE, N = 0.2, 1000

@@ -14,13 +14,24 @@ from analytics.core.calibration.check import Check, Sums
 from analytics.core.calibration.limits import Binomial, Stated, Within, at_most, rate
 from analytics.core.calibration.simulate import Requests, Rng
 from analytics.core.calibration.walk import Trial, Walk
-from analytics.core.guardrails import ALPHA, SERIES_ALPHA, GuardrailPlan, Harm, Margin, Reading, SafetyLook, harm, judge, safe_upper
-from analytics.core.observed import Observed
-from analytics.core.stats import anytime
-from analytics.core.stats.normal import upper_quantile
+from analytics.core.deciding.guardrails import (
+    ALPHA,
+    SERIES_ALPHA,
+    GuardrailPlan,
+    Harm,
+    Margin,
+    Reading,
+    SafetyLook,
+    harm,
+    judge,
+    safe_upper,
+)
+from analytics.core.ground.observed import Observed
+from analytics.core.ground.totals import Totals
+from analytics.core.stats.arms.normal import upper_quantile
+from analytics.core.stats.arms.score import difference_score
+from analytics.core.stats.intervals import anytime
 from analytics.core.stats.power import Guard, safe_sample
-from analytics.core.stats.score import difference_score
-from analytics.core.totals import Totals
 
 MARGIN = 0.02
 RATE = 0.05

@@ -12,10 +12,10 @@ from analytics.core.calibration import simulate
 from analytics.core.calibration.check import Check
 from analytics.core.calibration.limits import Stated, rate
 from analytics.core.calibration.simulate import Rng
-from analytics.core.stats import group_sequential
-from analytics.core.stats.batch import ManyTotals, many_means, many_rates
-from analytics.core.stats.normal import upper_quantile
+from analytics.core.stats.arms.batch import ManyTotals, many_means, many_rates
+from analytics.core.stats.arms.normal import upper_quantile
 from analytics.core.stats.power import proportion_sample
+from analytics.core.stats.sequential import group_sequential
 
 ALPHA = 0.05
 RATE, BETTER, PER_DAY = 0.3, 0.33, 200

@@ -9,9 +9,9 @@ import numpy as np
 from analytics.core.calibration.check import Check
 from analytics.core.calibration.limits import Stated
 from analytics.core.calibration.simulate import Counts, Rng
-from analytics.core.stats.bandit import BanditPlan, BanditResult, conclude, next_splits
-from analytics.core.stats.batch import ManyTotals
-from analytics.core.totals import Totals
+from analytics.core.ground.totals import Totals
+from analytics.core.stats.arms.batch import ManyTotals
+from analytics.core.stats.exploring.bandit import BanditPlan, BanditResult, conclude, next_splits
 
 PLAN = BanditPlan(arms=3)
 UNITS = 4_000

@@ -19,8 +19,8 @@ from analytics.core.calibration.check import Check
 from analytics.core.calibration.limits import Stated, rate
 from analytics.core.calibration.simulate import Rng, totals_of
 from analytics.core.calibration.walk import ByDays, Trial, Walk, ending
-from analytics.core.guardrails import GuardrailPlan, Margin
-from analytics.core.totals import Totals
+from analytics.core.deciding.guardrails import GuardrailPlan, Margin
+from analytics.core.ground.totals import Totals
 
 RATE, PROMOTES = 0.3, 0.025
 HARMLESS = GuardrailPlan("harmless", "proportion", "decrease", Margin("points", 0.5))

@@ -9,9 +9,9 @@ import numpy as np
 from analytics.core.calibration.check import Check, Sums
 from analytics.core.calibration.limits import Within, rate
 from analytics.core.calibration.simulate import Counts, Rng
-from analytics.core.stats.poststratification import Stratum, post_stratify
-from analytics.core.stats.proportion import pooled_z
-from analytics.core.totals import Totals
+from analytics.core.ground.totals import Totals
+from analytics.core.stats.arms.proportion import pooled_z
+from analytics.core.stats.exploring.poststratification import Stratum, post_stratify
 
 ALPHA = 0.05
 STEPS = ((45_000, 5_000, 0.100), (25_000, 25_000, 0.1272))

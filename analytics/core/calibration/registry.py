@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from analytics.core.calibration import covering, fixed, guarding, looking, moving, promotion, ramping, regions, shares, stopping, wearing
 from analytics.core.calibration.check import Check
-from analytics.core.errors import ImpossiblePlan
+from analytics.core.ground.errors import ImpossiblePlan
 
 IDEAS = (fixed, looking, promotion, guarding, stopping, shares, covering, ramping, moving, wearing, regions)
 CHECKS: tuple[Check, ...] = tuple(check for idea in IDEAS for check in idea.CHECKS)

@@ -20,7 +20,7 @@ from zlib import crc32
 import numpy as np
 
 from analytics.core.calibration.check import CalibrationReport, Check, Count, Sums, result_of
-from analytics.core.errors import ImpossiblePlan
+from analytics.core.ground.errors import ImpossiblePlan
 
 FULL = 10_000
 """``sims`` scales every check as if it had this many simulations in full."""

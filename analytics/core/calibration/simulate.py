@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.core.moments import Moments
-from analytics.core.totals import Totals
+from analytics.core.ground.moments import Moments
+from analytics.core.ground.totals import Totals
 
 Rng = np.random.Generator
 Counts = NDArray[np.int64]

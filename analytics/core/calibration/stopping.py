@@ -9,7 +9,7 @@ import numpy as np
 from analytics.core.calibration.check import Check
 from analytics.core.calibration.limits import Stated, Within, at_most, rate
 from analytics.core.calibration.simulate import Rng
-from analytics.core.stats.sprt import SprtPlan, watch_many
+from analytics.core.stats.sequential.sprt import SprtPlan, watch_many
 
 PLAN = SprtPlan(guardrails=5)
 """Five guardrails on one arm: α = .01 each."""

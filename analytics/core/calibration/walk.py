@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from analytics.core.decision import ArmFacts, Decision, Facts, GuardrailFact, decide
-from analytics.core.guardrails import GuardrailPlan, Harm, Reading, harm, judge
-from analytics.core.health import assess
-from analytics.core.look_state import LookState, histories, horizon, safety_looks, take
-from analytics.core.looks import crossed_together, observe
-from analytics.core.observed import Observed
+from analytics.core.deciding.decision import ArmFacts, Decision, Facts, GuardrailFact, decide
+from analytics.core.deciding.guardrails import GuardrailPlan, Harm, Reading, harm, judge
+from analytics.core.deciding.look_state import LookState, histories, horizon, safety_looks, take
+from analytics.core.deciding.looks import crossed_together, observe
+from analytics.core.deciding.verdicts import GuardrailResult
+from analytics.core.deciding.windows import Clock, Span, clock, day_start, legal_look, matured_until
+from analytics.core.ground.observed import Observed
 from analytics.core.results import ArmSummary
-from analytics.core.stats.comparison import Interval
-from analytics.core.stats.normal import upper_quantile
-from analytics.core.verdicts import GuardrailResult
-from analytics.core.windows import Clock, Span, clock, day_start, legal_look, matured_until
+from analytics.core.scans.health import assess
+from analytics.core.stats.arms.comparison import Interval
+from analytics.core.stats.arms.normal import upper_quantile
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 """A Monday: the first whole day."""

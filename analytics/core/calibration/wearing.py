@@ -9,7 +9,7 @@ import numpy as np
 from analytics.core.calibration.check import Check
 from analytics.core.calibration.limits import Stated
 from analytics.core.calibration.simulate import Rng, Values
-from analytics.core.stats.novelty import contrasts, find_novelty
+from analytics.core.stats.exploring.novelty import contrasts, find_novelty
 
 DAYS, EFFECT, MEMORY = 14, 0.3, 0.6
 """Days followed, the effect on each of them, and the correlation of a unit's days that follow each other."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from analytics.core.errors import ImpossiblePlan
+from analytics.core.ground.errors import ImpossiblePlan
 from analytics.core.kinds.base import Kind
 from analytics.core.kinds.means import COUNT, MEAN
 from analytics.core.kinds.proportions import PROPORTION

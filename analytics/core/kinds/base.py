@@ -11,11 +11,11 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
-from analytics.core.observed import Observed
-from analytics.core.stats.comparison import Comparison
-from analytics.core.stats.mean import FEWEST_UNITS, WelchT
-from analytics.core.stats.normal import t_as_z
-from analytics.core.stats.score import MarginScore
+from analytics.core.ground.observed import Observed
+from analytics.core.stats.arms.comparison import Comparison
+from analytics.core.stats.arms.mean import FEWEST_UNITS, WelchT
+from analytics.core.stats.arms.normal import t_as_z
+from analytics.core.stats.arms.score import MarginScore
 from experiments.core.design.margins import MARGIN_KINDS
 from experiments.core.figures import counted
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from analytics.core.errors import ImpossibleTotals
+from analytics.core.ground.errors import ImpossibleTotals
+from analytics.core.ground.observed import Observed, Remembered
+from analytics.core.ground.totals import Totals
 from analytics.core.kinds.base import Better, Kind, at_least_bad, on_normal_scale, scored
-from analytics.core.observed import Observed, Remembered
-from analytics.core.stats.comparison import Comparison
-from analytics.core.stats.cuped import Covaried, adjusted_t, compare_adjusted
-from analytics.core.stats.mean import WelchT, compare_means, welch_t
-from analytics.core.stats.score import MarginScore
-from analytics.core.stats.uneven import uneven_t
-from analytics.core.totals import Totals
+from analytics.core.stats.arms.comparison import Comparison
+from analytics.core.stats.arms.cuped import Covaried, adjusted_t, compare_adjusted
+from analytics.core.stats.arms.mean import WelchT, compare_means, welch_t
+from analytics.core.stats.arms.score import MarginScore
+from analytics.core.stats.arms.uneven import uneven_t
 
 Test = Callable[[Totals, Totals, float, float], WelchT | None]
 """Two arms' means against factor and shift."""

@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from analytics.core.errors import ImpossiblePlan
+from analytics.core.ground.errors import ImpossiblePlan
+from analytics.core.ground.observed import Observed
+from analytics.core.ground.totals import Totals
 from analytics.core.kinds.base import SMALL_ARM, Better, Kind, scored
 from analytics.core.kinds.means import covaried, unit_totals
-from analytics.core.observed import Observed
-from analytics.core.stats.comparison import Comparison
-from analytics.core.stats.cuped import adjusted_t, compare_adjusted
-from analytics.core.stats.exact import fisher_p
-from analytics.core.stats.mean import welch_t
-from analytics.core.stats.normal import upper_quantile
-from analytics.core.stats.proportion import EXACT_BELOW_EXPECTED, compare_proportions, pooled_z, smallest_expected
-from analytics.core.stats.score import MarginScore, difference_score, ratio_score
-from analytics.core.totals import Totals
+from analytics.core.stats.arms.comparison import Comparison
+from analytics.core.stats.arms.cuped import adjusted_t, compare_adjusted
+from analytics.core.stats.arms.exact import fisher_p
+from analytics.core.stats.arms.mean import welch_t
+from analytics.core.stats.arms.normal import upper_quantile
+from analytics.core.stats.arms.proportion import EXACT_BELOW_EXPECTED, compare_proportions, pooled_z, smallest_expected
+from analytics.core.stats.arms.score import MarginScore, difference_score, ratio_score
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from analytics.core.errors import ImpossibleTotals
+from analytics.core.ground.errors import ImpossibleTotals
+from analytics.core.ground.observed import Observed
 from analytics.core.kinds.base import Kind
-from analytics.core.observed import Observed
-from analytics.core.stats.comparison import Comparison
-from analytics.core.stats.duration import DurationTotals, compare_durations
-from analytics.core.stats.normal import t_as_z
-from analytics.core.stats.quantile import QuantileTotals, compare_quantiles, quantile_t
-from analytics.core.stats.score import MarginScore
+from analytics.core.stats.arms.comparison import Comparison
+from analytics.core.stats.arms.duration import DurationTotals, compare_durations
+from analytics.core.stats.arms.normal import t_as_z
+from analytics.core.stats.arms.quantile import QuantileTotals, compare_quantiles, quantile_t
+from analytics.core.stats.arms.score import MarginScore
 from experiments.core.figures import p_is
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from analytics.core.errors import ImpossibleTotals
+from analytics.core.ground.errors import ImpossibleTotals
+from analytics.core.ground.moments import Moments
+from analytics.core.ground.observed import Observed, Remembered
 from analytics.core.kinds.base import Better, Kind, at_least_bad, on_normal_scale, scored
-from analytics.core.moments import Moments
-from analytics.core.observed import Observed, Remembered
-from analytics.core.stats.comparison import Comparison
-from analytics.core.stats.cuped import Covaried, adjusted_t, compare_adjusted, linearised_with_history
-from analytics.core.stats.mean import WelchT
-from analytics.core.stats.ratio import compare_ratios, ratio_t, ratio_value, uneven_ratio_t
-from analytics.core.stats.score import MarginScore
+from analytics.core.stats.arms.comparison import Comparison
+from analytics.core.stats.arms.cuped import Covaried, adjusted_t, compare_adjusted, linearised_with_history
+from analytics.core.stats.arms.mean import WelchT
+from analytics.core.stats.arms.ratio import compare_ratios, ratio_t, ratio_value, uneven_ratio_t
+from analytics.core.stats.arms.score import MarginScore
 
 Test = Callable[[Moments, Moments, float, float], WelchT | None]
 """Two arms' ratios against factor and shift."""

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from analytics.core.errors import ImpossiblePlan
+from analytics.core.ground.errors import ImpossiblePlan
 from analytics.core.kinds import kind_of
 from analytics.core.kinds.base import Better, MarginKind
 from experiments.core.design.margins import margin_problem

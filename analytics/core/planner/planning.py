@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypedDict
 
-from analytics.core.errors import ImpossiblePlan
-from analytics.core.looks import information, planned_information
+from analytics.core.deciding.looks import information, planned_information
+from analytics.core.ground.errors import ImpossiblePlan
 from analytics.core.planner import words
 from analytics.core.planner.asked import Asked
 from analytics.core.planner.inputs import MetricInputs, Role, Rules, Traffic

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from analytics.core.errors import ImpossiblePlan
-from analytics.core.nets import Net
+from analytics.core.ground.errors import ImpossiblePlan
+from analytics.core.ground.nets import Net
 from analytics.core.report import results, sections
 from analytics.core.report.blocks import Block, Heading, Words
 from analytics.core.report.facts import ReportFacts, hidden

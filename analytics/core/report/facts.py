@@ -8,14 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from analytics.core.decision import Readiness, in_names
-from analytics.core.findings import Finding
-from analytics.core.look_state import LookState
+from analytics.core.deciding.decision import Readiness, in_names
+from analytics.core.deciding.look_state import LookState
+from analytics.core.deciding.verdicts import GuardrailResult
 from analytics.core.results import ArmSummary, MetricResult
-from analytics.core.scans import ByStrata
+from analytics.core.scans.findings import Finding
+from analytics.core.scans.scans import ByStrata
 from analytics.core.stats.did import DidResult
 from analytics.core.stats.srm import SrmCheck
-from analytics.core.verdicts import GuardrailResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from analytics.core.planner.words import number
-from analytics.core.stats.comparison import Interval
+from analytics.core.stats.arms.comparison import Interval
 from experiments.core.figures import counted
 
 DASH = "–"

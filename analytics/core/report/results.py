@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from analytics.core.deciding.verdicts import GuardrailResult
 from analytics.core.report.blocks import Block, Estimate, Heading, IntervalChart, LookPoint, LooksChart, Table, Words
 from analytics.core.report.facts import GeoReading, ReportedMetric, ReportFacts
 from analytics.core.report.figures import (
@@ -19,8 +20,7 @@ from analytics.core.report.figures import (
     words,
 )
 from analytics.core.results import ArmComparison, MetricResult, why_not_always, why_not_cuped
-from analytics.core.stats.comparison import Comparison, Interval, disagreement, word_of
-from analytics.core.verdicts import GuardrailResult
+from analytics.core.stats.arms.comparison import Comparison, Interval, disagreement, word_of
 from experiments.core.figures import counted, p_value
 
 PROPORTION = "proportion"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from analytics.core.look_state import HypothesisLook
+from analytics.core.deciding.look_state import HypothesisLook
 from analytics.core.report.blocks import Block, Words
 from analytics.core.report.facts import ReportFacts
 from analytics.core.report.figures import bounds, confidence, difference, level, sentence, signed_percent, thousandths, words
 from analytics.core.results import ArmComparison, MetricResult
-from analytics.core.stats.bayes import LIFT_PRIOR, update
-from analytics.core.stats.comparison import Interval
+from analytics.core.stats.arms.comparison import Interval
+from analytics.core.stats.exploring.bayes import LIFT_PRIOR, update
 
 CAUTION = "Estimates of winners are too large on average"
 

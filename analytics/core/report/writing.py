@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 
-from analytics.core.encoding import plain
+from analytics.core.ground.encoding import plain
 from analytics.core.report.blocks import Block, Heading, IntervalChart, Items, LooksChart, Table, Words
 from analytics.core.report.build import Report
 from analytics.core.report.verdict import verdict

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtrc, gammaln, xlogy
 
-from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
+from analytics.core.ground.errors import ImpossiblePlan, ImpossibleTotals
 from experiments.core.figures import positive_p
 
 RED_BELOW = 0.001

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import bdtr
 
-from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
-from analytics.core.totals import checked_count
+from analytics.core.ground.errors import ImpossiblePlan, ImpossibleTotals
+from analytics.core.ground.totals import checked_count
 from experiments.core.figures import positive_p
 
 CONFIDENCE = 0.999

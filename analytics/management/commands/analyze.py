@@ -10,8 +10,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from analytics.core.encoding import plain
-from analytics.core.stats.omnibus import Omnibus
+from analytics.core.ground.encoding import plain
+from analytics.core.stats.exploring.omnibus import Omnibus
 from analytics.management.geo_text import geo_lines
 from analytics.management.scan_text import scan_lines
 from analytics.selectors import geo

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from analytics.core.calibration.check import CalibrationReport, CheckResult
 from analytics.core.calibration.registry import CHECKS, chosen
 from analytics.core.calibration.run import FULL, calibrate
-from analytics.core.errors import ImpossiblePlan
+from analytics.core.ground.errors import ImpossiblePlan
 
 BAR = 30
 """Width of the progress bar."""

@@ -23,10 +23,10 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from analytics.core.cell_moments import MomentReader
-from analytics.core.import_columns import Columns
-from analytics.core.import_table import ImportTable, Reading, read_table
-from analytics.core.table_faults import BadTable
+from analytics.core.intake.cell_moments import MomentReader
+from analytics.core.intake.import_columns import Columns
+from analytics.core.intake.import_table import ImportTable, Reading, read_table
+from analytics.core.intake.table_faults import BadTable
 from analytics.management.metric_words import WANTED, metrics_of, weights_of
 from analytics.management.table_options import add_table_options, as_read, data_of, told_moments, told_ways
 from analytics.services.imports import import_experiment

@@ -17,9 +17,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from analytics.core.geo_table import GeoColumns, GeoNames, GeoTable, read_geo_table
-from analytics.core.number_marks import NumberMarks
-from analytics.core.table_faults import BadTable
+from analytics.core.intake.geo_table import GeoColumns, GeoNames, GeoTable, read_geo_table
+from analytics.core.intake.number_marks import NumberMarks
+from analytics.core.intake.table_faults import BadTable
 from analytics.management.commands.import_experiment import importer
 from analytics.management.table_options import add_table_options, as_read, data_of, told_moments, told_ways
 from analytics.services.geo import import_pilot

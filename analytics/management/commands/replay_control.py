@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from analytics.core.encoding import restored
-from analytics.core.replay import ALPHA, NullReplay
+from analytics.core.ground.encoding import restored
+from analytics.core.scans.replay import ALPHA, NullReplay
 from analytics.services.replays import SPLITS, replay_control
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from analytics.core.decision import Decision as Verdict
+from analytics.core.deciding.decision import Decision as Verdict
 from analytics.models import Decision
 from analytics.services.analysis import ENGINE, outcome_of, replay
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import transaction
 
-from analytics.core.ingest_items import parse_cost, parse_event, parse_exposure, parse_feedback, parse_items, parse_observation
+from analytics.core.intake.ingest_items import parse_cost, parse_event, parse_exposure, parse_feedback, parse_items, parse_observation
 from analytics.services import dark_health, planning
 from analytics.services.ingest import (
     BatchResult,

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import ndtr
 
-from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
-from analytics.core.stats import bandit
-from analytics.core.stats.bandit import BanditPlan, best_chances, conclude, contrasts, next_split, next_splits, with_floors
-from analytics.core.stats.batch import ManyTotals
-from analytics.core.totals import Totals
+from analytics.core.ground.errors import ImpossiblePlan, ImpossibleTotals
+from analytics.core.ground.totals import Totals
+from analytics.core.stats.arms.batch import ManyTotals
+from analytics.core.stats.exploring import bandit
+from analytics.core.stats.exploring.bandit import BanditPlan, best_chances, conclude, contrasts, next_split, next_splits, with_floors
 
 TWO, THREE = BanditPlan(2), BanditPlan(3)
 MEANS = st.lists(st.floats(-5, 5), min_size=2, max_size=5)

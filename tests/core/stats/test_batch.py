@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
-from analytics.core.stats.batch import ManyTotals, Reason, many_means, many_rates
-from analytics.core.stats.comparison import Comparison
-from analytics.core.stats.mean import compare_means
-from analytics.core.stats.proportion import compare_proportions, pooled_z
-from analytics.core.totals import NOTHING, Totals
+from analytics.core.ground.errors import ImpossiblePlan, ImpossibleTotals
+from analytics.core.ground.totals import NOTHING, Totals
+from analytics.core.stats.arms.batch import ManyTotals, Reason, many_means, many_rates
+from analytics.core.stats.arms.comparison import Comparison
+from analytics.core.stats.arms.mean import compare_means
+from analytics.core.stats.arms.proportion import compare_proportions, pooled_z
 
 VALUE = st.floats(-1e3, 1e3).map(lambda v: round(v, 3))
 MEANS = st.lists(VALUE, min_size=0, max_size=30).map(Totals.of_values) | st.builds(

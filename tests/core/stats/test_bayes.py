@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import beta, norm
 
-from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
-from analytics.core.stats import bayes
-from analytics.core.stats.bayes import NormalPrior, Outlook, Posterior, believe_lift, believe_rates, outlook, update
-from analytics.core.stats.estimates import Estimate
-from analytics.core.totals import Totals
+from analytics.core.ground.errors import ImpossiblePlan, ImpossibleTotals
+from analytics.core.ground.totals import Totals
+from analytics.core.stats.exploring import bayes
+from analytics.core.stats.exploring.bayes import NormalPrior, Outlook, Posterior, believe_lift, believe_rates, outlook, update
+from analytics.core.stats.exploring.estimates import Estimate
 
 ARM = st.integers(0, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))).filter(lambda arm: arm[1] > 0)
 

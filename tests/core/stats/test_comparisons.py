@@ -13,12 +13,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
-from analytics.core.stats.comparison import Comparison, Interval, disagreement, word_of
-from analytics.core.stats.mean import compare_means, delta_lift, fieller, welch_t
-from analytics.core.stats.normal import t_as_z, two_sided_p
-from analytics.core.stats.omnibus import compare_all
-from analytics.core.stats.proportion import compare_proportions
-from analytics.core.totals import Totals
+from analytics.core.ground.totals import Totals
+from analytics.core.stats.arms.comparison import Comparison, Interval, disagreement, word_of
+from analytics.core.stats.arms.mean import compare_means, delta_lift, fieller, welch_t
+from analytics.core.stats.arms.normal import t_as_z, two_sided_p
+from analytics.core.stats.arms.proportion import compare_proportions
+from analytics.core.stats.exploring.omnibus import compare_all
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "vectors" / "stats.json").read_text(encoding="utf-8"))
 

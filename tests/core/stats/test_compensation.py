@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_ind
 
-from analytics.core.errors import ImpossiblePlan
-from analytics.core.moments import Moments
-from analytics.core.stats.compensation import compensation
+from analytics.core.ground.errors import ImpossiblePlan
+from analytics.core.ground.moments import Moments
+from analytics.core.stats.exploring.compensation import compensation
 
 
 def arm(seed: int, rate: float, cost: float, n: int = 4000) -> tuple[Moments, np.ndarray, np.ndarray]:

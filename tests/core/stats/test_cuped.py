@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from analytics.core.errors import ImpossibleTotals
-from analytics.core.moments import Moments
-from analytics.core.stats.comparison import Interval
-from analytics.core.stats.cuped import (
+from analytics.core.ground.errors import ImpossibleTotals
+from analytics.core.ground.moments import Moments
+from analytics.core.ground.totals import NOTHING, Totals
+from analytics.core.stats.arms.comparison import Interval
+from analytics.core.stats.arms.cuped import (
     Covaried,
     adjust,
     adjusted_t,
@@ -25,9 +26,8 @@ from analytics.core.stats.cuped import (
     pooled_rho2,
     variance_reduction,
 )
-from analytics.core.stats.mean import compare_means, welch_t
-from analytics.core.stats.ratio import compare_ratios, of_few
-from analytics.core.totals import NOTHING, Totals
+from analytics.core.stats.arms.mean import compare_means, welch_t
+from analytics.core.stats.arms.ratio import compare_ratios, of_few
 
 Column = NDArray[np.float64]
 Rows = list[tuple[float, float]]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from analytics.core.decision import ArmFacts, Facts, GuardrailFact, decide, in_names, winner
-from analytics.core.stats.comparison import Interval
+from analytics.core.deciding.decision import ArmFacts, Facts, GuardrailFact, decide, in_names, winner
+from analytics.core.stats.arms.comparison import Interval
 
 SAFE = GuardrailFact("errors", "safe", "stop", "safe", safe_at_look=True)
 BREACH = replace(SAFE, verdict="breach")

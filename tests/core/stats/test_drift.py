@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
-from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
-from analytics.core.stats.drift import bin_edges, binned, find_drift, ks_binned, ks_two_sample, psi, verdict_of
+from analytics.core.ground.errors import ImpossiblePlan, ImpossibleTotals
+from analytics.core.stats.exploring.drift import bin_edges, binned, find_drift, ks_binned, ks_two_sample, psi, verdict_of
 
 COUNTS = st.lists(st.tuples(st.integers(1, 500), st.integers(1, 500)), min_size=2, max_size=12)
 

@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 
-from analytics.core.errors import ImpossibleTotals
-from analytics.core.stats.duration import METHOD, DurationTotals, compare_durations, compare_shares, compare_times
-from analytics.core.stats.proportion import compare_proportions
-from analytics.core.stats.quantile import compare_quantiles, of_rows
-from analytics.core.totals import NOTHING, Totals
+from analytics.core.ground.errors import ImpossibleTotals
+from analytics.core.ground.totals import NOTHING, Totals
+from analytics.core.stats.arms.duration import METHOD, DurationTotals, compare_durations, compare_shares, compare_times
+from analytics.core.stats.arms.proportion import compare_proportions
+from analytics.core.stats.arms.quantile import compare_quantiles, of_rows
 
 WINDOW = 72.0
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from statsmodels.stats.proportion import test_proportions_2indep
 from statsmodels.stats.weightstats import ttost_ind
 
-from analytics.core.errors import ImpossiblePlan
-from analytics.core.stats import equivalence
-from analytics.core.stats.mean import compare_means, fieller
-from analytics.core.stats.one_sided import EdgeTest
-from analytics.core.totals import Totals
+from analytics.core.ground.errors import ImpossiblePlan
+from analytics.core.ground.totals import Totals
+from analytics.core.stats.arms import equivalence
+from analytics.core.stats.arms.mean import compare_means, fieller
+from analytics.core.stats.arms.one_sided import EdgeTest
 
 test_proportions_2indep.__test__ = False  # a function of statsmodels, not a test
 

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analytics.core.moments import Moments, raised
-from analytics.core.observed import Observed
-from analytics.core.replay import halves
-from analytics.core.stats.batch import ManyTotals, many_means
-from analytics.core.stats.cuped import Covaried, compare_adjusted
-from analytics.core.stats.mean import compare_means
-from analytics.core.stats.poststratification import Stratum, post_stratify
+from analytics.core.ground.moments import Moments, raised
+from analytics.core.ground.observed import Observed
+from analytics.core.ground.totals import Totals
+from analytics.core.scans.replay import halves
+from analytics.core.stats.arms.batch import ManyTotals, many_means
+from analytics.core.stats.arms.cuped import Covaried, compare_adjusted
+from analytics.core.stats.arms.mean import compare_means
+from analytics.core.stats.arms.ratio import compare_ratios
+from analytics.core.stats.exploring.poststratification import Stratum, post_stratify
 from analytics.core.stats.power.spread import correlation
-from analytics.core.stats.ratio import compare_ratios
-from analytics.core.totals import Totals
 
 RNG = np.random.default_rng(3)
 LEVELS = pytest.mark.parametrize("level", [0.0, 1.77e9, -1.77e9, 1e-12, 4e14])

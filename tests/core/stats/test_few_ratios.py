@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from analytics.core.calibration.simulate import Requests
-from analytics.core.moments import Moments
-from analytics.core.stats.ratio import linearised, of_few, ratio_t
+from analytics.core.ground.moments import Moments
+from analytics.core.stats.arms.ratio import linearised, of_few, ratio_t
 
 
 def jackknife(y: np.ndarray, d: np.ndarray) -> float:

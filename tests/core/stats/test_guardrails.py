@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analytics.core.errors import ImpossiblePlan
-from analytics.core.guardrails import GuardrailPlan, Margin, Reading, SafetyLook, breach_p, harm, judge
-from analytics.core.stats.group_sequential import boundaries
-from analytics.core.totals import Totals
+from analytics.core.deciding.guardrails import GuardrailPlan, Margin, Reading, SafetyLook, breach_p, harm, judge
+from analytics.core.ground.errors import ImpossiblePlan
+from analytics.core.ground.totals import Totals
+from analytics.core.stats.sequential.group_sequential import boundaries
 
 ERRORS = GuardrailPlan("error_rate", "proportion", "decrease", Margin("points", 0.02))
 OPT_OUT = GuardrailPlan("opt_out", "proportion", "decrease", Margin("relative", 0.10))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from analytics.core.ground.totals import Totals
 from analytics.core.kinds import kind_of
-from analytics.core.stats.holdback import read_holdback
-from analytics.core.stats.score import MarginScore
-from analytics.core.totals import Totals
+from analytics.core.stats.arms.score import MarginScore
+from analytics.core.stats.exploring.holdback import read_holdback
 
 
 def read(held: Totals, promoted: Totals, *, more_is_better: bool = True) -> object:

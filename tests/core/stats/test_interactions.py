@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from analytics.core.errors import ImpossibleTotals
-from analytics.core.stats.interactions import Pair, interaction, interactions
-from analytics.core.totals import Totals
+from analytics.core.ground.errors import ImpossibleTotals
+from analytics.core.ground.totals import Totals
+from analytics.core.stats.exploring.interactions import Pair, interaction, interactions
 
 
 def _pair(y: NDArray[np.float64], a: NDArray[np.int64], b: NDArray[np.int64], name: str = "B") -> Pair:

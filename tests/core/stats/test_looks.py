@@ -8,8 +8,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from analytics.core.errors import ImpossiblePlan
-from analytics.core.looks import (
+from analytics.core.deciding.looks import (
     LookHistory,
     LookPlan,
     Observation,
@@ -20,9 +19,10 @@ from analytics.core.looks import (
     take_look,
     time_of,
 )
-from analytics.core.stats.group_sequential import boundaries
-from analytics.core.stats.proportion import compare_proportions
-from analytics.core.totals import Totals
+from analytics.core.ground.errors import ImpossiblePlan
+from analytics.core.ground.totals import Totals
+from analytics.core.stats.arms.proportion import compare_proportions
+from analytics.core.stats.sequential.group_sequential import boundaries
 
 MONDAY = date(2026, 6, 1)
 PLAN = LookPlan(n_planned=1_000.0)

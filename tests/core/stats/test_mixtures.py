@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import beta, binom, binomtest, norm
 
-from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
-from analytics.core.stats import mixtures
+from analytics.core.ground.errors import ImpossiblePlan, ImpossibleTotals
+from analytics.core.stats.intervals import mixtures
 
 VARIANCES = st.floats(0, 1e8)
 TUNED = st.floats(1e-2, 1e8)

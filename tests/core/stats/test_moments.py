@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.core.errors import ImpossibleTotals
-from analytics.core.moments import Moments, raised
-from analytics.core.totals import Totals
+from analytics.core.ground.errors import ImpossibleTotals
+from analytics.core.ground.moments import Moments, raised
+from analytics.core.ground.totals import Totals
 
 VALUE = st.floats(-1e3, 1e3).map(lambda v: round(v, 3))
 ROWS = st.lists(st.tuples(VALUE, VALUE, VALUE), min_size=1, max_size=40)

@@ -8,20 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analytics.core.encoding import plain, restored
+from analytics.core.ground.encoding import plain, restored
+from analytics.core.ground.totals import Totals
 from analytics.core.results import AlwaysValid, always_valid
-from analytics.core.stats import anytime
-from analytics.core.stats.batch import ManyTotals, many_means, many_rates
-from analytics.core.stats.comparison import Comparison, Interval
-from analytics.core.stats.cuped import Covaried, compare_adjusted
-from analytics.core.stats.interactions import Pair, interaction
-from analytics.core.stats.mean import compare_means
+from analytics.core.stats.arms.batch import ManyTotals, many_means, many_rates
+from analytics.core.stats.arms.comparison import Comparison, Interval
+from analytics.core.stats.arms.cuped import Covaried, compare_adjusted
+from analytics.core.stats.arms.mean import compare_means
+from analytics.core.stats.arms.proportion import compare_proportions
+from analytics.core.stats.exploring.interactions import Pair, interaction
+from analytics.core.stats.exploring.omnibus import compare_all
+from analytics.core.stats.exploring.segments import heterogeneity
+from analytics.core.stats.intervals import anytime
 from analytics.core.stats.multiplicity import benjamini_hochberg, holm
-from analytics.core.stats.omnibus import compare_all
-from analytics.core.stats.proportion import compare_proportions
-from analytics.core.stats.segments import heterogeneity
 from analytics.core.stats.srm import check_shares
-from analytics.core.totals import Totals
 from experiments.core.figures import SMALLEST_P, p_is, p_is_short, p_said, p_short, p_value
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
-from analytics.core.stats.mean import welch_t
-from analytics.core.stats.novelty import contrasts, draw, find_novelty, is_followed
-from analytics.core.totals import Totals
+from analytics.core.ground.errors import ImpossiblePlan, ImpossibleTotals
+from analytics.core.ground.totals import Totals
+from analytics.core.stats.arms.mean import welch_t
+from analytics.core.stats.exploring.novelty import contrasts, draw, find_novelty, is_followed
 
 SIMS, UNITS, DAYS = 2_000, 60, 14
 

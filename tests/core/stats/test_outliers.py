@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from analytics.core.errors import ImpossibleTotals
-from analytics.core.stats.outliers import Fence, NoFence, fence_of, find_outliers, with_and_without, without
-from analytics.core.totals import Totals
+from analytics.core.ground.errors import ImpossibleTotals
+from analytics.core.ground.totals import Totals
+from analytics.core.stats.exploring.outliers import Fence, NoFence, fence_of, find_outliers, with_and_without, without
 
 ROUNDS = json.loads((Path(__file__).parents[2] / "vectors" / "cookie_cats_rounds.json").read_text(encoding="utf-8"))
 """How many players of each arm played how many rounds (90,189 players)."""

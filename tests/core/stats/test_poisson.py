@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.rates import confint_poisson_2indep, etest_poisson_2indep, power_poisson_ratio_2indep, test_poisson_2indep
 
-from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
-from analytics.core.stats import poisson
-from analytics.core.stats.poisson import Rate
-from analytics.core.totals import Totals
+from analytics.core.ground.errors import ImpossiblePlan, ImpossibleTotals
+from analytics.core.ground.totals import Totals
+from analytics.core.stats.arms import poisson
+from analytics.core.stats.arms.poisson import Rate
 
 test_poisson_2indep.__test__ = False  # a function of statsmodels, not a test
 

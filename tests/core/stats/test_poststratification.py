@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.core.errors import ImpossibleTotals
-from analytics.core.stats.mean import compare_means
-from analytics.core.stats.poststratification import Stratum, merge, post_stratify
-from analytics.core.totals import Totals
+from analytics.core.ground.errors import ImpossibleTotals
+from analytics.core.ground.totals import Totals
+from analytics.core.stats.arms.mean import compare_means
+from analytics.core.stats.exploring.poststratification import Stratum, merge, post_stratify
 
 EMPTY = Totals(0, 0.0, 0.0)
 

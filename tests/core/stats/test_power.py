@@ -15,11 +15,11 @@ from scipy.stats import chi, norm, t
 from statsmodels.stats.power import NormalIndPower, TTestIndPower
 from statsmodels.stats.proportion import power_proportions_2indep, samplesize_proportions_2indep_onetail
 
-from analytics.core.errors import ImpossiblePlan
-from analytics.core.moments import Moments
+from analytics.core.ground.errors import ImpossiblePlan
+from analytics.core.ground.moments import Moments
+from analytics.core.ground.totals import Totals
 from analytics.core.stats import power
-from analytics.core.stats.group_sequential import boundaries, inflation
-from analytics.core.totals import Totals
+from analytics.core.stats.sequential.group_sequential import boundaries, inflation
 
 Z = float(ndtri(0.975) + ndtri(0.8))
 RATES = st.floats(0.01, 0.99)

@@ -14,13 +14,13 @@ from scipy.optimize import minimize_scalar
 from scipy.special import ndtri
 from scipy.stats import binom
 
-from analytics.core.errors import ImpossiblePlan
-from analytics.core.guardrails import GuardrailPlan, Margin, harm
+from analytics.core.deciding.guardrails import GuardrailPlan, Margin, harm
+from analytics.core.ground.errors import ImpossiblePlan
+from analytics.core.ground.totals import Totals
 from analytics.core.stats import power
-from analytics.core.stats.group_sequential import inflation
+from analytics.core.stats.arms.score import ratio_score
 from analytics.core.stats.power import Guard
-from analytics.core.stats.score import ratio_score
-from analytics.core.totals import Totals
+from analytics.core.stats.sequential.group_sequential import inflation
 
 GUARDS = st.one_of(
     st.builds(

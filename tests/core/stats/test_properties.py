@@ -15,18 +15,19 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import t as student
 
-from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
-from analytics.core.moments import Moments
-from analytics.core.stats import anytime, srm
-from analytics.core.stats.comparison import Comparison, Interval
-from analytics.core.stats.cuped import Covaried, compare_adjusted
-from analytics.core.stats.mean import compare_means, fieller, welch_t
-from analytics.core.stats.poisson import Rate, compare_rates
-from analytics.core.stats.poststratification import Stratum, post_stratify
-from analytics.core.stats.proportion import compare_proportions
-from analytics.core.stats.quantile import Histogram, QuantileTotals, compare_quantiles, of_rows
-from analytics.core.stats.ratio import compare_ratios
-from analytics.core.totals import NOTHING, Totals
+from analytics.core.ground.errors import ImpossiblePlan, ImpossibleTotals
+from analytics.core.ground.moments import Moments
+from analytics.core.ground.totals import NOTHING, Totals
+from analytics.core.stats import srm
+from analytics.core.stats.arms.comparison import Comparison, Interval
+from analytics.core.stats.arms.cuped import Covaried, compare_adjusted
+from analytics.core.stats.arms.mean import compare_means, fieller, welch_t
+from analytics.core.stats.arms.poisson import Rate, compare_rates
+from analytics.core.stats.arms.proportion import compare_proportions
+from analytics.core.stats.arms.quantile import Histogram, QuantileTotals, compare_quantiles, of_rows
+from analytics.core.stats.arms.ratio import compare_ratios
+from analytics.core.stats.exploring.poststratification import Stratum, post_stratify
+from analytics.core.stats.intervals import anytime
 
 Arm = Any
 """What a kind's comparison takes: totals of one sort or another."""

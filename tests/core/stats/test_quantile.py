@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import stdtrit
 
-from analytics.core.encoding import plain, restored
-from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
-from analytics.core.stats.quantile import (
+from analytics.core.ground.encoding import plain, restored
+from analytics.core.ground.errors import ImpossiblePlan, ImpossibleTotals
+from analytics.core.ground.totals import NOTHING, Totals
+from analytics.core.stats.arms.quantile import (
     BRACKET,
     Histogram,
     QuantileTotals,
@@ -26,7 +27,6 @@ from analytics.core.stats.quantile import (
     quantile_hat,
     quantile_t,
 )
-from analytics.core.totals import NOTHING, Totals
 
 ROWS = st.lists(st.integers(0, 400).map(float), min_size=1, max_size=120)
 LEVEL = st.sampled_from([0.05, 0.5, 0.75, 0.9, 0.95])

@@ -10,10 +10,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.special import stdtrit
 
-from analytics.core.moments import Moments
-from analytics.core.stats.mean import welch_t
-from analytics.core.stats.ratio import compare_ratios, linearised, per_unit, ratio_t, ratio_value
-from analytics.core.totals import Totals
+from analytics.core.ground.moments import Moments
+from analytics.core.ground.totals import Totals
+from analytics.core.stats.arms.mean import welch_t
+from analytics.core.stats.arms.ratio import compare_ratios, linearised, per_unit, ratio_t, ratio_value
 
 UNIT = st.tuples(st.floats(0, 50).map(lambda v: round(v, 2)), st.integers(1, 30).map(float))
 UNITS = st.lists(UNIT, min_size=10, max_size=40)

@@ -15,14 +15,15 @@ from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-from analytics.core.errors import ImpossibleTotals
-from analytics.core.moments import Moments
-from analytics.core.stats import multiplicity, reconcile, robust
-from analytics.core.stats import reconcile_rates as rates
-from analytics.core.stats.comparison import Interval
-from analytics.core.stats.exact import fisher_lower_p
-from analytics.core.stats.mean import compare_means, fieller
-from analytics.core.totals import NOTHING, Totals
+from analytics.core.ground.errors import ImpossibleTotals
+from analytics.core.ground.moments import Moments
+from analytics.core.ground.totals import NOTHING, Totals
+from analytics.core.stats import multiplicity
+from analytics.core.stats.arms.comparison import Interval
+from analytics.core.stats.arms.exact import fisher_lower_p
+from analytics.core.stats.arms.mean import compare_means, fieller
+from analytics.core.stats.reconciling import reconcile, robust
+from analytics.core.stats.reconciling import reconcile_rates as rates
 
 Counts = tuple[int, int, int, int]
 COUNTS: list[Counts] = [(750, 1000, 820, 1000), (9, 45, 12, 48), (36, 50, 39, 52), (540, 9000, 75, 1000), (3, 20, 9, 20)]

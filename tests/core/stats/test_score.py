@@ -7,7 +7,7 @@ import math
 import pytest
 from scipy.optimize import minimize_scalar
 
-from analytics.core.stats.score import difference_score, ratio_interval, ratio_score
+from analytics.core.stats.arms.score import difference_score, ratio_interval, ratio_score
 
 
 def _likeliest(x_c: int, n_c: int, x_t: int, n_t: int, treatment_rate: str, value: float) -> tuple[float, float]:

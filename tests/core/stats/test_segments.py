@@ -10,10 +10,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.meta_analysis import combine_effects
 
-from analytics.core.errors import ImpossibleTotals
-from analytics.core.stats.proportion import compare_proportions
-from analytics.core.stats.segments import compare_segments, heterogeneity
-from analytics.core.totals import Totals
+from analytics.core.ground.errors import ImpossibleTotals
+from analytics.core.ground.totals import Totals
+from analytics.core.stats.arms.proportion import compare_proportions
+from analytics.core.stats.exploring.segments import compare_segments, heterogeneity
 
 EFFECTS = st.lists(st.tuples(st.floats(-5, 5), st.floats(0.01, 4)), min_size=2, max_size=9)
 

@@ -12,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
-from analytics.core.stats import anytime, group_sequential, multiplicity, power, spending, srm
-from analytics.core.stats.comparison import Interval
-from analytics.core.stats.constant_boundaries import constant_boundaries
+from analytics.core.ground.errors import ImpossiblePlan, ImpossibleTotals
+from analytics.core.stats import multiplicity, power, srm
+from analytics.core.stats.arms.comparison import Interval
+from analytics.core.stats.intervals import anytime
+from analytics.core.stats.sequential import group_sequential, spending
+from analytics.core.stats.sequential.constant_boundaries import constant_boundaries
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "vectors" / "stats.json").read_text(encoding="utf-8"))
 TIMES = st.lists(st.floats(0.02, 1.0), min_size=1, max_size=6).map(sorted)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analytics.core.stats.mean import compare_means
-from analytics.core.stats.sizes import are_even, too_small_if_skewed
-from analytics.core.totals import Totals
+from analytics.core.ground.totals import Totals
+from analytics.core.stats.arms.mean import compare_means
+from analytics.core.stats.arms.sizes import are_even, too_small_if_skewed
 
 
 def arm(n: int, mean: float = 1.0, spread: float = 2.0) -> Totals:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
-from analytics.core.stats import sprt
-from analytics.core.stats.sprt import Batch, SprtPlan, SprtState, fold, watch, watch_many
+from analytics.core.ground.errors import ImpossiblePlan, ImpossibleTotals
+from analytics.core.stats.sequential import sprt
+from analytics.core.stats.sequential.sprt import Batch, SprtPlan, SprtState, fold, watch, watch_many
 
 FIVE = SprtPlan(guardrails=5)
 HORIZON, SIMS = 6_000, 2_000

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.core.errors import ImpossibleTotals
-from analytics.core.totals import NOTHING, ArmTotals, Totals
+from analytics.core.ground.errors import ImpossibleTotals
+from analytics.core.ground.totals import NOTHING, ArmTotals, Totals
 
 VALUES = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=60)
 

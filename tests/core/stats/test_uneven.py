@@ -10,17 +10,17 @@ import pytest
 from scipy.special import ndtri
 from scipy.stats import ttest_ind
 
-from analytics.core.guardrails import GuardrailPlan, Harm, Margin, Reading, harm, judge
+from analytics.core.deciding.guardrails import GuardrailPlan, Harm, Margin, Reading, harm, judge
+from analytics.core.ground.moments import Moments
+from analytics.core.ground.observed import Observed
+from analytics.core.ground.totals import Totals
 from analytics.core.kinds import kind_of
-from analytics.core.moments import Moments
-from analytics.core.observed import Observed
 from analytics.core.stats import power
-from analytics.core.stats.mean import welch_t
-from analytics.core.stats.normal import two_sided_p
-from analytics.core.stats.poststratification import Stratum, post_stratify
+from analytics.core.stats.arms.mean import welch_t
+from analytics.core.stats.arms.normal import two_sided_p
+from analytics.core.stats.arms.uneven import are_even, uneven_t
+from analytics.core.stats.exploring.poststratification import Stratum, post_stratify
 from analytics.core.stats.power import Guard
-from analytics.core.stats.uneven import are_even, uneven_t
-from analytics.core.totals import Totals
 
 COST = GuardrailPlan("cost", "mean", "decrease", Margin("relative", 0.2))
 Draw = Callable[[np.random.Generator, int], np.ndarray]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, kstest
 
-from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
+from analytics.core.ground.errors import ImpossiblePlan, ImpossibleTotals
 from analytics.core.stats.uniformity import binomial_bounds, ks_uniform, upper_bound
 
 

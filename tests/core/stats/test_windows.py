@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from analytics.core.windows import Clock, Span, clock, complete_days, is_matured, last_complete_day, legal_look, matured_until
+from analytics.core.deciding.windows import Clock, Span, clock, complete_days, is_matured, last_complete_day, legal_look, matured_until
 
 BERLIN = "Europe/Berlin"
 FULL = Clock(1, 7, (1,) * 7)

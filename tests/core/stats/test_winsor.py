@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
-from analytics.core.stats.winsor import Cap, NoCap, capped, capped_totals, find_cap, percentile
-from analytics.core.totals import Totals
+from analytics.core.ground.errors import ImpossiblePlan, ImpossibleTotals
+from analytics.core.ground.totals import Totals
+from analytics.core.stats.arms.winsor import Cap, NoCap, capped, capped_totals, find_cap, percentile
 
 HISTOGRAM = st.lists(st.tuples(st.floats(-1e4, 1e4), st.integers(1, 30)), min_size=1, max_size=30)
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from analytics.core.stats import anytime
-from analytics.core.stats.comparison import Interval, checked_level
+from analytics.core.stats.arms.comparison import Interval, checked_level
 from analytics.core.stats.did.inference import Inference, Test, infer
 from analytics.core.stats.did.panel import Panel, usable
 from analytics.core.stats.did.trends import (
@@ -23,6 +22,7 @@ from analytics.core.stats.did.trends import (
     placebos_in_time,
     pre_trend,
 )
+from analytics.core.stats.intervals import anytime
 
 LOUD_BEFORE = 0.05
 """A pre-trend p below this is pointed out."""

@@ -18,7 +18,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from analytics.core.stats.comparison import Interval
+from analytics.core.stats.arms.comparison import Interval
 from analytics.core.stats.did.cluster import Sandwich, cr1, inverse_square
 from analytics.core.stats.did.panel import Floats
 

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from analytics.core.errors import ImpossibleTotals
-from analytics.core.stats.comparison import Interval
+from analytics.core.ground.errors import ImpossibleTotals
+from analytics.core.stats.arms.comparison import Interval
+from analytics.core.stats.arms.normal import two_sided_t_p
 from analytics.core.stats.did.panel import Floats
-from analytics.core.stats.normal import two_sided_t_p
 
 RANK_TOLERANCE = 1e-10
 """Eigenvalues of I − H_gg below this are directions that the model fits exactly."""

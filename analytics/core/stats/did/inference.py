@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from analytics.core.stats.comparison import Interval
+from analytics.core.stats.arms.comparison import Interval
 from analytics.core.stats.did import effects
 from analytics.core.stats.did.bootstrap import bootstrap, null_p
 from analytics.core.stats.did.cluster import Sandwich, cr2

@@ -21,7 +21,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
+from analytics.core.ground.errors import ImpossiblePlan, ImpossibleTotals
 
 Floats: TypeAlias = NDArray[np.float64]
 Flags: TypeAlias = NDArray[np.bool_]

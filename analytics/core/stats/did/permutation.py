@@ -18,7 +18,7 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.core.stats.comparison import Interval
+from analytics.core.stats.arms.comparison import Interval
 from analytics.core.stats.did import effects
 from analytics.core.stats.did.bootstrap import TIE, inverted
 from analytics.core.stats.did.cluster import inverse_square

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import fdtrc
 
-from analytics.core.stats.comparison import Interval
+from analytics.core.stats.arms.comparison import Interval
 from analytics.core.stats.did import effects
 from analytics.core.stats.did.cluster import RANK_TOLERANCE, cr2
 from analytics.core.stats.did.inference import FEW_IN_A_GROUP, infer

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from analytics.core.errors import ImpossiblePlan
+from analytics.core.ground.errors import ImpossiblePlan
 from analytics.core.stats.power.terms import whole_units
 
 GRACE_DAYS = 1.0

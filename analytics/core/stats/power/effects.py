@@ -15,8 +15,8 @@ from typing import Unpack
 
 from scipy.special import ndtri
 
-from analytics.core.errors import ImpossiblePlan
-from analytics.core.roots import brentq
+from analytics.core.ground.errors import ImpossiblePlan
+from analytics.core.ground.roots import brentq
 from analytics.core.stats.power.terms import Given, SampleSize, Terms, checked_units, sized
 
 

@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import Unpack
 
-from analytics.core.errors import ImpossiblePlan
+from analytics.core.ground.errors import ImpossiblePlan
 from analytics.core.stats.power.terms import Given, Terms
 
 

@@ -18,12 +18,12 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal, TypedDict, Unpack
 
-from analytics.core.errors import ImpossiblePlan
-from analytics.core.roots import brentq
+from analytics.core.ground.errors import ImpossiblePlan
+from analytics.core.ground.roots import brentq
+from analytics.core.stats.arms.score import difference_edge_rate, ratio_edge_rate
+from analytics.core.stats.arms.sizes import are_even
+from analytics.core.stats.arms.uneven import Arm, held
 from analytics.core.stats.power.terms import Given, SampleSize, Terms, checked_units, sized, whole_units
-from analytics.core.stats.score import difference_edge_rate, ratio_edge_rate
-from analytics.core.stats.sizes import are_even
-from analytics.core.stats.uneven import Arm, held
 
 SAFE_ALPHA = 0.05
 """One-sided level of the SAFE verdict."""

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import math
 
-from analytics.core.errors import ImpossiblePlan
-from analytics.core.moments import Moments
-from analytics.core.stats.ratio import linearised
-from analytics.core.totals import Totals
+from analytics.core.ground.errors import ImpossiblePlan
+from analytics.core.ground.moments import Moments
+from analytics.core.ground.totals import Totals
+from analytics.core.stats.arms.ratio import linearised
 
 
 def ratio_sd(moments: Moments) -> float | None:

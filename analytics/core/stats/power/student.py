@@ -13,8 +13,8 @@ from typing import Unpack
 
 from scipy.special import nctdtr, stdtrit
 
-from analytics.core.errors import ImpossiblePlan
-from analytics.core.roots import brentq
+from analytics.core.ground.errors import ImpossiblePlan
+from analytics.core.ground.roots import brentq
 from analytics.core.stats.power.effects import mean_sample
 from analytics.core.stats.power.terms import Given, SampleSize, Terms, checked_units, sized
 

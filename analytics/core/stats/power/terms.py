@@ -8,8 +8,8 @@ from typing import Literal, TypedDict
 
 from scipy.special import ndtr, ndtri
 
-from analytics.core.errors import ImpossiblePlan
-from analytics.core.stats.group_sequential import boundaries, crossing_chances, inflation, needed_drift
+from analytics.core.ground.errors import ImpossiblePlan
+from analytics.core.stats.sequential.group_sequential import boundaries, crossing_chances, inflation, needed_drift
 
 SMALLEST_SHARE = 1e-9
 """Sizes this close above a whole number are that number: it is rounding that put them there."""

@@ -8,11 +8,11 @@ import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.core.errors import ImpossibleTotals
+from analytics.core.ground.errors import ImpossibleTotals
+from analytics.core.ground.totals import Totals
+from analytics.core.stats.arms.mean import welch_t
 from analytics.core.stats.did import difference_in_differences, effects
 from analytics.core.stats.did.cluster import cr1, cr2, sandwich, satterthwaite
-from analytics.core.stats.mean import welch_t
-from analytics.core.totals import Totals
 from tests.core.stats.did.panels import drawn, panel, with_gaps
 
 GAPS = ((0, 1), (3, 6), (7, 0), (7, 1), (9, 7))

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.core.encoding import plain, restored
-from analytics.core.errors import ImpossiblePlan
+from analytics.core.ground.encoding import plain, restored
+from analytics.core.ground.errors import ImpossiblePlan
 from analytics.core.stats.did import DidResult, difference_in_differences, effects
 from analytics.core.stats.did.bootstrap import SEED, WEBB, bootstrap, draws_for
 from analytics.core.stats.did.cluster import cr1

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from analytics.core.errors import ImpossiblePlan, ImpossibleTotals
+from analytics.core.ground.errors import ImpossiblePlan, ImpossibleTotals
 from analytics.core.stats.did import Cell, StaggeredAdoption, one_start, panel_of
 from analytics.core.stats.did.panel import usable
 
