@@ -16,8 +16,8 @@ from django.conf import settings
 
 from analytics.core.scans.nights import night_of
 from analytics.selectors import due
-from analytics.selectors.finished import without_report
 from analytics.selectors.ramps import ramping
+from analytics.selectors.reporting.finished import without_report
 from analytics.selectors.stored import mark
 from analytics.services import counting, days_ahead, refusals, sealing, standings, unchanged, watches
 from analytics.services.decisions import decide, iterations_with_pending

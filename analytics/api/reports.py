@@ -11,7 +11,7 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-from analytics.selectors.reports import FORMATS, body_of, report_of
+from analytics.selectors.reporting.reports import FORMATS, body_of, report_of
 from experiments.core.errors import InvalidInput
 from experiments.core.types import Scope
 from experiments.http.documents import TYPES, document

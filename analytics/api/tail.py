@@ -14,7 +14,7 @@ from django.http import JsonResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
-from analytics.selectors.tail import KINDS, Subject, tail
+from analytics.selectors.arriving.tail import KINDS, Subject, tail
 from analytics.services import watches
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput

@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from analytics.core.report.facts import ArmCost
 from analytics.models.whole_tables import whole_tables
-from analytics.selectors.unit_sql import unit_of
+from analytics.selectors.arriving.unit_sql import unit_of
 from experiments.core.types import Environment, Phase
 from experiments.models import Iteration
 

@@ -19,9 +19,9 @@ from psycopg.errors import QueryCanceled
 
 from analytics.models import OutcomeCount, ToldOutcome
 from analytics.models.counts import OTHER, OUTCOMES_AT_MOST
+from analytics.selectors.arriving.unit_sql import unit_of
 from analytics.selectors.exposition import shown
 from analytics.selectors.stored import mark
-from analytics.selectors.unit_sql import unit_of
 from analytics.services import unchanged
 from experiments.core.design.metric_definitions import MetricDefinition
 from experiments.core.types import MetricKind, MetricRole, Origin

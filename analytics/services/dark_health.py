@@ -15,7 +15,7 @@ from analytics.core.deciding.guardrails import Reading, judge
 from analytics.core.ground.nets import Net, sentences
 from analytics.core.ground.observed import Observed
 from analytics.core.kinds import kind_of
-from analytics.selectors.events import stamped_and_unlabelled
+from analytics.selectors.arriving.events import stamped_and_unlabelled
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric, plan_of
 from analytics.services.judging import guarded, guardrail_plan, harm_of, planned_days
 from analytics.services.measuring import population

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from analytics.selectors.events import names_observed, names_told
+from analytics.selectors.arriving.events import names_observed, names_told
 from analytics.selectors.plans import AnalysisPlan, iteration_to_analyse, plan_of
 from analytics.services.measuring import population
 from analytics.stores.base import Description, Store

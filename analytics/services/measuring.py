@@ -22,9 +22,9 @@ from analytics.core.kinds import kind_of
 from analytics.core.results import ArmSummary, MetricResult, metric_arm, sums_of
 from analytics.core.stats.arms.winsor import CAP_QUANTILE, Cap, find_cap
 from analytics.models import IngestTally
-from analytics.selectors.events import names_told
+from analytics.selectors.arriving.events import names_told
+from analytics.selectors.arriving.told_since import told_since
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric
-from analytics.selectors.told_since import told_since
 from analytics.services.free_names import UNREGISTERED
 from analytics.services.ingest_exposures import OTHER_ARM, OVER_CAP
 from analytics.stores.base import OWN_PAST, ArmCount, Population, Store, part_of

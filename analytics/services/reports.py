@@ -11,8 +11,8 @@ from analytics.core.ground.encoding import plain, restored
 from analytics.core.report.build import build, template_faults
 from analytics.core.report.facts import ReportFacts
 from analytics.models import AnalysisRun, ExperimentReport, ReportTemplate
-from analytics.selectors.report_facts import aftermath, facts_of, is_final
-from analytics.selectors.reports import Written, latest_run, template_in_force, written
+from analytics.selectors.reporting.report_facts import aftermath, facts_of, is_final
+from analytics.selectors.reporting.reports import Written, latest_run, template_in_force, written
 from experiments.core.errors import InvalidInput, NotFound, Problem, Refused
 from experiments.core.permissions import Action, check
 from experiments.core.types import JSON, SYSTEM, Actor

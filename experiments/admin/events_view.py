@@ -9,8 +9,8 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
-from analytics.selectors import events
-from analytics.selectors.events import EventRow
+from analytics.selectors.arriving import events
+from analytics.selectors.arriving.events import EventRow
 from experiments.admin.base import WorkplaceAdmin
 from experiments.admin.doing import problems_of
 from experiments.admin.fields import Field, filled, read_day

@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 
-from analytics.selectors import exports, results
+from analytics.selectors import results
+from analytics.selectors.reporting import exports
 from experiments.admin.base import WorkplaceAdmin
 from experiments.admin.experiment_actions import found
 from experiments.admin.experiment_view import page_url

@@ -11,7 +11,7 @@ from django.db.models import Count, OuterRef, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.urls import URLPattern, path, reverse
 
-from analytics.selectors.seen_events import SeenEvent, seen_events
+from analytics.selectors.arriving.seen_events import SeenEvent, seen_events
 from experiments.admin import metric_builder
 from experiments.admin.base import WorkplaceAdmin, actor_of, may
 from experiments.admin.doing import Confirm, confirmed, problems_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.http import Http404, HttpRequest, HttpResponse
 
-from analytics.selectors import reports
+from analytics.selectors.reporting import reports
 from experiments.admin.base import Crumb, WorkplaceAdmin
 from experiments.admin.doing import problems_of
 from experiments.admin.experiment_actions import found

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from analytics.selectors.tail import Subject, TailRow, tail
-from analytics.selectors.wiring import oddities_lately, wired
+from analytics.selectors.arriving.tail import Subject, TailRow, tail
+from analytics.selectors.arriving.wiring import oddities_lately, wired
 from analytics.services import watches
 from experiments.admin.base import actor_of, may
 from experiments.admin.experiment_view import View

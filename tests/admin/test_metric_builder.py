@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from analytics.models import AiEvent
-from analytics.selectors.seen_events import seen_events
+from analytics.selectors.arriving.seen_events import seen_events
 from experiments.admin.metric_builder import EXAMPLES, seen_text
 from experiments.core.types import MetricKind
 from experiments.models import ChangeLogEntry, Metric

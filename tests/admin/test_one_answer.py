@@ -15,7 +15,7 @@ import pytest
 from analytics.api import source_answers
 from analytics.models import AnalysisRun, Decision
 from analytics.selectors.cards import card_of, cards
-from analytics.selectors.report_facts import facts_of
+from analytics.selectors.reporting.report_facts import facts_of
 from analytics.selectors.significance import significance
 from analytics.services.notices import overtaken
 from experiments.admin import dashboard

@@ -11,7 +11,7 @@ import pytest
 from django.apps import apps
 from django.db import models
 
-from analytics.selectors import reports
+from analytics.selectors.reporting import reports
 from experiments.models import Experiment
 from tests.admin.conftest import page
 from tests.admin.test_results import url

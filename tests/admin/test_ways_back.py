@@ -39,7 +39,7 @@ def test_old_form__says_what_to_do(browser, people):
 def test_pdf__where_it_is_not_installed__is_501_and_leads_back(browser, owner, monkeypatch):
     experiment = _measured(owner, 20)
     browser("olivia").post(url(experiment, "analyse"))
-    monkeypatch.setattr("analytics.selectors.reports.find_spec", lambda name: None)
+    monkeypatch.setattr("analytics.selectors.reporting.reports.find_spec", lambda name: None)
     answer = browser("ada").get(url(experiment, "report") + "?format=pdf")
     assert answer.status_code == 501
     text = answer.content.decode()

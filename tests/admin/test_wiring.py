@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from analytics.models import AiEvent, RefusedItem, SeenAssignment, TailWatch
-from analytics.selectors.tail import MOST_ROWS
+from analytics.selectors.arriving.tail import MOST_ROWS
 from analytics.services import partitions
 from experiments.core.clock import utc_now
 from experiments.models import ChangeLogEntry

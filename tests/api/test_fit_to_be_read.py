@@ -11,7 +11,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from analytics.models import AiEvent, Assignment, IngestTally
-from analytics.selectors.wiring import oddities_lately
+from analytics.selectors.arriving.wiring import oddities_lately
 from experiments.core.clock import utc_now
 from experiments.core.types import Scope
 from experiments.http.parsing import BATCH_BODY

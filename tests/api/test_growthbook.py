@@ -9,7 +9,7 @@ import pytest
 from django.db import OperationalError, connection
 from rest_framework.test import APIClient
 
-from analytics.selectors.wiring import oddities_lately
+from analytics.selectors.arriving.wiring import oddities_lately
 from experiments.core.clock import utc_now
 from experiments.core.types import Environment, Scope
 from experiments.models import ExcludedUnit, ExclusionList

@@ -53,7 +53,7 @@ def test_report__refused__answers_in_json(doors, running, address, status, says)
 
 
 def test_report__pdf_without_weasyprint__says_what_is_missing(doors, running, monkeypatch):
-    monkeypatch.setattr("analytics.selectors.reports.find_spec", lambda name: None)
+    monkeypatch.setattr("analytics.selectors.reporting.reports.find_spec", lambda name: None)
     answer = doors.client(Scope.READ).get(f"/api/v1/experiments/{running.key}/report?format=pdf")
     assert answer.status_code == 501
     assert "Retry-After" not in answer.headers

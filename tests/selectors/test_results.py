@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from analytics.models import AnalysisRun
-from analytics.selectors.events import events, observations
+from analytics.selectors.arriving.events import events, observations
 from analytics.selectors.results import latest
 from analytics.services.analysis import analyse
 from tests.stores.observed import START, World, crowd, plan, world

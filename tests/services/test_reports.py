@@ -13,8 +13,8 @@ from analytics.core.deciding.after_promotion import AfterPromotion, Compared
 from analytics.core.ground.encoding import plain
 from analytics.core.stats.exploring.holdback import HoldbackReading
 from analytics.models import AnalysisRun, Assignment, ExperimentReport, HoldbackRun, ReportTemplate, RequestCost
-from analytics.selectors import reports
-from analytics.selectors.finished import without_report
+from analytics.selectors.reporting import reports
+from analytics.selectors.reporting.finished import without_report
 from analytics.services.analysis import analyse
 from analytics.services.decisions import decide
 from analytics.services.reports import revise_template, write_report, written_again

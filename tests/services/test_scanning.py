@@ -17,7 +17,7 @@ from analytics.core.report.blocks import Table
 from analytics.core.scans.scans import ScanResult
 from analytics.models import AiEvent, Assignment, PairScan, Scan
 from analytics.selectors import due, scans
-from analytics.selectors.report_facts import facts_of
+from analytics.selectors.reporting.report_facts import facts_of
 from analytics.selectors.scans import scan_of
 from analytics.selectors.significance import latest_run
 from analytics.services.scanning import scan, scan_pairs

@@ -10,7 +10,7 @@ import time_machine
 from django.db import connection
 
 from analytics.models import AnalysisRun, Decision
-from analytics.selectors.reports import report_of
+from analytics.selectors.reporting.reports import report_of
 from analytics.services.analysis import analyse
 from analytics.services.examples import load
 from analytics.services.examples.pilot import EFFECT

@@ -33,9 +33,9 @@ from analytics.models import AnalysisRun
 from analytics.selectors import geo
 from analytics.selectors.arm_costs import arm_costs
 from analytics.selectors.cards import card_of
-from analytics.selectors.finished import ENDED, ended_holdbacks
 from analytics.selectors.holdbacks import holdback_sentence
 from analytics.selectors.plans import AnalysisPlan, plan_of
+from analytics.selectors.reporting.finished import ENDED, ended_holdbacks
 from analytics.selectors.results import decision_rows
 from analytics.selectors.scans import scan_of
 from experiments.core.figures import moment

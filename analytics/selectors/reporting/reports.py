@@ -16,8 +16,8 @@ from analytics.core.report.blocks import Block, Heading, IntervalChart, LooksCha
 from analytics.core.report.build import Report, build
 from analytics.core.report.writing import as_json, as_markdown
 from analytics.models import AnalysisRun, ExperimentReport, ReportTemplate
-from analytics.selectors.finished import good_runs
-from analytics.selectors.report_facts import facts_of, is_final
+from analytics.selectors.reporting.finished import good_runs
+from analytics.selectors.reporting.report_facts import facts_of, is_final
 from experiments.core.errors import NotFound, NotInstalled
 from experiments.drawing import geometry
 from experiments.models import Experiment

@@ -11,7 +11,7 @@ from django.db.models import Count, Max, QuerySet, Sum
 from analytics.core.intake.sent import IGNORED
 from analytics.core.intake.twins import TWINS
 from analytics.models import AiEvent, IngestTally, MetricObservation
-from analytics.selectors.tail import Subject, newest_answer, newest_exposure
+from analytics.selectors.arriving.tail import Subject, newest_answer, newest_exposure
 from experiments.core.types import Environment
 from experiments.models import Experiment
 
