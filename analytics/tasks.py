@@ -19,9 +19,11 @@ from analytics.selectors import due
 from analytics.selectors.ramps import ramping
 from analytics.selectors.reporting.finished import without_report
 from analytics.selectors.stored import mark
-from analytics.services import counting, days_ahead, refusals, sealing, standings, unchanged, watches
-from analytics.services.decisions import decide, iterations_with_pending
-from analytics.services.ramps import move_ramp
+from analytics.services.analysis import counting, standings, unchanged
+from analytics.services.analysis.decisions import decide, iterations_with_pending
+from analytics.services.analysis.ramps import move_ramp
+from analytics.services.ingest import days_ahead, refusals, watches
+from analytics.services.writing import sealing
 from experiments.core.clock import utc_now
 from experiments.services.ground import due_work
 from experiments.services.ground.idempotency import forget_old_answers
@@ -47,13 +49,13 @@ class Kind:
 
 
 def _analyse(pk: int, now: datetime) -> object:
-    from analytics.services.analysis import analyse
+    from analytics.services.analysis.analysis import analyse
 
     return analyse(pk, now=now, may_look=True)
 
 
 def _note_lost(pk: int, now: datetime, why: str) -> None:
-    from analytics.services.analysis import note_lost
+    from analytics.services.analysis.analysis import note_lost
 
     note_lost(pk, why, now=now)
 
@@ -65,7 +67,7 @@ def _after_analysis(pk: int, now: datetime) -> datetime | None:
 
 
 def _watch_dark_launch(pk: int, now: datetime) -> object:
-    from analytics.services.dark_health import watch_dark_launch
+    from analytics.services.analysis.dark_health import watch_dark_launch
 
     return watch_dark_launch(pk, now=now)
 
@@ -77,31 +79,31 @@ def _after_dark_check(pk: int, now: datetime) -> datetime | None:
 
 
 def _read_holdback(pk: int, now: datetime) -> object:
-    from analytics.services.holdbacks import read
+    from analytics.services.analysis.holdbacks import read
 
     return read(pk, now=now)
 
 
 def _remind(pk: int, now: datetime) -> object:
-    from analytics.services.holdbacks import remind
+    from analytics.services.analysis.holdbacks import remind
 
     return remind(pk, now=now)
 
 
 def _write_report(pk: int, now: datetime) -> object:
-    from analytics.services.reports import write_report
+    from analytics.services.writing.reports import write_report
 
     return write_report(pk, now=now)
 
 
 def _scan(pk: int, now: datetime) -> object:
-    from analytics.services.scanning import scan
+    from analytics.services.analysis.scanning import scan
 
     return scan(pk, now=now)
 
 
 def _scan_pairs(_: int, now: datetime) -> object:
-    from analytics.services.scanning import scan_pairs
+    from analytics.services.analysis.scanning import scan_pairs
 
     return scan_pairs(now=now)
 

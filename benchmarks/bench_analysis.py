@@ -35,7 +35,7 @@ def main() -> int:
 
 
 def _seconds(experiment_id: int) -> float:
-    from analytics.services.analysis import analyse
+    from analytics.services.analysis.analysis import analyse
     from experiments.core.clock import utc_now
 
     began = time.process_time()

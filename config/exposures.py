@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from analytics.services import drain, ingest, watches
+from analytics.services.ingest import drain, ingest, watches
 from experiments.services.serving import spool
 
 

@@ -68,7 +68,7 @@ def build_sdist(sdist_directory: str, config_settings: object = None) -> str:
 
 def package_files() -> Mapping[str, str]:
     """Path in the wheel → text."""
-    files = {_path_in_wheel(module): _renamed(path.read_text()) for module, path in _modules().items()}
+    files = {_path_in_wheel(module, path): _renamed(path.read_text()) for module, path in _modules().items()}
     return {**files, f"{PACKAGE}/py.typed": ""}
 
 
@@ -89,22 +89,29 @@ def _modules() -> Mapping[str, Path]:
 def _imported(root: Path, path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module and _OURS.match(node.module):
-            yield node.module
+            yield from _with_parents(node.module)
             yield from (name for alias in node.names if _exists(root, name := f"{node.module}.{alias.name}"))
+
+
+def _with_parents(module: str) -> Iterator[str]:
+    """The module and the packages it lies in, of ours."""
+    while _OURS.match(module):
+        yield module
+        module = module.rpartition(".")[0]
 
 
 def _file_of(root: Path, module: str) -> Path:
     path = root / module.replace(".", "/")
-    return path / "__init__.py" if module in _PACKAGES else path.with_suffix(".py")
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 def _exists(root: Path, module: str) -> bool:
     return _file_of(root, module).exists()
 
 
-def _path_in_wheel(module: str) -> str:
+def _path_in_wheel(module: str, source: Path) -> str:
     inside = _renamed(module).replace(".", "/")
-    return f"{inside}/__init__.py" if module in _PACKAGES else f"{inside}.py"
+    return f"{inside}/__init__.py" if source.name == "__init__.py" else f"{inside}.py"
 
 
 def _renamed(text: str) -> str:

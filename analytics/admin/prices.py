@@ -12,7 +12,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 from analytics.admin.base import KeptAdmin
 from analytics.core.intake.price_table import COLUMNS, BadPrices, parse_prices
 from analytics.models import ModelPrice
-from analytics.services.prices import load_prices
+from analytics.services.importing.prices import load_prices
 from experiments.core.clock import utc_now
 from experiments.core.permissions import Action
 from experiments.selectors.actors import actor_for_user

@@ -15,7 +15,7 @@ from analytics.admin.base import KeptAdmin
 from analytics.core.report.build import BLOCKS, INLINE, template_faults
 from analytics.models import ReportTemplate
 from analytics.selectors.reporting.reports import template_in_force
-from analytics.services.reports import revise_template
+from analytics.services.writing.reports import revise_template
 from experiments.core.clock import utc_now
 from experiments.core.permissions import Action
 from experiments.selectors.actors import actor_for_user

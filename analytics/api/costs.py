@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from analytics.core.finops import ArmCosts, CostLine, Costs
-from analytics.services.spending import costs_of
+from analytics.readings.spending import costs_of
 from experiments.core.clock import utc_now
 from experiments.core.types import Scope
 from experiments.http.doors import Door

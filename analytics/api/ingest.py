@@ -25,7 +25,8 @@ from analytics.core.intake.ingest_items import (
     parse_items,
     parse_observation,
 )
-from analytics.services.ingest import (
+from analytics.core.intake.tallies import OVER_CAP
+from analytics.services.ingest.ingest import (
     BatchResult,
     IngestIdentity,
     ingest_costs,
@@ -34,7 +35,6 @@ from analytics.services.ingest import (
     ingest_feedback,
     ingest_observations,
 )
-from analytics.services.ingest_exposures import OVER_CAP
 from experiments.core.clock import utc_now
 from experiments.core.errors import Conflict, InvalidInput, NotFound, TooLarge
 from experiments.core.types import JSON, Scope

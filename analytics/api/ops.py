@@ -14,7 +14,7 @@ from analytics.models import AnalysisRun
 from analytics.selectors.exposition import ArmNumbers, numbers_of
 from analytics.selectors.plans import iteration_to_analyse
 from analytics.selectors.significance import latest_run, significance
-from analytics.services import counting
+from analytics.services.analysis import counting
 from experiments.core.clock import utc_now
 from experiments.core.types import Scope, Status
 from experiments.http.doors import Door, identity

@@ -14,8 +14,8 @@ from rest_framework.request import Request
 from analytics.api.ingest import single_answer
 from analytics.api.item_schemas import COUNTS
 from analytics.core.intake.ingest_items import parse_items, parse_observation
-from analytics.services.ingest import IngestIdentity, ingest_result
-from analytics.services.ingest_known import find_experiments
+from analytics.services.ingest.ingest import IngestIdentity, ingest_result
+from analytics.services.ingest.known import find_experiments
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput, NotFound
 from experiments.core.life.undecided import never_decides

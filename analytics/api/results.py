@@ -13,13 +13,13 @@ from rest_framework.response import Response
 from analytics.api import source_answers
 from analytics.core.ground.encoding import plain
 from analytics.models import AnalysisRun
+from analytics.readings.described import describe_all, describe_metric
 from analytics.selectors import geo
 from analytics.selectors.cards import card_of
 from analytics.selectors.results import view_of
 from analytics.selectors.scans import scan_of
 from analytics.selectors.significance import latest_run, significance
-from analytics.services.described import describe_all, describe_metric
-from analytics.services.drain import drain_now
+from analytics.services.ingest.drain import drain_now
 from experiments.core.clock import utc_now
 from experiments.core.durations import parse_duration
 from experiments.core.errors import InvalidInput

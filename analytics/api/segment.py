@@ -19,9 +19,9 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from analytics.core.intake.ingest_items import parse_items
 from analytics.core.intake.item_fields import Bad, moment
 from analytics.core.intake.segment_items import is_track, is_viewed, read_track
-from analytics.core.intake.sent import IGNORED
-from analytics.services.ingest_batch import IngestIdentity, add_to_tallies
-from analytics.services.ingest_mixed import ingest_mixed
+from analytics.core.intake.tallies import IGNORED
+from analytics.services.ingest.batch import IngestIdentity, add_to_tallies
+from analytics.services.ingest.mixed import ingest_mixed
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError, InvalidInput, NotAuthenticated, TooLarge
 from experiments.core.serving.keyring import KeyIdentity

@@ -14,8 +14,8 @@ from drf_spectacular.utils import extend_schema
 from msgspec import Meta
 from rest_framework.request import Request
 
-from analytics.services.planning import experiment_plan
-from analytics.services.sizing import Answer, Asked, MetricAsked, document, size
+from analytics.readings.sizing import Answer, Asked, MetricAsked, document, size
+from analytics.services.planning.planning import experiment_plan
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput
 from experiments.core.types import Scope

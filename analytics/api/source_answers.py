@@ -9,9 +9,9 @@ from datetime import datetime
 from analytics.core.ground.totals import Totals
 from analytics.core.results import MetricResult
 from analytics.core.stats.exploring.omnibus import compare_all
+from analytics.readings.described import DescribedArm
 from analytics.selectors.exposition import ArmNumbers
 from analytics.selectors.significance import Significance
-from analytics.services.described import DescribedArm
 from analytics.stores.base import Description
 from experiments.core.cards import Card
 from experiments.core.types import MetricKind, Origin, Outcome, Status

@@ -15,7 +15,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
 from analytics.selectors.arriving.tail import KINDS, Subject, tail
-from analytics.services import watches
+from analytics.services.ingest import watches
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput
 from experiments.core.serving.keyring import KeyIdentity

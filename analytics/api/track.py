@@ -16,10 +16,9 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from analytics.core.intake.growthbook_items import is_exposure, read_exposure
 from analytics.core.intake.ingest_items import ExposureItem, parse_items
-from analytics.core.intake.sent import IGNORED
-from analytics.services.ingest_batch import BatchResult, IngestIdentity, add_to_tallies
-from analytics.services.ingest_exposures import OVER_CAP
-from analytics.services.ingest_mixed import ingest_mixed
+from analytics.core.intake.tallies import IGNORED, OVER_CAP
+from analytics.services.ingest.batch import BatchResult, IngestIdentity, add_to_tallies
+from analytics.services.ingest.mixed import ingest_mixed
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput, Problem, TooLarge
 from experiments.core.protocols.growthbook_conditions import ATTRIBUTES

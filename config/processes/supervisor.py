@@ -23,7 +23,7 @@ from pathlib import Path
 from types import FrameType
 
 _ASKED_TO_STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_BOUND = Path(__file__).with_name("bound.py")
+_BOUND = Path(__file__).parents[1] / "bound.py"
 _COLOURS = (36, 33, 32, 35, 34)
 _LOOK = 0.1
 

@@ -17,7 +17,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from analytics.selectors.exposition import ArmNumbers, HealthFinding, MaturedArm, arm_numbers, health_findings, matured_arms
-from analytics.services import counting
+from analytics.services.analysis import counting
 from config.celery_settings import BEAT
 from config.processes import standing
 from config.processes.background import Found, Reader

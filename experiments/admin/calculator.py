@@ -11,7 +11,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
-from analytics.services.sizing import Asked, MetricAsked, size
+from analytics.readings.sizing import Asked, MetricAsked, size
 from experiments.admin.base import WorkplaceAdmin
 from experiments.admin.doing import problems_of
 from experiments.admin.fields import Field, filled, read_number, read_whole

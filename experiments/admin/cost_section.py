@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from analytics.services.spending import costs_of
+from analytics.readings.spending import costs_of
 from experiments.admin.experiment_view import View
 from experiments.core.life.checklist import ItemState
 

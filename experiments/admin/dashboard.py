@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
 from analytics.selectors.cards import cards
-from analytics.services import standings
+from analytics.services.analysis import standings
+from analytics.services.analysis.standings import Unkept
 from experiments.admin.base import actor_of, may
 from experiments.admin.urgent import LIVE, badge, by_urgency
 from experiments.admin.waiting import waiting_for
@@ -27,7 +29,7 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     now = utc_now()
     rows = Experiment.objects.select_related("owner", "policy", "flag", "layer")
     unkept = standings.refresh(now)
-    running = list(by_urgency(rows.filter(status__in=LIVE), unkept).order_by("urgency", "planned_end", "-updated_at")[:SHOWN])
+    running = _running(rows, unkept)
     ended = list(rows.filter(status=Status.COMPLETED).order_by("-end_ts", "-updated_at")[:ENDED_SHOWN])
     found = cards([*running, *ended], now)
     waiting = waiting_for(actor_of(request), now, unkept, WAITING_SHOWN)
@@ -41,3 +43,10 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "ended": [(row, found[row.pk]) for row in ended],
         "may_create": may(request, Action.EDIT_DRAFT, member=True),
     }
+
+
+def _running(rows: QuerySet[Experiment], unkept: Mapping[int, Unkept]) -> list[Experiment]:
+    """The most urgent live experiments. Their ids are ordered first, because whole rows are wide to sort."""
+    order = ("urgency", "planned_end", "-updated_at")
+    live = by_urgency(Experiment.objects.filter(status__in=LIVE), unkept).order_by(*order)
+    return list(by_urgency(rows.filter(pk__in=live.values("pk")[:SHOWN]), unkept).order_by(*order))

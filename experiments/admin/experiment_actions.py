@@ -250,7 +250,7 @@ def compute(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, ite
 
 def replan(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> HttpResponse:
     """Take the effect or margin that the plan's horizon can answer, with one press."""
-    from analytics.services import replanning  # its numerics load only when asked for
+    from analytics.services.planning import replanning  # its numerics load only when asked for
 
     def work(data: QueryDict) -> str:
         evidence = replanning.replan(actor_of(request), utc_now(), experiment_id=experiment_id, metric=data.get("metric", ""))
@@ -260,13 +260,13 @@ def replan(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> H
 
 
 def _compute_size(actor: Actor, now: datetime, experiment_id: int) -> None:
-    from analytics.services import planning  # its numerics load only when asked for
+    from analytics.services.planning import planning  # its numerics load only when asked for
 
     planning.plan_sample_size(actor, now, experiment_id=experiment_id)
 
 
 def _compute_health(actor: Actor, now: datetime, experiment_id: int) -> None:
-    from analytics.services import dark_health  # as above
+    from analytics.services.analysis import dark_health  # as above
 
     dark_health.check_dark_launch(actor, now, experiment_id=experiment_id)
 
@@ -279,7 +279,7 @@ _COMPUTED: Mapping[Item, tuple[Callable[[Actor, datetime, int], None], str, str]
 
 def analyse(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> HttpResponse:
     """Analyse for display; it never counts as a look and decides nothing."""
-    from analytics.services import analysis  # its numerics load only when asked for
+    from analytics.services.analysis import analysis  # its numerics load only when asked for
 
     def work(data: QueryDict) -> str:
         actor, experiment = actor_of(request), found(experiment_id)

@@ -14,7 +14,7 @@ from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 
 from analytics.selectors.cards import cards
-from analytics.services import standings
+from analytics.services.analysis import standings
 from experiments.admin import (
     act_as,
     calculator,

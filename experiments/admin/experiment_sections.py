@@ -179,7 +179,7 @@ def _proposals(view: View, evidence: Evidence | None) -> Sequence[Any]:
     """What could be planned instead, for whoever may change the draft."""
     if evidence is None or view.experiment.status != Status.DRAFT or not view.may(Action.EDIT_DRAFT):
         return ()
-    from analytics.services.replanning import proposals  # its numerics load only when asked for
+    from analytics.services.planning.replanning import proposals  # its numerics load only when asked for
 
     return proposals(evidence.detail)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
+from analytics.readings.exploring import Explored, Reading, explore
 from analytics.selectors import results
-from analytics.services.exploring import Explored, Reading, explore
 from experiments.admin import results_section
 from experiments.admin.base import Crumb, WorkplaceAdmin, actor_of
 from experiments.admin.doing import problems_of

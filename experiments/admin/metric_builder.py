@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from analytics.readings.prefill import FEWEST_UNITS, metric_past
 from analytics.selectors.arriving.seen_events import DAYS, ROWS_A_DAY, SeenEvent
-from analytics.services.prefill import FEWEST_UNITS, metric_past
 from experiments.core.design.metric_definitions import MetricDefinition
 from experiments.core.types import MetricKind
 from experiments.models import Experiment

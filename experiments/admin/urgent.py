@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Case, F, IntegerField, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 
-from analytics.services.standings import Unkept
+from analytics.services.analysis.standings import Unkept
 from experiments.core.cards import Card, Reading
 from experiments.core.cards.urgency import Urgency
 from experiments.core.types import Status

@@ -11,7 +11,7 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery, Value, prefetch_re
 from django.db.models.functions import Coalesce
 
 from analytics.selectors.cards import cards
-from analytics.services.standings import Unkept
+from analytics.services.analysis.standings import Unkept
 from experiments.admin.experiment_view import page_url, step_url
 from experiments.admin.urgent import LIVE, by_urgency
 from experiments.core.cards import SECOND_PERSON, Card, NextStep, State, Viewer, asked_in

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from analytics.selectors.arriving.tail import Subject, TailRow, tail
 from analytics.selectors.arriving.wiring import oddities_lately, wired
-from analytics.services import watches
+from analytics.services.ingest import watches
 from experiments.admin.base import actor_of, may
 from experiments.admin.experiment_view import View
 from experiments.core.clock import utc_now

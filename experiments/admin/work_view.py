@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.http import Http404, HttpRequest, HttpResponse
 
-from analytics.services.shown_work import shown_work
+from analytics.readings.shown_work import shown_work
 from experiments.admin.base import Crumb, WorkplaceAdmin
 from experiments.admin.experiment_actions import found
 from experiments.admin.experiment_view import page_url

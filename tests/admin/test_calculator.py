@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analytics.services.sizing import Asked, MetricAsked, size
+from analytics.readings.sizing import Asked, MetricAsked, size
 from experiments.core.clock import utc_now
 
 PAGE = "/admin/experiments/experiment/sample-size/"

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from analytics.models import AnalysisRun, Assignment, Decision, Look
+from analytics.readings.exploring import Reading, explore
 from analytics.selectors import results
-from analytics.services.exploring import Reading, explore
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput, NotFound, Refused
 from experiments.models import ChangeLogEntry

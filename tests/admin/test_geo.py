@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
-from analytics.services.analysis import analyse
-from analytics.services.geo import import_pilot
+from analytics.services.analysis.analysis import analyse
+from analytics.services.importing.geo import import_pilot
 from experiments.models import Experiment
 from tests.admin.conftest import page
 from tests.core.stats.did.panels import drawn, organ_donations

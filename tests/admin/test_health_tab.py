@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from analytics.selectors.exposition import health_findings
-from analytics.services.analysis import analyse
-from analytics.services.scanning import scan
+from analytics.services.analysis.analysis import analyse
+from analytics.services.analysis.scanning import scan
 from experiments.models import Experiment, Iteration
 from tests.admin.conftest import page
 from tests.services.test_arm_stops import harmed_one

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from analytics.services.dark_health import check_dark_launch
+from analytics.services.analysis.dark_health import check_dark_launch
 from experiments.core.types import Item, Status, Verdict
 from experiments.models import ChangeLogEntry, Experiment, LaunchRequest, Rollout, SignOff
 from experiments.selectors.actors import actor_for_user

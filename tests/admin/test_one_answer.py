@@ -17,7 +17,7 @@ from analytics.models import AnalysisRun, Decision
 from analytics.selectors.cards import card_of, cards
 from analytics.selectors.reporting.report_facts import facts_of
 from analytics.selectors.significance import significance
-from analytics.services.notices import overtaken
+from analytics.services.analysis.notices import overtaken
 from experiments.admin import dashboard
 from experiments.admin.experiment_list import ExperimentAdmin
 from experiments.core.cards import State, Viewer

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from analytics.models import AnalysisRun, Assignment, Decision, Look, MetricObservation
 from analytics.selectors import results
-from analytics.services.analysis import analyse
-from analytics.services.decisions import decide
+from analytics.services.analysis.analysis import analyse
+from analytics.services.analysis.decisions import decide
 from experiments.admin import charts
 from experiments.admin.experiment_page import TABS
 from experiments.admin.template_filters import p_value, signed

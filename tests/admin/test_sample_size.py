@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analytics.services.planning import plan_sample_size
+from analytics.services.planning.planning import plan_sample_size
 from experiments.core.design.specs import ExperimentSpec, MetricPlan
 from experiments.core.types import SYSTEM, Item
 from experiments.services.drafts import drafts

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from analytics.models import AnalysisRun
-from analytics.services.analysis import analyse
-from analytics.services.scanning import scan
+from analytics.services.analysis.analysis import analyse
+from analytics.services.analysis.scanning import scan
 from experiments.admin.experiment_reading import read_breakdowns, written_breakdowns
 from tests.admin.conftest import page
 from tests.services.test_scanning import LANGUAGE, NOW, freeze, meet, names

@@ -6,8 +6,8 @@ import pytest
 from django.db import connection
 
 from analytics.models import Look
+from analytics.readings.shown_work import shown_work
 from analytics.selectors import results
-from analytics.services.shown_work import shown_work
 from tests.admin.conftest import page
 from tests.admin.test_results import _expose, _measured, running, url  # noqa: F401  # a fixture
 

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from analytics.models import AnalysisRun
 from analytics.selectors.cards import cards
-from analytics.services import standings
+from analytics.services.analysis import standings
 from experiments.core.clock import utc_now
 from experiments.models import Experiment, Flag, Standing, Touch, UrgentStop
 from experiments.services.life import lifecycle

@@ -8,8 +8,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from analytics.services import standings
-from analytics.services.standings import Unkept
+from analytics.services.analysis import standings
+from analytics.services.analysis.standings import Unkept
 from experiments.admin.waiting import _live as launched_for
 from experiments.admin.waiting import waiting_for
 from experiments.core.cards import CardFacts, State, Viewer

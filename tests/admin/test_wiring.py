@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from analytics.models import AiEvent, RefusedItem, SeenAssignment, TailWatch
 from analytics.selectors.arriving.tail import MOST_ROWS
-from analytics.services import partitions
+from analytics.services.ingest import partitions
 from experiments.core.clock import utc_now
 from experiments.models import ChangeLogEntry
 from tests.admin.conftest import page

@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 
 from analytics.core.scans.findings import client_findings
 from analytics.models import Assignment, IngestTally
-from analytics.services import client_drops
+from analytics.services.ingest import client_drops
 from experiments.core.serving.caps import HourlyCaps
 from experiments.core.serving.exposure import from_line
 from experiments.core.types import Scope

@@ -21,7 +21,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
 
 from analytics.selectors.recommendation import recommendation
-from analytics.services import ingest
+from analytics.services.ingest import ingest
 from experiments.core.types import Scope
 from experiments.services.life import advice
 from experiments.services.serving import spool

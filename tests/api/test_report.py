@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analytics.services.analysis import analyse
+from analytics.services.analysis.analysis import analyse
 from experiments.core.types import Scope
 from experiments.models import Experiment
 from tests.services.test_decisions import MORNING, winner

@@ -10,8 +10,8 @@ import pytest
 from django.db import connection
 
 from analytics.selectors.recommendation import recommendation
-from analytics.services.analysis import analyse
-from analytics.services.drain import drain_once
+from analytics.services.analysis.analysis import analyse
+from analytics.services.ingest.drain import drain_once
 from experiments.core.clock import utc_now
 from experiments.core.types import Scope, Status
 from experiments.models import Experiment, Rollout

@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import Group
 
 from analytics.models import RefusedItem, SeenAssignment, TailWatch
-from analytics.services import drain, refusals, watches
+from analytics.services.ingest import drain, refusals, watches
 from analytics.tasks import trim_tail
 from experiments.core.clock import utc_now
 from experiments.core.hashing import bucket_of

@@ -18,8 +18,8 @@ import pytest
 from django.db import OperationalError, connection
 
 from analytics.models import Assignment, IngestTally
-from analytics.services import drain
-from analytics.services.ingest import record_or_refuse
+from analytics.services.ingest import drain
+from analytics.services.ingest.ingest import record_or_refuse
 from experiments.core.errors import AssayError, Conflict
 from experiments.core.serving.exposure import QueuedExposure, from_line, to_line
 from experiments.metrics import EXPOSURES_DROPPED

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from analytics.models import Decision
-from analytics.services.analysis import ENGINE
+from analytics.services.analysis.analysis import ENGINE
 from tests.services.test_decisions import harmful
 
 pytestmark = pytest.mark.django_db

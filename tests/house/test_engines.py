@@ -23,7 +23,7 @@ def printed(code: str) -> str:
     [
         "import experiments.core.serving.assignment; ",
         "import analytics.core.kinds, analytics.core.results, analytics.core.deciding.guardrails, analytics.core.planner, analytics.core.scans.scans; ",
-        SETUP + "import config.urls, analytics.services.analysis, analytics.services.scanning; ",
+        SETUP + "import config.urls, analytics.services.analysis.analysis, analytics.services.analysis.scanning; ",
     ],
     ids=["serving", "statistics of a run", "pages and jobs"],
 )

@@ -14,7 +14,7 @@ from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from analytics.models import AnalysisRun, OutcomeCount
-from analytics.services import counting
+from analytics.services.analysis import counting
 from experiments.core.clock import utc_now
 from experiments.models import Delivery, Experiment, Iteration, OutboxMessage, Subscription
 from experiments.services.ground.slots import heard

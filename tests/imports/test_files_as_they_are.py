@@ -9,7 +9,7 @@ from django.core.management import CommandError
 
 from analytics.models import Assignment, MetricObservation
 from analytics.selectors.significance import latest_run
-from analytics.services.analysis import analyse
+from analytics.services.analysis.analysis import analyse
 from experiments.core.clock import utc_now
 from experiments.models import Experiment
 

@@ -14,7 +14,7 @@ from django.core.management import CommandError
 from analytics.models import Assignment
 from analytics.selectors.results import ComparisonView, MetricRow, view_of
 from analytics.selectors.significance import latest_run
-from analytics.services.analysis import analyse
+from analytics.services.analysis.analysis import analyse
 from experiments.core.clock import utc_now
 from experiments.models import Experiment
 

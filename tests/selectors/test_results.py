@@ -9,7 +9,7 @@ import pytest
 from analytics.models import AnalysisRun
 from analytics.selectors.arriving.events import events, observations
 from analytics.selectors.results import latest
-from analytics.services.analysis import analyse
+from analytics.services.analysis.analysis import analyse
 from tests.stores.observed import START, World, crowd, plan, world
 
 pytestmark = pytest.mark.django_db

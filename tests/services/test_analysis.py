@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from analytics.models import AnalysisRun, Decision, Look
-from analytics.services.analysis import analyse, replay
+from analytics.services.analysis.analysis import analyse, replay
 from experiments.core.errors import NotFound, Refused
 from experiments.core.life.undecided import NEVER_LOOKED
 from experiments.models import Pause

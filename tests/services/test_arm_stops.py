@@ -9,8 +9,8 @@ import pytest
 from django.db import Error as DatabaseRefusal
 
 from analytics.models import AnalysisRun, Decision
-from analytics.services.analysis import analyse
-from analytics.services.decisions import decide
+from analytics.services.analysis.analysis import analyse
+from analytics.services.analysis.decisions import decide
 from experiments.core.design.design import VariantSpec
 from experiments.core.errors import Forbidden, InvalidInput, Refused
 from experiments.core.serving.assignment import AssignmentRequest, assign

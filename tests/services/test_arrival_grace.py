@@ -15,10 +15,10 @@ from analytics.core.intake.ingest_items import ExposureItem, ItemError, parse_it
 from analytics.core.results import ArmSummary
 from analytics.core.scans.health import assess
 from analytics.models import Assignment
+from analytics.readings.measuring import population
 from analytics.selectors.plans import plan_of
-from analytics.services.analysis import analyse
-from analytics.services.ingest import IngestIdentity, ingest_exposures, record_exposures
-from analytics.services.measuring import population
+from analytics.services.analysis.analysis import analyse
+from analytics.services.ingest.ingest import IngestIdentity, ingest_exposures, record_exposures
 from analytics.stores.base import OWN_PAST
 from analytics.stores.postgres import PostgresStore
 from experiments.core.design.metric_definitions import MetricDefinition

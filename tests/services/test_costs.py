@@ -13,8 +13,8 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from analytics.models import AnalysisRun, ModelPrice, RequestCost
-from analytics.services.prices import load_prices
-from analytics.services.spending import costs_of
+from analytics.readings.spending import costs_of
+from analytics.services.importing.prices import load_prices
 from experiments.core.errors import Forbidden, InvalidInput
 from experiments.models import ChangeLogEntry, Experiment
 from tests.factories import person

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from analytics.models import OutcomeCount
-from analytics.services import counting
+from analytics.services.analysis import counting
 from experiments.core.clock import utc_now
 from tests.stores.observed import World, crowd, plan, world
 
@@ -24,7 +24,7 @@ def counted_world() -> World:
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
-    return [record for record in caplog.records if record.name == "analytics.services.counting"]
+    return [record for record in caplog.records if record.name == "analytics.services.analysis.counting"]
 
 
 def test_count__out_of_time__is_one_warning_without_a_traceback(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

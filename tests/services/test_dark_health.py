@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from analytics.services.analysis import analyse
-from analytics.services.dark_health import check_dark_launch, watch_dark_launch
+from analytics.services.analysis.analysis import analyse
+from analytics.services.analysis.dark_health import check_dark_launch, watch_dark_launch
 from experiments.core.design.policies import PolicyRules
 from experiments.core.errors import Conflict, Refused
 from experiments.core.types import SYSTEM, Status

@@ -8,9 +8,9 @@ import pytest
 
 from analytics.core.intake.ingest_items import EventItem, ExposureItem, ObservationItem
 from analytics.models import AiEvent, Assignment, IngestTally, RefusedItem
-from analytics.services import partitions
-from analytics.services.days_ahead import make_days_ahead
-from analytics.services.ingest import IngestIdentity, ingest_events, ingest_exposures, ingest_observations
+from analytics.services.ingest import partitions
+from analytics.services.ingest.days_ahead import make_days_ahead
+from analytics.services.ingest.ingest import IngestIdentity, ingest_events, ingest_exposures, ingest_observations
 from config.celery_settings import BEAT
 from experiments.core.types import Origin
 from tests.serving_cast import NOW, launched, unit_in

@@ -9,9 +9,9 @@ import pytest
 from django.db import connection
 
 from analytics.models import AppliedDecision, Decision
-from analytics.services import notices
-from analytics.services.analysis import analyse
-from analytics.services.decisions import Waiting, decide
+from analytics.services.analysis import notices
+from analytics.services.analysis.analysis import analyse
+from analytics.services.analysis.decisions import Waiting, decide
 from experiments.core.types import SYSTEM
 from experiments.models import ChangeLogEntry, Experiment, OutboxMessage
 from experiments.services.life import lifecycle

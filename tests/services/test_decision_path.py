@@ -24,9 +24,9 @@ from analytics.core.deciding.look_state import LookState
 from analytics.core.deciding.windows import Span
 from analytics.core.ground.totals import NOTHING, Totals
 from analytics.core.results import ArmSummary
+from analytics.readings.measuring import LookTotals, Measured
 from analytics.selectors.plans import AnalysisPlan, PlannedArm, PlannedMetric
-from analytics.services.analysis import Findings, conclude
-from analytics.services.measuring import LookTotals, Measured
+from analytics.services.analysis.analysis import Findings, conclude
 from experiments.core.design.design import DesignMetric
 from experiments.core.design.metric_definitions import MetricDefinition
 from experiments.core.design.policies import PolicyRules

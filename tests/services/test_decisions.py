@@ -10,8 +10,8 @@ from django.db import connection
 
 from analytics.models import AnalysisRun, AppliedDecision, Decision
 from analytics.selectors.recommendation import recommendation
-from analytics.services.analysis import analyse
-from analytics.services.decisions import Waiting, decide, in_window, iterations_with_pending
+from analytics.services.analysis.analysis import analyse
+from analytics.services.analysis.decisions import Waiting, decide, in_window, iterations_with_pending
 from experiments.core.design.policies import Window
 from experiments.core.types import SYSTEM
 from experiments.models import ChangeLogEntry, Experiment, Rollout

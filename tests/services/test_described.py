@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from analytics.services.described import describe_all
+from analytics.readings.described import describe_all
 from experiments.models import Iteration
 from tests.stores.observed import START, plan, world
 

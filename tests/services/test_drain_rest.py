@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from analytics.services import drain, giving_way
-from analytics.services.drain import BATCH, HURRY_SECONDS, Drained, Overdue, Stopped
+from analytics.services.ingest import drain, giving_way
+from analytics.services.ingest.drain import BATCH, HURRY_SECONDS, Drained, Overdue, Stopped
 from experiments.core.clock import utc_now
 from experiments.services.serving import spool
 

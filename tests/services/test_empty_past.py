@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from analytics.services import planning, prefill
-from analytics.services.planning import plan_sample_size
+from analytics.readings import prefill
+from analytics.services.planning import planning
+from analytics.services.planning.planning import plan_sample_size
 from experiments.core.design.design import MetricPlan
 from experiments.core.errors import InvalidInput
 from tests.factories import NOW, draft, person

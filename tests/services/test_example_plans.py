@@ -7,7 +7,7 @@ import pytest
 from analytics.core.planner import Plan, Rules, Traffic, plan
 from analytics.services.examples.base import Example
 from analytics.services.examples.plans import EXAMPLES
-from analytics.services.planning import _metric
+from analytics.services.planning.planning import _metric
 from experiments.core.design.design import DesignMetric, MetricPlan
 from experiments.core.design.policies import SHIPPED
 from experiments.core.library.metrics import LIBRARY

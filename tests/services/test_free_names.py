@@ -9,8 +9,8 @@ import pytest
 from analytics.core.intake.ingest_items import ObservationItem
 from analytics.core.scans.findings import client_findings
 from analytics.models import IngestTally, MetricObservation
-from analytics.services import free_names
-from analytics.services.ingest import BatchResult, IngestIdentity, ingest_observations
+from analytics.services.ingest import free_names
+from analytics.services.ingest.ingest import BatchResult, IngestIdentity, ingest_observations
 from experiments.models import Metric
 from tests.serving_cast import NOW
 

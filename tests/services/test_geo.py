@@ -12,8 +12,8 @@ from django.db import DatabaseError, IntegrityError, transaction
 from analytics.models import AnalysisRun, Decision, GeoObservation, GeoPilot, GeoRegion, Look
 from analytics.selectors import due, geo
 from analytics.selectors.results import latest, view_of
-from analytics.services.analysis import analyse
-from analytics.services.geo import import_pilot
+from analytics.services.analysis.analysis import analyse
+from analytics.services.importing.geo import import_pilot
 from analytics.tasks import analyse_due, decide_due
 from experiments.core.errors import Conflict, InvalidInput
 from experiments.core.types import Actor, ActorKind, Origin, Outcome, Role, Status
@@ -159,7 +159,7 @@ def test_analyse__fails__keeps_the_last_good_reading_and_says_so(monkeypatch):
     def broken(*args, **named):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr("analytics.services.geo.difference_in_differences", broken)
+    monkeypatch.setattr("analytics.services.importing.geo.difference_in_differences", broken)
     with pytest.raises(RuntimeError):
         analyse(made.pk, now=NOW + timedelta(hours=1))
     found = geo.latest(made)

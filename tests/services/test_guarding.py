@@ -11,8 +11,8 @@ from django.db.models.expressions import RawSQL
 
 from analytics.models import AiEvent, AnalysisRun, Assignment, Decision
 from analytics.selectors.trouble import trouble_now
-from analytics.services.analysis import analyse
-from analytics.services.decisions import decide
+from analytics.services.analysis.analysis import analyse
+from analytics.services.analysis.decisions import decide
 from experiments.core.types import Status
 from experiments.models import Experiment, Iteration, OutboxMessage
 from experiments.selectors.experiments import design_of

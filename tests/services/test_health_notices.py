@@ -9,8 +9,8 @@ import pytest
 from analytics.core.scans.findings import Finding
 from analytics.models import Scan
 from analytics.selectors.exposition import health_findings
-from analytics.services import health_notices
-from analytics.services.analysis import analyse
+from analytics.services.analysis import health_notices
+from analytics.services.analysis.analysis import analyse
 from experiments.models import OutboxMessage
 from tests.stores.observed import START, World, crowd, plan, world
 

@@ -11,7 +11,7 @@ from analytics.core.ground.encoding import restored
 from analytics.models import Assignment, HoldbackRun
 from analytics.selectors import due
 from analytics.selectors.holdbacks import holdback_sentence
-from analytics.services import holdbacks
+from analytics.services.analysis import holdbacks
 from experiments.core.types import Outcome, Status
 from experiments.models import Experiment, OutboxMessage, Rollout
 from tests.stores.observed import START, World, crowd, plan, world

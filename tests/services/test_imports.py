@@ -15,7 +15,7 @@ from analytics.core.intake.ingest_items import ObservationItem
 from analytics.models import Assignment, EventId, IngestTally, MetricObservation
 from analytics.selectors.results import view_of
 from analytics.selectors.significance import latest_run
-from analytics.services.ingest import IngestIdentity, ingest_observations
+from analytics.services.ingest.ingest import IngestIdentity, ingest_observations
 from experiments.core.clock import utc_now
 from experiments.core.types import Origin, Outcome, Status
 from experiments.models import ChangeLogEntry, Experiment, Iteration, Metric
@@ -187,7 +187,7 @@ def test_import__unreadable_file__says_so(tmp_path):
 
 
 def test_import__fails_half_way__leaves_nothing(file, monkeypatch):
-    from analytics.services import imports
+    from analytics.services.importing import imports
 
     monkeypatch.setattr(imports, "CHUNK", 2)
     store, calls = imports.ingest_observations, []

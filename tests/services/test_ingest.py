@@ -10,7 +10,7 @@ from django.db import connection
 
 from analytics.core.intake.ingest_items import EventItem, ExposureItem, ObservationItem, parse_items, parse_observation
 from analytics.models import AiEvent, Assignment, EventId, IngestTally, MetricObservation
-from analytics.services.ingest import IngestIdentity, ingest_events, ingest_exposures, ingest_observations, record_exposures
+from analytics.services.ingest.ingest import IngestIdentity, ingest_events, ingest_exposures, ingest_observations, record_exposures
 from experiments.core.serving.exposure import QueuedExposure
 from experiments.core.types import Environment, Origin, Phase, Scope, Status
 from experiments.models import ExcludedUnit, ExclusionList, Iteration, Metric, Override, Pause, Rollout

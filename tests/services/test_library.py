@@ -37,6 +37,6 @@ def test_install__policy_versioned_here__is_left_alone():
     assert Policy.objects.get(key="ai-low").name == "Ours"
 
 
-@pytest.mark.parametrize("shipped", SHIPPED, ids=lambda s: s.key)
-def test_shipped_policy__stored__reads_back_as_it_was(shipped):
-    assert rules_from_json(Policy.objects.get(key=shipped.key).rules) == shipped.rules
+@pytest.mark.parametrize("policy", SHIPPED, ids=lambda policy: policy.key)
+def test_shipped_policy__stored__reads_back_as_it_was(policy):
+    assert rules_from_json(Policy.objects.get(key=policy.key).rules) == policy.rules

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from analytics.selectors.cards import card_of
-from analytics.services.planning import plan_sample_size
-from analytics.services.replanning import proposals, replan, rounded_up
+from analytics.services.planning.planning import plan_sample_size
+from analytics.services.planning.replanning import proposals, replan, rounded_up
 from experiments.core.design.design import MetricPlan
 from experiments.core.errors import Forbidden, Refused
 from experiments.core.life.checklist import out_of_reach, states

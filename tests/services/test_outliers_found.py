@@ -10,7 +10,7 @@ import pytest
 from django.core.management import call_command
 
 from analytics.models import AiEvent, Assignment
-from analytics.services.outliers import find_outliers
+from analytics.readings.outliers import find_outliers
 from experiments.core.errors import Refused
 from experiments.models import Iteration
 from tests.stores.observed import START, World, day_exists, plan, world

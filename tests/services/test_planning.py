@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from analytics.core.stats.sequential.group_sequential import inflation
-from analytics.services.planning import experiment_plan, plan_sample_size, sample_plan
-from analytics.services.prefill import MetricPast, TrafficPast
+from analytics.readings.prefill import MetricPast, TrafficPast
+from analytics.services.planning.planning import experiment_plan, plan_sample_size, sample_plan
 from experiments.core.design.design import Design, DesignMetric, DesignVariant
 from experiments.core.design.policies import PolicyRules
 from experiments.core.errors import InvalidInput

@@ -13,8 +13,8 @@ import pytest
 
 from analytics.core.ground.moments import Moments
 from analytics.core.stats import power
-from analytics.services.planning import experiment_plan
-from analytics.services.prefill import metric_past, traffic_past
+from analytics.readings.prefill import metric_past, traffic_past
+from analytics.services.planning.planning import experiment_plan
 from experiments.core.design.metric_definitions import MetricDefinition
 from experiments.core.types import Direction, MetricKind
 from experiments.models import Experiment

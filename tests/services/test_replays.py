@@ -12,7 +12,7 @@ from django.core.management.base import CommandError
 from analytics.core.ground.encoding import restored
 from analytics.core.scans.replay import NullReplay as Found
 from analytics.models import AiEvent, Assignment, NullReplay
-from analytics.services.replays import replay_control
+from analytics.services.analysis.replays import replay_control
 from experiments.core.errors import InvalidInput
 from tests.stores.observed import START, World, day_exists, plan, world
 

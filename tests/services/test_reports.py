@@ -15,9 +15,9 @@ from analytics.core.stats.exploring.holdback import HoldbackReading
 from analytics.models import AnalysisRun, Assignment, ExperimentReport, HoldbackRun, ReportTemplate, RequestCost
 from analytics.selectors.reporting import reports
 from analytics.selectors.reporting.finished import without_report
-from analytics.services.analysis import analyse
-from analytics.services.decisions import decide
-from analytics.services.reports import revise_template, write_report, written_again
+from analytics.services.analysis.analysis import analyse
+from analytics.services.analysis.decisions import decide
+from analytics.services.writing.reports import revise_template, write_report, written_again
 from analytics.tasks import write_due_reports
 from experiments.core.errors import Forbidden, InvalidInput, NotFound, Refused
 from experiments.models import ChangeLogEntry, Experiment, Rollout

@@ -20,7 +20,7 @@ from analytics.selectors import due, scans
 from analytics.selectors.reporting.report_facts import facts_of
 from analytics.selectors.scans import scan_of
 from analytics.selectors.significance import latest_run
-from analytics.services.scanning import scan, scan_pairs
+from analytics.services.analysis.scanning import scan, scan_pairs
 from analytics.tasks import scan_due
 from experiments.models import Experiment
 from tests.stores.observed import START, World, day_exists, plan, world

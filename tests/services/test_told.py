@@ -10,7 +10,14 @@ from prometheus_client import REGISTRY
 
 from analytics.core.intake.ingest_items import ExposureItem, parse_cost, parse_event, parse_feedback, parse_items
 from analytics.models import ModelPrice
-from analytics.services.ingest import IngestIdentity, ingest_costs, ingest_events, ingest_exposures, ingest_feedback, record_exposures
+from analytics.services.ingest.ingest import (
+    IngestIdentity,
+    ingest_costs,
+    ingest_events,
+    ingest_exposures,
+    ingest_feedback,
+    record_exposures,
+)
 from experiments.core.serving.exposure import QueuedExposure
 from experiments.core.types import Environment, Origin, Phase
 from tests.serving_cast import launched, unit_in

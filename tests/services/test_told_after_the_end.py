@@ -8,7 +8,7 @@ import pytest
 
 from analytics.core.intake.ingest_items import ExposureItem
 from analytics.models import Assignment
-from analytics.services.ingest import IngestIdentity, ingest_exposures
+from analytics.services.ingest.ingest import IngestIdentity, ingest_exposures
 from experiments.core.types import Status
 from experiments.models import Experiment, Iteration, Layer, Pause
 from experiments.services.life.steps import end_iteration

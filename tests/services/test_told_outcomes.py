@@ -8,8 +8,9 @@ import pytest
 
 from analytics.core.intake.ingest_items import parse_event, parse_items, parse_observation
 from analytics.models import ToldOutcome
-from analytics.services import counting, told_outcomes
-from analytics.services.ingest import IngestIdentity, ingest_events, ingest_observations
+from analytics.services.analysis import counting
+from analytics.services.ingest import told_outcomes
+from analytics.services.ingest.ingest import IngestIdentity, ingest_events, ingest_observations
 from experiments.core.types import Environment, Scope
 from experiments.models import Iteration, Metric
 from tests.serving_cast import launched

@@ -11,9 +11,9 @@ import pytest
 from analytics.core.deciding.look_state import LookState
 from analytics.core.ground.encoding import restored
 from analytics.models import AnalysisRun, Assignment, Look, MetricObservation
+from analytics.readings.exploring import Reading, explore
 from analytics.selectors.results import view_of
-from analytics.services.analysis import analyse
-from analytics.services.exploring import Reading, explore
+from analytics.services.analysis.analysis import analyse
 from experiments.core.clock import utc_now
 from experiments.core.design.metric_definitions import MetricDefinition, problems
 from experiments.core.types import SYSTEM, Actor, ActorKind, Direction, MetricKind

@@ -21,7 +21,7 @@ from django.http import HttpResponse
 from django.test import Client
 
 from analytics import tasks as learning
-from analytics.services.drain import drain_once
+from analytics.services.ingest.drain import drain_once
 from experiments import tasks as serving_tasks
 from experiments.core.clock import utc_now
 from experiments.models import Experiment

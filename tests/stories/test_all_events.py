@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 
 from analytics.core.intake.ingest_items import parse_event, parse_feedback, parse_items, parse_observation
-from analytics.services.ingest import IngestIdentity, ingest_events, ingest_feedback, ingest_observations
+from analytics.services.ingest.ingest import IngestIdentity, ingest_events, ingest_feedback, ingest_observations
 from tests.stores.observed import World, plan, world
 
 pytestmark = pytest.mark.django_db

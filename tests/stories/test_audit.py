@@ -41,7 +41,7 @@ ATTACKS = [
 SEAL = """
 import django
 django.setup()
-from analytics.services.sealing import seal
+from analytics.services.writing.sealing import seal
 from experiments.core.clock import utc_now
 print(seal(utc_now()))
 """

@@ -9,7 +9,7 @@ import pytest
 
 from analytics.core.kinds.means import MeanKind
 from analytics.models import AnalysisRun, Decision, Look
-from analytics.services.analysis import analyse
+from analytics.services.analysis.analysis import analyse
 from analytics.stores.postgres import PostgresStore
 from experiments.models import Experiment, ExperimentMetric, Iteration
 from experiments.selectors.experiments import design_of

@@ -8,8 +8,8 @@ import pytest
 from django.db import connection
 
 from analytics.models import AiEvent, Decision, ModelPrice, RequestCost
-from analytics.services.analysis import analyse
-from analytics.services.spending import costs_of
+from analytics.readings.spending import costs_of
+from analytics.services.analysis.analysis import analyse
 from analytics.stores.postgres import PostgresStore
 from experiments.core.library.presets import BY_KEY
 from tests.stores.observed import START, World, crowd, day_exists, plan, world

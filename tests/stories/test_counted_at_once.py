@@ -10,7 +10,7 @@ import pytest
 from django.core.management import call_command
 
 from analytics.models import Assignment, EventId
-from analytics.services.drain import drain_once
+from analytics.services.ingest.drain import drain_once
 from experiments.core.clock import utc_now
 from experiments.selectors import serving
 from experiments.services.serving import spool

@@ -49,7 +49,7 @@ tasks.count_told()
 COUNTED = """
 import django
 django.setup()
-from analytics.services.counting import count_all
+from analytics.services.analysis.counting import count_all
 from experiments.core.clock import utc_now
 count_all(utc_now())
 """

@@ -11,7 +11,7 @@ from django.db import connection
 
 from analytics.models import AnalysisRun, Decision
 from analytics.selectors.reporting.reports import report_of
-from analytics.services.analysis import analyse
+from analytics.services.analysis.analysis import analyse
 from analytics.services.examples import load
 from analytics.services.examples.pilot import EFFECT
 from analytics.tasks import write_due_reports

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from analytics.models import AnalysisRun, Decision
-from analytics.services.analysis import analyse
+from analytics.services.analysis.analysis import analyse
 from tests.stores.observed import START, World, crowd, plan, world
 
 pytestmark = pytest.mark.django_db

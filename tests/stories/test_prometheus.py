@@ -111,7 +111,7 @@ def until_stored(live: Live, name: str, units: int) -> None:  # noqa: F811
 def analyse(live: Live) -> None:  # noqa: F811
     live.python(
         "import django; django.setup()\n"
-        "from analytics.services.analysis import analyse\n"
+        "from analytics.services.analysis.analysis import analyse\n"
         "from experiments.core.clock import utc_now\n"
         "from experiments.models import Experiment\n"
         f"for one in Experiment.objects.filter(key__in={[NAME, LOPSIDED]!r}): analyse(one.pk, now=utc_now())"

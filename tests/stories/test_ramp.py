@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from analytics.selectors.plans import plan_of
-from analytics.services.analysis import analyse
-from analytics.services.decisions import decide, iterations_with_pending
-from analytics.services.ramps import move_ramp
+from analytics.services.analysis.analysis import analyse
+from analytics.services.analysis.decisions import decide, iterations_with_pending
+from analytics.services.analysis.ramps import move_ramp
 from experiments.core.design.design import MetricPlan
 from experiments.core.types import Status
 from experiments.models import ChangeLogEntry, Experiment

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group, User
 from rest_framework.test import APIClient
 
 from analytics.models import Assignment
-from analytics.services.drain import drain_once
+from analytics.services.ingest.drain import drain_once
 from experiments import tasks
 from experiments.core.clock import utc_now
 from experiments.core.errors import Forbidden, Refused

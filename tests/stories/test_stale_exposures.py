@@ -10,7 +10,7 @@ import pytest
 from analytics.core.intake.growthbook_items import read_exposure
 from analytics.core.intake.ingest_items import parse_exposure, parse_items
 from analytics.models import Assignment
-from analytics.services.ingest import IngestIdentity, ingest_exposures
+from analytics.services.ingest.ingest import IngestIdentity, ingest_exposures
 from experiments.core.protocols import growthbook
 from experiments.core.serving import catalogue_parsing as catalogues
 from experiments.core.types import SYSTEM, Environment, Scope, Status

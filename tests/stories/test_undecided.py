@@ -12,8 +12,8 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from analytics.core.intake.ingest_items import parse_event, parse_items
-from analytics.services.analysis import analyse
-from analytics.services.ingest import IngestIdentity, ingest_events
+from analytics.services.analysis.analysis import analyse
+from analytics.services.ingest.ingest import IngestIdentity, ingest_events
 from experiments.core.types import Role, Scope
 from experiments.models import ExperimentMetric
 from experiments.sdk import Experiment as Defined

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-IGNORED = "ignored"
-"""The tally of messages that are of no kind that is kept: a feature was read, a page was seen."""
 LONGEST = {"event_id": 128, "experiment": 200, "unit_id": 256, "name": 80}
 
 

@@ -18,9 +18,9 @@ from analytics.selectors import geo
 from analytics.selectors.cards import card_of
 from analytics.selectors.results import ComparisonView, MetricRow, ResultsView, view_of
 from analytics.selectors.scans import ScanView, scan_of
-from analytics.services.analysis import analyse
-from analytics.services.drain import drain_now
-from analytics.services.scanning import scan
+from analytics.services.analysis.analysis import analyse
+from analytics.services.analysis.scanning import scan
+from analytics.services.ingest.drain import drain_now
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
 from experiments.core.figures import moment, p_is_short, p_short

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from analytics.services import drain, giving_way
+from analytics.services.ingest import drain, giving_way
 
 
 class Command(BaseCommand):

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from analytics.core.sheet import cell
 from analytics.selectors.reporting.event_export import exported_events, header
-from analytics.services.event_export import log_event_export
+from analytics.services.writing.event_export import log_event_export
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
 from experiments.core.types import Actor

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from analytics.core.stats.arms.comparison import Comparison
-from analytics.services.outliers import MetricOutliers, find_outliers
+from analytics.readings.outliers import MetricOutliers, find_outliers
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
 from experiments.core.figures import p_is

@@ -29,7 +29,7 @@ from analytics.core.intake.import_table import ImportTable, Reading, read_table
 from analytics.core.intake.table_faults import BadTable
 from analytics.management.metric_words import WANTED, metrics_of, weights_of
 from analytics.management.table_options import add_table_options, as_read, data_of, told_moments, told_ways
-from analytics.services.imports import import_experiment
+from analytics.services.importing.imports import import_experiment
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
 from experiments.core.types import Actor, ActorKind

@@ -22,7 +22,7 @@ from analytics.core.intake.number_marks import NumberMarks
 from analytics.core.intake.table_faults import BadTable
 from analytics.management.commands.import_experiment import importer
 from analytics.management.table_options import add_table_options, as_read, data_of, told_moments, told_ways
-from analytics.services.geo import import_pilot
+from analytics.services.importing.geo import import_pilot
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from analytics.services.prices import load_prices
+from analytics.services.importing.prices import load_prices
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
 from experiments.core.types import SYSTEM

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from analytics.core.ground.encoding import restored
 from analytics.core.scans.replay import ALPHA, NullReplay
-from analytics.services.replays import SPLITS, replay_control
+from analytics.services.analysis.replays import SPLITS, replay_control
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
 from experiments.selectors.experiments import resolve

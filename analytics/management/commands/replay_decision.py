@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from analytics.core.deciding.decision import Decision as Verdict
 from analytics.models import Decision
-from analytics.services.analysis import ENGINE, outcome_of, replay
+from analytics.services.analysis.analysis import ENGINE, outcome_of, replay
 
 NOTHING = "–"
 Told = dict[str, str]

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from analytics.selectors.reporting.report_facts import is_final
 from analytics.selectors.reporting.reports import FORMATS, body_of, latest_run, report_of, stored_for
-from analytics.services.reports import write_report, written_again
+from analytics.services.writing.reports import write_report, written_again
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
 from experiments.models import Experiment

@@ -20,8 +20,8 @@ from typing import Any, NoReturn
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from analytics.core.planner import MetricRow, Plan, words
-from analytics.services.planning import experiment_plan
-from analytics.services.sizing import Answer, Asked, MetricAsked, document, size
+from analytics.readings.sizing import Answer, Asked, MetricAsked, document, size
+from analytics.services.planning.planning import experiment_plan
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError, InvalidInput
 from experiments.selectors.experiments import resolve

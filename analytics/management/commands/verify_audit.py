@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from analytics.services import sealing
+from analytics.services.writing import sealing
 from experiments.core.clock import utc_now
 
 SHOWN = 50

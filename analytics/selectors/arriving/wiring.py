@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, Max, QuerySet, Sum
 
-from analytics.core.intake.sent import IGNORED
+from analytics.core.intake.tallies import IGNORED
 from analytics.core.intake.twins import TWINS
 from analytics.models import AiEvent, IngestTally, MetricObservation
 from analytics.selectors.arriving.tail import Subject, newest_answer, newest_exposure

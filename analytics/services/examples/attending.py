@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from analytics.services.analysis import analyse
-from analytics.services.decisions import decide
-from analytics.services.ramps import move_ramp
-from analytics.services.reports import write_report
+from analytics.services.analysis.analysis import analyse
+from analytics.services.analysis.decisions import decide
+from analytics.services.analysis.ramps import move_ramp
+from analytics.services.writing.reports import write_report
 from experiments.core.types import Actor, Outcome, Status
 from experiments.models import Experiment
 from experiments.selectors.experiments import open_iteration

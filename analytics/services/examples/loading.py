@@ -11,8 +11,9 @@ from typing import Any
 from django.db import transaction
 
 from analytics.core.intake.ingest_items import parse_cost, parse_event, parse_exposure, parse_feedback, parse_items, parse_observation
-from analytics.services import dark_health, planning
-from analytics.services.ingest import (
+from analytics.services.analysis import dark_health
+from analytics.services.importing.prices import load_prices
+from analytics.services.ingest.ingest import (
     BatchResult,
     IngestIdentity,
     ingest_costs,
@@ -21,7 +22,7 @@ from analytics.services.ingest import (
     ingest_feedback,
     ingest_observations,
 )
-from analytics.services.prices import load_prices
+from analytics.services.planning import planning
 from experiments.core.design.policies import SHIPPED, Window
 from experiments.core.library.templates import BY_KEY
 from experiments.core.serving.value_schema import suggested

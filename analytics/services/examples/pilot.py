@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from analytics.core.stats.did import Cell, Panel, panel_of
-from analytics.services.geo import import_pilot
+from analytics.services.importing.geo import import_pilot
 from experiments.core.types import Actor
 from experiments.models import Experiment
 from experiments.services.drafts.templates import create_from_template

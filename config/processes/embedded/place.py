@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 APP_ROLE = "assay_app"
 _LONGEST_SOCKET = 100
 """sun_path holds 108 bytes on Linux and 104 on macOS, the closing NUL included."""
