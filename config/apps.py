@@ -15,4 +15,5 @@ class ConfigConfig(AppConfig):
         if settings.JOB in (Job.EVERYTHING, Job.WORK):
             from config import celery  # noqa: F401  # becomes the current application, which shared tasks send through
         if settings.JOB in (Job.EVERYTHING, Job.ANSWER):
-            from config.web import openapi  # noqa: F401  # they register themselves
+            from config import checks  # noqa: F401  # it registers itself
+            from config.web import openapi  # noqa: F401  # as above

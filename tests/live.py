@@ -38,7 +38,7 @@ import fcntl, json, django
 django.setup()
 from django.conf import settings
 from django.contrib.auth.models import Group, User
-from config import static_files
+from config.web import static_files
 from experiments.core.clock import utc_now
 from experiments.core.types import SYSTEM, Environment, Role, Scope
 from experiments.services.people.keys import create_key

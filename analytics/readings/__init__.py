@@ -1,0 +1,1 @@
+"""Readings of stores: they compute from totals and write nothing."""

@@ -77,10 +77,10 @@ THEN: Mapping[tuple[Verb, Status, PauseCause | None], str] = {
 
 HEAD = """# Transitions, step by step
 
-One diagram for each arrow of an experiment's life, drawn by `python -m config.documents.transition_diagrams` from the table of
-transitions (`experiments/core/life/lifecycle.py`) and that of permissions (`experiments/core/permissions.py`); a test holds this page to them.
-Every door presses the same service, and a service does everything in one transaction or nothing at all. Serving processes learn of it
-by their poll of the catalogue; a message only wakes them earlier.
+One diagram for each arrow of an experiment's life. `python -m config.documents.transition_diagrams` draws them from the table
+of transitions (`experiments/core/life/lifecycle.py`) and the table of permissions (`experiments/core/permissions.py`). A test
+compares this page with them. Every door calls the same service. A service does everything in one transaction or nothing at all.
+Serving processes learn of a change when they next poll the catalogue. A message only wakes them earlier.
 """
 
 

@@ -33,7 +33,7 @@ import os, sys, django
 from datetime import datetime, UTC
 django.setup()
 from experiments.core.serving.exposure import QueuedExposure
-from experiments.services import spool, spool_progress
+from experiments.services.serving import spool, spool_progress
 experiment, iteration, variant = map(int, sys.argv[1:4])
 for n in range(10**9):
     at = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -161,7 +161,7 @@ DRAINER = """
 import os, sys, time, django
 django.setup()
 from experiments.core.clock import utc_now
-from analytics.services import drain
+from analytics.services.ingest import drain
 def store(lines, now, since):
     print(len(lines), lines[0].decode().strip(), flush=True)
     if lines[0] == b"100\\n":

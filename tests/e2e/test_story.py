@@ -17,7 +17,7 @@ from datetime import timedelta
 from experiments.core.clock import utc_now
 from experiments.core.types import SYSTEM, Item
 from experiments.models import Experiment, Iteration
-from experiments.services import checklist
+from experiments.services.life import checklist
 experiment = Experiment.objects.get(pk=int(sys.argv[1]))
 checklist.record_evidence(SYSTEM, utc_now(), experiment_id=experiment.pk, item=Item(sys.argv[2]), green=True, summary="computed", detail={})
 """

@@ -22,7 +22,10 @@ def printed(code: str) -> str:
     "code",
     [
         "import experiments.core.serving.assignment; ",
-        "import analytics.core.kinds, analytics.core.results, analytics.core.deciding.guardrails, analytics.core.planner, analytics.core.scans.scans; ",
+        (
+            "import analytics.core.kinds, analytics.core.results, analytics.core.planner; "
+            "import analytics.core.deciding.guardrails, analytics.core.scans.scans; "
+        ),
         SETUP + "import config.urls, analytics.services.analysis.analysis, analytics.services.analysis.scanning; ",
     ],
     ids=["serving", "statistics of a run", "pages and jobs"],
@@ -36,7 +39,10 @@ def test_statsmodels__is_not_loaded_by(code: str) -> None:
     [
         "from analytics.core.stats.multiplicity import hommel; hommel([.01, .02])",
         "from analytics.core.stats.reconciling.reconcile_rates import clopper_pearson; clopper_pearson(3, 10)",
-        "from analytics.core.stats.reconciling.robust import ancova_effect; ancova_effect([0, 1] * 6, range(12), [3, 1, 2, 5, 4, 6, 9, 8, 7, 1, 2, 3])",
+        (
+            "from analytics.core.stats.reconciling.robust import ancova_effect; "
+            "ancova_effect([0, 1] * 6, range(12), [3, 1, 2, 5, 4, 6, 9, 8, 7, 1, 2, 3])"
+        ),
     ],
 )
 def test_statsmodels__answers_when_it_is_asked(call: str) -> None:

@@ -12,7 +12,7 @@ from config.processes.embedded.place import PROJECT
 
 START = """
 import asyncio, os
-from config import rsgi
+from config.web import rsgi
 print(f"mine {os.getpid()}", flush=True)
 rsgi.application.__rsgi_init__(asyncio.new_event_loop())
 """

@@ -1,0 +1,1 @@
+"""What to do with an experiment now: looks, guardrails, the clock, and the decision."""

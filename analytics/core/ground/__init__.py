@@ -1,0 +1,1 @@
+"""What all statistics need: totals of units, moments, encodings, nets."""

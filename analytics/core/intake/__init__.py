@@ -1,0 +1,1 @@
+"""What is sent or imported: items and files, read and checked before anything is stored."""

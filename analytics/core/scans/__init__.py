@@ -1,0 +1,1 @@
+"""What runs find beside verdicts: health, effects that wear, segments, replays."""

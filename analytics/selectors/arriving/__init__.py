@@ -1,0 +1,1 @@
+"""What arrives from applications: events, the live tail, the wiring."""

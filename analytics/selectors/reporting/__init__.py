@@ -1,0 +1,1 @@
+"""Results to take away: reports and exports."""

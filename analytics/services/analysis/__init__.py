@@ -1,0 +1,1 @@
+"""Analysis jobs: runs, decisions, scans, replays, and what they announce."""

@@ -1,0 +1,1 @@
+"""Bringing in data from outside: experiments, geo pilots, prices."""

@@ -1,0 +1,1 @@
+"""Taking in what applications send, from the spool to the day partitions."""

@@ -1,0 +1,1 @@
+"""What leaves in writing: reports, exports, seals over the audit."""

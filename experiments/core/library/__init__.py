@@ -1,0 +1,1 @@
+"""What ships: templates of experiments, metrics, guardrail presets."""

@@ -1,0 +1,1 @@
+"""What people and other systems are sent: words, signatures, addresses, and when to try again."""

@@ -1,0 +1,1 @@
+"""The same answers in other tools' formats: GrowthBook and OpenFeature's OFREP."""

@@ -1,0 +1,1 @@
+"""Who takes part: overrides, exclusions, segments, the holdout, public attributes."""

@@ -1,0 +1,1 @@
+"""Drafts: create them, edit them, and write their arms and planned metrics."""

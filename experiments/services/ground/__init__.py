@@ -1,0 +1,1 @@
+"""What every service needs: the changelog, locks, publishing, the outbox, and work that may fail."""

@@ -1,0 +1,1 @@
+"""Metrics and policies, written, and what every installation starts with."""

@@ -1,0 +1,1 @@
+"""Accounts, keys and logins, and what people say and subscribe to."""

@@ -1,0 +1,1 @@
+"""Flags, and the exposures of units that were answered."""

@@ -1,0 +1,1 @@
+"""Readings that decide nothing: segments, drift, novelty, interactions, Bayes, bandits."""

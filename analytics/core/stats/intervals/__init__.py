@@ -1,0 +1,1 @@
+"""Intervals that may be watched at any time."""

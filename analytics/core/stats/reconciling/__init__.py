@@ -1,0 +1,1 @@
+"""What another tool would print from the same totals."""

@@ -1,0 +1,1 @@
+"""When a repeated look may decide, and when harm stops an arm."""
