@@ -27,8 +27,8 @@ import pytest
 
 from config.processes.services import Lease
 from tests import databases
+from tests.places import ROOT
 
-PROJECT = Path(__file__).resolve().parents[1]
 POLL_MARGIN = 1.5
 """Seconds within which every web process has asked for something newer."""
 # Keys of every scope for production, and of the serving scopes for test; printed as the last line.
@@ -145,7 +145,7 @@ class Live:
     def python(self, program: str, *arguments: str) -> str:
         """Run a program with the installation's settings; what it printed."""
         command = [sys.executable, "-W", "ignore", "-c", program, *arguments]
-        done = subprocess.run(command, cwd=PROJECT, env={**os.environ, **self.environment}, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=ROOT, env={**os.environ, **self.environment}, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -160,7 +160,7 @@ class Live:
         bound = [sys.executable, "config/bound.py", str(os.getpid()), *web, "--workers", self.environment.get("LIVE_WORKERS", "1")]
         with (self.state / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                bound, cwd=PROJECT, env={**os.environ, **self.environment}, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                bound, cwd=ROOT, env={**os.environ, **self.environment}, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         end = time.monotonic() + 60
         while not self._answers():

@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -25,9 +24,9 @@ from experiments.core.serving.exposure import QueuedExposure, from_line, to_line
 from experiments.metrics import EXPOSURES_DROPPED
 from experiments.models import Iteration
 from experiments.services.serving import spool, spool_progress
+from tests.places import ROOT
 from tests.serving_cast import NOW, launched
 
-PROJECT = Path(__file__).resolve().parents[2]
 WRITER = """
 import os, sys, django
 from datetime import datetime, UTC
@@ -69,7 +68,7 @@ def met(where, event_id, unit=None, **named):
 def writer(where, folder):
     return subprocess.Popen(
         [sys.executable, "-c", WRITER, *map(str, where)],
-        cwd=PROJECT,
+        cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "ASSAY_SPOOL": str(folder)},
@@ -174,7 +173,7 @@ drain.drain_once(utc_now())
 
 def drainer(folder):
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "ASSAY_SPOOL": str(folder)}
-    return subprocess.Popen([sys.executable, "-c", DRAINER], cwd=PROJECT, stdout=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen([sys.executable, "-c", DRAINER], cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment)
 
 
 def test_drainer_killed_amid_a_file__the_next_goes_on_behind_what_was_stored(spool_folder, monkeypatch):

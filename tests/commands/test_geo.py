@@ -6,17 +6,16 @@ import csv
 import io
 import json
 from io import StringIO
-from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 
 from analytics.models import AnalysisRun, GeoObservation, GeoPilot, Look
 from experiments.models import ChangeLogEntry, Experiment
+from tests.places import ROOT, VECTORS
 
 pytestmark = pytest.mark.django_db
-VECTORS = Path(__file__).parents[1] / "vectors"
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+DATA = ROOT.parent / "shared" / "data"
 REAL = pytest.mark.skipif(not (DATA / "njmin3.csv").exists(), reason="the real experiments' files are not beside the project")
 
 ORGAN = ("--region", "State", "--period", "Quarter", "--value", "Rate", "--treated", "California", "--post", "Q32011,Q42011,Q12012")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from analytics.core.ground import bulk
 from analytics.core.ground.bulk import arms_of, buckets_of
 from experiments.core.hashing import bucket_of
+from tests.places import VECTORS
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=30)
 
@@ -31,7 +31,7 @@ def test_buckets_of__more_than_go_at_once__are_servings(extra: list[str]) -> Non
 
 
 def test_buckets_of__pinned_vectors() -> None:
-    vectors = json.loads((Path(__file__).parents[1] / "vectors" / "hash_v2.json").read_text())
+    vectors = json.loads((VECTORS / "hash_v2.json").read_text())
     ids, buckets = zip(*vectors["cases"], strict=True)
     assert buckets_of(vectors["seed"], ids).tolist() == list(buckets)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from growthbook.core import gbhash
@@ -14,8 +13,9 @@ from hypothesis import strategies as st
 
 from experiments.core import hashing
 from experiments.core.hashing import bucket_of, fnv1a32, new_seed, shuffled_buckets
+from tests.places import VECTORS
 
-VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "hash_v2.json").read_text(encoding="utf-8"))
+VECTORS = json.loads((VECTORS / "hash_v2.json").read_text(encoding="utf-8"))
 SEED: str = VECTORS["seed"]
 CASES: list[tuple[str, int]] = [(case[0], case[1]) for case in VECTORS["cases"]]
 

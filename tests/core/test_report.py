@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -24,8 +23,9 @@ from analytics.core.results import AlwaysValid, ArmComparison, ArmSummary, Metri
 from analytics.core.scans.findings import Finding
 from analytics.core.stats.arms.comparison import Comparison, Interval
 from analytics.core.stats.arms.cuped import METHOD as CUPED
+from tests.places import ROOT
 
-SHIPPED = (Path(__file__).resolve().parents[2] / "templates" / "reports" / "report.md").read_text()
+SHIPPED = (ROOT / "templates" / "reports" / "report.md").read_text()
 START = datetime(2026, 3, 2, tzinfo=UTC)
 DAY = timedelta(days=1)
 

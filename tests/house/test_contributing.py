@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).parents[2]
-PAGE = (PROJECT / "CONTRIBUTING.md").read_text()
+from tests.places import ROOT
+
+PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 QUESTIONS = dict(part.split("\n", 1) for part in re.split(r"^### ", PAGE.partition("## Habits")[0], flags=re.MULTILINE)[1:])
 
 
@@ -25,7 +25,7 @@ def test_page__answers_the_five_questions() -> None:
 def test_every_file__exists(question: str) -> None:
     named = files(QUESTIONS[question])
     assert len(named) >= 3
-    assert [name for name in named if not (PROJECT / name).is_file()] == []
+    assert [name for name in named if not (ROOT / name).is_file()] == []
 
 
 def test_page__fits_on_one_page() -> None:

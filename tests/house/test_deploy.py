@@ -19,8 +19,9 @@ from config.roles import Role
 from config.web.exposition import Spool, _families, _health_families, _matured_families, _underway
 from experiments.core.clock import utc_now
 from experiments.selectors.subscriptions import Underway
+from tests.places import ROOT
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
+DEPLOY = ROOT / "deploy"
 DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
 METRIC = re.compile(r"\b(?:assay|experiment|request|llm|http|user)_[a-z_]+\b(?=[{\[ )]|$)")
 LABELS = re.compile(r"\{[^}]*\}|\((?:[a-z]+, ?)*[a-z]+\)")

@@ -12,8 +12,8 @@ import pytest
 
 from analytics.core.calibration.registry import CHECKS
 from analytics.core.kinds import KINDS
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 STATISTICS = ROOT / "docs" / "statistics.md"
 SPREADSHEET = ROOT / "docs" / "statistics-from-your-old-spreadsheet.md"
 STATS = ROOT / "analytics" / "core" / "stats"

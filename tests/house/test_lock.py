@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 import tomllib
-from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-PROJECT = Path(__file__).parents[2]
+from tests.places import ROOT
+
 LOCKED = {
     canonicalize_name(name): version
-    for name, version in re.findall(r"^([\w.-]+)==([^\s;\\]+)", (PROJECT / "requirements.lock").read_text(), re.MULTILINE)
+    for name, version in re.findall(r"^([\w.-]+)==([^\s;\\]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
 }
 
 
@@ -23,7 +23,7 @@ def unmet(asked: list[str]) -> list[str]:
 
 
 def test_lock__holds_what_is_asked_for() -> None:
-    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     assert unmet([*project["dependencies"], *extras["local"], *extras["dev"]]) == []
 

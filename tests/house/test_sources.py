@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.places import ROOT
+
 TEXT = (ROOT / "docs" / "sources.md").read_text()
 ROWS = {"000": 43, "001": 41, "002": 35, "003": 55, "004": 42}
 """Source → its number of rows."""

@@ -6,7 +6,8 @@ import ast
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.places import ROOT
+
 STATS = ROOT / "analytics" / "core" / "stats"
 OUTSIDE = ("analytics/core/calibration", "analytics/core/stats", "analytics/migrations")
 """Where a use does not count: the methods themselves and their calibration."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from config.documents.transition_diagrams import NEEDS, THEN, WRITES, diagram, page, title
 from experiments.core.life.lifecycle import TRANSITIONS, Need
+from tests.places import ROOT
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "transitions.md"
+PAGE = ROOT / "docs" / "transitions.md"
 
 
 def test_page__is_what_the_tables_draw() -> None:

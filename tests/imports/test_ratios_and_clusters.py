@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,9 +16,10 @@ from analytics.selectors.significance import latest_run
 from analytics.services.analysis.analysis import analyse
 from experiments.core.clock import utc_now
 from experiments.models import Experiment
+from tests.places import ROOT
 
 pytestmark = pytest.mark.django_db
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+DATA = ROOT.parent / "shared" / "data"
 RNG = np.random.default_rng(20261130)
 
 

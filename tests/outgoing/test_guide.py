@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import doctest
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from experiments.core.messages.notices import CHOICES, DAILY
 from experiments.core.messages.retries import ATTEMPTS, due_again
 from experiments.services.ground.outbox import DIGEST_AT
+from tests.places import ROOT
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "notifications.md"
+PAGE = ROOT / "docs" / "notifications.md"
 
 
 def test_guide__its_examples__print_what_it_says() -> None:

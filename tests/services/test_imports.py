@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -20,9 +19,10 @@ from experiments.core.clock import utc_now
 from experiments.core.types import Origin, Outcome, Status
 from experiments.models import ChangeLogEntry, Experiment, Iteration, Metric
 from experiments.services.ground.publishing import publish
+from tests.places import ROOT
 
 pytestmark = pytest.mark.django_db
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+DATA = ROOT.parent / "shared" / "data"
 REAL = pytest.mark.skipif(not (DATA / "cookie_cats.csv").exists(), reason="the real experiments' files are not beside the project")
 
 ROWS = """id,group,seen,bought,spent,age

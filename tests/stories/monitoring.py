@@ -19,8 +19,9 @@ import pytest
 import yaml
 
 from tests.live import Live
+from tests.places import ROOT
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
+DEPLOY = ROOT / "deploy"
 
 
 @dataclass(frozen=True)

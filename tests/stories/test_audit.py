@@ -11,7 +11,8 @@ import pytest
 from django.conf import settings
 
 from config.processes.services import Lease
-from tests.live import PROJECT, Live, installation
+from tests.live import Live, installation
+from tests.places import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 AUDIT = ("changelog", "decisions", "experiment_sign_offs", "analysis_looks", "audit_seals")
@@ -66,9 +67,7 @@ def attacker(house: Live) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
 
 def verified(live: Live) -> tuple[int, str]:
     command = [sys.executable, "-W", "ignore", "manage.py", "verify_audit"]
-    done = subprocess.run(
-        command, cwd=PROJECT, env={"PATH": "/usr/bin:/bin", **live.environment}, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=ROOT, env={"PATH": "/usr/bin:/bin", **live.environment}, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 
 

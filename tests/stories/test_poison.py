@@ -15,7 +15,8 @@ from django.conf import settings
 
 from config.celery_settings import SLOW
 from config.processes.services import Lease
-from tests.live import PROJECT, Live, installation
+from tests.live import Live, installation
+from tests.places import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 SHORT, LONG = 4, 600
@@ -60,7 +61,7 @@ def running(live: Live, tick: int, **environment: str) -> Iterator[None]:
         started = [
             subprocess.Popen(
                 command,
-                cwd=PROJECT,
+                cwd=ROOT,
                 env={**os.environ, **live.environment, "ASSAY_TICK_SECONDS": str(tick), **environment},
                 stdout=log,
                 stderr=log,

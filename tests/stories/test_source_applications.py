@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +16,8 @@ from examples.leads.app import DEFAULTS, ENRICHMENT, THRESHOLD, TIMING, crm
 from experiments.sdk import EXPERIMENTS, platforms
 from experiments.sdk.local import LocalPlatform
 from experiments.sdk.tenants import get_variant_config
+from tests.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 TENANTS = [f"tenant-{number}" for number in range(60)]
 LIKELY = {"gpt-3.5-turbo": 0.6, "gpt-4": 0.8}
 """How probably each model thinks that a lead books."""

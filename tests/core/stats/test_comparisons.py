@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +18,9 @@ from analytics.core.stats.arms.mean import compare_means, delta_lift, fieller, w
 from analytics.core.stats.arms.normal import t_as_z, two_sided_p
 from analytics.core.stats.arms.proportion import compare_proportions
 from analytics.core.stats.exploring.omnibus import compare_all
+from tests.places import VECTORS
 
-GOLDEN = json.loads((Path(__file__).parents[2] / "vectors" / "stats.json").read_text(encoding="utf-8"))
+GOLDEN = json.loads((VECTORS / "stats.json").read_text(encoding="utf-8"))
 
 RATE = st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 ROWS = st.lists(st.floats(-1e3, 1e3).map(lambda v: round(v, 3)), min_size=10, max_size=40)

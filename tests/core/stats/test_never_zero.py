@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,8 +22,8 @@ from analytics.core.stats.intervals import anytime
 from analytics.core.stats.multiplicity import benjamini_hochberg, holm
 from analytics.core.stats.srm import check_shares
 from experiments.core.figures import SMALLEST_P, p_is, p_is_short, p_said, p_short, p_value
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 RNG = np.random.default_rng(1)
 FEW, MANY = Totals.of_rate(100, 1_000_000), Totals.of_rate(900_000, 1_000_000)
 LOW, HIGH = (Totals.of_values(level + RNG.standard_normal(5000), RNG.standard_normal(5000)) for level in (0, 500))

@@ -17,11 +17,11 @@ import pytest
 from benchmarks.oracle import Case
 from benchmarks.oracle.__main__ import main
 from benchmarks.oracle.checking import AdapterClash, Families, UnreadableCases, check, collect, families, leaves, read_cases
+from tests.places import ROOT, VECTORS
 
-PROJECT = Path(__file__).parents[3]
-VECTORS = PROJECT / "tests" / "vectors" / "stats_oracle.json"
-SHARED = PROJECT.parent / "shared" / "oracle" / "cases.json"
-CASES = read_cases(VECTORS)
+KNOWN = VECTORS / "stats_oracle.json"
+SHARED = ROOT.parent / "shared" / "oracle" / "cases.json"
+CASES = read_cases(KNOWN)
 KNOWN = families()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,9 @@ from numpy.typing import NDArray
 from analytics.core.ground.errors import ImpossibleTotals
 from analytics.core.ground.totals import Totals
 from analytics.core.stats.exploring.outliers import Fence, NoFence, fence_of, find_outliers, with_and_without, without
+from tests.places import VECTORS
 
-ROUNDS = json.loads((Path(__file__).parents[2] / "vectors" / "cookie_cats_rounds.json").read_text(encoding="utf-8"))
+ROUNDS = json.loads((VECTORS / "cookie_cats_rounds.json").read_text(encoding="utf-8"))
 """How many players of each arm played how many rounds (90,189 players)."""
 
 

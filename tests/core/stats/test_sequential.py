@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,8 +17,9 @@ from analytics.core.stats.arms.comparison import Interval
 from analytics.core.stats.intervals import anytime
 from analytics.core.stats.sequential import group_sequential, spending
 from analytics.core.stats.sequential.constant_boundaries import constant_boundaries
+from tests.places import VECTORS
 
-GOLDEN = json.loads((Path(__file__).parents[2] / "vectors" / "stats.json").read_text(encoding="utf-8"))
+GOLDEN = json.loads((VECTORS / "stats.json").read_text(encoding="utf-8"))
 TIMES = st.lists(st.floats(0.02, 1.0), min_size=1, max_size=6).map(sorted)
 
 

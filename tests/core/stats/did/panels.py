@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 
 from analytics.core.stats.did import Cell, Panel, panel_of
 from analytics.core.stats.did.simulation import shocks
-
-VECTORS = Path(__file__).parents[3] / "vectors"
+from tests.places import VECTORS
 
 
 def drawn(seed: int = 1, *, regions: int = 10, treated: int = 5, periods: int = 8, start: int = 4, effect: float = 0.0) -> Panel:
