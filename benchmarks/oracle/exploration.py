@@ -173,7 +173,7 @@ ADAPTERS: dict[str, Adapter] = {
 
 WRONG_CUBIC = (
     "statsmodels 0.15 solves a wrong cubic for the rates on the edge (it has control's events where Miettinen and Nurminen have its "
-    "units), so its score numbers are not at the likeliest rates; ours are: tests/core/stats/test_score.py"
+    "units), so its score numbers are not at the likeliest rates; ours are: tests/analytics/core/stats/arms/test_score.py"
 )
 LEFT_OUT: dict[str, dict[str, str]] = {
     "guardrail.equivalence_tost": {"*": WRONG_CUBIC},

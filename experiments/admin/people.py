@@ -78,7 +78,12 @@ class UserAdmin(DjangoUserAdmin, WorkplaceAdmin):
         """Nothing is left: the service stored the groups with the account, in one line of the changelog."""
 
     @method_decorator(sensitive_post_parameters())
-    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002 - as Django calls it
+    def user_change_password(
+        self,
+        request: HttpRequest,
+        id: str,  # noqa: A002  # as Django calls it
+        form_url: str = "",
+    ) -> HttpResponse:
         """Django's page; a password that its rules accept is set by the service."""
         account = self.get_object(request, id)
         if request.method != "POST" or account is None or not self.has_change_permission(request, account):

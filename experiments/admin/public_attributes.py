@@ -25,7 +25,8 @@ _CONSEQUENCE = (
     "in targeting, segments and exclusion lists, now and later. Do not declare what identifies a person or a customer."
 )
 _WITHDRAWN = (
-    "within one poll no client payload shows this attribute. Flags that compare it become remote-only: browsers get them from the platform."
+    "within one poll no client payload shows this attribute. Flags that compare it become remote-only: "
+    "browsers get them from the platform."
 )
 
 

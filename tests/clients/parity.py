@@ -28,7 +28,7 @@ from experiments.core.serving.catalogue_parsing import Catalogue
 from experiments.core.serving.evaluation import Served
 from experiments.core.types import Environment, Phase
 from tests.clients import node
-from tests.core.catalogues import document, experiment, flag, override, rollout, variant
+from tests.experiments.core.serving.catalogues import document, experiment, flag, override, rollout, variant
 from tests.live import Live
 
 NOW = datetime(2026, 5, 2, 12, 0, tzinfo=UTC)

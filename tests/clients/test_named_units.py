@@ -17,7 +17,7 @@ from experiments.core.serving.explaining import explain
 from experiments.core.types import JSON, Environment
 from experiments.core.units import UNIT_NAMES
 from experiments.sdk import AssayClient
-from tests.core.catalogues import SEED, catalogue, document, experiment, flag, rollout
+from tests.experiments.core.serving.catalogues import SEED, catalogue, document, experiment, flag, rollout
 
 NOW = datetime(2026, 5, 2, 12, 0, tzinfo=UTC)
 PRODUCTION = Environment.PRODUCTION

@@ -13,7 +13,8 @@ def ask_often(live, path, body, times=25):
     """Seconds of each of several requests on one kept connection, and in how many pieces the largest number arrived."""
     sent = json.dumps(body).encode()
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: {live.host}\r\nAuthorization: Bearer {live.keys['server']}\r\nContent-Length: {len(sent)}\r\n\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: {live.host}\r\nAuthorization: Bearer {live.keys['server']}\r\n"
+        f"Content-Length: {len(sent)}\r\n\r\n"
     )
     took = []
     with socket.create_connection((live.host, live.port)) as connection:

@@ -13,8 +13,8 @@ from experiments.core.serving import catalogue_parsing as catalogues
 from experiments.core.types import FlagType, Scope
 from experiments.sdk import AssayClient
 from experiments.selectors import serving
-from tests.api.conftest import doors, own_files  # noqa: F401  # fixtures
-from tests.core.catalogues import document, experiment, flag
+from tests.experiments.api.conftest import doors, own_files  # noqa: F401  # fixtures
+from tests.experiments.core.serving.catalogues import document, experiment, flag
 
 BY_USER, BY_TENANT, BY_NOTE = "by_user", "by_tenant", "by_note"
 NOTE = [{"attribute": "note", "op": "ne", "value": "x"}]
@@ -39,7 +39,7 @@ UNFIT = {
 
 
 @pytest.fixture
-def post(doors, monkeypatch):  # noqa: F811  # the fixture
+def post(doors, monkeypatch):
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {doors.key(Scope.SERVER)}")
     state = replace(serving.current(), catalogue=catalogues.parse(document(*FLAGS)))

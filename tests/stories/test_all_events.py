@@ -11,7 +11,7 @@ from django.db import connection
 
 from analytics.core.intake.ingest_items import parse_event, parse_feedback, parse_items, parse_observation
 from analytics.services.ingest.ingest import IngestIdentity, ingest_events, ingest_feedback, ingest_observations
-from tests.stores.observed import World, plan, world
+from tests.analytics.stores.observed import World, plan, world
 
 pytestmark = pytest.mark.django_db
 AT = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)

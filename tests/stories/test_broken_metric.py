@@ -13,7 +13,7 @@ from analytics.services.analysis.analysis import analyse
 from analytics.stores.postgres import PostgresStore
 from experiments.models import Experiment, ExperimentMetric, Iteration
 from experiments.selectors.experiments import design_of
-from tests.stores.observed import START, World, crowd, plan, world
+from tests.analytics.stores.observed import START, World, crowd, plan, world
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)

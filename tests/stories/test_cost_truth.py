@@ -12,7 +12,7 @@ from analytics.readings.spending import costs_of
 from analytics.services.analysis.analysis import analyse
 from analytics.stores.postgres import PostgresStore
 from experiments.core.library.presets import BY_KEY
-from tests.stores.observed import START, World, crowd, day_exists, plan, world
+from tests.analytics.stores.observed import START, World, crowd, day_exists, plan, world
 
 pytestmark = pytest.mark.django_db
 AT = START + timedelta(hours=1)

@@ -8,7 +8,7 @@ import pytest
 
 from analytics.models import AnalysisRun, Decision
 from analytics.services.analysis.analysis import analyse
-from tests.stores.observed import START, World, crowd, plan, world
+from tests.analytics.stores.observed import START, World, crowd, plan, world
 
 pytestmark = pytest.mark.django_db
 AFTER_CLOCK = START + timedelta(days=8, hours=1)

@@ -18,8 +18,8 @@ from experiments.core.library.presets import BY_KEY
 from experiments.core.types import PauseCause, Status
 from experiments.models import Iteration
 from experiments.selectors import serving
+from tests.analytics.stores.observed import World, crowd
 from tests.factories import NOW, experiment_in, lifecycle_of
-from tests.stores.observed import World, crowd
 from tests.stories.company import new_key
 
 pytestmark = pytest.mark.django_db

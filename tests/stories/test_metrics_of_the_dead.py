@@ -50,7 +50,7 @@ def folder(of: Live) -> Path:
 
 
 @pytest.fixture
-def bystander(live: Live) -> Iterator[subprocess.Popen[str]]:  # noqa: F811
+def bystander(live: Live) -> Iterator[subprocess.Popen[str]]:
     environment = {**os.environ, **live.environment, "PROMETHEUS_MULTIPROC_DIR": str(folder(live))}
     with subprocess.Popen([sys.executable, "-W", "ignore", "-c", BYSTANDER], env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stdout.readline().strip() == "ready"
@@ -60,7 +60,7 @@ def bystander(live: Live) -> Iterator[subprocess.Popen[str]]:  # noqa: F811
             process.kill()
 
 
-def test_catalogue_version__beside_other_programs_and_dead_ones__is_webs(live: Live, bystander: subprocess.Popen[str]) -> None:  # noqa: F811
+def test_catalogue_version__beside_other_programs_and_dead_ones__is_webs(live: Live, bystander: subprocess.Popen[str]) -> None:
     live.flag("version_of_web")
     live.settle()
     environment = {**os.environ, **live.environment, "PROMETHEUS_MULTIPROC_DIR": str(folder(live))}

@@ -50,7 +50,7 @@ PRICE = "INSERT INTO ai_model_prices (model, valid_from, price_in, price_out, se
 
 
 @pytest.fixture
-def prometheus(live: Live, tmp_path: Path) -> Iterator[str]:  # noqa: F811
+def prometheus(live: Live, tmp_path: Path) -> Iterator[str]:
     with scraping(live, tmp_path) as url:
         yield url
 
@@ -65,12 +65,12 @@ def firing(url: str) -> set[tuple[str, str]]:
     return {(a["labels"]["alertname"], a["labels"].get("experiment", "")) for a in alerts if a["state"] == "firing"}
 
 
-def launch(live: Live, name: str) -> None:  # noqa: F811
+def launch(live: Live, name: str) -> None:
     arms = [{"name": arm, "traffic_allocation": 50, "is_control": not place} for place, arm in enumerate(ARMS)]
     live.experiment(name, variants=arms, primary_metric="booked")
 
 
-def assigned(live: Live, name: str, exposure: str) -> dict[str, list[str]]:  # noqa: F811
+def assigned(live: Live, name: str, exposure: str) -> dict[str, list[str]]:
     """Units by the variant that they get; ``exposure`` as the door takes it."""
     units = [f"{name}-{n}" for n in range(UNITS)]
     answer = live.post("/api/v1/assignments", {"batch": [{"unit": u} for u in units], "experiments": [name], "exposure": exposure}).json()
@@ -81,7 +81,7 @@ def assigned(live: Live, name: str, exposure: str) -> dict[str, list[str]]:  # n
     return found
 
 
-def traffic(live: Live, tick: int, units: dict[str, list[str]]) -> None:  # noqa: F811
+def traffic(live: Live, tick: int, units: dict[str, list[str]]) -> None:
     """Each variant answers twice in a second and a half, one of them a failure, metered in tokens; everybody is content; some book."""
     events, feedback, costs = [], [], []
     for variant, many in zip(ARMS, (1, 3), strict=True):
@@ -99,7 +99,7 @@ def traffic(live: Live, tick: int, units: dict[str, list[str]]) -> None:  # noqa
     assert live.post("/api/v1/feedback", {"feedback": feedback}).status < 300
 
 
-def until_stored(live: Live, name: str, units: int) -> None:  # noqa: F811
+def until_stored(live: Live, name: str, units: int) -> None:
     """Wait for the drainer: an analysis counts what is stored."""
     end = time.monotonic() + 60
     query = "SELECT count(*) FROM experiment_assignments a JOIN experiments e USING (experiment_id) WHERE e.key = %s"
@@ -108,7 +108,7 @@ def until_stored(live: Live, name: str, units: int) -> None:  # noqa: F811
         time.sleep(0.2)
 
 
-def analyse(live: Live) -> None:  # noqa: F811
+def analyse(live: Live) -> None:
     live.python(
         "import django; django.setup()\n"
         "from analytics.services.analysis.analysis import analyse\n"
@@ -119,7 +119,7 @@ def analyse(live: Live) -> None:  # noqa: F811
 
 
 def test_queries_of_the_sources_and_of_every_panel__return_data__and_an_arm_without_units_fires(
-    live: Live,  # noqa: F811
+    live: Live,
     prometheus: str,
 ) -> None:
     # Given an experiment with traffic whose control is not called control, and one whose second arm reports no exposure

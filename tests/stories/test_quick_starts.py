@@ -17,19 +17,19 @@ from tests.stories.quick_starts import PAGE
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 
-def test_guide__printed_code__registers_starts_asks_and_compares(live: Live) -> None:  # noqa: F811
+def test_guide__printed_code__registers_starts_asks_and_compares(live: Live) -> None:
     quick_starts.guide(live)
 
 
-def test_leads__printed_code_and_calls__serve_track_and_refuse_to_promote_too_early(live: Live) -> None:  # noqa: F811
+def test_leads__printed_code_and_calls__serve_track_and_refuse_to_promote_too_early(live: Live) -> None:
     assert "no decision has been made" in quick_starts.leads(live)
 
 
-def test_engine__printed_calls__create_start_recommend_convert_and_measure(live: Live) -> None:  # noqa: F811
+def test_engine__printed_calls__create_start_recommend_convert_and_measure(live: Live) -> None:
     quick_starts.engine(live)
 
 
-def test_crm__printed_calls__create_start_record_analyse_and_refuse_a_winner_too_early(live: Live) -> None:  # noqa: F811
+def test_crm__printed_calls__create_start_record_analyse_and_refuse_a_winner_too_early(live: Live) -> None:
     quick_starts.crm(live)
 
 

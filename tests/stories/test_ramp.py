@@ -14,8 +14,8 @@ from experiments.core.design.design import MetricPlan
 from experiments.core.types import Status
 from experiments.models import ChangeLogEntry, Experiment
 from experiments.services.life import lifecycle
+from tests.analytics.stores.observed import World, crowd
 from tests.factories import NOW, experiment_in, lifecycle_of, person
-from tests.stores.observed import World, crowd
 
 pytestmark = pytest.mark.django_db
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

@@ -29,7 +29,7 @@ def call(app: Any, method: str, path: str, body: dict[str, Any] | None = None, q
 
 
 @pytest.fixture
-def assay(live: Live) -> Iterator[AssayClient]:  # noqa: F811
+def assay(live: Live) -> Iterator[AssayClient]:
     if not live.sql("SELECT 1 FROM flags WHERE key = 'examples_open'"):
         live.flag("examples_open")  # before the first flag there is no catalogue
         live.settle()
@@ -38,7 +38,7 @@ def assay(live: Live) -> Iterator[AssayClient]:  # noqa: F811
         yield client
 
 
-def test_recommender__printed_call__assigns_exposes_once_and_labels_each_result(live: Live, assay: AssayClient) -> None:  # noqa: F811
+def test_recommender__printed_call__assigns_exposes_once_and_labels_each_result(live: Live, assay: AssayClient) -> None:
     arms = [
         {"name": "control", "weight": 0.5, "config": {"boost": 0.0}},
         {"name": "treatment", "weight": 0.5, "config": {"boost": 5.0}},
@@ -81,7 +81,7 @@ def test_recommender__bad_request__says_what_is_missing(assay: AssayClient) -> N
     assert call(recommender(assay), "GET", "/elsewhere")[0] == "404 Not Found"
 
 
-def test_assistant__flag_decides_the_model_and_everything_is_told(live: Live, assay: AssayClient) -> None:  # noqa: F811
+def test_assistant__flag_decides_the_model_and_everything_is_told(live: Live, assay: AssayClient) -> None:
     live.flag("assistant", type="object", default={"model": "small-1"})
     arms = [
         {"name": "control", "traffic_allocation": 50, "config": {"model": "small-1"}},
@@ -119,7 +119,7 @@ def test_assistant__assay_away__answers_with_the_defaults_of_the_code() -> None:
     assert status == "200 OK" and answer["answer"].startswith(f"[{DEFAULTS['model']}]")
 
 
-def test_retraining__variant_decides_how_often_and_accuracy_is_reported(live: Live, assay: AssayClient) -> None:  # noqa: F811
+def test_retraining__variant_decides_how_often_and_accuracy_is_reported(live: Live, assay: AssayClient) -> None:
     arms = [
         {"name": "monthly", "traffic_allocation": 50, "config": {"retrain_days": 30}, "is_control": True},
         {"name": "weekly", "traffic_allocation": 50, "config": {"retrain_days": 7}},

@@ -19,7 +19,7 @@ from experiments.models import ExperimentMetric
 from experiments.sdk import Experiment as Defined
 from experiments.sdk.definitions import Variant
 from experiments.sdk.local import LocalPlatform
-from tests.stores.observed import START, crowd, plan, world
+from tests.analytics.stores.observed import START, crowd, plan, world
 from tests.stories.company import new_key
 
 pytestmark = pytest.mark.django_db

@@ -22,7 +22,8 @@ from experiments.selectors.experiments import resolve
 
 class Command(BaseCommand):
     help = (
-        "Print the events of an experiment's units as CSV, with keys of their payloads as columns. The export is written to the changelog."
+        "Print the events of an experiment's units as CSV, with keys of their payloads as columns. "
+        "The export is written to the changelog."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -25,7 +25,8 @@ from experiments.models import Experiment
 SHIPPED = "reports/report.md"
 FORMATS = ("html", "md", "json", "pdf")
 PDF_WANTED = (
-    "a PDF needs WeasyPrint, which is not installed here: install Assay with its extra “pdf”, or ask for html and print it from a browser"
+    "a PDF needs WeasyPrint, which is not installed here: "
+    "install Assay with its extra “pdf”, or ask for html and print it from a browser"
 )
 
 
