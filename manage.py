@@ -10,7 +10,9 @@ def main() -> None:
     try:
         from config.processes.command_line import run
     except ImportError as error:
-        sys.exit(f"{error}. Is the virtual environment set up and active? Run `make setup`, then .venv/bin/python manage.py …")
+        sys.exit(
+            f"{error}. Is the virtual environment set up and active? Run `make setup`, then .venv/bin/python manage.py …"
+        )
     run(sys.argv)
 
 

@@ -132,7 +132,9 @@ def do_slow_work(kind: str, subject: int) -> bool:
     return done
 
 
-def _tell(told: Callable[[int, datetime, str], object], now: datetime, subject: int, why: str) -> None:
+def _tell(
+    told: Callable[[int, datetime, str], object], now: datetime, subject: int, why: str
+) -> None:
     told(subject, now, why)
 
 
@@ -215,7 +217,9 @@ def trim_tail() -> int:
 def _send(kind: str, subjects: Iterable[int]) -> None:
     """One message each, in this order. Those that nobody took within the tick are dropped; the next tick sends them again."""
     for subject in subjects:
-        do_slow_work.apply_async(args=[kind, subject], queue=SLOW[kind].queue, expires=settings.ANALYSE_SECONDS)
+        do_slow_work.apply_async(
+            args=[kind, subject], queue=SLOW[kind].queue, expires=settings.ANALYSE_SECONDS
+        )
 
 
 def _once(now: datetime, task: str, pk: int, what: Callable[[int], object]) -> None:

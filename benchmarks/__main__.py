@@ -13,9 +13,14 @@ def main(wanted: list[str]) -> int:
     """Exit code 1 when one of them fails or is unknown."""
     unknown = [name for name in wanted if name not in NAMES]
     if unknown:
-        print(f"unknown benchmark {', '.join(unknown)}; there are {', '.join(NAMES)}", file=sys.stderr)
+        print(
+            f"unknown benchmark {', '.join(unknown)}; there are {', '.join(NAMES)}", file=sys.stderr
+        )
         return 1
-    codes = [subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode for name in wanted or NAMES]
+    codes = [
+        subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode
+        for name in wanted or NAMES
+    ]
     return int(any(codes))
 
 

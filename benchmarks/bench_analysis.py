@@ -26,9 +26,27 @@ def main() -> int:
         subjects = [_experiment(number) for number in range(EXPERIMENTS)]
         first, *later = [_seconds(pk) for pk in subjects]
     floors = [
-        Floor("a later analysis, of the first one", statistics.median(later) / first, RATIO, least=False),
-        Floor("the first analysis of a process", first, float("inf"), least=False, form="{:.2f} s", note="compiles"),
-        Floor("a later analysis, median of 19", statistics.median(later), float("inf"), least=False, form="{:.2f} s"),
+        Floor(
+            "a later analysis, of the first one",
+            statistics.median(later) / first,
+            RATIO,
+            least=False,
+        ),
+        Floor(
+            "the first analysis of a process",
+            first,
+            float("inf"),
+            least=False,
+            form="{:.2f} s",
+            note="compiles",
+        ),
+        Floor(
+            "a later analysis, median of 19",
+            statistics.median(later),
+            float("inf"),
+            least=False,
+            form="{:.2f} s",
+        ),
     ]
     print(table(floors))
     return int(not all(floor.met for floor in floors))
@@ -59,10 +77,19 @@ def _experiment(number: int) -> int:
     owner, _ = User.objects.get_or_create(username="bench")
     owner.groups.add(Group.objects.get_or_create(name=Role.PRODUCT_OWNER.value)[0])
     actor = Actor(ActorKind.PERSON, "bench", owner.pk, frozenset({Role.PRODUCT_OWNER}))
-    metrics = [MetricPlan(METRICS[0], "primary", baseline=0.2, mde=0.1), *(MetricPlan(key, "secondary") for key in METRICS[1:])]
-    arms = (VariantSpec("control", 500, is_control=True, config={}), VariantSpec("treatment", 500, config={"n": 1}))
+    metrics = [
+        MetricPlan(METRICS[0], "primary", baseline=0.2, mde=0.1),
+        *(MetricPlan(key, "secondary") for key in METRICS[1:]),
+    ]
+    arms = (
+        VariantSpec("control", 500, is_control=True, config={}),
+        VariantSpec("treatment", 500, config={"n": 1}),
+    )
     spec = ExperimentSpec(
-        name=f"bench_{number}", key=f"bench_{number}", variants=arms, metrics=(*metrics, *(preset.plan() for preset in PRESETS))
+        name=f"bench_{number}",
+        key=f"bench_{number}",
+        variants=arms,
+        metrics=(*metrics, *(preset.plan() for preset in PRESETS)),
     )
     made = drafts.create_experiment(actor, utc_now(), spec=spec)
     return lifecycle.start(actor, utc_now(), experiment_id=made.pk, reason="to be measured").pk

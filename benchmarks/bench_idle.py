@@ -72,10 +72,14 @@ def demo() -> Iterator[Demo]:
     state = Path(tempfile.mkdtemp(prefix="ab-"))
     state.chmod(0o755)
     unset = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "ASSAY_ROLE")
-    environment = {name: value for name, value in os.environ.items() if name not in unset} | {"ASSAY_STATE": str(state)}
+    environment = {name: value for name, value in os.environ.items() if name not in unset} | {
+        "ASSAY_STATE": str(state)
+    }
     arguments = [sys.executable, "manage.py", "demo", "--no-traffic", "--port", str(free_port())]
     with (state / "output").open("wb") as output:
-        process = subprocess.Popen(arguments, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            arguments, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
     try:
         _wait(process, state / "output")
         yield Demo([process.pid, *_servers(state)])
@@ -89,7 +93,9 @@ def _wait(process: subprocess.Popen[bytes], output: Path) -> None:
     end = time.monotonic() + SECONDS_TO_LOAD
     while READY not in output.read_bytes():
         if process.poll() is not None or time.monotonic() > end:
-            raise RuntimeError(f"the demo has not started:\n{output.read_text(errors='replace')[-2000:]}")
+            raise RuntimeError(
+                f"the demo has not started:\n{output.read_text(errors='replace')[-2000:]}"
+            )
         time.sleep(1)
 
 
@@ -110,17 +116,24 @@ def _seconds(found: Mapping[int, tuple[str, Used]]) -> float:
     return sum(one.seconds for _, one in found.values())
 
 
-def _by_program(before: Mapping[int, tuple[str, Used]], after: Mapping[int, tuple[str, Used]], minutes: float) -> str:
+def _by_program(
+    before: Mapping[int, tuple[str, Used]], after: Mapping[int, tuple[str, Used]], minutes: float
+) -> str:
     """One line a program."""
     processes: dict[str, int] = defaultdict(int)
     seconds: dict[str, float] = defaultdict(float)
     megabytes: dict[str, float] = defaultdict(float)
     for pid, (name, now) in after.items():
         processes[name] += 1
-        seconds[name] += (now.seconds - (before[pid][1].seconds if pid in before else 0.0)) / minutes
+        seconds[name] += (
+            now.seconds - (before[pid][1].seconds if pid in before else 0.0)
+        ) / minutes
         megabytes[name] += now.megabytes
     head = f"{'program':<14}{'processes':>10}{'seconds a minute':>18}{'MB':>8}"
-    lines = [f"{name:<14}{processes[name]:>10}{seconds[name]:>18.2f}{megabytes[name]:>8.0f}" for name in sorted(processes)]
+    lines = [
+        f"{name:<14}{processes[name]:>10}{seconds[name]:>18.2f}{megabytes[name]:>8.0f}"
+        for name in sorted(processes)
+    ]
     return "\n".join([head, *lines])
 
 

@@ -47,21 +47,47 @@ def main() -> int:
     return int(not all(floor.met for floor in floors))
 
 
-def _floors(few: Mapping[str, tuple[float, int]], many: Mapping[str, tuple[float, int]]) -> Iterable[Floor]:
+def _floors(
+    few: Mapping[str, tuple[float, int]], many: Mapping[str, tuple[float, int]]
+) -> Iterable[Floor]:
     for name, (took, queries) in many.items():
         slowest, allowed = READS_THE_STORE.get(name, (MILLISECONDS, QUERIES))
-        yield Floor(f"{name}, among {MANY}", took, slowest, least=False, form="{:.0f} ms", note=f"{few[name][0]:.0f} ms among {FEW}")
+        yield Floor(
+            f"{name}, among {MANY}",
+            took,
+            slowest,
+            least=False,
+            form="{:.0f} ms",
+            note=f"{few[name][0]:.0f} ms among {FEW}",
+        )
         yield Floor(f"{name}, queries among {MANY}", queries, allowed, least=False, form="{:.0f}")
-        yield Floor(f"{name}, queries more than among {FEW}", queries - few[name][1], 0, least=False, form="{:.0f}")
+        yield Floor(
+            f"{name}, queries more than among {FEW}",
+            queries - few[name][1],
+            0,
+            least=False,
+            form="{:.0f}",
+        )
 
 
-def _growth(few: Mapping[str, tuple[float, int]], mass: Mapping[str, tuple[float, int]]) -> Iterable[Floor]:
+def _growth(
+    few: Mapping[str, tuple[float, int]], mass: Mapping[str, tuple[float, int]]
+) -> Iterable[Floor]:
     """A ratio within the run, so that the processor does not matter."""
     for name, (took, queries) in mass.items():
         before, asked = few[name]
         note = f"{before:.0f} and {took:.0f} ms"
-        yield Floor(f"{name}, {MASS:,} against {FEW}", took / before, GROWTH, least=False, form="{:.2f} ×", note=note)
-        yield Floor(f"{name}, queries more among {MASS:,}", queries - asked, 0, least=False, form="{:.0f}")
+        yield Floor(
+            f"{name}, {MASS:,} against {FEW}",
+            took / before,
+            GROWTH,
+            least=False,
+            form="{:.2f} ×",
+            note=note,
+        )
+        yield Floor(
+            f"{name}, queries more among {MASS:,}", queries - asked, 0, least=False, form="{:.0f}"
+        )
 
 
 def _load() -> int:
@@ -74,7 +100,9 @@ def _load() -> int:
     from experiments.models import Experiment
 
     examples.load(utc_now(), progress=lambda text: None)
-    running = Experiment.objects.filter(status=Status.RUNNING).annotate(analyses=Count("analysis_runs"))
+    running = Experiment.objects.filter(status=Status.RUNNING).annotate(
+        analyses=Count("analysis_runs")
+    )
     return running.order_by("-analyses", "pk")[0].pk
 
 
@@ -84,7 +112,10 @@ def _addresses(pk: int) -> dict[str, str]:
     from experiments.admin.experiment_page import TABS
 
     page = reverse("admin:experiments_experiment_change", args=(pk,))
-    lists = {"overview": reverse("admin:index"), "list": reverse("admin:experiments_experiment_changelist")}
+    lists = {
+        "overview": reverse("admin:index"),
+        "list": reverse("admin:experiments_experiment_changelist"),
+    }
     return lists | {tab: f"{page}?tab={tab}" for tab, _ in TABS}
 
 

@@ -20,7 +20,9 @@ PARTS = ("deciding", "asking", "memory")
 def measured(parts: list[str], minutes: float, rounds: int) -> Iterator[Floor]:
     """The parts asked for, all by default; a long run only when asked for."""
     if "deciding" in parts:
-        from benchmarks.serving import deciding  # the peers' modules: not in what a server's memory is compared with
+        from benchmarks.serving import (
+            deciding,
+        )  # the peers' modules: not in what a server's memory is compared with
 
         yield from deciding.measured()
     if minutes or {"asking", "memory"} & set(parts):
@@ -36,11 +38,25 @@ def measured(parts: list[str], minutes: float, rounds: int) -> Iterator[Floor]:
 def main() -> int:
     """Print the table; 1 when a floor is missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--part", action="append", choices=PARTS, default=[], help="only this (may be repeated)")
-    parser.add_argument("--minutes", type=float, default=0, help="also run this long at half load and watch the memory")
-    parser.add_argument("--rounds", type=int, default=asking.ROUNDS, help="how often each question to a server is asked")
+    parser.add_argument(
+        "--part", action="append", choices=PARTS, default=[], help="only this (may be repeated)"
+    )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=0,
+        help="also run this long at half load and watch the memory",
+    )
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=asking.ROUNDS,
+        help="how often each question to a server is asked",
+    )
     asked = parser.parse_args()
-    floors = list(measured(asked.part or ([] if asked.minutes else list(PARTS)), asked.minutes, asked.rounds))
+    floors = list(
+        measured(asked.part or ([] if asked.minutes else list(PARTS)), asked.minutes, asked.rounds)
+    )
     print(table(floors))
     return int(not all(floor.met for floor in floors))
 

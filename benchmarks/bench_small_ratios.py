@@ -76,11 +76,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sims", type=int, default=10_000)
     sims = parser.parse_args().sims
-    print(f"{'data':<10}{'control':>9}{'test':>7}{'delta':>9}{'jackknife':>11}   (p < .05, {sims:,} experiments each)")
+    print(
+        f"{'data':<10}{'control':>9}{'test':>7}{'delta':>9}{'jackknife':>11}   (p < .05, {sims:,} experiments each)"
+    )
     for draw in (errors, costs, orders):
         for sizes in SIZES:
             delta, leave_one_out = rates(draw, sizes, sims)
-            print(f"{draw.__name__:<10}{sizes[0]:>9}{sizes[1]:>7}{delta:>9.4f}{leave_one_out:>11.4f}", flush=True)
+            print(
+                f"{draw.__name__:<10}{sizes[0]:>9}{sizes[1]:>7}{delta:>9.4f}{leave_one_out:>11.4f}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

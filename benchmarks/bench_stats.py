@@ -67,7 +67,10 @@ def gbstats() -> object:
 
 
 def tea_tasting() -> object:
-    arms = [Aggregates(count_=n, mean_={"y": y / n}, var_={"y": (y2 - y * y / n) / (n - 1)}) for n, y, y2 in (CONTROL, TREATMENT)]
+    arms = [
+        Aggregates(count_=n, mean_={"y": y / n}, var_={"y": (y2 - y * y / n) / (n - 1)})
+        for n, y, y2 in (CONTROL, TREATMENT)
+    ]
     return tt.Mean("y").analyze_aggregates(*arms)
 
 
@@ -91,7 +94,9 @@ def agree() -> None:
     for p in (theirs.p_value, tea.pvalue, float(together.p[0])):
         assert math.isclose(p, mine.p, rel_tol=1e-8), f"p {p} and {mine.p}"
     for difference in (theirs.expected, tea.effect_size, float(together.difference[0])):
-        assert math.isclose(difference, mine.difference, rel_tol=1e-9), f"difference {difference} and {mine.difference}"
+        assert math.isclose(difference, mine.difference, rel_tol=1e-9), (
+            f"difference {difference} and {mine.difference}"
+        )
 
 
 def rounds(contenders: Mapping[str, tuple[Act, int, int]]) -> dict[str, list[float]]:
@@ -146,7 +151,14 @@ def false_positives(simulations: int = SIMULATIONS, seed: int = 5) -> float:
 
 def measure() -> list[Floor]:
     """Every number with its floor."""
-    seconds = rounds({"ours": (ours, 200, 1), "gbstats": (gbstats, 40, 1), "tea-tasting": (tea_tasting, 4, 1), "many": (many, 4, MANY)})
+    seconds = rounds(
+        {
+            "ours": (ours, 200, 1),
+            "gbstats": (gbstats, 40, 1),
+            "tea-tasting": (tea_tasting, 4, 1),
+            "many": (many, 4, MANY),
+        }
+    )
     for name, taken in seconds.items():
         print(f"  {name:<12} {statistics.median(taken) * 1e6:9,.2f} µs a comparison")
 
@@ -158,11 +170,26 @@ def measure() -> list[Floor]:
     rate = false_positives()
     simulated = time.perf_counter() - started
     return [
-        Floor("one mean comparison from totals, against gbstats", faster("ours", "gbstats"), 5, True),
-        Floor("one mean comparison from totals, against tea-tasting", faster("ours", "tea-tasting"), 5, True),
-        Floor("each of 1,000 mean comparisons, against gbstats", faster("many", "gbstats"), 100, True),
+        Floor(
+            "one mean comparison from totals, against gbstats", faster("ours", "gbstats"), 5, True
+        ),
+        Floor(
+            "one mean comparison from totals, against tea-tasting",
+            faster("ours", "tea-tasting"),
+            5,
+            True,
+        ),
+        Floor(
+            "each of 1,000 mean comparisons, against gbstats", faster("many", "gbstats"), 100, True
+        ),
         Floor("boundaries of 28 looks, nothing remembered", bounds, 0.05, False),
-        Floor("10,000 A/A experiments with 14 looks", simulated, 20, False, f"false positives {rate:.4f}"),
+        Floor(
+            "10,000 A/A experiments with 14 looks",
+            simulated,
+            20,
+            False,
+            f"false positives {rate:.4f}",
+        ),
     ]
 
 

@@ -49,12 +49,19 @@ def send(live: Live, told: Told, stop: threading.Event, seed: int) -> None:
     """Events with ids, some of them again, and an assignment with each; a broken connection is no acknowledgement."""
     dice = random.Random(seed)
     while not stop.is_set():
-        body = {"event_id": str(uuid.UUID(int=dice.getrandbits(128))), "event_type": "opened", "units": {"user": f"u{dice.randrange(500)}"}}
+        body = {
+            "event_id": str(uuid.UUID(int=dice.getrandbits(128))),
+            "event_type": "opened",
+            "units": {"user": f"u{dice.randrange(500)}"},
+        }
         for _ in range(dice.choice((1, 1, 2, 3))):
             told.sent += 1
             try:
                 answer = live.post("/api/v1/events", body)
-                met = live.post("/api/v1/assignments", {"unit": f"m-{body['event_id']}", "experiments": ["kills"]})
+                met = live.post(
+                    "/api/v1/assignments",
+                    {"unit": f"m-{body['event_id']}", "experiments": ["kills"]},
+                )
             except OSError:
                 told.broken += 1
                 stop.wait(0.1)
@@ -68,7 +75,9 @@ def send(live: Live, told: Told, stop: threading.Event, seed: int) -> None:
 
 def kill(live: Live, what: str) -> bool:
     """SIGKILL for every process of this installation whose command line has these words."""
-    found = subprocess.run(["pgrep", "-f", what], capture_output=True, text=True, check=False).stdout.split()
+    found = subprocess.run(
+        ["pgrep", "-f", what], capture_output=True, text=True, check=False
+    ).stdout.split()
     mine = [int(pid) for pid in found if _belongs(int(pid), live)]
     for pid in mine:
         os.kill(pid, signal.SIGKILL)
@@ -84,7 +93,9 @@ def _belongs(pid: int, live: Live) -> bool:
 
 def cut(live: Live) -> bool:
     """End every connection of the installation to its database."""
-    live.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+    live.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
     return True
 
 
@@ -95,7 +106,11 @@ def count(live: Live, query: str) -> int:
 def disturb(live: Live, seconds: float) -> dict[str, int]:
     """Kill one after the other, again and again; how often each was killed."""
     kills = {"web": 0, "drain": 0, "connections": 0}
-    ways = {"web": lambda: kill(live, "granian"), "drain": lambda: kill(live, "drain_spool"), "connections": lambda: cut(live)}
+    ways = {
+        "web": lambda: kill(live, "granian"),
+        "drain": lambda: kill(live, "drain_spool"),
+        "connections": lambda: cut(live),
+    }
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         for name, way in ways.items():
@@ -135,7 +150,9 @@ def report(live: Live, told: Told, kills: dict[str, int]) -> dict[str, object]:
         "lost": len(told.acknowledged - stored),
         "stored twice": count(live, "SELECT count(*) - count(DISTINCT event_id) FROM ai_events"),
         "assignments answered": told.met,
-        "exposures counted": count(live, "SELECT coalesce(sum(exposure_count), 0) FROM experiment_assignments"),
+        "exposures counted": count(
+            live, "SELECT coalesce(sum(exposure_count), 0) FROM experiment_assignments"
+        ),
     }
 
 
@@ -145,10 +162,15 @@ def main() -> int:
     given.add_argument("--unsafe", action="store_true")
     options = given.parse_args()
     told, stop = Told(), threading.Event()
-    with lease() as services, installation(services, settings.DATABASE_URL, settings.REDIS_URL) as live:
+    with (
+        lease() as services,
+        installation(services, settings.DATABASE_URL, settings.REDIS_URL) as live,
+    ):
         live.experiment("kills", flag=live.flag("kills")["key"])
         live.settle()
-        senders = [threading.Thread(target=send, args=[live, told, stop, seed]) for seed in range(SENDERS)]
+        senders = [
+            threading.Thread(target=send, args=[live, told, stop, seed]) for seed in range(SENDERS)
+        ]
         for sender in senders:
             sender.start()
         kills = disturb(live, options.seconds)
@@ -157,7 +179,9 @@ def main() -> int:
             sender.join()
         until_drained(live)
         if options.unsafe:
-            live.sql("DELETE FROM ai_events WHERE event_id IN (SELECT event_id FROM ai_events LIMIT 3)")
+            live.sql(
+                "DELETE FROM ai_events WHERE event_id IN (SELECT event_id FROM ai_events LIMIT 3)"
+            )
         found = report(live, told, kills)
     print(json.dumps(found, indent=2))
     # Where a connection broke, the exposure may be written and its answer lost on the way: it counts then, once.

@@ -80,7 +80,9 @@ def outage(cut: Cut, seconds: float) -> tuple[Asked, float, float]:
 
 def stored(live: Live) -> int:
     """Exposures in the table, repeated ones too."""
-    return int(live.sql("SELECT coalesce(sum(exposure_count), 0) FROM experiment_assignments")[0][0])
+    return int(
+        live.sql("SELECT coalesce(sum(exposure_count), 0) FROM experiment_assignments")[0][0]
+    )
 
 
 def all_stored(live: Live, wanted: int, seconds: float = 600) -> float:

@@ -39,7 +39,12 @@ def used(pid: int) -> Used:
 def command(pid: int) -> str:
     """Its command line; empty when it has ended."""
     try:
-        return (_PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        return (
+            (_PROC / str(pid) / "cmdline")
+            .read_bytes()
+            .replace(b"\0", b" ")
+            .decode(errors="replace")
+        )
     except (FileNotFoundError, ProcessLookupError):
         return ""
 

@@ -11,7 +11,9 @@ from django.db import Error
 
 
 @register(Tags.security, deploy=True)
-def concerns_of_the_installation(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:  # Any: as the framework passes them
+def concerns_of_the_installation(
+    app_configs: Any, **kwargs: Any
+) -> Sequence[CheckMessage]:  # Any: as the framework passes them
     """What readyz and the admin say too; a database that does not answer is said, not passed over."""
     from experiments.selectors.concerns import found
 
@@ -19,4 +21,10 @@ def concerns_of_the_installation(app_configs: Any, **kwargs: Any) -> Sequence[Ch
         return [checks.Warning(one, id="assay.W001") for one in found()]
     except Error as error:
         what = f"the database cannot be asked for accounts and roles: {type(error).__name__}"
-        return [checks.Warning(what, hint="Run the check where DATABASE_URL is set and the database answers.", id="assay.W002")]
+        return [
+            checks.Warning(
+                what,
+                hint="Run the check where DATABASE_URL is set and the database answers.",
+                id="assay.W002",
+            )
+        ]

@@ -10,8 +10,26 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from config.processes.embedded import place
 
-STATE = ("spool", "catalogue", "static", "prometheus", "uv", "node", "secret_key", "services", "services.lease", "services.lock")
-CACHES = (".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".import_linter_cache", ".hypothesis")
+STATE = (
+    "spool",
+    "catalogue",
+    "static",
+    "prometheus",
+    "uv",
+    "node",
+    "secret_key",
+    "services",
+    "services.lease",
+    "services.lock",
+)
+CACHES = (
+    ".venv",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".pytest_cache",
+    ".import_linter_cache",
+    ".hypothesis",
+)
 
 
 def main() -> None:
@@ -21,9 +39,16 @@ def main() -> None:
     except OSError as error:
         sys.exit(f"make clean: {state} is not ours to remove ({error.strerror}).")
     if used:
-        sys.exit(f"make clean: something still runs on {state}. Stop it first (Ctrl-C where it runs).")
+        sys.exit(
+            f"make clean: something still runs on {state}. Stop it first (Ctrl-C where it runs)."
+        )
     here = place.find(state)
-    ours = [here.home, here.sockets, *(state / name for name in STATE), *(place.PROJECT / name for name in CACHES)]
+    ours = [
+        here.home,
+        here.sockets,
+        *(state / name for name in STATE),
+        *(place.PROJECT / name for name in CACHES),
+    ]
     for path in (*ours, *place.PROJECT.rglob("__pycache__")):
         remove(path)
     if state.is_dir() and not any(state.iterdir()):

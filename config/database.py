@@ -49,7 +49,12 @@ TABLE: Mapping[str, Waits] = {
 }
 
 
-_VANISHED = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+_VANISHED = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
 """A server whose machine has vanished closes no connection: after some 25 s of silence of its network we do."""
 
 
@@ -69,11 +74,15 @@ def waits() -> Waits:
     )
 
 
-def bounded(database: dict[str, Any]) -> dict[str, Any]:  # Any: Django's own dictionary of a database
+def bounded(
+    database: dict[str, Any],
+) -> dict[str, Any]:  # Any: Django's own dictionary of a database
     """The same database with this process's time-outs; what its address says of them comes last and wins."""
     ours, options = waits(), database.setdefault("OPTIONS", {})
     options.setdefault("connect_timeout", ours.connect)
     for name, value in _VANISHED.items():
         options.setdefault(name, value)
-    options["options"] = " ".join(part for part in (ours.options(), options.get("options", "")) if part)
+    options["options"] = " ".join(
+        part for part in (ours.options(), options.get("options", "")) if part
+    )
     return database

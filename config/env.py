@@ -27,7 +27,9 @@ def flag(name: str, default: bool) -> bool:
         return True
     if word in _FALSE:
         return False
-    raise ImproperlyConfigured(f"{name}: wanted one of 1/0, true/false, yes/no, on/off; found {raw!r}")
+    raise ImproperlyConfigured(
+        f"{name}: wanted one of 1/0, true/false, yes/no, on/off; found {raw!r}"
+    )
 
 
 def integer(name: str, default: int) -> int:
@@ -54,7 +56,9 @@ def networks(name: str) -> tuple[IPv4Network | IPv6Network, ...]:
     try:
         return tuple(ip_network(word) for word in words(name, ()))
     except ValueError as error:
-        raise ImproperlyConfigured(f"{name}: wanted addresses or networks such as 10.0.0.0/8; {error}") from None
+        raise ImproperlyConfigured(
+            f"{name}: wanted addresses or networks such as 10.0.0.0/8; {error}"
+        ) from None
 
 
 def folder(name: str, default: Path) -> Path:

@@ -33,7 +33,10 @@ class _RefusedIsRoutine(logging.Filter):
         if record.name.startswith("django.") and isinstance(status, int) and 400 <= status < 500:
             record.exc_info = record.exc_text = None
             if record.levelno > logging.WARNING:
-                record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
+                record.levelno, record.levelname = (
+                    logging.WARNING,
+                    logging.getLevelName(logging.WARNING),
+                )
         return True
 
 
@@ -53,7 +56,12 @@ def expired_is_routine(logger: WrappedLogger, _: str, event: EventDict) -> Event
 def configure_structlog() -> None:
     """Hand structlog's events to the standard library's handlers, where LOGGING formats them."""
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *_SHARED, expired_is_routine, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_SHARED,
+            expired_is_routine,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
@@ -76,7 +84,11 @@ def django_logging(*, level: str, requests: bool) -> dict[str, Any]:
             "refused_is_routine": {"()": _RefusedIsRoutine},
         },
         "handlers": {
-            "stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["no_solver_chatter", "refused_is_routine"]}
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": "json",
+                "filters": ["no_solver_chatter", "refused_is_routine"],
+            }
         },
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {

@@ -43,12 +43,20 @@ def as_owner() -> Iterator[None]:
 
 
 def _owner() -> dict[str, object]:
-    return {name: value for name, value in dj_database_url.parse(settings.DATABASE_OWNER_URL).items() if name in _NAMED}
+    return {
+        name: value
+        for name, value in dj_database_url.parse(settings.DATABASE_OWNER_URL).items()
+        if name in _NAMED
+    }
 
 
 def append_only_tables() -> list[str]:
     """Tables whose rows nobody may change or delete, as their models say."""
-    with_trigger = (m for m in apps.get_models() if {"append_only", "written_once"} & {t.name for t in getattr(m._meta, "triggers", [])})
+    with_trigger = (
+        m
+        for m in apps.get_models()
+        if {"append_only", "written_once"} & {t.name for t in getattr(m._meta, "triggers", [])}
+    )
     return sorted(model._meta.db_table for model in with_trigger)
 
 
@@ -56,13 +64,23 @@ def grant(role: str) -> None:
     """Give the application's role what it needs, and take from it what would let it change the audit. As the owner."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-        cursor.execute("SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'")
+        cursor.execute(
+            "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"
+        )
         for (schema,) in cursor.fetchall():
             for statement in _GRANTS:
-                cursor.execute(sql.SQL(statement).format(schema=sql.Identifier(schema), role=sql.Identifier(role)).as_string(None))
+                cursor.execute(
+                    sql.SQL(statement)
+                    .format(schema=sql.Identifier(schema), role=sql.Identifier(role))
+                    .as_string(None)
+                )
         for table in append_only_tables():
             revoke = sql.SQL("REVOKE UPDATE, DELETE, TRUNCATE ON {table} FROM {role}")
-            cursor.execute(revoke.format(table=sql.Identifier(table), role=sql.Identifier(role)).as_string(None))
+            cursor.execute(
+                revoke.format(table=sql.Identifier(table), role=sql.Identifier(role)).as_string(
+                    None
+                )
+            )
 
 
 _GRANTS = (
@@ -82,6 +100,7 @@ def is_granted(role: str) -> bool:
         if cursor.fetchone()[0]:
             return True  # before the first migration there is nothing to give
         cursor.execute(
-            "SELECT has_table_privilege(%s, 'changelog', 'INSERT') AND NOT has_table_privilege(%s, 'changelog', 'UPDATE')", [role, role]
+            "SELECT has_table_privilege(%s, 'changelog', 'INSERT') AND NOT has_table_privilege(%s, 'changelog', 'UPDATE')",
+            [role, role],
         )
         return bool(cursor.fetchone()[0])

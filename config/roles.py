@@ -66,7 +66,9 @@ def leave_out(*, always: bool = False) -> None:
     """In a process with one job, let nothing find the optional modules; before anything could have."""
     mine = job(chosen(os.environ.get(VARIABLE, Role.ALL)))
     if always or mine is not Job.EVERYTHING:
-        absent = set(OPTIONAL) - ({"yaml"} if mine is Job.ANSWER else set())  # the schema is written in it
+        absent = set(OPTIONAL) - (
+            {"yaml"} if mine is Job.ANSWER else set()
+        )  # the schema is written in it
         sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # None: as if it were not installed
 
 
@@ -75,7 +77,9 @@ def chosen(word: str) -> Role:
     try:
         return Role(word.strip().lower())
     except ValueError:
-        raise ImproperlyConfigured(f"{VARIABLE}: wanted one of {', '.join(Role)}; found {word!r}") from None
+        raise ImproperlyConfigured(
+            f"{VARIABLE}: wanted one of {', '.join(Role)}; found {word!r}"
+        ) from None
 
 
 def job(role: Role) -> Job:

@@ -36,7 +36,9 @@ TRUSTED_PROXIES = env.networks("ASSAY_TRUSTED_PROXIES")
 CLIENT_ROWS_PER_UNIT = env.integer("ASSAY_CLIENT_ROWS_PER_UNIT", 1_000)
 CLIENT_ROWS_PER_ADDRESS = env.integer("ASSAY_CLIENT_ROWS_PER_ADDRESS", 100_000)
 """Exposures an hour that client keys may have stored: of one unit by one key, and from one address. More is dropped and counted."""
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("ASSAY_BEHIND_PROXY", False) else None
+SECURE_PROXY_SSL_HEADER = (
+    ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("ASSAY_BEHIND_PROXY", False) else None
+)
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 SECURE_REFERRER_POLICY = "same-origin"
@@ -94,7 +96,10 @@ TEMPLATES = [
             "loaders": [
                 (
                     "django.template.loaders.cached.Loader",
-                    ["django.template.loaders.filesystem.Loader", "config.web.theme_templates.Loader"],
+                    [
+                        "django.template.loaders.filesystem.Loader",
+                        "config.web.theme_templates.Loader",
+                    ],
                 )
             ],
             "context_processors": [
@@ -107,7 +112,11 @@ TEMPLATES = [
     },
 ]
 if SERVES_ONLY:
-    INSTALLED_APPS, MIDDLEWARE, ROOT_URLCONF = roles.SERVING_APPS, roles.SERVING_MIDDLEWARE, roles.SERVING_URLS
+    INSTALLED_APPS, MIDDLEWARE, ROOT_URLCONF = (
+        roles.SERVING_APPS,
+        roles.SERVING_MIDDLEWARE,
+        roles.SERVING_URLS,
+    )
     TEMPLATES = []
 elif JOB is roles.Job.WORK:
     INSTALLED_APPS, MIDDLEWARE, ROOT_URLCONF = roles.WORKING_APPS, [], "config.web.no_urls"
@@ -116,7 +125,12 @@ elif JOB is roles.Job.SUPERVISE:
     INSTALLED_APPS, MIDDLEWARE, ROOT_URLCONF = roles.SUPERVISING_APPS, [], "config.web.no_urls"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
 ]
 AUTHENTICATION_BACKENDS = ["experiments.http.logins.PatientBackend"]
 MANAGEMENT_LIMIT = env.integer("ASSAY_MANAGEMENT_LIMIT", 1200)
@@ -126,10 +140,16 @@ LOGIN_REDIRECT_URL = "admin:index"
 
 # ---------------------------------------------------------------- PostgreSQL and Redis
 DATABASE_URL = env.text("DATABASE_URL", "") or _EMBEDDED.app_url
-DATABASE_OWNER_URL = env.text("DATABASE_OWNER_URL", "") or ("" if env.text("DATABASE_URL", "") else _EMBEDDED.database_url)
+DATABASE_OWNER_URL = env.text("DATABASE_OWNER_URL", "") or (
+    "" if env.text("DATABASE_URL", "") else _EMBEDDED.database_url
+)
 """The same database as the owner of its tables; only commands that change tables need it."""
 REDIS_URL = env.text("REDIS_URL", "") or _EMBEDDED.redis_url
-DATABASES: dict[str, Any] = {"default": database.bounded({**dj_database_url.parse(DATABASE_URL, conn_max_age=0, conn_health_checks=True)})}
+DATABASES: dict[str, Any] = {
+    "default": database.bounded(
+        {**dj_database_url.parse(DATABASE_URL, conn_max_age=0, conn_health_checks=True)}
+    )
+}
 DATABASE_TURNS = env.integer("ASSAY_DB_TURNS", 4)
 """Half of a web process's threads. One fewer requests may store what applications send at the same time, as many may
 read or manage, and one may stop in an emergency, so that waiting for PostgreSQL never takes all threads."""
@@ -137,7 +157,12 @@ if _pool := env.integer("ASSAY_DB_POOL", 0):
     # Only the web process has one: as many connections as it has threads for decisions. Its other threads
     # (`config/web/threads.py`) take turns, so that some connections are always free. The pool gives up early and
     # begins anew with the next request: its own retries double their pauses and would sleep through a recovery.
-    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": _pool, "timeout": 3, "reconnect_timeout": 3}
+    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
+        "min_size": 1,
+        "max_size": _pool,
+        "timeout": 3,
+        "reconnect_timeout": 3,
+    }
 
 METRICS_TOKEN = env.text("ASSAY_METRICS_TOKEN", "")
 """What Prometheus sends to read ``/metrics``; without one only this machine may."""
@@ -157,7 +182,18 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "config.web.static_files.HashedFiles"},
 }
-WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ("map", "png", "gif", "jpg", "webp", "woff", "woff2", "gz", "br", "zip")
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = (
+    "map",
+    "png",
+    "gif",
+    "jpg",
+    "webp",
+    "woff",
+    "woff2",
+    "gz",
+    "br",
+    "zip",
+)
 WHITENOISE_USE_FINDERS = not env.text("ASSAY_STATIC", "")
 """Whoever names the folder has collected the files, gzipped ones too; what is found beside it would hide those."""
 
@@ -262,17 +298,26 @@ UNFOLD = {
     "SITE_URL": None,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_HISTORY": False,
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "experiments.admin.navigation.favicon"}],
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": "experiments.admin.navigation.favicon"}
+    ],
     "STYLES": ["experiments.admin.navigation.style"],
     "SCRIPTS": ["experiments.admin.navigation.script"],
     "DASHBOARD_CALLBACK": "experiments.admin.dashboard.overview",
     "GLOBAL_CALLBACK": "experiments.admin.act_as.frame",
     "SIDEBAR": {"navigation": "experiments.admin.navigation.sidebar"},
-    "COLORS": {"primary": {step: f"oklch({light} {chroma} 192)" for step, light, chroma in (shade.split() for shade in _TEAL)}},
+    "COLORS": {
+        "primary": {
+            step: f"oklch({light} {chroma} 192)"
+            for step, light, chroma in (shade.split() for shade in _TEAL)
+        }
+    },
 }
 
 # ---------------------------------------------------------------- what we log and measure
 PROMETHEUS_EXPORT_MIGRATIONS = False
 DJANGO_STRUCTLOG_CELERY_ENABLED = JOB in (roles.Job.EVERYTHING, roles.Job.WORK)
-LOGGING = logs.django_logging(level=env.text("ASSAY_LOG_LEVEL", "INFO"), requests=env.flag("ASSAY_LOG_REQUESTS", False))
+LOGGING = logs.django_logging(
+    level=env.text("ASSAY_LOG_LEVEL", "INFO"), requests=env.flag("ASSAY_LOG_REQUESTS", False)
+)
 logs.configure_structlog()

@@ -21,7 +21,9 @@ def application(routes: dict[tuple[str, str], Handler]) -> Application:
 
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         handler = routes.get((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
-        status, body = (404, {"error": "no such address"}) if handler is None else _handled(handler, environ)
+        status, body = (
+            (404, {"error": "no such address"}) if handler is None else _handled(handler, environ)
+        )
         start_response(f"{status} {WORDS[status]}", [("Content-Type", "application/json")])
         return [json.dumps(body).encode()]
 
@@ -43,7 +45,9 @@ def _sent(environ: dict[str, Any]) -> dict[str, Any]:
 
 def client_from_environment() -> AssayClient:
     """ASSAY_URL and ASSAY_KEY say where Assay is; ASSAY_FOLDER keeps the last catalogue."""
-    return AssayClient(os.environ["ASSAY_URL"], os.environ["ASSAY_KEY"], folder=os.environ.get("ASSAY_FOLDER"))
+    return AssayClient(
+        os.environ["ASSAY_URL"], os.environ["ASSAY_KEY"], folder=os.environ.get("ASSAY_FOLDER")
+    )
 
 
 def serve(made: Application, port: int) -> None:

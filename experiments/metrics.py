@@ -11,20 +11,43 @@ from prometheus_client import Counter, Gauge
 
 from experiments.core.serving.evaluation import Served
 
-EXPOSURES_DROPPED = Counter("assay_exposures_dropped_total", "Exposures that could not be written to the spool; nobody will count them.")
-CLIENT_ROWS_DROPPED = Counter("assay_client_rows_dropped_total", "Exposures of client keys above their caps, which were not stored.")
-EXPOSURES_REJECTED = Counter("assay_exposures_rejected_total", "Spooled exposures that could not be stored; kept in rejected.txt.")
+EXPOSURES_DROPPED = Counter(
+    "assay_exposures_dropped_total",
+    "Exposures that could not be written to the spool; nobody will count them.",
+)
+CLIENT_ROWS_DROPPED = Counter(
+    "assay_client_rows_dropped_total",
+    "Exposures of client keys above their caps, which were not stored.",
+)
+EXPOSURES_REJECTED = Counter(
+    "assay_exposures_rejected_total",
+    "Spooled exposures that could not be stored; kept in rejected.txt.",
+)
 
 VARIANTS_ASSIGNED = Counter(
     "experiment_variant_assigned_total",
     "Answers that gave a unit a variant, and exposures that applications reported.",
     ["experiment", "variant"],
 )
-ASSIGNMENT_ANSWERS = Counter("assay_assignments_total", "Answers of the doors that assign, by the step that decided.", ["reason"])
+ASSIGNMENT_ANSWERS = Counter(
+    "assay_assignments_total",
+    "Answers of the doors that assign, by the step that decided.",
+    ["reason"],
+)
 _WEB = ["process"]
 """Only a web process tells these. A gauge without labels is a 0 of every process that imports it, workers and beat included."""
-CATALOGUE_VERSION = Gauge("assay_catalogue_version", "Version of the catalogue being served.", _WEB, multiprocess_mode="livemin")
-CATALOGUE_STALE = Gauge("assay_catalogue_stale", "1 while the newest catalogue cannot be asked for.", _WEB, multiprocess_mode="livemax")
+CATALOGUE_VERSION = Gauge(
+    "assay_catalogue_version",
+    "Version of the catalogue being served.",
+    _WEB,
+    multiprocess_mode="livemin",
+)
+CATALOGUE_STALE = Gauge(
+    "assay_catalogue_stale",
+    "1 while the newest catalogue cannot be asked for.",
+    _WEB,
+    multiprocess_mode="livemax",
+)
 
 
 def tell_catalogue(version: int, *, stale: bool) -> None:

@@ -37,11 +37,15 @@ def honour(now: datetime) -> int:
     moved = stops.book_urgent_stops(now)
     moved += sum(_try("planned_start", pk, now, _start) for pk in due.to_start(now))
     moved += sum(_try("planned_end", pk, now, _end) for pk in due.to_end(now))
-    return moved + sum(_try("harm_unresolved", pk, now, _give_up) for pk in due.harm_unresolved(now))
+    return moved + sum(
+        _try("harm_unresolved", pk, now, _give_up) for pk in due.harm_unresolved(now)
+    )
 
 
 def _start(pk: int, now: datetime) -> Experiment:
-    due.read_policy(Experiment.objects.select_related("policy").get(pk=pk))  # a fault here is reported, a refusal only logged
+    due.read_policy(
+        Experiment.objects.select_related("policy").get(pk=pk)
+    )  # a fault here is reported, a refusal only logged
     return lifecycle.start(SYSTEM, now, experiment_id=pk, reason="planned start")
 
 
@@ -51,7 +55,9 @@ def _end(pk: int, now: datetime) -> Experiment:
 
 def _give_up(pk: int, now: datetime) -> Experiment:
     reason = f"stopped for harm {due.HARM_HOURS} hours ago and not resumed"
-    return lifecycle.conclude(SYSTEM, now, experiment_id=pk, outcome=Outcome.STOPPED_HARM, reason=reason)
+    return lifecycle.conclude(
+        SYSTEM, now, experiment_id=pk, outcome=Outcome.STOPPED_HARM, reason=reason
+    )
 
 
 def _try(what: str, pk: int, now: datetime, verb: Callable[[int, datetime], Experiment]) -> int:
@@ -77,7 +83,9 @@ def _try(what: str, pk: int, now: datetime, verb: Callable[[int, datetime], Expe
 def publish_expired() -> bool:
     """Rebuild the catalogue when an override, a holdback or the global holdout has ended. Says whether it did."""
     now = utc_now()
-    if not due.catalogue_expired(now) or not claim(now, task="publish_expired", slot=slot_of(now, seconds=TICK_SECONDS)):
+    if not due.catalogue_expired(now) or not claim(
+        now, task="publish_expired", slot=slot_of(now, seconds=TICK_SECONDS)
+    ):
         return False
     publishing.publish(now, reason="something expired")
     return True
@@ -100,7 +108,11 @@ def deliver_notifications() -> int:
     """
     now = utc_now()
     _address(now)
-    digests = [pk for pk in outbox.digests_due(now) if due_work.attempt(now, "digest", pk, lambda pk: outbox.write_digest(pk, now))]
+    digests = [
+        pk
+        for pk in outbox.digests_due(now)
+        if due_work.attempt(now, "digest", pk, lambda pk: outbox.write_digest(pk, now))
+    ]
     if digests:
         _address(now)
     if claim(now, task="forget_old_messages", slot=slot_of(now, seconds=3600)):

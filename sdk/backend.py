@@ -24,7 +24,10 @@ PACKAGE = "assay_sdk"
 ENTRY = "experiments.sdk"
 _PACKAGES = (ENTRY, "experiments.core")
 _OURS = re.compile(r"experiments\.(sdk|core)\b")
-_RENAMED = ((re.compile(r"\bexperiments\.sdk\b"), PACKAGE), (re.compile(r"\bexperiments\.core\b"), f"{PACKAGE}.core"))
+_RENAMED = (
+    (re.compile(r"\bexperiments\.sdk\b"), PACKAGE),
+    (re.compile(r"\bexperiments\.core\b"), f"{PACKAGE}.core"),
+)
 _EPOCH = (2020, 1, 1, 0, 0, 0)
 """One moment for all files: the same sources make the same bytes."""
 
@@ -32,7 +35,9 @@ _EPOCH = (2020, 1, 1, 0, 0, 0)
 # ---------------------------------------------------------------- what pip calls
 
 
-def build_wheel(wheel_directory: str, config_settings: object = None, metadata_directory: str | None = None) -> str:
+def build_wheel(
+    wheel_directory: str, config_settings: object = None, metadata_directory: str | None = None
+) -> str:
     """Write the wheel; its name."""
     project = _project()
     name = f"{PACKAGE}-{project['version']}"
@@ -54,7 +59,9 @@ def build_sdist(sdist_directory: str, config_settings: object = None) -> str:
     """Write the source archive: this folder beside the modules that the wheel is made of; its name."""
     name = f"{PACKAGE}-{_project()['version']}"
     sources = {str(path.relative_to(SOURCE)): path.read_bytes() for path in _modules().values()}
-    own = {path: (HERE / path).read_bytes() for path in ("pyproject.toml", "backend.py", "README.md")}
+    own = {
+        path: (HERE / path).read_bytes() for path in ("pyproject.toml", "backend.py", "README.md")
+    }
     with tarfile.open(Path(sdist_directory) / f"{name}.tar.gz", "w:gz") as archive:
         for path, data in {**own, **sources, "PKG-INFO": _metadata(_project()).encode()}.items():
             entry = tarfile.TarInfo(f"{name}/{path}")
@@ -68,15 +75,27 @@ def build_sdist(sdist_directory: str, config_settings: object = None) -> str:
 
 def package_files() -> Mapping[str, str]:
     """Path in the wheel → text."""
-    files = {_path_in_wheel(module, path): _renamed(path.read_text()) for module, path in _modules().items()}
+    files = {
+        _path_in_wheel(module, path): _renamed(path.read_text())
+        for module, path in _modules().items()
+    }
     return {**files, f"{PACKAGE}/py.typed": ""}
 
 
 def _modules() -> Mapping[str, Path]:
     """Every module of the SDK, and of the core what these import, directly or through others."""
-    root = SOURCE if (SOURCE / "experiments").is_dir() else HERE  # an unpacked source archive holds them itself
+    root = (
+        SOURCE if (SOURCE / "experiments").is_dir() else HERE
+    )  # an unpacked source archive holds them itself
     found: dict[str, Path] = {}
-    wanted = [*_PACKAGES, *(f"{ENTRY}.{path.stem}" for path in sorted((root / "experiments/sdk").glob("*.py")) if path.stem != "__init__")]
+    wanted = [
+        *_PACKAGES,
+        *(
+            f"{ENTRY}.{path.stem}"
+            for path in sorted((root / "experiments/sdk").glob("*.py"))
+            if path.stem != "__init__"
+        ),
+    ]
     while wanted:
         module = wanted.pop()
         if module in found:
@@ -90,7 +109,9 @@ def _imported(root: Path, path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module and _OURS.match(node.module):
             yield from _with_parents(node.module)
-            yield from (name for alias in node.names if _exists(root, name := f"{node.module}.{alias.name}"))
+            yield from (
+                name for alias in node.names if _exists(root, name := f"{node.module}.{alias.name}")
+            )
 
 
 def _with_parents(module: str) -> Iterator[str]:
@@ -139,12 +160,22 @@ def _metadata(project: Mapping[str, object]) -> str:
         "Description-Content-Type: text/markdown",
     ]
     for extra, requirements in project["optional-dependencies"].items():
-        lines += [f"Provides-Extra: {extra}", *(f'Requires-Dist: {needed}; extra == "{extra}"' for needed in requirements)]
+        lines += [
+            f"Provides-Extra: {extra}",
+            *(f'Requires-Dist: {needed}; extra == "{extra}"' for needed in requirements),
+        ]
     return "\n".join(lines) + "\n\n" + (HERE / str(project["readme"])).read_text()
 
 
 def _record(files: Mapping[str, str], own: str) -> str:
     def digest(text: str) -> str:
-        return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+        return (
+            base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+        )
 
-    return "".join(f"{path},sha256={digest(text)},{len(text.encode())}\n" for path, text in files.items()) + f"{own},,\n"
+    return (
+        "".join(
+            f"{path},sha256={digest(text)},{len(text.encode())}\n" for path, text in files.items()
+        )
+        + f"{own},,\n"
+    )

@@ -22,7 +22,9 @@ from tests import databases, scheduling
 from tests.live import live  # noqa: F401  (a fixture)
 
 # A slow moment of a busy machine is no counterexample.
-hypothesis_settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.register_profile(
+    "house", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 hypothesis_settings.load_profile("house")
 
 
@@ -57,7 +59,9 @@ def pytest_collection_finish() -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Importing a web process starts threads that read the catalogue for ever, under all later tests."""
     if "config.web.wsgi" in sys.modules:
-        pytest.fail(f"config.web.wsgi was imported before or at {item.nodeid}: start it in a process of its own")
+        pytest.fail(
+            f"config.web.wsgi was imported before or at {item.nodeid}: start it in a process of its own"
+        )
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +73,9 @@ def services(django_db_blocker: DjangoDbBlocker) -> Iterator[Lease]:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(services: Lease, django_test_environment: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+def django_db_setup(
+    services: Lease, django_test_environment: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[None]:
     """The worker's own database. In place of pytest-django's, which would migrate one for each worker."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
     with django_db_blocker.unblock(), databases.lent(f"test_assay_{worker}"):
@@ -92,7 +98,11 @@ def redis_url(services: Lease) -> str:
     """A Redis database of the worker's own, so that parallel tests do not meet."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
     base = settings.REDIS_URL.rsplit("db=", 1)[0]
-    return f"{base}db={1 + int(worker.removeprefix('gw')) % 15}" if "db=" in settings.REDIS_URL else settings.REDIS_URL
+    return (
+        f"{base}db={1 + int(worker.removeprefix('gw')) % 15}"
+        if "db=" in settings.REDIS_URL
+        else settings.REDIS_URL
+    )
 
 
 @pytest.fixture
@@ -119,7 +129,11 @@ def own_catalogue(settings: object, tmp_path: Path) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def readings_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test's rows are in its own transaction, which no background thread sees."""
-    for reader in ("config.web.exposition.stored", "config.web.health.postgresql", "config.web.health.cache"):
+    for reader in (
+        "config.web.exposition.stored",
+        "config.web.health.postgresql",
+        "config.web.health.cache",
+    ):
         monkeypatch.setattr(f"{reader}.start", lambda job: job())
 
 

@@ -51,7 +51,9 @@ def copy_of_migrated(name: str) -> None:
     migrated = f"{_MIGRATED}{run}"
     with psycopg.connect(owner_url(), autocommit=True) as server:
         server.execute("SELECT pg_advisory_lock(%s)", [_MAKING])
-        found = server.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [_MIGRATED])
+        found = server.execute(
+            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [_MIGRATED]
+        )
         there = [row[0] for row in found]
         for old in there:
             if old != migrated:

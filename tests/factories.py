@@ -49,12 +49,21 @@ def key_of(name: str, scope: Scope = Scope.MANAGEMENT) -> Actor:
     selector = f"{name}-{scope.value}"
     row, _ = ApiKey.objects.get_or_create(
         selector=selector,
-        defaults={"name": selector, "verifier": "0" * 64, "scope": scope.value, "owner": user(name, _CAST[name]), "created_at": NOW},
+        defaults={
+            "name": selector,
+            "verifier": "0" * 64,
+            "scope": scope.value,
+            "owner": user(name, _CAST[name]),
+            "created_at": NOW,
+        },
     )
     return actor_for_key(row)
 
 
-TWO_ARMS = (VariantSpec("control", 500, config={"model": "a"}), VariantSpec("treatment", 500, config={"model": "b"}, model_hash="b1"))
+TWO_ARMS = (
+    VariantSpec("control", 500, config={"model": "a"}),
+    VariantSpec("treatment", 500, config={"model": "b"}, model_hash="b1"),
+)
 
 METRICS = (
     MetricPlan("apply_conversion", "primary", baseline=0.2, mde=0.1),
@@ -81,17 +90,36 @@ def draft(key: str = "rerank", *, policy: str = "standard", **changes: object) -
     """A draft of owner's. Under an AI policy each arm gets 5 % of all units."""
     if policy != "standard":
         changes = {"traffic": 100, **changes}
-    return drafts.create_experiment(person("owner"), NOW, spec=spec(key, policy_key=policy, **changes))
+    return drafts.create_experiment(
+        person("owner"), NOW, spec=spec(key, policy_key=policy, **changes)
+    )
 
 
 def ready_for_dark_launch(experiment: Experiment, now: datetime = NOW) -> Experiment:
     """Every item before the dark launch done, each by the one whose job it is."""
     done = {"experiment_id": experiment.pk}
     checklist.sign_off(person("owner"), now, item=Item.PRD, verdict=Verdict.APPROVED, **done)
-    checklist.record_evidence(SYSTEM, now, item=Item.SAMPLE_SIZE, green=True, summary="1,000 an arm", detail={"n_planned": 1000}, **done)
+    checklist.record_evidence(
+        SYSTEM,
+        now,
+        item=Item.SAMPLE_SIZE,
+        green=True,
+        summary="1,000 an arm",
+        detail={"n_planned": 1000},
+        **done,
+    )
     for arm in ("treatment",):
         checklist.record_offline_evaluation(
-            person("reviewer"), now, variant_key=arm, metric="ndcg@10", value=0.55, lower=0.52, upper=0.58, n=900, dataset="2026-02", **done
+            person("reviewer"),
+            now,
+            variant_key=arm,
+            metric="ndcg@10",
+            value=0.55,
+            lower=0.52,
+            upper=0.58,
+            n=900,
+            dataset="2026-02",
+            **done,
         )
     checklist.sign_off(person("reviewer"), now, item=Item.OFFLINE, verdict=Verdict.APPROVED, **done)
     return experiment
@@ -99,16 +127,22 @@ def ready_for_dark_launch(experiment: Experiment, now: datetime = NOW) -> Experi
 
 def dark_launched(experiment: Experiment, now: datetime = NOW) -> Experiment:
     """Walked into the dark launch."""
-    return lifecycle.start_dark_launch(person("qa"), now, experiment_id=ready_for_dark_launch(experiment, now).pk)
+    return lifecycle.start_dark_launch(
+        person("qa"), now, experiment_id=ready_for_dark_launch(experiment, now).pk
+    )
 
 
 def ready_to_start(experiment: Experiment, now: datetime = NOW + timedelta(days=1)) -> Experiment:
     """In dark launch, with health, QA's signature, the owner's request and the approver's approval."""
     done = {"experiment_id": dark_launched(experiment).pk}
-    checklist.record_evidence(SYSTEM, now, item=Item.DARK_LAUNCH, green=True, summary="2,000 requests, no breach", **done)
+    checklist.record_evidence(
+        SYSTEM, now, item=Item.DARK_LAUNCH, green=True, summary="2,000 requests, no breach", **done
+    )
     checklist.sign_off(person("qa"), now, item=Item.DARK_LAUNCH, verdict=Verdict.APPROVED, **done)
     checklist.request_launch(person("owner"), now, **done)
-    checklist.sign_off(person("approver"), now, item=Item.APPROVAL, verdict=Verdict.APPROVED, **done)
+    checklist.sign_off(
+        person("approver"), now, item=Item.APPROVAL, verdict=Verdict.APPROVED, **done
+    )
     return experiment
 
 
@@ -119,7 +153,9 @@ def running(experiment: Experiment, now: datetime = NOW + timedelta(days=1)) -> 
     return lifecycle.start(person("owner"), now, experiment_id=experiment.pk)
 
 
-def experiment_in(status: Status, key: str = "rerank", *, policy: str = "standard", **changes: object) -> Experiment:
+def experiment_in(
+    status: Status, key: str = "rerank", *, policy: str = "standard", **changes: object
+) -> Experiment:
     """An experiment of owner's in this status, brought there through the services."""
     if status is Status.DARK_LAUNCH and policy == "standard":
         policy = "ai-low"
@@ -133,8 +169,16 @@ def experiment_in(status: Status, key: str = "rerank", *, policy: str = "standar
     if status is Status.RUNNING:
         return lifecycle_of(experiment)
     if status is Status.PAUSED:
-        return lifecycle.pause(person("owner"), later, experiment_id=experiment.pk, reason="a holiday")
-    lifecycle.conclude(person("owner"), later, experiment_id=experiment.pk, outcome=Outcome.NO_EFFECT, reason="it is over")
+        return lifecycle.pause(
+            person("owner"), later, experiment_id=experiment.pk, reason="a holiday"
+        )
+    lifecycle.conclude(
+        person("owner"),
+        later,
+        experiment_id=experiment.pk,
+        outcome=Outcome.NO_EFFECT,
+        reason="it is over",
+    )
     if status is Status.ARCHIVED:
         lifecycle.archive(person("owner"), later, experiment_id=experiment.pk)
     return lifecycle_of(experiment)

@@ -83,20 +83,32 @@ class Live:
         return f"http://{self.host}:{self.port}"
 
     def ask(
-        self, method: str, path: str, body: object = None, *, key: str | None = "server", headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        key: str | None = "server",
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """One request; ``body`` is sent as it is when bytes, else as JSON. ``key`` names one of ``keys``, or is a key's text."""
         sent = dict(headers or {})
         if key is not None:
             sent["Authorization"] = f"Bearer {self.keys.get(key, key)}"
-        data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
+        data = (
+            body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
+        )
         if data is not None:
             sent.setdefault("Content-Type", "application/json")
         connection = HTTPConnection(self.host, self.port, timeout=30)
         try:
             connection.request(method, path, data, sent)
             response = connection.getresponse()
-            return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
+            return Answer(
+                response.status,
+                {name.lower(): value for name, value in response.getheaders()},
+                response.read(),
+            )
         finally:
             connection.close()
 
@@ -118,20 +130,36 @@ class Live:
 
     def experiment(self, name: str, *, start: bool = True, **fields: Any) -> Any:
         """An experiment with two even arms (or the ``variants`` given), started; served once ``settle`` has returned."""
-        halves = [{"name": "control", "traffic_allocation": 50}, {"name": "treatment", "traffic_allocation": 50}]
-        made = self.manage("POST", "/api/v1/experiments", {"name": name, "variants": halves, "traffic_allocation": 1.0} | fields)
+        halves = [
+            {"name": "control", "traffic_allocation": 50},
+            {"name": "treatment", "traffic_allocation": 50},
+        ]
+        made = self.manage(
+            "POST",
+            "/api/v1/experiments",
+            {"name": name, "variants": halves, "traffic_allocation": 1.0} | fields,
+        )
         return self.manage("POST", f"/api/v1/experiments/{name}/start") if start else made
 
     def settle(self, seconds: float = 15) -> None:
         """Wait until every web process serves what the tables hold."""
-        version = self.sql("SELECT max(version) FROM serving_documents WHERE kind = 'catalogue'")[0][0] or 0
+        version = (
+            self.sql("SELECT max(version) FROM serving_documents WHERE kind = 'catalogue'")[0][0]
+            or 0
+        )
         self.until_served(lambda served: served >= version, seconds)
 
     def until_served(self, wanted: Callable[[int], bool], seconds: float = 15) -> None:
         """Wait until every web process serves a catalogue whose version is wanted."""
         end = time.monotonic() + seconds
-        while not wanted(served := int(self.post("/api/v1/assignments", {"unit": "u"}).headers.get("x-assay-catalogue", 0))):
-            assert time.monotonic() < end, f"after {seconds} s the catalogue served is still {served}"
+        while not wanted(
+            served := int(
+                self.post("/api/v1/assignments", {"unit": "u"}).headers.get("x-assay-catalogue", 0)
+            )
+        ):
+            assert time.monotonic() < end, (
+                f"after {seconds} s the catalogue served is still {served}"
+            )
             time.sleep(0.05)
         if int(self.environment.get("LIVE_WORKERS", "1")) > 1:
             time.sleep(POLL_MARGIN)
@@ -145,7 +173,14 @@ class Live:
     def python(self, program: str, *arguments: str) -> str:
         """Run a program with the installation's settings; what it printed."""
         command = [sys.executable, "-W", "ignore", "-c", program, *arguments]
-        done = subprocess.run(command, cwd=ROOT, env={**os.environ, **self.environment}, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **self.environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -155,16 +190,44 @@ class Live:
 
     def start(self) -> None:
         """Start the web process (again) and wait until it answers."""
-        web = [sys.executable, "-W", "ignore", "manage.py", "runstack", "--only", "web", "--port", str(self.port)]
-        web += [word for name in self.environment.get("LIVE_ALSO", "").split() for word in ("--only", name)]
-        bound = [sys.executable, "config/bound.py", str(os.getpid()), *web, "--workers", self.environment.get("LIVE_WORKERS", "1")]
+        web = [
+            sys.executable,
+            "-W",
+            "ignore",
+            "manage.py",
+            "runstack",
+            "--only",
+            "web",
+            "--port",
+            str(self.port),
+        ]
+        web += [
+            word
+            for name in self.environment.get("LIVE_ALSO", "").split()
+            for word in ("--only", name)
+        ]
+        bound = [
+            sys.executable,
+            "config/bound.py",
+            str(os.getpid()),
+            *web,
+            "--workers",
+            self.environment.get("LIVE_WORKERS", "1"),
+        ]
         with (self.state / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                bound, cwd=ROOT, env={**os.environ, **self.environment}, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                bound,
+                cwd=ROOT,
+                env={**os.environ, **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         end = time.monotonic() + 60
         while not self._answers():
-            assert self.process.poll() is None and time.monotonic() < end, f"the live server does not answer:\n{self.log()}"
+            assert self.process.poll() is None and time.monotonic() < end, (
+                f"the live server does not answer:\n{self.log()}"
+            )
             time.sleep(0.1)
 
     def stop(self) -> None:
@@ -182,7 +245,9 @@ class Live:
 
 
 @contextmanager
-def installation(services: Lease, base_url: str, redis_url: str, *, workers: int = 1, **environment: str) -> Iterator[Live]:
+def installation(
+    services: Lease, base_url: str, redis_url: str, *, workers: int = 1, **environment: str
+) -> Iterator[Live]:
     """An installation of its own on the session's PostgreSQL and Redis servers; ``environment`` adds settings (``ASSAY_ROLE="serve"``).
 
     Its processes use the application's role where there are two roles; ``Live.database_url`` names the owner.

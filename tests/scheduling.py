@@ -63,7 +63,12 @@ def file_of(nodeid: str) -> str:
 def longest_first(items: list[pytest.Item]) -> None:
     """Order the files; the tests of a file keep their order."""
     tests = Counter(file_of(item.nodeid) for item in items)
-    items.sort(key=lambda item: (-LONG.get(file_of(item.nodeid), tests[file_of(item.nodeid)]), file_of(item.nodeid)))
+    items.sort(
+        key=lambda item: (
+            -LONG.get(file_of(item.nodeid), tests[file_of(item.nodeid)]),
+            file_of(item.nodeid),
+        )
+    )
 
 
 class Files(LoadFileScheduling):

@@ -20,7 +20,9 @@ def owner():
 
 def policy():
     found = Policy.objects.filter(is_default=True).first()
-    return found or Policy.objects.create(key="plain", name="Plain", rules={}, is_default=True, created_at=NOW)
+    return found or Policy.objects.create(
+        key="plain", name="Plain", rules={}, is_default=True, created_at=NOW
+    )
 
 
 def experiment(key="checkout", *, status=Status.RUNNING, unit_type="user", client_visible=False):
@@ -38,11 +40,27 @@ def experiment(key="checkout", *, status=Status.RUNNING, unit_type="user", clien
         updated_at=NOW,
     )
     for position, name in enumerate(("control", "treatment")):
-        Variant.objects.create(experiment=made, key=name, name=name.title(), is_control=not position, position=position, weight=500)
+        Variant.objects.create(
+            experiment=made,
+            key=name,
+            name=name.title(),
+            is_control=not position,
+            position=position,
+            weight=500,
+        )
     return made
 
 
-def launched(key="checkout", *, began=NOW - timedelta(days=3), share=900, dark=(), twin=(), seed=SEED, **named):
+def launched(
+    key="checkout",
+    *,
+    began=NOW - timedelta(days=3),
+    share=900,
+    dark=(),
+    twin=(),
+    seed=SEED,
+    **named,
+):
     """An experiment whose variants take turns over the first ``share`` buckets."""
     made = experiment(key, **named)
     layer = Layer.objects.create(name=f"{key}#1", seed=seed, created_at=NOW)
@@ -58,15 +76,26 @@ def launched(key="checkout", *, began=NOW - timedelta(days=3), share=900, dark=(
         started_at=began,
     )
     variants = list(made.variants.all())
-    Bucket.objects.bulk_create(_bucket(layer, iteration, variants, index, share, dark, twin) for index in range(1000))
+    Bucket.objects.bulk_create(
+        _bucket(layer, iteration, variants, index, share, dark, twin) for index in range(1000)
+    )
     return made
 
 
 def _bucket(layer, iteration, variants, index, share, dark, twin):
     if index >= share:
         return Bucket(layer=layer, index=index)
-    role = BucketRole.DARK if index in dark else BucketRole.TWIN if index in twin else BucketRole.MAIN
-    return Bucket(layer=layer, index=index, iteration=iteration, variant=variants[index % 2], role=role, held_since=NOW)
+    role = (
+        BucketRole.DARK if index in dark else BucketRole.TWIN if index in twin else BucketRole.MAIN
+    )
+    return Bucket(
+        layer=layer,
+        index=index,
+        iteration=iteration,
+        variant=variants[index % 2],
+        role=role,
+        held_since=NOW,
+    )
 
 
 def unit_in(bucket_test, seed=SEED):

@@ -25,7 +25,9 @@ class KeptAdmin(ModelAdmin):
         return bool(request.user.is_staff) and may(actor_of(request), Action.VIEW, member=False)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        allowed = self.add_right is not None and may(actor_of(request), self.add_right, member=False)
+        allowed = self.add_right is not None and may(
+            actor_of(request), self.add_right, member=False
+        )
         return allowed and self.has_view_permission(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -18,11 +18,27 @@ from experiments.http.spoken import SpokenFilter, spoken
 class DecisionAdmin(KeptAdmin):
     """What was decided when, by which rule, on which facts."""
 
-    list_display = ("made_at", "experiment", spoken("verdict"), spoken("outcome"), "variant", "rule")
+    list_display = (
+        "made_at",
+        "experiment",
+        spoken("verdict"),
+        spoken("outcome"),
+        "variant",
+        "rule",
+    )
     list_filter = (("verdict", SpokenFilter), ("outcome", SpokenFilter))
     list_select_related = ("iteration__experiment", "variant")
     search_fields = ("iteration__experiment__key", "iteration__experiment__name", "rule")
-    fields = ("made_at", "experiment", "verdict", "outcome", "variant", "rule", "shown_facts", "shown_versions")
+    fields = (
+        "made_at",
+        "experiment",
+        "verdict",
+        "outcome",
+        "variant",
+        "rule",
+        "shown_facts",
+        "shown_versions",
+    )
     readonly_fields = ("experiment", "shown_facts", "shown_versions")
 
     @admin.display(description="Experiment", ordering="iteration__experiment__key")
@@ -39,4 +55,7 @@ class DecisionAdmin(KeptAdmin):
 
 
 def _json(value: Any) -> SafeString:
-    return format_html('<div class="as"><pre>{}</pre></div>', json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    return format_html(
+        '<div class="as"><pre>{}</pre></div>',
+        json.dumps(value, indent=2, ensure_ascii=False, default=str),
+    )

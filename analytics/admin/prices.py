@@ -24,7 +24,9 @@ class NewPrices(forms.ModelForm):
     """Prices, one a line, and why."""
 
     lines = forms.CharField(
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 8, "placeholder": "claude-sonnet,2026-03-01,3.00,15.00"}),
+        widget=UnfoldAdminTextareaWidget(
+            attrs={"rows": 8, "placeholder": "claude-sonnet,2026-03-01,3.00,15.00"}
+        ),
         label="Prices",
         help_text=f"One a line: {HEAD.strip()}. Money per million tokens, from that UTC day until the model's next price. "
         "A line for a day that has one corrects it.",
@@ -60,6 +62,11 @@ class ModelPriceAdmin(KeptAdmin):
         return ("lines", "reason") if obj is None else self.fields
 
     def save_model(self, request: HttpRequest, obj: ModelPrice, form: Any, change: bool) -> None:
-        load_prices(actor_for_user(request.user), utc_now(), text=HEAD + form.cleaned_data["lines"], reason=form.cleaned_data["reason"])
+        load_prices(
+            actor_for_user(request.user),
+            utc_now(),
+            text=HEAD + form.cleaned_data["lines"],
+            reason=form.cleaned_data["reason"],
+        )
         row = ModelPrice.objects.get(model=form.last.model, valid_from=form.last.valid_from)
         obj.pk, obj.model, obj.valid_from = row.pk, row.model, row.valid_from

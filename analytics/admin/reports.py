@@ -29,8 +29,13 @@ class NextVersion(forms.ModelForm):
     class Meta:
         model = ReportTemplate
         fields = ("text", "reason")
-        widgets = {"text": UnfoldAdminTextareaWidget(attrs={"rows": 32}), "reason": UnfoldAdminTextInputWidget()}
-        help_texts = {"text": f"Markdown: headings, paragraphs, lists, and places that facts fill: {PLACES}."}
+        widgets = {
+            "text": UnfoldAdminTextareaWidget(attrs={"rows": 32}),
+            "reason": UnfoldAdminTextInputWidget(),
+        }
+        help_texts = {
+            "text": f"Markdown: headings, paragraphs, lists, and places that facts fill: {PLACES}."
+        }
 
     def clean_text(self) -> str:
         """Say every fault beside the text; the service asks again."""
@@ -61,6 +66,10 @@ class ReportTemplateAdmin(KeptAdmin):
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, str]:
         return {"text": template_in_force().text}
 
-    def save_model(self, request: HttpRequest, obj: ReportTemplate, form: Any, change: bool) -> None:
-        made = revise_template(actor_for_user(request.user), utc_now(), text=obj.text, reason=obj.reason)
+    def save_model(
+        self, request: HttpRequest, obj: ReportTemplate, form: Any, change: bool
+    ) -> None:
+        made = revise_template(
+            actor_for_user(request.user), utc_now(), text=obj.text, reason=obj.reason
+        )
         obj.pk, obj.version = made.pk, made.version

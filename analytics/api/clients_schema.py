@@ -11,7 +11,10 @@ SCHEMAS: Schema = {
     "GrowthBookEvents": {
         "type": "array",
         "maxItems": BATCH_ITEMS,
-        "items": {"type": "object", "properties": {"event_name": _TEXT, "properties_json": {"type": "object"}}},
+        "items": {
+            "type": "object",
+            "properties": {"event_name": _TEXT, "properties_json": {"type": "object"}},
+        },
     },
     "SegmentBatch": {
         "type": "object",
@@ -26,12 +29,16 @@ SCHEMAS: Schema = {
                     "properties": {
                         "type": _TEXT,
                         "event": _TEXT,
-                        "messageId": _TEXT | {"description": "Makes a repeated message count once."},
+                        "messageId": _TEXT
+                        | {"description": "Makes a repeated message count once."},
                         "userId": _TEXT,
                         "anonymousId": _TEXT,
                         "timestamp": {"type": "string", "format": "date-time"},
                         "properties": {"type": "object"},
-                        "context": {"type": "object", "properties": {"groupId": _TEXT | {"description": "The tenant."}}},
+                        "context": {
+                            "type": "object",
+                            "properties": {"groupId": _TEXT | {"description": "The tenant."}},
+                        },
                     },
                 },
             },
@@ -48,7 +55,15 @@ SCHEMAS: Schema = {
             "ignored": _COUNT | {"description": "Messages of kinds that are not kept."},
             "errors": {
                 "type": "array",
-                "items": {"type": "object", "properties": {"index": _COUNT, "code": _TEXT, "field": _TEXT, "message": _TEXT}},
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "index": _COUNT,
+                        "code": _TEXT,
+                        "field": _TEXT,
+                        "message": _TEXT,
+                    },
+                },
             },
         },
     },
@@ -60,16 +75,39 @@ _KIND: Schema = {
     "schema": {"type": "string", "enum": [*"tbipgas"]},
     "description": "b for a batch, else the first letter of the message's type.",
 }
-_KEY: Schema = {"name": "client_key", "in": "query", "required": True, "schema": _TEXT, "description": "A client key, or a server's."}
+_KEY: Schema = {
+    "name": "client_key",
+    "in": "query",
+    "required": True,
+    "schema": _TEXT,
+    "description": "A client key, or a server's.",
+}
 
 
 def paths() -> Schema:
     """The addresses."""
-    taken: Schema = {"200": {"description": "Good items are kept, the others are named."} | content("Taken")}
-    track = operation("growthbook_track", "What GrowthBook's SDKs report: exposures are kept.", "growthbook", [_KEY], taken)
+    taken: Schema = {
+        "200": {"description": "Good items are kept, the others are named."} | content("Taken")
+    }
+    track = operation(
+        "growthbook_track",
+        "What GrowthBook's SDKs report: exposures are kept.",
+        "growthbook",
+        [_KEY],
+        taken,
+    )
     track["requestBody"] = content("GrowthBookEvents", "text/plain") | {"required": True}
-    track["responses"] |= {"207": {"description": "Some exposures were kept, the others are named."} | content("Taken")}
-    batch = operation("segment_batch", "What Segment's and RudderStack's clients send.", "segment", [], taken, {"writeKey": []})
+    track["responses"] |= {
+        "207": {"description": "Some exposures were kept, the others are named."} | content("Taken")
+    }
+    batch = operation(
+        "segment_batch",
+        "What Segment's and RudderStack's clients send.",
+        "segment",
+        [],
+        taken,
+        {"writeKey": []},
+    )
     batch["requestBody"] = content("SegmentBatch") | {"required": True}
     said = "What Segment's client in a page sends; with a client key, exposures alone are kept."
     page = operation("segment_page", said, "segment", [_KIND], taken, {"writeKey": []})

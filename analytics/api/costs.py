@@ -32,7 +32,11 @@ class ExperimentCosts(Door):
 
 def answer(experiment: Experiment, costs: Costs | None) -> dict[str, object]:
     """Everything of it; before the first launch nothing was spent."""
-    head: dict[str, object] = {"experiment_id": experiment.pk, "experiment": experiment.key, "budget_micro": experiment.budget_micro}
+    head: dict[str, object] = {
+        "experiment_id": experiment.pk,
+        "experiment": experiment.key,
+        "budget_micro": experiment.budget_micro,
+    }
     if costs is None:
         return head | {
             "spent_micro": 0,

@@ -60,7 +60,11 @@ class IngestDoor(Door):
         key = identity(request)
         raw, single = items_of(body, self.plural)
         items = parse_items(raw, type(self).parse)
-        result = type(self).take(items, now=utc_now(), identity=IngestIdentity(key.environment, key.scope, admission(request, key)))
+        result = type(self).take(
+            items,
+            now=utc_now(),
+            identity=IngestIdentity(key.environment, key.scope, admission(request, key)),
+        )
         return JsonResponse(single_answer(raw[0], result) if single else result.as_json())
 
 
@@ -123,12 +127,16 @@ def items_of(body: JSON, plural: str) -> tuple[Sequence[object], bool]:
         return [{**body, "event_id": body.get("event_id") or str(uuid.uuid4())}], True
     others = sorted(set(body) - {plural})
     if others:
-        raise InvalidInput(f"beside {plural} there is {others[0][:64]!r}; a batch has nothing else", others[0][:64])
+        raise InvalidInput(
+            f"beside {plural} there is {others[0][:64]!r}; a batch has nothing else", others[0][:64]
+        )
     items = body[plural]
     if not isinstance(items, list):
         raise InvalidInput(f"{plural}: expected a list of items", plural)
     if len(items) > BATCH_ITEMS:
-        raise TooLarge(f"{plural}: {len(items):,} items; at most {BATCH_ITEMS:,} in a batch", plural)
+        raise TooLarge(
+            f"{plural}: {len(items):,} items; at most {BATCH_ITEMS:,} in a batch", plural
+        )
     return items, False
 
 
@@ -140,5 +148,8 @@ def single_answer(raw: Any, result: BatchResult) -> dict[str, object]:  # Any: o
 
 
 def _refusal(error: ItemError) -> InvalidInput | Conflict | NotFound:
-    kinds: dict[str, type[Conflict] | type[NotFound]] = {"conflict": Conflict, "unknown_experiment": NotFound}
+    kinds: dict[str, type[Conflict] | type[NotFound]] = {
+        "conflict": Conflict,
+        "unknown_experiment": NotFound,
+    }
     return kinds.get(error.code, InvalidInput)(error.message, error.field, code=error.code)

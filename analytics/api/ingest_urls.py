@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver
 
-from analytics.api.ingest import CostsDoor, EventsDoor, ExposuresDoor, FeedbackDoor, ObservationsDoor
+from analytics.api.ingest import (
+    CostsDoor,
+    EventsDoor,
+    ExposuresDoor,
+    FeedbackDoor,
+    ObservationsDoor,
+)
 from analytics.api.recorded import Conversions, RecordResult
 from experiments.http.doors import door
 

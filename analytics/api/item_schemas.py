@@ -20,7 +20,10 @@ _NUMBER: Schema = {"type": "number"}
 _WHOLE: Schema = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
 _FLAG: Schema = {"type": "boolean"}
 _ID: Schema = {
-    "event_id": _text(128, description="Makes sending the item again count once; a single item without one gets one."),
+    "event_id": _text(
+        128,
+        description="Makes sending the item again count once; a single item without one gets one.",
+    ),
     "timestamp": {
         "type": "string",
         "format": "date-time",
@@ -30,9 +33,16 @@ _ID: Schema = {
 _WHOM: Schema = {
     "user_id": _text(256, description="One of user_id, unit and units."),
     "unit": _text(256),
-    "units": {"type": "object", "additionalProperties": _text(256), "example": {"user": "u1", "tenant": "acme"}},
+    "units": {
+        "type": "object",
+        "additionalProperties": _text(256),
+        "example": {"user": "u1", "tenant": "acme"},
+    },
     "unit_type": _text(32),
-    "experiment": {"oneOf": [_text(200), {"type": "integer"}], "description": "Id, UUID, key or name."},
+    "experiment": {
+        "oneOf": [_text(200), {"type": "integer"}],
+        "description": "Id, UUID, key or name.",
+    },
     "experiment_id": {"oneOf": [_text(200), {"type": "integer"}]},
     "variant": _text(200, description="Key or name."),
     "context": _OBJECT,
@@ -44,7 +54,12 @@ _ITERATION = {
     "description": "The iteration in which the unit was exposed; the answer's metadata contain it.",
 }
 _EXPOSURE = _COMMON | {"covariates": _OBJECT, "iteration": _ITERATION}
-_OBSERVATION = _COMMON | {"metric": _text(80), "metric_name": _text(80), "value": _NUMBER, "covariates": _OBJECT}
+_OBSERVATION = _COMMON | {
+    "metric": _text(80),
+    "metric_name": _text(80),
+    "value": _NUMBER,
+    "covariates": _OBJECT,
+}
 _EVENT = _COMMON | {
     "event_type": _text(80),
     "type": _text(80),
@@ -69,7 +84,10 @@ _COST = _ID | {
     "tokens_out": _WHOLE,
     "cost_micro": {"type": "integer", "description": "Millionths of the currency."},
     "cache_hit": _FLAG,
-    "qps_bucket": {"oneOf": [_text(40), _WHOLE], "description": "How busy the service was, in its own words."},
+    "qps_bucket": {
+        "oneOf": [_text(40), _WHOLE],
+        "description": "How busy the service was, in its own words.",
+    },
 }
 ITEMS: dict[str, tuple[Schema, tuple[str, ...]]] = {
     "exposures": (_EXPOSURE, ("experiment",)),
@@ -82,12 +100,16 @@ ITEMS: dict[str, tuple[Schema, tuple[str, ...]]] = {
 
 _ERROR: Schema = {
     "type": "object",
-    "properties": {"index": {"type": "integer"}} | {name: {"type": "string"} for name in ("code", "field", "message")},
+    "properties": {"index": {"type": "integer"}}
+    | {name: {"type": "string"} for name in ("code", "field", "message")},
 }
 COUNTS: Schema = {
     "type": "object",
     "properties": {name: {"type": "integer"} for name in ("accepted", "duplicates", "conflicts")}
-    | {"errors": {"type": "array", "items": _ERROR}, "event_id": {"type": "string", "description": "Of a single item."}},
+    | {
+        "errors": {"type": "array", "items": _ERROR},
+        "event_id": {"type": "string", "description": "Of a single item."},
+    },
     "required": ["accepted", "duplicates", "conflicts", "errors"],
 }
 """What became of the items; a conflict is among the errors too."""
@@ -96,7 +118,21 @@ COUNTS: Schema = {
 def body_of(plural: str) -> dict[str, Schema]:
     """One item, or a batch."""
     fields, needed = ITEMS[plural]
-    item = {"type": "object", "properties": fields, "required": list(needed), "additionalProperties": False}
-    several = {"type": "array", "items": item | {"required": [*needed, "event_id"]}, "maxItems": BATCH}
-    batch = {"type": "object", "properties": {plural: several}, "required": [plural], "additionalProperties": False}
+    item = {
+        "type": "object",
+        "properties": fields,
+        "required": list(needed),
+        "additionalProperties": False,
+    }
+    several = {
+        "type": "array",
+        "items": item | {"required": [*needed, "event_id"]},
+        "maxItems": BATCH,
+    }
+    batch = {
+        "type": "object",
+        "properties": {plural: several},
+        "required": [plural],
+        "additionalProperties": False,
+    }
     return {"application/json": {"oneOf": [batch, item]}}

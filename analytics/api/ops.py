@@ -34,13 +34,22 @@ class OpsExperiments(Door):
 
     scopes = (Scope.MANAGEMENT,)
 
-    @extend_schema(operation_id="ops_experiments", parameters=parameters(ExperimentFilters), responses=OpenApiTypes.OBJECT)
+    @extend_schema(
+        operation_id="ops_experiments",
+        parameters=parameters(ExperimentFilters),
+        responses=OpenApiTypes.OBJECT,
+    )
     def get(self, request: Request) -> Response:
         """Every experiment that is not archived, newest first."""
         rows = experiments().prefetch_related("rollouts__variant").order_by("-id")
         counting.count_within(utc_now(), COUNTING_SECONDS)
         rows = rows if "status" in request.query_params else rows.exclude(status=Status.ARCHIVED)
-        listed = page(request, filtered(request, ExperimentFilters, rows), "experiments", lambda row: (row.key, _entry(row)))
+        listed = page(
+            request,
+            filtered(request, ExperimentFilters, rows),
+            "experiments",
+            lambda row: (row.key, _entry(row)),
+        )
         return Response(listed | {"experiments": dict(listed["experiments"])})
 
 
@@ -59,14 +68,23 @@ class OpsPromote(Door):
         promote_recommended(identity(request).actor, utc_now(), experiment=experiment)
         rolled_out = experiment.rollouts.select_related("variant").latest("pk")
         chi_square = source_answers.chi_square(_primary(run))
-        return Response({"ok": True, "promoted": rolled_out.variant.key, "p_value": found.p_value, "chi_square": chi_square})
+        return Response(
+            {
+                "ok": True,
+                "promoted": rolled_out.variant.key,
+                "p_value": found.p_value,
+                "chi_square": chi_square,
+            }
+        )
 
 
 def _entry(experiment: Experiment) -> dict[str, object]:
     run = latest_run(experiment)
     rollout = next((row for row in experiment.rollouts.all() if row.closed_at is None), None)
     promoted = None if rollout is None else rollout.variant.key
-    return source_answers.operators_entry(experiment, significance(run), _arms(experiment, run), _primary(run), promoted)
+    return source_answers.operators_entry(
+        experiment, significance(run), _arms(experiment, run), _primary(run), promoted
+    )
 
 
 def _arms(experiment: Experiment, run: AnalysisRun | None) -> list[ArmNumbers]:
@@ -76,11 +94,17 @@ def _arms(experiment: Experiment, run: AnalysisRun | None) -> list[ArmNumbers]:
         return []
     found = counting.counted(iteration, utc_now())
     masked = run is not None and run.masked
-    return [] if found is None else [numbers_of(experiment.key, found.primary, arm, masked=masked) for arm in found.arms]
+    return (
+        []
+        if found is None
+        else [numbers_of(experiment.key, found.primary, arm, masked=masked) for arm in found.arms]
+    )
 
 
 def _primary(run: AnalysisRun | None) -> MetricResult | None:
     """The metric that decides, as analysed; None also while it is masked."""
     if run is None or run.masked:
         return None
-    return source_answers.primary_of(restored(run.results.get("metrics", []), tuple[MetricResult, ...]))
+    return source_answers.primary_of(
+        restored(run.results.get("metrics", []), tuple[MetricResult, ...])
+    )

@@ -65,22 +65,39 @@ class Recorded(Door):
     @idempotent
     def post(self, request: Request) -> JsonResponse:
         """Store one value of a metric for a unit."""
-        body, key, now = read(request, RecordedBody, max_bytes=ONE_BODY), identity(request), utc_now()
+        body, key, now = (
+            read(request, RecordedBody, max_bytes=ONE_BODY),
+            identity(request),
+            utc_now(),
+        )
         item = _item(body)
         met = _met(item["experiment"], body.asked().units, now, key.environment)
         items = parse_items([item], parse_observation)
-        result = ingest_result(items, met, now=now, identity=IngestIdentity(key.environment, key.scope))
-        return JsonResponse(single_answer(item, result) | _offer(item["experiment"], str(item["metric"])))
+        result = ingest_result(
+            items, met, now=now, identity=IngestIdentity(key.environment, key.scope)
+        )
+        return JsonResponse(
+            single_answer(item, result) | _offer(item["experiment"], str(item["metric"]))
+        )
 
 
 def _offer(ref: object, metric: str) -> dict[str, object]:
     """For an experiment without a primary metric: that it never decides, and that this metric could be the one."""
     known = find_experiments([ref]) if isinstance(ref, str | int) else {}
     experiment = next(iter(known.values()), None)
-    primary = experiment is None or ExperimentMetric.objects.filter(experiment_id=experiment.id, role=MetricRole.PRIMARY).exists()
+    primary = (
+        experiment is None
+        or ExperimentMetric.objects.filter(
+            experiment_id=experiment.id, role=MetricRole.PRIMARY
+        ).exists()
+    )
     if experiment is None or primary:
         return {}
-    return {"warnings": [never_decides(experiment.key, has_primary=False, auto_promote=False, told=[metric])]}
+    return {
+        "warnings": [
+            never_decides(experiment.key, has_primary=False, auto_promote=False, told=[metric])
+        ]
+    }
 
 
 class Conversions(Recorded):
@@ -91,7 +108,9 @@ class RecordResult(Recorded):
     """`POST /api/v1/experiments/record-result`: `{"experiment_name", "metric_name", "metric_value", "user_id"}`."""
 
 
-def _met(experiment: object, units: dict[str, str], now: datetime, environment: Environment) -> list[QueuedExposure]:
+def _met(
+    experiment: object, units: dict[str, str], now: datetime, environment: Environment
+) -> list[QueuedExposure]:
     """The variant that the unit has met, worked out again as it was served; nothing where it is in none.
 
     What was known of the request besides its units is not known here: where targeting asks for that, the unit's own
@@ -104,7 +123,9 @@ def _met(experiment: object, units: dict[str, str], now: datetime, environment: 
             name = resolve(str(experiment)).key
         except NotFound:
             return []  # the item is refused by name
-    answer = assign(catalogue, AssignmentRequest(experiment=name, units=units, environment=environment), now)
+    answer = assign(
+        catalogue, AssignmentRequest(experiment=name, units=units, environment=environment), now
+    )
     exposure = exposure_of(answer, now, environment)
     return [] if exposure is None else [exposure]
 

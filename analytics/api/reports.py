@@ -18,7 +18,13 @@ from experiments.http.documents import TYPES, document
 from experiments.http.doors import Door
 from experiments.selectors.experiments import resolve
 
-_FORMAT = OpenApiParameter("format", str, enum=list(FORMATS), default="html", description="pdf only where WeasyPrint is installed.")
+_FORMAT = OpenApiParameter(
+    "format",
+    str,
+    enum=list(FORMATS),
+    default="html",
+    description="pdf only where WeasyPrint is installed.",
+)
 
 
 class AsAsked(BaseContentNegotiation):
@@ -41,14 +47,25 @@ class Report(Door):
     @extend_schema(
         operation_id="experiment_report",
         parameters=[
-            OpenApiParameter("format", str, enum=list(FORMATS), default="html", description="pdf only where WeasyPrint is installed.")
+            OpenApiParameter(
+                "format",
+                str,
+                enum=list(FORMATS),
+                default="html",
+                description="pdf only where WeasyPrint is installed.",
+            )
         ],
-        responses={(200, kind): OpenApiTypes.BINARY if "pdf" in kind else OpenApiTypes.STR for kind in TYPES.values()},
+        responses={
+            (200, kind): OpenApiTypes.BINARY if "pdf" in kind else OpenApiTypes.STR
+            for kind in TYPES.values()
+        },
     )
     def get(self, request: Request, ref: str) -> HttpResponse:
         """The report in one of its formats; what is masked has no numbers in it."""
         kind = request.query_params.get("format", "html")
         if kind not in FORMATS:
-            raise InvalidInput(f"format: expected one of {', '.join(FORMATS)}, found {kind[:40]!r}", "format")
+            raise InvalidInput(
+                f"format: expected one of {', '.join(FORMATS)}, found {kind[:40]!r}", "format"
+            )
         experiment = resolve(ref)
         return document(body_of(report_of(experiment), kind), kind, f"{experiment.key}-report")

@@ -40,7 +40,11 @@ class Metrics(Door):
 
     @extend_schema(
         operation_id="experiment_metrics",
-        parameters=[OpenApiParameter("duration", str, description="Only units first exposed within it: 30m, 24h, 7d, 2w.")],
+        parameters=[
+            OpenApiParameter(
+                "duration", str, description="Only units first exposed within it: 30m, 24h, 7d, 2w."
+            )
+        ],
         responses=OpenApiTypes.OBJECT,
     )
     def get(self, request: Request, ref: str) -> Response:
@@ -51,7 +55,9 @@ class Metrics(Door):
         experiment = resolve(ref)
         run = latest_run(experiment)
         duration = request.query_params.get("duration", "")
-        described = describe_all(experiment, utc_now(), within=parse_duration(duration) if duration else None)
+        described = describe_all(
+            experiment, utc_now(), within=parse_duration(duration) if duration else None
+        )
         arms = source_answers.variant_metrics(described, masked=_masked(run))
         return Response(_head(experiment) | {"variant_metrics": arms} | _whole(run))
 
@@ -63,7 +69,11 @@ class Analyze(Door):
 
     @extend_schema(
         operation_id="experiment_analyze",
-        parameters=[OpenApiParameter("metric", str, description="Another planned metric than the primary one.")],
+        parameters=[
+            OpenApiParameter(
+                "metric", str, description="Another planned metric than the primary one."
+            )
+        ],
         responses=OpenApiTypes.OBJECT,
     )
     def get(self, request: Request, ref: str) -> Response:
@@ -73,10 +83,15 @@ class Analyze(Door):
         """
         experiment = resolve(ref)
         waiting, now = drain_now(utc_now(), SECONDS_TO_DRAIN), utc_now()
-        run, metric = latest_run(experiment), _metric(experiment, request.query_params.get("metric", ""))
+        run, metric = (
+            latest_run(experiment),
+            _metric(experiment, request.query_params.get("metric", "")),
+        )
         arms = () if _masked(run) else describe_metric(experiment, metric, now)
         answer = source_answers.analysis(experiment, arms, metric, significance(run), now)
-        return Response(answer | {"metric": metric or None, "exposures_waiting": waiting} | _whole(run))
+        return Response(
+            answer | {"metric": metric or None, "exposures_waiting": waiting} | _whole(run)
+        )
 
 
 class Summary(Door):
@@ -91,11 +106,18 @@ class Summary(Door):
         run = latest_run(experiment)
         now = utc_now()
         arms, found = describe_all(experiment, now), card_of(experiment, now)
-        return Response(source_answers.summary(experiment, arms, significance(run), found, masked=_masked(run)))
+        return Response(
+            source_answers.summary(experiment, arms, significance(run), found, masked=_masked(run))
+        )
 
 
 def _head(experiment: Experiment) -> dict[str, object]:
-    return {"experiment_id": experiment.pk, "experiment": experiment.key, "name": experiment.name, "status": experiment.status}
+    return {
+        "experiment_id": experiment.pk,
+        "experiment": experiment.key,
+        "name": experiment.name,
+        "status": experiment.status,
+    }
 
 
 def _metric(experiment: Experiment, asked: str) -> str:
@@ -103,7 +125,10 @@ def _metric(experiment: Experiment, asked: str) -> str:
     planned = {row.metric.key: row.role for row in experiment.planned_metrics.all()}
     if asked and asked not in planned:
         known = ", ".join(planned) or "none is planned"
-        raise InvalidInput(f"metric: {experiment.key} plans no metric {asked[:80]!r}; planned are {known}", "metric")
+        raise InvalidInput(
+            f"metric: {experiment.key} plans no metric {asked[:80]!r}; planned are {known}",
+            "metric",
+        )
     return asked or next((key for key, role in planned.items() if role == MetricRole.PRIMARY), "")
 
 

@@ -38,7 +38,9 @@ from experiments.services.ground.turns import Kind, turn
 def _batch(request: HttpRequest) -> HttpResponse:
     key = opened(_write_key(request.META.get("HTTP_AUTHORIZATION", "")), Scope.INGEST)
     need_database()
-    return _stored(key, IngestIdentity(key.environment, key.scope), parse_json(raw_body(request, packed=True)))
+    return _stored(
+        key, IngestIdentity(key.environment, key.scope), parse_json(raw_body(request, packed=True))
+    )
 
 
 def _from_page(request: HttpRequest, kind: str) -> HttpResponse:
@@ -48,7 +50,9 @@ def _from_page(request: HttpRequest, kind: str) -> HttpResponse:
     need_database()
     if isinstance(content, dict) and kind != "b":
         content = {"batch": [content], "sentAt": content.get("sentAt")}
-    return _stored(key, IngestIdentity(key.environment, key.scope, admission(request, key)), content)
+    return _stored(
+        key, IngestIdentity(key.environment, key.scope, admission(request, key)), content
+    )
 
 
 def _stored(key: KeyIdentity, identity: IngestIdentity, content: JSON) -> HttpResponse:
@@ -65,17 +69,23 @@ def _stored(key: KeyIdentity, identity: IngestIdentity, content: JSON) -> HttpRe
 
 def _key_of_page(request: HttpRequest, content: JSON) -> str:
     named = content.get("writeKey") if isinstance(content, dict) else None
-    return named if isinstance(named, str) else _write_key(request.META.get("HTTP_AUTHORIZATION", ""))
+    return (
+        named if isinstance(named, str) else _write_key(request.META.get("HTTP_AUTHORIZATION", ""))
+    )
 
 
 def _write_key(authorization: str) -> str:
     scheme, _, token = authorization.strip().partition(" ")
     if scheme.lower() != "basic":
-        raise NotAuthenticated("a write key is needed: Basic authentication with an ingest key as the user and no password")
+        raise NotAuthenticated(
+            "a write key is needed: Basic authentication with an ingest key as the user and no password"
+        )
     try:
         user, _, _password = base64.b64decode(token.strip(), validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
-        raise NotAuthenticated("Authorization: what follows Basic is not base64 of a user and a password") from None
+        raise NotAuthenticated(
+            "Authorization: what follows Basic is not base64 of a user and a password"
+        ) from None
     return user
 
 
@@ -85,7 +95,9 @@ def _messages(content: JSON) -> tuple[list[object], datetime | None]:
     if not isinstance(messages, list):
         raise InvalidInput('expected {"batch": [messages]}', "batch")
     if len(messages) > BATCH_ITEMS:
-        raise TooLarge(f"batch: {len(messages):,} messages; at most {BATCH_ITEMS:,} are taken at once", "batch")
+        raise TooLarge(
+            f"batch: {len(messages):,} messages; at most {BATCH_ITEMS:,} are taken at once", "batch"
+        )
     first = messages[0] if messages else None
     return [*messages], _said_to_be_sent(content) or _said_to_be_sent(first)
 

@@ -79,8 +79,12 @@ def _answer(body: SampleSizeBody) -> Answer:
     if body.experiment is None:
         return size(_asked(body), utc_now())
     if body.metrics:
-        raise InvalidInput("metrics: an experiment's plan has its own; send experiment or metrics", "metrics")
-    return experiment_plan(resolve(body.experiment), utc_now(), units_per_day=body.units_per_day, weeks=body.weeks)
+        raise InvalidInput(
+            "metrics: an experiment's plan has its own; send experiment or metrics", "metrics"
+        )
+    return experiment_plan(
+        resolve(body.experiment), utc_now(), units_per_day=body.units_per_day, weeks=body.weeks
+    )
 
 
 def _asked(body: SampleSizeBody) -> Asked:

@@ -27,7 +27,9 @@ def variant_metrics(arms: Sequence[DescribedArm], *, masked: bool) -> dict[str, 
             "is_control": arm.is_control,
             "exposures": arm.exposures,
             "unique_users": arm.units,
-            "conversions": {} if masked else {key: conversions(found) for key, found in arm.metrics.items()},
+            "conversions": {}
+            if masked
+            else {key: conversions(found) for key, found in arm.metrics.items()},
         }
         for arm in arms
     }
@@ -57,9 +59,18 @@ def _stats(found: Description | None) -> dict[str, object]:
     }
 
 
-def analysis(experiment: Experiment, arms: Sequence[DescribedArm], metric: str, found: Significance, now: datetime) -> dict[str, object]:
+def analysis(
+    experiment: Experiment,
+    arms: Sequence[DescribedArm],
+    metric: str,
+    found: Significance,
+    now: datetime,
+) -> dict[str, object]:
     """The eleven keys. Counts are of units whose window is over; a winner is what the stored decision recommends. No arms: masked."""
-    counts = [described.units.n if (described := arm.metrics.get(metric)) is not None else 0 for arm in arms]
+    counts = [
+        described.units.n if (described := arm.metrics.get(metric)) is not None else 0
+        for arm in arms
+    ]
     wanted = required_units(experiment)
     return {
         "experiment_id": experiment.pk,
@@ -68,7 +79,9 @@ def analysis(experiment: Experiment, arms: Sequence[DescribedArm], metric: str, 
         "p_value": found.p_value,
         "is_significant": found.significant,
         "recommended_winner_id": None if found.winner is None else found.winner.pk,
-        "recommendation_confidence": float(experiment.confidence_level) if found.winner is not None else None,
+        "recommendation_confidence": float(experiment.confidence_level)
+        if found.winner is not None
+        else None,
         "recommendation_reason": found.reason,
         "sufficient_sample_size": bool(counts) and min(counts) >= wanted,
         "current_sample_size": sum(counts) if counts else None,
@@ -84,7 +97,14 @@ def required_units(experiment: Experiment) -> int:
     return max(experiment.min_sample_size, math.ceil(2 * planned))
 
 
-def summary(experiment: Experiment, arms: Sequence[DescribedArm], found: Significance, card: Card, *, masked: bool) -> dict[str, object]:
+def summary(
+    experiment: Experiment,
+    arms: Sequence[DescribedArm],
+    found: Significance,
+    card: Card,
+    *,
+    masked: bool,
+) -> dict[str, object]:
     """Where it is, in one object; ``state``, ``sentence`` and ``effect`` are what every page says."""
     shares = {variant.pk: variant.weight / 10 for variant in experiment.variants.all()}
     return {
@@ -127,7 +147,11 @@ def _rows(arm: DescribedArm) -> int:
 
 
 def operators_entry(
-    experiment: Experiment, found: Significance, arms: Sequence[ArmNumbers], primary: MetricResult | None, promoted: str | None
+    experiment: Experiment,
+    found: Significance,
+    arms: Sequence[ArmNumbers],
+    primary: MetricResult | None,
+    promoted: str | None,
 ) -> dict[str, object]:
     """One experiment as an operator reads it: sizes and rates of everybody exposed so far, as ``/metrics`` has them.
 
@@ -142,10 +166,15 @@ def operators_entry(
             "significant": found.significant,
             "p_value": found.p_value,
             "winner": None if found.winner is None else found.winner.key,
-            "variants": {variant.key: _sample(by_key.get(variant.key)) for variant in experiment.variants.all()},
+            "variants": {
+                variant.key: _sample(by_key.get(variant.key))
+                for variant in experiment.variants.all()
+            },
         },
         "outcomes": {arm.variant: dict(arm.outcomes) for arm in arms},
-        "matured": {variant.key: _matured(variant.key, primary) for variant in experiment.variants.all()},
+        "matured": {
+            variant.key: _matured(variant.key, primary) for variant in experiment.variants.all()
+        },
         "id": experiment.pk,
         "name": experiment.name,
         "status": experiment.status,
@@ -169,7 +198,11 @@ def _matured(key: str, primary: MetricResult | None) -> dict[str, object]:
     if primary is None or found is None:
         return {"samples": None, "conversions": None, "rate": None}
     counted = primary.kind == MetricKind.PROPORTION
-    return {"samples": found.n, "conversions": round(found.sum_y) if counted else None, "rate": found.mean}
+    return {
+        "samples": found.n,
+        "conversions": round(found.sum_y) if counted else None,
+        "rate": found.mean,
+    }
 
 
 def chi_square(primary: MetricResult | None) -> float | None:

@@ -65,7 +65,13 @@ class Tail(Door):
             OpenApiParameter("experiment", str, description="An id, UUID, key or name."),
             OpenApiParameter("unit", str, description="A unit's id."),
             OpenApiParameter("unit_type", str, description="With unit: only this type."),
-            OpenApiParameter("kind", str, enum=KINDS, many=True, description="Only these; several are separated by commas."),
+            OpenApiParameter(
+                "kind",
+                str,
+                enum=KINDS,
+                many=True,
+                description="Only these; several are separated by commas.",
+            ),
         ],
         responses=TailAnswer,
     )
@@ -73,9 +79,17 @@ class Tail(Door):
         """The last 200 rows. Answers without an exposure are noted from the first look on, for ten minutes after the last."""
         key, now = identity(request), utc_now()
         asked = _asked(request, key)
-        watches.look(key.actor, now, experiment=asked.subject.experiment, unit_id=asked.subject.unit_id, unit_type=asked.unit_type)
+        watches.look(
+            key.actor,
+            now,
+            experiment=asked.subject.experiment,
+            unit_id=asked.subject.unit_id,
+            unit_type=asked.unit_type,
+        )
         rows = tail(asked.subject, now, asked.kinds)
-        return JsonResponse({"items": [row.as_json() for row in rows], "environment": key.environment.value})
+        return JsonResponse(
+            {"items": [row.as_json() for row in rows], "environment": key.environment.value}
+        )
 
 
 @dataclass(frozen=True)
@@ -89,8 +103,15 @@ def _asked(request: Request, key: KeyIdentity) -> _Asked:
     query: Any = request.query_params  # Any: a QueryDict, typed loosely by the framework
     unknown = sorted(set(query) - set(_PARAMETERS))
     if unknown:
-        raise InvalidInput(f"unknown parameter {unknown[0][:64]!r}; known are {', '.join(_PARAMETERS)}", unknown[0][:64])
-    ref, unit_id, unit_type = query.get("experiment", ""), query.get("unit", ""), query.get("unit_type", "")
+        raise InvalidInput(
+            f"unknown parameter {unknown[0][:64]!r}; known are {', '.join(_PARAMETERS)}",
+            unknown[0][:64],
+        )
+    ref, unit_id, unit_type = (
+        query.get("experiment", ""),
+        query.get("unit", ""),
+        query.get("unit_type", ""),
+    )
     if bool(ref) == bool(unit_id):
         raise InvalidInput("send exactly one of experiment and unit", "experiment")
     problem = check_unit_id(unit_id, "unit") if unit_id else None
@@ -105,5 +126,7 @@ def _kinds(asked: list[str]) -> tuple[str, ...]:
     wanted = [name for text in asked for name in text.split(",") if name]
     unknown = [name for name in wanted if name not in KINDS]
     if unknown:
-        raise InvalidInput(f"kind: expected some of {', '.join(KINDS)}, found {unknown[0][:40]!r}", "kind")
+        raise InvalidInput(
+            f"kind: expected some of {', '.join(KINDS)}, found {unknown[0][:40]!r}", "kind"
+        )
     return tuple(kind for kind in KINDS if kind in wanted) or KINDS

@@ -48,7 +48,11 @@ def _track(request: HttpRequest) -> HttpResponse:
     items = dict(zip(met, parse_items(list(met.values()), _read), strict=True))
     now, ignored = utc_now(), len(events) - len(met)
     with turn(Kind.STORE):
-        result = ingest_mixed(items, now=now, identity=IngestIdentity(key.environment, key.scope, admission(request, key)))
+        result = ingest_mixed(
+            items,
+            now=now,
+            identity=IngestIdentity(key.environment, key.scope, admission(request, key)),
+        )
         add_to_tallies(now, "track", {IGNORED: ignored})
     return _answer(result, ignored)
 
@@ -66,7 +70,10 @@ def _answer(result: BatchResult, ignored: int) -> HttpResponse:
         return JsonResponse(body, status=_SOME)
     first = refused[0]
     problems = [Problem(error.code, error.message, error.field) for error in refused[:_SHOWN]]
-    return JsonResponse(body | error_body(InvalidInput(first.message, first.field, problems, code=first.code)), status=_NONE)
+    return JsonResponse(
+        body | error_body(InvalidInput(first.message, first.field, problems, code=first.code)),
+        status=_NONE,
+    )
 
 
 def _body_or_nothing(request: HttpRequest) -> JSON:
@@ -88,9 +95,13 @@ def _events(body: JSON) -> list[object]:
     if isinstance(body, dict) and events is None and is_exposure(body):
         events = [body]
     if not isinstance(events, list):
-        raise InvalidInput("the body: expected an array of events, or an object with client_key and events")
+        raise InvalidInput(
+            "the body: expected an array of events, or an object with client_key and events"
+        )
     if len(events) > BATCH_ITEMS:
-        raise TooLarge(f"the body: {len(events):,} events; at most {BATCH_ITEMS:,} are taken at once")
+        raise TooLarge(
+            f"the body: {len(events):,} events; at most {BATCH_ITEMS:,} are taken at once"
+        )
     return [*events]
 
 

@@ -35,7 +35,9 @@ class CostLine:
         return self.cache_hits / self.cache_known if self.cache_known else None
 
     def __add__(self, other: CostLine) -> CostLine:
-        return CostLine(*(getattr(self, name) + getattr(other, name) for name in CostLine.__slots__))
+        return CostLine(
+            *(getattr(self, name) + getattr(other, name) for name in CostLine.__slots__)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +86,30 @@ def summed(lines: Iterable[CostLine]) -> CostLine:
     return sum(lines, CostLine())
 
 
-def arm_costs(arm: str, name: str, *, is_control: bool, units: int, models: Mapping[str, CostLine], outcomes: Outcomes) -> ArmCosts:
+def arm_costs(
+    arm: str,
+    name: str,
+    *,
+    is_control: bool,
+    units: int,
+    models: Mapping[str, CostLine],
+    outcomes: Outcomes,
+) -> ArmCosts:
     """What an arm costs, per unit that met it and per outcome; money that is missing makes both cannot-say."""
     whole = summed(models.values())
-    missing = f"{whole.unpriced:,} of {counted(whole.calls, 'call')} have neither a cost nor a price" if whole.unpriced else ""
+    missing = (
+        f"{whole.unpriced:,} of {counted(whole.calls, 'call')} have neither a cost nor a price"
+        if whole.unpriced
+        else ""
+    )
     known = not missing
     per_unit = whole.cost_micro / units if known and units else None
     many = outcomes.many
     per_outcome = whole.cost_micro / many if known and many else None
     why_not = missing or outcomes.reason or ("" if many else "no outcome yet")
-    return ArmCosts(arm, name, is_control, units, whole, models, per_unit, many, per_outcome, why_not)
+    return ArmCosts(
+        arm, name, is_control, units, whole, models, per_unit, many, per_outcome, why_not
+    )
 
 
 def by_model(arms: Sequence[ArmCosts]) -> dict[str, CostLine]:

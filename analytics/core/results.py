@@ -153,19 +153,39 @@ def metric_arm(kind: str, arm: str, observed: Observed | None, exposed: int) -> 
         return MetricArm(arm, 0, exposed, None, 0.0, 0.0)
     rules = kind_of(kind)
     sums = sums_of(observed)
-    return MetricArm(arm, rules.units(observed), exposed, rules.value(observed), sums.get("y", 0.0), sums.get("y·y", 0.0), sums)
+    return MetricArm(
+        arm,
+        rules.units(observed),
+        exposed,
+        rules.value(observed),
+        sums.get("y", 0.0),
+        sums.get("y·y", 0.0),
+        sums,
+    )
 
 
 def sums_of(observed: Observed) -> dict[str, float]:
     """Sufficient totals by name, for whoever wants to follow a number: n, Σ of each variable, Σ of each product."""
     if isinstance(observed, Remembered):
-        return {**sums_of(observed.whole), **{f"{name} (with past)": value for name, value in sums_of(observed.known).items()}}
+        return {
+            **sums_of(observed.whole),
+            **{f"{name} (with past)": value for name, value in sums_of(observed.known).items()},
+        }
     if isinstance(observed, Moments):
         pairs = [(one, two) for i, one in enumerate(observed.names) for two in observed.names[i:]]
         sums = dict(zip(observed.names, observed.sums, strict=True))
-        return {"n": observed.n, **sums, **{f"{one}·{two}": observed.product(one, two) for one, two in pairs}}
+        return {
+            "n": observed.n,
+            **sums,
+            **{f"{one}·{two}": observed.product(one, two) for one, two in pairs},
+        }
     if isinstance(observed, QuantileTotals):
-        return {"rows": observed.n, "beyond": observed.beyond, "buckets": observed.clusters.n, "rows ≤ quantile": observed.clusters.sum_y}
+        return {
+            "rows": observed.n,
+            "beyond": observed.beyond,
+            "buckets": observed.clusters.n,
+            "rows ≤ quantile": observed.clusters.sum_y,
+        }
     return {"n": observed.n, "y": observed.sum_y, "y·y": observed.sum_y2}
 
 
@@ -189,21 +209,42 @@ def compare_arms(
 
     def compared(arm: str) -> ArmComparison:
         c, cuped = _compared(kind_of(result.kind), observed.get(control), observed.get(arm), level)
-        return ArmComparison(arm, _sound(c), None, "Holm", cuped and _sound(cuped), always_valid(c, level, n_star, past.get(arm)))
+        return ArmComparison(
+            arm,
+            _sound(c),
+            None,
+            "Holm",
+            cuped and _sound(cuped),
+            always_valid(c, level, n_star, past.get(arm)),
+        )
 
     rows = [
-        net.hold(result.key, f"{arm} against {control}", partial(compared, arm), partial(_unsaid, result.kind, arm, past.get(arm)))
+        net.hold(
+            result.key,
+            f"{arm} against {control}",
+            partial(compared, arm),
+            partial(_unsaid, result.kind, arm, past.get(arm)),
+        )
         for arm in tests
     ]
     adjusted = holm([row.comparison.p for row in rows])
-    return replace(result, comparisons=tuple(replace(row, adjusted_p=p) for row, p in zip(rows, adjusted, strict=True)))
+    return replace(
+        result,
+        comparisons=tuple(
+            replace(row, adjusted_p=p) for row, p in zip(rows, adjusted, strict=True)
+        ),
+    )
 
 
-def unsaid(result: MetricResult, control: str, reason: str, before: MetricResult | None = None) -> MetricResult:
+def unsaid(
+    result: MetricResult, control: str, reason: str, before: MetricResult | None = None
+) -> MetricResult:
     """A metric that could not be read: every comparison says why, and the sequential view waits as the last run left it."""
     past = {c.arm: c.always for c in before.comparisons} if before is not None else {}
     tests = [arm.arm for arm in result.arms if arm.arm != control]
-    return replace(result, comparisons=tuple(_unsaid(result.kind, arm, past.get(arm), reason) for arm in tests))
+    return replace(
+        result, comparisons=tuple(_unsaid(result.kind, arm, past.get(arm), reason) for arm in tests)
+    )
 
 
 def _unsaid(kind: str, arm: str, always: AlwaysValid | None, reason: str) -> ArmComparison:
@@ -212,7 +253,11 @@ def _unsaid(kind: str, arm: str, always: AlwaysValid | None, reason: str) -> Arm
 
 def _sound(found: Comparison) -> Comparison:
     """A comparison whose numbers are numbers; NaN would spoil what is adjusted or stored together with it."""
-    wrong = [name for name in _NUMBERS if (value := getattr(found, name)) is not None and math.isnan(value)]
+    wrong = [
+        name
+        for name in _NUMBERS
+        if (value := getattr(found, name)) is not None and math.isnan(value)
+    ]
     if wrong:
         raise ImpossibleTotals(f"{', '.join(wrong)}: not a number")
     return found
@@ -221,24 +266,38 @@ def _sound(found: Comparison) -> Comparison:
 _NUMBERS = ("control_mean", "treatment_mean", "difference", "lift", "p", "z", "se")
 
 
-def _compared(kind: AnyKind, control: Observed | None, treatment: Observed | None, alpha: float) -> tuple[Comparison, Comparison | None]:
+def _compared(
+    kind: AnyKind, control: Observed | None, treatment: Observed | None, alpha: float
+) -> tuple[Comparison, Comparison | None]:
     if control is None or treatment is None:
         n_c, n_t = (0 if t is None else kind.units(t) for t in (control, treatment))
-        return Comparison(kind.name, n_c, n_t, reason="no units in control" if control is None else "no units in treatment"), None
+        return Comparison(
+            kind.name,
+            n_c,
+            n_t,
+            reason="no units in control" if control is None else "no units in treatment",
+        ), None
     return kind.compare(control, treatment, alpha), kind.adjusted(control, treatment, alpha)
 
 
-def always_valid(c: Comparison, alpha: float, n_star: float, before: AlwaysValid | None = None) -> AlwaysValid | None:
+def always_valid(
+    c: Comparison, alpha: float, n_star: float, before: AlwaysValid | None = None
+) -> AlwaysValid | None:
     """The sequential view of a comparison, folded into what was shown before; None below 100 units or without a standard error."""
     if c.difference is None or c.se is None or not c.se > 0:
         return None
     n = c.control_n + c.treatment_n
-    now, p = anytime.interval(c.difference, c.se, n, alpha, n_star), anytime.p_value(c.difference, c.se, n, alpha, n_star)
+    now, p = (
+        anytime.interval(c.difference, c.se, n, alpha, n_star),
+        anytime.p_value(c.difference, c.se, n, alpha, n_star),
+    )
     if now is None or p is None:
         return None
     past = [] if before is None or before.effect_changed else [before.interval]
     shown = anytime.running([*past, now], [p, *([] if before is None else [before.p])])
-    return AlwaysValid(shown.interval or now, p if shown.p is None else shown.p, shown.effect_changed)
+    return AlwaysValid(
+        shown.interval or now, p if shown.p is None else shown.p, shown.effect_changed
+    )
 
 
 def why_not_always(one: ArmComparison) -> str | None:
@@ -257,7 +316,11 @@ def why_not_cuped(result: MetricResult, one: ArmComparison) -> str | None:
     """Why a comparison is not shown with covariates; None when it is."""
     if one.cuped is not None:
         used = one.cuped.method == CUPED
-        return one.cuped.reason if used else "; ".join(note.removeprefix("no CUPED: ") for note in one.cuped.notes)
+        return (
+            one.cuped.reason
+            if used
+            else "; ".join(note.removeprefix("no CUPED: ") for note in one.cuped.notes)
+        )
     if one.comparison.difference is None:
         return one.comparison.reason
     if result.role == "guardrail":
@@ -285,22 +348,38 @@ def explore(
     level = alpha * max(1, finds) / max(1, len(ps))
     left = iter(adjusted)
 
-    def explored(result: MetricResult, totals: Mapping[str, Observed], one: ArmComparison) -> ArmComparison:
+    def explored(
+        result: MetricResult, totals: Mapping[str, Observed], one: ArmComparison
+    ) -> ArmComparison:
         q = next(left)
         if one.comparison.reason is not None:
             return replace(one, adjusted_p=q, adjustment="BH")
         work = partial(_explored, kind_of(result.kind), one, totals, control, level, q)
-        return net.hold(result.key, f"{one.arm} among the explorations", work, partial(_unsaid, result.kind, one.arm, one.always))
+        return net.hold(
+            result.key,
+            f"{one.arm} among the explorations",
+            work,
+            partial(_unsaid, result.kind, one.arm, one.always),
+        )
 
     return [
-        replace(result, comparisons=tuple(explored(result, totals, one) for one in result.comparisons))
+        replace(
+            result, comparisons=tuple(explored(result, totals, one) for one in result.comparisons)
+        )
         for result, totals in zip(results, observed, strict=True)
     ]
 
 
 def _explored(
-    kind: AnyKind, found: ArmComparison, observed: Mapping[str, Observed], control: str, level: float, adjusted_p: float | None
+    kind: AnyKind,
+    found: ArmComparison,
+    observed: Mapping[str, Observed],
+    control: str,
+    level: float,
+    adjusted_p: float | None,
 ) -> ArmComparison:
     """The same p, with the interval at the level of the finds."""
     comparison, cuped = _compared(kind, observed.get(control), observed.get(found.arm), level)
-    return replace(found, comparison=comparison, cuped=cuped, adjusted_p=adjusted_p, adjustment="BH")
+    return replace(
+        found, comparison=comparison, cuped=cuped, adjusted_p=adjusted_p, adjustment="BH"
+    )

@@ -32,7 +32,9 @@ class Day:
     readings: tuple[Reading, ...] = ()
 
 
-def with_day(before: Sequence[Day], day: date, arms: Sequence[ArmSummary], metrics: Sequence[MetricResult]) -> tuple[Day, ...]:
+def with_day(
+    before: Sequence[Day], day: date, arms: Sequence[ArmSummary], metrics: Sequence[MetricResult]
+) -> tuple[Day, ...]:
     """The series with this day as it stands now; a later run of the same day replaces the earlier one."""
     today = Day(day, {arm.key: arm.units for arm in arms}, tuple(_readings(metrics)))
     kept = [one for one in before if one.day < day]

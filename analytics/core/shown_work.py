@@ -43,12 +43,18 @@ def steps(kind: str, control: Sums, treatment: Sums) -> tuple[Step, ...]:
     if c is None or t is None:
         return ()
     difference = t.value - c.value
-    found = [*c.steps, *t.steps, Step("difference", "arm − control", f"{_n(t.value)} − {_n(c.value)}", difference)]
+    found = [
+        *c.steps,
+        *t.steps,
+        Step("difference", "arm − control", f"{_n(t.value)} − {_n(c.value)}", difference),
+    ]
     if c.variance is not None and t.variance is not None:
         n_c, n_t = control["n"], treatment["n"]
         se = math.sqrt(t.variance / n_t + c.variance / n_c)
         filled = f"√({_n(t.variance)}/{_n(n_t)} + {_n(c.variance)}/{_n(n_c)})"
-        found.append(Step("standard error", "√(s²(arm)/n(arm) + s²(control)/n(control))", filled, se))
+        found.append(
+            Step("standard error", "√(s²(arm)/n(arm) + s²(control)/n(control))", filled, se)
+        )
     return tuple(found)
 
 
@@ -58,7 +64,9 @@ def _rate(who: str, sums: Sums) -> _Arm | None:
         return None
     rate = y / n
     value = Step(f"rate of {who}", "Σy / n", f"{_n(y)} / {_n(n)}", rate)
-    variance = Step(f"s² of {who}", "rate · (1 − rate)", f"{_n(rate)} · (1 − {_n(rate)})", rate * (1 - rate))
+    variance = Step(
+        f"s² of {who}", "rate · (1 − rate)", f"{_n(rate)} · (1 − {_n(rate)})", rate * (1 - rate)
+    )
     return _Arm(rate, variance.value, (value, variance))
 
 
@@ -70,7 +78,9 @@ def _mean(who: str, sums: Sums) -> _Arm | None:
     if n < 2:
         return _Arm(value.value, None, (value,))
     filled = f"({_n(yy)} − {_n(y)}²/{_n(n)}) / ({_n(n)} − 1)"
-    variance = Step(f"s² of {who}", "(Σy² − (Σy)²/n) / (n − 1)", filled, (yy - y * (y / n)) / (n - 1))
+    variance = Step(
+        f"s² of {who}", "(Σy² − (Σy)²/n) / (n − 1)", filled, (yy - y * (y / n)) / (n - 1)
+    )
     return _Arm(value.value, variance.value, (value, variance))
 
 

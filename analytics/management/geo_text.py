@@ -27,7 +27,16 @@ def geo_lines(view: GeoView) -> list[str]:
         lines += [f"The newest reading failed: {view.error}", ""]
     if found is None:
         return [*lines, "There is no result."]
-    return [*lines, *_effect(found), *_before(found), *_leave_one_out(found), *_events(found.event_study), *_notes(found), "", STANDING]
+    return [
+        *lines,
+        *_effect(found),
+        *_before(found),
+        *_leave_one_out(found),
+        *_events(found.event_study),
+        *_notes(found),
+        "",
+        STANDING,
+    ]
 
 
 STANDING = "A geo pilot is evidence for people; nothing is promoted by it."
@@ -76,7 +85,11 @@ def _trend(trend: PreTrend) -> list[str]:
     if trend.slope is None:
         return [f"pre-trend: cannot say: {trend.reason}"]
     slope = f"pre-trend: treated regions changed by {_signed(trend.slope)} more per period"
-    lines = [f"{slope}, {p_is_short(trend.p)} ({trend.method})" if trend.p is not None else f"{slope}; no p: {trend.reason}"]
+    lines = [
+        f"{slope}, {p_is_short(trend.p)} ({trend.method})"
+        if trend.p is not None
+        else f"{slope}; no p: {trend.reason}"
+    ]
     if trend.joint_p is None:
         return [*lines, f"all periods jointly: cannot say: {trend.joint_reason}"]
     return [*lines, f"all periods jointly: {p_is_short(trend.joint_p)} ({trend.joint_method})"]
@@ -92,8 +105,14 @@ def _leave_one_out(found: DidResult) -> list[str]:
     said = [(row.estimate, row) for row in found.leave_one_out if row.estimate is not None]
     if not said:
         return []
-    (low, least), (high, most) = min(said, key=lambda one: one[0]), max(said, key=lambda one: one[0])
-    lines = ["", f"without one region: from {_signed(low)} (without {least.region}) to {_signed(high)} (without {most.region})"]
+    (low, least), (high, most) = (
+        min(said, key=lambda one: one[0]),
+        max(said, key=lambda one: one[0]),
+    )
+    lines = [
+        "",
+        f"without one region: from {_signed(low)} (without {least.region}) to {_signed(high)} (without {most.region})",
+    ]
     alone: Sequence[WithoutRegion] = [row for row in found.leave_one_out if row.estimate is None]
     return [*lines, *(f"  without {row.region}: cannot say" for row in alone[:3])]
 
@@ -101,11 +120,22 @@ def _leave_one_out(found: DidResult) -> list[str]:
 def _events(points: Sequence[EventPoint]) -> list[str]:
     if not points:
         return []
-    near = sorted(sorted(points, key=lambda one: abs(one.position + 0.5))[:MOST_LINES], key=lambda one: one.position)
+    near = sorted(
+        sorted(points, key=lambda one: abs(one.position + 0.5))[:MOST_LINES],
+        key=lambda one: one.position,
+    )
     lines = ["", "event study (gap between treated and control, against the last period before)"]
     for one in near:
-        said = "cannot say" if one.estimate is None else "reference" if one.position == -1 else _signed(one.estimate)
-        lines.append(f"  {one.position:>+4}  {one.period[:20]:<20} {said:>10}  {_interval(one.ci)}".rstrip())
+        said = (
+            "cannot say"
+            if one.estimate is None
+            else "reference"
+            if one.position == -1
+            else _signed(one.estimate)
+        )
+        lines.append(
+            f"  {one.position:>+4}  {one.period[:20]:<20} {said:>10}  {_interval(one.ci)}".rstrip()
+        )
     return lines
 
 
@@ -125,7 +155,11 @@ def _named(names: Sequence[str]) -> str:
 
 
 def _interval(interval: Interval | None) -> str:
-    return "" if interval is None else f"[{_signed(interval.low)}, {_signed(interval.high)}] at {interval.level:.1%}"
+    return (
+        ""
+        if interval is None
+        else f"[{_signed(interval.low)}, {_signed(interval.high)}] at {interval.level:.1%}"
+    )
 
 
 def _signed(value: float) -> str:

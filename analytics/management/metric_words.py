@@ -29,14 +29,20 @@ def metric_of(text: str) -> MetricColumn:
         direction = words.pop()
     level = _level(text, words.pop()) if len(words) > 2 and words[-2] == "quantile" else None
     column, kind = ":".join(words[:-1]), KINDS.get(words[-1])
-    if not (found and name and column) or kind is None or (kind == "quantile") != (level is not None):
+    if (
+        not (found and name and column)
+        or kind is None
+        or (kind == "quantile") != (level is not None)
+    ):
         raise CommandError(f"--metric {text!r}: expected {WANTED}")
     better: Better = "decrease" if direction == "decrease" else "increase"
     if kind != "ratio":
         return MetricColumn(name, column, kind, better, level=level)
     above, line, below = column.partition("/")
     if not (line and above.strip() and below.strip()) or "/" in below:
-        raise CommandError(f"--metric {text!r}: a ratio has one column above and one below its line: NAME=ABOVE/BELOW:ratio")
+        raise CommandError(
+            f"--metric {text!r}: a ratio has one column above and one below its line: NAME=ABOVE/BELOW:ratio"
+        )
     return MetricColumn(name, above.strip(), kind, better, below=below.strip())
 
 
@@ -46,7 +52,9 @@ def _level(text: str, word: str) -> float:
     except ValueError:
         level = -1.0
     if not 0 < level < 1:
-        raise CommandError(f"--metric {text!r}: a quantile's level lies between 0 and 1 (.95, not 95), found {word!r}")
+        raise CommandError(
+            f"--metric {text!r}: a quantile's level lies between 0 and 1 (.95, not 95), found {word!r}"
+        )
     return level
 
 

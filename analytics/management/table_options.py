@@ -19,12 +19,23 @@ ZONE = "the zone of dates and of moments without one, such as Europe/Berlin"
 def add_table_options(parser: CommandParser) -> None:
     """``--decimal``, ``--thousands``, ``--date-format``, ``--time-zone`` and ``--duplicates``; without them the cells say it, or the
     file is refused."""
-    parser.add_argument("--decimal", choices=(".", ","), help="the mark before decimals; default: what all cells agree on")
-    parser.add_argument("--thousands", choices=tuple(THOUSANDS), help="the mark between thousands; default: what all cells agree on")
+    parser.add_argument(
+        "--decimal",
+        choices=(".", ","),
+        help="the mark before decimals; default: what all cells agree on",
+    )
+    parser.add_argument(
+        "--thousands",
+        choices=tuple(THOUSANDS),
+        help="the mark between thousands; default: what all cells agree on",
+    )
     parser.add_argument("--date-format", metavar="FORM", help=FORM)
     parser.add_argument("--time-zone", metavar="NAME", help=ZONE)
     parser.add_argument(
-        "--duplicates", choices=("refuse", "first"), default="refuse", help="rows that repeat one: a fault (default), or left out"
+        "--duplicates",
+        choices=("refuse", "first"),
+        default="refuse",
+        help="rows that repeat one: a fault (default), or left out",
     )
 
 
@@ -54,5 +65,9 @@ def data_of(path: Path) -> bytes:
 
 def as_read(marks: NumberMarks, columns: Mapping[str, Sequence[float]]) -> str:
     """The first numbers of each column, so that a person sees how they were read."""
-    shown = "; ".join(f"{name}: {', '.join(f'{value:.15g}' for value in values)}" for name, values in columns.items() if values)
+    shown = "; ".join(
+        f"{name}: {', '.join(f'{value:.15g}' for value in values)}"
+        for name, values in columns.items()
+        if values
+    )
     return f"numbers as read ({marks.words}): {shown}"

@@ -1,7 +1,15 @@
 """Tables of what we observe and learn."""
 
 from .counts import OutcomeCount, ToldOutcome
-from .events import AiEvent, Assignment, EventId, Feedback, IngestTally, MetricObservation, RequestCost
+from .events import (
+    AiEvent,
+    Assignment,
+    EventId,
+    Feedback,
+    IngestTally,
+    MetricObservation,
+    RequestCost,
+)
 from .geo import GeoObservation, GeoPilot, GeoRegion
 from .holdbacks import HoldbackRun
 from .prices import ModelPrice

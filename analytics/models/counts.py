@@ -15,18 +15,26 @@ class ToldOutcome(models.Model):
     The slot after the last one belongs to ``other``: everything whose name found no slot, or is no name.
     """
 
-    experiment = models.ForeignKey("experiments.Experiment", on_delete=models.PROTECT, related_name="told_outcomes")
+    experiment = models.ForeignKey(
+        "experiments.Experiment", on_delete=models.PROTECT, related_name="told_outcomes"
+    )
     slot = models.PositiveSmallIntegerField()
     name = models.CharField(max_length=80)
-    source = models.CharField(max_length=12, choices=[("event", "event"), ("observation", "observation")])
+    source = models.CharField(
+        max_length=12, choices=[("event", "event"), ("observation", "observation")]
+    )
     first_at = models.DateTimeField()
 
     class Meta:
         db_table = "told_outcomes"
         constraints = [
             models.UniqueConstraint(fields=["experiment", "slot"], name="told_outcome_slot_once"),
-            models.UniqueConstraint(fields=["experiment", "name", "source"], name="told_outcome_once"),
-            models.CheckConstraint(condition=Q(slot__lte=OUTCOMES_AT_MOST), name="told_outcomes_bounded"),
+            models.UniqueConstraint(
+                fields=["experiment", "name", "source"], name="told_outcome_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(slot__lte=OUTCOMES_AT_MOST), name="told_outcomes_bounded"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -40,7 +48,9 @@ class OutcomeCount(models.Model):
     ``tried_at`` is the newest attempt that ended without numbers; ``arms`` is empty until an attempt succeeds.
     """
 
-    iteration = models.OneToOneField("experiments.Iteration", on_delete=models.PROTECT, related_name="outcome_count")
+    iteration = models.OneToOneField(
+        "experiments.Iteration", on_delete=models.PROTECT, related_name="outcome_count"
+    )
     counted_at = models.DateTimeField()
     tried_at = models.DateTimeField(null=True)
     took_ms = models.PositiveIntegerField(default=0)

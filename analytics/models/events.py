@@ -27,16 +27,29 @@ class Assignment(models.Model):
     id = models.BigAutoField(primary_key=True)
     user_id = models.CharField(max_length=256)
     unit_type = models.CharField(max_length=32)
-    experiment = models.ForeignKey("experiments.Experiment", on_delete=models.PROTECT, related_name="assignments")
-    iteration = models.ForeignKey("experiments.Iteration", on_delete=models.PROTECT, related_name="assignments", db_index=False)
-    variant = models.ForeignKey("experiments.Variant", on_delete=models.PROTECT, related_name="assignments", db_index=False)
+    experiment = models.ForeignKey(
+        "experiments.Experiment", on_delete=models.PROTECT, related_name="assignments"
+    )
+    iteration = models.ForeignKey(
+        "experiments.Iteration",
+        on_delete=models.PROTECT,
+        related_name="assignments",
+        db_index=False,
+    )
+    variant = models.ForeignKey(
+        "experiments.Variant", on_delete=models.PROTECT, related_name="assignments", db_index=False
+    )
     bucket_id = models.SmallIntegerField(null=True)
-    phase = models.CharField(max_length=8, choices=[(p.value, p.value) for p in Phase], default=Phase.MAIN)
+    phase = models.CharField(
+        max_length=8, choices=[(p.value, p.value) for p in Phase], default=Phase.MAIN
+    )
     assigned_ts = models.DateTimeField()
     exposure_ts = models.DateTimeField()
     exposure_count = models.PositiveIntegerField(default=1)
     crossover = models.BooleanField(default=False)
-    environment = models.CharField(max_length=12, choices=_ENVIRONMENTS, default=Environment.PRODUCTION)
+    environment = models.CharField(
+        max_length=12, choices=_ENVIRONMENTS, default=Environment.PRODUCTION
+    )
     origin = models.CharField(max_length=8, choices=_ORIGINS, default=Origin.LIVE)
     covariates = models.JSONField(null=True)
     context = models.JSONField(null=True)
@@ -45,9 +58,15 @@ class Assignment(models.Model):
 
     class Meta:
         db_table = "experiment_assignments"
-        constraints = [models.UniqueConstraint(fields=["iteration", "environment", "user_id"], name="assignment_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["iteration", "environment", "user_id"], name="assignment_once"
+            )
+        ]
         indexes = [
-            models.Index(fields=["iteration", "variant", "exposure_ts"], name="assignments_of_variant"),
+            models.Index(
+                fields=["iteration", "variant", "exposure_ts"], name="assignments_of_variant"
+            ),
             models.Index(fields=["user_id", "experiment"], name="assignments_of_unit"),
         ]
 
@@ -93,7 +112,11 @@ class AiEvent(models.Model):
         indexes = [
             models.Index(fields=["event_type", "user_id", "ts"], name="ai_events_of_unit"),
             models.Index(fields=["experiment_id", "ts"], name="ai_events_of_experiment"),
-            models.Index(fields=["request_id"], condition=models.Q(request_id__isnull=False), name="ai_events_of_request"),
+            models.Index(
+                fields=["request_id"],
+                condition=models.Q(request_id__isnull=False),
+                name="ai_events_of_request",
+            ),
         ]
 
 
@@ -126,7 +149,9 @@ class MetricObservation(models.Model):
         db_table = "ai_ab_metrics"
         indexes = [
             models.Index(fields=["metric_name", "user_id", "ts"], name="observations_of_unit"),
-            models.Index(fields=["experiment_id", "metric_name"], name="observations_of_experiment"),
+            models.Index(
+                fields=["experiment_id", "metric_name"], name="observations_of_experiment"
+            ),
         ]
 
 
@@ -202,4 +227,6 @@ class IngestTally(models.Model):
 
     class Meta:
         db_table = "ingest_tallies"
-        constraints = [models.UniqueConstraint(fields=["day", "door", "outcome"], name="tally_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["day", "door", "outcome"], name="tally_once")
+        ]

@@ -8,7 +8,9 @@ from __future__ import annotations
 import pgtrigger
 from django.db import models
 
-_WRITTEN_ONCE = pgtrigger.Protect(name="written_once", operation=pgtrigger.Update | pgtrigger.Delete)
+_WRITTEN_ONCE = pgtrigger.Protect(
+    name="written_once", operation=pgtrigger.Update | pgtrigger.Delete
+)
 
 
 class GeoPilot(models.Model):
@@ -18,7 +20,9 @@ class GeoPilot(models.Model):
     ``region_label`` what a region is (a state, a store).
     """
 
-    experiment = models.OneToOneField("experiments.Experiment", on_delete=models.PROTECT, related_name="geo_pilot")
+    experiment = models.OneToOneField(
+        "experiments.Experiment", on_delete=models.PROTECT, related_name="geo_pilot"
+    )
     metric = models.CharField(max_length=200)
     region_label = models.CharField(max_length=80, default="region")
     periods = models.JSONField()
@@ -27,7 +31,11 @@ class GeoPilot(models.Model):
 
     class Meta:
         db_table = "geo_pilots"
-        constraints = [models.CheckConstraint(condition=models.Q(start__gte=1), name="geo_pilot_has_a_period_before")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(start__gte=1), name="geo_pilot_has_a_period_before"
+            )
+        ]
         triggers = [_WRITTEN_ONCE]
 
     def __str__(self) -> str:
@@ -62,5 +70,7 @@ class GeoObservation(models.Model):
     class Meta:
         db_table = "geo_observations"
         ordering = ("region", "period")
-        constraints = [models.UniqueConstraint(fields=["region", "period"], name="geo_one_value_per_period")]
+        constraints = [
+            models.UniqueConstraint(fields=["region", "period"], name="geo_one_value_per_period")
+        ]
         triggers = [_WRITTEN_ONCE]

@@ -11,7 +11,9 @@ class HoldbackRun(models.Model):
     ``reverted_at``: when it took the promotion back. ``reminded_at``: when its team was told that the old code may go.
     """
 
-    rollout = models.OneToOneField("experiments.Rollout", on_delete=models.PROTECT, related_name="holdback_run")
+    rollout = models.OneToOneField(
+        "experiments.Rollout", on_delete=models.PROTECT, related_name="holdback_run"
+    )
     computed_at = models.DateTimeField()
     result = models.JSONField(default=dict)
     versions = models.JSONField(default=dict)

@@ -16,7 +16,9 @@ class ModelPrice(models.Model):
     valid_from = models.DateField()
     price_in = models.DecimalField("per million tokens in", max_digits=12, decimal_places=6)
     price_out = models.DecimalField("per million tokens out", max_digits=12, decimal_places=6)
-    set_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    set_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
     set_at = models.DateTimeField()
 
     class Meta:
@@ -24,7 +26,9 @@ class ModelPrice(models.Model):
         ordering = ("model", "-valid_from")
         constraints = [
             models.UniqueConstraint(fields=["model", "valid_from"], name="price_once_a_day"),
-            models.CheckConstraint(condition=models.Q(price_in__gte=0, price_out__gte=0), name="price_not_negative"),
+            models.CheckConstraint(
+                condition=models.Q(price_in__gte=0, price_out__gte=0), name="price_not_negative"
+            ),
         ]
 
     def __str__(self) -> str:

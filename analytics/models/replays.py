@@ -12,8 +12,12 @@ class NullReplay(models.Model):
     ``result`` is ``analytics.core.scans.replay.NullReplay``; ``seed`` gives the same splits again.
     """
 
-    experiment = models.ForeignKey("experiments.Experiment", on_delete=models.PROTECT, related_name="null_replays")
-    iteration = models.ForeignKey("experiments.Iteration", on_delete=models.PROTECT, related_name="null_replays")
+    experiment = models.ForeignKey(
+        "experiments.Experiment", on_delete=models.PROTECT, related_name="null_replays"
+    )
+    iteration = models.ForeignKey(
+        "experiments.Iteration", on_delete=models.PROTECT, related_name="null_replays"
+    )
     metric_key = models.SlugField(max_length=80)
     metric_version = models.PositiveIntegerField()
     method = models.CharField(max_length=20)
@@ -27,7 +31,11 @@ class NullReplay(models.Model):
     class Meta:
         db_table = "null_replays"
         ordering = ("-computed_at", "-id")
-        indexes = [models.Index(fields=["iteration", "metric_key", "-computed_at"], name="replays_of_metric")]
+        indexes = [
+            models.Index(
+                fields=["iteration", "metric_key", "-computed_at"], name="replays_of_metric"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.metric_key} ({self.method})"

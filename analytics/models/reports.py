@@ -19,7 +19,9 @@ class ReportTemplate(models.Model):
     text = models.TextField()
     reason = models.TextField(blank=True)
     shipped = models.BooleanField(default=False)
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
     created_at = models.DateTimeField()
 
     class Meta:
@@ -38,9 +40,15 @@ class ExperimentReport(models.Model):
     ``sha256`` is of the three bodies, each ended by a NUL. The same facts and template give the same bytes again.
     """
 
-    experiment = models.ForeignKey("experiments.Experiment", on_delete=models.PROTECT, related_name="reports")
-    iteration = models.ForeignKey("experiments.Iteration", on_delete=models.PROTECT, related_name="reports")
-    run = models.ForeignKey("analytics.AnalysisRun", on_delete=models.PROTECT, related_name="reports")
+    experiment = models.ForeignKey(
+        "experiments.Experiment", on_delete=models.PROTECT, related_name="reports"
+    )
+    iteration = models.ForeignKey(
+        "experiments.Iteration", on_delete=models.PROTECT, related_name="reports"
+    )
+    run = models.ForeignKey(
+        "analytics.AnalysisRun", on_delete=models.PROTECT, related_name="reports"
+    )
     template = models.ForeignKey(ReportTemplate, on_delete=models.PROTECT, related_name="reports")
     after = models.BooleanField(default=False)
     facts = models.JSONField()
@@ -53,7 +61,11 @@ class ExperimentReport(models.Model):
     class Meta:
         db_table = "experiment_reports"
         ordering = ("-written_at", "-id")
-        constraints = [models.UniqueConstraint(fields=["run", "template", "after"], name="report_once_per_run_and_template")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["run", "template", "after"], name="report_once_per_run_and_template"
+            )
+        ]
         triggers = [pgtrigger.Protect(name="append_only", operation=_APPEND_ONLY)]
 
     def __str__(self) -> str:

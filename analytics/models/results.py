@@ -16,8 +16,12 @@ class AnalysisRun(models.Model):
     leaves the last good one in place and says so in ``error``.
     """
 
-    experiment = models.ForeignKey("experiments.Experiment", on_delete=models.PROTECT, related_name="analysis_runs")
-    iteration = models.ForeignKey("experiments.Iteration", on_delete=models.PROTECT, related_name="analysis_runs")
+    experiment = models.ForeignKey(
+        "experiments.Experiment", on_delete=models.PROTECT, related_name="analysis_runs"
+    )
+    iteration = models.ForeignKey(
+        "experiments.Iteration", on_delete=models.PROTECT, related_name="analysis_runs"
+    )
     latest = models.BooleanField(default=True)
     computed_at = models.DateTimeField()
     data_cut = models.DateTimeField()
@@ -34,7 +38,11 @@ class AnalysisRun(models.Model):
     class Meta:
         db_table = "analysis_runs"
         ordering = ("-computed_at", "-id")
-        constraints = [models.UniqueConstraint(fields=["iteration"], condition=Q(latest=True), name="one_latest_run")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["iteration"], condition=Q(latest=True), name="one_latest_run"
+            )
+        ]
         triggers = [touching(OWN)]
 
 
@@ -44,7 +52,9 @@ class Look(models.Model):
     ``state`` holds per hypothesis t, α spent, boundary, z and repeated p (core.looks).
     """
 
-    iteration = models.ForeignKey("experiments.Iteration", on_delete=models.PROTECT, related_name="looks")
+    iteration = models.ForeignKey(
+        "experiments.Iteration", on_delete=models.PROTECT, related_name="looks"
+    )
     number = models.PositiveIntegerField()
     local_day = models.DateField()
     information = models.FloatField()
@@ -59,9 +69,13 @@ class Look(models.Model):
         ordering = ("iteration", "number")
         constraints = [
             models.UniqueConstraint(fields=["iteration", "number"], name="look_number_once"),
-            models.UniqueConstraint(fields=["iteration", "local_day"], name="one_look_per_local_day"),
+            models.UniqueConstraint(
+                fields=["iteration", "local_day"], name="one_look_per_local_day"
+            ),
         ]
-        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+        triggers = [
+            pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)
+        ]
 
 
 class Decision(models.Model):
@@ -70,11 +84,18 @@ class Decision(models.Model):
     ``arms`` are the keys of all variants that it is about, ``variant`` the first of them.
     """
 
-    iteration = models.ForeignKey("experiments.Iteration", on_delete=models.PROTECT, related_name="decisions")
+    iteration = models.ForeignKey(
+        "experiments.Iteration", on_delete=models.PROTECT, related_name="decisions"
+    )
     look = models.OneToOneField(Look, null=True, on_delete=models.PROTECT, related_name="decision")
-    verdict = models.CharField(max_length=16, choices=[(v, v) for v in ("keep", "hold", "stop", "promote", "escalate", "conclude")])
+    verdict = models.CharField(
+        max_length=16,
+        choices=[(v, v) for v in ("keep", "hold", "stop", "promote", "escalate", "conclude")],
+    )
     outcome = models.CharField(max_length=16, blank=True)
-    variant = models.ForeignKey("experiments.Variant", null=True, on_delete=models.PROTECT, related_name="+")
+    variant = models.ForeignKey(
+        "experiments.Variant", null=True, on_delete=models.PROTECT, related_name="+"
+    )
     arms = models.JSONField(default=list)
     rule = models.TextField()
     facts = models.JSONField()
@@ -84,7 +105,10 @@ class Decision(models.Model):
     class Meta:
         db_table = "decisions"
         ordering = ("-made_at", "-id")
-        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete), touching(OF_ITERATION)]
+        triggers = [
+            pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+            touching(OF_ITERATION),
+        ]
 
 
 class AppliedDecision(models.Model):

@@ -8,7 +8,9 @@ from django.db import models
 class Scan(models.Model):
     """One night's reading of an iteration (``core.scans.ScanResult``), and when it was made. A repeat of the night overwrites it."""
 
-    iteration = models.ForeignKey("experiments.Iteration", on_delete=models.PROTECT, related_name="scans")
+    iteration = models.ForeignKey(
+        "experiments.Iteration", on_delete=models.PROTECT, related_name="scans"
+    )
     night = models.DateField()
     scanned_at = models.DateTimeField()
     data_cut = models.DateTimeField()
@@ -17,7 +19,9 @@ class Scan(models.Model):
     class Meta:
         db_table = "scans"
         ordering = ("-night", "-id")
-        constraints = [models.UniqueConstraint(fields=["iteration", "night"], name="scan_once_a_night")]
+        constraints = [
+            models.UniqueConstraint(fields=["iteration", "night"], name="scan_once_a_night")
+        ]
 
     def __str__(self) -> str:
         return f"scan of {self.iteration_id}, {self.night}"

@@ -23,5 +23,9 @@ class AuditSeal(models.Model):
     class Meta:
         db_table = "audit_seals"
         ordering = ("number",)
-        constraints = [models.UniqueConstraint(fields=["source", "row_id"], name="audit_row_sealed_once")]
-        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+        constraints = [
+            models.UniqueConstraint(fields=["source", "row_id"], name="audit_row_sealed_once")
+        ]
+        triggers = [
+            pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)
+        ]

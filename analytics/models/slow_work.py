@@ -20,7 +20,9 @@ class SlowWorkDone(models.Model):
 
     class Meta:
         db_table = "slow_work_done"
-        constraints = [models.UniqueConstraint(fields=["kind", "subject"], name="slow_work_done_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "subject"], name="slow_work_done_once")
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.subject}"

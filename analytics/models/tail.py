@@ -15,7 +15,13 @@ class RefusedItem(models.Model):
     at = models.DateTimeField()
     kind = models.CharField(max_length=12)
     environment = models.CharField(max_length=12, choices=_ENVIRONMENTS)
-    experiment = models.ForeignKey("experiments.Experiment", null=True, on_delete=models.CASCADE, related_name="+", db_index=False)
+    experiment = models.ForeignKey(
+        "experiments.Experiment",
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="+",
+        db_index=False,
+    )
     sent_experiment = models.CharField(max_length=200, blank=True)
     unit_id = models.CharField(max_length=256, blank=True)
     event_id = models.CharField(max_length=128, blank=True)
@@ -64,7 +70,11 @@ class TailWatch(models.Model):
     class Meta:
         db_table = "tail_watches"
         constraints = [
-            models.UniqueConstraint(fields=["kind", "subject", "key_id", "user_id"], name="watch_once_each", nulls_distinct=False)
+            models.UniqueConstraint(
+                fields=["kind", "subject", "key_id", "user_id"],
+                name="watch_once_each",
+                nulls_distinct=False,
+            )
         ]
 
     def __str__(self) -> str:

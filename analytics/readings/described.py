@@ -36,7 +36,11 @@ class DescribedArm:
 
 
 def describe_all(
-    experiment: Experiment, now: datetime, store: Store | None = None, *, within: timedelta | None = None
+    experiment: Experiment,
+    now: datetime,
+    store: Store | None = None,
+    *,
+    within: timedelta | None = None,
 ) -> tuple[DescribedArm, ...]:
     """Every unit exposed so far, and every metric planned, or told under this experiment's name.
 
@@ -49,10 +53,19 @@ def describe_all(
     told = {*names_observed(experiment.pk, MOST_METRICS), *names_told(experiment.pk)}
     others = told - planned.keys()
     found = Metric.objects.filter(key__in=others, current=True).order_by("key")
-    return _described(plan, [*planned.values(), *map(definition_of, found)], now, store, matured=False, within=within)
+    return _described(
+        plan,
+        [*planned.values(), *map(definition_of, found)],
+        now,
+        store,
+        matured=False,
+        within=within,
+    )
 
 
-def describe_metric(experiment: Experiment, key: str, now: datetime, store: Store | None = None) -> tuple[DescribedArm, ...]:
+def describe_metric(
+    experiment: Experiment, key: str, now: datetime, store: Store | None = None
+) -> tuple[DescribedArm, ...]:
     """The units that count in the analysis of one planned metric: those whose window is over."""
     plan = _plan(experiment, now)
     if plan is None:
@@ -68,7 +81,9 @@ def _plan(experiment: Experiment, now: datetime) -> AnalysisPlan | None:
 
 def _nobody(experiment: Experiment) -> tuple[DescribedArm, ...]:
     """Of an experiment that was never launched."""
-    return tuple(DescribedArm(arm.pk, arm.key, arm.name, arm.is_control) for arm in experiment.variants.all())
+    return tuple(
+        DescribedArm(arm.pk, arm.key, arm.name, arm.is_control) for arm in experiment.variants.all()
+    )
 
 
 def _described(
@@ -94,7 +109,11 @@ def _described(
             is_control=arm.is_control,
             exposures=met.exposures if (met := counted.get(arm.variant_id)) is not None else 0,
             units=met.units if met is not None else 0,
-            metrics={key: by_arm[arm.variant_id] for key, by_arm in found.items() if arm.variant_id in by_arm},
+            metrics={
+                key: by_arm[arm.variant_id]
+                for key, by_arm in found.items()
+                if arm.variant_id in by_arm
+            },
         )
         for arm in plan.arms
     )

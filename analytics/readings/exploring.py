@@ -44,11 +44,19 @@ class Reading:
     @property
     def changes(self) -> list[str]:
         """In words, what is not as planned."""
-        said = [f"window of {counted(self.window_hours, 'hour')}"] if self.window_hours is not None else []
+        said = (
+            [f"window of {counted(self.window_hours, 'hour')}"]
+            if self.window_hours is not None
+            else []
+        )
         said += [f"first exposed from {day(self.first_day)}"] if self.first_day else []
         said += [f"data up to the end of {day(self.last_day)}"] if self.last_day else []
         said += [f"values above {self.cap:g} count as that"] if self.cap is not None else []
-        said += [f"only units with {self.segment[0]} = {self.segment[1]}"] if self.segment is not None else []
+        said += (
+            [f"only units with {self.segment[0]} = {self.segment[1]}"]
+            if self.segment is not None
+            else []
+        )
         return said
 
 
@@ -62,7 +70,14 @@ class Explored:
     cut: datetime
 
 
-def explore(actor: Actor, now: datetime, *, experiment: Experiment, reading: Reading, store: Store | None = None) -> Explored:
+def explore(
+    actor: Actor,
+    now: datetime,
+    *,
+    experiment: Experiment,
+    reading: Reading,
+    store: Store | None = None,
+) -> Explored:
     """Read one planned metric of the newest iteration otherwise.
 
     Fixed-sample and covariate estimates at the plan's level, for exploring: choosing a window by its answer makes p worthless.
@@ -73,12 +88,16 @@ def explore(actor: Actor, now: datetime, *, experiment: Experiment, reading: Rea
     run = (
         None
         if iteration is None
-        else AnalysisRun.objects.filter(iteration=iteration, latest=True).select_related("iteration", "experiment").first()
+        else AnalysisRun.objects.filter(iteration=iteration, latest=True)
+        .select_related("iteration", "experiment")
+        .first()
     )
     if iteration is None or run is None or not run.results:
         raise Refused(f"{experiment.key}: has no analysis yet; explore once the first run is there")
     if run.masked:
-        raise Refused(f"{experiment.key}: its results are masked, and so is every other reading of them; mend what masks them first")
+        raise Refused(
+            f"{experiment.key}: its results are masked, and so is every other reading of them; mend what masks them first"
+        )
     looks = look_states(iteration)
     plan = with_caps(plan_of(iteration, now), looks[0].caps if looks else ())
     metric = _read_otherwise(experiment, plan, reading)
@@ -86,7 +105,10 @@ def explore(actor: Actor, now: datetime, *, experiment: Experiment, reading: Rea
     start = None if reading.first_day is None else day_start(reading.first_day, plan.time_zone)
     people = replace(people, exposed_from=start, rows_from=plan.began_at, split=_segment(reading))
     if start is not None and start >= people.cut:
-        raise InvalidInput(f"first day: {day(reading.first_day)} is not before the end of the data, {moment(people.cut)}", "first_day")
+        raise InvalidInput(
+            f"first day: {day(reading.first_day)} is not before the end of the data, {moment(people.cut)}",
+            "first_day",
+        )
     alone, chosen = replace(plan, metrics=(metric,)), store or default_store()
     with chosen.snapshot():
         measured = measured_metric(alone, chosen, people, metric)
@@ -98,9 +120,15 @@ def _read_otherwise(experiment: Experiment, plan: AnalysisPlan, reading: Reading
     found = next((one for one in plan.metrics if one.definition.key == reading.metric), None)
     if found is None:
         planned = ", ".join(one.definition.key for one in plan.metrics)
-        raise NotFound(f"{experiment.key}: plans no metric {reading.metric[:80]!r}; planned are {planned}", field="metric")
+        raise NotFound(
+            f"{experiment.key}: plans no metric {reading.metric[:80]!r}; planned are {planned}",
+            field="metric",
+        )
     if reading.window_hours is not None and not 1 <= reading.window_hours <= LONGEST_HOURS:
-        raise InvalidInput(f"window: wanted 1 to {LONGEST_HOURS} hours, found {reading.window_hours}", "window_hours")
+        raise InvalidInput(
+            f"window: wanted 1 to {LONGEST_HOURS} hours, found {reading.window_hours}",
+            "window_hours",
+        )
     if reading.cap is not None and not 0 < reading.cap < float("inf"):
         raise InvalidInput(f"cap: wanted a number above 0, found {reading.cap}", "cap")
     definition = found.definition
@@ -116,11 +144,18 @@ def _segment(reading: Reading) -> Declared | None:
         return None
     name, value = reading.segment
     if not (0 < len(name) <= LONGEST and 0 < len(value) <= LONGEST):
-        raise InvalidInput(f"segment: a covariate's name and one of its values, each of 1 to {LONGEST} characters", "segment")
+        raise InvalidInput(
+            f"segment: a covariate's name and one of its values, each of 1 to {LONGEST} characters",
+            "segment",
+        )
     return Declared(name, (value,))
 
 
 def _cut(plan: AnalysisPlan, reading: Reading, now: datetime) -> datetime:
     """The end of the last day asked for, but no later than what the analysis itself may read."""
     latest = plan.cut(now)
-    return latest if reading.last_day is None else min(latest, day_start(reading.last_day + timedelta(days=1), plan.time_zone))
+    return (
+        latest
+        if reading.last_day is None
+        else min(latest, day_start(reading.last_day + timedelta(days=1), plan.time_zone))
+    )

@@ -9,7 +9,15 @@ from functools import partial
 from typing import cast
 
 from analytics.core.deciding.decision import Action, ArmFacts, Facts, GuardrailFact, Rule
-from analytics.core.deciding.guardrails import GuardrailPlan, Harm, Margin, Reading, harm, judge, unknown
+from analytics.core.deciding.guardrails import (
+    GuardrailPlan,
+    Harm,
+    Margin,
+    Reading,
+    harm,
+    judge,
+    unknown,
+)
 from analytics.core.deciding.harm_watch import Watched, watched
 from analytics.core.deciding.look_state import LookState, histories, horizon, safety_looks, take
 from analytics.core.deciding.looks import LookHistory, Observation, crossed_together, observe
@@ -37,7 +45,9 @@ TEN_PERCENT = upper_quantile(0.05)
 SWITCHED_OFF = "the arm is switched off"
 
 
-NO_WORTH = "the plan does not say what one unit of the primary outcome is worth: nothing compensates"
+NO_WORTH = (
+    "the plan does not say what one unit of the primary outcome is worth: nothing compensates"
+)
 
 
 @dataclass(frozen=True)
@@ -69,21 +79,38 @@ class Standing:
 
 
 def compared(
-    plan: AnalysisPlan, metrics: Sequence[MeasuredMetric], before: Sequence[MetricResult] = (), net: Net = NO_NET
+    plan: AnalysisPlan,
+    metrics: Sequence[MeasuredMetric],
+    before: Sequence[MetricResult] = (),
+    net: Net = NO_NET,
 ) -> tuple[MetricResult, ...]:
     """Comparisons for every metric: Holm over arms where it decides or guards, BH over all explorations.
 
     ``before`` are the results of the run before, whose sequential views are carried on.
     """
     past = {(m.role, m.key, m.version): m for m in before}
-    found = [(_held(plan, m, past.get((m.result.role, m.result.key, m.result.version)), net), m.observed) for m in metrics]
+    found = [
+        (_held(plan, m, past.get((m.result.role, m.result.key, m.result.version)), net), m.observed)
+        for m in metrics
+    ]
     secondary = [(m, observed) for m, observed in found if m.role == MetricRole.SECONDARY]
-    again = explore([m for m, _ in secondary], [observed for _, observed in secondary], _control(plan), plan.alpha, net)
+    again = explore(
+        [m for m, _ in secondary],
+        [observed for _, observed in secondary],
+        _control(plan),
+        plan.alpha,
+        net,
+    )
     explored = {id(m): better for (m, _), better in zip(secondary, again, strict=True)}
-    return tuple(_as_it_was(explored.get(id(m), m), past.get((m.role, m.key, m.version)), plan.stopped) for m, _ in found)
+    return tuple(
+        _as_it_was(explored.get(id(m), m), past.get((m.role, m.key, m.version)), plan.stopped)
+        for m, _ in found
+    )
 
 
-def _as_it_was(now: MetricResult, before: MetricResult | None, stopped: frozenset[str]) -> MetricResult:
+def _as_it_was(
+    now: MetricResult, before: MetricResult | None, stopped: frozenset[str]
+) -> MetricResult:
     """A switched-off arm as the last run before that saw it: what comes later are units of the default."""
     if before is None or not stopped:
         return now
@@ -100,7 +127,9 @@ def _control(plan: AnalysisPlan) -> str:
     return "" if plan.control is None else plan.control.key
 
 
-def _held(plan: AnalysisPlan, metric: MeasuredMetric, before: MetricResult | None, net: Net) -> MetricResult:
+def _held(
+    plan: AnalysisPlan, metric: MeasuredMetric, before: MetricResult | None, net: Net
+) -> MetricResult:
     """A metric's comparisons; of one that could not be read, the reason."""
     control = _control(plan)
     if metric.fault:
@@ -113,15 +142,21 @@ def _held(plan: AnalysisPlan, metric: MeasuredMetric, before: MetricResult | Non
     )
 
 
-def _compared(plan: AnalysisPlan, metric: MeasuredMetric, before: MetricResult | None, net: Net) -> MetricResult:
+def _compared(
+    plan: AnalysisPlan, metric: MeasuredMetric, before: MetricResult | None, net: Net
+) -> MetricResult:
     control = _control(plan)
     primary = metric.result.role == MetricRole.PRIMARY
     # Tuned to the planned number of units of both arms: information is 1/(1/n + 1/n).
     n_star = 4 * plan.n_planned if primary and plan.n_planned else ALARM_N_STAR
-    return compare_arms(metric.result, metric.observed, control, plan.alpha, n_star=n_star, before=before, net=net)
+    return compare_arms(
+        metric.result, metric.observed, control, plan.alpha, n_star=n_star, before=before, net=net
+    )
 
 
-def look(plan: AnalysisPlan, before: Sequence[LookState], totals: LookTotals, net: Net = NO_NET) -> LookState | None:
+def look(
+    plan: AnalysisPlan, before: Sequence[LookState], totals: LookTotals, net: Net = NO_NET
+) -> LookState | None:
     """Take the look of a day, when the primary metric can say anything."""
     primary, control = plan.primary, plan.control
     if primary is None or control is None:
@@ -130,14 +165,21 @@ def look(plan: AnalysisPlan, before: Sequence[LookState], totals: LookTotals, ne
         arm.key: net.hold(
             primary.definition.key,
             f"look at {arm.key}",
-            partial(_observation, primary, totals.primary.get(control.key), totals.primary.get(arm.key)),
+            partial(
+                _observation, primary, totals.primary.get(control.key), totals.primary.get(arm.key)
+            ),
             lambda why: Observation(0, 0, reason=why),
         )
         for arm in plan.test_arms
     }
-    seen |= {key: replace(seen[key], z=None, estimate=None, se=None, reason=SWITCHED_OFF) for key in plan.stopped}
+    seen |= {
+        key: replace(seen[key], z=None, estimate=None, se=None, reason=SWITCHED_OFF)
+        for key in plan.stopped
+    }
     safety = {
-        (m.definition.key, a): h for m in guarded(plan) for a, h in _harms(plan, m, totals.guardrails.get(m.definition.key), net).items()
+        (m.definition.key, a): h
+        for m in guarded(plan)
+        for a, h in _harms(plan, m, totals.guardrails.get(m.definition.key), net).items()
     }
     return take(
         totals.day,
@@ -152,10 +194,14 @@ def look(plan: AnalysisPlan, before: Sequence[LookState], totals: LookTotals, ne
     )
 
 
-def _observation(metric: PlannedMetric, control: Observed | None, treatment: Observed | None) -> Observation:
+def _observation(
+    metric: PlannedMetric, control: Observed | None, treatment: Observed | None
+) -> Observation:
     kind = metric.definition.kind.value
     if control is None or treatment is None:
-        n_c, n_t = (0 if totals is None else kind_of(kind).units(totals) for totals in (control, treatment))
+        n_c, n_t = (
+            0 if totals is None else kind_of(kind).units(totals) for totals in (control, treatment)
+        )
         return Observation(n_c, n_t, reason="an arm has no matured units")
     return observe(kind, control, treatment, adjusted=metric.planned.adjusted)
 
@@ -176,11 +222,20 @@ def guard(
     for metric in guarded(plan):
         why: list[str] = []
         readings += net.hold(
-            metric.definition.key, "guardrail", partial(_readings, plan, measured, states, metric, net), partial(_none_of, why)
+            metric.definition.key,
+            "guardrail",
+            partial(_readings, plan, measured, states, metric, net),
+            partial(_none_of, why),
         )
-        unreadable += [unknown(metric.definition.key, arm.key, reason) for reason in why for arm in plan.test_arms]
+        unreadable += [
+            unknown(metric.definition.key, arm.key, reason)
+            for reason in why
+            for arm in plan.test_arms
+        ]
     kept = {(one.key, one.arm): one for one in before if one.arm in plan.stopped}
-    return tuple(kept.get((one.key, one.arm), one) for one in (*judge(readings, net=net), *unreadable))
+    return tuple(
+        kept.get((one.key, one.arm), one) for one in (*judge(readings, net=net), *unreadable)
+    )
 
 
 def _none_of(why: list[str], reason: str) -> list[Reading]:
@@ -188,12 +243,28 @@ def _none_of(why: list[str], reason: str) -> list[Reading]:
     return []
 
 
-def _readings(plan: AnalysisPlan, measured: Measured, states: Sequence[LookState], metric: PlannedMetric, net: Net) -> list[Reading]:
+def _readings(
+    plan: AnalysisPlan,
+    measured: Measured,
+    states: Sequence[LookState],
+    metric: PlannedMetric,
+    net: Net,
+) -> list[Reading]:
     """One guardrail on every test arm: alarms since the start and of the last days, and its looks."""
     key, planned = metric.definition.key, guardrail_plan(metric)
     both = (measured.since_start.get(key), measured.recent.get(key))
     start, recent = (_priced(metric, measured, _harms(plan, metric, found, net)) for found in both)
-    return [Reading(planned, arm, start[arm], recent[arm], planned_days(plan), safety_looks(states, key, arm)) for arm in start]
+    return [
+        Reading(
+            planned,
+            arm,
+            start[arm],
+            recent[arm],
+            planned_days(plan),
+            safety_looks(states, key, arm),
+        )
+        for arm in start
+    ]
 
 
 def watch(plan: AnalysisPlan, measured: Measured, net: Net = NO_NET) -> tuple[Watched, ...]:
@@ -243,20 +314,31 @@ def _paid(plan: AnalysisPlan, metric: PlannedMetric, arm: str, measured: Measure
     key, worth = metric.definition.key, plan.worth_micro
     if plan.primary is None or worth is None:
         return Paid(key, arm, Compensation(None, None, False, NO_WORTH))
-    value = float(worth) if plan.primary.definition.direction is Direction.INCREASE else -float(worth)
+    value = (
+        float(worth) if plan.primary.definition.direction is Direction.INCREASE else -float(worth)
+    )
     units = measured.worth.get(key, {})
-    control, treatment = units.get(plan.control.key if plan.control is not None else ""), units.get(arm)
+    control, treatment = (
+        units.get(plan.control.key if plan.control is not None else ""),
+        units.get(arm),
+    )
     if control is None or treatment is None:
         return Paid(key, arm, Compensation(None, None, None, "an arm has no matured units"))
     return Paid(key, arm, compensation(control, treatment, value))
 
 
-def weighed(verdicts: Sequence[GuardrailResult], proven: Sequence[Watched], paid: Sequence[Paid]) -> tuple[GuardrailResult, ...]:
+def weighed(
+    verdicts: Sequence[GuardrailResult], proven: Sequence[Watched], paid: Sequence[Paid]
+) -> tuple[GuardrailResult, ...]:
     """Verdicts with what the SPRT has proven, and with what a gain pays for."""
     messages = {(one.key, one.arm): one.message for one in proven if one.proven}
     compensated = {(one.key, one.arm): one.found.compensated for one in paid}
     return tuple(
-        replace(one, proven=messages.get((one.key, one.arm), one.proven), compensated=compensated.get((one.key, one.arm)))
+        replace(
+            one,
+            proven=messages.get((one.key, one.arm), one.proven),
+            compensated=compensated.get((one.key, one.arm)),
+        )
         for one in verdicts
     )
 
@@ -280,11 +362,18 @@ def facts_of(
     """
     net = net or Net(faults=list(measured.faults))
     primary = plan.primary
-    primary_result = next((m.result for m in measured.metrics if m.result.role == MetricRole.PRIMARY), None)
+    primary_result = next(
+        (m.result for m in measured.metrics if m.result.role == MetricRole.PRIMARY), None
+    )
     n = {arm.arm: arm.n for arm in primary_result.arms} if primary_result is not None else {}
     if standing.taken is not None and measured.look is not None:
         n = units_of(plan, measured.look.primary)
-    looks, crossed = net.hold("looks", "what they have shown so far", partial(_looks, plan, standing.states), lambda _: ({}, {}))
+    looks, crossed = net.hold(
+        "looks",
+        "what they have shown so far",
+        partial(_looks, plan, standing.states),
+        lambda _: ({}, {}),
+    )
     costs = _costs(plan, measured)
     return Facts(
         arms=tuple(
@@ -324,7 +413,9 @@ def facts_of(
     )
 
 
-def _looks(plan: AnalysisPlan, states: Sequence[LookState]) -> tuple[dict[str, LookHistory], dict[str, Crossing | None]]:
+def _looks(
+    plan: AnalysisPlan, states: Sequence[LookState]
+) -> tuple[dict[str, LookHistory], dict[str, Crossing | None]]:
     """Every arm's looks, and what they have crossed together."""
     looks = _histories(plan, states)
     return looks, dict(zip(looks, crossed_together(list(looks.values())), strict=True))
@@ -332,7 +423,11 @@ def _looks(plan: AnalysisPlan, states: Sequence[LookState]) -> tuple[dict[str, L
 
 def _costs(plan: AnalysisPlan, measured: Measured) -> Mapping[str, float | None]:
     """What a unit of each arm costs, where the plan reads that: between near winners the cheaper is promoted."""
-    keys = {metric.definition.key for metric in plan.metrics if metric.is_cost and metric.definition.kind is MetricKind.MEAN}
+    keys = {
+        metric.definition.key
+        for metric in plan.metrics
+        if metric.is_cost and metric.definition.kind is MetricKind.MEAN
+    }
     result = next((m.result for m in measured.metrics if m.result.key in keys), None)
     return {} if result is None else {arm.arm: arm.mean for arm in result.arms}
 
@@ -373,21 +468,42 @@ def _arm_facts(
     inside = None if latest is None or estimate is None else _ninety(estimate, latest.se)
     by_key = {verdict.key: verdict for verdict in verdicts if verdict.arm == arm}
     guardrails = tuple(
-        _guardrail_fact(plan, metric, by_key.get(metric.definition.key), metric.definition.key in silent)
+        _guardrail_fact(
+            plan, metric, by_key.get(metric.definition.key), metric.definition.key in silent
+        )
         for metric in plan.of_role(MetricRole.GUARDRAIL)
     )
-    return ArmFacts(arm, n, crossed, estimate, None if latest is None else latest.se, inside, None, guardrails, harmed)
+    return ArmFacts(
+        arm,
+        n,
+        crossed,
+        estimate,
+        None if latest is None else latest.se,
+        inside,
+        None,
+        guardrails,
+        harmed,
+    )
 
 
 NOBODY_SENDS = "nobody has sent it since the experiment began, for any unit"
 
 
-def _guardrail_fact(plan: AnalysisPlan, metric: PlannedMetric, result: GuardrailResult | None, silent: bool) -> GuardrailFact:
+def _guardrail_fact(
+    plan: AnalysisPlan, metric: PlannedMetric, result: GuardrailResult | None, silent: bool
+) -> GuardrailFact:
     """What the plan demands of a guardrail, and its verdict; unknown where it cannot be computed."""
     rule = cast("Rule", metric.planned.rule or plan.rules.guardrail_rule.value)
     action = cast("Action", metric.planned.action or GuardrailAction.STOP.value)
     if result is None:
-        return GuardrailFact(metric.definition.key, rule, action, "unknown", required=rule == "safe", no_data="no verdict")
+        return GuardrailFact(
+            metric.definition.key,
+            rule,
+            action,
+            "unknown",
+            required=rule == "safe",
+            no_data="no verdict",
+        )
     return GuardrailFact(
         metric.definition.key,
         rule,
@@ -398,7 +514,11 @@ def _guardrail_fact(plan: AnalysisPlan, metric: PlannedMetric, result: Guardrail
         required=rule == "safe",
         compensated=result.compensated,
         proven=result.proven,
-        no_data=NOBODY_SENDS if silent else result.reason.removeprefix("cannot say: ") if result.beyond is None else "",
+        no_data=NOBODY_SENDS
+        if silent
+        else result.reason.removeprefix("cannot say: ")
+        if result.beyond is None
+        else "",
     )
 
 
@@ -406,13 +526,17 @@ def _histories(plan: AnalysisPlan, states: Sequence[LookState]) -> dict[str, Loo
     if plan.primary is None or not states:
         return {}
     arms = [arm.key for arm in plan.test_arms]
-    return histories(states, arms, n_planned=states[0].n_planned, alpha=plan.alpha, better=_better(plan.primary))
+    return histories(
+        states, arms, n_planned=states[0].n_planned, alpha=plan.alpha, better=_better(plan.primary)
+    )
 
 
 UNREAD = "its totals could not be read"
 
 
-def _harms(plan: AnalysisPlan, metric: PlannedMetric, totals: ByArm | None, net: Net) -> dict[str, Harm]:
+def _harms(
+    plan: AnalysisPlan, metric: PlannedMetric, totals: ByArm | None, net: Net
+) -> dict[str, Harm]:
     """Harm of every test arm; None: the totals could not be read, which is written down already."""
     if totals is None:
         return {arm.key: Harm(0, 0, reason=UNREAD) for arm in plan.test_arms}
@@ -426,7 +550,10 @@ def _harms(plan: AnalysisPlan, metric: PlannedMetric, totals: ByArm | None, net:
         )
         for arm in plan.test_arms
     }
-    return found | {key: Harm(found[key].n_control, found[key].n_treatment, reason=SWITCHED_OFF) for key in plan.stopped}
+    return found | {
+        key: Harm(found[key].n_control, found[key].n_treatment, reason=SWITCHED_OFF)
+        for key in plan.stopped
+    }
 
 
 def _priced(metric: PlannedMetric, measured: Measured, found: dict[str, Harm]) -> dict[str, Harm]:
@@ -434,7 +561,9 @@ def _priced(metric: PlannedMetric, measured: Measured, found: dict[str, Harm]) -
     if not metric.definition.reads_metered_costs or not measured.unpriced:
         return found
     why = "; ".join(f"{key}: {one.sentence}" for key, one in measured.unpriced.items())
-    return {arm: one if one.reason is None else replace(one, reason=why) for arm, one in found.items()}
+    return {
+        arm: one if one.reason is None else replace(one, reason=why) for arm, one in found.items()
+    }
 
 
 def harm_of(metric: PlannedMetric, control: Observed | None, treatment: Observed | None) -> Harm:
@@ -443,7 +572,9 @@ def harm_of(metric: PlannedMetric, control: Observed | None, treatment: Observed
         return harm(guardrail_plan(metric), control, treatment)
     kind = kind_of(metric.definition.kind.value)
     n_c, n_t = (0 if totals is None else kind.units(totals) for totals in (control, treatment))
-    return Harm(n_c, n_t, reason="control has no units" if control is None else "the arm has no units")
+    return Harm(
+        n_c, n_t, reason="control has no units" if control is None else "the arm has no units"
+    )
 
 
 def guarded(plan: AnalysisPlan) -> list[PlannedMetric]:
@@ -453,8 +584,12 @@ def guarded(plan: AnalysisPlan) -> list[PlannedMetric]:
 
 def guardrail_plan(metric: PlannedMetric) -> GuardrailPlan:
     """A planned guardrail as the core judges it."""
-    margin = Margin(cast("MarginKind", metric.planned.margin_kind), float(metric.planned.margin or 0.0))
-    return GuardrailPlan(metric.definition.key, metric.definition.kind.value, _better(metric), margin)
+    margin = Margin(
+        cast("MarginKind", metric.planned.margin_kind), float(metric.planned.margin or 0.0)
+    )
+    return GuardrailPlan(
+        metric.definition.key, metric.definition.kind.value, _better(metric), margin
+    )
 
 
 def _better(metric: PlannedMetric) -> Better:
@@ -473,6 +608,8 @@ def _absolute_mde(plan: AnalysisPlan, result: MetricResult | None) -> float | No
     if planned.mde_kind == "absolute":
         return abs(planned.mde)
     control = None if plan.control is None else plan.control.key
-    seen: Mapping[str, float | None] = {} if result is None else {arm.arm: arm.mean for arm in result.arms}
+    seen: Mapping[str, float | None] = (
+        {} if result is None else {arm.arm: arm.mean for arm in result.arms}
+    )
     base = planned.baseline if planned.baseline is not None else seen.get(control or "")
     return None if base is None else abs(planned.mde * base)

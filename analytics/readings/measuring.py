@@ -132,33 +132,67 @@ def measure(
         people = replace(people, rows_from=min((arm.first for arm in counted), default=None))
         guardrails = plan.of_role(MetricRole.GUARDRAIL)
         latest = replace(people, exposed_from=recent_since(plan, people.cut))
-        late, accepted = net.hold("late events", "count", lambda: late_and_accepted(plan), lambda _: (0, 0))
+        late, accepted = net.hold(
+            "late events", "count", lambda: late_and_accepted(plan), lambda _: (0, 0)
+        )
         asked = look if look is not None and look.allowed else None
-        since_start = _each(net, "since the start", guardrails, lambda m: _totals(plan, store, people, m, matured=False))
+        since_start = _each(
+            net,
+            "since the start",
+            guardrails,
+            lambda m: _totals(plan, store, people, m, matured=False),
+        )
         measured = Measured(
             cut=people.cut,
             arms=summaries(plan, counted, expected_shares(plan, store, people)),
-            metrics=tuple(_held_metric(plan, store, people, metric, net) for metric in plan.metrics),
+            metrics=tuple(
+                _held_metric(plan, store, people, metric, net) for metric in plan.metrics
+            ),
             since_start=since_start,
             silent=_silent(plan, since_start, net),
-            recent=_each(net, "the last days", guardrails, lambda m: _totals(plan, store, latest, m, matured=False)),
-            look=None if asked is None else _held(net, "the look", lambda: _look_totals(plan, store, people, asked, caps, net)),
+            recent=_each(
+                net,
+                "the last days",
+                guardrails,
+                lambda m: _totals(plan, store, latest, m, matured=False),
+            ),
+            look=None
+            if asked is None
+            else _held(
+                net, "the look", lambda: _look_totals(plan, store, people, asked, caps, net)
+            ),
             late=late,
             accepted=accepted,
             clients=net.hold("client keys", "count", lambda: client_counts(plan), lambda _: {}),
-            left_out=net.hold("left out units", "count", lambda: _left_out(plan, store, people), lambda _: 0),
-            hours=_each(net, "hour by hour", [m for m in guardrails if m.counts_bad_events], lambda m: _hours(plan, store, people, m)),
+            left_out=net.hold(
+                "left out units", "count", lambda: _left_out(plan, store, people), lambda _: 0
+            ),
+            hours=_each(
+                net,
+                "hour by hour",
+                [m for m in guardrails if m.counts_bad_events],
+                lambda m: _hours(plan, store, people, m),
+            ),
             worth=_each(
                 net,
                 "worth beside cost",
                 [m for m in guardrails if m.is_cost and plan.worth_micro is not None],
                 lambda m: _worth(plan, store, people, m),
             ),
-            spent_micro=None if plan.budget_micro is None else _held(net, "the budget", lambda: spent_so_far(plan, store, people)),
+            spent_micro=None
+            if plan.budget_micro is None
+            else _held(net, "the budget", lambda: spent_so_far(plan, store, people)),
             told=()
             if plan.primary is not None
-            else net.hold("told outcomes", "names", lambda: names_told(plan.experiment_id), lambda _: ()),
-            unpriced=net.hold("calls without a price", "count", lambda: _unpriced(plan, store, people), partial(_uncounted, plan)),
+            else net.hold(
+                "told outcomes", "names", lambda: names_told(plan.experiment_id), lambda _: ()
+            ),
+            unpriced=net.hold(
+                "calls without a price",
+                "count",
+                lambda: _unpriced(plan, store, people),
+                partial(_uncounted, plan),
+            ),
             faults=tuple(net.faults),
         )
     return _without_unknown_costs(plan, measured)
@@ -169,9 +203,15 @@ def _silent(plan: AnalysisPlan, since_start: Mapping[str, ByArm], net: Net) -> f
     empty = [
         m.definition
         for m in plan.of_role(MetricRole.GUARDRAIL)
-        if m.definition.silent_unit_is_zero and not any(map(_has_rows, since_start.get(m.definition.key, {}).values()))
+        if m.definition.silent_unit_is_zero
+        and not any(map(_has_rows, since_start.get(m.definition.key, {}).values()))
     ]
-    told = {one.key: net.hold(one.key, "whether it is sent", partial(told_since, one, plan.began_at), lambda _: False) for one in empty}
+    told = {
+        one.key: net.hold(
+            one.key, "whether it is sent", partial(told_since, one, plan.began_at), lambda _: False
+        )
+        for one in empty
+    }
     return frozenset(key for key, sent in told.items() if not sent)
 
 
@@ -182,13 +222,17 @@ def _has_rows(observed: Observed) -> bool:
 
 def _unpriced(plan: AnalysisPlan, store: Store, people: Population) -> dict[str, Unpriced]:
     """By arm key, the arms some of whose calls have no price; asked only when the plan reads costs or caps them."""
-    if plan.budget_micro is None and not any(m.definition.reads_metered_costs for m in plan.metrics):
+    if plan.budget_micro is None and not any(
+        m.definition.reads_metered_costs for m in plan.metrics
+    ):
         return {}
     calls: dict[int, tuple[int, int]] = {}
     for one in store.spending(replace(people, blackouts=())):
         missing, known = calls.get(one.variant_id, (0, 0))
         calls[one.variant_id] = (missing + one.unpriced, known + one.calls)
-    found = {arm.key: Unpriced(*calls[arm.variant_id]) for arm in plan.arms if arm.variant_id in calls}
+    found = {
+        arm.key: Unpriced(*calls[arm.variant_id]) for arm in plan.arms if arm.variant_id in calls
+    }
     return {key: one for key, one in found.items() if one.calls}
 
 
@@ -204,15 +248,24 @@ def _without_unknown_costs(plan: AnalysisPlan, measured: Measured) -> Measured:
         return measured
 
     def known(found: Mapping[str, ByArm]) -> dict[str, ByArm]:
-        return {key: _priced_arms(by_arm, measured) if key in costs else by_arm for key, by_arm in found.items()}
+        return {
+            key: _priced_arms(by_arm, measured) if key in costs else by_arm
+            for key, by_arm in found.items()
+        }
 
     look = measured.look
     if look is not None:
         of_costs = plan.primary is not None and plan.primary.definition.key in costs
-        look = replace(look, guardrails=known(look.guardrails), primary=_priced_arms(look.primary, measured) if of_costs else look.primary)
+        look = replace(
+            look,
+            guardrails=known(look.guardrails),
+            primary=_priced_arms(look.primary, measured) if of_costs else look.primary,
+        )
     return replace(
         measured,
-        metrics=tuple(_priced_metric(m, measured) if m.result.key in costs else m for m in measured.metrics),
+        metrics=tuple(
+            _priced_metric(m, measured) if m.result.key in costs else m for m in measured.metrics
+        ),
         since_start=known(measured.since_start),
         recent=known(measured.recent),
         worth={key: {} if key in costs else found for key, found in measured.worth.items()},
@@ -226,9 +279,14 @@ def _priced_arms(found: ByArm, measured: Measured) -> ByArm:
 
 def _priced_metric(metric: MeasuredMetric, measured: Measured) -> MeasuredMetric:
     arms = tuple(
-        metric_arm(metric.result.kind, arm.arm, None, arm.exposed) if arm.arm in measured.unpriced else arm for arm in metric.result.arms
+        metric_arm(metric.result.kind, arm.arm, None, arm.exposed)
+        if arm.arm in measured.unpriced
+        else arm
+        for arm in metric.result.arms
     )
-    return MeasuredMetric(replace(metric.result, arms=arms), _priced_arms(metric.observed, measured), metric.fault)
+    return MeasuredMetric(
+        replace(metric.result, arms=arms), _priced_arms(metric.observed, measured), metric.fault
+    )
 
 
 def _held(net: Net, what: str, read: Callable[[], T | None]) -> T | None:
@@ -236,13 +294,20 @@ def _held(net: Net, what: str, read: Callable[[], T | None]) -> T | None:
     return net.hold(what, "totals", read, lambda _: None)
 
 
-def _each(net: Net, part: str, metrics: Sequence[PlannedMetric], read: Callable[[PlannedMetric], T]) -> dict[str, T]:
+def _each(
+    net: Net, part: str, metrics: Sequence[PlannedMetric], read: Callable[[PlannedMetric], T]
+) -> dict[str, T]:
     """The answer of every metric by its key; one that fails is left out and written down."""
-    found = {m.definition.key: net.hold(m.definition.key, part, partial(read, m), lambda _: None) for m in metrics}
+    found = {
+        m.definition.key: net.hold(m.definition.key, part, partial(read, m), lambda _: None)
+        for m in metrics
+    }
     return {key: answer for key, answer in found.items() if answer is not None}
 
 
-def _held_metric(plan: AnalysisPlan, store: Store, people: Population, metric: PlannedMetric, net: Net) -> MeasuredMetric:
+def _held_metric(
+    plan: AnalysisPlan, store: Store, people: Population, metric: PlannedMetric, net: Net
+) -> MeasuredMetric:
     """A metric's totals; where they cannot be read, its arms with zeros and the reason."""
     return net.hold(
         metric.definition.key,
@@ -252,7 +317,9 @@ def _held_metric(plan: AnalysisPlan, store: Store, people: Population, metric: P
     )
 
 
-def _hours(plan: AnalysisPlan, store: Store, people: Population, metric: PlannedMetric) -> dict[str, list[Hour]]:
+def _hours(
+    plan: AnalysisPlan, store: Store, people: Population, metric: PlannedMetric
+) -> dict[str, list[Hour]]:
     """Arm key → its hours."""
     keys = {arm.variant_id: arm.key for arm in plan.arms}
     found: dict[str, list[Hour]] = {arm.key: [] for arm in plan.arms}
@@ -262,7 +329,9 @@ def _hours(plan: AnalysisPlan, store: Store, people: Population, metric: Planned
     return found
 
 
-def _worth(plan: AnalysisPlan, store: Store, people: Population, cost: PlannedMetric) -> dict[str, Moments]:
+def _worth(
+    plan: AnalysisPlan, store: Store, people: Population, cost: PlannedMetric
+) -> dict[str, Moments]:
     """Arm key → outcome and cost of its matured units."""
     if plan.primary is None:
         return {}
@@ -270,11 +339,19 @@ def _worth(plan: AnalysisPlan, store: Store, people: Population, cost: PlannedMe
     return {arm.key: found[arm.variant_id] for arm in plan.arms if arm.variant_id in found}
 
 
-def spent_so_far(plan: AnalysisPlan, store: Store, people: Population, but: int | None = None) -> int:
+def spent_so_far(
+    plan: AnalysisPlan, store: Store, people: Population, but: int | None = None
+) -> int:
     """What its units have cost over all iterations (``but`` one), in micros: the cap is the experiment's."""
-    launches = Iteration.objects.filter(experiment_id=plan.experiment_id, began_at__lte=people.cut).exclude(pk=but or 0)
+    launches = Iteration.objects.filter(
+        experiment_id=plan.experiment_id, began_at__lte=people.cut
+    ).exclude(pk=but or 0)
     return sum(
-        store.spent(replace(people, iteration_id=pk, rows_from=began, cut=min(people.cut, ended or people.cut)))
+        store.spent(
+            replace(
+                people, iteration_id=pk, rows_from=began, cut=min(people.cut, ended or people.cut)
+            )
+        )
         for pk, began, ended in launches.values_list("pk", "began_at", "ended_at")
     )
 
@@ -294,7 +371,10 @@ def population(plan: AnalysisPlan, cut: datetime) -> Population:
 
 def covariate_of(plan: AnalysisPlan, metric: PlannedMetric) -> str | None:
     """What CUPED may use for a metric: a named covariate, else its own past; an import has no past, a guardrail needs none."""
-    if metric.role is MetricRole.GUARDRAIL or not kind_of(metric.definition.kind.value).takes_covariates:
+    if (
+        metric.role is MetricRole.GUARDRAIL
+        or not kind_of(metric.definition.kind.value).takes_covariates
+    ):
         return None
     if metric.planned.covariate:
         return metric.planned.covariate
@@ -308,7 +388,9 @@ def recent_since(plan: AnalysisPlan, cut: datetime) -> datetime:
 
 def late_and_accepted(plan: AnalysisPlan) -> tuple[int, int]:
     """Live items that came late, and all that were accepted, since the iteration began (over all experiments)."""
-    counted = IngestTally.objects.filter(day__gte=plan.began_at.date(), outcome__in=["late", "accepted"])
+    counted = IngestTally.objects.filter(
+        day__gte=plan.began_at.date(), outcome__in=["late", "accepted"]
+    )
     sums = dict(counted.values_list("outcome").annotate(total=Sum("count")))
     return sums.get("late", 0), sums.get("accepted", 0)
 
@@ -318,7 +400,9 @@ def client_counts(plan: AnalysisPlan) -> dict[str, int]:
 
     Since the iteration began, over all experiments.
     """
-    counted = IngestTally.objects.filter(day__gte=plan.began_at.date(), outcome__in=[OVER_CAP, OTHER_ARM, UNREGISTERED, TWINS])
+    counted = IngestTally.objects.filter(
+        day__gte=plan.began_at.date(), outcome__in=[OVER_CAP, OTHER_ARM, UNREGISTERED, TWINS]
+    )
     return dict(counted.values_list("outcome").annotate(total=Sum("count")))
 
 
@@ -328,18 +412,36 @@ def _left_out(plan: AnalysisPlan, store: Store, people: Population) -> int:
         return 0
     definition = plan.primary.definition
     everybody = store.totals(replace(people, blackouts=()), definition).values()
-    return sum(arm.exposed for arm in everybody) - sum(arm.exposed for arm in store.totals(people, definition).values())
+    return sum(arm.exposed for arm in everybody) - sum(
+        arm.exposed for arm in store.totals(people, definition).values()
+    )
 
 
-def summaries(plan: AnalysisPlan, counted: Sequence[ArmCount], shares: Mapping[str, float]) -> tuple[ArmSummary, ...]:
+def summaries(
+    plan: AnalysisPlan, counted: Sequence[ArmCount], shares: Mapping[str, float]
+) -> tuple[ArmSummary, ...]:
     """Every planned arm with what met it and the share it was to get; an arm nobody met stands there with zeros."""
     by_id = {arm.variant_id: arm for arm in counted}
     return tuple(
         ArmSummary(
-            arm.key, arm.name, arm.is_control, count.units, count.exposures, count.crossovers, shares[arm.key], arm.stopped_at, count.delays
+            arm.key,
+            arm.name,
+            arm.is_control,
+            count.units,
+            count.exposures,
+            count.crossovers,
+            shares[arm.key],
+            arm.stopped_at,
+            count.delays,
         )
         if (count := by_id.get(arm.variant_id)) is not None
-        else ArmSummary(arm.key, arm.name, arm.is_control, expected_share=shares[arm.key], stopped_at=arm.stopped_at)
+        else ArmSummary(
+            arm.key,
+            arm.name,
+            arm.is_control,
+            expected_share=shares[arm.key],
+            stopped_at=arm.stopped_at,
+        )
         for arm in plan.arms
     )
 
@@ -352,28 +454,43 @@ def expected_shares(plan: AnalysisPlan, store: Store, people: Population) -> dic
     now = {arm.key: arm.share for arm in plan.arms}
     if all(stretch.shares == plan.stretches[0].shares for stretch in plan.stretches):
         return now if not plan.stretches else dict(plan.stretches[0].shares)
-    within = [replace(people, exposed_from=s.start, cut=min(s.end or people.cut, people.cut)) for s in plan.stretches]
+    within = [
+        replace(people, exposed_from=s.start, cut=min(s.end or people.cut, people.cut))
+        for s in plan.stretches
+    ]
     met = [
         sum(arm.units for arm in store.arms(one)) if one.cut > stretch.start else 0
         for one, stretch in zip(within, plan.stretches, strict=True)
     ]
     if not sum(met):
         return now
-    return {key: sum(n * stretch.shares[key] for n, stretch in zip(met, plan.stretches, strict=True)) / sum(met) for key in now}
+    return {
+        key: sum(n * stretch.shares[key] for n, stretch in zip(met, plan.stretches, strict=True))
+        / sum(met)
+        for key in now
+    }
 
 
-def measured_metric(plan: AnalysisPlan, store: Store, people: Population, metric: PlannedMetric) -> MeasuredMetric:
+def measured_metric(
+    plan: AnalysisPlan, store: Store, people: Population, metric: PlannedMetric
+) -> MeasuredMetric:
     """A metric's arms, without comparisons, and their totals; of a population that is split, into one part, that part's."""
     definition = metric.definition
     found = store.totals(people, definition, covariate=covariate_of(plan, metric))
     if people.split is not None:
         found = {part_of(key)[0]: totals for key, totals in found.items()}
-    observed = {arm.key: found[arm.variant_id].totals for arm in plan.arms if arm.variant_id in found}
-    exposed = {arm.key: found[arm.variant_id].exposed for arm in plan.arms if arm.variant_id in found}
+    observed = {
+        arm.key: found[arm.variant_id].totals for arm in plan.arms if arm.variant_id in found
+    }
+    exposed = {
+        arm.key: found[arm.variant_id].exposed for arm in plan.arms if arm.variant_id in found
+    }
     return MeasuredMetric(_result(plan, metric, observed, exposed), observed)
 
 
-def _result(plan: AnalysisPlan, metric: PlannedMetric, observed: ByArm, exposed: Mapping[str, int]) -> MetricResult:
+def _result(
+    plan: AnalysisPlan, metric: PlannedMetric, observed: ByArm, exposed: Mapping[str, int]
+) -> MetricResult:
     definition, kind = metric.definition, metric.definition.kind.value
     return MetricResult(
         key=definition.key,
@@ -384,7 +501,10 @@ def _result(plan: AnalysisPlan, metric: PlannedMetric, observed: ByArm, exposed:
         direction=definition.direction.value,
         scale=definition.scale,
         window_hours=definition.window_hours,
-        arms=tuple(metric_arm(kind, arm.key, observed.get(arm.key), exposed.get(arm.key, 0)) for arm in plan.arms),
+        arms=tuple(
+            metric_arm(kind, arm.key, observed.get(arm.key), exposed.get(arm.key, 0))
+            for arm in plan.arms
+        ),
     )
 
 
@@ -400,7 +520,9 @@ def with_caps(plan: AnalysisPlan, caps: Sequence[MetricCap]) -> AnalysisPlan:
     return replace(plan, metrics=tuple(metrics)) if frozen else plan
 
 
-def _found_caps(plan: AnalysisPlan, store: Store, people: Population, net: Net) -> tuple[MetricCap, ...]:
+def _found_caps(
+    plan: AnalysisPlan, store: Store, people: Population, net: Net
+) -> tuple[MetricCap, ...]:
     """The caps that a first look freezes: of each winsorised metric with enough units that have a value.
 
     Without the cap of the primary metric there is no look; another metric goes on without one.
@@ -409,7 +531,11 @@ def _found_caps(plan: AnalysisPlan, store: Store, people: Population, net: Net) 
     for metric in {m.definition.key: m for m in plan.metrics if m.definition.winsorised}.values():
         deciding = metric.role is MetricRole.PRIMARY
         own = NO_NET if deciding else net
-        found.append(own.hold(metric.definition.key, "cap", partial(_cap, store, people, metric), lambda _: None))
+        found.append(
+            own.hold(
+                metric.definition.key, "cap", partial(_cap, store, people, metric), lambda _: None
+            )
+        )
     return tuple(cap for cap in found if cap is not None)
 
 
@@ -420,12 +546,21 @@ def _cap(store: Store, people: Population, metric: PlannedMetric) -> MetricCap |
         return None
     # All smaller values count as one just below: the quantile lies among the largest.
     lowest = largest.values[0] - 1.0
-    cap = find_cap([lowest, *largest.values], [largest.smaller, *[1] * len(largest.values)], kind=definition.kind.value)
+    cap = find_cap(
+        [lowest, *largest.values],
+        [largest.smaller, *[1] * len(largest.values)],
+        kind=definition.kind.value,
+    )
     return MetricCap(definition.key, cap) if isinstance(cap, Cap) else None
 
 
 def _look_totals(
-    plan: AnalysisPlan, store: Store, people: Population, look: LookPermission, frozen: Sequence[MetricCap], net: Net
+    plan: AnalysisPlan,
+    store: Store,
+    people: Population,
+    look: LookPermission,
+    frozen: Sequence[MetricCap],
+    net: Net,
 ) -> LookTotals | None:
     """``plan`` has the frozen caps already; a first look finds its own. A guardrail that fails is left out, the look goes on."""
     if plan.primary is None:
@@ -441,13 +576,24 @@ def _look_totals(
         day=look.day,
         arms=summaries(plan, store.arms(then), expected_shares(plan, store, then)),
         primary=_totals(plan, store, then, primary, covariate=covariate),
-        guardrails=_each(net, "the look", plan.of_role(MetricRole.GUARDRAIL), lambda m: _totals(plan, store, then, m)),
+        guardrails=_each(
+            net,
+            "the look",
+            plan.of_role(MetricRole.GUARDRAIL),
+            lambda m: _totals(plan, store, then, m),
+        ),
         caps=caps,
     )
 
 
 def _totals(
-    plan: AnalysisPlan, store: Store, people: Population, metric: PlannedMetric, *, matured: bool = True, covariate: str | None = None
+    plan: AnalysisPlan,
+    store: Store,
+    people: Population,
+    metric: PlannedMetric,
+    *,
+    matured: bool = True,
+    covariate: str | None = None,
 ) -> ByArm:
     found = store.totals(people, metric.definition, matured=matured, covariate=covariate)
     return {arm.key: found[arm.variant_id].totals for arm in plan.arms if arm.variant_id in found}

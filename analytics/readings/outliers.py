@@ -13,7 +13,13 @@ from datetime import datetime
 from analytics.core.ground.errors import ImpossibleTotals
 from analytics.core.ground.totals import NOTHING, Totals
 from analytics.core.kinds import kind_of
-from analytics.core.stats.exploring.outliers import Fence, NoFence, WithAndWithout, fence_of, with_and_without
+from analytics.core.stats.exploring.outliers import (
+    Fence,
+    NoFence,
+    WithAndWithout,
+    fence_of,
+    with_and_without,
+)
 from analytics.readings.measuring import population
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric, iteration_to_analyse, plan_of
 from analytics.stores.base import MetricTotals, Population, Store, UnitValue
@@ -47,7 +53,9 @@ class MetricOutliers:
     reason: str | None = None
 
 
-def find_outliers(experiment_id: int, *, now: datetime, store: Store | None = None) -> tuple[MetricOutliers, ...]:
+def find_outliers(
+    experiment_id: int, *, now: datetime, store: Store | None = None
+) -> tuple[MetricOutliers, ...]:
     """Every planned metric whose unit values are counts or sums that cannot be negative."""
     experiment = resolve(experiment_id)
     iteration = iteration_to_analyse(experiment)
@@ -56,15 +64,21 @@ def find_outliers(experiment_id: int, *, now: datetime, store: Store | None = No
     plan = plan_of(iteration, now)
     people = population(plan, plan.cut(now))
     asked = {m.definition.key: m for m in plan.metrics if _counts(m)}
-    return tuple(_of_metric(plan, metric, people, store or default_store()) for metric in asked.values())
+    return tuple(
+        _of_metric(plan, metric, people, store or default_store()) for metric in asked.values()
+    )
 
 
 def _counts(metric: PlannedMetric) -> bool:
     definition = metric.definition
-    return definition.kind is MetricKind.COUNT or (definition.kind is MetricKind.MEAN and definition.aggregation in ("count", "sum"))
+    return definition.kind is MetricKind.COUNT or (
+        definition.kind is MetricKind.MEAN and definition.aggregation in ("count", "sum")
+    )
 
 
-def _of_metric(plan: AnalysisPlan, metric: PlannedMetric, people: Population, store: Store) -> MetricOutliers:
+def _of_metric(
+    plan: AnalysisPlan, metric: PlannedMetric, people: Population, store: Store
+) -> MetricOutliers:
     definition = metric.definition
     with store.snapshot():
         spread = store.spread(people, definition)
@@ -82,7 +96,11 @@ def _of_metric(plan: AnalysisPlan, metric: PlannedMetric, people: Population, st
     keys = {arm.variant_id: arm.key for arm in plan.arms}
     units = tuple(NamedUnit(one.unit, keys.get(one.variant_id, ""), one.value) for one in named)
     return MetricOutliers(
-        definition.key, definition.name, fence, units, _compared(plan, definition.kind.value, totals, named) if named else ()
+        definition.key,
+        definition.name,
+        fence,
+        units,
+        _compared(plan, definition.kind.value, totals, named) if named else (),
     )
 
 

@@ -79,10 +79,16 @@ def traffic_past(unit_type: str, now: datetime) -> TrafficPast | None:
     from analytics.stores import history  # here: it loads ibis, which few pages need
 
     seen = history.visits(_span(unit_type, now))
-    return TrafficPast(unit_type, seen.units, seen.days, seen.daily, seen.exposed) if seen.units else None
+    return (
+        TrafficPast(unit_type, seen.units, seen.days, seen.daily, seen.exposed)
+        if seen.units
+        else None
+    )
 
 
-def pasts(metrics: Iterable[MetricDefinition], unit_type: str, now: datetime) -> Mapping[str, MetricPast]:
+def pasts(
+    metrics: Iterable[MetricDefinition], unit_type: str, now: datetime
+) -> Mapping[str, MetricPast]:
     """The pasts that there are, by metric."""
     found = {metric.key: metric_past(metric, unit_type, now) for metric in metrics}
     return {key: past for key, past in found.items() if past is not None}
@@ -105,7 +111,12 @@ def _of_units(span: Span, metric: MetricDefinition) -> Found | None:
         return None
     rate = kind_of(metric.kind).sizing == "rate"
     variance = totals.variance
-    return totals.mean, None if rate or not variance else variance**0.5, totals.n, totals.n - past.answered
+    return (
+        totals.mean,
+        None if rate or not variance else variance**0.5,
+        totals.n,
+        totals.n - past.answered,
+    )
 
 
 def _of_ratio(span: Span, metric: MetricDefinition) -> Found | None:
@@ -126,7 +137,11 @@ def _of_rows(span: Span, metric: MetricDefinition) -> Found | None:
         return None
     spread = power.ratio_sd(past.per_unit)
     known = spread is not None and past.high > past.low
-    sd = spread / power.density_between(past.low, past.high, past.mass) if known and spread is not None else None
+    sd = (
+        spread / power.density_between(past.low, past.high, past.mass)
+        if known and spread is not None
+        else None
+    )
     return past.value, sd, past.per_unit.n, None
 
 

@@ -9,7 +9,13 @@ from analytics.core.shown_work import Step, steps
 from analytics.models import AnalysisRun
 from analytics.readings.measuring import covariate_of, population
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric, plan_of
-from analytics.selectors.results import ComparisonView, MetricArmView, MetricRow, ResultsView, view_of
+from analytics.selectors.results import (
+    ComparisonView,
+    MetricArmView,
+    MetricRow,
+    ResultsView,
+    view_of,
+)
 from experiments.core.errors import NotFound
 from experiments.core.types import Origin
 from experiments.models import Experiment
@@ -45,14 +51,18 @@ class ShownWork:
 
 def shown_work(experiment: Experiment, key: str) -> ShownWork:
     """The work behind one metric, from the stored run alone: no store is asked."""
-    runs = AnalysisRun.objects.filter(experiment=experiment, latest=True).select_related("iteration__layer", "experiment")
+    runs = AnalysisRun.objects.filter(experiment=experiment, latest=True).select_related(
+        "iteration__layer", "experiment"
+    )
     run = runs.order_by("-iteration__number").first()
     if run is None:
         raise NotFound(f"{experiment.key}: there is no analysis yet whose work could be shown")
     plan, view = plan_of(run.iteration, run.computed_at), view_of(run)
     metric = next((one for one in plan.metrics if one.definition.key == key), None)
     if metric is None:
-        raise NotFound(f"{experiment.key}: plans no metric {key[:80]!r}; planned are {', '.join(m.definition.key for m in plan.metrics)}")
+        raise NotFound(
+            f"{experiment.key}: plans no metric {key[:80]!r}; planned are {', '.join(m.definition.key for m in plan.metrics)}"
+        )
     row = next((one for one in view.metrics if one.key == key and one.role == metric.role), None)
     cap = metric.definition.cap if row is None else row.cap
     return ShownWork(
@@ -75,14 +85,21 @@ def shown_work(experiment: Experiment, key: str) -> ShownWork:
 def _work(plan: AnalysisPlan, row: MetricRow) -> tuple[ArmWork, ...]:
     sums = {arm.arm: arm.sums for arm in row.arms}
     control = sums.get(plan.control.key, {}) if plan.control is not None else {}
-    return tuple(ArmWork(one.arm, one, steps(row.kind, control, sums.get(one.arm, {}))) for one in row.comparisons)
+    return tuple(
+        ArmWork(one.arm, one, steps(row.kind, control, sums.get(one.arm, {})))
+        for one in row.comparisons
+    )
 
 
-def _statements(plan: AnalysisPlan, metric: PlannedMetric, cut: datetime, cap: float | None) -> tuple[str, ...]:
+def _statements(
+    plan: AnalysisPlan, metric: PlannedMetric, cut: datetime, cap: float | None
+) -> tuple[str, ...]:
     from analytics.stores.postgres import statements  # here: it loads ibis, which few pages need
 
     people = population(plan, cut)
     if plan.origin is Origin.LIVE:
         people = replace(people, rows_from=plan.began_at)
-    definition = replace(metric.definition, cap=cap, winsorised=metric.definition.winsorised and cap is None)
+    definition = replace(
+        metric.definition, cap=cap, winsorised=metric.definition.winsorised and cap is None
+    )
     return statements(people, definition, covariate_of(plan, metric))

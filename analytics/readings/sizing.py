@@ -74,22 +74,34 @@ class Answer:
     @property
     def sources(self) -> tuple[str, ...]:
         """What was read from the past, in words."""
-        return (*(str(past) for past in self.pasts.values()), *([str(self.traffic)] if self.traffic is not None else []))
+        return (
+            *(str(past) for past in self.pasts.values()),
+            *([str(self.traffic)] if self.traffic is not None else []),
+        )
 
 
 def size(asked: Asked, now: datetime) -> Answer:
     """The plan of what was asked; refuses as input what cannot be."""
     if not 1 <= len(asked.metrics) <= MOST_METRICS:
-        raise InvalidInput(f"metrics: 1 to {MOST_METRICS} are planned together, found {len(asked.metrics)}", "metrics")
+        raise InvalidInput(
+            f"metrics: 1 to {MOST_METRICS} are planned together, found {len(asked.metrics)}",
+            "metrics",
+        )
     if len(asked.shares) < 2:
-        raise InvalidInput(f"shares: a control and at least one test arm, found {len(asked.shares)}", "shares")
+        raise InvalidInput(
+            f"shares: a control and at least one test arm, found {len(asked.shares)}", "shares"
+        )
     if not is_unit_type(asked.unit_type):
-        raise InvalidInput(f"unit_type: expected a lower-case word, found {asked.unit_type[:40]!r}", "unit_type")
+        raise InvalidInput(
+            f"unit_type: expected a lower-case word, found {asked.unit_type[:40]!r}", "unit_type"
+        )
     known = _definitions(asked)
     pasts = _pasts(asked, known, now)
     seen = traffic_past(asked.unit_type, now) if asked.units_per_day is None and known else None
     with refusing("metrics"):
-        metrics = tuple(_inputs(one, known.get(one.metric), pasts.get(one.metric)) for one in asked.metrics)
+        metrics = tuple(
+            _inputs(one, known.get(one.metric), pasts.get(one.metric)) for one in asked.metrics
+        )
     with refusing(""):
         traffic = Traffic(
             units_per_day=asked.units_per_day if seen is None else seen.new_per_day,
@@ -98,7 +110,13 @@ def size(asked: Asked, now: datetime) -> Answer:
             control=asked.shares[0],
             tests=asked.shares[1:],
         )
-        rules = Rules(alpha=asked.alpha, power=asked.power, looks=asked.looks, weeks=asked.weeks, clock_weeks=asked.clock_weeks)
+        rules = Rules(
+            alpha=asked.alpha,
+            power=asked.power,
+            looks=asked.looks,
+            weeks=asked.weeks,
+            clock_weeks=asked.clock_weeks,
+        )
         return Answer(plan(metrics, traffic, rules), pasts, seen)
 
 
@@ -124,12 +142,18 @@ def _definitions(asked: Asked) -> Mapping[str, MetricDefinition]:
     return {row.key: definition_of(row) for row in rows}
 
 
-def _pasts(asked: Asked, known: Mapping[str, MetricDefinition], now: datetime) -> Mapping[str, MetricPast]:
+def _pasts(
+    asked: Asked, known: Mapping[str, MetricDefinition], now: datetime
+) -> Mapping[str, MetricPast]:
     """Of the metrics that something is not said about. One asked about as another kind is another metric."""
     found: dict[str, MetricPast] = {}
     for one in asked.metrics:
         definition = known.get(one.metric)
-        if definition is None or one.kind not in (None, definition.kind.value) or not _incomplete(one, definition):
+        if (
+            definition is None
+            or one.kind not in (None, definition.kind.value)
+            or not _incomplete(one, definition)
+        ):
             continue
         past = metric_past(definition, asked.unit_type, now)
         if past is not None:
@@ -141,7 +165,9 @@ def _incomplete(one: MetricAsked, definition: MetricDefinition) -> bool:
     return one.baseline is None or (one.sd is None and definition.kind.value != UNNAMED_KIND)
 
 
-def _inputs(one: MetricAsked, definition: MetricDefinition | None, past: MetricPast | None) -> MetricInputs:
+def _inputs(
+    one: MetricAsked, definition: MetricDefinition | None, past: MetricPast | None
+) -> MetricInputs:
     hours = one.window_hours
     if hours is None and definition is not None:
         hours = definition.window_hours
@@ -149,13 +175,21 @@ def _inputs(one: MetricAsked, definition: MetricDefinition | None, past: MetricP
         key=one.metric,
         role=cast("Role", _one_of(one.role, ("primary", "secondary", "guardrail"), one, "role")),
         kind=one.kind or (definition.kind.value if definition is not None else UNNAMED_KIND),
-        better=cast("Better", _one_of(_direction(one, definition), ("increase", "decrease"), one, "direction")),
+        better=cast(
+            "Better",
+            _one_of(_direction(one, definition), ("increase", "decrease"), one, "direction"),
+        ),
         baseline=past.baseline if one.baseline is None and past is not None else one.baseline,
         sd=past.sd if one.sd is None and past is not None else one.sd,
         effect=one.effect,
-        effect_kind=cast("EffectKind", _one_of(one.effect_kind, ("absolute", "relative"), one, "effect_kind")),
+        effect_kind=cast(
+            "EffectKind", _one_of(one.effect_kind, ("absolute", "relative"), one, "effect_kind")
+        ),
         margin=one.margin,
-        margin_kind=cast("MarginKind", _one_of(one.margin_kind, ("points", "relative", "ms", "money"), one, "margin_kind")),
+        margin_kind=cast(
+            "MarginKind",
+            _one_of(one.margin_kind, ("points", "relative", "ms", "money"), one, "margin_kind"),
+        ),
         required=one.required,
         correlation=one.correlation,
         design_effect=one.design_effect,
@@ -174,5 +208,8 @@ def _direction(one: MetricAsked, definition: MetricDefinition | None) -> str:
 
 def _one_of(value: str, allowed: tuple[str, ...], one: MetricAsked, field: str) -> str:
     if value not in allowed:
-        raise InvalidInput(f"{one.metric[:80]}: {field} is one of {', '.join(allowed)}, found {value[:40]!r}", field)
+        raise InvalidInput(
+            f"{one.metric[:80]}: {field} is one of {', '.join(allowed)}, found {value[:40]!r}",
+            field,
+        )
     return value

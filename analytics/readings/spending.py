@@ -38,19 +38,30 @@ def costs_of(experiment: Experiment, now: datetime, store: Store | None = None) 
         arms = _arms(plan, people, source, found, masked=_masked(iteration))
         spent = present + spent_so_far(plan, source, people, but=iteration.pk)
     outcome = "" if plan.primary is None else plan.primary.definition.name
-    return Costs(arms, by_model(arms), summed(arm.whole for arm in arms), outcome, spent, plan.budget_micro)
+    return Costs(
+        arms, by_model(arms), summed(arm.whole for arm in arms), outcome, spent, plan.budget_micro
+    )
 
 
 def _masked(iteration: Iteration) -> bool:
     return AnalysisRun.objects.filter(iteration=iteration, latest=True, masked=True).exists()
 
 
-def _arms(plan: AnalysisPlan, people: Population, store: Store, found: Sequence[Spending], *, masked: bool) -> tuple[ArmCosts, ...]:
+def _arms(
+    plan: AnalysisPlan, people: Population, store: Store, found: Sequence[Spending], *, masked: bool
+) -> tuple[ArmCosts, ...]:
     units = {arm.variant_id: arm.units for arm in store.arms(people)}
     lines: dict[int, dict[str, CostLine]] = {}
     for one in found:
         line = CostLine(
-            one.calls, one.tokens_in, one.tokens_out, one.cost_micro, one.priced_micro, one.unpriced, one.cache_known, one.cache_hits
+            one.calls,
+            one.tokens_in,
+            one.tokens_out,
+            one.cost_micro,
+            one.priced_micro,
+            one.unpriced,
+            one.cache_known,
+            one.cache_hits,
         )
         lines.setdefault(one.variant_id, {})[one.model] = line
     outcomes = {} if masked else _outcomes(plan, people, store)
@@ -61,7 +72,9 @@ def _arms(plan: AnalysisPlan, people: Population, store: Store, found: Sequence[
             is_control=arm.is_control,
             units=units.get(arm.variant_id, 0),
             models=lines.get(arm.variant_id, {}),
-            outcomes=MASKED if masked else outcomes.get(arm.variant_id, Outcomes(None, "no unit yet")),
+            outcomes=MASKED
+            if masked
+            else outcomes.get(arm.variant_id, Outcomes(None, "no unit yet")),
         )
         for arm in plan.arms
     )
@@ -74,7 +87,11 @@ def _outcomes(plan: AnalysisPlan, people: Population, store: Store) -> Mapping[i
         return {arm.variant_id: Outcomes(None, "no primary metric") for arm in plan.arms}
     definition = primary.definition
     kind = definition.kind.value
-    if definition.aggregation not in COUNTED or kind_of(kind).form not in ("unit", "ratio") or definition.value_field != "value":
+    if (
+        definition.aggregation not in COUNTED
+        or kind_of(kind).form not in ("unit", "ratio")
+        or definition.value_field != "value"
+    ):
         why = Outcomes(None, f"{definition.key} is a {kind} that counts no outcomes")
         return {arm.variant_id: why for arm in plan.arms}
     found = store.totals(people, definition, matured=False)

@@ -52,8 +52,18 @@ def arm_costs(iteration: Iteration, cut: datetime) -> tuple[ArmCost, ...]:
         return tuple(_cost(*row) for row in cursor.fetchall())
 
 
-def _cost(arm: str, requests: int, tokens_in: object, tokens_out: object, micro: object, cached: int, told: int) -> ArmCost:
+def _cost(
+    arm: str,
+    requests: int,
+    tokens_in: object,
+    tokens_out: object,
+    micro: object,
+    cached: int,
+    told: int,
+) -> ArmCost:
     def whole(value: object) -> int | None:
         return None if value is None else int(str(value))
 
-    return ArmCost(arm, requests, whole(tokens_in), whole(tokens_out), whole(micro), cached if told else None)
+    return ArmCost(
+        arm, requests, whole(tokens_in), whole(tokens_out), whole(micro), cached if told else None
+    )

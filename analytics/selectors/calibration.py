@@ -51,9 +51,13 @@ class Crossings:
 
 def replays() -> list[Replayed]:
     """The newest replay of each metric and method of each iteration, newest first."""
-    newest = ReplayRow.objects.order_by("iteration_id", "metric_key", "method", "-computed_at", "-id")
+    newest = ReplayRow.objects.order_by(
+        "iteration_id", "metric_key", "method", "-computed_at", "-id"
+    )
     rows = newest.distinct("iteration_id", "metric_key", "method").select_related("experiment")
-    return sorted((_replayed(row) for row in rows[:MOST]), key=lambda one: one.computed_at, reverse=True)
+    return sorted(
+        (_replayed(row) for row in rows[:MOST]), key=lambda one: one.computed_at, reverse=True
+    )
 
 
 def _replayed(row: ReplayRow) -> Replayed:
@@ -77,13 +81,20 @@ def _replayed(row: ReplayRow) -> Replayed:
 def crossings() -> Crossings:
     """Of experiments all of whose variants serve the same: how many took looks, and how many of those ever crossed."""
     tests = _same_everywhere()
-    states = Look.objects.filter(iteration__experiment_id__in=tests).values_list("iteration__experiment_id", "state")
+    states = Look.objects.filter(iteration__experiment_id__in=tests).values_list(
+        "iteration__experiment_id", "state"
+    )
     seen: dict[int, bool] = {}
     for experiment, state in states:
-        crossed = any(one.look is not None and one.look.crossed for one in restored(state, LookState).hypotheses)
+        crossed = any(
+            one.look is not None and one.look.crossed
+            for one in restored(state, LookState).hypotheses
+        )
         seen[experiment] = seen.get(experiment, False) or crossed
     found = wilson(sum(seen.values()), len(seen)) if len(seen) >= FEWEST_TESTS else None
-    return Crossings(len(seen), sum(seen.values()), *((None, None) if found is None else (found.low, found.high)))
+    return Crossings(
+        len(seen), sum(seen.values()), *((None, None) if found is None else (found.low, found.high))
+    )
 
 
 def _same_everywhere() -> list[int]:
@@ -92,4 +103,6 @@ def _same_everywhere() -> list[int]:
     rows = Experiment.objects.filter(variants__isnull=False).values_list("pk", "variants__config")
     for pk, config in rows:
         configs.setdefault(pk, []).append(config)
-    return [pk for pk, arms in configs.items() if len(arms) > 1 and all(arm == arms[0] for arm in arms)]
+    return [
+        pk for pk, arms in configs.items() if len(arms) > 1 and all(arm == arms[0] for arm in arms)
+    ]

@@ -32,7 +32,11 @@ Document = Mapping[str, Any]
 
 
 def cards(
-    experiments: Sequence[Experiment], now: datetime | None = None, *, whole: bool = True, known: checklist.Facts | None = None
+    experiments: Sequence[Experiment],
+    now: datetime | None = None,
+    *,
+    whole: bool = True,
+    known: checklist.Facts | None = None,
 ) -> dict[int, Card]:
     """Experiment id → its card. ``whole=False`` leaves out what only sentences need (effects, checklists): for ordering.
 
@@ -44,7 +48,9 @@ def cards(
     return {pk: card(replace(one, reading=readings.get(pk))) for pk, one in facts.items()}
 
 
-def card_of(experiment: Experiment, now: datetime | None = None, known: checklist.Facts | None = None) -> Card:
+def card_of(
+    experiment: Experiment, now: datetime | None = None, known: checklist.Facts | None = None
+) -> Card:
     """The card of one experiment."""
     return cards([experiment], now, known=known)[experiment.pk]
 
@@ -56,15 +62,22 @@ _ALWAYS = (
 )  # fmt: skip
 
 
-def readings_of(experiments: Sequence[Experiment], *, whole: bool = True, arm: str = "") -> dict[int, Reading]:
+def readings_of(
+    experiments: Sequence[Experiment], *, whole: bool = True, arm: str = ""
+) -> dict[int, Reading]:
     """Experiment id → what its newest run and the decision that counts say; those without a run are left out.
 
     ``arm``: whose conditions are wanted; else those of the arm in front.
     """
     live = {one.pk for one in experiments if one.status in LIVE}
     fields = (*_ALWAYS, "results__metrics") if whole else _ALWAYS
-    rows = AnalysisRun.objects.filter(experiment_id__in=[one.pk for one in experiments], latest=True).order_by("iteration__number")
-    runs = {pk: _Run(dict(zip(fields, (pk, *rest), strict=True))) for pk, *rest in _current(rows, live).values_list(*fields)}
+    rows = AnalysisRun.objects.filter(
+        experiment_id__in=[one.pk for one in experiments], latest=True
+    ).order_by("iteration__number")
+    runs = {
+        pk: _Run(dict(zip(fields, (pk, *rest), strict=True)))
+        for pk, *rest in _current(rows, live).values_list(*fields)
+    }
     decisions = _decisions([run.iteration for pk, run in runs.items() if pk in live])
     names = _metric_names(list(runs.values())) if whole else {}
     return {pk: _reading(run, decisions.get(run.iteration), names, arm) for pk, run in runs.items()}
@@ -107,10 +120,26 @@ class _Decided:
 
 
 def _decisions(iterations: Sequence[int]) -> dict[int, _Decided]:
-    rows = Decision.objects.filter(iteration_id__in=list(iterations)).order_by("iteration_id", "-made_at", "-pk").distinct("iteration_id")
-    fields = ("iteration_id", "pk", "verdict", "outcome", "variant__key", "look_id", "applied__done")
+    rows = (
+        Decision.objects.filter(iteration_id__in=list(iterations))
+        .order_by("iteration_id", "-made_at", "-pk")
+        .distinct("iteration_id")
+    )
+    fields = (
+        "iteration_id",
+        "pk",
+        "verdict",
+        "outcome",
+        "variant__key",
+        "look_id",
+        "applied__done",
+    )
     found = list(rows.values_list(*fields))
-    facts = dict(Decision.objects.filter(pk__in=[row[1] for row in found if row[2] == "escalate"]).values_list("pk", "facts"))
+    facts = dict(
+        Decision.objects.filter(
+            pk__in=[row[1] for row in found if row[2] == "escalate"]
+        ).values_list("pk", "facts")
+    )
     return {row[0]: _decided(row[2:], facts.get(row[1])) for row in found}
 
 
@@ -122,26 +151,51 @@ def _decided(row: Sequence[Any], facts: Document | None) -> _Decided:
         ready = recommended(restored(facts, Facts)) == arm
     if kind == "promote" and done is False:
         kind = "escalate"  # the rules refused it: a person is asked
-    stands = look is not None and kind in ("promote", "escalate", "conclude") and (ready or kind != "escalate" or not _harmful(facts))
+    stands = (
+        look is not None
+        and kind in ("promote", "escalate", "conclude")
+        and (ready or kind != "escalate" or not _harmful(facts))
+    )
     return _Decided(kind, arm or "", outcome, look is not None, stands, ready)
 
 
 def _harmful(facts: Document | None) -> bool:
     arms = restored(facts, Facts).arms if facts is not None else ()
-    return any(guardrail.breached or guardrail.proven for arm in arms for guardrail in arm.guardrails)
+    return any(
+        guardrail.breached or guardrail.proven for arm in arms for guardrail in arm.guardrails
+    )
 
 
-def _reading(run: _Run, decided: _Decided | None, names: Mapping[str, str], wanted: str = "") -> Reading:
-    arms = {str(arm["key"]): str(arm.get("name") or arm["key"]) for arm in run.listed("totals__arms")}
+def _reading(
+    run: _Run, decided: _Decided | None, names: Mapping[str, str], wanted: str = ""
+) -> Reading:
+    arms = {
+        str(arm["key"]): str(arm.get("name") or arm["key"]) for arm in run.listed("totals__arms")
+    }
     off = {str(arm["key"]) for arm in run.listed("totals__arms") if arm.get("stopped_at")}
-    breached = [one for one in run.listed("verdicts__guardrails") if _breached(one) and one["arm"] not in off]
+    breached = [
+        one
+        for one in run.listed("verdicts__guardrails")
+        if _breached(one) and one["arm"] not in off
+    ]
     said: Kind = run.row["readiness__kind"] or ""
-    standing = decided if decided is not None and decided.stands and said in ("", "keep", decided.kind) else None
-    items = _front(restored(run.listed("readiness__items"), tuple[Readiness, ...]), wanted or (standing.arm if standing else ""))
+    standing = (
+        decided
+        if decided is not None and decided.stands and said in ("", "keep", decided.kind)
+        else None
+    )
+    items = _front(
+        restored(run.listed("readiness__items"), tuple[Readiness, ...]),
+        wanted or (standing.arm if standing else ""),
+    )
     metrics = _metrics(run)
     clock = run.row["readiness__clock"] or {}
     days = _days(clock)
-    unmet = () if run.masked else tuple(_unmet(one, names, arms, days, metrics) for one in items if one.met is not True)
+    unmet = (
+        ()
+        if run.masked
+        else tuple(_unmet(one, names, arms, days, metrics) for one in items if one.met is not True)
+    )
     kind: Kind = standing.kind if standing else said
     arm = (standing.arm if standing else "") or next((one.arm for one in items if one.arm), "")
     return Reading(
@@ -150,13 +204,17 @@ def _reading(run: _Run, decided: _Decided | None, names: Mapping[str, str], want
         rule=run.row["readiness__rule"] or "",
         units=sum(int(one.get("units", 0)) for one in run.listed("totals__arms")),
         masked=run.masked,
-        masked_why="; ".join(str(one["sentence"]) for one in run.listed("health__findings") if one.get("masks")),
+        masked_why="; ".join(
+            str(one["sentence"]) for one in run.listed("health__findings") if one.get("masks")
+        ),
         failed=run.row["failed_at"] is not None,
         ready=bool(standing and standing.ready),
         overdue=kind == "escalate" and not breached and decided is not None and not decided.at_look,
         over_budget=_over_budget(run) and kind == "stop",
         conclusion=standing.outcome if standing else "",
-        breaches=() if run.masked and not breached else tuple(_breach(one, metrics, names, arms, run.masked) for one in breached),
+        breaches=()
+        if run.masked and not breached
+        else tuple(_breach(one, metrics, names, arms, run.masked) for one in breached),
         effects=() if run.masked else _effects(metrics, arms, off),
         guardrails={} if run.masked else _worst(run.listed("verdicts__guardrails"), names),
         unmet=unmet,
@@ -188,27 +246,57 @@ def _over_budget(run: _Run) -> bool:
 
 def _breached(verdict: Document) -> bool:
     """Harm now that no gain pays for."""
-    return bool(verdict.get("proven")) or (verdict["verdict"] == "breach" and verdict.get("compensated") is not True)
+    return bool(verdict.get("proven")) or (
+        verdict["verdict"] == "breach" and verdict.get("compensated") is not True
+    )
 
 
-def _breach(verdict: Document, metrics: Sequence[MetricResult], names: Mapping[str, str], arms: Mapping[str, str], masked: bool) -> Breach:
+def _breach(
+    verdict: Document,
+    metrics: Sequence[MetricResult],
+    names: Mapping[str, str],
+    arms: Mapping[str, str],
+    masked: bool,
+) -> Breach:
     key, arm = str(verdict["key"]), str(verdict["arm"])
-    metric = next((one for one in metrics if one.key == key and one.role == MetricRole.GUARDRAIL), None)
-    against = None if metric is None or masked else next((one for one in metric.comparisons if one.arm == arm), None)
-    effect = None if metric is None or against is None else replace(effect_of(metric, against, arms), reading="")
+    metric = next(
+        (one for one in metrics if one.key == key and one.role == MetricRole.GUARDRAIL), None
+    )
+    against = (
+        None
+        if metric is None or masked
+        else next((one for one in metric.comparisons if one.arm == arm), None)
+    )
+    effect = (
+        None
+        if metric is None or against is None
+        else replace(effect_of(metric, against, arms), reading="")
+    )
     return Breach(names.get(key, key), arms.get(arm, arm), effect)
 
 
 def _metrics(run: _Run) -> tuple[MetricResult, ...]:
-    shown = [one for one in run.listed("results__metrics") if one["role"] in (MetricRole.PRIMARY, MetricRole.GUARDRAIL)]
+    shown = [
+        one
+        for one in run.listed("results__metrics")
+        if one["role"] in (MetricRole.PRIMARY, MetricRole.GUARDRAIL)
+    ]
     return restored(shown, tuple[MetricResult, ...])
 
 
-def _effects(metrics: Sequence[MetricResult], arms: Mapping[str, str], off: set[str]) -> tuple[Effect, ...]:
+def _effects(
+    metrics: Sequence[MetricResult], arms: Mapping[str, str], off: set[str]
+) -> tuple[Effect, ...]:
     """The primary metric on every arm that serves, or on all when none does."""
     primary = next((one for one in metrics if one.role == MetricRole.PRIMARY), None)
-    found = [] if primary is None else [(one.arm, effect_of(primary, one, arms)) for one in primary.comparisons]
-    return tuple(effect for arm, effect in found if arm not in off or off >= {key for key, _ in found})
+    found = (
+        []
+        if primary is None
+        else [(one.arm, effect_of(primary, one, arms)) for one in primary.comparisons]
+    )
+    return tuple(
+        effect for arm, effect in found if arm not in off or off >= {key for key, _ in found}
+    )
 
 
 def effect_of(metric: MetricResult, against: ArmComparison, arms: Mapping[str, str]) -> Effect:
@@ -233,7 +321,13 @@ def _worst(verdicts: Sequence[Document], names: Mapping[str, str]) -> dict[str, 
     """Guardrail by name → the worst of its verdicts; one that nobody knows is worse than a good one."""
     found: dict[str, str] = {}
     for one in verdicts:
-        verdict = "breach" if _breached(one) else one["verdict"] if one["verdict"] in ORDER[:2] else "unknown"
+        verdict = (
+            "breach"
+            if _breached(one)
+            else one["verdict"]
+            if one["verdict"] in ORDER[:2]
+            else "unknown"
+        )
         name = names.get(one["key"], one["key"])
         found[name] = max(found.get(name, "safe"), verdict, key=ORDER.index)
     return found
@@ -241,9 +335,17 @@ def _worst(verdicts: Sequence[Document], names: Mapping[str, str]) -> dict[str, 
 
 def _metric_names(runs: Sequence[_Run]) -> dict[str, str]:
     """By key, from the results; only what stands in none of them is looked up."""
-    found = {str(one["key"]): str(one["name"]) for run in runs for one in run.listed("results__metrics")}
-    lacking = {one["key"] for run in runs for one in run.listed("verdicts__guardrails")} - set(found)
-    rows = Metric.objects.filter(key__in=lacking).order_by("version").values_list("key", "name") if lacking else ()
+    found = {
+        str(one["key"]): str(one["name"]) for run in runs for one in run.listed("results__metrics")
+    }
+    lacking = {one["key"] for run in runs for one in run.listed("verdicts__guardrails")} - set(
+        found
+    )
+    rows = (
+        Metric.objects.filter(key__in=lacking).order_by("version").values_list("key", "name")
+        if lacking
+        else ()
+    )
     return found | dict(rows)
 
 
@@ -258,12 +360,18 @@ def unmet_conditions(experiment_id: int, variant_key: str) -> tuple[str, ...]:
 
     Where nothing can be read (no analysis, a failed or hidden one) that itself is not met.
     """
-    read = readings_of([Experiment.objects.get(pk=experiment_id)], arm=variant_key).get(experiment_id)
+    read = readings_of([Experiment.objects.get(pk=experiment_id)], arm=variant_key).get(
+        experiment_id
+    )
     if read is None:
         return ("an analysis: now none, needed one",)
     if read.masked:
         return (f"usable data: now {read.masked_why or 'not usable'}, needed usable data",)
-    failed = ("a working analysis: now the newest one failed, needed one that works",) if read.failed else ()
+    failed = (
+        ("a working analysis: now the newest one failed, needed one that works",)
+        if read.failed
+        else ()
+    )
     return (*failed, *(str(one) for one in read.unmet))
 
 
@@ -282,14 +390,22 @@ WORDS = {
 
 
 def _unmet(
-    one: Readiness, names: Mapping[str, str], arms: Mapping[str, str], days: tuple[int, int] | None, metrics: Sequence[MetricResult]
+    one: Readiness,
+    names: Mapping[str, str],
+    arms: Mapping[str, str],
+    days: tuple[int, int] | None,
+    metrics: Sequence[MetricResult],
 ) -> Unmet:
     """A condition in words, with its numbers."""
     about = f" of “{arms.get(one.arm, one.arm)}”" if one.arm else ""
     if one.topic == "guardrail":
         verdict, _, paid = one.now.partition(", ")
         now = VERDICTS.get(verdict, verdict) + (", paid for by the gain" if paid else "")
-        return Unmet(f"{names.get(one.metric, one.metric)} safe{about}", now, "no breach" if one.needed == "no breach" else PROVEN)
+        return Unmet(
+            f"{names.get(one.metric, one.metric)} safe{about}",
+            now,
+            "no breach" if one.needed == "no breach" else PROVEN,
+        )
     if one.topic == "clock" and days is not None:
         left = days[1] - days[0]
         return Unmet(counted(left, "more day"), counted(days[0], "day"), counted(days[1], "day"))

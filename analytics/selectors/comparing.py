@@ -49,16 +49,29 @@ class Pair:
 def runs_of(experiment: Experiment) -> list[RunName]:
     """The runs that are kept: the newest of each iteration, and every one that took a look; newest first."""
     rows = AnalysisRun.objects.filter(experiment=experiment).order_by("-data_cut", "-pk")
-    found = list(rows.values_list("pk", "iteration__number", "data_cut", "latest", "masked", "iteration_id")[:MOST])
+    found = list(
+        rows.values_list("pk", "iteration__number", "data_cut", "latest", "masked", "iteration_id")[
+            :MOST
+        ]
+    )
     looks: dict[int, list[tuple[datetime, int]]] = {}
-    for iteration, taken, number in Look.objects.filter(iteration__experiment=experiment).values_list("iteration_id", "taken_at", "number"):
+    for iteration, taken, number in Look.objects.filter(
+        iteration__experiment=experiment
+    ).values_list("iteration_id", "taken_at", "number"):
         looks.setdefault(iteration, []).append((taken, number))
-    return [RunName(pk, number, cut, latest, masked, _look(looks.get(it, []), cut)) for pk, number, cut, latest, masked, it in found]
+    return [
+        RunName(pk, number, cut, latest, masked, _look(looks.get(it, []), cut))
+        for pk, number, cut, latest, masked, it in found
+    ]
 
 
 def run_view(experiment: Experiment, pk: int) -> ResultsView | None:
     """A stored run's results, masked as ever; None when the experiment has no such run."""
-    run = AnalysisRun.objects.filter(experiment=experiment, pk=pk).select_related("iteration", "experiment").first()
+    run = (
+        AnalysisRun.objects.filter(experiment=experiment, pk=pk)
+        .select_related("iteration", "experiment")
+        .first()
+    )
     return None if run is None else view_of(run)
 
 
@@ -67,7 +80,10 @@ def side_by_side(first: ResultsView, second: ResultsView) -> list[Pair]:
     one, two = _by_metric_and_arm(first), _by_metric_and_arm(second)
     keys = [*two, *(key for key in one if key not in two)]
     rows = {row.key: row for row in (*first.metrics, *second.metrics)}
-    return [Pair(rows[m].name, rows[m].role, arm, rows[m].kind, one.get((m, arm)), two.get((m, arm))) for m, arm in keys]
+    return [
+        Pair(rows[m].name, rows[m].role, arm, rows[m].kind, one.get((m, arm)), two.get((m, arm)))
+        for m, arm in keys
+    ]
 
 
 def _by_metric_and_arm(view: ResultsView) -> dict[tuple[str, str], ComparisonView]:

@@ -7,4 +7,6 @@ from analytics.models import AnalysisRun
 
 def failures_of(run: AnalysisRun) -> tuple[str, ...]:
     """The sentences of the parts that failed; empty when everything was computed."""
-    return tuple(one["sentence"] for one in run.health.get("findings", []) if one["code"] == "metric_failed")
+    return tuple(
+        one["sentence"] for one in run.health.get("findings", []) if one["code"] == "metric_failed"
+    )

@@ -48,7 +48,11 @@ def panel_of_pilot(pilot: GeoPilot) -> Panel:
     regions = list(pilot.regions.order_by("position"))
     rows = {region.pk: row for row, region in enumerate(regions)}
     values = np.full((len(regions), len(pilot.periods)), math.nan)
-    cells = GeoObservation.objects.filter(region__pilot=pilot).order_by().values_list("region_id", "period", "value")
+    cells = (
+        GeoObservation.objects.filter(region__pilot=pilot)
+        .order_by()
+        .values_list("region_id", "period", "value")
+    )
     for region, period, value in cells:
         values[rows[region], period] = value
     return Panel(
@@ -62,7 +66,9 @@ def panel_of_pilot(pilot: GeoPilot) -> Panel:
 
 def latest(experiment: Experiment) -> GeoView | None:
     """The stored reading of a pilot; None before the first, and for what is no pilot."""
-    run = AnalysisRun.objects.filter(experiment=experiment, latest=True, experiment__geo_pilot__isnull=False).first()
+    run = AnalysisRun.objects.filter(
+        experiment=experiment, latest=True, experiment__geo_pilot__isnull=False
+    ).first()
     return None if run is None else view_of(run)
 
 

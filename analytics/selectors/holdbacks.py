@@ -15,13 +15,24 @@ def holdback_sentence(rollout_id: int) -> str:
         return ""
     found = restored(run.result, AfterPromotion)
     taken_back = f" Taken back: {found.take_back}." if run.reverted_at is not None else ""
-    original = "" if found.original is None else f" Those who met it in the experiment: {_said(found.original)}."
+    original = (
+        ""
+        if found.original is None
+        else f" Those who met it in the experiment: {_said(found.original)}."
+    )
     return f"{_said(found.fresh)}.{original}{taken_back}"
 
 
 def _said(compared: Compared) -> str:
-    reading, people = compared.reading, f"{compared.promoted:,} against {counted(compared.held_back, 'unit')}"
+    reading, people = (
+        compared.reading,
+        f"{compared.promoted:,} against {counted(compared.held_back, 'unit')}",
+    )
     if reading.gain is None or reading.lower is None or reading.upper is None:
         return f"{people}; cannot say: {reading.reason}"
-    smallest = "" if reading.mde is None else f"; a holdback of this size finds changes from {reading.mde:.3g} on"
+    smallest = (
+        ""
+        if reading.mde is None
+        else f"; a holdback of this size finds changes from {reading.mde:.3g} on"
+    )
     return f"{people}; gain {reading.gain:+.4g}, always between {reading.lower:+.4g} and {reading.upper:+.4g}{smallest}"

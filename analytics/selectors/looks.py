@@ -9,4 +9,7 @@ from experiments.models import Iteration
 
 def look_states(iteration: Iteration) -> tuple[LookState, ...]:
     """The iteration's looks so far, as they were stored."""
-    return tuple(restored(state, LookState) for state in iteration.looks.order_by("number").values_list("state", flat=True))
+    return tuple(
+        restored(state, LookState)
+        for state in iteration.looks.order_by("number").values_list("state", flat=True)
+    )

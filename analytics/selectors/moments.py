@@ -30,13 +30,24 @@ def _matured(plan: AnalysisPlan, now: datetime) -> list[datetime]:
     few = int(_units(plan) * SHARE)
     found = []
     for window in {metric.window for metric in plan.metrics if metric.window is not None}:
-        open_ones = Assignment.objects.filter(iteration=plan.iteration_id, exposure_ts__gt=now - window - GRACE)
-        found += [at + window + GRACE for at in open_ones.order_by("exposure_ts").values_list("exposure_ts", flat=True)[few : few + 1]]
+        open_ones = Assignment.objects.filter(
+            iteration=plan.iteration_id, exposure_ts__gt=now - window - GRACE
+        )
+        found += [
+            at + window + GRACE
+            for at in open_ones.order_by("exposure_ts").values_list("exposure_ts", flat=True)[
+                few : few + 1
+            ]
+        ]
     return found
 
 
 def _units(plan: AnalysisPlan) -> int:
-    arms = AnalysisRun.objects.filter(iteration=plan.iteration_id, latest=True).values_list("totals__arms", flat=True).first()
+    arms = (
+        AnalysisRun.objects.filter(iteration=plan.iteration_id, latest=True)
+        .values_list("totals__arms", flat=True)
+        .first()
+    )
     return sum(arm["units"] for arm in arms or [])
 
 
@@ -45,5 +56,7 @@ def next_of_dark_launch(experiment_id: int, now: datetime) -> datetime | None:
     iteration = open_iteration(resolve(experiment_id))
     if iteration is None or iteration.dark_started_at is None:
         return None
-    long_enough = iteration.dark_started_at + timedelta(hours=plan_of(iteration, now).rules.dark_min_hours)
+    long_enough = iteration.dark_started_at + timedelta(
+        hours=plan_of(iteration, now).rules.dark_min_hours
+    )
     return long_enough if long_enough > now else None

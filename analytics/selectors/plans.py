@@ -15,7 +15,14 @@ from experiments.core.design.design import Design, DesignMetric, DesignVariant
 from experiments.core.design.metric_definitions import MetricDefinition
 from experiments.core.design.policies import PolicyRules
 from experiments.core.life.ramping import parse_ramp
-from experiments.core.types import DARK_BUCKETS, BucketRole, GuardrailAction, MetricRole, Origin, Status
+from experiments.core.types import (
+    DARK_BUCKETS,
+    BucketRole,
+    GuardrailAction,
+    MetricRole,
+    Origin,
+    Status,
+)
 from experiments.models import Bucket, Experiment, Iteration, Metric
 from experiments.selectors.experiments import design_of, iteration_design, iteration_rules
 from experiments.selectors.metrics import definition_of
@@ -57,7 +64,11 @@ class PlannedMetric:
     @property
     def window(self) -> timedelta | None:
         """The conversion window; None: until the data cut."""
-        return None if self.definition.window_hours is None else timedelta(hours=self.definition.window_hours)
+        return (
+            None
+            if self.definition.window_hours is None
+            else timedelta(hours=self.definition.window_hours)
+        )
 
     @property
     def is_cost(self) -> bool:
@@ -69,7 +80,13 @@ class PlannedMetric:
         """Whether the SPRT watches it: a guardrail that stops, of an event that should become rarer."""
         adds_values = self.definition.aggregation not in ("any", "count")
         stops = (self.planned.action or GuardrailAction.STOP.value) == GuardrailAction.STOP.value
-        return stops and why_not_watched(self.definition.direction.value, self.definition.kind.value, adds_values=adds_values) is None
+        return (
+            stops
+            and why_not_watched(
+                self.definition.direction.value, self.definition.kind.value, adds_values=adds_values
+            )
+            is None
+        )
 
 
 @dataclass(frozen=True)
@@ -148,9 +165,9 @@ class AnalysisPlan:
 
 def iteration_to_analyse(experiment: Experiment) -> Iteration | None:
     """The open iteration, else the last one."""
-    return experiment.iterations.order_by("ended_at", "-number").filter(ended_at__isnull=True).first() or (
-        experiment.iterations.order_by("-number").first()
-    )
+    return experiment.iterations.order_by("ended_at", "-number").filter(
+        ended_at__isnull=True
+    ).first() or (experiment.iterations.order_by("-number").first())
 
 
 def plan_of(iteration: Iteration, now: datetime) -> AnalysisPlan:
@@ -186,33 +203,48 @@ def plan_of(iteration: Iteration, now: datetime) -> AnalysisPlan:
         stretches=_stretches(iteration, design),
         arrival_grace=timedelta(seconds=design.arrival_grace_seconds),
         arrival_grace_counts=design.arrival_grace_counts,
-        imported=restored(iteration.plan[IMPORTED], ImportFacts) if IMPORTED in iteration.plan else NOT_IMPORTED,
+        imported=restored(iteration.plan[IMPORTED], ImportFacts)
+        if IMPORTED in iteration.plan
+        else NOT_IMPORTED,
     )
 
 
-def _not_serving(iteration: Iteration, design: Design, now: datetime) -> list[tuple[datetime, datetime]]:
+def _not_serving(
+    iteration: Iteration, design: Design, now: datetime
+) -> list[tuple[datetime, datetime]]:
     """Stretches in which nobody was served a variant, in order: pauses, and times with the flag switched off."""
     pauses = [(pause.started_at, pause.ended_at or now) for pause in iteration.pauses.all()]
-    return sorted([*pauses, *off_spans(design.flag_key, iteration.began_at, iteration.ended_at or now)])
+    return sorted(
+        [*pauses, *off_spans(design.flag_key, iteration.began_at, iteration.ended_at or now)]
+    )
 
 
 def _arms(iteration: Iteration, design: Design) -> tuple[PlannedArm, ...]:
     """Arms in the design's order. Shares come from the analysed buckets held, or the weights once those are released."""
     ids = dict(iteration.experiment.variants.values_list("key", "pk"))
     held: dict[int, int] = {}
-    for variant_id in Bucket.objects.filter(iteration=iteration, role=BucketRole.MAIN).values_list("variant_id", flat=True):
+    for variant_id in Bucket.objects.filter(iteration=iteration, role=BucketRole.MAIN).values_list(
+        "variant_id", flat=True
+    ):
         if variant_id is not None:
             held[variant_id] = held.get(variant_id, 0) + 1
 
     known = [arm for arm in design.variants if arm.key in ids]
-    even = iteration.experiment.origin == Origin.IMPORT and _as_even_as_can_be([arm.weight for arm in known])
+    even = iteration.experiment.origin == Origin.IMPORT and _as_even_as_can_be(
+        [arm.weight for arm in known]
+    )
 
     def part(arm: DesignVariant) -> int:
         return held.get(ids[arm.key], 0) if held else 1 if even else arm.weight
 
     whole = sum(part(arm) for arm in known) or 1
     off = dict(iteration.stopped_arms.values_list("variant__key", "stopped_at"))
-    return tuple(PlannedArm(ids[arm.key], arm.key, arm.name, arm.is_control, part(arm) / whole, off.get(arm.key)) for arm in known)
+    return tuple(
+        PlannedArm(
+            ids[arm.key], arm.key, arm.name, arm.is_control, part(arm) / whole, off.get(arm.key)
+        )
+        for arm in known
+    )
 
 
 def _as_even_as_can_be(weights: list[int]) -> bool:
@@ -222,16 +254,27 @@ def _as_even_as_can_be(weights: list[int]) -> bool:
 
 def planned_metrics(design: Design) -> tuple[PlannedMetric, ...]:
     """The metrics of a design with the versions of their definitions that it froze, in its order."""
-    rows = {(m.key, m.version): m for m in Metric.objects.filter(key__in=[m.key for m in design.metrics])}
+    rows = {
+        (m.key, m.version): m
+        for m in Metric.objects.filter(key__in=[m.key for m in design.metrics])
+    }
     found = ((rows.get((planned.key, planned.version)), planned) for planned in design.metrics)
-    return tuple(PlannedMetric(definition_of(row), planned) for row, planned in found if row is not None)
+    return tuple(
+        PlannedMetric(definition_of(row), planned) for row, planned in found if row is not None
+    )
 
 
-def _serving(iteration: Iteration, design: Design, pauses: Sequence[tuple[datetime, datetime]], now: datetime) -> tuple[Span, ...]:
+def _serving(
+    iteration: Iteration, design: Design, pauses: Sequence[tuple[datetime, datetime]], now: datetime
+) -> tuple[Span, ...]:
     """Stretches of serving at the last ramp step, to now (or the end), minus the pauses."""
     end, last = iteration.ended_at or now, len(parse_ramp(design.ramp)) - 1
     if last >= 0:
-        stays = [Span(stay.started_at, stay.ended_at or end) for stay in iteration.stays.all() if stay.step == last]
+        stays = [
+            Span(stay.started_at, stay.ended_at or end)
+            for stay in iteration.stays.all()
+            if stay.step == last
+        ]
         return without(stays, pauses)
     start = iteration.step_started_at or iteration.started_at
     return () if start is None else without([Span(start, end)], pauses)
@@ -244,6 +287,8 @@ def _stretches(iteration: Iteration, design: Design) -> tuple[RampStretch, ...]:
     found = []
     for stay in iteration.stays.all():
         held = allocation.counts(weights, allocation.main_buckets(stay.share, reserved))
-        shares = {arm.key: count / sum(held) for arm, count in zip(design.variants, held, strict=True)}
+        shares = {
+            arm.key: count / sum(held) for arm, count in zip(design.variants, held, strict=True)
+        }
         found.append(RampStretch(stay.started_at, stay.ended_at, shares))
     return tuple(found)

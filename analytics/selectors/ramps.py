@@ -21,9 +21,15 @@ from experiments.selectors.experiments import iteration_design
 def ramping() -> list[int]:
     """Running experiments that were launched with a ramp, oldest first."""
     found = RampStay.objects.filter(
-        ended_at__isnull=True, iteration__ended_at__isnull=True, iteration__experiment__status=Status.RUNNING.value
+        ended_at__isnull=True,
+        iteration__ended_at__isnull=True,
+        iteration__experiment__status=Status.RUNNING.value,
     )
-    return list(found.order_by("iteration__experiment_id").values_list("iteration__experiment_id", flat=True))
+    return list(
+        found.order_by("iteration__experiment_id").values_list(
+            "iteration__experiment_id", flat=True
+        )
+    )
 
 
 def ramp_facts(experiment_id: int, now: datetime) -> RampFacts:
@@ -36,7 +42,11 @@ def ramp_facts(experiment_id: int, now: datetime) -> RampFacts:
 
 def open_stay(experiment_id: int) -> RampStay | None:
     """Where the experiment's ramp stands."""
-    found = RampStay.objects.filter(iteration__experiment_id=experiment_id, iteration__ended_at__isnull=True, ended_at__isnull=True)
+    found = RampStay.objects.filter(
+        iteration__experiment_id=experiment_id,
+        iteration__ended_at__isnull=True,
+        ended_at__isnull=True,
+    )
     return found.select_related("iteration").first()
 
 
@@ -45,7 +55,11 @@ def facts_at(stay: RampStay, now: datetime) -> RampFacts:
     iteration = stay.iteration
     run = AnalysisRun.objects.filter(iteration=iteration, latest=True).first()
     unknown = _unknown(run, stay)
-    seen = stay.started_at if run is None else max(stay.started_at, min(judged_until(run.experiment_id, run.computed_at), now))
+    seen = (
+        stay.started_at
+        if run is None
+        else max(stay.started_at, min(judged_until(run.experiment_id, run.computed_at), now))
+    )
     breached, worsening = ((), ()) if run is None else _signs(iteration, run)
     return RampFacts(
         steps=parse_ramp(iteration_design(iteration).ramp),
@@ -54,7 +68,9 @@ def facts_at(stay: RampStay, now: datetime) -> RampFacts:
         units=0 if run is None else sum(arm["units"] for arm in run.totals.get("arms", [])),
         held_by=HeldBy(stay.held_by),
         unknown=unknown,
-        masked=() if run is None else tuple(one["sentence"] for one in run.health.get("findings", []) if one["masks"]),
+        masked=()
+        if run is None
+        else tuple(one["sentence"] for one in run.health.get("findings", []) if one["masks"]),
         breached=breached,
         worsening=worsening,
     )
@@ -68,11 +84,16 @@ def _unknown(run: AnalysisRun | None, stay: RampStay) -> str:
     failed = failures_of(run)
     if failed:
         return f"a part of the newest analysis could not be computed ({'; '.join(failed)}), so nobody can say whether it harms"
-    return "" if run.computed_at >= stay.started_at else "nothing has been analysed at this step yet"
+    return (
+        "" if run.computed_at >= stay.started_at else "nothing has been analysed at this step yet"
+    )
 
 
 def _served(iteration: Iteration, start: datetime, end: datetime) -> float:
-    pauses = [(pause.started_at, pause.ended_at or end) for pause in iteration.pauses.order_by("started_at")]
+    pauses = [
+        (pause.started_at, pause.ended_at or end)
+        for pause in iteration.pauses.order_by("started_at")
+    ]
     spans = without([Span(start, end)], pauses)
     return sum(((span.end or end) - span.start for span in spans), timedelta()) / timedelta(hours=1)
 
@@ -86,7 +107,10 @@ def _signs(iteration: Iteration, run: AnalysisRun) -> tuple[tuple[Sign, ...], tu
     found = [result for result in results if result.arm not in stopped]
 
     def signs(results: Sequence[GuardrailResult]) -> tuple[Sign, ...]:
-        return tuple(Sign(one.key, one.arm, actions.get(one.key, GuardrailAction.STOP.value)) for one in results)
+        return tuple(
+            Sign(one.key, one.arm, actions.get(one.key, GuardrailAction.STOP.value))
+            for one in results
+        )
 
     breached = [one for one in found if one.proven or (one.breach and not one.compensated)]
     return signs(breached), signs([one for one in found if one.worsening and not one.breach])

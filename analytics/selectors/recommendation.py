@@ -18,7 +18,9 @@ def recommendation(experiment_id: int) -> Recommendation | str:
         return f"an experiment of type {experiment.experiment_type} is promoted by a person"
     if experiment.promotion_held:
         return "a person holds its promotion"
-    about = Decision.objects.filter(iteration__experiment_id=experiment_id, iteration__ended_at__isnull=True)
+    about = Decision.objects.filter(
+        iteration__experiment_id=experiment_id, iteration__ended_at__isnull=True
+    )
     decision = about.select_related("variant").order_by("-made_at", "-id").first()
     if decision is None:
         return f"no decision has been made about the present iteration{_next_look(experiment_id)}"
@@ -40,11 +42,19 @@ def recommended_variant(decision: Decision) -> Variant | None:
         return decision.variant
     if decision.verdict != "escalate" or decision.variant is None:
         return None
-    return decision.variant if recommended(restored(decision.facts, Facts)) == decision.variant.key else None
+    return (
+        decision.variant
+        if recommended(restored(decision.facts, Facts)) == decision.variant.key
+        else None
+    )
 
 
 def _next_look(experiment_id: int) -> str:
     """When there will be one, as the newest run says."""
-    run = AnalysisRun.objects.filter(experiment_id=experiment_id, latest=True).order_by("-iteration__number").first()
+    run = (
+        AnalysisRun.objects.filter(experiment_id=experiment_id, latest=True)
+        .order_by("-iteration__number")
+        .first()
+    )
     reason = "" if run is None else run.readiness.get("look", {}).get("reason", "")
     return f": {reason}" if reason else ""

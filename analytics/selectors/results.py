@@ -17,7 +17,15 @@ from analytics.core.deciding.verdicts import GuardrailResult
 from analytics.core.ground.encoding import restored
 from analytics.core.ground.totals import Totals
 from analytics.core.kinds import kind_of
-from analytics.core.results import WHAT_TO_DO, AlwaysValid, ArmComparison, ArmSummary, MetricResult, why_not_always, why_not_cuped
+from analytics.core.results import (
+    WHAT_TO_DO,
+    AlwaysValid,
+    ArmComparison,
+    ArmSummary,
+    MetricResult,
+    why_not_always,
+    why_not_cuped,
+)
 from analytics.core.series import Day
 from analytics.core.stats.arms.comparison import Comparison, disagreement, word_of
 from analytics.core.stats.exploring.omnibus import Omnibus, compare_all
@@ -269,9 +277,22 @@ def view_of(run: AnalysisRun, *, unmasked: bool = False) -> ResultsView:
 
 def look_rows(iteration: Iteration) -> tuple[LookRow, ...]:
     """Every look of every test arm, oldest first."""
-    states = [(row.number, restored(row.state, LookState)) for row in Look.objects.filter(iteration=iteration).order_by("number")]
+    states = [
+        (row.number, restored(row.state, LookState))
+        for row in Look.objects.filter(iteration=iteration).order_by("number")
+    ]
     return tuple(
-        LookRow(number, state.day, h.arm, h.look.t, h.look.z, h.look.boundary, h.look.p, h.look.crossed, h.look.last)
+        LookRow(
+            number,
+            state.day,
+            h.arm,
+            h.look.t,
+            h.look.z,
+            h.look.boundary,
+            h.look.p,
+            h.look.crossed,
+            h.look.last,
+        )
         for number, state in states
         for h in state.hypotheses
         if h.look is not None
@@ -280,7 +301,11 @@ def look_rows(iteration: Iteration) -> tuple[LookRow, ...]:
 
 def decision_rows(iteration: Iteration) -> tuple[DecisionRow, ...]:
     """Every decision of an iteration, newest first."""
-    rows = Decision.objects.filter(iteration=iteration).select_related("variant", "look", "applied").order_by("-made_at", "-pk")
+    rows = (
+        Decision.objects.filter(iteration=iteration)
+        .select_related("variant", "look", "applied")
+        .order_by("-made_at", "-pk")
+    )
     return tuple(_decision(row) for row in rows)
 
 
@@ -301,31 +326,57 @@ def _decision(row: Decision) -> DecisionRow:
 
 def _finding(entry: dict[str, object]) -> FindingView:
     code = str(entry["code"])
-    return FindingView(code, str(entry["weight"]), str(entry["sentence"]), WHAT_TO_DO.get(code, ""), bool(entry["masks"]))
+    return FindingView(
+        code,
+        str(entry["weight"]),
+        str(entry["sentence"]),
+        WHAT_TO_DO.get(code, ""),
+        bool(entry["masks"]),
+    )
 
 
 def _metric_rows(run: AnalysisRun) -> tuple[MetricRow, ...]:
     metrics = restored(run.results.get("metrics", []), tuple[MetricResult, ...])
     verdicts = restored(run.verdicts.get("guardrails", []), tuple[GuardrailResult, ...])
     watches = restored(run.verdicts.get("sprt", []), tuple[Watched, ...])
-    planned = {(one.definition.key, one.role): one for one in planned_metrics(iteration_design(run.iteration))}
+    planned = {
+        (one.definition.key, one.role): one
+        for one in planned_metrics(iteration_design(run.iteration))
+    }
     caps = _frozen_caps(run)
     return tuple(
-        _metric_row(metric, verdicts, watches, planned.get((metric.key, MetricRole(metric.role))), caps.get(metric.key))
+        _metric_row(
+            metric,
+            verdicts,
+            watches,
+            planned.get((metric.key, MetricRole(metric.role))),
+            caps.get(metric.key),
+        )
         for metric in metrics
     )
 
 
 def _frozen_caps(run: AnalysisRun) -> dict[str, float]:
     """The caps of winsorised metrics that this run cut by: the first look finds them and is itself read whole."""
-    first = Look.objects.filter(iteration=run.iteration, taken_at__lt=run.computed_at).order_by("number").first()
-    return {} if first is None else {one.key: one.cap.value for one in restored(first.state, LookState).caps}
+    first = (
+        Look.objects.filter(iteration=run.iteration, taken_at__lt=run.computed_at)
+        .order_by("number")
+        .first()
+    )
+    return (
+        {}
+        if first is None
+        else {one.key: one.cap.value for one in restored(first.state, LookState).caps}
+    )
 
 
 def explored_row(metric: MetricResult, planned: PlannedMetric) -> MetricRow:
     """A metric that was read otherwise than planned: without verdicts, and without the view that promises to hold at any time."""
     row = _metric_row(metric, (), (), planned, planned.definition.cap)
-    return replace(row, comparisons=tuple(replace(one, always=None, always_reason=None) for one in row.comparisons))
+    return replace(
+        row,
+        comparisons=tuple(replace(one, always=None, always_reason=None) for one in row.comparisons),
+    )
 
 
 def _metric_row(
@@ -345,7 +396,9 @@ def _metric_row(
         direction=metric.direction,
         scale=metric.scale,
         window_hours=metric.window_hours,
-        arms=tuple(MetricArmView(arm.arm, arm.n, arm.exposed, arm.mean, arm.sums) for arm in metric.arms),
+        arms=tuple(
+            MetricArmView(arm.arm, arm.n, arm.exposed, arm.mean, arm.sums) for arm in metric.arms
+        ),
         comparisons=tuple(_comparison(metric, against) for against in metric.comparisons),
         guardrails=tuple(v for v in verdicts if v.key == metric.key) if guardrail else (),
         watches=tuple(w for w in watches if w.key == metric.key) if guardrail else (),
@@ -368,9 +421,21 @@ def _margin(metric: MetricResult, guard: DesignMetric) -> MarginView | None:
     if guard.margin is None:
         return None
     control = next((against.comparison.control_mean for against in metric.comparisons), None)
-    size = guard.margin if guard.margin_kind != MarginKind.RELATIVE else None if control is None else guard.margin * abs(control)
+    size = (
+        guard.margin
+        if guard.margin_kind != MarginKind.RELATIVE
+        else None
+        if control is None
+        else guard.margin * abs(control)
+    )
     worse = 1 if metric.direction == "decrease" else -1
-    return MarginView(guard.margin_kind, guard.margin, None if size is None else worse * size, guard.rule, guard.action)
+    return MarginView(
+        guard.margin_kind,
+        guard.margin,
+        None if size is None else worse * size,
+        guard.rule,
+        guard.action,
+    )
 
 
 def _comparison(metric: MetricResult, against: ArmComparison) -> ComparisonView:
@@ -395,7 +460,9 @@ def _comparison(metric: MetricResult, against: ArmComparison) -> ComparisonView:
         notes=tuple(note for note in (disagreement(c), *c.notes, c.lift_reason) if note),
         always=against.always,
         always_reason=why_not_always(against),
-        cuped=_covariates(c, against.cuped) if against.cuped is not None and without is None else None,
+        cuped=_covariates(c, against.cuped)
+        if against.cuped is not None and without is None
+        else None,
         cuped_reason=without,
     )
 

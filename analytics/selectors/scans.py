@@ -9,7 +9,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from analytics.core.ground.encoding import restored
-from analytics.core.scans.scans import AskedPair, Breakdown, ByStrata, ScanFinding, ScanResult, pair_findings, weightiest_first
+from analytics.core.scans.scans import (
+    AskedPair,
+    Breakdown,
+    ByStrata,
+    ScanFinding,
+    ScanResult,
+    pair_findings,
+    weightiest_first,
+)
 from analytics.core.stats.exploring.novelty import Point
 from analytics.core.stats.exploring.segments import Segment
 from analytics.models import PairScan, Scan
@@ -62,14 +70,24 @@ def scan_of(iteration: Iteration, *, masked: bool) -> ScanView | None:
 
 def segments(view: ScanView) -> list[tuple[Breakdown, list[tuple[str, float, float, float]]]]:
     """Each breakdown with its segments' difference and interval; those that cannot be said are left out."""
-    return [(asked, [line for one in asked.found.segments if (line := _said(one)) is not None]) for asked in view.result.breakdowns]
+    return [
+        (asked, [line for one in asked.found.segments if (line := _said(one)) is not None])
+        for asked in view.result.breakdowns
+    ]
 
 
 def since_exposure(view: ScanView, metric: str) -> list[tuple[str, list[DayPoint]]]:
     """Each test arm's effect on a metric by day since its units' first exposure, up to the last day on which anything can be said."""
     asked = [(one.arm, one.drawing.points) for one in view.result.since if one.metric == metric]
-    last = max((point.day for _, points in asked for point in points if point.difference is not None), default=-1)
-    return [(arm, [_day_point(point) for point in points[: last + 1]]) for arm, points in asked if last >= 0]
+    last = max(
+        (point.day for _, points in asked for point in points if point.difference is not None),
+        default=-1,
+    )
+    return [
+        (arm, [_day_point(point) for point in points[: last + 1]])
+        for arm, points in asked
+        if last >= 0
+    ]
 
 
 def _day_point(point: Point) -> DayPoint:
@@ -79,19 +97,35 @@ def _day_point(point: Point) -> DayPoint:
 
 def _said(one: Segment) -> tuple[str, float, float, float] | None:
     c = one.comparison
-    return None if c.difference is None or c.ci is None else (one.key, c.difference, c.ci.low, c.ci.high)
+    return (
+        None
+        if c.difference is None or c.ci is None
+        else (one.key, c.difference, c.ci.low, c.ci.high)
+    )
 
 
 def latest(experiment: Experiment, number: int, *, masked: bool) -> ScanView | None:
     """What the newest scan found of one of an experiment's iterations, by its number."""
-    iteration = Iteration.objects.filter(experiment=experiment, number=number).select_related("experiment").first()
+    iteration = (
+        Iteration.objects.filter(experiment=experiment, number=number)
+        .select_related("experiment")
+        .first()
+    )
     return None if iteration is None else scan_of(iteration, masked=masked)
 
 
 def _pairs(iteration: Iteration, key: str) -> tuple[datetime | None, tuple[AskedPair, ...]]:
     """The experiment's pairs of the newest night of this iteration."""
     nights = PairScan.objects.filter(scanned_at__gte=iteration.began_at)
-    row = (nights if iteration.ended_at is None else nights.filter(scanned_at__lte=iteration.ended_at)).order_by("-night").first()
+    row = (
+        (
+            nights
+            if iteration.ended_at is None
+            else nights.filter(scanned_at__lte=iteration.ended_at)
+        )
+        .order_by("-night")
+        .first()
+    )
     if row is None:
         return None, ()
     pairs = restored(row.pairs, tuple[AskedPair, ...])

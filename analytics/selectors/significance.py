@@ -34,13 +34,24 @@ def significance(run: AnalysisRun | None) -> Significance:
     if run is None:
         return Significance(False, None, None, "it has not been analysed yet")
     if run.masked:
-        why = "; ".join(str(one["sentence"]) for one in run.health.get("findings", []) if one.get("masks"))
+        why = "; ".join(
+            str(one["sentence"]) for one in run.health.get("findings", []) if one.get("masks")
+        )
         return Significance(False, None, None, f"results are masked: {why}")
-    decision = Decision.objects.filter(iteration=run.iteration).select_related("variant").order_by("-made_at", "-pk").first()
+    decision = (
+        Decision.objects.filter(iteration=run.iteration)
+        .select_related("variant")
+        .order_by("-made_at", "-pk")
+        .first()
+    )
     winner = None if decision is None else recommended_variant(decision)
     looks = look_rows(run.iteration)
     newest = [row for row in looks if row.number == looks[-1].number]
-    said = decision.rule if decision is not None else run.readiness.get("look", {}).get("reason", "") or run.readiness.get("rule", "")
+    said = (
+        decision.rule
+        if decision is not None
+        else run.readiness.get("look", {}).get("reason", "") or run.readiness.get("rule", "")
+    )
     return Significance(
         significant=any(row.crossed for row in newest),
         p_value=_p_value(newest, winner),
@@ -59,5 +70,7 @@ def _p_value(newest: list[LookRow], winner: Variant | None) -> float | None:
 
 def latest_run(experiment: Experiment) -> AnalysisRun | None:
     """The newest iteration's latest run; None before the first."""
-    runs = AnalysisRun.objects.filter(experiment=experiment, latest=True).select_related("iteration", "experiment")
+    runs = AnalysisRun.objects.filter(experiment=experiment, latest=True).select_related(
+        "iteration", "experiment"
+    )
     return runs.order_by("-iteration__number").first()

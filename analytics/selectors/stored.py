@@ -11,14 +11,31 @@ from django.db import connection
 
 OF_ITS_OWN = frozenset(
     {
-        *("claimed_slots", "failed_work", "slow_work_done", "idempotency_keys"),  # how work is shared
-        *("analysis_runs", "outcome_counts", "holdback_runs", "experiment_evidence", "null_replays"),  # what slow work writes
+        *(
+            "claimed_slots",
+            "failed_work",
+            "slow_work_done",
+            "idempotency_keys",
+        ),  # how work is shared
+        *(
+            "analysis_runs",
+            "outcome_counts",
+            "holdback_runs",
+            "experiment_evidence",
+            "null_replays",
+        ),  # what slow work writes
         *("scans", "pair_scans", "experiment_reports", "audit_seals"),
         *("experiment_standings", "experiment_touches"),  # what lists are ordered by
         *("refused_items", "seen_assignments", "tail_watches"),  # what the live tail shows
         *("subscriptions", "outbox_messages", "deliveries"),  # who is told
         *("experiment_standings", "experiment_touches"),  # how lists are ordered
-        *("login_counts", "auth_user", "django_session", "django_migrations", "django_admin_log"),  # who looks
+        *(
+            "login_counts",
+            "auth_user",
+            "django_session",
+            "django_migrations",
+            "django_admin_log",
+        ),  # who looks
     }
 )
 """Tables that no analysis, health check or count reads. Whatever is not named here counts, so a new table costs time, never truth."""

@@ -19,6 +19,10 @@ def trouble_now(iteration_id: int) -> str:
     if failed:
         return f"a part of the newest analysis could not be computed ({'; '.join(failed)})"
     off = {arm["key"] for arm in run.totals.get("arms", []) if arm.get("stopped_at")}
-    verdicts = [verdict for verdict in run.verdicts.get("guardrails", []) if verdict["arm"] not in off]
-    breached = [v["key"] for v in verdicts if v.get("proven") or (v["breach"] and not v.get("compensated"))]
+    verdicts = [
+        verdict for verdict in run.verdicts.get("guardrails", []) if verdict["arm"] not in off
+    ]
+    breached = [
+        v["key"] for v in verdicts if v.get("proven") or (v["breach"] and not v.get("compensated"))
+    ]
     return f"breached now: {', '.join(breached)}" if breached else ""

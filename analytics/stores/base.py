@@ -209,7 +209,9 @@ class Store(Protocol):
         """Everybody exposed by the cut, per variant; for display and health."""
         ...
 
-    def largest(self, population: Population, metric: MetricDefinition, share: float) -> LargestValues:
+    def largest(
+        self, population: Population, metric: MetricDefinition, share: float
+    ) -> LargestValues:
         """The largest share of the matured units' values that are not 0, over all variants, whatever the metric's cap."""
         ...
 
@@ -217,11 +219,15 @@ class Store(Protocol):
         """How many matured units have each value other than 0, over all variants, to a thousandth."""
         ...
 
-    def beyond(self, population: Population, metric: MetricDefinition, limit: float, most: int) -> Sequence[UnitValue]:
+    def beyond(
+        self, population: Population, metric: MetricDefinition, limit: float, most: int
+    ) -> Sequence[UnitValue]:
         """The matured units whose value lies above a limit, the largest first, at most so many."""
         ...
 
-    def describe(self, population: Population, metric: MetricDefinition, *, matured: bool) -> Mapping[int, Description]:
+    def describe(
+        self, population: Population, metric: MetricDefinition, *, matured: bool
+    ) -> Mapping[int, Description]:
         """What came in, per group of the population: of the matured units, or of everybody exposed so far."""
         ...
 
@@ -229,7 +235,9 @@ class Store(Protocol):
         """Hour by hour, of everybody exposed: who came, and who had their first row (of a ratio: above its line) inside their window."""
         ...
 
-    def worth(self, population: Population, outcome: MetricDefinition, cost: MetricDefinition) -> Mapping[int, Moments]:
+    def worth(
+        self, population: Population, outcome: MetricDefinition, cost: MetricDefinition
+    ) -> Mapping[int, Moments]:
         """Per group, of the outcome's matured units: the outcome y (of a ratio: above its line) and the cost c of each, in its window."""
         ...
 
@@ -237,12 +245,16 @@ class Store(Protocol):
         """What the iteration's units (of every phase) have cost since exposure, metered costs included once, in micros."""
         ...
 
-    def wearing(self, population: Population, metric: MetricDefinition, days: int) -> Mapping[int, Totals]:
+    def wearing(
+        self, population: Population, metric: MetricDefinition, days: int
+    ) -> Mapping[int, Totals]:
         """Per group, of units followed for twice so many days and the grace: each one's value in the first ``days`` since its exposure
         minus that in the ``days`` after; of counts and sums per day. Only for metrics with a number per unit."""
         ...
 
-    def since_exposure(self, population: Population, metric: MetricDefinition, days: int) -> Mapping[tuple[int, int], Totals]:
+    def since_exposure(
+        self, population: Population, metric: MetricDefinition, days: int
+    ) -> Mapping[tuple[int, int], Totals]:
         """By group and day since the first exposure (0: its first 24 hours), so many days: of units followed to the end of that day
         and the grace, each one's value in it. Only for metrics with a number per unit."""
         ...
@@ -255,11 +267,15 @@ class Store(Protocol):
         """The nine deciles and the largest of the numbers met in a span; empty without any."""
         ...
 
-    def bins(self, population: Population, watched: Watched, span: Span, edges: Sequence[float]) -> Sequence[int]:
+    def bins(
+        self, population: Population, watched: Watched, span: Span, edges: Sequence[float]
+    ) -> Sequence[int]:
         """How many of the numbers met in a span lie in each of (−∞, e₁], (e₁, e₂], …, (e_k, ∞)."""
         ...
 
-    def words(self, population: Population, watched: Watched, span: Span, most: int) -> Mapping[str, int]:
+    def words(
+        self, population: Population, watched: Watched, span: Span, most: int
+    ) -> Mapping[str, int]:
         """How often each of the most frequent words was met in a span; the others together under ``OTHERS``."""
         ...
 
@@ -272,7 +288,12 @@ class Store(Protocol):
         ...
 
     def totals(
-        self, population: Population, metric: MetricDefinition, *, matured: bool = True, covariate: str | None = None
+        self,
+        population: Population,
+        metric: MetricDefinition,
+        *,
+        matured: bool = True,
+        covariate: str | None = None,
     ) -> Mapping[int, MetricTotals]:
         """Totals per group of the population, in the form of the metric's kind; ``matured`` False: of everybody exposed, so far.
 

@@ -49,7 +49,9 @@ class Values:
 Slot: TypeAlias = Callable[[Values], str]
 
 
-def statement(form: Callable[..., Table], asked: Asked, *rest: Hashable, limits: Limits | None = None) -> str:
+def statement(
+    form: Callable[..., Table], asked: Asked, *rest: Hashable, limits: Limits | None = None
+) -> str:
     """The SQL of ``form(asked, *rest)``; with ``limits`` (variant → value) as its last argument where there are some.
 
     ``rest`` is part of the key under which the text is kept: a metric, a covariate, a number of days.
@@ -61,7 +63,8 @@ def statement(form: Callable[..., Table], asked: Asked, *rest: Hashable, limits:
     shape, values = _stand_ins(people, limits or {})
     shaped = shape if isinstance(asked, Population) else replace(asked, population=shape)
     return "".join(
-        part if isinstance(part, str) else part(values) for part in _template(form, shaped, rest, None if limits is None else len(limits))
+        part if isinstance(part, str) else part(values)
+        for part in _template(form, shaped, rest, None if limits is None else len(limits))
     )
 
 
@@ -83,13 +86,18 @@ def _stand_ins(people: Population, limits: Limits) -> tuple[Population, Values]:
         blackouts=pauses,
         split=Beside(_OTHER) if isinstance(people.split, Beside) else people.split,
     )
-    numbers = {str(_EXPERIMENT): str(people.experiment_id), str(_ITERATION): str(people.iteration_id)}
+    numbers = {
+        str(_EXPERIMENT): str(people.experiment_id),
+        str(_ITERATION): str(people.iteration_id),
+    }
     if isinstance(people.split, Beside):
         numbers[str(_OTHER)] = str(people.split.iteration_id)
     for i, (variant, limit) in enumerate(sorted(limits.items())):
         numbers |= {str(_VARIANTS + i): str(variant), repr(_LIMITS + i): repr(float(limit))}
     told = [people.cut, people.exposed_from or people.cut, people.rows_from or people.cut]
-    return shape, Values([*told, *(moment for pause in people.blackouts for moment in pause)], numbers)
+    return shape, Values(
+        [*told, *(moment for pause in people.blackouts for moment in pause)], numbers
+    )
 
 
 def _moment(place: int) -> datetime:
@@ -97,7 +105,9 @@ def _moment(place: int) -> datetime:
 
 
 @lru_cache(maxsize=KEPT)
-def _template(form: Callable[..., Table], shaped: Asked, rest: tuple[Hashable, ...], limits: int | None) -> tuple[str | Slot, ...]:
+def _template(
+    form: Callable[..., Table], shaped: Asked, rest: tuple[Hashable, ...], limits: int | None
+) -> tuple[str | Slot, ...]:
     """The compiled text in parts: as it is, and slots for what differs between experiments."""
     more = () if limits is None else ({_VARIANTS + i: _LIMITS + i for i in range(limits)},)
     text, parts, at = compiled(form(shaped, *rest, *more)), list[str | Slot](), 0
@@ -124,7 +134,9 @@ def _moment_slot(literal: datetime) -> Slot | None:
     if place is None:
         return None
     after = literal - _moment(place)
-    return lambda values: f"CAST('{(values.moments[place] + after).astimezone(UTC).isoformat()}' AS TIMESTAMPTZ)"
+    return lambda values: (
+        f"CAST('{(values.moments[place] + after).astimezone(UTC).isoformat()}' AS TIMESTAMPTZ)"
+    )
 
 
 def _date_slot(literal: date) -> Slot | None:

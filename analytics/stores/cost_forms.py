@@ -6,20 +6,33 @@ import ibis
 from ibis.expr.types import Table
 
 from analytics.stores.base import Population
-from analytics.stores.expressions import COSTS, UnitFromMap, exposed, metered, moment, row_since, told_by_events, unit_id
+from analytics.stores.expressions import (
+    COSTS,
+    UnitFromMap,
+    exposed,
+    metered,
+    moment,
+    row_since,
+    told_by_events,
+    unit_id,
+)
 from experiments.core.types import Environment
 
 UNMETERED = ""
 """The model of what events told themselves."""
 
 
-def spending(population: Population, unit_from_map: UnitFromMap, phases: tuple[str, ...] = ()) -> Table:
+def spending(
+    population: Population, unit_from_map: UnitFromMap, phases: tuple[str, ...] = ()
+) -> Table:
     """Per variant and model: calls, tokens, money sent and money priced, calls without either, and what caches answered.
 
     With ``phases``: of each of these apart.
     """
     people = exposed(population, phases)
-    people = people.select("variant_id", "phase", unit=people.user_id, start=row_since(people, population))
+    people = people.select(
+        "variant_id", "phase", unit=people.user_id, start=row_since(people, population)
+    )
     rows = costly(population, unit_from_map)
     met = people.inner_join(rows, [people.unit == rows.row_unit, rows.at >= people.start])
     return met.group_by("variant_id", "model", *(["phase"] if phases else [])).aggregate(
@@ -41,8 +54,14 @@ def costly(population: Population, unit_from_map: UnitFromMap) -> Table:
     """
     columns = ("model", "tokens_in", "tokens_out", "cost_micro", "sent", "cache_hit")
     both = (metered(_within(COSTS, population)), _within(_unmetered(), population))
-    own = (one.filter(one.experiment_id.isnull() | (one.experiment_id == population.experiment_id)) for one in both)
-    found = (one.select(*columns, row_unit=unit_id(one, population.unit_type, unit_from_map), at=one.ts) for one in own)
+    own = (
+        one.filter(one.experiment_id.isnull() | (one.experiment_id == population.experiment_id))
+        for one in both
+    )
+    found = (
+        one.select(*columns, row_unit=unit_id(one, population.unit_type, unit_from_map), at=one.ts)
+        for one in own
+    )
     return ibis.union(*found)
 
 
@@ -50,7 +69,11 @@ def _unmetered() -> Table:
     """What events told themselves, with the columns of metered costs."""
     nothing = ibis.null("int64")
     return told_by_events().mutate(
-        model=ibis.literal(UNMETERED), tokens_in=nothing, tokens_out=nothing, sent=True, cache_hit=ibis.null("boolean")
+        model=ibis.literal(UNMETERED),
+        tokens_in=nothing,
+        tokens_out=nothing,
+        sent=True,
+        cache_hit=ibis.null("boolean"),
     )
 
 
@@ -61,4 +84,8 @@ def _within(rows: Table, population: Population) -> Table:
         rows.ts <= moment(population.cut),
         rows.event_date <= ibis.literal(population.cut.date()),
     )
-    return found if population.rows_from is None else found.filter(found.event_date >= ibis.literal(population.rows_from.date()))
+    return (
+        found
+        if population.rows_from is None
+        else found.filter(found.event_date >= ibis.literal(population.rows_from.date()))
+    )

@@ -16,7 +16,13 @@ from ibis.expr.types import BooleanValue, StringValue, Table, Value
 
 from analytics.core.deciding.windows import GRACE
 from analytics.stores.base import CELLS, PARTS, POOLED, Beside, Grouping, Population
-from experiments.core.design.metric_definitions import ALL_COSTS, EDITED, FEEDBACK, REQUEST_COST, MetricDefinition
+from experiments.core.design.metric_definitions import (
+    ALL_COSTS,
+    EDITED,
+    FEEDBACK,
+    REQUEST_COST,
+    MetricDefinition,
+)
 from experiments.core.types import Environment
 
 UnitFromMap = Callable[[Table, str], StringValue]
@@ -63,11 +69,23 @@ _ROW = {
 }
 _EVENT = _ROW | {"origin": "string"}
 EVENTS = ibis.table(
-    {**_EVENT, "ts": MOMENT, "event_type": "string", "latency_ms": "int64", "cost_micro": "int64", "request_id": "string"},
+    {
+        **_EVENT,
+        "ts": MOMENT,
+        "event_type": "string",
+        "latency_ms": "int64",
+        "cost_micro": "int64",
+        "request_id": "string",
+    },
     name="ai_events",
 )
 FEEDBACK_ROWS = ibis.table(
-    {**{name: kind for name, kind in _EVENT.items() if name != "value"}, "ts": MOMENT, "label": "string", "manual_edit_flag": "boolean"},
+    {
+        **{name: kind for name, kind in _EVENT.items() if name != "value"},
+        "ts": MOMENT,
+        "label": "string",
+        "manual_edit_flag": "boolean",
+    },
     name="ai_feedback",
 )
 COSTS = ibis.table(
@@ -86,14 +104,20 @@ COSTS = ibis.table(
 )
 """Costs as sent (``sent``), else as the price table says: a view, so that whoever reads costs reads the same money.
 The view has exactly these columns, because Ibis writes ``*`` into the parts of a union."""
-OBSERVATIONS = ibis.table({**_ROW, "timestamp": MOMENT, "metric_name": "string"}, name="ai_ab_metrics")
+OBSERVATIONS = ibis.table(
+    {**_ROW, "timestamp": MOMENT, "metric_name": "string"}, name="ai_ab_metrics"
+)
 
 
 def arms(population: Population) -> Table:
     """Per variant: units, exposures, crossovers, first and last first exposure."""
     met = exposed(population)
     waited = (met.received_ts.epoch_seconds() - met.exposure_ts.epoch_seconds()).cast("float64")
-    met = met.mutate(delay=ibis.cases((~met.by_arrival & (waited >= 0), (waited + 1).ln()), else_=ibis.null("float64")))
+    met = met.mutate(
+        delay=ibis.cases(
+            (~met.by_arrival & (waited >= 0), (waited + 1).ln()), else_=ibis.null("float64")
+        )
+    )
     return met.group_by("variant_id").aggregate(
         units=met.count(),
         exposures=met.exposure_count.sum(),
@@ -119,10 +143,16 @@ def exposed(population: Population, phases: Sequence[str] = ()) -> Table:
         found = found.filter(found.exposure_ts >= moment(population.exposed_from))
     if population.buckets:
         found = found.filter(found.bucket_id.isin(list(population.buckets)))
-    return found.filter(found.variant_id.isin(list(population.variants))) if population.variants else found
+    return (
+        found.filter(found.variant_id.isin(list(population.variants)))
+        if population.variants
+        else found
+    )
 
 
-def units(population: Population, metric: MetricDefinition, unit_from_map: UnitFromMap, *, matured: bool) -> Table:
+def units(
+    population: Population, metric: MetricDefinition, unit_from_map: UnitFromMap, *, matured: bool
+) -> Table:
     """The units a metric counts: everybody exposed, or the matured ones whose window overlaps no long pause."""
     window = _window(metric)
     met = _parted(exposed(population), population, window, unit_from_map)
@@ -130,12 +160,24 @@ def units(population: Population, metric: MetricDefinition, unit_from_map: UnitF
         met = met.filter(met.exposure_ts <= moment(population.cut - window - GRACE))
     for begins, ends in population.blackouts if matured else ():
         starts_after = met.exposure_ts >= moment(ends)
-        ends_before = met.exposure_ts <= moment(begins - window) if window is not None else ibis.literal(False)
+        ends_before = (
+            met.exposure_ts <= moment(begins - window)
+            if window is not None
+            else ibis.literal(False)
+        )
         met = met.filter(starts_after | ends_before)
     cluster = ibis.coalesce(met.bucket_id.cast("int64"), met.id % CLUSTERS)
     cell = met.id * _MIXER % _PRIME % CELLS
-    groups: dict[Grouping, Value] = {"variant": met.variant_id, "all": ibis.literal(POOLED, "int64"), "cell": cell}
-    group = groups[population.grouping] if population.split is None else met.variant_id * PARTS + met.part
+    groups: dict[Grouping, Value] = {
+        "variant": met.variant_id,
+        "all": ibis.literal(POOLED, "int64"),
+        "cell": cell,
+    }
+    group = (
+        groups[population.grouping]
+        if population.split is None
+        else met.variant_id * PARTS + met.part
+    )
     return met.select(
         assignment=met.id,
         unit=met.user_id,
@@ -151,7 +193,9 @@ def units(population: Population, metric: MetricDefinition, unit_from_map: UnitF
 
 def row_since(met: Table, population: Population) -> Value:
     """From when on a unit's rows are outcome: its exposure, or the grace before it where the plan says so."""
-    return _before_the_grace(met, population) if population.arrival_grace_counts else met.exposure_ts
+    return (
+        _before_the_grace(met, population) if population.arrival_grace_counts else met.exposure_ts
+    )
 
 
 def _before_the_grace(met: Table, population: Population) -> Value:
@@ -162,20 +206,39 @@ def _before_the_grace(met: Table, population: Population) -> Value:
     return met.by_arrival.ifelse(met.exposure_ts - ibis.interval(seconds=grace), met.exposure_ts)
 
 
-def _parted(met: Table, population: Population, window: timedelta | None, unit_from_map: UnitFromMap) -> Table:
+def _parted(
+    met: Table, population: Population, window: timedelta | None, unit_from_map: UnitFromMap
+) -> Table:
     """The units that belong to a part of the population's split, with the part."""
     split = population.split
     if split is None:
         return met
     if isinstance(split, Beside):
-        other = exposed(replace(population, iteration_id=split.iteration_id, exposed_from=None, variants=(), buckets=(), split=None))
-        beside = other.select(beside_unit=other.user_id, part=other.variant_id, beside_start=other.exposure_ts)
+        other = exposed(
+            replace(
+                population,
+                iteration_id=split.iteration_id,
+                exposed_from=None,
+                variants=(),
+                buckets=(),
+                split=None,
+            )
+        )
+        beside = other.select(
+            beside_unit=other.user_id, part=other.variant_id, beside_start=other.exposure_ts
+        )
         found = met.inner_join(beside, met.user_id == beside.beside_unit)
         if window is None:
             return found
-        return found.filter(found.beside_start < found.exposure_ts + ibis.interval(hours=window // timedelta(hours=1)))
+        return found.filter(
+            found.beside_start
+            < found.exposure_ts + ibis.interval(hours=window // timedelta(hours=1))
+        )
     found = words(met, split.name, unit_from_map)
-    known = [(found.word == value, ibis.literal(place, "int64")) for place, value in enumerate(split.values)]
+    known = [
+        (found.word == value, ibis.literal(place, "int64"))
+        for place, value in enumerate(split.values)
+    ]
     found = found.mutate(part=ibis.cases(*known, else_=ibis.null("int64")))
     return found.filter(found.part.notnull())
 
@@ -186,7 +249,14 @@ def words(met: Table, name: str, unit_from_map: UnitFromMap, column: str = "cova
     return found.mutate(word=unit_from_map(found, name))
 
 
-def rows(population: Population, metric: MetricDefinition, unit_from_map: UnitFromMap, part: Part, *, before: bool = False) -> Table:
+def rows(
+    population: Population,
+    metric: MetricDefinition,
+    unit_from_map: UnitFromMap,
+    part: Part,
+    *,
+    before: bool = False,
+) -> Table:
     """Production rows of one part of the metric up to the cut: whose they are, when, and their number.
 
     ``before``: rows for the time before exposure, however they are stamped.
@@ -199,8 +269,12 @@ def rows(population: Population, metric: MetricDefinition, unit_from_map: UnitFr
         named = (metric.key,) if part == "above" else metric.denominator_event_types
         found = table.filter(table.metric_name.isin(list(named)))
         if not before:
-            found = found.filter(found.experiment_id.isnull() | (found.experiment_id == population.experiment_id))
-    found = found.filter(found.environment == Environment.PRODUCTION.value, at <= moment(population.cut))
+            found = found.filter(
+                found.experiment_id.isnull() | (found.experiment_id == population.experiment_id)
+            )
+    found = found.filter(
+        found.environment == Environment.PRODUCTION.value, at <= moment(population.cut)
+    )
     if population.rows_from is not None:
         since = population.rows_from - (lookback(metric) if before else timedelta(0))
         found = found.filter(found.event_date >= ibis.literal(since.date()))
@@ -208,13 +282,17 @@ def rows(population: Population, metric: MetricDefinition, unit_from_map: UnitFr
     if metric.attribution == "stamped" and not before:
         found = found.filter(found.experiment_id == population.experiment_id)
     elif metric.reads_metered_costs and not before:
-        found = found.filter(found.experiment_id.isnull() | (found.experiment_id == population.experiment_id))
+        found = found.filter(
+            found.experiment_id.isnull() | (found.experiment_id == population.experiment_id)
+        )
     return found.select(
         row_unit=unit_id(found, population.unit_type, unit_from_map),
         row_variant=found.variant_id,
         at=found.ts if metric.source == "event" else found.timestamp,
         row_id=found.event_id,
-        number=_number(found, metric) if part == "above" or metric.source == "observation" else ibis.literal(1.0),
+        number=_number(found, metric)
+        if part == "above" or metric.source == "observation"
+        else ibis.literal(1.0),
     )
 
 
@@ -224,7 +302,9 @@ def events_of(kinds: Sequence[str]) -> Table:
     said = FEEDBACK_ROWS
     if FEEDBACK in kinds:
         labelled = said.filter(said.label.notnull())
-        found.append(_as_events(labelled, FEEDBACK, value=(labelled.label == "useful").ifelse(1.0, 0.0)))
+        found.append(
+            _as_events(labelled, FEEDBACK, value=(labelled.label == "useful").ifelse(1.0, 0.0))
+        )
     if EDITED in kinds:
         found.append(_as_events(said.filter(said.manual_edit_flag), EDITED))
     if REQUEST_COST in kinds:
@@ -236,7 +316,11 @@ def events_of(kinds: Sequence[str]) -> Table:
 
 def told_by_events() -> Table:
     """Events with a cost of their own whose request nobody metered with a known cost."""
-    known = COSTS.filter(COSTS.environment == Environment.PRODUCTION.value, COSTS.cost_micro.notnull()).select("request_id").distinct()
+    known = (
+        COSTS.filter(COSTS.environment == Environment.PRODUCTION.value, COSTS.cost_micro.notnull())
+        .select("request_id")
+        .distinct()
+    )
     return EVENTS.filter(EVENTS.cost_micro.notnull()).anti_join(known, "request_id")
 
 
@@ -245,7 +329,11 @@ _EVENT_COLUMNS = (*_EVENT, "ts", "event_type", "latency_ms", "cost_micro")
 
 def _as_events(rows: Table, kind: str, **known: Value) -> Table:
     """Rows of another table with the columns of events."""
-    nothing = {"value": ibis.null("float64"), "latency_ms": ibis.null("int64"), "cost_micro": ibis.null("int64")}
+    nothing = {
+        "value": ibis.null("float64"),
+        "latency_ms": ibis.null("int64"),
+        "cost_micro": ibis.null("int64"),
+    }
     given = {name: value for name, value in nothing.items() if name not in rows.columns} | known
     return rows.mutate(event_type=ibis.literal(kind), **given).select(*_EVENT_COLUMNS)
 
@@ -256,13 +344,30 @@ def metered(costs: Table = COSTS) -> Table:
     ``costs``: only these. Whoever wants few of them says so here, because a database ranks all events of a request
     before it can leave out a cost. A call without money or a price is left out where an event of its request says what it cost.
     """
-    said = EVENTS.filter(EVENTS.cost_micro.notnull(), EVENTS.request_id.notnull()).select("request_id", "environment").distinct()
+    said = (
+        EVENTS.filter(EVENTS.cost_micro.notnull(), EVENTS.request_id.notnull())
+        .select("request_id", "environment")
+        .distinct()
+    )
     told = EVENTS.filter(EVENTS.request_id.notnull()).select(
-        "request_id", "user_id", "unit_type", "units", "experiment_id", "variant_id", "environment", told_by=EVENTS.event_id
+        "request_id",
+        "user_id",
+        "unit_type",
+        "units",
+        "experiment_id",
+        "variant_id",
+        "environment",
+        told_by=EVENTS.event_id,
     )
     unsaid = costs.filter(costs.cost_micro.isnull()).anti_join(said, ["request_id", "environment"])
-    met = costs.filter(costs.cost_micro.notnull()).union(unsaid).inner_join(told, ["request_id", "environment"])
-    ranked = met.mutate(place=ibis.row_number().over(ibis.window(group_by=met.event_id, order_by=met.told_by)))
+    met = (
+        costs.filter(costs.cost_micro.notnull())
+        .union(unsaid)
+        .inner_join(told, ["request_id", "environment"])
+    )
+    ranked = met.mutate(
+        place=ibis.row_number().over(ibis.window(group_by=met.event_id, order_by=met.told_by))
+    )
     return ranked.filter(ranked.place == 0)
 
 
@@ -271,10 +376,14 @@ def unit_id(rows: Table, unit_type: str, unit_from_map: UnitFromMap) -> Value:
 
     A visitor is the user where the row knows one, else the session; as serving assigned it.
     """
-    own = ibis.cases((rows.unit_type == unit_type, rows.user_id), else_=unit_from_map(rows, unit_type))
+    own = ibis.cases(
+        (rows.unit_type == unit_type, rows.user_id), else_=unit_from_map(rows, unit_type)
+    )
     if unit_type != "visitor":
         return own
-    return ibis.coalesce(own, unit_id(rows, "user", unit_from_map), unit_id(rows, "session", unit_from_map))
+    return ibis.coalesce(
+        own, unit_id(rows, "user", unit_from_map), unit_id(rows, "session", unit_from_map)
+    )
 
 
 def _number(rows: Table, metric: MetricDefinition) -> Value:
@@ -293,7 +402,10 @@ def joined(units: Table, rows: Table, metric: MetricDefinition, *, before: bool 
     window = _window(metric)
     conditions: list[BooleanValue] = [units.unit == rows.row_unit]
     if before:
-        conditions += [rows.at < units.past_until, rows.at >= units.start - ibis.interval(days=metric.lookback_days)]
+        conditions += [
+            rows.at < units.past_until,
+            rows.at >= units.start - ibis.interval(days=metric.lookback_days),
+        ]
     else:
         conditions.append(rows.at >= units.since)
         if window is not None:
@@ -301,7 +413,11 @@ def joined(units: Table, rows: Table, metric: MetricDefinition, *, before: bool 
         if metric.attribution == "stamped":
             conditions.append(units.own_variant == rows.row_variant)
     met = units.inner_join(rows, conditions)
-    return met.filter(met.number > 0) if metric.aggregation == "any" else met.filter(met.number.notnull())
+    return (
+        met.filter(met.number > 0)
+        if metric.aggregation == "any"
+        else met.filter(met.number.notnull())
+    )
 
 
 def value_per_unit(met: Table, metric: MetricDefinition) -> Table:
@@ -309,7 +425,9 @@ def value_per_unit(met: Table, metric: MetricDefinition) -> Table:
     if metric.aggregation == "last":
         order = ibis.window(group_by=met.assignment, order_by=[met.at.desc(), met.row_id.desc()])
         ranked = met.mutate(place=ibis.row_number().over(order))
-        values = ranked.filter(ranked.place == 0).select("assignment", "variant_id", y=ibis._.number)
+        values = ranked.filter(ranked.place == 0).select(
+            "assignment", "variant_id", y=ibis._.number
+        )
     else:
         reduced = {
             "any": ibis.literal(1.0) + met.count() * 0,
@@ -326,7 +444,9 @@ def value_per_unit(met: Table, metric: MetricDefinition) -> Table:
 
 def capped(values: Table, metric: MetricDefinition) -> Table:
     """Unit values no larger than the metric's cap."""
-    return values if metric.cap is None else values.mutate(y=ibis.least(values.y, float(metric.cap)))
+    return (
+        values if metric.cap is None else values.mutate(y=ibis.least(values.y, float(metric.cap)))
+    )
 
 
 def lookback(metric: MetricDefinition) -> timedelta:

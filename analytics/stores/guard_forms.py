@@ -25,7 +25,9 @@ SPENDING = (Phase.MAIN.value, Phase.DARK.value, Phase.TWIN.value)
 def exposed_by_hour(question: Question) -> Table:
     """Per variant and hour: units first exposed."""
     people = question.units
-    return people.group_by("variant_id", hour=people.start.truncate("h")).aggregate(units=people.count())
+    return people.group_by("variant_id", hour=people.start.truncate("h")).aggregate(
+        units=people.count()
+    )
 
 
 def first_rows_by_hour(question: Question) -> Table:
@@ -34,14 +36,20 @@ def first_rows_by_hour(question: Question) -> Table:
     if question.metric.kind == "proportion":
         met = met.filter(met.number > 0)
     firsts = met.group_by("assignment", "variant_id").aggregate(at=met.at.min())
-    return firsts.group_by("variant_id", hour=firsts.at.truncate("h")).aggregate(units=firsts.count())
+    return firsts.group_by("variant_id", hour=firsts.at.truncate("h")).aggregate(
+        units=firsts.count()
+    )
 
 
-def outcome_and_cost(question: Question, cost: MetricDefinition, origins: Origins | None = None) -> Table:
+def outcome_and_cost(
+    question: Question, cost: MetricDefinition, origins: Origins | None = None
+) -> Table:
     """Per variant: totals of outcome y and cost c of each unit within the outcome's window (silent: 0)."""
     people = question.units
     outcome = value_per_unit(question.met(people), question.metric)
-    beside = replace(question, metric=replace(cost, window_hours=question.metric.window_hours, aggregation="sum"))
+    beside = replace(
+        question, metric=replace(cost, window_hours=question.metric.window_hours, aggregation="sum")
+    )
     costs = value_per_unit(beside.met(people), beside.metric).rename(c="y")
     every = people.left_join(outcome.drop("variant_id"), "assignment").drop("assignment_right")
     every = every.left_join(costs.drop("variant_id"), "assignment")

@@ -42,14 +42,28 @@ _COLUMNS = {
     "origin": "string",
 }
 _EVENTS = ibis.table(
-    {**_COLUMNS, "ts": MOMENT, "event_type": "string", "latency_ms": "int64", "cost_micro": "int64"},
+    {
+        **_COLUMNS,
+        "ts": MOMENT,
+        "event_type": "string",
+        "latency_ms": "int64",
+        "cost_micro": "int64",
+    },
     name="ai_events",
 )
 _EXPOSURES = ibis.table(
-    {"user_id": "string", "unit_type": "string", "exposure_ts": MOMENT, "environment": "string", "origin": "string"},
+    {
+        "user_id": "string",
+        "unit_type": "string",
+        "exposure_ts": MOMENT,
+        "environment": "string",
+        "origin": "string",
+    },
     name="experiment_assignments",
 )
-_OBSERVATIONS = ibis.table({**_COLUMNS, "timestamp": MOMENT, "metric_name": "string"}, name="ai_ab_metrics")
+_OBSERVATIONS = ibis.table(
+    {**_COLUMNS, "timestamp": MOMENT, "metric_name": "string"}, name="ai_ab_metrics"
+)
 
 
 @dataclass(frozen=True)
@@ -79,8 +93,15 @@ def visits(span: Span) -> Visits:
     rows = _everything(span)
     per_day = rows.group_by("day").aggregate(units=rows.unit.nunique())
     (days,) = _run(per_day.aggregate(days=per_day.count(), daily=per_day.units.mean()))
-    (whole,) = _run(rows.aggregate(units=rows.unit.nunique(), exposed=rows.unit.nunique(where=rows.exposed)))
-    return Visits(int(whole["units"] or 0), int(days["days"] or 0), float(days["daily"] or 0.0), int(whole["exposed"] or 0))
+    (whole,) = _run(
+        rows.aggregate(units=rows.unit.nunique(), exposed=rows.unit.nunique(where=rows.exposed))
+    )
+    return Visits(
+        int(whole["units"] or 0),
+        int(days["days"] or 0),
+        float(days["daily"] or 0.0),
+        int(whole["exposed"] or 0),
+    )
 
 
 @dataclass(frozen=True)
@@ -107,7 +128,9 @@ def ratio_moments(span: Span, metric: MetricDefinition) -> Moments:
     above = _value_per_unit(_inside(units, _rows(span, metric), metric), metric)
     below_rows = _inside(units, _rows(span, metric, below=True), metric)
     summed = metric.source == "observation" and metric.denominator_event_types
-    below = below_rows.group_by("unit").aggregate(d=below_rows.number.sum() if summed else below_rows.count().cast("float64"))
+    below = below_rows.group_by("unit").aggregate(
+        d=below_rows.number.sum() if summed else below_rows.count().cast("float64")
+    )
     both = units.left_join(above, "unit").select("unit", y=ibis.coalesce(above.y, 0.0))
     both = both.left_join(below, "unit").select(y=both.y, d=ibis.coalesce(below.d, 0.0))
     return _moments(both)
@@ -117,12 +140,27 @@ def quantile_past(span: Span, metric: MetricDefinition, level: float) -> Quantil
     """The quantile of the metric's rows, its neighbours, and how its share of rows varies between units; None without rows."""
     rows = _inside(_beginning(span, metric), _rows(span, metric), metric)
     low, high = NEIGHBOURS.get(level) or _around(level)
-    (found,) = _run(rows.aggregate(value=rows.number.quantile(level), low=rows.number.quantile(low), high=rows.number.quantile(high)))
+    (found,) = _run(
+        rows.aggregate(
+            value=rows.number.quantile(level),
+            low=rows.number.quantile(low),
+            high=rows.number.quantile(high),
+        )
+    )
     if found["value"] is None:
         return None
     below = rows.number <= found["value"]
-    per_unit = rows.group_by("unit").aggregate(y=below.ifelse(1.0, 0.0).sum(), d=rows.count().cast("float64"))
-    return QuantilePast(level, found["value"], found["low"], found["high"], high - low, _moments(per_unit.select("y", "d")))
+    per_unit = rows.group_by("unit").aggregate(
+        y=below.ifelse(1.0, 0.0).sum(), d=rows.count().cast("float64")
+    )
+    return QuantilePast(
+        level,
+        found["value"],
+        found["low"],
+        found["high"],
+        high - low,
+        _moments(per_unit.select("y", "d")),
+    )
 
 
 def _around(level: float) -> tuple[float, float]:
@@ -135,7 +173,11 @@ def _moments(table: Table) -> Moments:
     return moments_of(_totals(table, ("y", "d")), ("y", "d"))
 
 
-def _totals(table: Table, names: tuple[str, ...], beside: Callable[[Table], Mapping[str, Value]] = lambda _: {}) -> dict[str, Any]:
+def _totals(
+    table: Table,
+    names: tuple[str, ...],
+    beside: Callable[[Table], Mapping[str, Value]] = lambda _: {},
+) -> dict[str, Any]:
     """One row of totals over the whole table."""
 
     def text(origins: Origins | None) -> str:
@@ -147,8 +189,14 @@ def _totals(table: Table, names: tuple[str, ...], beside: Callable[[Table], Mapp
 
 def _everything(span: Span) -> Table:
     """Unit and moment of every row that says a unit was there."""
-    parts = [_of_span(_EVENTS, _EVENTS.ts, span), _of_span(_OBSERVATIONS, _OBSERVATIONS.timestamp, span)]
-    rows = [part.select("unit", "at", day=part.event_date, exposed=ibis.literal(False)) for part in parts]
+    parts = [
+        _of_span(_EVENTS, _EVENTS.ts, span),
+        _of_span(_OBSERVATIONS, _OBSERVATIONS.timestamp, span),
+    ]
+    rows = [
+        part.select("unit", "at", day=part.event_date, exposed=ibis.literal(False))
+        for part in parts
+    ]
     return ibis.union(*rows, _exposed(span))
 
 
@@ -172,7 +220,9 @@ def _beginning(span: Span, metric: MetricDefinition) -> Table:
     units = rows.group_by("unit").aggregate(start=rows.at.min())
     if metric.window_hours is None:
         return units
-    return units.filter(units.start <= ibis.literal(span.cut - timedelta(hours=metric.window_hours)))
+    return units.filter(
+        units.start <= ibis.literal(span.cut - timedelta(hours=metric.window_hours))
+    )
 
 
 def _rows(span: Span, metric: MetricDefinition, *, below: bool = False) -> Table:
@@ -182,7 +232,11 @@ def _rows(span: Span, metric: MetricDefinition, *, below: bool = False) -> Table
         rows = _of_span(events, events.ts, span)
     else:
         rows = _of_span(_OBSERVATIONS, _OBSERVATIONS.timestamp, span)
-        names = metric.denominator_event_types if below and metric.denominator_event_types else (metric.key,)
+        names = (
+            metric.denominator_event_types
+            if below and metric.denominator_event_types
+            else (metric.key,)
+        )
         rows = rows.filter(rows.metric_name.isin(list(names)))
     return rows.select("unit", "at", "event_id", number=_number(rows, metric))
 
@@ -220,8 +274,14 @@ def _inside(units: Table, rows: Table, metric: MetricDefinition) -> Table:
     conditions = [units.unit == rows.unit, rows.at >= units.start]
     if metric.window_hours is not None:
         conditions.append(rows.at < units.start + ibis.interval(hours=metric.window_hours))
-    joined = units.inner_join(rows, conditions).select(unit=units.unit, at=rows.at, event_id=rows.event_id, number=rows.number)
-    return joined.filter(joined.number > 0) if metric.aggregation == "any" else joined.filter(joined.number.notnull())
+    joined = units.inner_join(rows, conditions).select(
+        unit=units.unit, at=rows.at, event_id=rows.event_id, number=rows.number
+    )
+    return (
+        joined.filter(joined.number > 0)
+        if metric.aggregation == "any"
+        else joined.filter(joined.number.notnull())
+    )
 
 
 def _value_per_unit(rows: Table, metric: MetricDefinition) -> Table:
@@ -242,7 +302,9 @@ def _value_per_unit(rows: Table, metric: MetricDefinition) -> Table:
         if metric.kind == "proportion" and metric.aggregation == "max":
             value = (value > 0).ifelse(1.0, 0.0)
         values = rows.group_by("unit").aggregate(y=value)
-    return values if metric.cap is None else values.mutate(y=ibis.least(values.y, float(metric.cap)))
+    return (
+        values if metric.cap is None else values.mutate(y=ibis.least(values.y, float(metric.cap)))
+    )
 
 
 def _run(expression: Table) -> list[dict[str, Any]]:

@@ -40,11 +40,15 @@ class Origins:
     def _column(self, table: Table, name: str) -> Value:
         if not self.keys:
             return ibis.literal(self.of[()][name])
-        cases = [(self._is(table, group), ibis.literal(float(of[name]))) for group, of in self.of.items()]
+        cases = [
+            (self._is(table, group), ibis.literal(float(of[name]))) for group, of in self.of.items()
+        ]
         return ibis.cases(*cases, else_=ibis.literal(0.0))
 
     def _is(self, table: Table, group: tuple[Any, ...]) -> Value:
-        return reduce(and_, (table[key] == ibis.literal(v) for key, v in zip(self.keys, group, strict=True)))
+        return reduce(
+            and_, (table[key] == ibis.literal(v) for key, v in zip(self.keys, group, strict=True))
+        )
 
 
 def product_name(one: str, two: str) -> str:
@@ -64,14 +68,20 @@ def totalled(
     sums: dict[str, Value] = {"answered": rows[names[0]].count()}
     for name in names:
         column = rows[name]
-        sums |= {f"sum_{name}": column.sum(), f"least_{name}": column.min(), f"most_{name}": column.max()}
+        sums |= {
+            f"sum_{name}": column.sum(),
+            f"least_{name}": column.min(),
+            f"most_{name}": column.max(),
+        }
     for one, two in combinations_with_replacement(names, 2):
         sums[product_name(one, two)] = (rows[one] * rows[two]).sum()
     grouped = rows.group_by(*keys) if keys else rows
     return grouped.aggregate(**sums, **beside(rows))
 
 
-def asked(run: Run, first: str, again: Callable[[Origins], str], keys: Sequence[str], names: Sequence[str]) -> list[dict[str, Any]]:
+def asked(
+    run: Run, first: str, again: Callable[[Origins], str], keys: Sequence[str], names: Sequence[str]
+) -> list[dict[str, Any]]:
     """The rows of a question about totals; ``again`` is its text with origins, where those are needed."""
     rows = run(first)
     origins = origins_for(rows, keys, names)
@@ -83,7 +93,9 @@ def asked(run: Run, first: str, again: Callable[[Origins], str], keys: Sequence[
 def origins_for(rows: Iterable[Row], keys: Sequence[str], names: Sequence[str]) -> Origins | None:
     """The least value of each variable whose plain sums lose its spread, 0 for the others; None where no sum does."""
     of = {
-        _group(row, keys): {name: row[f"least_{name}"] if _washed_out(row, name) else 0.0 for name in names}
+        _group(row, keys): {
+            name: row[f"least_{name}"] if _washed_out(row, name) else 0.0 for name in names
+        }
         for row in rows
         if row["answered"]
     }
@@ -96,7 +108,11 @@ def moments_of(row: Row, names: Sequence[str], units: int | None = None) -> Mome
     answered = int(row.get("answered") or 0)
     found = _answered(row, names, answered)
     silent = 0 if units is None else units - answered
-    zeros = Moments(silent, tuple(names), (0.0,) * len(names), (0.0,) * len(found.products)) if silent > 0 else None
+    zeros = (
+        Moments(silent, tuple(names), (0.0,) * len(names), (0.0,) * len(found.products))
+        if silent > 0
+        else None
+    )
     return found if zeros is None else found + zeros
 
 
@@ -111,9 +127,14 @@ def extremes(row: Row, name: str) -> list[float]:
 def _answered(row: Row, names: Sequence[str], n: int) -> Moments:
     """A variable whose values are all equal is counted from that value: its spread is 0, whatever rounding left."""
     if not n:
-        return Moments(0, tuple(names), (0.0,) * len(names), (0.0,) * (len(names) * (len(names) + 1) // 2))
+        return Moments(
+            0, tuple(names), (0.0,) * len(names), (0.0,) * (len(names) * (len(names) + 1) // 2)
+        )
     constant = {name for name in names if row[f"least_{name}"] == row[f"most_{name}"]}
-    origins = [_origin(row, name) + (float(row[f"least_{name}"]) if name in constant else 0.0) for name in names]
+    origins = [
+        _origin(row, name) + (float(row[f"least_{name}"]) if name in constant else 0.0)
+        for name in names
+    ]
     sums = [0.0 if name in constant else float(row[f"sum_{name}"]) for name in names]
     pairs = combinations_with_replacement(names, 2)
     products = [0.0 if constant & set(pair) else float(row[product_name(*pair)]) for pair in pairs]

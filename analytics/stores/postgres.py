@@ -51,7 +51,9 @@ def jsonb_extract_path_text(document: ibis.expr.datatypes.json, key: str) -> str
 
 
 @ibis.udf.scalar.builtin  # type: ignore[untyped-decorator]  # Ibis ships no types
-def jsonb_extract_path(document: ibis.expr.datatypes.json, key: str) -> ibis.expr.datatypes.json:  # PostgreSQL's own
+def jsonb_extract_path(
+    document: ibis.expr.datatypes.json, key: str
+) -> ibis.expr.datatypes.json:  # PostgreSQL's own
     """What stands under a key of a jsonb object; null when it has none."""
 
 
@@ -68,7 +70,10 @@ def _unit_from_map(rows: Table, unit_type: str) -> StringValue:
 def _number_from_map(rows: Table, name: str) -> Value:
     """Only what was sent as a number: a word under the same name is no covariate."""
     is_number = jsonb_typeof(jsonb_extract_path(rows.covariates, name)) == "number"
-    return ibis.cases((is_number, jsonb_extract_path_text(rows.covariates, name).cast("float64")), else_=ibis.null("float64"))
+    return ibis.cases(
+        (is_number, jsonb_extract_path_text(rows.covariates, name).cast("float64")),
+        else_=ibis.null("float64"),
+    )
 
 
 class PostgresStore:
@@ -100,7 +105,9 @@ class PostgresStore:
             for row in sorted(found, key=lambda row: row["variant_id"])
         )
 
-    def largest(self, population: Population, metric: MetricDefinition, share: float) -> LargestValues:
+    def largest(
+        self, population: Population, metric: MetricDefinition, share: float
+    ) -> LargestValues:
         question = Question(population, metric, True, _unit_from_map, _number_from_map)
         [counted] = _run(statement(forms.values_that_count, question))
         many = min(counted["units"], math.ceil(share * counted["units"]) + 2)
@@ -108,25 +115,55 @@ class PostgresStore:
         return LargestValues(tuple(found), counted["units"] - len(found))
 
     def spread(self, population: Population, metric: MetricDefinition) -> Mapping[float, int]:
-        found = _run(statement(forms.spread, Question(population, metric, True, _unit_from_map, _number_from_map)))
+        found = _run(
+            statement(
+                forms.spread, Question(population, metric, True, _unit_from_map, _number_from_map)
+            )
+        )
         return {float(row["y"]): row["units"] for row in found}
 
-    def beyond(self, population: Population, metric: MetricDefinition, limit: float, most: int) -> Sequence[UnitValue]:
-        found = _run(compiled(forms.beyond(Question(population, metric, True, _unit_from_map, _number_from_map), limit, most)))
+    def beyond(
+        self, population: Population, metric: MetricDefinition, limit: float, most: int
+    ) -> Sequence[UnitValue]:
+        found = _run(
+            compiled(
+                forms.beyond(
+                    Question(population, metric, True, _unit_from_map, _number_from_map),
+                    limit,
+                    most,
+                )
+            )
+        )
         return tuple(UnitValue(row["unit"], row["variant_id"], float(row["y"])) for row in found)
 
-    def describe(self, population: Population, metric: MetricDefinition, *, matured: bool) -> Mapping[int, Description]:
+    def describe(
+        self, population: Population, metric: MetricDefinition, *, matured: bool
+    ) -> Mapping[int, Description]:
         question = Question(population, metric, matured, _unit_from_map, _number_from_map)
-        return {row["variant_id"]: _description(row, metric) for row in _totals(forms.described, question, names=("y",))}
+        return {
+            row["variant_id"]: _description(row, metric)
+            for row in _totals(forms.described, question, names=("y",))
+        }
 
     def first_rows(self, population: Population, metric: MetricDefinition) -> Sequence[HourCount]:
         question = Question(population, metric, False, _unit_from_map, _number_from_map)
-        exposed = {(row["variant_id"], row["hour"]): row["units"] for row in _run(statement(guard_forms.exposed_by_hour, question))}
-        firsts = {(row["variant_id"], row["hour"]): row["units"] for row in _run(statement(guard_forms.first_rows_by_hour, question))}
+        exposed = {
+            (row["variant_id"], row["hour"]): row["units"]
+            for row in _run(statement(guard_forms.exposed_by_hour, question))
+        }
+        firsts = {
+            (row["variant_id"], row["hour"]): row["units"]
+            for row in _run(statement(guard_forms.first_rows_by_hour, question))
+        }
         hours = sorted(exposed.keys() | firsts.keys())
-        return tuple(HourCount(variant, at, exposed.get((variant, at), 0), firsts.get((variant, at), 0)) for variant, at in hours)
+        return tuple(
+            HourCount(variant, at, exposed.get((variant, at), 0), firsts.get((variant, at), 0))
+            for variant, at in hours
+        )
 
-    def worth(self, population: Population, outcome: MetricDefinition, cost: MetricDefinition) -> Mapping[int, Moments]:
+    def worth(
+        self, population: Population, outcome: MetricDefinition, cost: MetricDefinition
+    ) -> Mapping[int, Moments]:
         question = Question(population, outcome, True, _unit_from_map, _number_from_map)
         found = _totals(guard_forms.outcome_and_cost, question, cost, names=("y", "c"))
         return {row["variant_id"]: moments_of(row, ("y", "c")) for row in found}
@@ -135,35 +172,62 @@ class PostgresStore:
         [row] = _run(statement(guard_forms.spent, population, _unit_from_map))
         return int(row["cost"] or 0)
 
-    def wearing(self, population: Population, metric: MetricDefinition, days: int) -> Mapping[int, Totals]:
+    def wearing(
+        self, population: Population, metric: MetricDefinition, days: int
+    ) -> Mapping[int, Totals]:
         question = Question(population, metric, True, _unit_from_map, _number_from_map)
         found = _totals(scan_forms.wearing, question, days, names=("d",))
         return {row["variant_id"]: moments_of(row, ("d",)).of("d") for row in found}
 
-    def since_exposure(self, population: Population, metric: MetricDefinition, days: int) -> Mapping[tuple[int, int], Totals]:
+    def since_exposure(
+        self, population: Population, metric: MetricDefinition, days: int
+    ) -> Mapping[tuple[int, int], Totals]:
         question = Question(population, metric, True, _unit_from_map, _number_from_map)
         units: dict[tuple[int, int], int] = {}
         for row in _run(statement(scan_forms.followed, question, days)):
             for day in range(row["followed"]):
-                units[row["variant_id"], day] = units.get((row["variant_id"], day), 0) + row["units"]
-        met = {part_of(row["variant_id"]): row for row in _totals(scan_forms.since_exposure, question, days, names=("y",))}
+                units[row["variant_id"], day] = (
+                    units.get((row["variant_id"], day), 0) + row["units"]
+                )
+        met = {
+            part_of(row["variant_id"]): row
+            for row in _totals(scan_forms.since_exposure, question, days, names=("y",))
+        }
         return {key: _day_totals(many, met.get(key, {}), metric) for key, many in units.items()}
 
     def watched(self, population: Population, most: int) -> Sequence[Watched]:
         with connection.cursor() as cursor:
             cursor.execute(_CARRIED, _asked_of(population) | {"most": most})
-            return tuple(Watched(source, name, numeric) for source, name, numeric in cursor.fetchall())
+            return tuple(
+                Watched(source, name, numeric) for source, name, numeric in cursor.fetchall()
+            )
 
     def deciles(self, population: Population, watched: Watched, span: Span) -> Sequence[float]:
         [row] = _run(compiled(scan_forms.deciles(population, watched, span, _number_from_map)))
-        return () if row["largest"] is None else (*(float(row[f"q{tenth}"]) for tenth in range(1, 10)), float(row["largest"]))
+        return (
+            ()
+            if row["largest"] is None
+            else (*(float(row[f"q{tenth}"]) for tenth in range(1, 10)), float(row["largest"]))
+        )
 
-    def bins(self, population: Population, watched: Watched, span: Span, edges: Sequence[float]) -> Sequence[int]:
-        counted = {row["bin"]: row["many"] for row in _run(compiled(scan_forms.bins(population, watched, span, edges, _number_from_map)))}
+    def bins(
+        self, population: Population, watched: Watched, span: Span, edges: Sequence[float]
+    ) -> Sequence[int]:
+        counted = {
+            row["bin"]: row["many"]
+            for row in _run(
+                compiled(scan_forms.bins(population, watched, span, edges, _number_from_map))
+            )
+        }
         return tuple(counted.get(place, 0) for place in range(len(edges) + 1))
 
-    def words(self, population: Population, watched: Watched, span: Span, most: int) -> Mapping[str, int]:
-        found = {row["word"]: row["many"] for row in _run(compiled(scan_forms.words(population, watched, span, _unit_from_map)))}
+    def words(
+        self, population: Population, watched: Watched, span: Span, most: int
+    ) -> Mapping[str, int]:
+        found = {
+            row["word"]: row["many"]
+            for row in _run(compiled(scan_forms.words(population, watched, span, _unit_from_map)))
+        }
         kept = sorted(found, key=lambda word: (-found[word], word))[:most]
         others = sum(found.values()) - sum(found[word] for word in kept)
         return {word: found[word] for word in kept} | ({OTHERS: others} if others else {})
@@ -172,12 +236,19 @@ class PostgresStore:
         return _spending(_run(statement(cost_forms.spending, population, _unit_from_map)))
 
     def spending_and_spent(self, population: Population) -> tuple[Sequence[Spending], int]:
-        rows = _run(statement(cost_forms.spending, population, _unit_from_map, tuple(guard_forms.SPENDING)))
+        rows = _run(
+            statement(cost_forms.spending, population, _unit_from_map, tuple(guard_forms.SPENDING))
+        )
         mine = [row for row in rows if row["phase"] == population.phase.value]
         return _spending(mine), sum(int(row["cost_micro"] or 0) for row in rows)
 
     def totals(
-        self, population: Population, metric: MetricDefinition, *, matured: bool = True, covariate: str | None = None
+        self,
+        population: Population,
+        metric: MetricDefinition,
+        *,
+        matured: bool = True,
+        covariate: str | None = None,
     ) -> Mapping[int, MetricTotals]:
         question = Question(population, metric, matured, _unit_from_map, _number_from_map)
         return READERS[kind_of(metric.kind.value).form](question, covariate)
@@ -185,7 +256,10 @@ class PostgresStore:
 
 def _spending(rows: Sequence[Mapping[str, Any]]) -> tuple[Spending, ...]:
     counts = [field.name for field in fields(Spending) if field.name != "model"]
-    found = [Spending(model=row["model"], **{name: int(row[name] or 0) for name in counts}) for row in rows]
+    found = [
+        Spending(model=row["model"], **{name: int(row[name] or 0) for name in counts})
+        for row in rows
+    ]
     return tuple(sorted(found, key=lambda one: (one.variant_id, one.model)))
 
 
@@ -246,7 +320,9 @@ def _numbers(question: Question, covariate: str | None) -> dict[int, MetricTotal
     if covariate is not None:
         return _remembered(question, covariate, ("y",))
     return {
-        row["variant_id"]: MetricTotals(moments_of(row, ("y",), _counted(row, question.metric)).of("y"), row["exposed"])
+        row["variant_id"]: MetricTotals(
+            moments_of(row, ("y",), _counted(row, question.metric)).of("y"), row["exposed"]
+        )
         for row in _totals(forms.number_per_unit, question, names=("y",))
     }
 
@@ -255,17 +331,32 @@ def _ratios(question: Question, covariate: str | None) -> dict[int, MetricTotals
     if covariate is not None:
         return _remembered(question, covariate, ("y", "d"))
     found = _totals(forms.ratio_per_unit, question, names=("y", "d"))
-    return {row["variant_id"]: MetricTotals(moments_of(row, ("y", "d"), row["exposed"]), row["exposed"]) for row in found}
+    return {
+        row["variant_id"]: MetricTotals(moments_of(row, ("y", "d"), row["exposed"]), row["exposed"])
+        for row in found
+    }
 
 
-def _remembered(question: Question, covariate: str, now: tuple[str, ...]) -> dict[int, MetricTotals]:
+def _remembered(
+    question: Question, covariate: str, now: tuple[str, ...]
+) -> dict[int, MetricTotals]:
     """Both strata of every variant that has units, an empty one with zeros."""
-    exposed = {row["variant_id"]: row["exposed"] for row in _run(statement(forms.exposed_units, question))}
+    exposed = {
+        row["variant_id"]: row["exposed"] for row in _run(statement(forms.exposed_units, question))
+    }
     both = (*now, *(f"{name}0" for name in now))
-    found = _totals(forms.with_covariate, question, covariate, len(now) > 1, names=both, keys=forms.STRATUM)
+    found = _totals(
+        forms.with_covariate, question, covariate, len(now) > 1, names=both, keys=forms.STRATUM
+    )
     strata = {(row["variant_id"], row["known"]): row for row in found}
     return {
-        variant: MetricTotals(Remembered(_stratum(strata.get((variant, True)), both), _stratum(strata.get((variant, False)), now)), many)
+        variant: MetricTotals(
+            Remembered(
+                _stratum(strata.get((variant, True)), both),
+                _stratum(strata.get((variant, False)), now),
+            ),
+            many,
+        )
         for variant, many in exposed.items()
     }
 
@@ -295,24 +386,47 @@ def _quantiles(question: Question, covariate: str | None) -> dict[int, MetricTot
     """Two passes: the histogram gives each arm's quantile, then each bucket counts what lies at or below it."""
     metric, times = question.metric, question.metric.kind == "duration"
     level = level_of(metric.kind.value, metric.quantile)
-    exposed = {row["variant_id"]: row["exposed"] for row in _run(statement(forms.exposed_units, question))}
+    exposed = {
+        row["variant_id"]: row["exposed"] for row in _run(statement(forms.exposed_units, question))
+    }
     bins: dict[int, dict[float, int]] = {variant: {} for variant in exposed}
     for row in _run(statement(forms.histogram, question)):
         bins[row["variant_id"]][float(row["bin"])] = row["many"]
-    seen = {variant: _histogram(metric, found, exposed[variant] if times else None) for variant, found in bins.items()}
-    hats = {variant: hat for variant, histogram in seen.items() if (hat := quantile_hat(histogram, level)) is not None}
+    seen = {
+        variant: _histogram(metric, found, exposed[variant] if times else None)
+        for variant, found in bins.items()
+    }
+    hats = {
+        variant: hat
+        for variant, histogram in seen.items()
+        if (hat := quantile_hat(histogram, level)) is not None
+    }
     counted = forms.times_per_bucket if times else forms.bucket_counts
-    buckets = {row["variant_id"]: row for row in _totals(counted, question, names=("y", "d"), limits=hats)}
-    return {variant: MetricTotals(_quantile(level, seen[variant], buckets.get(variant)), many) for variant, many in exposed.items()}
+    buckets = {
+        row["variant_id"]: row for row in _totals(counted, question, names=("y", "d"), limits=hats)
+    }
+    return {
+        variant: MetricTotals(_quantile(level, seen[variant], buckets.get(variant)), many)
+        for variant, many in exposed.items()
+    }
 
 
-def _histogram(metric: MetricDefinition, bins: Mapping[float, int], people: int | None) -> Histogram:
+def _histogram(
+    metric: MetricDefinition, bins: Mapping[float, int], people: int | None
+) -> Histogram:
     """Bins below the limit; the rest lies beyond, and so do ``people`` to whom nothing happened."""
     milliseconds = metric.value_field == "latency_ms"
-    kept = {value: many for value, many in bins.items() if not milliseconds or value < forms.LATENCY_LIMIT}
+    kept = {
+        value: many
+        for value, many in bins.items()
+        if not milliseconds or value < forms.LATENCY_LIMIT
+    }
     rows = sum(bins.values()) if people is None else people
     return Histogram(
-        tuple(sorted(kept)), tuple(kept[value] for value in sorted(kept)), rows - sum(kept.values()), 1.0 if milliseconds else 0.0
+        tuple(sorted(kept)),
+        tuple(kept[value] for value in sorted(kept)),
+        rows - sum(kept.values()),
+        1.0 if milliseconds else 0.0,
     )
 
 
@@ -327,14 +441,21 @@ READERS = {"unit": _numbers, "ratio": _ratios, "rows": _quantiles, "time": _quan
 """How each form of totals is read."""
 
 
-def statements(population: Population, metric: MetricDefinition, covariate: str | None) -> tuple[str, ...]:
+def statements(
+    population: Population, metric: MetricDefinition, covariate: str | None
+) -> tuple[str, ...]:
     """The SQL that asks for a metric's matured totals, to be read: of a quantile the first pass, from which the second one follows."""
     question = Question(population, metric, True, _unit_from_map, _number_from_map)
     form = kind_of(metric.kind.value).form
     if covariate is not None and form in ("unit", "ratio"):
-        asked = [forms.exposed_units(question), forms.with_covariate(question, covariate, ratio=form == "ratio")]
+        asked = [
+            forms.exposed_units(question),
+            forms.with_covariate(question, covariate, ratio=form == "ratio"),
+        ]
     elif form in ("unit", "ratio"):
-        asked = [forms.number_per_unit(question) if form == "unit" else forms.ratio_per_unit(question)]
+        asked = [
+            forms.number_per_unit(question) if form == "unit" else forms.ratio_per_unit(question)
+        ]
     else:
         asked = [forms.exposed_units(question), forms.histogram(question)]
     return tuple(compiled(one) for one in asked)

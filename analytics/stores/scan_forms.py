@@ -40,13 +40,21 @@ def wearing(question: Question, days: int, origins: Origins | None = None) -> Ta
     people = replace(question, metric=replace(metric, window_hours=2 * 24 * days)).units
     span = replace(question, metric=replace(metric, window_hours=24 * days))
     first = value_per_unit(span.met(people), span.metric).select("assignment", first="y")
-    shifted = people.mutate(start=people.start + ibis.interval(days=days), since=people.start + ibis.interval(days=days))
+    shifted = people.mutate(
+        start=people.start + ibis.interval(days=days), since=people.start + ibis.interval(days=days)
+    )
     later = value_per_unit(span.met(shifted), span.metric).select("assignment", later="y")
-    every = people.left_join(first, "assignment").drop("assignment_right").left_join(later, "assignment")
+    every = (
+        people.left_join(first, "assignment")
+        .drop("assignment_right")
+        .left_join(later, "assignment")
+    )
     if not metric.silent_unit_is_zero:
         every = every.filter(every.first.notnull(), every.later.notnull())
     scale = float(days) if metric.aggregation in PER_DAY else 1.0
-    every = every.mutate(d=(ibis.coalesce(every.first, 0.0) - ibis.coalesce(every.later, 0.0)) / scale)
+    every = every.mutate(
+        d=(ibis.coalesce(every.first, 0.0) - ibis.coalesce(every.later, 0.0)) / scale
+    )
     return totalled(every, ("variant_id",), ("d",), origins)
 
 
@@ -65,9 +73,13 @@ def since_exposure(question: Question, days: int, origins: Origins | None = None
     span = replace(question, metric=replace(question.metric, window_hours=24 * days))
     met = span.met(people)
     passed = (met.at.epoch_seconds() - met.start.epoch_seconds()).cast("int64")
-    met = met.mutate(day=ibis.greatest(passed, 0) // _DAY)  # rows of an arrival's grace belong to the first day
+    met = met.mutate(
+        day=ibis.greatest(passed, 0) // _DAY
+    )  # rows of an arrival's grace belong to the first day
     met = met.filter(met.day < met.followed)
-    met = met.mutate(assignment=met.assignment * days + met.day, variant_id=met.variant_id * PARTS + met.day)
+    met = met.mutate(
+        assignment=met.assignment * days + met.day, variant_id=met.variant_id * PARTS + met.day
+    )
     values = value_per_unit(met, span.metric)
     return totalled(values, ("variant_id",), ("y",), origins)
 
@@ -80,28 +92,45 @@ def _followed(question: Question, days: int) -> Table:
     return people.mutate(followed=ibis.least(whole, ibis.literal(days, "int64")))
 
 
-def deciles(population: Population, watched: Watched, span: Span, number_from_map: NumberFromMap) -> Table:
+def deciles(
+    population: Population, watched: Watched, span: Span, number_from_map: NumberFromMap
+) -> Table:
     """One row: q1 … q9 and the largest of the numbers met."""
     found = _numbers(population, watched, span, number_from_map)
-    return found.aggregate(**{f"q{tenth}": found.number.quantile(tenth / 10) for tenth in range(1, 10)}, largest=found.number.max())
+    return found.aggregate(
+        **{f"q{tenth}": found.number.quantile(tenth / 10) for tenth in range(1, 10)},
+        largest=found.number.max(),
+    )
 
 
-def bins(population: Population, watched: Watched, span: Span, edges: Sequence[float], number_from_map: NumberFromMap) -> Table:
+def bins(
+    population: Population,
+    watched: Watched,
+    span: Span,
+    edges: Sequence[float],
+    number_from_map: NumberFromMap,
+) -> Table:
     """Per bin that numbers lie in: how many."""
     found = _numbers(population, watched, span, number_from_map)
     below = [(found.number <= edge, ibis.literal(place)) for place, edge in enumerate(edges)]
-    found = found.mutate(bin=ibis.cases(*below, else_=ibis.literal(len(edges))) if below else ibis.literal(0))
+    found = found.mutate(
+        bin=ibis.cases(*below, else_=ibis.literal(len(edges))) if below else ibis.literal(0)
+    )
     return found.group_by("bin").aggregate(many=found.count())
 
 
-def words(population: Population, watched: Watched, span: Span, unit_from_map: UnitFromMap) -> Table:
+def words(
+    population: Population, watched: Watched, span: Span, unit_from_map: UnitFromMap
+) -> Table:
     """Per word: how often it was met."""
     found = with_words(_met(population, watched, span), watched.name, unit_from_map, watched.source)
     found = found.filter(found.word.notnull())
     return found.group_by("word").aggregate(many=found.count())
 
 
-def _numbers(population: Population, watched: Watched, span: Span, number_from_map: NumberFromMap) -> Table:
+def _numbers(
+    population: Population, watched: Watched, span: Span, number_from_map: NumberFromMap
+) -> Table:
     met = _met(population, watched, span)
     met = met.mutate(covariates=met[watched.source])
     found = met.mutate(number=number_from_map(met, watched.name))

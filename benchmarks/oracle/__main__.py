@@ -19,10 +19,17 @@ from benchmarks.oracle.checking import Families, UnreadableCases, check, familie
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 when nothing failed, 1 on a failure, 2 on unreadable input."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.oracle", description="Hold cases with known answers against ours.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.oracle",
+        description="Hold cases with known answers against ours.",
+    )
     parser.add_argument("cases", nargs="*", type=Path, help="files of cases")
-    parser.add_argument("--list", action="store_true", help="print the methods, and what of them is left out")
-    parser.add_argument("--keep", type=Path, metavar="FILE", help="write the passed cases to this file")
+    parser.add_argument(
+        "--list", action="store_true", help="print the methods, and what of them is left out"
+    )
+    parser.add_argument(
+        "--keep", type=Path, metavar="FILE", help="write the passed cases to this file"
+    )
     options = parser.parse_args(arguments)
     known = families()
     if options.list:
@@ -40,9 +47,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if verdict.outcome != "passed":
             print(verdict)
     if options.keep is not None:
-        _keep(options.keep, [case for case, verdict in zip(cases, verdicts, strict=True) if verdict.outcome == "passed"])
+        _keep(
+            options.keep,
+            [
+                case
+                for case, verdict in zip(cases, verdicts, strict=True)
+                if verdict.outcome == "passed"
+            ],
+        )
     counts = Counter(verdict.outcome for verdict in verdicts)
-    print(f"{counts['passed']} passed, {counts['failed']} failed, {counts['unsupported']} unsupported")
+    print(
+        f"{counts['passed']} passed, {counts['failed']} failed, {counts['unsupported']} unsupported"
+    )
     return int(counts["failed"] > 0)
 
 

@@ -63,12 +63,19 @@ class Verdict:
 
 def families() -> Families:
     """The adapters of all family modules beside this one."""
-    names = [found.name for found in pkgutil.iter_modules(oracle.__path__) if found.name not in MACHINERY]
+    names = [
+        found.name for found in pkgutil.iter_modules(oracle.__path__) if found.name not in MACHINERY
+    ]
     modules = [importlib.import_module(f"{oracle.__name__}.{name}") for name in names]
-    return collect((name, getattr(m, "ADAPTERS", {}), getattr(m, "LEFT_OUT", {})) for name, m in zip(names, modules, strict=True))
+    return collect(
+        (name, getattr(m, "ADAPTERS", {}), getattr(m, "LEFT_OUT", {}))
+        for name, m in zip(names, modules, strict=True)
+    )
 
 
-def collect(parts: Iterable[tuple[str, Mapping[str, Adapter], Mapping[str, Mapping[str, str]]]]) -> Families:
+def collect(
+    parts: Iterable[tuple[str, Mapping[str, Adapter], Mapping[str, Mapping[str, str]]]],
+) -> Families:
     """Families' (name, adapters, left out) as one; refuses two answers to one method."""
     adapters: dict[str, Adapter] = {}
     left_out: dict[str, dict[str, str]] = {}
@@ -76,7 +83,9 @@ def collect(parts: Iterable[tuple[str, Mapping[str, Adapter], Mapping[str, Mappi
         _add(adapters, answered, name)
         for method, reasons in omitted.items():
             _add(left_out.setdefault(method, {}), reasons, f"{name}, {method}")
-    contradicted = sorted(method for method, reasons in left_out.items() if "*" in reasons and method in adapters)
+    contradicted = sorted(
+        method for method, reasons in left_out.items() if "*" in reasons and method in adapters
+    )
     if contradicted:
         raise AdapterClash(f"both answered and left out altogether: {', '.join(contradicted)}")
     return Families(adapters, left_out)
@@ -90,11 +99,23 @@ def read_cases(path: Path) -> list[Case]:
         raise UnreadableCases(f"{path}: {error}") from error
     cases = document.get("cases") if isinstance(document, dict) else None
     if not isinstance(cases, list):
-        raise UnreadableCases(f'{path}: wanted {{"cases": [...]}}, found {type(document).__name__} without a list of cases')
+        raise UnreadableCases(
+            f'{path}: wanted {{"cases": [...]}}, found {type(document).__name__} without a list of cases'
+        )
     for number, case in enumerate(cases):
-        missing = [key for key in ("id", "method", "inputs", "expected") if not isinstance(case, dict) or key not in case]
-        if missing or not isinstance(case["expected"], dict) or not isinstance(case["inputs"], dict):
-            raise UnreadableCases(f"{path}: case {number} wants id, method, inputs and expected (objects both), found {str(case)[:80]}")
+        missing = [
+            key
+            for key in ("id", "method", "inputs", "expected")
+            if not isinstance(case, dict) or key not in case
+        ]
+        if (
+            missing
+            or not isinstance(case["expected"], dict)
+            or not isinstance(case["inputs"], dict)
+        ):
+            raise UnreadableCases(
+                f"{path}: case {number} wants id, method, inputs and expected (objects both), found {str(case)[:80]}"
+            )
     return cases
 
 
@@ -103,7 +124,9 @@ def check(case: Case, known: Families) -> Verdict:
     name, method = str(case["id"]), str(case["method"])
     adapter = known.adapters.get(method)
     if adapter is None:
-        return Verdict(name, method, "unsupported", (known.reason(method) or f"nobody answers {method}",))
+        return Verdict(
+            name, method, "unsupported", (known.reason(method) or f"nobody answers {method}",)
+        )
     try:
         found = adapter(case["inputs"])
     except Exception as error:  # noqa: BLE001 – whatever an adapter stumbles over is that case's failure, and is printed
@@ -170,7 +193,14 @@ def _problem(found: Any, expected: Any, tolerance: Mapping[str, float]) -> str |
 
 def _number(value: Any) -> float | None:
     """A leaf as a number; "inf", "-inf" and "nan" are numbers, truth values and null are not."""
-    if isinstance(value, str) and value.strip().lower() in ("inf", "-inf", "+inf", "infinity", "-infinity", "nan"):
+    if isinstance(value, str) and value.strip().lower() in (
+        "inf",
+        "-inf",
+        "+inf",
+        "infinity",
+        "-infinity",
+        "nan",
+    ):
         return float(value)
     if value is None or isinstance(value, bool | str | list | tuple | dict):
         return None

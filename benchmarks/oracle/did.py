@@ -39,20 +39,35 @@ def _two_by_two(i: Case) -> tuple[Sandwich, Floats]:
 
 def _panel_of(i: Case) -> Panel:
     c = _columns(i, "cluster")
-    cells = [Cell(f"{g:g}", f"{t:g}", float(y)) for g, t, y in zip(c["cluster"], c["time"], c["y"], strict=True)]
+    cells = [
+        Cell(f"{g:g}", f"{t:g}", float(y))
+        for g, t, y in zip(c["cluster"], c["time"], c["y"], strict=True)
+    ]
     treated = {f"{g:g}" for g, yes in zip(c["cluster"], c["treated"], strict=True) if yes}
     post = {f"{t:g}" for t, yes in zip(c["time"], c["post"], strict=True) if yes}
-    return panel_of(cells, treated=treated, post=post, periods=[f"{t:g}" for t in np.unique(c["time"])])
+    return panel_of(
+        cells, treated=treated, post=post, periods=[f"{t:g}" for t in np.unique(c["time"])]
+    )
 
 
 def _normal(value: float, se: float) -> Case:
     half = float(-ndtri(0.025)) * se
-    return {"did": value, "se": se, "p": float(2 * ndtr(-abs(value / se))), "ci": [value - half, value + half]}
+    return {
+        "did": value,
+        "se": se,
+        "p": float(2 * ndtr(-abs(value / se))),
+        "ci": [value - half, value + half],
+    }
 
 
 def _student(value: float, se: float, df: float) -> Case:
     half = float(-stdtrit(df, 0.025)) * se
-    return {"did": value, "se": se, "p": float(2 * stdtr(df, -abs(value / se))), "ci": [value - half, value + half]}
+    return {
+        "did": value,
+        "se": se,
+        "p": float(2 * stdtr(df, -abs(value / se))),
+        "ci": [value - half, value + half],
+    }
 
 
 def _spread(found: Estimate) -> float:
@@ -63,7 +78,9 @@ def _spread(found: Estimate) -> float:
 
 def _did_panel(i: Case) -> Case:
     design, y = _two_by_two(i)
-    rows = sandwich(design.x, np.arange(len(y)))  # each row a cluster of its own: CR1 and CR2 are HC1 and HC2
+    rows = sandwich(
+        design.x, np.arange(len(y))
+    )  # each row a cluster of its own: CR1 and CR2 are HC1 and HC2
     df = len(y) - design.x.shape[1]
     residuals = design.residuals(y)
     classic = float(np.sqrt(residuals @ residuals / df * design.bread[0, 0]))
@@ -82,7 +99,13 @@ def _did_panel(i: Case) -> Case:
 def _did_cr2(i: Case) -> Case:
     design, y = _two_by_two(i)
     found = cr2(design, y, effects.EFFECT)
-    return {"did": found.value, "se_cr2": found.se, "df": found.df, "p": found.p, "se_cr1s": cr1(design, y, effects.EFFECT).se}
+    return {
+        "did": found.value,
+        "se_cr2": found.se,
+        "df": found.df,
+        "p": found.p,
+        "se_cr1s": cr1(design, y, effects.EFFECT).se,
+    }
 
 
 def _pre_trend(i: Case) -> Case:
@@ -119,7 +142,9 @@ def _organ_panel(i: Case) -> Panel:
     rows: Sequence[tuple[str, str, float]]
     if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == i["sha256"]:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = [(row["State"], row["Quarter"], float(row["Rate"])) for row in csv.DictReader(file)]
+            rows = [
+                (row["State"], row["Quarter"], float(row["Rate"])) for row in csv.DictReader(file)
+            ]
     else:
         copied = json.loads(COPIED.read_text(encoding="utf-8"))
         rows = [

@@ -30,7 +30,11 @@ def _complaints(i: Case) -> Case:
     control = Rate(i["count_c"], i["exposure_c"], round(i["exposure_c"]))
     treatment = Rate(i["count_t"], i["exposure_t"], round(i["exposure_t"]))
     found: Case = {}
-    for name, test in (("score", poisson.score_edge), ("wald_log", poisson.wald_log_edge), ("etest_score", poisson.e_test)):
+    for name, test in (
+        ("score", poisson.score_edge),
+        ("wald_log", poisson.wald_log_edge),
+        ("etest_score", poisson.e_test),
+    ):
         edge = test(control, treatment, i["ratio_margin"])
         found |= {f"p_larger_{name}": edge.p_above, f"p_smaller_{name}": edge.p_below}
     return found | {
@@ -63,19 +67,31 @@ def _optout(i: Case) -> Case:
     found: Case = {}
     methods: tuple[RatioMethod, ...] = ("score", "log", "log-adjusted")
     for method in methods:
-        edge, name = equivalence.ratio_edge(*_rates(i), i["ratio_margin"], method), method.replace("-", "_")
+        edge, name = (
+            equivalence.ratio_edge(*_rates(i), i["ratio_margin"], method),
+            method.replace("-", "_"),
+        )
         found |= {f"p_larger_{name}": edge.p_above, f"p_smaller_{name}": edge.p_below}
     return found
 
 
 def _cost(i: Case) -> Case:
-    edge = equivalence.mean_edge(_totals(i["control"]), _totals(i["treatment"]), factor=i["ratio_margin"])
+    edge = equivalence.mean_edge(
+        _totals(i["control"]), _totals(i["treatment"]), factor=i["ratio_margin"]
+    )
     return {"p_breach": edge.p_above, "p_noninferior": edge.p_below}
 
 
 def _non_inferior(i: Case) -> Case:
-    found = equivalence.non_inferior_rates(*_rates(i), i["nim_relative"], i["preferred"], relative=True)
-    return {"diff": found.difference, "p": found.p, "ci_low": _limit(found.low), "ci_high": _limit(found.high)}
+    found = equivalence.non_inferior_rates(
+        *_rates(i), i["nim_relative"], i["preferred"], relative=True
+    )
+    return {
+        "diff": found.difference,
+        "p": found.p,
+        "ci_low": _limit(found.low),
+        "ci_high": _limit(found.high),
+    }
 
 
 def _limit(value: float | None) -> float | str | None:
@@ -86,12 +102,23 @@ def _limit(value: float | None) -> float | str | None:
 def _strata_of_rates(i: Case) -> Case:
     """The reference takes the strata's shares as sampled and its degrees of freedom from the arms as they are."""
     strata = [
-        Stratum(str(k), *(Totals.of_rate(s[arm]["x"], s[arm]["n"]) for arm in ("control", "treatment"))) for k, s in enumerate(i["strata"])
+        Stratum(
+            str(k), *(Totals.of_rate(s[arm]["x"], s[arm]["n"]) for arm in ("control", "treatment"))
+        )
+        for k, s in enumerate(i["strata"])
     ]
     found = post_stratify(strata, i.get("alpha", 0.05), kind="proportion", shares="sampled")
-    welch = welch_t(sum((s.control for s in strata), NOTHING), sum((s.treatment for s in strata), NOTHING))
+    welch = welch_t(
+        sum((s.control for s in strata), NOTHING), sum((s.treatment for s in strata), NOTHING)
+    )
     c = found.comparison
-    if welch is None or c.difference is None or c.se is None or c.lift is None or found.relative_se is None:
+    if (
+        welch is None
+        or c.difference is None
+        or c.se is None
+        or c.lift is None
+        or found.relative_se is None
+    ):
         return {}
     return {
         "absolute": _on_t(c.difference, c.se, welch.df, i.get("alpha", 0.05)),
@@ -149,7 +176,11 @@ def _binomial(i: Case) -> Case:
 def _poisson_power(i: Case) -> Case:
     def power(n: int) -> float:
         return poisson.rate_ratio_power(
-            i["rate_control"], i["ratio"], n, exposure_per_unit=i["exposure_per_unit"], alpha=i.get("alpha", 0.05)
+            i["rate_control"],
+            i["ratio"],
+            n,
+            exposure_per_unit=i["exposure_per_unit"],
+            alpha=i.get("alpha", 0.05),
         )
 
     return {f"power_at_{n}": power(n) for n in (50_000, 200_000)}
@@ -177,5 +208,8 @@ WRONG_CUBIC = (
 )
 LEFT_OUT: dict[str, dict[str, str]] = {
     "guardrail.equivalence_tost": {"*": WRONG_CUBIC},
-    "guardrail.error_rate_plus_2pp": {"p_noninferior_score": WRONG_CUBIC, "p_breach_score": WRONG_CUBIC},
+    "guardrail.error_rate_plus_2pp": {
+        "p_noninferior_score": WRONG_CUBIC,
+        "p_breach_score": WRONG_CUBIC,
+    },
 }

@@ -27,7 +27,9 @@ def _totals(i: Case) -> tuple[Totals, Totals]:
 
 
 def _covaried(i: Case) -> tuple[Totals, Totals]:
-    control, treatment = (_moments(i[arm], {"y": "y", "x": "x"}).of("y", "x") for arm in ("control", "treatment"))
+    control, treatment = (
+        _moments(i[arm], {"y": "y", "x": "x"}).of("y", "x") for arm in ("control", "treatment")
+    )
     return control, treatment
 
 
@@ -39,21 +41,35 @@ def _moments(arm: Case, names: dict[str, str]) -> Moments:
     squares, crossed = arm["sum_sq"], arm["sum_prod"]
 
     def product(one: str, two: str) -> float:
-        return float(squares[one] if one == two else crossed.get(f"{one}*{two}", crossed.get(f"{two}*{one}")))
+        return float(
+            squares[one] if one == two else crossed.get(f"{one}*{two}", crossed.get(f"{two}*{one}"))
+        )
 
     theirs = list(names)
     products = [product(one, two) for k, one in enumerate(theirs) for two in theirs[k:]]
-    return Moments(arm["n"], tuple(names.values()), tuple(arm["sum"][name] for name in theirs), tuple(products))
+    return Moments(
+        arm["n"], tuple(names.values()), tuple(arm["sum"][name] for name in theirs), tuple(products)
+    )
 
 
 def _effect(found: Effect | None) -> Case | None:
     if found is None:
         return None
-    return {"effect": found.value, "se": found.se, "ci_low": found.ci.low, "ci_high": found.ci.high, "p": found.p}
+    return {
+        "effect": found.value,
+        "se": found.se,
+        "ci_low": found.ci.low,
+        "ci_high": found.ci.high,
+        "p": found.p,
+    }
 
 
 def _growthbook(found: GrowthBook | None) -> Case:
-    return {} if found is None else {"absolute": _effect(found.absolute), "relative": _effect(found.relative)}
+    return (
+        {}
+        if found is None
+        else {"absolute": _effect(found.absolute), "relative": _effect(found.relative)}
+    )
 
 
 def _tea_tasting(found: TeaTasting | None) -> Case:
@@ -75,9 +91,21 @@ def _tea_tasting(found: TeaTasting | None) -> Case:
 
 def _welch(i: Case) -> Case:
     arms = _totals(i)
-    welch, student = reconcile.welch(*arms, i.get("alpha", 0.05)), reconcile.student(*arms, i.get("alpha", 0.05))
-    found: Case = {} if welch is None else {"diff": welch.value, "t": welch.t, "p": welch.p, "ci": _pair(welch.ci)}
-    return found if student is None else found | {"t_student": student.t, "p_student": student.p, "ci_student": _pair(student.ci)}
+    welch, student = (
+        reconcile.welch(*arms, i.get("alpha", 0.05)),
+        reconcile.student(*arms, i.get("alpha", 0.05)),
+    )
+    found: Case = (
+        {}
+        if welch is None
+        else {"diff": welch.value, "t": welch.t, "p": welch.p, "ci": _pair(welch.ci)}
+    )
+    return (
+        found
+        if student is None
+        else found
+        | {"t_student": student.t, "p_student": student.p, "ci_student": _pair(student.ci)}
+    )
 
 
 def _hillstrom(i: Case) -> Case:
@@ -95,8 +123,15 @@ def _regression(i: Case) -> Case:
     c, t = _covaried(i)
     ours = adjusted_t(Covaried(c), Covaried(t))
     theta = reconcile.within_arm_slope(c, t)
-    plain = None if theta is None else reconcile.welch(reconcile.with_slope(c, theta), reconcile.with_slope(t, theta))
-    return {"ancova": {"effect": plain and plain.value}, "lin": {"effect": ours and ours.difference}}
+    plain = (
+        None
+        if theta is None
+        else reconcile.welch(reconcile.with_slope(c, theta), reconcile.with_slope(t, theta))
+    )
+    return {
+        "ancova": {"effect": plain and plain.value},
+        "lin": {"effect": ours and ours.difference},
+    }
 
 
 def _estimatr(i: Case) -> Case:
@@ -104,28 +139,53 @@ def _estimatr(i: Case) -> Case:
     columns = dict(zip(i["columns"], zip(*i["rows"], strict=True), strict=True))
     arms, y, x = columns["t"], columns["y"], columns["x"]
     rows = {arm: [(b, c) for a, b, c in zip(arms, y, x, strict=True) if a == arm] for arm in (0, 1)}
-    c, t = (Totals.of_values([b for b, _ in rows[arm]], [c for _, c in rows[arm]]) for arm in (0, 1))
+    c, t = (
+        Totals.of_values([b for b, _ in rows[arm]], [c for _, c in rows[arm]]) for arm in (0, 1)
+    )
     ours, plain = adjusted_t(Covaried(c), Covaried(t)), compare_means(c, t)
     lin, ancova = robust.lin_effect(arms, y, x), robust.ancova_effect(arms, y, x)
     return {
-        "lin": {"effect": ours and ours.difference, "se": lin and lin.se, "df": lin and lin.df, "p": lin and lin.p},
-        "ancova": {"effect": ancova and ancova.value, "se": ancova and ancova.se, "p": ancova and ancova.p},
+        "lin": {
+            "effect": ours and ours.difference,
+            "se": lin and lin.se,
+            "df": lin and lin.df,
+            "p": lin and lin.p,
+        },
+        "ancova": {
+            "effect": ancova and ancova.value,
+            "se": ancova and ancova.se,
+            "p": ancova and ancova.p,
+        },
         "dim": {"effect": plain.difference, "se": plain.se, "p": plain.p, "df": plain.df},
     }
 
 
 ADAPTERS: dict[str, Adapter] = {
     "cuped.estimatr": _estimatr,
-    "cuped.mean_gb": lambda i: _growthbook(reconcile.growthbook_cuped(*_covaried(i), i.get("alpha", 0.05))),
-    "cuped.mean_tea_tasting": lambda i: _tea_tasting(reconcile.tea_tasting_cuped(*_covaried(i), i.get("alpha", 0.05))),
-    "cuped.ratio_gb": lambda i: _growthbook(reconcile.growthbook_ratio_cuped(*_ratios(i), i.get("alpha", 0.05))),
-    "cuped.ratio_tea_tasting": lambda i: _tea_tasting(reconcile.tea_tasting_ratio_cuped(*_ratios(i), i.get("alpha", 0.05))),
+    "cuped.mean_gb": lambda i: _growthbook(
+        reconcile.growthbook_cuped(*_covaried(i), i.get("alpha", 0.05))
+    ),
+    "cuped.mean_tea_tasting": lambda i: _tea_tasting(
+        reconcile.tea_tasting_cuped(*_covaried(i), i.get("alpha", 0.05))
+    ),
+    "cuped.ratio_gb": lambda i: _growthbook(
+        reconcile.growthbook_ratio_cuped(*_ratios(i), i.get("alpha", 0.05))
+    ),
+    "cuped.ratio_tea_tasting": lambda i: _tea_tasting(
+        reconcile.tea_tasting_ratio_cuped(*_ratios(i), i.get("alpha", 0.05))
+    ),
     "cuped.regression_adjustment": _regression,
     "mean.gb": lambda i: _growthbook(reconcile.growthbook_mean(*_totals(i), i.get("alpha", 0.05))),
-    "mean.tea_tasting": lambda i: _tea_tasting(reconcile.tea_tasting_mean(*_totals(i), i.get("alpha", 0.05))),
+    "mean.tea_tasting": lambda i: _tea_tasting(
+        reconcile.tea_tasting_mean(*_totals(i), i.get("alpha", 0.05))
+    ),
     "mean.welch": _welch,
-    "ratio.gb_delta": lambda i: _growthbook(reconcile.growthbook_ratio(*_ratios(i), i.get("alpha", 0.05))),
-    "ratio.tea_tasting": lambda i: _tea_tasting(reconcile.tea_tasting_ratio(*_ratios(i), i.get("alpha", 0.05))),
+    "ratio.gb_delta": lambda i: _growthbook(
+        reconcile.growthbook_ratio(*_ratios(i), i.get("alpha", 0.05))
+    ),
+    "ratio.tea_tasting": lambda i: _tea_tasting(
+        reconcile.tea_tasting_ratio(*_ratios(i), i.get("alpha", 0.05))
+    ),
     "real.hillstrom": _hillstrom,
     "real.lalonde_nsw_dw": _lalonde,
 }

@@ -14,7 +14,13 @@ from benchmarks.oracle import Adapter, Case
 
 
 def _two_proportions(i: Case) -> Case:
-    p1, p2, alpha, wanted, ratio = i["p1"], i["p2"], i.get("alpha", 0.05), i.get("power", 0.8), i.get("ratio_t_over_c", 1.0)
+    p1, p2, alpha, wanted, ratio = (
+        i["p1"],
+        i["p2"],
+        i.get("alpha", 0.05),
+        i.get("power", 0.8),
+        i.get("ratio_t_over_c", 1.0),
+    )
     terms: power.Given = {"alpha": alpha, "power": wanted, "ratio": ratio}
     return {
         "n_control_arcsine": _either_way(1.0, power.arcsine_effect(p1, p2), terms),
@@ -26,7 +32,11 @@ def _two_proportions(i: Case) -> Case:
 
 def _two_means(i: Case) -> Case:
     d = abs(i["cohens_d"])
-    terms: power.Given = {"alpha": i.get("alpha", 0.05), "power": i.get("power", 0.8), "ratio": i.get("ratio", 1.0)}
+    terms: power.Given = {
+        "alpha": i.get("alpha", 0.05),
+        "power": i.get("power", 0.8),
+        "ratio": i.get("ratio", 1.0),
+    }
     return {
         "n_z": _either_way(1.0, d, terms),
         "n_t": _either_way(1.0, d, terms, student=True),
@@ -45,7 +55,11 @@ def _either_way(sd: float, effect: float, terms: power.Given, student: bool = Fa
     def short(n: float) -> float:
         return chance(sd, effect, n, wrong_way=True, **terms) - terms["power"]
 
-    return float(brentq(short, fewest, most, xtol=1e-9, rtol=1e-13)) if short(fewest) < 0 < short(most) else most
+    return (
+        float(brentq(short, fewest, most, xtol=1e-9, rtol=1e-13))
+        if short(fewest) < 0 < short(most)
+        else most
+    )
 
 
 def _statsmodels_mde(n: int, terms: power.Given) -> float:
@@ -71,12 +85,19 @@ def _pwr_2p(i: Case) -> Case:
 
 
 def _rpact_rates(i: Case) -> Case:
-    n = power.proportion_sample(i["p1"], i["p2"], alpha=i.get("alpha", 0.05), power=i.get("power", 0.8)).exact_control
+    n = power.proportion_sample(
+        i["p1"], i["p2"], alpha=i.get("alpha", 0.05), power=i.get("power", 0.8)
+    ).exact_control
     return {"n_per_arm": n, "n_total": 2 * n}
 
 
 def _rpact_means(i: Case) -> Case:
-    return {"n_total": 2 * power.student_sample(i["sd"], i["delta"], alpha=i.get("alpha", 0.05), power=i.get("power", 0.8)).exact_control}
+    return {
+        "n_total": 2
+        * power.student_sample(
+            i["sd"], i["delta"], alpha=i.get("alpha", 0.05), power=i.get("power", 0.8)
+        ).exact_control
+    }
 
 
 def _ratio_metric(i: Case) -> Case:
@@ -89,7 +110,11 @@ def _ratio_metric(i: Case) -> Case:
     if i["covariate"]:
         past = linearised_with_history(moments)
         rho = (power.correlation(past.known) if past is not None else None) or 0.0
-    terms: power.Given = {"alpha": i.get("alpha", 0.05), "power": i.get("power", 0.8), "correlation": rho}
+    terms: power.Given = {
+        "alpha": i.get("alpha", 0.05),
+        "power": i.get("power", 0.8),
+        "correlation": rho,
+    }
     effect = i["rel_effect"] * ratio
     return {
         "power_at_sample": power.student_power(sd, effect, moments.n / 2, wrong_way=True, **terms),
@@ -109,7 +134,12 @@ def _moments(sample: Case) -> Moments:
         return float(squares[a] if a == b else products.get(f"{a}*{b}", products.get(f"{b}*{a}")))
 
     pairs = [(one, two) for k, one in enumerate(names) for two in names[k:]]
-    return Moments(sample["n"], names, tuple(sample["sum"][_THEIRS[name]] for name in names), tuple(product(*pair) for pair in pairs))
+    return Moments(
+        sample["n"],
+        names,
+        tuple(sample["sum"][_THEIRS[name]] for name in names),
+        tuple(product(*pair) for pair in pairs),
+    )
 
 
 def _mid_experiment(i: Case) -> Case:
@@ -117,7 +147,9 @@ def _mid_experiment(i: Case) -> Case:
     rate_c, rate_t = i["x_c"] / i["n_c"], i["x_t"] / i["n_t"]
     variance_c, variance_t = rate_c * (1 - rate_c) / i["n_c"], rate_t * (1 - rate_t) / i["n_t"]
     se = math.sqrt(variance_t / rate_c**2 + rate_t**2 * variance_c / rate_c**4)
-    found = power.mid_experiment(se, i["target_rel_mde"], alpha=i.get("alpha", 0.05), power=i.get("power", 0.8))
+    found = power.mid_experiment(
+        se, i["target_rel_mde"], alpha=i.get("alpha", 0.05), power=i.get("power", 0.8)
+    )
     assert found is not None
     more = (i["n_c"] + i["n_t"]) * found.missing
     # Theirs has no number of users where none are missing.

@@ -40,7 +40,10 @@ def _chi2(i: Case) -> Case:
 
 def _chi2_kx2(i: Case) -> Case:
     arms = [(yes, yes + no) for yes, no in i["table"]]
-    found, ours = rates.pearson_chi2(arms), omnibus.compare_all([Totals.of_rate(*arm) for arm in arms])
+    found, ours = (
+        rates.pearson_chi2(arms),
+        omnibus.compare_all([Totals.of_rate(*arm) for arm in arms]),
+    )
     return {"chi2": found and found.statistic, "dof": ours.df, "p": found and found.p}
 
 
@@ -76,13 +79,23 @@ def _exact(i: Case) -> Case:
 
 def _growthbook(i: Case) -> Case:
     found = reconcile.growthbook_rate(*_counts(i), i.get("alpha", 0.05))
-    return {} if found is None else {"absolute": _effect(found.absolute), "relative": _effect(found.relative)}
+    return (
+        {}
+        if found is None
+        else {"absolute": _effect(found.absolute), "relative": _effect(found.relative)}
+    )
 
 
 def _effect(found: Effect | None) -> Case | None:
     if found is None:
         return None
-    return {"effect": found.value, "se": found.se, "ci_low": found.ci.low, "ci_high": found.ci.high, "p": found.p}
+    return {
+        "effect": found.value,
+        "se": found.se,
+        "ci_low": found.ci.low,
+        "ci_high": found.ci.high,
+        "p": found.p,
+    }
 
 
 def _pairs(i: Case) -> Case:
@@ -94,20 +107,34 @@ def _pairs(i: Case) -> Case:
 
 def _ztest(i: Case) -> Case:
     z = pooled_z(*_counts(i))
-    return {"z": z} if z is None else {"z": z, "p_two_sided": two_sided_p(z), "p_larger": float(ndtr(-z))}
+    return (
+        {"z": z}
+        if z is None
+        else {"z": z, "p_two_sided": two_sided_p(z), "p_larger": float(ndtr(-z))}
+    )
 
 
 def _cookie_r1(i: Case) -> Case:
     x_c, n_c, x_t, n_t = _counts(i)
     c = compare_proportions(Totals.of_rate(x_c, n_c), Totals.of_rate(x_t, n_t))
-    return {"rate_c": c.control_mean, "rate_t": c.treatment_mean, "z": c.z, "p": c.p, "ci_diff_newcomb": _pair(c.ci)}
+    return {
+        "rate_c": c.control_mean,
+        "rate_t": c.treatment_mean,
+        "z": c.z,
+        "p": c.p,
+        "ci_diff_newcomb": _pair(c.ci),
+    }
 
 
 def _spotify(i: Case) -> Case:
     control, *arms = i["groups"]
     found = [rates.unpooled_z(control["x"], control["n"], arm["x"], arm["n"]) for arm in arms]
     p = [None if one is None else one.p for one in found]
-    return {"diff": [one and one.difference for one in found], "p": p, "adjusted_p": multiplicity.holm(p)}
+    return {
+        "diff": [one and one.difference for one in found],
+        "p": p,
+        "adjusted_p": multiplicity.holm(p),
+    }
 
 
 ADAPTERS: dict[str, Adapter] = {
@@ -123,7 +150,9 @@ ADAPTERS: dict[str, Adapter] = {
     "real.cookie_cats_r1": _cookie_r1,
 }
 
-NO_HOLM_INTERVAL = "a step-down test has no interval of its own, and theirs is empty; ours are at α/m"
+NO_HOLM_INTERVAL = (
+    "a step-down test has no interval of its own, and theirs is empty; ours are at α/m"
+)
 
 LEFT_OUT: dict[str, dict[str, str]] = {
     "multiple.spotify_ztest_holm": {"ci_low": NO_HOLM_INTERVAL, "ci_high": NO_HOLM_INTERVAL},

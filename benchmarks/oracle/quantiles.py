@@ -27,10 +27,15 @@ def _effect(found: WelchT | None, alpha: float) -> dict[str, float | None]:
 
 
 def _answer(control: Estimate, treatment: Estimate, alpha: float) -> Case:
-    return {"absolute": _effect(contrast(control, treatment), alpha), "relative": _effect(delta_lift(control, treatment), alpha)}
+    return {
+        "absolute": _effect(contrast(control, treatment), alpha),
+        "relative": _effect(delta_lift(control, treatment), alpha),
+    }
 
 
-def _estimate(arm: dict[str, Any], value: float, low: float, high: float, inflation: float = 1.0) -> Estimate:
+def _estimate(
+    arm: dict[str, Any], value: float, low: float, high: float, inflation: float = 1.0
+) -> Estimate:
     """GrowthBook brackets q̂ as if n* rows were independent, and counts degrees of freedom by rows, not by clusters."""
     n = arm["n"]
     sd = (high - low) / (2 * BRACKET)
@@ -38,21 +43,33 @@ def _estimate(arm: dict[str, Any], value: float, low: float, high: float, inflat
 
 
 def _events(i: Case) -> Case:
-    arms = [_estimate(i[name], *(i[name][key] for key in ("q", "lower", "upper"))) for name in ("control", "treatment")]
+    arms = [
+        _estimate(i[name], *(i[name][key] for key in ("q", "lower", "upper")))
+        for name in ("control", "treatment")
+    ]
     return _answer(arms[0], arms[1], i.get("alpha", 0.05))
 
 
 def _clustered_arm(arm: dict[str, Any], level: float) -> Estimate:
     """Theirs multiplies the independent variance by how much more the share varies between clusters than between rows."""
-    sums = (arm["main_sum"], arm["main_sum_squares"], arm["denominator_sum"], arm["denominator_sum_squares"])
+    sums = (
+        arm["main_sum"],
+        arm["main_sum_squares"],
+        arm["denominator_sum"],
+        arm["denominator_sum_squares"],
+    )
     share_sd = clustered_sd(Totals(arm["n_clusters"], *sums, arm["main_denominator_sum_product"]))
     assert share_sd is not None
     inflation = share_sd**2 / (level * (1 - level) / arm["n"])
-    return _estimate(arm, arm["quantile_hat"], arm["quantile_lower"], arm["quantile_upper"], inflation)
+    return _estimate(
+        arm, arm["quantile_hat"], arm["quantile_lower"], arm["quantile_upper"], inflation
+    )
 
 
 def _clustered(i: Case) -> Case:
-    control, treatment = (_clustered_arm(i[name], i[name]["nu"]) for name in ("control", "treatment"))
+    control, treatment = (
+        _clustered_arm(i[name], i[name]["nu"]) for name in ("control", "treatment")
+    )
     return _answer(control, treatment, i.get("alpha", 0.05))
 
 

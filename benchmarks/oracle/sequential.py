@@ -38,23 +38,37 @@ def _times(i: Case) -> list[float]:
 def _peeking(i: Case) -> Case:
     times = _times(i)
     bound = group_sequential.boundaries([1.0], i.get("alpha", 0.05)).z[0]
-    ups, downs = group_sequential.crossing_chances(times, [bound] * len(times), [-bound] * len(times))
+    ups, downs = group_sequential.crossing_chances(
+        times, [bound] * len(times), [-bound] * len(times)
+    )
     return {"fpr": float(ups.sum() + downs.sum())}
 
 
 def _bounds(i: Case) -> Case:
     sides: Literal[1, 2] = 1 if i["sided"] == 1 else 2
     if i["type"] in CONSTANT:
-        found = constant_boundaries(len(_times(i)), i.get("alpha", 0.05), sides, CONSTANT[i["type"]])
+        found = constant_boundaries(
+            len(_times(i)), i.get("alpha", 0.05), sides, CONSTANT[i["type"]]
+        )
     else:
         family = SPENDING.get(i["type"]) or spending.power_family(i["gammaA"])
         found = group_sequential.boundaries(_times(i), i.get("alpha", 0.05), sides, spending=family)
-    return {"critical": list(found.z), "stage_p": [float(ndtr(-z)) for z in found.z], "alpha_spent": list(found.spent)}
+    return {
+        "critical": list(found.z),
+        "stage_p": [float(ndtr(-z)) for z in found.z],
+        "alpha_spent": list(found.spent),
+    }
 
 
 def _power_family(i: Case) -> Case:
     family = spending.power_family(i["phi"])
-    return {"z": list(group_sequential.boundaries(_times(i), i.get("alpha", 0.05), 1 if i["sides"] == 1 else 2, spending=family).z)}
+    return {
+        "z": list(
+            group_sequential.boundaries(
+                _times(i), i.get("alpha", 0.05), 1 if i["sides"] == 1 else 2, spending=family
+            ).z
+        )
+    }
 
 
 def _gavi_rho(i: Case) -> Case:
@@ -80,7 +94,11 @@ def _watched(effect: reconcile.Effect, i: Case) -> Case:
     """Theirs shows it from the first units on; ours not below 100."""
     given = effect.se, i["n_c"] + i["n_t"], i.get("alpha", 0.05), i.get("n_star", 5000)
     half, log_ratio = anytime.half_width(*given), anytime.log_ratio(effect.value, *given)
-    shown = {"ci_low": effect.value - half, "ci_high": effect.value + half, "p": math.exp(min(0.0, -log_ratio))}
+    shown = {
+        "ci_low": effect.value - half,
+        "ci_high": effect.value + half,
+        "p": math.exp(min(0.0, -log_ratio)),
+    }
     return {"effect": effect.value, "se": effect.se} | shown
 
 
@@ -94,19 +112,30 @@ def _log_bf(i: Case) -> Case:
 
 def _normal_bound(i: Case) -> Case:
     given = i["v"], i["v_opt"], i.get("alpha", 0.05), i.get("alpha_opt", 0.05)
-    return {"two_sided": mixtures.normal_bound(*given), "one_sided": mixtures.one_sided_normal_bound(*given)}
+    return {
+        "two_sided": mixtures.normal_bound(*given),
+        "one_sided": mixtures.one_sided_normal_bound(*given),
+    }
 
 
 def _gamma_poisson(i: Case) -> Case:
     alphas = i.get("alpha", 0.05), i.get("alpha_opt", 0.05)
     return {
-        "log_mixture": mixtures.gamma_poisson_log_mixture(i["s"], i["v"], i["v_opt"], i["c"], alphas[1]),
+        "log_mixture": mixtures.gamma_poisson_log_mixture(
+            i["s"], i["v"], i["v_opt"], i["c"], alphas[1]
+        ),
         "bound": mixtures.gamma_poisson_bound(i["v"], i["v_opt"], i["c"], *alphas),
     }
 
 
 def _bernoulli(i: Case) -> Case:
-    return {"ci": _pair(mixtures.rate_sequence(i["successes"], i["n"], i.get("alpha", 0.05), i.get("t_opt", 1000)))}
+    return {
+        "ci": _pair(
+            mixtures.rate_sequence(
+                i["successes"], i["n"], i.get("alpha", 0.05), i.get("t_opt", 1000)
+            )
+        )
+    }
 
 
 def _linear_model(i: Case) -> Case:
@@ -133,7 +162,9 @@ def _gb_effect(i: Case) -> Case:
     if found is None or found.relative is None:
         return {}
     relative, given = i["difference"] == "relative", i["prior"]
-    prior = bayes.NormalPrior(given["mean"], math.sqrt(given["variance"])) if given["proper"] else None
+    prior = (
+        bayes.NormalPrior(given["mean"], math.sqrt(given["variance"])) if given["proper"] else None
+    )
     if prior is not None and not relative:
         prior = prior.in_units_of(i["x_c"] / i["n_c"])
     effect = found.relative if relative else found.absolute
@@ -158,9 +189,14 @@ def _best_prob(i: Case) -> Case:
 
 
 def _thompson(i: Case) -> Case:
-    arms = ManyTotals(*(np.array([[arm[key] for arm in i["arms"]]]) for key in ("n", "sum", "sum_sq")))
+    arms = ManyTotals(
+        *(np.array([[arm[key] for arm in i["arms"]]]) for key in ("n", "sum", "sum_sq"))
+    )
     best = bandit.best_chances(arms.mean[0], arms.variance[0] / arms.n[0])
-    return {"best_prob": best.tolist(), "weights": bandit.with_floors(best, [i["floor"]] * len(best)).tolist()}
+    return {
+        "best_prob": best.tolist(),
+        "weights": bandit.with_floors(best, [i["floor"]] * len(best)).tolist(),
+    }
 
 
 ADAPTERS: dict[str, Adapter] = {

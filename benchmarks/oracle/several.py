@@ -27,7 +27,11 @@ def _adjusted(i: Case) -> Case:
 
 def _r_adjust(i: Case) -> Case:
     found = _adjusted(i)
-    return found | {"hochberg": found["simes-hochberg"], "BH": found["fdr_bh"], "BY": found["fdr_by"]}
+    return found | {
+        "hochberg": found["simes-hochberg"],
+        "BH": found["fdr_bh"],
+        "BY": found["fdr_by"],
+    }
 
 
 def _srm(i: Case) -> Case:

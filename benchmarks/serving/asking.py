@@ -22,10 +22,21 @@ from benchmarks.serving.place import Place, Server, server
 ROUNDS = 15
 WINDOW = 1.0
 UNITS = 2_000
-EMPTY, ONE, ALL, OFREP, FULL = "empty view", "assignments, one experiment", "assignments, all 50", "OFREP, one flag", "the same, all"
+EMPTY, ONE, ALL, OFREP, FULL = (
+    "empty view",
+    "assignments, one experiment",
+    "assignments, all 50",
+    "OFREP, one flag",
+    "the same, all",
+)
 _BESIDE = {OFREP: EMPTY, ONE: EMPTY, ALL: EMPTY, FULL: ONE}
 """What each is compared with."""
-_PATHS = {EMPTY: "/empty", ONE: "/api/v1/assignments", ALL: "/api/v1/assignments", OFREP: "/ofrep/v1/evaluate/flags/flag-7"}
+_PATHS = {
+    EMPTY: "/empty",
+    ONE: "/api/v1/assignments",
+    ALL: "/api/v1/assignments",
+    OFREP: "/ofrep/v1/evaluate/flags/flag-7",
+}
 _BODIES: dict[str, Callable[[str], object]] = {
     ALL: lambda unit: {"unit": unit, "attributes": ATTRIBUTES},
     ONE: lambda unit: {"unit": unit, "experiments": [experiment_key(7)], "attributes": ATTRIBUTES},
@@ -74,32 +85,48 @@ class Found:
         before = at.processor_seconds()
         rate = load.saturate(target, WINDOW)
         self.rates.setdefault(name, []).append(rate)
-        self.costs.setdefault(name, []).append((at.processor_seconds() - before) / rate / WINDOW * 1e6)
+        self.costs.setdefault(name, []).append(
+            (at.processor_seconds() - before) / rate / WINDOW * 1e6
+        )
 
     def compare(self, name: str, beside: str) -> None:
         self.shares.setdefault(name, []).append(self.rates[name][-1] / self.rates[beside][-1])
 
     def lag(self, place: Place, targets: dict[str, Target]) -> None:
         """The slowest hundredth at half load: of our door, and that of the empty view right before."""
-        empty, ours = (slowest(place, targets[name], statistics.median(self.rates[name]) / 2) for name in (EMPTY, ONE))
+        empty, ours = (
+            slowest(place, targets[name], statistics.median(self.rates[name]) / 2)
+            for name in (EMPTY, ONE)
+        )
         self.late.append(ours)
         self.later.append(ours / empty)
 
     def tell(self) -> None:
         for name, rates in self.rates.items():
             usual, cost = statistics.median(rates), statistics.median(self.costs[name])
-            print(f"  {name:<30}{usual:9,.0f} requests a second, at best {max(rates):,.0f}; {cost:.0f} µs of a processor each")
+            print(
+                f"  {name:<30}{usual:9,.0f} requests a second, at best {max(rates):,.0f}; {cost:.0f} µs of a processor each"
+            )
 
     def floors(self) -> list[Floor]:
         percent, middle = "{:.0f} %", statistics.median
         of_empty = {name: 100 * middle(shares) for name, shares in self.shares.items()}
         note = f"{middle(self.late):.1f} ms at {middle(self.rates[ONE]) / 2:,.0f} a second"
         return [
-            Floor(f"{OFREP}, exposure queued, of the empty view", of_empty[OFREP], 65, form=percent),
+            Floor(
+                f"{OFREP}, exposure queued, of the empty view", of_empty[OFREP], 65, form=percent
+            ),
             Floor(f"{ONE}, exposure queued, of the empty view", of_empty[ONE], 40, form=percent),
             Floor(f"{ALL} in one answer, of the empty view", of_empty[ALL], 45, form=percent),
             Floor("serve to all, assignments", 100 / of_empty[FULL], 2.5, form="{:.1f} ×"),
-            Floor("slowest hundredth at half load, to the empty view's", middle(self.later), 3, least=False, form="{:.1f} ×", note=note),
+            Floor(
+                "slowest hundredth at half load, to the empty view's",
+                middle(self.later),
+                3,
+                least=False,
+                form="{:.1f} ×",
+                note=note,
+            ),
         ]
 
 
@@ -127,7 +154,13 @@ def memory(place: Place) -> Floor:
     with server(place, "serve") as lean:
         load.saturate(question(place, lean, ONE), 2)
         load.pace(question(place, lean, ALL), 100, 3)
-        return Floor("memory of a serving process with 500 experiments", lean.megabytes(), 120, least=False, form="{:.0f} MB")
+        return Floor(
+            "memory of a serving process with 500 experiments",
+            lean.megabytes(),
+            120,
+            least=False,
+            form="{:.0f} MB",
+        )
 
 
 def steady(place: Place, minutes: float) -> Floor:
@@ -141,7 +174,11 @@ def steady(place: Place, minutes: float) -> Floor:
             held.append(lean.megabytes())
             print(f"  {held[-1]:.1f} MB", flush=True)
         return Floor(
-            f"memory after {minutes:g} minutes, to that after {minutes / 10:g}", held[-1] / held[0], 1.05, least=False, form="{:.3f} ×"
+            f"memory after {minutes:g} minutes, to that after {minutes / 10:g}",
+            held[-1] / held[0],
+            1.05,
+            least=False,
+            form="{:.3f} ×",
         )
 
 

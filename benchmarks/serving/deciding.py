@@ -16,7 +16,14 @@ from collections.abc import Callable, Mapping
 from itertools import accumulate
 
 import eppo_client
-from growthbook.common_types import EvaluationContext, Feature, GlobalContext, Options, StackContext, UserContext
+from growthbook.common_types import (
+    EvaluationContext,
+    Feature,
+    GlobalContext,
+    Options,
+    StackContext,
+    UserContext,
+)
 from growthbook.core import eval_feature
 
 from analytics.core.ground.bulk import buckets_of
@@ -50,10 +57,29 @@ def measured() -> list[Floor]:
     print(f"  our hash: {ascii_hash.__name__} of {ascii_hash.__module__ or 'a C module'}")
     ours = times["assay, 50 experiments"]
     return [
-        Floor("decision among 50 experiments, to sha256 + bisect", ours / times["sha256 + bisect"], 1.2, least=False, form="{:.2f} ×"),
-        Floor("the same, growthbook's eval_feature to ours", times["growthbook"] / ours, 12, form="{:.1f} ×"),
-        Floor("the same, eppo-server-sdk to ours", times["eppo-server-sdk"] / ours, 1, form="{:.2f} ×"),
-        Floor("500 experiments, to 1", times["assay, 500 experiments"] / times["assay, 1 experiment"], 1.2, least=False, form="{:.2f} ×"),
+        Floor(
+            "decision among 50 experiments, to sha256 + bisect",
+            ours / times["sha256 + bisect"],
+            1.2,
+            least=False,
+            form="{:.2f} ×",
+        ),
+        Floor(
+            "the same, growthbook's eval_feature to ours",
+            times["growthbook"] / ours,
+            12,
+            form="{:.1f} ×",
+        ),
+        Floor(
+            "the same, eppo-server-sdk to ours", times["eppo-server-sdk"] / ours, 1, form="{:.2f} ×"
+        ),
+        Floor(
+            "500 experiments, to 1",
+            times["assay, 500 experiments"] / times["assay, 1 experiment"],
+            1.2,
+            least=False,
+            form="{:.2f} ×",
+        ),
         bulk(contenders["sha256 + bisect"]),
     ]
 
@@ -85,7 +111,11 @@ def bulk(split: Decide) -> Floor:
         at_once = min(at_once, _seconds(lambda: buckets_of("5eed00c0ffee", MANY)) / len(MANY))
         loop = min(loop, _seconds(lambda: deque(map(split, SOME), maxlen=0)) / len(SOME))
     return Floor(
-        "1 M ids at once, to a loop of sha256 + bisect", loop / at_once, 4, form="{:.1f} ×", note=f"{1e-6 / at_once:.1f} M a second"
+        "1 M ids at once, to a loop of sha256 + bisect",
+        loop / at_once,
+        4,
+        form="{:.1f} ×",
+        note=f"{1e-6 / at_once:.1f} M a second",
     )
 
 
@@ -104,7 +134,11 @@ def split() -> Decide:
     edges = list(accumulate(WEIGHTS))
 
     def decide(unit: str) -> object:
-        return CONFIGS[bisect(edges, int.from_bytes(hashlib.sha256(f"salt:{unit}".encode()).digest()[:8]) % 1000)]
+        return CONFIGS[
+            bisect(
+                edges, int.from_bytes(hashlib.sha256(f"salt:{unit}".encode()).digest()[:8]) % 1000
+            )
+        ]
 
     return decide
 
@@ -116,12 +150,17 @@ def assay(size: int) -> Decide:
 
 def growthbook(size: int) -> Decide:
     """As its own tool would write the rule; a context is built a call, since it holds the unit."""
-    features = {f"flag-{number}": Feature(defaultValue={}, rules=[_growthbook_rule(number)]) for number in range(size)}
+    features = {
+        f"flag-{number}": Feature(defaultValue={}, rules=[_growthbook_rule(number)])
+        for number in range(size)
+    }
     everywhere, flag = GlobalContext(options=Options(), features=features), f"flag-{size - 1}"
 
     def decide(unit: str) -> object:
         user = UserContext(attributes={"id": unit, **ATTRIBUTES})
-        return eval_feature(flag, EvaluationContext(user=user, global_ctx=everywhere, stack=StackContext())).value
+        return eval_feature(
+            flag, EvaluationContext(user=user, global_ctx=everywhere, stack=StackContext())
+        ).value
 
     return decide
 
@@ -141,7 +180,12 @@ class _Deaf(eppo_client.AssignmentLogger):
 def eppo(size: int) -> Decide:
     """From a local configuration, never polled for, with its logging off."""
     flags = {f"flag-{number}": _eppo_flag(number) for number in range(size)}
-    document = {"createdAt": NOW.isoformat(), "format": "SERVER", "environment": {"name": "production"}, "flags": flags}
+    document = {
+        "createdAt": NOW.isoformat(),
+        "format": "SERVER",
+        "environment": {"name": "production"},
+        "flags": flags,
+    }
     configuration = eppo_client.Configuration(flags_configuration=json.dumps(document).encode())
     client = eppo_client.init(
         eppo_client.ClientConfig(
@@ -159,10 +203,22 @@ def eppo(size: int) -> Decide:
 def _eppo_flag(number: int) -> dict[str, object]:
     halves = zip(ARMS, (0, 5000), strict=True)
     splits = [
-        {"variationKey": arm, "shards": [{"salt": f"salt-{number}", "ranges": [{"start": start, "end": start + 5000}]}]}
+        {
+            "variationKey": arm,
+            "shards": [
+                {"salt": f"salt-{number}", "ranges": [{"start": start, "end": start + 5000}]}
+            ],
+        }
         for arm, start in halves
     ]
-    rules = [{"conditions": [{"attribute": name, "operator": "ONE_OF", "value": [value]} for name, value in ATTRIBUTES.items()]}]
+    rules = [
+        {
+            "conditions": [
+                {"attribute": name, "operator": "ONE_OF", "value": [value]}
+                for name, value in ATTRIBUTES.items()
+            ]
+        }
+    ]
     return {
         "key": f"flag-{number}", "enabled": True, "variationType": "JSON", "totalShards": 10_000,
         "variations": {arm: {"key": arm, "value": json.dumps(config)} for arm, config in zip(ARMS, CONFIGS, strict=True)},

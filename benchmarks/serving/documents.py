@@ -40,11 +40,23 @@ def flag_document(number: int) -> dict[str, Any]:
         "id": number + 1, "key": experiment_key(number), "name": f"Experiment {number}", "iteration_id": number + 1, "iteration": 1,
         "stage": "running", "unit_type": "user", "seed": seed, "targeting": TARGETING, "dark_mode": "shadow", "variants": variants,
     }  # fmt: skip
-    return {"key": f"flag-{number}", "type": "object", "enabled": True, "default": {}, "client_visible": False, "experiment": experiment}
+    return {
+        "key": f"flag-{number}",
+        "type": "object",
+        "enabled": True,
+        "default": {},
+        "client_visible": False,
+        "experiment": experiment,
+    }
 
 
 def document_of(size: int, version: int = 1) -> dict[str, Any]:
-    return {"schema": 1, "version": version, "built_at": NOW.isoformat(), "flags": [flag_document(number) for number in range(size)]}
+    return {
+        "schema": 1,
+        "version": version,
+        "built_at": NOW.isoformat(),
+        "flags": [flag_document(number) for number in range(size)],
+    }
 
 
 def catalogue_of(size: int) -> Catalogue:

@@ -22,7 +22,10 @@ class Floor:
         return self.found >= self.wanted if self.least else self.found <= self.wanted
 
     def __str__(self) -> str:
-        found, wanted = self.form.format(self.found), ("≥ " if self.least else "≤ ") + self.form.format(self.wanted)
+        found, wanted = (
+            self.form.format(self.found),
+            ("≥ " if self.least else "≤ ") + self.form.format(self.wanted),
+        )
         return f"{self.what:<66}{found:>12}  {wanted:>12}  {'ok' if self.met else 'BELOW':<6} {self.note}".rstrip()
 
 

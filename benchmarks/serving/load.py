@@ -34,7 +34,12 @@ class Target:
 
 def request(path: str, body: bytes, headers: dict[str, str]) -> bytes:
     """A POST as it travels."""
-    lines = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json", f"Content-Length: {len(body)}"]
+    lines = [
+        f"POST {path} HTTP/1.1",
+        "Host: 127.0.0.1",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+    ]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join(lines).encode() + _END_OF_HEAD + body
 
@@ -92,7 +97,11 @@ def _pace(target: Target, a_second: float, seconds: float) -> list[float]:
                 due_of[number] = started + sent / a_second
                 connections[number].send(next(requests))
                 sent += 1
-            pause = max(0.0, started + sent / a_second - time.perf_counter()) if idle and sent < total else 1.0
+            pause = (
+                max(0.0, started + sent / a_second - time.perf_counter())
+                if idle and sent < total
+                else 1.0
+            )
             # Not epoll, whose shortest pause of a millisecond is longer than most answers take.
             for number in select.select(list(due_of), [], [], pause)[0]:
                 _read(connections[number])

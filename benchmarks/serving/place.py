@@ -41,7 +41,9 @@ class Place:
         version = 1 if newest is None else newest.version + 1
         body = catalogues.canonical(documents.document_of(experiments, version)).decode()
         digest = hashlib.sha256(body.encode()).hexdigest()
-        ServingDocument.objects.create(kind="catalogue", version=version, sha256=digest, body=body, built_at=documents.NOW)
+        ServingDocument.objects.create(
+            kind="catalogue", version=version, sha256=digest, body=body, built_at=documents.NOW
+        )
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,27 @@ class Server:
     pid: int
 
     def workers(self) -> list[int]:
-        children = (int(child) for tasks in Path(f"/proc/{self.pid}/task").glob("*/children") for child in tasks.read_text().split())
-        return [child for child in children if b"resource_tracker" not in Path(f"/proc/{child}/cmdline").read_bytes()]
+        children = (
+            int(child)
+            for tasks in Path(f"/proc/{self.pid}/task").glob("*/children")
+            for child in tasks.read_text().split()
+        )
+        return [
+            child
+            for child in children
+            if b"resource_tracker" not in Path(f"/proc/{child}/cmdline").read_bytes()
+        ]
 
     def processor_seconds(self) -> float:
         """What its workers have used of a processor so far."""
-        return sum(_used(task) for pid in self.workers() for task in Path(f"/proc/{pid}/task").iterdir()) / 1e9
+        return (
+            sum(
+                _used(task)
+                for pid in self.workers()
+                for task in Path(f"/proc/{pid}/task").iterdir()
+            )
+            / 1e9
+        )
 
     def megabytes(self) -> float:
         """What its largest worker holds in memory."""
@@ -69,7 +86,13 @@ def ground() -> Iterator[Path]:
     """Servers and empty tables of its own, in this folder. Sets Django up: nothing may have done so before."""
     state = Path(tempfile.mkdtemp(prefix="ab-"))
     state.chmod(0o755)
-    os.environ.update({"ASSAY_STATE": str(state), "DJANGO_SETTINGS_MODULE": "config.settings", "ASSAY_LOG_LEVEL": "ERROR"})
+    os.environ.update(
+        {
+            "ASSAY_STATE": str(state),
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "ASSAY_LOG_LEVEL": "ERROR",
+        }
+    )
     for variable in ("DATABASE_URL", "REDIS_URL", "ASSAY_ROLE"):
         os.environ.pop(variable, None)
     import django
@@ -111,7 +134,10 @@ def server(place: Place, role: str, workers: int = WORKERS) -> Iterator[Server]:
     web = stack.Web("127.0.0.1", port, workers=workers, role=Role(role))
     programs = stack.stack(web, ["web"]).programs
     # Each stack drains what it queued itself, and does not work for another one that is being measured.
-    counters, spool = tempfile.mkdtemp(prefix=f"{role}-", dir=place.state), place.state / f"spool-{role}"
+    counters, spool = (
+        tempfile.mkdtemp(prefix=f"{role}-", dir=place.state),
+        place.state / f"spool-{role}",
+    )
     own = {"PROMETHEUS_MULTIPROC_DIR": counters, "ASSAY_SPOOL": str(spool)}
     with _running(programs["web"], own) as process, _running(programs["drain"], own):
         if not stack.ready(web.url, 60):
@@ -122,8 +148,12 @@ def server(place: Place, role: str, workers: int = WORKERS) -> Iterator[Server]:
 
 @contextmanager
 def _running(program: Program, own: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    command = [APPLICATION if word == "config.web.rsgi:application" else word for word in program.command]
-    process = subprocess.Popen(command, env=os.environ | program.environment | own, stdin=subprocess.DEVNULL)
+    command = [
+        APPLICATION if word == "config.web.rsgi:application" else word for word in program.command
+    ]
+    process = subprocess.Popen(
+        command, env=os.environ | program.environment | own, stdin=subprocess.DEVNULL
+    )
     try:
         yield process
     finally:
@@ -138,7 +168,11 @@ def _rows() -> None:
     from benchmarks.serving import documents
     from experiments.models import Experiment, Flag, Iteration, Policy, Variant
 
-    now, owner, policy = documents.NOW, User.objects.create(username="bench"), Policy.objects.filter(is_default=True).get()
+    now, owner, policy = (
+        documents.NOW,
+        User.objects.create(username="bench"),
+        Policy.objects.filter(is_default=True).get(),
+    )
     numbers = range(MOST)
     flags = Flag.objects.bulk_create(Flag(key=f"flag-{n}", created_at=now) for n in numbers)
     Experiment.objects.bulk_create(
@@ -150,7 +184,13 @@ def _rows() -> None:
     )  # fmt: skip
     Variant.objects.bulk_create(
         Variant(
-            pk=documents.variant_id(n, arm), experiment_id=n + 1, key=name, name=name.title(), is_control=arm == 0, position=arm, weight=500
+            pk=documents.variant_id(n, arm),
+            experiment_id=n + 1,
+            key=name,
+            name=name.title(),
+            is_control=arm == 0,
+            position=arm,
+            weight=500,
         )
         for n in numbers
         for arm, name in enumerate(documents.ARMS)
@@ -178,7 +218,9 @@ def _key() -> str:
     from experiments.core.types import SYSTEM, Scope
     from experiments.services.people.keys import create_key
 
-    return create_key(SYSTEM, utc_now(), name="bench", scope=Scope.SERVER, owner=User.objects.get())[1]
+    return create_key(
+        SYSTEM, utc_now(), name="bench", scope=Scope.SERVER, owner=User.objects.get()
+    )[1]
 
 
 def _used(task: Path) -> int:
@@ -189,5 +231,9 @@ def _used(task: Path) -> int:
 
 
 def _resident(pid: int) -> float:
-    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
+    line = next(
+        line
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+        if line.startswith("VmRSS")
+    )
     return int(line.split()[1]) / 1024

@@ -44,8 +44,16 @@ def unleash() -> Iterator[int]:
         cursor.execute("CREATE DATABASE unleash")
     port = place.free_port()
     sockets = str(places.find(settings.STATE).sockets)
-    told = {"BENCH_PORT": str(port), "BENCH_SOCKETS": sockets, "BENCH_ADMIN": ADMIN, "BENCH_FRONTEND": FRONTEND, "NODE_ENV": "production"}
-    process = subprocess.Popen(["node", "server.mjs"], cwd=HERE, env=os.environ | told, stdout=subprocess.DEVNULL)
+    told = {
+        "BENCH_PORT": str(port),
+        "BENCH_SOCKETS": sockets,
+        "BENCH_ADMIN": ADMIN,
+        "BENCH_FRONTEND": FRONTEND,
+        "NODE_ENV": "production",
+    }
+    process = subprocess.Popen(
+        ["node", "server.mjs"], cwd=HERE, env=os.environ | told, stdout=subprocess.DEVNULL
+    )
     try:
         _wait(port, process)
         for number in range(FLAGS):
@@ -71,12 +79,26 @@ def _make_flag(port: int, name: str) -> None:
     features = "/api/admin/projects/default/features"
     _tell(port, features, {"name": name, "type": "experiment"})
     variants = [
-        {"name": arm, "weight": 500, "weightType": "variable", "stickiness": "userId", "payload": _payload(at)}
+        {
+            "name": arm,
+            "weight": 500,
+            "weightType": "variable",
+            "stickiness": "userId",
+            "payload": _payload(at),
+        }
         for at, arm in enumerate(ARMS)
     ]
-    constraints = [{"contextName": key, "operator": "IN", "values": [value]} for key, value in ATTRIBUTES.items()]
+    constraints = [
+        {"contextName": key, "operator": "IN", "values": [value]}
+        for key, value in ATTRIBUTES.items()
+    ]
     parameters = {"rollout": "100", "stickiness": "userId", "groupId": name}
-    strategy = {"name": "flexibleRollout", "constraints": constraints, "parameters": parameters, "variants": variants}
+    strategy = {
+        "name": "flexibleRollout",
+        "constraints": constraints,
+        "parameters": parameters,
+        "variants": variants,
+    }
     _tell(port, f"{features}/{name}/environments/development/strategies", strategy)
     _tell(port, f"{features}/{name}/environments/development/on", {})
 
@@ -87,7 +109,9 @@ def _payload(arm: int) -> dict[str, str]:
 
 def _tell(port: int, path: str, body: dict[str, Any]) -> None:
     request = urllib.request.Request(
-        f"http://127.0.0.1:{port}{path}", json.dumps(body).encode(), {"Authorization": ADMIN, "Content-Type": "application/json"}
+        f"http://127.0.0.1:{port}{path}",
+        json.dumps(body).encode(),
+        {"Authorization": ADMIN, "Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=20):
         pass
@@ -95,9 +119,14 @@ def _tell(port: int, path: str, body: dict[str, Any]) -> None:
 
 def questions(port: int) -> load.Target:
     """As Unleash's own clients ask."""
-    told = "&".join(f"properties[{quote(name)}]={quote(value)}" for name, value in ATTRIBUTES.items())
+    told = "&".join(
+        f"properties[{quote(name)}]={quote(value)}" for name, value in ATTRIBUTES.items()
+    )
     lines = f"Host: 127.0.0.1\r\nAuthorization: {FRONTEND}\r\nAccept: application/json\r\n\r\n"
-    requests = [f"GET /api/frontend?userId=user-{number}&{told} HTTP/1.1\r\n{lines}".encode() for number in range(asking.UNITS)]
+    requests = [
+        f"GET /api/frontend?userId=user-{number}&{told} HTTP/1.1\r\n{lines}".encode()
+        for number in range(asking.UNITS)
+    ]
     return load.Target(port, requests)
 
 
@@ -109,14 +138,20 @@ def look(target: load.Target) -> None:
         if len(toggles) == FLAGS and all(toggle["variant"]["name"] in ARMS for toggle in toggles):
             return
         time.sleep(1)
-    raise SystemExit(f"Unleash: wanted {FLAGS} toggles with variants, found {len(toggles)}: {str(toggles)[:300]}")
+    raise SystemExit(
+        f"Unleash: wanted {FLAGS} toggles with variants, found {len(toggles)}: {str(toggles)[:300]}"
+    )
 
 
 def main() -> int:
     """Print the table; 1 when the floor is missed."""
     if not (HERE / "node_modules" / "unleash-server").is_dir():
         raise SystemExit(f"npm install unleash-server, in {HERE}")
-    with place.place(FLAGS) as here, place.server(here, "serve", workers=1) as ours, unleash() as port:
+    with (
+        place.place(FLAGS) as here,
+        place.server(here, "serve", workers=1) as ours,
+        unleash() as port,
+    ):
         targets = {"assay": asking.question(here, ours, asking.ALL), "unleash": questions(port)}
         look(targets["unleash"])
         rates: dict[str, list[float]] = {name: [] for name in targets}
@@ -124,9 +159,15 @@ def main() -> int:
             for name, target in targets.items():
                 rates[name].append(load.saturate(target, WINDOW))
     for name, found in rates.items():
-        print(f"  {name:<10}{statistics.median(found):9,.0f} requests a second, at best {max(found):,.0f}")
-    ratio = statistics.median(one / other for one, other in zip(rates["assay"], rates["unleash"], strict=True))
-    floor = Floor("all 50 flags of a context, one process each: assay to Unleash", ratio, 4, form="{:.1f} ×")
+        print(
+            f"  {name:<10}{statistics.median(found):9,.0f} requests a second, at best {max(found):,.0f}"
+        )
+    ratio = statistics.median(
+        one / other for one, other in zip(rates["assay"], rates["unleash"], strict=True)
+    )
+    floor = Floor(
+        "all 50 flags of a context, one process each: assay to Unleash", ratio, 4, form="{:.1f} ×"
+    )
     print(table([floor]))
     return int(not floor.met)
 

@@ -50,21 +50,40 @@ WRITES: Mapping[tuple[Verb, Status, PauseCause | None], tuple[str, ...]] = {
     ),
     (Verb.PAUSE, Status.RUNNING, None): ("note a pause of cause person",),
     (Verb.EMERGENCY_STOP, Status.RUNNING, None): ("note a pause of cause harm",),
-    (Verb.CONCLUDE, Status.RUNNING, None): (_OVER, "record the outcome that was decided, else inconclusive"),
-    (Verb.RESUME, Status.PAUSED, PauseCause.PERSON): ("close the pause, after a long one begin a new iteration",),
-    (Verb.RESUME, Status.PAUSED, PauseCause.HARM): (_OVER, "begin a new iteration under the same sign-offs, units are dealt anew"),
-    (Verb.CONCLUDE, Status.PAUSED, None): (_OVER, "record the outcome: stopped_harm after harm, else what was decided"),
+    (Verb.CONCLUDE, Status.RUNNING, None): (
+        _OVER,
+        "record the outcome that was decided, else inconclusive",
+    ),
+    (Verb.RESUME, Status.PAUSED, PauseCause.PERSON): (
+        "close the pause, after a long one begin a new iteration",
+    ),
+    (Verb.RESUME, Status.PAUSED, PauseCause.HARM): (
+        _OVER,
+        "begin a new iteration under the same sign-offs, units are dealt anew",
+    ),
+    (Verb.CONCLUDE, Status.PAUSED, None): (
+        _OVER,
+        "record the outcome: stopped_harm after harm, else what was decided",
+    ),
     (Verb.ARCHIVE, Status.COMPLETED, None): ("put it away, results and rollout stay",),
 }
 """What each transition writes beside status and changelog, in order."""
 
 THEN: Mapping[tuple[Verb, Status, PauseCause | None], str] = {
-    (Verb.START_DARK_LAUNCH, Status.DRAFT, None): "1 % of units meet it, seen or in the shadow, beside as many twins",
+    (
+        Verb.START_DARK_LAUNCH,
+        Status.DRAFT,
+        None,
+    ): "1 % of units meet it, seen or in the shadow, beside as many twins",
     (Verb.START, Status.DRAFT, None): "units meet their variants",
     (Verb.START, Status.DARK_LAUNCH, None): "units meet their variants",
     (Verb.ABORT_DARK_LAUNCH, Status.DARK_LAUNCH, None): _OFF,
     (Verb.EMERGENCY_STOP, Status.DARK_LAUNCH, None): _OFF,
-    (Verb.PROMOTE, Status.RUNNING, None): "the tested audience gets the winner, but for those held back",
+    (
+        Verb.PROMOTE,
+        Status.RUNNING,
+        None,
+    ): "the tested audience gets the winner, but for those held back",
     (Verb.PAUSE, Status.RUNNING, None): _OFF,
     (Verb.EMERGENCY_STOP, Status.RUNNING, None): _OFF,
     (Verb.CONCLUDE, Status.RUNNING, None): _OFF,
@@ -86,7 +105,10 @@ Serving processes learn of a change when they next poll the catalogue. A message
 
 def page() -> str:
     """The whole of ``docs/transitions.md``."""
-    return HEAD + "".join(f"\n## {title(step)}\n\n{_said(step)}\n\n```mermaid\n{diagram(step)}\n```\n" for step in TRANSITIONS)
+    return HEAD + "".join(
+        f"\n## {title(step)}\n\n{_said(step)}\n\n```mermaid\n{diagram(step)}\n```\n"
+        for step in TRANSITIONS
+    )
 
 
 def title(step: Transition) -> str:
@@ -124,7 +146,11 @@ def _lines(step: Transition) -> Iterator[str]:
 
 
 def _said(step: Transition) -> str:
-    machine = " Beat does it by itself where a stored decision, a plan or a watch says so." if TABLE[step.action].machine else ""
+    machine = (
+        " Beat does it by itself where a stored decision, a plan or a watch says so."
+        if TABLE[step.action].machine
+        else ""
+    )
     return f"Who may {TABLE[step.action].label}: {_people(step.action)}.{machine}"
 
 

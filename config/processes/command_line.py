@@ -12,17 +12,36 @@ from config.processes import services
 
 NEED_NOTHING = frozenset(
     {
-        *("check", "collectstatic", "compilemessages", "diffsettings", "findstatic", "help", "makemessages"),
+        *(
+            "check",
+            "collectstatic",
+            "compilemessages",
+            "diffsettings",
+            "findstatic",
+            "help",
+            "makemessages",
+        ),
         *("makemigrations", "spectacular", "startapp", "startproject", "version"),
         "calibrate",  # simulates
-        *("demo", "runstack"),  # these look after the services themselves, once the port is known to be free
+        *(
+            "demo",
+            "runstack",
+        ),  # these look after the services themselves, once the port is known to be free
         "prepare_stack",  # one of those runs it, and holds the services
     }
 )
 """Commands that run without any server."""
 LEAVE_SCHEMA_ALONE = frozenset(
     {
-        *("dbshell", "migrate", "optimizemigration", "showmigrations", "sqlflush", "sqlmigrate", "squashmigrations"),
+        *(
+            "dbshell",
+            "migrate",
+            "optimizemigration",
+            "showmigrations",
+            "sqlflush",
+            "sqlmigrate",
+            "squashmigrations",
+        ),
         "drain_spool",  # runs beside a web process; migrations would stay in its memory
     }
 )
@@ -33,7 +52,9 @@ def run(argv: Sequence[str]) -> None:
     """Run the command line; a refusal of the services is a message, not a traceback."""
     roles.leave_out()
     signal.signal(signal.SIGTERM, _leave)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background job begins with it ignored
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a script's background job begins with it ignored
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
         signal.signal(signal.SIGHUP, _leave)
     try:

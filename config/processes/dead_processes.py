@@ -30,7 +30,13 @@ def _wrote(pid: int, file: Path) -> bool:
         written = file.stat().st_mtime
         # The command's name may hold spaces and brackets; the start, in ticks since boot, is the 20th field after it.
         began = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]) / _TICKS
-        booted = float(next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime")).split()[1])
+        booted = float(
+            next(
+                line
+                for line in Path("/proc/stat").read_text().splitlines()
+                if line.startswith("btime")
+            ).split()[1]
+        )
     except (FileNotFoundError, ProcessLookupError):
         return False
     except (OSError, ValueError, IndexError, StopIteration):

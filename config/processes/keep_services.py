@@ -36,7 +36,10 @@ def look_after(lease: services.Lease) -> None:
     """One look; a server that cannot be had is named, and tried again at the next one."""
     try:
         if back := lease.revive():
-            print(f"{' and '.join(back)} had died and {'is' if len(back) == 1 else 'are'} back.", flush=True)
+            print(
+                f"{' and '.join(back)} had died and {'is' if len(back) == 1 else 'are'} back.",
+                flush=True,
+            )
     except services.ServiceError as error:
         print(error, file=sys.stderr, flush=True)
 

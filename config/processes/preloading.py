@@ -18,7 +18,10 @@ STATISTICS = (
     "scipy.stats",
     "analytics.stores.postgres",
     "analytics.selectors.moments",
-    *(f"analytics.services.{name}" for name in ("analysis", "dark_health", "holdbacks", "reports", "scanning")),
+    *(
+        f"analytics.services.{name}"
+        for name in ("analysis", "dark_health", "holdbacks", "reports", "scanning")
+    ),
 )
 """What an analysis loads when it needs it."""
 

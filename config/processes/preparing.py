@@ -21,8 +21,13 @@ def prepare(*, migrate: bool) -> None:
         _prepare_database(migrate)
     except OperationalError as error:
         if serving_files.read(serving.CATALOGUE) is None:
-            raise CommandError(f"The database does not answer; is DATABASE_URL right?\n{error}") from None
-        print("The database does not answer; serving what the catalogue file holds until it does.", flush=True)
+            raise CommandError(
+                f"The database does not answer; is DATABASE_URL right?\n{error}"
+            ) from None
+        print(
+            "The database does not answer; serving what the catalogue file holds until it does.",
+            flush=True,
+        )
     connections.close_all()
     for folder in (settings.SPOOL, settings.CATALOGUE_DIR):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -34,4 +39,6 @@ def _prepare_database(migrate: bool) -> None:
         if applied := schema.bring_up_to_date():
             print(f"Database set up: {applied} migrations applied.", flush=True)
     elif missing := schema.missing():
-        raise CommandError(f"The database lacks {missing} migrations. Run `manage.py migrate` first.")
+        raise CommandError(
+            f"The database lacks {missing} migrations. Run `manage.py migrate` first."
+        )

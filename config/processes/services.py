@@ -30,7 +30,9 @@ class Lease:
     def __init__(self, state: Path | None = None) -> None:
         self.place: Place = places.find(state or places.state_folder())
         self.wanted = [
-            server for server, variable in ((postgres, "DATABASE_URL"), (redis_server, "REDIS_URL")) if not os.environ.get(variable)
+            server
+            for server, variable in ((postgres, "DATABASE_URL"), (redis_server, "REDIS_URL"))
+            if not os.environ.get(variable)
         ]
         self._held: int | None = None
         self._owner = 0
@@ -52,7 +54,11 @@ class Lease:
 
     def revive(self) -> list[str]:
         """Start again what has died meanwhile; what that was."""
-        died = [server for server in self.wanted if self._held is not None and not server.speaks(self.place)]
+        died = [
+            server
+            for server in self.wanted
+            if self._held is not None and not server.speaks(self.place)
+        ]
         if died:
             with self._alone():
                 if self._held is not None:  # another thread may have left while we waited
@@ -95,7 +101,9 @@ class Lease:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
         finally:
-            fcntl.flock(lock, fcntl.LOCK_UN)  # closing is not enough when a child was forked meanwhile
+            fcntl.flock(
+                lock, fcntl.LOCK_UN
+            )  # closing is not enough when a child was forked meanwhile
             os.close(lock)
 
     def _open(self, name: str) -> int:
@@ -104,7 +112,9 @@ class Lease:
             state.mkdir(parents=True, exist_ok=True)
             return os.open(state / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise ServiceError(f"{state}: {error.strerror}. Point ASSAY_STATE to a folder that this user may write.") from None
+            raise ServiceError(
+                f"{state}: {error.strerror}. Point ASSAY_STATE to a folder that this user may write."
+            ) from None
 
 
 @contextmanager
@@ -121,7 +131,9 @@ def lease(state: Path | None = None) -> Iterator[Lease]:
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     """A second Ctrl-C waits until the servers are down; it would leave them running otherwise."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    before = signal.pthread_sigmask(
+        signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    )
     try:
         yield
     finally:

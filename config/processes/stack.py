@@ -66,10 +66,15 @@ class Stack:
     def _announce(self, supervisor: Supervisor) -> None:
         if ready(self.web.url, _SECONDS_TO_READY):
             place = "/api/v1/" if self.web.role is Role.SERVE else "/admin/"
-            for line in (f"Assay is ready: {self.web.url}{place}   (Ctrl-C stops it)", *self.greeting):
+            for line in (
+                f"Assay is ready: {self.web.url}{place}   (Ctrl-C stops it)",
+                *self.greeting,
+            ):
                 supervisor.say(line)
         else:
-            supervisor.say(f"{self.web.url}/readyz has not answered 200 for {_SECONDS_TO_READY} s; see the lines above.")
+            supervisor.say(
+                f"{self.web.url}/readyz has not answered 200 for {_SECONDS_TO_READY} s; see the lines above."
+            )
 
 
 def refuse_taken_port(web: Web) -> None:
@@ -100,7 +105,9 @@ def _port_message(web: Web, error: OSError) -> str:
 
 def prepare(*, migrate: bool) -> None:
     """Have database, folders and static files prepared by a process of its own, which loads more than a supervisor needs."""
-    if code := subprocess.run(manage("prepare_stack", *(["--migrate"] if migrate else [])), check=False).returncode:
+    if code := subprocess.run(
+        manage("prepare_stack", *(["--migrate"] if migrate else [])), check=False
+    ).returncode:
         raise SystemExit(code)  # it has said why
 
 
@@ -123,7 +130,9 @@ def stack(web: Web, only: Sequence[str] = ()) -> Stack:
     wanted = {*only, "drain"} if "web" in only else {*only}
     chosen = {name: program for name, program in everything.items() if not only or name in wanted}
     if services.Lease().wanted:
-        chosen["services"] = Program([sys.executable, "-m", "config.processes.keep_services"], environment)
+        chosen["services"] = Program(
+            [sys.executable, "-m", "config.processes.keep_services"], environment
+        )
     return Stack(web=web, programs=chosen)
 
 
@@ -146,7 +155,17 @@ def ready(url: str, seconds: float) -> bool:
 
 def _web(web: Web) -> list[str]:
     return [
-        *(sys.executable, "-m", "granian", "--interface", "rsgi", "--host", web.host, "--port", str(web.port)),
+        *(
+            sys.executable,
+            "-m",
+            "granian",
+            "--interface",
+            "rsgi",
+            "--host",
+            web.host,
+            "--port",
+            str(web.port),
+        ),
         *("--workers", str(web.workers), "--loop", "asyncio", "--no-ws", "--log-level", "error"),
         *("--backlog", CONNECTIONS, "--backpressure", CONNECTIONS),
         *("--workers-kill-timeout", "4", "--respawn-failed-workers", "config.web.rsgi:application"),
@@ -159,7 +178,11 @@ def _of_web(web: Web) -> dict[str, str]:
     Left alone, each of its threads would keep freed memory of its own (``MALLOC_ARENA_MAX``).
     """
     waits = "serve" if web.role is Role.SERVE else "web"
-    database = {"ASSAY_DB_POOL": str(web.threads), "ASSAY_DB_TURNS": str(max(1, web.threads // 2)), WAITS: waits}
+    database = {
+        "ASSAY_DB_POOL": str(web.threads),
+        "ASSAY_DB_TURNS": str(max(1, web.threads // 2)),
+        WAITS: waits,
+    }
     return {
         **database,
         "ASSAY_THREADS": str(web.threads),
@@ -172,7 +195,17 @@ def _of_web(web: Web) -> dict[str, str]:
 
 def _worker(name: str, queues: Sequence[str], hands: int) -> list[str]:
     return [
-        *(sys.executable, "-m", "celery", "--quiet", "-A", "config.celery", "worker", "--queues", ",".join(queues)),
+        *(
+            sys.executable,
+            "-m",
+            "celery",
+            "--quiet",
+            "-A",
+            "config.celery",
+            "worker",
+            "--queues",
+            ",".join(queues),
+        ),
         *("--hostname", f"{name}@%h", "--concurrency", str(hands)),
         *("--without-gossip", "--without-mingle", "--loglevel", "INFO"),
     ]

@@ -23,7 +23,9 @@ def written(state: Path) -> Iterator[Tell]:
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             draft = path.with_suffix(".draft")
-            draft.write_text(json.dumps({name: [one.ended, one.resting] for name, one in programs.items()}))
+            draft.write_text(
+                json.dumps({name: [one.ended, one.resting] for name, one in programs.items()})
+            )
             draft.replace(path)
 
     try:

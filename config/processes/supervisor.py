@@ -83,10 +83,18 @@ class _Child:
 class Supervisor:
     """Runs all of its programs; ``tell`` hears of every change: by program how often it ended, and whether it rests."""
 
-    def __init__(self, programs: Mapping[str, Program], patience: Patience | None = None, tell: Tell | None = None) -> None:
+    def __init__(
+        self,
+        programs: Mapping[str, Program],
+        patience: Patience | None = None,
+        tell: Tell | None = None,
+    ) -> None:
         self.patience = patience or Patience()
         self._tell = tell or (lambda _: None)
-        self._children = [_Child(name, program, _COLOURS[at % len(_COLOURS)]) for at, (name, program) in enumerate(programs.items())]
+        self._children = [
+            _Child(name, program, _COLOURS[at % len(_COLOURS)])
+            for at, (name, program) in enumerate(programs.items())
+        ]
         self._width = max(len("system"), *map(len, programs))
         self._asked = 0
         self._speaking = threading.Lock()
@@ -158,7 +166,11 @@ class Supervisor:
 
     def _rest(self, child: _Child, how: str, now: float) -> None:
         seconds = self.patience.rest_after(child.rests)
-        often = "again soon after its rest" if child.rests else f"{len(child.restarts)} times within {self.patience.within:.0f} s"
+        often = (
+            "again soon after its rest"
+            if child.rests
+            else f"{len(child.restarts)} times within {self.patience.within:.0f} s"
+        )
         child.rests, child.resting, child.start_at = child.rests + 1, True, now + seconds
         child.restarts.clear()
         self.say(f"ALERT {how} {often}; it rests for {seconds:g} s, all other programs go on")
@@ -172,7 +184,11 @@ class Supervisor:
         asked, end = self._asked, time.monotonic() + self.patience.to_stop
         for process in running:
             process.terminate()
-        while any(process.poll() is None for process in running) and time.monotonic() < end and asked == self._asked:
+        while (
+            any(process.poll() is None for process in running)
+            and time.monotonic() < end
+            and asked == self._asked
+        ):
             time.sleep(_LOOK)
         for process in running:
             _signal(process, signal.SIGKILL)

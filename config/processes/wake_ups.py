@@ -24,7 +24,12 @@ class StaticScheduler(Scheduler):
             self.apply_async(entry, producer=producer, advance=False)
         except SchedulingError as error:
             if not self.unsent:
-                log.warning("wake_ups_not_sent", task=entry.name, reason=str(error), note="beat tries again at every tick")
+                log.warning(
+                    "wake_ups_not_sent",
+                    task=entry.name,
+                    reason=str(error),
+                    note="beat tries again at every tick",
+                )
             self.unsent = True
             return
         if self.unsent:

@@ -16,7 +16,14 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from analytics.selectors.exposition import ArmNumbers, HealthFinding, MaturedArm, arm_numbers, health_findings, matured_arms
+from analytics.selectors.exposition import (
+    ArmNumbers,
+    HealthFinding,
+    MaturedArm,
+    arm_numbers,
+    health_findings,
+    matured_arms,
+)
 from analytics.services.analysis import counting
 from config.celery_settings import BEAT
 from config.processes import standing
@@ -96,7 +103,11 @@ class Stored(Collector):
         totals = self._found.value
         if totals is None:
             return
-        yield GaugeMetricFamily("assay_stored_totals_age_seconds", "How long ago counts and analyses were read.", self._found.age)
+        yield GaugeMetricFamily(
+            "assay_stored_totals_age_seconds",
+            "How long ago counts and analyses were read.",
+            self._found.age,
+        )
         yield from _families(totals.arms)
         yield from _matured_families(totals.matured)
         yield from _health_families(totals.findings)
@@ -105,15 +116,23 @@ class Stored(Collector):
 
 
 def _families(arms: Sequence[ArmNumbers]) -> Iterator[Metric]:
-    sizes = GaugeMetricFamily("experiment_sample_size", "Units exposed to this variant so far.", labels=_ARM)
+    sizes = GaugeMetricFamily(
+        "experiment_sample_size", "Units exposed to this variant so far.", labels=_ARM
+    )
     rates = GaugeMetricFamily(
-        "experiment_conversion_rate", "Share of the exposed units that have the primary metric's outcome.", labels=_ARM
+        "experiment_conversion_rate",
+        "Share of the exposed units that have the primary metric's outcome.",
+        labels=_ARM,
     )
     outcomes = CounterMetricFamily(
-        "experiment_outcome", "Units that have had this outcome since their exposure.", labels=(*_ARM, "outcome")
+        "experiment_outcome",
+        "Units that have had this outcome since their exposure.",
+        labels=(*_ARM, "outcome"),
     )
     roles = GaugeMetricFamily(
-        "experiment_variant_info", "Always 1; the label is_control says which variant is the control.", labels=(*_ARM, "is_control")
+        "experiment_variant_info",
+        "Always 1; the label is_control says which variant is the control.",
+        labels=(*_ARM, "is_control"),
     )
     for arm in arms:
         labels = (arm.experiment, arm.variant)
@@ -129,9 +148,13 @@ def _families(arms: Sequence[ArmNumbers]) -> Iterator[Metric]:
 def _matured_families(arms: Sequence[MaturedArm]) -> Iterator[Metric]:
     labelled = (*_ARM, "metric", "role")
     units = GaugeMetricFamily(
-        "experiment_matured_units", "Units whose window of this metric is over, by the newest analysis.", labels=labelled
+        "experiment_matured_units",
+        "Units whose window of this metric is over, by the newest analysis.",
+        labels=labelled,
     )
-    values = GaugeMetricFamily("experiment_matured_value", "The metric's value over these units.", labels=labelled)
+    values = GaugeMetricFamily(
+        "experiment_matured_value", "The metric's value over these units.", labels=labelled
+    )
     for arm in arms:
         labels = (arm.experiment, arm.variant, arm.metric, arm.role)
         units.add_metric(labels, arm.units)
@@ -142,9 +165,13 @@ def _matured_families(arms: Sequence[MaturedArm]) -> Iterator[Metric]:
 
 def _health_families(findings: Sequence[HealthFinding]) -> Iterator[Metric]:
     help_text = "1 while the newest analysis finds this; masks: results are hidden because of it."
-    found = GaugeMetricFamily("experiment_health_finding", help_text, labels=("experiment", "code", "weight", "masks"))
+    found = GaugeMetricFamily(
+        "experiment_health_finding", help_text, labels=("experiment", "code", "weight", "masks")
+    )
     for one in findings:
-        found.add_metric((one.experiment, one.code, one.weight, "true" if one.masks else "false"), 1.0)
+        found.add_metric(
+            (one.experiment, one.code, one.weight, "true" if one.masks else "false"), 1.0
+        )
     yield found
 
 
@@ -153,17 +180,35 @@ class Spool(Collector):
 
     def collect(self) -> Iterator[Metric]:
         waiting = spool.lying()
-        yield GaugeMetricFamily("assay_spool_files", "Files of exposures that wait to be stored.", waiting.files)
-        yield GaugeMetricFamily("assay_spool_bytes", "Their size; at ASSAY_SPOOL_MAX_BYTES new ones are dropped.", waiting.bytes)
-        yield GaugeMetricFamily("assay_spool_oldest_seconds", "How long the oldest waiting exposure has waited.", waiting.oldest_seconds)
+        yield GaugeMetricFamily(
+            "assay_spool_files", "Files of exposures that wait to be stored.", waiting.files
+        )
+        yield GaugeMetricFamily(
+            "assay_spool_bytes",
+            "Their size; at ASSAY_SPOOL_MAX_BYTES new ones are dropped.",
+            waiting.bytes,
+        )
+        yield GaugeMetricFamily(
+            "assay_spool_oldest_seconds",
+            "How long the oldest waiting exposure has waited.",
+            waiting.oldest_seconds,
+        )
 
 
 class Programs(Collector):
     """The programs that a supervisor of this machine keeps running."""
 
     def collect(self) -> Iterator[Metric]:
-        ended = CounterMetricFamily("assay_program_ended", "How often a program ended by itself and was started again.", labels=["program"])
-        resting = GaugeMetricFamily("assay_program_resting", "1 while a program that kept ending is not running.", labels=["program"])
+        ended = CounterMetricFamily(
+            "assay_program_ended",
+            "How often a program ended by itself and was started again.",
+            labels=["program"],
+        )
+        resting = GaugeMetricFamily(
+            "assay_program_resting",
+            "1 while a program that kept ending is not running.",
+            labels=["program"],
+        )
         for name, found in standing.read(settings.STATE).items():
             ended.add_metric([name], found.ended)
             resting.add_metric([name], found.resting)
@@ -172,7 +217,9 @@ class Programs(Collector):
 
 def _beat(heard: Mapping[str, datetime], now: datetime) -> Metric:
     """How long ago each task of beat came to its end; one that never did, or days ago, is infinitely late."""
-    lag = GaugeMetricFamily("assay_beat_lag_seconds", "Seconds since a task of beat came to its end.", labels=["task"])
+    lag = GaugeMetricFamily(
+        "assay_beat_lag_seconds", "Seconds since a task of beat came to its end.", labels=["task"]
+    )
     for tick in BEAT:
         last = heard.get(tick.task)
         lag.add_metric([tick.task], math.inf if last is None else (now - last).total_seconds())
@@ -181,7 +228,19 @@ def _beat(heard: Mapping[str, datetime], now: datetime) -> Metric:
 
 def _underway(found: Underway, now: datetime) -> Iterator[Metric]:
     late = 0.0 if found.due_since is None else max(0.0, (now - found.due_since).total_seconds())
-    yield GaugeMetricFamily("assay_outbox_unaddressed", "Messages that wait for beat to address them.", found.unaddressed)
-    yield GaugeMetricFamily("assay_deliveries_pending", "Deliveries that are due, or wait for their next attempt.", found.pending)
-    yield GaugeMetricFamily("assay_deliveries_late_seconds", "How long the oldest due delivery has been due.", late)
-    yield GaugeMetricFamily("assay_dead_letters", "Deliveries that were given up and wait for a person.", found.dead)
+    yield GaugeMetricFamily(
+        "assay_outbox_unaddressed",
+        "Messages that wait for beat to address them.",
+        found.unaddressed,
+    )
+    yield GaugeMetricFamily(
+        "assay_deliveries_pending",
+        "Deliveries that are due, or wait for their next attempt.",
+        found.pending,
+    )
+    yield GaugeMetricFamily(
+        "assay_deliveries_late_seconds", "How long the oldest due delivery has been due.", late
+    )
+    yield GaugeMetricFamily(
+        "assay_dead_letters", "Deliveries that were given up and wait for a person.", found.dead
+    )

@@ -58,7 +58,9 @@ class Handler(WSGIHandler):
         try:
             headers = list(response.items())
             if response.cookies:
-                headers += [("Set-Cookie", cookie.output(header="")) for cookie in response.cookies.values()]
+                headers += [
+                    ("Set-Cookie", cookie.output(header="")) for cookie in response.cookies.values()
+                ]
             return response.status_code, headers, b"".join(response)
         finally:
             response.close()

@@ -45,7 +45,9 @@ def _ask_postgresql() -> State:
 
 def _ask_redis() -> State:
     try:
-        with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1, retry=_ONCE) as client:
+        with redis.Redis.from_url(
+            settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1, retry=_ONCE
+        ) as client:
             client.ping()
     except redis.RedisError as error:
         return State(type(error).__name__)
@@ -76,7 +78,9 @@ def readyz(request: HttpRequest) -> JsonResponse:
     said = {name: _said(found) for name, found in read.items()}
     ages = {name: round(found.age, 1) for name, found in read.items() if found.value is not None}
     works = said["postgresql"] == OK
-    named = read["postgresql"].value.concerns if works and read["postgresql"].value is not None else ()
+    named = (
+        read["postgresql"].value.concerns if works and read["postgresql"].value is not None else ()
+    )
     answer = {**said, "seconds_ago": ages, **({"concerns": list(named)} if named else {})}
     return JsonResponse(answer, status=200 if works else 503)
 

@@ -26,7 +26,10 @@ class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call
     name = ["bearerKey", "headerKey"]
 
     def get_security_definition(self, auto_schema: Any) -> list[dict[str, str]]:
-        return [{"type": "http", "scheme": "bearer"}, {"type": "apiKey", "in": "header", "name": "X-API-Key"}]
+        return [
+            {"type": "http", "scheme": "bearer"},
+            {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        ]
 
 
 class StructSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # drf-spectacular registers subclasses untyped
@@ -55,7 +58,11 @@ class StructSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
 
 def without_trailing_slash(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Doors answer with and without the last slash; the schema names the one the guides use."""
-    return result | {"paths": {path.rstrip("/") or "/": operations for path, operations in result["paths"].items()}}
+    return result | {
+        "paths": {
+            path.rstrip("/") or "/": operations for path, operations in result["paths"].items()
+        }
+    }
 
 
 def with_refusals(result: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -73,7 +80,12 @@ def _refusal_schema() -> dict[str, Any]:
     problem = {"type": "object", "properties": dict.fromkeys(named, text), "required": list(named)}
     error = {
         "type": "object",
-        "properties": {"code": text, "message": text, "field": text, "problems": {"type": "array", "items": problem}},
+        "properties": {
+            "code": text,
+            "message": text,
+            "field": text,
+            "problems": {"type": "array", "items": problem},
+        },
         "required": ["code", "message", "field", "problems"],
     }
     return {"type": "object", "properties": {"error": error}, "required": ["error"]}
@@ -85,6 +97,10 @@ def with_plain_views(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     for module in _PLAIN:
         paths |= module.paths()
         components["schemas"] = components.get("schemas", {}) | module.SCHEMAS
-    write_key = {"type": "http", "scheme": "basic", "description": "An ingest key as the user, and no password."}
+    write_key = {
+        "type": "http",
+        "scheme": "basic",
+        "description": "An ingest key as the user, and no password.",
+    }
     components["securitySchemes"] = components.get("securitySchemes", {}) | {"writeKey": write_key}
     return result | {"paths": paths, "components": components}

@@ -35,7 +35,9 @@ class PageTurns:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """A page that met a lock or a database that is away; everything else is a fault of ours."""
-        if not request.path_info.startswith(PAGES) or not isinstance(error, OperationalError | InterfaceError):
+        if not request.path_info.startswith(PAGES) or not isinstance(
+            error, OperationalError | InterfaceError
+        ):
             return None
         log.warning("page_waited_in_vain", path=request.path_info, error=str(error))
         return _later(outage(error))

@@ -90,7 +90,9 @@ def is_worth_reading(environ: Environ, length: int) -> bool:
         return False
     if not environ["PATH_INFO"].startswith(KEYED):
         return length <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    return length <= BATCH_BODY and (_has_good_key(environ) if length > SMALL else _has_key(environ))
+    return length <= BATCH_BODY and (
+        _has_good_key(environ) if length > SMALL else _has_key(environ)
+    )
 
 
 def with_body(environ: Environ, body: bytes) -> Environ:

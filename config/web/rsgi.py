@@ -26,7 +26,15 @@ import structlog
 
 from config import env
 from config.web.handling import Answer, tidy_where_needed
-from config.web.requests_read import SMALL, Environ, Scope, announced, environ_of, is_worth_reading, with_body
+from config.web.requests_read import (
+    SMALL,
+    Environ,
+    Scope,
+    announced,
+    environ_of,
+    is_worth_reading,
+    with_body,
+)
 from config.web.steps import Elsewhere, run_at_once
 from config.web.threads import Pools, configured
 from experiments.core.errors import AssayError
@@ -118,11 +126,18 @@ class Application:
             return None
         try:
             return await self._in_time(protocol, SECONDS + length / SLOWEST)
-        except RuntimeError:  # granian's word for a body that ended early; nobody may be there to read this
+        except (
+            RuntimeError
+        ):  # granian's word for a body that ended early; nobody may be there to read this
             protocol.response_bytes(*_refusal(400, _CUT))
             return None
         except TimeoutError:
-            log.info("body_late", path=environ["PATH_INFO"][:200], ip=environ["REMOTE_ADDR"], announced=length)
+            log.info(
+                "body_late",
+                path=environ["PATH_INFO"][:200],
+                ip=environ["REMOTE_ADDR"],
+                announced=length,
+            )
             protocol.response_bytes(*_refusal(408, _LATE))
             return None
         finally:
@@ -177,15 +192,25 @@ async def _forget(protocol: Protocolled) -> None:
                     return
 
 
-_LATE = AssayError("the body has not arrived in time; send the same request again", code="body_late")
-_CUT = AssayError("the connection ended before the announced length; send the same request again", code="body_cut")
-_MANY = AssayError("too many long bodies arrive at once; send the same request again later", code="busy")
+_LATE = AssayError(
+    "the body has not arrived in time; send the same request again", code="body_late"
+)
+_CUT = AssayError(
+    "the connection ended before the announced length; send the same request again", code="body_cut"
+)
+_MANY = AssayError(
+    "too many long bodies arrive at once; send the same request again later", code="busy"
+)
 
 
 def _refusal(status: int, error: AssayError) -> Answer:
     """Every refusal's shape; any origin may read it."""
     again = [("retry-after", str(RETRY_SECONDS))] if status == 503 else []
-    headers = [("content-type", "application/json"), ("access-control-allow-origin", "*"), ("cache-control", "no-store")]
+    headers = [
+        ("content-type", "application/json"),
+        ("access-control-allow-origin", "*"),
+        ("cache-control", "no-store"),
+    ]
     return status, [*headers, *again], msgspec.json.encode(error_body(error))
 
 

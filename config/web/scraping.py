@@ -16,12 +16,19 @@ def refusal(request: HttpRequest) -> HttpResponse | None:
     """A 401 for strangers: metrics name every experiment and its rates."""
     if _has_token(request) if settings.METRICS_TOKEN else _is_local(request):
         return None
-    return HttpResponse(REFUSED, status=401, content_type="text/plain", headers={"WWW-Authenticate": 'Bearer realm="metrics"'})
+    return HttpResponse(
+        REFUSED,
+        status=401,
+        content_type="text/plain",
+        headers={"WWW-Authenticate": 'Bearer realm="metrics"'},
+    )
 
 
 def _has_token(request: HttpRequest) -> bool:
     scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-    return scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), settings.METRICS_TOKEN.encode())
+    return scheme.lower() == "bearer" and hmac.compare_digest(
+        token.strip().encode(), settings.METRICS_TOKEN.encode()
+    )
 
 
 def _is_local(request: HttpRequest) -> bool:

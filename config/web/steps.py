@@ -63,7 +63,9 @@ def run_at_once(loop: asyncio.AbstractEventLoop) -> None:
     """From now on whoever hands a coroutine, or its next step, to this loop from another thread runs it there."""
     hand_over = loop.call_soon_threadsafe
 
-    def call_soon_threadsafe(callback: Callable[..., object], *args: Any, context: Any = None) -> Any:  # Any: as asyncio has it
+    def call_soon_threadsafe(
+        callback: Callable[..., object], *args: Any, context: Any = None
+    ) -> Any:  # Any: as asyncio has it
         if type(callback) is Step:
             return callback(*args)
         if len(args) == 2 and type(args[0]) is CoroutineType:  # granian's way to begin a request

@@ -12,9 +12,16 @@ import re
 from django.template import Origin
 from django.template.loaders.app_directories import Loader as AppLoader
 
-_TAG = re.compile(r"""<(span|div|a|button)\b((?:[^"'<>]|"[^"]*"|'[^']*')*)>(?:\s*([a-z_]+)\s*(?=<))?""")
+_TAG = re.compile(
+    r"""<(span|div|a|button)\b((?:[^"'<>]|"[^"]*"|'[^']*')*)>(?:\s*([a-z_]+)\s*(?=<))?"""
+)
 _ICON = "material-symbols-outlined"
-NAMES = {"dock_to_right": "Menu", "close": "Close the menu", "more_horiz": "More", "unfold_more": "More"}
+NAMES = {
+    "dock_to_right": "Menu",
+    "close": "Close the menu",
+    "more_horiz": "More",
+    "unfold_more": "More",
+}
 """What an icon that can be pressed is called."""
 NAMED = (
     ('id="searchbar-submit"', "Search"),
@@ -54,7 +61,13 @@ def _mended_tag(found: re.Match[str]) -> str:
 def _is_pressed(tag: str, attributes: str) -> bool:
     before, pressed, _ = attributes.partition('x-on:click="')
     always = before.count("{% if") == before.count("{% endif")
-    return bool(pressed) and always and tag != "button" and "href=" not in attributes and "role=" not in attributes
+    return (
+        bool(pressed)
+        and always
+        and tag != "button"
+        and "href=" not in attributes
+        and "role=" not in attributes
+    )
 
 
 def _name(attributes: str, icon: str) -> str:

@@ -18,7 +18,13 @@ log = structlog.get_logger(__name__)
 Job = Callable[[], None]
 
 DECISIONS = (
-    *("/api/v1/assignments", "/ofrep/", "/api/v1/experiments/get-variant", "/api/v1/catalogue", "/api/v1/explain"),
+    *(
+        "/api/v1/assignments",
+        "/ofrep/",
+        "/api/v1/experiments/get-variant",
+        "/api/v1/catalogue",
+        "/api/v1/explain",
+    ),
     *("/api/features/", "/api/eval/", "/livez"),
 )
 """What addresses of doors begin with that need no database; a test compares them with the doors."""

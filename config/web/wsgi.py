@@ -24,7 +24,9 @@ from config.web.handling import Handler  # noqa: E402  (needs the apps that the 
 handler = Handler()
 
 
-def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # Any: as WSGI has it
+def application(
+    environ: dict[str, Any], start_response: Any
+) -> Iterable[bytes]:  # Any: as WSGI has it
     """Django, its answers handed over whole: a body sent after its headers waits some 40 ms for the client's acknowledgement."""
     answer = handler(environ, start_response)
     if answer.streaming:

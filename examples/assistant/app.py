@@ -13,7 +13,11 @@ from experiments.core.types import FlagType
 from experiments.sdk import AssayClient
 
 FLAG = "assistant"
-DEFAULTS: dict[str, Any] = {"model": "small-1", "temperature": 0.2, "prompt": "Answer in one sentence."}
+DEFAULTS: dict[str, Any] = {
+    "model": "small-1",
+    "temperature": 0.2,
+    "prompt": "Answer in one sentence.",
+}
 FALLBACK = "Sorry, I cannot answer that now. A person will write to you."
 MICROS_PER_TOKEN = {"small-1": 2, "large-1": 15}
 
@@ -38,22 +42,46 @@ def assistant(assay: AssayClient, model: Model) -> Application:
         user, request_id = body["user"], uuid.uuid4().hex
         found = assay.evaluate(FLAG, FlagType.OBJECT, DEFAULTS, user)
         config = {**DEFAULTS, **found.value}
-        stamp = {"experiment": found.experiment, "variant": found.variant} if found.variant is not None else {}
+        stamp = (
+            {"experiment": found.experiment, "variant": found.variant}
+            if found.variant is not None
+            else {}
+        )
         started = time.perf_counter()
         try:
-            completion = model(config["model"], config["prompt"], body["question"], config["temperature"])
+            completion = model(
+                config["model"], config["prompt"], body["question"], config["temperature"]
+            )
         except OSError as error:
-            _tell(assay, user, request_id, "ai_fallback", started, stamp, {"error": type(error).__name__})
+            _tell(
+                assay,
+                user,
+                request_id,
+                "ai_fallback",
+                started,
+                stamp,
+                {"error": type(error).__name__},
+            )
             return 200, {"answer": FALLBACK, "request_id": request_id, **stamp}
         cost = _cost(config["model"], completion)
-        _tell(assay, user, request_id, "ai_request", started, stamp, {"model": config["model"]}, cost)
+        _tell(
+            assay, user, request_id, "ai_request", started, stamp, {"model": config["model"]}, cost
+        )
         tokens = {"tokens_in": completion.tokens_in, "tokens_out": completion.tokens_out}
         assay.tell("costs", request_id=request_id, model=config["model"], cost_micro=cost, **tokens)
         return 200, {"answer": completion.text, "request_id": request_id, **stamp}
 
     def feedback(body: dict[str, Any]) -> tuple[int, object]:
         stamp = {name: body[name] for name in ("experiment", "variant") if body.get(name)}
-        return 200, {"taken": assay.tell("feedback", body["user"], label=body["label"], request_id=body["request_id"], **stamp)}
+        return 200, {
+            "taken": assay.tell(
+                "feedback",
+                body["user"],
+                label=body["label"],
+                request_id=body["request_id"],
+                **stamp,
+            )
+        }
 
     return application({("POST", "/ask"): ask, ("POST", "/feedback"): feedback})
 
@@ -70,7 +98,15 @@ def _tell(
 ) -> None:
     latency = round((time.perf_counter() - started) * 1000)
     spent = {} if cost is None else {"cost_micro": cost}
-    assay.track(event_type, user, request_id=request_id, latency_ms=latency, payload=payload, **stamp, **spent)
+    assay.track(
+        event_type,
+        user,
+        request_id=request_id,
+        latency_ms=latency,
+        payload=payload,
+        **stamp,
+        **spent,
+    )
 
 
 def _cost(model: str, completion: Completion) -> int:

@@ -5,4 +5,11 @@ from __future__ import annotations
 from examples.leads.app import crm
 from examples.wsgi import serve
 
-serve(crm(lambda model, message: min(0.95, 0.3 + len(message) / 100 + (0.1 if model == "gpt-4" else 0.0))), port=8103)
+serve(
+    crm(
+        lambda model, message: min(
+            0.95, 0.3 + len(message) / 100 + (0.1 if model == "gpt-4" else 0.0)
+        )
+    ),
+    port=8103,
+)

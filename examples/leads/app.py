@@ -47,13 +47,22 @@ class Leads:
         after = int(str(delay)) if probability >= float(str(threshold)) else None
         lead = Lead(len(self.rows), tenant, message, str(model), probability, after)
         self.rows.append(lead)
-        return 200, {"lead": lead.number, "model": lead.model, "probability": probability, "follow_up_after": after}
+        return 200, {
+            "lead": lead.number,
+            "model": lead.model,
+            "probability": probability,
+            "follow_up_after": after,
+        }
 
     def book(self, sent: dict[str, Any]) -> tuple[int, object]:
         """A lead booked: told to each experiment that the tenant is in, under the tenant's variant."""
         lead = self.rows[int(sent["lead"])]
         lead.booked = True
-        told = {name: variant for name in (ENRICHMENT, TIMING, THRESHOLD) if (variant := get_variant(lead.tenant, name)) is not None}
+        told = {
+            name: variant
+            for name in (ENRICHMENT, TIMING, THRESHOLD)
+            if (variant := get_variant(lead.tenant, name)) is not None
+        }
         for name, variant in told.items():
             track_outcome(lead.tenant, name, variant, "booked")
         return 200, {"lead": lead.number, "told": told}

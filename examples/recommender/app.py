@@ -41,7 +41,9 @@ def recommender(assay: AssayClient, experiments: Sequence[str] = EXPERIMENTS) ->
             taken.append(assay.tell("observations", user, metric="watch_completion", value=1.0))
         return 200, {"taken": all(taken)}
 
-    return application({("POST", "/api/v1/recommendations"): recommend, ("POST", "/api/v1/watched"): watched})
+    return application(
+        {("POST", "/api/v1/recommendations"): recommend, ("POST", "/api/v1/watched"): watched}
+    )
 
 
 def chosen(assay: AssayClient, user: str, experiments: Sequence[str]) -> tuple[float, str | None]:
@@ -49,7 +51,9 @@ def chosen(assay: AssayClient, user: str, experiments: Sequence[str]) -> tuple[f
     for experiment in experiments:
         variant = assay.variant(experiment, user)
         if variant is not None:
-            boost = next((variant.config[name] for name in BOOSTS if name in variant.config), DEFAULT_BOOST)
+            boost = next(
+                (variant.config[name] for name in BOOSTS if name in variant.config), DEFAULT_BOOST
+            )
             return float(boost), f"{experiment}:{variant.key}"
     return DEFAULT_BOOST, None
 

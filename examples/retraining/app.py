@@ -35,11 +35,22 @@ def retrain_due(
     trained = []
     for tenant, last in models.items():
         variant = assay.variant(EXPERIMENT, units={"tenant": tenant})
-        days = int(variant.config.get("retrain_days", DEFAULT_DAYS)) if variant is not None else DEFAULT_DAYS
+        days = (
+            int(variant.config.get("retrain_days", DEFAULT_DAYS))
+            if variant is not None
+            else DEFAULT_DAYS
+        )
         if now - last < timedelta(days=days):
             continue
         accuracy = train(tenant)
-        assay.observe("prediction_accuracy", accuracy, units={"tenant": tenant}, experiment=EXPERIMENT)
-        assay.track("model_retrained", units={"tenant": tenant}, cost_micro=cost_micro, experiment=EXPERIMENT)
+        assay.observe(
+            "prediction_accuracy", accuracy, units={"tenant": tenant}, experiment=EXPERIMENT
+        )
+        assay.track(
+            "model_retrained",
+            units={"tenant": tenant},
+            cost_micro=cost_micro,
+            experiment=EXPERIMENT,
+        )
         trained.append(Trained(tenant, now))
     return trained

@@ -2,7 +2,19 @@
 
 from django.contrib import admin
 
-from . import audience, experiment_list, flags, keys, library, notifications, people, public_attributes, records, segments, work
+from . import (
+    audience,
+    experiment_list,
+    flags,
+    keys,
+    library,
+    notifications,
+    people,
+    public_attributes,
+    records,
+    segments,
+    work,
+)
 from .login_form import PatientForm
 
 admin.site.login_form = PatientForm

@@ -7,7 +7,13 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import get_user_model, login
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+)
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
@@ -27,7 +33,11 @@ def switch(admin: WorkplaceAdmin, request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
     member = _member(request.POST.get("username", ""))
-    user = get_user_model().objects.filter(username=member.username, is_active=True, is_staff=True).first()
+    user = (
+        get_user_model()
+        .objects.filter(username=member.username, is_active=True, is_staff=True)
+        .first()
+    )
     if user is None:
         raise Http404("no such demo user")
     login(request, user, backend=_BACKEND)
@@ -42,7 +52,10 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     if not settings.DEMO:
         return {"concerns": concerns() if may(request, Action.ADMINISTER) else []}
     cast = [{"username": m.username, "first": m.name.split()[0], "role": _role(m)} for m in CAST]
-    return {"demo_cast": cast, "acting_known": request.user.get_username() in {m.username for m in CAST}}
+    return {
+        "demo_cast": cast,
+        "acting_known": request.user.get_username() in {m.username for m in CAST},
+    }
 
 
 def _member(username: str) -> Member:
@@ -59,5 +72,7 @@ def _role(member: Member) -> str:
 def _next(request: HttpRequest) -> str:
     """Back to where the switch was, if that is a page of ours."""
     wanted = request.POST.get("next", "")
-    ours = url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure())
+    ours = url_has_allowed_host_and_scheme(
+        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
     return wanted if ours else reverse("admin:index")

@@ -48,19 +48,27 @@ class WorkplaceAdmin(ModelAdmin):
         return bool(request.user.is_staff) and may(request, Action.VIEW)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return self.add_right is not None and self.has_view_permission(request) and may(request, self.add_right, member=True)
+        return (
+            self.add_right is not None
+            and self.has_view_permission(request)
+            and may(request, self.add_right, member=True)
+        )
 
     def refuse_unless_may_add(self, request: HttpRequest) -> None:
         """Do not even show an add form to those who may not use it."""
         if not self.has_add_permission(request):
             what = "" if self.add_right is None else f"; {permissions.who_may(self.add_right)}"
-            raise PermissionDenied(f"{actor_of(request).label} may not add to {self.opts.verbose_name_plural}{what}.")
+            raise PermissionDenied(
+                f"{actor_of(request).label} may not add to {self.opts.verbose_name_plural}{what}."
+            )
 
     def refuse_unless_may_view(self, request: HttpRequest) -> None:
         """Nothing is shown to, or taken from, somebody who has no job here; Django's superuser flag is none."""
         if not self.has_view_permission(request):
             who = permissions.who_may(Action.VIEW)
-            raise PermissionDenied(f"{actor_of(request).label} may not see {self.opts.verbose_name_plural}; {who}.")
+            raise PermissionDenied(
+                f"{actor_of(request).label} may not see {self.opts.verbose_name_plural}; {who}."
+            )
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -68,7 +76,9 @@ class WorkplaceAdmin(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def page(self, request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    def page(
+        self, request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200
+    ) -> HttpResponse:
         """One of our own pages, in the admin's frame, for those who may see it."""
         self.refuse_unless_may_view(request)
         frame = {**self.admin_site.each_context(request), "opts": self.model._meta, **context}

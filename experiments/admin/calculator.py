@@ -67,11 +67,19 @@ def answered(data: Mapping[str, str]) -> dict[str, Any]:
     answer = size(asked, utc_now())
     reached = _reached(asked)
     share = asked.metrics[0].kind == "proportion"
-    return {"plan": answer.plan, "rows": answer.plan.rows, "reached": reached, "share": share, "drawing": _drawing(reached, share)}
+    return {
+        "plan": answer.plan,
+        "rows": answer.plan.rows,
+        "reached": reached,
+        "share": share,
+        "drawing": _drawing(reached, share),
+    }
 
 
 def _asked(data: Mapping[str, str]) -> Asked:
-    number = {name: read_number(data.get(name, ""), name, label) for name, label in _NUMBERS.items()}
+    number = {
+        name: read_number(data.get(name, ""), name, label) for name, label in _NUMBERS.items()
+    }
     metrics = [
         MetricAsked(
             metric=data.get("kind", "proportion"),
@@ -121,7 +129,10 @@ def _shares(text: str) -> tuple[float, ...]:
     parts = [part for part in text.split(",") if part.strip()] or ["1", "1"]
     found = tuple(read_number(part, "shares", "Shares") or 0.0 for part in parts)
     if not 2 <= len(found) <= MOST_ARMS or min(found) <= 0:
-        raise InvalidInput(f"Shares: two to {MOST_ARMS} numbers above zero, control first, like 50, 50; found {text[:60]!r}", "shares")
+        raise InvalidInput(
+            f"Shares: two to {MOST_ARMS} numbers above zero, control first, like 50, 50; found {text[:60]!r}",
+            "shares",
+        )
     return found
 
 
@@ -131,7 +142,9 @@ def _reached(asked: Asked) -> list[Reach]:
         return []
     found = []
     for weeks in WEEKS:
-        row = size(replace(asked, metrics=asked.metrics[:1], weeks=weeks, clock_weeks=1), utc_now()).plan.rows[0]
+        row = size(
+            replace(asked, metrics=asked.metrics[:1], weeks=weeks, clock_weeks=1), utc_now()
+        ).plan.rows[0]
         if row.mde is not None:
             found.append(Reach(weeks, row.mde, row.mde_relative))
     return found
@@ -140,13 +153,23 @@ def _reached(asked: Asked) -> list[Reach]:
 def _drawing(reached: list[Reach], share: bool) -> Course | None:
     points = [Point(float(one.weeks), abs(one.effect)) for one in reached]
     times = [(float(one.weeks), counted(one.weeks, "week")) for one in reached]
-    return course([("smallest effect", points)], times, lambda value: f"{value * 100:.3g} pp" if share else figure(value))
+    return course(
+        [("smallest effect", points)],
+        times,
+        lambda value: f"{value * 100:.3g} pp" if share else figure(value),
+    )
 
 
 def _fields() -> list[Field]:
     return [
         Field("kind", "The metric is", "select", value="proportion", choices=list(KINDS)),
-        Field("baseline", "Baseline today", value="0.1", required=True, help=f"A share as 0.1, meaning {percent(0.1, 0)}."),
+        Field(
+            "baseline",
+            "Baseline today",
+            value="0.1",
+            required=True,
+            help=f"A share as 0.1, meaning {percent(0.1, 0)}.",
+        ),
         Field("sd", "Standard deviation of a unit", help="Not needed for a share."),
         Field("effect", "Smallest effect worth finding", value="0.05", required=True),
         Field(
@@ -157,11 +180,25 @@ def _fields() -> list[Field]:
             choices=[("relative", "relative to the baseline"), ("absolute", "absolute")],
         ),
         Field("shares", "Shares of the arms, control first", value="50, 50"),
-        Field("units_per_day", "New units a day", value="1000", help="Without it there is a size and no duration."),
-        Field("clock_weeks", "Weeks at least", value="2", help="Whole weeks, so that each weekday counts alike."),
+        Field(
+            "units_per_day",
+            "New units a day",
+            value="1000",
+            help="Without it there is a size and no duration.",
+        ),
+        Field(
+            "clock_weeks",
+            "Weeks at least",
+            value="2",
+            help="Whole weeks, so that each weekday counts alike.",
+        ),
         Field("weeks", "Weeks at most", help="Says whether the effect is within reach by then."),
         Field("alpha", "Alpha, two-sided", value="0.05"),
         Field("power", "Power", value="0.8"),
-        Field("guardrail_baseline", "Guardrail: rate today", help="Of something bad, as complaints: 0.003."),
+        Field(
+            "guardrail_baseline",
+            "Guardrail: rate today",
+            help="Of something bad, as complaints: 0.003.",
+        ),
         Field("margin", "Guardrail: may get worse by", help="Relative: 0.15 is 15 % of its rate."),
     ]

@@ -26,7 +26,11 @@ class Squares:
 
 def squares(kinds: Iterable[tuple[str, str, Sequence[int]]]) -> list[Squares]:
     """Bucket indexes by kind (class, label, indexes) as paths on a grid of 50 by 20."""
-    return [Squares(css, label, len(indexes), " ".join(_square(i) for i in indexes)) for css, label, indexes in kinds if indexes]
+    return [
+        Squares(css, label, len(indexes), " ".join(_square(i) for i in indexes))
+        for css, label, indexes in kinds
+        if indexes
+    ]
 
 
 def _square(index: int) -> str:

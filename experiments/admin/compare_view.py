@@ -24,21 +24,30 @@ def page(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> Htt
     runs = comparing.runs_of(experiment)
     chosen = {SECOND: str(runs[0].pk), FIRST: str(runs[1].pk)} if len(runs) > 1 else {}
     asked = {
-        name: request.GET[name] for name in (FIRST, SECOND) if request.GET.get(name, "").isascii() and request.GET.get(name, "").isdigit()
+        name: request.GET[name]
+        for name in (FIRST, SECOND)
+        if request.GET.get(name, "").isascii() and request.GET.get(name, "").isdigit()
     }
     chosen |= asked if chosen else {}
     views = {name: comparing.run_view(experiment, int(pk[:18])) for name, pk in chosen.items()}
     one, two = views.get(FIRST), views.get(SECOND)
     names = {arm.key: arm.name for view in (one, two) if view for arm in view.arms}
     choices = [(str(run.pk), _said(run)) for run in runs]
-    fields = [Field(FIRST, "First", "select", choices=choices), Field(SECOND, "Second", "select", choices=choices)]
+    fields = [
+        Field(FIRST, "First", "select", choices=choices),
+        Field(SECOND, "Second", "select", choices=choices),
+    ]
     context: dict[str, Any] = {
         "title": f"Two runs of {experiment.name}",
         "original": Crumb(experiment, experiment.name),
         "fields": filled(fields, chosen, ()),
         "enough": len(runs) > 1,
         "sides": [("first", one), ("second", two)] if one and two else [],
-        "pairs": [(pair, names.get(pair.arm, pair.arm)) for pair in comparing.side_by_side(one, two)] if one and two else [],
+        "pairs": [
+            (pair, names.get(pair.arm, pair.arm)) for pair in comparing.side_by_side(one, two)
+        ]
+        if one and two
+        else [],
         "back": page_url(experiment_id, "results"),
     }
     return admin.page(request, "admin/assay/compare.html", context)

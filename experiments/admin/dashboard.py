@@ -30,7 +30,9 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     rows = Experiment.objects.select_related("owner", "policy", "flag", "layer")
     unkept = standings.refresh(now)
     running = _running(rows, unkept)
-    ended = list(rows.filter(status=Status.COMPLETED).order_by("-end_ts", "-updated_at")[:ENDED_SHOWN])
+    ended = list(
+        rows.filter(status=Status.COMPLETED).order_by("-end_ts", "-updated_at")[:ENDED_SHOWN]
+    )
     found = cards([*running, *ended], now)
     waiting = waiting_for(actor_of(request), now, unkept, WAITING_SHOWN)
     return {

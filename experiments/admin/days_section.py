@@ -29,15 +29,22 @@ def marks(experiment: Experiment, view: ResultsView) -> Marks:
         return ()
     first, last = view.days[0].day, view.days[-1].day
     found = timeline_notes.for_experiment(experiment, first, last)
-    return [(_at(max(first, note.first_day)), f"{note.kind}, {note.first_day}: {note.text}") for note in found]
+    return [
+        (_at(max(first, note.first_day)), f"{note.kind}, {note.first_day}: {note.text}")
+        for note in found
+    ]
 
 
-def effect(view: ResultsView, row: MetricRow, names: Mapping[str, str], marked: Marks = ()) -> Course | None:
+def effect(
+    view: ResultsView, row: MetricRow, names: Mapping[str, str], marked: Marks = ()
+) -> Course | None:
     """The difference from control at the end of each day, with the interval that may be read at any time; a line for each test arm."""
     if len(view.days) < FEWEST:
         return None
     share = row.kind == "proportion"
-    series = [(names.get(one.arm, one.arm), _readings(view, row.key, one.arm)) for one in row.comparisons]
+    series = [
+        (names.get(one.arm, one.arm), _readings(view, row.key, one.arm)) for one in row.comparisons
+    ]
     return course(series, _times(view), _words(share), marks=marked)
 
 
@@ -47,8 +54,15 @@ def since_exposure(found: ScanView, row: MetricRow, names: Mapping[str, str]) ->
     days = max((len(points) for _, points in asked), default=0)
     if days < FEWEST:
         return None
-    series = [(names.get(arm, arm), [Point(float(p.day), p.difference, p.low, p.high) for p in points]) for arm, points in asked]
-    return course(series, [(float(day), f"day {day + 1}") for day in range(days)], _words(row.kind == "proportion"))
+    series = [
+        (names.get(arm, arm), [Point(float(p.day), p.difference, p.low, p.high) for p in points])
+        for arm, points in asked
+    ]
+    return course(
+        series,
+        [(float(day), f"day {day + 1}") for day in range(days)],
+        _words(row.kind == "proportion"),
+    )
 
 
 def arrivals(view: ResultsView, marked: Marks = ()) -> Course | None:
@@ -58,7 +72,10 @@ def arrivals(view: ResultsView, marked: Marks = ()) -> Course | None:
     series = []
     for arm in view.arms:
         met = [(one.day, one.units.get(arm.key, 0)) for one in view.days]
-        new = [(after, (units - past) / (after - day).days) for (day, past), (after, units) in pairwise(met)]
+        new = [
+            (after, (units - past) / (after - day).days)
+            for (day, past), (after, units) in pairwise(met)
+        ]
         series.append((arm.name, [Point(_at(day), max(0.0, units)) for day, units in new]))
     return course(series, _times(view)[1:], lambda value: figure(round(value)), marks=marked)
 
@@ -73,14 +90,21 @@ def expected(view: ResultsView, condition: Readiness) -> str:
 
 def always_of(one: ComparisonView) -> tuple[float | None, float | None]:
     """The limits that may be read at any time."""
-    return (None, None) if one.always is None else (one.always.interval.low, one.always.interval.high)
+    return (
+        (None, None) if one.always is None else (one.always.interval.low, one.always.interval.high)
+    )
 
 
 def _readings(view: ResultsView, metric: str, arm: str) -> list[Point]:
     points = []
     for one in view.days:
         found = next((r for r in one.readings if (r.metric, r.arm) == (metric, arm)), None)
-        points.append(Point(_at(one.day), *((None,) if found is None else (found.difference, found.low, found.high))))
+        points.append(
+            Point(
+                _at(one.day),
+                *((None,) if found is None else (found.difference, found.low, found.high)),
+            )
+        )
     return points
 
 

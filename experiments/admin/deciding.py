@@ -42,14 +42,23 @@ def page(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> Htt
     """The choices of now. It changes nothing."""
     admin.refuse_unless_may_view(request)
     view = experiment_view.look(request, found(experiment_id), utc_now())
-    context = {"title": view.experiment.name, "experiment": view.experiment, "card": view.card, "choices": choices(view)}
-    return admin.page(request, "admin/assay/decide.html", context | {"back": page_url(view.experiment.pk)})
+    context = {
+        "title": view.experiment.name,
+        "experiment": view.experiment,
+        "card": view.card,
+        "choices": choices(view),
+    }
+    return admin.page(
+        request, "admin/assay/decide.html", context | {"back": page_url(view.experiment.pk)}
+    )
 
 
 def choices(view: View) -> list[Choice]:
     """Stop, keep running, promote: as the lifecycle allows them now, nothing recommended by its place or colour."""
     e = view.experiment
-    arrows = {arrow.verb: arrow for arrow in verbs_from(Status(e.status), PauseCause(e.pause_cause))}
+    arrows = {
+        arrow.verb: arrow for arrow in verbs_from(Status(e.status), PauseCause(e.pause_cause))
+    }
     made = [_choice(view, arrows[verb], view.now) for verb in _ORDER if verb in arrows]
     if e.status == Status.RUNNING:
         made.append(_keep(view))
@@ -58,10 +67,15 @@ def choices(view: View) -> list[Choice]:
 
 def _choice(view: View, arrow: Transition, now: datetime) -> Choice:
     e = view.experiment
-    against = [*not_theirs(view.actor, e, arrow.action), *in_the_way(view.actor, e, arrow.verb, now)]
+    against = [
+        *not_theirs(view.actor, e, arrow.action),
+        *in_the_way(view.actor, e, arrow.verb, now),
+    ]
     consequence = sentence(arrow.verb, serving_of(e, view.rules, now))
     url = None if against else view.url("do", arrow.verb)
-    return Choice(_LABELS.get(arrow.verb, arrow.label), consequence, url, f"{arrow.label}…", blockers=against)
+    return Choice(
+        _LABELS.get(arrow.verb, arrow.label), consequence, url, f"{arrow.label}…", blockers=against
+    )
 
 
 def _keep(view: View) -> Choice:
@@ -69,15 +83,27 @@ def _keep(view: View) -> Choice:
     held = view.experiment.promotion_held and view.may(Action.HOLD_PROMOTION)
     url = view.url("hold") if held else page_url(view.experiment.pk)
     button = "Release the hold…" if held else "Keep running"
-    return Choice("Keep it running", "Nothing changes: users keep what they get, and it is analysed every few minutes.", url, button)
+    return Choice(
+        "Keep it running",
+        "Nothing changes: users keep what they get, and it is analysed every few minutes.",
+        url,
+        button,
+    )
 
 
 def _promotions(view: View, arrow: Transition) -> list[Choice]:
     """Promoting each test arm that serves, with the conditions that it does not meet."""
     e = view.experiment
-    off = set(e.iterations.filter(ended_at__isnull=True).values_list("stopped_arms__variant__key", flat=True))
+    off = set(
+        e.iterations.filter(ended_at__isnull=True).values_list(
+            "stopped_arms__variant__key", flat=True
+        )
+    )
     arms = [arm for arm in e.variants.all() if not arm.is_control and arm.key not in off]
-    against = [*not_theirs(view.actor, e, arrow.action), *in_the_way(view.actor, e, Verb.PROMOTE, view.now)]
+    against = [
+        *not_theirs(view.actor, e, arrow.action),
+        *in_the_way(view.actor, e, Verb.PROMOTE, view.now),
+    ]
     return [_promotion(view, arm.key, arm.name, against) for arm in arms]
 
 

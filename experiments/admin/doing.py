@@ -72,7 +72,11 @@ def confirmed(
 def _linked(problem: Problem, fields: Mapping[str, str]) -> str:
     """The problem, with a link to its field where a form for it is known."""
     where = fields.get(problem.field or "")
-    return format_html('{} <a href="{}">Open the field</a>', problem.message, where) if where else problem.message
+    return (
+        format_html('{} <a href="{}">Open the field</a>', problem.message, where)
+        if where
+        else problem.message
+    )
 
 
 def posted(
@@ -96,7 +100,10 @@ def posted(
             messages.success(request, work(request.POST))
         except Forbidden as refusal:
             return admin.page(
-                request, "admin/assay/refused.html", {"title": title, "problems": problems_of(refusal)}, status=status_of(refusal)
+                request,
+                "admin/assay/refused.html",
+                {"title": title, "problems": problems_of(refusal)},
+                status=status_of(refusal),
             )
         except AssayError as refusal:
             for problem in problems_of(refusal):

@@ -51,7 +51,12 @@ def page(admin: WorkplaceAdmin, request: HttpRequest) -> HttpResponse:
 def _rows(data: Mapping[str, str], day: date) -> tuple[EventRow, ...]:
     key = data.get("experiment", "").strip()
     read = events.observations if data.get("source") == "observation" else events.events
-    return read(day=day, kind=data.get("kind", "").strip()[:80], experiment_id=resolve(key).pk if key else None, limit=ROWS)
+    return read(
+        day=day,
+        kind=data.get("kind", "").strip()[:80],
+        experiment_id=resolve(key).pk if key else None,
+        limit=ROWS,
+    )
 
 
 def _fields(today: date) -> list[Field]:
@@ -65,7 +70,18 @@ def _fields(today: date) -> list[Field]:
 
 def _named(rows: tuple[EventRow, ...]) -> list[tuple[EventRow, str, str]]:
     """Each row with its experiment's key and its variant's name, its unit hashed."""
-    keys = dict(Experiment.objects.filter(pk__in={row.experiment_id for row in rows}).values_list("pk", "key"))
-    variants = dict(Variant.objects.filter(pk__in={row.variant_id for row in rows}).values_list("pk", "name"))
-    hashed = (replace(row, unit_id=f"#{unit_hash(row.unit_type, row.unit_id)[:SHORT]}") for row in rows)
-    return [(row, keys.get(row.experiment_id or 0, ""), variants.get(row.variant_id or 0, "")) for row in hashed]
+    keys = dict(
+        Experiment.objects.filter(pk__in={row.experiment_id for row in rows}).values_list(
+            "pk", "key"
+        )
+    )
+    variants = dict(
+        Variant.objects.filter(pk__in={row.variant_id for row in rows}).values_list("pk", "name")
+    )
+    hashed = (
+        replace(row, unit_id=f"#{unit_hash(row.unit_type, row.unit_id)[:SHORT]}") for row in rows
+    )
+    return [
+        (row, keys.get(row.experiment_id or 0, ""), variants.get(row.variant_id or 0, ""))
+        for row in hashed
+    ]

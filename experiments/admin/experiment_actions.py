@@ -14,7 +14,15 @@ from experiments.admin.doing import Confirm, confirmed, posted
 from experiments.admin.experiment_page import serving_of
 from experiments.admin.experiment_sections import evaluation_fields, override_fields, sign_fields
 from experiments.admin.experiment_view import page_url
-from experiments.admin.fields import Field, read_choice, read_day, read_moment, read_number, read_whole, reason_field
+from experiments.admin.fields import (
+    Field,
+    read_choice,
+    read_day,
+    read_moment,
+    read_number,
+    read_whole,
+    reason_field,
+)
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput, Problem
 from experiments.core.life.checklist import SIGNED_ITEMS, TITLES, may_be_not_applicable
@@ -39,7 +47,9 @@ GRAVE = (Verb.EMERGENCY_STOP, Verb.ABORT_DARK_LAUNCH)
 
 def found(experiment_id: int) -> Experiment:
     """The experiment with what its pages show of it, or 404."""
-    rows = Experiment.objects.select_related("policy", "owner", "flag", "layer").prefetch_related("variants", "planned_metrics__metric")
+    rows = Experiment.objects.select_related("policy", "owner", "flag", "layer").prefetch_related(
+        "variants", "planned_metrics__metric"
+    )
     row = rows.filter(pk=experiment_id).first()
     if row is None:
         raise Http404("no such experiment")
@@ -51,9 +61,16 @@ def do(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, verb: st
     if verb not in (*Verb, RETURN):
         raise Http404("no such verb")
     experiment = found(experiment_id)
-    confirm = _confirm(actor_of(request), experiment, verb, utc_now(), _wanted_arm(request, experiment))
+    confirm = _confirm(
+        actor_of(request), experiment, verb, utc_now(), _wanted_arm(request, experiment)
+    )
     return confirmed(
-        admin, request, title=experiment.name, about=experiment, confirm=confirm, work=lambda data: _press(request, experiment, verb, data)
+        admin,
+        request,
+        title=experiment.name,
+        about=experiment,
+        confirm=confirm,
+        work=lambda data: _press(request, experiment, verb, data),
     )
 
 
@@ -65,10 +82,18 @@ def _wanted_arm(request: HttpRequest, experiment: Experiment) -> str:
 
 
 def _confirm(actor: Actor, experiment: Experiment, verb: str, now: datetime, arm: str) -> Confirm:
-    arrow = None if verb == RETURN else transition_for(Verb(verb), Status(experiment.status), PauseCause(experiment.pause_cause))
+    arrow = (
+        None
+        if verb == RETURN
+        else transition_for(
+            Verb(verb), Status(experiment.status), PauseCause(experiment.pause_cause)
+        )
+    )
     label = arrow.label if arrow else verb.replace("_", " ").capitalize()
     action = Action.RETURN_TO_CONTROL if verb == RETURN else arrow.action if arrow else None
-    must_say_why = verb in (RETURN, Verb.PROMOTE) or (arrow is not None and Need.REASON in arrow.needs)
+    must_say_why = verb in (RETURN, Verb.PROMOTE) or (
+        arrow is not None and Need.REASON in arrow.needs
+    )
     unmet = unmet_conditions(experiment.pk, arm) if verb == Verb.PROMOTE and arm else ()
     grave = verb in GRAVE or verb == RETURN or bool(unmet)
     return Confirm(
@@ -80,8 +105,14 @@ def _confirm(actor: Actor, experiment: Experiment, verb: str, now: datetime, arm
         said=card_of(experiment, now).sentence if verb in (Verb.PROMOTE, Verb.CONCLUDE) else "",
         tone="bad" if grave else "",
         danger=grave,
-        fields=[*_extra_fields(experiment, verb, arm), reason_field(required=must_say_why, about=_WHY if unmet else "")],
-        blockers=[*not_theirs(actor, experiment, action), *in_the_way(actor, experiment, verb, now)],
+        fields=[
+            *_extra_fields(experiment, verb, arm),
+            reason_field(required=must_say_why, about=_WHY if unmet else ""),
+        ],
+        blockers=[
+            *not_theirs(actor, experiment, action),
+            *in_the_way(actor, experiment, verb, now),
+        ],
     )
 
 
@@ -89,8 +120,13 @@ def in_the_way(actor: Actor, experiment: Experiment, verb: str, now: datetime) -
     """What stands against the verb now, for this person; the service asks again."""
     if verb == RETURN:
         return []
-    needs_second = verb == Verb.PROMOTE or (verb == Verb.RESUME and experiment.pause_cause == PauseCause.HARM)
-    return [*blockers(experiment, Verb(verb), now), *(four_eyes(actor, launch_request(experiment)) if needs_second else [])]
+    needs_second = verb == Verb.PROMOTE or (
+        verb == Verb.RESUME and experiment.pause_cause == PauseCause.HARM
+    )
+    return [
+        *blockers(experiment, Verb(verb), now),
+        *(four_eyes(actor, launch_request(experiment)) if needs_second else []),
+    ]
 
 
 def not_theirs(actor: Actor, experiment: Experiment, action: Action | None) -> list[Problem]:
@@ -106,7 +142,16 @@ _WHY = f"Not every condition is met, so this needs {WANTED}. It stays visible on
 def _extra_fields(experiment: Experiment, verb: str, arm: str) -> list[Field]:
     if verb == Verb.CONCLUDE:
         choices = [(o.value, o.value.replace("_", " ")) for o in CONCLUSIONS]
-        return [Field("outcome", "Outcome", "select", value=Outcome.INCONCLUSIVE, choices=choices, help="What was learned.")]
+        return [
+            Field(
+                "outcome",
+                "Outcome",
+                "select",
+                value=Outcome.INCONCLUSIVE,
+                choices=choices,
+                help="What was learned.",
+            )
+        ]
     if verb == Verb.PROMOTE:
         arms = [(v.key, v.name) for v in experiment.variants.all() if not v.is_control]
         return [Field("variant", "Winner", "select", value=arm, choices=arms)]
@@ -127,9 +172,17 @@ def _press(request: HttpRequest, experiment: Experiment, verb: str, data: QueryD
             reason=reason,
         )
     elif verb == Verb.PROMOTE:
-        after = lifecycle.promote(actor, now, experiment_id=experiment.pk, variant_key=data.get("variant", ""), decision_note=reason)
+        after = lifecycle.promote(
+            actor,
+            now,
+            experiment_id=experiment.pk,
+            variant_key=data.get("variant", ""),
+            decision_note=reason,
+        )
     else:
-        after = lifecycle.transition(actor, now, experiment_id=experiment.pk, verb=Verb(verb), reason=reason)
+        after = lifecycle.transition(
+            actor, now, experiment_id=experiment.pk, verb=Verb(verb), reason=reason
+        )
         if verb == Verb.EMERGENCY_STOP and stop_waits(after):
             return f"{experiment.name} was stopped: {STOP_WAITS}."
     return f"{experiment.name} is now {_STATES.get(Status(after.status), after.status)}."
@@ -143,7 +196,9 @@ def _unsignable(actor: Actor, experiment: Experiment, item: Item) -> list[Proble
 _STATES = {Status.DRAFT: "a draft again", Status.DARK_LAUNCH: "in dark launch"}
 
 
-def sign(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, item: str) -> HttpResponse:
+def sign(
+    admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, item: str
+) -> HttpResponse:
     """Put one's name under a checklist item, or refuse it."""
     if item not in SIGNED_ITEMS:
         raise Http404("no such item to sign")
@@ -159,11 +214,18 @@ def sign(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, item: 
     def work(data: QueryDict) -> str:
         verdict = read_choice(Verdict, data.get("verdict", ""), "verdict", "Verdict")
         signing.sign_off(
-            actor_of(request), utc_now(), experiment_id=experiment_id, item=thing, verdict=verdict, comment=data.get("comment", "").strip()
+            actor_of(request),
+            utc_now(),
+            experiment_id=experiment_id,
+            item=thing,
+            verdict=verdict,
+            comment=data.get("comment", "").strip(),
         )
         return f"{TITLES[thing]}: {verdict.value.replace('_', ' ')}."
 
-    return confirmed(admin, request, title=experiment.name, about=experiment, confirm=confirm, work=work)
+    return confirmed(
+        admin, request, title=experiment.name, about=experiment, confirm=confirm, work=work
+    )
 
 
 def request_launch(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> HttpResponse:
@@ -178,10 +240,17 @@ def request_launch(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: i
     )
 
     def work(data: QueryDict) -> str:
-        signing.request_launch(actor_of(request), utc_now(), experiment_id=experiment_id, note=data.get("note", "").strip())
+        signing.request_launch(
+            actor_of(request),
+            utc_now(),
+            experiment_id=experiment_id,
+            note=data.get("note", "").strip(),
+        )
         return "The launch is requested; somebody else approves it."
 
-    return confirmed(admin, request, title=experiment.name, about=experiment, confirm=confirm, work=work)
+    return confirmed(
+        admin, request, title=experiment.name, about=experiment, confirm=confirm, work=work
+    )
 
 
 def evaluate(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> HttpResponse:
@@ -194,7 +263,12 @@ def evaluate(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) ->
         fields=evaluation_fields(experiment),
     )
     return confirmed(
-        admin, request, title=experiment.name, about=experiment, confirm=confirm, work=lambda data: _evaluate(request, experiment_id, data)
+        admin,
+        request,
+        title=experiment.name,
+        about=experiment,
+        confirm=confirm,
+        work=lambda data: _evaluate(request, experiment_id, data),
     )
 
 
@@ -217,25 +291,42 @@ def _evaluate(request: HttpRequest, experiment_id: int, data: QueryDict) -> str:
     return "The evaluation is recorded."
 
 
-def _posted(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, tab: str, work: Callable[[QueryDict], str]) -> HttpResponse:
+def _posted(
+    admin: WorkplaceAdmin,
+    request: HttpRequest,
+    experiment_id: int,
+    tab: str,
+    work: Callable[[QueryDict], str],
+) -> HttpResponse:
     experiment = found(experiment_id)
     fields = _form_fields(experiment) if experiment.status == Status.DRAFT else {}
-    return posted(admin, request, title=experiment.name, back=page_url(experiment.pk, tab), work=work, fields=fields)
+    return posted(
+        admin,
+        request,
+        title=experiment.name,
+        back=page_url(experiment.pk, tab),
+        work=work,
+        fields=fields,
+    )
 
 
 def _form_fields(experiment: Experiment) -> dict[str, str]:
     """What a refusal calls a planned number → its place in the form."""
     form = reverse("admin:experiment_edit", args=(experiment.pk,))
     lines = enumerate(experiment.planned_metrics.all())
-    return {f"metrics.{plan.metric.key}.{name}": f"{form}#id_m-{i}-{name}" for i, plan in lines for name in _PLANNED} | {
-        "metrics": f"{form}#metrics"
-    }
+    return {
+        f"metrics.{plan.metric.key}.{name}": f"{form}#id_m-{i}-{name}"
+        for i, plan in lines
+        for name in _PLANNED
+    } | {"metrics": f"{form}#metrics"}
 
 
 _PLANNED = ("baseline", "baseline_sd", "mde", "margin")
 
 
-def compute(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, item: str) -> HttpResponse:
+def compute(
+    admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, item: str
+) -> HttpResponse:
     """Have evidence computed: the sample size or the dark launch's health."""
     if item not in _COMPUTED:
         raise Http404("nothing to compute for this item")
@@ -253,7 +344,9 @@ def replan(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> H
     from analytics.services.planning import replanning  # its numerics load only when asked for
 
     def work(data: QueryDict) -> str:
-        evidence = replanning.replan(actor_of(request), utc_now(), experiment_id=experiment_id, metric=data.get("metric", ""))
+        evidence = replanning.replan(
+            actor_of(request), utc_now(), experiment_id=experiment_id, metric=data.get("metric", "")
+        )
         return f"The plan is changed: {evidence.summary}."
 
     return _posted(admin, request, experiment_id, "plan", work)
@@ -283,7 +376,12 @@ def analyse(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> 
 
     def work(data: QueryDict) -> str:
         actor, experiment = actor_of(request), found(experiment_id)
-        check(actor, Action.COMPUTE_EVIDENCE, member=is_member(actor, experiment), subject=experiment.key)
+        check(
+            actor,
+            Action.COMPUTE_EVIDENCE,
+            member=is_member(actor, experiment),
+            subject=experiment.key,
+        )
         analysis.analyse(experiment_id, now=utc_now(), may_look=False)
         return "Analysed for display. Nothing was decided."
 
@@ -301,22 +399,35 @@ def hold(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> Htt
         else "nothing yet. A winner is promoted by itself again."
     )
     confirm = Confirm(
-        f"{label} of {experiment.name}?", label, page_url(experiment_id), consequence=then, fields=[reason_field(required=False)]
+        f"{label} of {experiment.name}?",
+        label,
+        page_url(experiment_id),
+        consequence=then,
+        fields=[reason_field(required=False)],
     )
 
     def work(data: QueryDict) -> str:
         reason = data.get("reason", "").strip()
-        lifecycle.hold_promotion(actor_of(request), utc_now(), experiment_id=experiment_id, held=held, reason=reason)
+        lifecycle.hold_promotion(
+            actor_of(request), utc_now(), experiment_id=experiment_id, held=held, reason=reason
+        )
         return f"{label}: done."
 
-    return confirmed(admin, request, title=experiment.name, about=experiment, confirm=confirm, work=work)
+    return confirmed(
+        admin, request, title=experiment.name, about=experiment, confirm=confirm, work=work
+    )
 
 
 def note(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> HttpResponse:
     """Write a note; it stands in the history and in the plan."""
 
     def work(data: QueryDict) -> str:
-        drafts.add_note(actor_of(request), utc_now(), experiment_id=experiment_id, text=data.get("text", "").strip())
+        drafts.add_note(
+            actor_of(request),
+            utc_now(),
+            experiment_id=experiment_id,
+            text=data.get("text", "").strip(),
+        )
         return "The note is kept."
 
     return _posted(admin, request, experiment_id, "history", work)
@@ -326,7 +437,9 @@ def comment(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> 
     """Say something about the experiment to everybody who follows it."""
 
     def work(data: QueryDict) -> str:
-        comments.comment(actor_of(request), utc_now(), experiment_id=experiment_id, text=data.get("text", ""))
+        comments.comment(
+            actor_of(request), utc_now(), experiment_id=experiment_id, text=data.get("text", "")
+        )
         return "Said."
 
     return _posted(admin, request, experiment_id, "history", work)
@@ -339,7 +452,12 @@ def team(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> Htt
         members = set(found(experiment_id).collaborators.values_list("pk", flat=True))
         added, removed = data.get("add", ""), data.get("remove", "")
         wanted = ({*map(str, members)} | {added}) - {removed} - {""}
-        drafts.edit_experiment(actor_of(request), utc_now(), experiment_id=experiment_id, changes={"collaborators": sorted(wanted)})
+        drafts.edit_experiment(
+            actor_of(request),
+            utc_now(),
+            experiment_id=experiment_id,
+            changes={"collaborators": sorted(wanted)},
+        )
         return "The team is changed."
 
     return _posted(admin, request, experiment_id, "settings", work)
@@ -366,7 +484,9 @@ def mark(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> Htt
     return _posted(admin, request, experiment_id, "history", work)
 
 
-def unmark(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, note_id: int) -> HttpResponse:
+def unmark(
+    admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, note_id: int
+) -> HttpResponse:
     """Take one's own note back from the timeline."""
 
     def work(data: QueryDict) -> str:
@@ -403,10 +523,14 @@ def override(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) ->
         )
         return "The override is set."
 
-    return confirmed(admin, request, title=experiment.name, about=experiment, confirm=confirm, work=work)
+    return confirmed(
+        admin, request, title=experiment.name, about=experiment, confirm=confirm, work=work
+    )
 
 
-def override_remove(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, override_id: int) -> HttpResponse:
+def override_remove(
+    admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, override_id: int
+) -> HttpResponse:
     """Take an override away."""
 
     def work(data: QueryDict) -> str:

@@ -36,17 +36,27 @@ from experiments.services.drafts import drafts
 def add(admin: WorkplaceAdmin, request: HttpRequest) -> HttpResponse:
     """A new draft; its author is its owner."""
     if not may(request, Action.EDIT_DRAFT, member=True):
-        return _refused(admin, request, "Your role reads experiments; a product owner, data scientist, QA or admin writes them.")
+        return _refused(
+            admin,
+            request,
+            "Your role reads experiments; a product owner, data scientist, QA or admin writes them.",
+        )
     if request.method != "POST":
         like = request.GET.get("like", "")
         if like.isascii() and like.isdigit():
             return _design_page(admin, request, None, template_form.values_like(found(int(like))))
-        return _design_page(admin, request, None, template_form.values_for(request.GET.get("template", "")))
+        return _design_page(
+            admin, request, None, template_form.values_for(request.GET.get("template", ""))
+        )
     try:
-        made = drafts.create_experiment(actor_of(request), utc_now(), spec=template_form.read_spec(request.POST.dict()))
+        made = drafts.create_experiment(
+            actor_of(request), utc_now(), spec=template_form.read_spec(request.POST.dict())
+        )
     except AssayError as refusal:
         return _design_page(admin, request, None, request.POST.dict(), refusal)
-    messages.success(request, f"{made.name} is saved as a draft. The checklist says what it waits for.")
+    messages.success(
+        request, f"{made.name} is saved as a draft. The checklist says what it waits for."
+    )
     return HttpResponseRedirect(page_url(made.pk))
 
 
@@ -54,7 +64,9 @@ def edit(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> Htt
     """Edit a draft's design, or amend what a launched experiment still allows."""
     experiment = found(experiment_id)
     if not may(request, Action.EDIT_DRAFT, member=is_member(actor_of(request), experiment)):
-        return _refused(admin, request, "Only the experiment's team and admins edit it.", experiment)
+        return _refused(
+            admin, request, "Only the experiment's team and admins edit it.", experiment
+        )
     draft = experiment.status == Status.DRAFT
     show = _design_page if draft else _amend_page
     if request.method != "POST":
@@ -84,18 +96,28 @@ def _save_design(request: HttpRequest, experiment: Experiment) -> None:
 
 def _save_amendment(request: HttpRequest, experiment: Experiment) -> None:
     data = request.POST.dict()
-    changes: dict[str, Any] = {name: data.get(name, "").strip() for name in ("name", "description", "notes")}
+    changes: dict[str, Any] = {
+        name: data.get(name, "").strip() for name in ("name", "description", "notes")
+    }
     changes |= {
         "tags": list(reading.read_tags(data.get("tags", ""))),
         "planned_end": read_moment(data.get("planned_end", ""), "planned_end", "Planned end"),
     }
     drafts.edit_experiment(
-        actor_of(request), utc_now(), experiment_id=experiment.pk, changes=changes, reason=data.get("reason", "").strip()
+        actor_of(request),
+        utc_now(),
+        experiment_id=experiment.pk,
+        changes=changes,
+        reason=data.get("reason", "").strip(),
     )
 
 
 def _design_page(
-    admin: WorkplaceAdmin, request: HttpRequest, experiment: Experiment | None, data: Mapping[str, str], refusal: AssayError | None = None
+    admin: WorkplaceAdmin,
+    request: HttpRequest,
+    experiment: Experiment | None,
+    data: Mapping[str, str],
+    refusal: AssayError | None = None,
 ) -> HttpResponse:
     choices = form.metric_choices()
     schema = schema_of(experiment)
@@ -111,7 +133,9 @@ def _design_page(
         "by_schema": bool(schema.properties),
         "control": data.get("v-control", ""),
         "button": "Save the draft",
-        "back": page_url(experiment.pk) if experiment else reverse("admin:experiments_experiment_changelist"),
+        "back": page_url(experiment.pk)
+        if experiment
+        else reverse("admin:experiments_experiment_changelist"),
         "after": "Nobody sees a draft: nothing is served until it is launched.",
         "template": template_form.offered(data) if experiment is None else None,
         "too_long": _too_long(experiment),
@@ -121,7 +145,9 @@ def _design_page(
 
 def _too_long(experiment: Experiment | None) -> str:
     """What the plan cannot find in the time it gives itself, as last computed."""
-    evidence = None if experiment is None else experiment.evidence.filter(item=Item.SAMPLE_SIZE).first()
+    evidence = (
+        None if experiment is None else experiment.evidence.filter(item=Item.SAMPLE_SIZE).first()
+    )
     return "" if evidence is None else out_of_reach(computed(evidence))
 
 
@@ -138,7 +164,11 @@ def _path(experiment: Experiment | None) -> dict[str, Any]:
 
 
 def _amend_page(
-    admin: WorkplaceAdmin, request: HttpRequest, experiment: Experiment, data: Mapping[str, str], refusal: AssayError | None = None
+    admin: WorkplaceAdmin,
+    request: HttpRequest,
+    experiment: Experiment,
+    data: Mapping[str, str],
+    refusal: AssayError | None = None,
 ) -> HttpResponse:
     context = {
         "title": f"Amend {experiment.name}",
@@ -150,10 +180,16 @@ def _amend_page(
     return _answer(admin, request, context | _path(experiment), refusal)
 
 
-def _answer(admin: WorkplaceAdmin, request: HttpRequest, context: dict[str, Any], refusal: AssayError | None) -> HttpResponse:
+def _answer(
+    admin: WorkplaceAdmin, request: HttpRequest, context: dict[str, Any], refusal: AssayError | None
+) -> HttpResponse:
     if refusal is None:
         return admin.page(request, "admin/assay/experiment_form.html", context)
-    shown = {**context, "problems": _told(context, problems_of(refusal)), "refusal": "Not saved. Nothing was changed."}
+    shown = {
+        **context,
+        "problems": _told(context, problems_of(refusal)),
+        "refusal": "Not saved. Nothing was changed.",
+    }
     return admin.page(request, "admin/assay/experiment_form.html", shown, status=status_of(refusal))
 
 
@@ -167,7 +203,11 @@ class Told:
 
 def _told(context: Mapping[str, Any], problems: Sequence[Problem]) -> list[Told]:
     """Each problem by its label; the names that the code uses stay in the code."""
-    parts = [*context["sections"], *context.get("variant_lines", ()), *context.get("metric_lines", ())]
+    parts = [
+        *context["sections"],
+        *context.get("variant_lines", ()),
+        *context.get("metric_lines", ()),
+    ]
     labels = {field.name: field.label for part in parts for field in part.fields}
     return [_by_label(problem, labels) for problem in problems]
 
@@ -177,11 +217,17 @@ def _by_label(problem: Problem, labels: Mapping[str, str]) -> Told:
     if name not in labels:
         return Told(problem.message)
     begins = f"{name}: "
-    message = f"{labels[name]}: {problem.message.removeprefix(begins)}" if problem.message.startswith(begins) else problem.message
+    message = (
+        f"{labels[name]}: {problem.message.removeprefix(begins)}"
+        if problem.message.startswith(begins)
+        else problem.message
+    )
     return Told(message, f"id_{name}")
 
 
-def _refused(admin: WorkplaceAdmin, request: HttpRequest, why: str, experiment: Experiment | None = None) -> HttpResponse:
+def _refused(
+    admin: WorkplaceAdmin, request: HttpRequest, why: str, experiment: Experiment | None = None
+) -> HttpResponse:
     problems = [Problem("forbidden", why)]
     return admin.page(
         request,

@@ -9,16 +9,41 @@ from typing import Any
 
 from experiments.admin.config_form import config_fields
 from experiments.admin.experiment_reading import line_count, written_breakdowns, written_thresholds
-from experiments.admin.fields import Field, written, written_json, written_moment, written_share, written_usd
+from experiments.admin.fields import (
+    Field,
+    written,
+    written_json,
+    written_moment,
+    written_share,
+    written_usd,
+)
 from experiments.admin.ramp_form import HELP, PLACEHOLDER, written_ramp
 from experiments.core.design.specs import ExperimentSpec, MetricPlan, VariantSpec
 from experiments.core.library.presets import PRESETS
 from experiments.core.serving.value_schema import Schema
-from experiments.core.types import DarkMode, FlagType, GuardrailAction, GuardrailRule, MarginKind, MetricRole
+from experiments.core.types import (
+    DarkMode,
+    FlagType,
+    GuardrailAction,
+    GuardrailRule,
+    MarginKind,
+    MetricRole,
+)
 from experiments.models import Experiment, ExperimentMetric, Flag, Metric, Policy, Variant
 
 NEW_FLAG = ""
-TYPES = ("feature", "prompt", "model", "threshold", "routing", "cache", "rag", "ranker", "agent", "ui")
+TYPES = (
+    "feature",
+    "prompt",
+    "model",
+    "threshold",
+    "routing",
+    "cache",
+    "rag",
+    "ranker",
+    "agent",
+    "ui",
+)
 
 
 @dataclass(frozen=True)
@@ -53,7 +78,10 @@ def policy_choices(current: str = "") -> list[tuple[str, str]]:
 def flag_choices() -> list[tuple[str, str]]:
     """A flag of the experiment's own, or one that stands."""
     keys = Flag.objects.values_list("key", "value_type")
-    return [(NEW_FLAG, "a new flag, named like the experiment"), *((key, f"{key} ({kind})") for key, kind in keys)]
+    return [
+        (NEW_FLAG, "a new flag, named like the experiment"),
+        *((key, f"{key} ({kind})") for key, kind in keys),
+    ]
 
 
 def metric_choices() -> list[tuple[str, str]]:
@@ -61,7 +89,13 @@ def metric_choices() -> list[tuple[str, str]]:
     rows = Metric.objects.filter(current=True).order_by("exploratory", "name")
     return [
         ("", "choose a metric…"),
-        *((m.key, f"{m.name} ({m.kind}, {'higher' if m.direction == 'increase' else 'lower'} is better)") for m in rows),
+        *(
+            (
+                m.key,
+                f"{m.name} ({m.kind}, {'higher' if m.direction == 'increase' else 'lower'} is better)",
+            )
+            for m in rows
+        ),
     ]
 
 
@@ -95,11 +129,23 @@ def values_of(experiment: Experiment | None) -> dict[str, str]:
             "m-1-rule": GuardrailRule.SAFE,
             "m-1-action": GuardrailAction.STOP,
         }
-    own = {"policy": experiment.policy.key, "flag": experiment.flag_id or "", "notes": experiment.notes}
+    own = {
+        "policy": experiment.policy.key,
+        "flag": experiment.flag_id or "",
+        "notes": experiment.notes,
+    }
     order = {MetricRole.PRIMARY: 0, MetricRole.GUARDRAIL: 1, MetricRole.SECONDARY: 2}
-    plans = sorted(experiment.planned_metrics.select_related("metric"), key=lambda p: (order[MetricRole(p.role)], p.position, p.pk))
+    plans = sorted(
+        experiment.planned_metrics.select_related("metric"),
+        key=lambda p: (order[MetricRole(p.role)], p.position, p.pk),
+    )
     arms = variant_values(list(experiment.variants.all()))
-    return design_values(experiment) | own | arms | metric_values([(plan.metric.key, plan) for plan in plans])
+    return (
+        design_values(experiment)
+        | own
+        | arms
+        | metric_values([(plan.metric.key, plan) for plan in plans])
+    )
 
 
 def design_values(e: Experiment | ExperimentSpec) -> dict[str, str]:
@@ -183,13 +229,24 @@ _FieldOf = Callable[..., Field]
 def sections(data: Mapping[str, str], *, new: bool) -> list[Section]:
     """The form's parts with what stands in them."""
 
-    def f(name: str, label: str, kind: str = "text", **more: Any) -> Field:  # Any: whatever a field takes
+    def f(
+        name: str, label: str, kind: str = "text", **more: Any
+    ) -> Field:  # Any: whatever a field takes
         return Field(name, label, kind, data.get(name, ""), **more)
 
     types = dict.fromkeys([*TYPES, data.get("experiment_type") or "feature"])
     return [
-        Section("What and why", "Say it so that somebody from another team understands it.", _identity(f, types, new)),
-        Section("PRD", "The product requirement: document or link, hypothesis and expected effect.", _prd(f), "prd"),
+        Section(
+            "What and why",
+            "Say it so that somebody from another team understands it.",
+            _identity(f, types, new),
+        ),
+        Section(
+            "PRD",
+            "The product requirement: document or link, hypothesis and expected effect.",
+            _prd(f),
+            "prd",
+        ),
         Section("Who gets it", "The flag, the people, the policy.", _audience(f, new), "audience"),
         Section(
             "Guardrails that ship",
@@ -204,7 +261,11 @@ def _identity(f: _FieldOf, types: Iterable[str], new: bool) -> list[Field]:
     """What it is called and what is tested."""
     found = [
         f("name", "Title", required=True, placeholder="Friendlier first message"),
-        f("key", "Key", help="Lower-case letters, digits, dot, dash and underscore. Empty: made from the title. Fixed once saved.")
+        f(
+            "key",
+            "Key",
+            help="Lower-case letters, digits, dot, dash and underscore. Empty: made from the title. Fixed once saved.",
+        )
         if new
         else None,
         f(
@@ -222,7 +283,14 @@ def _identity(f: _FieldOf, types: Iterable[str], new: bool) -> list[Field]:
 def _prd(f: _FieldOf) -> list[Field]:
     """Why it is worth trying."""
     return [
-        f("hypothesis", "Hypothesis", "textarea", rows=2, span="wide", placeholder="Because … we believe that … will …"),
+        f(
+            "hypothesis",
+            "Hypothesis",
+            "textarea",
+            rows=2,
+            span="wide",
+            placeholder="Because … we believe that … will …",
+        ),
         f("expected_effect", "Expected effect", placeholder="+4 % bookings within 7 days"),
         f("prd_url", "Link to the PRD", "url", placeholder="https://…"),
         f("prd_text", "…or the PRD itself", "textarea", rows=7, span="wide"),
@@ -232,12 +300,23 @@ def _prd(f: _FieldOf) -> list[Field]:
 def _audience(f: _FieldOf, new: bool) -> list[Field]:
     """Whom it reaches, under which policy."""
     found = [
-        f("policy", "Policy", "select", choices=policy_choices(), help="What this risk class demands before launch."),
+        f(
+            "policy",
+            "Policy",
+            "select",
+            choices=policy_choices(),
+            help="What this risk class demands before launch.",
+        ),
         f("flag", "Flag", "select", choices=flag_choices(), help="The key your code asks for."),
         f("flag_type", "Type of a new flag", "select", choices=_options(FlagType)) if new else None,
         f("client_visible", "A new flag may be read by client keys", "checkbox") if new else None,
         f("unit_type", "Who is randomised", help="user, session, tenant, visitor, …"),
-        f("traffic", "Share of all units, in per cent", "text", help="100 = everybody; one decimal at most."),
+        f(
+            "traffic",
+            "Share of all units, in per cent",
+            "text",
+            help="100 = everybody; one decimal at most.",
+        ),
         f("ramp", "Ramp", "textarea", rows=3, placeholder=PLACEHOLDER, help=HELP),
         f(
             "dark_mode",
@@ -263,7 +342,10 @@ def _audience(f: _FieldOf, new: bool) -> list[Field]:
 
 def _shipped(f: _FieldOf) -> list[Field]:
     """One box for each guardrail that ships; what is planned already is not planned twice."""
-    return [f(f"guard-{preset.key}", preset.name, "checkbox", help=preset.sentence) for preset in PRESETS]
+    return [
+        f(f"guard-{preset.key}", preset.name, "checkbox", help=preset.sentence)
+        for preset in PRESETS
+    ]
 
 
 def _rules(f: _FieldOf) -> list[Field]:
@@ -280,7 +362,11 @@ def _rules(f: _FieldOf) -> list[Field]:
         ),
         f("confidence_level", "Confidence level"),
         f("power", "Power"),
-        f("min_sample_size", "Floor per arm", help="Units; beside the planned size, never instead of it."),
+        f(
+            "min_sample_size",
+            "Floor per arm",
+            help="Units; beside the planned size, never instead of it.",
+        ),
         f(
             "breakdowns",
             "Breakdowns",
@@ -291,8 +377,18 @@ def _rules(f: _FieldOf) -> list[Field]:
             help="One a line: a covariate known at first exposure, and the values to compare. Declared now, since a segment "
             "chosen after looking is no finding; they decide nothing.",
         ),
-        f("budget", "Budget cap, USD", placeholder="none", help="Reached by what its units have cost, everything stops."),
-        f("size_class", "Size class", "select", choices=_options(("small", "medium", "large"), empty="none")),
+        f(
+            "budget",
+            "Budget cap, USD",
+            placeholder="none",
+            help="Reached by what its units have cost, everything stops.",
+        ),
+        f(
+            "size_class",
+            "Size class",
+            "select",
+            choices=_options(("small", "medium", "large"), empty="none"),
+        ),
         f("time_zone", "Time zone", help="Days and the promotion window are counted in it."),
         f(
             "arrival_grace_seconds",
@@ -314,9 +410,20 @@ def amendable(data: Mapping[str, str]) -> Section:
         Field("tags", "Tags", value=data.get("tags", ""), help="Separated by commas."),
         Field("notes", "Notes", "textarea", data.get("notes", "")),
         Field("planned_end", "Planned end (UTC)", "datetime-local", data.get("planned_end", "")),
-        Field("reason", "Reason", "textarea", rows=2, required=True, help="Amendments are badged and kept in the history."),
+        Field(
+            "reason",
+            "Reason",
+            "textarea",
+            rows=2,
+            required=True,
+            help="Amendments are badged and kept in the history.",
+        ),
     ]
-    return Section("What may still change", "The design is frozen since the launch; a different design is a new iteration.", fields)
+    return Section(
+        "What may still change",
+        "The design is frozen since the launch; a different design is a new iteration.",
+        fields,
+    )
 
 
 def variant_lines(data: Mapping[str, str], schema: Schema) -> list[Line]:
@@ -337,7 +444,9 @@ def empty_lines(choices: list[tuple[str, str]], schema: Schema) -> tuple[Line, L
         "m-__i__-rule": GuardrailRule.SAFE,
         "m-__i__-action": GuardrailAction.STOP,
     }
-    return _variant_line({"v-__i__-config": "{}"}, "__i__", schema), _metric_line(guard, "__i__", choices)
+    return _variant_line({"v-__i__-config": "{}"}, "__i__", schema), _metric_line(
+        guard, "__i__", choices
+    )
 
 
 def _variant_line(data: Mapping[str, str], i: str, schema: Schema) -> Line:
@@ -350,7 +459,11 @@ def _variant_line(data: Mapping[str, str], i: str, schema: Schema) -> Line:
             f("name", "Name", span="s2"),
             f("key", "Key (optional)", span="s2"),
             f("weight", "Share, %", span="s1"),
-            *(config_fields(schema, data, i) if schema.properties else [f("config", "Config (JSON)", "json", rows=2, span="s3")]),
+            *(
+                config_fields(schema, data, i)
+                if schema.properties
+                else [f("config", "Config (JSON)", "json", rows=2, span="s3")]
+            ),
             f("value", "Value, if not the config", "json", rows=2, span="s2"),
             f("model_hash", "Model hash", span="s2"),
             f("description", "Description", "hidden"),
@@ -369,13 +482,37 @@ def _metric_line(data: Mapping[str, str], i: str, choices: list[tuple[str, str]]
             f("role", "Used as", "select", choices=_options(MetricRole), span="s2"),
             f("baseline", "Baseline today", span="s2"),
             f("baseline_sd", "Standard deviation", span="s2"),
-            f("action", "Guardrail breached", "select", choices=_options(GuardrailAction, empty="–"), span="s2"),
+            f(
+                "action",
+                "Guardrail breached",
+                "select",
+                choices=_options(GuardrailAction, empty="–"),
+                span="s2",
+            ),
             f("mde", "Effect worth finding", span="s2", placeholder="0.05"),
-            f("mde_kind", "…meant as", "select", choices=_options(("relative", "absolute")), span="s2"),
+            f(
+                "mde_kind",
+                "…meant as",
+                "select",
+                choices=_options(("relative", "absolute")),
+                span="s2",
+            ),
             f("required_improvement", "Least gain wanted", span="s2"),
             f("margin", "Guardrail margin", span="s2", placeholder="0.10"),
-            f("margin_kind", "…meant as", "select", choices=_options(MarginKind, empty="–"), span="s2"),
-            f("rule", "Promotion needs", "select", choices=_options(GuardrailRule, empty="policy's rule"), span="s2"),
+            f(
+                "margin_kind",
+                "…meant as",
+                "select",
+                choices=_options(MarginKind, empty="–"),
+                span="s2",
+            ),
+            f(
+                "rule",
+                "Promotion needs",
+                "select",
+                choices=_options(GuardrailRule, empty="policy's rule"),
+                span="s2",
+            ),
             f(
                 "adjusted",
                 "Looks decide by",

@@ -74,7 +74,11 @@ class TypeFilter(admin.SimpleListFilter):
     parameter_name = "type"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        kinds = Experiment.objects.order_by("experiment_type").values_list("experiment_type", flat=True).distinct()
+        kinds = (
+            Experiment.objects.order_by("experiment_type")
+            .values_list("experiment_type", flat=True)
+            .distinct()
+        )
         return [(kind, kind) for kind in kinds]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
@@ -88,7 +92,13 @@ class PolicyFilter(admin.SimpleListFilter):
     parameter_name = "policy"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return list(dict(Experiment.objects.order_by("policy__name").values_list("policy__key", "policy__name")).items())
+        return list(
+            dict(
+                Experiment.objects.order_by("policy__name").values_list(
+                    "policy__key", "policy__name"
+                )
+            ).items()
+        )
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         return queryset.filter(policy__key=self.value()) if self.value() else queryset
@@ -121,8 +131,14 @@ class QueueFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         if self.value() == "me":
             now = utc_now()
-            return queryset.filter(pk__in=waiting_for(actor_of(request), now, standings.refresh(now), 0).ids)
-        return queryset.filter(urgency=int(self.value() or 0)) if self.value() in {str(rank.value) for rank in TONES} else queryset
+            return queryset.filter(
+                pk__in=waiting_for(actor_of(request), now, standings.refresh(now), 0).ids
+            )
+        return (
+            queryset.filter(urgency=int(self.value() or 0))
+            if self.value() in {str(rank.value) for rank in TONES}
+            else queryset
+        )
 
 
 class OwnerFilter(admin.SimpleListFilter):
@@ -132,7 +148,12 @@ class OwnerFilter(admin.SimpleListFilter):
     parameter_name = "owner"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        owners = get_user_model().objects.filter(owned_experiments__isnull=False).distinct().order_by("username")
+        owners = (
+            get_user_model()
+            .objects.filter(owned_experiments__isnull=False)
+            .distinct()
+            .order_by("username")
+        )
         return [(person.username, person.get_full_name() or person.username) for person in owners]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
@@ -144,10 +165,27 @@ class ExperimentAdmin(WorkplaceAdmin):
     """Where every experiment stands, at a glance."""
 
     add_right = Action.EDIT_DRAFT
-    list_display = ("title", "stage", "verdict", "clock", "guardrails", "share", "owner_name", "next_step")
+    list_display = (
+        "title",
+        "stage",
+        "verdict",
+        "clock",
+        "guardrails",
+        "share",
+        "owner_name",
+        "next_step",
+    )
     list_display_links = ("title",)
     list_filter = (QueueFilter, ArchiveFilter, OwnerFilter, MineFilter, TypeFilter, PolicyFilter)
-    search_fields = ("name", "key", "hypothesis", "description", "expected_effect", "prd_text", "tags")
+    search_fields = (
+        "name",
+        "key",
+        "hypothesis",
+        "description",
+        "expected_effect",
+        "prd_text",
+        "tags",
+    )
     search_help_text = "Has this been tried? Searches names, hypotheses, PRDs and tags; archived ones are under status."
     list_select_related = ("policy", "owner", "flag", "layer")
     list_fullwidth = True
@@ -176,7 +214,9 @@ class ExperimentAdmin(WorkplaceAdmin):
 
     @admin.display(description="Stage", ordering="urgency")
     def stage(self, row: Any) -> SafeString:
-        return render_to_string("admin/assay/cell_stage.html", {"row": row, "urgent": badge(row.card)})
+        return render_to_string(
+            "admin/assay/cell_stage.html", {"row": row, "urgent": badge(row.card)}
+        )
 
     @admin.display(description="Where it is")
     def verdict(self, row: Any) -> str:
@@ -184,11 +224,16 @@ class ExperimentAdmin(WorkplaceAdmin):
 
     @admin.display(description="Clock")
     def clock(self, row: Any) -> SafeString:
-        return render_to_string("admin/assay/cell_clock.html", {"clock": clock(row.card.facts.reading), "said": row.card.facts.reading})
+        return render_to_string(
+            "admin/assay/cell_clock.html",
+            {"clock": clock(row.card.facts.reading), "said": row.card.facts.reading},
+        )
 
     @admin.display(description="Guardrails")
     def guardrails(self, row: Any) -> SafeString:
-        return render_to_string("admin/assay/cell_guardrails.html", {"dots": dots(row.card.facts.reading)})
+        return render_to_string(
+            "admin/assay/cell_guardrails.html", {"dots": dots(row.card.facts.reading)}
+        )
 
     @admin.display(description="Traffic", ordering="traffic")
     def share(self, row: Experiment) -> str:
@@ -202,17 +247,31 @@ class ExperimentAdmin(WorkplaceAdmin):
     def next_step(self, row: Any) -> str:
         return str(row.next.label)
 
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         return experiment_edit.add(self, request)
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        experiment = experiment_actions.found(int(object_id) if object_id.isascii() and object_id.isdigit() else 0)
+        experiment = experiment_actions.found(
+            int(object_id) if object_id.isascii() and object_id.isdigit() else 0
+        )
         view = experiment_view.look(request, experiment, utc_now())
-        return self.page(request, "admin/assay/experiment.html", experiment_page.context(view, request.GET.get("tab", "")))
+        return self.page(
+            request,
+            "admin/assay/experiment.html",
+            experiment_page.context(view, request.GET.get("tab", "")),
+        )
 
-    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         return self.change_view(request, object_id)
 
     def get_urls(self) -> list[URLPattern]:
@@ -235,13 +294,21 @@ class ExperimentAdmin(WorkplaceAdmin):
             route("<int:experiment_id>/do/<slug:verb>/", "experiment_do", actions.do),
             route("<int:experiment_id>/decide/", "experiment_decide", deciding.page),
             route("<int:experiment_id>/sign/<slug:item>/", "experiment_sign", actions.sign),
-            route("<int:experiment_id>/request-launch/", "experiment_request_launch", actions.request_launch),
+            route(
+                "<int:experiment_id>/request-launch/",
+                "experiment_request_launch",
+                actions.request_launch,
+            ),
             route("<int:experiment_id>/evaluate/", "experiment_evaluate", actions.evaluate),
-            route("<int:experiment_id>/compute/<slug:item>/", "experiment_compute", actions.compute),
+            route(
+                "<int:experiment_id>/compute/<slug:item>/", "experiment_compute", actions.compute
+            ),
             route("<int:experiment_id>/replan/", "experiment_replan", actions.replan),
             route("<int:experiment_id>/analyse/", "experiment_analyse", actions.analyse),
             route("<int:experiment_id>/report/", "experiment_report", report_view.report),
-            route("<int:experiment_id>/results.<slug:kind>", "experiment_export", export_view.export),
+            route(
+                "<int:experiment_id>/results.<slug:kind>", "experiment_export", export_view.export
+            ),
             route("<int:experiment_id>/compare/", "experiment_compare", compare_view.page),
             route("<int:experiment_id>/explore/", "experiment_explore", explore_view.page),
             route("<int:experiment_id>/work/<path:metric>/", "experiment_work", work_view.work),
@@ -253,8 +320,16 @@ class ExperimentAdmin(WorkplaceAdmin):
             route("<int:experiment_id>/comment/", "experiment_comment", actions.comment),
             route("<int:experiment_id>/team/", "experiment_team", actions.team),
             route("<int:experiment_id>/mark/", "experiment_mark", actions.mark),
-            route("<int:experiment_id>/mark/<int:note_id>/remove/", "experiment_unmark", actions.unmark),
+            route(
+                "<int:experiment_id>/mark/<int:note_id>/remove/",
+                "experiment_unmark",
+                actions.unmark,
+            ),
             route("<int:experiment_id>/override/", "experiment_override", actions.override),
-            route("<int:experiment_id>/override/<int:override_id>/remove/", "experiment_override_remove", actions.override_remove),
+            route(
+                "<int:experiment_id>/override/<int:override_id>/remove/",
+                "experiment_override_remove",
+                actions.override_remove,
+            ),
             *super().get_urls(),
         ]

@@ -40,7 +40,12 @@ TABS = (
     ("history", "History"),
     ("settings", "Settings"),
 )
-FIRST_TAB = {Status.RUNNING: "results", Status.PAUSED: "results", Status.COMPLETED: "results", Status.ARCHIVED: "results"}
+FIRST_TAB = {
+    Status.RUNNING: "results",
+    Status.PAUSED: "results",
+    Status.COMPLETED: "results",
+    Status.ARCHIVED: "results",
+}
 UNLAUNCHED = (Status.DRAFT, Status.DARK_LAUNCH)
 ANALYSED = (Status.RUNNING, Status.PAUSED)
 ENDED = (Status.COMPLETED, Status.ARCHIVED)
@@ -79,8 +84,13 @@ def context(view: View, tab: str) -> dict[str, Any]:
         "next": _next(view, steps),
         "asides": _asides(view, steps),
         "gets": gets_now(view.experiment, view.now),
-        "seen_now": seen_now(view.experiment, view.now) if view.experiment.status in ENDED else None,
-        "tabs": [(key, label, page_url(view.experiment.pk, key), unsettled if key == "checklist" else 0) for key, label in TABS],
+        "seen_now": seen_now(view.experiment, view.now)
+        if view.experiment.status in ENDED
+        else None,
+        "tabs": [
+            (key, label, page_url(view.experiment.pk, key), unsettled if key == "checklist" else 0)
+            for key, label in TABS
+        ],
         "tab": tab,
         "section": f"admin/assay/section_{tab}.html",
         "editable": view.may(Action.EDIT_DRAFT),
@@ -118,21 +128,38 @@ def _next(view: View, steps: Sequence[checklist.Step]) -> Next:
     blockers = () if pressed is None else pressed.blockers
     if step.target.startswith("do:") and blockers:
         return Next(step.label, None, "Not possible yet:", blockers)
-    return Next(step.label, step_url(view.experiment, step), step.note, blockers, neutral=step.target == "decide")
+    return Next(
+        step.label,
+        step_url(view.experiment, step),
+        step.note,
+        blockers,
+        neutral=step.target == "decide",
+    )
 
 
 def _asides(view: View, steps: Sequence[Any]) -> list[Link]:
     copy = (
-        [Link("Clone", reverse("admin:experiments_experiment_add") + f"?like={view.experiment.pk}")] if view.may(Action.EDIT_DRAFT) else []
+        [Link("Clone", reverse("admin:experiments_experiment_add") + f"?like={view.experiment.pk}")]
+        if view.may(Action.EDIT_DRAFT)
+        else []
     )
     links = [
-        Link(_aside_label(view, s), view.url("do", s.verb), "danger-line" if s.verb in GRAVE else "")
+        Link(
+            _aside_label(view, s), view.url("do", s.verb), "danger-line" if s.verb in GRAVE else ""
+        )
         for s in steps
-        if not s.blockers and f"do:{s.verb}" != view.step.target and not (s.verb in FORWARD and view.facts.status in UNLAUNCHED)
+        if not s.blockers
+        and f"do:{s.verb}" != view.step.target
+        and not (s.verb in FORWARD and view.facts.status in UNLAUNCHED)
     ]
     holdable = view.experiment.auto_promote or view.experiment.promotion_held
     if view.experiment.status == Status.RUNNING and holdable and view.may(Action.HOLD_PROMOTION):
-        links.append(Link("Release the promotion" if view.experiment.promotion_held else "Hold the promotion", view.url("hold")))
+        links.append(
+            Link(
+                "Release the promotion" if view.experiment.promotion_held else "Hold the promotion",
+                view.url("hold"),
+            )
+        )
     if view.may(Action.RETURN_TO_CONTROL) and _returnable(view):
         links.append(Link("Return to control", view.url("do", "return_to_control"), "danger-line"))
     return [*links, *copy]

@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from experiments.admin.config_form import read_config
-from experiments.admin.fields import read_choice, read_json, read_moment, read_number, read_thousandths, read_usd, read_whole
+from experiments.admin.fields import (
+    read_choice,
+    read_json,
+    read_moment,
+    read_number,
+    read_thousandths,
+    read_usd,
+    read_whole,
+)
 from experiments.admin.gathering import all_at_once, gathered
 from experiments.admin.ramp_form import read_ramp
 from experiments.core.design.specs import ExperimentSpec, MetricPlan, VariantSpec
@@ -16,7 +24,9 @@ from experiments.core.library.presets import PRESETS, plans_of
 from experiments.core.types import DarkMode, FlagType, MetricRole
 
 MAX_LINES = 40
-_THRESHOLD = re.compile(r"(?P<metric>[^<>≥≤]++)(?P<op>>=|<=|≥|≤|>|<)\s*+(?P<value>\S++)(?:\s*+(?P<per>%))?\Z")
+_THRESHOLD = re.compile(
+    r"(?P<metric>[^<>≥≤]++)(?P<op>>=|<=|≥|≤|>|<)\s*+(?P<value>\S++)(?:\s*+(?P<per>%))?\Z"
+)
 
 
 def line_count(data: Mapping[str, str], prefix: str) -> int:
@@ -28,7 +38,11 @@ def line_count(data: Mapping[str, str], prefix: str) -> int:
 def read_variants(data: Mapping[str, str]) -> tuple[VariantSpec, ...]:
     """The variants that were filled in; lines without a name and key are left out."""
     control = data.get("v-control", "")
-    filled_in = [i for i in range(line_count(data, "v")) if data.get(f"v-{i}-name", "").strip() or data.get(f"v-{i}-key", "").strip()]
+    filled_in = [
+        i
+        for i in range(line_count(data, "v"))
+        if data.get(f"v-{i}-name", "").strip() or data.get(f"v-{i}-key", "").strip()
+    ]
     return tuple(_variant(data, i, is_control=control == str(i)) for i in filled_in)
 
 
@@ -51,8 +65,13 @@ def _variant(data: Mapping[str, str], i: int, *, is_control: bool) -> VariantSpe
 
 def read_metrics(data: Mapping[str, str]) -> tuple[MetricPlan, ...]:
     """The planned metrics that were chosen, and the guardrails that ship and were ticked; lines without a metric are left out."""
-    planned = tuple(_metric(data, i) for i in range(line_count(data, "m")) if data.get(f"m-{i}-metric", ""))
-    return (*planned, *plans_of([preset.key for preset in PRESETS if data.get(f"guard-{preset.key}")], planned))
+    planned = tuple(
+        _metric(data, i) for i in range(line_count(data, "m")) if data.get(f"m-{i}-metric", "")
+    )
+    return (
+        *planned,
+        *plans_of([preset.key for preset in PRESETS if data.get(f"guard-{preset.key}")], planned),
+    )
 
 
 def _metric(data: Mapping[str, str], i: int) -> MetricPlan:
@@ -89,9 +108,14 @@ def read_thresholds(text: str) -> list[dict[str, Any]]:
         match = _THRESHOLD.match(line)
         if match is None:
             raise InvalidInput(
-                f"Offline thresholds: “{line}” does not read as metric, ≥ or ≤, value (ndcg@10 >= 0.50).", "offline_thresholds"
+                f"Offline thresholds: “{line}” does not read as metric, ≥ or ≤, value (ndcg@10 >= 0.50).",
+                "offline_thresholds",
             )
-        value = read_number(match["value"].rstrip("%"), "offline_thresholds", f"Threshold of {match['metric'].strip()}")
+        value = read_number(
+            match["value"].rstrip("%"),
+            "offline_thresholds",
+            f"Threshold of {match['metric'].strip()}",
+        )
         per_cent = match["per"] or match["value"].endswith("%")
         found.append(
             {
@@ -116,7 +140,9 @@ def read_breakdowns(text: str) -> list[dict[str, Any]]:
 
 def written_breakdowns(breakdowns: Any) -> str:
     """Breakdowns as the lines that ``read_breakdowns`` reads."""
-    return "\n".join(f"{one.get('name')}: {', '.join(one.get('values', []))}" for one in breakdowns or [])
+    return "\n".join(
+        f"{one.get('name')}: {', '.join(one.get('values', []))}" for one in breakdowns or []
+    )
 
 
 def read_common(data: Mapping[str, str]) -> dict[str, Any]:
@@ -142,12 +168,16 @@ def read_common(data: Mapping[str, str]) -> dict[str, Any]:
         "offline_thresholds": read_thresholds(text("offline_thresholds")),
         "confidence_level": text("confidence_level") or "0.95",
         "power": text("power") or "0.8",
-        "min_sample_size": read_whole(text("min_sample_size"), "min_sample_size", "Floor per arm") or 0,
+        "min_sample_size": read_whole(text("min_sample_size"), "min_sample_size", "Floor per arm")
+        or 0,
         "breakdowns": read_breakdowns(text("breakdowns")),
         "budget_micro": read_usd(text("budget"), "budget", "Budget cap"),
         "size_class": text("size_class"),
         "time_zone": text("time_zone") or "UTC",
-        "arrival_grace_seconds": read_whole(text("arrival_grace_seconds") or "10", "arrival_grace_seconds", "Arrival grace") or 0,
+        "arrival_grace_seconds": read_whole(
+            text("arrival_grace_seconds") or "10", "arrival_grace_seconds", "Arrival grace"
+        )
+        or 0,
         "arrival_grace_counts": bool(text("arrival_grace_counts")),
         "auto_promote": bool(text("auto_promote")),
         "planned_start": read_moment(text("planned_start"), "planned_start", "Planned start"),
@@ -167,7 +197,12 @@ def read_spec(data: Mapping[str, str]) -> ExperimentSpec:
             **read_common(data),
             key=data.get("key", "").strip(),
             flag_key=data.get("flag", "").strip(),
-            flag_type=read_choice(FlagType, data.get("flag_type") or FlagType.OBJECT, "flag_type", "Type of a new flag"),
+            flag_type=read_choice(
+                FlagType,
+                data.get("flag_type") or FlagType.OBJECT,
+                "flag_type",
+                "Type of a new flag",
+            ),
             client_visible=bool(data.get("client_visible")),
             policy_key=data.get("policy", ""),
             variants=read_variants(data),

@@ -61,19 +61,34 @@ class View:
 
 def approves(actor: Actor, request: Requested | None) -> bool:
     """Whether this person may give the approval that was asked for: never one's own."""
-    return request is not None and not four_eyes(actor, request) and allowed(actor, Action.APPROVE_LAUNCH, member=False)
+    return (
+        request is not None
+        and not four_eyes(actor, request)
+        and allowed(actor, Action.APPROVE_LAUNCH, member=False)
+    )
 
 
 def page_url(experiment_id: int, tab: str = "") -> str:
     """The experiment's page, at a section."""
-    return reverse("admin:experiments_experiment_change", args=(experiment_id,)) + (f"?tab={tab}" if tab else "")
+    return reverse("admin:experiments_experiment_change", args=(experiment_id,)) + (
+        f"?tab={tab}" if tab else ""
+    )
 
 
 def look(request: HttpRequest, experiment: Experiment, now: datetime) -> View:
     """The view of an experiment for whoever asks."""
     actor = actor_of(request)
     facts = checklist.facts(experiment, now)
-    return View(experiment, actor, is_member(actor, experiment), rules_of(experiment), now, request, facts, card_of(experiment, now, facts))
+    return View(
+        experiment,
+        actor,
+        is_member(actor, experiment),
+        rules_of(experiment),
+        now,
+        request,
+        facts,
+        card_of(experiment, now, facts),
+    )
 
 
 def step_url(experiment: Experiment, step: NextStep) -> str | None:
@@ -89,5 +104,9 @@ def step_url(experiment: Experiment, step: NextStep) -> str | None:
     if where == "do":
         return reverse("admin:experiment_do", args=(experiment_id, name))
     if where == "flag":
-        return reverse("admin:experiments_flag_change", args=(experiment.flag.pk,)) if experiment.flag is not None else None
+        return (
+            reverse("admin:experiments_flag_change", args=(experiment.flag.pk,))
+            if experiment.flag is not None
+            else None
+        )
     return reverse(f"admin:experiment_{where}", args=(experiment_id,)) if where else None

@@ -29,9 +29,15 @@ def page(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> Htt
     data, context, status = request.GET.dict(), dict[str, Any](), 200
     if data.get("metric"):
         try:
-            context = _shown(experiment, explore(actor_of(request), utc_now(), experiment=experiment, reading=_read(data)))
+            context = _shown(
+                experiment,
+                explore(actor_of(request), utc_now(), experiment=experiment, reading=_read(data)),
+            )
         except AssayError as refusal:
-            context, status = {"problems": problems_of(refusal), "refusal": "This cannot be read."}, status_of(refusal)
+            context, status = (
+                {"problems": problems_of(refusal), "refusal": "This cannot be read."},
+                status_of(refusal),
+            )
     fields = _fields(experiment)
     frame = {
         "title": f"Explore {experiment.name}",
@@ -45,16 +51,33 @@ def page(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> Htt
 
 
 def _fields(experiment: Experiment) -> list[Field]:
-    metrics = [(plan.metric.key, f"{plan.metric.name} ({plan.role})") for plan in experiment.planned_metrics.all()]
+    metrics = [
+        (plan.metric.key, f"{plan.metric.name} ({plan.role})")
+        for plan in experiment.planned_metrics.all()
+    ]
     lines = written_breakdowns(experiment.breakdowns).splitlines()
-    declared = f"Declared: {'; '.join(lines)}." if lines else "None is declared, so whatever it shows was found by looking."
+    declared = (
+        f"Declared: {'; '.join(lines)}."
+        if lines
+        else "None is declared, so whatever it shows was found by looking."
+    )
     return [
         Field("metric", "Metric", "select", choices=list(dict(metrics).items())),
-        Field("window_hours", "Window, hours", "number", help="From a unit's first exposure; empty: as planned."),
+        Field(
+            "window_hours",
+            "Window, hours",
+            "number",
+            help="From a unit's first exposure; empty: as planned.",
+        ),
         Field("first_day", "First exposed from", "date", help="Empty: from the start."),
         Field("last_day", "Data up to the end of", "date", help="Empty: all there is."),
         Field("cap", "Cap", help="Unit values above it count as it; empty: as planned."),
-        Field("segment", "Segment", placeholder="language: de", help=f"A covariate at first exposure and its value. {declared}"),
+        Field(
+            "segment",
+            "Segment",
+            placeholder="language: de",
+            help=f"A covariate at first exposure and its value. {declared}",
+        ),
     ]
 
 
@@ -75,12 +98,25 @@ def _read_segment(text: str) -> tuple[str, str] | None:
         return None
     name, colon, value = text.partition(":")
     if not colon:
-        raise InvalidInput(f"Segment: a covariate, a colon and a value are needed (language: de), found {text[:60]}.", "segment")
+        raise InvalidInput(
+            f"Segment: a covariate, a colon and a value are needed (language: de), found {text[:60]}.",
+            "segment",
+        )
     return name.strip(), value.strip()
 
 
 def _shown(experiment: Experiment, one: Explored) -> dict[str, Any]:
     stored = results.latest(experiment)
-    alone = None if stored is None else replace(stored, metrics=tuple(row for row in stored.metrics if row.key == one.row.key)[:1])
+    alone = (
+        None
+        if stored is None
+        else replace(
+            stored, metrics=tuple(row for row in stored.metrics if row.key == one.row.key)[:1]
+        )
+    )
     planned = [] if alone is None else results_section.blocks(experiment, alone)
-    return {"explored": one, "blocks": results_section.blocks(experiment, one.view), "planned": planned}
+    return {
+        "explored": one,
+        "blocks": results_section.blocks(experiment, one.view),
+        "planned": planned,
+    }

@@ -15,7 +15,9 @@ from experiments.http.documents import document
 WRITERS = {"csv": exports.results_csv, "json": exports.results_json}
 
 
-def export(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, kind: str) -> HttpResponse:
+def export(
+    admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, kind: str
+) -> HttpResponse:
     """The newest results as CSV or JSON; before the first analysis, back to the page that says so."""
     admin.refuse_unless_may_view(request)
     if kind not in WRITERS:
@@ -23,7 +25,9 @@ def export(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, kind
     experiment = found(experiment_id)
     view = results.latest(experiment)
     if view is None:
-        messages.error(request, f"{experiment.name} has no analysis yet, so there is nothing to export.")
+        messages.error(
+            request, f"{experiment.name} has no analysis yet, so there is nothing to export."
+        )
         return HttpResponseRedirect(page_url(experiment_id, "results"))
     answer = document(WRITERS[kind](view), kind, f"{experiment.key}-results")
     answer["Content-Disposition"] = answer["Content-Disposition"].replace("inline", "attachment", 1)

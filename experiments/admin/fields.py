@@ -34,10 +34,19 @@ class Field:
     step: str = ""
 
 
-def filled(fields: Iterable[Field], data: Mapping[str, str], problems: Sequence[Problem] = ()) -> list[Field]:
+def filled(
+    fields: Iterable[Field], data: Mapping[str, str], problems: Sequence[Problem] = ()
+) -> list[Field]:
     """The fields with what was sent, and each problem beside the field it names."""
     errors = {problem.field: problem.message for problem in problems if problem.field}
-    return [replace(f, value=data.get(f.name, "" if f.kind == "checkbox" else f.value), error=errors.get(f.name, "")) for f in fields]
+    return [
+        replace(
+            f,
+            value=data.get(f.name, "" if f.kind == "checkbox" else f.value),
+            error=errors.get(f.name, ""),
+        )
+        for f in fields
+    ]
 
 
 def marked(fields: Iterable[Field], problems: Sequence[Problem]) -> list[Field]:
@@ -48,7 +57,14 @@ def marked(fields: Iterable[Field], problems: Sequence[Problem]) -> list[Field]:
 
 def reason_field(*, required: bool = True, label: str = "Reason", about: str = "") -> Field:
     """Why: it goes into the changelog."""
-    return Field("reason", label, "textarea", required=required, rows=2, help=about or "Kept in the history with your name.")
+    return Field(
+        "reason",
+        label,
+        "textarea",
+        required=required,
+        rows=2,
+        help=about or "Kept in the history with your name.",
+    )
 
 
 @gathered
@@ -97,7 +113,9 @@ def read_thousandths(text: str, where: str, label: str) -> int | None:
     if value is None:
         return None
     if abs(value * 10 - round(value * 10)) > 1e-9:
-        raise InvalidInput(f"{label}: per cent with at most one decimal (whole thousandths), found {text}.", where)
+        raise InvalidInput(
+            f"{label}: per cent with at most one decimal (whole thousandths), found {text}.", where
+        )
     return round(value * 10)
 
 
@@ -115,7 +133,9 @@ def read_choice(kind: type[E], text: str, where: str, label: str) -> E:
     try:
         return kind(text)
     except ValueError as unknown:
-        raise InvalidInput(f"{label}: one of {', '.join(kind)} is needed, found “{text}”.", where) from unknown
+        raise InvalidInput(
+            f"{label}: one of {', '.join(kind)} is needed, found “{text}”.", where
+        ) from unknown
 
 
 @gathered

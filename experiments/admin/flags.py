@@ -11,7 +11,14 @@ from django.urls import URLPattern, path, reverse
 from experiments.admin.base import Crumb, WorkplaceAdmin, actor_of, may
 from experiments.admin.doing import Confirm, confirmed, problems_of
 from experiments.admin.experiment_sections import changes
-from experiments.admin.fields import Field, filled, read_choice, read_json, reason_field, written_json
+from experiments.admin.fields import (
+    Field,
+    filled,
+    read_choice,
+    read_json,
+    reason_field,
+    written_json,
+)
 from experiments.admin.template_filters import compact
 from experiments.admin.wiring_section import of_flag
 from experiments.core.clock import utc_now
@@ -45,8 +52,14 @@ _SCHEMA_HELP = (
 
 def _switch_consequence(flag: Flag, after: bool) -> str:
     """What switching does, with the names of what it touches."""
-    touched = [f"experiment “{one.name}” ({one.status.replace('_', ' ')})" for one in flag.experiments.filter(status__in=SERVING)]
-    touched += [f"the rollout of “{one.variant.name}”" for one in flag.rollouts.filter(closed_at=None).select_related("variant")]
+    touched = [
+        f"experiment “{one.name}” ({one.status.replace('_', ' ')})"
+        for one in flag.experiments.filter(status__in=SERVING)
+    ]
+    touched += [
+        f"the rollout of “{one.variant.name}”"
+        for one in flag.rollouts.filter(closed_at=None).select_related("variant")
+    ]
     if after:
         again = f" {listed(touched)} goes on, and its clock counts again." if touched else ""
         return f"everybody gets what runs on the flag again, within a few seconds.{again}"
@@ -74,31 +87,49 @@ class FlagAdmin(WorkplaceAdmin):
     search_fields = ("key", "description")
     list_select_related = ("owner",)
 
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         """A flag without an experiment."""
         self.refuse_unless_may_add(request)
         back = reverse("admin:experiments_flag_changelist")
         confirm = Confirm("A new flag", "Create the flag", back, fields=_new_fields())
         if request.method != "POST":
-            return self.page(request, "admin/assay/confirm.html", {"title": "New flag", "confirm": confirm})
+            return self.page(
+                request, "admin/assay/confirm.html", {"title": "New flag", "confirm": confirm}
+            )
         try:
             made = flags.create_flag(actor_of(request), utc_now(), **_read_new(request.POST))
         except AssayError as refusal:
             found = problems_of(refusal)
-            again = Confirm("A new flag", "Create the flag", back, fields=filled(_new_fields(), request.POST.dict(), found))
+            again = Confirm(
+                "A new flag",
+                "Create the flag",
+                back,
+                fields=filled(_new_fields(), request.POST.dict(), found),
+            )
             return self.page(
-                request, "admin/assay/confirm.html", {"title": "New flag", "confirm": again, "problems": found}, status=status_of(refusal)
+                request,
+                "admin/assay/confirm.html",
+                {"title": "New flag", "confirm": again, "problems": found},
+                status=status_of(refusal),
             )
         messages.success(request, f"Flag {made.key} is created; it serves its default.")
         return HttpResponseRedirect(reverse("admin:experiments_flag_change", args=(made.pk,)))
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         flag = _found(object_id)
         experiments = list(flag.experiments.select_related("owner").order_by("-updated_at"))
         running = next((e for e in experiments if e.status in SERVING), None)
-        rollouts = list(flag.rollouts.select_related("variant", "experiment").order_by("-created_at"))
+        rollouts = list(
+            flag.rollouts.select_related("variant", "experiment").order_by("-created_at")
+        )
         log = ChangeLogEntry.objects.filter(object_type="flag", object_label=flag.key)[:30]
         schema = parse_schema(flag.schema)
         context = {
@@ -112,7 +143,9 @@ class FlagAdmin(WorkplaceAdmin):
             "rollout": next((r for r in rollouts if r.closed_at is None), None),
             "rollouts": rollouts,
             "gets": served_now(serving.current().catalogue, flag.key, utc_now()).sentence,
-            "may_switch": may(request, Action.SWITCH_FLAG, member=self._own(request, flag, experiments)),
+            "may_switch": may(
+                request, Action.SWITCH_FLAG, member=self._own(request, flag, experiments)
+            ),
             "entries": [(entry, changes(entry.before, entry.after)) for entry in log],
             "snippets": of_flag(request, flag),
             "may_make_keys": may(request, Action.ADMINISTER),
@@ -135,7 +168,13 @@ class FlagAdmin(WorkplaceAdmin):
         )
 
         def work(data: QueryDict) -> str:
-            flags.switch(actor_of(request), utc_now(), flag_key=flag.key, enabled=after, reason=data.get("reason", "").strip())
+            flags.switch(
+                actor_of(request),
+                utc_now(),
+                flag_key=flag.key,
+                enabled=after,
+                reason=data.get("reason", "").strip(),
+            )
             return f"Flag {flag.key} is switched {word}."
 
         return confirmed(self, request, title=flag.key, confirm=confirm, work=work)
@@ -143,7 +182,13 @@ class FlagAdmin(WorkplaceAdmin):
     def default_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Change what a flag serves when nothing else decides."""
         flag = _found(str(pk))
-        value = Field("value", f"Default value (JSON, {flag.value_type})", "json", written_json(flag.default_value), required=True)
+        value = Field(
+            "value",
+            f"Default value (JSON, {flag.value_type})",
+            "json",
+            written_json(flag.default_value),
+            required=True,
+        )
         confirm = Confirm(
             f"Change the default of {flag.key}?",
             "Change the default",
@@ -154,7 +199,13 @@ class FlagAdmin(WorkplaceAdmin):
 
         def work(data: QueryDict) -> str:
             default = _read_value(data.get("value", ""), "value")
-            flags.set_default(actor_of(request), utc_now(), flag_key=flag.key, default_value=default, reason=data.get("reason", "").strip())
+            flags.set_default(
+                actor_of(request),
+                utc_now(),
+                flag_key=flag.key,
+                default_value=default,
+                reason=data.get("reason", "").strip(),
+            )
             return f"Flag {flag.key} has a new default."
 
         return confirmed(self, request, title=flag.key, confirm=confirm, work=work)
@@ -164,7 +215,15 @@ class FlagAdmin(WorkplaceAdmin):
         flag = _found(str(pk))
         served = Variant.objects.filter(experiment__flag=flag).values_list("config", flat=True)
         begin = flag.schema or suggested([flag.default_value, *served])
-        field = Field("schema", "Schema (JSON)", "json", written_json(begin), rows=14, placeholder=_LIKE, help=_SCHEMA_HELP)
+        field = Field(
+            "schema",
+            "Schema (JSON)",
+            "json",
+            written_json(begin),
+            rows=14,
+            placeholder=_LIKE,
+            help=_SCHEMA_HELP,
+        )
         confirm = Confirm(
             f"Change the schema of {flag.key}?",
             "Change the schema",
@@ -175,7 +234,13 @@ class FlagAdmin(WorkplaceAdmin):
 
         def work(data: QueryDict) -> str:
             schema = read_json(data.get("schema", ""), "schema", "Schema", empty={})
-            flags.set_schema(actor_of(request), utc_now(), flag_key=flag.key, schema=schema, reason=data.get("reason", "").strip())
+            flags.set_schema(
+                actor_of(request),
+                utc_now(),
+                flag_key=flag.key,
+                schema=schema,
+                reason=data.get("reason", "").strip(),
+            )
             return f"Flag {flag.key} has a new schema."
 
         return confirmed(self, request, title=flag.key, confirm=confirm, work=work)
@@ -197,7 +262,9 @@ class FlagAdmin(WorkplaceAdmin):
 
         def work(data: QueryDict) -> str:
             reason = data.get("reason", "").strip()
-            flags.show_to_clients(actor_of(request), utc_now(), flag_key=flag.key, visible=visible, reason=reason)
+            flags.show_to_clients(
+                actor_of(request), utc_now(), flag_key=flag.key, visible=visible, reason=reason
+            )
             return f"Flag {flag.key} is {'open to' if visible else 'hidden from'} client keys."
 
         return confirmed(self, request, title=flag.key, confirm=confirm, work=work)
@@ -240,11 +307,17 @@ class FlagAdmin(WorkplaceAdmin):
         ]
 
     def _own(self, request: HttpRequest, flag: Flag, experiments: list[Any]) -> bool:
-        return flag.owner_id == request.user.pk or any(is_member(actor_of(request), e) for e in experiments[:5])
+        return flag.owner_id == request.user.pk or any(
+            is_member(actor_of(request), e) for e in experiments[:5]
+        )
 
 
 def _found(object_id: str) -> Flag:
-    flag = Flag.objects.select_related("owner").filter(pk=object_id).first() if object_id.isascii() and object_id.isdigit() else None
+    flag = (
+        Flag.objects.select_related("owner").filter(pk=object_id).first()
+        if object_id.isascii() and object_id.isdigit()
+        else None
+    )
     if flag is None:
         raise Http404("no such flag")
     return flag
@@ -252,10 +325,26 @@ def _found(object_id: str) -> Flag:
 
 def _new_fields() -> list[Field]:
     return [
-        Field("key", "Key", required=True, help="What your code asks for: letters, digits, dot, dash and underscore."),
-        Field("value_type", "Type", "select", value=FlagType.BOOLEAN, choices=[(t.value, t.value) for t in FlagType]),
+        Field(
+            "key",
+            "Key",
+            required=True,
+            help="What your code asks for: letters, digits, dot, dash and underscore.",
+        ),
+        Field(
+            "value_type",
+            "Type",
+            "select",
+            value=FlagType.BOOLEAN,
+            choices=[(t.value, t.value) for t in FlagType],
+        ),
         Field("default_value", "Default value (JSON)", "json", "false", rows=2, required=True),
-        Field("client_visible", "Client keys may read it", "checkbox", help="Prompts and models do not belong into browsers."),
+        Field(
+            "client_visible",
+            "Client keys may read it",
+            "checkbox",
+            help="Prompts and models do not belong into browsers.",
+        ),
         Field("description", "Description", "textarea", rows=2),
     ]
 

@@ -26,7 +26,11 @@ def all_at_once() -> Iterator[None]:
     finally:
         _found.reset(token)
     if found:
-        raise InvalidInput(f"{counted(len(found), 'entry', 'entries')} cannot be read.", found[0].field, problems=found)
+        raise InvalidInput(
+            f"{counted(len(found), 'entry', 'entries')} cannot be read.",
+            found[0].field,
+            problems=found,
+        )
 
 
 def gathered(read: Callable[P, R]) -> Callable[P, R | None]:

@@ -49,11 +49,24 @@ def block(experiment: Experiment) -> GeoBlock | None:
 
 
 def _lines(found: DidResult) -> tuple[EffectLine, ...]:
-    fixed = EffectLine("read at its end", *_limits(found.ci), found.decision_p, found.method or found.reason or "", decides=True)
+    fixed = EffectLine(
+        "read at its end",
+        *_limits(found.ci),
+        found.decision_p,
+        found.method or found.reason or "",
+        decides=True,
+    )
     several = found.tests if len(found.tests) > 1 else ()
-    tests = [EffectLine(test.method, *_limits(test.ci), test.p, test.reason or "") for test in several]
+    tests = [
+        EffectLine(test.method, *_limits(test.ci), test.p, test.reason or "") for test in several
+    ]
     always = found.sequential
-    sequential = EffectLine("sequential", *_limits(always.ci), always.p, always.reason or "valid at any time, regions as units")
+    sequential = EffectLine(
+        "sequential",
+        *_limits(always.ci),
+        always.p,
+        always.reason or "valid at any time, regions as units",
+    )
     return (fixed, *tests, sequential)
 
 
@@ -62,14 +75,27 @@ def _limits(interval: object) -> tuple[float | None, float | None]:
 
 
 def _events(found: DidResult) -> charts.Intervals | None:
-    near = sorted(sorted(found.event_study, key=lambda one: abs(one.position + 0.5))[:MOST_DRAWN], key=lambda one: one.position)
-    drawn = [charts.Estimate(f"{one.period} ({one.position:+d})", one.estimate, *_limits(one.ci)) for one in near if one.position != -1]
+    near = sorted(
+        sorted(found.event_study, key=lambda one: abs(one.position + 0.5))[:MOST_DRAWN],
+        key=lambda one: one.position,
+    )
+    drawn = [
+        charts.Estimate(f"{one.period} ({one.position:+d})", one.estimate, *_limits(one.ci))
+        for one in near
+        if one.position != -1
+    ]
     return charts.intervals(drawn)
 
 
 def _without(found: DidResult) -> tuple[tuple[str, float | None], ...]:
     def moved(row: tuple[str, float | None]) -> float:
-        return float("inf") if row[1] is None or found.estimate is None else abs(row[1] - found.estimate)
+        return (
+            float("inf")
+            if row[1] is None or found.estimate is None
+            else abs(row[1] - found.estimate)
+        )
 
-    rows: Sequence[tuple[str, float | None]] = [(row.region, row.estimate) for row in found.leave_one_out]
+    rows: Sequence[tuple[str, float | None]] = [
+        (row.region, row.estimate) for row in found.leave_one_out
+    ]
     return tuple(sorted(rows, key=moved, reverse=True)[:MOST_WITHOUT])

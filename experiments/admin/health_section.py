@@ -53,12 +53,18 @@ def drifted(experiment: Experiment, found: ResultsView) -> list[FindingView]:
     """What the newest night says of inputs that moved: it speaks against the data as much as what each analysis finds."""
     night = scans.latest(experiment, found.iteration, masked=found.masked)
     told = () if night is None else [one for one in night.findings if one.code == "drift"]
-    return [FindingView(one.code, one.severity, one.evidence, " ".join(one.actions), masks=False) for one in told]
+    return [
+        FindingView(one.code, one.severity, one.evidence, " ".join(one.actions), masks=False)
+        for one in told
+    ]
 
 
 def shares(found: ResultsView) -> list[Share]:
     """Observed and expected units of each arm; expected ones by the shares of buckets that the arms held."""
-    total, planned = sum(arm.units for arm in found.arms), sum(arm.expected_share for arm in found.arms)
+    total, planned = (
+        sum(arm.units for arm in found.arms),
+        sum(arm.expected_share for arm in found.arms),
+    )
     return [
         Share(
             arm.name,

@@ -15,7 +15,15 @@ from analytics.selectors.arriving.seen_events import SeenEvent, seen_events
 from experiments.admin import metric_builder
 from experiments.admin.base import WorkplaceAdmin, actor_of, may
 from experiments.admin.doing import Confirm, confirmed, problems_of
-from experiments.admin.fields import Field, filled, read_choice, read_number, read_whole, reason_field, written
+from experiments.admin.fields import (
+    Field,
+    filled,
+    read_choice,
+    read_number,
+    read_whole,
+    reason_field,
+    written,
+)
 from experiments.core.clock import utc_now
 from experiments.core.design.metric_definitions import MetricDefinition, problems
 from experiments.core.errors import InvalidInput, Problem
@@ -46,14 +54,37 @@ class MetricAdmin(WorkplaceAdmin):
     """What can be measured; a change makes a new version and never edits an old one."""
 
     add_right = Action.MANAGE_METRICS
-    list_display = ("name", "key", "version", "kind", "direction", "scale", "cap", "owner", "used_by", "exploratory")
+    list_display = (
+        "name",
+        "key",
+        "version",
+        "kind",
+        "direction",
+        "scale",
+        "cap",
+        "owner",
+        "used_by",
+        "exploratory",
+    )
     list_select_related = ("owner",)
     list_filter = (CurrentFilter, "kind", "exploratory", "shipped")
     search_fields = ("key", "name", "description")
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        uses = ExperimentMetric.objects.filter(metric__key=OuterRef("key")).order_by().values("metric__key")
-        return super().get_queryset(request).annotate(uses_of_key=Subquery(uses.annotate(n=Count("experiment", distinct=True)).values("n")))
+        uses = (
+            ExperimentMetric.objects.filter(metric__key=OuterRef("key"))
+            .order_by()
+            .values("metric__key")
+        )
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                uses_of_key=Subquery(
+                    uses.annotate(n=Count("experiment", distinct=True)).values("n")
+                )
+            )
+        )
 
     @admin.display(description="used by", ordering="uses_of_key")
     def used_by(self, metric: Any) -> str:
@@ -61,15 +92,23 @@ class MetricAdmin(WorkplaceAdmin):
         many = metric.uses_of_key or 0
         return counted(many, "experiment")
 
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         self.refuse_unless_may_add(request)
         return self._define(request, None)
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         metric = _found(object_id)
-        uses = ExperimentMetric.objects.filter(metric__key=metric.key).select_related("experiment", "metric")
+        uses = ExperimentMetric.objects.filter(metric__key=metric.key).select_related(
+            "experiment", "metric"
+        )
         context = {
             "title": metric.name,
             "metric": metric,
@@ -85,10 +124,21 @@ class MetricAdmin(WorkplaceAdmin):
         return self._define(request, _found(str(pk)))
 
     def get_urls(self) -> list[URLPattern]:
-        return [path("<int:pk>/version/", self.admin_site.admin_view(self.version_view), name="metric_version"), *super().get_urls()]
+        return [
+            path(
+                "<int:pk>/version/",
+                self.admin_site.admin_view(self.version_view),
+                name="metric_version",
+            ),
+            *super().get_urls(),
+        ]
 
     def _define(self, request: HttpRequest, metric: Metric | None) -> HttpResponse:
-        back = reverse("admin:experiments_metric_change", args=(metric.pk,)) if metric else reverse("admin:experiments_metric_changelist")
+        back = (
+            reverse("admin:experiments_metric_change", args=(metric.pk,))
+            if metric
+            else reverse("admin:experiments_metric_changelist")
+        )
         question = f"A new version of {metric.name}" if metric else "A new metric"
         confirm = Confirm(
             question,
@@ -103,13 +153,18 @@ class MetricAdmin(WorkplaceAdmin):
 
         def work(data: QueryDict) -> str:
             made = metrics.define_metric(
-                actor_of(request), utc_now(), definition=_read(data, metric), reason=data.get("reason", "").strip()
+                actor_of(request),
+                utc_now(),
+                definition=_read(data, metric),
+                reason=data.get("reason", "").strip(),
             )
             return f"{made.name} is at version {made.version}."
 
         return confirmed(self, request, title=question, confirm=confirm, work=work)
 
-    def _preview(self, request: HttpRequest, metric: Metric | None, confirm: Confirm) -> HttpResponse:
+    def _preview(
+        self, request: HttpRequest, metric: Metric | None, confirm: Confirm
+    ) -> HttpResponse:
         """What the definition would have measured of late; nothing is saved."""
         wrong: list[Problem] = []
         try:
@@ -118,7 +173,9 @@ class MetricAdmin(WorkplaceAdmin):
         except InvalidInput as refusal:
             wrong = problems_of(refusal)
         shown = [] if wrong else metric_builder.preview(definition, utc_now())
-        again = replace(confirm, fields=filled(confirm.fields, request.POST.dict(), wrong), shown=shown)
+        again = replace(
+            confirm, fields=filled(confirm.fields, request.POST.dict(), wrong), shown=shown
+        )
         context = {
             "title": confirm.question,
             "confirm": again,
@@ -128,7 +185,11 @@ class MetricAdmin(WorkplaceAdmin):
 
 
 def _found(object_id: str) -> Metric:
-    metric = Metric.objects.filter(pk=object_id).first() if object_id.isascii() and object_id.isdigit() else None
+    metric = (
+        Metric.objects.filter(pk=object_id).first()
+        if object_id.isascii() and object_id.isdigit()
+        else None
+    )
     if metric is None:
         raise Http404("no such metric")
     return metric
@@ -147,30 +208,82 @@ def _options(values: Any) -> list[tuple[str, str]]:
 
 
 def _fields(metric: Metric | None, seen: Sequence[SeenEvent]) -> list[Field]:
-    m = metric or Metric(kind="proportion", source="event", aggregation="any", direction="increase", value_field="value", lookback_days=14)
+    m = metric or Metric(
+        kind="proportion",
+        source="event",
+        aggregation="any",
+        direction="increase",
+        value_field="value",
+        lookback_days=14,
+    )
     return [
-        *([] if metric else [Field("key", "Key", required=True, help="Letters, digits, dash and underscore.")]),
+        *(
+            []
+            if metric
+            else [Field("key", "Key", required=True, help="Letters, digits, dash and underscore.")]
+        ),
         Field("name", "Name", value=m.name, required=True),
         Field("description", "Description", "textarea", m.description, rows=2),
         Field("kind", "Kind", "select", m.kind, choices=metric_builder.kinds()),
-        Field("quantile", "Quantile", value=written(m.quantile), help="Of a quantile (empty: 0.95) or a duration (empty: 0.5)."),
-        Field("source", "Read from", "select", m.source, choices=[("event", "events"), ("observation", "metric observations of this key")]),
-        Field("event_types", "Event types", value=", ".join(m.event_types), help=metric_builder.seen_text(seen)),
-        Field("denominator_event_types", "Event types below the line", value=", ".join(m.denominator_event_types), help="Of a ratio."),
         Field(
-            "aggregation", "A unit's value is", "select", m.aggregation, choices=_options(("any", "count", "sum", "mean", "max", "last"))
+            "quantile",
+            "Quantile",
+            value=written(m.quantile),
+            help="Of a quantile (empty: 0.95) or a duration (empty: 0.5).",
         ),
-        Field("value_field", "Of the field", value=m.value_field, help="value, latency_ms, cost_micro"),
+        Field(
+            "source",
+            "Read from",
+            "select",
+            m.source,
+            choices=[("event", "events"), ("observation", "metric observations of this key")],
+        ),
+        Field(
+            "event_types",
+            "Event types",
+            value=", ".join(m.event_types),
+            help=metric_builder.seen_text(seen),
+        ),
+        Field(
+            "denominator_event_types",
+            "Event types below the line",
+            value=", ".join(m.denominator_event_types),
+            help="Of a ratio.",
+        ),
+        Field(
+            "aggregation",
+            "A unit's value is",
+            "select",
+            m.aggregation,
+            choices=_options(("any", "count", "sum", "mean", "max", "last")),
+        ),
+        Field(
+            "value_field", "Of the field", value=m.value_field, help="value, latency_ms, cost_micro"
+        ),
         Field(
             "attribution",
             "Counts",
             "select",
             m.attribution or "unit",
-            choices=[("unit", "whatever the unit does"), ("stamped", "only events stamped with the experiment")],
+            choices=[
+                ("unit", "whatever the unit does"),
+                ("stamped", "only events stamped with the experiment"),
+            ],
         ),
-        Field("direction", "Better is", "select", m.direction, choices=[(Direction.INCREASE, "higher"), (Direction.DECREASE, "lower")]),
+        Field(
+            "direction",
+            "Better is",
+            "select",
+            m.direction,
+            choices=[(Direction.INCREASE, "higher"), (Direction.DECREASE, "lower")],
+        ),
         Field("scale", "Unit of the value", value=m.scale, help="share, 0-5, ms, USD micros, …"),
-        Field("cap", "Cap", value=written(m.cap), help="A unit's value above it counts as the cap. Empty: none."),
+        Field(
+            "cap",
+            "Cap",
+            value=written(m.cap),
+            help="A unit's value above it counts as the cap. Empty: none.",
+        ),
         Field(
             "winsorised",
             "Winsorise",
@@ -198,7 +311,16 @@ def _fields(metric: Metric | None, seen: Sequence[SeenEvent]) -> list[Field]:
 def _read(data: QueryDict, metric: Metric | None) -> MetricDefinition:
     """What was typed; whether it can be measured is the service's to judge."""
     text = {
-        name: data.get(name, "").strip() for name in ("name", "description", "value_field", "attribution", "scale", "source", "aggregation")
+        name: data.get(name, "").strip()
+        for name in (
+            "name",
+            "description",
+            "value_field",
+            "attribution",
+            "scale",
+            "source",
+            "aggregation",
+        )
     }
     return MetricDefinition(
         key=metric.key if metric else data.get("key", "").strip(),

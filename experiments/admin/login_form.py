@@ -17,4 +17,6 @@ class PatientForm(AuthenticationForm):
         seconds = getattr(self.request, WAITS, 0.0)
         if not seconds:
             return super().get_invalid_login_error()
-        return ValidationError(f"Too many failed logins. Try again in {math.ceil(seconds)} seconds.", code="wait")
+        return ValidationError(
+            f"Too many failed logins. Try again in {math.ceil(seconds)} seconds.", code="wait"
+        )

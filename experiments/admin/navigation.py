@@ -70,8 +70,18 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             "separator": True,
             "items": [
                 _item("Policies", "policy", "experiments_policy_changelist"),
-                _item("People", "group", "auth_user_changelist", "experiments.admin.navigation.administers"),
-                _item("API keys", "key", "experiments_apikey_changelist", "experiments.admin.navigation.administers"),
+                _item(
+                    "People",
+                    "group",
+                    "auth_user_changelist",
+                    "experiments.admin.navigation.administers",
+                ),
+                _item(
+                    "API keys",
+                    "key",
+                    "experiments_apikey_changelist",
+                    "experiments.admin.navigation.administers",
+                ),
                 _item("Failed work", "report", "experiments_failedwork_changelist"),
                 _item("Changelog", "history", "experiments_changelogentry_changelist"),
             ],

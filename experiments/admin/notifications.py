@@ -42,7 +42,16 @@ class SubscriptionAdmin(WorkplaceAdmin):
     """One's own mailbox for everybody; webhooks and other addresses for admins."""
 
     add_right = Action.VIEW
-    list_display = ("name", "channel", "where", "experiment", "what", "active", "owner", "created_at")
+    list_display = (
+        "name",
+        "channel",
+        "where",
+        "experiment",
+        "what",
+        "active",
+        "owner",
+        "created_at",
+    )
     list_filter = ("channel", "active")
     search_fields = ("name",)
 
@@ -57,27 +66,46 @@ class SubscriptionAdmin(WorkplaceAdmin):
     def what(self, row: Subscription) -> str:
         return ", ".join(row.kinds) or "everything"
 
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         """Subscribe; the answer to this POST is the only time that a webhook's secret is shown."""
         self.refuse_unless_may_add(request)
         fields, title = _fields(request), "New subscription"
         if request.method != "POST":
             confirm = Confirm("New subscription", "Subscribe", reverse(LIST), fields=fields)
-            return self.page(request, "admin/assay/confirm.html", {"title": title, "confirm": confirm})
+            return self.page(
+                request, "admin/assay/confirm.html", {"title": title, "confirm": confirm}
+            )
         try:
-            row, secret = subscriptions.subscribe(actor_of(request), utc_now(), **_read(request.POST))
+            row, secret = subscriptions.subscribe(
+                actor_of(request), utc_now(), **_read(request.POST)
+            )
         except AssayError as refusal:
             found = problems_of(refusal)
-            confirm = Confirm("New subscription", "Subscribe", reverse(LIST), fields=filled(fields, request.POST.dict(), found))
+            confirm = Confirm(
+                "New subscription",
+                "Subscribe",
+                reverse(LIST),
+                fields=filled(fields, request.POST.dict(), found),
+            )
             context = {"title": title, "confirm": confirm, "problems": found}
-            return self.page(request, "admin/assay/confirm.html", context, status=status_of(refusal))
+            return self.page(
+                request, "admin/assay/confirm.html", context, status=status_of(refusal)
+            )
         return self._made(request, row, secret) if secret else HttpResponseRedirect(_page(row.pk))
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         row = _found(request, object_id)
-        latest = row.deliveries.exclude(state=Delivery.State.DIGEST).select_related("message")[:SHOWN]
+        latest = row.deliveries.exclude(state=Delivery.State.DIGEST).select_related("message")[
+            :SHOWN
+        ]
         context = {
             "title": row.name,
             "row": row,
@@ -93,7 +121,9 @@ class SubscriptionAdmin(WorkplaceAdmin):
         row = _found(request, str(pk))
 
         def work(data: QueryDict) -> str:
-            subscriptions.switch(actor_of(request), utc_now(), subscription_id=pk, active=not row.active)
+            subscriptions.switch(
+                actor_of(request), utc_now(), subscription_id=pk, active=not row.active
+            )
             return f"{row.name} is switched {'off' if row.active else 'on'}."
 
         return posted(self, request, title=row.name, back=_page(pk), work=work)
@@ -111,19 +141,38 @@ class SubscriptionAdmin(WorkplaceAdmin):
     def secret_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Another signing secret, shown once."""
         row = _found(request, str(pk))
-        confirm = Confirm(f"Another secret for {row.name}?", "Make another secret", _page(pk), danger=True, fields=[reason_field()])
+        confirm = Confirm(
+            f"Another secret for {row.name}?",
+            "Make another secret",
+            _page(pk),
+            danger=True,
+            fields=[reason_field()],
+        )
         context: dict[str, Any] = {"title": row.name, "confirm": confirm}
         if request.method != "POST":
             return self.page(request, "admin/assay/confirm.html", context)
         try:
             reason = request.POST.get("reason", "")
-            row, secret = subscriptions.renew_secret(actor_of(request), utc_now(), subscription_id=pk, reason=reason)
+            row, secret = subscriptions.renew_secret(
+                actor_of(request), utc_now(), subscription_id=pk, reason=reason
+            )
         except AssayError as refusal:
-            return self.page(request, "admin/assay/confirm.html", {**context, "problems": problems_of(refusal)}, status=status_of(refusal))
+            return self.page(
+                request,
+                "admin/assay/confirm.html",
+                {**context, "problems": problems_of(refusal)},
+                status=status_of(refusal),
+            )
         return self._made(request, row, secret)
 
     def _made(self, request: HttpRequest, row: Subscription, secret: str) -> HttpResponse:
-        return showing_secret(self.page(request, "admin/assay/subscription_made.html", {"title": row.name, "row": row, "secret": secret}))
+        return showing_secret(
+            self.page(
+                request,
+                "admin/assay/subscription_made.html",
+                {"title": row.name, "row": row, "secret": secret},
+            )
+        )
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
@@ -153,7 +202,15 @@ class OutboxMessageAdmin(WorkplaceAdmin):
 class DeliveryAdmin(WorkplaceAdmin):
     """Messages on their way. A dead letter was tried as often as the schedule has it; a person may try again."""
 
-    list_display = ("message", "subscription", "state", "attempts", "next_attempt_at", "delivered_at", "error")
+    list_display = (
+        "message",
+        "subscription",
+        "state",
+        "attempts",
+        "next_attempt_at",
+        "delivered_at",
+        "error",
+    )
     list_filter = ("state",)
     search_fields = ("message__title", "subscription__name", "error")
 
@@ -161,35 +218,73 @@ class DeliveryAdmin(WorkplaceAdmin):
         return deliveries_visible_to(actor_of(request))
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         row = _delivery(request, object_id)
-        return self.page(request, "admin/assay/delivery.html", {"title": row.message.title, "row": row, "attempts": ATTEMPTS})
+        return self.page(
+            request,
+            "admin/assay/delivery.html",
+            {"title": row.message.title, "row": row, "attempts": ATTEMPTS},
+        )
 
     def retry_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Put a dead letter on its way again."""
         row = _delivery(request, str(pk))
         back = reverse("admin:experiments_delivery_change", args=(pk,))
-        confirm = Confirm(f"Send “{row.message.title}” again?", "Send again", back, fields=[reason_field(required=False)])
+        confirm = Confirm(
+            f"Send “{row.message.title}” again?",
+            "Send again",
+            back,
+            fields=[reason_field(required=False)],
+        )
 
         def work(data: QueryDict) -> str:
-            delivery.retry(actor_of(request), utc_now(), delivery_id=pk, reason=data.get("reason", "").strip())
+            delivery.retry(
+                actor_of(request), utc_now(), delivery_id=pk, reason=data.get("reason", "").strip()
+            )
             return "It is on its way again."
 
         return confirmed(self, request, title=row.message.title, confirm=confirm, work=work)
 
     def get_urls(self) -> list[URLPattern]:
-        return [path("<int:pk>/retry/", self.admin_site.admin_view(self.retry_view), name="delivery_retry"), *super().get_urls()]
+        return [
+            path(
+                "<int:pk>/retry/",
+                self.admin_site.admin_view(self.retry_view),
+                name="delivery_retry",
+            ),
+            *super().get_urls(),
+        ]
 
 
 def _fields(request: HttpRequest) -> list[Field]:
     """An admin chooses where to; everybody else gets it in their own mailbox, whose address is asked for where it is not known."""
     where = [
         Field("channel", "Through", "select", value=Channel.EMAIL.value, choices=CHANNELS),
-        Field("address", "Address", help="https://… for webhooks; it is not shown again. Empty for e-mail: your own mailbox."),
+        Field(
+            "address",
+            "Address",
+            help="https://… for webhooks; it is not shown again. Empty for e-mail: your own mailbox.",
+        ),
     ]
-    own = [Field("address", "Your e-mail address", "email", required=True, help="Your account has none yet. It is kept with your account.")]
-    mine = [] if User.objects.filter(pk=actor_of(request).user_id or 0).exclude(email="").exists() else own
+    own = [
+        Field(
+            "address",
+            "Your e-mail address",
+            "email",
+            required=True,
+            help="Your account has none yet. It is kept with your account.",
+        )
+    ]
+    mine = (
+        []
+        if User.objects.filter(pk=actor_of(request).user_id or 0).exclude(email="").exists()
+        else own
+    )
     kinds = [Field(f"kind_{kind}", label, "checkbox", value="1") for kind, label in CHOICES.items()]
     return [
         Field("name", "Name", required=True, placeholder="on call"),
@@ -205,7 +300,9 @@ def _read(data: QueryDict) -> dict[str, Any]:
     about: Experiment | None = resolve(reference) if reference else None
     return {
         "name": data.get("name", "").strip(),
-        "channel": read_choice(Channel, data.get("channel", Channel.EMAIL.value), "channel", "Through"),
+        "channel": read_choice(
+            Channel, data.get("channel", Channel.EMAIL.value), "channel", "Through"
+        ),
         "address": data.get("address", ""),
         "experiment": about,
         "kinds": [] if len(chosen) == len(CHOICES) else chosen,

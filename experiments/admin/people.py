@@ -42,7 +42,10 @@ class UserAdmin(DjangoUserAdmin, WorkplaceAdmin):
         ("Person", {"fields": ("first_name", "last_name", "email")}),
         (
             "What they may do",
-            {"fields": ("is_active", "is_staff", "groups"), "description": "Staff may open this workplace; the groups are their jobs."},
+            {
+                "fields": ("is_active", "is_staff", "groups"),
+                "description": "Staff may open this workplace; the groups are their jobs.",
+            },
         ),
     )
 
@@ -72,7 +75,9 @@ class UserAdmin(DjangoUserAdmin, WorkplaceAdmin):
             return HttpResponseRedirect(request.get_full_path())
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        accounts.save_account(actor_of(request), utc_now(), account=obj, jobs=form.cleaned_data.get("groups"))
+        accounts.save_account(
+            actor_of(request), utc_now(), account=obj, jobs=form.cleaned_data.get("groups")
+        )
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Nothing is left: the service stored the groups with the account, in one line of the changelog."""
@@ -86,14 +91,20 @@ class UserAdmin(DjangoUserAdmin, WorkplaceAdmin):
     ) -> HttpResponse:
         """Django's page; a password that its rules accept is set by the service."""
         account = self.get_object(request, id)
-        if request.method != "POST" or account is None or not self.has_change_permission(request, account):
+        if (
+            request.method != "POST"
+            or account is None
+            or not self.has_change_permission(request, account)
+        ):
             return super().user_change_password(request, id, form_url)
         form = self.change_password_form(account, request.POST)
         if not form.is_valid():
             return super().user_change_password(request, id, form_url)
         usable = form.cleaned_data.get("set_usable_password", True)
         password = form.cleaned_data["password1"] if usable else None
-        row = accounts.set_password(actor_of(request), utc_now(), account_id=account.pk, password=password)
+        row = accounts.set_password(
+            actor_of(request), utc_now(), account_id=account.pk, password=password
+        )
         if row == request.user:
             update_session_auth_hash(request, row)
         messages.success(request, f"{row}: the password was {'set' if usable else 'taken away'}.")

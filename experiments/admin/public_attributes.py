@@ -38,12 +38,22 @@ class PublicAttributeAdmin(WorkplaceAdmin):
     list_display = ("name", "reason", "declared_by", "declared_at")
     search_fields = ("name", "reason")
 
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         """Declare one; the page lists what would become readable."""
         self.refuse_unless_may_add(request)
-        name = Field("name", "Attribute", value=request.GET.get("name", ""), required=True, placeholder="country")
+        name = Field(
+            "name",
+            "Attribute",
+            value=request.GET.get("name", ""),
+            required=True,
+            placeholder="country",
+        )
         shown = [str(compared) for compared in still_private(serving.current().catalogue)]
-        head = "Compared by flags visible to clients now, and not shown to browsers:" if shown else ""
+        head = (
+            "Compared by flags visible to clients now, and not shown to browsers:" if shown else ""
+        )
         confirm = Confirm(
             "Declare an attribute public?",
             "Declare it public",
@@ -55,24 +65,47 @@ class PublicAttributeAdmin(WorkplaceAdmin):
         )
 
         def work(data: QueryDict) -> str:
-            made = declare_public(actor_of(request), utc_now(), name=data.get("name", "").strip(), reason=data.get("reason", ""))
+            made = declare_public(
+                actor_of(request),
+                utc_now(),
+                name=data.get("name", "").strip(),
+                reason=data.get("reason", ""),
+            )
             return f"Attribute {made.name} is public."
 
         return confirmed(self, request, title="Public attribute", confirm=confirm, work=work)
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """Make it private again."""
-        row = PublicAttribute.objects.filter(pk=object_id).first() if object_id.isascii() and object_id.isdigit() else None
+        row = (
+            PublicAttribute.objects.filter(pk=object_id).first()
+            if object_id.isascii() and object_id.isdigit()
+            else None
+        )
         if row is None:
             raise Http404("no such public attribute")
         said = f"{row.declared_by} declared it public on {day(row.declared_at)}: {row.reason}"
         question = f"Make {row.name} private?"
-        confirm = Confirm(question, "Make it private", _list(), consequence=_WITHDRAWN, said=said, tone="warn", fields=[reason_field()])
+        confirm = Confirm(
+            question,
+            "Make it private",
+            _list(),
+            consequence=_WITHDRAWN,
+            said=said,
+            tone="warn",
+            fields=[reason_field()],
+        )
 
         def work(data: QueryDict) -> str:
-            withdraw_public(actor_of(request), utc_now(), name=row.name, reason=data.get("reason", ""))
+            withdraw_public(
+                actor_of(request), utc_now(), name=row.name, reason=data.get("reason", "")
+            )
             return f"Attribute {row.name} is private."
 
         return confirmed(self, request, title=row.name, confirm=confirm, work=work)

@@ -16,7 +16,14 @@ from experiments.admin.fields import reason_field
 from experiments.admin.ramp_section import facts_of
 from experiments.core.clock import utc_now
 from experiments.core.errors import Problem
-from experiments.core.life.ramping import RampAction, RampFacts, next_move, percent, standing_against, waits_for
+from experiments.core.life.ramping import (
+    RampAction,
+    RampFacts,
+    next_move,
+    percent,
+    standing_against,
+    waits_for,
+)
 from experiments.core.permissions import Action
 from experiments.core.types import Actor, Status
 from experiments.models import Experiment, RampStay
@@ -34,13 +41,19 @@ class _Doing:
 
 
 _DOINGS: Mapping[RampAction, _Doing] = {
-    RampAction.ADVANCE: _Doing(Action.ADVANCE_RAMP, "Advance the ramp", "the ramp went one step up", ramps.advance),
+    RampAction.ADVANCE: _Doing(
+        Action.ADVANCE_RAMP, "Advance the ramp", "the ramp went one step up", ramps.advance
+    ),
     RampAction.HOLD: _Doing(Action.HOLD_RAMP, "Hold the ramp", "the ramp is held", ramps.hold),
-    RampAction.RESUME: _Doing(Action.HOLD_RAMP, "Resume the ramp", "the ramp goes on by itself", ramps.resume),
+    RampAction.RESUME: _Doing(
+        Action.HOLD_RAMP, "Resume the ramp", "the ramp goes on by itself", ramps.resume
+    ),
 }
 
 
-def do(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, action: str) -> HttpResponse:
+def do(
+    admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, action: str
+) -> HttpResponse:
     """Ask, then advance, hold or resume."""
     if action not in list(RampAction):
         raise Http404("no such thing to do to a ramp")
@@ -53,13 +66,21 @@ def do(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, action: 
         return f"{experiment.name}: {doing.done}."
 
     confirm = _confirm(actor_of(request), experiment, verb, utc_now())
-    return confirmed(admin, request, title=experiment.name, about=experiment, confirm=confirm, work=work)
+    return confirmed(
+        admin, request, title=experiment.name, about=experiment, confirm=confirm, work=work
+    )
 
 
 def _confirm(actor: Actor, experiment: Experiment, verb: RampAction, now: datetime) -> Confirm:
     doing = _DOINGS[verb]
-    stay = RampStay.objects.filter(iteration__experiment=experiment, iteration__ended_at=None, ended_at=None).first()
-    facts = None if stay is None or experiment.status != Status.RUNNING else facts_of(experiment.pk, now)
+    stay = RampStay.objects.filter(
+        iteration__experiment=experiment, iteration__ended_at=None, ended_at=None
+    ).first()
+    facts = (
+        None
+        if stay is None or experiment.status != Status.RUNNING
+        else facts_of(experiment.pk, now)
+    )
     return Confirm(
         question=f"{doing.label} of {experiment.name}?",
         button=doing.label,
@@ -67,9 +88,15 @@ def _confirm(actor: Actor, experiment: Experiment, verb: RampAction, now: dateti
         consequence="" if facts is None else _consequence(verb, facts, experiment.unit_type),
         said="" if facts is None else next_move(facts).rule,
         fields=[
-            reason_field(required=verb is RampAction.HOLD or (facts is not None and verb is RampAction.ADVANCE and bool(waits_for(facts))))
+            reason_field(
+                required=verb is RampAction.HOLD
+                or (facts is not None and verb is RampAction.ADVANCE and bool(waits_for(facts)))
+            )
         ],
-        blockers=[*not_theirs(actor, experiment, doing.right), *_in_the_way(experiment, verb, facts)],
+        blockers=[
+            *not_theirs(actor, experiment, doing.right),
+            *_in_the_way(experiment, verb, facts),
+        ],
     )
 
 

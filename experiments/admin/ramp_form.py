@@ -10,7 +10,10 @@ from experiments.core.errors import InvalidInput
 from experiments.core.figures import counted
 from experiments.core.life.ramping import RampStep, parse_ramp, percent
 
-_LINE = re.compile(r"(?P<share>[\d.,]+)\s*%(?:[\s,]*(?P<hours>\d{1,6})\s*h(?:ours?)?)?(?:[\s,]*(?P<units>\d{1,10})\s*units?)?", re.ASCII)
+_LINE = re.compile(
+    r"(?P<share>[\d.,]+)\s*%(?:[\s,]*(?P<hours>\d{1,6})\s*h(?:ours?)?)?(?:[\s,]*(?P<units>\d{1,10})\s*units?)?",
+    re.ASCII,
+)
 HELP = "One step a line: its share, then what going on from it waits for. The last is the share above. Empty: all of it at once."
 PLACEHOLDER = "1 %, 24 h, 500 units"
 
@@ -23,7 +26,9 @@ def read_ramp(text: str) -> list[dict[str, Any]]:
 def _read(line: str) -> dict[str, Any]:
     match = _LINE.fullmatch(line)
     if match is None:
-        raise InvalidInput(f"Ramp: “{line[:80]}” does not read as share, hours, units ({PLACEHOLDER}).", "ramp")
+        raise InvalidInput(
+            f"Ramp: “{line[:80]}” does not read as share, hours, units ({PLACEHOLDER}).", "ramp"
+        )
     share = read_thousandths(match["share"], "ramp", "Ramp: share") or 0
     return {"share": share, "hours": int(match["hours"] or 0), "units": int(match["units"] or 0)}
 

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from experiments.admin.experiment_view import Link, View
-from experiments.core.life.ramping import HeldBy, RampAction, RampFacts, RampMove, RampStep, next_move, parse_ramp
+from experiments.core.life.ramping import (
+    HeldBy,
+    RampAction,
+    RampFacts,
+    RampMove,
+    RampStep,
+    next_move,
+    parse_ramp,
+)
 from experiments.core.permissions import Action
 from experiments.core.types import Status
 from experiments.models import RampStay
@@ -28,13 +36,21 @@ class Ramp:
 def card(view: View) -> Ramp | None:
     """The newest iteration's ramp, else the planned one; None where all is served at once."""
     iteration = view.experiment.iterations.order_by("number").last()
-    steps = parse_ramp(view.experiment.ramp if iteration is None else iteration_design(iteration).ramp)
+    steps = parse_ramp(
+        view.experiment.ramp if iteration is None else iteration_design(iteration).ramp
+    )
     if not steps:
         return None
     stays = [] if iteration is None else list(iteration.stays.all())
-    stay = next((one for one in stays if one.ended_at is None), None) if view.experiment.status == Status.RUNNING else None
+    stay = (
+        next((one for one in stays if one.ended_at is None), None)
+        if view.experiment.status == Status.RUNNING
+        else None
+    )
     return Ramp(
-        steps=[(step, [one for one in stays if one.step == place]) for place, step in enumerate(steps)],
+        steps=[
+            (step, [one for one in stays if one.step == place]) for place, step in enumerate(steps)
+        ],
         at=None if stay is None else stay.step,
         stay=stay,
         move=None if stay is None else next_move(facts_of(view.experiment.pk, view.now)),
@@ -55,5 +71,9 @@ def _links(view: View, stay: RampStay, steps: int) -> list[Link]:
         found.append(Link("Advance", view.url("ramp", RampAction.ADVANCE)))
     if view.may(Action.HOLD_RAMP):
         held = stay.held_by == HeldBy.PERSON
-        found.append(Link("Resume", view.url("ramp", RampAction.RESUME)) if held else Link("Hold", view.url("ramp", RampAction.HOLD)))
+        found.append(
+            Link("Resume", view.url("ramp", RampAction.RESUME))
+            if held
+            else Link("Hold", view.url("ramp", RampAction.HOLD))
+        )
     return found

@@ -23,7 +23,16 @@ class PolicyAdmin(WorkplaceAdmin):
 
     list_display = ("name", "key", "version", "current", "is_default", "description")
     list_filter = ("current",)
-    fields = ("name", "key", "version", "description", "current", "is_default", "shown_rules", "created_at")
+    fields = (
+        "name",
+        "key",
+        "version",
+        "description",
+        "current",
+        "is_default",
+        "shown_rules",
+        "created_at",
+    )
     readonly_fields = ("shown_rules",)
 
     @admin.display(description="Rules")
@@ -51,8 +60,20 @@ class LayerAdmin(WorkplaceAdmin):
 class ChangeLogAdmin(WorkplaceAdmin):
     """Every change of everything, newest first."""
 
-    list_display = ("at", spoken("action"), spoken("object_type", "What"), "object_label", "experiment", "actor_label", "reason")
-    list_filter = (("object_type", SpokenFilter), ("actor_kind", SpokenFilter), ("action", SpokenFilter))
+    list_display = (
+        "at",
+        spoken("action"),
+        spoken("object_type", "What"),
+        "object_label",
+        "experiment",
+        "actor_label",
+        "reason",
+    )
+    list_filter = (
+        ("object_type", SpokenFilter),
+        ("actor_kind", SpokenFilter),
+        ("action", SpokenFilter),
+    )
     list_select_related = ("experiment",)
     search_fields = ("object_label", "reason", "actor_label", "experiment__key")
     fields = (

@@ -29,7 +29,9 @@ def report(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> H
     return document(body, kind, f"{experiment.key}-report")
 
 
-def _refused(admin: WorkplaceAdmin, request: HttpRequest, experiment: Experiment, refusal: AssayError) -> HttpResponse:
+def _refused(
+    admin: WorkplaceAdmin, request: HttpRequest, experiment: Experiment, refusal: AssayError
+) -> HttpResponse:
     """Why there is no report, with the status that says so and a way back."""
     context = {
         "title": experiment.name,

@@ -115,7 +115,10 @@ def section(experiment: Experiment, card: Card, analyse_url: str | None) -> dict
     marked = days_section.marks(experiment, view)
     shown_blocks = _blocks(view, names, marked, _amended(experiment, view))
     if found is not None:
-        shown_blocks = [replace(one, since=days_section.since_exposure(found, one.row, names)) for one in shown_blocks]
+        shown_blocks = [
+            replace(one, since=days_section.since_exposure(found, one.row, names))
+            for one in shown_blocks
+        ]
         shown_blocks = [_with_strata(one, found) for one in shown_blocks]
     conditions, front = _conditions(view, names), _front(view)
     return {
@@ -125,8 +128,16 @@ def section(experiment: Experiment, card: Card, analyse_url: str | None) -> dict
         "segments": _segments(found, {row.key: row.kind == PROPORTION for row in view.metrics}),
         "units": sum(arm.units for arm in view.arms),
         "arrivals": days_section.arrivals(view, marked),
-        "groups": [[b for b in shown_blocks if b.row.role == "primary"], [b for b in shown_blocks if b.row.role != "primary"]],
-        "safety": [(block, line) for block in shown_blocks for line in block.lines if line.guardrail is not None],
+        "groups": [
+            [b for b in shown_blocks if b.row.role == "primary"],
+            [b for b in shown_blocks if b.row.role != "primary"],
+        ],
+        "safety": [
+            (block, line)
+            for block in shown_blocks
+            for line in block.lines
+            if line.guardrail is not None
+        ],
         "conditions": conditions,
         "unmet": sum(one.met is not True for one in view.readiness if one.arm in ("", front)),
         "front": names.get(front, front),
@@ -142,7 +153,12 @@ def blocks(experiment: Experiment, view: ResultsView) -> list[MetricBlock]:
     return _blocks(view, names, days_section.marks(experiment, view), _amended(experiment, view))
 
 
-def _blocks(view: ResultsView, names: Mapping[str, str], marked: days_section.Marks, amended: Mapping[str, int]) -> list[MetricBlock]:
+def _blocks(
+    view: ResultsView,
+    names: Mapping[str, str],
+    marked: days_section.Marks,
+    amended: Mapping[str, int],
+) -> list[MetricBlock]:
     rows = sorted(view.metrics, key=lambda row: ROLES.index(row.role))
     return [replace(_block(row, view, names, marked), amended=amended.get(row.key)) for row in rows]
 
@@ -152,12 +168,16 @@ def _amended(experiment: Experiment, view: ResultsView) -> dict[str, int]:
     iteration = experiment.iterations.filter(number=view.iteration).first()
     if iteration is None:
         return {}
-    registered = {str(one.get("key")) for one in iteration.design.get("metrics", []) if isinstance(one, dict)}
+    registered = {
+        str(one.get("key")) for one in iteration.design.get("metrics", []) if isinstance(one, dict)
+    }
     later = {row.key for row in view.metrics if row.role == "secondary"} - registered
     if not later or not registered:
         return {}
     began = iteration.started_at or iteration.began_at
-    lines = ChangeLogEntry.objects.filter(experiment=experiment, action="metrics_planned", at__gt=began).order_by("at")
+    lines = ChangeLogEntry.objects.filter(
+        experiment=experiment, action="metrics_planned", at__gt=began
+    ).order_by("at")
     found: dict[str, int] = {}
     for line in lines:
         for key in later & _keys_in(line.after):
@@ -165,11 +185,19 @@ def _amended(experiment: Experiment, view: ResultsView) -> dict[str, int]:
     return found
 
 
-def _segments(found: ScanView | None, shares: Mapping[str, bool]) -> list[tuple[object, charts.Intervals | None]]:
+def _segments(
+    found: ScanView | None, shares: Mapping[str, bool]
+) -> list[tuple[object, charts.Intervals | None]]:
     """Each breakdown of the newest scan with its segments drawn on one scale, and no tone: nothing is decided by them."""
     asked = [] if found is None else scans.segments(found)
     return [
-        (one, charts.intervals([charts.Estimate(*line) for line in lines], points=shares.get(one.metric, False))) for one, lines in asked
+        (
+            one,
+            charts.intervals(
+                [charts.Estimate(*line) for line in lines], points=shares.get(one.metric, False)
+            ),
+        )
+        for one, lines in asked
     ]
 
 
@@ -179,21 +207,35 @@ def _keys_in(planned: Any) -> set[str]:
     return {str(line).partition(": ")[2].rpartition(" v")[0] for line in told}
 
 
-BY_PEOPLE = {"promote": "promoted", "conclude": "concluded the experiment", "return_to_control": "returned everybody to control"}
+BY_PEOPLE = {
+    "promote": "promoted",
+    "conclude": "concluded the experiment",
+    "return_to_control": "returned everybody to control",
+}
 """What people decide, by the verb in the changelog, in words."""
 
 
-def _decided(experiment: Experiment, view: ResultsView, names: Mapping[str, str]) -> list[tuple[DecisionRow, str]]:
+def _decided(
+    experiment: Experiment, view: ResultsView, names: Mapping[str, str]
+) -> list[tuple[DecisionRow, str]]:
     """What the rules and what people decided in the iteration, newest first."""
     made = [(one, in_names(one.rule, names)) for one in view.decisions]
     made += [(one, one.rule) for one in _by_people(experiment, view.iteration, names)]
     return sorted(made, key=lambda line: line[0].made_at, reverse=True)
 
 
-def _by_people(experiment: Experiment, iteration: int, names: Mapping[str, str]) -> list[DecisionRow]:
+def _by_people(
+    experiment: Experiment, iteration: int, names: Mapping[str, str]
+) -> list[DecisionRow]:
     """What a person or a key decided in this iteration, as the changelog has it."""
-    began = dict(experiment.iterations.filter(number__in=(iteration, iteration + 1)).values_list("number", "began_at"))
-    lines = ChangeLogEntry.objects.filter(experiment=experiment, action__in=BY_PEOPLE).exclude(actor_kind=ActorKind.MACHINE)
+    began = dict(
+        experiment.iterations.filter(number__in=(iteration, iteration + 1)).values_list(
+            "number", "began_at"
+        )
+    )
+    lines = ChangeLogEntry.objects.filter(experiment=experiment, action__in=BY_PEOPLE).exclude(
+        actor_kind=ActorKind.MACHINE
+    )
     lines = lines.filter(at__gte=began[iteration])
     if iteration + 1 in began:
         lines = lines.filter(at__lt=began[iteration + 1])
@@ -206,15 +248,27 @@ def _by_person(line: ChangeLogEntry, names: Mapping[str, str]) -> DecisionRow:
     whom = f" “{names.get(arm, arm)}”" if arm else ""
     how = f", as decision {decision} recommends" if decision else ""
     said = f"{line.actor_label} {BY_PEOPLE[line.action]}{whom}{how}"
-    return DecisionRow(0, line.at, line.action, str(after.get("outcome") or ""), arm, said, None, True, line.reason)
+    return DecisionRow(
+        0, line.at, line.action, str(after.get("outcome") or ""), arm, said, None, True, line.reason
+    )
 
 
-def _block(row: MetricRow, view: ResultsView, names: Mapping[str, str], marked: days_section.Marks) -> MetricBlock:
+def _block(
+    row: MetricRow, view: ResultsView, names: Mapping[str, str], marked: days_section.Marks
+) -> MetricBlock:
     share = row.kind == PROPORTION
     lines = _lines(row, view, names)
     limit = row.margin.difference if row.margin else None
     drawn = [
-        charts.Estimate(line.name, one.difference, one.low, one.high, _tone(line), limit, *days_section.always_of(one))
+        charts.Estimate(
+            line.name,
+            one.difference,
+            one.low,
+            one.high,
+            _tone(line),
+            limit,
+            *days_section.always_of(one),
+        )
         for line in lines
         if (one := line.against) is not None
     ]
@@ -243,13 +297,18 @@ def _about(row: MetricRow) -> str:
     """What was done to the values before they were compared, and which reading decides."""
     said = []
     if row.cap is not None:
-        said.append(f"values above {figure(row.cap)} count as {figure(row.cap)}" + (", the first look's 99.9 % quantile" * row.winsorised))
+        said.append(
+            f"values above {figure(row.cap)} count as {figure(row.cap)}"
+            + (", the first look's 99.9 % quantile" * row.winsorised)
+        )
     elif row.winsorised:
         said.append("winsorised at a cap that the first look finds; these values are whole")
     if row.adjusted:
         said.append("looks decide by CUPED")
     if row.role == "secondary":
-        said.append("for exploring: intervals at the level of the finds among all secondary metrics")
+        said.append(
+            "for exploring: intervals at the level of the finds among all secondary metrics"
+        )
     return f"{sentence('; '.join(said))}." if said else ""
 
 
@@ -257,10 +316,18 @@ def _views(one: ComparisonView) -> tuple[OtherView, ...]:
     """What may be read at any time, and the estimate with covariates."""
     found = []
     if one.always is not None:
-        when = "the effect changed over time, this is the present interval alone" if one.always.effect_changed else "valid at any time"
+        when = (
+            "the effect changed over time, this is the present interval alone"
+            if one.always.effect_changed
+            else "valid at any time"
+        )
         inside = one.always.interval
         said = f"{when}; {_interval(inside.level)}"
-        found.append(OtherView("sequential", said, one.difference, inside.low, inside.high, None, one.always.p))
+        found.append(
+            OtherView(
+                "sequential", said, one.difference, inside.low, inside.high, None, one.always.p
+            )
+        )
     if one.cuped is not None:
         c = one.cuped
         saved = "" if c.saved is None else f"{percent(c.saved, 1)} of the variance taken out"
@@ -278,16 +345,33 @@ def _with_strata(block: MetricBlock, found: ScanView) -> MetricBlock:
     def views(arm: str) -> tuple[OtherView, ...]:
         return tuple(_by_strata(one) for one in asked if one.arm == arm)
 
-    lines = [line if line.against is None else replace(line, views=(*line.views, *views(line.against.arm))) for line in block.lines]
+    lines = [
+        line
+        if line.against is None
+        else replace(line, views=(*line.views, *views(line.against.arm)))
+        for line in block.lines
+    ]
     return replace(block, lines=lines)
 
 
 def _by_strata(one: ByStrata) -> OtherView:
     c = one.found.comparison
     low, high = (None, None) if c.ci is None else (c.ci.low, c.ci.high)
-    mix = ", ".join(f"{name} {percent(share, 0)}" for name, share in zip(one.found.strata, one.found.weights, strict=True))
+    mix = ", ".join(
+        f"{name} {percent(share, 0)}"
+        for name, share in zip(one.found.strata, one.found.weights, strict=True)
+    )
     level = "" if c.ci is None else _interval(c.ci.level)
-    said = "; ".join(filter(None, (f"cannot say: {c.reason}" if c.difference is None else mix, level, "read by the nightly scan")))
+    said = "; ".join(
+        filter(
+            None,
+            (
+                f"cannot say: {c.reason}" if c.difference is None else mix,
+                level,
+                "read by the nightly scan",
+            ),
+        )
+    )
     return OtherView(f"by strata of {one.by}", said, c.difference, low, high, c.lift, c.p)
 
 
@@ -297,7 +381,11 @@ def _interval(level: float | None) -> str:
 
 def _missing(lines: Iterable[ArmLine]) -> list[str]:
     """The views that cannot be had though the difference can, each with its reason and the arms it is about."""
-    compared = [(line.name, line.against) for line in lines if line.against is not None and line.against.difference is not None]
+    compared = [
+        (line.name, line.against)
+        for line in lines
+        if line.against is not None and line.against.difference is not None
+    ]
     arms: dict[tuple[str, str], list[str]] = {}
     for name, one in compared:
         for view, reason in (("Sequential", one.always_reason), ("CUPED", one.cuped_reason)):
@@ -314,13 +402,26 @@ def _lines(row: MetricRow, view: ResultsView, names: Mapping[str, str]) -> list[
     controls = {arm.key for arm in view.arms if arm.is_control}
     against = {one.arm: one for one in row.comparisons}
     verdicts = {one.arm: one for one in row.guardrails}
-    off = {arm.key: _switched_off(arm.stopped_at) for arm in view.arms if arm.stopped_at is not None}
+    off = {
+        arm.key: _switched_off(arm.stopped_at) for arm in view.arms if arm.stopped_at is not None
+    }
     lines = []
     for a in row.arms:
         found = against.get(a.arm)
         said, views = _read(found)
         said = "; ".join(filter(None, (off.get(a.arm), said)))
-        lines.append(ArmLine(names.get(a.arm, a.arm), a.arm in controls, a.n, a.mean, found, verdicts.get(a.arm), said, views))
+        lines.append(
+            ArmLine(
+                names.get(a.arm, a.arm),
+                a.arm in controls,
+                a.n,
+                a.mean,
+                found,
+                verdicts.get(a.arm),
+                said,
+                views,
+            )
+        )
     return sorted(lines, key=lambda line: not line.is_control)
 
 
@@ -346,7 +447,9 @@ def _margin(row: MetricRow, margin: MarginView | None) -> str:
     """How much worse is allowed, as planned and as a difference here."""
     if margin is None:
         return ""
-    here = "" if margin.difference is None else difference(margin.difference, row.kind == PROPORTION)
+    here = (
+        "" if margin.difference is None else difference(margin.difference, row.kind == PROPORTION)
+    )
     if margin.kind == "relative":
         return f"{margin.value * 100:g} % of control" + (f" ({here})" if here else "")
     return here
@@ -368,7 +471,13 @@ def _conditions(view: ResultsView, names: Mapping[str, str]) -> list[Condition]:
     metrics = {row.key: row.name for row in view.metrics}
     share = view.primary is not None and view.primary.kind == PROPORTION
     control = next((arm.name for arm in view.arms if arm.is_control), "control")
-    return [replace(_condition(one, metrics, names, share, control), expected=days_section.expected(view, one)) for one in view.readiness]
+    return [
+        replace(
+            _condition(one, metrics, names, share, control),
+            expected=days_section.expected(view, one),
+        )
+        for one in view.readiness
+    ]
 
 
 def _front(view: ResultsView) -> str:
@@ -376,8 +485,14 @@ def _front(view: ResultsView) -> str:
     return next((one.arm for one in view.readiness if one.arm), "")
 
 
-def _condition(one: Readiness, metrics: Mapping[str, str], names: Mapping[str, str], share: bool, control: str) -> Condition:
-    what = metrics.get(one.metric, one.metric) if one.topic == "guardrail" else TITLES.get(one.topic, one.name)
+def _condition(
+    one: Readiness, metrics: Mapping[str, str], names: Mapping[str, str], share: bool, control: str
+) -> Condition:
+    what = (
+        metrics.get(one.metric, one.metric)
+        if one.topic == "guardrail"
+        else TITLES.get(one.topic, one.name)
+    )
     arm = names.get(one.arm, one.arm) or (control if one.topic == "units" else "")
     now, needed = one.now, one.needed
     if one.topic == "units":

@@ -35,12 +35,22 @@ def gets_now(experiment: Experiment, now: datetime) -> str:
 
 def seen_now(experiment: Experiment, now: datetime) -> SeenNow | None:
     """What the experiment's newest rollout means today; None when it was never promoted."""
-    rollout = experiment.rollouts.select_related("variant", "flag").order_by("-created_at", "-pk").first()
+    rollout = (
+        experiment.rollouts.select_related("variant", "flag").order_by("-created_at", "-pk").first()
+    )
     if rollout is None:
         return None
     if rollout.closed_at is not None:
-        ended = ("Closed", f"{moment(rollout.closed_at)}: {rollout.closed_reason or 'no reason given'}")
-        return SeenNow("The flag's default: the rollout is closed.", rollout.flag.default_value, [ended], _warning(rollout))
+        ended = (
+            "Closed",
+            f"{moment(rollout.closed_at)}: {rollout.closed_reason or 'no reason given'}",
+        )
+        return SeenNow(
+            "The flag's default: the rollout is closed.",
+            rollout.flag.default_value,
+            [ended],
+            _warning(rollout),
+        )
     facts = [
         ("Served to", _audience(rollout)),
         ("Everybody else", "gets the flag's default, unless an override says otherwise"),
@@ -48,7 +58,12 @@ def seen_now(experiment: Experiment, now: datetime) -> SeenNow | None:
         *_compared(rollout),
         ("Return to control", _way_back(rollout, now)),
     ]
-    return SeenNow(f"“{rollout.variant.name}” since {moment(rollout.created_at)}.", rollout.value, facts, _warning(rollout))
+    return SeenNow(
+        f"“{rollout.variant.name}” since {moment(rollout.created_at)}.",
+        rollout.value,
+        facts,
+        _warning(rollout),
+    )
 
 
 def _audience(rollout: Rollout) -> str:
@@ -62,7 +77,9 @@ def _audience(rollout: Rollout) -> str:
 def _held_back(rollout: Rollout, now: datetime) -> str:
     if not rollout.holdback_buckets or rollout.holdback_until is None:
         return "nobody"
-    control = rollout.experiment.variants.filter(is_control=True).values_list("name", flat=True).first()
+    control = (
+        rollout.experiment.variants.filter(is_control=True).values_list("name", flat=True).first()
+    )
     share = f"{thousandths(len(rollout.holdback_buckets))} of all {rollout.audience.get('unit_type', 'unit')}s"
     if rollout.holdback_until <= now:
         return f"{share} kept “{control}” until {moment(rollout.holdback_until)}"
@@ -86,5 +103,9 @@ def _warning(rollout: Rollout) -> str:
     """What goes before a rollout in the order of evaluation."""
     if not rollout.flag.enabled:
         return "The flag is switched off: everybody gets its default."
-    other = Experiment.objects.filter(flag=rollout.flag, status__in=SERVING).values_list("name", flat=True).first()
+    other = (
+        Experiment.objects.filter(flag=rollout.flag, status__in=SERVING)
+        .values_list("name", flat=True)
+        .first()
+    )
     return f"“{other}” runs on this flag now and decides for its own units first." if other else ""

@@ -41,13 +41,25 @@ class SegmentAdmin(WorkplaceAdmin):
     list_display = ("key", "name", "description", "updated_at")
     search_fields = ("key", "name", "description")
 
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         """A new segment."""
         self.refuse_unless_may_add(request)
-        key = Field("key", "Key", required=True, placeholder="beta-testers", help="What conditions say; it never changes.")
+        key = Field(
+            "key",
+            "Key",
+            required=True,
+            placeholder="beta-testers",
+            help="What conditions say; it never changes.",
+        )
         back = reverse("admin:experiments_segment_changelist")
         confirm = Confirm(
-            "A new segment", "Create the segment", back, fields=[key, *_fields(None)], consequence="nothing, until a condition names it."
+            "A new segment",
+            "Create the segment",
+            back,
+            fields=[key, *_fields(None)],
+            consequence="nothing, until a condition names it.",
         )
 
         def work(data: QueryDict) -> str:
@@ -64,7 +76,11 @@ class SegmentAdmin(WorkplaceAdmin):
         return confirmed(self, request, title="New segment", confirm=confirm, work=work)
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         segment = _found(object_id)
         context = {
@@ -84,7 +100,9 @@ class SegmentAdmin(WorkplaceAdmin):
         segment = _found(str(pk))
         consequence = "within one poll, drafts and exclusion lists that name it meet the new audience; sign-offs on those drafts fall."
         fields = [*_fields(segment), reason_field(required=False)]
-        confirm = Confirm(f"Edit {segment.name}", "Save", _page(pk), fields=fields, consequence=consequence)
+        confirm = Confirm(
+            f"Edit {segment.name}", "Save", _page(pk), fields=fields, consequence=consequence
+        )
 
         def work(data: QueryDict) -> str:
             segments.edit_segment(
@@ -105,15 +123,40 @@ class SegmentAdmin(WorkplaceAdmin):
         segment = _found(str(pk))
         fields = [
             Field("unit_type", "Unit type", value="user", required=True),
-            Field("units", "Unit ids", "textarea", rows=8, required=True, help="One a line, kept exactly as written."),
+            Field(
+                "units",
+                "Unit ids",
+                "textarea",
+                rows=8,
+                required=True,
+                help="One a line, kept exactly as written.",
+            ),
             Field("remove", "Take these off the list", "checkbox"),
         ]
-        confirm = Confirm(f"Units of {segment.name}", "Save", _page(pk), fields=fields, consequence="these units, within one poll.")
+        confirm = Confirm(
+            f"Units of {segment.name}",
+            "Save",
+            _page(pk),
+            fields=fields,
+            consequence="these units, within one poll.",
+        )
 
         def work(data: QueryDict) -> str:
-            ids = [line for line in data.get("units", "").replace("\r\n", "\n").split("\n") if line.strip()]
-            change = segments.remove_segment_units if data.get("remove") else segments.add_segment_units
-            count = change(actor_of(request), utc_now(), segment_id=pk, unit_type=data.get("unit_type", "").strip(), unit_ids=ids)
+            ids = [
+                line
+                for line in data.get("units", "").replace("\r\n", "\n").split("\n")
+                if line.strip()
+            ]
+            change = (
+                segments.remove_segment_units if data.get("remove") else segments.add_segment_units
+            )
+            count = change(
+                actor_of(request),
+                utc_now(),
+                segment_id=pk,
+                unit_type=data.get("unit_type", "").strip(),
+                unit_ids=ids,
+            )
             return f"{counted(count, 'unit')} {'was' if count == 1 else 'were'} {'removed' if data.get('remove') else 'added'}."
 
         return confirmed(self, request, title=segment.name, confirm=confirm, work=work)
@@ -134,24 +177,51 @@ class HoldoutAdmin(WorkplaceAdmin):
     add_right = Action.ADMINISTER
     list_display = ("__str__", "reason", "created_at", "until", "ended_at")
 
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         """Open one, or give the open one another share or end."""
         self.refuse_unless_may_add(request)
         row = GlobalHoldout.objects.filter(ended_at__isnull=True, until__gt=utc_now()).first()
         fields = [
-            Field("unit_type", "Unit type", value="user" if row is None else row.unit_type, required=True),
-            Field("share", "Share of all units, %", value=written_share(50 if row is None else row.share), required=True),
-            Field("until", "Until (UTC)", "datetime-local", value="" if row is None else written_moment(row.until), required=True),
+            Field(
+                "unit_type",
+                "Unit type",
+                value="user" if row is None else row.unit_type,
+                required=True,
+            ),
+            Field(
+                "share",
+                "Share of all units, %",
+                value=written_share(50 if row is None else row.share),
+                required=True,
+            ),
+            Field(
+                "until",
+                "Until (UTC)",
+                "datetime-local",
+                value="" if row is None else written_moment(row.until),
+                required=True,
+            ),
             reason_field(),
         ]
         consequence = "these units get every flag's default within one poll: no experiment, no rollout. Running experiments lose them."
-        confirm = Confirm("The global holdout", "Hold out", _holdouts(), fields=fields, consequence=consequence, tone="warn")
+        confirm = Confirm(
+            "The global holdout",
+            "Hold out",
+            _holdouts(),
+            fields=fields,
+            consequence=consequence,
+            tone="warn",
+        )
 
         def work(data: QueryDict) -> str:
             until = read_moment(data.get("until", ""), "until", "Until")
             share = read_thousandths(data.get("share", ""), "share", "Share")
             if until is None or share is None:
-                raise InvalidInput("Share and end are needed.", "until" if until is None else "share")
+                raise InvalidInput(
+                    "Share and end are needed.", "until" if until is None else "share"
+                )
             made = holdout.set_holdout(
                 actor_of(request),
                 utc_now(),
@@ -165,12 +235,23 @@ class HoldoutAdmin(WorkplaceAdmin):
         return confirmed(self, request, title="Global holdout", confirm=confirm, work=work)
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """End the open one."""
         fields = [reason_field()]
         consequence = "the held-out units enter experiments and rollouts within one poll."
-        confirm = Confirm("End the global holdout?", "End it", _holdouts(), fields=fields, consequence=consequence, tone="warn")
+        confirm = Confirm(
+            "End the global holdout?",
+            "End it",
+            _holdouts(),
+            fields=fields,
+            consequence=consequence,
+            tone="warn",
+        )
 
         def work(data: QueryDict) -> str:
             holdout.end_holdout(actor_of(request), utc_now(), reason=data.get("reason", ""))
@@ -190,7 +271,13 @@ def _page(pk: int) -> str:
 def _fields(segment: Segment | None) -> list[Field]:
     return [
         Field("name", "Name", value="" if segment is None else segment.name, required=True),
-        Field("description", "Description", "textarea", "" if segment is None else segment.description, rows=2),
+        Field(
+            "description",
+            "Description",
+            "textarea",
+            "" if segment is None else segment.description,
+            rows=2,
+        ),
         Field(
             "rules",
             "Rules by attributes",
@@ -204,7 +291,11 @@ def _fields(segment: Segment | None) -> list[Field]:
 
 
 def _found(object_id: str) -> Segment:
-    segment = Segment.objects.filter(pk=object_id).first() if object_id.isascii() and object_id.isdigit() else None
+    segment = (
+        Segment.objects.filter(pk=object_id).first()
+        if object_id.isascii() and object_id.isdigit()
+        else None
+    )
     if segment is None:
         raise Http404("no such segment")
     return segment

@@ -25,9 +25,19 @@ def section(view: View, items: Sequence[Any]) -> dict[str, Any]:
     e = view.experiment
     team = list(e.collaborators.order_by("username"))
     known = {e.owner_id, *(one.pk for one in team)}
-    people = get_user_model().objects.filter(is_active=True, groups__isnull=False).exclude(pk__in=known).distinct().order_by("username")
+    people = (
+        get_user_model()
+        .objects.filter(is_active=True, groups__isnull=False)
+        .exclude(pk__in=known)
+        .distinct()
+        .order_by("username")
+    )
     started = e.start_ts if e.status != Status.DRAFT else None
-    amended = ChangeLogEntry.objects.filter(experiment=e, action="experiment_edited", at__gt=started) if started else ()
+    amended = (
+        ChangeLogEntry.objects.filter(experiment=e, action="experiment_edited", at__gt=started)
+        if started
+        else ()
+    )
     return {
         "policy_words": in_words(view.rules),
         "team": team,
@@ -40,20 +50,28 @@ def section(view: View, items: Sequence[Any]) -> dict[str, Any]:
 
 def in_words(rules: PolicyRules) -> list[str]:
     """A policy's demands as sentences."""
-    found = [f"Asks for {len(rules.requires)} checklist items before launch." if rules.requires else "Asks for no checklist item."]
+    found = [
+        f"Asks for {len(rules.requires)} checklist items before launch."
+        if rules.requires
+        else "Asks for no checklist item."
+    ]
     if rules.min_control or rules.max_test < 1000:
         found.append(
             f"Control at least {thousandths(rules.min_control)} of all units, each test arm {thousandths(rules.min_test)}"
             f" to {thousandths(rules.max_test)}."
         )
-    found.append(f"A decision needs {counted(rules.weeks, 'complete week')}: every weekday so often.")
+    found.append(
+        f"A decision needs {counted(rules.weeks, 'complete week')}: every weekday so often."
+    )
     if rules.dark_launch:
         found.append(
             f"A dark launch of at least {counted(rules.dark_min_hours, 'hour')} and {counted(rules.dark_min_requests, 'request')}."
         )
     found.append(_window(rules))
     if rules.holdback:
-        found.append(f"After a promotion {thousandths(rules.holdback)} of the audience are held back for comparison.")
+        found.append(
+            f"After a promotion {thousandths(rules.holdback)} of the audience are held back for comparison."
+        )
     return found
 
 

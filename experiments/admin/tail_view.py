@@ -13,4 +13,6 @@ from experiments.admin.wiring_section import tail_of
 def rows(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> HttpResponse:
     """What arrived for an experiment, newest first."""
     admin.refuse_unless_may_view(request)
-    return TemplateResponse(request, "admin/assay/tail_rows.html", tail_of(request, found(experiment_id)))
+    return TemplateResponse(
+        request, "admin/assay/tail_rows.html", tail_of(request, found(experiment_id))
+    )

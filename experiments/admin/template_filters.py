@@ -39,7 +39,14 @@ TONES = {
     "yellow": "warn",
     "red": "bad",
 }
-MARKS = {"done": "✓", "missing": "·", "stale": "↻", "amber": "!", "rejected": "✕", "not_needed": "–"}
+MARKS = {
+    "done": "✓",
+    "missing": "·",
+    "stale": "↻",
+    "amber": "!",
+    "rejected": "✕",
+    "not_needed": "–",
+}
 MARK_TONES = {"missing": ""}
 
 

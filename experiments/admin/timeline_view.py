@@ -37,7 +37,12 @@ def page(admin: WorkplaceAdmin, request: HttpRequest) -> HttpResponse:
     now = utc_now()
     since, until = now - timedelta(days=days), now + timedelta(days=days // AHEAD)
     found = served_between(since, until)
-    lines = [Line(one, [bar for ran in rans for bar in timelines.bars(ran, since, until, now)], len(rans)) for one, rans in found]
+    lines = [
+        Line(
+            one, [bar for ran in rans for bar in timelines.bars(ran, since, until, now)], len(rans)
+        )
+        for one, rans in found
+    ]
     context: dict[str, Any] = {
         "title": "Timeline",
         "lines": lines,
@@ -45,7 +50,10 @@ def page(admin: WorkplaceAdmin, request: HttpRequest) -> HttpResponse:
         "ticks": timelines.ticks(since, until),
         "now_x": round(WIDTH * days / (days + days // AHEAD)),
         "most": timelines.most_at_once((ran for _, rans in found for ran in rans), now),
-        "notes": [(_x(note, since.date(), (until - since).days), note) for note in notes_of_all(since, until)],
+        "notes": [
+            (_x(note, since.date(), (until - since).days), note)
+            for note in notes_of_all(since, until)
+        ],
     }
     return admin.page(request, "admin/assay/timeline.html", context)
 

@@ -37,7 +37,9 @@ class Chapter:
 
 def page(admin: WorkplaceAdmin, request: HttpRequest) -> HttpResponse:
     """The whole page; each section has its own address."""
-    return admin.page(request, "admin/assay/troubles.html", {"title": "Troubleshooting", "chapters": chapters()})
+    return admin.page(
+        request, "admin/assay/troubles.html", {"title": "Troubleshooting", "chapters": chapters()}
+    )
 
 
 @cache
@@ -49,7 +51,9 @@ def chapters() -> tuple[Chapter, ...]:
 
 def _chapter(part: str) -> Chapter:
     title, *sections = part.split("\n### ")
-    return Chapter(title.strip(), tuple(_trouble(*section.partition("\n")[::2]) for section in sections))
+    return Chapter(
+        title.strip(), tuple(_trouble(*section.partition("\n")[::2]) for section in sections)
+    )
 
 
 def _trouble(title: str, body: str) -> Trouble:

@@ -28,22 +28,41 @@ def unmask(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> H
     view = results.latest(experiment, unmasked=True)
     title, back = f"Behind the mask of {experiment.name}", page_url(experiment_id, "results")
     question = "Look at numbers that cannot be believed?"
-    confirm = Confirm(question, "Show them", back, said=_said(view), tone="bad", fields=[reason_field()])
-    frame = {"title": title, "original": Crumb(experiment, experiment.name), "experiment": experiment}
+    confirm = Confirm(
+        question, "Show them", back, said=_said(view), tone="bad", fields=[reason_field()]
+    )
+    frame = {
+        "title": title,
+        "original": Crumb(experiment, experiment.name),
+        "experiment": experiment,
+    }
     if request.method != "POST":
         return admin.page(request, "admin/assay/confirm.html", {**frame, "confirm": confirm})
     try:
-        look_behind_mask(actor_of(request), utc_now(), experiment_id=experiment_id, reason=request.POST.get("reason", ""))
+        look_behind_mask(
+            actor_of(request),
+            utc_now(),
+            experiment_id=experiment_id,
+            reason=request.POST.get("reason", ""),
+        )
     except AssayError as refusal:
         problems = problems_of(refusal)
         again = replace(confirm, fields=filled(confirm.fields, {}, problems))
         context = {**frame, "confirm": again, "problems": problems, "refusal": "This was not done."}
         return admin.page(request, "admin/assay/confirm.html", context, status=status_of(refusal))
-    shown = {"results": view, "blocks": [] if view is None else results_section.blocks(experiment, view), "back": back}
+    shown = {
+        "results": view,
+        "blocks": [] if view is None else results_section.blocks(experiment, view),
+        "back": back,
+    }
     return showing_secret(admin.page(request, "admin/assay/unmasked.html", {**frame, **shown}))
 
 
 def _said(view: ResultsView | None) -> str:
     if view is None:
         return "There is no analysis yet."
-    return f"Masked because {view.masked_why}." if view.masked else "These results are not masked; their page shows them."
+    return (
+        f"Masked because {view.masked_why}."
+        if view.masked
+        else "These results are not masked; their page shows them."
+    )

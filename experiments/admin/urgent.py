@@ -24,7 +24,11 @@ TONES = {
     Urgency.SIGN_OFF: "warn",
     Urgency.ENDS_SOON: "info",
 }
-MARKS = {"safe": ("good", "✓", "safe"), "breach": ("bad", "✗", "breach"), "unknown": ("warn", "?", "not proven safe yet")}
+MARKS = {
+    "safe": ("good", "✓", "safe"),
+    "breach": ("bad", "✗", "breach"),
+    "unknown": ("warn", "?", "not proven safe yet"),
+}
 DOTS = 5
 FEW = 3
 
@@ -45,17 +49,31 @@ def by_urgency(rows: QuerySet[Experiment], unkept: Mapping[int, Unkept]) -> Quer
         groups.setdefault(one.urgency, []).append(pk)
     whens = [When(pk__in=pks, then=Value(int(rank))) for rank, pks in groups.items()]
     kept = Coalesce(F("standing__urgency"), Value(int(Urgency.ENDED)), output_field=IntegerField())
-    return rows.annotate(urgency=Case(*whens, default=kept, output_field=IntegerField()) if whens else kept)
+    return rows.annotate(
+        urgency=Case(*whens, default=kept, output_field=IntegerField()) if whens else kept
+    )
 
 
 def dots(reading: Reading | None) -> list[Dot]:
     """A mark per guardrail, the worst first; at most five, the last of which counts the others."""
-    verdicts = sorted((reading.guardrails if reading else {}).items(), key=lambda pair: ("breach", "unknown", "safe").index(pair[1]))
+    verdicts = sorted(
+        (reading.guardrails if reading else {}).items(),
+        key=lambda pair: ("breach", "unknown", "safe").index(pair[1]),
+    )
     shown = verdicts if len(verdicts) <= DOTS else verdicts[: DOTS - 1]
-    marks = [Dot(tone, sign, f"{name}: {word}") for name, (tone, sign, word) in ((name, MARKS[verdict]) for name, verdict in shown)]
+    marks = [
+        Dot(tone, sign, f"{name}: {word}")
+        for name, (tone, sign, word) in ((name, MARKS[verdict]) for name, verdict in shown)
+    ]
     if len(verdicts) > len(shown):
         rest = verdicts[len(shown) :]
-        marks.append(Dot("", f"+{len(rest)}", "; ".join(f"{name}: {MARKS[verdict][2]}" for name, verdict in rest)))
+        marks.append(
+            Dot(
+                "",
+                f"+{len(rest)}",
+                "; ".join(f"{name}: {MARKS[verdict][2]}" for name, verdict in rest),
+            )
+        )
     return marks
 
 

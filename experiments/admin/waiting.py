@@ -41,19 +41,28 @@ class Queue:
     first: list[Waiting] = field(default_factory=list)
 
 
-def waiting_for(actor: Actor, now: datetime, unkept: Mapping[int, Unkept], most: int | None = None) -> Queue:
+def waiting_for(
+    actor: Actor, now: datetime, unkept: Mapping[int, Unkept], most: int | None = None
+) -> Queue:
     """Everything that waits for this person, most urgent first; ``most`` of it with its card.
 
     Launched experiments are found by their kept standings, so a thousand of them cost no more cards than ``most``.
     """
     live = by_urgency(_live(actor, unkept), unkept).order_by("urgency", "-updated_at")
-    unlaunched = _asked(actor, _rows(status__in=(Status.DRAFT, Status.DARK_LAUNCH))[:LOOKED_AT], now)
-    ranked = [*live.values_list("pk", "urgency"), *((one.experiment.pk, int(one.card.urgency)) for one in unlaunched)]
+    unlaunched = _asked(
+        actor, _rows(status__in=(Status.DRAFT, Status.DARK_LAUNCH))[:LOOKED_AT], now
+    )
+    ranked = [
+        *live.values_list("pk", "urgency"),
+        *((one.experiment.pk, int(one.card.urgency)) for one in unlaunched),
+    ]
     ids = [pk for pk, _ in sorted(ranked, key=itemgetter(1))]
     return Queue(ids, _first(actor, ids[:most], unlaunched, now))
 
 
-def _first(actor: Actor, ids: Sequence[int], unlaunched: Iterable[Waiting], now: datetime) -> list[Waiting]:
+def _first(
+    actor: Actor, ids: Sequence[int], unlaunched: Iterable[Waiting], now: datetime
+) -> list[Waiting]:
     """These with their cards; the card of a launched one has the last word on whether it waits."""
     known = {one.experiment.pk: one for one in unlaunched}
     launched = _asked(actor, _rows(pk__in=[pk for pk in ids if pk not in known]), now)
@@ -66,8 +75,14 @@ def _asked(actor: Actor, rows: Iterable[Experiment], now: datetime) -> list[Wait
     rows = list(rows)
     prefetch_related_objects(rows, "collaborators")
     found = cards(rows, now)
-    steps = [(row, found[row.pk], found[row.pk].step(Viewer(actor, in_team(actor, row)))) for row in rows]
-    return [Waiting(row, card, step, step_url(row, step) or page_url(row.pk)) for row, card, step in steps if step.asked]
+    steps = [
+        (row, found[row.pk], found[row.pk].step(Viewer(actor, in_team(actor, row)))) for row in rows
+    ]
+    return [
+        Waiting(row, card, step, step_url(row, step) or page_url(row.pk))
+        for row, card, step in steps
+        if step.asked
+    ]
 
 
 def _live(actor: Actor, unkept: Mapping[int, Unkept]) -> QuerySet[Experiment]:
@@ -77,7 +92,9 @@ def _live(actor: Actor, unkept: Mapping[int, Unkept]) -> QuerySet[Experiment]:
     anybodys = _in(asked_in(Viewer(actor, member=False)), unkept)
     the_teams = _in(asked_in(Viewer(actor, member=True)), unkept) & _of_team(actor.user_id)
     rows = Experiment.objects.filter(anybodys | the_teams, status__in=LIVE)
-    return rows.alias(request=_newest_request()).exclude(_in(SECOND_PERSON, unkept) & Q(request__in=_asked_by(actor.user_id)))
+    return rows.alias(request=_newest_request()).exclude(
+        _in(SECOND_PERSON, unkept) & Q(request__in=_asked_by(actor.user_id))
+    )
 
 
 def _in(states: Collection[State], unkept: Mapping[int, Unkept]) -> Q:
@@ -93,7 +110,9 @@ def _of_team(user: int) -> Q:
 
 def _newest_request() -> Coalesce:
     """The launch request that counts; 0 where there is none."""
-    newest = LaunchRequest.objects.filter(experiment=OuterRef("pk")).order_by("-requested_at", "-id")
+    newest = LaunchRequest.objects.filter(experiment=OuterRef("pk")).order_by(
+        "-requested_at", "-id"
+    )
     return Coalesce(Subquery(newest.values("pk")[:1]), Value(0))
 
 

@@ -28,28 +28,63 @@ def ask(admin: WorkplaceAdmin, request: HttpRequest) -> HttpResponse:
             context = _answer(data)
         except AssayError as refusal:
             context = {"problems": problems_of(refusal), "refusal": "This cannot be asked."}
-    shown = {"title": "Why this user?", "fields": filled(_fields(), data, context.get("problems", ())) if data else _fields(), **context}
-    return admin.page(request, "admin/assay/why.html", shown, status=400 if "problems" in context else 200)
+    shown = {
+        "title": "Why this user?",
+        "fields": filled(_fields(), data, context.get("problems", ())) if data else _fields(),
+        **context,
+    }
+    return admin.page(
+        request, "admin/assay/why.html", shown, status=400 if "problems" in context else 200
+    )
 
 
 def _fields() -> list[Field]:
     environments = [(one.value, one.value) for one in Environment]
     return [
-        Field("units", "Units", required=True, help="One id of a user, or pairs: user=u1, tenant=acme, session=s9."),
-        Field("attributes", "Attributes (JSON)", "json", "{}", rows=2, help='What targeting reads, as {"country": "de"}.'),
-        Field("environment", "Keys of", "select", value=Environment.PRODUCTION.value, choices=environments),
+        Field(
+            "units",
+            "Units",
+            required=True,
+            help="One id of a user, or pairs: user=u1, tenant=acme, session=s9.",
+        ),
+        Field(
+            "attributes",
+            "Attributes (JSON)",
+            "json",
+            "{}",
+            rows=2,
+            help='What targeting reads, as {"country": "de"}.',
+        ),
+        Field(
+            "environment",
+            "Keys of",
+            "select",
+            value=Environment.PRODUCTION.value,
+            choices=environments,
+        ),
     ]
 
 
 def _answer(data: dict[str, str]) -> dict[str, Any]:
     units = read_units(data["units"])
-    attributes = read_json(data.get("attributes", "")[:MOST_CHARACTERS], "attributes", "Attributes", empty={})
+    attributes = read_json(
+        data.get("attributes", "")[:MOST_CHARACTERS], "attributes", "Attributes", empty={}
+    )
     if not isinstance(attributes, dict):
         raise InvalidInput('Attributes: wanted an object like {"country": "de"}.', "attributes")
-    environment = read_choice(Environment, data.get("environment") or Environment.PRODUCTION.value, "environment", "Keys of")
+    environment = read_choice(
+        Environment,
+        data.get("environment") or Environment.PRODUCTION.value,
+        "environment",
+        "Keys of",
+    )
     state = serving.current()
     found = explain_all(state.catalogue, units, attributes, utc_now(), environment)
-    return {"explanations": sorted(found, key=_interest), "catalogue": state.version, "stale": state.stale}
+    return {
+        "explanations": sorted(found, key=_interest),
+        "catalogue": state.version,
+        "stale": state.stale,
+    }
 
 
 def _interest(one: Explanation) -> tuple[bool, bool, str]:

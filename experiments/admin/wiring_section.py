@@ -48,14 +48,18 @@ def section(view: View, items: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def of_flag(request: HttpRequest, flag: Flag, experiment: Experiment | None = None) -> tuple[Snippet, ...]:
+def of_flag(
+    request: HttpRequest, flag: Flag, experiment: Experiment | None = None
+) -> tuple[Snippet, ...]:
     """The lines for one flag, at the address that this page has."""
     base = request.build_absolute_uri("/").rstrip("/")
     kind, default = FlagType(flag.value_type), flag.default_value
     if experiment is None:
         return snippets(Wire(flag.key, kind, default, base))
     events = tuple(name for what, name in _sent(experiment) if what == "event")
-    return snippets(Wire(flag.key, kind, default, base, experiment.unit_type, experiment.key, events))
+    return snippets(
+        Wire(flag.key, kind, default, base, experiment.unit_type, experiment.key, events)
+    )
 
 
 def tail_of(request: HttpRequest, experiment: Experiment) -> dict[str, Any]:
@@ -72,7 +76,11 @@ def tail_of(request: HttpRequest, experiment: Experiment) -> dict[str, Any]:
 
 def environment_of(request: HttpRequest) -> Environment:
     """Production unless test traffic is asked for."""
-    return Environment.TEST if request.GET.get("environment") == Environment.TEST.value else Environment.PRODUCTION
+    return (
+        Environment.TEST
+        if request.GET.get("environment") == Environment.TEST.value
+        else Environment.PRODUCTION
+    )
 
 
 def _unit(row: TailRow, raw: bool) -> str:

@@ -31,13 +31,22 @@ class FailedWorkAdmin(WorkplaceAdmin):
         return super().get_queryset(request).filter(failures__gt=0)
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         row = FailedWork.objects.filter(pk=int(object_id)).first() if object_id.isdigit() else None
         if row is None:
             raise Http404
         title = f"{row.task} {row.subject}"
-        confirm = Confirm(f"Have {title} tried again?", "Try again at the next tick", reverse(LIST), said=row.error)
+        confirm = Confirm(
+            f"Have {title} tried again?",
+            "Try again at the next tick",
+            reverse(LIST),
+            said=row.error,
+        )
 
         def again(data: QueryDict) -> str:
             due_work.try_again(actor_of(request), utc_now(), failed_id=row.pk)

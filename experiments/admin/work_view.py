@@ -11,7 +11,9 @@ from experiments.admin.experiment_view import page_url
 from experiments.core.errors import NotFound
 
 
-def work(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, metric: str) -> HttpResponse:
+def work(
+    admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, metric: str
+) -> HttpResponse:
     """One metric's totals, arithmetic, SQL, window, cap, exclusions, data cut and versions."""
     admin.refuse_unless_may_view(request)
     experiment = found(experiment_id)

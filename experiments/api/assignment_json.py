@@ -12,7 +12,9 @@ from experiments.core.serving.prepared import Prepared
 from experiments.core.serving.together import Assigned
 from experiments.core.types import BUCKETS
 
-_BUCKETS: dict[int | None, bytes] = {None: b"null"} | {bucket: b"%d" % bucket for bucket in range(BUCKETS)}
+_BUCKETS: dict[int | None, bytes] = {None: b"null"} | {
+    bucket: b"%d" % bucket for bucket in range(BUCKETS)
+}
 
 
 def _rest(served: Served, stale: bool) -> bytes:
@@ -52,5 +54,8 @@ def items(answers: Assigned, units: Mapping[str, str], stale: bool) -> list[byte
 
 def _beginnings(ids: Sequence[str | None], sent: str | None) -> Iterable[bytes]:
     """The items' texts up to their buckets; one unit has a few ids, so few are written."""
-    written = {identity: b'{"unit":%b,"bucket":' % msgspec.json.encode(identity or sent) for identity in set(ids)}
+    written = {
+        identity: b'{"unit":%b,"bucket":' % msgspec.json.encode(identity or sent)
+        for identity in set(ids)
+    }
     return map(written.__getitem__, ids)

@@ -36,7 +36,9 @@ from experiments.selectors.serving import ServingState
 from experiments.services.serving.client_rows import Admit
 from experiments.services.serving.exposures import Recording, expose
 
-Attributes = dict[str, Any]  # Any: whatever applications know of a request; targeting compares what it can
+Attributes = dict[
+    str, Any
+]  # Any: whatever applications know of a request; targeting compares what it can
 UnitId = Any  # Any: text or a whole number; whatever else is sent makes that unit unfit, and nothing more
 Ask = Callable[[Mapping[str, str], Mapping[str, object], datetime], Assigned]
 
@@ -66,7 +68,9 @@ class Assignments(Door):
     scopes = (Scope.SERVER, Scope.CLIENT)
     needs_database = False
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # Any: as the framework passes them
+    def dispatch(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:  # Any: as the framework passes them
         """A POST goes straight to its answer: the framework's own way there costs more than all that is done on it."""
         if request.method != "POST":
             return super().dispatch(request, *args, **kwargs)
@@ -96,13 +100,21 @@ def _refuse_mixture(body: AssignmentBody, size: int) -> None:
     given = [name for name in ("unit", "units", "batch") if getattr(body, name) is not None]
     if len(given) != 1:
         found = " and ".join(given) or "none of them"
-        raise InvalidInput(f"send exactly one of unit, units and batch; found {found}", given[1] if given else "unit", code="unit_missing")
+        raise InvalidInput(
+            f"send exactly one of unit, units and batch; found {found}",
+            given[1] if given else "unit",
+            code="unit_missing",
+        )
     if body.batch is None:
         if size > ONE_BODY:
-            raise TooLarge(f"the body has {size:,} bytes; at most {ONE_BODY:,} are taken for one assignment")
+            raise TooLarge(
+                f"the body has {size:,} bytes; at most {ONE_BODY:,} are taken for one assignment"
+            )
     elif not 1 <= len(body.batch) <= BATCH_ITEMS:
         error = TooLarge if body.batch else InvalidInput
-        raise error(f"batch: expected 1 to {BATCH_ITEMS:,} items, found {len(body.batch):,}", "batch")
+        raise error(
+            f"batch: expected 1 to {BATCH_ITEMS:,} items, found {len(body.batch):,}", "batch"
+        )
 
 
 def _asked(state: ServingState, names: Sequence[str] | None, key: KeyIdentity) -> Ask:
@@ -121,35 +133,81 @@ def _asked(state: ServingState, names: Sequence[str] | None, key: KeyIdentity) -
         else:
             entries[entry.key] = entry
     if unknown:
-        problems = [Problem("experiment_unknown", f"there is no experiment {name[:128]!r}", "experiments") for name in unknown]
-        raise NotFound(f"unknown experiment {unknown[0][:128]!r}; wanted an experiment's key or name", "experiments", problems)
-    return lambda units, attributes, now: Assigned.of([entry.evaluate(units, attributes, now) for entry in entries.values()])
+        problems = [
+            Problem("experiment_unknown", f"there is no experiment {name[:128]!r}", "experiments")
+            for name in unknown
+        ]
+        raise NotFound(
+            f"unknown experiment {unknown[0][:128]!r}; wanted an experiment's key or name",
+            "experiments",
+            problems,
+        )
+    return lambda units, attributes, now: Assigned.of(
+        [entry.evaluate(units, attributes, now) for entry in entries.values()]
+    )
 
 
 # ---------------------------------------------------------------- one unit, many units
 
 
-def _one(body: AssignmentBody, asked: Ask, state: ServingState, key: KeyIdentity, admit: Admit | None) -> HttpResponse:
+def _one(
+    body: AssignmentBody, asked: Ask, state: ServingState, key: KeyIdentity, admit: Admit | None
+) -> HttpResponse:
     now, about = utc_now(), read_asked(_units(body), body.attributes)
     about.refuse_nobody()
     answers = asked(about.units, about.attributes, now)
     _remember(answers, key, now, body.exposure or _usual(body, 1), about.units, admit=admit)
     end = b',"errors":' + _errors([about.problems]) + b"}" if about.problems else b"}"
-    return served(b"".join((b'{"assignments":', *items(answers, about.units, state.stale), end)), state, OPENED)
+    return served(
+        b"".join((b'{"assignments":', *items(answers, about.units, state.stale), end)),
+        state,
+        OPENED,
+    )
 
 
-def _many(body: AssignmentBody, asked: Ask, state: ServingState, key: KeyIdentity, admit: Admit | None) -> HttpResponse:
+def _many(
+    body: AssignmentBody, asked: Ask, state: ServingState, key: KeyIdentity, admit: Admit | None
+) -> HttpResponse:
     now, subjects = utc_now(), body.batch or []
-    about = [_about(subject, body.attributes, f"batch[{index}].units") for index, subject in enumerate(subjects)]
-    answers = [asked(one.units, one.attributes, now) if one.units or not one.problems else Assigned.of(()) for one in about]
-    lists = [b"".join(items(several, one.units, state.stale)) for one, several in zip(about, answers, strict=True)]
-    _remember(Assigned.joined(answers), key, now, body.exposure or _usual(body, len(subjects)), admit=admit)
-    return served(b'{"results":[' + b",".join(lists) + b'],"errors":' + _errors([one.problems for one in about]) + b"}", state, OPENED)
+    about = [
+        _about(subject, body.attributes, f"batch[{index}].units")
+        for index, subject in enumerate(subjects)
+    ]
+    answers = [
+        asked(one.units, one.attributes, now) if one.units or not one.problems else Assigned.of(())
+        for one in about
+    ]
+    lists = [
+        b"".join(items(several, one.units, state.stale))
+        for one, several in zip(about, answers, strict=True)
+    ]
+    _remember(
+        Assigned.joined(answers),
+        key,
+        now,
+        body.exposure or _usual(body, len(subjects)),
+        admit=admit,
+    )
+    return served(
+        b'{"results":['
+        + b",".join(lists)
+        + b'],"errors":'
+        + _errors([one.problems for one in about])
+        + b"}",
+        state,
+        OPENED,
+    )
 
 
 def _errors(problems: Sequence[Sequence[Problem]]) -> bytes:
     """Every unit and attribute that was not used, with the index of its item."""
-    return msgspec.json.encode([{"index": index} | problem.as_json() for index, several in enumerate(problems) for problem in several])
+    return msgspec.json.encode(
+        [
+            {"index": index} | problem.as_json()
+            for index, several in enumerate(problems)
+            for problem in several
+        ]
+    )
 
 
 def _usual(body: AssignmentBody, subjects: int) -> Recording:
@@ -163,12 +221,22 @@ def _units(subject: AssignmentBody | Subject) -> dict[str, UnitId]:
 
 def _about(subject: Subject, shared: Attributes, field: str) -> Asked:
     if (subject.unit is None) == (subject.units is None):
-        return Asked({}, {}, (Problem("unit_missing", f"{field}: send exactly one of unit and units", field),))
+        return Asked(
+            {},
+            {},
+            (Problem("unit_missing", f"{field}: send exactly one of unit and units", field),),
+        )
     return read_asked(_units(subject), shared | subject.attributes, field=field)
 
 
 def _remember(
-    answers: Assigned, key: KeyIdentity, now: datetime, how: Recording, units: dict[str, str] | None = None, *, admit: Admit | None
+    answers: Assigned,
+    key: KeyIdentity,
+    now: datetime,
+    how: Recording,
+    units: dict[str, str] | None = None,
+    *,
+    admit: Admit | None,
 ) -> None:
     count_answers(answers.served)
     expose(answers, now, environment=key.environment, how=how, units=units, admit=admit)

@@ -138,7 +138,9 @@ class ExperimentBody(msgspec.Struct, forbid_unknown_fields=True):
             client_visible=self.client_visible,
             unit_type=self.unit_type or ("user" if self.target_percentage is None else VISITOR),
             targeting=self.targeting,
-            traffic=traffic_of(self.traffic_allocation, self.target_percentage, default=THOUSANDTHS),
+            traffic=traffic_of(
+                self.traffic_allocation, self.target_percentage, default=THOUSANDTHS
+            ),
             ramp=ramp_steps(self.ramp),
             policy_key=self.policy,
             primary_metric=self.primary_metric,
@@ -207,23 +209,39 @@ class ExperimentPatch(msgspec.Struct, forbid_unknown_fields=True):
 
     def changes(self) -> dict[str, object]:
         """Field → value for the editing service; shares in thousandths, levels as decimal text."""
-        sent = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not UNSET}
+        sent = {
+            name: value
+            for name, value in msgspec.structs.asdict(self).items()
+            if value is not UNSET
+        }
         changed = {name: value for name, value in sent.items() if name not in _ELSEWHERE}
         if "traffic_allocation" in sent or "target_percentage" in sent:
-            changed["traffic"] = traffic_of(sent.get("traffic_allocation"), sent.get("target_percentage"), default=THOUSANDTHS)
+            changed["traffic"] = traffic_of(
+                sent.get("traffic_allocation"), sent.get("target_percentage"), default=THOUSANDTHS
+            )
         if self.ramp is not UNSET:
             changed["ramp"] = ramp_steps(self.ramp)
-        changed |= {name: level(sent[name], name) for name in ("confidence_level", "power") if name in sent}
+        changed |= {
+            name: level(sent[name], name) for name in ("confidence_level", "power") if name in sent
+        }
         return changed
 
 
-_ELSEWHERE = frozenset({"reason", "traffic_allocation", "target_percentage", "ramp", "variants", "metrics"})
+_ELSEWHERE = frozenset(
+    {"reason", "traffic_allocation", "target_percentage", "ramp", "variants", "metrics"}
+)
 
 
 def ramp_steps(steps: Sequence[RampStepBody]) -> list[JSON]:
     """The steps as the core reads them, shares in thousandths; whether they rise to the planned share is the design's rule."""
-    shares = [_share(step.traffic_allocation, 1, f"ramp[{i}].traffic_allocation", _FRACTION) for i, step in enumerate(steps)]
-    return [{"share": share, "hours": step.min_hours, "units": step.min_units} for share, step in zip(shares, steps, strict=True)]
+    shares = [
+        _share(step.traffic_allocation, 1, f"ramp[{i}].traffic_allocation", _FRACTION)
+        for i, step in enumerate(steps)
+    ]
+    return [
+        {"share": share, "hours": step.min_hours, "units": step.min_units}
+        for share, step in zip(shares, steps, strict=True)
+    ]
 
 
 def variant_specs(variants: Sequence[VariantBody]) -> tuple[VariantSpec, ...]:
@@ -250,7 +268,9 @@ def _weights(variants: Sequence[VariantBody]) -> list[int]:
             message = f"variants[{index}]: send weight (fraction) or traffic_allocation (percent), not both"
             raise InvalidInput(message, f"variants[{index}].weight")
     fractions = [variant.weight for variant in variants if variant.weight is not None]
-    percents = [variant.traffic_allocation for variant in variants if variant.traffic_allocation is not None]
+    percents = [
+        variant.traffic_allocation for variant in variants if variant.traffic_allocation is not None
+    ]
     if not fractions and not percents:
         return _equal(len(variants))
     if len(fractions) == len(variants):
@@ -258,7 +278,8 @@ def _weights(variants: Sequence[VariantBody]) -> list[int]:
     if len(percents) == len(variants):
         return _from_percents(percents)
     raise InvalidInput(
-        "variants: give every variant its share, all as weight (fractions) or all as traffic_allocation (percent)", "variants"
+        "variants: give every variant its share, all as weight (fractions) or all as traffic_allocation (percent)",
+        "variants",
     )
 
 
@@ -272,14 +293,18 @@ def _thousandths(shares: Sequence[float | Decimal]) -> list[int]:
     try:
         return to_thousandths(shares)
     except InvalidInput as error:
-        raise InvalidInput(f"variants: {error.message}", error.field.replace("weights", "variants")) from error
+        raise InvalidInput(
+            f"variants: {error.message}", error.field.replace("weights", "variants")
+        ) from error
 
 
 def _from_percents(percents: Sequence[float]) -> list[int]:
     exact = [Decimal(str(percent)) for percent in percents]
     total = sum(exact, Decimal(0))
     if abs(total - 100) > _TOLERANCE:
-        raise InvalidInput(f"variants: traffic_allocation sums to {total:f}; expected 100 (percent)", "variants")
+        raise InvalidInput(
+            f"variants: traffic_allocation sums to {total:f}; expected 100 (percent)", "variants"
+        )
     return _thousandths([part / total for part in exact])
 
 
@@ -290,7 +315,11 @@ def traffic_of(fraction: float | None, percent: float | None, *, default: int) -
         raise InvalidInput(message, "traffic_allocation")
     if fraction is not None:
         return _share(fraction, 1, "traffic_allocation", _FRACTION)
-    return default if percent is None else _share(percent, 100, "target_percentage", "a percentage above 0 and up to 100")
+    return (
+        default
+        if percent is None
+        else _share(percent, 100, "target_percentage", "a percentage above 0 and up to 100")
+    )
 
 
 def _share(value: float, whole: int, field: str, wanted: str) -> int:
@@ -302,5 +331,7 @@ def _share(value: float, whole: int, field: str, wanted: str) -> int:
 def level(value: float, field: str) -> str:
     """A confidence level or power as the decimal text that the table keeps."""
     if not 0.5 < value < 1:
-        raise InvalidInput(f"{field}: expected a fraction above 0.5 and below 1, found {value:g}", field)
+        raise InvalidInput(
+            f"{field}: expected a fraction above 0.5 and below 1, found {value:g}", field
+        )
     return f"{value:.3f}"

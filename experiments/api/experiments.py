@@ -35,7 +35,11 @@ class Experiments(Door):
     scopes = READERS
     scopes_by_method = {"POST": WRITERS}
 
-    @extend_schema(operation_id="experiments_list", parameters=parameters(ExperimentFilters), responses=OpenApiTypes.OBJECT)
+    @extend_schema(
+        operation_id="experiments_list",
+        parameters=parameters(ExperimentFilters),
+        responses=OpenApiTypes.OBJECT,
+    )
     def get(self, request: Request) -> Response:
         """Experiments, newest first."""
         found = filtered(request, ExperimentFilters, experiments().order_by("-id"))
@@ -45,7 +49,9 @@ class Experiments(Door):
     @idempotent
     def post(self, request: Request) -> Response:
         document = json_body(request, max_string=MAX_DOCUMENT_STRING)
-        spec = asked_for(convert(document, ExperimentBody), document if isinstance(document, dict) else ())
+        spec = asked_for(
+            convert(document, ExperimentBody), document if isinstance(document, dict) else ()
+        )
         experiment = drafts.create_experiment(identity(request).actor, utc_now(), spec=spec)
         return Response(shown.full(resolve(experiment.pk), None, CREATED), status=201)
 
@@ -70,14 +76,26 @@ class OneExperiment(Door):
         # One request, one change: either all of it is kept or none of it.
         with transaction.atomic():
             if changes:
-                drafts.edit_experiment(actor, now, experiment_id=pk, changes=changes, reason=body.reason)
+                drafts.edit_experiment(
+                    actor, now, experiment_id=pk, changes=changes, reason=body.reason
+                )
             if body.variants is not UNSET:
-                drafts.set_variants(actor, now, experiment_id=pk, variants=variant_specs(body.variants), reason=body.reason)
+                drafts.set_variants(
+                    actor,
+                    now,
+                    experiment_id=pk,
+                    variants=variant_specs(body.variants),
+                    reason=body.reason,
+                )
             if body.metrics is not UNSET:
                 plans = [metric.plan() for metric in body.metrics]
                 drafts.plan_metrics(actor, now, experiment_id=pk, metrics=plans, reason=body.reason)
         experiment = resolve(pk)
-        return Response(shown.full(experiment, open_iteration(experiment), f"Experiment {experiment.key} changed"))
+        return Response(
+            shown.full(
+                experiment, open_iteration(experiment), f"Experiment {experiment.key} changed"
+            )
+        )
 
 
 class Blockers(Door):

@@ -33,7 +33,9 @@ class ExplainBody(msgspec.Struct, forbid_unknown_fields=True):
 
     unit: Any = None  # Any: text or a whole number; whatever else is sent makes that unit unfit
     units: dict[str, Any] | None = None  # Any: as above
-    attributes: dict[str, Any] = {}  # Any: whatever applications know of a request; targeting compares what it can
+    attributes: dict[
+        str, Any
+    ] = {}  # Any: whatever applications know of a request; targeting compares what it can
     flags: Names | None = None
     experiments: Names | None = None
 
@@ -81,7 +83,9 @@ class Explain(Door):
         body = read(request, ExplainBody, max_bytes=ONE_BODY, forgiving=in_question)
         whom, key, state = _asked(body), identity(request), serving.current()
         _refuse_unknown(body, key, state)
-        about = AssignmentRequest(units=whom.units, attributes=whom.attributes, environment=key.environment)
+        about = AssignmentRequest(
+            units=whom.units, attributes=whom.attributes, environment=key.environment
+        )
         found = _explained(body, about, state.catalogue)
         document: dict[str, object] = {
             "explanations": [one.as_json() for one in found],
@@ -99,22 +103,35 @@ class Explain(Door):
 def _asked(body: ExplainBody) -> Asked:
     if (body.unit is None) == (body.units is None):
         raise InvalidInput("send exactly one of unit and units", "unit", code="unit_missing")
-    found = asked({"user": body.unit} if body.unit is not None else body.units or {}, body.attributes)
+    found = asked(
+        {"user": body.unit} if body.unit is not None else body.units or {}, body.attributes
+    )
     found.refuse_nobody()
     return found
 
 
-def _explained(body: ExplainBody, about: AssignmentRequest, catalogue: Catalogue) -> tuple[Explanation, ...]:
+def _explained(
+    body: ExplainBody, about: AssignmentRequest, catalogue: Catalogue
+) -> tuple[Explanation, ...]:
     now = utc_now()
     if body.flags is None and body.experiments is None:
         return explain_all(catalogue, about.units, about.attributes, now, about.environment)
-    asked = [replace(about, flag=name) for name in body.flags or ()] + [replace(about, experiment=name) for name in body.experiments or ()]
+    asked = [replace(about, flag=name) for name in body.flags or ()] + [
+        replace(about, experiment=name) for name in body.experiments or ()
+    ]
     return tuple(explain(catalogue, one, now) for one in asked)
 
 
 def _refuse_unknown(body: ExplainBody, key: KeyIdentity, state: ServingState) -> None:
     flags = [("flag", name) for name in body.flags or () if name not in state.catalogue.flags]
-    experiments = [("experiment", name) for name in body.experiments or () if state.catalogue.experiment(name, key.environment) is None]
-    problems = [Problem(f"{kind}_unknown", f"there is no {kind} {name[:128]!r}", f"{kind}s") for kind, name in (*flags, *experiments)]
+    experiments = [
+        ("experiment", name)
+        for name in body.experiments or ()
+        if state.catalogue.experiment(name, key.environment) is None
+    ]
+    problems = [
+        Problem(f"{kind}_unknown", f"there is no {kind} {name[:128]!r}", f"{kind}s")
+        for kind, name in (*flags, *experiments)
+    ]
     if problems:
         raise NotFound(problems[0].message, problems[0].field, problems)

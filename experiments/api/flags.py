@@ -49,9 +49,18 @@ class Flags(Door):
     scopes = (Scope.READ, Scope.MANAGEMENT)
     scopes_by_method = {"POST": (Scope.MANAGEMENT,)}
 
-    @extend_schema(operation_id="flags_list", parameters=parameters(FlagFilters), responses=OpenApiTypes.OBJECT)
+    @extend_schema(
+        operation_id="flags_list", parameters=parameters(FlagFilters), responses=OpenApiTypes.OBJECT
+    )
     def get(self, request: Request) -> Response:
-        return Response(page(request, filtered(request, FlagFilters, Flag.objects.order_by("key")), "flags", shown.flag))
+        return Response(
+            page(
+                request,
+                filtered(request, FlagFilters, Flag.objects.order_by("key")),
+                "flags",
+                shown.flag,
+            )
+        )
 
     @extend_schema(request=FlagBody, responses={201: OpenApiTypes.OBJECT})
     @idempotent
@@ -89,13 +98,29 @@ class OneFlag(Door):
             raise InvalidInput(f"send {names} or several of them, with a reason", "enabled")
         with transaction.atomic():
             if body.enabled is not UNSET:
-                flags.switch(actor, now, flag_key=_flag(key).key, enabled=body.enabled, reason=body.reason)
+                flags.switch(
+                    actor, now, flag_key=_flag(key).key, enabled=body.enabled, reason=body.reason
+                )
             if body.default is not UNSET:
-                flags.set_default(actor, now, flag_key=_flag(key).key, default_value=body.default, reason=body.reason)
+                flags.set_default(
+                    actor,
+                    now,
+                    flag_key=_flag(key).key,
+                    default_value=body.default,
+                    reason=body.reason,
+                )
             if body.schema is not UNSET:
-                flags.set_schema(actor, now, flag_key=_flag(key).key, schema=body.schema, reason=body.reason)
+                flags.set_schema(
+                    actor, now, flag_key=_flag(key).key, schema=body.schema, reason=body.reason
+                )
             if body.client_visible is not UNSET:
-                flags.show_to_clients(actor, now, flag_key=_flag(key).key, visible=body.client_visible, reason=body.reason)
+                flags.show_to_clients(
+                    actor,
+                    now,
+                    flag_key=_flag(key).key,
+                    visible=body.client_visible,
+                    reason=body.reason,
+                )
             if body.remote_only is not UNSET:
                 flags.decide_remotely(
                     actor,

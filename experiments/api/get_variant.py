@@ -27,7 +27,9 @@ class GetVariantBody(SourceUnits, kw_only=True):
     """Whose variant, and of which experiment: its key or name. To ask is to be exposed, unless ``exposure`` says otherwise."""
 
     experiment_name: Annotated[str, Meta(min_length=1, max_length=200)]
-    attributes: dict[str, Any] = {}  # Any: whatever applications know of a request; targeting compares what it can
+    attributes: dict[
+        str, Any
+    ] = {}  # Any: whatever applications know of a request; targeting compares what it can
     exposure: Recording = Recording.QUEUED
 
 
@@ -66,21 +68,38 @@ class GetVariant(Door):
         if state.catalogue.experiment(body.experiment_name, key.environment) is None:
             shown = body.experiment_name[:128]
             raise NotFound(
-                f"unknown experiment {shown!r}; wanted an experiment's key or name", "experiment_name", code="experiment_unknown"
+                f"unknown experiment {shown!r}; wanted an experiment's key or name",
+                "experiment_name",
+                code="experiment_unknown",
             )
         asked = AssignmentRequest(
-            experiment=body.experiment_name, units=about.units, attributes=about.attributes, environment=key.environment
+            experiment=body.experiment_name,
+            units=about.units,
+            attributes=about.attributes,
+            environment=key.environment,
         )
         answer = assign(state.catalogue, asked, now)
         count_answers((answer.served,))
         expose([answer], now, environment=key.environment, how=body.exposure, units=about.units)
         return Response(
-            {"variant": _variant(answer.served), "reason": answer.served.reason.value, "experiment": answer.served.experiment},
-            headers={"X-Assay-Catalogue": str(state.version), "X-Assay-Stale": "true" if state.stale else "false"},
+            {
+                "variant": _variant(answer.served),
+                "reason": answer.served.reason.value,
+                "experiment": answer.served.experiment,
+            },
+            headers={
+                "X-Assay-Catalogue": str(state.version),
+                "X-Assay-Stale": "true" if state.stale else "false",
+            },
         )
 
 
 def _variant(served: Served) -> dict[str, object] | None:
     if served.variant is None:
         return None
-    return {"key": served.variant, "name": served.variant_name, "is_control": served.is_control, "config": served.config}
+    return {
+        "key": served.variant,
+        "name": served.variant_name,
+        "is_control": served.is_control,
+        "config": served.config,
+    }

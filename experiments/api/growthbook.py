@@ -33,7 +33,9 @@ _SCOPES = (Scope.CLIENT, Scope.SERVER)
 class EvalBody(msgspec.Struct):
     """What an SDK sends beside it (forced features, its URL) is for itself; overrides are how Assay forces a variant."""
 
-    attributes: dict[str, Any] = {}  # Any: whatever applications know of a request; targeting compares what it can
+    attributes: dict[
+        str, Any
+    ] = {}  # Any: whatever applications know of a request; targeting compares what it can
 
 
 def _features(request: HttpRequest, client_key: str) -> HttpResponse:
@@ -44,9 +46,16 @@ def _features(request: HttpRequest, client_key: str) -> HttpResponse:
 
 def _evaluate(request: HttpRequest, client_key: str) -> HttpResponse:
     key, state = opened(client_key, *_SCOPES), serving.current()
-    body = convert(parse_json(raw_body(request, max_bytes=ONE_BODY), max_bytes=ONE_BODY, forgiving=in_attributes), EvalBody)
+    body = convert(
+        parse_json(
+            raw_body(request, max_bytes=ONE_BODY), max_bytes=ONE_BODY, forgiving=in_attributes
+        ),
+        EvalBody,
+    )
     now, asked = utc_now(), growthbook_remote.asked_in(body.attributes)
-    found, answers = growthbook.evaluated(state.catalogue, key.environment, asked, now, client=_client(key))
+    found, answers = growthbook.evaluated(
+        state.catalogue, key.environment, asked, now, client=_client(key)
+    )
     watching.note(answers, now, environment=key.environment, units=asked.units)
     count_answers(answer.served for answer in answers)
     return _document(request, found, state)
@@ -57,7 +66,11 @@ def _client(key: KeyIdentity) -> bool:
 
 
 def _document(request: HttpRequest, found: Document, state: ServingState) -> HttpResponse:
-    headers = {"Vary": "Accept-Encoding", "X-Assay-Catalogue": str(state.version), "X-Assay-Stale": "true" if state.stale else "false"}
+    headers = {
+        "Vary": "Accept-Encoding",
+        "X-Assay-Catalogue": str(state.version),
+        "X-Assay-Stale": "true" if state.stale else "false",
+    }
     return tagged(request, found.etag, found.body, found.packed, headers)
 
 

@@ -17,7 +17,10 @@ SCHEMAS: Schema = {
         "properties": {
             "status": {"type": "integer"},
             "features": {"type": "object", "additionalProperties": _FEATURE},
-            "savedGroups": {"type": "object", "description": "Always empty: they would show unit ids."},
+            "savedGroups": {
+                "type": "object",
+                "description": "Always empty: they would show unit ids.",
+            },
             "dateUpdated": {"type": "string", "format": "date-time"},
             "remoteOnly": {
                 "type": "object",
@@ -32,14 +35,29 @@ SCHEMAS: Schema = {
             "attributes": {
                 "type": "object",
                 "description": "What can be targeted; these name the units.",
-                "properties": {"id": _TEXT | {"description": "The user."}, "tenantId": _TEXT, "sessionId": _TEXT},
+                "properties": {
+                    "id": _TEXT | {"description": "The user."},
+                    "tenantId": _TEXT,
+                    "sessionId": _TEXT,
+                },
                 "additionalProperties": True,
             }
         },
     },
 }
-_KEY: Schema = {"name": "client_key", "in": "path", "required": True, "schema": _TEXT, "description": "A client key, or a server's."}
-_TAG: Schema = {"name": "If-None-Match", "in": "header", "schema": _TEXT, "description": "The ETag of the document at hand."}
+_KEY: Schema = {
+    "name": "client_key",
+    "in": "path",
+    "required": True,
+    "schema": _TEXT,
+    "description": "A client key, or a server's.",
+}
+_TAG: Schema = {
+    "name": "If-None-Match",
+    "in": "header",
+    "schema": _TEXT,
+    "description": "The ETag of the document at hand.",
+}
 
 
 def paths() -> Schema:
@@ -48,7 +66,22 @@ def paths() -> Schema:
         "200": {"description": ""} | content("GrowthBookFeatures"),
         "304": {"description": "The document at hand is still this one."},
     }
-    features = operation("growthbook_features", "The flags that an SDK may evaluate locally.", "growthbook", [_KEY, _TAG], answers)
-    evaluate = operation("growthbook_eval", "Every flag evaluated for these attributes.", "growthbook", [_KEY], answers)
+    features = operation(
+        "growthbook_features",
+        "The flags that an SDK may evaluate locally.",
+        "growthbook",
+        [_KEY, _TAG],
+        answers,
+    )
+    evaluate = operation(
+        "growthbook_eval",
+        "Every flag evaluated for these attributes.",
+        "growthbook",
+        [_KEY],
+        answers,
+    )
     evaluate["requestBody"] = content("GrowthBookAttributes") | {"required": True}
-    return {"/api/features/{client_key}": {"get": features}, "/api/eval/{client_key}": {"post": evaluate}}
+    return {
+        "/api/features/{client_key}": {"get": features},
+        "/api/eval/{client_key}": {"post": evaluate},
+    }

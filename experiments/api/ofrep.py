@@ -81,7 +81,12 @@ def _not_asked(request: HttpRequest, key: str) -> HttpResponse:
         answer = preflight(request, _METHODS)
         answer["Allow"] = _METHODS
         return answer
-    refusal = _refusal(request, key, AssayError(f"{request.method} is not answered here; send POST"), _METHOD_NOT_ALLOWED)
+    refusal = _refusal(
+        request,
+        key,
+        AssayError(f"{request.method} is not answered here; send POST"),
+        _METHOD_NOT_ALLOWED,
+    )
     refusal["Allow"] = _METHODS
     return refusal
 
@@ -97,7 +102,9 @@ def one_flag(request: HttpRequest, key: str) -> HttpResponse:
     asked = asked_in(context)
     recording = _recording(context)
     state, now = _state(), utc_now()
-    evaluate = state.catalogue.evaluators(identity.environment, identity.scope is Scope.CLIENT).get(key)
+    evaluate = state.catalogue.evaluators(identity.environment, identity.scope is Scope.CLIENT).get(
+        key
+    )
     if evaluate is None:
         raise flag_not_found(key)
     answer = evaluate(asked.units, asked.attributes, now)
@@ -106,7 +113,14 @@ def one_flag(request: HttpRequest, key: str) -> HttpResponse:
     if failed is not None:
         return _response(failed, _headers(state), _BAD_REQUEST)
     count_answers((answer.served,))
-    expose((answer,), now, environment=identity.environment, how=recording, units=asked.units, admit=admission(request, identity))
+    expose(
+        (answer,),
+        now,
+        environment=identity.environment,
+        how=recording,
+        units=asked.units,
+        admit=admission(request, identity),
+    )
     return served(written.head + tail(asked, state.stale), state, OPENED)
 
 
@@ -117,16 +131,23 @@ def all_flags(request: HttpRequest, _key: str) -> HttpResponse:
     context = _context(request)
     asked = asked_in(context)
     state, now = _state(), utc_now()
-    found = state.catalogue.all_flags(identity.environment, identity.scope is Scope.CLIENT)(asked.units, asked.attributes, now)
+    found = state.catalogue.all_flags(identity.environment, identity.scope is Scope.CLIENT)(
+        asked.units, asked.attributes, now
+    )
     watching.note(found, now, environment=identity.environment, units=asked.units)
     count_answers(found.served)
     written = list(map(_book(state, identity.environment).written, found.served))
     tag = etag(written, asked)
     if _holds(request, tag):
-        return HttpResponse(status=304, headers=_headers(state) | {"ETag": tag, "Vary": "Accept-Encoding"})
+        return HttpResponse(
+            status=304, headers=_headers(state) | {"ETag": tag, "Vary": "Accept-Encoding"}
+        )
     end = tail(asked, state.stale)
     flags = b",".join([failing(one, asked) or one.head + end for one in written])
-    about = b'{"flagSetId":"%s","version":"%d"' % (identity.environment.value.encode(), state.version)
+    about = b'{"flagSetId":"%s","version":"%d"' % (
+        identity.environment.value.encode(),
+        state.version,
+    )
     answer = served(b'{"flags":[' + flags + b'],"metadata":' + about + end, state, _PACKABLE)
     answer["ETag"] = tag
     return answer
@@ -137,7 +158,9 @@ def _identity(request: HttpRequest) -> KeyIdentity:
 
 
 def _context(request: HttpRequest) -> dict[str, JSON]:
-    return context_of(parse_json(raw_body(request, max_bytes=ONE_BODY), max_bytes=ONE_BODY, forgiving=in_context))
+    return context_of(
+        parse_json(raw_body(request, max_bytes=ONE_BODY), max_bytes=ONE_BODY, forgiving=in_context)
+    )
 
 
 def _recording(context: Mapping[str, JSON]) -> Recording:
@@ -147,7 +170,9 @@ def _recording(context: Mapping[str, JSON]) -> Recording:
     found = next((how for how in Recording if how == wanted), None)
     if found is None:
         path = f"context.{EXPOSURE_ATTRIBUTE}"
-        raise InvalidInput(f"{path}: expected one of {', '.join(Recording)}", path, code=ErrorCode.INVALID_CONTEXT)
+        raise InvalidInput(
+            f"{path}: expected one of {', '.join(Recording)}", path, code=ErrorCode.INVALID_CONTEXT
+        )
     return found
 
 
@@ -155,7 +180,10 @@ def _state() -> ServingState:
     """What to serve; a process that has never read a catalogue does not say of every flag that there is none."""
     state = serving.current()
     if state.version == 0 and state.stale:
-        raise AssayError("no catalogue has been read yet, since the database does not answer; try again", code="not_available")
+        raise AssayError(
+            "no catalogue has been read yet, since the database does not answer; try again",
+            code="not_available",
+        )
     return state
 
 
@@ -173,19 +201,29 @@ def _book(state: ServingState, environment: Environment) -> Book:
 def _holds(request: HttpRequest, tag: str) -> bool:
     """Whether the asker has this answer already; a tag that a proxy weakened on its way names the same answer."""
     sent = request.META.get("HTTP_IF_NONE_MATCH")
-    return sent is not None and tag.removeprefix("W/") in {one.removeprefix("W/") for one in parse_etags(sent)}
+    return sent is not None and tag.removeprefix("W/") in {
+        one.removeprefix("W/") for one in parse_etags(sent)
+    }
 
 
 # ---------------------------------------------------------------- answers
 
 
 def _headers(state: ServingState) -> dict[str, str]:
-    return dict(OPENED) | {"X-Assay-Catalogue": str(state.version), "X-Assay-Stale": "true" if state.stale else "false"}
+    return dict(OPENED) | {
+        "X-Assay-Catalogue": str(state.version),
+        "X-Assay-Stale": "true" if state.stale else "false",
+    }
 
 
 def _response(body: bytes, headers: Mapping[str, str], status: int = 200) -> HttpResponse:
     """With its length, so that head and body leave in one piece."""
-    return HttpResponse(body, status=status, content_type=_JSON, headers={**headers, "Content-Length": str(len(body))})
+    return HttpResponse(
+        body,
+        status=status,
+        content_type=_JSON,
+        headers={**headers, "Content-Length": str(len(body))},
+    )
 
 
 def _refusal(request: HttpRequest, key: str, error: AssayError, status: int) -> HttpResponse:

@@ -11,7 +11,10 @@ Schema = dict[str, Any]  # Any: JSON Schema
 
 _KEY: Schema = {"type": "string", "pattern": "^[A-Za-z0-9_.-]{1,128}$"}
 _TEXT: Schema = {"type": "string"}
-_FLAT: Schema = {"type": "object", "additionalProperties": {"type": ["boolean", "string", "number"]}}
+_FLAT: Schema = {
+    "type": "object",
+    "additionalProperties": {"type": ["boolean", "string", "number"]},
+}
 SCHEMAS: Schema = {
     "OfrepRequest": {
         "type": "object",
@@ -37,7 +40,9 @@ SCHEMAS: Schema = {
         "required": ["key", "value", "reason", "variant", "metadata"],
         "properties": {
             "key": _KEY,
-            "value": {"description": "Of the flag's type: a float flag's 1 is written 1.0, an integer flag's 1."},
+            "value": {
+                "description": "Of the flag's type: a float flag's 1 is written 1.0, an integer flag's 1."
+            },
             "reason": {"enum": sorted(set(REASONS.values()))},
             "variant": _TEXT,
             "metadata": _FLAT,
@@ -46,7 +51,11 @@ SCHEMAS: Schema = {
     "OfrepFailure": {
         "type": "object",
         "required": ["key", "errorCode", "errorDetails"],
-        "properties": {"key": _TEXT, "errorCode": {"enum": [code.value for code in ErrorCode]}, "errorDetails": _TEXT},
+        "properties": {
+            "key": _TEXT,
+            "errorCode": {"enum": [code.value for code in ErrorCode]},
+            "errorDetails": _TEXT,
+        },
     },
     "OfrepFlags": {
         "type": "object",
@@ -54,7 +63,12 @@ SCHEMAS: Schema = {
         "properties": {
             "flags": {
                 "type": "array",
-                "items": {"anyOf": [{"$ref": "#/components/schemas/OfrepEvaluation"}, {"$ref": "#/components/schemas/OfrepFailure"}]},
+                "items": {
+                    "anyOf": [
+                        {"$ref": "#/components/schemas/OfrepEvaluation"},
+                        {"$ref": "#/components/schemas/OfrepFailure"},
+                    ]
+                },
             },
             "metadata": _FLAT,
         },
@@ -64,14 +78,30 @@ SCHEMAS: Schema = {
 
 def paths() -> Schema:
     """The two addresses."""
-    tag = {"name": "If-None-Match", "in": "header", "schema": _TEXT, "description": "The ETag of the answer at hand."}
+    tag = {
+        "name": "If-None-Match",
+        "in": "header",
+        "schema": _TEXT,
+        "description": "The ETag of the answer at hand.",
+    }
     key = {"name": "key", "in": "path", "required": True, "schema": _KEY}
     same = {"304": {"description": "The same values as in the answer of this tag."}}
     one = _operation(
-        "ofrep_one", "The flag's value for a context.", [key], {"200": _answer("OfrepEvaluation"), "404": _answer("OfrepFailure")}
+        "ofrep_one",
+        "The flag's value for a context.",
+        [key],
+        {"200": _answer("OfrepEvaluation"), "404": _answer("OfrepFailure")},
     )
-    all_of_them = _operation("ofrep_all", "Every flag that the key may see.", [tag], {"200": _answer("OfrepFlags"), **same})
-    return {"/ofrep/v1/evaluate/flags/{key}": {"post": one}, "/ofrep/v1/evaluate/flags": {"post": all_of_them}}
+    all_of_them = _operation(
+        "ofrep_all",
+        "Every flag that the key may see.",
+        [tag],
+        {"200": _answer("OfrepFlags"), **same},
+    )
+    return {
+        "/ofrep/v1/evaluate/flags/{key}": {"post": one},
+        "/ofrep/v1/evaluate/flags": {"post": all_of_them},
+    }
 
 
 def _operation(name: str, summary: str, parameters: list[Schema], responses: Schema) -> Schema:
@@ -82,7 +112,10 @@ def _operation(name: str, summary: str, parameters: list[Schema], responses: Sch
         "tags": ["ofrep"],
         "requestBody": {"content": _content("OfrepRequest"), "required": True},
         "security": [{"bearerKey": []}, {"headerKey": []}],
-        "responses": responses | {status: _answer("OfrepFailure") for status in ("400", "401", "403", "405", "413", "503")},
+        "responses": responses
+        | {
+            status: _answer("OfrepFailure") for status in ("400", "401", "403", "405", "413", "503")
+        },
     }
 
 

@@ -9,7 +9,16 @@ from experiments.core.errors import Problem
 from experiments.core.life.checklist import ItemState
 from experiments.core.life.ramping import RampStep, parse_ramp
 from experiments.core.types import JSON, THOUSANDTHS
-from experiments.models import ChangeLogEntry, Experiment, ExperimentMetric, Flag, Iteration, OfflineEvaluation, RampStay, Variant
+from experiments.models import (
+    ChangeLogEntry,
+    Experiment,
+    ExperimentMetric,
+    Flag,
+    Iteration,
+    OfflineEvaluation,
+    RampStay,
+    Variant,
+)
 from experiments.selectors.undecided import why_undecided
 
 
@@ -32,7 +41,9 @@ def brief(experiment: Experiment, message: str = "") -> dict[str, object]:
     return line | {"message": message} if message else line
 
 
-def full(experiment: Experiment, iteration: Iteration | None, message: str = "") -> dict[str, object]:
+def full(
+    experiment: Experiment, iteration: Iteration | None, message: str = ""
+) -> dict[str, object]:
     """Everything that can be asked for and was decided, in the spelling that the doors accept."""
     return brief(experiment, message) | {
         "description": experiment.description,
@@ -40,7 +51,9 @@ def full(experiment: Experiment, iteration: Iteration | None, message: str = "")
         "notes": experiment.notes,
         "origin": experiment.origin,
         "owner": {"id": experiment.owner_id, "username": experiment.owner.get_username()},
-        "collaborators": [{"id": one.pk, "username": one.get_username()} for one in experiment.collaborators.all()],
+        "collaborators": [
+            {"id": one.pk, "username": one.get_username()} for one in experiment.collaborators.all()
+        ],
         "unit_type": experiment.unit_type,
         "targeting": experiment.targeting,
         "traffic_allocation": experiment.traffic / THOUSANDTHS,
@@ -133,15 +146,28 @@ def launch(iteration: Iteration) -> dict[str, object]:
 
 
 def ramp_step(step: RampStep) -> dict[str, object]:
-    return {"traffic_allocation": step.share / THOUSANDTHS, "min_hours": step.hours, "min_units": step.units}
+    return {
+        "traffic_allocation": step.share / THOUSANDTHS,
+        "min_hours": step.hours,
+        "min_units": step.units,
+    }
 
 
 def ramp(stay: RampStay | None) -> dict[str, object] | None:
     """Where a ramp stands: its step counted from 1, since when, and who holds it there."""
     if stay is None:
         return None
-    held = {"by": stay.held_by, "since": stay.held_since, "reason": stay.held_reason} if stay.held_by else None
-    return {"step": stay.step + 1, "traffic_allocation": stay.share / THOUSANDTHS, "since": stay.started_at, "held": held}
+    held = (
+        {"by": stay.held_by, "since": stay.held_since, "reason": stay.held_reason}
+        if stay.held_by
+        else None
+    )
+    return {
+        "step": stay.step + 1,
+        "traffic_allocation": stay.share / THOUSANDTHS,
+        "since": stay.started_at,
+        "held": held,
+    }
 
 
 def checklist(states: Iterable[ItemState]) -> list[dict[str, object]]:
@@ -180,8 +206,20 @@ def change(entry: ChangeLogEntry) -> dict[str, object]:
 
 def evaluation(row: OfflineEvaluation) -> dict[str, object]:
     moment: datetime = row.recorded_at
-    numbers: dict[str, JSON] = {"value": row.value, "lower": row.lower, "upper": row.upper, "n": row.n}
-    return {"id": row.pk, "variant": row.variant.key, "metric": row.metric, **numbers, "dataset": row.dataset, "recorded_at": moment}
+    numbers: dict[str, JSON] = {
+        "value": row.value,
+        "lower": row.lower,
+        "upper": row.upper,
+        "n": row.n,
+    }
+    return {
+        "id": row.pk,
+        "variant": row.variant.key,
+        "metric": row.metric,
+        **numbers,
+        "dataset": row.dataset,
+        "recorded_at": moment,
+    }
 
 
 def flag(row: Flag) -> dict[str, object]:

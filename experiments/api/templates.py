@@ -46,7 +46,9 @@ def asked_for(body: ExperimentBody, sent: Collection[str]) -> ExperimentSpec:
     if not body.template:
         return spec
     changed = {_CALLED.get(name, name) for name in sent} - {"name", "key", "template"}
-    return template_of(body.template).spec_for(body.name, body.key, {name: getattr(spec, name) for name in changed})
+    return template_of(body.template).spec_for(
+        body.name, body.key, {name: getattr(spec, name) for name in changed}
+    )
 
 
 def _shown(template: Template) -> dict[str, object]:
@@ -72,7 +74,12 @@ def _shown(template: Template) -> dict[str, object]:
 
 
 def _variant(variant: VariantSpec) -> dict[str, object]:
-    return {"name": variant.name, "weight": variant.weight / 1000, "is_control": variant.is_control, "config": variant.config}
+    return {
+        "name": variant.name,
+        "weight": variant.weight / 1000,
+        "is_control": variant.is_control,
+        "config": variant.config,
+    }
 
 
 def _metric(plan: MetricPlan) -> dict[str, object]:

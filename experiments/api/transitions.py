@@ -24,7 +24,14 @@ from experiments.http.idempotency import idempotent
 from experiments.http.pages import PAGE_PARAMETERS, page
 from experiments.http.parsing import ONE_BODY, convert, parse_json
 from experiments.models import Experiment
-from experiments.selectors.experiments import ARM_WAITS, STOP_WAITS, arm_stop_waits, open_iteration, resolve, stop_waits
+from experiments.selectors.experiments import (
+    ARM_WAITS,
+    STOP_WAITS,
+    arm_stop_waits,
+    open_iteration,
+    resolve,
+    stop_waits,
+)
 from experiments.services.ground.turns import Kind
 from experiments.services.life import checklist, lifecycle, ramps
 from experiments.services.life.recommended import promote_recommended
@@ -91,7 +98,13 @@ class Press(Door):
     def post(self, request: Request, ref: str) -> Response:
         body = _body(request, VerbBody)
         experiment = resolve(ref)
-        lifecycle.transition(identity(request).actor, utc_now(), experiment_id=experiment.pk, verb=self.verb, reason=body.reason)
+        lifecycle.transition(
+            identity(request).actor,
+            utc_now(),
+            experiment_id=experiment.pk,
+            verb=self.verb,
+            reason=body.reason,
+        )
         return _done(experiment, self.verb)
 
 
@@ -134,18 +147,34 @@ class Stop(Door):
         body, actor, now = _body(request, VerbBody), identity(request).actor, utc_now()
         emergency, winner = _flag(request, "emergency"), _flag(request, "declare_winner")
         if emergency and winner:
-            raise InvalidInput("emergency and declare_winner exclude each other; send one", "emergency")
+            raise InvalidInput(
+                "emergency and declare_winner exclude each other; send one", "emergency"
+            )
         experiment = resolve(ref)
         if emergency and body.variant:
-            lifecycle.stop_arms(actor, now, experiment_id=experiment.pk, variant_keys=[body.variant], reason=body.reason)
+            lifecycle.stop_arms(
+                actor,
+                now,
+                experiment_id=experiment.pk,
+                variant_keys=[body.variant],
+                reason=body.reason,
+            )
             return _done(experiment, Verb.EMERGENCY_STOP, body.variant)
         if emergency:
             lifecycle.emergency_stop(actor, now, experiment_id=experiment.pk, reason=body.reason)
             return _done(experiment, Verb.EMERGENCY_STOP)
         if winner:
-            promote_recommended(actor, now, experiment=experiment, variant_key=body.variant, note=body.reason)
+            promote_recommended(
+                actor, now, experiment=experiment, variant_key=body.variant, note=body.reason
+            )
             return _done(experiment, Verb.PROMOTE)
-        lifecycle.conclude(actor, now, experiment_id=experiment.pk, outcome=body.outcome or None, reason=body.reason)
+        lifecycle.conclude(
+            actor,
+            now,
+            experiment_id=experiment.pk,
+            outcome=body.outcome or None,
+            reason=body.reason,
+        )
         return _done(experiment, Verb.CONCLUDE)
 
 
@@ -158,7 +187,13 @@ class Promote(Door):
     @idempotent
     def post(self, request: Request, ref: str) -> Response:
         body, experiment = _body(request, VerbBody), resolve(ref)
-        promote_recommended(identity(request).actor, utc_now(), experiment=experiment, variant_key=body.variant, note=body.reason)
+        promote_recommended(
+            identity(request).actor,
+            utc_now(),
+            experiment=experiment,
+            variant_key=body.variant,
+            note=body.reason,
+        )
         return _done(experiment, Verb.PROMOTE)
 
 
@@ -171,9 +206,15 @@ class Ramp(Door):
     @idempotent
     def post(self, request: Request, ref: str) -> Response:
         body, experiment = _body(request, RampBody), resolve(ref)
-        _RAMP[body.action](identity(request).actor, utc_now(), experiment_id=experiment.pk, reason=body.reason)
+        _RAMP[body.action](
+            identity(request).actor, utc_now(), experiment_id=experiment.pk, reason=body.reason
+        )
         after = resolve(experiment.pk)
-        return Response(shown.full(after, open_iteration(after), f"Ramp of experiment {after.pk}: {body.action} done"))
+        return Response(
+            shown.full(
+                after, open_iteration(after), f"Ramp of experiment {after.pk}: {body.action} done"
+            )
+        )
 
 
 _RAMP: Mapping[RampAction, Callable[..., Experiment]] = {
@@ -194,12 +235,24 @@ class StatusDoor(Door):
         body, experiment = _body(request, StatusBody), resolve(ref)
         wanted, present = _status(body.status), Status(experiment.status)
         if wanted is present:
-            return Response(shown.full(experiment, open_iteration(experiment), f"Experiment {experiment.pk} is {present} already"))
+            return Response(
+                shown.full(
+                    experiment,
+                    open_iteration(experiment),
+                    f"Experiment {experiment.pk} is {present} already",
+                )
+            )
         verb = verb_towards(present, wanted, PauseCause(experiment.pause_cause))
         if verb is None:
             problem = Problem("wrong_status", f"nothing leads from {present} to {wanted}", "status")
             raise Refused(f"{experiment.key}: cannot go {present} → {wanted}", "status", [problem])
-        lifecycle.transition(identity(request).actor, utc_now(), experiment_id=experiment.pk, verb=verb, reason=body.reason)
+        lifecycle.transition(
+            identity(request).actor,
+            utc_now(),
+            experiment_id=experiment.pk,
+            verb=verb,
+            reason=body.reason,
+        )
         return _done(experiment, verb)
 
 
@@ -211,7 +264,11 @@ class OfflineEvaluations(Door):
 
     @extend_schema(parameters=PAGE_PARAMETERS, responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, ref: str) -> Response:
-        rows = resolve(ref).offline_evaluations.select_related("variant").order_by("-recorded_at", "-id")
+        rows = (
+            resolve(ref)
+            .offline_evaluations.select_related("variant")
+            .order_by("-recorded_at", "-id")
+        )
         return Response(page(request, rows, "offline_evaluations", shown.evaluation))
 
     @extend_schema(request=EvaluationBody, responses={201: OpenApiTypes.OBJECT})
@@ -221,7 +278,11 @@ class OfflineEvaluations(Door):
         scores = msgspec.structs.asdict(body)
         variant = scores.pop("variant")
         row = checklist.record_offline_evaluation(
-            identity(request).actor, utc_now(), experiment_id=experiment.pk, variant_key=variant, **scores
+            identity(request).actor,
+            utc_now(),
+            experiment_id=experiment.pk,
+            variant_key=variant,
+            **scores,
         )
         return Response(shown.evaluation(row), status=201)
 
@@ -235,8 +296,14 @@ class RequestLaunch(Door):
     @idempotent
     def post(self, request: Request, ref: str) -> Response:
         body, experiment = _body(request, NoteBody), resolve(ref)
-        row = checklist.request_launch(identity(request).actor, utc_now(), experiment_id=experiment.pk, note=body.note)
-        return Response(shown.brief(resolve(experiment.pk), "Launch requested") | {"requested_at": row.requested_at}, status=201)
+        row = checklist.request_launch(
+            identity(request).actor, utc_now(), experiment_id=experiment.pk, note=body.note
+        )
+        return Response(
+            shown.brief(resolve(experiment.pk), "Launch requested")
+            | {"requested_at": row.requested_at},
+            status=201,
+        )
 
 
 def _body(request: Request, wanted: type[T]) -> T:
@@ -255,7 +322,9 @@ def _flag(request: Request, name: str) -> bool:
 def _status(text: str) -> Status:
     found = next((status for status in Status if status.value == text.strip().lower()), None)
     if found is None:
-        raise InvalidInput(f"status: expected one of {', '.join(Status)}, found {text[:40]!r}", "status")
+        raise InvalidInput(
+            f"status: expected one of {', '.join(Status)}, found {text[:40]!r}", "status"
+        )
     return found
 
 

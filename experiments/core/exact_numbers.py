@@ -17,7 +17,9 @@ def inexact(value: JSON, path: str) -> str | None:
         inside = ((entry, f"{path}[{index}]") for index, entry in enumerate(value))
     else:
         return _of_number(value, path)
-    return next((found for entry, place in inside if (found := inexact(entry, place)) is not None), None)
+    return next(
+        (found for entry, place in inside if (found := inexact(entry, place)) is not None), None
+    )
 
 
 def _of_number(value: JSON, path: str) -> str | None:

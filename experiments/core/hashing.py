@@ -54,7 +54,9 @@ def fnv1a32(text: str) -> int:
 def bucket_of(seed: str, unit_id: str) -> int:
     """The bucket (0 to 999) that a unit falls into under a layer's seed."""
     text = seed + unit_id
-    inner = ascii_hash(text.encode()) if text.isascii() else _over_code_units(text)  # fnv1a32, without a call of its own
+    inner = (
+        ascii_hash(text.encode()) if text.isascii() else _over_code_units(text)
+    )  # fnv1a32, without a call of its own
     return ascii_hash(b"%d" % inner) % 10000 // 10
 
 

@@ -48,7 +48,11 @@ class Counted:
 def subjects(account: str, address: str) -> dict[str, BackOff]:
     """What an attempt counts for: the account, the address, and the account from that address."""
     name = account[:150]
-    return {f"account:{name}": ACCOUNT, f"address:{address}": ADDRESS, f"pair:{name}|{address}": PAIR}
+    return {
+        f"account:{name}": ACCOUNT,
+        f"address:{address}": ADDRESS,
+        f"pair:{name}|{address}": PAIR,
+    }
 
 
 def wait(account: str, address: str, counted: Mapping[str, Counted], now: datetime) -> float:

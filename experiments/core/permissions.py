@@ -68,13 +68,26 @@ _EVERYBODY = frozenset(Role)
 _KEYS = frozenset({Scope.MANAGEMENT})
 
 
-def _rule(label: str, anywhere: Iterable[Role] = (), own: Iterable[Role] = (), keys: bool = False, machine: bool = False) -> Rule:
+def _rule(
+    label: str,
+    anywhere: Iterable[Role] = (),
+    own: Iterable[Role] = (),
+    keys: bool = False,
+    machine: bool = False,
+) -> Rule:
     return Rule(label, frozenset(anywhere), frozenset(own), _KEYS if keys else frozenset(), machine)
 
 
 TABLE: Mapping[Action, Rule] = {
-    Action.VIEW: Rule("view experiments and results", _EVERYBODY, scopes=frozenset({Scope.READ, Scope.MANAGEMENT}), machine=True),
-    Action.EDIT_DRAFT: _rule("create and edit drafts", {_A}, own={_P, _D, _Q}, keys=True, machine=True),
+    Action.VIEW: Rule(
+        "view experiments and results",
+        _EVERYBODY,
+        scopes=frozenset({Scope.READ, Scope.MANAGEMENT}),
+        machine=True,
+    ),
+    Action.EDIT_DRAFT: _rule(
+        "create and edit drafts", {_A}, own={_P, _D, _Q}, keys=True, machine=True
+    ),
     Action.OVERRIDE: _rule("set overrides with an expiry", {_D, _Q, _A}, own={_P}),
     Action.DARK_LAUNCH: _rule("start or abort a dark launch", {_Q}, own={_P}),
     Action.PAUSE_RESUME: _rule("pause and resume", {_D, _A}, own={_P}, keys=True, machine=True),
@@ -86,7 +99,9 @@ TABLE: Mapping[Action, Rule] = {
     Action.SWITCH_FLAG: _rule("switch a flag or change its default", {_A}, own={_P}, keys=True),
     Action.MANAGE_METRICS: _rule("define metrics and templates", {_D, _A}, machine=True),
     Action.RECORD_OFFLINE: _rule("record offline evaluations", {_D, _A}, keys=True),
-    Action.COMPUTE_EVIDENCE: _rule("have evidence computed", {_D, _Q, _A}, own={_P}, keys=True, machine=True),
+    Action.COMPUTE_EVIDENCE: _rule(
+        "have evidence computed", {_D, _Q, _A}, own={_P}, keys=True, machine=True
+    ),
     Action.COMMENT: _rule("write notes and comments", _EVERYBODY),
     Action.SIGN_PRD: _rule("sign the PRD", {_P}),
     Action.SIGN_OFFLINE: _rule("sign the offline thresholds", {_D}),
@@ -95,14 +110,17 @@ TABLE: Mapping[Action, Rule] = {
     Action.START: _rule("start", own={_P}, keys=True, machine=True),
     Action.APPROVE_LAUNCH: _rule("approve the launch", {_P, _D, _A}),
     Action.PROMOTE: _rule("promote by hand", {_P, _D, _A}),
-    Action.PROMOTE_RECOMMENDED: _rule("promote what the decision recommends", {_D, _A}, own={_P}, keys=True, machine=True),
+    Action.PROMOTE_RECOMMENDED: _rule(
+        "promote what the decision recommends", {_D, _A}, own={_P}, keys=True, machine=True
+    ),
     Action.RESUME_AFTER_HARM: _rule("resume after a harm stop", {_P, _D, _A}),
     Action.EMERGENCY_STOP: _rule("stop in an emergency", _EVERYBODY, keys=True, machine=True),
     Action.UNMASK: _rule("unmask results to diagnose", {_D}),
     Action.EDIT_RUNNING: _rule("edit a running design"),
     Action.WIDEN_ROLLOUT: _rule("widen or close a rollout", {_A}),
     Action.ADMINISTER: _rule(
-        "manage keys, users, policies, exclusions, segments, public attributes, subscriptions of others and the global holdout", {_A}
+        "manage keys, users, policies, exclusions, segments, public attributes, subscriptions of others and the global holdout",
+        {_A},
     ),
     Action.RAW_ROWS: _rule("read raw unit rows", {_D, _A}),
     Action.ERASE_SUBJECT: _rule("erase a subject", {_A}),
@@ -131,7 +149,11 @@ def who_may(action: Action) -> str:
     """The row of the table as a sentence."""
     rule = TABLE[action]
     people = [role.value.replace("_", " ") for role in Role if role in rule.anywhere]
-    people += [f"{role.value.replace('_', ' ')} of the team" for role in Role if role in rule.own - rule.anywhere]
+    people += [
+        f"{role.value.replace('_', ' ')} of the team"
+        for role in Role
+        if role in rule.own - rule.anywhere
+    ]
     people += [f"{scope.value} key" for scope in Scope if scope in rule.scopes]
     return f"this is for: {', '.join(people)}" if people else "nobody may"
 

@@ -70,7 +70,11 @@ def _js(value: object) -> str:
 
 
 def _sdk(wire: Wire) -> str:
-    whose = f'unit="{_unit(wire)}"' if wire.unit_type == "user" else f'units={{"{wire.unit_type}": "{_unit(wire)}"}}'
+    whose = (
+        f'unit="{_unit(wire)}"'
+        if wire.unit_type == "user"
+        else f'units={{"{wire.unit_type}": "{_unit(wire)}"}}'
+    )
     return "\n".join(
         (
             "from assay_sdk import AssayClient",
@@ -181,7 +185,16 @@ def _growthbook_plugins(wire: Wire, scope: str) -> tuple[str, ...]:
 
 def _curl(wire: Wire) -> str:
     units: JSON = {wire.unit_type: _unit(wire)}
-    event: JSON = {"events": [{"event_id": "an-id-of-yours", "event_type": _event(wire), "units": units, "timestamp": "NOW"}]}
+    event: JSON = {
+        "events": [
+            {
+                "event_id": "an-id-of-yours",
+                "event_type": _event(wire),
+                "units": units,
+                "timestamp": "NOW",
+            }
+        ]
+    }
     told = _js(event).replace('"NOW"', "\"'$(date -u +%FT%TZ)'\"")
     if wire.experiment:
         path, body = "api/v1/assignments", {"units": units, "experiments": [wire.experiment]}
@@ -197,4 +210,8 @@ def _curl(wire: Wire) -> str:
 
 
 def _ofrep_context(wire: Wire) -> JSON:
-    return {"targetingKey": _unit(wire)} if wire.unit_type == "user" else {"targetingKey": "user-42", _attribute(wire): _unit(wire)}
+    return (
+        {"targetingKey": _unit(wire)}
+        if wire.unit_type == "user"
+        else {"targetingKey": "user-42", _attribute(wire): _unit(wire)}
+    )

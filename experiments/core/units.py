@@ -58,7 +58,9 @@ def id_text(value: object) -> object:
     return value
 
 
-def unit_named(name: str, unit_type: str, units: Mapping[str, str], attributes: Mapping[str, object]) -> str | Unfit | None:
+def unit_named(
+    name: str, unit_type: str, units: Mapping[str, str], attributes: Mapping[str, object]
+) -> str | Unfit | None:
     """What a condition finds under a unit's name: the request's unit, else the attribute of that name read as an id.
 
     ``None`` when there is neither. An id that cannot be used is unfit, so that no condition takes it for missing.
@@ -81,7 +83,11 @@ def check_unit_type(name: str, field: str = "unit_type") -> Problem | None:
     """What is wrong with a unit type's name, or ``None``."""
     if is_unit_type(name):
         return None
-    return Problem("unit_type_invalid", f"unit type {name[:64]!r}: expected a-z, then up to 31 of a-z, 0-9 and _", field)
+    return Problem(
+        "unit_type_invalid",
+        f"unit type {name[:64]!r}: expected a-z, then up to 31 of a-z, 0-9 and _",
+        field,
+    )
 
 
 def check_unit_id(text: str, field: str = "unit") -> Problem | None:
@@ -91,10 +97,18 @@ def check_unit_id(text: str, field: str = "unit") -> Problem | None:
     at either end: two ids that look alike must not be two units.
     """
     if not text:
-        return Problem("unit_id_empty", "a unit's id is empty; leave the unit out when it is not known", field)
+        return Problem(
+            "unit_id_empty", "a unit's id is empty; leave the unit out when it is not known", field
+        )
     if len(text) > MAX_UNIT_ID:
-        return Problem("unit_id_too_long", f"a unit's id has {len(text)} characters; at most {MAX_UNIT_ID} are kept", field)
-    if " " not in text and text.isprintable():  # of printable characters only the space is white space
+        return Problem(
+            "unit_id_too_long",
+            f"a unit's id has {len(text)} characters; at most {MAX_UNIT_ID} are kept",
+            field,
+        )
+    if (
+        " " not in text and text.isprintable()
+    ):  # of printable characters only the space is white space
         return None
     return _forbidden_character(text, field) or _white_space(text, field)
 
@@ -126,5 +140,11 @@ def check_units(units: Mapping[str, str], field: str = "units") -> tuple[Problem
         found.append(check_unit_type(name, path))
         found.append(check_unit_id(text, path))
         if name == VISITOR:
-            found.append(Problem("unit_type_derived", "visitor is taken from user and session; send one of these instead", path))
+            found.append(
+                Problem(
+                    "unit_type_derived",
+                    "visitor is taken from user and session; send one of these instead",
+                    path,
+                )
+            )
     return tuple(problem for problem in found if problem is not None)

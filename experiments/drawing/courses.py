@@ -63,21 +63,30 @@ def course(
 
     None when there is nothing to draw. ``zero``: the scale includes it and its line is drawn.
     """
-    values = [v for _, points in series for p in points for v in (p.value, p.low, p.high) if v is not None]
+    values = [
+        v for _, points in series for p in points for v in (p.value, p.low, p.high) if v is not None
+    ]
     if not values or not times:
         return None
     low, high, step = _scale([*values, 0.0] if zero else values)
     first, last = min(at for at, _ in times), max(at for at, _ in times)
 
     def x(at: float) -> float:
-        return round((LEFT + RIGHT) / 2 if last == first else LEFT + (at - first) / (last - first) * (RIGHT - LEFT), 1)
+        return round(
+            (LEFT + RIGHT) / 2
+            if last == first
+            else LEFT + (at - first) / (last - first) * (RIGHT - LEFT),
+            1,
+        )
 
     def y(value: float) -> float:
         return round(TOP + (high - value) / (high - low) * HEIGHT, 1)
 
     return Course(
         lines=[_line(label, points, x, y, say) for label, points in series],
-        ticks=[(y(low + i * step), say(low + i * step)) for i in range(round((high - low) / step) + 1)],
+        ticks=[
+            (y(low + i * step), say(low + i * step)) for i in range(round((high - low) / step) + 1)
+        ],
         times=[(x(at), name) for at, name in _few(times)],
         zero=y(0.0) if zero else None,
         marks=[(x(at), text) for at, text in marks if first <= at <= last],
@@ -95,7 +104,9 @@ def _scale(values: Sequence[float]) -> tuple[float, float, float]:
 Place = Callable[[float], float]
 
 
-def _line(label: str, points: Sequence[Point], x: Place, y: Place, say: Callable[[float], str]) -> Line:
+def _line(
+    label: str, points: Sequence[Point], x: Place, y: Place, say: Callable[[float], str]
+) -> Line:
     dots, path, broken = [], [], True
     for point in points:
         if point.value is None:
@@ -109,7 +120,11 @@ def _line(label: str, points: Sequence[Point], x: Place, y: Place, say: Callable
 
 
 def _said(label: str, point: Point, say: Callable[[float], str]) -> str:
-    between = "" if point.low is None or point.high is None else f", between {say(point.low)} and {say(point.high)}"
+    between = (
+        ""
+        if point.low is None or point.high is None
+        else f", between {say(point.low)} and {say(point.high)}"
+    )
     return f"{label}: {say(point.value or 0.0)}{between}"
 
 

@@ -70,15 +70,34 @@ def intervals(estimates: Sequence[Estimate], *, points: bool = False) -> Interva
     drawn = [e for e in estimates if e.value is not None]
     if not drawn:
         return None
-    marks = [m for e in drawn for m in (e.value, e.low, e.high, e.margin, e.always_low, e.always_high, 0.0) if m is not None]
+    marks = [
+        m
+        for e in drawn
+        for m in (e.value, e.low, e.high, e.margin, e.always_low, e.always_high, 0.0)
+        if m is not None
+    ]
     step = step_of(max(marks) - min(marks))
     low, high = floor(min(marks) / step) * step, -floor(-max(marks) / step) * step
 
     def at(value: float | None) -> float | None:
-        return None if value is None else round(LEFT + (value - low) / (high - low) * (RIGHT - LEFT), 1)
+        return (
+            None
+            if value is None
+            else round(LEFT + (value - low) / (high - low) * (RIGHT - LEFT), 1)
+        )
 
     bars = [
-        Bar(e.label, TOP + ROW * (i + 0.5), at(e.value), at(e.low), at(e.high), e.tone, at(e.margin), at(e.always_low), at(e.always_high))
+        Bar(
+            e.label,
+            TOP + ROW * (i + 0.5),
+            at(e.value),
+            at(e.low),
+            at(e.high),
+            e.tone,
+            at(e.margin),
+            at(e.always_low),
+            at(e.always_high),
+        )
         for i, e in enumerate(drawn)
     ]
     count = round((high - low) / step)
@@ -145,7 +164,17 @@ def looks(paths: Sequence[tuple[str, Sequence[tuple[float, float, float | None]]
     marks = range(-int(most / step), int(most / step) + 1)
     ticks = [(y(i * step), _tick(i * step, False)) for i in marks]
     times = [(x(i / 4), f"{25 * i} %") for i in range(5)]
-    return Looks([drawn(*one) for one in paths], y(0.0), ticks, times, left, RIGHT, RIGHT + 20, bottom + 22, bottom)
+    return Looks(
+        [drawn(*one) for one in paths],
+        y(0.0),
+        ticks,
+        times,
+        left,
+        RIGHT,
+        RIGHT + 20,
+        bottom + 22,
+        bottom,
+    )
 
 
 def _points(dots: Sequence[tuple[float, float]]) -> str:

@@ -37,7 +37,9 @@ class Bar:
 
 def bars(ran: Ran, since: datetime, until: datetime, now: datetime) -> list[Bar]:
     """What is drawn of an iteration: dark, running, its pauses over that, and dashed what is planned."""
-    placed = (_placed(stage, begin, end, since, until) for stage, begin, end in _stretches(ran, now))
+    placed = (
+        _placed(stage, begin, end, since, until) for stage, begin, end in _stretches(ran, now)
+    )
     return [bar for bar in placed if bar is not None]
 
 
@@ -52,7 +54,9 @@ def _stretches(ran: Ran, now: datetime) -> Iterator[tuple[Stage, datetime, datet
         yield "planned", now, ran.planned_end
 
 
-def _placed(stage: Stage, begin: datetime, end: datetime, since: datetime, until: datetime) -> Bar | None:
+def _placed(
+    stage: Stage, begin: datetime, end: datetime, since: datetime, until: datetime
+) -> Bar | None:
     begin, end = max(begin, since), min(end, until)
     if end <= begin:
         return None
@@ -66,12 +70,20 @@ def ticks(since: datetime, until: datetime) -> list[tuple[int, date]]:
     days = [since.date() + timedelta(days=n) for n in range(1, (until - since).days + 1)]
     mondays = [day for day in days if day.weekday() == 0]
     chosen = mondays if len(mondays) <= 13 else [day for day in days if day.day == 1]
-    return [(round(WIDTH * (day - since.date()).days / max(1, (until - since).days)), day) for day in chosen]
+    return [
+        (round(WIDTH * (day - since.date()).days / max(1, (until - since).days)), day)
+        for day in chosen
+    ]
 
 
 def most_at_once(rans: Iterable[Ran], now: datetime) -> int:
     """The most iterations that ran at one moment."""
-    steps = [step for ran in rans if ran.started_at for step in ((ran.started_at, 1), (ran.ended_at or now, -1))]
+    steps = [
+        step
+        for ran in rans
+        if ran.started_at
+        for step in ((ran.started_at, 1), (ran.ended_at or now, -1))
+    ]
     most = current = 0
     for _, change in sorted(steps):
         current += change

@@ -30,9 +30,15 @@ def opened(raw: str, *scopes: Scope, without: str = NO_KEY) -> KeyIdentity:
     return _in_scope(keys.authenticate(raw), scopes)
 
 
-def opened_by_header(meta: Mapping[str, Any], *scopes: Scope) -> KeyIdentity:  # Any: a request's META, or an environ
+def opened_by_header(
+    meta: Mapping[str, Any], *scopes: Scope
+) -> KeyIdentity:  # Any: a request's META, or an environ
     """The same, where the key is in ``Authorization`` or ``X-API-Key``."""
-    return opened(raw_key(meta.get("HTTP_AUTHORIZATION", ""), meta.get("HTTP_X_API_KEY", "")), *scopes, without=NO_HEADER)
+    return opened(
+        raw_key(meta.get("HTTP_AUTHORIZATION", ""), meta.get("HTTP_X_API_KEY", "")),
+        *scopes,
+        without=NO_HEADER,
+    )
 
 
 def raw_key(authorization: str, api_key: str) -> str:
@@ -49,7 +55,9 @@ def _in_scope(identity: KeyIdentity, wanted: tuple[Scope, ...]) -> KeyIdentity:
     if identity.scope in wanted:
         return identity
     names = " or ".join(sorted(scope.value for scope in wanted)) or "no"
-    message = f"key {identity.name}: its scope is {identity.scope.value}; this door wants a {names} key"
+    message = (
+        f"key {identity.name}: its scope is {identity.scope.value}; this door wants a {names} key"
+    )
     raise Forbidden(message, code="wrong_scope")
 
 

@@ -33,7 +33,9 @@ def preflight(request: HttpRequest, methods: str) -> HttpResponse:
     answer = HttpResponse(status=204)
     opened_to_pages(answer)
     asked = request.headers.get(_ASKED, "")
-    answer["Access-Control-Allow-Headers"] = f"{_OURS}, {asked}" if _NAMES.fullmatch(asked) else _OURS
+    answer["Access-Control-Allow-Headers"] = (
+        f"{_OURS}, {asked}" if _NAMES.fullmatch(asked) else _OURS
+    )
     answer["Access-Control-Allow-Methods"] = methods
     answer["Access-Control-Max-Age"] = _A_DAY
     answer["Vary"], answer["Content-Length"] = _ASKED, "0"

@@ -9,7 +9,14 @@ Schema = dict[str, Any]  # Any: JSON Schema
 _REFUSED = ("400", "401", "403", "405", "413", "503")
 
 
-def operation(name: str, summary: str, tag: str, parameters: list[Schema], responses: Schema, security: Schema | None = None) -> Schema:
+def operation(
+    name: str,
+    summary: str,
+    tag: str,
+    parameters: list[Schema],
+    responses: Schema,
+    security: Schema | None = None,
+) -> Schema:
     """An operation with the refusals (``Refusal``) that every door has; without ``security`` its key is one of the parameters."""
     refused = {status: {"description": ""} | content("Refusal") for status in _REFUSED}
     return {

@@ -23,10 +23,14 @@ def document(body: str | bytes, kind: str, name: str) -> HttpResponse:
     """An answer of this kind that runs nothing and fetches nothing; only its own style, named by its digest, applies."""
     answer = HttpResponse(body, content_type=TYPES[kind])
     style = _STYLE.search(body) if isinstance(body, str) and kind == "html" else None
-    answer["Content-Security-Policy"] = f"{_NOTHING}; style-src {_digest(style[1])}" if style else _NOTHING
+    answer["Content-Security-Policy"] = (
+        f"{_NOTHING}; style-src {_digest(style[1])}" if style else _NOTHING
+    )
     answer["X-Content-Type-Options"] = "nosniff"
     how = "attachment" if kind == "csv" else "inline"
-    answer["Content-Disposition"] = f'{how}; filename="{re.sub("[^A-Za-z0-9_.-]", "_", name)}.{kind}"'
+    answer["Content-Disposition"] = (
+        f'{how}; filename="{re.sub("[^A-Za-z0-9_.-]", "_", name)}.{kind}"'
+    )
     answer["Cache-Control"] = "no-cache, private"
     return answer
 

@@ -47,7 +47,9 @@ class Door(APIView):
         method = (getattr(self.request, "method", None) or "").upper()
         return [KeyAuthentication(self.scopes_by_method.get(method, self.scopes))]
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # Any: as the framework passes them
+    def dispatch(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:  # Any: as the framework passes them
         if self.is_for_browsers() and request.method == "OPTIONS":
             return preflight(request, ", ".join(self.allowed_methods))
         with ExitStack() as self._until_answered:
@@ -87,7 +89,14 @@ def refuse_nul(request: Request | HttpRequest) -> None:
         raise NotFound("there is nothing of this name: it holds the character NUL")
     if not request.META.get("QUERY_STRING"):
         return
-    found = next((name for name, values in request.GET.lists() if any("\0" in text for text in (name, *values))), None)
+    found = next(
+        (
+            name
+            for name, values in request.GET.lists()
+            if any("\0" in text for text in (name, *values))
+        ),
+        None,
+    )
     if found is not None:
         shown = found.replace("\0", "\\0")[:64]
         raise InvalidInput(f"{shown}: holds the character NUL, which cannot be stored", shown)
@@ -108,14 +117,21 @@ def identity(request: Request) -> KeyIdentity:
     return cast("KeyIdentity", request.auth)
 
 
-def raw_body(request: Request | HttpRequest, *, max_bytes: int = BATCH_BODY, packed: bool = False) -> bytes:
+def raw_body(
+    request: Request | HttpRequest, *, max_bytes: int = BATCH_BODY, packed: bool = False
+) -> bytes:
     """The body, refused by its announced length before it is read; ``packed``: it may come as gzip."""
     if request.META.get("HTTP_TRANSFER_ENCODING"):
         # It would be read as empty, and a verb's reason or outcome would be lost without a word.
-        raise InvalidInput("the body comes in chunks without a length; send it whole, with Content-Length", code="length_missing")
+        raise InvalidInput(
+            "the body comes in chunks without a length; send it whole, with Content-Length",
+            code="length_missing",
+        )
     announced = request.META.get("CONTENT_LENGTH") or "0"
     if announced.isdigit() and int(announced) > max_bytes:
-        raise TooLarge(f"the body has {int(announced):,} bytes; at most {max_bytes:,} are taken here")
+        raise TooLarge(
+            f"the body has {int(announced):,} bytes; at most {max_bytes:,} are taken here"
+        )
     encoding = encoding_of(request)
     if encoding and not packed:
         refuse_packed(encoding)
@@ -134,15 +150,25 @@ def json_body(
 ) -> JSON:
     """The body through the strict parser."""
     return parse_json(
-        raw_body(request, max_bytes=max_bytes, packed=packed), max_bytes=max_bytes, max_string=max_string, forgiving=forgiving
+        raw_body(request, max_bytes=max_bytes, packed=packed),
+        max_bytes=max_bytes,
+        max_string=max_string,
+        forgiving=forgiving,
     )
 
 
 def read(
-    request: Request, wanted: type[T], *, max_bytes: int = BATCH_BODY, max_string: int = MAX_STRING, forgiving: Spots | None = None
+    request: Request,
+    wanted: type[T],
+    *,
+    max_bytes: int = BATCH_BODY,
+    max_string: int = MAX_STRING,
+    forgiving: Spots | None = None,
 ) -> T:
     """The body as a struct."""
-    return convert(json_body(request, max_bytes=max_bytes, max_string=max_string, forgiving=forgiving), wanted)
+    return convert(
+        json_body(request, max_bytes=max_bytes, max_string=max_string, forgiving=forgiving), wanted
+    )
 
 
 def door(route: str, view: type[APIView], name: str) -> URLPattern:

@@ -65,7 +65,14 @@ def status_of(error: AssayError) -> int:
 def error_body(error: AssayError) -> dict[str, object]:
     """What every door answers: code, message, field, and every single problem."""
     problems = [problem.as_json() for problem in error.problems]
-    return {"error": {"code": error.code, "message": error.message, "field": error.field, "problems": problems}}
+    return {
+        "error": {
+            "code": error.code,
+            "message": error.message,
+            "field": error.field,
+            "problems": problems,
+        }
+    }
 
 
 def error_response(error: AssayError) -> JsonResponse:
@@ -112,7 +119,9 @@ def unread(error: Exception) -> AssayError:
         most = f"{settings.DATA_UPLOAD_MAX_NUMBER_FIELDS:,} parameters or form fields"
         return InvalidInput(f"the request has more than {most}; send fewer", code="too_many_fields")
     if isinstance(error, RequestDataTooBig):
-        return TooLarge(f"the body is too long; at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE:,} bytes are taken here")
+        return TooLarge(
+            f"the body is too long; at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE:,} bytes are taken here"
+        )
     return InvalidInput("the request cannot be understood")
 
 
@@ -129,7 +138,14 @@ def outage(error: OperationalError | InterfaceError) -> AssayError:
 
 
 def _framework_error(error: exceptions.APIException) -> JsonResponse:
-    body = {"error": {"code": error.default_code, "message": str(error.detail), "field": "", "problems": []}}
+    body = {
+        "error": {
+            "code": error.default_code,
+            "message": str(error.detail),
+            "field": "",
+            "problems": [],
+        }
+    }
     answer = JsonResponse(body, status=error.status_code)
     wait = getattr(error, "wait", None)
     if wait is not None:

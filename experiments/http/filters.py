@@ -19,13 +19,17 @@ _OUTCOMES = [(outcome.value, outcome.value) for outcome in Outcome if outcome.va
 class MomentFilter(IsoDateTimeFilter):
     """A moment of any zone, compared in UTC: PostgreSQL knows fewer offsets than ISO 8601 allows."""
 
-    def filter(self, rows: QuerySet[Any], value: datetime | None) -> QuerySet[Any]:  # Any: of whatever is listed
+    def filter(
+        self, rows: QuerySet[Any], value: datetime | None
+    ) -> QuerySet[Any]:  # Any: of whatever is listed
         if value is None:
             return super().filter(rows, value)
         try:
             return super().filter(rows, value.astimezone(UTC))
         except OverflowError:
-            raise InvalidInput(f"{value.isoformat()}: lies outside the years 1 to 9999 in UTC", self.field_name) from None
+            raise InvalidInput(
+                f"{value.isoformat()}: lies outside the years 1 to 9999 in UTC", self.field_name
+            ) from None
 
 
 class ExperimentFilters(django_filters.FilterSet):
@@ -50,7 +54,9 @@ class ExperimentFilters(django_filters.FilterSet):
 
     def named(self, rows: QuerySet[Experiment], name: str, value: str) -> QuerySet[Experiment]:
         """Experiments that speak of something."""
-        return rows.filter(Q(name__icontains=value) | Q(key__icontains=value) | Q(description__icontains=value))
+        return rows.filter(
+            Q(name__icontains=value) | Q(key__icontains=value) | Q(description__icontains=value)
+        )
 
 
 class FlagFilters(django_filters.FilterSet):
@@ -58,7 +64,10 @@ class FlagFilters(django_filters.FilterSet):
 
     enabled = django_filters.BooleanFilter()
     client_visible = django_filters.BooleanFilter()
-    type = ChoiceFilter(field_name="value_type", choices=[(t, t) for t in ("boolean", "string", "integer", "float", "object")])
+    type = ChoiceFilter(
+        field_name="value_type",
+        choices=[(t, t) for t in ("boolean", "string", "integer", "float", "object")],
+    )
     search = CharFilter(method="named", help_text="Part of a key or description.")
 
     def named(self, rows: QuerySet[Experiment], name: str, value: str) -> QuerySet[Experiment]:

@@ -34,7 +34,9 @@ def idempotent(handler: Handler) -> Handler:
     """A door's method that does its work once per key of the header; without the header, each time."""
 
     @wraps(handler)
-    def answered(door: Any, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:  # Any: as the framework passes them
+    def answered(
+        door: Any, request: Request, *args: Any, **kwargs: Any
+    ) -> HttpResponse:  # Any: as the framework passes them
         sent = request.headers.get(HEADER)
         if sent is None:
             return handler(door, request, *args, **kwargs)
@@ -50,7 +52,10 @@ def idempotent(handler: Handler) -> Handler:
 
 def _checked(sent: str) -> str:
     if not 0 < len(sent) <= LONGEST or not sent.isascii() or not sent.isprintable():
-        raise InvalidInput(f"{HEADER}: expected 1 to {LONGEST} printable ASCII characters, found {len(sent)} characters", HEADER)
+        raise InvalidInput(
+            f"{HEADER}: expected 1 to {LONGEST} printable ASCII characters, found {len(sent)} characters",
+            HEADER,
+        )
     return sent
 
 
@@ -60,5 +65,7 @@ def _digest(request: Request) -> str:
 
 
 def _as_text(response: HttpResponse) -> Answered:
-    content = JSONRenderer().render(response.data) if isinstance(response, Response) else response.content
+    content = (
+        JSONRenderer().render(response.data) if isinstance(response, Response) else response.content
+    )
     return Answered(response.status_code, content.decode())

@@ -36,7 +36,12 @@ class PatientBackend(ModelBackend):
         now, address = utc_now(), UNKNOWN if request is None else sender_of(client_address(request))
         seconds = logins.begin(now, account=_readable(username), address=address)
         if seconds:
-            log.warning("login_refused", account=_readable(username), address=address, wait_seconds=round(seconds))
+            log.warning(
+                "login_refused",
+                account=_readable(username),
+                address=address,
+                wait_seconds=round(seconds),
+            )
             if request is not None:
                 setattr(request, WAITS, seconds)
             raise PermissionDenied

@@ -33,7 +33,11 @@ def showing_secret(answer: HttpResponse) -> HttpResponse:
 
 def packed(request: HttpRequest, answer: HttpResponseBase) -> HttpResponseBase:
     """The answer to an application, gzipped when that is worth it and the asker takes it."""
-    if not isinstance(answer, HttpResponse) or len(answer.content) < WORTH or not _may_be_packed(answer):
+    if (
+        not isinstance(answer, HttpResponse)
+        or len(answer.content) < WORTH
+        or not _may_be_packed(answer)
+    ):
         return answer
     patch_vary_headers(answer, ("Accept-Encoding",))
     if accepts_gzip(request):
@@ -52,7 +56,12 @@ def accepts_gzip(request: HttpRequest | Request) -> bool:
 
 def _offer(part: str) -> tuple[str, bool]:
     name, _, quality = part.partition(";")
-    return name.strip().lower(), quality.replace(" ", "").lower() not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return name.strip().lower(), quality.replace(" ", "").lower() not in (
+        "q=0",
+        "q=0.0",
+        "q=0.00",
+        "q=0.000",
+    )
 
 
 def _may_be_packed(answer: HttpResponse) -> bool:

@@ -80,7 +80,11 @@ def parse_json(
     found = _quickly(body, max_depth) if len(body) <= max_string else _CAREFULLY
     if found is not _CAREFULLY:
         return cast("JSON", found)
-    return _carefully(body, max_depth, max_string) if forgiving is None else _forgivingly(body, max_depth, max_string, forgiving)
+    return (
+        _carefully(body, max_depth, max_string)
+        if forgiving is None
+        else _forgivingly(body, max_depth, max_string, forgiving)
+    )
 
 
 def _quickly(body: bytes, max_depth: int) -> object:
@@ -108,7 +112,9 @@ def _strings(values: Iterable[object]) -> int:
         if kind is str:
             found += 1
         elif isinstance(value, dict):
-            found += len(value) + _strings(value.values()) if len(value) <= MAX_KEYS else _BEYOND_COUNT
+            found += (
+                len(value) + _strings(value.values()) if len(value) <= MAX_KEYS else _BEYOND_COUNT
+            )
         elif isinstance(value, list):
             found += _strings(value)
         elif isinstance(value, int) and not _SMALLEST <= value <= _LARGEST:
@@ -132,7 +138,9 @@ def _forgivingly(body: bytes, max_depth: int, max_string: int, forgiving: Spots)
         raise InvalidInput("the body is empty; expected JSON")
     _check_depth(body, max_depth)
     numbers = {"parse_int": _integer, "parse_float": _finite, "parse_constant": _no_constant}
-    document = _decode(_text(body), _hooks(body) | {hook: _or_broken(read) for hook, read in numbers.items()})
+    document = _decode(
+        _text(body), _hooks(body) | {hook: _or_broken(read) for hook, read in numbers.items()}
+    )
     for values, names in forgiving(document):
         for name in names:
             values[name] = _or_unfit(values[name], max_string)
@@ -140,7 +148,9 @@ def _forgivingly(body: bytes, max_depth: int, max_string: int, forgiving: Spots)
     return document
 
 
-def _or_broken(read: Callable[[str], Any]) -> Callable[[str], Any]:  # Any: whatever JSON value the text stands for
+def _or_broken(
+    read: Callable[[str], Any],
+) -> Callable[[str], Any]:  # Any: whatever JSON value the text stands for
     def tried(text: str) -> Any:  # Any: as above
         try:
             return read(text)
@@ -219,13 +229,17 @@ def _decode(text: str, hooks: dict[str, Any]) -> JSON:
     try:
         document: JSON = json.loads(text, **hooks)
     except json.JSONDecodeError as error:
-        raise InvalidInput(f"the body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from error
+        raise InvalidInput(
+            f"the body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
+        ) from error
     return document
 
 
 def _object(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
     if len(pairs) > MAX_KEYS:
-        raise InvalidInput(f"an object has {len(pairs)} keys; at most {MAX_KEYS} are taken (it begins with {pairs[0][0][:64]!r})")
+        raise InvalidInput(
+            f"an object has {len(pairs)} keys; at most {MAX_KEYS} are taken (it begins with {pairs[0][0][:64]!r})"
+        )
     found = dict(pairs)
     if len(found) != len(pairs):
         _name_the_double(pairs)
@@ -241,13 +255,17 @@ def _name_the_double(pairs: list[tuple[str, JSON]]) -> None:
 
 
 def _no_constant(name: str) -> JSON:
-    raise InvalidInput(f"{name} is not a number that can be kept; leave the value out when it is not known")
+    raise InvalidInput(
+        f"{name} is not a number that can be kept; leave the value out when it is not known"
+    )
 
 
 def _integer(digits: str) -> int:
     # The length is looked at first: turning very long digits into an int is refused by Python itself.
     if len(digits) > 20 or not _SMALLEST <= (number := int(digits)) <= _LARGEST:
-        raise InvalidInput(f"integer {digits[:24]} does not fit 64 bits; send it as a string if it is an id")
+        raise InvalidInput(
+            f"integer {digits[:24]} does not fit 64 bits; send it as a string if it is an id"
+        )
     return number
 
 
@@ -283,7 +301,9 @@ def _check_string(text: str, place: Place, max_string: int) -> None:
         raise InvalidInput(f"{where or 'a string'}: longer than {max_string:,} bytes", where)
     if "\0" in text:
         where = _shown(place)
-        raise InvalidInput(f"{where or 'a string'}: holds the character NUL, which cannot be stored", where)
+        raise InvalidInput(
+            f"{where or 'a string'}: holds the character NUL, which cannot be stored", where
+        )
 
 
 def _utf8_length(text: str, place: Place) -> int:
@@ -291,7 +311,9 @@ def _utf8_length(text: str, place: Place) -> int:
         return len(text.encode("utf-8"))
     except UnicodeEncodeError as error:
         where = _shown(place)
-        raise InvalidInput(f"{where or 'a string'}: holds half of a surrogate pair (position {error.start})", where) from error
+        raise InvalidInput(
+            f"{where or 'a string'}: holds half of a surrogate pair (position {error.start})", where
+        ) from error
 
 
 def _shown(place: Place) -> str:

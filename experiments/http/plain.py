@@ -55,7 +55,11 @@ def need_database() -> None:
 
 
 def _not_allowed(refuse: Refuse, method: str, allowed: str) -> HttpResponse:
-    answer = refuse(AssayError(f"{method[:16]} is not for this address; it takes {allowed}", code="method_not_allowed"))
+    answer = refuse(
+        AssayError(
+            f"{method[:16]} is not for this address; it takes {allowed}", code="method_not_allowed"
+        )
+    )
     answer.status_code = 405
     answer.headers.pop("Retry-After", None)
     answer["Allow"] = allowed

@@ -27,9 +27,18 @@ class SourceUnits(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     def asked(self, attributes: Mapping[str, object] | None = None) -> Asked:
         """The units that can be used; refuses a call that names nobody, and one whose every unit is unfit."""
         named = {"user": self.user_id, "session": self.session_id, "tenant": self.tenant}
-        found = {name: sent for sent_as in (self.units, named) for name, sent in sent_as.items() if sent is not None}
+        found = {
+            name: sent
+            for sent_as in (self.units, named)
+            for name, sent in sent_as.items()
+            if sent is not None
+        }
         if not found:
-            raise InvalidInput("send user_id, session_id or tenant: nobody is named", "user_id", code="unit_missing")
+            raise InvalidInput(
+                "send user_id, session_id or tenant: nobody is named",
+                "user_id",
+                code="unit_missing",
+            )
         about = asked(found, attributes or {})
         about.refuse_nobody()
         return about

@@ -11,7 +11,11 @@ from experiments.http.packing import accepts_gzip
 
 
 def tagged(
-    request: HttpRequest | Request, etag: str, body: bytes, packed: bytes | None = None, headers: Mapping[str, str] | None = None
+    request: HttpRequest | Request,
+    etag: str,
+    body: bytes,
+    packed: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> HttpResponse:
     """A JSON document, 304 where the asker holds ``etag`` already; ``packed`` is it gzipped."""
     if _holds(request, etag):
@@ -34,5 +38,8 @@ def _content(body: bytes, packed: bytes | None) -> HttpResponse:
 
 def _holds(request: HttpRequest | Request, etag: str) -> bool:
     """Weakly compared: proxies strengthen and weaken tags as they pack and unpack."""
-    tags = (tag.strip().removeprefix("W/") for tag in request.META.get("HTTP_IF_NONE_MATCH", "").split(","))
+    tags = (
+        tag.strip().removeprefix("W/")
+        for tag in request.META.get("HTTP_IF_NONE_MATCH", "").split(",")
+    )
     return any(tag in ("*", etag.removeprefix("W/")) for tag in tags)

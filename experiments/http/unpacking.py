@@ -23,16 +23,23 @@ def encoding_of(request: Request | HttpRequest) -> str:
 def unpacked(body: bytes, encoding: str, max_bytes: int) -> bytes:
     """The body as it was before somebody packed it; refuses every packing but gzip."""
     if encoding != "gzip":
-        raise InvalidInput(f"Content-Encoding: expected gzip or none, found {encoding[:32]!r}", code="encoding")
+        raise InvalidInput(
+            f"Content-Encoding: expected gzip or none, found {encoding[:32]!r}", code="encoding"
+        )
     reader = zlib.decompressobj(_GZIP)
     try:
         found = reader.decompress(body, max_bytes + 1)
     except zlib.error as error:
         raise InvalidInput(f"the body is not gzip: {error}", code="encoding") from error
     if len(found) > max_bytes:
-        raise TooLarge(f"the body has more than {max_bytes:,} bytes when unpacked; at most that many are taken here")
+        raise TooLarge(
+            f"the body has more than {max_bytes:,} bytes when unpacked; at most that many are taken here"
+        )
     if not reader.eof or reader.unused_data:
-        raise InvalidInput("the body is not one whole gzip stream: it ends early, or something follows it", code="encoding")
+        raise InvalidInput(
+            "the body is not one whole gzip stream: it ends early, or something follows it",
+            code="encoding",
+        )
     return found
 
 

@@ -2,7 +2,15 @@
 
 from .access import ApiKey
 from .answers import StoredAnswer
-from .audience import ExcludedUnit, ExclusionList, GlobalHoldout, Override, PublicAttribute, Segment, SegmentUnit
+from .audience import (
+    ExcludedUnit,
+    ExclusionList,
+    GlobalHoldout,
+    Override,
+    PublicAttribute,
+    Segment,
+    SegmentUnit,
+)
 from .audit import ChangeLogEntry
 from .buckets import Bucket, Layer
 from .checklist import Evidence, LaunchRequest, OfflineEvaluation, SignOff

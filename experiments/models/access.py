@@ -18,9 +18,17 @@ class ApiKey(models.Model):
     selector = models.CharField(max_length=32, unique=True)
     verifier = models.CharField(max_length=64)
     scope = models.CharField(max_length=12, choices=[(s.value, s.value) for s in Scope])
-    environment = models.CharField(max_length=12, choices=[(e.value, e.value) for e in Environment], default=Environment.PRODUCTION)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="api_keys")
-    made_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    environment = models.CharField(
+        max_length=12,
+        choices=[(e.value, e.value) for e in Environment],
+        default=Environment.PRODUCTION,
+    )
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="api_keys"
+    )
+    made_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
     created_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
 

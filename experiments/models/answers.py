@@ -20,7 +20,11 @@ class StoredAnswer(models.Model):
 
     class Meta:
         db_table = "idempotency_keys"
-        constraints = [models.UniqueConstraint(fields=["api_key", "idempotency_key"], name="idempotency_key_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["api_key", "idempotency_key"], name="idempotency_key_once"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.idempotency_key

@@ -16,7 +16,9 @@ class ExclusionList(models.Model):
     description = models.TextField(blank=True)
     active = models.BooleanField(default=True)
     rule = models.JSONField(
-        default=list, blank=True, help_text='Conditions that exclude, all of which must hold: [{"attribute", "op", "value"}]'
+        default=list,
+        blank=True,
+        help_text='Conditions that exclude, all of which must hold: [{"attribute", "op", "value"}]',
     )
     created_at = models.DateTimeField()
 
@@ -31,13 +33,19 @@ class ExclusionList(models.Model):
 class ExcludedUnit(models.Model):
     """One unit on an exclusion list."""
 
-    exclusion_list = models.ForeignKey(ExclusionList, on_delete=models.CASCADE, related_name="units")
+    exclusion_list = models.ForeignKey(
+        ExclusionList, on_delete=models.CASCADE, related_name="units"
+    )
     unit_type = models.CharField(max_length=32, default="user")
     unit_id = models.CharField(max_length=256)
 
     class Meta:
         db_table = "excluded_units"
-        constraints = [models.UniqueConstraint(fields=["exclusion_list", "unit_type", "unit_id"], name="excluded_unit_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["exclusion_list", "unit_type", "unit_id"], name="excluded_unit_once"
+            )
+        ]
 
 
 class Segment(models.Model):
@@ -47,7 +55,9 @@ class Segment(models.Model):
     name = models.CharField(max_length=120)
     description = models.TextField(blank=True)
     rules = models.JSONField(
-        default=list, blank=True, help_text='Rules of which any one suffices, each a list of conditions: [[{"attribute", "op", "value"}]]'
+        default=list,
+        blank=True,
+        help_text='Rules of which any one suffices, each a list of conditions: [[{"attribute", "op", "value"}]]',
     )
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
@@ -69,7 +79,11 @@ class SegmentUnit(models.Model):
 
     class Meta:
         db_table = "segment_units"
-        constraints = [models.UniqueConstraint(fields=["segment", "unit_type", "unit_id"], name="segment_unit_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["segment", "unit_type", "unit_id"], name="segment_unit_once"
+            )
+        ]
 
 
 class PublicAttribute(models.Model):
@@ -77,7 +91,9 @@ class PublicAttribute(models.Model):
 
     name = models.CharField(max_length=64, unique=True)
     reason = models.TextField()
-    declared_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    declared_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
     declared_at = models.DateTimeField()
 
     class Meta:
@@ -103,8 +119,12 @@ class GlobalHoldout(models.Model):
         db_table = "global_holdouts"
         ordering = ("-created_at",)
         constraints = [
-            models.CheckConstraint(condition=Q(share__gte=1, share__lte=1000), name="holdout_share_in_thousandths"),
-            models.UniqueConstraint(Value(1), condition=Q(ended_at__isnull=True), name="one_open_holdout"),
+            models.CheckConstraint(
+                condition=Q(share__gte=1, share__lte=1000), name="holdout_share_in_thousandths"
+            ),
+            models.UniqueConstraint(
+                Value(1), condition=Q(ended_at__isnull=True), name="one_open_holdout"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -114,15 +134,25 @@ class GlobalHoldout(models.Model):
 class Override(models.Model):
     """A tester sees this variant until then; never analysed."""
 
-    experiment = models.ForeignKey("experiments.Experiment", on_delete=models.CASCADE, related_name="overrides")
-    variant = models.ForeignKey("experiments.Variant", on_delete=models.CASCADE, related_name="overrides")
+    experiment = models.ForeignKey(
+        "experiments.Experiment", on_delete=models.CASCADE, related_name="overrides"
+    )
+    variant = models.ForeignKey(
+        "experiments.Variant", on_delete=models.CASCADE, related_name="overrides"
+    )
     unit_type = models.CharField(max_length=32, default="user")
     unit_id = models.CharField(max_length=256)
     reason = models.TextField(blank=True)
     expires_at = models.DateTimeField()
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
     created_at = models.DateTimeField()
 
     class Meta:
         db_table = "experiment_overrides"
-        constraints = [models.UniqueConstraint(fields=["experiment", "unit_type", "unit_id"], name="override_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["experiment", "unit_type", "unit_id"], name="override_once"
+            )
+        ]

@@ -13,12 +13,16 @@ class ChangeLogEntry(models.Model):
     at = models.DateTimeField()
     actor_kind = models.CharField(max_length=8)
     actor_label = models.CharField(max_length=160)
-    actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
     action = models.CharField(max_length=60)
     object_type = models.CharField(max_length=40)
     object_id = models.CharField(max_length=64)
     object_label = models.CharField(max_length=200, blank=True)
-    experiment = models.ForeignKey("experiments.Experiment", null=True, on_delete=models.PROTECT, related_name="changelog")
+    experiment = models.ForeignKey(
+        "experiments.Experiment", null=True, on_delete=models.PROTECT, related_name="changelog"
+    )
     reason = models.TextField(blank=True)
     before = models.JSONField(null=True)
     after = models.JSONField(null=True)
@@ -31,4 +35,6 @@ class ChangeLogEntry(models.Model):
             models.Index(fields=["experiment", "-at"], name="changelog_of_experiment"),
             models.Index(fields=["object_type", "object_id"], name="changelog_of_object"),
         ]
-        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+        triggers = [
+            pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)
+        ]

@@ -32,9 +32,15 @@ class Bucket(models.Model):
 
     layer = models.ForeignKey(Layer, on_delete=models.PROTECT, related_name="buckets")
     index = models.PositiveSmallIntegerField()
-    iteration = models.ForeignKey("experiments.Iteration", null=True, on_delete=models.PROTECT, related_name="buckets")
-    variant = models.ForeignKey("experiments.Variant", null=True, on_delete=models.PROTECT, related_name="buckets")
-    role = models.CharField(max_length=8, blank=True, choices=[(r.value, r.value) for r in BucketRole])
+    iteration = models.ForeignKey(
+        "experiments.Iteration", null=True, on_delete=models.PROTECT, related_name="buckets"
+    )
+    variant = models.ForeignKey(
+        "experiments.Variant", null=True, on_delete=models.PROTECT, related_name="buckets"
+    )
+    role = models.CharField(
+        max_length=8, blank=True, choices=[(r.value, r.value) for r in BucketRole]
+    )
     step = models.PositiveSmallIntegerField(default=0)
     held_since = models.DateTimeField(null=True)
     resting_until = models.DateTimeField(null=True)
@@ -44,7 +50,9 @@ class Bucket(models.Model):
         ordering = ("layer", "index")
         constraints = [
             models.UniqueConstraint(fields=["layer", "index"], name="bucket_once_per_layer"),
-            models.CheckConstraint(condition=Q(index__gte=0, index__lt=1000), name="bucket_index_in_range"),
+            models.CheckConstraint(
+                condition=Q(index__gte=0, index__lt=1000), name="bucket_index_in_range"
+            ),
             models.CheckConstraint(
                 condition=Q(iteration__isnull=True, variant__isnull=True, role="")
                 | Q(iteration__isnull=False, variant__isnull=False) & ~Q(role=""),

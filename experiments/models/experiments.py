@@ -14,7 +14,10 @@ from django.db.models.functions import Cast
 from experiments.core.types import DarkMode, Origin, Outcome, PauseCause, Status
 from experiments.models.standings import OWN, touching
 
-EXPERIMENT_KEY = RegexValidator(r"^[a-z0-9][a-z0-9_.-]{0,127}\Z", "Lower-case letters, digits, dot, dash and underscore; 1 to 128 of them.")
+EXPERIMENT_KEY = RegexValidator(
+    r"^[a-z0-9][a-z0-9_.-]{0,127}\Z",
+    "Lower-case letters, digits, dot, dash and underscore; 1 to 128 of them.",
+)
 
 
 def _choices(enum: type) -> list[tuple[str, str]]:
@@ -33,66 +36,124 @@ class Experiment(models.Model):
     name = models.CharField(max_length=200, unique=True)
     description = models.TextField(blank=True)
     experiment_type = models.CharField(
-        max_length=40, default="feature", help_text="prompt, model, threshold, routing, cache, rag, … An open list."
+        max_length=40,
+        default="feature",
+        help_text="prompt, model, threshold, routing, cache, rag, … An open list.",
     )
     tags = models.JSONField(default=list, blank=True)
     notes = models.TextField(blank=True)
-    origin = models.CharField(max_length=8, choices=_choices(Origin), default=Origin.LIVE, help_text="import: randomised elsewhere.")
+    origin = models.CharField(
+        max_length=8,
+        choices=_choices(Origin),
+        default=Origin.LIVE,
+        help_text="import: randomised elsewhere.",
+    )
 
     flag = models.ForeignKey(
-        "experiments.Flag", to_field="key", db_column="flag", null=True, blank=True, on_delete=models.PROTECT, related_name="experiments"
+        "experiments.Flag",
+        to_field="key",
+        db_column="flag",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="experiments",
     )
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, db_column="owner", on_delete=models.PROTECT, related_name="owned_experiments")
-    collaborators = models.ManyToManyField(settings.AUTH_USER_MODEL, blank=True, related_name="shared_experiments")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        db_column="owner",
+        on_delete=models.PROTECT,
+        related_name="owned_experiments",
+    )
+    collaborators = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, blank=True, related_name="shared_experiments"
+    )
 
     status = models.CharField(max_length=16, choices=_choices(Status), default=Status.DRAFT)
-    outcome = models.CharField(max_length=16, choices=_choices(Outcome), default=Outcome.NONE, blank=True)
-    pause_cause = models.CharField(max_length=8, choices=_choices(PauseCause), default=PauseCause.NONE, blank=True)
+    outcome = models.CharField(
+        max_length=16, choices=_choices(Outcome), default=Outcome.NONE, blank=True
+    )
+    pause_cause = models.CharField(
+        max_length=8, choices=_choices(PauseCause), default=PauseCause.NONE, blank=True
+    )
     start_ts = models.DateTimeField(null=True, blank=True)
     end_ts = models.DateTimeField(null=True, blank=True)
     planned_start = models.DateTimeField(null=True, blank=True)
     planned_end = models.DateTimeField(null=True, blank=True)
     time_zone = models.CharField(max_length=64, default="UTC")
     arrival_grace_seconds = models.PositiveSmallIntegerField(
-        default=10, help_text="Seconds before an exposure without a time of its own in which rows are not its past."
+        default=10,
+        help_text="Seconds before an exposure without a time of its own in which rows are not its past.",
     )
-    arrival_grace_counts = models.BooleanField(default=False, help_text="Whether rows in these seconds count as outcome.")
+    arrival_grace_counts = models.BooleanField(
+        default=False, help_text="Whether rows in these seconds count as outcome."
+    )
 
     hypothesis = models.TextField(blank=True)
     expected_effect = models.TextField(blank=True)
     prd_url = models.URLField(max_length=500, blank=True)
     prd_text = models.TextField(blank=True)
 
-    policy = models.ForeignKey("experiments.Policy", on_delete=models.PROTECT, related_name="experiments")
-    unit_type = models.CharField(max_length=32, default="user", help_text="Who is randomised: user, session, tenant, visitor, …")
+    policy = models.ForeignKey(
+        "experiments.Policy", on_delete=models.PROTECT, related_name="experiments"
+    )
+    unit_type = models.CharField(
+        max_length=32,
+        default="user",
+        help_text="Who is randomised: user, session, tenant, visitor, …",
+    )
     targeting = models.JSONField(default=list, blank=True)
-    traffic = models.PositiveSmallIntegerField(default=1000, help_text="Share of all units in the experiment, in thousandths.")
+    traffic = models.PositiveSmallIntegerField(
+        default=1000, help_text="Share of all units in the experiment, in thousandths."
+    )
     traffic_allocation = models.GeneratedField(
-        expression=Cast(F("traffic"), models.DecimalField(max_digits=7, decimal_places=3)) / Value(1000),
+        expression=Cast(F("traffic"), models.DecimalField(max_digits=7, decimal_places=3))
+        / Value(1000),
         output_field=models.DecimalField(max_digits=4, decimal_places=3),
         db_persist=True,
     )
     ramp = models.JSONField(
-        default=list, blank=True, help_text='Steps up to that share: [{"share": 10, "hours": 24, "units": 500}, …]. Empty: all at once.'
+        default=list,
+        blank=True,
+        help_text='Steps up to that share: [{"share": 10, "hours": 24, "units": 500}, …]. Empty: all at once.',
     )
     layer = models.ForeignKey(
-        "experiments.Layer", null=True, blank=True, on_delete=models.PROTECT, related_name="+", help_text="Empty: a private layer."
+        "experiments.Layer",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Empty: a private layer.",
     )
     dark_mode = models.CharField(max_length=8, choices=_choices(DarkMode), default=DarkMode.SHADOW)
 
     confidence_level = models.DecimalField(max_digits=4, decimal_places=3, default="0.950")
     power = models.DecimalField(max_digits=4, decimal_places=3, default="0.800")
-    min_sample_size = models.PositiveIntegerField(default=100, help_text="A floor per arm, beside the planned size.")
-    size_class = models.CharField(max_length=8, blank=True, choices=[("small", "small"), ("medium", "medium"), ("large", "large")])
+    min_sample_size = models.PositiveIntegerField(
+        default=100, help_text="A floor per arm, beside the planned size."
+    )
+    size_class = models.CharField(
+        max_length=8,
+        blank=True,
+        choices=[("small", "small"), ("medium", "medium"), ("large", "large")],
+    )
     auto_promote = models.BooleanField(default=False)
-    promotion_held = models.BooleanField(default=False, help_text="The owner has put a hold on automatic promotion.")
+    promotion_held = models.BooleanField(
+        default=False, help_text="The owner has put a hold on automatic promotion."
+    )
     budget_micro = models.BigIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(1)], help_text="Stops when its units have cost this much, in USD micros."
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Stops when its units have cost this much, in USD micros.",
     )
     breakdowns = models.JSONField(
-        default=list, blank=True, help_text='Covariates that results are broken down by: [{"name": "language", "values": ["de", "en"]}].'
+        default=list,
+        blank=True,
+        help_text='Covariates that results are broken down by: [{"name": "language", "values": ["de", "en"]}].',
     )
-    offline_thresholds = models.JSONField(default=list, blank=True, help_text='[{"metric": "ndcg@10", "op": ">=", "value": 0.5}]')
+    offline_thresholds = models.JSONField(
+        default=list, blank=True, help_text='[{"metric": "ndcg@10", "op": ">=", "value": 0.5}]'
+    )
 
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
@@ -101,11 +162,22 @@ class Experiment(models.Model):
         db_table = "experiments"
         ordering = ("-created_at",)
         constraints = [
-            models.CheckConstraint(condition=Q(traffic__gte=1, traffic__lte=1000), name="experiment_traffic_in_thousandths"),
-            models.CheckConstraint(condition=Q(confidence_level__gt=0.5, confidence_level__lt=1), name="experiment_confidence_level"),
-            models.CheckConstraint(condition=Q(budget_micro__isnull=True) | Q(budget_micro__gt=0), name="experiment_budget_above_zero"),
+            models.CheckConstraint(
+                condition=Q(traffic__gte=1, traffic__lte=1000),
+                name="experiment_traffic_in_thousandths",
+            ),
+            models.CheckConstraint(
+                condition=Q(confidence_level__gt=0.5, confidence_level__lt=1),
+                name="experiment_confidence_level",
+            ),
+            models.CheckConstraint(
+                condition=Q(budget_micro__isnull=True) | Q(budget_micro__gt=0),
+                name="experiment_budget_above_zero",
+            ),
             models.UniqueConstraint(
-                fields=["flag"], condition=Q(status__in=["dark_launch", "running", "paused"]), name="one_serving_experiment_per_flag"
+                fields=["flag"],
+                condition=Q(status__in=["dark_launch", "running", "paused"]),
+                name="one_serving_experiment_per_flag",
             ),
         ]
         indexes = [models.Index(fields=["status"], name="experiments_status")]
@@ -130,7 +202,8 @@ class Variant(models.Model):
         help_text="Part of the experiment's traffic, in thousandths; an experiment's weights sum to 1000."
     )
     traffic_share = models.GeneratedField(
-        expression=Cast(F("weight"), models.DecimalField(max_digits=7, decimal_places=3)) / Value(1000),
+        expression=Cast(F("weight"), models.DecimalField(max_digits=7, decimal_places=3))
+        / Value(1000),
         output_field=models.DecimalField(max_digits=4, decimal_places=3),
         db_persist=True,
     )
@@ -144,8 +217,14 @@ class Variant(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["experiment", "key"], name="variant_key_once"),
             models.UniqueConstraint(fields=["experiment", "name"], name="variant_name_once"),
-            models.UniqueConstraint(fields=["experiment"], condition=Q(is_control=True), name="one_control_per_experiment"),
-            models.CheckConstraint(condition=Q(weight__lte=1000), name="variant_weight_in_thousandths"),
+            models.UniqueConstraint(
+                fields=["experiment"],
+                condition=Q(is_control=True),
+                name="one_control_per_experiment",
+            ),
+            models.CheckConstraint(
+                condition=Q(weight__lte=1000), name="variant_weight_in_thousandths"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -163,7 +242,9 @@ class Iteration(models.Model):
 
     experiment = models.ForeignKey(Experiment, on_delete=models.PROTECT, related_name="iterations")
     number = models.PositiveIntegerField()
-    layer = models.ForeignKey("experiments.Layer", null=True, on_delete=models.PROTECT, related_name="iterations")
+    layer = models.ForeignKey(
+        "experiments.Layer", null=True, on_delete=models.PROTECT, related_name="iterations"
+    )
     design = models.JSONField()
     design_sha256 = models.CharField(max_length=64)
     policy_rules = models.JSONField()
@@ -182,7 +263,9 @@ class Iteration(models.Model):
         ordering = ("experiment", "number")
         constraints = [
             models.UniqueConstraint(fields=["experiment", "number"], name="iteration_number_once"),
-            models.UniqueConstraint(fields=["experiment"], condition=Q(ended_at__isnull=True), name="one_open_iteration"),
+            models.UniqueConstraint(
+                fields=["experiment"], condition=Q(ended_at__isnull=True), name="one_open_iteration"
+            ),
         ]
         triggers = [touching(OWN)]
 
@@ -201,7 +284,11 @@ class Pause(models.Model):
 
     class Meta:
         db_table = "experiment_pauses"
-        constraints = [models.UniqueConstraint(fields=["iteration"], condition=Q(ended_at__isnull=True), name="one_open_pause")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["iteration"], condition=Q(ended_at__isnull=True), name="one_open_pause"
+            )
+        ]
 
 
 class StoppedArm(models.Model):
@@ -218,8 +305,12 @@ class StoppedArm(models.Model):
     class Meta:
         db_table = "experiment_stopped_arms"
         ordering = ("iteration", "stopped_at", "id")
-        constraints = [models.UniqueConstraint(fields=["iteration", "variant"], name="arm_stopped_once")]
-        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+        constraints = [
+            models.UniqueConstraint(fields=["iteration", "variant"], name="arm_stopped_once")
+        ]
+        triggers = [
+            pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)
+        ]
 
     def __str__(self) -> str:
         return f"{self.variant_id} of {self.iteration_id}"

@@ -12,7 +12,9 @@ KINDS = ("campaign", "provider update", "incident", "release", "other")
 class TimelineNote(models.Model):
     """Days, and what was up on them; of one experiment or, without one, of all. Withdrawn ones stay and are not drawn."""
 
-    experiment = models.ForeignKey("experiments.Experiment", null=True, on_delete=models.PROTECT, related_name="timeline_notes")
+    experiment = models.ForeignKey(
+        "experiments.Experiment", null=True, on_delete=models.PROTECT, related_name="timeline_notes"
+    )
     kind = models.CharField(max_length=20, choices=[(kind, kind) for kind in KINDS])
     first_day = models.DateField()
     last_day = models.DateField()
@@ -24,7 +26,11 @@ class TimelineNote(models.Model):
     class Meta:
         db_table = "timeline_notes"
         ordering = ("first_day", "id")
-        constraints = [models.CheckConstraint(condition=Q(last_day__gte=F("first_day")), name="note_ends_after_it_begins")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(last_day__gte=F("first_day")), name="note_ends_after_it_begins"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.text[:60]}"

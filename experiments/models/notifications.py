@@ -19,13 +19,19 @@ class Subscription(models.Model):
     """
 
     name = models.CharField(max_length=120)
-    channel = models.CharField(max_length=8, choices=[(c, c) for c in ("webhook", "slack", "email")])
+    channel = models.CharField(
+        max_length=8, choices=[(c, c) for c in ("webhook", "slack", "email")]
+    )
     address = models.CharField(max_length=2000)
     salt = models.CharField(max_length=64, blank=True)
-    experiment = models.ForeignKey("experiments.Experiment", null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    experiment = models.ForeignKey(
+        "experiments.Experiment", null=True, blank=True, on_delete=models.CASCADE, related_name="+"
+    )
     kinds = models.JSONField(default=list, blank=True)
     active = models.BooleanField(default=True)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="subscriptions")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="subscriptions"
+    )
     created_at = models.DateTimeField()
 
     class Meta:
@@ -46,8 +52,12 @@ class OutboxMessage(models.Model):
     key = models.CharField(max_length=120, unique=True)
     uuid = models.UUIDField(default=uuid.uuid4, unique=True)
     kind = models.CharField(max_length=12, choices=[(k.value, k.value) for k in NoticeKind])
-    experiment = models.ForeignKey("experiments.Experiment", null=True, on_delete=models.CASCADE, related_name="+")
-    subscription = models.ForeignKey(Subscription, null=True, on_delete=models.CASCADE, related_name="+")
+    experiment = models.ForeignKey(
+        "experiments.Experiment", null=True, on_delete=models.CASCADE, related_name="+"
+    )
+    subscription = models.ForeignKey(
+        Subscription, null=True, on_delete=models.CASCADE, related_name="+"
+    )
     title = models.CharField(max_length=TITLE_LENGTH)
     text = models.TextField(blank=True)
     facts = models.JSONField(default=dict)
@@ -58,7 +68,9 @@ class OutboxMessage(models.Model):
         db_table = "outbox_messages"
         ordering = ("-at", "-id")
         indexes = [
-            models.Index(fields=["id"], condition=Q(addressed_at__isnull=True), name="outbox_to_address"),
+            models.Index(
+                fields=["id"], condition=Q(addressed_at__isnull=True), name="outbox_to_address"
+            ),
             models.Index(fields=["at"], name="outbox_by_time"),
         ]
 
@@ -80,7 +92,9 @@ class Delivery(models.Model):
         DEAD = "dead"
 
     message = models.ForeignKey(OutboxMessage, on_delete=models.CASCADE, related_name="deliveries")
-    subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="deliveries")
+    subscription = models.ForeignKey(
+        Subscription, on_delete=models.CASCADE, related_name="deliveries"
+    )
     state = models.CharField(max_length=10, choices=State.choices)
     attempts = models.PositiveSmallIntegerField(default=0)
     next_attempt_at = models.DateTimeField(null=True)
@@ -91,10 +105,18 @@ class Delivery(models.Model):
         db_table = "deliveries"
         ordering = ("-id",)
         verbose_name_plural = "deliveries"
-        constraints = [models.UniqueConstraint(fields=["message", "subscription"], name="one_delivery_per_subscription")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["message", "subscription"], name="one_delivery_per_subscription"
+            )
+        ]
         indexes = [
-            models.Index(fields=["next_attempt_at"], condition=Q(state="pending"), name="deliveries_due"),
-            models.Index(fields=["subscription"], condition=Q(state="digest"), name="deliveries_for_digest"),
+            models.Index(
+                fields=["next_attempt_at"], condition=Q(state="pending"), name="deliveries_due"
+            ),
+            models.Index(
+                fields=["subscription"], condition=Q(state="digest"), name="deliveries_for_digest"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -14,7 +14,9 @@ class Policy(models.Model):
     name = models.CharField(max_length=120)
     description = models.TextField(blank=True)
     rules = models.JSONField()
-    current = models.BooleanField(default=True, help_text="New experiments choose among current versions.")
+    current = models.BooleanField(
+        default=True, help_text="New experiments choose among current versions."
+    )
     is_default = models.BooleanField(default=False)
     created_at = models.DateTimeField()
 
@@ -24,8 +26,12 @@ class Policy(models.Model):
         verbose_name_plural = "policies"
         constraints = [
             models.UniqueConstraint(fields=["key", "version"], name="policy_version_once"),
-            models.UniqueConstraint(fields=["key"], condition=Q(current=True), name="one_current_policy_version"),
-            models.UniqueConstraint(fields=["is_default"], condition=Q(is_default=True), name="one_default_policy"),
+            models.UniqueConstraint(
+                fields=["key"], condition=Q(current=True), name="one_current_policy_version"
+            ),
+            models.UniqueConstraint(
+                fields=["is_default"], condition=Q(is_default=True), name="one_default_policy"
+            ),
         ]
 
     def __str__(self) -> str:

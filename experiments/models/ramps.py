@@ -15,13 +15,17 @@ class RampStay(models.Model):
     was entered. ``held_since`` and what follows tell of the hold that is on it now; earlier ones are in the changelog.
     """
 
-    iteration = models.ForeignKey("experiments.Iteration", on_delete=models.PROTECT, related_name="stays")
+    iteration = models.ForeignKey(
+        "experiments.Iteration", on_delete=models.PROTECT, related_name="stays"
+    )
     step = models.PositiveSmallIntegerField()
     share = models.PositiveSmallIntegerField()
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
     reason = models.TextField(blank=True)
-    held_by = models.CharField(max_length=8, blank=True, choices=[(h.value, h.name.lower()) for h in HeldBy])
+    held_by = models.CharField(
+        max_length=8, blank=True, choices=[(h.value, h.name.lower()) for h in HeldBy]
+    )
     held_since = models.DateTimeField(null=True)
     held_reason = models.TextField(blank=True)
 
@@ -29,9 +33,12 @@ class RampStay(models.Model):
         db_table = "experiment_ramp_steps"
         ordering = ("iteration", "started_at", "id")
         constraints = [
-            models.UniqueConstraint(fields=["iteration"], condition=Q(ended_at__isnull=True), name="one_open_ramp_stay"),
+            models.UniqueConstraint(
+                fields=["iteration"], condition=Q(ended_at__isnull=True), name="one_open_ramp_stay"
+            ),
             models.CheckConstraint(
-                condition=Q(held_by="", held_since__isnull=True) | ~Q(held_by="") & Q(held_since__isnull=False),
+                condition=Q(held_by="", held_since__isnull=True)
+                | ~Q(held_by="") & Q(held_since__isnull=False),
                 name="ramp_held_since_when_held",
             ),
         ]

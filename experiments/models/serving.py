@@ -8,7 +8,9 @@ from django.db import models
 class ServingDocument(models.Model):
     """An immutable version of the catalogue or the keyring, built in the changing transaction."""
 
-    kind = models.CharField(max_length=10, choices=[("catalogue", "catalogue"), ("keyring", "keyring")])
+    kind = models.CharField(
+        max_length=10, choices=[("catalogue", "catalogue"), ("keyring", "keyring")]
+    )
     version = models.PositiveBigIntegerField()
     sha256 = models.CharField(max_length=64)
     body = models.TextField()
@@ -17,7 +19,9 @@ class ServingDocument(models.Model):
     class Meta:
         db_table = "serving_documents"
         ordering = ("kind", "-version")
-        constraints = [models.UniqueConstraint(fields=["kind", "version"], name="document_version_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "version"], name="document_version_once")
+        ]
 
 
 class ClaimedSlot(models.Model):

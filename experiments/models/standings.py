@@ -13,7 +13,11 @@ class Standing(models.Model):
     """
 
     experiment = models.OneToOneField(
-        "experiments.Experiment", on_delete=models.CASCADE, primary_key=True, db_constraint=False, related_name="standing"
+        "experiments.Experiment",
+        on_delete=models.CASCADE,
+        primary_key=True,
+        db_constraint=False,
+        related_name="standing",
     )
     state = models.CharField(max_length=40)
     urgency = models.PositiveSmallIntegerField()

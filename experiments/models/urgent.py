@@ -16,9 +16,16 @@ class UrgentStop(models.Model):
     ``outcome`` change, once: when the stop has been booked on the experiment, or was overtaken.
     """
 
-    experiment = models.ForeignKey("experiments.Experiment", on_delete=models.PROTECT, db_constraint=False, related_name="urgent_stops")
+    experiment = models.ForeignKey(
+        "experiments.Experiment",
+        on_delete=models.PROTECT,
+        db_constraint=False,
+        related_name="urgent_stops",
+    )
     arm = models.CharField(max_length=80, blank=True)
-    actor_kind = models.CharField(max_length=8, choices=[(kind.value, kind.value) for kind in ActorKind])
+    actor_kind = models.CharField(
+        max_length=8, choices=[(kind.value, kind.value) for kind in ActorKind]
+    )
     actor_label = models.CharField(max_length=160)
     actor_id = models.IntegerField(null=True)
     reason = models.TextField()
@@ -30,6 +37,10 @@ class UrgentStop(models.Model):
         db_table = "urgent_stops"
         ordering = ("-at", "-id")
         constraints = [
-            models.UniqueConstraint(fields=["experiment", "arm"], condition=Q(settled_at__isnull=True), name="one_open_urgent_stop_an_arm")
+            models.UniqueConstraint(
+                fields=["experiment", "arm"],
+                condition=Q(settled_at__isnull=True),
+                name="one_open_urgent_stop_an_arm",
+            )
         ]
         triggers = [touching(OWN)]

@@ -27,7 +27,13 @@ class FailedWork(models.Model):
         verbose_name = "failed work"
         verbose_name_plural = "failed work"
         constraints = [models.UniqueConstraint(fields=["task", "subject"], name="failed_work_once")]
-        indexes = [models.Index(fields=["task", "subject"], condition=Q(set_aside_at__isnull=False), name="work_set_aside")]
+        indexes = [
+            models.Index(
+                fields=["task", "subject"],
+                condition=Q(set_aside_at__isnull=False),
+                name="work_set_aside",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.task} {self.subject}"

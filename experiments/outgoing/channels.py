@@ -63,9 +63,13 @@ def check(channel: Channel, address: str) -> None:
     try:
         validate_email(address)
     except ValidationError as error:
-        raise InvalidInput(f"address: an e-mail address is needed, found {address[:100]!r}", "address") from error
+        raise InvalidInput(
+            f"address: an e-mail address is needed, found {address[:100]!r}", "address"
+        ) from error
     if not _mail_server():
-        raise InvalidInput("address: this installation has no mail server; set ASSAY_EMAIL_HOST", "address")
+        raise InvalidInput(
+            "address: this installation has no mail server; set ASSAY_EMAIL_HOST", "address"
+        )
 
 
 def send(letter: Letter, to: Recipient, now: datetime) -> None:
@@ -78,15 +82,25 @@ def send(letter: Letter, to: Recipient, now: datetime) -> None:
 
 def webhook_body(letter: Letter) -> bytes:
     """What a webhook carries, and what is signed."""
-    data: dict[str, JSON] = {"title": letter.title, "text": letter.text, "experiment": letter.experiment, **letter.facts}
-    return json.dumps({"id": letter.id, "type": letter.kind, "timestamp": letter.at.isoformat(), "data": data}, ensure_ascii=False).encode()
+    data: dict[str, JSON] = {
+        "title": letter.title,
+        "text": letter.text,
+        "experiment": letter.experiment,
+        **letter.facts,
+    }
+    return json.dumps(
+        {"id": letter.id, "type": letter.kind, "timestamp": letter.at.isoformat(), "data": data},
+        ensure_ascii=False,
+    ).encode()
 
 
 def slack_body(letter: Letter) -> bytes:
     """Slack's simplest message. Its three control characters are escaped, so no text of ours mentions or links anybody."""
     whole = f"{letter.title}\n{letter.text}" if letter.text else letter.title
     cut = whole if len(whole) <= _SLACK_TEXT else whole[: _SLACK_TEXT - 1] + "…"
-    return json.dumps({"text": cut.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")}).encode()
+    return json.dumps(
+        {"text": cut.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")}
+    ).encode()
 
 
 def _send_webhook(letter: Letter, to: Recipient, now: datetime) -> None:
@@ -102,7 +116,12 @@ def _send_email(letter: Letter, to: Recipient, now: datetime) -> None:
     if not _mail_server():
         raise Undelivered("this installation has no mail server; set ASSAY_EMAIL_HOST")
     domain = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].strip(" >") or "localhost"
-    mail = EmailMessage(letter.title, letter.text or letter.title, to=[to.address], headers={"Message-ID": f"<{letter.id}@{domain}>"})
+    mail = EmailMessage(
+        letter.title,
+        letter.text or letter.title,
+        to=[to.address],
+        headers={"Message-ID": f"<{letter.id}@{domain}>"},
+    )
     try:
         mail.send()
     except (OSError, smtplib.SMTPException) as error:

@@ -48,7 +48,9 @@ def route(url: str) -> Route:
     addresses = tuple((family, str(place[0])) for family, _, _, _, place in found)
     barred = sorted({address for _, address in addresses if not permitted(address)})
     if barred or not addresses:
-        raise Undelivered(f"{to.host}: is at {', '.join(barred) or 'no address'}; only public addresses are called")
+        raise Undelivered(
+            f"{to.host}: is at {', '.join(barred) or 'no address'}; only public addresses are called"
+        )
     return Route(to, addresses)
 
 
@@ -66,7 +68,9 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> int:
     except (OSError, ValueError) as error:
         raise Undelivered(f"{way.destination.host}: {error!s:.200}") from error
     if 300 <= status < 400:
-        raise Undelivered(f"{way.destination.host}: answered {status}; redirects are not followed, enter the address it leads to")
+        raise Undelivered(
+            f"{way.destination.host}: answered {status}; redirects are not followed, enter the address it leads to"
+        )
     if not 200 <= status < 300:
         raise Undelivered(f"{way.destination.host}: answered {status}; 2xx says that it arrived")
     return status
@@ -100,7 +104,13 @@ def _reached(way: Route, until: float) -> socket.socket:
 
 
 def _request(to: Destination, body: bytes, headers: Mapping[str, str]) -> bytes:
-    lines = {"Host": to.authority, "User-Agent": "assay", "Content-Length": str(len(body)), "Connection": "close", **headers}
+    lines = {
+        "Host": to.authority,
+        "User-Agent": "assay",
+        "Content-Length": str(len(body)),
+        "Connection": "close",
+        **headers,
+    }
     head = [f"POST {to.target} HTTP/1.1", *(f"{name}: {value}" for name, value in lines.items())]
     if any(not line.isprintable() for line in head):
         raise ValueError("a header holds a control character")

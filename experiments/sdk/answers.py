@@ -109,7 +109,9 @@ def own(value: JSON) -> JSON:
     return value
 
 
-def asked_of(unit: object, units: Mapping[str, object] | None, attributes: Mapping[str, object] | None = None) -> Asked:
+def asked_of(
+    unit: object, units: Mapping[str, object] | None, attributes: Mapping[str, object] | None = None
+) -> Asked:
     """The units that a call names: ``unit`` is short for ``{"user": unit}``.
 
     Whole numbers up to 2^53 - 1 and UUIDs are taken as their text, since that is how applications keep ids. An empty
@@ -120,5 +122,9 @@ def asked_of(unit: object, units: Mapping[str, object] | None, attributes: Mappi
     if unit is not None and units is not None:
         raise InvalidInput("send unit or units, not both", "unit")
     named = {"user": unit} if unit is not None else units or {}
-    sent = {str(kind): str(value) if isinstance(value, uuid.UUID) else value for kind, value in named.items() if value is not None}
+    sent = {
+        str(kind): str(value) if isinstance(value, uuid.UUID) else value
+        for kind, value in named.items()
+        if value is not None
+    }
     return asked(sent, attributes or {})

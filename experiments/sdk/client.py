@@ -24,12 +24,26 @@ from experiments.core.serving.assignment import Assignment, AssignmentRequest, a
 from experiments.core.serving.entities import ServedFlag
 from experiments.core.types import JSON, FlagType, Reason
 from experiments.core.units import unit_id
-from experiments.sdk.answers import EXPLANATIONS, AssignedVariant, Evaluation, as_json, asked_of, assigned, own
+from experiments.sdk.answers import (
+    EXPLANATIONS,
+    AssignedVariant,
+    Evaluation,
+    as_json,
+    asked_of,
+    assigned,
+    own,
+)
 from experiments.sdk.endings import AT_EXIT
 from experiments.sdk.files import Folder
 from experiments.sdk.guard import is_new, quietly
 from experiments.sdk.outbox import Collected, Counts, Outbox, Sender
-from experiments.sdk.source import CatalogueSource, FetchedCatalogue, FixedCatalogue, Snapshot, snapshot_of
+from experiments.sdk.source import (
+    CatalogueSource,
+    FetchedCatalogue,
+    FixedCatalogue,
+    Snapshot,
+    snapshot_of,
+)
 from experiments.sdk.telling import Lately, Teller
 from experiments.sdk.transport import Transport
 
@@ -57,7 +71,10 @@ def _no_answers() -> list[dict[str, JSON]]:
 
 
 def _unexplained() -> dict[str, JSON]:
-    return {"reason": "error", "explanation": "the question could not be understood; the log says why"}
+    return {
+        "reason": "error",
+        "explanation": "the question could not be understood; the log says why",
+    }
 
 
 class About(TypedDict, total=False):
@@ -96,21 +113,35 @@ class AssayClient(Teller):
         transport = Transport(url, key, timeout)
         kept = None if folder is None else Folder(folder, transport.url, key)
         source = FetchedCatalogue(transport, kept, poll_seconds)
-        sender = Sender(transport, kept, capacity=capacity, interval=send_seconds, catch_signals=catch_signals)
+        sender = Sender(
+            transport, kept, capacity=capacity, interval=send_seconds, catch_signals=catch_signals
+        )
         self._set_up(source, sender, exposure_seconds, clock, start_seconds)
         self._start()
 
     @classmethod
     def from_document(
-        cls, document: str | bytes, *, outbox: Outbox | None = None, exposure_seconds: float = 60.0, clock: Callable[[], datetime] = utc_now
+        cls,
+        document: str | bytes,
+        *,
+        outbox: Outbox | None = None,
+        exposure_seconds: float = 60.0,
+        clock: Callable[[], datetime] = utc_now,
     ) -> Self:
         """A client without a server, on a catalogue at hand (as ``GET /api/v1/catalogue`` answers it); raises when it is none."""
         source = FixedCatalogue(snapshot_of(document))
-        return cls.from_source(source, outbox or Collected(), exposure_seconds=exposure_seconds, clock=clock)
+        return cls.from_source(
+            source, outbox or Collected(), exposure_seconds=exposure_seconds, clock=clock
+        )
 
     @classmethod
     def from_source(
-        cls, source: CatalogueSource, outbox: Outbox, *, exposure_seconds: float = 60.0, clock: Callable[[], datetime] = utc_now
+        cls,
+        source: CatalogueSource,
+        outbox: Outbox,
+        *,
+        exposure_seconds: float = 60.0,
+        clock: Callable[[], datetime] = utc_now,
     ) -> Self:
         """A client on a catalogue and an outbox of the caller's."""
         client = cls.__new__(cls)
@@ -118,7 +149,12 @@ class AssayClient(Teller):
         return client
 
     def _set_up(
-        self, source: CatalogueSource, outbox: Outbox, exposure_seconds: float, clock: Callable[[], datetime], start_seconds: float = 0.0
+        self,
+        source: CatalogueSource,
+        outbox: Outbox,
+        exposure_seconds: float,
+        clock: Callable[[], datetime],
+        start_seconds: float = 0.0,
     ) -> None:
         self.outbox = outbox
         self._start_seconds = start_seconds
@@ -134,23 +170,33 @@ class AssayClient(Teller):
 
     # ---------------------------------------------------------------- flags
 
-    def get_boolean(self, flag: str, default: bool, unit: object = None, **about: Unpack[About]) -> bool:
+    def get_boolean(
+        self, flag: str, default: bool, unit: object = None, **about: Unpack[About]
+    ) -> bool:
         """The value of a boolean flag; ``about`` as in ``evaluate``."""
         return self.evaluate(flag, FlagType.BOOLEAN, default, unit, **about).value
 
-    def get_string(self, flag: str, default: str, unit: object = None, **about: Unpack[About]) -> str:
+    def get_string(
+        self, flag: str, default: str, unit: object = None, **about: Unpack[About]
+    ) -> str:
         """The value of a string flag."""
         return self.evaluate(flag, FlagType.STRING, default, unit, **about).value
 
-    def get_integer(self, flag: str, default: int, unit: object = None, **about: Unpack[About]) -> int:
+    def get_integer(
+        self, flag: str, default: int, unit: object = None, **about: Unpack[About]
+    ) -> int:
         """The value of an integer flag."""
         return self.evaluate(flag, FlagType.INTEGER, default, unit, **about).value
 
-    def get_float(self, flag: str, default: float, unit: object = None, **about: Unpack[About]) -> float:
+    def get_float(
+        self, flag: str, default: float, unit: object = None, **about: Unpack[About]
+    ) -> float:
         """The value of a float flag; an integer flag's is taken too."""
         return self.evaluate(flag, FlagType.FLOAT, default, unit, **about).value
 
-    def get_object(self, flag: str, default: Mapping[str, JSON], unit: object = None, **about: Unpack[About]) -> Mapping[str, JSON]:
+    def get_object(
+        self, flag: str, default: Mapping[str, JSON], unit: object = None, **about: Unpack[About]
+    ) -> Mapping[str, JSON]:
         """The value of an object flag, a copy of the caller's own."""
         return self.evaluate(flag, FlagType.OBJECT, default, unit, **about).value
 
@@ -179,33 +225,45 @@ class AssayClient(Teller):
                 log.exception("evaluate: answered with the caller's default")
             return Evaluation(default, "error", error="GENERAL", message=repr(error))
 
-    def _evaluate(self, key: str, kind: FlagType, default: T, about: Asked, expose: bool) -> Evaluation[T]:
+    def _evaluate(
+        self, key: str, kind: FlagType, default: T, about: Asked, expose: bool
+    ) -> Evaluation[T]:
         snapshot = self._snapshot()
         if snapshot is None:
             return Evaluation(default, "error", error="PROVIDER_NOT_READY", message=NOT_READY)
         flag = snapshot.catalogue.flags.get(key)
         if flag is None:
             message = f"there is no flag {str(key)[:128]!r}"
-            return Evaluation(default, Reason.UNKNOWN_FLAG.value, error="FLAG_NOT_FOUND", message=message)
+            return Evaluation(
+                default, Reason.UNKNOWN_FLAG.value, error="FLAG_NOT_FOUND", message=message
+            )
         if flag.type is not kind and not (flag.type is FlagType.INTEGER and kind is FlagType.FLOAT):
             message = f"flag {key} is of type {flag.type}, not {kind}"
             return Evaluation(default, "error", error="TYPE_MISMATCH", message=message)
-        answer = snapshot.catalogue.evaluators(snapshot.environment)[key](about.units, about.attributes, self._clock())
+        answer = snapshot.catalogue.evaluators(snapshot.environment)[key](
+            about.units, about.attributes, self._clock()
+        )
         if about.problems and answer.served.reason is Reason.UNIT_MISSING:
             return Evaluation(default, "error", error="INVALID_CONTEXT", message=about.unfit())
         if expose:
             self._expose(answer, about.units)
         return self._evaluation(answer, flag, kind, about)
 
-    def _evaluation(self, answer: Assignment, flag: ServedFlag, kind: FlagType, about: Asked) -> Evaluation[T]:
+    def _evaluation(
+        self, answer: Assignment, flag: ServedFlag, kind: FlagType, about: Asked
+    ) -> Evaluation[T]:
         served = answer.served
         value = own(served.value)
         if flag.type is not kind and isinstance(value, int):
             value = float(value)
-        metadata = {**served.metadata, "stale": True} if self._source.stale else dict(served.metadata)
+        metadata = (
+            {**served.metadata, "stale": True} if self._source.stale else dict(served.metadata)
+        )
         if about.problems:
             metadata["unfit"] = about.unfit()
-        return Evaluation(cast("T", value), served.reason.value, served.variant, served.experiment, metadata)
+        return Evaluation(
+            cast("T", value), served.reason.value, served.variant, served.experiment, metadata
+        )
 
     # ---------------------------------------------------------------- experiments
 
@@ -266,7 +324,10 @@ class AssayClient(Teller):
             environment=snapshot.environment,
         )
         answer = assign(snapshot.catalogue, request, self._clock())
-        facts: dict[str, JSON] = {"explanation": EXPLANATIONS[answer.served.reason], "catalogue": snapshot.catalogue.version}
+        facts: dict[str, JSON] = {
+            "explanation": EXPLANATIONS[answer.served.reason],
+            "catalogue": snapshot.catalogue.version,
+        }
         if about.problems:
             facts["unfit"] = about.unfit()
         return as_json(answer, about.units, self._source.stale) | facts
@@ -275,28 +336,52 @@ class AssayClient(Teller):
     def rolled_out(self, experiment: str) -> str | None:
         """The key of the variant that the experiment's promotion left on its flag; ``None`` when it left none."""
         snapshot = self._snapshot()
-        entry = None if snapshot is None else snapshot.catalogue.experiment(experiment, snapshot.environment)
+        entry = (
+            None
+            if snapshot is None
+            else snapshot.catalogue.experiment(experiment, snapshot.environment)
+        )
         rollout = None if entry is None else entry.flag.rollout
-        return None if entry is None or rollout is None or rollout.experiment != entry.key else rollout.variant.key
+        return (
+            None
+            if entry is None or rollout is None or rollout.experiment != entry.key
+            else rollout.variant.key
+        )
 
     @quietly(bool)
     def serves(self, experiment: str) -> bool:
         """Whether the experiment decides now, in the catalogue at hand."""
         snapshot = self._snapshot()
-        entry = None if snapshot is None else snapshot.catalogue.experiment(experiment, snapshot.environment)
+        entry = (
+            None
+            if snapshot is None
+            else snapshot.catalogue.experiment(experiment, snapshot.environment)
+        )
         return entry is not None and entry.experiment is not None
 
     def _assign(self, experiment: str, about: Asked) -> Assignment | None:
         snapshot = self._snapshot()
-        entry = None if snapshot is None else snapshot.catalogue.experiment(experiment, snapshot.environment)
-        return None if entry is None else entry.evaluate(about.units, about.attributes, self._clock())
+        entry = (
+            None
+            if snapshot is None
+            else snapshot.catalogue.experiment(experiment, snapshot.environment)
+        )
+        return (
+            None if entry is None else entry.evaluate(about.units, about.attributes, self._clock())
+        )
 
     def _assign_several(self, names: Sequence[str] | None, about: Asked) -> Sequence[Assignment]:
         snapshot = self._snapshot()
         if snapshot is None:
             return ()
         if names is None:
-            return assign_all(snapshot.catalogue, about.units, about.attributes, self._clock(), snapshot.environment)
+            return assign_all(
+                snapshot.catalogue,
+                about.units,
+                about.attributes,
+                self._clock(),
+                snapshot.environment,
+            )
         return [answer for name in names if (answer := self._assign(name, about)) is not None]
 
     def _snapshot(self) -> Snapshot | None:
@@ -307,7 +392,12 @@ class AssayClient(Teller):
 
     @quietly(bool)
     def expose(
-        self, experiment: str, unit: object = None, *, units: Mapping[str, object] | None = None, attributes: Attributes | None = None
+        self,
+        experiment: str,
+        unit: object = None,
+        *,
+        units: Mapping[str, object] | None = None,
+        attributes: Attributes | None = None,
     ) -> bool:
         """Tell that the unit meets its variant now, for those who asked before with ``expose=False``; whether there was one."""
         about = asked_of(unit, units, attributes)
@@ -319,7 +409,11 @@ class AssayClient(Teller):
         if snapshot is None or experiment is None:
             return ""
         entry = snapshot.catalogue.experiment(str(experiment), snapshot.environment)
-        if entry is None or entry.experiment is None or unit_id(units, entry.experiment.unit_type) is not None:
+        if (
+            entry is None
+            or entry.experiment is None
+            or unit_id(units, entry.experiment.unit_type) is not None
+        ):
             return ""
         wanted, named = entry.experiment.unit_type, ", ".join(sorted(units)) or "nobody"
         return f"experiment {entry.key} is randomised by {wanted}, and the call names {named}"
@@ -334,7 +428,9 @@ class AssayClient(Teller):
             return True
         arm = served.metadata.get("treatment", served.variant)
         iteration = served.metadata.get("iteration")
-        told = self.tell("exposures", None, units, experiment=served.experiment, variant=arm, iteration=iteration)
+        told = self.tell(
+            "exposures", None, units, experiment=served.experiment, variant=arm, iteration=iteration
+        )
         if not told:
             self._exposures.forget(met)
         return told
@@ -396,13 +492,23 @@ class AssayClient(Teller):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         await self.aclose()
 
 

@@ -109,29 +109,44 @@ class ExperimentMetricsCollector:
         platform = self._platform or default_platform()
         answer = await asyncio.to_thread(platform.metrics, experiment_name, duration)
         if answer.get("masked"):
-            raise Refused(f"{experiment_name}: results are masked: {answer.get('masked_why')}", "experiment_name")
+            raise Refused(
+                f"{experiment_name}: results are masked: {answer.get('masked_why')}",
+                "experiment_name",
+            )
         found = _by_name(answer, duration)
         wanted = list(found) if variant_names is None else list(variant_names)
         unknown = [name for name in wanted if name not in found]
         if unknown:
-            raise NotFound(f"{experiment_name} has no variant {unknown[0]!r}; it has {', '.join(found)}", "variant_names")
+            raise NotFound(
+                f"{experiment_name} has no variant {unknown[0]!r}; it has {', '.join(found)}",
+                "variant_names",
+            )
         unmet = [name for name in wanted if not found[name].sample_size]
         if unmet:
             raise Refused(
-                f"{experiment_name}: no unit was exposed to {', '.join(unmet)} in the last {duration}: nothing to compare", "duration"
+                f"{experiment_name}: no unit was exposed to {', '.join(unmet)} in the last {duration}: nothing to compare",
+                "duration",
             )
         return {name: found[name] for name in wanted}
 
 
 def _by_name(answer: Mapping[str, object], duration: str) -> dict[str, ExperimentMetrics]:
     arms = answer.get("variant_metrics")
-    return {str(arm["variant_name"]): _metrics(arm, duration) for arm in arms.values()} if isinstance(arms, dict) else {}
+    return (
+        {str(arm["variant_name"]): _metrics(arm, duration) for arm in arms.values()}
+        if isinstance(arms, dict)
+        else {}
+    )
 
 
 def _metrics(arm: Mapping[str, object], duration: str) -> ExperimentMetrics:
     conversions, units = arm.get("conversions"), _whole(arm.get("unique_users"))
     found: Mapping[str, Conversions] = conversions if isinstance(conversions, dict) else {}
-    shown = {name: how(found[key], units) for name, (key, how) in _FIELDS.items() if key in found and found[key].get("count")}
+    shown = {
+        name: how(found[key], units)
+        for name, (key, how) in _FIELDS.items()
+        if key in found and found[key].get("count")
+    }
     return ExperimentMetrics(
         variant=str(arm["variant_name"]),
         sample_size=units,

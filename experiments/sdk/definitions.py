@@ -32,7 +32,14 @@ class ExperimentStatus(StrEnum):
 class Variant:
     """One arm: ``weight`` is its share (fractions that sum to 1; equal ones when left out), ``config`` what it is served."""
 
-    def __init__(self, name: str, weight: float | None = None, config: dict[str, JSON] | None = None, *, is_control: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        weight: float | None = None,
+        config: dict[str, JSON] | None = None,
+        *,
+        is_control: bool = False,
+    ) -> None:
         self.name, self.is_control = name, is_control
         self.config = {} if config is None else config
         self._weight = weight
@@ -61,7 +68,12 @@ class ExperimentVariant(Variant):
     """An arm whose share is called ``traffic_weight``."""
 
     def __init__(
-        self, name: str, traffic_weight: float | None = None, config: dict[str, JSON] | None = None, *, is_control: bool = False
+        self,
+        name: str,
+        traffic_weight: float | None = None,
+        config: dict[str, JSON] | None = None,
+        *,
+        is_control: bool = False,
     ) -> None:
         super().__init__(name, traffic_weight, config, is_control=is_control)
 
@@ -125,7 +137,9 @@ class Experiment:
 
     @property
     def status(self) -> ExperimentStatus:
-        return ExperimentStatus.DRAFT if self._platform is None else self._platform.status(self.name)
+        return (
+            ExperimentStatus.DRAFT if self._platform is None else self._platform.status(self.name)
+        )
 
     @property
     def enabled(self) -> bool:
@@ -155,7 +169,9 @@ class Experiment:
 
     def _bound(self) -> Platform:
         if self._platform is None:
-            raise Refused(f"{self.name} is not registered: call register_experiment first, or put it into EXPERIMENTS")
+            raise Refused(
+                f"{self.name} is not registered: call register_experiment first, or put it into EXPERIMENTS"
+            )
         return self._platform
 
     def __repr__(self) -> str:

@@ -45,7 +45,9 @@ def catch_signals() -> None:
     """Send what waits before a signal ends this process. Handlers of the application's own are left alone."""
     for number in _SIGNALS:
         if signal.getsignal(number) is signal.SIG_DFL:
-            with contextlib.suppress(ValueError):  # only the main thread may, and a forked child inherits it
+            with contextlib.suppress(
+                ValueError
+            ):  # only the main thread may, and a forked child inherits it
                 signal.signal(number, _at_signal)
 
 
@@ -67,7 +69,10 @@ def _at_worker_exit() -> None:
 
 
 def _is_worker() -> bool:
-    process, billiard = sys.modules.get("multiprocessing.process"), sys.modules.get("billiard.process")
+    process, billiard = (
+        sys.modules.get("multiprocessing.process"),
+        sys.modules.get("billiard.process"),
+    )
     if process is not None and process.parent_process() is not None:
         return True
     return billiard is not None and billiard.current_process().name != "MainProcess"
@@ -77,7 +82,9 @@ def _at_celery_exit() -> None:
     """A child of Celery's prefork pool leaves by ``os._exit`` after this signal."""
     signals = sys.modules.get("celery.signals")
     if signals is not None:
-        signals.worker_process_shutdown.connect(_celery_worker_ends, weak=False, dispatch_uid="assay-sdk")
+        signals.worker_process_shutdown.connect(
+            _celery_worker_ends, weak=False, dispatch_uid="assay-sdk"
+        )
 
 
 def _celery_worker_ends(**_about: object) -> None:

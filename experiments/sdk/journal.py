@@ -67,7 +67,9 @@ class Journal:
             _append(segment, kind.encode() + b" " + item + b"\n")
         except OSError as error:
             if not self._failing:
-                log.warning("%s cannot be written, so items wait in memory only: %r", self._folder, error)
+                log.warning(
+                    "%s cannot be written, so items wait in memory only: %r", self._folder, error
+                )
             self._failing = True
             return None
         self._failing = False
@@ -120,7 +122,10 @@ class Journal:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._check_room()
         name = uuid.uuid4().hex
-        beside, path = self._folder / f".told-{name}", self._folder / f"unsent-{self._mark}-{name}.jsonl"
+        beside, path = (
+            self._folder / f".told-{name}",
+            self._folder / f"unsent-{self._mark}-{name}.jsonl",
+        )
         descriptor = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND, 0o600)
         try:
             _lock(descriptor)

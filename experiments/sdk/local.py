@@ -18,7 +18,12 @@ from experiments.core.durations import parse_duration
 from experiments.core.errors import InvalidInput, NotFound, Refused
 from experiments.core.hashing import shuffled_buckets
 from experiments.core.life.undecided import never_decides
-from experiments.core.serving.catalogue_document import SCHEMA, ExperimentDocument, FlagDocument, VariantDocument
+from experiments.core.serving.catalogue_document import (
+    SCHEMA,
+    ExperimentDocument,
+    FlagDocument,
+    VariantDocument,
+)
 from experiments.core.serving.catalogue_parsing import parse
 from experiments.core.types import BUCKETS, THOUSANDTHS
 from experiments.sdk.client import AssayClient
@@ -55,10 +60,14 @@ class LocalPlatform:
 
     def start(self, name: str) -> None:
         if self.status(name) in (ExperimentStatus.COMPLETED, ExperimentStatus.ARCHIVED):
-            raise Refused(f"{name}: it is {self.status(name)}; register another one under a new name")
+            raise Refused(
+                f"{name}: it is {self.status(name)}; register another one under a new name"
+            )
         experiment = self._experiments.get(name)
         if experiment is not None and not experiment.primary_metric:
-            log.warning("%s", never_decides(name, has_primary=False, auto_promote=experiment.auto_promote))
+            log.warning(
+                "%s", never_decides(name, has_primary=False, auto_promote=experiment.auto_promote)
+            )
         self._set(name, ExperimentStatus.RUNNING)
 
     def pause(self, name: str) -> None:
@@ -87,10 +96,16 @@ class LocalPlatform:
         items = [(kind, item) for kind, item in self.told.items if item.get("experiment") == name]
         if duration:
             items = _lately(items, self._clock() - parse_duration(duration))
-        return {"variant_metrics": {variant.name: _described(variant, items) for variant in experiment.variants}}
+        return {
+            "variant_metrics": {
+                variant.name: _described(variant, items) for variant in experiment.variants
+            }
+        }
 
     def analysis(self, ref: str | int) -> dict[str, object]:
-        raise Refused(f"{ref}: nothing is analysed in this process; set ASSAY_URL, ASSAY_KEY and ASSAY_MANAGEMENT_KEY to ask a server")
+        raise Refused(
+            f"{ref}: nothing is analysed in this process; set ASSAY_URL, ASSAY_KEY and ASSAY_MANAGEMENT_KEY to ask a server"
+        )
 
     def _set(self, name: str, status: ExperimentStatus) -> None:
         if name not in self._status:
@@ -101,9 +116,18 @@ class LocalPlatform:
             self._source.snapshot = Snapshot(parse(self._document()))
 
     def _document(self) -> Mapping[str, object]:
-        running = [one for name, one in self._experiments.items() if self._status[name] is ExperimentStatus.RUNNING]
+        running = [
+            one
+            for name, one in self._experiments.items()
+            if self._status[name] is ExperimentStatus.RUNNING
+        ]
         flags = [_flag(number, one) for number, one in enumerate(running, 1)]
-        return {"schema": SCHEMA, "version": self._version, "built_at": self._clock().isoformat(), "flags": flags}
+        return {
+            "schema": SCHEMA,
+            "version": self._version,
+            "built_at": self._clock().isoformat(),
+            "flags": flags,
+        }
 
 
 def _flag(number: int, experiment: Experiment) -> FlagDocument:
@@ -144,11 +168,20 @@ def _arms(experiment: Experiment) -> list[VariantDocument]:
     """The arms with their buckets, dealt as the server deals them."""
     variants = experiment.variants
     if len(variants) < 2:
-        raise InvalidInput(f"{experiment.name}: expected two variants or more, found {len(variants)}", "variants")
+        raise InvalidInput(
+            f"{experiment.name}: expected two variants or more, found {len(variants)}", "variants"
+        )
     if len({variant.name for variant in variants}) != len(variants):
         raise InvalidInput(f"{experiment.name}: two variants have one name", "variants")
-    shares = [variant.weight if variant.weight is not None else 1 / len(variants) for variant in variants]
-    dealt = plan(shuffled_buckets(_seed(experiment.name)), range(BUCKETS), to_thousandths(shares), THOUSANDTHS).added
+    shares = [
+        variant.weight if variant.weight is not None else 1 / len(variants) for variant in variants
+    ]
+    dealt = plan(
+        shuffled_buckets(_seed(experiment.name)),
+        range(BUCKETS),
+        to_thousandths(shares),
+        THOUSANDTHS,
+    ).added
     control = _control(experiment)
     return [
         {
@@ -171,14 +204,20 @@ def _control(experiment: Experiment) -> Variant:
     return next(said, None) or next(named, None) or experiment.variants[0]
 
 
-def _lately(items: list[tuple[str, dict[str, object]]], since: datetime) -> list[tuple[str, dict[str, object]]]:
+def _lately(
+    items: list[tuple[str, dict[str, object]]], since: datetime
+) -> list[tuple[str, dict[str, object]]]:
     """What was told of units that were first exposed since then."""
     first: dict[str, datetime] = {}
     for kind, item in items:
         if kind == "exposures":
             unit, at = str(item.get("units")), datetime.fromisoformat(str(item["timestamp"]))
             first[unit] = min(at, first.get(unit, at))
-    return [(kind, item) for kind, item in items if (met := first.get(str(item.get("units")))) is not None and met >= since]
+    return [
+        (kind, item)
+        for kind, item in items
+        if (met := first.get(str(item.get("units")))) is not None and met >= since
+    ]
 
 
 def _described(variant: Variant, items: list[tuple[str, dict[str, object]]]) -> dict[str, object]:
@@ -189,7 +228,9 @@ def _described(variant: Variant, items: list[tuple[str, dict[str, object]]]) -> 
     for kind, item in own:
         value = item.get("value")
         if kind == "observations" and isinstance(value, int | float):
-            values.setdefault(str(item.get("metric")), []).append((str(item.get("units")), float(value)))
+            values.setdefault(str(item.get("metric")), []).append(
+                (str(item.get("units")), float(value))
+            )
     units = len(set(met))
     return {
         "variant_key": variant.name,
@@ -203,4 +244,8 @@ def _described(variant: Variant, items: list[tuple[str, dict[str, object]]]) -> 
 def _conversions(rows: list[tuple[str, float]], units: int) -> dict[str, object]:
     converted = len({unit for unit, value in rows if value > 0})
     mean = sum(value for _, value in rows) / len(rows)
-    return {"count": len(rows), "conversion_rate": converted / units if units else None, "mean": mean}
+    return {
+        "count": len(rows),
+        "conversion_rate": converted / units if units else None,
+        "mean": mean,
+    }

@@ -61,7 +61,9 @@ class Loop:
         while not self._ended:
             try:
                 pause = self._step()
-            except Exception:  # a thread that ends would freeze the catalogue or lose events in silence
+            except (
+                Exception
+            ):  # a thread that ends would freeze the catalogue or lose events in silence
                 log.exception("%s failed", self._name)
                 pause = jittered(_AFTER_A_FAULT)
             self._wake.wait(pause)

@@ -41,6 +41,8 @@ class ExperimentManager:
             raise NotFound(f"there is no experiment {name!r}; register it first")
         return found
 
-    def get_variant(self, name: str, user_id: object, attributes: Mapping[str, object] | None = None) -> AssignedVariant | None:
+    def get_variant(
+        self, name: str, user_id: object, attributes: Mapping[str, object] | None = None
+    ) -> AssignedVariant | None:
         """The user's variant, with its ``name`` and ``config``; ``None`` when the experiment does not serve this user."""
         return serve(self.platform, name, {"user": user_id}, attributes)

@@ -16,7 +16,12 @@ from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType
 from openfeature.provider import AbstractProvider, Metadata
 from openfeature.track import TrackingEventDetails
 
-from experiments.core.protocols.ofrep import DEFAULT_VARIANT, EXPOSURE_ATTRIBUTE, REASONS, UNIT_ATTRIBUTES
+from experiments.core.protocols.ofrep import (
+    DEFAULT_VARIANT,
+    EXPOSURE_ATTRIBUTE,
+    REASONS,
+    UNIT_ATTRIBUTES,
+)
 from experiments.core.types import FlagType, Reason
 from experiments.sdk.answers import Evaluation
 from experiments.sdk.client import AssayClient
@@ -40,14 +45,19 @@ class AssayProvider(AbstractProvider):
     def initialize(self, evaluation_context: EvaluationContext) -> None:
         """Wait for the first catalogue; without one OpenFeature answers defaults until it is there."""
         if not self.client.wait_ready(self._ready_seconds):
-            raise ProviderNotReadyError(f"no catalogue after {self._ready_seconds} s; the client goes on asking")
+            raise ProviderNotReadyError(
+                f"no catalogue after {self._ready_seconds} s; the client goes on asking"
+            )
 
     def shutdown(self) -> None:
         """Send what waits; the application goes."""
         self.client.close()
 
     def resolve_boolean_details(
-        self, flag_key: str, default_value: bool, evaluation_context: EvaluationContext | None = None
+        self,
+        flag_key: str,
+        default_value: bool,
+        evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[bool]:
         return self._resolve(flag_key, FlagType.BOOLEAN, default_value, evaluation_context)
 
@@ -62,12 +72,18 @@ class AssayProvider(AbstractProvider):
         return self._resolve(flag_key, FlagType.INTEGER, default_value, evaluation_context)
 
     def resolve_float_details(
-        self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
+        self,
+        flag_key: str,
+        default_value: float,
+        evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[float]:
         return self._resolve(flag_key, FlagType.FLOAT, default_value, evaluation_context)
 
     def resolve_object_details(
-        self, flag_key: str, default_value: Object, evaluation_context: EvaluationContext | None = None
+        self,
+        flag_key: str,
+        default_value: Object,
+        evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[Object]:
         return self._resolve(flag_key, FlagType.OBJECT, default_value, evaluation_context)
 
@@ -80,12 +96,21 @@ class AssayProvider(AbstractProvider):
         """An event of this name, with the details' value and attributes."""
         details = tracking_event_details or TrackingEventDetails()
         units = _units(_attributes(evaluation_context))
-        self.client.track(tracking_event_name, units=units, value=details.value, payload=dict(details.attributes) or None)
+        self.client.track(
+            tracking_event_name,
+            units=units,
+            value=details.value,
+            payload=dict(details.attributes) or None,
+        )
 
-    def _resolve(self, key: str, kind: FlagType, default: T, context: EvaluationContext | None) -> FlagResolutionDetails[T]:
+    def _resolve(
+        self, key: str, kind: FlagType, default: T, context: EvaluationContext | None
+    ) -> FlagResolutionDetails[T]:
         attributes = _attributes(context)
         expose = attributes.get(EXPOSURE_ATTRIBUTE) != "none"
-        found = self.client.evaluate(key, kind, default, units=_units(attributes), attributes=attributes, expose=expose)
+        found = self.client.evaluate(
+            key, kind, default, units=_units(attributes), attributes=attributes, expose=expose
+        )
         return _details(found)
 
 
@@ -93,17 +118,34 @@ def _attributes(context: EvaluationContext | None) -> dict[str, object]:
     if context is None:
         return {}
     attributes: dict[str, object] = dict(context.attributes)
-    return attributes | {"targetingKey": context.targeting_key} if context.targeting_key else attributes
+    return (
+        attributes | {"targetingKey": context.targeting_key}
+        if context.targeting_key
+        else attributes
+    )
 
 
 def _units(attributes: Mapping[str, object]) -> dict[str, object]:
-    return {unit_type: found for name, unit_type in UNIT_ATTRIBUTES.items() if (found := attributes.get(name)) not in (None, "")}
+    return {
+        unit_type: found
+        for name, unit_type in UNIT_ATTRIBUTES.items()
+        if (found := attributes.get(name)) not in (None, "")
+    }
 
 
 def _details(found: Evaluation[T]) -> FlagResolutionDetails[T]:
     if found.error is not None:
         return FlagResolutionDetails(
-            value=found.value, reason=_ERROR, error_code=ErrorCode[found.error], error_message=found.message, flag_metadata=found.metadata
+            value=found.value,
+            reason=_ERROR,
+            error_code=ErrorCode[found.error],
+            error_message=found.message,
+            flag_metadata=found.metadata,
         )
     variant = found.variant or DEFAULT_VARIANT
-    return FlagResolutionDetails(value=found.value, variant=variant, reason=REASONS[Reason(found.reason)], flag_metadata=found.metadata)
+    return FlagResolutionDetails(
+        value=found.value,
+        variant=variant,
+        reason=REASONS[Reason(found.reason)],
+        flag_metadata=found.metadata,
+    )

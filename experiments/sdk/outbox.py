@@ -107,7 +107,15 @@ class Told:
 class Sender:
     """Sends in the background every ``interval`` seconds, or as soon as a batch is full."""
 
-    def __init__(self, transport: Transport, folder: Folder | None, *, capacity: int, interval: float, catch_signals: bool = True) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        folder: Folder | None,
+        *,
+        capacity: int,
+        interval: float,
+        catch_signals: bool = True,
+    ) -> None:
         self._transport, self._capacity, self._interval = transport, capacity, interval
         self._journal = None if folder is None else folder.journal()
         self._catch_signals = catch_signals
@@ -148,7 +156,9 @@ class Sender:
         except (ValueError, TypeError, RecursionError) as error:
             return self._reject(1, f"{kind}: not sent: {why_not(item, error)}")
         if len(line) > _LARGEST_ITEM:
-            return self._reject(1, f"{kind}: an item of {len(line):,} bytes; at most {_LARGEST_ITEM:,} are taken")
+            return self._reject(
+                1, f"{kind}: an item of {len(line):,} bytes; at most {_LARGEST_ITEM:,} are taken"
+            )
         return self._take(kind, line)
 
     def flush(self, timeout: float) -> bool:
@@ -210,7 +220,10 @@ class Sender:
 
     def _drop(self) -> None:
         if not self._counts.dropped:
-            log.warning("items are dropped: %s", "the client is closed" if self._closed else f"{self._capacity:,} wait already")
+            log.warning(
+                "items are dropped: %s",
+                "the client is closed" if self._closed else f"{self._capacity:,} wait already",
+            )
         self._count(dropped=1)
 
     def _reject(self, number: int, why: str) -> bool:
@@ -220,7 +233,10 @@ class Sender:
 
     def _count(self, **more: int) -> None:
         with self._lock:
-            self._counts = replace(self._counts, **{name: getattr(self._counts, name) + number for name, number in more.items()})
+            self._counts = replace(
+                self._counts,
+                **{name: getattr(self._counts, name) + number for name, number in more.items()},
+            )
 
     def _adopt(self) -> bool:
         """Take in what ended processes left; whether there may be more."""
@@ -241,7 +257,9 @@ class Sender:
             self._waiting[kind].append(told)
             self._count(waiting=1)
         else:
-            self._reject(1, f"a file of an ended process has a line that is not an item: {told.line[:80]!r}")
+            self._reject(
+                1, f"a file of an ended process has a line that is not an item: {told.line[:80]!r}"
+            )
             self._settled(told)
 
     def _settled(self, told: Told) -> None:
@@ -266,9 +284,15 @@ class Sender:
         if not self._sending.acquire(timeout=-1 if patience is None else patience):
             return _PAUSE
         try:
-            pauses = [pause for kind in KINDS if (pause := self._send_kind(kind, until)) is not None]
+            pauses = [
+                pause for kind in KINDS if (pause := self._send_kind(kind, until)) is not None
+            ]
             self._failures = self._failures + 1 if pauses else 0
-            return max(*pauses, backed_off(_PAUSE, self._failures - 1)) if pauses else jittered(self._interval)
+            return (
+                max(*pauses, backed_off(_PAUSE, self._failures - 1))
+                if pauses
+                else jittered(self._interval)
+            )
         finally:
             self._sending.release()
 
@@ -276,7 +300,11 @@ class Sender:
         """Batch after batch until none waits (``None``), or until one fails."""
         while batch := self._next(kind):
             left = None if until is None else until - time.monotonic()
-            pause = _PAUSE if left is not None and left <= 0 else self._send(kind, [told.line for told in batch], left)
+            pause = (
+                _PAUSE
+                if left is not None and left <= 0
+                else self._send(kind, [told.line for told in batch], left)
+            )
             if pause is not None:
                 return pause
             self._forget(kind, batch)
@@ -298,12 +326,16 @@ class Sender:
         with self._lock:
             waiting = self._waiting[kind]
             for told in batch:
-                if waiting and waiting[0] is told:  # closing, or a signal's handler, may have settled it meanwhile
+                if (
+                    waiting and waiting[0] is told
+                ):  # closing, or a signal's handler, may have settled it meanwhile
                     waiting.popleft()
                     self._settled(told)
                     self._count(waiting=-1)
 
-    def _send(self, kind: str, batch: Sequence[bytes], seconds: float | None = None) -> float | None:
+    def _send(
+        self, kind: str, batch: Sequence[bytes], seconds: float | None = None
+    ) -> float | None:
         """``None`` when the batch is settled: stored, or refused for good; else the seconds to wait."""
         body = b'{"%s":[%s]}' % (kind.encode(), b",".join(batch))
         try:
@@ -314,13 +346,18 @@ class Sender:
         except Unreachable as error:
             return self._later(str(error))
         if answer.status >= 500 or answer.status < 400 or answer.status in _PATIENT:
-            return self._later(f"{kind}: answered {answer.status}: {answer.body[:200]!r}", answer.retry_after or 0.0)
+            return self._later(
+                f"{kind}: answered {answer.status}: {answer.body[:200]!r}",
+                answer.retry_after or 0.0,
+            )
         if answer.status in _POISONED and len(batch) > 1:
             return self._send_halves(kind, batch, seconds)
         self._reject(len(batch), f"{kind}: refused with {answer.status}: {answer.body[:300]!r}")
         return None
 
-    def _send_halves(self, kind: str, batch: Sequence[bytes], seconds: float | None) -> float | None:
+    def _send_halves(
+        self, kind: str, batch: Sequence[bytes], seconds: float | None
+    ) -> float | None:
         """One item that no parser takes must not cost its neighbours; a half that is sent again counts once."""
         middle = len(batch) // 2
         first = self._send(kind, batch[:middle], seconds)
@@ -331,7 +368,9 @@ class Sender:
         errors = said.get("errors") if isinstance(said, dict) else None
         refused = len(errors) if isinstance(errors, list) else 0
         if refused and isinstance(errors, list):
-            self._reject(refused, f"{kind}: {refused} of {number} were not stored; the first: {errors[0]}")
+            self._reject(
+                refused, f"{kind}: {refused} of {number} were not stored; the first: {errors[0]}"
+            )
         self._count(sent=number - refused)
 
     def _later(self, why: str, wait: float = 0.0) -> float:

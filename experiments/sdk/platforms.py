@@ -73,6 +73,8 @@ def from_environment() -> Platform:
         return LocalPlatform()
     key = os.environ.get("ASSAY_KEY", "")
     if not key:
-        raise InvalidInput("ASSAY_URL is set and ASSAY_KEY is not: set it to a server key", "ASSAY_KEY")
+        raise InvalidInput(
+            "ASSAY_URL is set and ASSAY_KEY is not: set it to a server key", "ASSAY_KEY"
+        )
     client = AssayClient(url, key, folder=os.environ.get("ASSAY_FOLDER") or None)
     return ServerPlatform(client, url, os.environ.get("ASSAY_MANAGEMENT_KEY", ""))

@@ -10,14 +10,28 @@ from datetime import datetime
 from urllib.parse import quote
 
 from experiments.core.clock import utc_now
-from experiments.core.errors import AssayError, Forbidden, InvalidInput, NotAuthenticated, NotFound, Problem, Refused
+from experiments.core.errors import (
+    AssayError,
+    Forbidden,
+    InvalidInput,
+    NotAuthenticated,
+    NotFound,
+    Problem,
+    Refused,
+)
 from experiments.sdk.client import AssayClient
 from experiments.sdk.definitions import Experiment, ExperimentStatus, Variant
 from experiments.sdk.transport import Answer, Transport
 
 log = logging.getLogger("assay")
 
-_ERRORS: Mapping[int, type[AssayError]] = {400: InvalidInput, 401: NotAuthenticated, 403: Forbidden, 404: NotFound, 409: Refused}
+_ERRORS: Mapping[int, type[AssayError]] = {
+    400: InvalidInput,
+    401: NotAuthenticated,
+    403: Forbidden,
+    404: NotFound,
+    409: Refused,
+}
 _SETTLING = 5.0
 """Seconds within which every server serves what one of them has started."""
 
@@ -25,7 +39,9 @@ _SETTLING = 5.0
 class ServerPlatform:
     """``client`` decides with its server key; changes and results need ``management_key`` and raise what the server refuses."""
 
-    def __init__(self, client: AssayClient, url: str, management_key: str = "", timeout: float = 10.0) -> None:
+    def __init__(
+        self, client: AssayClient, url: str, management_key: str = "", timeout: float = 10.0
+    ) -> None:
         self.client = client
         self._manage = Transport(url, management_key, timeout) if management_key else None
 
@@ -41,7 +57,13 @@ class ServerPlatform:
     def start(self, name: str) -> None:
         status = self.status(name)
         if status is not ExperimentStatus.RUNNING:
-            _warn(self._ask("POST", f"{_path(name)}/{'resume' if status is ExperimentStatus.PAUSED else 'start'}", {}))
+            _warn(
+                self._ask(
+                    "POST",
+                    f"{_path(name)}/{'resume' if status is ExperimentStatus.PAUSED else 'start'}",
+                    {},
+                )
+            )
         self._settle(name, serving=True)
 
     def pause(self, name: str) -> None:
@@ -60,12 +82,19 @@ class ServerPlatform:
             found = self._ask("GET", _path(name))
         except NotFound:
             return None
-        experiment = Experiment(str(found["name"]), str(found["description"]), _variants(found), unit_type=str(found["unit_type"]))
+        experiment = Experiment(
+            str(found["name"]),
+            str(found["description"]),
+            _variants(found),
+            unit_type=str(found["unit_type"]),
+        )
         experiment.bind(self, experiment.unit_type)
         return experiment
 
     def metrics(self, name: str, duration: str = "") -> dict[str, object]:
-        return self._ask("GET", f"{_path(name)}/metrics" + (f"?duration={quote(duration)}" if duration else ""))
+        return self._ask(
+            "GET", f"{_path(name)}/metrics" + (f"?duration={quote(duration)}" if duration else "")
+        )
 
     def analysis(self, ref: str | int) -> dict[str, object]:
         return self._ask("GET", f"{_path(str(ref))}/analyze")
@@ -80,13 +109,21 @@ class ServerPlatform:
     def _settle(self, name: str, *, serving: bool) -> None:
         """Have the change in this process at once, not with the next poll."""
         end = time.monotonic() + _SETTLING
-        while self.client.refresh() and self.client.serves(name) is not serving and time.monotonic() < end:
+        while (
+            self.client.refresh()
+            and self.client.serves(name) is not serving
+            and time.monotonic() < end
+        ):
             time.sleep(0.2)
 
-    def _ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> dict[str, object]:
+    def _ask(
+        self, method: str, path: str, body: Mapping[str, object] | None = None
+    ) -> dict[str, object]:
         if self._manage is None:
             raise Forbidden(f"{method} {path} needs a management key: set ASSAY_MANAGEMENT_KEY")
-        answer = self._manage.send(method, path, None if body is None else json.dumps(body).encode())
+        answer = self._manage.send(
+            method, path, None if body is None else json.dumps(body).encode()
+        )
         if answer.status >= 300:
             raise _refusal(answer)
         said = answer.json()
@@ -118,12 +155,19 @@ def _body(experiment: Experiment, now: datetime) -> dict[str, object]:
         "auto_promote": experiment.auto_promote,
     }
     later = experiment.start_date is not None and experiment.start_date > now
-    moments = {"planned_start": experiment.start_date if later else None, "planned_end": experiment.end_date}
+    moments = {
+        "planned_start": experiment.start_date if later else None,
+        "planned_end": experiment.end_date,
+    }
     return said | {name: at.isoformat() for name, at in moments.items() if at is not None}
 
 
 def _arm(variant: Variant) -> dict[str, object]:
-    arm: dict[str, object] = {"name": variant.name, "config": variant.config, "is_control": variant.is_control}
+    arm: dict[str, object] = {
+        "name": variant.name,
+        "config": variant.config,
+        "is_control": variant.is_control,
+    }
     return arm if variant.weight is None else arm | {"weight": variant.weight}
 
 
@@ -131,13 +175,23 @@ def _variants(found: Mapping[str, object]) -> list[Variant]:
     arms = found["variants"]
     if not isinstance(arms, list):
         return []
-    return [Variant(arm["name"], arm["weight"], arm["config"], is_control=arm["is_control"]) for arm in arms]
+    return [
+        Variant(arm["name"], arm["weight"], arm["config"], is_control=arm["is_control"])
+        for arm in arms
+    ]
 
 
 def _refusal(answer: Answer) -> AssayError:
     """What the server refused, with its reasons."""
     said = answer.json()
     error = said.get("error", {}) if isinstance(said, dict) else {}
-    problems = tuple(Problem(str(p.get("code")), str(p.get("message")), str(p.get("field"))) for p in error.get("problems", ()))
+    problems = tuple(
+        Problem(str(p.get("code")), str(p.get("message")), str(p.get("field")))
+        for p in error.get("problems", ())
+    )
     kind = _ERRORS.get(answer.status, AssayError)
-    return kind(str(error.get("message", f"the server answered {answer.status}")), str(error.get("field", "")), problems)
+    return kind(
+        str(error.get("message", f"the server answered {answer.status}")),
+        str(error.get("field", "")),
+        problems,
+    )

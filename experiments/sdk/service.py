@@ -40,10 +40,14 @@ class ExperimentService(_Service):
         attributes: Mapping[str, object] | None = None,
     ) -> VariantAnswer | None:
         """The variant of a user, or of an anonymous session; ``None`` when it is served none."""
-        found = serve(self.platform, experiment_name, {"user": user_id, "session": session_id}, attributes)
+        found = serve(
+            self.platform, experiment_name, {"user": user_id, "session": session_id}, attributes
+        )
         if found is None:
             return None
-        return VariantAnswer(name=found.name, key=found.key, is_control=found.is_control, config=found.config)
+        return VariantAnswer(
+            name=found.name, key=found.key, is_control=found.is_control, config=found.config
+        )
 
     def record_result(
         self,

@@ -24,7 +24,10 @@ def _none() -> AssignedVariant | None:
 
 @quietly(_none)
 def serve(
-    platform: Platform, experiment: str, units: Mapping[str, object], attributes: Mapping[str, object] | None = None
+    platform: Platform,
+    experiment: str,
+    units: Mapping[str, object],
+    attributes: Mapping[str, object] | None = None,
 ) -> AssignedVariant | None:
     """The unit's variant of the experiment, which it meets now; ``None`` when it is served none."""
     named = asked_of(None, units).units

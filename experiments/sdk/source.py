@@ -38,7 +38,11 @@ def snapshot_of(text: str | bytes, etag: str = "") -> Snapshot:
     document = json.loads(text)
     if not isinstance(document, dict):
         raise ValueError(f"expected a catalogue, found {type(document).__name__}")
-    return Snapshot(catalogues.parse(document), Environment(document.get("environment", Environment.PRODUCTION)), etag)
+    return Snapshot(
+        catalogues.parse(document),
+        Environment(document.get("environment", Environment.PRODUCTION)),
+        etag,
+    )
 
 
 class FixedCatalogue:
@@ -142,22 +146,41 @@ class FetchedCatalogue:
         """Fetch and adopt; ``None`` when all is well, else the seconds that the server wants to be left alone."""
         known = self.snapshot
         try:
-            answer = self._transport.send("GET", PATH, headers={"If-None-Match": known.etag} if known is not None and known.etag else {})
+            answer = self._transport.send(
+                "GET",
+                PATH,
+                headers={"If-None-Match": known.etag} if known is not None and known.etag else {},
+            )
         except Unreachable as error:
             return self._failed(str(error))
         if answer.status == 304:
             return self._well()
         if answer.status != 200:
-            return self._failed(f"{PATH} answered {answer.status}: {answer.body[:200]!r}", answer.retry_after or 0.0)
+            return self._failed(
+                f"{PATH} answered {answer.status}: {answer.body[:200]!r}", answer.retry_after or 0.0
+            )
         return self._adopt(answer)
 
     def _adopt(self, answer: Answer) -> float | None:
         try:
             found = snapshot_of(answer.body, answer.headers.get("etag", ""))
-        except (AssayError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            return self._failed(f"the catalogue cannot be read and the last good one is kept: {error}")
+        except (
+            AssayError,
+            ValueError,
+            TypeError,
+            KeyError,
+            AttributeError,
+            RecursionError,
+        ) as error:
+            return self._failed(
+                f"the catalogue cannot be read and the last good one is kept: {error}"
+            )
         known = self.snapshot
-        if known is not None and answer.headers.get("x-assay-stale") == "true" and found.catalogue.version < known.catalogue.version:
+        if (
+            known is not None
+            and answer.headers.get("x-assay-stale") == "true"
+            and found.catalogue.version < known.catalogue.version
+        ):
             return None  # of several servers one has lost its database: what the others told us is newer
         self.snapshot = found
         self._there.set()
@@ -183,7 +206,14 @@ class FetchedCatalogue:
             return None
         try:
             return snapshot_of(backup.body, backup.etag)
-        except (AssayError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        except (
+            AssayError,
+            ValueError,
+            TypeError,
+            KeyError,
+            AttributeError,
+            RecursionError,
+        ) as error:
             log.warning("the catalogue on disk cannot be read: %s", error)
             return None
 

@@ -38,20 +38,38 @@ class Teller:
         return ""
 
     @quietly(bool)
-    def track(self, event_type: str, unit: object = None, *, units: Mapping[str, object] | None = None, **fields: object) -> bool:
+    def track(
+        self,
+        event_type: str,
+        unit: object = None,
+        *,
+        units: Mapping[str, object] | None = None,
+        **fields: object,
+    ) -> bool:
         """Tell an event with what ``POST /api/v1/events`` takes: ``value``, ``payload``, ``cost_micro``, ``experiment``, …"""
         return self.tell("events", unit, units, event_type=event_type, **fields)
 
     @quietly(bool)
     def observe(
-        self, metric: str, value: float, unit: object = None, *, units: Mapping[str, object] | None = None, **fields: object
+        self,
+        metric: str,
+        value: float,
+        unit: object = None,
+        *,
+        units: Mapping[str, object] | None = None,
+        **fields: object,
     ) -> bool:
         """Tell a measured value of a metric, as ``POST /api/v1/observations`` takes it."""
         return self.tell("observations", unit, units, metric=metric, value=value, **fields)
 
     @contextmanager
     def timed(
-        self, event_type: str, unit: object = None, *, units: Mapping[str, object] | None = None, **fields: object
+        self,
+        event_type: str,
+        unit: object = None,
+        *,
+        units: Mapping[str, object] | None = None,
+        **fields: object,
     ) -> Iterator[dict[str, object]]:
         """Tell an event with the milliseconds that the block took; what is put into the yielded dict goes along with it."""
         more: dict[str, object] = dict(fields)
@@ -60,11 +78,21 @@ class Teller:
             yield more
         finally:
             self.tell(
-                "events", unit, units, event_type=event_type, **{**more, "latency_ms": round((time.perf_counter() - began) * 1000, 3)}
+                "events",
+                unit,
+                units,
+                event_type=event_type,
+                **{**more, "latency_ms": round((time.perf_counter() - began) * 1000, 3)},
             )
 
     @quietly(bool)
-    def tell(self, kind: str, unit: object = None, units: Mapping[str, object] | None = None, **fields: object) -> bool:
+    def tell(
+        self,
+        kind: str,
+        unit: object = None,
+        units: Mapping[str, object] | None = None,
+        **fields: object,
+    ) -> bool:
         """Put an item with an id and the moment into the outbox; whether it was taken. Fields that are ``None`` are left out.
 
         Decimals, dates, moments and UUIDs are written as JSON holds them (see ``writing``). A ``timestamp`` among the fields
@@ -78,7 +106,10 @@ class Teller:
         if refusal:
             log.warning("not sent: %s", refusal)
             return False
-        item: dict[str, object] = {"event_id": uuid.uuid4().hex, "timestamp": self._clock().isoformat()}
+        item: dict[str, object] = {
+            "event_id": uuid.uuid4().hex,
+            "timestamp": self._clock().isoformat(),
+        }
         if named:
             item["units"] = named
         item.update(written(fields))

@@ -55,7 +55,10 @@ class ShippedExperiment(Experiment):
 
 
 def _shipped(name: str, description: str, configs: Mapping[str, dict[str, JSON]]) -> Experiment:
-    arms = [ExperimentVariant(arm, traffic_weight=1 / len(configs), config=config) for arm, config in configs.items()]
+    arms = [
+        ExperimentVariant(arm, traffic_weight=1 / len(configs), config=config)
+        for arm, config in configs.items()
+    ]
     return ShippedExperiment(name, description, arms, primary_metric="booked")
 
 
@@ -83,22 +86,35 @@ EXPERIMENTS = ExperimentRegistry(
 )
 
 
-def get_variant(tenant: object, experiment: str, attributes: Mapping[str, object] | None = None) -> str | None:
+def get_variant(
+    tenant: object, experiment: str, attributes: Mapping[str, object] | None = None
+) -> str | None:
     """The name of the tenant's variant; ``None`` when the experiment does not serve this tenant."""
     found = _served(tenant, experiment, attributes)
     return None if found is None else found.name
 
 
-def get_variant_config(tenant: object, experiment: str, attributes: Mapping[str, object] | None = None) -> dict[str, JSON]:
+def get_variant_config(
+    tenant: object, experiment: str, attributes: Mapping[str, object] | None = None
+) -> dict[str, JSON]:
     """The config of the tenant's variant; empty when it has none, so that ``.get(name, default)`` is the default."""
     found = _served(tenant, experiment, attributes)
     return {} if found is None else found.config
 
 
-def track_outcome(tenant: object, experiment: str, variant: str | None, outcome: str, value: float | None = None) -> bool:
+def track_outcome(
+    tenant: object, experiment: str, variant: str | None, outcome: str, value: float | None = None
+) -> bool:
     """Tell that something came of it for the tenant: an event of this name."""
-    return track_event(outcome, {"experiment": experiment, "variant": variant}, value=value, units={"tenant": tenant})
+    return track_event(
+        outcome,
+        {"experiment": experiment, "variant": variant},
+        value=value,
+        units={"tenant": tenant},
+    )
 
 
-def _served(tenant: object, experiment: str, attributes: Mapping[str, object] | None) -> AssignedVariant | None:
+def _served(
+    tenant: object, experiment: str, attributes: Mapping[str, object] | None
+) -> AssignedVariant | None:
     return serve(default_platform(), experiment, {"tenant": tenant}, attributes)

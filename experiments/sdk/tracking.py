@@ -53,11 +53,32 @@ def track_llm_call(
     request = request_id or uuid.uuid4().hex
     milliseconds = None if duration is None else duration * 1000
     micros = None if cost is None else round(cost * MICROS)
-    tokens = None if input_tokens is None and output_tokens is None else (input_tokens or 0) + (output_tokens or 0)
-    counted: dict[str, object] = {"model": model, "tokens_in": input_tokens, "tokens_out": output_tokens}
-    payload = {"agent": agent, **{name: value for name, value in counted.items() if value is not None}}
-    told = track_event("ai_request", labels, units=units, latency_ms=milliseconds, cost_micro=micros, request_id=request, payload=payload)
-    default_platform().client.tell("costs", None, None, request_id=request, cost_micro=micros, cache_hit=cache_hit, **counted)
+    tokens = (
+        None
+        if input_tokens is None and output_tokens is None
+        else (input_tokens or 0) + (output_tokens or 0)
+    )
+    counted: dict[str, object] = {
+        "model": model,
+        "tokens_in": input_tokens,
+        "tokens_out": output_tokens,
+    }
+    payload = {
+        "agent": agent,
+        **{name: value for name, value in counted.items() if value is not None},
+    }
+    told = track_event(
+        "ai_request",
+        labels,
+        units=units,
+        latency_ms=milliseconds,
+        cost_micro=micros,
+        request_id=request,
+        payload=payload,
+    )
+    default_platform().client.tell(
+        "costs", None, None, request_id=request, cost_micro=micros, cache_hit=cache_hit, **counted
+    )
     for metric, value in (("latency", milliseconds), ("cost", cost), ("token_usage", tokens)):
         observe(metric, value, labels, units)
     return told
@@ -94,7 +115,9 @@ def track_cache_operation(
 ) -> bool:
     """One operation on a cache; ``hit`` for those that look something up."""
     payload = {"operation": operation, "cache_type": cache_type, "hit": hit}
-    told = track_event("cache_operation", labels, units=units, latency_ms=latency_ms, payload=payload)
+    told = track_event(
+        "cache_operation", labels, units=units, latency_ms=latency_ms, payload=payload
+    )
     observe("cache_hit_rate", None if hit is None else float(hit), labels, units)
     observe("memory_usage", memory_mb, labels, units)
     return told
@@ -102,17 +125,31 @@ def track_cache_operation(
 
 @quietly(bool)
 def track_handoff(
-    reason: HandoffReason | str, confidence_score: float | None = None, labels: Labels | None = None, *, units: Units = None
+    reason: HandoffReason | str,
+    confidence_score: float | None = None,
+    labels: Labels | None = None,
+    *,
+    units: Units = None,
 ) -> bool:
     """A conversation that was handed to a person."""
-    told = track_event("handoff", labels, units=units, payload={"reason": str(reason), "confidence_score": confidence_score})
+    told = track_event(
+        "handoff",
+        labels,
+        units=units,
+        payload={"reason": str(reason), "confidence_score": confidence_score},
+    )
     observe("handoff_rate", 1.0, labels, units)
     return told
 
 
 @quietly(bool)
 def track_feedback(
-    sentiment: str, labels: Labels | None = None, *, comment: str | None = None, request_id: str | None = None, units: Units = None
+    sentiment: str,
+    labels: Labels | None = None,
+    *,
+    comment: str | None = None,
+    request_id: str | None = None,
+    units: Units = None,
 ) -> bool:
     """What somebody thought of an answer: positive or negative."""
     liked = sentiment == "positive"
@@ -123,7 +160,9 @@ def track_feedback(
 
 
 @quietly(bool)
-def track_error(labels: Labels | None = None, *, kind: str = "ai_fallback", units: Units = None) -> bool:
+def track_error(
+    labels: Labels | None = None, *, kind: str = "ai_fallback", units: Units = None
+) -> bool:
     """A request that failed (``http_5xx``), or that a fallback answered (``ai_fallback``)."""
     told = track_event(kind, labels, units=units)
     observe("errors", 1.0, labels, units)
@@ -131,19 +170,25 @@ def track_error(labels: Labels | None = None, *, kind: str = "ai_fallback", unit
 
 
 @quietly(bool)
-def track_event(event_type: str, labels: Labels | None = None, *, units: Units = None, **fields: object) -> bool:
+def track_event(
+    event_type: str, labels: Labels | None = None, *, units: Units = None, **fields: object
+) -> bool:
     """Any other event; ``fields`` as ``AssayClient.track`` takes them."""
     return _tell("events", labels, units, event_type=event_type, **fields)
 
 
 @quietly(bool)
-def observe(metric: str, value: float | None, labels: Labels | None = None, units: Units = None) -> bool:
+def observe(
+    metric: str, value: float | None, labels: Labels | None = None, units: Units = None
+) -> bool:
     """A measured value of a metric; ``None``: nothing was measured."""
     return value is not None and _tell("observations", labels, units, metric=metric, value=value)
 
 
 def _tell(kind: str, labels: Labels | None, units: Units, **fields: object) -> bool:
-    stamped = {name: said for name, said in (labels or {}).items() if name in ("experiment", "variant")}
+    stamped = {
+        name: said for name, said in (labels or {}).items() if name in ("experiment", "variant")
+    }
     whom = units or units_met(stamped.get("experiment"))
     if not whom:
         return _nobody(stamped.get("experiment"))
@@ -154,5 +199,8 @@ def _nobody(experiment: str | None) -> bool:
     """Said once: what is about nobody can be counted for no variant."""
     if str(experiment) not in _warned:
         _warned.add(str(experiment))
-        log.warning("%s: nothing is known of whom this is about: ask for the variant first, or send units", experiment)
+        log.warning(
+            "%s: nothing is known of whom this is about: ask for the variant first, or send units",
+            experiment,
+        )
     return False

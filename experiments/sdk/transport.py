@@ -48,7 +48,9 @@ class Answer:
 class _AsItComes(urllib.request.HTTPErrorProcessor):
     """Errors and redirects are answers too; following one would carry the key to another host."""
 
-    def http_response(self, request: urllib.request.Request, response: HTTPResponse) -> HTTPResponse:
+    def http_response(
+        self, request: urllib.request.Request, response: HTTPResponse
+    ) -> HTTPResponse:
         return response
 
     https_response = http_response
@@ -64,19 +66,35 @@ class Transport:
         self._opener = urllib.request.build_opener(_AsItComes)
 
     def send(
-        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None, seconds: float | None = None
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        seconds: float | None = None,
     ) -> Answer:
         """One request, one answer of any status; ``Unreachable`` when none came, within ``seconds`` where that is less than usual."""
-        sent = {"Authorization": f"Bearer {self._key}", "Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "assay-sdk"}
+        sent = {
+            "Authorization": f"Bearer {self._key}",
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+            "User-Agent": "assay-sdk",
+        }
         if body is not None:
             sent["Content-Type"] = "application/json"
         request = urllib.request.Request(  # noqa: S310  # the scheme was checked
             self.url + path, data=body, headers={**sent, **(headers or {})}, method=method
         )
         try:
-            with self._opener.open(request, timeout=self._timeout if seconds is None else min(seconds, self._timeout)) as response:
+            with self._opener.open(
+                request, timeout=self._timeout if seconds is None else min(seconds, self._timeout)
+            ) as response:
                 found = {name.lower(): value for name, value in response.headers.items()}
-                return Answer(response.status, found, _unpacked(response.read(_LARGEST + 1), found.get("content-encoding", "")))
+                return Answer(
+                    response.status,
+                    found,
+                    _unpacked(response.read(_LARGEST + 1), found.get("content-encoding", "")),
+                )
         except (OSError, http.client.HTTPException, ValueError, zlib.error) as error:
             raise Unreachable(f"{method} {self.url}{path}: {error!r}") from error
 
@@ -84,13 +102,28 @@ class Transport:
 def checked_url(url: object) -> str:
     """The server's address without a slash at its end."""
     parts = urllib.parse.urlsplit(url) if isinstance(url, str) else None
-    if parts is None or parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
-        raise InvalidInput(f"url: expected the server's address such as https://assay.example.com; found {str(url)[:100]!r}", "url")
+    if (
+        parts is None
+        or parts.scheme not in ("http", "https")
+        or not parts.netloc
+        or parts.query
+        or parts.fragment
+    ):
+        raise InvalidInput(
+            f"url: expected the server's address such as https://assay.example.com; found {str(url)[:100]!r}",
+            "url",
+        )
     return parts.geturl().rstrip("/")
 
 
 def _checked_key(key: object) -> str:
-    if not isinstance(key, str) or not key.isascii() or not key.isprintable() or not key or " " in key:
+    if (
+        not isinstance(key, str)
+        or not key.isascii()
+        or not key.isprintable()
+        or not key
+        or " " in key
+    ):
         raise InvalidInput("key: expected the text of an API key, without spaces", "key")
     return key
 

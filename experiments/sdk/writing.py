@@ -95,12 +95,19 @@ def _single(value: object, path: str) -> object:
         return int(value)
     if isinstance(value, Decimal | Real):
         return _number(value, path)
-    raise Unwritable(f"{path}: JSON has no {type(value).__name__}; send text, a number, a moment, or a dict or list of them")
+    raise Unwritable(
+        f"{path}: JSON has no {type(value).__name__}; send text, a number, a moment, or a dict or list of them"
+    )
 
 
 def _number(value: Decimal | Real, path: str) -> float | int:
     """Numbers of any library; a whole amount of money stays whole."""
-    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value() and abs(value) < 2**53:
+    if (
+        isinstance(value, Decimal)
+        and value.is_finite()
+        and value == value.to_integral_value()
+        and abs(value) < 2**53
+    ):
         return int(value)
     number = float(value)
     if not math.isfinite(number):

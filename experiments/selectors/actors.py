@@ -13,7 +13,12 @@ def actor_for_user(user: User | AbstractBaseUser | AnonymousUser) -> Actor:
     """A person with the roles of his groups; the superuser flag adds none."""
     if not isinstance(user, User) or not user.is_active:
         raise Forbidden("nobody is signed in, or the account is switched off; sign in first")
-    return Actor(kind=ActorKind.PERSON, label=user.get_full_name() or user.get_username(), user_id=user.pk, roles=roles_of(user))
+    return Actor(
+        kind=ActorKind.PERSON,
+        label=user.get_full_name() or user.get_username(),
+        user_id=user.pk,
+        roles=roles_of(user),
+    )
 
 
 def actor_for_key(api_key: ApiKey) -> Actor:

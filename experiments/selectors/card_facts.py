@@ -14,7 +14,14 @@ from experiments.core.cards import CardFacts, RolledOut, Stop
 from experiments.core.cards.facts import UNREAD
 from experiments.core.life.checklist import Facts, out_of_reach, states
 from experiments.core.types import ActorKind, Item, Origin, Outcome, PauseCause, Status
-from experiments.models import ChangeLogEntry, Experiment, LaunchRequest, Rollout, UrgentStop, Variant
+from experiments.models import (
+    ChangeLogEntry,
+    Experiment,
+    LaunchRequest,
+    Rollout,
+    UrgentStop,
+    Variant,
+)
 from experiments.selectors.overview import checklist_facts
 from experiments.selectors.switches import SWITCHED
 
@@ -37,7 +44,11 @@ class _Lines:
 
 
 def card_facts(
-    experiments: Sequence[Experiment], now: datetime, *, checklists: bool = True, known: Facts | None = None
+    experiments: Sequence[Experiment],
+    now: datetime,
+    *,
+    checklists: bool = True,
+    known: Facts | None = None,
 ) -> dict[int, CardFacts]:
     """Experiment id → facts without a reading. Without ``checklists``, for ordering alone, nothing is said of what a draft
     still needs, of who ended it and of rollouts.
@@ -65,7 +76,9 @@ def card_facts(
     return {**found, **_unread(experiments, gathered, found)} if checklists else found
 
 
-def _unread(experiments: Sequence[Experiment], gathered: Mapping[int, Facts], found: Mapping[int, CardFacts]) -> dict[int, CardFacts]:
+def _unread(
+    experiments: Sequence[Experiment], gathered: Mapping[int, Facts], found: Mapping[int, CardFacts]
+) -> dict[int, CardFacts]:
     """Of those whose checklist could not be read: that it lacks something, so that nobody is told to start it."""
     unread = [one.pk for one in experiments if one.status in UNLAUNCHED and one.pk not in gathered]
     return {pk: replace(found[pk], missing=(UNREAD,)) for pk in unread}
@@ -99,7 +112,9 @@ def _facts(
         outcome=Outcome(experiment.outcome),
         pause_cause=PauseCause(experiment.pause_cause),
         origin=Origin(experiment.origin),
-        missing=() if known is None else tuple(one.title for one in states(known) if one.required and not one.settled),
+        missing=()
+        if known is None
+        else tuple(one.title for one in states(known) if one.required and not one.settled),
         asked=asked,
         off=off.get(experiment.flag_id or "") if not over else None,
         urgent=urgent.get(""),
@@ -111,7 +126,8 @@ def _facts(
         rollout=rollout if experiment.outcome == Outcome.PROMOTED else None,
         hours=None if start is None else (now - start).total_seconds() / 3600,
         days_left=None if end is None else (end - now).total_seconds() / 86_400,
-        learned=lines.note is not None and (experiment.end_ts is None or lines.note.at >= experiment.end_ts),
+        learned=lines.note is not None
+        and (experiment.end_ts is None or lines.note.at >= experiment.end_ts),
         plan=_plan(known),
         missed=_missed(lines.ended) if experiment.outcome == Outcome.PROMOTED else (),
         known=known,
@@ -128,7 +144,9 @@ def _lines(experiments: Iterable[Experiment]) -> dict[int, _Lines]:
     """Of those that are stopped or over, the newest line of each kind."""
     ids = [one.pk for one in experiments if one.status in (Status.PAUSED, *OVER)]
     found: dict[int, _Lines] = {}
-    rows = ChangeLogEntry.objects.filter(experiment_id__in=ids, action__in=(*_STOPS, *_ENDS, *_NOTES))
+    rows = ChangeLogEntry.objects.filter(
+        experiment_id__in=ids, action__in=(*_STOPS, *_ENDS, *_NOTES)
+    )
     for row in rows.select_related("actor").order_by("at", "id"):
         lines = found.setdefault(row.experiment_id or 0, _Lines())
         name = "stop" if row.action in _STOPS else "ended" if row.action in _ENDS else "note"
@@ -174,8 +192,16 @@ def _rollouts(experiments: Iterable[Experiment]) -> dict[int, RolledOut]:
     ids = [one.pk for one in experiments if one.outcome == Outcome.PROMOTED]
     if not ids:
         return {}
-    controls = dict(Variant.objects.filter(experiment_id__in=ids, is_control=True).values_list("experiment_id", "name"))
-    rows = Rollout.objects.filter(experiment_id__in=ids).select_related("variant").order_by("created_at", "id")
+    controls = dict(
+        Variant.objects.filter(experiment_id__in=ids, is_control=True).values_list(
+            "experiment_id", "name"
+        )
+    )
+    rows = (
+        Rollout.objects.filter(experiment_id__in=ids)
+        .select_related("variant")
+        .order_by("created_at", "id")
+    )
     return {
         row.experiment_id: RolledOut(
             row.variant.name,
@@ -207,7 +233,11 @@ def _urgent(experiments: Iterable[Experiment]) -> dict[int, dict[str, Stop]]:
     """Emergency stops that serve already and wait for their experiment's row: by the stopped arm's name, of everything by ""."""
     ids = [one.pk for one in experiments if one.status in (Status.RUNNING, Status.DARK_LAUNCH)]
     found: dict[int, dict[str, Stop]] = {}
-    rows = list(UrgentStop.objects.filter(experiment_id__in=ids, settled_at__isnull=True).order_by("at", "id"))
+    rows = list(
+        UrgentStop.objects.filter(experiment_id__in=ids, settled_at__isnull=True).order_by(
+            "at", "id"
+        )
+    )
     names = _names(rows) if any(row.arm for row in rows) else {}
     for row in rows:
         arm = names.get((row.experiment_id, row.arm), row.arm)
@@ -218,4 +248,7 @@ def _urgent(experiments: Iterable[Experiment]) -> dict[int, dict[str, Stop]]:
 def _names(stops: Iterable[UrgentStop]) -> dict[tuple[int, str], str]:
     """Experiment id and key of an arm → the arm's name."""
     arms = Variant.objects.filter(experiment_id__in={one.experiment_id for one in stops})
-    return {(experiment, key): name or key for experiment, key, name in arms.values_list("experiment_id", "key", "name")}
+    return {
+        (experiment, key): name or key
+        for experiment, key, name in arms.values_list("experiment_id", "key", "name")
+    }

@@ -9,14 +9,28 @@ from experiments.core.design.allocation import BucketRow, free_buckets
 from experiments.core.design.policies import rules_from_json
 from experiments.core.errors import Problem
 from experiments.core.life import checklist, gate
-from experiments.core.life.checklist import Computed, Evaluated, Facts, ItemState, Requested, RolledOut, SignedOff
+from experiments.core.life.checklist import (
+    Computed,
+    Evaluated,
+    Facts,
+    ItemState,
+    Requested,
+    RolledOut,
+    SignedOff,
+)
 from experiments.core.life.four_eyes import FOUR_EYES, four_eyes
 from experiments.core.life.lifecycle import SERVING, Need, Transition, Verb, verbs_from
 from experiments.core.permissions import may
 from experiments.core.types import Actor, Item, PauseCause, Status
 from experiments.models import Bucket, Experiment, LaunchRequest
 from experiments.selectors import checklist_rows
-from experiments.selectors.experiments import design_of, is_member, iteration_rules, launch_of, open_rollout
+from experiments.selectors.experiments import (
+    design_of,
+    is_member,
+    iteration_rules,
+    launch_of,
+    open_rollout,
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +54,9 @@ def facts(experiment: Experiment, now: datetime) -> Facts:
     iteration = launch_of(experiment)
     return Facts(
         design=design_of(experiment),
-        rules=rules_from_json(experiment.policy.rules) if iteration is None else iteration_rules(iteration),
+        rules=rules_from_json(experiment.policy.rules)
+        if iteration is None
+        else iteration_rules(iteration),
         status=Status(experiment.status),
         cause=PauseCause(experiment.pause_cause),
         sign_offs=_sign_offs(experiment),
@@ -85,7 +101,11 @@ def _step(step: Transition, known: Facts, actor: Actor) -> Step:
 
 def launch_request(experiment: Experiment) -> Requested | None:
     """Who asked last for the launch, and of which design."""
-    row = LaunchRequest.objects.filter(experiment=experiment).select_related("requested_by", "key__made_by").first()
+    row = (
+        LaunchRequest.objects.filter(experiment=experiment)
+        .select_related("requested_by", "key__made_by")
+        .first()
+    )
     return None if row is None else checklist_rows.requested(row)
 
 
@@ -111,7 +131,9 @@ def _evidence(experiment: Experiment) -> dict[Item, Computed]:
 def _flag_busy_with(experiment: Experiment) -> str:
     if experiment.flag_id is None:
         return ""
-    others = Experiment.objects.filter(flag_id=experiment.flag_id, status__in=SERVING).exclude(pk=experiment.pk)
+    others = Experiment.objects.filter(flag_id=experiment.flag_id, status__in=SERVING).exclude(
+        pk=experiment.pk
+    )
     return others.values_list("key", flat=True).first() or ""
 
 
@@ -124,5 +146,13 @@ def _layer_free(experiment: Experiment, now: datetime) -> int | None:
     """Free buckets of a shared layer; ``None`` for a private one, which is always empty."""
     if experiment.layer_id is None:
         return None
-    rows = Bucket.objects.filter(layer_id=experiment.layer_id).order_by().values_list("index", "iteration_id", "resting_until")
-    return len(free_buckets((BucketRow(index, holder is not None, rest) for index, holder, rest in rows), now))
+    rows = (
+        Bucket.objects.filter(layer_id=experiment.layer_id)
+        .order_by()
+        .values_list("index", "iteration_id", "resting_until")
+    )
+    return len(
+        free_buckets(
+            (BucketRow(index, holder is not None, rest) for index, holder, rest in rows), now
+        )
+    )

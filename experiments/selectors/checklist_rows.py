@@ -26,12 +26,24 @@ def signed(row: SignOff) -> SignedOff:
 
 def evaluated(row: OfflineEvaluation) -> Evaluated:
     """One offline evaluation of one variant."""
-    return Evaluated(row.variant.key, row.metric, row.value, row.lower, row.upper, row.config_sha256, row.recorded_at, row.n, row.dataset)
+    return Evaluated(
+        row.variant.key,
+        row.metric,
+        row.value,
+        row.lower,
+        row.upper,
+        row.config_sha256,
+        row.recorded_at,
+        row.n,
+        row.dataset,
+    )
 
 
 def computed(row: Evidence) -> Computed:
     """Evidence that was computed: a sample-size plan, a dark launch's health."""
-    return Computed(Item(row.item), row.green, row.summary, row.judged_sha256, row.computed_at, row.detail)
+    return Computed(
+        Item(row.item), row.green, row.summary, row.judged_sha256, row.computed_at, row.detail
+    )
 
 
 def requested(row: LaunchRequest) -> Requested:

@@ -43,9 +43,13 @@ def demo_people() -> list[str]:
 
 def _with_demo_password() -> set[int]:
     """Made by the demo, and no other password was set by an admin since."""
-    lines = ChangeLogEntry.objects.filter(Q(action="create_user", reason=HIRED) | Q(action__in=("password_set", "password_taken")))
+    lines = ChangeLogEntry.objects.filter(
+        Q(action="create_user", reason=HIRED) | Q(action__in=("password_set", "password_taken"))
+    )
     made: set[int] = set()
-    for action, user in lines.filter(object_type="user").order_by("id").values_list("action", "object_id"):
+    for action, user in (
+        lines.filter(object_type="user").order_by("id").values_list("action", "object_id")
+    ):
         (made.add if action == "create_user" else made.discard)(int(user))
     return made
 
@@ -53,11 +57,15 @@ def _with_demo_password() -> set[int]:
 def _commits_that_may_be_lost() -> list[str]:
     """What is acknowledged must be on the disk: these settings let PostgreSQL say "committed" before it is."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT name FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit', 'full_page_writes') AND setting = 'off'")
+        cursor.execute(
+            "SELECT name FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit', 'full_page_writes') AND setting = 'off'"
+        )
         off = sorted(name for (name,) in cursor.fetchall())
     if not off:
         return []
-    return [f"PostgreSQL has {' and '.join(off)} off, so a crash may lose what was acknowledged. Switch on what is off"]
+    return [
+        f"PostgreSQL has {' and '.join(off)} off, so a crash may lose what was acknowledged. Switch on what is off"
+    ]
 
 
 def _one_database_role() -> list[str]:

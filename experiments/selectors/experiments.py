@@ -19,7 +19,9 @@ _LARGEST_ID = 2**31 - 1
 
 def experiments() -> QuerySet[Experiment]:
     """All experiments with what most readers need beside them."""
-    return Experiment.objects.select_related("flag", "policy", "owner", "layer").prefetch_related("variants", "planned_metrics__metric")
+    return Experiment.objects.select_related("flag", "policy", "owner", "layer").prefetch_related(
+        "variants", "planned_metrics__metric"
+    )
 
 
 def resolve(ref: str | int) -> Experiment:
@@ -29,11 +31,18 @@ def resolve(ref: str | int) -> Experiment:
         found = experiments().filter(by).first() if by is not None else None
         if found is not None:
             return found
-    raise NotFound(f"experiment {text[:128]!r}: there is none of this id, UUID, key or name", field="experiment")
+    raise NotFound(
+        f"experiment {text[:128]!r}: there is none of this id, UUID, key or name",
+        field="experiment",
+    )
 
 
 def _by_id(text: str) -> Q | None:
-    return Q(pk=int(text)) if text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= _LARGEST_ID else None
+    return (
+        Q(pk=int(text))
+        if text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= _LARGEST_ID
+        else None
+    )
 
 
 def _by_uuid(text: str) -> Q | None:
@@ -47,7 +56,10 @@ def is_member(actor: Actor, experiment: Experiment) -> bool:
     """Whether the actor (or the key's owner) is of the experiment's team: owner or collaborator."""
     if actor.user_id is None:
         return False
-    return actor.user_id == experiment.owner_id or experiment.collaborators.filter(pk=actor.user_id).exists()
+    return (
+        actor.user_id == experiment.owner_id
+        or experiment.collaborators.filter(pk=actor.user_id).exists()
+    )
 
 
 def open_iteration(experiment: Experiment) -> Iteration | None:
@@ -60,7 +72,9 @@ def launch_of(experiment: Experiment) -> Iteration | None:
 
     A draft that came back from an aborted launch has none.
     """
-    rows = sorted(experiment.iterations.all(), key=lambda one: one.number)  # read at once where they were prefetched
+    rows = sorted(
+        experiment.iterations.all(), key=lambda one: one.number
+    )  # read at once where they were prefetched
     under_way = next((one for one in rows if one.ended_at is None), None)
     over = experiment.status in (Status.COMPLETED.value, Status.ARCHIVED.value)
     return rows[-1] if under_way is None and over and rows else under_way
@@ -76,12 +90,16 @@ ARM_WAITS = "its units get the flag's value from now on; its row is locked by an
 
 def arm_stop_waits(experiment: Experiment, arm: str) -> bool:
     """Whether an emergency stop of one arm serves already and waits to be booked on the experiment's row."""
-    return UrgentStop.objects.filter(experiment=experiment, settled_at__isnull=True, arm=arm).exists()
+    return UrgentStop.objects.filter(
+        experiment=experiment, settled_at__isnull=True, arm=arm
+    ).exists()
 
 
 def stop_waits(experiment: Experiment) -> bool:
     """Whether an emergency stop of everything serves already and waits to be booked on the experiment's row."""
-    return UrgentStop.objects.filter(experiment=experiment, settled_at__isnull=True, arm="").exists()
+    return UrgentStop.objects.filter(
+        experiment=experiment, settled_at__isnull=True, arm=""
+    ).exists()
 
 
 def resumes_anew(iteration: Iteration, design: Design, now: datetime) -> bool:
@@ -108,7 +126,11 @@ def iteration_rules(iteration: Iteration) -> PolicyRules:
 def rules_of(experiment: Experiment) -> PolicyRules:
     """The policy that counts now: the open iteration's, else the one chosen."""
     iteration = open_iteration(experiment)
-    return iteration_rules(iteration) if iteration is not None else rules_from_json(experiment.policy.rules)
+    return (
+        iteration_rules(iteration)
+        if iteration is not None
+        else rules_from_json(experiment.policy.rules)
+    )
 
 
 def open_rollout(experiment: Experiment) -> Rollout | None:
@@ -156,7 +178,9 @@ def design_of(experiment: Experiment) -> Design:
 
 
 def _variant(row: Variant) -> DesignVariant:
-    return DesignVariant(row.key, row.name, row.is_control, row.weight, row.config, row.value, row.model_hash)
+    return DesignVariant(
+        row.key, row.name, row.is_control, row.weight, row.config, row.value, row.model_hash
+    )
 
 
 def _metric(plan: ExperimentMetric) -> DesignMetric:

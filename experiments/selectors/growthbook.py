@@ -40,13 +40,17 @@ _kept: dict[tuple[Environment, bool], _Kept] = {}
 _building = threading.Lock()
 
 
-def features(catalogue: Catalogue, environment: Environment, now: datetime, *, client: bool) -> Document:
+def features(
+    catalogue: Catalogue, environment: Environment, now: datetime, *, client: bool
+) -> Document:
     """What keys of this kind evaluate locally; built once per catalogue and once more when something in it runs out."""
     kept = _kept_for(catalogue, environment, now, client)
     if kept is None:
         # Many ask in the moment after a change; one builds.
         with _building:
-            kept = _kept_for(catalogue, environment, now, client) or _build(catalogue, environment, now, client)
+            kept = _kept_for(catalogue, environment, now, client) or _build(
+                catalogue, environment, now, client
+            )
     return kept.document
 
 
@@ -56,22 +60,35 @@ def evaluated(
     """Every flag answered for these attributes, and the answers themselves."""
     answers = growthbook_remote.answers(catalogue, environment, asked, now, client=client)
     shown = {
-        key: growthbook_remote.feature(answer, catalogue.flags[key].served_to(environment), asked.units) for key, answer in answers.items()
+        key: growthbook_remote.feature(
+            answer, catalogue.flags[key].served_to(environment), asked.units
+        )
+        for key, answer in answers.items()
     }
     since, _ = growthbook.validity(catalogue, now)
-    content = growthbook.envelope(shown, since) | ({"unfit": [one.as_json() for one in asked.problems]} if asked.problems else {})
+    content = growthbook.envelope(shown, since) | (
+        {"unfit": [one.as_json() for one in asked.problems]} if asked.problems else {}
+    )
     return _document(content), tuple(answers.values())
 
 
-def _kept_for(catalogue: Catalogue, environment: Environment, now: datetime, client: bool) -> _Kept | None:
+def _kept_for(
+    catalogue: Catalogue, environment: Environment, now: datetime, client: bool
+) -> _Kept | None:
     kept = _kept.get((environment, client))
-    still = kept is not None and kept.catalogue is catalogue and (kept.until is None or now < kept.until)
+    still = (
+        kept is not None
+        and kept.catalogue is catalogue
+        and (kept.until is None or now < kept.until)
+    )
     return kept if still else None
 
 
 def _build(catalogue: Catalogue, environment: Environment, now: datetime, client: bool) -> _Kept:
     payload = growthbook.payload(catalogue, environment, now, client=client)
-    kept = _kept[environment, client] = _Kept(catalogue, payload.until, _packed(_document(payload.as_json())))
+    kept = _kept[environment, client] = _Kept(
+        catalogue, payload.until, _packed(_document(payload.as_json()))
+    )
     return kept
 
 

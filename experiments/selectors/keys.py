@@ -13,13 +13,20 @@ def authenticate(raw_key: str) -> KeyIdentity:
     """Who this key is; a process that has never seen a keyring says that it cannot know yet."""
     state = serving.current()
     if state.keyring_version == 0 and state.stale:
-        raise AssayError("no keyring has been read yet, since the database does not answer; try again", code="not_available")
+        raise AssayError(
+            "no keyring has been read yet, since the database does not answer; try again",
+            code="not_available",
+        )
     return state.keyring.authenticate(raw_key)
 
 
 def live_entries() -> list[KeyEntry]:
     """Every key that opens doors now: not revoked, and of an owner who is active."""
-    rows = ApiKey.objects.filter(revoked_at__isnull=True, owner__is_active=True).select_related("owner").prefetch_related("owner__groups")
+    rows = (
+        ApiKey.objects.filter(revoked_at__isnull=True, owner__is_active=True)
+        .select_related("owner")
+        .prefetch_related("owner__groups")
+    )
     return [_entry(row) for row in rows]
 
 

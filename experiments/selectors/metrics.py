@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import cast
 
-from experiments.core.design.metric_definitions import Aggregation, Attribution, MetricDefinition, Source, ValueField
+from experiments.core.design.metric_definitions import (
+    Aggregation,
+    Attribution,
+    MetricDefinition,
+    Source,
+    ValueField,
+)
 from experiments.core.errors import NotFound
 from experiments.core.types import Direction, MetricKind
 from experiments.models import Metric

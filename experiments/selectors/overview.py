@@ -32,7 +32,11 @@ def checklists(experiments: Sequence[Experiment]) -> dict[int, tuple[ItemState, 
 def checklist_facts(experiments: Sequence[Experiment]) -> dict[int, Facts]:
     """Experiment id → what its items depend on."""
     prefetch_related_objects(list(experiments), *_NEEDED)
-    return {experiment.pk: known for experiment in experiments if (known := _read(experiment)) is not None}
+    return {
+        experiment.pk: known
+        for experiment in experiments
+        if (known := _read(experiment)) is not None
+    }
 
 
 def _read(experiment: Experiment) -> Facts | None:
@@ -46,7 +50,9 @@ def _read(experiment: Experiment) -> Facts | None:
 
 def in_team(actor: Actor, experiment: Experiment) -> bool:
     """Whether the actor is owner or collaborator, of an experiment that came through ``checklists``."""
-    return actor.user_id == experiment.owner_id or any(person.pk == actor.user_id for person in experiment.collaborators.all())
+    return actor.user_id == experiment.owner_id or any(
+        person.pk == actor.user_id for person in experiment.collaborators.all()
+    )
 
 
 def _facts(experiment: Experiment) -> Facts:
@@ -54,13 +60,19 @@ def _facts(experiment: Experiment) -> Facts:
     iteration = launch_of(experiment)
     return Facts(
         design=design_of(experiment),
-        rules=rules_from_json(experiment.policy.rules if iteration is None else iteration.policy_rules),
+        rules=rules_from_json(
+            experiment.policy.rules if iteration is None else iteration.policy_rules
+        ),
         status=Status(experiment.status),
         cause=PauseCause(experiment.pause_cause),
         sign_offs=_newest([checklist_rows.signed(row) for row in experiment.sign_offs.all()]),
-        evaluations=tuple(checklist_rows.evaluated(row) for row in experiment.offline_evaluations.all()),
+        evaluations=tuple(
+            checklist_rows.evaluated(row) for row in experiment.offline_evaluations.all()
+        ),
         evidence=_newest([checklist_rows.computed(row) for row in experiment.evidence.all()]),
-        request=next((checklist_rows.requested(row) for row in experiment.launch_requests.all()), None),
+        request=next(
+            (checklist_rows.requested(row) for row in experiment.launch_requests.all()), None
+        ),
         dark_started_at=None if iteration is None else iteration.dark_started_at,
     )
 

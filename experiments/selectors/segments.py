@@ -35,11 +35,20 @@ def content(targeting: JSON) -> JSON:
 
 def relying_on(key: str) -> tuple[str, ...]:
     """What would change its audience with this segment and may not: launched experiments, and open rollouts."""
-    launched = Experiment.objects.filter(_names(key, "targeting"), status__in=SERVING).order_by("key").values_list("key", "status")
-    rolled_out = Rollout.objects.filter(_names(key, "audience__targeting"), closed_at__isnull=True).order_by("flag_id")
+    launched = (
+        Experiment.objects.filter(_names(key, "targeting"), status__in=SERVING)
+        .order_by("key")
+        .values_list("key", "status")
+    )
+    rolled_out = Rollout.objects.filter(
+        _names(key, "audience__targeting"), closed_at__isnull=True
+    ).order_by("flag_id")
     return (
         *(f"experiment {name} ({status.replace('_', ' ')})" for name, status in launched),
-        *(f"the rollout on flag {rollout.flag.key}" for rollout in rolled_out.select_related("flag")),
+        *(
+            f"the rollout on flag {rollout.flag.key}"
+            for rollout in rolled_out.select_related("flag")
+        ),
     )
 
 
@@ -51,7 +60,11 @@ def drafts_naming(key: str) -> list[str]:
 
 def exclusions_naming(key: str) -> list[str]:
     """Exclusion lists whose rule asks about this segment; they follow its changes."""
-    return list(ExclusionList.objects.filter(_names(key, "rule")).order_by("name").values_list("name", flat=True))
+    return list(
+        ExclusionList.objects.filter(_names(key, "rule"))
+        .order_by("name")
+        .values_list("name", flat=True)
+    )
 
 
 def _names(key: str, field: str) -> Q:
@@ -70,7 +83,10 @@ def _ids(segments: Iterable[int]) -> dict[int, dict[str, list[str]]]:
 
 
 def _judged(document: SegmentDocument) -> JSON:
-    ids: dict[str, JSON] = {unit_type: {"count": len(ids), "sha256": _digest(sorted(ids))} for unit_type, ids in document["ids"].items()}
+    ids: dict[str, JSON] = {
+        unit_type: {"count": len(ids), "sha256": _digest(sorted(ids))}
+        for unit_type, ids in document["ids"].items()
+    }
     rules: list[JSON] = [list(rule) for rule in document["rules"]]
     return {"rules": rules, "ids": ids}
 

@@ -65,7 +65,11 @@ class ServingState:
 
     def holds(self, kind: str) -> tuple[int, str]:
         """Version and digest of the document of this kind that the state was read from."""
-        return (self.version, self.sha256) if kind == CATALOGUE else (self.keyring_version, self.keyring_sha256)
+        return (
+            (self.version, self.sha256)
+            if kind == CATALOGUE
+            else (self.keyring_version, self.keyring_sha256)
+        )
 
 
 _lock = threading.RLock()
@@ -79,7 +83,11 @@ _spoken_to = threading.Event()
 def current() -> ServingState:
     """What to serve now; touches neither PostgreSQL nor Redis once anything has been loaded."""
     state = _state if _state is not None else refresh(utc_now())
-    if not state.stale and _poller is not None and time.monotonic() - _heard_at > MISSED_POLLS * settings.POLL_SECONDS:
+    if (
+        not state.stale
+        and _poller is not None
+        and time.monotonic() - _heard_at > MISSED_POLLS * settings.POLL_SECONDS
+    ):
         return replace(state, stale=True)
     return state
 
@@ -106,7 +114,9 @@ def start_polling(clock: Callable[[], datetime] = utc_now) -> None:
         if _poller is not None:
             return
         answered = threading.Event()
-        _poller = threading.Thread(target=_poll_for_ever, args=(clock, answered), name="catalogue-poll", daemon=True)
+        _poller = threading.Thread(
+            target=_poll_for_ever, args=(clock, answered), name="catalogue-poll", daemon=True
+        )
         _poller.start()
     if not answered.wait(_FIRST_ANSWER) and not (_spoken_to.is_set() and answered.wait(_READING)):
         _serve_files(clock())
@@ -169,7 +179,12 @@ def _adopt(state: ServingState, document: StoredDocument, *, keep: bool) -> Serv
     try:
         state = _parsed(state, document)
     except (AssayError, ValueError, KeyError, TypeError) as error:
-        log.error("serving_document_unreadable", kind=document.kind, version=document.version, error=str(error))
+        log.error(
+            "serving_document_unreadable",
+            kind=document.kind,
+            version=document.version,
+            error=str(error),
+        )
         return replace(state, stale=True)
     if keep:
         serving_files.write(document)
@@ -180,8 +195,19 @@ def _parsed(state: ServingState, document: StoredDocument) -> ServingState:
     content = document.content()
     if document.kind == CATALOGUE:
         found = catalogues.parse(content)
-        return replace(state, catalogue=found, version=document.version, sha256=document.sha256, body=document.body.encode())
-    return replace(state, keyring=keyrings.parse(content), keyring_version=document.version, keyring_sha256=document.sha256)
+        return replace(
+            state,
+            catalogue=found,
+            version=document.version,
+            sha256=document.sha256,
+            body=document.body.encode(),
+        )
+    return replace(
+        state,
+        keyring=keyrings.parse(content),
+        keyring_version=document.version,
+        keyring_sha256=document.sha256,
+    )
 
 
 def _without(state: ServingState, kind: str) -> ServingState:

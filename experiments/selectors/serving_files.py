@@ -76,12 +76,16 @@ def read(kind: str) -> StoredDocument | None:
 
 
 def _envelope(document: StoredDocument) -> bytes:
-    return json.dumps({"version": document.version, "sha256": document.sha256, "body": document.body}).encode()
+    return json.dumps(
+        {"version": document.version, "sha256": document.sha256, "body": document.body}
+    ).encode()
 
 
 def _from_envelope(kind: str, data: bytes) -> StoredDocument:
     envelope = json.loads(data)
-    document = StoredDocument(kind, int(envelope["version"]), str(envelope["sha256"]), str(envelope["body"]))
+    document = StoredDocument(
+        kind, int(envelope["version"]), str(envelope["sha256"]), str(envelope["body"])
+    )
     if hashlib.sha256(document.body.encode()).hexdigest() != document.sha256:
         raise ValueError("the text is not the one that the digest belongs to")
     return document

@@ -91,7 +91,9 @@ def catalogue_content(now: datetime) -> CatalogueDocument:
         "version": 0,
         "built_at": _moment(now),
         "segments": [segment for segment in rows.segments if segment["key"] in named],
-        "public_attributes": list(PublicAttribute.objects.order_by("name").values_list("name", flat=True)),
+        "public_attributes": list(
+            PublicAttribute.objects.order_by("name").values_list("name", flat=True)
+        ),
         "exclusions": exclusions,
         "holdout": _holdout(now),
         "flags": flags,
@@ -100,17 +102,29 @@ def catalogue_content(now: datetime) -> CatalogueDocument:
 
 def _fetch(now: datetime) -> _Rows:
     rows = _Rows(now, urgent=urgently_stopped())
-    wanted = Experiment.objects.filter(flag__isnull=False, status__in={*SERVED, *PREVIEWED}).prefetch_related("variants")
+    wanted = Experiment.objects.filter(
+        flag__isnull=False, status__in={*SERVED, *PREVIEWED}
+    ).prefetch_related("variants")
     for experiment in wanted.order_by("-id"):
         rows.experiments[str(experiment.flag_id)].append(experiment)
-    iterations = Iteration.objects.filter(ended_at__isnull=True, experiment__status__in=SERVED).select_related("layer")
+    iterations = Iteration.objects.filter(
+        ended_at__isnull=True, experiment__status__in=SERVED
+    ).select_related("layer")
     iterations = iterations.exclude(experiment__in=rows.urgent)
     rows.iterations = {iteration.experiment_id: iteration for iteration in iterations}
     rows.buckets = _buckets(iteration.pk for iteration in rows.iterations.values())
-    stopped = StoppedArm.objects.filter(iteration__in=[iteration.pk for iteration in rows.iterations.values()])
-    rows.stopped = set(stopped.values_list("iteration_id", "variant_id")) | _urgently_stopped_arms(rows.iterations)
-    rollouts = Rollout.objects.filter(closed_at__isnull=True).select_related("experiment", "iteration", "variant")
-    rows.rollouts = {rollout.flag_id: rollout for rollout in rollouts.prefetch_related("experiment__variants")}
+    stopped = StoppedArm.objects.filter(
+        iteration__in=[iteration.pk for iteration in rows.iterations.values()]
+    )
+    rows.stopped = set(stopped.values_list("iteration_id", "variant_id")) | _urgently_stopped_arms(
+        rows.iterations
+    )
+    rollouts = Rollout.objects.filter(closed_at__isnull=True).select_related(
+        "experiment", "iteration", "variant"
+    )
+    rows.rollouts = {
+        rollout.flag_id: rollout for rollout in rollouts.prefetch_related("experiment__variants")
+    }
     _add_overrides(rows)
     _add_resting(rows)
     return rows
@@ -118,28 +132,47 @@ def _fetch(now: datetime) -> _Rows:
 
 def urgently_stopped() -> frozenset[int]:
     """Experiments with an emergency stop of everything that waits to be booked."""
-    return frozenset(UrgentStop.objects.filter(settled_at__isnull=True, arm="").values_list("experiment_id", flat=True))
+    return frozenset(
+        UrgentStop.objects.filter(settled_at__isnull=True, arm="").values_list(
+            "experiment_id", flat=True
+        )
+    )
 
 
 def _urgently_stopped_arms(iterations: Mapping[int, Iteration]) -> set[tuple[int, int]]:
     """Iteration and variant of each arm that was stopped alone while its experiment's row was locked."""
-    waiting = UrgentStop.objects.filter(settled_at__isnull=True, experiment__in=list(iterations)).exclude(arm="")
-    found = waiting.filter(experiment__variants__key=F("arm")).values_list("experiment_id", "experiment__variants__pk")
+    waiting = UrgentStop.objects.filter(
+        settled_at__isnull=True, experiment__in=list(iterations)
+    ).exclude(arm="")
+    found = waiting.filter(experiment__variants__key=F("arm")).values_list(
+        "experiment_id", "experiment__variants__pk"
+    )
     return {(iterations[experiment].pk, variant) for experiment, variant in found}
 
 
 def _buckets(iterations: Iterable[int]) -> dict[tuple[int, int, str], list[int]]:
     """What is served: buckets of a ramp step that was taken back stay held, but their units get the flag's value."""
-    held = Bucket.objects.filter(iteration__in=list(iterations), step__lte=F("iteration__step")).order_by()
-    groups = held.values_list("iteration_id", "variant_id", "role").annotate(indexes=ArrayAgg("index", order_by="index"))
+    held = Bucket.objects.filter(
+        iteration__in=list(iterations), step__lte=F("iteration__step")
+    ).order_by()
+    groups = held.values_list("iteration_id", "variant_id", "role").annotate(
+        indexes=ArrayAgg("index", order_by="index")
+    )
     return {(iteration, variant, role): indexes for iteration, variant, role, indexes in groups}
 
 
 def _add_overrides(rows: _Rows) -> None:
-    live = Override.objects.filter(expires_at__gt=rows.now, experiment__flag__isnull=False, experiment__status__in={*SERVED, *PREVIEWED})
+    live = Override.objects.filter(
+        expires_at__gt=rows.now,
+        experiment__flag__isnull=False,
+        experiment__status__in={*SERVED, *PREVIEWED},
+    )
     live = live.exclude(experiment__in=rows.urgent)
     for row in live.select_related("experiment", "variant").order_by("id"):
-        if (rows.iterations[row.experiment_id].pk if row.experiment_id in rows.iterations else 0, row.variant_id) in rows.stopped:
+        if (
+            rows.iterations[row.experiment_id].pk if row.experiment_id in rows.iterations else 0,
+            row.variant_id,
+        ) in rows.stopped:
             continue
         rows.overrides[str(row.experiment.flag_id)].append(
             {
@@ -154,7 +187,11 @@ def _add_overrides(rows: _Rows) -> None:
 
 def _add_resting(rows: _Rows) -> None:
     """A pause or a draft must not turn an application's question into an error: it gets the flag's value."""
-    others = Experiment.objects.filter(flag__isnull=False).exclude(Q(status__in=SERVED) & ~Q(pk__in=rows.urgent)).order_by("-id")
+    others = (
+        Experiment.objects.filter(flag__isnull=False)
+        .exclude(Q(status__in=SERVED) & ~Q(pk__in=rows.urgent))
+        .order_by("-id")
+    )
     for flag_key, key, name in others.values_list("flag_id", "key", "name"):
         rows.resting[str(flag_key)].append({"key": key, "name": name})
 
@@ -168,7 +205,10 @@ def _flag(flag: Flag, rows: _Rows) -> FlagDocument:
         "enabled": flag.enabled,
         "default": flag.default_value,
         "client_visible": flag.client_visible,
-        "experiment": next((_serving(e, rows) for e in mine if e.status in SERVED and e.pk in rows.iterations), None),
+        "experiment": next(
+            (_serving(e, rows) for e in mine if e.status in SERVED and e.pk in rows.iterations),
+            None,
+        ),
         "previews": [],
         "rollout": None if rollout is None else _rollout(rollout),
         "overrides": rows.overrides[flag.key],
@@ -195,11 +235,18 @@ def _serving(experiment: Experiment, rows: _Rows) -> ExperimentDocument:
     return document
 
 
-def _previews(flag: FlagDocument, experiments: list[Experiment], rows: _Rows) -> list[ExperimentDocument]:
+def _previews(
+    flag: FlagDocument, experiments: list[Experiment], rows: _Rows
+) -> list[ExperimentDocument]:
     """Dark launches first, then drafts, newest first. A draft that cannot be served yet is left out."""
-    wanted = sorted((e for e in experiments if e.status in PREVIEWED), key=lambda e: e.status != Status.DARK_LAUNCH)
+    wanted = sorted(
+        (e for e in experiments if e.status in PREVIEWED),
+        key=lambda e: e.status != Status.DARK_LAUNCH,
+    )
     built = (_preview(experiment, rows.iterations.get(experiment.pk)) for experiment in wanted)
-    return [preview for preview in built if preview is not None and _can_be_served(flag, preview, rows)]
+    return [
+        preview for preview in built if preview is not None and _can_be_served(flag, preview, rows)
+    ]
 
 
 def _preview(experiment: Experiment, iteration: Iteration | None) -> ExperimentDocument | None:
@@ -216,7 +263,13 @@ def _preview(experiment: Experiment, iteration: Iteration | None) -> ExperimentD
 
 
 def _can_be_served(flag: FlagDocument, preview: ExperimentDocument, rows: _Rows) -> bool:
-    alone: FlagDocument = {**flag, "experiment": None, "previews": [preview], "rollout": None, "overrides": []}
+    alone: FlagDocument = {
+        **flag,
+        "experiment": None,
+        "previews": [preview],
+        "rollout": None,
+        "overrides": [],
+    }
     document: CatalogueDocument = {
         "schema": SCHEMA,
         "version": 0,
@@ -233,7 +286,9 @@ def _can_be_served(flag: FlagDocument, preview: ExperimentDocument, rows: _Rows)
     return True
 
 
-def _experiment(experiment: Experiment, *, seed: str, iteration: Iteration | None) -> ExperimentDocument:
+def _experiment(
+    experiment: Experiment, *, seed: str, iteration: Iteration | None
+) -> ExperimentDocument:
     return {
         "id": experiment.pk,
         "key": experiment.key,
@@ -276,7 +331,9 @@ def _rollout(rollout: Rollout) -> RolloutDocument:
         "control": _arm(control, rollout.control_value, control.config),
         "audience": _audience(rollout),
         "holdback": sorted(rollout.holdback_buckets),
-        "holdback_until": None if rollout.holdback_until is None else _moment(rollout.holdback_until),
+        "holdback_until": None
+        if rollout.holdback_until is None
+        else _moment(rollout.holdback_until),
     }
 
 
@@ -295,9 +352,14 @@ def _exclusions() -> list[ExclusionListDocument]:
     lists = list(ExclusionList.objects.filter(active=True).order_by("name"))
     ids: dict[int, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     units = ExcludedUnit.objects.filter(exclusion_list__in=lists).order_by("unit_type", "unit_id")
-    for list_id, unit_type, unit_id in units.values_list("exclusion_list_id", "unit_type", "unit_id"):
+    for list_id, unit_type, unit_id in units.values_list(
+        "exclusion_list_id", "unit_type", "unit_id"
+    ):
         ids[list_id][unit_type].append(unit_id)
-    return [{"key": row.name, "ids": ids[row.pk], "rules": [row.rule] if row.rule else []} for row in lists]
+    return [
+        {"key": row.name, "ids": ids[row.pk], "rules": [row.rule] if row.rule else []}
+        for row in lists
+    ]
 
 
 def _holdout(now: datetime) -> HoldoutDocument | None:
@@ -305,21 +367,35 @@ def _holdout(now: datetime) -> HoldoutDocument | None:
     if row is None:
         return None
     buckets = sorted(hashing.shuffled_buckets(row.seed)[: row.share])
-    return {"unit_type": row.unit_type, "seed": row.seed, "buckets": buckets, "until": _moment(row.until)}
+    return {
+        "unit_type": row.unit_type,
+        "seed": row.seed,
+        "buckets": buckets,
+        "until": _moment(row.until),
+    }
 
 
 def _named_anywhere(rows: _Rows, exclusions: list[ExclusionListDocument]) -> frozenset[str]:
     """The segments that anything fetched names; some of it may turn out not to be served."""
-    targetings: list[object] = [experiment.targeting for several in rows.experiments.values() for experiment in several]
+    targetings: list[object] = [
+        experiment.targeting for several in rows.experiments.values() for experiment in several
+    ]
     targetings += [rollout.audience.get("targeting") for rollout in rows.rollouts.values()]
     return _named(targetings) | _named(rule for listed in exclusions for rule in listed["rules"])
 
 
 def _named_in(flags: list[FlagDocument], exclusions: list[ExclusionListDocument]) -> frozenset[str]:
-    served = [experiment for flag in flags for experiment in (flag["experiment"], *flag["previews"]) if experiment is not None]
+    served = [
+        experiment
+        for flag in flags
+        for experiment in (flag["experiment"], *flag["previews"])
+        if experiment is not None
+    ]
     audiences = [flag["rollout"]["audience"] for flag in flags if flag["rollout"] is not None]
     rules = [rule for listed in exclusions for rule in listed["rules"]]
-    return _named([*(one["targeting"] for one in served), *(one["targeting"] for one in audiences), *rules])
+    return _named(
+        [*(one["targeting"] for one in served), *(one["targeting"] for one in audiences), *rules]
+    )
 
 
 def _named(rules: Iterable[object]) -> frozenset[str]:

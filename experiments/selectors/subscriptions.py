@@ -21,13 +21,19 @@ def receiving() -> QuerySet[Subscription]:
 def visible_to(actor: Actor) -> QuerySet[Subscription]:
     """All of them for admins, else one's own."""
     rows = Subscription.objects.select_related("owner", "experiment")
-    return rows if may(actor, Action.ADMINISTER, member=False) else rows.filter(owner_id=actor.user_id)
+    return (
+        rows if may(actor, Action.ADMINISTER, member=False) else rows.filter(owner_id=actor.user_id)
+    )
 
 
 def deliveries_visible_to(actor: Actor) -> QuerySet[Delivery]:
     """Deliveries to the subscriptions that the actor may see."""
     rows = Delivery.objects.select_related("message", "subscription")
-    return rows if may(actor, Action.ADMINISTER, member=False) else rows.filter(subscription__owner_id=actor.user_id)
+    return (
+        rows
+        if may(actor, Action.ADMINISTER, member=False)
+        else rows.filter(subscription__owner_id=actor.user_id)
+    )
 
 
 def shown_address(subscription: Subscription) -> str:

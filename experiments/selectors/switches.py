@@ -13,7 +13,9 @@ def off_spans(flag_key: str, since: datetime, until: datetime) -> list[tuple[dat
     """The stretches between two moments in which a flag was switched off, in order."""
     if not flag_key:
         return []
-    rows = ChangeLogEntry.objects.filter(action=SWITCHED, object_type="flag", object_label=flag_key, at__lt=until)
+    rows = ChangeLogEntry.objects.filter(
+        action=SWITCHED, object_type="flag", object_label=flag_key, at__lt=until
+    )
     found: list[tuple[datetime, datetime]] = []
     began: datetime | None = None
     for at, after in rows.order_by("at", "id").values_list("at", "after"):

@@ -15,7 +15,9 @@ MOST = 200
 def served_between(since: datetime, until: datetime) -> list[tuple[Experiment, list[Ran]]]:
     """Experiments with an iteration in this span, the one that began last first; at most 200, in two queries."""
     rows = (
-        Iteration.objects.filter(Q(ended_at__isnull=True) | Q(ended_at__gt=since), began_at__lt=until)
+        Iteration.objects.filter(
+            Q(ended_at__isnull=True) | Q(ended_at__gt=since), began_at__lt=until
+        )
         .select_related("experiment__owner", "experiment__flag", "experiment__layer")
         .prefetch_related("pauses")
         .order_by("-began_at", "-pk")
@@ -29,7 +31,9 @@ def served_between(since: datetime, until: datetime) -> list[tuple[Experiment, l
 
 def notes_of_all(since: datetime, until: datetime) -> list[TimelineNote]:
     """Notes that stand on every timeline, in this span."""
-    rows = TimelineNote.objects.filter(experiment=None, withdrawn_at=None, last_day__gte=since.date(), first_day__lte=until.date())
+    rows = TimelineNote.objects.filter(
+        experiment=None, withdrawn_at=None, last_day__gte=since.date(), first_day__lte=until.date()
+    )
     return list(rows.select_related("author")[:MOST])
 
 

@@ -12,10 +12,19 @@ def why_undecided(experiment: Experiment) -> str:
     """A sentence, or an empty text. Regions are analysed once, at the end, and imports are over."""
     if experiment.experiment_type == "geo":
         return ""
-    primary = next((one.metric for one in experiment.planned_metrics.all() if one.role == MetricRole.PRIMARY), None)
+    primary = next(
+        (one.metric for one in experiment.planned_metrics.all() if one.role == MetricRole.PRIMARY),
+        None,
+    )
     if primary is None:
-        return never_decides(experiment.key, has_primary=False, auto_promote=experiment.auto_promote)
-    if primary.window_hours is not None or experiment.planned_end is not None or experiment.origin == "import":
+        return never_decides(
+            experiment.key, has_primary=False, auto_promote=experiment.auto_promote
+        )
+    if (
+        primary.window_hours is not None
+        or experiment.planned_end is not None
+        or experiment.origin == "import"
+    ):
         return ""
     said = never_looks(windowless=True, planned_end=None, n_planned=_n_planned(experiment))
     return f"{experiment.key}: {said}." if said else ""

@@ -9,7 +9,9 @@ from django.apps import apps
 
 @cache
 def _kinds() -> dict[str, str]:
-    return {model._meta.model_name or "": str(model._meta.verbose_name) for model in apps.get_models()}
+    return {
+        model._meta.model_name or "": str(model._meta.verbose_name) for model in apps.get_models()
+    }
 
 
 def words(code: object) -> str:

@@ -15,7 +15,11 @@ def race(*calls: Callable[[], object]) -> list[object]:
 
     Any other exception is raised: a deadlock is no refusal.
     """
-    barrier, results, faults = threading.Barrier(len(calls)), [None] * len(calls), list[BaseException]()
+    barrier, results, faults = (
+        threading.Barrier(len(calls)),
+        [None] * len(calls),
+        list[BaseException](),
+    )
 
     def run(index: int, call: Callable[[], object]) -> None:
         barrier.wait()

@@ -53,7 +53,10 @@ class Cut:
 @contextmanager
 def gated(services: Lease, redis_url: str, role: str) -> Iterator[Cut]:
     """An installation with one experiment, behind gates that are open."""
-    database, cache = Gate(to_unix(_postgres_socket(settings.DATABASE_URL))), Gate(to_unix(urlsplit(redis_url).path))
+    database, cache = (
+        Gate(to_unix(_postgres_socket(settings.DATABASE_URL))),
+        Gate(to_unix(urlsplit(redis_url).path)),
+    )
     database.open()
     cache.open()
     with installation(services, settings.DATABASE_URL, redis_url) as live:
@@ -63,7 +66,12 @@ def gated(services: Lease, redis_url: str, role: str) -> Iterator[Cut]:
         live.stop()
         through = f"postgresql://assay@127.0.0.1:{database.port}/{live.database_url.partition('?')[0].rpartition('/')[2]}"
         redis = f"redis://127.0.0.1:{cache.port}/1"
-        live.environment = {**live.environment, "DATABASE_URL": through, "REDIS_URL": redis, "ASSAY_ROLE": role}
+        live.environment = {
+            **live.environment,
+            "DATABASE_URL": through,
+            "REDIS_URL": redis,
+            "ASSAY_ROLE": role,
+        }
         live.start()
         yield Cut(live, (database, cache))
     database.shut()
@@ -82,17 +90,24 @@ def _postgres_socket(url: str) -> str:
 
 def answers(live: Live) -> dict[str, Any]:
     """What every door says to every unit, without what tells of staleness."""
-    found: dict[str, Any] = {"features": live.get(f"/api/features/{live.keys['client']}", key=None).json()["features"]}
+    found: dict[str, Any] = {
+        "features": live.get(f"/api/features/{live.keys['client']}", key=None).json()["features"]
+    }
     for unit in UNITS:
         assigned = live.post("/api/v1/assignments", {"unit": unit, "experiments": [NAME]})
-        flag = live.post(f"/ofrep/v1/evaluate/flags/{NAME}", {"context": {"targetingKey": unit, "assayExposure": "none"}})
+        flag = live.post(
+            f"/ofrep/v1/evaluate/flags/{NAME}",
+            {"context": {"targetingKey": unit, "assayExposure": "none"}},
+        )
         assert (assigned.status, flag.status) == (200, 200), (assigned.body, flag.body)
         found[unit] = [_fresh(assigned.json()), _fresh(flag.json())]
     return found
 
 
 def _fresh(document: Any) -> Any:
-    return json.loads(json.dumps(document).replace(', "stale": true', "").replace('"stale": true, ', ""))
+    return json.loads(
+        json.dumps(document).replace(', "stale": true', "").replace('"stale": true, ', "")
+    )
 
 
 def stale(live: Live) -> bool:
@@ -113,18 +128,24 @@ def stored(live: Live) -> int:
 
 def counts(live: Live) -> list[tuple[int, int]]:
     """(exposures, how many units had so many)."""
-    return live.sql("SELECT exposure_count, count(*) FROM experiment_assignments GROUP BY 1 ORDER BY 1")
+    return live.sql(
+        "SELECT exposure_count, count(*) FROM experiment_assignments GROUP BY 1 ORDER BY 1"
+    )
 
 
 def kill_web(live: Live) -> None:
     """SIGKILL for whoever listens, as a machine that runs out of memory does it."""
-    found = subprocess.run(["pgrep", "-f", f"granian.*--port {live.port}"], capture_output=True, text=True, check=True).stdout.split()
+    found = subprocess.run(
+        ["pgrep", "-f", f"granian.*--port {live.port}"], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert found
     for pid in found:
         os.kill(int(pid), signal.SIGKILL)
 
 
-def test_both_stores_down__answers_stand_cold_start_serves_and_exposures_arrive_once(cut: Cut) -> None:
+def test_both_stores_down__answers_stand_cold_start_serves_and_exposures_arrive_once(
+    cut: Cut,
+) -> None:
     live = cut.live
     before = answers(live)
     met = sum(1 for unit in UNITS if before[unit][0]["assignments"][0]["variant"] is not None)
@@ -149,7 +170,9 @@ def test_both_stores_down__answers_stand_cold_start_serves_and_exposures_arrive_
 
 
 @pytest.mark.parametrize("cut", ["all"], indirect=True)
-def test_both_stores_hang__answers_stand_and_readyz_says_within_seconds_that_it_is_not_ready(cut: Cut) -> None:
+def test_both_stores_hang__answers_stand_and_readyz_says_within_seconds_that_it_is_not_ready(
+    cut: Cut,
+) -> None:
     live = cut.live
     before = answers(live)
     assert readiness(live)[:2] == (200, "ok")
@@ -174,4 +197,9 @@ def readiness(live: Live) -> tuple[int, str, float, float]:
     began = time.monotonic()
     answer = live.get("/readyz", key=None)
     said = answer.json()
-    return answer.status, said["postgresql"], said["seconds_ago"]["postgresql"], time.monotonic() - began
+    return (
+        answer.status,
+        said["postgresql"],
+        said["seconds_ago"]["postgresql"],
+        time.monotonic() - began,
+    )

@@ -80,7 +80,14 @@ def files(folder):
 
 
 def test_line__comes_back_as_written():
-    written = met((1, 2, 3), "x1", "пользователь-1", bucket=7, covariates={"visits": 3}, context={"page": "search"})
+    written = met(
+        (1, 2, 3),
+        "x1",
+        "пользователь-1",
+        bucket=7,
+        covariates={"visits": 3},
+        context={"page": "search"},
+    )
     assert from_line(to_line(written)) == written
 
 
@@ -104,7 +111,13 @@ def test_drain__torn_and_foreign_lines__cost_only_themselves(where, spool_folder
     spool.release()
     (path,) = spool.waiting()
     unknown = met((where[0], where[1] + 999, where[2]), "x3")
-    path.write_bytes(path.read_bytes() + b"garbage\n" + to_line(unknown) + to_line(met(where, "x2")) + to_line(met(where, "x4"))[:-9])
+    path.write_bytes(
+        path.read_bytes()
+        + b"garbage\n"
+        + to_line(unknown)
+        + to_line(met(where, "x2"))
+        + to_line(met(where, "x4"))[:-9]
+    )
     done = drain.drain_once(NOW)
     assert (done.stored, done.rejected) == (2, 3)
     assert (spool_folder / drain.REJECTED).read_bytes().count(b"\n") == 3
@@ -172,11 +185,23 @@ drain.drain_once(utc_now())
 
 
 def drainer(folder):
-    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "ASSAY_SPOOL": str(folder)}
-    return subprocess.Popen([sys.executable, "-c", DRAINER], cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment)
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "ASSAY_SPOOL": str(folder),
+    }
+    return subprocess.Popen(
+        [sys.executable, "-c", DRAINER],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
 
 
-def test_drainer_killed_amid_a_file__the_next_goes_on_behind_what_was_stored(spool_folder, monkeypatch):
+def test_drainer_killed_amid_a_file__the_next_goes_on_behind_what_was_stored(
+    spool_folder, monkeypatch
+):
     spool.append_lines([b"%d\n" % n for n in range(230)])
     (path,) = spool.waiting()
     spool.release()
@@ -185,7 +210,11 @@ def test_drainer_killed_amid_a_file__the_next_goes_on_behind_what_was_stored(spo
         process.kill()
     assert begun == [["50", "0"], ["50", "50"], ["50", "100"]]
     stored = []
-    monkeypatch.setattr(drain, "_drain_lines", lambda lines, now, since: stored.extend(lines) or drain.Drained(stored=len(lines)))
+    monkeypatch.setattr(
+        drain,
+        "_drain_lines",
+        lambda lines, now, since: stored.extend(lines) or drain.Drained(stored=len(lines)),
+    )
     assert drain._lines(path) == 130
     drain.drain_once(NOW)
     assert stored == [b"%d\n" % n for n in range(100, 230)]
@@ -200,7 +229,9 @@ def test_progress_that_cannot_be__counts_as_none(spool_folder, written):
     assert spool_progress.stored_bytes(path) == 0
 
 
-def test_database_down_then_up__nothing_is_lost_and_files_do_not_pile_up(where, spool_folder, monkeypatch):
+def test_database_down_then_up__nothing_is_lost_and_files_do_not_pile_up(
+    where, spool_folder, monkeypatch
+):
     def away(*_args, **_named):
         raise OperationalError("the database is away")
 
@@ -217,7 +248,9 @@ def test_database_down_then_up__nothing_is_lost_and_files_do_not_pile_up(where, 
 
 def test_connection_cut_while_draining__the_thread_recovers_by_itself(where_committed, monkeypatch):
     monkeypatch.setattr(drain, "TICK_SECONDS", 0.05)
-    monkeypatch.setattr(drain, "utc_now", lambda: NOW)  # the exposures are of that day, not of today's
+    monkeypatch.setattr(
+        drain, "utc_now", lambda: NOW
+    )  # the exposures are of that day, not of today's
     drain.start_draining()
     try:
         for n in range(200):
@@ -225,7 +258,9 @@ def test_connection_cut_while_draining__the_thread_recovers_by_itself(where_comm
             if n % 50 == 0:
                 with connection.cursor() as cursor:
                     others = "datname = current_database() AND pid <> pg_backend_pid()"
-                    cursor.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+                    cursor.execute(
+                        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"
+                    )
                 time.sleep(0.06)
         deadline = time.monotonic() + 20
         while Assignment.objects.count() < 200 and time.monotonic() < deadline:
@@ -236,7 +271,9 @@ def test_connection_cut_while_draining__the_thread_recovers_by_itself(where_comm
     assert Assignment.objects.count() == 200
 
 
-def test_handing_over__an_outage_of_the_drainer__leaves_one_file_and_lets_the_present_one_grow(where_committed, spool_folder, monkeypatch):
+def test_handing_over__an_outage_of_the_drainer__leaves_one_file_and_lets_the_present_one_grow(
+    where_committed, spool_folder, monkeypatch
+):
     monkeypatch.setattr(drain, "TICK_SECONDS", 0.02)
     drain.start_handing_over()
     try:
@@ -258,9 +295,15 @@ def drain_left_files() -> None:
         drain._drain_path(path, NOW, 0, threading.Event())
 
 
-def test_locked_experiment__only_its_exposures_wait_in_the_spool(where_committed, transactional_db, monkeypatch):
+def test_locked_experiment__only_its_exposures_wait_in_the_spool(
+    where_committed, transactional_db, monkeypatch
+):
     other = launched("other", seed="ba9876543210")
-    also = (other.id, Iteration.objects.get(experiment=other).id, other.variants.get(key="control").id)
+    also = (
+        other.id,
+        Iteration.objects.get(experiment=other).id,
+        other.variants.get(key="control").id,
+    )
     monkeypatch.setattr(drain, "HELD_BACK_SECONDS", 0.0)
     monkeypatch.setattr(drain, "_held_back", {})
     for n in range(20):
@@ -269,7 +312,9 @@ def test_locked_experiment__only_its_exposures_wait_in_the_spool(where_committed
     with connection.cursor() as cursor:
         cursor.execute("SET lock_timeout = 200")
     with psycopg.connect(**_parameters()) as stranger:
-        stranger.execute("SELECT 1 FROM experiments WHERE experiment_id = %s FOR UPDATE", [where_committed[0]])
+        stranger.execute(
+            "SELECT 1 FROM experiments WHERE experiment_id = %s FOR UPDATE", [where_committed[0]]
+        )
         assert drain.drain_once(NOW).stored == 10
         assert set(Assignment.objects.values_list("experiment_id", flat=True)) == {other.id}
         assert spool.lying().oldest_seconds == pytest.approx(90, abs=30)
@@ -304,7 +349,11 @@ def test_locked_table__the_whole_file_waits(where_committed, spool_folder):
 def _parameters():
     """Of another connection to the same database."""
     named = connection.get_connection_params()
-    return {name: named[name] for name in ("host", "port", "dbname", "user", "password") if named.get(name)}
+    return {
+        name: named[name]
+        for name in ("host", "port", "dbname", "user", "password")
+        if named.get(name)
+    }
 
 
 def test_many_drainers__never_count_twice(where_committed, spool_folder):
@@ -363,7 +412,9 @@ def test_grown_file__is_left_for_a_new_one(where, spool_folder, monkeypatch):
     assert drain.drain_once(NOW).stored == 100
 
 
-def test_spool_at_its_limit__drops_the_new_keeps_the_old_and_takes_more_once_drained(where, spool_folder, settings, monkeypatch):
+def test_spool_at_its_limit__drops_the_new_keeps_the_old_and_takes_more_once_drained(
+    where, spool_folder, settings, monkeypatch
+):
     monkeypatch.setattr(spool, "ROTATE_BYTES", 2000)
     monkeypatch.setattr(spool, "_RECKON_SECONDS", 0.0)
     settings.SPOOL_MAX_BYTES = 6000

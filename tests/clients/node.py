@@ -15,9 +15,19 @@ import pytest
 from config.processes.embedded import place
 
 SCRIPTS = Path(__file__).with_name("js")
-MISSING = next((f"{name} is not installed (apt install nodejs npm)" for name in ("node", "npm") if shutil.which(name) is None), "")
+MISSING = next(
+    (
+        f"{name} is not installed (apt install nodejs npm)"
+        for name in ("node", "npm")
+        if shutil.which(name) is None
+    ),
+    "",
+)
 
-asks_node = [pytest.mark.node, pytest.mark.skipif(bool(MISSING), reason=MISSING or "everything is there")]
+asks_node = [
+    pytest.mark.node,
+    pytest.mark.skipif(bool(MISSING), reason=MISSING or "everything is there"),
+]
 """``pytestmark`` of a module whose tests run scripts."""
 
 
@@ -28,7 +38,13 @@ def ask(script: str, question: object) -> Any:
 
 def run(script: str, *arguments: str) -> str:
     """Run a script of ``tests/clients/js`` beside its packages; what it printed."""
-    done = subprocess.run(["node", installed() / script, *arguments], capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        ["node", installed() / script, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert done.returncode == 0, f"{script} failed:\n{done.stderr[-4000:]}"
     return done.stdout
 
@@ -46,6 +62,8 @@ def installed(scripts: Path = SCRIPTS, name: str = "node") -> Path:
         if not stamp.exists() or stamp.read_text() != wanted:
             command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-            assert done.returncode == 0, f"npm could not install the packages:\n{done.stderr[-4000:]}"
+            assert done.returncode == 0, (
+                f"npm could not install the packages:\n{done.stderr[-4000:]}"
+            )
             stamp.write_text(wanted)
     return folder

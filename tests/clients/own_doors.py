@@ -43,13 +43,23 @@ def rest(live: Live, experiments: Sequence[str]) -> Leg:
 
     def ask(asking: Sequence[Unit]) -> Iterator[Mapping[str, Answer]]:
         for start in range(0, len(asking), BATCH_ITEMS):
-            batch = [{"units": unit.units, "attributes": unit.attributes} for unit in asking[start : start + BATCH_ITEMS]]
-            said = live.post("/api/v1/assignments", {"batch": batch, "experiments": list(experiments)})
+            batch = [
+                {"units": unit.units, "attributes": unit.attributes}
+                for unit in asking[start : start + BATCH_ITEMS]
+            ]
+            said = live.post(
+                "/api/v1/assignments", {"batch": batch, "experiments": list(experiments)}
+            )
             assert said.status == 200, said.body[:500]
             found = decoder.decode(said.body)
             assert found.errors == []
             for items in found.results:
-                yield {item.flag: _answer(item.value, item.variant, item.metadata.role, item.metadata.treatment) for item in items}
+                yield {
+                    item.flag: _answer(
+                        item.value, item.variant, item.metadata.role, item.metadata.treatment
+                    )
+                    for item in items
+                }
 
     return ask
 
@@ -61,7 +71,9 @@ def ofrep(live: Live) -> Leg:
     def ask(asking: Sequence[Unit]) -> Iterator[Mapping[str, Answer]]:
         connection = HTTPConnection(live.host, live.port, timeout=30)
         for unit in asking:
-            connection.request("POST", "/ofrep/v1/evaluate/flags", json.dumps({"context": _context(unit)}), headers)
+            connection.request(
+                "POST", "/ofrep/v1/evaluate/flags", json.dumps({"context": _context(unit)}), headers
+            )
             with connection.getresponse() as answer:
                 assert answer.status == 200
                 yield {flag["key"]: _flag(flag, unit) for flag in json.load(answer)["flags"]}
@@ -75,7 +87,9 @@ def sdk(client: AssayClient, experiments: Sequence[str]) -> Leg:
 
     def ask(asking: Sequence[Unit]) -> Iterator[Mapping[str, Answer]]:
         for unit in asking:
-            found: list[Any] = client.assign(units=unit.units, attributes=unit.attributes, experiments=experiments)
+            found: list[Any] = client.assign(
+                units=unit.units, attributes=unit.attributes, experiments=experiments
+            )
             yield {item["flag"]: _from_metadata(item) for item in found}
 
     return ask
@@ -99,7 +113,12 @@ def _flag(flag: Mapping[str, Any], unit: Unit) -> Answer:
 
 
 def _from_metadata(item: Mapping[str, Any]) -> Answer:
-    return _answer(item["value"], item["variant"], item["metadata"].get("role", ""), item["metadata"].get("treatment"))
+    return _answer(
+        item["value"],
+        item["variant"],
+        item["metadata"].get("role", ""),
+        item["metadata"].get("treatment"),
+    )
 
 
 def _answer(value: Any, variant: str | None, role: str, treatment: str | None) -> Answer:

@@ -28,7 +28,14 @@ from experiments.core.serving.catalogue_parsing import Catalogue
 from experiments.core.serving.evaluation import Served
 from experiments.core.types import Environment, Phase
 from tests.clients import node
-from tests.experiments.core.serving.catalogues import document, experiment, flag, override, rollout, variant
+from tests.experiments.core.serving.catalogues import (
+    document,
+    experiment,
+    flag,
+    override,
+    rollout,
+    variant,
+)
 from tests.live import Live
 
 NOW = datetime(2026, 5, 2, 12, 0, tzinfo=UTC)
@@ -73,14 +80,24 @@ def units(count: int, first: int = 0) -> list[Unit]:
 
 
 def user_id(index: int) -> str:
-    forms = (str(index), str(uuid.uuid5(uuid.NAMESPACE_OID, str(index))), f"пользователь-{index}", f"🙂{index}🚀")
+    forms = (
+        str(index),
+        str(uuid.uuid5(uuid.NAMESPACE_OID, str(index))),
+        f"пользователь-{index}",
+        f"🙂{index}🚀",
+    )
     return forms[index % 4]
 
 
 def _unit(index: int) -> Unit:
     tenant = f"арендатор {index % TENANTS}" if index % 2 else f"tenant-{index % TENANTS}"
     ids = {"user": user_id(index), "tenant": tenant, "session": f"s{index}"}
-    attributes = {"country": ("DE", "FR", "US", "Ελλάδα")[index // 4 % 4], "beta": index % 3 == 0, "seats": index % 7, "plan": "free"}
+    attributes = {
+        "country": ("DE", "FR", "US", "Ελλάδα")[index // 4 % 4],
+        "beta": index % 3 == 0,
+        "seats": index % 7,
+        "plan": "free",
+    }
     if index % 50 == 7:
         del ids["tenant"]
     if index % 70 == 3:
@@ -107,15 +124,35 @@ def parity_document(step: int = len(RAMP) - 1) -> dict[str, Any]:
         _flag("promoted", rollout=_rollout("promoted", 8, tested=None)),
         _flag("promoted_in_part", rollout=_rollout("promoted_in_part", 9, tested=600)),
         _flag("ramped", _experiment("ramped", 10, traffic=share)),
-        _flag("ramped_thirds", _experiment("ramped_thirds", 11, weights=(334, 333, 333), traffic=share)),
+        _flag(
+            "ramped_thirds",
+            _experiment("ramped_thirds", 11, weights=(334, 333, 333), traffic=share),
+        ),
         _flag("tenants", _experiment("tenants", 12, unit_type="tenant")),
-        _flag("ramped_tenants", _experiment("ramped_tenants", 13, unit_type="tenant", traffic=share, targeting=TARGETING[:1])),
+        _flag(
+            "ramped_tenants",
+            _experiment(
+                "ramped_tenants", 13, unit_type="tenant", traffic=share, targeting=TARGETING[:1]
+            ),
+        ),
         _flag("shadow", _dark("shadow", 14)),
         _flag("visible", _dark("visible", 15)),
-        *(_flag(key, _experiment(key, 16 + place, targeting=rule)) for place, (key, rule) in enumerate(NAMED_UNITS.items())),
+        *(
+            _flag(key, _experiment(key, 16 + place, targeting=rule))
+            for place, (key, rule) in enumerate(NAMED_UNITS.items())
+        ),
     ]
-    staff = {"key": "staff", "ids": {"user": [user_id(4 * n + 1) for n in range(STAFF)]}, "rules": [INTERNAL]}
-    holdout = {"unit_type": "user", "seed": "401d0071aaaa", "buckets": list(range(3, 1000, 50)), "until": OPEN_END}
+    staff = {
+        "key": "staff",
+        "ids": {"user": [user_id(4 * n + 1) for n in range(STAFF)]},
+        "rules": [INTERNAL],
+    }
+    holdout = {
+        "unit_type": "user",
+        "seed": "401d0071aaaa",
+        "buckets": list(range(3, 1000, 50)),
+        "until": OPEN_END,
+    }
     return document(*flags, exclusions=[staff], holdout=holdout, version=1)
 
 
@@ -131,10 +168,19 @@ TARGETING = [
 
 _TENANTS, _USERS = [f"tenant-{n}" for n in range(0, 1600, 2)], [user_id(n) for n in range(800)]
 NAMED_UNITS: dict[str, list[dict[str, Any]]] = {
-    "tenant_in": [{"attribute": "tenantId", "op": "in", "value": _TENANTS}, {"attribute": "tenant_id", "op": "ne", "value": "tenant-8"}],
+    "tenant_in": [
+        {"attribute": "tenantId", "op": "in", "value": _TENANTS},
+        {"attribute": "tenant_id", "op": "ne", "value": "tenant-8"},
+    ],
     "tenant_not": [{"attribute": "tenant", "op": "not_in", "value": _TENANTS}],
-    "user_in": [{"attribute": "targetingKey", "op": "in", "value": _USERS}, {"attribute": "id", "op": "not_in", "value": _USERS[:40]}],
-    "user_not": [{"attribute": "userId", "op": "not_in", "value": _USERS}, {"attribute": "user_id", "op": "exists"}],
+    "user_in": [
+        {"attribute": "targetingKey", "op": "in", "value": _USERS},
+        {"attribute": "id", "op": "not_in", "value": _USERS[:40]},
+    ],
+    "user_not": [
+        {"attribute": "userId", "op": "not_in", "value": _USERS},
+        {"attribute": "user_id", "op": "exists"},
+    ],
     "session_in": [{"attribute": "sessionId", "op": "in", "value": [f"s{n}" for n in range(800)]}],
 }
 """Targetings on units, each under another of their names."""
@@ -146,16 +192,35 @@ def _seed(number: int) -> str:
 
 
 def _flag(key: str, serving: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
-    return flag(key, type="string", default=f"{key}: default", client_visible=True, experiment=serving, **changes)
+    return flag(
+        key,
+        type="string",
+        default=f"{key}: default",
+        client_visible=True,
+        experiment=serving,
+        **changes,
+    )
 
 
-def _arms(key: str, number: int, buckets: Sequence[Mapping[str, Sequence[int]]]) -> list[dict[str, Any]]:
+def _arms(
+    key: str, number: int, buckets: Sequence[Mapping[str, Sequence[int]]]
+) -> list[dict[str, Any]]:
     names = ("control", "treatment", "other")
     held = ({role: list(indexes) for role, indexes in own.items()} for own in buckets)
-    return [variant(100 * number + i, names[i], i == 0, f"{key}: {names[i]}", **own) for i, own in enumerate(held)]
+    return [
+        variant(100 * number + i, names[i], i == 0, f"{key}: {names[i]}", **own)
+        for i, own in enumerate(held)
+    ]
 
 
-def _experiment(key: str, number: int, *, weights: Sequence[int] = (500, 500), traffic: int = 1000, **changes: Any) -> dict[str, Any]:
+def _experiment(
+    key: str,
+    number: int,
+    *,
+    weights: Sequence[int] = (500, 500),
+    traffic: int = 1000,
+    **changes: Any,
+) -> dict[str, Any]:
     seed = _seed(number)
     added = plan(shuffled_buckets(seed), range(1000), weights, traffic).added
     arms = _arms(key, number, [{"main": own} for own in added])
@@ -175,7 +240,10 @@ def _layer(number: int) -> list[dict[str, Any]]:
 
 def _overrides() -> list[dict[str, Any]]:
     named = {"experiment": "overridden", "until": OPEN_END}
-    made = [override(user_id(5 * n), variant="control" if n % 3 else "treatment", **named) for n in range(TESTERS)]
+    made = [
+        override(user_id(5 * n), variant="control" if n % 3 else "treatment", **named)
+        for n in range(TESTERS)
+    ]
     over = override(user_id(1), experiment="overridden", until="2026-05-01T12:00:00+00:00")
     return [over, *made, override("tenant-8", unit_type="tenant", **named)]
 
@@ -184,16 +252,37 @@ def _rollout(key: str, number: int, tested: int | None) -> dict[str, Any]:
     seed = _seed(number)
     order = shuffled_buckets(seed)
     control, winner = _arms(key, number, [{}, {}])
-    audience = {"unit_type": "user", "targeting": TARGETING[:2], "seed": seed, "buckets": None if tested is None else list(order[:tested])}
-    names = {"experiment_id": number, "experiment": key, "experiment_name": key, "iteration_id": 10 * number}
-    return rollout(control=control, variant=winner, audience=audience, holdback=list(order[:50]), holdback_until=OPEN_END, **names)
+    audience = {
+        "unit_type": "user",
+        "targeting": TARGETING[:2],
+        "seed": seed,
+        "buckets": None if tested is None else list(order[:tested]),
+    }
+    names = {
+        "experiment_id": number,
+        "experiment": key,
+        "experiment_name": key,
+        "iteration_id": 10 * number,
+    }
+    return rollout(
+        control=control,
+        variant=winner,
+        audience=audience,
+        holdback=list(order[:50]),
+        holdback_until=OPEN_END,
+        **names,
+    )
 
 
 def _dark(mode: str, number: int) -> dict[str, Any]:
     seed = _seed(number)
     dark = plan_dark(shuffled_buckets(seed), range(1000), (400, 300, 300), 0)
-    arms = _arms(mode, number, [{"twin": dark.twins}, {"dark": dark.dark[1]}, {"dark": dark.dark[2]}])
-    return experiment(mode, id=number, seed=seed, stage="dark_launch", dark_mode=mode, variants=arms)
+    arms = _arms(
+        mode, number, [{"twin": dark.twins}, {"dark": dark.dark[1]}, {"dark": dark.dark[2]}]
+    )
+    return experiment(
+        mode, id=number, seed=seed, stage="dark_launch", dark_mode=mode, variants=arms
+    )
 
 
 def parity_catalogue(step: int = len(RAMP) - 1) -> Catalogue:
@@ -209,7 +298,9 @@ def payload(catalogue: Catalogue, *, client: bool = False) -> dict[str, Any]:
 @contextmanager
 def published(live: Live, content: Mapping[str, Any]) -> Iterator[None]:
     """Let a live installation serve this catalogue for a while."""
-    version = live.sql("SELECT coalesce(max(version), 0) + 1 FROM serving_documents WHERE kind = 'catalogue'")[0][0]
+    version = live.sql(
+        "SELECT coalesce(max(version), 0) + 1 FROM serving_documents WHERE kind = 'catalogue'"
+    )[0][0]
     body = catalogues.canonical({**content, "version": version})
     digest = hashlib.sha256(body).hexdigest()
     insert = "INSERT INTO serving_documents (kind, version, sha256, body, built_at) VALUES ('catalogue', %s, %s, %s, now())"
@@ -234,7 +325,10 @@ def core(catalogue: Catalogue, flags: Iterable[str] | None = None, *, client: bo
     def ask(asking: Sequence[Unit]) -> Iterator[Mapping[str, Answer]]:
         for unit in asking:
             attributes = unit.growthbook()
-            yield {key: _answer(evaluate(unit.units, attributes, NOW).served) for key, evaluate in evaluators.items()}
+            yield {
+                key: _answer(evaluate(unit.units, attributes, NOW).served)
+                for key, evaluate in evaluators.items()
+            }
 
     return ask
 
@@ -242,7 +336,9 @@ def core(catalogue: Catalogue, flags: Iterable[str] | None = None, *, client: bo
 def _answer(served: Served) -> Answer:
     """In a shadow the arm that owns the bucket is named in the metadata; control is what is served."""
     reported = served.role in (Phase.MAIN, Phase.DARK, Phase.TWIN)
-    return Answer(served.value, str(served.metadata.get("treatment") or served.variant) if reported else None)
+    return Answer(
+        served.value, str(served.metadata.get("treatment") or served.variant) if reported else None
+    )
 
 
 def growthbook_python(document: Mapping[str, Any], flags: Iterable[str] | None = None) -> Leg:
@@ -270,7 +366,9 @@ def growthbook_python_each(documents: Sequence[Mapping[str, Any]]) -> Leg:
             book = GrowthBook(
                 attributes=unit.growthbook(),
                 features=sent["features"],
-                on_experiment_viewed=lambda experiment, result, user_context, met=met: met.update({result.featureId: result.key}),
+                on_experiment_viewed=lambda experiment, result, user_context, met=met: met.update(
+                    {result.featureId: result.key}
+                ),
             )
             values = {key: book.get_feature_value(key, None) for key in sent["features"]}
             book.destroy()
@@ -287,9 +385,15 @@ def growthbook_js(document: Mapping[str, Any], folder: Path) -> Leg:
     """GrowthBook's JavaScript SDK on a payload, in Node; files in ``folder`` carry questions and answers."""
 
     def ask(asking: Sequence[Unit]) -> Iterator[Mapping[str, Answer]]:
-        given, asked, answered = folder / "payload.json", folder / "units.jsonl", folder / "answers.jsonl"
+        given, asked, answered = (
+            folder / "payload.json",
+            folder / "units.jsonl",
+            folder / "answers.jsonl",
+        )
         given.write_text(json.dumps(document), encoding="utf-8")
-        asked.write_text("".join(json.dumps(unit.growthbook()) + "\n" for unit in asking), encoding="utf-8")
+        asked.write_text(
+            "".join(json.dumps(unit.growthbook()) + "\n" for unit in asking), encoding="utf-8"
+        )
         node.run("parity.mjs", str(given), str(asked), str(answered))
         with answered.open(encoding="utf-8") as lines:
             for line in lines:
@@ -310,7 +414,9 @@ class Disagreement(NamedTuple):
     other: Answer | None
 
 
-def disagreements(one: Leg, other: Leg, asking: Sequence[Unit], *, flags: Iterable[str] | None = None) -> list[Disagreement]:
+def disagreements(
+    one: Leg, other: Leg, asking: Sequence[Unit], *, flags: Iterable[str] | None = None
+) -> list[Disagreement]:
     """Where two legs differ, over these flags (default: all that either answers); empty when they are one and the same."""
     answers = zip(asking, one(asking), other(asking), strict=True)
     return [
@@ -331,9 +437,15 @@ def tally(leg: Leg, asking: Sequence[Unit]) -> dict[str, dict[str, int]]:
     return counts
 
 
-def movers(before: Leg, after: Leg, asking: Sequence[Unit], flags: Iterable[str]) -> list[Disagreement]:
+def movers(
+    before: Leg, after: Leg, asking: Sequence[Unit], flags: Iterable[str]
+) -> list[Disagreement]:
     """Units that had an arm before and have another one, or none, after."""
-    return [gone for gone in disagreements(before, after, asking, flags=flags) if gone.one is not None and gone.one.arm is not None]
+    return [
+        gone
+        for gone in disagreements(before, after, asking, flags=flags)
+        if gone.one is not None and gone.one.arm is not None
+    ]
 
 
 def first(found: Iterable[Disagreement], count: int = 3) -> str:

@@ -41,5 +41,10 @@ def test_connections__over_three_bursts_35_s_apart__stay_as_many_as_the_pools_ho
 
 def _tell(live):
     """An event is answered after its commit."""
-    event = {"event_id": uuid.uuid4().hex, "event_type": "clicked", "units": {"user": "u1"}, "timestamp": datetime.now(UTC).isoformat()}
+    event = {
+        "event_id": uuid.uuid4().hex,
+        "event_type": "clicked",
+        "units": {"user": "u1"},
+        "timestamp": datetime.now(UTC).isoformat(),
+    }
     return live.post("/api/v1/events", {"events": [event]}).status

@@ -32,7 +32,10 @@ def examples():
     """By section: the language and the code, blocks that belong together as one."""
     sections = re.split(r"^## ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
     found = {section.partition("\n")[0]: BLOCK.findall(section) for section in sections}
-    return {title: (blocks[0][0], "\n".join(code for _, code in blocks)) for title, blocks in found.items()}
+    return {
+        title: (blocks[0][0], "\n".join(code for _, code in blocks))
+        for title, blocks in found.items()
+    }
 
 
 EXAMPLES = examples()
@@ -56,19 +59,32 @@ def run(served, tmp_path):
         user = f"{title} 42"
         body = {"unit": user, "experiments": ["button_colour"], "exposure": "none"}
         mine = served.post("/api/v1/assignments", body).json()["assignments"][0]
-        places = {"https://assay.example.com": served.url, "/var/lib/app/assay": str(tmp_path), "user-42": user}
-        places |= {f"assay_{scope}_…": served.keys[scope] for scope in ("server", "client", "ingest")}
+        places = {
+            "https://assay.example.com": served.url,
+            "/var/lib/app/assay": str(tmp_path),
+            "user-42": user,
+        }
+        places |= {
+            f"assay_{scope}_…": served.keys[scope] for scope in ("server", "client", "ingest")
+        }
         places |= {'"treatment"': json.dumps(mine["variant"])}
         for place, found in places.items():
             code = code.replace(place, found)
         assert "example.com" not in code and "…" not in code
-        return {"python": _python, "js": _node, "sh": _shell}[language](f"{code}\n{ENDS.get(title, '')}", tmp_path), mine
+        return {"python": _python, "js": _node, "sh": _shell}[language](
+            f"{code}\n{ENDS.get(title, '')}", tmp_path
+        ), mine
 
     return _run
 
 
 def test_page__has_an_example_for_every_client():
-    assert {*OURS, *SCRIPTS} >= {*TELL_ORDERS, *ENDS, "OpenFeature, Python", "GrowthBook, JavaScript"}
+    assert {*OURS, *SCRIPTS} >= {
+        *TELL_ORDERS,
+        *ENDS,
+        "OpenFeature, Python",
+        "GrowthBook, JavaScript",
+    }
     assert "](docs/clients.md)" in (PROJECT / "README.md").read_text(encoding="utf-8")
 
 
@@ -107,7 +123,9 @@ def _met(live, title, seconds=15):
 
 def _python(code, folder):
     """The distribution's name stands for the code of this tree; that it is the same code its own test shows."""
-    (folder / "assay_sdk.py").write_text("import sys\nimport experiments.sdk\nsys.modules[__name__] = experiments.sdk\n")
+    (folder / "assay_sdk.py").write_text(
+        "import sys\nimport experiments.sdk\nsys.modules[__name__] = experiments.sdk\n"
+    )
     return _printed([sys.executable, "-c", code], {"PYTHONPATH": f"{folder}:{PROJECT}"})
 
 
@@ -126,6 +144,13 @@ def _node(code, folder):
 
 
 def _printed(command, environment=None):
-    done = subprocess.run(command, env={**os.environ, **(environment or {})}, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command,
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr + done.stdout
     return done.stdout

@@ -10,7 +10,10 @@ from tests.clients.node import ask, asks_node
 
 pytestmark = asks_node
 
-ARMS = [{"name": name, "traffic_allocation": 50, "value": {"arm": name}} for name in ("control", "treatment")]
+ARMS = [
+    {"name": name, "traffic_allocation": 50, "value": {"arm": name}}
+    for name in ("control", "treatment")
+]
 FLAGS = ["gj_users", "gj_tenants", "gj_remote", "gj_secret"]
 
 
@@ -27,12 +30,22 @@ def served(live):
 
 
 def answers(live, users, *, remote, key="client"):
-    question = {"url": live.url, "key": live.keys.get(key, key), "remote": remote, "users": users, "flags": FLAGS}
+    question = {
+        "url": live.url,
+        "key": live.keys.get(key, key),
+        "remote": remote,
+        "users": users,
+        "flags": FLAGS,
+    }
     return ask("growthbook.mjs", question)
 
 
 def ours(live, user):
-    body = {"units": {"user": user["id"], "tenant": user["tenantId"]}, "attributes": {"age": user["age"]}, "exposure": "none"}
+    body = {
+        "units": {"user": user["id"], "tenant": user["tenantId"]},
+        "attributes": {"age": user["age"]},
+        "exposure": "none",
+    }
     found = live.post("/api/v1/assignments", body).json()["assignments"]
     return {answer["experiment"]: answer for answer in found}
 
@@ -40,7 +53,9 @@ def ours(live, user):
 @pytest.mark.parametrize("remote", [False, True])
 def test_sdk__decides_as_the_assignment_door_does__and_reports_what_it_showed(served, remote):
     word = "удалённо" if remote else "локально"
-    users = [{"id": f"{word} {n} 🙂", "tenantId": f"{word} t{n}", "age": 10 + 2 * n} for n in range(10)]
+    users = [
+        {"id": f"{word} {n} 🙂", "tenantId": f"{word} t{n}", "age": 10 + 2 * n} for n in range(10)
+    ]
     shown = {}
     for user, theirs in zip(users, answers(served, users, remote=remote), strict=True):
         assert theirs["success"]
@@ -57,7 +72,9 @@ def test_sdk__decides_as_the_assignment_door_does__and_reports_what_it_showed(se
 
 
 def test_sdk__wrong_key__leaves_the_caller_with_its_fallback(served):
-    (found,) = answers(served, [{"id": "u1"}], remote=False, key="assay_client_000000000000_" + "0" * 48)
+    (found,) = answers(
+        served, [{"id": "u1"}], remote=False, key="assay_client_000000000000_" + "0" * 48
+    )
     assert not found["success"]
     assert found["answers"] == {flag: ["fallback", None] for flag in FLAGS}
 

@@ -9,7 +9,10 @@ from growthbook import GrowthBook
 from growthbook.growthbook import feature_repo
 from growthbook.plugins import growthbook_tracking_plugin
 
-ARMS = [{"name": name, "traffic_allocation": 50, "value": {"arm": name}} for name in ("control", "treatment")]
+ARMS = [
+    {"name": name, "traffic_allocation": 50, "value": {"arm": name}}
+    for name in ("control", "treatment")
+]
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +34,20 @@ def nothing_cached():
 
 
 def book(live, attributes, key="client", **options):
-    made = GrowthBook(api_host=live.url, client_key=live.keys.get(key, key), attributes=attributes, **options)
+    made = GrowthBook(
+        api_host=live.url, client_key=live.keys.get(key, key), attributes=attributes, **options
+    )
     made.load_features()
     return made
 
 
 def ours(live, units, experiment, **attributes):
-    body = {"units": units, "experiments": [experiment], "attributes": attributes, "exposure": "none"}
+    body = {
+        "units": units,
+        "experiments": [experiment],
+        "attributes": attributes,
+        "exposure": "none",
+    }
     return live.post("/api/v1/assignments", body, key="server").json()["assignments"][0]
 
 
@@ -47,7 +57,10 @@ def test_local__decides_as_the_assignment_door_does(served):
         sdk = book(served, {"id": units["user"], "tenantId": units["tenant"]})
         for key in ("gb_users", "gb_tenants"):
             found = sdk.eval_feature(key)
-            assert (found.value, found.experimentResult.key) == (ours(served, units, key)["value"], ours(served, units, key)["variant"])
+            assert (found.value, found.experimentResult.key) == (
+                ours(served, units, key)["value"],
+                ours(served, units, key)["variant"],
+            )
         assert sdk.get_feature_value("gb_secret", "fallback") == "fallback"
         sdk.destroy()
 
@@ -89,7 +102,12 @@ def test_exposures__of_both_ways__arrive_under_the_variant_shown(served, remote)
     for number in range(6):
         units = {"user": f"{word} {number}", "tenant": f"{word} t{number}"}
         plugin = growthbook_tracking_plugin(ingestor_host=served.url, batch_size=100)
-        sdk = book(served, {"id": units["user"], "tenantId": units["tenant"]}, remote_eval=remote, plugins=[plugin])
+        sdk = book(
+            served,
+            {"id": units["user"], "tenantId": units["tenant"]},
+            remote_eval=remote,
+            plugins=[plugin],
+        )
         for key, unit_type in (("gb_users", "user"), ("gb_tenants", "tenant")):
             shown[key, units[unit_type]] = sdk.get_feature_value(key, None)["arm"]
         sdk.log_event("Purchase", {"amount": 1})

@@ -18,7 +18,10 @@ from tests.clients import node
 from tests.clients.test_docs_clients import EXAMPLES
 
 WITHIN = 10.0
-JS = [pytest.mark.node, pytest.mark.skipif(bool(node.MISSING), reason=node.MISSING or "everything is there")]
+JS = [
+    pytest.mark.node,
+    pytest.mark.skipif(bool(node.MISSING), reason=node.MISSING or "everything is there"),
+]
 AGAIN = {
     "GrowthBook, JavaScript": "setInterval(show, 200);",
     "GrowthBook, Node": 'setInterval(() => console.log(answer({ id: "user-42" }).colour), 200);',
@@ -35,20 +38,29 @@ def _started(title: str, code: str, folder) -> subprocess.Popen[str]:
     if title == "GrowthBook, Python":
         (folder / "main.py").write_text(code)
         environment = os.environ | {"PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"}
-        return subprocess.Popen([sys.executable, folder / "main.py"], stdout=subprocess.PIPE, text=True, env=environment)
+        return subprocess.Popen(
+            [sys.executable, folder / "main.py"], stdout=subprocess.PIPE, text=True, env=environment
+        )
     script = node.installed() / f"kill_{os.getpid()}.mjs"
     script.write_text(code)
     return subprocess.Popen(["node", script], stdout=subprocess.PIPE, text=True)
 
 
-@pytest.mark.parametrize("title", [pytest.param(title, marks=[] if "Python" in title else JS) for title in AGAIN])
+@pytest.mark.parametrize(
+    "title", [pytest.param(title, marks=[] if "Python" in title else JS) for title in AGAIN]
+)
 def test_documented_client__kill_switch__is_served_within_ten_seconds(live, tmp_path, title):
     key = f"kill_{title.split()[-1].lower()}"
-    arms = [{"name": name, "traffic_allocation": 50, "value": {"colour": "red"}} for name in ("control", "treatment")]
+    arms = [
+        {"name": name, "traffic_allocation": 50, "value": {"colour": "red"}}
+        for name in ("control", "treatment")
+    ]
     live.flag(key, type="object", default={"colour": "off"}, client_visible=True)
     live.experiment(key, variants=arms, flag=key)
     live.settle()
-    code = f"{EXAMPLES[title][1]}\n{AGAIN[title]}".replace("button_colour", key).replace("https://assay.example.com", live.url)
+    code = f"{EXAMPLES[title][1]}\n{AGAIN[title]}".replace("button_colour", key).replace(
+        "https://assay.example.com", live.url
+    )
     for scope in ("server", "client"):
         code = code.replace(f"assay_{scope}_…", live.keys[scope])
     running = _started(title, code, tmp_path)
@@ -80,12 +92,16 @@ def _until(seen: list[tuple[float, str]], wanted: str, seconds: float, since: fl
         if found is not None:
             return found
         time.sleep(0.05)
-    raise AssertionError(f"{wanted!r} was not shown within {seconds} s; the last lines were {seen[-3:]}")
+    raise AssertionError(
+        f"{wanted!r} was not shown within {seconds} s; the last lines were {seen[-3:]}"
+    )
 
 
 def test_snippets__of_growthbook__poll():
     wire = Wire("checkout", FlagType.OBJECT, {}, "https://assay.example.com")
     code = {one.name: one.code for one in snippets(wire)}
-    assert all("pollingInterval: 5000" in code[name] for name in ("growthbook-js", "growthbook-node-js"))
+    assert all(
+        "pollingInterval: 5000" in code[name] for name in ("growthbook-js", "growthbook-node-js")
+    )
     assert "cache_ttl=5" in code["growthbook"]
     assert json.dumps(wire.default) in code["growthbook-js"]

@@ -30,7 +30,10 @@ def ask_often(live, path, body, times=25):
     return took
 
 
-@pytest.mark.parametrize("path", ["/ofrep/v1/evaluate/flags/one_piece", "/ofrep/v1/evaluate/flags", "/api/v1/assignments"])
+@pytest.mark.parametrize(
+    "path",
+    ["/ofrep/v1/evaluate/flags/one_piece", "/ofrep/v1/evaluate/flags", "/api/v1/assignments"],
+)
 def test_answers__arrive_with_their_headers(live, path):
     if not live.sql("SELECT 1 FROM experiments WHERE key = 'one_piece'"):
         live.experiment("one_piece")

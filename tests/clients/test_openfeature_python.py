@@ -36,7 +36,9 @@ def served(live):
 
 
 def client_of(live, key="server"):
-    provider = OFREPProvider(live.url, headers_factory=lambda: {"Authorization": f"Bearer {live.keys.get(key, key)}"})
+    provider = OFREPProvider(
+        live.url, headers_factory=lambda: {"Authorization": f"Bearer {live.keys.get(key, key)}"}
+    )
     api.set_provider_and_wait(provider, key)
     return api.get_client(key)
 
@@ -59,7 +61,10 @@ def test_typed_flags__arrive_with_their_type_and_arm(client, kind):
     for n in range(40):
         details = getattr(client, DETAILS[kind])(f"of_{kind}", TYPED[kind][1], user(f"u{n}"))
         assert details.error_code is None and details.reason == Reason.SPLIT
-        assert details.flag_metadata["experiment"] == f"of_{kind}" and details.flag_metadata["contextId"] == f"u{n}"
+        assert (
+            details.flag_metadata["experiment"] == f"of_{kind}"
+            and details.flag_metadata["contextId"] == f"u{n}"
+        )
         seen[details.variant] = details.value
     assert seen == dict(zip(("control", "treatment"), TYPED[kind], strict=True))
     assert {type(value) for value in seen.values()} == {type(TYPED[kind][0])}
@@ -67,9 +72,10 @@ def test_typed_flags__arrive_with_their_type_and_arm(client, kind):
 
 def test_answers__are_those_of_the_assignment_door(client, served):
     for n in range(50):
-        ours = served.post("/api/v1/assignments", {"unit": f"u{n}", "experiments": ["of_string"], "exposure": "none"}).json()[
-            "assignments"
-        ][0]
+        ours = served.post(
+            "/api/v1/assignments",
+            {"unit": f"u{n}", "experiments": ["of_string"], "exposure": "none"},
+        ).json()["assignments"][0]
         theirs = client.get_string_details("of_string", "", user(f"u{n}"))
         assert (theirs.variant, theirs.value) == (ours["variant"], ours["value"])
 
@@ -80,15 +86,24 @@ def test_a_whole_number_of_a_float_flag__is_no_type_mismatch(client):
 
 
 def test_tenants__come_from_attributes_and_are_optional(client):
-    by_tenant = {client.get_object_details("of_tenant", {}, user(f"u{n}", tenantId="acme")).variant for n in range(20)}
+    by_tenant = {
+        client.get_object_details("of_tenant", {}, user(f"u{n}", tenantId="acme")).variant
+        for n in range(20)
+    }
     assert len(by_tenant) == 1 and by_tenant < {"control", "treatment"}
     without = client.get_object_details("of_tenant", {}, user("u1"))
-    assert (without.variant, without.reason, without.flag_metadata["reason"]) == ("default", Reason.DEFAULT, "unit_missing")
+    assert (without.variant, without.reason, without.flag_metadata["reason"]) == (
+        "default",
+        Reason.DEFAULT,
+        "unit_missing",
+    )
 
 
 def test_targeting_key_among_the_attributes__is_the_user(client):
     one, other = (
-        client.get_string_details("of_string", "", EvaluationContext(attributes={"targetingKey": "u7"})),
+        client.get_string_details(
+            "of_string", "", EvaluationContext(attributes={"targetingKey": "u7"})
+        ),
         client.get_string_details("of_string", "", user("u7")),
     )
     assert one.variant == other.variant and one.flag_metadata["contextId"] == "u7"
@@ -111,20 +126,33 @@ def test_refusals__reach_the_caller_as_their_default_with_the_code(client, flag,
 
 
 def test_attribute_too_long__that_no_rule_asks_for__costs_nothing(client):
-    plain, long = (client.get_string_details("of_string", "mine", user("u1", **more)) for more in ({}, {"note": "x" * 9000}))
+    plain, long = (
+        client.get_string_details("of_string", "mine", user("u1", **more))
+        for more in ({}, {"note": "x" * 9000})
+    )
     assert (long.value, long.reason, long.error_code) == (plain.value, Reason.SPLIT, None)
 
 
-@pytest.mark.parametrize(("key", "said"), [("assay_server_000000000000_" + "0" * 48, "unauthorized"), ("ingest", "forbidden")])
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [("assay_server_000000000000_" + "0" * 48, "unauthorized"), ("ingest", "forbidden")],
+)
 def test_wrong_keys__give_the_default_and_say_so(served, key, said):
     details = client_of(served, key).get_string_details("of_string", "mine", user("u1"))
-    assert (details.value, details.error_code, details.error_message) == ("mine", ErrorCode.GENERAL, said)
+    assert (details.value, details.error_code, details.error_message) == (
+        "mine",
+        ErrorCode.GENERAL,
+        said,
+    )
 
 
 def test_evaluations__become_exposures_unless_the_context_says_otherwise(client, served):
     for name in ("seen", "unseen"):
         context = user(f"of-{name}") if name == "seen" else user(f"of-{name}", assayExposure="none")
-        assert client.get_boolean_details("of_boolean", False, context).variant in {"control", "treatment"}
+        assert client.get_boolean_details("of_boolean", False, context).variant in {
+            "control",
+            "treatment",
+        }
     query = "SELECT user_id, exposure_count FROM experiment_assignments WHERE user_id LIKE 'of-%%' AND exposure_ts IS NOT NULL"
     end = time.monotonic() + 100  # beside other tests the drainer hurries only after a minute
     while not (rows := served.sql(query)) and time.monotonic() < end:
@@ -148,8 +176,18 @@ def test_over_the_wire__refusals_and_browsers_are_answered_as_everywhere(served)
     assert [answer.status for answer in answers.values()] == [413, 400, 400]
     codes = [answer.json()["errorCode"] for answer in answers.values()]
     assert codes == [ErrorCode.GENERAL, ErrorCode.PARSE_ERROR, ErrorCode.TARGETING_KEY_MISSING]
-    preflight = served.ask("OPTIONS", path, key=None, headers={"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"})
+    preflight = served.ask(
+        "OPTIONS",
+        path,
+        key=None,
+        headers={"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"},
+    )
     assert (preflight.status, preflight.headers["access-control-allow-origin"]) == (204, "*")
     tagged = served.post("/ofrep/v1/evaluate/flags", {"context": {"targetingKey": "u1"}})
     again = {"If-None-Match": tagged.headers["etag"]}
-    assert served.post("/ofrep/v1/evaluate/flags", {"context": {"targetingKey": "u1"}}, headers=again).status == 304
+    assert (
+        served.post(
+            "/ofrep/v1/evaluate/flags", {"context": {"targetingKey": "u1"}}, headers=again
+        ).status
+        == 304
+    )

@@ -45,14 +45,18 @@ def test_over_the_wire__packed_and_bare_are_one_document_and_304_either_way(serv
     assert int(packed.headers["content-length"]) == len(packed.body) < len(bare.body) / 5
     assert bare.headers["etag"] == packed.headers["etag"]
     for headers in ({"Accept-Encoding": "gzip"}, {}):
-        again = served.ask(method, path, body, key=key, headers=headers | {"If-None-Match": packed.headers["etag"]})
+        again = served.ask(
+            method, path, body, key=key, headers=headers | {"If-None-Match": packed.headers["etag"]}
+        )
         assert (again.status, again.body) == (304, b"")
 
 
 def test_growthbook__reads_packed_features_and_gets_304(served, caplog):
     feature_repo.clear_cache()
     feature_repo._etag_cache.clear()
-    book = GrowthBook(api_host=served.url, client_key=served.keys["client"], attributes={"id": "u1"})
+    book = GrowthBook(
+        api_host=served.url, client_key=served.keys["client"], attributes={"id": "u1"}
+    )
     book.load_features()
     assert book.get_feature_value("packed_0", None) == LONG
     with caplog.at_level("DEBUG", logger="growthbook"):
@@ -63,7 +67,9 @@ def test_growthbook__reads_packed_features_and_gets_304(served, caplog):
 
 
 def test_openfeature__reads_a_packed_value(served):
-    provider = OFREPProvider(served.url, headers_factory=lambda: {"Authorization": f"Bearer {served.keys['client']}"})
+    provider = OFREPProvider(
+        served.url, headers_factory=lambda: {"Authorization": f"Bearer {served.keys['client']}"}
+    )
     api.set_provider_and_wait(provider, "packed")
     found = api.get_client("packed").get_object_details("packed_0", {}, EvaluationContext("u1"))
     assert (found.value, found.error_code) == (LONG, None)

@@ -24,7 +24,12 @@ def sample():
 
 def test_units__are_of_every_kind_and_twenty_experiments_meet_them(sample):
     ids = [unit.units["user"] for unit in sample if "user" in unit.units]
-    kinds = [str.isdecimal, lambda text: len(text) == 36 and text.count("-") == 4, lambda text: "ь" in text, lambda text: "🚀" in text]
+    kinds = [
+        str.isdecimal,
+        lambda text: len(text) == 36 and text.count("-") == 4,
+        lambda text: "ь" in text,
+        lambda text: "🚀" in text,
+    ]
     assert all(sum(map(kind, ids)) > SAMPLE / 5 for kind in kinds)
     met = parity.tally(parity.core(parity.parity_catalogue()), sample)
     assert len(met) == parity.FLAGS
@@ -62,9 +67,12 @@ def test_a_wrong_bucket__would_be_seen(sample):
     document = parity.payload(built)
     rule = next(rule for rule in document["features"]["halves"]["rules"] if "filters" in rule)
     rule["filters"][0]["ranges"][0][1] += 0.001
-    assert {found.flag for found in parity.disagreements(parity.core(built), parity.growthbook_python(document), sample[:2000])} == {
-        "halves"
-    }
+    assert {
+        found.flag
+        for found in parity.disagreements(
+            parity.core(built), parity.growthbook_python(document), sample[:2000]
+        )
+    } == {"halves"}
 
 
 def test_live_installation__serves_growthbook_the_document_that_is_compared(live, sample):
@@ -72,7 +80,10 @@ def test_live_installation__serves_growthbook_the_document_that_is_compared(live
         served = json.loads(fetched(live, "server"))
         client = json.loads(fetched(live, "client"))
         attributes = [unit.growthbook() for unit in sample[:50]]
-        remote = [live.post(f"/api/eval/{live.keys['client']}", {"attributes": known}, key=None).json() for known in attributes]
+        remote = [
+            live.post(f"/api/eval/{live.keys['client']}", {"attributes": known}, key=None).json()
+            for known in attributes
+        ]
     built = parity.parity_catalogue()
     assert served["features"] == parity.payload(built)["features"]
     # The staff are excluded by id, which client keys are not shown: all is remote for them, and there it is the same.
@@ -83,7 +94,9 @@ def test_live_installation__serves_growthbook_the_document_that_is_compared(live
 
 
 def fetched(live, key):
-    request = urllib.request.Request(f"{live.url}/api/features/{live.keys[key]}", headers={"Accept-Encoding": "gzip"})
+    request = urllib.request.Request(
+        f"{live.url}/api/features/{live.keys[key]}", headers={"Accept-Encoding": "gzip"}
+    )
     with urllib.request.urlopen(request) as answer:
         return gzip.decompress(answer.read())
 
@@ -110,11 +123,17 @@ def test_growthbook_python__agrees_with_core__for_all_units():
 @pytest.mark.node
 def test_ramps__move_nobody__of_all_units():
     asking = parity.units(ALL)
-    for before, after in itertools.pairwise(parity.core(parity.parity_catalogue(step), parity.RAMPED) for step in STEPS):
+    for before, after in itertools.pairwise(
+        parity.core(parity.parity_catalogue(step), parity.RAMPED) for step in STEPS
+    ):
         moved = parity.movers(before, after, asking, parity.RAMPED)
         assert not moved, parity.first(moved)
 
 
 def _of_piece(first: int) -> list[parity.Disagreement]:
     built = parity.parity_catalogue()
-    return parity.disagreements(parity.core(built), parity.growthbook_python(parity.payload(built)), parity.units(PIECE, first))
+    return parity.disagreements(
+        parity.core(built),
+        parity.growthbook_python(parity.payload(built)),
+        parity.units(PIECE, first),
+    )

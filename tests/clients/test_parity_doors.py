@@ -56,7 +56,9 @@ def test_sdk__agrees_with_core__on_a_sample(client, core, sample):
 def test_another_catalogue__would_be_seen_through_every_door(served, client, sample):
     earlier = parity.core(parity.parity_catalogue(LAST - 1))
     for leg in (own_doors.rest(served, KEYS), own_doors.ofrep(served), own_doors.sdk(client, KEYS)):
-        assert {one.flag for one in parity.disagreements(earlier, leg, sample[:1000])} == set(parity.RAMPED)
+        assert {one.flag for one in parity.disagreements(earlier, leg, sample[:1000])} == set(
+            parity.RAMPED
+        )
 
 
 def test_ramps__from_1_to_50_percent__move_nobody_at_the_assignment_door(live, sample):

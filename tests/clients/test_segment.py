@@ -12,7 +12,10 @@ from segment.analytics.client import Client as Segment
 
 CLIENTS = {"segment": Segment, "rudder": Rudder}
 MOMENT = datetime.now(UTC)
-WRONG_KEYS = [("assay_ingest_000000000000_" + "0" * 48, 401, "not_authenticated"), ("server", 403, "wrong_scope")]
+WRONG_KEYS = [
+    ("assay_ingest_000000000000_" + "0" * 48, 401, "not_authenticated"),
+    ("server", 403, "wrong_scope"),
+]
 
 
 @dataclass
@@ -44,7 +47,11 @@ def send(request, served):
         one = Sender(None)
         host, write_key = served.url, served.keys.get(key, key)
         one.client = CLIENTS[request.param](
-            write_key=write_key, host=host, on_error=lambda error, items: one.complaints.append(error), max_retries=1, **options
+            write_key=write_key,
+            host=host,
+            on_error=lambda error, items: one.complaints.append(error),
+            max_retries=1,
+            **options,
         )
         made.append(one.client)
         return one
@@ -64,22 +71,42 @@ def test_client__exposure_event_and_observation__are_kept(served, send):
     user, sender = f"{send.name} пользователь", send()
     body = {"unit": user, "experiments": ["sg_users"], "exposure": "none"}
     variant = served.post("/api/v1/assignments", body).json()["assignments"][0]["variant"]
-    viewed = {"experiment_id": "sg_users", "experiment_name": "sg_users", "variation_id": variant, "variation_name": variant}
+    viewed = {
+        "experiment_id": "sg_users",
+        "experiment_name": "sg_users",
+        "variation_id": variant,
+        "variation_name": variant,
+    }
     sender.client.track(user, "Experiment Viewed", viewed)
-    sender.client.track(user, "Order Completed", {"revenue": 19.5, "currency": "EUR"}, context={"groupId": "acme"})
+    sender.client.track(
+        user, "Order Completed", {"revenue": 19.5, "currency": "EUR"}, context={"groupId": "acme"}
+    )
     sender.client.track(user, "measured", {"metric": "sg_ndcg", "value": 0.7})
     sender.client.identify(user, {"plan": "pro"})
     assert sender.sent() == []
     assert _assigned(served, user) == [(variant, 1)]
-    rows = served.sql("SELECT event_type, value, payload, units FROM ai_events WHERE user_id = %s", user)
-    assert rows == [("order_completed", 19.5, {"revenue": 19.5, "currency": "EUR"}, {"user": user, "tenant": "acme"})]
-    assert served.sql("SELECT metric_name, value FROM ai_ab_metrics WHERE user_id = %s", user) == [("sg_ndcg", 0.7)]
+    rows = served.sql(
+        "SELECT event_type, value, payload, units FROM ai_events WHERE user_id = %s", user
+    )
+    assert rows == [
+        (
+            "order_completed",
+            19.5,
+            {"revenue": 19.5, "currency": "EUR"},
+            {"user": user, "tenant": "acme"},
+        )
+    ]
+    assert served.sql("SELECT metric_name, value FROM ai_ab_metrics WHERE user_id = %s", user) == [
+        ("sg_ndcg", 0.7)
+    ]
 
 
 def test_client__the_same_message_twice__counts_once(served, send):
     user, sender = f"{send.name} twice", send()
     for _ in range(2):
-        sender.client.track(user, "clicked", {"place": 1}, message_id=f"{send.name} message", timestamp=MOMENT)
+        sender.client.track(
+            user, "clicked", {"place": 1}, message_id=f"{send.name} message", timestamp=MOMENT
+        )
     assert sender.sent() == []
     assert served.sql("SELECT count(*) FROM ai_events WHERE user_id = %s", user) == [(1,)]
 
@@ -88,12 +115,16 @@ def test_client__an_anonymous_one__is_a_session(served, send):
     sender = send()
     sender.client.track(anonymous_id=f"{send.name} anonymous", event="clicked")
     assert sender.sent() == []
-    assert served.sql("SELECT unit_type FROM ai_events WHERE user_id = %s", f"{send.name} anonymous") == [("session",)]
+    assert served.sql(
+        "SELECT unit_type FROM ai_events WHERE user_id = %s", f"{send.name} anonymous"
+    ) == [("session",)]
 
 
 def test_client__one_bad_message__does_not_hold_up_the_good_ones(served, send):
     user, sender = f"{send.name} mixed", send()
-    sender.client.track(user, "Experiment Viewed", {"experiment_id": "nonesuch", "variation_id": "a"})
+    sender.client.track(
+        user, "Experiment Viewed", {"experiment_id": "nonesuch", "variation_id": "a"}
+    )
     sender.client.track(user, "clicked")
     assert sender.sent() == []
     assert served.sql("SELECT event_type FROM ai_events WHERE user_id = %s", user) == [("clicked",)]

@@ -13,10 +13,21 @@ from tests.clients.test_docs_clients import ENDS, _node, _python, _shell
 
 ARMS = [{"name": "control", "traffic_allocation": 50, "value": {"colour": "green"}}]
 ARMS += [{"name": "treatment", "traffic_allocation": 50, "value": {"colour": "red"}}]
-TENANTS = Wire("pasted", FlagType.OBJECT, {"colour": "grey", "bold": False}, "BASE", "tenant", "pasted", ("pasted_used",))
+TENANTS = Wire(
+    "pasted",
+    FlagType.OBJECT,
+    {"colour": "grey", "bold": False},
+    "BASE",
+    "tenant",
+    "pasted",
+    ("pasted_used",),
+)
 USERS = Wire("pasted_switch", FlagType.BOOLEAN, False, "BASE")
 NAMES = [one.name for one in snippets(USERS)]
-END = {"growthbook": ENDS["GrowthBook, Python"], "openfeature-js": ENDS["OpenFeature, JavaScript in browsers"]}
+END = {
+    "growthbook": ENDS["GrowthBook, Python"],
+    "openfeature-js": ENDS["OpenFeature, JavaScript in browsers"],
+}
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +45,21 @@ def _run(live, wire, name, folder):
     code = code.replace("/var/lib/app/assay", str(folder))
     if name == "curl":
         return _shell(code, folder)
-    shown = "console.log(JSON.stringify(value));" if name.endswith("js") else "import json\nprint(json.dumps(value))"
-    return (_node if name.endswith("js") else _python)(f"{code}\n{shown}\n{END.get(name, '')}", folder)
+    shown = (
+        "console.log(JSON.stringify(value));"
+        if name.endswith("js")
+        else "import json\nprint(json.dumps(value))"
+    )
+    return (_node if name.endswith("js") else _python)(
+        f"{code}\n{shown}\n{END.get(name, '')}", folder
+    )
 
 
 def _cases():
     for name in NAMES:
-        missing = pytest.mark.skipif(bool(node.MISSING), reason=node.MISSING or "everything is there")
+        missing = pytest.mark.skipif(
+            bool(node.MISSING), reason=node.MISSING or "everything is there"
+        )
         yield pytest.param(name, marks=[pytest.mark.node, missing] if name.endswith("js") else [])
 
 
@@ -52,12 +71,18 @@ def test_snippet__of_an_experiment_of_tenants__gets_the_tenants_variant(served, 
     assert mine["reason"] == "experiment"
     if name == "curl":
         answer, told = map(json.loads, printed.replace("}{", "}\n{").splitlines())
-        assert answer["assignments"][0]["variant"] == mine["variant"] and told["accepted"] + told.get("duplicates", 0) == 1
+        assert (
+            answer["assignments"][0]["variant"] == mine["variant"]
+            and told["accepted"] + told.get("duplicates", 0) == 1
+        )
     else:
         assert json.loads(printed) == mine["value"]
 
 
 @pytest.mark.parametrize("name", _cases())
 def test_snippet__of_a_flag_without_experiment__gets_its_default(served, name, tmp_path):
-    answers = [json.loads(line) for line in _run(served, USERS, name, tmp_path).replace("}{", "}\n{").splitlines()]
+    answers = [
+        json.loads(line)
+        for line in _run(served, USERS, name, tmp_path).replace("}{", "}\n{").splitlines()
+    ]
     assert (answers[0]["value"] if name == "curl" else answers[0]) is True

@@ -69,18 +69,29 @@ def over_rest_in_a_batch(post, tenant: bytes, note: bytes) -> dict[str, bool]:
 
 
 def over_ofrep(post, tenant: bytes, note: bytes) -> dict[str, bool]:
-    found = post("/ofrep/v1/evaluate/flags", b'{"context": {"targetingKey": "u1", "tenantId": %b, "note": %b}}' % (tenant, note))
+    found = post(
+        "/ofrep/v1/evaluate/flags",
+        b'{"context": {"targetingKey": "u1", "tenantId": %b, "note": %b}}' % (tenant, note),
+    )
     return {item["key"]: item["variant"] != "default" for item in found["flags"]}
 
 
 def over_growthbook(post, tenant: bytes, note: bytes) -> dict[str, bool]:
-    key = post.__closure__[0].cell_contents._credentials["HTTP_AUTHORIZATION"].removeprefix("Bearer ")
-    found = post(f"/api/eval/{key}", b'{"attributes": {"id": "u1", "tenantId": %b, "note": %b}}' % (tenant, note))
+    key = (
+        post.__closure__[0].cell_contents._credentials["HTTP_AUTHORIZATION"].removeprefix("Bearer ")
+    )
+    found = post(
+        f"/api/eval/{key}",
+        b'{"attributes": {"id": "u1", "tenantId": %b, "note": %b}}' % (tenant, note),
+    )
     return {name: "rules" in feature for name, feature in found["features"].items()}
 
 
 def over_explain(post, tenant: bytes, note: bytes) -> dict[str, bool]:
-    found = post("/api/v1/explain", b'{"units": {"user": "u1", "tenant": %b}, "attributes": {"note": %b}}' % (tenant, note))
+    found = post(
+        "/api/v1/explain",
+        b'{"units": {"user": "u1", "tenant": %b}, "attributes": {"note": %b}}' % (tenant, note),
+    )
     return {item["flag"]: item["variant"] is not None for item in found["explanations"]}
 
 
@@ -94,7 +105,9 @@ def test_an_unfit_unit__costs_only_the_flag_that_needs_it(post, door, unfit):
 
 
 @pytest.mark.parametrize("door", DOORS, ids=lambda door: door.__name__)
-@pytest.mark.parametrize("name", ["beyond 64 bits", "infinite", "very long", "nul", "half a surrogate"])
+@pytest.mark.parametrize(
+    "name", ["beyond 64 bits", "infinite", "very long", "nul", "half a surrogate"]
+)
 def test_an_unfit_attribute__costs_only_the_flag_that_needs_it(post, door, name):
     """The rule says that the note is not ``x``; a note that cannot be read is not taken for another one."""
     assert door(post, b'"acme"', UNFIT[name]) == {BY_USER: True, BY_TENANT: True, BY_NOTE: False}
@@ -104,11 +117,18 @@ def test_an_unfit_attribute__costs_only_the_flag_that_needs_it(post, door, name)
 @pytest.mark.parametrize("number", [7, 0, -7, 2**53 - 1])
 def test_a_whole_number__is_its_decimal_text_at_every_door(post, door, number):
     text, whole = json.dumps(str(number)).encode(), str(number).encode()
-    assert door(post, whole, b'"fine"') == door(post, text, b'"fine"') == {BY_USER: True, BY_TENANT: True, BY_NOTE: True}
+    assert (
+        door(post, whole, b'"fine"')
+        == door(post, text, b'"fine"')
+        == {BY_USER: True, BY_TENANT: True, BY_NOTE: True}
+    )
 
 
 def test_a_whole_number__falls_into_the_bucket_of_its_text(post):
-    one, other = (post("/api/v1/assignments", b'{"units": {"tenant": %b}}' % tenant) for tenant in (b"4711", b'"4711"'))
+    one, other = (
+        post("/api/v1/assignments", b'{"units": {"tenant": %b}}' % tenant)
+        for tenant in (b"4711", b'"4711"')
+    )
     assert one == other and one["assignments"][1]["bucket"] is not None
 
 

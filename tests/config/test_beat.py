@@ -18,7 +18,9 @@ def beat(monkeypatch: pytest.MonkeyPatch) -> StaticScheduler:
 
     def send(entry: ScheduleEntry, producer: object = None, advance: bool = True) -> None:
         if made.away:
-            raise SchedulingError("Couldn't apply scheduled task: Error 111 connecting to redis. Connection refused.")
+            raise SchedulingError(
+                "Couldn't apply scheduled task: Error 111 connecting to redis. Connection refused."
+            )
 
     made.away = True
     monkeypatch.setattr(made, "apply_async", send)
@@ -28,7 +30,9 @@ def beat(monkeypatch: pytest.MonkeyPatch) -> StaticScheduler:
 def test_beat__redis_away_for_many_ticks__logs_one_line_without_a_traceback_and_one_at_the_end(
     beat: StaticScheduler, caplog: pytest.LogCaptureFixture
 ) -> None:
-    entry = ScheduleEntry("honour", "experiments.tasks.honour_planned_start_end", schedule=10.0, app=app)
+    entry = ScheduleEntry(
+        "honour", "experiments.tasks.honour_planned_start_end", schedule=10.0, app=app
+    )
     with caplog.at_level(logging.DEBUG):
         for _ in range(20):
             beat.apply_entry(entry)

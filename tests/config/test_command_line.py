@@ -26,7 +26,11 @@ def state() -> Iterator[Path]:
 
 
 def environment(state: Path, **more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL", "PYTHONWARNINGS"}}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in {"DATABASE_URL", "REDIS_URL", "PYTHONWARNINGS"}
+    }
     return {**kept, "ASSAY_STATE": str(state), **more}
 
 
@@ -67,7 +71,9 @@ def port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_single_command__nothing_configured__starts_migrates_answers_and_stops(first: FirstCommand) -> None:
+def test_single_command__nothing_configured__starts_migrates_answers_and_stops(
+    first: FirstCommand,
+) -> None:
     assert first.done.returncode == 0, first.done.stderr
     assert first.done.stdout.split() == ["users", "0"]
     assert "migrations applied" in first.done.stderr
@@ -78,7 +84,10 @@ def test_single_command__nothing_configured__starts_migrates_answers_and_stops(f
     assert processes_of(first.state) == []
 
 
-@pytest.mark.parametrize("arguments", [["help"], ["check"], ["runstack", "--help"], ["makemigrations", "--check", "--dry-run"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["help"], ["check"], ["runstack", "--help"], ["makemigrations", "--check", "--dry-run"]],
+)
 def test_command_that_needs_no_server__starts_none(state: Path, arguments: list[str]) -> None:
     done = manage(state, *arguments)
     assert done.returncode == 0, done.stderr
@@ -104,8 +113,12 @@ def test_runstack__port_taken__names_it_before_anything_starts(state: Path) -> N
     assert not (state / "services").exists()
 
 
-def test_runstack__database_that_does_not_answer__is_named_without_a_traceback(state: Path, port: int) -> None:
-    done = manage(state, "runstack", "--port", str(port), DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
+def test_runstack__database_that_does_not_answer__is_named_without_a_traceback(
+    state: Path, port: int
+) -> None:
+    done = manage(
+        state, "runstack", "--port", str(port), DATABASE_URL="postgresql://nobody@127.0.0.1:1/none"
+    )
     assert done.returncode != 0
     assert "is DATABASE_URL right?" in done.stderr and "Connection refused" in done.stderr
     assert "Traceback" not in done.stderr
@@ -114,7 +127,11 @@ def test_runstack__database_that_does_not_answer__is_named_without_a_traceback(s
 
 def test_stack__only_the_web_process_has_a_pool__what_forks_has_none() -> None:
     programs = stack_of(Web("127.0.0.1", 1, threads=5)).programs
-    assert {name: program.environment.get("ASSAY_DB_POOL") for name, program in programs.items() if name != "services"} == {
+    assert {
+        name: program.environment.get("ASSAY_DB_POOL")
+        for name, program in programs.items()
+        if name != "services"
+    } == {
         "web": "5",
         "drain": None,
         "worker": None,
@@ -167,5 +184,10 @@ def settings_say(state: Path, name: str) -> str:
     """A setting, as a process of its own reads it."""
     look = f"from config import settings; print(settings.{name}, end='')"
     return subprocess.run(
-        [sys.executable, "-c", look], cwd=PROJECT, env=environment(state), capture_output=True, text=True, check=True
+        [sys.executable, "-c", look],
+        cwd=PROJECT,
+        env=environment(state),
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout

@@ -31,7 +31,9 @@ def test_answer__says_what_a_browser_may_load(client: Client, path: str, policy:
 
 
 @pytest.mark.parametrize("path", ["/admin/login/", "/api/docs"])
-def test_page__has_no_script_of_its_own_in_it_and_asks_no_other_origin(client: Client, path: str) -> None:
+def test_page__has_no_script_of_its_own_in_it_and_asks_no_other_origin(
+    client: Client, path: str
+) -> None:
     text = client.get(path).content.decode()
     assert not re.findall(r"<script(?![^>]*\bsrc=)[^>]*>", text)
     assert not re.findall(r"""(?:src|href)=["']?(?:https?:)?//""", text)

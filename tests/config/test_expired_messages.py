@@ -9,7 +9,12 @@ import structlog
 
 from config.logs import expired_is_routine
 
-EXPIRED = {"event": "task_revoked", "expired": True, "task": "analytics.tasks.count_told", "level": "warning"}
+EXPIRED = {
+    "event": "task_revoked",
+    "expired": True,
+    "task": "analytics.tasks.count_told",
+    "level": "warning",
+}
 
 
 def logger(level: int) -> logging.Logger:
@@ -22,7 +27,9 @@ def test_expired_message__is_logged_at_debug_only() -> None:
         expired_is_routine(logger(logging.WARNING), "warning", dict(EXPIRED))
 
 
-@pytest.mark.parametrize("other", [EXPIRED | {"expired": False, "terminated": True}, EXPIRED | {"event": "task_failed"}])
+@pytest.mark.parametrize(
+    "other", [EXPIRED | {"expired": False, "terminated": True}, EXPIRED | {"event": "task_failed"}]
+)
 def test_other_ends_of_tasks__stay_warnings(other: dict[str, object]) -> None:
     assert expired_is_routine(logger(logging.WARNING), "warning", dict(other)) == other
 

@@ -34,7 +34,11 @@ def scraped() -> dict[tuple[str, ...], float]:
     answer = Client().get("/metrics")
     assert answer.status_code == 200
     families = text_string_to_metric_families(answer.content.decode())
-    return {(s.name, *(s.labels[name] for name in _labels(s.labels))): s.value for family in families for s in family.samples}
+    return {
+        (s.name, *(s.labels[name] for name in _labels(s.labels))): s.value
+        for family in families
+        for s in family.samples
+    }
 
 
 def by_key(scope: str) -> Client:
@@ -42,7 +46,9 @@ def by_key(scope: str) -> Client:
     return Client(headers={"authorization": f"Bearer {new_key(scope, 'olga')}"})
 
 
-def test_metrics__told_an_hour_ago__counts_outcomes_and_rate_agree_before_any_window_is_over() -> None:
+def test_metrics__told_an_hour_ago__counts_outcomes_and_rate_agree_before_any_window_is_over() -> (
+    None
+):
     # Given what nobody has analysed: an hour of traffic under a metric whose window is 72 hours
     w = world("told_now")
     plan(w, "primary", "booked", baseline=0.2, mde=0.2)
@@ -58,12 +64,20 @@ def test_metrics__told_an_hour_ago__counts_outcomes_and_rate_agree_before_any_wi
         assert found["experiment_sample_size", "told_now", arm] == 150
         assert found["experiment_outcome_total", "told_now", arm, "booked"] == booked
         assert found["experiment_conversion_rate", "told_now", arm] == booked / 150
-        assert listed["significance"]["variants"][arm] == {"samples": 150, "conversions": booked, "rate": booked / 150}
+        assert listed["significance"]["variants"][arm] == {
+            "samples": 150,
+            "conversions": booked,
+            "rate": booked / 150,
+        }
         assert listed["outcomes"][arm] == {"booked": booked}
-    assert {labels[3] for labels in found if labels[0] == "experiment_outcome_total"} == {"booked"}, "a latency is no outcome"
+    assert {labels[3] for labels in found if labels[0] == "experiment_outcome_total"} == {
+        "booked"
+    }, "a latency is no outcome"
     assert found["experiment_variant_info", "told_now", "control", "true"] == 1
     assert found["experiment_variant_info", "told_now", "treatment", "false"] == 1
-    assert not any(labels[0].startswith("experiment_matured") for labels in found), "nothing was analysed"
+    assert not any(labels[0].startswith("experiment_matured") for labels in found), (
+        "nothing was analysed"
+    )
 
 
 def test_metrics__analysed__matured_numbers_have_names_of_their_own() -> None:
@@ -75,10 +89,14 @@ def test_metrics__analysed__matured_numbers_have_names_of_their_own() -> None:
             labels = (key, arm["arm"], metric["key"], metric["role"])
             assert found["experiment_matured_units", *labels] == arm["n"]
             assert found.get(("experiment_matured_value", *labels)) == arm["mean"]
-    assert found["experiment_matured_value", key, "treatment", "apply_conversion", "primary"] == pytest.approx(0.24)
+    assert found[
+        "experiment_matured_value", key, "treatment", "apply_conversion", "primary"
+    ] == pytest.approx(0.24)
 
 
-def test_metrics__counting_one_fails__the_others_are_counted_and_its_last_numbers_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_metrics__counting_one_fails__the_others_are_counted_and_its_last_numbers_stay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for key in ("a_broken", "b_fine"):
         w = world(key)
         plan(w, "primary", "booked", baseline=0.2, mde=0.2)
@@ -96,7 +114,10 @@ def test_metrics__counting_one_fails__the_others_are_counted_and_its_last_number
     crowd(w, "control", 5, utc_now() - timedelta(hours=1))
     found = scraped()
     assert found["assay_stored_totals_up",] == 1
-    assert [found["experiment_sample_size", key, "control"] for key in ("a_broken", "b_fine")] == [10, 15]
+    assert [found["experiment_sample_size", key, "control"] for key in ("a_broken", "b_fine")] == [
+        10,
+        15,
+    ]
 
 
 def test_metrics__ended__keeps_its_last_numbers_for_seven_days__and_is_counted_once_more() -> None:
@@ -121,12 +142,16 @@ def test_metrics__ended__keeps_its_last_numbers_for_seven_days__and_is_counted_o
 
 def test_metrics__ended__has_its_matured_numbers_and_calls_nobody_for_its_health() -> None:
     key = analysed().experiment.key
-    AnalysisRun.objects.update(health={"findings": [{"code": "srm", "weight": "red", "masks": False}]})
+    AnalysisRun.objects.update(
+        health={"findings": [{"code": "srm", "weight": "red", "masks": False}]}
+    )
     assert ("experiment_health_finding", key, "srm", "false", "red") in scraped()
     Iteration.objects.update(ended_at=utc_now())
     Experiment.objects.update(status="completed")
     found = scraped()
-    assert found["experiment_matured_value", key, "treatment", "apply_conversion", "primary"] == pytest.approx(0.24)
+    assert found[
+        "experiment_matured_value", key, "treatment", "apply_conversion", "primary"
+    ] == pytest.approx(0.24)
     assert not any(labels[0] == "experiment_health_finding" for labels in found)
 
 
@@ -155,7 +180,12 @@ def test_metrics__masked__units_but_no_rates() -> None:
     AnalysisRun.objects.update(masked=True)
     found = scraped()
     assert ("experiment_sample_size", key, "control") in found
-    hidden = {"experiment_conversion_rate", "experiment_outcome_total", "experiment_matured_units", "experiment_matured_value"}
+    hidden = {
+        "experiment_conversion_rate",
+        "experiment_outcome_total",
+        "experiment_matured_units",
+        "experiment_matured_value",
+    }
     assert not any(labels[0] in hidden for labels in found)
 
 
@@ -166,7 +196,10 @@ def test_metrics__database_away__still_answers_and_says_so(monkeypatch: pytest.M
     monkeypatch.setattr("config.web.exposition.arm_numbers", away)
     found = scraped()
     assert found["assay_stored_totals_up",] == 0
-    assert any(labels[0].startswith("assay_assignments") or labels[0].startswith("django_http") for labels in found)
+    assert any(
+        labels[0].startswith("assay_assignments") or labels[0].startswith("django_http")
+        for labels in found
+    )
 
 
 def test_metrics__exposures_that_wait__are_weighed(settings: Any, tmp_path: Path) -> None:
@@ -187,11 +220,22 @@ def test_metrics__beat__how_long_each_task_has_been_silent() -> None:
 def test_metrics__notifications__what_waits_and_what_was_given_up() -> None:
     now = utc_now()
     owner = User.objects.create(username="owner")
-    to = Subscription.objects.create(name="me", channel="email", address="me@example.com", owner=owner, created_at=now)
-    for state, due in (("dead", None), ("pending", now - timedelta(minutes=5)), ("delivered", None)):
-        message = OutboxMessage.objects.create(key=state, kind="state", title=state, at=now, addressed_at=now)
+    to = Subscription.objects.create(
+        name="me", channel="email", address="me@example.com", owner=owner, created_at=now
+    )
+    for state, due in (
+        ("dead", None),
+        ("pending", now - timedelta(minutes=5)),
+        ("delivered", None),
+    ):
+        message = OutboxMessage.objects.create(
+            key=state, kind="state", title=state, at=now, addressed_at=now
+        )
         Delivery.objects.create(message=message, subscription=to, state=state, next_attempt_at=due)
     OutboxMessage.objects.create(key="new", kind="state", title="new", at=now)
     found = scraped()
-    assert [found[(f"assay_{name}",)] for name in ("outbox_unaddressed", "deliveries_pending", "dead_letters")] == [1, 1, 1]
+    assert [
+        found[(f"assay_{name}",)]
+        for name in ("outbox_unaddressed", "deliveries_pending", "dead_letters")
+    ] == [1, 1, 1]
     assert found[("assay_deliveries_late_seconds",)] >= 300

@@ -24,7 +24,13 @@ def told(monkeypatch: pytest.MonkeyPatch):
 
 
 def ask() -> handling.Answer:
-    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/livez", "SERVER_NAME": "a", "SERVER_PORT": "80", "HTTP_HOST": "localhost"}
+    environ = {
+        "REQUEST_METHOD": "GET",
+        "PATH_INFO": "/livez",
+        "SERVER_NAME": "a",
+        "SERVER_PORT": "80",
+        "HTTP_HOST": "localhost",
+    }
     return handling.Handler().answer(with_body(environ | {"wsgi.input": BytesIO()}, b""))
 
 
@@ -48,15 +54,25 @@ def test_answer__in_a_thread_that_had_a_connection__tidies_before_and_after(told
 
 def test_tidy_where_needed__takes_over_djangos_receivers_and_hears_of_connections():
     heard: list[bool] = []
-    before = [list(signal.receivers) for signal in (request_started, request_finished, connection_created)]
+    before = [
+        list(signal.receivers) for signal in (request_started, request_finished, connection_created)
+    ]
     try:
         handling.tidy_where_needed()
-        for signal, taken in ((request_started, handling._BEFORE), (request_finished, handling._AFTER)):
+        for signal, taken in (
+            (request_started, handling._BEFORE),
+            (request_finished, handling._AFTER),
+        ):
             live = [receiver for entry in signal.receivers if (receiver := entry[1]()) is not None]
             assert not set(taken) & set(live)
-        in_a_thread(lambda: connection_created.send(sender=None, connection=None), lambda: heard.append(handling._thread.had_connection))
+        in_a_thread(
+            lambda: connection_created.send(sender=None, connection=None),
+            lambda: heard.append(handling._thread.had_connection),
+        )
     finally:
-        for signal, receivers in zip((request_started, request_finished, connection_created), before, strict=True):
+        for signal, receivers in zip(
+            (request_started, request_finished, connection_created), before, strict=True
+        ):
             signal.receivers = receivers
             signal.sender_receivers_cache.clear()
     assert heard == [True]

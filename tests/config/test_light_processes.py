@@ -18,11 +18,32 @@ from config.processes.embedded.place import PROJECT
 from config.processes.stack import Web
 from config.processes.stack import stack as stack_of
 
-ANALYSIS = frozenset({"numpy", "scipy", "pandas", "statsmodels", "ibis", "sqlglot", "analytics.core.deciding.decision"})
-PAGES = frozenset({"unfold", "django.contrib.admin.sites", "experiments.admin", "analytics.admin", "drf_spectacular", "config.urls"})
+ANALYSIS = frozenset(
+    {
+        "numpy",
+        "scipy",
+        "pandas",
+        "statsmodels",
+        "ibis",
+        "sqlglot",
+        "analytics.core.deciding.decision",
+    }
+)
+PAGES = frozenset(
+    {
+        "unfold",
+        "django.contrib.admin.sites",
+        "experiments.admin",
+        "analytics.admin",
+        "drf_spectacular",
+        "config.urls",
+    }
+)
 OPTIONAL = frozenset({"rich", "pygments", "requests", "charset_normalizer"})
 CLIENTS = frozenset({"celery", "kombu", "redis"})
-MODELS = frozenset({"experiments.models", "analytics.models", "django.contrib.auth.models", "rest_framework"})
+MODELS = frozenset(
+    {"experiments.models", "analytics.models", "django.contrib.auth.models", "rest_framework"}
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +68,9 @@ PROCESSES = {
         ANALYSIS | PAGES | OPTIONAL | MODELS | CLIENTS | {"psycopg"},
     ),
     "keeper of the services": Process(
-        "keep_services", "import config.processes.keep_services", ANALYSIS | PAGES | OPTIONAL | MODELS | CLIENTS | {"psycopg", "asyncio"}
+        "keep_services",
+        "import config.processes.keep_services",
+        ANALYSIS | PAGES | OPTIONAL | MODELS | CLIENTS | {"psycopg", "asyncio"},
     ),
     "drainer": Process(
         "manage.py drain_spool",
@@ -55,11 +78,26 @@ PROCESSES = {
         ANALYSIS | PAGES | OPTIONAL | {"celery", "config.schema"},
         "drain",
     ),
-    "beat": Process("beat", "import config.processes.beat, celery.apps.beat", ANALYSIS | PAGES | OPTIONAL | MODELS, "beat"),
+    "beat": Process(
+        "beat",
+        "import config.processes.beat, celery.apps.beat",
+        ANALYSIS | PAGES | OPTIONAL | MODELS,
+        "beat",
+    ),
     "web": Process(
         "granian",
         "import config.web.rsgi",
-        OPTIONAL | CLIENTS | {"scipy.stats", "scipy.optimize", "scipy.integrate", "ibis", "sqlglot", "pandas", "statsmodels"},
+        OPTIONAL
+        | CLIENTS
+        | {
+            "scipy.stats",
+            "scipy.optimize",
+            "scipy.integrate",
+            "ibis",
+            "sqlglot",
+            "pandas",
+            "statsmodels",
+        },
         "web",
     ),
     "worker": Process(
@@ -73,12 +111,33 @@ LOOK = "\nimport json, sys\nprint(json.dumps(sorted(name for name, module in sys
 
 
 @pytest.mark.parametrize("process", PROCESSES.values(), ids=PROCESSES)
-def test_process__holds_nothing_that_its_job_does_not_need(process: Process, tmp_path: Path) -> None:
-    given = stack_of(Web("127.0.0.1", 1)).programs[process.program].environment if process.program else {}
-    nowhere = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1/0"}
-    environment = os.environ | dict(given) | nowhere | {"ASSAY_STATE": str(tmp_path), "DJANGO_SETTINGS_MODULE": "config.settings"}
+def test_process__holds_nothing_that_its_job_does_not_need(
+    process: Process, tmp_path: Path
+) -> None:
+    given = (
+        stack_of(Web("127.0.0.1", 1)).programs[process.program].environment
+        if process.program
+        else {}
+    )
+    nowhere = {
+        "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+    }
+    environment = (
+        os.environ
+        | dict(given)
+        | nowhere
+        | {"ASSAY_STATE": str(tmp_path), "DJANGO_SETTINGS_MODULE": "config.settings"}
+    )
     begin = f"import sys\nsys.argv = {process.arguments.split()!r}\n{process.begin}{LOOK}"
-    done = subprocess.run([sys.executable, "-c", begin], cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", begin],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert process.without & set(json.loads(done.stdout.splitlines()[-1])) == set()
 
@@ -94,7 +153,9 @@ def test_stack__starts_these_processes() -> None:
     [(SLOW, 2, preloading.STATISTICS), (SLOW, 1, ()), (QUICK, 2, ())],
     ids=["analysing, several children", "analysing, a single child", "quick work"],
 )
-def test_worker__before_it_forks__loads_only_what_children_share(monkeypatch, queues, children, loaded) -> None:
+def test_worker__before_it_forks__loads_only_what_children_share(
+    monkeypatch, queues, children, loaded
+) -> None:
     seen: list[str] = []
     monkeypatch.setattr(preloading, "import_module", seen.append)
     queued = SimpleNamespace(queues=SimpleNamespace(consume_from=dict.fromkeys(queues)))

@@ -27,7 +27,9 @@ def state() -> Iterator[Path]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_runstack__asked_to_stop_or_killed__leaves_no_process(state: Path, port: int, how: signal.Signals) -> None:
+def test_runstack__asked_to_stop_or_killed__leaves_no_process(
+    state: Path, port: int, how: signal.Signals
+) -> None:
     with (state / "out").open("w+") as out:
         stack = subprocess.Popen(
             [sys.executable, "manage.py", "runstack", "--port", str(port)],
@@ -48,7 +50,9 @@ def test_runstack__asked_to_stop_or_killed__leaves_no_process(state: Path, port:
                 stack.wait(30)
             finally:
                 stack.kill()  # a stack that did not hear must not outlive the test
-    assert wait_for(lambda: not named_after(state) and not processes_of(state), 15), named_after(state) + processes_of(state)
+    assert wait_for(lambda: not named_after(state) and not processes_of(state), 15), named_after(
+        state
+    ) + processes_of(state)
     assert stack.returncode == (-signal.SIGKILL if how == signal.SIGKILL else 0)
 
 

@@ -16,6 +16,9 @@ def test_files__that_the_order_names__exist() -> None:
 
 
 def test_files__that_ask_the_live_installation__stay_together() -> None:
-    texts = {path.relative_to(PROJECT).as_posix(): path.read_text() for path in (PROJECT / "tests").rglob("test_*.py")}
+    texts = {
+        path.relative_to(PROJECT).as_posix(): path.read_text()
+        for path in (PROJECT / "tests").rglob("test_*.py")
+    }
     asking = {name for name, text in texts.items() if ASKS.search(text) and not SLOW.search(text)}
     assert asking == LIVE

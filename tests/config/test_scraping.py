@@ -19,7 +19,13 @@ from experiments.selectors import serving
 
 
 @pytest.mark.parametrize(
-    "headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic scrape"}, {"Authorization": "Bearer é"}]
+    "headers",
+    [
+        {},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": "Basic scrape"},
+        {"Authorization": "Bearer é"},
+    ],
 )
 def test_metrics__from_elsewhere__want_the_token(headers: dict[str, str], settings, db) -> None:
     for token in ("", "scrape"):
@@ -31,7 +37,12 @@ def test_metrics__from_elsewhere__want_the_token(headers: dict[str, str], settin
 
 def test_metrics__with_the_token__are_answered_anywhere(settings, db) -> None:
     settings.METRICS_TOKEN = "scrape"
-    assert Client(REMOTE_ADDR="203.0.113.7").get("/metrics", headers={"Authorization": "Bearer scrape"}).status_code == 200
+    assert (
+        Client(REMOTE_ADDR="203.0.113.7")
+        .get("/metrics", headers={"Authorization": "Bearer scrape"})
+        .status_code
+        == 200
+    )
     assert Client().get("/metrics").status_code == 401
 
 
@@ -42,7 +53,9 @@ def test_metrics__through_a_proxy_on_this_machine__are_not_this_machines(setting
     assert Client().get("/metrics").status_code == 401
 
 
-def test_metrics__while_the_database_is_known_to_be_away__do_not_ask_it(monkeypatch: pytest.MonkeyPatch, db) -> None:
+def test_metrics__while_the_database_is_known_to_be_away__do_not_ask_it(
+    monkeypatch: pytest.MonkeyPatch, db
+) -> None:
     away = dataclasses.replace(serving.current(), unreachable=True)
     monkeypatch.setattr(serving, "current", lambda: away)
 
@@ -82,12 +95,22 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     assert ended.acquire(timeout=20)
 
 
-def test_metrics__first_scrape_of_an_outage__has_the_last_values_at_once(hanging: list[int], db) -> None:
+def test_metrics__first_scrape_of_an_outage__has_the_last_values_at_once(
+    hanging: list[int], db
+) -> None:
     monotonic = time.monotonic()
     before = exposition.Totals(
-        [exposition.ArmNumbers("kept", "control", True, 7, None, {})], [], [], {}, exposition.Underway(0, 0, 0, None)
+        [exposition.ArmNumbers("kept", "control", True, 7, None, {})],
+        [],
+        [],
+        {},
+        exposition.Underway(0, 0, 0, None),
     )
-    exposition.stored._value, exposition.stored._works, exposition.stored._read_at = before, True, monotonic
+    exposition.stored._value, exposition.stored._works, exposition.stored._read_at = (
+        before,
+        True,
+        monotonic,
+    )
     for _ in range(3):
         began = time.monotonic()
         answer = Client().get("/metrics")
@@ -97,7 +120,9 @@ def test_metrics__first_scrape_of_an_outage__has_the_last_values_at_once(hanging
     assert len(hanging) == 1, "a thread for each scrape of an outage would take all connections"
 
 
-def test_metrics__reading_that_does_not_end__is_not_up(hanging: list[int], db, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_metrics__reading_that_does_not_end__is_not_up(
+    hanging: list[int], db, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(background, "LATE", 0.1)
     assert b"assay_stored_totals_up 0.0" in Client().get("/metrics").content
 

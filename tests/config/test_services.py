@@ -75,7 +75,14 @@ def remove(folder: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def user(state: Path, name: str, *, wait_for_rows: int = 0, seconds: float = 0, as_user: place.User | None = None) -> subprocess.Popen[str]:
+def user(
+    state: Path,
+    name: str,
+    *,
+    wait_for_rows: int = 0,
+    seconds: float = 0,
+    as_user: place.User | None = None,
+) -> subprocess.Popen[str]:
     identity = {"user": as_user.uid, "group": as_user.gid, "extra_groups": []} if as_user else {}
     return subprocess.Popen(
         [sys.executable, "-c", USER, name, str(wait_for_rows), str(seconds)],
@@ -121,7 +128,9 @@ def postmaster(held: Lease) -> int:
 
 
 def test_first_start__empty_state_folder__takes_less_than_three_seconds(state: Path) -> None:
-    assert min(seconds_of_a_first_start(state / str(number)) for number in range(3)) < 3  # the best: other work may hold the machine
+    assert (
+        min(seconds_of_a_first_start(state / str(number)) for number in range(3)) < 3
+    )  # the best: other work may hold the machine
 
 
 def seconds_of_a_first_start(state: Path) -> float:
@@ -144,7 +153,9 @@ def test_start__commits_reach_the_disk_and_nobody_listens_on_a_port(state: Path)
             assert client.config_get("port") == {"port": "0"}
 
 
-def test_second_start__after_the_last_user_left__keeps_the_data_and_left_no_process(state: Path) -> None:
+def test_second_start__after_the_last_user_left__keeps_the_data_and_left_no_process(
+    state: Path,
+) -> None:
     first = user(state, "first")
     assert finish(first) == 0
     assert processes_of(state) == []
@@ -188,7 +199,9 @@ def test_last_one_out__stops_the_servers__earlier_ones_do_not(state: Path) -> No
     assert processes_of(state) == []
 
 
-def test_user_killed__its_lock_is_gone__the_next_one_to_leave_stops_the_servers(state: Path) -> None:
+def test_user_killed__its_lock_is_gone__the_next_one_to_leave_stops_the_servers(
+    state: Path,
+) -> None:
     victim = user(state, "victim", seconds=60)
     assert victim.stdout and victim.stdout.readline().startswith("in")
     victim.kill()
@@ -204,7 +217,9 @@ def test_postmaster_killed__revive__brings_back_what_was_committed(state: Path) 
         connection = psycopg.connect(held.place.database_url, autocommit=True)
         connection.execute("CREATE TABLE users_seen (name text)")
         connection.execute("INSERT INTO users_seen VALUES ('committed')")
-        os.kill(postmaster(held), signal.SIGKILL)  # its children, one with our connection, are still there
+        os.kill(
+            postmaster(held), signal.SIGKILL
+        )  # its children, one with our connection, are still there
         held.revive()
         assert rows(held) == ["committed"]
         connection.close()
@@ -221,7 +236,9 @@ def test_redis_killed__revive__brings_it_back(state: Path) -> None:
     assert processes_of(state) == []
 
 
-def test_pid_file_of_a_dead_server__number_now_belongs_to_another_process__starts(state: Path) -> None:
+def test_pid_file_of_a_dead_server__number_now_belongs_to_another_process__starts(
+    state: Path,
+) -> None:
     with lease(state) as held:
         os.kill(postmaster(held), signal.SIGKILL)
         process.wait_for(lambda: not postgres.answers(held.place), 5)
@@ -240,9 +257,15 @@ def test_set_up_killed_half_way__is_done_again(state: Path) -> None:
         assert postgres.answers(held.place)
 
 
-@pytest.mark.skipif(not ROOT, reason="only root can become somebody else; as a normal user every other test here is this one")
+@pytest.mark.skipif(
+    not ROOT,
+    reason="only root can become somebody else; as a normal user every other test here is this one",
+)
 def test_normal_user__in_a_private_folder_of_theirs__works_without_root() -> None:
-    if not all(place.reaches(NORMAL, path) for path in (Path(sys.executable).resolve(), Path(sys.prefix), place.PROJECT)):
+    if not all(
+        place.reaches(NORMAL, path)
+        for path in (Path(sys.executable).resolve(), Path(sys.prefix), place.PROJECT)
+    ):
         pytest.skip("a normal user cannot reach this checkout or its Python")
     home = Path(tempfile.mkdtemp(prefix="as-"))
     os.chown(home, NORMAL.uid, NORMAL.gid)
@@ -255,7 +278,9 @@ def test_normal_user__in_a_private_folder_of_theirs__works_without_root() -> Non
         shutil.rmtree(home)
 
 
-@pytest.mark.skipif(not ROOT, reason="a normal user's servers run as that user, who may enter their own folders")
+@pytest.mark.skipif(
+    not ROOT, reason="a normal user's servers run as that user, who may enter their own folders"
+)
 def test_root__below_a_private_parent__relocates_and_opens_nothing() -> None:
     parent = Path(tempfile.mkdtemp(prefix="as-"))
     state = parent / "checkout" / ".state"
@@ -276,13 +301,17 @@ def test_root__below_a_private_parent__relocates_and_opens_nothing() -> None:
 
 
 @pytest.mark.skipif(not ROOT, reason="only root runs programs as somebody else")
-def test_root__packages_below_a_private_parent__runs_a_copy_with_its_libraries(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root__packages_below_a_private_parent__runs_a_copy_with_its_libraries(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     private = Path(tempfile.mkdtemp(prefix="as-"))
     bundle = postgres._bundle()
     try:
         for folder in bundle.folders:
             shutil.copytree(bundle.base / folder, private / folder, symlinks=True)
-        monkeypatch.setattr(postgres, "_bundle", lambda: process.Bundle(private, bundle.folders, bundle.programs))
+        monkeypatch.setattr(
+            postgres, "_bundle", lambda: process.Bundle(private, bundle.folders, bundle.programs)
+        )
         with lease(state) as held:
             assert postgres.answers(held.place)
             running = Path(f"/proc/{postmaster(held)}/cmdline").read_text()
@@ -307,7 +336,9 @@ def test_long_state_folder__sockets_stay_short(state: Path) -> None:
         remove(deep)
 
 
-def test_database_url_given__only_redis_is_started(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_database_url_given__only_redis_is_started(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://somewhere/else")
     with lease(state) as held:
         assert redis_server.answers(held.place)
@@ -316,7 +347,9 @@ def test_database_url_given__only_redis_is_started(state: Path, monkeypatch: pyt
     assert processes_of(state) == []
 
 
-def test_redis_url_given__only_postgresql_is_started(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redis_url_given__only_postgresql_is_started(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("REDIS_URL", "redis://somewhere:6379/0")
     with lease(state) as held:
         assert postgres.answers(held.place)
@@ -330,7 +363,9 @@ def test_both_given__touches_nothing(state: Path, monkeypatch: pytest.MonkeyPatc
         assert not (state / "unused").exists()
 
 
-def test_no_redis_to_be_had__says_what_to_install(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_redis_to_be_had__says_what_to_install(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ServiceError, match=r"(?s)REDIS_URL is not set.*apt install redis-server"):

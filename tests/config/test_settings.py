@@ -21,7 +21,9 @@ def test_readyz__services_up__answers_ok(client, monkeypatch):
     assert (state.pop("postgresql"), state.pop("redis")) == ("ok", "ok")
     assert set(state.pop("seconds_ago")) == {"postgresql", "redis"}
     # Tests run as the owner of the tables.
-    assert [one[:44] for one in state.pop("concerns")] == ["the application's database role may erase th"]
+    assert [one[:44] for one in state.pop("concerns")] == [
+        "the application's database role may erase th"
+    ]
     assert state == {}
 
 
@@ -43,7 +45,9 @@ def hanging(monkeypatch):
     assert ended.wait(30)
 
 
-def test_readyz__while_postgresql_hangs__answers_soon_with_the_last_reading_and_its_age(hanging, client, monkeypatch):
+def test_readyz__while_postgresql_hangs__answers_soon_with_the_last_reading_and_its_age(
+    hanging, client, monkeypatch
+):
     assert client.get("/readyz").json()["postgresql"] == "ok"
     began = time.monotonic()
     answer = client.get("/readyz")
@@ -65,9 +69,14 @@ def test_readyz__while_postgresql_refuses__names_the_error(error, client, monkey
     assert (answer.status_code, answer.json()["postgresql"]) == (503, type(error).__name__)
 
 
-@pytest.mark.parametrize("text", ["short", "k7" * 40, "x" * 100, "fifty-characters-are-wanted-this-has-forty-nine-abc"[:49]])
+@pytest.mark.parametrize(
+    "text",
+    ["short", "k7" * 40, "x" * 100, "fifty-characters-are-wanted-this-has-forty-nine-abc"[:49]],
+)
 def test_secret_key__that_can_be_guessed__starts_nothing(text):
-    with pytest.raises(ImproperlyConfigured, match="ASSAY_SECRET_KEY: wanted at least 50 characters"):
+    with pytest.raises(
+        ImproperlyConfigured, match="ASSAY_SECRET_KEY: wanted at least 50 characters"
+    ):
         secret.given(text)
 
 
@@ -89,8 +98,13 @@ def test_schema__names_the_doors_keys_and_bodies(client):
     answer = client.get("/api/schema", {"format": "json"})
     assert answer.status_code == 200
     schema = answer.json()
-    assert schema["components"]["securitySchemes"]["bearerKey"] == {"type": "http", "scheme": "bearer"}
-    body = schema["paths"]["/api/v1/assignments"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert schema["components"]["securitySchemes"]["bearerKey"] == {
+        "type": "http",
+        "scheme": "bearer",
+    }
+    body = schema["paths"]["/api/v1/assignments"]["post"]["requestBody"]["content"][
+        "application/json"
+    ]["schema"]
     assert body == {"$ref": "#/components/schemas/AssignmentBody"}
     assert "Subject" in schema["components"]["schemas"]
 

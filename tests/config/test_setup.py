@@ -18,7 +18,12 @@ def set_up(tmp_path: Path, python: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["sh", str(PROJECT / "config" / "setup.sh")],
         cwd=PROJECT,
-        env={**os.environ, "PYTHON": python, "VENV": str(tmp_path / "venv"), "STAMP": str(tmp_path / "venv" / "stamp")},
+        env={
+            **os.environ,
+            "PYTHON": python,
+            "VENV": str(tmp_path / "venv"),
+            "STAMP": str(tmp_path / "venv" / "stamp"),
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -28,7 +33,9 @@ def set_up(tmp_path: Path, python: str) -> subprocess.CompletedProcess[str]:
 def python_that_fails(tmp_path: Path, word: str) -> str:
     """A Python whose one-liners that mention the word fail."""
     program = tmp_path / "python"
-    program.write_text(f'#!/bin/sh\ncase "$*" in *{word}*) exit 1 ;; esac\nexec {shlex.quote(sys.executable)} "$@"\n')
+    program.write_text(
+        f'#!/bin/sh\ncase "$*" in *{word}*) exit 1 ;; esac\nexec {shlex.quote(sys.executable)} "$@"\n'
+    )
     program.chmod(0o755)
     return str(program)
 
@@ -58,7 +65,9 @@ def test_lock__holds_hashes_and_no_registry_address() -> None:
     assert "://" not in text and "index-url" not in text
 
 
-def test_clean__while_something_runs__refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clean__while_something_runs__refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("DATABASE_URL", raising=False)
     monkeypatch.delenv("REDIS_URL", raising=False)
     state = tmp_path / "state"

@@ -28,10 +28,22 @@ sys.stdout.buffer.write(b"".join(answer.streaming_content))
 
 
 def test_collected_file__is_packed_and_named_by_its_content(tmp_path: Path) -> None:
-    nowhere = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1/0"}
-    environment = os.environ | nowhere | {"ASSAY_STATIC": str(tmp_path), "DJANGO_SETTINGS_MODULE": "config.settings"}
+    nowhere = {
+        "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+    }
+    environment = (
+        os.environ
+        | nowhere
+        | {"ASSAY_STATIC": str(tmp_path), "DJANGO_SETTINGS_MODULE": "config.settings"}
+    )
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", LOOK], cwd=PROJECT, env=environment, capture_output=True, timeout=120, check=False
+        [sys.executable, "-W", "ignore", "-c", LOOK],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr.decode()
     headers, _, body = done.stdout.partition(b"\n")

@@ -32,7 +32,9 @@ def test_collect__nothing_changed__is_done_once(collected: list[str]) -> None:
     assert collected == ["collectstatic"]
 
 
-def test_collect__a_file_changed_or_the_folder_gone__is_done_again(collected: list[str], tmp_path: Path) -> None:
+def test_collect__a_file_changed_or_the_folder_gone__is_done_again(
+    collected: list[str], tmp_path: Path
+) -> None:
     static_files.collect()
     (tmp_path / "source" / "own.css").write_text("a { color: red }")
     static_files.collect()

@@ -48,7 +48,9 @@ def begin(loop: asyncio.AbstractEventLoop, coroutine: Any) -> None:  # Any: a co
     loop.call_soon_threadsafe(lambda *_: None, coroutine, object())
 
 
-def test_request__is_read_by_the_thread_that_brings_it__and_ends_where_its_job_is_done(loop: asyncio.AbstractEventLoop):
+def test_request__is_read_by_the_thread_that_brings_it__and_ends_where_its_job_is_done(
+    loop: asyncio.AbstractEventLoop,
+):
     arriving, jobs, seen = Arriving(loop), [], []
 
     async def request() -> None:
@@ -67,7 +69,9 @@ def test_request__is_read_by_the_thread_that_brings_it__and_ends_where_its_job_i
 
 
 @pytest.mark.parametrize("error", [RuntimeError("the sender is gone"), asyncio.CancelledError()])
-def test_body__that_does_not_arrive__is_the_coroutines_to_handle(loop: asyncio.AbstractEventLoop, error: BaseException):
+def test_body__that_does_not_arrive__is_the_coroutines_to_handle(
+    loop: asyncio.AbstractEventLoop, error: BaseException
+):
     arriving, seen = Arriving(loop), []
 
     async def request() -> None:

@@ -74,7 +74,9 @@ def gone(*numbers: int) -> bool:
     return wait_for(lambda: not any(map(lives, numbers)), 10)
 
 
-def test_program_killed__is_started_again_and_the_others_stay(supervise: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+def test_program_killed__is_started_again_and_the_others_stay(
+    supervise: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
     running = supervise(stays=STAYS, parent=PARENT)
     (beside,) = pids(tmp_path / "parent", 1)
     (first,) = pids(tmp_path / "stays", 1)
@@ -88,7 +90,9 @@ def test_program_killed__is_started_again_and_the_others_stay(supervise: Callabl
     assert gone(second, beside)
 
 
-def test_program_killed__what_it_left_is_swept(supervise: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+def test_program_killed__what_it_left_is_swept(
+    supervise: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
     supervise(parent=PARENT)
     (parent,), (child,) = pids(tmp_path / "parent", 1), pids(tmp_path / "child", 1)
     os.kill(parent, signal.SIGKILL)
@@ -107,12 +111,20 @@ def test_program_that_keeps_failing__rests_alone_and_is_tried_again(
     running.send_signal(signal.SIGTERM)
     said, _ = running.communicate(timeout=20)
     assert running.returncode == 0
-    assert "ALERT loops ended (exit code 1) 4 times within 30 s; it rests for 0.5 s, all other programs go on" in said
-    assert "ALERT loops ended (exit code 1) again soon after its rest; it rests for 1 s, all other programs go on" in said
+    assert (
+        "ALERT loops ended (exit code 1) 4 times within 30 s; it rests for 0.5 s, all other programs go on"
+        in said
+    )
+    assert (
+        "ALERT loops ended (exit code 1) again soon after its rest; it rests for 1 s, all other programs go on"
+        in said
+    )
     assert gone(stays)
 
 
-def test_every_program_keeps_failing__the_supervisor_gives_up_with_their_words(supervise: Callable[..., subprocess.Popen[str]]) -> None:
+def test_every_program_keeps_failing__the_supervisor_gives_up_with_their_words(
+    supervise: Callable[..., subprocess.Popen[str]],
+) -> None:
     running = supervise(fails=FAILS)
     said, _ = running.communicate(timeout=30)
     assert running.returncode == 1
@@ -147,7 +159,10 @@ def test_asked_to_stop__a_deaf_program_is_killed_in_the_end(
 def test_terminal_closed__although_nobody_says_so__stops(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     running = subprocess.Popen(
-        [sys.executable, "-c", SUPERVISOR, "stays", STAYS], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(PROJECT)}, stdout=theirs
+        [sys.executable, "-c", SUPERVISOR, "stays", STAYS],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        stdout=theirs,
     )
     os.close(theirs)
     (stays,) = pids(tmp_path / "stays", 1)
@@ -158,7 +173,10 @@ def test_terminal_closed__although_nobody_says_so__stops(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(("ignored", "stops"), [(signal.SIGINT, True), (signal.SIGHUP, False)])
 def test_started_with_a_signal_ignored__ctrl_c_is_still_heard_and_nohup_honoured(
-    supervise: Callable[..., subprocess.Popen[str]], tmp_path: Path, ignored: signal.Signals, stops: bool
+    supervise: Callable[..., subprocess.Popen[str]],
+    tmp_path: Path,
+    ignored: signal.Signals,
+    stops: bool,
 ) -> None:
     before = signal.signal(ignored, signal.SIG_IGN)
     try:
@@ -170,7 +188,9 @@ def test_started_with_a_signal_ignored__ctrl_c_is_still_heard_and_nohup_honoured
     assert wait_for(lambda: running.poll() is not None, 3) is stops
 
 
-def test_asked_twice__does_not_wait(supervise: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+def test_asked_twice__does_not_wait(
+    supervise: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
     running = supervise(deaf=DEAF)
     pids(tmp_path / "deaf", 1)
     begin = time.monotonic()
@@ -181,18 +201,27 @@ def test_asked_twice__does_not_wait(supervise: Callable[..., subprocess.Popen[st
     assert time.monotonic() - begin < 1.9
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a program that its parent died")
-def test_supervisor_killed__its_programs_are_told_to_stop(supervise: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux tells a program that its parent died"
+)
+def test_supervisor_killed__its_programs_are_told_to_stop(
+    supervise: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
     running = supervise(stays=STAYS)
     (stays,) = pids(tmp_path / "stays", 1)
     running.kill()
     assert gone(stays)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a program that its parent died")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux tells a program that its parent died"
+)
 def test_bound__parent_died_before_it_could_ask__does_not_start() -> None:
     nobody = 4_194_305  # above any process id
     done = subprocess.run(
-        [sys.executable, "config/bound.py", str(nobody), "echo", "started"], cwd=PROJECT, capture_output=True, check=False
+        [sys.executable, "config/bound.py", str(nobody), "echo", "started"],
+        cwd=PROJECT,
+        capture_output=True,
+        check=False,
     )
     assert (done.returncode, done.stdout) == (143, b"")

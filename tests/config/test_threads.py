@@ -21,7 +21,9 @@ def _needs_database(pattern: object) -> bool:
 
 
 @pytest.mark.parametrize(("route", "pattern"), ALL, ids=[pattern.name for _, pattern in ALL])
-def test_door__that_needs_the_database__never_has_a_thread_for_decisions(route: str, pattern: object) -> None:
+def test_door__that_needs_the_database__never_has_a_thread_for_decisions(
+    route: str, pattern: object
+) -> None:
     address = PLAIN[pattern.name][2]("key")[0] if pattern.name in PLAIN else _address(route)
     assert address.startswith(DECISIONS) is not _needs_database(pattern)
 
@@ -34,9 +36,22 @@ def test_pools__the_database_has_fewer_threads_than_decisions() -> None:
     before = {thread.name for thread in threading.enumerate()}
     pools = Pools.of(4)
     made = sorted(thread.name for thread in threading.enumerate() if thread.name not in before)
-    assert made == ["answer-0", "answer-1", "answer-2", "decide-0", "decide-1", "decide-2", "decide-3", "watch-0", "watch-1"]
+    assert made == [
+        "answer-0",
+        "answer-1",
+        "answer-2",
+        "decide-0",
+        "decide-1",
+        "decide-2",
+        "decide-3",
+        "watch-0",
+        "watch-1",
+    ]
     assert pools.for_request("/api/v1/assignments", b'{"unit": "u"}') is pools.decisions
-    assert pools.for_request("/api/v1/assignments", b'{"unit": "u", "exposure": "durable"}') is pools.others
+    assert (
+        pools.for_request("/api/v1/assignments", b'{"unit": "u", "exposure": "durable"}')
+        is pools.others
+    )
     assert pools.for_request("/api/v1/events", b"") is pools.others
     assert pools.for_request("/readyz", b"") is pools.watches
 

@@ -12,7 +12,14 @@ import pytest
 
 from tests.live import Live, installation
 
-CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+CHROMIUM = next(
+    (
+        found
+        for name in ("chromium", "chromium-browser", "google-chrome")
+        if (found := shutil.which(name))
+    ),
+    None,
+)
 # The cast with a password, and what every installation ships with.
 _PEOPLE = """
 import django
@@ -29,7 +36,9 @@ for member in CAST:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--images", default="", help="a folder for the screenshots that README and docs show")
+    parser.addoption(
+        "--images", default="", help="a folder for the screenshots that README and docs show"
+    )
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +79,9 @@ class Person:
         self.page.goto(self.live.url + path)
         self.pages += 1
 
-    def click(self, name: str, *, role: str = "button", inside: str = "body", exact: bool = True) -> None:
+    def click(
+        self, name: str, *, role: str = "button", inside: str = "body", exact: bool = True
+    ) -> None:
         """Press what leads to another page, and wait for it."""
         with self.page.expect_navigation():
             self.page.locator(inside).get_by_role(role, name=name, exact=exact).first.click()
@@ -105,10 +116,31 @@ def person(chromium: Any, place: Live) -> Iterator[Opener]:
         about.set_default_timeout(10_000)
         one = Person(place, about.new_page())
         # A refusal is an answer with its own status, which browsers report as an error of the page's.
-        one.page.on("console", lambda m: one.complaints.append(m.text) if m.type == "error" and "status of 4" not in m.text else None)
+        one.page.on(
+            "console",
+            lambda m: (
+                one.complaints.append(m.text)
+                if m.type == "error" and "status of 4" not in m.text
+                else None
+            ),
+        )
         one.page.on("pageerror", lambda error: one.complaints.append(str(error)))
-        one.page.on("request", lambda request: one.complaints.append(f"asked {request.url}") if _elsewhere(request.url, place) else None)
-        one.page.on("response", lambda got: one.complaints.append(f"no {got.url}") if got.status == 404 and "/static/" in got.url else None)
+        one.page.on(
+            "request",
+            lambda request: (
+                one.complaints.append(f"asked {request.url}")
+                if _elsewhere(request.url, place)
+                else None
+            ),
+        )
+        one.page.on(
+            "response",
+            lambda got: (
+                one.complaints.append(f"no {got.url}")
+                if got.status == 404 and "/static/" in got.url
+                else None
+            ),
+        )
         opened.append((one, about))
         if username is not None:
             one.log_in(username)

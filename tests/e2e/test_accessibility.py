@@ -54,7 +54,10 @@ def pages(place):
     place.python(_EXAMPLES)
     pk = place.sql("SELECT experiment_id FROM experiments WHERE key = 'message_template'")[0][0]
     geo = place.sql("SELECT experiment_id FROM experiments WHERE key = 'geo_posters'")[0][0]
-    flag = place.sql("SELECT id FROM flags WHERE key = (SELECT flag FROM experiments WHERE experiment_id = %s)", pk)[0][0]
+    flag = place.sql(
+        "SELECT id FROM flags WHERE key = (SELECT flag FROM experiments WHERE experiment_id = %s)",
+        pk,
+    )[0][0]
     tabs = ("checklist", "plan", "results", "cost", "health", "history", "settings")
     found = [
         "/admin/",
@@ -80,7 +83,9 @@ def test_pages__axe_finds_nothing_serious(person, pages, axe, mode):
         ada.page.evaluate(axe)
         grave = [one for one in ada.page.evaluate(RUN) if one["impact"] in GRAVE]
         heard = [{"rule": "icon read aloud", "where": where} for where in ada.page.evaluate(ICONS)]
-        unreached = [{"rule": "no keyboard", "where": where} for where in ada.page.evaluate(UNREACHED)]
+        unreached = [
+            {"rule": "no keyboard", "where": where} for where in ada.page.evaluate(UNREACHED)
+        ]
         if problems := [*grave, *heard, *unreached]:
             found[path] = problems
     assert not found
@@ -99,7 +104,9 @@ def test_log_out__by_keyboard__works(person):
     ada = person("ada")
     ada.go("/admin/")
     for _ in range(200):
-        if ada.page.evaluate("document.activeElement.matches('#nav-sidebar [x-on\\\\:click*=openUserLinks]')"):
+        if ada.page.evaluate(
+            "document.activeElement.matches('#nav-sidebar [x-on\\\\:click*=openUserLinks]')"
+        ):
             break
         ada.page.keyboard.press("Tab")
     ada.page.keyboard.press("Enter")

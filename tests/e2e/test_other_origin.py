@@ -61,12 +61,19 @@ def _ask(shop: Any, place: Live, path: str, body: object, key: str = "client") -
     return shop.evaluate(FETCH, [place.url + path, place.keys.get(key, key), body, TRACING])
 
 
-def test_page_of_another_origin__gets_a_variant_and_tells_that_it_was_shown(shop: Any, place: Live) -> None:
+def test_page_of_another_origin__gets_a_variant_and_tells_that_it_was_shown(
+    shop: Any, place: Live
+) -> None:
     # Given an experiment that browsers may see
     place.experiment("other_origin", client_visible=True)
     place.settle()
     # When a page asks with the headers of two tracing tools
-    found = _ask(shop, place, "/api/v1/assignments", {"unit": "browser-1", "experiments": ["other_origin"], "exposure": "none"})
+    found = _ask(
+        shop,
+        place,
+        "/api/v1/assignments",
+        {"unit": "browser-1", "experiments": ["other_origin"], "exposure": "none"},
+    )
     # Then it reads the variant, and the headers that we name
     assert found.get("status") == 200, found
     (assigned,) = found["body"]["assignments"]
@@ -77,12 +84,20 @@ def test_page_of_another_origin__gets_a_variant_and_tells_that_it_was_shown(shop
     kept = _ask(shop, place, "/api/v1/exposures", {"exposures": [told]})
     assert kept.get("status") == 200, kept
     assert kept["body"]["accepted"] == 1, kept
-    rows = place.sql("SELECT exposure_count FROM experiment_assignments WHERE user_id = 'browser-1'")
+    rows = place.sql(
+        "SELECT exposure_count FROM experiment_assignments WHERE user_id = 'browser-1'"
+    )
     assert rows == [(1,)]
 
 
 def test_page_of_another_origin__reads_why_it_is_refused(shop: Any, place: Live) -> None:
-    found = _ask(shop, place, "/api/v1/assignments", {"unit": "browser-1"}, key="assay_client_000000000000_" + "0" * 48)
+    found = _ask(
+        shop,
+        place,
+        "/api/v1/assignments",
+        {"unit": "browser-1"},
+        key="assay_client_000000000000_" + "0" * 48,
+    )
     assert found.get("status") == 401, found
     assert found["body"]["error"]["code"] == "not_authenticated"
 

@@ -7,7 +7,18 @@ import pytest
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 LIST = "/admin/experiments/experiment/"
-TABS = ("checklist", "plan", "offline", "traffic", "results", "cost", "health", "wiring", "history", "settings")
+TABS = (
+    "checklist",
+    "plan",
+    "offline",
+    "traffic",
+    "results",
+    "cost",
+    "health",
+    "wiring",
+    "history",
+    "settings",
+)
 PAYLOAD = "<script>document.title='owned'</script>\"><img src=x onerror=\"document.title='owned'\">{{7*7}}"
 UNNAMED = """() => [...document.querySelectorAll('input:not([type=hidden]), select, textarea, button, svg[role=img]')]
   .filter((e) => e.getClientRects().length && !(e.labels?.length || e.ariaLabel || e.getAttribute('aria-labelledby') || e.title
@@ -18,10 +29,30 @@ UNNAMED = """() => [...document.querySelectorAll('input:not([type=hidden]), sele
 @pytest.fixture(scope="module")
 def paths(place):
     """Every list of the workplace, its tools, and an experiment on all of its tabs."""
-    place.experiment("e2e_pages", variants=[{"name": "control", "traffic_allocation": 50}, {"name": "b", "traffic_allocation": 50}])
+    place.experiment(
+        "e2e_pages",
+        variants=[
+            {"name": "control", "traffic_allocation": 50},
+            {"name": "b", "traffic_allocation": 50},
+        ],
+    )
     pk = place.sql("SELECT experiment_id FROM experiments WHERE key = 'e2e_pages'")[0][0]
-    flag = place.sql("SELECT id FROM flags WHERE key = (SELECT flag FROM experiments WHERE experiment_id = %s)", pk)[0][0]
-    models = ("experiment", "flag", "override", "exclusionlist", "segment", "globalholdout", "layer", "metric", "policy", "changelogentry")
+    flag = place.sql(
+        "SELECT id FROM flags WHERE key = (SELECT flag FROM experiments WHERE experiment_id = %s)",
+        pk,
+    )[0][0]
+    models = (
+        "experiment",
+        "flag",
+        "override",
+        "exclusionlist",
+        "segment",
+        "globalholdout",
+        "layer",
+        "metric",
+        "policy",
+        "changelogentry",
+    )
     return [
         "/admin/",
         *(f"/admin/experiments/{model}/" for model in models),
@@ -42,13 +73,17 @@ def paths(place):
     ]
 
 
-@pytest.mark.parametrize(("width", "mode"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
+@pytest.mark.parametrize(
+    ("width", "mode"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
+)
 def test_pages__at_this_width__do_not_overflow_and_name_everything(person, paths, width, mode):
     ada = person("ada", viewport={"width": width, "height": 844}, color_scheme=mode)
     found = {}
     for path in paths:
         ada.go(path)
-        wide, room = ada.page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+        wide, room = ada.page.evaluate(
+            "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+        )
         problems = [f"{wide} px wide in {room}"] if wide > room else []
         heads = ada.page.locator("h1:visible").count()
         problems += [f"{heads} h1"] if heads != 1 else []
@@ -58,10 +93,16 @@ def test_pages__at_this_width__do_not_overflow_and_name_everything(person, paths
     assert not found
 
 
-PICTURES = (("list", LIST, 1280), ("wiring", "{experiment}?tab=wiring", 1280), ("results", "{experiment}?tab=results", 390))
+PICTURES = (
+    ("list", LIST, 1280),
+    ("wiring", "{experiment}?tab=wiring", 1280),
+    ("results", "{experiment}?tab=results", 390),
+)
 
 
-def test_pictures__of_pages_in_both_modes__go_where_they_were_asked_for(person, paths, images, tmp_path):
+def test_pictures__of_pages_in_both_modes__go_where_they_were_asked_for(
+    person, paths, images, tmp_path
+):
     """With ``--images FOLDER`` they stay; README's own are of the demo, whose experiments have a past."""
     experiment = next(path for path in paths if "?tab=" in path).partition("?")[0]
     for mode in ("light", "dark"):
@@ -95,7 +136,9 @@ def test_payload__typed_into_a_draft__stays_text(person, place):
 def test_csp__an_injected_script__is_not_run(person, place):
     ada = person("ada")
     ada.go("/admin/")
-    ada.page.evaluate("const s = document.createElement('script'); s.textContent = \"document.title = 'owned'\"; document.head.append(s)")
+    ada.page.evaluate(
+        "const s = document.createElement('script'); s.textContent = \"document.title = 'owned'\"; document.head.append(s)"
+    )
     assert ada.page.title() != "owned"
     assert any("Content Security Policy" in complaint for complaint in ada.complaints)
     ada.complaints.clear()

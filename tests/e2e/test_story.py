@@ -72,7 +72,9 @@ def _sign(who, pk, item):
 
 
 def test_story__three_people_and_two_more__from_draft_to_archive(person, place):
-    olivia, dmitri, quinn, paula, victor = (person(name) for name in ("olivia", "dmitri", "quinn", "paula", "victor"))
+    olivia, dmitri, quinn, paula, victor = (
+        person(name) for name in ("olivia", "dmitri", "quinn", "paula", "victor")
+    )
     pk = _draft(olivia, "E2E rerank")
 
     # What is missing is said, and a stranger is refused.
@@ -86,9 +88,9 @@ def test_story__three_people_and_two_more__from_draft_to_archive(person, place):
     _sign(olivia, pk, "prd")
     olivia.go(_page(pk, "checklist"))
     olivia.click("Compute sample size")
-    assert "Sample size" not in olivia.page.inner_text(".as-hero .verdict"), olivia.page.inner_text("#main, main, #content").split(
-        "Checklist"
-    )[0]
+    assert "Sample size" not in olivia.page.inner_text(".as-hero .verdict"), olivia.page.inner_text(
+        "#main, main, #content"
+    ).split("Checklist")[0]
     dmitri.go(_page(pk, "offline"))
     dmitri.fill("Value", "0.56")
     dmitri.fill("Lower bound", "0.53")
@@ -102,7 +104,9 @@ def test_story__three_people_and_two_more__from_draft_to_archive(person, place):
     flag = place.sql("SELECT key FROM experiments WHERE experiment_id = %s", pk)[0][0]
     quinn.go(_page(pk, "wiring"))
     for number in range(30):
-        place.post("/api/v1/assignments", {"unit": f"u{number}", "experiments": [flag], "exposure": "none"})
+        place.post(
+            "/api/v1/assignments", {"unit": f"u{number}", "experiments": [flag], "exposure": "none"}
+        )
         quinn.page.wait_for_timeout(500)
         if quinn.page.locator("[data-live] .as-badge.good").count() > 3:
             break
@@ -113,7 +117,9 @@ def test_story__three_people_and_two_more__from_draft_to_archive(person, place):
     olivia.go(f"{LIST}{pk}/request-launch/")
     olivia.click("Request the launch")
     olivia.go(_page(pk, "checklist"))
-    assert olivia.page.locator("#item-approval form").count() == 0, "nobody approves their own request"
+    assert olivia.page.locator("#item-approval form").count() == 0, (
+        "nobody approves their own request"
+    )
     olivia.go(f"{LIST}{pk}/sign/approval/")
     assert "a second person must do this" in olivia.text()
     _sign(paula, pk, "approval")
@@ -131,7 +137,9 @@ def test_story__three_people_and_two_more__from_draft_to_archive(person, place):
 
     # Everybody may stop it, nobody without saying why.
     victor.go(f"{LIST}{pk}/do/emergency_stop/")
-    victor.page.evaluate("document.querySelectorAll('[required]').forEach((field) => field.required = false)")
+    victor.page.evaluate(
+        "document.querySelectorAll('[required]').forEach((field) => field.required = false)"
+    )
     victor.click("Emergency stop")
     assert "This was not done" in victor.text()
     _confirm(victor, pk, "emergency_stop", "Emergency stop", "answers look wrong")
@@ -150,9 +158,9 @@ def test_dark_launch__aborted__is_a_draft_again(person, place):
     _sign(olivia, pk, "prd")
     olivia.go(_page(pk, "checklist"))
     olivia.click("Compute sample size")
-    assert "Sample size" not in olivia.page.inner_text(".as-hero .verdict"), olivia.page.inner_text("#main, main, #content").split(
-        "Checklist"
-    )[0]
+    assert "Sample size" not in olivia.page.inner_text(".as-hero .verdict"), olivia.page.inner_text(
+        "#main, main, #content"
+    ).split("Checklist")[0]
     dmitri.go(_page(pk, "offline"))
     dmitri.fill("Value", "0.56")
     dmitri.fill("Lower bound", "0.53")
@@ -165,7 +173,9 @@ def test_dark_launch__aborted__is_a_draft_again(person, place):
     assert "draft" in quinn.page.inner_text(".as-hero")
 
 
-def test_first_experiment__of_a_new_product_owner__is_in_dark_launch_within_five_minutes(person, place):
+def test_first_experiment__of_a_new_product_owner__is_in_dark_launch_within_five_minutes(
+    person, place
+):
     """What the owner and two others have to do until one per cent of units is touched, counted.
 
     Five seconds for each field and click, ten to read a page.
@@ -177,7 +187,9 @@ def test_first_experiment__of_a_new_product_owner__is_in_dark_launch_within_five
     olivia.clicks += 1
     olivia.go(_page(pk, "checklist"))
     olivia.click("Compute sample size")
-    assert "Sample size" not in olivia.page.inner_text(".as-hero .verdict"), olivia.page.inner_text("#main, main, #content")
+    assert "Sample size" not in olivia.page.inner_text(".as-hero .verdict"), olivia.page.inner_text(
+        "#main, main, #content"
+    )
     dmitri.go(_page(pk, "offline"))
     dmitri.fill("Value", "0.56")
     dmitri.fill("Lower bound", "0.53")
@@ -187,7 +199,9 @@ def test_first_experiment__of_a_new_product_owner__is_in_dark_launch_within_five
     _confirm(quinn, pk, "start_dark_launch", "Start dark launch")
     assert "dark launch" in quinn.page.inner_text(".as-hero")
     after = [(one.fields, one.clicks, one.pages) for one in people]
-    fields, clicks, pages = (sum(now[k] - was[k] for was, now in zip(before, after, strict=True)) for k in range(3))
+    fields, clicks, pages = (
+        sum(now[k] - was[k] for was, now in zip(before, after, strict=True)) for k in range(3)
+    )
     seconds = 5 * fields + 5 * clicks + 10 * pages
     assert seconds <= 300, f"{seconds} s: {pages} pages, {fields} fields, {clicks} clicks"
     print(f"{seconds} s: {pages} pages, {fields} fields, {clicks} clicks")

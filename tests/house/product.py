@@ -11,5 +11,7 @@ PACKAGES = ("analytics", "config", "experiments")
 
 def modules() -> list[Path]:
     """Every module but migrations, which Django writes, relative to the project."""
-    found = (path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+    found = (
+        path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py")
+    )
     return sorted(path for path in found if "migrations" not in path.parts)

@@ -9,7 +9,10 @@ import pytest
 from tests.places import ROOT
 
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
-QUESTIONS = dict(part.split("\n", 1) for part in re.split(r"^### ", PAGE.partition("## Habits")[0], flags=re.MULTILINE)[1:])
+QUESTIONS = dict(
+    part.split("\n", 1)
+    for part in re.split(r"^### ", PAGE.partition("## Habits")[0], flags=re.MULTILINE)[1:]
+)
 
 
 def files(text: str) -> list[str]:
@@ -18,7 +21,10 @@ def files(text: str) -> list[str]:
 
 def test_page__answers_the_five_questions() -> None:
     wanted = {"a new kind of metric", "a new client protocol", "a new tab of the experiment's page"}
-    assert {question.lower() for question in QUESTIONS} == wanted | {"a new action of a guardrail", "a new store"}
+    assert {question.lower() for question in QUESTIONS} == wanted | {
+        "a new action of a guardrail",
+        "a new store",
+    }
 
 
 @pytest.mark.parametrize("question", QUESTIONS)

@@ -38,7 +38,13 @@ def known_metrics() -> set[str]:
     return (
         own
         | {sample for family in told for sample in _names(family.name, family.type)}
-        | {"assay_program_ended_total", "assay_program_resting", "assay_stored_totals_up", "assay_beat_lag_seconds", "up"}
+        | {
+            "assay_program_ended_total",
+            "assay_program_resting",
+            "assay_stored_totals_up",
+            "assay_beat_lag_seconds",
+            "up",
+        }
     )
 
 
@@ -50,7 +56,9 @@ def _names(name: str, kind: str) -> set[str]:
 def expressions() -> Iterator[tuple[str, str]]:
     for path in DASHBOARDS:
         for panel in json.loads(path.read_text())["panels"]:
-            yield from ((f"{path.name}: {panel['title']}", target["expr"]) for target in panel["targets"])
+            yield from (
+                (f"{path.name}: {panel['title']}", target["expr"]) for target in panel["targets"]
+            )
     for group in yaml.safe_load((DEPLOY / "prometheus" / "rules.yml").read_text())["groups"]:
         yield from ((rule.get("alert") or rule["record"], rule["expr"]) for rule in group["rules"])
 
@@ -67,7 +75,9 @@ def test_expression__names_only_metrics_that_exist(where: str, expression: str) 
 
 
 def test_expression__a_metric_that_does_not_exist__is_found() -> None:
-    assert unknown_in("sum(rate(experiment_sample_sizes{variant='a'}[5m]))") == {"experiment_sample_sizes"}
+    assert unknown_in("sum(rate(experiment_sample_sizes{variant='a'}[5m]))") == {
+        "experiment_sample_sizes"
+    }
 
 
 def compose() -> dict[str, Any]:
@@ -89,13 +99,22 @@ def test_compose__commands_and_roles_are_ours() -> None:
 
 
 def test_compose__files_it_mounts_are_there() -> None:
-    mounts = [volume for service in compose()["services"].values() for volume in service.get("volumes", []) if volume.startswith("./")]
+    mounts = [
+        volume
+        for service in compose()["services"].values()
+        for volume in service.get("volumes", [])
+        if volume.startswith("./")
+    ]
     assert mounts and all((DEPLOY / mount.split(":")[0]).exists() for mount in mounts)
 
 
 def test_compose__variables_it_needs_are_in_the_example() -> None:
     wanted = set(re.findall(r"\$\{([A-Z_]+)", (DEPLOY / "compose.yaml").read_text()))
-    given = {line.split("=")[0] for line in (DEPLOY / ".env.example").read_text().splitlines() if "=" in line}
+    given = {
+        line.split("=")[0]
+        for line in (DEPLOY / ".env.example").read_text().splitlines()
+        if "=" in line
+    }
     assert wanted == given
 
 
@@ -103,8 +122,13 @@ def test_prometheus__accepts_configuration_and_rules(tmp_path: Path) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed (Debian: prometheus)")
-    copied, token = shutil.copytree(DEPLOY / "prometheus", tmp_path / "prometheus") / "prometheus.yml", tmp_path / "token"
+    copied, token = (
+        shutil.copytree(DEPLOY / "prometheus", tmp_path / "prometheus") / "prometheus.yml",
+        tmp_path / "token",
+    )
     token.write_text("scrape")
     copied.write_text(copied.read_text().replace("/run/secrets/metrics_token", str(token)))
-    done = subprocess.run([promtool, "check", "config", str(copied)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [promtool, "check", "config", str(copied)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -47,12 +47,16 @@ HABITS = [section for section in _sections(SPREADSHEET.read_text(), "##") if ">>
 
 def _examples(section: Section) -> list[doctest.Example]:
     # A fence right below an expected output would be taken for a part of it.
-    return doctest.DocTestParser().get_examples(re.sub(r"^```.*$", "", section.text, flags=re.MULTILINE))
+    return doctest.DocTestParser().get_examples(
+        re.sub(r"^```.*$", "", section.text, flags=re.MULTILINE)
+    )
 
 
 def _failures(section: Section) -> str:
     """What the section's examples print that the page does not say; nothing when they agree. Each section stands alone."""
-    case = doctest.DocTest(_examples(section), {"__name__": "docs"}, section.title, "docs", section.line, None)
+    case = doctest.DocTest(
+        _examples(section), {"__name__": "docs"}, section.title, "docs", section.line, None
+    )
     told: list[str] = []
     doctest.DocTestRunner(verbose=False).run(case, out=told.append)
     return "".join(told)
@@ -60,7 +64,11 @@ def _failures(section: Section) -> str:
 
 def _missing(section: Section) -> list[str]:
     """Which parts the section lacks; an example counts when it says what comes out."""
-    lacking = [part for part in PARTS if not re.search(rf"^- \*\*{part}\.\*\* \S", section.text, re.MULTILINE)]
+    lacking = [
+        part
+        for part in PARTS
+        if not re.search(rf"^- \*\*{part}\.\*\* \S", section.text, re.MULTILINE)
+    ]
     return lacking + ["example"] * (not any(example.want for example in _examples(section)))
 
 
@@ -102,7 +110,9 @@ def test_spreadsheet__each_section__runs_and_prints_what_it_says(section: Sectio
     assert _failures(section) == ""
 
 
-def test_statistics__each_section__has_question_formula_default_pitfalls_reference_and_example() -> None:
+def test_statistics__each_section__has_question_formula_default_pitfalls_reference_and_example() -> (
+    None
+):
     assert {section.title: _missing(section) for section in METHODS if _missing(section)} == {}
 
 
@@ -111,7 +121,12 @@ def test_statistics__every_public_module__has_a_section() -> None:
 
 
 def test_statistics__every_metric_kind_calibration_and_replay__have_a_section() -> None:
-    wanted = {*KINDS, *(type(kind).__module__ for kind in KINDS.values()), "analytics.core.calibration", "analytics.core.scans.replay"}
+    wanted = {
+        *KINDS,
+        *(type(kind).__module__ for kind in KINDS.values()),
+        "analytics.core.calibration",
+        "analytics.core.scans.replay",
+    }
     assert _without_home(wanted, METHODS) == set()
 
 
@@ -121,8 +136,14 @@ def test_statistics__every_check_of_the_calibration__is_named() -> None:
 
 
 def test_statistics__contents__list_every_section() -> None:
-    contents = next(section for section in _sections(STATISTICS.read_text(), "##") if section.title == "Contents")
-    assert [one or other for one, other in re.findall(r", \[(.+?)\]|: \[(.+?)\]", contents.text)] == [s.title for s in METHODS]
+    contents = next(
+        section
+        for section in _sections(STATISTICS.read_text(), "##")
+        if section.title == "Contents"
+    )
+    assert [
+        one or other for one, other in re.findall(r", \[(.+?)\]|: \[(.+?)\]", contents.text)
+    ] == [s.title for s in METHODS]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -139,7 +160,9 @@ def test_examples__a_wrong_number_planted__is_found() -> None:
 
 def test_sections__parts_taken_out__are_missed_by_name() -> None:
     whole = METHODS[0]
-    bare = Section(whole.title, whole.text.replace("**Pitfalls.**", "").replace(">>>", "..."), whole.line)
+    bare = Section(
+        whole.title, whole.text.replace("**Pitfalls.**", "").replace(">>>", "..."), whole.line
+    )
     assert _missing(bare) == ["Pitfalls", "example"]
 
 

@@ -14,7 +14,14 @@ SETUP = "import os; os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'config.sett
 
 
 def printed(code: str) -> str:
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
     return done.stdout.strip().splitlines()[-1]
 
 
@@ -26,7 +33,8 @@ def printed(code: str) -> str:
             "import analytics.core.kinds, analytics.core.results, analytics.core.planner; "
             "import analytics.core.deciding.guardrails, analytics.core.scans.scans; "
         ),
-        SETUP + "import config.urls, analytics.services.analysis.analysis, analytics.services.analysis.scanning; ",
+        SETUP
+        + "import config.urls, analytics.services.analysis.analysis, analytics.services.analysis.scanning; ",
     ],
     ids=["serving", "statistics of a run", "pages and jobs"],
 )

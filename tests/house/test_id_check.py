@@ -10,7 +10,11 @@ from growthbook import Experiment, GrowthBook
 from config.processes.embedded.place import PROJECT
 from experiments.core.hashing import _over_bytes, bucket_of
 
-SECTION = (PROJECT / "docs" / "clients.md").read_text(encoding="utf-8").partition("### Ids outside ASCII")[2]
+SECTION = (
+    (PROJECT / "docs" / "clients.md")
+    .read_text(encoding="utf-8")
+    .partition("### Ids outside ASCII")[2]
+)
 ROWS = re.findall(r"^\| `(.+?)` \| (\d+) \| ([01]) \| ([01]) \|$", SECTION, re.MULTILINE)
 EXPERIMENT = json.loads(SECTION.partition("```json\n")[2].partition("```")[0])
 
@@ -32,6 +36,8 @@ def test_table__of_the_page__is_what_we_and_growthbook_compute():
 
 
 def test_table__of_the_page__tells_an_sdk_that_hashes_bytes():
-    assert [over_bytes(unit_id) // 500 for unit_id, *_ in ROWS] == [int(other) for *_, other in ROWS]
+    assert [over_bytes(unit_id) // 500 for unit_id, *_ in ROWS] == [
+        int(other) for *_, other in ROWS
+    ]
     outside = [(agreeing, other) for unit_id, _, agreeing, other in ROWS if not unit_id.isascii()]
     assert len(outside) >= 5 and all(agreeing != other for agreeing, other in outside)

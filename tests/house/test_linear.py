@@ -25,7 +25,20 @@ LIMIT = 3 * TIMES
 """Quadratic growth is 64-fold at eight times the length, linear growth eightfold; noise is in between."""
 FREE = 0.002
 """Seconds below which a clock cannot tell; a quadratic expression takes longer on the long text."""
-PIECES = [*" \n\ta0._-\"\\`'{}[](),:;/@%<>=#*&|~+^$!", '\\"', "a ", " a", "a.", "0.", "- ", "{{", "a_", "\n ", "=>", "> "]
+PIECES = [
+    *" \n\ta0._-\"\\`'{}[](),:;/@%<>=#*&|~+^$!",
+    '\\"',
+    "a ",
+    " a",
+    "a.",
+    "0.",
+    "- ",
+    "{{",
+    "a_",
+    "\n ",
+    "=>",
+    "> ",
+]
 BEGINNINGS = ["", "a", '"', "{{", "1 %", "a>", "<", "<style>"]
 ENDS = ["", "\x01"]
 MADE: dict[str, Callable[[], list[re.Pattern[Any]]]] = {
@@ -39,7 +52,11 @@ METHODS = ("search", "match", "fullmatch", "findall", "finditer", "sub", "split"
 
 def _files() -> Iterator[Path]:
     for folder in ("experiments", "analytics", "config"):
-        yield from (path for path in sorted((PROJECT / folder).rglob("*.py")) if "migrations" not in path.parts)
+        yield from (
+            path
+            for path in sorted((PROJECT / folder).rglob("*.py"))
+            if "migrations" not in path.parts
+        )
 
 
 COMPILED = frozenset({"re.compile", "RegexValidator"})
@@ -68,7 +85,11 @@ def _expressions() -> Iterator[tuple[str, re.Pattern[Any], str]]:
             if _called(node) in COMPILED:
                 yield from _named(where, node.lineno, text, used)
             elif _called(node) in AT_ONCE and isinstance(node.args[0], ast.Constant):
-                yield f"{where}:{node.lineno}", re.compile(node.args[0].value), _called(node).removeprefix("re.")
+                yield (
+                    f"{where}:{node.lineno}",
+                    re.compile(node.args[0].value),
+                    _called(node).removeprefix("re."),
+                )
 
 
 def _calls(text: str) -> Iterator[ast.Call]:
@@ -77,7 +98,9 @@ def _calls(text: str) -> Iterator[ast.Call]:
         yield from (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call))
 
 
-def _named(where: str, line: int, text: str, used: dict[str, set[str]]) -> Iterator[tuple[str, re.Pattern[Any], str]]:
+def _named(
+    where: str, line: int, text: str, used: dict[str, set[str]]
+) -> Iterator[tuple[str, re.Pattern[Any], str]]:
     name = text.splitlines()[line - 1].split(" = ")[0].strip()
     if where in MADE:
         yield from ((f"{where}:{line}", expression, "fullmatch") for expression in MADE[where]())
@@ -85,7 +108,9 @@ def _named(where: str, line: int, text: str, used: dict[str, set[str]]) -> Itera
             return
     found = getattr(importlib.import_module(where.removesuffix(".py").replace("/", ".")), name)
     expression = getattr(found, "regex", found)
-    yield from ((f"{where}:{name}", expression, method) for method in sorted(used.get(name, {"search"})))
+    yield from (
+        (f"{where}:{name}", expression, method) for method in sorted(used.get(name, {"search"}))
+    )
 
 
 EXPRESSIONS = list(_expressions())
@@ -109,7 +134,9 @@ def _growth(try_on: Callable[[int], Callable[[], object]]) -> float:
     return long / short
 
 
-def _attempt(expression: re.Pattern[Any], method: str, text: Callable[[int], str]) -> Callable[[int], Callable[[], object]]:
+def _attempt(
+    expression: re.Pattern[Any], method: str, text: Callable[[int], str]
+) -> Callable[[int], Callable[[], object]]:
     def try_on(length: int) -> Callable[[], object]:
         sent: Any = text(length).encode() if isinstance(expression.pattern, bytes) else text(length)
         if method == "sub":
@@ -123,12 +150,23 @@ def _attempt(expression: re.Pattern[Any], method: str, text: Callable[[int], str
 
 def test_expressions__are_found() -> None:
     names = {where for where, _, _ in EXPRESSIONS}
-    assert {"experiments/http/parsing.py:_STRINGS", "analytics/core/report/template.py:PLACE"} <= names
+    assert {
+        "experiments/http/parsing.py:_STRINGS",
+        "analytics/core/report/template.py:PLACE",
+    } <= names
 
 
-@pytest.mark.parametrize(("where", "expression", "method"), EXPRESSIONS, ids=[f"{where} {method}" for where, _, method in EXPRESSIONS])
-def test_expression__longer_text__takes_longer_in_proportion(where: str, expression: re.Pattern[Any], method: str) -> None:
+@pytest.mark.parametrize(
+    ("where", "expression", "method"),
+    EXPRESSIONS,
+    ids=[f"{where} {method}" for where, _, method in EXPRESSIONS],
+)
+def test_expression__longer_text__takes_longer_in_proportion(
+    where: str, expression: re.Pattern[Any], method: str
+) -> None:
     for begin, piece, end in product(BEGINNINGS, PIECES, ENDS):
         text = lambda n, b=begin, p=piece, e=end: b + p * n + e  # noqa: E731  # a text of this shape
         grown = _growth(_attempt(expression, method, text))
-        assert grown < LIMIT, f"{where}: {TIMES} times as many {piece!r} after {begin!r} took {grown:.0f} times as long"
+        assert grown < LIMIT, (
+            f"{where}: {TIMES} times as many {piece!r} after {begin!r} took {grown:.0f} times as long"
+        )

@@ -12,14 +12,20 @@ from tests.places import ROOT
 
 LOCKED = {
     canonicalize_name(name): version
-    for name, version in re.findall(r"^([\w.-]+)==([^\s;\\]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    for name, version in re.findall(
+        r"^([\w.-]+)==([^\s;\\]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE
+    )
 }
 
 
 def unmet(asked: list[str]) -> list[str]:
     """What the lock does not hold, or holds in another version."""
     wanted = [Requirement(one) for one in asked]
-    return [str(one) for one in wanted if LOCKED.get(canonicalize_name(one.name), "") not in one.specifier]
+    return [
+        str(one)
+        for one in wanted
+        if LOCKED.get(canonicalize_name(one.name), "") not in one.specifier
+    ]
 
 
 def test_lock__holds_what_is_asked_for() -> None:

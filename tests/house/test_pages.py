@@ -35,13 +35,19 @@ def loaded_by(page: str) -> list[str]:
     return LOADED.findall(page)
 
 
-@pytest.mark.parametrize("address", ["/api/docs", "/admin/", "/admin/login/", "/admin/experiments/experiment/"])
+@pytest.mark.parametrize(
+    "address", ["/api/docs", "/admin/", "/admin/login/", "/admin/experiments/experiment/"]
+)
 def test_page__everything_it_loads_is_ours_and_there(browser: Client, address: str) -> None:
     client = Client() if "login" in address else browser
     loaded = loaded_by(client.get(address).content.decode())
     assert loaded
     assert [one for one in loaded if re.match(r"(?:\w+:)?//", one)] == []
-    static = [one.removeprefix(settings.STATIC_URL) for one in loaded if one.startswith(settings.STATIC_URL)]
+    static = [
+        one.removeprefix(settings.STATIC_URL)
+        for one in loaded
+        if one.startswith(settings.STATIC_URL)
+    ]
     assert static and [one for one in static if not _is_there(one)] == []
 
 

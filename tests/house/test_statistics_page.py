@@ -47,6 +47,10 @@ def test_page__methods_for_notebooks__are_exactly_those_that_nothing_else_uses()
     said = re.search(r"\*\*Only for notebooks and comparisons\.\*\* (.*?)\n\n", text, re.DOTALL)
     assert said is not None
     named = set(re.findall(r"`([a-z_.]+)`", said[1]))
-    methods = {module_of(path).removeprefix("analytics.core.stats.") for path in STATS.rglob("*.py") if path.name != "__init__.py"}
+    methods = {
+        module_of(path).removeprefix("analytics.core.stats.")
+        for path in STATS.rglob("*.py")
+        if path.name != "__init__.py"
+    }
     reached = {name.removeprefix("analytics.core.stats.") for name in used()}
     assert named == methods - reached

@@ -13,7 +13,9 @@ PAGE = (PROJECT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^### (.+?)\n(.*?)(?=^##|\Z)", PAGE, flags=re.MULTILINE | re.DOTALL))
 _FOUND = re.compile(r'Finding\(\s*"([a-z_]+)"')
 CODE = [path for path in (PROJECT / "analytics").rglob("*.py") if "migrations" not in path.parts]
-CODES = {code for path in CODE for code in _FOUND.findall(path.read_text(encoding="utf-8"))} | set(WHAT_TO_DO)
+CODES = {code for path in CODE for code in _FOUND.findall(path.read_text(encoding="utf-8"))} | set(
+    WHAT_TO_DO
+)
 SYMPTOMS = 10
 
 

@@ -82,10 +82,14 @@ STYLE_VIOLATIONS = [
     Violation("analytics/selectors/planted.py", "from django.shortcuts import render", "TID251"),
     Violation("analytics/models/planted.py", "from django.contrib import admin", "TID251"),
     Violation("experiments/selectors/planted.py", "from unfold.admin import ModelAdmin", "TID251"),
-    Violation("experiments/models/planted.py", "from django.db.models.signals import post_save", "TID251"),
+    Violation(
+        "experiments/models/planted.py", "from django.db.models.signals import post_save", "TID251"
+    ),
     Violation("analytics/services/planted.py", "from django.dispatch import receiver", "TID251"),
     Violation("experiments/services/planted.py", "from celery import shared_task", "TID251"),
-    Violation("experiments/services/planted.py", "from rest_framework import serializers", "TID251"),
+    Violation(
+        "experiments/services/planted.py", "from rest_framework import serializers", "TID251"
+    ),
     Violation("experiments/core/planted.py", "from ...config import env", "TID252"),
 ]
 
@@ -96,7 +100,11 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = tmp_path_factory.mktemp("tree")
     shutil.copy(PROJECT / "pyproject.toml", copy)
     for package in PACKAGES:
-        shutil.copytree(PROJECT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__", "migrations"))
+        shutil.copytree(
+            PROJECT / package,
+            copy / package,
+            ignore=shutil.ignore_patterns("__pycache__", "migrations"),
+        )
     return copy
 
 
@@ -153,7 +161,9 @@ def test_planted_imports__each_is_named_by_its_contract(tree: Path, wall: str) -
 
 
 def contract_id(wall: str) -> str:
-    return next(contract["id"] for contract in rules()["contracts"] if contract["name"].startswith(wall))
+    return next(
+        contract["id"] for contract in rules()["contracts"] if contract["name"].startswith(wall)
+    )
 
 
 def test_every_contract__has_a_violation_that_proves_it() -> None:
@@ -164,14 +174,27 @@ def test_every_contract__has_a_violation_that_proves_it() -> None:
 def test_planted_http_admin_and_signals_outside_the_doors__ruff_names_each(tree: Path) -> None:
     files = planted(tree, STYLE_VIOLATIONS)
     try:
-        done = run(tree, str(BIN / "ruff"), "check", "--no-cache", "--select", "TID", "--output-format", "concise", ".")
+        done = run(
+            tree,
+            str(BIN / "ruff"),
+            "check",
+            "--no-cache",
+            "--select",
+            "TID",
+            "--output-format",
+            "concise",
+            ".",
+        )
     finally:
         for file in files:
             file.unlink()
     missed = [
         violation
         for violation, file in zip(STYLE_VIOLATIONS, files, strict=True)
-        if not any(str(file.relative_to(tree)) in line and violation.wall in line for line in done.stdout.splitlines())
+        if not any(
+            str(file.relative_to(tree)) in line and violation.wall in line
+            for line in done.stdout.splitlines()
+        )
     ]
     assert not missed, done.stdout
 
@@ -184,7 +207,17 @@ def test_the_same_imports_inside_the_doors__pass(tree: Path) -> None:
     ]
     files = planted(tree, inside)
     try:
-        done = run(tree, str(BIN / "ruff"), "check", "--no-cache", "--select", "TID", "--output-format", "concise", ".")
+        done = run(
+            tree,
+            str(BIN / "ruff"),
+            "check",
+            "--no-cache",
+            "--select",
+            "TID",
+            "--output-format",
+            "concise",
+            ".",
+        )
     finally:
         for file in files:
             file.unlink()
@@ -196,6 +229,12 @@ def test_every_module_of_the_apps__has_a_place_in_the_layers() -> None:
     for package in ("experiments", "analytics"):
         for path in (PROJECT / package).iterdir():
             name = path.stem
-            if name.startswith("_") or name in {"apps", "migrations"} or not (path.suffix == ".py" or (path / "__init__.py").exists()):
+            if (
+                name.startswith("_")
+                or name in {"apps", "migrations"}
+                or not (path.suffix == ".py" or (path / "__init__.py").exists())
+            ):
                 continue
-            assert f"{package}.{name}" in layered, f"{package}.{name} stands in no layer of pyproject.toml"
+            assert f"{package}.{name}" in layered, (
+                f"{package}.{name} stands in no layer of pyproject.toml"
+            )

@@ -77,7 +77,11 @@ def _defined() -> Counter[str]:
     """In how many modules each public class name is defined."""
     found: Counter[str] = Counter()
     for path in modules():
-        names = {node.name for node in ast.parse((ROOT / path).read_text()).body if isinstance(node, ast.ClassDef)}
+        names = {
+            node.name
+            for node in ast.parse((ROOT / path).read_text()).body
+            if isinstance(node, ast.ClassDef)
+        }
         found.update(name for name in names if not name.startswith("_"))
     return found
 

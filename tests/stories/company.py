@@ -42,14 +42,25 @@ def local(day: int, hour: int = 12, minute: int = 0) -> datetime:
 def hire() -> None:
     """The cast, each in the group of their job."""
     for member in CAST:
-        user = User.objects.create_user(member.username, is_staff=True, first_name=member.name.split()[0])
+        user = User.objects.create_user(
+            member.username, is_staff=True, first_name=member.name.split()[0]
+        )
         user.groups.set([Group.objects.get(name=member.role.value)])
 
 
 def new_key(scope: str, owner: str = "ada") -> str:
     """A key as the command prints it."""
     printed = StringIO()
-    call_command("create_key", f"{owner} {scope}", "--scope", scope, "--owner", owner, stdout=printed, stderr=StringIO())
+    call_command(
+        "create_key",
+        f"{owner} {scope}",
+        "--scope",
+        scope,
+        "--owner",
+        owner,
+        stdout=printed,
+        stderr=StringIO(),
+    )
     serving.refresh(utc_now())
     return printed.getvalue().splitlines()[-1]
 
@@ -61,7 +72,9 @@ class Http:
         self.client = Client(headers={"authorization": f"Bearer {key}"})
 
     def post(self, path: str, body: object = None) -> HttpResponse:
-        return self.client.post(f"{API}/{path}", json.dumps(body or {}), content_type="application/json")
+        return self.client.post(
+            f"{API}/{path}", json.dumps(body or {}), content_type="application/json"
+        )
 
     def patch(self, path: str, body: object) -> HttpResponse:
         return self.client.patch(f"{API}/{path}", json.dumps(body), content_type="application/json")
@@ -78,7 +91,9 @@ class Browser:
     pk: int
 
     def page(self, tab: str = "") -> str:
-        return self.client.get(f"{ADMIN}/{self.pk}/change/" + (f"?tab={tab}" if tab else "")).content.decode()
+        return self.client.get(
+            f"{ADMIN}/{self.pk}/change/" + (f"?tab={tab}" if tab else "")
+        ).content.decode()
 
     def post(self, where: str, **form: str) -> HttpResponse:
         return self.client.post(f"{ADMIN}/{self.pk}/{where}/", form)
@@ -88,7 +103,9 @@ class Browser:
         answer = self.client.post(f"{ADMIN}/{self.pk}/{where}/", form, follow=True)
         context = answer.context or {}
         told = [m for m in context.get("messages") or () if m.level_tag == "error"]
-        assert answer.redirect_chain and not told, [str(m) for m in told] or [p.message for p in context.get("problems") or ()]
+        assert answer.redirect_chain and not told, [str(m) for m in told] or [
+            p.message for p in context.get("problems") or ()
+        ]
 
     def sign(self, item: str, verdict: str = "approved", comment: str = "read it") -> None:
         self.press(f"sign/{item}", verdict=verdict, comment=comment)
@@ -117,7 +134,11 @@ class Application:
     told: Iterator[int] = field(default_factory=lambda: count(1))
 
     def ask(self, units: Sequence[str], exposure: str = "none") -> list[dict[str, Any]]:
-        body = {"batch": [{"unit": unit} for unit in units], "experiments": [self.experiment], "exposure": exposure}
+        body = {
+            "batch": [{"unit": unit} for unit in units],
+            "experiments": [self.experiment],
+            "exposure": exposure,
+        }
         answer = self.http.post("assignments", body)
         assert answer.status_code == 200, answer.content
         serving_tasks.publish_expired()
@@ -129,14 +150,23 @@ class Application:
 
     def visitors(self, each: int) -> dict[str, list[str]]:
         """``each`` new users of both arms and of nobody's; beside them those who keep what the dark launch gave them."""
-        found: dict[str, list[str]] = {"control": [], "reranked": [], OUTSIDE: [], "dark": [], "twin": []}
+        found: dict[str, list[str]] = {
+            "control": [],
+            "reranked": [],
+            OUTSIDE: [],
+            "dark": [],
+            "twin": [],
+        }
         while min(len(found["control"]), len(found["reranked"])) < each:
             for item in self.newcomers(500):
                 found[_place(item)].append(item["unit"])
         return {place: units[:each] for place, units in found.items()}
 
     def tell(self, event_type: str, units: Iterable[str]) -> None:
-        events = [{"event_id": f"e{next(self.told)}", "event_type": event_type, "user_id": unit} for unit in units]
+        events = [
+            {"event_id": f"e{next(self.told)}", "event_type": event_type, "user_id": unit}
+            for unit in units
+        ]
         for start in range(0, len(events), 1000):
             answer = self.http.post("events", {"events": events[start : start + 1000]})
             assert answer.json()["errors"] == [], answer.json()
@@ -222,7 +252,14 @@ class Company:
         self.person("olivia").press("compute/sample_size")
 
     def evaluate(self, value: float = 0.53) -> None:
-        scored = {"variant": "reranked", "metric": "ndcg@10", "value": value, "lower": value - 0.02, "upper": value + 0.02, "n": 900}
+        scored = {
+            "variant": "reranked",
+            "metric": "ndcg@10",
+            "value": value,
+            "lower": value - 0.02,
+            "upper": value + 0.02,
+            "n": 900,
+        }
         answer = self.tools.post(f"experiments/{self.key}/offline-evaluations", scored)
         assert answer.status_code == 201, answer.content
 
@@ -235,7 +272,11 @@ class Company:
 
     def meet_dark_launch(self) -> list[dict[str, Any]]:
         """A morning's users; those of the dark launch and its twins come back often."""
-        met = [item for item in self.app.newcomers(900) + self.app.newcomers(900) if item["stage"] == "dark_launch"]
+        met = [
+            item
+            for item in self.app.newcomers(900) + self.app.newcomers(900)
+            if item["stage"] == "dark_launch"
+        ]
         dark = [item["unit"] for item in met if item["metadata"]["role"] == "dark"]
         twins = [item["unit"] for item in met if item["metadata"]["role"] == "twin"]
         visits = -(-1050 // len(dark))

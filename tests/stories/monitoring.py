@@ -72,7 +72,9 @@ def scraping(live: Live, folder: Path) -> Iterator[str]:
     config = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
         "rule_files": [str(folder / "rules.yml")],
-        "scrape_configs": [{"job_name": "assay", "static_configs": [{"targets": [f"{live.host}:{live.port}"]}]}],
+        "scrape_configs": [
+            {"job_name": "assay", "static_configs": [{"targets": [f"{live.host}:{live.port}"]}]}
+        ],
     }
     (folder / "prometheus.yml").write_text(json.dumps(config))
     command = [
@@ -90,11 +92,15 @@ def scraping(live: Live, folder: Path) -> Iterator[str]:
 
 def ask(url: str, query: str) -> list[dict[str, Any]]:
     """The series that answer a query."""
-    with urllib.request.urlopen(f"{url}/api/v1/query?{urllib.parse.urlencode({'query': query})}", timeout=5) as answer:
+    with urllib.request.urlopen(
+        f"{url}/api/v1/query?{urllib.parse.urlencode({'query': query})}", timeout=5
+    ) as answer:
         found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
     return found
 
 
 def says(url: str, queries: Sequence[str]) -> bool:
     """Whether there is something to see: at least one series of one query, with a number."""
-    return any(math.isfinite(float(series["value"][1])) for query in queries for series in ask(url, query))
+    return any(
+        math.isfinite(float(series["value"][1])) for query in queries for series in ask(url, query)
+    )

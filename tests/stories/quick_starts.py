@@ -21,7 +21,10 @@ from tests.live import Live
 
 PAGE = (PROJECT / "docs" / "quick-starts.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(python|sh|sql)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-SECTIONS = {part.partition("\n")[0]: BLOCK.findall(part) for part in re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]}
+SECTIONS = {
+    part.partition("\n")[0]: BLOCK.findall(part)
+    for part in re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]
+}
 GUIDE, LEADS, ENGINE, CRM = (
     "The A/B testing guide", "The lead experimentation framework", "The recommendation engine", "The framework guide for a CRM",
 )  # fmt: skip
@@ -57,8 +60,20 @@ def run(live: Live, section: str, **also: str) -> str:
     for language, code in SECTIONS[section]:
         if language == "sql":
             continue
-        command = [sys.executable, "-c", code] if language == "python" else ["bash", "-euo", "pipefail", "-c", code]
-        done = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=120)
+        command = (
+            [sys.executable, "-c", code]
+            if language == "python"
+            else ["bash", "-euo", "pipefail", "-c", code]
+        )
+        done = subprocess.run(
+            command,
+            env=environment,
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
         printed += done.stdout
     return printed
@@ -67,7 +82,9 @@ def run(live: Live, section: str, **also: str) -> str:
 def guide(live: Live) -> None:
     """The guide's experiment runs, and each of its 200 users has a similarity."""
     assert "['control', 'treatment']" in run(live, GUIDE)
-    assert live.sql("SELECT status FROM experiments WHERE name = 'new_embedding_model'") == [("running",)]
+    assert live.sql("SELECT status FROM experiments WHERE name = 'new_embedding_model'") == [
+        ("running",)
+    ]
     [(units,)] = live.sql(
         "SELECT count(*) FROM ai_ab_metrics m JOIN experiments e USING (experiment_id)"
         " WHERE e.name = 'new_embedding_model' AND m.metric_name = 'avg_similarity'"
@@ -93,7 +110,9 @@ def engine(live: Live) -> None:
         printed = run(live, ENGINE, RECOMMENDER=address)
     assert '"recommendations"' in printed and '"variant_metrics"' in printed
     [(uuid,)] = live.sql("SELECT uuid FROM experiments WHERE name = 'lora_boost_test'")
-    statements = next(code for language, code in SECTIONS[ENGINE] if language == "sql").replace("user_id = '…'", "user_id = 'u-42'")
+    statements = next(code for language, code in SECTIONS[ENGINE] if language == "sql").replace(
+        "user_id = '…'", "user_id = 'u-42'"
+    )
     counted, assigned = statements.replace("…", str(uuid)).split(";")[1:3]
     assert live.sql("SELECT set_config('search_path', 'source_003', false)") == [("source_003",)]
     assert in_schema(live, counted) == [(1,)]
@@ -102,7 +121,9 @@ def engine(live: Live) -> None:
 
 def in_schema(live: Live, statement: str) -> list[tuple[object, ...]]:
     """Rows of a statement in the recommendation engine's own schema."""
-    with psycopg.connect(live.database_url, autocommit=True, options="-c search_path=source_003") as connection:
+    with psycopg.connect(
+        live.database_url, autocommit=True, options="-c search_path=source_003"
+    ) as connection:
         return connection.execute(statement).fetchall()
 
 
@@ -110,8 +131,12 @@ def crm(live: Live) -> None:
     """The CRM's experiment runs, has its result, and is not won yet."""
     printed = run(live, CRM)
     assert '"recommended_winner_id"' in printed
-    assert live.sql("SELECT status FROM experiments WHERE name = 'Lead Qualification Prompt Test'") == [("running",)]
-    assert live.sql("SELECT value FROM ai_ab_metrics WHERE metric_name = 'resolution_rate' AND user_id = '123'") == [(1.0,)]
+    assert live.sql(
+        "SELECT status FROM experiments WHERE name = 'Lead Qualification Prompt Test'"
+    ) == [("running",)]
+    assert live.sql(
+        "SELECT value FROM ai_ab_metrics WHERE metric_name = 'resolution_rate' AND user_id = '123'"
+    ) == [(1.0,)]
     progress = next(code for language, code in SECTIONS[CRM] if language == "sql")
     counts = {row[0]: row[2:] for row in live.sql(progress)}
     assert counts["Lead Qualification Prompt Test"][1] == 1

@@ -67,19 +67,30 @@ def attacker(house: Live) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
 
 def verified(live: Live) -> tuple[int, str]:
     command = [sys.executable, "-W", "ignore", "manage.py", "verify_audit"]
-    done = subprocess.run(command, cwd=ROOT, env={"PATH": "/usr/bin:/bin", **live.environment}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin", **live.environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return done.returncode, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_attack_with_the_applications_role__is_refused(house: Live, attacker: psycopg.Connection[tuple[object, ...]], attack: str) -> None:
+def test_attack_with_the_applications_role__is_refused(
+    house: Live, attacker: psycopg.Connection[tuple[object, ...]], attack: str
+) -> None:
     before = house.sql("SELECT count(*) FROM changelog")
     with pytest.raises((psycopg.errors.InsufficientPrivilege, psycopg.errors.WrongObjectType)):
         attacker.execute(attack)
     assert house.sql("SELECT count(*) FROM changelog") == before != [(0,)]
 
 
-@pytest.mark.parametrize("parent", ["changelog", "ai_events_20260101", "ai_events; DROP TABLE changelog", ""])
+@pytest.mark.parametrize(
+    "parent", ["changelog", "ai_events_20260101", "ai_events; DROP TABLE changelog", ""]
+)
 def test_making_a_day__of_anything_but_a_known_table__is_refused(
     house: Live, attacker: psycopg.Connection[tuple[object, ...]], parent: str
 ) -> None:
@@ -88,7 +99,9 @@ def test_making_a_day__of_anything_but_a_known_table__is_refused(
     assert house.sql("SELECT to_regclass('changelog') IS NOT NULL") == [(True,)]
 
 
-def test_making_a_day__does_not_follow_the_callers_search_path(house: Live, attacker: psycopg.Connection[tuple[object, ...]]) -> None:
+def test_making_a_day__does_not_follow_the_callers_search_path(
+    house: Live, attacker: psycopg.Connection[tuple[object, ...]]
+) -> None:
     attacker.execute("CREATE TEMP TABLE ai_events (event_date date)")
     attacker.execute("SET search_path = pg_temp, public")
     attacker.execute("SELECT public.assay_make_day('ai_events', '2031-05-01')")
@@ -105,7 +118,9 @@ def test_work_with_the_applications_role__goes_on(house: Live) -> None:
     assert ready == {"postgresql": "ok", "redis": "ok"}
 
 
-def test_verify_audit__finds_what_the_owner_altered_or_removed_and_the_unsealed_tail(house: Live) -> None:
+def test_verify_audit__finds_what_the_owner_altered_or_removed_and_the_unsealed_tail(
+    house: Live,
+) -> None:
     code, said = verified(house)
     assert (code, "wait for beat to seal them" in said) == (0, True), said
     assert int(house.python(SEAL)) > 0
@@ -113,12 +128,18 @@ def test_verify_audit__finds_what_the_owner_altered_or_removed_and_the_unsealed_
     assert (code, "Every row is sealed." in said) == (0, True), said
 
     house.sql("ALTER TABLE changelog DISABLE TRIGGER ALL")
-    altered = house.sql("UPDATE changelog SET reason = 'forged' WHERE id = (SELECT min(id) FROM changelog) RETURNING id, action")[0][0]
+    altered = house.sql(
+        "UPDATE changelog SET reason = 'forged' WHERE id = (SELECT min(id) FROM changelog) RETURNING id, action"
+    )[0][0]
     code, said = verified(house)
     assert code == 1
-    assert f"BREAK changelog row {altered} (seal 1): the row was changed after it was sealed" in said
+    assert (
+        f"BREAK changelog row {altered} (seal 1): the row was changed after it was sealed" in said
+    )
 
-    removed = house.sql("DELETE FROM changelog WHERE id = (SELECT max(id) FROM changelog) RETURNING id")[0][0]
+    removed = house.sql(
+        "DELETE FROM changelog WHERE id = (SELECT max(id) FROM changelog) RETURNING id"
+    )[0][0]
     house.sql("ALTER TABLE audit_seals DISABLE TRIGGER ALL")
     house.sql("DELETE FROM audit_seals WHERE number = 2")
     code, said = verified(house)

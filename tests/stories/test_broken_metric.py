@@ -24,7 +24,15 @@ def winning(**fields: Any) -> World:
     """A week of 18 % against 24 % of 3,000 an arm: the rules promote it. Hardly anybody complains."""
     w = world(auto_promote=True, **fields)
     plan(w, "primary", "apply_conversion", baseline=0.18, mde=0.2)
-    plan(w, "guardrail", "complained", margin=0.05, margin_kind="points", rule="no_breach", action="stop")
+    plan(
+        w,
+        "guardrail",
+        "complained",
+        margin=0.05,
+        margin_kind="points",
+        rule="no_breach",
+        action="stop",
+    )
     plan(w, "secondary", "csat")
     crowd(w, "control", 3000, START, events={"apply": 540, "complaint": 30})
     crowd(w, "treatment", 3000, START, events={"apply": 720, "complaint": 30})
@@ -61,8 +69,12 @@ def test_nothing_broken__is_promoted() -> None:
     assert Decision.objects.get().verdict == "promote"
 
 
-@pytest.mark.parametrize(("margin", "kind"), [(5.0, "relative"), (2.0, "points"), (500.0, "ms"), (0.05, "money")])
-def test_guardrail_with_a_margin_that_cannot_be__stored_long_ago__blocks_and_the_rest_is_computed(margin, kind) -> None:
+@pytest.mark.parametrize(
+    ("margin", "kind"), [(5.0, "relative"), (2.0, "points"), (500.0, "ms"), (0.05, "money")]
+)
+def test_guardrail_with_a_margin_that_cannot_be__stored_long_ago__blocks_and_the_rest_is_computed(
+    margin, kind
+) -> None:
     w = winning()
     planned = ExperimentMetric.objects.filter(experiment=w.experiment, metric__key="complained")
     planned.update(margin=margin, margin_kind=kind)
@@ -78,9 +90,21 @@ def test_guardrail_with_a_margin_that_cannot_be__stored_long_ago__blocks_and_the
 
 def test_guardrail_that_breaks__while_another_is_breached__the_alarm_sounds() -> None:
     w = winning()
-    plan(w, "guardrail", "ai_error_units", margin=0.02, margin_kind="points", rule="no_breach", action="stop")
-    ExperimentMetric.objects.filter(experiment=w.experiment, metric__key="complained").update(margin=2.0)
-    Iteration.objects.filter(pk=w.iteration.pk).update(design=design_of(Experiment.objects.get(pk=w.experiment.pk)).as_json())
+    plan(
+        w,
+        "guardrail",
+        "ai_error_units",
+        margin=0.02,
+        margin_kind="points",
+        rule="no_breach",
+        action="stop",
+    )
+    ExperimentMetric.objects.filter(experiment=w.experiment, metric__key="complained").update(
+        margin=2.0
+    )
+    Iteration.objects.filter(pk=w.iteration.pk).update(
+        design=design_of(Experiment.objects.get(pk=w.experiment.pk)).as_json()
+    )
     crowd(w, "control", 2000, START + DAY, events={"http_5xx": 20})
     crowd(w, "treatment", 2000, START + DAY, events={"http_5xx": 400})
     run = analyse(w.experiment.pk, now=AFTER_CLOCK)
@@ -90,7 +114,9 @@ def test_guardrail_that_breaks__while_another_is_breached__the_alarm_sounds() ->
 
 
 @pytest.mark.parametrize("broken", ["csat", "complained"])
-def test_metric_whose_totals_cannot_be_read__blocks_and_the_rest_is_computed(broken, monkeypatch) -> None:
+def test_metric_whose_totals_cannot_be_read__blocks_and_the_rest_is_computed(
+    broken, monkeypatch
+) -> None:
     w = winning()
     read = PostgresStore.totals
 
@@ -105,7 +131,9 @@ def test_metric_whose_totals_cannot_be_read__blocks_and_the_rest_is_computed(bro
     monkeypatch.setattr(PostgresStore, "totals", totals)
     run = analyse(w.experiment.pk, now=AFTER_CLOCK, may_look=True)
     only_this_fails(run, broken)
-    assert {c["comparison"]["reason"] for c in metric(run, broken)["comparisons"]} == {"DataError: division by zero"}
+    assert {c["comparison"]["reason"] for c in metric(run, broken)["comparisons"]} == {
+        "DataError: division by zero"
+    }
 
 
 def test_metric_whose_comparison_breaks__blocks_and_the_rest_is_computed(monkeypatch) -> None:

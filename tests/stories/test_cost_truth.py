@@ -26,11 +26,23 @@ def metered(*, times: int, model: str = "big", arms: int = 2000) -> World:
     plan(w, "primary", "apply_conversion", baseline=0.2, mde=0.1)
     for key in PRESETS:
         preset = BY_KEY[key].plan()
-        plan(w, "guardrail", preset.metric, margin=preset.margin, margin_kind=preset.margin_kind, rule="no_breach", action=preset.action)
+        plan(
+            w,
+            "guardrail",
+            preset.metric,
+            margin=preset.margin,
+            margin_kind=preset.margin_kind,
+            rule="no_breach",
+            action=preset.action,
+        )
     day_exists("ai_request_costs", AT)
     for arm, share, factor in (("control", 0.2, 1), ("treatment", 0.27, times)):
         crowd(w, arm, arms, START, events={"ai_request": arms, "apply": int(arms * share)})
-        calls = list(AiEvent.objects.filter(event_type="ai_request", user_id__startswith=arm).values_list("event_id", "user_id"))
+        calls = list(
+            AiEvent.objects.filter(event_type="ai_request", user_id__startswith=arm).values_list(
+                "event_id", "user_id"
+            )
+        )
         RequestCost.objects.bulk_create(
             RequestCost(
                 event_date=AT.date(),
@@ -48,7 +60,9 @@ def metered(*, times: int, model: str = "big", arms: int = 2000) -> World:
         )
     with connection.cursor() as cursor:
         cursor.execute("UPDATE ai_events SET request_id = user_id WHERE event_type = 'ai_request'")
-    ModelPrice.objects.create(model="big", valid_from=START.date(), price_in="2", price_out="10", set_at=START)
+    ModelPrice.objects.create(
+        model="big", valid_from=START.date(), price_in="2", price_out="10", set_at=START
+    )
     return w
 
 
@@ -78,12 +92,22 @@ def test_calls_without_a_price__are_said_and_their_arms_cost_is_unknown_not_zero
     w = metered(times=3, model="nobody knows")
     run = analyse(w.experiment.pk, now=DONE, may_look=True)
     assert {one["verdict"] for one in run.verdicts["guardrails"]} == {"unknown"}
-    assert all("2,000 of 2,000 calls of models have neither a cost nor a price" in one["reason"] for one in run.verdicts["guardrails"])
-    assert all(arm["mean"] is None for m in run.results["metrics"] if m["key"] in PRESETS for arm in m["arms"])
+    assert all(
+        "2,000 of 2,000 calls of models have neither a cost nor a price" in one["reason"]
+        for one in run.verdicts["guardrails"]
+    )
+    assert all(
+        arm["mean"] is None
+        for m in run.results["metrics"]
+        if m["key"] in PRESETS
+        for arm in m["arms"]
+    )
     assert "unpriced" in {one["code"] for one in run.health["findings"]}
 
 
-def test_calls_without_a_price_that_cannot_be_counted__leave_costs_unknown_and_block_a_promotion(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_without_a_price_that_cannot_be_counted__leave_costs_unknown_and_block_a_promotion(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def broken(*_: object) -> list[object]:
         raise ValueError("the calls cannot be read")
 
@@ -92,6 +116,15 @@ def test_calls_without_a_price_that_cannot_be_counted__leave_costs_unknown_and_b
     run = analyse(w.experiment.pk, now=DONE, may_look=True)
     assert {one["verdict"] for one in run.verdicts["guardrails"]} == {"unknown"}
     assert all("nobody knows how many calls" in one["reason"] for one in run.verdicts["guardrails"])
-    assert all(arm["mean"] is None for m in run.results["metrics"] if m["key"] in PRESETS for arm in m["arms"])
-    assert [one["weight"] for one in run.health["findings"] if "calls without a price" in one["sentence"]] == ["red"]
+    assert all(
+        arm["mean"] is None
+        for m in run.results["metrics"]
+        if m["key"] in PRESETS
+        for arm in m["arms"]
+    )
+    assert [
+        one["weight"]
+        for one in run.health["findings"]
+        if "calls without a price" in one["sentence"]
+    ] == ["red"]
     assert not Decision.objects.filter(verdict="promote").exists()

@@ -28,7 +28,12 @@ def house(services: Lease, redis_url: str) -> Iterator[Live]:
 def beats(live: Live) -> list[int]:
     """The process ids of beat below the installation's supervisor."""
     assert live.process is not None
-    found = subprocess.run(["pgrep", "-P", str(live.process.pid), "-f", "config[.]beat"], capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        ["pgrep", "-P", str(live.process.pid), "-f", "config[.]beat"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return [int(word) for word in found.stdout.split()]
 
 

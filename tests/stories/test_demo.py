@@ -66,7 +66,10 @@ def demo(services: Lease, redis_url: str) -> Iterator[Live]:
     with installation(services, settings.DATABASE_URL, redis_url, ASSAY_DEMO="1") as running:
         running.python(LOADED)
         running.python(BEAT)
-        server, tools = key_of(running, "my-app", "server"), key_of(running, "my-tools", "management", "--owner", "olivia")
+        server, tools = (
+            key_of(running, "my-app", "server"),
+            key_of(running, "my-tools", "management", "--owner", "olivia"),
+        )
         running.settle()
         yield replace(running, keys={**running.keys, "server": server, "management": tools})
 
@@ -74,7 +77,14 @@ def demo(services: Lease, redis_url: str) -> Iterator[Live]:
 def key_of(live: Live, name: str, scope: str, *more: str) -> str:
     """A key as the page has people make it: the command's last line."""
     command = [sys.executable, "manage.py", "create_key", name, "--scope", scope, *more]
-    done = subprocess.run(command, cwd=PROJECT, env={**os.environ, **live.environment}, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command,
+        cwd=PROJECT,
+        env={**os.environ, **live.environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return done.stdout.splitlines()[-1].strip()
 
 
@@ -84,7 +94,9 @@ def test_guide__printed_code__works_on_the_demo(demo: Live) -> None:
 
 def test_leads__printed_code_and_calls__promote_what_is_ready_in_the_demo(demo: Live) -> None:
     assert '"ok":true' in quick_starts.leads(demo)
-    assert demo.sql("SELECT status FROM experiments WHERE key = 'followup_timing'") == [("completed",)]
+    assert demo.sql("SELECT status FROM experiments WHERE key = 'followup_timing'") == [
+        ("completed",)
+    ]
 
 
 def test_engine__printed_calls__work_on_the_demo(demo: Live) -> None:
@@ -95,23 +107,39 @@ def test_crm__printed_calls__work_on_the_demo(demo: Live) -> None:
     quick_starts.crm(demo)
 
 
-def test_panels__each_of_the_plans_four_experiments__have_something_to_show_or_say_why_not(demo: Live, tmp_path: Path) -> None:
+def test_panels__each_of_the_plans_four_experiments__have_something_to_show_or_say_why_not(
+    demo: Live, tmp_path: Path
+) -> None:
     # Given the plan's four experiments, of which beat has promoted one
-    statuses = dict(demo.sql("SELECT key, status FROM experiments WHERE key = ANY(%s)", [example.key for example in PLAN]))
-    assert statuses == {MATCHING.key: "completed"} | dict.fromkeys([AI_COACH.key, SPAM_GUARD.key, DISPUTES.key], "running")
+    statuses = dict(
+        demo.sql(
+            "SELECT key, status FROM experiments WHERE key = ANY(%s)",
+            [example.key for example in PLAN],
+        )
+    )
+    assert statuses == {MATCHING.key: "completed"} | dict.fromkeys(
+        [AI_COACH.key, SPAM_GUARD.key, DISPUTES.key], "running"
+    )
     random = np.random.default_rng(13)
     asked = [(example.key, panel) for example in PLAN for panel in panels()]
     empty = {(key, panel.title) for key, panel in asked}
     # When people come and Prometheus scrapes for a while
     end = time.monotonic() + ALLOWED
-    with scraping(demo, tmp_path) as prometheus, closing(Door(demo.url, demo.keys["server"])) as door:
+    with (
+        scraping(demo, tmp_path) as prometheus,
+        closing(Door(demo.url, demo.keys["server"])) as door,
+    ):
         while empty - SILENT:
             assert time.monotonic() < end, sorted(empty - SILENT)
             for _ in range(60):
                 visit(door, random, PLAN)
             demo.python(COUNTED)
             try:
-                empty = {(key, panel.title) for key, panel in asked if not says(prometheus, panel.of(key))}
+                empty = {
+                    (key, panel.title)
+                    for key, panel in asked
+                    if not says(prometheus, panel.of(key))
+                }
             except urllib.error.URLError:
                 continue  # it is still starting
     # Then no panel of any of them is empty but those that say why

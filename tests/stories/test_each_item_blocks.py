@@ -77,11 +77,15 @@ def assert_blocked(company: Company, wanted: dict[str, str], verb: str = "start"
         refused = company.start()
         problems = refused.json()["error"]["problems"]
         assert refused.status_code == 409
-        assert [(p["field"], p["code"]) for p in problems] == [(item, f"{item}_{state}") for item, state in wanted.items()]
+        assert [(p["field"], p["code"]) for p in problems] == [
+            (item, f"{item}_{state}") for item, state in wanted.items()
+        ]
     form = company.person("olivia").post(f"do/{verb}")
     text = form.content.decode()
     assert form.status_code == 409
-    assert [TITLES[item] for item in Item if f"{TITLES[item]}: " in text] == [TITLES[Item(item)] for item in wanted]
+    assert [TITLES[item] for item in Item if f"{TITLES[item]}: " in text] == [
+        TITLES[Item(item)] for item in wanted
+    ]
     assert company.row.status == before
     assert not ChangeLogEntry.objects.filter(experiment=company.row, action=verb).exists()
 
@@ -89,7 +93,9 @@ def assert_blocked(company: Company, wanted: dict[str, str], verb: str = "start"
 @pytest.fixture
 def on_paper(company: Company) -> Company:
     ada = actor_for_user(User.objects.get(username="ada"))
-    policies.revise_policy(ada, local(1), key="ai-low", rules=ON_PAPER, reason="no dark launch needed here")
+    policies.revise_policy(
+        ada, local(1), key="ai-low", rules=ON_PAPER, reason="no dark launch needed here"
+    )
     return company
 
 
@@ -106,7 +112,9 @@ def test_start__item_left_out__is_refused_with_exactly_that(on_paper: Company, i
 
 
 @pytest.mark.parametrize("item", PAPER)
-def test_dark_launch__item_left_out__is_refused_with_exactly_that(company: Company, item: Item) -> None:
+def test_dark_launch__item_left_out__is_refused_with_exactly_that(
+    company: Company, item: Item
+) -> None:
     prepare(company, without=item)
     assert_blocked(company, {item.value: "missing"}, verb="start_dark_launch")
     assert company.start().status_code == 409
@@ -149,8 +157,13 @@ def test_go_live__not_approved__is_refused_with_exactly_that(company: Company) -
     assert company.row.status == Status.RUNNING
 
 
-@pytest.mark.parametrize(("item", "who"), [("prd", "paula"), ("offline", "dmitri"), ("dark_launch", "quinn"), ("approval", "paula")])
-def test_go_live__item_rejected_after_all__is_refused_until_it_is_approved_again(company: Company, item: str, who: str) -> None:
+@pytest.mark.parametrize(
+    ("item", "who"),
+    [("prd", "paula"), ("offline", "dmitri"), ("dark_launch", "quinn"), ("approval", "paula")],
+)
+def test_go_live__item_rejected_after_all__is_refused_until_it_is_approved_again(
+    company: Company, item: str, who: str
+) -> None:
     prepare_all(company)
     company.person(who).sign(item, "rejected", "on second thoughts")
     assert_blocked(company, {item: "rejected"})
@@ -165,12 +178,17 @@ def test_go_live__item_rejected_after_all__is_refused_until_it_is_approved_again
         ({"hypothesis": "Something else."}, ["prd"]),
         ({"metrics": ONE_GUARDRAIL}, ["sample_size"]),
         ({"offline_thresholds": [{"metric": "ndcg@10", "op": ">=", "value": 0.4}]}, ["offline"]),
-        ({"variants": [DESIGN["variants"][0], DESIGN["variants"][1] | {"model_hash": "ce-4"}]}, ["offline"]),
+        (
+            {"variants": [DESIGN["variants"][0], DESIGN["variants"][1] | {"model_hash": "ce-4"}]},
+            ["offline"],
+        ),
         ({"traffic_allocation": 0.3}, ["sample_size"]),
         ({"description": "shorter", "tags": ["ranking"]}, []),
     ],
 )
-def test_start__design_edited_after_the_sign_off__voids_what_judged_it(on_paper: Company, change: dict, voided: list[str]) -> None:
+def test_start__design_edited_after_the_sign_off__voids_what_judged_it(
+    on_paper: Company, change: dict, voided: list[str]
+) -> None:
     prepare(on_paper)
     assert on_paper.tools.patch(f"experiments/{on_paper.key}", change).status_code == 200
     found = standing(on_paper)
@@ -181,14 +199,18 @@ def test_start__design_edited_after_the_sign_off__voids_what_judged_it(on_paper:
         assert "changed" in on_paper.person("olivia").page("checklist").lower()
 
 
-def test_evaluation__below_the_threshold__rejects_the_item_and_cannot_be_signed(on_paper: Company) -> None:
+def test_evaluation__below_the_threshold__rejects_the_item_and_cannot_be_signed(
+    on_paper: Company,
+) -> None:
     prepare(on_paper, without=Item.OFFLINE)
     on_paper.evaluate(0.51)
     assert on_paper.person("dmitri").post("sign/offline", verdict="approved").status_code == 409
     assert_blocked(on_paper, {"offline": "rejected"})
 
 
-def test_requester__approves_own_launch__is_refused_also_when_a_key_asked_for_it(company: Company) -> None:
+def test_requester__approves_own_launch__is_refused_also_when_a_key_asked_for_it(
+    company: Company,
+) -> None:
     prepare(company)
     company.start_dark_launch()
     company.meet_dark_launch()
@@ -212,9 +234,22 @@ def test_management_key__signs_nothing_through_any_door(company: Company) -> Non
     key = new_key("management", "ada")
     for item in ("prd", "offline", "dark_launch", "approval"):
         for path in (f"sign/{item}", f"sign-off/{item}", f"sign-offs/{item}"):
-            assert Http(key).post(f"experiments/{company.key}/{path}", {"verdict": "approved"}).status_code == 404
-        form = Http(key).client.post(f"/admin/experiments/experiment/{company.pk}/sign/{item}/", {"verdict": "approved"})
+            assert (
+                Http(key)
+                .post(f"experiments/{company.key}/{path}", {"verdict": "approved"})
+                .status_code
+                == 404
+            )
+        form = Http(key).client.post(
+            f"/admin/experiments/experiment/{company.pk}/sign/{item}/", {"verdict": "approved"}
+        )
         assert (form.status_code, "/login/" in form.url) == (302, True)
         with pytest.raises(Forbidden):
-            checklist.sign_off(authenticate(key).actor, local(2, 12), experiment_id=company.pk, item=item, verdict=Verdict.APPROVED)
+            checklist.sign_off(
+                authenticate(key).actor,
+                local(2, 12),
+                experiment_id=company.pk,
+                item=item,
+                verdict=Verdict.APPROVED,
+            )
     assert SignOff.objects.count() == signed

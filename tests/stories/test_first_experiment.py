@@ -23,8 +23,22 @@ DESIGN = {
     ],
     "metrics": [
         {"metric": "apply_conversion", "role": "primary", "baseline": 0.2, "mde": 0.5},
-        {"metric": "ai_error_units", "role": "guardrail", "baseline": 0.02, "margin": 0.05, "margin_kind": "points", "rule": "safe"},
-        {"metric": "complained", "role": "guardrail", "baseline": 0.02, "margin": 0.5, "margin_kind": "relative", "rule": "no_breach"},
+        {
+            "metric": "ai_error_units",
+            "role": "guardrail",
+            "baseline": 0.02,
+            "margin": 0.05,
+            "margin_kind": "points",
+            "rule": "safe",
+        },
+        {
+            "metric": "complained",
+            "role": "guardrail",
+            "baseline": 0.02,
+            "margin": 0.5,
+            "margin_kind": "relative",
+            "rule": "no_breach",
+        },
     ],
     "offline_thresholds": [{"metric": "ndcg@10", "op": ">=", "value": 0.5}],
 }
@@ -121,9 +135,10 @@ def _promoted_once(company: Company) -> None:
     assert row.end_ts == local(18, 10, 1)
     assert Decision.objects.count() == Rollout.objects.count() == 1
     lines = ChangeLogEntry.objects.filter(experiment=row).order_by("at", "id")
-    assert [(e.actor_kind, f"decision {Decision.objects.get().pk}" in e.reason) for e in lines.filter(action="promote")] == [
-        ("machine", True)
-    ]
+    assert [
+        (e.actor_kind, f"decision {Decision.objects.get().pk}" in e.reason)
+        for e in lines.filter(action="promote")
+    ] == [("machine", True)]
     acts = list(lines.values_list("action", flat=True))
     wanted = ["signed_off", "start_dark_launch", "launch_requested", "start", "promote"]
     assert [acts.index(act) for act in wanted] == sorted(acts.index(act) for act in wanted)
@@ -134,17 +149,23 @@ def _serves_what_was_won(company: Company) -> None:
     tick_web()
     tested = company.app.ask((company.seen["control"] + company.seen["reranked"])[:1000])
     held = [item for item in tested if item["reason"] == "holdback"]
-    assert {(item["variant"], item["value"]["ranker"]) for item in held} == {("control", "bi-encoder")}
+    assert {(item["variant"], item["value"]["ranker"]) for item in held} == {
+        ("control", "bi-encoder")
+    }
     assert {item["unit"] for item in held} <= set(company.seen["control"])
     won = [item for item in tested if item["reason"] == "rollout"]
     assert len(won) + len(held) == len(tested)
     assert all((item["variant"], item["config"]) == ("reranked", NEW) for item in won)
     rollout = Rollout.objects.get()
-    assert len(rollout.holdback_buckets) / len(rollout.audience["buckets"]) == pytest.approx(0.05, abs=0.002)
+    assert len(rollout.holdback_buckets) / len(rollout.audience["buckets"]) == pytest.approx(
+        0.05, abs=0.002
+    )
     dark = company.app.ask(company.seen["dark"] + company.seen["twin"])
     assert {item["variant"] for item in dark} == {"reranked"}
     others = company.app.ask(company.seen[OUTSIDE])
-    assert {(item["variant"], item["value"]["ranker"], item["reason"]) for item in others} == {(None, "bi-encoder", "default")}
+    assert {(item["variant"], item["value"]["ranker"], item["reason"]) for item in others} == {
+        (None, "bi-encoder", "default")
+    }
 
 
 def _frozen(company: Company) -> None:
@@ -154,7 +175,11 @@ def _frozen(company: Company) -> None:
     company.app.tell("apply", company.seen["control"])
     tick_beat()
     after = AnalysisRun.objects.get(experiment=company.row, latest=True)
-    assert (after.pk, after.computed_at, after.totals) == (final.pk, final.computed_at, final.totals)
+    assert (after.pk, after.computed_at, after.totals) == (
+        final.pk,
+        final.computed_at,
+        final.totals,
+    )
     assert Decision.objects.count() == 1
 
 
@@ -165,10 +190,14 @@ def test_null_effect__is_never_promoted(company: Company) -> None:
     assert (company.row.status, company.row.outcome) == ("completed", "no_effect")
     assert not Rollout.objects.exists()
     answers = company.app.ask(company.seen["reranked"] + company.seen["control"])
-    assert {(item["variant"], item["value"]["ranker"]) for item in answers} == {(None, "bi-encoder")}
+    assert {(item["variant"], item["value"]["ranker"]) for item in answers} == {
+        (None, "bi-encoder")
+    }
 
 
-def test_winner__auto_promote_off__waits_for_a_person_who_did_not_ask_for_the_launch(company: Company) -> None:
+def test_winner__auto_promote_off__waits_for_a_person_who_did_not_ask_for_the_launch(
+    company: Company,
+) -> None:
     _to_the_first_look(company, DESIGN | {"auto_promote": False}, {"control": 0.2, "reranked": 0.4})
     assert Decision.objects.get().verdict == "escalate"
     assert company.row.status == "running"
@@ -180,16 +209,29 @@ def test_winner__auto_promote_off__waits_for_a_person_who_did_not_ask_for_the_la
     assert {item["variant"] for item in company.app.ask(company.seen["reranked"])} == {"reranked"}
 
 
-def _to_the_first_look(company: Company, design: dict[str, object], applying: dict[str, float]) -> None:
+def _to_the_first_look(
+    company: Company, design: dict[str, object], applying: dict[str, float]
+) -> None:
     """The same walk, with five days of visitors, then nights of beat in and around the promotion window."""
     company.draft(design)
-    for step in (company.write_prd, company.sign_prd, company.compute_size, company.evaluate, company.sign_offline):
+    for step in (
+        company.write_prd,
+        company.sign_prd,
+        company.compute_size,
+        company.evaluate,
+        company.sign_offline,
+    ):
         step()
     company.start_dark_launch()
     company.meet_dark_launch()
     company.at(local(3, 11, 30))
     tick_beat()
-    for step in (company.sign_dark_launch, company.request_launch, company.approve, company.go_live):
+    for step in (
+        company.sign_dark_launch,
+        company.request_launch,
+        company.approve,
+        company.go_live,
+    ):
         step()
     for day in range(4, 9):
         company.at(local(day, 14))

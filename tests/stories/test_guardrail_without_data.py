@@ -14,7 +14,9 @@ pytestmark = pytest.mark.django_db
 AFTER_CLOCK = START + timedelta(days=8, hours=1)
 
 
-def winning(rule: str, guardrail: str = "complained", kind: str = "points", margin: float = 0.05) -> World:
+def winning(
+    rule: str, guardrail: str = "complained", kind: str = "points", margin: float = 0.05
+) -> World:
     """18 % against 24 % of 3,000 an arm, and not one row of the guardrail."""
     w = world(auto_promote=True)
     plan(w, "primary", "apply_conversion", baseline=0.18, mde=0.2)
@@ -31,9 +33,16 @@ def said_of_guardrail(run: AnalysisRun) -> tuple[bool | None, str]:
 
 @pytest.mark.parametrize("rule", ["safe", "no_breach"])
 @pytest.mark.parametrize(
-    ("guardrail", "kind", "margin"), [("complained", "points", 0.05), ("cost_per_unit", "relative", 0.2), ("latency_p95", "ms", 500.0)]
+    ("guardrail", "kind", "margin"),
+    [
+        ("complained", "points", 0.05),
+        ("cost_per_unit", "relative", 0.2),
+        ("latency_p95", "ms", 500.0),
+    ],
 )
-def test_guardrail_without_any_row__is_not_promoted_under_either_rule(rule, guardrail, kind, margin) -> None:
+def test_guardrail_without_any_row__is_not_promoted_under_either_rule(
+    rule, guardrail, kind, margin
+) -> None:
     w = winning(rule, guardrail, kind, margin)
     run = analyse(w.experiment.pk, now=AFTER_CLOCK, may_look=True)
     met, now = said_of_guardrail(run)

@@ -25,7 +25,15 @@ from tests.stories.company import new_key
 pytestmark = pytest.mark.django_db
 PERIOD = timedelta(seconds=settings.ANALYSE_SECONDS)
 LIVE = NOW + timedelta(days=1)
-ERRORS = MetricPlan("ai_error_units", "guardrail", baseline=0.03, margin=0.02, margin_kind="points", action="stop", rule="no_breach")
+ERRORS = MetricPlan(
+    "ai_error_units",
+    "guardrail",
+    baseline=0.03,
+    margin=0.02,
+    margin_kind="points",
+    action="stop",
+    rule="no_breach",
+)
 PRIMARY = MetricPlan("apply_conversion", "primary", baseline=0.2, mde=0.1)
 THREE_ARMS = (
     VariantSpec("control", 400, is_control=True, config={"model": "a"}),
@@ -46,8 +54,14 @@ def door(settings, tmp_path):
     def ask(units: list[str], experiment: str) -> dict[str, Any]:
         if not client:
             client.append(Client(headers={"authorization": f"Bearer {new_key('server', 'owner')}"}))
-        body = {"batch": [{"unit": unit} for unit in units], "experiments": [experiment], "exposure": "none"}
-        answer = client[0].post("/api/v1/assignments", json.dumps(body), content_type="application/json")
+        body = {
+            "batch": [{"unit": unit} for unit in units],
+            "experiments": [experiment],
+            "exposure": "none",
+        }
+        answer = client[0].post(
+            "/api/v1/assignments", json.dumps(body), content_type="application/json"
+        )
         return {item["unit"]: item for items in answer.json()["results"] for item in items}
 
     yield ask
@@ -56,7 +70,11 @@ def door(settings, tmp_path):
 
 def launched(*metrics: MetricPlan, **changes: Any) -> World:
     experiment = experiment_in(Status.RUNNING, metrics=metrics, min_sample_size=MINIMUM, **changes)
-    return World(experiment, Iteration.objects.get(experiment=experiment), {arm.key: arm for arm in experiment.variants.all()})
+    return World(
+        experiment,
+        Iteration.objects.get(experiment=experiment),
+        {arm.key: arm for arm in experiment.variants.all()},
+    )
 
 
 def beat(at: datetime) -> None:
@@ -66,7 +84,9 @@ def beat(at: datetime) -> None:
         learning.decide_due()
 
 
-def test_errors_from_the_first_minute__the_arm_is_stopped_in_two_periods_and_its_users_get_the_default_at_the_next_poll(door) -> None:
+def test_errors_from_the_first_minute__the_arm_is_stopped_in_two_periods_and_its_users_get_the_default_at_the_next_poll(
+    door,
+) -> None:
     # Given three arms, of which one fails five more in a hundred from the start, and 400 units an arm by every evaluation
     w = launched(PRIMARY, ERRORS, variants=THREE_ARMS)
     users = [f"user-{i}" for i in range(200)]
@@ -78,15 +98,25 @@ def test_errors_from_the_first_minute__the_arm_is_stopped_in_two_periods_and_its
     while not w.iteration.stopped_arms.exists():
         period += 1
         for arm, many, rate in (("control", 534, 0.03), ("one", 400, 0.08), ("two", 400, 0.03)):
-            crowd(w, arm, many, LIVE + period * timedelta(hours=1), events={"http_5xx": round(many * rate)})
+            crowd(
+                w,
+                arm,
+                many,
+                LIVE + period * timedelta(hours=1),
+                events={"http_5xx": round(many * rate)},
+            )
         beat(LIVE + period * timedelta(hours=1) + timedelta(hours=1) + PERIOD)
-        assert period * 400 < MINIMUM + 3 * 400, "stopped at most two periods after the minimum sample"
+        assert period * 400 < MINIMUM + 3 * 400, (
+            "stopped at most two periods after the minimum sample"
+        )
     # Then that arm alone is off, and a poll later its users have the default while everyone else keeps theirs
     stopped = w.iteration.stopped_arms.get()
     assert stopped.variant.key == "one"
     assert lifecycle_of(w.experiment).status == Status.RUNNING
     assert settings.POLL_SECONDS <= 10
-    with time_machine.travel(stopped.stopped_at + timedelta(seconds=settings.POLL_SECONDS), tick=False):
+    with time_machine.travel(
+        stopped.stopped_at + timedelta(seconds=settings.POLL_SECONDS), tick=False
+    ):
         serving.refresh(stopped.stopped_at + timedelta(seconds=settings.POLL_SECONDS))
         after = door(users, w.experiment.key)
     assert {before[user]["variant"] for user in users} == {"control", "one", "two"}
@@ -128,10 +158,25 @@ def arrive(w: World, at: datetime, control: float, treatment: float, many: int =
 def test_presets__planned_as_they_ship__are_all_read_by_an_analysis_run() -> None:
     w = launched(PRIMARY, *(preset.plan() for preset in BY_KEY.values()))
     for arm in w.arms:
-        crowd(w, arm, 300, LIVE + timedelta(hours=1), events={"ai_request": 300, "session": 300, "complaint": 9, "opt_out": 6})
+        crowd(
+            w,
+            arm,
+            300,
+            LIVE + timedelta(hours=1),
+            events={"ai_request": 300, "session": 300, "complaint": 9, "opt_out": 6},
+        )
     beat(LIVE + timedelta(hours=5))
     run = AnalysisRun.objects.get(latest=True)
     assert run.error == ""
-    assert {one["key"] for one in run.verdicts["guardrails"]} == {preset.metric for preset in BY_KEY.values()}
-    assert {one["key"] for one in run.verdicts["sprt"]} == {"error_rate", "complaints_per_1k_sessions", "ai_opt_out"}
-    assert {one["key"] for one in run.verdicts["compensation"]} == {"cost_per_request", "cost_per_unit"}
+    assert {one["key"] for one in run.verdicts["guardrails"]} == {
+        preset.metric for preset in BY_KEY.values()
+    }
+    assert {one["key"] for one in run.verdicts["sprt"]} == {
+        "error_rate",
+        "complaints_per_1k_sessions",
+        "ai_opt_out",
+    }
+    assert {one["key"] for one in run.verdicts["compensation"]} == {
+        "cost_per_request",
+        "cost_per_unit",
+    }

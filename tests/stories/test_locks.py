@@ -82,7 +82,9 @@ def assigned(live: Live, name: str = "free_one") -> tuple[Answer, float]:
     return answer, time.monotonic() - began
 
 
-def test_locked_event_ids__cost_no_assignment_and_posts_are_refused_with_a_reason(house: Live) -> None:
+def test_locked_event_ids__cost_no_assignment_and_posts_are_refused_with_a_reason(
+    house: Live,
+) -> None:
     with (
         strangers_lock(house, "LOCK TABLE event_ids IN ACCESS EXCLUSIVE MODE"),
         repeated(8, lambda: house.post("/api/v1/events", event())) as posts,
@@ -94,7 +96,9 @@ def test_locked_event_ids__cost_no_assignment_and_posts_are_refused_with_a_reaso
             assert answer.status == 200, answer.body
             slowest, count = max(slowest, seconds), count + 1
             time.sleep(0.05)
-    print(f"{count} assignments in {HELD:.0f} s, the slowest took {slowest:.2f} s; {len(posts)} posts answered")
+    print(
+        f"{count} assignments in {HELD:.0f} s, the slowest took {slowest:.2f} s; {len(posts)} posts answered"
+    )
     assert slowest < SLOWEST
     assert count > HELD * 4
     refused = [post for post in posts if post.status == 503]
@@ -104,7 +108,9 @@ def test_locked_event_ids__cost_no_assignment_and_posts_are_refused_with_a_reaso
     assert house.post("/api/v1/events", event()).status == 200
 
 
-def test_emergency_stop__serves_the_default_while_the_row_is_locked_and_is_booked_later(house: Live) -> None:
+def test_emergency_stop__serves_the_default_while_the_row_is_locked_and_is_booked_later(
+    house: Live,
+) -> None:
     path = "/api/v1/experiments/locked_one/stop?emergency=true"
     with strangers_lock(house, "SELECT 1 FROM experiments WHERE key = 'locked_one' FOR UPDATE"):
         began = time.monotonic()
@@ -120,12 +126,18 @@ def test_emergency_stop__serves_the_default_while_the_row_is_locked_and_is_booke
         assert given.json()["assignments"][0]["variant"] is None
         assert other.json()["assignments"][0]["variant"] is not None
         assert served < 5
-        assert house.post("/api/v1/experiments/locked_one/resume", {}, key="management").status == 503
+        assert (
+            house.post("/api/v1/experiments/locked_one/resume", {}, key="management").status == 503
+        )
         assert house.python(BEAT).strip() == "0"
-        assert house.sql("SELECT status FROM experiments WHERE key = 'locked_one'") == [("running",)]
+        assert house.sql("SELECT status FROM experiments WHERE key = 'locked_one'") == [
+            ("running",)
+        ]
     assert house.python(BEAT).strip() == "1"
     row = house.sql("SELECT status, pause_cause FROM experiments WHERE key = 'locked_one'")
-    line = house.sql("SELECT action, reason FROM changelog WHERE object_label = 'locked_one' ORDER BY id DESC LIMIT 1")
+    line = house.sql(
+        "SELECT action, reason FROM changelog WHERE object_label = 'locked_one' ORDER BY id DESC LIMIT 1"
+    )
     assert (row, line) == ([("paused", "harm")], [("emergency_stop", "it shows wrong prices")])
     assert house.sql("SELECT outcome FROM urgent_stops") == [("booked",)]
 
@@ -134,8 +146,16 @@ def test_planned_start_of_a_locked_experiment__delays_only_itself(house: Live) -
     for name in ("planned_one", "planned_two"):
         made = house.experiment(name, start=False, flag=house.flag(name)["key"])
         due = utc_now() - timedelta(minutes=1 if name == "planned_two" else 2)
-        house.sql("UPDATE experiments SET planned_start = %s WHERE experiment_id = %s", due, made["id"])
-    live = Live(house.host, house.port, house.state, {**house.environment, "ASSAY_WAITS": "worker"}, house.database_url)
+        house.sql(
+            "UPDATE experiments SET planned_start = %s WHERE experiment_id = %s", due, made["id"]
+        )
+    live = Live(
+        house.host,
+        house.port,
+        house.state,
+        {**house.environment, "ASSAY_WAITS": "worker"},
+        house.database_url,
+    )
     status = "SELECT status FROM experiments WHERE key LIKE 'planned_%' ORDER BY key"
     with strangers_lock(house, "SELECT 1 FROM experiments WHERE key = 'planned_one' FOR UPDATE"):
         began = time.monotonic()
@@ -146,22 +166,31 @@ def test_planned_start_of_a_locked_experiment__delays_only_itself(house: Live) -
     assert [row[0] for row in house.sql(status)] == ["running", "running"]
 
 
-def test_emergency_stop_of_one_arm__serves_the_default_to_its_units_while_the_row_is_locked(house: Live) -> None:
+def test_emergency_stop_of_one_arm__serves_the_default_to_its_units_while_the_row_is_locked(
+    house: Live,
+) -> None:
     arms = [
-        {"name": name, "traffic_allocation": share, "is_control": name == "old"} for name, share in (("old", 34), ("one", 33), ("two", 33))
+        {"name": name, "traffic_allocation": share, "is_control": name == "old"}
+        for name, share in (("old", 34), ("one", 33), ("two", 33))
     ]
     house.experiment("arms_one", flag=house.flag("arms_one")["key"], variants=arms)
     house.settle()
     before = variants(house, "arms_one")
     path = "/api/v1/experiments/arms_one/stop?emergency=true"
     with strangers_lock(house, "SELECT 1 FROM experiments WHERE key = 'arms_one' FOR UPDATE"):
-        answer = house.post(path, {"reason": "it shows wrong prices", "variant": "one"}, key="management")
+        answer = house.post(
+            path, {"reason": "it shows wrong prices", "variant": "one"}, key="management"
+        )
         assert answer.status == 200, answer.body
         assert "row is locked" in answer.json()["message"]
         house.settle()
-        assert variants(house, "arms_one") == {unit: None if arm == "one" else arm for unit, arm in before.items()}
+        assert variants(house, "arms_one") == {
+            unit: None if arm == "one" else arm for unit, arm in before.items()
+        }
     assert house.python(BEAT).strip() == "1"
-    assert variants(house, "arms_one") == {unit: None if arm == "one" else arm for unit, arm in before.items()}
+    assert variants(house, "arms_one") == {
+        unit: None if arm == "one" else arm for unit, arm in before.items()
+    }
     stopped = "SELECT v.key FROM experiment_stopped_arms s JOIN experiment_variants v ON v.variant_id = s.variant_id"
     assert house.sql(stopped) == [("one",)]
     assert house.sql("SELECT arm, outcome FROM urgent_stops WHERE arm <> ''") == [("one", "booked")]
@@ -169,7 +198,11 @@ def test_emergency_stop_of_one_arm__serves_the_default_to_its_units_while_the_ro
 
 
 def variants(live: Live, name: str) -> dict[str, str | None]:
-    asked = {"batch": [{"unit": f"arm{n}"} for n in range(60)], "experiments": [name], "exposure": "none"}
+    asked = {
+        "batch": [{"unit": f"arm{n}"} for n in range(60)],
+        "experiments": [name],
+        "exposure": "none",
+    }
     answers = live.post("/api/v1/assignments", asked).json()["results"]
     return {f"arm{n}": one["variant"] for n, items in enumerate(answers) for one in items}
 
@@ -180,7 +213,9 @@ def no_connection_left(live: Live) -> Iterator[None]:
     name = live.database_url.partition("?")[0].rpartition("/")[2]
     live.sql(f'ALTER DATABASE "{name}" CONNECTION LIMIT 0')
     try:
-        live.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+        live.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
         yield
     finally:
         live.sql(f'ALTER DATABASE "{name}" CONNECTION LIMIT -1')
@@ -193,16 +228,25 @@ def until(true: Callable[[], bool], seconds: float, what: str) -> None:
         time.sleep(0.1)
 
 
-def test_connections_exhausted__cost_no_assignment_and_no_exposure_and_end_by_themselves(house: Live) -> None:
+def test_connections_exhausted__cost_no_assignment_and_no_exposure_and_end_by_themselves(
+    house: Live,
+) -> None:
     def stored() -> int:
-        return int(house.sql("SELECT count(*) FROM experiment_assignments WHERE user_id LIKE 'late-%'")[0][0])
+        return int(
+            house.sql("SELECT count(*) FROM experiment_assignments WHERE user_id LIKE 'late-%'")[0][
+                0
+            ]
+        )
 
     def ready() -> int:
         return house.get("/readyz", key=None).status
 
     with no_connection_left(house):
         until(lambda: ready() == 503, 30, "readyz does not say that the database cannot be had")
-        answers = [house.post("/api/v1/assignments", {"unit": f"late-{n}", "experiments": ["free_one"]}) for n in range(100)]
+        answers = [
+            house.post("/api/v1/assignments", {"unit": f"late-{n}", "experiments": ["free_one"]})
+            for n in range(100)
+        ]
         assert [answer.status for answer in answers] == [200] * 100
         assert all(answer.json()["assignments"][0]["variant"] for answer in answers)
         began = time.monotonic()

@@ -52,7 +52,12 @@ def folder(of: Live) -> Path:
 @pytest.fixture
 def bystander(live: Live) -> Iterator[subprocess.Popen[str]]:
     environment = {**os.environ, **live.environment, "PROMETHEUS_MULTIPROC_DIR": str(folder(live))}
-    with subprocess.Popen([sys.executable, "-W", "ignore", "-c", BYSTANDER], env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", BYSTANDER],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
         assert process.stdout is not None and process.stdout.readline().strip() == "ready"
         try:
             yield process
@@ -60,11 +65,15 @@ def bystander(live: Live) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def test_catalogue_version__beside_other_programs_and_dead_ones__is_webs(live: Live, bystander: subprocess.Popen[str]) -> None:
+def test_catalogue_version__beside_other_programs_and_dead_ones__is_webs(
+    live: Live, bystander: subprocess.Popen[str]
+) -> None:
     live.flag("version_of_web")
     live.settle()
     environment = {**os.environ, **live.environment, "PROMETHEUS_MULTIPROC_DIR": str(folder(live))}
-    died = subprocess.run([sys.executable, "-W", "ignore", "-c", STALE], env=environment, check=False)
+    died = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", STALE], env=environment, check=False
+    )
     assert died.returncode == -signal.SIGKILL
     served = int(live.post("/api/v1/assignments", {"unit": "u"}).headers["x-assay-catalogue"])
     end = time.monotonic() + 10
@@ -74,7 +83,9 @@ def test_catalogue_version__beside_other_programs_and_dead_ones__is_webs(live: L
     assert (found["assay_catalogue_version"], found["assay_catalogue_stale"]) == ([served], [0.0])
 
 
-def test_forget_dead__a_number_that_is_used_again__does_not_keep_the_old_file(tmp_path: Path) -> None:
+def test_forget_dead__a_number_that_is_used_again__does_not_keep_the_old_file(
+    tmp_path: Path,
+) -> None:
     own, counters = tmp_path / f"gauge_livemax_{os.getpid()}.db", tmp_path / "counter_999999.db"
     old = tmp_path / f"gauge_livemax_{os.getppid()}.db"
     gone = tmp_path / "gauge_livemin_999999999.db"

@@ -55,19 +55,39 @@ def house(installed: Live) -> Iterator[Live]:
 @contextmanager
 def running(live: Live, tick: int, **environment: str) -> Iterator[None]:
     """Beat, and the worker that analyses as ``config.processes.stack`` starts it, with poison in it."""
-    celery = [sys.executable, "-W", "ignore", "-m", "celery", "--quiet", "-A", "tests.poisoned", "worker", "--queues", ",".join(SLOW)]
+    celery = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "celery",
+        "--quiet",
+        "-A",
+        "tests.poisoned",
+        "worker",
+        "--queues",
+        ",".join(SLOW),
+    ]
     pool = ["--pool", "prefork", "--concurrency", "2", "--without-gossip", "--without-mingle"]
     with (live.state / "worker.log").open("ab") as log:
         started = [
             subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env={**os.environ, **live.environment, "ASSAY_TICK_SECONDS": str(tick), **environment},
+                env={
+                    **os.environ,
+                    **live.environment,
+                    "ASSAY_TICK_SECONDS": str(tick),
+                    **environment,
+                },
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
-            for command in ([*celery, *pool], [sys.executable, "-W", "ignore", "-c", BEAT, str(tick)])
+            for command in (
+                [*celery, *pool],
+                [sys.executable, "-W", "ignore", "-c", BEAT, str(tick)],
+            )
         ]
     try:
         yield
@@ -88,14 +108,18 @@ def analysed(live: Live) -> set[str]:
     return {key for key, error, good in live.sql(LATEST) if good and not error}
 
 
-def test_experiment_that_kills_its_worker__is_set_aside_after_three_runs_and_the_others_go_on(house: Live) -> None:
+def test_experiment_that_kills_its_worker__is_set_aside_after_three_runs_and_the_others_go_on(
+    house: Live,
+) -> None:
     for name in ("poison_one", "healthy_one", "healthy_two"):
         house.experiment(name)
     with running(house, SHORT):
         until(lambda: house.sql("SELECT 1 FROM failed_work WHERE set_aside_at IS NOT NULL"), 240)
         time.sleep(2 * SHORT)
         until(lambda: len(analysed(house)) == 2, 120)
-    [(task, attempts, failures, reason)] = house.sql("SELECT task, attempts, failures, error FROM failed_work")
+    [(task, attempts, failures, reason)] = house.sql(
+        "SELECT task, attempts, failures, error FROM failed_work"
+    )
     assert (task, attempts, failures) == ("analyse", 3, 3)
     assert "the worker ended during the work" in reason
     runs = {key: error for key, error, _ in house.sql(LATEST)}
@@ -105,7 +129,9 @@ def test_experiment_that_kills_its_worker__is_set_aside_after_three_runs_and_the
     assert told == 1
 
 
-def test_experiment_that_never_finishes__twenty_others_are_analysed_within_a_tick(house: Live) -> None:
+def test_experiment_that_never_finishes__twenty_others_are_analysed_within_a_tick(
+    house: Live,
+) -> None:
     house.experiment("endless_one")
     for number in range(MANY):
         house.experiment(f"quick_{number:02}")
@@ -119,7 +145,13 @@ def test_time_limit__is_booked_on_the_experiment_that_ran(house: Live) -> None:
         house.experiment(name)
     booked = "SELECT f.failures, f.error FROM failed_work f JOIN experiments e ON e.experiment_id = f.subject WHERE e.key = 'endless_two'"
     with running(house, LONG, POISONED_SECONDS="20"):
-        until(lambda: analysed(house) == {"healthy_three"} and any(failures for failures, _ in house.sql(booked)), 120)
+        until(
+            lambda: (
+                analysed(house) == {"healthy_three"}
+                and any(failures for failures, _ in house.sql(booked))
+            ),
+            120,
+        )
         [(failures, error)] = house.sql(booked)
     assert failures == 1 and "SoftTimeLimitExceeded" in error
     assert house.sql("SELECT count(*) FROM failed_work WHERE failures > 0") == [(1,)]

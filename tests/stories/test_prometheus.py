@@ -62,18 +62,28 @@ def by_variant(url: str, query: str) -> dict[str, float]:
 def firing(url: str) -> set[tuple[str, str]]:
     with urllib.request.urlopen(f"{url}/api/v1/alerts", timeout=5) as answer:
         alerts = json.load(answer)["data"]["alerts"]
-    return {(a["labels"]["alertname"], a["labels"].get("experiment", "")) for a in alerts if a["state"] == "firing"}
+    return {
+        (a["labels"]["alertname"], a["labels"].get("experiment", ""))
+        for a in alerts
+        if a["state"] == "firing"
+    }
 
 
 def launch(live: Live, name: str) -> None:
-    arms = [{"name": arm, "traffic_allocation": 50, "is_control": not place} for place, arm in enumerate(ARMS)]
+    arms = [
+        {"name": arm, "traffic_allocation": 50, "is_control": not place}
+        for place, arm in enumerate(ARMS)
+    ]
     live.experiment(name, variants=arms, primary_metric="booked")
 
 
 def assigned(live: Live, name: str, exposure: str) -> dict[str, list[str]]:
     """Units by the variant that they get; ``exposure`` as the door takes it."""
     units = [f"{name}-{n}" for n in range(UNITS)]
-    answer = live.post("/api/v1/assignments", {"batch": [{"unit": u} for u in units], "experiments": [name], "exposure": exposure}).json()
+    answer = live.post(
+        "/api/v1/assignments",
+        {"batch": [{"unit": u} for u in units], "experiments": [name], "exposure": exposure},
+    ).json()
     found: dict[str, list[str]] = {arm: [] for arm in ARMS}
     for items in answer["results"]:
         for item in items:
@@ -90,10 +100,28 @@ def traffic(live: Live, tick: int, units: dict[str, list[str]]) -> None:
         for kind in ("ai_request", "http_5xx"):
             name = f"{NAME}-{variant}-{tick}-{kind}"
             events.append({"event_id": name, "event_type": kind, "request_id": name, **event})
-            costs.append({"event_id": f"{name}-c", "request_id": name, "model": "story-model", "tokens_in": 5000, "tokens_out": 0})
-        feedback.append({"event_id": f"{NAME}-{variant}-{tick}-f", "label": "useful", "user_id": f"{variant}-{tick}", **stamp})
+            costs.append(
+                {
+                    "event_id": f"{name}-c",
+                    "request_id": name,
+                    "model": "story-model",
+                    "tokens_in": 5000,
+                    "tokens_out": 0,
+                }
+            )
+        feedback.append(
+            {
+                "event_id": f"{NAME}-{variant}-{tick}-f",
+                "label": "useful",
+                "user_id": f"{variant}-{tick}",
+                **stamp,
+            }
+        )
         booking = units[variant][many * tick : many * (tick + 1)]
-        events += [{"event_id": f"{unit}-booked", "event_type": "booked", "user_id": unit, **stamp} for unit in booking]
+        events += [
+            {"event_id": f"{unit}-booked", "event_type": "booked", "user_id": unit, **stamp}
+            for unit in booking
+        ]
     assert live.post("/api/v1/events", {"events": events}).status < 300
     assert live.post("/api/v1/costs", {"costs": costs}).status < 300
     assert live.post("/api/v1/feedback", {"feedback": feedback}).status < 300
@@ -130,8 +158,13 @@ def test_queries_of_the_sources_and_of_every_panel__return_data__and_an_arm_with
     launch(live, LOPSIDED)
     live.settle()
     units = assigned(live, NAME, "queued")
-    exposures = [{"event_id": f"x-{unit}", "experiment": LOPSIDED, "user_id": unit} for unit in assigned(live, LOPSIDED, "none")[ARMS[0]]]
-    assert live.post("/api/v1/exposures", {"exposures": exposures}).json()["accepted"] == len(exposures)
+    exposures = [
+        {"event_id": f"x-{unit}", "experiment": LOPSIDED, "user_id": unit}
+        for unit in assigned(live, LOPSIDED, "none")[ARMS[0]]
+    ]
+    assert live.post("/api/v1/exposures", {"exposures": exposures}).json()["accepted"] == len(
+        exposures
+    )
     until_stored(live, NAME, UNITS)
     # When it is scraped for a while
     missing: set[str] = {"everything"}
@@ -144,10 +177,17 @@ def test_queries_of_the_sources_and_of_every_panel__return_data__and_an_arm_with
             found = {name: by_variant(prometheus, query) for name, query in QUERIES.items()}
             missing = {name for name, answer in found.items() if set(answer) != set(ARMS)}
             missing |= {
-                panel.title for panel in panels() for query in panel.of(NAME) if INSTEAD not in query and not says(prometheus, [query])
+                panel.title
+                for panel in panels()
+                for query in panel.of(NAME)
+                if INSTEAD not in query and not says(prometheus, [query])
             }
             missing |= {query for query in (LIFT, SIGNIFICANT) if not says(prometheus, [query])}
-            missing |= {"the alert"} if ("AssayExperimentOneArm", LOPSIDED) not in firing(prometheus) else set()
+            missing |= (
+                {"the alert"}
+                if ("AssayExperimentOneArm", LOPSIDED) not in firing(prometheus)
+                else set()
+            )
         except urllib.error.URLError:
             continue  # it is still starting
         if not missing and tick > 10:
@@ -162,7 +202,12 @@ def test_queries_of_the_sources_and_of_every_panel__return_data__and_an_arm_with
     assert found["outcomes over units"] == pytest.approx(found["rate"])
     assert sum(found["size"].values()) == UNITS
     assert [alert for alert, experiment in firing(prometheus) if experiment == NAME] == []
-    [health] = [query for panel in panels() if panel.title.endswith("Health findings") for query in panel.of(LOPSIDED)]
+    [health] = [
+        query
+        for panel in panels()
+        if panel.title.endswith("Health findings")
+        for query in panel.of(LOPSIDED)
+    ]
     weights = {series["metric"].get("weight", "") for series in ask(prometheus, health)}
     assert "red" in weights and "" not in weights, "no 0 beside what was found"
 
@@ -175,7 +220,10 @@ ALERTS: dict[str, tuple[str, str]] = {
     "AssayExposuresRejected": ('assay_exposures_rejected_total{instance="a"}', "0+1x20"),
     "AssayBeatLate": ('assay_beat_lag_seconds{task="t", instance="a"}', "2000x20"),
     "AssayProgramRests": ('assay_program_resting{program="beat", instance="a"}', "1x20"),
-    "AssayProgramKeepsEnding": ('assay_program_ended_total{program="beat", instance="a"}', "0+1x20"),
+    "AssayProgramKeepsEnding": (
+        'assay_program_ended_total{program="beat", instance="a"}',
+        "0+1x20",
+    ),
     "AssayDeadLetters": ('assay_dead_letters{instance="a"}', "1x20"),
     "AssayStoredTotalsUnread": ('assay_stored_totals_up{instance="a"}', "0x20"),
     **{
@@ -204,17 +252,37 @@ def test_alerts__each_fires_on_its_own_trouble_and_on_nothing_else(tmp_path: Pat
     groups = yaml.safe_load((DEPLOY / "prometheus" / "rules.yml").read_text())["groups"]
     rules = [rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule]
     assert set(rules) == set(ALERTS)
-    queries = {name: f'count(ALERTS{{alertname="{name}", alertstate="firing"}}) or vector(0)' for name in rules}
+    queries = {
+        name: f'count(ALERTS{{alertname="{name}", alertstate="firing"}}) or vector(0)'
+        for name in rules
+    }
 
     def expected(fires: str) -> list[dict[str, object]]:
         samples = {name: [{"labels": "{}", "value": int(name == fires)}] for name in rules}
-        return [{"expr": query, "eval_time": "15m", "exp_samples": samples[name]} for name, query in queries.items()]
+        return [
+            {"expr": query, "eval_time": "15m", "exp_samples": samples[name]}
+            for name, query in queries.items()
+        ]
 
     tests = [
-        {"interval": "1m", "input_series": [{"series": series, "values": values}], "promql_expr_test": expected(name)}
+        {
+            "interval": "1m",
+            "input_series": [{"series": series, "values": values}],
+            "promql_expr_test": expected(name),
+        }
         for name, (series, values) in ALERTS.items()
     ]
     file = tmp_path / "tests.yml"
-    file.write_text(json.dumps({"rule_files": [str(DEPLOY / "prometheus" / "rules.yml")], "evaluation_interval": "1m", "tests": tests}))
-    done = subprocess.run([promtool, "test", "rules", str(file)], capture_output=True, text=True, check=False)
+    file.write_text(
+        json.dumps(
+            {
+                "rule_files": [str(DEPLOY / "prometheus" / "rules.yml")],
+                "evaluation_interval": "1m",
+                "tests": tests,
+            }
+        )
+    )
+    done = subprocess.run(
+        [promtool, "test", "rules", str(file)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr

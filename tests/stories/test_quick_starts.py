@@ -21,7 +21,9 @@ def test_guide__printed_code__registers_starts_asks_and_compares(live: Live) -> 
     quick_starts.guide(live)
 
 
-def test_leads__printed_code_and_calls__serve_track_and_refuse_to_promote_too_early(live: Live) -> None:
+def test_leads__printed_code_and_calls__serve_track_and_refuse_to_promote_too_early(
+    live: Live,
+) -> None:
     assert "no decision has been made" in quick_starts.leads(live)
 
 
@@ -29,7 +31,9 @@ def test_engine__printed_calls__create_start_recommend_convert_and_measure(live:
     quick_starts.engine(live)
 
 
-def test_crm__printed_calls__create_start_record_analyse_and_refuse_a_winner_too_early(live: Live) -> None:
+def test_crm__printed_calls__create_start_record_analyse_and_refuse_a_winner_too_early(
+    live: Live,
+) -> None:
     quick_starts.crm(live)
 
 
@@ -40,7 +44,9 @@ def test_names_that_the_page_creates__are_free_in_the_demo() -> None:
         "Control",
         "Treatment - Few Shot Examples",
     }
-    specs = [example.spec for example in EXAMPLES] + [template.spec for key, template in BY_KEY.items() if key not in NOT_DRAFTED]
+    specs = [example.spec for example in EXAMPLES] + [
+        template.spec for key, template in BY_KEY.items() if key not in NOT_DRAFTED
+    ]
     taken = {spec.name for spec in specs} | {spec.key for spec in specs} | {PILOT}
     assert created == {"new_embedding_model", "lora_boost_test", "Lead Qualification Prompt Test"}
     assert not created & taken

@@ -20,16 +20,29 @@ from tests.factories import NOW, experiment_in, lifecycle_of, person
 pytestmark = pytest.mark.django_db
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 LIVE = NOW + DAY
-STEPS = [{"share": 100, "hours": 24, "units": 200}, {"share": 500, "hours": 24, "units": 0}, {"share": 1000, "hours": 24, "units": 0}]
+STEPS = [
+    {"share": 100, "hours": 24, "units": 200},
+    {"share": 500, "hours": 24, "units": 0},
+    {"share": 1000, "hours": 24, "units": 0},
+]
 
 
 def ramping(action: str = "hold", **changes: object) -> World:
     metrics = (
         MetricPlan("apply_conversion", "primary", baseline=0.2, mde=0.1),
-        MetricPlan("ai_error_units", "guardrail", baseline=0.05, margin=0.02, margin_kind="points", action=action),
+        MetricPlan(
+            "ai_error_units",
+            "guardrail",
+            baseline=0.05,
+            margin=0.02,
+            margin_kind="points",
+            action=action,
+        ),
     )
     experiment = experiment_in(Status.RUNNING, **{"ramp": STEPS, "metrics": metrics, **changes})  # type: ignore[arg-type]  # fields by name
-    return World(experiment, experiment.iterations.get(), {arm.key: arm for arm in experiment.variants.all()})
+    return World(
+        experiment, experiment.iterations.get(), {arm.key: arm for arm in experiment.variants.all()}
+    )
 
 
 def meet(w: World, at: datetime, n: int, *, errors: tuple[int, int]) -> None:
@@ -43,7 +56,9 @@ def tick(w: World, at: datetime) -> str:
     for pk in iterations_with_pending():
         decide(pk, now=at)
     move = move_ramp(w.experiment.pk, now=at)
-    return "none" if move is None or lifecycle_of(w.experiment).status != Status.RUNNING else move.kind
+    return (
+        "none" if move is None or lifecycle_of(w.experiment).status != Status.RUNNING else move.kind
+    )
 
 
 def share(w: World) -> int:
@@ -52,7 +67,9 @@ def share(w: World) -> int:
 
 
 def told(experiment: Experiment) -> list[str]:
-    lines = ChangeLogEntry.objects.filter(experiment=experiment, action__startswith="ramp").order_by("pk")
+    lines = ChangeLogEntry.objects.filter(
+        experiment=experiment, action__startswith="ramp"
+    ).order_by("pk")
     return list(lines.values_list("action", flat=True))
 
 
@@ -129,7 +146,9 @@ def test_clock__with_a_ramp__counts_complete_local_days_at_the_last_step_only() 
     assert at_first.spans == ()
 
     meet(w, LIVE + HOUR, 100, errors=(1, 1))
-    up = datetime.fromisoformat("2026-03-28T22:30:00+00:00")  # half past eleven at night, a Saturday
+    up = datetime.fromisoformat(
+        "2026-03-28T22:30:00+00:00"
+    )  # half past eleven at night, a Saturday
     assert tick(w, up) == "advance"
     w.iteration.refresh_from_db()
 

@@ -39,7 +39,12 @@ def half_a_head(live: Live, key: str) -> bytes:
 
 
 def _head(live: Live, key: str, length: str) -> bytes:
-    lines = ["POST /api/v1/assignments HTTP/1.1", f"Host: {live.host}", "Content-Type: application/json", length]
+    lines = [
+        "POST /api/v1/assignments HTTP/1.1",
+        f"Host: {live.host}",
+        "Content-Type: application/json",
+        length,
+    ]
     lines += [f"Authorization: Bearer {key}"] if key else []
     return "\r\n".join(lines).encode() + b"\r\n\r\n"
 
@@ -48,7 +53,9 @@ def _head(live: Live, key: str, length: str) -> bytes:
 def patient(services: Lease, redis_url: str) -> Iterator[Live]:
     from django.conf import settings
 
-    with installation(services, settings.DATABASE_URL, redis_url, ASSAY_BODY_SECONDS=str(SECONDS)) as live:
+    with installation(
+        services, settings.DATABASE_URL, redis_url, ASSAY_BODY_SECONDS=str(SECONDS)
+    ) as live:
         live.experiment("slow_clients")
         live.settle()
         yield live
@@ -57,7 +64,9 @@ def patient(services: Lease, redis_url: str) -> Iterator[Live]:
 @contextmanager
 def stuck(live: Live, count: int, sent: bytes) -> Iterator[list[socket.socket]]:
     """So many connections that have sent this and stay."""
-    connections = [socket.create_connection((live.host, live.port), timeout=30) for _ in range(count)]
+    connections = [
+        socket.create_connection((live.host, live.port), timeout=30) for _ in range(count)
+    ]
     try:
         for connection in connections:
             connection.sendall(sent)
@@ -81,16 +90,24 @@ def answered(live: Live) -> int:
     return sum(live.post("/api/v1/assignments", body).status == 200 for _ in range(ASKED))
 
 
-@pytest.mark.parametrize("sent", [with_length, in_chunks, without_a_key, half_a_head], ids=lambda made: made.__name__)
+@pytest.mark.parametrize(
+    "sent", [with_length, in_chunks, without_a_key, half_a_head], ids=lambda made: made.__name__
+)
 @pytest.mark.parametrize("count", [8, 200])
-def test_slow_senders__cost_no_assignment(count: int, sent: Callable[[Live, str], bytes], patient: Live) -> None:
+def test_slow_senders__cost_no_assignment(
+    count: int, sent: Callable[[Live, str], bytes], patient: Live
+) -> None:
     with stuck(patient, count, sent(patient, patient.keys["client"])):
         assert answered(patient) == ASKED
 
 
-@pytest.mark.parametrize("path", ["/api/v1/events", "/admin/login/", "/track?client_key=none", "/readyz"])
+@pytest.mark.parametrize(
+    "path", ["/api/v1/events", "/admin/login/", "/track?client_key=none", "/readyz"]
+)
 def test_slow_senders__at_other_doors__cost_no_assignment_either(path: str, patient: Live) -> None:
-    sent = with_length(patient, patient.keys["ingest"]).replace(b"/api/v1/assignments", path.encode())
+    sent = with_length(patient, patient.keys["ingest"]).replace(
+        b"/api/v1/assignments", path.encode()
+    )
     with stuck(patient, 60, sent):
         assert answered(patient) == ASKED
         assert patient.get("/readyz", key=None).status == 200
@@ -110,9 +127,13 @@ def test_sender_that_stops_early__hears_it_and_not_that_we_broke(patient: Live) 
     assert (status, body["error"]["code"]) == (400, "body_cut")
 
 
-def test_sender_that_closes_its_half_after_a_whole_request__costs_no_assignment_and_no_error(patient: Live) -> None:
+def test_sender_that_closes_its_half_after_a_whole_request__costs_no_assignment_and_no_error(
+    patient: Live,
+) -> None:
     """granian drops such a connection before it answers, whatever the application does, and has no option for it."""
-    whole = with_length(patient, patient.keys["server"]).replace(PIECE, b'{"unit": "u1", "experiments": ["slow_clients"]}')
+    whole = with_length(patient, patient.keys["server"]).replace(
+        PIECE, b'{"unit": "u1", "experiments": ["slow_clients"]}'
+    )
     whole = whole.replace(f"Length: {len(PIECE) * 2}".encode(), b"Length: 47")
     printed = len(patient.log())
     for _ in range(20):
@@ -138,7 +159,9 @@ def test_sender_without_a_key__is_refused_before_its_body_arrives(patient: Live)
 
 
 def test_sender_of_too_much__is_refused_before_its_body_arrives(patient: Live) -> None:
-    sent = with_length(patient, patient.keys["server"]).replace(f"Length: {len(PIECE) * 2}".encode(), b"Length: 9000000")
+    sent = with_length(patient, patient.keys["server"]).replace(
+        f"Length: {len(PIECE) * 2}".encode(), b"Length: 9000000"
+    )
     began = time.monotonic()
     with stuck(patient, 1, sent) as (connection,):
         assert read(connection)[0] == 413
@@ -146,8 +169,15 @@ def test_sender_of_too_much__is_refused_before_its_body_arrives(patient: Live) -
 
 
 def test_sender_of_too_much__who_sends_it_all_first__sees_the_reason(patient: Live) -> None:
-    assert patient.post("/api/v1/assignments", b'{"unit": "' + b"x" * 3_000_000 + b'"}').status == 413
-    assert patient.post("/api/v1/assignments", b'{"unit": "' + b"x" * 3_000_000 + b'"}', key=None).status == 401
+    assert (
+        patient.post("/api/v1/assignments", b'{"unit": "' + b"x" * 3_000_000 + b'"}').status == 413
+    )
+    assert (
+        patient.post(
+            "/api/v1/assignments", b'{"unit": "' + b"x" * 3_000_000 + b'"}', key=None
+        ).status
+        == 401
+    )
 
 
 def test_slow_readers__cost_no_assignment(patient: Live) -> None:

@@ -37,18 +37,28 @@ def platform() -> Iterator[LocalPlatform]:
 
 def post(app: Any, path: str, body: dict[str, Any]) -> Any:
     sent = json.dumps(body).encode()
-    environ = {"REQUEST_METHOD": "POST", "PATH_INFO": path, "CONTENT_LENGTH": str(len(sent)), "wsgi.input": io.BytesIO(sent)}
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": path,
+        "CONTENT_LENGTH": str(len(sent)),
+        "wsgi.input": io.BytesIO(sent),
+    }
     return json.loads(b"".join(app(environ, lambda line, headers: None)))
 
 
 def test_leads__without_an_experiment__are_read_with_the_defaults(platform: LocalPlatform) -> None:
     app = crm(lambda model, message: LIKELY[model])
     answer = post(app, "/leads", {"tenant": "acme", "message": "call me"})
-    assert (answer["model"], answer["follow_up_after"]) == (DEFAULTS["model"], DEFAULTS["delay_seconds"])
+    assert (answer["model"], answer["follow_up_after"]) == (
+        DEFAULTS["model"],
+        DEFAULTS["delay_seconds"],
+    )
     assert post(app, "/bookings", {"lead": answer["lead"]})["told"] == {}
 
 
-def test_leads__under_three_experiments__follow_each_tenants_configs_and_tell_bookings_by_variant(platform: LocalPlatform) -> None:
+def test_leads__under_three_experiments__follow_each_tenants_configs_and_tell_bookings_by_variant(
+    platform: LocalPlatform,
+) -> None:
     for name in (ENRICHMENT, TIMING, THRESHOLD):
         EXPERIMENTS[name].enabled = True
     app = crm(lambda model, message: LIKELY[model])
@@ -56,7 +66,11 @@ def test_leads__under_three_experiments__follow_each_tenants_configs_and_tell_bo
     for tenant in TENANTS:
         model, delay, threshold = (
             get_variant_config(tenant, name)[key]
-            for name, key in ((ENRICHMENT, "model"), (TIMING, "delay_seconds"), (THRESHOLD, "threshold"))
+            for name, key in (
+                (ENRICHMENT, "model"),
+                (TIMING, "delay_seconds"),
+                (THRESHOLD, "threshold"),
+            )
         )
         answer = post(app, "/leads", {"tenant": tenant, "message": "call me"})
         assert answer["model"] == model
@@ -65,7 +79,11 @@ def test_leads__under_three_experiments__follow_each_tenants_configs_and_tell_bo
         told = post(app, "/bookings", {"lead": answer["lead"]})["told"]
         assert set(told) == {ENRICHMENT, TIMING, THRESHOLD}
     assert len(seen) == 8, "all combinations of three independent experiments"
-    booked = [item for kind, item in platform.told.items if kind == "events" and item["event_type"] == "booked"]
+    booked = [
+        item
+        for kind, item in platform.told.items
+        if kind == "events" and item["event_type"] == "booked"
+    ]
     assert len(booked) == 3 * len(TENANTS)
 
 
@@ -81,5 +99,11 @@ print(variant)
 def test_assistants_import_path__as_printed__gives_our_service() -> None:
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'examples'}{os.pathsep}{ROOT}"}
     environment.pop("ASSAY_URL", None)
-    done = subprocess.run([sys.executable, "-c", PRINTED], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", PRINTED],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, done.stdout.strip()) == (0, "None"), done.stderr

@@ -47,7 +47,10 @@ def begun_anew(experiment):
 def page() -> dict[str, object]:
     """What a page has loaded now, as its SDK reads it."""
     found = growthbook.payload(
-        catalogues.parse(catalogue_document(LATER, version=1, built_at=NOW)), Environment.PRODUCTION, NOW, client=True
+        catalogues.parse(catalogue_document(LATER, version=1, built_at=NOW)),
+        Environment.PRODUCTION,
+        NOW,
+        client=True,
     )
     return json.loads(catalogues.canonical(found.as_json()))
 
@@ -55,17 +58,39 @@ def page() -> dict[str, object]:
 def reports(document, units=UNITS) -> list[dict[str, object]]:
     """What GrowthBook's tracking plugin for JavaScript says of each unit's experiment: the SDK decides, the plugin repeats its key."""
     sent = []
-    for unit, met in zip(units, growthbook_python_each([document] * len(units))([Unit({"user": unit}) for unit in units]), strict=True):
+    for unit, met in zip(
+        units,
+        growthbook_python_each([document] * len(units))([Unit({"user": unit}) for unit in units]),
+        strict=True,
+    ):
         for answer in met.values():
             if answer.arm is not None:
-                key = next(rule["key"] for feature in document["features"].values() for rule in feature["rules"])
-                viewed = {"experimentId": key, "variationId": answer.arm, "hashAttribute": "id", "hashValue": unit}
-                sent.append({"event_name": "Experiment Viewed", "properties_json": viewed, "sdk_language": "js"})
+                key = next(
+                    rule["key"]
+                    for feature in document["features"].values()
+                    for rule in feature["rules"]
+                )
+                viewed = {
+                    "experimentId": key,
+                    "variationId": answer.arm,
+                    "hashAttribute": "id",
+                    "hashValue": unit,
+                }
+                sent.append(
+                    {
+                        "event_name": "Experiment Viewed",
+                        "properties_json": viewed,
+                        "sdk_language": "js",
+                    }
+                )
     return sent
 
 
 def told_by_pages(events, now=LATER):
-    items = parse_items(events, lambda event: read_exposure(event, {"id": "user"}, f"e{id(event)}-{now.isoformat()}"))
+    items = parse_items(
+        events,
+        lambda event: read_exposure(event, {"id": "user"}, f"e{id(event)}-{now.isoformat()}"),
+    )
     return ingest_exposures(items, now=now, identity=IngestIdentity(scope=Scope.CLIENT))
 
 
@@ -78,7 +103,9 @@ def in_iteration(number: int):
 
 
 def sdk_of(now) -> AssayClient:
-    body = catalogues.canonical({"environment": "production", **catalogue_document(now, version=1, built_at=now)})
+    body = catalogues.canonical(
+        {"environment": "production", **catalogue_document(now, version=1, built_at=now)}
+    )
     return AssayClient.from_document(body, outbox=Collected(), clock=lambda: now)
 
 
@@ -88,12 +115,16 @@ def outbox_of(client: AssayClient, key: str) -> list[dict[str, object]]:
     return [item for kind, item in client.outbox.items if kind == "exposures"]
 
 
-def test_an_old_page__reports_after_the_new_iteration_began__and_none_of_it_is_counted_there(experiment):
+def test_an_old_page__reports_after_the_new_iteration_began__and_none_of_it_is_counted_there(
+    experiment,
+):
     old = reports(page())
     assert len(old) == len(UNITS)
     begun_anew(experiment)
     result = told_by_pages(old)
-    assert {error.code for error in result.errors} == {"other_iteration"} and len(result.errors) == len(UNITS)
+    assert {error.code for error in result.errors} == {"other_iteration"} and len(
+        result.errors
+    ) == len(UNITS)
     assert (in_iteration(2).count(), Assignment.objects.filter(crossover=True).count()) == (0, 0)
 
 
@@ -102,7 +133,10 @@ def test_a_page_of_the_new_iteration__is_counted_in_it(experiment):
     new = reports(page())
     assert {event["properties_json"]["variationId"].partition("@")[2] for event in new} == {"2"}
     assert told_by_pages(new).errors == ()
-    assert (in_iteration(2).count(), in_iteration(2).filter(crossover=True).count()) == (len(UNITS), 0)
+    assert (in_iteration(2).count(), in_iteration(2).filter(crossover=True).count()) == (
+        len(UNITS),
+        0,
+    )
 
 
 def test_an_sdks_outbox_of_before__is_stored_with_its_own_iteration(experiment):
@@ -125,6 +159,11 @@ def test_an_sdk_that_still_serves_the_old_catalogue__is_refused_by_name(experime
 
 def test_a_snippet_that_names_the_phase__is_heard(experiment):
     begun_anew(experiment)
-    viewed = {"experimentId": experiment.key, "variationId": "control", "phase": "1", "hashValue": "u1"}
+    viewed = {
+        "experimentId": experiment.key,
+        "variationId": "control",
+        "phase": "1",
+        "hashValue": "u1",
+    }
     result = told_by_pages([{"event_name": "Experiment Viewed", "properties_json": viewed}])
     assert [error.code for error in result.errors] == ["other_iteration"]

@@ -17,11 +17,27 @@ pytestmark = pytest.mark.django_db
 
 def test_import__values_are_unix_times__has_the_p_of_the_rows(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
-    arms = {"A": 1_770_000_000 + 90 * rng.standard_normal(60), "B": 1_770_000_080 + 90 * rng.standard_normal(60)}
-    lines = [f"{arm}{i},{arm},{v!r}" for arm, values in arms.items() for i, v in enumerate(values.tolist())]
+    arms = {
+        "A": 1_770_000_000 + 90 * rng.standard_normal(60),
+        "B": 1_770_000_080 + 90 * rng.standard_normal(60),
+    }
+    lines = [
+        f"{arm}{i},{arm},{v!r}"
+        for arm, values in arms.items()
+        for i, v in enumerate(values.tolist())
+    ]
     path = tmp_path / "trial.csv"
     path.write_text("\n".join(["id,group,done_at", *lines]))
-    words = ["--key", "trial", "--unit", "id", "--variant", "group", "--metric", "done_at=done_at:mean"]
+    words = [
+        "--key",
+        "trial",
+        "--unit",
+        "id",
+        "--variant",
+        "group",
+        "--metric",
+        "done_at=done_at:mean",
+    ]
     call_command("import_experiment", str(path), *words)
     call_command("analyze", "trial")
     run = latest_run(Experiment.objects.get(key="trial"))

@@ -82,4 +82,6 @@ def result_of(check: Check, sums: Iterable[Sums], sims: int, seconds: float) -> 
     """The verdict on all pieces together."""
     total = np.sum([np.atleast_1d(np.asarray(part, dtype=float)) for part in sums], axis=0)
     low, high = check.limits.at(sims)
-    return CheckResult(check.name, check.shows, check.target, low, high, check.read(total, sims), sims, seconds)
+    return CheckResult(
+        check.name, check.shows, check.target, low, high, check.read(total, sims), sims, seconds
+    )

@@ -9,14 +9,27 @@ import numpy as np
 from analytics.core.calibration import simulate
 from analytics.core.calibration.check import Check, Sums
 from analytics.core.calibration.limits import Around, Binomial, Stated, rate
-from analytics.core.calibration.simulate import Counts, Latencies, Requests, Rng, Values, totals_of_pairs
+from analytics.core.calibration.simulate import (
+    Counts,
+    Latencies,
+    Requests,
+    Rng,
+    Values,
+    totals_of_pairs,
+)
 from analytics.core.ground.moments import Moments
 from analytics.core.ground.totals import Totals
 from analytics.core.stats.arms.comparison import Comparison
 from analytics.core.stats.arms.cuped import Covaried, compare_adjusted
 from analytics.core.stats.arms.mean import compare_means
 from analytics.core.stats.arms.proportion import compare_proportions
-from analytics.core.stats.arms.quantile import Histogram, QuantileTotals, compare_quantiles, from_passes, quantile_hat
+from analytics.core.stats.arms.quantile import (
+    Histogram,
+    QuantileTotals,
+    compare_quantiles,
+    from_passes,
+    quantile_hat,
+)
 from analytics.core.stats.arms.ratio import compare_ratios
 
 LEVEL = 0.95
@@ -39,14 +52,20 @@ def holds_lift(found: Comparison, truth: float) -> bool:
 def covered_rates(rng: Rng, sims: int, n: int) -> int:
     """Intervals of a difference of two rates that hold it."""
     drawn = rng.binomial(n, (0.1, 0.13), size=(sims, 2)).tolist()
-    return sum(holds(compare_proportions(Totals.of_rate(c, n), Totals.of_rate(t, n)), 0.03) for c, t in drawn)
+    return sum(
+        holds(compare_proportions(Totals.of_rate(c, n), Totals.of_rate(t, n)), 0.03)
+        for c, t in drawn
+    )
 
 
 def covered_lifts(rng: Rng, sims: int, n: int) -> int:
     """Fieller intervals of the lift of a skewed mean that hold it."""
     drawn = simulate.skewed(rng, sims, n)
     drawn[:, 1] *= 1.2
-    return sum(holds_lift(compare_means(simulate.totals_of(c), simulate.totals_of(t)), 0.2) for c, t in drawn)
+    return sum(
+        holds_lift(compare_means(simulate.totals_of(c), simulate.totals_of(t)), 0.2)
+        for c, t in drawn
+    )
 
 
 def covered_ratios(rng: Rng, sims: int, users: int) -> int:
@@ -80,7 +99,9 @@ def adjusted_spread(rng: Rng, sims: int, n: int) -> Sums:
     pairs = []
     for _ in range(sims):
         c, t = _arms(rng, n, 1.0)
-        pairs.append((compare_means(c.whole, t.whole).difference, compare_adjusted(c, t).difference))
+        pairs.append(
+            (compare_means(c.whole, t.whole).difference, compare_adjusted(c, t).difference)
+        )
     found = np.array(pairs, dtype=float)
     return np.concatenate([found.sum(axis=0), (found**2).sum(axis=0)])
 
@@ -93,7 +114,10 @@ def variance_ratio(sums: Sums, sims: int) -> float:
 
 def covered_quantiles(rng: Rng, sims: int, users: int, clustered: bool) -> int:
     """Intervals of a difference of p95 latencies that hold it (none); ``clustered``: between buckets, as we do."""
-    arms = ((_latency_arm(rng, users, clustered), _latency_arm(rng, users, clustered)) for _ in range(sims))
+    arms = (
+        (_latency_arm(rng, users, clustered), _latency_arm(rng, users, clustered))
+        for _ in range(sims)
+    )
     return sum(holds(compare_quantiles(control, treatment), 0.0) for control, treatment in arms)
 
 
@@ -107,7 +131,9 @@ def two_passes(milliseconds: Values, clusters: Counts) -> QuantileTotals:
     bins, counts = np.unique(np.floor(milliseconds), return_counts=True)
     histogram = Histogram(tuple((bins + 0.5).tolist()), tuple(counts.tolist()), 0, 1.0)
     hat = quantile_hat(histogram, P95)
-    below = np.bincount(clusters[milliseconds <= (hat or 0.0)], minlength=int(clusters.max()) + 1).astype(np.float64)
+    below = np.bincount(
+        clusters[milliseconds <= (hat or 0.0)], minlength=int(clusters.max()) + 1
+    ).astype(np.float64)
     rows = np.bincount(clusters).astype(np.float64)
     there = rows > 0
     return from_passes(histogram, P95, totals_of_pairs(below[there], rows[there]))

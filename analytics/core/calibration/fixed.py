@@ -28,16 +28,23 @@ EFFECT = 0.2
 """Of a mean, in standard deviations."""
 
 
-def found_in_rates(rng: Rng, sims: int, n_control: int, n_treatment: int, rates: tuple[float, float]) -> int:
+def found_in_rates(
+    rng: Rng, sims: int, n_control: int, n_treatment: int, rates: tuple[float, float]
+) -> int:
     """Experiments whose rates differ at p < .05."""
     drawn = rng.binomial((n_control, n_treatment), rates, size=(sims, 2)).tolist()
-    p = (compare_proportions(Totals.of_rate(c, n_control), Totals.of_rate(t, n_treatment), ALPHA).p for c, t in drawn)
+    p = (
+        compare_proportions(Totals.of_rate(c, n_control), Totals.of_rate(t, n_treatment), ALPHA).p
+        for c, t in drawn
+    )
     return sum(q is not None and q < ALPHA for q in p)
 
 
 def found_in_means(rng: Rng, sims: int, n: int) -> int:
     """Experiments with identical skewed values whose means differ at p < .05."""
-    p = (compare_means(totals_of(c), totals_of(t), ALPHA).p for c, t in simulate.skewed(rng, sims, n))
+    p = (
+        compare_means(totals_of(c), totals_of(t), ALPHA).p for c, t in simulate.skewed(rng, sims, n)
+    )
     return sum(q is not None and q < ALPHA for q in p)
 
 
@@ -60,7 +67,9 @@ def found_planned_shift(rng: Rng, sims: int) -> int:
     return found_shift(rng, sims, mean_sample(1.0, EFFECT, alpha=ALPHA, power=0.8).control)
 
 
-def found_in_uneven_means(rng: Rng, sims: int, n_control: int, n_treatment: int, level: float) -> int:
+def found_in_uneven_means(
+    rng: Rng, sims: int, n_control: int, n_treatment: int, level: float
+) -> int:
     """Experiments with identical normal values that a look at a mean takes for different at this two-sided level.
 
     The sums are drawn, not the values: of normal values the mean is normal and the variance an independent χ².
@@ -70,8 +79,13 @@ def found_in_uneven_means(rng: Rng, sims: int, n_control: int, n_treatment: int,
     squares = rng.chisquare(sizes - 1, size=(sims, 2)) + sizes * means**2
     limit, mean = upper_quantile(level / 2), kind_of("mean")
     drawn = zip((means * sizes).tolist(), squares.tolist(), strict=True)
-    scores = (mean.looked(Totals(n_control, y[0], y2[0]), Totals(n_treatment, y[1], y2[1])) for y, y2 in drawn)
-    return sum(score is not None and score.z is not None and abs(score.z) >= limit for score in scores)
+    scores = (
+        mean.looked(Totals(n_control, y[0], y2[0]), Totals(n_treatment, y[1], y2[1]))
+        for y, y2 in drawn
+    )
+    return sum(
+        score is not None and score.z is not None and abs(score.z) >= limit for score in scores
+    )
 
 
 SHARES, LEVELS = (0.5, 0.3, 0.2), (0.0, 2.0, 6.0)
@@ -95,14 +109,24 @@ def stratified(rng: Rng, arms: dict[str, int]) -> Stratified:
 
 def found_by_strata(rng: Rng, sims: int, n_control: int, n_treatment: int) -> int:
     """Experiments with identical arms that post-stratification takes for different at p < .05."""
-    p = (stratified(rng, {"control": n_control, "treatment": n_treatment}).comparison.p for _ in range(sims))
+    p = (
+        stratified(rng, {"control": n_control, "treatment": n_treatment}).comparison.p
+        for _ in range(sims)
+    )
     return sum(q is not None and q < ALPHA for q in p)
 
 
 def strata_variance(rng: Rng, sims: int, n: int) -> Sums:
     """(Σ difference², sims) of post-stratified differences, in units of the variance of a plain difference."""
-    spread = 1 + sum(s * x * x for s, x in zip(SHARES, LEVELS, strict=True)) - sum(s * x for s, x in zip(SHARES, LEVELS, strict=True)) ** 2
-    differences = [stratified(rng, {"control": n, "treatment": n}).comparison.difference or 0.0 for _ in range(sims)]
+    spread = (
+        1
+        + sum(s * x * x for s, x in zip(SHARES, LEVELS, strict=True))
+        - sum(s * x for s, x in zip(SHARES, LEVELS, strict=True)) ** 2
+    )
+    differences = [
+        stratified(rng, {"control": n, "treatment": n}).comparison.difference or 0.0
+        for _ in range(sims)
+    ]
     return np.array([float(np.square(differences).sum()) / (2 * spread / n)])
 
 
@@ -121,7 +145,9 @@ def _with_past(rows: tuple[Values, ...], arm: int) -> Covaried:
     y, d, y0, d0 = (column[arm] for column in rows)
     found = linearised_with_history(Moments.of_rows(y=y, d=d, y0=y0, d0=d0))
     if found is None:
-        raise ValueError(f"every user makes a request, found {d.sum():g} requests of {len(d)} users")
+        raise ValueError(
+            f"every user makes a request, found {d.sum():g} requests of {len(d)} users"
+        )
     return found
 
 

@@ -59,14 +59,19 @@ def called_safe(looks: Sequence[Harm], first: int = 1) -> bool:
     return False
 
 
-def harms(plan: GuardrailPlan, control: Sequence[Observed], treatment: Sequence[Observed]) -> list[Harm]:
+def harms(
+    plan: GuardrailPlan, control: Sequence[Observed], treatment: Sequence[Observed]
+) -> list[Harm]:
     """Harm at the end of each day."""
     return [harm(plan, c, t) for c, t in zip(control, treatment, strict=True)]
 
 
 def daily_harms(events: NDArray[np.int64], per_day: int) -> list[Harm]:
     """Harm of a rate at the end of each day (days × control and treatment)."""
-    arms = [[Totals.of_rate(x, day * per_day) for day, x in enumerate(column, 1)] for column in events.T.tolist()]
+    arms = [
+        [Totals.of_rate(x, day * per_day) for day, x in enumerate(column, 1)]
+        for column in events.T.tolist()
+    ]
     return harms(ERRORS, *arms)
 
 
@@ -86,7 +91,9 @@ def safe_by_request(rng: Rng, sims: int, users: int) -> int:
     found = 0
     for _ in range(sims):
         (y_c, d_c), (y_t, d_t) = (Requests().drawn(rng, (users,), r) for r in (RATE, RATE + MARGIN))
-        z = difference_score(int(y_c.sum()), int(d_c.sum()), int(y_t.sum()), int(d_t.sum()), MARGIN).z
+        z = difference_score(
+            int(y_c.sum()), int(d_c.sum()), int(y_t.sum()), int(d_t.sum()), MARGIN
+        ).z
         found += z is not None and z <= -PLAIN
     return found
 
@@ -94,7 +101,10 @@ def safe_by_request(rng: Rng, sims: int, users: int) -> int:
 def safe_by_plain_bound(rng: Rng, sims: int, days: int, per_day: int) -> int:
     """Experiments called safe by the plain 95 % bound on some day, once a week is over."""
     drawn = simulate.events(rng, sims, days, per_day, (RATE, RATE + MARGIN))
-    return sum(any((h.z or 0.0) <= -PLAIN for h in daily_harms(x, per_day)[FIRST_LOOK - 1 :]) for x in drawn)
+    return sum(
+        any((h.z or 0.0) <= -PLAIN for h in daily_harms(x, per_day)[FIRST_LOOK - 1 :])
+        for x in drawn
+    )
 
 
 def safe_on_path(rng: Rng, sims: int, trial: Trial) -> int:
@@ -117,23 +127,43 @@ def unmoved(units: int) -> tuple[Totals, ...]:
     return (Totals.of_rate(round(0.3 * units), units),) * 2
 
 
-def skewed_costs(rng: Rng, days: int, per_day: tuple[int, int], sigma: float, factor: float) -> list[Harm]:
+def skewed_costs(
+    rng: Rng, days: int, per_day: tuple[int, int], sigma: float, factor: float
+) -> list[Harm]:
     """Harm of a log-normal cost at the end of each day; treatment's is ``factor`` times control's."""
     arms = []
     for units, scale in zip(per_day, (1.0, factor), strict=True):
         drawn = scale * rng.lognormal(0.0, sigma, size=(days, units))
-        sums, squares = drawn.sum(axis=1).cumsum().tolist(), (drawn**2).sum(axis=1).cumsum().tolist()
-        arms.append([Totals(units * day, y, y2) for day, (y, y2) in enumerate(zip(sums, squares, strict=True), 1)])
+        sums, squares = (
+            drawn.sum(axis=1).cumsum().tolist(),
+            (drawn**2).sum(axis=1).cumsum().tolist(),
+        )
+        arms.append(
+            [
+                Totals(units * day, y, y2)
+                for day, (y, y2) in enumerate(zip(sums, squares, strict=True), 1)
+            ]
+        )
     return harms(COST, *arms)
 
 
 def false_alarms(
-    rng: Rng, sims: int, days: int, per_day: tuple[int, int], sigma: float, *, factor: float, sign: Literal["breach", "worsening"]
+    rng: Rng,
+    sims: int,
+    days: int,
+    per_day: tuple[int, int],
+    sigma: float,
+    *,
+    factor: float,
+    sign: Literal["breach", "worsening"],
 ) -> int:
     """Experiments with a skewed cost that show this sign on some day, by one series at its level of .025."""
     found = 0
     for _ in range(sims):
-        verdicts = (judge([Reading(COST, "arm1", seen)])[0] for seen in skewed_costs(rng, days, per_day, sigma, factor))
+        verdicts = (
+            judge([Reading(COST, "arm1", seen)])[0]
+            for seen in skewed_costs(rng, days, per_day, sigma, factor)
+        )
         found += any(v.breach if sign == "breach" else v.worsening for v in verdicts)
     return found
 
@@ -153,23 +183,36 @@ def found_safe(rng: Rng, sims: int, looks: int) -> int:
 def found_safe_at_once(rng: Rng, sims: int, base: float, margin: Margin, ratio: float = 1.0) -> int:
     """The same with a single look, for any base rate, margin and ratio of the arms."""
     plan = GuardrailPlan("errors", "proportion", "decrease", margin)
-    size = safe_sample(Guard(baseline=base, relative=margin.kind == "relative"), margin.value, ratio=ratio)
+    size = safe_sample(
+        Guard(baseline=base, relative=margin.kind == "relative"), margin.value, ratio=ratio
+    )
     arms = (size.control, size.treatment)
     drawn = rng.binomial(arms, base, size=(sims, 2)).tolist()
-    found = (harm(plan, *(Totals.of_rate(x, n) for x, n in zip(events, arms, strict=True))) for events in drawn)
+    found = (
+        harm(plan, *(Totals.of_rate(x, n) for x, n in zip(events, arms, strict=True)))
+        for events in drawn
+    )
     return sum(called_safe([one]) for one in found)
 
 
 def alarmed(rng: Rng, sims: int, days: int, per_day: int) -> int:
     """Experiments whose harm is at the margin all along and that are called a breach on some day."""
     drawn = simulate.events(rng, sims, days, per_day, (RATE, RATE + MARGIN))
-    return sum(any(_breach(start, days=days) for start in daily_harms(experiment, per_day)) for experiment in drawn)
+    return sum(
+        any(_breach(start, days=days) for start in daily_harms(experiment, per_day))
+        for experiment in drawn
+    )
 
 
-def missed_some_day(rng: Rng, sims: int, days: int, per_day: int, n_star: float = anytime.ALARM_N_STAR) -> int:
+def missed_some_day(
+    rng: Rng, sims: int, days: int, per_day: int, n_star: float = anytime.ALARM_N_STAR
+) -> int:
     """Identical rates whose always-on interval excludes 0 on some day."""
     drawn = simulate.events(rng, sims, days, per_day, (RATE, RATE)).tolist()
-    return sum(any(_excludes(c, t, day * per_day, n_star) for day, (c, t) in enumerate(experiment, 1)) for experiment in drawn)
+    return sum(
+        any(_excludes(c, t, day * per_day, n_star) for day, (c, t) in enumerate(experiment, 1))
+        for experiment in drawn
+    )
 
 
 def _excludes(x_c: int, x_t: int, n: int, n_star: float) -> bool:
@@ -205,14 +248,19 @@ def _delay(events: NDArray[np.int64], per_hour: int, recent: bool) -> int:
     for hour in range(CHANGE * HOURS + 1, len(so_far) + 1):
         yesterday = (hour // HOURS - 1) * HOURS
         start = _harm_between(so_far, 0, hour, per_hour)
-        if _breach(start, _harm_between(so_far, yesterday, hour, per_hour) if recent else None, PLANNED):
+        if _breach(
+            start, _harm_between(so_far, yesterday, hour, per_hour) if recent else None, PLANNED
+        ):
             return hour - CHANGE * HOURS - 1
     return LONGEST * HOURS
 
 
 def _harm_between(so_far: list[list[int]], first: int, last: int, per_hour: int) -> Harm:
     before = so_far[first - 1] if first else [0, 0]
-    control, treatment = (Totals.of_rate(b - a, (last - first) * per_hour) for a, b in zip(before, so_far[last - 1], strict=True))
+    control, treatment = (
+        Totals.of_rate(b - a, (last - first) * per_hour)
+        for a, b in zip(before, so_far[last - 1], strict=True)
+    )
     return harm(ERRORS, control, treatment)
 
 
@@ -226,7 +274,10 @@ def days_at(delays: Sums, sims: int, share: float) -> float:
 
 
 def _requests(rng: Rng, days: int, per_day: int) -> list[Sequence[Observed]]:
-    return [simulate.moments_so_far(*Requests().drawn(rng, (days, per_day), r)) for r in (RATE, RATE + MARGIN)]
+    return [
+        simulate.moments_so_far(*Requests().drawn(rng, (days, per_day), r))
+        for r in (RATE, RATE + MARGIN)
+    ]
 
 
 ON_PATH = Trial(arrivals=(200,) * 10, n_planned=100 * 8, guardrails=(ERRORS,))

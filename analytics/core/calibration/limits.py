@@ -48,7 +48,9 @@ class Stated:
         then, now = rate(self.rate).at(self.sims), rate(self.rate).at(sims)
         below = (self.rate - now[0]) / (self.rate - then[0])
         above = (now[1] - self.rate) / (then[1] - self.rate)
-        return max(0.0, self.rate - (self.rate - self.low) * below), min(1.0, self.rate + (self.high - self.rate) * above)
+        return max(0.0, self.rate - (self.rate - self.low) * below), min(
+            1.0, self.rate + (self.high - self.rate) * above
+        )
 
 
 @dataclass(frozen=True, slots=True)

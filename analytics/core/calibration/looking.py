@@ -29,7 +29,13 @@ def daily_z(events: NDArray[np.int64], per_day: int) -> NDArray[np.float64]:
     return np.nan_to_num(many_rates(control, treatment).z)
 
 
-def crossed(rng: Rng, sims: int, boundary: Sequence[float], rates: tuple[float, float] = (RATE, RATE), per_day: int = PER_DAY) -> int:
+def crossed(
+    rng: Rng,
+    sims: int,
+    boundary: Sequence[float],
+    rates: tuple[float, float] = (RATE, RATE),
+    per_day: int = PER_DAY,
+) -> int:
     """Experiments of which |z| reaches its boundary on some day."""
     z = daily_z(simulate.events(rng, sims, len(boundary), per_day, rates), per_day)
     return int((np.abs(z) >= np.array(boundary)).any(axis=1).sum())
@@ -62,8 +68,13 @@ def promoted_while_growing(rng: Rng, sims: int, days: int, units: int) -> int:
     """
     boundary = group_sequential.boundaries([1.0], ALPHA).z[0]
     grown = simulate.growing(rng, sims, units, days, per_day=0.5).astype(float)
-    totals = ManyTotals(np.full(grown.shape[:-1], units), grown.sum(axis=-1), (grown**2).sum(axis=-1))
-    control, treatment = (ManyTotals(totals.n[..., arm], totals.sum_y[..., arm], totals.sum_y2[..., arm]) for arm in (0, 1))
+    totals = ManyTotals(
+        np.full(grown.shape[:-1], units), grown.sum(axis=-1), (grown**2).sum(axis=-1)
+    )
+    control, treatment = (
+        ManyTotals(totals.n[..., arm], totals.sum_y[..., arm], totals.sum_y2[..., arm])
+        for arm in (0, 1)
+    )
     z = many_means(control, treatment).z
     over = np.abs(z) >= boundary
     first = z[np.arange(sims), over.argmax(axis=1)]

@@ -27,9 +27,16 @@ def served(rng: Rng, sims: int) -> tuple[Counts, Counts]:
     n = np.zeros((sims, 0, PLAN.arms), dtype=np.int64)
     x = n.copy()
     for rate in RATES:
-        shares, _ = next_splits(PLAN, ManyTotals.of_rates(x, n)) if n.shape[1] else (np.full((sims, PLAN.arms), 1 / PLAN.arms), None)
+        shares, _ = (
+            next_splits(PLAN, ManyTotals.of_rates(x, n))
+            if n.shape[1]
+            else (np.full((sims, PLAN.arms), 1 / PLAN.arms), None)
+        )
         units = rng.multinomial(UNITS, shares)
-        n, x = np.concatenate([n, units[:, None]], axis=1), np.concatenate([x, rng.binomial(units, rate + BETTER)[:, None]], axis=1)
+        n, x = (
+            np.concatenate([n, units[:, None]], axis=1),
+            np.concatenate([x, rng.binomial(units, rate + BETTER)[:, None]], axis=1),
+        )
     return n, x
 
 
@@ -41,7 +48,10 @@ def covered(rng: Rng, sims: int, arm: int) -> int:
 
 
 def _concluded(units: list[list[int]], events: list[list[int]], arm: int) -> BanditResult:
-    batches = [[Totals.of_rate(x, n) for x, n in zip(*batch, strict=True)] for batch in zip(events, units, strict=True)]
+    batches = [
+        [Totals.of_rate(x, n) for x, n in zip(*batch, strict=True)]
+        for batch in zip(events, units, strict=True)
+    ]
     return conclude(PLAN, batches, arm)
 
 

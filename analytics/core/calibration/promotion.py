@@ -34,7 +34,9 @@ EARLY = Trial(arrivals=(250,) * 14, n_planned=125 * 4, guardrails=(HARMLESS,))
 def promoted(rng: Rng, sims: int, trial: Trial) -> int:
     """Experiments with identical rates that end with a promotion."""
     rates = (RATE,) * (trial.test_arms + 1)
-    drawn = rng.binomial(np.array(trial.arrivals)[:, None], rates, size=(sims, trial.days, len(rates))).cumsum(axis=1)
+    drawn = rng.binomial(
+        np.array(trial.arrivals)[:, None], rates, size=(sims, trial.days, len(rates))
+    ).cumsum(axis=1)
     return sum(_promotes(trial, experiment) for experiment in drawn)
 
 
@@ -50,8 +52,12 @@ def _promotes(trial: Trial, events: NDArray[np.int64]) -> bool:
 def promoted_within_window(rng: Rng, sims: int, trial: Trial) -> int:
     """The same for counts per unit, all units there from the first day, each with exactly its first window."""
     days = trial.window // timedelta(days=1)
-    grown = simulate.growing(rng, sims, trial.arrivals[0], days, per_day=0.5, arms=trial.test_arms + 1)[:, -1]
-    return sum(_promotes_at_once(trial, [totals_of(arm) for arm in experiment]) for experiment in grown)
+    grown = simulate.growing(
+        rng, sims, trial.arrivals[0], days, per_day=0.5, arms=trial.test_arms + 1
+    )[:, -1]
+    return sum(
+        _promotes_at_once(trial, [totals_of(arm) for arm in experiment]) for experiment in grown
+    )
 
 
 def _promotes_at_once(trial: Trial, arms: Sequence[Totals]) -> bool:
@@ -59,7 +65,13 @@ def _promotes_at_once(trial: Trial, arms: Sequence[Totals]) -> bool:
 
 
 def _promotion(trial: Trial, primary: ByDays) -> bool:
-    end = ending(Walk(trial, primary, {HARMLESS.key: lambda days: quiet(trial.units(days), trial.test_arms + 1)}))
+    end = ending(
+        Walk(
+            trial,
+            primary,
+            {HARMLESS.key: lambda days: quiet(trial.units(days), trial.test_arms + 1)},
+        )
+    )
     return end is not None and end.kind == "promote"
 
 
@@ -69,13 +81,28 @@ def quiet(units: int, arms: int) -> tuple[Totals, ...]:
     return (Totals.of_rate(round(0.05 * units), units),) * arms
 
 
-ONE_DAY = Trial(arrivals=(500, *(0,) * 13), n_planned=250, window=timedelta(days=3), kind="mean", guardrails=(HARMLESS,))
+ONE_DAY = Trial(
+    arrivals=(500, *(0,) * 13),
+    n_planned=250,
+    window=timedelta(days=3),
+    kind="mean",
+    guardrails=(HARMLESS,),
+)
 """Everybody comes on the first day, and no unit matures before the fourth."""
 PLANNED = Stated(0.0145, 0.037, 2_000, PROMOTES)
 
 
 def _check(name: str, shows: str, trial: Trial, quick: int) -> Check:
-    return Check(name, shows, "2.5 %", PLANNED, partial(promoted, trial=trial), sims=2_000, quick=quick, piece=50)
+    return Check(
+        name,
+        shows,
+        "2.5 %",
+        PLANNED,
+        partial(promoted, trial=trial),
+        sims=2_000,
+        quick=quick,
+        piece=50,
+    )
 
 
 CHECKS = (

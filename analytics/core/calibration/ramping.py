@@ -40,7 +40,9 @@ def mean_of(sums: Sums, sims: int, place: int) -> float:
 
 def found_within(rng: Rng, sims: int) -> int:
     """Experiments in which the difference weighted over the steps is found at p < .05."""
-    return sum((p := _p(experiment)) is not None and p < ALPHA for experiment in steps(rng, sims).tolist())
+    return sum(
+        (p := _p(experiment)) is not None and p < ALPHA for experiment in steps(rng, sims).tolist()
+    )
 
 
 def _p(experiment: list[list[int]]) -> float | None:

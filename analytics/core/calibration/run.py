@@ -55,7 +55,9 @@ def calibrate(
     ``sims`` scales all checks (10,000 is full size); ``quick`` takes their quick sizes. ``workers`` None: one process a core.
     """
     sizes = [size_of(check, sims, quick) for check in checks]
-    pieces = [piece for i, check in enumerate(checks) for piece in _pieces(i, check, sizes[i], seed)]
+    pieces = [
+        piece for i, check in enumerate(checks) for piece in _pieces(i, check, sizes[i], seed)
+    ]
     sums: list[dict[int, Sums]] = [{} for _ in checks]
     seconds = [0.0] * len(checks)
     for done, (piece, found, took) in enumerate(_worked(checks, pieces, workers or cores()), 1):
@@ -84,18 +86,27 @@ def _pieces(index: int, check: Check, sims: int, seed: int) -> list[Piece]:
     full, rest = divmod(sims, check.piece)
     sizes = [check.piece] * full + [rest] * (rest > 0)
     seeds = np.random.SeedSequence([seed, crc32(check.name.encode())]).spawn(len(sizes))
-    return [Piece(index, place, size, own) for place, (size, own) in enumerate(zip(sizes, seeds, strict=True))]
+    return [
+        Piece(index, place, size, own)
+        for place, (size, own) in enumerate(zip(sizes, seeds, strict=True))
+    ]
 
 
-def _worked(checks: Sequence[Check], pieces: Sequence[Piece], workers: int) -> Iterator[tuple[Piece, Sums, float]]:
+def _worked(
+    checks: Sequence[Check], pieces: Sequence[Piece], workers: int
+) -> Iterator[tuple[Piece, Sums, float]]:
     if workers == 1 or len(pieces) == 1:
         for piece in pieces:
             yield piece, *_count(checks[piece.check].count, piece)
         return
-    spawned = multiprocessing.get_context("spawn")  # a fork would copy locks and connections of whoever calls
+    spawned = multiprocessing.get_context(
+        "spawn"
+    )  # a fork would copy locks and connections of whoever calls
     pool = ProcessPoolExecutor(workers, mp_context=spawned, initializer=_end_with_parent)
     try:
-        waiting: dict[Future[tuple[Sums, float]], Piece] = {pool.submit(_count, checks[p.check].count, p): p for p in pieces}
+        waiting: dict[Future[tuple[Sums, float]], Piece] = {
+            pool.submit(_count, checks[p.check].count, p): p for p in pieces
+        }
         for future in as_completed(waiting):
             yield waiting[future], *future.result()
     finally:
@@ -104,7 +115,9 @@ def _worked(checks: Sequence[Check], pieces: Sequence[Piece], workers: int) -> I
 
 def _count(count: Count, piece: Piece) -> tuple[Sums, float]:
     began = time.process_time()
-    sums = np.atleast_1d(np.asarray(count(np.random.default_rng(piece.seed), piece.sims), dtype=float))
+    sums = np.atleast_1d(
+        np.asarray(count(np.random.default_rng(piece.seed), piece.sims), dtype=float)
+    )
     return sums, time.process_time() - began
 
 

@@ -23,7 +23,10 @@ def called_off(rng: Rng, sims: int, planned: tuple[int, ...] = WEIGHTS) -> int:
 def masked_some_day(rng: Rng, sims: int, days: int) -> int:
     """Experiments of two equal arms whose Bayes factor masks results on some day."""
     counts = rng.multinomial(1_000, (0.5, 0.5), size=(sims, days)).cumsum(axis=1)
-    return sum(any(log_bayes_factor(day, (1, 1)) > LIMIT for day in experiment) for experiment in counts.tolist())
+    return sum(
+        any(log_bayes_factor(day, (1, 1)) > LIMIT for day in experiment)
+        for experiment in counts.tolist()
+    )
 
 
 CHECKS = (

@@ -59,9 +59,13 @@ class Requests:
     def drawn(self, rng: Rng, shape: tuple[int, ...], rate: float) -> tuple[Values, Values]:
         """(errors, requests) of so many users."""
         requests = self.counts(rng, shape)
-        return rng.binomial(requests, self._rates(rng, shape, rate)).astype(float), requests.astype(float)
+        return rng.binomial(requests, self._rates(rng, shape, rate)).astype(float), requests.astype(
+            float
+        )
 
-    def with_past(self, rng: Rng, shape: tuple[int, ...], rate: float) -> tuple[Values, Values, Values, Values]:
+    def with_past(
+        self, rng: Rng, shape: tuple[int, ...], rate: float
+    ) -> tuple[Values, Values, Values, Values]:
         """(errors, requests, errors before, requests before); a user's own error rate stays."""
         own = self._rates(rng, shape, rate)
         now, before = self.counts(rng, shape), self.counts(rng, shape)
@@ -74,14 +78,19 @@ class Requests:
 
     def counts(self, rng: Rng, shape: tuple[int, ...]) -> Counts:
         """How many requests each user makes."""
-        return 1 + rng.negative_binomial(self.shape, self.shape / (self.shape + self.mean - 1), size=shape)
+        return 1 + rng.negative_binomial(
+            self.shape, self.shape / (self.shape + self.mean - 1), size=shape
+        )
 
 
 def moments_so_far(y: Values, d: Values) -> list[Moments]:
     """Moments of numerators and denominators (days × users) at the end of each day."""
     n = y.shape[1] * np.arange(1, len(y) + 1)
     sums = [part.sum(axis=1).cumsum() for part in (y, d, y * y, y * d, d * d)]
-    return [Moments(int(k), ("y", "d"), (a, b), (aa, ab, bb)) for k, a, b, aa, ab, bb in zip(n, *sums, strict=True)]
+    return [
+        Moments(int(k), ("y", "d"), (a, b), (aa, ab, bb))
+        for k, a, b, aa, ab, bb in zip(n, *sums, strict=True)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

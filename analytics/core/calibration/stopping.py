@@ -26,7 +26,9 @@ def stopped(rng: Rng, sims: int, theta: float) -> int:
 
 def stopped_by_plain_form(rng: Rng, sims: int, theta: float) -> int:
     """The same if the likelihood ratio alone could stop, for one guardrail with all of α."""
-    return int((watch_many(PLAIN, *_events(rng, sims, theta)).llr >= PLAIN.threshold).any(axis=-1).sum())
+    return int(
+        (watch_many(PLAIN, *_events(rng, sims, theta)).llr >= PLAIN.threshold).any(axis=-1).sum()
+    )
 
 
 def _events(rng: Rng, sims: int, theta: float) -> tuple[np.ndarray, np.ndarray]:
@@ -42,7 +44,10 @@ def stopped_in_clumps(rng: Rng, sims: int) -> int:
     """
     outage = np.where(rng.random((sims, HOURS)) < 0.02, 10.0, 1.0)
     chance = np.minimum(1.0, 0.004 * rng.gamma(0.5, 2.0, size=(sims, HOURS)) * outage)
-    of_control, of_treatment = rng.binomial(USERS_AN_HOUR, chance), rng.binomial(2 * USERS_AN_HOUR, chance)
+    of_control, of_treatment = (
+        rng.binomial(USERS_AN_HOUR, chance),
+        rng.binomial(2 * USERS_AN_HOUR, chance),
+    )
     return int(watch_many(PLAN, of_treatment, of_control, 2.0).crossed.sum())
 
 

@@ -63,7 +63,9 @@ class Trial:
 
     def matured(self, day: int) -> int:
         """Of how many first days the units are matured at the end of a day."""
-        return min(self.days, max(0, (matured_until(START + day * DAY, self.window) - START) // DAY))
+        return min(
+            self.days, max(0, (matured_until(START + day * DAY, self.window) - START) // DAY)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,11 @@ class Walk:
         state = None if masked or not self._may_look(now, the_clock) else self._look(day, matured)
         if state is not None:
             self.states.append(state)
-        verdicts = tuple(judge([self._reading(plan, arm, day) for plan in trial.guardrails for arm in trial.arms]))
+        verdicts = tuple(
+            judge(
+                [self._reading(plan, arm, day) for plan in trial.guardrails for arm in trial.arms]
+            )
+        )
         facts = self._facts(matured, the_clock, masked, verdicts, looked=state is not None)
         return Standing(day, decide(facts), state is not None, verdicts)
 
@@ -106,13 +112,28 @@ class Walk:
         end = START + self.trial.days * DAY
         previous = self.states[-1].day if self.states else None
         over = bool(self.states) and self.states[-1].last
-        asked = legal_look(now, ZONE, the_clock, window=self.trial.window, previous=previous, planned_end=end, over=over)
+        asked = legal_look(
+            now,
+            ZONE,
+            the_clock,
+            window=self.trial.window,
+            previous=previous,
+            planned_end=end,
+            over=over,
+        )
         return asked.allowed
 
     def _look(self, day: int, matured: int) -> LookState | None:
         trial, (control, *tests) = self.trial, self.primary(matured)
-        seen = {arm: observe(trial.kind, control, totals) for arm, totals in zip(trial.arms, tests, strict=True)}
-        safety = {(plan.key, arm): self._harm(plan, arm, matured) for plan in trial.guardrails for arm in trial.arms}
+        seen = {
+            arm: observe(trial.kind, control, totals)
+            for arm, totals in zip(trial.arms, tests, strict=True)
+        }
+        safety = {
+            (plan.key, arm): self._harm(plan, arm, matured)
+            for plan in trial.guardrails
+            for arm in trial.arms
+        }
         return take(
             (START + (day - 1) * DAY).date(),
             self.states,
@@ -130,9 +151,19 @@ class Walk:
 
     def _reading(self, plan: GuardrailPlan, arm: str, day: int) -> Reading:
         start = self._harm(plan, arm, day)
-        return Reading(plan, arm, start, None, self.trial.days, safety_looks(self.states, plan.key, arm))
+        return Reading(
+            plan, arm, start, None, self.trial.days, safety_looks(self.states, plan.key, arm)
+        )
 
-    def _facts(self, matured: int, the_clock: Clock, masked: bool, verdicts: tuple[GuardrailResult, ...], *, looked: bool) -> Facts:
+    def _facts(
+        self,
+        matured: int,
+        the_clock: Clock,
+        masked: bool,
+        verdicts: tuple[GuardrailResult, ...],
+        *,
+        looked: bool,
+    ) -> Facts:
         trial = self.trial
         return Facts(
             arms=self._arms(trial.units(matured), verdicts),
@@ -149,17 +180,35 @@ class Walk:
 
     def _arms(self, n: int, verdicts: Sequence[GuardrailResult]) -> tuple[ArmFacts, ...]:
         trial, arms = self.trial, []
-        known = histories(self.states, trial.arms, n_planned=trial.n_planned, alpha=trial.alpha, better="increase")
+        known = histories(
+            self.states, trial.arms, n_planned=trial.n_planned, alpha=trial.alpha, better="increase"
+        )
         crossed = crossed_together(list(known.values()))
         for (arm, history), way in zip(known.items(), crossed, strict=True):
             latest = history.latest
-            guarded = tuple(GuardrailFact(v.key, "safe", "stop", v.verdict, v.safe_at_look, v.worsening) for v in verdicts if v.arm == arm)
+            guarded = tuple(
+                GuardrailFact(v.key, "safe", "stop", v.verdict, v.safe_at_look, v.worsening)
+                for v in verdicts
+                if v.arm == arm
+            )
             if latest is None:
                 arms.append(ArmFacts(arm, n, guardrails=guarded, harmed=arm in self.harmed))
                 continue
             reach = TEN_PERCENT * latest.se
             ninety = Interval(latest.estimate - reach, latest.estimate + reach, 0.9)
-            arms.append(ArmFacts(arm, n, way, latest.estimate, latest.se, ninety, None, guarded, arm in self.harmed))
+            arms.append(
+                ArmFacts(
+                    arm,
+                    n,
+                    way,
+                    latest.estimate,
+                    latest.se,
+                    ninety,
+                    None,
+                    guarded,
+                    arm in self.harmed,
+                )
+            )
         return tuple(arms)
 
 
@@ -185,5 +234,8 @@ def clock_after(weeks: int, day: int) -> Clock:
 def as_planned(units: int, test_arms: int) -> bool:
     """Whether the health checks believe arms of equal size."""
     share = 1 / (test_arms + 1)
-    arms = [ArmSummary(f"arm{i}", f"arm{i}", i == 0, units, units, 0, share) for i in range(test_arms + 1)]
+    arms = [
+        ArmSummary(f"arm{i}", f"arm{i}", i == 0, units, units, 0, share)
+        for i in range(test_arms + 1)
+    ]
     return not assess(arms, (), gates=True).masks

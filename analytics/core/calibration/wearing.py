@@ -25,7 +25,10 @@ def daily(rng: Rng, units: int, effect: float) -> Values:
 
 def said(rng: Rng, sims: int, units: int) -> int:
     """Experiments with a lasting effect that is said to change."""
-    arms = ((contrasts(daily(rng, units, 0.0)), contrasts(daily(rng, units, EFFECT))) for _ in range(sims))
+    arms = (
+        (contrasts(daily(rng, units, 0.0)), contrasts(daily(rng, units, EFFECT)))
+        for _ in range(sims)
+    )
     return sum(find_novelty(control, treatment).says is not None for control, treatment in arms)
 
 

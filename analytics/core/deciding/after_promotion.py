@@ -39,7 +39,11 @@ class AfterPromotion:
 
 def _breached(guardrails: Sequence[GuardrailResult]) -> str:
     keys = sorted(one.key for one in guardrails if one.breach)
-    return f"after the promotion, harm beyond the margin is proven against the units held back ({', '.join(keys)})" if keys else ""
+    return (
+        f"after the promotion, harm beyond the margin is proven against the units held back ({', '.join(keys)})"
+        if keys
+        else ""
+    )
 
 
 def _lost(fresh: Compared) -> str:

@@ -69,7 +69,9 @@ class DarkHealth:
     @property
     def breached(self) -> tuple[str, ...]:
         """The guardrails that are breached, each with its arm."""
-        return tuple(f"{one.result.key} on {one.result.arm}" for one in self.guardrails if one.result.breach)
+        return tuple(
+            f"{one.result.key} on {one.result.arm}" for one in self.guardrails if one.result.breach
+        )
 
     @property
     def shares(self) -> SrmCheck | None:
@@ -87,14 +89,22 @@ def problems(found: DarkHealth) -> tuple[str, ...]:
 
 
 def _silence(found: DarkHealth) -> list[str]:
-    lines = [f"no unit has met {arm.key} yet: check labels and exposure logging" for arm in found.arms if arm.units == 0]
+    lines = [
+        f"no unit has met {arm.key} yet: check labels and exposure logging"
+        for arm in found.arms
+        if arm.units == 0
+    ]
     if found.twins.units == 0:
         lines.append("no control twin has been exposed: there is nothing to compare with")
     if found.unlabelled > UNLABELLED_MOST * found.stamped:
-        lines.append(f"{found.unlabelled:,} of {counted(found.stamped, 'event')} name the experiment without a variant: labels are missing")
+        lines.append(
+            f"{found.unlabelled:,} of {counted(found.stamped, 'event')} name the experiment without a variant: labels are missing"
+        )
     if not lines and found.shares is not None and found.shares.masks:
         counts = " / ".join(f"{arm.units:,} {arm.key}" for arm in (*found.arms, found.twins))
-        lines.append(f"units are not in the shares of their buckets ({counts}): check exposure logging of every arm")
+        lines.append(
+            f"units are not in the shares of their buckets ({counts}): check exposure logging of every arm"
+        )
     return lines
 
 
@@ -111,15 +121,21 @@ def sentence(found: DarkHealth) -> str:
     """What a person reads: how much was seen, what that can show, what still stands against it."""
     units, against = sum(arm.units for arm in found.arms), problems(found)
     time, requests = counted(round(found.hours, 1), "hour"), counted(found.requests, "request")
-    seen = f"{time}, {requests}, {counted(units, 'unit')} beside {counted(found.twins.units, 'twin')}"
-    return f"{seen}{_can_show(found.requests)}; " + (f"not yet: {'; '.join(against)}" if against else "no guardrail breached")
+    seen = (
+        f"{time}, {requests}, {counted(units, 'unit')} beside {counted(found.twins.units, 'twin')}"
+    )
+    return f"{seen}{_can_show(found.requests)}; " + (
+        f"not yet: {'; '.join(against)}" if against else "no guardrail breached"
+    )
 
 
 def _can_show(requests: int) -> str:
     """The rule of three: what never happened in n requests has, at 95 %, a rate below 3/n. It does not say that nothing happened."""
     if requests < 3:
         return ""
-    return f"; {requests:,} requests can miss a fault that hits fewer than {3 / requests:.2%} of them"
+    return (
+        f"; {requests:,} requests can miss a fault that hits fewer than {3 / requests:.2%} of them"
+    )
 
 
 def beside(guardrails: Sequence[Beside]) -> list[dict[str, object]]:

@@ -19,7 +19,18 @@ Kind = Literal["keep", "hold", "stop", "promote", "escalate", "conclude"]
 Conclusion = Literal["worse", "no_effect", "inconclusive"]
 Rule = Literal["safe", "no_breach"]
 Action = Literal["stop", "hold", "escalate"]
-Topic = Literal["", "primary", "clock", "shares", "health", "units", "boundary", "improvement", "guardrail", "serving"]
+Topic = Literal[
+    "",
+    "primary",
+    "clock",
+    "shares",
+    "health",
+    "units",
+    "boundary",
+    "improvement",
+    "guardrail",
+    "serving",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +119,11 @@ class Facts:
     @property
     def over_budget(self) -> bool:
         """Whether the cap is reached."""
-        return self.budget_micro is not None and self.spent_micro is not None and self.spent_micro >= self.budget_micro
+        return (
+            self.budget_micro is not None
+            and self.spent_micro is not None
+            and self.spent_micro >= self.budget_micro
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +171,22 @@ def decide(facts: Facts) -> Decision:
 
 def winner(facts: Facts) -> ArmFacts | None:
     """The arm to promote: of those that meet every condition the largest estimate; within one s.e. of it, the cheapest."""
-    ready = [a for a in _live(facts) if a.estimate is not None and a.se is not None and all(r.met for r in _arm_readiness(facts, a))]
+    ready = [
+        a
+        for a in _live(facts)
+        if a.estimate is not None
+        and a.se is not None
+        and all(r.met for r in _arm_readiness(facts, a))
+    ]
     if not ready:
         return None
     best = max(ready, key=lambda a: a.estimate or 0.0)
     near = [a for a in ready if (best.estimate or 0.0) - (a.estimate or 0.0) <= (best.se or 0.0)]
     priced = [a for a in near if a.cost_per_unit is not None]
     cheaper = best.cost_per_unit is not None and len(priced) == len(near)
-    return min(near, key=lambda a: (a.cost_per_unit or 0.0, -(a.estimate or 0.0))) if cheaper else best
+    return (
+        min(near, key=lambda a: (a.cost_per_unit or 0.0, -(a.estimate or 0.0))) if cheaper else best
+    )
 
 
 def recommended(facts: Facts) -> str | None:
@@ -176,7 +199,10 @@ def readiness(facts: Facts) -> tuple[Readiness, ...]:
     """Every condition of a promotion: of the experiment, of the arm in front, then of every other arm."""
     front = _front(facts)
     others = [arm for arm in facts.arms if arm is not front]
-    return (*_front_readiness(facts), *(one for arm in others for one in _arm_readiness(facts, arm)))
+    return (
+        *_front_readiness(facts),
+        *(one for arm in others for one in _arm_readiness(facts, arm)),
+    )
 
 
 def _front_readiness(facts: Facts) -> tuple[Readiness, ...]:
@@ -191,18 +217,34 @@ def _harm(facts: Facts) -> Decision | None:
     stopped = [a for a in _live(facts) if any(g.stops for g in a.guardrails)]
     if stopped:
         return _decision(facts, "stop", _stopped(stopped), [a.key for a in stopped])
-    escalated = [a for a in _live(facts) if any(g.breached and g.action == "escalate" for g in a.guardrails)]
+    escalated = [
+        a for a in _live(facts) if any(g.breached and g.action == "escalate" for g in a.guardrails)
+    ]
     if escalated:
-        return _decision(facts, "escalate", _breached("escalate", escalated, "a person decides"), [a.key for a in escalated])
+        return _decision(
+            facts,
+            "escalate",
+            _breached("escalate", escalated, "a person decides"),
+            [a.key for a in escalated],
+        )
     held = [a for a in _live(facts) if any(g.breached for g in a.guardrails)]
     if held:
-        return _decision(facts, "hold", _breached("hold", held, "degraded, so nothing is promoted or widened"), [a.key for a in held])
+        return _decision(
+            facts,
+            "hold",
+            _breached("hold", held, "degraded, so nothing is promoted or widened"),
+            [a.key for a in held],
+        )
     return None
 
 
 def _untrusted(facts: Facts) -> Decision | None:
     if facts.srm_masks:
-        return _decision(facts, "hold", "the arms did not get their planned shares (SRM): results are masked and nothing is decided")
+        return _decision(
+            facts,
+            "hold",
+            "the arms did not get their planned shares (SRM): results are masked and nothing is decided",
+        )
     if facts.unhealthy:
         return _decision(facts, "hold", "results are masked: " + "; ".join(facts.unhealthy))
     return None
@@ -212,7 +254,11 @@ def _nothing_to_decide(facts: Facts) -> Decision | None:
     if not facts.has_primary:
         return _decision(facts, "keep", "no primary metric is planned: nothing is decided")
     if facts.looks_taken == 0 and facts.planned_end_passed and facts.origin == "live":
-        return _decision(facts, "escalate", "the planned end has passed without a legal look: extend it or conclude by hand")
+        return _decision(
+            facts,
+            "escalate",
+            "the planned end has passed without a legal look: extend it or conclude by hand",
+        )
     return _keep(facts) if facts.alarm_only or facts.looks_taken == 0 else None
 
 
@@ -223,9 +269,19 @@ def _promotion(facts: Facts) -> Decision | None:
     if arm is None:
         return None
     if facts.origin == "import":
-        return _decision(facts, "hold", f"{arm.key} meets every condition; imported data never promote", [arm.key])
+        return _decision(
+            facts,
+            "hold",
+            f"{arm.key} meets every condition; imported data never promote",
+            [arm.key],
+        )
     if not facts.auto_promote:
-        return _decision(facts, "escalate", f"{arm.key} meets every condition; automatic promotion is off, a person promotes", [arm.key])
+        return _decision(
+            facts,
+            "escalate",
+            f"{arm.key} meets every condition; automatic promotion is off, a person promotes",
+            [arm.key],
+        )
     rule = f"{arm.key}: the boundary was crossed for the better and every other condition was met at looks, with no breach now"
     return _decision(facts, "promote", rule, [arm.key])
 
@@ -236,18 +292,45 @@ def _conclusion(facts: Facts) -> Decision | None:
         return None
     worse = [a for a in arms if a.crossed == "worse"]
     if len(worse) == len(arms):
-        return _decision(facts, "conclude", "every test arm crossed the boundary for the worse", [a.key for a in worse], "worse")
+        return _decision(
+            facts,
+            "conclude",
+            "every test arm crossed the boundary for the worse",
+            [a.key for a in worse],
+            "worse",
+        )
     if worse:
-        return _decision(facts, "stop", "crossed the boundary for the worse: its units get the default", [a.key for a in worse], "worse")
+        return _decision(
+            facts,
+            "stop",
+            "crossed the boundary for the worse: its units get the default",
+            [a.key for a in worse],
+            "worse",
+        )
     if not facts.last_look_taken:
         return None
     better = [a.key for a in arms if a.crossed == "better"]
     if better:
-        return _decision(facts, "escalate", "a gain is proven but not every condition was met by the last look: a person decides", better)
+        return _decision(
+            facts,
+            "escalate",
+            "a gain is proven but not every condition was met by the last look: a person decides",
+            better,
+        )
     if facts.mde is not None and all(_inside(a.interval_90, facts.mde) for a in arms):
-        return _decision(facts, "conclude", f"last look: the 90 % interval lies inside ±{facts.mde:g} (MDE)", (), "no_effect")
+        return _decision(
+            facts,
+            "conclude",
+            f"last look: the 90 % interval lies inside ±{facts.mde:g} (MDE)",
+            (),
+            "no_effect",
+        )
     return _decision(
-        facts, "conclude", "last look: no boundary crossed, and an effect as large as the MDE is not ruled out", (), "inconclusive"
+        facts,
+        "conclude",
+        "last look: no boundary crossed, and an effect as large as the MDE is not ruled out",
+        (),
+        "inconclusive",
     )
 
 
@@ -260,10 +343,22 @@ def _keep(facts: Facts) -> Decision:
     if facts.never_looked:
         return _decision(facts, "keep", facts.never_looked)
     missing = [r.name for r in _front_readiness(facts) if r.met is not True]
-    return _decision(facts, "keep", "keep running; not yet met: " + ", ".join(missing) if missing else "keep running until the next look")
+    return _decision(
+        facts,
+        "keep",
+        "keep running; not yet met: " + ", ".join(missing)
+        if missing
+        else "keep running until the next look",
+    )
 
 
-def _decision(facts: Facts, kind: Kind, rule: str, arms: Sequence[str] = (), conclusion: Conclusion | None = None) -> Decision:
+def _decision(
+    facts: Facts,
+    kind: Kind,
+    rule: str,
+    arms: Sequence[str] = (),
+    conclusion: Conclusion | None = None,
+) -> Decision:
     return Decision(kind, rule, tuple(arms), conclusion, readiness(facts))
 
 
@@ -278,14 +373,23 @@ def _usd(micro: int | None) -> str:
 def _stopped(arms: Sequence[ArmFacts]) -> str:
     """What the alarms say, and what the SPRT says."""
     then = "the arm's units get the default"
-    proven = sorted(f"{g.proven} ({g.key} on {a.key})" for a in arms for g in a.guardrails if g.proven)
+    proven = sorted(
+        f"{g.proven} ({g.key} on {a.key})" for a in arms for g in a.guardrails if g.proven
+    )
     alarms = any(g.breached and g.action == "stop" for a in arms for g in a.guardrails)
     said = _breached("stop", arms, then) if alarms else f"{proven[0]}: {then}"
     return "; ".join([said, *(proven if alarms else proven[1:])])
 
 
 def _breached(action: str, arms: Sequence[ArmFacts], then: str) -> str:
-    keys = sorted({f"{g.key} on {a.key}" for a in arms for g in a.guardrails if g.breached and action in ("hold", g.action)})
+    keys = sorted(
+        {
+            f"{g.key} on {a.key}"
+            for a in arms
+            for g in a.guardrails
+            if g.breached and action in ("hold", g.action)
+        }
+    )
     return f"guardrail breached ({', '.join(keys)}): {then}"
 
 
@@ -308,7 +412,9 @@ def _live(facts: Facts) -> tuple[ArmFacts, ...]:
 def _front(facts: Facts) -> ArmFacts | None:
     chosen = winner(facts)
     known = [a for a in _live(facts) if a.estimate is not None]
-    return chosen or max(known, key=lambda a: a.estimate or 0.0, default=next(iter(_live(facts)), None))
+    return chosen or max(
+        known, key=lambda a: a.estimate or 0.0, default=next(iter(_live(facts)), None)
+    )
 
 
 def _inside(interval: Interval | None, mde: float) -> bool:
@@ -319,12 +425,30 @@ def _common_readiness(facts: Facts) -> list[Readiness]:
     healthy = not facts.unhealthy
     clock = facts.clock_sentence or ("complete" if facts.clock_complete else "not complete")
     return [
-        Readiness("primary metric", "planned" if facts.has_primary else "none", "planned", facts.has_primary, "primary"),
+        Readiness(
+            "primary metric",
+            "planned" if facts.has_primary else "none",
+            "planned",
+            facts.has_primary,
+            "primary",
+        ),
         Readiness("clock", clock, "complete", facts.clock_complete, "clock"),
-        Readiness("shares (SRM)", "off" if facts.srm_masks else "as planned", "as planned", not facts.srm_masks, "shares"),
-        Readiness("health", "good" if healthy else "; ".join(facts.unhealthy), "good", healthy, "health"),
+        Readiness(
+            "shares (SRM)",
+            "off" if facts.srm_masks else "as planned",
+            "as planned",
+            not facts.srm_masks,
+            "shares",
+        ),
+        Readiness(
+            "health", "good" if healthy else "; ".join(facts.unhealthy), "good", healthy, "health"
+        ),
         _units("control units", facts.n_control, facts.min_sample_size),
-        *([Readiness("analysis", "; ".join(facts.failed), "every part computed", False, "health")] if facts.failed else []),
+        *(
+            [Readiness("analysis", "; ".join(facts.failed), "every part computed", False, "health")]
+            if facts.failed
+            else []
+        ),
     ]
 
 
@@ -335,22 +459,47 @@ def _units(name: str, n: int, fewest: int, arm: str = "") -> Readiness:
 def _arm_readiness(facts: Facts, arm: ArmFacts) -> list[Readiness]:
     d0, gain = facts.required_improvement, arm.estimate
     said, met = ("unknown", None) if gain is None else (f"{gain:g}", gain >= d0)
-    off = [Readiness(f"{arm.key}: serving", "switched off", "serving", False, "serving", arm.key)] if arm.harmed else []
+    off = (
+        [Readiness(f"{arm.key}: serving", "switched off", "serving", False, "serving", arm.key)]
+        if arm.harmed
+        else []
+    )
     return [
         *off,
         _units(f"{arm.key}: units", arm.n, facts.min_sample_size, arm.key),
-        Readiness(f"{arm.key}: boundary", arm.crossed or "not crossed", "better", arm.crossed == "better", "boundary", arm.key),
-        Readiness(f"{arm.key}: improvement", said, f"≥ {d0:g}", met, "improvement", arm.key, value=gain, target=d0),
+        Readiness(
+            f"{arm.key}: boundary",
+            arm.crossed or "not crossed",
+            "better",
+            arm.crossed == "better",
+            "boundary",
+            arm.key,
+        ),
+        Readiness(
+            f"{arm.key}: improvement",
+            said,
+            f"≥ {d0:g}",
+            met,
+            "improvement",
+            arm.key,
+            value=gain,
+            target=d0,
+        ),
         *(_guardrail_readiness(arm, g) for g in arm.guardrails),
     ]
 
 
 def _guardrail_readiness(arm: ArmFacts, guardrail: GuardrailFact) -> Readiness:
     clear = not (guardrail.breached or guardrail.proven)
-    wanted, met = "safe at a look, no breach now", clear and (guardrail.safe_at_look or guardrail.compensated is True)
+    wanted, met = (
+        "safe at a look, no breach now",
+        clear and (guardrail.safe_at_look or guardrail.compensated is True),
+    )
     if guardrail.rule == "no_breach" or not guardrail.required:
         wanted, met = "no breach", clear
     said = f"{guardrail.verdict}, compensated" if guardrail.compensated else guardrail.verdict
     if guardrail.no_data:  # that nothing is known is never a pass
         said, wanted, met = f"no data: {guardrail.no_data}", f"data, {wanted}", False
-    return Readiness(f"{arm.key}: {guardrail.key}", said, wanted, met, "guardrail", arm.key, guardrail.key)
+    return Readiness(
+        f"{arm.key}: {guardrail.key}", said, wanted, met, "guardrail", arm.key, guardrail.key
+    )

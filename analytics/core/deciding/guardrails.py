@@ -119,14 +119,30 @@ def harm(plan: GuardrailPlan, control: Observed, treatment: Observed) -> Harm:
     if math.isnan(beyond.z) or math.isnan(worse.estimate):
         raise ImpossibleTotals(f"{plan.key}: harm is not a number")
     sign = _sign(plan)
-    return replace(bare, beyond=sign * beyond.estimate, se=beyond.se, z=sign * beyond.z, worse=sign * worse.estimate, worse_se=worse.se)
+    return replace(
+        bare,
+        beyond=sign * beyond.estimate,
+        se=beyond.se,
+        z=sign * beyond.z,
+        worse=sign * worse.estimate,
+        worse_se=worse.se,
+    )
 
 
-def judge(readings: Sequence[Reading], alpha: float = ALPHA, net: Net = NO_NET) -> list[GuardrailResult]:
+def judge(
+    readings: Sequence[Reading], alpha: float = ALPHA, net: Net = NO_NET
+) -> list[GuardrailResult]:
     """Verdicts of all guardrails × test arms of an experiment; Holm over the breaches. One that fails is unknown, the others stand."""
-    raw = [net.hold(r.plan.key, f"alarm on {r.arm}", partial(breach_p, r), _nothing) for r in readings]
+    raw = [
+        net.hold(r.plan.key, f"alarm on {r.arm}", partial(breach_p, r), _nothing) for r in readings
+    ]
     return [
-        net.hold(r.plan.key, f"verdict on {r.arm}", partial(_result, r, p, q, alpha), partial(unknown, r.plan.key, r.arm))
+        net.hold(
+            r.plan.key,
+            f"verdict on {r.arm}",
+            partial(_result, r, p, q, alpha),
+            partial(unknown, r.plan.key, r.arm),
+        )
         for r, p, q in zip(readings, raw, holm(raw), strict=True)
     ]
 
@@ -137,7 +153,20 @@ def _nothing(reason: str) -> None:
 
 def unknown(key: str, arm: str, reason: str) -> GuardrailResult:
     """The verdict of a guardrail that cannot be computed: neither a breach nor a pass."""
-    return GuardrailResult(key, arm, "unknown", False, False, None, None, None, None, None, False, f"cannot say: {reason}")
+    return GuardrailResult(
+        key,
+        arm,
+        "unknown",
+        False,
+        False,
+        None,
+        None,
+        None,
+        None,
+        None,
+        False,
+        f"cannot say: {reason}",
+    )
 
 
 def breach_p(reading: Reading) -> float | None:
@@ -156,7 +185,12 @@ def safe_p(looks: Sequence[SafetyLook]) -> float | None:
     """Repeated one-sided p of "harm is at or beyond the margin"; None before a look that could say."""
     if not any(k.z is not None for k in looks):
         return None
-    return group_sequential.repeated_p([k.t for k in looks], [None if k.z is None else -k.z for k in looks], 1, final=looks[-1].last).p
+    return group_sequential.repeated_p(
+        [k.t for k in looks],
+        [None if k.z is None else -k.z for k in looks],
+        1,
+        final=looks[-1].last,
+    ).p
 
 
 def safe_upper(seen: Harm, looks: Sequence[SafetyLook], alpha: float = ALPHA) -> float | None:
@@ -167,7 +201,9 @@ def safe_upper(seen: Harm, looks: Sequence[SafetyLook], alpha: float = ALPHA) ->
     return seen.beyond + bound * seen.se if math.isfinite(bound) else None
 
 
-def _result(reading: Reading, raw: float | None, adjusted: float | None, alpha: float) -> GuardrailResult:
+def _result(
+    reading: Reading, raw: float | None, adjusted: float | None, alpha: float
+) -> GuardrailResult:
     seen, safety = reading.since_start, safe_p(reading.looks)
     breach = adjusted is not None and adjusted <= alpha
     safe = safety is not None and safety <= alpha
@@ -200,7 +236,9 @@ def _sentence(reading: Reading, raw: float | None, breach: bool, safe: bool) -> 
 
 
 def _alarm_allowed(seen: Harm) -> bool:
-    return seen.n >= FEWEST_ALARM_UNITS and (seen.bad_units is None or seen.bad_units >= FEWEST_BAD_UNITS)
+    return seen.n >= FEWEST_ALARM_UNITS and (
+        seen.bad_units is None or seen.bad_units >= FEWEST_BAD_UNITS
+    )
 
 
 def _series_p(seen: Harm) -> float | None:
@@ -212,16 +250,22 @@ def _series_p(seen: Harm) -> float | None:
 def _anytime_lower(seen: Harm) -> float | None:
     if seen.beyond is None or seen.se is None or not _alarm_allowed(seen):
         return None
-    return seen.beyond - anytime.one_sided_width(seen.se, seen.n, SERIES_ALPHA, anytime.ALARM_N_STAR)
+    return seen.beyond - anytime.one_sided_width(
+        seen.se, seen.n, SERIES_ALPHA, anytime.ALARM_N_STAR
+    )
 
 
 def _worsening(seen: Harm) -> bool:
     if seen.worse is None or seen.worse_se is None or not _alarm_allowed(seen):
         return False
-    return seen.worse > anytime.one_sided_width(seen.worse_se, seen.n, SERIES_ALPHA, anytime.ALARM_N_STAR)
+    return seen.worse > anytime.one_sided_width(
+        seen.worse_se, seen.n, SERIES_ALPHA, anytime.ALARM_N_STAR
+    )
 
 
-def _beyond(plan: GuardrailPlan, kind: AnyKind, control: Observed, treatment: Observed) -> MarginScore | None:
+def _beyond(
+    plan: GuardrailPlan, kind: AnyKind, control: Observed, treatment: Observed
+) -> MarginScore | None:
     """T − (1 ± margin)·C, or T − C ∓ margin: on the edge of what is allowed."""
     margin = plan.margin
     fault = margin_problem(plan.kind, plan.better, margin.value, margin.kind)

@@ -42,7 +42,9 @@ class Watched:
     reason: str = ""
 
 
-def watched(plan: SprtPlan, key: str, arm: str, control: Sequence[Hour], treatment: Sequence[Hour]) -> Watched:
+def watched(
+    plan: SprtPlan, key: str, arm: str, control: Sequence[Hour], treatment: Sequence[Hour]
+) -> Watched:
     """The test over all hours so far; an hour before both arms have met units says nothing and is left out."""
     found = batches(control, treatment)
     if not found:

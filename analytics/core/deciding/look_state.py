@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from datetime import date
 
 from analytics.core.deciding.guardrails import Harm, SafetyLook
-from analytics.core.deciding.looks import Look, LookHistory, LookPlan, Observation, information, planned_information, take_look
+from analytics.core.deciding.looks import (
+    Look,
+    LookHistory,
+    LookPlan,
+    Observation,
+    information,
+    planned_information,
+    take_look,
+)
 from analytics.core.kinds.base import Better
 from analytics.core.stats.arms.winsor import Cap
 
@@ -65,13 +73,26 @@ class LookState:
 
 
 def histories(
-    states: Sequence[LookState], arms: Sequence[str], *, n_planned: float, alpha: float, better: Better
+    states: Sequence[LookState],
+    arms: Sequence[str],
+    *,
+    n_planned: float,
+    alpha: float,
+    better: Better,
 ) -> dict[str, LookHistory]:
     """Each arm's looks so far, under the horizon of the first look (or this one, before any)."""
     horizon = states[0].n_planned if states else n_planned
     plan = LookPlan(horizon, alpha, len(arms), better)
     return {
-        arm: LookHistory(plan, tuple(h.look for state in states for h in state.hypotheses if h.arm == arm and h.look is not None))
+        arm: LookHistory(
+            plan,
+            tuple(
+                h.look
+                for state in states
+                for h in state.hypotheses
+                if h.arm == arm and h.look is not None
+            ),
+        )
         for arm in arms
     }
 
@@ -103,17 +124,25 @@ def take(
     tried = {arm: take_look(known[arm], seen[arm], day, closing=closing) for arm in seen}
     if all(attempt.look is None for attempt in tried.values()):
         return None
-    looks = tuple(HypothesisLook(arm, seen[arm], attempt.look, attempt.reason) for arm, attempt in tried.items())
+    looks = tuple(
+        HypothesisLook(arm, seen[arm], attempt.look, attempt.reason)
+        for arm, attempt in tried.items()
+    )
     state = LookState(day, next(iter(known.values())).plan.n_planned, looks)
     guarded = tuple(
-        GuardrailLook(key, arm, _safety_look(harm, safety_looks(before, key, arm), state)) for (key, arm), harm in safety.items()
+        GuardrailLook(key, arm, _safety_look(harm, safety_looks(before, key, arm), state))
+        for (key, arm), harm in safety.items()
     )
-    return LookState(day, state.n_planned, looks, guarded, before[0].caps if before else tuple(caps))
+    return LookState(
+        day, state.n_planned, looks, guarded, before[0].caps if before else tuple(caps)
+    )
 
 
 def safety_looks(states: Sequence[LookState], key: str, arm: str) -> tuple[SafetyLook, ...]:
     """One guardrail's looks so far on one arm."""
-    return tuple(g.look for state in states for g in state.guardrails if (g.key, g.arm) == (key, arm))
+    return tuple(
+        g.look for state in states for g in state.guardrails if (g.key, g.arm) == (key, arm)
+    )
 
 
 def _safety_look(harm: Harm, before: tuple[SafetyLook, ...], state: LookState) -> SafetyLook:

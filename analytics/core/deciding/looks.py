@@ -36,8 +36,15 @@ class LookPlan:
     better: Better = "increase"
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.n_planned) and self.n_planned > 0 and 0 < self.alpha < 1 and self.hypotheses >= 1):
-            raise ImpossiblePlan(f"a plan of looks needs n_planned > 0, alpha in (0, 1) and a hypothesis, found {self}")
+        if not (
+            math.isfinite(self.n_planned)
+            and self.n_planned > 0
+            and 0 < self.alpha < 1
+            and self.hypotheses >= 1
+        ):
+            raise ImpossiblePlan(
+                f"a plan of looks needs n_planned > 0, alpha in (0, 1) and a hypothesis, found {self}"
+            )
 
     @property
     def level(self) -> float:
@@ -122,12 +129,16 @@ def information(n_control: float, n_treatment: float) -> float:
     return 1 / (1 / n_control + 1 / n_treatment) if n_control > 0 and n_treatment > 0 else 0.0
 
 
-def planned_information(primary: float, guardrails: Sequence[float] = (), by_first_look: float = 0.0) -> float:
+def planned_information(
+    primary: float, guardrails: Sequence[float] = (), by_first_look: float = 0.0
+) -> float:
     """The horizon: the largest of what the primary metric needs, each required guardrail needs, and what the first legal look will have."""
     return max(primary, by_first_look, *guardrails)
 
 
-def observe(kind: str, control: Observed, treatment: Observed, *, adjusted: bool = False) -> Observation:
+def observe(
+    kind: str, control: Observed, treatment: Observed, *, adjusted: bool = False
+) -> Observation:
     """What a look would see of a metric of this kind. Cannot say below 10 units an arm or without spread.
 
     ``adjusted``: the plan lets the estimate with covariates decide; it is the raw one where no covariate is known.
@@ -137,11 +148,15 @@ def observe(kind: str, control: Observed, treatment: Observed, *, adjusted: bool
     reason = rules.why_not(control, treatment)
     found = None if reason else rules.looked(control, treatment, adjusted=adjusted)
     if found is None:
-        return replace(bare, reason=reason or "no spread in either arm: a standard error cannot be estimated")
+        return replace(
+            bare, reason=reason or "no spread in either arm: a standard error cannot be estimated"
+        )
     return replace(bare, estimate=found.estimate, se=found.se, z=found.z)
 
 
-def take_look(history: LookHistory, seen: Observation, day: date, *, closing: bool = False) -> Taken:
+def take_look(
+    history: LookHistory, seen: Observation, day: date, *, closing: bool = False
+) -> Taken:
     """Append a look. It is the last one when t reaches 1, or when it closes the experiment (planned end, only look).
 
     Not taken (and nothing spent) after the last look, twice on a day, or when the data cannot say.
@@ -167,7 +182,9 @@ def take_look(history: LookHistory, seen: Observation, day: date, *, closing: bo
         n_treatment=seen.n_treatment,
         boundary=bounds.z[-1] if math.isfinite(bounds.z[-1]) else None,
         alpha_spent=bounds.spent[-1],
-        interval=group_sequential.repeated_interval(seen.estimate, seen.se, times, history.plan.level, final=last),
+        interval=group_sequential.repeated_interval(
+            seen.estimate, seen.se, times, history.plan.level, final=last
+        ),
         p=p,
         side=side,
         crossed=_crossed_so_far(history, seen.z, bounds.z[-1]),
@@ -182,7 +199,9 @@ def time_of(history: LookHistory, seen: Observation) -> float:
     return max(t, history.looks[-1].t) if history.looks else t
 
 
-def crossed_together(histories: Sequence[LookHistory], alpha: float | None = None) -> list[Crossing | None]:
+def crossed_together(
+    histories: Sequence[LookHistory], alpha: float | None = None
+) -> list[Crossing | None]:
     """Which of m hypotheses have crossed, Holm over their repeated p-values; never fewer than at α/m each.
 
     Since p only falls, a crossing stays.
@@ -192,7 +211,9 @@ def crossed_together(histories: Sequence[LookHistory], alpha: float | None = Non
     level = histories[0].plan.alpha if alpha is None else alpha
     asked = max(len(histories), *(h.plan.hypotheses for h in histories))
     adjusted = holm([h.p for h in histories] + [None] * (asked - len(histories)))[: len(histories)]
-    return [_together(h, q is not None and q <= level) for h, q in zip(histories, adjusted, strict=True)]
+    return [
+        _together(h, q is not None and q <= level) for h, q in zip(histories, adjusted, strict=True)
+    ]
 
 
 def _together(history: LookHistory, passed: bool) -> Crossing | None:
@@ -209,12 +230,18 @@ def _refusal(history: LookHistory, seen: Observation, day: date) -> str | None:
     return seen.reason
 
 
-def _repeated(history: LookHistory, times: list[float], zs: list[float], last: bool) -> tuple[float, group_sequential.Side | None]:
+def _repeated(
+    history: LookHistory, times: list[float], zs: list[float], last: bool
+) -> tuple[float, group_sequential.Side | None]:
     before = history.latest
     if before is not None and not group_sequential.crosses(times, zs[-1], before.p, final=last):
         return before.p, before.side
     found = group_sequential.repeated_p(times, zs, final=last)
-    return (before.p, before.side) if before is not None and before.p <= found.p else (found.p, found.side)
+    return (
+        (before.p, before.side)
+        if before is not None and before.p <= found.p
+        else (found.p, found.side)
+    )
 
 
 def _crossed_so_far(history: LookHistory, z: float, boundary: float) -> Crossing | None:

@@ -45,7 +45,11 @@ class Clock:
     @property
     def sentence(self) -> str:
         """What a page shows: how many of the days are in and which weekdays are missing when they are few, or that it is complete."""
-        missing = [f"{name} {seen} of {self.weeks}" for name, seen in zip(WEEKDAYS, self.per_weekday, strict=True) if seen < self.weeks]
+        missing = [
+            f"{name} {seen} of {self.weeks}"
+            for name, seen in zip(WEEKDAYS, self.per_weekday, strict=True)
+            if seen < self.weeks
+        ]
         if not missing:
             return f"complete: {self.days} full days"
         counted = f"{sum(min(seen, self.weeks) for seen in self.per_weekday)} of {self.weeks * len(WEEKDAYS)} days"
@@ -106,7 +110,9 @@ def clock(running: Sequence[Span], zone: str, weeks: int, until: datetime) -> Cl
     return Clock(weeks, len(days), tuple(counts))
 
 
-def matured_until(data_cut: datetime, window: timedelta | None, grace: timedelta = GRACE) -> datetime:
+def matured_until(
+    data_cut: datetime, window: timedelta | None, grace: timedelta = GRACE
+) -> datetime:
     """Units first exposed at or before this moment are matured: exposure + window + grace ≤ data cut.
 
     Without a window a unit never matures; every unit counts with all it has (and looks only once).
@@ -114,7 +120,9 @@ def matured_until(data_cut: datetime, window: timedelta | None, grace: timedelta
     return data_cut if window is None else data_cut - window - grace
 
 
-def is_matured(exposed: datetime, data_cut: datetime, window: timedelta | None, grace: timedelta = GRACE) -> bool:
+def is_matured(
+    exposed: datetime, data_cut: datetime, window: timedelta | None, grace: timedelta = GRACE
+) -> bool:
     """Whether a unit's whole window, and the wait for late events, is over at the data cut."""
     return exposed <= matured_until(data_cut, window, grace)
 
@@ -152,7 +160,9 @@ def legal_look(
         return answer(f"the clock is not complete ({the_clock.sentence})")
     if previous is not None and previous >= day:
         return answer(day_is_used(day))
-    if window is None and not (information >= 1 or (planned_end is not None and planned_end <= cut)):
+    if window is None and not (
+        information >= 1 or (planned_end is not None and planned_end <= cut)
+    ):
         return answer("a metric without a conversion window is looked at once, at the end")
     return answer("")
 

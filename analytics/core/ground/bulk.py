@@ -26,7 +26,9 @@ def buckets_of(seed: str, ids: Sequence[str]) -> NDArray[np.int16]:
     start = _fnv(seed)
     for first in range(0, len(ids), _AT_ONCE):
         several = ids[first : first + _AT_ONCE]
-        found[first : first + len(several)] = _of_decimals(_of_texts(start, several)) % np.uint32(10_000) // np.uint32(10)
+        found[first : first + len(several)] = (
+            _of_decimals(_of_texts(start, several)) % np.uint32(10_000) // np.uint32(10)
+        )
     return found
 
 
@@ -61,7 +63,9 @@ def _of_texts(start: np.uint32, texts: Sequence[str]) -> Hashes:
     return value
 
 
-def _code_units(texts: Sequence[str]) -> tuple[NDArray[np.unsignedinteger], NDArray[np.intp], NDArray[np.intp]]:
+def _code_units(
+    texts: Sequence[str],
+) -> tuple[NDArray[np.unsignedinteger], NDArray[np.intp], NDArray[np.intp]]:
     """All texts' code units in one array, where each text begins in it, and how long each is."""
     joined = _BETWEEN.join(texts)
     if joined.isascii():

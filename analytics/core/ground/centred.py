@@ -26,7 +26,9 @@ class Centred:
     scales: tuple[float, ...]
 
     @classmethod
-    def about(cls, n: int, sums: Sequence[float], products: Sequence[float], origins: Sequence[float] = ()) -> Centred:
+    def about(
+        cls, n: int, sums: Sequence[float], products: Sequence[float], origins: Sequence[float] = ()
+    ) -> Centred:
         """From sums and products of values less their origins; what is only rounding becomes 0."""
         k = len(sums)
         if n == 0:
@@ -34,7 +36,9 @@ class Centred:
         squares = [products[place(k, i, i)] for i in range(k)]
         scales = tuple(map(float, squares))
         if origins:
-            scales = tuple(s + ROUNDED_UNITS * n * o * o for s, o in zip(scales, origins, strict=True))
+            scales = tuple(
+                s + ROUNDED_UNITS * n * o * o for s, o in zip(scales, origins, strict=True)
+            )
         squares = [_spread(squares[i] - sums[i] * (sums[i] / n), scales[i]) for i in range(k)]
 
         def product(i: int, j: int) -> float:
@@ -54,7 +58,9 @@ class Centred:
         k = len(gaps)
         between = [share * gaps[i] * gaps[j] for i in range(k) for j in range(i, k)]
         scales = [scale + abs(between[place(k, i, i)]) for i, scale in enumerate(self.scales)]
-        return Centred(tuple(a + b for a, b in zip(self.products, between, strict=True)), tuple(scales))
+        return Centred(
+            tuple(a + b for a, b in zip(self.products, between, strict=True)), tuple(scales)
+        )
 
     def __add__(self, other: Centred) -> Centred:
         return Centred(
@@ -65,7 +71,9 @@ class Centred:
     def only(self, places: Sequence[int]) -> Centred:
         """Of some of the variables, in this order."""
         pairs = [(i, j) for a, i in enumerate(places) for j in places[a:]]
-        return Centred(tuple(self.at(i, j) for i, j in pairs), tuple(self.scales[i] for i in places))
+        return Centred(
+            tuple(self.at(i, j) for i, j in pairs), tuple(self.scales[i] for i in places)
+        )
 
     def combined(self, one: Mapping[int, float], other: Mapping[int, float]) -> float:
         """Σ of the product of two weighted sums of the variables, each about its mean."""

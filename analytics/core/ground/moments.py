@@ -14,7 +14,14 @@ from itertools import combinations_with_replacement
 
 from analytics.core.ground.centred import Centred, place
 from analytics.core.ground.errors import ImpossibleTotals
-from analytics.core.ground.totals import SUM_TOLERANCE, Totals, checked_count, from_origins, origin_of, sums_about
+from analytics.core.ground.totals import (
+    SUM_TOLERANCE,
+    Totals,
+    checked_count,
+    from_origins,
+    origin_of,
+    sums_about,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +45,15 @@ class Moments:
         object.__setattr__(self, "names", tuple(self.names))
         object.__setattr__(self, "sums", tuple(float(s) for s in self.sums))
         object.__setattr__(self, "products", tuple(float(s) for s in self.products))
-        if k == 0 or len(set(self.names)) != k or len(self.sums) != k or len(self.products) != k * (k + 1) // 2:
-            raise ImpossibleTotals(f"moments of {self.names}: {k} sums and {k * (k + 1) // 2} products are wanted, found {self}")
+        if (
+            k == 0
+            or len(set(self.names)) != k
+            or len(self.sums) != k
+            or len(self.products) != k * (k + 1) // 2
+        ):
+            raise ImpossibleTotals(
+                f"moments of {self.names}: {k} sums and {k * (k + 1) // 2} products are wanted, found {self}"
+            )
         _check(self)
         if not self.centred.scales:
             centred = Centred.about(self.n, self.sums, self.products)
@@ -51,7 +65,9 @@ class Moments:
         rows = {name: [float(v) for v in values] for name, values in columns.items()}
         lengths = {len(values) for values in rows.values()}
         if len(lengths) > 1:
-            raise ImpossibleTotals(f"every unit needs a value of each of {tuple(rows)}, found columns of {sorted(lengths)} values")
+            raise ImpossibleTotals(
+                f"every unit needs a value of each of {tuple(rows)}, found columns of {sorted(lengths)} values"
+            )
         values, n = list(rows.values()), lengths.pop() if lengths else 0
         return cls.about(n, tuple(rows), *sums_about([origin_of(v) for v in values], values))
 
@@ -190,13 +206,18 @@ def _pairs(names: Sequence[str]) -> list[tuple[str, str]]:
 
 def _check(moments: Moments) -> None:
     """Finite sums, and none that contradict each other pair by pair (Cauchy–Schwarz)."""
-    for name, value in [*zip(moments.names, moments.sums, strict=True), *zip(_pairs(moments.names), moments.products, strict=True)]:
+    for name, value in [
+        *zip(moments.names, moments.sums, strict=True),
+        *zip(_pairs(moments.names), moments.products, strict=True),
+    ]:
         if not math.isfinite(value):
             raise ImpossibleTotals(f"moments: the sum of {name} must be finite, found {value!r}")
     for one, two in _pairs(moments.names):
         if one == two:
             Totals(moments.n, moments.sum(one), moments.product(one, one))
-        elif abs(moments.product(one, two)) > math.sqrt(moments.product(one, one)) * math.sqrt(moments.product(two, two)) * (
-            1 + SUM_TOLERANCE
-        ):
-            raise ImpossibleTotals(f"Σ{one}·{two}={moments.product(one, two)!r} is larger than the squares of {one} and {two} allow")
+        elif abs(moments.product(one, two)) > math.sqrt(moments.product(one, one)) * math.sqrt(
+            moments.product(two, two)
+        ) * (1 + SUM_TOLERANCE):
+            raise ImpossibleTotals(
+                f"Σ{one}·{two}={moments.product(one, two)!r} is larger than the squares of {one} and {two} allow"
+            )

@@ -48,7 +48,9 @@ class Net:
     faults: list[Fault] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
 
-    def hold(self, subject: str, part: str, work: Callable[[], T], instead: Callable[[str], T]) -> T:
+    def hold(
+        self, subject: str, part: str, work: Callable[[], T], instead: Callable[[str], T]
+    ) -> T:
         """What ``work`` answers; where it fails, what ``instead`` makes of the reason."""
         try:
             with self.around():
@@ -69,7 +71,9 @@ class Net:
 class NoNet(Net):
     """Lets every fault fall: for simulations and tests, where a fault is the finding."""
 
-    def hold(self, subject: str, part: str, work: Callable[[], T], instead: Callable[[str], T]) -> T:
+    def hold(
+        self, subject: str, part: str, work: Callable[[], T], instead: Callable[[str], T]
+    ) -> T:
         return work()
 
 

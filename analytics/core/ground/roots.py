@@ -13,7 +13,13 @@ FINEST = 4 * sys.float_info.epsilon
 
 
 def brentq(
-    function: Callable[[float], float], low: float, high: float, *, xtol: float = 2e-12, rtol: float = FINEST, maxiter: int = 100
+    function: Callable[[float], float],
+    low: float,
+    high: float,
+    *,
+    xtol: float = 2e-12,
+    rtol: float = FINEST,
+    maxiter: int = 100,
 ) -> float:
     """The root between ``low`` and ``high``, where the signs differ, as ``scipy.optimize.brentq`` finds it."""
     from scipy.optimize import brentq as find

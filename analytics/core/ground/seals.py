@@ -10,12 +10,45 @@ VERSION = 2
 """Raise it when a sealed table gets another column; older seals go on covering the columns of their version."""
 _FIRST: Mapping[str, tuple[str, ...]] = {
     "changelog": (
-        *("id", "at", "actor_kind", "actor_label", "actor_id", "action", "object_type", "object_id", "object_label"),
+        *(
+            "id",
+            "at",
+            "actor_kind",
+            "actor_label",
+            "actor_id",
+            "action",
+            "object_type",
+            "object_id",
+            "object_label",
+        ),
         *("experiment_id", "reason", "before", "after"),
     ),
-    "decisions": (*("id", "iteration_id", "look_id", "verdict", "outcome", "variant_id", "arms", "rule", "facts", "versions", "made_at"),),
+    "decisions": (
+        *(
+            "id",
+            "iteration_id",
+            "look_id",
+            "verdict",
+            "outcome",
+            "variant_id",
+            "arms",
+            "rule",
+            "facts",
+            "versions",
+            "made_at",
+        ),
+    ),
     "experiment_sign_offs": (
-        *("id", "experiment_id", "item", "verdict", "comment", "evidence", "judged", "judged_sha256"),
+        *(
+            "id",
+            "experiment_id",
+            "item",
+            "verdict",
+            "comment",
+            "evidence",
+            "judged",
+            "judged_sha256",
+        ),
         *("signed_by_id", "requested_by_id", "signed_at"),
     ),
 }

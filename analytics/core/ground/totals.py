@@ -56,18 +56,24 @@ class Totals:
         return (self.sum_y, self.sum_x), (self.sum_y2, self.sum_xy, self.sum_x2)
 
     @classmethod
-    def of_values(cls, values: Iterable[float], companions: Iterable[float] | None = None) -> Totals:
+    def of_values(
+        cls, values: Iterable[float], companions: Iterable[float] | None = None
+    ) -> Totals:
         """Totals of rows, for tests and notebooks; a store computes them itself."""
         ys = [float(v) for v in values]
         if companions is None:
             return cls.about(len(ys), *_about_first(ys))
         xs = [float(v) for v in companions]
         if len(xs) != len(ys):
-            raise ImpossibleTotals(f"{len(ys)} values but {len(xs)} companions: every unit needs both")
+            raise ImpossibleTotals(
+                f"{len(ys)} values but {len(xs)} companions: every unit needs both"
+            )
         return cls.about(len(ys), *_about_first(ys, xs))
 
     @classmethod
-    def about(cls, n: int, origins: Sequence[float], sums: Sequence[float], products: Sequence[float]) -> Totals:
+    def about(
+        cls, n: int, origins: Sequence[float], sums: Sequence[float], products: Sequence[float]
+    ) -> Totals:
         """Totals of values y (and companions x) from sums of what is left of them above their origins."""
         centred = Centred.about(n, sums, products, origins)
         whole, squares = from_origins(n, origins, sums, products)
@@ -120,7 +126,9 @@ class Totals:
         whole = round(self.sum_y)
         alike = math.isclose(self.sum_y, self.sum_y2, rel_tol=1e-9, abs_tol=1e-6)
         if not alike or abs(whole - self.sum_y) > 1e-6 or not 0 <= whole <= self.n:
-            raise ImpossibleTotals(f"a proportion needs one 0 or 1 a unit; found n={self.n}, Σy={self.sum_y!r}, Σy²={self.sum_y2!r}")
+            raise ImpossibleTotals(
+                f"a proportion needs one 0 or 1 a unit; found n={self.n}, Σy={self.sum_y!r}, Σy²={self.sum_y2!r}"
+            )
         return whole
 
 
@@ -133,7 +141,9 @@ class ArmTotals:
 
     def __post_init__(self) -> None:
         if self.control not in self.arms:
-            raise ImpossibleTotals(f"control {self.control!r} has no totals; arms found: {sorted(self.arms)}")
+            raise ImpossibleTotals(
+                f"control {self.control!r} has no totals; arms found: {sorted(self.arms)}"
+            )
 
     @property
     def control_totals(self) -> Totals:
@@ -146,7 +156,9 @@ class ArmTotals:
 
     def __add__(self, other: ArmTotals) -> ArmTotals:
         if other.control != self.control:
-            raise ImpossibleTotals(f"totals of two experiments do not add: controls {self.control!r} and {other.control!r}")
+            raise ImpossibleTotals(
+                f"totals of two experiments do not add: controls {self.control!r} and {other.control!r}"
+            )
         keys = [*self.arms, *(k for k in other.arms if k not in self.arms)]
         return ArmTotals(self.control, {k: _sum(self.arms.get(k), other.arms.get(k)) for k in keys})
 
@@ -158,7 +170,8 @@ def from_origins(
     whole = tuple(s + n * o for s, o in zip(sums, origins, strict=True))
     pairs = combinations_with_replacement(range(len(origins)), 2)
     squares = tuple(
-        p + origins[j] * sums[i] + origins[i] * sums[j] + n * origins[i] * origins[j] for p, (i, j) in zip(products, pairs, strict=True)
+        p + origins[j] * sums[i] + origins[i] * sums[j] + n * origins[i] * origins[j]
+        for p, (i, j) in zip(products, pairs, strict=True)
     )
     return whole, squares
 
@@ -218,7 +231,9 @@ def _both(one: Totals, other: Totals, name: str) -> float | None:
     if other.n == 0 and b is None:
         return None if a is None else float(a)
     if (a is None) != (b is None):
-        raise ImpossibleTotals(f"{name} is known for one part only: companions must be summed over all units or none")
+        raise ImpossibleTotals(
+            f"{name} is known for one part only: companions must be summed over all units or none"
+        )
     return None if a is None else float(a + b)
 
 
@@ -251,7 +266,9 @@ def _check_pair(name: str, n: int, total: float, squares: float) -> None:
     if squares < 0 or (n == 0 and (total or squares)):
         raise ImpossibleTotals(f"no {n} units have Σ{name}={total!r} and Σ{name}²={squares!r}")
     if n and total * (total / n) > squares * (1 + SUM_TOLERANCE):
-        raise ImpossibleTotals(f"Σ{name}²={squares!r} is smaller than (Σ{name})²/n={total * (total / n)!r}: the sums are of different rows")
+        raise ImpossibleTotals(
+            f"Σ{name}²={squares!r} is smaller than (Σ{name})²/n={total * (total / n)!r}: the sums are of different rows"
+        )
 
 
 def _check_companion(totals: Totals) -> None:
@@ -264,7 +281,9 @@ def _check_companion(totals: Totals) -> None:
     x_size, y_size = math.sqrt(x2), math.sqrt(totals.sum_y2)
     lost = LOST * math.sqrt(totals.n) * (x_size + y_size)
     if abs(xy) > x_size * y_size * (1 + SUM_TOLERANCE) + lost:
-        raise ImpossibleTotals(f"Σxy={xy!r} is larger than √(Σx²·Σy²): the sums are of different rows")
+        raise ImpossibleTotals(
+            f"Σxy={xy!r} is larger than √(Σx²·Σy²): the sums are of different rows"
+        )
 
 
 NOTHING = Totals(0, 0.0, 0.0)

@@ -35,7 +35,9 @@ class ArmNames:
         for name in self.told or ():
             other = self.names.setdefault(folded(name), name)
             if other != name:
-                raise BadTable(f"{other!r} and {name!r} are read as one name, since only case or white space differ")
+                raise BadTable(
+                    f"{other!r} and {name!r} are read as one name, since only case or white space differ"
+                )
 
     def named(self, text: str) -> str | None:
         """The arm of this cell; None where arms were told and this is none of them."""
@@ -51,5 +53,10 @@ class ArmNames:
         """One line for each arm that the file writes in several ways."""
         found: dict[str, list[str]] = {}
         for (name, text), rows in self.others.most_common():
-            found.setdefault(name, []).append(f"{text!r} ({rows:,} {'row' if rows == 1 else 'rows'})")
-        return tuple(f"{name!r} is also written {', '.join(texts[:SHOWN])}: read as one name" for name, texts in sorted(found.items()))
+            found.setdefault(name, []).append(
+                f"{text!r} ({rows:,} {'row' if rows == 1 else 'rows'})"
+            )
+        return tuple(
+            f"{name!r} is also written {', '.join(texts[:SHOWN])}: read as one name"
+            for name, texts in sorted(found.items())
+        )

@@ -49,7 +49,9 @@ class MomentReader:
             return datetime.fromisoformat(text)
         except ValueError:
             wanted = "a date or an ISO 8601 moment such as 2026-01-31T12:00:00Z"
-            raise ValueError(f"expected {wanted}; --date-format names another form, such as %d.%m.%Y") from None
+            raise ValueError(
+                f"expected {wanted}; --date-format names another form, such as %d.%m.%Y"
+            ) from None
 
     def _by_format(self, text: str, form: str) -> date | datetime:
         try:
@@ -62,10 +64,14 @@ class MomentReader:
         if moment.utcoffset() is not None:
             return moment.astimezone(UTC)
         if self.zone is None:
-            raise ValueError("the moment has no zone: --time-zone says which, or add Z or an offset such as +03:00 to it")
+            raise ValueError(
+                "the moment has no zone: --time-zone says which, or add Z or an offset such as +03:00 to it"
+            )
         placed = moment.replace(tzinfo=self.zone).astimezone(UTC)
         if placed.astimezone(self.zone).replace(tzinfo=None) != moment:
-            raise ValueError(f"clocks in {self.zone.key} never showed this time: another --time-zone, or a time in UTC, is meant")
+            raise ValueError(
+                f"clocks in {self.zone.key} never showed this time: another --time-zone, or a time in UTC, is meant"
+            )
         return placed
 
 
@@ -76,13 +82,17 @@ ISO: Final = MomentReader()
 def moment_reader(zone: str | None, form: str | None) -> MomentReader:
     """The reader that a person's words name; ValueError says which of them nobody knows."""
     if form is not None and form not in UNIX and not _keeps_years(form):
-        raise ValueError(f"--date-format {form!r}: expected unix, unix-ms, or a form with a year such as %d.%m.%Y %H:%M")
+        raise ValueError(
+            f"--date-format {form!r}: expected unix, unix-ms, or a form with a year such as %d.%m.%Y %H:%M"
+        )
     if zone is None:
         return MomentReader(None, form)
     try:
         return MomentReader(ZoneInfo(zone), form)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"--time-zone {zone!r}: expected a name such as Europe/Berlin or UTC") from None
+        raise ValueError(
+            f"--time-zone {zone!r}: expected a name such as Europe/Berlin or UTC"
+        ) from None
 
 
 def _keeps_years(form: str) -> bool:

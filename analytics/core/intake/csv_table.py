@@ -90,7 +90,9 @@ def _source(text: str) -> _Source:
     if said is None:
         return _Source(text, _delimiter(text), 0)
     if said[1] not in DELIMITERS:
-        raise BadTable(f"the first line says sep={said[1]}; expected one of {', '.join(map(repr, DELIMITERS))}")
+        raise BadTable(
+            f"the first line says sep={said[1]}; expected one of {', '.join(map(repr, DELIMITERS))}"
+        )
     if not rest.strip():
         raise BadTable("the file is empty but for the line that says its separator")
     return _Source(rest, said[1], 1)
@@ -100,7 +102,9 @@ def _text(data: bytes) -> str:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise BadTable(f"the file is not UTF-8 text (byte {error.start}); save it as CSV in UTF-8") from error
+        raise BadTable(
+            f"the file is not UTF-8 text (byte {error.start}); save it as CSV in UTF-8"
+        ) from error
     if "\0" in text:
         raise BadTable("the file holds NUL characters; it is not a CSV")
     if not text.strip():
@@ -123,7 +127,9 @@ def _header(reader: CsvReader, wanted: Iterable[str]) -> dict[str, int]:
         raise BadTable(f"the header names {doubled[0]!r} twice")
     missing = [name for name in wanted if name not in names]
     if missing:
-        raise BadTable(f"there is no column {', '.join(map(repr, missing))}; the header has {', '.join(names)[:500]}")
+        raise BadTable(
+            f"there is no column {', '.join(map(repr, missing))}; the header has {', '.join(names)[:500]}"
+        )
     return {name: position for position, name in enumerate(names)}
 
 

@@ -33,4 +33,8 @@ def from_words(name: str) -> str:
 
 def _fits(character: str) -> bool:
     """A letter, a digit, a mark that belongs to a letter (as in Hindi or Thai), or a joint."""
-    return character in _JOINTS or character.isalnum() or unicodedata.category(character).startswith("M")
+    return (
+        character in _JOINTS
+        or character.isalnum()
+        or unicodedata.category(character).startswith("M")
+    )

@@ -53,7 +53,9 @@ def _by_moment(periods: Sequence[str]) -> tuple[str, ...]:
         return tuple(periods)
     bare = [period for period, moment in at.items() if moment.utcoffset() is None]
     if bare and len(bare) < len(at):
-        raise BadTable(f"period {bare[0][:40]!r} has no zone, and others have: --time-zone says which it is of")
+        raise BadTable(
+            f"period {bare[0][:40]!r} has no zone, and others have: --time-zone says which it is of"
+        )
     return _one_after_another(at)
 
 
@@ -61,7 +63,9 @@ def _one_after_another(at: Mapping[str, datetime]) -> tuple[str, ...]:
     order = sorted(at, key=lambda period: at[period])
     for one, next_one in pairwise(order):
         if at[one] == at[next_one]:
-            raise BadTable(f"periods {one[:40]!r} and {next_one[:40]!r} are the same moment; write it in a single way")
+            raise BadTable(
+                f"periods {one[:40]!r} and {next_one[:40]!r} are the same moment; write it in a single way"
+            )
     return tuple(order)
 
 
@@ -78,11 +82,15 @@ def _refuse_two_orders(periods: Sequence[str]) -> None:
     parts = [period.replace(",", ".").partition(".") for period in periods]
     if not all(whole.isdecimal() and (rest.isdecimal() or not mark) for whole, mark, rest in parts):
         return
-    as_decimals = sorted(range(len(parts)), key=lambda k: float(f"{parts[k][0]}.{parts[k][2] or 0}"))
+    as_decimals = sorted(
+        range(len(parts)), key=lambda k: float(f"{parts[k][0]}.{parts[k][2] or 0}")
+    )
     as_pairs = sorted(range(len(parts)), key=lambda k: (int(parts[k][0]), int(parts[k][2] or 0)))
     if as_decimals != as_pairs:
         one, other = ([periods[k] for k in order][:6] for order in (as_decimals, as_pairs))
-        raise BadTable(f"the periods can be ordered in two ways: {', '.join(one)} or {', '.join(other)}; choose with --order")
+        raise BadTable(
+            f"the periods can be ordered in two ways: {', '.join(one)} or {', '.join(other)}; choose with --order"
+        )
 
 
 def _as_number(text: str) -> float | None:

@@ -52,7 +52,18 @@ class GeoColumns:
 
     def all(self) -> tuple[str, ...]:
         """Every column that has to be there."""
-        return tuple(name for name in (self.value, self.period, self.region, self.treated, self.status, *self.same) if name is not None)
+        return tuple(
+            name
+            for name in (
+                self.value,
+                self.period,
+                self.region,
+                self.treated,
+                self.status,
+                *self.same,
+            )
+            if name is not None
+        )
 
 
 @dataclass(frozen=True)
@@ -99,7 +110,9 @@ class _Reader:
                 if row is not None:
                     found.append(row)
                 if len(found) > MOST_CELLS:
-                    raise BadTable(f"more than {MOST_CELLS:,} rows; take longer periods or larger regions")
+                    raise BadTable(
+                        f"more than {MOST_CELLS:,} rows; take longer periods or larger regions"
+                    )
         except csv.Error as error:
             raise BadTable(f"the file is not a CSV: {error}") from error
         self.faults.settle()
@@ -127,31 +140,48 @@ class _Reader:
             return ""
         name = cells[self.opened.at[column]].strip()
         if not name or len(name) > LONGEST_NAME:
-            self.faults.add(line, f"column {column!r} {'is empty' if not name else f'is longer than {LONGEST_NAME} characters'}")
+            self.faults.add(
+                line,
+                f"column {column!r} {'is empty' if not name else f'is longer than {LONGEST_NAME} characters'}",
+            )
         return name
 
     def _region(self, line: int, cells: Sequence[str]) -> str:
         column = self.columns.region
         name = self._name(line, cells, column)
-        return self.regions.named(cells[self.opened.at[column]]) or name if name and column is not None else name
+        return (
+            self.regions.named(cells[self.opened.at[column]]) or name
+            if name and column is not None
+            else name
+        )
 
     def _flag(self, line: int, cells: Sequence[str], column: str | None) -> str:
         if column is None:
             return ""
         word = cells[self.opened.at[column]].strip().lower()
         if word not in TRUE and word not in FALSE:
-            self.faults.add(line, f"column {column!r}: expected 1 or 0, true or false", repr(word[:40]))
+            self.faults.add(
+                line, f"column {column!r}: expected 1 or 0, true or false", repr(word[:40])
+            )
         return "1" if word in TRUE else "0"
 
     def _value(self, line: int, cells: Sequence[str]) -> float | None:
         text = cells[self.opened.at[self.columns.value]].strip()
         if text.lower() in NOTHING:
             if not self.gaps:
-                self.faults.add(line, f"column {self.columns.value!r} has no value; --allow-missing takes it as not observed", repr(text))
+                self.faults.add(
+                    line,
+                    f"column {self.columns.value!r} has no value; --allow-missing takes it as not observed",
+                    repr(text),
+                )
             return None
         number = self.opened.number(text)
         if number is None:
-            self.faults.add(line, f"column {self.columns.value!r}: expected a finite number up to {LARGEST:g}", repr(text[:40]))
+            self.faults.add(
+                line,
+                f"column {self.columns.value!r}: expected a finite number up to {LARGEST:g}",
+                repr(text[:40]),
+            )
         return number
 
 
@@ -165,9 +195,13 @@ class GeoTable:
     notices: tuple[str, ...] = ()
 
 
-def read_geo_table(data: bytes, columns: GeoColumns, names: GeoNames, ways: Sequence[NumberMarks] = WAYS) -> GeoTable:
+def read_geo_table(
+    data: bytes, columns: GeoColumns, names: GeoNames, ways: Sequence[NumberMarks] = WAYS
+) -> GeoTable:
     """The whole file; BadTable says what is wrong and where. ``ways`` are those in which its numbers may be written."""
-    reader = _Reader(columns, open_table(data, columns.all(), numbers=[columns.value], ways=ways), names.gaps)
+    reader = _Reader(
+        columns, open_table(data, columns.all(), numbers=[columns.value], ways=ways), names.gaps
+    )
     rows = reader.rows()
     first = tuple(row.value for row in rows if row.value is not None)[:SHOWN]
     kept = _first_of_each(rows) if names.keep_first and columns.region is not None else rows
@@ -184,7 +218,13 @@ def _first_of_each(rows: Sequence[_Row]) -> list[_Row]:
 
 
 def _left_out(many: int) -> list[str]:
-    return [f"{counted(many, 'row')} left out, of a region and period with an earlier row, which counts"] if many else []
+    return (
+        [
+            f"{counted(many, 'row')} left out, of a region and period with an earlier row, which counts"
+        ]
+        if many
+        else []
+    )
 
 
 def _panel(rows: list[_Row], columns: GeoColumns, names: GeoNames) -> Panel:
@@ -197,7 +237,13 @@ def _panel(rows: list[_Row], columns: GeoColumns, names: GeoNames) -> Panel:
     cells = [Cell(row.region, row.period, row.value) for row in rows if row.value is not None]
     try:
         treated, post = _treatment(rows, columns, names, order)
-        return panel_of(cells, treated=treated, post=post, periods=order, regions=dict.fromkeys(row.region for row in rows))
+        return panel_of(
+            cells,
+            treated=treated,
+            post=post,
+            periods=order,
+            regions=dict.fromkeys(row.region for row in rows),
+        )
     except (ImpossiblePlan, ImpossibleTotals) as refusal:
         raise BadTable(str(refusal)) from refusal
 
@@ -208,12 +254,18 @@ def _paired(rows: Sequence[_Row], columns: GeoColumns) -> list[_Row]:
     named = []
     for row in rows:
         place[row.treated, row.period] += 1
-        named.append(replace(row, region=f"{columns.treated}={row.treated} #{place[row.treated, row.period]}"))
+        named.append(
+            replace(
+                row, region=f"{columns.treated}={row.treated} #{place[row.treated, row.period]}"
+            )
+        )
     for group in sorted({group for group, _ in place}):
         sizes = {period: count for (of, period), count in place.items() if of == group}
         if len(set(sizes.values())) > 1:
             found = ", ".join(f"{count} in period {period}" for period, count in sizes.items())
-            raise BadTable(f"rows cannot be paired: those with {columns.treated} = {group} are {found}; give a region column")
+            raise BadTable(
+                f"rows cannot be paired: those with {columns.treated} = {group} are {found}; give a region column"
+            )
     return named
 
 
@@ -223,11 +275,19 @@ def _check_regions(rows: Sequence[_Row], columns: GeoColumns) -> None:
     for row in rows:
         before = cells.setdefault((row.region, row.period), row.line)
         if before != row.line:
-            faults.add(row.line, TWICE, f"region {row.region!r} in period {row.period!r} was already on line {before}")
+            faults.add(
+                row.line,
+                TWICE,
+                f"region {row.region!r} in period {row.period!r} was already on line {before}",
+            )
         known = first.setdefault(row.region, row)
         if row.treated != known.treated:
             advice = "differs within a region; a column that says since when is --status-column"
-            faults.add(row.line, f"column {columns.treated!r} {advice}", f"region {row.region!r}, otherwise on line {known.line}")
+            faults.add(
+                row.line,
+                f"column {columns.treated!r} {advice}",
+                f"region {row.region!r}, otherwise on line {known.line}",
+            )
         for name, here, there in zip(columns.same, row.same, known.same, strict=True):
             if here != there:
                 seen = f"{row.region!r}: {here[:40]!r}, and on line {known.line} {there[:40]!r}"
@@ -235,7 +295,9 @@ def _check_regions(rows: Sequence[_Row], columns: GeoColumns) -> None:
     faults.settle()
 
 
-def _treatment(rows: Sequence[_Row], columns: GeoColumns, names: GeoNames, order: tuple[str, ...]) -> tuple[list[str], tuple[str, ...]]:
+def _treatment(
+    rows: Sequence[_Row], columns: GeoColumns, names: GeoNames, order: tuple[str, ...]
+) -> tuple[list[str], tuple[str, ...]]:
     """(treated regions, periods after the start)."""
     if columns.status is not None:
         return _by_status(rows, order)
@@ -243,12 +305,17 @@ def _treatment(rows: Sequence[_Row], columns: GeoColumns, names: GeoNames, order
         treated = list(dict.fromkeys(row.region for row in rows if row.treated == "1"))
     else:
         spelled = {folded(row.region): row.region for row in rows}
-        treated = [spelled.get(folded(name), name) for name in _named(names.treated, {row.region for row in rows})]
+        treated = [
+            spelled.get(folded(name), name)
+            for name in _named(names.treated, {row.region for row in rows})
+        ]
     known = set(order)
     if names.start is None:
         return treated, tuple(_named(names.post, known))
     if names.start not in known:
-        raise ImpossiblePlan(f"start period {names.start!r} is not in the file; it has {', '.join(order)[:300]}")
+        raise ImpossiblePlan(
+            f"start period {names.start!r} is not in the file; it has {', '.join(order)[:300]}"
+        )
     return treated, order[order.index(names.start) :]
 
 
@@ -264,7 +331,9 @@ def _by_status(rows: Sequence[_Row], order: tuple[str, ...]) -> tuple[list[str],
     for region, places in on.items():
         last_off = max(off.get(region, [-1]))
         if last_off > min(places):
-            raise ImpossiblePlan(f"region {region!r} is treated in {order[min(places)]!r} and not in {order[last_off]!r}: treatment stays")
+            raise ImpossiblePlan(
+                f"region {region!r} is treated in {order[min(places)]!r} and not in {order[last_off]!r}: treatment stays"
+            )
         starts[region] = order[start if last_off < start else min(places)]
     one_start(starts)
     return list(starts), order[start:]
@@ -272,4 +341,9 @@ def _by_status(rows: Sequence[_Row], order: tuple[str, ...]) -> tuple[list[str],
 
 def _named(texts: Sequence[str], known: set[str]) -> list[str]:
     """Names as given: one each, or several between commas."""
-    return [name for text in texts for name in ([text] if text in known else (part.strip() for part in text.split(","))) if name]
+    return [
+        name
+        for text in texts
+        for name in ([text] if text in known else (part.strip() for part in text.split(",")))
+        if name
+    ]

@@ -50,7 +50,11 @@ def _first(fields: Fields, names: tuple[str, ...]) -> object:
 def read_exposure(event: Fields, unit_types: Mapping[str, str], event_id: str) -> ExposureItem:
     """The exposure; ``unit_types`` by the attribute that holds their id. Raises ``Bad``."""
     properties = _properties(event)
-    said = {"event_id": event_id, "experiment": _first(properties, _EXPERIMENT), "variant": _variant(properties)}
+    said = {
+        "event_id": event_id,
+        "experiment": _first(properties, _EXPERIMENT),
+        "variant": _variant(properties),
+    }
     said["units"] = _units(event, properties, unit_types)
     said["iteration"] = _iteration(event, properties)
     item = parse_exposure(said | {"timestamp": _timestamp(event, properties)})
@@ -64,12 +68,20 @@ def _properties(event: Fields) -> Fields:
         try:
             sent = json.loads(sent)
         except ValueError:
-            raise Bad("invalid", "properties_json", f"properties_json: expected an object; found {shown(sent)}") from None
+            raise Bad(
+                "invalid",
+                "properties_json",
+                f"properties_json: expected an object; found {shown(sent)}",
+            ) from None
     if sent is None and _first(event, _EXPERIMENT) is not None:
         return event
     found = mapping({"properties_json": sent}, "properties_json")
     if found is None:
-        raise Bad("missing", "properties_json", "properties_json is missing: which experiment, which variation and whose")
+        raise Bad(
+            "missing",
+            "properties_json",
+            "properties_json is missing: which experiment, which variation and whose",
+        )
     return found
 
 
@@ -81,7 +93,11 @@ def _timestamp(event: Fields, properties: Fields) -> object:
     try:
         return datetime.fromtimestamp(stated / 1000, UTC).isoformat()
     except (OverflowError, ValueError, OSError):
-        raise Bad("timestamp_invalid", "timestamp", f"timestamp: expected milliseconds since 1970; found {shown(stated)}") from None
+        raise Bad(
+            "timestamp_invalid",
+            "timestamp",
+            f"timestamp: expected milliseconds since 1970; found {shown(stated)}",
+        ) from None
 
 
 def _variant(properties: Fields) -> object:
@@ -110,18 +126,28 @@ def _units(event: Fields, properties: Fields, unit_types: Mapping[str, str]) -> 
     name = next((name for name in _HASH_ATTRIBUTE if name in properties), _HASH_ATTRIBUTE[1])
     attribute = text(properties, name, 64) or "id"
     if attribute not in unit_types:
-        raise Bad("unit_type", name, f"{name}: expected one of {', '.join(unit_types)}; found {shown(attribute)}")
+        raise Bad(
+            "unit_type",
+            name,
+            f"{name}: expected one of {', '.join(unit_types)}; found {shown(attribute)}",
+        )
     value = _first(properties, _HASH_VALUE)
     if value is not None:
         return {unit_types[attribute]: unit_text(value, "hash_value")}
     found = _among_attributes(event, properties, unit_types)
     if not found:
         wanted = f"hash_value, or attributes with {', '.join(unit_types)}"
-        raise Bad("unit_missing", "hash_value", f"no unit is named: expected {wanted} (a device_id is not a unit here)")
+        raise Bad(
+            "unit_missing",
+            "hash_value",
+            f"no unit is named: expected {wanted} (a device_id is not a unit here)",
+        )
     return found
 
 
-def _among_attributes(event: Fields, properties: Fields, unit_types: Mapping[str, str]) -> dict[str, object]:
+def _among_attributes(
+    event: Fields, properties: Fields, unit_types: Mapping[str, str]
+) -> dict[str, object]:
     sources = (event.get("attributes"), properties.get("attributes"), event.get("context_json"))
     found: dict[str, object] = {}
     for fields in (source for source in sources if isinstance(source, dict)):

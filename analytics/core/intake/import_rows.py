@@ -53,7 +53,11 @@ def left_out(kept: Sequence[Line], others: Sequence[Line]) -> str:
     units = {line.row.unit for line in others}
     crossed = {line.row.unit for line in others if line.row.variant != arms[line.row.unit]}
     said = f"{counted(len(others), 'row')} left out, of {counted(len(units), 'unit')} with an earlier row, which counts"
-    also = f"; {counted(len(crossed), 'unit')} among them with rows in several variants: crossovers" if crossed else ""
+    also = (
+        f"; {counted(len(crossed), 'unit')} among them with rows in several variants: crossovers"
+        if crossed
+        else ""
+    )
     return said + also
 
 
@@ -68,7 +72,13 @@ def clustered(lines: Sequence[Line], faults: Faults) -> tuple[list[UnitRow], lis
             seen = f"cluster {name!r} is in {its[0].row.variant!r} on line {its[0].number} and in {other.row.variant!r}"
             faults.add(other.number, MIXED, seen)
     units = [
-        UnitRow(name, its[0].row.variant, min(line.row.at for line in its), (), _together([line.row for line in its]))
+        UnitRow(
+            name,
+            its[0].row.variant,
+            min(line.row.at for line in its),
+            (),
+            _together([line.row for line in its]),
+        )
         for name, its in members.items()
     ]
     return [replace(line.row, unit=line.cluster, covariates=None) for line in lines], units

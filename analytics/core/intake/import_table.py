@@ -16,7 +16,13 @@ from analytics.core.intake.arm_names import ArmNames
 from analytics.core.intake.cell_moments import ISO, MomentReader
 from analytics.core.intake.csv_table import FALSE, NOTHING, TRUE, OpenTable, open_table
 from analytics.core.intake.import_columns import Cell, Columns, MetricColumn, Numbers, UnitRow
-from analytics.core.intake.import_rows import Line, clustered, first_of_each, left_out, refuse_repeated
+from analytics.core.intake.import_rows import (
+    Line,
+    clustered,
+    first_of_each,
+    left_out,
+    refuse_repeated,
+)
 from analytics.core.intake.magnitudes import LARGEST
 from analytics.core.intake.number_marks import WAYS, NumberMarks
 from analytics.core.intake.table_faults import BadTable, Faults
@@ -70,18 +76,32 @@ class ImportTable:
 
 def read_table(data: bytes, columns: Columns, reading: Reading) -> ImportTable:
     """The whole file as units; BadTable says what is wrong and where."""
-    numbers = [column for metric in columns.metrics if metric.kind != "proportion" for column in metric.columns]
-    opened = open_table(data, columns.all(), numbers=numbers, maybe=columns.covariates, ways=reading.ways)
+    numbers = [
+        column
+        for metric in columns.metrics
+        if metric.kind != "proportion"
+        for column in metric.columns
+    ]
+    opened = open_table(
+        data, columns.all(), numbers=numbers, maybe=columns.covariates, ways=reading.ways
+    )
     return _Reader(columns, opened, reading).read()
 
 
 def _twins(units: Sequence[UnitRow]) -> list[str]:
     found = count_twins(unit.unit for unit in units)
-    said = "with the letters of another unit in other code points (NFC and NFD): they stay two units"
+    said = (
+        "with the letters of another unit in other code points (NFC and NFD): they stay two units"
+    )
     return [f"{counted(found, 'unit')} {said}"] if found else []
 
 
-PAIRS = (frozenset({"true", "false"}), frozenset({"t", "f"}), frozenset({"yes", "no"}), frozenset({"y", "n"}))
+PAIRS = (
+    frozenset({"true", "false"}),
+    frozenset({"t", "f"}),
+    frozenset({"yes", "no"}),
+    frozenset({"y", "n"}),
+)
 
 
 @dataclass
@@ -99,9 +119,15 @@ class _Answers:
 
     def check(self, column: str, faults: Faults) -> None:
         """Among numbers a word is a mistake, not a 0 or a 1; "no" for "none" would change a mean."""
-        if not self.words or (self.number is None and any(set(self.words) <= pair for pair in PAIRS)):
+        if not self.words or (
+            self.number is None and any(set(self.words) <= pair for pair in PAIRS)
+        ):
             return
-        beside = f"beside numbers such as {self.number[1][:40]!r}" if self.number else "beside words of another pair"
+        beside = (
+            f"beside numbers such as {self.number[1][:40]!r}"
+            if self.number
+            else "beside words of another pair"
+        )
         rule = "words count as 1 and 0 only where every cell is one of a pair"
         for word, line in list(self.words.items())[:3]:
             faults.add(line, f"column {column!r}: {word[:40]!r} {beside}; {rule}")
@@ -130,13 +156,20 @@ class _Reader:
             raise BadTable("the file has a header and no rows")
         return self._table(rows, units, kept, others)
 
-    def _table(self, rows: list[UnitRow], units: list[UnitRow], kept: list[Line], others: list[Line]) -> ImportTable:
+    def _table(
+        self, rows: list[UnitRow], units: list[UnitRow], kept: list[Line], others: list[Line]
+    ) -> ImportTable:
         variants = tuple(dict.fromkeys(unit.variant for unit in units))
         if len(variants) > MOST_VARIANTS:
             found, named = len(variants), self.columns.variant
-            raise BadTable(f"column {named!r} holds {found} different values; at most {MOST_VARIANTS} variants are taken")
+            raise BadTable(
+                f"column {named!r} holds {found} different values; at most {MOST_VARIANTS} variants are taken"
+            )
         whole = self.columns.cluster is not None
-        gaps = [attrition(m.name, rows, place, clustered=whole) for place, m in enumerate(self.columns.metrics)]
+        gaps = [
+            attrition(m.name, rows, place, clustered=whole)
+            for place, m in enumerate(self.columns.metrics)
+        ]
         return ImportTable(
             rows=tuple(rows),
             units=tuple(units),
@@ -144,7 +177,11 @@ class _Reader:
             marks=self.opened.marks,
             clustered=whole,
             again=() if whole else tuple(line.row for line in others),
-            notices=(*self.arms.notices(), *([left_out(kept, others)] if others else []), *_twins(units)),
+            notices=(
+                *self.arms.notices(),
+                *([left_out(kept, others)] if others else []),
+                *_twins(units),
+            ),
             gaps=tuple(gap for gap in gaps if gap is not None),
         )
 
@@ -189,7 +226,11 @@ class _Reader:
         name = self.arms.named(text)
         if name is None:
             there = ", ".join(sorted(self.reading.arms or ()))
-            self.faults.add(line, f"column {column!r} names a variant without a weight; there are {there}", repr(text[:40]))
+            self.faults.add(
+                line,
+                f"column {column!r} names a variant without a weight; there are {there}",
+                repr(text[:40]),
+            )
         return name or ""
 
     def _moment(self, line: int, cells: Sequence[str]) -> datetime:
@@ -204,7 +245,9 @@ class _Reader:
             return self.reading.start
 
     def _numbers(self, line: int, metric: MetricColumn, cells: Sequence[str]) -> Numbers:
-        found = [self._number(line, metric, column, cells[self.at[column]]) for column in metric.columns]
+        found = [
+            self._number(line, metric, column, cells[self.at[column]]) for column in metric.columns
+        ]
         known = [number for number in found if number is not None]
         return tuple(known) if len(known) == len(found) else None
 
@@ -212,7 +255,11 @@ class _Reader:
         word = text.strip().lower()
         if word in NOTHING:
             if not self.reading.skip_empty:
-                self.faults.add(line, f"column {column!r} has no value; {SKIP} and tests whether arms differ in them", repr(text))
+                self.faults.add(
+                    line,
+                    f"column {column!r} has no value; {SKIP} and tests whether arms differ in them",
+                    repr(text),
+                )
             return None
         if column in self.answers:
             self.answers[column].take(line, word)
@@ -220,7 +267,11 @@ class _Reader:
             return 1.0 if word in TRUE else 0.0
         number = self.opened.number(word)
         if number is None or metric.kind == "proportion":
-            wanted = "true or false, 1 or 0" if metric.kind == "proportion" else f"a finite number up to {LARGEST:g}"
+            wanted = (
+                "true or false, 1 or 0"
+                if metric.kind == "proportion"
+                else f"a finite number up to {LARGEST:g}"
+            )
             self.faults.add(line, f"column {column!r}: expected {wanted}", repr(text[:40]))
             return None
         return number

@@ -24,7 +24,14 @@ from analytics.core.intake.sent import Sent, sent_of
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _UNIT_FIELDS = frozenset({"units", "unit", "user_id", "unit_type"})
 MAX_ITERATION = 2**31 - 1
-_COMMON = _UNIT_FIELDS | {"event_id", "timestamp", "experiment", "experiment_id", "variant", "context"}
+_COMMON = _UNIT_FIELDS | {
+    "event_id",
+    "timestamp",
+    "experiment",
+    "experiment_id",
+    "variant",
+    "context",
+}
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,12 @@ class ItemError:
     sent: Sent | None = dataclasses.field(default=None, compare=False, repr=False)
 
     def as_json(self) -> dict[str, object]:
-        return {"index": self.index, "code": self.code, "field": self.field, "message": self.message}
+        return {
+            "index": self.index,
+            "code": self.code,
+            "field": self.field,
+            "message": self.message,
+        }
 
 
 Label = Literal["useful", "not_useful"]
@@ -160,15 +172,25 @@ def parse_exposure(raw: Fields) -> ExposureItem:
     common, iteration = _common(raw, "exposure"), read.whole(raw, "iteration", 0, MAX_ITERATION)
     common["variant"], named = split_iteration(common["variant"])
     if named is not None and iteration is not None and named != iteration:
-        raise Bad("invalid", "iteration", f"iteration: {iteration} differs from the variant's iteration, {named}")
+        raise Bad(
+            "invalid",
+            "iteration",
+            f"iteration: {iteration} differs from the variant's iteration, {named}",
+        )
     found = iteration if iteration is not None else named
-    return ExposureItem(experiment=read.needed_ref(raw), covariates=read.covariates(raw), iteration=found, **common)
+    return ExposureItem(
+        experiment=read.needed_ref(raw), covariates=read.covariates(raw), iteration=found, **common
+    )
 
 
 def split_iteration(variant: str | None) -> tuple[str | None, int | None]:
     """A variant's key and the iteration it is written with; no key holds an ``@`` itself."""
     key, at, number = (variant or "").rpartition("@")
-    if not at or not key or not (number.isascii() and number.isdigit() and len(number) < len(str(MAX_ITERATION))):
+    if (
+        not at
+        or not key
+        or not (number.isascii() and number.isdigit() and len(number) < len(str(MAX_ITERATION)))
+    ):
         return variant, None
     return key, int(number)
 
@@ -177,7 +199,12 @@ def parse_observation(raw: Fields, stamp: Fields | None = None) -> ObservationIt
     """An observation: ``event_id``, ``metric``, ``value``, units; optional ``experiment``, ``variant``, ``timestamp``, …"""
     read.refuse_unknown(raw, _COMMON | {"metric", "metric_name", "value", "covariates"})
     return ObservationItem(
-        metric=read.matching(read.one_of(raw, "metric", "metric_name"), "metric", _NAME, "1 to 80 letters, digits, _ and -"),
+        metric=read.matching(
+            read.one_of(raw, "metric", "metric_name"),
+            "metric",
+            _NAME,
+            "1 to 80 letters, digits, _ and -",
+        ),
         value=read.needed_number(raw, "value"),
         stamp=stamp or {},
         experiment=read.ref(raw),
@@ -192,9 +219,21 @@ def parse_event(raw: Fields, stamp: Fields | None = None) -> EventItem:
     What only describes it (``language``, ``embedding_stats``, ``request_id``) stays in the payload, with a note, where it does not
     fit; numbers that metrics read are refused by name.
     """
-    own = {"event_type", "type", "value", "payload", "cost_micro", "latency_ms", "language", "embedding_stats", "request_id"}
+    own = {
+        "event_type",
+        "type",
+        "value",
+        "payload",
+        "cost_micro",
+        "latency_ms",
+        "language",
+        "embedding_stats",
+        "request_id",
+    }
     read.refuse_unknown(raw, _COMMON | own)
-    kept, left, notes = fitting({name: raw[name] for name in DESCRIPTIVE if raw.get(name) is not None})
+    kept, left, notes = fitting(
+        {name: raw[name] for name in DESCRIPTIVE if raw.get(name) is not None}
+    )
     return EventItem(
         event_type=event_type(read.needed(read.one_of(raw, "event_type", "type"), "event_type")),
         experiment=read.ref(raw),
@@ -213,9 +252,17 @@ def parse_event(raw: Fields, stamp: Fields | None = None) -> EventItem:
 def parse_feedback(raw: Fields) -> FeedbackItem:
     """Feedback: ``event_id``, units, ``label`` (useful, not_useful) or ``manual_edit_flag``; optional ``comment``, ``request_id``, …"""
     read.refuse_unknown(raw, _COMMON | {"label", "comment", "manual_edit_flag", "request_id"})
-    label, edited, comment = _label(raw), read.flag(raw, "manual_edit_flag"), read.prose(raw, "comment")
+    label, edited, comment = (
+        _label(raw),
+        read.flag(raw, "manual_edit_flag"),
+        read.prose(raw, "comment"),
+    )
     if label is None and edited is None and comment is None:
-        raise Bad("missing", "label", "nothing is said: expected at least one of label, manual_edit_flag and comment")
+        raise Bad(
+            "missing",
+            "label",
+            "nothing is said: expected at least one of label, manual_edit_flag and comment",
+        )
     return FeedbackItem(
         experiment=read.ref(raw),
         label=label,
@@ -228,7 +275,15 @@ def parse_feedback(raw: Fields) -> FeedbackItem:
 
 def parse_cost(raw: Fields) -> CostItem:
     """A cost: ``event_id``, ``request_id``, ``model``; optional ``tokens_in``, ``tokens_out``, ``cost_micro``, ``cache_hit``, …"""
-    own = {"request_id", "model", "tokens_in", "tokens_out", "cost_micro", "cache_hit", "qps_bucket"}
+    own = {
+        "request_id",
+        "model",
+        "tokens_in",
+        "tokens_out",
+        "cost_micro",
+        "cache_hit",
+        "qps_bucket",
+    }
     read.refuse_unknown(raw, own | {"event_id", "timestamp"})
     bucket = raw.get("qps_bucket")
     return CostItem(
@@ -241,7 +296,9 @@ def parse_cost(raw: Fields) -> CostItem:
         tokens_out=read.whole(raw, "tokens_out", 0, MAX_WHOLE),
         cost_micro=read.whole(raw, "cost_micro", -MAX_WHOLE, MAX_WHOLE),
         cache_hit=read.flag(raw, "cache_hit"),
-        qps_bucket=str(read.whole(raw, "qps_bucket", 0, MAX_WHOLE)) if isinstance(bucket, int) else read.text(raw, "qps_bucket", 40),
+        qps_bucket=str(read.whole(raw, "qps_bucket", 0, MAX_WHOLE))
+        if isinstance(bucket, int)
+        else read.text(raw, "qps_bucket", 40),
     )
 
 
@@ -289,7 +346,11 @@ def _label(raw: Fields) -> Label | None:
         return "useful"
     if text == "not_useful":
         return "not_useful"
-    raise Bad("invalid", "label", f"label: expected useful or not_useful; found {read.shown(raw['label'])}")
+    raise Bad(
+        "invalid",
+        "label",
+        f"label: expected useful or not_useful; found {read.shown(raw['label'])}",
+    )
 
 
 def hash_of(item: _Item) -> str:
@@ -299,7 +360,9 @@ def hash_of(item: _Item) -> str:
 
 def _parse_one(index: int, raw: object, parse: Callable[[Fields], Item]) -> Item | ItemError:
     if not isinstance(raw, dict):
-        return ItemError(index, "not_an_object", "", f"an item is a JSON object; found {read.kind(raw)}")
+        return ItemError(
+            index, "not_an_object", "", f"an item is a JSON object; found {read.kind(raw)}"
+        )
     try:
         return parse(raw)
     except Bad as bad:

@@ -36,7 +36,11 @@ def refuse_unknown(raw: Fields, known: frozenset[str] | set[str]) -> None:
     """Refuse a field that is not known: a misspelled one would be lost without a word."""
     unknown = sorted(set(raw) - known)
     if unknown:
-        raise Bad("unknown_field", unknown[0][:64], f"unknown field {unknown[0][:64]!r}; known are {', '.join(sorted(known))}")
+        raise Bad(
+            "unknown_field",
+            unknown[0][:64],
+            f"unknown field {unknown[0][:64]!r}; known are {', '.join(sorted(known))}",
+        )
 
 
 def event_id(raw: Fields) -> str:
@@ -54,16 +58,26 @@ def units(raw: Fields) -> dict[str, str]:
     if len(given) != 1:
         found = " and ".join(given) or "none of them"
         raise Bad(
-            "unit_missing" if not given else "unit_ambiguous", "units", f"expected exactly one of units, unit and user_id; found {found}"
+            "unit_missing" if not given else "unit_ambiguous",
+            "units",
+            f"expected exactly one of units, unit and user_id; found {found}",
         )
     value = raw[given[0]]
     if given[0] != "units":
         return {text(raw, "unit_type", 32) or "user": unit_text(value, given[0])}
     if not isinstance(value, dict) or not value:
-        raise Bad("unit_missing", "units", f'units: expected a map such as {{"user": "u1"}}; found {kind(value)}')
+        raise Bad(
+            "unit_missing",
+            "units",
+            f'units: expected a map such as {{"user": "u1"}}; found {kind(value)}',
+        )
     about = asked(value, {})
     if about.problems and not about.units:
-        raise Bad(about.problems[0].code, about.problems[0].field, f"{about.problems[0].field}: {about.problems[0].message}")
+        raise Bad(
+            about.problems[0].code,
+            about.problems[0].field,
+            f"{about.problems[0].field}: {about.problems[0].message}",
+        )
     return about.units
 
 
@@ -71,7 +85,11 @@ def unit_text(value: object, name: str) -> str:
     """A unit's id: text, or a whole number as its decimal text."""
     found = id_text(value)
     if not isinstance(found, str):
-        raise Bad("unit_id_type", name, f"{name}: a unit's id is text or a whole number up to 2^53 - 1; found {kind(value)}")
+        raise Bad(
+            "unit_id_type",
+            name,
+            f"{name}: a unit's id is text or a whole number up to 2^53 - 1; found {kind(value)}",
+        )
     return found
 
 
@@ -85,14 +103,24 @@ def moment(raw: Fields) -> datetime | None:
     except ValueError:
         found = None
     if found is None:
-        raise Bad("timestamp_invalid", "timestamp", f"timestamp: expected ISO 8601 such as 2026-01-31T12:00:00Z; found {shown(value)}")
+        raise Bad(
+            "timestamp_invalid",
+            "timestamp",
+            f"timestamp: expected ISO 8601 such as 2026-01-31T12:00:00Z; found {shown(value)}",
+        )
     if found.utcoffset() is None:
-        raise Bad("timestamp_naive", "timestamp", f"timestamp {value!r} has no zone: add Z or an offset such as +03:00")
+        raise Bad(
+            "timestamp_naive",
+            "timestamp",
+            f"timestamp {value!r} has no zone: add Z or an offset such as +03:00",
+        )
     try:
         return found.astimezone(UTC)
     except OverflowError:
         # Hours from the ends of the calendar, and beyond them once the offset is taken off.
-        raise Bad("timestamp_range", "timestamp", f"timestamp {value!r} is no day of the calendar in UTC") from None
+        raise Bad(
+            "timestamp_range", "timestamp", f"timestamp {value!r} is no day of the calendar in UTC"
+        ) from None
 
 
 def one_of(raw: Fields, name: str, alias: str) -> str | None:
@@ -141,7 +169,11 @@ def text(raw: Fields, name: str, longest: int) -> str | None:
     if not isinstance(value, str):
         raise Bad("invalid", name, f"{name}: expected text; found {kind(value)}")
     if not value or len(value) > longest or not value.isprintable():
-        raise Bad("invalid", name, f"{name}: expected 1 to {longest} printable characters; found {shown(value)}")
+        raise Bad(
+            "invalid",
+            name,
+            f"{name}: expected 1 to {longest} printable characters; found {shown(value)}",
+        )
     return value
 
 
@@ -151,7 +183,9 @@ def prose(raw: Fields, name: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise Bad("invalid", name, f"{name}: expected text; found {kind(value)}")
     if value is not None and len(value) > MAX_PROSE:
-        raise Bad("invalid", name, f"{name}: at most {MAX_PROSE:,} characters; found {len(value):,}")
+        raise Bad(
+            "invalid", name, f"{name}: at most {MAX_PROSE:,} characters; found {len(value):,}"
+        )
     return value or None
 
 
@@ -171,7 +205,11 @@ def number(raw: Fields, name: str) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Bad("value_type", name, f"{name}: expected a number; found {kind(value)}")
     if not fits(value):
-        raise Bad("value_not_finite", name, f"{name}: expected a finite number up to {LARGEST:g}; found {shown(value)}")
+        raise Bad(
+            "value_not_finite",
+            name,
+            f"{name}: expected a finite number up to {LARGEST:g}; found {shown(value)}",
+        )
     return float(value)
 
 
@@ -189,7 +227,11 @@ def whole(raw: Fields, name: str, least: int, most: int) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise Bad("invalid", name, f"{name}: expected a whole number from {least} to {most}; found {shown(value)}")
+        raise Bad(
+            "invalid",
+            name,
+            f"{name}: expected a whole number from {least} to {most}; found {shown(value)}",
+        )
     return value
 
 
@@ -199,7 +241,11 @@ def milliseconds(raw: Fields) -> int | None:
     if value is None:
         return None
     if not 0 <= value <= MAX_LATENCY_MS:
-        raise Bad("invalid", "latency_ms", f"latency_ms: expected 0 to {MAX_LATENCY_MS} milliseconds; found {shown(value)}")
+        raise Bad(
+            "invalid",
+            "latency_ms",
+            f"latency_ms: expected 0 to {MAX_LATENCY_MS} milliseconds; found {shown(value)}",
+        )
     return round(value)
 
 
@@ -217,21 +263,34 @@ def covariates(raw: Fields) -> dict[str, object] | None:
     if found is None:
         return None
     if len(found) > MAX_COVARIATES:
-        raise Bad("too_many", "covariates", f"covariates: at most {MAX_COVARIATES}; found {len(found)}")
+        raise Bad(
+            "too_many", "covariates", f"covariates: at most {MAX_COVARIATES}; found {len(found)}"
+        )
     for name, value in found.items():
         if isinstance(value, int | float) and not fits(value):
             wanted = f"expected a finite number up to {LARGEST:g}; found {shown(value)}"
-            raise Bad("value_not_finite", f"covariates.{name[:64]}", f"covariate {name[:64]!r}: {wanted}")
+            raise Bad(
+                "value_not_finite", f"covariates.{name[:64]}", f"covariate {name[:64]!r}: {wanted}"
+            )
         if not isinstance(value, str | int | float | bool | None):
             raise Bad(
-                "invalid", f"covariates.{name[:64]}", f"covariate {name[:64]!r}: expected text, a number or yes/no; found {kind(value)}"
+                "invalid",
+                f"covariates.{name[:64]}",
+                f"covariate {name[:64]!r}: expected text, a number or yes/no; found {kind(value)}",
             )
     return found
 
 
 def kind(value: object) -> str:
     """A value's type in a sentence."""
-    names = {dict: "an object", list: "a list", str: "text", bool: "true or false", int: "a number", float: "a number"}
+    names = {
+        dict: "an object",
+        list: "a list",
+        str: "text",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+    }
     return "null" if value is None else names.get(type(value), type(value).__name__)
 
 

@@ -32,8 +32,16 @@ class NumberMarks:
     pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        whole = "[0-9]*" if not self.thousands else rf"(?:[1-9][0-9]{{0,2}}(?:{re.escape(self.thousands)}[0-9]{{3}})+|[0-9]*)"
-        object.__setattr__(self, "pattern", re.compile(rf"[+-]?{whole}(?:{re.escape(self.decimal)}[0-9]*)?(?:[eE][+-]?[0-9]+)?"))
+        whole = (
+            "[0-9]*"
+            if not self.thousands
+            else rf"(?:[1-9][0-9]{{0,2}}(?:{re.escape(self.thousands)}[0-9]{{3}})+|[0-9]*)"
+        )
+        object.__setattr__(
+            self,
+            "pattern",
+            re.compile(rf"[+-]?{whole}(?:{re.escape(self.decimal)}[0-9]*)?(?:[eE][+-]?[0-9]+)?"),
+        )
 
     def read(self, text: str) -> float | None:
         """A finite number; None for anything else."""
@@ -62,12 +70,18 @@ class NumberMarks:
     def words(self) -> str:
         """For people: decimal comma, a point between thousands."""
         names = {".": "point", ",": "comma", " ": "space", "'": "apostrophe"}
-        between = f"a {names[self.thousands]} between thousands" if self.thousands else "no mark between thousands"
+        between = (
+            f"a {names[self.thousands]} between thousands"
+            if self.thousands
+            else "no mark between thousands"
+        )
         return f"decimal {names[self.decimal]}, {between}"
 
 
 WAYS: Final = tuple(
-    NumberMarks(decimal, thousands) for decimal in (".", ",") for thousands in ("", "," if decimal == "." else ".", " ", "'")
+    NumberMarks(decimal, thousands)
+    for decimal in (".", ",")
+    for thousands in ("", "," if decimal == "." else ".", " ", "'")
 )
 """All ways that are known; earlier ones first where several read everything alike."""
 
@@ -81,7 +95,9 @@ def ways_told(decimal: str | None, thousands: str | None) -> tuple[NumberMarks, 
     mark = None if thousands is None else THOUSANDS[thousands]
     if decimal is not None and mark == decimal:
         raise TwoWays(f"--decimal and --thousands are both {decimal!r}; they are different marks")
-    return tuple(way for way in WAYS if decimal in (None, way.decimal) and mark in (None, way.thousands))
+    return tuple(
+        way for way in WAYS if decimal in (None, way.decimal) and mark in (None, way.thousands)
+    )
 
 
 @dataclass
@@ -100,7 +116,11 @@ class _Column:
     def take(self, line: int, text: str) -> None:
         readings = [(way, way.read(text)) for way in self.ways]
         kept = [(way, number) for way, number in readings if number is not None]
-        if not kept and not self.may_be_text and all(way.read(text) is None for way in self.all_ways):
+        if (
+            not kept
+            and not self.may_be_text
+            and all(way.read(text) is None for way in self.all_ways)
+        ):
             return  # no number in any way: a fault of this cell, which says nothing of the others
         if len(kept) < len(readings):
             self.ways, self.last = [way for way, _ in kept], (line, text)
@@ -116,7 +136,12 @@ class MarkFinder:
     ``optional`` columns may hold texts: one that no way reads as a whole takes no part.
     """
 
-    def __init__(self, columns: Iterable[str], optional: Iterable[str] = (), ways: Sequence[NumberMarks] = WAYS) -> None:
+    def __init__(
+        self,
+        columns: Iterable[str],
+        optional: Iterable[str] = (),
+        ways: Sequence[NumberMarks] = WAYS,
+    ) -> None:
         self._ways = tuple(ways)
         self._columns = {name: _Column(list(ways)) for name in columns}
         self._columns |= {name: _Column(list(ways), may_be_text=True) for name in optional}

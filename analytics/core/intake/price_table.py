@@ -38,7 +38,9 @@ def parse_prices(text: str) -> tuple[Price, ...]:
     """Every line of a file; refuses it whole, naming each bad line, so that no half of it is loaded."""
     reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
     if tuple(name.strip() for name in reader.fieldnames or ()) != COLUMNS:
-        raise BadPrices(f"expected the columns {','.join(COLUMNS)}, found {','.join(reader.fieldnames or ())[:200] or 'none'}")
+        raise BadPrices(
+            f"expected the columns {','.join(COLUMNS)}, found {','.join(reader.fieldnames or ())[:200] or 'none'}"
+        )
     reader.fieldnames = list(COLUMNS)
     found: list[Price] = []
     bad: list[str] = []
@@ -48,7 +50,13 @@ def parse_prices(text: str) -> tuple[Price, ...]:
         except BadPrices as refusal:
             bad.append(f"line {reader.line_num}: {refusal}")
     keys = [(price.model, price.valid_from) for price in found]
-    bad += sorted({f"{model} from {day} stands there twice" for model, day in keys if keys.count((model, day)) > 1})
+    bad += sorted(
+        {
+            f"{model} from {day} stands there twice"
+            for model, day in keys
+            if keys.count((model, day)) > 1
+        }
+    )
     if bad:
         raise BadPrices(*bad)
     return tuple(found)
@@ -62,7 +70,9 @@ def read_price(row: Mapping[str, str]) -> Price:
     try:
         valid_from = date.fromisoformat(day)
     except ValueError:
-        raise BadPrices(f"valid_from: expected a date like 2026-03-01, found {day[:40]!r}") from None
+        raise BadPrices(
+            f"valid_from: expected a date like 2026-03-01, found {day[:40]!r}"
+        ) from None
     return Price(model, valid_from, _money(price_in, "price_in"), _money(price_out, "price_out"))
 
 
@@ -70,7 +80,11 @@ def _money(text: str, name: str) -> Decimal:
     try:
         value = Decimal(text)
     except InvalidOperation:
-        raise BadPrices(f"{name}: expected money per million tokens like 2.50, found {text[:40]!r}") from None
+        raise BadPrices(
+            f"{name}: expected money per million tokens like 2.50, found {text[:40]!r}"
+        ) from None
     if not value.is_finite() or not 0 <= value <= DEAREST or value != round(value, DECIMALS):
-        raise BadPrices(f"{name}: expected 0 to {DEAREST:,} with at most {DECIMALS} decimals, found {text[:40]}")
+        raise BadPrices(
+            f"{name}: expected 0 to {DEAREST:,} with at most {DECIMALS} decimals, found {text[:40]}"
+        )
     return value

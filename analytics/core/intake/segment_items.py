@@ -44,7 +44,11 @@ def is_track(message: object) -> bool:
 
 def is_viewed(message: object) -> bool:
     """Whether the message says that a unit saw an experiment."""
-    return isinstance(message, dict) and message.get("type") == "track" and message.get("event") == VIEWED
+    return (
+        isinstance(message, dict)
+        and message.get("type") == "track"
+        and message.get("event") == VIEWED
+    )
 
 
 def read_track(message: Fields) -> Track:
@@ -56,9 +60,14 @@ def read_track(message: Fields) -> Track:
     common = _common(message, properties)
     if name == VIEWED:
         return parse_exposure(common)
-    stamp = {key: properties[key] for key in (*_EXPERIMENT, *_VARIANT) if properties.get(key) is not None}
+    stamp = {
+        key: properties[key] for key in (*_EXPERIMENT, *_VARIANT) if properties.get(key) is not None
+    }
     if "metric" in properties:
-        return parse_observation(_readable(common) | {"metric": properties["metric"], "value": properties.get("value")}, stamp)
+        return parse_observation(
+            _readable(common) | {"metric": properties["metric"], "value": properties.get("value")},
+            stamp,
+        )
     return parse_event(_readable(common) | _event(name, properties), stamp)
 
 
@@ -80,7 +89,9 @@ def _units(message: Fields, properties: Fields) -> dict[str, object]:
         "session": properties.get("sessionId") or message.get("anonymousId"),
         "tenant": properties.get("tenantId") or context.get("groupId"),
     }
-    units = {unit_type: value for unit_type, value in found.items() if value is not None and value != ""}
+    units = {
+        unit_type: value for unit_type, value in found.items() if value is not None and value != ""
+    }
     if not units:
         raise Bad("unit_missing", "userId", "expected userId or anonymousId; found neither")
     return units
@@ -88,7 +99,11 @@ def _units(message: Fields, properties: Fields) -> dict[str, object]:
 
 def _event(name: str, properties: Fields) -> dict[str, object]:
     lifted = {*_FIELDS, *_EXPERIMENT, *_VARIANT, *_UNITS, "value"}
-    own = {field: properties[field] for field in (*_FIELDS, "value") if properties.get(field) is not None}
+    own = {
+        field: properties[field]
+        for field in (*_FIELDS, "value")
+        if properties.get(field) is not None
+    }
     if "value" not in own and properties.get("revenue") is not None:
         own["value"] = properties["revenue"]
     kept, left, notes = fitting(own)

@@ -31,7 +31,9 @@ class _Kind:
         if self.count == 1:
             [(line, detail)] = self.examples
             return f"line {line}: {what}" + (f" ({detail})" if detail else "")
-        shown = ", ".join(f"line {line}" + (f" ({detail})" if detail else "") for line, detail in self.examples)
+        shown = ", ".join(
+            f"line {line}" + (f" ({detail})" if detail else "") for line, detail in self.examples
+        )
         return f"{self.count:,} rows: {what}; for example {shown}"
 
 
@@ -58,4 +60,6 @@ class Faults:
         named = [kind.sentence(what) for what, kind in kinds[:MOST_KINDS]]
         left = sum(kind.count for _, kind in kinds[MOST_KINDS:])
         rest = [f"… and {left:,} faults of {len(kinds) - MOST_KINDS} other kinds"] if left else []
-        raise BadTable(f"{counted(self.count, 'fault')} in the rows; nothing was imported:", [*named, *rest])
+        raise BadTable(
+            f"{counted(self.count, 'fault')} in the rows; nothing was imported:", [*named, *rest]
+        )

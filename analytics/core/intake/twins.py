@@ -23,4 +23,8 @@ def twins_of(identity: str) -> frozenset[str]:
 def count_twins(identities: Iterable[str]) -> int:
     """How many of these ids are another one of them, written otherwise."""
     seen = {identity for identity in identities if not identity.isascii()}
-    return sum(1 for identity in seen if not unicodedata.is_normalized("NFC", identity) and twins_of(identity) & seen)
+    return sum(
+        1
+        for identity in seen
+        if not unicodedata.is_normalized("NFC", identity) and twins_of(identity) & seen
+    )

@@ -13,7 +13,9 @@ from analytics.core.kinds.ratios import RATIO
 
 AnyKind = Kind[Any]
 """A kind whatever its totals are: who asks the registry hands over what the store gave."""
-KINDS: dict[str, AnyKind] = {kind.name: kind for kind in (PROPORTION, MEAN, COUNT, RATIO, QUANTILE, DURATION)}
+KINDS: dict[str, AnyKind] = {
+    kind.name: kind for kind in (PROPORTION, MEAN, COUNT, RATIO, QUANTILE, DURATION)
+}
 
 
 def kind_of(name: str) -> AnyKind:

@@ -73,14 +73,20 @@ class Kind(ABC, Generic[T]):
         return None
 
     @abstractmethod
-    def contrast(self, control: Observed, treatment: Observed, *, factor: float = 1.0, shift: float = 0.0) -> MarginScore | None:
+    def contrast(
+        self, control: Observed, treatment: Observed, *, factor: float = 1.0, shift: float = 0.0
+    ) -> MarginScore | None:
         """T − factor·C − shift with its standard error and z on that edge; None where it cannot be estimated."""
 
-    def guarded(self, control: Observed, treatment: Observed, *, factor: float = 1.0, shift: float = 0.0) -> MarginScore | None:
+    def guarded(
+        self, control: Observed, treatment: Observed, *, factor: float = 1.0, shift: float = 0.0
+    ) -> MarginScore | None:
         """The contrast as guardrails and holdbacks read it: right for skewed values in uneven arms too."""
         return on_normal_scale(self.contrast(control, treatment, factor=factor, shift=shift))
 
-    def looked(self, control: Observed, treatment: Observed, *, adjusted: bool = False) -> MarginScore | None:
+    def looked(
+        self, control: Observed, treatment: Observed, *, adjusted: bool = False
+    ) -> MarginScore | None:
         """T − C as a look reads it; ``adjusted``: with covariates, where the plan lets those decide."""
         return self.contrast(control, treatment)
 
@@ -98,7 +104,11 @@ class Kind(ABC, Generic[T]):
 
 def scored(welch: WelchT | None) -> MarginScore | None:
     """A t on the normal scale, by the degrees of freedom that it came with."""
-    return None if welch is None else MarginScore(welch.difference, welch.se, t_as_z(welch.t, welch.df))
+    return (
+        None
+        if welch is None
+        else MarginScore(welch.difference, welch.se, t_as_z(welch.t, welch.df))
+    )
 
 
 def on_normal_scale(score: MarginScore | None) -> MarginScore | None:

@@ -30,7 +30,11 @@ def unit_totals(totals: Observed, kind: str) -> Totals:
 
 def covaried(totals: Observed) -> Covaried | None:
     """The same with the value from before as a covariate; None where nothing from before was read."""
-    return Covaried(totals.known.of("y", "y0"), totals.missing.of("y")) if isinstance(totals, Remembered) else None
+    return (
+        Covaried(totals.known.of("y", "y0"), totals.missing.of("y"))
+        if isinstance(totals, Remembered)
+        else None
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +54,27 @@ class MeanKind(Kind[Totals]):
         c, t = covaried(control), covaried(treatment)
         return None if c is None or t is None else compare_adjusted(c, t, alpha)
 
-    def contrast(self, control: Observed, treatment: Observed, *, factor: float = 1.0, shift: float = 0.0) -> MarginScore | None:
+    def contrast(
+        self, control: Observed, treatment: Observed, *, factor: float = 1.0, shift: float = 0.0
+    ) -> MarginScore | None:
         return self._held_against(welch_t, control, treatment, factor, shift)
 
-    def guarded(self, control: Observed, treatment: Observed, *, factor: float = 1.0, shift: float = 0.0) -> MarginScore | None:
+    def guarded(
+        self, control: Observed, treatment: Observed, *, factor: float = 1.0, shift: float = 0.0
+    ) -> MarginScore | None:
         return on_normal_scale(self._held_against(uneven_t, control, treatment, factor, shift))
 
-    def _held_against(self, test: Test, control: Observed, treatment: Observed, factor: float, shift: float) -> MarginScore | None:
+    def _held_against(
+        self, test: Test, control: Observed, treatment: Observed, factor: float, shift: float
+    ) -> MarginScore | None:
         c, t = self.read(control), self.read(treatment)
         if factor != 1.0 and not (c.mean is not None and c.mean > 0):
             return None
         return scored(test(c, t, factor, shift))
 
-    def looked(self, control: Observed, treatment: Observed, *, adjusted: bool = False) -> MarginScore | None:
+    def looked(
+        self, control: Observed, treatment: Observed, *, adjusted: bool = False
+    ) -> MarginScore | None:
         c, t = covaried(control), covaried(treatment)
         if not adjusted or c is None or t is None:
             return self.contrast(control, treatment)

@@ -15,7 +15,12 @@ from analytics.core.stats.arms.cuped import adjusted_t, compare_adjusted
 from analytics.core.stats.arms.exact import fisher_p
 from analytics.core.stats.arms.mean import welch_t
 from analytics.core.stats.arms.normal import upper_quantile
-from analytics.core.stats.arms.proportion import EXACT_BELOW_EXPECTED, compare_proportions, pooled_z, smallest_expected
+from analytics.core.stats.arms.proportion import (
+    EXACT_BELOW_EXPECTED,
+    compare_proportions,
+    pooled_z,
+    smallest_expected,
+)
 from analytics.core.stats.arms.score import MarginScore, difference_score, ratio_score
 
 
@@ -36,14 +41,24 @@ class ProportionKind(Kind[Totals]):
         c, t = covaried(control), covaried(treatment)
         return None if c is None or t is None else compare_adjusted(c, t, alpha)
 
-    def contrast(self, control: Observed, treatment: Observed, *, factor: float = 1.0, shift: float = 0.0) -> MarginScore | None:
+    def contrast(
+        self, control: Observed, treatment: Observed, *, factor: float = 1.0, shift: float = 0.0
+    ) -> MarginScore | None:
         """Standard errors are taken on the edge of the margin, so no events is not no error."""
         if factor != 1.0 and shift != 0.0:
-            raise ImpossiblePlan(f"a rate takes a margin in points or relative, found both ({shift!r} and {factor!r})")
+            raise ImpossiblePlan(
+                f"a rate takes a margin in points or relative, found both ({shift!r} and {factor!r})"
+            )
         counts = _counts(self.read(control), self.read(treatment))
-        return ratio_score(*counts, max(0.0, factor)) if factor != 1.0 else difference_score(*counts, shift)
+        return (
+            ratio_score(*counts, max(0.0, factor))
+            if factor != 1.0
+            else difference_score(*counts, shift)
+        )
 
-    def looked(self, control: Observed, treatment: Observed, *, adjusted: bool = False) -> MarginScore | None:
+    def looked(
+        self, control: Observed, treatment: Observed, *, adjusted: bool = False
+    ) -> MarginScore | None:
         """Pooled score z; few units: the jackknife's t, never more than Fisher's exact test allows."""
         before_c, before_t = covaried(control), covaried(treatment)
         if adjusted and before_c is not None and before_t is not None:
@@ -53,7 +68,11 @@ class ProportionKind(Kind[Totals]):
         if welch is None:
             return None
         small = scored(welch) if min(c.n, t.n) < SMALL_ARM else None
-        z = small.z if small is not None and small.z is not None else pooled_z(*_counts(c, t)) or 0.0
+        z = (
+            small.z
+            if small is not None and small.z is not None
+            else pooled_z(*_counts(c, t)) or 0.0
+        )
         return MarginScore(welch.difference, welch.se, _no_more_than_exact(z, c, t))
 
     def bad_units(self, control: Observed, treatment: Observed, better: Better) -> int | None:

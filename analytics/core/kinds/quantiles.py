@@ -22,7 +22,9 @@ class QuantileKind(Kind[QuantileTotals]):
     def read(self, totals: Observed) -> QuantileTotals:
         if isinstance(totals, QuantileTotals):
             return totals
-        raise ImpossibleTotals(f"a {self.name} needs totals of a quantile, found {type(totals).__name__}")
+        raise ImpossibleTotals(
+            f"a {self.name} needs totals of a quantile, found {type(totals).__name__}"
+        )
 
     def units(self, totals: Observed) -> int:
         return self.read(totals).units
@@ -33,12 +35,18 @@ class QuantileKind(Kind[QuantileTotals]):
     def compare(self, control: Observed, treatment: Observed, alpha: float) -> Comparison:
         return compare_quantiles(self.read(control), self.read(treatment), alpha)
 
-    def contrast(self, control: Observed, treatment: Observed, *, factor: float = 1.0, shift: float = 0.0) -> MarginScore | None:
+    def contrast(
+        self, control: Observed, treatment: Observed, *, factor: float = 1.0, shift: float = 0.0
+    ) -> MarginScore | None:
         c, t = self.read(control), self.read(treatment)
         if factor != 1.0 and not (c.value is not None and c.value > 0):
             return None
         found = quantile_t(c, t, factor=factor, shift=shift)
-        return None if found is None else MarginScore(found.difference, found.se, t_as_z(found.t, found.df))
+        return (
+            None
+            if found is None
+            else MarginScore(found.difference, found.se, t_as_z(found.t, found.df))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +55,19 @@ class DurationKind(QuantileKind):
 
     def compare(self, control: Observed, treatment: Observed, alpha: float) -> Comparison:
         """The quantile of the times; the share it happened to within the window stands in a note."""
-        found = compare_durations(DurationTotals(self.read(control)), DurationTotals(self.read(treatment)), alpha)
+        found = compare_durations(
+            DurationTotals(self.read(control)), DurationTotals(self.read(treatment)), alpha
+        )
         return replace(found.times, notes=(*found.times.notes, _within(found.resolved)))
 
 
 def _within(shares: Comparison) -> str:
-    if shares.control_mean is None or shares.treatment_mean is None or shares.difference is None or shares.p is None:
+    if (
+        shares.control_mean is None
+        or shares.treatment_mean is None
+        or shares.difference is None
+        or shares.p is None
+    ):
         return f"within the window: cannot say, {shares.reason}"
     both = f"{shares.control_mean:.1%} of control and {shares.treatment_mean:.1%} of treatment"
     return f"it happened within the window to {both} (difference {100 * shares.difference:+.1f} p.p., {p_is(shares.p)})"

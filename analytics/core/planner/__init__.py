@@ -1,6 +1,25 @@
 """The power planner: how many units, how many weeks, and what is within reach with this traffic."""
 
-from analytics.core.planner.inputs import MOST_LOOKS, MOST_WEEKS, EffectKind, MetricInputs, Role, Rules, Traffic
+from analytics.core.planner.inputs import (
+    MOST_LOOKS,
+    MOST_WEEKS,
+    EffectKind,
+    MetricInputs,
+    Role,
+    Rules,
+    Traffic,
+)
 from analytics.core.planner.planning import MetricRow, Plan, plan
 
-__all__ = ["MOST_LOOKS", "MOST_WEEKS", "EffectKind", "MetricInputs", "MetricRow", "Plan", "Role", "Rules", "Traffic", "plan"]
+__all__ = [
+    "MOST_LOOKS",
+    "MOST_WEEKS",
+    "EffectKind",
+    "MetricInputs",
+    "MetricRow",
+    "Plan",
+    "Role",
+    "Rules",
+    "Traffic",
+    "plan",
+]

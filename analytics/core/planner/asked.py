@@ -23,13 +23,20 @@ class Asked:
     @property
     def sizes(self) -> bool:
         """Whether the plan is as large as this metric asks for."""
-        return self.metric.role == "primary" or (self.metric.role == "guardrail" and self.metric.required)
+        return self.metric.role == "primary" or (
+            self.metric.role == "guardrail" and self.metric.required
+        )
 
     @property
     def guard(self) -> Guard:
         """The metric as something to be kept."""
         m = self.metric
-        return Guard(baseline=m.baseline, sd=None if m.is_rate else m.sd, relative=m.relative, better=m.better)
+        return Guard(
+            baseline=m.baseline,
+            sd=None if m.is_rate else m.sd,
+            relative=m.relative,
+            better=m.better,
+        )
 
     @property
     def effect(self) -> float:
@@ -85,7 +92,9 @@ class Asked:
         """How surely the target is met with so many units of control."""
         m = self.metric
         if m.role == "guardrail":
-            return power.safe_power(self.guard, self.margin, control, **self.proving(self.rules.looks))
+            return power.safe_power(
+                self.guard, self.margin, control, **self.proving(self.rules.looks)
+            )
         terms = self.finding(self.rules.looks)
         if m.is_rate:
             base = m.baseline or 0.0
@@ -100,5 +109,7 @@ class Asked:
         if m.role == "guardrail":
             return power.safe_margin(self.guard, control, **self.proving(looks))
         if m.is_rate:
-            return power.proportion_mde(m.baseline or 0.0, control, direction=m.better, **self.finding(looks))
+            return power.proportion_mde(
+                m.baseline or 0.0, control, direction=m.better, **self.finding(looks)
+            )
         return power.mean_mde(m.sd or 0.0, control, **self.finding(looks))

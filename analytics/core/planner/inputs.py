@@ -51,10 +51,20 @@ class MetricInputs:
 
     def __post_init__(self) -> None:
         kind_of(self.kind)
-        for name in ("baseline", "sd", "effect", "margin", "correlation", "design_effect", "window_days"):
+        for name in (
+            "baseline",
+            "sd",
+            "effect",
+            "margin",
+            "correlation",
+            "design_effect",
+            "window_days",
+        ):
             value = getattr(self, name)
             if value is not None and not abs(value) <= LARGEST:
-                raise ImpossiblePlan(f"{self.key}: {name} is a number up to {LARGEST:.0e}, found {value!r}")
+                raise ImpossiblePlan(
+                    f"{self.key}: {name} is a number up to {LARGEST:.0e}, found {value!r}"
+                )
         if self.role != "guardrail" and self.better == "increase" and (self.effect or 0.0) < 0:
             raise ImpossiblePlan(
                 f"{self.key}: an effect of {self.effect:g} is a fall, but the direction is increase (more is better): "
@@ -110,13 +120,21 @@ class Traffic:
 
     def __post_init__(self) -> None:
         if not self.tests or len(self.tests) >= MOST_ARMS:
-            raise ImpossiblePlan(f"a plan has a control and 1 to {MOST_ARMS - 1} test arms, found {len(self.tests)} test arms")
+            raise ImpossiblePlan(
+                f"a plan has a control and 1 to {MOST_ARMS - 1} test arms, found {len(self.tests)} test arms"
+            )
         if not all(SMALLEST <= w <= LARGEST for w in (self.control, *self.tests)):
-            raise ImpossiblePlan(f"every arm has a share above 0, found {(self.control, *self.tests)}")
+            raise ImpossiblePlan(
+                f"every arm has a share above 0, found {(self.control, *self.tests)}"
+            )
         if not SMALLEST <= self.share <= 1:
-            raise ImpossiblePlan(f"the experiment's share of the units lies above 0 and up to 1, found {self.share!r}")
+            raise ImpossiblePlan(
+                f"the experiment's share of the units lies above 0 and up to 1, found {self.share!r}"
+            )
         if self.units_per_day is not None and not 0 <= self.units_per_day <= LARGEST:
-            raise ImpossiblePlan(f"units a day are 0 to {LARGEST:.0e}, found {self.units_per_day!r}")
+            raise ImpossiblePlan(
+                f"units a day are 0 to {LARGEST:.0e}, found {self.units_per_day!r}"
+            )
 
     @property
     def ratio(self) -> float:
@@ -126,11 +144,19 @@ class Traffic:
     @property
     def control_per_day(self) -> float:
         """New units of control a day; 0 when not known."""
-        return (self.units_per_day or 0.0) * self.share * self.control / (self.control + sum(self.tests))
+        return (
+            (self.units_per_day or 0.0)
+            * self.share
+            * self.control
+            / (self.control + sum(self.tests))
+        )
 
     def arms(self, exact_control: float) -> tuple[int, ...]:
         """Whole units of every arm, control first, when control has so many."""
-        return tuple(math.ceil(exact_control * weight / self.control - 1e-9) for weight in (self.control, *self.tests))
+        return tuple(
+            math.ceil(exact_control * weight / self.control - 1e-9)
+            for weight in (self.control, *self.tests)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,9 +82,13 @@ class Plan:
 
     def row(self, key: str, role: Role | None = None) -> MetricRow:
         """The row of a metric (and role)."""
-        found = next((row for row in self.rows if row.key == key and role in (None, row.role)), None)
+        found = next(
+            (row for row in self.rows if row.key == key and role in (None, row.role)), None
+        )
         if found is None:
-            raise ImpossiblePlan(f"metric {key!r} is not in the plan; there are {', '.join(row.key for row in self.rows)}")
+            raise ImpossiblePlan(
+                f"metric {key!r} is not in the plan; there are {', '.join(row.key for row in self.rows)}"
+            )
         return found
 
 
@@ -97,12 +101,18 @@ def plan(metrics: Sequence[MetricInputs], traffic: Traffic, rules: Rules) -> Pla
     sizing = [one for one in asked if one.sizes]
     for one in sizing:
         if one.metric.lacking:
-            raise ImpossiblePlan(f"{one.metric.key} (a {one.metric.kind}): enter {words.lacking(one.metric)}")
+            raise ImpossiblePlan(
+                f"{one.metric.key} (a {one.metric.kind}): enter {words.lacking(one.metric)}"
+            )
     exact, decided_by = _largest(sizing, traffic, rules)
     arms = traffic.arms(exact)
     window = max((one.metric.window_days for one in sizing or asked), default=0.0)
     spent = power.duration(
-        exact, traffic.control_per_day, window_days=window, grace_days=rules.grace_days, clock_weeks=max(1, rules.clock_weeks)
+        exact,
+        traffic.control_per_day,
+        window_days=window,
+        grace_days=rules.grace_days,
+        clock_weeks=max(1, rules.clock_weeks),
     )
     rows = tuple(_row(one, exact) for one in asked)
     chance, sentence = _jointly(asked, rows, exact)
@@ -114,7 +124,9 @@ def plan(metrics: Sequence[MetricInputs], traffic: Traffic, rules: Rules) -> Pla
         treatment=min(arms[1:]),
         arms=arms,
         total=sum(arms),
-        n_planned=planned_information(information(arms[0], min(arms[1:])), (), _by_first_look(traffic, rules, window)),
+        n_planned=planned_information(
+            information(arms[0], min(arms[1:])), (), _by_first_look(traffic, rules, window)
+        ),
         days=None if spent is None else spent.days,
         weeks=None if spent is None else spent.weeks,
         bound_by=None if spent is None else spent.bound_by,
@@ -137,7 +149,9 @@ def _by_first_look(traffic: Traffic, rules: Rules, window: float) -> float:
     """Information that the first legal look will have: everybody matured when the clock is complete."""
     if traffic.guessed:
         return 0.0
-    control = power.matured_units(rules.clock_weeks, traffic.control_per_day, window_days=window, grace_days=rules.grace_days)
+    control = power.matured_units(
+        rules.clock_weeks, traffic.control_per_day, window_days=window, grace_days=rules.grace_days
+    )
     return information(control, control * traffic.ratio)
 
 
@@ -175,7 +189,9 @@ class _Reach(TypedDict, total=False):
 def _row(asked: Asked, exact: float) -> MetricRow:
     """The answer for one metric; what cannot be said of one that sizes nothing is said in its note."""
     m = asked.metric
-    bare = MetricRow(key=m.key, role=m.role, kind=m.kind, question=words.question(m), note=_note(asked))
+    bare = MetricRow(
+        key=m.key, role=m.role, kind=m.kind, question=words.question(m), note=_note(asked)
+    )
     if set(m.lacking) - {"effect"}:
         return replace(bare, note=f"cannot say: {words.lacking(m)} is not known")
     try:
@@ -217,20 +233,32 @@ def _reach(asked: Asked, size: SampleSize | None) -> _Reach:
     m, rules, per_day = asked.metric, asked.rules, asked.traffic.control_per_day
     if not per_day > 0:
         return {}
-    there = power.matured_units(rules.horizon, per_day, window_days=m.window_days, grace_days=rules.grace_days)
+    there = power.matured_units(
+        rules.horizon, per_day, window_days=m.window_days, grace_days=rules.grace_days
+    )
     smallest = asked.smallest(there)
     found: _Reach = {}
     if size is not None:
         spent = power.duration(
-            size.exact_control, per_day, window_days=m.window_days, grace_days=rules.grace_days, clock_weeks=max(1, rules.clock_weeks)
+            size.exact_control,
+            per_day,
+            window_days=m.window_days,
+            grace_days=rules.grace_days,
+            clock_weeks=max(1, rules.clock_weeks),
         )
         if spent is not None:
-            found = {"days": spent.days, "weeks": spent.weeks, "within_reach": spent.weeks <= rules.horizon}
+            found = {
+                "days": spent.days,
+                "weeks": spent.weeks,
+                "within_reach": spent.weeks <= rules.horizon,
+            }
     if m.role == "guardrail":
         found["margin_in_reach"] = smallest
         return found
     found["mde"] = smallest
-    found["mde_relative"] = smallest / abs(m.baseline) if smallest is not None and m.baseline else None
+    found["mde_relative"] = (
+        smallest / abs(m.baseline) if smallest is not None and m.baseline else None
+    )
     return found
 
 
@@ -243,7 +271,13 @@ def _events(asked: Asked) -> _Events:
     """Control's bad events, where the margin is relative and more is worse: SAFE's, and those of the source's question."""
     m = asked.metric
     rare = m.kind in _OF_EVENTS and m.baseline is not None and m.baseline < 1
-    if m.role != "guardrail" or not m.relative or m.better != "decrease" or not rare or not asked.margin > 0:
+    if (
+        m.role != "guardrail"
+        or not m.relative
+        or m.better != "decrease"
+        or not rare
+        or not asked.margin > 0
+    ):
         return {}
     ratio = asked.traffic.ratio
     required = asked.proving(1)["required_guardrails"]
@@ -263,15 +297,23 @@ def _note(asked: Asked) -> str:
     return "exploratory: does not size the experiment" if asked.metric.role == "secondary" else ""
 
 
-def _jointly(asked: Sequence[Asked], rows: Sequence[MetricRow], exact: float) -> tuple[float | None, str]:
+def _jointly(
+    asked: Sequence[Asked], rows: Sequence[MetricRow], exact: float
+) -> tuple[float | None, str]:
     """At least how surely everything required comes out: 1 − the sum of what each may miss (Bonferroni)."""
     primary = [row.power for row in rows if row.role == "primary" and row.power is not None]
-    guards = [row.power for one, row in zip(asked, rows, strict=True) if one.sizes and row.role == "guardrail" and row.power is not None]
+    guards = [
+        row.power
+        for one, row in zip(asked, rows, strict=True)
+        if one.sizes and row.role == "guardrail" and row.power is not None
+    ]
     if not primary and not guards:
         return None, ""
     chance = max(0.0, 1 - sum(1 - p for p in (*primary, *guards)))
     control = asked[0].traffic.arms(exact)[0]
-    return chance, words.joint(chance, min(primary, default=None), len(guards), min(guards, default=None), control)
+    return chance, words.joint(
+        chance, min(primary, default=None), len(guards), min(guards, default=None), control
+    )
 
 
 def _out_of_reach(asked: Sequence[Asked], rows: Sequence[MetricRow]) -> tuple[str, ...]:

@@ -88,16 +88,24 @@ def events(metric: MetricInputs, safe: int, detect: int) -> str:
     return f"as rare events SAFE needs {safe:,} in control; to detect {increase} against zero at power 0.8 takes {detect:,}"
 
 
-def out_of_reach(metric: MetricInputs, *, needed: int | None, horizon: int, smallest: float | None) -> str:
+def out_of_reach(
+    metric: MetricInputs, *, needed: int | None, horizon: int, smallest: float | None
+) -> str:
     """What the horizon can find, and how many weeks the plan needs."""
     verb, thing = ("prove", "margin of ") if metric.role == "guardrail" else ("find", "")
-    can = f"you cannot {verb} anything" if smallest is None else f"you can {verb} {thing and f'a {thing}'}{size_of(metric, smallest)}"
+    can = (
+        f"you cannot {verb} anything"
+        if smallest is None
+        else f"you can {verb} {thing and f'a {thing}'}{size_of(metric, smallest)}"
+    )
     asked = thing + size_of(metric, metric.target or 0.0)
     takes = f"needs {weeks(needed)}" if needed is not None else "is out of reach without traffic"
     return f"{metric.key}: in {weeks(horizon)} {can}; your {asked} {takes}"
 
 
-def joint(found: float, primary: float | None, guardrails: int, lowest: float | None, control: int) -> str:
+def joint(
+    found: float, primary: float | None, guardrails: int, lowest: float | None, control: int
+) -> str:
     """What the whole plan achieves at its size."""
     parts = [] if primary is None else [f"the effect is found with power {chance(primary)}"]
     if guardrails and lowest is not None:

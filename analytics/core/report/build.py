@@ -59,7 +59,9 @@ class Report:
     @property
     def title(self) -> str:
         """The first heading, else the experiment's name."""
-        return next((block.text for block in self.document if isinstance(block, Heading)), self.facts.name)
+        return next(
+            (block.text for block in self.document if isinstance(block, Heading)), self.facts.name
+        )
 
 
 def template_faults(text: str) -> tuple[Fault, ...]:
@@ -74,10 +76,18 @@ def build(facts: ReportFacts, template: str, template_version: int) -> Report:
     """
     wrong = template_faults(template)
     if wrong:
-        raise ImpossiblePlan(f"report template, version {template_version}: {'; '.join(map(str, wrong))}")
+        raise ImpossiblePlan(
+            f"report template, version {template_version}: {'; '.join(map(str, wrong))}"
+        )
     facts, net = hidden(facts), Net()
-    inline = {name: net.hold(name, "word", partial(say, facts), _missing_word) for name, say in INLINE.items()}
-    blocks = {name: net.hold(name, "section", partial(make, facts), partial(_missing, name)) for name, make in BLOCKS.items()}
+    inline = {
+        name: net.hold(name, "word", partial(say, facts), _missing_word)
+        for name, say in INLINE.items()
+    }
+    blocks = {
+        name: net.hold(name, "section", partial(make, facts), partial(_missing, name))
+        for name, make in BLOCKS.items()
+    }
     won = net.hold("winner", "numbers", partial(winner, facts), lambda _: None)
     return Report(facts, template_version, fill(template, inline, blocks), won, tuple(net.errors))
 

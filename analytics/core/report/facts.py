@@ -241,7 +241,14 @@ class ReportFacts:
     @property
     def carried_out(self) -> DecisionMade | None:
         """The newest decision that was carried out."""
-        return next((one for one in sorted(self.decisions, key=lambda d: (d.at, d.id), reverse=True) if one.carried_out), None)
+        return next(
+            (
+                one
+                for one in sorted(self.decisions, key=lambda d: (d.at, d.id), reverse=True)
+                if one.carried_out
+            ),
+            None,
+        )
 
 
 def hidden(facts: ReportFacts) -> ReportFacts:
@@ -249,4 +256,14 @@ def hidden(facts: ReportFacts) -> ReportFacts:
     if not facts.masked:
         return facts
     findings = tuple(one for one in facts.findings if one.code != "cannot_say")
-    return replace(facts, findings=findings, metrics=(), guardrails=(), readiness=(), looks=(), costs=(), geo=None, lasted="")
+    return replace(
+        facts,
+        findings=findings,
+        metrics=(),
+        guardrails=(),
+        readiness=(),
+        looks=(),
+        costs=(),
+        geo=None,
+        lasted="",
+    )

@@ -46,7 +46,11 @@ def difference(value: float | None, share: bool) -> str:
 
 def bounds(interval: Interval | None, share: bool) -> str:
     """Both ends of an interval of differences."""
-    return DASH if interval is None else f"{difference(interval.low, share)} to {difference(interval.high, share)}"
+    return (
+        DASH
+        if interval is None
+        else f"{difference(interval.low, share)} to {difference(interval.high, share)}"
+    )
 
 
 def confidence(value: float) -> str:
@@ -56,7 +60,11 @@ def confidence(value: float) -> str:
 
 def days(begin: datetime | None, end: datetime | None) -> str:
     """How long it took, in days."""
-    return DASH if begin is None or end is None else counted(round((end - begin).total_seconds() / 86_400, 1), "day")
+    return (
+        DASH
+        if begin is None or end is None
+        else counted(round((end - begin).total_seconds() / 86_400, 1), "day")
+    )
 
 
 def money(micro: float | None) -> str:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from analytics.core.deciding.verdicts import GuardrailResult
-from analytics.core.report.blocks import Block, Estimate, Heading, IntervalChart, LookPoint, LooksChart, Table, Words
+from analytics.core.report.blocks import (
+    Block,
+    Estimate,
+    Heading,
+    IntervalChart,
+    LookPoint,
+    LooksChart,
+    Table,
+    Words,
+)
 from analytics.core.report.facts import GeoReading, ReportedMetric, ReportFacts
 from analytics.core.report.figures import (
     DASH,
@@ -26,8 +35,23 @@ from experiments.core.figures import counted, p_value
 PROPORTION = "proportion"
 MASKED = Words("Masked: see the verdict.", "bad")
 ROLES = ("primary", "secondary")
-_TITLES = {"primary": "Primary metric", "secondary": "Secondary metric, for exploring", "guardrail": "Guardrail"}
-_COLUMNS = ("Arm", "Read", "Units", "Value", "Difference", "Interval", "Level", "Lift", "p", "p adjusted")
+_TITLES = {
+    "primary": "Primary metric",
+    "secondary": "Secondary metric, for exploring",
+    "guardrail": "Guardrail",
+}
+_COLUMNS = (
+    "Arm",
+    "Read",
+    "Units",
+    "Value",
+    "Difference",
+    "Interval",
+    "Level",
+    "Lift",
+    "p",
+    "p adjusted",
+)
 _FIGURES = (2, 3, 4, 5, 6, 7, 8, 9)
 
 
@@ -51,7 +75,13 @@ def metric(facts: ReportFacts, one: MetricResult) -> tuple[Block, ...]:
     drawing = _chart(facts, one, share, None)
     notes = [Words(text) for text in _notes(facts, one)]
     title = Heading(3, f"{_TITLES[one.role]}: {one.name}")
-    return (title, Words(_about(one, planned)), Table(_COLUMNS, tuple(rows), _FIGURES), *drawing, *notes)
+    return (
+        title,
+        Words(_about(one, planned)),
+        Table(_COLUMNS, tuple(rows), _FIGURES),
+        *drawing,
+        *notes,
+    )
 
 
 def _planned(facts: ReportFacts, one: MetricResult) -> ReportedMetric | None:
@@ -60,7 +90,11 @@ def _planned(facts: ReportFacts, one: MetricResult) -> ReportedMetric | None:
 
 def _about(one: MetricResult, planned: ReportedMetric | None) -> str:
     better = "higher is better" if one.direction == "increase" else "lower is better"
-    window = "until the data cut" if one.window_hours is None else f"within {counted(one.window_hours, 'hour')} of first exposure"
+    window = (
+        "until the data cut"
+        if one.window_hours is None
+        else f"within {counted(one.window_hours, 'hour')} of first exposure"
+    )
     said = [f"{words(one.kind)} by unit, {window}; {better}"]
     if one.scale:
         said.append(f"in {one.scale}")
@@ -77,25 +111,63 @@ def _control_row(facts: ReportFacts, one: MetricResult, share: bool) -> tuple[st
     return (facts.arm_name(facts.control), "control", *value, *(DASH,) * 6)
 
 
-def _rows(facts: ReportFacts, one: MetricResult, against: ArmComparison, share: bool) -> Iterable[tuple[str, ...]]:
+def _rows(
+    facts: ReportFacts, one: MetricResult, against: ArmComparison, share: bool
+) -> Iterable[tuple[str, ...]]:
     """Raw first, then what may be read at any time, then with covariates; the last two where there are any."""
     name, c = facts.arm_name(against.arm), against.comparison
     n = next((arm.n for arm in one.arms if arm.arm == against.arm), c.treatment_n)
-    adjusted = DASH if against.adjusted_p is None else f"{p_value(against.adjusted_p)} ({against.adjustment})"
+    adjusted = (
+        DASH
+        if against.adjusted_p is None
+        else f"{p_value(against.adjusted_p)} ({against.adjustment})"
+    )
     head = (name, "raw", figure(n), level(c.treatment_mean, share))
-    yield (*head, difference(c.difference, share), *_interval(c.ci, share), signed_percent(c.lift), p_value(c.p), adjusted)
+    yield (
+        *head,
+        difference(c.difference, share),
+        *_interval(c.ci, share),
+        signed_percent(c.lift),
+        p_value(c.p),
+        adjusted,
+    )
     if against.always is not None:
         always = against.always
-        said = ("", difference(c.difference, share), *_interval(always.interval, share), "", p_value(always.p), "")
+        said = (
+            "",
+            difference(c.difference, share),
+            *_interval(always.interval, share),
+            "",
+            p_value(always.p),
+            "",
+        )
         yield (name, "sequential", "", *said)
     if against.cuped is not None and why_not_cuped(one, against) is None:
         k = against.cuped
-        said = ("", difference(k.difference, share), *_interval(k.ci, share), signed_percent(k.lift), p_value(k.p), "")
+        said = (
+            "",
+            difference(k.difference, share),
+            *_interval(k.ci, share),
+            signed_percent(k.lift),
+            p_value(k.p),
+            "",
+        )
         yield (name, "CUPED", "", *said)
     for stratified in facts.strata:
-        if (stratified.metric, stratified.arm, one.role) == (one.key, against.arm, "primary") and stratified.found.comparison.p is not None:
+        if (stratified.metric, stratified.arm, one.role) == (
+            one.key,
+            against.arm,
+            "primary",
+        ) and stratified.found.comparison.p is not None:
             k = stratified.found.comparison
-            said = ("", difference(k.difference, share), *_interval(k.ci, share), signed_percent(k.lift), p_value(k.p), "")
+            said = (
+                "",
+                difference(k.difference, share),
+                *_interval(k.ci, share),
+                signed_percent(k.lift),
+                p_value(k.p),
+                "",
+            )
             yield (name, f"by strata of {stratified.by}", "", *said)
 
 
@@ -116,17 +188,33 @@ def _notes(facts: ReportFacts, one: MetricResult) -> Iterable[str]:
         if saved:
             yield f"{name}: {saved}"
         yield from (f"{name}, {view}: cannot say, {reason}." for view, reason in why if reason)
-        yield from (f"{name}: {sentence(note)}" for note in (disagreement(c), *c.notes, c.lift_reason) if note)
+        yield from (
+            f"{name}: {sentence(note)}"
+            for note in (disagreement(c), *c.notes, c.lift_reason)
+            if note
+        )
 
 
 def _saved(against: ArmComparison) -> str:
     raw, cuped = against.comparison.se, None if against.cuped is None else against.cuped.se
-    return "" if not raw or cuped is None else f"covariates take out {percent(1 - (cuped / raw) ** 2, 1)} of the variance."
+    return (
+        ""
+        if not raw or cuped is None
+        else f"covariates take out {percent(1 - (cuped / raw) ** 2, 1)} of the variance."
+    )
 
 
-def _chart(facts: ReportFacts, one: MetricResult, share: bool, margin: float | None) -> tuple[Block, ...]:
-    drawn = [estimate for against in one.comparisons for estimate in _estimates(facts, one, against)]
-    return (IntervalChart(f"{one.name}: differences from control", share, tuple(drawn), margin),) if drawn else ()
+def _chart(
+    facts: ReportFacts, one: MetricResult, share: bool, margin: float | None
+) -> tuple[Block, ...]:
+    drawn = [
+        estimate for against in one.comparisons for estimate in _estimates(facts, one, against)
+    ]
+    return (
+        (IntervalChart(f"{one.name}: differences from control", share, tuple(drawn), margin),)
+        if drawn
+        else ()
+    )
 
 
 def _estimates(facts: ReportFacts, one: MetricResult, against: ArmComparison) -> Iterable[Estimate]:
@@ -136,7 +224,11 @@ def _estimates(facts: ReportFacts, one: MetricResult, against: ArmComparison) ->
     yield Estimate(name, c.difference, *_ends(c.ci), _tone(one, c))
     if against.always is not None:
         yield Estimate("sequential", c.difference, *_ends(against.always.interval), "pale")
-    if against.cuped is not None and against.cuped.difference is not None and why_not_cuped(one, against) is None:
+    if (
+        against.cuped is not None
+        and against.cuped.difference is not None
+        and why_not_cuped(one, against) is None
+    ):
         yield Estimate("CUPED", against.cuped.difference, *_ends(against.cuped.ci), "pale")
 
 
@@ -145,12 +237,21 @@ def _ends(interval: Interval | None) -> tuple[float | None, float | None]:
 
 
 def _tone(one: MetricResult, found: Comparison) -> str:
-    return "" if one.role == "guardrail" else {"better": "good", "worse": "bad"}.get(word_of(found, one.direction), "")
+    return (
+        ""
+        if one.role == "guardrail"
+        else {"better": "good", "worse": "bad"}.get(word_of(found, one.direction), "")
+    )
 
 
 def looks(facts: ReportFacts) -> tuple[Block, ...]:
     """Every look of every test arm, and the path of z against the boundary; only these decide."""
-    seen = [(state.day, h.arm, h.look) for state in facts.looks for h in state.hypotheses if h.look is not None]
+    seen = [
+        (state.day, h.arm, h.look)
+        for state in facts.looks
+        for h in state.hypotheses
+        if h.look is not None
+    ]
     share = facts.primary is not None and facts.primary.kind == PROPORTION
     title = Heading(3, "Looks")
     if not seen:
@@ -170,11 +271,35 @@ def looks(facts: ReportFacts) -> tuple[Block, ...]:
         )
         for day, arm, look in seen
     )
-    columns = ("Look", "Day", "Arm", "Information", "z", "Boundary", "Difference", "Repeated interval", "Repeated p", "Crossed")
+    columns = (
+        "Look",
+        "Day",
+        "Arm",
+        "Information",
+        "z",
+        "Boundary",
+        "Difference",
+        "Repeated interval",
+        "Repeated p",
+        "Crossed",
+    )
     arms = list(dict.fromkeys(arm for _, arm, _ in seen))
-    paths = tuple((facts.arm_name(arm), tuple(LookPoint(k.t, k.z, k.boundary) for _, a, k in seen if a == arm)) for arm in arms)
-    chart = LooksChart("z at the looks against the boundary, by share of the planned information", paths)
-    return (title, Words("Only looks decide; a boundary once crossed stays crossed."), Table(columns, rows, (3, 4, 5, 6, 7, 8)), chart)
+    paths = tuple(
+        (
+            facts.arm_name(arm),
+            tuple(LookPoint(k.t, k.z, k.boundary) for _, a, k in seen if a == arm),
+        )
+        for arm in arms
+    )
+    chart = LooksChart(
+        "z at the looks against the boundary, by share of the planned information", paths
+    )
+    return (
+        title,
+        Words("Only looks decide; a boundary once crossed stays crossed."),
+        Table(columns, rows, (3, 4, 5, 6, 7, 8)),
+        chart,
+    )
 
 
 def guardrails(facts: ReportFacts) -> tuple[Block, ...]:
@@ -185,17 +310,52 @@ def guardrails(facts: ReportFacts) -> tuple[Block, ...]:
     if not planned:
         return (Words("No guardrail was planned."),)
     if not facts.guardrails:
-        return (Words("No verdict was reached on: " + ", ".join(one.name for one in planned.values()) + "."),)
+        return (
+            Words(
+                "No verdict was reached on: "
+                + ", ".join(one.name for one in planned.values())
+                + "."
+            ),
+        )
     found = {one.key: one for one in facts.metrics if one.role == "guardrail"}
-    rows = tuple(_guardrail_row(facts, one, planned.get(one.key), found.get(one.key)) for one in facts.guardrails)
-    columns = ("Guardrail", "Arm", "Verdict", "Difference", "Interval", "May get worse by", "Promotion needs", "On breach", "Why")
-    charts = [chart for key, one in found.items() for chart in _chart(facts, one, one.kind == PROPORTION, _limit(one, planned.get(key)))]
-    return (Table(columns, rows, (3, 4, 5), "Safe is said at looks only; a breach at any time."), *charts)
+    rows = tuple(
+        _guardrail_row(facts, one, planned.get(one.key), found.get(one.key))
+        for one in facts.guardrails
+    )
+    columns = (
+        "Guardrail",
+        "Arm",
+        "Verdict",
+        "Difference",
+        "Interval",
+        "May get worse by",
+        "Promotion needs",
+        "On breach",
+        "Why",
+    )
+    charts = [
+        chart
+        for key, one in found.items()
+        for chart in _chart(facts, one, one.kind == PROPORTION, _limit(one, planned.get(key)))
+    ]
+    return (
+        Table(columns, rows, (3, 4, 5), "Safe is said at looks only; a breach at any time."),
+        *charts,
+    )
 
 
-def _guardrail_row(facts: ReportFacts, one: GuardrailResult, plan: ReportedMetric | None, found: MetricResult | None) -> tuple[str, ...]:
+def _guardrail_row(
+    facts: ReportFacts,
+    one: GuardrailResult,
+    plan: ReportedMetric | None,
+    found: MetricResult | None,
+) -> tuple[str, ...]:
     share = found is not None and found.kind == PROPORTION
-    c = next((a.comparison for a in found.comparisons if a.arm == one.arm), None) if found is not None else None
+    c = (
+        next((a.comparison for a in found.comparisons if a.arm == one.arm), None)
+        if found is not None
+        else None
+    )
     return (
         plan.name if plan is not None else one.key,
         facts.arm_name(one.arm),
@@ -241,19 +401,56 @@ def geo(reading: GeoReading) -> tuple[Block, ...]:
     if found.estimate is None:
         return (Words(about), Words(f"Cannot say: {found.reason}."))
     ways = [(test.method, test.ci, test.p, test.reason or "") for test in found.tests]
-    ways.append(("sequential, regions as units", found.sequential.ci, found.sequential.p, found.sequential.reason or ""))
-    rows = tuple((sentence(name).rstrip("."), bounds(ci, False), p_value(p), why) for name, ci, p, why in ways)
+    ways.append(
+        (
+            "sequential, regions as units",
+            found.sequential.ci,
+            found.sequential.p,
+            found.sequential.reason or "",
+        )
+    )
+    rows = tuple(
+        (sentence(name).rstrip("."), bounds(ci, False), p_value(p), why)
+        for name, ci, p, why in ways
+    )
     trend = found.pre_trend
-    before = [("Pre-trend, per period", difference(trend.slope, False), p_value(trend.p), trend.reason or trend.method)]
-    before.append(("All periods before jointly", DASH, p_value(trend.joint_p), trend.joint_reason or trend.joint_method))
-    before += [(f"Placebo start {one.start}", difference(one.estimate, False), p_value(one.p), one.reason or "") for one in found.placebos]
+    before = [
+        (
+            "Pre-trend, per period",
+            difference(trend.slope, False),
+            p_value(trend.p),
+            trend.reason or trend.method,
+        )
+    ]
+    before.append(
+        (
+            "All periods before jointly",
+            DASH,
+            p_value(trend.joint_p),
+            trend.joint_reason or trend.joint_method,
+        )
+    )
+    before += [
+        (
+            f"Placebo start {one.start}",
+            difference(one.estimate, False),
+            p_value(one.p),
+            one.reason or "",
+        )
+        for one in found.placebos
+    ]
     drawn = Estimate("effect", found.estimate, *_ends(found.ci))
     return (
         Words(about),
         Table(("Read by", "Interval", "p", ""), rows, (1, 2)),
         IntervalChart(f"{reading.metric}: effect against the control regions", False, (drawn,)),
         Heading(3, "Before the start"),
-        Table(("Check", "Value", "p", ""), tuple(before), (1, 2), "A quiet past is no proof; a loud one speaks against the effect."),
+        Table(
+            ("Check", "Value", "p", ""),
+            tuple(before),
+            (1, 2),
+            "A quiet past is no proof; a loud one speaks against the effect.",
+        ),
         *(Words(sentence(note)) for note in found.notes),
     )
 

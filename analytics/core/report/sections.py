@@ -50,7 +50,10 @@ def summary(facts: ReportFacts) -> tuple[Block, ...]:
         ("Flag", p.flag or DASH),
         ("Unit", words(p.unit_type)),
         ("Policy", f"{p.policy}, version {p.policy_version}"),
-        ("Ran", f"{moment(facts.started)} to {moment(facts.ended)} ({days(facts.started, facts.ended)})"),
+        (
+            "Ran",
+            f"{moment(facts.started)} to {moment(facts.ended)} ({days(facts.started, facts.ended)})",
+        ),
         ("Outcome", words(facts.outcome) or "none yet"),
         ("Data up to", moment(facts.data_cut)),
     ]
@@ -60,7 +63,9 @@ def summary(facts: ReportFacts) -> tuple[Block, ...]:
 def hypothesis(facts: ReportFacts) -> tuple[Block, ...]:
     """What was believed before, in its author's words, and the variants."""
     p = facts.planned
-    said: list[Block] = [Words(p.hypothesis, "quote") if p.hypothesis else Words("No hypothesis was written down.")]
+    said: list[Block] = [
+        Words(p.hypothesis, "quote") if p.hypothesis else Words("No hypothesis was written down.")
+    ]
     if p.expected_effect:
         said.append(Words(f"Expected effect: {p.expected_effect}"))
     if p.prd_url:
@@ -86,11 +91,18 @@ def plan(facts: ReportFacts) -> tuple[Block, ...]:
 
 def _times(facts: ReportFacts) -> list[tuple[str, str, str]]:
     p = facts.planned
-    stops = "; ".join(f"{moment(s.began)} for {days(s.began, s.ended or facts.as_of)} ({s.cause})" for s in facts.pauses)
+    stops = "; ".join(
+        f"{moment(s.began)} for {days(s.began, s.ended or facts.as_of)} ({s.cause})"
+        for s in facts.pauses
+    )
     dark = days(facts.dark_started, facts.started) if facts.dark_started else "none"
     ends = [
         ("Start", moment(p.start) if p.start else "not set", moment(facts.started)),
-        ("End", moment(p.end) if p.end else "not set", moment(facts.ended) if facts.ended else "not yet"),
+        (
+            "End",
+            moment(p.end) if p.end else "not set",
+            moment(facts.ended) if facts.ended else "not yet",
+        ),
     ]
     if facts.origin != "live":
         return ends
@@ -116,20 +128,46 @@ def _sizes(facts: ReportFacts) -> list[tuple[str, str, str]]:
 
 def _statistics(facts: ReportFacts) -> list[tuple[str, str, str]]:
     p = facts.planned
-    taken = f"{len(facts.looks)}" + (", the last one too" if facts.looks and facts.looks[-1].last else "")
-    reached = f"{percent(facts.looks[-1].information, 0)} of the planned information" if facts.looks else "no look was taken"
+    taken = f"{len(facts.looks)}" + (
+        ", the last one too" if facts.looks and facts.looks[-1].last else ""
+    )
+    reached = (
+        f"{percent(facts.looks[-1].information, 0)} of the planned information"
+        if facts.looks
+        else "no look was taken"
+    )
     return [
-        ("Confidence, power, information", f"{confidence(p.confidence_level)}, power {p.power:g}", reached),
+        (
+            "Confidence, power, information",
+            f"{confidence(p.confidence_level)}, power {p.power:g}",
+            reached,
+        ),
         ("Looks", "one a complete day once the clock is complete", taken),
-        ("Fewest units an arm", f"{p.min_sample_size:,}", f"{min((arm.units for arm in facts.arms), default=0):,}"),
-        ("Promotion", "by itself when every rule holds" if p.auto_promote else "by a person", words(facts.outcome) or "none yet"),
+        (
+            "Fewest units an arm",
+            f"{p.min_sample_size:,}",
+            f"{min((arm.units for arm in facts.arms), default=0):,}",
+        ),
+        (
+            "Promotion",
+            "by itself when every rule holds" if p.auto_promote else "by a person",
+            words(facts.outcome) or "none yet",
+        ),
     ]
 
 
 def _metric_row(one: ReportedMetric) -> tuple[str, ...]:
     share = one.kind == "proportion"
-    baseline = DASH if one.baseline is None else percent(one.baseline) if share else figure(one.baseline)
-    effect = DASH if one.mde is None else f"{one.mde * 100:g} % of it" if one.mde_kind == "relative" else difference(one.mde, share)
+    baseline = (
+        DASH if one.baseline is None else percent(one.baseline) if share else figure(one.baseline)
+    )
+    effect = (
+        DASH
+        if one.mde is None
+        else f"{one.mde * 100:g} % of it"
+        if one.mde_kind == "relative"
+        else difference(one.mde, share)
+    )
     needed = difference(one.required_improvement, share) if one.required_improvement else DASH
     return (one.name, one.role, baseline, effect, margin_words(one), needed)
 
@@ -138,7 +176,10 @@ def amendments(facts: ReportFacts) -> tuple[Block, ...]:
     """What was changed after launch; the deciding design never is."""
     if not facts.amendments:
         return (Words("None: nothing was changed after launch."),)
-    rows = tuple((moment(a.at), a.who, words(a.what), a.was or DASH, a.became or DASH, a.reason or DASH) for a in facts.amendments)
+    rows = tuple(
+        (moment(a.at), a.who, words(a.what), a.was or DASH, a.became or DASH, a.reason or DASH)
+        for a in facts.amendments
+    )
     return (Table(("When", "Who", "What", "Was", "Became", "Why"), rows),)
 
 
@@ -149,10 +190,27 @@ def health(facts: ReportFacts) -> tuple[Block, ...]:
          f"{arm.crossovers:,}")
         for arm in facts.arms
     )  # fmt: skip
-    said: list[Block] = [Table(("Arm", "Units", "Expected share", "Exposures", "Met two variants"), rows, (1, 2, 3, 4))] if rows else []
+    said: list[Block] = (
+        [
+            Table(
+                ("Arm", "Units", "Expected share", "Exposures", "Met two variants"),
+                rows,
+                (1, 2, 3, 4),
+            )
+        ]
+        if rows
+        else []
+    )
     said.append(Words(_shares(facts)))
     if facts.findings:
-        said.append(Items(tuple(f"{f.weight}: {sentence(f.sentence)} {WHAT_TO_DO.get(f.code, '')}".strip() for f in facts.findings)))
+        said.append(
+            Items(
+                tuple(
+                    f"{f.weight}: {sentence(f.sentence)} {WHAT_TO_DO.get(f.code, '')}".strip()
+                    for f in facts.findings
+                )
+            )
+        )
     else:
         said.append(Words("Nothing speaks against the data."))
     return tuple(said)
@@ -172,17 +230,43 @@ def cost(facts: ReportFacts) -> tuple[Block, ...]:
         return (Words("No costs of requests are known for this experiment."),)
     units = {arm.key: arm.units for arm in facts.arms}
     rows = tuple(_cost_row(facts, one, units.get(one.arm, 0)) for one in facts.costs)
-    columns = ("Arm", "Requests", "Tokens in", "Tokens out", "Cost", "Cost per request", "Cost per unit", "From the cache")
-    return (Table(columns, rows, (1, 2, 3, 4, 5, 6, 7), f"Costs in whole units of the currency; kept in millionths ({MICRO:,})."),)
+    columns = (
+        "Arm",
+        "Requests",
+        "Tokens in",
+        "Tokens out",
+        "Cost",
+        "Cost per request",
+        "Cost per unit",
+        "From the cache",
+    )
+    return (
+        Table(
+            columns,
+            rows,
+            (1, 2, 3, 4, 5, 6, 7),
+            f"Costs in whole units of the currency; kept in millionths ({MICRO:,}).",
+        ),
+    )
 
 
 def _cost_row(facts: ReportFacts, one: ArmCost, units: int) -> tuple[str, ...]:
     def per(n: int) -> str:
         return money(None if one.micro is None or not n else one.micro / n)
 
-    cached = percent(None if one.cached is None or not one.requests else one.cached / one.requests, 1)
+    cached = percent(
+        None if one.cached is None or not one.requests else one.cached / one.requests, 1
+    )
     tokens = (figure(one.tokens_in), figure(one.tokens_out))
-    return (facts.arm_name(one.arm), f"{one.requests:,}", *tokens, money(one.micro), per(one.requests), per(units), cached)
+    return (
+        facts.arm_name(one.arm),
+        f"{one.requests:,}",
+        *tokens,
+        money(one.micro),
+        per(one.requests),
+        per(units),
+        cached,
+    )
 
 
 def decisions(facts: ReportFacts) -> tuple[Block, ...]:
@@ -199,7 +283,12 @@ def _decided(facts: ReportFacts) -> tuple[Block, ...]:
          DASH if d.look is None else f"{d.look}", done[d.carried_out] + (f": {d.note}" if d.note and d.note != d.rule else ""))
         for d in facts.decisions
     )  # fmt: skip
-    return (Table(("Decision", "When", "Verdict", "Outcome", "Arm", "Rule", "Look", "What became of it"), rows),)
+    return (
+        Table(
+            ("Decision", "When", "Verdict", "Outcome", "Arm", "Rule", "Look", "What became of it"),
+            rows,
+        ),
+    )
 
 
 def _readiness(facts: ReportFacts) -> tuple[Block, ...]:
@@ -207,24 +296,41 @@ def _readiness(facts: ReportFacts) -> tuple[Block, ...]:
         return ()
     met = {True: "met", False: "not met", None: "cannot say"}
     rows = tuple((one.name, one.now, one.needed, met[one.met]) for one in facts.readiness)
-    return (Heading(3, "What a promotion asked for"), Table(("Condition", "Found", "Needed", ""), rows))
+    return (
+        Heading(3, "What a promotion asked for"),
+        Table(("Condition", "Found", "Needed", ""), rows),
+    )
 
 
 def _signed(facts: ReportFacts) -> tuple[Block, ...]:
     if not facts.signed:
         return ()
-    rows = tuple((moment(s.at), words(s.item), words(s.verdict), s.who, s.comment or DASH) for s in facts.signed)
-    return (Heading(3, "Signed before launch"), Table(("When", "Item", "Verdict", "Who", "Comment"), rows))
+    rows = tuple(
+        (moment(s.at), words(s.item), words(s.verdict), s.who, s.comment or DASH)
+        for s in facts.signed
+    )
+    return (
+        Heading(3, "Signed before launch"),
+        Table(("When", "Item", "Verdict", "Who", "Comment"), rows),
+    )
 
 
 def _trail(facts: ReportFacts) -> tuple[Block, ...]:
     rows = tuple((moment(t.at), t.who, words(t.what), t.reason or DASH) for t in facts.trail)
-    return (Heading(3, "Everything that happened"), Table(("When", "Who", "What", "Why"), rows)) if rows else ()
+    return (
+        (Heading(3, "Everything that happened"), Table(("When", "Who", "What", "Why"), rows))
+        if rows
+        else ()
+    )
 
 
 def notes(facts: ReportFacts) -> tuple[Block, ...]:
     """What the team wrote down."""
-    return (Words(facts.notes, "quote"),) if facts.notes else (Words("The team has written nothing down yet."),)
+    return (
+        (Words(facts.notes, "quote"),)
+        if facts.notes
+        else (Words("The team has written nothing down yet."),)
+    )
 
 
 def methods(facts: ReportFacts) -> tuple[Block, ...]:
@@ -238,5 +344,9 @@ def methods(facts: ReportFacts) -> tuple[Block, ...]:
 
 def versions(facts: ReportFacts) -> tuple[Block, ...]:
     """What made this report: run, data, engine, metric and template versions."""
-    rows = [("Run", f"{facts.run}"), ("As of", moment(facts.as_of)), ("Data up to", moment(facts.data_cut))]
+    rows = [
+        ("Run", f"{facts.run}"),
+        ("As of", moment(facts.as_of)),
+        ("Data up to", moment(facts.data_cut)),
+    ]
     return (Table(("", ""), (*rows, *sorted(facts.versions.items()))),)

@@ -34,28 +34,52 @@ def faults(text: str, inline: Sequence[str], blocks: Sequence[str]) -> tuple[Fau
     """Everything that keeps a text from being a template; ``inline`` and ``blocks`` are the places there are."""
     if len(text) > LONGEST:
         return (Fault(0, f"a template has at most {LONGEST:,} characters, found {len(text):,}"),)
-    found = [fault for number, line in enumerate(text.splitlines(), 1) for fault in _line_faults(number, line.strip(), inline, blocks)]
+    found = [
+        fault
+        for number, line in enumerate(text.splitlines(), 1)
+        for fault in _line_faults(number, line.strip(), inline, blocks)
+    ]
     there = set(PLACE.findall(text))
-    found += [Fault(0, f"{{{{{name}}}}} is missing: no report leaves it out") for name in REQUIRED if name not in there]
+    found += [
+        Fault(0, f"{{{{{name}}}}} is missing: no report leaves it out")
+        for name in REQUIRED
+        if name not in there
+    ]
     return tuple(found)
 
 
-def _line_faults(number: int, line: str, inline: Sequence[str], blocks: Sequence[str]) -> list[Fault]:
+def _line_faults(
+    number: int, line: str, inline: Sequence[str], blocks: Sequence[str]
+) -> list[Fault]:
     alone = PLACE.fullmatch(line) is not None
     found = []
     for name in PLACE.findall(line):
         if name in blocks and not alone:
-            found.append(Fault(number, f"{{{{{name}}}}} stands for tables and paragraphs, so it must be alone on its line"))
+            found.append(
+                Fault(
+                    number,
+                    f"{{{{{name}}}}} stands for tables and paragraphs, so it must be alone on its line",
+                )
+            )
         elif name not in (*inline, *blocks):
             known = ", ".join(sorted((*inline, *blocks)))
-            found.append(Fault(number, f"{{{{{name}}}}} is no place of a report; there are {known}"))
+            found.append(
+                Fault(number, f"{{{{{name}}}}} is no place of a report; there are {known}")
+            )
     rest = PLACE.sub("", line)
     if "{{" in rest or "}}" in rest:
-        found.append(Fault(number, "{{ or }} without its other half, or with something else than a name between them"))
+        found.append(
+            Fault(
+                number,
+                "{{ or }} without its other half, or with something else than a name between them",
+            )
+        )
     return found
 
 
-def fill(text: str, inline: Mapping[str, str], blocks: Mapping[str, Sequence[Block]]) -> tuple[Block, ...]:
+def fill(
+    text: str, inline: Mapping[str, str], blocks: Mapping[str, Sequence[Block]]
+) -> tuple[Block, ...]:
     """The document: each line of the template in its place, each place filled. The text must have no faults."""
     document: list[Block] = []
     paragraph: list[str] = []
@@ -72,13 +96,19 @@ def fill(text: str, inline: Mapping[str, str], blocks: Mapping[str, Sequence[Blo
     for raw in text.splitlines():
         line, place = raw.strip(), PLACE.fullmatch(raw.strip())
         heading = _HEADING.fullmatch(line)
-        said = PLACE.sub(lambda found: inline[found[1]], line) if not (place and place[1] in blocks) else ""
+        said = (
+            PLACE.sub(lambda found: inline[found[1]], line)
+            if not (place and place[1] in blocks)
+            else ""
+        )
         if place and place[1] in blocks:
             close()
             document.extend(blocks[place[1]])
         elif heading:
             close()
-            document.append(Heading(len(heading[1]), PLACE.sub(lambda found: inline[found[1]], heading[2])))
+            document.append(
+                Heading(len(heading[1]), PLACE.sub(lambda found: inline[found[1]], heading[2]))
+            )
         elif not line:
             close()
         elif line.startswith("- "):

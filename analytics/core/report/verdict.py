@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from analytics.core.deciding.look_state import HypothesisLook
 from analytics.core.report.blocks import Block, Words
 from analytics.core.report.facts import ReportFacts
-from analytics.core.report.figures import bounds, confidence, difference, level, sentence, signed_percent, thousandths, words
+from analytics.core.report.figures import (
+    bounds,
+    confidence,
+    difference,
+    level,
+    sentence,
+    signed_percent,
+    thousandths,
+    words,
+)
 from analytics.core.results import ArmComparison, MetricResult
 from analytics.core.stats.arms.comparison import Interval
 from analytics.core.stats.exploring.bayes import LIFT_PRIOR, update
@@ -48,7 +57,12 @@ def winner(facts: ReportFacts) -> Winner | None:
         return Winner(seen.arm, look.number, look.estimate, look.interval, None, reason=reason)
     if not look.se > 0:
         return Winner(
-            seen.arm, look.number, look.estimate, look.interval, look.estimate / abs(control), reason="the look has no standard error"
+            seen.arm,
+            look.number,
+            look.estimate,
+            look.interval,
+            look.estimate / abs(control),
+            reason="the look has no standard error",
         )
     belief = update(look.estimate, look.se, LIFT_PRIOR.in_units_of(control))
     return Winner(
@@ -66,7 +80,12 @@ def winner(facts: ReportFacts) -> Winner | None:
 def _latest(facts: ReportFacts) -> HypothesisLook | None:
     if not facts.winner:
         return None
-    said = [h for state in facts.looks for h in state.hypotheses if h.arm == facts.winner and h.look is not None]
+    said = [
+        h
+        for state in facts.looks
+        for h in state.hypotheses
+        if h.arm == facts.winner and h.look is not None
+    ]
     return said[-1] if said else None
 
 
@@ -79,11 +98,19 @@ def verdict(facts: ReportFacts) -> tuple[Block, ...]:
     if facts.masked:
         return (
             Words(facts.standing, "lead"),
-            Words(f"Results are masked: they cannot be believed, so no numbers are given. {sentence(facts.masked_why)}", "bad"),
+            Words(
+                f"Results are masked: they cannot be believed, so no numbers are given. {sentence(facts.masked_why)}",
+                "bad",
+            ),
         )
     said: list[Block] = [Words(facts.standing, "lead")]
     if not facts.final:
-        said.append(Words("Not final: the experiment goes on, and numbers between looks are for display. Only looks decide.", "caution"))
+        said.append(
+            Words(
+                "Not final: the experiment goes on, and numbers between looks are for display. Only looks decide.",
+                "caution",
+            )
+        )
     said.append(Words(ended_by(facts)))
     primary = facts.primary
     if primary is not None:
@@ -98,7 +125,11 @@ def ended_by(facts: ReportFacts) -> str:
     if facts.origin == "import":
         return "Randomised and run elsewhere; nothing is decided by imported data."
     if not facts.final:
-        return f"What the rules say now: {sentence(facts.rule)}" if facts.rule else "The rules have nothing to say yet."
+        return (
+            f"What the rules say now: {sentence(facts.rule)}"
+            if facts.rule
+            else "The rules have nothing to say yet."
+        )
     done = facts.carried_out
     if done is not None:
         return f"Decision {done.id}, carried out by the platform: {sentence(facts.named(done))}"
@@ -123,7 +154,11 @@ def geo_sentence(facts: ReportFacts) -> str:
     found, metric = facts.geo.result, facts.geo.metric
     if found.estimate is None:
         return f"{metric}: cannot say, {found.reason}."
-    interval = "" if found.ci is None else f", {confidence(found.ci.level)} interval {bounds(found.ci, False)}"
+    interval = (
+        ""
+        if found.ci is None
+        else f", {confidence(found.ci.level)} interval {bounds(found.ci, False)}"
+    )
     return f"{metric} moved by {difference(found.estimate, False)} against the control regions{interval}; evidence for people to judge."
 
 
@@ -134,13 +169,29 @@ def after_a_win(facts: ReportFacts) -> tuple[Block, ...]:
     name = facts.arm_name(facts.winner)
     won, primary = winner(facts), facts.primary
     if won is None or primary is None:
-        return (Words(f"{name} was promoted without a look at a primary metric, so there is no repeated interval of its gain.", "caution"),)
+        return (
+            Words(
+                f"{name} was promoted without a look at a primary metric, so there is no repeated interval of its gain.",
+                "caution",
+            ),
+        )
     share = primary.kind == "proportion"
-    repeated = "had nothing to spend, so it gives no interval" if won.interval is None else _repeated(won.interval, share)
-    gain = difference(won.estimate, share) + ("" if won.lift is None else f" (lift {signed_percent(won.lift)})")
+    repeated = (
+        "had nothing to spend, so it gives no interval"
+        if won.interval is None
+        else _repeated(won.interval, share)
+    )
+    gain = difference(won.estimate, share) + (
+        "" if won.lift is None else f" (lift {signed_percent(won.lift)})"
+    )
     return (
-        Words(f"Look {won.look} of {name}, on which the promotion rests: gain {gain}; it {repeated}."),
-        Words(f"{CAUTION}: {name} was promoted because its estimate was large. {_shrunken(won, share)}", "caution"),
+        Words(
+            f"Look {won.look} of {name}, on which the promotion rests: gain {gain}; it {repeated}."
+        ),
+        Words(
+            f"{CAUTION}: {name} was promoted because its estimate was large. {_shrunken(won, share)}",
+            "caution",
+        ),
         *_holdback(facts),
     )
 
@@ -153,7 +204,11 @@ def _shrunken(won: Winner, share: bool) -> str:
     if won.shrunken is None:
         return f"A shrunken estimate cannot be given: {won.reason}."
     inside = won.shrunken_interval
-    within = "" if inside is None else f", between {bounds(inside, share).replace(' to ', ' and ')} with chance {confidence(inside.level)}"
+    within = (
+        ""
+        if inside is None
+        else f", between {bounds(inside, share).replace(' to ', ' and ')} with chance {confidence(inside.level)}"
+    )
     lift = signed_percent(won.shrunken_lift)
     return f"Weighed against the prior N(0, 0.3²) on the lift, expect {difference(won.shrunken, share)} (lift {lift}){within}."
 
@@ -164,4 +219,8 @@ def _holdback(facts: ReportFacts) -> tuple[Block, ...]:
     if not facts.holdback:
         return ()
     units = words(facts.planned.unit_type)
-    return (Words(f"{thousandths(facts.holdback)} of the tested {units}s are held back on control; their comparison tells what lasts."),)
+    return (
+        Words(
+            f"{thousandths(facts.holdback)} of the tested {units}s are held back on control; their comparison tells what lasts."
+        ),
+    )

@@ -7,13 +7,23 @@ import re
 from collections.abc import Callable, Mapping
 
 from analytics.core.ground.encoding import plain
-from analytics.core.report.blocks import Block, Heading, IntervalChart, Items, LooksChart, Table, Words
+from analytics.core.report.blocks import (
+    Block,
+    Heading,
+    IntervalChart,
+    Items,
+    LooksChart,
+    Table,
+    Words,
+)
 from analytics.core.report.build import Report
 from analytics.core.report.verdict import verdict
 
 FORMAT = 1
 """Of the JSON; raise it when a name or a meaning changes."""
-_SPECIAL = re.compile(r"([\\`*\[\]|]|<(?=[A-Za-z/!?])|&(?=[A-Za-z#])|~(?=~)|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
+_SPECIAL = re.compile(
+    r"([\\`*\[\]|]|<(?=[A-Za-z/!?])|&(?=[A-Za-z#])|~(?=~)|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))"
+)
 _AT_START = re.compile(r"(?m)^([^\S\n]*+)([#+=>~-]|\d++(?=[.)]))")
 
 
@@ -25,7 +35,9 @@ def as_markdown(report: Report) -> str:
 
 def escaped(text: str) -> str:
     """People's text as Markdown that shows it as it is: no markup, no HTML, no table's edge, no list or heading of its own."""
-    return _AT_START.sub(lambda m: f"{m[1]}{m[2]}\\" if m[2].isdigit() else f"{m[1]}\\{m[2]}", _inside(text))
+    return _AT_START.sub(
+        lambda m: f"{m[1]}{m[2]}\\" if m[2].isdigit() else f"{m[1]}\\{m[2]}", _inside(text)
+    )
 
 
 def _inside(text: str) -> str:
@@ -39,7 +51,11 @@ def _cell(text: str) -> str:
 
 def _table(block: Table) -> str:
     edges = ["---:" if i in block.numbers else "---" for i in range(len(block.columns))]
-    rows = [[_cell(name) for name in block.columns], edges, *([_cell(text) for text in row] for row in block.rows)]
+    rows = [
+        [_cell(name) for name in block.columns],
+        edges,
+        *([_cell(text) for text in row] for row in block.rows),
+    ]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     return f"{table}\n\n{escaped(block.note)}" if block.note else table
 
@@ -74,4 +90,6 @@ def as_json(report: Report) -> str:
         "winner": plain(report.winner),
         "facts": plain(report.facts),
     }
-    return json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"
+    return (
+        json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"
+    )

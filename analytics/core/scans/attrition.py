@@ -46,18 +46,28 @@ class Attrition:
         """For people."""
         missing = sum(arm.rows - arm.answered for arm in self.arms)
         rows = sum(arm.rows for arm in self.arms)
-        shares = ", ".join(f"{1 - arm.answered / arm.rows:.1%} in {arm.arm}" for arm in self.arms if arm.rows)
-        tested = p_is(self.p) if self.p is not None else f"cannot say whether arms differ: {self.reason}"
+        shares = ", ".join(
+            f"{1 - arm.answered / arm.rows:.1%} in {arm.arm}" for arm in self.arms if arm.rows
+        )
+        tested = (
+            p_is(self.p) if self.p is not None else f"cannot say whether arms differ: {self.reason}"
+        )
         return f"{self.metric}: {missing:,} of {counted(rows, 'row')} without a value ({shares}; {tested})"
 
     def finding(self) -> Finding:
         """A warning where arms differ, else only a fact."""
         if self.p is not None and self.p < DIFFERS_BELOW:
-            return Finding("answers_differ", "yellow", f"{self.sentence}: results compare only those who have one")
+            return Finding(
+                "answers_differ",
+                "yellow",
+                f"{self.sentence}: results compare only those who have one",
+            )
         return Finding("answers_missing", "info", self.sentence)
 
 
-def attrition(metric: str, rows: Sequence[UnitRow], place: int, *, clustered: bool) -> Attrition | None:
+def attrition(
+    metric: str, rows: Sequence[UnitRow], place: int, *, clustered: bool
+) -> Attrition | None:
     """Of the metric at this place; None where every row has a value."""
     if all(row.values[place] is not None for row in rows):
         return None
@@ -66,12 +76,17 @@ def attrition(metric: str, rows: Sequence[UnitRow], place: int, *, clustered: bo
         counted = by_arm[row.variant][row.unit]
         counted[0] += row.values[place] is not None
         counted[1] += 1
-    arms = tuple(Answered(arm, sum(a for a, _ in units.values()), sum(n for _, n in units.values())) for arm, units in by_arm.items())
+    arms = tuple(
+        Answered(arm, sum(a for a, _ in units.values()), sum(n for _, n in units.values()))
+        for arm, units in by_arm.items()
+    )
     p, reason = _tested(arms, by_arm, clustered)
     return Attrition(metric, arms, p, reason)
 
 
-def _tested(arms: Sequence[Answered], by_arm: Mapping[str, Mapping[str, Sequence[int]]], clustered: bool) -> tuple[float | None, str]:
+def _tested(
+    arms: Sequence[Answered], by_arm: Mapping[str, Mapping[str, Sequence[int]]], clustered: bool
+) -> tuple[float | None, str]:
     found = []
     for one, other in combinations(arms, 2):
         if clustered:

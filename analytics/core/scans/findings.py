@@ -35,9 +35,18 @@ def shares_finding(check: SrmCheck, *, gates: bool) -> Finding | None:
     counts = " / ".join(f"{n:,}" for n in check.observed)
     if check.masks or (gates and check.verdict == "red"):
         p = "" if check.p is None else f", {p_is(check.p)}"
-        return Finding("srm", "red", f"the arms did not get their planned shares ({counts}{p}): results cannot be believed", True)
+        return Finding(
+            "srm",
+            "red",
+            f"the arms did not get their planned shares ({counts}{p}): results cannot be believed",
+            True,
+        )
     if check.p is not None and check.verdict in ("yellow", "red"):
-        return Finding("srm", "yellow", f"the arms' shares look off ({counts}, {p_is(check.p)}): check exposure logging")
+        return Finding(
+            "srm",
+            "yellow",
+            f"the arms' shares look off ({counts}, {p_is(check.p)}): check exposure logging",
+        )
     return None
 
 
@@ -47,14 +56,22 @@ def crossover_finding(crossed: int, units: int) -> Finding | None:
         return None
     share = crossed / units
     sentence = f"{crossed:,} of {counted(units, 'unit')} ({share:.2%}) met more than one variant"
-    return Finding("crossover", "red", sentence, True) if share >= CROSSOVER_RED else Finding("crossover", "info", sentence)
+    return (
+        Finding("crossover", "red", sentence, True)
+        if share >= CROSSOVER_RED
+        else Finding("crossover", "info", sentence)
+    )
 
 
 def late_finding(late: int, events: int) -> Finding | None:
     """Events that came too late to count; yellow above 1 %."""
     if events == 0 or late / events <= LATE_YELLOW:
         return None
-    return Finding("late_data", "yellow", f"{late:,} of {counted(events, 'event')} ({late / events:.1%}) came too late to count")
+    return Finding(
+        "late_data",
+        "yellow",
+        f"{late:,} of {counted(events, 'event')} ({late / events:.1%}) came too late to count",
+    )
 
 
 def left_out_finding(units: int) -> Finding | None:
@@ -86,7 +103,11 @@ def unlooked_finding(sentence: str) -> Finding | None:
 
 def unsaid_findings(named: Sequence[tuple[str, Comparison]]) -> list[Finding]:
     """One line for each comparison that cannot say."""
-    return [Finding("cannot_say", "info", f"{name}: cannot say, {c.reason}") for name, c in named if c.reason is not None]
+    return [
+        Finding("cannot_say", "info", f"{name}: cannot say, {c.reason}")
+        for name, c in named
+        if c.reason is not None
+    ]
 
 
 def client_findings(counts: Mapping[str, int]) -> list[Finding]:

@@ -62,7 +62,11 @@ def assess(
     An arm that is switched off alone gets no more units; among the others the shares stay as planned.
     """
     serving = [arm for arm in arms if arm.stopped_at is None]
-    srm = check_shares([arm.units for arm in serving], [arm.expected_share for arm in serving]) if serving else None
+    srm = (
+        check_shares([arm.units for arm in serving], [arm.expected_share for arm in serving])
+        if serving
+        else None
+    )
     units = sum(arm.units for arm in arms)
     found = [
         None if srm is None else imported.of_shares(shares_finding(srm, gates=gates)),
@@ -75,10 +79,19 @@ def assess(
         *client_findings(clients or {}),
         _silence(serving, units),
         _delays_differ(arms),
-        *(net.hold(metric.key, "events met", partial(_no_events, metric), _nothing) for metric in metrics),
+        *(
+            net.hold(metric.key, "events met", partial(_no_events, metric), _nothing)
+            for metric in metrics
+        ),
         *imported.findings(),
-        *(net.hold(m.key, "who answers", partial(_answers_differ, m), _nothing) for m in metrics if m.key not in imported.with_gaps),
-        *unsaid_findings([(f"{m.name}, {c.arm}", c.comparison) for m in metrics for c in m.comparisons]),
+        *(
+            net.hold(m.key, "who answers", partial(_answers_differ, m), _nothing)
+            for m in metrics
+            if m.key not in imported.with_gaps
+        ),
+        *unsaid_findings(
+            [(f"{m.name}, {c.arm}", c.comparison) for m in metrics for c in m.comparisons]
+        ),
     ]
     return Health(srm, _weightiest_first([finding for finding in found if finding is not None]))
 
@@ -91,12 +104,19 @@ def gated(health: Health, at_look: Health) -> Health:
     """A run's health where the data of a due look do not pass the gate: what masks the look masks the run."""
     closed = [finding for finding in at_look.findings if finding.masks]
     codes = {finding.code for finding in closed}
-    return Health(health.srm, _weightiest_first([*closed, *(f for f in health.findings if f.code not in codes)]))
+    return Health(
+        health.srm,
+        _weightiest_first([*closed, *(f for f in health.findings if f.code not in codes)]),
+    )
 
 
 def with_failures(health: Health, sentences: Sequence[str]) -> Health:
     """A run's health with what failed in it; what masks comes first."""
-    return Health(health.srm, _weightiest_first([*health.findings, *failed_findings(sentences)])) if sentences else health
+    return (
+        Health(health.srm, _weightiest_first([*health.findings, *failed_findings(sentences)]))
+        if sentences
+        else health
+    )
 
 
 def _weightiest_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -108,7 +128,12 @@ def _silence(arms: Sequence[ArmSummary], units: int) -> Finding | None:
         return Finding("no_data", "yellow", "no unit has been exposed yet")
     missing, served = _empty_arms(arms), sum(arm.units for arm in arms)
     if missing:
-        return Finding("one_arm", "red", f"no exposures in {', '.join(missing)}, {served:,} in the others", True)
+        return Finding(
+            "one_arm",
+            "red",
+            f"no exposures in {', '.join(missing)}, {served:,} in the others",
+            True,
+        )
     return None
 
 
@@ -120,18 +145,29 @@ def _empty_arms(arms: Sequence[ArmSummary]) -> list[str]:
     """
     planned = [arm for arm in arms if arm.expected_share > 0]
     held, units = sum(arm.expected_share for arm in planned), sum(arm.units for arm in arms)
-    return [arm.key for arm in planned if arm.units == 0 and len(planned) * (1 - arm.expected_share / held) ** units < EMPTY_BY_LUCK_BELOW]
+    return [
+        arm.key
+        for arm in planned
+        if arm.units == 0
+        and len(planned) * (1 - arm.expected_share / held) ** units < EMPTY_BY_LUCK_BELOW
+    ]
 
 
 def _delays_differ(arms: Sequence[ArmSummary]) -> Finding | None:
     """Arms whose exposures reach us later than others' lose or gain what lies between: by logarithms, since delays have long tails."""
-    told = [(arm, arm.delays) for arm in arms if arm.delays is not None and arm.delays.n >= FEW_DELAYS]
+    told = [
+        (arm, arm.delays) for arm in arms if arm.delays is not None and arm.delays.n >= FEW_DELAYS
+    ]
     for (one, its), (other, others) in combinations(told, 2):
         p = compare_means(its, others).p
         if p is not None and p < DELAYS_DIFFER_BELOW:
             typical = [math.expm1(totals.sum_y / totals.n) for totals in (its, others)]
             shown = f"typically {typical[0]:.1f} s in {one.key}, {typical[1]:.1f} s in {other.key}, {p_is(p)}"
-            return Finding("delays_differ", "red", f"exposures of one arm are reported later than those of another ({shown})")
+            return Finding(
+                "delays_differ",
+                "red",
+                f"exposures of one arm are reported later than those of another ({shown})",
+            )
     return None
 
 
@@ -140,7 +176,9 @@ def _no_events(metric: MetricResult) -> Finding | None:
     exposed = sum(arm.exposed for arm in metric.arms)
     if exposed < 1000 or any(arm.sum_y2 or _rows(metric.kind, arm.sums) for arm in metric.arms):
         return None
-    return Finding("no_events", "yellow", f"{metric.name}: {exposed:,} matured units and not one event")
+    return Finding(
+        "no_events", "yellow", f"{metric.name}: {exposed:,} matured units and not one event"
+    )
 
 
 def _rows(kind: str, sums: Mapping[str, float]) -> float:
@@ -153,8 +191,12 @@ def _answers_differ(metric: MetricResult) -> Finding | None:
     if all(arm.n == arm.exposed for arm in answered):
         return None
     for one, other in combinations(answered, 2):
-        p = compare_proportions(Totals.of_rate(one.n, one.exposed), Totals.of_rate(other.n, other.exposed)).p
+        p = compare_proportions(
+            Totals.of_rate(one.n, one.exposed), Totals.of_rate(other.n, other.exposed)
+        ).p
         if p is not None and p < ANSWERS_DIFFER_BELOW:
             shares = f"{one.n / one.exposed:.1%} in {one.arm}, {other.n / other.exposed:.1%} in {other.arm}, {p_is(p)}"
-            return Finding("answers_differ", "yellow", f"{metric.name}: who answers changed ({shares})")
+            return Finding(
+                "answers_differ", "yellow", f"{metric.name}: who answers changed ({shares})"
+            )
     return None

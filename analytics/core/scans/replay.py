@@ -56,27 +56,46 @@ class NullReplay:
         return self.low <= self.below <= self.high
 
 
-def replay(kind: str, cells: Sequence[Observed], splits: int, rng: np.random.Generator, *, adjusted: bool = False) -> NullReplay:
+def replay(
+    kind: str,
+    cells: Sequence[Observed],
+    splits: int,
+    rng: np.random.Generator,
+    *,
+    adjusted: bool = False,
+) -> NullReplay:
     """Split the cells in half ``splits`` times and compare; ``adjusted``: by the estimate with covariates."""
     rules = kind_of(kind)
     method = "with covariates" if adjusted else "raw"
     if rules.form not in ("unit", "ratio"):
-        return NullReplay(method, splits, reason=f"totals of a {kind} do not add up over cells: not split anew")
+        return NullReplay(
+            method, splits, reason=f"totals of a {kind} do not add up over cells: not split anew"
+        )
     if len(cells) < FEWEST_CELLS:
-        return NullReplay(method, splits, reason=f"{len(cells)} cells hold units; {FEWEST_CELLS} are needed to split them")
+        return NullReplay(
+            method,
+            splits,
+            reason=f"{len(cells)} cells hold units; {FEWEST_CELLS} are needed to split them",
+        )
     found = []
     for one, other in halves(cells, splits, rng):
-        compared = rules.adjusted(one, other, ALPHA) if adjusted else rules.compare(one, other, ALPHA)
+        compared = (
+            rules.adjusted(one, other, ALPHA) if adjusted else rules.compare(one, other, ALPHA)
+        )
         if compared is not None and compared.p is not None:
             found.append(compared.p)
     if not found:
         return NullReplay(method, splits, reason="no split could be compared")
     bounds = binomial_bounds(len(found), ALPHA)
     below = sum(p < ALPHA for p in found) / len(found)
-    return NullReplay(method, splits, tuple(found), below, bounds.low, bounds.high, ks_uniform(found).p)
+    return NullReplay(
+        method, splits, tuple(found), below, bounds.low, bounds.high, ks_uniform(found).p
+    )
 
 
-def halves(cells: Sequence[Observed], splits: int, rng: np.random.Generator) -> Iterator[tuple[Observed, Observed]]:
+def halves(
+    cells: Sequence[Observed], splits: int, rng: np.random.Generator
+) -> Iterator[tuple[Observed, Observed]]:
     """Totals of two random halves of the cells, ``splits`` times."""
     like = cells[0]
     origins = _means(cells)
@@ -115,7 +134,9 @@ def _flat(cell: Observed, origins: Sequence[Sequence[float]]) -> list[float]:
     return flat
 
 
-def _restored(like: Observed, origins: Sequence[Sequence[float]], row: NDArray[np.float64]) -> Observed:
+def _restored(
+    like: Observed, origins: Sequence[Sequence[float]], row: NDArray[np.float64]
+) -> Observed:
     """Totals of the same form from summed numbers; what rounding takes below zero is zero."""
     parts, at = list[Moments](), 0
     for part, origin in zip(_parts(like), origins, strict=True):

@@ -32,9 +32,14 @@ ACTIONS: Mapping[str, tuple[str, ...]] = {
         "Read each effect within the other experiment's control before believing either.",
         "Let one of them end first, or plan both into one shared layer, where no unit meets two.",
     ),
-    "novelty": ("Run longer before promoting: what lasts is the later effect.", "Hold the winner against its holdback after promotion."),
+    "novelty": (
+        "Run longer before promoting: what lasts is the later effect.",
+        "Hold the winner against its holdback after promotion.",
+    ),
     "learning": ("Run longer before calling it no effect: units are still learning.",),
-    "segments": ("Plan an experiment of its own for the segment in question: this finding decides nothing.",),
+    "segments": (
+        "Plan an experiment of its own for the segment in question: this finding decides nothing.",
+    ),
     "drift": (
         "Compare what the model is fed with the first week: a new source, language, client or campaign?",
         "Evaluate offline again on fresh data before trusting a promotion.",
@@ -132,7 +137,11 @@ class ScanResult:
 
 
 def read_breakdowns(
-    metric: str, kind: str, control: str, tables: Mapping[str, Mapping[str, Mapping[str, Observed]]], alpha: float
+    metric: str,
+    kind: str,
+    control: str,
+    tables: Mapping[str, Mapping[str, Mapping[str, Observed]]],
+    alpha: float,
 ) -> tuple[Breakdown, ...]:
     """Every test arm by every declared covariate; ``tables``: covariate → value → arm → totals.
 
@@ -143,11 +152,18 @@ def read_breakdowns(
     for by, values in tables.items():
         arms = dict.fromkeys(arm for met in values.values() for arm in met if arm != control)
         for arm in arms:
-            both = {value: (met[control], met[arm]) for value, met in values.items() if control in met and arm in met}
+            both = {
+                value: (met[control], met[arm])
+                for value, met in values.items()
+                if control in met and arm in met
+            }
             if both:
                 found.append((by, arm, compare_segments(both, alpha, compare)))
     adjusted = benjamini_hochberg([one.heterogeneity.p for _, _, one in found])
-    return tuple(Breakdown(by, metric, arm, one, q) for (by, arm, one), q in zip(found, adjusted, strict=True))
+    return tuple(
+        Breakdown(by, metric, arm, one, q)
+        for (by, arm, one), q in zip(found, adjusted, strict=True)
+    )
 
 
 def read_strata(
@@ -170,12 +186,23 @@ def read_strata(
 
     def strata(values: Mapping[str, Mapping[str, Observed]], arm: str) -> list[Stratum]:
         pair = (control, arm)
-        told = {v: [read(met[one]).alone if one in met else NOTHING for one in pair] for v, met in values.items()}
-        rest = [read(whole[one]).alone - _sum(met[place] for met in told.values()) for place, one in enumerate(pair)]
+        told = {
+            v: [read(met[one]).alone if one in met else NOTHING for one in pair]
+            for v, met in values.items()
+        }
+        rest = [
+            read(whole[one]).alone - _sum(met[place] for met in told.values())
+            for place, one in enumerate(pair)
+        ]
         return [Stratum(value, *met) for value, met in told.items()] + [Stratum(OTHERS, *rest)]
 
     return tuple(
-        ByStrata(by, metric, arm, post_stratify(strata(values, arm), alpha / len(tests), kind=way, shares="sampled"))
+        ByStrata(
+            by,
+            metric,
+            arm,
+            post_stratify(strata(values, arm), alpha / len(tests), kind=way, shares="sampled"),
+        )
         for by, values in tables.items()
         for arm in tests
     )
@@ -189,17 +216,28 @@ def _sum(parts: Iterable[Totals]) -> Totals:
     return sum(parts, NOTHING)
 
 
-def read_wearing(metric: str, better: str, control: str, contrasts: Mapping[str, Totals], alpha: float) -> tuple[Wearing, ...]:
+def read_wearing(
+    metric: str, better: str, control: str, contrasts: Mapping[str, Totals], alpha: float
+) -> tuple[Wearing, ...]:
     """Every test arm's contrasts (first week − later, per unit) against control's, at ``alpha`` shared between the arms."""
     tests = [arm for arm in contrasts if arm != control]
     if control not in contrasts or not tests:
         return ()
-    oriented = contrasts if better == "increase" else {arm: t.negated for arm, t in contrasts.items()}
-    return tuple(Wearing(metric, arm, find_novelty(oriented[control], oriented[arm], alpha / len(tests))) for arm in tests)
+    oriented = (
+        contrasts if better == "increase" else {arm: t.negated for arm, t in contrasts.items()}
+    )
+    return tuple(
+        Wearing(metric, arm, find_novelty(oriented[control], oriented[arm], alpha / len(tests)))
+        for arm in tests
+    )
 
 
 def read_since_exposure(
-    metric: str, control: str, arms: Sequence[str], days: Mapping[tuple[str, int], Totals], alpha: float
+    metric: str,
+    control: str,
+    arms: Sequence[str],
+    days: Mapping[tuple[str, int], Totals],
+    alpha: float,
 ) -> tuple[SinceExposure, ...]:
     """Every test arm's effect on each day of which there are totals, from day 0 on without a gap."""
     last = max((day for _, day in days), default=-1)
@@ -207,7 +245,11 @@ def read_since_exposure(
     def course(arm: str) -> list[Totals]:
         return [days.get((arm, day), NOTHING) for day in range(last + 1)]
 
-    return tuple(SinceExposure(metric, arm, draw(course(control), course(arm), alpha)) for arm in arms if arm != control and last >= 0)
+    return tuple(
+        SinceExposure(metric, arm, draw(course(control), course(arm), alpha))
+        for arm in arms
+        if arm != control and last >= 0
+    )
 
 
 def baseline_edges(tenths: Sequence[float]) -> tuple[float, ...]:
@@ -218,7 +260,10 @@ def baseline_edges(tenths: Sequence[float]) -> tuple[float, ...]:
 def in_words(baseline: Baseline, met: Mapping[str, int]) -> tuple[int, ...]:
     """Counts of words in a baseline's order; words that it does not know go to its last place, which is theirs."""
     known = baseline.words[:-1]
-    return (*(met.get(word, 0) for word in known), sum(many for word, many in met.items() if word not in known))
+    return (
+        *(met.get(word, 0) for word in known),
+        sum(many for word, many in met.items() if word not in known),
+    )
 
 
 def read_drift(baseline: Baseline, current: Sequence[int]) -> Drifting:
@@ -249,7 +294,11 @@ def weightiest_first(findings: Sequence[ScanFinding]) -> tuple[ScanFinding, ...]
 
 def pair_findings(pairs: Sequence[AskedPair], experiment: str) -> tuple[ScanFinding, ...]:
     """The alerts of a night that an experiment is part of."""
-    alerts = [one for one in pairs if one.found.alert and experiment in (one.found.first, one.found.second)]
+    alerts = [
+        one
+        for one in pairs
+        if one.found.alert and experiment in (one.found.first, one.found.second)
+    ]
     return tuple(_finding("interaction", "red", _interaction(one)) for one in alerts)
 
 
@@ -273,9 +322,17 @@ def _breakdown(one: Breakdown) -> ScanFinding | None:
     h = one.found.heterogeneity
     if one.adjusted_p is None or one.adjusted_p > DIFFER_AT or h.q is None or h.i2 is None:
         return None
-    sizes = ", ".join(f"{s.key} {s.comparison.difference:+.3g}" for s in one.found.segments if s.comparison.difference is not None)
+    sizes = ", ".join(
+        f"{s.key} {s.comparison.difference:+.3g}"
+        for s in one.found.segments
+        if s.comparison.difference is not None
+    )
     numbers = f"Q = {h.q:.3g}, I² = {h.i2:.0%}, adjusted {p_is(one.adjusted_p)}"
-    return _finding("segments", "info", f"{one.metric}, {one.arm}: the effect differs by {one.by} ({sizes}; {numbers})")
+    return _finding(
+        "segments",
+        "info",
+        f"{one.metric}, {one.arm}: the effect differs by {one.by} ({sizes}; {numbers})",
+    )
 
 
 def _drift(one: Drifting) -> ScanFinding | None:

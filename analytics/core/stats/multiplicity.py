@@ -69,14 +69,18 @@ def benjamini_yekutieli(p: Probabilities) -> list[float | None]:
 
 def _by_statsmodels(p: Probabilities, method: str) -> list[float | None]:
     """What cannot be said is asked as a p of 1, which ranks last and changes no other."""
-    from statsmodels.stats.multitest import multipletests  # here, so that nothing that serves loads it
+    from statsmodels.stats.multitest import (
+        multipletests,
+    )  # here, so that nothing that serves loads it
 
     _ordered(p)
     if not p:
         return []
     with np.errstate(divide="ignore"):  # of a p of 1
         adjusted = multipletests([1.0 if q is None else q for q in p], method=method)[1].tolist()
-    return [None if q is None else min(1.0, float(found)) for q, found in zip(p, adjusted, strict=True)]
+    return [
+        None if q is None else min(1.0, float(found)) for q, found in zip(p, adjusted, strict=True)
+    ]
 
 
 def _ordered(p: Probabilities) -> tuple[NDArray[np.float64], NDArray[np.intp], int]:
@@ -86,7 +90,9 @@ def _ordered(p: Probabilities) -> tuple[NDArray[np.float64], NDArray[np.intp], i
     return known, np.argsort(known, kind="stable"), len(p)
 
 
-def _placed(p: Probabilities, order: NDArray[np.intp], adjusted: NDArray[np.float64]) -> list[float | None]:
+def _placed(
+    p: Probabilities, order: NDArray[np.intp], adjusted: NDArray[np.float64]
+) -> list[float | None]:
     back = np.empty(len(order))
     back[order] = adjusted
     values = iter(back.tolist())

@@ -69,7 +69,9 @@ def check_shares(observed: Sequence[int], weights: Sequence[float]) -> SrmCheck:
     return SrmCheck(seen, expected, chi2, k - 1, p, _verdict(p), method, factor, masks, reason)
 
 
-def log_bayes_factor(observed: Sequence[int], weights: Sequence[float], concentration: float = CONCENTRATION) -> float:
+def log_bayes_factor(
+    observed: Sequence[int], weights: Sequence[float], concentration: float = CONCENTRATION
+) -> float:
     """ln of (probability under shares drawn around the plan) / (probability under the plan); 0 without units.
 
     Its inverse is an anytime-valid p: under the planned shares it exceeds 1,000 with probability at
@@ -77,13 +79,21 @@ def log_bayes_factor(observed: Sequence[int], weights: Sequence[float], concentr
     """
     counts, shares = _planned(observed, weights)
     prior = concentration * shares
-    drawn = gammaln(concentration) - gammaln(concentration + counts.sum()) + (gammaln(prior + counts) - gammaln(prior)).sum()
+    drawn = (
+        gammaln(concentration)
+        - gammaln(concentration + counts.sum())
+        + (gammaln(prior + counts) - gammaln(prior)).sum()
+    )
     return float(drawn - xlogy(counts, shares).sum())
 
 
-def _planned(observed: Sequence[int], weights: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _planned(
+    observed: Sequence[int], weights: Sequence[float]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if len(observed) != len(weights):
-        raise ImpossiblePlan(f"{len(observed)} counts but {len(weights)} weights: every arm needs both")
+        raise ImpossiblePlan(
+            f"{len(observed)} counts but {len(weights)} weights: every arm needs both"
+        )
     counts, shares = np.array(observed, dtype=float), np.array(weights, dtype=float)
     if not np.all(np.isfinite(counts)) or np.any(counts < 0) or np.any(counts != np.round(counts)):
         raise ImpossibleTotals(f"arms hold whole numbers of units, found {list(observed)}")
@@ -93,7 +103,9 @@ def _planned(observed: Sequence[int], weights: Sequence[float]) -> tuple[NDArray
     return counts[kept], shares[kept] / shares[kept].sum()
 
 
-def _p_value(counts: NDArray[np.float64], shares: NDArray[np.float64], chi2: float) -> tuple[str, float | None]:
+def _p_value(
+    counts: NDArray[np.float64], shares: NDArray[np.float64], chi2: float
+) -> tuple[str, float | None]:
     n, k = int(counts.sum()), len(counts)
     if n * shares.min() >= EXACT_BELOW_EXPECTED:
         return "χ²", positive_p(float(chdtrc(k - 1, chi2)))
@@ -125,7 +137,9 @@ def _tables(n: int, k: int) -> Iterator[NDArray[np.float64]]:
 
 def _log_pmf(tables: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
     n = tables.sum(axis=1)
-    logs: NDArray[np.float64] = gammaln(n + 1) - gammaln(tables + 1).sum(axis=1) + xlogy(tables, shares).sum(axis=1)
+    logs: NDArray[np.float64] = (
+        gammaln(n + 1) - gammaln(tables + 1).sum(axis=1) + xlogy(tables, shares).sum(axis=1)
+    )
     return logs
 
 

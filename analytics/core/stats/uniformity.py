@@ -61,9 +61,13 @@ def binomial_bounds(n: int, rate: float, confidence: float = CONFIDENCE) -> Rate
     """Shares of n between the binomial quantiles at (1 − confidence)/2 in each tail; .05 over 10,000: .0430–.0573."""
     n = checked_count(n)
     if not (0 <= rate <= 1 and 0 < confidence < 1) or n == 0:
-        raise ImpossiblePlan(f"a range needs simulations, a rate in 0–1 and a confidence in (0, 1), found {n}, {rate!r}, {confidence!r}")
+        raise ImpossiblePlan(
+            f"a range needs simulations, a rate in 0–1 and a confidence in (0, 1), found {n}, {rate!r}, {confidence!r}"
+        )
     tail = (1 - confidence) / 2
-    return RateRange(_binomial_quantile(tail, n, rate) / n, _binomial_quantile(1 - tail, n, rate) / n, confidence)
+    return RateRange(
+        _binomial_quantile(tail, n, rate) / n, _binomial_quantile(1 - tail, n, rate) / n, confidence
+    )
 
 
 def upper_bound(n: int, rate: float, confidence: float = CONFIDENCE) -> float:

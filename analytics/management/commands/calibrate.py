@@ -22,10 +22,29 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--sims", type=int, help=f"Simulations of a check that has {FULL:,} in full; the others scale alike.")
-        parser.add_argument("--seed", type=int, default=1, help="The same seed gives the same numbers, on any number of cores.")
-        parser.add_argument("--only", nargs="+", metavar="NAME", default=[], help="Only these checks: " + ", ".join(c.name for c in CHECKS))
-        parser.add_argument("--quick", action="store_true", help="Fewer simulations and wider ranges: under a minute.")
+        parser.add_argument(
+            "--sims",
+            type=int,
+            help=f"Simulations of a check that has {FULL:,} in full; the others scale alike.",
+        )
+        parser.add_argument(
+            "--seed",
+            type=int,
+            default=1,
+            help="The same seed gives the same numbers, on any number of cores.",
+        )
+        parser.add_argument(
+            "--only",
+            nargs="+",
+            metavar="NAME",
+            default=[],
+            help="Only these checks: " + ", ".join(c.name for c in CHECKS),
+        )
+        parser.add_argument(
+            "--quick",
+            action="store_true",
+            help="Fewer simulations and wider ranges: under a minute.",
+        )
         parser.add_argument("--workers", type=int, help="Processes; one a core otherwise.")
 
     def handle(self, *args: Any, **options: Any) -> None:

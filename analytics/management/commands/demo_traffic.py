@@ -25,7 +25,9 @@ from experiments.core.clock import utc_now
 from experiments.core.types import Status
 
 PEOPLE, TENANTS = 20_000, 4_000
-VISITED = tuple(example for example in EXAMPLES if example.truth and example.stage is not Status.COMPLETED)
+VISITED = tuple(
+    example for example in EXAMPLES if example.truth and example.stage is not Status.COMPLETED
+)
 DOORS = ("events", "observations", "costs", "feedback")
 ASKS_RECOMMENDER, OPENED, FINISHED = 0.1, 0.5, 0.4
 """How many visits also ask for recommendations, how many of those open the first, and how many finish what they open."""
@@ -46,7 +48,9 @@ class Door:
         """The answer to one call; a refusal is an error with its text."""
         if self.connection is None:
             parts = urlsplit(self.url)
-            self.connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=10)
+            self.connection = http.client.HTTPConnection(
+                parts.hostname or "127.0.0.1", parts.port, timeout=10
+            )
         try:
             self.connection.request("POST", path, json.dumps(body), self._headers())
             answer = self.connection.getresponse()
@@ -73,14 +77,26 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--url", default="http://127.0.0.1:8000")
-        parser.add_argument("--per-second", type=float, default=6.0, help="people and tenants who ask, a second")
-        parser.add_argument("--seconds", type=float, default=None, help="stop by itself after so long")
-        parser.add_argument("--recommender", default="", help="where the demo's recommender answers; users ask it as well")
-        parser.add_argument("--every", type=float, default=15.0, help="seconds between lines of progress")
+        parser.add_argument(
+            "--per-second", type=float, default=6.0, help="people and tenants who ask, a second"
+        )
+        parser.add_argument(
+            "--seconds", type=float, default=None, help="stop by itself after so long"
+        )
+        parser.add_argument(
+            "--recommender",
+            default="",
+            help="where the demo's recommender answers; users ask it as well",
+        )
+        parser.add_argument(
+            "--every", type=float, default=15.0, help="seconds between lines of progress"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         door = Door(options["url"], server_key("demo traffic"))
-        time.sleep(settings.POLL_SECONDS + 1)  # until whoever answers there already has read of the new key
+        time.sleep(
+            settings.POLL_SECONDS + 1
+        )  # until whoever answers there already has read of the new key
         self._wait_for(door)
         recommender = Door(options["recommender"]) if options["recommender"] else None
         seen: Counter[str] = Counter()
@@ -114,7 +130,9 @@ class Command(BaseCommand):
                 return
 
 
-def visit(door: Door, random: np.random.Generator, examples: Sequence[Example] = VISITED) -> Counter[str]:
+def visit(
+    door: Door, random: np.random.Generator, examples: Sequence[Example] = VISITED
+) -> Counter[str]:
     """One unit comes to the application of one example, asks for its variant, and does what the truth has it do.
 
     Each application has people of its own, as in the written history: what a unit did in two of them would count in
@@ -130,7 +148,9 @@ def visit(door: Door, random: np.random.Generator, examples: Sequence[Example] =
     for name in DOORS:
         if bodies := [body for where, body in sent if where == name]:
             door.post(f"/api/v1/{name}", {name: bodies})
-    shown = Counter({f"{key}={entry['variant']}": 1 for key, entry in met.items() if entry["variant"]})
+    shown = Counter(
+        {f"{key}={entry['variant']}": 1 for key, entry in met.items() if entry["variant"]}
+    )
     return shown + Counter(events=sum(where == "events" for where, _ in sent), visits=1)
 
 
@@ -138,7 +158,9 @@ def _somebody(example: Example, random: np.random.Generator) -> dict[str, str]:
     """One of the people or tenants of an example's application: every n-th number is theirs."""
     kind = example.spec.unit_type
     several, place = len(EXAMPLES), EXAMPLES.index(example)
-    number = int(random.integers((TENANTS if kind == "tenant" else PEOPLE) // several)) * several + place
+    number = (
+        int(random.integers((TENANTS if kind == "tenant" else PEOPLE) // several)) * several + place
+    )
     return {kind: f"{kind[0]}-live-{number:05d}"}
 
 
@@ -148,11 +170,19 @@ def watch(recommender: Door, random: np.random.Generator) -> Counter[str]:
     answer = recommender.post("/api/v1/recommendations", {"user_id": user})
     if random.random() < OPENED:
         first = answer["recommendations"][0]["title"]
-        recommender.post("/api/v1/watched", {"user_id": user, "title": first, "completed": bool(random.random() < FINISHED)})
+        recommender.post(
+            "/api/v1/watched",
+            {"user_id": user, "title": first, "completed": bool(random.random() < FINISHED)},
+        )
     return Counter(recommendations=1)
 
 
-def _does(example: Example, entry: dict[str, Any] | None, units: dict[str, str], random: np.random.Generator) -> Iterator[tuple[str, Body]]:
+def _does(
+    example: Example,
+    entry: dict[str, Any] | None,
+    units: dict[str, str],
+    random: np.random.Generator,
+) -> Iterator[tuple[str, Body]]:
     """A unit that meets no variant behaves like control; who comes again does less each time."""
     arm = (entry or {}).get("variant") or ""
     now = utc_now() + timedelta(milliseconds=1)

@@ -28,10 +28,21 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("key", help="Key, name, id or UUID of the experiment.")
-        parser.add_argument("--as", dest="username", required=True, help="A data scientist or administrator: who exports.")
+        parser.add_argument(
+            "--as",
+            dest="username",
+            required=True,
+            help="A data scientist or administrator: who exports.",
+        )
         parser.add_argument("--reason", default="export for offline analysis")
-        parser.add_argument("--payload", default="job_id,profile_id,dispute_id", help="Keys of payloads, separated by commas.")
-        parser.add_argument("--event", action="append", default=[], help="Only this event type (may be repeated).")
+        parser.add_argument(
+            "--payload",
+            default="job_id,profile_id,dispute_id",
+            help="Keys of payloads, separated by commas.",
+        )
+        parser.add_argument(
+            "--event", action="append", default=[], help="Only this event type (may be repeated)."
+        )
         parser.add_argument("--days", type=int, default=90, help="How many days back from today.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -39,10 +50,20 @@ class Command(BaseCommand):
         try:
             experiment = resolve(options["key"])
             rows = exported_events(
-                experiment.pk, payload=keys, since=now - timedelta(days=options["days"]), until=now, event_types=options["event"]
+                experiment.pk,
+                payload=keys,
+                since=now - timedelta(days=options["days"]),
+                until=now,
+                event_types=options["event"],
             )
             first = next(rows, None)
-            log_event_export(_actor(options["username"]), now, experiment_id=experiment.pk, payload=list(keys), reason=options["reason"])
+            log_event_export(
+                _actor(options["username"]),
+                now,
+                experiment_id=experiment.pk,
+                payload=list(keys),
+                reason=options["reason"],
+            )
         except AssayError as refusal:
             raise CommandError(str(refusal)) from refusal
         writer = csv.writer(self.stdout, lineterminator="\n")

@@ -28,7 +28,13 @@ from analytics.core.intake.import_columns import Columns
 from analytics.core.intake.import_table import ImportTable, Reading, read_table
 from analytics.core.intake.table_faults import BadTable
 from analytics.management.metric_words import WANTED, metrics_of, weights_of
-from analytics.management.table_options import add_table_options, as_read, data_of, told_moments, told_ways
+from analytics.management.table_options import (
+    add_table_options,
+    as_read,
+    data_of,
+    told_moments,
+    told_ways,
+)
 from analytics.services.importing.imports import import_experiment
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
@@ -46,15 +52,32 @@ class Command(BaseCommand):
         parser.add_argument("file", metavar="FILE.csv")
         parser.add_argument("--key", required=True, help="the experiment's key here")
         parser.add_argument("--variant", required=True, metavar="COL")
-        parser.add_argument("--unit", metavar="COL", help="the unit's id; without it each row is a unit, named by its number")
-        parser.add_argument("--unit-type", default="user", metavar="TYPE", help="what was randomised; default: user")
+        parser.add_argument(
+            "--unit",
+            metavar="COL",
+            help="the unit's id; without it each row is a unit, named by its number",
+        )
+        parser.add_argument(
+            "--unit-type", default="user", metavar="TYPE", help="what was randomised; default: user"
+        )
         parser.add_argument(
             "--cluster",
             metavar="COL",
             help="rows that were randomised as one, such as a shop's; errors are cluster-robust",
         )
-        parser.add_argument("--control", metavar="NAME", help="default: control or baseline, else the first variant in the file")
-        parser.add_argument("--weight", action="extend", nargs="+", default=[], metavar="NAME=W", help="share of a variant; default: equal")
+        parser.add_argument(
+            "--control",
+            metavar="NAME",
+            help="default: control or baseline, else the first variant in the file",
+        )
+        parser.add_argument(
+            "--weight",
+            action="extend",
+            nargs="+",
+            default=[],
+            metavar="NAME=W",
+            help="share of a variant; default: equal",
+        )
         parser.add_argument(
             "--covariate",
             action="extend",
@@ -64,14 +87,29 @@ class Command(BaseCommand):
             help="known before exposure; CUPED takes the first that is a number",
         )
         when = parser.add_mutually_exclusive_group()
-        when.add_argument("--timestamp", metavar="COL", help="when the unit was exposed: a date or a moment")
-        when.add_argument("--start", metavar="DATE", help="when all units were exposed; default: yesterday")
-        parser.add_argument("--metric", action="extend", nargs="+", required=True, metavar="NAME=COL:KIND", help=WANTED)
+        when.add_argument(
+            "--timestamp", metavar="COL", help="when the unit was exposed: a date or a moment"
+        )
+        when.add_argument(
+            "--start", metavar="DATE", help="when all units were exposed; default: yesterday"
+        )
         parser.add_argument(
-            "--skip-empty", action="store_true", help="leave out empty values and covariates, and test whether arms differ in them"
+            "--metric",
+            action="extend",
+            nargs="+",
+            required=True,
+            metavar="NAME=COL:KIND",
+            help=WANTED,
+        )
+        parser.add_argument(
+            "--skip-empty",
+            action="store_true",
+            help="leave out empty values and covariates, and test whether arms differ in them",
         )
         add_table_options(parser)
-        parser.add_argument("--owner", metavar="USERNAME", help="whose experiment it is; default: the user import")
+        parser.add_argument(
+            "--owner", metavar="USERNAME", help="whose experiment it is; default: the user import"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         began = time.monotonic()
@@ -99,11 +137,15 @@ class Command(BaseCommand):
             raise CommandError(f"nothing was imported: {error}") from error
         for name, key in done.metric_keys.items():
             if name != key:
-                self.stdout.write(f"metric {name} is called {key} here, since its name means something else already or cannot be a key")
+                self.stdout.write(
+                    f"metric {name} is called {key} here, since its name means something else already or cannot be a key"
+                )
         for warning in done.warnings:
             self.stdout.write(f"warning: {warning}")
         seconds = time.monotonic() - began
-        self.stdout.write(f"{done.key}: imported in {seconds:.1f} s; next: manage.py analyze {done.key}")
+        self.stdout.write(
+            f"{done.key}: imported in {seconds:.1f} s; next: manage.py analyze {done.key}"
+        )
 
     def read(self, path: Path, columns: Columns, reading: Reading) -> ImportTable:
         data = data_of(path)
@@ -114,7 +156,9 @@ class Command(BaseCommand):
 
     def progress(self, done: int, total: int) -> None:
         end = "\n" if done == total or not sys.stdout.isatty() else "\r"
-        self.stdout.write(f"  values of {done:,} of {total:,} rows stored ({done / total:.0%})", ending=end)
+        self.stdout.write(
+            f"  values of {done:,} of {total:,} rows stored ({done / total:.0%})", ending=end
+        )
         self.stdout.flush()
 
 
@@ -122,7 +166,11 @@ def first_values(table: ImportTable, columns: Columns) -> dict[str, list[float]]
     """The first values of every metric's columns."""
     found: dict[str, list[float]] = {}
     for place, metric in enumerate(columns.metrics):
-        known = [numbers for row in table.rows[: 10 * SHOWN] if (numbers := row.values[place]) is not None]
+        known = [
+            numbers
+            for row in table.rows[: 10 * SHOWN]
+            if (numbers := row.values[place]) is not None
+        ]
         for part, column in enumerate(metric.columns):
             found[column] = [numbers[part] for numbers in known[:SHOWN]]
     return found

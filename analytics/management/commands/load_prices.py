@@ -18,7 +18,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", help="A CSV file in UTF-8.")
-        parser.add_argument("--reason", default="", help="Kept in the history of every price that is new or corrected.")
+        parser.add_argument(
+            "--reason",
+            default="",
+            help="Kept in the history of every price that is new or corrected.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         path = Path(options["file"])
@@ -27,7 +31,9 @@ class Command(BaseCommand):
         except (OSError, UnicodeDecodeError) as error:
             raise CommandError(f"{path}: cannot be read: {error}") from error
         try:
-            written = load_prices(SYSTEM, utc_now(), text=text, reason=options["reason"] or f"loaded from {path.name}")
+            written = load_prices(
+                SYSTEM, utc_now(), text=text, reason=options["reason"] or f"loaded from {path.name}"
+            )
         except AssayError as refusal:
             raise CommandError(f"{path.name}: {refusal}") from refusal
         self.stdout.write(f"{path.name}: {written} prices are new or corrected")

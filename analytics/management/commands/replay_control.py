@@ -24,12 +24,21 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            rows = replay_control(resolve(options["key"]).pk, now=utc_now(), splits=options["splits"], seed=options["seed"])
+            rows = replay_control(
+                resolve(options["key"]).pk,
+                now=utc_now(),
+                splits=options["splits"],
+                seed=options["seed"],
+            )
         except AssayError as refusal:
             raise CommandError(str(refusal)) from refusal
-        self.stdout.write(f"{'metric':<28}{'method':<18}{'units':>10}{'p < .05':>10}{'range':>18}{'uniform':>10}  verdict")
+        self.stdout.write(
+            f"{'metric':<28}{'method':<18}{'units':>10}{'p < .05':>10}{'range':>18}{'uniform':>10}  verdict"
+        )
         for row in rows:
-            self.stdout.write(f"{row.metric_key:<28}{row.method:<18}{row.units:>10,}{_said(restored(row.result, NullReplay))}")
+            self.stdout.write(
+                f"{row.metric_key:<28}{row.method:<18}{row.units:>10,}{_said(restored(row.result, NullReplay))}"
+            )
 
 
 def _said(found: NullReplay) -> str:
@@ -37,5 +46,9 @@ def _said(found: NullReplay) -> str:
         return f"  cannot say: {found.reason}"
     share = f"{found.below:.4f}".removeprefix("0")
     bounds = f"{found.low:.4f}–{found.high:.4f}".replace("0.", ".")
-    verdict = "as promised" if found.as_promised else f"not {ALPHA:g}: look for heavy tails or units that are alike"
+    verdict = (
+        "as promised"
+        if found.as_promised
+        else f"not {ALPHA:g}: look for heavy tails or units that are alike"
+    )
     return f"{share:>10}{bounds:>18}{found.ks_p:>10.3f}  {verdict}"

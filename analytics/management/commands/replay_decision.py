@@ -22,11 +22,19 @@ class Command(BaseCommand):
     help = "Print a stored decision, decide anew on its stored facts, and say whether the answer is the same; ends with 1 when it is not."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("id", type=int, help="The decision's number, as the changelog and the report quote it.")
-        parser.add_argument("--facts", action="store_true", help="Print the facts that it rests on, too, as JSON.")
+        parser.add_argument(
+            "id", type=int, help="The decision's number, as the changelog and the report quote it."
+        )
+        parser.add_argument(
+            "--facts", action="store_true", help="Print the facts that it rests on, too, as JSON."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        row = Decision.objects.filter(pk=options["id"]).select_related("iteration__experiment", "look").first()
+        row = (
+            Decision.objects.filter(pk=options["id"])
+            .select_related("iteration__experiment", "look")
+            .first()
+        )
         if row is None:
             raise CommandError(f"decision {options['id']}: there is none")
         if options["facts"]:
@@ -41,7 +49,12 @@ class Command(BaseCommand):
 
 def stored(row: Decision) -> Told:
     """The decision as it was written down."""
-    return {"verdict": row.verdict, "outcome": row.outcome or NOTHING, "arms": ", ".join(row.arms) or NOTHING, "rule": row.rule}
+    return {
+        "verdict": row.verdict,
+        "outcome": row.outcome or NOTHING,
+        "arms": ", ".join(row.arms) or NOTHING,
+        "rule": row.rule,
+    }
 
 
 def replayed(row: Decision) -> Told:
@@ -49,8 +62,15 @@ def replayed(row: Decision) -> Told:
     try:
         found: Verdict = replay(row)
     except msgspec.ValidationError as misfit:
-        raise CommandError(f"decision {row.pk}: its facts are of a shape that engine {ENGINE} cannot read: {misfit}") from misfit
-    return {"verdict": found.kind, "outcome": outcome_of(found) or NOTHING, "arms": ", ".join(found.arms) or NOTHING, "rule": found.rule}
+        raise CommandError(
+            f"decision {row.pk}: its facts are of a shape that engine {ENGINE} cannot read: {misfit}"
+        ) from misfit
+    return {
+        "verdict": found.kind,
+        "outcome": outcome_of(found) or NOTHING,
+        "arms": ", ".join(found.arms) or NOTHING,
+        "rule": found.rule,
+    }
 
 
 def lines(row: Decision, then: Told, now: Told) -> Iterator[str]:
@@ -58,7 +78,9 @@ def lines(row: Decision, then: Told, now: Told) -> Iterator[str]:
     iteration, look = row.iteration, row.look
     place = f"look {look.number} of {look.local_day}" if look is not None else "between looks"
     yield f"decision {row.pk}: {iteration.experiment.key}, iteration {iteration.number}, {place}, made {row.made_at:%Y-%m-%d %H:%M:%S} UTC"
-    metrics = ", ".join(f"{key} v{version}" for key, version in sorted(row.versions.get("metrics", {}).items()))
+    metrics = ", ".join(
+        f"{key} v{version}" for key, version in sorted(row.versions.get("metrics", {}).items())
+    )
     yield f"versions: engine {row.versions.get('engine', NOTHING)} then, {ENGINE} now; metrics {metrics or NOTHING}"
     for name, text in then.items():
         yield f"{name + ':':<9} {text}"

@@ -8,7 +8,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from analytics.selectors.reporting.report_facts import is_final
-from analytics.selectors.reporting.reports import FORMATS, body_of, latest_run, report_of, stored_for
+from analytics.selectors.reporting.reports import (
+    FORMATS,
+    body_of,
+    latest_run,
+    report_of,
+    stored_for,
+)
 from analytics.services.writing.reports import write_report, written_again
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
@@ -22,7 +28,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("key", help="Key, name, id or UUID of the experiment.")
         parser.add_argument("--format", choices=FORMATS, default="md")
-        parser.add_argument("--check", action="store_true", help="Make the kept report again from its facts and compare the bytes.")
+        parser.add_argument(
+            "--check",
+            action="store_true",
+            help="Make the kept report again from its facts and compare the bytes.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -48,5 +58,7 @@ class Command(BaseCommand):
             raise CommandError(f"{experiment.key}: no report is kept yet")
         again = written_again(row)
         if again.sha256 != row.sha256:
-            raise CommandError(f"{experiment.key}: made again the report differs: {again.sha256} instead of {row.sha256}")
+            raise CommandError(
+                f"{experiment.key}: made again the report differs: {again.sha256} instead of {row.sha256}"
+            )
         self.stdout.write(f"{experiment.key}: the same to the last byte, {row.sha256}")

@@ -26,11 +26,28 @@ from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError, InvalidInput
 from experiments.selectors.experiments import resolve
 
-NUMBERS = ("baseline", "sd", "effect", "units_per_day", "alpha", "power", "correlation", "design_effect", "window_hours", "share")
+NUMBERS = (
+    "baseline",
+    "sd",
+    "effect",
+    "units_per_day",
+    "alpha",
+    "power",
+    "correlation",
+    "design_effect",
+    "window_hours",
+    "share",
+)
 WHOLE = ("arms", "weeks", "clock_weeks", "looks")
 WITH_EXPERIMENT = ("units_per_day", "weeks")
 """What may be said beside an experiment's key; the rest stands in its plan."""
-KNOWN = {"base": "baseline", "sd": "sd", "window": "window_hours", "correlation": "correlation", "design": "design_effect"}
+KNOWN = {
+    "base": "baseline",
+    "sd": "sd",
+    "window": "window_hours",
+    "correlation": "correlation",
+    "design": "design_effect",
+}
 
 
 class Command(BaseCommand):
@@ -44,31 +61,72 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         # Numbers come as text, so that every refusal is made in one place and in one line.
-        parser.add_argument("key", nargs="?", help="an experiment's key, name, id or UUID; its plan says the rest")
-        parser.add_argument("--metric", metavar="NAME", help="a known metric's key takes its definition and its last 28 days; or any name")
-        parser.add_argument("--kind", metavar="KIND", help="proportion, mean, count, ratio, quantile or duration; default: proportion")
-        parser.add_argument("--baseline", metavar="X", help="today's rate, mean, ratio or quantile")
-        parser.add_argument("--sd", metavar="X", help="one unit's standard deviation (not of a proportion)")
         parser.add_argument(
-            "--effect", metavar="X", help="the smallest effect worth finding, in the metric's units; .05 of a rate = 5 p.p., -.05 is a fall"
+            "key", nargs="?", help="an experiment's key, name, id or UUID; its plan says the rest"
         )
-        parser.add_argument("--relative", action="store_true", help="--effect is a share of the baseline: .05 = 5 %%")
-        parser.add_argument("--direction", metavar="WAY", help="increase or decrease: which way is better; default: the effect's sign")
-        parser.add_argument("--arms", metavar="N", help="how many arms, control among them; default: 2")
-        parser.add_argument("--shares", metavar="50,50", help="the arms' shares, control first; default: equal")
+        parser.add_argument(
+            "--metric",
+            metavar="NAME",
+            help="a known metric's key takes its definition and its last 28 days; or any name",
+        )
+        parser.add_argument(
+            "--kind",
+            metavar="KIND",
+            help="proportion, mean, count, ratio, quantile or duration; default: proportion",
+        )
+        parser.add_argument("--baseline", metavar="X", help="today's rate, mean, ratio or quantile")
+        parser.add_argument(
+            "--sd", metavar="X", help="one unit's standard deviation (not of a proportion)"
+        )
+        parser.add_argument(
+            "--effect",
+            metavar="X",
+            help="the smallest effect worth finding, in the metric's units; .05 of a rate = 5 p.p., -.05 is a fall",
+        )
+        parser.add_argument(
+            "--relative",
+            action="store_true",
+            help="--effect is a share of the baseline: .05 = 5 %%",
+        )
+        parser.add_argument(
+            "--direction",
+            metavar="WAY",
+            help="increase or decrease: which way is better; default: the effect's sign",
+        )
+        parser.add_argument(
+            "--arms", metavar="N", help="how many arms, control among them; default: 2"
+        )
+        parser.add_argument(
+            "--shares", metavar="50,50", help="the arms' shares, control first; default: equal"
+        )
         parser.add_argument("--alpha", metavar="X", help="two-sided, over all arms; default: .05")
         parser.add_argument("--power", metavar="X", help="default: .8")
-        parser.add_argument("--correlation", metavar="RHO", help="of the metric with its covariate (CUPED); default: 0")
-        parser.add_argument("--design-effect", metavar="X", help="loss from clustered units, 1 + (m - 1) x ICC; default: 1")
+        parser.add_argument(
+            "--correlation",
+            metavar="RHO",
+            help="of the metric with its covariate (CUPED); default: 0",
+        )
+        parser.add_argument(
+            "--design-effect",
+            metavar="X",
+            help="loss from clustered units, 1 + (m - 1) x ICC; default: 1",
+        )
         parser.add_argument("--looks", metavar="N", help="how many looks may decide; default: 1")
         parser.add_argument("--window-hours", metavar="H", help="the metric's conversion window")
         parser.add_argument("--units-per-day", metavar="N", help="new units a day")
-        parser.add_argument("--share", metavar="X", help="the part of all units that takes part; default: 1")
+        parser.add_argument(
+            "--share", metavar="X", help="the part of all units that takes part; default: 1"
+        )
         parser.add_argument("--unit-type", metavar="TYPE", help="whose past is read; default: user")
         parser.add_argument("--weeks", metavar="N", help="how long it may take")
         parser.add_argument("--clock-weeks", metavar="N", help="how long it must take; default: 1")
         parser.add_argument(
-            "--guardrail", action="extend", nargs="+", default=[], metavar="NAME:KIND:MARGIN[:base=X]", help="see the top of this command"
+            "--guardrail",
+            action="extend",
+            nargs="+",
+            default=[],
+            metavar="NAME:KIND:MARGIN[:base=X]",
+            help="see the top of this command",
         )
         parser.add_argument("--json", action="store_true", help="the whole plan as JSON")
 
@@ -90,18 +148,40 @@ def answered(options: dict[str, Any]) -> Answer:
     if options["key"] is None:
         return size(asked_of(options, numbers, whole), utc_now())
     _refuse_beside_a_key(options)
-    return experiment_plan(resolve(options["key"]), utc_now(), units_per_day=numbers["units_per_day"], weeks=whole["weeks"])
+    return experiment_plan(
+        resolve(options["key"]),
+        utc_now(),
+        units_per_day=numbers["units_per_day"],
+        weeks=whole["weeks"],
+    )
 
 
-def asked_of(options: dict[str, Any], numbers: dict[str, float | None], whole: dict[str, int | None]) -> Asked:
+def asked_of(
+    options: dict[str, Any], numbers: dict[str, float | None], whole: dict[str, int | None]
+) -> Asked:
     """The question that the options put."""
-    if options["metric"] is None and numbers["baseline"] is None and numbers["sd"] is None and not options["guardrail"]:
-        raise InvalidInput("name an experiment, or say --kind, --baseline and --effect (sample_size --help)")
+    if (
+        options["metric"] is None
+        and numbers["baseline"] is None
+        and numbers["sd"] is None
+        and not options["guardrail"]
+    ):
+        raise InvalidInput(
+            "name an experiment, or say --kind, --baseline and --effect (sample_size --help)"
+        )
     metrics = [guardrail_of(text) for text in options["guardrail"]]
-    if options["metric"] is not None or numbers["baseline"] is not None or numbers["sd"] is not None:
+    if (
+        options["metric"] is not None
+        or numbers["baseline"] is not None
+        or numbers["sd"] is not None
+    ):
         metrics.insert(0, _primary(options, numbers))
     said: dict[str, Any] = numbers | whole  # Any: as Asked has them, whole or not
-    given = {name: said[name] for name in ("alpha", "power", "looks", "share", "clock_weeks") if said[name] is not None}
+    given = {
+        name: said[name]
+        for name in ("alpha", "power", "looks", "share", "clock_weeks")
+        if said[name] is not None
+    }
     return Asked(
         metrics=tuple(metrics),
         shares=shares_of(options["shares"], whole["arms"]),
@@ -133,7 +213,9 @@ def guardrail_of(text: str) -> MetricAsked:
     """A guardrail from NAME:KIND:MARGIN and what follows."""
     name, *rest = text.split(":")
     if len(rest) < 2 or not name:
-        raise InvalidInput(f"--guardrail {text[:80]!r}: expected NAME:KIND:MARGIN, like complaints:relative:.15:base=.003")
+        raise InvalidInput(
+            f"--guardrail {text[:80]!r}: expected NAME:KIND:MARGIN, like complaints:relative:.15:base=.003"
+        )
     known: dict[str, Any] = {}
     for part in rest[2:]:
         word, _, value = part.partition("=")
@@ -144,7 +226,9 @@ def guardrail_of(text: str) -> MetricAsked:
         elif part == "no_breach":
             known["required"] = False
         else:
-            raise InvalidInput(f"--guardrail {name}: {part[:40]!r} is none of {', '.join(KNOWN)}, kind, better and no_breach")
+            raise InvalidInput(
+                f"--guardrail {name}: {part[:40]!r} is none of {', '.join(KNOWN)}, kind, better and no_breach"
+            )
     margin = number_of(rest[1], f"guardrail {name}, margin")
     return MetricAsked(metric=name, role="guardrail", margin=margin, margin_kind=rest[0], **known)
 
@@ -170,7 +254,9 @@ def number_of(text: str | float | None, name: str) -> float | None:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise InvalidInput(f"--{name.replace('_', '-')}: expected a number, found {str(text)[:40]!r}")
+        raise InvalidInput(
+            f"--{name.replace('_', '-')}: expected a number, found {str(text)[:40]!r}"
+        )
     return value
 
 
@@ -178,7 +264,9 @@ def whole_of(text: str | int | None, name: str) -> int | None:
     """A whole number, or a refusal naming the option."""
     value = number_of(text, name)
     if value is not None and (not value.is_integer() or abs(value) > 1e9):
-        raise InvalidInput(f"--{name.replace('_', '-')}: expected a whole number, found {str(text)[:40]!r}")
+        raise InvalidInput(
+            f"--{name.replace('_', '-')}: expected a whole number, found {str(text)[:40]!r}"
+        )
     return None if value is None else int(value)
 
 
@@ -207,7 +295,9 @@ def _headline(plan: Plan) -> str:
 
 
 def _row(row: MetricRow) -> str:
-    control, each = ("-", "-") if row.size is None else (f"{row.size.control:,}", f"{row.size.treatment:,}")
+    control, each = (
+        ("-", "-") if row.size is None else (f"{row.size.control:,}", f"{row.size.treatment:,}")
+    )
     chance = "-" if row.power is None else words.chance(row.power)
     lasts = "-" if row.weeks is None else f"{row.weeks:,}"
     late = "  OUT OF REACH" if row.within_reach is False and row.size is not None else ""
@@ -220,11 +310,17 @@ def _beside(row: MetricRow) -> list[str]:
 
 
 def _refuse_beside_a_key(options: dict[str, Any]) -> None:
-    said = [name for name in (*NUMBERS, *WHOLE, "metric", "kind", "direction", "shares", "unit_type") if options[name] is not None]
+    said = [
+        name
+        for name in (*NUMBERS, *WHOLE, "metric", "kind", "direction", "shares", "unit_type")
+        if options[name] is not None
+    ]
     other = [name for name in said if name not in WITH_EXPERIMENT]
     other += [name for name in ("relative", "guardrail") if options[name]]
     if other:
-        raise InvalidInput(f"--{other[0].replace('_', '-')}: stands in the plan of {options['key']}; leave it out, or leave out the key")
+        raise InvalidInput(
+            f"--{other[0].replace('_', '-')}: stands in the plan of {options['key']}; leave it out, or leave out the key"
+        )
 
 
 def _one_line(refusal: AssayError) -> str:

@@ -15,7 +15,11 @@ class Command(BaseCommand):
     help = "Compare changelog, decisions and sign-offs with their chain of seals. Ends with 1 when a row or a seal does not fit."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--head", default="", help="a seal noted earlier, as number:sha256; it must be in the chain")
+        parser.add_argument(
+            "--head",
+            default="",
+            help="a seal noted earlier, as number:sha256; it must be in the chain",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         found = sealing.audit()

@@ -31,7 +31,14 @@ class EventRow:
     environment: str
 
 
-def events(*, day: date, kind: str = "", unit_id: str = "", experiment_id: int | None = None, limit: int = 100) -> tuple[EventRow, ...]:
+def events(
+    *,
+    day: date,
+    kind: str = "",
+    unit_id: str = "",
+    experiment_id: int | None = None,
+    limit: int = 100,
+) -> tuple[EventRow, ...]:
     """Events of one UTC day, so that one partition is read; newest first, at most 500."""
     rows = AiEvent.objects.filter(event_date=day)
     rows = rows.filter(event_type=kind) if kind else rows
@@ -48,25 +55,38 @@ def stamped_and_unlabelled(experiment_id: int, since: datetime, until: datetime)
         ts__range=(since, until),
         environment=Environment.PRODUCTION.value,
     )
-    found = rows.aggregate(stamped=Count("event_id"), without=Count("event_id", filter=Q(variant_id__isnull=True)))
+    found = rows.aggregate(
+        stamped=Count("event_id"), without=Count("event_id", filter=Q(variant_id__isnull=True))
+    )
     return found["stamped"], found["without"]
 
 
 def observations(
-    *, day: date, kind: str = "", unit_id: str = "", experiment_id: int | None = None, limit: int = 100
+    *,
+    day: date,
+    kind: str = "",
+    unit_id: str = "",
+    experiment_id: int | None = None,
+    limit: int = 100,
 ) -> tuple[EventRow, ...]:
     """Observations of one UTC day; newest first, at most 500."""
     rows = MetricObservation.objects.filter(event_date=day)
     rows = rows.filter(metric_name=kind) if kind else rows
     rows = rows.filter(user_id=unit_id) if unit_id else rows
     rows = rows.filter(experiment_id=experiment_id) if experiment_id is not None else rows
-    return tuple(_observation(row) for row in rows.order_by("-ts", "-event_id")[: min(limit, MOST_ROWS)])
+    return tuple(
+        _observation(row) for row in rows.order_by("-ts", "-event_id")[: min(limit, MOST_ROWS)]
+    )
 
 
 def names_observed(experiment_id: int, most: int) -> tuple[str, ...]:
     """The metrics that were observed under an experiment's name, in the alphabet's order, at most so many."""
-    rows = MetricObservation.objects.filter(experiment_id=experiment_id, environment=Environment.PRODUCTION)
-    return tuple(rows.order_by("metric_name").values_list("metric_name", flat=True).distinct()[:most])
+    rows = MetricObservation.objects.filter(
+        experiment_id=experiment_id, environment=Environment.PRODUCTION
+    )
+    return tuple(
+        rows.order_by("metric_name").values_list("metric_name", flat=True).distinct()[:most]
+    )
 
 
 def names_told(experiment_id: int) -> tuple[str, ...]:

@@ -41,7 +41,9 @@ GROUP BY event_type ORDER BY count(*) DESC, event_type LIMIT %s
 """Day by day, since a limit over all of them would read the oldest partition alone; Django has no word for that."""
 
 
-def seen_events(now: datetime, *, days: int = DAYS, rows_a_day: int = ROWS_A_DAY) -> tuple[SeenEvent, ...]:
+def seen_events(
+    now: datetime, *, days: int = DAYS, rows_a_day: int = ROWS_A_DAY
+) -> tuple[SeenEvent, ...]:
     """Production event types of the last days, the most frequent first; counts are of the rows read."""
     today = now.astimezone(UTC).date()
     asked = [today - timedelta(days=back) for back in range(days)]

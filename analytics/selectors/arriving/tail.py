@@ -86,7 +86,11 @@ def newest_answer(subject: Subject) -> datetime | None:
 
 def newest_exposure(experiment: Experiment, environment: Environment) -> datetime | None:
     """When a unit of the experiment was last exposed for the first time."""
-    asked: dict[str, int | str] = {"experiment": experiment.pk, "iterations": ITERATIONS, "environment": environment.value}
+    asked: dict[str, int | str] = {
+        "experiment": experiment.pk,
+        "iterations": ITERATIONS,
+        "environment": environment.value,
+    }
     with connection.cursor() as cursor:
         cursor.execute(_NEWEST_OF_ALL, asked)
         newest: datetime | None = cursor.fetchone()[0]
@@ -95,7 +99,11 @@ def newest_exposure(experiment: Experiment, environment: Environment) -> datetim
 
 def _seen(subject: Subject) -> QuerySet[SeenAssignment]:
     seen = SeenAssignment.objects.filter(environment=subject.environment.value)
-    return seen.filter(experiment_key=subject.experiment.key) if subject.experiment else seen.filter(unit_id=subject.unit_id)
+    return (
+        seen.filter(experiment_key=subject.experiment.key)
+        if subject.experiment
+        else seen.filter(unit_id=subject.unit_id)
+    )
 
 
 def _assignments(subject: Subject) -> list[TailRow]:
@@ -139,17 +147,26 @@ SELECT max(newest.exposure_ts) FROM (
 
 
 def _exposures_of_experiment(subject: Subject) -> list[int]:
-    iterations = Iteration.objects.filter(experiment=subject.experiment).order_by("-number").values_list("pk", flat=True)[:ITERATIONS]
+    iterations = (
+        Iteration.objects.filter(experiment=subject.experiment)
+        .order_by("-number")
+        .values_list("pk", flat=True)[:ITERATIONS]
+    )
     variants = Variant.objects.filter(experiment=subject.experiment).values_list("pk", flat=True)
     with connection.cursor() as cursor:
-        cursor.execute(_NEWEST_OF_ARMS, [list(iterations), list(variants), subject.environment.value, MOST_ROWS, MOST_ROWS])
+        cursor.execute(
+            _NEWEST_OF_ARMS,
+            [list(iterations), list(variants), subject.environment.value, MOST_ROWS, MOST_ROWS],
+        )
         return [pk for (pk,) in cursor.fetchall()]
 
 
 def _exposures_of_unit(subject: Subject) -> list[int]:
     # By iteration, environment and unit: the order of the one index that has the unit.
     iterations = list(Iteration.objects.values_list("pk", flat=True))
-    rows = Assignment.objects.filter(iteration_id__in=iterations, environment=subject.environment.value, user_id=subject.unit_id)
+    rows = Assignment.objects.filter(
+        iteration_id__in=iterations, environment=subject.environment.value, user_id=subject.unit_id
+    )
     rows = rows.filter(unit_type=subject.unit_type) if subject.unit_type else rows
     return list(rows.order_by("-exposure_ts").values_list("pk", flat=True)[:MOST_ROWS])
 
@@ -179,8 +196,14 @@ def _observations(subject: Subject, now: datetime) -> list[TailRow]:
 
 
 def _refused(subject: Subject, kinds: tuple[str, ...]) -> list[TailRow]:
-    rows = RefusedItem.objects.filter(environment=subject.environment.value).select_related("experiment")
-    rows = rows.filter(experiment=subject.experiment) if subject.experiment else rows.filter(unit_id=subject.unit_id)
+    rows = RefusedItem.objects.filter(environment=subject.environment.value).select_related(
+        "experiment"
+    )
+    rows = (
+        rows.filter(experiment=subject.experiment)
+        if subject.experiment
+        else rows.filter(unit_id=subject.unit_id)
+    )
     rows = rows if kinds == KINDS else rows.filter(kind__in=kinds)
     return [
         TailRow(
@@ -196,7 +219,10 @@ Stored = TypeVar("Stored", AiEvent, MetricObservation)
 
 def _lately(rows: QuerySet[Stored], subject: Subject, now: datetime) -> QuerySet[Stored]:
     """Newest first within the days that can have any; only these partitions are read."""
-    rows = rows.filter(environment=subject.environment.value, event_date__range=((now - BACK).date(), (now + AHEAD).date()))
+    rows = rows.filter(
+        environment=subject.environment.value,
+        event_date__range=((now - BACK).date(), (now + AHEAD).date()),
+    )
     if subject.experiment is not None:
         rows = rows.filter(experiment_id=subject.experiment.pk)
     else:
@@ -206,8 +232,12 @@ def _lately(rows: QuerySet[Stored], subject: Subject, now: datetime) -> QuerySet
 
 
 def _names(experiments: Iterable[int | None]) -> dict[int | None, str]:
-    return dict(Experiment.objects.filter(pk__in={pk for pk in experiments if pk}).values_list("pk", "key"))
+    return dict(
+        Experiment.objects.filter(pk__in={pk for pk in experiments if pk}).values_list("pk", "key")
+    )
 
 
 def _arms(variants: Iterable[int | None]) -> dict[int | None, str]:
-    return dict(Variant.objects.filter(pk__in={pk for pk in variants if pk}).values_list("pk", "key"))
+    return dict(
+        Variant.objects.filter(pk__in={pk for pk in variants if pk}).values_list("pk", "key")
+    )

@@ -5,7 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from analytics.models import AiEvent, Feedback, MetricObservation, RequestCost
-from experiments.core.design.metric_definitions import COST_TYPES, EDITED, FEEDBACK, MetricDefinition
+from experiments.core.design.metric_definitions import (
+    COST_TYPES,
+    EDITED,
+    FEEDBACK,
+    MetricDefinition,
+)
 from experiments.core.types import Environment
 
 

@@ -33,12 +33,21 @@ class Seen:
     implied: bool = False
 
 
-def wired(experiment: Experiment, sent: Sequence[tuple[str, str]], now: datetime, environment: Environment) -> tuple[Seen, ...]:
+def wired(
+    experiment: Experiment, sent: Sequence[tuple[str, str]], now: datetime, environment: Environment
+) -> tuple[Seen, ...]:
     """The newest assignment and exposure, and each of ``sent``: pairs of event or observation, and its name."""
     exposed = newest_exposure(experiment, environment)
     found = {
         **_lately("event", AiEvent.objects.all(), "event_type", experiment, now, environment),
-        **_lately("observation", MetricObservation.objects.all(), "metric_name", experiment, now, environment),
+        **_lately(
+            "observation",
+            MetricObservation.objects.all(),
+            "metric_name",
+            experiment,
+            now,
+            environment,
+        ),
     }
     return (
         _answered(newest_answer(Subject(experiment, environment=environment)), exposed),
@@ -87,6 +96,8 @@ def _lately(
     environment: Environment,
 ) -> dict[tuple[str, str], tuple[datetime, int]]:
     days = ((now - BACK).date(), now.date() + timedelta(days=1))
-    mine = rows.filter(experiment_id=experiment.pk, environment=environment.value, event_date__range=days)
+    mine = rows.filter(
+        experiment_id=experiment.pk, environment=environment.value, event_date__range=days
+    )
     counted = mine.order_by().values_list(name).annotate(last=Max("ts"), n=Count("event_id"))
     return {(what, one): (last, n) for one, last, n in counted}

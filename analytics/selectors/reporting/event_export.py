@@ -38,7 +38,12 @@ def header(payload: Sequence[str]) -> tuple[str, ...]:
 
 
 def exported_events(
-    experiment_id: int, *, payload: Sequence[str], since: datetime, until: datetime, event_types: Sequence[str] = ()
+    experiment_id: int,
+    *,
+    payload: Sequence[str],
+    since: datetime,
+    until: datetime,
+    event_types: Sequence[str] = (),
 ) -> Iterator[tuple[Cell, ...]]:
     """Events of units that had met the experiment, oldest first; a payload without a key has an empty cell.
 
@@ -46,7 +51,9 @@ def exported_events(
     """
     bad = next((key for key in payload if not _KEY.fullmatch(key)), None)
     if bad is not None:
-        raise InvalidInput(f"payload: a key is 1 to 64 letters, digits and _; found {bad[:80]!r}", "payload")
+        raise InvalidInput(
+            f"payload: a key is 1 to 64 letters, digits and _; found {bad[:80]!r}", "payload"
+        )
     fields = ", ".join(f"v.payload ->> '{key}'" for key in payload) or "NULL"
     asked: dict[str, Any] = {  # what a cursor takes
         "experiment": experiment_id,

@@ -34,7 +34,10 @@ def results_csv(view: ResultsView) -> str:
 
 def results_json(view: ResultsView) -> str:
     """The whole of what pages show, with the version of this format."""
-    return json.dumps({"version": VERSION, "results": plain(view)}, ensure_ascii=False, indent=1) + "\n"
+    return (
+        json.dumps({"version": VERSION, "results": plain(view)}, ensure_ascii=False, indent=1)
+        + "\n"
+    )
 
 
 def _lines(view: ResultsView) -> Iterator[Cells]:
@@ -68,8 +71,23 @@ def _who(row: MetricRow, arm: MetricArmView, control: bool) -> Cells:
 
 
 def _readings(one: ComparisonView) -> Iterator[Cells]:
-    fixed = ("difference", "low", "high", "level", "lift", "p", "adjusted_p", "adjustment", "verdict")
-    yield {"reading": "fixed", **{name: getattr(one, name) for name in fixed}, "notes": "; ".join(one.notes), "cannot_say": one.reason}
+    fixed = (
+        "difference",
+        "low",
+        "high",
+        "level",
+        "lift",
+        "p",
+        "adjusted_p",
+        "adjustment",
+        "verdict",
+    )
+    yield {
+        "reading": "fixed",
+        **{name: getattr(one, name) for name in fixed},
+        "notes": "; ".join(one.notes),
+        "cannot_say": one.reason,
+    }
     if one.always is not None:
         inside = one.always.interval
         yield {
@@ -78,4 +96,8 @@ def _readings(one: ComparisonView) -> Iterator[Cells]:
         }  # fmt: skip
     if one.cuped is not None:
         names = ("difference", "low", "high", "level", "lift", "p")
-        yield {"reading": "cuped", **{name: getattr(one.cuped, name) for name in names}, "notes": "; ".join(one.cuped.notes)}
+        yield {
+            "reading": "cuped",
+            **{name: getattr(one.cuped, name) for name in names},
+            "notes": "; ".join(one.cuped.notes),
+        }

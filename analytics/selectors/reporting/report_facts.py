@@ -68,14 +68,18 @@ def aftermath(run: AnalysisRun) -> Aftermath | None:
     """What came of the promotion that the run ended with; None before its holdback is over, and without one."""
     found = ended_holdbacks().filter(rollout__iteration=run.iteration).first()
     at = None if found is None else found.reverted_at or found.reminded_at
-    return None if found is None or at is None else Aftermath(at, holdback_sentence(found.rollout_id))
+    return (
+        None if found is None or at is None else Aftermath(at, holdback_sentence(found.rollout_id))
+    )
 
 
 def facts_of(run: AnalysisRun) -> ReportFacts:
     """Everything a report of this run says."""
     iteration, experiment, later = run.iteration, run.experiment, aftermath(run)
     until = run.computed_at if later is None else max(later.at, run.computed_at)
-    entries = list(ChangeLogEntry.objects.filter(experiment=experiment, at__lte=until).order_by("at", "id"))
+    entries = list(
+        ChangeLogEntry.objects.filter(experiment=experiment, at__lte=until).order_by("at", "id")
+    )
     plan, ending = plan_of(iteration, run.computed_at), _ending(entries)
     pilot = geo.view_of(run)
     return ReportFacts(
@@ -133,7 +137,12 @@ def _looks(run: AnalysisRun) -> tuple[LookState, ...]:
 def _ending(entries: Sequence[ChangeLogEntry]) -> Mapping[str, object]:
     """What the lines that recorded an outcome say: the last ``outcome`` and, once something was promoted, its ``variant``."""
     said = [e.after for e in entries if isinstance(e.after, dict) and e.after.get("outcome")]
-    return {name: value for after in said for name, value in after.items() if name in ("outcome", "variant")}
+    return {
+        name: value
+        for after in said
+        for name, value in after.items()
+        if name in ("outcome", "variant")
+    }
 
 
 def _findings(run: AnalysisRun) -> tuple[Finding, ...]:
@@ -144,7 +153,9 @@ def _geo(pilot: geo.GeoView, result: DidResult) -> GeoReading:
     return GeoReading(pilot.metric, pilot.region_label, pilot.start, pilot.source, result)
 
 
-def _planned(plan: AnalysisPlan, iteration: Iteration, entries: Sequence[ChangeLogEntry]) -> Planned:
+def _planned(
+    plan: AnalysisPlan, iteration: Iteration, entries: Sequence[ChangeLogEntry]
+) -> Planned:
     design, experiment = iteration_design(iteration), iteration.experiment
     sizes = iteration.plan if isinstance(iteration.plan, dict) else {}
     return Planned(
@@ -166,7 +177,10 @@ def _planned(plan: AnalysisPlan, iteration: Iteration, entries: Sequence[ChangeL
         end=_end_as_launched(experiment, iteration, entries),
         control_units=_whole(sizes.get("control")),
         test_units=_whole(sizes.get("treatment")),
-        arms=tuple(ReportedArm(v.key, v.name, v.is_control, v.weight, _short(v.served)) for v in design.variants),
+        arms=tuple(
+            ReportedArm(v.key, v.name, v.is_control, v.weight, _short(v.served))
+            for v in design.variants
+        ),
         metrics=_metrics(plan),
     )
 
@@ -196,10 +210,16 @@ def _metrics(plan: AnalysisPlan) -> tuple[ReportedMetric, ...]:
     )
 
 
-def _end_as_launched(experiment: Experiment, iteration: Iteration, entries: Sequence[ChangeLogEntry]) -> datetime | None:
+def _end_as_launched(
+    experiment: Experiment, iteration: Iteration, entries: Sequence[ChangeLogEntry]
+) -> datetime | None:
     """The planned end before its first amendment."""
     for entry in _since(entries, iteration):
-        if entry.action == "experiment_edited" and isinstance(entry.before, dict) and "planned_end" in entry.before:
+        if (
+            entry.action == "experiment_edited"
+            and isinstance(entry.before, dict)
+            and "planned_end" in entry.before
+        ):
             was = entry.before["planned_end"]
             return datetime.fromisoformat(str(was)) if was else None
     return experiment.planned_end
@@ -210,7 +230,13 @@ def _whole(value: object) -> int | None:
 
 
 def _short(value: object) -> str:
-    text = _dated(value) if isinstance(value, str) else "" if value in (None, {}) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+    text = (
+        _dated(value)
+        if isinstance(value, str)
+        else ""
+        if value in (None, {})
+        else json.dumps(value, ensure_ascii=False, sort_keys=True)
+    )
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
@@ -230,12 +256,21 @@ def _amendments(entries: Sequence[ChangeLogEntry], iteration: Iteration) -> Iter
         if entry.action not in AMENDING:
             continue
         if not isinstance(entry.before, dict) or not isinstance(entry.after, dict):
-            yield Amendment(entry.at, entry.actor_label, entry.action, _listed(entry.before), _listed(entry.after), entry.reason)
+            yield Amendment(
+                entry.at,
+                entry.actor_label,
+                entry.action,
+                _listed(entry.before),
+                _listed(entry.after),
+                entry.reason,
+            )
             continue
         for name in sorted(_AMENDED & set(entry.after)):
             was, became = entry.before.get(name), entry.after.get(name)
             if was != became:
-                yield Amendment(entry.at, entry.actor_label, name, _short(was), _short(became), entry.reason)
+                yield Amendment(
+                    entry.at, entry.actor_label, name, _short(was), _short(became), entry.reason
+                )
 
 
 def _listed(value: object) -> str:
@@ -249,7 +284,15 @@ def _said(entry: ChangeLogEntry) -> str:
 
 def _pauses(iteration: Iteration, until: datetime) -> tuple[Stop, ...]:
     rows = iteration.pauses.filter(started_at__lte=until).order_by("started_at", "pk")
-    return tuple(Stop(p.started_at, p.ended_at if p.ended_at and p.ended_at <= until else None, p.cause, p.reason) for p in rows)
+    return tuple(
+        Stop(
+            p.started_at,
+            p.ended_at if p.ended_at and p.ended_at <= until else None,
+            p.cause,
+            p.reason,
+        )
+        for p in rows
+    )
 
 
 def _strata(run: AnalysisRun) -> tuple[ByStrata, ...]:
@@ -260,22 +303,39 @@ def _strata(run: AnalysisRun) -> tuple[ByStrata, ...]:
 
 def _decisions(run: AnalysisRun) -> tuple[DecisionMade, ...]:
     rows = [row for row in decision_rows(run.iteration) if row.made_at <= run.computed_at]
-    return tuple(DecisionMade(d.id, d.made_at, d.verdict, d.outcome, d.variant, d.rule, d.look, d.applied, d.note) for d in reversed(rows))
+    return tuple(
+        DecisionMade(
+            d.id, d.made_at, d.verdict, d.outcome, d.variant, d.rule, d.look, d.applied, d.note
+        )
+        for d in reversed(rows)
+    )
 
 
 def _signed(experiment: Experiment, until: datetime) -> tuple[SignedItem, ...]:
-    rows = experiment.sign_offs.filter(signed_at__lte=until).select_related("signed_by").order_by("signed_at", "pk")
-    return tuple(SignedItem(s.signed_at, s.item, s.verdict, s.signed_by.get_username(), s.comment) for s in rows)
+    rows = (
+        experiment.sign_offs.filter(signed_at__lte=until)
+        .select_related("signed_by")
+        .order_by("signed_at", "pk")
+    )
+    return tuple(
+        SignedItem(s.signed_at, s.item, s.verdict, s.signed_by.get_username(), s.comment)
+        for s in rows
+    )
 
 
 def _versions(run: AnalysisRun) -> dict[str, str]:
     """Engine, metrics and policy as they were; names as a reader knows them."""
     design = iteration_design(run.iteration)
     metrics = run.versions.get("metrics", {})
-    found = {"Engine": str(run.versions.get("engine", "unknown")), "Design (SHA-256)": run.iteration.design_sha256}
+    found = {
+        "Engine": str(run.versions.get("engine", "unknown")),
+        "Design (SHA-256)": run.iteration.design_sha256,
+    }
     found["Policy"] = f"{design.policy_key}, version {design.policy_version}"
     if metrics:
-        found["Metrics"] = ", ".join(f"{key} v{version}" for key, version in sorted(metrics.items()))
+        found["Metrics"] = ", ".join(
+            f"{key} v{version}" for key, version in sorted(metrics.items())
+        )
     if run.experiment.origin == Origin.IMPORT:
         found["Origin"] = "import"
     return found

@@ -84,13 +84,24 @@ def template_in_force() -> TemplateText:
 
 def written(report: Report, *, stored: bool = False) -> Written:
     """The bodies of a report."""
-    return Written(report.title, as_html(report), as_markdown(report), as_json(report), report.facts.final, stored)
+    return Written(
+        report.title,
+        as_html(report),
+        as_markdown(report),
+        as_json(report),
+        report.facts.final,
+        stored,
+    )
 
 
 def as_html(report: Report) -> str:
     """One page that needs nothing else: its own styles, drawings as SVG, no scripts."""
     parts = [Part(type(block).__name__, block, _geometry(block)) for block in report.document]
-    contents = [(n, p.block.text) for n, p in enumerate(parts) if isinstance(p.block, Heading) and p.block.level == 2]
+    contents = [
+        (n, p.block.text)
+        for n, p in enumerate(parts)
+        if isinstance(p.block, Heading) and p.block.level == 2
+    ]
     context = {"report": report, "facts": report.facts, "parts": parts, "contents": contents}
     lines = (line.strip() for line in render_to_string("reports/report.html", context).splitlines())
     return "\n".join(line for line in lines if line) + "\n"
@@ -98,10 +109,15 @@ def as_html(report: Report) -> str:
 
 def _geometry(block: Block) -> Any:
     if isinstance(block, IntervalChart):
-        shown = [geometry.Estimate(e.label, e.value, e.low, e.high, e.tone, block.margin) for e in block.estimates]
+        shown = [
+            geometry.Estimate(e.label, e.value, e.low, e.high, e.tone, block.margin)
+            for e in block.estimates
+        ]
         return geometry.intervals(shown, points=block.share)
     if isinstance(block, LooksChart):
-        return geometry.looks([(name, [(p.t, p.z, p.boundary) for p in path]) for name, path in block.paths])
+        return geometry.looks(
+            [(name, [(p.t, p.z, p.boundary) for p in path]) for name, path in block.paths]
+        )
     return None
 
 

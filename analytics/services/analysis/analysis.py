@@ -20,7 +20,13 @@ from analytics.core.deciding.harm_watch import Watched
 from analytics.core.deciding.look_state import LookState
 from analytics.core.deciding.looks import information
 from analytics.core.deciding.verdicts import GuardrailResult
-from analytics.core.deciding.windows import Clock, LookPermission, clock, last_complete_day, legal_look
+from analytics.core.deciding.windows import (
+    Clock,
+    LookPermission,
+    clock,
+    last_complete_day,
+    legal_look,
+)
 from analytics.core.ground.encoding import plain, restored
 from analytics.core.ground.nets import Net
 from analytics.core.results import Health, MetricResult
@@ -78,7 +84,9 @@ class Findings:
     paid: tuple[Paid, ...] = ()
 
 
-def analyse(experiment_id: int, *, now: datetime, may_look: bool = False, store: Store | None = None) -> AnalysisRun:
+def analyse(
+    experiment_id: int, *, now: datetime, may_look: bool = False, store: Store | None = None
+) -> AnalysisRun:
     """Analyse the experiment's present (else last) iteration and store what came out.
 
     ``may_look``: beat's runs may take a look when one is due; "analyse now" by a person never does.
@@ -118,14 +126,32 @@ def _iteration(experiment_id: int) -> Iteration:
 def _tell(iteration: Iteration, net: Net) -> None:
     """Each fault in the log with where it came from; people read it on the page."""
     for fault, error in zip(net.faults, net.errors, strict=True):
-        log.error("part_failed", experiment=iteration.experiment.key, subject=fault.subject, part=fault.part, exc_info=error)
+        log.error(
+            "part_failed",
+            experiment=iteration.experiment.key,
+            subject=fault.subject,
+            part=fault.part,
+            exc_info=error,
+        )
 
 
-def _store(iteration: Iteration, plan: AnalysisPlan, measured: Measured, *, now: datetime, may_look: bool, net: Net) -> AnalysisRun:
+def _store(
+    iteration: Iteration,
+    plan: AnalysisPlan,
+    measured: Measured,
+    *,
+    now: datetime,
+    may_look: bool,
+    net: Net,
+) -> AnalysisRun:
     """Under the experiment's row lock: look again at what changed meanwhile, conclude, write."""
     with transaction.atomic():
         experiment = Experiment.objects.select_for_update(no_key=True).get(pk=plan.experiment_id)
-        may_look = may_look and experiment.status == Status.RUNNING and not Iteration.objects.get(pk=iteration.pk).ended_at
+        may_look = (
+            may_look
+            and experiment.status == Status.RUNNING
+            and not Iteration.objects.get(pk=iteration.pk).ended_at
+        )
         found = conclude(
             plan,
             measured,
@@ -133,7 +159,12 @@ def _store(iteration: Iteration, plan: AnalysisPlan, measured: Measured, *, now:
             now=now,
             may_look=may_look,
             harmed=_harmed(iteration),
-            earlier=net.hold("the run before", "its results", lambda: _earlier(iteration), lambda _: NOTHING_EARLIER),
+            earlier=net.hold(
+                "the run before",
+                "its results",
+                lambda: _earlier(iteration),
+                lambda _: NOTHING_EARLIER,
+            ),
             net=net,
         )
         versions, known = _versions(plan), _finding_codes(iteration)
@@ -143,7 +174,10 @@ def _store(iteration: Iteration, plan: AnalysisPlan, measured: Measured, *, now:
         if found.taken is not None:
             _write_look(iteration, plan, measured, found, versions, now)
             _keep_copy(run)
-        elif plan.origin is Origin.LIVE and experiment.status in (Status.RUNNING, Status.DARK_LAUNCH):
+        elif plan.origin is Origin.LIVE and experiment.status in (
+            Status.RUNNING,
+            Status.DARK_LAUNCH,
+        ):
             _write_alarm(iteration, found, versions, now)
     return run
 
@@ -177,28 +211,61 @@ def conclude(
         undecided=_undecided(plan, measured),
         unlooked=_never_looks(plan, before),
         imported=plan.imported,
-        unpriced=(sum(one.calls for one in measured.unpriced.values()), sum(one.of for one in measured.unpriced.values())),
+        unpriced=(
+            sum(one.calls for one in measured.unpriced.values()),
+            sum(one.of for one in measured.unpriced.values()),
+        ),
         net=net,
     )
     the_clock = clock(plan.spans, plan.time_zone, plan.weeks, now)
     permission = net.hold(
-        "the look", "whether it is due", lambda: legal(plan, measured, before, the_clock, now), lambda why: _no_look(plan, now, why)
+        "the look",
+        "whether it is due",
+        lambda: legal(plan, measured, before, the_clock, now),
+        lambda why: _no_look(plan, now, why),
     )
     taken = None
     if may_look and permission.allowed and measured.look is not None:
         health = gated(health, assess(measured.look.arms, (), gates=True))
         totals = measured.look
-        taken = None if health.masks else net.hold("the look", "taking it", lambda: look(plan, before, totals, net), lambda _: None)
+        taken = (
+            None
+            if health.masks
+            else net.hold(
+                "the look", "taking it", lambda: look(plan, before, totals, net), lambda _: None
+            )
+        )
     standing = Standing((*before, taken) if taken is not None else tuple(before), taken)
     watches, paid = watch(plan, measured, net), pay(plan, measured, net)
     verdicts = weighed(guard(plan, measured, standing.states, earlier.verdicts, net), watches, paid)
-    stranded = end_passed(plan, permission.day + timedelta(days=1)) and (may_look or not permission.allowed)
+    stranded = end_passed(plan, permission.day + timedelta(days=1)) and (
+        may_look or not permission.allowed
+    )
     facts = facts_of(
-        plan, measured, health=health, verdicts=verdicts, standing=standing, clock=the_clock, harmed=harmed, stranded=stranded, net=net
+        plan,
+        measured,
+        health=health,
+        verdicts=verdicts,
+        standing=standing,
+        clock=the_clock,
+        harmed=harmed,
+        stranded=stranded,
+        net=net,
     )
     facts = replace(facts, never_looked=_never_looks(plan, standing.states))
     health = with_failures(health, facts.failed)
-    return Findings(metrics, health, verdicts, facts, decide_by(facts), the_clock, permission, taken, watches, paid)
+    return Findings(
+        metrics,
+        health,
+        verdicts,
+        facts,
+        decide_by(facts),
+        the_clock,
+        permission,
+        taken,
+        watches,
+        paid,
+    )
 
 
 def _no_look(plan: AnalysisPlan, now: datetime, why: str) -> LookPermission:
@@ -210,7 +277,9 @@ def _no_look(plan: AnalysisPlan, now: datetime, why: str) -> LookPermission:
 def _undecided(plan: AnalysisPlan, measured: Measured) -> str:
     """Why the experiment can never decide, with the outcomes that could; nothing of one that can."""
     primary = plan.primary is not None or plan.origin is Origin.IMPORT
-    return never_decides(plan.key, has_primary=primary, auto_promote=plan.auto_promote, told=measured.told)
+    return never_decides(
+        plan.key, has_primary=primary, auto_promote=plan.auto_promote, told=measured.told
+    )
 
 
 def _never_looks(plan: AnalysisPlan, before: Sequence[LookState]) -> str:
@@ -218,10 +287,18 @@ def _never_looks(plan: AnalysisPlan, before: Sequence[LookState]) -> str:
     if plan.primary is None or plan.origin is Origin.IMPORT or plan.ended_at is not None:
         return ""
     n_planned = before[0].n_planned if before else plan.n_planned
-    return never_looks(windowless=plan.primary.window is None, planned_end=plan.planned_end, n_planned=n_planned)
+    return never_looks(
+        windowless=plan.primary.window is None, planned_end=plan.planned_end, n_planned=n_planned
+    )
 
 
-def legal(plan: AnalysisPlan, measured: Measured, before: Sequence[LookState], the_clock: Clock, now: datetime) -> LookPermission:
+def legal(
+    plan: AnalysisPlan,
+    measured: Measured,
+    before: Sequence[LookState],
+    the_clock: Clock,
+    now: datetime,
+) -> LookPermission:
     """Whether a look of the last complete local day may be taken, knowing the information it would have."""
     n_planned = before[0].n_planned if before else plan.n_planned
     seen = 0.0
@@ -229,7 +306,10 @@ def legal(plan: AnalysisPlan, measured: Measured, before: Sequence[LookState], t
         units = units_of(plan, measured.look.primary)
         control = units.get(plan.control.key, 0)
         going_on = [arm.key for arm in plan.test_arms if arm.stopped_at is None]
-        seen = min((information(control, units.get(key, 0)) for key in going_on), default=0.0) / n_planned
+        seen = (
+            min((information(control, units.get(key, 0)) for key in going_on), default=0.0)
+            / n_planned
+        )
     return legal_look(
         now,
         plan.time_zone,
@@ -267,7 +347,9 @@ def _earlier(iteration: Iteration) -> Earlier:
     if run is None:
         return NOTHING_EARLIER
     metrics = restored(run.results.get("metrics", []), tuple[MetricResult, ...])
-    return Earlier(metrics, restored(run.verdicts.get("guardrails", []), tuple[GuardrailResult, ...]))
+    return Earlier(
+        metrics, restored(run.verdicts.get("guardrails", []), tuple[GuardrailResult, ...])
+    )
 
 
 def _harmed(iteration: Iteration) -> frozenset[str]:
@@ -277,16 +359,34 @@ def _harmed(iteration: Iteration) -> frozenset[str]:
 
 def _finding_codes(iteration: Iteration) -> frozenset[str]:
     """What the latest run found, but for findings that were not worth a message."""
-    stored = AnalysisRun.objects.filter(iteration=iteration, latest=True).values_list("health__findings", flat=True).first()
+    stored = (
+        AnalysisRun.objects.filter(iteration=iteration, latest=True)
+        .values_list("health__findings", flat=True)
+        .first()
+    )
     return frozenset(one["code"] for one in stored or [] if one["weight"] != "info")
 
 
 def _versions(plan: AnalysisPlan) -> dict[str, object]:
-    return {"engine": ENGINE, "metrics": {m.definition.key: m.definition.version for m in plan.metrics}}
+    return {
+        "engine": ENGINE,
+        "metrics": {m.definition.key: m.definition.version for m in plan.metrics},
+    }
 
 
-def _write_run(iteration: Iteration, measured: Measured, found: Findings, versions: dict[str, object], now: datetime) -> AnalysisRun:
-    days = with_day(days_so_far(iteration), found.permission.day, measured.arms, () if found.health.masks else found.metrics)
+def _write_run(
+    iteration: Iteration,
+    measured: Measured,
+    found: Findings,
+    versions: dict[str, object],
+    now: datetime,
+) -> AnalysisRun:
+    days = with_day(
+        days_so_far(iteration),
+        found.permission.day,
+        measured.arms,
+        () if found.health.masks else found.metrics,
+    )
     run, _ = AnalysisRun.objects.update_or_create(
         iteration=iteration,
         latest=True,
@@ -301,7 +401,11 @@ def _write_run(iteration: Iteration, measured: Measured, found: Findings, versio
             },
             "health": {**plain(found.health), "masks": found.health.masks},
             "results": {"metrics": plain(found.metrics), "days": plain(days)},
-            "verdicts": {"guardrails": plain(found.verdicts), "sprt": plain(found.watches), "compensation": plain(found.paid)},
+            "verdicts": {
+                "guardrails": plain(found.verdicts),
+                "sprt": plain(found.watches),
+                "compensation": plain(found.paid),
+            },
             "readiness": {
                 "kind": found.decision.kind,
                 "rule": found.decision.rule,
@@ -320,7 +424,12 @@ def _write_run(iteration: Iteration, measured: Measured, found: Findings, versio
 
 
 def _write_look(
-    iteration: Iteration, plan: AnalysisPlan, measured: Measured, found: Findings, versions: dict[str, object], now: datetime
+    iteration: Iteration,
+    plan: AnalysisPlan,
+    measured: Measured,
+    found: Findings,
+    versions: dict[str, object],
+    now: datetime,
 ) -> None:
     """The look and its decision, both append-only; unique per local day."""
     if found.taken is None or measured.look is None:
@@ -343,7 +452,9 @@ def _write_look(
     _write_decision(iteration, found, versions, now, look=row)
 
 
-def _write_alarm(iteration: Iteration, found: Findings, versions: dict[str, object], now: datetime) -> None:
+def _write_alarm(
+    iteration: Iteration, found: Findings, versions: dict[str, object], now: datetime
+) -> None:
     """Between looks only harm may act, and one alarm is raised once. A degradation is told, but displaces no promotion that waits."""
     last = Decision.objects.filter(iteration=iteration).order_by("-made_at", "-pk").first()
     waiting = last is not None and last.verdict == "promote"
@@ -355,9 +466,20 @@ def _write_alarm(iteration: Iteration, found: Findings, versions: dict[str, obje
     _write_decision(iteration, found, versions, now, look=None)
 
 
-def _write_decision(iteration: Iteration, found: Findings, versions: dict[str, object], now: datetime, *, look: Look | None) -> Decision:
+def _write_decision(
+    iteration: Iteration,
+    found: Findings,
+    versions: dict[str, object],
+    now: datetime,
+    *,
+    look: Look | None,
+) -> Decision:
     decision = found.decision
-    variant = iteration.experiment.variants.filter(key=decision.arms[0]).first() if decision.arms else None
+    variant = (
+        iteration.experiment.variants.filter(key=decision.arms[0]).first()
+        if decision.arms
+        else None
+    )
     row = Decision.objects.create(
         iteration=iteration,
         look=look,
@@ -385,7 +507,11 @@ def outcome_of(decision: Verdict) -> str:
 
 def days_so_far(iteration: Iteration) -> tuple[Day, ...]:
     """The series that the latest run carries."""
-    stored = AnalysisRun.objects.filter(iteration=iteration, latest=True).values_list("results__days", flat=True).first()
+    stored = (
+        AnalysisRun.objects.filter(iteration=iteration, latest=True)
+        .values_list("results__days", flat=True)
+        .first()
+    )
     return restored(stored or [], tuple[Day, ...])
 
 
@@ -407,7 +533,11 @@ def _note_error(iteration: Iteration, now: datetime, error: str) -> None:
         run, _ = AnalysisRun.objects.get_or_create(
             iteration=iteration,
             latest=True,
-            defaults={"experiment_id": iteration.experiment_id, "computed_at": now, "data_cut": now},
+            defaults={
+                "experiment_id": iteration.experiment_id,
+                "computed_at": now,
+                "data_cut": now,
+            },
         )
         AnalysisRun.objects.filter(pk=run.pk).update(failed_at=now, error=error[:2000])
 

@@ -80,17 +80,30 @@ def count(iteration: Iteration, now: datetime, *, limit_ms: int = LONGEST_MS) ->
     primary, outcomes, overflows = _outcomes(iteration)
     numbers = _numbers(iteration, outcomes, overflows, now, limit_ms)
     arms = [
-        {"key": key, "is_control": control, "units": numbers.get((pk, None), 0), "outcomes": _of_arm(numbers, pk, outcomes, overflows)}
-        for pk, key, control in iteration.experiment.variants.order_by("position", "pk").values_list("pk", "key", "is_control")
+        {
+            "key": key,
+            "is_control": control,
+            "units": numbers.get((pk, None), 0),
+            "outcomes": _of_arm(numbers, pk, outcomes, overflows),
+        }
+        for pk, key, control in iteration.experiment.variants.order_by(
+            "position", "pk"
+        ).values_list("pk", "key", "is_control")
     ]
     took = int((time.monotonic() - began) * 1000)
     row, _ = OutcomeCount.objects.update_or_create(
-        iteration=iteration, defaults={"counted_at": now, "took_ms": took, "primary": primary, "arms": arms}
+        iteration=iteration,
+        defaults={"counted_at": now, "took_ms": took, "primary": primary, "arms": arms},
     )
     return row
 
 
-def _of_arm(numbers: dict[tuple[int, str | None], int], pk: int, outcomes: Sequence[_Outcome], overflows: bool) -> dict[str, int]:
+def _of_arm(
+    numbers: dict[tuple[int, str | None], int],
+    pk: int,
+    outcomes: Sequence[_Outcome],
+    overflows: bool,
+) -> dict[str, int]:
     names = [*(one.name for one in outcomes), *([OTHER] if overflows else [])]
     return {name: numbers.get((pk, name), 0) for name in names}
 
@@ -103,7 +116,11 @@ def _try(iteration: Iteration, now: datetime, *, limit_ms: int) -> None:
         unchanged.note(KIND, iteration.pk, before, now)
     except Exception as error:
         if _ran_out_of_time(error):
-            log.warning("outcomes_not_counted_in_time", experiment=iteration.experiment.key, limit_ms=limit_ms)
+            log.warning(
+                "outcomes_not_counted_in_time",
+                experiment=iteration.experiment.key,
+                limit_ms=limit_ms,
+            )
         else:
             log.exception("outcomes_not_counted", experiment=iteration.experiment.key)
         # Where the database itself is away this fails too, and ends the round.
@@ -118,7 +135,9 @@ def _ran_out_of_time(error: Exception) -> bool:
 def _note_attempt(iteration: Iteration, now: datetime, took_ms: int) -> None:
     """The next attempt waits as long as after a count that took this long. Numbers and their age stay as they are."""
     tried = {"tried_at": now, "took_ms": took_ms}
-    OutcomeCount.objects.update_or_create(iteration=iteration, defaults=tried, create_defaults=tried | {"counted_at": now})
+    OutcomeCount.objects.update_or_create(
+        iteration=iteration, defaults=tried, create_defaults=tried | {"counted_at": now}
+    )
 
 
 def _stale(now: datetime, took_at_most: int | None = None) -> list[Iteration]:
@@ -127,8 +146,14 @@ def _stale(now: datetime, took_at_most: int | None = None) -> list[Iteration]:
     While nothing is stored, counts stay as they are. An iteration that ended is counted once more, and then keeps its numbers.
     """
     rows = shown(now).filter(experiment__origin=Origin.LIVE)
-    rows = rows.filter(Q(ended_at__isnull=True) | Q(outcome_count__isnull=True) | Q(outcome_count__counted_at__lt=F("ended_at")))
-    rows = rows.select_related("experiment", "outcome_count").order_by("outcome_count__counted_at", "pk")
+    rows = rows.filter(
+        Q(ended_at__isnull=True)
+        | Q(outcome_count__isnull=True)
+        | Q(outcome_count__counted_at__lt=F("ended_at"))
+    )
+    rows = rows.select_related("experiment", "outcome_count").order_by(
+        "outcome_count__counted_at", "pk"
+    )
     stale = {row.pk: row for row in rows if _is_stale(_counted(row), now, took_at_most)}
     return [stale[pk] for pk in unchanged.due(KIND, list(stale), now)]
 
@@ -150,16 +175,38 @@ def _outcomes(iteration: Iteration) -> tuple[str, list[_Outcome], bool]:
     """The primary metric's outcome, all outcomes that are counted, and whether some told names found no slot."""
     design = iteration_design(iteration)
     planned = {(m.key, m.version) for m in design.metrics}
-    definitions = [definition_of(row) for row in Metric.objects.filter(key__in=[m.key for m in design.metrics])]
+    definitions = [
+        definition_of(row) for row in Metric.objects.filter(key__in=[m.key for m in design.metrics])
+    ]
     found: dict[tuple[str, str], _Outcome] = {
-        (d.key, d.source): _as_outcome(d) for d in definitions if (d.key, d.version) in planned and _is_outcome(d)
+        (d.key, d.source): _as_outcome(d)
+        for d in definitions
+        if (d.key, d.version) in planned and _is_outcome(d)
     }
-    primary = next((m.key for m in design.metrics if m.role == MetricRole.PRIMARY and m.key in {name for name, _ in found}), "")
-    told = list(ToldOutcome.objects.filter(experiment_id=iteration.experiment_id, slot__lt=OUTCOMES_AT_MOST).order_by("slot"))
-    known = {d.key: d for d in map(definition_of, Metric.objects.filter(key__in=[one.name for one in told], current=True))}
+    primary = next(
+        (
+            m.key
+            for m in design.metrics
+            if m.role == MetricRole.PRIMARY and m.key in {name for name, _ in found}
+        ),
+        "",
+    )
+    told = list(
+        ToldOutcome.objects.filter(
+            experiment_id=iteration.experiment_id, slot__lt=OUTCOMES_AT_MOST
+        ).order_by("slot")
+    )
+    known = {
+        d.key: d
+        for d in map(
+            definition_of, Metric.objects.filter(key__in=[one.name for one in told], current=True)
+        )
+    }
     for one in told:
         found.setdefault((one.name, one.source), _told(one, known.get(one.name)))
-    overflows = ToldOutcome.objects.filter(experiment_id=iteration.experiment_id, slot=OUTCOMES_AT_MOST).exists()
+    overflows = ToldOutcome.objects.filter(
+        experiment_id=iteration.experiment_id, slot=OUTCOMES_AT_MOST
+    ).exists()
     return primary, list(found.values()), overflows
 
 
@@ -216,7 +263,11 @@ GROUP BY p.variant_id, h.name
 
 
 def _numbers(
-    iteration: Iteration, outcomes: Iterable[_Outcome], overflows: bool, now: datetime, limit_ms: int
+    iteration: Iteration,
+    outcomes: Iterable[_Outcome],
+    overflows: bool,
+    now: datetime,
+    limit_ms: int,
 ) -> dict[tuple[int, str | None], int]:
     """By variant and outcome the units it happened to; by variant and None all units."""
     each = [(one, kind) for one in outcomes for kind in one.types]
@@ -236,7 +287,10 @@ def _numbers(
     sql = _SQL.format(event_unit=unit_of("e", unit_type), observed_unit=unit_of("m", unit_type))
     with transaction.atomic(), connection.cursor() as cursor:
         # A hash join, as in the stores: fresh tables have no statistics. Transactions around this one get the settings back.
-        cursor.execute("SELECT set_config('enable_nestloop', 'off', true), set_config('statement_timeout', %s, true)", [str(limit_ms)])
+        cursor.execute(
+            "SELECT set_config('enable_nestloop', 'off', true), set_config('statement_timeout', %s, true)",
+            [str(limit_ms)],
+        )
         cursor.execute(sql, asked)
         found = {(variant, name): many for variant, name, many in cursor.fetchall()}
         cursor.execute("SET LOCAL enable_nestloop = on; SET LOCAL statement_timeout TO DEFAULT")

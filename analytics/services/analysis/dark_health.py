@@ -10,7 +10,14 @@ from typing import cast
 
 from django.db import transaction
 
-from analytics.core.deciding.dark_stage import Beside, DarkArm, DarkHealth, beside, problems, sentence
+from analytics.core.deciding.dark_stage import (
+    Beside,
+    DarkArm,
+    DarkHealth,
+    beside,
+    problems,
+    sentence,
+)
 from analytics.core.deciding.guardrails import Reading, judge
 from analytics.core.ground.nets import Net, sentences
 from analytics.core.ground.observed import Observed
@@ -35,11 +42,15 @@ def watch_dark_launch(experiment_id: int, *, now: datetime, store: Store | None 
     found, evidence = _checked(SYSTEM, now, iteration, store)
     if found.breached:
         reason = f"dark launch: harm beyond the margin is proven for {', '.join(found.breached)}"
-        abort_harmful_dark_launch(SYSTEM, now, experiment_id=experiment_id, iteration_id=iteration.pk, reason=reason)
+        abort_harmful_dark_launch(
+            SYSTEM, now, experiment_id=experiment_id, iteration_id=iteration.pk, reason=reason
+        )
     return evidence
 
 
-def check_dark_launch(actor: Actor, now: datetime, *, experiment_id: int, store: Store | None = None) -> Evidence:
+def check_dark_launch(
+    actor: Actor, now: datetime, *, experiment_id: int, store: Store | None = None
+) -> Evidence:
     """Measure the dark launch now and record it as evidence for QA to sign."""
     return _checked(actor, now, _in_dark_launch(experiment_id), store)[1]
 
@@ -52,8 +63,15 @@ def _in_dark_launch(experiment_id: int) -> Iteration:
     return iteration
 
 
-def _checked(actor: Actor, now: datetime, iteration: Iteration, store: Store | None) -> tuple[DarkHealth, Evidence]:
-    found = dark_health(plan_of(iteration, now), iteration.dark_started_at or iteration.began_at, now, store or default_store())
+def _checked(
+    actor: Actor, now: datetime, iteration: Iteration, store: Store | None
+) -> tuple[DarkHealth, Evidence]:
+    found = dark_health(
+        plan_of(iteration, now),
+        iteration.dark_started_at or iteration.began_at,
+        now,
+        store or default_store(),
+    )
     evidence = checklist.record_evidence(
         actor,
         now,
@@ -68,7 +86,13 @@ def _checked(actor: Actor, now: datetime, iteration: Iteration, store: Store | N
 
 def dark_health(plan: AnalysisPlan, since: datetime, now: datetime, store: Store) -> DarkHealth:
     """Dark arms against the control twins, on everybody exposed since the dark launch began."""
-    dark = replace(population(plan, plan.cut(now)), phase=Phase.DARK, exposed_from=since, rows_from=since, blackouts=())
+    dark = replace(
+        population(plan, plan.cut(now)),
+        phase=Phase.DARK,
+        exposed_from=since,
+        rows_from=since,
+        blackouts=(),
+    )
     twin = replace(dark, phase=Phase.TWIN)
     net = Net(transaction.atomic)
     with store.snapshot():
@@ -81,10 +105,18 @@ def dark_health(plan: AnalysisPlan, since: datetime, now: datetime, store: Store
         min_hours=plan.rules.dark_min_hours,
         min_requests=plan.rules.dark_min_requests,
         arms=tuple(
-            _arm(arm.key, [one for one in counted if one.variant_id == arm.variant_id], held.get((arm.variant_id, BucketRole.DARK), 0))
+            _arm(
+                arm.key,
+                [one for one in counted if one.variant_id == arm.variant_id],
+                held.get((arm.variant_id, BucketRole.DARK), 0),
+            )
             for arm in plan.test_arms
         ),
-        twins=_arm("control twins", twins, sum(n for (_, role), n in held.items() if role == BucketRole.TWIN)),
+        twins=_arm(
+            "control twins",
+            twins,
+            sum(n for (_, role), n in held.items() if role == BucketRole.TWIN),
+        ),
         guardrails=guardrails,
         stamped=stamped,
         unlabelled=unlabelled,
@@ -95,7 +127,9 @@ def dark_health(plan: AnalysisPlan, since: datetime, now: datetime, store: Store
 def _buckets(iteration_id: int) -> dict[tuple[int, str], int]:
     """How many buckets each variant holds in each role."""
     found: dict[tuple[int, str], int] = {}
-    for variant_id, role in Bucket.objects.filter(iteration_id=iteration_id).values_list("variant_id", "role"):
+    for variant_id, role in Bucket.objects.filter(iteration_id=iteration_id).values_list(
+        "variant_id", "role"
+    ):
         if variant_id is not None:
             found[variant_id, role] = found.get((variant_id, role), 0) + 1
     return found
@@ -109,7 +143,9 @@ _Seen = tuple[PlannedMetric, float | None, float | None, Reading]
 """A guardrail on an arm: its value there and of the twins, and how it is judged."""
 
 
-def _guardrails(plan: AnalysisPlan, store: Store, dark: Population, twin: Population, net: Net) -> tuple[Beside, ...]:
+def _guardrails(
+    plan: AnalysisPlan, store: Store, dark: Population, twin: Population, net: Net
+) -> tuple[Beside, ...]:
     """Every guardrail on every dark arm; the twins are one control group, whichever variant they were booked on.
 
     One that fails is missing here; ``net`` knows why.
@@ -118,23 +154,36 @@ def _guardrails(plan: AnalysisPlan, store: Store, dark: Population, twin: Popula
         seen
         for metric in guarded(plan)
         for seen in net.hold(
-            metric.definition.key, "dark launch", partial(_readings, plan, store, dark, twin, metric), lambda _: list[_Seen]()
+            metric.definition.key,
+            "dark launch",
+            partial(_readings, plan, store, dark, twin, metric),
+            lambda _: list[_Seen](),
         )
     ]
-    by_key = {(verdict.key, verdict.arm): verdict for verdict in judge([reading for *_, reading in read], net=net)}
+    by_key = {
+        (verdict.key, verdict.arm): verdict
+        for verdict in judge([reading for *_, reading in read], net=net)
+    }
     return tuple(
-        Beside(metric.definition.name, here, twins, by_key[reading.plan.key, reading.arm]) for metric, here, twins, reading in read
+        Beside(metric.definition.name, here, twins, by_key[reading.plan.key, reading.arm])
+        for metric, here, twins, reading in read
     )
 
 
-def _readings(plan: AnalysisPlan, store: Store, dark: Population, twin: Population, metric: PlannedMetric) -> list[_Seen]:
+def _readings(
+    plan: AnalysisPlan, store: Store, dark: Population, twin: Population, metric: PlannedMetric
+) -> list[_Seen]:
     """One guardrail on each arm: what was observed there and of the twins, and how it is judged."""
     treated = store.totals(dark, metric.definition, matured=False)
-    twins = store.totals(replace(twin, grouping="all"), metric.definition, matured=False).get(POOLED)
+    twins = store.totals(replace(twin, grouping="all"), metric.definition, matured=False).get(
+        POOLED
+    )
     base, found = None if twins is None else twins.totals, list[_Seen]()
     for arm in plan.test_arms:
         here = treated[arm.variant_id].totals if arm.variant_id in treated else None
-        reading = Reading(guardrail_plan(metric), arm.key, harm_of(metric, base, here), None, planned_days(plan))
+        reading = Reading(
+            guardrail_plan(metric), arm.key, harm_of(metric, base, here), None, planned_days(plan)
+        )
         found.append((metric, _value(metric, here), _value(metric, base), reading))
     return found
 
@@ -144,7 +193,10 @@ def _value(metric: PlannedMetric, observed: Observed | None) -> float | None:
 
 
 def _detail(found: DarkHealth) -> JSON:
-    arms: list[JSON] = [{"key": arm.key, "units": arm.units, "requests": arm.requests} for arm in (*found.arms, found.twins)]
+    arms: list[JSON] = [
+        {"key": arm.key, "units": arm.units, "requests": arm.requests}
+        for arm in (*found.arms, found.twins)
+    ]
     return {
         "hours": round(found.hours, 2),
         "requests": found.requests,

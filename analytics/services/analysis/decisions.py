@@ -44,7 +44,9 @@ def decide(iteration_id: int, *, now: datetime) -> AppliedDecision | Waiting | N
     """Carry out the iteration's newest decision if it asks for something; None when there is nothing to do."""
     with transaction.atomic():
         iteration = Iteration.objects.select_related("experiment").get(pk=iteration_id)
-        experiment = Experiment.objects.select_for_update(no_key=True).get(pk=iteration.experiment_id)
+        experiment = Experiment.objects.select_for_update(no_key=True).get(
+            pk=iteration.experiment_id
+        )
         decision = pending(iteration)
         if decision is None:
             return None
@@ -61,16 +63,29 @@ def decide(iteration_id: int, *, now: datetime) -> AppliedDecision | Waiting | N
 
 def pending(iteration: Iteration) -> Decision | None:
     """The iteration's newest decision, when it asks for something that was not tried yet."""
-    newest = Decision.objects.filter(iteration=iteration).order_by("-made_at", "-pk").select_related("variant").first()
-    if newest is None or newest.verdict not in ACTING or AppliedDecision.objects.filter(decision=newest).exists():
+    newest = (
+        Decision.objects.filter(iteration=iteration)
+        .order_by("-made_at", "-pk")
+        .select_related("variant")
+        .first()
+    )
+    if (
+        newest is None
+        or newest.verdict not in ACTING
+        or AppliedDecision.objects.filter(decision=newest).exists()
+    ):
         return None
     return newest
 
 
 def iterations_with_pending() -> list[int]:
     """Open iterations whose newest decision may ask for something, oldest first."""
-    open_ones = Decision.objects.filter(iteration__ended_at__isnull=True, verdict__in=ACTING, applied__isnull=True)
-    return list(open_ones.order_by("iteration_id").values_list("iteration_id", flat=True).distinct())
+    open_ones = Decision.objects.filter(
+        iteration__ended_at__isnull=True, verdict__in=ACTING, applied__isnull=True
+    )
+    return list(
+        open_ones.order_by("iteration_id").values_list("iteration_id", flat=True).distinct()
+    )
 
 
 def _overtaken(experiment: Experiment, iteration: Iteration, decision: Decision) -> str:
@@ -94,7 +109,9 @@ def _wait(experiment: Experiment, iteration: Iteration, decision: Decision, now:
     rules = iteration_rules(iteration)
     if in_window(rules.window, now, experiment.time_zone):
         return ""
-    known_until = notices.promotion_ahead(experiment, decision, now) + timedelta(hours=rules.notice_hours)
+    known_until = notices.promotion_ahead(experiment, decision, now) + timedelta(
+        hours=rules.notice_hours
+    )
     if now >= known_until:
         return ""
     return f"outside the promotion window; with {rules.notice_hours} h notice it comes at {moment(known_until)}"
@@ -125,9 +142,17 @@ def _call(experiment: Experiment, decision: Decision, now: datetime) -> None:
         )
     elif decision.verdict == "stop":
         named = decision.arms or ([decision.variant.key] if decision.variant is not None else [])
-        lifecycle.stop_arms(SYSTEM, now, experiment_id=experiment.pk, variant_keys=named, reason=reason)
+        lifecycle.stop_arms(
+            SYSTEM, now, experiment_id=experiment.pk, variant_keys=named, reason=reason
+        )
     else:
-        lifecycle.conclude(SYSTEM, now, experiment_id=experiment.pk, outcome=Outcome(decision.outcome), reason=reason)
+        lifecycle.conclude(
+            SYSTEM,
+            now,
+            experiment_id=experiment.pk,
+            outcome=Outcome(decision.outcome),
+            reason=reason,
+        )
 
 
 def _note(decision: Decision, now: datetime, *, done: bool, note: str) -> AppliedDecision:

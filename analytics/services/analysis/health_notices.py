@@ -16,7 +16,13 @@ _QUIET = frozenset({"no_data", "cannot_say"})
 """An experiment that has just begun has no data, and nothing is wrong."""
 
 
-def unhealthy(experiment: Experiment, iteration_id: int, found: Sequence[Finding], before: Collection[str], now: datetime) -> None:
+def unhealthy(
+    experiment: Experiment,
+    iteration_id: int,
+    found: Sequence[Finding],
+    before: Collection[str],
+    now: datetime,
+) -> None:
     """Tell the findings that were not there at the reading before (``before`` are its codes); one that comes and goes, once a day."""
     for one in found:
         if one.weight == "info" or one.code in before or one.code in _QUIET:
@@ -26,4 +32,9 @@ def unhealthy(experiment: Experiment, iteration_id: int, found: Sequence[Finding
         facts: dict[str, JSON] = {"finding": one.code, "weight": one.weight, "masks": one.masks}
         title = f"{experiment.key}: {one.sentence}"
         key = f"health:{iteration_id}:{one.code}:{now:%Y-%m-%d}"
-        outbox.put(now, Notice(NoticeKind.HEALTH, title, f"{advice}{hidden}".strip(), facts), key=key, experiment=experiment)
+        outbox.put(
+            now,
+            Notice(NoticeKind.HEALTH, title, f"{advice}{hidden}".strip(), facts),
+            key=key,
+            experiment=experiment,
+        )

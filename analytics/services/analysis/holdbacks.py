@@ -34,14 +34,17 @@ log = structlog.get_logger(__name__)
 
 def read(rollout_id: int, *, now: datetime, store: Store | None = None) -> HoldbackRun | None:
     """Read one rollout's holdback, store what it says, and act on it once. None when it was closed meanwhile."""
-    rollout = Rollout.objects.select_related("experiment", "iteration", "variant", "flag").get(pk=rollout_id)
+    rollout = Rollout.objects.select_related("experiment", "iteration", "variant", "flag").get(
+        pk=rollout_id
+    )
     found = compare(rollout, now=now, store=store or default_store())
     with transaction.atomic():
         rollout = Rollout.objects.select_for_update().get(pk=rollout_id)
         if rollout.closed_at is not None or found is None:
             return None
         run, _ = HoldbackRun.objects.update_or_create(
-            rollout=rollout, defaults={"computed_at": now, "result": plain(found), "versions": {"engine": ENGINE}}
+            rollout=rollout,
+            defaults={"computed_at": now, "result": plain(found), "versions": {"engine": ENGINE}},
         )
         if found.take_back:
             _take_back(rollout, run, found.take_back, now)
@@ -62,22 +65,44 @@ def compare(rollout: Rollout, *, now: datetime, store: Store) -> AfterPromotion 
     fresh = _Sides(replace(since, variants=(control,)), replace(since, variants=(arm,)))
     met = population(plan, cut)
     # Of the original control only those held back never changed their variant.
-    stayed = _Sides(replace(met, variants=(control,), buckets=tuple(rollout.holdback_buckets)), replace(met, variants=(arm,)))
+    stayed = _Sides(
+        replace(met, variants=(control,), buckets=tuple(rollout.holdback_buckets)),
+        replace(met, variants=(arm,)),
+    )
     primary, key, net = plan.primary, rollout.variant.key, Net(transaction.atomic)
 
     def compared(sides: _Sides, part: str) -> Compared:
-        return net.hold(primary.definition.key, part, lambda: _compared(primary, _pair(store, sides, primary, matured=True)), _not_compared)
+        return net.hold(
+            primary.definition.key,
+            part,
+            lambda: _compared(primary, _pair(store, sides, primary, matured=True)),
+            _not_compared,
+        )
 
     with store.snapshot():
-        told, original = compared(fresh, "units met since the promotion"), compared(stayed, "the original arms")
+        told, original = (
+            compared(fresh, "units met since the promotion"),
+            compared(stayed, "the original arms"),
+        )
         read = [
-            net.hold(m.definition.key, f"guardrail on {key}", partial(_read_guardrail, plan, m, key, store, fresh), lambda _: None)
+            net.hold(
+                m.definition.key,
+                f"guardrail on {key}",
+                partial(_read_guardrail, plan, m, key, store, fresh),
+                lambda _: None,
+            )
             for m in guarded(plan)
         ]
     verdicts = tuple(judge([one for one in read if one is not None], net=net))
     _tell(rollout, net)
-    missing = tuple(unknown(m.definition.key, key, _UNREAD) for m, one in zip(guarded(plan), read, strict=True) if one is None)
-    return AfterPromotion(told, original if original.promoted or original.held_back else None, (*verdicts, *missing))
+    missing = tuple(
+        unknown(m.definition.key, key, _UNREAD)
+        for m, one in zip(guarded(plan), read, strict=True)
+        if one is None
+    )
+    return AfterPromotion(
+        told, original if original.promoted or original.held_back else None, (*verdicts, *missing)
+    )
 
 
 _UNREAD = "its totals could not be read; the log says why"
@@ -86,14 +111,22 @@ _UNREAD = "its totals could not be read; the log says why"
 def _tell(rollout: Rollout, net: Net) -> None:
     """Each fault in the log; the others are read all the same."""
     for fault, error in zip(net.faults, net.errors, strict=True):
-        log.error("part_failed", experiment=rollout.experiment.key, subject=fault.subject, part=fault.part, exc_info=error)
+        log.error(
+            "part_failed",
+            experiment=rollout.experiment.key,
+            subject=fault.subject,
+            part=fault.part,
+            exc_info=error,
+        )
 
 
 def _not_compared(why: str) -> Compared:
     return Compared(0, 0, read_holdback(None, 0, more_is_better=True))
 
 
-def _read_guardrail(plan: AnalysisPlan, metric: PlannedMetric, arm: str, store: Store, sides: _Sides) -> Reading:
+def _read_guardrail(
+    plan: AnalysisPlan, metric: PlannedMetric, arm: str, store: Store, sides: _Sides
+) -> Reading:
     return _reading(plan, metric, arm, _pair(store, sides, metric, matured=False))
 
 
@@ -110,7 +143,10 @@ _Pair = tuple[Observed | None, Observed | None]
 
 def _pair(store: Store, sides: _Sides, metric: PlannedMetric, *, matured: bool) -> _Pair:
     """Totals of the units held back and of the promoted ones; None where there are none."""
-    found = (store.totals(people, metric.definition, matured=matured) for people in (sides.held_back, sides.promoted))
+    found = (
+        store.totals(people, metric.definition, matured=matured)
+        for people in (sides.held_back, sides.promoted)
+    )
     held_back, promoted = (next((one.totals for one in totals.values()), None) for totals in found)
     return held_back, promoted
 
@@ -119,14 +155,24 @@ def _compared(metric: PlannedMetric, pair: _Pair) -> Compared:
     held_back, promoted = pair
     kind = kind_of(metric.definition.kind.value)
     n_held, n_promoted = (0 if totals is None else kind.units(totals) for totals in pair)
-    comparable = held_back is not None and promoted is not None and kind.why_not(held_back, promoted) is None
-    contrast = kind.guarded(held_back, promoted) if comparable and held_back is not None and promoted is not None else None
+    comparable = (
+        held_back is not None and promoted is not None and kind.why_not(held_back, promoted) is None
+    )
+    contrast = (
+        kind.guarded(held_back, promoted)
+        if comparable and held_back is not None and promoted is not None
+        else None
+    )
     better = metric.definition.direction is Direction.INCREASE
-    return Compared(n_promoted, n_held, read_holdback(contrast, n_held + n_promoted, more_is_better=better))
+    return Compared(
+        n_promoted, n_held, read_holdback(contrast, n_held + n_promoted, more_is_better=better)
+    )
 
 
 def _reading(plan: AnalysisPlan, metric: PlannedMetric, arm: str, pair: _Pair) -> Reading:
-    return Reading(guardrail_plan(metric), arm, harm_of(metric, *pair), planned_days=planned_days(plan))
+    return Reading(
+        guardrail_plan(metric), arm, harm_of(metric, *pair), planned_days=planned_days(plan)
+    )
 
 
 def _take_back(rollout: Rollout, run: HoldbackRun, reason: str, now: datetime) -> None:
@@ -137,7 +183,11 @@ def _take_back(rollout: Rollout, run: HoldbackRun, reason: str, now: datetime) -
 def remind(rollout_id: int, *, now: datetime) -> bool:
     """Once the holdback is over: tell the team that everybody has the new variant and the old code may go. Whether it was told now."""
     with transaction.atomic():
-        rollout = Rollout.objects.select_for_update(of=("self",)).select_related("experiment", "variant", "flag").get(pk=rollout_id)
+        rollout = (
+            Rollout.objects.select_for_update(of=("self",))
+            .select_related("experiment", "variant", "flag")
+            .get(pk=rollout_id)
+        )
         run, _ = HoldbackRun.objects.get_or_create(rollout=rollout, defaults={"computed_at": now})
         if rollout.closed_at is not None or run.reminded_at is not None:
             return False
@@ -146,7 +196,12 @@ def remind(rollout_id: int, *, now: datetime) -> bool:
             f"Nobody is held back from it any more. Remove the branches for the other variants, make its value the default of flag"
             f" {rollout.flag.key}, then close the rollout."
         )
-        notice = Notice(NoticeKind.STATE, title, text, {"flag": rollout.flag.key, "variant": rollout.variant.key})
+        notice = Notice(
+            NoticeKind.STATE,
+            title,
+            text,
+            {"flag": rollout.flag.key, "variant": rollout.variant.key},
+        )
         outbox.put(now, notice, key=f"old_code:{rollout.pk}", experiment=rollout.experiment)
         HoldbackRun.objects.filter(pk=run.pk).update(reminded_at=now)
     return True

@@ -50,7 +50,12 @@ def promotion_ahead(experiment: Experiment, decision: Decision, now: datetime) -
     text = f"{said}\nIn its promotion window, or else from {moment(comes)} on. Hold it on the experiment's page."
     title = f"{experiment.key}: {arm} will be promoted by itself"
     outbox.put(
-        now, Notice(NoticeKind.PROMOTION, title, text, _facts(decision) | {"not_before": comes.isoformat()}), key=key, experiment=experiment
+        now,
+        Notice(
+            NoticeKind.PROMOTION, title, text, _facts(decision) | {"not_before": comes.isoformat()}
+        ),
+        key=key,
+        experiment=experiment,
     )
     return now
 
@@ -69,24 +74,39 @@ def overtaken(experiment: Experiment, decision: Decision, now: datetime, why: st
 def in_window(window: Window, now: datetime, zone: str) -> bool:
     """Whether a moment lies in the promotion window, in the experiment's time zone."""
     local = now.astimezone(ZoneInfo(zone))
-    return window.always or (local.weekday() in window.days and window.from_hour <= local.hour < window.to_hour)
+    return window.always or (
+        local.weekday() in window.days and window.from_hour <= local.hour < window.to_hour
+    )
 
 
-def _tell(experiment: Experiment, decision: Decision, now: datetime, kind: NoticeKind, why: str = "") -> None:
+def _tell(
+    experiment: Experiment, decision: Decision, now: datetime, kind: NoticeKind, why: str = ""
+) -> None:
     """The card's sentence and its next step, as every page says them; the rule behind it follows."""
     found = _card_of(experiment, now)
-    title = one_line(f"{experiment.name}: {found.state.value}" + (" (not carried out)" if why else ""))
-    text = "\n".join(filter(None, (found.sentence, why, f"Decision {decision.pk}: {decision.rule}")))
+    title = one_line(
+        f"{experiment.name}: {found.state.value}" + (" (not carried out)" if why else "")
+    )
+    text = "\n".join(
+        filter(None, (found.sentence, why, f"Decision {decision.pk}: {decision.rule}"))
+    )
     notice = Notice(kind, title, text, _facts(decision) | {"state": found.state.value})
     outbox.put(now, notice, key=f"decision:{decision.pk}", experiment=experiment)
 
 
 def _facts(decision: Decision) -> dict[str, JSON]:
     variant = None if decision.variant is None else decision.variant.key
-    return {"decision": decision.pk, "verdict": decision.verdict, "outcome": decision.outcome, "variant": variant}
+    return {
+        "decision": decision.pk,
+        "verdict": decision.verdict,
+        "outcome": decision.outcome,
+        "variant": variant,
+    }
 
 
 def _card_of(experiment: Experiment, now: datetime) -> Card:
-    from analytics.selectors.cards import card_of  # here: cards need numpy, and a tick that tells nothing does not
+    from analytics.selectors.cards import (
+        card_of,
+    )  # here: cards need numpy, and a tick that tells nothing does not
 
     return card_of(experiment, now)

@@ -41,7 +41,13 @@ def move_ramp(experiment_id: int, *, now: datetime) -> RampMove | None:
         return move
     try:
         with transaction.atomic():
-            verb(SYSTEM, now, experiment_id=experiment_id, reason=move.rule, judged=Judged(stay.iteration_id, stay.step))
+            verb(
+                SYSTEM,
+                now,
+                experiment_id=experiment_id,
+                reason=move.rule,
+                judged=Judged(stay.iteration_id, stay.step),
+            )
     except (Conflict, Refused) as refusal:
         log.warning("ramp_not_moved", experiment=experiment_id, move=move.kind, reason=str(refusal))
         return RampMove("wait", str(refusal))

@@ -31,7 +31,12 @@ MOST_SPLITS = 100_000
 
 
 def replay_control(
-    experiment_id: int, *, now: datetime, splits: int = SPLITS, seed: int = 1, store: Store | None = None
+    experiment_id: int,
+    *,
+    now: datetime,
+    splits: int = SPLITS,
+    seed: int = 1,
+    store: Store | None = None,
 ) -> tuple[ReplayRow, ...]:
     """Split the control arm ``splits`` times and store each metric's p-values; raw, and with covariates where some are known."""
     if not 1 <= splits <= MOST_SPLITS:
@@ -53,7 +58,9 @@ def replay_control(
     rows = [
         ReplayRow(**known, **of_metric)
         for metric in plan.metrics
-        for of_metric in _replayed(metric, _cells(plan, metric, people, store or default_store()), splits, seed)
+        for of_metric in _replayed(
+            metric, _cells(plan, metric, people, store or default_store()), splits, seed
+        )
     ]
     with transaction.atomic():
         return tuple(ReplayRow.objects.bulk_create(rows))
@@ -62,10 +69,17 @@ def replay_control(
 def _control_by_cell(plan: AnalysisPlan, now: datetime) -> Population:
     if plan.control is None:
         raise Refused(f"{plan.key}: has no control arm to split")
-    return replace(population(plan, plan.cut(now)), variants=(plan.control.variant_id,), grouping="cell", rows_from=plan.began_at)
+    return replace(
+        population(plan, plan.cut(now)),
+        variants=(plan.control.variant_id,),
+        grouping="cell",
+        rows_from=plan.began_at,
+    )
 
 
-def _cells(plan: AnalysisPlan, metric: PlannedMetric, people: Population, store: Store) -> Sequence[Observed]:
+def _cells(
+    plan: AnalysisPlan, metric: PlannedMetric, people: Population, store: Store
+) -> Sequence[Observed]:
     """Totals of each cell that holds units, in the cells' order, so that a seed means the same splits."""
     if kind_of(metric.definition.kind.value).form not in ("unit", "ratio"):
         return ()
@@ -74,14 +88,25 @@ def _cells(plan: AnalysisPlan, metric: PlannedMetric, people: Population, store:
     return tuple(found[cell].totals for cell in sorted(found))
 
 
-def _replayed(metric: PlannedMetric, cells: Sequence[Observed], splits: int, seed: int) -> list[dict[str, object]]:
+def _replayed(
+    metric: PlannedMetric, cells: Sequence[Observed], splits: int, seed: int
+) -> list[dict[str, object]]:
     """The columns of one metric's rows: raw, and with covariates where the totals hold them."""
     definition = metric.definition
     kind = definition.kind.value
     ways = [False, True] if cells and isinstance(cells[0], Remembered) else [False]
-    found = [replay(kind, cells, splits, np.random.default_rng(seed), adjusted=adjusted) for adjusted in ways]
+    found = [
+        replay(kind, cells, splits, np.random.default_rng(seed), adjusted=adjusted)
+        for adjusted in ways
+    ]
     units = sum(kind_of(kind).units(cell) for cell in cells)
     return [
-        {"metric_key": definition.key, "metric_version": definition.version, "method": one.method, "units": units, "result": plain(one)}
+        {
+            "metric_key": definition.key,
+            "metric_version": definition.version,
+            "method": one.method,
+            "units": units,
+            "result": plain(one),
+        }
         for one in found
     ]

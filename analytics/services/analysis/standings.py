@@ -63,20 +63,40 @@ def _is_mine() -> bool:
 
 def _due(now: datetime) -> QuerySet[Experiment, int]:
     """Those that time changed, and those that have no standing yet."""
-    return Experiment.objects.filter(Q(standing__due_at__lte=now) | Q(standing__isnull=True)).order_by().values_list("pk", flat=True)
+    return (
+        Experiment.objects.filter(Q(standing__due_at__lte=now) | Q(standing__isnull=True))
+        .order_by()
+        .values_list("pk", flat=True)
+    )
 
 
 def _cards(wanted: Iterable[int], now: datetime) -> dict[int, Card]:
-    from analytics.selectors.cards import cards  # here: cards need numpy, and asking whether something changed does not
+    from analytics.selectors.cards import (
+        cards,
+    )  # here: cards need numpy, and asking whether something changed does not
 
-    rows = Experiment.objects.filter(pk__in=list(wanted)).order_by().select_related("flag").only(*_READ)
+    rows = (
+        Experiment.objects.filter(pk__in=list(wanted))
+        .order_by()
+        .select_related("flag")
+        .only(*_READ)
+    )
     return cards(list(rows), now, whole=False)
 
 
 def _keep(found: Mapping[int, Card], now: datetime) -> None:
-    rows = [Standing(experiment_id=pk, state=one.state, urgency=int(one.urgency), due_at=_due_at(one, now)) for pk, one in found.items()]
+    rows = [
+        Standing(
+            experiment_id=pk, state=one.state, urgency=int(one.urgency), due_at=_due_at(one, now)
+        )
+        for pk, one in found.items()
+    ]
     Standing.objects.bulk_create(
-        rows, update_conflicts=True, unique_fields=["experiment"], update_fields=["state", "urgency", "due_at"], batch_size=1_000
+        rows,
+        update_conflicts=True,
+        unique_fields=["experiment"],
+        update_fields=["state", "urgency", "due_at"],
+        batch_size=1_000,
     )
 
 

@@ -17,7 +17,9 @@ LONGEST = timedelta(hours=1)
 
 def due(kind: str, subjects: Sequence[int], now: datetime) -> list[int]:
     """Of these subjects, in their order, those whose answer may be another one now. Of all others the answer is confirmed."""
-    known = SlowWorkDone.objects.filter(kind=kind, subject__in=subjects, again_at__gt=now, done_at__lte=now)
+    known = SlowWorkDone.objects.filter(
+        kind=kind, subject__in=subjects, again_at__gt=now, done_at__lte=now
+    )
     if not subjects or not known.exists():
         return list(subjects)
     same = known.filter(mark=mark())
@@ -26,7 +28,9 @@ def due(kind: str, subjects: Sequence[int], now: datetime) -> list[int]:
     return [subject for subject in subjects if subject not in confirmed]
 
 
-def note(kind: str, subject: int, before: str, now: datetime, again_at: datetime | None = None) -> None:
+def note(
+    kind: str, subject: int, before: str, now: datetime, again_at: datetime | None = None
+) -> None:
     """The work was done on what the mark ``before`` it stands for."""
     again = now + LONGEST if again_at is None else min(again_at, now + LONGEST)
     said = {"mark": before, "done_at": now, "again_at": again, "confirmed_at": now}

@@ -112,9 +112,17 @@ def _happens(example: Example, visit: Visit, random: np.random.Generator, done: 
             done.events.append(_later(example, visit, event_type, f"-{n}", random))
 
 
-def _later(example: Example, visit: Visit, event_type: str, nth: str, random: np.random.Generator) -> Body:
-    at = visit.first + min(timedelta(minutes=1), visit.longest) + max(visit.longest - timedelta(minutes=1), timedelta(0)) * random.random()
-    body = _event(visit, f"e-{visit.ident}-{event_type}{nth}", event_type, at, random) | _stamp(example, visit)
+def _later(
+    example: Example, visit: Visit, event_type: str, nth: str, random: np.random.Generator
+) -> Body:
+    at = (
+        visit.first
+        + min(timedelta(minutes=1), visit.longest)
+        + max(visit.longest - timedelta(minutes=1), timedelta(0)) * random.random()
+    )
+    body = _event(visit, f"e-{visit.ident}-{event_type}{nth}", event_type, at, random) | _stamp(
+        example, visit
+    )
     carried = example.measured.get(visit.arm, {}).get(event_type)
     return body if carried is None else body | {"value": drawn(carried, random)}
 
@@ -124,8 +132,15 @@ def _stamp(example: Example, visit: Visit) -> Body:
     return {"experiment": example.key, "variant": visit.arm} if visit.met else {}
 
 
-def _event(visit: Visit, event_id: str, event_type: str, at: datetime, random: np.random.Generator) -> Body:
-    body: Body = {"event_id": event_id, "units": dict(visit.units), "event_type": event_type, "timestamp": at.isoformat()}
+def _event(
+    visit: Visit, event_id: str, event_type: str, at: datetime, random: np.random.Generator
+) -> Body:
+    body: Body = {
+        "event_id": event_id,
+        "units": dict(visit.units),
+        "event_type": event_type,
+        "timestamp": at.isoformat(),
+    }
     keys = KEYS.get(event_type)
     if keys:
         body["payload"] = {key: f"{key[0]}-{random.integers(100_000):05d}" for key in keys}
@@ -138,11 +153,23 @@ def _asks(example: Example, visit: Visit, random: np.random.Generator, done: Doi
         return
     extra = int(random.poisson((asked.times - 1) * visit.activity)) if asked.times > 1 else 0
     for n in range(1 + extra):
-        at = visit.first + min(AT_ONCE, visit.longest) + n * (visit.longest / (extra + 1)) * random.random()
+        at = (
+            visit.first
+            + min(AT_ONCE, visit.longest)
+            + n * (visit.longest / (extra + 1)) * random.random()
+        )
         _asks_once(example, asked, visit, f"{visit.ident}-{example.key}-{n}", at, random, done)
 
 
-def _asks_once(example: Example, asked: Asked, visit: Visit, ident: str, at: datetime, random: np.random.Generator, done: Doings) -> None:
+def _asks_once(
+    example: Example,
+    asked: Asked,
+    visit: Visit,
+    ident: str,
+    at: datetime,
+    random: np.random.Generator,
+    done: Doings,
+) -> None:
     cost, latency = spread(asked, random)
     request: Body = {
         "event_id": f"r-{ident}", "units": dict(visit.units), "event_type": "ai_request", "timestamp": at.isoformat(),
@@ -161,7 +188,9 @@ def _asks_once(example: Example, asked: Asked, visit: Visit, ident: str, at: dat
         done.feedback.append(_opinion(asked, visit, ident, at, random) | _stamp(example, visit))
 
 
-def _metered(asked: Asked, ident: str, at: datetime, cost: int, random: np.random.Generator) -> Body:
+def _metered(
+    asked: Asked, ident: str, at: datetime, cost: int, random: np.random.Generator
+) -> Body:
     read, written = (max(1, round(tokens * (0.5 + random.random()))) for tokens in asked.tokens)
     body: Body = {
         "event_id": f"c-{ident}", "request_id": f"q-{ident}", "model": asked.model, "timestamp": at.isoformat(),
@@ -170,13 +199,19 @@ def _metered(asked: Asked, ident: str, at: datetime, cost: int, random: np.rando
     return body if asked.priced else body | {"cost_micro": cost}
 
 
-def _opinion(asked: Asked, visit: Visit, ident: str, at: datetime, random: np.random.Generator) -> Body:
+def _opinion(
+    asked: Asked, visit: Visit, ident: str, at: datetime, random: np.random.Generator
+) -> Body:
     useful = random.random() < (asked.useful or 0.0)
     body: Body = {
         "event_id": f"f-{ident}", "units": dict(visit.units), "request_id": f"q-{ident}", "timestamp": (at + AT_ONCE).isoformat(),
         "label": "useful" if useful else "not_useful", "manual_edit_flag": bool(random.random() < asked.edited),
     }  # fmt: skip
-    return body | {"comment": COMMENTS[int(random.integers(len(COMMENTS)))]} if random.random() < 0.2 else body
+    return (
+        body | {"comment": COMMENTS[int(random.integers(len(COMMENTS)))]}
+        if random.random() < 0.2
+        else body
+    )
 
 
 def _rates(example: Example, visit: Visit, random: np.random.Generator, done: Doings) -> None:
@@ -191,7 +226,9 @@ def _rates(example: Example, visit: Visit, random: np.random.Generator, done: Do
 
 def drawn(measured: Measured, random: np.random.Generator) -> float:
     """One value of an event."""
-    return round(float(np.clip(random.normal(measured.mean, measured.sd), measured.low, measured.high)), 3)
+    return round(
+        float(np.clip(random.normal(measured.mean, measured.sd), measured.low, measured.high)), 3
+    )
 
 
 def spread(asked: Asked, random: np.random.Generator) -> tuple[int, int]:

@@ -30,7 +30,9 @@ def attend(experiment: Experiment, now: datetime) -> Status:
 def conclude_harmful(owner: Actor, experiment: Experiment, stopped: datetime, reason: str) -> None:
     """The morning after: the owner has read what happened and concludes."""
     now = stopped + timedelta(hours=20)
-    lifecycle.conclude(owner, now, experiment_id=experiment.pk, outcome=Outcome.STOPPED_HARM, reason=reason)
+    lifecycle.conclude(
+        owner, now, experiment_id=experiment.pk, outcome=Outcome.STOPPED_HARM, reason=reason
+    )
     report(experiment, now)
 
 

@@ -99,7 +99,9 @@ class Example:
         return next(variant for variant in self.spec.variants if variant.is_control)
 
 
-def planned(template: str, *metrics: MetricPlan, **changes: Any) -> ExperimentSpec:  # Any: fields of the spec
+def planned(
+    template: str, *metrics: MetricPlan, **changes: Any
+) -> ExperimentSpec:  # Any: fields of the spec
     """A template's spec with plans whose baselines are known here; tagged as the demo's."""
     spec = template_of(template).spec
     tags = (*changes.pop("tags", ()), "demo")
@@ -107,18 +109,38 @@ def planned(template: str, *metrics: MetricPlan, **changes: Any) -> ExperimentSp
     return replace(spec, variants=arms, metrics=metrics, tags=tags, template=template, **changes)
 
 
-def primary(metric: str, baseline: float, mde: float, sd: float | None = None, *, adjusted: bool = False) -> MetricPlan:
+def primary(
+    metric: str, baseline: float, mde: float, sd: float | None = None, *, adjusted: bool = False
+) -> MetricPlan:
     """What decides: today's value, and the relative change worth finding; ``adjusted``: by the estimate that uses the past."""
-    return MetricPlan(metric, MetricRole.PRIMARY.value, baseline=baseline, baseline_sd=sd, mde=mde, mde_kind="relative", adjusted=adjusted)
+    return MetricPlan(
+        metric,
+        MetricRole.PRIMARY.value,
+        baseline=baseline,
+        baseline_sd=sd,
+        mde=mde,
+        mde_kind="relative",
+        adjusted=adjusted,
+    )
 
 
 def guarded(preset: str, baseline: float, sd: float | None = None) -> MetricPlan:
     """A guardrail that ships, by its key, with today's value; a promotion does not wait for its safety."""
-    return replace(PRESETS[preset].plan(), baseline=baseline, baseline_sd=sd, rule=GuardrailRule.NO_BREACH.value)
+    return replace(
+        PRESETS[preset].plan(),
+        baseline=baseline,
+        baseline_sd=sd,
+        rule=GuardrailRule.NO_BREACH.value,
+    )
 
 
 def guardrail(
-    metric: str, baseline: float, margin: float, kind: MarginKind, action: GuardrailAction = GuardrailAction.STOP, sd: float | None = None
+    metric: str,
+    baseline: float,
+    margin: float,
+    kind: MarginKind,
+    action: GuardrailAction = GuardrailAction.STOP,
+    sd: float | None = None,
 ) -> MetricPlan:
     """A guardrail whose breach acts, and whose safety a promotion does not wait for."""
     return MetricPlan(

@@ -74,7 +74,15 @@ class Author:
             unit = self._unit(arm, stretch.arms)
             first = stretch.start + (stretch.end - stretch.start) * self._random.random()
             shift = self.example.drift if stretch.drifted else 0.0
-            visit = Visit(self._units(unit), arm, first, unit, activity(self._random), language(self.example, self._random), shift)
+            visit = Visit(
+                self._units(unit),
+                arm,
+                first,
+                unit,
+                activity(self._random),
+                language(self.example, self._random),
+                shift,
+            )
             exposures += self._exposures(visit, stretch)
             past += before(self.example, visit, self._random)
             for door, body in doings(self.example, visit, self._random).by_door():
@@ -85,7 +93,10 @@ class Author:
         """An arm for each new unit, by the arms' shares of the buckets."""
         names = sorted(set(stretch.arms.values()))
         held = np.array([sum(arm == name for arm in stretch.arms.values()) for name in names])
-        return [names[i] for i in self._random.choice(len(names), size=stretch.units, p=held / held.sum())]
+        return [
+            names[i]
+            for i in self._random.choice(len(names), size=stretch.units, p=held / held.sum())
+        ]
 
     def _unit(self, arm: str, arms: Mapping[int, str]) -> str:
         """The next unit whose bucket gives it this arm."""

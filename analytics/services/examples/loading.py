@@ -10,7 +10,14 @@ from typing import Any
 
 from django.db import transaction
 
-from analytics.core.intake.ingest_items import parse_cost, parse_event, parse_exposure, parse_feedback, parse_items, parse_observation
+from analytics.core.intake.ingest_items import (
+    parse_cost,
+    parse_event,
+    parse_exposure,
+    parse_feedback,
+    parse_items,
+    parse_observation,
+)
 from analytics.services.analysis import dark_health
 from analytics.services.importing.prices import load_prices
 from analytics.services.ingest.ingest import (
@@ -26,7 +33,16 @@ from analytics.services.planning import planning
 from experiments.core.design.policies import SHIPPED, Window
 from experiments.core.library.templates import BY_KEY
 from experiments.core.serving.value_schema import suggested
-from experiments.core.types import Actor, BucketRole, Environment, FlagType, Item, Origin, Status, Verdict
+from experiments.core.types import (
+    Actor,
+    BucketRole,
+    Environment,
+    FlagType,
+    Item,
+    Origin,
+    Status,
+    Verdict,
+)
 from experiments.models import Bucket, Experiment, Iteration
 from experiments.selectors.experiments import open_iteration
 from experiments.services.drafts import drafts
@@ -67,9 +83,15 @@ def load(now: datetime, *, progress: Progress) -> None:
     cast = people.hire(now)
     _open_promotion_windows(cast["ada"], now)
     load_prices(cast["dmitri"], now, text=PRICES, reason="list prices that the demo assumes")
-    steps: dict[str, Callable[[], object]] = {e.key: partial(_load, e, cast, now, progress) for e in EXAMPLES}
+    steps: dict[str, Callable[[], object]] = {
+        e.key: partial(_load, e, cast, now, progress) for e in EXAMPLES
+    }
     steps[pilot.KEY] = partial(pilot.load_pilot, cast["olivia"], now)
-    steps |= {key: partial(_draft, key, cast["paula"], now) for key in BY_KEY if key not in steps and key not in NOT_DRAFTED}
+    steps |= {
+        key: partial(_draft, key, cast["paula"], now)
+        for key in BY_KEY
+        if key not in steps and key not in NOT_DRAFTED
+    }
     for key, step in steps.items():
         if Experiment.objects.filter(key=key).exists():
             progress(f"{key}: already there")
@@ -80,13 +102,24 @@ def load(now: datetime, *, progress: Progress) -> None:
 
 
 def _draft(template: str, owner: Actor, now: datetime) -> None:
-    create_from_template(owner, now - timedelta(days=1), template_key=template, changes={"tags": ("template", "demo")})
+    create_from_template(
+        owner,
+        now - timedelta(days=1),
+        template_key=template,
+        changes={"tags": ("template", "demo")},
+    )
 
 
 def _open_promotion_windows(admin: Actor, now: datetime) -> None:
     for shipped in SHIPPED:
         rules = replace(shipped.rules, window=Window(always=True), notice_hours=0)
-        policies.revise_policy(admin, now, key=shipped.key, rules=rules, reason="the demo promotes at any hour, without notice")
+        policies.revise_policy(
+            admin,
+            now,
+            key=shipped.key,
+            rules=rules,
+            reason="the demo promotes at any hour, without notice",
+        )
 
 
 def _load(example: Example, cast: Mapping[str, Actor], now: datetime, progress: Progress) -> None:
@@ -98,10 +131,18 @@ def _load(example: Example, cast: Mapping[str, Actor], now: datetime, progress: 
             description=example.spec.description,
         )  # fmt: skip
         schema = suggested([variant.config for variant in example.spec.variants])
-        flags.set_schema(cast["olivia"], drafted, flag_key=example.spec.flag_key, schema=schema, reason="What its code reads.")
+        flags.set_schema(
+            cast["olivia"],
+            drafted,
+            flag_key=example.spec.flag_key,
+            schema=schema,
+            reason="What its code reads.",
+        )
     experiment = drafts.create_experiment(cast["olivia"], drafted, spec=example.spec)
     progress(f"{example.key}: drafted")
-    planning.plan_sample_size(cast["olivia"], began - timedelta(hours=18), experiment_id=experiment.id)
+    planning.plan_sample_size(
+        cast["olivia"], began - timedelta(hours=18), experiment_id=experiment.id
+    )
     if example.spec.policy_key != "standard":
         _prepare(example, experiment, cast, began - timedelta(hours=12))
     if example.stage is Status.DRAFT:
@@ -112,7 +153,9 @@ def _load(example: Example, cast: Mapping[str, Actor], now: datetime, progress: 
         _run(example, experiment, cast, now - example.age, now, progress)
 
 
-def _prepare(example: Example, experiment: Experiment, cast: Mapping[str, Actor], at: datetime) -> None:
+def _prepare(
+    example: Example, experiment: Experiment, cast: Mapping[str, Actor], at: datetime
+) -> None:
     """The paper part of the checklist: scores, and the signatures that they allow."""
     for score in example.scores:
         checklist.record_offline_evaluation(
@@ -124,7 +167,13 @@ def _prepare(example: Example, experiment: Experiment, cast: Mapping[str, Actor]
         _sign(cast["dmitri"], at, experiment, Item.OFFLINE, "The lower bound clears the threshold.")
 
 
-def _launch_dark(example: Example, experiment: Experiment, cast: Mapping[str, Actor], began: datetime, progress: Progress) -> None:
+def _launch_dark(
+    example: Example,
+    experiment: Experiment,
+    cast: Mapping[str, Actor],
+    began: datetime,
+    progress: Progress,
+) -> None:
     lifecycle.start_dark_launch(cast["quinn"], began, experiment_id=experiment.id)
     over = began + timedelta(hours=example.dark_hours)
     author = _author(example, experiment)
@@ -135,10 +184,19 @@ def _launch_dark(example: Example, experiment: Experiment, cast: Mapping[str, Ac
     dark_health.check_dark_launch(cast["quinn"], over, experiment_id=experiment.id)
 
 
-def _run(example: Example, experiment: Experiment, cast: Mapping[str, Actor], start: datetime, now: datetime, progress: Progress) -> None:
+def _run(
+    example: Example,
+    experiment: Experiment,
+    cast: Mapping[str, Actor],
+    start: datetime,
+    now: datetime,
+    progress: Progress,
+) -> None:
     if example.dark_hours:
         _sign(cast["quinn"], start, experiment, Item.DARK_LAUNCH, "No more errors than beside it.")
-        checklist.request_launch(cast["olivia"], start, experiment_id=experiment.id, note="Ready to go live.")
+        checklist.request_launch(
+            cast["olivia"], start, experiment_id=experiment.id, note="Ready to go live."
+        )
         _sign(cast["paula"], start, experiment, Item.APPROVAL, "Go.")
     lifecycle.start(cast["olivia"], start, experiment_id=experiment.id)
     author = _author(example, experiment)
@@ -157,13 +215,17 @@ def _run(example: Example, experiment: Experiment, cast: Mapping[str, Actor], st
 
 
 def _sign(actor: Actor, at: datetime, experiment: Experiment, item: Item, comment: str) -> None:
-    checklist.sign_off(actor, at, experiment_id=experiment.id, item=item, verdict=Verdict.APPROVED, comment=comment)
+    checklist.sign_off(
+        actor, at, experiment_id=experiment.id, item=item, verdict=Verdict.APPROVED, comment=comment
+    )
 
 
 def _author(example: Example, experiment: Experiment) -> Author:
     layer = _iteration(experiment).layer
     if layer is None:
-        raise RuntimeError(f"{example.key}: its iteration has no layer, although it was just launched")
+        raise RuntimeError(
+            f"{example.key}: its iteration has no layer, although it was just launched"
+        )
     return Author(example, layer.seed)
 
 
@@ -177,8 +239,14 @@ def _iteration(experiment: Experiment) -> Iteration:
 def _arms(experiment: Experiment, *roles: BucketRole) -> dict[int, str]:
     """Bucket → arm, for the buckets that are served now."""
     iteration = _iteration(experiment)
-    held = Bucket.objects.filter(iteration=iteration, role__in=[role.value for role in roles], step__lte=iteration.step)
-    return {bucket.index: bucket.variant.key for bucket in held.select_related("variant") if bucket.variant is not None}
+    held = Bucket.objects.filter(
+        iteration=iteration, role__in=[role.value for role in roles], step__lte=iteration.step
+    )
+    return {
+        bucket.index: bucket.variant.key
+        for bucket in held.select_related("variant")
+        if bucket.variant is not None
+    }
 
 
 def _days(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
@@ -198,7 +266,11 @@ def _take_in(day: Day, example: Example, progress: Progress) -> None:
 
 
 def _ingest(
-    ingest: Callable[..., BatchResult], parse: Callable[..., Any], bodies: Sequence[Body], now: datetime, origin: Origin = Origin.LIVE
+    ingest: Callable[..., BatchResult],
+    parse: Callable[..., Any],
+    bodies: Sequence[Body],
+    now: datetime,
+    origin: Origin = Origin.LIVE,
 ) -> None:
     for some in history.batches(bodies):
         result = ingest(parse_items(some, parse), now=now, identity=IDENTITY, origin=origin)

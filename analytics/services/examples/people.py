@@ -27,7 +27,9 @@ def server_key(name: str) -> str:
     actor = actor_for_user(admin)
     for old in ApiKey.objects.filter(name=name, revoked_at__isnull=True):
         keys.revoke_key(actor, now, key_id=old.pk, reason=f"a new run of {name}")
-    return keys.create_key(actor, now, name=name, scope=Scope.SERVER, environment=Environment.PRODUCTION, owner=admin)[1]
+    return keys.create_key(
+        actor, now, name=name, scope=Scope.SERVER, environment=Environment.PRODUCTION, owner=admin
+    )[1]
 
 
 def _user(person: Member, now: datetime) -> User:
@@ -39,5 +41,7 @@ def _user(person: Member, now: datetime) -> User:
     user.set_password(PASSWORD)
     user.save()
     user.groups.add(Group.objects.get(name=person.role.value))
-    audit.record(SYSTEM, now, action="create_user", obj=user, reason=HIRED, after={"role": person.role.value})
+    audit.record(
+        SYSTEM, now, action="create_user", obj=user, reason=HIRED, after={"role": person.role.value}
+    )
     return user

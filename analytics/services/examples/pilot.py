@@ -31,7 +31,14 @@ def load_pilot(owner: Actor, now: datetime) -> Experiment:
         "expected_effect": "Five sign-ups a week and ten thousand people more.",
         "tags": ("coach", "demo"),
     }
-    draft = create_from_template(owner, began, template_key="geo_pilot", name="Posters for the coach", key=KEY, changes=changes)
+    draft = create_from_template(
+        owner,
+        began,
+        template_key="geo_pilot",
+        name="Posters for the coach",
+        key=KEY,
+        changes=changes,
+    )
     read = now - timedelta(days=3)
     import_pilot(
         owner, read, key=draft.key, panel=panel(began), metric="sign-ups a week and ten thousand people", region_label="city",
@@ -48,8 +55,24 @@ def panel(began: datetime) -> Panel:
     weeks = [f"{began + timedelta(weeks=week):%Y-%m-%d}" for week in range(WEEKS)]
     season = 3 * np.sin(np.arange(WEEKS) / 2)
     cells = [
-        Cell(city, week, round(float(level + season[t] + EFFECT * (city in TREATED and t >= BEFORE) + random.normal(0, NOISE)), 1))
-        for city, level in zip((*TREATED, *NEIGHBOURS), random.normal(60, 8, len(TREATED) + len(NEIGHBOURS)), strict=True)
+        Cell(
+            city,
+            week,
+            round(
+                float(
+                    level
+                    + season[t]
+                    + EFFECT * (city in TREATED and t >= BEFORE)
+                    + random.normal(0, NOISE)
+                ),
+                1,
+            ),
+        )
+        for city, level in zip(
+            (*TREATED, *NEIGHBOURS),
+            random.normal(60, 8, len(TREATED) + len(NEIGHBOURS)),
+            strict=True,
+        )
         for t, week in enumerate(weeks)
     ]
     return panel_of(cells, treated=TREATED, post=weeks[BEFORE:], periods=weeks)

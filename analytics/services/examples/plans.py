@@ -31,7 +31,9 @@ def _harm(**changed: float) -> dict[str, float]:
     return {"http_5xx": 0.012, "ai_fallback": 0.02, "complaint": 0.02, "opt_out": 0.03, **changed}
 
 
-def _five(cost: int, latency_ms: int, *, requests: float = 1.0, opt_out: bool = True) -> list[MetricPlan]:
+def _five(
+    cost: int, latency_ms: int, *, requests: float = 1.0, opt_out: bool = True
+) -> list[MetricPlan]:
     """The plan's five guardrails with what they are today (four where opting out is the outcome)."""
     watched = [
         guarded("error_rate", 0.032 / requests, 0.18 / requests),
@@ -60,7 +62,10 @@ MATCHING = Example(
         "control": {"session": 2, "job_view": 4, "job_click": 1.2, "apply": 1.0},
         "cross_encoder": {"session": 2, "job_view": 4, "job_click": 1.4, "apply": 1.3},
     },
-    measured={"control": {"job_click": Measured(0.42, 0.2, 0.01, 1)}, "cross_encoder": {"job_click": Measured(0.5, 0.2, 0.01, 1)}},
+    measured={
+        "control": {"job_click": Measured(0.42, 0.2, 0.01, 1)},
+        "cross_encoder": {"job_click": Measured(0.5, 0.2, 0.01, 1)},
+    },
     asked={
         "control": Asked(420, 180, "bi-encoder-v3", (512, 1), times=2.0, useful=0.58),
         "cross_encoder": Asked(450, 320, "ce-mini-v1", (640, 1), times=2.0, useful=0.66),
@@ -70,7 +75,11 @@ MATCHING = Example(
     age=timedelta(days=21),
     dark_hours=30,
     units_per_day=220,
-    scores=(Score("cross_encoder", "ndcg@10", 0.531, 0.517, 0.545, 12_400, "matching-judgements-2026-09"),),
+    scores=(
+        Score(
+            "cross_encoder", "ndcg@10", 0.531, 0.517, 0.545, 12_400, "matching-judgements-2026-09"
+        ),
+    ),
 )
 """Wins: beat promotes it within minutes, with a holdback. Looks decide by CUPED, from which such a ratio gains little."""
 
@@ -84,15 +93,29 @@ AI_COACH = Example(
         flag_key="ai_coach_v2",
     ),
     stage=Status.RUNNING,
-    truth={"control": _harm(opt_out=0.16, csat=0.2, human_rating=0.1), "personal": _harm(opt_out=0.13, csat=0.2, human_rating=0.1)},
+    truth={
+        "control": _harm(opt_out=0.16, csat=0.2, human_rating=0.1),
+        "personal": _harm(opt_out=0.13, csat=0.2, human_rating=0.1),
+    },
     counts={arm: {"session": 3} for arm in ("control", "personal")},
     measured={
         "control": {"csat": Measured(3.7, 0.9, 1, 5), "human_rating": Measured(3.4, 0.9, 1, 5)},
         "personal": {"csat": Measured(3.9, 0.9, 1, 5), "human_rating": Measured(3.6, 0.9, 1, 5)},
     },
     asked={
-        "control": Asked(960, 900, "coach-small", (1_200, 300), priced=True, times=3.0, useful=0.62, edited=0.2),
-        "personal": Asked(1_080, 940, "coach-history", (1_500, 300), priced=True, times=3.0, useful=0.70, edited=0.14),
+        "control": Asked(
+            960, 900, "coach-small", (1_200, 300), priced=True, times=3.0, useful=0.62, edited=0.2
+        ),
+        "personal": Asked(
+            1_080,
+            940,
+            "coach-history",
+            (1_500, 300),
+            priced=True,
+            times=3.0,
+            useful=0.70,
+            edited=0.14,
+        ),
     },
     languages={"de": 0.5, "en": 0.3, "ru": 0.2},
     age=timedelta(days=6),
@@ -138,11 +161,20 @@ DISPUTES = Example(
         tags=("disputes",),
     ),
     stage=Status.RUNNING,
-    truth={"control": _harm(dispute_resolved=0.86, dispute_routed=1), "ml": _harm(dispute_resolved=0.9, dispute_routed=1)},
+    truth={
+        "control": _harm(dispute_resolved=0.86, dispute_routed=1),
+        "ml": _harm(dispute_resolved=0.9, dispute_routed=1),
+    },
     counts={arm: {"session": 1.5} for arm in ("control", "ml")},
     measured={
-        "control": {"dispute_resolved": Measured(21, 8, 1, 71), "dispute_routed": Measured(0.66, 0.3, 0, 1)},
-        "ml": {"dispute_resolved": Measured(18, 8, 1, 71), "dispute_routed": Measured(0.8, 0.25, 0, 1)},
+        "control": {
+            "dispute_resolved": Measured(21, 8, 1, 71),
+            "dispute_routed": Measured(0.66, 0.3, 0, 1),
+        },
+        "ml": {
+            "dispute_resolved": Measured(18, 8, 1, 71),
+            "dispute_routed": Measured(0.8, 0.25, 0, 1),
+        },
     },
     asked={
         "control": Asked(800, 240, "router-rules", (300, 20), useful=0.64),
@@ -235,14 +267,23 @@ BOOST = Example(
         "boost_0.5": {"recommendation_click": 0.33},
         "boost_0.7": {"recommendation_click": 0.3},
     },
-    rated={"boost_0.3": {"watch_completion": 0.40}, "boost_0.5": {"watch_completion": 0.43}, "boost_0.7": {"watch_completion": 0.41}},
+    rated={
+        "boost_0.3": {"watch_completion": 0.40},
+        "boost_0.5": {"watch_completion": 0.43},
+        "boost_0.7": {"watch_completion": 0.41},
+    },
     age=timedelta(days=5),
     units_per_day=400,
 )
 """The experiment that the demo's recommender asks (examples/recommender)."""
 
 CONFIDENCE = Example(
-    planned("confidence_threshold", primary("apply_conversion", 0.12, 0.15), tags=("assistant",), client_visible=True),
+    planned(
+        "confidence_threshold",
+        primary("apply_conversion", 0.12, 0.15),
+        tags=("assistant",),
+        client_visible=True,
+    ),
     stage=Status.RUNNING,
     truth={"threshold_60": {"apply": 0.12}, "threshold_70": {"apply": 0.125}},
     age=timedelta(days=5),
@@ -251,9 +292,17 @@ CONFIDENCE = Example(
 """Too young to say anything."""
 
 MESSAGE = Example(
-    planned("message_template", primary("booked", 0.20, 0.20), guardrail("complained", 0.03, 0.15, MarginKind.RELATIVE), tags=("leads",)),
+    planned(
+        "message_template",
+        primary("booked", 0.20, 0.20),
+        guardrail("complained", 0.03, 0.15, MarginKind.RELATIVE),
+        tags=("leads",),
+    ),
     stage=Status.COMPLETED,
-    truth={"control": {"booked": 0.20, "complaint": 0.03}, "friendly": {"booked": 0.21, "complaint": 0.11}},
+    truth={
+        "control": {"booked": 0.20, "complaint": 0.03},
+        "friendly": {"booked": 0.21, "complaint": 0.11},
+    },
     age=timedelta(days=16),
     units_per_day=240,
     attended_from=timedelta(days=5),
@@ -265,7 +314,9 @@ MODELS = Example(
     planned(
         "llm_model_comparison",
         primary("user_satisfaction", 0.75, 0.05, sd=0.43),
-        guardrail("cost_per_request", 9_000, 0.20, MarginKind.RELATIVE, GuardrailAction.ESCALATE, sd=4_500),
+        guardrail(
+            "cost_per_request", 9_000, 0.20, MarginKind.RELATIVE, GuardrailAction.ESCALATE, sd=4_500
+        ),
         guardrail("latency_mean", 900, 0.50, MarginKind.RELATIVE, GuardrailAction.HOLD, sd=450),
         tags=("assistant",),
     ),
@@ -274,7 +325,9 @@ MODELS = Example(
     rated={"gpt4": {"user_satisfaction": 0.75}, "claude": {"user_satisfaction": 0.755}},
     asked={
         "gpt4": Asked(9_000, 900, "gpt-4", (150, 75), priced=True, useful=0.7, edited=0.1),
-        "claude": Asked(13_500, 870, "claude-opus-4-6", (150, 75), priced=True, useful=0.71, edited=0.1),
+        "claude": Asked(
+            13_500, 870, "claude-opus-4-6", (150, 75), priced=True, useful=0.71, edited=0.1
+        ),
     },
     age=timedelta(days=9),
     units_per_day=150,
@@ -288,7 +341,10 @@ RETRIEVAL = Example(
         primary("user_satisfaction", 0.75, 0.05, sd=0.43),
         guardrail("latency_mean", 900, 0.10, MarginKind.RELATIVE, GuardrailAction.HOLD, sd=450),
         tags=("assistant",),
-        ramp=[step.as_json() for step in (RampStep(100, 24, 60), RampStep(300, 48, 400), RampStep(1000))],
+        ramp=[
+            step.as_json()
+            for step in (RampStep(100, 24, 60), RampStep(300, 48, 400), RampStep(1000))
+        ],
     ),
     stage=Status.RUNNING,
     truth={"top_3": {}, "top_5": {}, "top_7": {}},

@@ -59,11 +59,22 @@ def import_pilot(
 
     A draft of that key that was made for a pilot becomes it: what was expected, and at which level, stands there from before.
     """
-    problem = next((name for name in (*panel.regions, *panel.periods) if not 0 < len(name) <= 200 or "\0" in name), None)
+    problem = next(
+        (
+            name
+            for name in (*panel.regions, *panel.periods)
+            if not 0 < len(name) <= 200 or "\0" in name
+        ),
+        None,
+    )
     if problem is not None:
-        raise InvalidInput(f"geo pilot {key[:80]}: names of regions and periods have 1 to 200 characters, found {problem[:60]!r}")
+        raise InvalidInput(
+            f"geo pilot {key[:80]}: names of regions and periods have 1 to 200 characters, found {problem[:60]!r}"
+        )
     with transaction.atomic():
-        experiment = _drafted(actor, key) or _create(actor, now, key, confidence_level, metric, source)
+        experiment = _drafted(actor, key) or _create(
+            actor, now, key, confidence_level, metric, source
+        )
         _complete(actor, now, experiment, panel, source)
         pilot = GeoPilot.objects.create(
             experiment=experiment,
@@ -83,10 +94,19 @@ def read_pilot(pilot: GeoPilot, iteration: Iteration, *, now: datetime) -> Analy
     found = difference_in_differences(panel, round(1 - float(pilot.experiment.confidence_level), 9))
     with transaction.atomic():
         experiment = Experiment.objects.select_for_update(no_key=True).get(pk=pilot.experiment_id)
-        run, made = AnalysisRun.objects.update_or_create(iteration=iteration, latest=True, defaults=_run(iteration, panel, found, now))
+        run, made = AnalysisRun.objects.update_or_create(
+            iteration=iteration, latest=True, defaults=_run(iteration, panel, found, now)
+        )
         if made:
-            after: JSON = {"estimate": found.estimate, "p": found.decision_p, "method": found.method, "engine": ENGINE}
-            audit.record(SYSTEM, now, action="geo_read", obj=experiment, reason=sentence(found), after=after)
+            after: JSON = {
+                "estimate": found.estimate,
+                "p": found.decision_p,
+                "method": found.method,
+                "engine": ENGINE,
+            }
+            audit.record(
+                SYSTEM, now, action="geo_read", obj=experiment, reason=sentence(found), after=after
+            )
     return run
 
 
@@ -108,11 +128,15 @@ def _drafted(actor: Actor, key: str) -> Experiment | None:
     return found
 
 
-def _create(actor: Actor, now: datetime, key: str, confidence_level: str, metric: str, source: str) -> Experiment:
+def _create(
+    actor: Actor, now: datetime, key: str, confidence_level: str, metric: str, source: str
+) -> Experiment:
     spec = ExperimentSpec(
         name=key,
         key=key,
-        description=f"Geo pilot: {metric} by region{f', imported from {source}' if source else ''}."[:2000],
+        description=f"Geo pilot: {metric} by region{f', imported from {source}' if source else ''}."[
+            :2000
+        ],
         experiment_type=GEO,
         origin=Origin.IMPORT,
         variants=ARMS,
@@ -122,7 +146,9 @@ def _create(actor: Actor, now: datetime, key: str, confidence_level: str, metric
     return drafts.create_experiment(actor, now, spec=spec)
 
 
-def _complete(actor: Actor, now: datetime, experiment: Experiment, panel: Panel, source: str) -> None:
+def _complete(
+    actor: Actor, now: datetime, experiment: Experiment, panel: Panel, source: str
+) -> None:
     """One iteration, over before it is stored. Where periods are dates it lasts from the first treated to the last."""
     began, ended = _lasted(panel, now)
     design = design_of(experiment).as_json()
@@ -148,13 +174,24 @@ def _complete(actor: Actor, now: datetime, experiment: Experiment, panel: Panel,
         "periods": len(panel.periods),
         "missing": panel.missing,
     }
-    audit.record(actor, now, action="import", obj=experiment, experiment=experiment, reason=source, before=before, after=after)
+    audit.record(
+        actor,
+        now,
+        action="import",
+        obj=experiment,
+        experiment=experiment,
+        reason=source,
+        before=before,
+        after=after,
+    )
 
 
 def _lasted(panel: Panel, now: datetime) -> tuple[datetime, datetime]:
     post = [name for name, after in zip(panel.periods, panel.post.tolist(), strict=True) if after]
     try:
-        first, last = (datetime.combine(date.fromisoformat(name), time(0), UTC) for name in (post[0], post[-1]))
+        first, last = (
+            datetime.combine(date.fromisoformat(name), time(0), UTC) for name in (post[0], post[-1])
+        )
     except ValueError:
         return now, now
     ended = min(last + timedelta(days=1), now)
@@ -163,11 +200,16 @@ def _lasted(panel: Panel, now: datetime) -> tuple[datetime, datetime]:
 
 def _store(pilot: GeoPilot, panel: Panel) -> int:
     treated = panel.treated.tolist()
-    rows = [GeoRegion(pilot=pilot, name=name, position=g, treated=treated[g]) for g, name in enumerate(panel.regions)]
+    rows = [
+        GeoRegion(pilot=pilot, name=name, position=g, treated=treated[g])
+        for g, name in enumerate(panel.regions)
+    ]
     regions = GeoRegion.objects.bulk_create(rows, batch_size=CHUNK)
     cells = [
         GeoObservation(region=region, period=t, value=value)
-        for region, values, seen in zip(regions, panel.values.tolist(), panel.observed.tolist(), strict=True)
+        for region, values, seen in zip(
+            regions, panel.values.tolist(), panel.observed.tolist(), strict=True
+        )
         for t, value in enumerate(values)
         if seen[t]
     ]
@@ -195,4 +237,7 @@ def _run(iteration: Iteration, panel: Panel, found: DidResult, now: datetime) ->
 
 def _arms(panel: Panel) -> Sequence[ArmSummary]:
     counts = {"control": panel.n_control, "treated": panel.n_treated}
-    return [ArmSummary(arm.key, arm.name, arm.is_control, units=counts[arm.key], expected_share=0.5) for arm in ARMS]
+    return [
+        ArmSummary(arm.key, arm.name, arm.is_control, units=counts[arm.key], expected_share=0.5)
+        for arm in ARMS
+    ]

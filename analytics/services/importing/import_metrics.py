@@ -52,13 +52,25 @@ class ImportedMetric:
         return (self.key,) if self.below is None else (self.key, self.below)
 
 
-def define(actor: Actor, now: datetime, experiment_key: str, column: MetricColumn, table: ImportTable) -> ImportedMetric:
+def define(
+    actor: Actor, now: datetime, experiment_key: str, column: MetricColumn, table: ImportTable
+) -> ImportedMetric:
     """Define the metric; a name that means something else here gets the experiment's in front."""
     plain = _plain(column.name)
     below = None
     if column.below is not None:
-        divisor = MetricColumn(f"{column.name}: {column.below}", column.below, "mean", column.direction)
-        below = _defined(actor, now, experiment_key, f"{plain[:70]}_divisor", divisor, _shape(divisor, table), None)
+        divisor = MetricColumn(
+            f"{column.name}: {column.below}", column.below, "mean", column.direction
+        )
+        below = _defined(
+            actor,
+            now,
+            experiment_key,
+            f"{plain[:70]}_divisor",
+            divisor,
+            _shape(divisor, table),
+            None,
+        )
     key = _defined(actor, now, experiment_key, plain, column, _shape(column, table), below)
     return ImportedMetric(column, key, below)
 
@@ -90,7 +102,9 @@ def _defined(
     raise Conflict(message, "metric")
 
 
-def _definition(key: str, column: MetricColumn, shape: tuple[MetricKind, Aggregation], below: str | None) -> MetricDefinition:
+def _definition(
+    key: str, column: MetricColumn, shape: tuple[MetricKind, Aggregation], below: str | None
+) -> MetricDefinition:
     kind, aggregation = shape
     divided = f" by column {column.below}" if column.below is not None else ""
     return MetricDefinition(

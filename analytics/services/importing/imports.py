@@ -25,7 +25,12 @@ from analytics.core.scans.findings import shares_finding
 from analytics.core.stats.srm import check_shares
 from analytics.selectors.plans import IMPORTED
 from analytics.services.importing.import_metrics import ImportedMetric, define
-from analytics.services.ingest.ingest import BatchResult, IngestIdentity, ingest_observations, record_exposures
+from analytics.services.ingest.ingest import (
+    BatchResult,
+    IngestIdentity,
+    ingest_observations,
+    record_exposures,
+)
 from analytics.services.ingest.partitions import ensure_days
 from experiments.core.design.allocation import to_thousandths
 from experiments.core.design.design import ExperimentSpec, MetricPlan, VariantSpec, digest
@@ -79,7 +84,9 @@ def import_experiment(
     with transaction.atomic():
         metrics = [define(actor, now, key, column, table) for column in columns]
         keys = {metric.column.name: metric.key for metric in metrics}
-        facts = ImportFacts(weights is not None, tuple(replace(gap, metric=keys[gap.metric]) for gap in table.gaps))
+        facts = ImportFacts(
+            weights is not None, tuple(replace(gap, metric=keys[gap.metric]) for gap in table.gaps)
+        )
         experiment = _create(actor, now, key, specs, metrics, unit_type, source, _covariate(table))
         iteration = _complete(actor, now, experiment, table, source, facts)
         _store(now, experiment, iteration, table, metrics, progress)
@@ -88,10 +95,14 @@ def import_experiment(
     return Imported(experiment.id, experiment.key, units, keys, _warnings(units, specs, facts))
 
 
-def _warnings(units: Mapping[str, int], specs: Sequence[VariantSpec], facts: ImportFacts) -> tuple[str, ...]:
+def _warnings(
+    units: Mapping[str, int], specs: Sequence[VariantSpec], facts: ImportFacts
+) -> tuple[str, ...]:
     """What the analysis will find, said at once: it may be a forgotten option."""
     shares = {spec.name: spec.weight for spec in specs}
-    even = max(shares.values()) - min(shares.values()) <= 1  # thirds are 333, 334 and 333 thousandths
+    even = (
+        max(shares.values()) - min(shares.values()) <= 1
+    )  # thirds are 333, 334 and 333 thousandths
     check = check_shares(list(units.values()), [1 if even else shares[name] for name in units])
     found = facts.of_shares(shares_finding(check, gates=True))
     return tuple(one.sentence for one in (found, *facts.findings()) if one is not None)
@@ -100,34 +111,53 @@ def _warnings(units: Mapping[str, int], specs: Sequence[VariantSpec], facts: Imp
 def _variants(table: ImportTable, weights: Mapping[str, float] | None) -> Sequence[str]:
     names = list(weights) if weights else list(table.variants)
     if len(names) < 2:
-        raise InvalidInput(f"an experiment compares at least two variants; found {', '.join(names) or 'none'}", "variant")
+        raise InvalidInput(
+            f"an experiment compares at least two variants; found {', '.join(names) or 'none'}",
+            "variant",
+        )
     absent = [name for name in names if name not in table.variants]
     if absent:
-        raise InvalidInput(f"variant {absent[0]!r} has a weight and no row; the file holds {', '.join(table.variants)}", "weight")
+        raise InvalidInput(
+            f"variant {absent[0]!r} has a weight and no row; the file holds {', '.join(table.variants)}",
+            "weight",
+        )
     return names
 
 
 def _control(names: Sequence[str], control: str | None) -> str:
-    meant = None if control is None else next((name for name in names if folded(name) == folded(control)), None)
+    meant = (
+        None
+        if control is None
+        else next((name for name in names if folded(name) == folded(control)), None)
+    )
     if control is not None and meant is None:
-        raise InvalidInput(f"control {control!r} is no variant; there are {', '.join(names)}", "control")
+        raise InvalidInput(
+            f"control {control!r} is no variant; there are {', '.join(names)}", "control"
+        )
     usual = [name for name in names if name.lower() in _CONTROL_NAMES]
     return meant or (usual or list(names))[0]
 
 
-def _variant_specs(names: Sequence[str], control: str, weights: Mapping[str, float] | None) -> tuple[VariantSpec, ...]:
+def _variant_specs(
+    names: Sequence[str], control: str, weights: Mapping[str, float] | None
+) -> tuple[VariantSpec, ...]:
     given = [1.0 if weights is None else weights[name] for name in names]
     if min(given) <= 0:
         raise InvalidInput("every weight must be above zero", "weight")
     total = sum(given)
-    if weights is not None and not any(abs(total - whole) < 1e-6 * whole for whole in (1, 100, 1000)):
+    if weights is not None and not any(
+        abs(total - whole) < 1e-6 * whole for whole in (1, 100, 1000)
+    ):
         raise InvalidInput(f"the weights sum to {total:g}; expected 1, 100 or 1000", "weight")
     shares = to_thousandths([weight / total for weight in given])
     keys = _distinct_keys(names)
     specs = (
-        VariantSpec(name=name, key=keys[name], weight=share, is_control=name == control) for name, share in zip(names, shares, strict=True)
+        VariantSpec(name=name, key=keys[name], weight=share, is_control=name == control)
+        for name, share in zip(names, shares, strict=True)
     )
-    return tuple(sorted(specs, key=lambda spec: not spec.is_control))  # read first everywhere, wherever it stood in the file
+    return tuple(
+        sorted(specs, key=lambda spec: not spec.is_control)
+    )  # read first everywhere, wherever it stood in the file
 
 
 def _distinct_keys(names: Iterable[str]) -> dict[str, str]:
@@ -159,13 +189,19 @@ def _create(
 ) -> Experiment:
     roles = [MetricRole.PRIMARY, *[MetricRole.SECONDARY] * (len(metrics) - 1)]
     plans = tuple(
-        MetricPlan(metric=metric.key, role=role.value, covariate=covariate if metric.column.kind != "quantile" else "")
+        MetricPlan(
+            metric=metric.key,
+            role=role.value,
+            covariate=covariate if metric.column.kind != "quantile" else "",
+        )
         for metric, role in zip(metrics, roles, strict=True)
     )
     spec = ExperimentSpec(
         name=key,
         key=key,
-        description=f"Randomised elsewhere; imported from {source}." if source else "Randomised elsewhere.",
+        description=f"Randomised elsewhere; imported from {source}."
+        if source
+        else "Randomised elsewhere.",
         experiment_type="import",
         origin=Origin.IMPORT,
         variants=variants,
@@ -175,7 +211,14 @@ def _create(
     return drafts.create_experiment(actor, now, spec=spec)
 
 
-def _complete(actor: Actor, now: datetime, experiment: Experiment, table: ImportTable, source: str, facts: ImportFacts) -> Iteration:
+def _complete(
+    actor: Actor,
+    now: datetime,
+    experiment: Experiment,
+    table: ImportTable,
+    source: str,
+    facts: ImportFacts,
+) -> Iteration:
     """One iteration, over before it is stored: a frozen design without layer or buckets."""
     first, last = min(row.at for row in table.rows), max(row.at for row in table.rows)
     design = design_of(experiment).as_json()
@@ -193,10 +236,23 @@ def _complete(actor: Actor, now: datetime, experiment: Experiment, table: Import
         ended_at=last + timedelta(days=1),
     )
     before: JSON = {"status": experiment.status}
-    experiment.status, experiment.start_ts, experiment.end_ts = Status.COMPLETED, first, last + timedelta(days=1)
+    experiment.status, experiment.start_ts, experiment.end_ts = (
+        Status.COMPLETED,
+        first,
+        last + timedelta(days=1),
+    )
     experiment.save(update_fields=["status", "start_ts", "end_ts"])
     after: JSON = {"status": Status.COMPLETED.value, "units": len(table.units)}
-    audit.record(actor, now, action="import", obj=experiment, experiment=experiment, reason=source, before=before, after=after)
+    audit.record(
+        actor,
+        now,
+        action="import",
+        obj=experiment,
+        experiment=experiment,
+        reason=source,
+        before=before,
+        after=after,
+    )
     return iteration
 
 
@@ -222,13 +278,19 @@ def _store(
         observations = [
             item
             for number, row in enumerate(table.rows[start : start + CHUNK], start)
-            for item in _observations(experiment, iteration, by_name[row.variant].key, number, row, metrics)
+            for item in _observations(
+                experiment, iteration, by_name[row.variant].key, number, row, metrics
+            )
         ]
-        _all_stored(ingest_observations(observations, now=now, identity=IMPORTER, origin=Origin.IMPORT))
+        _all_stored(
+            ingest_observations(observations, now=now, identity=IMPORTER, origin=Origin.IMPORT)
+        )
         progress(min(start + CHUNK, total), total)
 
 
-def _exposure(experiment: Experiment, iteration: Iteration, variant_id: int, number: int, row: UnitRow) -> QueuedExposure:
+def _exposure(
+    experiment: Experiment, iteration: Iteration, variant_id: int, number: int, row: UnitRow
+) -> QueuedExposure:
     return QueuedExposure(
         event_id=f"import-{iteration.pk}-{number}",
         experiment_id=experiment.id,

@@ -45,15 +45,24 @@ def set_prices(actor: Actor, now: datetime, *, prices: Sequence[Price], reason: 
 
 
 def _set(actor: Actor, now: datetime, price: Price, reason: str) -> bool:
-    made = {"price_in": price.price_in, "price_out": price.price_out, "set_by_id": actor.user_id, "set_at": now}
-    row, created = ModelPrice.objects.select_for_update().get_or_create(model=price.model, valid_from=price.valid_from, defaults=made)
+    made = {
+        "price_in": price.price_in,
+        "price_out": price.price_out,
+        "set_by_id": actor.user_id,
+        "set_at": now,
+    }
+    row, created = ModelPrice.objects.select_for_update().get_or_create(
+        model=price.model, valid_from=price.valid_from, defaults=made
+    )
     if not created and (row.price_in, row.price_out) == (price.price_in, price.price_out):
         return False
     before: JSON = None if created else _shown(row.price_in, row.price_out)
     if not created:
         ModelPrice.objects.filter(pk=row.pk).update(**made)
     after = _shown(price.price_in, price.price_out)
-    audit.record(actor, now, action="model_price_set", obj=row, reason=reason, before=before, after=after)
+    audit.record(
+        actor, now, action="model_price_set", obj=row, reason=reason, before=before, after=after
+    )
     return True
 
 

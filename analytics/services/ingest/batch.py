@@ -102,7 +102,9 @@ class Batch(Generic[Item]):
     def refuse(self, index: int, code: str, name: str, message: str) -> None:
         """Leave an item out and say why."""
         item = self.items.pop(index, None)
-        self.errors.append(ItemError(index, code, name, message, None if item is None else sent_of(vars(item))))
+        self.errors.append(
+            ItemError(index, code, name, message, None if item is None else sent_of(vars(item)))
+        )
         self.outcomes["conflict" if code == "conflict" else "refused"] += 1
 
     def turn_away(self, error: ItemError) -> None:
@@ -127,7 +129,9 @@ class Batch(Generic[Item]):
             return moment
         code = "too_old" if moment < earliest else "timestamp_range"
         expected = f"{earliest:%Y-%m-%d} to {latest:%Y-%m-%d %H:%M} UTC"
-        self.refuse(index, code, "timestamp", f"timestamp {moment.isoformat()}: expected {expected}")
+        self.refuse(
+            index, code, "timestamp", f"timestamp {moment.isoformat()}: expected {expected}"
+        )
         return None
 
     @property
@@ -154,7 +158,10 @@ class Batch(Generic[Item]):
         if sent is None or place is None or row.at <= self.now + SKEWED:
             return row
         beside = row.columns[place]
-        noted = {**(beside if isinstance(beside, dict) else {}), CORRECTED: (row.at + (self.now - sent)).isoformat()}
+        noted = {
+            **(beside if isinstance(beside, dict) else {}),
+            CORRECTED: (row.at + (self.now - sent)).isoformat(),
+        }
         return replace(row, columns={**row.columns, place: noted})
 
     def result(self) -> BatchResult:
@@ -164,7 +171,13 @@ class Batch(Generic[Item]):
         return BatchResult(counted["accepted"], counted["duplicate"], counted["conflict"], errors)
 
 
-def open_batch(kind: Kind, items: Sequence[Item | ItemError], now: datetime, identity: IngestIdentity, origin: Origin) -> Batch[Item]:
+def open_batch(
+    kind: Kind,
+    items: Sequence[Item | ItemError],
+    now: datetime,
+    identity: IngestIdentity,
+    origin: Origin,
+) -> Batch[Item]:
     """Sort out what cannot be read and what is known already; the rest stays in ``items``."""
     batch: Batch[Item] = Batch(kind, now, identity, origin)
     for index, item in enumerate(items):
@@ -176,7 +189,12 @@ def open_batch(kind: Kind, items: Sequence[Item | ItemError], now: datetime, ide
     return batch
 
 
-def store(batch: Batch[Item], rows: Sequence[Row], write: Callable[[Sequence[Row]], None], parent: Parent | None = None) -> BatchResult:
+def store(
+    batch: Batch[Item],
+    rows: Sequence[Row],
+    write: Callable[[Sequence[Row]], None],
+    parent: Parent | None = None,
+) -> BatchResult:
     """Store rows whose ids are new, and the tallies, in one transaction."""
     rows = batch.writable(rows, by_day=parent is not None)
     if parent is not None:
@@ -188,7 +206,9 @@ def store(batch: Batch[Item], rows: Sequence[Row], write: Callable[[Sequence[Row
             write(fresh)
         _account(batch, rows, fresh)
         if batch.origin is Origin.LIVE:
-            refusals.keep(batch.errors, batch.now, kind=batch.kind, environment=batch.identity.environment)
+            refusals.keep(
+                batch.errors, batch.now, kind=batch.kind, environment=batch.identity.environment
+            )
         _tally(batch)
     return batch.result()
 
@@ -204,7 +224,9 @@ def _enter(batch: Batch[Item], index: int, item: Item) -> None:
 
 def _stored_hash(batch: Batch[Item], item: Item) -> str:
     """The same body from a test key, or at another door, is not the same item."""
-    return hashlib.sha256(f"{batch.identity.environment}:{batch.kind}:{hash_of(item)}".encode()).hexdigest()
+    return hashlib.sha256(
+        f"{batch.identity.environment}:{batch.kind}:{hash_of(item)}".encode()
+    ).hexdigest()
 
 
 def _meet_known(batch: Batch[Item]) -> None:
@@ -219,7 +241,9 @@ def _hashes(ids: Sequence[str]) -> dict[str, str]:
         return {}
     with connection.cursor() as cursor:
         # One array, where an IN of the query builder would carry thousands of parameters.
-        cursor.execute("SELECT event_id, body_hash FROM event_ids WHERE event_id = ANY(%s)", [list(ids)])
+        cursor.execute(
+            "SELECT event_id, body_hash FROM event_ids WHERE event_id = ANY(%s)", [list(ids)]
+        )
         return dict(cursor.fetchall())
 
 
@@ -232,7 +256,10 @@ def _claim(kind: Kind, rows: Sequence[Row]) -> frozenset[str]:
         SELECT id, day, hash, %s FROM unnest(%s::text[], %s::date[], %s::text[]) AS new (id, day, hash) ORDER BY id
         ON CONFLICT (event_id) DO NOTHING RETURNING event_id"""
     with connection.cursor() as cursor:
-        cursor.execute(statement, [kind, [r.event_id for r in rows], [r.day for r in rows], [r.body_hash for r in rows]])
+        cursor.execute(
+            statement,
+            [kind, [r.event_id for r in rows], [r.day for r in rows], [r.body_hash for r in rows]],
+        )
         return frozenset(event_id for (event_id,) in cursor.fetchall())
 
 
@@ -266,11 +293,16 @@ def add_to_tallies(now: datetime, door: str, outcomes: Mapping[str, int]) -> Non
         ON CONFLICT (day, door, outcome) DO UPDATE SET count = t.count + EXCLUDED.count"""
     with connection.cursor() as cursor:
         day = now.astimezone(UTC).date()
-        cursor.execute(statement, [day, door, [outcome for outcome, _ in counts], [count for _, count in counts]])
+        cursor.execute(
+            statement,
+            [day, door, [outcome for outcome, _ in counts], [count for _, count in counts]],
+        )
 
 
 def _door(batch: Batch[Item]) -> str:
     """Whose count it is. An import has its own: it holds the row until it commits, and live batches must not wait."""
     if batch.origin is Origin.IMPORT:
         return "import"
-    return batch.kind if batch.identity.environment is Environment.PRODUCTION else f"{batch.kind}/test"
+    return (
+        batch.kind if batch.identity.environment is Environment.PRODUCTION else f"{batch.kind}/test"
+    )

@@ -19,7 +19,13 @@ from pathlib import Path
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    connection,
+)
 
 from analytics.services.ingest.ingest import record_exposures
 from experiments.core.clock import utc_now
@@ -63,7 +69,12 @@ class Drained:
     rejected: int = 0
 
     def __add__(self, other: Drained) -> Drained:
-        return Drained(self.files + other.files, self.stored + other.stored, self.known + other.known, self.rejected + other.rejected)
+        return Drained(
+            self.files + other.files,
+            self.stored + other.stored,
+            self.known + other.known,
+            self.rejected + other.rejected,
+        )
 
 
 class Stopped(Exception):
@@ -309,9 +320,13 @@ def _without_held_back(exposures: Sequence[QueuedExposure], since: float) -> lis
 
 
 def _put_back(exposures: Sequence[QueuedExposure], since: float) -> None:
-    log.warning("exposures_wait_for_a_lock", experiments=_experiments(exposures), count=len(exposures))
+    log.warning(
+        "exposures_wait_for_a_lock", experiments=_experiments(exposures), count=len(exposures)
+    )
     if not spool.put_back([to_line(exposure) for exposure in exposures], since):
-        raise OperationalError("exposures of a locked experiment could not be put back into the spool; their file stays")
+        raise OperationalError(
+            "exposures of a locked experiment could not be put back into the spool; their file stays"
+        )
 
 
 def _set_aside(line: bytes, reason: str) -> int:

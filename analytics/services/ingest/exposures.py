@@ -118,11 +118,18 @@ def admitted(batch: Batch[ExposureItem], rows: Sequence[Row]) -> list[Row]:
             kept.append(row)
         else:
             batch.outcomes[OVER_CAP] += 1
-            batch.refuse(row.index, OVER_CAP, "", "not stored: more than an hour's exposures of this unit, or from this address")
+            batch.refuse(
+                row.index,
+                OVER_CAP,
+                "",
+                "not stored: more than an hour's exposures of this unit, or from this address",
+            )
     return kept
 
 
-def rows_of_recorded(batch: Batch[ExposureItem], exposures: Sequence[QueuedExposure], *, count: int = 1) -> list[Row]:
+def rows_of_recorded(
+    batch: Batch[ExposureItem], exposures: Sequence[QueuedExposure], *, count: int = 1
+) -> list[Row]:
     """Rows for what a server wrote down itself; only the ids are looked at again. ``count``: exposures that each of them is."""
     touched = {exposure.experiment_id for exposure in exposures}
     iterations, variants = iterations_of(touched), variants_of(touched)
@@ -132,13 +139,24 @@ def rows_of_recorded(batch: Batch[ExposureItem], exposures: Sequence[QueuedExpos
         at = batch.moment(index, exposure.at)
         if at is None:
             continue
-        belongs = iterations.get(exposure.iteration_id) == exposure.experiment_id == variants.get(exposure.variant_id)
+        belongs = (
+            iterations.get(exposure.iteration_id)
+            == exposure.experiment_id
+            == variants.get(exposure.variant_id)
+        )
         if not belongs:
             message = f"experiment {exposure.experiment_id} has no iteration {exposure.iteration_id} with variant {exposure.variant_id}"
             batch.refuse(index, "unknown_experiment", "experiment", message)
             continue
         met = Met(exposure.iteration_id, exposure.variant_id, exposure.bucket, exposure.phase)
-        columns = _columns(item, exposure.experiment_id, (exposure.unit_type, exposure.unit_id), met, exposure.environment, batch.origin)
+        columns = _columns(
+            item,
+            exposure.experiment_id,
+            (exposure.unit_type, exposure.unit_id),
+            met,
+            exposure.environment,
+            batch.origin,
+        )
         columns |= {"by_arrival": False, "received": None, "count": count}
         rows.append(Row(index, item.event_id, batch.hashes[item.event_id], at, columns))
     return rows
@@ -159,7 +177,9 @@ def as_item(exposure: QueuedExposure) -> ExposureItem:
 
 def write_assignments(rows: Sequence[Row]) -> None:
     """One row per (iteration, environment, unit), whoever comes first and however often."""
-    merged = sorted(_merged(rows), key=lambda c: (c["iteration_id"], c["environment"], c["user_id"]))
+    merged = sorted(
+        _merged(rows), key=lambda c: (c["iteration_id"], c["environment"], c["user_id"])
+    )
     with connection.cursor() as cursor:
         cursor.execute(_UPSERT, [json.dumps(merged)])
 
@@ -201,7 +221,9 @@ def _gather(batch: Batch[ExposureItem]) -> Facts:
 
 
 def _from_before(
-    items: Iterable[ExposureItem], experiments: Mapping[str | int, Known], serving: Mapping[int, Serving]
+    items: Iterable[ExposureItem],
+    experiments: Mapping[str | int, Known],
+    serving: Mapping[int, Serving],
 ) -> dict[int, datetime]:
     """By experiment, the earliest stated moment that lies before what serves now, or where nothing does."""
     found: dict[int, datetime] = {}
@@ -215,13 +237,25 @@ def _from_before(
     return found
 
 
-def _row_of_stated(batch: Batch[ExposureItem], facts: Facts, index: int, item: ExposureItem, at: datetime) -> Row:
+def _row_of_stated(
+    batch: Batch[ExposureItem], facts: Facts, index: int, item: ExposureItem, at: datetime
+) -> Row:
     experiment = _experiment(batch, facts, item)
     stated = _stated_arm(experiment, item)
     unit = _unit(experiment, item)
     met = _met(batch, facts, experiment, stated, unit, item, at)
-    columns = _columns(item, experiment.id, (experiment.unit_type, unit), met, batch.identity.environment, batch.origin)
-    columns |= {"by_arrival": item.at is None, "received": batch.now.isoformat() if batch.origin is Origin.LIVE else None}
+    columns = _columns(
+        item,
+        experiment.id,
+        (experiment.unit_type, unit),
+        met,
+        batch.identity.environment,
+        batch.origin,
+    )
+    columns |= {
+        "by_arrival": item.at is None,
+        "received": batch.now.isoformat() if batch.origin is Origin.LIVE else None,
+    }
     return Row(index, item.event_id, batch.hashes[item.event_id], at, columns)
 
 
@@ -250,7 +284,9 @@ def _stated_arm(experiment: Known, item: ExposureItem) -> Arm | None:
         return None
     if arm is None:
         has = ", ".join(a.key for a in experiment.arms)
-        raise _Refusal("unknown_variant", "variant", f"{experiment.key} has no variant {word!r}; it has {has}")
+        raise _Refusal(
+            "unknown_variant", "variant", f"{experiment.key} has no variant {word!r}; it has {has}"
+        )
     return arm
 
 
@@ -266,7 +302,13 @@ def _unit(experiment: Known, item: ExposureItem) -> str:
 
 
 def _met(
-    batch: Batch[ExposureItem], facts: Facts, experiment: Known, stated: Arm | None, unit: str, item: ExposureItem, at: datetime
+    batch: Batch[ExposureItem],
+    facts: Facts,
+    experiment: Known,
+    stated: Arm | None,
+    unit: str,
+    item: ExposureItem,
+    at: datetime,
 ) -> Met:
     """In serving's order: override, exclusions, holdout, bucket."""
     serving = facts.serving_at(experiment, item, at)
@@ -277,12 +319,25 @@ def _met(
     shown = facts.overrides.get((experiment.id, experiment.unit_type, unit))
     if shown is not None:
         believed = stated is not None and batch.identity.scope is not Scope.CLIENT
-        return Met(serving.iteration_id, stated.id if stated is not None and believed else shown, bucket, Phase.OVERRIDE)
+        return Met(
+            serving.iteration_id,
+            stated.id if stated is not None and believed else shown,
+            bucket,
+            Phase.OVERRIDE,
+        )
     _check_time(experiment, serving, at)
     if any(unit_key in facts.excluded for unit_key in item.units.items()):
-        raise _Refusal("excluded", "units", f"the unit is on an exclusion list, so {experiment.key} does not serve it")
+        raise _Refusal(
+            "excluded",
+            "units",
+            f"the unit is on an exclusion list, so {experiment.key} does not serve it",
+        )
     if facts.holdout is not None and facts.holdout.holds(item.units, at):
-        raise _Refusal("holdout", "units", f"the unit is in the global holdout, so {experiment.key} does not serve it")
+        raise _Refusal(
+            "holdout",
+            "units",
+            f"the unit is in the global holdout, so {experiment.key} does not serve it",
+        )
     _check_arms(experiment, serving, bucket, stated, at)
     return _met_in_bucket(experiment, serving, bucket, stated, batch)
 
@@ -290,30 +345,53 @@ def _met(
 def _check_time(experiment: Known, serving: Serving, at: datetime) -> None:
     if at < serving.began_at - BEFORE_BEGIN:
         began = serving.began_at.isoformat()
-        raise _Refusal("before_begin", "timestamp", f"{at.isoformat()} is before {experiment.key}'s present iteration began ({began})")
+        raise _Refusal(
+            "before_begin",
+            "timestamp",
+            f"{at.isoformat()} is before {experiment.key}'s present iteration began ({began})",
+        )
     if serving.paused_at is not None and at > serving.paused_at:
         since = serving.paused_at.isoformat()
-        raise _Refusal("not_serving", "experiment", f"{experiment.key} is paused since {since} and serves nobody")
+        raise _Refusal(
+            "not_serving",
+            "experiment",
+            f"{experiment.key} is paused since {since} and serves nobody",
+        )
 
 
-def _check_arms(experiment: Known, serving: Serving, bucket: int, stated: Arm | None, at: datetime) -> None:
+def _check_arms(
+    experiment: Known, serving: Serving, bucket: int, stated: Arm | None, at: datetime
+) -> None:
     """Neither the arm that holds the bucket nor the one that is stated may have been switched off by then."""
     holder = serving.holders.get(bucket)
-    for variant_id in (holder[0] if holder is not None else None, stated.id if stated is not None else None):
+    for variant_id in (
+        holder[0] if holder is not None else None,
+        stated.id if stated is not None else None,
+    ):
         since = serving.stopped.get(variant_id or 0)
         if since is not None and at > since:
             arm = next(arm.key for arm in experiment.arms if arm.id == variant_id)
-            raise _Refusal("arm_stopped", "variant", f"{experiment.key}: {arm} is switched off since {since.isoformat()}")
+            raise _Refusal(
+                "arm_stopped",
+                "variant",
+                f"{experiment.key}: {arm} is switched off since {since.isoformat()}",
+            )
 
 
-def _met_in_bucket(experiment: Known, serving: Serving, bucket: int, stated: Arm | None, batch: Batch[ExposureItem]) -> Met:
+def _met_in_bucket(
+    experiment: Known, serving: Serving, bucket: int, stated: Arm | None, batch: Batch[ExposureItem]
+) -> Met:
     """The arm that holds the bucket. A server may state that it showed another one, which is a crossover; a client key,
     which everybody can read in a page, may not: what it states otherwise is counted and the bucket's arm is stored."""
     holder = serving.holders.get(bucket)
     if holder is None and batch.identity.environment is Environment.TEST and stated is not None:
         return Met(serving.iteration_id, stated.id, bucket, Phase.MAIN)
     if holder is None:
-        raise _Refusal("not_in_experiment", "units", f"the unit's bucket {bucket} is held by no variant of {experiment.key}")
+        raise _Refusal(
+            "not_in_experiment",
+            "units",
+            f"the unit's bucket {bucket} is held by no variant of {experiment.key}",
+        )
     variant_id, phase = holder
     met = stated.id if stated is not None else variant_id
     if met != variant_id and batch.identity.scope is Scope.CLIENT:
@@ -323,7 +401,12 @@ def _met_in_bucket(experiment: Known, serving: Serving, bucket: int, stated: Arm
 
 
 def _columns(
-    item: ExposureItem, experiment_id: int, unit: tuple[str, str], met: Met, environment: Environment, origin: Origin
+    item: ExposureItem,
+    experiment_id: int,
+    unit: tuple[str, str],
+    met: Met,
+    environment: Environment,
+    origin: Origin,
 ) -> dict[str, object]:
     return {
         "user_id": unit[1],
@@ -345,7 +428,9 @@ def _merged(rows: Sequence[Row]) -> Iterable[dict[str, object]]:
     """Several exposures of one unit in a batch as one: the earliest, with a count."""
     groups: dict[tuple[object, ...], list[Row]] = {}
     for row in sorted(rows, key=lambda row: row.at):
-        groups.setdefault((row.columns["iteration_id"], row.columns["environment"], row.columns["user_id"]), []).append(row)
+        groups.setdefault(
+            (row.columns["iteration_id"], row.columns["environment"], row.columns["user_id"]), []
+        ).append(row)
     return [_merge(group) for group in groups.values()]
 
 
@@ -353,9 +438,16 @@ def _merge(group: Sequence[Row]) -> dict[str, object]:
     analysed = [row for row in group if row.columns["phase"] != Phase.ROLLOUT] or list(group)
     variants = {row.columns["variant_id"] for row in analysed}
     crossover = len(variants) > 1 or any(row.columns["crossover"] for row in analysed)
-    return {**analysed[0].columns, "at": analysed[0].at.isoformat(), "count": _count(analysed), "crossover": crossover}
+    return {
+        **analysed[0].columns,
+        "at": analysed[0].at.isoformat(),
+        "count": _count(analysed),
+        "crossover": crossover,
+    }
 
 
 def _count(rows: Sequence[Row]) -> int:
     """Exposures; what is only implied by a result counts none, since the one it implies is told on its own."""
-    return sum(count if isinstance(count := row.columns.get("count", 1), int) else 1 for row in rows)
+    return sum(
+        count if isinstance(count := row.columns.get("count", 1), int) else 1 for row in rows
+    )

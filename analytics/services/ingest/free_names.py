@@ -37,7 +37,9 @@ def register(names: Iterable[str], now: datetime) -> frozenset[str]:
 def _without_metric(names: set[str]) -> set[str]:
     if not names:
         return names
-    return names - set(Metric.objects.filter(key__in=names, current=True).values_list("key", flat=True))
+    return names - set(
+        Metric.objects.filter(key__in=names, current=True).values_list("key", flat=True)
+    )
 
 
 def _room(now: datetime) -> int:
@@ -51,7 +53,9 @@ def _room(now: datetime) -> int:
 def _registered() -> QuerySet[Metric]:
     """Metrics that exist because an observation without an experiment named them."""
     told = ToldOutcome.objects.filter(source="observation").values("name")
-    return Metric.objects.filter(exploratory=True, current=True, source="observation").exclude(key__in=told)
+    return Metric.objects.filter(exploratory=True, current=True, source="observation").exclude(
+        key__in=told
+    )
 
 
 def _alone() -> None:

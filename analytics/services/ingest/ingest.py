@@ -14,12 +14,32 @@ from datetime import datetime
 import structlog
 from django.db import DatabaseError, connection, transaction
 
-from analytics.core.intake.ingest_items import CostItem, EventItem, ExposureItem, FeedbackItem, ItemError, ObservationItem
+from analytics.core.intake.ingest_items import (
+    CostItem,
+    EventItem,
+    ExposureItem,
+    FeedbackItem,
+    ItemError,
+    ObservationItem,
+)
 from analytics.core.intake.tallies import UNREGISTERED
 from analytics.models import Assignment
 from analytics.services.ingest import free_names, told_outcomes
-from analytics.services.ingest.batch import Batch, BatchResult, IngestIdentity, Row, open_batch, store
-from analytics.services.ingest.exposures import admitted, as_item, rows_of_recorded, rows_of_stated, write_assignments
+from analytics.services.ingest.batch import (
+    Batch,
+    BatchResult,
+    IngestIdentity,
+    Row,
+    open_batch,
+    store,
+)
+from analytics.services.ingest.exposures import (
+    admitted,
+    as_item,
+    rows_of_recorded,
+    rows_of_stated,
+    write_assignments,
+)
 from analytics.services.ingest.rows import (
     cost_rows,
     event_rows,
@@ -54,31 +74,54 @@ __all__ = [
 
 
 def ingest_exposures(
-    items: Sequence[ExposureItem | ItemError], *, now: datetime, identity: IngestIdentity, origin: Origin = Origin.LIVE
+    items: Sequence[ExposureItem | ItemError],
+    *,
+    now: datetime,
+    identity: IngestIdentity,
+    origin: Origin = Origin.LIVE,
 ) -> BatchResult:
     """Record that units met experiments; iteration, bucket and variant are worked out here."""
     batch = open_batch("exposure", items, now, identity, origin)
-    return store(batch, admitted(batch, rows_of_stated(batch)), counting_twins(batch, and_tell_assigned(write_assignments)))
+    return store(
+        batch,
+        admitted(batch, rows_of_stated(batch)),
+        counting_twins(batch, and_tell_assigned(write_assignments)),
+    )
 
 
-def record_exposures(exposures: Sequence[QueuedExposure], *, now: datetime, origin: Origin = Origin.LIVE) -> BatchResult:
+def record_exposures(
+    exposures: Sequence[QueuedExposure], *, now: datetime, origin: Origin = Origin.LIVE
+) -> BatchResult:
     """Record exposures that the assigning server wrote down with all their ids, from the spool or at once."""
     if not exposures:
         return BatchResult(0, 0, 0)
-    batch = open_batch("exposure", [as_item(exposure) for exposure in exposures], now, IngestIdentity(), origin)
-    return store(batch, rows_of_recorded(batch, exposures), counting_twins(batch, write_assignments))
+    batch = open_batch(
+        "exposure", [as_item(exposure) for exposure in exposures], now, IngestIdentity(), origin
+    )
+    return store(
+        batch, rows_of_recorded(batch, exposures), counting_twins(batch, write_assignments)
+    )
 
 
 def record_or_refuse(exposures: Sequence[QueuedExposure], now: datetime) -> None:
     """Record exposures for somebody who asked for a receipt: all of them are stored, or the refusal says which are not."""
     result = record_exposures(exposures, now=now)
     if result.errors:
-        problems = tuple(Problem(error.code, error.message, f"exposures.{error.index}") for error in result.errors)
-        raise Conflict(f"{len(problems)} of {len(exposures)} exposures were not recorded", problems=problems)
+        problems = tuple(
+            Problem(error.code, error.message, f"exposures.{error.index}")
+            for error in result.errors
+        )
+        raise Conflict(
+            f"{len(problems)} of {len(exposures)} exposures were not recorded", problems=problems
+        )
 
 
 def ingest_observations(
-    items: Sequence[ObservationItem | ItemError], *, now: datetime, identity: IngestIdentity, origin: Origin = Origin.LIVE
+    items: Sequence[ObservationItem | ItemError],
+    *,
+    now: datetime,
+    identity: IngestIdentity,
+    origin: Origin = Origin.LIVE,
 ) -> BatchResult:
     """Store measured values.
 
@@ -128,12 +171,26 @@ def _imply(exposures: Sequence[QueuedExposure], now: datetime) -> None:
         ).exists()
     ]
     if missing:
-        batch = open_batch("exposure", [as_item(exposure) for exposure in missing], now, IngestIdentity(), Origin.LIVE)
-        store(batch, rows_of_recorded(batch, missing, count=0), counting_twins(batch, write_assignments))
+        batch = open_batch(
+            "exposure",
+            [as_item(exposure) for exposure in missing],
+            now,
+            IngestIdentity(),
+            Origin.LIVE,
+        )
+        store(
+            batch,
+            rows_of_recorded(batch, missing, count=0),
+            counting_twins(batch, write_assignments),
+        )
 
 
 def ingest_events(
-    items: Sequence[EventItem | ItemError], *, now: datetime, identity: IngestIdentity, origin: Origin = Origin.LIVE
+    items: Sequence[EventItem | ItemError],
+    *,
+    now: datetime,
+    identity: IngestIdentity,
+    origin: Origin = Origin.LIVE,
 ) -> BatchResult:
     """Store interactions."""
     batch = open_batch("event", items, now, identity, origin)
@@ -143,7 +200,11 @@ def ingest_events(
 
 
 def ingest_feedback(
-    items: Sequence[FeedbackItem | ItemError], *, now: datetime, identity: IngestIdentity, origin: Origin = Origin.LIVE
+    items: Sequence[FeedbackItem | ItemError],
+    *,
+    now: datetime,
+    identity: IngestIdentity,
+    origin: Origin = Origin.LIVE,
 ) -> BatchResult:
     """Store what people thought of answers."""
     batch = open_batch("feedback", items, now, identity, origin)
@@ -151,7 +212,11 @@ def ingest_feedback(
 
 
 def ingest_costs(
-    items: Sequence[CostItem | ItemError], *, now: datetime, identity: IngestIdentity, origin: Origin = Origin.LIVE
+    items: Sequence[CostItem | ItemError],
+    *,
+    now: datetime,
+    identity: IngestIdentity,
+    origin: Origin = Origin.LIVE,
 ) -> BatchResult:
     """Store what calls of models took."""
     batch = open_batch("cost", items, now, identity, origin)

@@ -14,7 +14,18 @@ from experiments.core.hashing import shuffled_buckets
 from experiments.core.serving.entities import Holdout
 from experiments.core.types import BucketRole, Phase, Status
 from experiments.core.units import unit_id
-from experiments.models import Bucket, ExcludedUnit, Experiment, GlobalHoldout, Iteration, Override, Pause, Rollout, StoppedArm, Variant
+from experiments.models import (
+    Bucket,
+    ExcludedUnit,
+    Experiment,
+    GlobalHoldout,
+    Iteration,
+    Override,
+    Pause,
+    Rollout,
+    StoppedArm,
+    Variant,
+)
 
 Ref: TypeAlias = "str | int"
 UnitKey: TypeAlias = tuple[str, str]
@@ -47,7 +58,9 @@ class Known:
 
     def arm(self, word: str) -> Arm | None:
         """The variant with this key, else with this name."""
-        return next((a for a in self.arms if a.key == word), None) or next((a for a in self.arms if a.name == word), None)
+        return next((a for a in self.arms if a.key == word), None) or next(
+            (a for a in self.arms if a.name == word), None
+        )
 
 
 @dataclass(frozen=True)
@@ -92,7 +105,9 @@ def find_experiments(refs: Iterable[Ref]) -> dict[Ref, Known]:
     ids = {number for ref in wanted if (number := _as_id(ref)) is not None}
     uuids = {found for ref in wanted if (found := _as_uuid(ref)) is not None}
     texts = [ref for ref in wanted if isinstance(ref, str)]
-    rows = Experiment.objects.filter(Q(id__in=ids) | Q(uuid__in=uuids) | Q(key__in=texts) | Q(name__in=texts))
+    rows = Experiment.objects.filter(
+        Q(id__in=ids) | Q(uuid__in=uuids) | Q(key__in=texts) | Q(name__in=texts)
+    )
     rows = rows.select_related("flag").prefetch_related("variants")
     known = [(row, _known(row)) for row in rows]
     by_id = {row.id: found for row, found in known}
@@ -100,7 +115,10 @@ def find_experiments(refs: Iterable[Ref]) -> dict[Ref, Known]:
     by_key = {row.key: found for row, found in known}
     by_name = {row.name: found for row, found in known}
     tried = {
-        ref: by_id.get(_as_id(ref) or 0) or by_uuid.get(_as_uuid(ref) or uuid.UUID(int=0)) or by_key.get(str(ref)) or by_name.get(str(ref))
+        ref: by_id.get(_as_id(ref) or 0)
+        or by_uuid.get(_as_uuid(ref) or uuid.UUID(int=0))
+        or by_key.get(str(ref))
+        or by_name.get(str(ref))
         for ref in wanted
     }
     return {ref: found for ref, found in tried.items() if found is not None}
@@ -118,13 +136,24 @@ def find_ended(earliest: Mapping[int, datetime]) -> dict[int, list[Serving]]:
     """By experiment: its iterations that ended after a moment, for what happened in them and is told late."""
     if not earliest:
         return {}
-    rows = Iteration.objects.filter(experiment_id__in=earliest, ended_at__gt=min(earliest.values()), layer__isnull=False)
+    rows = Iteration.objects.filter(
+        experiment_id__in=earliest, ended_at__gt=min(earliest.values()), layer__isnull=False
+    )
     found: dict[int, list[Serving]] = {}
     iterations = [row for row in rows.select_related("layer").order_by("began_at") if row.held]
     stopped = _stopped([row.id for row in iterations])
     paused = _paused_to_the_end(iterations)
     for row in iterations:
-        serving = Serving(row.id, row.number, row.began_at, _seed(row), _held(row), paused.get(row.id), stopped[row.id], row.ended_at)
+        serving = Serving(
+            row.id,
+            row.number,
+            row.began_at,
+            _seed(row),
+            _held(row),
+            paused.get(row.id),
+            stopped[row.id],
+            row.ended_at,
+        )
         found.setdefault(row.experiment_id, []).append(serving)
     return found
 
@@ -134,7 +163,11 @@ def _seed(row: Iteration) -> str:
 
 
 def _held(row: Iteration) -> dict[int, tuple[int, Phase]]:
-    return {index: (variant, Phase(BucketRole(role).value)) for variant, role, indexes in row.held for index in indexes}
+    return {
+        index: (variant, Phase(BucketRole(role).value))
+        for variant, role, indexes in row.held
+        for index in indexes
+    }
 
 
 def _stopped(iterations: Collection[int]) -> dict[int, dict[int, datetime]]:
@@ -148,20 +181,31 @@ def _stopped(iterations: Collection[int]) -> dict[int, dict[int, datetime]]:
 def _paused_to_the_end(iterations: Collection[Iteration]) -> dict[int, datetime]:
     """Since when an iteration was paused until it ended."""
     ended = {row.id: row.ended_at for row in iterations}
-    pauses = Pause.objects.filter(iteration_id__in=ended, ended_at__isnull=False).values_list("iteration_id", "started_at", "ended_at")
+    pauses = Pause.objects.filter(iteration_id__in=ended, ended_at__isnull=False).values_list(
+        "iteration_id", "started_at", "ended_at"
+    )
     return {iteration: began for iteration, began, over in pauses if over == ended[iteration]}
 
 
-def find_overrides(experiments: Collection[int], unit_ids: Collection[str], now: datetime) -> dict[tuple[int, str, str], int]:
+def find_overrides(
+    experiments: Collection[int], unit_ids: Collection[str], now: datetime
+) -> dict[tuple[int, str, str], int]:
     """(experiment, unit type, unit id) → the variant a tester is shown."""
-    rows = Override.objects.filter(experiment_id__in=experiments, unit_id__in=unit_ids, expires_at__gt=now)
-    return {(e, t, u): v for e, t, u, v in rows.values_list("experiment_id", "unit_type", "unit_id", "variant_id")}
+    rows = Override.objects.filter(
+        experiment_id__in=experiments, unit_id__in=unit_ids, expires_at__gt=now
+    )
+    return {
+        (e, t, u): v
+        for e, t, u, v in rows.values_list("experiment_id", "unit_type", "unit_id", "variant_id")
+    }
 
 
 def find_excluded(unit_ids: Collection[str]) -> frozenset[UnitKey]:
     """Which of these units are on an exclusion list."""
     rows = ExcludedUnit.objects.filter(exclusion_list__active=True, unit_id__in=unit_ids)
-    return frozenset((unit_type, unit_id) for unit_type, unit_id in rows.values_list("unit_type", "unit_id"))
+    return frozenset(
+        (unit_type, unit_id) for unit_type, unit_id in rows.values_list("unit_type", "unit_id")
+    )
 
 
 def find_holdout(now: datetime) -> HeldOut | None:
@@ -180,7 +224,11 @@ def _known(row: Experiment) -> Known:
 
 
 def _as_id(ref: Ref) -> int | None:
-    number = int(ref) if isinstance(ref, int) or (ref.isascii() and ref.isdigit() and len(ref) <= 10) else -1
+    number = (
+        int(ref)
+        if isinstance(ref, int) or (ref.isascii() and ref.isdigit() and len(ref) <= 10)
+        else -1
+    )
     return number if 0 < number <= MAX_ID else None
 
 
@@ -194,17 +242,33 @@ def _as_uuid(ref: Ref) -> uuid.UUID | None:
 def _open_iterations(experiments: Collection[int]) -> dict[int, Serving]:
     if not experiments:
         return {}
-    rows = Iteration.objects.filter(experiment_id__in=experiments, ended_at__isnull=True, layer__isnull=False).select_related("layer")
+    rows = Iteration.objects.filter(
+        experiment_id__in=experiments, ended_at__isnull=True, layer__isnull=False
+    ).select_related("layer")
     iterations = {row.id: row for row in rows}
-    paused = dict(Pause.objects.filter(iteration_id__in=iterations, ended_at__isnull=True).values_list("iteration_id", "started_at"))
+    paused = dict(
+        Pause.objects.filter(iteration_id__in=iterations, ended_at__isnull=True).values_list(
+            "iteration_id", "started_at"
+        )
+    )
     holders: dict[int, dict[int, tuple[int, Phase]]] = {number: {} for number in iterations}
-    held = Bucket.objects.filter(iteration_id__in=iterations).values_list("iteration_id", "index", "variant_id", "role")
+    held = Bucket.objects.filter(iteration_id__in=iterations).values_list(
+        "iteration_id", "index", "variant_id", "role"
+    )
     for iteration_id, index, variant_id, role in held:
         if variant_id is not None:
             holders[iteration_id][index] = (variant_id, Phase(BucketRole(role).value))
     stopped = _stopped(iterations)
     return {
-        row.experiment_id: Serving(row.id, row.number, row.began_at, row.layer.seed, holders[row.id], paused.get(row.id), stopped[row.id])
+        row.experiment_id: Serving(
+            row.id,
+            row.number,
+            row.began_at,
+            row.layer.seed,
+            holders[row.id],
+            paused.get(row.id),
+            stopped[row.id],
+        )
         for row in iterations.values()
         if row.layer is not None
     }
@@ -213,7 +277,9 @@ def _open_iterations(experiments: Collection[int]) -> dict[int, Serving]:
 def _open_rollouts(experiments: Collection[int], known: Mapping[int, Known]) -> dict[int, Serving]:
     if not experiments:
         return {}
-    rows = Rollout.objects.filter(experiment_id__in=experiments, closed_at__isnull=True).select_related("iteration")
+    rows = Rollout.objects.filter(
+        experiment_id__in=experiments, closed_at__isnull=True
+    ).select_related("iteration")
     return {row.experiment_id: _rollout_serving(row, known[row.experiment_id]) for row in rows}
 
 
@@ -222,14 +288,24 @@ def _rollout_serving(row: Rollout, known: Known) -> Serving:
     holders = {int(index): (row.variant_id, Phase.ROLLOUT) for index in row.audience["buckets"]}
     if control is not None:
         holders |= {int(index): (control, Phase.ROLLOUT) for index in row.holdback_buckets}
-    return Serving(row.iteration_id, row.iteration.number, row.created_at, str(row.audience["seed"]), holders)
+    return Serving(
+        row.iteration_id, row.iteration.number, row.created_at, str(row.audience["seed"]), holders
+    )
 
 
 def variants_of(experiments: Iterable[int]) -> dict[int, int]:
     """Variant → experiment, for exposures that name both by id."""
-    return dict(Variant.objects.filter(experiment_id__in=set(experiments)).values_list("id", "experiment_id"))
+    return dict(
+        Variant.objects.filter(experiment_id__in=set(experiments)).values_list(
+            "id", "experiment_id"
+        )
+    )
 
 
 def iterations_of(experiments: Iterable[int]) -> dict[int, int]:
     """Iteration → experiment, for exposures that name both by id."""
-    return dict(Iteration.objects.filter(experiment_id__in=set(experiments)).values_list("id", "experiment_id"))
+    return dict(
+        Iteration.objects.filter(experiment_id__in=set(experiments)).values_list(
+            "id", "experiment_id"
+        )
+    )

@@ -20,11 +20,16 @@ _KINDS: tuple[tuple[type | tuple[type, ...], Callable[..., BatchResult]], ...] =
 
 
 def ingest_mixed(
-    items: Mapping[int, ExposureItem | ObservationItem | EventItem | ItemError], *, now: datetime, identity: IngestIdentity
+    items: Mapping[int, ExposureItem | ObservationItem | EventItem | ItemError],
+    *,
+    now: datetime,
+    identity: IngestIdentity,
 ) -> BatchResult:
     """Store each item as its kind is stored; ``items`` by their place in what was sent, which errors name."""
     results = [_of_kind(items, kind, take, now=now, identity=identity) for kind, take in _KINDS]
-    errors = sorted((error for result in results for error in result.errors), key=lambda error: error.index)
+    errors = sorted(
+        (error for result in results for error in result.errors), key=lambda error: error.index
+    )
     return BatchResult(
         accepted=sum(result.accepted for result in results),
         duplicates=sum(result.duplicates for result in results),
@@ -43,4 +48,6 @@ def _of_kind(
     if not places:
         return BatchResult(0, 0, 0)
     result = take([items[place] for place in places], **how)
-    return replace(result, errors=tuple(replace(error, index=places[error.index]) for error in result.errors))
+    return replace(
+        result, errors=tuple(replace(error, index=places[error.index]) for error in result.errors)
+    )

@@ -10,7 +10,14 @@ from typing import Any, TypeAlias, TypeVar
 
 from django.db import connection
 
-from analytics.core.intake.ingest_items import NOTES, CostItem, EventItem, FeedbackItem, ObservationItem, with_notes
+from analytics.core.intake.ingest_items import (
+    NOTES,
+    CostItem,
+    EventItem,
+    FeedbackItem,
+    ObservationItem,
+    with_notes,
+)
 from analytics.services.ingest.batch import Batch, Row
 from analytics.services.ingest.known import Arm, Known, find_experiments
 from experiments.core.units import check_units, unit_id
@@ -24,7 +31,11 @@ def observation_rows(batch: Batch[ObservationItem]) -> list[Row]:
     """Rows of ai_ab_metrics; what refers to nothing is refused in the batch."""
     rows = []
     for index, item, at, columns, arm in _each_stamped(batch):
-        measured = {"variant": arm.key if arm else None, "metric_name": item.metric, "value": item.value}
+        measured = {
+            "variant": arm.key if arm else None,
+            "metric_name": item.metric,
+            "value": item.value,
+        }
         own = {**measured, "covariates": item.covariates, "context": item.context}
         rows.append(Row(index, item.event_id, batch.hashes[item.event_id], at, columns | own))
     return rows
@@ -34,7 +45,15 @@ def event_rows(batch: Batch[EventItem]) -> list[Row]:
     """Rows of ai_events; what refers to nothing is refused in the batch."""
     rows = []
     for index, item, at, columns, _arm in _each_stamped(batch):
-        rows.append(Row(index, item.event_id, batch.hashes[item.event_id], at, columns | _event_columns(item)))
+        rows.append(
+            Row(
+                index,
+                item.event_id,
+                batch.hashes[item.event_id],
+                at,
+                columns | _event_columns(item),
+            )
+        )
     return rows
 
 
@@ -42,7 +61,11 @@ def feedback_rows(batch: Batch[FeedbackItem]) -> list[Row]:
     """Rows of ai_feedback; what refers to nothing is refused in the batch."""
     rows = []
     for index, item, at, columns, _arm in _each_stamped(batch):
-        said = {"label": item.label, "comment": item.comment, "manual_edit_flag": item.manual_edit_flag}
+        said = {
+            "label": item.label,
+            "comment": item.comment,
+            "manual_edit_flag": item.manual_edit_flag,
+        }
         own = {**said, "context": item.context, "request_id": item.request_id}
         rows.append(Row(index, item.event_id, batch.hashes[item.event_id], at, columns | own))
     return rows
@@ -55,9 +78,22 @@ def cost_rows(batch: Batch[CostItem]) -> list[Row]:
         at = batch.moment(index, item.at)
         if at is None:
             continue
-        spent = {"tokens_in": item.tokens_in, "tokens_out": item.tokens_out, "cost_micro": item.cost_micro}
-        own = {"request_id": item.request_id, "model": item.model, "cache_hit": item.cache_hit, "qps_bucket": item.qps_bucket}
-        rows.append(Row(index, item.event_id, batch.hashes[item.event_id], at, _arrival(batch) | spent | own))
+        spent = {
+            "tokens_in": item.tokens_in,
+            "tokens_out": item.tokens_out,
+            "cost_micro": item.cost_micro,
+        }
+        own = {
+            "request_id": item.request_id,
+            "model": item.model,
+            "cache_hit": item.cache_hit,
+            "qps_bucket": item.qps_bucket,
+        }
+        rows.append(
+            Row(
+                index, item.event_id, batch.hashes[item.event_id], at, _arrival(batch) | spent | own
+            )
+        )
     return rows
 
 
@@ -120,14 +156,26 @@ FROM json_to_recordset(%s::json) AS new (event_date date, event_id text, at time
 
 
 def _insert(statement: str, rows: Sequence[Row]) -> None:
-    own = [{**r.columns, "event_id": r.event_id, "event_date": r.day.isoformat(), "at": r.at.isoformat()} for r in rows]
+    own = [
+        {
+            **r.columns,
+            "event_id": r.event_id,
+            "event_date": r.day.isoformat(),
+            "at": r.at.isoformat(),
+        }
+        for r in rows
+    ]
     with connection.cursor() as cursor:
         cursor.execute(statement, [json.dumps(own)])
 
 
-def _each_stamped(batch: Batch[Stamped]) -> Iterator[tuple[int, Stamped, datetime, dict[str, object], Arm | None]]:
+def _each_stamped(
+    batch: Batch[Stamped],
+) -> Iterator[tuple[int, Stamped, datetime, dict[str, object], Arm | None]]:
     """The items whose references are known: place, item, moment, the columns that all tables have, the arm. The others are refused."""
-    known = find_experiments(item.experiment for item in batch.items.values() if item.experiment is not None)
+    known = find_experiments(
+        item.experiment for item in batch.items.values() if item.experiment is not None
+    )
     for index, sent in list(batch.items.items()):
         item = _with_a_stamp_of_ours(known, sent)
         stamped = _stamped(batch, known, index, item)
@@ -142,7 +190,10 @@ def _with_a_stamp_of_ours(known: Mapping[str | int, Known], item: Stamped) -> St
         return item
     experiment = known.get(item.experiment) if item.experiment is not None else None
     if experiment is None or unit_id(item.units, experiment.unit_type) is None:
-        ours, note = None, f"no experiment of the item's units has the id, UUID, key or name {str(next(iter(item.stamp.values())))[:200]!r}"
+        ours, note = (
+            None,
+            f"no experiment of the item's units has the id, UUID, key or name {str(next(iter(item.stamp.values())))[:200]!r}",
+        )
     elif item.variant is not None and experiment.arm(item.variant) is None:
         ours, note = item.experiment, _unknown_variant(experiment, item.variant)
     else:
@@ -152,7 +203,11 @@ def _with_a_stamp_of_ours(known: Mapping[str | int, Known], item: Stamped) -> St
     notes: object = beside.get(NOTES)
     earlier: list[str] = notes if isinstance(notes, list) else []
     noted = with_notes(beside, item.stamp, [*earlier, note])
-    changes: dict[str, Any] = {"experiment": ours, "variant": None, place: noted}  # Any: fields of two kinds of items
+    changes: dict[str, Any] = {
+        "experiment": ours,
+        "variant": None,
+        place: noted,
+    }  # Any: fields of two kinds of items
     return replace(item, **changes)
 
 
@@ -162,11 +217,22 @@ def _stamped(
     """When, who, and for which experiment and variant: the columns that both tables have; None when refused."""
     experiment = known.get(item.experiment) if item.experiment is not None else None
     if item.experiment is not None and experiment is None:
-        batch.refuse(index, "unknown_experiment", "experiment", f"no experiment has the id, UUID, key or name {item.experiment!r}")
+        batch.refuse(
+            index,
+            "unknown_experiment",
+            "experiment",
+            f"no experiment has the id, UUID, key or name {item.experiment!r}",
+        )
         return None
-    arm = experiment.arm(item.variant) if experiment is not None and item.variant is not None else None
+    arm = (
+        experiment.arm(item.variant)
+        if experiment is not None and item.variant is not None
+        else None
+    )
     if item.variant is not None and arm is None:
-        batch.refuse(index, "unknown_variant", "variant", _unknown_variant(experiment, item.variant))
+        batch.refuse(
+            index, "unknown_variant", "variant", _unknown_variant(experiment, item.variant)
+        )
         return None
     unit = _unit(batch, index, item, experiment)
     at = batch.moment(index, item.at) if unit is not None else None
@@ -197,19 +263,32 @@ def _unknown_variant(experiment: Known | None, word: str) -> str:
     return f"{experiment.key} has no variant {word!r}; it has {', '.join(arm.key for arm in experiment.arms)}"
 
 
-def _unit(batch: MeasuredBatch, index: int, item: Measured, experiment: Known | None) -> tuple[str, str] | None:
+def _unit(
+    batch: MeasuredBatch, index: int, item: Measured, experiment: Known | None
+) -> tuple[str, str] | None:
     """The unit that the row is about: the experiment's type, else the one named, else the user, else the first."""
     problems = check_units(item.units)
     if problems:
         batch.refuse(index, problems[0].code, problems[0].field, problems[0].message)
         return None
     wanted = (
-        (experiment.unit_type if experiment else None) or item.unit_type or ("user" if "user" in item.units else next(iter(item.units)))
+        (experiment.unit_type if experiment else None)
+        or item.unit_type
+        or ("user" if "user" in item.units else next(iter(item.units)))
     )
     found = unit_id(item.units, wanted)
     if found is None:
-        whose = f"{experiment.key} is randomised by {wanted}" if experiment else f"unit_type is {wanted}"
-        batch.refuse(index, "unit_missing", f"units.{wanted}", f"{whose}; the item carries {', '.join(sorted(item.units))}")
+        whose = (
+            f"{experiment.key} is randomised by {wanted}"
+            if experiment
+            else f"unit_type is {wanted}"
+        )
+        batch.refuse(
+            index,
+            "unit_missing",
+            f"units.{wanted}",
+            f"{whose}; the item carries {', '.join(sorted(item.units))}",
+        )
         return None
     return wanted, found
 
@@ -218,7 +297,9 @@ def _event_columns(item: EventItem) -> dict[str, object]:
     return {
         "event_type": item.event_type,
         "value": item.value,
-        "payload": item.payload if item.context is None else {**item.payload, "context": item.context},
+        "payload": item.payload
+        if item.context is None
+        else {**item.payload, "context": item.context},
         "cost_micro": item.cost_micro,
         "latency_ms": item.latency_ms,
         "language": item.language,

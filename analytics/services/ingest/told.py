@@ -49,8 +49,15 @@ def and_tell_assigned(write: Callable[[Sequence[Row]], None]) -> Callable[[Seque
 
 def tell_assigned(rows: Sequence[Row]) -> None:
     """Count the variants that these units were given."""
-    live = [row for row in rows if (row.columns.get("environment"), row.columns.get("origin")) == (Environment.PRODUCTION, Origin.LIVE)]
-    given = Counter(variant for row in live if isinstance(variant := row.columns.get("variant_id"), int))
+    live = [
+        row
+        for row in rows
+        if (row.columns.get("environment"), row.columns.get("origin"))
+        == (Environment.PRODUCTION, Origin.LIVE)
+    ]
+    given = Counter(
+        variant for row in live if isinstance(variant := row.columns.get("variant_id"), int)
+    )
     _learn(set(given))
     for variant, times in given.items():
         VARIANTS_ASSIGNED.labels(*_names[variant]).inc(times)
@@ -58,8 +65,15 @@ def tell_assigned(rows: Sequence[Row]) -> None:
 
 def tell(rows: Sequence[Row]) -> None:
     """Count these rows; tests and imports are not what happens now."""
-    live = [row for row in rows if (row.columns.get("environment"), row.columns.get("origin")) == (Environment.PRODUCTION, Origin.LIVE)]
-    stamped = [(row, variant) for row in live if isinstance(variant := row.columns.get("variant_id"), int)]
+    live = [
+        row
+        for row in rows
+        if (row.columns.get("environment"), row.columns.get("origin"))
+        == (Environment.PRODUCTION, Origin.LIVE)
+    ]
+    stamped = [
+        (row, variant) for row in live if isinstance(variant := row.columns.get("variant_id"), int)
+    ]
     _learn({variant for _, variant in stamped})
     for row, variant in stamped:
         _count(row, *_names[variant])
@@ -71,11 +85,17 @@ def _tell_metered(rows: Sequence[Row]) -> None:
 
     Marking the cost's row decides between two who come at the same time. A cost that its event carries was counted with the event.
     """
-    requests = sorted({str(request) for row in rows if (request := row.columns.get("request_id")) is not None})
+    requests = sorted(
+        {str(request) for row in rows if (request := row.columns.get("request_id")) is not None}
+    )
     if not requests:
         return
     days = [row.day for row in rows]
-    asked: dict[str, list[str] | date] = {"requests": requests, "since": min(days) - _APART, "until": max(days) + _APART}
+    asked: dict[str, list[str] | date] = {
+        "requests": requests,
+        "since": min(days) - _APART,
+        "until": max(days) + _APART,
+    }
     with connection.cursor() as cursor:
         cursor.execute(_MARK, asked)
         found = cursor.fetchall()

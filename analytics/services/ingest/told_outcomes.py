@@ -31,7 +31,11 @@ def learn(rows: Sequence[Row], source: Source, now: datetime, identity: IngestId
     if identity.environment is not Environment.PRODUCTION or identity.scope is Scope.CLIENT:
         return
     column = "event_type" if source == "event" else "metric_name"
-    told = {(experiment, str(row.columns[column])) for row in rows if isinstance(experiment := row.columns.get("experiment_id"), int)}
+    told = {
+        (experiment, str(row.columns[column]))
+        for row in rows
+        if isinstance(experiment := row.columns.get("experiment_id"), int)
+    }
     for experiment, name in sorted(told):
         if (experiment, source, name) not in _known:
             _learn(experiment, source, name, now)
@@ -51,12 +55,22 @@ def _learn(experiment: int, source: Source, name: str, now: datetime) -> None:
 def _take_slot(experiment: int, source: Source, name: str, now: datetime) -> bool:
     """Whether the name has a slot afterwards; two that want the same one are told apart by the unique key, and the loser tries the next."""
     for _ in range(5):
-        slots = dict(ToldOutcome.objects.filter(experiment_id=experiment, slot__lt=OUTCOMES_AT_MOST).values_list("slot", "name"))
+        slots = dict(
+            ToldOutcome.objects.filter(
+                experiment_id=experiment, slot__lt=OUTCOMES_AT_MOST
+            ).values_list("slot", "name")
+        )
         if ToldOutcome.objects.filter(experiment_id=experiment, name=name, source=source).exists():
             return True
         if len(slots) >= OUTCOMES_AT_MOST:
             return False
-        _insert(experiment, next(slot for slot in range(OUTCOMES_AT_MOST) if slot not in slots), name, source, now)
+        _insert(
+            experiment,
+            next(slot for slot in range(OUTCOMES_AT_MOST) if slot not in slots),
+            name,
+            source,
+            now,
+        )
     return False
 
 
@@ -76,11 +90,15 @@ def _declare(source: Source, name: str, now: datetime) -> None:
     if source == "observation":
         metrics.register_exploratory(now, key=name)
         return
-    counted = Q(key=name) | Q(event_types__contains=[name]) | Q(denominator_event_types__contains=[name])
+    counted = (
+        Q(key=name) | Q(event_types__contains=[name]) | Q(denominator_event_types__contains=[name])
+    )
     if not Metric.objects.filter(counted, current=True).exists():
         metrics.register_exploratory(now, key=name, source="event")
 
 
 def unstamped(rows: Iterable[Row]) -> set[str]:
     """The metrics that observations name without an experiment."""
-    return {str(row.columns["metric_name"]) for row in rows if row.columns.get("experiment_id") is None}
+    return {
+        str(row.columns["metric_name"]) for row in rows if row.columns.get("experiment_id") is None
+    }

@@ -38,17 +38,41 @@ _stop = threading.Event()
 _starting = threading.Lock()
 
 
-def look(actor: Actor, now: datetime, *, experiment: Experiment | None = None, unit_id: str = "", unit_type: str = "user") -> None:
+def look(
+    actor: Actor,
+    now: datetime,
+    *,
+    experiment: Experiment | None = None,
+    unit_id: str = "",
+    unit_type: str = "user",
+) -> None:
     """Somebody looks at an experiment's or a unit's raw rows: refused unless the permission table lets the key's owner, and logged.
 
     One line in the changelog for each time somebody begins to look; a pause of ten minutes ends it.
     """
     check(_owner(actor), Action.RAW_ROWS, member=False, subject="live tail")
-    after: JSON = {"unit_type": unit_type, "unit": audit.unit_hash(unit_type, unit_id)} if experiment is None else None
+    after: JSON = (
+        {"unit_type": unit_type, "unit": audit.unit_hash(unit_type, unit_id)}
+        if experiment is None
+        else None
+    )
     with transaction.atomic():
-        begun = _watch(actor, now, "unit" if experiment is None else "experiment", unit_id if experiment is None else experiment.key)
+        begun = _watch(
+            actor,
+            now,
+            "unit" if experiment is None else "experiment",
+            unit_id if experiment is None else experiment.key,
+        )
         if begun is not None:
-            audit.record(actor, now, action="raw_rows_read", obj=begun, experiment=experiment, reason="live tail", after=after)
+            audit.record(
+                actor,
+                now,
+                action="raw_rows_read",
+                obj=begun,
+                experiment=experiment,
+                reason="live tail",
+                after=after,
+            )
 
 
 def look_without_units(actor: Actor, now: datetime, experiment: Experiment) -> None:
@@ -58,7 +82,9 @@ def look_without_units(actor: Actor, now: datetime, experiment: Experiment) -> N
         _watch(actor, now, "experiment", experiment.key)
 
 
-def _watch(actor: Actor, now: datetime, kind: Literal["experiment", "unit"], subject: str) -> TailWatch | None:
+def _watch(
+    actor: Actor, now: datetime, kind: Literal["experiment", "unit"], subject: str
+) -> TailWatch | None:
     """Let answers be noted for ten minutes more; the row when the looking begins with it."""
     whose: dict[str, Any] = {
         "kind": kind,

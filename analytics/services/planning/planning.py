@@ -15,7 +15,18 @@ from typing import cast
 from analytics.core.ground.encoding import plain
 from analytics.core.kinds import kind_of
 from analytics.core.kinds.base import MarginKind
-from analytics.core.planner import MOST_LOOKS, EffectKind, MetricInputs, MetricRow, Plan, Role, Rules, Traffic, plan, words
+from analytics.core.planner import (
+    MOST_LOOKS,
+    EffectKind,
+    MetricInputs,
+    MetricRow,
+    Plan,
+    Role,
+    Rules,
+    Traffic,
+    plan,
+    words,
+)
 from analytics.readings.prefill import MetricPast, TrafficPast, pasts, traffic_past
 from analytics.readings.sizing import Answer, refusing
 from analytics.selectors.plans import WEEKS_OF_SIZE
@@ -34,22 +45,42 @@ _FIELDS = {"effect": "mde", "sd": "baseline_sd"}
 _ORDER = (MetricRole.PRIMARY, MetricRole.GUARDRAIL, MetricRole.SECONDARY)
 
 
-def plan_sample_size(actor: Actor, now: datetime, *, experiment_id: int, units_per_day: float | None = None) -> Evidence:
+def plan_sample_size(
+    actor: Actor, now: datetime, *, experiment_id: int, units_per_day: float | None = None
+) -> Evidence:
     """Compute the plan and record it as evidence; refuses with everything that is missing."""
     experiment = resolve(experiment_id)
     found = experiment_plan(experiment, now, units_per_day=units_per_day)
     return checklist.record_evidence(
-        actor, now, experiment_id=experiment.pk, item=Item.SAMPLE_SIZE, green=True, summary=_sentence(found.plan), detail=_detail(found)
+        actor,
+        now,
+        experiment_id=experiment.pk,
+        item=Item.SAMPLE_SIZE,
+        green=True,
+        summary=_sentence(found.plan),
+        detail=_detail(found),
     )
 
 
-def experiment_plan(experiment: Experiment, now: datetime, *, units_per_day: float | None = None, weeks: int | None = None) -> Answer:
+def experiment_plan(
+    experiment: Experiment,
+    now: datetime,
+    *,
+    units_per_day: float | None = None,
+    weeks: int | None = None,
+) -> Answer:
     """The sizes an experiment's plan needs, with what its metrics and traffic have been lately where it does not say; writes nothing."""
     design, rules = design_of(experiment), rules_of(experiment)
     known = _pasts(design, now)
     seen = None if units_per_day is not None else traffic_past(design.unit_type, now)
     planned = _planned_weeks(experiment) if weeks is None else weeks
-    return Answer(sample_plan(design, rules, units_per_day=units_per_day, weeks=planned, known=known, seen=seen), known, seen)
+    return Answer(
+        sample_plan(
+            design, rules, units_per_day=units_per_day, weeks=planned, known=known, seen=seen
+        ),
+        known,
+        seen,
+    )
 
 
 def sample_plan(
@@ -65,7 +96,11 @@ def sample_plan(
     metrics = _inputs(design, rules, known or {})
     problems = missing(design, metrics)
     if problems:
-        raise InvalidInput(f"{design.key}: the sample size cannot be computed yet", field="metrics", problems=problems)
+        raise InvalidInput(
+            f"{design.key}: the sample size cannot be computed yet",
+            field="metrics",
+            problems=problems,
+        )
     with refusing("metrics", f"{design.key}: "):
         return plan(metrics, _traffic(design, units_per_day, seen), _rules(design, rules, weeks))
 
@@ -74,7 +109,11 @@ def missing(design: Design, metrics: tuple[MetricInputs, ...]) -> list[Problem]:
     """What the plan lacks before a size can be computed."""
     found: list[Problem] = []
     if design.control is None or not design.test_arms:
-        found.append(Problem("arms_missing", "a control and at least one test variant are needed", "variants"))
+        found.append(
+            Problem(
+                "arms_missing", "a control and at least one test variant are needed", "variants"
+            )
+        )
     if not any(metric.role == "primary" for metric in metrics):
         found.append(Problem("primary_missing", "choose a primary metric", "metrics"))
     for metric in metrics:
@@ -87,7 +126,11 @@ def missing(design: Design, metrics: tuple[MetricInputs, ...]) -> list[Problem]:
 def _lacking(metric: MetricInputs, name: str) -> Problem:
     field = _FIELDS.get(name, name)
     past = "; the last 28 days have no data to read it from" if name in ("baseline", "sd") else ""
-    return Problem(f"{field}_missing", f"{metric.key}: enter {words.LABELS[name]}{past}", f"metrics.{metric.key}.{field}")
+    return Problem(
+        f"{field}_missing",
+        f"{metric.key}: enter {words.LABELS[name]}{past}",
+        f"metrics.{metric.key}.{field}",
+    )
 
 
 def _impossible(metric: MetricInputs) -> list[Problem]:
@@ -98,9 +141,15 @@ def _impossible(metric: MetricInputs) -> list[Problem]:
     return [Problem("baseline_out_of_range", message, f"metrics.{metric.key}.baseline")]
 
 
-def _inputs(design: Design, rules: PolicyRules, known: Mapping[str, MetricPast]) -> tuple[MetricInputs, ...]:
+def _inputs(
+    design: Design, rules: PolicyRules, known: Mapping[str, MetricPast]
+) -> tuple[MetricInputs, ...]:
     with refusing("metrics", f"{design.key}: "):
-        return tuple(_with_past(_metric(metric, rules), known.get(metric.key)) for role in _ORDER for metric in design.metrics_of(role))
+        return tuple(
+            _with_past(_metric(metric, rules), known.get(metric.key))
+            for role in _ORDER
+            for metric in design.metrics_of(role)
+        )
 
 
 def _metric(metric: DesignMetric, rules: PolicyRules) -> MetricInputs:
@@ -134,7 +183,9 @@ def _with_past(metric: MetricInputs, past: MetricPast | None) -> MetricInputs:
 def _traffic(design: Design, units_per_day: float | None, seen: TrafficPast | None) -> Traffic:
     control = design.control
     return Traffic(
-        units_per_day=units_per_day if units_per_day is not None or seen is None else seen.new_per_day,
+        units_per_day=units_per_day
+        if units_per_day is not None or seen is None
+        else seen.new_per_day,
         guessed=units_per_day is None and seen is not None,
         share=design.traffic / 1000,
         control=control.weight if control is not None else 0,
@@ -159,22 +210,36 @@ def _looks(design: Design, weeks: int) -> int:
 
     Without a conversion window there is a single look, at the end.
     """
-    windowless = all(metric.window_hours is None for metric in design.metrics_of(MetricRole.PRIMARY))
+    windowless = all(
+        metric.window_hours is None for metric in design.metrics_of(MetricRole.PRIMARY)
+    )
     return 1 if windowless else min(1 + LOOKS_A_WEEK * weeks, MOST_LOOKS)
 
 
 def _planned_weeks(experiment: Experiment) -> int | None:
     """Whole weeks between the planned start and end, at least one; None when they are not both set."""
-    if experiment.planned_start is None or experiment.planned_end is None or experiment.planned_end <= experiment.planned_start:
+    if (
+        experiment.planned_start is None
+        or experiment.planned_end is None
+        or experiment.planned_end <= experiment.planned_start
+    ):
         return None
     return max(1, (experiment.planned_end - experiment.planned_start).days // 7)
 
 
 def _pasts(design: Design, now: datetime) -> Mapping[str, MetricPast]:
     """Of the metrics that something was not entered for."""
-    open_ends = {(m.key, m.version) for m in design.metrics if m.baseline is None or (m.baseline_sd is None and not _is_rate(m))}
+    open_ends = {
+        (m.key, m.version)
+        for m in design.metrics
+        if m.baseline is None or (m.baseline_sd is None and not _is_rate(m))
+    }
     rows = Metric.objects.filter(key__in=[key for key, _ in open_ends])
-    return pasts((definition_of(row) for row in rows if (row.key, row.version) in open_ends), design.unit_type, now)
+    return pasts(
+        (definition_of(row) for row in rows if (row.key, row.version) in open_ends),
+        design.unit_type,
+        now,
+    )
 
 
 def _is_rate(metric: DesignMetric) -> bool:

@@ -44,7 +44,9 @@ def _proposed(rows: list[Mapping[str, Any]], horizon: object) -> Iterator[Propos
             settled = rounded_up(value)
             thing = "a margin" if guardrail else "an effect"
             label = f"Plan {row['key']} for {thing} of {settled:.2g} in {horizon} weeks"
-            yield Proposal(str(row["key"]), str(row["role"]), "margin" if guardrail else "mde", settled, label)
+            yield Proposal(
+                str(row["key"]), str(row["role"]), "margin" if guardrail else "mde", settled, label
+            )
 
 
 def rounded_up(value: float) -> float:
@@ -57,11 +59,19 @@ def replan(actor: Actor, now: datetime, *, experiment_id: int, metric: str) -> E
     """Take the proposal for a metric into the plan, and compute the sample size again."""
     experiment = Experiment.objects.get(pk=experiment_id)
     evidence = experiment.evidence.filter(item=Item.SAMPLE_SIZE).first()
-    found = next((one for one in proposals(evidence.detail if evidence else None) if one.metric == metric), None)
+    found = next(
+        (one for one in proposals(evidence.detail if evidence else None) if one.metric == metric),
+        None,
+    )
     if found is None:
         message = f"{experiment.key}: no other number is proposed for {metric[:80]!r}; compute the sample size and look again"
         raise Refused(message, field="metrics")
-    plans = [_changed(MetricPlan(row.metric.key, **{name: getattr(row, name) for name in _SHARED}), found) for row in _rows(experiment)]
+    plans = [
+        _changed(
+            MetricPlan(row.metric.key, **{name: getattr(row, name) for name in _SHARED}), found
+        )
+        for row in _rows(experiment)
+    ]
     drafts.plan_metrics(actor, now, experiment_id=experiment_id, metrics=plans, reason=found.label)
     return plan_sample_size(actor, now, experiment_id=experiment_id)
 

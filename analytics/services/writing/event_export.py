@@ -13,9 +13,18 @@ from experiments.services.ground import audit
 from experiments.services.ground.guarding import locked, permit
 
 
-def log_event_export(actor: Actor, now: datetime, *, experiment_id: int, payload: JSON, reason: str) -> ChangeLogEntry:
+def log_event_export(
+    actor: Actor, now: datetime, *, experiment_id: int, payload: JSON, reason: str
+) -> ChangeLogEntry:
     """Write down who exports the events of an experiment's units, and which keys of their payloads."""
     with transaction.atomic():
         experiment = locked(experiment_id)
         permit(actor, Action.RAW_ROWS, experiment)
-        return audit.record(actor, now, action="events_exported", obj=experiment, reason=reason, after={"payload": payload})
+        return audit.record(
+            actor,
+            now,
+            action="events_exported",
+            obj=experiment,
+            reason=reason,
+            after={"payload": payload},
+        )

@@ -29,22 +29,30 @@ def write_report(experiment_id: int, *, now: datetime) -> ExperimentReport:
     The experiment's lock makes writers queue.
     """
     with transaction.atomic():
-        experiment = Experiment.objects.select_for_update(no_key=True).filter(pk=experiment_id).first()
+        experiment = (
+            Experiment.objects.select_for_update(no_key=True).filter(pk=experiment_id).first()
+        )
         if experiment is None:
             raise NotFound(f"experiment {experiment_id}: there is none")
         run = latest_run(experiment)
         if run is None or not is_final(run):
-            raise Refused(f"{experiment.key}: a report is kept once the experiment is over and its last run has frozen its results")
+            raise Refused(
+                f"{experiment.key}: a report is kept once the experiment is over and its last run has frozen its results"
+            )
         template = _kept_template(now)
         after = aftermath(run) is not None
         kept = ExperimentReport.objects.filter(run=run, template=template, after=after).first()
         return kept or _write(run, template, after, now)
 
 
-def _write(run: AnalysisRun, template: ReportTemplate, after: bool, now: datetime) -> ExperimentReport:
+def _write(
+    run: AnalysisRun, template: ReportTemplate, after: bool, now: datetime
+) -> ExperimentReport:
     made = build(facts_of(run), template.text, template.version)
     for error in made.errors:
-        log.error("report_section_failed", experiment=run.experiment.key, run=run.pk, exc_info=error)
+        log.error(
+            "report_section_failed", experiment=run.experiment.key, run=run.pk, exc_info=error
+        )
     report = written(made)
     row = ExperimentReport.objects.create(
         experiment=run.experiment,
@@ -60,13 +68,18 @@ def _write(run: AnalysisRun, template: ReportTemplate, after: bool, now: datetim
         written_at=now,
     )
     line: JSON = {"run": run.pk, "template": template.version, "sha256": report.sha256}
-    audit.record(SYSTEM, now, action="report_written", obj=row, experiment=run.experiment, after=line)
+    audit.record(
+        SYSTEM, now, action="report_written", obj=row, experiment=run.experiment, after=line
+    )
     return row
 
 
 def written_again(row: ExperimentReport) -> Written:
     """The report made anew from its stored facts and template; the same bytes unless the platform writes otherwise by now."""
-    return written(build(restored(row.facts, ReportFacts), row.template.text, row.template.version), stored=True)
+    return written(
+        build(restored(row.facts, ReportFacts), row.template.text, row.template.version),
+        stored=True,
+    )
 
 
 def revise_template(actor: Actor, now: datetime, *, text: str, reason: str = "") -> ReportTemplate:
@@ -95,14 +108,30 @@ def _kept_template(now: datetime) -> ReportTemplate:
     if found.row is not None:
         return found.row
     row = _next_version(now, found.text, reason="shipped with the platform", shipped=True)
-    audit.record(SYSTEM, now, action="report_template_shipped", obj=row, reason=row.reason, after={"version": row.version})
+    audit.record(
+        SYSTEM,
+        now,
+        action="report_template_shipped",
+        obj=row,
+        reason=row.reason,
+        after={"version": row.version},
+    )
     return row
 
 
-def _next_version(now: datetime, text: str, *, reason: str, shipped: bool = False, user_id: int | None = None) -> ReportTemplate:
-    newest = ReportTemplate.objects.order_by("-version").values_list("version", flat=True).first() or 0
+def _next_version(
+    now: datetime, text: str, *, reason: str, shipped: bool = False, user_id: int | None = None
+) -> ReportTemplate:
+    newest = (
+        ReportTemplate.objects.order_by("-version").values_list("version", flat=True).first() or 0
+    )
     return ReportTemplate.objects.create(
-        version=newest + 1, text=text, reason=reason, shipped=shipped, created_by_id=user_id, created_at=now
+        version=newest + 1,
+        text=text,
+        reason=reason,
+        shipped=shipped,
+        created_by_id=user_id,
+        created_at=now,
     )
 
 

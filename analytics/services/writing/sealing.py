@@ -55,7 +55,13 @@ def audit() -> Audit:
     number, head = _head()
     waiting = [_count_unsealed(source) for source in SOURCES]
     oldest = min((at for _, at in waiting if at is not None), default=None)
-    return Audit(found, AuditSeal.objects.count(), f"{number}:{head}", sum(count for count, _ in waiting), oldest)
+    return Audit(
+        found,
+        AuditSeal.objects.count(),
+        f"{number}:{head}",
+        sum(count for count, _ in waiting),
+        oldest,
+    )
 
 
 def holds(head: str) -> bool:
@@ -85,8 +91,14 @@ def _unsealed(limit: int) -> list[tuple[str, int, str]]:
 
 def _seals() -> Iterator[Seal]:
     """Every seal with what its row looks like now, in the chain's order."""
-    present = {(source, version): _digests(source, version) for version in COLUMNS for source in COLUMNS[version]}
-    rows = AuditSeal.objects.order_by("number").values_list("number", "source", "row_id", "version", "row_sha256", "sha256")
+    present = {
+        (source, version): _digests(source, version)
+        for version in COLUMNS
+        for source in COLUMNS[version]
+    }
+    rows = AuditSeal.objects.order_by("number").values_list(
+        "number", "source", "row_id", "version", "row_sha256", "sha256"
+    )
     for number, source, row_id, version, row_sha256, sha256 in rows.iterator():
         found = present.get((source, version), {}).get(row_id)
         yield Seal(number, source, row_id, version, row_sha256, sha256, found)

@@ -20,13 +20,17 @@ HANDS = 1
 
 
 class Command(BaseCommand):
-    help = "Load the example experiments, run everything, and send live traffic to it, until Ctrl-C."
+    help = (
+        "Load the example experiments, run everything, and send live traffic to it, until Ctrl-C."
+    )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=int, default=8000)
-        parser.add_argument("--no-traffic", action="store_true", help="send nothing: everything runs and waits")
+        parser.add_argument(
+            "--no-traffic", action="store_true", help="send nothing: everything runs and waits"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         web = stack.Web(options["host"], options["port"], hands=HANDS)
@@ -41,7 +45,9 @@ class Command(BaseCommand):
             recommender = stack.Web("127.0.0.1", web.port + RECOMMENDER_BESIDE)
             free = not stack.taken(recommender)
             if free:
-                everything.programs["recommender"] = _recommender(recommender, web, _environment(everything))
+                everything.programs["recommender"] = _recommender(
+                    recommender, web, _environment(everything)
+                )
             if not options["no_traffic"]:
                 asks = ["--recommender", recommender.url] if free else []
                 everything.programs["traffic"] = _traffic(web, asks, _environment(everything))
@@ -57,7 +63,10 @@ def _traffic(web: stack.Web, asks: Sequence[str], environment: Mapping[str, str]
 
 def _recommender(recommender: stack.Web, web: stack.Web, environment: Mapping[str, str]) -> Program:
     """The example service as an application of its own, with a key of its own."""
-    return Program(stack.manage("demo_recommender", "--port", str(recommender.port), "--url", web.url), environment)
+    return Program(
+        stack.manage("demo_recommender", "--port", str(recommender.port), "--url", web.url),
+        environment,
+    )
 
 
 def _environment(everything: stack.Stack) -> Mapping[str, str]:
@@ -73,7 +82,9 @@ def _about(recommender: stack.Web, free: bool) -> str:
 
 def greeting() -> list[str]:
     """Who can log in, and what there is to see."""
-    people = ", ".join(f"{person.username} ({person.role.value.replace('_', ' ')})" for person in CAST)
+    people = ", ".join(
+        f"{person.username} ({person.role.value.replace('_', ' ')})" for person in CAST
+    )
     return [
         f"Log in as one of {people}; the password is {PASSWORD}. The Act as menu changes who you are.",
         "Beat analyses the examples every half minute; within minutes of the first start it promotes matching_rerank_v1, which has won.",

@@ -12,7 +12,9 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--migrate", action="store_true", help="migrate the database, whoever owns it")
+        parser.add_argument(
+            "--migrate", action="store_true", help="migrate the database, whoever owns it"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         preparing.prepare(migrate=options["migrate"])

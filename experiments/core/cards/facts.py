@@ -71,7 +71,11 @@ class Unmet:
     needed: str = ""
 
     def __str__(self) -> str:
-        return f"{self.what}: now {self.now or 'unknown'}, needed {self.needed}" if self.needed else self.what
+        return (
+            f"{self.what}: now {self.now or 'unknown'}, needed {self.needed}"
+            if self.needed
+            else self.what
+        )
 
 
 @dataclass(frozen=True)

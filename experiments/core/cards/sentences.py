@@ -48,11 +48,22 @@ def guardrails_of(facts: CardFacts) -> str:
     read = facts.reading
     if read is None or read.masked or not read.guardrails:
         return ""
-    names = {word: [name for name, verdict in read.guardrails.items() if verdict == word] for word in ("breach", "unknown", "safe")}
+    names = {
+        word: [name for name, verdict in read.guardrails.items() if verdict == word]
+        for word in ("breach", "unknown", "safe")
+    }
     if len(names["safe"]) == len(read.guardrails):
-        return f"all {len(names['safe'])} guardrails safe" if len(names["safe"]) > 1 else f"guardrail {names['safe'][0]} safe"
+        return (
+            f"all {len(names['safe'])} guardrails safe"
+            if len(names["safe"]) > 1
+            else f"guardrail {names['safe'][0]} safe"
+        )
     said = [f"{listed(names['breach'])} breached" if names["breach"] else ""]
-    said += [f"{len(names[word])} {what}" for word, what in (("unknown", "not proven safe yet"), ("safe", "safe")) if names[word]]
+    said += [
+        f"{len(names[word])} {what}"
+        for word, what in (("unknown", "not proven safe yet"), ("safe", "safe"))
+        if names[word]
+    ]
     return "guardrails: " + ", ".join(filter(None, said))
 
 
@@ -63,7 +74,9 @@ def needed(unmet: Iterable[object]) -> str:
 
 def _told(lead: str, facts: CardFacts, *, guardrails: bool = True) -> str:
     """A lead with the numbers behind it, as one sentence."""
-    numbers = "; ".join(filter(None, (effect_of(facts), guardrails_of(facts) if guardrails else "")))
+    numbers = "; ".join(
+        filter(None, (effect_of(facts), guardrails_of(facts) if guardrails else ""))
+    )
     return f"{lead}: {numbers}." if numbers else f"{lead}."
 
 
@@ -77,7 +90,9 @@ def _draft(facts: CardFacts) -> str:
 
 
 def _ready_for_dark_launch(facts: CardFacts) -> str:
-    return "Ready for its dark launch" + ("; the launch approval follows." if _APPROVAL in facts.missing else ".")
+    return "Ready for its dark launch" + (
+        "; the launch approval follows." if _APPROVAL in facts.missing else "."
+    )
 
 
 def _dark(facts: CardFacts) -> str:
@@ -104,7 +119,9 @@ def _silent(facts: CardFacts) -> str:
 
 
 def _failed(facts: CardFacts) -> str:
-    return _told("The newest analysis failed, so nobody knows whether it does harm now. Last known", facts)
+    return _told(
+        "The newest analysis failed, so nobody knows whether it does harm now. Last known", facts
+    )
 
 
 def _masked(facts: CardFacts) -> str:
@@ -147,7 +164,11 @@ def _degraded(facts: CardFacts) -> str:
 
 
 def _breaches(read: Reading) -> str:
-    return "a guardrail, hidden with the results" if read.masked else "; ".join(map(str, read.breaches[:MOST_EFFECTS]))
+    return (
+        "a guardrail, hidden with the results"
+        if read.masked
+        else "; ".join(map(str, read.breaches[:MOST_EFFECTS]))
+    )
 
 
 def _sentence(text: str) -> str:
@@ -156,7 +177,10 @@ def _sentence(text: str) -> str:
 
 def _winner(facts: CardFacts) -> str:
     read = facts.reading or Reading()
-    return _told(f"“{read.arm}” wins and meets every condition" if read.arm else "Every condition is met", facts)
+    return _told(
+        f"“{read.arm}” wins and meets every condition" if read.arm else "Every condition is met",
+        facts,
+    )
 
 
 def _promoting(facts: CardFacts) -> str:
@@ -173,7 +197,9 @@ def _promotable(facts: CardFacts) -> str:
 
 def _unproven(facts: CardFacts) -> str:
     read = facts.reading or Reading()
-    said = _told("The last planned analysis is done, and not every condition of a promotion is met", facts)
+    said = _told(
+        "The last planned analysis is done, and not every condition of a promotion is met", facts
+    )
     return said + (f" Not met: {needed(read.unmet)}." if read.unmet else "")
 
 
@@ -181,11 +207,16 @@ def _overdue(facts: CardFacts) -> str:
     return _told("The planned end has passed before any analysis could decide", facts)
 
 
-_CONCLUSIONS = {"worse": "every new variant is worse", "no_effect": "there is no effect worth having"}
+_CONCLUSIONS = {
+    "worse": "every new variant is worse",
+    "no_effect": "there is no effect worth having",
+}
 
 
 def _concluding(facts: CardFacts) -> str:
-    why = _CONCLUSIONS.get(facts.reading.conclusion if facts.reading else "", "the data give no answer")
+    why = _CONCLUSIONS.get(
+        facts.reading.conclusion if facts.reading else "", "the data give no answer"
+    )
     return _told(f"It is being ended: {why}. Last numbers", facts)
 
 
@@ -251,7 +282,9 @@ _SENTENCES: Mapping[State, Callable[[CardFacts], str]] = {
     State.READY_TO_START: lambda facts: "Ready for launch.",
     State.DARK_LAUNCH: _dark,
     State.READY_TO_GO_LIVE: lambda facts: "In dark launch. Ready to go live.",
-    State.STARTED: lambda facts: "Running. The first analysis follows within minutes of the first exposures.",
+    State.STARTED: lambda facts: (
+        "Running. The first analysis follows within minutes of the first exposures."
+    ),
     State.SILENT: _silent,
     State.SWITCHED_OFF: _switched_off,
     State.FAILED: _failed,

@@ -93,7 +93,11 @@ def _paused(facts: CardFacts) -> State:
     if facts.pause_cause != PauseCause.HARM:
         return State.PAUSED
     found = facts.reading is not None and bool(facts.reading.breaches)
-    return State.STOPPED_FOR_HARM if found or (facts.stop is not None and facts.stop.harm) else State.STOPPED_BY_A_PERSON
+    return (
+        State.STOPPED_FOR_HARM
+        if found or (facts.stop is not None and facts.stop.harm)
+        else State.STOPPED_BY_A_PERSON
+    )
 
 
 def _ended(facts: CardFacts) -> State:

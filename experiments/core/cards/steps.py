@@ -59,25 +59,69 @@ _DECIDE = "Stop it, keep it running, or promote anyway: each choice says what fo
 
 _STEPS: Mapping[State, _Plan] = {
     State.SILENT: _Plan(
-        "Find out why no data arrive", "The wiring says what it has seen.", "tab:wiring", _LOOKING, "The team checks the wiring"
+        "Find out why no data arrive",
+        "The wiring says what it has seen.",
+        "tab:wiring",
+        _LOOKING,
+        "The team checks the wiring",
     ),
-    State.SWITCHED_OFF: _Plan("Switch the flag on", "Or conclude the experiment.", "flag", (Action.SWITCH_FLAG,), "The flag is off"),
-    State.FAILED: _Plan("See why the analysis failed", "", "tab:results", _LOOKING, "The team looks at the failed analysis"),
-    State.MASKED: _Plan("Find out what is wrong with the data", "", "tab:health", _LOOKING, "The team checks the data"),
+    State.SWITCHED_OFF: _Plan(
+        "Switch the flag on",
+        "Or conclude the experiment.",
+        "flag",
+        (Action.SWITCH_FLAG,),
+        "The flag is off",
+    ),
+    State.FAILED: _Plan(
+        "See why the analysis failed",
+        "",
+        "tab:results",
+        _LOOKING,
+        "The team looks at the failed analysis",
+    ),
+    State.MASKED: _Plan(
+        "Find out what is wrong with the data",
+        "",
+        "tab:health",
+        _LOOKING,
+        "The team checks the data",
+    ),
     State.BREACH: _Plan("Decide", _DECIDE, "decide", (*_STOPPING, Action.PROMOTE)),
     State.DEGRADED: _Plan("Decide", _DECIDE, "decide", (*_STOPPING, Action.PROMOTE)),
     State.PROMOTION_HELD: _Plan(
-        "Decide", "Release the hold, promote by hand, or conclude.", "decide", (Action.HOLD_PROMOTION, Action.PROMOTE)
+        "Decide",
+        "Release the hold, promote by hand, or conclude.",
+        "decide",
+        (Action.HOLD_PROMOTION, Action.PROMOTE),
     ),
-    State.PROMOTABLE: _Plan("Promote", "You will be asked to confirm.", "do:promote", (Action.PROMOTE,), "Waiting for a promotion"),
+    State.PROMOTABLE: _Plan(
+        "Promote",
+        "You will be asked to confirm.",
+        "do:promote",
+        (Action.PROMOTE,),
+        "Waiting for a promotion",
+    ),
     State.UNPROVEN: _Plan("Decide", _DECIDE, "decide", (*_STOPPING, Action.PROMOTE)),
-    State.OVERDUE: _Plan("Decide", "Move the planned end, conclude, or promote anyway.", "decide", (*_STOPPING, Action.PROMOTE)),
-    State.PAUSED: _Plan("Resume", "Or conclude it.", "do:resume", (Action.PAUSE_RESUME,), "Waiting for: Resume"),
+    State.OVERDUE: _Plan(
+        "Decide",
+        "Move the planned end, conclude, or promote anyway.",
+        "decide",
+        (*_STOPPING, Action.PROMOTE),
+    ),
+    State.PAUSED: _Plan(
+        "Resume", "Or conclude it.", "do:resume", (Action.PAUSE_RESUME,), "Waiting for: Resume"
+    ),
     State.STOPPED_BY_A_PERSON: _Plan(
-        "Decide", "Conclude it, or let a second person resume it.", "decide", (Action.RESUME_AFTER_HARM, Action.CONCLUDE)
+        "Decide",
+        "Conclude it, or let a second person resume it.",
+        "decide",
+        (Action.RESUME_AFTER_HARM, Action.CONCLUDE),
     ),
     State.STOPPED_FOR_HARM: _Plan(
-        "Decide", "Conclude it, or let a second person resume it.", "decide", (Action.RESUME_AFTER_HARM, Action.CONCLUDE)
+        "Decide",
+        "Conclude it, or let a second person resume it.",
+        "decide",
+        (Action.RESUME_AFTER_HARM, Action.CONCLUDE),
     ),
 }
 """States in which somebody has to do something."""
@@ -89,7 +133,10 @@ _QUIET: Mapping[State, tuple[str, str]] = {
     State.STARTED: ("Let it run", "Nothing needs to be pressed."),
     State.KEEP: ("Let it run", "Results update automatically; nothing needs to be pressed."),
     State.STOPPING: ("Nothing to press", "The platform is stopping it now."),
-    State.PROMOTING: ("Nothing to press", "It is promoted automatically in its promotion window. Hold it if you want to wait."),
+    State.PROMOTING: (
+        "Nothing to press",
+        "It is promoted automatically in its promotion window. Hold it if you want to wait.",
+    ),
     State.CONCLUDING: ("Nothing to press", "The platform is ending it now."),
     State.IMPORTED: ("Read the results", "People decide; nothing happens automatically."),
     State.ARCHIVED: ("Nothing to do", "It is archived; its history stays."),
@@ -107,7 +154,10 @@ def asked_in(viewer: Viewer) -> frozenset[State]:
 def next_step(facts: CardFacts, state: State, viewer: Viewer) -> NextStep:
     """The next step for whoever looks."""
     if UNREAD in facts.missing:
-        return NextStep("Have its policy mended", "The rules of its policy cannot be read; an administrator must mend them.")
+        return NextStep(
+            "Have its policy mended",
+            "The rules of its policy cannot be read; an administrator must mend them.",
+        )
     if facts.known is not None and state is not State.STOPPING:
         return unlaunched(facts.known, viewer)
     if state in _QUIET:
@@ -120,8 +170,15 @@ def _planned(facts: CardFacts, state: State, viewer: Viewer) -> NextStep:
     if state not in asked_in(viewer):
         return NextStep(plan.others, _whose(plan.actions))
     if state in SECOND_PERSON and viewer.actor.user_id in facts.asked:
-        return NextStep("A second person promotes it", "You, or a key that you made, asked for this launch. Somebody else must promote it.")
-    named = f"Promote “{facts.reading.arm}”" if state is State.PROMOTABLE and facts.reading and facts.reading.arm else plan.label
+        return NextStep(
+            "A second person promotes it",
+            "You, or a key that you made, asked for this launch. Somebody else must promote it.",
+        )
+    named = (
+        f"Promote “{facts.reading.arm}”"
+        if state is State.PROMOTABLE and facts.reading and facts.reading.arm
+        else plan.label
+    )
     return NextStep(named, plan.note, plan.target, asked=True)
 
 
@@ -134,9 +191,16 @@ def _after(facts: CardFacts, viewer: Viewer) -> NextStep:
     """Of one that is over: wait for the holdback, write down what was learned, then put it away."""
     out = facts.rollout
     if out is not None and out.open and out.holdback_until is not None and out.holdback:
-        return NextStep("Wait for the holdback", f"What lasts is compared until {moment(out.holdback_until)}.")
+        return NextStep(
+            "Wait for the holdback", f"What lasts is compared until {moment(out.holdback_until)}."
+        )
     if not facts.learned and viewer.member:
-        return NextStep("Write down what was learned", "A note in the history; then it can be archived.", "tab:history", asked=False)
+        return NextStep(
+            "Write down what was learned",
+            "A note in the history; then it can be archived.",
+            "tab:history",
+            asked=False,
+        )
     if viewer.may(Action.CONCLUDE):
         return NextStep("Archive", "You will be asked to confirm.", "do:archive")
     return NextStep("Finished", "Its results stay.")
@@ -166,7 +230,11 @@ _HELPS: Mapping[Item, tuple[Action, ...]] = {
 
 def unlaunched(known: checklist.Facts, viewer: Viewer) -> NextStep:
     """The first open item that this person can bring on; without one the first open item and whose it is; else the launch."""
-    due = [one for one in checklist.states(known) if one.required and not one.settled and _is_due(known, one.item)]
+    due = [
+        one
+        for one in checklist.states(known)
+        if one.required and not one.settled and _is_due(known, one.item)
+    ]
     mine = next((one for one in due if _can_help(known, one.item, viewer)), None)
     if mine is not None:
         return _mine(known, mine, viewer)
@@ -219,9 +287,13 @@ def _theirs(known: checklist.Facts, due: ItemState) -> NextStep:
 def _launch(known: checklist.Facts, viewer: Viewer) -> NextStep:
     """Which arrow is next, and whose it is."""
     dark = known.status is Status.DRAFT and known.rules.dark_launch
-    arrow = transition_for(Verb.START_DARK_LAUNCH if dark else Verb.START, known.status, PauseCause.NONE)
+    arrow = transition_for(
+        Verb.START_DARK_LAUNCH if dark else Verb.START, known.status, PauseCause.NONE
+    )
     if arrow is None:
-        return NextStep("Waiting for the team", "This step is for a member of the experiment's team.")
+        return NextStep(
+            "Waiting for the team", "This step is for a member of the experiment's team."
+        )
     if not viewer.may(arrow.action):
         return NextStep(f"Waiting for: {arrow.label}", _whose((arrow.action,)))
     return NextStep(arrow.label, "You will be asked to confirm.", f"do:{arrow.verb}", asked=True)

@@ -43,13 +43,22 @@ class Planned:
 def advice(plan: Planned) -> tuple[str, ...]:
     """Sentences, each naming what it is about and what to do."""
     never = (plan.undecided,) if plan.undecided else ()
-    return (*never, *_entangled(plan), *_several_changes(plan), *_extremes(plan), *_outside(plan), *_unguarded(plan))
+    return (
+        *never,
+        *_entangled(plan),
+        *_several_changes(plan),
+        *_extremes(plan),
+        *_outside(plan),
+        *_unguarded(plan),
+    )
 
 
 def changed_keys(control: JSON, config: JSON) -> tuple[str, ...]:
     """The keys of a config that differ from control's, nested ones with dots."""
     before, after = _flat(control), _flat(config)
-    return tuple(key for key in dict.fromkeys([*before, *after]) if before.get(key) != after.get(key))
+    return tuple(
+        key for key in dict.fromkeys([*before, *after]) if before.get(key) != after.get(key)
+    )
 
 
 def _flat(config: JSON, path: str = "") -> Mapping[str, JSON]:
@@ -57,13 +66,17 @@ def _flat(config: JSON, path: str = "") -> Mapping[str, JSON]:
         return {path: config} if path else {}
     found: dict[str, JSON] = {}
     for key, value in config.items():
-        found |= _flat(value, f"{path}.{key}" if path else key) or {f"{path}.{key}" if path else key: value}
+        found |= _flat(value, f"{path}.{key}" if path else key) or {
+            f"{path}.{key}" if path else key: value
+        }
     return found
 
 
 def _entangled(plan: Planned) -> Iterable[str]:
     if len(plan.beside) > MANY_AT_ONCE:
-        shown = ", ".join(plan.beside[:MANY_AT_ONCE]) + f" and {len(plan.beside) - MANY_AT_ONCE} more"
+        shown = (
+            ", ".join(plan.beside[:MANY_AT_ONCE]) + f" and {len(plan.beside) - MANY_AT_ONCE} more"
+        )
         yield f"{len(plan.beside)} experiments run on the same units ({shown}): put those that touch one surface into one layer."
 
 
@@ -81,7 +94,12 @@ def _extremes(plan: Planned) -> Iterable[str]:
     for arm in plan.arms:
         for key, value in _flat(arm.config).items():
             was = before.get(key)
-            if arm is not control and _number(was) and _number(value) and _far(float(was), float(value)):  # type: ignore[arg-type]  # both are numbers
+            if (
+                arm is not control
+                and _number(was)
+                and _number(value)
+                and _far(float(was), float(value))
+            ):  # type: ignore[arg-type]  # both are numbers
                 yield f"{arm.name} sets {key} from {was} to {value}: begin with a value nearer to today's, or launch it dark first."
 
 

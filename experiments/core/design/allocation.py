@@ -50,7 +50,11 @@ def rest_until(released_at: datetime) -> datetime:
 
 def free_buckets(rows: Iterable[BucketRow], now: datetime) -> frozenset[int]:
     """The buckets a layer can hand out now: not held, and rested if ever released."""
-    return frozenset(row.index for row in rows if not row.held and (row.resting_until is None or row.resting_until <= now))
+    return frozenset(
+        row.index
+        for row in rows
+        if not row.held and (row.resting_until is None or row.resting_until <= now)
+    )
 
 
 def main_buckets(traffic: int, reserved: int = 0) -> int:
@@ -59,7 +63,9 @@ def main_buckets(traffic: int, reserved: int = 0) -> int:
     Dark buckets and twins come on top of the share; near 100 % what they leave is all there is.
     """
     if not 0 <= traffic <= THOUSANDTHS:
-        raise InvalidInput(f"traffic is {traffic} thousandths; expected 0 to {THOUSANDTHS}", "traffic")
+        raise InvalidInput(
+            f"traffic is {traffic} thousandths; expected 0 to {THOUSANDTHS}", "traffic"
+        )
     return min(traffic, BUCKETS - reserved)
 
 
@@ -92,7 +98,9 @@ def plan(
     return Plan(_hand_out(weights, sum(target), mine, iter(available)), target)
 
 
-def _hand_out(weights: Sequence[int], total: int, held: Sequence[Collection[int]], available: Iterator[int]) -> tuple[tuple[int, ...], ...]:
+def _hand_out(
+    weights: Sequence[int], total: int, held: Sequence[Collection[int]], available: Iterator[int]
+) -> tuple[tuple[int, ...], ...]:
     """Walk the arms' fixed sequence; slots past what an arm holds take the next free bucket."""
     added: list[list[int]] = [[] for _ in weights]
     seen = [0] * len(weights)
@@ -107,7 +115,10 @@ def _refuse_bad_step(weights: Sequence[int], target: Sequence[int], held: Sequen
     if len(held) != len(weights):
         raise InvalidInput(f"{len(weights)} weights for {len(held)} arms", "weights")
     if sum(target) <= sum(held):
-        raise Refused(f"the arms hold {sum(held)} buckets and the step asks for {sum(target)}: a ramp only adds", "traffic")
+        raise Refused(
+            f"the arms hold {sum(held)} buckets and the step asks for {sum(target)}: a ramp only adds",
+            "traffic",
+        )
     for arm, (weight, after, before) in enumerate(zip(weights, target, held, strict=True)):
         if weight and after <= before:
             message = f"the step from {sum(held)} to {sum(target)} buckets gives arm {arm + 1} (weight {weight}) none; take a larger step"
@@ -133,7 +144,11 @@ def sequence(weights: tuple[int, ...]) -> tuple[int, ...]:
     given = [0] * len(weights)
     dealt: list[int] = []
     for total in range(1, BUCKETS + 1):
-        arm = next(arm for arm in _by_shortfall(weights, given, total) if _keeps_shares(weights, given, arm, total))
+        arm = next(
+            arm
+            for arm in _by_shortfall(weights, given, total)
+            if _keeps_shares(weights, given, arm, total)
+        )
         given[arm] += 1
         dealt.append(arm)
     return tuple(dealt)
@@ -141,8 +156,12 @@ def sequence(weights: tuple[int, ...]) -> tuple[int, ...]:
 
 def _by_shortfall(weights: Sequence[int], given: Sequence[int], total: int) -> list[int]:
     """Arms below their share of ``total``, furthest below first, the earlier arm on equal terms."""
-    shortfall = [weight * total - THOUSANDTHS * count for weight, count in zip(weights, given, strict=True)]
-    return sorted((arm for arm, short in enumerate(shortfall) if short > 0), key=lambda arm: -shortfall[arm])
+    shortfall = [
+        weight * total - THOUSANDTHS * count for weight, count in zip(weights, given, strict=True)
+    ]
+    return sorted(
+        (arm for arm, short in enumerate(shortfall) if short > 0), key=lambda arm: -shortfall[arm]
+    )
 
 
 def _keeps_shares(weights: Sequence[int], given: Sequence[int], arm: int, total: int) -> bool:
@@ -151,12 +170,22 @@ def _keeps_shares(weights: Sequence[int], given: Sequence[int], arm: int, total:
     Only totals at which some arm is still ahead of its share can be too tight, so the search ends there.
     """
     after = [count + (index == arm) for index, count in enumerate(given)]
-    horizon = max(-(-count * THOUSANDTHS // weight) for weight, count in zip(weights, after, strict=True) if weight)
-    return all(_owed(weights, after, later) <= later - total for later in range(total, min(horizon, BUCKETS) + 1))
+    horizon = max(
+        -(-count * THOUSANDTHS // weight)
+        for weight, count in zip(weights, after, strict=True)
+        if weight
+    )
+    return all(
+        _owed(weights, after, later) <= later - total
+        for later in range(total, min(horizon, BUCKETS) + 1)
+    )
 
 
 def _owed(weights: Sequence[int], given: Sequence[int], total: int) -> int:
-    return sum(max(0, weight * total // THOUSANDTHS - count) for weight, count in zip(weights, given, strict=True))
+    return sum(
+        max(0, weight * total // THOUSANDTHS - count)
+        for weight, count in zip(weights, given, strict=True)
+    )
 
 
 def _check_weights(weights: Sequence[int]) -> None:
@@ -165,14 +194,19 @@ def _check_weights(weights: Sequence[int]) -> None:
         raise InvalidInput(message, "weights")
 
 
-def plan_dark(order: Sequence[int], free: Collection[int], weights: Sequence[int], control: int) -> DarkPlan:
+def plan_dark(
+    order: Sequence[int], free: Collection[int], weights: Sequence[int], control: int
+) -> DarkPlan:
     """A dark launch's buckets: ten over the test arms in their proportions, at least one each, and ten control twins."""
     _check_weights(weights)
     shares = dark_counts(weights, control)
     open_now = frozenset(free)
     available = [index for index in order if index in open_now]
     if len(available) < 2 * DARK_BUCKETS:
-        raise Refused(f"a dark launch wants {2 * DARK_BUCKETS} buckets, {len(available)} are free in the layer", "dark_launch")
+        raise Refused(
+            f"a dark launch wants {2 * DARK_BUCKETS} buckets, {len(available)} are free in the layer",
+            "dark_launch",
+        )
     hand = iter(available)
     dark = tuple(tuple(next(hand) for _ in range(share)) for share in shares)
     return DarkPlan(dark, tuple(next(hand) for _ in range(DARK_BUCKETS)))
@@ -182,7 +216,10 @@ def dark_counts(weights: Sequence[int], control: int) -> tuple[int, ...]:
     """Dark buckets for each arm: none for control, ten over the others, at least one each."""
     tests = [arm for arm, weight in enumerate(weights) if arm != control and weight]
     if not 1 <= len(tests) <= DARK_BUCKETS:
-        raise Refused(f"a dark launch needs 1 to {DARK_BUCKETS} test arms with traffic, found {len(tests)}", "variants")
+        raise Refused(
+            f"a dark launch needs 1 to {DARK_BUCKETS} test arms with traffic, found {len(tests)}",
+            "variants",
+        )
     spare = DARK_BUCKETS - len(tests)
     whole = sum(weights[arm] for arm in tests)
     ideal = [max(Fraction(0), Fraction(DARK_BUCKETS * weights[arm], whole) - 1) for arm in tests]
@@ -205,7 +242,10 @@ def to_thousandths(fractions: Sequence[float | Decimal | str]) -> list[int]:
     whole = _largest_remainder([part * THOUSANDTHS / total for part in exact], THOUSANDTHS)
     for index, (part, share) in enumerate(zip(exact, whole, strict=True)):
         if part and not share:
-            raise InvalidInput(f"weights[{index}]: {float(part):.6g} is less than a thousandth and would get no unit", f"weights[{index}]")
+            raise InvalidInput(
+                f"weights[{index}]: {float(part):.6g} is less than a thousandth and would get no unit",
+                f"weights[{index}]",
+            )
     return whole
 
 
@@ -216,8 +256,15 @@ def _exact(value: float | Decimal | str, path: str) -> Fraction:
         number = Decimal("NaN")
     # The exponent is bounded before the fraction is written out: 1e-999999 would fill the memory.
     far_too_small = bool(number.is_finite() and number) and number.adjusted() < _SMALLEST_EXPONENT
-    if isinstance(value, bool) or not number.is_finite() or not 0 <= number <= 1 + _SUM_TOLERANCE or far_too_small:
-        raise InvalidInput(f"{path}: expected a fraction between 0 and 1, found {str(value)[:64]!r}", path)
+    if (
+        isinstance(value, bool)
+        or not number.is_finite()
+        or not 0 <= number <= 1 + _SUM_TOLERANCE
+        or far_too_small
+    ):
+        raise InvalidInput(
+            f"{path}: expected a fraction between 0 and 1, found {str(value)[:64]!r}", path
+        )
     return Fraction(number)
 
 
@@ -225,7 +272,10 @@ def _largest_remainder(quotas: Sequence[Fraction], total: int) -> list[int]:
     """Whole numbers near the quotas that sum to ``total``; equal remainders from the middle outward."""
     whole = [math.floor(quota) for quota in quotas]
     middle = Fraction(len(quotas) - 1, 2)
-    ranked = sorted(range(len(quotas)), key=lambda index: (whole[index] - quotas[index], abs(index - middle), index))
+    ranked = sorted(
+        range(len(quotas)),
+        key=lambda index: (whole[index] - quotas[index], abs(index - middle), index),
+    )
     for index in ranked[: total - sum(whole)]:
         whole[index] += 1
     return whole

@@ -70,7 +70,11 @@ class DesignMetric:
     def judged(self) -> dict[str, JSON]:
         """What a verdict on the metric is about. What came later is left out while nobody uses it, so that older verdicts stand."""
         parts: dict[str, JSON] = asdict(self)
-        return {name: value for name, value in parts.items() if value or name not in ("covariate", "adjusted", "worth_micro")}
+        return {
+            name: value
+            for name, value in parts.items()
+            if value or name not in ("covariate", "adjusted", "worth_micro")
+        }
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,9 @@ class Design:
 
     def variant(self, key: str) -> DesignVariant | None:
         """The arm of that key, or of that name."""
-        return next((v for v in self.variants if v.key == key), None) or next((v for v in self.variants if v.name == key), None)
+        return next((v for v in self.variants if v.key == key), None) or next(
+            (v for v in self.variants if v.name == key), None
+        )
 
     def as_json(self) -> dict[str, JSON]:
         """The form frozen into an iteration; ``design_from_json`` reads it back."""
@@ -143,12 +149,19 @@ class Design:
 def design_from_json(document: Mapping[str, JSON]) -> Design:
     """A frozen design back from an iteration; names that this version does not know are left out."""
     plain: dict[str, object] = dict(_known(Design, document))
-    plain["variants"] = tuple(DesignVariant(**_known(DesignVariant, entry)) for entry in _objects(document.get("variants")))
-    plain["metrics"] = tuple(DesignMetric(**_known(DesignMetric, entry)) for entry in _objects(document.get("metrics")))
+    plain["variants"] = tuple(
+        DesignVariant(**_known(DesignVariant, entry))
+        for entry in _objects(document.get("variants"))
+    )
+    plain["metrics"] = tuple(
+        DesignMetric(**_known(DesignMetric, entry)) for entry in _objects(document.get("metrics"))
+    )
     return Design(**plain)  # type: ignore[arg-type]  # written by as_json
 
 
-def _known(kind: type, document: Mapping[str, JSON]) -> dict[str, Any]:  # Any: field values of several dataclasses
+def _known(
+    kind: type, document: Mapping[str, JSON]
+) -> dict[str, Any]:  # Any: field values of several dataclasses
     names = {f.name for f in fields(kind)}
     return {name: value for name, value in document.items() if name in names}
 
@@ -164,7 +177,17 @@ _PLAIN = (
     "hypothesis", "expected_effect", "prd_url", "prd_text", "offline_thresholds", "confidence_level", "power",
     "min_sample_size", "size_class", "dark_mode", "auto_promote", "time_zone",
 )  # fmt: skip
-_PLAN = ("metrics", "split", "traffic", "confidence_level", "power", "min_sample_size", "size_class", "policy_key", "policy_version")
+_PLAN = (
+    "metrics",
+    "split",
+    "traffic",
+    "confidence_level",
+    "power",
+    "min_sample_size",
+    "size_class",
+    "policy_key",
+    "policy_version",
+)
 
 JUDGED: dict[Item, tuple[str, ...]] = {
     Item.PRD: ("hypothesis", "expected_effect", "prd_url", "prd_text"),
@@ -172,8 +195,27 @@ JUDGED: dict[Item, tuple[str, ...]] = {
     Item.METRICS: ("metrics", "arrival_grace"),
     Item.SAMPLE_SIZE: _PLAN,
     Item.OFFLINE: ("offline_thresholds", "arms"),
-    Item.DARK_LAUNCH: ("flag_key", "flag_type", "unit_type", "targeting", "segments", "dark_mode", "arms", "split", "traffic"),
-    Item.APPROVAL: (*_PLAIN, "budget_micro", "segments", "ramp", "arrival_grace", "split", "arms", "metrics"),
+    Item.DARK_LAUNCH: (
+        "flag_key",
+        "flag_type",
+        "unit_type",
+        "targeting",
+        "segments",
+        "dark_mode",
+        "arms",
+        "split",
+        "traffic",
+    ),
+    Item.APPROVAL: (
+        *_PLAIN,
+        "budget_micro",
+        "segments",
+        "ramp",
+        "arrival_grace",
+        "split",
+        "arms",
+        "metrics",
+    ),
 }
 """The facets that each item's verdict is about. Changing one of them voids the verdict."""
 
@@ -189,11 +231,19 @@ def facets(design: Design) -> Facets:
         parts["budget_micro"] = design.budget_micro
     if design.ramp:
         parts["ramp"] = design.ramp
-    if (design.arrival_grace_seconds, design.arrival_grace_counts) != (ARRIVAL_GRACE_SECONDS, False):
+    if (design.arrival_grace_seconds, design.arrival_grace_counts) != (
+        ARRIVAL_GRACE_SECONDS,
+        False,
+    ):
         parts["arrival_grace"] = [design.arrival_grace_seconds, design.arrival_grace_counts]
     parts["split"] = {v.key: {"weight": v.weight, "control": v.is_control} for v in design.variants}
-    parts["arms"] = {v.key: {"config": v.config, "value": v.value, "model_hash": v.model_hash} for v in design.variants}
-    parts["metrics"] = [cast("JSON", m.judged()) for m in design.metrics if m.role != MetricRole.SECONDARY.value]
+    parts["arms"] = {
+        v.key: {"config": v.config, "value": v.value, "model_hash": v.model_hash}
+        for v in design.variants
+    }
+    parts["metrics"] = [
+        cast("JSON", m.judged()) for m in design.metrics if m.role != MetricRole.SECONDARY.value
+    ]
     return parts
 
 
@@ -205,7 +255,9 @@ def judged(design: Design, item: Item) -> Facets:
 
 def canonical(parts: Mapping[str, JSON]) -> str:
     """One text for one meaning: sorted names, no spaces, exact text. NaN is refused."""
-    return json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return json.dumps(
+        parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
 
 
 def digest(parts: Mapping[str, JSON]) -> str:
@@ -215,7 +267,9 @@ def digest(parts: Mapping[str, JSON]) -> str:
 
 def arm_digest(variant: DesignVariant) -> str:
     """What an offline evaluation is bound to: the arm's contents and its model."""
-    return digest({"config": variant.config, "value": variant.value, "model_hash": variant.model_hash})
+    return digest(
+        {"config": variant.config, "value": variant.value, "model_hash": variant.model_hash}
+    )
 
 
 def diff(signed: Mapping[str, JSON], present: Mapping[str, JSON]) -> tuple[str, ...]:
@@ -223,12 +277,17 @@ def diff(signed: Mapping[str, JSON], present: Mapping[str, JSON]) -> tuple[str, 
     lines: list[str] = []
     for name in sorted(signed.keys() | present.keys()):
         if signed.get(name) != present.get(name):
-            lines += [f"- {name}: {_shown(signed.get(name))}", f"+ {name}: {_shown(present.get(name))}"]
+            lines += [
+                f"- {name}: {_shown(signed.get(name))}",
+                f"+ {name}: {_shown(present.get(name))}",
+            ]
     return tuple(lines)
 
 
 def _shown(value: JSON) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
+    text = (
+        value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
+    )
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
@@ -257,20 +316,31 @@ def parse_thresholds(document: JSON) -> tuple[OfflineThreshold, ...]:
         return ()
     if not isinstance(document, list):
         example = '[{"metric": "ndcg@10", "op": ">=", "value": 0.5}]'
-        raise InvalidInput(f"offline_thresholds: expected a list like {example}", "offline_thresholds")
-    return tuple(_threshold(entry, f"offline_thresholds[{index}]") for index, entry in enumerate(document))
+        raise InvalidInput(
+            f"offline_thresholds: expected a list like {example}", "offline_thresholds"
+        )
+    return tuple(
+        _threshold(entry, f"offline_thresholds[{index}]") for index, entry in enumerate(document)
+    )
 
 
 def _threshold(entry: JSON, path: str) -> OfflineThreshold:
     if not isinstance(entry, dict) or set(entry) != {"metric", "op", "value"}:
-        raise InvalidInput(f"{path}: expected exactly metric, op and value, found {_shown(entry)}", path)
+        raise InvalidInput(
+            f"{path}: expected exactly metric, op and value, found {_shown(entry)}", path
+        )
     metric, op, value = entry["metric"], entry["op"], entry["value"]
     if not isinstance(metric, str) or not 1 <= len(metric.strip()) <= MAX_METRIC_KEY:
-        raise InvalidInput(f"{path}.metric: expected 1 to {MAX_METRIC_KEY} characters, found {_shown(metric)}", f"{path}.metric")
+        raise InvalidInput(
+            f"{path}.metric: expected 1 to {MAX_METRIC_KEY} characters, found {_shown(metric)}",
+            f"{path}.metric",
+        )
     if op not in (">=", "<="):
         raise InvalidInput(f"{path}.op: expected >= or <=, found {_shown(op)}", f"{path}.op")
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InvalidInput(f"{path}.value: expected a finite number, found {_shown(value)}", f"{path}.value")
+        raise InvalidInput(
+            f"{path}.value: expected a finite number, found {_shown(value)}", f"{path}.value"
+        )
     return OfflineThreshold(metric.strip(), str(op), float(value))
 
 

@@ -16,7 +16,12 @@ from experiments.core.types import Direction, MarginKind, MetricKind
 LARGEST_RISE = 10.0
 """A metric may be allowed to rise by less than 1,000 %; a larger number is a percentage typed as a share."""
 
-_POINTS, _RELATIVE, _MS, _MONEY = MarginKind.POINTS, MarginKind.RELATIVE, MarginKind.MILLISECONDS, MarginKind.MONEY
+_POINTS, _RELATIVE, _MS, _MONEY = (
+    MarginKind.POINTS,
+    MarginKind.RELATIVE,
+    MarginKind.MILLISECONDS,
+    MarginKind.MONEY,
+)
 
 MARGIN_KINDS: Mapping[str, tuple[MarginKind, ...]] = {
     MetricKind.PROPORTION.value: (_POINTS, _RELATIVE),
@@ -29,16 +34,29 @@ MARGIN_KINDS: Mapping[str, tuple[MarginKind, ...]] = {
 """The margin kinds of each metric kind, in the order in which messages name them."""
 
 
-def margin_problem(kind: str, direction: str, margin: float | None, margin_kind: str, *, baseline: float | None = None) -> Problem | None:
+def margin_problem(
+    kind: str,
+    direction: str,
+    margin: float | None,
+    margin_kind: str,
+    *,
+    baseline: float | None = None,
+) -> Problem | None:
     """Why a metric of this kind cannot have this margin, and which ones it can have; None when it can.
 
     ``baseline`` is the planned rate of a share. The field of the problem is ``margin`` or ``margin_kind``.
     """
     wanted = f"a {kind} takes a margin of {allowed(kind, direction)}"
     if margin is None or not margin > 0 or margin_kind not in list(MarginKind):
-        return Problem("margin_missing", f"{wanted}; found {_shown(margin)} {margin_kind or 'of no kind'}", "margin")
+        return Problem(
+            "margin_missing",
+            f"{wanted}; found {_shown(margin)} {margin_kind or 'of no kind'}",
+            "margin",
+        )
     if margin_kind not in MARGIN_KINDS[kind]:
-        return Problem("margin_kind", f"{wanted}; found {_shown(margin)} {margin_kind}", "margin_kind")
+        return Problem(
+            "margin_kind", f"{wanted}; found {_shown(margin)} {margin_kind}", "margin_kind"
+        )
     if not margin < _end(kind, direction, margin_kind):
         return Problem("margin_range", f"{wanted}; found {_shown(margin)} {margin_kind}", "margin")
     return _off_the_scale(kind, direction, margin, margin_kind, baseline)
@@ -68,7 +86,9 @@ def _range(kind: str, direction: str, margin: MarginKind) -> str:
     return f"{margin.value} (above 0)"
 
 
-def _off_the_scale(kind: str, direction: str, margin: float, margin_kind: str, baseline: float | None) -> Problem | None:
+def _off_the_scale(
+    kind: str, direction: str, margin: float, margin_kind: str, baseline: float | None
+) -> Problem | None:
     """A share is between 0 and 1, so nothing could ever exceed a margin that leads outside."""
     if kind != MetricKind.PROPORTION or baseline is None or not 0 < baseline < 1:
         return None

@@ -90,9 +90,19 @@ def problems(metric: MetricDefinition) -> list[Problem]:
         found.append(Problem(code=code, field=field, message=f"{metric.key}: {message}"))
 
     if metric.source == "event" and not metric.event_types:
-        wrong("event_types_missing", "event_types", "a metric of events names at least one event type")
-    if metric.kind is MetricKind.RATIO and not metric.denominator_event_types and metric.source == "event":
-        wrong("denominator_missing", "denominator_event_types", "a ratio names the event types it divides by")
+        wrong(
+            "event_types_missing", "event_types", "a metric of events names at least one event type"
+        )
+    if (
+        metric.kind is MetricKind.RATIO
+        and not metric.denominator_event_types
+        and metric.source == "event"
+    ):
+        wrong(
+            "denominator_missing",
+            "denominator_event_types",
+            "a ratio names the event types it divides by",
+        )
     if metric.kind is MetricKind.PROPORTION and metric.aggregation not in ("any", "max"):
         message = "a proportion asks whether the unit has such a row: aggregation any, or max where a unit without rows has no answer"
         wrong("proportion_aggregation", "aggregation", message)
@@ -101,23 +111,53 @@ def problems(metric: MetricDefinition) -> list[Problem]:
     if metric.kind is MetricKind.COUNT and metric.aggregation not in ("count", "sum"):
         wrong("count_aggregation", "aggregation", "a count adds up: aggregation count or sum")
     if metric.kind is MetricKind.RATIO and metric.aggregation not in ("count", "sum"):
-        wrong("ratio_aggregation", "aggregation", "a ratio adds up what stands above its line: aggregation count or sum")
+        wrong(
+            "ratio_aggregation",
+            "aggregation",
+            "a ratio adds up what stands above its line: aggregation count or sum",
+        )
     if metric.kind is MetricKind.DURATION and metric.aggregation in ("any", "count"):
-        wrong("duration_aggregation", "aggregation", "a duration is a time that a row carries: aggregation sum, mean, max or last")
+        wrong(
+            "duration_aggregation",
+            "aggregation",
+            "a duration is a time that a row carries: aggregation sum, mean, max or last",
+        )
     if metric.winsorised and metric.cap is not None:
         wrong("two_caps", "winsorised", "either a cap is given or the first look finds one")
     if metric.winsorised and (
-        metric.kind not in (MetricKind.MEAN, MetricKind.COUNT, MetricKind.RATIO) or metric.value_field == "cost_micro"
+        metric.kind not in (MetricKind.MEAN, MetricKind.COUNT, MetricKind.RATIO)
+        or metric.value_field == "cost_micro"
     ):
-        wrong("winsorised_kind", "winsorised", "proportions, tails, times and cost are not winsorised")
+        wrong(
+            "winsorised_kind", "winsorised", "proportions, tails, times and cost are not winsorised"
+        )
     if metric.quantile is not None and not 0 < metric.quantile < 1:
-        wrong("quantile_range", "quantile", f"a quantile lies between 0 and 1 (.95, not 95), found {metric.quantile:g}")
-    if metric.quantile is not None and metric.kind not in (MetricKind.QUANTILE, MetricKind.DURATION):
-        wrong("quantile_kind", "quantile", f"only quantiles and durations name a quantile, not a {metric.kind}")
+        wrong(
+            "quantile_range",
+            "quantile",
+            f"a quantile lies between 0 and 1 (.95, not 95), found {metric.quantile:g}",
+        )
+    if metric.quantile is not None and metric.kind not in (
+        MetricKind.QUANTILE,
+        MetricKind.DURATION,
+    ):
+        wrong(
+            "quantile_kind",
+            "quantile",
+            f"only quantiles and durations name a quantile, not a {metric.kind}",
+        )
     if metric.kind is MetricKind.MEAN and metric.aggregation == "any":
-        wrong("mean_aggregation", "aggregation", "0 or 1 per unit is a proportion; a mean uses count, sum, mean, max or last")
+        wrong(
+            "mean_aggregation",
+            "aggregation",
+            "0 or 1 per unit is a proportion; a mean uses count, sum, mean, max or last",
+        )
     if metric.source == "observation" and metric.value_field != "value":
         wrong("observation_field", "value_field", "observations have one number, their value")
     if metric.window_hours is not None and not 1 <= metric.window_hours <= 24 * 90:
-        wrong("window_out_of_range", "window_hours", f"a conversion window is 1 hour to 90 days, not {metric.window_hours} hours")
+        wrong(
+            "window_out_of_range",
+            "window_hours",
+            f"a conversion window is 1 hour to 90 days, not {metric.window_hours} hours",
+        )
     return found

@@ -66,7 +66,11 @@ def rules_from_json(document: Mapping[str, JSON]) -> PolicyRules:
     unknown = sorted(set(document) - set(PolicyRules.__dataclass_fields__))
     if unknown:
         raise InvalidInput(f"policy rules: unknown {', '.join(unknown)}", unknown[0])
-    plain = {name: _whole(value, name) for name, value in document.items() if name not in _PARSERS and name != "dark_launch"}
+    plain = {
+        name: _whole(value, name)
+        for name, value in document.items()
+        if name not in _PARSERS and name != "dark_launch"
+    }
     parsed = {name: _PARSERS[name](value) for name, value in document.items() if name in _PARSERS}
     rules = PolicyRules(**plain, **parsed, dark_launch=document.get("dark_launch") is True)  # type: ignore[arg-type]  # names checked above
     _refuse_impossible(rules)
@@ -75,40 +79,68 @@ def rules_from_json(document: Mapping[str, JSON]) -> PolicyRules:
 
 def _refuse_impossible(rules: PolicyRules) -> None:
     if not 0 <= rules.min_test <= rules.max_test <= 1000:
-        raise InvalidInput(f"policy rules: test share from {rules.min_test} to {rules.max_test} thousandths holds no share", "max_test")
+        raise InvalidInput(
+            f"policy rules: test share from {rules.min_test} to {rules.max_test} thousandths holds no share",
+            "max_test",
+        )
     if rules.min_control + rules.min_test > 1000:
-        raise InvalidInput("policy rules: control and one test arm at their minimum exceed all units", "min_control")
+        raise InvalidInput(
+            "policy rules: control and one test arm at their minimum exceed all units",
+            "min_control",
+        )
     if rules.needs(Item.DARK_LAUNCH) and not rules.dark_launch:
-        raise InvalidInput("policy rules: the dark launch item is required, but the policy has no dark launch", "dark_launch")
+        raise InvalidInput(
+            "policy rules: the dark launch item is required, but the policy has no dark launch",
+            "dark_launch",
+        )
 
 
 def _whole(value: object, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise InvalidInput(f"policy rules: {name} must be a whole number of 0 or more, found {value!r}", name)
+        raise InvalidInput(
+            f"policy rules: {name} must be a whole number of 0 or more, found {value!r}", name
+        )
     return value
 
 
 def _items(value: object) -> tuple[Item, ...]:
     if not isinstance(value, list) or any(entry not in list(Item) for entry in value):
-        raise InvalidInput(f"policy rules: requires must list items among {', '.join(Item)}, found {value!r}", "requires")
+        raise InvalidInput(
+            f"policy rules: requires must list items among {', '.join(Item)}, found {value!r}",
+            "requires",
+        )
     return tuple(item for item in Item if item in value)
 
 
 def _window(value: object) -> Window:
     if not isinstance(value, dict) or set(value) - set(Window.__dataclass_fields__):
-        raise InvalidInput(f"policy rules: window must have days, from_hour, to_hour and always, found {value!r}", "window")
+        raise InvalidInput(
+            f"policy rules: window must have days, from_hour, to_hour and always, found {value!r}",
+            "window",
+        )
     days = value.get("days", [])
     if not isinstance(days, list) or any(day not in range(7) for day in days):
-        raise InvalidInput(f"policy rules: window days must be numbers from 0 (Monday) to 6, found {days!r}", "window")
-    hours = (_whole(value.get("from_hour", 0), "from_hour"), _whole(value.get("to_hour", 24), "to_hour"))
+        raise InvalidInput(
+            f"policy rules: window days must be numbers from 0 (Monday) to 6, found {days!r}",
+            "window",
+        )
+    hours = (
+        _whole(value.get("from_hour", 0), "from_hour"),
+        _whole(value.get("to_hour", 24), "to_hour"),
+    )
     if not hours[0] < hours[1] <= 24:
-        raise InvalidInput(f"policy rules: window hours {hours[0]} to {hours[1]} hold no hour of a day", "window")
+        raise InvalidInput(
+            f"policy rules: window hours {hours[0]} to {hours[1]} hold no hour of a day", "window"
+        )
     return Window(tuple(days), *hours, always=value.get("always") is True)
 
 
 def _guardrail_rule(value: object) -> GuardrailRule:
     if value not in list(GuardrailRule):
-        raise InvalidInput(f"policy rules: guardrail_rule must be one of {', '.join(GuardrailRule)}, found {value!r}", "guardrail_rule")
+        raise InvalidInput(
+            f"policy rules: guardrail_rule must be one of {', '.join(GuardrailRule)}, found {value!r}",
+            "guardrail_rule",
+        )
     return GuardrailRule(str(value))
 
 
@@ -127,14 +159,41 @@ class ShippedPolicy:
 
 
 def _ai(max_test: int) -> PolicyRules:
-    return PolicyRules(requires=ALL_ITEMS, dark_launch=True, min_control=50, min_test=50, max_test=max_test, weeks=2, holdback=50)
+    return PolicyRules(
+        requires=ALL_ITEMS,
+        dark_launch=True,
+        min_control=50,
+        min_test=50,
+        max_test=max_test,
+        weeks=2,
+        holdback=50,
+    )
 
 
 SHIPPED: tuple[ShippedPolicy, ...] = (
     ShippedPolicy(
-        "standard", "Standard", "A valid design is enough; no launch checks, no approval, no holdback.", PolicyRules(), default=True
+        "standard",
+        "Standard",
+        "A valid design is enough; no launch checks, no approval, no holdback.",
+        PolicyRules(),
+        default=True,
     ),
-    ShippedPolicy("ai-low", "AI, low risk", "Every check; control of at least 5 %, each test arm 5 to 20 % of all units.", _ai(200)),
-    ShippedPolicy("ai-medium", "AI, medium risk", "Every check; control of at least 5 %, each test arm 5 to 10 % of all units.", _ai(100)),
-    ShippedPolicy("ai-high", "AI, high risk", "Every check; control of at least 5 %, each test arm exactly 5 % of all units.", _ai(50)),
+    ShippedPolicy(
+        "ai-low",
+        "AI, low risk",
+        "Every check; control of at least 5 %, each test arm 5 to 20 % of all units.",
+        _ai(200),
+    ),
+    ShippedPolicy(
+        "ai-medium",
+        "AI, medium risk",
+        "Every check; control of at least 5 %, each test arm 5 to 10 % of all units.",
+        _ai(100),
+    ),
+    ShippedPolicy(
+        "ai-high",
+        "AI, high risk",
+        "Every check; control of at least 5 %, each test arm exactly 5 % of all units.",
+        _ai(50),
+    ),
 )

@@ -7,7 +7,12 @@ from dataclasses import dataclass, fields
 from experiments.core.design.metric_definitions import MetricDefinition
 
 _SAME = ("key", "version", "exploratory")
-_WORDS = {"scale": "unit of the value", "source": "read from", "value_field": "field", "denominator_event_types": "events below the line"}
+_WORDS = {
+    "scale": "unit of the value",
+    "source": "read from",
+    "value_field": "field",
+    "denominator_event_types": "events below the line",
+}
 
 
 @dataclass(frozen=True)
@@ -21,8 +26,16 @@ class Change:
 
 def changes(before: MetricDefinition, after: MetricDefinition) -> tuple[Change, ...]:
     """Every field that differs, in the definition's order."""
-    pairs = ((f.name, getattr(before, f.name), getattr(after, f.name)) for f in fields(MetricDefinition) if f.name not in _SAME)
-    return tuple(Change(_WORDS.get(name, name.replace("_", " ")), _text(was), _text(now)) for name, was, now in pairs if was != now)
+    pairs = (
+        (f.name, getattr(before, f.name), getattr(after, f.name))
+        for f in fields(MetricDefinition)
+        if f.name not in _SAME
+    )
+    return tuple(
+        Change(_WORDS.get(name, name.replace("_", " ")), _text(was), _text(now))
+        for name, was, now in pairs
+        if was != now
+    )
 
 
 def _text(value: object) -> str:

@@ -29,7 +29,12 @@ ERROR_EVENTS = ("http_5xx", "ai_fallback")
 
 
 def _share(
-    key: str, name: str, direction: Direction, *events: str, window: int | None = APPLY_WINDOW, description: str = ""
+    key: str,
+    name: str,
+    direction: Direction,
+    *events: str,
+    window: int | None = APPLY_WINDOW,
+    description: str = "",
 ) -> MetricDefinition:
     """Share of units with at least one such event within the window."""
     return MetricDefinition(
@@ -127,12 +132,29 @@ def _observed(
     )
 
 
-def _observed_share(key: str, name: str, direction: Direction, description: str = "") -> MetricDefinition:
-    return _observed(key, name, direction, scale="share of units", kind=MetricKind.PROPORTION, aggregation="any", description=description)
+def _observed_share(
+    key: str, name: str, direction: Direction, description: str = ""
+) -> MetricDefinition:
+    return _observed(
+        key,
+        name,
+        direction,
+        scale="share of units",
+        kind=MetricKind.PROPORTION,
+        aggregation="any",
+        description=description,
+    )
 
 
 MATCHING: tuple[MetricDefinition, ...] = (
-    _ratio("apply_rate", "Applications per job view", UP, ("apply",), ("job_view",), scale="applications per view"),
+    _ratio(
+        "apply_rate",
+        "Applications per job view",
+        UP,
+        ("apply",),
+        ("job_view",),
+        scale="applications per view",
+    ),
     _share(
         "apply_conversion",
         "Applied within 72 h",
@@ -140,31 +162,101 @@ MATCHING: tuple[MetricDefinition, ...] = (
         "apply",
         description="Share of units that applied to at least one job within 72 hours of first exposure.",
     ),
-    _number("mrr_online", "MRR online", UP, "job_click", scale="reciprocal rank 0-1", description="Mean reciprocal rank of clicked jobs."),
+    _number(
+        "mrr_online",
+        "MRR online",
+        UP,
+        "job_click",
+        scale="reciprocal rank 0-1",
+        description="Mean reciprocal rank of clicked jobs.",
+    ),
 )
 COACH: tuple[MetricDefinition, ...] = (
-    _share("ai_opt_out", "Opted out of the AI", DOWN, "opt_out", description="Share of units that switched the AI feature off."),
-    _number("csat", "CSAT", UP, "csat", scale="1-5", description="Customer satisfaction score given after a conversation."),
-    _number("human_rating", "Human rating", UP, "human_rating", scale="1-5", description="Rating by a person who reads the answer."),
+    _share(
+        "ai_opt_out",
+        "Opted out of the AI",
+        DOWN,
+        "opt_out",
+        description="Share of units that switched the AI feature off.",
+    ),
+    _number(
+        "csat",
+        "CSAT",
+        UP,
+        "csat",
+        scale="1-5",
+        description="Customer satisfaction score given after a conversation.",
+    ),
+    _number(
+        "human_rating",
+        "Human rating",
+        UP,
+        "human_rating",
+        scale="1-5",
+        description="Rating by a person who reads the answer.",
+    ),
 )
 TRUST: tuple[MetricDefinition, ...] = (
-    _ratio("scam_complaints_per_1k_messages", "Scam complaints per message", DOWN, ("scam_complaint",), ("message",), scale="per message"),
+    _ratio(
+        "scam_complaints_per_1k_messages",
+        "Scam complaints per message",
+        DOWN,
+        ("scam_complaint",),
+        ("message",),
+        scale="per message",
+    ),
     _share("scam_complained", "Complained of a scam", DOWN, "scam_complaint"),
-    _number("median_ttr", "Median time to resolve", DOWN, "dispute_resolved", scale="hours", kind=MetricKind.DURATION, aggregation="last"),
+    _number(
+        "median_ttr",
+        "Median time to resolve",
+        DOWN,
+        "dispute_resolved",
+        scale="hours",
+        kind=MetricKind.DURATION,
+        aggregation="last",
+    ),
     _share("dispute_resolved_in_window", "Dispute resolved within 72 h", UP, "dispute_resolved"),
     _number(
-        "routing_accuracy", "Routing accuracy", UP, "dispute_routed", scale="share 0-1", description="1 when routed to the right team."
+        "routing_accuracy",
+        "Routing accuracy",
+        UP,
+        "dispute_routed",
+        scale="share 0-1",
+        description="1 when routed to the right team.",
     ),
 )
 GUARDRAILS: tuple[MetricDefinition, ...] = (
     _ratio(
-        "error_rate", "Error rate", DOWN, ERROR_EVENTS, ("ai_request",), scale="share of requests", description="HTTP 5xx + AI fallback."
+        "error_rate",
+        "Error rate",
+        DOWN,
+        ERROR_EVENTS,
+        ("ai_request",),
+        scale="share of requests",
+        description="HTTP 5xx + AI fallback.",
     ),
     _share(
-        "ai_error_units", "Units with an AI error", DOWN, *ERROR_EVENTS, description="Share of units with at least one error or fallback."
+        "ai_error_units",
+        "Units with an AI error",
+        DOWN,
+        *ERROR_EVENTS,
+        description="Share of units with at least one error or fallback.",
     ),
-    _ratio("complaints_per_1k_sessions", "AI complaints per session", DOWN, ("complaint",), ("session",), scale="per session"),
-    _share("complained", "Complained", DOWN, "complaint", description="Share of units with at least one complaint about the AI."),
+    _ratio(
+        "complaints_per_1k_sessions",
+        "AI complaints per session",
+        DOWN,
+        ("complaint",),
+        ("session",),
+        scale="per session",
+    ),
+    _share(
+        "complained",
+        "Complained",
+        DOWN,
+        "complaint",
+        description="Share of units with at least one complaint about the AI.",
+    ),
     _number(
         "latency_p95",
         "Latency p95",
@@ -176,7 +268,13 @@ GUARDRAILS: tuple[MetricDefinition, ...] = (
         value_field="latency_ms",
     ),
     _number(
-        "latency_mean", "Latency", DOWN, "ai_request", scale="ms", value_field="latency_ms", description="Mean per unit, then over units."
+        "latency_mean",
+        "Latency",
+        DOWN,
+        "ai_request",
+        scale="ms",
+        value_field="latency_ms",
+        description="Mean per unit, then over units.",
     ),
     _ratio(
         "cost_per_request",
@@ -234,10 +332,22 @@ QUALITY: tuple[MetricDefinition, ...] = (
         aggregation="sum",
         description="Of the answers that were labelled at the feedback door, those found useful.",
     ),
-    _share("edited_by_hand", "Edited an answer", DOWN, EDITED, description="Share of units that had to edit an answer of the AI."),
+    _share(
+        "edited_by_hand",
+        "Edited an answer",
+        DOWN,
+        EDITED,
+        description="Share of units that had to edit an answer of the AI.",
+    ),
 )
 OPERATIONS: tuple[MetricDefinition, ...] = (
-    _observed("avg_similarity", "Average similarity", UP, scale="cosine 0-1", description="Of the passages that retrieval returned."),
+    _observed(
+        "avg_similarity",
+        "Average similarity",
+        UP,
+        scale="cosine 0-1",
+        description="Of the passages that retrieval returned.",
+    ),
     _observed("latency", "Response latency", DOWN, scale="ms"),
     _observed("cost", "Cost", DOWN, scale="USD", aggregation="sum"),
     _observed("user_satisfaction", "User satisfaction", UP, scale="share 0-1"),
@@ -245,11 +355,27 @@ OPERATIONS: tuple[MetricDefinition, ...] = (
     _observed_share("task_completion", "Task completed", UP),
     _observed("cache_hit_rate", "Cache hit rate", UP, scale="share 0-1"),
     _observed("memory_usage", "Memory", DOWN, scale="MB"),
-    _observed("errors", "Errors", DOWN, scale="errors per unit", kind=MetricKind.COUNT, aggregation="sum"),
+    _observed(
+        "errors", "Errors", DOWN, scale="errors per unit", kind=MetricKind.COUNT, aggregation="sum"
+    ),
 )
 BOOKING: tuple[MetricDefinition, ...] = (
-    _share("booked", "Booked", UP, "booked", description="Share of units with a booking within 72 hours of first exposure."),
-    _number("bookings", "Bookings per unit", UP, "booked", scale="bookings", kind=MetricKind.COUNT, aggregation="count"),
+    _share(
+        "booked",
+        "Booked",
+        UP,
+        "booked",
+        description="Share of units with a booking within 72 hours of first exposure.",
+    ),
+    _number(
+        "bookings",
+        "Bookings per unit",
+        UP,
+        "booked",
+        scale="bookings",
+        kind=MetricKind.COUNT,
+        aggregation="count",
+    ),
 )
 RECOMMENDING: tuple[MetricDefinition, ...] = (
     _observed_share("watch_completion", "Watched to the end", UP),
@@ -260,7 +386,11 @@ RECOMMENDING: tuple[MetricDefinition, ...] = (
 )
 ASSISTANT: tuple[MetricDefinition, ...] = (
     _observed(
-        "resolution_rate", "Resolution rate", UP, scale="share 0-1", description="Share of a unit's conversations that were resolved."
+        "resolution_rate",
+        "Resolution rate",
+        UP,
+        scale="share 0-1",
+        description="Share of a unit's conversations that were resolved.",
     ),
     _observed("satisfaction_score", "Satisfaction score", UP, scale="0-5"),
     _observed_share("conversion_rate", "Converted", UP),

@@ -68,6 +68,11 @@ def plans_of(keys: Collection[str], planned: Collection[MetricPlan] = ()) -> tup
     """The plans of these presets, but of none whose metric is planned as a guardrail already; refuses a key that nobody ships."""
     unknown = sorted(set(keys) - BY_KEY.keys())
     if unknown:
-        raise InvalidInput(f"guardrails: {unknown[0][:80]!r} does not ship; these do: {', '.join(BY_KEY)}", "guardrails")
+        raise InvalidInput(
+            f"guardrails: {unknown[0][:80]!r} does not ship; these do: {', '.join(BY_KEY)}",
+            "guardrails",
+        )
     own = {plan.metric for plan in planned if plan.role == MetricRole.GUARDRAIL.value}
-    return tuple(preset.plan() for preset in PRESETS if preset.key in keys and preset.metric not in own)
+    return tuple(
+        preset.plan() for preset in PRESETS if preset.key in keys and preset.metric not in own
+    )

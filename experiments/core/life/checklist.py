@@ -11,7 +11,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from experiments.core.design.design import Design, Facets, OfflineThreshold, arm_digest, diff, digest, judged, parse_thresholds
+from experiments.core.design.design import (
+    Design,
+    Facets,
+    OfflineThreshold,
+    arm_digest,
+    diff,
+    digest,
+    judged,
+    parse_thresholds,
+)
 from experiments.core.design.policies import PolicyRules
 from experiments.core.errors import InvalidInput, Problem
 from experiments.core.figures import counted
@@ -76,7 +85,11 @@ class Requested:
     @property
     def askers(self) -> frozenset[int]:
         """Who may not wave it through: who asked, and who made the key with which it was asked for."""
-        return frozenset({self.requested_by_id} if self.key_made_by_id is None else {self.requested_by_id, self.key_made_by_id})
+        return frozenset(
+            {self.requested_by_id}
+            if self.key_made_by_id is None
+            else {self.requested_by_id, self.key_made_by_id}
+        )
 
 
 @dataclass(frozen=True)
@@ -174,7 +187,11 @@ def state_of(facts: Facts, item: Item) -> ItemState:
     state = _signed(facts, item, found) if item in SIGNED_ITEMS else _computed(facts, item, found)
     if facts.rules.needs(item):
         return state
-    said = f"optional; {state.message}" if state.signed_by else f"not needed under this policy ({state.message})"
+    said = (
+        f"optional; {state.message}"
+        if state.signed_by
+        else f"not needed under this policy ({state.message})"
+    )
     return replace(state, required=False, state="not_needed", message=said)
 
 
@@ -189,16 +206,22 @@ def _computed(facts: Facts, item: Item, found: Basis) -> ItemState:
 
 
 def _signed(facts: Facts, item: Item, found: Basis) -> ItemState:
-    unsigned = ItemState(item, TITLES[item], True, "missing", ROLES[item], found.message, found.evidence)
+    unsigned = ItemState(
+        item, TITLES[item], True, "missing", ROLES[item], found.message, found.evidence
+    )
     signed = facts.sign_offs.get(item)
     if signed is None or _from_an_earlier_launch(facts, signed):
         return replace(unsigned, state=_UNSIGNED[found.state], message=_waits(item, found))
     known = replace(unsigned, signed_by=signed.signed_by, signed_at=signed.signed_at)
     if signed.judged_sha256 != digest(judged(facts.design, item)):
         changed = diff(signed.judged, judged(facts.design, item))
-        return replace(known, state="stale", message="changed since it was signed; sign again", diff=changed)
+        return replace(
+            known, state="stale", message="changed since it was signed; sign again", diff=changed
+        )
     if signed.verdict is Verdict.REJECTED:
-        return replace(known, state="rejected", message=f"rejected by {signed.signed_by}: {signed.comment}")
+        return replace(
+            known, state="rejected", message=f"rejected by {signed.signed_by}: {signed.comment}"
+        )
     return _approved(facts, signed, found, known)
 
 
@@ -207,13 +230,23 @@ def _approved(facts: Facts, signed: SignedOff, found: Basis, known: ItemState) -
     if signed.verdict is Verdict.NOT_APPLICABLE:
         if may_be_not_applicable(facts, signed.item):
             return replace(known, state="done", message=f"not applicable: {signed.comment}")
-        return replace(known, state=_UNSIGNED[found.state], message=f"no longer optional: {_waits(signed.item, found)}")
+        return replace(
+            known,
+            state=_UNSIGNED[found.state],
+            message=f"no longer optional: {_waits(signed.item, found)}",
+        )
     if not found.signable:
         return replace(known, state=_UNSIGNED[found.state])
     return replace(known, state="done", message=f"{found.message}; approved by {signed.signed_by}")
 
 
-_UNSIGNED: Mapping[str, State] = {"ready": "missing", "amber": "amber", "missing": "missing", "stale": "stale", "rejected": "rejected"}
+_UNSIGNED: Mapping[str, State] = {
+    "ready": "missing",
+    "amber": "amber",
+    "missing": "missing",
+    "stale": "stale",
+    "rejected": "rejected",
+}
 
 
 def _waits(item: Item, found: Basis) -> str:
@@ -257,7 +290,11 @@ def _flag(facts: Facts) -> Basis:
 def _metrics(facts: Facts) -> Basis:
     primary = facts.design.metrics_of(MetricRole.PRIMARY)
     guardrails = facts.design.metrics_of(MetricRole.GUARDRAIL)
-    lacking = [name for name, chosen in (("a primary metric", primary), ("at least one guardrail", guardrails)) if not chosen]
+    lacking = [
+        name
+        for name, chosen in (("a primary metric", primary), ("at least one guardrail", guardrails))
+        if not chosen
+    ]
     if lacking:
         return Basis("missing", f"choose {' and '.join(lacking)}")
     names = ", ".join(f"{metric.key} v{metric.version}" for metric in (*primary, *guardrails))
@@ -269,7 +306,9 @@ def _sample_size(facts: Facts) -> Basis:
     if found is None:
         return Basis("missing", "sample size not computed")
     if found.judged_sha256 != digest(judged(facts.design, Item.SAMPLE_SIZE)):
-        return Basis("stale", "the plan changed since the sample size was computed; compute it again")
+        return Basis(
+            "stale", "the plan changed since the sample size was computed; compute it again"
+        )
     if not found.green:
         return Basis("rejected", found.summary)
     late = out_of_reach(found)
@@ -290,7 +329,11 @@ def _offline(facts: Facts) -> Basis:
         return Basis("missing", "no offline threshold declared")
     if not facts.design.test_arms:
         return Basis("missing", "no test variant to evaluate")
-    found = [_score(facts, arm.key, arm_digest(arm), threshold) for arm in facts.design.test_arms for threshold in thresholds]
+    found = [
+        _score(facts, arm.key, arm_digest(arm), threshold)
+        for arm in facts.design.test_arms
+        for threshold in thresholds
+    ]
     worst = min(found, key=lambda one: _WORST_FIRST.index(one.state))
     return Basis(worst.state, worst.message, tuple(one.message for one in found))
 
@@ -300,7 +343,11 @@ _WORST_FIRST = ("rejected", "missing", "stale", "amber", "ready")
 
 def _score(facts: Facts, variant_key: str, sha256: str, threshold: OfflineThreshold) -> Basis:
     """One arm against one threshold: the bound decides; a bare value is amber."""
-    about = [e for e in facts.evaluations if e.variant_key == variant_key and e.metric == threshold.metric]
+    about = [
+        e
+        for e in facts.evaluations
+        if e.variant_key == variant_key and e.metric == threshold.metric
+    ]
     current = next((e for e in about if e.config_sha256 == sha256), None)
     if current is None:
         state: Literal["stale", "missing"] = "stale" if about else "missing"
@@ -308,14 +355,24 @@ def _score(facts: Facts, variant_key: str, sha256: str, threshold: OfflineThresh
         return Basis(state, f"{variant_key}: offline threshold {why} ({threshold})")
     bound = current.lower if threshold.op == ">=" else current.upper
     if not threshold.cleared_by(current.value):
-        return Basis("rejected", f"{variant_key}: {threshold.metric} {current.value:g}, threshold {threshold} not met")
+        return Basis(
+            "rejected",
+            f"{variant_key}: {threshold.metric} {current.value:g}, threshold {threshold} not met",
+        )
     if bound is None:
-        return Basis("amber", f"{variant_key}: {threshold.metric} {current.value:g} meets {threshold}, without a bound")
+        return Basis(
+            "amber",
+            f"{variant_key}: {threshold.metric} {current.value:g} meets {threshold}, without a bound",
+        )
     if not threshold.cleared_by(bound):
         return Basis(
-            "rejected", f"{variant_key}: {threshold.metric} {current.value:g} (bound {bound:g}), threshold {threshold} not cleared"
+            "rejected",
+            f"{variant_key}: {threshold.metric} {current.value:g} (bound {bound:g}), threshold {threshold} not cleared",
         )
-    return Basis("ready", f"{variant_key}: {threshold.metric} {current.value:g} (bound {bound:g}) clears {threshold}")
+    return Basis(
+        "ready",
+        f"{variant_key}: {threshold.metric} {current.value:g} (bound {bound:g}) clears {threshold}",
+    )
 
 
 def _dark_launch(facts: Facts) -> Basis:
@@ -359,4 +416,8 @@ def _thresholds(design: Design) -> tuple[OfflineThreshold, ...]:
 def open_items(facts: Facts, items: tuple[Item, ...]) -> list[Problem]:
     """One problem for each required item among these that is not done."""
     waiting = (state_of(facts, item) for item in items if facts.rules.needs(item))
-    return [Problem(f"{s.item.value}_{s.state}", f"{s.title}: {s.message}", s.item.value) for s in waiting if not s.settled]
+    return [
+        Problem(f"{s.item.value}_{s.state}", f"{s.title}: {s.message}", s.item.value)
+        for s in waiting
+        if not s.settled
+    ]

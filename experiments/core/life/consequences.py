@@ -50,11 +50,17 @@ def _dark(facts: Serving) -> str:
         )
     else:
         seen = f"{units} will see {facts.arms}; everybody else sees what they see today."
-    return f"{seen} As many control twins are watched beside them. Nothing of this enters the results."
+    return (
+        f"{seen} As many control twins are watched beside them. Nothing of this enters the results."
+    )
 
 
 def _start(facts: Serving) -> str:
-    rest = "" if facts.traffic >= 1000 else f" The other {(1000 - facts.traffic) / 10:g} % see what they see today."
+    rest = (
+        ""
+        if facts.traffic >= 1000
+        else f" The other {(1000 - facts.traffic) / 10:g} % see what they see today."
+    )
     return (
         f"{facts.share} of {facts.unit}s enter the experiment and get “{facts.control}” or {facts.arms} on flag “{facts.flag}”."
         f"{rest}{_ramp(facts)} The design is frozen from now on; a change needs a new launch."
@@ -93,9 +99,13 @@ def _resume(facts: Serving) -> str:
 
 _SENTENCES: Mapping[str, Callable[[Serving], str]] = {
     "start_dark_launch": _dark,
-    "abort_dark_launch": lambda f: f"The dark launch ends: {_DEFAULT}. The experiment returns to draft and can be edited.",
+    "abort_dark_launch": lambda f: (
+        f"The dark launch ends: {_DEFAULT}. The experiment returns to draft and can be edited."
+    ),
     "start": _start,
-    "pause": lambda f: f"While paused, {_DEFAULT}. {f.unit.capitalize()}s keep their variant for when it resumes.",
+    "pause": lambda f: (
+        f"While paused, {_DEFAULT}. {f.unit.capitalize()}s keep their variant for when it resumes."
+    ),
     "resume": _resume,
     "emergency_stop": lambda f: (
         f"Serving stops at once: {_DEFAULT}. A running experiment is paused, and only a second person can resume it; "
@@ -106,8 +116,12 @@ _SENTENCES: Mapping[str, Callable[[Serving], str]] = {
         "experiment may have them."
     ),
     "promote": _promote,
-    "archive": lambda f: "Nothing changes for users: a rollout that a promotion left stays. The experiment leaves the everyday lists.",
-    "return_to_control": lambda f: f"The rollout on flag “{f.flag}” closes: everybody gets “{f.control}” within one poll.",
+    "archive": lambda f: (
+        "Nothing changes for users: a rollout that a promotion left stays. The experiment leaves the everyday lists."
+    ),
+    "return_to_control": lambda f: (
+        f"The rollout on flag “{f.flag}” closes: everybody gets “{f.control}” within one poll."
+    ),
 }
 
 

@@ -24,8 +24,18 @@ def blockers(verb: Verb, facts: Facts) -> list[Problem]:
 
 def _each_once(found: Mapping[Need, list[Problem]]) -> list[Problem]:
     """What the design lacks is left to the checklist item that says the same (a missing flag)."""
-    by_items = {(problem.code, problem.field) for need, some in found.items() if need is not Need.DESIGN for problem in some}
-    return [p for need, some in found.items() for p in some if need is not Need.DESIGN or (p.code, p.field) not in by_items]
+    by_items = {
+        (problem.code, problem.field)
+        for need, some in found.items()
+        if need is not Need.DESIGN
+        for problem in some
+    }
+    return [
+        p
+        for need, some in found.items()
+        for p in some
+        if need is not Need.DESIGN or (p.code, p.field) not in by_items
+    ]
 
 
 def _no_arrow(verb: Verb, facts: Facts) -> str:
@@ -35,20 +45,38 @@ def _no_arrow(verb: Verb, facts: Facts) -> str:
 def _design(facts: Facts) -> list[Problem]:
     found = rules.problems(facts.design, facts.rules, for_launch=True)
     if facts.planned_end_over:
-        found.append(Problem("planned_end_over", "the planned end is over; move it or leave it empty", "planned_end"))
+        found.append(
+            Problem(
+                "planned_end_over",
+                "the planned end is over; move it or leave it empty",
+                "planned_end",
+            )
+        )
     return found
 
 
 def _dark_launch_policy(facts: Facts) -> list[Problem]:
     if facts.rules.dark_launch:
         return []
-    return [Problem("no_dark_launch", f"policy {facts.design.policy_key} has no dark launch; start directly", "policy")]
+    return [
+        Problem(
+            "no_dark_launch",
+            f"policy {facts.design.policy_key} has no dark launch; start directly",
+            "policy",
+        )
+    ]
 
 
 def _no_dark_launch_policy(facts: Facts) -> list[Problem]:
     if not facts.rules.dark_launch:
         return []
-    return [Problem("dark_launch_first", f"policy {facts.design.policy_key} wants a dark launch first", "policy")]
+    return [
+        Problem(
+            "dark_launch_first",
+            f"policy {facts.design.policy_key} wants a dark launch first",
+            "policy",
+        )
+    ]
 
 
 def _free_flag(facts: Facts) -> list[Problem]:

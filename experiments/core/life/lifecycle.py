@@ -50,7 +50,14 @@ class Transition:
     cause: PauseCause | None = None
 
 
-_D, _L, _R, _P, _C, _A = Status.DRAFT, Status.DARK_LAUNCH, Status.RUNNING, Status.PAUSED, Status.COMPLETED, Status.ARCHIVED
+_D, _L, _R, _P, _C, _A = (
+    Status.DRAFT,
+    Status.DARK_LAUNCH,
+    Status.RUNNING,
+    Status.PAUSED,
+    Status.COMPLETED,
+    Status.ARCHIVED,
+)
 
 TRANSITIONS: tuple[Transition, ...] = (
     Transition(Verb.START_DARK_LAUNCH, _D, _L, Action.DARK_LAUNCH, "Start dark launch", (
@@ -72,7 +79,13 @@ TRANSITIONS: tuple[Transition, ...] = (
 SERVING: frozenset[Status] = frozenset({Status.DARK_LAUNCH, Status.RUNNING, Status.PAUSED})
 """Statuses in which an experiment occupies its flag."""
 
-BEFORE_DARK_LAUNCH: tuple[Item, ...] = (Item.PRD, Item.FLAG, Item.METRICS, Item.SAMPLE_SIZE, Item.OFFLINE)
+BEFORE_DARK_LAUNCH: tuple[Item, ...] = (
+    Item.PRD,
+    Item.FLAG,
+    Item.METRICS,
+    Item.SAMPLE_SIZE,
+    Item.OFFLINE,
+)
 """Items that must be done before real users are touched at all."""
 
 CONCLUSIONS: tuple[Outcome, ...] = (
@@ -81,9 +94,18 @@ CONCLUSIONS: tuple[Outcome, ...] = (
 """What concluding may record; ``promoted`` comes from promoting alone."""
 
 
-def transition_for(verb: Verb, status: Status, cause: PauseCause = PauseCause.NONE) -> Transition | None:
+def transition_for(
+    verb: Verb, status: Status, cause: PauseCause = PauseCause.NONE
+) -> Transition | None:
     """The arrow that this verb takes from here, or ``None`` when there is none."""
-    return next((t for t in TRANSITIONS if t.verb is verb and t.source is status and t.cause in (None, cause)), None)
+    return next(
+        (
+            t
+            for t in TRANSITIONS
+            if t.verb is verb and t.source is status and t.cause in (None, cause)
+        ),
+        None,
+    )
 
 
 def verbs_from(status: Status, cause: PauseCause = PauseCause.NONE) -> tuple[Transition, ...]:
@@ -95,7 +117,9 @@ _BY_NAME_ALONE = frozenset({Verb.EMERGENCY_STOP, Verb.PROMOTE})
 """Verbs that nobody means by merely naming the status they lead to."""
 
 
-def verb_towards(source: Status, target: Status, cause: PauseCause = PauseCause.NONE) -> Verb | None:
+def verb_towards(
+    source: Status, target: Status, cause: PauseCause = PauseCause.NONE
+) -> Verb | None:
     """The verb that somebody means who asks for a status, or ``None`` when no arrow leads there."""
     leaving = (step for step in verbs_from(source, cause) if step.verb not in _BY_NAME_ALONE)
     return next((step.verb for step in leaving if step.target is target), None)

@@ -43,7 +43,9 @@ def parse_ramp(document: JSON) -> tuple[RampStep, ...]:
     if document is None:
         return ()
     if not isinstance(document, list):
-        raise InvalidInput('ramp: expected a list like [{"share": 10, "hours": 24, "units": 500}]', "ramp")
+        raise InvalidInput(
+            'ramp: expected a list like [{"share": 10, "hours": 24, "units": 500}]', "ramp"
+        )
     if len(document) > MOST_STEPS:
         raise InvalidInput(f"ramp: {len(document)} steps; expected at most {MOST_STEPS}", "ramp")
     return tuple(_step(entry, f"ramp[{index}]") for index, entry in enumerate(document))
@@ -51,7 +53,9 @@ def parse_ramp(document: JSON) -> tuple[RampStep, ...]:
 
 def _step(entry: JSON, path: str) -> RampStep:
     if not isinstance(entry, dict) or "share" not in entry or set(entry) - set(_RANGES):
-        raise InvalidInput(f"{path}: expected share, hours and units, found {str(entry)[:80]}", path)
+        raise InvalidInput(
+            f"{path}: expected share, hours and units, found {str(entry)[:80]}", path
+        )
     return RampStep(**{name: _whole(entry.get(name, 0), name, path) for name in _RANGES})
 
 
@@ -65,7 +69,10 @@ _RANGES: Mapping[str, tuple[int, int, str]] = {
 def _whole(value: JSON, name: str, path: str) -> int:
     low, high, what = _RANGES[name]
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InvalidInput(f"{path}.{name}: expected {low} to {high} {what}, found {str(value)[:40]}", f"{path}.{name}")
+        raise InvalidInput(
+            f"{path}.{name}: expected {low} to {high} {what}, found {str(value)[:40]}",
+            f"{path}.{name}",
+        )
     return value
 
 
@@ -148,7 +155,11 @@ def next_move(facts: RampFacts) -> RampMove:
         return RampMove("wait", facts.unknown)
     against = standing_against(facts)
     if facts.complete:
-        return RampMove("resume", "the ramp is complete") if facts.held_by else RampMove("complete", "the ramp is complete")
+        return (
+            RampMove("resume", "the ramp is complete")
+            if facts.held_by
+            else RampMove("complete", "the ramp is complete")
+        )
     if facts.at and any(sign.action != GuardrailAction.HOLD for sign in facts.breached):
         return RampMove("roll_back", f"{against[0]}: one step back, then a person decides")
     if against:
@@ -156,7 +167,11 @@ def next_move(facts: RampFacts) -> RampMove:
     if facts.held_by:
         return RampMove("resume", "what held the ramp is gone")
     missing = waits_for(facts)
-    return RampMove("wait", f"not yet: {'; '.join(missing)}") if missing else RampMove("advance", _reached(facts))
+    return (
+        RampMove("wait", f"not yet: {'; '.join(missing)}")
+        if missing
+        else RampMove("advance", _reached(facts))
+    )
 
 
 def standing_against(facts: RampFacts) -> tuple[str, ...]:

@@ -11,11 +11,15 @@ NEVER_LOOKED = (
 )
 
 
-def never_decides(name: str, *, has_primary: bool, auto_promote: bool, told: Sequence[str] = ()) -> str:
+def never_decides(
+    name: str, *, has_primary: bool, auto_promote: bool, told: Sequence[str] = ()
+) -> str:
     """A sentence if no primary metric is planned, else an empty text. ``told``: outcomes that applications already report."""
     if has_primary:
         return ""
-    promotes = " and is never promoted automatically, although auto_promote is on" if auto_promote else ""
+    promotes = (
+        " and is never promoted automatically, although auto_promote is on" if auto_promote else ""
+    )
     offered = f"Outcomes reported so far: {', '.join(told)}. " if told else ""
     return (
         f"{name} has no primary metric: it shows numbers, but it can never decide which variant is better{promotes}. "

@@ -17,7 +17,9 @@ from experiments.core.errors import InvalidInput
 LONGEST = 2000
 PORTS = frozenset({443, 8443})
 """Where web servers speak https. On other ports something else listens, and how it answers tells a stranger what it is."""
-_HOST = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
+_HOST = re.compile(
+    r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z"
+)
 _NUMERIC = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)\Z")
 _GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
 _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
@@ -49,8 +51,16 @@ class Destination:
 
 def destination(url: str) -> Destination:
     """The address, or a refusal that says what is wrong; it never repeats path or query, which may hold secrets."""
-    if not url.isascii() or not url.isprintable() or " " in url or "\\" in url or len(url) > LONGEST:
-        raise _refused(f"printable ASCII without spaces and backslashes, at most {LONGEST} characters, is needed")
+    if (
+        not url.isascii()
+        or not url.isprintable()
+        or " " in url
+        or "\\" in url
+        or len(url) > LONGEST
+    ):
+        raise _refused(
+            f"printable ASCII without spaces and backslashes, at most {LONGEST} characters, is needed"
+        )
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -69,7 +79,9 @@ def destination(url: str) -> Destination:
 def _host(host: str, bracketed: bool) -> str:
     if bracketed:
         try:
-            return str(ipaddress.IPv6Address(host.replace("%", " ")))  # a zone has no place in an address for others
+            return str(
+                ipaddress.IPv6Address(host.replace("%", " "))
+            )  # a zone has no place in an address for others
         except ValueError as broken:
             raise _refused("what stands in brackets is no IPv6 address") from broken
     if not _HOST.match(host):
@@ -83,7 +95,9 @@ def _plain_number(host: str) -> str:
     try:
         return str(ipaddress.IPv4Address(host))
     except ValueError as broken:
-        raise _refused(f"{host[:60]!r} is a number in an unusual spelling; write it as four decimal parts, or as a name") from broken
+        raise _refused(
+            f"{host[:60]!r} is a number in an unusual spelling; write it as four decimal parts, or as a name"
+        ) from broken
 
 
 def is_public(address: str) -> bool:
@@ -105,4 +119,6 @@ def is_public(address: str) -> bool:
 
 
 def _refused(why: str) -> InvalidInput:
-    return InvalidInput(f"address: {why}; wanted something like https://hooks.example.com/assay", "address")
+    return InvalidInput(
+        f"address: {why}; wanted something like https://hooks.example.com/assay", "address"
+    )

@@ -82,7 +82,17 @@ _WORDS: Mapping[str, str] = {
 
 BREACHES = frozenset({Verb.EMERGENCY_STOP.value, "arm_stopped", "ramp_held", "ramp_rolled_back"})
 """Changelog actions that mean harm or its suspicion."""
-_FACTS = ("status", "outcome", "variant", "stopped", "iteration", "decision", "cause", "traffic", "ramp_step")
+_FACTS = (
+    "status",
+    "outcome",
+    "variant",
+    "stopped",
+    "iteration",
+    "decision",
+    "cause",
+    "traffic",
+    "ramp_step",
+)
 
 
 def kind_of(action: str) -> NoticeKind:
@@ -94,11 +104,20 @@ def kind_of(action: str) -> NoticeKind:
 
 def of_change(*, action: str, subject: str, actor: str, reason: str, after: JSON) -> Notice:
     """A line of the changelog, told. ``subject`` is the experiment's key, else the object by its name."""
-    facts = {name: after[name] for name in _FACTS if name in after} if isinstance(after, dict) else {}
+    facts = (
+        {name: after[name] for name in _FACTS if name in after} if isinstance(after, dict) else {}
+    )
     ending = facts.get("variant") or facts.get("stopped") or facts.get("outcome") or ""
-    named = ", ".join(map(str, ending)) if isinstance(ending, list) else str(ending).replace("_", " ")
+    named = (
+        ", ".join(map(str, ending)) if isinstance(ending, list) else str(ending).replace("_", " ")
+    )
     what = _words(action, actor) + (f" ({named})" if named else "")
-    return Notice(kind_of(action), one_line(f"{subject}: {what}, by {actor}"), reason, {"action": action, "actor": actor, **facts})
+    return Notice(
+        kind_of(action),
+        one_line(f"{subject}: {what}, by {actor}"),
+        reason,
+        {"action": action, "actor": actor, **facts},
+    )
 
 
 def _words(action: str, actor: str) -> str:
@@ -121,9 +140,17 @@ def digest(day: str, titles: Iterable[tuple[datetime, str]]) -> Notice:
         last, times = seen_at.get(title, (at, 0))
         seen_at[title] = (max(at, last), times + 1)
     shown = sorted(seen_at.items(), key=lambda item: item[1][0])[-LINES:]
-    lines = [f"{at:%H:%M} {title}" + (f" ({counted(times, 'time')})" if times > 1 else "") for title, (at, times) in shown]
+    lines = [
+        f"{at:%H:%M} {title}" + (f" ({counted(times, 'time')})" if times > 1 else "")
+        for title, (at, times) in shown
+    ]
     left_off = len(seen_at) - len(shown)
     more = [f"and {left_off} more, see the changelog"] if left_off else []
     total = sum(times for _, times in seen_at.values())
     facts: dict[str, JSON] = {"day": day, "lines": list(lines), "left_off": left_off}
-    return Notice(NoticeKind.DIGEST, f"Assay, {day}: {counted(total, 'change')}", "\n".join([*lines, *more]), facts)
+    return Notice(
+        NoticeKind.DIGEST,
+        f"Assay, {day}: {counted(total, 'change')}",
+        "\n".join([*lines, *more]),
+        facts,
+    )

@@ -12,9 +12,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from experiments.core.protocols.growthbook_conditions import Clause, Conditions, RemoteOnly, absent, attribute_of, both
+from experiments.core.protocols.growthbook_conditions import (
+    Clause,
+    Conditions,
+    RemoteOnly,
+    absent,
+    attribute_of,
+    both,
+)
 from experiments.core.serving.catalogue import Catalogue
-from experiments.core.serving.entities import ServedFlag, ServedVariant, ServingExperiment, ServingRollout
+from experiments.core.serving.entities import (
+    ServedFlag,
+    ServedVariant,
+    ServingExperiment,
+    ServingRollout,
+)
 from experiments.core.serving.evaluation import Answers, Served
 from experiments.core.types import BUCKETS, JSON, Environment, Reason
 
@@ -39,12 +51,24 @@ class Payload:
 
 def envelope(features: dict[str, JSON], since: datetime) -> dict[str, JSON]:
     """What SDKs expect around features. They ignore what comes with a ``dateUpdated`` that they have."""
-    return {"status": 200, "features": features, "savedGroups": {}, "dateUpdated": since.isoformat()}
+    return {
+        "status": 200,
+        "features": features,
+        "savedGroups": {},
+        "dateUpdated": since.isoformat(),
+    }
 
 
-def payload(catalogue: Catalogue, environment: Environment, now: datetime, *, client: bool) -> Payload:
+def payload(
+    catalogue: Catalogue, environment: Environment, now: datetime, *, client: bool
+) -> Payload:
     """The features that keys of this environment may evaluate; clients see neither hidden flags nor unit ids nor private attributes."""
-    build = _Build(catalogue, environment, now, Conditions(catalogue.segments, public=catalogue.public_attributes if client else None))
+    build = _Build(
+        catalogue,
+        environment,
+        now,
+        Conditions(catalogue.segments, public=catalogue.public_attributes if client else None),
+    )
     features: dict[str, JSON] = {}
     remote_only: dict[str, str] = {}
     for flag in catalogue.flags.values():
@@ -63,7 +87,11 @@ def payload(catalogue: Catalogue, environment: Environment, now: datetime, *, cl
 def validity(catalogue: Catalogue, now: datetime) -> tuple[datetime, datetime | None]:
     """Since when what the catalogue says now holds, and until when: overrides, holdbacks and the holdout run out by themselves."""
     ends = [override.until for flag in catalogue.flags.values() for override in flag.overrides]
-    ends += [flag.rollout.holdback_until for flag in catalogue.flags.values() if flag.rollout and flag.rollout.holdback_until]
+    ends += [
+        flag.rollout.holdback_until
+        for flag in catalogue.flags.values()
+        if flag.rollout and flag.rollout.holdback_until
+    ]
     if catalogue.holdout is not None and catalogue.holdout.until is not None:
         ends.append(catalogue.holdout.until)
     since = max([catalogue.built_at, *(end for end in ends if end <= now)])
@@ -90,7 +118,11 @@ class _Build:
     def feature(self, flag: ServedFlag) -> JSON:
         """The flag's default, and its rules if it has any."""
         rules = list(self._rules(flag)) if flag.enabled else []
-        return {"defaultValue": flag.default, "rules": rules} if rules else {"defaultValue": flag.default}
+        return (
+            {"defaultValue": flag.default, "rules": rules}
+            if rules
+            else {"defaultValue": flag.default}
+        )
 
     def _rules(self, flag: ServedFlag) -> Iterator[JSON]:
         experiment = flag.served_to(self.environment)
@@ -136,9 +168,16 @@ class _Build:
         attribute = attribute_of(audience.unit_type)
         tested = audience.buckets if audience.buckets is not None else _ALL
         held_open = rollout.holdback_until is None or self.now < rollout.holdback_until
-        for served, buckets in ((control, tested & rollout.holdback if held_open else frozenset()), (value, tested)):
+        for served, buckets in (
+            (control, tested & rollout.holdback if held_open else frozenset()),
+            (value, tested),
+        ):
             own = _filter(audience.seed, attribute, buckets)
-            yield from ({"force": served} | _for(own, gate, clauses) for gate in self._gates(attribute) if buckets)
+            yield from (
+                {"force": served} | _for(own, gate, clauses)
+                for gate in self._gates(attribute)
+                if buckets
+            )
 
     def _gates(self, attribute: str | None) -> tuple[_Gate, ...]:
         """A filter lets nobody pass without its id, whom our holdout does not hold; so they get a gate of their own."""
@@ -169,8 +208,15 @@ def _owners(table: Sequence[Served]) -> list[tuple[Served, list[int]]]:
 
 def _arm(experiment: ServingExperiment, served: Served, attribute: str) -> dict[str, JSON]:
     """The rule that gives whoever it takes to the arm that owns the bucket, with the value that is served there."""
-    owner = next(index for index, variant in enumerate(experiment.variants) if variant.id == served.variant_id)
-    variations = [served.value if index == owner else variant.value for index, variant in enumerate(experiment.variants)]
+    owner = next(
+        index
+        for index, variant in enumerate(experiment.variants)
+        if variant.id == served.variant_id
+    )
+    variations = [
+        served.value if index == owner else variant.value
+        for index, variant in enumerate(experiment.variants)
+    ]
     ranges: list[JSON] = [[0, 1 if index == owner else 0] for index in range(len(variations))]
     return {
         "id": f"{experiment.key}/{experiment.variants[owner].key}",
@@ -182,7 +228,10 @@ def _arm(experiment: ServingExperiment, served: Served, attribute: str) -> dict[
         # A remembered variant would outlive the iteration, the audience and the override it comes from.
         "disableStickyBucketing": True,
         "variations": variations,
-        "meta": [{"key": reported_key(experiment, variant), "name": variant.name} for variant in experiment.variants],
+        "meta": [
+            {"key": reported_key(experiment, variant), "name": variant.name}
+            for variant in experiment.variants
+        ],
         "ranges": ranges,
     }
 
@@ -204,7 +253,12 @@ def _for(own: JSON, gate: _Gate, clauses: Sequence[Clause]) -> dict[str, JSON]:
 
 
 def _filter(seed: str, attribute: str, buckets: Iterable[int]) -> JSON:
-    return {"seed": seed, "attribute": attribute, "hashVersion": HASH_VERSION, "ranges": _ranges(buckets)}
+    return {
+        "seed": seed,
+        "attribute": attribute,
+        "hashVersion": HASH_VERSION,
+        "ranges": _ranges(buckets),
+    }
 
 
 def _ranges(buckets: Iterable[int]) -> list[JSON]:

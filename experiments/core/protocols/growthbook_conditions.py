@@ -28,8 +28,22 @@ _DIGITS = len(str(-MAX_EXACT))
 # What every JavaScript object has without being given it, so that "exists" holds for everybody there.
 _INHERITED = frozenset(
     {
-        *("constructor", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString", "toString", "valueOf"),
-        *("__proto__", "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__"),
+        *(
+            "constructor",
+            "hasOwnProperty",
+            "isPrototypeOf",
+            "propertyIsEnumerable",
+            "toLocaleString",
+            "toString",
+            "valueOf",
+        ),
+        *(
+            "__proto__",
+            "__defineGetter__",
+            "__defineSetter__",
+            "__lookupGetter__",
+            "__lookupSetter__",
+        ),
     }
 )
 
@@ -62,7 +76,9 @@ def about_unit(condition: Condition) -> Clause:
     if name == hashed:
         return own
     present: Clause = {"$not": absent(hashed)}
-    return {"$or": [{"$and": [present, own]}, {"$and": [absent(hashed), _about_id(condition, name)]}]}
+    return {
+        "$or": [{"$and": [present, own]}, {"$and": [absent(hashed), _about_id(condition, name)]}]
+    }
 
 
 def _about_id(condition: Condition, attribute: str) -> Clause:
@@ -79,7 +95,11 @@ def _about_id(condition: Condition, attribute: str) -> Clause:
 
 def _as_sent(identity: str) -> list[JSON]:
     """An id as applications send it: a whole number's text stands for the number too."""
-    whole = identity.removeprefix("-").isdecimal() and len(identity) <= _DIGITS and str(int(identity)) == identity
+    whole = (
+        identity.removeprefix("-").isdecimal()
+        and len(identity) <= _DIGITS
+        and str(int(identity)) == identity
+    )
     return [identity, int(identity)] if whole and abs(int(identity)) <= MAX_EXACT else [identity]
 
 
@@ -101,10 +121,14 @@ class Conditions:
         if self._public is not None:
             raise RemoteOnly("it depends on lists of unit ids, which client keys are not shown")
         if len(ids) > MAX_IDS:
-            raise RemoteOnly(f"it depends on a list of {len(ids):,} unit ids; at most {MAX_IDS:,} are published")
+            raise RemoteOnly(
+                f"it depends on a list of {len(ids):,} unit ids; at most {MAX_IDS:,} are published"
+            )
         return {attribute_of(unit_type): {"$in": [*sorted(ids)]}}
 
-    def any_of(self, ids: Mapping[str, Collection[str]], rules: Sequence[Sequence[Condition]]) -> list[Clause]:
+    def any_of(
+        self, ids: Mapping[str, Collection[str]], rules: Sequence[Sequence[Condition]]
+    ) -> list[Clause]:
         """Who is on a list or meets a rule: each clause suffices. A rule without conditions is met by nobody."""
         listed = [self.listed(unit_type, members) for unit_type, members in ids.items() if members]
         met = [both(self.rule(rule)) for rule in rules]

@@ -25,28 +25,43 @@ _FIELDS = {unit_type: f"attributes.{name}" for unit_type, name in ATTRIBUTES.ite
 
 def asked_in(attributes: Mapping[str, object]) -> Asked:
     """The units among an SDK's attributes; null and the empty string are no unit."""
-    sent = {kind: attributes[name] for kind, name in ATTRIBUTES.items() if name in attributes and attributes[name] not in (None, "")}
+    sent = {
+        kind: attributes[name]
+        for kind, name in ATTRIBUTES.items()
+        if name in attributes and attributes[name] not in (None, "")
+    }
     return asked(sent, attributes, fields=_FIELDS)
 
 
-def answers(catalogue: Catalogue, environment: Environment, asked: Asked, now: datetime, *, client: bool) -> dict[str, Assignment]:
+def answers(
+    catalogue: Catalogue, environment: Environment, asked: Asked, now: datetime, *, client: bool
+) -> dict[str, Assignment]:
     """Our own answer for every flag that the key may see."""
     found = catalogue.all_flags(environment, client)(asked.units, asked.attributes, now)
     return dict(zip(catalogue.evaluators(environment, client), found, strict=True))
 
 
-def feature(answer: Assignment, experiment: ServingExperiment | None, units: Mapping[str, str]) -> JSON:
+def feature(
+    answer: Assignment, experiment: ServingExperiment | None, units: Mapping[str, str]
+) -> JSON:
     """One answer as an SDK reads it; ``experiment`` is the one that decides for the flag."""
     value = answer.served.value
     if experiment is None or answer.served.role not in _RUNNING:
         return {"defaultValue": value}
-    return {"defaultValue": value, "rules": [{"force": value, "tracks": [_track(answer, experiment, units)]}]}
+    return {
+        "defaultValue": value,
+        "rules": [{"force": value, "tracks": [_track(answer, experiment, units)]}],
+    }
 
 
 def _track(answer: Assignment, experiment: ServingExperiment, units: Mapping[str, str]) -> JSON:
     """The exposure under the arm that owns the bucket, which in a shadow is not the one whose value is served."""
     served = answer.served
-    owner = next(index for index, variant in enumerate(experiment.variants) if variant.id == served.variant_id)
+    owner = next(
+        index
+        for index, variant in enumerate(experiment.variants)
+        if variant.id == served.variant_id
+    )
     variations: list[JSON] = [variant.value for variant in experiment.variants]
     result: dict[str, JSON] = {
         "featureId": served.flag,
@@ -60,7 +75,14 @@ def _track(answer: Assignment, experiment: ServingExperiment, units: Mapping[str
         "hashValue": answer.unit_id,
         "bucket": None if answer.bucket is None else answer.bucket / BUCKETS,
     }
-    return {"experiment": {"key": experiment.key, "variations": variations, "phase": str(experiment.iteration)}, "result": result}
+    return {
+        "experiment": {
+            "key": experiment.key,
+            "variations": variations,
+            "phase": str(experiment.iteration),
+        },
+        "result": result,
+    }
 
 
 def _hashed(experiment: ServingExperiment, units: Mapping[str, str]) -> str:

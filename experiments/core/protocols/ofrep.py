@@ -22,7 +22,11 @@ from experiments.core.serving.evaluation import Served
 from experiments.core.types import JSON, Environment, Reason
 from experiments.core.units import VISITOR
 
-UNIT_ATTRIBUTES: Mapping[str, str] = {"targetingKey": "user", "tenantId": "tenant", "sessionId": "session"}
+UNIT_ATTRIBUTES: Mapping[str, str] = {
+    "targetingKey": "user",
+    "tenantId": "tenant",
+    "sessionId": "session",
+}
 _FIELDS = {unit_type: f"context.{name}" for name, unit_type in UNIT_ATTRIBUTES.items()}
 EXPOSURE_ATTRIBUTE = "assayExposure"
 DEFAULT_VARIANT = "default"
@@ -79,13 +83,19 @@ def context_of(document: JSON) -> dict[str, JSON]:
 
 def asked_in(context: Mapping[str, JSON]) -> Asked:
     """The units that a context names, and everything in it as attributes; null and the empty string are no unit."""
-    sent = {kind: context[name] for name, kind in UNIT_ATTRIBUTES.items() if name in context and context[name] not in (None, "")}
+    sent = {
+        kind: context[name]
+        for name, kind in UNIT_ATTRIBUTES.items()
+        if name in context and context[name] not in (None, "")
+    }
     return asked(sent, context, fields=_FIELDS)
 
 
 def _unfit(path: str, wanted: str, found: JSON) -> InvalidInput:
     shown = json.dumps(found)[:64]
-    return InvalidInput(f"{path}: expected {wanted}; found {shown}", path, code=ErrorCode.INVALID_CONTEXT)
+    return InvalidInput(
+        f"{path}: expected {wanted}; found {shown}", path, code=ErrorCode.INVALID_CONTEXT
+    )
 
 
 # ---------------------------------------------------------------- answers
@@ -128,11 +138,23 @@ class Book:
     def _write(self, served: Served) -> Written:
         flag = self.catalogue.flags[served.flag or ""]
         evaluated = _evaluated(served)
-        metadata = served.metadata | {"flagSetId": self._environment.value, "version": self._version(flag)}
+        metadata = served.metadata | {
+            "flagSetId": self._environment.value,
+            "version": self._version(flag),
+        }
         head = _json(evaluated | {"metadata": metadata})[:-2]
-        mark = hashlib.blake2b(_json(evaluated | {"metadata": served.metadata}), digest_size=16).digest()
-        missing = served.reason is Reason.UNIT_MISSING and _wanted_unit(flag, self._environment) in _USER
-        return Written(served, head, mark, _json(failure(flag.key, targeting_key_missing(flag.key))) if missing else None)
+        mark = hashlib.blake2b(
+            _json(evaluated | {"metadata": served.metadata}), digest_size=16
+        ).digest()
+        missing = (
+            served.reason is Reason.UNIT_MISSING and _wanted_unit(flag, self._environment) in _USER
+        )
+        return Written(
+            served,
+            head,
+            mark,
+            _json(failure(flag.key, targeting_key_missing(flag.key))) if missing else None,
+        )
 
     def _version(self, flag: ServedFlag) -> str:
         """Of the flag's own rules: 12 hex characters that stay while nothing about the flag changes."""
@@ -189,13 +211,17 @@ def targeting_key_missing(key: str) -> InvalidInput:
 def unit_unfit(key: str, asked: Asked) -> InvalidInput:
     """The flag's answer depends on a user whose id cannot be used."""
     return InvalidInput(
-        f"flag {key}: its answer depends on the user; {asked.unfit()}", "context.targetingKey", code=ErrorCode.INVALID_CONTEXT
+        f"flag {key}: its answer depends on the user; {asked.unfit()}",
+        "context.targetingKey",
+        code=ErrorCode.INVALID_CONTEXT,
     )
 
 
 def failing(written: Written, asked: Asked) -> bytes | None:
     """What is answered where the protocol wants an error; ``None``: the value."""
-    if written.failure is None or not any(problem.field == _FIELDS["user"] for problem in asked.problems):
+    if written.failure is None or not any(
+        problem.field == _FIELDS["user"] for problem in asked.problems
+    ):
         return written.failure
     key = written.served.flag or ""
     return _json(failure(key, unit_unfit(key, asked)))
@@ -203,7 +229,11 @@ def failing(written: Written, asked: Asked) -> bytes | None:
 
 def flag_not_found(key: str) -> NotFound:
     """No flag of this key that the asker may see."""
-    return NotFound(f"there is no flag {shown_key(key)!r} that this key may ask for", "key", code=ErrorCode.FLAG_NOT_FOUND)
+    return NotFound(
+        f"there is no flag {shown_key(key)!r} that this key may ask for",
+        "key",
+        code=ErrorCode.FLAG_NOT_FOUND,
+    )
 
 
 def failure(key: str, error: AssayError) -> dict[str, JSON]:

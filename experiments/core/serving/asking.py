@@ -10,7 +10,15 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from experiments.core.errors import InvalidInput, Problem
-from experiments.core.units import UNFIT, UNIT_NAMES, VISITOR, Unfit, check_unit_id, check_unit_type, id_text
+from experiments.core.units import (
+    UNFIT,
+    UNIT_NAMES,
+    VISITOR,
+    Unfit,
+    check_unit_id,
+    check_unit_type,
+    id_text,
+)
 
 
 class Asked(NamedTuple):
@@ -23,7 +31,12 @@ class Asked(NamedTuple):
     def refuse_nobody(self) -> None:
         """Refuse a request whose every unit is unfit: there is nobody to answer for."""
         if self.problems and not self.units:
-            raise InvalidInput(self.problems[0].message, self.problems[0].field, self.problems, code=self.problems[0].code)
+            raise InvalidInput(
+                self.problems[0].message,
+                self.problems[0].field,
+                self.problems,
+                code=self.problems[0].code,
+            )
 
     def unfit(self) -> str:
         """What is not used, as a sentence; empty when all is."""
@@ -31,7 +44,11 @@ class Asked(NamedTuple):
 
 
 def asked(
-    sent: Mapping[str, object], attributes: Mapping[str, object], *, field: str = "units", fields: Mapping[str, str] | None = None
+    sent: Mapping[str, object],
+    attributes: Mapping[str, object],
+    *,
+    field: str = "units",
+    fields: Mapping[str, str] | None = None,
 ) -> Asked:
     """A request's units, each read by itself; ``fields`` says where a unit type's id was sent, if not under ``field``."""
     units: dict[str, str] = {}
@@ -62,20 +79,35 @@ def _read(unit_type: str, value: object, path: str) -> str | Problem:
     if isinstance(text, Unfit):
         return Problem("unit_id_type", text.why or "a unit's id that cannot be used", path)
     if not isinstance(text, str):
-        return Problem("unit_id_type", f"a unit's id is text or a whole number up to 2^53 - 1; found {_shown(value)}", path)
+        return Problem(
+            "unit_id_type",
+            f"a unit's id is text or a whole number up to 2^53 - 1; found {_shown(value)}",
+            path,
+        )
     if unit_type == VISITOR:
-        return Problem("unit_type_derived", "visitor is taken from user and session; send one of these instead", path)
+        return Problem(
+            "unit_type_derived",
+            "visitor is taken from user and session; send one of these instead",
+            path,
+        )
     return check_unit_type(unit_type, path) or check_unit_id(text, path) or text
 
 
 def _about(attributes: Mapping[str, object], broken: list[str]) -> Iterator[Problem]:
     for name in broken:
         value = attributes[name]
-        yield Problem("attribute_unfit", value.why if isinstance(value, Unfit) else "", f"attributes.{name[:64]}")
+        yield Problem(
+            "attribute_unfit",
+            value.why if isinstance(value, Unfit) else "",
+            f"attributes.{name[:64]}",
+        )
 
 
 def _shown(value: object) -> str:
     if isinstance(value, bool):
         return "a boolean"
     names = {dict: "an object", list: "a list", type(None): "nothing"}
-    return names.get(type(value), f"the number {value}" if isinstance(value, int | float) else f"a {type(value).__name__}")
+    return names.get(
+        type(value),
+        f"the number {value}" if isinstance(value, int | float) else f"a {type(value).__name__}",
+    )

@@ -38,7 +38,9 @@ def assign(catalogue: Catalogue, request: AssignmentRequest, now: datetime) -> A
     if request.experiment is not None:
         entry = catalogue.experiment(request.experiment, request.environment)
         if entry is None or (request.client and not entry.flag.client_visible):
-            return assignment_of(bare(None, Reason.NOT_SERVING, None, experiment=request.experiment))
+            return assignment_of(
+                bare(None, Reason.NOT_SERVING, None, experiment=request.experiment)
+            )
         return entry.evaluate(request.units, request.attributes, now)
     evaluate = catalogue.evaluators(request.environment, request.client).get(request.flag or "")
     if evaluate is None:

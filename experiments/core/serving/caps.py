@@ -26,7 +26,10 @@ class HourlyCaps:
         """Count one row, at a moment in seconds since 1970; false when it is above a cap."""
         with self._lock:
             self._turn(int(seconds // HOUR))
-            if self._addresses[address] >= self.per_address or self._units[key, unit] >= self.per_unit:
+            if (
+                self._addresses[address] >= self.per_address
+                or self._units[key, unit] >= self.per_unit
+            ):
                 return False
             self._addresses[address] += 1
             if len(self._units) < _MOST_COUNTED or (key, unit) in self._units:

@@ -41,27 +41,41 @@ class Catalogue:
 
     def __post_init__(self) -> None:
         production = _book(self, Environment.PRODUCTION)
-        alike = {key: one for key, one in production.compiled.items() if not self.flags[key].previews}
+        alike = {
+            key: one for key, one in production.compiled.items() if not self.flags[key].previews
+        }
         test = _book(self, Environment.TEST, alike)
-        object.__setattr__(self, "_books", {Environment.PRODUCTION: production, Environment.TEST: test})
+        object.__setattr__(
+            self, "_books", {Environment.PRODUCTION: production, Environment.TEST: test}
+        )
 
-    def evaluators(self, environment: Environment = Environment.PRODUCTION, client: bool = False) -> Mapping[str, Evaluator]:
+    def evaluators(
+        self, environment: Environment = Environment.PRODUCTION, client: bool = False
+    ) -> Mapping[str, Evaluator]:
         """By flag: what answers for it; a client key's mapping holds only flags that are visible to clients."""
         return self._books[environment].evaluators[client]
 
-    def experiment(self, key_or_name: str, environment: Environment = Environment.PRODUCTION) -> ExperimentEntry | None:
+    def experiment(
+        self, key_or_name: str, environment: Environment = Environment.PRODUCTION
+    ) -> ExperimentEntry | None:
         """The experiment of this key, else of this name: serving, rolled out or resting."""
         return self._books[environment].entries.get(key_or_name)
 
-    def serving(self, environment: Environment = Environment.PRODUCTION, client: bool = False) -> tuple[ExperimentEntry, ...]:
+    def serving(
+        self, environment: Environment = Environment.PRODUCTION, client: bool = False
+    ) -> tuple[ExperimentEntry, ...]:
         """The experiments that decide now, in the document's order of flags."""
         return self._books[environment].serving[client]
 
-    def all_experiments(self, environment: Environment = Environment.PRODUCTION, client: bool = False) -> Together:
+    def all_experiments(
+        self, environment: Environment = Environment.PRODUCTION, client: bool = False
+    ) -> Together:
         """What asks all of ``serving`` at once."""
         return self._books[environment].all_experiments[client]
 
-    def all_flags(self, environment: Environment = Environment.PRODUCTION, client: bool = False) -> Together:
+    def all_flags(
+        self, environment: Environment = Environment.PRODUCTION, client: bool = False
+    ) -> Together:
         """What asks all of ``evaluators`` at once, in their order."""
         return self._books[environment].all_flags[client]
 
@@ -79,22 +93,29 @@ class _Book:
     @cached_property
     def all_experiments(self) -> Mapping[bool, Together]:
         return {
-            client: self._together(Compiled(entry.evaluate, entry.alone) for entry in entries) for client, entries in self.serving.items()
+            client: self._together(Compiled(entry.evaluate, entry.alone) for entry in entries)
+            for client, entries in self.serving.items()
         }
 
     @cached_property
     def all_flags(self) -> Mapping[bool, Together]:
-        return {client: self._together(self.compiled[key] for key in evaluators) for client, evaluators in self.evaluators.items()}
+        return {
+            client: self._together(self.compiled[key] for key in evaluators)
+            for client, evaluators in self.evaluators.items()
+        }
 
     def _together(self, asked: Iterable[Compiled]) -> Together:
         return Together(tuple(asked), self.catalogue.exclusions, self.catalogue.holdout)
 
 
-def _book(catalogue: Catalogue, environment: Environment, alike: Mapping[str, Compiled] | None = None) -> _Book:
+def _book(
+    catalogue: Catalogue, environment: Environment, alike: Mapping[str, Compiled] | None = None
+) -> _Book:
     """``alike``: flags that answer another environment in the same way; they are not compiled again."""
     known = alike or {}
     made = {
-        key: known.get(key) or compiled(flag, flag.served_to(environment), catalogue.exclusions, catalogue.holdout)
+        key: known.get(key)
+        or compiled(flag, flag.served_to(environment), catalogue.exclusions, catalogue.holdout)
         for key, flag in catalogue.flags.items()
     }
     entries = _entries(catalogue, environment, made)
@@ -105,14 +126,28 @@ def _book(catalogue: Catalogue, environment: Environment, alike: Mapping[str, Co
         catalogue=catalogue,
         compiled=made,
         entries=entries,
-        serving={False: serving, True: tuple(entry for entry in serving if entry.flag.client_visible)},
-        evaluators={False: evaluators, True: {key: one for key, one in evaluators.items() if catalogue.flags[key].client_visible}},
+        serving={
+            False: serving,
+            True: tuple(entry for entry in serving if entry.flag.client_visible),
+        },
+        evaluators={
+            False: evaluators,
+            True: {
+                key: one for key, one in evaluators.items() if catalogue.flags[key].client_visible
+            },
+        },
     )
 
 
-def _entries(catalogue: Catalogue, environment: Environment, made: Mapping[str, Compiled]) -> dict[str, ExperimentEntry]:
+def _entries(
+    catalogue: Catalogue, environment: Environment, made: Mapping[str, Compiled]
+) -> dict[str, ExperimentEntry]:
     """By key first, then by name where no key says otherwise; what serves comes before what was rolled out."""
-    found = [entry for flag in catalogue.flags.values() for entry in _entries_of(catalogue, flag, environment, made[flag.key])]
+    found = [
+        entry
+        for flag in catalogue.flags.values()
+        for entry in _entries_of(catalogue, flag, environment, made[flag.key])
+    ]
     index: dict[str, ExperimentEntry] = {}
     for entry, _name in found:
         index.setdefault(entry.key, entry)
@@ -121,14 +156,23 @@ def _entries(catalogue: Catalogue, environment: Environment, made: Mapping[str, 
     return index
 
 
-def _entries_of(catalogue: Catalogue, flag: ServedFlag, environment: Environment, made: Compiled) -> Iterator[tuple[ExperimentEntry, str]]:
+def _entries_of(
+    catalogue: Catalogue, flag: ServedFlag, environment: Environment, made: Compiled
+) -> Iterator[tuple[ExperimentEntry, str]]:
     """Each experiment of the flag with its name; only the one that decides shares what answers for the flag."""
     deciding = flag.served_to(environment)
 
     def entry(key: str, experiment: ServingExperiment | None) -> ExperimentEntry:
-        if experiment is not None and experiment is deciding and not flag.overrides and flag.rollout is None:
+        if (
+            experiment is not None
+            and experiment is deciding
+            and not flag.overrides
+            and flag.rollout is None
+        ):
             return ExperimentEntry(key, flag, experiment, *made)
-        own = compiled(flag, experiment or deciding, catalogue.exclusions, catalogue.holdout, named=key)
+        own = compiled(
+            flag, experiment or deciding, catalogue.exclusions, catalogue.holdout, named=key
+        )
         return ExperimentEntry(key, flag, experiment, *own)
 
     previews = flag.previews if environment is Environment.TEST else ()

@@ -12,10 +12,24 @@ from typing import TypeVar, cast
 from experiments.core.errors import InvalidInput
 from experiments.core.serving.catalogue import Catalogue
 from experiments.core.serving.catalogue_document import SCHEMA, CatalogueDocument
-from experiments.core.serving.entities import Audience, Holdout, Override, ServedFlag, ServedVariant, ServingExperiment, ServingRollout
+from experiments.core.serving.entities import (
+    Audience,
+    Holdout,
+    Override,
+    ServedFlag,
+    ServedVariant,
+    ServingExperiment,
+    ServingRollout,
+)
 from experiments.core.serving.flag_values import typed_value
 from experiments.core.targeting.exclusions import ExclusionList, Exclusions
-from experiments.core.targeting.predicates import Condition, Segment, Segments, parse_conditions, segments_named
+from experiments.core.targeting.predicates import (
+    Condition,
+    Segment,
+    Segments,
+    parse_conditions,
+    segments_named,
+)
 from experiments.core.types import BUCKETS, JSON, DarkMode, FlagType, Status
 
 __all__ = ["Catalogue", "CatalogueDocument", "canonical", "digest", "parse"]
@@ -29,7 +43,9 @@ _INDEXES = tuple(range(BUCKETS))
 def canonical(document: Mapping[str, object]) -> bytes:
     """The one way to write a document: sorted keys, no spaces, UTF-8, no NaN."""
     try:
-        text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        text = json.dumps(
+            document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        )
         return text.encode("utf-8")
     except (ValueError, TypeError) as error:
         raise InvalidInput(f"the document cannot be written as JSON: {error}") from error
@@ -44,7 +60,10 @@ def parse(document: Mapping[str, object]) -> Catalogue:
     """A catalogue ready to serve, or a refusal that names the place where the document is wrong."""
     top = _Node(document, "catalogue")
     if top.whole("schema") != SCHEMA:
-        raise InvalidInput(f"catalogue.schema: this reader knows {SCHEMA}, found {top.whole('schema')}", "catalogue.schema")
+        raise InvalidInput(
+            f"catalogue.schema: this reader knows {SCHEMA}, found {top.whole('schema')}",
+            "catalogue.schema",
+        )
     segments = {segment.key: segment for segment in map(_segment, top.nodes("segments"))}
     flags = [_flag(node, segments) for node in top.nodes("flags")]
     by_key = {flag.key: flag for flag in flags}
@@ -55,7 +74,9 @@ def parse(document: Mapping[str, object]) -> Catalogue:
         version=top.whole("version"),
         built_at=top.moment("built_at"),
         flags=by_key,
-        exclusions=Exclusions(tuple(_exclusion_list(node, segments) for node in top.nodes("exclusions")), segments),
+        exclusions=Exclusions(
+            tuple(_exclusion_list(node, segments) for node in top.nodes("exclusions")), segments
+        ),
         segments=segments,
         public_attributes=frozenset(top.texts("public_attributes")),
         holdout=None if holdout is None else _holdout(holdout),
@@ -72,15 +93,22 @@ def _flag(node: _Node, segments: Segments) -> ServedFlag:
         default=typed_value(flag_type, node.get("default"), f"{node.path}.default"),
         client_visible=node.boolean("client_visible"),
         remote_only=node.get("remote_only") is not None and node.boolean("remote_only"),
-        experiment=None if experiment is None else _experiment(experiment, flag_type, segments, preview=False),
-        previews=tuple(_experiment(entry, flag_type, segments, preview=True) for entry in node.nodes("previews")),
+        experiment=None
+        if experiment is None
+        else _experiment(experiment, flag_type, segments, preview=False),
+        previews=tuple(
+            _experiment(entry, flag_type, segments, preview=True)
+            for entry in node.nodes("previews")
+        ),
         rollout=None if rollout is None else _rollout(rollout, flag_type, segments),
         overrides=tuple(_override(entry) for entry in node.nodes("overrides")),
         resting=tuple((entry.text("key"), entry.text("name")) for entry in node.nodes("resting")),
     )
 
 
-def _experiment(node: _Node, flag_type: FlagType, segments: Segments, *, preview: bool) -> ServingExperiment:
+def _experiment(
+    node: _Node, flag_type: FlagType, segments: Segments, *, preview: bool
+) -> ServingExperiment:
     return ServingExperiment(
         id=node.whole("id"),
         key=node.text("key"),
@@ -106,7 +134,11 @@ def _variant(node: _Node, flag_type: FlagType) -> ServedVariant:
         key=node.text("key"),
         name=node.text("name"),
         is_control=node.boolean("is_control"),
-        value=typed_value(flag_type, config if value is None and flag_type is FlagType.OBJECT else value, f"{node.path}.value"),
+        value=typed_value(
+            flag_type,
+            config if value is None and flag_type is FlagType.OBJECT else value,
+            f"{node.path}.value",
+        ),
         config=config,
         main=node.buckets("main"),
         dark=node.buckets("dark"),
@@ -126,7 +158,9 @@ def _rollout(node: _Node, flag_type: FlagType, segments: Segments) -> ServingRol
         control=_variant(node.child("control"), flag_type),
         audience=_audience(node.child("audience"), segments),
         holdback=frozenset(node.buckets("holdback")),
-        holdback_until=None if node.get("holdback_until") is None else node.moment("holdback_until"),
+        holdback_until=None
+        if node.get("holdback_until") is None
+        else node.moment("holdback_until"),
     )
 
 
@@ -152,15 +186,21 @@ def _override(node: _Node) -> Override:
 
 def _holdout(node: _Node) -> Holdout:
     until = None if node.get("until") is None else node.moment("until")
-    return Holdout(node.text("unit_type"), node.text("seed"), frozenset(node.buckets("buckets")), until)
+    return Holdout(
+        node.text("unit_type"), node.text("seed"), frozenset(node.buckets("buckets")), until
+    )
 
 
 def _exclusion_list(node: _Node, segments: Segments) -> ExclusionList:
-    return ExclusionList(key=node.text("key"), ids=node.child("ids").id_lists(), rules=node.rules("rules", segments))
+    return ExclusionList(
+        key=node.text("key"), ids=node.child("ids").id_lists(), rules=node.rules("rules", segments)
+    )
 
 
 def _segment(node: _Node) -> Segment:
-    return Segment(key=node.text("key"), ids=node.child("ids").id_lists(), rules=node.rules("rules", {}))
+    return Segment(
+        key=node.text("key"), ids=node.child("ids").id_lists(), rules=node.rules("rules", {})
+    )
 
 
 class _Node:
@@ -205,16 +245,23 @@ class _Node:
         return _conditions(self.get(name), f"{self.path}.{name}", segments)
 
     def rules(self, name: str, segments: Segments) -> tuple[tuple[Condition, ...], ...]:
-        return tuple(_conditions(rule, f"{self.path}.{name}[{index}]", segments) for index, rule in enumerate(self.items(name)))
+        return tuple(
+            _conditions(rule, f"{self.path}.{name}[{index}]", segments)
+            for index, rule in enumerate(self.items(name))
+        )
 
     def items(self, name: str) -> list[object]:
-        return [] if self.get(name) is None else cast("list[object]", self.typed(name, list, "a list"))
+        return (
+            [] if self.get(name) is None else cast("list[object]", self.typed(name, list, "a list"))
+        )
 
     def texts(self, name: str) -> list[str]:
         return self._all(name, lambda item: isinstance(item, str), "a list of strings", str)
 
     def buckets(self, name: str) -> tuple[int, ...]:
-        found = self._all(name, _is_bucket, f"a list of bucket indexes from 0 to {BUCKETS - 1}", int)
+        found = self._all(
+            name, _is_bucket, f"a list of bucket indexes from 0 to {BUCKETS - 1}", int
+        )
         return tuple(map(_INDEXES.__getitem__, found))
 
     def child(self, name: str) -> _Node:
@@ -224,14 +271,19 @@ class _Node:
         return None if self.get(name) is None else self.child(name)
 
     def nodes(self, name: str) -> list[_Node]:
-        return [_Node(item, f"{self.path}.{name}[{index}]") for index, item in enumerate(self.items(name))]
+        return [
+            _Node(item, f"{self.path}.{name}[{index}]")
+            for index, item in enumerate(self.items(name))
+        ]
 
     def _read(self, name: str, reader: Callable[[str], T], said: str) -> T:
         try:
             return reader(self.text(name))
         except ValueError:
             path = f"{self.path}.{name}"
-            raise InvalidInput(f"{path}: expected {said}, found {self.text(name)[:64]!r}", path) from None
+            raise InvalidInput(
+                f"{path}: expected {said}, found {self.text(name)[:64]!r}", path
+            ) from None
 
     def _all(self, name: str, fits: Callable[[object], bool], said: str, _kind: type[T]) -> list[T]:
         values = self.items(name)
@@ -245,7 +297,9 @@ def _conditions(rule: object, path: str, segments: Segments) -> tuple[Condition,
     conditions = parse_conditions(rule, path)
     unknown = sorted(segments_named(conditions) - segments.keys())
     if unknown:
-        raise InvalidInput(f"{path}: names segment {unknown[0]!r}, and the document has none of this key", path)
+        raise InvalidInput(
+            f"{path}: names segment {unknown[0]!r}, and the document has none of this key", path
+        )
     return conditions
 
 

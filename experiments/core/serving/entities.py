@@ -14,7 +14,15 @@ from datetime import datetime
 from experiments.core.errors import InvalidInput
 from experiments.core.hashing import bucket_of
 from experiments.core.targeting.predicates import Condition, Predicate, Segments, compile_conditions
-from experiments.core.types import BUCKETS, JSON, BucketRole, DarkMode, Environment, FlagType, Status
+from experiments.core.types import (
+    BUCKETS,
+    JSON,
+    BucketRole,
+    DarkMode,
+    Environment,
+    FlagType,
+    Status,
+)
 
 NO_VARIANT = -1
 
@@ -87,23 +95,32 @@ class ServingExperiment:
 _ALL_MAIN = (BucketRole.MAIN,) * BUCKETS
 
 
-def _bucket_table(experiment: str, variants: Sequence[ServedVariant]) -> tuple[Sequence[int], tuple[BucketRole, ...]]:
+def _bucket_table(
+    experiment: str, variants: Sequence[ServedVariant]
+) -> tuple[Sequence[int], tuple[BucketRole, ...]]:
     """By bucket: which variant holds it, and as what. Kept small, since a catalogue has hundreds of them."""
     table, roles = [NO_VARIANT] * BUCKETS, [BucketRole.MAIN] * BUCKETS
     for position, variant in enumerate(variants):
         for index, role in variant.held():
             if not 0 <= index < BUCKETS or table[index] != NO_VARIANT:
                 raise InvalidInput(
-                    f"experiment {experiment}: bucket {index} of variant {variant.key} is out of range or held twice", "buckets"
+                    f"experiment {experiment}: bucket {index} of variant {variant.key} is out of range or held twice",
+                    "buckets",
                 )
             table[index], roles[index] = position, role
     kept = tuple(roles)
     return array("h", table), _ALL_MAIN if kept == _ALL_MAIN else kept
 
 
-def _stopped(experiment: str, variants: Sequence[ServedVariant], table: Sequence[int]) -> frozenset[int]:
+def _stopped(
+    experiment: str, variants: Sequence[ServedVariant], table: Sequence[int]
+) -> frozenset[int]:
     for variant in variants:
-        wrong = [index for index in variant.stopped if not 0 <= index < BUCKETS or table[index] != NO_VARIANT]
+        wrong = [
+            index
+            for index in variant.stopped
+            if not 0 <= index < BUCKETS or table[index] != NO_VARIANT
+        ]
         if wrong:
             message = f"experiment {experiment}: bucket {wrong[0]} of the stopped variant {variant.key} is out of range or served"
             raise InvalidInput(message, "buckets")
@@ -113,7 +130,10 @@ def _stopped(experiment: str, variants: Sequence[ServedVariant], table: Sequence
 def _control_of(experiment: str, variants: Sequence[ServedVariant]) -> ServedVariant:
     controls = [variant for variant in variants if variant.is_control]
     if len(controls) != 1:
-        raise InvalidInput(f"experiment {experiment}: expected one control variant, found {len(controls)}", "variants")
+        raise InvalidInput(
+            f"experiment {experiment}: expected one control variant, found {len(controls)}",
+            "variants",
+        )
     return controls[0]
 
 
@@ -200,7 +220,9 @@ class ServedFlag:
     rollout: ServingRollout | None = None
     overrides: tuple[Override, ...] = ()
     resting: tuple[tuple[str, str], ...] = ()
-    overrides_of: Mapping[str, Mapping[str, tuple[Override, ...]]] = field(init=False, compare=False, repr=False)
+    overrides_of: Mapping[str, Mapping[str, tuple[Override, ...]]] = field(
+        init=False, compare=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         index: dict[str, dict[str, tuple[Override, ...]]] = {}

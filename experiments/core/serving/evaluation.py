@@ -15,7 +15,14 @@ from typing import NamedTuple, TypeAlias
 
 from experiments.core.hashing import ascii_hash as hashed
 from experiments.core.hashing import bucket_of
-from experiments.core.serving.entities import NO_VARIANT, Holdout, ServedFlag, ServedVariant, ServingExperiment, ServingRollout
+from experiments.core.serving.entities import (
+    NO_VARIANT,
+    Holdout,
+    ServedFlag,
+    ServedVariant,
+    ServingExperiment,
+    ServingRollout,
+)
 from experiments.core.targeting.exclusions import Exclusions
 from experiments.core.targeting.predicates import Attributes, Units, first_look
 from experiments.core.types import BUCKETS, JSON, BucketRole, DarkMode, Phase, Reason, Status
@@ -69,7 +76,9 @@ class Assignment:
     bucket: int | None
 
 
-def assignment_of(served: Served, unit_id: str | None = None, bucket: int | None = None) -> Assignment:
+def assignment_of(
+    served: Served, unit_id: str | None = None, bucket: int | None = None
+) -> Assignment:
     """An answer with these parts."""
     answer = Assignment()
     answer.served, answer.unit_id, answer.bucket = served, unit_id, bucket
@@ -121,7 +130,11 @@ def compiled(
     if not flag.enabled:
         return Compiled(_constant(answers.default(Reason.SWITCHED_OFF)))
     table = answers.table()
-    alone = None if experiment is None or flag.rollout is not None else Alone(experiment, table, answers.otherwise())
+    alone = (
+        None
+        if experiment is None or flag.rollout is not None
+        else Alone(experiment, table, answers.otherwise())
+    )
     if alone is not None and alone.experiment.unit_type != VISITOR and holdout is None:
         decide = _experiment_alone(alone)
     else:
@@ -161,7 +174,11 @@ def _after_exclusions(exclusions: Exclusions, excluded: Served, decide: Evaluato
     answer = assignment_of(excluded)
 
     def evaluate(units: Units, attributes: Attributes, now: datetime) -> Assignment:
-        return decide(units, attributes, now) if exclusions.excluded_by(units, attributes) is None else answer
+        return (
+            decide(units, attributes, now)
+            if exclusions.excluded_by(units, attributes) is None
+            else answer
+        )
 
     return evaluate
 
@@ -175,7 +192,10 @@ def _experiment_alone(alone: Alone) -> Evaluator:
     experiment, table = alone.experiment, alone.table
     matches, seed, unit_type = experiment.matches, experiment.seed, experiment.unit_type
     attribute, wanted = first_look(experiment.targeting)
-    not_targeted, unit_missing = (assignment_of(alone.otherwise[reason]) for reason in (Reason.NOT_TARGETED, Reason.UNIT_MISSING))
+    not_targeted, unit_missing = (
+        assignment_of(alone.otherwise[reason])
+        for reason in (Reason.NOT_TARGETED, Reason.UNIT_MISSING)
+    )
 
     def evaluate(units: Units, attributes: Attributes, now: datetime) -> Assignment:
         if attributes.get(attribute) != wanted and not matches(units, attributes):
@@ -210,7 +230,9 @@ def _all_steps(
 
     def evaluate(units: Units, attributes: Attributes, now: datetime) -> Assignment:
         barrier = Reason.DEFAULT if experiment is None else _barrier(experiment, units, attributes)
-        rollout_barrier = Reason.DEFAULT if rollout is None else _rollout_barrier(rollout, units, attributes)
+        rollout_barrier = (
+            Reason.DEFAULT if rollout is None else _rollout_barrier(rollout, units, attributes)
+        )
         if barrier is not None and rollout_barrier is not None:
             return defaults[barrier if experiment is not None else rollout_barrier]
         if holdout is not None and holdout.holds(unit_id(units, holdout.unit_type), now):
@@ -218,9 +240,15 @@ def _all_steps(
         if experiment is not None and barrier is None:
             identity = unit_id(units, experiment.unit_type) or ""
             bucket = bucket_of(experiment.seed, identity)
-            if experiment.table[bucket] != NO_VARIANT or rollout is None or rollout_barrier is not None:
+            if (
+                experiment.table[bucket] != NO_VARIANT
+                or rollout is None
+                or rollout_barrier is not None
+            ):
                 return assignment_of(table[bucket], identity, bucket)
-            barrier = Reason.ARM_STOPPED if bucket in experiment.stopped else Reason.NOT_IN_EXPERIMENT
+            barrier = (
+                Reason.ARM_STOPPED if bucket in experiment.stopped else Reason.NOT_IN_EXPERIMENT
+            )
         if rollout is None or rollout_barrier is not None:
             return defaults[barrier or Reason.DEFAULT]
         return _from_rollout(rollout, rolled_out[barrier or Reason.DEFAULT], units, now)
@@ -235,7 +263,9 @@ def _barrier(experiment: ServingExperiment, units: Units, attributes: Attributes
     return Reason.UNIT_MISSING if unit_id(units, experiment.unit_type) is None else None
 
 
-def _rollout_barrier(rollout: ServingRollout, units: Units, attributes: Attributes) -> Reason | None:
+def _rollout_barrier(
+    rollout: ServingRollout, units: Units, attributes: Attributes
+) -> Reason | None:
     """Why the rollout does not reach this request; one that hashes nobody needs no unit."""
     audience = rollout.audience
     if not audience.matches(units, attributes):
@@ -257,13 +287,23 @@ class Arms(NamedTuple):
 def _from_rollout(rollout: ServingRollout, arms: Arms, units: Units, now: datetime) -> Assignment:
     identity = unit_id(units, rollout.audience.unit_type)
     bucket = None if identity is None else bucket_of(rollout.audience.seed, identity)
-    held_back = bucket in rollout.holdback and (rollout.holdback_until is None or now < rollout.holdback_until)
+    held_back = bucket in rollout.holdback and (
+        rollout.holdback_until is None or now < rollout.holdback_until
+    )
     return assignment_of(arms.held_back if held_back else arms.variant, identity, bucket)
 
 
 # ---------------------------------------------------------------- every answer, once
 
-_OF_ANOTHER_EXPERIMENT = frozenset({Reason.DEFAULT, Reason.NOT_TARGETED, Reason.UNIT_MISSING, Reason.NOT_IN_EXPERIMENT, Reason.ARM_STOPPED})
+_OF_ANOTHER_EXPERIMENT = frozenset(
+    {
+        Reason.DEFAULT,
+        Reason.NOT_TARGETED,
+        Reason.UNIT_MISSING,
+        Reason.NOT_IN_EXPERIMENT,
+        Reason.ARM_STOPPED,
+    }
+)
 _DEFAULT_REASONS = (*_OF_ANOTHER_EXPERIMENT, Reason.HOLDOUT)
 _BEFORE_THE_HASH = (Reason.EXCLUDED, Reason.NOT_TARGETED, Reason.UNIT_MISSING, Reason.HOLDOUT)
 
@@ -274,12 +314,19 @@ class Answers:
     Who asked for an experiment that did not decide gets the flag's value and none of another one's variants.
     """
 
-    def __init__(self, flag: ServedFlag, experiment: ServingExperiment | None, named: str | None) -> None:
+    def __init__(
+        self, flag: ServedFlag, experiment: ServingExperiment | None, named: str | None
+    ) -> None:
         self._flag, self._experiment, self._named = flag, experiment, named
 
     def default(self, reason: Reason) -> Served:
         deciding = None if self._experiment is None else self._experiment.key
-        return bare(self._flag.key, self._as_heard(reason), self._flag.default, experiment=self._named or deciding)
+        return bare(
+            self._flag.key,
+            self._as_heard(reason),
+            self._flag.default,
+            experiment=self._named or deciding,
+        )
 
     def otherwise(self) -> Mapping[Reason, Served]:
         """By the reason why the experiment's table is not looked at."""
@@ -292,12 +339,17 @@ class Answers:
             return ()
         outside, stopped = self.default(Reason.NOT_IN_EXPERIMENT), self.default(Reason.ARM_STOPPED)
         arms = {
-            (position, role): self._as_asked(_main_answer(self._flag, experiment, variant, role), Reason.NOT_SERVING)
+            (position, role): self._as_asked(
+                _main_answer(self._flag, experiment, variant, role), Reason.NOT_SERVING
+            )
             for position, variant in enumerate(experiment.variants)
             for role in BucketRole
         }
         unserved = dict.fromkeys(experiment.stopped, stopped)
-        return tuple(arms.get((experiment.table[b], experiment.roles[b]), unserved.get(b, outside)) for b in range(BUCKETS))
+        return tuple(
+            arms.get((experiment.table[b], experiment.roles[b]), unserved.get(b, outside))
+            for b in range(BUCKETS)
+        )
 
     def rolled_out(self) -> Mapping[Reason, Arms]:
         """By the reason why the experiment did not take the unit."""
@@ -306,7 +358,10 @@ class Answers:
             return {}
         variant = _rollout_answer(self._flag, rollout, rollout.variant, Reason.ROLLOUT)
         control = _rollout_answer(self._flag, rollout, rollout.control, Reason.HOLDBACK)
-        return {reason: Arms(self._as_asked(variant, reason), self._as_asked(control, reason)) for reason in _OF_ANOTHER_EXPERIMENT}
+        return {
+            reason: Arms(self._as_asked(variant, reason), self._as_asked(control, reason))
+            for reason in _OF_ANOTHER_EXPERIMENT
+        }
 
     def overrides(self) -> _Overrides:
         """By unit type and id; each counts for its own experiment: serving or a draft, and not when another one was asked for."""
@@ -315,15 +370,31 @@ class Answers:
             experiment = self._overridable(override.experiment)
             variant = None if experiment is None else experiment.variant_named(override.variant)
             if experiment is not None and variant is not None:
-                served = _served(self._flag, experiment, variant, Reason.OVERRIDE, Phase.OVERRIDE, unit_type=override.unit_type)
-                found.setdefault(override.unit_type, {}).setdefault(override.unit_id, []).append((override.until, served))
+                served = _served(
+                    self._flag,
+                    experiment,
+                    variant,
+                    Reason.OVERRIDE,
+                    Phase.OVERRIDE,
+                    unit_type=override.unit_type,
+                )
+                found.setdefault(override.unit_type, {}).setdefault(override.unit_id, []).append(
+                    (override.until, served)
+                )
         return found
 
     def _overridable(self, key: str) -> ServingExperiment | None:
         if self._named is not None and self._named != key:
             return None
         at_hand = (self._experiment, *self._flag.experiments())
-        return next((experiment for experiment in at_hand if experiment is not None and experiment.key == key), None)
+        return next(
+            (
+                experiment
+                for experiment in at_hand
+                if experiment is not None and experiment.key == key
+            ),
+            None,
+        )
 
     def _as_asked(self, served: Served, reason: Reason) -> Served:
         if self._named is None or self._named == served.experiment:
@@ -338,14 +409,22 @@ class Answers:
         return Reason.NOT_SERVING if resting and reason in _OF_ANOTHER_EXPERIMENT else reason
 
 
-def _main_answer(flag: ServedFlag, experiment: ServingExperiment, owner: ServedVariant, role: BucketRole) -> Served:
+def _main_answer(
+    flag: ServedFlag, experiment: ServingExperiment, owner: ServedVariant, role: BucketRole
+) -> Served:
     """To units in a bucket that this arm holds in this role."""
     if experiment.preview:
         reason = Reason.PREVIEW
     else:
         reason = Reason.DARK_LAUNCH if experiment.stage is Status.DARK_LAUNCH else Reason.EXPERIMENT
-    shadow = role is BucketRole.DARK and experiment.stage is Status.DARK_LAUNCH and experiment.dark_mode is DarkMode.SHADOW
-    return _served(flag, experiment, owner, reason, _PHASE[role], unit_type=experiment.unit_type, shadow=shadow)
+    shadow = (
+        role is BucketRole.DARK
+        and experiment.stage is Status.DARK_LAUNCH
+        and experiment.dark_mode is DarkMode.SHADOW
+    )
+    return _served(
+        flag, experiment, owner, reason, _PHASE[role], unit_type=experiment.unit_type, shadow=shadow
+    )
 
 
 def _served(
@@ -389,7 +468,9 @@ def _served(
     )
 
 
-def _rollout_answer(flag: ServedFlag, rollout: ServingRollout, served: ServedVariant, reason: Reason) -> Served:
+def _rollout_answer(
+    flag: ServedFlag, rollout: ServingRollout, served: ServedVariant, reason: Reason
+) -> Served:
     return Served(
         flag=flag.key,
         reason=reason,
@@ -404,5 +485,10 @@ def _rollout_answer(flag: ServedFlag, rollout: ServingRollout, served: ServedVar
         iteration_id=rollout.iteration_id,
         variant_id=served.id,
         unit_type=rollout.audience.unit_type,
-        metadata={"reason": reason.value, "experiment": rollout.experiment, "iteration": rollout.iteration, "role": Phase.ROLLOUT.value},
+        metadata={
+            "reason": reason.value,
+            "experiment": rollout.experiment,
+            "iteration": rollout.iteration,
+            "role": Phase.ROLLOUT.value,
+        },
     )

@@ -38,7 +38,12 @@ class Step:
     detail: Detail = field(default_factory=dict)
 
     def as_json(self) -> dict[str, JSON]:
-        return {"step": self.step.value, "outcome": self.outcome, "message": self.message, "detail": self.detail}
+        return {
+            "step": self.step.value,
+            "outcome": self.outcome,
+            "message": self.message,
+            "detail": self.detail,
+        }
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,14 @@ def to_line(exposure: QueuedExposure) -> bytes:
     ).encode()
 
 
-def line_start(experiment_id: int, iteration_id: int, variant_id: int, unit_type: str, phase: Phase, environment: Environment) -> bytes:
+def line_start(
+    experiment_id: int,
+    iteration_id: int,
+    variant_id: int,
+    unit_type: str,
+    phase: Phase,
+    environment: Environment,
+) -> bytes:
     """What is the same in the lines of all units that meet one answer; ``finished`` writes the rest. Together they are ``to_line``'s."""
     fields = {
         "e": experiment_id,
@@ -74,7 +81,9 @@ def from_line(line: bytes) -> QueuedExposure:
     try:
         return _read(cast("dict[str, JSON]", json.loads(line)))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidInput(f"a spool line of {len(line)} bytes cannot be read as an exposure: {error!r}") from error
+        raise InvalidInput(
+            f"a spool line of {len(line)} bytes cannot be read as an exposure: {error!r}"
+        ) from error
 
 
 def _read(fields: dict[str, JSON]) -> QueuedExposure:

@@ -20,11 +20,19 @@ _EXPECTED = {
 
 def typed_value(flag_type: FlagType, value: object, path: str = "value") -> JSON:
     """The value as the flag's type writes it (a float flag's 1 is 1.0), or a refusal naming the place."""
-    if flag_type is FlagType.FLOAT and isinstance(value, int) and not isinstance(value, bool) and abs(value) < _INT64:
+    if (
+        flag_type is FlagType.FLOAT
+        and isinstance(value, int)
+        and not isinstance(value, bool)
+        and abs(value) < _INT64
+    ):
         return float(value)
     if _fits(flag_type, value):
         return cast("JSON", value)
-    raise InvalidInput(f"{path}: a flag of type {flag_type} needs {_EXPECTED[flag_type]}, found {str(value)[:64]!r}", path)
+    raise InvalidInput(
+        f"{path}: a flag of type {flag_type} needs {_EXPECTED[flag_type]}, found {str(value)[:64]!r}",
+        path,
+    )
 
 
 def _fits(flag_type: FlagType, value: object) -> bool:

@@ -38,7 +38,14 @@ class KeyEntry:
     def identity(self) -> KeyIdentity:
         """Who knocks with this key."""
         label = f"key {self.name} ({self.label})"
-        actor = Actor(ActorKind.KEY, label, user_id=self.owner_id, roles=self.roles, scope=self.scope, key_id=self.key_id)
+        actor = Actor(
+            ActorKind.KEY,
+            label,
+            user_id=self.owner_id,
+            roles=self.roles,
+            scope=self.scope,
+            key_id=self.key_id,
+        )
         return KeyIdentity(self.key_id, self.name, self.scope, self.environment, actor)
 
     def as_json(self) -> dict[str, JSON]:
@@ -96,7 +103,10 @@ def verifier_of(raw: str) -> str:
 
 def keyring_document(entries: list[KeyEntry]) -> dict[str, JSON]:
     """The keyring as a document, in a stable order."""
-    return {"schema": 1, "keys": [entry.as_json() for entry in sorted(entries, key=lambda entry: entry.selector)]}
+    return {
+        "schema": 1,
+        "keys": [entry.as_json() for entry in sorted(entries, key=lambda entry: entry.selector)],
+    }
 
 
 def parse(document: JSON) -> Keyring:
@@ -109,7 +119,11 @@ def parse(document: JSON) -> Keyring:
 
 
 def _entry(row: JSON) -> KeyEntry:
-    if not isinstance(row, dict) or not isinstance(owner := row["owner"], dict) or not isinstance(roles := owner["roles"], list):
+    if (
+        not isinstance(row, dict)
+        or not isinstance(owner := row["owner"], dict)
+        or not isinstance(roles := owner["roles"], list)
+    ):
         raise InvalidInput("the keyring holds an entry that is not a key")
     return KeyEntry(
         key_id=int(str(row["id"])),

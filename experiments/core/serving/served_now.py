@@ -12,7 +12,13 @@ from datetime import datetime
 
 from experiments.core.figures import counted, listed, moment
 from experiments.core.serving.catalogue import Catalogue
-from experiments.core.serving.entities import Holdout, ServedFlag, ServedVariant, ServingExperiment, ServingRollout
+from experiments.core.serving.entities import (
+    Holdout,
+    ServedFlag,
+    ServedVariant,
+    ServingExperiment,
+    ServingRollout,
+)
 from experiments.core.types import BUCKETS, BucketRole, DarkMode, Status
 
 DEFAULT = "the flag's default"
@@ -66,12 +72,18 @@ def _of_experiment(experiment: ServingExperiment) -> Iterator[Share]:
             yield Share(held, _served(experiment, variant, position))
     for variant in experiment.variants:
         if variant.stopped:
-            yield Share(len(variant.stopped), f"no variant because “{variant.name}” is switched off")
+            yield Share(
+                len(variant.stopped), f"no variant because “{variant.name}” is switched off"
+            )
 
 
 def _served(experiment: ServingExperiment, variant: ServedVariant, position: int) -> str:
     """A dark launch in shadow marks units and shows them control."""
-    dark = BucketRole.DARK in {role for owner, role in zip(experiment.table, experiment.roles, strict=False) if owner == position}
+    dark = BucketRole.DARK in {
+        role
+        for owner, role in zip(experiment.table, experiment.roles, strict=False)
+        if owner == position
+    }
     if experiment.stage is Status.DARK_LAUNCH and dark and experiment.dark_mode is DarkMode.SHADOW:
         return f"“{experiment.control.name}” (“{variant.name}” runs in shadow)"
     return f"“{variant.name}”"
@@ -79,23 +91,43 @@ def _served(experiment: ServingExperiment, variant: ServedVariant, position: int
 
 def _of_rollout(rollout: ServingRollout, now: datetime) -> Iterator[Share]:
     reached = BUCKETS if rollout.audience.buckets is None else len(rollout.audience.buckets)
-    held = len(rollout.holdback) if rollout.holdback_until is None or now < rollout.holdback_until else 0
+    held = (
+        len(rollout.holdback)
+        if rollout.holdback_until is None or now < rollout.holdback_until
+        else 0
+    )
     yield Share(reached - held, f"“{rollout.variant.name}”, promoted")
     if held:
-        yield Share(held, f"“{rollout.control.name}”, held back until {moment(rollout.holdback_until)}")
+        yield Share(
+            held, f"“{rollout.control.name}”, held back until {moment(rollout.holdback_until)}"
+        )
 
 
 def _line(flag: ServedFlag, shares: Sequence[Share]) -> str:
     if not shares:
         return f"Everybody gets {DEFAULT}: the flag has no experiment and no rollout."
     left = BUCKETS - sum(share.thousandths for share in shares)
-    parts = [str(share) for share in shares] + ([f"{left / 10:g} % get {_rest(flag)}"] if left else [])
+    parts = [str(share) for share in shares] + (
+        [f"{left / 10:g} % get {_rest(flag)}"] if left else []
+    )
     return f"Of the {_units(flag)}, {listed(parts, most=8)}."
 
 
 def _units(flag: ServedFlag) -> str:
-    of = flag.experiment.unit_type if flag.experiment else flag.rollout.audience.unit_type if flag.rollout else "user"
-    targeting = flag.experiment.targeting if flag.experiment else flag.rollout.audience.targeting if flag.rollout else ()
+    of = (
+        flag.experiment.unit_type
+        if flag.experiment
+        else flag.rollout.audience.unit_type
+        if flag.rollout
+        else "user"
+    )
+    targeting = (
+        flag.experiment.targeting
+        if flag.experiment
+        else flag.rollout.audience.targeting
+        if flag.rollout
+        else ()
+    )
     return f"{of}s" + (" that match the targeting" if targeting else "")
 
 
@@ -119,4 +151,8 @@ def _beside(catalogue: Catalogue, flag: ServedFlag, now: datetime) -> Iterator[s
 
 
 def _holds(holdout: Holdout | None, now: datetime) -> bool:
-    return holdout is not None and bool(holdout.buckets) and (holdout.until is None or now < holdout.until)
+    return (
+        holdout is not None
+        and bool(holdout.buckets)
+        and (holdout.until is None or now < holdout.until)
+    )

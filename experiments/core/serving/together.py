@@ -14,7 +14,14 @@ from typing import Self
 
 from experiments.core.hashing import buckets_under
 from experiments.core.serving.entities import Holdout
-from experiments.core.serving.evaluation import Alone, Assignment, Compiled, Evaluator, Served, assignment_of
+from experiments.core.serving.evaluation import (
+    Alone,
+    Assignment,
+    Compiled,
+    Evaluator,
+    Served,
+    assignment_of,
+)
 from experiments.core.targeting.exclusions import Exclusions
 from experiments.core.targeting.predicates import Attributes, Units
 from experiments.core.types import Reason
@@ -26,13 +33,22 @@ class Assigned(Collection[Assignment]):
 
     __slots__ = ("buckets", "served", "unit_ids")
 
-    def __init__(self, served: Sequence[Served], unit_ids: Sequence[str | None], buckets: Sequence[int | None]) -> None:
+    def __init__(
+        self,
+        served: Sequence[Served],
+        unit_ids: Sequence[str | None],
+        buckets: Sequence[int | None],
+    ) -> None:
         self.served, self.unit_ids, self.buckets = served, unit_ids, buckets
 
     @classmethod
     def of(cls, answers: Sequence[Assignment]) -> Self:
         """These answers."""
-        return cls([one.served for one in answers], [one.unit_id for one in answers], [one.bucket for one in answers])
+        return cls(
+            [one.served for one in answers],
+            [one.unit_id for one in answers],
+            [one.bucket for one in answers],
+        )
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
@@ -47,7 +63,11 @@ class Assigned(Collection[Assignment]):
 
     def at(self, places: Sequence[int]) -> Self:
         """The answers at these places, in their order."""
-        return type(self)([self.served[at] for at in places], [self.unit_ids[at] for at in places], [self.buckets[at] for at in places])
+        return type(self)(
+            [self.served[at] for at in places],
+            [self.unit_ids[at] for at in places],
+            [self.buckets[at] for at in places],
+        )
 
     def __iter__(self) -> Iterator[Assignment]:
         return map(assignment_of, self.served, self.unit_ids, self.buckets)
@@ -62,7 +82,9 @@ class Assigned(Collection[Assignment]):
 class Together:
     """Answers in the order of ``asked``."""
 
-    def __init__(self, asked: Sequence[Compiled], exclusions: Exclusions, holdout: Holdout | None) -> None:
+    def __init__(
+        self, asked: Sequence[Compiled], exclusions: Exclusions, holdout: Holdout | None
+    ) -> None:
         self._exclusions = exclusions if exclusions.lists else None
         self._holdout = holdout
         alike: dict[tuple[str, str], dict[int, Alone]] = {}
@@ -80,11 +102,18 @@ class Together:
 
     def __call__(self, units: Units, attributes: Attributes, now: datetime) -> Assigned:
         """What each of them answers to this request."""
-        excluded = self._exclusions is not None and self._exclusions.excluded_by(units, attributes) is not None
-        held = self._holdout is not None and self._holdout.holds(unit_id(units, self._holdout.unit_type), now)
+        excluded = (
+            self._exclusions is not None
+            and self._exclusions.excluded_by(units, attributes) is not None
+        )
+        held = self._holdout is not None and self._holdout.holds(
+            unit_id(units, self._holdout.unit_type), now
+        )
         parts = [alike.answers(units, attributes, excluded, held) for alike in self._alike]
         if self._others:
-            parts.append(Assigned.of([evaluate(units, attributes, now) for evaluate in self._others]))
+            parts.append(
+                Assigned.of([evaluate(units, attributes, now) for evaluate in self._others])
+            )
         found = Assigned.joined(parts)
         return found if self._in_order else found.at(self._order)
 
@@ -102,7 +131,9 @@ class _Alike:
         self._matches, self._unit_type = first.matches, first.unit_type
         self._seeds = [alone.experiment.seed.encode("ascii") for alone in those]
         self._tables: list[Sequence[Served]] = [alone.table for alone in those]
-        self._otherwise = {reason: [alone.otherwise[reason] for alone in those] for reason in those[0].otherwise}
+        self._otherwise = {
+            reason: [alone.otherwise[reason] for alone in those] for reason in those[0].otherwise
+        }
 
     def answers(self, units: Units, attributes: Attributes, excluded: bool, held: bool) -> Assigned:
         """The steps of ``evaluation`` in their order."""
@@ -116,7 +147,9 @@ class _Alike:
         if held:
             return self._all(Reason.HOLDOUT)
         buckets = buckets_under(self._seeds, identity)
-        return Assigned(list(map(getitem, self._tables, buckets)), [identity] * len(buckets), buckets)
+        return Assigned(
+            list(map(getitem, self._tables, buckets)), [identity] * len(buckets), buckets
+        )
 
     def _all(self, reason: Reason) -> Assigned:
         served = self._otherwise[reason]

@@ -20,7 +20,9 @@ Kind: TypeAlias = Literal["string", "number", "integer", "boolean"]
 KINDS: tuple[Kind, ...] = ("string", "number", "integer", "boolean")
 MOST_PROPERTIES = 40
 LONGEST_NAME = 64
-_SCHEMA_WORDS = frozenset({"type", "properties", "required", "additionalProperties", "title", "description", "$schema"})
+_SCHEMA_WORDS = frozenset(
+    {"type", "properties", "required", "additionalProperties", "title", "description", "$schema"}
+)
 _WORDS: Mapping[str, frozenset[str]] = {
     "string": frozenset({"enum", "format", "maxLength"}),
     "number": frozenset({"minimum", "maximum"}),
@@ -64,12 +66,19 @@ def parse_schema(document: JSON) -> Schema:
     whole = _object(document, "schema")
     _only(whole, _SCHEMA_WORDS, "schema")
     if whole.get("type") != "object":
-        raise _unfit("schema.type", "object, since only objects have keys to describe", whole.get("type"))
+        raise _unfit(
+            "schema.type", "object, since only objects have keys to describe", whole.get("type")
+        )
     properties = _object(whole.get("properties", {}), "schema.properties")
     if len(properties) > MOST_PROPERTIES:
-        raise InvalidInput(f"schema.properties: at most {MOST_PROPERTIES} are taken, found {len(properties)}", "schema.properties")
+        raise InvalidInput(
+            f"schema.properties: at most {MOST_PROPERTIES} are taken, found {len(properties)}",
+            "schema.properties",
+        )
     required = whole.get("required", [])
-    if not isinstance(required, list) or not all(isinstance(name, str) and name in properties for name in required):
+    if not isinstance(required, list) or not all(
+        isinstance(name, str) and name in properties for name in required
+    ):
         raise _unfit("schema.required", "a list of keys that are among the properties", required)
     known = tuple(_property(name, body, name in required) for name, body in properties.items())
     return Schema(known, whole.get("additionalProperties", True) is False)
@@ -81,13 +90,19 @@ def outside(schema: Schema, value: JSON) -> tuple[str, ...]:
         return ()
     if not isinstance(value, dict):
         return ("is no object",)
-    said = [f"lacks {one.name}" for one in schema.properties if one.required and one.name not in value]
+    said = [
+        f"lacks {one.name}" for one in schema.properties if one.required and one.name not in value
+    ]
     for one in schema.properties:
         wrong = _wrong(one, value)
         said += [] if wrong is None else [f"sets {one.name} to {value[one.name]!r:.40}, {wrong}"]
     if schema.closed:
         known = {one.name for one in schema.properties}
-        said += [f"has the key {name!r:.40}, which the schema does not know" for name in value if name not in known]
+        said += [
+            f"has the key {name!r:.40}, which the schema does not know"
+            for name in value
+            if name not in known
+        ]
     return tuple(said)
 
 
@@ -95,11 +110,21 @@ def suggested(values: Iterable[JSON]) -> dict[str, JSON]:
     """A schema of the plain keys that these objects have, to begin from: types alone, limits are for people to say."""
     met = [value for value in values if isinstance(value, dict)]
     names = dict.fromkeys(name for value in met for name in value if 0 < len(name) <= LONGEST_NAME)
-    found = {name: kind for name in names if (kind := _kind_of([value[name] for value in met if name in value])) is not None}
+    found = {
+        name: kind
+        for name in names
+        if (kind := _kind_of([value[name] for value in met if name in value])) is not None
+    }
     if not found:
         return {}
-    properties: dict[str, JSON] = {name: {"type": kind} for name, kind in list(found.items())[:MOST_PROPERTIES]}
-    return {"type": "object", "properties": properties, "required": [name for name in properties if all(name in value for value in met)]}
+    properties: dict[str, JSON] = {
+        name: {"type": kind} for name, kind in list(found.items())[:MOST_PROPERTIES]
+    }
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [name for name in properties if all(name in value for value in met)],
+    }
 
 
 def _kind_of(values: Sequence[JSON]) -> Kind | None:
@@ -122,7 +147,11 @@ def _wrong(one: Property, value: Mapping[str, JSON]) -> str | None:
     if one.choices and found not in one.choices:
         return f"wanted one of {', '.join(one.choices)}"
     if isinstance(found, str):
-        return f"longer than {one.longest} characters" if one.longest is not None and len(found) > one.longest else None
+        return (
+            f"longer than {one.longest} characters"
+            if one.longest is not None and len(found) > one.longest
+            else None
+        )
     number = cast("float", found)
     if one.low is not None and number < one.low:
         return f"below {one.low:g}"
@@ -164,7 +193,10 @@ def _object(value: JSON, place: str) -> Mapping[str, JSON]:
 def _only(body: Mapping[str, JSON], words: Iterable[str], place: str) -> None:
     unknown = next((word for word in body if word not in words), None)
     if unknown is not None:
-        raise InvalidInput(f"{place}: the word {unknown[:40]!r} is not read here; read are {', '.join(sorted(words))}", place)
+        raise InvalidInput(
+            f"{place}: the word {unknown[:40]!r} is not read here; read are {', '.join(sorted(words))}",
+            place,
+        )
 
 
 def _text(value: JSON, place: str) -> str:

@@ -86,8 +86,12 @@ def parse_conditions(document: object, path: str = "targeting") -> tuple[Conditi
     if not isinstance(document, list):
         raise InvalidInput(f"{path}: expected a list of conditions, found {_named(document)}", path)
     if len(document) > MAX_CONDITIONS:
-        raise InvalidInput(f"{path}: {len(document)} conditions; at most {MAX_CONDITIONS} are allowed", path)
-    return tuple(_parse_condition(entry, f"{path}[{index}]") for index, entry in enumerate(document))
+        raise InvalidInput(
+            f"{path}: {len(document)} conditions; at most {MAX_CONDITIONS} are allowed", path
+        )
+    return tuple(
+        _parse_condition(entry, f"{path}[{index}]") for index, entry in enumerate(document)
+    )
 
 
 def conditions_json(conditions: Sequence[Condition]) -> list[JSON]:
@@ -97,11 +101,17 @@ def conditions_json(conditions: Sequence[Condition]) -> list[JSON]:
 
 def with_full_versions(document: JSON) -> JSON:
     """A rule's JSON with ``v2.1`` as ``2.1.0``, so that every reader of the catalogue knows the version; ill-formed parts stay."""
-    return [_with_full_version(entry) for entry in document] if isinstance(document, list) else document
+    return (
+        [_with_full_version(entry) for entry in document]
+        if isinstance(document, list)
+        else document
+    )
 
 
 def _with_full_version(entry: JSON) -> JSON:
-    value = entry.get("value") if isinstance(entry, dict) and entry.get("op") in SEMVER_OPS else None
+    value = (
+        entry.get("value") if isinstance(entry, dict) and entry.get("op") in SEMVER_OPS else None
+    )
     if not isinstance(entry, dict) or not isinstance(value, str) or precedence(value) is None:
         return entry
     return {**entry, "value": full(value)}
@@ -109,21 +119,32 @@ def _with_full_version(entry: JSON) -> JSON:
 
 def segments_named(conditions: Iterable[Condition]) -> frozenset[str]:
     """The keys of the segments that these conditions ask about."""
-    return frozenset(str(condition.value) for condition in conditions if condition.op in SEGMENT_OPS)
+    return frozenset(
+        str(condition.value) for condition in conditions if condition.op in SEGMENT_OPS
+    )
 
 
 def segments_in(rule: object) -> frozenset[str]:
     """The keys of the segments that a rule's JSON names, well-formed or not."""
     entries = [entry for entry in rule if isinstance(entry, dict)] if isinstance(rule, list) else []
-    return frozenset(entry["value"] for entry in entries if entry.get("op") in SEGMENT_WORDS and isinstance(entry.get("value"), str))
+    return frozenset(
+        entry["value"]
+        for entry in entries
+        if entry.get("op") in SEGMENT_WORDS and isinstance(entry.get("value"), str)
+    )
 
 
 def _parse_condition(entry: object, path: str) -> Condition:
     if not isinstance(entry, dict):
-        raise InvalidInput(f"{path}: expected an object with attribute, op and value, found {_named(entry)}", path)
+        raise InvalidInput(
+            f"{path}: expected an object with attribute, op and value, found {_named(entry)}", path
+        )
     unknown = sorted(str(key) for key in entry.keys() - {"attribute", "op", "value"})
     if unknown:
-        raise InvalidInput(f"{path}: unknown key {unknown[0][:64]!r}; a condition has attribute, op and value", path)
+        raise InvalidInput(
+            f"{path}: unknown key {unknown[0][:64]!r}; a condition has attribute, op and value",
+            path,
+        )
     op = _parse_op(entry.get("op"), f"{path}.op")
     attribute = _parse_attribute(op, entry.get("attribute"), f"{path}.attribute")
     return Condition(attribute, op, _parse_value(op, entry.get("value"), f"{path}.value"))
@@ -132,14 +153,19 @@ def _parse_condition(entry: object, path: str) -> Condition:
 def _parse_op(name: object, path: str) -> Op:
     found = next((op for op in Op if op.value == name), None)
     if found is None:
-        raise InvalidInput(f"{path}: unknown operator {str(name)[:64]!r}; known are {', '.join(Op)}", path)
+        raise InvalidInput(
+            f"{path}: unknown operator {str(name)[:64]!r}; known are {', '.join(Op)}", path
+        )
     return found
 
 
 def _parse_attribute(op: Op, name: object, path: str) -> str:
     if op in SEGMENT_OPS:
         if name not in (None, ""):
-            raise InvalidInput(f"{path}: {op} asks about the whole request and takes no attribute, found {str(name)[:64]!r}", path)
+            raise InvalidInput(
+                f"{path}: {op} asks about the whole request and takes no attribute, found {str(name)[:64]!r}",
+                path,
+            )
         return ""
     if not isinstance(name, str) or ATTRIBUTE.fullmatch(name) is None:
         message = f"{path}: expected up to 64 letters, digits and _ . - starting with a letter or _, found {str(name)[:64]!r}"
@@ -169,18 +195,25 @@ def _refuse_value(op: Op, value: object, path: str) -> None:
 
 def _parse_list(op: Op, value: object, path: str) -> tuple[Scalar, ...]:
     if not isinstance(value, list) or not value:
-        raise InvalidInput(f"{path}: {op} needs a list of at least one value, found {_named(value)}", path)
+        raise InvalidInput(
+            f"{path}: {op} needs a list of at least one value, found {_named(value)}", path
+        )
     if len(value) > MAX_VALUES:
         raise InvalidInput(f"{path}: {len(value)} values; at most {MAX_VALUES} are allowed", path)
     values = tuple(_parse_scalar(entry, f"{path}[{index}]") for index, entry in enumerate(value))
     if len({kind_of(entry) for entry in values}) > 1:
-        raise InvalidInput(f"{path}: the values of a list must be all strings, all numbers or all booleans", path)
+        raise InvalidInput(
+            f"{path}: the values of a list must be all strings, all numbers or all booleans", path
+        )
     return values
 
 
 def _parse_version(value: object, path: str) -> str:
     if not isinstance(value, str) or precedence(value) is None:
-        raise InvalidInput(f"{path}: expected a version like 2.1.0 or 2.1.0-beta.3 (SemVer 2.0), found {str(value)[:64]!r}", path)
+        raise InvalidInput(
+            f"{path}: expected a version like 2.1.0 or 2.1.0-beta.3 (SemVer 2.0), found {str(value)[:64]!r}",
+            path,
+        )
     return full(value)
 
 
@@ -192,8 +225,15 @@ def _parse_segment(value: object, path: str) -> str:
 
 def _parse_scalar(value: object, path: str, wanted: str | None = None) -> Scalar:
     kind = kind_of(value)
-    if not isinstance(value, bool | int | float | str) or kind is None or (wanted is not None and kind != wanted):
-        raise InvalidInput(f"{path}: expected a {wanted or 'string, finite number or boolean'}, found {_named(value)}", path)
+    if (
+        not isinstance(value, bool | int | float | str)
+        or kind is None
+        or (wanted is not None and kind != wanted)
+    ):
+        raise InvalidInput(
+            f"{path}: expected a {wanted or 'string, finite number or boolean'}, found {_named(value)}",
+            path,
+        )
     if isinstance(value, str) and len(value) > MAX_TEXT:
         raise InvalidInput(f"{path}: {len(value)} characters; at most {MAX_TEXT} are allowed", path)
     return value
@@ -211,5 +251,15 @@ def kind_of(value: object) -> str | None:
 
 
 def _named(value: object) -> str:
-    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "nothing"}
-    return "NaN or infinity" if kind_of(value) is None and isinstance(value, float) else names.get(type(value), "a number")
+    names = {
+        dict: "an object",
+        list: "a list",
+        str: "a string",
+        bool: "a boolean",
+        type(None): "nothing",
+    }
+    return (
+        "NaN or infinity"
+        if kind_of(value) is None and isinstance(value, float)
+        else names.get(type(value), "a number")
+    )

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from experiments.core.targeting.predicates import Attributes, Condition, Predicate, Segments, compile_conditions
+from experiments.core.targeting.predicates import (
+    Attributes,
+    Condition,
+    Predicate,
+    Segments,
+    compile_conditions,
+)
 from experiments.core.units import unit_id
 
 
@@ -53,6 +59,13 @@ def _index(lists: Sequence[ExclusionList]) -> dict[str, dict[str, str]]:
     return index
 
 
-def _compiled(lists: Sequence[ExclusionList], segments: Segments) -> tuple[tuple[str, Predicate], ...]:
+def _compiled(
+    lists: Sequence[ExclusionList], segments: Segments
+) -> tuple[tuple[str, Predicate], ...]:
     # A rule without conditions would exclude everyone; nobody means that by an empty form.
-    return tuple((entry.key, compile_conditions(rule, segments)) for entry in lists for rule in entry.rules if rule)
+    return tuple(
+        (entry.key, compile_conditions(rule, segments))
+        for entry in lists
+        for rule in entry.rules
+        if rule
+    )

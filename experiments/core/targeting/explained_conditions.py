@@ -6,7 +6,14 @@ from collections.abc import Mapping
 
 from experiments.core.serving.explanation import Detail
 from experiments.core.targeting.exclusions import ExclusionList
-from experiments.core.targeting.predicates import Attributes, Condition, Segments, Units, compile_conditions, found_by
+from experiments.core.targeting.predicates import (
+    Attributes,
+    Condition,
+    Segments,
+    Units,
+    compile_conditions,
+    found_by,
+)
 from experiments.core.types import JSON
 from experiments.core.units import Unfit, unit_id
 
@@ -14,21 +21,40 @@ MAX_SHOWN = 256
 """Characters of an attribute's value that are repeated."""
 
 
-def how_excluded(listed: ExclusionList, units: Units, attributes: Attributes, segments: Segments) -> str:
+def how_excluded(
+    listed: ExclusionList, units: Units, attributes: Attributes, segments: Segments
+) -> str:
     """Whether a list met the request by an id, or by which of its rules."""
-    by_id = next((unit_type for unit_type, ids in listed.ids.items() if unit_id(units, unit_type) in ids), None)
+    by_id = next(
+        (unit_type for unit_type, ids in listed.ids.items() if unit_id(units, unit_type) in ids),
+        None,
+    )
     if by_id is not None:
         return f"the id of its {by_id}"
-    rules = (number for number, rule in enumerate(listed.rules, 1) if rule and compile_conditions(rule, segments)(units, attributes))
+    rules = (
+        number
+        for number, rule in enumerate(listed.rules, 1)
+        if rule and compile_conditions(rule, segments)(units, attributes)
+    )
     return f"rule {next(rules)}"
 
 
-def condition_row(condition: Condition, units: Units, attributes: Attributes, segments: Segments) -> Detail:
+def condition_row(
+    condition: Condition, units: Units, attributes: Attributes, segments: Segments
+) -> Detail:
     """A condition with what was found: the attribute's value, or how the request is in the segment."""
     holds = compile_conditions((condition,), segments)(units, attributes)
     if not condition.attribute:
-        return {**condition.as_json(), "found": _membership(str(condition.value), units, attributes, segments), "holds": holds}
-    return {**condition.as_json(), "found": _shown(found_by(condition, units, attributes)), "holds": holds}
+        return {
+            **condition.as_json(),
+            "found": _membership(str(condition.value), units, attributes, segments),
+            "holds": holds,
+        }
+    return {
+        **condition.as_json(),
+        "found": _shown(found_by(condition, units, attributes)),
+        "holds": holds,
+    }
 
 
 def _membership(key: str, units: Units, attributes: Attributes, segments: Segments) -> str:
@@ -36,7 +62,11 @@ def _membership(key: str, units: Units, attributes: Attributes, segments: Segmen
     listed = segment.listed_as(units)
     if listed is not None:
         return f"inside, by the id of its {listed}"
-    rules = (number for number, rule in enumerate(segment.rules, 1) if rule and compile_conditions(rule)(units, attributes))
+    rules = (
+        number
+        for number, rule in enumerate(segment.rules, 1)
+        if rule and compile_conditions(rule)(units, attributes)
+    )
     rule = next(rules, None)
     return "outside" if rule is None else f"inside, by rule {rule}"
 

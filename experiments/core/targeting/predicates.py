@@ -66,22 +66,34 @@ class Segment:
 
     def __post_init__(self) -> None:
         if any(segments_named(rule) for rule in self.rules):
-            raise InvalidInput(f"segment {self.key}: its rules name another segment; write that one's conditions here instead", "rules")
-        object.__setattr__(self, "_rules", tuple(compile_conditions(rule) for rule in self.rules if rule))
+            raise InvalidInput(
+                f"segment {self.key}: its rules name another segment; write that one's conditions here instead",
+                "rules",
+            )
+        object.__setattr__(
+            self, "_rules", tuple(compile_conditions(rule) for rule in self.rules if rule)
+        )
 
     def holds(self, units: Units, attributes: Attributes) -> bool:
         """Whether the request belongs to it."""
-        return self.listed_as(units) is not None or any(matches(units, attributes) for matches in self._rules)
+        return self.listed_as(units) is not None or any(
+            matches(units, attributes) for matches in self._rules
+        )
 
     def listed_as(self, units: Units) -> str | None:
         """The first unit type under which one of the request's ids is on the list."""
-        return next((unit_type for unit_type, ids in self.ids.items() if unit_id(units, unit_type) in ids), None)
+        return next(
+            (unit_type for unit_type, ids in self.ids.items() if unit_id(units, unit_type) in ids),
+            None,
+        )
 
 
 Segments: TypeAlias = Mapping[str, Segment]
 
 
-def compile_conditions(conditions: Sequence[Condition], segments: Segments | None = None) -> Predicate:
+def compile_conditions(
+    conditions: Sequence[Condition], segments: Segments | None = None
+) -> Predicate:
     """One predicate for a whole rule; it never raises, whatever the attributes hold.
 
     Refuses conditions on a segment that is not among ``segments``.
@@ -111,7 +123,12 @@ def first_look(conditions: Sequence[Condition]) -> tuple[str, object]:
     if not conditions:
         return "", None
     first = conditions[0]
-    plain = len(conditions) == 1 and first.op is Op.EQ and isinstance(first.value, str) and first.attribute not in UNIT_NAMES
+    plain = (
+        len(conditions) == 1
+        and first.op is Op.EQ
+        and isinstance(first.value, str)
+        and first.attribute not in UNIT_NAMES
+    )
     return (first.attribute, first.value) if plain else ("", _NEVER)
 
 
@@ -122,7 +139,9 @@ def _compiled(condition: Condition, segments: Segments) -> Predicate:
     if attribute in UNIT_NAMES:
         return _unit_condition(about_ids(condition))
     if op is Op.EQ and isinstance(value, str):
-        return lambda units, attributes: attributes.get(attribute) == value  # nothing but the same text equals a text
+        return lambda units, attributes: (
+            attributes.get(attribute) == value
+        )  # nothing but the same text equals a text
     check, when_missing = _compile_check(condition), op in HOLD_WHEN_MISSING
 
     def holds(units: Units, attributes: Attributes) -> bool:

@@ -19,8 +19,31 @@ from experiments.core.units import UNIT_NAMES
 
 _PERSONAL = frozenset(
     {
-        *("address", "birthdate", "birthday", "dateofbirth", "deviceid", "email", "emailaddress", "firstname", "fullname", "ip"),
-        *("ipaddress", "lastname", "login", "mail", "mobile", "name", "phone", "phonenumber", "postalcode", "ssn", "surname"),
+        *(
+            "address",
+            "birthdate",
+            "birthday",
+            "dateofbirth",
+            "deviceid",
+            "email",
+            "emailaddress",
+            "firstname",
+            "fullname",
+            "ip",
+        ),
+        *(
+            "ipaddress",
+            "lastname",
+            "login",
+            "mail",
+            "mobile",
+            "name",
+            "phone",
+            "phonenumber",
+            "postalcode",
+            "ssn",
+            "surname",
+        ),
         *("username", "zip"),
     }
 )
@@ -33,9 +56,15 @@ def refuse_unless_publishable(name: str) -> None:
         message = f"attribute {name[:64]!r}: expected up to 64 letters, digits and _ . - starting with a letter or _"
         raise InvalidInput(message, "name")
     if name in UNIT_NAMES:
-        raise Refused(f"attribute {name}: it is the id of a {UNIT_NAMES[name]}, and ids are never public", field="name")
+        raise Refused(
+            f"attribute {name}: it is the id of a {UNIT_NAMES[name]}, and ids are never public",
+            field="name",
+        )
     if re.sub(r"[._-]", "", name).lower() in _PERSONAL:
-        raise Refused(f"attribute {name}: it identifies a person; target a segment or another attribute instead", field="name")
+        raise Refused(
+            f"attribute {name}: it identifies a person; target a segment or another attribute instead",
+            field="name",
+        )
 
 
 @dataclass(frozen=True)
@@ -52,17 +81,30 @@ class Compared:
 
 def still_private(catalogue: Catalogue) -> list[Compared]:
     """What flags visible to clients compare and client payloads do not show, by attribute and flag."""
-    found = [compared for flag in catalogue.flags.values() if flag.client_visible for compared in _of_flag(catalogue, flag)]
+    found = [
+        compared
+        for flag in catalogue.flags.values()
+        if flag.client_visible
+        for compared in _of_flag(catalogue, flag)
+    ]
     return sorted(found, key=lambda compared: (compared.attribute, compared.flag))
 
 
 def _of_flag(catalogue: Catalogue, flag: ServedFlag) -> Iterator[Compared]:
     values: dict[str, set[str]] = {}
     for condition in _conditions(catalogue, flag):
-        if condition.attribute and condition.attribute not in UNIT_NAMES and condition.attribute not in catalogue.public_attributes:
+        if (
+            condition.attribute
+            and condition.attribute not in UNIT_NAMES
+            and condition.attribute not in catalogue.public_attributes
+        ):
             compared = condition.value if isinstance(condition.value, tuple) else (condition.value,)
-            values.setdefault(condition.attribute, set()).update(str(value) for value in compared if value is not None)
-    yield from (Compared(attribute, flag.key, tuple(sorted(those))) for attribute, those in values.items())
+            values.setdefault(condition.attribute, set()).update(
+                str(value) for value in compared if value is not None
+            )
+    yield from (
+        Compared(attribute, flag.key, tuple(sorted(those))) for attribute, those in values.items()
+    )
 
 
 def _conditions(catalogue: Catalogue, flag: ServedFlag) -> Iterator[Condition]:
@@ -70,7 +112,11 @@ def _conditions(catalogue: Catalogue, flag: ServedFlag) -> Iterator[Condition]:
     targetings = [experiment.targeting for experiment in flag.experiments()]
     if flag.rollout is not None:
         targetings.append(flag.rollout.audience.targeting)
-    rules = [*targetings, *(rule for listed in catalogue.exclusions.lists for rule in listed.rules)] if targetings else []
+    rules = (
+        [*targetings, *(rule for listed in catalogue.exclusions.lists for rule in listed.rules)]
+        if targetings
+        else []
+    )
     for condition in _flat(rules):
         yield condition
         segment = catalogue.segments.get(str(condition.value)) if not condition.attribute else None

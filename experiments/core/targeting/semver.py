@@ -26,7 +26,11 @@ def precedence(version: object) -> Precedence | None:
     A release stands above its pre-releases, numeric identifiers stand below others and in numeric
     order, and build metadata counts for nothing: ``1.0.0+a`` and ``1.0.0+b`` are equal here.
     """
-    found = _VERSION.fullmatch(version) if isinstance(version, str) and len(version) <= MAX_VERSION else None
+    found = (
+        _VERSION.fullmatch(version)
+        if isinstance(version, str) and len(version) <= MAX_VERSION
+        else None
+    )
     if found is None:
         return None
     major, minor, patch, before = found.groups()

@@ -26,21 +26,38 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="what the key is for; shown in the changelog")
         parser.add_argument("--scope", required=True, choices=[scope.value for scope in Scope])
-        parser.add_argument("--environment", default=Environment.PRODUCTION.value, choices=[e.value for e in Environment])
+        parser.add_argument(
+            "--environment",
+            default=Environment.PRODUCTION.value,
+            choices=[e.value for e in Environment],
+        )
         owner = "the person for whom it acts; a management key needs one (default for others: the first administrator)"
         parser.add_argument("--owner", metavar="USERNAME", help=owner)
 
     def handle(self, *args: Any, **options: Any) -> None:  # Any: as Django passes them
         scope, environment = Scope(options["scope"]), Environment(options["environment"])
         if scope is Scope.MANAGEMENT and not options["owner"]:
-            raise CommandError("--owner: name the person for whom a management key acts; that person may not approve what it asks for")
+            raise CommandError(
+                "--owner: name the person for whom a management key acts; that person may not approve what it asks for"
+            )
         owner = self._owner(options["owner"])
         try:
-            key, text = create_key(SYSTEM, utc_now(), name=options["name"], scope=scope, environment=environment, owner=owner)
+            key, text = create_key(
+                SYSTEM,
+                utc_now(),
+                name=options["name"],
+                scope=scope,
+                environment=environment,
+                owner=owner,
+            )
         except AssayError as error:
             raise CommandError(str(error)) from error
-        sleep(settings.POLL_SECONDS + _MARGIN)  # so that the key opens every running door by the time it can be read
-        self.stderr.write(f"{key.name}: a {key.scope} key for {key.environment}, acting for {owner}. It is shown this once:")
+        sleep(
+            settings.POLL_SECONDS + _MARGIN
+        )  # so that the key opens every running door by the time it can be read
+        self.stderr.write(
+            f"{key.name}: a {key.scope} key for {key.environment}, acting for {owner}. It is shown this once:"
+        )
         self.stdout.write(text)
 
     def _owner(self, username: str | None) -> User:
@@ -50,12 +67,19 @@ class Command(BaseCommand):
             if found is None:
                 raise CommandError(f"--owner {username}: there is no active account of this name")
             return found
-        found = users.filter(groups__name=Role.ADMIN.value).order_by("id").first() or users.filter(is_superuser=True).order_by("id").first()
+        found = (
+            users.filter(groups__name=Role.ADMIN.value).order_by("id").first()
+            or users.filter(is_superuser=True).order_by("id").first()
+        )
         return found or self._operator()
 
     def _operator(self) -> User:
         """Where nobody administers yet, whoever can run this command owns the key: an account nobody can log in with."""
-        found, made = User.objects.get_or_create(username=_OPERATOR, defaults={"password": make_password(None)})
+        found, made = User.objects.get_or_create(
+            username=_OPERATOR, defaults={"password": make_password(None)}
+        )
         if made:
-            self.stderr.write(f"There is no administrator yet; the key acts for a new account {_OPERATOR!r} that nobody can log in with.")
+            self.stderr.write(
+                f"There is no administrator yet; the key acts for a new account {_OPERATOR!r} that nobody can log in with."
+            )
         return found

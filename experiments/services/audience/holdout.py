@@ -20,7 +20,15 @@ MAX_SHARE = 200
 """Thousandths; more would starve every experiment."""
 
 
-def set_holdout(actor: Actor, now: datetime, *, share: int, until: datetime, unit_type: str = "user", reason: str = "") -> GlobalHoldout:
+def set_holdout(
+    actor: Actor,
+    now: datetime,
+    *,
+    share: int,
+    until: datetime,
+    unit_type: str = "user",
+    reason: str = "",
+) -> GlobalHoldout:
     """Open the holdout, or give the open one another share or end.
 
     The seed stays while it is open: whoever was held out stays so when the share grows.
@@ -30,14 +38,31 @@ def set_holdout(actor: Actor, now: datetime, *, share: int, until: datetime, uni
     with transaction.atomic():
         row = _open(now)
         if row is not None and row.unit_type != unit_type:
-            raise Refused(f"global holdout: holds out {row.unit_type}s; end it before holding out {unit_type}s", field="unit_type")
+            raise Refused(
+                f"global holdout: holds out {row.unit_type}s; end it before holding out {unit_type}s",
+                field="unit_type",
+            )
         before = None if row is None else _shown(row)
-        row = row or GlobalHoldout(unit_type=unit_type, seed=new_seed(secrets.token_bytes(6)), created_at=now)
-        row.share, row.until, row.reason = share, until, wanted_reason(reason, "global holdout", "a change")
+        row = row or GlobalHoldout(
+            unit_type=unit_type, seed=new_seed(secrets.token_bytes(6)), created_at=now
+        )
+        row.share, row.until, row.reason = (
+            share,
+            until,
+            wanted_reason(reason, "global holdout", "a change"),
+        )
         checked(row, exclude=("ended_at",))
         with once("global holdout: somebody else has just opened one; look again", "holdout"):
             row.save()
-        audit.record(actor, now, action="holdout_set", obj=row, reason=row.reason, before=before, after=_shown(row))
+        audit.record(
+            actor,
+            now,
+            action="holdout_set",
+            obj=row,
+            reason=row.reason,
+            before=before,
+            after=_shown(row),
+        )
         publish(now, "global holdout set")
     return row
 
@@ -69,7 +94,10 @@ def _open(now: datetime) -> GlobalHoldout | None:
 
 def _refuse_bad(now: datetime, share: int, until: datetime, unit_type: str) -> None:
     if not 1 <= share <= MAX_SHARE:
-        raise InvalidInput(f"share: expected 1 to {MAX_SHARE} thousandths of all units, found {share}", field="share")
+        raise InvalidInput(
+            f"share: expected 1 to {MAX_SHARE} thousandths of all units, found {share}",
+            field="share",
+        )
     if until.tzinfo is None or until <= now:
         raise InvalidInput("until: expected a moment to come, with a time zone", field="until")
     problem = check_unit_type(unit_type)

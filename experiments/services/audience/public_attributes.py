@@ -12,7 +12,13 @@ from experiments.core.targeting.public_attributes import refuse_unless_publishab
 from experiments.core.types import Actor
 from experiments.models import PublicAttribute
 from experiments.services.ground import audit
-from experiments.services.ground.guarding import checked, once, person_behind, publish, wanted_reason
+from experiments.services.ground.guarding import (
+    checked,
+    once,
+    person_behind,
+    publish,
+    wanted_reason,
+)
 
 
 def declare_public(actor: Actor, now: datetime, *, name: str, reason: str) -> PublicAttribute:
@@ -22,11 +28,20 @@ def declare_public(actor: Actor, now: datetime, *, name: str, reason: str) -> Pu
     refuse_unless_publishable(name)
     why = wanted_reason(reason, subject, "declaring it public")
     with transaction.atomic():
-        row = PublicAttribute(name=name, reason=why, declared_by_id=person_behind(actor), declared_at=now)
+        row = PublicAttribute(
+            name=name, reason=why, declared_by_id=person_behind(actor), declared_at=now
+        )
         checked(row, exclude=("declared_by",))
         with once(f"{subject}: it is public already", "name"):
             row.save(force_insert=True)
-        audit.record(actor, now, action="attribute_declared_public", obj=row, reason=why, after={"name": name})
+        audit.record(
+            actor,
+            now,
+            action="attribute_declared_public",
+            obj=row,
+            reason=why,
+            after={"name": name},
+        )
         publish(now, f"{subject} declared public")
     return row
 
@@ -40,6 +55,13 @@ def withdraw_public(actor: Actor, now: datetime, *, name: str, reason: str) -> N
         row = PublicAttribute.objects.select_for_update().filter(name=name).first()
         if row is None:
             raise NotFound(f"{subject}: it is not declared public", field="name")
-        audit.record(actor, now, action="attribute_made_private", obj=row, reason=why, before={"name": name, "reason": row.reason})
+        audit.record(
+            actor,
+            now,
+            action="attribute_made_private",
+            obj=row,
+            reason=why,
+            before={"name": name, "reason": row.reason},
+        )
         row.delete()
         publish(now, f"{subject} made private")

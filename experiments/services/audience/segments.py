@@ -10,7 +10,12 @@ from django.db import transaction
 from experiments.core.errors import InvalidInput, NotFound, Problem, Refused
 from experiments.core.figures import counted
 from experiments.core.permissions import Action, check
-from experiments.core.targeting.conditions import SEGMENT_KEY, conditions_json, parse_conditions, segments_named
+from experiments.core.targeting.conditions import (
+    SEGMENT_KEY,
+    conditions_json,
+    parse_conditions,
+    segments_named,
+)
 from experiments.core.types import JSON, Actor
 from experiments.core.units import check_unit_id, check_unit_type
 from experiments.models import Segment, SegmentUnit
@@ -24,18 +29,29 @@ MAX_UNITS = 50_000
 """Every server holds them in memory; a larger audience is an attribute of its units."""
 
 
-def create_segment(actor: Actor, now: datetime, *, key: str, name: str, description: str = "", rules: JSON = None) -> Segment:
+def create_segment(
+    actor: Actor, now: datetime, *, key: str, name: str, description: str = "", rules: JSON = None
+) -> Segment:
     """A segment; its ids are added afterwards. The key is what conditions say, and never changes."""
     check(actor, Action.ADMINISTER, member=False, subject=f"segment {key[:80]}")
     if SEGMENT_KEY.fullmatch(key) is None:
         message = f"segment key {key[:80]!r}: expected 1 to 80 of a-z, 0-9 and . _ -, beginning with a letter or digit"
         raise InvalidInput(message, field="key")
     with transaction.atomic():
-        row = Segment(key=key, name=name, description=description, rules=_parsed(rules), created_at=now, updated_at=now)
+        row = Segment(
+            key=key,
+            name=name,
+            description=description,
+            rules=_parsed(rules),
+            created_at=now,
+            updated_at=now,
+        )
         checked(row)
         with once(f"segment {key}: the key is taken", "key"):
             row.save(force_insert=True)
-        audit.record(actor, now, action="segment_created", obj=row, after={"name": name, "rules": row.rules})
+        audit.record(
+            actor, now, action="segment_created", obj=row, after={"name": name, "rules": row.rules}
+        )
     return row
 
 
@@ -56,32 +72,57 @@ def edit_segment(
         wanted = row.rules if rules is None else _parsed(rules)
         if wanted != row.rules:
             _refuse_relied_on(row)
-        row.name, row.description = row.name if name is None else name, row.description if description is None else description
+        row.name, row.description = (
+            row.name if name is None else name,
+            row.description if description is None else description,
+        )
         row.rules, row.updated_at = wanted, now
         checked(row)
         row.save()
         after: JSON = {"name": row.name, "description": row.description, "rules": row.rules}
-        audit.record(actor, now, action="segment_edited", obj=row, reason=reason, before=before, after=after)
+        audit.record(
+            actor, now, action="segment_edited", obj=row, reason=reason, before=before, after=after
+        )
         publish(now, f"segment {row.key} edited")
     return row
 
 
-def add_segment_units(actor: Actor, now: datetime, *, segment_id: int, unit_ids: Sequence[str], unit_type: str = "user") -> int:
+def add_segment_units(
+    actor: Actor,
+    now: datetime,
+    *,
+    segment_id: int,
+    unit_ids: Sequence[str],
+    unit_type: str = "user",
+) -> int:
     """List units by id; those already there stay. Says how many were new; one bad id and none is added."""
     with transaction.atomic():
         row = _locked(actor, segment_id)
         _refuse_bad_units(unit_type, unit_ids)
-        present = set(row.units.filter(unit_type=unit_type, unit_id__in=unit_ids).values_list("unit_id", flat=True))
+        present = set(
+            row.units.filter(unit_type=unit_type, unit_id__in=unit_ids).values_list(
+                "unit_id", flat=True
+            )
+        )
         new = [unit_id for unit_id in dict.fromkeys(unit_ids) if unit_id not in present]
         if new:
             _refuse_relied_on(row)
             _refuse_too_many(row, len(new))
-            SegmentUnit.objects.bulk_create(SegmentUnit(segment=row, unit_type=unit_type, unit_id=unit_id) for unit_id in new)
+            SegmentUnit.objects.bulk_create(
+                SegmentUnit(segment=row, unit_type=unit_type, unit_id=unit_id) for unit_id in new
+            )
             _units_changed(actor, now, row, "segment_units_added", unit_type, new)
     return len(new)
 
 
-def remove_segment_units(actor: Actor, now: datetime, *, segment_id: int, unit_ids: Sequence[str], unit_type: str = "user") -> int:
+def remove_segment_units(
+    actor: Actor,
+    now: datetime,
+    *,
+    segment_id: int,
+    unit_ids: Sequence[str],
+    unit_type: str = "user",
+) -> int:
     """Take units off a segment's list. Says how many were on it."""
     with transaction.atomic():
         row = _locked(actor, segment_id)
@@ -106,7 +147,10 @@ def _parsed(rules: JSON) -> JSON:
     if rules is None:
         return []
     if not isinstance(rules, list) or len(rules) > MAX_RULES:
-        raise InvalidInput(f"rules: expected a list of at most {MAX_RULES} rules, each a list of conditions", field="rules")
+        raise InvalidInput(
+            f"rules: expected a list of at most {MAX_RULES} rules, each a list of conditions",
+            field="rules",
+        )
     return [_parsed_rule(rule, f"rules[{index}]") for index, rule in enumerate(rules)]
 
 
@@ -114,20 +158,33 @@ def _parsed_rule(rule: JSON, path: str) -> JSON:
     conditions = parse_conditions(rule, path)
     refuse_inexact(rule, path, "segment")
     if not conditions:
-        raise InvalidInput(f"{path}: a rule without conditions would hold for everybody; leave it out", field=path)
+        raise InvalidInput(
+            f"{path}: a rule without conditions would hold for everybody; leave it out", field=path
+        )
     if segments_named(conditions):
-        raise InvalidInput(f"{path}: a segment names no other segment; write that one's conditions here instead", field=path)
+        raise InvalidInput(
+            f"{path}: a segment names no other segment; write that one's conditions here instead",
+            field=path,
+        )
     return conditions_json(conditions)
 
 
 def _refuse_relied_on(row: Segment) -> None:
-    problems = [Problem("segment_frozen", f"{user} relies on it; make a new segment", "segment") for user in relying_on(row.key)]
+    problems = [
+        Problem("segment_frozen", f"{user} relies on it; make a new segment", "segment")
+        for user in relying_on(row.key)
+    ]
     if problems:
-        raise Refused(f"segment {row.key}: who is in it cannot change now", field="segment", problems=problems)
+        raise Refused(
+            f"segment {row.key}: who is in it cannot change now", field="segment", problems=problems
+        )
 
 
 def _refuse_bad_units(unit_type: str, unit_ids: Sequence[str]) -> None:
-    wrong = [check_unit_type(unit_type), *(check_unit_id(unit_id, "unit_id") for unit_id in unit_ids)]
+    wrong = [
+        check_unit_type(unit_type),
+        *(check_unit_id(unit_id, "unit_id") for unit_id in unit_ids),
+    ]
     problems = [problem for problem in wrong if problem is not None]
     if problems:
         raise InvalidInput(problems[0].message, field=problems[0].field, problems=problems[:20])
@@ -141,9 +198,14 @@ def _refuse_too_many(row: Segment, more: int) -> None:
         raise InvalidInput(message, field="units")
 
 
-def _units_changed(actor: Actor, now: datetime, row: Segment, action: str, unit_type: str, unit_ids: Sequence[str]) -> None:
+def _units_changed(
+    actor: Actor, now: datetime, row: Segment, action: str, unit_type: str, unit_ids: Sequence[str]
+) -> None:
     row.updated_at = now
     row.save(update_fields=["updated_at"])
-    hashed: JSON = {"unit_type": unit_type, "units": [audit.unit_hash(unit_type, unit_id) for unit_id in unit_ids]}
+    hashed: JSON = {
+        "unit_type": unit_type,
+        "units": [audit.unit_hash(unit_type, unit_id) for unit_id in unit_ids],
+    }
     audit.record(actor, now, action=action, obj=row, after=hashed)
     publish(now, f"segment {row.key}: units changed")

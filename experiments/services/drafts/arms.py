@@ -50,7 +50,10 @@ def replace(experiment: Experiment, specs: Sequence[VariantSpec]) -> None:
     _remove(experiment, [variant for key, variant in present.items() if key not in keys])
     _make_room(experiment)
     control = control_of(specs)
-    rows = [_row(experiment, spec, present.get(key_of(spec)), position, spec is control) for position, spec in enumerate(specs)]
+    rows = [
+        _row(experiment, spec, present.get(key_of(spec)), position, spec is control)
+        for position, spec in enumerate(specs)
+    ]
     _refuse_twice(experiment, rows)
     for row in rows:
         checked(row, exclude=("experiment", "traffic_share"))
@@ -58,10 +61,26 @@ def replace(experiment: Experiment, specs: Sequence[VariantSpec]) -> None:
     getattr(experiment, "_prefetched_objects_cache", {}).pop("variants", None)
 
 
-def _row(experiment: Experiment, spec: VariantSpec, present: Variant | None, position: int, is_control: bool) -> Variant:
+def _row(
+    experiment: Experiment,
+    spec: VariantSpec,
+    present: Variant | None,
+    position: int,
+    is_control: bool,
+) -> Variant:
     row = present or Variant(experiment=experiment, key=key_of(spec))
-    row.name, row.description, row.weight, row.position, row.is_control = spec.name, spec.description, spec.weight, position, is_control
-    row.config, row.value, row.model_hash = {} if spec.config is None else spec.config, spec.value, spec.model_hash
+    row.name, row.description, row.weight, row.position, row.is_control = (
+        spec.name,
+        spec.description,
+        spec.weight,
+        position,
+        is_control,
+    )
+    row.config, row.value, row.model_hash = (
+        {} if spec.config is None else spec.config,
+        spec.value,
+        spec.model_hash,
+    )
     return row
 
 
@@ -85,14 +104,27 @@ def _remove(experiment: Experiment, gone: Sequence[Variant]) -> None:
 def _refuse_bad_sum(experiment: Experiment, specs: Sequence[VariantSpec]) -> None:
     total = sum(spec.weight for spec in specs)
     if specs and total != THOUSANDTHS:
-        found = [Problem("weights_sum", f"the variants' weights sum to {total} thousandths; expected {THOUSANDTHS}", "variants")]
-        raise InvalidInput(f"{experiment.key}: the weights do not sum to the whole", field="variants", problems=found)
+        found = [
+            Problem(
+                "weights_sum",
+                f"the variants' weights sum to {total} thousandths; expected {THOUSANDTHS}",
+                "variants",
+            )
+        ]
+        raise InvalidInput(
+            f"{experiment.key}: the weights do not sum to the whole",
+            field="variants",
+            problems=found,
+        )
 
 
 def _refuse_two_controls(experiment: Experiment, specs: Sequence[VariantSpec]) -> None:
     controls = [spec.name for spec in specs if spec.is_control]
     if len(controls) > 1:
-        raise InvalidInput(f"{experiment.key}: exactly one variant is the control, found {', '.join(controls)[:200]}", field="variants")
+        raise InvalidInput(
+            f"{experiment.key}: exactly one variant is the control, found {', '.join(controls)[:200]}",
+            field="variants",
+        )
 
 
 def _refuse_twice(experiment: Experiment, rows: Sequence[Variant]) -> None:
@@ -100,4 +132,7 @@ def _refuse_twice(experiment: Experiment, rows: Sequence[Variant]) -> None:
         values = [str(getattr(row, name)) for row in rows]
         twice = sorted({value for value in values if values.count(value) > 1})
         if twice:
-            raise InvalidInput(f"{experiment.key}: two variants have the {name} {twice[0][:80]!r}", field="variants")
+            raise InvalidInput(
+                f"{experiment.key}: two variants have the {name} {twice[0][:80]!r}",
+                field="variants",
+            )

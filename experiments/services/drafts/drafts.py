@@ -24,9 +24,23 @@ from experiments.models import Experiment, Flag
 from experiments.selectors.experiments import design_of
 from experiments.services.drafts import arms, planning
 from experiments.services.drafts.editing import edit_experiment
-from experiments.services.drafts.rows import flag_of_key, policy_of_key, refuse_if, refuse_ill_formed, refuse_taken
+from experiments.services.drafts.rows import (
+    flag_of_key,
+    policy_of_key,
+    refuse_if,
+    refuse_ill_formed,
+    refuse_taken,
+)
 from experiments.services.ground import audit
-from experiments.services.ground.guarding import checked, locked, once, permit, person_behind, publish, wanted_reason
+from experiments.services.ground.guarding import (
+    checked,
+    locked,
+    once,
+    permit,
+    person_behind,
+    publish,
+    wanted_reason,
+)
 from experiments.services.serving.flags import change_default, issue
 
 __all__ = ["add_note", "create_experiment", "edit_experiment", "plan_metrics", "set_variants"]
@@ -46,7 +60,11 @@ def create_experiment(actor: Actor, now: datetime, *, spec: ExperimentSpec) -> E
         arms.replace(experiment, spec.variants)
         planning.replace(now, experiment, _metric_plans(spec))
         refuse_ill_formed(experiment)
-        after: dict[str, JSON] = {"name": experiment.name, "policy": experiment.policy.key, "flag": experiment.flag_id}
+        after: dict[str, JSON] = {
+            "name": experiment.name,
+            "policy": experiment.policy.key,
+            "flag": experiment.flag_id,
+        }
         if spec.template:
             after["template"] = spec.template
         audit.record(actor, now, action="experiment_created", obj=experiment, after=after)
@@ -113,18 +131,36 @@ def _flag_for(actor: Actor, now: datetime, spec: ExperimentSpec, key: str) -> Fl
         return present
     control = arms.control_of(spec.variants)
     served = None if control is None else arms.served(control)
-    return issue(actor, now, Flag(key=key, value_type=spec.flag_type.value, default_value=served, client_visible=spec.client_visible))
+    return issue(
+        actor,
+        now,
+        Flag(
+            key=key,
+            value_type=spec.flag_type.value,
+            default_value=served,
+            client_visible=spec.client_visible,
+        ),
+    )
 
 
 def _metric_plans(spec: ExperimentSpec) -> tuple[MetricPlan, ...]:
     """The full plans, then the keys that are only named, unless a plan has them already."""
-    named = [MetricPlan(spec.primary_metric, MetricRole.PRIMARY.value)] if spec.primary_metric else []
+    named = (
+        [MetricPlan(spec.primary_metric, MetricRole.PRIMARY.value)] if spec.primary_metric else []
+    )
     named += [MetricPlan(key, MetricRole.SECONDARY.value) for key in spec.secondary_metrics]
     planned = {(plan.metric, plan.role) for plan in spec.metrics}
     return (*spec.metrics, *(plan for plan in named if (plan.metric, plan.role) not in planned))
 
 
-def set_variants(actor: Actor, now: datetime, *, experiment_id: int, variants: Sequence[VariantSpec], reason: str = "") -> Experiment:
+def set_variants(
+    actor: Actor,
+    now: datetime,
+    *,
+    experiment_id: int,
+    variants: Sequence[VariantSpec],
+    reason: str = "",
+) -> Experiment:
     """Replace the arms of a draft; an arm keeps its identity by its key."""
     with transaction.atomic():
         experiment = locked(experiment_id)
@@ -135,12 +171,27 @@ def set_variants(actor: Actor, now: datetime, *, experiment_id: int, variants: S
         refuse_ill_formed(experiment, was)
         _keep_default_in_step(actor, now, experiment, was)
         before, after = _arms(was), _arms(design_of(experiment))
-        audit.record(actor, now, action="variants_set", obj=experiment, reason=reason, before=before, after=after)
+        audit.record(
+            actor,
+            now,
+            action="variants_set",
+            obj=experiment,
+            reason=reason,
+            before=before,
+            after=after,
+        )
         publish(now, f"variants of {experiment.key} changed")
     return experiment
 
 
-def plan_metrics(actor: Actor, now: datetime, *, experiment_id: int, metrics: Sequence[MetricPlan], reason: str = "") -> Experiment:
+def plan_metrics(
+    actor: Actor,
+    now: datetime,
+    *,
+    experiment_id: int,
+    metrics: Sequence[MetricPlan],
+    reason: str = "",
+) -> Experiment:
     """Replace the planned metrics. After launch only secondary ones may differ, and a reason is wanted."""
     with transaction.atomic():
         experiment = locked(experiment_id)
@@ -152,7 +203,15 @@ def plan_metrics(actor: Actor, now: datetime, *, experiment_id: int, metrics: Se
             _refuse_other_deciding_metrics(experiment, was)
             wanted_reason(reason, experiment.key, "an amendment after launch")
         before, after = _uses(was), _uses(design_of(experiment))
-        audit.record(actor, now, action="metrics_planned", obj=experiment, reason=reason, before=before, after=after)
+        audit.record(
+            actor,
+            now,
+            action="metrics_planned",
+            obj=experiment,
+            reason=reason,
+            before=before,
+            after=after,
+        )
     return experiment
 
 
@@ -170,8 +229,16 @@ def add_note(actor: Actor, now: datetime, *, experiment_id: int, text: str) -> E
 
 def _refuse_launched(experiment: Experiment, field: str) -> None:
     if experiment.status != Status.DRAFT:
-        found = [Problem("design_frozen", f"{field} are part of the design, which is frozen while {experiment.status}", field)]
-        raise Refused(f"{experiment.key}: launched, so {field} cannot be edited", field=field, problems=found)
+        found = [
+            Problem(
+                "design_frozen",
+                f"{field} are part of the design, which is frozen while {experiment.status}",
+                field,
+            )
+        ]
+        raise Refused(
+            f"{experiment.key}: launched, so {field} cannot be edited", field=field, problems=found
+        )
 
 
 def _refuse_other_deciding_metrics(experiment: Experiment, was: Design) -> None:
@@ -185,15 +252,26 @@ def _keep_default_in_step(actor: Actor, now: datetime, experiment: Experiment, w
     """A flag issued with the experiment answers control's value, also when control is written after it."""
     design = design_of(experiment)
     flag, control = experiment.flag, design.control
-    if flag is None or control is None or flag.key != experiment.key or experiment.iterations.exists() or flag.rollouts.exists():
+    if (
+        flag is None
+        or control is None
+        or flag.key != experiment.key
+        or experiment.iterations.exists()
+        or flag.rollouts.exists()
+    ):
         return
     untouched = {} if was.control is None else was.control.served
-    if flag.default_value == untouched != control.served and value_fits(control.served, str(flag.value_type)):
+    if flag.default_value == untouched != control.served and value_fits(
+        control.served, str(flag.value_type)
+    ):
         change_default(actor, now, flag, control.served, "control's value")
 
 
 def _arms(design: Design) -> JSON:
-    return {v.key: {"weight": v.weight, "control": v.is_control, "config": v.config, "value": v.value} for v in design.variants}
+    return {
+        v.key: {"weight": v.weight, "control": v.is_control, "config": v.config, "value": v.value}
+        for v in design.variants
+    }
 
 
 def _uses(design: Design) -> JSON:

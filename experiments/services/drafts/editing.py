@@ -15,7 +15,12 @@ from experiments.core.targeting.conditions import with_full_versions
 from experiments.core.types import JSON, Actor, Status
 from experiments.models import Experiment, Layer
 from experiments.selectors.experiments import design_of
-from experiments.services.drafts.rows import flag_of_key, policy_of_key, refuse_ill_formed, refuse_taken
+from experiments.services.drafts.rows import (
+    flag_of_key,
+    policy_of_key,
+    refuse_ill_formed,
+    refuse_taken,
+)
 from experiments.services.ground import audit
 from experiments.services.ground.guarding import checked, locked, permit, publish, wanted_reason
 
@@ -31,7 +36,14 @@ DESIGN_FIELDS = frozenset({
 """Frozen at launch."""
 
 
-def edit_experiment(actor: Actor, now: datetime, *, experiment_id: int, changes: Mapping[str, object], reason: str = "") -> Experiment:
+def edit_experiment(
+    actor: Actor,
+    now: datetime,
+    *,
+    experiment_id: int,
+    changes: Mapping[str, object],
+    reason: str = "",
+) -> Experiment:
     """Change fields by name. Refused: unknown names, frozen design after launch, amendments without a reason.
 
     ``policy``, ``flag`` and ``layer`` are keys (an empty layer: private), ``owner`` an account's id,
@@ -53,7 +65,15 @@ def edit_experiment(actor: Actor, now: datetime, *, experiment_id: int, changes:
         experiment.save()
         refuse_ill_formed(experiment, was)
         after = {name: _shown(experiment, name) for name in changes}
-        audit.record(actor, now, action="experiment_edited", obj=experiment, reason=reason, before=dict(before), after=dict(after))
+        audit.record(
+            actor,
+            now,
+            action="experiment_edited",
+            obj=experiment,
+            reason=reason,
+            before=dict(before),
+            after=dict(after),
+        )
         publish(now, f"{experiment.key} edited")
     return experiment
 
@@ -61,13 +81,19 @@ def edit_experiment(actor: Actor, now: datetime, *, experiment_id: int, changes:
 def _refuse_frozen(experiment: Experiment, changes: Mapping[str, object], reason: str) -> None:
     unknown = sorted(set(changes) - LABELS - AMENDABLE - DESIGN_FIELDS)
     if unknown:
-        raise InvalidInput(f"{experiment.key}: {', '.join(unknown)} cannot be edited", field=unknown[0])
+        raise InvalidInput(
+            f"{experiment.key}: {', '.join(unknown)} cannot be edited", field=unknown[0]
+        )
     if experiment.status == Status.DRAFT:
         return
     frozen = [_frozen(experiment, name) for name in sorted(DESIGN_FIELDS & set(changes))]
     if frozen:
         names = ", ".join(problem.field for problem in frozen)
-        raise Refused(f"{experiment.key}: launched, so {names} cannot be edited", field=frozen[0].field, problems=frozen)
+        raise Refused(
+            f"{experiment.key}: launched, so {names} cannot be edited",
+            field=frozen[0].field,
+            problems=frozen,
+        )
     if AMENDABLE & set(changes):
         wanted_reason(reason, experiment.key, "an amendment after launch")
 
@@ -84,12 +110,18 @@ def _shown(experiment: Experiment, name: str) -> JSON:
         value = getattr(experiment, name)
         return None if value is None else str(value)
     value = getattr(experiment, name)
-    return value if value is None or isinstance(value, bool | int | str | list | dict) else str(value)
+    return (
+        value if value is None or isinstance(value, bool | int | str | list | dict) else str(value)
+    )
 
 
 def _plain(name: str) -> Callable[[Experiment, object], None]:
     def write(experiment: Experiment, value: object) -> None:
-        setattr(experiment, name, with_full_versions(cast("JSON", value)) if name == "targeting" else value)
+        setattr(
+            experiment,
+            name,
+            with_full_versions(cast("JSON", value)) if name == "targeting" else value,
+        )
 
     return write
 
@@ -105,7 +137,9 @@ def _write_flag(experiment: Experiment, value: object) -> None:
 def _write_layer(experiment: Experiment, value: object) -> None:
     found = Layer.objects.filter(name=str(value), private=False).first() if value else None
     if value and found is None:
-        raise NotFound(f"layer {str(value)[:80]!r}: there is no shared layer of this name", field="layer")
+        raise NotFound(
+            f"layer {str(value)[:80]!r}: there is no shared layer of this name", field="layer"
+        )
     experiment.layer = found
 
 
@@ -115,7 +149,9 @@ def _write_owner(experiment: Experiment, value: object) -> None:
 
 def _write_collaborators(experiment: Experiment, value: object) -> None:
     if not isinstance(value, list | tuple | set):
-        raise InvalidInput(f"{experiment.key}: collaborators must be a list of account ids", field="collaborators")
+        raise InvalidInput(
+            f"{experiment.key}: collaborators must be a list of account ids", field="collaborators"
+        )
     experiment.collaborators.set(_people(list(value)))
 
 
@@ -123,7 +159,9 @@ def _people(ids: Sequence[object]) -> list[User]:
     wanted = [int(str(one)) for one in ids if str(one).isdigit()]
     found = list(User.objects.filter(pk__in=wanted, is_active=True))
     if len(found) != len(set(map(str, ids))):
-        raise NotFound("owner or collaborators: no active account of one of these ids", field="collaborators")
+        raise NotFound(
+            "owner or collaborators: no active account of one of these ids", field="collaborators"
+        )
     return found
 
 

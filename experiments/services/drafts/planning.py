@@ -28,7 +28,9 @@ def replace(now: datetime, experiment: Experiment, plans: Sequence[MetricPlan]) 
     getattr(experiment, "_prefetched_objects_cache", {}).pop("planned_metrics", None)
 
 
-def _row(now: datetime, experiment: Experiment, plan: MetricPlan, position: int) -> ExperimentMetric:
+def _row(
+    now: datetime, experiment: Experiment, plan: MetricPlan, position: int
+) -> ExperimentMetric:
     _refuse_unclear(experiment, plan)
     guardrail = plan.role == MetricRole.GUARDRAIL.value
     metric = register_exploratory(now, key=plan.metric)
@@ -59,7 +61,10 @@ def _refuse_unclear(experiment: Experiment, plan: MetricPlan) -> None:
     for name in _NUMBERS:
         value = getattr(plan, name)
         if value is not None and not math.isfinite(value):
-            raise InvalidInput(f"{subject}: {name} must be a finite number", field=f"metrics.{plan.metric[:80]}.{name}")
+            raise InvalidInput(
+                f"{subject}: {name} must be a finite number",
+                field=f"metrics.{plan.metric[:80]}.{name}",
+            )
 
 
 def _refuse_without_margin(experiment: Experiment, plan: MetricPlan, metric: Metric) -> None:
@@ -74,6 +79,11 @@ def _refuse_twice(experiment: Experiment, plans: Sequence[MetricPlan]) -> None:
     uses = [(plan.metric, plan.role) for plan in plans]
     twice = sorted({use for use in uses if uses.count(use) > 1})
     if twice:
-        raise InvalidInput(f"{experiment.key}: {twice[0][0][:80]} is planned twice as {twice[0][1]}", field="metrics")
+        raise InvalidInput(
+            f"{experiment.key}: {twice[0][0][:80]} is planned twice as {twice[0][1]}",
+            field="metrics",
+        )
     if sum(plan.role == MetricRole.PRIMARY.value for plan in plans) > 1:
-        raise InvalidInput(f"{experiment.key}: one primary metric decides, found several", field="metrics")
+        raise InvalidInput(
+            f"{experiment.key}: one primary metric decides, found several", field="metrics"
+        )

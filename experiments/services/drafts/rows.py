@@ -11,17 +11,25 @@ from experiments.selectors.experiments import design_of
 
 
 def policy_of_key(key: str) -> Policy:
-    found = Policy.objects.filter(key=key, current=True).first() if key else Policy.objects.filter(is_default=True).first()
+    found = (
+        Policy.objects.filter(key=key, current=True).first()
+        if key
+        else Policy.objects.filter(is_default=True).first()
+    )
     if found is None:
         known = ", ".join(Policy.objects.filter(current=True).values_list("key", flat=True))
-        raise InvalidInput(f"policy {key[:40]!r}: there is none of this key; known are {known}", field="policy")
+        raise InvalidInput(
+            f"policy {key[:40]!r}: there is none of this key; known are {known}", field="policy"
+        )
     return found
 
 
 def flag_of_key(key: str) -> Flag:
     found = Flag.objects.filter(key=key).first()
     if found is None:
-        raise NotFound(f"flag {key[:128]!r}: there is none of this key; issue it first", field="flag")
+        raise NotFound(
+            f"flag {key[:128]!r}: there is none of this key; issue it first", field="flag"
+        )
     return found
 
 
@@ -41,10 +49,16 @@ def refuse_ill_formed(experiment: Experiment, was: Design | None = None) -> None
     experiment.refresh_from_db()
     rules = rules_from_json(experiment.policy.rules)
     had = [] if was is None else problems(was, rules, for_launch=False)
-    found = [problem for problem in problems(design_of(experiment), rules, for_launch=False) if problem not in had]
+    found = [
+        problem
+        for problem in problems(design_of(experiment), rules, for_launch=False)
+        if problem not in had
+    ]
     refuse_if(found, f"experiment {experiment.key}")
 
 
 def refuse_if(found: list[Problem], subject: str) -> None:
     if found:
-        raise InvalidInput(f"{subject}: the design is ill-formed", field=found[0].field, problems=found)
+        raise InvalidInput(
+            f"{subject}: the design is ill-formed", field=found[0].field, problems=found
+        )

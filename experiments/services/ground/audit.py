@@ -50,8 +50,14 @@ def record(
         before=before,
         after=after,
     )
-    subject = f"{words(line.object_type)} {line.object_label}" if line.experiment is None else line.experiment.key
-    notice = notices.of_change(action=action, subject=subject, actor=actor.label, reason=reason, after=after)
+    subject = (
+        f"{words(line.object_type)} {line.object_label}"
+        if line.experiment is None
+        else line.experiment.key
+    )
+    notice = notices.of_change(
+        action=action, subject=subject, actor=actor.label, reason=reason, after=after
+    )
     outbox.put(now, notice, key=f"changelog:{line.pk}", experiment=line.experiment)
     transaction.on_commit(partial(_log, line), robust=True)
     return line
@@ -61,7 +67,14 @@ def _log(line: ChangeLogEntry) -> None:
     """The change as a line of the log, once it is committed; reasons and contents stay in the changelog."""
     experiment = None if line.experiment is None else line.experiment.key
     changed = f"{line.object_type} {line.object_label}"
-    log.info("changed", experiment=experiment, actor=line.actor_label, action=line.action, object=changed, changelog=line.pk)
+    log.info(
+        "changed",
+        experiment=experiment,
+        actor=line.actor_label,
+        action=line.action,
+        object=changed,
+        changelog=line.pk,
+    )
 
 
 def unit_hash(unit_type: str, unit_id: str) -> str:

@@ -51,9 +51,17 @@ def deliver_due(now: datetime, *, seconds: float = SECONDS) -> int:
 def _claim(now: datetime, silent: Collection[int]) -> Delivery | None:
     """The next due delivery, with this attempt counted and the one after it scheduled."""
     with transaction.atomic():
-        due = Delivery.objects.filter(state=Delivery.State.PENDING, next_attempt_at__lte=now, subscription__in=receiving())
-        due = due.exclude(subscription_id__in=silent).select_for_update(skip_locked=True, of=("self",))
-        delivery = due.select_related("message__experiment", "subscription").order_by("next_attempt_at", "pk").first()
+        due = Delivery.objects.filter(
+            state=Delivery.State.PENDING, next_attempt_at__lte=now, subscription__in=receiving()
+        )
+        due = due.exclude(subscription_id__in=silent).select_for_update(
+            skip_locked=True, of=("self",)
+        )
+        delivery = (
+            due.select_related("message__experiment", "subscription")
+            .order_by("next_attempt_at", "pk")
+            .first()
+        )
         if delivery is None:
             return None
         delivery.attempts += 1
@@ -77,13 +85,17 @@ def _attempt(delivery: Delivery, now: datetime) -> bool:
         log.exception("delivery_failed", delivery=delivery.pk)
         _failed(delivery, f"{type(error).__name__}; see the log")
         return False
-    _note(delivery, state=Delivery.State.DELIVERED, next_attempt_at=None, delivered_at=now, error="")
+    _note(
+        delivery, state=Delivery.State.DELIVERED, next_attempt_at=None, delivered_at=now, error=""
+    )
     return True
 
 
 def _failed(delivery: Delivery, why: str) -> None:
     dead = delivery.attempts >= ATTEMPTS
-    log.warning("not_delivered", delivery=delivery.pk, attempt=delivery.attempts, dead=dead, reason=why)
+    log.warning(
+        "not_delivered", delivery=delivery.pk, attempt=delivery.attempts, dead=dead, reason=why
+    )
     if dead:
         _note(delivery, state=Delivery.State.DEAD, next_attempt_at=None, error=why[:500])
     else:
@@ -92,24 +104,40 @@ def _failed(delivery: Delivery, why: str) -> None:
 
 def _note(delivery: Delivery, **changes: object) -> None:
     """Unless somebody else has claimed it since: then theirs is the newer word."""
-    Delivery.objects.filter(pk=delivery.pk, attempts=delivery.attempts, state=Delivery.State.PENDING).update(**changes)
+    Delivery.objects.filter(
+        pk=delivery.pk, attempts=delivery.attempts, state=Delivery.State.PENDING
+    ).update(**changes)
 
 
 def retry(actor: Actor, now: datetime, *, delivery_id: int, reason: str = "") -> Delivery:
     """Put a dead letter on its way again, with a fresh schedule."""
     with transaction.atomic():
-        rows = Delivery.objects.select_for_update(of=("self",)).select_related("subscription", "message")
+        rows = Delivery.objects.select_for_update(of=("self",)).select_related(
+            "subscription", "message"
+        )
         delivery = rows.filter(pk=delivery_id).first()
         if delivery is None:
             raise NotFound(f"delivery {delivery_id}: there is none of this id", "delivery")
-        if not may(actor, Action.ADMINISTER, member=False) and delivery.subscription.owner_id != actor.user_id:
-            raise Forbidden(f"delivery {delivery_id}: {actor.label} may retry what goes to oneself; the rest is for admins")
+        if (
+            not may(actor, Action.ADMINISTER, member=False)
+            and delivery.subscription.owner_id != actor.user_id
+        ):
+            raise Forbidden(
+                f"delivery {delivery_id}: {actor.label} may retry what goes to oneself; the rest is for admins"
+            )
         if delivery.state != Delivery.State.DEAD:
-            raise Refused(f"delivery {delivery_id}: is {delivery.state}; only dead letters are retried")
+            raise Refused(
+                f"delivery {delivery_id}: is {delivery.state}; only dead letters are retried"
+            )
         delivery.state, delivery.attempts, delivery.next_attempt_at = Delivery.State.PENDING, 0, now
         delivery.save(update_fields=["state", "attempts", "next_attempt_at"])
         audit.record(
-            actor, now, action="delivery_retried", obj=delivery.subscription, reason=reason, after={"message": delivery.message.key}
+            actor,
+            now,
+            action="delivery_retried",
+            obj=delivery.subscription,
+            reason=reason,
+            after={"message": delivery.message.key},
         )
     return delivery
 

@@ -23,7 +23,9 @@ def tell(now: datetime, what: str, experiment_id: int, error: AssayError) -> boo
     """
     experiment = Experiment.objects.get(pk=experiment_id)
     after, action = _facts(experiment, error), f"{what}_refused"
-    last = ChangeLogEntry.objects.filter(experiment=experiment, action=action).order_by("-id").first()
+    last = (
+        ChangeLogEntry.objects.filter(experiment=experiment, action=action).order_by("-id").first()
+    )
     if last is not None and last.after == after:
         return False
     log.warning("due_but_refused", what=what, experiment=experiment_id, reason=str(error))
@@ -34,7 +36,9 @@ def tell(now: datetime, what: str, experiment_id: int, error: AssayError) -> boo
 
 def _facts(experiment: Experiment, error: AssayError) -> dict[str, JSON]:
     """What makes a refusal another one. Sentences may count days or units, so codes and fields stand for them."""
-    against: list[JSON] = [*sorted({f"{one.code}:{one.field}" for one in error.problems} or {error.code})]
+    against: list[JSON] = [
+        *sorted({f"{one.code}:{one.field}" for one in error.problems} or {error.code})
+    ]
     plan = f"{experiment.planned_start} {experiment.planned_end}"
     return {"against": against, "plan": hashlib.sha256(plan.encode()).hexdigest()[:12]}
 

@@ -41,11 +41,18 @@ def once(
     told: Callable[[int, str], object] | None = None,
 ) -> bool:
     """One worker does it per slot; whether it was done now. ``told`` as in ``attempt``."""
-    return claim(now, task=f"{task}:{subject}", slot=slot) and attempt(now, task, subject, work, told=told)
+    return claim(now, task=f"{task}:{subject}", slot=slot) and attempt(
+        now, task, subject, work, told=told
+    )
 
 
 def attempt(
-    now: datetime, task: str, subject: int, work: Callable[[int], object], *, told: Callable[[int, str], object] | None = None
+    now: datetime,
+    task: str,
+    subject: int,
+    work: Callable[[int], object],
+    *,
+    told: Callable[[int, str], object] | None = None,
 ) -> bool:
     """Do a piece of work unless it is set aside or somebody is at it; whether it was done.
 
@@ -81,11 +88,20 @@ def try_again(actor: Actor, now: datetime, *, failed_id: int) -> FailedWork:
         check(actor, Action.ADMINISTER, member=False, subject="failed work")
         row = FailedWork.objects.select_for_update().filter(pk=failed_id).first()
         if row is None:
-            raise NotFound(f"failed work {failed_id}: there is none; it may have succeeded meanwhile")
+            raise NotFound(
+                f"failed work {failed_id}: there is none; it may have succeeded meanwhile"
+            )
         before = row.failures
         row.attempts, row.failures, row.set_aside_at = 0, 0, None
         row.save(update_fields=["attempts", "failures", "set_aside_at"])
-        audit.record(actor, now, action="work_tried_again", obj=row, before={"failures": before}, after={"failures": 0})
+        audit.record(
+            actor,
+            now,
+            action="work_tried_again",
+            obj=row,
+            before={"failures": before},
+            after={"failures": 0},
+        )
     return row
 
 
@@ -115,7 +131,13 @@ def _begin(now: datetime, task: str, subject: int) -> _Run:
             failed_at = CASE WHEN f.attempts > f.failures THEN %(now)s ELSE f.failed_at END
         RETURNING id, attempts, failures, error, set_aside_at IS NOT NULL,
             (SELECT count(*) FROM failed_work b WHERE b.task = %(task)s AND b.subject = %(subject)s AND b.attempts > b.failures)"""
-    asked: dict[str, str | int | datetime] = {"task": task, "subject": subject, "tries": TRIES, "lost": LOST, "now": now}
+    asked: dict[str, str | int | datetime] = {
+        "task": task,
+        "subject": subject,
+        "tries": TRIES,
+        "lost": LOST,
+        "now": now,
+    }
     with connection.cursor() as cursor:
         cursor.execute(statement, asked)
         row, attempts, failures, error, waits, lost = cursor.fetchone()
@@ -131,14 +153,22 @@ def _take_back(run: _Run) -> None:
         FailedWork.objects.filter(pk=run.row).delete()
 
 
-def _note(now: datetime, run: _Run, fault: Exception, told: Callable[[int, str], object] | None) -> None:
+def _note(
+    now: datetime, run: _Run, fault: Exception, told: Callable[[int, str], object] | None
+) -> None:
     """The run has failed; with the last one it is set aside."""
     error = f"{type(fault).__name__}: {fault}"[:2000]
     if not connection.in_atomic_block:
         connection.close_if_unusable_or_obsolete()  # the fault may be that the database went away
-    FailedWork.objects.filter(pk=run.row).update(failures=run.failures + 1, error=error, failed_at=now)
+    FailedWork.objects.filter(pk=run.row).update(
+        failures=run.failures + 1, error=error, failed_at=now
+    )
     if run.failures + 1 >= TRIES:
-        _set_aside(now, _Run(run.row, run.task, run.subject, run.failures + 1, error, False, False, False), told)
+        _set_aside(
+            now,
+            _Run(run.row, run.task, run.subject, run.failures + 1, error, False, False, False),
+            told,
+        )
 
 
 def _set_aside(now: datetime, run: _Run, told: Callable[[int, str], object] | None) -> None:
@@ -147,10 +177,24 @@ def _set_aside(now: datetime, run: _Run, told: Callable[[int, str], object] | No
         return
     with transaction.atomic():
         FailedWork.objects.filter(pk=run.row).update(set_aside_at=now)
-        notice = Notice(NoticeKind.BREACH, f"{run.task} {run.subject} failed {counted(run.failures, 'time')} and was set aside", run.error)
+        notice = Notice(
+            NoticeKind.BREACH,
+            f"{run.task} {run.subject} failed {counted(run.failures, 'time')} and was set aside",
+            run.error,
+        )
         outbox.put(now, notice, key=f"set_aside:{run.row}:{now.timestamp():.0f}")
-    log.error("work_set_aside", task=run.task, subject=run.subject, failures=run.failures, reason=run.error)
-    _say(told, run.subject, f"{run.error}; failed {counted(run.failures, 'time')} and set aside until an administrator has it tried again")
+    log.error(
+        "work_set_aside",
+        task=run.task,
+        subject=run.subject,
+        failures=run.failures,
+        reason=run.error,
+    )
+    _say(
+        told,
+        run.subject,
+        f"{run.error}; failed {counted(run.failures, 'time')} and set aside until an administrator has it tried again",
+    )
 
 
 def _say(told: Callable[[int, str], object] | None, subject: int, why: str) -> None:

@@ -66,7 +66,9 @@ def permit(actor: Actor, action: Action, experiment: Experiment) -> None:
 def person_behind(actor: Actor) -> int:
     """The account that stands for the actor: the person, or the key's owner."""
     if actor.user_id is None:
-        raise Forbidden(f"{actor.label} is nobody in particular; this needs a person or a key with an owner")
+        raise Forbidden(
+            f"{actor.label} is nobody in particular; this needs a person or a key with an owner"
+        )
     return actor.user_id
 
 
@@ -79,12 +81,18 @@ def wanted_reason(reason: str, subject: str, what: str) -> str:
 
 def checked(row: models.Model, *, exclude: tuple[str, ...] = ()) -> None:
     """Lengths, choices and formats as the table declares them; a refusal lists every field that is wrong."""
-    documents = tuple(field.name for field in row._meta.fields if isinstance(field, models.JSONField))
+    documents = tuple(
+        field.name for field in row._meta.fields if isinstance(field, models.JSONField)
+    )
     found: list[Problem] = []
     try:
         row.clean_fields(exclude=(*exclude, *documents))
     except ValidationError as error:
-        found = [Problem("invalid", f"{name}: {text}", name) for name, texts in error.message_dict.items() for text in texts]
+        found = [
+            Problem("invalid", f"{name}: {text}", name)
+            for name, texts in error.message_dict.items()
+            for text in texts
+        ]
     found += [Problem("invalid", f"{name}: {why}", name) for name, why in _unstorable(row)]
     _refuse(row, found)
     for constraint in row._meta.constraints:
@@ -102,7 +110,11 @@ def _validate(row: models.Model, constraint: models.CheckConstraint) -> None:
 
 def _refuse(row: models.Model, found: list[Problem], cause: Exception | None = None) -> None:
     if found:
-        raise InvalidInput(f"{row._meta.verbose_name}: cannot be stored as sent", field=found[0].field, problems=found) from cause
+        raise InvalidInput(
+            f"{row._meta.verbose_name}: cannot be stored as sent",
+            field=found[0].field,
+            problems=found,
+        ) from cause
 
 
 def _unstorable(row: models.Model) -> Iterator[tuple[str, str]]:

@@ -44,7 +44,9 @@ def once(asked: Asked, now: datetime, act: Callable[[], Answered]) -> Answered:
         if not _claimed(asked, now):
             return _stored(asked)
         answer = act()
-        mine = StoredAnswer.objects.filter(api_key_id=asked.key_id, idempotency_key=asked.idempotency_key)
+        mine = StoredAnswer.objects.filter(
+            api_key_id=asked.key_id, idempotency_key=asked.idempotency_key
+        )
         mine.update(status=answer.status, body=answer.body)
     return answer
 
@@ -63,7 +65,17 @@ def _claimed(asked: Asked, now: datetime) -> bool:
             SET request_sha256 = EXCLUDED.request_sha256, status = EXCLUDED.status, body = '', expires_at = EXCLUDED.expires_at
             WHERE known.expires_at <= %s"""
     with connection.cursor() as cursor:
-        cursor.execute(statement, [asked.key_id, asked.idempotency_key, asked.request_sha256, _PENDING, now + LIFETIME, now])
+        cursor.execute(
+            statement,
+            [
+                asked.key_id,
+                asked.idempotency_key,
+                asked.request_sha256,
+                _PENDING,
+                now + LIFETIME,
+                now,
+            ],
+        )
         return bool(cursor.rowcount == 1)
 
 

@@ -24,7 +24,14 @@ DIGEST_AT = time(7, tzinfo=UTC)
 KEPT = timedelta(days=90)
 
 
-def put(now: datetime, notice: Notice, *, key: str, experiment: Experiment | None = None, subscription: Subscription | None = None) -> None:
+def put(
+    now: datetime,
+    notice: Notice,
+    *,
+    key: str,
+    experiment: Experiment | None = None,
+    subscription: Subscription | None = None,
+) -> None:
     """Write a message in the caller's transaction. A happening that was told already, by its key, is not told again."""
     row = OutboxMessage(
         key=key,
@@ -51,14 +58,24 @@ def address(now: datetime) -> int:
         if not fresh:
             return 0
         everybody = list(receiving())
-        rows = [_delivery(message, to, now) for message in fresh for to in _recipients(message, everybody)]
+        rows = [
+            _delivery(message, to, now)
+            for message in fresh
+            for to in _recipients(message, everybody)
+        ]
         Delivery.objects.bulk_create(rows, ignore_conflicts=True)
-        OutboxMessage.objects.filter(pk__in=[message.pk for message in fresh]).update(addressed_at=now)
+        OutboxMessage.objects.filter(pk__in=[message.pk for message in fresh]).update(
+            addressed_at=now
+        )
     return len(fresh)
 
 
 def _unaddressed() -> QuerySet[OutboxMessage]:
-    return OutboxMessage.objects.filter(addressed_at__isnull=True).select_for_update(skip_locked=True).order_by("pk")
+    return (
+        OutboxMessage.objects.filter(addressed_at__isnull=True)
+        .select_for_update(skip_locked=True)
+        .order_by("pk")
+    )
 
 
 def _recipients(message: OutboxMessage, everybody: Sequence[Subscription]) -> list[int]:
@@ -69,13 +86,22 @@ def _recipients(message: OutboxMessage, everybody: Sequence[Subscription]) -> li
 
 
 def _wants(to: Subscription, message: OutboxMessage) -> bool:
-    return to.experiment_id in (None, message.experiment_id) and (not to.kinds or message.kind in to.kinds)
+    return to.experiment_id in (None, message.experiment_id) and (
+        not to.kinds or message.kind in to.kinds
+    )
 
 
 def _delivery(message: OutboxMessage, subscription_id: int, now: datetime) -> Delivery:
     if message.kind in DAILY:
-        return Delivery(message=message, subscription_id=subscription_id, state=Delivery.State.DIGEST)
-    return Delivery(message=message, subscription_id=subscription_id, state=Delivery.State.PENDING, next_attempt_at=now)
+        return Delivery(
+            message=message, subscription_id=subscription_id, state=Delivery.State.DIGEST
+        )
+    return Delivery(
+        message=message,
+        subscription_id=subscription_id,
+        state=Delivery.State.PENDING,
+        next_attempt_at=now,
+    )
 
 
 def digests_due(now: datetime) -> list[int]:
@@ -83,7 +109,9 @@ def digests_due(now: datetime) -> list[int]:
     morning = datetime.combine(now.date(), DIGEST_AT)
     if now < morning:
         return []
-    waiting = receiving().filter(deliveries__state=Delivery.State.DIGEST, deliveries__message__at__lt=morning)
+    waiting = receiving().filter(
+        deliveries__state=Delivery.State.DIGEST, deliveries__message__at__lt=morning
+    )
     return list(waiting.distinct().values_list("pk", flat=True))
 
 
@@ -92,14 +120,20 @@ def write_digest(subscription_id: int, now: datetime) -> bool:
     morning = datetime.combine(now.date(), DIGEST_AT)
     key = f"digest:{subscription_id}:{morning.date()}"
     with transaction.atomic():
-        to = Subscription.objects.select_for_update(skip_locked=True).filter(pk=subscription_id).first()
+        to = (
+            Subscription.objects.select_for_update(skip_locked=True)
+            .filter(pk=subscription_id)
+            .first()
+        )
         if to is None or told_at(key) is not None:
             return False
         waiting = to.deliveries.filter(state=Delivery.State.DIGEST, message__at__lt=morning)
         rows = list(waiting.select_related("message").order_by("message__at", "pk"))
         if not rows:
             return False
-        told = notices.digest(str(morning.date()), [(row.message.at, row.message.title) for row in rows])
+        told = notices.digest(
+            str(morning.date()), [(row.message.at, row.message.title) for row in rows]
+        )
         put(now, told, key=key, experiment=to.experiment, subscription=to)
         to.deliveries.filter(pk__in=[row.pk for row in rows]).delete()
     return True
@@ -107,5 +141,7 @@ def write_digest(subscription_id: int, now: datetime) -> bool:
 
 def forget_old(now: datetime) -> int:
     """Delete messages of long ago, with their deliveries. Says how many rows went."""
-    deleted, _ = OutboxMessage.objects.filter(at__lt=now - KEPT, addressed_at__isnull=False).delete()
+    deleted, _ = OutboxMessage.objects.filter(
+        at__lt=now - KEPT, addressed_at__isnull=False
+    ).delete()
     return deleted

@@ -61,13 +61,17 @@ def _lock(kind: str) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK_SPACE, _LOCKS[kind]])
 
 
-def _store(kind: str, version: int, now: datetime, content: Mapping[str, object]) -> ServingDocument:
+def _store(
+    kind: str, version: int, now: datetime, content: Mapping[str, object]
+) -> ServingDocument:
     if kind == serving.CATALOGUE:
         # What cannot be read again must not be committed: the change fails here instead of serving.
         catalogues.parse(content)
     body = _text(content)
     digest = hashlib.sha256(body.encode()).hexdigest()
-    document = ServingDocument.objects.create(kind=kind, version=version, sha256=digest, body=body, built_at=now)
+    document = ServingDocument.objects.create(
+        kind=kind, version=version, sha256=digest, body=body, built_at=now
+    )
     ServingDocument.objects.filter(kind=kind, version__lte=version - KEPT_VERSIONS).delete()
     return document
 
@@ -75,7 +79,9 @@ def _store(kind: str, version: int, now: datetime, content: Mapping[str, object]
 def _catalogue_at(now: datetime) -> _Reader:
     def read() -> _Stamp:
         content = serving_rows.catalogue_content(now)
-        return lambda version, built_at: serving_rows.stamped(content, version=version, built_at=built_at)
+        return lambda version, built_at: serving_rows.stamped(
+            content, version=version, built_at=built_at
+        )
 
     return read
 

@@ -33,12 +33,15 @@ def claim(now: datetime, *, task: str, slot: str) -> bool:
         if slot.isdigit():
             _forget_a_wrong_clock(cursor, table, now, task, slot)
         cursor.execute(
-            f"INSERT INTO {table} (task, slot, claimed_at) VALUES (%s, %s, %s) ON CONFLICT (task, slot) DO NOTHING", [task, slot, now]
+            f"INSERT INTO {table} (task, slot, claimed_at) VALUES (%s, %s, %s) ON CONFLICT (task, slot) DO NOTHING",
+            [task, slot, now],
         )
         return bool(cursor.rowcount == 1)
 
 
-def _forget_a_wrong_clock(cursor: CursorWrapper, table: str, now: datetime, task: str, slot: str) -> None:
+def _forget_a_wrong_clock(
+    cursor: CursorWrapper, table: str, now: datetime, task: str, slot: str
+) -> None:
     """A clock that was ahead has claimed ticks that are still to come: nobody would do their work when they come."""
     far = str(int((now + AHEAD).timestamp()))
     later = f"DELETE FROM {table} WHERE task = %s AND slot > %s AND (SELECT max(slot) FROM {table} WHERE task = %s) > %s"
@@ -59,7 +62,11 @@ def heard(now: datetime, task: str) -> None:
 
 def last_heard() -> dict[str, datetime]:
     """Task → when it last came to its end; tasks that have been silent for days are left out."""
-    rows = ClaimedSlot.objects.filter(task__startswith=HEARD).values_list("task").annotate(last=Max("claimed_at"))
+    rows = (
+        ClaimedSlot.objects.filter(task__startswith=HEARD)
+        .values_list("task")
+        .annotate(last=Max("claimed_at"))
+    )
     return {task.removeprefix(HEARD): last for task, last in rows}
 
 

@@ -27,17 +27,24 @@ def install_library(now: datetime) -> int:
     theirs. A key that a person has defined is left alone.
     """
     with transaction.atomic():
-        current = {metric.key: metric for metric in Metric.objects.select_for_update().filter(current=True)}
+        current = {
+            metric.key: metric for metric in Metric.objects.select_for_update().filter(current=True)
+        }
         written = 0
         for definition in LIBRARY:
             present = current.get(definition.key)
-            if present is None or (_replaceable(present) and definition_of(present).substance() != definition.substance()):
+            if present is None or (
+                _replaceable(present)
+                and definition_of(present).substance() != definition.substance()
+            ):
                 _write_version(now, definition, present, shipped=True)
                 written += 1
     return written
 
 
-def define_metric(actor: Actor, now: datetime, *, definition: MetricDefinition, reason: str = "") -> Metric:
+def define_metric(
+    actor: Actor, now: datetime, *, definition: MetricDefinition, reason: str = ""
+) -> Metric:
     """Write a metric, or the next version of one; frozen iterations keep the version they have.
 
     The definition's own version is not looked at. A definition that measures the same as the
@@ -46,14 +53,28 @@ def define_metric(actor: Actor, now: datetime, *, definition: MetricDefinition, 
     check(actor, Action.MANAGE_METRICS, member=False, subject=f"metric {definition.key[:80]}")
     _refuse_bad_key(definition.key)
     with transaction.atomic():
-        present = Metric.objects.select_for_update().filter(key=definition.key, current=True).first()
-        if present is not None and definition_of(present).substance() == definition.substance() and not present.exploratory:
+        present = (
+            Metric.objects.select_for_update().filter(key=definition.key, current=True).first()
+        )
+        if (
+            present is not None
+            and definition_of(present).substance() == definition.substance()
+            and not present.exploratory
+        ):
             return present
         row = _write_version(now, definition, present, shipped=False)
         Metric.objects.filter(pk=row.pk).update(owner_id=actor.user_id)
         row.refresh_from_db()
         before = None if present is None else _as_json(definition_of(present))
-        audit.record(actor, now, action="metric_defined", obj=row, reason=reason, before=before, after=_as_json(definition))
+        audit.record(
+            actor,
+            now,
+            action="metric_defined",
+            obj=row,
+            reason=reason,
+            before=before,
+            after=_as_json(definition),
+        )
     return row
 
 
@@ -71,7 +92,10 @@ def register_exploratory(now: datetime, *, key: str, source: Source = "observati
 
 def _refuse_bad_key(key: str) -> None:
     if not METRIC_KEY.match(key):
-        raise InvalidInput(f"metric {key[:80]!r}: a key is 1 to 80 letters, digits, dashes and underscores", field="metric")
+        raise InvalidInput(
+            f"metric {key[:80]!r}: a key is 1 to 80 letters, digits, dashes and underscores",
+            field="metric",
+        )
 
 
 def _as_json(definition: MetricDefinition) -> dict[str, JSON]:
@@ -86,10 +110,16 @@ def _replaceable(metric: Metric) -> bool:
     return metric.shipped or metric.exploratory
 
 
-def _write_version(now: datetime, definition: MetricDefinition, present: Metric | None, *, shipped: bool) -> Metric:
+def _write_version(
+    now: datetime, definition: MetricDefinition, present: Metric | None, *, shipped: bool
+) -> Metric:
     found = problems(definition)
     if found:
-        raise InvalidInput(f"metric {definition.key}: the definition cannot be measured", field="metric", problems=found)
+        raise InvalidInput(
+            f"metric {definition.key}: the definition cannot be measured",
+            field="metric",
+            problems=found,
+        )
     version = 1
     if present is not None:
         Metric.objects.filter(pk=present.pk).update(current=False)

@@ -15,7 +15,9 @@ from experiments.services.ground import audit
 from experiments.services.ground.guarding import wanted_reason
 
 
-def revise_policy(actor: Actor, now: datetime, *, key: str, rules: PolicyRules, reason: str) -> Policy:
+def revise_policy(
+    actor: Actor, now: datetime, *, key: str, rules: PolicyRules, reason: str
+) -> Policy:
     """Make these rules the policy's current version; unchanged rules make none.
 
     Drafts follow on their next edit of the policy; new experiments get the new version.
@@ -31,7 +33,9 @@ def revise_policy(actor: Actor, now: datetime, *, key: str, rules: PolicyRules, 
         return _supersede(actor, now, present, rules, why)
 
 
-def _supersede(actor: Actor, now: datetime, present: Policy, rules: PolicyRules, reason: str) -> Policy:
+def _supersede(
+    actor: Actor, now: datetime, present: Policy, rules: PolicyRules, reason: str
+) -> Policy:
     Policy.objects.filter(pk=present.pk).update(current=False, is_default=False)
     following = Policy.objects.create(
         key=present.key,
@@ -42,5 +46,13 @@ def _supersede(actor: Actor, now: datetime, present: Policy, rules: PolicyRules,
         is_default=present.is_default,
         created_at=now,
     )
-    audit.record(actor, now, action="revise_policy", obj=following, reason=reason, before=present.rules, after=following.rules)
+    audit.record(
+        actor,
+        now,
+        action="revise_policy",
+        obj=following,
+        reason=reason,
+        before=present.rules,
+        after=following.rules,
+    )
     return following

@@ -57,7 +57,9 @@ def hold_dark(iteration: Iteration, now: datetime) -> None:
     """Ten buckets over the test arms and ten control twins, on top of the declared shares."""
     arms, layer = _arms(iteration), _locked_layer(iteration)
     control = next(position for position, arm in enumerate(arms) if arm.is_control)
-    plan = allocation.plan_dark(shuffled_buckets(layer.seed), _free(layer, now), [arm.weight for arm in arms], control)
+    plan = allocation.plan_dark(
+        shuffled_buckets(layer.seed), _free(layer, now), [arm.weight for arm in arms], control
+    )
     for arm, indexes in zip(arms, plan.dark, strict=True):
         _take(iteration, layer, arm, indexes, BucketRole.DARK, now)
     _take(iteration, layer, arms[control], plan.twins, BucketRole.TWIN, now)
@@ -66,9 +68,19 @@ def hold_dark(iteration: Iteration, now: datetime) -> None:
 def hold_main(iteration: Iteration, now: datetime) -> None:
     """Buckets for the iteration's share in the arms' proportions, as its ramp step; what is held already stays where it is."""
     arms, layer = _arms(iteration), _locked_layer(iteration)
-    held = [list(_held(iteration, BucketRole.MAIN).filter(variant=arm).values_list("index", flat=True)) for arm in arms]
+    held = [
+        list(_held(iteration, BucketRole.MAIN).filter(variant=arm).values_list("index", flat=True))
+        for arm in arms
+    ]
     reserved = _held(iteration, BucketRole.DARK, BucketRole.TWIN).count()
-    plan = allocation.plan(shuffled_buckets(layer.seed), _free(layer, now), [arm.weight for arm in arms], iteration.traffic, held, reserved)
+    plan = allocation.plan(
+        shuffled_buckets(layer.seed),
+        _free(layer, now),
+        [arm.weight for arm in arms],
+        iteration.traffic,
+        held,
+        reserved,
+    )
     for arm, indexes in zip(arms, plan.added, strict=True):
         _take(iteration, layer, arm, indexes, BucketRole.MAIN, now)
 
@@ -89,7 +101,9 @@ def indexes_of(iteration: Iteration, *roles: BucketRole) -> list[int]:
 def holders_of(iteration: Iteration) -> list[JSON]:
     """[variant, role, [indexes]] of all that the iteration holds."""
     held: dict[tuple[int, str], list[JSON]] = {}
-    for index, variant, role in iteration.buckets.order_by("index").values_list("index", "variant_id", "role"):
+    for index, variant, role in iteration.buckets.order_by("index").values_list(
+        "index", "variant_id", "role"
+    ):
         held.setdefault((variant or 0, role), []).append(index)
     return [[variant, role, indexes] for (variant, role), indexes in held.items()]
 
@@ -98,9 +112,15 @@ def holdback(iteration: Iteration, share: int) -> list[int]:
     """Former control buckets that keep control's value: ``share`` thousandths of all the iteration holds, in the layer's order."""
     if share == 0 or iteration.layer is None:
         return []
-    control = set(_held(iteration, BucketRole.MAIN).filter(variant__is_control=True).values_list("index", flat=True))
+    control = set(
+        _held(iteration, BucketRole.MAIN)
+        .filter(variant__is_control=True)
+        .values_list("index", flat=True)
+    )
     wanted = max(1, round(iteration.buckets.count() * share / BUCKETS))
-    return sorted([index for index in shuffled_buckets(iteration.layer.seed) if index in control][:wanted])
+    return sorted(
+        [index for index in shuffled_buckets(iteration.layer.seed) if index in control][:wanted]
+    )
 
 
 def _arms(iteration: Iteration) -> list[Variant]:
@@ -115,17 +135,35 @@ def _locked_layer(iteration: Iteration) -> Layer:
 
 def _free(layer: Layer, now: datetime) -> frozenset[int]:
     rows = Bucket.objects.filter(layer=layer).values_list("index", "iteration_id", "resting_until")
-    return allocation.free_buckets((BucketRow(index, holder is not None, rest) for index, holder, rest in rows), now)
+    return allocation.free_buckets(
+        (BucketRow(index, holder is not None, rest) for index, holder, rest in rows), now
+    )
 
 
 def _held(iteration: Iteration, *roles: BucketRole) -> QuerySet[Bucket]:
     return Bucket.objects.filter(iteration=iteration, role__in=[role.value for role in roles])
 
 
-def _take(iteration: Iteration, layer: Layer, arm: Variant, indexes: Sequence[int], role: BucketRole, now: datetime) -> None:
+def _take(
+    iteration: Iteration,
+    layer: Layer,
+    arm: Variant,
+    indexes: Sequence[int],
+    role: BucketRole,
+    now: datetime,
+) -> None:
     wanted = list(indexes)
     free = Bucket.objects.filter(layer=layer, index__in=wanted, iteration__isnull=True)
     step = iteration.step if role is BucketRole.MAIN else 0
-    taken = free.update(iteration=iteration, variant=arm, role=role.value, step=step, held_since=now, resting_until=None)
+    taken = free.update(
+        iteration=iteration,
+        variant=arm,
+        role=role.value,
+        step=step,
+        held_since=now,
+        resting_until=None,
+    )
     if taken != len(wanted):
-        raise Conflict(f"layer {layer.name}: {len(wanted) - taken} of {len(wanted)} buckets were taken meanwhile; try again")
+        raise Conflict(
+            f"layer {layer.name}: {len(wanted) - taken} of {len(wanted)} buckets were taken meanwhile; try again"
+        )

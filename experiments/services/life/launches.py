@@ -20,7 +20,9 @@ from experiments.services.life.checklist import write_request
 from experiments.services.life.steps import end_iteration, enter, finish, move, the_iteration
 
 
-def start_dark_launch(actor: Actor, now: datetime, *, experiment_id: int, reason: str = "") -> Experiment:
+def start_dark_launch(
+    actor: Actor, now: datetime, *, experiment_id: int, reason: str = ""
+) -> Experiment:
     """Touch one per cent of units, with as many twins beside them; the design is frozen from here on."""
     with transaction.atomic():
         moment = enter(actor, now, experiment_id, Verb.START_DARK_LAUNCH, reason)
@@ -47,7 +49,9 @@ def start(actor: Actor, now: datetime, *, experiment_id: int, reason: str = "") 
             iteration = the_iteration(experiment)
         go_live(iteration, now)
         move(moment, now, start_ts=experiment.start_ts or now)
-        finish(actor, now, moment, after={"iteration": iteration.number, "traffic": iteration.traffic})
+        finish(
+            actor, now, moment, after={"iteration": iteration.number, "traffic": iteration.traffic}
+        )
     return experiment
 
 
@@ -58,7 +62,9 @@ def resume(actor: Actor, now: datetime, *, experiment_id: int, reason: str = "")
         experiment = moment.experiment
         iteration = the_iteration(experiment)
         if resumes_anew(iteration, moment.facts.design, now):
-            wanted_reason(reason, experiment.key, "resuming after so long a pause randomises anew and")
+            wanted_reason(
+                reason, experiment.key, "resuming after so long a pause randomises anew and"
+            )
             end_iteration(experiment, now)
             iteration = _open(experiment, moment.facts, now)
             go_live(iteration, now)
@@ -69,7 +75,9 @@ def resume(actor: Actor, now: datetime, *, experiment_id: int, reason: str = "")
     return experiment
 
 
-def _open(experiment: Experiment, known: Facts, now: datetime, *, dark_started_at: datetime | None = None) -> Iteration:
+def _open(
+    experiment: Experiment, known: Facts, now: datetime, *, dark_started_at: datetime | None = None
+) -> Iteration:
     """A new iteration: design, policy and plan as they are now, for good; a layer of its own unless it shares one."""
     number = experiment.iterations.count() + 1
     layer = experiment.layer
@@ -92,7 +100,9 @@ def _open(experiment: Experiment, known: Facts, now: datetime, *, dark_started_a
 def _plan(experiment: Experiment, known: Facts) -> JSON:
     """The computed sample-size plan, if it is about this very design."""
     wanted = digest(judged(known.design, Item.SAMPLE_SIZE))
-    found = Evidence.objects.filter(experiment=experiment, item=Item.SAMPLE_SIZE.value, judged_sha256=wanted).first()
+    found = Evidence.objects.filter(
+        experiment=experiment, item=Item.SAMPLE_SIZE.value, judged_sha256=wanted
+    ).first()
     detail: JSON = {} if found is None else found.detail
     return detail
 

@@ -11,7 +11,14 @@ from experiments.core.types import Actor
 from experiments.models import Experiment
 from experiments.services.life.launches import resume, start, start_dark_launch
 from experiments.services.life.rollouts import hold_promotion, promote, return_to_control
-from experiments.services.life.stops import abort_dark_launch, archive, conclude, emergency_stop, pause, stop_arms
+from experiments.services.life.stops import (
+    abort_dark_launch,
+    archive,
+    conclude,
+    emergency_stop,
+    pause,
+    stop_arms,
+)
 
 __all__ = [
     "abort_dark_launch", "archive", "conclude", "emergency_stop", "hold_promotion", "pause", "promote", "resume", "return_to_control",
@@ -30,8 +37,12 @@ _VERBS: Mapping[Verb, Callable[..., Experiment]] = {
 }
 
 
-def transition(actor: Actor, now: datetime, *, experiment_id: int, verb: Verb | str, reason: str = "") -> Experiment:
+def transition(
+    actor: Actor, now: datetime, *, experiment_id: int, verb: Verb | str, reason: str = ""
+) -> Experiment:
     """Press a verb by its name. Promoting is not among these: it needs a variant."""
     if verb not in list(_VERBS):
-        raise InvalidInput(f"verb {str(verb)[:40]!r}: expected one of {', '.join(_VERBS)}", field="verb")
+        raise InvalidInput(
+            f"verb {str(verb)[:40]!r}: expected one of {', '.join(_VERBS)}", field="verb"
+        )
     return _VERBS[Verb(verb)](actor, now, experiment_id=experiment_id, reason=reason)

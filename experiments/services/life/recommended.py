@@ -13,16 +13,27 @@ from experiments.services.life import advice
 from experiments.services.life.lifecycle import promote
 
 
-def promote_recommended(actor: Actor, now: datetime, *, experiment: Experiment, variant_key: str = "", note: str = "") -> Experiment:
+def promote_recommended(
+    actor: Actor, now: datetime, *, experiment: Experiment, variant_key: str = "", note: str = ""
+) -> Experiment:
     """Promote the recommended variant; refuses when none is, or when another one was asked for."""
     permit(actor, Action.PROMOTE_RECOMMENDED, experiment)
     found = advice.standing(experiment.pk)
     if found is None:
-        raise AssayError("this process cannot read decisions; promote through the web process", code="not_available")
+        raise AssayError(
+            "this process cannot read decisions; promote through the web process",
+            code="not_available",
+        )
     if isinstance(found, str):
         raise _nothing_to_promote(experiment, found)
-    if variant_key and variant_key != found.variant_key and variant_key not in _names(experiment, found.variant_key):
-        raise _nothing_to_promote(experiment, f"the decision recommends {found.variant_key}, not {variant_key[:128]}")
+    if (
+        variant_key
+        and variant_key != found.variant_key
+        and variant_key not in _names(experiment, found.variant_key)
+    ):
+        raise _nothing_to_promote(
+            experiment, f"the decision recommends {found.variant_key}, not {variant_key[:128]}"
+        )
     return promote(
         actor,
         now,
@@ -40,4 +51,8 @@ def _names(experiment: Experiment, key: str) -> set[str]:
 
 def _nothing_to_promote(experiment: Experiment, why: str) -> Refused:
     problem = Problem("not_recommended", why, "variant")
-    return Refused(f"{experiment.key}: cannot promote with a key what no stored decision recommends", field="variant", problems=[problem])
+    return Refused(
+        f"{experiment.key}: cannot promote with a key what no stored decision recommends",
+        field="variant",
+        problems=[problem],
+    )

@@ -50,14 +50,21 @@ def promote(
     with transaction.atomic():
         moment = enter(actor, now, experiment_id, Verb.PROMOTE, decision_note, action)
         iteration = the_iteration(moment.experiment)
-        _refuse_promotion(actor, moment.experiment, moment.facts, iteration, recommended, iteration_id)
+        _refuse_promotion(
+            actor, moment.experiment, moment.facts, iteration, recommended, iteration_id
+        )
         arm = _test_arm(iteration, variant_key)
         _refuse_stopped(iteration, arm)
         unmet = () if recommended else _reason_against(moment.experiment, arm, decision_note)
         rollout = _roll_out(actor, now, moment.experiment, iteration, arm)
         end_iteration(moment.experiment, now)
         move(moment, now, outcome=Outcome.PROMOTED, end_ts=now)
-        after: dict[str, JSON] = {"outcome": Outcome.PROMOTED.value, "variant": arm.key, "rollout": rollout.pk, "decision": decision_id}
+        after: dict[str, JSON] = {
+            "outcome": Outcome.PROMOTED.value,
+            "variant": arm.key,
+            "rollout": rollout.pk,
+            "decision": decision_id,
+        }
         finish(actor, now, moment, after=after | ({"unmet": list(unmet)} if unmet else {}))
     return moment.experiment
 
@@ -75,18 +82,31 @@ def _reason_against(experiment: Experiment, arm: DesignVariant, reason: str) -> 
 
 
 def _refuse_promotion(
-    actor: Actor, experiment: Experiment, known: Facts, iteration: Iteration, recommended: bool, iteration_id: int | None
+    actor: Actor,
+    experiment: Experiment,
+    known: Facts,
+    iteration: Iteration,
+    recommended: bool,
+    iteration_id: int | None,
 ) -> None:
     if iteration_id is not None and iteration_id != iteration.pk:
-        raise Conflict(f"{experiment.key}: iteration {iteration_id} is over; a decision about it promotes nothing")
+        raise Conflict(
+            f"{experiment.key}: iteration {iteration_id} is over; a decision about it promotes nothing"
+        )
     found: list[Problem] = []
     if experiment.origin == Origin.IMPORT or experiment.flag is None:
-        found.append(Problem("no_flag", "it was randomised elsewhere and has no flag to roll out on", "flag"))
+        found.append(
+            Problem("no_flag", "it was randomised elsewhere and has no flag to roll out on", "flag")
+        )
     needs_approval = iteration_rules(iteration).needs(Item.APPROVAL)
     if recommended and needs_approval:
         found += four_eyes(actor, known.request)
         if actor.kind is ActorKind.KEY:
-            found.append(Problem("person_wanted", "its policy wants a person, not a key, to promote", "actor"))
+            found.append(
+                Problem(
+                    "person_wanted", "its policy wants a person, not a key, to promote", "actor"
+                )
+            )
     if actor.kind is ActorKind.MACHINE:
         found += _machine_may_not(experiment, iteration)
     if found:
@@ -98,16 +118,23 @@ def _machine_may_not(experiment: Experiment, iteration: Iteration) -> list[Probl
     if experiment.promotion_held:
         found.append(Problem("promotion_held", "a person holds its promotion", "promotion_held"))
     if not iteration_design(iteration).auto_promote:
-        found.append(Problem("not_automatic", "its design leaves promotion to people", "auto_promote"))
+        found.append(
+            Problem("not_automatic", "its design leaves promotion to people", "auto_promote")
+        )
     return found
 
 
 def _test_arm(iteration: Iteration, variant_key: str) -> DesignVariant:
     arm = iteration_design(iteration).variant(variant_key)
     if arm is None:
-        raise NotFound(f"{iteration.experiment.key}: no variant {variant_key[:128]!r}", field="variant")
+        raise NotFound(
+            f"{iteration.experiment.key}: no variant {variant_key[:128]!r}", field="variant"
+        )
     if arm.is_control:
-        raise Refused(f"{iteration.experiment.key}: {arm.key} is the control; conclude instead of promoting it", field="variant")
+        raise Refused(
+            f"{iteration.experiment.key}: {arm.key} is the control; conclude instead of promoting it",
+            field="variant",
+        )
     return arm
 
 
@@ -119,7 +146,9 @@ def _refuse_stopped(iteration: Iteration, arm: DesignVariant) -> None:
         raise Refused(f"{message}; only a new iteration can clear it", field="variant")
 
 
-def _roll_out(actor: Actor, now: datetime, experiment: Experiment, iteration: Iteration, arm: DesignVariant) -> Rollout:
+def _roll_out(
+    actor: Actor, now: datetime, experiment: Experiment, iteration: Iteration, arm: DesignVariant
+) -> Rollout:
     """The rollout's row, after closing an earlier one. Buckets are read before they are released."""
     design, rules = iteration_design(iteration), iteration_rules(iteration)
     _close_earlier(actor, now, experiment)
@@ -156,15 +185,29 @@ def _close_earlier(actor: Actor, now: datetime, experiment: Experiment) -> None:
     if not audience.get("targeting") and len(audience.get("buckets") or range(BUCKETS)) == BUCKETS:
         change_default(actor, now, locked_flag(earlier.flag.key), earlier.value, reason)
     _close(earlier, now, reason)
-    audit.record(actor, now, action="rollout_closed", obj=earlier, experiment=earlier.experiment, reason=reason)
+    audit.record(
+        actor,
+        now,
+        action="rollout_closed",
+        obj=earlier,
+        experiment=earlier.experiment,
+        reason=reason,
+    )
 
 
 def _close(rollout: Rollout, now: datetime, reason: str) -> None:
-    if Rollout.objects.filter(pk=rollout.pk, closed_at__isnull=True).update(closed_at=now, closed_reason=reason) != 1:
+    if (
+        Rollout.objects.filter(pk=rollout.pk, closed_at__isnull=True).update(
+            closed_at=now, closed_reason=reason
+        )
+        != 1
+    ):
         raise Conflict(f"rollout {rollout.pk}: was closed meanwhile")
 
 
-def return_to_control(actor: Actor, now: datetime, *, experiment_id: int, reason: str) -> Experiment:
+def return_to_control(
+    actor: Actor, now: datetime, *, experiment_id: int, reason: str
+) -> Experiment:
     """Take a promotion back within 28 days: everybody gets control's value again."""
     with transaction.atomic():
         experiment = locked(experiment_id)
@@ -175,10 +218,20 @@ def return_to_control(actor: Actor, now: datetime, *, experiment_id: int, reason
         _close(rollout, now, reason)
         if flag.default_value != rollout.control_value:
             _serve_control(rollout, now)
-        Experiment.objects.filter(pk=experiment.pk).update(outcome=Outcome.REVERTED.value, updated_at=now)
+        Experiment.objects.filter(pk=experiment.pk).update(
+            outcome=Outcome.REVERTED.value, updated_at=now
+        )
         before: JSON = {"outcome": experiment.outcome, "value": rollout.value}
         after: JSON = {"outcome": Outcome.REVERTED.value, "value": rollout.control_value}
-        audit.record(actor, now, action="returned_to_control", obj=experiment, reason=reason, before=before, after=after)
+        audit.record(
+            actor,
+            now,
+            action="returned_to_control",
+            obj=experiment,
+            reason=reason,
+            before=before,
+            after=after,
+        )
         publish(now, f"{experiment.key}: returned to control")
         experiment.refresh_from_db()
     return experiment
@@ -211,15 +264,28 @@ def _serve_control(rollout: Rollout, now: datetime) -> None:
     )
 
 
-def hold_promotion(actor: Actor, now: datetime, *, experiment_id: int, held: bool, reason: str = "") -> Experiment:
+def hold_promotion(
+    actor: Actor, now: datetime, *, experiment_id: int, held: bool, reason: str = ""
+) -> Experiment:
     """Keep the machine from promoting, or let it again; people and their decisions are not touched."""
     with transaction.atomic():
         experiment = locked(experiment_id)
         permit(actor, Action.HOLD_PROMOTION, experiment)
         if experiment.promotion_held == held:
-            raise Refused(f"{experiment.key}: its promotion is {'held' if held else 'not held'} already", field="promotion_held")
+            raise Refused(
+                f"{experiment.key}: its promotion is {'held' if held else 'not held'} already",
+                field="promotion_held",
+            )
         experiment.promotion_held, experiment.updated_at = held, now
         experiment.save(update_fields=["promotion_held", "updated_at"])
         before: JSON = {"promotion_held": not held}
-        audit.record(actor, now, action="promotion_held", obj=experiment, reason=reason, before=before, after={"promotion_held": held})
+        audit.record(
+            actor,
+            now,
+            action="promotion_held",
+            obj=experiment,
+            reason=reason,
+            before=before,
+            after={"promotion_held": held},
+        )
     return experiment

@@ -38,7 +38,14 @@ class Moment:
     reason: str
 
 
-def enter(actor: Actor, now: datetime, experiment_id: int, verb: Verb, reason: str, action: Action | None = None) -> Moment:
+def enter(
+    actor: Actor,
+    now: datetime,
+    experiment_id: int,
+    verb: Verb,
+    reason: str,
+    action: Action | None = None,
+) -> Moment:
     """Lock experiment and flag, check permission, then refuse with every blocker. Inside the caller's transaction.
 
     Everybody who may press hears the same list of blockers; nobody else hears it.
@@ -52,15 +59,30 @@ def enter(actor: Actor, now: datetime, experiment_id: int, verb: Verb, reason: s
     return judge(actor, now, experiment, verb, reason, action)
 
 
-def judge(actor: Actor, now: datetime, experiment: Experiment, verb: Verb, reason: str, action: Action | None = None) -> Moment:
+def judge(
+    actor: Actor,
+    now: datetime,
+    experiment: Experiment,
+    verb: Verb,
+    reason: str,
+    action: Action | None = None,
+) -> Moment:
     """Permission, blockers and reason, as the experiment is now; the caller has locked it, or knows that it could not."""
     step = transition_for(verb, Status(experiment.status), PauseCause(experiment.pause_cause))
-    wanted = action or (step.action if step is not None else next(t.action for t in TRANSITIONS if t.verb is verb))
+    wanted = action or (
+        step.action if step is not None else next(t.action for t in TRANSITIONS if t.verb is verb)
+    )
     permit(actor, wanted, experiment)
     known = facts(experiment, now)
-    found = gate.blockers(verb, known) + (four_eyes(actor, known.request) if wanted in FOUR_EYES else [])
+    found = gate.blockers(verb, known) + (
+        four_eyes(actor, known.request) if wanted in FOUR_EYES else []
+    )
     if found or step is None:
-        raise Refused(_cannot(experiment, verb, step), field=found[0].field if found else "status", problems=found)
+        raise Refused(
+            _cannot(experiment, verb, step),
+            field=found[0].field if found else "status",
+            problems=found,
+        )
     if Need.REASON in step.needs:
         reason = wanted_reason(reason, experiment.key, verb.value.replace("_", " "))
     return Moment(experiment, known, step, reason)
@@ -72,10 +94,22 @@ def _cannot(experiment: Experiment, verb: Verb, step: Transition | None) -> str:
     return f"{experiment.key}: cannot go {step.source.value} → {step.target.value}"
 
 
-def move(moment: Moment, now: datetime, *, outcome: Outcome | None = None, cause: PauseCause = PauseCause.NONE, **changes: object) -> None:
+def move(
+    moment: Moment,
+    now: datetime,
+    *,
+    outcome: Outcome | None = None,
+    cause: PauseCause = PauseCause.NONE,
+    **changes: object,
+) -> None:
     """Change the status on condition that it is still what the gate judged; whoever was first wins."""
     experiment, step = moment.experiment, moment.step
-    values: dict[str, object] = {"status": step.target.value, "pause_cause": cause.value, "updated_at": now, **changes}
+    values: dict[str, object] = {
+        "status": step.target.value,
+        "pause_cause": cause.value,
+        "updated_at": now,
+        **changes,
+    }
     if outcome is not None:
         values["outcome"] = outcome.value
     updated = Experiment.objects.filter(pk=experiment.pk, status=step.source.value).update(**values)
@@ -84,12 +118,22 @@ def move(moment: Moment, now: datetime, *, outcome: Outcome | None = None, cause
     experiment.refresh_from_db()
 
 
-def finish(actor: Actor, now: datetime, moment: Moment, *, after: dict[str, JSON] | None = None) -> None:
+def finish(
+    actor: Actor, now: datetime, moment: Moment, *, after: dict[str, JSON] | None = None
+) -> None:
     """The line in the changelog, then the catalogue, in the same transaction."""
     step = moment.step
     before: JSON = {"status": step.source.value}
     line: JSON = {"status": step.target.value, **(after or {})}
-    audit.record(actor, now, action=step.verb.value, obj=moment.experiment, reason=moment.reason, before=before, after=line)
+    audit.record(
+        actor,
+        now,
+        action=step.verb.value,
+        obj=moment.experiment,
+        reason=moment.reason,
+        before=before,
+        after=line,
+    )
     publish(now, f"{moment.experiment.key}: {step.verb.value}")
 
 

@@ -16,7 +16,9 @@ from experiments.services.ground import audit
 TOLD = ("username", "first_name", "last_name", "email", "is_active", "is_staff", "is_superuser")
 
 
-def save_account(actor: Actor, now: datetime, *, account: User, jobs: Collection[Group] | None = None) -> User:
+def save_account(
+    actor: Actor, now: datetime, *, account: User, jobs: Collection[Group] | None = None
+) -> User:
     """Store a new account, or the changes of one that stands; ``jobs`` are all the groups it is to have, ``None`` leaves them.
 
     Raises ``Refused`` when nobody who may administer would be left.
@@ -32,7 +34,14 @@ def save_account(actor: Actor, now: datetime, *, account: User, jobs: Collection
         if before == after:
             return account
         _refuse_without_administrators(account, before)
-        audit.record(actor, now, action="account_changed" if stood else "account_created", obj=account, before=before, after=after)
+        audit.record(
+            actor,
+            now,
+            action="account_changed" if stood else "account_created",
+            obj=account,
+            before=before,
+            after=after,
+        )
     return account
 
 
@@ -46,7 +55,9 @@ def set_password(actor: Actor, now: datetime, *, account_id: int, password: str 
         else:
             row.set_password(password)
         row.save(update_fields=["password"])
-        audit.record(actor, now, action="password_taken" if password is None else "password_set", obj=row)
+        audit.record(
+            actor, now, action="password_taken" if password is None else "password_set", obj=row
+        )
     return row
 
 
@@ -58,11 +69,15 @@ def _locked(account_id: int) -> User:
 
 
 def _told(row: User) -> JSON:
-    return {name: getattr(row, name) for name in TOLD} | {"jobs": sorted(row.groups.values_list("name", flat=True))}
+    return {name: getattr(row, name) for name in TOLD} | {
+        "jobs": sorted(row.groups.values_list("name", flat=True))
+    }
 
 
 def _refuse_without_administrators(account: User, before: JSON) -> None:
-    left = User.objects.filter(groups__name=Role.ADMIN.value, is_active=True, is_staff=True).exists()
+    left = User.objects.filter(
+        groups__name=Role.ADMIN.value, is_active=True, is_staff=True
+    ).exists()
     if before is not None and not left:
         message = f"account {account.get_username()}: nobody who may administer would be left; give somebody else the job admin first"
         raise Refused(message, field="jobs", problems=[Problem("last_admin", message, "jobs")])

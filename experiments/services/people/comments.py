@@ -24,5 +24,8 @@ def comment(actor: Actor, now: datetime, *, experiment_id: int, text: str) -> Ch
         permit(actor, Action.COMMENT, experiment)
         said = text.strip()
         if not 0 < len(said) <= MOST_CHARACTERS:
-            raise InvalidInput(f"{experiment.key}: a comment has 1 to {MOST_CHARACTERS:,} characters; found {len(said):,}", field="text")
+            raise InvalidInput(
+                f"{experiment.key}: a comment has 1 to {MOST_CHARACTERS:,} characters; found {len(said):,}",
+                field="text",
+            )
         return audit.record(actor, now, action=COMMENTED, obj=experiment, reason=said)

@@ -20,14 +20,26 @@ _LONGEST_NAME = 120
 
 
 def create_key(
-    actor: Actor, now: datetime, *, name: str, scope: Scope, environment: Environment = Environment.PRODUCTION, owner: User
+    actor: Actor,
+    now: datetime,
+    *,
+    name: str,
+    scope: Scope,
+    environment: Environment = Environment.PRODUCTION,
+    owner: User,
 ) -> tuple[ApiKey, str]:
     """A new key and its text, which nobody can read again. It acts for its owner; who made it may not approve what it asks for."""
     _permit(actor, f"key {name}")
     if not name.strip() or len(name) > _LONGEST_NAME:
-        raise InvalidInput(f"name: a key needs a name of 1 to {_LONGEST_NAME} characters, so that it can be told apart", "name")
+        raise InvalidInput(
+            f"name: a key needs a name of 1 to {_LONGEST_NAME} characters, so that it can be told apart",
+            "name",
+        )
     if not owner.is_active:
-        raise Refused(f"key {name}: its owner {owner.get_username()} is switched off; choose somebody who answers for it", "owner")
+        raise Refused(
+            f"key {name}: its owner {owner.get_username()} is switched off; choose somebody who answers for it",
+            "owner",
+        )
     selector = secrets.token_hex(SELECTOR_LENGTH // 2)
     text = new_key(scope, selector, secrets.token_hex(SECRET_LENGTH // 2))
     with transaction.atomic():
@@ -41,7 +53,12 @@ def create_key(
             made_by_id=actor.user_id,
             created_at=now,
         )
-        facts: dict[str, JSON] = {"name": key.name, "scope": key.scope, "environment": key.environment, "owner": owner.get_username()}
+        facts: dict[str, JSON] = {
+            "name": key.name,
+            "scope": key.scope,
+            "environment": key.environment,
+            "owner": owner.get_username(),
+        }
         audit.record(actor, now, action="create_key", obj=key, after=facts)
         publishing.publish_keyring(now, reason=f"key {key.name} created")
     return key, text
@@ -60,7 +77,15 @@ def revoke_key(actor: Actor, now: datetime, *, key_id: int, reason: str) -> ApiK
             raise Refused(f"key {key.name}: revoked already, at {moment(key.revoked_at)}")
         key.revoked_at = now
         key.save(update_fields=["revoked_at"])
-        audit.record(actor, now, action="revoke_key", obj=key, reason=reason, before={"revoked": False}, after={"revoked": True})
+        audit.record(
+            actor,
+            now,
+            action="revoke_key",
+            obj=key,
+            reason=reason,
+            before={"revoked": False},
+            after={"revoked": True},
+        )
         publishing.publish_keyring(now, reason=f"key {key.name} revoked")
     return key
 

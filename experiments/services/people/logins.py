@@ -18,7 +18,9 @@ def begin(now: datetime, *, account: str, address: str) -> float:
     names = sorted(subjects(account, address))
     with transaction.atomic():
         _forget(now)
-        LoginCount.objects.bulk_create([LoginCount(subject=name, last_at=now) for name in names], ignore_conflicts=True)
+        LoginCount.objects.bulk_create(
+            [LoginCount(subject=name, last_at=now) for name in names], ignore_conflicts=True
+        )
         rows = LoginCount.objects.select_for_update().filter(subject__in=names).order_by("subject")
         counted = {row.subject: Counted(row.failures, row.last_at, row.known) for row in rows}
         seconds = wait(account, address, counted, now)
@@ -32,7 +34,10 @@ def succeeded(now: datetime, *, account: str, address: str) -> None:
     names = subjects(account, address)
     pair = next(name for name in names if name.startswith("pair:"))
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("UPDATE login_counts SET failures = GREATEST(failures - 1, 0) WHERE subject = ANY(%s)", [sorted(names)])
+        cursor.execute(
+            "UPDATE login_counts SET failures = GREATEST(failures - 1, 0) WHERE subject = ANY(%s)",
+            [sorted(names)],
+        )
         LoginCount.objects.filter(subject=pair).update(failures=0, known=True, last_at=now)
 
 

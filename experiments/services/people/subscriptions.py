@@ -45,7 +45,10 @@ def subscribe(
         _permit_address(actor, owner, channel, address)
     unknown = [kind for kind in kinds if kind not in CHOICES]
     if unknown:
-        raise InvalidInput(f"kinds: one or more of {', '.join(CHOICES)} are needed, found {', '.join(unknown)[:100]!r}", "kinds")
+        raise InvalidInput(
+            f"kinds: one or more of {', '.join(CHOICES)} are needed, found {', '.join(unknown)[:100]!r}",
+            "kinds",
+        )
     channels.check(channel, address)
     row = Subscription(
         name=name.strip(),
@@ -62,7 +65,9 @@ def subscribe(
         if first:
             _enter_mailbox(actor, now, owner, address)
         row.save()
-        audit.record(actor, now, action="subscribed", obj=row, experiment=experiment, after=_facts(row))
+        audit.record(
+            actor, now, action="subscribed", obj=row, experiment=experiment, after=_facts(row)
+        )
     return row, secret_of(row)
 
 
@@ -84,7 +89,9 @@ def _permit_address(actor: Actor, owner: User, channel: Channel, address: str) -
     if may(actor, Action.ADMINISTER, member=False):
         return
     if channel is not Channel.EMAIL or address != owner.email:
-        raise Forbidden(f"subscription: {actor.label} may subscribe the mailbox of the own account; other addresses are for admins")
+        raise Forbidden(
+            f"subscription: {actor.label} may subscribe the mailbox of the own account; other addresses are for admins"
+        )
 
 
 def _facts(row: Subscription) -> dict[str, JSON]:
@@ -92,25 +99,42 @@ def _facts(row: Subscription) -> dict[str, JSON]:
     return {"channel": row.channel, "kinds": row.kinds, **where}
 
 
-def switch(actor: Actor, now: datetime, *, subscription_id: int, active: bool, reason: str = "") -> Subscription:
+def switch(
+    actor: Actor, now: datetime, *, subscription_id: int, active: bool, reason: str = ""
+) -> Subscription:
     """Stop sending, or send again from now on; what is due meanwhile waits."""
     with transaction.atomic():
         row = _locked(actor, subscription_id)
         if row.active == active:
-            raise Refused(f"subscription {row.name}: is {'on' if active else 'off'} already", field="active")
+            raise Refused(
+                f"subscription {row.name}: is {'on' if active else 'off'} already", field="active"
+            )
         row.active = active
         row.save(update_fields=["active"])
         before: JSON = {"active": not active}
-        audit.record(actor, now, action="subscription_switched", obj=row, reason=reason, before=before, after={"active": active})
+        audit.record(
+            actor,
+            now,
+            action="subscription_switched",
+            obj=row,
+            reason=reason,
+            before=before,
+            after={"active": active},
+        )
     return row
 
 
-def renew_secret(actor: Actor, now: datetime, *, subscription_id: int, reason: str) -> tuple[Subscription, str]:
+def renew_secret(
+    actor: Actor, now: datetime, *, subscription_id: int, reason: str
+) -> tuple[Subscription, str]:
     """Another signing secret, shown this once; what is sent from now on is signed with it."""
     with transaction.atomic():
         row = _locked(actor, subscription_id)
         if row.channel != Channel.WEBHOOK:
-            raise Refused(f"subscription {row.name}: a {row.channel} subscription signs nothing", field="channel")
+            raise Refused(
+                f"subscription {row.name}: a {row.channel} subscription signs nothing",
+                field="channel",
+            )
         reason = wanted_reason(reason, f"subscription {row.name}", "another secret")
         row.salt = new_salt()
         row.save(update_fields=["salt"])
@@ -123,10 +147,16 @@ def send_test(actor: Actor, now: datetime, *, subscription_id: int) -> Subscript
     with transaction.atomic():
         row = _locked(actor, subscription_id)
         audit.record(actor, now, action="subscription_tested", obj=row)
-    told = Notice(NoticeKind.TEST, f"Assay: a test for {row.name}", "If you read this, messages arrive.")
-    message = OutboxMessage(uuid=uuid.uuid4(), kind=told.kind.value, title=told.title, text=told.text, at=now)
+    told = Notice(
+        NoticeKind.TEST, f"Assay: a test for {row.name}", "If you read this, messages arrive."
+    )
+    message = OutboxMessage(
+        uuid=uuid.uuid4(), kind=told.kind.value, title=told.title, text=told.text, at=now
+    )
     try:
-        channels.send(letter_of(message), recipient_of(Delivery(message=message, subscription=row)), now)
+        channels.send(
+            letter_of(message), recipient_of(Delivery(message=message, subscription=row)), now
+        )
     except Undelivered as refusal:
         raise Refused(f"subscription {row.name}: the test did not arrive: {refusal}") from refusal
     return row
@@ -136,6 +166,10 @@ def _locked(actor: Actor, subscription_id: int) -> Subscription:
     row = Subscription.objects.select_for_update().filter(pk=subscription_id).first()
     if row is None:
         raise NotFound(f"subscription {subscription_id}: there is none of this id", "subscription")
-    if not may(actor, Action.ADMINISTER, member=False) and (actor.kind is not ActorKind.PERSON or row.owner_id != actor.user_id):
-        raise Forbidden(f"subscription {row.name}: {actor.label} may change one's own; the rest is for admins")
+    if not may(actor, Action.ADMINISTER, member=False) and (
+        actor.kind is not ActorKind.PERSON or row.owner_id != actor.user_id
+    ):
+        raise Forbidden(
+            f"subscription {row.name}: {actor.label} may change one's own; the rest is for admins"
+        )
     return row

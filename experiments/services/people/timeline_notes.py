@@ -38,16 +38,31 @@ def put_note(
         else:
             permit(actor, Action.COMMENT, experiment)
         note = TimelineNote.objects.create(
-            experiment=experiment, kind=kind, first_day=first_day, last_day=last, text=text, author_id=person_behind(actor), created_at=now
+            experiment=experiment,
+            kind=kind,
+            first_day=first_day,
+            last_day=last,
+            text=text,
+            author_id=person_behind(actor),
+            created_at=now,
         )
-        audit.record(actor, now, action="note_put", obj=note, experiment=experiment, after=_shown(note))
+        audit.record(
+            actor, now, action="note_put", obj=note, experiment=experiment, after=_shown(note)
+        )
         return note
 
 
-def withdraw_note(actor: Actor, now: datetime, *, note_id: int, reason: str = "") -> Experiment | None:
+def withdraw_note(
+    actor: Actor, now: datetime, *, note_id: int, reason: str = ""
+) -> Experiment | None:
     """Take one's own note back; it stays in the history. Says whose timeline it stood on."""
     with transaction.atomic():
-        note = TimelineNote.objects.select_for_update(of=("self",)).select_related("experiment").filter(pk=note_id).first()
+        note = (
+            TimelineNote.objects.select_for_update(of=("self",))
+            .select_related("experiment")
+            .filter(pk=note_id)
+            .first()
+        )
         if note is None:
             raise NotFound(f"note {note_id}: there is none")
         check(actor, Action.COMMENT, member=False, subject=str(note))
@@ -57,18 +72,38 @@ def withdraw_note(actor: Actor, now: datetime, *, note_id: int, reason: str = ""
             raise Refused(f"{note}: was taken back already")
         note.withdrawn_at = now
         note.save(update_fields=["withdrawn_at"])
-        audit.record(actor, now, action="note_withdrawn", obj=note, experiment=note.experiment, reason=reason, before=_shown(note))
+        audit.record(
+            actor,
+            now,
+            action="note_withdrawn",
+            obj=note,
+            experiment=note.experiment,
+            reason=reason,
+            before=_shown(note),
+        )
         return note.experiment
 
 
 def _refuse_bad(kind: str, first: date, last: date, text: str) -> None:
     if kind not in KINDS:
-        raise InvalidInput(f"note: expected a kind of {', '.join(KINDS)}, found {kind[:40]!r}", "kind")
+        raise InvalidInput(
+            f"note: expected a kind of {', '.join(KINDS)}, found {kind[:40]!r}", "kind"
+        )
     if not text or len(text) > MOST_CHARACTERS:
-        raise InvalidInput(f"note: write 1 to {MOST_CHARACTERS} characters, found {len(text)}", "text")
+        raise InvalidInput(
+            f"note: write 1 to {MOST_CHARACTERS} characters, found {len(text)}", "text"
+        )
     if last < first or (last - first).days > LONGEST_DAYS:
-        raise InvalidInput(f"note: the last day has to be on {first} or at most {LONGEST_DAYS} days later, found {last}", "last_day")
+        raise InvalidInput(
+            f"note: the last day has to be on {first} or at most {LONGEST_DAYS} days later, found {last}",
+            "last_day",
+        )
 
 
 def _shown(note: TimelineNote) -> JSON:
-    return {"kind": note.kind, "days": f"{note.first_day} to {note.last_day}", "text": note.text, "all": note.experiment_id is None}
+    return {
+        "kind": note.kind,
+        "days": f"{note.first_day} to {note.last_day}",
+        "text": note.text,
+        "all": note.experiment_id is None,
+    }

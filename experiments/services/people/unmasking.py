@@ -13,7 +13,9 @@ from experiments.services.ground import audit
 from experiments.services.ground.guarding import locked, permit, wanted_reason
 
 
-def look_behind_mask(actor: Actor, now: datetime, *, experiment_id: int, reason: str) -> ChangeLogEntry:
+def look_behind_mask(
+    actor: Actor, now: datetime, *, experiment_id: int, reason: str
+) -> ChangeLogEntry:
     """Write down who looks and why; showing the numbers is the caller's, once."""
     with transaction.atomic():
         experiment = locked(experiment_id)

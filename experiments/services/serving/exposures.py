@@ -48,16 +48,26 @@ def expose(
         answers = _admitted(answers, now, environment, admit)
     if how is Recording.QUEUED:
         return _queue(answers, now, environment)
-    met = [exposure for answer in answers if (exposure := exposure_of(answer, now, environment)) is not None]
+    met = [
+        exposure
+        for answer in answers
+        if (exposure := exposure_of(answer, now, environment)) is not None
+    ]
     if met:
         _record(met, now)
     return len(met)
 
 
-def _admitted(answers: Collection[Assignment], now: datetime, environment: Environment, admit: Admit) -> list[Assignment]:
+def _admitted(
+    answers: Collection[Assignment], now: datetime, environment: Environment, admit: Admit
+) -> list[Assignment]:
     """Without those above the caps of a client key; an answer that would not be recorded anyway takes no room."""
     starts = _starts[environment]
-    kept = [one for one in answers if one.unit_id is None or starts.of(one.served) is None or admit(one.unit_id, now)]
+    kept = [
+        one
+        for one in answers
+        if one.unit_id is None or starts.of(one.served) is None or admit(one.unit_id, now)
+    ]
     if len(kept) < len(answers):
         client_rows.note_dropped(len(answers) - len(kept))
     return kept
@@ -123,10 +133,18 @@ def _arm(served: Served) -> tuple[int, int, int, str, Phase] | None:
         return None
     if served.unit_type is None or served.role is None:
         return None
-    return served.experiment_id, served.iteration_id, served.variant_id, served.unit_type, served.role
+    return (
+        served.experiment_id,
+        served.iteration_id,
+        served.variant_id,
+        served.unit_type,
+        served.role,
+    )
 
 
-def exposure_of(answer: Assignment, now: datetime, environment: Environment) -> QueuedExposure | None:
+def exposure_of(
+    answer: Assignment, now: datetime, environment: Environment
+) -> QueuedExposure | None:
     """The exposure that an answer means, or ``None`` when the unit met no variant of an iteration."""
     known, unit_id = _arm(answer.served), answer.unit_id
     if known is None or unit_id is None:

@@ -34,7 +34,11 @@ def create_flag(
     check(actor, Action.SWITCH_FLAG, member=True, subject=f"flag {key}")
     with transaction.atomic():
         flag = Flag(
-            key=key, value_type=str(value_type), default_value=default_value, client_visible=client_visible, description=description
+            key=key,
+            value_type=str(value_type),
+            default_value=default_value,
+            client_visible=client_visible,
+            description=description,
         )
         issue(actor, now, flag)
         publish(now, f"flag {key} issued")
@@ -52,7 +56,13 @@ def issue(actor: Actor, now: datetime, flag: Flag) -> Flag:
         raise Conflict(f"flag {flag.key}: is issued already", field="key")
     with once(f"flag {flag.key}: is issued already", "key"):
         flag.save(force_insert=True)
-    audit.record(actor, now, action="flag_created", obj=flag, after={"value_type": flag.value_type, "default_value": flag.default_value})
+    audit.record(
+        actor,
+        now,
+        action="flag_created",
+        obj=flag,
+        after={"value_type": flag.value_type, "default_value": flag.default_value},
+    )
     return flag
 
 
@@ -63,34 +73,57 @@ def switch(actor: Actor, now: datetime, *, flag_key: str, enabled: bool, reason:
         _permit(actor, flag)
         wanted_reason(reason, f"flag {flag.key}", "switching")
         if flag.enabled == enabled:
-            raise Refused(f"flag {flag.key}: is {'on' if enabled else 'off'} already", field="enabled")
+            raise Refused(
+                f"flag {flag.key}: is {'on' if enabled else 'off'} already", field="enabled"
+            )
         flag.enabled = enabled
         flag.save(update_fields=["enabled"])
         before: JSON = {"enabled": not enabled}
-        audit.record(actor, now, action="flag_switched", obj=flag, reason=reason, before=before, after={"enabled": enabled})
+        audit.record(
+            actor,
+            now,
+            action="flag_switched",
+            obj=flag,
+            reason=reason,
+            before=before,
+            after={"enabled": enabled},
+        )
         publish(now, f"flag {flag.key} switched {'on' if enabled else 'off'}")
     return flag
 
 
-def show_to_clients(actor: Actor, now: datetime, *, flag_key: str, visible: bool, reason: str) -> Flag:
+def show_to_clients(
+    actor: Actor, now: datetime, *, flag_key: str, visible: bool, reason: str
+) -> Flag:
     """Let client keys read a flag's values, which lie open in browsers then, or hide them again."""
     with transaction.atomic():
         flag = locked_flag(flag_key)
         _permit(actor, flag)
         wanted_reason(reason, f"flag {flag.key}", "another visibility")
         if flag.client_visible == visible:
-            raise Refused(f"flag {flag.key}: is {'open to' if visible else 'hidden from'} client keys already", field="client_visible")
+            raise Refused(
+                f"flag {flag.key}: is {'open to' if visible else 'hidden from'} client keys already",
+                field="client_visible",
+            )
         flag.client_visible = visible
         flag.save(update_fields=["client_visible"])
         before: JSON = {"client_visible": not visible}
         audit.record(
-            actor, now, action="flag_visibility_changed", obj=flag, reason=reason, before=before, after={"client_visible": visible}
+            actor,
+            now,
+            action="flag_visibility_changed",
+            obj=flag,
+            reason=reason,
+            before=before,
+            after={"client_visible": visible},
         )
         publish(now, f"flag {flag.key} {'shown to' if visible else 'hidden from'} clients")
     return flag
 
 
-def decide_remotely(actor: Actor, now: datetime, *, flag_key: str, remote_only: bool, reason: str) -> Flag:
+def decide_remotely(
+    actor: Actor, now: datetime, *, flag_key: str, remote_only: bool, reason: str
+) -> Flag:
     """Leave a flag out of what GrowthBook's SDKs decide by themselves, or put it back in."""
     with transaction.atomic():
         flag = locked_flag(flag_key)
@@ -116,7 +149,9 @@ def decide_remotely(actor: Actor, now: datetime, *, flag_key: str, remote_only: 
     return flag
 
 
-def set_default(actor: Actor, now: datetime, *, flag_key: str, default_value: JSON, reason: str) -> Flag:
+def set_default(
+    actor: Actor, now: datetime, *, flag_key: str, default_value: JSON, reason: str
+) -> Flag:
     """Change what everybody gets who is in nothing; refused while an experiment serves on the flag."""
     with transaction.atomic():
         flag = locked_flag(flag_key)
@@ -125,7 +160,10 @@ def set_default(actor: Actor, now: datetime, *, flag_key: str, default_value: JS
         _refuse_wrong_type(flag, default_value)
         serving = _on(flag).filter(status__in=SERVING).values_list("key", flat=True).first()
         if serving is not None:
-            raise Refused(f"flag {flag.key}: {serving} serves on it; conclude that before changing the default", field="default_value")
+            raise Refused(
+                f"flag {flag.key}: {serving} serves on it; conclude that before changing the default",
+                field="default_value",
+            )
         change_default(actor, now, flag, default_value, reason)
         publish(now, f"default of flag {flag.key} changed")
     return flag
@@ -138,23 +176,44 @@ def set_schema(actor: Actor, now: datetime, *, flag_key: str, schema: JSON, reas
         _permit(actor, flag)
         wanted_reason(reason, f"flag {flag.key}", "another schema")
         if flag.value_type != FlagType.OBJECT:
-            raise Refused(f"flag {flag.key}: is of type {flag.value_type}; only objects have keys that a schema describes", field="schema")
+            raise Refused(
+                f"flag {flag.key}: is of type {flag.value_type}; only objects have keys that a schema describes",
+                field="schema",
+            )
         parse_schema(schema)
         refuse_inexact(schema, "schema", f"flag {flag.key}")
         before: JSON = {"schema": flag.schema}
         flag.schema = schema
         flag.save(update_fields=["schema"])
-        audit.record(actor, now, action="flag_schema_changed", obj=flag, reason=reason, before=before, after={"schema": schema})
+        audit.record(
+            actor,
+            now,
+            action="flag_schema_changed",
+            obj=flag,
+            reason=reason,
+            before=before,
+            after={"schema": schema},
+        )
     return flag
 
 
-def change_default(actor: Actor, now: datetime, flag: Flag, default_value: JSON, reason: str) -> None:
+def change_default(
+    actor: Actor, now: datetime, flag: Flag, default_value: JSON, reason: str
+) -> None:
     """Store another default with its line; the caller holds the lock and publishes."""
     before: JSON = {"default_value": flag.default_value}
     flag.default_value = default_value
     flag.save(update_fields=["default_value"])
     after: JSON = {"default_value": default_value}
-    audit.record(actor, now, action="flag_default_changed", obj=flag, reason=reason, before=before, after=after)
+    audit.record(
+        actor,
+        now,
+        action="flag_default_changed",
+        obj=flag,
+        reason=reason,
+        before=before,
+        after=after,
+    )
 
 
 def _on(flag: Flag) -> QuerySet[Experiment]:
@@ -164,12 +223,20 @@ def _on(flag: Flag) -> QuerySet[Experiment]:
 def _permit(actor: Actor, flag: Flag) -> None:
     """One's own flag: issued by oneself, or of an experiment whose team one is in."""
     mine = flag.owner_id is not None and flag.owner_id == actor.user_id
-    check(actor, Action.SWITCH_FLAG, member=mine or any(is_member(actor, e) for e in _on(flag)), subject=f"flag {flag.key}")
+    check(
+        actor,
+        Action.SWITCH_FLAG,
+        member=mine or any(is_member(actor, e) for e in _on(flag)),
+        subject=f"flag {flag.key}",
+    )
 
 
 def _refuse_wrong_type(flag: Flag, value: JSON) -> None:
     if not value_fits(value, str(flag.value_type)):
-        raise InvalidInput(f"flag {flag.key}: its type is {flag.value_type}, the default sent is {value!r:.80}", field="default_value")
+        raise InvalidInput(
+            f"flag {flag.key}: its type is {flag.value_type}, the default sent is {value!r:.80}",
+            field="default_value",
+        )
     refuse_inexact(value, "default_value", f"flag {flag.key}")
 
 

@@ -125,7 +125,10 @@ def set_durable_sink(sink: DurableSink | None) -> None:
 def record_durably(exposures: Sequence[QueuedExposure], now: datetime) -> None:
     """Record exposures before returning; raises when they could not be committed."""
     if _sink is None:
-        raise AssayError("durable exposures: no sink is wired in this process; use exposure=queued", code="not_available")
+        raise AssayError(
+            "durable exposures: no sink is wired in this process; use exposure=queued",
+            code="not_available",
+        )
     with turn(Kind.STORE):
         _sink(exposures, now)
 
@@ -216,7 +219,10 @@ def _write(line: bytes) -> None:
 
 
 _libc = ctypes.PyDLL(None, use_errno=True)
-_libc.write.argtypes, _libc.write.restype = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t), ctypes.c_ssize_t
+_libc.write.argtypes, _libc.write.restype = (
+    (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t),
+    ctypes.c_ssize_t,
+)
 
 
 def write_at_once(fd: int, data: bytes) -> int:
@@ -253,7 +259,10 @@ def _refuse_when_full() -> None:
         if lying().bytes < settings.SPOOL_MAX_BYTES:
             return
         _full_until = time.monotonic() + _RECKON_SECONDS
-    raise OSError(errno.EDQUOT, f"the spool holds {settings.SPOOL_MAX_BYTES:,} bytes, which is its limit (ASSAY_SPOOL_MAX_BYTES)")
+    raise OSError(
+        errno.EDQUOT,
+        f"the spool holds {settings.SPOOL_MAX_BYTES:,} bytes, which is its limit (ASSAY_SPOOL_MAX_BYTES)",
+    )
 
 
 def _leave() -> Path | None:

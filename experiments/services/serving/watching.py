@@ -49,14 +49,24 @@ def watch(watched: Watched) -> None:
     _watched = watched if watched.experiments or watched.units else None
 
 
-def note(answers: Iterable[Assignment], now: datetime, *, environment: Environment, units: Mapping[str, str] | None = None) -> None:
+def note(
+    answers: Iterable[Assignment],
+    now: datetime,
+    *,
+    environment: Environment,
+    units: Mapping[str, str] | None = None,
+) -> None:
     """Note those of the answers that somebody watches."""
     watched = _watched
     if watched is None:
         return
     asked = units or {}
     for answer in answers:
-        if answer.served.experiment in watched.experiments or answer.unit_id in watched.units or watched.units & set(asked.values()):
+        if (
+            answer.served.experiment in watched.experiments
+            or answer.unit_id in watched.units
+            or watched.units & set(asked.values())
+        ):
             _seen.append(_as_seen(answer, now, environment, asked))
 
 
@@ -68,7 +78,18 @@ def take() -> list[Seen]:
     return taken
 
 
-def _as_seen(answer: Assignment, now: datetime, environment: Environment, units: Mapping[str, str]) -> Seen:
+def _as_seen(
+    answer: Assignment, now: datetime, environment: Environment, units: Mapping[str, str]
+) -> Seen:
     served = answer.served
     unit = answer.unit_id or units.get("user") or next(iter(units.values()), None)
-    return Seen(now, environment, served.flag, served.experiment, served.variant, served.reason.value, unit, answer.bucket)
+    return Seen(
+        now,
+        environment,
+        served.flag,
+        served.experiment,
+        served.variant,
+        served.reason.value,
+        unit,
+        answer.bucket,
+    )

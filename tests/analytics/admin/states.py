@@ -20,7 +20,15 @@ from experiments.models import Experiment, Flag, Iteration
 from experiments.selectors.experiments import design_of, rules_of
 
 KINDS = ("", "keep", "hold", "stop", "promote", "escalate", "conclude")
-CALM = {"run": "none", "decided": "", "breach": False, "masked": False, "failed": False, "off": False, "held": False}
+CALM = {
+    "run": "none",
+    "decided": "",
+    "breach": False,
+    "masked": False,
+    "failed": False,
+    "off": False,
+    "held": False,
+}
 
 
 @dataclass(frozen=True)
@@ -39,8 +47,12 @@ class Case:
     held: bool = False
 
     def __str__(self) -> str:
-        flags = [name for name in ("breach", "masked", "failed", "off", "held") if getattr(self, name)]
-        return "-".join(filter(None, (self.status, self.cause, self.outcome, self.run, self.decided, *flags)))
+        flags = [
+            name for name in ("breach", "masked", "failed", "off", "held") if getattr(self, name)
+        ]
+        return "-".join(
+            filter(None, (self.status, self.cause, self.outcome, self.run, self.decided, *flags))
+        )
 
 
 def _findings() -> Iterator[dict[str, object]]:
@@ -49,24 +61,41 @@ def _findings() -> Iterator[dict[str, object]]:
     for run, breach, flaw in product(KINDS, (False, True), ("", "masked", "failed")):
         if not (breach and flaw):
             yield {**CALM, "run": run, "breach": breach} | ({flaw: True} if flaw else {})
-    for decided, breach, held in product(("promote", "escalate", "conclude"), (False, True), (False, True)):
+    for decided, breach, held in product(
+        ("promote", "escalate", "conclude"), (False, True), (False, True)
+    ):
         yield {**CALM, "run": "keep", "decided": decided, "breach": breach, "held": held}
 
 
 def cases() -> list[Case]:
     """Lifecycle × decision."""
     live = [Case(Status.RUNNING, **found) for found in _findings()]  # type: ignore[arg-type]  # fields by name
-    live += [replace(one, off=True) for one in live if one.run in ("none", "keep", "escalate") and not (one.masked or one.failed)]
+    live += [
+        replace(one, off=True)
+        for one in live
+        if one.run in ("none", "keep", "escalate") and not (one.masked or one.failed)
+    ]
     paused = [
         Case(Status.PAUSED, cause, run=run, breach=breach)
-        for cause, run, breach in product((PauseCause.PERSON, PauseCause.HARM), ("none", "keep", "stop"), (False, True))
+        for cause, run, breach in product(
+            (PauseCause.PERSON, PauseCause.HARM), ("none", "keep", "stop"), (False, True)
+        )
     ]
     over = [
         Case(status, outcome=outcome, run=run, masked=masked)
-        for status, outcome, run, masked in product((Status.COMPLETED, Status.ARCHIVED), Outcome, ("none", "keep"), (False, True))
+        for status, outcome, run, masked in product(
+            (Status.COMPLETED, Status.ARCHIVED), Outcome, ("none", "keep"), (False, True)
+        )
         if (run == "keep" or not masked) and (status == Status.COMPLETED or run == "keep")
     ]
-    return [Case(Status.DRAFT), Case(Status.DRAFT, off=True), Case(Status.DARK_LAUNCH), *live, *paused, *over]
+    return [
+        Case(Status.DRAFT),
+        Case(Status.DRAFT, off=True),
+        Case(Status.DARK_LAUNCH),
+        *live,
+        *paused,
+        *over,
+    ]
 
 
 def _result(role: str, key: str, name: str, change: float) -> MetricResult:
@@ -75,26 +104,63 @@ def _result(role: str, key: str, name: str, change: float) -> MetricResult:
         ci=Interval(change - 0.01, change + 0.01, 0.95), lift=change / 0.1, p=0.2,
     )  # fmt: skip
     arms = tuple(MetricArm(arm, 4000, 4000, 0.1, 400.0, 400.0) for arm in ("Control", "Friendly"))
-    return MetricResult(key, 1, name, role, "proportion", "increase", "share", 168, arms, (ArmComparison("Friendly", against),))
+    return MetricResult(
+        key,
+        1,
+        name,
+        role,
+        "proportion",
+        "increase",
+        "share",
+        168,
+        arms,
+        (ArmComparison("Friendly", against),),
+    )
 
 
-_METRICS = (("primary", "apply_rate", "Apply rate", 0.02), ("guardrail", "error_rate", "Errors", 0.05))
+_METRICS = (
+    ("primary", "apply_rate", "Apply rate", 0.02),
+    ("guardrail", "error_rate", "Errors", 0.05),
+)
 
 
 def _facts(case: Case) -> Facts:
     safe = bool(case.decided) and not case.breach
-    guardrail = GuardrailFact("error_rate", "safe", "escalate", "breach" if case.breach else "safe" if safe else "unknown", safe)
-    arm = ArmFacts("Friendly", 4000, "better", 0.02, 0.005, Interval(0.01, 0.03, 0.9), None, (guardrail,))
-    return Facts((arm,), 4000, clock_complete=True, looks_taken=1, last_look_taken=True, auto_promote=False, min_sample_size=100)
+    guardrail = GuardrailFact(
+        "error_rate",
+        "safe",
+        "escalate",
+        "breach" if case.breach else "safe" if safe else "unknown",
+        safe,
+    )
+    arm = ArmFacts(
+        "Friendly", 4000, "better", 0.02, 0.005, Interval(0.01, 0.03, 0.9), None, (guardrail,)
+    )
+    return Facts(
+        (arm,),
+        4000,
+        clock_complete=True,
+        looks_taken=1,
+        last_look_taken=True,
+        auto_promote=False,
+        min_sample_size=100,
+    )
 
 
 def put(case: Case, row: Experiment) -> Experiment:
     """The experiment in a state, with rows as the services write them."""
     now = utc_now()
     Flag.objects.filter(pk=row.flag.pk).update(enabled=not case.off)
-    fields = {"status": case.status, "pause_cause": case.cause, "outcome": case.outcome, "promotion_held": case.held}
+    fields = {
+        "status": case.status,
+        "pause_cause": case.cause,
+        "outcome": case.outcome,
+        "promotion_held": case.held,
+    }
     over = case.status in (Status.COMPLETED, Status.ARCHIVED)
-    Experiment.objects.filter(pk=row.pk).update(start_ts=now - timedelta(days=5), end_ts=now if over else None, **fields)
+    Experiment.objects.filter(pk=row.pk).update(
+        start_ts=now - timedelta(days=5), end_ts=now if over else None, **fields
+    )
     row = Experiment.objects.select_related("flag", "owner", "policy", "layer").get(pk=row.pk)
     if case.status != Status.DRAFT:
         _iteration(case, row, now, over)
@@ -115,10 +181,28 @@ def _iteration(case: Case, row: Experiment, now, over: bool) -> None:
 
 def _run(case: Case, row: Experiment, iteration: Iteration, now) -> None:
     verdict = GuardrailResult(
-        "error_rate", "Friendly", "breach" if case.breach else "unknown", case.breach, False, None, None, None, None, None, False, ""
+        "error_rate",
+        "Friendly",
+        "breach" if case.breach else "unknown",
+        case.breach,
+        False,
+        None,
+        None,
+        None,
+        None,
+        None,
+        False,
+        "",
     )
-    arms = [{"key": k, "name": k, "is_control": k == "Control", "units": 4000, "exposures": 4000} for k in ("Control", "Friendly")]
-    hidden = [{"code": "srm", "weight": "red", "sentence": "shares are off", "masks": True}] if case.masked else []
+    arms = [
+        {"key": k, "name": k, "is_control": k == "Control", "units": 4000, "exposures": 4000}
+        for k in ("Control", "Friendly")
+    ]
+    hidden = (
+        [{"code": "srm", "weight": "red", "sentence": "shares are off", "masks": True}]
+        if case.masked
+        else []
+    )
     AnalysisRun.objects.create(
         experiment=row,
         iteration=iteration,
@@ -130,7 +214,13 @@ def _run(case: Case, row: Experiment, iteration: Iteration, now) -> None:
         health={"findings": hidden},
         verdicts={"guardrails": [plain(verdict)]},
         results={"metrics": plain([_result(*one) for one in _METRICS])},
-        readiness={"kind": case.run, "rule": "a rule", "items": plain(decide(_facts(case)).readiness), "clock": {}, "clock_sentence": ""},
+        readiness={
+            "kind": case.run,
+            "rule": "a rule",
+            "items": plain(decide(_facts(case)).readiness),
+            "clock": {},
+            "clock_sentence": "",
+        },
     )
 
 

@@ -17,8 +17,17 @@ PAGE = "/admin/experiments/experiment/calibration/"
 
 def _split(experiment, metric, found):
     now, iteration = utc_now(), experiment.iterations.get()
-    about = {"metric_key": metric, "metric_version": 1, "method": found.method, "units": 500, "seed": 1, "result": plain(found)}
-    return ReplayRow.objects.create(experiment=experiment, iteration=iteration, data_cut=now, computed_at=now, **about)
+    about = {
+        "metric_key": metric,
+        "metric_version": 1,
+        "method": found.method,
+        "units": 500,
+        "seed": 1,
+        "result": plain(found),
+    }
+    return ReplayRow.objects.create(
+        experiment=experiment, iteration=iteration, data_cut=now, computed_at=now, **about
+    )
 
 
 @pytest.fixture
@@ -28,7 +37,9 @@ def running(people):
 
 def test_calibration__nothing_stored__says_how_to_begin(browser, people):
     text = browser("victor").get(PAGE).content.decode()
-    assert "No control arm has been split yet" in text and "No A/A test has taken a look yet" in text
+    assert (
+        "No control arm has been split yet" in text and "No A/A test has taken a look yet" in text
+    )
 
 
 def test_calibration__each_verdict_in_words_and_the_newest_replay_alone(browser, running):
@@ -38,7 +49,11 @@ def test_calibration__each_verdict_in_words_and_the_newest_replay_alone(browser,
     _split(running, "thin", NullReplay("raw", 1000, reason="too few cells"))
     text = browser("victor").get(PAGE).content.decode()
     assert "1 of 2 metrics err as often as promised" in text
-    assert (text.count("✓ as promised"), text.count("✗ not"), text.count("? cannot say")) == (1, 1, 1)
+    assert (text.count("✓ as promised"), text.count("✗ not"), text.count("? cannot say")) == (
+        1,
+        1,
+        1,
+    )
     assert "Too few cells" in text and "20.00 %" not in text
 
 

@@ -25,8 +25,15 @@ def test_csv__has_a_line_for_every_arm_and_reading(browser, owner):
     experiment = _measured(owner, 120)
     browser("olivia").post(url(experiment, "analyse"))
     lines = _lines(_file(browser, experiment, "csv"))
-    assert [(one["control"], one["reading"]) for one in lines] == [("yes", ""), ("no", "fixed"), ("no", "sequential"), ("no", "cuped")]
-    assert float(lines[1]["difference"]) == 2.0 and float(lines[1]["low"]) < 2 < float(lines[1]["high"])
+    assert [(one["control"], one["reading"]) for one in lines] == [
+        ("yes", ""),
+        ("no", "fixed"),
+        ("no", "sequential"),
+        ("no", "cuped"),
+    ]
+    assert float(lines[1]["difference"]) == 2.0 and float(lines[1]["low"]) < 2 < float(
+        lines[1]["high"]
+    )
 
 
 def test_csv__a_metric_named_like_a_formula__is_text(browser, owner):

@@ -13,7 +13,15 @@ from tests.experiments.admin.conftest import page
 
 
 def imported(actor, whole) -> Experiment:
-    done = import_pilot(actor, timezone.now(), key="pilot", panel=whole, metric="Rate <b>", region_label="State", source="pilot.csv")
+    done = import_pilot(
+        actor,
+        timezone.now(),
+        key="pilot",
+        panel=whole,
+        metric="Rate <b>",
+        region_label="State",
+        source="pilot.csv",
+    )
     return Experiment.objects.get(pk=done.experiment_id)
 
 
@@ -41,7 +49,10 @@ def test_geo_page__ten_regions__shows_each_method_and_draws_intervals(owner, tex
     experiment = imported(owner, drawn(3, effect=1.0))
     analyse(experiment.pk, now=timezone.now())
     text = text_of(experiment)
-    assert "CR2 with Satterthwaite" in text and "wild cluster bootstrap-t (Rademacher, all 1,024)".capitalize()[:10] in text
+    assert (
+        "CR2 with Satterthwaite" in text
+        and "wild cluster bootstrap-t (Rademacher, all 1,024)".capitalize()[:10] in text
+    )
     assert text.count('<line class="bar') == 7
     assert "below 100 a pilot is read once, at its end" in text
 
@@ -56,7 +67,15 @@ def test_geo_page__every_tab__opens(owner, browser, tab):
 def test_geo_page__no_tab_talks_as_if_assay_had_served_it(owner, browser):
     experiment = imported(owner, drawn(3))
     analyse(experiment.pk, now=timezone.now())
-    shown = "".join(browser("olivia").get(page(experiment, tab)).content.decode() for tab in ("plan", "traffic", "health", "wiring"))
+    shown = "".join(
+        browser("olivia").get(page(experiment, tab)).content.decode()
+        for tab in ("plan", "traffic", "health", "wiring")
+    )
     assert "Imported: it ran elsewhere. No application has to be connected." in shown
-    for text in ("as in an A/A test", "nothing has been launched yet", "as soon as one is due", "Lines to paste"):
+    for text in (
+        "as in an A/A test",
+        "nothing has been launched yet",
+        "as soon as one is due",
+        "Lines to paste",
+    ):
         assert text not in shown

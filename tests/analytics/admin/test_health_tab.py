@@ -17,14 +17,26 @@ from tests.experiments.services.life.test_arm_stops import harmed_one
 def test_health__inputs_drifted_at_night__is_said_here_as_in_prometheus(browser, people):
     w = world("drifting")
     freeze(w)
-    for prefix, at, language in (("early", START + timedelta(hours=1), "de"), ("late", START + 16 * DAY, "en")):
+    for prefix, at, language in (
+        ("early", START + timedelta(hours=1), "de"),
+        ("late", START + 16 * DAY, "en"),
+    ):
         for arm in ("control", "treatment"):
-            meet(w, arm, names(f"{prefix}{arm}", 300), converted=30, at=at, covariates={"language": language})
+            meet(
+                w,
+                arm,
+                names(f"{prefix}{arm}", 300),
+                converted=30,
+                at=at,
+                covariates={"language": language},
+            )
     analyse(w.experiment.pk, now=NOW)
     before = browser("victor").get(page(w.experiment, "health")).content.decode()
     assert 'id="finding-drift"' not in before
     scan(w.experiment.pk, now=NOW)
-    assert [one.code for one in health_findings() if one.experiment == "drifting"].count("drift") == 1
+    assert [one.code for one in health_findings() if one.experiment == "drifting"].count(
+        "drift"
+    ) == 1
     text = browser("victor").get(page(w.experiment, "health")).content.decode()
     assert 'id="finding-drift"' in text and "PSI" in text and "! with care" in text
     assert "Nothing was found that speaks against them" not in text
@@ -36,20 +48,31 @@ def test_health__experiment_is_over__announces_no_next_look(browser, people):
     for arm in ("control", "treatment"):
         crowd(w, arm, 200, START + DAY, events={"apply": 30})
     analyse(w.experiment.pk, now=NOW)
-    assert "none: the experiment is over" not in browser("victor").get(page(w.experiment, "health")).content.decode()
+    assert (
+        "none: the experiment is over"
+        not in browser("victor").get(page(w.experiment, "health")).content.decode()
+    )
     Iteration.objects.update(ended_at=NOW)
     Experiment.objects.filter(pk=w.experiment.pk).update(status="completed")
-    assert "none: the experiment is over" in browser("victor").get(page(w.experiment, "health")).content.decode()
+    assert (
+        "none: the experiment is over"
+        in browser("victor").get(page(w.experiment, "health")).content.decode()
+    )
 
 
 def test_shares__that_cannot_be_said__are_neither_none_nor_as_planned(browser, people):
     w = world("one_arm_left")
     freeze(w)
     crowd(w, "control", 200, START + DAY)
-    w.iteration.stopped_arms.create(variant=w.arms["treatment"], stopped_at=START + DAY, reason="harm")
+    w.iteration.stopped_arms.create(
+        variant=w.arms["treatment"], stopped_at=START + DAY, reason="harm"
+    )
     analyse(w.experiment.pk, now=NOW)
     health = browser("victor").get(page(w.experiment, "health")).content.decode()
-    assert "Sample ratio mismatch" not in health and "Whether the shares are as planned cannot be said" in health
+    assert (
+        "Sample ratio mismatch" not in health
+        and "Whether the shares are as planned cannot be said" in health
+    )
     results = browser("victor").get(page(w.experiment, "results")).content.decode()
     assert "shares as planned (SRM)" not in results
 

@@ -26,8 +26,21 @@ def _olivias(experiment: Experiment, people) -> Experiment:
 def dark(people) -> Experiment:
     """Olivia's, in dark launch, checked and signed by QA; nobody has asked for the launch."""
     made = _olivias(factories.experiment_in(Status.DARK_LAUNCH), people)
-    checklist.record_evidence(factories.SYSTEM, factories.NOW, experiment_id=made.pk, item=Item.DARK_LAUNCH, green=True, summary="fine")
-    checklist.sign_off(factories.person("qa"), factories.NOW, experiment_id=made.pk, item=Item.DARK_LAUNCH, verdict=Verdict.APPROVED)
+    checklist.record_evidence(
+        factories.SYSTEM,
+        factories.NOW,
+        experiment_id=made.pk,
+        item=Item.DARK_LAUNCH,
+        green=True,
+        summary="fine",
+    )
+    checklist.sign_off(
+        factories.person("qa"),
+        factories.NOW,
+        experiment_id=made.pk,
+        item=Item.DARK_LAUNCH,
+        verdict=Verdict.APPROVED,
+    )
     return made
 
 
@@ -38,14 +51,27 @@ def running(people) -> Experiment:
 
 
 def test_launch__requested_approved_by_another_and_pressed__is_live(browser, dark):
-    assert browser("olivia").post(url(dark, "request-launch"), {"note": "Ready."}).status_code == 302
+    assert (
+        browser("olivia").post(url(dark, "request-launch"), {"note": "Ready."}).status_code == 302
+    )
     assert LaunchRequest.objects.get(experiment=dark).requested_by.username == "olivia"
-    assert browser("paula").post(url(dark, "sign/approval"), {"verdict": "approved", "comment": "Go."}).status_code == 302
+    assert (
+        browser("paula")
+        .post(url(dark, "sign/approval"), {"verdict": "approved", "comment": "Go."})
+        .status_code
+        == 302
+    )
     assert browser("olivia").post(url(dark, "do/start"), {"reason": ""}).status_code == 302
     dark.refresh_from_db()
     assert dark.status == Status.RUNNING
-    logged = ChangeLogEntry.objects.filter(experiment=dark, actor_label__in=["olivia", "paula", "Olivia", "Paula"])
-    assert set(logged.values_list("action", flat=True)) >= {"launch_requested", "signed_off", "start"}
+    logged = ChangeLogEntry.objects.filter(
+        experiment=dark, actor_label__in=["olivia", "paula", "Olivia", "Paula"]
+    )
+    assert set(logged.values_list("action", flat=True)) >= {
+        "launch_requested",
+        "signed_off",
+        "start",
+    }
 
 
 def test_approval__by_the_requester__is_refused_and_not_offered(browser, dark):
@@ -85,14 +111,23 @@ def test_hold__then_release__is_kept_with_its_reason(browser, running):
     client.post(url(running, "hold"), {"reason": "over"})
     running.refresh_from_db()
     assert not running.promotion_held
-    assert list(ChangeLogEntry.objects.filter(action="promotion_held").order_by("at").values_list("reason", flat=True)) == [
+    assert list(
+        ChangeLogEntry.objects.filter(action="promotion_held")
+        .order_by("at")
+        .values_list("reason", flat=True)
+    ) == [
         "a holiday",
         "over",
     ]
 
 
 def test_promote__by_hand__rolls_out_and_the_page_says_what_users_see(browser, running):
-    assert browser("paula").post(url(running, "do/promote"), {"variant": "treatment", "reason": "it is better"}).status_code == 302
+    assert (
+        browser("paula")
+        .post(url(running, "do/promote"), {"variant": "treatment", "reason": "it is better"})
+        .status_code
+        == 302
+    )
     rollout = Rollout.objects.get(experiment=running)
     text = browser("victor").get(page(running)).content.decode()
     assert "What users see now" in text
@@ -102,23 +137,34 @@ def test_promote__by_hand__rolls_out_and_the_page_says_what_users_see(browser, r
 
 
 def test_promote__asked__says_what_the_analysis_says(browser, running):
-    assert "analysis: now none, needed one" in browser("paula").get(url(running, "do/promote")).content.decode()
+    assert (
+        "analysis: now none, needed one"
+        in browser("paula").get(url(running, "do/promote")).content.decode()
+    )
 
 
 def test_promote__control_or_nothing__is_refused(browser, running):
     client = browser("paula")
-    assert client.post(url(running, "do/promote"), {"variant": "control", "reason": ""}).status_code == 409
+    assert (
+        client.post(url(running, "do/promote"), {"variant": "control", "reason": ""}).status_code
+        == 409
+    )
     assert client.post(url(running, "do/promote"), {"variant": ""}).status_code in (400, 404)
     running.refresh_from_db()
     assert running.status == Status.RUNNING
 
 
 def test_return_to_control__with_a_reason__serves_the_default_again_and_says_so(browser, running):
-    browser("paula").post(url(running, "do/promote"), {"variant": "treatment", "reason": "it is better"})
+    browser("paula").post(
+        url(running, "do/promote"), {"variant": "treatment", "reason": "it is better"}
+    )
     client = browser("olivia")
     assert "Return to control</a>" in client.get(page(running)).content.decode()
     assert client.post(url(running, "do/return_to_control"), {"reason": ""}).status_code == 400
-    assert client.post(url(running, "do/return_to_control"), {"reason": "complaints"}).status_code == 302
+    assert (
+        client.post(url(running, "do/return_to_control"), {"reason": "complaints"}).status_code
+        == 302
+    )
     running.refresh_from_db()
     assert running.outcome == "reverted"
     text = client.get(page(running)).content.decode()
@@ -128,8 +174,14 @@ def test_return_to_control__with_a_reason__serves_the_default_again_and_says_so(
 
 def test_resume__after_harm__says_that_units_are_randomised_anew(browser, running):
     browser("victor").post(url(running, "do/emergency_stop"), {"reason": "people complain"})
-    assert "randomised anew in a new iteration" in browser("dmitri").get(url(running, "do/resume")).content.decode()
-    assert "This is for: product owner, data scientist, admin" in browser("victor").get(page(running)).content.decode()
+    assert (
+        "randomised anew in a new iteration"
+        in browser("dmitri").get(url(running, "do/resume")).content.decode()
+    )
+    assert (
+        "This is for: product owner, data scientist, admin"
+        in browser("victor").get(page(running)).content.decode()
+    )
 
 
 PAYLOAD = '"><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}'
@@ -151,14 +203,27 @@ def test_every_text_field__with_markup__stays_text_on_every_tab(browser, people)
         )
         for key in ("control", "treatment")
     )
-    words = dict.fromkeys(("name", "description", "hypothesis", "expected_effect", "prd_text"), PAYLOAD)
-    spec = factories.spec("xss", **words, variants=arms, policy_key="ai-low", traffic=100, tags=(PAYLOAD,))
+    words = dict.fromkeys(
+        ("name", "description", "hypothesis", "expected_effect", "prd_text"), PAYLOAD
+    )
+    spec = factories.spec(
+        "xss", **words, variants=arms, policy_key="ai-low", traffic=100, tags=(PAYLOAD,)
+    )
     made = drafts.create_experiment(owner, factories.NOW, spec=spec)
     client.post(url(made, "note"), {"text": PAYLOAD})
     client.post(url(made, "sign/prd"), {"verdict": "rejected", "comment": PAYLOAD})
-    browser("dmitri").post(url(made, "evaluate"), {"variant": "treatment", "metric": PAYLOAD[:60], "value": "0.6", "dataset": PAYLOAD})
+    browser("dmitri").post(
+        url(made, "evaluate"),
+        {"variant": "treatment", "metric": PAYLOAD[:60], "value": "0.6", "dataset": PAYLOAD},
+    )
     browser("quinn").post(
-        url(made, "override"), {"variant": "treatment", "unit_id": "t<script>alert(1)", "expires_at": "2099-01-01T00:00", "reason": PAYLOAD}
+        url(made, "override"),
+        {
+            "variant": "treatment",
+            "unit_id": "t<script>alert(1)",
+            "expires_at": "2099-01-01T00:00",
+            "reason": PAYLOAD,
+        },
     )
     pages = [page(made, tab) for tab in TABS] + [
         url(made, "edit"),
@@ -166,7 +231,11 @@ def test_every_text_field__with_markup__stays_text_on_every_tab(browser, people)
         "/admin/",
         "/admin/experiments/experiment/",
     ]
-    lists = ["/admin/experiments/changelogentry/", "/admin/experiments/override/", "/admin/experiments/flag/"]
+    lists = [
+        "/admin/experiments/changelogentry/",
+        "/admin/experiments/override/",
+        "/admin/experiments/flag/",
+    ]
     for where in pages + lists:
         text = client.get(where).content.decode()
         assert "<script>alert(1)" not in text, where
@@ -182,7 +251,9 @@ def test_prd_link__that_runs_script__is_text_and_no_link(browser, people):
     assert 'href="javascript:' not in client.get(page(made, "plan")).content.decode()
 
 
-def test_checklist__dark_launch_checked__shows_arms_and_guardrails_beside_the_twins(browser, people):
+def test_checklist__dark_launch_checked__shows_arms_and_guardrails_beside_the_twins(
+    browser, people
+):
     made = factories.experiment_in(Status.DARK_LAUNCH)
     check_dark_launch(factories.SYSTEM, factories.NOW + timedelta(hours=1), experiment_id=made.pk)
 
@@ -193,15 +264,29 @@ def test_checklist__dark_launch_checked__shows_arms_and_guardrails_beside_the_tw
     assert "no control twin has been exposed" in text
 
 
-def test_optional_item__is_signed_on_its_page__and_required_ones_are_not_waved_through(browser, people, dark):
+def test_optional_item__is_signed_on_its_page__and_required_ones_are_not_waved_through(
+    browser, people, dark
+):
     light = _olivias(factories.draft(key="light", name="Light"), people)
     client = browser("olivia")
     shown = client.get(page(light) + "?tab=checklist").content.decode()
     assert url(light, "sign/prd") in shown
     assert url(light, "sign/approval") not in shown
-    assert client.post(url(light, "sign/prd"), {"verdict": "not_applicable", "comment": "A copy change."}).status_code == 302
-    assert "Optional; not applicable: A copy change." in client.get(page(light) + "?tab=checklist").content.decode()
-    required = client.post(url(dark, "sign/prd"), {"verdict": "not_applicable", "comment": "Why bother."})
+    assert (
+        client.post(
+            url(light, "sign/prd"), {"verdict": "not_applicable", "comment": "A copy change."}
+        ).status_code
+        == 302
+    )
+    assert (
+        "Optional; not applicable: A copy change."
+        in client.get(page(light) + "?tab=checklist").content.decode()
+    )
+    required = client.post(
+        url(dark, "sign/prd"), {"verdict": "not_applicable", "comment": "Why bother."}
+    )
     assert required.status_code == 409
     assert "cannot be called not applicable" in required.content.decode()
-    assert '<option value="not_applicable">' not in client.get(url(dark, "sign/prd")).content.decode()
+    assert (
+        '<option value="not_applicable">' not in client.get(url(dark, "sign/prd")).content.decode()
+    )

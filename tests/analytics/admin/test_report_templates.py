@@ -17,7 +17,10 @@ def test_template__written_by_a_data_scientist__becomes_the_next_version_with_a_
     row = ReportTemplate.objects.get(shipped=False)
     assert (row.version, row.text, row.created_by.username) == (2, OWN, "dmitri")
     assert ChangeLogEntry.objects.get(action="report_template_revised").reason == "shorter"
-    assert "{{verdict}}" in client.get(f"/admin/analytics/reporttemplate/{row.pk}/change/").content.decode()
+    assert (
+        "{{verdict}}"
+        in client.get(f"/admin/analytics/reporttemplate/{row.pk}/change/").content.decode()
+    )
 
 
 def test_template__with_an_unknown_place__is_shown_again_with_the_fault(browser):

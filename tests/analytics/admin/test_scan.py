@@ -17,8 +17,19 @@ def by_language():
     """Treatment gains in one language and loses in the other."""
     w = world()
     freeze(w, breakdowns=LANGUAGE)
-    for arm, language, applied in (("control", "de", 30), ("control", "en", 60), ("treatment", "de", 90), ("treatment", "en", 10)):
-        meet(w, arm, names(f"{arm}{language}", 200), converted=applied, covariates={"language": language})
+    for arm, language, applied in (
+        ("control", "de", 30),
+        ("control", "en", 60),
+        ("treatment", "de", 90),
+        ("treatment", "en", 10),
+    ):
+        meet(
+            w,
+            arm,
+            names(f"{arm}{language}", 200),
+            converted=applied,
+            covariates={"language": language},
+        )
     for arm, again in (("control", 10), ("treatment", 30)):
         for number in range(again):  # of those who applied on the first day already
             w.event(f"{arm}de{number}", "apply", START + timedelta(days=1, hours=3))
@@ -35,7 +46,9 @@ def test_results__say_what_the_scan_found_and_what_one_may_do(browser):
     assert "Plan an experiment of its own" in text
     drawn = text.split('aria-label="Effects by segment"')[1].split("</table>")[0]
     assert "By days since exposure" in text
-    since = text.split("Difference from control on each day since the first exposure")[1].split("</svg>")[0]
+    since = text.split("Difference from control on each day since the first exposure")[1].split(
+        "</svg>"
+    )[0]
     assert "treatment: +5.00 pp, between" in since
     assert "by strata of language" in text
     assert "<svg" in drawn and drawn.count("language</span>") == 1

@@ -17,9 +17,19 @@ def test_work__page_shows_totals_arithmetic_cut_engine_and_sql(browser, owner):
     browser("olivia").post(url(experiment, "analyse"))
     key = results.latest(experiment).primary.key
     client = browser("victor")
-    assert url(experiment, f"work/{key}") in client.get(page(experiment, "results")).content.decode()
+    assert (
+        url(experiment, f"work/{key}") in client.get(page(experiment, "results")).content.decode()
+    )
     text = client.get(url(experiment, f"work/{key}")).content.decode()
-    for said in ("Totals", "Σy / n", "Data cut", "engine ", "SELECT", "the unit&#x27;s own", "Stored: difference <strong>2</strong>"):
+    for said in (
+        "Totals",
+        "Σy / n",
+        "Data cut",
+        "engine ",
+        "SELECT",
+        "the unit&#x27;s own",
+        "Stored: difference <strong>2</strong>",
+    ):
         assert said.replace("&#x27;", "'") in text.replace("&#x27;", "'")
     assert not Look.objects.exists()
 
@@ -39,7 +49,10 @@ def test_work__sql_run_as_written__gives_the_units_of_the_totals(browser, owner)
     shown = shown_work(experiment, results.latest(experiment).primary.key)
     with connection.cursor() as cursor:
         cursor.execute(shown.statements[0])
-        exposed = [dict(zip([c.name for c in cursor.description], row, strict=True))["exposed"] for row in cursor.fetchall()]
+        exposed = [
+            dict(zip([c.name for c in cursor.description], row, strict=True))["exposed"]
+            for row in cursor.fetchall()
+        ]
     assert sorted(exposed) == sorted(arm.exposed for arm in shown.arms)
 
 
@@ -47,7 +60,9 @@ def test_work__masked__has_no_totals(browser, running):
     _expose(running, {"Control": 600, "Friendly": 300})
     browser("olivia").post(url(running, "analyse"))
     text = browser("victor").get(url(running, "work/csat")).content.decode()
-    assert "Results are masked." in text and "Comes to" not in text and "<h2>Totals</h2>" not in text
+    assert (
+        "Results are masked." in text and "Comes to" not in text and "<h2>Totals</h2>" not in text
+    )
 
 
 def test_work__before_an_analysis_or_of_another_metric__is_not_found(browser, running):

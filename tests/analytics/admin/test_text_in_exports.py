@@ -18,9 +18,27 @@ from tests.experiments.admin.conftest import page
 from tests.experiments.admin.test_text_stays_text import PAYLOAD, RAW, TABS, _addresses, world  # noqa: F401  # a fixture
 
 FORMULA = "=HYPERLINK(1)" + PAYLOAD[:15]
-PROSE = {"name", "sentence", "note", "reason", "text", "description", "message", "title", "label", "summary", "rule"}
+PROSE = {
+    "name",
+    "sentence",
+    "note",
+    "reason",
+    "text",
+    "description",
+    "message",
+    "title",
+    "label",
+    "summary",
+    "rule",
+}
 """Keys under which documents hold what people wrote, or what is made of it."""
-FREE = {("Experiment", "tags"), ("Variant", "config"), ("Flag", "default_value"), ("ChangeLogEntry", "before"), ("ChangeLogEntry", "after")}
+FREE = {
+    ("Experiment", "tags"),
+    ("Variant", "config"),
+    ("Flag", "default_value"),
+    ("ChangeLogEntry", "before"),
+    ("ChangeLogEntry", "after"),
+}
 """Documents that are people's own throughout."""
 BEGINS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -29,7 +47,11 @@ def _documents() -> list[tuple[type[models.Model], str]]:
     found = []
     for app in ("experiments", "analytics"):
         for model in apps.get_app_config(app).get_models():
-            found += [(model, field.name) for field in model._meta.concrete_fields if isinstance(field, models.JSONField)]
+            found += [
+                (model, field.name)
+                for field in model._meta.concrete_fields
+                if isinstance(field, models.JSONField)
+            ]
     return found
 
 
@@ -83,9 +105,13 @@ def test_report__shows_it_as_text(browser, poisoned, kind):
 def test_csv__begins_no_cell_with_a_formula(browser, poisoned):
     _poison(FORMULA)
     answer = browser("ada").get(f"/admin/experiments/experiment/{poisoned.pk}/results.csv")
-    cells = [cell for row in csv.reader(io.StringIO(answer.content.decode(), newline="")) for cell in row]
+    cells = [
+        cell for row in csv.reader(io.StringIO(answer.content.decode(), newline="")) for cell in row
+    ]
     assert any(FORMULA in cell for cell in cells)
-    assert [cell for cell in cells if cell.startswith(BEGINS_A_FORMULA) and not _is_number(cell)] == []
+    assert [
+        cell for cell in cells if cell.startswith(BEGINS_A_FORMULA) and not _is_number(cell)
+    ] == []
 
 
 def _is_number(cell: str) -> bool:
@@ -99,5 +125,8 @@ def _is_number(cell: str) -> bool:
 def test_documents__are_found(poisoned):
     names = {(model.__name__, name) for model, name in _documents()}
     assert names >= FREE and len(names) >= 40
-    assert PAYLOAD in str(Experiment.objects.get(pk=poisoned.pk).tags) or Experiment.objects.get(pk=poisoned.pk).tags == []
+    assert (
+        PAYLOAD in str(Experiment.objects.get(pk=poisoned.pk).tags)
+        or Experiment.objects.get(pk=poisoned.pk).tags == []
+    )
     assert page(poisoned) and TABS

@@ -23,7 +23,9 @@ def masked(browser, running):
     return running
 
 
-def test_unmask__a_data_scientist_with_a_reason__sees_the_numbers_and_is_written_down(browser, masked):
+def test_unmask__a_data_scientist_with_a_reason__sees_the_numbers_and_is_written_down(
+    browser, masked
+):
     dmitri = browser("dmitri")
     assert url(masked, "unmask") in dmitri.get(page(masked, "results")).content.decode()
     asked = dmitri.get(url(masked, "unmask")).content.decode()
@@ -31,7 +33,11 @@ def test_unmask__a_data_scientist_with_a_reason__sees_the_numbers_and_is_written
     answer = dmitri.post(url(masked, "unmask"), {"reason": "is it the cache?"})
     assert 'id="metric-csat"' in answer.content.decode() and "no-store" in answer["Cache-Control"]
     line = ChangeLogEntry.objects.get(action="results_unmasked")
-    assert (line.actor_label, line.reason, line.experiment_id) == ("Dmitri", "is it the cache?", masked.pk)
+    assert (line.actor_label, line.reason, line.experiment_id) == (
+        "Dmitri",
+        "is it the cache?",
+        masked.pk,
+    )
     assert 'id="metric-csat"' not in dmitri.get(page(masked, "results")).content.decode()
 
 
@@ -42,7 +48,9 @@ def test_unmask__without_a_reason__shows_nothing(browser, masked):
 
 
 def test_unmask__is_offered_to_data_scientists_alone(browser, masked):
-    assert url(masked, "unmask") not in browser("olivia").get(page(masked, "results")).content.decode()
+    assert (
+        url(masked, "unmask") not in browser("olivia").get(page(masked, "results")).content.decode()
+    )
 
 
 def test_metrics__planned_before_or_after_the_launch__say_so(browser, owner):
@@ -62,5 +70,8 @@ def test_metrics__planned_later__name_the_day(browser, owner):
         at=iteration.started_at + 2.5 * DAY, actor_kind="user", actor_label="x", action="metrics_planned", object_type="experiment",
         object_id="1", object_label="x", experiment=experiment, after=["primary: csat v1", "secondary: later v2"],
     )  # fmt: skip
-    found = {block.row.key: block.amended for block in results_section.blocks(experiment, replace(view, metrics=(*view.metrics, row)))}
+    found = {
+        block.row.key: block.amended
+        for block in results_section.blocks(experiment, replace(view, metrics=(*view.metrics, row)))
+    }
     assert (found["later"], found["minutes"]) == (3, None)

@@ -98,7 +98,9 @@ def _marks(browser, experiment) -> tuple[str, list[str]]:
     """The list of the wiring tab, and its marks by what each of its lines is about."""
     text = browser("olivia").get(page(experiment, "wiring")).content.decode()
     lines = text.partition('<ul class="as-checks">')[2].partition("</ul>")[0]
-    return lines, [line.partition('aria-label="')[2].partition('"')[0] for line in lines.split("<li>")[1:]]
+    return lines, [
+        line.partition('aria-label="')[2].partition('"')[0] for line in lines.split("<li>")[1:]
+    ]
 
 
 def test_wiring__exposures_came_while_nobody_looked__their_answers_were_given(browser, draft):
@@ -114,7 +116,14 @@ def test_wiring__more_refusals_than_the_tail_has_rows__hide_no_exposure(browser,
     w = world("much_refused")
     crowd(w, "control", 2, utc_now() - timedelta(hours=3))
     RefusedItem.objects.bulk_create(
-        RefusedItem(at=utc_now(), kind="event", environment="production", experiment=w.experiment, code="too_old", unit_id=f"u{n}")
+        RefusedItem(
+            at=utc_now(),
+            kind="event",
+            environment="production",
+            experiment=w.experiment,
+            code="too_old",
+            unit_id=f"u{n}",
+        )
         for n in range(MOST_ROWS)
     )
     assert _marks(browser, w.experiment)[1][:2] == ["seen", "seen"]

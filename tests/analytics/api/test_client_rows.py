@@ -45,11 +45,20 @@ def fresh_spool():
 
 
 def met(unit, variation):
-    return {"event_name": "Experiment Viewed", "properties_json": {"experimentId": "checkout", "variationId": variation, "hashValue": unit}}
+    return {
+        "event_name": "Experiment Viewed",
+        "properties_json": {
+            "experimentId": "checkout",
+            "variationId": variation,
+            "hashValue": unit,
+        },
+    }
 
 
 def report(key, *items, **how):
-    return APIClient().post(f"/track?client_key={key}", json.dumps(items), content_type="text/plain", **how)
+    return APIClient().post(
+        f"/track?client_key={key}", json.dumps(items), content_type="text/plain", **how
+    )
 
 
 def seen(event_id, unit, **fields):
@@ -61,7 +70,9 @@ def tallied(outcome):
 
 
 NOW = serving_cast.NOW
-UNITS = [serving_cast.unit_in(lambda bucket, n=n: bucket % 40 == n and bucket < 900) for n in range(12)]
+UNITS = [
+    serving_cast.unit_in(lambda bucket, n=n: bucket % 40 == n and bucket < 900) for n in range(12)
+]
 
 
 @pytest.mark.parametrize("door", ["track", "exposures"])
@@ -72,16 +83,23 @@ def test_client_key__states_both_arms_of_invented_units__marks_no_crossover(serv
         answer = report(key, *(met(unit, arm) for unit, arm in arms))
     else:
         items = [seen(f"e{n}", unit, variant=arm) for n, (unit, arm) in enumerate(arms)]
-        answer = APIClient().post("/api/v1/exposures", {"exposures": items}, format="json", headers={"X-Api-Key": key})
+        answer = APIClient().post(
+            "/api/v1/exposures", {"exposures": items}, format="json", headers={"X-Api-Key": key}
+        )
     assert (answer.status_code, answer.json()["accepted"]) == (200, 6)
     rows = Assignment.objects.select_related("variant")
-    assert {(row.crossover, row.variant.key == ("control", "treatment")[row.bucket_id % 2]) for row in rows} == {(False, True)}
+    assert {
+        (row.crossover, row.variant.key == ("control", "treatment")[row.bucket_id % 2])
+        for row in rows
+    } == {(False, True)}
     assert tallied("other_arm") == 3
 
 
 def test_server_key__states_another_arm__is_believed(served, caps):
     unit = UNITS[0]
-    answer = served.client(Scope.SERVER).post("/api/v1/exposures", {"exposures": [seen("a", unit, variant="treatment")]}, format="json")
+    answer = served.client(Scope.SERVER).post(
+        "/api/v1/exposures", {"exposures": [seen("a", unit, variant="treatment")]}, format="json"
+    )
     assert answer.json()["accepted"] == 1
     assert Assignment.objects.get().crossover
 
@@ -91,10 +109,19 @@ def test_rows_of_a_unit__above_the_cap__are_named_and_counted_and_the_answer_sta
     key = served.key(Scope.CLIENT)
     answer = report(key, *[met(UNITS[0], "control")] * 5, met(UNITS[1], "treatment"))
     assert (answer.status_code, answer.json()["accepted"]) == (200, 4)
-    assert [(error["index"], error["code"]) for error in answer.json()["errors"]] == [(3, "over_cap"), (4, "over_cap")]
+    assert [(error["index"], error["code"]) for error in answer.json()["errors"]] == [
+        (3, "over_cap"),
+        (4, "over_cap"),
+    ]
     assert tallied("over_cap") == 2
-    one = APIClient().post("/api/v1/exposures", seen("one", UNITS[0]), format="json", headers={"X-Api-Key": key})
-    assert (one.status_code, one.json()["accepted"], one.json()["errors"][0]["code"]) == (200, 0, "over_cap")
+    one = APIClient().post(
+        "/api/v1/exposures", seen("one", UNITS[0]), format="json", headers={"X-Api-Key": key}
+    )
+    assert (one.status_code, one.json()["accepted"], one.json()["errors"][0]["code"]) == (
+        200,
+        0,
+        "over_cap",
+    )
     other = report(served.key(Scope.CLIENT), met(UNITS[0], "control"))
     assert other.json()["accepted"] == 1
 
@@ -103,10 +130,14 @@ def test_rows_from_an_address__above_the_cap__are_dropped__whatever_the_header_s
     caps(per_address=4)
     key = served.key(Scope.CLIENT)
     for n in range(6):
-        answer = report(key, met(UNITS[n], "control"), headers={"X-Forwarded-For": f"203.0.113.{n}"})
+        answer = report(
+            key, met(UNITS[n], "control"), headers={"X-Forwarded-For": f"203.0.113.{n}"}
+        )
         assert answer.status_code == 200
     assert Assignment.objects.count() == 4
-    assert report(key, met(UNITS[7], "treatment"), REMOTE_ADDR="198.51.100.7").json()["accepted"] == 1
+    assert (
+        report(key, met(UNITS[7], "treatment"), REMOTE_ADDR="198.51.100.7").json()["accepted"] == 1
+    )
 
 
 def test_server_and_ingest_keys__have_no_caps(served, caps):
@@ -123,11 +154,19 @@ def test_decisions__above_the_caps__are_answered_and_not_queued(served, caps, do
     client = served.client(Scope.CLIENT)
     for unit in UNITS[:6]:
         if door == "ofrep":
-            answer = client.post("/ofrep/v1/evaluate/flags/checkout", {"context": {"targetingKey": unit}}, format="json")
+            answer = client.post(
+                "/ofrep/v1/evaluate/flags/checkout",
+                {"context": {"targetingKey": unit}},
+                format="json",
+            )
         else:
-            answer = client.post("/api/v1/assignments", {"unit": unit, "experiments": ["checkout"]}, format="json")
+            answer = client.post(
+                "/api/v1/assignments", {"unit": unit, "experiments": ["checkout"]}, format="json"
+            )
         assert answer.status_code == 200
-    lines = [line for path in spool.waiting() for line in path.read_bytes().splitlines(keepends=True)]
+    lines = [
+        line for path in spool.waiting() for line in path.read_bytes().splitlines(keepends=True)
+    ]
     assert [from_line(line).unit_id for line in lines] == UNITS[:2]
     assert client_drops.carry(NOW) == 4
     assert tallied("over_cap") == 4
@@ -152,5 +191,8 @@ def test_caps__begin_anew_each_hour_and_forget_no_address_in_a_flood_of_ids():
 
 
 def test_findings__name_what_client_keys_sent():
-    assert [finding.code for finding in client_findings({"over_cap": 3, "other_arm": 4})] == ["client_rows_dropped", "client_arm_disputed"]
+    assert [finding.code for finding in client_findings({"over_cap": 3, "other_arm": 4})] == [
+        "client_rows_dropped",
+        "client_arm_disputed",
+    ]
     assert client_findings({}) == []

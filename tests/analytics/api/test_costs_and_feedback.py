@@ -21,7 +21,13 @@ COST = {
     "cache_hit": False,
     "qps_bucket": "10-50",
 }
-FEEDBACK = {"user_id": "u1", "label": "not useful", "comment": "Wrong city,\nand too long.", "manual_edit_flag": True, "request_id": "r1"}
+FEEDBACK = {
+    "user_id": "u1",
+    "label": "not useful",
+    "comment": "Wrong city,\nand too long.",
+    "manual_edit_flag": True,
+    "request_id": "r1",
+}
 
 
 @pytest.fixture
@@ -39,7 +45,10 @@ def feedback(*items):
 
 def test_costs__batch__is_stored_under_the_sources_columns(app):
     answer = app.post("/api/v1/costs", costs({}, {"cost_micro": None, "qps_bucket": 3}))
-    assert (answer.status_code, answer.json()) == (200, {"accepted": 2, "duplicates": 0, "conflicts": 0, "errors": []})
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"accepted": 2, "duplicates": 0, "conflicts": 0, "errors": []},
+    )
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT request_id, model, tokens_in, tokens_out, cost_micro, cache_hit, qps_bucket FROM ai_request_costs ORDER BY event_id"
@@ -52,20 +61,38 @@ def test_costs__batch__is_stored_under_the_sources_columns(app):
 
 def test_feedback__batch__keeps_what_was_said_of_which_answer(app):
     launched(began=utc_now() - timedelta(days=1))
-    answer = app.post("/api/v1/feedback/", feedback({}, {"label": "useful", "experiment": "checkout", "variant": "control"}))
+    answer = app.post(
+        "/api/v1/feedback/",
+        feedback({}, {"label": "useful", "experiment": "checkout", "variant": "control"}),
+    )
     assert answer.json()["accepted"] == 2
     first, second = Feedback.objects.order_by("event_id")
-    assert (first.user_id, first.unit_type, first.label, first.manual_edit_flag) == ("u1", "user", "not_useful", True)
+    assert (first.user_id, first.unit_type, first.label, first.manual_edit_flag) == (
+        "u1",
+        "user",
+        "not_useful",
+        True,
+    )
     assert (first.comment, first.request_id) == ("Wrong city,\nand too long.", "r1")
-    assert (second.label, second.experiment_id is None, second.variant_id is None) == ("useful", False, False)
+    assert (second.label, second.experiment_id is None, second.variant_id is None) == (
+        "useful",
+        False,
+        False,
+    )
 
 
-@pytest.mark.parametrize(("door", "body", "rows"), [("costs", costs, RequestCost), ("feedback", feedback, Feedback)])
+@pytest.mark.parametrize(
+    ("door", "body", "rows"), [("costs", costs, RequestCost), ("feedback", feedback, Feedback)]
+)
 def test_batch_again__counts_nothing_twice_and_another_body_is_a_conflict(app, door, body, rows):
     app.post(f"/api/v1/{door}", body({}, {}))
     assert app.post(f"/api/v1/{door}", body({}, {})).json()["duplicates"] == 2
     changed = app.post(f"/api/v1/{door}", body({"timestamp": "2026-03-01T00:00:00Z"}, {})).json()
-    assert (changed["conflicts"], changed["duplicates"], changed["errors"][0]["code"]) == (1, 1, "conflict")
+    assert (changed["conflicts"], changed["duplicates"], changed["errors"][0]["code"]) == (
+        1,
+        1,
+        "conflict",
+    )
     assert rows.objects.count() == EventId.objects.count() == 2
 
 
@@ -96,7 +123,9 @@ BAD_FEEDBACK = [
 ]
 
 
-@pytest.mark.parametrize(("door", "body", "bad"), [("costs", costs, BAD_COSTS), ("feedback", feedback, BAD_FEEDBACK)])
+@pytest.mark.parametrize(
+    ("door", "body", "bad"), [("costs", costs, BAD_COSTS), ("feedback", feedback, BAD_FEEDBACK)]
+)
 def test_bad_items__are_named_in_their_place_and_good_ones_kept(app, door, body, bad):
     answer = app.post(f"/api/v1/{door}", body({}, *(fields for fields, _, _ in bad)))
     assert answer.json()["accepted"] == 1
@@ -121,5 +150,8 @@ def test_days__are_partitions_by_event_date(app, table):
     app.post("/api/v1/costs", COST | {"timestamp": f"{day}T23:59:59Z"})
     app.post("/api/v1/feedback", FEEDBACK | {"timestamp": f"{day}T23:59:59Z"})
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_get_partkeydef(%s::regclass), tableoid::regclass::text FROM " + table, [table])
+        cursor.execute(
+            "SELECT pg_get_partkeydef(%s::regclass), tableoid::regclass::text FROM " + table,
+            [table],
+        )
         assert cursor.fetchall() == [("RANGE (event_date)", f"{table}_{day:%Y%m%d}")]

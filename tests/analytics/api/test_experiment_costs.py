@@ -18,7 +18,11 @@ def test_costs__by_variant_and_model__against_the_budget(doors):
     body = answer.json()
     assert (body["spent_micro"], body["budget_micro"], body["left_micro"]) == (4000, 5000, 1000)
     control, treatment = body["variants"]
-    assert (control["cost_micro"], control["outcomes"], control["cost_per_outcome_micro"]) == (4000, 1.0, 4000.0)
+    assert (control["cost_micro"], control["outcomes"], control["cost_per_outcome_micro"]) == (
+        4000,
+        1.0,
+        4000.0,
+    )
     assert (treatment["unpriced_calls"], treatment["cost_per_outcome_micro"]) == (1, None)
     assert body["models"]["big"]["calls"] == 3
 
@@ -31,4 +35,7 @@ def test_costs__never_launched__nothing_spent(doors):
 
 def test_costs__an_ingest_key__may_not_read_them(doors):
     w = metered()
-    assert doors.client(Scope.INGEST).get(f"/api/v1/experiments/{w.experiment.key}/costs").status_code == 403
+    assert (
+        doors.client(Scope.INGEST).get(f"/api/v1/experiments/{w.experiment.key}/costs").status_code
+        == 403
+    )

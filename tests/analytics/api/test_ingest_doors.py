@@ -24,7 +24,9 @@ def post(client):
     def send(path, body, *, scope=Scope.INGEST, environment=Environment.PRODUCTION, key=None):
         text = body if isinstance(body, str | bytes) else json.dumps(body)
         headers = {"X-API-Key": key if key is not None else _key(scope, environment)}
-        return client.post(f"/api/v1/{path}", text, content_type="application/json", headers=headers)
+        return client.post(
+            f"/api/v1/{path}", text, content_type="application/json", headers=headers
+        )
 
     return send
 
@@ -33,7 +35,13 @@ def _key(scope, environment):
     selector = f"{ApiKey.objects.count():012x}"
     text = new_key(scope, selector, "ab" * 24)
     ApiKey.objects.create(
-        name="app", selector=selector, verifier=verifier_of(text), scope=scope, environment=environment, owner=owner(), created_at=NOW
+        name="app",
+        selector=selector,
+        verifier=verifier_of(text),
+        scope=scope,
+        environment=environment,
+        owner=owner(),
+        created_at=NOW,
     )
     publishing.publish_keyring(NOW)
     serving.refresh(utc_now())
@@ -49,8 +57,13 @@ def begun():
 
 
 def test_observations__batch__answers_counts_after_storing(post):
-    answer = post("observations", {"observations": [observation("a"), observation("b"), observation("a")]})
-    assert (answer.status_code, answer.json()) == (200, {"accepted": 2, "duplicates": 1, "conflicts": 0, "errors": []})
+    answer = post(
+        "observations", {"observations": [observation("a"), observation("b"), observation("a")]}
+    )
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"accepted": 2, "duplicates": 1, "conflicts": 0, "errors": []},
+    )
     assert MetricObservation.objects.count() == 2
 
 
@@ -83,8 +96,12 @@ def test_observations__repeated_batch__counts_nothing_twice(post):
         ({"covariates": {"visits": [1]}}, "invalid", "covariates.visits"),
     ],
 )
-def test_observations__one_bad_item__is_reported_in_its_place_and_the_good_one_kept(post, fields, code, field):
-    answer = post("observations", {"observations": [observation("good"), observation("bad", **fields)]})
+def test_observations__one_bad_item__is_reported_in_its_place_and_the_good_one_kept(
+    post, fields, code, field
+):
+    answer = post(
+        "observations", {"observations": [observation("good"), observation("bad", **fields)]}
+    )
     (error,) = answer.json()["errors"]
     assert (answer.status_code, answer.json()["accepted"]) == (200, 1)
     assert (error["index"], error["code"], error["field"]) == (1, code, field)
@@ -129,21 +146,38 @@ def test_observations__single_conflict__answers_409(post):
 
 
 def test_events__batch__is_stored(post):
-    item = {"event_id": "e1", "units": {"user": "u1", "session": "s1"}, "event_type": "llm_call", "latency_ms": 830.4, "cost_micro": 1250}
-    assert post("events", {"events": [item, {**item, "event_id": "e2", "cost_micro": 0.5}]}).json()["accepted"] == 1
+    item = {
+        "event_id": "e1",
+        "units": {"user": "u1", "session": "s1"},
+        "event_type": "llm_call",
+        "latency_ms": 830.4,
+        "cost_micro": 1250,
+    }
+    assert (
+        post("events", {"events": [item, {**item, "event_id": "e2", "cost_micro": 0.5}]}).json()[
+            "accepted"
+        ]
+        == 1
+    )
     row = AiEvent.objects.get()
     assert (row.latency_ms, row.cost_micro, row.environment) == (830, 1250, "production")
 
 
 def test_events__test_key__stores_marked(post):
-    post("events", {"event_id": "e1", "user_id": "u1", "event_type": "open"}, environment=Environment.TEST)
+    post(
+        "events",
+        {"event_id": "e1", "user_id": "u1", "event_type": "open"},
+        environment=Environment.TEST,
+    )
     assert AiEvent.objects.get().environment == "test"
 
 
 def test_exposures__named_experiment__is_resolved_here(post):
     begun()
     unit = unit_in(lambda bucket: bucket < 900 and bucket % 2)
-    answer = post("exposures", {"exposures": [{"event_id": "x1", "experiment": "checkout", "unit": unit}]})
+    answer = post(
+        "exposures", {"exposures": [{"event_id": "x1", "experiment": "checkout", "unit": unit}]}
+    )
     assert answer.json()["accepted"] == 1
     assert Assignment.objects.get().variant.key == "treatment"
 
@@ -151,7 +185,9 @@ def test_exposures__named_experiment__is_resolved_here(post):
 def test_exposures__unknown_experiment__answers_404_alone_and_an_item_error_in_a_batch(post):
     item = {"event_id": "x1", "experiment": "nowhere", "unit": "u1"}
     assert post("exposures", item).status_code == 404
-    assert post("exposures", {"exposures": [item]}).json()["errors"][0]["code"] == "unknown_experiment"
+    assert (
+        post("exposures", {"exposures": [item]}).json()["errors"][0]["code"] == "unknown_experiment"
+    )
 
 
 @pytest.mark.parametrize(
@@ -173,19 +209,32 @@ def test_doors__open_to_their_scopes_only(post, path, scope, status):
 def test_doors__without_a_known_key__answer_401(post):
     for path in ("exposures", "observations", "events"):
         assert post(path, {path: []}, key="").status_code == 401
-        assert post(path, {path: []}, key="assay_ingest_000000000000_" + "0" * 48).status_code == 401
+        assert (
+            post(path, {path: []}, key="assay_ingest_000000000000_" + "0" * 48).status_code == 401
+        )
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
 def test_events__moment_off_the_calendar_in_utc__is_that_items_error(post, moment):
-    events = [{"event_id": name, "user_id": "u1", "event_type": "apply", "timestamp": at} for name, at in (("bad", moment), ("good", None))]
+    events = [
+        {"event_id": name, "user_id": "u1", "event_type": "apply", "timestamp": at}
+        for name, at in (("bad", moment), ("good", None))
+    ]
     answer = post("events", {"events": events})
     assert answer.status_code == 200
-    assert (answer.json()["accepted"], [error["code"] for error in answer.json()["errors"]]) == (1, ["timestamp_range"])
+    assert (answer.json()["accepted"], [error["code"] for error in answer.json()["errors"]]) == (
+        1,
+        ["timestamp_range"],
+    )
 
 
-def test_events__body_over_its_cap_or_key_unknown__is_read_to_its_end_so_that_the_sender_gets_the_answer(post):
+def test_events__body_over_its_cap_or_key_unknown__is_read_to_its_end_so_that_the_sender_gets_the_answer(
+    post,
+):
     body = b" " * (2 * 1024 * 1024)
-    for answer, status in ((post("events", body), 413), (post("events", body, key="assay_none"), 401)):
+    for answer, status in (
+        (post("events", body), 413),
+        (post("events", body, key="assay_none"), 401),
+    ):
         assert answer.status_code == status
         assert answer.wsgi_request.read(1) == b""

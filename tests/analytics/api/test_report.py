@@ -26,16 +26,24 @@ def test_report__in_each_format__comes_as_what_it_is(doors, running):
         ("md", "text/markdown", "# "),
         ("json", "application/json", "{"),
     ):
-        answer = client.get(f"/api/v1/experiments/{running.key}/report?format={kind}", HTTP_ACCEPT="text/html")
+        answer = client.get(
+            f"/api/v1/experiments/{running.key}/report?format={kind}", HTTP_ACCEPT="text/html"
+        )
         assert answer.status_code == 200
         assert answer["Content-Type"].startswith(content_type)
         assert answer.content.decode().startswith(begins)
         assert answer["Content-Security-Policy"].startswith("default-src 'none'")
-    assert client.get(f"/api/v1/experiments/{running.key}/report").content.decode().startswith("<!doctype html>")
+    assert (
+        client.get(f"/api/v1/experiments/{running.key}/report")
+        .content.decode()
+        .startswith("<!doctype html>")
+    )
 
 
 def test_report__page__lets_its_own_style_through_and_nothing_else(doors, running):
-    policy = doors.client(Scope.MANAGEMENT).get(f"/api/v1/experiments/{running.key}/report")["Content-Security-Policy"]
+    policy = doors.client(Scope.MANAGEMENT).get(f"/api/v1/experiments/{running.key}/report")[
+        "Content-Security-Policy"
+    ]
     assert "style-src 'sha256-" in policy
     assert "unsafe" not in policy
     assert "script-src" not in policy
@@ -43,7 +51,10 @@ def test_report__page__lets_its_own_style_through_and_nothing_else(doors, runnin
 
 @pytest.mark.parametrize(
     ("address", "status", "says"),
-    [("report?format=docx", 400, "expected one of html, md, json, pdf"), ("nobody", 404, "there is none of this id")],
+    [
+        ("report?format=docx", 400, "expected one of html, md, json, pdf"),
+        ("nobody", 404, "there is none of this id"),
+    ],
 )
 def test_report__refused__answers_in_json(doors, running, address, status, says):
     path = f"{running.key}/{address}" if address.startswith("report") else f"{address}/report"

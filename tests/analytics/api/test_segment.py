@@ -31,9 +31,15 @@ def basic(key):
 
 
 def send(doors, *messages, key=None, packed=False, **headers):
-    body = json.dumps({"batch": list(messages), "sentAt": "2026-03-01T00:00:00Z", "writeKey": "in the body too"}).encode()
+    body = json.dumps(
+        {"batch": list(messages), "sentAt": "2026-03-01T00:00:00Z", "writeKey": "in the body too"}
+    ).encode()
     body = gzip.compress(body, mtime=0) if packed else body
-    headers = basic(key or doors.key(Scope.INGEST)) | ({"Content-Encoding": "gzip"} if packed else {}) | headers
+    headers = (
+        basic(key or doors.key(Scope.INGEST))
+        | ({"Content-Encoding": "gzip"} if packed else {})
+        | headers
+    )
     return APIClient().post(URL, body, content_type="application/json", headers=headers)
 
 
@@ -51,7 +57,11 @@ def track(event, message_id="m1", user="u1", **message):
 
 
 def viewed(unit, message_id="m1", variation="control", experiment="checkout", **message):
-    properties = {"experiment_id": experiment, "experiment_name": "Checkout", "variation_id": variation}
+    properties = {
+        "experiment_id": experiment,
+        "experiment_name": "Checkout",
+        "variation_id": variation,
+    }
     return track("Experiment Viewed", message_id, unit, properties=properties, **message)
 
 
@@ -73,17 +83,37 @@ def test_batch__of_every_kind__is_sorted_and_kept(served):
     answer = send(
         served,
         viewed(units_of(1), "m1", "treatment"),
-        track("Order Completed", "m2", properties={"revenue": 9.5, "coupon": "x", "latency_ms": 12}, context={"groupId": "acme"}),
+        track(
+            "Order Completed",
+            "m2",
+            properties={"revenue": 9.5, "coupon": "x", "latency_ms": 12},
+            context={"groupId": "acme"},
+        ),
         track("anything", "m3", properties={"metric": "ndcg", "value": 0.5}),
-        {"type": "identify", "messageId": "m4", "userId": "u1", "traits": {"email": "a@example.com"}},
+        {
+            "type": "identify",
+            "messageId": "m4",
+            "userId": "u1",
+            "traits": {"email": "a@example.com"},
+        },
         track("page.closed", "m5", user=None, anonymousId="a7"),
     )
     assert answer.status_code == 200
-    assert answer.json() == {"success": True, "accepted": 4, "duplicates": 0, "conflicts": 0, "errors": [], "ignored": 1}
+    assert answer.json() == {
+        "success": True,
+        "accepted": 4,
+        "duplicates": 0,
+        "conflicts": 0,
+        "errors": [],
+        "ignored": 1,
+    }
     assert rows(ASSIGNED) == [(units_of(1), "treatment", 1)]
     (_, kind, user, of, units, value, payload, latency, _), closed = rows(EVENTS)
     assert (kind, user, of, value, latency) == ("order_completed", "u1", "user", 9.5, 12)
-    assert (json.loads(units), json.loads(payload)) == ({"user": "u1", "tenant": "acme"}, {"coupon": "x", "revenue": 9.5})
+    assert (json.loads(units), json.loads(payload)) == (
+        {"user": "u1", "tenant": "acme"},
+        {"coupon": "x", "revenue": 9.5},
+    )
     assert closed[1:4] == ("page.closed", "a7", "session")
     assert rows("SELECT metric_name, value, user_id FROM ai_ab_metrics") == [("ndcg", 0.5, "u1")]
 
@@ -95,13 +125,23 @@ def test_batch__gzipped__as_rudder_sends_it(served):
 def test_batch__the_same_message_again__counts_once(served):
     message = viewed(units_of(0))
     assert send(served, message, message).json()["duplicates"] == 1
-    again = send(served, message, message | {"properties": {"experiment_id": "checkout", "variation_id": "treatment"}})
-    assert (again.json()["duplicates"], again.json()["conflicts"], again.json()["errors"][0]["code"]) == (1, 1, "conflict")
+    again = send(
+        served,
+        message,
+        message | {"properties": {"experiment_id": "checkout", "variation_id": "treatment"}},
+    )
+    assert (
+        again.json()["duplicates"],
+        again.json()["conflicts"],
+        again.json()["errors"][0]["code"],
+    ) == (1, 1, "conflict")
     assert rows(ASSIGNED) == [(units_of(0), "control", 1)]
 
 
 def test_batch__other_tracks_of_an_experiment__are_stamped_with_it(served):
-    found = track("clicked", properties={"experimentId": "checkout", "variationId": "treatment", "place": 3})
+    found = track(
+        "clicked", properties={"experimentId": "checkout", "variationId": "treatment", "place": 3}
+    )
     assert send(served, found).json()["accepted"] == 1
     ((*_, payload, _, experiment),) = rows(EVENTS)
     assert (json.loads(payload), experiment is not None) == ({"place": 3}, True)
@@ -127,12 +167,19 @@ def test_batch__bad_messages__are_named_in_their_place_and_good_ones_kept(served
     ]
     answer = send(served, *(message for message, _ in bad)).json()
     assert (answer["success"], answer["accepted"], answer["ignored"]) == (True, 2, 1)
-    assert {error["index"]: error["code"] for error in answer["errors"]} == {i: code for i, (_, code) in enumerate(bad) if code}
+    assert {error["index"]: error["code"] for error in answer["errors"]} == {
+        i: code for i, (_, code) in enumerate(bad) if code
+    }
     assert [row[0] for row in rows(EVENTS)] == ["c", "j"]
 
 
 @pytest.mark.parametrize(
-    ("name", "kept"), [("apply", "apply"), ("ui:Apply/now-1.2", "ui:Apply/now-1.2"), ("  Song Played! ", "song_played")]
+    ("name", "kept"),
+    [
+        ("apply", "apply"),
+        ("ui:Apply/now-1.2", "ui:Apply/now-1.2"),
+        ("  Song Played! ", "song_played"),
+    ],
 )
 def test_batch__event_names__are_kept_where_they_can_be(served, name, kept):
     assert send(served, track(name)).json()["accepted"] == 1
@@ -178,7 +225,12 @@ def test_batch__a_key_that_is_not_for_ingest__is_403(served):
         (gzip.compress(b'{"batch": []}', mtime=0)[:-4], "gzip", 400, "encoding"),
         (gzip.compress(b'{"batch": []}', mtime=0) + b"more", "gzip", 400, "encoding"),
         (b'{"batch": []}', "br", 400, "encoding"),
-        (gzip.compress(b'{"batch": [' + b" " * 50_000_000 + b"]}", mtime=0), "gzip", 413, "too_large"),
+        (
+            gzip.compress(b'{"batch": [' + b" " * 50_000_000 + b"]}", mtime=0),
+            "gzip",
+            413,
+            "too_large",
+        ),
         (b"x" * 1_048_577, "", 413, "too_large"),
         (b"", "", 400, "invalid"),
         (b'{"batch": {}}', "", 400, "invalid"),
@@ -189,7 +241,9 @@ def test_batch__a_key_that_is_not_for_ingest__is_403(served):
 )
 def test_batch__bodies_that_cannot_be_taken__are_refused(served, body, encoding, status, code):
     headers = basic(served.key(Scope.INGEST)) | ({"Content-Encoding": encoding} if encoding else {})
-    _refused(APIClient().post(URL, body, content_type="application/json", headers=headers), status, code)
+    _refused(
+        APIClient().post(URL, body, content_type="application/json", headers=headers), status, code
+    )
 
 
 def test_batch__database_away__asks_to_come_back(served, monkeypatch):
@@ -211,7 +265,12 @@ def test_names_of_other_scripts__stay_two_events(served):
 
 
 def test_conversion__whose_optional_properties_do_not_fit__is_kept_with_notes(served):
-    foreign = {"revenue": "19.50", "experiment_id": "another-tools", "variation_id": 3, "language": "English (United States)"}
+    foreign = {
+        "revenue": "19.50",
+        "experiment_id": "another-tools",
+        "variation_id": 3,
+        "language": "English (United States)",
+    }
     answer = send(
         served,
         track("Paid", "m1", properties=foreign),
@@ -227,7 +286,14 @@ def test_conversion__whose_optional_properties_do_not_fit__is_kept_with_notes(se
 
 
 def test_measured_value__with_another_tools_experiment__is_kept(served):
-    answer = send(served, track("Rated", "m1", properties={"metric": "csat", "value": 4, "experiment_id": "another-tools"}))
+    answer = send(
+        served,
+        track(
+            "Rated",
+            "m1",
+            properties={"metric": "csat", "value": 4, "experiment_id": "another-tools"},
+        ),
+    )
     assert (answer.json()["accepted"], answer.json()["errors"]) == (1, [])
 
 
@@ -238,8 +304,16 @@ def test_exposure__of_an_experiment_that_is_none_of_ours__is_refused_by_name(ser
 
 def test_clock_that_runs_ahead__keeps_the_clients_moment_and_ours_beside_it(served):
     ahead = utc_now() + timedelta(days=1)
-    body = {"batch": [track("Paid", "m1", timestamp=ahead.isoformat())], "sentAt": (ahead + timedelta(seconds=5)).isoformat()}
-    answer = APIClient().post(URL, json.dumps(body), content_type="application/json", headers=basic(served.key(Scope.INGEST)))
+    body = {
+        "batch": [track("Paid", "m1", timestamp=ahead.isoformat())],
+        "sentAt": (ahead + timedelta(seconds=5)).isoformat(),
+    }
+    answer = APIClient().post(
+        URL,
+        json.dumps(body),
+        content_type="application/json",
+        headers=basic(served.key(Scope.INGEST)),
+    )
     assert answer.json()["accepted"] == 1
     (payload,) = rows(EVENTS)[0][6:7]
     payload = json.loads(payload) if isinstance(payload, str) else payload

@@ -21,4 +21,8 @@ def test_cell__negative_number__stays_a_number():
 
 def test_sheet__commas_quotes_and_lines__come_back_as_they_were():
     written = sheet(["name", "value"], [['a,"b"\nc', 1.5], ["=x", None]])
-    assert list(csv.reader(io.StringIO(written, newline=""))) == [["name", "value"], ['a,"b"\nc', "1.5"], ["'=x", ""]]
+    assert list(csv.reader(io.StringIO(written, newline=""))) == [
+        ["name", "value"],
+        ['a,"b"\nc', "1.5"],
+        ["'=x", ""],
+    ]

@@ -31,18 +31,36 @@ def test_calibrate__quick__finds_every_promise_kept() -> None:
 
 
 def test_calibrate__says_target_range_result_and_verdict() -> None:
-    head, line, last = told("--only", "aa-rate", "--sims", "500", "--workers", "1").strip().splitlines()
-    assert head.split() == ["check", "target", "range", "got", "sims", "verdict", "what", "it", "shows"]
-    assert re.match(r"aa-rate +5 % +0\.\d{4} – 0\.\d{4} +0\.0\d+ +500  in range +identical rates", line)
+    head, line, last = (
+        told("--only", "aa-rate", "--sims", "500", "--workers", "1").strip().splitlines()
+    )
+    assert head.split() == [
+        "check",
+        "target",
+        "range",
+        "got",
+        "sims",
+        "verdict",
+        "what",
+        "it",
+        "shows",
+    ]
+    assert re.match(
+        r"aa-rate +5 % +0\.\d{4} – 0\.\d{4} +0\.0\d+ +500  in range +identical rates", line
+    )
     assert last.startswith("1 of 1 in range (seed 1, ")
 
 
-def test_calibrate__something_out_of_range__names_it_and_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calibrate__something_out_of_range__names_it_and_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     sure = Comparison("oracle", 1, 1, p=0.0)
     monkeypatch.setattr(fixed, "compare_proportions", lambda *a: sure)
     out = StringIO()
     with pytest.raises(SystemExit) as left:
-        call_command("calibrate", "--only", "aa-rate", "--sims", "500", "--workers", "1", stdout=out)
+        call_command(
+            "calibrate", "--only", "aa-rate", "--sims", "500", "--workers", "1", stdout=out
+        )
     assert left.value.code == 1
     assert "OUT OF RANGE" in out.getvalue() and "out of range: aa-rate" in out.getvalue()
 

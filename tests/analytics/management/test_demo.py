@@ -35,7 +35,10 @@ def test_loading__into_a_file__is_one_line_for_each_example() -> None:
 
 
 def test_loading__on_a_terminal__is_one_growing_line_for_each_example() -> None:
-    assert told(Terminal()).replace("\r\033[K", "<") == "<first: drafted<first: 24 Oct<first: 25 Oct\n<second: drafted\n"
+    assert (
+        told(Terminal()).replace("\r\033[K", "<")
+        == "<first: drafted<first: 24 Oct<first: 25 Oct\n<second: drafted\n"
+    )
 
 
 def test_greeting__names_everybody_who_can_log_in_and_the_password() -> None:
@@ -58,28 +61,47 @@ class Answering:
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         self.told.append((path, body))
-        last = {example.key: example.spec.variants[-1].key if self.serving else None for example in EXAMPLES}
-        return {"assignments": [{"experiment": key, "variant": last[key]} for key in body.get("experiments", ())]}
+        last = {
+            example.key: example.spec.variants[-1].key if self.serving else None
+            for example in EXAMPLES
+        }
+        return {
+            "assignments": [
+                {"experiment": key, "variant": last[key]} for key in body.get("experiments", ())
+            ]
+        }
 
 
 @pytest.mark.parametrize("serving", [True, False])
-def test_traffic__whatever_is_served__does_what_the_truth_says_and_asks_the_ai_only_where_it_serves(serving: bool) -> None:
+def test_traffic__whatever_is_served__does_what_the_truth_says_and_asks_the_ai_only_where_it_serves(
+    serving: bool,
+) -> None:
     door, chance, seen = Answering(serving=serving), np.random.default_rng(4), Counter[str]()
     for _ in range(300):
         seen += visit(door, chance)  # type: ignore[arg-type]  # the same call
-    sent = [event for path, body in door.told if path.endswith("/events") for event in body["events"]]
+    sent = [
+        event for path, body in door.told if path.endswith("/events") for event in body["events"]
+    ]
     types = {event["event_type"] for event in sent}
     assert seen["visits"] == 300 and "apply" in types
     assert ("ai_request" in types) is serving
     assert any(path.endswith("/observations") for path, _ in door.told) is serving
-    assert all(example.truth.keys() <= {arm.key for arm in example.spec.variants} for example in EXAMPLES)
+    assert all(
+        example.truth.keys() <= {arm.key for arm in example.spec.variants} for example in EXAMPLES
+    )
 
 
 def test_traffic__each_application__has_people_of_its_own() -> None:
     door, chance = Answering(serving=True), np.random.default_rng(5)
     for _ in range(400):
         visit(door, chance)  # type: ignore[arg-type]  # the same call
-    asked = [(*body["units"].items(), *body["experiments"]) for path, body in door.told if path.endswith("/assignments")]
+    asked = [
+        (*body["units"].items(), *body["experiments"])
+        for path, body in door.told
+        if path.endswith("/assignments")
+    ]
     applications = {unit: {key for other, key in asked if other == unit} for unit, _ in asked}
     assert {len(keys) for keys in applications.values()} == {1}
-    assert {key for _, key in asked} == {example.key for example in EXAMPLES if example.truth and example.stage != "completed"}
+    assert {key for _, key in asked} == {
+        example.key for example in EXAMPLES if example.truth and example.stage != "completed"
+    }

@@ -22,7 +22,19 @@ def _printed(pk: int, *words: str) -> str:
 
 def _copy(row: Decision, **changed: object) -> Decision:
     """The decision once more with something else in it; stored ones cannot be changed."""
-    columns = {name: getattr(row, name) for name in ("iteration", "verdict", "outcome", "variant", "arms", "rule", "facts", "versions")}
+    columns = {
+        name: getattr(row, name)
+        for name in (
+            "iteration",
+            "verdict",
+            "outcome",
+            "variant",
+            "arms",
+            "rule",
+            "facts",
+            "versions",
+        )
+    }
     return Decision.objects.create(**{**columns, "made_at": row.made_at, **changed})
 
 
@@ -39,7 +51,9 @@ def test_replay__planted_difference__is_shown_and_ends_with_one() -> None:
     row = Decision.objects.get(iteration=harmful().iteration)
     planted = _copy(row, verdict="keep", outcome="")
     out = StringIO()
-    with pytest.raises(CommandError, match=f"decision {planted.pk}: different now in verdict, outcome") as refused:
+    with pytest.raises(
+        CommandError, match=f"decision {planted.pk}: different now in verdict, outcome"
+    ) as refused:
         call_command("replay_decision", str(planted.pk), stdout=out)
     assert refused.value.returncode == 1
     assert "verdict:  keep\n     now: stop" in out.getvalue()

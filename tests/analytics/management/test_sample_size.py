@@ -30,24 +30,64 @@ def test_sample_size__75_to_80_percent__prints_1094_an_arm() -> None:
 
 
 @pytest.mark.parametrize(("lift", "per_arm"), [(".05", "25,583"), (".1", "6,510"), (".2", "1,683")])
-def test_sample_size__20_percent_with_relative_lifts__prints_the_right_table(lift: str, per_arm: str) -> None:
-    assert printed("--baseline", ".2", "--effect", lift, "--relative").startswith(f"{per_arm} units in control, {per_arm} in the test arm")
+def test_sample_size__20_percent_with_relative_lifts__prints_the_right_table(
+    lift: str, per_arm: str
+) -> None:
+    assert printed("--baseline", ".2", "--effect", lift, "--relative").startswith(
+        f"{per_arm} units in control, {per_arm} in the test arm"
+    )
 
 
 def test_sample_size__five_guardrails__prints_1240_beside_752_and_what_would_do() -> None:
     guardrails = [COMPLAINTS.replace("complaints", f"complaints_{k}") for k in range(5)]
     text = printed(*RATE, "--units-per-day", "1000", "--weeks", "2", "--guardrail", *guardrails)
-    assert "as rare events SAFE needs 1,240 in control; to detect +15 % against zero at power 0.8 takes 752" in text
+    assert (
+        "as rare events SAFE needs 1,240 in control; to detect +15 % against zero at power 0.8 takes 752"
+        in text
+    )
     assert text.count("OUT OF REACH") == 5
     assert "in 2 weeks you can prove a margin of +" in text
 
 
 def test_sample_size__every_option__changes_the_plan_as_json() -> None:
-    options = ["--arms", "3", "--shares", "50,30,20", "--alpha", ".1", "--power", ".9", "--correlation", ".5", "--design-effect", "1.5"]
-    options += ["--looks", "3", "--window-hours", "72", "--share", ".5", "--units-per-day", "1000", "--weeks", "6", "--clock-weeks", "2"]
-    guardrail = "bill:relative:.2:base=3:sd=9:kind=ratio:better=decrease:window=72:correlation=.2:no_breach"
+    options = [
+        "--arms",
+        "3",
+        "--shares",
+        "50,30,20",
+        "--alpha",
+        ".1",
+        "--power",
+        ".9",
+        "--correlation",
+        ".5",
+        "--design-effect",
+        "1.5",
+    ]
+    options += [
+        "--looks",
+        "3",
+        "--window-hours",
+        "72",
+        "--share",
+        ".5",
+        "--units-per-day",
+        "1000",
+        "--weeks",
+        "6",
+        "--clock-weeks",
+        "2",
+    ]
+    guardrail = (
+        "bill:relative:.2:base=3:sd=9:kind=ratio:better=decrease:window=72:correlation=.2:no_breach"
+    )
     plan = json.loads(printed(*RATE, *options, "--guardrail", guardrail, "--json"))
-    assert (len(plan["arms"]), plan["looks"], plan["horizon_weeks"], plan["clock_weeks"]) == (3, 3, 6, 2)
+    assert (len(plan["arms"]), plan["looks"], plan["horizon_weeks"], plan["clock_weeks"]) == (
+        3,
+        3,
+        6,
+        2,
+    )
     assert [(row["key"], row["role"], row["kind"]) for row in plan["metrics"]] == [
         ("proportion", "primary", "proportion"),
         ("bill", "guardrail", "ratio"),
@@ -116,7 +156,9 @@ def test_sample_size__incomplete_plan__names_everything_missing_in_one_line() ->
 
 
 @pytest.mark.parametrize("args", [["--nonsense"], ["--baseline"], ["one", "two"]])
-def test_sample_size__wrong_option_on_the_command_line__is_one_line_and_exit_1(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_sample_size__wrong_option_on_the_command_line__is_one_line_and_exit_1(
+    args: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     command = Command()
     with pytest.raises(SystemExit) as left:
         command.run_from_argv(["manage.py", "sample_size", *args])
@@ -124,9 +166,14 @@ def test_sample_size__wrong_option_on_the_command_line__is_one_line_and_exit_1(a
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("asked", [("--baseline", ".75"), ("--kind", "mean", "--baseline", "-10", "--sd", "3", "--relative")])
+@pytest.mark.parametrize(
+    "asked",
+    [("--baseline", ".75"), ("--kind", "mean", "--baseline", "-10", "--sd", "3", "--relative")],
+)
 def test_sample_size__fall_that_is_to_be_an_increase__is_refused(asked: tuple[str, ...]) -> None:
-    with pytest.raises(CommandError, match=r"an effect of -0\.05 is a fall, but the direction is increase"):
+    with pytest.raises(
+        CommandError, match=r"an effect of -0\.05 is a fall, but the direction is increase"
+    ):
         printed(*asked, "--effect=-.05", "--direction", "increase")
     assert "find −5" in printed(*asked, "--effect=-.05", "--direction", "decrease")
 

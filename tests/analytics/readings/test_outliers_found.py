@@ -22,8 +22,16 @@ NOW = START + timedelta(days=20)
 def booked(w: World, arm: str, counts: list[int]) -> None:
     """Units with so many bookings each."""
     day_exists("ai_events", START)
-    own = {"unit_type": "user", "experiment": w.experiment, "iteration": w.iteration, "assigned_ts": START, "exposure_ts": START}
-    Assignment.objects.bulk_create(Assignment(user_id=f"{arm}{i}", variant=w.arms[arm], **own) for i in range(len(counts)))
+    own = {
+        "unit_type": "user",
+        "experiment": w.experiment,
+        "iteration": w.iteration,
+        "assigned_ts": START,
+        "exposure_ts": START,
+    }
+    Assignment.objects.bulk_create(
+        Assignment(user_id=f"{arm}{i}", variant=w.arms[arm], **own) for i in range(len(counts))
+    )
     row = {
         "event_date": START.date(),
         "ts": START,
@@ -33,7 +41,9 @@ def booked(w: World, arm: str, counts: list[int]) -> None:
         "origin": "live",
     }
     AiEvent.objects.bulk_create(
-        AiEvent(event_id=f"{arm}{i}-{k}", user_id=f"{arm}{i}", event_type="booked", **row) for i, n in enumerate(counts) for k in range(n)
+        AiEvent(event_id=f"{arm}{i}-{k}", user_id=f"{arm}{i}", event_type="booked", **row)
+        for i, n in enumerate(counts)
+        for k in range(n)
     )
 
 
@@ -49,7 +59,12 @@ def shop(bots: tuple[int, ...] = (4000,)) -> World:
 def test_find_outliers__one_bot__is_named_and_the_difference_shown_with_and_without_it() -> None:
     [found] = find_outliers(shop().experiment.pk, now=NOW)
     [unit] = found.units
-    assert (found.key, unit.unit, unit.arm, unit.value) == ("bookings", "treatment299", "treatment", 4000.0)
+    assert (found.key, unit.unit, unit.arm, unit.value) == (
+        "bookings",
+        "treatment299",
+        "treatment",
+        4000.0,
+    )
     [(arm, both)] = found.compared
     assert arm == "treatment"
     assert (both.whole.difference or 0.0) > 10

@@ -35,7 +35,13 @@ APPLIED = MetricDefinition(
     window_hours=72,
 )
 SPENT = MetricDefinition(
-    key="spent", name="Spent", kind=MetricKind.MEAN, source="observation", aggregation="sum", direction=Direction.INCREASE, window_hours=72
+    key="spent",
+    name="Spent",
+    kind=MetricKind.MEAN,
+    source="observation",
+    aggregation="sum",
+    direction=Direction.INCREASE,
+    window_hours=72,
 )
 
 
@@ -48,7 +54,9 @@ def seen() -> World:
     return here
 
 
-def test_metric_past__proportion__is_the_share_within_the_window_of_everybody_seen(seen: World) -> None:
+def test_metric_past__proportion__is_the_share_within_the_window_of_everybody_seen(
+    seen: World,
+) -> None:
     for i in range(15):
         seen.event(f"u{i}", "apply", START + (i // 5) * DAY + HOUR)
         seen.event(f"u{i}", "apply", START + (i // 5) * DAY + 2 * HOUR)
@@ -56,7 +64,10 @@ def test_metric_past__proportion__is_the_share_within_the_window_of_everybody_se
     past = metric_past(APPLIED, "user", NOW)
     assert past is not None
     assert (past.baseline, past.sd, past.units, past.days) == (0.25, None, 60, 28)
-    assert str(past) == "applied: 0.25, from 60 units (user) of the last 28 days; 45 of them had no row of it and count as 0"
+    assert (
+        str(past)
+        == "applied: 0.25, from 60 units (user) of the last 28 days; 45 of them had no row of it and count as 0"
+    )
 
 
 def test_metric_past__units_whose_window_is_not_over__are_left_out(seen: World) -> None:
@@ -68,7 +79,9 @@ def test_metric_past__units_whose_window_is_not_over__are_left_out(seen: World) 
     assert past.units == 60
 
 
-def test_metric_past__sum_of_observations__counts_silent_units_as_zero_and_gives_their_spread(seen: World) -> None:
+def test_metric_past__sum_of_observations__counts_silent_units_as_zero_and_gives_their_spread(
+    seen: World,
+) -> None:
     values = [0.0] * 60
     for i in range(0, 60, 3):
         values[i] = float(i)
@@ -82,7 +95,13 @@ def test_metric_past__sum_of_observations__counts_silent_units_as_zero_and_gives
 
 def test_metric_past__mean_of_those_who_answered__leaves_silent_units_out(seen: World) -> None:
     rated = MetricDefinition(
-        key="rated", name="Rated", kind=MetricKind.MEAN, source="observation", aggregation="last", direction=Direction.INCREASE, cap=4.0
+        key="rated",
+        name="Rated",
+        kind=MetricKind.MEAN,
+        source="observation",
+        aggregation="last",
+        direction=Direction.INCREASE,
+        cap=4.0,
     )
     values = [min(4.0, float(i % 5)) for i in range(40)]
     for i in range(40):
@@ -109,7 +128,11 @@ def test_metric_past__ratio__is_of_sums_with_the_linearised_spread(seen: World) 
     )
     rng, y, d = random.Random(1), [], []
     for i in range(60):
-        at, requests, errors = START + (i // 5) * DAY + HOUR, rng.randrange(0, 5), rng.randrange(0, 3)
+        at, requests, errors = (
+            START + (i // 5) * DAY + HOUR,
+            rng.randrange(0, 5),
+            rng.randrange(0, 3),
+        )
         for _ in range(requests):
             seen.event(f"u{i}", "ai_request", at)
         for _ in range(errors):
@@ -159,7 +182,10 @@ def test_metric_past__unit_in_the_rows_map__is_found_there(seen: World) -> None:
     assert (past.units, past.baseline) == (41, pytest.approx(40 / 41))
 
 
-@pytest.mark.parametrize("forget", [lambda here: None, lambda here: [here.event(f"u{i}", "apply", START) for i in range(29)]])
+@pytest.mark.parametrize(
+    "forget",
+    [lambda here: None, lambda here: [here.event(f"u{i}", "apply", START) for i in range(29)]],
+)
 def test_metric_past__no_data_or_too_little__cannot_say(forget: Callable[[World], object]) -> None:
     here = world()
     forget(here)
@@ -208,22 +234,31 @@ def test_metric_past__units_that_were_only_exposed__count_as_zero(exposed: World
     past = metric_past(APPLIED, "user", NOW)
     assert past is not None
     assert (past.baseline, past.units, past.silent) == (0.25, 120, 90)
-    assert str(past) == "applied: 0.25, from 120 units (user) of the last 28 days; 90 of them had no row of it and count as 0"
+    assert (
+        str(past)
+        == "applied: 0.25, from 120 units (user) of the last 28 days; 90 of them had no row of it and count as 0"
+    )
 
 
 def test_traffic_past__units_that_were_only_exposed__came_too(exposed: World) -> None:
     found = traffic_past("user", NOW)
     assert found is not None
     assert (found.units, found.new_per_day, found.exposed) == (120, 12, 120)
-    assert "12 new units (user) a day, from 120 units of the last 28 days" not in str(found)  # ten days had any
+    assert "12 new units (user) a day, from 120 units of the last 28 days" not in str(
+        found
+    )  # ten days had any
     assert (
         str(found)
         == "12 new units (user) a day, from 120 units of the last 10 days (12 on an average day), 120 of them exposed to an experiment"
     )
 
 
-def test_metric_past__exposures_of_tests_imports_and_other_types__do_not_count(exposed: World) -> None:
-    for i, fields in enumerate(({"environment": "test"}, {"origin": "import"}, {"unit_type": "tenant"})):
+def test_metric_past__exposures_of_tests_imports_and_other_types__do_not_count(
+    exposed: World,
+) -> None:
+    for i, fields in enumerate(
+        ({"environment": "test"}, {"origin": "import"}, {"unit_type": "tenant"})
+    ):
         exposed.expose(f"other{i}", "control", START + DAY, **fields)
     past = metric_past(APPLIED, "user", NOW)
     assert past is not None

@@ -40,7 +40,9 @@ def test_latest__healthy_run__shows_arms_rows_looks_and_the_decision() -> None:
     assert against.mean == pytest.approx(0.24)
     assert against.low == pytest.approx(0.0395, abs=0.001)
     assert [look.crossed for look in view.looks] == ["better"]
-    assert [(d.verdict, d.variant, d.applied) for d in view.decisions] == [("promote", "treatment", None)]
+    assert [(d.verdict, d.variant, d.applied) for d in view.decisions] == [
+        ("promote", "treatment", None)
+    ]
     assert all(r.met for r in view.readiness)
 
 
@@ -76,7 +78,11 @@ def test_latest__relative_margin__begins_at_a_share_of_controls_rate() -> None:
     assert view is not None
     [guardrail] = view.of_role("guardrail")
     assert guardrail.margin is not None
-    assert (guardrail.margin.kind, guardrail.margin.value, guardrail.margin.rule) == ("relative", 0.15, "no_breach")
+    assert (guardrail.margin.kind, guardrail.margin.value, guardrail.margin.rule) == (
+        "relative",
+        0.15,
+        "no_breach",
+    )
     assert guardrail.margin.difference == pytest.approx(0.15 * 60 / 3000)
     assert view.primary is not None
     assert view.primary.margin is None

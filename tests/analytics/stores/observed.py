@@ -93,13 +93,23 @@ class World:
 
 def plan(of: World, role: str, key: str, **fields: Any) -> None:
     """Plan a shipped metric and freeze the design again."""
-    ExperimentMetric.objects.create(experiment=of.experiment, metric=current_metric(key), role=role, **fields)
+    ExperimentMetric.objects.create(
+        experiment=of.experiment, metric=current_metric(key), role=role, **fields
+    )
     design = design_of(Experiment.objects.get(pk=of.experiment.pk))
     Iteration.objects.filter(pk=of.iteration.pk).update(design=design.as_json())
     of.iteration.refresh_from_db()
 
 
-def crowd(of: World, arm: str, n: int, at: datetime, *, events: dict[str, int] | None = None, every: timedelta = timedelta(0)) -> None:
+def crowd(
+    of: World,
+    arm: str,
+    n: int,
+    at: datetime,
+    *,
+    events: dict[str, int] | None = None,
+    every: timedelta = timedelta(0),
+) -> None:
     """n units meet an arm, one every so often; the first so many of them have each kind of event an hour later."""
     day_exists("ai_events", at + timedelta(hours=1))
     moments = [at + every * i for i in range(n)]
@@ -116,7 +126,9 @@ def crowd(of: World, arm: str, n: int, at: datetime, *, events: dict[str, int] |
         for i, moment in enumerate(moments)
     )
     rows = [(kind, i) for kind, many in (events or {}).items() for i in range(many)]
-    for day in {(moments[i] + timedelta(hours=1)).date(): moments[i] + timedelta(hours=1) for _, i in rows}.values():
+    for day in {
+        (moments[i] + timedelta(hours=1)).date(): moments[i] + timedelta(hours=1) for _, i in rows
+    }.values():
         day_exists("ai_events", day)
     AiEvent.objects.bulk_create(
         AiEvent(
@@ -134,14 +146,23 @@ def crowd(of: World, arm: str, n: int, at: datetime, *, events: dict[str, int] |
     )
 
 
-def world(key: str = "search_rerank", arms: tuple[str, ...] = ("control", "treatment"), unit_type: str = "user", **fields: Any) -> World:
+def world(
+    key: str = "search_rerank",
+    arms: tuple[str, ...] = ("control", "treatment"),
+    unit_type: str = "user",
+    **fields: Any,
+) -> World:
     """A running experiment in its first iteration, nothing planned."""
     owner, _ = get_user_model().objects.get_or_create(username="owner")
     policy = Policy.objects.filter(is_default=True).first() or Policy.objects.create(
         key="standard", name="Standard", rules={}, is_default=True, created_at=START
     )
     imported = fields.get("origin") == "import"
-    flag = None if imported else Flag.objects.create(key=key, value_type="object", default_value={}, created_at=START)
+    flag = (
+        None
+        if imported
+        else Flag.objects.create(key=key, value_type="object", default_value={}, created_at=START)
+    )
     experiment = Experiment.objects.create(
         flag=flag,
         key=key,
@@ -157,7 +178,14 @@ def world(key: str = "search_rerank", arms: tuple[str, ...] = ("control", "treat
     weights = [1000 // len(arms)] * len(arms)
     weights[0] += 1000 - sum(weights)
     variants = {
-        arm: Variant.objects.create(experiment=experiment, key=arm, name=arm, is_control=not place, position=place, weight=weights[place])
+        arm: Variant.objects.create(
+            experiment=experiment,
+            key=arm,
+            name=arm,
+            is_control=not place,
+            position=place,
+            weight=weights[place],
+        )
         for place, arm in enumerate(arms)
     }
     iteration = Iteration.objects.create(

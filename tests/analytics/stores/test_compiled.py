@@ -20,9 +20,15 @@ from experiments.core.design.metric_definitions import MetricDefinition
 from experiments.core.library.metrics import LIBRARY
 from experiments.core.types import Phase
 
-moments = st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1)).map(lambda at: at.replace(tzinfo=UTC))
+moments = st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1)).map(
+    lambda at: at.replace(tzinfo=UTC)
+)
 ids = st.integers(1, 2**40)
-pauses = st.lists(st.tuples(moments, st.timedeltas(timedelta(hours=25), timedelta(days=9))), max_size=3, unique_by=lambda pause: pause[0])
+pauses = st.lists(
+    st.tuples(moments, st.timedeltas(timedelta(hours=25), timedelta(days=9))),
+    max_size=3,
+    unique_by=lambda pause: pause[0],
+)
 """Real pauses do not overlap. Two equal ones would be written once by the compiler and twice by the filled text: same answer."""
 
 
@@ -60,7 +66,10 @@ def test_filled__is_the_text_that_the_question_itself_compiles_to(people, metric
         assert same(statement(forms.ratio_per_unit, asked), compiled(forms.ratio_per_unit(asked)))
     elif form == "unit":
         assert same(statement(forms.number_per_unit, asked), compiled(forms.number_per_unit(asked)))
-        assert same(statement(forms.with_covariate, asked, OWN_PAST, False), compiled(forms.with_covariate(asked, OWN_PAST, False)))
+        assert same(
+            statement(forms.with_covariate, asked, OWN_PAST, False),
+            compiled(forms.with_covariate(asked, OWN_PAST, False)),
+        )
     else:
         hats = {3: 0.1 + 0.2, 2**35: 1e-7, 5: 1e21}
         counted = forms.times_per_bucket if form == "time" else forms.bucket_counts
@@ -72,15 +81,25 @@ def test_filled__is_the_text_that_the_question_itself_compiles_to(people, metric
 @given(people=populations())
 def test_other_questions__are_filled_as_exactly(people) -> None:
     assert same(statement(expressions.arms, people), compiled(expressions.arms(people)))
-    assert same(statement(cost_forms.spending, people, _unit_from_map), compiled(cost_forms.spending(people, _unit_from_map)))
-    assert same(statement(guard_forms.spent, people, _unit_from_map), compiled(guard_forms.spent(people, _unit_from_map)))
+    assert same(
+        statement(cost_forms.spending, people, _unit_from_map),
+        compiled(cost_forms.spending(people, _unit_from_map)),
+    )
+    assert same(
+        statement(guard_forms.spent, people, _unit_from_map),
+        compiled(guard_forms.spent(people, _unit_from_map)),
+    )
     asked = question(people, LIBRARY[0])
     assert same(statement(scan_forms.wearing, asked, 7), compiled(scan_forms.wearing(asked, 7)))
     assert same(statement(scan_forms.followed, asked, 28), compiled(scan_forms.followed(asked, 28)))
 
 
-def test_second_experiment__with_the_same_metric__compiles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    people = Population(experiment_id=1, iteration_id=2, unit_type="user", cut=datetime(2026, 3, 2, tzinfo=UTC))
+def test_second_experiment__with_the_same_metric__compiles_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    people = Population(
+        experiment_id=1, iteration_id=2, unit_type="user", cut=datetime(2026, 3, 2, tzinfo=UTC)
+    )
     first = statement(forms.number_per_unit, question(people, LIBRARY[0]))
 
     def never(_: object) -> str:
@@ -92,7 +111,13 @@ def test_second_experiment__with_the_same_metric__compiles_nothing(monkeypatch: 
 
 
 def test_new_version_of_a_metric__is_another_text() -> None:
-    people = Population(experiment_id=1, iteration_id=2, unit_type="user", cut=datetime(2026, 3, 2, tzinfo=UTC))
+    people = Population(
+        experiment_id=1, iteration_id=2, unit_type="user", cut=datetime(2026, 3, 2, tzinfo=UTC)
+    )
     metric = LIBRARY[0]
-    wider = replace(metric, version=metric.version + 1, window_hours=(metric.window_hours or 24) + 24)
-    assert statement(forms.number_per_unit, question(people, metric)) != statement(forms.number_per_unit, question(people, wider))
+    wider = replace(
+        metric, version=metric.version + 1, window_hours=(metric.window_hours or 24) + 24
+    )
+    assert statement(forms.number_per_unit, question(people, metric)) != statement(
+        forms.number_per_unit, question(people, wider)
+    )

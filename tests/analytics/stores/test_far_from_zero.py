@@ -55,7 +55,9 @@ def totals(w: World, metric: MetricDefinition, covariate: str | None = None) -> 
 
 @pytest.mark.parametrize("spread", [300.0, 2.0, 0.05])
 @pytest.mark.parametrize("level", [UNIX, -UNIX, 3e-9 * UNIX])
-def test_mean__of_values_far_from_zero__has_the_p_of_welchs_test_on_the_rows(spread: float, level: float) -> None:
+def test_mean__of_values_far_from_zero__has_the_p_of_welchs_test_on_the_rows(
+    spread: float, level: float
+) -> None:
     w, arms = world(), drawn(spread, level)
     fill(w, "seen", arms, HOUR)
     found = kind_of("mean").compare(*totals(w, SEEN), 0.05)
@@ -72,7 +74,9 @@ def test_mean__of_equal_values__has_no_spread() -> None:
 
 def test_covariate__far_from_zero__has_the_standard_error_of_the_regression_on_the_rows() -> None:
     w, now, rng = world(), drawn(2.0, many=60), np.random.default_rng(8)
-    before = {arm: values - 86_400 + rng.standard_normal(len(values)) for arm, values in now.items()}
+    before = {
+        arm: values - 86_400 + rng.standard_normal(len(values)) for arm, values in now.items()
+    }
     fill(w, "seen", now, HOUR)
     fill(w, "seen", before, -HOUR, expose=False)
     found = kind_of("mean").adjusted(*totals(w, replace(SEEN, lookback_days=14), OWN_PAST), 0.05)
@@ -87,7 +91,9 @@ def test_covariate__far_from_zero__has_the_standard_error_of_the_regression_on_t
 def test_ratio__of_values_far_from_zero__has_the_spread_of_the_rows() -> None:
     w, arms = world(), drawn(2.0)
     fill(w, "seen", arms, HOUR)
-    found = kind_of("ratio").compare(*totals(w, replace(SEEN, kind=MetricKind.RATIO, aggregation="sum")), 0.05)
+    found = kind_of("ratio").compare(
+        *totals(w, replace(SEEN, kind=MetricKind.RATIO, aggregation="sum")), 0.05
+    )
     expected = stats.ttest_ind(arms["treatment"], arms["control"], equal_var=False)
     assert found.p == pytest.approx(expected.pvalue, rel=1e-4)
 

@@ -24,7 +24,9 @@ _ids = count(1)
 
 
 def people(of: World) -> Population:
-    return Population(experiment_id=of.experiment.pk, iteration_id=of.iteration.pk, unit_type="user", cut=CUT)
+    return Population(
+        experiment_id=of.experiment.pk, iteration_id=of.iteration.pk, unit_type="user", cut=CUT
+    )
 
 
 def metered(request: str, micro: int | None) -> None:
@@ -38,15 +40,23 @@ def metered(request: str, micro: int | None) -> None:
         "environment": "production",
         "origin": "live",
     }
-    RequestCost.objects.create(event_id=f"m{next(_ids)}", request_id=request, cost_micro=micro, **row)
+    RequestCost.objects.create(
+        event_id=f"m{next(_ids)}", request_id=request, cost_micro=micro, **row
+    )
 
 
-def test_first_rows__each_unit_once_in_the_hour_of_its_first_bad_event__beside_those_exposed() -> None:
+def test_first_rows__each_unit_once_in_the_hour_of_its_first_bad_event__beside_those_exposed() -> (
+    None
+):
     w = world()
     for unit, hour in (("a", 0), ("b", 0), ("c", 2)):
         w.expose(unit, "treatment", START + hour * HOUR + timedelta(minutes=10))
     for unit, minutes in (("a", 70), ("a", 150), ("b", 5), ("b", 199), ("c", 130)):
-        w.event(unit, "http_5xx" if minutes != 150 else "ai_fallback", START + timedelta(minutes=minutes))
+        w.event(
+            unit,
+            "http_5xx" if minutes != 150 else "ai_fallback",
+            START + timedelta(minutes=minutes),
+        )
     w.event("a", "ai_request", START + HOUR)
     arm = w.arms["treatment"].pk
     assert STORE.first_rows(people(w), METRICS["error_rate"]) == (
@@ -63,12 +73,21 @@ def test_worth__outcome_and_cost_of_each_matured_unit__silent_ones_are_zeros() -
         w.expose(unit, "control", START)
     w.expose("late", "control", CUT - HOUR)
     for unit, cost in (("a", 500), ("a", 250), ("b", 100), ("late", 900)):
-        w.event(unit, "ai_request", START + HOUR if unit != "late" else CUT - timedelta(minutes=30), cost_micro=cost)
+        w.event(
+            unit,
+            "ai_request",
+            START + HOUR if unit != "late" else CUT - timedelta(minutes=30),
+            cost_micro=cost,
+        )
     w.event("a", "apply", START + 2 * HOUR)
     w.event("b", "ai_request", START + timedelta(hours=80), cost_micro=7)
     for cost in ("cost_per_request", "cost_per_unit"):
-        found = STORE.worth(people(w), METRICS["apply_conversion"], METRICS[cost])[w.arms["control"].pk]
-        assert (found.n, found.sum("y"), found.sum("c")) == (3, 1.0, 850.0), "within the outcome's 72 hours"
+        found = STORE.worth(people(w), METRICS["apply_conversion"], METRICS[cost])[
+            w.arms["control"].pk
+        ]
+        assert (found.n, found.sum("y"), found.sum("c")) == (3, 1.0, 850.0), (
+            "within the outcome's 72 hours"
+        )
         assert (found.product("y", "c"), found.product("c", "c")) == (750.0, 750.0**2 + 100.0**2)
 
 
@@ -86,8 +105,22 @@ def test_spent__own_and_metered_costs_of_its_units__each_request_once() -> None:
     w.event("twin", "ai_request", START + HOUR, cost_micro=3)
     w.event("tester", "ai_request", START + HOUR, cost_micro=9_000)
     w.event("stranger", "ai_request", START + HOUR, cost_micro=9_000)
-    w.event("a", "ai_request", START + HOUR, cost_micro=9_000, experiment_id=w.experiment.pk + 1, variant_id=1)
-    w.event("a", "ai_request", START + HOUR, cost_micro=1, experiment_id=w.experiment.pk, variant_id=w.arms["control"].pk)
+    w.event(
+        "a",
+        "ai_request",
+        START + HOUR,
+        cost_micro=9_000,
+        experiment_id=w.experiment.pk + 1,
+        variant_id=1,
+    )
+    w.event(
+        "a",
+        "ai_request",
+        START + HOUR,
+        cost_micro=1,
+        experiment_id=w.experiment.pk,
+        variant_id=w.arms["control"].pk,
+    )
     w.event("b", "ai_request", START + HOUR, cost_micro=9_000, environment="test")
     metered("r1", 60)
     metered("r1", 5)

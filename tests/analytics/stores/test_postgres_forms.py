@@ -17,7 +17,15 @@ from analytics.stores.base import OWN_PAST, POOLED
 from experiments.core.design.metric_definitions import MetricDefinition
 from experiments.core.types import Direction, MetricKind
 from tests.analytics.stores.observed import START, World, world
-from tests.analytics.stores.test_postgres_totals import APPLIED, CUT, DAY, HOUR, SPENT, STORE, people
+from tests.analytics.stores.test_postgres_totals import (
+    APPLIED,
+    CUT,
+    DAY,
+    HOUR,
+    SPENT,
+    STORE,
+    people,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -25,7 +33,9 @@ ERRORS = MetricDefinition(
     key="error_rate", name="Error rate", kind=MetricKind.RATIO, source="event", event_types=("failed",),
     denominator_event_types=("ai_request",), aggregation="count", direction=Direction.DECREASE, window_hours=72,
 )  # fmt: skip
-COST = replace(ERRORS, key="cost", event_types=("ai_request",), aggregation="sum", value_field="cost_micro")
+COST = replace(
+    ERRORS, key="cost", event_types=("ai_request",), aggregation="sum", value_field="cost_micro"
+)
 LATENCY = replace(
     ERRORS,
     key="p95",
@@ -35,10 +45,23 @@ LATENCY = replace(
     aggregation="max",
     value_field="latency_ms",
 )
-RESOLVED = replace(ERRORS, key="ttr", kind=MetricKind.DURATION, event_types=("resolved",), denominator_event_types=(), aggregation="last")
+RESOLVED = replace(
+    ERRORS,
+    key="ttr",
+    kind=MetricKind.DURATION,
+    event_types=("resolved",),
+    denominator_event_types=(),
+    aggregation="last",
+)
 
 
-def observed(of: World, metric: MetricDefinition, arm: str = "control", covariate: str | None = None, **changes: object) -> Observed:
+def observed(
+    of: World,
+    metric: MetricDefinition,
+    arm: str = "control",
+    covariate: str | None = None,
+    **changes: object,
+) -> Observed:
     return STORE.totals(people(of, **changes), metric, covariate=covariate)[of.arms[arm].pk].totals
 
 
@@ -53,7 +76,9 @@ def test_totals__ratio__adds_numerator_and_denominator_per_unit_and_keeps_silent
             w.event(unit, "failed", START + HOUR * (i + 1))
     w.event("a", "ai_request", START - HOUR)
     assert observed(w, ERRORS) == Moments(3, ("y", "d"), (2.0, 4.0), (4.0, 6.0, 10.0))
-    assert observed(w, COST) == Moments(3, ("y", "d"), (700.0, 4.0), (600.0**2 + 100.0**2, 600.0 * 3 + 100.0, 10.0))
+    assert observed(w, COST) == Moments(
+        3, ("y", "d"), (700.0, 4.0), (600.0**2 + 100.0**2, 600.0 * 3 + 100.0, 10.0)
+    )
 
 
 def test_totals__ratio_of_observations__divides_by_how_many_there_are() -> None:
@@ -61,7 +86,9 @@ def test_totals__ratio_of_observations__divides_by_how_many_there_are() -> None:
     w.expose("a", "control", START)
     for value in (0.5, 1.0):
         w.observe("a", "spent", value, START + HOUR)
-    assert observed(w, replace(SPENT, kind=MetricKind.RATIO)) == Moments(1, ("y", "d"), (1.5, 2.0), (2.25, 3.0, 4.0))
+    assert observed(w, replace(SPENT, kind=MetricKind.RATIO)) == Moments(
+        1, ("y", "d"), (1.5, 2.0), (2.25, 3.0, 4.0)
+    )
 
 
 def test_totals__covariate_of_the_own_past__reads_the_lookback_and_stops_before_exposure() -> None:
@@ -74,7 +101,9 @@ def test_totals__covariate_of_the_own_past__reads_the_lookback_and_stops_before_
     w.event("a", "apply", START + 6 * DAY - timedelta(seconds=1))
     counts = replace(APPLIED, kind=MetricKind.COUNT, aggregation="count")
     seen = observed(w, counts, covariate=OWN_PAST, cut=START + 40 * DAY, rows_from=START + 20 * DAY)
-    assert seen == Remembered(Moments(2, ("y", "y0"), (1.0, 2.0), (1.0, 2.0, 4.0)), Moments(0, ("y",), (0.0,), (0.0,)))
+    assert seen == Remembered(
+        Moments(2, ("y", "y0"), (1.0, 2.0), (1.0, 2.0, 4.0)), Moments(0, ("y",), (0.0,), (0.0,))
+    )
     assert seen.whole.of("y") == observed(w, counts, cut=START + 40 * DAY)
 
 
@@ -87,7 +116,9 @@ def test_totals__units_whose_past_says_nothing__are_a_stratum_of_their_own() -> 
     w.observe("b", "csat", 3.0, START + HOUR)
     metric = replace(SPENT, key="csat", aggregation="mean")
     seen = observed(w, metric, covariate=OWN_PAST)
-    assert seen == Remembered(Moments(1, ("y", "y0"), (5.0, 4.0), (25.0, 20.0, 16.0)), Moments(1, ("y",), (3.0,), (9.0,)))
+    assert seen == Remembered(
+        Moments(1, ("y", "y0"), (5.0, 4.0), (25.0, 20.0, 16.0)), Moments(1, ("y",), (3.0,), (9.0,))
+    )
 
 
 def test_totals__named_covariate__is_taken_where_it_is_a_number() -> None:
@@ -97,7 +128,10 @@ def test_totals__named_covariate__is_taken_where_it_is_a_number() -> None:
         w.observe(unit, "spent", 2.0, START + HOUR)
     seen = observed(w, SPENT, covariate="history")
     assert isinstance(seen, Remembered)
-    assert (seen.known.of("y", "y0"), seen.missing.of("y")) == (Totals(1, 2.0, 4.0, 12.5, 156.25, 25.0), Totals(2, 4.0, 8.0))
+    assert (seen.known.of("y", "y0"), seen.missing.of("y")) == (
+        Totals(1, 2.0, 4.0, 12.5, 156.25, 25.0),
+        Totals(2, 4.0, 8.0),
+    )
 
 
 def test_totals__p95_of_requests__is_that_of_all_rows_clustered_by_bucket() -> None:
@@ -111,7 +145,9 @@ def test_totals__p95_of_requests__is_that_of_all_rows_clustered_by_bucket() -> N
             w.event(f"u{number}", "ai_request", START + HOUR, latency_ms=latency)
             rows.append((float(latency), bucket))
     seen = observed(w, replace(LATENCY, quantile=0.6))
-    by_hand = of_rows([value for value, _ in rows], [bucket for _, bucket in rows], 0.6, limit=119_999)
+    by_hand = of_rows(
+        [value for value, _ in rows], [bucket for _, bucket in rows], 0.6, limit=119_999
+    )
     assert isinstance(seen, QuantileTotals)
     assert (seen.n, seen.beyond, seen.units, seen.clusters.n) == (len(rows), by_hand.beyond, 60, 15)
     assert seen.value == pytest.approx(by_hand.value, abs=0.5)
@@ -149,10 +185,19 @@ def test_totals__random_world__agrees_with_counting_by_hand() -> None:
         starts[unit] = at
         w.expose(unit, rng.choice(["control", "treatment"]), at)
         for _ in range(rng.randint(0, 8)):
-            moment, kind = at + timedelta(hours=rng.randint(-500, 100), minutes=1), rng.choice(["ai_request", "failed"])
+            moment, kind = (
+                at + timedelta(hours=rng.randint(-500, 100), minutes=1),
+                rng.choice(["ai_request", "failed"]),
+            )
             w.event(unit, kind, moment)
             age = moment - at
-            side = now if timedelta(0) <= age < 72 * HOUR and moment <= CUT else before if -14 * DAY <= age < timedelta(0) else None
+            side = (
+                now
+                if timedelta(0) <= age < 72 * HOUR and moment <= CUT
+                else before
+                if -14 * DAY <= age < timedelta(0)
+                else None
+            )
             if side is not None:
                 side[unit][kind == "ai_request"] += 1.0
     for arm in ("control", "treatment"):

@@ -27,7 +27,9 @@ COMMON = {"environment": "production", "origin": "live"}
 
 
 def people(of: World) -> Population:
-    return Population(experiment_id=of.experiment.pk, iteration_id=of.iteration.pk, unit_type="user", cut=CUT)
+    return Population(
+        experiment_id=of.experiment.pk, iteration_id=of.iteration.pk, unit_type="user", cut=CUT
+    )
 
 
 def told(of: World, unit: str, request: str, **fields: Any) -> None:
@@ -37,14 +39,30 @@ def told(of: World, unit: str, request: str, **fields: Any) -> None:
 def cost(request: str, micro: int | None, **fields: Any) -> None:
     at = START + HOUR
     day_exists("ai_request_costs", at)
-    columns = {"event_date": at.date(), "event_id": f"c{next(_ids)}", "ts": at, "received_ts": at, "model": "m", **COMMON, **fields}
+    columns = {
+        "event_date": at.date(),
+        "event_id": f"c{next(_ids)}",
+        "ts": at,
+        "received_ts": at,
+        "model": "m",
+        **COMMON,
+        **fields,
+    }
     RequestCost.objects.create(request_id=request, cost_micro=micro, **columns)
 
 
 def said(unit: str, label: str | None, **fields: Any) -> None:
     at = START + HOUR
     day_exists("ai_feedback", at)
-    columns = {"event_date": at.date(), "event_id": f"f{next(_ids)}", "ts": at, "received_ts": at, "unit_type": "user", **COMMON, **fields}
+    columns = {
+        "event_date": at.date(),
+        "event_id": f"f{next(_ids)}",
+        "ts": at,
+        "received_ts": at,
+        "unit_type": "user",
+        **COMMON,
+        **fields,
+    }
     Feedback.objects.create(user_id=unit, label=label, **columns)
 
 
@@ -100,11 +118,17 @@ def test_describe__rows_units_and_extremes__as_they_came(met: World) -> None:
 
 def test_describe__silent_units_of_a_share__are_zeros(met: World) -> None:
     met.event("a", "apply", START + HOUR)
-    found = STORE.describe(people(met), METRICS["apply_conversion"], matured=True)[met.arms["control"].pk]
+    found = STORE.describe(people(met), METRICS["apply_conversion"], matured=True)[
+        met.arms["control"].pk
+    ]
     assert (found.units.n, found.units.sum_y, found.least, found.most) == (3, 1.0, 0.0, 1.0)
     met.expose("late", "treatment", CUT - HOUR)
-    assert met.arms["treatment"].pk not in STORE.describe(people(met), METRICS["apply_conversion"], matured=True)
-    late = STORE.describe(people(met), METRICS["apply_conversion"], matured=False)[met.arms["treatment"].pk]
+    assert met.arms["treatment"].pk not in STORE.describe(
+        people(met), METRICS["apply_conversion"], matured=True
+    )
+    late = STORE.describe(people(met), METRICS["apply_conversion"], matured=False)[
+        met.arms["treatment"].pk
+    ]
     assert (late.exposed, late.rows, late.row_mean, late.least) == (1, 0, None, 0.0)
 
 
@@ -119,10 +143,14 @@ def test_history__past_costs_and_feedback__are_read_for_plans(met: World) -> Non
 
 def price(model: str, since: int, price_in: str, price_out: str) -> None:
     day = (START + timedelta(days=since)).date()
-    ModelPrice.objects.create(model=model, valid_from=day, price_in=price_in, price_out=price_out, set_at=START)
+    ModelPrice.objects.create(
+        model=model, valid_from=day, price_in=price_in, price_out=price_out, set_at=START
+    )
 
 
-def test_costs__tokens_without_money__are_priced_at_their_day__and_money_that_was_sent_stands(met: World) -> None:
+def test_costs__tokens_without_money__are_priced_at_their_day__and_money_that_was_sent_stands(
+    met: World,
+) -> None:
     price("big", -30, "3", "15")
     price("big", 0, "2", "10")
     price("big", 1, "90", "90")
@@ -138,7 +166,9 @@ def test_costs__tokens_without_money__are_priced_at_their_day__and_money_that_wa
     assert (found.n, found.sum_y) == (3, 4000 + 500)
 
 
-def test_spending__per_variant_and_model__with_what_was_priced_and_what_could_not_be(met: World) -> None:
+def test_spending__per_variant_and_model__with_what_was_priced_and_what_could_not_be(
+    met: World,
+) -> None:
     met.expose("t", "treatment", START)
     price("big", 0, "2", "10")
     for unit, request in (("a", "r1"), ("b", "r2"), ("t", "r3"), ("t", "r4")):

@@ -23,13 +23,22 @@ APPLY = METRICS["apply_conversion"]
 
 
 def people(of: World, **fields: object) -> Population:
-    known = {"experiment_id": of.experiment.pk, "iteration_id": of.iteration.pk, "unit_type": "user", "cut": CUT}
+    known = {
+        "experiment_id": of.experiment.pk,
+        "iteration_id": of.iteration.pk,
+        "unit_type": "user",
+        "cut": CUT,
+    }
     return Population(**{**known, **fields})  # type: ignore[arg-type]  # fields by name
 
 
 def test_totals__beside_another_experiment__one_cell_per_pair_of_arms() -> None:
     one, other = world("one"), world("other")
-    for unit, arm, other_arm in (("a", "control", "control"), ("b", "control", "treatment"), ("c", "treatment", "treatment")):
+    for unit, arm, other_arm in (
+        ("a", "control", "control"),
+        ("b", "control", "treatment"),
+        ("c", "treatment", "treatment"),
+    ):
         one.expose(unit, arm, START)
         other.expose(unit, other_arm, START + HOUR)
     one.expose("alone", "control", START)
@@ -64,7 +73,11 @@ def test_totals__declared_values__those_alone_count_whatever_their_json_type() -
 
     found = STORE.totals(people(w, split=Declared("plan", ("free", "pro", "7"))), APPLY)
 
-    assert {part_of(key)[1]: totals.totals for key, totals in found.items()} == {0: Totals(1, 0, 0), 1: Totals(1, 1, 1), 2: Totals(1, 0, 0)}
+    assert {part_of(key)[1]: totals.totals for key, totals in found.items()} == {
+        0: Totals(1, 0, 0),
+        1: Totals(1, 1, 1),
+        2: Totals(1, 0, 0),
+    }
 
 
 def test_wearing__a_unit_not_followed_to_the_end__is_left_out() -> None:
@@ -127,7 +140,13 @@ def test_watched__names_with_whether_all_is_number() -> None:
     w = world()
     w.expose("a", "control", START, covariates={"age": 30, "plan": "pro"})
     w.expose("b", "control", START, covariates={"age": 40, "plan": 7})
-    w.event("a", "ai_request", START + HOUR, experiment_id=w.experiment.pk, embedding_stats={"norm": 1.5})
+    w.event(
+        "a",
+        "ai_request",
+        START + HOUR,
+        experiment_id=w.experiment.pk,
+        embedding_stats={"norm": 1.5},
+    )
     w.event("a", "ai_request", START + HOUR, embedding_stats={"elsewhere": 1.5})
 
     found = STORE.watched(people(w, rows_from=START), 40)
@@ -142,7 +161,12 @@ def test_watched__names_with_whether_all_is_number() -> None:
 def test_bins_and_words__of_a_span() -> None:
     w = world()
     for n in range(1, 101):
-        w.expose(f"u{n}", "control", START + HOUR, covariates={"age": n, "plan": "ab"[n % 2] if n > 3 else f"rare{n}"})
+        w.expose(
+            f"u{n}",
+            "control",
+            START + HOUR,
+            covariates={"age": n, "plan": "ab"[n % 2] if n > 3 else f"rare{n}"},
+        )
     w.expose("later", "control", START + 9 * DAY, covariates={"age": 1000, "plan": "a"})
     week = (START, START + 7 * DAY)
     age, plan = Watched("covariates", "age", True), Watched("covariates", "plan", False)
@@ -157,7 +181,13 @@ def test_bins_and_words__of_a_span() -> None:
 def test_bins__embedding_statistics_of_own_events_alone() -> None:
     w = world()
     for value in (1.0, 2.0, 3.0):
-        w.event("a", "ai_request", START + HOUR, experiment_id=w.experiment.pk, embedding_stats={"norm": value})
+        w.event(
+            "a",
+            "ai_request",
+            START + HOUR,
+            experiment_id=w.experiment.pk,
+            embedding_stats={"norm": value},
+        )
     w.event("a", "ai_request", START + HOUR, embedding_stats={"norm": 9.0})
     norm = Watched("embedding_stats", "norm", True)
 

@@ -32,18 +32,34 @@ APPLIED = MetricDefinition(
     window_hours=72,
 )
 SPENT = MetricDefinition(
-    key="spent", name="Spent", kind=MetricKind.MEAN, source="observation", aggregation="sum", direction=Direction.INCREASE
+    key="spent",
+    name="Spent",
+    kind=MetricKind.MEAN,
+    source="observation",
+    aggregation="sum",
+    direction=Direction.INCREASE,
 )
 
 
 def people(of: World, **changes: object) -> Population:
     return replace(
-        Population(experiment_id=of.experiment.pk, iteration_id=of.iteration.pk, unit_type=of.experiment.unit_type, cut=CUT), **changes
+        Population(
+            experiment_id=of.experiment.pk,
+            iteration_id=of.iteration.pk,
+            unit_type=of.experiment.unit_type,
+            cut=CUT,
+        ),
+        **changes,
     )
 
 
 def found(
-    of: World, metric: MetricDefinition, arm: str = "control", *, matured: bool = True, **changes: object
+    of: World,
+    metric: MetricDefinition,
+    arm: str = "control",
+    *,
+    matured: bool = True,
+    **changes: object,
 ) -> tuple[int, float, float]:
     totals = STORE.totals(people(of, **changes), metric, matured=matured)[of.arms[arm].pk].totals
     return totals.n, totals.sum_y, totals.sum_y2
@@ -100,11 +116,19 @@ def test_totals__observation_stamped_with_another_experiment__counts_only_there(
     assert found(other, SPENT) == (1, 101.0, 10201.0)
 
 
-def test_totals__event_stamped_with_another_experiment__counts_in_every_experiment_of_its_unit() -> None:
+def test_totals__event_stamped_with_another_experiment__counts_in_every_experiment_of_its_unit() -> (
+    None
+):
     w, other = world(), world("other_one")
     for of in (w, other):
         of.expose("a", "control", START)
-    w.event("a", "apply", START + HOUR, experiment_id=other.experiment.pk, variant_id=other.arms["control"].pk)
+    w.event(
+        "a",
+        "apply",
+        START + HOUR,
+        experiment_id=other.experiment.pk,
+        variant_id=other.arms["control"].pk,
+    )
     counted = replace(APPLIED, kind=MetricKind.COUNT, aggregation="count")
     assert found(w, counted) == found(other, counted) == (1, 1.0, 1.0)
     stamped = replace(counted, attribution="stamped")
@@ -131,7 +155,12 @@ def test_totals__visitor__is_the_user_where_known_and_else_the_session() -> None
 def test_totals__unit_whose_window_overlaps_a_long_pause__is_left_out_in_every_arm() -> None:
     w = world()
     pause = (START + 4 * DAY, START + 5 * DAY + 2 * HOUR)
-    for unit, at in {"done": START, "cut": START + 2 * DAY, "in": START + 4.5 * DAY, "after": START + 5.5 * DAY}.items():
+    for unit, at in {
+        "done": START,
+        "cut": START + 2 * DAY,
+        "in": START + 4.5 * DAY,
+        "after": START + 5.5 * DAY,
+    }.items():
         w.expose(unit, "control", at)
     assert found(w, APPLIED)[0] == 4
     assert found(w, APPLIED, blackouts=(pause,))[0] == 2
@@ -147,7 +176,10 @@ def test_totals__metric_that_silent_units_do_not_have__leaves_them_out_of_n() ->
     assert found(w, replace(metric, aggregation="mean")) == (1, 3.5, 12.25)
     assert found(w, replace(metric, aggregation="last")) == (1, 5.0, 25.0)
     assert found(w, replace(metric, aggregation="max", cap=4.0)) == (1, 4.0, 16.0)
-    assert STORE.totals(people(w), replace(metric, aggregation="mean"))[w.arms["control"].pk].exposed == 2
+    assert (
+        STORE.totals(people(w), replace(metric, aggregation="mean"))[w.arms["control"].pk].exposed
+        == 2
+    )
 
 
 def test_totals__stamped_attribution__takes_rows_of_this_experiment_and_arm_only() -> None:
@@ -189,16 +221,28 @@ def test_arms__units_exposures_and_crossovers__are_counted() -> None:
 
 
 def _window_end(start: datetime, metric: MetricDefinition) -> datetime:
-    return CUT + timedelta(microseconds=1) if metric.window_hours is None else start + metric.window_hours * HOUR
+    return (
+        CUT + timedelta(microseconds=1)
+        if metric.window_hours is None
+        else start + metric.window_hours * HOUR
+    )
 
 
 def _by_hand(w: World, metric: MetricDefinition, arm: str) -> tuple[int, float, float]:
     """Every unit's every row, one after the other."""
     values: list[float] = []
-    for unit in Assignment.objects.filter(iteration=w.iteration, variant=w.arms[arm], phase="main", environment="production"):
-        if unit.exposure_ts > CUT or (metric.window_hours is not None and _window_end(unit.exposure_ts, metric) + GRACE > CUT):
+    for unit in Assignment.objects.filter(
+        iteration=w.iteration, variant=w.arms[arm], phase="main", environment="production"
+    ):
+        if unit.exposure_ts > CUT or (
+            metric.window_hours is not None and _window_end(unit.exposure_ts, metric) + GRACE > CUT
+        ):
             continue
-        numbers = [n for at, n in _rows_of(w, metric, unit) if unit.exposure_ts <= at < _window_end(unit.exposure_ts, metric) and at <= CUT]
+        numbers = [
+            n
+            for at, n in _rows_of(w, metric, unit)
+            if unit.exposure_ts <= at < _window_end(unit.exposure_ts, metric) and at <= CUT
+        ]
         value = _reduce(numbers, metric)
         if value is not None:
             values.append(value)
@@ -207,12 +251,18 @@ def _by_hand(w: World, metric: MetricDefinition, arm: str) -> tuple[int, float, 
 
 def _rows_of(w: World, metric: MetricDefinition, unit: Assignment) -> list[tuple[datetime, float]]:
     if metric.source == "event":
-        rows = AiEvent.objects.filter(event_type__in=metric.event_types, environment="production").order_by("ts", "event_id")
-        mine = [row for row in rows if (row.user_id if row.unit_type == "user" else row.units.get("user")) == unit.user_id]
+        rows = AiEvent.objects.filter(
+            event_type__in=metric.event_types, environment="production"
+        ).order_by("ts", "event_id")
+        mine = [
+            row
+            for row in rows
+            if (row.user_id if row.unit_type == "user" else row.units.get("user")) == unit.user_id
+        ]
         return [(row.ts, 1.0 if row.value is None else row.value) for row in mine]
-    seen = MetricObservation.objects.filter(metric_name=metric.key, environment="production", user_id=unit.user_id).order_by(
-        "ts", "event_id"
-    )
+    seen = MetricObservation.objects.filter(
+        metric_name=metric.key, environment="production", user_id=unit.user_id
+    ).order_by("ts", "event_id")
     return [(row.ts, row.value) for row in seen if row.experiment_id in (None, w.experiment.pk)]
 
 
@@ -224,7 +274,9 @@ def _reduce(numbers: list[float], metric: MetricDefinition) -> float | None:
     elif not numbers:
         return None
     else:
-        value = {"mean": sum(numbers) / len(numbers), "max": max(numbers), "last": numbers[-1]}[metric.aggregation]
+        value = {"mean": sum(numbers) / len(numbers), "max": max(numbers), "last": numbers[-1]}[
+            metric.aggregation
+        ]
     return value if metric.cap is None else min(value, metric.cap)
 
 
@@ -234,16 +286,33 @@ def _random_world(seed: int) -> World:
     at = lambda: START + timedelta(seconds=rng.randrange(12 * 86400))  # noqa: E731
     units = [f"u{i}" for i in range(40)]
     for unit in units:
-        phase, environment = rng.choice(["main"] * 8 + ["dark"]), rng.choice(["production"] * 8 + ["test"])
+        phase, environment = (
+            rng.choice(["main"] * 8 + ["dark"]),
+            rng.choice(["production"] * 8 + ["test"]),
+        )
         w.expose(unit, rng.choice(list(w.arms)), at(), phase=phase, environment=environment)
     for _ in range(150):
         unit, value = rng.choice(units), rng.choice([None, 0.0, 1.0, -2.0, 7.5])
         own = rng.random() < 0.7
         carried = {"unit_type": "user"} if own else {"unit_type": "tenant", "units": {"user": unit}}
         environment = rng.choice(["production"] * 8 + ["test"])
-        w.event(unit if own else "t1", rng.choice(["apply", "view"]), at(), value=value, environment=environment, **carried)
+        w.event(
+            unit if own else "t1",
+            rng.choice(["apply", "view"]),
+            at(),
+            value=value,
+            environment=environment,
+            **carried,
+        )
         stamp = rng.choice([None, w.experiment.pk, 10**6])
-        w.observe(unit, "spent", rng.choice([-1.5, 0.0, 2.0, 40.0]), at(), experiment_id=stamp, environment=environment)
+        w.observe(
+            unit,
+            "spent",
+            rng.choice([-1.5, 0.0, 2.0, 40.0]),
+            at(),
+            experiment_id=stamp,
+            environment=environment,
+        )
     return w
 
 
@@ -254,6 +323,8 @@ def test_totals__random_world__agrees_with_reading_every_row(seed: int, aggregat
     for base in (APPLIED, SPENT, replace(SPENT, window_hours=48, cap=5.0)):
         if base.source == "event" and aggregation in ("mean", "max", "last"):
             continue
-        metric = replace(base, aggregation=aggregation, cap=None if aggregation == "any" else base.cap)
+        metric = replace(
+            base, aggregation=aggregation, cap=None if aggregation == "any" else base.cap
+        )
         for arm in w.arms:
             assert found(w, metric, arm) == pytest.approx(_by_hand(w, metric, arm))

@@ -27,7 +27,9 @@ def measured(key: str, **fields: object) -> World:
 
 
 def test_beat__every_task_of_ours__is_in_the_table() -> None:
-    assert {"analytics.tasks.analyse_due", "analytics.tasks.decide_due"} <= {tick.task for tick in BEAT}
+    assert {"analytics.tasks.analyse_due", "analytics.tasks.decide_due"} <= {
+        tick.task for tick in BEAT
+    }
 
 
 def test_analyse_due__twice_in_one_tick__analyses_once() -> None:

@@ -46,7 +46,10 @@ def test_nothing_stored__is_not_analysed_again_but_confirmed() -> None:
     w = measured()
     before = settled()
     assert ticks(NOW + 2 * TICK, NOW + 3 * TICK) == before
-    assert SlowWorkDone.objects.get(kind="analyse", subject=w.experiment.pk).confirmed_at == NOW + 3 * TICK
+    assert (
+        SlowWorkDone.objects.get(kind="analyse", subject=w.experiment.pk).confirmed_at
+        == NOW + 3 * TICK
+    )
     assert judged_until(w.experiment.pk, before) == NOW + 3 * TICK
 
 
@@ -118,7 +121,9 @@ def plan_window(w: World) -> int:
     return primary.definition.window_hours
 
 
-def test_work_that_failed__is_tried_again_although_nothing_was_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_that_failed__is_tried_again_although_nothing_was_stored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     measured()
 
     def fails(pk: int, now: datetime) -> object:

@@ -33,7 +33,9 @@ def people(db) -> dict[str, User]:
 
 
 def _person(member) -> User:
-    user = User.objects.create_user(member.username, is_staff=True, first_name=member.name.split()[0])
+    user = User.objects.create_user(
+        member.username, is_staff=True, first_name=member.name.split()[0]
+    )
     user.groups.set([Group.objects.get(name=member.role.value)])
     return user
 
@@ -64,7 +66,9 @@ def draft(owner) -> Experiment:
 @pytest.fixture
 def simple(owner) -> Experiment:
     """Olivia's draft under Standard: ready to start."""
-    return drafts.create_experiment(owner, NOW, spec=ExperimentSpec(name="Simple", variants=(CONTROL, FRIENDLY)))
+    return drafts.create_experiment(
+        owner, NOW, spec=ExperimentSpec(name="Simple", variants=(CONTROL, FRIENDLY))
+    )
 
 
 def ai_spec(name: str) -> ExperimentSpec:
@@ -76,7 +80,14 @@ def ai_spec(name: str) -> ExperimentSpec:
         variants=(CONTROL, FRIENDLY),
         metrics=(
             MetricPlan("apply_rate", "primary", baseline=0.1, mde=0.1),
-            MetricPlan("error_rate", "guardrail", baseline=0.02, margin=0.02, margin_kind="points", action="stop"),
+            MetricPlan(
+                "error_rate",
+                "guardrail",
+                baseline=0.02,
+                margin=0.02,
+                margin_kind="points",
+                action="stop",
+            ),
         ),
         offline_thresholds=[{"metric": "win_rate", "op": ">=", "value": 0.4}],
     )

@@ -21,7 +21,9 @@ LIST = "/admin/experiments/experiment/"
         ("ada", f"{LIST}events/?day=x", 400),
     ],
 )
-def test_pages__and_refusals__may_load_our_own_files_alone(browser, people, client, who, address, status):
+def test_pages__and_refusals__may_load_our_own_files_alone(
+    browser, people, client, who, address, status
+):
     answer = (browser(who) if who else client).get(address)
     assert (answer.status_code, answer[HEADER]) == (status, WORKPLACE)
 

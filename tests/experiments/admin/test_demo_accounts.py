@@ -38,7 +38,10 @@ def admin(db):
 
 
 def sign_in(client, username="ada", password=PASSWORD):
-    return client.post("/admin/login/", {"username": username, "password": password}).status_code == 302
+    return (
+        client.post("/admin/login/", {"username": username, "password": password}).status_code
+        == 302
+    )
 
 
 def test_load_examples__outside_the_demo__is_refused(settings):
@@ -76,7 +79,9 @@ def test_namesake_who_was_not_made_by_the_demo__signs_in(client, settings):
 
 
 def test_check_readyz_and_the_admins_pages__name_them(cast, client, admin):
-    (found,) = [message.msg for message in concerns_of_the_installation(None) if "demo" in message.msg]
+    (found,) = [
+        message.msg for message in concerns_of_the_installation(None) if "demo" in message.msg
+    ]
     assert "ada, dmitri, olivia, paula, quinn, victor" in found
     named = client.get("/readyz").json()["concerns"]
     assert any("ada, dmitri" in one for one in named)

@@ -15,7 +15,10 @@ def _flag_page(experiment, rest: str = "change/") -> str:
 
 def test_switch__names_what_it_touches(browser, owner, simple):
     olivia = browser("olivia")
-    assert "Nothing runs on the flag now." in olivia.get(_flag_page(simple, "switch/")).content.decode()
+    assert (
+        "Nothing runs on the flag now."
+        in olivia.get(_flag_page(simple, "switch/")).content.decode()
+    )
     lifecycle.start(owner, utc_now(), experiment_id=simple.pk)
     text = olivia.get(_flag_page(simple, "switch/")).content.decode()
     assert "This stops experiment “Simple” (running)" in text
@@ -30,7 +33,10 @@ def test_switched_off__flag_experiment_and_list__say_what_users_get(browser, own
     olivia.post(_flag_page(simple, "switch/"), {"reason": "the model is down"})
     serving.refresh(utc_now())
     for where in (_flag_page(simple), page(row)):
-        assert "The flag is switched off: everybody gets its default." in olivia.get(where).content.decode()
+        assert (
+            "The flag is switched off: everybody gets its default."
+            in olivia.get(where).content.decode()
+        )
     listed = olivia.get("/admin/experiments/experiment/").content.decode()
     assert "is switched off (Olivia" in listed
     assert "flag off" in listed

@@ -21,13 +21,24 @@ from tests.experiments.admin.conftest import ai_spec
 LIST = "/admin/experiments/experiment/"
 
 
-def _live(owner, name: str, kind: str, *, verdict: str = "safe", masked: bool = False) -> Experiment:
+def _live(
+    owner, name: str, kind: str, *, verdict: str = "safe", masked: bool = False
+) -> Experiment:
     """A running experiment whose newest run came to this."""
     now = utc_now()
     row = drafts.create_experiment(owner, now, spec=ai_spec(name))
-    Experiment.objects.filter(pk=row.pk).update(status=Status.RUNNING, start_ts=now - timedelta(days=2))
+    Experiment.objects.filter(pk=row.pk).update(
+        status=Status.RUNNING, start_ts=now - timedelta(days=2)
+    )
     iteration = Iteration.objects.create(
-        experiment=row, number=1, design={}, design_sha256="", policy_rules={}, traffic=1000, began_at=now, started_at=now
+        experiment=row,
+        number=1,
+        design={},
+        design_sha256="",
+        policy_rules={},
+        traffic=1000,
+        began_at=now,
+        started_at=now,
     )
     AnalysisRun.objects.create(
         experiment=row,
@@ -37,7 +48,13 @@ def _live(owner, name: str, kind: str, *, verdict: str = "safe", masked: bool = 
         masked=masked,
         totals={"arms": [{"key": "control", "name": "Control", "units": 50}]},
         verdicts={"guardrails": [{"key": "complained", "arm": "friendly", "verdict": verdict}]},
-        readiness={"kind": kind, "rule": f"what {name} says", "items": [], "clock_sentence": "9 of 14 days", "clock": _CLOCK},
+        readiness={
+            "kind": kind,
+            "rule": f"what {name} says",
+            "items": [],
+            "clock_sentence": "9 of 14 days",
+            "clock": _CLOCK,
+        },
     )
     return row
 
@@ -75,7 +92,9 @@ def test_list__waiting_for_me__is_what_the_overview_counts(browser, owner, draft
 
 @pytest.mark.parametrize("word", ["hypothesis", "prd_text", "tags"])
 def test_search__has_this_been_tried__looks_into_texts(browser, draft, simple, word):
-    Experiment.objects.filter(pk=draft.pk).update(**{word: ["quokka"] if word == "tags" else "the quokka did it"})
+    Experiment.objects.filter(pk=draft.pk).update(
+        **{word: ["quokka"] if word == "tags" else "the quokka did it"}
+    )
     assert _names(browser("victor").get(LIST + "?q=quokka").content.decode()) == [draft.name]
 
 
@@ -95,13 +114,24 @@ def test_list__more_rows__ask_the_database_no_more_often(browser, owner):
     assert counts[2] <= 40
 
 
-@pytest.mark.parametrize(("lacking", "said"), [(("Saturday",), "Saturday missing"), (("A", "B", "C", "D"), "")])
+@pytest.mark.parametrize(
+    ("lacking", "said"), [(("Saturday",), "Saturday missing"), (("A", "B", "C", "D"), "")]
+)
 def test_clock__few_weekdays_missing__names_them(lacking, said):
     assert clock(Reading(days=(9, 14), weekdays=lacking)) == ("9 of 14 days", said)
 
 
 def test_dots__more_than_five_guardrails__worst_first_and_the_rest_counted():
-    said = Reading(guardrails={"a": "safe", "b": "unknown", "Complaints": "breach", "d": "safe", "e": "safe", "f": "safe"})
+    said = Reading(
+        guardrails={
+            "a": "safe",
+            "b": "unknown",
+            "Complaints": "breach",
+            "d": "safe",
+            "e": "safe",
+            "f": "safe",
+        }
+    )
     found = dots(said)
     assert [one.sign for one in found] == ["✗", "?", "✓", "✓", "+2"]
     assert found[0].title == "Complaints: breach"

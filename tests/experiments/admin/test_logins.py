@@ -53,7 +53,9 @@ def test_failures__are_in_the_log_without_the_password(client, olga):
     assert "secret" not in str(lines)
 
 
-def test_after_failures__even_the_right_password_waits_and_the_page_says_how_long(client, olga, clock):
+def test_after_failures__even_the_right_password_waits_and_the_page_says_how_long(
+    client, olga, clock
+):
     fail(client, PAIR.free + 2)
     answer = attempt(client, "correct horse")
     assert not logged_in(answer)
@@ -64,14 +66,19 @@ def test_after_failures__even_the_right_password_waits_and_the_page_says_how_lon
 
 def test_refused_attempt__costs_no_hash(client, olga, clock, monkeypatch):
     hashed = []
-    monkeypatch.setattr("django.contrib.auth.models.AbstractBaseUser.check_password", lambda *_: hashed.append(1))
+    monkeypatch.setattr(
+        "django.contrib.auth.models.AbstractBaseUser.check_password", lambda *_: hashed.append(1)
+    )
     monkeypatch.setattr("django.contrib.auth.models.User.set_password", lambda *_: hashed.append(1))
     fail(client, 40)
     assert len(hashed) <= PAIR.free + 1
 
 
 def test_unknown_account__waits_just_the_same(client, olga, clock):
-    answers = {name: [answer.content.count(b"Try again in") for answer in fail(client, 8, username=name)] for name in ("olga", "nobody")}
+    answers = {
+        name: [answer.content.count(b"Try again in") for answer in fail(client, 8, username=name)]
+        for name in ("olga", "nobody")
+    }
     assert answers["olga"] == answers["nobody"]
     assert sum(answers["nobody"]) > 0
 
@@ -100,7 +107,12 @@ def test_open_session__goes_on_through_a_storm(client, olga, clock):
 def test_x_forwarded_for__of_a_stranger_changes_nothing(client, olga, clock, settings):
     settings.TRUSTED_PROXIES = ()
     for n in range(PAIR.free + 3):
-        client.post(LOGIN, {"username": "olga", "password": "wrong"}, REMOTE_ADDR="203.0.113.9", HTTP_X_FORWARDED_FOR=f"10.0.0.{n}")
+        client.post(
+            LOGIN,
+            {"username": "olga", "password": "wrong"},
+            REMOTE_ADDR="203.0.113.9",
+            HTTP_X_FORWARDED_FOR=f"10.0.0.{n}",
+        )
     assert b"Try again in" in attempt(client, "correct horse").content
 
 

@@ -19,11 +19,21 @@ from tests.analytics.stores.observed import day_exists
 ADD = "/admin/experiments/metric/add/"
 
 
-def _event(number: int, kind: str, *, days: int = 1, environment: str = "production", **more) -> None:
+def _event(
+    number: int, kind: str, *, days: int = 1, environment: str = "production", **more
+) -> None:
     at = timezone.now() - timedelta(days=days)
     day_exists("ai_events", at)
     whose = {"user_id": "u", "unit_type": "user", "environment": environment, "origin": "live"}
-    AiEvent.objects.create(event_date=at.date(), event_id=f"e{number}", ts=at, received_ts=at, event_type=kind, **whose, **more)
+    AiEvent.objects.create(
+        event_date=at.date(),
+        event_id=f"e{number}",
+        ts=at,
+        received_ts=at,
+        event_type=kind,
+        **whose,
+        **more,
+    )
 
 
 @pytest.mark.django_db
@@ -34,7 +44,10 @@ def test_seen_events__counts_production_of_the_last_28_days_most_frequent_first(
     _event(11, "old", days=40)
     _event(12, "tested", environment="test")
     found = seen_events(timezone.now())
-    assert [(one.name, one.rows, one.fields) for one in found] == [("apply", 3, ()), ("answer", 1, ("latency_ms",))]
+    assert [(one.name, one.rows, one.fields) for one in found] == [
+        ("apply", 3, ()),
+        ("answer", 1, ("latency_ms",)),
+    ]
 
 
 @pytest.mark.django_db
@@ -71,7 +84,16 @@ def test_preview__shows_the_last_28_days_and_saves_nothing(browser, owner):
     where = f"/admin/experiments/metric/{metric.pk}/version/"
     text = (
         browser("dmitri")
-        .post(where, {**sent, "attribution": "unit", "value_field": "value", "window_hours": "48", "look": "1"})
+        .post(
+            where,
+            {
+                **sent,
+                "attribution": "unit",
+                "value_field": "value",
+                "window_hours": "48",
+                "look": "1",
+            },
+        )
         .content.decode()
     )
     assert re.search(r"minutes: [\d.]+, standard deviation [\d.]+, from 80 units \(user\)", text)
@@ -86,6 +108,8 @@ def test_preview__of_what_cannot_be_measured_or_was_never_sent__says_so(browser,
     dmitri = browser("dmitri")
     wrong = dmitri.post("/admin/experiments/metric/add/", sent)
     assert wrong.status_code == 400 and "names at least one event type" in wrong.content.decode()
-    empty = dmitri.post("/admin/experiments/metric/add/", {**sent, "event_types": "never"}).content.decode()
+    empty = dmitri.post(
+        "/admin/experiments/metric/add/", {**sent, "event_types": "never"}
+    ).content.decode()
     assert "user: cannot say from the last 28 days" in empty
     assert not Metric.objects.filter(key="new").exists()

@@ -24,7 +24,12 @@ def where(row: Subscription, rest: str = "change") -> str:
 
 @pytest.fixture
 def hook(browser, stranger) -> Subscription:
-    sent = {"name": "ops", "channel": "webhook", "address": stranger.url("/hidden-path"), **EVERYTHING}
+    sent = {
+        "name": "ops",
+        "channel": "webhook",
+        "address": stranger.url("/hidden-path"),
+        **EVERYTHING,
+    }
     answer = browser("ada").post(ADD, sent)
     assert answer.status_code == 200, answer.content.decode()
     row = Subscription.objects.get()
@@ -43,13 +48,20 @@ def test_webhook__its_secret__is_shown_once_and_its_path_never(browser, hook):
     assert browser("ada").post(where(hook, "secret"), {"reason": ""}).status_code == 400
 
 
-def test_subscribing__a_person__gets_mail_in_the_own_mailbox_and_sees_only_that(browser, people, hook):
+def test_subscribing__a_person__gets_mail_in_the_own_mailbox_and_sees_only_that(
+    browser, people, hook
+):
     User.objects.filter(username="olivia").update(email="olivia@example.com")
     olivia = browser("olivia")
     assert "Address" not in olivia.get(ADD).content.decode()
     assert olivia.post(ADD, {"name": "mine", "kind_breach": "1"}).status_code == 302
     mine = Subscription.objects.get(name="mine")
-    assert (mine.channel, mine.address, mine.kinds, mine.owner.username) == ("email", "olivia@example.com", ["breach"], "olivia")
+    assert (mine.channel, mine.address, mine.kinds, mine.owner.username) == (
+        "email",
+        "olivia@example.com",
+        ["breach"],
+        "olivia",
+    )
     assert olivia.get(where(hook)).status_code == 404
     assert "ops" not in olivia.get("/admin/experiments/subscription/").content.decode()
     assert olivia.post(where(hook, "switch")).status_code == 404
@@ -57,8 +69,16 @@ def test_subscribing__a_person__gets_mail_in_the_own_mailbox_and_sees_only_that(
     assert [sent.subject for sent in mail.outbox] == ["Assay: a test for mine"]
 
 
-@pytest.mark.parametrize("sent", [{"channel": "webhook", "address": "https://hooks.example.com/"}, {"address": "boss@example.com"}])
-def test_subscribing__another_address_by_a_person__is_refused_whatever_the_form_sends(browser, stranger, sent):
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"channel": "webhook", "address": "https://hooks.example.com/"},
+        {"address": "boss@example.com"},
+    ],
+)
+def test_subscribing__another_address_by_a_person__is_refused_whatever_the_form_sends(
+    browser, stranger, sent
+):
     User.objects.filter(username="olivia").update(email="olivia@example.com")
     assert browser("olivia").post(ADD, {"name": "x", **sent}).status_code == 403
     assert not Subscription.objects.exists()
@@ -66,21 +86,34 @@ def test_subscribing__another_address_by_a_person__is_refused_whatever_the_form_
 
 def test_subscribing__a_private_address__is_an_error_beside_the_field(browser, names):
     names["inside.example"] = ["10.0.0.1"]
-    answer = browser("ada").post(ADD, {"name": "x", "channel": "slack", "address": "https://inside.example/x"})
+    answer = browser("ada").post(
+        ADD, {"name": "x", "channel": "slack", "address": "https://inside.example/x"}
+    )
     assert answer.status_code == 400
     assert "only public addresses" in answer.content.decode()
 
 
 def test_dead_letter__is_listed_and_sent_again(browser, hook, stranger):
-    outbox.put(timezone.now() + timedelta(seconds=1), Notice(NoticeKind.STATE, "<b>rerank</b> paused"), key="k")
+    outbox.put(
+        timezone.now() + timedelta(seconds=1),
+        Notice(NoticeKind.STATE, "<b>rerank</b> paused"),
+        key="k",
+    )
     outbox.address(timezone.now())
     dead = Delivery.objects.get(message__key="k")
-    Delivery.objects.filter(pk=dead.pk).update(state="dead", attempts=7, next_attempt_at=None, error="answered 503")
+    Delivery.objects.filter(pk=dead.pk).update(
+        state="dead", attempts=7, next_attempt_at=None, error="answered 503"
+    )
     ada = browser("ada")
-    assert "answered 503" in ada.get("/admin/experiments/delivery/?state__exact=dead").content.decode()
+    assert (
+        "answered 503" in ada.get("/admin/experiments/delivery/?state__exact=dead").content.decode()
+    )
     page = ada.get(f"/admin/experiments/delivery/{dead.pk}/change/").content.decode()
     assert "&lt;b&gt;rerank&lt;/b&gt; paused" in page
-    assert browser("olivia").post(f"/admin/experiments/delivery/{dead.pk}/retry/", {}).status_code == 404
+    assert (
+        browser("olivia").post(f"/admin/experiments/delivery/{dead.pk}/retry/", {}).status_code
+        == 404
+    )
     assert ada.get(f"/admin/experiments/delivery/{dead.pk}/retry/").status_code == 200
     assert ada.post(f"/admin/experiments/delivery/{dead.pk}/retry/", {}).status_code == 302
     dead.refresh_from_db()
@@ -96,10 +129,18 @@ def test_test__that_does_not_arrive__says_why(browser, hook, stranger):
 def test_subscribe__without_an_address__asks_for_it_and_keeps_it(browser, people):
     olivia = browser("olivia")
     assert 'name="address"' in olivia.get("/admin/experiments/subscription/add/").content.decode()
-    answer = olivia.post("/admin/experiments/subscription/add/", {"name": "mine", "channel": "email", "address": "olivia@example.com"})
+    answer = olivia.post(
+        "/admin/experiments/subscription/add/",
+        {"name": "mine", "channel": "email", "address": "olivia@example.com"},
+    )
     assert answer.status_code == 302
     people["olivia"].refresh_from_db()
     assert people["olivia"].email == "olivia@example.com"
-    assert 'name="address"' not in olivia.get("/admin/experiments/subscription/add/").content.decode()
-    other = olivia.post("/admin/experiments/subscription/add/", {"name": "theirs", "channel": "email", "address": "else@example.com"})
+    assert (
+        'name="address"' not in olivia.get("/admin/experiments/subscription/add/").content.decode()
+    )
+    other = olivia.post(
+        "/admin/experiments/subscription/add/",
+        {"name": "theirs", "channel": "email", "address": "else@example.com"},
+    )
     assert other.status_code == 403

@@ -55,25 +55,42 @@ def world(owner, monkeypatch):
     monkeypatch.setattr(dashboard, "WAITING_SHOWN", 1000)
     monkeypatch.setattr(ExperimentAdmin, "list_per_page", 1000)
     monkeypatch.setattr(publishing, "publish", lambda now, reason: None)
-    return {case: put(case, drafts.create_experiment(owner, utc_now(), spec=ai_spec(f"Experiment {case}"))) for case in cases()}
+    return {
+        case: put(
+            case, drafts.create_experiment(owner, utc_now(), spec=ai_spec(f"Experiment {case}"))
+        )
+        for case in cases()
+    }
 
 
 def test_every_surface__in_every_state__says_the_same(world, browser, owner):
     olivia = browser("olivia")
-    listed = "".join(_text(olivia.get(f"{LIST}?status={status}").content.decode()) for status in Status)
+    listed = "".join(
+        _text(olivia.get(f"{LIST}?status={status}").content.decode()) for status in Status
+    )
     overview = _text(olivia.get(OVERVIEW).content.decode())
-    wrong = [f"{case}: {where}" for case, row in world.items() for where in _differ(case, row, owner, olivia, listed, overview)]
+    wrong = [
+        f"{case}: {where}"
+        for case, row in world.items()
+        for where in _differ(case, row, owner, olivia, listed, overview)
+    ]
     assert not wrong, wrong
 
 
-def _differ(case: Case, row: Experiment, owner, client, listed: str, overview: str) -> Iterator[str]:
+def _differ(
+    case: Case, row: Experiment, owner, client, listed: str, overview: str
+) -> Iterator[str]:
     """The surfaces that say something else than the card."""
     card = card_of(row)
     said, step = _plain(card.sentence), card.step(Viewer(owner, member=True))
     head = _text(client.get(f"{LIST}{row.pk}/change/?tab=results").content.decode())
     if head.count(said) < (2 if case.run != "none" else 1) or step.label not in head:
         yield "page"
-    if f"{row.name} " not in listed or said not in _row(listed, row.name) or step.label not in _row(listed, row.name):
+    if (
+        f"{row.name} " not in listed
+        or said not in _row(listed, row.name)
+        or step.label not in _row(listed, row.name)
+    ):
         yield "list"
     shown = step.asked or case.status in (Status.RUNNING, Status.PAUSED, Status.COMPLETED)
     if shown and said not in overview:
@@ -100,20 +117,36 @@ def _without_a_page(row: Experiment, case: Case, said: str, state: State) -> Ite
             yield "message"
 
 
-_UNLAUNCHED = (State.DRAFT, State.READY_FOR_DARK_LAUNCH, State.READY_TO_START, State.DARK_LAUNCH, State.READY_TO_GO_LIVE)
+_UNLAUNCHED = (
+    State.DRAFT,
+    State.READY_FOR_DARK_LAUNCH,
+    State.READY_TO_START,
+    State.DARK_LAUNCH,
+    State.READY_TO_GO_LIVE,
+)
 
 
 def test_states__all_of_the_live_and_ended_ones__are_reached(world):
     reached = {card.state for card in cards(list(world.values())).values()}
-    assert not set(State) - reached - {*_UNLAUNCHED, State.STARTED, State.IMPORTED, State.OVERDUE, State.STOPPED_BY_A_PERSON}
+    assert (
+        not set(State)
+        - reached
+        - {*_UNLAUNCHED, State.STARTED, State.IMPORTED, State.OVERDUE, State.STOPPED_BY_A_PERSON}
+    )
 
 
 @pytest.mark.parametrize(
-    "case", [Case(Status.RUNNING, run="escalate", breach=True), Case(Status.COMPLETED, outcome=Outcome.PROMOTED, run="keep")]
+    "case",
+    [
+        Case(Status.RUNNING, run="escalate", breach=True),
+        Case(Status.COMPLETED, outcome=Outcome.PROMOTED, run="keep"),
+    ],
 )
 def test_api_summary__says_what_the_page_says(case, made, browser):
     row = put(case, made)
     run = AnalysisRun.objects.get(experiment=row)
     answer = source_answers.summary(row, (), significance(run), card_of(row), masked=False)
-    assert answer["sentence"] in _text(browser("victor").get(f"{LIST}{row.pk}/change/").content.decode())
+    assert answer["sentence"] in _text(
+        browser("victor").get(f"{LIST}{row.pk}/change/").content.decode()
+    )
     assert "95 % interval" in answer["effect"]

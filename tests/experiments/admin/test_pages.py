@@ -23,7 +23,9 @@ LISTS = ("", "experiments/experiment/", "experiments/flag/", "experiments/metric
 @pytest.mark.parametrize("who", EVERYBODY)
 def test_lists__every_role__open(browser, draft, who):
     client = browser(who)
-    assert {path: client.get(f"/admin/{path}").status_code for path in LISTS} == dict.fromkeys(LISTS, 200)
+    assert {path: client.get(f"/admin/{path}").status_code for path in LISTS} == dict.fromkeys(
+        LISTS, 200
+    )
 
 
 @pytest.mark.parametrize("who", EVERYBODY)
@@ -35,7 +37,9 @@ def test_experiment_page__every_role_and_section__opens_and_shows_the_status(bro
         assert 'data-status="draft"' in answer.content.decode()
 
 
-@pytest.mark.parametrize("path", ["experiments/apikey/", "experiments/apikey/add/", "auth/user/", "auth/user/add/"])
+@pytest.mark.parametrize(
+    "path", ["experiments/apikey/", "experiments/apikey/add/", "auth/user/", "auth/user/add/"]
+)
 def test_house_pages__only_for_admins(browser, path):
     assert browser("ada").get(f"/admin/{path}").status_code == 200
     assert browser("olivia").get(f"/admin/{path}").status_code == 403
@@ -54,7 +58,9 @@ def test_experiments_list__ten_times_the_rows__no_more_queries(browser, owner, d
         client.get("/admin/experiments/experiment/")
     for i in range(10):
         drafts.create_experiment(owner, NOW, spec=ai_spec(f"Another {i}"))
-    client.get("/admin/experiments/experiment/")  # works out the kept standings of those that changed
+    client.get(
+        "/admin/experiments/experiment/"
+    )  # works out the kept standings of those that changed
     with CaptureQueriesContext(connection) as many:
         answer = client.get("/admin/experiments/experiment/")
     assert answer.content.decode().count("Another") >= 10
@@ -146,7 +152,10 @@ def test_api_key__created__is_shown_once_and_never_again(browser):
     assert key.revoked_at is not None
 
 
-@pytest.mark.parametrize(("wrong", "said"), [("name", "needs a name"), ("owner", "choose the person for whom the key acts")])
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [("name", "needs a name"), ("owner", "choose the person for whom the key acts")],
+)
 def test_api_key__without_a_name_or_a_person__shows_the_refusal(browser, wrong, said):
     ada = browser("ada")
     whole = {"name": "ci", "scope": "management", "environment": "production", "owner": "olivia"}
@@ -158,7 +167,10 @@ def test_api_key__without_a_name_or_a_person__shows_the_refusal(browser, wrong, 
 
 def test_plan__of_a_draft_that_changes_two_things__advises_and_refuses_nothing(browser, simple):
     treatment = simple.variants.get(is_control=False)
-    assert "cannot say which of them did it" not in browser("victor").get(page(simple, "plan")).content.decode()
+    assert (
+        "cannot say which of them did it"
+        not in browser("victor").get(page(simple, "plan")).content.decode()
+    )
     treatment.config = {**treatment.config, "temperature": 1, "prompt": "other"}
     treatment.save()
     text = browser("victor").get(page(simple, "plan")).content.decode()

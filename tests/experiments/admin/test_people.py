@@ -14,7 +14,12 @@ SECRET = "korrekt-horse-7-staple"
 
 
 def fields(row: User, **changes) -> dict[str, object]:
-    stands = {"username": row.username, "first_name": row.first_name, "last_name": row.last_name, "email": row.email}
+    stands = {
+        "username": row.username,
+        "first_name": row.first_name,
+        "last_name": row.last_name,
+        "email": row.email,
+    }
     groups = [group.pk for group in row.groups.all()]
     return stands | {"is_active": "on", "is_staff": "on", "groups": groups} | changes
 
@@ -29,7 +34,12 @@ def test_add__the_account_and_who_made_it_are_written(browser) -> None:
     made = User.objects.get(username="nina")
     assert (answer.status_code, made.check_password(SECRET)) == (302, True)
     entry = line("account_created")
-    assert (entry.object_id, entry.before, entry.after["username"], entry.after["jobs"]) == (str(made.pk), None, "nina", [])
+    assert (entry.object_id, entry.before, entry.after["username"], entry.after["jobs"]) == (
+        str(made.pk),
+        None,
+        "nina",
+        [],
+    )
     assert entry.actor_label == "Ada" and SECRET not in json.dumps(entry.after)
 
 
@@ -37,31 +47,45 @@ def test_jobs_changed__before_and_after_are_written_once(browser, people) -> Non
     qa = Group.objects.get(name="qa")
     there = reverse("admin:auth_user_change", args=(people["victor"].pk,))
     for _ in range(2):
-        assert browser("ada").post(there, fields(people["victor"], groups=[qa.pk])).status_code == 302
+        assert (
+            browser("ada").post(there, fields(people["victor"], groups=[qa.pk])).status_code == 302
+        )
     entry = line("account_changed")
     assert (entry.before["jobs"], entry.after["jobs"]) == (["viewer"], ["qa"])
     assert list(people["victor"].groups.all()) == [qa]
 
 
-@pytest.mark.parametrize(("usable", "action"), [("true", "password_set"), ("false", "password_taken")])
+@pytest.mark.parametrize(
+    ("usable", "action"), [("true", "password_set"), ("false", "password_taken")]
+)
 def test_password__is_set_and_told_nobody(browser, people, usable, action) -> None:
     people["victor"].set_password("old")
     people["victor"].save()
     there = reverse("admin:auth_user_password_change", args=(people["victor"].pk,))
-    answer = browser("ada").post(there, {"password1": SECRET, "password2": SECRET, "usable_password": usable})
+    answer = browser("ada").post(
+        there, {"password1": SECRET, "password2": SECRET, "usable_password": usable}
+    )
     row = User.objects.get(username="victor")
-    assert (answer.status_code, row.has_usable_password(), row.check_password(SECRET)) == (302, usable == "true", usable == "true")
+    assert (answer.status_code, row.has_usable_password(), row.check_password(SECRET)) == (
+        302,
+        usable == "true",
+        usable == "true",
+    )
     assert (line(action).before, line(action).after) == (None, None)
 
 
 def test_password__that_the_rules_refuse__is_not_set(browser, people) -> None:
     there = reverse("admin:auth_user_password_change", args=(people["victor"].pk,))
-    answer = browser("ada").post(there, {"password1": "a", "password2": "b", "usable_password": "true"})
+    answer = browser("ada").post(
+        there, {"password1": "a", "password2": "b", "usable_password": "true"}
+    )
     assert answer.status_code == 200 and "password" in answer.content.decode()
     assert not ChangeLogEntry.objects.filter(action__startswith="password").exists()
 
 
-@pytest.mark.parametrize("change", [{"groups": []}, {"is_active": ""}, {"is_staff": ""}], ids=["job", "active", "staff"])
+@pytest.mark.parametrize(
+    "change", [{"groups": []}, {"is_active": ""}, {"is_staff": ""}], ids=["job", "active", "staff"]
+)
 def test_last_administrator__stays(browser, people, change) -> None:
     ada = people["ada"]
     there = reverse("admin:auth_user_change", args=(ada.pk,))
@@ -69,7 +93,11 @@ def test_last_administrator__stays(browser, people, change) -> None:
     page = browser("ada").post(there, data, follow=True).content.decode()
     ada.refresh_from_db()
     assert "nobody who may administer would be left" in page
-    assert (ada.is_active, ada.is_staff, [group.name for group in ada.groups.all()]) == (True, True, ["admin"])
+    assert (ada.is_active, ada.is_staff, [group.name for group in ada.groups.all()]) == (
+        True,
+        True,
+        ["admin"],
+    )
     assert not ChangeLogEntry.objects.filter(action="account_changed").exists()
 
 

@@ -11,7 +11,9 @@ from tests.experiments.admin.conftest import page, url
 def test_team__somebody_added__may_edit_until_removed(browser, draft, people):
     olivia, paula = browser("olivia"), browser("paula")
     assert "Save the draft" not in paula.get(url(draft, "edit")).content.decode()
-    text = olivia.post(url(draft, "team"), {"add": people["paula"].pk}, follow=True).content.decode()
+    text = olivia.post(
+        url(draft, "team"), {"add": people["paula"].pk}, follow=True
+    ).content.decode()
     assert "The team is changed." in text and 'aria-label="Remove paula"' in text
     assert "Save the draft" in paula.get(url(draft, "edit")).content.decode()
     olivia.post(url(draft, "team"), {"add": people["quinn"].pk})
@@ -34,8 +36,15 @@ def test_settings__of_a_viewer__has_no_form(browser, draft):
 
 
 def test_policy__in_words() -> None:
-    words = in_words(PolicyRules(min_control=50, min_test=50, max_test=200, weeks=2, dark_launch=True, holdback=50))
+    words = in_words(
+        PolicyRules(
+            min_control=50, min_test=50, max_test=200, weeks=2, dark_launch=True, holdback=50
+        )
+    )
     assert "Control at least 5 % of all units, each test arm 5 % to 20 %." in words
     assert "A decision needs 2 complete weeks: every weekday so often." in words
     assert "Monday, Tuesday, Wednesday, Thursday from 10 to 16" in words[4]
-    assert in_words(PolicyRules(window=Window(always=True)))[-1] == "A winner may be promoted by itself at any time."
+    assert (
+        in_words(PolicyRules(window=Window(always=True)))[-1]
+        == "A winner may be promoted by itself at any time."
+    )

@@ -39,7 +39,9 @@ def _changes(owner, row: Experiment):
     stop = {"actor_kind": "person", "actor_label": "ada", "reason": "it burns", "at": utc_now()}
     yield lambda: UrgentStop.objects.create(experiment=row, **stop)
     yield lambda: UrgentStop.objects.filter(experiment=row).update(settled_at=utc_now())
-    yield lambda: Experiment.objects.filter(pk=row.pk).update(planned_end=utc_now() + timedelta(days=1))
+    yield lambda: Experiment.objects.filter(pk=row.pk).update(
+        planned_end=utc_now() + timedelta(days=1)
+    )
     yield lambda: row.iterations.update(ended_at=utc_now())
     yield lambda: Experiment.objects.filter(pk=row.pk).update(status="paused", pause_cause="harm")
     yield lambda: Experiment.objects.filter(pk=row.pk).update(status="archived")

@@ -33,12 +33,34 @@ MACHINE = {
     "object_id", "code", "event_id", "request_id", "subject", "value_field", "covariate", "qps_bucket", "environment", "origin",
 }  # fmt: skip
 """Columns that the platform itself writes, or that it reads as words of its own."""
-NAMES = {("Metric", "key"), ("Policy", "key"), ("Variant", "key"), ("GeoPilot", "metric"), ("Experiment", "experiment_type")}
+NAMES = {
+    ("Metric", "key"),
+    ("Policy", "key"),
+    ("Variant", "key"),
+    ("GeoPilot", "metric"),
+    ("Experiment", "experiment_type"),
+}
 """Keys that code looks up: their own alphabet keeps markup out, which tests of the services hold."""
-BESIDE = {("Experiment", "name"), ("ExclusionList", "name"), ("Variant", "name"), ("Assignment", "user_id")}
+BESIDE = {
+    ("Experiment", "name"),
+    ("ExclusionList", "name"),
+    ("Variant", "name"),
+    ("Assignment", "user_id"),
+}
 """Unique, so of one row alone."""
 TOOLS = ("timeline", "events", "calibration", "why", "sample-size")
-TABS = ("checklist", "plan", "offline", "traffic", "results", "cost", "health", "wiring", "history", "settings")
+TABS = (
+    "checklist",
+    "plan",
+    "offline",
+    "traffic",
+    "results",
+    "cost",
+    "health",
+    "wiring",
+    "history",
+    "settings",
+)
 
 
 def _columns() -> list[tuple[type[Model], str]]:
@@ -46,10 +68,16 @@ def _columns() -> list[tuple[type[Model], str]]:
     for app in ("experiments", "analytics", "auth"):
         for model in apps.get_app_config(app).get_models():
             for field in model._meta.concrete_fields:
-                text = isinstance(field, models.CharField | models.TextField) and not field.choices and not field.primary_key
+                text = (
+                    isinstance(field, models.CharField | models.TextField)
+                    and not field.choices
+                    and not field.primary_key
+                )
                 fits = text and (field.max_length or 1000) >= len(PAYLOAD)
                 named = (model.__name__, field.name)
-                if named in BESIDE or (fits and not field.unique and field.name not in MACHINE and named not in NAMES):
+                if named in BESIDE or (
+                    fits and not field.unique and field.name not in MACHINE and named not in NAMES
+                ):
                     found.append((model, field.name))
     return found
 
@@ -61,19 +89,40 @@ def world(browser, people, owner) -> Experiment:
     ada = actor_for_user(people["ada"])
     experiment = _measured(owner, 60)
     browser("olivia").post(url(experiment, "analyse"))
-    timeline_notes.put_note(owner, now, kind="campaign", first_day=now.date(), text="x", experiment_id=experiment.pk)
+    timeline_notes.put_note(
+        owner, now, kind="campaign", first_day=now.date(), text="x", experiment_id=experiment.pk
+    )
     timeline_notes.put_note(owner, now, kind="campaign", first_day=now.date(), text="x")
     comments.comment(owner, now, experiment_id=experiment.pk, text="x")
     drafts.add_note(owner, now, experiment_id=experiment.pk, text="x")
     audience.create_exclusion_list(ada, now, name="x", rule=None)
     segments.create_segment(ada, now, key="x", name="x")
     keys.create_key(SYSTEM, now, name="x", scope=Scope.SERVER, owner=people["ada"])
-    subscriptions.subscribe(ada, now, name="x", channel=Channel.EMAIL, address="ada@example.org", experiment=None, kinds=[])
+    subscriptions.subscribe(
+        ada,
+        now,
+        name="x",
+        channel=Channel.EMAIL,
+        address="ada@example.org",
+        experiment=None,
+        kinds=[],
+    )
     browser("olivia").post(
-        url(experiment, "override"), {"variant": "friendly", "unit_id": "t", "expires_at": f"{now + timedelta(days=1):%Y-%m-%dT%H:%M}"}
+        url(experiment, "override"),
+        {
+            "variant": "friendly",
+            "unit_id": "t",
+            "expires_at": f"{now + timedelta(days=1):%Y-%m-%dT%H:%M}",
+        },
     )
     RefusedItem.objects.create(
-        at=now, kind="event", environment="production", experiment=experiment, sent_experiment="x", code="unknown", message="x"
+        at=now,
+        kind="event",
+        environment="production",
+        experiment=experiment,
+        sent_experiment="x",
+        code="unknown",
+        message="x",
     )
     AnalysisRun.objects.update(failed_at=now, error="x")
     with pgtrigger.ignore():
@@ -89,15 +138,32 @@ def world(browser, people, owner) -> Experiment:
 def _addresses(experiment: Experiment) -> list[str]:
     found = ["/admin/", *(page(experiment, tab) for tab in TABS)]
     found += [
-        url(experiment, part) for part in ("edit", "compare", "explore", "tail", "report", "work/minutes", "unmask", "do/pause", "hold")
+        url(experiment, part)
+        for part in (
+            "edit",
+            "compare",
+            "explore",
+            "tail",
+            "report",
+            "work/minutes",
+            "unmask",
+            "do/pause",
+            "hold",
+        )
     ]
     today = utc_now().date()
     found += [f"/admin/experiments/experiment/{tool}/" for tool in TOOLS]
-    found += [f"/admin/experiments/experiment/events/?source=observation&day={today - timedelta(days=back)}" for back in range(4)]
+    found += [
+        f"/admin/experiments/experiment/events/?source=observation&day={today - timedelta(days=back)}"
+        for back in range(4)
+    ]
     for model, pages in admin.site._registry.items():
         base = f"/admin/{model._meta.label_lower.replace('.', '/')}/"
         found.append(base)
-        found += [f"{base}{pk}/change/" for pk in pages.model._default_manager.values_list("pk", flat=True)[:2]]
+        found += [
+            f"{base}{pk}/change/"
+            for pk in pages.model._default_manager.values_list("pk", flat=True)[:2]
+        ]
     return found
 
 
@@ -117,6 +183,11 @@ def test_everything_written__stays_text_on_every_page(browser, world):
 
 def test_columns__are_found() -> None:
     names = {(model.__name__, name) for model, name in _columns()}
-    assert {("Experiment", "hypothesis"), ("Variant", "name"), ("RefusedItem", "message"), ("User", "first_name")} <= names
+    assert {
+        ("Experiment", "hypothesis"),
+        ("Variant", "name"),
+        ("RefusedItem", "message"),
+        ("User", "first_name"),
+    } <= names
     assert len(names) >= 60
     assert User in {model for model, _ in _columns()}

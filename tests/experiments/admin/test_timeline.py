@@ -11,7 +11,12 @@ from experiments.models import ChangeLogEntry, TimelineNote
 from experiments.selectors.timeline_notes import for_experiment
 from tests.experiments.admin.conftest import page, url
 
-INCIDENT = {"kind": "incident", "first_day": "2026-06-01", "last_day": "2026-06-02", "text": "the provider was slow"}
+INCIDENT = {
+    "kind": "incident",
+    "first_day": "2026-06-01",
+    "last_day": "2026-06-02",
+    "text": "the provider was slow",
+}
 
 
 def test_mark__by_a_viewer__stands_on_the_timeline_and_in_the_history(browser, draft):
@@ -22,13 +27,26 @@ def test_mark__by_a_viewer__stands_on_the_timeline_and_in_the_history(browser, d
 
 def test_mark__on_all_experiments__stands_on_another_too(browser, draft, simple):
     browser("victor").post(url(draft, "mark"), INCIDENT)
-    browser("victor").post(url(draft, "mark"), INCIDENT | {"text": "Black Friday", "everywhere": "1"})
+    browser("victor").post(
+        url(draft, "mark"), INCIDENT | {"text": "Black Friday", "everywhere": "1"}
+    )
     assert [note.text for note in for_experiment(simple)] == ["Black Friday"]
     assert len(for_experiment(draft)) == 2
-    assert for_experiment(draft, first=date(2026, 6, 3)) == [] == for_experiment(draft, last=date(2026, 5, 31))
+    assert (
+        for_experiment(draft, first=date(2026, 6, 3))
+        == []
+        == for_experiment(draft, last=date(2026, 5, 31))
+    )
 
 
-WRONG = [{"kind": "sofa"}, {"text": ""}, {"text": "x" * 501}, {"first_day": ""}, {"first_day": "June"}, {"last_day": "2026-05-01"}]
+WRONG = [
+    {"kind": "sofa"},
+    {"text": ""},
+    {"text": "x" * 501},
+    {"first_day": ""},
+    {"first_day": "June"},
+    {"last_day": "2026-05-01"},
+]
 
 
 @pytest.mark.parametrize("wrong", WRONG)
@@ -52,7 +70,9 @@ def test_marks__are_drawn_on_the_days_of_the_charts(draft, browser):
         days = tuple(days_section_day(date(2026, 6, 1) + timedelta(days=i)) for i in range(3))
 
     browser("victor").post(url(draft, "mark"), INCIDENT | {"first_day": "2026-05-30"})
-    assert days_section.marks(draft, View) == [(float(date(2026, 6, 1).toordinal()), "incident, 2026-05-30: the provider was slow")]
+    assert days_section.marks(draft, View) == [
+        (float(date(2026, 6, 1).toordinal()), "incident, 2026-05-30: the provider was slow")
+    ]
     View.days = View.days[:1]
     assert days_section.marks(draft, View) == ()
 

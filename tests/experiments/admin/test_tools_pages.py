@@ -22,7 +22,9 @@ LIST = "/admin/experiments/experiment/"
 def test_timeline__shows_what_was_served_with_its_bars_and_notes(browser, owner, people):
     live = experiment_in(Status.RUNNING, key="live_one")
     experiment_in(Status.DRAFT, key="only_a_draft")
-    timeline_notes.put_note(owner, utc_now(), kind="campaign", first_day=utc_now().date(), text="spring sale")
+    timeline_notes.put_note(
+        owner, utc_now(), kind="campaign", first_day=utc_now().date(), text="spring sale"
+    )
     text = browser("victor").get(f"{LIST}timeline/").content.decode()
     assert live.name in text and 'class="running"' in text and "1 experiment was served" in text
     assert "spring sale" in text and 'class="note"' in text
@@ -31,9 +33,13 @@ def test_timeline__shows_what_was_served_with_its_bars_and_notes(browser, owner,
 def test_timeline__what_ended_before_the_span__is_left_out(browser, people):
     old = experiment_in(Status.RUNNING, key="old_one")
     long_ago = utc_now() - timedelta(days=60)
-    Iteration.objects.filter(experiment=old).update(began_at=long_ago, started_at=long_ago, ended_at=long_ago + timedelta(days=9))
+    Iteration.objects.filter(experiment=old).update(
+        began_at=long_ago, started_at=long_ago, ended_at=long_ago + timedelta(days=9)
+    )
     victor = browser("victor")
-    assert "Nothing was served in this span" in victor.get(f"{LIST}timeline/?days=30").content.decode()
+    assert (
+        "Nothing was served in this span" in victor.get(f"{LIST}timeline/?days=30").content.decode()
+    )
     assert "1 experiment was served" in victor.get(f"{LIST}timeline/?days=90").content.decode()
     assert victor.get(f"{LIST}timeline/?days=nonsense").status_code == 200
 
@@ -55,11 +61,17 @@ def test_events__of_a_day__are_shown_with_units_hashed(browser, owner):
     _measured(owner, 20, past=False)
     victor = browser("victor")
     days = [utc_now().date() - timedelta(days=back) for back in range(7)]
-    pages = [victor.get(f"{LIST}events/?source=observation&day={day}").content.decode() for day in days]
+    pages = [
+        victor.get(f"{LIST}events/?source=observation&day={day}").content.decode() for day in days
+    ]
     assert any("<code>minutes</code>" in page for page in pages)
-    assert not any("<code>control-1</code>" in page or "<code>friendly-1</code>" in page for page in pages)
+    assert not any(
+        "<code>control-1</code>" in page or "<code>friendly-1</code>" in page for page in pages
+    )
     assert all(
-        "Nothing of this kind" in victor.get(f"{LIST}events/?source=observation&day={day}&kind=other").content.decode() for day in days
+        "Nothing of this kind"
+        in victor.get(f"{LIST}events/?source=observation&day={day}&kind=other").content.decode()
+        for day in days
     )
 
 
@@ -72,7 +84,10 @@ def test_events__asked_wrongly__say_what_was_wanted(browser, people, query):
 def test_compare__one_run__says_when_there_will_be_two(browser, owner):
     experiment = _measured(owner, 120)
     browser("olivia").post(url(experiment, "analyse"))
-    assert "There are no two runs yet" in browser("victor").get(url(experiment, "compare")).content.decode()
+    assert (
+        "There are no two runs yet"
+        in browser("victor").get(url(experiment, "compare")).content.decode()
+    )
 
 
 def test_compare__two_runs__say_what_changed(browser, owner):
@@ -89,7 +104,11 @@ def test_compare__two_runs__say_what_changed(browser, owner):
     page = browser("victor").get(url(experiment, "compare")).content.decode()
     assert "+1.25" in page and "+0.75" in page
     swapped = AnalysisRun.objects.get(latest=True).pk
-    again = browser("victor").get(url(experiment, "compare"), {"first": swapped, "second": kept.pk}).content.decode()
+    again = (
+        browser("victor")
+        .get(url(experiment, "compare"), {"first": swapped, "second": kept.pk})
+        .content.decode()
+    )
     assert "-0.75" in again
     assert ChangeLogEntry.objects.count() == before
 
@@ -102,4 +121,9 @@ def test_compare__a_masked_run__has_no_numbers(browser, running):
     kept.save()
     page = browser("victor").get(url(running, "compare")).content.decode()
     assert "masked" in page and "Neither run has numbers" in page
-    assert browser("victor").get(url(running, "compare"), {"first": "x", "second": "9" * 30}).status_code == 200
+    assert (
+        browser("victor")
+        .get(url(running, "compare"), {"first": "x", "second": "9" * 30})
+        .status_code
+        == 200
+    )

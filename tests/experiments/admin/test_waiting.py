@@ -53,7 +53,13 @@ def _requests(people, experiment) -> None:
         created_at=utc_now(),
     )
     for name, by in (("olivia", None), ("dmitri", key)):
-        LaunchRequest.objects.create(experiment=experiment, requested_by=people[name], key=by, requested_at=utc_now(), judged_sha256=DIGEST)
+        LaunchRequest.objects.create(
+            experiment=experiment,
+            requested_by=people[name],
+            key=by,
+            requested_at=utc_now(),
+            judged_sha256=DIGEST,
+        )
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["kept", "found just now"])

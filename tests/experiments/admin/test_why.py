@@ -34,7 +34,12 @@ def test_why__another_unit_type__says_that_the_unit_is_missing(browser, shown):
 
 @pytest.mark.parametrize(
     "sent",
-    [{"units": "a=1, b"}, {"units": "u1", "attributes": "[1]"}, {"units": "u1", "attributes": "{"}, {"units": "u1", "environment": "x"}],
+    [
+        {"units": "a=1, b"},
+        {"units": "u1", "attributes": "[1]"},
+        {"units": "u1", "attributes": "{"},
+        {"units": "u1", "environment": "x"},
+    ],
 )
 def test_why__what_cannot_be_asked__is_said_beside_the_form(browser, shown, sent):
     answer = browser("victor").get(WHY, sent)

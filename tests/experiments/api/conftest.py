@@ -33,7 +33,14 @@ class Doors:
     owner: User
 
     def key(self, scope=Scope.SERVER, environment=Environment.PRODUCTION):
-        _, text = create_key(SYSTEM, utc_now(), name=f"{scope} {environment}", scope=scope, environment=environment, owner=self.owner)
+        _, text = create_key(
+            SYSTEM,
+            utc_now(),
+            name=f"{scope} {environment}",
+            scope=scope,
+            environment=environment,
+            owner=self.owner,
+        )
         serving.refresh(utc_now())
         return text
 

@@ -38,7 +38,11 @@ def ask(client, **body):
 
 
 def spooled():
-    return [from_line(line) for path in spool.waiting() for line in path.read_bytes().splitlines(keepends=True)]
+    return [
+        from_line(line)
+        for path in spool.waiting()
+        for line in path.read_bytes().splitlines(keepends=True)
+    ]
 
 
 def test_assignments__one_unit_and_a_named_experiment__has_the_whole_shape(app):
@@ -46,7 +50,19 @@ def test_assignments__one_unit_and_a_named_experiment__has_the_whole_shape(app):
     assert response.status_code == 200
     assert set(response.json()) == {"assignments"}
     item = response.json()["assignments"][0]
-    assert list(item) == ["unit", "bucket", "experiment", "flag", "variant", "config", "value", "reason", "stage", "shadow", "metadata"]
+    assert list(item) == [
+        "unit",
+        "bucket",
+        "experiment",
+        "flag",
+        "variant",
+        "config",
+        "value",
+        "reason",
+        "stage",
+        "shadow",
+        "metadata",
+    ]
     assert (item["unit"], item["experiment"], item["flag"], item["reason"], item["stage"]) == (
         "u1",
         "checkout",
@@ -60,7 +76,9 @@ def test_assignments__one_unit_and_a_named_experiment__has_the_whole_shape(app):
 
 def test_assignments__with_a_trailing_slash_and_x_api_key__is_the_same_door(app, client):
     key = app._credentials["HTTP_AUTHORIZATION"].removeprefix("Bearer ")
-    response = client.post(URL + "/", {"unit": "u1"}, content_type="application/json", headers={"X-API-Key": key})
+    response = client.post(
+        URL + "/", {"unit": "u1"}, content_type="application/json", headers={"X-API-Key": key}
+    )
     assert response.status_code == 200
 
 
@@ -93,11 +111,16 @@ def test_assignments__one_experiment_by_key_and_by_name__is_answered_and_met_onc
 
 
 def test_assignments__batch__gives_one_list_per_item_and_names_the_bad_ones(app):
-    batch = [{"units": {"user": f"u{i}"}} for i in range(3)] + [{"units": {"user": ""}}, {"unit": "u1", "attributes": {"plan": "pro"}}]
+    batch = [{"units": {"user": f"u{i}"}} for i in range(3)] + [
+        {"units": {"user": ""}},
+        {"unit": "u1", "attributes": {"plan": "pro"}},
+    ]
     body = ask(app, batch=batch).json()
     assert [len(several) for several in body["results"]] == [1, 1, 1, 0, 1]
     assert body["results"][1] == body["results"][4]
-    assert [(error["index"], error["code"], error["field"]) for error in body["errors"]] == [(3, "unit_id_empty", "batch[3].units.user")]
+    assert [(error["index"], error["code"], error["field"]) for error in body["errors"]] == [
+        (3, "unit_id_empty", "batch[3].units.user")
+    ]
 
 
 def test_assignments__same_unit_again_and_in_a_batch__has_the_same_variant(app):
@@ -125,7 +148,9 @@ def test_assignments__unit_type_missing__is_an_answer_not_an_error(doors):
         ({"batch": [{"unit": "u1"}, {"unit": "u2"}], "exposure": "queued"}, 2),
     ],
 )
-def test_assignments__exposure__is_queued_when_one_unit_names_experiments_or_when_asked(app, body, recorded):
+def test_assignments__exposure__is_queued_when_one_unit_names_experiments_or_when_asked(
+    app, body, recorded
+):
     served = ask(app, **body).json()
     lists = served.get("results") or [served["assignments"]]
     assert all(item["variant"] for several in lists for item in several)
@@ -135,7 +160,11 @@ def test_assignments__exposure__is_queued_when_one_unit_names_experiments_or_whe
 def test_assignments__exposure__says_variant_bucket_and_phase(app):
     item = ask(app, unit="u1", experiments=["checkout"]).json()["assignments"][0]
     exposure = spooled()[0]
-    assert (exposure.bucket, exposure.phase, exposure.environment) == (item["bucket"], Phase.MAIN, Environment.PRODUCTION)
+    assert (exposure.bucket, exposure.phase, exposure.environment) == (
+        item["bucket"],
+        Phase.MAIN,
+        Environment.PRODUCTION,
+    )
 
 
 def test_assignments__unit_outside_the_share__meets_nothing(app):
@@ -168,8 +197,14 @@ def test_assignments__test_key__previews_a_draft_and_marks_what_it_sends(doors):
     launched("checkout")
     doors.publish()
     tester, app = doors.client(environment=Environment.TEST), doors.client()
-    assert ask(tester, unit="u1", experiments=["drafted"]).json()["assignments"][0]["reason"] == "preview"
-    assert ask(app, unit="u1", experiments=["drafted"]).json()["assignments"][0]["reason"] == "not_serving"
+    assert (
+        ask(tester, unit="u1", experiments=["drafted"]).json()["assignments"][0]["reason"]
+        == "preview"
+    )
+    assert (
+        ask(app, unit="u1", experiments=["drafted"]).json()["assignments"][0]["reason"]
+        == "not_serving"
+    )
     ask(tester, unit="u1", experiments=["checkout"])
     assert [exposure.environment for exposure in spooled()] == [Environment.TEST]
 
@@ -180,7 +215,10 @@ def test_assignments__client_key__sees_visible_flags_alone(doors):
     doors.publish()
     browser = doors.client(Scope.CLIENT)
     assert [item["flag"] for item in ask(browser, unit="u1").json()["assignments"]] == ["button"]
-    hidden, absent = ask(browser, unit="u1", experiments=["secret"]), ask(browser, unit="u1", experiments=["absent"])
+    hidden, absent = (
+        ask(browser, unit="u1", experiments=["secret"]),
+        ask(browser, unit="u1", experiments=["absent"]),
+    )
     assert hidden.status_code == absent.status_code == 404
     assert hidden.content.replace(b"secret", b"absent") == absent.content
 
@@ -199,7 +237,11 @@ BAD = {
     "exposure": ({"unit": "u1", "exposure": "perhaps"}, 400, "exposure"),
     "empty_batch": ({"batch": []}, 400, "1 to 1,000"),
     "large_batch": ({"batch": [{"unit": "u"}] * 1001}, 413, "1 to 1,000 items, found 1,001"),
-    "large_body": ({"unit": "u1", "attributes": {str(i): "x" * 8000 for i in range(5)}}, 413, "32,768"),
+    "large_body": (
+        {"unit": "u1", "attributes": {str(i): "x" * 8000 for i in range(5)}},
+        413,
+        "32,768",
+    ),
     "not_an_object": (["u1"], 400, "Expected `object`"),
 }
 
@@ -240,4 +282,9 @@ def test_assignments__switched_off__reaches_the_next_answer_after_a_poll(app, do
     doors.publish()
     item = ask(app, unit="u1", experiments=["checkout"]).json()["assignments"][0]
     assert (item["reason"], item["value"]) == ("switched_off", {})
-    assert json.loads(ServingDocument.objects.filter(kind="catalogue").latest("version").body)["flags"][0]["enabled"] is False
+    assert (
+        json.loads(ServingDocument.objects.filter(kind="catalogue").latest("version").body)[
+            "flags"
+        ][0]["enabled"]
+        is False
+    )

@@ -48,21 +48,36 @@ def test_catalogue__with_its_tag__is_304_until_something_changes(served):
 
 
 @pytest.mark.parametrize(
-    ("accepts", "packed"), [("gzip", True), ("br, GZIP;q=0.5", True), ("*", True), ("gzip;q=0", False), ("br", False), ("", False)]
+    ("accepts", "packed"),
+    [
+        ("gzip", True),
+        ("br, GZIP;q=0.5", True),
+        ("*", True),
+        ("gzip;q=0", False),
+        ("br", False),
+        ("", False),
+    ],
 )
 def test_catalogue__gzip__only_for_who_accepts_it(served, accepts, packed):
     answer = served.client().get(URL, headers={"Accept-Encoding": accepts})
     assert answer.get("Content-Encoding") == ("gzip" if packed else None)
     assert "Accept-Encoding" in answer["Vary"]
-    assert "checkout" in json.dumps(json.loads(gzip.decompress(answer.content) if packed else answer.content))
+    assert "checkout" in json.dumps(
+        json.loads(gzip.decompress(answer.content) if packed else answer.content)
+    )
 
 
 def test_catalogue__production_key__is_not_shown_previews(served):
     serving_cast.experiment("secret", status="draft")
     served.publish()
-    assert "previews" in json.dumps(served.client(environment=Environment.TEST).get(URL).json()["flags"])
+    assert "previews" in json.dumps(
+        served.client(environment=Environment.TEST).get(URL).json()["flags"]
+    )
     shown = {flag["key"]: flag for flag in served.client().get(URL).json()["flags"]}
-    tested = {flag["key"]: flag for flag in served.client(environment=Environment.TEST).get(URL).json()["flags"]}
+    tested = {
+        flag["key"]: flag
+        for flag in served.client(environment=Environment.TEST).get(URL).json()["flags"]
+    }
     assert shown["secret"]["previews"] == []
     assert [preview["key"] for preview in tested["secret"]["previews"]] == ["secret"]
 
@@ -77,7 +92,11 @@ def test_catalogue__database_away__is_the_last_one_and_says_stale(served, monkey
     monkeypatch.setattr(serving, "_newest", refuse)
     serving.refresh(utc_now())
     after = client.get(URL)
-    assert (after.status_code, after.content, after["X-Assay-Stale"]) == (200, before.content, "true")
+    assert (after.status_code, after.content, after["X-Assay-Stale"]) == (
+        200,
+        before.content,
+        "true",
+    )
     assert after["ETag"] == before["ETag"]
 
 

@@ -39,7 +39,9 @@ def _bearer(key):
 
 
 def _basic(key):
-    return {"Authorization": f"Basic {base64.b64encode(f'{key}:'.encode()).decode()}"} if key else {}
+    return (
+        {"Authorization": f"Basic {base64.b64encode(f'{key}:'.encode()).decode()}"} if key else {}
+    )
 
 
 APPS = (Scope.SERVER, Scope.CLIENT)
@@ -54,12 +56,18 @@ PLAIN = {
     "ofrep-one": (APPS, "post", lambda key: ("/ofrep/v1/evaluate/flags/rank", _bearer(key))),
 }
 """Doors in other tools' protocols: who may knock, how, and where their keys are."""
-ALL = [(route, pattern) for route, pattern in _walk(get_resolver().url_patterns) if pattern.name not in OPEN]
+ALL = [
+    (route, pattern)
+    for route, pattern in _walk(get_resolver().url_patterns)
+    if pattern.name not in OPEN
+]
 DOORS = [(route, pattern) for route, pattern in ALL if pattern.name not in PLAIN]
 
 
 def _address(route):
-    return "/" + re.sub(r"\(\?P<\w+>[^)]*\)", "1", route).replace("^", "").replace("/?$", "").replace("$", "")
+    return "/" + re.sub(r"\(\?P<\w+>[^)]*\)", "1", route).replace("^", "").replace(
+        "/?$", ""
+    ).replace("$", "")
 
 
 def _methods(pattern):
@@ -74,7 +82,9 @@ def _closed(response, status, codes):
 
 
 def test_walk__finds_the_doors_that_there_are():
-    assert {"assignments", "experiments", "experiment", "exposures", "events"} <= {pattern.name for _, pattern in DOORS}
+    assert {"assignments", "experiments", "experiment", "exposures", "events"} <= {
+        pattern.name for _, pattern in DOORS
+    }
     assert PLAIN.keys() <= {pattern.name for _, pattern in ALL}
 
 
@@ -122,7 +132,9 @@ def test_plain_door__asked_by_a_browser_of_another_origin__lets_it_in(name, door
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("route", "pattern"), DOORS, ids=[pattern.name or route for route, pattern in DOORS])
+@pytest.mark.parametrize(
+    ("route", "pattern"), DOORS, ids=[pattern.name or route for route, pattern in DOORS]
+)
 def test_door__without_a_key_or_with_a_wrong_one__is_closed(route, pattern):
     assert issubclass(pattern.callback.view_class, Door)
     nobody, stranger = APIClient(), APIClient()
@@ -134,7 +146,9 @@ def test_door__without_a_key_or_with_a_wrong_one__is_closed(route, pattern):
             assert response["WWW-Authenticate"].startswith("Bearer")
 
 
-@pytest.mark.parametrize(("route", "pattern"), DOORS, ids=[pattern.name or route for route, pattern in DOORS])
+@pytest.mark.parametrize(
+    ("route", "pattern"), DOORS, ids=[pattern.name or route for route, pattern in DOORS]
+)
 def test_door__with_a_key_of_another_scope__is_closed(route, pattern, doors):
     view = pattern.callback.view_class
     for method in _methods(pattern):
@@ -144,7 +158,9 @@ def test_door__with_a_key_of_another_scope__is_closed(route, pattern, doors):
             _closed(getattr(doors.client(scope), method)(_address(route), {}), 403, {"wrong_scope"})
 
 
-@pytest.mark.parametrize(("route", "pattern"), DOORS, ids=[pattern.name or route for route, pattern in DOORS])
+@pytest.mark.parametrize(
+    ("route", "pattern"), DOORS, ids=[pattern.name or route for route, pattern in DOORS]
+)
 def test_door__with_a_method_it_has_not__says_so_in_json(route, pattern, doors):
     scopes = pattern.callback.view_class.scopes
     missing = next(method for method in reversed(METHODS) if method not in _methods(pattern))
@@ -167,9 +183,14 @@ def _knocks(route, pattern, key):
         yield getattr(APIClient(), method)(_address(route), {}, headers=_bearer(key))
 
 
-@pytest.mark.parametrize(("route", "pattern"), ALL, ids=[pattern.name or route for route, pattern in ALL])
+@pytest.mark.parametrize(
+    ("route", "pattern"), ALL, ids=[pattern.name or route for route, pattern in ALL]
+)
 def test_every_door__asks_the_one_lock(route, pattern, doors, monkeypatch):
-    scopes, asked = PLAIN[pattern.name][0] if pattern.name in PLAIN else pattern.callback.view_class.scopes, []
+    scopes, asked = (
+        PLAIN[pattern.name][0] if pattern.name in PLAIN else pattern.callback.view_class.scopes,
+        [],
+    )
 
     def nobody(identity_scopes):
         asked.append(identity_scopes)
@@ -185,24 +206,42 @@ def test_every_door__asks_the_one_lock(route, pattern, doors, monkeypatch):
     assert all(wanted for wanted in asked)
 
 
-@pytest.mark.parametrize(("route", "pattern"), DOORS, ids=[pattern.name or route for route, pattern in DOORS])
-def test_door__has_no_lock_beside_it__which_a_view_without_the_framework_would_pass_by(route, pattern):
+@pytest.mark.parametrize(
+    ("route", "pattern"), DOORS, ids=[pattern.name or route for route, pattern in DOORS]
+)
+def test_door__has_no_lock_beside_it__which_a_view_without_the_framework_would_pass_by(
+    route, pattern
+):
     view = pattern.callback.view_class
     assert view.get_authenticators is Door.get_authenticators
-    for name in ("permission_classes", "throttle_classes", "get_permissions", "get_throttles", "check_permissions", "check_throttles"):
+    for name in (
+        "permission_classes",
+        "throttle_classes",
+        "get_permissions",
+        "get_throttles",
+        "check_permissions",
+        "check_throttles",
+    ):
         assert getattr(view, name) == getattr(APIView, name), f"{view.__name__}.{name}"
 
 
 @pytest.mark.django_db
 def test_doors_with_a_key_in_a_header__refuse_in_the_same_words():
-    said = {APIClient().post(address, {}).json()["error"]["message"] for address in ("/api/v1/assignments", "/api/v1/exposures")}
+    said = {
+        APIClient().post(address, {}).json()["error"]["message"]
+        for address in ("/api/v1/assignments", "/api/v1/exposures")
+    }
     assert said == {auth.NO_HEADER}
     assert APIClient().post("/ofrep/v1/evaluate/flags", {}).json()["errorDetails"] == auth.NO_HEADER
 
 
 def test_two_different_keys__are_refused(doors):
     client = doors.client()
-    _closed(client.post("/api/v1/assignments", {"unit": "u"}, headers={"X-API-Key": "another"}), 401, {"not_authenticated"})
+    _closed(
+        client.post("/api/v1/assignments", {"unit": "u"}, headers={"X-API-Key": "another"}),
+        401,
+        {"not_authenticated"},
+    )
 
 
 def test_database_away__management_refuses_at_once_and_says_when_to_come_back(doors, monkeypatch):
@@ -220,7 +259,10 @@ def test_database_away__management_refuses_at_once_and_says_when_to_come_back(do
     assert known["Retry-After"] == "5"
 
 
-@pytest.mark.parametrize(("address", "status", "code"), [("/%00", 404, "not_found"), ("?experiment_type=%00", 400, "invalid")])
+@pytest.mark.parametrize(
+    ("address", "status", "code"),
+    [("/%00", 404, "not_found"), ("?experiment_type=%00", 400, "invalid")],
+)
 def test_nul_in_an_address__is_a_refusal_not_a_database_error(doors, address, status, code):
     _closed(doors.client(Scope.READ).get(f"/api/v1/experiments{address}"), status, {code})
 

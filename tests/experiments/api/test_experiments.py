@@ -25,7 +25,12 @@ CRM = {
     "primary_metric": "resolution_rate",
     "secondary_metrics": ["satisfaction_score", "response_time"],
     "variants": [
-        {"name": "Control", "is_control": True, "traffic_allocation": 50.0, "config": {"include_examples": False}},
+        {
+            "name": "Control",
+            "is_control": True,
+            "traffic_allocation": 50.0,
+            "config": {"include_examples": False},
+        },
         {
             "name": "Treatment - Few Shot Examples",
             "is_control": False,
@@ -54,13 +59,23 @@ def test_create__recommenders_body__is_a_draft_of_half_the_units(tools, doors):
     response = tools.post(URL, RECOMMENDER)
     assert response.status_code == 201
     body = response.json()
-    assert (body["status"], body["key"], body["traffic_allocation"], body["target_percentage"]) == ("draft", "lora_boost_test", 0.5, 50.0)
+    assert (body["status"], body["key"], body["traffic_allocation"], body["target_percentage"]) == (
+        "draft",
+        "lora_boost_test",
+        0.5,
+        50.0,
+    )
     assert [(v["name"], v["is_control"], v["weight"], v["config"]) for v in body["variants"]] == [
         ("control", True, 0.5, {"boost": 0.3}),
         ("treatment", False, 0.5, {"boost": 0.5}),
     ]
     assert (body["policy"]["key"], body["owner"]["username"]) == ("standard", doors.owner.username)
-    assert ChangeLogEntry.objects.filter(action="experiment_created", experiment_id=body["id"], actor_kind="key").count() == 1
+    assert (
+        ChangeLogEntry.objects.filter(
+            action="experiment_created", experiment_id=body["id"], actor_kind="key"
+        ).count()
+        == 1
+    )
 
 
 def test_create__crm_body_with_a_slash__answers_id_name_status_message(tools):
@@ -80,7 +95,9 @@ def test_create__crm_body_with_a_slash__answers_id_name_status_message(tools):
 def test_create__shares_that_are_not_whole_thousandths__sum_to_the_whole(tools):
     body = tools.post(URL, _variants(0.33, 0.34, 0.33)).json()
     assert [v["weight"] for v in body["variants"]] == [0.33, 0.34, 0.33]
-    thirds = tools.post(URL, _variants(33.3333, 33.3333, 33.3334, field="traffic_allocation") | {"name": "thirds"}).json()
+    thirds = tools.post(
+        URL, _variants(33.3333, 33.3333, 33.3334, field="traffic_allocation") | {"name": "thirds"}
+    ).json()
     assert sum(round(v["weight"] * 1000) for v in thirds["variants"]) == 1000
 
 
@@ -101,24 +118,45 @@ def test_create__bad_shares__are_named_where_they_stand_in_the_body(tools, share
 
 
 def test_create__a_variant_named_baseline__is_the_control(tools):
-    body = tools.post(URL, {"name": "named", "variants": [{"name": "new_algo"}, {"name": "baseline"}]}).json()
+    body = tools.post(
+        URL, {"name": "named", "variants": [{"name": "new_algo"}, {"name": "baseline"}]}
+    ).json()
     assert [v["is_control"] for v in body["variants"]] == [False, True]
 
 
 BAD = {
     "sum_of_fractions": (_variants(0.5, 0.4), "weights sum to 0.9; expected 1"),
-    "sum_of_percents": (_variants(50, 40, field="traffic_allocation"), "sums to 90.0; expected 100"),
-    "both_spellings": (_variants(0.5, 0.5, traffic_allocation=50.0), "variants[0]: send weight (fraction) or traffic_allocation"),
-    "some_without": ({"name": "x", "variants": [{"name": "a", "weight": 1.0}, {"name": "b"}]}, "every variant its share"),
+    "sum_of_percents": (
+        _variants(50, 40, field="traffic_allocation"),
+        "sums to 90.0; expected 100",
+    ),
+    "both_spellings": (
+        _variants(0.5, 0.5, traffic_allocation=50.0),
+        "variants[0]: send weight (fraction) or traffic_allocation",
+    ),
+    "some_without": (
+        {"name": "x", "variants": [{"name": "a", "weight": 1.0}, {"name": "b"}]},
+        "every variant its share",
+    ),
     "both_shares": (RECOMMENDER | {"target_percentage": 50}, "not both"),
     "share_of_nothing": (RECOMMENDER | {"traffic_allocation": 0}, "above 0 and up to 1"),
-    "percent_as_fraction": (RECOMMENDER | {"traffic_allocation": 50}, "above 0 and up to 1, found 50"),
-    "two_controls": (_variants(0.5, 0.5, is_control=True) | {"variants": [{"name": n, "is_control": True} for n in "ab"]}, "control"),
+    "percent_as_fraction": (
+        RECOMMENDER | {"traffic_allocation": 50},
+        "above 0 and up to 1, found 50",
+    ),
+    "two_controls": (
+        _variants(0.5, 0.5, is_control=True)
+        | {"variants": [{"name": n, "is_control": True} for n in "ab"]},
+        "control",
+    ),
     "no_name": ({"variants": []}, "missing required field `name`"),
     "unknown_field": (RECOMMENDER | {"trafic": 1}, "unknown field `trafic`"),
     "confidence": (RECOMMENDER | {"confidence_level": 95}, "confidence_level"),
     "naive_moment": (RECOMMENDER | {"planned_end": "2026-05-01T10:00:00"}, "cannot be stored"),
-    "targeting": (RECOMMENDER | {"targeting": [{"attribute": "plan", "op": "regex", "value": "x"}]}, "ill-formed"),
+    "targeting": (
+        RECOMMENDER | {"targeting": [{"attribute": "plan", "op": "regex", "value": "x"}]},
+        "ill-formed",
+    ),
     "policy": (RECOMMENDER | {"policy": "nonesuch"}, "policy 'nonesuch'"),
     "key_of_digits": (RECOMMENDER | {"key": "123"}, "123"),
     "long_description": (RECOMMENDER | {"description": "x" * 9000}, "description"),
@@ -141,7 +179,9 @@ def test_create__a_name_taken__is_a_conflict(tools):
 
 def test_read__by_id_uuid_key_and_name__is_the_same(tools):
     made = tools.post(URL, CRM).json()
-    found = [tools.get(f"{URL}/{made[field]}").json()["id"] for field in ("id", "uuid", "key", "name")]
+    found = [
+        tools.get(f"{URL}/{made[field]}").json()["id"] for field in ("id", "uuid", "key", "name")
+    ]
     assert found == [made["id"]] * 4
     missing = tools.get(f"{URL}/nonesuch")
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "not_found")
@@ -150,20 +190,39 @@ def test_read__by_id_uuid_key_and_name__is_the_same(tools):
 def test_list__filters_by_status_and_type(tools):
     tools.post(URL, RECOMMENDER)
     tools.post(URL, CRM)
-    assert [e["name"] for e in tools.get(URL).json()["experiments"]] == [CRM["name"], RECOMMENDER["name"]]
-    assert [e["name"] for e in tools.get(URL + "/?status=draft&experiment_type=prompt").json()["experiments"]] == [CRM["name"]]
+    assert [e["name"] for e in tools.get(URL).json()["experiments"]] == [
+        CRM["name"],
+        RECOMMENDER["name"],
+    ]
+    assert [
+        e["name"]
+        for e in tools.get(URL + "/?status=draft&experiment_type=prompt").json()["experiments"]
+    ] == [CRM["name"]]
     assert tools.get(URL + "?status=running").json()["experiments"] == []
     assert tools.get(URL + "?status=runing").status_code == 400
 
 
 def test_patch__several_parts__are_changed_together_or_not_at_all(tools):
     ref = tools.post(URL, RECOMMENDER).json()["id"]
-    arms = [{"name": "control", "weight": 0.8}, {"name": "treatment", "weight": 0.2, "config": {"boost": 0.7}}]
-    changed = tools.patch(f"{URL}/{ref}", {"hypothesis": "More boost, more clicks", "target_percentage": 20, "variants": arms}).json()
-    assert (changed["hypothesis"], changed["traffic_allocation"]) == ("More boost, more clicks", 0.2)
+    arms = [
+        {"name": "control", "weight": 0.8},
+        {"name": "treatment", "weight": 0.2, "config": {"boost": 0.7}},
+    ]
+    changed = tools.patch(
+        f"{URL}/{ref}",
+        {"hypothesis": "More boost, more clicks", "target_percentage": 20, "variants": arms},
+    ).json()
+    assert (changed["hypothesis"], changed["traffic_allocation"]) == (
+        "More boost, more clicks",
+        0.2,
+    )
     assert [v["weight"] for v in changed["variants"]] == [0.8, 0.2]
     refused = tools.patch(
-        f"{URL}/{ref}", {"hypothesis": "Less", "variants": [{"name": "control", "weight": 0.8}, {"name": "b", "weight": 0.1}]}
+        f"{URL}/{ref}",
+        {
+            "hypothesis": "Less",
+            "variants": [{"name": "control", "weight": 0.8}, {"name": "b", "weight": 0.1}],
+        },
     )
     assert refused.status_code == 400
     assert tools.get(f"{URL}/{ref}").json()["hypothesis"] == "More boost, more clicks"
@@ -187,7 +246,9 @@ def test_blockers__policy_of_high_risk__names_every_open_item(tools):
     states = {item["item"]: item["state"] for item in body["checklist"] if item["required"]}
     assert states["prd"] == "missing"
     dark = next(verb for verb in body["verbs"] if verb["verb"] == "start_dark_launch")
-    assert "prd" in {problem["field"] for problem in dark["blockers"]} | {problem["code"].split("_")[0] for problem in dark["blockers"]}
+    assert "prd" in {problem["field"] for problem in dark["blockers"]} | {
+        problem["code"].split("_")[0] for problem in dark["blockers"]
+    }
 
 
 def test_history__tells_who_did_what_newest_first(tools):
@@ -207,32 +268,65 @@ def test_read_key__reads_and_changes_nothing(tools, doors):
 
 
 def test_flags__issued_switched_and_given_another_default(tools):
-    assert tools.post("/api/v1/flags", {"key": "ai_coach_v2", "type": "boolean", "default": False}).status_code == 201
+    assert (
+        tools.post(
+            "/api/v1/flags", {"key": "ai_coach_v2", "type": "boolean", "default": False}
+        ).status_code
+        == 201
+    )
     made = tools.post(
-        URL, {"name": "coach", "flag": "ai_coach_v2", "variants": [{"name": "off", "value": False}, {"name": "on", "value": True}]}
+        URL,
+        {
+            "name": "coach",
+            "flag": "ai_coach_v2",
+            "variants": [{"name": "off", "value": False}, {"name": "on", "value": True}],
+        },
     )
     assert made.json()["flag"] == "ai_coach_v2"
-    switched = tools.patch("/api/v1/flags/ai_coach_v2", {"enabled": False, "reason": "incident"}).json()
+    switched = tools.patch(
+        "/api/v1/flags/ai_coach_v2", {"enabled": False, "reason": "incident"}
+    ).json()
     assert switched["enabled"] is False
     assert tools.patch("/api/v1/flags/ai_coach_v2", {"enabled": True}).status_code == 400
     refused = tools.patch("/api/v1/flags/ai_coach_v2", {"schema": {}, "reason": "for forms"})
     assert refused.status_code == 409 and "only objects have keys" in refused.content.decode()
     assert tools.post("/api/v1/flags", {"key": "described", "default": {}}).status_code == 201
     schema = {"type": "object", "properties": {"model": {"type": "string"}}}
-    assert tools.patch("/api/v1/flags/described", {"schema": schema, "reason": "for forms"}).json()["schema"] == schema
-    assert tools.patch("/api/v1/flags/described", {"schema": {"type": "array"}, "reason": "for forms"}).status_code == 400
-    shown = tools.patch("/api/v1/flags/ai_coach_v2", {"client_visible": True, "reason": "the app reads it"}).json()
+    assert (
+        tools.patch("/api/v1/flags/described", {"schema": schema, "reason": "for forms"}).json()[
+            "schema"
+        ]
+        == schema
+    )
+    assert (
+        tools.patch(
+            "/api/v1/flags/described", {"schema": {"type": "array"}, "reason": "for forms"}
+        ).status_code
+        == 400
+    )
+    shown = tools.patch(
+        "/api/v1/flags/ai_coach_v2", {"client_visible": True, "reason": "the app reads it"}
+    ).json()
     assert shown["client_visible"] is True
     assert tools.get("/api/v1/flags/nonesuch").status_code == 404
 
 
-def test_create__guardrails_by_key__are_planned_as_they_ship_beside_a_budget_and_what_the_outcome_is_worth(tools):
+def test_create__guardrails_by_key__are_planned_as_they_ship_beside_a_budget_and_what_the_outcome_is_worth(
+    tools,
+):
     own = {"metric": "ai_opt_out", "role": "guardrail", "margin": 0.05, "margin_kind": "relative"}
     primary = {"metric": "apply_conversion", "role": "primary", "worth_micro": 250_000}
-    sent = {**RECOMMENDER, "metrics": [primary, own], "guardrails": ["error_rate", "latency_p95", "opt_out"], "budget_micro": 5_000_000}
+    sent = {
+        **RECOMMENDER,
+        "metrics": [primary, own],
+        "guardrails": ["error_rate", "latency_p95", "opt_out"],
+        "budget_micro": 5_000_000,
+    }
     body = tools.post(URL, sent).json()
     assert body["budget_micro"] == 5_000_000
-    assert next(one for one in body["metrics"] if one["role"] == "primary")["worth_micro"] == 250_000
+    assert (
+        next(one for one in body["metrics"] if one["role"] == "primary")["worth_micro"] == 250_000
+    )
     guards = {
         one["metric"]: (one["margin"], one["margin_kind"], one["action"], one["rule"])
         for one in body["metrics"]
@@ -250,12 +344,23 @@ def test_create__guardrails_by_key__are_planned_as_they_ship_beside_a_budget_and
     [
         ({"guardrails": ["speed"]}, "guardrails"),
         ({"budget_micro": 0}, "budget_micro"),
-        ({"metrics": [{"metric": "csat", "role": "secondary", "worth_micro": 5}]}, "metrics.csat.worth_micro"),
-        ({"metrics": [{"metric": "csat", "role": "primary", "worth_micro": -5}]}, "metrics.csat.worth_micro"),
-        ({"metrics": [{"metric": "median_ttr", "role": "primary", "worth_micro": 5}]}, "metrics.median_ttr.worth_micro"),
+        (
+            {"metrics": [{"metric": "csat", "role": "secondary", "worth_micro": 5}]},
+            "metrics.csat.worth_micro",
+        ),
+        (
+            {"metrics": [{"metric": "csat", "role": "primary", "worth_micro": -5}]},
+            "metrics.csat.worth_micro",
+        ),
+        (
+            {"metrics": [{"metric": "median_ttr", "role": "primary", "worth_micro": 5}]},
+            "metrics.median_ttr.worth_micro",
+        ),
     ],
 )
-def test_create__money_or_guardrails_that_make_no_sense__are_refused_at_their_place(tools, changes, field):
+def test_create__money_or_guardrails_that_make_no_sense__are_refused_at_their_place(
+    tools, changes, field
+):
     response = tools.post(URL, {**RECOMMENDER, **changes})
     assert response.status_code == 400
     assert field in response.content.decode()
@@ -272,7 +377,10 @@ def test_guardrail_presets__are_listed_with_margins_and_actions(tools):
     assert len(shipped) == 6
 
 
-@pytest.mark.parametrize("moment", ["2026-01-01T00:00:00+21:58", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+@pytest.mark.parametrize(
+    "moment",
+    ["2026-01-01T00:00:00+21:58", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"],
+)
 def test_list__moments_of_odd_zones__are_compared_or_refused(doors, moment):
     answer = doors.client(Scope.READ).get("/api/v1/experiments", {"created_after": moment})
     assert answer.status_code in {200, 400}

@@ -25,7 +25,11 @@ def test_explain__says_what_assignments_say_and_why(doors, scope):
     answer = ask(doors.client(scope), {"unit": "u1"})
     assert answer.status_code == 200
     checkout, search = answer.json()["explanations"]
-    told = doors.client().post("/api/v1/assignments", {"unit": "u1", "exposure": "none"}, format="json").json()["assignments"]
+    told = (
+        doors.client()
+        .post("/api/v1/assignments", {"unit": "u1", "exposure": "none"}, format="json")
+        .json()["assignments"]
+    )
     for said, explained in zip(told, (checkout, search), strict=True):
         same = ("flag", "experiment", "variant", "value", "reason", "bucket")
         assert [explained[name] for name in same] == [said[name] for name in same]
@@ -40,9 +44,16 @@ def test_explain__named_flags_and_experiments__and_the_environment_of_the_key(do
     doors.publish()
     body = {"units": {"user": "u1"}, "flags": ["next"], "experiments": ["next", "Checkout"]}
     production = ask(doors.client(Scope.READ), body).json()
-    assert [one["reason"] for one in production["explanations"]] == ["default", "not_serving", "experiment"]
+    assert [one["reason"] for one in production["explanations"]] == [
+        "default",
+        "not_serving",
+        "experiment",
+    ]
     testing = ask(doors.client(Scope.READ, Environment.TEST), body).json()
-    assert (testing["environment"], [one["reason"] for one in testing["explanations"]]) == ("test", ["preview", "preview", "experiment"])
+    assert (testing["environment"], [one["reason"] for one in testing["explanations"]]) == (
+        "test",
+        ["preview", "preview", "experiment"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,4 +88,8 @@ def test_explain__database_away__answers_from_memory_and_says_stale(doors, monke
     monkeypatch.setattr(serving, "_newest", refuse)
     serving.refresh(utc_now())
     answer = ask(client, {"unit": "u1"})
-    assert (answer.status_code, answer.json()["explanations"], answer.json()["stale"]) == (200, before, True)
+    assert (answer.status_code, answer.json()["explanations"], answer.json()["stale"]) == (
+        200,
+        before,
+        True,
+    )

@@ -33,12 +33,16 @@ def served(doors):
 @pytest.mark.parametrize("unit", SPACES)
 def test_white_space_around_an_id__makes_that_unit_unfit_at_every_door_and_says_so(served, unit):
     server = served.client()
-    rest = server.post("/api/v1/assignments", {"units": {"user": unit}, "experiments": ["checkout"]}, format="json")
+    rest = server.post(
+        "/api/v1/assignments", {"units": {"user": unit}, "experiments": ["checkout"]}, format="json"
+    )
     assert rest.status_code == 400 and "white space" in rest.content.decode()
     both = {"units": {"user": unit, "session": "s1"}, "experiments": ["checkout"]}
     beside = server.post("/api/v1/assignments", both, format="json")
     assert "unit_missing" in beside.content.decode()
-    ofrep = server.post("/ofrep/v1/evaluate/flags/checkout", {"context": {"targetingKey": unit}}, format="json")
+    ofrep = server.post(
+        "/ofrep/v1/evaluate/flags/checkout", {"context": {"targetingKey": unit}}, format="json"
+    )
     assert "white space" in ofrep.content.decode()
     told = {"exposures": [{"event_id": "e1", "units": {"user": unit}, "experiment": "checkout"}]}
     ingest = server.post("/api/v1/exposures", told, format="json")
@@ -50,13 +54,18 @@ def test_white_space_around_an_id__makes_that_unit_unfit_at_every_door_and_says_
             "attributes": {"id": unit},
         }
     ]
-    snippet = APIClient().post(f"/track?client_key={served.key(Scope.CLIENT)}", track, format="json")
+    snippet = APIClient().post(
+        f"/track?client_key={served.key(Scope.CLIENT)}", track, format="json"
+    )
     assert snippet.status_code == 400 and "white space" in snippet.content.decode()
     assert not Assignment.objects.exists()
 
 
 def exposed(served, *units):
-    items = [{"event_id": f"e-{unit.encode().hex()}", "units": {"user": unit}, "experiment": "checkout"} for unit in units]
+    items = [
+        {"event_id": f"e-{unit.encode().hex()}", "units": {"user": unit}, "experiment": "checkout"}
+        for unit in units
+    ]
     return served.client().post("/api/v1/exposures", {"exposures": items}, format="json").json()
 
 
@@ -82,29 +91,53 @@ def test_twins_in_unicode__of_another_batch__are_counted(served):
 
 
 def test_events__packed_with_gzip__are_read(served):
-    body = json.dumps({"events": [{"event_id": "g1", "event_type": "apply", "units": {"user": "u1"}}]}).encode()
+    body = json.dumps(
+        {"events": [{"event_id": "g1", "event_type": "apply", "units": {"user": "u1"}}]}
+    ).encode()
     answer = served.client().post(
-        "/api/v1/events", gzip.compress(body), content_type="application/json", headers={"Content-Encoding": "gzip"}
+        "/api/v1/events",
+        gzip.compress(body),
+        content_type="application/json",
+        headers={"Content-Encoding": "gzip"},
     )
     assert answer.json()["accepted"] == 1 and AiEvent.objects.get().user_id == "u1"
 
 
-@pytest.mark.parametrize("path", ["/api/v1/events", "/api/v1/observations", "/api/v1/exposures", "/v1/batch"])
+@pytest.mark.parametrize(
+    "path", ["/api/v1/events", "/api/v1/observations", "/api/v1/exposures", "/v1/batch"]
+)
 def test_packed_bodies__that_grow_beyond_a_body__are_refused(served, path):
     bomb = gzip.compress(b" " * (64 * BATCH_BODY))
     assert len(bomb) < BATCH_BODY // 8
     client = served.client() if path.startswith("/api") else APIClient()
     key = (
-        {} if path.startswith("/api") else {"Authorization": "Basic " + base64.b64encode(f"{served.key(Scope.INGEST)}:".encode()).decode()}
+        {}
+        if path.startswith("/api")
+        else {
+            "Authorization": "Basic "
+            + base64.b64encode(f"{served.key(Scope.INGEST)}:".encode()).decode()
+        }
     )
-    answer = client.post(path, bomb, content_type="application/json", headers={"Content-Encoding": "gzip", **key})
+    answer = client.post(
+        path, bomb, content_type="application/json", headers={"Content-Encoding": "gzip", **key}
+    )
     assert answer.status_code == 413 and "when unpacked" in answer.content.decode()
 
 
-@pytest.mark.parametrize(("path", "encoding"), [("/api/v1/assignments", "gzip"), ("/api/v1/experiments", "gzip"), ("/api/v1/events", "br")])
-def test_packed_bodies__elsewhere_or_of_another_packing__are_refused_by_name(served, path, encoding):
+@pytest.mark.parametrize(
+    ("path", "encoding"),
+    [("/api/v1/assignments", "gzip"), ("/api/v1/experiments", "gzip"), ("/api/v1/events", "br")],
+)
+def test_packed_bodies__elsewhere_or_of_another_packing__are_refused_by_name(
+    served, path, encoding
+):
     client = served.client(Scope.MANAGEMENT if path.endswith("experiments") else Scope.SERVER)
-    answer = client.post(path, gzip.compress(b"{}"), content_type="application/json", headers={"Content-Encoding": encoding})
+    answer = client.post(
+        path,
+        gzip.compress(b"{}"),
+        content_type="application/json",
+        headers={"Content-Encoding": encoding},
+    )
     assert answer.status_code == 400 and "Content-Encoding" in answer.content.decode()
 
 
@@ -114,16 +147,30 @@ def page(path, body):
 
 def viewed(unit):
     properties = {"experiment_id": "checkout", "variation_id": "control"}
-    return {"type": "track", "event": "Experiment Viewed", "messageId": f"m-{unit}", "userId": unit, "properties": properties}
+    return {
+        "type": "track",
+        "event": "Experiment Viewed",
+        "messageId": f"m-{unit}",
+        "userId": unit,
+        "properties": properties,
+    }
 
 
-def test_segments_client_in_a_page__tells_exposures_with_a_client_key_and_everything_with_an_ingest_key(served):
+def test_segments_client_in_a_page__tells_exposures_with_a_client_key_and_everything_with_an_ingest_key(
+    served,
+):
     unit = serving_cast.unit_in(lambda bucket: bucket < 300)
     client, ingest = served.key(Scope.CLIENT), served.key(Scope.INGEST)
     told = page("/v1/t", viewed(unit) | {"writeKey": client, "sentAt": utc_now().isoformat()})
     assert told.json()["accepted"] == 1 and told["Access-Control-Allow-Origin"] == "*"
     assert Assignment.objects.get().user_id == unit
-    order = {"type": "track", "event": "Order Completed", "messageId": "o1", "userId": unit, "properties": {}}
+    order = {
+        "type": "track",
+        "event": "Order Completed",
+        "messageId": "o1",
+        "userId": unit,
+        "properties": {},
+    }
     kept_out = page("/v1/b", {"writeKey": client, "batch": [order]}).json()
     assert (kept_out["accepted"], kept_out["ignored"]) == (0, 1)
     assert page("/v1/b", {"writeKey": ingest, "batch": [order]}).json()["accepted"] == 1
@@ -151,18 +198,35 @@ def test_a_number_that_clients_round__is_refused_when_a_design_is_saved(served):
         {"key": "treatment", "name": "treatment", "weight": 0.5, "value": TOO_LARGE},
     ]
     refused = drafted(served, variants=variants)
-    assert refused.status_code == 400 and "variants[1].value: 9007199254740993" in refused.content.decode()
+    assert (
+        refused.status_code == 400
+        and "variants[1].value: 9007199254740993" in refused.content.decode()
+    )
     assert not Experiment.objects.filter(key="sizes").exists()
     for rule in ({"op": "gt", "value": TOO_LARGE}, {"op": "in", "value": [1, -TOO_LARGE]}):
         refused = drafted(served, targeting=[{"attribute": "account", **rule}])
         assert refused.status_code == 400 and "2^53" in refused.content.decode()
-    assert drafted(served, targeting=[{"attribute": "account", "op": "gt", "value": TOO_LARGE - 2}]).status_code == 201
+    assert (
+        drafted(
+            served, targeting=[{"attribute": "account", "op": "gt", "value": TOO_LARGE - 2}]
+        ).status_code
+        == 201
+    )
 
 
 def test_versions_with_a_v_or_short_ones__are_saved_whole_and_met_at_every_door(served):
-    assert drafted(served, targeting=[{"attribute": "app", "op": "semver_gte", "value": "v2.1"}]).status_code == 201
-    assert Experiment.objects.get(key="sizes").targeting == [{"attribute": "app", "op": "semver_gte", "value": "2.1.0"}]
-    Experiment.objects.filter(key="checkout").update(targeting=[{"attribute": "app", "op": "semver_gte", "value": "2.1.0"}])
+    assert (
+        drafted(
+            served, targeting=[{"attribute": "app", "op": "semver_gte", "value": "v2.1"}]
+        ).status_code
+        == 201
+    )
+    assert Experiment.objects.get(key="sizes").targeting == [
+        {"attribute": "app", "op": "semver_gte", "value": "2.1.0"}
+    ]
+    Experiment.objects.filter(key="checkout").update(
+        targeting=[{"attribute": "app", "op": "semver_gte", "value": "2.1.0"}]
+    )
     served.publish()
     serving.refresh(utc_now())
     unit, server = serving_cast.unit_in(lambda bucket: bucket < 300), served.client()
@@ -171,6 +235,12 @@ def test_versions_with_a_v_or_short_ones__are_saved_whole_and_met_at_every_door(
         body = {"units": {"user": unit}, "attributes": {"app": app}, "experiments": ["checkout"]}
         return server.post("/api/v1/assignments", body, format="json").json()
 
-    said = {app: json.dumps(variant(app)) for app in ("v2.1.0", "2.1", "V3", "2.0", "v2", "2.1.0.4")}
-    assert {app for app, text in said.items() if "not_targeted" not in text} == {"v2.1.0", "2.1", "V3"}
+    said = {
+        app: json.dumps(variant(app)) for app in ("v2.1.0", "2.1", "V3", "2.0", "v2", "2.1.0.4")
+    }
+    assert {app for app, text in said.items() if "not_targeted" not in text} == {
+        "v2.1.0",
+        "2.1",
+        "V3",
+    }
     assert Flag.objects.filter(key="checkout").exists()

@@ -28,11 +28,16 @@ def served(doors):
 
 
 def get(key, **headers):
-    return APIClient().get(f"{FEATURES}{key}", headers={name.replace("_", "-"): value for name, value in headers.items()})
+    return APIClient().get(
+        f"{FEATURES}{key}",
+        headers={name.replace("_", "-"): value for name, value in headers.items()},
+    )
 
 
 def evaluate(key, body, **headers):
-    return APIClient().post(f"{EVAL}{key}", json.dumps(body), content_type="application/json", headers=headers)
+    return APIClient().post(
+        f"{EVAL}{key}", json.dumps(body), content_type="application/json", headers=headers
+    )
 
 
 def report(key, events):
@@ -40,14 +45,36 @@ def report(key, events):
 
 
 def js_event(unit, variation="control", experiment="checkout", **properties):
-    viewed = {"experimentId": experiment, "variationId": variation, "hashAttribute": "id", "hashValue": unit} | properties
-    return {"event_name": "Experiment Viewed", "properties_json": viewed, "sdk_language": "js", "device_id": unit, "context_json": {}}
+    viewed = {
+        "experimentId": experiment,
+        "variationId": variation,
+        "hashAttribute": "id",
+        "hashValue": unit,
+    } | properties
+    return {
+        "event_name": "Experiment Viewed",
+        "properties_json": viewed,
+        "sdk_language": "js",
+        "device_id": unit,
+        "context_json": {},
+    }
 
 
 def python_event(unit, index=0, key="control", experiment="checkout", **properties):
-    viewed = {"experiment_id": experiment, "variation_id": index, "variation_key": key, "in_experiment": True, "hash_used": True}
+    viewed = {
+        "experiment_id": experiment,
+        "variation_id": index,
+        "variation_key": key,
+        "in_experiment": True,
+        "hash_used": True,
+    }
     viewed |= {"hash_attribute": "id", "hash_value": unit} | properties
-    return {"event_name": "$$experiment_viewed", "properties_json": viewed, "sdk_language": "python", "user_id": None}
+    return {
+        "event_name": "$$experiment_viewed",
+        "properties_json": viewed,
+        "sdk_language": "python",
+        "user_id": None,
+    }
 
 
 def assignments():
@@ -92,7 +119,10 @@ def test_features__test_key__gets_previews(doors):
     serving_cast.experiment("draft", status="draft")
     doors.publish()
     assert "rules" not in get(doors.key(Scope.SERVER)).json()["features"]["draft"]
-    assert len(get(doors.key(Scope.SERVER, Environment.TEST)).json()["features"]["draft"]["rules"]) == 2
+    assert (
+        len(get(doors.key(Scope.SERVER, Environment.TEST)).json()["features"]["draft"]["rules"])
+        == 2
+    )
 
 
 def test_features__id_lists__go_to_servers_alone(served):
@@ -141,7 +171,11 @@ def test_features__database_away__are_the_same_bytes_and_stale_in_a_header(serve
     assert (before["X-Assay-Stale"], after["X-Assay-Stale"]) == ("false", "true")
     assert evaluate(key, {"attributes": {"id": "u1"}}).status_code == 200
     lost = report(key, [js_event("u1")])
-    assert (lost.status_code, lost["Retry-After"], lost.json()["error"]["code"]) == (503, "5", "not_available")
+    assert (lost.status_code, lost["Retry-After"], lost.json()["error"]["code"]) == (
+        503,
+        "5",
+        "not_available",
+    )
 
 
 def test_features__head__is_answered(served):
@@ -154,13 +188,24 @@ def test_features__head__is_answered(served):
 def test_eval__answers_every_visible_flag_as_our_own_door_does(served):
     key = served.key(Scope.CLIENT)
     for unit in ("u1", "u2", "u3", "u950"):
-        body = {"attributes": {"id": unit}, "forcedVariations": {"checkout": 1}, "forcedFeatures": [["a", 1]], "url": "https://a.example"}
+        body = {
+            "attributes": {"id": unit},
+            "forcedVariations": {"checkout": 1},
+            "forcedFeatures": [["a", 1]],
+            "url": "https://a.example",
+        }
         feature = evaluate(key, body).json()["features"]
-        ours = served.client(Scope.CLIENT).post("/api/v1/assignments", {"unit": unit}, format="json").json()["assignments"][0]
+        ours = (
+            served.client(Scope.CLIENT)
+            .post("/api/v1/assignments", {"unit": unit}, format="json")
+            .json()["assignments"][0]
+        )
         assert feature.keys() == {"checkout"}
         assert feature["checkout"]["defaultValue"] == ours["value"]
         tracks = [rule["tracks"] for rule in feature["checkout"].get("rules", [])]
-        assert [track["result"]["key"] for (track,) in tracks] == ([ours["variant"]] if ours["variant"] else [])
+        assert [track["result"]["key"] for (track,) in tracks] == (
+            [ours["variant"]] if ours["variant"] else []
+        )
 
 
 def test_eval__records_nothing_by_itself(served):
@@ -195,10 +240,22 @@ def test_eval__what_does_not_fit__is_refused_by_name(served, body, status, field
 
 
 def test_track__both_spellings__are_exposures(served):
-    first, second = (serving_cast.unit_in(lambda bucket, n=n: bucket % 2 == n and bucket < 900) for n in (0, 1))
-    answer = report(served.key(Scope.CLIENT), [js_event(first), python_event(second, 1, "treatment")])
-    assert answer.json() == {"accepted": 2, "duplicates": 0, "conflicts": 0, "errors": [], "ignored": 0}
-    assert assignments() == sorted([(first, "control", 1, "production"), (second, "treatment", 1, "production")])
+    first, second = (
+        serving_cast.unit_in(lambda bucket, n=n: bucket % 2 == n and bucket < 900) for n in (0, 1)
+    )
+    answer = report(
+        served.key(Scope.CLIENT), [js_event(first), python_event(second, 1, "treatment")]
+    )
+    assert answer.json() == {
+        "accepted": 2,
+        "duplicates": 0,
+        "conflicts": 0,
+        "errors": [],
+        "ignored": 0,
+    }
+    assert assignments() == sorted(
+        [(first, "control", 1, "production"), (second, "treatment", 1, "production")]
+    )
 
 
 def test_track__an_index_alone__leaves_the_variant_to_the_bucket(served):
@@ -211,9 +268,18 @@ def test_track__an_index_alone__leaves_the_variant_to_the_bucket(served):
 
 def test_track__other_events_and_forced_variations__are_ignored(served):
     forced = python_event("u1", hash_used=False)
-    other = [{"event_name": name, "properties_json": {}} for name in ("Feature Evaluated", "$$feature_evaluated", "Purchase")]
+    other = [
+        {"event_name": name, "properties_json": {}}
+        for name in ("Feature Evaluated", "$$feature_evaluated", "Purchase")
+    ]
     answer = report(served.key(Scope.CLIENT), [forced, *other])
-    assert answer.json() == {"accepted": 0, "duplicates": 0, "conflicts": 0, "errors": [], "ignored": 4}
+    assert answer.json() == {
+        "accepted": 0,
+        "duplicates": 0,
+        "conflicts": 0,
+        "errors": [],
+        "ignored": 4,
+    }
     assert assignments() == []
 
 
@@ -250,11 +316,21 @@ def test_track__of_a_test_key__is_kept_apart(served):
 
 
 @pytest.mark.parametrize(
-    ("body", "status"), [(b"{}", 400), (b"", 400), (b"[", 400), (b"\xff", 400), (b'["' + b"x" * 1_050_000 + b'"]', 413)]
+    ("body", "status"),
+    [
+        (b"{}", 400),
+        (b"", 400),
+        (b"[", 400),
+        (b"\xff", 400),
+        (b'["' + b"x" * 1_050_000 + b'"]', 413),
+    ],
 )
 def test_track__what_is_no_array__is_refused(served, body, status):
     answer = APIClient().post(f"{TRACK}{served.key(Scope.CLIENT)}", body, content_type="text/plain")
-    assert (answer.status_code, set(answer.json()["error"])) == (status, {"code", "message", "field", "problems"})
+    assert (answer.status_code, set(answer.json()["error"])) == (
+        status,
+        {"code", "message", "field", "problems"},
+    )
 
 
 def test_track__more_than_a_batch__is_too_large(served):
@@ -265,7 +341,9 @@ def test_track__a_tenants_experiment__takes_the_tenant(doors):
     serving_cast.launched("pricing", client_visible=True, unit_type="tenant")
     doors.publish()
     unit = serving_cast.unit_in(lambda bucket: bucket % 2 == 0 and bucket < 900)
-    answer = report(doors.key(Scope.CLIENT), [js_event(unit, experiment="pricing", hashAttribute="tenantId")])
+    answer = report(
+        doors.key(Scope.CLIENT), [js_event(unit, experiment="pricing", hashAttribute="tenantId")]
+    )
     assert answer.json()["accepted"] == 1
 
 
@@ -274,33 +352,65 @@ def test_track__a_tenants_experiment__takes_the_tenant(doors):
 
 def _php(unit, index):
     attributes = {"id": unit, "sdk_language": "php", "sdk_version": "2.0.0"}
-    return {"event_name": "Experiment Viewed", "properties": {"experimentId": "checkout", "variationId": index}, "attributes": attributes}
+    return {
+        "event_name": "Experiment Viewed",
+        "properties": {"experimentId": "checkout", "variationId": index},
+        "attributes": attributes,
+    }
 
 
 def _swift(unit, index):
-    return {"event": "experiment_viewed", "experimentKey": "checkout", "variationId": index, "hashAttribute": "id", "hashValue": unit}
+    return {
+        "event": "experiment_viewed",
+        "experimentKey": "checkout",
+        "variationId": index,
+        "hashAttribute": "id",
+        "hashValue": unit,
+    }
 
 
 def _java(unit, index):
     arm = ("control", "treatment")[index]
     hashed = {"hash_attribute": "id", "hash_value": unit, "in_experiment": True, "hash_used": True}
-    return {"event_type": "experiment_viewed", "experiment_id": "checkout", "variation_id": index, "variation_key": arm, **hashed}
+    return {
+        "event_type": "experiment_viewed",
+        "experiment_id": "checkout",
+        "variation_id": index,
+        "variation_key": arm,
+        **hashed,
+    }
 
 
 def _go(unit, index):
-    properties = {"experimentId": "checkout", "variationId": str(index), "hashAttribute": "id", "hashValue": unit}
-    return {"event_name": "Experiment Viewed", "properties": properties, "attributes": {"id": unit}, "sdk_language": "go"}
+    properties = {
+        "experimentId": "checkout",
+        "variationId": str(index),
+        "hashAttribute": "id",
+        "hashValue": unit,
+    }
+    return {
+        "event_name": "Experiment Viewed",
+        "properties": properties,
+        "attributes": {"id": unit},
+        "sdk_language": "go",
+    }
 
 
 def _text(unit, index):
     return {
         "event_name": "Experiment Viewed",
-        "properties_json": json.dumps(js_event(unit)["properties_json"] | {"variationId": str(index)}),
+        "properties_json": json.dumps(
+            js_event(unit)["properties_json"] | {"variationId": str(index)}
+        ),
     }
 
 
 def _by_user(unit, index):
-    return {"event_name": "Experiment Viewed", "properties_json": {"experimentId": "checkout", "variationId": index}, "user_id": unit}
+    return {
+        "event_name": "Experiment Viewed",
+        "properties_json": {"experimentId": "checkout", "variationId": index},
+        "user_id": unit,
+    }
 
 
 SHAPES = [_php, _swift, _java, _go, _text, _by_user]
@@ -321,7 +431,12 @@ def test_track__key_and_events_in_one_object__is_recorded(served, where):
     body = {"client_key": served.key(Scope.CLIENT), "events": [_java(unit, 1)]}
     answer = APIClient().post(where, json.dumps(body), content_type="application/json")
     assert (answer.status_code, answer.json()["accepted"]) == (200, 1)
-    assert APIClient().post(where, json.dumps(body | {"client_key": "x"}), content_type="application/json").status_code == 401
+    assert (
+        APIClient()
+        .post(where, json.dumps(body | {"client_key": "x"}), content_type="application/json")
+        .status_code
+        == 401
+    )
 
 
 @pytest.mark.parametrize(
@@ -335,16 +450,26 @@ def test_track__key_and_events_in_one_object__is_recorded(served, where):
 )
 def test_track__nothing_of_it_kept__is_a_400_with_the_reason(served, events, code):
     answer = report(served.key(Scope.CLIENT), events)
-    assert (answer.status_code, answer.json()["error"]["code"], answer.json()["accepted"]) == (400, code, 0)
+    assert (answer.status_code, answer.json()["error"]["code"], answer.json()["accepted"]) == (
+        400,
+        code,
+        0,
+    )
     assert [error["code"] for error in answer.json()["errors"]] == [code] and assignments() == []
 
 
 def test_track__what_is_ignored__is_counted_for_the_wiring_page(served):
-    report(served.key(Scope.CLIENT), [{"event_name": "Feature Evaluated", "properties_json": {}}] * 3)
+    report(
+        served.key(Scope.CLIENT), [{"event_name": "Feature Evaluated", "properties_json": {}}] * 3
+    )
     assert oddities_lately(utc_now()).ignored == 3
 
 
 def test_events__a_method_that_is_not_served__is_json():
     answer = APIClient().get("/events")
-    assert (answer.status_code, answer["Content-Type"], answer.json()["error"]["code"]) == (405, "application/json", "method_not_allowed")
+    assert (answer.status_code, answer["Content-Type"], answer.json()["error"]["code"]) == (
+        405,
+        "application/json",
+        "method_not_allowed",
+    )
     assert APIClient().get("/events/nothing").json()["error"]["code"] == "not_found"

@@ -13,7 +13,13 @@ from experiments.core.clock import utc_now
 from experiments.core.errors import Conflict
 from experiments.core.types import SYSTEM, Environment, Role, Scope
 from experiments.models import ChangeLogEntry, Experiment, StoredAnswer
-from experiments.services.ground.idempotency import LIFETIME, Answered, Asked, forget_old_answers, once
+from experiments.services.ground.idempotency import (
+    LIFETIME,
+    Answered,
+    Asked,
+    forget_old_answers,
+    once,
+)
 from experiments.services.people.keys import create_key
 from tests.experiments.api.test_experiments import RECOMMENDER, URL
 from tests.factories import user
@@ -37,7 +43,9 @@ def test_create__sent_again__is_done_once_and_answered_alike(tools):
     assert ChangeLogEntry.objects.filter(action="experiment_created").count() == 1
 
 
-@pytest.mark.parametrize("body", [RECOMMENDER | {"name": "another"}, RECOMMENDER | {"description": ""}])
+@pytest.mark.parametrize(
+    "body", [RECOMMENDER | {"name": "another"}, RECOMMENDER | {"description": ""}]
+)
 def test_create__another_body_under_the_key__is_a_conflict(tools, body):
     tools.post(URL, RECOMMENDER, **under("a1"))
     answer = tools.post(URL, body, **under("a1"))
@@ -78,7 +86,12 @@ def test_conversion_without_an_event_id__under_a_key_counts_once(tools, doors):
 
 def test_keys_of_two_api_keys__do_not_meet(tools, doors):
     tools.post(URL, RECOMMENDER, **under("a1"))
-    assert doors.client(Scope.MANAGEMENT).post(URL, RECOMMENDER | {"name": "mine"}, **under("a1")).status_code == 201
+    assert (
+        doors.client(Scope.MANAGEMENT)
+        .post(URL, RECOMMENDER | {"name": "mine"}, **under("a1"))
+        .status_code
+        == 201
+    )
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "naïve", "a\tb"])
@@ -101,7 +114,12 @@ def test_answer__after_a_day__is_forgotten_and_the_key_is_new_again(tools):
 @pytest.mark.django_db(transaction=True)
 def test_two_at_once__one_does_it_and_the_other_waits_for_its_answer():
     row, _ = create_key(
-        SYSTEM, utc_now(), name="k", scope=Scope.MANAGEMENT, environment=Environment.PRODUCTION, owner=user("olga", Role.PRODUCT_OWNER)
+        SYSTEM,
+        utc_now(),
+        name="k",
+        scope=Scope.MANAGEMENT,
+        environment=Environment.PRODUCTION,
+        owner=user("olga", Role.PRODUCT_OWNER),
     )
     asked, entered, done = Asked(row.pk, "a1", "0" * 64), threading.Event(), []
 

@@ -35,19 +35,34 @@ def test_another_key__has_its_own_count(doors):
 def test_deciding_and_storing__have_no_limit(doors):
     doors.publish()
     client = doors.client(Scope.SERVER)
-    decided = {client.post("/api/v1/assignments", {"unit": "u"}, format="json").status_code for _ in range(8)}
-    flags = {client.post("/ofrep/v1/evaluate/flags", {"context": {"targetingKey": "u"}}, format="json").status_code for _ in range(8)}
-    stored = {client.post("/api/v1/events", {"events": []}, format="json").status_code for _ in range(8)}
+    decided = {
+        client.post("/api/v1/assignments", {"unit": "u"}, format="json").status_code
+        for _ in range(8)
+    }
+    flags = {
+        client.post(
+            "/ofrep/v1/evaluate/flags", {"context": {"targetingKey": "u"}}, format="json"
+        ).status_code
+        for _ in range(8)
+    }
+    stored = {
+        client.post("/api/v1/events", {"events": []}, format="json").status_code for _ in range(8)
+    }
     assert decided | flags | stored == {200}
 
 
 def test_emergency_stop__has_no_limit(doors):
     client = doors.client(Scope.MANAGEMENT)
-    answers = {client.post("/api/v1/experiments/none/stop?emergency=true", {}, format="json").status_code for _ in range(8)}
+    answers = {
+        client.post("/api/v1/experiments/none/stop?emergency=true", {}, format="json").status_code
+        for _ in range(8)
+    }
     assert answers == {404}
 
 
 def test_next_window__has_room_again():
     windows = limits.Windows()
-    assert [windows.left_after(7, 2, moment) > 0 for moment in (100.0, 101.0, 102.0, 159.0, 160.0)] == [False, False, True, True, False]
+    assert [
+        windows.left_after(7, 2, moment) > 0 for moment in (100.0, 101.0, 102.0, 159.0, 160.0)
+    ] == [False, False, True, True, False]
     assert windows.left_after(8, 2, 161.0) == 0

@@ -92,10 +92,20 @@ def test_operators__archived__only_when_asked_for(tools):
 
 
 def test_flags__filters_and_pages(tools):
-    tools.post("/api/v1/flags", {"key": "ai_coach", "type": "boolean", "default": False, "client_visible": True})
-    assert [f["key"] for f in tools.get("/api/v1/flags?type=boolean").json()["flags"]] == ["ai_coach"]
-    assert [f["key"] for f in tools.get("/api/v1/flags?client_visible=true&enabled=true").json()["flags"]] == ["ai_coach"]
-    assert [f["key"] for f in tools.get("/api/v1/flags?search=COACH").json()["flags"]] == ["ai_coach"]
+    tools.post(
+        "/api/v1/flags",
+        {"key": "ai_coach", "type": "boolean", "default": False, "client_visible": True},
+    )
+    assert [f["key"] for f in tools.get("/api/v1/flags?type=boolean").json()["flags"]] == [
+        "ai_coach"
+    ]
+    assert [
+        f["key"]
+        for f in tools.get("/api/v1/flags?client_visible=true&enabled=true").json()["flags"]
+    ] == ["ai_coach"]
+    assert [f["key"] for f in tools.get("/api/v1/flags?search=COACH").json()["flags"]] == [
+        "ai_coach"
+    ]
     paged = tools.get("/api/v1/flags?limit=1").json()
     assert (len(paged["flags"]), paged["total"]) == (1, 4)
     assert tools.get("/api/v1/flags?type=text").status_code == 400

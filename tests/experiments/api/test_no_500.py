@@ -24,14 +24,72 @@ from experiments.core.types import Scope
 from tests.experiments.api.conftest import doors_of
 from tests.experiments.api.test_every_door import DOORS as ALL_DOORS
 
-NUMBERS = [0, -1, 1, 2**31 - 1, 2**31, 2**63 - 1, -(2**63), 0.0, 0.5, 1.0, 100.0, 5e-324, 1e308, -1e308, 1 / 3]
+NUMBERS = [
+    0,
+    -1,
+    1,
+    2**31 - 1,
+    2**31,
+    2**63 - 1,
+    -(2**63),
+    0.0,
+    0.5,
+    1.0,
+    100.0,
+    5e-324,
+    1e308,
+    -1e308,
+    1 / 3,
+]
 TEXTS = [
-    *("", " ", "a", "x" * 81, "x" * 201, "x" * 8192, "\u200b", "\u007f", "\u202e", "Ω" * 100, "🙂", "1", "../x", "%00", "a/b", "start"),
-    *("served", "draft", "spare", "control", "treatment", "running", "visitor", "-", "2" * 30, "auc", "primary", "guardrail"),
+    *(
+        "",
+        " ",
+        "a",
+        "x" * 81,
+        "x" * 201,
+        "x" * 8192,
+        "\u200b",
+        "\u007f",
+        "\u202e",
+        "Ω" * 100,
+        "🙂",
+        "1",
+        "../x",
+        "%00",
+        "a/b",
+        "start",
+    ),
+    *(
+        "served",
+        "draft",
+        "spare",
+        "control",
+        "treatment",
+        "running",
+        "visitor",
+        "-",
+        "2" * 30,
+        "auc",
+        "primary",
+        "guardrail",
+    ),
 ]
 MOMENTS = [
-    *("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-02-30T00:00:00Z", "2026-03-01T00:00:00", "2026-03-01T00:00:00Z"),
-    *("1969-12-31T23:59:59Z", "0000-01-01T00:00:00Z", "2026-03-01T24:00:00Z", "20260301T000000Z", "2026-W01-1T00:00:00Z"),
+    *(
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+        "2026-02-30T00:00:00Z",
+        "2026-03-01T00:00:00",
+        "2026-03-01T00:00:00Z",
+    ),
+    *(
+        "1969-12-31T23:59:59Z",
+        "0000-01-01T00:00:00Z",
+        "2026-03-01T24:00:00Z",
+        "20260301T000000Z",
+        "2026-W01-1T00:00:00Z",
+    ),
 ]
 SHAPES = [
     [],
@@ -50,8 +108,13 @@ SHAPES = [
 ]
 EDGES = st.sampled_from([*NUMBERS, *TEXTS, *MOMENTS, *SHAPES])
 ANYTHING = st.recursive(
-    EDGES | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    EDGES
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 
@@ -60,16 +123,39 @@ def _like(value):
     """Edges of the value's own kind: what passes the first look and may break a later one."""
     if isinstance(value, str):
         return st.sampled_from(MOMENTS if value[:2] == "20" else TEXTS)
-    return st.sampled_from(NUMBERS if isinstance(value, int | float) and not isinstance(value, bool) else SHAPES)
+    return st.sampled_from(
+        NUMBERS if isinstance(value, int | float) and not isinstance(value, bool) else SHAPES
+    )
 
 
 CONDITIONS = [{"attribute": "country", "op": "in", "value": ["DE", "FR"]}]
 VARIANTS = [
-    {"name": "control", "key": "control", "is_control": True, "weight": 0.5, "config": {"a": 1}, "value": {"a": 1}, "model_hash": "h"},
+    {
+        "name": "control",
+        "key": "control",
+        "is_control": True,
+        "weight": 0.5,
+        "config": {"a": 1},
+        "value": {"a": 1},
+        "model_hash": "h",
+    },
     {"name": "treatment", "key": "treatment", "weight": 0.5, "config": {"a": 2}, "value": {"a": 2}},
 ]
-METRIC = {"metric": "apply_conversion", "role": "primary", "baseline": 0.2, "baseline_sd": 0.4, "mde": 0.1, "mde_kind": "relative"}
-GUARDRAIL = {"metric": "ai_error_units", "role": "guardrail", "margin": 0.02, "margin_kind": "points", "baseline": 0.01}
+METRIC = {
+    "metric": "apply_conversion",
+    "role": "primary",
+    "baseline": 0.2,
+    "baseline_sd": 0.4,
+    "mde": 0.1,
+    "mde_kind": "relative",
+}
+GUARDRAIL = {
+    "metric": "ai_error_units",
+    "role": "guardrail",
+    "margin": 0.02,
+    "margin_kind": "points",
+    "baseline": 0.01,
+}
 DESIGN = {
     "name": "fuzzed",
     "description": "d",
@@ -96,24 +182,93 @@ DESIGN = {
     "planned_start": "2026-12-01T00:00:00Z",
     "planned_end": "2026-12-31T00:00:00Z",
 }
-ITEM = {"event_id": "e1", "units": {"user": "u1"}, "timestamp": "2026-03-01T00:00:00Z", "variant": "control", "context": {"a": 1}}
+ITEM = {
+    "event_id": "e1",
+    "units": {"user": "u1"},
+    "timestamp": "2026-03-01T00:00:00Z",
+    "variant": "control",
+    "context": {"a": 1},
+}
 EXPOSURE = ITEM | {"experiment": "served", "covariates": {"age": 3}}
-EVENT = ITEM | {"event_type": "apply", "experiment": "served", "value": 1.5, "payload": {"a": 1}, "cost_micro": 5, "latency_ms": 12}
+EVENT = ITEM | {
+    "event_type": "apply",
+    "experiment": "served",
+    "value": 1.5,
+    "payload": {"a": 1},
+    "cost_micro": 5,
+    "latency_ms": 12,
+}
 EVENT |= {"language": "de", "embedding_stats": {"norm": 1.0}, "request_id": "r1"}
-OBSERVATION = ITEM | {"metric": "ndcg", "value": 0.5, "experiment": "served", "covariates": {"age": 3}}
-FEEDBACK = ITEM | {"experiment": "served", "label": "useful", "comment": "c", "manual_edit_flag": True, "request_id": "r1"}
-COST = {"event_id": "e1", "timestamp": "2026-03-01T00:00:00Z", "request_id": "r1", "model": "m", "tokens_in": 5, "tokens_out": 6}
+OBSERVATION = ITEM | {
+    "metric": "ndcg",
+    "value": 0.5,
+    "experiment": "served",
+    "covariates": {"age": 3},
+}
+FEEDBACK = ITEM | {
+    "experiment": "served",
+    "label": "useful",
+    "comment": "c",
+    "manual_edit_flag": True,
+    "request_id": "r1",
+}
+COST = {
+    "event_id": "e1",
+    "timestamp": "2026-03-01T00:00:00Z",
+    "request_id": "r1",
+    "model": "m",
+    "tokens_in": 5,
+    "tokens_out": 6,
+}
 COST |= {"cost_micro": 7, "cache_hit": False, "qps_bucket": "10-50"}
-ASKED = {"experiment_name": "served", "user_id": 123, "session_id": "s1", "tenant": "t1", "attributes": {"country": "DE"}}
-TOLD = {"experiment_id": "served", "user_id": 123, "metric_name": "resolution_rate", "value": 1.0, "metadata": {"a": 1}}
+ASKED = {
+    "experiment_name": "served",
+    "user_id": 123,
+    "session_id": "s1",
+    "tenant": "t1",
+    "attributes": {"country": "DE"},
+}
+TOLD = {
+    "experiment_id": "served",
+    "user_id": 123,
+    "metric_name": "resolution_rate",
+    "value": 1.0,
+    "metadata": {"a": 1},
+}
 TOLD |= {"event_id": "e1", "timestamp": "2026-03-01T00:00:00Z", "variant": "control"}
-RESULT = {"experiment_name": "served", "session_id": "s1", "units": {"user": 7}, "metric_name": "csat", "metric_value": 4.5}
-ASSIGNMENT = {"units": {"user": "u1", "tenant": "t1"}, "experiments": ["served"], "attributes": {"country": "DE"}, "exposure": "queued"}
+RESULT = {
+    "experiment_name": "served",
+    "session_id": "s1",
+    "units": {"user": 7},
+    "metric_name": "csat",
+    "metric_value": 4.5,
+}
+ASSIGNMENT = {
+    "units": {"user": "u1", "tenant": "t1"},
+    "experiments": ["served"],
+    "attributes": {"country": "DE"},
+    "exposure": "queued",
+}
 VERB = {"reason": "r", "outcome": "", "variant": "treatment"}
 SIZES = {
     "metrics": [
-        {"metric": "resolved", "baseline": 0.75, "effect": 0.05, "effect_kind": "absolute", "correlation": 0.5, "window_hours": 72.0},
-        {"metric": "bill", "role": "guardrail", "kind": "mean", "baseline": 9.0, "sd": 3.0, "margin": 0.2, "margin_kind": "relative"},
+        {
+            "metric": "resolved",
+            "baseline": 0.75,
+            "effect": 0.05,
+            "effect_kind": "absolute",
+            "correlation": 0.5,
+            "window_hours": 72.0,
+        },
+        {
+            "metric": "bill",
+            "role": "guardrail",
+            "kind": "mean",
+            "baseline": 9.0,
+            "sd": 3.0,
+            "margin": 0.2,
+            "margin_kind": "relative",
+        },
         {"metric": "apply_conversion", "role": "secondary", "effect": 0.1, "design_effect": 1.5},
     ],
     "shares": [50.0, 50.0],
@@ -134,22 +289,55 @@ DOORS = {
     "assignments": (
         Scope.SERVER,
         "post",
-        [ASSIGNMENT, {"batch": [{"units": {"user": "u1"}, "attributes": {"country": "DE"}}, {"unit": "u"}]}],
+        [
+            ASSIGNMENT,
+            {"batch": [{"units": {"user": "u1"}, "attributes": {"country": "DE"}}, {"unit": "u"}]},
+        ],
     ),
-    "exposures": (Scope.SERVER, "post", [EXPOSURE, {"exposures": [EXPOSURE, EXPOSURE | {"event_id": "e2", "units": {"user": "u2"}}]}]),
+    "exposures": (
+        Scope.SERVER,
+        "post",
+        [
+            EXPOSURE,
+            {"exposures": [EXPOSURE, EXPOSURE | {"event_id": "e2", "units": {"user": "u2"}}]},
+        ],
+    ),
     "events": (Scope.INGEST, "post", [EVENT, {"events": [EVENT, EVENT | {"event_id": "e2"}]}]),
-    "observations": (Scope.INGEST, "post", [OBSERVATION, {"observations": [OBSERVATION, OBSERVATION | {"event_id": "e2"}]}]),
-    "feedback": (Scope.INGEST, "post", [FEEDBACK, {"feedback": [FEEDBACK, FEEDBACK | {"event_id": "e2"}]}]),
+    "observations": (
+        Scope.INGEST,
+        "post",
+        [OBSERVATION, {"observations": [OBSERVATION, OBSERVATION | {"event_id": "e2"}]}],
+    ),
+    "feedback": (
+        Scope.INGEST,
+        "post",
+        [FEEDBACK, {"feedback": [FEEDBACK, FEEDBACK | {"event_id": "e2"}]}],
+    ),
     "costs": (Scope.INGEST, "post", [COST, {"costs": [COST, COST | {"event_id": "e2"}]}]),
     "explain": (
         *(Scope.READ, "post"),
-        [{"units": {"user": "u1"}, "attributes": {"country": "DE"}, "experiments": ["served"], "flags": ["spare"]}],
+        [
+            {
+                "units": {"user": "u1"},
+                "attributes": {"country": "DE"},
+                "experiments": ["served"],
+                "flags": ["spare"],
+            }
+        ],
     ),
-    "get-variant": (Scope.SERVER, "post", [ASKED, ASKED | {"exposure": "durable", "units": {"user": 5}}]),
+    "get-variant": (
+        Scope.SERVER,
+        "post",
+        [ASKED, ASKED | {"exposure": "durable", "units": {"user": 5}}],
+    ),
     "conversions": (Scope.INGEST, "post", [TOLD, RESULT]),
     "record-result": (Scope.SERVER, "post", [RESULT, TOLD]),
     "experiments": (Scope.MANAGEMENT, "post", [DESIGN]),
-    "experiment": (Scope.MANAGEMENT, "patch", [DESIGN | {"reason": "r", "notes": "n", "flag": "spare", "layer": None, "owner": 1}]),
+    "experiment": (
+        Scope.MANAGEMENT,
+        "patch",
+        [DESIGN | {"reason": "r", "notes": "n", "flag": "spare", "layer": None, "owner": 1}],
+    ),
     "status": (Scope.MANAGEMENT, "put", [{"status": "running", "reason": "r"}]),
     "start": (Scope.MANAGEMENT, "post", [VERB]),
     "dark-launch": (Scope.MANAGEMENT, "post", [VERB]),
@@ -164,14 +352,36 @@ DOORS = {
     "request-launch": (Scope.MANAGEMENT, "post", [{"note": "n"}]),
     "offline-evaluations": (
         *(Scope.MANAGEMENT, "post"),
-        [{"variant": "treatment", "metric": "auc", "value": 0.9, "lower": 0.8, "upper": 1.0, "n": 100, "dataset": "d"}],
+        [
+            {
+                "variant": "treatment",
+                "metric": "auc",
+                "value": 0.9,
+                "lower": 0.8,
+                "upper": 1.0,
+                "n": 100,
+                "dataset": "d",
+            }
+        ],
     ),
     "flags": (
         Scope.MANAGEMENT,
         "post",
-        [{"key": "new_flag", "type": "string", "default": "a", "client_visible": True, "description": "d"}],
+        [
+            {
+                "key": "new_flag",
+                "type": "string",
+                "default": "a",
+                "client_visible": True,
+                "description": "d",
+            }
+        ],
     ),
-    "sample-size": (Scope.READ, "post", [SIZES, {"experiment": "served", "units_per_day": 1000.0, "weeks": 4}]),
+    "sample-size": (
+        Scope.READ,
+        "post",
+        [SIZES, {"experiment": "served", "units_per_day": 1000.0, "weeks": 4}],
+    ),
     "flag": (Scope.MANAGEMENT, "patch", [{"enabled": True, "default": "b", "reason": "r"}]),
 }
 
@@ -198,7 +408,13 @@ PLAIN = {
 def _places(body, path=()):
     """The path and the value of every place inside a document, the document itself first."""
     yield path, body
-    inner = body.items() if isinstance(body, dict) else enumerate(body) if isinstance(body, list) else ()
+    inner = (
+        body.items()
+        if isinstance(body, dict)
+        else enumerate(body)
+        if isinstance(body, list)
+        else ()
+    )
     for name, value in inner:
         yield from _places(value, (*path, name))
 
@@ -229,9 +445,17 @@ def built(rows_of_the_file, folders_of_the_file):
     doors = doors_of("olga")
     tools = doors.client(Scope.MANAGEMENT)
     for name in ("served", "draft"):
-        assert tools.post("/api/v1/experiments", DESIGN | {"name": name}, format="json").status_code == 201
+        assert (
+            tools.post("/api/v1/experiments", DESIGN | {"name": name}, format="json").status_code
+            == 201
+        )
     assert tools.post("/api/v1/experiments/served/start", {}, format="json").status_code == 200
-    assert tools.post("/api/v1/flags", {"key": "spare", "type": "string", "default": "a"}, format="json").status_code == 201
+    assert (
+        tools.post(
+            "/api/v1/flags", {"key": "spare", "type": "string", "default": "a"}, format="json"
+        ).status_code
+        == 201
+    )
     doors.publish()
     return doors
 
@@ -261,15 +485,25 @@ def _sound(response, sent):
     assert response.status_code != 500, (response.status_code, response.content[:500], sent)
     connection.check_constraints()
     if response.status_code >= 400:
-        assert set(response.json()["error"]) == {"code", "message", "field", "problems"}, (response.content, sent)
+        assert set(response.json()["error"]) == {"code", "message", "field", "problems"}, (
+            response.content,
+            sent,
+        )
 
 
 def test_doors__of_this_list__are_all_that_read_a_body():
     views = {pattern.name: pattern.callback.view_class for _, pattern in ALL_DOORS}
-    assert {name for name, view in views.items() if any(hasattr(view, method) for method in ("post", "put", "patch"))} == set(DOORS)
+    assert {
+        name
+        for name, view in views.items()
+        if any(hasattr(view, method) for method in ("post", "put", "patch"))
+    } == set(DOORS)
 
 
-@pytest.mark.parametrize(("name", "target"), [(name, t) for name in DOORS for t in ("served", *(["draft"] if name not in PLAIN else []))])
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [(name, t) for name in DOORS for t in ("served", *(["draft"] if name not in PLAIN else []))],
+)
 def test_door__any_body__never_breaks(name, target, house):
     scope, method, taken = DOORS[name]
     client, address = _client(house, scope), _address(name, target)
@@ -277,7 +511,10 @@ def test_door__any_body__never_breaks(name, target, house):
     @hypothesis_settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
     @given(_bodies(taken))
     def sent(body):
-        _sound(getattr(client, method)(address, json.dumps(body), content_type="application/json"), body)
+        _sound(
+            getattr(client, method)(address, json.dumps(body), content_type="application/json"),
+            body,
+        )
 
     sent()
 
@@ -304,4 +541,8 @@ def refused_in_proportion(send) -> None:
 def test_door__unclosed_string__is_refused_in_time_proportional_to_its_length(name, house):
     scope, method, _ = DOORS[name]
     client, address = _client(house, scope), _address(name, "served")
-    refused_in_proportion(lambda body: getattr(client, method)(address, body, content_type="application/json").status_code)
+    refused_in_proportion(
+        lambda body: (
+            getattr(client, method)(address, body, content_type="application/json").status_code
+        )
+    )

@@ -16,7 +16,15 @@ from experiments.core.protocols import growthbook
 from experiments.core.types import Environment, Scope
 from experiments.selectors import serving
 from tests.clients.parity import NOW
-from tests.experiments.core.serving.catalogues import LATER, catalogue, dark_experiment, experiment, flag, override, rollout
+from tests.experiments.core.serving.catalogues import (
+    LATER,
+    catalogue,
+    dark_experiment,
+    experiment,
+    flag,
+    override,
+    rollout,
+)
 
 PUBLIC = ("country", "plan")
 PRIVATE = ("email", "company", "age")
@@ -40,29 +48,61 @@ class Marked:
 
     def condition(self) -> dict[str, Any]:
         attribute = self.random.choice([*PUBLIC, *PUBLIC, *PRIVATE, *UNITS])
-        op = self.random.choice(["eq", "ne", "in", "not_in", "contains", "starts_with"] if attribute not in PUBLIC else ["eq", "ne", "in"])
-        value = [self.literal(attribute), self.literal(attribute)] if op in ("in", "not_in") else self.literal(attribute)
+        op = self.random.choice(
+            ["eq", "ne", "in", "not_in", "contains", "starts_with"]
+            if attribute not in PUBLIC
+            else ["eq", "ne", "in"]
+        )
+        value = (
+            [self.literal(attribute), self.literal(attribute)]
+            if op in ("in", "not_in")
+            else self.literal(attribute)
+        )
         return {"attribute": attribute, "op": op, "value": value}
 
     def rule(self) -> list[dict[str, Any]]:
         conditions = [self.condition() for _ in range(self.random.choice([0, 1, 1, 2]))]
-        named = {"op": self.random.choice(["in_segment", "not_in_segment"]), "value": self.random.choice(["open", "closed"])}
+        named = {
+            "op": self.random.choice(["in_segment", "not_in_segment"]),
+            "value": self.random.choice(["open", "closed"]),
+        }
         return [*conditions, named] if self.random.random() < 0.2 else conditions
 
     def flag(self, number: int) -> dict[str, Any]:
-        made = dark_experiment("shadow", key=f"e{number}", targeting=self.rule()) if self.random.random() < 0.2 else None
-        serving_now = made or experiment(f"e{number}", targeting=self.rule(), unit_type=self.random.choice(["user", "tenant", "session"]))
-        changes: dict[str, Any] = {"experiment": serving_now if self.random.random() < 0.8 else None}
+        made = (
+            dark_experiment("shadow", key=f"e{number}", targeting=self.rule())
+            if self.random.random() < 0.2
+            else None
+        )
+        serving_now = made or experiment(
+            f"e{number}",
+            targeting=self.rule(),
+            unit_type=self.random.choice(["user", "tenant", "session"]),
+        )
+        changes: dict[str, Any] = {
+            "experiment": serving_now if self.random.random() < 0.8 else None
+        }
         if self.random.random() < 0.3:
-            audience = {"unit_type": "user", "targeting": self.rule(), "seed": "5eed00c0ffee", "buckets": None}
+            audience = {
+                "unit_type": "user",
+                "targeting": self.rule(),
+                "seed": "5eed00c0ffee",
+                "buckets": None,
+            }
             changes["rollout"] = rollout(audience=audience, holdback=[1, 2], holdback_until=FAR)
         if changes["experiment"] is not None and self.random.random() < 0.2:
-            changes["overrides"] = [override(self.literal("unit"), experiment=f"e{number}", until=FAR)]
+            changes["overrides"] = [
+                override(self.literal("unit"), experiment=f"e{number}", until=FAR)
+            ]
         return flag(f"f{number}", client_visible=True, **changes)
 
     def catalogue(self) -> Any:
         segments = [
-            {"key": "open", "ids": {}, "rules": [[{"attribute": "country", "op": "eq", "value": self.literal("country")}]]},
+            {
+                "key": "open",
+                "ids": {},
+                "rules": [[{"attribute": "country", "op": "eq", "value": self.literal("country")}]],
+            },
             {"key": "closed", "ids": {"user": self.ids()}, "rules": [[self.condition()]]},
         ]
         changes: dict[str, Any] = {"segments": segments, "public_attributes": list(PUBLIC)}
@@ -70,8 +110,15 @@ class Marked:
             ids = {"tenant": self.ids()} if self.random.random() < 0.5 else {}
             changes["exclusions"] = [{"key": "staff", "ids": ids, "rules": [[self.condition()]]}]
         if self.random.random() < 0.3:
-            changes["holdout"] = {"unit_type": "user", "seed": "401d00000000", "buckets": list(range(50)), "until": LATER}
-        return catalogue(*(self.flag(number) for number in range(self.random.randint(2, 5))), **changes)
+            changes["holdout"] = {
+                "unit_type": "user",
+                "seed": "401d00000000",
+                "buckets": list(range(50)),
+                "until": LATER,
+            }
+        return catalogue(
+            *(self.flag(number) for number in range(self.random.randint(2, 5))), **changes
+        )
 
 
 def forms(secret: str) -> list[str]:
@@ -104,7 +151,10 @@ def everything_readable(key: str, built: Any) -> list[Any]:
     def post(where: str, body: object) -> Any:
         return client.post(where, json.dumps(body), content_type="application/json")
 
-    one = [post(f"/ofrep/v1/evaluate/flags/{name}", {"context": me | {"assayExposure": "none"}}) for name in [*built.flags, "gone"]]
+    one = [
+        post(f"/ofrep/v1/evaluate/flags/{name}", {"context": me | {"assayExposure": "none"}})
+        for name in [*built.flags, "gone"]
+    ]
     return [
         client.get(f"/api/features/{key}"),
         post(f"/api/eval/{key}", {"attributes": me}),
@@ -115,7 +165,13 @@ def everything_readable(key: str, built: Any) -> list[Any]:
         post("/api/v1/assignments", {"unit": "me", "experiments": ["gone"]}),
         post("/api/v1/explain", {"unit": "me"}),
         post(
-            f"/track?client_key={key}", [{"event_name": "Experiment Viewed", "properties_json": {"experimentId": "e0", "variationId": "x"}}]
+            f"/track?client_key={key}",
+            [
+                {
+                    "event_name": "Experiment Viewed",
+                    "properties_json": {"experimentId": "e0", "variationId": "x"},
+                }
+            ],
         ),
         client.get("/api/v1/catalogue"),
     ]

@@ -24,7 +24,16 @@ from experiments.core.types import Environment, Phase, Reason, Scope
 from experiments.selectors import serving
 from experiments.selectors.serving import ServingState
 from experiments.services.serving import spool
-from tests.experiments.core.serving.catalogues import SEED, arm_stopped, catalogue, dark_experiment, experiment, flag, override, rollout
+from tests.experiments.core.serving.catalogues import (
+    SEED,
+    arm_stopped,
+    catalogue,
+    dark_experiment,
+    experiment,
+    flag,
+    override,
+    rollout,
+)
 from tests.serving_cast import launched
 
 URL = "/ofrep/v1/evaluate/flags"
@@ -35,7 +44,9 @@ FAR = "2099-01-01T00:00:00+00:00"
 def _key(scope, environment, number):
     selector = f"{number:012x}"
     text = new_key(scope, selector, "1" * 48)
-    return text, KeyEntry(number, f"{scope} {environment}", selector, verifier_of(text), scope, environment, 1, "olga")
+    return text, KeyEntry(
+        number, f"{scope} {environment}", selector, verifier_of(text), scope, environment, 1, "olga"
+    )
 
 
 KINDS = [(scope, environment) for environment in Environment for scope in Scope]
@@ -63,7 +74,12 @@ class App:
         ring = Keyring({entry.selector: entry for _, entry in KEYS.values()})
         served = catalogue(*flags, version=version, **changes)
         serving._state = ServingState(
-            catalogue=served, keyring=ring, version=version, keyring_version=1, loaded_at=utc_now(), stale=self.stale
+            catalogue=served,
+            keyring=ring,
+            version=version,
+            keyring_version=1,
+            loaded_at=utc_now(),
+            stale=self.stale,
         )
 
     def key(self):
@@ -71,7 +87,9 @@ class App:
 
     def send(self, path, body, **headers):
         data = body if isinstance(body, bytes) else json.dumps(body)
-        sent = {"Authorization": f"Bearer {self.key()}"} | {name.replace("_", "-"): value for name, value in headers.items()}
+        sent = {"Authorization": f"Bearer {self.key()}"} | {
+            name.replace("_", "-"): value for name, value in headers.items()
+        }
         return self.http.post(path, data, content_type="application/json", headers=sent)
 
     def one(self, key, context=None, **headers):
@@ -82,7 +100,11 @@ class App:
 
 
 def spooled():
-    return [from_line(line) for path in spool.waiting() for line in path.read_bytes().splitlines(keepends=True)]
+    return [
+        from_line(line)
+        for path in spool.waiting()
+        for line in path.read_bytes().splitlines(keepends=True)
+    ]
 
 
 def user_in(arm, made):
@@ -97,7 +119,13 @@ def user_outside(made):
     return next(f"u{n}" for n in range(10_000) if bucket_of(made["seed"], f"u{n}") not in owned)
 
 
-TYPES = {"boolean": (True, False), "string": ("да", "нет"), "integer": (1, 2), "float": (1.0, 2), "object": ({"k": [1.0, 1]}, {})}
+TYPES = {
+    "boolean": (True, False),
+    "string": ("да", "нет"),
+    "integer": (1, 2),
+    "float": (1.0, 2),
+    "object": ({"k": [1.0, 1]}, {}),
+}
 
 
 def typed(kind):
@@ -142,12 +170,18 @@ def test_one__with_a_trailing_slash_and_x_api_key__is_the_same_door():
     bare = app.one("rank", {"targetingKey": "u1"}).content
     assert app.send(f"{URL}/rank/", {"context": {"targetingKey": "u1"}}).content == bare
     answer = app.http.post(
-        f"{URL}/rank", {"context": {"targetingKey": "u1"}}, content_type="application/json", headers={"X-API-Key": app.key()}
+        f"{URL}/rank",
+        {"context": {"targetingKey": "u1"}},
+        content_type="application/json",
+        headers={"X-API-Key": app.key()},
     )
     assert answer.content == bare
 
 
-@pytest.mark.parametrize(("kind", "written"), [("float", b'"value":1.0,'), ("integer", b'"value":1,'), ("boolean", b'"value":true,')])
+@pytest.mark.parametrize(
+    ("kind", "written"),
+    [("float", b'"value":1.0,'), ("integer", b'"value":1,'), ("boolean", b'"value":true,')],
+)
 def test_one__typed_values__are_written_as_their_type(kind, written):
     app = App(typed(kind))
     user = user_in("control", experiment(f"e_{kind}"))
@@ -173,9 +207,16 @@ EVERY_REASON = {
         "TARGETING_MATCH",
         "treatment",
     ),
-    Reason.EXPERIMENT: (flag(experiment=experiment()), {"targetingKey": user_in("treatment", experiment())}, "SPLIT", "treatment"),
+    Reason.EXPERIMENT: (
+        flag(experiment=experiment()),
+        {"targetingKey": user_in("treatment", experiment())},
+        "SPLIT",
+        "treatment",
+    ),
     Reason.NOT_TARGETED: (
-        flag(experiment=experiment(targeting=[{"attribute": "country", "op": "eq", "value": "DE"}])),
+        flag(
+            experiment=experiment(targeting=[{"attribute": "country", "op": "eq", "value": "DE"}])
+        ),
         {"targetingKey": "u1", "country": "FR"},
         "DEFAULT",
         "default",
@@ -192,9 +233,19 @@ EVERY_REASON = {
         "DEFAULT",
         "default",
     ),
-    Reason.UNIT_MISSING: (flag(experiment=experiment(unit_type="tenant")), {"targetingKey": "u1"}, "DEFAULT", "default"),
+    Reason.UNIT_MISSING: (
+        flag(experiment=experiment(unit_type="tenant")),
+        {"targetingKey": "u1"},
+        "DEFAULT",
+        "default",
+    ),
     Reason.ROLLOUT: (flag(rollout=rollout()), {"targetingKey": "u1"}, "TARGETING_MATCH", "winner"),
-    Reason.HOLDBACK: (flag(rollout=rollout(holdback=list(range(1000)))), {"targetingKey": "u1"}, "SPLIT", "loser"),
+    Reason.HOLDBACK: (
+        flag(rollout=rollout(holdback=list(range(1000)))),
+        {"targetingKey": "u1"},
+        "SPLIT",
+        "loser",
+    ),
     Reason.DEFAULT: (flag(), {}, "DEFAULT", "default"),
 }
 
@@ -203,7 +254,11 @@ EVERY_REASON = {
 def test_one__each_step_that_decides__has_its_word_and_keeps_ours_in_the_metadata(reason):
     served, context, word, name = EVERY_REASON[reason]
     body = App(served).one("rank", context).json()
-    assert (body["metadata"]["reason"], body["reason"], body["variant"]) == (reason.value, word, name)
+    assert (body["metadata"]["reason"], body["reason"], body["variant"]) == (
+        reason.value,
+        word,
+        name,
+    )
 
 
 def test_one__excluded_and_held_out__say_why():
@@ -213,7 +268,10 @@ def test_one__excluded_and_held_out__say_why():
         exclusions=[staff],
         holdout={"unit_type": "user", "seed": "ff", "buckets": list(range(1000)), "until": None},
     )
-    boss, other = app.one("rank", {"targetingKey": "boss"}).json(), app.one("rank", {"targetingKey": "u1"}).json()
+    boss, other = (
+        app.one("rank", {"targetingKey": "boss"}).json(),
+        app.one("rank", {"targetingKey": "u1"}).json(),
+    )
     assert (boss["reason"], boss["metadata"]["reason"]) == ("DEFAULT", "excluded")
     assert (other["reason"], other["metadata"]["reason"]) == ("DEFAULT", "holdout")
 
@@ -226,8 +284,12 @@ def test_reasons__are_those_of_the_page():
     page = (place.PROJECT / "docs" / "openfeature.md").read_text()
     rows = re.findall(r"^\| `([A-Z_]+)` \| (`[a-z_`, ]+`) \|$", page, re.MULTILINE)
     told = {Reason(name): word for word, names in rows for name in re.findall(r"`(\w+)`", names)}
-    assert told == {reason: word for reason, word in REASONS.items() if reason is not Reason.UNKNOWN_FLAG}
-    assert all(word in page for word in (EXPOSURE_ATTRIBUTE, *UNIT_ATTRIBUTES, *ErrorCode, "network-first"))
+    assert told == {
+        reason: word for reason, word in REASONS.items() if reason is not Reason.UNKNOWN_FLAG
+    }
+    assert all(
+        word in page for word in (EXPOSURE_ATTRIBUTE, *UNIT_ATTRIBUTES, *ErrorCode, "network-first")
+    )
 
 
 def test_shadow_dark_launch__serves_control_and_names_the_treatment_in_flat_metadata():
@@ -235,7 +297,11 @@ def test_shadow_dark_launch__serves_control_and_names_the_treatment_in_flat_meta
     dark = set(shadow["variants"][1]["dark"])
     user = next(f"u{n}" for n in range(100_000) if bucket_of(SEED, f"u{n}") in dark)
     body = App(flag(experiment=shadow)).one("rank", {"targetingKey": user}).json()
-    assert body["variant"] == "control" and body["metadata"]["treatment"] == "treatment" and body["metadata"]["shadow"] is True
+    assert (
+        body["variant"] == "control"
+        and body["metadata"]["treatment"] == "treatment"
+        and body["metadata"]["shadow"] is True
+    )
     assert all(isinstance(value, bool | str | int | float) for value in body["metadata"].values())
 
 
@@ -243,20 +309,34 @@ def test_shadow_dark_launch__serves_control_and_names_the_treatment_in_flat_meta
 
 
 def test_units__tenant_and_session__come_from_attributes():
-    flags = [flag(kind, experiment=experiment(kind, unit_type=kind)) for kind in ("tenant", "session", "visitor")]
+    flags = [
+        flag(kind, experiment=experiment(kind, unit_type=kind))
+        for kind in ("tenant", "session", "visitor")
+    ]
     app = App(*flags)
     context = {"tenantId": "acme", "sessionId": "s9"}
-    assert {app.one(kind, context).json()["metadata"]["reason"] for kind in ("tenant", "session", "visitor")} == {"experiment"}
+    assert {
+        app.one(kind, context).json()["metadata"]["reason"]
+        for kind in ("tenant", "session", "visitor")
+    } == {"experiment"}
 
 
 def test_targeting__sees_every_attribute_the_units_included():
-    rule = [{"attribute": "targetingKey", "op": "starts_with", "value": "u"}, {"attribute": "tenantId", "op": "eq", "value": "acme"}]
+    rule = [
+        {"attribute": "targetingKey", "op": "starts_with", "value": "u"},
+        {"attribute": "tenantId", "op": "eq", "value": "acme"},
+    ]
     app = App(flag(experiment=experiment(targeting=rule)))
-    assert app.one("rank", {"targetingKey": "u1", "tenantId": "acme"}).json()["metadata"]["reason"] == "experiment"
+    assert (
+        app.one("rank", {"targetingKey": "u1", "tenantId": "acme"}).json()["metadata"]["reason"]
+        == "experiment"
+    )
     assert app.one("rank", {"targetingKey": "u1"}).json()["metadata"]["reason"] == "not_targeted"
 
 
-@pytest.mark.parametrize("context", [None, {}, {"targetingKey": None}, {"targetingKey": ""}, {"tenantId": "acme"}])
+@pytest.mark.parametrize(
+    "context", [None, {}, {"targetingKey": None}, {"targetingKey": ""}, {"tenantId": "acme"}]
+)
 def test_targeting_key_missing__is_an_error_where_the_user_decides(context):
     app = App(flag(experiment=experiment()))
     answer = app.one("rank", context)
@@ -266,12 +346,23 @@ def test_targeting_key_missing__is_an_error_where_the_user_decides(context):
 
 
 def test_targeting_key_missing__flags_that_need_no_user_are_served():
-    app = App(flag("plain"), flag("off", enabled=False, experiment=experiment("e2")), flag("done", rollout=rollout()))
-    assert [app.one(key).json()["variant"] for key in ("plain", "off", "done")] == ["default", "default", "winner"]
+    app = App(
+        flag("plain"),
+        flag("off", enabled=False, experiment=experiment("e2")),
+        flag("done", rollout=rollout()),
+    )
+    assert [app.one(key).json()["variant"] for key in ("plain", "off", "done")] == [
+        "default",
+        "default",
+        "winner",
+    ]
 
 
 def test_missing_tenant_or_session__gives_the_default():
-    app = App(flag("t", experiment=experiment("e1", unit_type="tenant")), flag("s", experiment=experiment("e2", unit_type="session")))
+    app = App(
+        flag("t", experiment=experiment("e1", unit_type="tenant")),
+        flag("s", experiment=experiment("e2", unit_type="session")),
+    )
     for key in ("t", "s"):
         answer = app.one(key, {"targetingKey": "u1"})
         assert (answer.status_code, answer.json()["metadata"]["reason"]) == (200, "unit_missing")
@@ -280,7 +371,14 @@ def test_missing_tenant_or_session__gives_the_default():
 
 @pytest.mark.parametrize(
     ("identity", "said"),
-    [("x" * 257, "257"), ("a\u200bb", "zero-width"), ("a\nb", "control"), (7.5, "7.5"), (["u"], "a list"), (2**53, "2^53")],
+    [
+        ("x" * 257, "257"),
+        ("a\u200bb", "zero-width"),
+        ("a\nb", "control"),
+        (7.5, "7.5"),
+        (["u"], "a list"),
+        (2**53, "2^53"),
+    ],
 )
 def test_unit_ids__that_cannot_be_kept__cost_only_what_needs_them(identity, said):
     named = {"user": "targetingKey", "tenant": "tenantId", "session": "sessionId"}
@@ -288,13 +386,17 @@ def test_unit_ids__that_cannot_be_kept__cost_only_what_needs_them(identity, said
     for kind, name in named.items():
         found = {
             one["key"]: one
-            for one in App(*flags).all({"targetingKey": "u", "tenantId": "t", "sessionId": "s"} | {name: identity}).json()["flags"]
+            for one in App(*flags)
+            .all({"targetingKey": "u", "tenantId": "t", "sessionId": "s"} | {name: identity})
+            .json()["flags"]
         }
         bad = found.pop(kind)
         assert all(one["reason"] == "SPLIT" for one in found.values())
         told = bad["errorDetails"] if kind == "user" else bad["metadata"]["unfit"]
         assert said in told and f"context.{name}" in told
-        assert bad.get("errorCode", bad.get("metadata", {}).get("reason")) == ("INVALID_CONTEXT" if kind == "user" else "unit_missing")
+        assert bad.get("errorCode", bad.get("metadata", {}).get("reason")) == (
+            "INVALID_CONTEXT" if kind == "user" else "unit_missing"
+        )
 
 
 @pytest.mark.parametrize("identity", ["x" * 256, "Жанна 🙂", "a b", "0"])
@@ -306,8 +408,15 @@ def test_unit_ids__otherwise__are_kept_exactly_as_sent(identity):
 
 def test_context_id__is_whichever_unit_there_is():
     app = App(flag())
-    contexts = [{"targetingKey": "u", "tenantId": "t"}, {"tenantId": "t", "sessionId": "s"}, {"sessionId": "s"}, {}]
-    assert [app.one("rank", context).json()["metadata"].get("contextId") for context in contexts] == ["u", "t", "s", None]
+    contexts = [
+        {"targetingKey": "u", "tenantId": "t"},
+        {"tenantId": "t", "sessionId": "s"},
+        {"sessionId": "s"},
+        {},
+    ]
+    assert [
+        app.one("rank", context).json()["metadata"].get("contextId") for context in contexts
+    ] == ["u", "t", "s", None]
 
 
 # ---------------------------------------------------------------- exposures
@@ -319,7 +428,11 @@ def test_one__is_an_exposure_of_that_unit_in_that_arm():
     App(flag(experiment=made)).one("rank", {"targetingKey": user})
     (met,) = spooled()
     assert (met.experiment_id, met.iteration_id, met.variant_id, met.unit_id) == (7, 70, 72, user)
-    assert (met.bucket, met.phase, met.environment) == (bucket_of(SEED, user), Phase.MAIN, Environment.PRODUCTION)
+    assert (met.bucket, met.phase, met.environment) == (
+        bucket_of(SEED, user),
+        Phase.MAIN,
+        Environment.PRODUCTION,
+    )
 
 
 @pytest.mark.parametrize(("wanted", "recorded"), [("none", 0), ("queued", 1), (None, 1)])
@@ -330,7 +443,9 @@ def test_one__the_context_says_what_is_remembered(wanted, recorded):
 
 def test_one__durable_without_a_database__is_refused_with_whole_seconds_to_wait():
     spool.set_durable_sink(None)
-    answer = App(flag(experiment=experiment())).one("rank", {"targetingKey": "u1", "assayExposure": "durable"})
+    answer = App(flag(experiment=experiment())).one(
+        "rank", {"targetingKey": "u1", "assayExposure": "durable"}
+    )
     assert (answer.status_code, answer.json()["errorCode"]) == (503, "GENERAL")
     assert answer["Retry-After"].isdigit()
 
@@ -350,11 +465,18 @@ def test_all__is_no_exposure_whatever_the_context_says():
 
 
 def test_all__every_flag_of_the_catalogue__as_if_asked_alone():
-    flags = [flag("running", experiment=experiment()), flag("done", rollout=rollout()), flag("plain"), flag("off", enabled=False)]
+    flags = [
+        flag("running", experiment=experiment()),
+        flag("done", rollout=rollout()),
+        flag("plain"),
+        flag("off", enabled=False),
+    ]
     app = App(*flags)
     body = app.all({"targetingKey": "u1"}).json()
     assert [one["key"] for one in body["flags"]] == ["running", "done", "plain", "off"]
-    assert body["flags"] == [app.one(one["key"], {"targetingKey": "u1"}).json() for one in body["flags"]]
+    assert body["flags"] == [
+        app.one(one["key"], {"targetingKey": "u1"}).json() for one in body["flags"]
+    ]
     assert body["metadata"] == {"flagSetId": "production", "version": "3", "contextId": "u1"}
 
 
@@ -380,7 +502,10 @@ def test_all__same_answer__is_not_sent_again():
 @pytest.mark.parametrize("sent", ["W/{}", "{}", '"other", {}', '{} , W/"x"'])
 def test_all__tag_among_others_or_weakened__is_known(sent):
     app = App(flag())
-    assert app.all({}, If_None_Match=sent.format(app.all({})["ETag"].removeprefix("W/"))).status_code == 304
+    assert (
+        app.all({}, If_None_Match=sent.format(app.all({})["ETag"].removeprefix("W/"))).status_code
+        == 304
+    )
 
 
 def test_all__the_tag_follows_the_answer_and_not_the_catalogue():
@@ -389,7 +514,10 @@ def test_all__the_tag_follows_the_answer_and_not_the_catalogue():
     first = app.all({"targetingKey": "u1"})
     app.publish(made, version=4)
     assert app.all({"targetingKey": "u1"}, If_None_Match=first["ETag"]).status_code == 304
-    app.publish(made | {"experiment": experiment(targeting=[{"attribute": "x", "op": "not_exists"}])}, version=5)
+    app.publish(
+        made | {"experiment": experiment(targeting=[{"attribute": "x", "op": "not_exists"}])},
+        version=5,
+    )
     same_values = app.all({"targetingKey": "u1"}, If_None_Match=first["ETag"])
     assert same_values.status_code == 304 and same_values["X-Assay-Catalogue"] == "5"
     app.publish(made | {"enabled": False}, version=6)
@@ -402,7 +530,10 @@ def test_all__other_attributes_with_the_old_tag__get_their_own_answer():
     free = app.all({"targetingKey": "u1", "plan": "free"})
     paid = app.all({"targetingKey": "u1", "plan": "pro"}, If_None_Match=free["ETag"])
     assert paid.status_code == 200 and paid["ETag"] != free["ETag"]
-    assert app.all({"targetingKey": "u2", "plan": "free"}, If_None_Match=free["ETag"]).status_code == 200
+    assert (
+        app.all({"targetingKey": "u2", "plan": "free"}, If_None_Match=free["ETag"]).status_code
+        == 200
+    )
 
 
 def test_version__changes_with_its_own_flag_only():
@@ -429,7 +560,9 @@ def test_client_key__sees_only_what_clients_may_see():
     assert [one["key"] for one in app.all().json()["flags"]] == ["open"]
     hidden, unknown = app.one("secret"), app.one("nothing")
     assert hidden.status_code == unknown.status_code == 404
-    assert hidden.json()["errorDetails"].replace("secret", "nothing") == unknown.json()["errorDetails"]
+    assert (
+        hidden.json()["errorDetails"].replace("secret", "nothing") == unknown.json()["errorDetails"]
+    )
 
 
 def test_test_key__gets_previews_in_its_own_flag_set():
@@ -442,18 +575,27 @@ def test_test_key__gets_previews_in_its_own_flag_set():
 
 
 @pytest.mark.parametrize("path", [f"{URL}/rank", URL])
-@pytest.mark.parametrize("headers", [{"Authorization": ""}, {"Authorization": "Bearer nonsense"}, {"Authorization": "Basic eDp5"}])
+@pytest.mark.parametrize(
+    "headers",
+    [{"Authorization": ""}, {"Authorization": "Bearer nonsense"}, {"Authorization": "Basic eDp5"}],
+)
 def test_no_key_or_a_wrong_one__is_closed(path, headers):
     answer = App(flag()).send(path, {}, **headers)
     assert (answer.status_code, answer.json()["errorCode"]) == (401, "GENERAL")
-    assert answer["WWW-Authenticate"].startswith("Bearer") and answer["Access-Control-Allow-Origin"] == "*"
+    assert (
+        answer["WWW-Authenticate"].startswith("Bearer")
+        and answer["Access-Control-Allow-Origin"] == "*"
+    )
 
 
 def test_revoked_key__is_closed():
     app = App(flag())
     revoked = KEYS[Scope.SERVER, Environment.PRODUCTION][1].selector
     ring = serving._state.keyring
-    serving._state = replace(serving._state, keyring=Keyring({name: entry for name, entry in ring.entries.items() if name != revoked}))
+    serving._state = replace(
+        serving._state,
+        keyring=Keyring({name: entry for name, entry in ring.entries.items() if name != revoked}),
+    )
     assert app.one("rank").status_code == 401
 
 
@@ -472,17 +614,27 @@ def test_key_of_another_scope__is_refused_by_name(scope):
 @pytest.mark.parametrize("path", [f"{URL}/rank", URL])
 def test_preflight__is_answered_without_a_key(path):
     app = App(flag())
-    asked = {"Origin": "https://shop.example", "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    asked = {
+        "Origin": "https://shop.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization",
+    }
     answer = app.http.options(path, headers=asked)
     allowed = {name.strip().lower() for name in answer["Access-Control-Allow-Headers"].split(",")}
     assert answer.status_code == 204 and answer.content == b""
     assert {"authorization", "x-api-key", "content-type", "if-none-match"} <= allowed
-    assert "POST" in answer["Access-Control-Allow-Methods"] and answer["Access-Control-Allow-Origin"] == "*"
+    assert (
+        "POST" in answer["Access-Control-Allow-Methods"]
+        and answer["Access-Control-Allow-Origin"] == "*"
+    )
 
 
 def test_answers__expose_their_tag_to_scripts():
     answer = App(flag()).all({}, Origin="https://shop.example")
-    assert answer["Access-Control-Allow-Origin"] == "*" and "ETag" in answer["Access-Control-Expose-Headers"]
+    assert (
+        answer["Access-Control-Allow-Origin"] == "*"
+        and "ETag" in answer["Access-Control-Expose-Headers"]
+    )
 
 
 # ---------------------------------------------------------------- errors
@@ -491,12 +643,19 @@ def test_answers__expose_their_tag_to_scripts():
 def failed(answer, status, code):
     body = answer.json()
     assert (answer.status_code, body["errorCode"]) == (status, code), answer.content
-    assert set(body) == {"key", "errorCode", "errorDetails"} and all(isinstance(value, str) for value in body.values())
-    assert answer["Content-Type"] == "application/json" and answer["Access-Control-Allow-Origin"] == "*"
+    assert set(body) == {"key", "errorCode", "errorDetails"} and all(
+        isinstance(value, str) for value in body.values()
+    )
+    assert (
+        answer["Content-Type"] == "application/json"
+        and answer["Access-Control-Allow-Origin"] == "*"
+    )
     return body
 
 
-@pytest.mark.parametrize("key", ["nothing", "no/such", "a b", "ключ", "x" * 500, "a%00b", "a%0A", "/"])
+@pytest.mark.parametrize(
+    "key", ["nothing", "no/such", "a b", "ключ", "x" * 500, "a%00b", "a%0A", "/"]
+)
 def test_unknown_flag__is_not_found_whatever_it_is_called(key):
     body = failed(App(flag()).one(key), 404, "FLAG_NOT_FOUND")
     assert len(body["key"]) <= 128
@@ -514,7 +673,9 @@ def test_other_methods__are_refused_in_json(method, path):
     assert answer["Allow"] == "POST, OPTIONS"
 
 
-@pytest.mark.parametrize("path", ["/ofrep/v1/nothing", "/ofrep/", "/ofrep/v1/evaluate", "/ofrep/v2/evaluate/flags"])
+@pytest.mark.parametrize(
+    "path", ["/ofrep/v1/nothing", "/ofrep/", "/ofrep/v1/evaluate", "/ofrep/v2/evaluate/flags"]
+)
 def test_other_addresses__are_not_found_in_json(path):
     failed(App(flag()).http.get(path), 404, "GENERAL")
 
@@ -562,7 +723,9 @@ def test_bad_bodies__are_parse_errors_that_say_what_was_wrong(name, path):
     assert said in failed(App(flag()).send(path, body), 400, "PARSE_ERROR")["errorDetails"]
 
 
-@pytest.mark.parametrize("body", [[], "x", 7, None, {"context": []}, {"context": "u1"}, {"context": 7}])
+@pytest.mark.parametrize(
+    "body", [[], "x", 7, None, {"context": []}, {"context": "u1"}, {"context": 7}]
+)
 def test_bodies_of_another_shape__are_invalid_contexts(body):
     for path in (f"{URL}/rank", URL):
         failed(App(flag()).send(path, body), 400, "INVALID_CONTEXT")
@@ -587,26 +750,41 @@ def test_body_in_chunks__is_refused_rather_than_read_as_empty():
     failed(App(flag()).one("rank", Transfer_Encoding="chunked"), 400, "PARSE_ERROR")
 
 
-ANY_KEY = st.sampled_from(["targetingKey", "tenantId", "sessionId", "assayExposure", "country", "version"]) | st.text(max_size=8)
+ANY_KEY = st.sampled_from(
+    ["targetingKey", "tenantId", "sessionId", "assayExposure", "country", "version"]
+) | st.text(max_size=8)
 ANY_VALUE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=300),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_KEY, inner, max_size=3),
     max_leaves=8,
 )
-BODIES = st.builds(lambda context: json.dumps({"context": context}).encode(), st.dictionaries(ANY_KEY, ANY_VALUE, max_size=6))
+BODIES = st.builds(
+    lambda context: json.dumps({"context": context}).encode(),
+    st.dictionaries(ANY_KEY, ANY_VALUE, max_size=6),
+)
 
 
 @hypothesis_settings(max_examples=150, suppress_health_check=list(HealthCheck))
-@given(body=BODIES | st.binary(max_size=200) | ANY_VALUE.map(lambda value: json.dumps(value).encode()), key=st.text(max_size=20))
+@given(
+    body=BODIES | st.binary(max_size=200) | ANY_VALUE.map(lambda value: json.dumps(value).encode()),
+    key=st.text(max_size=20),
+)
 def test_no_500__whatever_is_sent(body, key):
     rule = [{"attribute": "version", "op": "gt", "value": 3}]
-    app = App(flag(experiment=experiment(targeting=rule)), flag("plain"), flag("t", experiment=experiment("t", unit_type="tenant")))
+    app = App(
+        flag(experiment=experiment(targeting=rule)),
+        flag("plain"),
+        flag("t", experiment=experiment("t", unit_type="tenant")),
+    )
     for path in (f"{URL}/rank", f"{URL}/t", URL, f"{URL}/{key}"):
         answer = app.send(path, body)
         assert answer.status_code in {200, 400, 404}, (answer.status_code, answer.content, body)
         document = answer.json()
         for one in document.get("flags", [document]):
-            assert set(one) in ({"key", "errorCode", "errorDetails"}, {"key", "value", "reason", "variant", "metadata"})
+            assert set(one) in (
+                {"key", "errorCode", "errorDetails"},
+                {"key", "value", "reason", "variant", "metadata"},
+            )
 
 
 # ---------------------------------------------------------------- dead stores
@@ -636,14 +814,18 @@ def published(doors):
     return lambda path, body: client.post(path, body, format="json")
 
 
-def test_one_and_all__ask_neither_the_database_nor_redis(published, django_assert_num_queries, settings):
+def test_one_and_all__ask_neither_the_database_nor_redis(
+    published, django_assert_num_queries, settings
+):
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     with django_assert_num_queries(0):
         assert published(f"{URL}/checkout", {"context": {"targetingKey": "u1"}}).status_code == 200
         assert published(URL, {"context": {"targetingKey": "u1"}}).status_code == 200
 
 
-def test_both_stores_down__a_new_process_answers_the_same_from_its_files(published, monkeypatch, settings):
+def test_both_stores_down__a_new_process_answers_the_same_from_its_files(
+    published, monkeypatch, settings
+):
     context = {"context": {"targetingKey": "u1"}}
     before = [published(path, context).content for path in (f"{URL}/checkout", URL)]
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
@@ -659,7 +841,9 @@ def test_both_stores_down__a_new_process_answers_the_same_from_its_files(publish
 def test_never_heard_of_a_catalogue__is_not_the_same_as_no_flags(monkeypatch):
     monkeypatch.setattr(serving, "_newest", _refuse)
     serving.forget()
-    answer = Client().post(URL, {}, content_type="application/json", headers={"Authorization": "Bearer x"})
+    answer = Client().post(
+        URL, {}, content_type="application/json", headers={"Authorization": "Bearer x"}
+    )
     failed(answer, 503, "GENERAL")
     app = App(flag(), stale=True)
     serving._state = replace(serving._state, version=0)

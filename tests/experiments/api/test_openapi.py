@@ -18,7 +18,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 
 from analytics.selectors.recommendation import recommendation
 from analytics.services.ingest import ingest
@@ -32,7 +36,12 @@ EXAMPLES = int(os.environ.get("SCHEMA_EXAMPLES", "10"))
 """Requests per operation; set SCHEMA_EXAMPLES to look longer."""
 PARTS = 6
 """Every so many operations share what they do to the house."""
-CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
 built, house = test_no_500.built, test_no_500.house
 
 
@@ -52,7 +61,9 @@ ADDRESSES = {_described(route): pattern for route, pattern in ALL}
 def schema():
     """As served at /api/schema, with this process as what it describes."""
     document = SchemaGenerator().get_schema(request=None, public=True)
-    loaded = schemathesis.openapi.from_dict(json.loads(OpenApiJsonRenderer().render(document, renderer_context={})))
+    loaded = schemathesis.openapi.from_dict(
+        json.loads(OpenApiJsonRenderer().render(document, renderer_context={}))
+    )
     loaded.app = get_wsgi_application()
     return loaded
 
@@ -72,7 +83,9 @@ def wired():
 
 
 def test_schema__has_no_warning(tmp_path):
-    call_command("spectacular", "--validate", "--fail-on-warn", "--file", str(tmp_path / "schema.yaml"))
+    call_command(
+        "spectacular", "--validate", "--fail-on-warn", "--file", str(tmp_path / "schema.yaml")
+    )
     assert "openapi: 3.1" in (tmp_path / "schema.yaml").read_text()
 
 
@@ -82,12 +95,21 @@ def test_schema__names_every_door_and_nothing_else(schema):
 
 def test_schema__creating_calls__take_an_idempotency_key(schema):
     paths = schema.raw_schema["paths"]
-    for address in ("/api/v1/experiments", "/api/v1/flags", "/api/v1/experiments/conversions", "/api/v1/experiments/{ref}/start"):
-        assert "Idempotency-Key" in {parameter["name"] for parameter in paths[address]["post"]["parameters"]}, address
+    for address in (
+        "/api/v1/experiments",
+        "/api/v1/flags",
+        "/api/v1/experiments/conversions",
+        "/api/v1/experiments/{ref}/start",
+    ):
+        assert "Idempotency-Key" in {
+            parameter["name"] for parameter in paths[address]["post"]["parameters"]
+        }, address
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_operation__whatever_its_schema_allows__is_answered_as_described(part, schema, house, wired):
+def test_operation__whatever_its_schema_allows__is_answered_as_described(
+    part, schema, house, wired
+):
     for address in sorted(ADDRESSES)[part::PARTS]:
         for method in schema.raw_schema["paths"][address]:
             _sent_to(schema[address][method.upper()], ADDRESSES[address], house)
@@ -97,9 +119,14 @@ def _sent_to(operation, pattern, house):
     headers, own = _key(operation, pattern, house)
 
     @hypothesis_settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
-    @given(case=operation.as_strategy(), known=st.sampled_from([{}, {"ref": "served"}, {"ref": "draft"}, {"key": "spare"}]))
+    @given(
+        case=operation.as_strategy(),
+        known=st.sampled_from([{}, {"ref": "served"}, {"ref": "draft"}, {"key": "spare"}]),
+    )
     def sent(case, known):
-        case.path_parameters |= {name: value for name, value in (known | own).items() if name in case.path_parameters}
+        case.path_parameters |= {
+            name: value for name, value in (known | own).items() if name in case.path_parameters
+        }
         case.call_and_validate(headers=headers | {"Accept-Encoding": "identity"}, checks=CHECKS)
 
     sent()
@@ -113,4 +140,6 @@ def _key(operation, pattern, house):
         return knocking(key)[1], {"client_key": key}
     view = pattern.callback.view_class
     scopes = view.scopes_by_method.get(operation.method.upper(), view.scopes)
-    return {"Authorization": f"Bearer {house.key(Scope.MANAGEMENT if Scope.MANAGEMENT in scopes else scopes[0])}"}, {}
+    return {
+        "Authorization": f"Bearer {house.key(Scope.MANAGEMENT if Scope.MANAGEMENT in scopes else scopes[0])}"
+    }, {}

@@ -43,33 +43,50 @@ def _bulk(app: App, accepts: str, **headers: str) -> Any:
 def test_bulk__for_who_takes_gzip__is_the_same_answer_in_a_fifth(app: App) -> None:
     bare, small = _bulk(app, ""), _bulk(app, "gzip")
     assert len(bare.content) > WORTH
-    assert (small["Content-Encoding"], small["Vary"], bare["Vary"]) == ("gzip", "Accept-Encoding", "Accept-Encoding")
+    assert (small["Content-Encoding"], small["Vary"], bare["Vary"]) == (
+        "gzip",
+        "Accept-Encoding",
+        "Accept-Encoding",
+    )
     assert "Content-Encoding" not in bare
     assert gzip.decompress(small.content) == bare.content
     assert len(small.content) < len(bare.content) / 5
     assert small["Content-Length"] == str(len(small.content))
-    assert small["ETag"] == bare["ETag"] and small["ETag"].startswith('W/"'), "one tag, weak: the bytes are not the same"
+    assert small["ETag"] == bare["ETag"] and small["ETag"].startswith('W/"'), (
+        "one tag, weak: the bytes are not the same"
+    )
 
 
 @pytest.mark.parametrize("first", ["gzip", ""])
 @pytest.mark.parametrize("then", ["gzip", ""])
 @pytest.mark.parametrize("strengthened", [False, True])
-def test_bulk__with_its_tag__is_304_packed_or_not(first: str, then: str, strengthened: bool, app: App) -> None:
+def test_bulk__with_its_tag__is_304_packed_or_not(
+    first: str, then: str, strengthened: bool, app: App
+) -> None:
     tag = _bulk(app, first)["ETag"]
     again = _bulk(app, then, If_None_Match=tag.removeprefix("W/") if strengthened else tag)
-    assert (again.status_code, again.content, again["ETag"], again["Vary"]) == (304, b"", tag, "Accept-Encoding")
+    assert (again.status_code, again.content, again["ETag"], again["Vary"]) == (
+        304,
+        b"",
+        tag,
+        "Accept-Encoding",
+    )
     assert "Content-Encoding" not in again
 
 
 def _catalogue(key: str, headers: dict[str, str]) -> Any:
-    return APIClient().get("/api/v1/catalogue", headers={"Authorization": f"Bearer {key}"} | headers)
+    return APIClient().get(
+        "/api/v1/catalogue", headers={"Authorization": f"Bearer {key}"} | headers
+    )
 
 
 def _features(key: str, headers: dict[str, str]) -> Any:
     return APIClient().get(f"/api/features/{key}", headers=headers)
 
 
-def test_document__is_packed_once__however_many_ask(many: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_document__is_packed_once__however_many_ask(
+    many: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     packings: list[int] = []
     real = gzip.compress
 
@@ -101,12 +118,22 @@ def test_other_answers__are_packed_when_they_are_long(many: Any) -> None:
     client, server = many.key(Scope.CLIENT), many.key(Scope.SERVER)
     for path, body, long in OTHERS:
         bare, packed = (
-            APIClient().post(path.format(client=client), body, headers={"Authorization": f"Bearer {server}"} | headers)
+            APIClient().post(
+                path.format(client=client),
+                body,
+                headers={"Authorization": f"Bearer {server}"} | headers,
+            )
             for headers in ({}, GZIP)
         )
         assert bare.status_code == packed.status_code == 200
-        assert (len(bare.content) >= WORTH, packed.has_header("Content-Encoding")) == (long, long), path
-        assert json.loads(gzip.decompress(packed.content) if long else packed.content).keys() == json.loads(bare.content).keys()
+        assert (len(bare.content) >= WORTH, packed.has_header("Content-Encoding")) == (
+            long,
+            long,
+        ), path
+        assert (
+            json.loads(gzip.decompress(packed.content) if long else packed.content).keys()
+            == json.loads(bare.content).keys()
+        )
 
 
 @pytest.fixture
@@ -119,7 +146,9 @@ def admin(db: None) -> Client:
 
 
 def _shown(answer: HttpResponse) -> str:
-    return (gzip.decompress(answer.content) if answer.has_header("Content-Encoding") else answer.content).decode()
+    return (
+        gzip.decompress(answer.content) if answer.has_header("Content-Encoding") else answer.content
+    ).decode()
 
 
 def test_page__is_packed__and_one_that_shows_a_key_is_not(admin: Client) -> None:
@@ -128,7 +157,9 @@ def test_page__is_packed__and_one_that_shows_a_key_is_not(admin: Client) -> None
     assert "</html>" in _shown(usual)
     owner = "ada"
     made = admin.post(
-        "/admin/experiments/apikey/add/", {"name": "shop", "scope": "server", "environment": "production", "owner": owner}, follow=True
+        "/admin/experiments/apikey/add/",
+        {"name": "shop", "scope": "server", "environment": "production", "owner": owner},
+        follow=True,
     )
     assert "assay_server_" in _shown(made), _shown(made)[:2000]
     assert "Content-Encoding" not in made

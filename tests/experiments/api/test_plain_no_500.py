@@ -19,10 +19,28 @@ from tests.experiments.api.test_growthbook import EVAL, FEATURES, TRACK, js_even
 from tests.experiments.api.test_no_500 import EXAMPLES, _bodies, refused_in_proportion
 
 ATTRIBUTES = {"id": "u1", "tenantId": "t1", "sessionId": "s1", "country": "DE", "seats": 3}
-CLICKED = {"value": 1.5, "latency_ms": 3, "request_id": "r", "language": "de", "place": 1, "experiment_id": "checkout"}
-MESSAGES = [viewed("u1"), track("clicked", "m8", properties=CLICKED), track("seen", "m9", properties={"metric": "ndcg", "value": 0.5})]
+CLICKED = {
+    "value": 1.5,
+    "latency_ms": 3,
+    "request_id": "r",
+    "language": "de",
+    "place": 1,
+    "experiment_id": "checkout",
+}
+MESSAGES = [
+    viewed("u1"),
+    track("clicked", "m8", properties=CLICKED),
+    track("seen", "m9", properties={"metric": "ndcg", "value": 0.5}),
+]
 BODIES = {
-    "eval": [{"attributes": ATTRIBUTES, "forcedVariations": {"checkout": 1}, "forcedFeatures": [["a", 1]], "url": "https://a.example"}],
+    "eval": [
+        {
+            "attributes": ATTRIBUTES,
+            "forcedVariations": {"checkout": 1},
+            "forcedFeatures": [["a", 1]],
+            "url": "https://a.example",
+        }
+    ],
     "track": [[js_event("u1"), python_event("u2", 1, "treatment"), {"event_name": "Purchase"}]],
     "segment": [{"batch": MESSAGES, "sentAt": "2026-03-01T00:00:00Z"}],
 }
@@ -33,8 +51,16 @@ def knock(doors):
     """Send a body to a door as its clients do."""
     serving_cast.launched("checkout", client_visible=True)
     doors.publish()
-    client, app, ingest = APIClient(raise_request_exception=False), doors.key(Scope.CLIENT), doors.key(Scope.INGEST)
-    where = {"eval": (f"{EVAL}{app}", {}), "track": (f"{TRACK}{app}", {}), "segment": (URL, basic(ingest))}
+    client, app, ingest = (
+        APIClient(raise_request_exception=False),
+        doors.key(Scope.CLIENT),
+        doors.key(Scope.INGEST),
+    )
+    where = {
+        "eval": (f"{EVAL}{app}", {}),
+        "track": (f"{TRACK}{app}", {}),
+        "segment": (URL, basic(ingest)),
+    }
 
     def sent(door, body, **headers):
         address, own = where[door]
@@ -42,14 +68,21 @@ def knock(doors):
         assert response.status_code != 500, (response.content[:500], body)
         connection.check_constraints()
         document = response.json()
-        assert response.status_code < 400 or set(document["error"]) == {"code", "message", "field", "problems"}, (document, body)
+        assert response.status_code < 400 or set(document["error"]) == {
+            "code",
+            "message",
+            "field",
+            "problems",
+        }, (document, body)
         return response
 
     return sent
 
 
 def _fuzzed(**more):
-    return hypothesis_settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), **more)
+    return hypothesis_settings(
+        max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), **more
+    )
 
 
 @pytest.mark.parametrize("door", BODIES)
@@ -73,9 +106,17 @@ def test_plain_door__any_bytes__never_break(door, knock):
     )
 
     @_fuzzed()
-    @given(st.binary(max_size=200) | cut | spoilt, st.sampled_from(["", "gzip", "identity"]), st.booleans())
+    @given(
+        st.binary(max_size=200) | cut | spoilt,
+        st.sampled_from(["", "gzip", "identity"]),
+        st.booleans(),
+    )
     def sent(body, encoding, packed):
-        knock(door, gzip.compress(body) if packed else body, **({"Content-Encoding": encoding} if encoding else {}))
+        knock(
+            door,
+            gzip.compress(body) if packed else body,
+            **({"Content-Encoding": encoding} if encoding else {}),
+        )
 
     sent()
 
@@ -85,11 +126,15 @@ def test_plain_door__unclosed_string__is_refused_in_time_proportional_to_its_len
     refused_in_proportion(lambda body: knock(door, body).status_code)
 
 
-@pytest.mark.parametrize("address", ["/ofrep/v1/evaluate/flags", "/ofrep/v1/evaluate/flags/checkout"])
+@pytest.mark.parametrize(
+    "address", ["/ofrep/v1/evaluate/flags", "/ofrep/v1/evaluate/flags/checkout"]
+)
 def test_ofrep__unclosed_string__is_refused_in_time_proportional_to_its_length(address, doors):
     client = doors.client(Scope.CLIENT)
     doors.publish()
-    refused_in_proportion(lambda body: client.post(address, body, content_type="application/json").status_code)
+    refused_in_proportion(
+        lambda body: client.post(address, body, content_type="application/json").status_code
+    )
 
 
 def test_key_in_an_address__any_text__never_breaks(doors):

@@ -134,7 +134,11 @@ def shape(value):
         return {("…" if key.isdigit() else key): shape(entry) for key, entry in value.items()}
     if isinstance(value, list):
         return [shape(value[0])] if value else []
-    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value).__name__
+    return (
+        "number"
+        if isinstance(value, int | float) and not isinstance(value, bool)
+        else type(value).__name__
+    )
 
 
 def within(printed, answered):
@@ -168,7 +172,9 @@ def test_recommender__create_start_convert_and_measure__as_printed(tools, app, d
     body = tools.get(f"{EXPERIMENTS}/{ref}/metrics").json()
     assert body["experiment_id"] == made.json()["id"]
     arms = {arm["variant_name"]: arm for arm in body["variant_metrics"].values()}
-    assert set(body["variant_metrics"]) == {str(variant["id"]) for variant in made.json()["variants"]}
+    assert set(body["variant_metrics"]) == {
+        str(variant["id"]) for variant in made.json()["variants"]
+    }
     for name, arm in arms.items():
         users = [user for user in met if met[user] == name]
         converted = [user for user in watched if met[user] == name]
@@ -184,7 +190,9 @@ def met_by(app, experiment, users):
     """Who met which variant, asked as 004 does; the exposures have reached the tables."""
     found = {}
     for user in users:
-        answer = app.post(f"{EXPERIMENTS}/get-variant", {"experiment_name": experiment, "user_id": user}).json()
+        answer = app.post(
+            f"{EXPERIMENTS}/get-variant", {"experiment_name": experiment, "user_id": user}
+        ).json()
         if answer["variant"] is not None:
             found[str(user)] = answer["variant"]["name"]
     drained()
@@ -196,11 +204,21 @@ def test_recommender__metric_never_declared__is_kept_and_decides_nothing(tools, 
     send(tools, "put", f"{EXPERIMENTS}/{ref}/status", RUNNING)
     doors.publish()
     met_by(app, "lora_boost_test", range(40))
-    body = {"experiment_id": ref, "user_id": 1, "metric_name": "spins_per_minute", "value": 0.0, "metadata": {"page": "home"}}
+    body = {
+        "experiment_id": ref,
+        "user_id": 1,
+        "metric_name": "spins_per_minute",
+        "value": 0.0,
+        "metadata": {"page": "home"},
+    }
     assert app.post(f"{EXPERIMENTS}/conversions", body).status_code == 200
     analyse(ref, now=utc_now())
     arms = tools.get(f"{EXPERIMENTS}/{ref}/metrics").json()["variant_metrics"].values()
-    counted = [arm["conversions"]["spins_per_minute"] for arm in arms if arm["conversions"].get("spins_per_minute", {}).get("count")]
+    counted = [
+        arm["conversions"]["spins_per_minute"]
+        for arm in arms
+        if arm["conversions"].get("spins_per_minute", {}).get("count")
+    ]
     assert counted in ([], [{"count": 1, "conversion_rate": 0.0, "mean": 0.0}])
 
 
@@ -243,21 +261,36 @@ def test_crm__create_start_ask_record_and_analyze__as_printed(tools, app, doors)
             "metric_value": float(n % 2),
             "user_id": int(user),
         }
-        assert app.post(f"{EXPERIMENTS}/record-result", said | {"session_id": None}).status_code == 200
+        assert (
+            app.post(f"{EXPERIMENTS}/record-result", said | {"session_id": None}).status_code == 200
+        )
     answer = tools.get(f"{EXPERIMENTS}/{pk}/analyze").json()
     assert set(ANALYSIS) <= set(answer)
     assert len(ANALYSIS) == 11
     assert shape(answer["variant_stats"]) == shape(ANALYSIS["variant_stats"])
-    assert sum(stats["count"] for stats in answer["variant_stats"].values()) == answer["current_sample_size"] == len(met) == 40
-    assert {(stats["min"], stats["max"]) for stats in answer["variant_stats"].values()} == {(0.0, 1.0)}
+    assert (
+        sum(stats["count"] for stats in answer["variant_stats"].values())
+        == answer["current_sample_size"]
+        == len(met)
+        == 40
+    )
+    assert {(stats["min"], stats["max"]) for stats in answer["variant_stats"].values()} == {
+        (0.0, 1.0)
+    }
     assert (answer["sufficient_sample_size"], answer["required_sample_size"]) == (False, 100)
-    assert (answer["p_value"], answer["is_significant"], answer["recommended_winner_id"]) == (None, False, None)
+    assert (answer["p_value"], answer["is_significant"], answer["recommended_winner_id"]) == (
+        None,
+        False,
+        None,
+    )
 
 
 def test_crm__analyze_after_a_decision__has_the_printed_shape_and_the_decisions_numbers(tools):
     w = winner()
     answer = tools.get(f"{EXPERIMENTS}/{w.experiment.pk}/analyze").json()
-    assert shape(within(ANALYSIS | {"variant_stats": {}}, answer)) == shape(ANALYSIS | {"variant_stats": {}})
+    assert shape(within(ANALYSIS | {"variant_stats": {}}, answer)) == shape(
+        ANALYSIS | {"variant_stats": {}}
+    )
     assert shape(answer["variant_stats"]) == shape(ANALYSIS["variant_stats"])
     treatment = w.arms["treatment"]
     assert answer["recommended_winner_id"] == treatment.pk
@@ -293,7 +326,11 @@ def test_crm__summary_and_filtered_list__answer(tools):
     made = send(tools, "post", f"{EXPERIMENTS}/", CRM).json()
     send(tools, "post", f"{EXPERIMENTS}/{made['id']}/start")
     summary = tools.get(f"{EXPERIMENTS}/{made['id']}/summary").json()
-    assert (summary["name"], summary["status"], summary["total_users"]) == ("Lead Qualification Prompt Test", "running", 0)
+    assert (summary["name"], summary["status"], summary["total_users"]) == (
+        "Lead Qualification Prompt Test",
+        "running",
+        0,
+    )
     assert [(v["name"], v["traffic_allocation"], v["users"]) for v in summary["variants"]] == [
         ("Control", 50.0, 0),
         ("Treatment - Few Shot Examples", 50.0, 0),
@@ -304,7 +341,9 @@ def test_crm__summary_and_filtered_list__answer(tools):
 
 @pytest.mark.parametrize("scope", [Scope.CLIENT, Scope.INGEST, Scope.READ, Scope.MANAGEMENT])
 def test_get_variant__any_key_but_a_servers__is_forbidden(doors, scope):
-    answer = doors.client(scope).post(f"{EXPERIMENTS}/get-variant", {"experiment_name": "x", "user_id": 1})
+    answer = doors.client(scope).post(
+        f"{EXPERIMENTS}/get-variant", {"experiment_name": "x", "user_id": 1}
+    )
     assert answer.status_code == 403
 
 
@@ -313,17 +352,27 @@ def test_crm__as_printed__randomises_visitors_so_that_a_session_is_recorded(tool
     assert Experiment.objects.get(pk=made["id"]).unit_type == "visitor"
     send(tools, "post", f"{EXPERIMENTS}/{made['id']}/start")
     doors.publish()
-    asked = {"experiment_name": "Lead Qualification Prompt Test", "user_id": None, "session_id": "s-1"}
+    asked = {
+        "experiment_name": "Lead Qualification Prompt Test",
+        "user_id": None,
+        "session_id": "s-1",
+    }
     assert app.post(f"{EXPERIMENTS}/get-variant", asked).json()["variant"] is not None
     said = asked | {"metric_name": "resolution_rate", "metric_value": 1.0}
     assert app.post(f"{EXPERIMENTS}/record-result", said).status_code == 200
 
 
 def test_crm__anonymous_session__gets_a_variant_of_an_experiment_on_visitors(tools, app, doors):
-    made = send(tools, "post", f"{EXPERIMENTS}/", json.dumps(json.loads(CRM) | {"unit_type": "visitor"})).json()
+    made = send(
+        tools, "post", f"{EXPERIMENTS}/", json.dumps(json.loads(CRM) | {"unit_type": "visitor"})
+    ).json()
     assert send(tools, "post", f"{EXPERIMENTS}/{made['id']}/start").status_code == 200
     doors.publish()
-    ask = {"experiment_name": "Lead Qualification Prompt Test", "user_id": None, "session_id": "s-1"}
+    ask = {
+        "experiment_name": "Lead Qualification Prompt Test",
+        "user_id": None,
+        "session_id": "s-1",
+    }
     assert app.post(f"{EXPERIMENTS}/get-variant", ask).json()["variant"] is not None
 
 
@@ -336,12 +385,18 @@ def test_operators__list__has_the_printed_shape(tools):
     entry = body["experiments"]["followup_timing"]
     printed = json.loads(json.dumps(OPERATORS_ENTRY).replace("aggressive", "treatment"))
     assert set(printed) <= set(entry)
-    assert shape(within(printed["significance"], entry["significance"])) == shape(printed["significance"]) | {"winner": "str"}
+    assert shape(within(printed["significance"], entry["significance"])) == shape(
+        printed["significance"]
+    ) | {"winner": "str"}
     assert entry["significance"]["variants"] == {
         "control": {"samples": 1000, "conversions": 180, "rate": 0.18},
         "treatment": {"samples": 1000, "conversions": 280, "rate": 0.28},
     }
-    assert (entry["enabled"], entry["promoted_variant"], entry["significance"]["winner"]) == (True, None, "treatment")
+    assert (entry["enabled"], entry["promoted_variant"], entry["significance"]["winner"]) == (
+        True,
+        None,
+        "treatment",
+    )
     look = w.iteration.looks.get()
     assert entry["significance"]["p_value"] == look.state["hypotheses"][0]["look"]["p"]
 
@@ -359,7 +414,9 @@ def test_operators__promote__rolls_the_recommended_variant_out_and_says_so(tools
     assert again.status_code == 409
 
 
-def test_operators__promote_before_any_decision__is_a_409_with_the_reason_and_changes_nothing(tools):
+def test_operators__promote_before_any_decision__is_a_409_with_the_reason_and_changes_nothing(
+    tools,
+):
     w = world("followup_timing")
     answer = send(tools, "post", "/ops/experiments/followup_timing/promote")
     assert answer.status_code == 409
@@ -369,7 +426,10 @@ def test_operators__promote_before_any_decision__is_a_409_with_the_reason_and_ch
         "significant": False,
         "p_value": None,
         "winner": None,
-        "variants": {key: {"samples": None, "conversions": None, "rate": None} for key in ("control", "treatment")},
+        "variants": {
+            key: {"samples": None, "conversions": None, "rate": None}
+            for key in ("control", "treatment")
+        },
     }
     assert not Rollout.objects.filter(experiment=w.experiment).exists()
 
@@ -390,7 +450,11 @@ def test_operators__masked_results__have_no_numbers_at_any_door(tools):
     assert entry["significance"]["p_value"] is None
     assert {one["rate"] for one in entry["significance"]["variants"].values()} == {None}
     answer = tools.get(f"{EXPERIMENTS}/followup_timing/analyze").json()
-    assert (answer["variant_stats"], answer["p_value"], answer["recommended_winner_id"]) == ({}, None, None)
+    assert (answer["variant_stats"], answer["p_value"], answer["recommended_winner_id"]) == (
+        {},
+        None,
+        None,
+    )
     measured = tools.get(f"{EXPERIMENTS}/followup_timing/metrics").json()
     assert measured["masked"]
     assert [arm["conversions"] for arm in measured["variant_metrics"].values()] == [{}, {}]
@@ -407,15 +471,28 @@ def test_operators__masked_now__is_not_promoted(tools):
 
 def test_operators__decision_to_escalate_harm__recommends_nothing(tools):
     w = world("followup_timing", auto_promote=True)
-    plan(w, "guardrail", "complained", margin=0.15, margin_kind="relative", rule="no_breach", action="escalate")
+    plan(
+        w,
+        "guardrail",
+        "complained",
+        margin=0.15,
+        margin_kind="relative",
+        rule="no_breach",
+        action="escalate",
+    )
     crowd(w, "control", 2000, START, events={"complaint": 60})
     crowd(w, "treatment", 2000, START, events={"complaint": 240})
     analyse(w.experiment.pk, now=START + timedelta(days=2), may_look=True)
     decision = w.iteration.decisions.get()
     assert (decision.verdict, decision.variant) == ("escalate", w.arms["treatment"])
     answer = send(tools, "post", "/ops/experiments/followup_timing/promote")
-    assert (answer.status_code, "to escalate" in answer.json()["error"]["problems"][0]["message"]) == (409, True)
-    assert tools.get(f"{EXPERIMENTS}/followup_timing/analyze").json()["recommended_winner_id"] is None
+    assert (
+        answer.status_code,
+        "to escalate" in answer.json()["error"]["problems"][0]["message"],
+    ) == (409, True)
+    assert (
+        tools.get(f"{EXPERIMENTS}/followup_timing/analyze").json()["recommended_winner_id"] is None
+    )
 
 
 def test_results__of_a_geo_pilot__are_its_own(tools):
@@ -425,7 +502,10 @@ def test_results__of_a_geo_pilot__are_its_own(tools):
     analyse(made.pk, now=utc_now())
     whole = tools.get(f"{EXPERIMENTS}/{made.key}/metrics").json()["results"]
     assert (whole["metric"], len(whole["treated"])) == ("sales", 5)
-    assert tools.get("/ops/experiments").json()["experiments"][made.key]["significance"]["winner"] is None
+    assert (
+        tools.get("/ops/experiments").json()["experiments"][made.key]["significance"]["winner"]
+        is None
+    )
 
 
 def by_hand() -> World:
@@ -471,18 +551,34 @@ def test_get_variant__whole_number__is_its_decimal_text(tools, app, doors):
         body = {"experiment_name": "lora_boost_test", "user_id": user, "exposure": "none"}
         one = app.post(f"{EXPERIMENTS}/get-variant", body).json()
         assert one == app.post(f"{EXPERIMENTS}/get-variant", body | {"user_id": str(user)}).json()
-        told = app.post("/api/v1/assignments", {"unit": str(user), "experiments": ["lora_boost_test"], "exposure": "none"}).json()
+        told = app.post(
+            "/api/v1/assignments",
+            {"unit": str(user), "experiments": ["lora_boost_test"], "exposure": "none"},
+        ).json()
         assert told["assignments"][0]["variant"] == (one["variant"] or {}).get("key")
     one, other = (app.post("/api/v1/assignments", {"unit": unit}).json() for unit in (7, "7"))
     assert one == other
 
 
-def test_get_variant__name_that_no_experiment_has__is_a_404_and_a_draft_is_an_answer(tools, app, doors):
-    assert app.post(f"{EXPERIMENTS}/get-variant", {"experiment_name": "nonesuch", "user_id": 1}).status_code == 404
+def test_get_variant__name_that_no_experiment_has__is_a_404_and_a_draft_is_an_answer(
+    tools, app, doors
+):
+    assert (
+        app.post(
+            f"{EXPERIMENTS}/get-variant", {"experiment_name": "nonesuch", "user_id": 1}
+        ).status_code
+        == 404
+    )
     send(tools, "post", EXPERIMENTS, RECOMMENDER)
     doors.publish()
-    answer = app.post(f"{EXPERIMENTS}/get-variant", {"experiment_name": "lora_boost_test", "user_id": 1})
-    assert (answer.status_code, answer.json()["variant"], answer.json()["reason"]) == (200, None, "not_serving")
+    answer = app.post(
+        f"{EXPERIMENTS}/get-variant", {"experiment_name": "lora_boost_test", "user_id": 1}
+    )
+    assert (answer.status_code, answer.json()["variant"], answer.json()["reason"]) == (
+        200,
+        None,
+        "not_serving",
+    )
 
 
 @pytest.mark.parametrize(
@@ -507,7 +603,13 @@ def test_conversion__that_cannot_be_kept__names_the_field(change, field, tools, 
 
 def test_conversion__sent_again_under_its_id__counts_once(tools, app):
     ref = send(tools, "post", EXPERIMENTS, RECOMMENDER).json()["id"]
-    body = {"experiment_id": ref, "user_id": 1, "metric_name": "watch_completion", "value": 1.0, "event_id": "e1"}
+    body = {
+        "experiment_id": ref,
+        "user_id": 1,
+        "metric_name": "watch_completion",
+        "value": 1.0,
+        "event_id": "e1",
+    }
     answers = [app.post(f"{EXPERIMENTS}/conversions", body).json() for _ in range(2)]
     assert [(one["accepted"], one["duplicates"]) for one in answers] == [(1, 0), (0, 1)]
     assert app.post(f"{EXPERIMENTS}/conversions", body | {"value": 2.0}).status_code == 409
@@ -557,7 +659,13 @@ def observed():
     stamp = {"experiment_id": w.experiment.pk}
     w.observe("u0", "resolution_rate", 0.0, START + timedelta(hours=1), **stamp)
     w.observe("u2", "resolution_rate", 1.0, START + timedelta(hours=1), **stamp)
-    w.observe("u3", "resolution_rate", 0.5, START + timedelta(hours=2), units={"user": "u3", "tenant": "acme"})
+    w.observe(
+        "u3",
+        "resolution_rate",
+        0.5,
+        START + timedelta(hours=2),
+        units={"user": "u3", "tenant": "acme"},
+    )
     w.observe("u3", "resolution_rate", 9.0, START + timedelta(hours=2), environment="test", **stamp)
     w.observe("u9", "resolution_rate", 9.0, START + timedelta(hours=2))
     return w
@@ -566,8 +674,15 @@ def observed():
 def test_sql__progress__runs_as_printed(observed):
     [row] = rows(PROGRESS)
     # Its two joins multiply: COUNT(DISTINCT r.id) is what it means to count.
-    assert row == {"name": "prompt_test", "status": "running", "users_assigned": 4, "results_collected": 4 * 3}
-    assert rows(PROGRESS.replace("COUNT(r.id)", "COUNT(DISTINCT r.id)"))[0]["results_collected"] == 3
+    assert row == {
+        "name": "prompt_test",
+        "status": "running",
+        "users_assigned": 4,
+        "results_collected": 4 * 3,
+    }
+    assert (
+        rows(PROGRESS.replace("COUNT(r.id)", "COUNT(DISTINCT r.id)"))[0]["results_collected"] == 3
+    )
 
 
 COUNTED = """
@@ -580,13 +695,21 @@ WHERE e.status = 'running';
 
 
 def test_sql__progress_counted_apart__is_right_without_multiplying(observed):
-    assert rows(COUNTED) == [{"name": "prompt_test", "status": "running", "users_assigned": 4, "results_collected": 3}]
+    assert rows(COUNTED) == [
+        {"name": "prompt_test", "status": "running", "users_assigned": 4, "results_collected": 3}
+    ]
 
 
 def test_sql__results__are_found_in_one_pass_over_units(observed):
     for n in range(700):
         observed.expose(f"many-{n}", "control", START)
-        observed.observe(f"many-{n}", "resolution_rate", 1.0, START + timedelta(hours=1), experiment_id=observed.experiment.pk)
+        observed.observe(
+            f"many-{n}",
+            "resolution_rate",
+            1.0,
+            START + timedelta(hours=1),
+            experiment_id=observed.experiment.pk,
+        )
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE experiment_assignments, ai_ab_metrics")
     assert rows_touched("SELECT COUNT(*) FROM ab_results") < 20 * 700
@@ -596,8 +719,13 @@ def rows_touched(statement):
     """Rows that the widest step of the plan read, those it threw away included."""
 
     def widest(node):
-        own = sum(node.get(name, 0) for name in ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Join Filter"))
-        return max([own * node["Actual Loops"], *(widest(below) for below in node.get("Plans", ()))])
+        own = sum(
+            node.get(name, 0)
+            for name in ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Join Filter")
+        )
+        return max(
+            [own * node["Actual Loops"], *(widest(below) for below in node.get("Plans", ()))]
+        )
 
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) {statement}")
@@ -605,8 +733,12 @@ def rows_touched(statement):
 
 
 def test_sql__variant_performance__runs_as_printed(observed):
-    found = rows(PERFORMANCE.replace("experiment_id = 1", f"experiment_id = {observed.experiment.pk}"))
-    assert sorted((row["variant_name"], row["avg_metric"], row["sample_size"]) for row in found) == [
+    found = rows(
+        PERFORMANCE.replace("experiment_id = 1", f"experiment_id = {observed.experiment.pk}")
+    )
+    assert sorted(
+        (row["variant_name"], row["avg_metric"], row["sample_size"]) for row in found
+    ) == [
         ("control", 0.0, 1),
         ("treatment", 0.75, 2),
     ]
@@ -637,7 +769,9 @@ def recommenders_schema():
         cursor.execute("RESET search_path")
 
 
-def test_sql__recommenders_checks_by_uuid__run_as_printed_in_its_schema(observed, recommenders_schema):
+def test_sql__recommenders_checks_by_uuid__run_as_printed_in_its_schema(
+    observed, recommenders_schema
+):
     ref, unit = str(observed.experiment.uuid), "u2"
     assert rows(CONVERTED.replace("...", ref)) == [{"count": 3}]
     [row] = rows(ASSIGNED.replace("...", unit, 1).replace("...", ref))
@@ -648,7 +782,11 @@ def test_sql__recommenders_checks_by_uuid__run_as_printed_in_its_schema(observed
 def test_recommenders_schema__has_its_columns_and_uuids(table, observed, recommenders_schema):
     found = rows(f"SELECT * FROM {table}")
     assert set(RECOMMENDERS[table].split()) <= set(found[0])
-    assert all(isinstance(found[0][name], UUID) for name in found[0] if name in {"id", "experiment_id", "variant_id"})
+    assert all(
+        isinstance(found[0][name], UUID)
+        for name in found[0]
+        if name in {"id", "experiment_id", "variant_id"}
+    )
     if table == "experiment_variants":
         assert sum(row["weight"] for row in found) == 1
 
@@ -678,5 +816,8 @@ def test_view__has_the_sources_columns_and_data(view, observed):
 def test_view__insights__name_the_winner_of_the_decision():
     by_hand()
     [row] = rows("SELECT * FROM ab_insights")
-    assert (row["is_significant"], row["recommended_winner_id"]) == (True, Experiment.objects.get().variants.get(key="treatment").pk)
+    assert (row["is_significant"], row["recommended_winner_id"]) == (
+        True,
+        Experiment.objects.get().variants.get(key="treatment").pk,
+    )
     assert 0 < row["p_value"] < 0.05

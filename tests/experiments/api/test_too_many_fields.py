@@ -25,7 +25,9 @@ def _asked(route, pattern, doors):
         scopes, method, where = PLAIN[pattern.name]
         address, headers = where(doors.key(scopes[0]))
         path, _, own = address.partition("?")
-        yield APIClient().generic(method.upper(), path, QUERY_STRING=f"{own}&{MANY}" if own else MANY, headers=headers)
+        yield APIClient().generic(
+            method.upper(), path, QUERY_STRING=f"{own}&{MANY}" if own else MANY, headers=headers
+        )
         return
     view = pattern.callback.view_class
     for method in _methods(pattern):
@@ -34,7 +36,9 @@ def _asked(route, pattern, doors):
 
 
 @pytest.mark.parametrize(("route", "pattern"), PATTERNS)
-def test_door__asked_with_3000_parameters__refuses_in_its_shape_without_a_traceback(route, pattern, doors, caplog):
+def test_door__asked_with_3000_parameters__refuses_in_its_shape_without_a_traceback(
+    route, pattern, doors, caplog
+):
     for answer in _asked(route, pattern, doors):
         assert not [record.name for record in caplog.records if record.exc_info]
         if answer.status_code == 200:
@@ -51,11 +55,20 @@ def test_plain_door__that_reads_parameters__says_how_many_it_takes(name, doors):
     _, method, where = PLAIN[name]
     path, _, own = where(doors.key(Scope.CLIENT))[0].partition("?")
     answer = APIClient().generic(method.upper(), path, QUERY_STRING=f"{own}&{MANY}")
-    assert (answer.status_code, "more than 1,000 parameters" in answer.content.decode()) == (400, True)
+    assert (answer.status_code, "more than 1,000 parameters" in answer.content.decode()) == (
+        400,
+        True,
+    )
 
 
 def _form(fields):
-    return b"".join(b'--x\r\nContent-Disposition: form-data; name="a%d"\r\n\r\n1\r\n' % n for n in range(fields)) + b"--x--\r\n"
+    return (
+        b"".join(
+            b'--x\r\nContent-Disposition: form-data; name="a%d"\r\n\r\n1\r\n' % n
+            for n in range(fields)
+        )
+        + b"--x--\r\n"
+    )
 
 
 MULTIPART = "multipart/form-data; boundary=x"
@@ -64,13 +77,18 @@ PAGES = {
     "form fields": {"data": MANY.encode(), "content_type": "application/x-www-form-urlencoded"},
     "parts": {"data": _form(3000), "content_type": MULTIPART},
     "a boundary that is missing": {"data": b"x", "content_type": "multipart/form-data"},
-    "a form that is too long": {"data": b"a=" + b"x" * 3_000_000, "content_type": "application/x-www-form-urlencoded"},
+    "a form that is too long": {
+        "data": b"a=" + b"x" * 3_000_000,
+        "content_type": "application/x-www-form-urlencoded",
+    },
 }
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("sent", PAGES)
-def test_page__sent_what_django_does_not_read__is_a_400_and_a_warning_without_a_traceback(sent, capsys):
+def test_page__sent_what_django_does_not_read__is_a_400_and_a_warning_without_a_traceback(
+    sent, capsys
+):
     asked = dict(PAGES[sent])
     logging.config.dictConfig(django_logging(level="INFO", requests=False))
     try:

@@ -38,15 +38,24 @@ def test_start__standard__runs_and_serves_after_the_poll(tools, made, doors):
     assert (response.json()["status"], response.json()["iteration"]["number"]) == ("running", 1)
     doors.publish()
     app = doors.client()
-    answers = [app.post("/api/v1/assignments", {"unit": f"u{i}", "experiments": ["lora_boost_test"]}).json() for i in range(60)]
+    answers = [
+        app.post(
+            "/api/v1/assignments", {"unit": f"u{i}", "experiments": ["lora_boost_test"]}
+        ).json()
+        for i in range(60)
+    ]
     items = [answer["assignments"][0] for answer in answers]
     assert {item["variant"] for item in items} == {"control", "treatment", None}
-    assert all(item["config"] in ({"boost": 0.3}, {"boost": 0.5}) for item in items if item["variant"])
+    assert all(
+        item["config"] in ({"boost": 0.3}, {"boost": 0.5}) for item in items if item["variant"]
+    )
 
 
 def test_put_status__running_with_no_metric_declared__starts_and_pauses_and_resumes(tools, made):
     for wanted in ("running", "paused", "Running", "completed", "archived"):
-        response = tools.put(f"{URL}/{made['uuid']}/status", {"status": wanted, "reason": "as planned"})
+        response = tools.put(
+            f"{URL}/{made['uuid']}/status", {"status": wanted, "reason": "as planned"}
+        )
         assert (response.status_code, response.json()["status"]) == (200, wanted.lower())
     again = tools.put(f"{URL}/{made['id']}/status", {"status": "archived"})
     assert (again.status_code, "already" in again.json()["message"]) == (200, True)
@@ -74,9 +83,20 @@ def test_patch__launched_design__is_refused_field_by_field(tools, made):
     press(tools, made, "start")
     response = tools.patch(f"{URL}/{made['id']}", {"traffic_allocation": 0.9, "hypothesis": "x"})
     assert response.status_code == 409
-    assert {problem["field"] for problem in response.json()["error"]["problems"]} == {"traffic", "hypothesis"}
-    assert tools.patch(f"{URL}/{made['id']}", {"variants": [{"name": "control"}, {"name": "b"}]}).status_code == 409
-    assert tools.patch(f"{URL}/{made['id']}", {"description": "clearer"}).json()["description"] == "clearer"
+    assert {problem["field"] for problem in response.json()["error"]["problems"]} == {
+        "traffic",
+        "hypothesis",
+    }
+    assert (
+        tools.patch(
+            f"{URL}/{made['id']}", {"variants": [{"name": "control"}, {"name": "b"}]}
+        ).status_code
+        == 409
+    )
+    assert (
+        tools.patch(f"{URL}/{made['id']}", {"description": "clearer"}).json()["description"]
+        == "clearer"
+    )
 
 
 def test_stop__concludes_with_an_outcome(tools, made):
@@ -111,10 +131,15 @@ def test_promote__nothing_decided__is_a_409_that_says_so(tools, made, recommends
     for path in ("promote", "stop?declare_winner=true"):
         response = press(tools, made, path)
         assert response.status_code == 409
-        assert response.json()["error"]["problems"][0]["message"] == "no decision has been made about the present iteration"
+        assert (
+            response.json()["error"]["problems"][0]["message"]
+            == "no decision has been made about the present iteration"
+        )
 
 
-def test_promote__what_the_decision_recommends__is_rolled_out_to_the_tested_half(tools, made, recommends, doors):
+def test_promote__what_the_decision_recommends__is_rolled_out_to_the_tested_half(
+    tools, made, recommends, doors
+):
     iteration = press(tools, made, "start").json()["iteration"]
     recommends(Recommendation(7, iteration["id"], "treatment", "better by enough"))
     assert press(tools, made, "promote", {"variant": "control"}).status_code == 409
@@ -122,8 +147,15 @@ def test_promote__what_the_decision_recommends__is_rolled_out_to_the_tested_half
     assert (body["status"], body["outcome"]) == ("completed", "promoted")
     doors.publish()
     app = doors.client()
-    items = [app.post("/api/v1/assignments", {"unit": f"u{i}", "experiments": ["lora_boost_test"]}).json() for i in range(60)]
-    assert {(item["assignments"][0]["variant"], item["assignments"][0]["reason"]) for item in items} == {
+    items = [
+        app.post(
+            "/api/v1/assignments", {"unit": f"u{i}", "experiments": ["lora_boost_test"]}
+        ).json()
+        for i in range(60)
+    ]
+    assert {
+        (item["assignments"][0]["variant"], item["assignments"][0]["reason"]) for item in items
+    } == {
         ("treatment", "rollout"),
         (None, "default"),
     }
@@ -136,11 +168,26 @@ def test_promote__under_a_policy_with_approval__takes_a_person(tools, recommends
 
 
 def test_offline_evaluations__are_recorded_and_listed(tools, made):
-    score = {"variant": "treatment", "metric": "ndcg@10", "value": 0.53, "lower": 0.51, "upper": 0.55, "n": 4000, "dataset": "2026-02"}
+    score = {
+        "variant": "treatment",
+        "metric": "ndcg@10",
+        "value": 0.53,
+        "lower": 0.51,
+        "upper": 0.55,
+        "n": 4000,
+        "dataset": "2026-02",
+    }
     assert press(tools, made, "offline-evaluations", score).status_code == 201
     listed = tools.get(f"{URL}/{made['id']}/offline-evaluations").json()["offline_evaluations"]
-    assert [(row["variant"], row["metric"], row["value"], row["n"]) for row in listed] == [("treatment", "ndcg@10", 0.53, 4000)]
-    for wrong in (score | {"variant": "nonesuch"}, score | {"lower": 0.9}, score | {"n": 0}, {"metric": "ndcg@10"}):
+    assert [(row["variant"], row["metric"], row["value"], row["n"]) for row in listed] == [
+        ("treatment", "ndcg@10", 0.53, 4000)
+    ]
+    for wrong in (
+        score | {"variant": "nonesuch"},
+        score | {"lower": 0.9},
+        score | {"n": 0},
+        {"metric": "ndcg@10"},
+    ):
         assert press(tools, made, "offline-evaluations", wrong).status_code in (400, 404)
     assert OfflineEvaluation.objects.count() == 1
 
@@ -162,19 +209,31 @@ def test_stop__emergency_with_a_variant__switches_it_off_alone(tools, doors):
         {"name": name, "weight": weight, "config": {"boost": i}}
         for i, (name, weight) in enumerate((("control", 0.4), ("one", 0.3), ("two", 0.3)))
     ]
-    made = tools.post(URL, {**RECOMMENDER, "name": "three_arms", "traffic_allocation": 1.0, "variants": arms}).json()
+    made = tools.post(
+        URL, {**RECOMMENDER, "name": "three_arms", "traffic_allocation": 1.0, "variants": arms}
+    ).json()
     press(tools, made, "start")
     response = press(tools, made, "stop?emergency=true", {"variant": "one", "reason": "errors"})
     assert (response.status_code, response.json()["status"]) == (200, "running")
     doors.publish()
     app = doors.client()
-    answers = [app.post("/api/v1/assignments", {"unit": f"u{i}", "experiments": ["three_arms"]}).json() for i in range(60)]
-    assert {(item["variant"], item["reason"]) for answer in answers for item in answer["assignments"]} == {
+    answers = [
+        app.post("/api/v1/assignments", {"unit": f"u{i}", "experiments": ["three_arms"]}).json()
+        for i in range(60)
+    ]
+    assert {
+        (item["variant"], item["reason"]) for answer in answers for item in answer["assignments"]
+    } == {
         ("control", "experiment"),
         ("two", "experiment"),
         (None, "arm_stopped"),
     }
-    assert press(tools, made, "stop?emergency=true", {"variant": "control", "reason": "errors"}).status_code == 409
+    assert (
+        press(
+            tools, made, "stop?emergency=true", {"variant": "control", "reason": "errors"}
+        ).status_code
+        == 409
+    )
 
 
 RAMP = [
@@ -202,15 +261,22 @@ def test_ramp__held_and_resumed_by_a_key__but_advanced_by_people_only(tools):
     held = press(tools, made, "ramp", {"action": "hold", "reason": "deploying"}).json()
     assert held["iteration"]["ramp"]["held"]["reason"] == "deploying"
     assert press(tools, made, "ramp", {"action": "hold", "reason": "again"}).status_code == 409
-    assert press(tools, made, "ramp", {"action": "resume"}).json()["iteration"]["ramp"]["held"] is None
+    assert (
+        press(tools, made, "ramp", {"action": "resume"}).json()["iteration"]["ramp"]["held"] is None
+    )
     refused = press(tools, made, "ramp", {"action": "advance"})
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "forbidden")
     assert press(tools, made, "ramp", {"action": "jump"}).status_code == 400
 
 
 def test_ramp__that_may_not_be__is_named_at_its_step(tools):
-    assert tools.post(URL, CRM | {"ramp": [{"traffic_allocation": 1.5}]}).json()["error"]["field"] == "ramp[0].traffic_allocation"
-    made = tools.post(URL, CRM | {"ramp": [{"traffic_allocation": 0.5}, {"traffic_allocation": 0.2}]}).json()
+    assert (
+        tools.post(URL, CRM | {"ramp": [{"traffic_allocation": 1.5}]}).json()["error"]["field"]
+        == "ramp[0].traffic_allocation"
+    )
+    made = tools.post(
+        URL, CRM | {"ramp": [{"traffic_allocation": 0.5}, {"traffic_allocation": 0.2}]}
+    ).json()
     problems = press(tools, made, "start").json()["error"]["problems"]
     assert {"ramp_not_rising", "ramp_end"} <= {problem["code"] for problem in problems}
 
@@ -220,4 +286,6 @@ def test_ramp__edited_in_a_draft__is_replaced_and_frozen_after_the_start(tools):
     assert tools.patch(f"{URL}/{made['id']}", {"ramp": []}).json()["ramp"] == []
     press(tools, made, "start")
     assert tools.patch(f"{URL}/{made['id']}", {"ramp": RAMP}).status_code == 409
-    assert press(tools, made, "ramp", {"action": "hold", "reason": "x"}).status_code == 409  # it has none
+    assert (
+        press(tools, made, "ramp", {"action": "hold", "reason": "x"}).status_code == 409
+    )  # it has none

@@ -49,7 +49,9 @@ def test_course__many_days__few_labels_both_ends_among_them() -> None:
 
 
 def test_intervals__harm_begins_at_the_margin_and_lies_away_from_zero() -> None:
-    found = intervals([Estimate("A", 0.0, -1.0, 1.0, margin=-0.5, always_low=-2.0, always_high=2.0)])
+    found = intervals(
+        [Estimate("A", 0.0, -1.0, 1.0, margin=-0.5, always_low=-2.0, always_high=2.0)]
+    )
     left, right = found.harm
     assert left < right == found.margin < found.zero
     bar = found.bars[0]

@@ -67,7 +67,9 @@ def test_bucket_of__without_the_c_function__gives_the_same_buckets(monkeypatch: 
     assert [(unit_id, bucket_of(SEED, unit_id)) for unit_id, _ in CASES[:500]] == CASES[:500]
 
 
-@pytest.mark.parametrize(("text", "expected"), [("", 0x811C9DC5), ("a", 0xE40C292C), ("foobar", 0xBF9CF968)])
+@pytest.mark.parametrize(
+    ("text", "expected"), [("", 0x811C9DC5), ("a", 0xE40C292C), ("foobar", 0xBF9CF968)]
+)
 def test_fnv1a32__published_values(text: str, expected: int):
     assert fnv1a32(text) == expected
 

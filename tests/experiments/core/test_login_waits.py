@@ -16,7 +16,14 @@ def after(**counted: Counted) -> float:
 
 
 def test_free_failures__do_not_wait():
-    assert after(pair=Counted(PAIR.free - 1, NOW), account=Counted(ACCOUNT.free - 1, NOW), address=Counted(ADDRESS.free - 1, NOW)) == 0
+    assert (
+        after(
+            pair=Counted(PAIR.free - 1, NOW),
+            account=Counted(ACCOUNT.free - 1, NOW),
+            address=Counted(ADDRESS.free - 1, NOW),
+        )
+        == 0
+    )
 
 
 def test_each_further_failure__doubles_the_wait_up_to_its_bound():

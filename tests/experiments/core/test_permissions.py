@@ -81,8 +81,19 @@ def test_person__in_no_group__may_nothing(action):
 def test_machine__signing_and_approving__may_not():
     allowed = {action for action in Action if may(SYSTEM, action, member=True)}
 
-    assert not allowed & {Action.SIGN_PRD, Action.SIGN_OFFLINE, Action.SIGN_DARK_LAUNCH, Action.APPROVE_LAUNCH, Action.PROMOTE}
-    assert {Action.EMERGENCY_STOP, Action.PROMOTE_RECOMMENDED, Action.CONCLUDE, Action.START} <= allowed
+    assert not allowed & {
+        Action.SIGN_PRD,
+        Action.SIGN_OFFLINE,
+        Action.SIGN_DARK_LAUNCH,
+        Action.APPROVE_LAUNCH,
+        Action.PROMOTE,
+    }
+    assert {
+        Action.EMERGENCY_STOP,
+        Action.PROMOTE_RECOMMENDED,
+        Action.CONCLUDE,
+        Action.START,
+    } <= allowed
 
 
 def test_check__stranger__is_told_who_may():

@@ -19,12 +19,25 @@ def day(number: float) -> datetime:
 
 def test_bars__dark_then_running_then_planned__each_in_its_place() -> None:
     found = bars(Ran(day(0), day(2), None, planned_end=day(9)), day(0), day(10), now=day(5))
-    assert [(bar.stage, bar.x, bar.width) for bar in found] == [("dark", 0, 200), ("running", 200, 300), ("planned", 500, 400)]
+    assert [(bar.stage, bar.x, bar.width) for bar in found] == [
+        ("dark", 0, 200),
+        ("running", 200, 300),
+        ("planned", 500, 400),
+    ]
 
 
 def test_bars__what_ended__plans_nothing_and_keeps_its_pauses() -> None:
-    found = bars(Ran(day(0), day(0), day(8), day(9), pauses=((day(2), day(3)), (day(7), None))), day(0), day(10), now=day(9))
-    assert [(bar.stage, bar.x, bar.width) for bar in found] == [("running", 0, 800), ("paused", 200, 100), ("paused", 700, 100)]
+    found = bars(
+        Ran(day(0), day(0), day(8), day(9), pauses=((day(2), day(3)), (day(7), None))),
+        day(0),
+        day(10),
+        now=day(9),
+    )
+    assert [(bar.stage, bar.x, bar.width) for bar in found] == [
+        ("running", 0, 800),
+        ("paused", 200, 100),
+        ("paused", 700, 100),
+    ]
 
 
 def test_bars__outside_the_window__are_not_drawn_and_inside_are_cut() -> None:
@@ -35,12 +48,18 @@ def test_bars__outside_the_window__are_not_drawn_and_inside_are_cut() -> None:
 
 @given(st.floats(-50, 50), st.floats(0, 50), st.floats(0, 50))
 def test_bars__whatever_the_dates__stay_on_the_strip(begin: float, dark: float, ran: float) -> None:
-    for bar in bars(Ran(day(begin), day(begin + dark), day(begin + dark + ran)), day(0), day(30), now=day(30)):
+    for bar in bars(
+        Ran(day(begin), day(begin + dark), day(begin + dark + ran)), day(0), day(30), now=day(30)
+    ):
         assert 0 <= bar.x < bar.x + bar.width <= WIDTH
 
 
 def test_ticks__are_mondays_of_a_month_and_firsts_of_a_year() -> None:
-    assert [one.isoformat() for _, one in ticks(day(0), day(21))] == ["2026-03-02", "2026-03-09", "2026-03-16"]
+    assert [one.isoformat() for _, one in ticks(day(0), day(21))] == [
+        "2026-03-02",
+        "2026-03-09",
+        "2026-03-16",
+    ]
     assert {one.day for _, one in ticks(day(0), day(365))} == {1}
 
 

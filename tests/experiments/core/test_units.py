@@ -15,13 +15,22 @@ def test_unit_id__takes_the_id_of_its_own_type():
 
 @pytest.mark.parametrize(
     ("units", "expected"),
-    [({"user": "u1", "session": "s9"}, "u1"), ({"session": "s9"}, "s9"), ({"tenant": "acme"}, None), ({"user": "", "session": "s9"}, "s9")],
+    [
+        ({"user": "u1", "session": "s9"}, "u1"),
+        ({"session": "s9"}, "s9"),
+        ({"tenant": "acme"}, None),
+        ({"user": "", "session": "s9"}, "s9"),
+    ],
 )
-def test_unit_id__visitor__is_the_user_else_the_session(units: dict[str, str], expected: str | None):
+def test_unit_id__visitor__is_the_user_else_the_session(
+    units: dict[str, str], expected: str | None
+):
     assert unit_id(units, "visitor") == expected
 
 
-@pytest.mark.parametrize("text", ["1", "u" * 256, "Иван 7", "😀👍🏽", "a b", "é", "a\u00a0b", "A_b-1.9~@x"])
+@pytest.mark.parametrize(
+    "text", ["1", "u" * 256, "Иван 7", "😀👍🏽", "a b", "é", "a\u00a0b", "A_b-1.9~@x"]
+)
 def test_check_unit_id__usable_ids__are_kept(text: str):
     assert check_unit_id(text) is None
 

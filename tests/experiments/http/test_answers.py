@@ -14,7 +14,12 @@ ALSO = (("ETag", '"x"'), ("X-Own", "yes"))
 
 
 def built(body: bytes) -> HttpResponse:
-    headers = {"X-Assay-Catalogue": "7", "X-Assay-Stale": "true", **dict(ALSO), "Content-Length": str(len(body))}
+    headers = {
+        "X-Assay-Catalogue": "7",
+        "X-Assay-Stale": "true",
+        **dict(ALSO),
+        "Content-Length": str(len(body)),
+    }
     return HttpResponse(body, content_type="application/json", headers=headers)
 
 

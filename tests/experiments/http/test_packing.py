@@ -15,11 +15,17 @@ LONG = b'{"a":"' + b"x" * WORTH + b'"}'
 
 
 def _asked(accepts: str | None = "gzip", path: str = "/api/v1/x") -> HttpRequest:
-    return RequestFactory().get(path, headers={} if accepts is None else {"Accept-Encoding": accepts})
+    return RequestFactory().get(
+        path, headers={} if accepts is None else {"Accept-Encoding": accepts}
+    )
 
 
 def _json(body: bytes = LONG, **headers: str) -> HttpResponse:
-    return HttpResponse(body, content_type="application/json", headers={name.replace("_", "-"): value for name, value in headers.items()})
+    return HttpResponse(
+        body,
+        content_type="application/json",
+        headers={name.replace("_", "-"): value for name, value in headers.items()},
+    )
 
 
 @pytest.mark.parametrize(
@@ -35,14 +41,20 @@ def _json(body: bytes = LONG, **headers: str) -> HttpResponse:
         (None, False),
     ],
 )
-def test_accepts_gzip__what_is_said_of_gzip_counts_before_what_is_said_of_all(accepts: str | None, takes: bool) -> None:
+def test_accepts_gzip__what_is_said_of_gzip_counts_before_what_is_said_of_all(
+    accepts: str | None, takes: bool
+) -> None:
     assert accepts_gzip(_asked(accepts)) is takes
 
 
 def test_packed__long_json__is_the_same_document_with_its_new_length_and_a_weak_tag() -> None:
     answer = packed(_asked(), _json(ETag='"strong"', Content_Length="1"))
     assert isinstance(answer, HttpResponse)
-    assert (answer["Content-Encoding"], answer["Vary"], answer["ETag"]) == ("gzip", "Accept-Encoding", 'W/"strong"')
+    assert (answer["Content-Encoding"], answer["Vary"], answer["ETag"]) == (
+        "gzip",
+        "Accept-Encoding",
+        'W/"strong"',
+    )
     assert answer["Content-Length"] == str(len(answer.content))
     assert gzip.decompress(answer.content) == LONG
 

@@ -98,14 +98,18 @@ def test_convert__field_of_another_type__names_its_place() -> None:
 # ---------------------------------------------------------------- time in proportion to length
 
 GROWING = {
-    "unclosed_string_of_quotes": lambda n: b'{"context":{"targetingKey":"u","a":' + b"[" * 17 + b'"' + b'\\"' * (n // 2),
+    "unclosed_string_of_quotes": lambda n: (
+        b'{"context":{"targetingKey":"u","a":' + b"[" * 17 + b'"' + b'\\"' * (n // 2)
+    ),
     "escaped_quotes_outside": lambda n: b"[" * 17 + b'\\"' * (n // 2),
     "backslashes": lambda n: b"[" * 17 + b'"' + b"\\" * n,
     "empty_strings": lambda n: b"[" * 17 + b'"' * n,
     "closed_strings": lambda n: b"[" * 17 + b'"\\"",' * (n // 5),
     "runs_of_digits": lambda n: b"[" * 17 + (b"9" * 299 + b"a") * (n // 300),
     "long_number": lambda n: b"[" * 17 + b"9" * n,
-    "long_paths": lambda n: (b'{"' + b"k" * (n // 12) + b'":') * 8 + b"[" + b'"",' * (n // 12) + b'""]' + b"}" * 8,
+    "long_paths": lambda n: (
+        (b'{"' + b"k" * (n // 12) + b'":') * 8 + b"[" + b'"",' * (n // 12) + b'""]' + b"}" * 8
+    ),
     "long_field_name": lambda n: b'{"' + b" - at `$" * (n // 8) + b'": 1}',
     "objects": lambda n: b"[" + b'{"a":1},' * (n // 8) + b"{}]",
     "doubled_keys": lambda n: b"{" + b'"a":1,' * (n // 6) + b'"a":1}',
@@ -118,7 +122,9 @@ def _read_or_refused(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("shape", GROWING.values(), ids=GROWING.keys())
-def test_parse_json__a_body_eight_times_as_long__takes_no_more_than_in_proportion(shape: Callable[[int], bytes]) -> None:
+def test_parse_json__a_body_eight_times_as_long__takes_no_more_than_in_proportion(
+    shape: Callable[[int], bytes],
+) -> None:
     _read_or_refused(shape(20_000))
     short = min(seconds(lambda: _read_or_refused(shape(20_000))) for _ in range(5))
     long = min(seconds(lambda: _read_or_refused(shape(160_000))) for _ in range(3))
@@ -133,9 +139,23 @@ def seconds(act: Callable[[], object]) -> float:
 
 # ---------------------------------------------------------------- the quick way and the careful way
 
-TEXTS = st.sampled_from(["a", "b", "", "ж", "😀", '"', "\\", '\\"', "\x00", "\ud83d", "\n", "/", "[{"]) | st.text(max_size=5)
+TEXTS = st.sampled_from(
+    ["a", "b", "", "ж", "😀", '"', "\\", '\\"', "\x00", "\ud83d", "\n", "/", "[{"]
+) | st.text(max_size=5)
 NUMBERS = st.sampled_from(
-    ["0", "-0", "-0.0", "1e5", "1E+2", "1.5", "9223372036854775807", "9223372036854775808", "-9223372036854775809", "1e400", "9" * 30]
+    [
+        "0",
+        "-0",
+        "-0.0",
+        "1e5",
+        "1E+2",
+        "1.5",
+        "9223372036854775807",
+        "9223372036854775808",
+        "-9223372036854775809",
+        "1e400",
+        "9" * 30,
+    ]
 )
 WORDS = st.sampled_from(["true", "false", "null", "NaN", "-Infinity", "01", "1.", "+1", "x"])
 SPACE = st.sampled_from(["", " ", "\n", "\t", "\x0c"])
@@ -150,7 +170,10 @@ STRINGS = st.builds(written, TEXTS, st.booleans())
 
 def objects(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     """Objects as text, in which a key may come twice."""
-    pairs = st.lists(st.builds(lambda key, value, space: f"{key}{space}:{value}", STRINGS, values, SPACE), max_size=4)
+    pairs = st.lists(
+        st.builds(lambda key, value, space: f"{key}{space}:{value}", STRINGS, values, SPACE),
+        max_size=4,
+    )
     return pairs.map(lambda several: "{" + ",".join(several) + "}")
 
 
@@ -158,9 +181,28 @@ def arrays(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.lists(values, max_size=4).map(lambda several: "[" + ", ".join(several) + "]")
 
 
-DOCUMENTS = st.recursive(STRINGS | NUMBERS | WORDS, lambda inner: objects(inner) | arrays(inner), max_leaves=8)
+DOCUMENTS = st.recursive(
+    STRINGS | NUMBERS | WORDS, lambda inner: objects(inner) | arrays(inner), max_leaves=8
+)
 PIECES = st.lists(
-    st.sampled_from([*'{}[],:"\\', '\\"', "\\u0041", "\\ud83d", '"a"', '"b":', "1", "-0", "1e5", "null", " ", "ж", "\x00"]), max_size=14
+    st.sampled_from(
+        [
+            *'{}[],:"\\',
+            '\\"',
+            "\\u0041",
+            "\\ud83d",
+            '"a"',
+            '"b":',
+            "1",
+            "-0",
+            "1e5",
+            "null",
+            " ",
+            "ж",
+            "\x00",
+        ]
+    ),
+    max_size=14,
 ).map("".join)
 
 
@@ -170,7 +212,9 @@ PIECES = st.lists(
 @example('{"a": {"b": "x"}, "a": ["b", "x"]}')
 @example('{"a\\"": 1, "a\\"": 2}')
 @example('{"\\u0061": 1, "a": 2}')
-def test_parse_json__quick_way__takes_only_what_the_careful_way_takes_and_reads_it_alike(text: str) -> None:
+def test_parse_json__quick_way__takes_only_what_the_careful_way_takes_and_reads_it_alike(
+    text: str,
+) -> None:
     body = text.encode("utf-8", "surrogatepass")
     quick = parsing._quickly(body, MAX_DEPTH)
     if quick is not parsing._CAREFULLY:
@@ -178,7 +222,11 @@ def test_parse_json__quick_way__takes_only_what_the_careful_way_takes_and_reads_
 
 
 def test_parse_json__a_common_body__goes_the_quick_way() -> None:
-    for body in (b'{"unit": "u1", "experiments": ["a"], "attributes": {"n": 1.5}}', '{"unit": "ж"}'.encode(), b'{"unit": "\\u0436\\n"}'):
+    for body in (
+        b'{"unit": "u1", "experiments": ["a"], "attributes": {"n": 1.5}}',
+        '{"unit": "ж"}'.encode(),
+        b'{"unit": "\\u0436\\n"}',
+    ):
         assert parsing._quickly(body, MAX_DEPTH) == json.loads(body)
 
 

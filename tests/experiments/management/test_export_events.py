@@ -48,10 +48,15 @@ def exported(*arguments: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(out.getvalue())))
 
 
-def test_export__joined_to_an_offline_file_by_job__gives_each_variants_offline_score(observed: World, scientist: User, tmp_path) -> None:
+def test_export__joined_to_an_offline_file_by_job__gives_each_variants_offline_score(
+    observed: World, scientist: User, tmp_path
+) -> None:
     offline = tmp_path / "judgements.csv"
     offline.write_text("job_id,relevance\nj-control,0.3\nj-treatment,0.8\nj-before,9\n")
-    relevance = {row["job_id"]: float(row["relevance"]) for row in csv.DictReader(io.StringIO(offline.read_text()))}
+    relevance = {
+        row["job_id"]: float(row["relevance"])
+        for row in csv.DictReader(io.StringIO(offline.read_text()))
+    }
     scores = defaultdict(list)
     for row in exported("--as", "dora", "--event", "apply"):
         scores[row["variant"]].append(relevance[row["job_id"]])
@@ -61,26 +66,40 @@ def test_export__joined_to_an_offline_file_by_job__gives_each_variants_offline_s
     }
 
 
-def test_export__keys_of_payloads__are_columns_and_empty_where_missing(observed: World, scientist: User) -> None:
+def test_export__keys_of_payloads__are_columns_and_empty_where_missing(
+    observed: World, scientist: User
+) -> None:
     rows = exported("--as", "dora")
     assert len(rows) == 11
     assert all(set(KEYS) <= set(row) for row in rows)
     assert [row["job_id"] for row in rows if row["dispute_id"] == "d1"] == [""]
 
 
-def test_export__text_that_a_spreadsheet_would_run__is_neutralised(observed: World, scientist: User) -> None:
-    assert {row["note"] for row in exported("--as", "dora", "--payload", "note", "--event", "apply")} == {"'=1+1"}
+def test_export__text_that_a_spreadsheet_would_run__is_neutralised(
+    observed: World, scientist: User
+) -> None:
+    assert {
+        row["note"] for row in exported("--as", "dora", "--payload", "note", "--event", "apply")
+    } == {"'=1+1"}
 
 
 def test_export__writes_who_took_what_to_the_changelog(observed: World, scientist: User) -> None:
     exported("--as", "dora", "--reason", "calibration of the offline score")
     line = ChangeLogEntry.objects.get(action="events_exported")
-    assert (line.actor_id, line.reason, line.after) == (scientist.pk, "calibration of the offline score", {"payload": list(KEYS)})
+    assert (line.actor_id, line.reason, line.after) == (
+        scientist.pk,
+        "calibration of the offline score",
+        {"payload": list(KEYS)},
+    )
 
 
 @pytest.mark.parametrize("name", ["viewer", "nobody"])
-def test_export__by_whom_may_not_read_raw_rows__is_refused_and_leaves_no_line(name: str, observed: World) -> None:
-    User.objects.create(username="viewer").groups.add(Group.objects.get_or_create(name=Role.VIEWER.value)[0])
+def test_export__by_whom_may_not_read_raw_rows__is_refused_and_leaves_no_line(
+    name: str, observed: World
+) -> None:
+    User.objects.create(username="viewer").groups.add(
+        Group.objects.get_or_create(name=Role.VIEWER.value)[0]
+    )
     with pytest.raises(CommandError):
         exported("--as", name)
     assert not ChangeLogEntry.objects.filter(action="events_exported").exists()

@@ -22,7 +22,9 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     """Which addresses a name has; each look-up takes the first of several answers, the last one stays."""
     known: dict[str, list[str]] = {HOST: ["127.0.0.1"]}
-    monkeypatch.setattr(destinations, "PORTS", range(1, 65_536))  # the stranger listens where there is room
+    monkeypatch.setattr(
+        destinations, "PORTS", range(1, 65_536)
+    )  # the stranger listens where there is room
 
     def look_up(host: str, port: int, **_: object) -> list[tuple]:
         if host not in known:
@@ -30,7 +32,10 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
         answers = known[host]
         found = answers.pop(0) if len(answers) > 1 else answers[0]
         families = [socket.AF_INET6 if ":" in one else socket.AF_INET for one in found.split()]
-        return [(family, socket.SOCK_STREAM, 6, "", (one, port)) for family, one in zip(families, found.split(), strict=True)]
+        return [
+            (family, socket.SOCK_STREAM, 6, "", (one, port))
+            for family, one in zip(families, found.split(), strict=True)
+        ]
 
     monkeypatch.setattr(https.socket, "getaddrinfo", look_up)
     return known
@@ -49,7 +54,10 @@ def allow(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 @pytest.fixture
 def stranger(
-    pair: tuple[Path, Path], names: dict[str, list[str]], allow: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    pair: tuple[Path, Path],
+    names: dict[str, list[str]],
+    allow: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Stranger]:
     """A server at hooks.example.com, whose certificate is trusted and whose address counts as public."""
     allow("127.0.0.1")

@@ -65,7 +65,9 @@ def certificate(folder: Path, host: str = HOST) -> tuple[Path, Path]:
     pem, secret = folder / "cert.pem", folder / "key.pem"
     pem.write_bytes(made.public_bytes(serialization.Encoding.PEM))
     plain = serialization.NoEncryption()
-    secret.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+    secret.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    )
     return pem, secret
 
 
@@ -83,7 +85,13 @@ def listening(pem: Path, secret: Path) -> Iterator[Stranger]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             length = int(self.headers.get("Content-Length", 0))
-            stranger.got.append(Got(self.path, {k.lower(): v for k, v in self.headers.items()}, self.rfile.read(length)))
+            stranger.got.append(
+                Got(
+                    self.path,
+                    {k.lower(): v for k, v in self.headers.items()},
+                    self.rfile.read(length),
+                )
+            )
             status, headers = stranger.next_answer()
             self.send_response(status)
             for name, value in headers.items():
@@ -117,7 +125,10 @@ def misbehaving(pem: Path, secret: Path, behave: Callable[[ssl.SSLSocket], None]
 
         def run() -> None:
             connection, _ = plain.accept()
-            with connection, _context(pem, secret).wrap_socket(connection, server_side=True) as speaking:
+            with (
+                connection,
+                _context(pem, secret).wrap_socket(connection, server_side=True) as speaking,
+            ):
                 speaking.recv(65_536)
                 try:
                     behave(speaking)

@@ -24,7 +24,9 @@ def test_guide__kinds_schedule_and_hour__are_the_codes() -> None:
     assert {kind for kind in CHOICES if f"`{kind}`" in at_once} == set(CHOICES) - DAILY
     assert {kind for kind in CHOICES if f"(`{kind}`)" in daily.partition(".")[0]} == DAILY
     now = datetime(2026, 3, 2, tzinfo=UTC)
-    pauses = [(due_again(now, attempt) - now) / timedelta(minutes=1) for attempt in range(1, ATTEMPTS)]
+    pauses = [
+        (due_again(now, attempt) - now) / timedelta(minutes=1) for attempt in range(1, ATTEMPTS)
+    ]
     assert pauses == [1, 4, 16, 64, 256, 1024]
     assert "after 1, 4, 16, 64 minutes, about 4 and about 17 hours" in text
     assert f"after {DIGEST_AT:%H:%M} UTC" in text

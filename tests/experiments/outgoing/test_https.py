@@ -20,7 +20,16 @@ def test_post__to_a_proper_server__arrives_whole(stranger):
 
 
 @pytest.mark.parametrize(
-    "address", ["127.0.0.1", "10.1.2.3", "169.254.169.254", "::1", "fe80::1%2", "8.8.8.8 10.0.0.1", "::ffff:127.0.0.1"]
+    "address",
+    [
+        "127.0.0.1",
+        "10.1.2.3",
+        "169.254.169.254",
+        "::1",
+        "fe80::1%2",
+        "8.8.8.8 10.0.0.1",
+        "::ffff:127.0.0.1",
+    ],
 )
 def test_route__a_name_with_any_address_that_is_not_public__is_refused(names, address):
     names[HOST] = [address]
@@ -37,7 +46,9 @@ def test_post__to_a_private_address__connects_to_nobody(stranger, names, monkeyp
     assert stranger.got == []
 
 
-def test_post__a_name_that_changes_its_mind__is_asked_once_and_the_judged_address_called(stranger, names):
+def test_post__a_name_that_changes_its_mind__is_asked_once_and_the_judged_address_called(
+    stranger, names
+):
     """Rebinding: public when it was judged, private a moment later."""
     names[HOST] = ["127.0.0.1", "10.0.0.1"]
     assert post(stranger.url(), b"{}", {}) == 204
@@ -96,10 +107,18 @@ def test_post__an_answer_without_an_end__is_read_so_far_and_no_farther(stranger,
 
 
 @pytest.mark.parametrize(
-    ("said", "why"), [(b"SSH-2.0-x\r\n\r\n", "no HTTP"), (b"HTTP/1.1 200", "closed before"), (b"HTTP/1.1 99999 x\r\n\r\n", "no HTTP")]
+    ("said", "why"),
+    [
+        (b"SSH-2.0-x\r\n\r\n", "no HTTP"),
+        (b"HTTP/1.1 200", "closed before"),
+        (b"HTTP/1.1 99999 x\r\n\r\n", "no HTTP"),
+    ],
 )
 def test_post__nonsense__is_not_delivered(stranger, pair, said, why):
-    with misbehaving(*pair, lambda speaking: speaking.sendall(said)) as port, pytest.raises(Undelivered, match=why):
+    with (
+        misbehaving(*pair, lambda speaking: speaking.sendall(said)) as port,
+        pytest.raises(Undelivered, match=why),
+    ):
         post(f"https://{HOST}:{port}/", b"{}", {})
 
 

@@ -38,7 +38,9 @@ def connect(platform):
 
     def _connect(**options):
         quiet = {"poll_seconds": 3600.0, "send_seconds": 3600.0, "timeout": 2.0}
-        client = AssayClient(options.pop("url", platform.url), options.pop("key", KEY), **quiet | options)
+        client = AssayClient(
+            options.pop("url", platform.url), options.pop("key", KEY), **quiet | options
+        )
         made.append(client)
         return client
 

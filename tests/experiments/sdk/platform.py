@@ -49,14 +49,28 @@ class StandIn:
         if any(self.refuse(item) for item in items):
             return 400, {}, b'{"error": {"message": "an item that no parser takes"}}'
         self.told.setdefault(kind, []).extend(items)
-        return 200, {}, json.dumps({"accepted": len(items), "duplicates": 0, "conflicts": 0, "errors": []}).encode()
+        return (
+            200,
+            {},
+            json.dumps(
+                {"accepted": len(items), "duplicates": 0, "conflicts": 0, "errors": []}
+            ).encode(),
+        )
 
     def _catalogue(self, headers):
-        body = self.catalogue if isinstance(self.catalogue, bytes) else json.dumps(self.catalogue).encode()
+        body = (
+            self.catalogue
+            if isinstance(self.catalogue, bytes)
+            else json.dumps(self.catalogue).encode()
+        )
         etag = f'W/"{hashlib.sha256(body).hexdigest()}"'
         if headers.get("If-None-Match") == etag:
             return 304, {"ETag": etag}, b""
-        return 200, {"ETag": etag, "Content-Encoding": "gzip", "X-Assay-Stale": str(self.stale).lower()}, gzip.compress(body)
+        return (
+            200,
+            {"ETag": etag, "Content-Encoding": "gzip", "X-Assay-Stale": str(self.stale).lower()},
+            gzip.compress(body),
+        )
 
 
 def _handler(platform):

@@ -34,8 +34,16 @@ class _Dots(ast.NodeTransformer):
     """``...`` stands for what the reader fills in: arms in a list of variants, an empty config elsewhere."""
 
     def visit_List(self, node: ast.List) -> ast.AST:  # ast's name
-        dots = len(node.elts) == 1 and isinstance(node.elts[0], ast.Constant) and node.elts[0].value is Ellipsis
-        return ast.copy_location(ast.Call(ast.Name("_two_arms", ast.Load()), [], []), node) if dots else self.generic_visit(node)
+        dots = (
+            len(node.elts) == 1
+            and isinstance(node.elts[0], ast.Constant)
+            and node.elts[0].value is Ellipsis
+        )
+        return (
+            ast.copy_location(ast.Call(ast.Name("_two_arms", ast.Load()), [], []), node)
+            if dots
+            else self.generic_visit(node)
+        )
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:  # ast's name
         return ast.copy_location(ast.Dict([], []), node) if node.value is Ellipsis else node
@@ -69,7 +77,9 @@ class Runner:
 
     def value(self, block: str) -> Any:
         """Of a block that is one expression."""
-        return eval(compile(ast.Expression(ast.parse(block, mode="eval").body), "block", "eval"), self.names)
+        return eval(
+            compile(ast.Expression(ast.parse(block, mode="eval").body), "block", "eval"), self.names
+        )
 
     def _run(self, statement: ast.stmt) -> None:
         module = ast.fix_missing_locations(ast.Module([statement], []))

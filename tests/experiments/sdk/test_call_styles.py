@@ -86,7 +86,10 @@ def test_manager__two_experiments__are_independent(manager):
     for name in ("model", "threshold"):
         manager.register_experiment(two(name))
         manager.start(name)
-    cells = {(manager.get_variant("model", n).name, manager.get_variant("threshold", n).name) for n in range(100)}
+    cells = {
+        (manager.get_variant("model", n).name, manager.get_variant("threshold", n).name)
+        for n in range(100)
+    }
     assert len(cells) == 4
 
 
@@ -101,7 +104,9 @@ def test_manager__in_every_run__gives_a_unit_its_variant(manager):
     manager.register_experiment(two(enabled=True))
     again = ExperimentManager(LocalPlatform())
     again.register_experiment(two(enabled=True))
-    assert [manager.get_variant("exp", n).name for n in range(50)] == [again.get_variant("exp", n).name for n in range(50)]
+    assert [manager.get_variant("exp", n).name for n in range(50)] == [
+        again.get_variant("exp", n).name for n in range(50)
+    ]
 
 
 def test_weight__changed_after_the_start__is_refused_with_the_reason(manager):
@@ -109,7 +114,9 @@ def test_weight__changed_after_the_start__is_refused_with_the_reason(manager):
     experiment.variants[0].weight = 0.4
     experiment.variants[0].weight = 0.5
     experiment.start()
-    with pytest.raises(Refused, match=r"share of control cannot become 0\.9 while the experiment is RUNNING"):
+    with pytest.raises(
+        Refused, match=r"share of control cannot become 0\.9 while the experiment is RUNNING"
+    ):
         experiment.variants[0].weight = 0.9
     assert experiment.variants[0].weight == 0.5
 
@@ -121,7 +128,10 @@ def test_start__of_what_was_never_registered__says_what_to_do(here):
         ExperimentManager().get_experiment("nonesuch")
 
 
-@pytest.mark.parametrize("arms", [[], [Variant("only")], [Variant("a", 0.5), Variant("b", 0.6)], [Variant("a"), Variant("a")]])
+@pytest.mark.parametrize(
+    "arms",
+    [[], [Variant("only")], [Variant("a", 0.5), Variant("b", 0.6)], [Variant("a"), Variant("a")]],
+)
 def test_register__what_cannot_be_served__is_refused(manager, arms):
     with pytest.raises(InvalidInput):
         manager.register_experiment(Experiment("bad", variants=arms))
@@ -165,20 +175,48 @@ def test_tracking__knows_whom_it_is_about(here, manager):
     manager.register_experiment(two(enabled=True))
     labels = {"experiment": "exp", "variant": manager.get_variant("exp", 42).name}
     assert track_llm_call(
-        model="gpt-4", agent="specs", input_tokens=100, output_tokens=200, duration=2.5, cost=0.0123, request_id="r1", labels=labels
+        model="gpt-4",
+        agent="specs",
+        input_tokens=100,
+        output_tokens=200,
+        duration=2.5,
+        cost=0.0123,
+        request_id="r1",
+        labels=labels,
     )
     assert track_rag_retrieval(agent="specs", similarity_scores=[0.9, 0.8], labels=labels)
-    assert track_cache_operation(operation="get", cache_type="embedding", latency_ms=2.5, hit=True, labels=labels)
+    assert track_cache_operation(
+        operation="get", cache_type="embedding", latency_ms=2.5, hit=True, labels=labels
+    )
     assert track_handoff(HandoffReason.LOW_CONFIDENCE, 0.4, labels)
     assert track_feedback("positive", labels, request_id="r1")
     assert track_error(labels)
-    assert {str(item["units"]) for kind, item in here.told.items if kind != "costs"} == {"{'user': '42'}"}
+    assert {str(item["units"]) for kind, item in here.told.items if kind != "costs"} == {
+        "{'user': '42'}"
+    }
     request, *_ = told(here, "events")
-    assert (request["event_type"], request["latency_ms"], request["cost_micro"], request["request_id"]) == ("ai_request", 2500, 12300, "r1")
+    assert (
+        request["event_type"],
+        request["latency_ms"],
+        request["cost_micro"],
+        request["request_id"],
+    ) == ("ai_request", 2500, 12300, "r1")
     (cost,) = told(here, "costs")
-    assert (cost["request_id"], cost["tokens_in"], cost["tokens_out"], "units" in cost) == ("r1", 100, 200, False)
+    assert (cost["request_id"], cost["tokens_in"], cost["tokens_out"], "units" in cost) == (
+        "r1",
+        100,
+        200,
+        False,
+    )
     assert {item["metric"]: item["value"] for item in told(here, "observations")} == pytest.approx(
-        {"latency": 2500, "cost": 0.0123, "token_usage": 300, "avg_similarity": 0.85, "cache_hit_rate": 1, "handoff_rate": 1}
+        {
+            "latency": 2500,
+            "cost": 0.0123,
+            "token_usage": 300,
+            "avg_similarity": 0.85,
+            "cache_hit_rate": 1,
+            "handoff_rate": 1,
+        }
         | {"user_satisfaction": 1, "errors": 1}
     )
     assert told(here, "feedback")[0]["label"] == "useful"
@@ -186,7 +224,10 @@ def test_tracking__knows_whom_it_is_about(here, manager):
 
 def test_tracking__about_nobody__is_not_told_and_says_so_once(here, caplog):
     def ask():
-        return [track_rag_retrieval("specs", [0.9], {"experiment": "unasked", "variant": "a"}) for _ in range(3)]
+        return [
+            track_rag_retrieval("specs", [0.9], {"experiment": "unasked", "variant": "a"})
+            for _ in range(3)
+        ]
 
     assert contextvars.Context().run(ask) == [False] * 3
     assert len([record for record in caplog.records if "unasked" in record.message]) == 1
@@ -206,7 +247,9 @@ def test_tracking__in_tasks_and_threads__does_not_mix_users_up(here, manager):
         await asyncio.gather(*(one(user) for user in range(20)))
 
     asyncio.run(many())
-    threads = [threading.Thread(target=lambda user=user: asyncio.run(one(user))) for user in range(20, 40)]
+    threads = [
+        threading.Thread(target=lambda user=user: asyncio.run(one(user))) for user in range(20, 40)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -239,14 +282,19 @@ def test_compare_variants__puts_numbers_side_by_side(here, manager):
             track_handoff(HandoffReason.OTHER, labels=labels)
             track_error(labels)
             track_error(labels)
-    found = asyncio.run(ExperimentMetricsCollector().compare_variants("exp", ["control", "treatment"], duration="7d"))
+    found = asyncio.run(
+        ExperimentMetricsCollector().compare_variants(
+            "exp", ["control", "treatment"], duration="7d"
+        )
+    )
     assert found["treatment"].avg_similarity > found["control"].avg_similarity
     assert (found["control"].avg_latency, found["treatment"].avg_latency) == (1000, 2000)
     assert found["control"].sample_size + found["treatment"].sample_size == 40
     assert sum(round(one.handoff_rate * one.sample_size) for one in found.values()) == 20
     assert sum(round(one.errors * one.sample_size) for one in found.values()) == 40
     with pytest.raises(
-        Refused, match=r"satisfaction of control: nobody reported user_satisfaction in the last 7d; measured: avg_latency, "
+        Refused,
+        match=r"satisfaction of control: nobody reported user_satisfaction in the last 7d; measured: avg_latency, ",
     ):
         assert found["control"].satisfaction > found["treatment"].satisfaction
     assert found["control"].counts["avg_similarity"] == found["control"].sample_size
@@ -306,7 +354,12 @@ def test_tenants__shipped__serve_once_they_are_enabled(registry):
     assert get_variant_config("acme", "followup_timing").get("delay_seconds", 600) == 600
     registry["followup_timing"].enabled = True
     assert registry["followup_timing"].enabled
-    found = {get_variant(f"tenant-{n}", "followup_timing"): get_variant_config(f"tenant-{n}", "followup_timing") for n in range(50)}
+    found = {
+        get_variant(f"tenant-{n}", "followup_timing"): get_variant_config(
+            f"tenant-{n}", "followup_timing"
+        )
+        for n in range(50)
+    }
     assert found == {"control": {"delay_seconds": 1800}, "aggressive": {"delay_seconds": 300}}
     registry["followup_timing"].enabled = False
     assert get_variant("acme", "followup_timing") is None
@@ -319,14 +372,23 @@ def test_tenants__of_ones_own__are_randomised_by_tenant(here, registry):
         ExperimentVariant(name="friendly", traffic_weight=0.5, config={"template": "Hey {name}"}),
     ]
     registry["message_template"] = Experiment(
-        name="message_template", enabled=True, start_date=int(time.time()), variants=arms, min_sample_size=150, auto_promote=True
+        name="message_template",
+        enabled=True,
+        start_date=int(time.time()),
+        variants=arms,
+        min_sample_size=150,
+        auto_promote=True,
     )
     assert arms[0].traffic_weight == 0.5
     assert registry["message_template"].unit_type == "tenant"
     variant = get_variant("acme", "message_template")
     assert track_outcome("acme", "message_template", variant, "booked")
     (event,) = told(here, "events")
-    assert (event["event_type"], event["variant"], event["units"]) == ("booked", variant, {"tenant": "acme"})
+    assert (event["event_type"], event["variant"], event["units"]) == (
+        "booked",
+        variant,
+        {"tenant": "acme"},
+    )
     assert registry["message_template"].promoted_variant is None
     with pytest.raises(Refused):
         arms[0].traffic_weight = 0.9
@@ -341,17 +403,29 @@ def test_service__users_and_sessions__get_variants_as_dicts_and_results_are_reco
     experiment = two("Lead Qualification Prompt Test", unit_type="visitor")
     ExperimentManager().register_experiment(experiment).start()
     service = ExperimentService(object())
-    found = service.get_variant_for_user(experiment_name="Lead Qualification Prompt Test", user_id=123, session_id=None)
+    found = service.get_variant_for_user(
+        experiment_name="Lead Qualification Prompt Test", user_id=123, session_id=None
+    )
     assert set(found) == {"name", "key", "is_control", "config"}
     assert found["config"]["top_k"] == (3 if found["is_control"] else 5)
-    assert service.get_variant_for_user("Lead Qualification Prompt Test", session_id="s-1") is not None
+    assert (
+        service.get_variant_for_user("Lead Qualification Prompt Test", session_id="s-1") is not None
+    )
     assert service.get_variant_for_user("Lead Qualification Prompt Test") is None
     assert service.get_variant_for_user("nonesuch", user_id=1) is None
     assert service.record_result(
-        experiment_name="Lead Qualification Prompt Test", metric_name="satisfaction_score", metric_value=4.5, user_id=123, session_id=None
+        experiment_name="Lead Qualification Prompt Test",
+        metric_name="satisfaction_score",
+        metric_value=4.5,
+        user_id=123,
+        session_id=None,
     )
     (result,) = told(here, "observations")
-    assert (result["metric"], result["value"], result["units"]) == ("satisfaction_score", 4.5, {"user": "123"})
+    assert (result["metric"], result["value"], result["units"]) == (
+        "satisfaction_score",
+        4.5,
+        {"user": "123"},
+    )
     assert not service.record_result("e", "m", float("nan"), user_id=object())
 
 
@@ -365,8 +439,12 @@ def test_analyzer__without_a_server__says_that_it_needs_one(here):
 
 def test_names__come_from_the_package_without_django():
     names = sorted(experiments._LAZY)
-    program = f"import sys; from experiments import {', '.join(names)}; print('django' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True)
+    program = (
+        f"import sys; from experiments import {', '.join(names)}; print('django' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "False"
     with pytest.raises(AttributeError, match="nonesuch"):
         _ = experiments.nonesuch

@@ -16,7 +16,13 @@ from experiments.core.serving.assignment import AssignmentRequest, assign
 from experiments.core.serving.catalogue_parsing import parse
 from experiments.core.types import FlagType
 from experiments.sdk import AssayClient, Collected
-from tests.experiments.core.serving.catalogues import dark_experiment, document, experiment, flag, override
+from tests.experiments.core.serving.catalogues import (
+    dark_experiment,
+    document,
+    experiment,
+    flag,
+    override,
+)
 from tests.experiments.sdk.conftest import a_document
 
 NOW = datetime(2026, 5, 2, 9, tzinfo=UTC)
@@ -29,17 +35,29 @@ def client():
 
 def ids(number):
     """Whole numbers, UUIDs, Cyrillic and emoji in turn."""
-    kinds = (str, lambda n: str(uuid.UUID(int=n * 7919)), lambda n: f"юзер-{n}", lambda n: f"👩‍🚀{n}"[:1] + str(n))
+    kinds = (
+        str,
+        lambda n: str(uuid.UUID(int=n * 7919)),
+        lambda n: f"юзер-{n}",
+        lambda n: f"👩‍🚀{n}"[:1] + str(n),
+    )
     return [kinds[n % 4](n) for n in range(number)]
 
 
 def test_variant__ten_thousand_units__is_what_core_assigns(client):
     catalogue = parse(a_document())
     for unit in ids(10_000):
-        served = assign(catalogue, AssignmentRequest(experiment="ranker", units={"user": unit}), NOW).served
+        served = assign(
+            catalogue, AssignmentRequest(experiment="ranker", units={"user": unit}), NOW
+        ).served
         found = client.variant("ranker", unit, expose=False)
         assert found is not None
-        assert (found.key, found.name, found.config, found.value) == (served.variant, served.variant_name, served.config, served.value)
+        assert (found.key, found.name, found.config, found.value) == (
+            served.variant,
+            served.variant_name,
+            served.config,
+            served.value,
+        )
         assert client.get_object("rank", {}, unit, expose=False) == served.value
 
 
@@ -64,7 +82,9 @@ def test_getters__integer_flag_asked_as_float__is_a_float(client):
         (["on"], "u", "GENERAL"),
     ],
 )
-def test_evaluate__what_cannot_be_answered__is_the_callers_default_and_says_why(client, flag_key, unit, error):
+def test_evaluate__what_cannot_be_answered__is_the_callers_default_and_says_why(
+    client, flag_key, unit, error
+):
     found = client.evaluate(flag_key, FlagType.BOOLEAN, False, unit)
     assert (found.value, found.error, bool(found.message)) == (False, error, True)
 
@@ -102,14 +122,29 @@ def test_values__changed_by_the_application__stay_what_they_are_for_others():
 
 def test_assign__has_the_doors_shape(client):
     (answer,) = client.assign("u")
-    assert set(answer) == {"unit", "experiment", "flag", "variant", "config", "value", "bucket", "reason", "stage", "shadow", "metadata"}
+    assert set(answer) == {
+        "unit",
+        "experiment",
+        "flag",
+        "variant",
+        "config",
+        "value",
+        "bucket",
+        "reason",
+        "stage",
+        "shadow",
+        "metadata",
+    }
     assert client.assign("u", experiments=["ranker", "nonesuch"]) == [answer]
     assert not client.outbox.items
 
 
 def test_why__explains_in_a_sentence_and_exposes_nobody(client):
     found = client.why("ranker", "u")
-    assert (found["reason"], found["explanation"]) == ("experiment", "the unit's bucket belongs to this variant")
+    assert (found["reason"], found["explanation"]) == (
+        "experiment",
+        "the unit's bucket belongs to this variant",
+    )
     assert client.why("on", "u")["reason"] == "default"
     assert not client.outbox.items
 
@@ -121,7 +156,11 @@ def test_exposure__is_told_once_a_while_with_the_arm_that_owns_the_bucket():
     for _ in range(3):
         assert client.variant("dark", unit).key == "control"
     (item,) = [item for kind, item in client.outbox.items if kind == "exposures"]
-    assert (item["experiment"], item["variant"], item["units"]) == ("dark", "treatment", {"user": unit})
+    assert (item["experiment"], item["variant"], item["units"]) == (
+        "dark",
+        "treatment",
+        {"user": unit},
+    )
     assert item["timestamp"] == NOW.isoformat()
 
 
@@ -163,11 +202,19 @@ def test_clock__that_fails__gives_defaults_and_one_line(caplog):
 
 
 def test_timed__tells_milliseconds_also_of_what_failed(client):
-    with pytest.raises(ZeroDivisionError), client.timed("ai_request", "u", experiment="ranker") as more:
+    with (
+        pytest.raises(ZeroDivisionError),
+        client.timed("ai_request", "u", experiment="ranker") as more,
+    ):
         more["value"] = 3
         _ = 1 / 0
     ((kind, item),) = client.outbox.items
-    assert (kind, item["event_type"], item["value"], item["experiment"]) == ("events", "ai_request", 3, "ranker")
+    assert (kind, item["event_type"], item["value"], item["experiment"]) == (
+        "events",
+        "ai_request",
+        3,
+        "ranker",
+    )
     assert 0 <= item["latency_ms"] < 1000
 
 
@@ -182,7 +229,9 @@ def test_async__evaluation_needs_no_await_and_waiting_does(client):
     asyncio.run(application())
 
 
-@pytest.mark.parametrize("url", ["", "assay.example.com", "ftp://assay", "https://", "http://a/?x=1", None, 5])
+@pytest.mark.parametrize(
+    "url", ["", "assay.example.com", "ftp://assay", "https://", "http://a/?x=1", None, 5]
+)
 def test_constructor__an_address_that_is_none__says_so(url):
     with pytest.raises(InvalidInput, match="url"):
         AssayClient(url, "key")
@@ -204,22 +253,52 @@ class Hostile:
 
 
 anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.builds(Hostile) | st.builds(object),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.binary()
+    | st.builds(Hostile)
+    | st.builds(object),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=6,
 )
 TARGETED = document(
-    flag("rank", experiment=experiment(targeting=[{"attribute": "country", "op": "in", "value": ["de", "fr"]}])),
+    flag(
+        "rank",
+        experiment=experiment(
+            targeting=[{"attribute": "country", "op": "in", "value": ["de", "fr"]}]
+        ),
+    ),
     flag("on", type="boolean", default=True),
-    exclusions=[{"key": "staff", "ids": {"user": ["boss"]}, "rules": [[{"attribute": "staff", "op": "eq", "value": True}]]}],
+    exclusions=[
+        {
+            "key": "staff",
+            "ids": {"user": ["boss"]},
+            "rules": [[{"attribute": "staff", "op": "eq", "value": True}]],
+        }
+    ],
 )
 RANDOM = AssayClient.from_document(json.dumps(TARGETED), outbox=Collected(10))
 
 
-@given(name=anything, unit=anything, units=anything, attributes=anything, country=anything, default=anything)
+@given(
+    name=anything,
+    unit=anything,
+    units=anything,
+    attributes=anything,
+    country=anything,
+    default=anything,
+)
 def test_nothing_ever_raises(name, unit, units, attributes, country, default):
     for asked in ("rank", "ranker", name):
-        for about in ({}, {"units": units}, {"attributes": attributes}, {"attributes": {"country": country, "staff": country}}):
+        for about in (
+            {},
+            {"units": units},
+            {"attributes": attributes},
+            {"attributes": {"country": country, "staff": country}},
+        ):
             for kind in ("boolean", "string", "integer", "float", "object"):
                 getattr(RANDOM, f"get_{kind}")(asked, default, unit, **about)
             RANDOM.variant(asked, unit, **about)

@@ -108,12 +108,21 @@ def test_wheel__built_twice__is_the_same(wheel, tmp_path):
 
 def test_source_archive__makes_the_same_wheel(wheel, tmp_path):
     program = f"import sys; sys.path.insert(0, '.'); import backend; print(backend.build_sdist({str(tmp_path)!r}))"
-    done = subprocess.run([sys.executable, "-B", "-c", program], cwd=PROJECT / "sdk", capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", program],
+        cwd=PROJECT / "sdk",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     archive = done.stdout.strip()
     _pip("wheel", "--no-deps", "--no-index", "--wheel-dir", str(tmp_path), str(tmp_path / archive))
     assert (tmp_path / wheel.name).read_bytes() == wheel.read_bytes()
 
 
 def test_versions__of_platform_and_sdk__go_together():
-    versions = [tomllib.loads((PROJECT / path).read_text())["project"]["version"] for path in ("pyproject.toml", "sdk/pyproject.toml")]
+    versions = [
+        tomllib.loads((PROJECT / path).read_text())["project"]["version"]
+        for path in ("pyproject.toml", "sdk/pyproject.toml")
+    ]
     assert versions[0] == versions[1]

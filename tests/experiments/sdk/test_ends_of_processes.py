@@ -49,7 +49,12 @@ def _until(condition, seconds):
 
 
 def _environment(platform, folder, **more):
-    said = {"PYTHONPATH": str(PROJECT), "PLATFORM": platform.url, "KEY": KEY, "FOLDER": str(folder or "")}
+    said = {
+        "PYTHONPATH": str(PROJECT),
+        "PLATFORM": platform.url,
+        "KEY": KEY,
+        "FOLDER": str(folder or ""),
+    }
     return os.environ | said | more
 
 
@@ -59,18 +64,41 @@ def test_celery_prefork__recycled_workers__lose_nothing(platform, tmp_path, per_
     (tmp_path / "ends.py").write_text(CELERY)
     for name in ("queue", "control", "folder"):
         (tmp_path / name).mkdir()
-    environment = _environment(platform, tmp_path / "folder" if kept else None, TASKS_PER_CHILD=str(per_child))
+    environment = _environment(
+        platform, tmp_path / "folder" if kept else None, TASKS_PER_CHILD=str(per_child)
+    )
     options = {"cwd": tmp_path, "env": environment}
     subprocess.run([sys.executable, "ends.py"], check=True, timeout=60, **options)
-    command = [sys.executable, "-m", "celery", "-A", "ends", "worker", "--pool", "prefork", "-c", "4", "-l", "ERROR"]
-    worker = subprocess.Popen([*command, "--without-gossip", "--without-mingle", "--without-heartbeat"], **options)
+    command = [
+        sys.executable,
+        "-m",
+        "celery",
+        "-A",
+        "ends",
+        "worker",
+        "--pool",
+        "prefork",
+        "-c",
+        "4",
+        "-l",
+        "ERROR",
+    ]
+    worker = subprocess.Popen(
+        [*command, "--without-gossip", "--without-mingle", "--without-heartbeat"], **options
+    )
     try:
         _until(lambda: not list((tmp_path / "queue").iterdir()), 60)
-        _until(lambda: min(len(set(platform.ids(kind))) for kind in ("exposures", "events")) == 20, 10 if per_child == 1 else 3)
+        _until(
+            lambda: min(len(set(platform.ids(kind))) for kind in ("exposures", "events")) == 20,
+            10 if per_child == 1 else 3,
+        )
     finally:
         worker.terminate()
         worker.wait(60)
-    assert {kind: len(set(platform.ids(kind))) for kind in ("exposures", "events")} == {"exposures": 20, "events": 20}
+    assert {kind: len(set(platform.ids(kind))) for kind in ("exposures", "events")} == {
+        "exposures": 20,
+        "events": 20,
+    }
 
 
 PROGRAM = """
@@ -100,7 +128,9 @@ signal.signal(signal.SIGTERM, mine)
 def _run(platform, folder, *, end, before="", after=""):
     text = PROGRAM.format(before=before, after=after, end=end)
     command, said = [sys.executable, "-c", text], _environment(platform, folder)
-    ran = subprocess.run(command, cwd=PROJECT, env=said, check=False, timeout=60, capture_output=True, text=True)
+    ran = subprocess.run(
+        command, cwd=PROJECT, env=said, check=False, timeout=60, capture_output=True, text=True
+    )
     return ran.returncode, ran.stderr
 
 
@@ -123,13 +153,20 @@ TERMINATED = "os.kill(os.getpid(), signal.SIGTERM)"
     ],
     ids=["sigterm", "sighup", "own_handler_before", "own_handler_after", "chained_handler"],
 )
-def test_signal__sends_what_waits_and_ends_the_process_as_it_would_have(platform, before, after, end, code):
+def test_signal__sends_what_waits_and_ends_the_process_as_it_would_have(
+    platform, before, after, end, code
+):
     assert _run(platform, None, before=before, after=after, end=end)[0] == code
     assert _arrived(platform) == ALL_FIFTY
 
 
-@pytest.mark.parametrize("end", ["os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)", "os.execv('/bin/true', ['true'])"])
-def test_end_without_a_last_chance__with_a_folder__the_next_process_sends_all(platform, connect, tmp_path, end):
+@pytest.mark.parametrize(
+    "end",
+    ["os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)", "os.execv('/bin/true', ['true'])"],
+)
+def test_end_without_a_last_chance__with_a_folder__the_next_process_sends_all(
+    platform, connect, tmp_path, end
+):
     _run(platform, tmp_path, end=end)
     assert _arrived(platform) != ALL_FIFTY  # on a slow machine the sender may have begun
     connect(folder=tmp_path, send_seconds=0.01)
@@ -141,13 +178,20 @@ def test_end_without_a_last_chance__with_a_folder__the_next_process_sends_all(pl
 
 def test_sigterm__server_away_and_no_folder__says_what_is_lost(platform):
     ready = "client.wait_ready()"
-    code, said = _run(platform, None, after=ready, end="client.outbox._transport.url = 'http://127.0.0.1:1'; " + TERMINATED)
+    code, said = _run(
+        platform,
+        None,
+        after=ready,
+        end="client.outbox._transport.url = 'http://127.0.0.1:1'; " + TERMINATED,
+    )
     assert code == -signal.SIGTERM
     assert "100 items could not be sent before the end and are lost" in said
 
 
 def test_sigterm__server_away_with_a_folder__loses_nothing(platform, connect, tmp_path):
-    code, said = _run(platform, tmp_path, end="client.outbox._transport.url = 'http://127.0.0.1:1'; " + TERMINATED)
+    code, said = _run(
+        platform, tmp_path, end="client.outbox._transport.url = 'http://127.0.0.1:1'; " + TERMINATED
+    )
     assert (code, "lost" in said) == (-signal.SIGTERM, False)
     connect(folder=tmp_path, send_seconds=0.01)
     _until(lambda: _arrived(platform) == ALL_FIFTY, 10)
@@ -180,7 +224,9 @@ def test_file_of_a_living_process__is_not_taken_over(platform, connect, tmp_path
     assert (first.counts, len(platform.ids("events"))) == (Counts(sent=1), 1)
 
 
-def test_folder__too_many_bytes_wait__keeps_items_in_memory_and_says_so(platform, connect, tmp_path, monkeypatch, caplog):
+def test_folder__too_many_bytes_wait__keeps_items_in_memory_and_says_so(
+    platform, connect, tmp_path, monkeypatch, caplog
+):
     monkeypatch.setattr(journal, "_MOST_BYTES", 100)
     platform.stop()
     first, second = connect(folder=tmp_path), connect(folder=tmp_path)
@@ -221,7 +267,9 @@ def test_first_question__server_away__waits_for_its_first_attempt_and_no_longer(
 
 def test_first_question__silent_server__waits_once_and_only_up_to_the_bound(platform, connect):
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        client = connect(url=f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=60.0, start_seconds=0.3)
+        client = connect(
+            url=f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=60.0, start_seconds=0.3
+        )
         began = time.monotonic()
         assert client.variant("ranker", "u") is None
         first = time.monotonic() - began

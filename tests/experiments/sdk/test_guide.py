@@ -25,7 +25,9 @@ def served(platform, monkeypatch):
     for arm in button["variants"]:
         arm["config"] = {"colour": arm["key"]}
     limit = flag("search_limit", type="integer", default=7)
-    platform.catalogue = document(flag("button", experiment=button), limit, flag("new_search", type="boolean", default=True))
+    platform.catalogue = document(
+        flag("button", experiment=button), limit, flag("new_search", type="boolean", default=True)
+    )
     return platform
 
 

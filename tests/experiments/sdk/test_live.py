@@ -33,7 +33,9 @@ def connect(live):
     made = []
 
     def _connect(key="server", **options):
-        client = AssayClient(live.url, live.keys[key], **{"poll_seconds": 0.3, "send_seconds": 60.0} | options)
+        client = AssayClient(
+            live.url, live.keys[key], **{"poll_seconds": 0.3, "send_seconds": 60.0} | options
+        )
         made.append(client)
         assert client.wait_ready(10)
         return client
@@ -54,7 +56,12 @@ def platform(live, connect):
 
 
 def two(name, **fields):
-    return Experiment(name, "a comparison", [Variant("control", 0.5, {"k": 3}), Variant("treatment", 0.5, {"k": 5})], **fields)
+    return Experiment(
+        name,
+        "a comparison",
+        [Variant("control", 0.5, {"k": 3}), Variant("treatment", 0.5, {"k": 5})],
+        **fields,
+    )
 
 
 def test_answers__are_the_doors_own(live, connect):
@@ -64,9 +71,17 @@ def test_answers__are_the_doors_own(live, connect):
     client = connect()
     assert client.refresh()
     units = ids(1_000)
-    body = {"batch": [{"units": {"user": u, "tenant": f"t-{u}"}} for u in units], "experiments": ["sdk_same", "sdk_tenants"]}
+    body = {
+        "batch": [{"units": {"user": u, "tenant": f"t-{u}"}} for u in units],
+        "experiments": ["sdk_same", "sdk_tenants"],
+    }
     doors = live.post("/api/v1/assignments", body).json()["results"]
-    ours = [client.assign(units={"user": u, "tenant": f"t-{u}"}, experiments=["sdk_same", "sdk_tenants"]) for u in units]
+    ours = [
+        client.assign(
+            units={"user": u, "tenant": f"t-{u}"}, experiments=["sdk_same", "sdk_tenants"]
+        )
+        for u in units
+    ]
     assert ours == doors
     assert {answer["variant"] for (answer, _) in ours} == {None, "control", "treatment"}
 
@@ -122,7 +137,9 @@ def test_told__arrives_once_and_exposures_are_the_servers_own(live, connect):
     for unit, key, bucket, count, crossover in rows:
         why = client.why("sdk_told", unit)
         assert (why["variant"], why["bucket"], count, crossover) == (key, bucket, 1, False)
-    assert live.sql("SELECT count(*) FROM ai_events WHERE event_type = 'job_view' AND user_id LIKE 'told-%%'") == [(40,)]
+    assert live.sql(
+        "SELECT count(*) FROM ai_events WHERE event_type = 'job_view' AND user_id LIKE 'told-%%'"
+    ) == [(40,)]
 
 
 def test_server_stopped_and_started__client_goes_on_and_everything_arrives(live, connect, tmp_path):
@@ -141,7 +158,9 @@ def test_server_stopped_and_started__client_goes_on_and_everything_arrives(live,
     finally:
         live.start()
     assert client.flush(20)
-    assert live.sql("SELECT count(*) FROM experiment_assignments WHERE user_id LIKE 's-%%'") == [(50,)]
+    assert live.sql("SELECT count(*) FROM experiment_assignments WHERE user_id LIKE 's-%%'") == [
+        (50,)
+    ]
 
 
 def test_manager__registers_starts_measures_and_compares(live, platform):
@@ -159,7 +178,11 @@ def test_manager__registers_starts_measures_and_compares(live, platform):
         track_llm_call("gpt-4", "specs", 100, 200, 2.5, labels, cost=0.01)
     assert platform.client.flush()
     assert platform.client.counts.rejected == 0
-    results = asyncio.run(ExperimentMetricsCollector().compare_variants("sdk_manager", ["control", "treatment"], duration="7d"))
+    results = asyncio.run(
+        ExperimentMetricsCollector().compare_variants(
+            "sdk_manager", ["control", "treatment"], duration="7d"
+        )
+    )
     assert results["treatment"].avg_similarity > results["control"].avg_similarity
     assert results["control"].avg_latency == 2500
     assert results["control"].avg_cost == pytest.approx(0.01)
@@ -173,7 +196,10 @@ def test_manager__registered_by_another_process__is_found(live, platform):
     ExperimentManager().register_experiment(two("sdk_found", enabled=True))
     elsewhere = ExperimentManager()
     found = elsewhere.get_experiment("sdk_found")
-    assert (found.status, [variant.name for variant in found.variants]) == ("RUNNING", ["control", "treatment"])
+    assert (found.status, [variant.name for variant in found.variants]) == (
+        "RUNNING",
+        ["control", "treatment"],
+    )
     assert ExperimentManager().register_experiment(two("sdk_found")).status == "RUNNING"
     with pytest.raises(NotFound):
         elsewhere.get_experiment("sdk_nonesuch")
@@ -196,11 +222,18 @@ def test_tenants__enabled_paused_and_measured(live, platform):
 
 def test_service__records_and_the_server_analyses(live, platform):
     manager = ExperimentManager()
-    experiment = manager.register_experiment(two("Sdk Prompt Test", unit_type="visitor", primary_metric="resolution_rate", enabled=True))
+    experiment = manager.register_experiment(
+        two("Sdk Prompt Test", unit_type="visitor", primary_metric="resolution_rate", enabled=True)
+    )
     service = ExperimentService(object())
     for user in range(20):
-        assert service.get_variant_for_user(experiment_name="Sdk Prompt Test", user_id=user) is not None
-        assert service.record_result("Sdk Prompt Test", "resolution_rate", float(user % 2), user_id=user)
+        assert (
+            service.get_variant_for_user(experiment_name="Sdk Prompt Test", user_id=user)
+            is not None
+        )
+        assert service.record_result(
+            "Sdk Prompt Test", "resolution_rate", float(user % 2), user_id=user
+        )
     assert service.get_variant_for_user("Sdk Prompt Test", session_id="anonymous-1") is not None
     assert platform.client.flush()
     assert platform.client.counts.rejected == 0
@@ -216,13 +249,23 @@ def test_service__records_and_the_server_analyses(live, platform):
 
 def test_management__what_the_server_refuses__is_raised_with_its_reasons(live, platform, connect):
     with pytest.raises(InvalidInput, match="1"):
-        ExperimentManager().register_experiment(Experiment("sdk_bad", variants=[Variant("a", 0.9), Variant("b", 0.9)]))
-    lonely = ExperimentManager().register_experiment(Experiment("sdk_lonely", variants=[Variant("only", 1.0)]))
+        ExperimentManager().register_experiment(
+            Experiment("sdk_bad", variants=[Variant("a", 0.9), Variant("b", 0.9)])
+        )
+    lonely = ExperimentManager().register_experiment(
+        Experiment("sdk_lonely", variants=[Variant("only", 1.0)])
+    )
     with pytest.raises(Refused):
         lonely.start()
     with pytest.raises(Forbidden, match="ASSAY_MANAGEMENT_KEY"):
-        ExperimentManager(ServerPlatform(connect(), live.url)).register_experiment(two("sdk_no_key"))
+        ExperimentManager(ServerPlatform(connect(), live.url)).register_experiment(
+            two("sdk_no_key")
+        )
     with pytest.raises(NotAuthenticated):
-        ExperimentManager(ServerPlatform(connect(), live.url, "assay_management_0_0")).get_experiment("sdk_found")
+        ExperimentManager(
+            ServerPlatform(connect(), live.url, "assay_management_0_0")
+        ).get_experiment("sdk_found")
     with pytest.raises(Unreachable):
-        ExperimentManager(ServerPlatform(connect(), "http://127.0.0.1:1", "key")).get_experiment("sdk_found")
+        ExperimentManager(ServerPlatform(connect(), "http://127.0.0.1:1", "key")).get_experiment(
+            "sdk_found"
+        )

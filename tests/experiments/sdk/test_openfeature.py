@@ -92,7 +92,12 @@ def test_evaluation__is_an_exposure_unless_asked_not_to_be(flags, assay):
 def test_track__is_an_event(flags, assay):
     flags.track("booked", user("u3"), TrackingEventDetails(19.5, {"room": "double"}))
     ((kind, item),) = assay.outbox.items
-    assert (kind, item["event_type"], item["units"], item["value"]) == ("events", "booked", {"user": "u3"}, 19.5)
+    assert (kind, item["event_type"], item["units"], item["value"]) == (
+        "events",
+        "booked",
+        {"user": "u3"},
+        19.5,
+    )
     assert item["payload"] == {"room": "double"}
 
 
@@ -108,7 +113,9 @@ def test_not_ready__is_the_default_until_the_catalogue_comes(connect, platform):
     assert late.get_integer_details("whole", 1, user()).error_code is ErrorCode.PROVIDER_NOT_READY
     platform.catalogue = good
     assert client.refresh()
-    end = time.monotonic() + 20  # the interface tells its clients from a thread of its own that the provider has begun
+    end = (
+        time.monotonic() + 20
+    )  # the interface tells its clients from a thread of its own that the provider has begun
     while late.get_integer_value("whole", 1, user()) != 7:
         assert time.monotonic() < end
         time.sleep(0.01)

@@ -32,9 +32,16 @@ def test_items__are_sent_in_batches_with_ids_and_moments(connect, platform):
     assert client.flush()
     events = platform.told["events"]
     assert len(set(platform.ids("events"))) == 1_234
-    assert {tuple(sorted(event)) for event in events} == {("event_id", "event_type", "timestamp", "units", "value")}
+    assert {tuple(sorted(event)) for event in events} == {
+        ("event_id", "event_type", "timestamp", "units", "value")
+    }
     (seen,) = platform.told["observations"]
-    assert (seen["metric"], seen["value"], seen["units"], seen["experiment"]) == ("csat", 4.5, {"user": "u7", "tenant": "acme"}, "ranker")
+    assert (seen["metric"], seen["value"], seen["units"], seen["experiment"]) == (
+        "csat",
+        4.5,
+        {"user": "u7", "tenant": "acme"},
+        "ranker",
+    )
     assert client.counts == Counts(waiting=0, sent=1_235)
     assert len([path for method, path, _ in platform.asked if path == "/api/v1/events"]) == 3
 
@@ -48,7 +55,10 @@ def test_items__are_sent_in_the_background_by_themselves(connect, platform):
     assert len(platform.told["events"]) == 1
 
 
-@pytest.mark.parametrize("answer", [DOWN, (500, {}, b""), (429, {}, b""), (401, {}, b""), (302, {}, b""), (200, {}, b"<html>")])
+@pytest.mark.parametrize(
+    "answer",
+    [DOWN, (500, {}, b""), (429, {}, b""), (401, {}, b""), (302, {}, b""), (200, {}, b"<html>")],
+)
 def test_failed__waits_and_is_sent_again_under_the_same_id(connect, platform, answer):
     client = connect()
     assert client.refresh()
@@ -182,7 +192,9 @@ def test_close__without_the_server__leaves_it_for_the_next_process(connect, plat
         back.stop()
 
 
-def test_close__disk_full_and_server_away__counts_what_is_lost(connect, platform, tmp_path, monkeypatch, caplog):
+def test_close__disk_full_and_server_away__counts_what_is_lost(
+    connect, platform, tmp_path, monkeypatch, caplog
+):
     def full(_segment, _line):
         raise OSError(28, "No space left on device")
 
@@ -237,7 +249,11 @@ def test_exit__of_a_process__sends_what_waits(platform, tmp_path, what, told):
     path = tmp_path / "program.py"
     path.write_text(textwrap.dedent(PROGRAM).format(what=what))
     subprocess.run(
-        [sys.executable, str(path), platform.url, KEY], cwd=PROJECT, env=os.environ | {"PYTHONPATH": str(PROJECT)}, check=False, timeout=30
+        [sys.executable, str(path), platform.url, KEY],
+        cwd=PROJECT,
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        check=False,
+        timeout=30,
     )
     assert sorted(item["event_type"] for item in platform.told["events"]) == told
 
@@ -255,5 +271,7 @@ print(*sorted(set(sys.modules) - before))
 
 def test_requests__import_nothing__so_a_fork_never_inherits_a_held_import_lock(platform, tmp_path):
     program = [sys.executable, "-c", IMPORTED_LATE, platform.url, KEY, str(tmp_path)]
-    ran = subprocess.run(program, cwd=PROJECT, check=True, timeout=60, capture_output=True, text=True)
+    ran = subprocess.run(
+        program, cwd=PROJECT, check=True, timeout=60, capture_output=True, text=True
+    )
     assert (ran.stdout.strip(), len(platform.told["events"])) == ("", 1)

@@ -46,13 +46,25 @@ def test_catalogue__changed__is_served_within_a_poll(connect, platform):
     client = connect(poll_seconds=0.05)
     assert client.wait_ready()
     changed = a_document(version=4)
-    changed["flags"] = [entry | {"default": 8} if entry["key"] == "whole" else entry for entry in changed["flags"]]
+    changed["flags"] = [
+        entry | {"default": 8} if entry["key"] == "whole" else entry for entry in changed["flags"]
+    ]
     platform.catalogue = changed
     until(lambda: client.version == 4)
     assert client.get_integer("whole", 0, "u") == 8
 
 
-@pytest.mark.parametrize("spoiled", [b"", b"<html>", b"[]", b'{"schema": 99}', b"[" * 100_000, b'{"schema":1,"version":9,"flags":[{}]}'])
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b'{"schema": 99}',
+        b"[" * 100_000,
+        b'{"schema":1,"version":9,"flags":[{}]}',
+    ],
+)
 def test_catalogue__corrupt__leaves_the_last_good_one(connect, platform, spoiled, caplog):
     client = connect()
     assert client.refresh()
@@ -63,7 +75,13 @@ def test_catalogue__corrupt__leaves_the_last_good_one(connect, platform, spoiled
 
 
 @pytest.mark.parametrize(
-    "answer", [(500, {}, b"no"), (401, {}, b"{}"), (302, {"Location": "http://127.0.0.1:1/"}, b""), (200, {}, b"hello")]
+    "answer",
+    [
+        (500, {}, b"no"),
+        (401, {}, b"{}"),
+        (302, {"Location": "http://127.0.0.1:1/"}, b""),
+        (200, {}, b"hello"),
+    ],
 )
 def test_catalogue__any_other_answer__leaves_the_last_good_one(connect, platform, answer):
     client = connect()
@@ -114,7 +132,13 @@ def test_cold_start__asks_with_the_tag_of_what_the_disk_holds(connect, platform,
 
 
 @pytest.mark.parametrize(
-    "spoil", [lambda text: "", lambda text: text[:-40], lambda text: text.replace("hello", "hallo"), lambda text: "[]"]
+    "spoil",
+    [
+        lambda text: "",
+        lambda text: text[:-40],
+        lambda text: text.replace("hello", "hallo"),
+        lambda text: "[]",
+    ],
 )
 def test_cold_start__with_a_damaged_file__waits_for_the_server(connect, platform, tmp_path, spoil):
     assert connect(folder=tmp_path).refresh()
@@ -149,7 +173,9 @@ def test_folder__replaced_atomically__is_never_seen_half_written(tmp_path):
     folder = Folder(tmp_path, "http://a", KEY)
     body = json.dumps(a_document())
     assert folder.keep(Backup("0", body))
-    writer = threading.Thread(target=lambda: [folder.keep(Backup(str(number), body)) for number in range(200)])
+    writer = threading.Thread(
+        target=lambda: [folder.keep(Backup(str(number), body)) for number in range(200)]
+    )
     writer.start()
     seen = set()
     while writer.is_alive():
@@ -192,11 +218,24 @@ def test_fork__child_goes_on_by_itself(platform, tmp_path):
     )
     path = Path(tmp_path / "forking.py")
     path.write_text(program)
-    process = subprocess.Popen([sys.executable, str(path), platform.url, KEY], cwd=PROJECT, env=os.environ | {"PYTHONPATH": str(PROJECT)})
-    until(lambda: "child" in {item["event_type"] for item in platform.told.get("events", [])} or process.poll() is not None)
+    process = subprocess.Popen(
+        [sys.executable, str(path), platform.url, KEY],
+        cwd=PROJECT,
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+    )
+    until(
+        lambda: (
+            "child" in {item["event_type"] for item in platform.told.get("events", [])}
+            or process.poll() is not None
+        )
+    )
     platform.catalogue = a_document(version=4)
     assert process.wait(20) == 0
-    assert sorted(item["event_type"] for item in platform.told["events"]) == ["child", "parent", "parent-later"]
+    assert sorted(item["event_type"] for item in platform.told["events"]) == [
+        "child",
+        "parent",
+        "parent-later",
+    ]
 
 
 def test_answers__beyond_all_bounds__are_refused(connect, platform, monkeypatch):

@@ -31,7 +31,9 @@ from experiments.sdk import (
 from tests.experiments.sdk import sources
 from tests.experiments.sdk.sources import Runner
 
-needs_sources = pytest.mark.skipif(not sources.there(), reason=f"the sources do not lie in {sources.FOLDER}")
+needs_sources = pytest.mark.skipif(
+    not sources.there(), reason=f"the sources do not lie in {sources.FOLDER}"
+)
 
 
 @pytest.fixture
@@ -47,7 +49,11 @@ def two_arms():
 
 
 def told(platform, kind, **named):
-    return [item for of_kind, item in platform.told.items if of_kind == kind and named.items() <= item.items()]
+    return [
+        item
+        for of_kind, item in platform.told.items
+        if of_kind == kind and named.items() <= item.items()
+    ]
 
 
 class Application:
@@ -127,7 +133,9 @@ def test_first_guide__each_block_runs(here, capsys):
     }  # fmt: skip
     assert told(here, "events", event_type="handoff", experiment="confidence_threshold")
     assert told(here, "events", event_type="cache_operation", experiment="cache_ttl")
-    assert {round(item["value"], 2) for item in told(here, "observations", metric="avg_similarity")} == {0.87, 0.7}
+    assert {
+        round(item["value"], 2) for item in told(here, "observations", metric="avg_similarity")
+    } == {0.87, 0.7}
     assert runner.names["results"]  # of the retriever; the comparison's were printed
     assert ("Treatment wins" in printed) or ("Control wins" in printed)
 
@@ -155,7 +163,15 @@ def test_second_guide__each_block_runs(here, monkeypatch):
             pictures.append(block)
     assert len(pictures) == 1  # how a hash becomes a variant, drawn with arrows
     assert "→" in pictures[0]
-    assert all(registry[name].enabled for name in ("enrichment_model", "followup_timing", "prediction_threshold", "message_template"))
+    assert all(
+        registry[name].enabled
+        for name in (
+            "enrichment_model",
+            "followup_timing",
+            "prediction_threshold",
+            "message_template",
+        )
+    )
     assert "Ada" in runner.names["message"]
     assert get_variant("acme_corp", "followup_timing") in {"control", "aggressive"}
     assert told(here, "exposures", experiment="message_template", units={"tenant": "acme_corp"})
@@ -166,7 +182,10 @@ def test_second_guide__each_block_runs(here, monkeypatch):
 
 @needs_sources
 def test_fourth_guide__each_block_runs(here, monkeypatch):
-    package, module = types.ModuleType("ab_testing"), types.ModuleType("ab_testing.experiment_service")
+    package, module = (
+        types.ModuleType("ab_testing"),
+        types.ModuleType("ab_testing.experiment_service"),
+    )
     module.ExperimentService = ExperimentService
     for name, one in (("ab_testing", package), ("ab_testing.experiment_service", module)):
         monkeypatch.setitem(__import__("sys").modules, name, one)
@@ -185,7 +204,10 @@ def test_fourth_guide__each_block_runs(here, monkeypatch):
         "anthropic_client": SimpleNamespace(messages=SimpleNamespace(create=answer)),
         "openai_client": SimpleNamespace(chat=chat),
     }  # fmt: skip
-    prompts = [Variant(name, 0.5, {"system_prompt": name, "include_examples": name != "a"}) for name in "ab"]
+    prompts = [
+        Variant(name, 0.5, {"system_prompt": name, "include_examples": name != "a"})
+        for name in "ab"
+    ]
     models = [Variant(name, 0.5, {"provider": name}) for name in ("anthropic", "openai")]
     for name, arms in {
         "Lead Qualification Prompt Test": prompts,
@@ -199,15 +221,24 @@ def test_fourth_guide__each_block_runs(here, monkeypatch):
             defined.append(runner.value(block))
         else:
             runner.run(block)
-    assert {one["experiment_type"] for one in defined} == {"prompt", "model", "agent_config", "feature"}
+    assert {one["experiment_type"] for one in defined} == {
+        "prompt",
+        "model",
+        "agent_config",
+        "feature",
+    }
     for one in defined:
         arms = [Variant(variant["name"], config=variant["config"]) for variant in one["variants"]]
         kind = one["experiment_type"]
-        found = manager.register_experiment(Experiment(f"a {kind}", variants=arms, experiment_type=kind, enabled=True))
+        found = manager.register_experiment(
+            Experiment(f"a {kind}", variants=arms, experiment_type=kind, enabled=True)
+        )
         assert manager.get_variant(found.name, 1).config in [variant.config for variant in arms]
     assert runner.names["system_prompt"] in "ab"
     assert len(said) == 2
-    recorded = {(item["experiment"], item["metric"], item["value"]) for item in told(here, "observations")}
+    recorded = {
+        (item["experiment"], item["metric"], item["value"]) for item in told(here, "observations")
+    }
     assert recorded == {
         ("Lead Qualification Prompt Test", "resolution_rate", 1.0),
         ("Lead Qualification Prompt Test", "satisfaction_score", 4.5),

@@ -11,7 +11,9 @@ from tests.experiments.core.serving.catalogues import document, experiment, flag
 
 
 def client_of(unit_type: str) -> AssayClient:
-    body = catalogues.canonical({"environment": "production", **document(flag(experiment=experiment(unit_type=unit_type)))})
+    body = catalogues.canonical(
+        {"environment": "production", **document(flag(experiment=experiment(unit_type=unit_type)))}
+    )
     return AssayClient.from_document(body, outbox=Collected())
 
 
@@ -28,4 +30,6 @@ def test_observe__of_another_type_of_unit__is_false_and_sends_nothing(unit_type,
 
 def test_observe__without_an_experiment_or_of_an_unknown_one__is_told():
     client = client_of("tenant")
-    assert client.observe("score", 1.0, "u1") and client.observe("score", 1.0, "u1", experiment="another")
+    assert client.observe("score", 1.0, "u1") and client.observe(
+        "score", 1.0, "u1", experiment="another"
+    )

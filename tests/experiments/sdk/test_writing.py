@@ -53,7 +53,10 @@ def test_value__of_a_type_of_numbers__arrives_as_a_number(connect, platform, val
     assert client.track("booked", "u", value=value)
     assert client.observe("revenue", value, "u")
     assert client.flush()
-    assert [platform.told[kind][0]["value"] for kind in ("events", "observations")] == [expected, expected]
+    assert [platform.told[kind][0]["value"] for kind in ("events", "observations")] == [
+        expected,
+        expected,
+    ]
 
 
 @pytest.mark.parametrize(("value", "expected"), SAID)
@@ -72,10 +75,14 @@ def test_timestamp__that_the_caller_says__is_kept(connect, platform):
     assert platform.told["events"][0]["timestamp"] == "2026-11-01T09:00:00+00:00"
 
 
-def test_payload__a_key_that_cannot_be_written__is_left_out_and_named_once(connect, platform, caplog):
+def test_payload__a_key_that_cannot_be_written__is_left_out_and_named_once(
+    connect, platform, caplog
+):
     client = connect()
     for _ in range(3):
-        assert client.track("booked", "u", payload={"good": 1, "bad": Opaque(), "worse": {"deep": [float("inf")]}})
+        assert client.track(
+            "booked", "u", payload={"good": 1, "bad": Opaque(), "worse": {"deep": [float("inf")]}}
+        )
     assert client.flush()
     assert [event["payload"] for event in platform.told["events"]] == [{"good": 1, "worse": {}}] * 3
     warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
@@ -84,8 +91,12 @@ def test_payload__a_key_that_cannot_be_written__is_left_out_and_named_once(conne
     assert "payload.worse.deep[0]: expected a finite number" in warned[1]
 
 
-@pytest.mark.parametrize("value", [float("nan"), Decimal("NaN"), Decimal("Infinity"), Opaque(), {1, 2}])
-def test_value__that_cannot_be_written__refuses_the_item_and_names_the_field(connect, caplog, value):
+@pytest.mark.parametrize(
+    "value", [float("nan"), Decimal("NaN"), Decimal("Infinity"), Opaque(), {1, 2}]
+)
+def test_value__that_cannot_be_written__refuses_the_item_and_names_the_field(
+    connect, caplog, value
+):
     client = connect()
     assert not client.track("booked", "u", value=value)
     assert client.counts == Counts(rejected=1)
@@ -113,7 +124,12 @@ def test_llm_call__with_a_decimal_cost__is_told_in_millionths():
     platform = LocalPlatform()
     use(platform)
     try:
-        assert track_llm_call("m", cost=Decimal("0.0012"), units={"user": "u"}, labels={"experiment": "e", "variant": "a"})
+        assert track_llm_call(
+            "m",
+            cost=Decimal("0.0012"),
+            units={"user": "u"},
+            labels={"experiment": "e", "variant": "a"},
+        )
     finally:
         use(None)
     assert platform.told.items[0][1]["cost_micro"] == 1200

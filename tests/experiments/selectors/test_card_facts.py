@@ -16,7 +16,9 @@ pytestmark = pytest.mark.django_db
 
 def test_policy_that_cannot_be_read__costs_its_own_card_alone_and_nobody_is_told_to_start():
     broken, fine = draft("broken"), draft("fine")
-    unread = Policy.objects.create(key="unread", name="Unread", rules={"min_test": "some"}, created_at=NOW)
+    unread = Policy.objects.create(
+        key="unread", name="Unread", rules={"min_test": "some"}, created_at=NOW
+    )
     Experiment.objects.filter(pk=broken.pk).update(policy=unread)
 
     found = card_facts([lifecycle_of(broken), lifecycle_of(fine)], NOW)
@@ -32,12 +34,20 @@ def test_stop_of_one_arm_that_waits_for_its_row__is_on_the_card():
     experiment, other = experiment_in(Status.RUNNING), experiment_in(Status.RUNNING, "other")
     arm = experiment.variants.get(key="treatment")
     UrgentStop.objects.create(
-        experiment=experiment, arm=arm.key, actor_kind=ActorKind.PERSON, actor_label="Victor", reason="wrong prices", at=NOW
+        experiment=experiment,
+        arm=arm.key,
+        actor_kind=ActorKind.PERSON,
+        actor_label="Victor",
+        reason="wrong prices",
+        at=NOW,
     )
 
     found = card_facts([experiment, other], NOW)
 
     sentence = card(found[experiment.pk]).sentence
-    assert f"Being switched off: “{arm.name or arm.key}” (Victor, " in sentence and "“wrong prices”" in sentence
+    assert (
+        f"Being switched off: “{arm.name or arm.key}” (Victor, " in sentence
+        and "“wrong prices”" in sentence
+    )
     assert card(found[experiment.pk]).state is not State.STOPPING
     assert "Being switched off" not in card(found[other.pk]).sentence

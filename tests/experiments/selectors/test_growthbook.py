@@ -21,7 +21,11 @@ def built(monkeypatch):
     growthbook._kept.clear()
     calls = []
     real = payloads.payload
-    monkeypatch.setattr(payloads, "payload", lambda *given, **named: calls.append((given[1], named["client"])) or real(*given, **named))
+    monkeypatch.setattr(
+        payloads,
+        "payload",
+        lambda *given, **named: calls.append((given[1], named["client"])) or real(*given, **named),
+    )
     yield calls
     growthbook._kept.clear()
 

@@ -32,7 +32,11 @@ def dead_database(monkeypatch):
 
 
 def _answer(key="checkout", unit="u1", environment=Environment.PRODUCTION, now=NOW):
-    return assign(serving.current().catalogue, AssignmentRequest(experiment=key, units={"user": unit}, environment=environment), now)
+    return assign(
+        serving.current().catalogue,
+        AssignmentRequest(experiment=key, units={"user": unit}, environment=environment),
+        now,
+    )
 
 
 def test_publish__running_experiment__is_assigned_from_memory(django_assert_num_queries):
@@ -50,7 +54,10 @@ def test_publish__nothing_changed__makes_no_new_version():
     first = publishing.publish(NOW, reason="started")
     assert publishing.publish(NOW + timedelta(hours=1), reason="again") == first
     Flag.objects.update(enabled=False)
-    assert publishing.publish(NOW + timedelta(hours=2), reason="switched off").version == first.version + 1
+    assert (
+        publishing.publish(NOW + timedelta(hours=2), reason="switched off").version
+        == first.version + 1
+    )
 
 
 def test_publish__rolled_back__is_never_served():
@@ -62,7 +69,9 @@ def test_publish__rolled_back__is_never_served():
     assert not ServingDocument.objects.exists()
 
 
-def test_publish__in_a_transaction_that_commits__is_served_by_this_process_at_once(django_capture_on_commit_callbacks):
+def test_publish__in_a_transaction_that_commits__is_served_by_this_process_at_once(
+    django_capture_on_commit_callbacks,
+):
     launched("checkout")
     with django_capture_on_commit_callbacks(execute=True):
         publishing.publish(NOW, reason="started")
@@ -74,14 +83,20 @@ def test_publish__paused_experiment__serves_the_default():
     publishing.publish(NOW, reason="paused")
     serving.refresh(NOW)
     answer = _answer()
-    assert (answer.served.reason, answer.served.variant, answer.served.flag) == (Reason.NOT_SERVING, None, "checkout")
+    assert (answer.served.reason, answer.served.variant, answer.served.flag) == (
+        Reason.NOT_SERVING,
+        None,
+        "checkout",
+    )
 
 
 def test_publish__draft__is_shown_to_test_keys_alone_and_at_full_share():
     experiment("checkout", status=Status.DRAFT)
     publishing.publish(NOW, reason="drafted")
     serving.refresh(NOW)
-    variants = [_answer(unit=f"u{i}", environment=Environment.TEST).served.variant for i in range(400)]
+    variants = [
+        _answer(unit=f"u{i}", environment=Environment.TEST).served.variant for i in range(400)
+    ]
     assert set(variants) == {"control", "treatment"}
     assert 150 < variants.count("control") < 250
     assert _answer().served.reason is Reason.NOT_SERVING
@@ -105,7 +120,12 @@ def test_publish__override_and_exclusion__come_before_the_bucket():
     made = launched("checkout")
     treatment = made.variants.get(key="treatment")
     Override.objects.create(
-        experiment=made, variant=treatment, unit_id="tester", expires_at=NOW + timedelta(hours=1), created_by=owner(), created_at=NOW
+        experiment=made,
+        variant=treatment,
+        unit_id="tester",
+        expires_at=NOW + timedelta(hours=1),
+        created_by=owner(),
+        created_at=NOW,
     )
     staff = ExclusionList.objects.create(name="staff", created_at=NOW)
     ExcludedUnit.objects.create(exclusion_list=staff, unit_id="boss")
@@ -126,7 +146,12 @@ def test_publish__rollout__outlives_its_experiment():
         variant=made.variants.get(key="treatment"),
         value=None,
         config={"boost": 2},
-        audience={"unit_type": "user", "seed": iteration.layer.seed, "targeting": [], "buckets": None},
+        audience={
+            "unit_type": "user",
+            "seed": iteration.layer.seed,
+            "targeting": [],
+            "buckets": None,
+        },
         holdback_buckets=list(range(50)),
         returnable_until=NOW,
         created_at=NOW,
@@ -186,7 +211,9 @@ def test_refresh__document_of_an_unknown_schema__keeps_the_last_good():
     launched("checkout")
     publishing.publish(NOW, reason="started")
     serving.refresh(NOW)
-    ServingDocument.objects.create(kind="catalogue", version=2, sha256="0" * 64, body='{"schema": 99}', built_at=NOW)
+    ServingDocument.objects.create(
+        kind="catalogue", version=2, sha256="0" * 64, body='{"schema": 99}', built_at=NOW
+    )
     state = serving.refresh(NOW)
     assert (state.version, state.stale) == (1, True)
     assert _answer().served.variant is not None
@@ -212,7 +239,9 @@ def test_refresh__nothing_new__asks_one_small_question(django_assert_num_queries
 
 
 @pytest.mark.parametrize("spoken", [True, False])
-def test_start__postgresql_has_answered__its_document_is_waited_for__else_the_files_serve(monkeypatch, spoken):
+def test_start__postgresql_has_answered__its_document_is_waited_for__else_the_files_serve(
+    monkeypatch, spoken
+):
     read_files, heard = [], threading.Event()
 
     def poll(clock, answered):

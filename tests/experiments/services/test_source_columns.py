@@ -9,9 +9,18 @@ SOURCES = {
     "000.31": ("ai_ab_metrics", "timestamp variant covariates"),
     "000.32": ("experiments", "experiment_id flag owner start_ts end_ts status"),
     "000.33": ("experiment_variants", "experiment_id variant_id name traffic_share"),
-    "000.34": ("experiment_assignments", "user_id experiment_id variant_id bucket_id assigned_ts exposure_ts"),
-    "000.35": ("ai_events", "event_id user_id experiment_id variant_id event_type payload cost_micro latency_ms language embedding_stats"),
-    "000.37": ("ai_request_costs", "request_id model tokens_in tokens_out cost_micro cache_hit qps_bucket"),
+    "000.34": (
+        "experiment_assignments",
+        "user_id experiment_id variant_id bucket_id assigned_ts exposure_ts",
+    ),
+    "000.35": (
+        "ai_events",
+        "event_id user_id experiment_id variant_id event_type payload cost_micro latency_ms language embedding_stats",
+    ),
+    "000.37": (
+        "ai_request_costs",
+        "request_id model tokens_in tokens_out cost_micro cache_hit qps_bucket",
+    ),
     "000.39": ("ai_feedback", "event_id user_id label comment manual_edit_flag"),
     "003.14": ("experiments", "uuid name status traffic_allocation created_at updated_at"),
     "003.15": ("experiment_variants", "uuid experiment_id name weight config"),
@@ -22,7 +31,10 @@ SOURCES = {
 def _columns(table: str) -> dict[str, str]:
     """Column → type, as the database itself has them."""
     with connection.cursor() as cursor:
-        cursor.execute("select column_name, data_type from information_schema.columns where table_name = %s", [table])
+        cursor.execute(
+            "select column_name, data_type from information_schema.columns where table_name = %s",
+            [table],
+        )
         return dict(cursor.fetchall())
 
 
@@ -38,7 +50,10 @@ def test_source_columns__as_named__exist(row: str) -> None:
 def test_source_columns__json_and_uuids__are_of_that_type() -> None:
     assert _columns("experiments")["uuid"] == _columns("experiment_variants")["uuid"] == "uuid"
     assert (
-        _columns("experiment_variants")["config"] == _columns("ai_events")["payload"] == _columns("ai_ab_metrics")["covariates"] == "jsonb"
+        _columns("experiment_variants")["config"]
+        == _columns("ai_events")["payload"]
+        == _columns("ai_ab_metrics")["covariates"]
+        == "jsonb"
     )
 
 

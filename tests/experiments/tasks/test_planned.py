@@ -8,7 +8,14 @@ import pytest
 
 from experiments import tasks
 from experiments.core.types import SYSTEM, Outcome, PauseCause, Status
-from experiments.models import ChangeLogEntry, Experiment, FailedWork, OutboxMessage, Policy, ServingDocument
+from experiments.models import (
+    ChangeLogEntry,
+    Experiment,
+    FailedWork,
+    OutboxMessage,
+    Policy,
+    ServingDocument,
+)
 from experiments.selectors import due
 from experiments.services.audience import audience
 from experiments.services.drafts import drafts
@@ -34,7 +41,10 @@ def test_planned_start__one_refused__does_not_keep_another_waiting():
     broken, fine = draft("broken", variants=(), planned_start=NOW), draft("fine", planned_start=NOW)
 
     assert tasks.honour(NOW) == 1
-    assert (lifecycle_of(broken).status, lifecycle_of(fine).status) == (Status.DRAFT, Status.RUNNING)
+    assert (lifecycle_of(broken).status, lifecycle_of(fine).status) == (
+        Status.DRAFT,
+        Status.RUNNING,
+    )
 
 
 def refusals():
@@ -52,7 +62,9 @@ def test_planned_start__refused_at_every_tick__is_told_once_and_again_when_the_p
     assert (told.kind, told.title) == ("state", "broken: did not start as planned, by assay")
     assert "variant" in line.reason and line.experiment == experiment
     assert caplog.text.count("due_but_refused") == 1
-    drafts.edit_experiment(person("owner"), NOW, experiment_id=experiment.pk, changes={"planned_start": NOW + HOUR})
+    drafts.edit_experiment(
+        person("owner"), NOW, experiment_id=experiment.pk, changes={"planned_start": NOW + HOUR}
+    )
     tasks.honour(NOW + HOUR)
     assert len(refusals()) == 2
 
@@ -65,11 +77,16 @@ def test_planned_start__ai_policy_still_a_draft__is_not_due():
 
 def test_planned_start__policy_that_cannot_be_read__is_reported_and_the_others_start():
     broken, fine = draft("broken", planned_start=NOW), draft("fine", planned_start=NOW)
-    unread = Policy.objects.create(key="unread", name="Unread", rules={"min_test": "some"}, created_at=NOW)
+    unread = Policy.objects.create(
+        key="unread", name="Unread", rules={"min_test": "some"}, created_at=NOW
+    )
     Experiment.objects.filter(pk=broken.pk).update(policy=unread)
 
     assert tasks.honour(NOW) == 1
-    assert (lifecycle_of(broken).status, lifecycle_of(fine).status) == (Status.DRAFT, Status.RUNNING)
+    assert (lifecycle_of(broken).status, lifecycle_of(fine).status) == (
+        Status.DRAFT,
+        Status.RUNNING,
+    )
     assert FailedWork.objects.get().subject == broken.pk
     tasks.honour(NOW + HOUR)
     tasks.honour(NOW + 2 * HOUR)
@@ -118,7 +135,14 @@ def test_pause_by_a_person__however_long__is_left_to_people():
 
 def test_publish_expired__an_override_ended__builds_a_new_catalogue_once(time_machine_now):
     experiment = draft()
-    audience.add_override(person("qa"), NOW, experiment_id=experiment.pk, variant_key="treatment", unit_id="t1", expires_at=NOW + HOUR)
+    audience.add_override(
+        person("qa"),
+        NOW,
+        experiment_id=experiment.pk,
+        variant_key="treatment",
+        unit_id="t1",
+        expires_at=NOW + HOUR,
+    )
     versions = ServingDocument.objects.filter(kind="catalogue").count()
 
     with time_machine_now(NOW + HOUR / 2):
@@ -138,7 +162,9 @@ def time_machine_now():
 
 
 def test_honour_planned_start_end__two_beats_in_one_tick__one_does_the_work(time_machine_now):
-    drafts.edit_experiment(person("owner"), NOW, experiment_id=draft().pk, changes={"planned_start": NOW})
+    drafts.edit_experiment(
+        person("owner"), NOW, experiment_id=draft().pk, changes={"planned_start": NOW}
+    )
 
     with time_machine_now(NOW + HOUR):
         assert [tasks.honour_planned_start_end(), tasks.honour_planned_start_end()] == [1, 0]

@@ -78,14 +78,22 @@ class ManyTotals:
     spread: Floats | None = None
 
     def __post_init__(self) -> None:
-        parts = np.broadcast_arrays(*(np.asarray(part, dtype=float) for part in (self.n, self.sum_y, self.sum_y2)))
+        parts = np.broadcast_arrays(
+            *(np.asarray(part, dtype=float) for part in (self.n, self.sum_y, self.sum_y2))
+        )
         for name, part in zip(("n", "sum_y", "sum_y2"), parts, strict=True):
             object.__setattr__(self, name, part)
         finite = np.isfinite(self.n) & np.isfinite(self.sum_y) & np.isfinite(self.sum_y2)
         self._refuse(~finite, "sums are finite numbers")
         self._refuse((self.n < 0) | (self.n != np.floor(self.n)), "n is a count of units")
-        self._refuse((self.sum_y2 < 0) | ((self.n == 0) & ((self.sum_y != 0) | (self.sum_y2 != 0))), "no units have such sums")
-        self._refuse(self.sum_y * _ratio(self.sum_y, self.n) > self.sum_y2 * (1 + SUM_TOLERANCE), "Σy² is smaller than (Σy)²/n")
+        self._refuse(
+            (self.sum_y2 < 0) | ((self.n == 0) & ((self.sum_y != 0) | (self.sum_y2 != 0))),
+            "no units have such sums",
+        )
+        self._refuse(
+            self.sum_y * _ratio(self.sum_y, self.n) > self.sum_y2 * (1 + SUM_TOLERANCE),
+            "Σy² is smaller than (Σy)²/n",
+        )
 
     @classmethod
     def of(cls, totals: Iterable[Totals]) -> ManyTotals:
@@ -110,20 +118,29 @@ class ManyTotals:
         if self.spread is not None:
             return _ratio(self.spread, np.maximum(self.n - 1, 0.0))
         centred = self.sum_y2 - self.sum_y * _ratio(self.sum_y, self.n)
-        return np.where(centred > NO_SPREAD * self.sum_y2, _ratio(centred, np.maximum(self.n - 1, 0.0)), 0.0)
+        return np.where(
+            centred > NO_SPREAD * self.sum_y2, _ratio(centred, np.maximum(self.n - 1, 0.0)), 0.0
+        )
 
     @property
     def events(self) -> Floats:
         """Yes units; refuses totals that are not of zeros and ones."""
         whole = np.rint(self.sum_y)
-        alike = np.abs(self.sum_y - self.sum_y2) <= np.maximum(1e-9 * np.maximum(np.abs(self.sum_y), self.sum_y2), 1e-6)
-        self._refuse(~alike | (np.abs(whole - self.sum_y) > 1e-6) | (whole < 0) | (whole > self.n), "a proportion needs one 0 or 1 a unit")
+        alike = np.abs(self.sum_y - self.sum_y2) <= np.maximum(
+            1e-9 * np.maximum(np.abs(self.sum_y), self.sum_y2), 1e-6
+        )
+        self._refuse(
+            ~alike | (np.abs(whole - self.sum_y) > 1e-6) | (whole < 0) | (whole > self.n),
+            "a proportion needs one 0 or 1 a unit",
+        )
         return whole
 
     def _refuse(self, wrong: Flags, wanted: str) -> None:
         if wrong.any():
             at = tuple(int(k) for k in np.argwhere(wrong)[0])
-            raise ImpossibleTotals(f"totals at {at}: {wanted}, found n={self.n[at]}, Σy={self.sum_y[at]}, Σy²={self.sum_y2[at]}")
+            raise ImpossibleTotals(
+                f"totals at {at}: {wanted}, found n={self.n[at]}, Σy={self.sum_y[at]}, Σy²={self.sum_y2[at]}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +185,21 @@ def many_means(control: ManyTotals, treatment: ManyTotals, alpha: float = 0.05) 
     v_c, v_t = _ratio(control.variance, control.n), _ratio(treatment.variance, treatment.n)
     spread = v_c + v_t
     checks = [control.n < FEWEST_UNITS, treatment.n < FEWEST_UNITS, ~(spread > 0)]
-    reason = _first(checks, [Reason.CONTROL_TOO_SMALL, Reason.TREATMENT_TOO_SMALL, Reason.NO_SPREAD])
+    reason = _first(
+        checks, [Reason.CONTROL_TOO_SMALL, Reason.TREATMENT_TOO_SMALL, Reason.NO_SPREAD]
+    )
     said = reason == Reason.SAID
     spread = np.where(said, spread, np.nan)
     difference, se = np.where(said, mean_t - mean_c, np.nan), np.sqrt(spread)
     t = difference / se
-    df = 1 / ((v_c / spread) ** 2 / np.maximum(control.n - 1, 1.0) + (v_t / spread) ** 2 / np.maximum(treatment.n - 1, 1.0))
-    q, tail = np.asarray(-stdtrit(df, alpha / 2), dtype=float), np.asarray(stdtr(df, -np.abs(t)), dtype=float)
+    df = 1 / (
+        (v_c / spread) ** 2 / np.maximum(control.n - 1, 1.0)
+        + (v_t / spread) ** 2 / np.maximum(treatment.n - 1, 1.0)
+    )
+    q, tail = (
+        np.asarray(-stdtrit(df, alpha / 2), dtype=float),
+        np.asarray(stdtr(df, -np.abs(t)), dtype=float),
+    )
     low, high, bounded = _fieller(mean_c, v_c, mean_t, v_t, q)
     positive = said & (mean_c > 0)
     lift_codes = [Reason.CONTROL_NOT_ABOVE_0, Reason.LIFT_UNBOUNDED]
@@ -198,13 +223,20 @@ def many_means(control: ManyTotals, treatment: ManyTotals, alpha: float = 0.05) 
 def many_rates(control: ManyTotals, treatment: ManyTotals, alpha: float = 0.05) -> ManyRates:
     """Treatments' rates against control's: score z, Newcombe's interval, the lift without an interval."""
     z_limit = upper_quantile(checked_level(alpha) / 2)
-    x_c, n_c, x_t, n_t = np.broadcast_arrays(control.events, control.n, treatment.events, treatment.n)
+    x_c, n_c, x_t, n_t = np.broadcast_arrays(
+        control.events, control.n, treatment.events, treatment.n
+    )
     present = (n_c > 0) & (n_t > 0)
-    rate_c, rate_t = np.where(present, _ratio(x_c, n_c), np.nan), np.where(present, _ratio(x_t, n_t), np.nan)
+    rate_c, rate_t = (
+        np.where(present, _ratio(x_c, n_c), np.nan),
+        np.where(present, _ratio(x_t, n_t), np.nan),
+    )
     events, n = x_c + x_t, n_c + n_t
     varied = present & (events > 0) & (events < n)
     pooled = np.where(varied, _ratio(events, n), np.nan)
-    z = (rate_t - rate_c) / np.sqrt(pooled * (1 - pooled) * (_ratio(np.ones_like(n), n_t) + _ratio(np.ones_like(n), n_c)))
+    z = (rate_t - rate_c) / np.sqrt(
+        pooled * (1 - pooled) * (_ratio(np.ones_like(n), n_t) + _ratio(np.ones_like(n), n_c))
+    )
     unpooled = _ratio(rate_c * (1 - rate_c), n_c) + _ratio(rate_t * (1 - rate_t), n_t)
     expected = np.minimum(events, n - events) * _ratio(np.minimum(n_c, n_t), n)
     low, high = _newcombe(x_c, n_c, x_t, n_t, z_limit)
@@ -217,7 +249,9 @@ def many_rates(control: ManyTotals, treatment: ManyTotals, alpha: float = 0.05) 
         p=np.maximum(2 * ndtr(-np.abs(z)), SMALLEST_P),
         ci_low=np.where(present, low, np.nan),
         ci_high=np.where(present, high, np.nan),
-        lift=np.where(present & (x_c > 0), _ratio(rate_t, np.where(x_c > 0, rate_c, 0.0)) - 1, np.nan),
+        lift=np.where(
+            present & (x_c > 0), _ratio(rate_t, np.where(x_c > 0, rate_c, 0.0)) - 1, np.nan
+        ),
         exact=varied & ((n < EXACT_BELOW_UNITS) | (expected < EXACT_BELOW_EXPECTED)),
         reason=reason,
         lift_reason=np.where(present, _first([x_c == 0], [Reason.CONTROL_NOT_ABOVE_0]), reason),
@@ -232,10 +266,16 @@ def _ratio(top: Floats, bottom: Floats) -> Floats:
 
 def _first(checks: list[Flags], codes: list[Reason]) -> Codes:
     """The code of the first check that is true, SAID where none is."""
-    return np.select(np.broadcast_arrays(*checks), [np.int8(code) for code in codes], default=np.int8(Reason.SAID))
+    return np.select(
+        np.broadcast_arrays(*checks),
+        [np.int8(code) for code in codes],
+        default=np.int8(Reason.SAID),
+    )
 
 
-def _fieller(mean_c: Floats, v_c: Floats, mean_t: Floats, v_t: Floats, q: Floats) -> tuple[Floats, Floats, Flags]:
+def _fieller(
+    mean_c: Floats, v_c: Floats, mean_t: Floats, v_t: Floats, q: Floats
+) -> tuple[Floats, Floats, Flags]:
     """(low, high, bounded) of all ratios r − 1 for which ȳ_T − r·ȳ_C does not differ from 0."""
     q2 = q**2
     a = mean_c**2 - q2 * v_c
@@ -259,11 +299,17 @@ def _wilson(x: Floats, n: Floats, z: float) -> tuple[Floats, Floats]:
     rate, spread = _ratio(x, n), z * z * _ratio(np.ones_like(n), n)
     centre = (rate + spread / 2) / (1 + spread)
     half = np.sqrt(rate * (1 - rate) * spread + spread * spread / 4) / (1 + spread)
-    return np.where(x == 0, 0.0, np.maximum(0.0, centre - half)), np.where(x == n, 1.0, np.minimum(1.0, centre + half))
+    return np.where(x == 0, 0.0, np.maximum(0.0, centre - half)), np.where(
+        x == n, 1.0, np.minimum(1.0, centre + half)
+    )
 
 
-def _newcombe(x_c: Floats, n_c: Floats, x_t: Floats, n_t: Floats, z: float) -> tuple[Floats, Floats]:
+def _newcombe(
+    x_c: Floats, n_c: Floats, x_t: Floats, n_t: Floats, z: float
+) -> tuple[Floats, Floats]:
     (low_c, high_c), (low_t, high_t) = _wilson(x_c, n_c, z), _wilson(x_t, n_t, z)
     rate_c, rate_t = _ratio(x_c, n_c), _ratio(x_t, n_t)
     difference = rate_t - rate_c
-    return difference - np.hypot(rate_t - low_t, high_c - rate_c), difference + np.hypot(high_t - rate_t, rate_c - low_c)
+    return difference - np.hypot(rate_t - low_t, high_c - rate_c), difference + np.hypot(
+        high_t - rate_t, rate_c - low_c
+    )

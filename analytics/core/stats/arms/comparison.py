@@ -89,7 +89,9 @@ def _interval_decides(ci: Interval) -> bool:
 
 
 def _test_decides(found: Comparison) -> bool:
-    return found.ci is not None and found.p is not None and found.p <= 1 - found.ci.level + AT_THE_EDGE
+    return (
+        found.ci is not None and found.p is not None and found.p <= 1 - found.ci.level + AT_THE_EDGE
+    )
 
 
 def checked_level(alpha: float) -> float:

@@ -31,7 +31,15 @@ from analytics.core.ground.errors import ImpossibleTotals
 from analytics.core.ground.moments import Moments, raised
 from analytics.core.ground.totals import NOTHING, Totals
 from analytics.core.stats.arms.comparison import Comparison, Interval, checked_level
-from analytics.core.stats.arms.mean import FEWEST_UNITS, WelchT, compare_means, correlated_fieller, lift_of, welch_t, why_not
+from analytics.core.stats.arms.mean import (
+    FEWEST_UNITS,
+    WelchT,
+    compare_means,
+    correlated_fieller,
+    lift_of,
+    welch_t,
+    why_not,
+)
 from analytics.core.stats.arms.normal import t_as_z, two_sided_t_p
 from analytics.core.stats.arms.ratio import linearised, more_of_few, of_few, widened
 
@@ -54,12 +62,16 @@ class Covaried:
 
     def __post_init__(self) -> None:
         if self.known.n and self.known.sum_x is None:
-            raise ImpossibleTotals(f"{self.known.n} units with a covariate need Σx, Σx² and Σxy beside Σy, found {self.known}")
+            raise ImpossibleTotals(
+                f"{self.known.n} units with a covariate need Σx, Σx² and Σxy beside Σy, found {self.known}"
+            )
 
     def __add__(self, other: Covaried) -> Covaried:
         if self.more != other.more:
             found = f"{self.more:g} and {other.more:g}"
-            raise ImpossibleTotals(f"arms of a ratio add up before they are linearised; factors of few units found: {found}")
+            raise ImpossibleTotals(
+                f"arms of a ratio add up before they are linearised; factors of few units found: {found}"
+            )
         return Covaried(self.known + other.known, self.missing + other.missing, self.more)
 
     @property
@@ -108,13 +120,24 @@ class Adjusted:
 
     def contrast(self, factor: float = 1.0, shift: float = 0.0) -> WelchT | None:
         """m_T − factor·m_C − shift with its t; None where units do not scatter around their regression."""
-        own = [Noise(factor**2 * part.variance, part.df) for part in self.control_noise] + list(self.treatment_noise)
+        own = [Noise(factor**2 * part.variance, part.df) for part in self.control_noise] + list(
+            self.treatment_noise
+        )
         if not sum(part.variance for part in own) > 0:
             return None
-        parts = [*own, *(Noise((s.on_treatment - factor * s.on_control) ** 2 * s.variance, s.df) for s in self.shared)]
+        parts = [
+            *own,
+            *(
+                Noise((s.on_treatment - factor * s.on_control) ** 2 * s.variance, s.df)
+                for s in self.shared
+            ),
+        ]
         variance = math.fsum(part.variance for part in parts)
         df = 1 / math.fsum((part.variance / variance) ** 2 / part.df for part in parts)
-        difference, se = self.treatment_mean - factor * self.control_mean - shift, math.sqrt(variance)
+        difference, se = (
+            self.treatment_mean - factor * self.control_mean - shift,
+            math.sqrt(variance),
+        )
         return WelchT(difference, se, difference / se, df)
 
 
@@ -124,21 +147,31 @@ def adjust(control: Covaried, treatment: Covaried) -> tuple[Adjusted | None, tup
         return None, (f"no CUPED: fewer than {FEWEST_IN_STRATUM} units of an arm have a covariate",)
     few = control.missing.n + treatment.missing.n
     stratum = min(control.missing.n, treatment.missing.n) >= FEWEST_IN_STRATUM
-    known_c, known_t = (control.known, treatment.known) if stratum or not few else _merged(control, treatment)
+    known_c, known_t = (
+        (control.known, treatment.known) if stratum or not few else _merged(control, treatment)
+    )
     c, t = _line(known_c, control.more), _line(known_t, treatment.more)
     if c is None or t is None:
         return None, ("no CUPED: the covariate is constant within an arm",)
     adjusted = _at_common_mean(c, t)
     if stratum:
         return _post_stratified(adjusted, control, treatment), ()
-    merged = f"{few} units without a covariate are too few for a stratum: they take the covariate's mean"
+    merged = (
+        f"{few} units without a covariate are too few for a stratum: they take the covariate's mean"
+    )
     return adjusted, (merged,) if few else ()
 
 
-def adjusted_t(control: Covaried, treatment: Covaried, factor: float = 1.0, shift: float = 0.0) -> WelchT | None:
+def adjusted_t(
+    control: Covaried, treatment: Covaried, factor: float = 1.0, shift: float = 0.0
+) -> WelchT | None:
     """m_T − factor·m_C − shift with its t (df: see the module); Welch's where the covariate is of no use."""
     adjusted, _ = adjust(control, treatment)
-    return welch_t(control.whole, treatment.whole, factor, shift) if adjusted is None else adjusted.contrast(factor, shift)
+    return (
+        welch_t(control.whole, treatment.whole, factor, shift)
+        if adjusted is None
+        else adjusted.contrast(factor, shift)
+    )
 
 
 def compare_adjusted(control: Covaried, treatment: Covaried, alpha: float = 0.05) -> Comparison:
@@ -151,11 +184,17 @@ def compare_adjusted(control: Covaried, treatment: Covaried, alpha: float = 0.05
     if adjusted is None:
         return replace(compare_means(control.whole, treatment.whole, alpha), notes=notes)
     whole_c, whole_t = control.whole, treatment.whole
-    bare = Comparison(METHOD, whole_c.n, whole_t.n, adjusted.control_mean, adjusted.treatment_mean, notes=notes)
+    bare = Comparison(
+        METHOD, whole_c.n, whole_t.n, adjusted.control_mean, adjusted.treatment_mean, notes=notes
+    )
     reason = why_not(whole_c, whole_t)
     found = adjusted.contrast()
     if reason is not None or found is None:
-        return replace(bare, reason=reason or "no spread around the covariate in either arm: a standard error cannot be estimated")
+        return replace(
+            bare,
+            reason=reason
+            or "no spread around the covariate in either arm: a standard error cannot be estimated",
+        )
     lift, lift_ci, lift_reason = _lift(adjusted, found.df, alpha)
     half = float(-stdtrit(found.df, alpha / 2)) * found.se
     return replace(
@@ -187,7 +226,9 @@ def pooled_rho2(control: Covaried, treatment: Covaried) -> float | None:
     A page may say that CUPED leaves about 1 − ρ² of the variance, if every unit has a covariate.
     """
     sums = [_centred(arm.known) for arm in (control, treatment) if arm.known.n]
-    yy, xx, xy = (math.fsum(column) for column in zip(*sums, strict=True)) if sums else (0.0, 0.0, 0.0)
+    yy, xx, xy = (
+        (math.fsum(column) for column in zip(*sums, strict=True)) if sums else (0.0, 0.0, 0.0)
+    )
     return min(1.0, (xy / xx) * (xy / yy)) if xx > 0 and yy > 0 else None
 
 
@@ -233,7 +274,9 @@ class _Line:
         return self.mean_y - self.slope * (self.mean_x - x)
 
     def noise_at(self, x: float) -> Noise:
-        return Noise(self.residual_variance * (1 / self.n + (x - self.mean_x) ** 2 / self.s_xx), self.n - 2)
+        return Noise(
+            self.residual_variance * (1 / self.n + (x - self.mean_x) ** 2 / self.s_xx), self.n - 2
+        )
 
 
 def _centred(totals: Totals) -> tuple[float, float, float]:
@@ -260,22 +303,43 @@ def _at_common_mean(c: _Line, t: _Line) -> Adjusted:
     between = c.n * (c.mean_x - mean_x) ** 2 + t.n * (t.mean_x - mean_x) ** 2
     spread = (c.s_xx + t.s_xx + between) / (n - 1)
     shared = Shared(c.slope, t.slope, spread / n, n - 1)
-    return Adjusted(c.mean_at(mean_x), t.mean_at(mean_x), (c.noise_at(mean_x),), (t.noise_at(mean_x),), (shared,))
+    return Adjusted(
+        c.mean_at(mean_x),
+        t.mean_at(mean_x),
+        (c.noise_at(mean_x),),
+        (t.noise_at(mean_x),),
+        (shared,),
+    )
 
 
 def _post_stratified(known: Adjusted, control: Covaried, treatment: Covaried) -> Adjusted:
     """The adjusted stratum and the units without a covariate, each with its share of all units."""
-    n_known, n_missing = control.known.n + treatment.known.n, control.missing.n + treatment.missing.n
+    n_known, n_missing = (
+        control.known.n + treatment.known.n,
+        control.missing.n + treatment.missing.n,
+    )
     n = n_known + n_missing
     w, v = n_known / n, n_missing / n
-    mean_c, mean_t = control.missing.sum_y / control.missing.n, treatment.missing.sum_y / treatment.missing.n
+    mean_c, mean_t = (
+        control.missing.sum_y / control.missing.n,
+        treatment.missing.sum_y / treatment.missing.n,
+    )
     shares = Shared(known.control_mean - mean_c, known.treatment_mean - mean_t, w * v / n, n - 1)
     return Adjusted(
         w * known.control_mean + v * mean_c,
         w * known.treatment_mean + v * mean_t,
-        (*(Noise(w * w * part.variance, part.df) for part in known.control_noise), _unadjusted(control, v)),
-        (*(Noise(w * w * part.variance, part.df) for part in known.treatment_noise), _unadjusted(treatment, v)),
-        (*(Shared(w * s.on_control, w * s.on_treatment, s.variance, s.df) for s in known.shared), shares),
+        (
+            *(Noise(w * w * part.variance, part.df) for part in known.control_noise),
+            _unadjusted(control, v),
+        ),
+        (
+            *(Noise(w * w * part.variance, part.df) for part in known.treatment_noise),
+            _unadjusted(treatment, v),
+        ),
+        (
+            *(Shared(w * s.on_control, w * s.on_treatment, s.variance, s.df) for s in known.shared),
+            shares,
+        ),
     )
 
 
@@ -291,12 +355,16 @@ def _merged(control: Covaried, treatment: Covaried) -> tuple[Totals, Totals]:
 
     def filled(arm: Covaried) -> Totals:
         m = arm.missing
-        return arm.known + Totals(m.n, m.sum_y, m.sum_y2, m.n * mean_x, m.n * mean_x * mean_x, mean_x * m.sum_y)
+        return arm.known + Totals(
+            m.n, m.sum_y, m.sum_y2, m.n * mean_x, m.n * mean_x * mean_x, mean_x * m.sum_y
+        )
 
     return filled(control), filled(treatment)
 
 
-def _lift(adjusted: Adjusted, df: float, alpha: float) -> tuple[float | None, Interval | None, str | None]:
+def _lift(
+    adjusted: Adjusted, df: float, alpha: float
+) -> tuple[float | None, Interval | None, str | None]:
     c, t = adjusted.control_mean, adjusted.treatment_mean
     ci = correlated_fieller(c, t, *adjusted.covariance(), df=df, alpha=alpha)
     return lift_of(c, t, ci, "control's adjusted mean")

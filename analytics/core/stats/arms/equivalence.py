@@ -60,7 +60,9 @@ class NonInferiority:
     reason: str | None = None
 
 
-def difference_edge(control: Totals, treatment: Totals, edge: float, method: DifferenceMethod = "score") -> EdgeTest:
+def difference_edge(
+    control: Totals, treatment: Totals, edge: float, method: DifferenceMethod = "score"
+) -> EdgeTest:
     """p_T − p_C against an edge (points: .02). ``score`` has the variance on the edge, the others the observed one.
 
     Agresti–Caffo adds a yes and a no to each arm.
@@ -74,10 +76,14 @@ def difference_edge(control: Totals, treatment: Totals, edge: float, method: Dif
     added = 1 if method == "agresti-caffo" else 0
     n_c, n_t = n_c + 2 * added, n_t + 2 * added
     rate_c, rate_t = (x_c + added) / n_c, (x_t + added) / n_t
-    return normal_edge(method, _over(rate_t - rate_c - edge, _wald_se(rate_c, n_c, rate_t, n_t)), NO_SPREAD)
+    return normal_edge(
+        method, _over(rate_t - rate_c - edge, _wald_se(rate_c, n_c, rate_t, n_t)), NO_SPREAD
+    )
 
 
-def ratio_edge(control: Totals, treatment: Totals, factor: float, method: RatioMethod = "score") -> EdgeTest:
+def ratio_edge(
+    control: Totals, treatment: Totals, factor: float, method: RatioMethod = "score"
+) -> EdgeTest:
     """p_T / p_C against a factor (1.10). ``log`` needs events in both arms; ``log-adjusted`` adds half an event to each."""
     x_c, n_c, x_t, n_t = control.events, control.n, treatment.events, treatment.n
     if not (math.isfinite(factor) and factor > 0):
@@ -94,36 +100,50 @@ def ratio_edge(control: Totals, treatment: Totals, factor: float, method: RatioM
     return normal_edge(method, _over(log_ratio - math.log(factor), math.sqrt(variance)), NO_SPREAD)
 
 
-def mean_edge(control: Totals, treatment: Totals, edge: float = 0.0, *, factor: float = 1.0) -> EdgeTest:
+def mean_edge(
+    control: Totals, treatment: Totals, edge: float = 0.0, *, factor: float = 1.0
+) -> EdgeTest:
     """ȳ_T − factor·ȳ_C against an edge in the metric's units. Cannot say below 10 units an arm or without spread."""
     _checked_edge(edge)
     reason = why_not(control, treatment)
     if reason is not None:
         return EdgeTest("Welch", reason=reason)
     welch = welch_t(control, treatment, factor=factor, shift=edge)
-    return EdgeTest("Welch", reason=NO_SPREAD) if welch is None else t_edge("Welch", welch.t, welch.df)
+    return (
+        EdgeTest("Welch", reason=NO_SPREAD) if welch is None else t_edge("Welch", welch.t, welch.df)
+    )
 
 
-def equivalent_rates(control: Totals, treatment: Totals, low: float, high: float, alpha: float = 0.05) -> Equivalence:
+def equivalent_rates(
+    control: Totals, treatment: Totals, low: float, high: float, alpha: float = 0.05
+) -> Equivalence:
     """Is p_T − p_C between two edges (points)?"""
     return _tost(lambda edge: difference_edge(control, treatment, edge), low, high, alpha)
 
 
-def equivalent_rate_ratio(control: Totals, treatment: Totals, low: float, high: float, alpha: float = 0.05) -> Equivalence:
+def equivalent_rate_ratio(
+    control: Totals, treatment: Totals, low: float, high: float, alpha: float = 0.05
+) -> Equivalence:
     """Is p_T / p_C between two factors?"""
     return _tost(lambda factor: ratio_edge(control, treatment, factor), low, high, alpha)
 
 
-def equivalent_means(control: Totals, treatment: Totals, low: float, high: float, alpha: float = 0.05) -> Equivalence:
+def equivalent_means(
+    control: Totals, treatment: Totals, low: float, high: float, alpha: float = 0.05
+) -> Equivalence:
     """Is ȳ_T − ȳ_C between two edges, in the metric's units?"""
     return _tost(lambda edge: mean_edge(control, treatment, edge), low, high, alpha)
 
 
-def equivalent_mean_ratio(control: Totals, treatment: Totals, low: float, high: float, alpha: float = 0.05) -> Equivalence:
+def equivalent_mean_ratio(
+    control: Totals, treatment: Totals, low: float, high: float, alpha: float = 0.05
+) -> Equivalence:
     """Is ȳ_T / ȳ_C between two factors? Control's mean must be above 0."""
     if not (control.mean or 0) > 0:
         _checked_order(low, high)
-        return Equivalence(low, high, reason="control's mean is not above 0: a relative change is undefined")
+        return Equivalence(
+            low, high, reason="control's mean is not above 0: a relative change is undefined"
+        )
     return _tost(lambda factor: mean_edge(control, treatment, factor=factor), low, high, alpha)
 
 
@@ -133,7 +153,13 @@ def mean_ci_within(interval: Interval, low: float, high: float) -> bool:
 
 
 def non_inferior_rates(
-    control: Totals, treatment: Totals, margin: float, better: Better, *, relative: bool = False, alpha: float = 0.05
+    control: Totals,
+    treatment: Totals,
+    margin: float,
+    better: Better,
+    *,
+    relative: bool = False,
+    alpha: float = 0.05,
 ) -> NonInferiority:
     """Is treatment's rate not worse than control's by the margin (points, or a share of control's observed rate)?
 
@@ -148,8 +174,13 @@ def non_inferior_rates(
         return NonInferiority(None, None, reason=_empty(n_c))
     allowed = margin * rate_c if relative else margin
     if not allowed > 0:
-        return NonInferiority(rate_t - rate_c, None, reason="control's rate is 0: a share of it allows nothing")
-    se, sign = _wald_se(control.events / n_c, n_c, treatment.events / n_t, n_t), -1 if better == "increase" else 1
+        return NonInferiority(
+            rate_t - rate_c, None, reason="control's rate is 0: a share of it allows nothing"
+        )
+    se, sign = (
+        _wald_se(control.events / n_c, n_c, treatment.events / n_t, n_t),
+        -1 if better == "increase" else 1,
+    )
     difference = rate_t - rate_c
     edge = normal_edge("wald", _over(sign * difference - allowed, se), NO_SPREAD)
     if edge.p_below is None:
@@ -171,7 +202,9 @@ def _tost(test: Callable[[float], EdgeTest], low: float, high: float, alpha: flo
 
 def _checked_order(low: float, high: float) -> None:
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ImpossiblePlan(f"equivalence needs a lower edge below a higher one, found {low!r} and {high!r}")
+        raise ImpossiblePlan(
+            f"equivalence needs a lower edge below a higher one, found {low!r} and {high!r}"
+        )
 
 
 def _checked_edge(edge: float) -> None:

@@ -34,4 +34,6 @@ def normal_edge(method: str, z: float | None, reason: str) -> EdgeTest:
 
 def t_edge(method: str, t: float, df: float) -> EdgeTest:
     """Both p-values of a t on df degrees of freedom."""
-    return EdgeTest(method, t, positive_p(float(stdtr(df, -t))), positive_p(float(stdtr(df, t))), df)
+    return EdgeTest(
+        method, t, positive_p(float(stdtr(df, -t))), positive_p(float(stdtr(df, t))), df
+    )

@@ -56,7 +56,12 @@ class Rate:
             raise ImpossibleTotals(f"a rate counts whole events, found Σy={totals.sum_y!r}")
         exposure = float(totals.n) if totals.sum_x is None else totals.sum_x
         spread = totals.variance
-        return cls(events, exposure, totals.n, None if spread is None or not totals.mean else spread / totals.mean)
+        return cls(
+            events,
+            exposure,
+            totals.n,
+            None if spread is None or not totals.mean else spread / totals.mean,
+        )
 
     @property
     def value(self) -> float | None:
@@ -66,19 +71,30 @@ class Rate:
     @property
     def clumped(self) -> bool:
         """Whether counts vary more than three standard errors beyond Poisson's (index of dispersion, Fisher 1950)."""
-        return self.dispersion is not None and self.units > 1 and self.dispersion > 1 + 3 * math.sqrt(2 / (self.units - 1))
+        return (
+            self.dispersion is not None
+            and self.units > 1
+            and self.dispersion > 1 + 3 * math.sqrt(2 / (self.units - 1))
+        )
 
 
 def compare_rates(control: Rate, treatment: Rate, alpha: float = 0.05) -> Comparison:
     """Treatment's rate against control's, per exposure. Cannot say without exposure; no p without events."""
     checked_level(alpha)
-    bare = Comparison("Poisson score", control.units, treatment.units, control.value, treatment.value)
+    bare = Comparison(
+        "Poisson score", control.units, treatment.units, control.value, treatment.value
+    )
     if control.value is None or treatment.value is None:
-        return replace(bare, reason=f"no exposure in {'control' if control.value is None else 'treatment'}")
+        return replace(
+            bare, reason=f"no exposure in {'control' if control.value is None else 'treatment'}"
+        )
     method, p, z, score_p = _tests(control, treatment)
     ratio = score_interval(control, treatment, alpha)
     lift_ci = None if ratio is None else Interval(ratio.low - 1, ratio.high - 1, ratio.level)
-    se = math.hypot(math.sqrt(control.events) / control.exposure, math.sqrt(treatment.events) / treatment.exposure)
+    se = math.hypot(
+        math.sqrt(control.events) / control.exposure,
+        math.sqrt(treatment.events) / treatment.exposure,
+    )
     return replace(
         bare,
         method=method,
@@ -86,7 +102,9 @@ def compare_rates(control: Rate, treatment: Rate, alpha: float = 0.05) -> Compar
         ci=difference_interval(control, treatment, alpha),
         lift=treatment.value / control.value - 1 if control.events else None,
         lift_ci=lift_ci,
-        lift_reason=None if lift_ci is not None else "control has no events: a relative change has no upper limit",
+        lift_reason=None
+        if lift_ci is not None
+        else "control has no events: a relative change has no upper limit",
         p=p,
         z=z,
         se=se if se > 0 else None,
@@ -106,8 +124,12 @@ def wald_log_edge(control: Rate, treatment: Rate, factor: float = 1.0) -> EdgeTe
     method = "Poisson log-ratio"
     if not (control.events and treatment.events):
         return EdgeTest(method, reason="an arm without events has no log rate")
-    log_ratio = math.log(treatment.events / control.events) - math.log(_odds(control, treatment, factor))
-    return normal_edge(method, log_ratio / math.sqrt(1 / control.events + 1 / treatment.events), NO_EVENTS)
+    log_ratio = math.log(treatment.events / control.events) - math.log(
+        _odds(control, treatment, factor)
+    )
+    return normal_edge(
+        method, log_ratio / math.sqrt(1 / control.events + 1 / treatment.events), NO_EVENTS
+    )
 
 
 def e_test(control: Rate, treatment: Rate, factor: float = 1.0) -> EdgeTest:
@@ -118,10 +140,17 @@ def e_test(control: Rate, treatment: Rate, factor: float = 1.0) -> EdgeTest:
     method = "Poisson E-test"
     z, tables = score_z(control, treatment, factor), _tables(control, treatment, factor)
     if z is None or tables is None:
-        return EdgeTest(method, reason=NO_EVENTS if z is None else "too many tables for an exact sum: the score test will do")
+        return EdgeTest(
+            method,
+            reason=NO_EVENTS
+            if z is None
+            else "too many tables for an exact sum: the score test will do",
+        )
     statistics, weights = tables
     slack = 1e-9 * (1 + abs(z))
-    return EdgeTest(method, z, _mass(weights, statistics >= z - slack), _mass(weights, statistics <= z + slack))
+    return EdgeTest(
+        method, z, _mass(weights, statistics >= z - slack), _mass(weights, statistics <= z + slack)
+    )
 
 
 def score_z(control: Rate, treatment: Rate, factor: float = 1.0) -> float | None:
@@ -129,7 +158,9 @@ def score_z(control: Rate, treatment: Rate, factor: float = 1.0) -> float | None
     if not (control.exposure and treatment.exposure and control.events + treatment.events):
         return None
     d = _odds(control, treatment, factor)
-    return (treatment.events - control.events * d) / math.sqrt(d * (control.events + treatment.events))
+    return (treatment.events - control.events * d) / math.sqrt(
+        d * (control.events + treatment.events)
+    )
 
 
 def score_interval(control: Rate, treatment: Rate, alpha: float = 0.05) -> Interval | None:
@@ -140,14 +171,20 @@ def score_interval(control: Rate, treatment: Rate, alpha: float = 0.05) -> Inter
     z = upper_quantile(checked_level(alpha) / 2)
     if not (control.events and control.exposure and treatment.exposure):
         return None
-    x_c, x_t, scale = float(control.events), float(treatment.events), control.exposure / treatment.exposure
+    x_c, x_t, scale = (
+        float(control.events),
+        float(treatment.events),
+        control.exposure / treatment.exposure,
+    )
     product, spread = x_t * x_c, z * z * (x_t + x_c) / 2
     high = (product + spread + math.sqrt(spread * (2 * product + spread))) / x_c**2
     low = (x_t / x_c) ** 2 / high  # the product of the roots: nothing cancels
     return Interval(low * scale, high * scale, 1 - alpha)
 
 
-def wald_log_interval(control: Rate, treatment: Rate, alpha: float = 0.05, *, added: float = 0.0) -> Interval | None:
+def wald_log_interval(
+    control: Rate, treatment: Rate, alpha: float = 0.05, *, added: float = 0.0
+) -> Interval | None:
     """The ratio of rates on the log scale; ``added`` events in each arm (.5) let it stand empty arms."""
     x_c, x_t = control.events + added, treatment.events + added
     if not (x_c > 0 and x_t > 0 and control.exposure and treatment.exposure):
@@ -194,13 +231,23 @@ def rate_ratio_power(
     ``rate`` is control's per exposure, ``size_ratio`` treatment's units over control's. On the log scale, with the
     variance of the expected rates times the dispersion of counts.
     """
-    for name, value in (("rate", rate), ("ratio", ratio), ("n", n_control), ("exposure", exposure_per_unit), ("edge", edge)):
+    for name, value in (
+        ("rate", rate),
+        ("ratio", ratio),
+        ("n", n_control),
+        ("exposure", exposure_per_unit),
+        ("edge", edge),
+    ):
         if not (math.isfinite(value) and value > 0):
             raise ImpossiblePlan(f"power of a ratio of rates: {name} is above 0, found {value!r}")
     if not (size_ratio > 0 and dispersion > 0):
-        raise ImpossiblePlan(f"power of a ratio of rates: size ratio and dispersion are above 0, found {size_ratio!r} and {dispersion!r}")
+        raise ImpossiblePlan(
+            f"power of a ratio of rates: size ratio and dispersion are above 0, found {size_ratio!r} and {dispersion!r}"
+        )
     events = rate * exposure_per_unit * n_control
-    shift = math.log(ratio / edge) / math.sqrt(dispersion * (1 / events + 1 / (events * ratio * size_ratio)))
+    shift = math.log(ratio / edge) / math.sqrt(
+        dispersion * (1 / events + 1 / (events * ratio * size_ratio))
+    )
     limit = upper_quantile(checked_level(alpha) / 2)
     return float(ndtr(shift - limit) + ndtr(-shift - limit))
 
@@ -210,17 +257,27 @@ def _tests(control: Rate, treatment: Rate) -> tuple[str, float | None, float | N
     z = score_z(control, treatment)
     if z is None:
         return "Poisson score", None, None, None
-    events, share = control.events + treatment.events, treatment.exposure / (control.exposure + treatment.exposure)
+    events, share = (
+        control.events + treatment.events,
+        treatment.exposure / (control.exposure + treatment.exposure),
+    )
     if events * min(share, 1 - share) >= E_TEST_BELOW_EXPECTED:
         return "Poisson score", two_sided_p(z), z, two_sided_p(z)
     tables = _tables(control, treatment, 1.0)
     if tables is None:
         return "Poisson score", two_sided_p(z), z, two_sided_p(z)
     statistics, weights = tables
-    return "Poisson E-test", _mass(weights, np.abs(statistics) >= abs(z) * (1 - 1e-9)), z, two_sided_p(z)
+    return (
+        "Poisson E-test",
+        _mass(weights, np.abs(statistics) >= abs(z) * (1 - 1e-9)),
+        z,
+        two_sided_p(z),
+    )
 
 
-def _tables(control: Rate, treatment: Rate, factor: float) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+def _tables(
+    control: Rate, treatment: Rate, factor: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """(score statistics, probabilities) of all likely pairs of counts on the edge; None when there are too many."""
     if score_z(control, treatment, factor) is None:
         return None
@@ -228,8 +285,13 @@ def _tables(control: Rate, treatment: Rate, factor: float) -> tuple[NDArray[np.f
     means = events / (1 + d), events * d / (1 + d)
     if math.prod(2 * _reach(m) for m in means) > MOST_E_TEST_CELLS:
         return None
-    counts = [np.arange(max(0, math.floor(m - _reach(m))), math.ceil(m + _reach(m)) + 1, dtype=float) for m in means]
-    p_c, p_t = (np.exp(k * math.log(m) - m - gammaln(k + 1)) for k, m in zip(counts, means, strict=True))
+    counts = [
+        np.arange(max(0, math.floor(m - _reach(m))), math.ceil(m + _reach(m)) + 1, dtype=float)
+        for m in means
+    ]
+    p_c, p_t = (
+        np.exp(k * math.log(m) - m - gammaln(k + 1)) for k, m in zip(counts, means, strict=True)
+    )
     x_c, x_t = counts[0][None, :], counts[1][:, None]
     statistics = (x_t - d * x_c) / np.sqrt(d * np.maximum(x_t + x_c, 1.0))
     return statistics, p_t[:, None] * p_c[None, :]

@@ -30,7 +30,9 @@ def compare_proportions(control: Totals, treatment: Totals, alpha: float = 0.05)
     x_c, n_c, x_t, n_t = control.events, control.n, treatment.events, treatment.n
     if n_c == 0 or n_t == 0:
         empty = "control" if n_c == 0 else "treatment"
-        return Comparison("score", n_c, n_t, control.mean, treatment.mean, reason=f"no units in {empty}")
+        return Comparison(
+            "score", n_c, n_t, control.mean, treatment.mean, reason=f"no units in {empty}"
+        )
     method, p, score_p, exact_fisher = _tests(x_c, n_c, x_t, n_t)
     lift, lift_ci, lift_reason = _lift(x_c, n_c, x_t, n_t, alpha)
     rate_c, rate_t = x_c / n_c, x_t / n_t
@@ -91,22 +93,33 @@ def smallest_expected(x_c: int, n_c: int, x_t: int, n_t: int) -> float:
     return min(events, n - events) * (min(n_c, n_t) / n) if n else 0.0
 
 
-def _tests(x_c: int, n_c: int, x_t: int, n_t: int) -> tuple[str, float | None, float | None, float | None]:
+def _tests(
+    x_c: int, n_c: int, x_t: int, n_t: int
+) -> tuple[str, float | None, float | None, float | None]:
     """(method, its p, score p, Fisher p)."""
     z = pooled_z(x_c, n_c, x_t, n_t)
     if z is None:
         return "score", None, None, None
     score_p = two_sided_p(z)
-    if n_c + n_t >= EXACT_BELOW_UNITS and smallest_expected(x_c, n_c, x_t, n_t) >= EXACT_BELOW_EXPECTED:
+    if (
+        n_c + n_t >= EXACT_BELOW_UNITS
+        and smallest_expected(x_c, n_c, x_t, n_t) >= EXACT_BELOW_EXPECTED
+    ):
         return "score", score_p, score_p, None
     fisher = fisher_p(x_c, n_c, x_t, n_t)
     barnard = barnard_p(x_c, n_c, x_t, n_t)
     if barnard is not None:
         return "Barnard exact", barnard, score_p, fisher
-    return ("Fisher exact", fisher, score_p, fisher) if fisher is not None else ("score", score_p, score_p, None)
+    return (
+        ("Fisher exact", fisher, score_p, fisher)
+        if fisher is not None
+        else ("score", score_p, score_p, None)
+    )
 
 
-def _lift(x_c: int, n_c: int, x_t: int, n_t: int, alpha: float) -> tuple[float | None, Interval | None, str | None]:
+def _lift(
+    x_c: int, n_c: int, x_t: int, n_t: int, alpha: float
+) -> tuple[float | None, Interval | None, str | None]:
     if x_c == 0:
         return None, None, "control's rate is 0: a relative change is undefined, see the difference"
     lift = (x_t / n_t) / (x_c / n_c) - 1

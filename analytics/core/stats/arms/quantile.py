@@ -52,24 +52,38 @@ class Histogram:
 
     def __post_init__(self) -> None:
         values, counts = np.asarray(self.values, dtype=float), np.asarray(self.counts)
-        if values.shape != counts.shape or not np.isfinite(values).all() or (np.diff(values) <= 0).any():
-            raise ImpossibleTotals(f"a histogram has one count for each of finite, rising values, found {len(values)} and {len(counts)}")
+        if (
+            values.shape != counts.shape
+            or not np.isfinite(values).all()
+            or (np.diff(values) <= 0).any()
+        ):
+            raise ImpossibleTotals(
+                f"a histogram has one count for each of finite, rising values, found {len(values)} and {len(counts)}"
+            )
         if counts.size and (counts.dtype.kind not in "iu" or (counts < 0).any()):
-            raise ImpossibleTotals("a histogram's counts are whole numbers of rows and not negative")
+            raise ImpossibleTotals(
+                "a histogram's counts are whole numbers of rows and not negative"
+            )
         if not (math.isfinite(self.width) and self.width >= 0):
-            raise ImpossibleTotals(f"a bin's width is finite and not negative, found {self.width!r}")
+            raise ImpossibleTotals(
+                f"a bin's width is finite and not negative, found {self.width!r}"
+            )
         object.__setattr__(self, "values", tuple(values.tolist()))
         object.__setattr__(self, "counts", tuple(counts.tolist()))
         object.__setattr__(self, "beyond", checked_count(self.beyond))
 
     def __add__(self, other: Histogram) -> Histogram:
         if self.width != other.width:
-            raise ImpossibleTotals(f"histograms with bins of {self.width:g} and {other.width:g} do not add")
+            raise ImpossibleTotals(
+                f"histograms with bins of {self.width:g} and {other.width:g} do not add"
+            )
         rows = dict(zip(self.values, self.counts, strict=True))
         for value, count in zip(other.values, other.counts, strict=True):
             rows[value] = rows.get(value, 0) + count
         values = sorted(rows)
-        return Histogram(tuple(values), tuple(rows[v] for v in values), self.beyond + other.beyond, self.width)
+        return Histogram(
+            tuple(values), tuple(rows[v] for v in values), self.beyond + other.beyond, self.width
+        )
 
     @property
     def n(self) -> int:
@@ -120,8 +134,14 @@ class QuantileTotals:
         object.__setattr__(self, "beyond", checked_count(self.beyond))
         object.__setattr__(self, "units", checked_count(self.units))
         known = [v for v in (self.low, self.value, self.high) if v is not None]
-        if not all(math.isfinite(v) for v in known) or known != sorted(known) or self.beyond > self.n:
-            raise ImpossibleTotals(f"a quantile is finite and lies between its bracket, found {self}")
+        if (
+            not all(math.isfinite(v) for v in known)
+            or known != sorted(known)
+            or self.beyond > self.n
+        ):
+            raise ImpossibleTotals(
+                f"a quantile is finite and lies between its bracket, found {self}"
+            )
 
     @property
     def share_sd(self) -> float | None:
@@ -131,7 +151,11 @@ class QuantileTotals:
     @property
     def sd(self) -> float | None:
         """Standard error of q̂ in the metric's unit; None where its bracket is not known."""
-        return None if self.low is None or self.high is None else (self.high - self.low) / (2 * BRACKET)
+        return (
+            None
+            if self.low is None or self.high is None
+            else (self.high - self.low) / (2 * BRACKET)
+        )
 
     @property
     def estimate(self) -> Estimate | None:
@@ -145,7 +169,9 @@ class QuantileTotals:
 def checked_quantile(level: float) -> float:
     """A quantile's level strictly between 0 and 1, or a refusal."""
     if not 0 < level < 1:
-        raise ImpossiblePlan(f"a quantile's level lies between 0 and 1 (exclusive; .95, not 95), found {level!r}")
+        raise ImpossiblePlan(
+            f"a quantile's level lies between 0 and 1 (exclusive; .95, not 95), found {level!r}"
+        )
     return level
 
 
@@ -165,7 +191,9 @@ def clustered_sd(clusters: Totals) -> float | None:
     return math.sqrt(max(squares, 0.0) * n / (n - 1)) / x
 
 
-def from_passes(histogram: Histogram, level: float, clusters: Totals, units: int = 0) -> QuantileTotals:
+def from_passes(
+    histogram: Histogram, level: float, clusters: Totals, units: int = 0
+) -> QuantileTotals:
     """An arm's totals from both passes; refuses clusters that hold other rows than the histogram."""
     value, n = quantile_hat(histogram, level), histogram.n
     rows = clusters.sum_x or 0.0
@@ -180,23 +208,39 @@ def from_passes(histogram: Histogram, level: float, clusters: Totals, units: int
     return QuantileTotals(level, n, value, low, high, clusters, histogram.beyond, units)
 
 
-def of_rows(values: Sequence[float], clusters: Sequence[int] | None, level: float, limit: float = math.inf) -> QuantileTotals:
+def of_rows(
+    values: Sequence[float], clusters: Sequence[int] | None, level: float, limit: float = math.inf
+) -> QuantileTotals:
     """Totals of rows, for tests and notebooks; values above ``limit`` (and +∞) overflow; clusters None: every row is one."""
     rows = np.asarray(values, dtype=float)
     if np.isnan(rows).any():
-        raise ImpossibleTotals("a row's value is a number or +∞ (not there by the window's end), found NaN")
+        raise ImpossibleTotals(
+            "a row's value is a number or +∞ (not there by the window's end), found NaN"
+        )
     inside = rows[(rows <= limit) & np.isfinite(rows)]
     bins, counts = np.unique(inside, return_counts=True)
     histogram = Histogram(tuple(bins.tolist()), tuple(counts.tolist()), len(rows) - len(inside))
     hat = quantile_hat(histogram, level)
-    keys = np.arange(len(rows)) if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
+    keys = (
+        np.arange(len(rows))
+        if clusters is None
+        else np.unique(np.asarray(clusters), return_inverse=True)[1]
+    )
     if len(keys) != len(rows):
         raise ImpossibleTotals(f"{len(rows)} rows but {len(keys)} clusters: every row lies in one")
     below = np.zeros(len(rows)) if hat is None else (rows <= hat).astype(float)
-    return from_passes(histogram, level, _cluster_totals(keys, below) if len(rows) else replace(NOTHING, sum_x=0.0, sum_x2=0.0, sum_xy=0.0))
+    return from_passes(
+        histogram,
+        level,
+        _cluster_totals(keys, below)
+        if len(rows)
+        else replace(NOTHING, sum_x=0.0, sum_x2=0.0, sum_xy=0.0),
+    )
 
 
-def quantile_t(control: QuantileTotals, treatment: QuantileTotals, factor: float = 1.0, shift: float = 0.0) -> WelchT | None:
+def quantile_t(
+    control: QuantileTotals, treatment: QuantileTotals, factor: float = 1.0, shift: float = 0.0
+) -> WelchT | None:
     """q̂_T − factor·q̂_C − shift with its t; None wherever ``why_not`` has a reason, or without spread."""
     if why_not(control, treatment) is not None:
         return None
@@ -207,7 +251,9 @@ def quantile_t(control: QuantileTotals, treatment: QuantileTotals, factor: float
 def why_not(control: QuantileTotals, treatment: QuantileTotals) -> str | None:
     """Why two arms' quantiles cannot be compared, or None when they can."""
     if control.level != treatment.level:
-        raise ImpossiblePlan(f"quantiles of one level are compared, found {control.level!r} and {treatment.level!r}")
+        raise ImpossiblePlan(
+            f"quantiles of one level are compared, found {control.level!r} and {treatment.level!r}"
+        )
     for name, arm in (("control", control), ("treatment", treatment)):
         reason = _why_not_arm(name, arm)
         if reason is not None:
@@ -215,7 +261,9 @@ def why_not(control: QuantileTotals, treatment: QuantileTotals) -> str | None:
     return None
 
 
-def compare_quantiles(control: QuantileTotals, treatment: QuantileTotals, alpha: float = 0.05) -> Comparison:
+def compare_quantiles(
+    control: QuantileTotals, treatment: QuantileTotals, alpha: float = 0.05
+) -> Comparison:
     """Treatment's quantile against control's, in the metric's unit; ``control_n`` are rows, ``control_mean`` is q̂."""
     checked_level(alpha)
     bare = Comparison(METHOD, control.n, treatment.n, control.value, treatment.value)
@@ -224,7 +272,10 @@ def compare_quantiles(control: QuantileTotals, treatment: QuantileTotals, alpha:
         return replace(bare, reason=reason)
     c, t, found = control.estimate, treatment.estimate, quantile_t(control, treatment)
     if c is None or t is None or found is None:
-        return replace(bare, reason="no spread around the quantile in either arm: a standard error cannot be estimated")
+        return replace(
+            bare,
+            reason="no spread around the quantile in either arm: a standard error cannot be estimated",
+        )
     lift, lift_ci, lift_reason = lift_of(c, t, alpha)
     half = float(-stdtrit(found.df, alpha / 2)) * found.se
     return replace(
@@ -241,7 +292,9 @@ def compare_quantiles(control: QuantileTotals, treatment: QuantileTotals, alpha:
     )
 
 
-def order_interval(values: Sequence[float], level: float, confidence: float = 0.95) -> tuple[float | None, float | None]:
+def order_interval(
+    values: Sequence[float], level: float, confidence: float = 0.95
+) -> tuple[float | None, float | None]:
     """(low, high) order statistics that hold one sample's quantile with at least this confidence; independent rows only.
 
     The ranks are the exact binomial's (Conover 1999); None for an end that no row of the sample can bound.
@@ -254,7 +307,10 @@ def order_interval(values: Sequence[float], level: float, confidence: float = 0.
     return low, float(rows[last]) if last < n else None
 
 
-def _cluster_totals(keys: np.ndarray[tuple[int], np.dtype[np.int64]], below: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Totals:
+def _cluster_totals(
+    keys: np.ndarray[tuple[int], np.dtype[np.int64]],
+    below: np.ndarray[tuple[int], np.dtype[np.float64]],
+) -> Totals:
     """Per cluster y = rows at or below q̂, x = rows."""
     y, x = np.bincount(keys, weights=below), np.bincount(keys).astype(float)
     return Totals(len(x), float(y.sum()), float(y @ y), float(x.sum()), float(x @ x), float(x @ y))

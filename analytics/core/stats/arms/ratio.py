@@ -107,16 +107,22 @@ def widened(line: Totals, more: float) -> Totals:
         return line
     spread = line.centred.at(0, 0)
     squares = line.sum_y2 + (more * spread - spread)
-    return Totals(line.n, line.sum_y, squares, centred=Centred((more * spread,), line.centred.scales))
+    return Totals(
+        line.n, line.sum_y, squares, centred=Centred((more * spread,), line.centred.scales)
+    )
 
 
-def ratio_t(control: Moments, treatment: Moments, factor: float = 1.0, shift: float = 0.0) -> WelchT | None:
+def ratio_t(
+    control: Moments, treatment: Moments, factor: float = 1.0, shift: float = 0.0
+) -> WelchT | None:
     """R_T − factor·R_C − shift with its t; None where a ratio is undefined, below two units an arm or without spread."""
     c, t = of_few(control), of_few(treatment)
     return None if c is None or t is None else welch_t(c, t, factor, shift)
 
 
-def uneven_ratio_t(control: Moments, treatment: Moments, factor: float = 1.0, shift: float = 0.0) -> WelchT | None:
+def uneven_ratio_t(
+    control: Moments, treatment: Moments, factor: float = 1.0, shift: float = 0.0
+) -> WelchT | None:
     """The same for skewed units in uneven arms (see ``uneven``)."""
     c, t = of_few(control), of_few(treatment)
     return None if c is None or t is None else uneven_t(c, t, factor, shift)
@@ -132,8 +138,18 @@ def compare_ratios(control: Moments, treatment: Moments, alpha: float = 0.05) ->
     notes = _notes(control, treatment)
     if c is None or t is None:
         reason = why_not(Totals(control.n, 0.0, 0.0), Totals(treatment.n, 0.0, 0.0))
-        reason = reason or (_undefined("control", control) if c is None else _undefined("treatment", treatment))
-        return Comparison(METHOD, control.n, treatment.n, ratio_value(control), ratio_value(treatment), reason=reason, notes=notes)
+        reason = reason or (
+            _undefined("control", control) if c is None else _undefined("treatment", treatment)
+        )
+        return Comparison(
+            METHOD,
+            control.n,
+            treatment.n,
+            ratio_value(control),
+            ratio_value(treatment),
+            reason=reason,
+            notes=notes,
+        )
     found = compare_means(c, t, alpha)
     return replace(found, method=METHOD, notes=(*notes, *found.notes))
 
@@ -148,8 +164,15 @@ def _notes(control: Moments, treatment: Moments) -> tuple[str, ...]:
     rough = []
     for name, arm in (("control", control), ("treatment", treatment)):
         d = arm.of("d")
-        if d.mean is not None and d.variance is not None and d.mean > 0 and d.mean**2 <= DELTA_BEYOND**2 * (d.variance / d.n):
-            rough.append(f"{name}'s mean denominator is within {DELTA_BEYOND:g} standard errors of 0: its ratio's spread is rough")
+        if (
+            d.mean is not None
+            and d.variance is not None
+            and d.mean > 0
+            and d.mean**2 <= DELTA_BEYOND**2 * (d.variance / d.n)
+        ):
+            rough.append(
+                f"{name}'s mean denominator is within {DELTA_BEYOND:g} standard errors of 0: its ratio's spread is rough"
+            )
     c, t = per_unit(control), per_unit(treatment)
     if c is None or t is None:
         return tuple(rough)

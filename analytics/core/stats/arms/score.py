@@ -30,7 +30,9 @@ class MarginScore:
     z: float | None
 
 
-def difference_score(x_c: int, n_c: int, x_t: int, n_t: int, margin: float = 0.0, *, correction: bool = True) -> MarginScore:
+def difference_score(
+    x_c: int, n_c: int, x_t: int, n_t: int, margin: float = 0.0, *, correction: bool = True
+) -> MarginScore:
     """p_T − p_C − margin with its restricted standard error (Miettinen–Nurminen; ``correction``: N/(N−1))."""
     rate_c = difference_edge_rate(x_c, n_c, x_t, n_t, margin)
     rate_t = min(1.0, max(0.0, rate_c + margin))
@@ -38,7 +40,9 @@ def difference_score(x_c: int, n_c: int, x_t: int, n_t: int, margin: float = 0.0
     return _scored(x_t / n_t - x_c / n_c - margin, variance, n_c + n_t, correction)
 
 
-def ratio_score(x_c: int, n_c: int, x_t: int, n_t: int, factor: float, *, correction: bool = True) -> MarginScore:
+def ratio_score(
+    x_c: int, n_c: int, x_t: int, n_t: int, factor: float, *, correction: bool = True
+) -> MarginScore:
     """p_T − factor·p_C with its restricted standard error (Koopman's statistic when ``correction`` is off)."""
     rate_c = ratio_edge_rate(x_c, n_c, x_t, n_t, factor)
     rate_t = min(1.0, factor * rate_c)
@@ -46,7 +50,9 @@ def ratio_score(x_c: int, n_c: int, x_t: int, n_t: int, factor: float, *, correc
     return _scored(x_t / n_t - factor * (x_c / n_c), variance, n_c + n_t, correction)
 
 
-def ratio_interval(x_c: int, n_c: int, x_t: int, n_t: int, alpha: float = 0.05, *, correction: bool = False) -> Interval | None:
+def ratio_interval(
+    x_c: int, n_c: int, x_t: int, n_t: int, alpha: float = 0.05, *, correction: bool = False
+) -> Interval | None:
     """Koopman's interval for p_T / p_C; None when control has no events (the ratio has no upper limit)."""
     if x_c == 0 or n_c == 0 or n_t == 0:
         return None
@@ -69,7 +75,11 @@ def _edge(excess: Callable[[float], float], centre: float, way: float) -> float 
         far, step = far + way * step, step * 2
         if abs(far - centre) > math.log(FURTHEST_RATIO):
             return None
-    return math.exp(brentq(excess, centre, far, xtol=1e-12, rtol=1e-12)) if far != centre else math.exp(centre)
+    return (
+        math.exp(brentq(excess, centre, far, xtol=1e-12, rtol=1e-12))
+        if far != centre
+        else math.exp(centre)
+    )
 
 
 def _scored(estimate: float, variance: float, n: int, correction: bool) -> MarginScore:

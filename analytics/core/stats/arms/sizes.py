@@ -32,7 +32,9 @@ def too_small_if_skewed(control: Totals, treatment: Totals) -> tuple[str, ...]:
     """
     if are_even(control.n, treatment.n):
         return ()
-    (name, small), (_, large) = sorted((("control", control), ("treatment", treatment)), key=lambda arm: arm[1].n)
+    (name, small), (_, large) = sorted(
+        (("control", control), ("treatment", treatment)), key=lambda arm: arm[1].n
+    )
     if large.mean is None or large.variance is None or not large.mean > 0:
         return ()
     needed = UNITS_A_SPREAD * (large.variance / large.mean / large.mean)
@@ -40,4 +42,6 @@ def too_small_if_skewed(control: Totals, treatment: Totals) -> tuple[str, ...]:
         return ()
     wanted = f"about {math.ceil(needed):,}" if needed < 1e9 else "far more"
     found = f"{name} has {small.n:,} units, the other arm {large.n:,}"
-    return (f"{found}: if few units have very large values, differences are found too often until {name} has {wanted} units",)
+    return (
+        f"{found}: if few units have very large values, differences are found too often until {name} has {wanted} units",
+    )

@@ -48,7 +48,12 @@ class Held:
 def held(control: Arm, treatment: Arm, factor: float = 1.0, shift: float = 0.0) -> Held:
     """Treatment against factor·control + shift, on the scale that the verdict uses for arms of these sizes."""
     edge = factor * control.mean + shift
-    logs = not are_even(control.n, treatment.n) and shift >= 0 and factor * control.mean > 0 and treatment.mean > 0
+    logs = (
+        not are_even(control.n, treatment.n)
+        and shift >= 0
+        and factor * control.mean > 0
+        and treatment.mean > 0
+    )
     spread_c, spread_t = factor**2 * control.variance, treatment.variance
     if logs:
         spread_c, spread_t = spread_c / edge / edge, spread_t / treatment.mean / treatment.mean
@@ -59,7 +64,9 @@ def held(control: Arm, treatment: Arm, factor: float = 1.0, shift: float = 0.0) 
     return Held(distance, spread_c / control.n, spread_t / treatment.n, edge if logs else 1.0)
 
 
-def uneven_t(control: Totals, treatment: Totals, factor: float = 1.0, shift: float = 0.0) -> WelchT | None:
+def uneven_t(
+    control: Totals, treatment: Totals, factor: float = 1.0, shift: float = 0.0
+) -> WelchT | None:
     """ȳ_T − factor·ȳ_C − shift with its t; Welch's where arms are even, None where Welch's is."""
     plain = welch_t(control, treatment, factor, shift)
     if plain is None or are_even(control.n, treatment.n):
@@ -67,7 +74,12 @@ def uneven_t(control: Totals, treatment: Totals, factor: float = 1.0, shift: flo
     found = held(_arm(control), _arm(treatment), factor, shift)
     t = found.distance / found.se
     shown = plain.difference / t if t else found.se * found.scale
-    return WelchT(plain.difference, shown, t, satterthwaite(found.v_c, control.n - 1, found.v_t, treatment.n - 1))
+    return WelchT(
+        plain.difference,
+        shown,
+        t,
+        satterthwaite(found.v_c, control.n - 1, found.v_t, treatment.n - 1),
+    )
 
 
 def _arm(totals: Totals) -> Arm:

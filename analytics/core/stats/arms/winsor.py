@@ -63,7 +63,9 @@ def find_cap(
     kept = (v != 0) & (n > 0)
     units = int(n[kept].sum())
     if units < FEWEST_NON_ZERO:
-        return NoCap(f"{units} units have a value other than 0; below {FEWEST_NON_ZERO:,} the cap would be one unit's value")
+        return NoCap(
+            f"{units} units have a value other than 0; below {FEWEST_NON_ZERO:,} the cap would be one unit's value"
+        )
     return Cap(percentile(v[kept], quantile, n[kept]), quantile, units)
 
 
@@ -94,16 +96,22 @@ def capped_totals(values: ArrayLike, cap: Cap | NoCap, counts: ArrayLike | None 
         v = np.minimum(v, cap.value)
     origin = origin_of((float(v.min()), float(v.max()))) if v.size else 0.0
     above = v - origin
-    return Totals.about(int(n.sum()), (origin,), (float((n * above).sum()),), (float((n * above * above).sum()),))
+    return Totals.about(
+        int(n.sum()), (origin,), (float((n * above).sum()),), (float((n * above * above).sum()),)
+    )
 
 
 def _histogram(values: ArrayLike, counts: ArrayLike | None) -> tuple[Array, Array]:
     v = np.asarray(values, dtype=float)
     n = np.ones(v.shape) if counts is None else np.asarray(counts, dtype=float)
     if v.ndim != 1 or n.shape != v.shape:
-        raise ImpossibleTotals(f"every value needs a number of units, found {v.shape} values and {n.shape} counts")
+        raise ImpossibleTotals(
+            f"every value needs a number of units, found {v.shape} values and {n.shape} counts"
+        )
     if not np.all(np.isfinite(v)):
         raise ImpossibleTotals("units' values must be finite, found NaN or infinity among them")
     if not np.all(np.isfinite(n)) or np.any(n < 0) or np.any(n != np.round(n)):
-        raise ImpossibleTotals("a histogram holds whole numbers of units, found others among its counts")
+        raise ImpossibleTotals(
+            "a histogram holds whole numbers of units, found others among its counts"
+        )
     return v, n

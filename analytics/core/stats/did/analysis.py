@@ -77,7 +77,11 @@ def difference_in_differences(panel: Panel, alpha: float = 0.05) -> DidResult:
     found = infer(kept, alpha)
     can_say = found.estimate is not None
     before = pre_trend(kept, alpha)
-    placebos = placebos_in_time(kept, alpha) if can_say and int((~kept.post).sum()) <= MOST_PLACEBOS else ()
+    placebos = (
+        placebos_in_time(kept, alpha)
+        if can_say and int((~kept.post).sum()) <= MOST_PLACEBOS
+        else ()
+    )
     return DidResult(
         estimate=found.estimate,
         se=found.se,
@@ -104,29 +108,46 @@ def difference_in_differences(panel: Panel, alpha: float = 0.05) -> DidResult:
 def sequential_view(found: Inference, regions: int, alpha: float) -> SequentialView:
     """The always-valid interval with regions as units, or why there is none."""
     if found.estimate is None or found.se is None:
-        return SequentialView(reason=found.reason or "a permutation has no standard error to watch over time")
+        return SequentialView(
+            reason=found.reason or "a permutation has no standard error to watch over time"
+        )
     if regions < anytime.FEWEST_UNITS:
-        return SequentialView(reason=f"{regions} regions; below {anytime.FEWEST_UNITS} a pilot is read once, at its end")
+        return SequentialView(
+            reason=f"{regions} regions; below {anytime.FEWEST_UNITS} a pilot is read once, at its end"
+        )
     args = (found.estimate, found.se, regions, alpha, float(regions))
     return SequentialView(anytime.interval(*args), anytime.p_value(*args))
 
 
-def _most_telling(rows: tuple[WithoutRegion, ...], estimate: float | None) -> tuple[WithoutRegion, ...]:
+def _most_telling(
+    rows: tuple[WithoutRegion, ...], estimate: float | None
+) -> tuple[WithoutRegion, ...]:
     """All rows, or of very many those that move the estimate most."""
     if len(rows) <= MOST_NAMED or estimate is None:
         return rows
-    return tuple(sorted(rows, key=lambda row: -abs(estimate - (estimate if row.estimate is None else row.estimate)))[:MOST_NAMED])
+    return tuple(
+        sorted(
+            rows,
+            key=lambda row: -abs(estimate - (estimate if row.estimate is None else row.estimate)),
+        )[:MOST_NAMED]
+    )
 
 
 def _about_the_panel(panel: Panel, left_out: tuple[str, ...]) -> list[str]:
     notes = []
     if left_out:
-        named = ", ".join(left_out[:10]) + (f" and {len(left_out) - 10} more" if len(left_out) > 10 else "")
+        named = ", ".join(left_out[:10]) + (
+            f" and {len(left_out) - 10} more" if len(left_out) > 10 else ""
+        )
         notes.append(f"left out, since not seen both before and after the start: {named}")
     if panel.missing:
-        gaps = [name for name, seen in zip(panel.regions, panel.observed, strict=True) if not seen.all()]
+        gaps = [
+            name for name, seen in zip(panel.regions, panel.observed, strict=True) if not seen.all()
+        ]
         named = ", ".join(gaps[:10]) + (f" and {len(gaps) - 10} more" if len(gaps) > 10 else "")
-        notes.append(f"unbalanced: {panel.missing} of {panel.values.size} cells are missing ({named}); the effect uses the cells there are")
+        notes.append(
+            f"unbalanced: {panel.missing} of {panel.values.size} cells are missing ({named}); the effect uses the cells there are"
+        )
     return notes
 
 
@@ -135,5 +156,7 @@ def _about_before(before: PreTrend) -> list[str]:
     if not ps:
         return ["nothing before the start tests whether the groups moved in parallel"]
     if min(ps) < LOUD_BEFORE:
-        return ["treated and control regions moved apart already before the start: parallel trends are doubtful, and with them the effect"]
+        return [
+            "treated and control regions moved apart already before the start: parallel trends are doubtful, and with them the effect"
+        ]
     return []

@@ -62,7 +62,12 @@ class Bootstrap:
     def p(self, null: float = 0.0) -> float:
         """The two-sided p against "effect = null"."""
         bottom = self.q0 - 2 * null * self.q1 + null**2 * self.q2
-        return _share(abs(self.value - null) / self.se, np.abs(self.top - null * self.top_v), bottom, self.enumerated)
+        return _share(
+            abs(self.value - null) / self.se,
+            np.abs(self.top - null * self.top_v),
+            bottom,
+            self.enumerated,
+        )
 
     def drawn(self) -> Drawn:
         """The test against no effect."""
@@ -73,7 +78,9 @@ class Bootstrap:
         return inverted(self.p, self.value, self.se, alpha)
 
 
-def bootstrap(design: Sandwich, y: Floats, column: int, *, every_sign: bool | None = None) -> Bootstrap | None:
+def bootstrap(
+    design: Sandwich, y: Floats, column: int, *, every_sign: bool | None = None
+) -> Bootstrap | None:
     """The draws for one coefficient; None where the residuals leave no standard error.
 
     ``every_sign`` overrules the choice by the number of clusters, for agreement with other programs.
@@ -84,7 +91,9 @@ def bootstrap(design: Sandwich, y: Floats, column: int, *, every_sign: bool | No
     draws, enumerated, weights = draws_for(design.clusters, every_sign)
     a0, s0 = _scores(design, _without(design, y, column), column)
     a1, s1 = _scores(design, _without(design, design.x[:, column], column), column)
-    q0, q1, q2 = (_squares(draws, design.cr1 * k) for k in (s0.T @ s0, (s0.T @ s1 + s1.T @ s0) / 2, s1.T @ s1))
+    q0, q1, q2 = (
+        _squares(draws, design.cr1 * k) for k in (s0.T @ s0, (s0.T @ s1 + s1.T @ s0) / 2, s1.T @ s1)
+    )
     return Bootstrap(found.value, found.se, draws @ a0, draws @ a1, q0, q1, q2, enumerated, weights)
 
 
@@ -95,7 +104,9 @@ def null_p(design: Sandwich, y: Floats, column: int) -> float | None:
         return None
     draws, enumerated, _ = draws_for(design.clusters)
     a, s = _scores(design, _without(design, y, column), column)
-    return _share(abs(found.t), np.abs(draws @ a), _squares(draws, design.cr1 * (s.T @ s)), enumerated)
+    return _share(
+        abs(found.t), np.abs(draws @ a), _squares(draws, design.cr1 * (s.T @ s)), enumerated
+    )
 
 
 def _share(t: float, top: Floats, bottom: Floats, enumerated: bool) -> float:
@@ -115,7 +126,11 @@ def draws_for(clusters: int, every_sign: bool | None = None) -> tuple[Floats, bo
     """(draws × clusters, whether they are all there are, their name): the fixed rule by the number of clusters."""
     if MOST_FOR_WEBB < clusters <= MOST_ENUMERATED if every_sign is None else every_sign:
         bits = np.arange(2**clusters)[:, None] >> np.arange(clusters)[None, :] & 1
-        found, enumerated, name = (1 - 2 * bits).astype(np.float64), True, f"Rademacher, all {2**clusters:,}"
+        found, enumerated, name = (
+            (1 - 2 * bits).astype(np.float64),
+            True,
+            f"Rademacher, all {2**clusters:,}",
+        )
     else:
         generator = np.random.default_rng([SEED, clusters])
         points = WEBB if clusters <= MOST_FOR_WEBB else np.array([-1.0, 1.0])
@@ -125,7 +140,9 @@ def draws_for(clusters: int, every_sign: bool | None = None) -> tuple[Floats, bo
     return found, enumerated, name
 
 
-def inverted(p: Callable[[float], float], value: float, scale: float, alpha: float) -> Interval | None:
+def inverted(
+    p: Callable[[float], float], value: float, scale: float, alpha: float
+) -> Interval | None:
     """The values around the estimate with p > α, found by stepping outward and halving; None without a limit."""
     low, high = (_edge(p, value, sign * scale, alpha) for sign in (-1.0, 1.0))
     return None if low is None or high is None else Interval(low, high, 1 - alpha)

@@ -92,7 +92,9 @@ class Estimate:
         return Interval(self.value - half, self.value + half, 1 - alpha)
 
 
-def sandwich(x: Floats, clusters: Sequence[object] | NDArray[np.generic], *, absorbed: int = 0) -> Sandwich:
+def sandwich(
+    x: Floats, clusters: Sequence[object] | NDArray[np.generic], *, absorbed: int = 0
+) -> Sandwich:
     """The design's half of every clustered variance. Rows of a cluster stand together; ``absorbed`` columns were swept out."""
     starts = _starts(clusters, len(x))
     bread = inverse_square(x)
@@ -135,7 +137,9 @@ def satterthwaite(design: Sandwich, column: int) -> float:
 
 def _root(variance: float, y: Floats, design: Sandwich, column: int) -> float | None:
     """The standard error; None where it is nothing but rounding of y's own size."""
-    noise = 1e-12 * float(np.abs(y).max(initial=0.0)) * float(np.abs(design.influence[:, column]).sum())
+    noise = (
+        1e-12 * float(np.abs(y).max(initial=0.0)) * float(np.abs(design.influence[:, column]).sum())
+    )
     return float(np.sqrt(variance)) if np.isfinite(variance) and variance > noise**2 else None
 
 

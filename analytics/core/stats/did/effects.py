@@ -67,9 +67,13 @@ def indicators(panel: Panel, weights: Floats) -> TwoWay:
     return _two_way(panel, np.eye(count)[:, None, :] * weights[None, :, None])
 
 
-def two_by_two(treated: Floats, after: Floats, clusters: Sequence[object] | NDArray[np.generic]) -> Sandwich:
+def two_by_two(
+    treated: Floats, after: Floats, clusters: Sequence[object] | NDArray[np.generic]
+) -> Sandwich:
     """Rows of a 2×2 comparison: effect, 1, treated, after. Rows of a cluster stand together."""
-    return sandwich(np.column_stack([treated * after, np.ones(len(treated)), treated, after]), clusters)
+    return sandwich(
+        np.column_stack([treated * after, np.ones(len(treated)), treated, after]), clusters
+    )
 
 
 def _two_way(panel: Panel, effects: Floats) -> TwoWay:

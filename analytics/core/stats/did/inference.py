@@ -55,10 +55,16 @@ class Inference:
 def infer(panel: Panel, alpha: float) -> Inference:
     """The effect of a panel whose regions are all seen before and after, with the tests its size allows."""
     if min(panel.n_treated, panel.n_control) == 0:
-        return Inference(None, reason=f"{panel.n_treated} treated and {panel.n_control} control regions have values before and after")
+        return Inference(
+            None,
+            reason=f"{panel.n_treated} treated and {panel.n_control} control regions have values before and after",
+        )
     model = effects.two_way(panel)
     if not model.design.identified(effects.EFFECT):
-        return Inference(None, reason="the gaps in the panel leave no period in which treated and control regions can be compared")
+        return Inference(
+            None,
+            reason="the gaps in the panel leave no period in which treated and control regions can be compared",
+        )
     y = model.swept(panel.values)
     if panel.smaller_group <= FEW_IN_A_GROUP:
         return _by_permutation(panel, float(model.design.influence[:, effects.EFFECT] @ y), alpha)
@@ -72,7 +78,10 @@ def by_clusters(design: Sandwich, y: Floats, alpha: float) -> Inference:
         why = "all regions of a group changed alike: a standard error cannot be estimated"
         return Inference(found.value, reason=why)
     first = Test("CR2 with Satterthwaite's t", found.p, found.interval(alpha), found.se, found.df)
-    return _decided(found.value, (first,) if design.clusters >= ENOUGH_CLUSTERS else (first, _wild(design, y, alpha)))
+    return _decided(
+        found.value,
+        (first,) if design.clusters >= ENOUGH_CLUSTERS else (first, _wild(design, y, alpha)),
+    )
 
 
 def decision_p(design: Sandwich, y: Floats) -> float | None:
@@ -87,28 +96,46 @@ def decision_p(design: Sandwich, y: Floats) -> float | None:
 def _wild(design: Sandwich, y: Floats, alpha: float) -> Test:
     drawn = bootstrap(design, y, effects.EFFECT)
     if drawn is None:
-        return Test("wild cluster bootstrap-t", None, reason="the residuals leave no standard error")
+        return Test(
+            "wild cluster bootstrap-t", None, reason="the residuals leave no standard error"
+        )
     ci = drawn.interval(alpha)
-    reason = None if ci is not None else "no effect, however large, can be excluded by so few regions"
-    return Test(f"wild cluster bootstrap-t ({drawn.weights})", drawn.p(), ci, drawn.se, None, reason)
+    reason = (
+        None if ci is not None else "no effect, however large, can be excluded by so few regions"
+    )
+    return Test(
+        f"wild cluster bootstrap-t ({drawn.weights})", drawn.p(), ci, drawn.se, None, reason
+    )
 
 
 def _decided(estimate: float, tests: tuple[Test, ...]) -> Inference:
     """The largest p and the hull of the intervals; a method that cannot say makes the decision say nothing."""
     ps = [test.p for test in tests]
     if any(p is None for p in ps):
-        return Inference(estimate, tests, reason=next(test.reason for test in tests if test.p is None))
+        return Inference(
+            estimate, tests, reason=next(test.reason for test in tests if test.p is None)
+        )
     decider = max(tests, key=lambda test: test.p or 0.0)
-    method = decider.method if len(tests) == 1 else f"{decider.method} (the largest p of {len(tests)} methods)"
+    method = (
+        decider.method
+        if len(tests) == 1
+        else f"{decider.method} (the largest p of {len(tests)} methods)"
+    )
     intervals = [test.ci for test in tests if test.ci is not None]
     ci = None
     if len(intervals) == len(tests):
-        ci = Interval(min(i.low for i in intervals), max(i.high for i in intervals), intervals[0].level)
+        ci = Interval(
+            min(i.low for i in intervals), max(i.high for i in intervals), intervals[0].level
+        )
     return Inference(estimate, tests, decider.p, method, ci, tests[0].se, tests[0].df)
 
 
 def _by_permutation(panel: Panel, estimate: float, alpha: float) -> Inference:
-    few = f"{panel.n_treated} treated" if panel.n_treated <= panel.n_control else f"{panel.n_control} control"
+    few = (
+        f"{panel.n_treated} treated"
+        if panel.n_treated <= panel.n_control
+        else f"{panel.n_control} control"
+    )
     plural = "region" if panel.smaller_group == 1 else "regions"
     group = f"{few} {plural} of {len(panel.regions)}"
     if len(panel.regions) > MOST_REGIONS:
@@ -116,12 +143,24 @@ def _by_permutation(panel: Panel, estimate: float, alpha: float) -> Inference:
         return Inference(estimate, reason=f"{group}: {why}")
     found = permute(panel, alpha)
     if found is None:
-        why = "no region changed differently from another" if len(panel.regions) > 2 else "a placebo needs a third region"
+        why = (
+            "no region changed differently from another"
+            if len(panel.regions) > 2
+            else "a placebo needs a third region"
+        )
         return Inference(estimate, reason=f"{group}: {why}")
-    notes = [f"{group}: clustered standard errors and the bootstrap do not hold, so a permutation over placebo regions is the only test"]
+    notes = [
+        f"{group}: clustered standard errors and the bootstrap do not hold, so a permutation over placebo regions is the only test"
+    ]
     if found.smallest >= 1:
-        return Inference(estimate, reason=f"{group}: every placement gives an effect of the same size", notes=tuple(notes))
+        return Inference(
+            estimate,
+            reason=f"{group}: every placement gives an effect of the same size",
+            notes=tuple(notes),
+        )
     if found.smallest > alpha:
-        notes.append(f"{found.choices} placements give no p below {found.smallest:.2g}, so significance at {alpha:g} is out of reach")
+        notes.append(
+            f"{found.choices} placements give no p below {found.smallest:.2g}, so significance at {alpha:g} is out of reach"
+        )
     test = Test(f"permutation over {found.choices:,} placements", found.p, found.interval)
     return Inference(estimate, (test,), found.p, test.method, found.interval, notes=tuple(notes))

@@ -119,7 +119,10 @@ def panel_of(
     flags = np.array([region in chosen for region in names], dtype=bool)
     later = np.array([period in after for period in order], dtype=bool)
     _refuse_no_comparison(flags, later, names, order)
-    table = np.array([[values.get((region, period), math.nan) for period in order] for region in names], dtype=float)
+    table = np.array(
+        [[values.get((region, period), math.nan) for period in order] for region in names],
+        dtype=float,
+    )
     return Panel(names, order, flags, later, table)
 
 
@@ -131,7 +134,10 @@ def one_start(starts: Mapping[str, str]) -> str:
     if not by_start:
         raise ImpossiblePlan("no region is treated in any period")
     if len(by_start) > 1:
-        found = "; ".join(f"{', '.join(regions[:3])}{' …' if len(regions) > 3 else ''} at {start}" for start, regions in by_start.items())
+        found = "; ".join(
+            f"{', '.join(regions[:3])}{' …' if len(regions) > 3 else ''} at {start}"
+            for start, regions in by_start.items()
+        )
         raise StaggeredAdoption(
             f"treated regions start at different periods ({found}): staggered adoption is refused, since two-way fixed effects"
             " would compare late starters with early ones; give each start a pilot of its own with regions that are never treated"
@@ -143,7 +149,9 @@ def usable(panel: Panel) -> tuple[Panel, tuple[str, ...]]:
     """The regions seen both before and after the start, and the names of those left out."""
     seen = panel.observed
     kept = seen[:, ~panel.post].any(axis=1) & seen[:, panel.post].any(axis=1)
-    return (panel if kept.all() else panel.of_regions(np.asarray(kept))), tuple(np.array(panel.regions, dtype=object)[~kept].tolist())
+    return (panel if kept.all() else panel.of_regions(np.asarray(kept))), tuple(
+        np.array(panel.regions, dtype=object)[~kept].tolist()
+    )
 
 
 def _values(cells: Sequence[Cell]) -> dict[tuple[str, str], float]:
@@ -151,9 +159,13 @@ def _values(cells: Sequence[Cell]) -> dict[tuple[str, str], float]:
     for cell in cells:
         where = (cell.region, cell.period)
         if not math.isfinite(cell.value):
-            raise ImpossibleTotals(f"region {cell.region}, period {cell.period}: expected a finite value, found {cell.value!r}")
+            raise ImpossibleTotals(
+                f"region {cell.region}, period {cell.period}: expected a finite value, found {cell.value!r}"
+            )
         if where in values:
-            raise ImpossibleTotals(f"region {cell.region}, period {cell.period}: two values; a region has one value a period")
+            raise ImpossibleTotals(
+                f"region {cell.region}, period {cell.period}: two values; a region has one value a period"
+            )
         values[where] = cell.value
     if not values:
         raise ImpossibleTotals("the panel has no cells")
@@ -174,15 +186,21 @@ def _refuse_unknown(what: str, named: set[str], known: Iterable[str]) -> None:
     there = tuple(known)
     absent = sorted(named - set(there))
     if absent:
-        raise ImpossiblePlan(f"{what} {absent[0]!r} is not in the panel; it has {', '.join(there)[:300]}")
+        raise ImpossiblePlan(
+            f"{what} {absent[0]!r} is not in the panel; it has {', '.join(there)[:300]}"
+        )
 
 
-def _refuse_no_comparison(treated: Flags, post: Flags, regions: Sequence[str], order: Sequence[str]) -> None:
+def _refuse_no_comparison(
+    treated: Flags, post: Flags, regions: Sequence[str], order: Sequence[str]
+) -> None:
     if not treated.any() or treated.all():
         found = "none" if not treated.any() else f"all {len(regions)}"
         raise ImpossiblePlan(f"a comparison needs treated and control regions; treated are {found}")
     if not post.any() or post.all():
-        raise ImpossiblePlan(f"a comparison needs periods before and after the start; after are {'none' if not post.any() else 'all'}")
+        raise ImpossiblePlan(
+            f"a comparison needs periods before and after the start; after are {'none' if not post.any() else 'all'}"
+        )
     if (post[:-1] & ~post[1:]).any():
         first = int(np.argmax(post))
         gap = next(order[t] for t in range(first, len(order)) if not post[t])

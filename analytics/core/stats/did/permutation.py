@@ -59,9 +59,15 @@ def permute(panel: Panel, alpha: float) -> Permuted | None:
         return None
     spread = float(np.abs(found.effects).max())
     count = len(found.effects)
-    mirrored = 2 if panel.n_treated == panel.n_control else 1  # swapping the groups only turns the sign
+    mirrored = (
+        2 if panel.n_treated == panel.n_control else 1
+    )  # swapping the groups only turns the sign
     smallest = mirrored / count
-    interval = inverted(found.p, float(found.effects[found.real]), spread, alpha) if smallest <= alpha else None
+    interval = (
+        inverted(found.p, float(found.effects[found.real]), spread, alpha)
+        if smallest <= alpha
+        else None
+    )
     return Permuted(found.p(), count, smallest, interval)
 
 
@@ -81,15 +87,25 @@ def placebos(panel: Panel, weights: Floats) -> Placebos | None:
     return Placebos(sign * top / bottom, per_effect / bottom, real)
 
 
-def _moments(panel: Panel, weights: Floats, choices: NDArray[np.intp], real: NDArray[np.intp]) -> tuple[Floats, Floats, Floats]:
+def _moments(
+    panel: Panel, weights: Floats, choices: NDArray[np.intp], real: NDArray[np.intp]
+) -> tuple[Floats, Floats, Floats]:
     """Per placement τ: τ'b, τ'Qτ and τ'Qτ₀, with b and Q the products of the swept region columns with y and each other."""
     model = effects.indicators(panel, weights)
     columns = model.design.x[:, : len(panel.regions)]
     periods = model.design.x[:, len(panel.regions) :]
     columns = columns - periods @ (inverse_square(periods) @ (periods.T @ columns))
     q, b = columns.T @ columns, columns.T @ model.swept(panel.values)
-    within = sum(q[choices[:, i], choices[:, j]] for i in range(choices.shape[1]) for j in range(choices.shape[1]))
-    return b[choices].sum(axis=1), np.asarray(within, dtype=float), q[:, real].sum(axis=1)[choices].sum(axis=1)
+    within = sum(
+        q[choices[:, i], choices[:, j]]
+        for i in range(choices.shape[1])
+        for j in range(choices.shape[1])
+    )
+    return (
+        b[choices].sum(axis=1),
+        np.asarray(within, dtype=float),
+        q[:, real].sum(axis=1)[choices].sum(axis=1),
+    )
 
 
 def joint_p(deviations: Floats, treated: NDArray[np.bool_]) -> float | None:

@@ -18,7 +18,14 @@ LEVEL_SPREAD = 2.0
 
 
 def false_positives(
-    sims: int, seed: int, *, regions: int = 10, treated: int = 5, periods: int = 8, rho: float = 0.7, alpha: float = 0.05
+    sims: int,
+    seed: int,
+    *,
+    regions: int = 10,
+    treated: int = 5,
+    periods: int = 8,
+    rho: float = 0.7,
+    alpha: float = 0.05,
 ) -> int:
     """How many of ``sims`` panels without an effect have a decision p ≤ α (three or more regions in each group)."""
     values = shocks(np.random.default_rng(seed), (sims, regions, periods), rho)
@@ -39,4 +46,10 @@ def shocks(generator: np.random.Generator, shape: tuple[int, int, int], rho: flo
 def _template(regions: int, treated: int, periods: int) -> Panel:
     names = tuple(f"r{g}" for g in range(regions))
     moments = tuple(f"t{t}" for t in range(periods))
-    return Panel(names, moments, np.arange(regions) < treated, np.arange(periods) >= periods // 2, np.zeros((regions, periods)))
+    return Panel(
+        names,
+        moments,
+        np.arange(regions) < treated,
+        np.arange(periods) >= periods // 2,
+        np.zeros((regions, periods)),
+    )

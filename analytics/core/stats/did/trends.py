@@ -80,7 +80,10 @@ def pre_trend(panel: Panel, alpha: float) -> PreTrend:
     """Slope and joint test over the periods before the start."""
     before = _moving(panel.before())
     if len(before.periods) < 2:
-        return PreTrend(reason="one period before the start shows no trend", joint_reason="one period before the start shows no trend")
+        return PreTrend(
+            reason="one period before the start shows no trend",
+            joint_reason="one period before the start shows no trend",
+        )
     if before.smaller_group == 0:
         why = "no region of one group was seen twice before the start"
         return PreTrend(reason=why, joint_reason=why)
@@ -96,10 +99,17 @@ def _slope(before: Panel) -> PreTrend:
         found = placebos(before, np.arange(len(before.periods), dtype=float))
         slope = float(model.design.influence[:, effects.EFFECT] @ y)
         p = None if found is None else found.p()
-        return PreTrend(slope, p=p, method="permutation", reason=_unless(p, "no placebo slopes differ"))
+        return PreTrend(
+            slope, p=p, method="permutation", reason=_unless(p, "no placebo slopes differ")
+        )
     found_slope = cr2(model.design, y, effects.EFFECT)
-    method, reason = "CR2 with Satterthwaite's t", _unless(found_slope.se, "all regions of a group moved alike")
-    return PreTrend(found_slope.value, found_slope.se, found_slope.df, found_slope.p, method, reason)
+    method, reason = (
+        "CR2 with Satterthwaite's t",
+        _unless(found_slope.se, "all regions of a group moved alike"),
+    )
+    return PreTrend(
+        found_slope.value, found_slope.se, found_slope.df, found_slope.p, method, reason
+    )
 
 
 def _joint(before: Panel, slope: PreTrend) -> PreTrend:
@@ -108,19 +118,35 @@ def _joint(before: Panel, slope: PreTrend) -> PreTrend:
     panel = before.of_regions(np.asarray(complete))
     fields = {name: getattr(slope, name) for name in ("slope", "se", "df", "p", "method", "reason")}
     if panel.smaller_group == 0:
-        return PreTrend(**fields, joint_reason="no region of one group was seen in every period before the start")
+        return PreTrend(
+            **fields,
+            joint_reason="no region of one group was seen in every period before the start",
+        )
     if panel.smaller_group <= FEW_IN_A_GROUP:
         deviations = panel.values - panel.values.mean(axis=1, keepdims=True)
         p = joint_p(deviations, panel.treated)
-        return PreTrend(**fields, joint_p=p, joint_method="permutation", joint_reason=_unless(p, "no placebo gaps differ"))
+        return PreTrend(
+            **fields,
+            joint_p=p,
+            joint_method="permutation",
+            joint_reason=_unless(p, "no placebo gaps differ"),
+        )
     q, n = len(panel.periods) - 1, len(panel.regions)
     if n - q - 1 < 1:
-        return PreTrend(**fields, joint_reason=f"{n} regions are too few for {q + 1} periods before the start: take longer periods")
+        return PreTrend(
+            **fields,
+            joint_reason=f"{n} regions are too few for {q + 1} periods before the start: take longer periods",
+        )
     f = hotelling(panel.values[:, :-1] - panel.values[:, -1:], panel.treated)
     if f is None:
-        return PreTrend(**fields, joint_reason="the regions' movements before the start span fewer dimensions than there are periods")
+        return PreTrend(
+            **fields,
+            joint_reason="the regions' movements before the start span fewer dimensions than there are periods",
+        )
     p = positive_p(float(fdtrc(q, n - q - 1, f)))
-    return PreTrend(**fields, joint_f=f, joint_df=(q, n - q - 1), joint_p=p, joint_method="Hotelling's T²")
+    return PreTrend(
+        **fields, joint_f=f, joint_df=(q, n - q - 1), joint_p=p, joint_method="Hotelling's T²"
+    )
 
 
 def hotelling(differences: Floats, treated: Flags) -> float | None:
@@ -130,7 +156,9 @@ def hotelling(differences: Floats, treated: Flags) -> float | None:
     gap = one.mean(axis=0) - other.mean(axis=0)
     centred = np.vstack([one - one.mean(axis=0), other - other.mean(axis=0)])
     _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
-    if len(sizes) < q or not sizes[-1] > RANK_TOLERANCE * max(float(sizes[0]), float(np.abs(differences).max())):
+    if len(sizes) < q or not sizes[-1] > RANK_TOLERANCE * max(
+        float(sizes[0]), float(np.abs(differences).max())
+    ):
         return None
     length = float((((axes @ gap) / sizes) ** 2).sum())
     return float(length * n_one * n_other / (n_one + n_other) * (n_one + n_other - q - 1) / q)
@@ -164,7 +192,9 @@ def event_study(panel: Panel, alpha: float) -> tuple[EventPoint, ...]:
             points.append(EventPoint(period, t - start, None))
             continue
         found = cr2(model.design, y, column)
-        ci = found.interval(alpha) if panel.smaller_group > FEW_IN_A_GROUP and found.df > 0 else None
+        ci = (
+            found.interval(alpha) if panel.smaller_group > FEW_IN_A_GROUP and found.df > 0 else None
+        )
         points.append(EventPoint(period, t - start, found.value, ci))
     return tuple(points)
 
@@ -176,12 +206,20 @@ def leave_one_out(panel: Panel) -> tuple[WithoutRegion, ...]:
     residuals, estimate = design.residuals(y), float(design.influence[:, effects.EFFECT] @ y)
     ends = np.r_[design.starts[1:], len(y)]
     found = []
-    for name, treated, begin, end in zip(panel.regions, panel.treated.tolist(), design.starts, ends, strict=True):
+    for name, treated, begin, end in zip(
+        panel.regions, panel.treated.tolist(), design.starts, ends, strict=True
+    ):
         last_of_its_kind = (panel.n_treated if treated else panel.n_control) == 1
         rows = slice(begin, end)
         left = np.eye(end - begin) - design.influence[rows] @ design.x[rows].T
         alone = last_of_its_kind or np.linalg.eigvalsh(left)[0] <= RANK_TOLERANCE
-        shift = None if alone else float(design.influence[rows, effects.EFFECT] @ np.linalg.solve(left, residuals[rows]))
+        shift = (
+            None
+            if alone
+            else float(
+                design.influence[rows, effects.EFFECT] @ np.linalg.solve(left, residuals[rows])
+            )
+        )
         found.append(WithoutRegion(name, treated, None if shift is None else estimate - shift))
     return tuple(found)
 

@@ -39,7 +39,9 @@ CONTROL_FLOOR = 0.05
 FLOOR = 0.01
 FIRST_UNITS = 100
 """Units each arm has before splits move."""
-PANEL_ENDS = np.array([-38, -26, -18, -12, -8, -6, -4, -2, 0, 2, 4, 6, 8, 12, 18, 26, 38], dtype=float)
+PANEL_ENDS = np.array(
+    [-38, -26, -18, -12, -8, -6, -4, -2, 0, 2, 4, 6, 8, 12, 18, 26, 38], dtype=float
+)
 """Panels of the integration end this many standard deviations from each arm's mean."""
 SILENCES = (Reason.CONTROL_TOO_SMALL, Reason.TREATMENT_TOO_SMALL, Reason.NO_SPREAD)
 ROUNDS = 4
@@ -64,7 +66,9 @@ class BanditPlan:
 
     def __post_init__(self) -> None:
         if self.arms < 2 or self.batches < FEWEST_BATCHES:
-            raise ImpossiblePlan(f"a bandit has two arms and {FEWEST_BATCHES} batches at least, found {self}")
+            raise ImpossiblePlan(
+                f"a bandit has two arms and {FEWEST_BATCHES} batches at least, found {self}"
+            )
         if not (self.control_floor > 0 and self.floor > 0 and sum(self.floors) < 1):
             raise ImpossiblePlan(f"floors are above 0 and leave something to move, found {self}")
 
@@ -130,11 +134,17 @@ def best_chances(means: ArrayLike, variances: ArrayLike, better: Better = "incre
     Independent normal posteriors, ∫ φ_i·Π Φ_j by quadrature. Logarithms are summed, so that an arm far
     behind has a tiny chance instead of none.
     """
-    mu, var = np.broadcast_arrays(np.asarray(means, dtype=float), np.asarray(variances, dtype=float))
+    mu, var = np.broadcast_arrays(
+        np.asarray(means, dtype=float), np.asarray(variances, dtype=float)
+    )
     if not (np.all(np.isfinite(mu)) and np.all(np.isfinite(var)) and np.all(var > 0)):
-        raise ImpossibleTotals("posteriors of arms have finite means and variances above 0; found others")
+        raise ImpossibleTotals(
+            "posteriors of arms have finite means and variances above 0; found others"
+        )
     sign, sd = (1.0 if better == "increase" else -1.0), np.sqrt(var)
-    ends = np.sort((sign * mu[..., None] + sd[..., None] * PANEL_ENDS).reshape(*mu.shape[:-1], -1), axis=-1)
+    ends = np.sort(
+        (sign * mu[..., None] + sd[..., None] * PANEL_ENDS).reshape(*mu.shape[:-1], -1), axis=-1
+    )
     half = np.diff(ends, axis=-1) / 2
     x = ((ends[..., 1:] + ends[..., :-1]) / 2)[..., None] + half[..., None] * NODES
     away = (x[..., None] - (sign * mu)[..., None, None, :]) / sd[..., None, None, :]
@@ -156,7 +166,9 @@ def next_splits(plan: BanditPlan, seen: ManyTotals) -> tuple[Floats, Floats]:
     """(shares, chances of being best) of many experiments: arrays (…, batches so far, arms); even shares and NaN too early."""
     shape = (*seen.n.shape[:-2], plan.arms)
     if seen.n.shape[-1] != plan.arms:
-        raise ImpossibleTotals(f"a bandit of {plan.arms} arms has as many totals in each batch, found {seen.n.shape[-1]}")
+        raise ImpossibleTotals(
+            f"a bandit of {plan.arms} arms has as many totals in each batch, found {seen.n.shape[-1]}"
+        )
     even, best = np.full(shape, 1 / plan.arms), np.full(shape, np.nan)
     means, variances = _posteriors(seen)
     ready = (seen.n.sum(axis=-2) >= FIRST_UNITS).all(axis=-1) & (variances > 0).all(axis=-1)
@@ -173,7 +185,10 @@ def next_split(plan: BanditPlan, batches: Sequence[Batch]) -> Split:
         return replace(even, reason=f"shares are even until every arm has {FIRST_UNITS} units")
     shares, best = next_splits(plan, seen)
     if np.isnan(best).any():
-        return replace(even, reason="no batch has units of every arm, or no unit differs from another: shares stay even")
+        return replace(
+            even,
+            reason="no batch has units of every arm, or no unit differs from another: shares stay even",
+        )
     return Split(tuple(shares.tolist()), tuple(best.tolist()))
 
 
@@ -192,7 +207,9 @@ def contrasts(seen: ManyTotals) -> Contrasts:
     )
 
 
-def conclude(plan: BanditPlan, batches: Sequence[Batch], arm: int, alpha: float = 0.05) -> BanditResult:
+def conclude(
+    plan: BanditPlan, batches: Sequence[Batch], arm: int, alpha: float = 0.05
+) -> BanditResult:
     """Test arm number ``arm`` (control is 0) against control: the estimate so far, and at the planned end its test.
 
     Cannot say with an arm below ten units, or without spread, in a batch.
@@ -209,28 +226,44 @@ def conclude(plan: BanditPlan, batches: Sequence[Batch], arm: int, alpha: float 
         at = int(np.argmax(silent != Reason.SAID))
         return replace(bare, reason=f"batch {at + 1}: {Reason(int(silent[at])).text}")
     found = contrasts(seen)
-    estimate, se, z, centre, spread = (float(part[arm - 1]) for part in (found.estimate, found.se, found.z, found.centre, found.spread))
+    estimate, se, z, centre, spread = (
+        float(part[arm - 1])
+        for part in (found.estimate, found.se, found.z, found.centre, found.spread)
+    )
     told = replace(bare, estimate=estimate, se=se)
     if len(batches) < plan.batches:
-        return replace(told, reason=f"tested at the planned end only: {len(batches)} of {plan.batches} batches are in")
+        return replace(
+            told,
+            reason=f"tested at the planned end only: {len(batches)} of {plan.batches} batches are in",
+        )
     half = upper_quantile(alpha / 2) * spread
-    return replace(told, ci=Interval(centre - half, centre + half, 1 - alpha), z=z, p=two_sided_p(z))
+    return replace(
+        told, ci=Interval(centre - half, centre + half, 1 - alpha), z=z, p=two_sided_p(z)
+    )
 
 
 def _arrays(plan: BanditPlan, batches: Sequence[Batch]) -> ManyTotals:
     if any(len(batch) != plan.arms for batch in batches):
-        raise ImpossibleTotals(f"a bandit of {plan.arms} arms has as many totals in each batch, found {[len(b) for b in batches]}")
+        raise ImpossibleTotals(
+            f"a bandit of {plan.arms} arms has as many totals in each batch, found {[len(b) for b in batches]}"
+        )
     flat = ManyTotals.of(totals for batch in batches for totals in batch)
     form = (len(batches), plan.arms)
     spread = None if flat.spread is None else flat.spread.reshape(form)
-    return ManyTotals(flat.n.reshape(form), flat.sum_y.reshape(form), flat.sum_y2.reshape(form), spread)
+    return ManyTotals(
+        flat.n.reshape(form), flat.sum_y.reshape(form), flat.sum_y2.reshape(form), spread
+    )
 
 
 def _silent(seen: ManyTotals) -> Codes:
     """Why a batch cannot compare a test arm with control: arrays (…, batches, arms − 1)."""
     control, treatment = np.broadcast_arrays(seen.n[..., :1], seen.n[..., 1:])
     still = np.broadcast_to(~(_unit_variances(seen)[..., :1] > 0), control.shape)
-    found = np.select([control < FEWEST_UNITS, treatment < FEWEST_UNITS, still], list(SILENCES), default=Reason.SAID)
+    found = np.select(
+        [control < FEWEST_UNITS, treatment < FEWEST_UNITS, still],
+        list(SILENCES),
+        default=Reason.SAID,
+    )
     return found.astype(np.int8)
 
 
@@ -253,7 +286,9 @@ def _unit_variances(seen: ManyTotals) -> Floats:
 
 
 def _per(squares: Floats, df: Floats, axis: int) -> Floats:
-    return np.asarray(squares.sum(axis=axis, keepdims=True) / np.maximum(df.sum(axis=axis, keepdims=True), 1.0))
+    return np.asarray(
+        squares.sum(axis=axis, keepdims=True) / np.maximum(df.sum(axis=axis, keepdims=True), 1.0)
+    )
 
 
 def _batch_shares(seen: ManyTotals, counted: NDArray[np.bool_] | None = None) -> Floats:
@@ -267,4 +302,6 @@ def _batch_shares(seen: ManyTotals, counted: NDArray[np.bool_] | None = None) ->
 def _posteriors(seen: ManyTotals) -> tuple[Floats, Floats]:
     """Means and their variances by arm, weighed by batch over batches that have every arm (variance 0: cannot say)."""
     share = _batch_shares(seen, np.asarray((seen.n > 0).all(axis=-1, keepdims=True)))
-    return (share * seen.mean).sum(axis=-2), (share**2 * _unit_variances(seen) / np.maximum(seen.n, 1.0)).sum(axis=-2)
+    return (share * seen.mean).sum(axis=-2), (
+        share**2 * _unit_variances(seen) / np.maximum(seen.n, 1.0)
+    ).sum(axis=-2)

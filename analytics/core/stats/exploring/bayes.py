@@ -43,7 +43,9 @@ class NormalPrior:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.mean) and math.isfinite(self.sd) and self.sd > 0):
-            raise ImpossiblePlan(f"a prior is proper: a finite mean and a standard deviation above 0, found {self}")
+            raise ImpossiblePlan(
+                f"a prior is proper: a finite mean and a standard deviation above 0, found {self}"
+            )
 
     def in_units_of(self, control_mean: float) -> NormalPrior:
         """The same belief about the difference instead of the lift."""
@@ -101,7 +103,9 @@ class RateBelief:
 def update(effect: float, se: float, prior: NormalPrior | None = LIFT_PRIOR) -> Posterior:
     """Prior and estimate weighed by their precision; without a prior (flat: improper) the estimate itself."""
     if not (math.isfinite(effect) and math.isfinite(se) and se > 0):
-        raise ImpossibleTotals(f"an estimate is finite with a standard error above 0, found {effect!r} ± {se!r}")
+        raise ImpossibleTotals(
+            f"an estimate is finite with a standard error above 0, found {effect!r} ± {se!r}"
+        )
     if prior is None:
         return Posterior(effect, se)
     # Weights as shares, so that neither variance leaves the range of floats.
@@ -113,23 +117,37 @@ def outlook(belief: Posterior, better: Better = "increase") -> Outlook:
     """Φ(μ/σ) and σφ(μ/σ) ∓ μΦ(∓μ/σ), turned round where a decrease is better."""
     gain = belief.mean if better == "increase" else -belief.mean
     standard = gain / belief.sd
-    return Outlook(float(ndtr(standard)), belief.sd * _mean_beyond(standard), belief.sd * _mean_beyond(-standard))
+    return Outlook(
+        float(ndtr(standard)),
+        belief.sd * _mean_beyond(standard),
+        belief.sd * _mean_beyond(-standard),
+    )
 
 
 def believe_lift(
-    control: Estimate, treatment: Estimate, better: Better = "increase", alpha: float = 0.05, prior: NormalPrior = LIFT_PRIOR
+    control: Estimate,
+    treatment: Estimate,
+    better: Better = "increase",
+    alpha: float = 0.05,
+    prior: NormalPrior = LIFT_PRIOR,
 ) -> LiftBelief:
     """What to believe of treatment/control − 1. Cannot say unless control is over five standard errors above 0."""
     checked_level(alpha)
     found = delta_lift(control, treatment)
     if found is None:
-        return LiftBelief(reason="control's value is not clearly above 0: its lift has no standard error to weigh against a prior")
+        return LiftBelief(
+            reason="control's value is not clearly above 0: its lift has no standard error to weigh against a prior"
+        )
     belief = update(found.difference, found.se, prior)
     return LiftBelief(belief, belief.interval(alpha), outlook(belief, better))
 
 
 def believe_rates(
-    control: Totals, treatment: Totals, better: Better = "increase", alpha: float = 0.05, prior: tuple[float, float] = (1.0, 1.0)
+    control: Totals,
+    treatment: Totals,
+    better: Better = "increase",
+    alpha: float = 0.05,
+    prior: tuple[float, float] = (1.0, 1.0),
 ) -> RateBelief:
     """What to believe of two conversion rates with Beta priors. Cannot say with an empty arm; refuses what is not 0 or 1."""
     checked_level(alpha)
@@ -170,13 +188,17 @@ class _Beta:
         p, q = self.a / (self.a + self.b), self.b / (self.a + self.b)
         c, d = expit(y), expit(-y)
         off = c - p if p < 0.5 else q - d
-        return np.exp(np.maximum(self.a * _log_ratio(c, p, off) + self.b * _log_ratio(d, q, -off), -745.0))
+        return np.exp(
+            np.maximum(self.a * _log_ratio(c, p, off) + self.b * _log_ratio(d, q, -off), -745.0)
+        )
 
     def edges(self) -> Floats:
         """Where panels end: quantiles on the logit scale."""
         tails = np.array(TAILS)
         low, high = betaincinv(self.a, self.b, tails), betaincinv(self.b, self.a, tails)
-        return np.concatenate([logit(np.clip(low, 1e-300, 1 - 1e-16)), -logit(np.clip(high, 1e-300, 1 - 1e-16))])
+        return np.concatenate(
+            [logit(np.clip(low, 1e-300, 1 - 1e-16)), -logit(np.clip(high, 1e-300, 1 - 1e-16))]
+        )
 
     def interval(self, alpha: float) -> Interval:
         low, high = betaincinv(self.a, self.b, alpha / 2), 1 - betaincinv(self.b, self.a, alpha / 2)

@@ -32,16 +32,31 @@ class Compensation:
     reason: str | None = None
 
 
-def compensation(control: Moments, treatment: Moments, value: float | None, alpha: float = ALPHA) -> Compensation:
+def compensation(
+    control: Moments, treatment: Moments, value: float | None, alpha: float = ALPHA
+) -> Compensation:
     """Whether the gain pays for the cost. Moments hold ``y`` (the outcome) and ``c`` (the cost) of each unit."""
     if value is None:
-        return Compensation(None, None, False, "the plan declares no money per unit of the primary outcome: nothing compensates")
+        return Compensation(
+            None,
+            None,
+            False,
+            "the plan declares no money per unit of the primary outcome: nothing compensates",
+        )
     if not math.isfinite(value):
         raise ImpossiblePlan(f"money per unit of the outcome is finite, found {value!r}")
-    worth_c, worth_t = control.combined({"y": value, "c": -1.0}), treatment.combined({"y": value, "c": -1.0})
+    worth_c, worth_t = (
+        control.combined({"y": value, "c": -1.0}),
+        treatment.combined({"y": value, "c": -1.0}),
+    )
     reason = why_not(worth_c, worth_t)
     found = None if reason else welch_t(worth_c, worth_t)
     if found is None:
-        return Compensation(None, None, None, reason or "no spread in either arm: a standard error cannot be estimated")
+        return Compensation(
+            None,
+            None,
+            None,
+            reason or "no spread in either arm: a standard error cannot be estimated",
+        )
     lower = found.difference + float(stdtrit(found.df, alpha)) * found.se
     return Compensation(found.difference, lower, lower > 0)

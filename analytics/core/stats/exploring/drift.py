@@ -63,10 +63,19 @@ def find_drift(baseline: ArrayLike, current: ArrayLike) -> Drift:
     """Compare two histograms over the same bins, given as units per bin (of a covariate or of embedding statistics)."""
     b, c = _counts(baseline), _counts(current)
     if b.shape != c.shape:
-        raise ImpossibleTotals(f"drift needs the same bins on both sides, found {b.size} and {c.size}")
+        raise ImpossibleTotals(
+            f"drift needs the same bins on both sides, found {b.size} and {c.size}"
+        )
     n_b, n_c = int(b.sum()), int(c.sum())
     if not (n_b and n_c):
-        return Drift(None, None, None, n_b, n_c, reason=f"no units in the {'current data' if n_b else 'baseline'}")
+        return Drift(
+            None,
+            None,
+            None,
+            n_b,
+            n_c,
+            reason=f"no units in the {'current data' if n_b else 'baseline'}",
+        )
     kept = (b + c) > 0
     smoothed = bool(np.any((b == 0) != (c == 0)))
     value, noise = psi(b, c), _noise(int(kept.sum()), n_b, n_c)
@@ -144,7 +153,12 @@ def _noise(bins: int, n_baseline: int, n_current: int) -> float:
 
 def _counts(histogram: ArrayLike) -> Array:
     counts = np.asarray(histogram, dtype=float)
-    if counts.ndim != 1 or not np.all(np.isfinite(counts)) or np.any(counts < 0) or np.any(counts != np.round(counts)):
+    if (
+        counts.ndim != 1
+        or not np.all(np.isfinite(counts))
+        or np.any(counts < 0)
+        or np.any(counts != np.round(counts))
+    ):
         raise ImpossibleTotals(f"a histogram holds whole numbers of units, found {counts.tolist()}")
     return counts
 
@@ -152,5 +166,7 @@ def _counts(histogram: ArrayLike) -> Array:
 def _values(values: ArrayLike) -> Array:
     found = np.asarray(values, dtype=float)
     if found.ndim != 1 or not np.all(np.isfinite(found)):
-        raise ImpossibleTotals("values must be finite and one a unit, found NaN, infinity or a table")
+        raise ImpossibleTotals(
+            "values must be finite and one a unit, found NaN, infinity or a table"
+        )
     return found

@@ -26,17 +26,28 @@ class Estimate:
     df: float
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.value) and math.isfinite(self.variance) and self.variance >= 0 and self.df > 0):
-            raise ImpossibleTotals(f"an estimate is finite, with a variance that is not negative and df above 0, found {self}")
+        if not (
+            math.isfinite(self.value)
+            and math.isfinite(self.variance)
+            and self.variance >= 0
+            and self.df > 0
+        ):
+            raise ImpossibleTotals(
+                f"an estimate is finite, with a variance that is not negative and df above 0, found {self}"
+            )
 
 
-def contrast(control: Estimate, treatment: Estimate, factor: float = 1.0, shift: float = 0.0) -> WelchT | None:
+def contrast(
+    control: Estimate, treatment: Estimate, factor: float = 1.0, shift: float = 0.0
+) -> WelchT | None:
     """treatment − factor·control − shift with its t; None without variance in either."""
     v_c, v_t = factor**2 * control.variance, treatment.variance
     if not v_c + v_t > 0:
         return None
     difference, se = treatment.value - factor * control.value - shift, math.sqrt(v_c + v_t)
-    return WelchT(difference, se, difference / se, satterthwaite(v_c, control.df, v_t, treatment.df))
+    return WelchT(
+        difference, se, difference / se, satterthwaite(v_c, control.df, v_t, treatment.df)
+    )
 
 
 def fieller_lift(control: Estimate, treatment: Estimate, alpha: float = 0.05) -> Interval | None:
@@ -44,23 +55,46 @@ def fieller_lift(control: Estimate, treatment: Estimate, alpha: float = 0.05) ->
     plain = contrast(control, treatment)
     if plain is None:
         return None
-    return correlated_fieller(control.value, treatment.value, control.variance, treatment.variance, 0.0, df=plain.df, alpha=alpha)
+    return correlated_fieller(
+        control.value,
+        treatment.value,
+        control.variance,
+        treatment.variance,
+        0.0,
+        df=plain.df,
+        alpha=alpha,
+    )
 
 
 def delta_lift(control: Estimate, treatment: Estimate) -> WelchT | None:
     """The lift treatment/control − 1 with its delta-method error; None unless control is over five standard errors above 0."""
     plain = contrast(control, treatment)
-    if plain is None or control.value <= 0 or control.value**2 <= DELTA_BEYOND**2 * control.variance:
+    if (
+        plain is None
+        or control.value <= 0
+        or control.value**2 <= DELTA_BEYOND**2 * control.variance
+    ):
         return None
     ratio = treatment.value / control.value
-    lift, se = ratio - 1, math.sqrt(treatment.variance + ratio**2 * control.variance) / control.value
+    lift, se = (
+        ratio - 1,
+        math.sqrt(treatment.variance + ratio**2 * control.variance) / control.value,
+    )
     return WelchT(lift, se, lift / se, plain.df) if se > 0 else None
 
 
-def lift_of(control: Estimate, treatment: Estimate, alpha: float = 0.05) -> tuple[float | None, Interval | None, str | None]:
+def lift_of(
+    control: Estimate, treatment: Estimate, alpha: float = 0.05
+) -> tuple[float | None, Interval | None, str | None]:
     """(lift, Fieller interval, reason): treatment/control − 1; undefined for control ≤ 0."""
     if not control.value > 0:
-        return None, None, "control's value is not above 0: a relative change is undefined, see the difference"
+        return (
+            None,
+            None,
+            "control's value is not above 0: a relative change is undefined, see the difference",
+        )
     ci = fieller_lift(control, treatment, alpha)
-    reason = None if ci is not None else "unbounded: the confidence interval of control's value holds 0"
+    reason = (
+        None if ci is not None else "unbounded: the confidence interval of control's value holds 0"
+    )
     return treatment.value / control.value - 1, ci, reason

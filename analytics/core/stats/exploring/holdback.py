@@ -34,13 +34,29 @@ class HoldbackReading:
     reason: str | None = None
 
 
-def read_holdback(contrast: MarginScore | None, n: int, *, more_is_better: bool = True, alpha: float = ALPHA) -> HoldbackReading:
+def read_holdback(
+    contrast: MarginScore | None, n: int, *, more_is_better: bool = True, alpha: float = ALPHA
+) -> HoldbackReading:
     """Promoted units against held-back ones: ``contrast`` is promoted − held back on the metric, ``n`` all units of both."""
     if contrast is None or not contrast.se > 0:
-        return HoldbackReading(None, None, None, None, None, "no spread, or no units on one side: a standard error cannot be estimated")
+        return HoldbackReading(
+            None,
+            None,
+            None,
+            None,
+            None,
+            "no spread, or no units on one side: a standard error cannot be estimated",
+        )
     gain = contrast.estimate if more_is_better else -contrast.estimate
     mde = (upper_quantile(alpha / 2) + quantile(POWER)) * contrast.se
     if n < anytime.FEWEST_UNITS:
-        return HoldbackReading(gain, None, None, mde, None, f"{n} units; below {anytime.FEWEST_UNITS} nothing can be said")
+        return HoldbackReading(
+            gain,
+            None,
+            None,
+            mde,
+            None,
+            f"{n} units; below {anytime.FEWEST_UNITS} nothing can be said",
+        )
     width = anytime.one_sided_width(contrast.se, n, alpha / 2, anytime.ALARM_N_STAR)
     return HoldbackReading(gain, gain - width, gain + width, mde, gain + width < 0)

@@ -86,7 +86,9 @@ def interactions(pairs: Sequence[Pair], alpha: float = 0.05) -> list[Interaction
     found = [interaction(pair, alpha) for pair in pairs]
     adjusted = benjamini_hochberg([i.p for i in found])
     return [
-        Interaction(i.first, i.second, i.contrasts, i.p, q, q is not None and q <= ALERT_AT, i.reason)
+        Interaction(
+            i.first, i.second, i.contrasts, i.p, q, q is not None and q <= ALERT_AT, i.reason
+        )
         for i, q in zip(found, adjusted, strict=True)
     ]
 
@@ -94,20 +96,37 @@ def interactions(pairs: Sequence[Pair], alpha: float = 0.05) -> list[Interaction
 def _arms(pair: Pair) -> tuple[list[str], list[str]]:
     """Both experiments' arms, control first, the others by key."""
     rows, columns = ({cell[k] for cell in pair.cells} for k in (0, 1))
-    missing = [(a, b) for a in rows | {pair.controls[0]} for b in columns | {pair.controls[1]} if (a, b) not in pair.cells]
+    missing = [
+        (a, b)
+        for a in rows | {pair.controls[0]}
+        for b in columns | {pair.controls[1]}
+        if (a, b) not in pair.cells
+    ]
     if missing:
-        raise ImpossibleTotals(f"{pair.first} × {pair.second}: totals of every cell are wanted, be it of no units; missing {missing}")
-    first, second = ([control, *sorted(arms - {control})] for arms, control in ((rows, pair.controls[0]), (columns, pair.controls[1])))
+        raise ImpossibleTotals(
+            f"{pair.first} × {pair.second}: totals of every cell are wanted, be it of no units; missing {missing}"
+        )
+    first, second = (
+        [control, *sorted(arms - {control})]
+        for arms, control in ((rows, pair.controls[0]), (columns, pair.controls[1]))
+    )
     return first, second
 
 
 def _why_not(pair: Pair, rows: Sequence[str], columns: Sequence[str]) -> str | None:
     if len(rows) < 2 or len(columns) < 2:
         return "an interaction needs a test arm in each experiment"
-    small = min(((pair.cells[a, b].n, f"{a} × {b}") for a in rows for b in columns), key=lambda cell: cell[0])
+    small = min(
+        ((pair.cells[a, b].n, f"{a} × {b}") for a in rows for b in columns),
+        key=lambda cell: cell[0],
+    )
     if small[0] < FEWEST_UNITS:
         return f"cell {small[1]} has {small[0]} units; below {FEWEST_UNITS} nothing can be said"
-    if any(not sum(_error(pair.cells[c]) for c in _corners(pair, a, b)) > 0 for a in rows[1:] for b in columns[1:]):
+    if any(
+        not sum(_error(pair.cells[c]) for c in _corners(pair, a, b)) > 0
+        for a in rows[1:]
+        for b in columns[1:]
+    ):
         return "no spread in any of four cells: a standard error cannot be estimated"
     return None
 
@@ -117,14 +136,21 @@ def _contrast(pair: Pair, a: str, b: str, alpha: float) -> Contrast:
     difference = (_mean(both) - _mean(only_a)) - (_mean(only_b) - _mean(neither))
     errors = [_error(t) for t in (both, only_a, only_b, neither)]
     variance = sum(errors)
-    df = 1 / sum((e / variance) ** 2 / (t.n - 1) for e, t in zip(errors, (both, only_a, only_b, neither), strict=True))
+    df = 1 / sum(
+        (e / variance) ** 2 / (t.n - 1)
+        for e, t in zip(errors, (both, only_a, only_b, neither), strict=True)
+    )
     se = math.sqrt(variance)
     half = float(-stdtrit(df, alpha / 2)) * se
     p = two_sided_t_p(difference / se, df)
-    return Contrast(a, b, difference, se, df, p, Interval(difference - half, difference + half, 1 - alpha))
+    return Contrast(
+        a, b, difference, se, df, p, Interval(difference - half, difference + half, 1 - alpha)
+    )
 
 
-def _joint_p(pair: Pair, rows: Sequence[str], columns: Sequence[str], contrasts: Sequence[Contrast]) -> float | None:
+def _joint_p(
+    pair: Pair, rows: Sequence[str], columns: Sequence[str], contrasts: Sequence[Contrast]
+) -> float | None:
     """Wald's F that all contrasts are 0; one contrast's own p when there is one. None when some have no spread of their own."""
     if len(contrasts) == 1:
         return contrasts[0].p
@@ -135,7 +161,9 @@ def _joint_p(pair: Pair, rows: Sequence[str], columns: Sequence[str], contrasts:
         return None
     z = differences / ses
     wald = float(z @ np.linalg.solve(correlation, z))
-    return positive_p(float(fdtrc(len(contrasts), min(c.df for c in contrasts), wald / len(contrasts))))
+    return positive_p(
+        float(fdtrc(len(contrasts), min(c.df for c in contrasts), wald / len(contrasts)))
+    )
 
 
 def _covariance(pair: Pair, rows: Sequence[str], columns: Sequence[str]) -> NDArray[np.float64]:

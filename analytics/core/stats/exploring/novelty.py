@@ -72,7 +72,9 @@ def contrasts(daily: ArrayLike, first_days: int = FIRST_DAYS) -> Totals:
     """
     days = np.asarray(daily, dtype=float)
     if days.ndim != 2 or not 0 < first_days < days.shape[1]:
-        raise ImpossiblePlan(f"a contrast needs days before and after day {first_days}, found units × days of {days.shape}")
+        raise ImpossiblePlan(
+            f"a contrast needs days before and after day {first_days}, found units × days of {days.shape}"
+        )
     if np.any(np.isinf(days)):
         raise ImpossibleTotals("units' values must be finite, found infinity among them")
     followed = days[~np.isnan(days).any(axis=1)]
@@ -80,7 +82,9 @@ def contrasts(daily: ArrayLike, first_days: int = FIRST_DAYS) -> Totals:
     return Totals.of_values(d.tolist())
 
 
-def is_followed(days_since_exposure: int, *, first_days: int = FIRST_DAYS, later_days: int = FIRST_DAYS) -> bool:
+def is_followed(
+    days_since_exposure: int, *, first_days: int = FIRST_DAYS, later_days: int = FIRST_DAYS
+) -> bool:
     """Whether a unit first exposed so many complete days before the data cut is followed to the end of both periods."""
     return days_since_exposure >= first_days + later_days
 
@@ -89,8 +93,12 @@ def draw(control: Sequence[Totals], treatment: Sequence[Totals], alpha: float = 
     """The effect by day since first exposure, from each arm's totals of every day."""
     checked_level(alpha)
     if len(control) != len(treatment):
-        raise ImpossibleTotals(f"a drawing needs the same days of both arms, found {len(control)} and {len(treatment)}")
-    points = tuple(_point(day, c, t, alpha) for day, (c, t) in enumerate(zip(control, treatment, strict=True)))
+        raise ImpossibleTotals(
+            f"a drawing needs the same days of both arms, found {len(control)} and {len(treatment)}"
+        )
+    points = tuple(
+        _point(day, c, t, alpha) for day, (c, t) in enumerate(zip(control, treatment, strict=True))
+    )
     return Drawing(points, *_line(points))
 
 
@@ -101,7 +109,11 @@ def _point(day: int, control: Totals, treatment: Totals, alpha: float) -> Point:
 
 def _line(points: Sequence[Point]) -> tuple[float | None, float | None]:
     """The straight line through the points, each weighted by the units behind it; None below two points."""
-    seen = [(p.day, p.difference, 1 / (1 / p.n_control + 1 / p.n_treatment)) for p in points if p.difference is not None]
+    seen = [
+        (p.day, p.difference, 1 / (1 / p.n_control + 1 / p.n_treatment))
+        for p in points
+        if p.difference is not None
+    ]
     if len(seen) < 2:
         return None, None
     day, effect, weight = (_column(seen, k) for k in range(3))

@@ -94,21 +94,34 @@ class WithAndWithout:
     uneven: bool
 
 
-def find_outliers(units: Sequence[str], counts: ArrayLike, hours: ArrayLike | None = None) -> Outliers:
+def find_outliers(
+    units: Sequence[str], counts: ArrayLike, hours: ArrayLike | None = None
+) -> Outliers:
     """The units whose counts, or counts per hour of activity, lie beyond the fences; pooled over arms, so blind to them."""
     c = _counted(counts)
     if len(units) != c.size:
-        raise ImpossibleTotals(f"every unit needs a count, found {len(units)} units and {c.size} counts")
+        raise ImpossibleTotals(
+            f"every unit needs a count, found {len(units)} units and {c.size} counts"
+        )
     fence, rates = fence_of(c), None if hours is None else _per_hour(c, hours)
-    hourly: Fence | NoFence = NoFence("hours of activity are not known") if rates is None else fence_of(rates)
-    over_count, over_rate = _over(c, fence), np.zeros(c.shape, dtype=bool) if rates is None else _over(rates, hourly)
+    hourly: Fence | NoFence = (
+        NoFence("hours of activity are not known") if rates is None else fence_of(rates)
+    )
+    over_count, over_rate = (
+        _over(c, fence),
+        np.zeros(c.shape, dtype=bool) if rates is None else _over(rates, hourly),
+    )
     named = np.flatnonzero(over_count | over_rate)
     found = [
         Outlier(
             units[k],
             float(c[k]),
             None if rates is None else float(rates[k]),
-            tuple(name for name, over in (("count", over_count[k]), ("per hour", over_rate[k])) if over),
+            tuple(
+                name
+                for name, over in (("count", over_count[k]), ("per hour", over_rate[k]))
+                if over
+            ),
         )
         for k in named.tolist()
     ]
@@ -120,11 +133,15 @@ def fence_of(counts: ArrayLike, units: ArrayLike | None = None) -> Fence | NoFen
     c = _counted(counts)
     held = np.ones(c.shape) if units is None else np.asarray(units, dtype=float)
     if held.shape != c.shape:
-        raise ImpossibleTotals(f"every count needs a number of units, found {c.size} and {held.size}")
+        raise ImpossibleTotals(
+            f"every count needs a number of units, found {c.size} and {held.size}"
+        )
     active = c > 0
     n = int(held[active].sum())
     if n < FEWEST_ACTIVE:
-        return NoFence(f"{n} units counted anything; below {FEWEST_ACTIVE} nobody can be told apart")
+        return NoFence(
+            f"{n} units counted anything; below {FEWEST_ACTIVE} nobody can be told apart"
+        )
     logs, held = np.log1p(c[active]), held[active]
     median = percentile(logs, 0.5, held)
     mad = percentile(np.abs(logs - median), 0.5, held) * MAD_TO_SD
@@ -141,9 +158,14 @@ def with_and_without(
 ) -> WithAndWithout:
     """Compare both arms as they are and without the metric's values of the named units (keys ``control``, ``treatment``)."""
     checked_level(alpha)
-    out_c, out_t = Totals.of_values(named.get("control", ())), Totals.of_values(named.get("treatment", ()))
+    out_c, out_t = (
+        Totals.of_values(named.get("control", ())),
+        Totals.of_values(named.get("treatment", ())),
+    )
     less_c, less_t = without(control, out_c), without(treatment, out_t)
-    uneven = compare_proportions(Totals.of_rate(out_c.n, control.n), Totals.of_rate(out_t.n, treatment.n)).p
+    uneven = compare_proportions(
+        Totals.of_rate(out_c.n, control.n), Totals.of_rate(out_t.n, treatment.n)
+    ).p
     return WithAndWithout(
         compare(control, treatment, alpha),
         compare(less_c, less_t, alpha),
@@ -158,7 +180,9 @@ def without(totals: Totals, named: Totals) -> Totals:
     """Totals of the units that are left; refuses to take out more than there is."""
     n = totals.n - named.n
     if n < 0:
-        raise ImpossibleTotals(f"{named.n} named units among {totals.n}: they must be part of the arm")
+        raise ImpossibleTotals(
+            f"{named.n} named units among {totals.n}: they must be part of the arm"
+        )
     if n == 0:
         return Totals(0, 0.0, 0.0)
     if totals.sum_y2 - named.sum_y2 < -1e-9 * totals.sum_y2:
@@ -173,7 +197,9 @@ def _over(values: Array, fence: Fence | NoFence) -> NDArray[np.bool_]:
 def _per_hour(counts: Array, hours: ArrayLike) -> Array:
     h = _counted(hours)
     if h.shape != counts.shape:
-        raise ImpossibleTotals(f"every unit needs hours of activity, found {h.size} for {counts.size} units")
+        raise ImpossibleTotals(
+            f"every unit needs hours of activity, found {h.size} for {counts.size} units"
+        )
     return np.asarray(counts / np.maximum(h, SHORTEST_HOURS))
 
 

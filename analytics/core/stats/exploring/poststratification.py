@@ -95,7 +95,12 @@ def post_stratify(
     weighted = _weighted(used, weights, kind, shares)
     keys, shown = tuple(s.key for s in used), tuple(weights.tolist())
     if not weighted.variance > 0:
-        return Stratified(replace(bare, reason="no spread in any stratum: a standard error cannot be estimated"), keys, shown, merged)
+        return Stratified(
+            replace(bare, reason="no spread in any stratum: a standard error cannot be estimated"),
+            keys,
+            shown,
+            merged,
+        )
     pooled = float(control.n + treatment.n - 2 * len(used))
     own = pooled if degrees == "pooled" else _degrees(used, weights, weighted.variance)
     df = math.inf if kind == "proportion" else own

@@ -73,7 +73,9 @@ def compare_segments(
 ) -> Segments:
     """(control, treatment) totals of every declared segment, in the declared order; ``compare`` is the metric kind's comparison."""
     checked_level(alpha)
-    found = {key: compare(control, treatment, alpha) for key, (control, treatment) in segments.items()}
+    found = {
+        key: compare(control, treatment, alpha) for key, (control, treatment) in segments.items()
+    }
     adjusted = benjamini_hochberg([c.p for c in found.values()])
     known = [(c.difference, c.se) for c in found.values() if c.difference is not None and c.se]
     return Segments(
@@ -83,19 +85,29 @@ def compare_segments(
     )
 
 
-def heterogeneity(effects: Sequence[float], variances: Sequence[float], *, cut_at_zero: bool = True) -> Heterogeneity:
+def heterogeneity(
+    effects: Sequence[float], variances: Sequence[float], *, cut_at_zero: bool = True
+) -> Heterogeneity:
     """Q, I², τ² and pooled effects of independent estimates with known variances.
 
     I² and τ² below 0 (less spread than noise alone makes) are put at 0; ``cut_at_zero`` off leaves the moment estimates as
     they are, as some packages print them.
     """
     d, v = np.array(effects, dtype=float), np.array(variances, dtype=float)
-    if d.shape != v.shape or not (np.all(np.isfinite(d)) and np.all(np.isfinite(v)) and np.all(v > 0)):
-        raise ImpossibleTotals(f"every effect is finite and has a variance above 0, found {list(effects)} and {list(variances)}")
+    if d.shape != v.shape or not (
+        np.all(np.isfinite(d)) and np.all(np.isfinite(v)) and np.all(v > 0)
+    ):
+        raise ImpossibleTotals(
+            f"every effect is finite and has a variance above 0, found {list(effects)} and {list(variances)}"
+        )
     df = max(len(d) - 1, 0)
     if df == 0:
-        return Heterogeneity(df, reason=f"{len(d)} segments can say: whether segments differ needs two")
-    scale = float(v.min())  # weights of at most 1: tiny variances squared would leave the range of floats
+        return Heterogeneity(
+            df, reason=f"{len(d)} segments can say: whether segments differ needs two"
+        )
+    scale = float(
+        v.min()
+    )  # weights of at most 1: tiny variances squared would leave the range of floats
     w = scale / v
     fixed = float(w @ d / w.sum())
     q = float(w @ (d - fixed) ** 2) / scale
@@ -115,7 +127,9 @@ def heterogeneity(effects: Sequence[float], variances: Sequence[float], *, cut_a
     )
 
 
-def _pooled(effects: NDArray[np.float64], variances: NDArray[np.float64]) -> tuple[float | None, float | None]:
+def _pooled(
+    effects: NDArray[np.float64], variances: NDArray[np.float64]
+) -> tuple[float | None, float | None]:
     """The inverse-variance mean and its standard error; None where a variance is not above 0 (τ² not cut at 0)."""
     if not np.all(variances > 0):
         return None, None

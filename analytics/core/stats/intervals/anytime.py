@@ -78,7 +78,11 @@ def upper_p_value(estimate: float, se: float, n: int, alpha: float, n_star: floa
         return 1.0
     nr2 = n * rho(2 * alpha, n_star) ** 2
     exponent = 0.5 * (estimate / se) ** 2 * nr2 / (nr2 + 1)
-    log_p = 0.5 * math.log1p(nr2) - math.log(2) - (exponent if exponent > 700 else math.log(math.expm1(exponent)))
+    log_p = (
+        0.5 * math.log1p(nr2)
+        - math.log(2)
+        - (exponent if exponent > 700 else math.log(math.expm1(exponent)))
+    )
     return positive_p(min(1.0, math.exp(min(0.0, log_p))))
 
 

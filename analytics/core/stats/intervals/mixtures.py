@@ -44,12 +44,18 @@ def normal_log_mixture(s: float, v: float, v_opt: float, alpha_opt: float = 0.05
     return -0.5 * math.log1p(v / rho) + _finite("s", s) / total * s / 2
 
 
-def one_sided_normal_log_mixture(s: float, v: float, v_opt: float, alpha_opt: float = 0.05) -> float:
+def one_sided_normal_log_mixture(
+    s: float, v: float, v_opt: float, alpha_opt: float = 0.05
+) -> float:
     """The same over positive effects alone, against "not above 0"."""
     rho, total = _weights(v, v_opt, _doubled(alpha_opt))
     z = _finite("s", s) / math.sqrt(total)
     # Below 0 the square and ln Φ cancel; erfcx is their product.
-    tilt = math.log(float(erfcx(-z / math.sqrt(2)))) if z < 0 else z * z / 2 + math.log(2) + float(log_ndtr(z))
+    tilt = (
+        math.log(float(erfcx(-z / math.sqrt(2))))
+        if z < 0
+        else z * z / 2 + math.log(2) + float(log_ndtr(z))
+    )
     return -0.5 * math.log1p(v / rho) + tilt
 
 
@@ -59,7 +65,9 @@ def normal_bound(v: float, v_opt: float, alpha: float = 0.05, alpha_opt: float =
     return math.sqrt(total * (math.log1p(v / rho) - 2 * math.log(checked_level(alpha))))
 
 
-def one_sided_normal_bound(v: float, v_opt: float, alpha: float = 0.05, alpha_opt: float = 0.05) -> float:
+def one_sided_normal_bound(
+    v: float, v_opt: float, alpha: float = 0.05, alpha_opt: float = 0.05
+) -> float:
     """s above this at any time refutes "mean not above 0" at level alpha."""
     goal = -math.log(checked_level(alpha))
     rho, total = _weights(v, v_opt, _doubled(alpha_opt))
@@ -68,14 +76,18 @@ def one_sided_normal_bound(v: float, v_opt: float, alpha: float = 0.05, alpha_op
     return _crossing(lambda s: one_sided_normal_log_mixture(s, v, v_opt, alpha_opt) - goal, high)
 
 
-def gamma_poisson_log_mixture(s: float, v: float, v_opt: float, c: float, alpha_opt: float = 0.05) -> float:
+def gamma_poisson_log_mixture(
+    s: float, v: float, v_opt: float, c: float, alpha_opt: float = 0.05
+) -> float:
     """For sums whose upper tail is a Poisson's with jumps of size c: ln of exp(λs − v(e^{cλ} − cλ − 1)/c²) mixed over λ > 0."""
     rho, total = _weights(v, v_opt, _doubled(alpha_opt))
     size = _positive("c", c) ** 2
     return _log_tail(total / size, c * _finite("s", s) / total) - _log_tail(rho / size, 0.0)
 
 
-def gamma_poisson_bound(v: float, v_opt: float, c: float, alpha: float = 0.05, alpha_opt: float = 0.05) -> float:
+def gamma_poisson_bound(
+    v: float, v_opt: float, c: float, alpha: float = 0.05, alpha_opt: float = 0.05
+) -> float:
     """s above this at any time refutes the hypothesis at level alpha."""
     goal = -math.log(checked_level(alpha))
     high = one_sided_normal_bound(v, v_opt, alpha, alpha_opt) + _positive("c", c)
@@ -84,18 +96,24 @@ def gamma_poisson_bound(v: float, v_opt: float, c: float, alpha: float = 0.05, a
     return _crossing(lambda s: gamma_poisson_log_mixture(s, v, v_opt, c, alpha_opt) - goal, high)
 
 
-def rate_sequence(x: int, n: int, alpha: float = 0.05, n_opt: float = 1000.0, alpha_opt: float = 0.05) -> Interval | None:
+def rate_sequence(
+    x: int, n: int, alpha: float = 0.05, n_opt: float = 1000.0, alpha_opt: float = 0.05
+) -> Interval | None:
     """An always-valid interval of one rate that is exact for few units: all p the beta–binomial mixture does not refute.
 
     Its prior is Beta(pm, (1 − p)m) around each p, with the m that suits n_opt units. None without units.
     """
     if not 0 <= x <= n <= MOST_UNITS:
-        raise ImpossibleTotals(f"of n ≤ {MOST_UNITS:g} units between 0 and n are yes, found {x} of {n}")
+        raise ImpossibleTotals(
+            f"of n ≤ {MOST_UNITS:g} units between 0 and n are yes, found {x} of {n}"
+        )
     goal = -math.log(checked_level(alpha))
     weight = max(tuning(n_opt, alpha_opt) - 1, 1e-3)
     if n == 0:
         return None
-    return Interval(_lowest_rate(x, n, weight, goal), 1 - _lowest_rate(n - x, n, weight, goal), 1 - alpha)
+    return Interval(
+        _lowest_rate(x, n, weight, goal), 1 - _lowest_rate(n - x, n, weight, goal), 1 - alpha
+    )
 
 
 def _lowest_rate(x: int, n: int, weight: float, goal: float) -> float:
@@ -131,7 +149,9 @@ def _weights(v: float, v_opt: float, alpha: float) -> tuple[float, float]:
 def _doubled(alpha_opt: float) -> float:
     """A one-sided mixture is tuned like a two-sided one at twice the level."""
     if not 0 < alpha_opt < 0.5:
-        raise ImpossiblePlan(f"a one-sided mixture's alpha_opt lies between 0 and 1/2, found {alpha_opt!r}")
+        raise ImpossiblePlan(
+            f"a one-sided mixture's alpha_opt lies between 0 and 1/2, found {alpha_opt!r}"
+        )
     return 2 * alpha_opt
 
 
@@ -147,7 +167,13 @@ def _log_tail(rate: float, u: float) -> float:
         from scipy.integrate import quad  # here: it takes megabytes, and few tails are that small
 
         fall = 1 - rate * u
-        area = quad(lambda y: math.exp((shape - 1) * math.log1p(y / fall) - rate * y / fall), 0, math.inf, epsabs=0, epsrel=1e-11)[0]
+        area = quad(
+            lambda y: math.exp((shape - 1) * math.log1p(y / fall) - rate * y / fall),
+            0,
+            math.inf,
+            epsabs=0,
+            epsrel=1e-11,
+        )[0]
         return math.log(area / fall)
     if shape < LARGE_SHAPE:
         return rate + float(gammaln(shape)) + math.log(upper) - shape * math.log(rate)

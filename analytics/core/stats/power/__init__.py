@@ -31,7 +31,13 @@ from analytics.core.stats.power.safety import (
     safe_relative_sample,
     safe_sample,
 )
-from analytics.core.stats.power.spread import correlation, density_between, quantile_sd, ratio_sd, sd_from_se
+from analytics.core.stats.power.spread import (
+    correlation,
+    density_between,
+    quantile_sd,
+    ratio_sd,
+    sd_from_se,
+)
 from analytics.core.stats.power.student import student_mde, student_power, student_sample
 from analytics.core.stats.power.terms import Given, SampleSize, Terms, design_effect
 

@@ -23,7 +23,12 @@ class Duration:
 
 
 def duration(
-    total_units: float, units_per_day: float, *, window_days: float = 0.0, grace_days: float = GRACE_DAYS, clock_weeks: int = 1
+    total_units: float,
+    units_per_day: float,
+    *,
+    window_days: float = 0.0,
+    grace_days: float = GRACE_DAYS,
+    clock_weeks: int = 1,
 ) -> Duration | None:
     """How long enrolment, the last unit's window and the grace take; None without traffic."""
     _check(units_per_day, window_days, grace_days, clock_weeks)
@@ -34,7 +39,9 @@ def duration(
     return Duration(days, weeks, "clock" if days <= 7 * clock_weeks else "sample")
 
 
-def matured_units(weeks: float, units_per_day: float, *, window_days: float = 0.0, grace_days: float = GRACE_DAYS) -> float:
+def matured_units(
+    weeks: float, units_per_day: float, *, window_days: float = 0.0, grace_days: float = GRACE_DAYS
+) -> float:
     """Units enrolled early enough to be complete after so many weeks; 0 when the window is not over by then."""
     _check(units_per_day, window_days, grace_days, 0)
     return max(0.0, 7 * weeks - window_days - grace_days) * units_per_day
@@ -43,4 +50,6 @@ def matured_units(weeks: float, units_per_day: float, *, window_days: float = 0.
 def _check(units_per_day: float, window_days: float, grace_days: float, clock_weeks: int) -> None:
     numbers = (units_per_day, window_days, grace_days, float(clock_weeks))
     if not all(math.isfinite(v) and v >= 0 for v in numbers):
-        raise ImpossiblePlan(f"units a day, window, grace and clock are finite and not negative, found {numbers}")
+        raise ImpossiblePlan(
+            f"units a day, window, grace and clock are finite and not negative, found {numbers}"
+        )

@@ -31,10 +31,19 @@ def mean_sample(sd: float, effect: float, **given: Unpack[Given]) -> SampleSize:
     """Units to see a mean move by ``effect`` (same units as ``sd``): (1 + 1/k)·σ²(1 − ρ²)(z + z)²/δ²."""
     terms = Terms(**given)
     _check_spread(sd, effect)
-    return sized((1 + 1 / terms.ratio) * _squared(sd / effect * terms.z_sum) * terms.enlarged, terms)
+    return sized(
+        (1 + 1 / terms.ratio) * _squared(sd / effect * terms.z_sum) * terms.enlarged, terms
+    )
 
 
-def proportion_power(base: float, expected: float, n_control: float, *, wrong_way: bool = False, **given: Unpack[Given]) -> float:
+def proportion_power(
+    base: float,
+    expected: float,
+    n_control: float,
+    *,
+    wrong_way: bool = False,
+    **given: Unpack[Given],
+) -> float:
     """Chance that a test of this size finds ``expected`` instead of ``base``.
 
     ``wrong_way`` counts a significant fall where a rise is expected (and the reverse) as found too.
@@ -52,7 +61,9 @@ def proportion_power(base: float, expected: float, n_control: float, *, wrong_wa
     return terms.chance(drift) + (terms.chance(against) if terms.sides == 2 else 0.0)
 
 
-def mean_power(sd: float, effect: float, n_control: float, *, wrong_way: bool = False, **given: Unpack[Given]) -> float:
+def mean_power(
+    sd: float, effect: float, n_control: float, *, wrong_way: bool = False, **given: Unpack[Given]
+) -> float:
     """Chance that a test of this size finds a shift of ``effect``."""
     terms = Terms(**given)
     _check_spread(sd, effect)
@@ -60,7 +71,9 @@ def mean_power(sd: float, effect: float, n_control: float, *, wrong_way: bool = 
     return terms.chance(abs(effect) / se, wrong_way=wrong_way)
 
 
-def proportion_mde(base: float, n_control: float, *, direction: str = "increase", **given: Unpack[Given]) -> float | None:
+def proportion_mde(
+    base: float, n_control: float, *, direction: str = "increase", **given: Unpack[Given]
+) -> float | None:
     """The smallest change of a rate (in points, positive) that this size finds; None when no change within 0–1 would do."""
     terms = Terms(**given)
     if not 0 < base < 1:
@@ -78,7 +91,11 @@ def mean_mde(sd: float, n_control: float, **given: Unpack[Given]) -> float:
     """The smallest shift of a mean (in its units) that this size finds."""
     terms = Terms(**given)
     _check_spread(sd, 1.0)
-    return sd * math.sqrt((1 + 1 / terms.ratio) * terms.enlarged / checked_units(n_control)) * terms.z_sum
+    return (
+        sd
+        * math.sqrt((1 + 1 / terms.ratio) * terms.enlarged / checked_units(n_control))
+        * terms.z_sum
+    )
 
 
 def arcsine_effect(base: float, expected: float) -> float:
@@ -108,17 +125,23 @@ def _proportion_n(base: float, expected: float, terms: Terms) -> float:
 def _spreads(base: float, expected: float, k: float) -> tuple[float, float]:
     """Standard deviations of √n_C·(p_T − p_C) under no effect and under the expected one."""
     pooled = (base + k * expected) / (1 + k)
-    return math.sqrt((1 + 1 / k) * pooled * (1 - pooled)), math.sqrt(base * (1 - base) + expected * (1 - expected) / k)
+    return math.sqrt((1 + 1 / k) * pooled * (1 - pooled)), math.sqrt(
+        base * (1 - base) + expected * (1 - expected) / k
+    )
 
 
 def _check_rates(base: float, expected: float) -> None:
     if not (0 < base < 1 and 0 <= expected <= 1) or base == expected:
-        raise ImpossiblePlan(f"rates lie between 0 and 1 and differ, found {base!r} and {expected!r}")
+        raise ImpossiblePlan(
+            f"rates lie between 0 and 1 and differ, found {base!r} and {expected!r}"
+        )
 
 
 def _check_spread(sd: float, effect: float) -> None:
     if not (math.isfinite(sd) and sd > 0 and math.isfinite(effect) and effect != 0):
-        raise ImpossiblePlan(f"the standard deviation is above 0 and the effect is not 0, found {sd!r} and {effect!r}")
+        raise ImpossiblePlan(
+            f"the standard deviation is above 0 and the effect is not 0, found {sd!r} and {effect!r}"
+        )
 
 
 def _squared(value: float) -> float:

@@ -35,7 +35,9 @@ def mid_experiment(se: float, target: float, **given: Unpack[Given]) -> Midway |
     """
     terms = Terms(**given)
     if not (math.isfinite(se) and se >= 0 and math.isfinite(target) and target != 0):
-        raise ImpossiblePlan(f"a standard error is not negative and a target is not 0, found {se!r} and {target!r}")
+        raise ImpossiblePlan(
+            f"a standard error is not negative and a target is not 0, found {se!r} and {target!r}"
+        )
     if se == 0:
         return None
     worth = abs(target) / se

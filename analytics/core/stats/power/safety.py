@@ -23,7 +23,14 @@ from analytics.core.ground.roots import brentq
 from analytics.core.stats.arms.score import difference_edge_rate, ratio_edge_rate
 from analytics.core.stats.arms.sizes import are_even
 from analytics.core.stats.arms.uneven import Arm, held
-from analytics.core.stats.power.terms import Given, SampleSize, Terms, checked_units, sized, whole_units
+from analytics.core.stats.power.terms import (
+    Given,
+    SampleSize,
+    Terms,
+    checked_units,
+    sized,
+    whole_units,
+)
 
 SAFE_ALPHA = 0.05
 """One-sided level of the SAFE verdict."""
@@ -71,8 +78,12 @@ class Guard:
             raise ImpossiblePlan(f"a rate lies between 0 and 1, found {self.baseline!r}")
         if self.sd is not None and not (math.isfinite(self.sd) and self.sd > 0):
             raise ImpossiblePlan(f"the standard deviation is above 0, found {self.sd!r}")
-        if self.relative and not (self.baseline is not None and math.isfinite(self.baseline) and self.baseline > 0):
-            raise ImpossiblePlan(f"a relative margin needs a baseline above 0, found {self.baseline!r}")
+        if self.relative and not (
+            self.baseline is not None and math.isfinite(self.baseline) and self.baseline > 0
+        ):
+            raise ImpossiblePlan(
+                f"a relative margin needs a baseline above 0, found {self.baseline!r}"
+            )
 
     @property
     def sign(self) -> int:
@@ -82,7 +93,10 @@ class Guard:
     def unit_errors(self, margin: float, ratio: float) -> UnitErrors:
         """Standard errors of harm with one control unit (and ``ratio`` test units), in margins, when there is no harm."""
         self._check(margin)
-        base, size = self.baseline or 0.0, margin * (self.baseline or 0.0) if self.relative else margin
+        base, size = (
+            self.baseline or 0.0,
+            margin * (self.baseline or 0.0) if self.relative else margin,
+        )
         factor = 1 + self.sign * margin if self.relative else 1.0
         if self.sd is not None:
             error = self._spread_error(self.sd, margin, ratio, factor)
@@ -96,7 +110,9 @@ class Guard:
         if self.baseline is None or are_even(1.0, ratio):
             size = margin * (self.baseline or 0.0) if self.relative else margin
             return sd * math.sqrt(factor**2 + 1 / ratio) / size
-        found = held(Arm(1.0, self.baseline, sd * sd), Arm(ratio, self.baseline, sd * sd), factor, shift)
+        found = held(
+            Arm(1.0, self.baseline, sd * sd), Arm(ratio, self.baseline, sd * sd), factor, shift
+        )
         return found.se / abs(found.distance)
 
     def _edge_error(self, margin: float, ratio: float, factor: float) -> float:
@@ -138,7 +154,9 @@ def safe_sample(guard: Guard, margin: float, **given: Unpack[GivenOfSafety]) -> 
     return sized(_control_units(guard.unit_errors(margin, terms.ratio), terms), terms)
 
 
-def safe_power(guard: Guard, margin: float, n_control: float, **given: Unpack[GivenOfSafety]) -> float:
+def safe_power(
+    guard: Guard, margin: float, n_control: float, **given: Unpack[GivenOfSafety]
+) -> float:
     """Chance of SAFE within the margin, at one of the looks, when there is no harm."""
     terms = _terms(given)
     errors = guard.unit_errors(margin, terms.ratio)
@@ -156,7 +174,11 @@ def safe_margin(guard: Guard, n_control: float, **given: Unpack[GivenOfSafety]) 
     one_look, cost, found = replace(terms, looks=1), 1.0, None
     for _ in range(MOST_ROUNDS):
         before, found = found, _margin_of(guard, n_control / cost, one_look)
-        if found is None or terms.looks == 1 or (before is not None and abs(found - before) <= SAME_MARGIN * found):
+        if (
+            found is None
+            or terms.looks == 1
+            or (before is not None and abs(found - before) <= SAME_MARGIN * found)
+        ):
             break
         errors = guard.unit_errors(found, terms.ratio)
         cost = _control_units(errors, terms) / _control_units(errors, one_look)
@@ -170,15 +192,23 @@ def _control_units(errors: UnitErrors, terms: Terms) -> float:
 
 def _margin_of(guard: Guard, n_control: float, terms: Terms) -> float | None:
     def spare(log_margin: float) -> float:
-        return math.log(n_control) - math.log(_control_units(guard.unit_errors(math.exp(log_margin), terms.ratio), terms))
+        return math.log(n_control) - math.log(
+            _control_units(guard.unit_errors(math.exp(log_margin), terms.ratio), terms)
+        )
 
     low, high = math.log(guard.largest * 1e-15), math.log(guard.largest * (1 - 1e-12))
     if spare(high) <= 0:
         return None
-    return math.exp(brentq(spare, low, high, xtol=1e-13, rtol=1e-13)) if spare(low) < 0 else math.exp(low)
+    return (
+        math.exp(brentq(spare, low, high, xtol=1e-13, rtol=1e-13))
+        if spare(low) < 0
+        else math.exp(low)
+    )
 
 
-def safe_points_sample(variance: float, margin: float, **given: Unpack[GivenOfSafety]) -> SampleSize:
+def safe_points_sample(
+    variance: float, margin: float, **given: Unpack[GivenOfSafety]
+) -> SampleSize:
     """Units for SAFE against an absolute margin, from one unit's variance: (z + z)²·V·(1 + 1/k)/margin²."""
     if not (math.isfinite(variance) and variance > 0):
         raise ImpossiblePlan(f"variance and margin are above 0, found {variance!r} and {margin!r}")
@@ -198,7 +228,9 @@ def safe_events(margin: float, **given: Unpack[GivenOfSafety]) -> int:
     if not (math.isfinite(margin) and margin > 0):
         raise ImpossiblePlan(f"a relative margin is above 0, found {margin!r}")
     terms = _terms(given)
-    return whole_units(terms.z_sum**2 * (1 + 1 / terms.ratio) / math.log1p(margin) ** 2 * terms.enlarged)
+    return whole_units(
+        terms.z_sum**2 * (1 + 1 / terms.ratio) / math.log1p(margin) ** 2 * terms.enlarged
+    )
 
 
 def detect_events(increase: float, **given: Unpack[Given]) -> int:
@@ -213,7 +245,9 @@ def detect_events(increase: float, **given: Unpack[Given]) -> int:
 def _terms(given: GivenOfSafety) -> Terms:
     required = given.get("required_guardrails", 1)
     if required < 0:
-        raise ImpossiblePlan(f"the number of required guardrails is not negative, found {required!r}")
+        raise ImpossiblePlan(
+            f"the number of required guardrails is not negative, found {required!r}"
+        )
     return Terms(
         alpha=SAFE_ALPHA,
         power=1 - joint_beta(required),

@@ -36,8 +36,15 @@ def correlation(totals: Totals) -> float | None:
 def quantile_sd(level: float, density: float, design_effect: float = 1.0) -> float:
     """Of one row (or of one unit, with the design effect of its rows) of a quantile: √(q(1 − q)·deff)/f, f the density at it."""
     _check_level(level)
-    if not (math.isfinite(density) and density > 0 and math.isfinite(design_effect) and design_effect > 0):
-        raise ImpossiblePlan(f"density and design effect are above 0, found {density!r} and {design_effect!r}")
+    if not (
+        math.isfinite(density)
+        and density > 0
+        and math.isfinite(design_effect)
+        and design_effect > 0
+    ):
+        raise ImpossiblePlan(
+            f"density and design effect are above 0, found {density!r} and {design_effect!r}"
+        )
     return math.sqrt(level * (1 - level) * design_effect) / density
 
 
@@ -47,17 +54,23 @@ def density_between(low: float, high: float, mass: float) -> float:
     The quartiles (mass .5) serve for a median, the 90 and 99 % quantiles (mass .09) for a p95.
     """
     if not (math.isfinite(low) and math.isfinite(high) and high > low and 0 < mass < 1):
-        raise ImpossiblePlan(f"two values that rise and the share of rows between them, found {low!r}, {high!r} and {mass!r}")
+        raise ImpossiblePlan(
+            f"two values that rise and the share of rows between them, found {low!r}, {high!r} and {mass!r}"
+        )
     return mass / (high - low)
 
 
 def sd_from_se(se: float, units: float) -> float:
     """Of one unit, from the standard error that so many units had: se·√n. For any kind of metric."""
     if not (math.isfinite(se) and se > 0 and math.isfinite(units) and units > 0):
-        raise ImpossiblePlan(f"a standard error and its units are above 0, found {se!r} and {units!r}")
+        raise ImpossiblePlan(
+            f"a standard error and its units are above 0, found {se!r} and {units!r}"
+        )
     return se * math.sqrt(units)
 
 
 def _check_level(level: float) -> None:
     if not 0 < level < 1:
-        raise ImpossiblePlan(f"a quantile's level lies between 0 and 1 (.95, not 95), found {level!r}")
+        raise ImpossiblePlan(
+            f"a quantile's level lies between 0 and 1 (.95, not 95), found {level!r}"
+        )

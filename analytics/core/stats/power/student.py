@@ -22,15 +22,26 @@ FURTHEST = 1e3
 """Effects are looked for up to so many standard deviations."""
 
 
-def student_power(sd: float, effect: float, n_control: float, *, wrong_way: bool = False, **given: Unpack[Given]) -> float:
+def student_power(
+    sd: float, effect: float, n_control: float, *, wrong_way: bool = False, **given: Unpack[Given]
+) -> float:
     """Chance that a t test of this size finds a shift of ``effect``."""
     terms = _one_look(Terms(**given))
     if not (math.isfinite(sd) and sd > 0 and math.isfinite(effect)):
-        raise ImpossiblePlan(f"the standard deviation is above 0 and the effect is finite, found {sd!r} and {effect!r}")
+        raise ImpossiblePlan(
+            f"the standard deviation is above 0 and the effect is finite, found {sd!r} and {effect!r}"
+        )
     df = checked_units(n_control) * (1 + terms.ratio) - 2
     if not df >= 1:
-        raise ImpossiblePlan(f"a t test needs at least three units, found {n_control!r} in control at a ratio of {terms.ratio!r}")
-    return _chance(abs(effect) / (sd * math.sqrt(terms.spread * (1 + 1 / terms.ratio) / n_control)), df, terms, wrong_way)
+        raise ImpossiblePlan(
+            f"a t test needs at least three units, found {n_control!r} in control at a ratio of {terms.ratio!r}"
+        )
+    return _chance(
+        abs(effect) / (sd * math.sqrt(terms.spread * (1 + 1 / terms.ratio) / n_control)),
+        df,
+        terms,
+        wrong_way,
+    )
 
 
 def student_sample(sd: float, effect: float, **given: Unpack[Given]) -> SampleSize:
@@ -45,7 +56,10 @@ def student_sample(sd: float, effect: float, **given: Unpack[Given]) -> SampleSi
     high = max(normal, fewest) + 2 + terms.z_alpha**2
     while short(high) < 0:
         high *= 2
-    return sized(float(brentq(short, fewest, high, xtol=1e-9, rtol=1e-12)) if short(fewest) < 0 else fewest, terms)
+    return sized(
+        float(brentq(short, fewest, high, xtol=1e-9, rtol=1e-12)) if short(fewest) < 0 else fewest,
+        terms,
+    )
 
 
 def student_mde(sd: float, n_control: float, **given: Unpack[Given]) -> float:

@@ -9,7 +9,12 @@ from typing import Literal, TypedDict
 from scipy.special import ndtr, ndtri
 
 from analytics.core.ground.errors import ImpossiblePlan
-from analytics.core.stats.sequential.group_sequential import boundaries, crossing_chances, inflation, needed_drift
+from analytics.core.stats.sequential.group_sequential import (
+    boundaries,
+    crossing_chances,
+    inflation,
+    needed_drift,
+)
 
 SMALLEST_SHARE = 1e-9
 """Sizes this close above a whole number are that number: it is rounding that put them there."""
@@ -60,11 +65,15 @@ class Terms:
         if not (math.isfinite(self.ratio) and self.ratio > 0):
             raise ImpossiblePlan(f"the ratio of arm sizes is above 0, found {self.ratio!r}")
         if not -1 < self.correlation < 1:
-            raise ImpossiblePlan(f"the correlation with the covariate lies between −1 and 1, found {self.correlation!r}")
+            raise ImpossiblePlan(
+                f"the correlation with the covariate lies between −1 and 1, found {self.correlation!r}"
+            )
         if not (math.isfinite(self.design_effect) and self.design_effect > 0):
             raise ImpossiblePlan(f"a design effect is above 0, found {self.design_effect!r}")
         if self.looks < 1 or self.test_arms < 1:
-            raise ImpossiblePlan(f"there is at least one look and one test arm, found {self.looks!r} and {self.test_arms!r}")
+            raise ImpossiblePlan(
+                f"there is at least one look and one test arm, found {self.looks!r} and {self.test_arms!r}"
+            )
 
     @property
     def level(self) -> float:
@@ -107,7 +116,9 @@ class Terms:
             return float(ndtr(drift - critical)) + other
         times = [(i + 1) / self.looks for i in range(self.looks)]
         bounds = [b * stretch for b in boundaries(times, self.level, self.sides).z]
-        ups, downs = crossing_chances(times, bounds, [-b for b in bounds] if self.sides == 2 else None, drift)
+        ups, downs = crossing_chances(
+            times, bounds, [-b for b in bounds] if self.sides == 2 else None, drift
+        )
         return float(ups.sum() + (downs.sum() if wrong_way else 0.0))
 
 
@@ -135,7 +146,9 @@ def sized(control: float, terms: Terms) -> SampleSize:
 def whole_units(value: float) -> int:
     """Rounded up; refuses what no number of units satisfies, and what nobody will ever have."""
     if not value <= MOST_UNITS:
-        raise ImpossiblePlan(f"no number of units would do: {value:.3g} are asked for, and {MOST_UNITS:.0e} is the most")
+        raise ImpossiblePlan(
+            f"no number of units would do: {value:.3g} are asked for, and {MOST_UNITS:.0e} is the most"
+        )
     return math.ceil(value - SMALLEST_SHARE)
 
 
@@ -149,5 +162,7 @@ def checked_units(n: float) -> float:
 def design_effect(cluster_size: float, icc: float) -> float:
     """The loss from clusters of this size with this intra-class correlation: 1 + (m − 1)·ICC (Kish 1965)."""
     if not (math.isfinite(cluster_size) and cluster_size >= 1 and 0 <= icc <= 1):
-        raise ImpossiblePlan(f"clusters have at least one unit and the correlation lies in 0–1, found {cluster_size!r} and {icc!r}")
+        raise ImpossiblePlan(
+            f"clusters have at least one unit and the correlation lies in 0–1, found {cluster_size!r} and {icc!r}"
+        )
     return 1 + (cluster_size - 1) * icc

@@ -61,11 +61,20 @@ class TeaTasting:
 
 def student(control: Totals, treatment: Totals, alpha: float = 0.05) -> Effect | None:
     """Student's t: Welch's with one variance for both arms, so wrong where spreads and sizes differ together."""
-    if control.mean is None or treatment.mean is None or control.variance is None or treatment.variance is None:
+    if (
+        control.mean is None
+        or treatment.mean is None
+        or control.variance is None
+        or treatment.variance is None
+    ):
         return None
     df = control.n + treatment.n - 2
-    pooled = control.variance * ((control.n - 1) / df) + treatment.variance * ((treatment.n - 1) / df)
-    return _effect(treatment.mean - control.mean, pooled * (1 / control.n + 1 / treatment.n), df, alpha)
+    pooled = control.variance * ((control.n - 1) / df) + treatment.variance * (
+        (treatment.n - 1) / df
+    )
+    return _effect(
+        treatment.mean - control.mean, pooled * (1 / control.n + 1 / treatment.n), df, alpha
+    )
 
 
 def welch(control: Totals, treatment: Totals, alpha: float = 0.05) -> Effect | None:
@@ -82,15 +91,21 @@ def growthbook_mean(control: Totals, treatment: Totals, alpha: float = 0.05) -> 
     return _growthbook(control.mean, v_c, control.n, treatment.mean, v_t, treatment.n, alpha)
 
 
-def growthbook_rate(x_c: int, n_c: int, x_t: int, n_t: int, alpha: float = 0.05) -> GrowthBook | None:
+def growthbook_rate(
+    x_c: int, n_c: int, x_t: int, n_t: int, alpha: float = 0.05
+) -> GrowthBook | None:
     """A rate as GrowthBook's t test has it: unpooled p(1 − p)/n. Ours tests with the pooled score and takes Newcombe's interval."""
     if min(n_c, n_t) < 2:
         return None
     rate_c, rate_t = x_c / n_c, x_t / n_t
-    return _growthbook(rate_c, rate_c * (1 - rate_c) / n_c, n_c, rate_t, rate_t * (1 - rate_t) / n_t, n_t, alpha)
+    return _growthbook(
+        rate_c, rate_c * (1 - rate_c) / n_c, n_c, rate_t, rate_t * (1 - rate_t) / n_t, n_t, alpha
+    )
 
 
-def growthbook_ratio(control: Moments, treatment: Moments, alpha: float = 0.05) -> GrowthBook | None:
+def growthbook_ratio(
+    control: Moments, treatment: Moments, alpha: float = 0.05
+) -> GrowthBook | None:
     """A ratio without CUPED; our difference is the same, our lift's interval Fieller's."""
     c, t = linearised(control), linearised(treatment)
     return None if c is None or t is None else growthbook_mean(c, t, alpha)
@@ -105,10 +120,18 @@ def growthbook_cuped(control: Totals, treatment: Totals, alpha: float = 0.05) ->
     if theta is None or not control.sum_y:
         return growthbook_mean(control, treatment, alpha)
     # They leave treatment's mean unadjusted where the lift's variance is linearised.
-    return _growthbook_adjusted(control, treatment, theta, treatment.sum_y / treatment.n / (control.sum_y / control.n), alpha)
+    return _growthbook_adjusted(
+        control,
+        treatment,
+        theta,
+        treatment.sum_y / treatment.n / (control.sum_y / control.n),
+        alpha,
+    )
 
 
-def growthbook_ratio_cuped(control: Moments, treatment: Moments, alpha: float = 0.05) -> GrowthBook | None:
+def growthbook_ratio_cuped(
+    control: Moments, treatment: Moments, alpha: float = 0.05
+) -> GrowthBook | None:
     """A ratio y/d with its past y0/d0: each arm linearised around its own ratios, one slope with arms of equal weight."""
     told = linearised_with_history(control), linearised_with_history(treatment)
     if told[0] is None or told[1] is None:
@@ -127,7 +150,9 @@ def tea_tasting_mean(control: Totals, treatment: Totals, alpha: float = 0.05) ->
     if absolute is None or control.mean is None or treatment.mean is None:
         return None
     lift = treatment.mean / control.mean - 1 if control.mean else None
-    return TeaTasting(control.mean, treatment.mean, absolute, lift, log_lift(control, treatment, alpha))
+    return TeaTasting(
+        control.mean, treatment.mean, absolute, lift, log_lift(control, treatment, alpha)
+    )
 
 
 def tea_tasting_cuped(control: Totals, treatment: Totals, alpha: float = 0.05) -> TeaTasting | None:
@@ -139,13 +164,17 @@ def tea_tasting_cuped(control: Totals, treatment: Totals, alpha: float = 0.05) -
     return tea_tasting_mean(with_slope(control, theta, at), with_slope(treatment, theta, at), alpha)
 
 
-def tea_tasting_ratio(control: Moments, treatment: Moments, alpha: float = 0.05) -> TeaTasting | None:
+def tea_tasting_ratio(
+    control: Moments, treatment: Moments, alpha: float = 0.05
+) -> TeaTasting | None:
     """A ratio without covariate."""
     c, t = linearised(control), linearised(treatment)
     return None if c is None or t is None else tea_tasting_mean(c, t, alpha)
 
 
-def tea_tasting_ratio_cuped(control: Moments, treatment: Moments, alpha: float = 0.05) -> TeaTasting | None:
+def tea_tasting_ratio_cuped(
+    control: Moments, treatment: Moments, alpha: float = 0.05
+) -> TeaTasting | None:
     """A ratio y/d with its past y0/d0: the slope from all units around their common ratios, the variance around each arm's."""
     told = linearised_with_history(control), linearised_with_history(treatment)
     both = control + treatment
@@ -178,7 +207,10 @@ def even_slope(control: Totals, treatment: Totals) -> float | None:
 def within_arm_slope(control: Totals, treatment: Totals) -> float | None:
     """Slope of the analysis of covariance: arms keep their own means; None for constant companions."""
     c, t = _second_moments(control), _second_moments(treatment)
-    cross, x = c.cross * (control.n - 1) + t.cross * (treatment.n - 1), c.x * (control.n - 1) + t.x * (treatment.n - 1)
+    cross, x = (
+        c.cross * (control.n - 1) + t.cross * (treatment.n - 1),
+        c.x * (control.n - 1) + t.x * (treatment.n - 1),
+    )
     return cross / x if x > 0 else None
 
 
@@ -198,8 +230,17 @@ def log_lift(control: Totals, treatment: Totals, alpha: float = 0.05) -> Interva
     if c is None or t is None or v_c is None or v_t is None or not c * t > 0 or not v_c + v_t > 0:
         return None
     log_c, log_t = v_c / c / c, v_t / t / t
-    effect = _effect(math.log(abs(t)) - math.log(abs(c)), log_c + log_t, _df(log_c, control.n, log_t, treatment.n), alpha)
-    return None if effect is None else replace(effect.ci, low=math.expm1(effect.ci.low), high=math.expm1(effect.ci.high))
+    effect = _effect(
+        math.log(abs(t)) - math.log(abs(c)),
+        log_c + log_t,
+        _df(log_c, control.n, log_t, treatment.n),
+        alpha,
+    )
+    return (
+        None
+        if effect is None
+        else replace(effect.ci, low=math.expm1(effect.ci.low), high=math.expm1(effect.ci.high))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,16 +252,22 @@ class _Second:
     cross: float
 
 
-def _growthbook(c: float, v_c: float, n_c: int, t: float, v_t: float, n_t: int, alpha: float) -> GrowthBook | None:
+def _growthbook(
+    c: float, v_c: float, n_c: int, t: float, v_t: float, n_t: int, alpha: float
+) -> GrowthBook | None:
     if not v_c + v_t > 0:
         return None
     df = _df(v_c, n_c, v_t, n_t)
     absolute = _effect(t - c, v_c + v_t, df, alpha)
-    relative = _effect((t - c) / abs(c), v_t / c / c + v_c * (t / c / c) ** 2, df, alpha) if c else None
+    relative = (
+        _effect((t - c) / abs(c), v_t / c / c + v_c * (t / c / c) ** 2, df, alpha) if c else None
+    )
     return None if absolute is None else GrowthBook(absolute, relative)
 
 
-def _growthbook_adjusted(control: Totals, treatment: Totals, theta: float, ratio: float, alpha: float) -> GrowthBook | None:
+def _growthbook_adjusted(
+    control: Totals, treatment: Totals, theta: float, ratio: float, alpha: float
+) -> GrowthBook | None:
     """Lift = (adjusted difference)/(control's unadjusted mean): control's values enter as −ratio·y + θ·x."""
     c, t = with_slope(control, theta), with_slope(treatment, theta)
     absolute = welch(c, t, alpha)
@@ -229,7 +276,12 @@ def _growthbook_adjusted(control: Totals, treatment: Totals, theta: float, ratio
     v_t, v_c = _of_mean(t), _of_mean(moments.combined({"y": -ratio, "x": theta}))
     if absolute is None or base is None or v_c is None or v_t is None:
         return None
-    return GrowthBook(absolute, _effect(absolute.value / abs(base), (v_t + v_c) / base / base, absolute.df, alpha) if base else None)
+    return GrowthBook(
+        absolute,
+        _effect(absolute.value / abs(base), (v_t + v_c) / base / base, absolute.df, alpha)
+        if base
+        else None,
+    )
 
 
 def _effect(value: float, variance: float, df: float, alpha: float) -> Effect | None:
@@ -238,7 +290,14 @@ def _effect(value: float, variance: float, df: float, alpha: float) -> Effect | 
         return None
     se = math.sqrt(variance)
     half = float(-stdtrit(df, alpha / 2)) * se
-    return Effect(value, se, df, value / se, two_sided_t_p(value / se, df), Interval(value - half, value + half, 1 - alpha))
+    return Effect(
+        value,
+        se,
+        df,
+        value / se,
+        two_sided_t_p(value / se, df),
+        Interval(value - half, value + half, 1 - alpha),
+    )
 
 
 def _df(v_c: float, n_c: int, v_t: float, n_t: int) -> float:

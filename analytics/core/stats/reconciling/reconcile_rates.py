@@ -52,7 +52,13 @@ def unpooled_z(x_c: int, n_c: int, x_t: int, n_t: int, alpha: float = 0.05) -> Z
     if not se > 0:
         return None
     difference = rate_t - rate_c
-    return ZTest(difference, se, difference / se, two_sided_p(difference / se), _around(difference, z * se, alpha))
+    return ZTest(
+        difference,
+        se,
+        difference / se,
+        two_sided_p(difference / se),
+        _around(difference, z * se, alpha),
+    )
 
 
 def wald_difference(x_c: int, n_c: int, x_t: int, n_t: int, alpha: float = 0.05) -> Interval | None:
@@ -69,7 +75,9 @@ def agresti_caffo(x_c: int, n_c: int, x_t: int, n_t: int, alpha: float = 0.05) -
     return Interval(max(-1.0, wide.low), min(1.0, wide.high), wide.level)
 
 
-def log_ratio(x_c: int, n_c: int, x_t: int, n_t: int, alpha: float = 0.05, *, added: float = 0.0) -> Interval | None:
+def log_ratio(
+    x_c: int, n_c: int, x_t: int, n_t: int, alpha: float = 0.05, *, added: float = 0.0
+) -> Interval | None:
     """Katz' interval for p_T/p_C from the logarithm; ``added`` = ½ adds half a yes to each arm (Walter). None for zero counts."""
     z = upper_quantile(checked_level(alpha) / 2)
     c, t, m_c, m_t = x_c + added, x_t + added, n_c + added, n_t + added
@@ -133,11 +141,17 @@ def jeffreys(x: int, n: int, alpha: float = 0.05) -> Interval | None:
     if n == 0:
         return None
     # Written out: statsmodels replaces an end of this one by 0 or 1 where nobody or everybody answered yes.
-    return Interval(float(betaincinv(x + 0.5, n - x + 0.5, tail)), float(betaincinv(x + 0.5, n - x + 0.5, 1 - tail)), 1 - alpha)
+    return Interval(
+        float(betaincinv(x + 0.5, n - x + 0.5, tail)),
+        float(betaincinv(x + 0.5, n - x + 0.5, 1 - tail)),
+        1 - alpha,
+    )
 
 
 def _rate_interval(x: int, n: int, alpha: float, method: str) -> Interval | None:
-    from statsmodels.stats.proportion import proportion_confint  # here, so that nothing that serves loads it
+    from statsmodels.stats.proportion import (
+        proportion_confint,
+    )  # here, so that nothing that serves loads it
 
     checked_level(alpha)
     if n == 0:
@@ -155,13 +169,17 @@ def boschloo_p(x_c: int, n_c: int, x_t: int, n_t: int) -> float | None:
     return min(1.0, float(boschloo_exact([[x_t, x_c], [n_t - x_t, n_c - x_c]]).pvalue))
 
 
-def _cells(x_c: int, n_c: int, x_t: int, n_t: int) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+def _cells(
+    x_c: int, n_c: int, x_t: int, n_t: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """(observed, expected) of the 2 × 2 table; None with an empty margin."""
     yes, n = x_c + x_t, n_c + n_t
     if min(n_c, n_t) == 0 or not 0 < yes < n:
         return None
     observed = np.array([[x_c, n_c - x_c], [x_t, n_t - x_t]], dtype=float)
-    expected = np.outer(np.array([n_c, n_t], dtype=float), np.array([yes, n - yes], dtype=float)) / n
+    expected = (
+        np.outer(np.array([n_c, n_t], dtype=float), np.array([yes, n - yes], dtype=float)) / n
+    )
     return observed, expected
 
 

@@ -33,21 +33,31 @@ class Coefficient:
     p: float
 
 
-def lin_effect(treated: Sequence[float], y: Sequence[float], x: Sequence[float]) -> Coefficient | None:
+def lin_effect(
+    treated: Sequence[float], y: Sequence[float], x: Sequence[float]
+) -> Coefficient | None:
     """Lin's effect from rows: y on t, x − x̄ and t·(x − x̄). ``treated`` holds 0 and 1."""
     t, values, centred = _columns(treated, y, x)
-    return robust_coefficient(np.column_stack([np.ones_like(t), t, centred, t * centred]), values, 1)
+    return robust_coefficient(
+        np.column_stack([np.ones_like(t), t, centred, t * centred]), values, 1
+    )
 
 
-def ancova_effect(treated: Sequence[float], y: Sequence[float], x: Sequence[float]) -> Coefficient | None:
+def ancova_effect(
+    treated: Sequence[float], y: Sequence[float], x: Sequence[float]
+) -> Coefficient | None:
     """Analysis of covariance from rows: y on t and x, one slope for both arms."""
     t, values, centred = _columns(treated, y, x)
     return robust_coefficient(np.column_stack([np.ones_like(t), t, centred]), values, 1)
 
 
-def robust_coefficient(design: NDArray[np.float64], y: NDArray[np.float64], column: int) -> Coefficient | None:
+def robust_coefficient(
+    design: NDArray[np.float64], y: NDArray[np.float64], column: int
+) -> Coefficient | None:
     """One column's least-squares coefficient with its HC2 error."""
-    from statsmodels.regression.linear_model import OLS  # here, so that nothing that serves loads it
+    from statsmodels.regression.linear_model import (
+        OLS,
+    )  # here, so that nothing that serves loads it
 
     rows, k = design.shape
     if rows <= k or np.linalg.matrix_rank(design) < k:
@@ -66,7 +76,11 @@ def _columns(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     t, values, covariate = (np.asarray(column, dtype=float) for column in (treated, y, x))
     if not len(t) == len(values) == len(covariate) > 0:
-        raise ImpossibleTotals(f"rows need an arm, y and x each, found {len(t)}, {len(values)} and {len(covariate)} of them")
-    if not all(np.all(np.isfinite(column)) for column in (t, values, covariate)) or not np.all((t == 0) | (t == 1)):
+        raise ImpossibleTotals(
+            f"rows need an arm, y and x each, found {len(t)}, {len(values)} and {len(covariate)} of them"
+        )
+    if not all(np.all(np.isfinite(column)) for column in (t, values, covariate)) or not np.all(
+        (t == 0) | (t == 1)
+    ):
         raise ImpossibleTotals("rows hold finite numbers and arms are 0 or 1")
     return t, values, covariate - covariate.mean()

@@ -24,7 +24,9 @@ Shape = Literal["pocock", "obrien_fleming"]
 
 
 @lru_cache(maxsize=256)
-def constant_boundaries(looks: int, alpha: float = 0.05, sides: Literal[1, 2] = 2, shape: Shape = "obrien_fleming") -> Boundaries:
+def constant_boundaries(
+    looks: int, alpha: float = 0.05, sides: Literal[1, 2] = 2, shape: Shape = "obrien_fleming"
+) -> Boundaries:
     """Boundaries of equally spaced looks; ``alpha`` is the total over the sides, ``spent`` what was used up by each look."""
     if looks < 1:
         raise ImpossiblePlan(f"{shape} boundaries need at least one look, found {looks}")
@@ -34,10 +36,21 @@ def constant_boundaries(looks: int, alpha: float = 0.05, sides: Literal[1, 2] = 
 
     def chances(constant: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
         bounds = constant * form
-        ups, downs = crossing_chances(times, bounds.tolist(), (-bounds).tolist() if sides == 2 else None)
+        ups, downs = crossing_chances(
+            times, bounds.tolist(), (-bounds).tolist() if sides == 2 else None
+        )
         return np.asarray(ups + downs)
 
     # Between the fixed test's boundary (too low) and Bonferroni's (too high).
     low, high = -float(ndtri(level / sides)), -float(ndtri(level / sides / looks))
-    constant = low if looks == 1 else brentq(lambda c: math.log(chances(c).sum() / level), low, high, xtol=1e-9)
-    return Boundaries(times, tuple((constant * form).tolist()), tuple(np.cumsum(chances(constant)).tolist()), sides)
+    constant = (
+        low
+        if looks == 1
+        else brentq(lambda c: math.log(chances(c).sum() / level), low, high, xtol=1e-9)
+    )
+    return Boundaries(
+        times,
+        tuple((constant * form).tolist()),
+        tuple(np.cumsum(chances(constant)).tolist()),
+        sides,
+    )

@@ -72,7 +72,10 @@ def boundaries(
 
 
 def crossing_chances(
-    times: Sequence[float], upper: Sequence[float], lower: Sequence[float] | None = None, drift: float = 0.0
+    times: Sequence[float],
+    upper: Sequence[float],
+    lower: Sequence[float] | None = None,
+    drift: float = 0.0,
 ) -> tuple[Array, Array]:
     """Chance to cross first at each look (upward, downward), for z with mean drift·√t.
 
@@ -84,12 +87,21 @@ def crossing_chances(
     path = ScorePath(drift)
     ups, downs = np.zeros(len(ts)), np.zeros(len(ts))
     for i, t in enumerate(ts):
-        ups[i], downs[i] = math.exp(path.log_tail(t, float(upper[i]), 1)), math.exp(path.log_tail(t, down[i], -1))
+        ups[i], downs[i] = (
+            math.exp(path.log_tail(t, float(upper[i]), 1)),
+            math.exp(path.log_tail(t, down[i], -1)),
+        )
         path = path.carried(t, down[i], float(upper[i]), _next_step(ts, i))
     return ups, downs
 
 
-def repeated_p(times: Sequence[float], z: Sequence[float | None], sides: Literal[1, 2] = 2, *, final: bool = False) -> RepeatedP:
+def repeated_p(
+    times: Sequence[float],
+    z: Sequence[float | None],
+    sides: Literal[1, 2] = 2,
+    *,
+    final: bool = False,
+) -> RepeatedP:
     """The smallest α whose boundary was crossed at one of these looks; p = 1 when none was at any α.
 
     A look whose z cannot be said (None) crosses nothing. One-sided: only upward crossings count.
@@ -99,7 +111,9 @@ def repeated_p(times: Sequence[float], z: Sequence[float | None], sides: Literal
     if any(v is not None and not math.isfinite(v) for v in z):
         raise ImpossiblePlan(f"statistics of looks are finite or None, found {list(z)}")
     ts = checked_times(times)
-    heights = tuple(-math.inf if v is None else float(v) if sides == 1 else abs(float(v)) for v in z)
+    heights = tuple(
+        -math.inf if v is None else float(v) if sides == 1 else abs(float(v)) for v in z
+    )
     p = _smallest_level(ts, heights, sides, final)
     if p is None:
         return RepeatedP(1.0, None)
@@ -112,25 +126,37 @@ def crosses(times: Sequence[float], z: float, p: float, *, final: bool = False) 
     return abs(z) >= boundaries(times, min(p, LARGEST_P), 2, final=final).z[-1]
 
 
-def repeated_interval(estimate: float, se: float, times: Sequence[float], alpha: float = 0.05, *, final: bool = False) -> Interval | None:
+def repeated_interval(
+    estimate: float, se: float, times: Sequence[float], alpha: float = 0.05, *, final: bool = False
+) -> Interval | None:
     """The repeated confidence interval at the latest look: estimate ± boundary·se; None when nothing may be spent there."""
     if not times or not se > 0:
         return None
     bound = boundaries(times, alpha, 2, final=final).z[-1]
-    return Interval(estimate - bound * se, estimate + bound * se, 1 - alpha) if math.isfinite(bound) else None
+    return (
+        Interval(estimate - bound * se, estimate + bound * se, 1 - alpha)
+        if math.isfinite(bound)
+        else None
+    )
 
 
 @lru_cache(maxsize=1024)
-def inflation(looks: int, alpha: float = 0.05, power: float = 0.8, sides: Literal[1, 2] = 2) -> float:
+def inflation(
+    looks: int, alpha: float = 0.05, power: float = 0.8, sides: Literal[1, 2] = 2
+) -> float:
     """By how much looking at ``looks`` equal steps enlarges the sample of a fixed test of the same power."""
     if looks < 1 or not alpha < power < 1:
-        raise ImpossiblePlan(f"at least one look and alpha < power < 1, found looks={looks}, alpha={alpha}, power={power}")
+        raise ImpossiblePlan(
+            f"at least one look and alpha < power < 1, found looks={looks}, alpha={alpha}, power={power}"
+        )
     fixed = float(ndtri(power) - ndtri(alpha / sides))
     return max(1.0, (needed_drift(looks, alpha, power, sides) / fixed) ** 2)
 
 
 @lru_cache(maxsize=1024)
-def needed_drift(looks: int, alpha: float, power: float, sides: Literal[1, 2] = 2, stretch: float = 1.0) -> float:
+def needed_drift(
+    looks: int, alpha: float, power: float, sides: Literal[1, 2] = 2, stretch: float = 1.0
+) -> float:
     """How many true standard errors the effect must be worth at the end, to be found at one of equal looks.
 
     ``stretch``: the standard error that the test itself uses, over the true one. Boundaries are held against
@@ -152,8 +178,12 @@ def needed_drift(looks: int, alpha: float, power: float, sides: Literal[1, 2] = 
 def checked_times(times: Sequence[float]) -> tuple[float, ...]:
     """Information times as a tuple, capped at 1; refuses anything not positive, not finite or falling."""
     ts = tuple(float(t) for t in times)
-    if any(not (math.isfinite(t) and t > 0) for t in ts) or any(b < a - SAME_TIME for a, b in pairwise(ts)):
-        raise ImpossiblePlan(f"information times are finite, above 0 and never fall, found {list(times)}")
+    if any(not (math.isfinite(t) and t > 0) for t in ts) or any(
+        b < a - SAME_TIME for a, b in pairwise(ts)
+    ):
+        raise ImpossiblePlan(
+            f"information times are finite, above 0 and never fall, found {list(times)}"
+        )
     return tuple(min(1.0, t) for t in ts)
 
 
@@ -173,7 +203,11 @@ class _Stage:
 
 
 def _boundaries(
-    times: tuple[float, ...], alpha: float, sides: Literal[1, 2], final: bool = False, spending: Spending = OBRIEN_FLEMING
+    times: tuple[float, ...],
+    alpha: float,
+    sides: Literal[1, 2],
+    final: bool = False,
+    spending: Spending = OBRIEN_FLEMING,
 ) -> Boundaries:
     """Look by look, each from the cached one before: a day's look costs one integration, not one for every day so far."""
     stage = _Stage()
@@ -183,7 +217,9 @@ def _boundaries(
 
 
 @lru_cache(maxsize=2048)
-def _stage(times: tuple[float, ...], level: float, sides: Literal[1, 2], final: bool, spending: Spending) -> _Stage:
+def _stage(
+    times: tuple[float, ...], level: float, sides: Literal[1, 2], final: bool, spending: Spending
+) -> _Stage:
     before = _stage(times[:-1], level, sides, False, spending) if len(times) > 1 else _Stage()
     t, so_far = times[-1], before.spent[-1]
     news = t - before.t > SAME_TIME
@@ -192,24 +228,49 @@ def _stage(times: tuple[float, ...], level: float, sides: Literal[1, 2], final: 
     path = before.path
     if before.t > 0:
         lower = -before.bound if sides == 2 else -math.inf
-        path = path.carried(before.t, lower, before.bound, math.sqrt((t - before.t) / before.t) if news else AGAIN_STEP)
+        path = path.carried(
+            before.t,
+            lower,
+            before.bound,
+            math.sqrt((t - before.t) / before.t) if news else AGAIN_STEP,
+        )
     goal = level if final else max(so_far, spending.spent_by(t, level))
     bound = path.boundary_for(t, goal - so_far)
-    return _Stage(path, t, bound, (*before.bounds, bound), (*before.spent, goal if math.isfinite(bound) else so_far))
+    return _Stage(
+        path,
+        t,
+        bound,
+        (*before.bounds, bound),
+        (*before.spent, goal if math.isfinite(bound) else so_far),
+    )
 
 
 def _next_step(times: tuple[float, ...], i: int) -> float:
     """Width of the next new look's kernel in z units of this look (how fine the grid must be)."""
-    return next((math.sqrt((t - times[i]) / times[i]) for t in times[i + 1 :] if t - times[i] > SAME_TIME), AGAIN_STEP)
+    return next(
+        (math.sqrt((t - times[i]) / times[i]) for t in times[i + 1 :] if t - times[i] > SAME_TIME),
+        AGAIN_STEP,
+    )
 
 
-def _excesses(times: tuple[float, ...], heights: tuple[float, ...], alpha: float, sides: Literal[1, 2], final: bool) -> list[float]:
+def _excesses(
+    times: tuple[float, ...],
+    heights: tuple[float, ...],
+    alpha: float,
+    sides: Literal[1, 2],
+    final: bool,
+) -> list[float]:
     """By how much each look lies beyond its boundary of a level, within ±40."""
     bounds = _boundaries(times, alpha, sides, final).z
-    return [max(-40.0, min(h - b, 40.0)) if h > -math.inf else -40.0 for h, b in zip(heights, bounds, strict=True)]
+    return [
+        max(-40.0, min(h - b, 40.0)) if h > -math.inf else -40.0
+        for h, b in zip(heights, bounds, strict=True)
+    ]
 
 
-def _smallest_level(times: tuple[float, ...], heights: tuple[float, ...], sides: Literal[1, 2], final: bool) -> float | None:
+def _smallest_level(
+    times: tuple[float, ...], heights: tuple[float, ...], sides: Literal[1, 2], final: bool
+) -> float | None:
     """Root of "a boundary at α is just crossed" in ln α (boundaries fall as α grows); None when none is at any α."""
     if not times or not max(heights) > 0:
         return None

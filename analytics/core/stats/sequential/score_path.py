@@ -50,7 +50,10 @@ class ScorePath:
             return -math.inf
         if not self.is_news(t):
             return self._log_tail_again(bound, way)
-        return _log_sum(self.log_mass + log_ndtr(way * (self._centre(t) - bound * math.sqrt(t)) / math.sqrt(t - self.t)))
+        return _log_sum(
+            self.log_mass
+            + log_ndtr(way * (self._centre(t) - bound * math.sqrt(t)) / math.sqrt(t - self.t))
+        )
 
     def boundary_for(self, t: float, spend: float) -> float:
         """The upper bound crossed at time t with this chance; inf for a chance too small to matter."""
@@ -59,7 +62,11 @@ class ScorePath:
         if self.t == 0.0:
             return float(self.drift * math.sqrt(t) - ndtri(spend))
         goal = math.log(spend)
-        return self._newton(t, goal, -float(ndtri(spend))) if self.is_news(t) else self._boundary_again(goal)
+        return (
+            self._newton(t, goal, -float(ndtri(spend)))
+            if self.is_news(t)
+            else self._boundary_again(goal)
+        )
 
     def carried(self, t: float, lower: float, upper: float, step: float) -> ScorePath:
         """The path after the look at time t, without what crossed there.
@@ -71,7 +78,9 @@ class ScorePath:
             return ScorePath(self.drift, self.t, self.nodes[kept], self.log_mass[kept])
         low = max(lower, self.drift * math.sqrt(t) - FURTHEST)
         high = min(upper, self.drift * math.sqrt(t) + FURTHEST)
-        places, log_weights = _nodes(min(MOST_PANELS, max(1, math.ceil(0.055 * (high - low) / min(step, 1.0)))))
+        places, log_weights = _nodes(
+            min(MOST_PANELS, max(1, math.ceil(0.055 * (high - low) / min(step, 1.0))))
+        )
         z = low + (places + 1) * ((high - low) / 2)
         width = math.log(max(high - low, 1e-300) / 2)
         return ScorePath(self.drift, t, z, self._log_density(t, z) + (log_weights + width))
@@ -103,7 +112,9 @@ class ScorePath:
             tail = _log_sum(self.log_mass + log_ndtr(away))
             if math.isinf(tail):
                 return -FURTHEST
-            slope = scale * math.exp(min(700.0, _log_sum(self.log_mass - 0.5 * away**2) - LOG_ROOT_TAU - tail))
+            slope = scale * math.exp(
+                min(700.0, _log_sum(self.log_mass - 0.5 * away**2) - LOG_ROOT_TAU - tail)
+            )
             step = (tail - goal) / max(slope, 1e-300)
             b += step
             if b <= -FURTHEST:
@@ -115,13 +126,23 @@ class ScorePath:
     def _boundary_again(self, goal: float) -> float:
         if self._log_tail_again(-FURTHEST, 1) <= goal:
             return -FURTHEST
-        return float(brentq(lambda b: max(self._log_tail_again(b, 1), -1e4) - goal, -FURTHEST, 4 * FURTHEST, xtol=1e-10, rtol=1e-13))
+        return float(
+            brentq(
+                lambda b: max(self._log_tail_again(b, 1), -1e4) - goal,
+                -FURTHEST,
+                4 * FURTHEST,
+                xtol=1e-10,
+                rtol=1e-13,
+            )
+        )
 
     def _log_tail_again(self, bound: float, way: int) -> float:
         """The tail at an unchanged time: what is left of the density, spread evenly between nodes."""
         if not self.nodes.size:
             return -math.inf
-        edges = np.concatenate([self.nodes[:1], (self.nodes[1:] + self.nodes[:-1]) / 2, self.nodes[-1:]])
+        edges = np.concatenate(
+            [self.nodes[:1], (self.nodes[1:] + self.nodes[:-1]) / 2, self.nodes[-1:]]
+        )
         below = np.concatenate([[0.0], np.cumsum(np.exp(self.log_mass))])
         share = float(np.interp(bound, edges, below))
         tail = below[-1] - share if way > 0 else share

@@ -28,7 +28,9 @@ class Spending:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.exponent) and self.exponent > 0):
-            raise ImpossiblePlan(f"spending: the power family's exponent is finite and above 0, found {self.exponent!r}")
+            raise ImpossiblePlan(
+                f"spending: the power family's exponent is finite and above 0, found {self.exponent!r}"
+            )
 
     def spent_by(self, t: float, level: float) -> float:
         """What one side with this level may have spent by information time t; all of it from t = 1 on.
@@ -41,7 +43,9 @@ class Spending:
             return 0.0
         if self.family == "obrien_fleming":
             return float(2 * ndtr(ndtri(level / 2) / math.sqrt(t)))
-        return level * (math.log1p(math.expm1(1) * t) if self.family == "pocock" else t**self.exponent)
+        return level * (
+            math.log1p(math.expm1(1) * t) if self.family == "pocock" else t**self.exponent
+        )
 
 
 OBRIEN_FLEMING = Spending()

@@ -48,9 +48,13 @@ class SprtPlan:
     def __post_init__(self) -> None:
         checked_level(self.alpha)
         if self.guardrails < 1 or self.test_arms < 1:
-            raise ImpossiblePlan(f"an SPRT watches at least one guardrail on one test arm, found {self}")
+            raise ImpossiblePlan(
+                f"an SPRT watches at least one guardrail on one test arm, found {self}"
+            )
         if not (math.isfinite(self.harmful_ratio) and self.harmful_ratio > 1):
-            raise ImpossiblePlan(f"an SPRT stops for harm: its ratio is above 1, found {self.harmful_ratio!r}")
+            raise ImpossiblePlan(
+                f"an SPRT stops for harm: its ratio is above 1, found {self.harmful_ratio!r}"
+            )
 
     @property
     def level(self) -> float:
@@ -74,7 +78,9 @@ class Batch:
     def __post_init__(self) -> None:
         checked_count(self.x_t), checked_count(self.x_c)
         if not (math.isfinite(self.exposure_ratio) and self.exposure_ratio > 0):
-            raise ImpossibleTotals(f"units were exposed in both arms at a ratio above 0, found {self.exposure_ratio!r}")
+            raise ImpossibleTotals(
+                f"units were exposed in both arms at a ratio above 0, found {self.exposure_ratio!r}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +128,9 @@ class SprtPaths:
         return self.first_crossing >= 0
 
 
-def why_not_watched(direction: Literal["increase", "decrease"], kind: str, *, adds_values: bool = False) -> str | None:
+def why_not_watched(
+    direction: Literal["increase", "decrease"], kind: str, *, adds_values: bool = False
+) -> str | None:
     """Why this metric has no bad events to count, or None when it has.
 
     ``direction`` is where the metric should move; ``adds_values``: it adds up a value (money,
@@ -166,11 +174,19 @@ def watch(plan: SprtPlan, batches: Iterable[Batch]) -> SprtState:
     return state
 
 
-def watch_many(plan: SprtPlan, x_t: ArrayLike, x_c: ArrayLike, exposure_ratio: ArrayLike = 1.0) -> SprtPaths:
+def watch_many(
+    plan: SprtPlan, x_t: ArrayLike, x_c: ArrayLike, exposure_ratio: ArrayLike = 1.0
+) -> SprtPaths:
     """``watch`` for arrays: tests along the leading axes, batches along the last; arguments broadcast."""
-    t, c, r = np.broadcast_arrays(np.asarray(x_t, dtype=float), np.asarray(x_c, dtype=float), np.asarray(exposure_ratio, dtype=float))
+    t, c, r = np.broadcast_arrays(
+        np.asarray(x_t, dtype=float),
+        np.asarray(x_c, dtype=float),
+        np.asarray(exposure_ratio, dtype=float),
+    )
     if not (np.all(t >= 0) and np.all(c >= 0) and np.all(r > 0) and np.all(np.isfinite(t + c + r))):
-        raise ImpossibleTotals("batches hold counts that are not negative and exposure ratios above 0; found others")
+        raise ImpossibleTotals(
+            "batches hold counts that are not negative and exposure ratios above 0; found others"
+        )
     shrink = np.log1p(r) - np.log1p(plan.harmful_ratio * r)
     llr = np.cumsum(t * (math.log(plan.harmful_ratio) + shrink) + c * shrink, axis=-1)
     seen, expected = np.cumsum(t, axis=-1), np.cumsum(c * r, axis=-1)

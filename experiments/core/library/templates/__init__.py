@@ -13,7 +13,14 @@ from experiments.core.library.templates.trials import TRIALS
 
 __all__ = ["BY_KEY", "TEMPLATES", "Template", "template_of"]
 
-TEMPLATES: tuple[Template, ...] = (*AI_FEATURES, *BUILDING_BLOCKS, *LEADS, *RECOMMENDING, *ASSISTANT, *TRIALS)
+TEMPLATES: tuple[Template, ...] = (
+    *AI_FEATURES,
+    *BUILDING_BLOCKS,
+    *LEADS,
+    *RECOMMENDING,
+    *ASSISTANT,
+    *TRIALS,
+)
 """In the order in which they are offered."""
 
 BY_KEY = by_key(TEMPLATES)
@@ -23,5 +30,7 @@ def template_of(key: str) -> Template:
     """The template of that key; refuses one that nobody ships, naming those that do."""
     found = BY_KEY.get(key)
     if found is None:
-        raise InvalidInput(f"template {key[:80]!r} does not ship; these do: {', '.join(BY_KEY)}", "template")
+        raise InvalidInput(
+            f"template {key[:80]!r} does not ship; these do: {', '.join(BY_KEY)}", "template"
+        )
     return found

@@ -26,12 +26,18 @@ EMBEDDING = Template(
         description="nomic-embed v2.0 against v1.5.",
         experiment_type="model",
         variants=(
-            VariantSpec("control", 500, is_control=True, config={"model": "nomic-ai/nomic-embed-text-v1.5"}),
+            VariantSpec(
+                "control", 500, is_control=True, config={"model": "nomic-ai/nomic-embed-text-v1.5"}
+            ),
             VariantSpec("treatment", 500, config={"model": "nomic-ai/nomic-embed-text-v2.0"}),
         ),
         policy_key="standard",
         size_class="medium",
-        metrics=(primary("avg_similarity", 0.02), *secondary("user_satisfaction", "latency"), *REGRESSIONS),
+        metrics=(
+            primary("avg_similarity", 0.02),
+            *secondary("user_satisfaction", "latency"),
+            *REGRESSIONS,
+        ),
         hypothesis="The newer model finds passages that are closer to the question.",
         expected_effect="Average similarity: +2 % or more.",
     ),
@@ -44,8 +50,12 @@ LANGUAGE_MODEL = Template(
         description="GPT-4 against Claude Opus 4.6.",
         experiment_type="model",
         variants=(
-            VariantSpec("gpt4", 500, is_control=True, config={"model": "openai/gpt-4", "temperature": 0.7}),
-            VariantSpec("claude", 500, config={"model": "anthropic/claude-opus-4-6", "temperature": 0.7}),
+            VariantSpec(
+                "gpt4", 500, is_control=True, config={"model": "openai/gpt-4", "temperature": 0.7}
+            ),
+            VariantSpec(
+                "claude", 500, config={"model": "anthropic/claude-opus-4-6", "temperature": 0.7}
+            ),
         ),
         policy_key="standard",
         size_class="medium",
@@ -62,12 +72,18 @@ CONFIDENCE = Template(
         description="Hand a conversation to a person below 0.7 instead of 0.6.",
         experiment_type="threshold",
         variants=(
-            VariantSpec("Threshold 0.6", 500, key="threshold_60", is_control=True, config={"threshold": 0.6}),
+            VariantSpec(
+                "Threshold 0.6", 500, key="threshold_60", is_control=True, config={"threshold": 0.6}
+            ),
             VariantSpec("Threshold 0.7", 500, key="threshold_70", config={"threshold": 0.7}),
         ),
         policy_key="standard",
         size_class="small",
-        metrics=(primary("task_completion", 0.05), *secondary("handoff_rate", "user_satisfaction"), *guarded("error_rate")),
+        metrics=(
+            primary("task_completion", 0.05),
+            *secondary("handoff_rate", "user_satisfaction"),
+            *guarded("error_rate"),
+        ),
         hypothesis="An earlier handoff saves conversations that would have gone wrong.",
     ),
     advice="Handoffs will rise, that is the point: what they cost is for the people who take them.",
@@ -84,7 +100,11 @@ CACHE = Template(
         ),
         policy_key="standard",
         size_class="small",
-        metrics=(primary("cache_hit_rate", 0.10), *secondary("memory_usage", "latency"), *REGRESSIONS),
+        metrics=(
+            primary("cache_hit_rate", 0.10),
+            *secondary("memory_usage", "latency"),
+            *REGRESSIONS,
+        ),
         hypothesis="What is kept for a day is found more often, and nothing in it grows stale.",
         expected_effect="Cache hit rate: +10 % or more.",
     ),
@@ -103,7 +123,11 @@ RAG = Template(
         ),
         policy_key="standard",
         size_class="small",
-        metrics=(primary("user_satisfaction", 0.05), *secondary("avg_similarity", "latency"), *REGRESSIONS),
+        metrics=(
+            primary("user_satisfaction", 0.05),
+            *secondary("avg_similarity", "latency"),
+            *REGRESSIONS,
+        ),
         hypothesis="More context makes better answers, up to where it costs more than it tells.",
     ),
     advice="Average similarity falls with every further document by itself; it compares nothing here.",

@@ -18,9 +18,19 @@ MATCHING = Template(
         description="Re-rank the first hundred matches with a cross-encoder before they are shown.",
         experiment_type="ranking",
         variants=(
-            VariantSpec("Bi-encoder only", 500, key="control", is_control=True, config={"reranker": "none", "depth": 100}),
             VariantSpec(
-                "Cross-encoder", 500, key="cross_encoder", config={"reranker": "ce-mini-v1", "depth": 100}, model_hash="ce-mini-v1"
+                "Bi-encoder only",
+                500,
+                key="control",
+                is_control=True,
+                config={"reranker": "none", "depth": 100},
+            ),
+            VariantSpec(
+                "Cross-encoder",
+                500,
+                key="cross_encoder",
+                config={"reranker": "ce-mini-v1", "depth": 100},
+                model_hash="ce-mini-v1",
             ),
         ),
         traffic=400,
@@ -41,8 +51,20 @@ COACH = Template(
         description="The coach reads a person's history before it answers.",
         experiment_type="prompt",
         variants=(
-            VariantSpec("Same advice for everybody", 500, key="control", is_control=True, config={"prompt": "coach-v1", "history": False}),
-            VariantSpec("Personal advice", 500, key="personal", config={"prompt": "coach-v2", "history": True}, model_hash="coach-v2"),
+            VariantSpec(
+                "Same advice for everybody",
+                500,
+                key="control",
+                is_control=True,
+                config={"prompt": "coach-v1", "history": False},
+            ),
+            VariantSpec(
+                "Personal advice",
+                500,
+                key="personal",
+                config={"prompt": "coach-v2", "history": True},
+                model_hash="coach-v2",
+            ),
         ),
         traffic=200,
         policy_key="ai-medium",
@@ -66,12 +88,28 @@ SPAM_GUARD = Template(
         description="Score messages with the second spam model before they are delivered.",
         experiment_type="model",
         variants=(
-            VariantSpec("Rules and first model", 500, key="control", is_control=True, config={"model": "spam-v1", "threshold": 0.8}),
-            VariantSpec("Second model", 500, key="spam_v2", config={"model": "spam-v2", "threshold": 0.8}, model_hash="spam-v2-2026-10"),
+            VariantSpec(
+                "Rules and first model",
+                500,
+                key="control",
+                is_control=True,
+                config={"model": "spam-v1", "threshold": 0.8},
+            ),
+            VariantSpec(
+                "Second model",
+                500,
+                key="spam_v2",
+                config={"model": "spam-v2", "threshold": 0.8},
+                model_hash="spam-v2-2026-10",
+            ),
         ),
         traffic=300,
         policy_key="ai-low",
-        metrics=(primary("scam_complaints_per_1k_messages", 0.20), *secondary("scam_complained"), *HARM),
+        metrics=(
+            primary("scam_complaints_per_1k_messages", 0.20),
+            *secondary("scam_complained"),
+            *HARM,
+        ),
         hypothesis="The second model catches more scam messages, so fewer people complain of one.",
         expected_effect="Scam complaints per thousand messages: -20 %.",
         prd_text="Complaints of scams rose by a third since spring. The second model was trained on the reports of six months.",
@@ -88,11 +126,17 @@ DISPUTES = Template(
         experiment_type="routing",
         variants=(
             VariantSpec("Rules", 500, key="control", is_control=True, config={"router": "rules"}),
-            VariantSpec("Model", 500, key="ml", config={"router": "router-ml-v1"}, model_hash="router-ml-v1"),
+            VariantSpec(
+                "Model", 500, key="ml", config={"router": "router-ml-v1"}, model_hash="router-ml-v1"
+            ),
         ),
         traffic=200,
         policy_key="ai-medium",
-        metrics=(primary("median_ttr", 0.15), *secondary("routing_accuracy", "dispute_resolved_in_window"), *HARM),
+        metrics=(
+            primary("median_ttr", 0.15),
+            *secondary("routing_accuracy", "dispute_resolved_in_window"),
+            *HARM,
+        ),
         hypothesis="A dispute that reaches the right team at once is resolved sooner.",
         expected_effect="Median time to resolve: -15 %.",
         prd_text="Every third dispute changes teams before somebody resolves it, and each change costs half a day.",

@@ -8,7 +8,11 @@ from experiments.core.types import JSON
 
 _READ = secondary("response_time", "token_usage")
 
-_CLAUDE: dict[str, JSON] = {"provider": "anthropic", "model": "claude-3-5-sonnet-20241022", "max_tokens": 2000}
+_CLAUDE: dict[str, JSON] = {
+    "provider": "anthropic",
+    "model": "claude-3-5-sonnet-20241022",
+    "max_tokens": 2000,
+}
 _GPT: dict[str, JSON] = {"provider": "openai", "model": "gpt-4-turbo-preview", "max_tokens": 2000}
 
 PROMPT = Template(
@@ -22,7 +26,11 @@ PROMPT = Template(
                 "Control",
                 500,
                 is_control=True,
-                config={"system_prompt": "You are an AI assistant for mortgage CRM...", "temperature": 0.7, "include_examples": False},
+                config={
+                    "system_prompt": "You are an AI assistant for mortgage CRM...",
+                    "temperature": 0.7,
+                    "include_examples": False,
+                },
             ),
             VariantSpec(
                 "Treatment - Few Shot Examples",
@@ -37,7 +45,10 @@ PROMPT = Template(
             ),
         ),
         policy_key="standard",
-        metrics=(primary("resolution_rate", 0.05), *secondary("satisfaction_score", "response_time")),
+        metrics=(
+            primary("resolution_rate", 0.05),
+            *secondary("satisfaction_score", "response_time"),
+        ),
         hypothesis="An assistant that has seen good answers resolves more inquiries.",
     ),
     advice="Examples are tokens: every answer costs them again.",
@@ -49,11 +60,17 @@ MODEL = Template(
         description="Claude 3.5 Sonnet against GPT-4 Turbo.",
         experiment_type="model",
         variants=(
-            VariantSpec("Claude 3.5 Sonnet", 500, key="claude", is_control=True, config=dict(_CLAUDE)),
+            VariantSpec(
+                "Claude 3.5 Sonnet", 500, key="claude", is_control=True, config=dict(_CLAUDE)
+            ),
             VariantSpec("GPT-4", 500, key="gpt4", config=dict(_GPT)),
         ),
         policy_key="standard",
-        metrics=(primary("resolution_rate", 0.05), *_READ, *guarded("error_rate", "cost_per_request")),
+        metrics=(
+            primary("resolution_rate", 0.05),
+            *_READ,
+            *guarded("error_rate", "cost_per_request"),
+        ),
         hypothesis="The other model resolves more inquiries.",
     ),
 )
@@ -71,10 +88,19 @@ AGENT = Template(
                 is_control=True,
                 config={"confidence_threshold": 0.95, "auto_approve": False, "max_retries": 2},
             ),
-            VariantSpec("Aggressive", 500, key="aggressive", config={"confidence_threshold": 0.85, "auto_approve": True, "max_retries": 3}),
+            VariantSpec(
+                "Aggressive",
+                500,
+                key="aggressive",
+                config={"confidence_threshold": 0.85, "auto_approve": True, "max_retries": 3},
+            ),
         ),
         policy_key="standard",
-        metrics=(primary("escalation_rate", 0.10), *secondary("response_accuracy", "first_contact_resolution"), *guarded("complaints")),
+        metrics=(
+            primary("escalation_rate", 0.10),
+            *secondary("response_accuracy", "first_contact_resolution"),
+            *guarded("complaints"),
+        ),
         hypothesis="An agent that dares more hands fewer people on, and is wrong no more often.",
     ),
     advice="Three settings change at once: a difference will not say which of them made it.",
@@ -97,11 +123,19 @@ FEATURE = Template(
                 "New AI-Powered Workflow",
                 500,
                 key="ai_powered",
-                config={"enable_smart_routing": True, "use_ai_suggestions": True, "suggestion_threshold": 0.8},
+                config={
+                    "enable_smart_routing": True,
+                    "use_ai_suggestions": True,
+                    "suggestion_threshold": 0.8,
+                },
             ),
         ),
         policy_key="standard",
-        metrics=(primary("conversion_rate", 0.05), *secondary("first_contact_resolution", "context_relevance"), *guarded("complaints")),
+        metrics=(
+            primary("conversion_rate", 0.05),
+            *secondary("first_contact_resolution", "context_relevance"),
+            *guarded("complaints"),
+        ),
         hypothesis="Whoever is led to the right place converts more often.",
     ),
 )

@@ -29,22 +29,34 @@ class Template:
     def key(self) -> str:
         return self.spec.key
 
-    def spec_for(self, name: str = "", key: str = "", changes: Mapping[str, object] | None = None) -> ExperimentSpec:
+    def spec_for(
+        self, name: str = "", key: str = "", changes: Mapping[str, object] | None = None
+    ) -> ExperimentSpec:
         """The spec of a new draft: named otherwise it gets a key from that name; ``changes`` are fields of the spec that win."""
         changes = dict(changes or {})
         unknown = sorted(set(changes) - set(ExperimentSpec.__dataclass_fields__))
         if unknown:
-            raise InvalidInput(f"template {self.key}: an experiment has no field {unknown[0][:80]!r}", unknown[0])
+            raise InvalidInput(
+                f"template {self.key}: an experiment has no field {unknown[0][:80]!r}", unknown[0]
+            )
         if changes.keys() & PLANNED_AS_ONE:
             changes = {"metrics": (), **changes}
-        named = {"name": name or self.spec.name, "key": key or ("" if name else self.spec.key), "template": self.key}
+        named = {
+            "name": name or self.spec.name,
+            "key": key or ("" if name else self.spec.key),
+            "template": self.key,
+        }
         return replace(self.spec, **{**changes, **named})  # type: ignore[arg-type]  # names checked above
 
 
-def primary(metric: str, mde: float, *, absolute: bool = False, required: float = 0.0) -> MetricPlan:
+def primary(
+    metric: str, mde: float, *, absolute: bool = False, required: float = 0.0
+) -> MetricPlan:
     """The metric that decides, and the smallest effect worth finding: relative, or in the metric's own units."""
     kind = "absolute" if absolute else "relative"
-    return MetricPlan(metric, MetricRole.PRIMARY.value, mde=mde, mde_kind=kind, required_improvement=required)
+    return MetricPlan(
+        metric, MetricRole.PRIMARY.value, mde=mde, mde_kind=kind, required_improvement=required
+    )
 
 
 def secondary(*metrics: str) -> tuple[MetricPlan, ...]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from experiments.core.design.specs import ExperimentSpec, VariantSpec
 from experiments.core.library.templates.base import Template, guarded, primary, secondary
 
-_DILUTED = "Tenants are randomised, so tenants are counted: a hundred leads of one tenant are one unit."
+_DILUTED = (
+    "Tenants are randomised, so tenants are counted: a hundred leads of one tenant are one unit."
+)
 
 ENRICHMENT = Template(
     ExperimentSpec(
@@ -32,7 +34,13 @@ FOLLOWUP = Template(
         description="Follow up on a lead after five minutes instead of thirty.",
         experiment_type="threshold",
         variants=(
-            VariantSpec("Thirty minutes", 500, key="control", is_control=True, config={"delay_seconds": 1800}),
+            VariantSpec(
+                "Thirty minutes",
+                500,
+                key="control",
+                is_control=True,
+                config={"delay_seconds": 1800},
+            ),
             VariantSpec("Five minutes", 500, key="aggressive", config={"delay_seconds": 300}),
         ),
         unit_type="tenant",
@@ -70,7 +78,9 @@ MESSAGE = Template(
         description="A friendly message against a professional one.",
         experiment_type="prompt",
         variants=(
-            VariantSpec("control", 500, is_control=True, config={"template": "Hi {name}, following up..."}),
+            VariantSpec(
+                "control", 500, is_control=True, config={"template": "Hi {name}, following up..."}
+            ),
             VariantSpec("friendly", 500, config={"template": "Hey {name}! 👋 Just checking in..."}),
         ),
         unit_type="tenant",

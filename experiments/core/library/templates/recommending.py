@@ -52,7 +52,10 @@ ALGORITHM = Template(
             VariantSpec("new_algo", 500, config={"algorithm": "collaborative_v2"}),
         ),
         policy_key="standard",
-        metrics=(primary("click_through", 0.05), *secondary("watch_completion", "engagement_time", "add_to_watchlist")),
+        metrics=(
+            primary("click_through", 0.05),
+            *secondary("watch_completion", "engagement_time", "add_to_watchlist"),
+        ),
         hypothesis="The new filter recommends what people click on and then watch.",
     ),
     advice="What is new is clicked because it is new: compare the first week with the later ones.",

@@ -11,7 +11,15 @@ import pytest
 
 from analytics.core.calibration import covering, guarding, looking, promotion, shares, walk
 from analytics.core.calibration.check import Check, CheckResult, result_of
-from analytics.core.calibration.limits import Around, Binomial, Stated, Within, at_least, at_most, rate
+from analytics.core.calibration.limits import (
+    Around,
+    Binomial,
+    Stated,
+    Within,
+    at_least,
+    at_most,
+    rate,
+)
 from analytics.core.calibration.registry import CHECKS, chosen
 from analytics.core.calibration.run import calibrate, size_of
 from analytics.core.calibration.simulate import Rng
@@ -39,7 +47,9 @@ def only(name: str) -> Check:
 
 def result(check: Check, sims: int, **changes: Any) -> CheckResult:
     """One check, perhaps broken, on so many simulations."""
-    return calibrate([replace(check, quick=sims, **changes)], quick=True, seed=7, workers=1).results[0]
+    return calibrate(
+        [replace(check, quick=sims, **changes)], quick=True, seed=7, workers=1
+    ).results[0]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +64,9 @@ def result(check: Check, sims: int, **changes: Any) -> CheckResult:
         (10_000, 0.8, 0.7867, 0.8131),
     ],
 )
-def test_rate__range__is_that_of_the_specification(sims: int, chance: float, low: float, high: float) -> None:
+def test_rate__range__is_that_of_the_specification(
+    sims: int, chance: float, low: float, high: float
+) -> None:
     assert rate(chance).at(sims) == pytest.approx((low, high))
 
 
@@ -68,7 +80,10 @@ def test_rate__leaves_out_a_twentieth_of_a_percent_at_each_end() -> None:
 def test_bounds__have_one_open_end() -> None:
     assert at_most(0.05).at(10_000) == (0.0, 0.0573)
     assert at_least(0.05).at(10_000) == (0.043, 1.0)
-    assert Binomial(0.11, 0.16).at(10_000) == (at_least(0.11).at(10_000)[0], at_most(0.16).at(10_000)[1])
+    assert Binomial(0.11, 0.16).at(10_000) == (
+        at_least(0.11).at(10_000)[0],
+        at_most(0.16).at(10_000)[1],
+    )
 
 
 def test_stated__at_its_own_size__is_what_was_stated_and_elsewhere_follows_the_binomial() -> None:
@@ -90,7 +105,9 @@ def test_limits__without_simulations__are_refused() -> None:
 
 
 def test_result__that_is_no_number__is_out_of_range() -> None:
-    found = result_of(replace(COIN, read=lambda sums, sims: float("nan")), [np.array([1.0])], 10, 0.0)
+    found = result_of(
+        replace(COIN, read=lambda sums, sims: float("nan")), [np.array([1.0])], 10, 0.0
+    )
     assert not found.in_range
 
 
@@ -104,12 +121,17 @@ def test_calibrate__on_two_processes__gives_the_numbers_of_one() -> None:
 
 def test_calibrate__tells_how_far_it_is() -> None:
     told: list[tuple[str, float]] = []
-    calibrate([COIN], quick=True, workers=1, progress=lambda name, share: told.append((name, share)))
+    calibrate(
+        [COIN], quick=True, workers=1, progress=lambda name, share: told.append((name, share))
+    )
     assert told == [("coin", 0.25), ("coin", 0.5), ("coin", 0.75), ("coin", 1.0)]
 
 
 def test_sims__scale_every_check_alike() -> None:
-    assert [size_of(replace(COIN, sims=sims), 1_000, quick=False) for sims in (10_000, 2_000, 100_000, 10)] == [1_000, 200, 10_000, 20]
+    assert [
+        size_of(replace(COIN, sims=sims), 1_000, quick=False)
+        for sims in (10_000, 2_000, 100_000, 10)
+    ] == [1_000, 200, 10_000, 20]
     assert (size_of(COIN, None, quick=True), size_of(COIN, None, quick=False)) == (1_000, 10_000)
     with pytest.raises(ImpossiblePlan, match="sims=0"):
         size_of(COIN, 0, quick=False)
@@ -125,7 +147,9 @@ def test_registry__names_are_unique_and_every_check_can_fail() -> None:
     assert len({check.name for check in CHECKS}) == len(CHECKS)
     for check in CHECKS:
         low, high = check.limits.at(check.sims)
-        assert 0 <= low < high and (low > 0 or high < 1 or isinstance(check.limits, Within)), check.name
+        assert 0 <= low < high and (low > 0 or high < 1 or isinstance(check.limits, Within)), (
+            check.name
+        )
 
 
 def test_fixed_boundary__in_place_of_the_sequential_one__is_out_of_range() -> None:
@@ -136,7 +160,9 @@ def test_fixed_boundary__in_place_of_the_sequential_one__is_out_of_range() -> No
 
 
 def test_boundary_that_is_never_reached__is_out_of_range() -> None:
-    broken = result(only("sequential-14"), 1_000, count=partial(looking.crossed, boundary=[6.0] * 14))
+    broken = result(
+        only("sequential-14"), 1_000, count=partial(looking.crossed, boundary=[6.0] * 14)
+    )
     assert broken.got < broken.low
 
 
@@ -149,7 +175,11 @@ def test_machine_that_never_promotes__is_out_of_range(monkeypatch: pytest.Monkey
 
 
 def test_machine_that_spends_four_times_its_error__is_out_of_range() -> None:
-    broken = result(only("promote-day-4"), 500, count=partial(promotion.promoted, trial=replace(promotion.EARLY, alpha=0.2)))
+    broken = result(
+        only("promote-day-4"),
+        500,
+        count=partial(promotion.promoted, trial=replace(promotion.EARLY, alpha=0.2)),
+    )
     assert broken.got > broken.high
 
 
@@ -169,22 +199,30 @@ def test_interval_half_as_wide__is_out_of_range(monkeypatch: pytest.MonkeyPatch)
 def halved(found: Comparison) -> Comparison:
     assert found.ci is not None
     quarter = (found.ci.high - found.ci.low) / 4
-    return replace(found, ci=Interval(found.ci.low + quarter, found.ci.high - quarter, found.ci.level))
+    return replace(
+        found, ci=Interval(found.ci.low + quarter, found.ci.high - quarter, found.ci.level)
+    )
 
 
-def test_covariate_that_says_nothing__takes_out_no_variance__is_out_of_range(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_covariate_that_says_nothing__takes_out_no_variance__is_out_of_range(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(covering, "CORRELATION", 1e-3)
     broken = result(only("cuped-variance"), 500)
     assert broken.got > broken.high
 
 
 def test_safe_read_off_the_plain_bound_each_day__is_out_of_range() -> None:
-    broken = result(only("safe-rate"), 500, count=partial(guarding.safe_by_plain_bound, days=28, per_day=200))
+    broken = result(
+        only("safe-rate"), 500, count=partial(guarding.safe_by_plain_bound, days=28, per_day=200)
+    )
     assert broken.got > broken.high
 
 
 def test_requests_taken_for_independent__are_out_of_range_of_the_units_test() -> None:
-    broken = result(only("safe-requests"), 1_000, count=partial(guarding.safe_by_request, users=1_400))
+    broken = result(
+        only("safe-requests"), 1_000, count=partial(guarding.safe_by_request, users=1_400)
+    )
     assert broken.got > broken.high
 
 
@@ -195,12 +233,16 @@ def test_harm_mid_run__without_the_recent_series__is_out_of_range() -> None:
     assert broken.got > 5 > broken.high
 
 
-def test_safe_sample__planned_with_the_plain_variance__is_out_of_range(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_safe_sample__planned_with_the_plain_variance__is_out_of_range(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The size of before: p(1 − p)(1 + 1/k)(z + z)²/margin², without the rates on the margin's edge."""
 
     def plain(guard: Guard, margin: float, **given: Any) -> SampleSize:
         assert guard.baseline is not None
-        return safe_sample(Guard(sd=(guard.baseline * (1 - guard.baseline)) ** 0.5), margin, **given)
+        return safe_sample(
+            Guard(sd=(guard.baseline * (1 - guard.baseline)) ** 0.5), margin, **given
+        )
 
     assert result(only("power-safe-rare"), 1_000).in_range
     monkeypatch.setattr(guarding, "safe_sample", plain)
@@ -209,11 +251,15 @@ def test_safe_sample__planned_with_the_plain_variance__is_out_of_range(monkeypat
     assert broken.got < 0.8
 
 
-def test_uneven_means__with_the_degrees_of_freedom_of_equal_arms__are_out_of_range(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uneven_means__with_the_degrees_of_freedom_of_equal_arms__are_out_of_range(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """n_T + n_C − 2, as it was."""
 
     def pooled(welch: WelchT | None) -> MarginScore | None:
-        return None if welch is None else MarginScore(welch.difference, welch.se, t_as_z(welch.t, 398))
+        return (
+            None if welch is None else MarginScore(welch.difference, welch.se, t_as_z(welch.t, 398))
+        )
 
     assert result(only("uneven-20-380"), 20_000).in_range
     monkeypatch.setattr(means, "scored", pooled)
@@ -221,7 +267,9 @@ def test_uneven_means__with_the_degrees_of_freedom_of_equal_arms__are_out_of_ran
 
 
 @pytest.mark.parametrize("name", ["skew-worsening", "skew-breach"])
-def test_skewed_cost__read_by_welchs_t__is_out_of_range(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_skewed_cost__read_by_welchs_t__is_out_of_range(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert result(only(name), 250).in_range
     monkeypatch.setattr(means, "uneven_t", welch_t)
     assert not result(replace(only(name), limits=Within(0.0, 0.0375)), 250).in_range

@@ -11,8 +11,23 @@ from analytics.core.deciding.verdicts import GuardrailResult
 
 ARM = DarkArm("treatment", 500, 2000, 10)
 TWINS = DarkArm("control twins", 500, 2000, 10)
-GREEN = DarkHealth(hours=25.0, min_hours=24, min_requests=1000, arms=(ARM,), twins=TWINS, stamped=1000)
-BREACH = GuardrailResult("errors", "treatment", "breach", True, False, None, 0.001, 0.05, 0.01, 0.1, False, "beyond the margin")
+GREEN = DarkHealth(
+    hours=25.0, min_hours=24, min_requests=1000, arms=(ARM,), twins=TWINS, stamped=1000
+)
+BREACH = GuardrailResult(
+    "errors",
+    "treatment",
+    "breach",
+    True,
+    False,
+    None,
+    0.001,
+    0.05,
+    0.01,
+    0.1,
+    False,
+    "beyond the margin",
+)
 
 
 def test_problems__long_enough_clean_and_complete__are_none():
@@ -24,10 +39,22 @@ def test_problems__long_enough_clean_and_complete__are_none():
     [
         ({"hours": 3.0}, "3.0 of 24 hours"),
         ({"arms": (replace(ARM, requests=40),)}, "40 of 1,000 requests"),
-        ({"arms": (ARM, DarkArm("second", 0, 0, 5))}, "no unit has met second yet: check labels and exposure logging"),
-        ({"twins": replace(TWINS, units=0)}, "no control twin has been exposed: there is nothing to compare with"),
-        ({"unlabelled": 11}, "11 of 1,000 events name the experiment without a variant: labels are missing"),
-        ({"guardrails": (Beside("Errors", 0.2, 0.01, BREACH),)}, "errors on treatment: breached, harm beyond the margin is proven"),
+        (
+            {"arms": (ARM, DarkArm("second", 0, 0, 5))},
+            "no unit has met second yet: check labels and exposure logging",
+        ),
+        (
+            {"twins": replace(TWINS, units=0)},
+            "no control twin has been exposed: there is nothing to compare with",
+        ),
+        (
+            {"unlabelled": 11},
+            "11 of 1,000 events name the experiment without a variant: labels are missing",
+        ),
+        (
+            {"guardrails": (Beside("Errors", 0.2, 0.01, BREACH),)},
+            "errors on treatment: breached, harm beyond the margin is proven",
+        ),
         (
             {"twins": replace(TWINS, units=300)},
             "units are not in the shares of their buckets (500 treatment / 300 control twins): check exposure logging of every arm",
@@ -61,4 +88,6 @@ def test_sentence__rule_of_three__is_the_exact_bound_to_a_tenth():
 
 
 def test_breached__names_guardrail_and_arm():
-    assert replace(GREEN, guardrails=(Beside("Errors", 0.2, 0.01, BREACH),)).breached == ("errors on treatment",)
+    assert replace(GREEN, guardrails=(Beside("Errors", 0.2, 0.01, BREACH),)).breached == (
+        "errors on treatment",
+    )

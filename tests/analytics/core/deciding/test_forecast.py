@@ -17,7 +17,10 @@ def test_units_by__ten_a_day_and_25_missing__is_three_days_off() -> None:
 
 
 def test_units_by__an_old_rush__does_not_count() -> None:
-    rush = [Day(FIRST, {"a": 0}), *(Day(FIRST + timedelta(days=10 + i), {"a": 1000 + i}) for i in range(8))]
+    rush = [
+        Day(FIRST, {"a": 0}),
+        *(Day(FIRST + timedelta(days=10 + i), {"a": 1000 + i}) for i in range(8)),
+    ]
     assert units_by(rush, "a", 1010) == FIRST + timedelta(days=20)
 
 

@@ -16,7 +16,10 @@ FIVE = SprtPlan(guardrails=5, test_arms=1)
 
 def hours(*counts: tuple[int, int], first: int = 0) -> list[Hour]:
     """One after another: units exposed, units with their first bad event."""
-    return [Hour(START + timedelta(hours=first + i), exposed, bad) for i, (exposed, bad) in enumerate(counts)]
+    return [
+        Hour(START + timedelta(hours=first + i), exposed, bad)
+        for i, (exposed, bad) in enumerate(counts)
+    ]
 
 
 def test_batches__each_hour__has_its_bad_units_and_the_ratio_exposed_by_then() -> None:
@@ -41,7 +44,9 @@ def test_watched__half_as_many_again__is_proven_at_the_shared_level_and_says_how
     assert found.message == "harm proven, observed +50.0 %"
 
 
-def test_watched__ten_per_cent_more_for_ever__is_not_proven_however_large_the_ratio_of_likelihoods() -> None:
+def test_watched__ten_per_cent_more_for_ever__is_not_proven_however_large_the_ratio_of_likelihoods() -> (
+    None
+):
     found = watched(FIVE, "errors", "b", hours(*[(1000, 200)] * 300), hours(*[(1000, 230)] * 300))
     assert found.llr > found.threshold
     assert (found.proven, found.message) == (False, "")
@@ -58,6 +63,12 @@ def test_watched__no_harm__is_stopped_as_seldom_as_promised() -> None:
     stopped = 0
     for _ in range(400):
         bad = rng.binomial(200, 0.1, size=(60, 2)).tolist()
-        found = watched(FIVE, "errors", "b", hours(*[(200, c) for c, _ in bad]), hours(*[(200, t) for _, t in bad]))
+        found = watched(
+            FIVE,
+            "errors",
+            "b",
+            hours(*[(200, c) for c, _ in bad]),
+            hours(*[(200, t) for _, t in bad]),
+        )
         stopped += found.proven
     assert stopped <= 0.01 * 400 + 3.29 * (0.01 * 0.99 * 400) ** 0.5

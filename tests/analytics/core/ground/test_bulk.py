@@ -27,7 +27,9 @@ def test_buckets_of__any_ids__are_servings(seed: str, ids: list[str]) -> None:
 @pytest.mark.parametrize("extra", [[], ["Ж"], ["a\nb"]])
 def test_buckets_of__more_than_go_at_once__are_servings(extra: list[str]) -> None:
     ids = [f"user-{number}" for number in range(bulk._AT_ONCE + 5_000)] + extra
-    assert buckets_of("5eed00c0ffee", ids).tolist() == [bucket_of("5eed00c0ffee", identity) for identity in ids]
+    assert buckets_of("5eed00c0ffee", ids).tolist() == [
+        bucket_of("5eed00c0ffee", identity) for identity in ids
+    ]
 
 
 def test_buckets_of__pinned_vectors() -> None:

@@ -62,14 +62,20 @@ def test_registry__every_metric_kind_that_can_be_planned__has_its_statistics() -
 
 
 def test_level__own_quantile_else_the_usual_one__and_a_mean_has_none() -> None:
-    assert (level_of("quantile", None), level_of("duration", None), level_of("quantile", 0.9)) == (0.95, 0.5, 0.9)
+    assert (level_of("quantile", None), level_of("duration", None), level_of("quantile", 0.9)) == (
+        0.95,
+        0.5,
+        0.9,
+    )
     with pytest.raises(ImpossiblePlan, match="a mean has no quantile"):
         level_of("mean", None)
 
 
 @pytest.mark.parametrize("name", KINDS)
 @given(seed=st.integers(0, 10_000), n=st.integers(250, 400), m=st.integers(250, 400))
-def test_kind__arms_swapped__turns_the_difference_round_and_keeps_p(name: str, seed: int, n: int, m: int) -> None:
+def test_kind__arms_swapped__turns_the_difference_round_and_keeps_p(
+    name: str, seed: int, n: int, m: int
+) -> None:
     one, other = rows(seed, n), rows(seed + 1, m, 0.2)
     there, back = compared(name, one, other), compared(name, other, one)
     assert there.p is not None
@@ -79,7 +85,9 @@ def test_kind__arms_swapped__turns_the_difference_round_and_keeps_p(name: str, s
 
 @pytest.mark.parametrize("name", ABOVE)
 @given(seed=st.integers(0, 10_000), n=st.integers(250, 400), shift=st.floats(0, 0.4))
-def test_kind__interval_leaves_out_zero__exactly_when_p_is_below_its_level(name: str, seed: int, n: int, shift: float) -> None:
+def test_kind__interval_leaves_out_zero__exactly_when_p_is_below_its_level(
+    name: str, seed: int, n: int, shift: float
+) -> None:
     found = compared(name, rows(seed, n), rows(seed + 1, n, shift))
     assert found.p is not None
     assert found.ci is not None
@@ -88,11 +96,17 @@ def test_kind__interval_leaves_out_zero__exactly_when_p_is_below_its_level(name:
 
 @pytest.mark.parametrize("name", ["mean", "ratio", "quantile"])
 @given(seed=st.integers(0, 10_000), scale=st.sampled_from([1e-6, 0.5, 3.0, 1e7]))
-def test_kind__values_scaled__scales_the_difference_and_keeps_p_and_lift(name: str, seed: int, scale: float) -> None:
+def test_kind__values_scaled__scales_the_difference_and_keeps_p_and_lift(
+    name: str, seed: int, scale: float
+) -> None:
     def arm(of: Rows, by: float) -> Observed:
         if name == "ratio":
             return Moments.of_rows(y=of[0] * by, d=of[1])
-        return Totals.of_values(of[0] * by) if name == "mean" else _peopled(of_rows(of[0] * by, None, 0.5), len(of[0]))
+        return (
+            Totals.of_values(of[0] * by)
+            if name == "mean"
+            else _peopled(of_rows(of[0] * by, None, 0.5), len(of[0]))
+        )
 
     kind, one, other = kind_of(name), rows(seed, 300), rows(seed + 1, 300, 0.1)
     now = kind.compare(arm(one, scale), arm(other, scale), 0.05)
@@ -105,7 +119,11 @@ def test_kind__values_scaled__scales_the_difference_and_keeps_p_and_lift(name: s
 @pytest.mark.parametrize("name", KINDS)
 def test_kind__more_units_of_the_same__narrow_the_interval_and_lower_p(name: str) -> None:
     few = compared(name, rows(3, 400), rows(4, 400, 0.15))
-    many = compared(name, tuple(np.tile(r, 8) for r in rows(3, 400)), tuple(np.tile(r, 8) for r in rows(4, 400, 0.15)))
+    many = compared(
+        name,
+        tuple(np.tile(r, 8) for r in rows(3, 400)),
+        tuple(np.tile(r, 8) for r in rows(4, 400, 0.15)),
+    )
     assert few.ci is not None
     assert many.ci is not None
     assert many.ci.high - many.ci.low < few.ci.high - few.ci.low
@@ -152,19 +170,25 @@ def test_kind__hostile_totals__never_crash_and_never_make_up_a_number(name: str)
     for control in HOSTILE[kind.form]:
         for treatment in HOSTILE[kind.form]:
             found = kind.compare(control, treatment, 0.05)
-            assert all(_honest(v) for v in (found.difference, found.p, found.lift, found.z, found.se))
+            assert all(
+                _honest(v) for v in (found.difference, found.p, found.lift, found.z, found.se)
+            )
             assert found.p is not None or found.reason, (control, treatment)
             assert found.p is None or 0 <= found.p <= 1
             seen = observe(name, control, treatment)
             assert (seen.z is None) == (seen.reason is not None)
             for margin in kind.margins:
-                hurt = harm(GuardrailPlan("g", name, "decrease", Margin(margin, 0.1)), control, treatment)
+                hurt = harm(
+                    GuardrailPlan("g", name, "decrease", Margin(margin, 0.1)), control, treatment
+                )
                 assert (hurt.z is None) == (hurt.reason is not None)
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_kind__totals_of_another_form__are_refused_by_name(name: str) -> None:
-    wrong: Observed = NOTHING if kind_of(name).form != "unit" else Moments.of_rows(y=[1.0, 2.0], d=[1.0, 1.0])
+    wrong: Observed = (
+        NOTHING if kind_of(name).form != "unit" else Moments.of_rows(y=[1.0, 2.0], d=[1.0, 1.0])
+    )
     with pytest.raises(ImpossibleTotals, match="found"):
         kind_of(name).value(wrong)
 
@@ -195,7 +219,10 @@ def test_compare_arms__covariates_known__shows_raw_cuped_and_sequential_side_by_
     observed = {"control": remembered(1, 2000, 1.0), "b": remembered(2, 2000, 1.0)}
     arms = tuple(metric_arm("mean", key, totals, totals.n) for key, totals in observed.items())
     [against] = compare_arms(
-        MetricResult("spend", 1, "Spend", "primary", "mean", "increase", "", 24, arms), observed, "control", 0.05
+        MetricResult("spend", 1, "Spend", "primary", "mean", "increase", "", 24, arms),
+        observed,
+        "control",
+        0.05,
     ).comparisons
     assert against.cuped is not None
     assert against.always is not None
@@ -241,5 +268,12 @@ def test_explore__one_find_among_four__gives_every_interval_at_a_quarter_of_the_
     [find, *rest] = [m.comparisons[0] for m in explore(results, observed, "a", 0.05)]
     assert find.comparison.ci is not None
     assert find.comparison.ci.level == pytest.approx(1 - 0.05 / 4)
-    assert (find.adjustment, find.adjusted_p) == ("BH", pytest.approx(4 * (find.comparison.p or 0.0)))
-    assert all((r.adjusted_p or 0.0) > 0.05 and r.comparison.ci.level == find.comparison.ci.level for r in rest if r.comparison.ci)
+    assert (find.adjustment, find.adjusted_p) == (
+        "BH",
+        pytest.approx(4 * (find.comparison.p or 0.0)),
+    )
+    assert all(
+        (r.adjusted_p or 0.0) > 0.05 and r.comparison.ci.level == find.comparison.ci.level
+        for r in rest
+        if r.comparison.ci
+    )

@@ -23,7 +23,10 @@ def cells(count: int = 200, units: int = 50) -> list[Observed]:
 
 
 def test_halves__of_any_form__add_up_to_the_whole_arm() -> None:
-    with_past: list[Observed] = [Remembered(Moments.of_rows(y=[1.0 * k, 2.0], y0=[3.0, 1.0]), Moments.of_rows(y=[4.0])) for k in range(30)]
+    with_past: list[Observed] = [
+        Remembered(Moments.of_rows(y=[1.0 * k, 2.0], y0=[3.0, 1.0]), Moments.of_rows(y=[4.0]))
+        for k in range(30)
+    ]
     ratios: list[Observed] = [Moments.of_rows(y=[1.0, k], d=[2.0, 3.0]) for k in range(30)]
     for arm in (cells(30), ratios, with_past):
         whole = arm[0]
@@ -49,7 +52,8 @@ def test_replay__same_seed__gives_the_same_splits() -> None:
 
 def test_replay__units_alike_within_cells_taken_for_independent__is_seen() -> None:
     alike: list[Observed] = [
-        Totals.of_values(np.full(50, v) + np.random.default_rng(k).normal(0, 0.1, 50)) for k, v in enumerate(rng().normal(5, 1, 200))
+        Totals.of_values(np.full(50, v) + np.random.default_rng(k).normal(0, 0.1, 50))
+        for k, v in enumerate(rng().normal(5, 1, 200))
     ]
     found = replay("mean", alike, 1000, rng())
     assert found.as_promised is False

@@ -40,11 +40,20 @@ def test_missing_seal__is_named():
 
 def test_seal_made_anew_over_a_changed_row__breaks_the_one_after_it():
     seals = chain(3)
-    seals[1] = replace(seals[1], row_sha256="f" * 64, found="f" * 64, sha256=chained(seals[0].sha256, "changelog", 2, "f" * 64))
-    assert list(breaks(seals)) == ["changelog row 3 (seal 3): the seal does not follow from the one before it"]
+    seals[1] = replace(
+        seals[1],
+        row_sha256="f" * 64,
+        found="f" * 64,
+        sha256=chained(seals[0].sha256, "changelog", 2, "f" * 64),
+    )
+    assert list(breaks(seals)) == [
+        "changelog row 3 (seal 3): the seal does not follow from the one before it"
+    ]
 
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_newest_version__covers_every_column(source):
     (model,) = [model for model in apps.get_models() if model._meta.db_table == source]
-    assert sorted(COLUMNS[VERSION][source]) == sorted(field.column for field in model._meta.concrete_fields)
+    assert sorted(COLUMNS[VERSION][source]) == sorted(
+        field.column for field in model._meta.concrete_fields
+    )

@@ -7,7 +7,14 @@ import unicodedata
 import pytest
 
 from analytics.core.intake.event_types import event_type, from_words
-from analytics.core.intake.ingest_items import NOTES, EventItem, ItemError, ObservationItem, parse_event, parse_items
+from analytics.core.intake.ingest_items import (
+    NOTES,
+    EventItem,
+    ItemError,
+    ObservationItem,
+    parse_event,
+    parse_items,
+)
 from analytics.core.intake.item_fields import Bad
 from analytics.core.intake.segment_items import read_track
 
@@ -43,7 +50,13 @@ def test_event_type__that_is_none__is_refused(name):
 
 
 def track(event="Paid", **properties):
-    message = {"type": "track", "event": event, "messageId": "m", "userId": "u", "properties": properties}
+    message = {
+        "type": "track",
+        "event": event,
+        "messageId": "m",
+        "userId": "u",
+        "properties": properties,
+    }
     (read,) = parse_items([message], read_track)
     return read
 
@@ -62,7 +75,9 @@ def track(event="Paid", **properties):
         ({"request_id": 17}, "request_id"),
     ],
 )
-def test_segment__optional_property_that_does_not_fit__stays_in_the_payload_with_a_note(properties, field):
+def test_segment__optional_property_that_does_not_fit__stays_in_the_payload_with_a_note(
+    properties, field
+):
     found = track(coupon="x", **properties)
     assert isinstance(found, EventItem)
     assert getattr(found, field) is None
@@ -91,11 +106,16 @@ def test_segment__what_must_be_there__is_refused():
 
 
 def event(**fields):
-    (read,) = parse_items([{"event_id": "e", "user_id": "u", "event_type": "paid", **fields}], parse_event)
+    (read,) = parse_items(
+        [{"event_id": "e", "user_id": "u", "event_type": "paid", **fields}], parse_event
+    )
     return read
 
 
-@pytest.mark.parametrize("fields", [{"language": "English (United States)"}, {"request_id": "r" * 200}, {"embedding_stats": 3}])
+@pytest.mark.parametrize(
+    "fields",
+    [{"language": "English (United States)"}, {"request_id": "r" * 200}, {"embedding_stats": 3}],
+)
 def test_events__what_only_describes__stays_in_the_payload_with_a_note(fields):
     found = event(payload={"a": 1}, **fields)
     assert isinstance(found, EventItem)

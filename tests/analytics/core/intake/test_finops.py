@@ -11,12 +11,21 @@ from analytics.core.finops import CostLine, Costs, Outcomes, arm_costs, by_model
 from analytics.core.intake.price_table import BadPrices, Price, parse_prices
 
 HEAD = "model,valid_from,price_in,price_out\n"
-BIG = CostLine(calls=10, tokens_in=1000, tokens_out=200, cost_micro=4000, cache_known=8, cache_hits=2)
+BIG = CostLine(
+    calls=10, tokens_in=1000, tokens_out=200, cost_micro=4000, cache_known=8, cache_hits=2
+)
 SMALL = CostLine(calls=5, cost_micro=1000, priced_micro=1000)
 
 
 def test_arm_costs__per_unit_and_per_outcome() -> None:
-    arm = arm_costs("treatment", "Treatment", is_control=False, units=100, models={"big": BIG, "small": SMALL}, outcomes=Outcomes(20.0))
+    arm = arm_costs(
+        "treatment",
+        "Treatment",
+        is_control=False,
+        units=100,
+        models={"big": BIG, "small": SMALL},
+        outcomes=Outcomes(20.0),
+    )
     assert (arm.whole.calls, arm.whole.cost_micro, arm.whole.cache_hit_rate) == (15, 5000, 0.25)
     assert (arm.per_unit_micro, arm.per_outcome_micro, arm.why_not) == (50.0, 250.0, "")
 
@@ -24,12 +33,18 @@ def test_arm_costs__per_unit_and_per_outcome() -> None:
 @pytest.mark.parametrize(
     ("line", "outcomes", "why"),
     [
-        (CostLine(calls=3, cost_micro=10, unpriced=1), Outcomes(5.0), "1 of 3 calls have neither a cost nor a price"),
+        (
+            CostLine(calls=3, cost_micro=10, unpriced=1),
+            Outcomes(5.0),
+            "1 of 3 calls have neither a cost nor a price",
+        ),
         (BIG, Outcomes(0.0), "no outcome yet"),
         (BIG, Outcomes(None, "csat is a mean that counts no outcomes"), "csat is a mean"),
     ],
 )
-def test_arm_costs__what_cannot_be_said__has_a_reason_and_no_number(line: CostLine, outcomes: Outcomes, why: str) -> None:
+def test_arm_costs__what_cannot_be_said__has_a_reason_and_no_number(
+    line: CostLine, outcomes: Outcomes, why: str
+) -> None:
     arm = arm_costs("a", "A", is_control=True, units=10, models={"big": line}, outcomes=outcomes)
     assert arm.per_outcome_micro is None
     assert why in arm.why_not
@@ -43,10 +58,22 @@ def test_cache_hit_rate__nobody_said__is_none() -> None:
 
 def test_by_model__all_arms_together__the_dearest_first() -> None:
     arms = [
-        arm_costs("a", "A", is_control=True, units=1, models={"small": SMALL}, outcomes=Outcomes(1.0)),
-        arm_costs("b", "B", is_control=False, units=1, models={"small": SMALL, "big": BIG}, outcomes=Outcomes(1.0)),
+        arm_costs(
+            "a", "A", is_control=True, units=1, models={"small": SMALL}, outcomes=Outcomes(1.0)
+        ),
+        arm_costs(
+            "b",
+            "B",
+            is_control=False,
+            units=1,
+            models={"small": SMALL, "big": BIG},
+            outcomes=Outcomes(1.0),
+        ),
     ]
-    assert [(model, line.cost_micro) for model, line in by_model(arms).items()] == [("big", 4000), ("small", 2000)]
+    assert [(model, line.cost_micro) for model, line in by_model(arms).items()] == [
+        ("big", 4000),
+        ("small", 2000),
+    ]
 
 
 def test_costs__left_of_a_budget__goes_below_zero_when_overspent() -> None:

@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 from analytics.core.intake.number_marks import WAYS, MarkFinder, NumberMarks, TwoWays, ways_told
 
 
-def found(columns: dict[str, list[str]], optional: tuple[str, ...] = (), ways: tuple[NumberMarks, ...] = WAYS) -> NumberMarks:
+def found(
+    columns: dict[str, list[str]],
+    optional: tuple[str, ...] = (),
+    ways: tuple[NumberMarks, ...] = WAYS,
+) -> NumberMarks:
     finder = MarkFinder([name for name in columns if name not in optional], optional, ways)
     for name, cells in columns.items():
         for line, text in enumerate(cells, start=2):
@@ -36,14 +40,20 @@ def found(columns: dict[str, list[str]], optional: tuple[str, ...] = (), ways: t
         (["950", "980"], ".", [950, 980]),
     ],
 )
-def test_marks__that_only_one_way_reads__are_found(cells: list[str], decimal: str, values: list[float]) -> None:
+def test_marks__that_only_one_way_reads__are_found(
+    cells: list[str], decimal: str, values: list[float]
+) -> None:
     marks = found({"spend": cells})
     assert marks.decimal == decimal
     assert [marks.read(text) for text in cells] == values
 
 
-@pytest.mark.parametrize("cells", [["950", "1.250", "980", "1.100"], ["1,250", "1.250"], ["1,250"], ["12.345", "7"]])
-def test_marks__of_a_column_that_two_ways_read__are_refused_with_both_readings(cells: list[str]) -> None:
+@pytest.mark.parametrize(
+    "cells", [["950", "1.250", "980", "1.100"], ["1,250", "1.250"], ["1,250"], ["12.345", "7"]]
+)
+def test_marks__of_a_column_that_two_ways_read__are_refused_with_both_readings(
+    cells: list[str],
+) -> None:
     with pytest.raises(TwoWays, match="can be read in two ways") as refused:
         found({"spend": cells})
     message = str(refused.value)
@@ -69,7 +79,9 @@ def test_marks__another_column_decides_for_the_whole_file() -> None:
 
 
 def test_marks__of_columns_that_contradict_each_other__are_refused() -> None:
-    with pytest.raises(TwoWays, match=r"one decimal mark: column 'spend' .* column 'age' \(line 2: '30,5'\)"):
+    with pytest.raises(
+        TwoWays, match=r"one decimal mark: column 'spend' .* column 'age' \(line 2: '30,5'\)"
+    ):
         found({"spend": ["1.5"], "age": ["30,5"]})
 
 

@@ -15,7 +15,14 @@ from analytics.core.stats import power
 from analytics.core.stats.sequential.group_sequential import inflation
 
 RESOLVED = MetricInputs(key="resolved", baseline=0.75, effect=0.05, effect_kind="absolute")
-COMPLAINTS = MetricInputs(key="complaints", role="guardrail", better="decrease", baseline=0.003, margin=0.15, margin_kind="relative")
+COMPLAINTS = MetricInputs(
+    key="complaints",
+    role="guardrail",
+    better="decrease",
+    baseline=0.003,
+    margin=0.15,
+    margin_kind="relative",
+)
 SPEND = MetricInputs(key="spend", kind="mean", baseline=10.0, sd=20.0, effect=0.1)
 
 
@@ -25,13 +32,25 @@ def planned(*metrics: MetricInputs, traffic: Traffic | None = None, **rules: Any
 
 def test_plan__75_to_80_percent__is_1094_an_arm() -> None:
     found = planned()
-    assert (found.control, found.treatment, found.total, found.decided_by) == (1094, 1094, 2188, "resolved")
-    assert (found.n_planned, found.weeks, found.rows[0].question) == (547, None, "find +5 p.p. (75 % → 80 %)")
+    assert (found.control, found.treatment, found.total, found.decided_by) == (
+        1094,
+        1094,
+        2188,
+        "resolved",
+    )
+    assert (found.n_planned, found.weeks, found.rows[0].question) == (
+        547,
+        None,
+        "find +5 p.p. (75 % → 80 %)",
+    )
 
 
 @pytest.mark.parametrize(("lift", "per_arm"), [(0.05, 25_583), (0.1, 6510), (0.2, 1683)])
 def test_plan__20_percent_with_relative_lifts__is_the_table(lift: float, per_arm: int) -> None:
-    assert planned(replace(RESOLVED, baseline=0.2, effect=lift, effect_kind="relative")).control == per_arm
+    assert (
+        planned(replace(RESOLVED, baseline=0.2, effect=lift, effect_kind="relative")).control
+        == per_arm
+    )
 
 
 def test_plan__five_required_guardrails__shows_1240_beside_752_and_is_sized_by_them() -> None:
@@ -44,9 +63,15 @@ def test_plan__five_required_guardrails__shows_1240_beside_752_and_is_sized_by_t
 
 
 def test_plan__guardrail_only_not_to_be_breached__sizes_nothing_but_is_answered_for() -> None:
-    found = planned(RESOLVED, replace(COMPLAINTS, required=False), traffic=Traffic(units_per_day=1000))
+    found = planned(
+        RESOLVED, replace(COMPLAINTS, required=False), traffic=Traffic(units_per_day=1000)
+    )
     row = found.row("complaints")
-    assert (found.control, row.size, row.note) == (1094, None, "only must not be breached: does not size the experiment")
+    assert (found.control, row.size, row.note) == (
+        1094,
+        None,
+        "only must not be breached: does not size the experiment",
+    )
     assert row.margin_in_reach is not None
     assert found.joint_power == pytest.approx(0.8)
 
@@ -63,18 +88,26 @@ def test_plan__safe_out_of_reach__says_which_margin_and_how_many_weeks_would_do(
     )
     for margin, weeks in ((row.margin_in_reach * 1.0001, 4), (0.15, row.weeks)):
         guardrail = replace(COMPLAINTS, margin=margin)
-        assert planned(RESOLVED, guardrail, traffic=Traffic(units_per_day=3000), weeks=weeks).advice == ()
+        assert (
+            planned(RESOLVED, guardrail, traffic=Traffic(units_per_day=3000), weeks=weeks).advice
+            == ()
+        )
 
 
 def test_plan__effect_out_of_reach__says_which_would_do() -> None:
     found = planned(replace(SPEND, effect=0.01), traffic=Traffic(units_per_day=1000), weeks=2)
     assert found.rows[0].within_reach is False
     assert found.rows[0].mde_relative is not None
-    assert f"in 2 weeks you can find +{100 * found.rows[0].mde_relative:.3g} %; your" in found.advice[0]
+    assert (
+        f"in 2 weeks you can find +{100 * found.rows[0].mde_relative:.3g} %; your"
+        in found.advice[0]
+    )
 
 
 def test_plan__mde_of_the_horizon__is_what_its_matured_units_find() -> None:
-    found = planned(replace(SPEND, window_days=3), traffic=Traffic(units_per_day=1000, share=0.5), weeks=2)
+    found = planned(
+        replace(SPEND, window_days=3), traffic=Traffic(units_per_day=1000, share=0.5), weeks=2
+    )
     assert found.rows[0].mde == pytest.approx(power.mean_mde(20.0, 250 * (14 - 3 - 1)))
     assert found.rows[0].mde_relative == pytest.approx((found.rows[0].mde or 0) / 10)
 
@@ -102,7 +135,9 @@ def test_plan__traffic_only_guessed__gives_weeks_but_no_horizon() -> None:
     assert (found.weeks, found.n_planned) == (2, 547)
 
 
-def test_plan__looks_covariate_and_clusters__change_the_size_and_the_fixed_one_stands_beside() -> None:
+def test_plan__looks_covariate_and_clusters__change_the_size_and_the_fixed_one_stands_beside() -> (
+    None
+):
     row = planned(replace(SPEND, correlation=0.5, design_effect=2.0), looks=8).rows[0]
     assert row.size is not None
     assert row.fixed is not None
@@ -114,8 +149,13 @@ def test_plan__looks_covariate_and_clusters__change_the_size_and_the_fixed_one_s
 
 def test_plan__covariate_of_a_guardrail__does_not_shrink_it() -> None:
     """The verdict on a guardrail reads values as they are."""
-    cost = MetricInputs(key="cost", role="guardrail", kind="mean", better="decrease", baseline=10, sd=20, margin=2)
-    assert planned(RESOLVED, replace(cost, correlation=0.9)).row("cost").size == planned(RESOLVED, cost).row("cost").size
+    cost = MetricInputs(
+        key="cost", role="guardrail", kind="mean", better="decrease", baseline=10, sd=20, margin=2
+    )
+    assert (
+        planned(RESOLVED, replace(cost, correlation=0.9)).row("cost").size
+        == planned(RESOLVED, cost).row("cost").size
+    )
 
 
 def test_plan__floor_above_the_need__is_kept_in_every_arm() -> None:
@@ -123,9 +163,24 @@ def test_plan__floor_above_the_need__is_kept_in_every_arm() -> None:
 
 
 def test_plan__ratio_and_quantile__are_planned_by_their_units_spread() -> None:
-    errors = MetricInputs(key="errors", role="guardrail", kind="ratio", better="decrease", baseline=0.03, sd=0.4, margin=0.02)
+    errors = MetricInputs(
+        key="errors",
+        role="guardrail",
+        kind="ratio",
+        better="decrease",
+        baseline=0.03,
+        sd=0.4,
+        margin=0.02,
+    )
     latency = MetricInputs(
-        key="p95", role="guardrail", kind="quantile", better="decrease", baseline=900, sd=9000, margin=500, margin_kind="ms"
+        key="p95",
+        role="guardrail",
+        kind="quantile",
+        better="decrease",
+        baseline=900,
+        sd=9000,
+        margin=500,
+        margin_kind="ms",
     )
     found = planned(RESOLVED, errors, latency)
     assert found.row("errors").size == power.safe_points_sample(0.16, 0.02, required_guardrails=2)
@@ -134,30 +189,47 @@ def test_plan__ratio_and_quantile__are_planned_by_their_units_spread() -> None:
 
 
 def test_plan__joint_power__is_one_minus_what_each_may_miss() -> None:
-    guardrail = MetricInputs(key="errors", role="guardrail", better="decrease", baseline=0.03, margin=0.05)
+    guardrail = MetricInputs(
+        key="errors", role="guardrail", better="decrease", baseline=0.03, margin=0.05
+    )
     found = planned(RESOLVED, guardrail)
     missed = [1 - (row.power or 0) for row in found.rows]
     assert found.joint_power == pytest.approx(1 - sum(missed))
-    assert found.joint.startswith("With 1,094 units in control the effect is found with power 0.80 and the required guardrail is SAFE")
+    assert found.joint.startswith(
+        "With 1,094 units in control the effect is found with power 0.80 and the required guardrail is SAFE"
+    )
 
 
 def test_plan__joint_power_below_the_planned__says_what_the_primary_metric_needs_for_it() -> None:
-    found = planned(RESOLVED, MetricInputs(key="errors", role="guardrail", better="decrease", baseline=0.03, margin=0.0215))
+    found = planned(
+        RESOLVED,
+        MetricInputs(
+            key="errors", role="guardrail", better="decrease", baseline=0.03, margin=0.0215
+        ),
+    )
     assert found.joint_power is not None
     assert found.joint_power < 0.795
     assert found.advice[-1].startswith("for 0.80 together resolved needs")
 
 
 def test_plan__secondary_without_an_effect__is_told_its_smallest_and_sizes_nothing() -> None:
-    found = planned(RESOLVED, replace(SPEND, role="secondary", effect=None), traffic=Traffic(units_per_day=1000))
+    found = planned(
+        RESOLVED, replace(SPEND, role="secondary", effect=None), traffic=Traffic(units_per_day=1000)
+    )
     row = found.row("spend")
     assert (row.size, row.power, found.control) == (None, None, 1094)
     assert row.mde is not None
 
 
-@pytest.mark.parametrize("change", [{"baseline": None}, {"sd": None}, {"baseline": 0.0, "kind": "proportion"}])
-def test_plan__secondary_of_which_little_is_known__cannot_say_and_stops_nothing(change: dict[str, Any]) -> None:
-    found = planned(RESOLVED, replace(SPEND, role="secondary", **change), traffic=Traffic(units_per_day=1000))
+@pytest.mark.parametrize(
+    "change", [{"baseline": None}, {"sd": None}, {"baseline": 0.0, "kind": "proportion"}]
+)
+def test_plan__secondary_of_which_little_is_known__cannot_say_and_stops_nothing(
+    change: dict[str, Any],
+) -> None:
+    found = planned(
+        RESOLVED, replace(SPEND, role="secondary", **change), traffic=Traffic(units_per_day=1000)
+    )
     assert found.row("spend").size is None
     assert "cannot say" in found.row("spend").note
 
@@ -174,7 +246,9 @@ def test_plan__secondary_of_which_little_is_known__cannot_say_and_stops_nothing(
         (replace(SPEND, sd=-1.0), "spend: the standard deviation"),
     ],
 )
-def test_plan__what_sizes_it_is_missing_or_impossible__is_refused_by_name(metric: MetricInputs, said: str) -> None:
+def test_plan__what_sizes_it_is_missing_or_impossible__is_refused_by_name(
+    metric: MetricInputs, said: str
+) -> None:
     with pytest.raises(ImpossiblePlan, match=said):
         planned(metric)
 
@@ -199,7 +273,9 @@ def test_inputs__that_cannot_be__are_refused(wrong: Any) -> None:
         wrong()
 
 
-ANY = st.sampled_from([0.0, -1.0, 1.0, 0.5, 5e-324, 1e308, -1e308, 1e-12, 1e12]) | st.floats(allow_nan=False, allow_infinity=False)
+ANY = st.sampled_from([0.0, -1.0, 1.0, 0.5, 5e-324, 1e308, -1e308, 1e-12, 1e12]) | st.floats(
+    allow_nan=False, allow_infinity=False
+)
 SANE = st.sampled_from([1.0, 50.0, 0.5, 1e6])
 ROLES: Any = st.sampled_from(["primary", "secondary", "guardrail"])
 
@@ -223,8 +299,16 @@ def test_plan__any_numbers__are_answered_or_refused_never_broken(data: st.DataOb
             design_effect=draw(SANE | ANY),
             window_days=draw(SANE | ANY),
         )
-        traffic = Traffic(units_per_day=draw(SANE | ANY | st.none()), control=draw(SANE | ANY), tests=(draw(SANE | ANY),))
-        rules = Rules(alpha=draw(st.just(0.05) | ANY), power=draw(st.just(0.8) | ANY), looks=draw(st.sampled_from([1, 2])))
+        traffic = Traffic(
+            units_per_day=draw(SANE | ANY | st.none()),
+            control=draw(SANE | ANY),
+            tests=(draw(SANE | ANY),),
+        )
+        rules = Rules(
+            alpha=draw(st.just(0.05) | ANY),
+            power=draw(st.just(0.8) | ANY),
+            looks=draw(st.sampled_from([1, 2])),
+        )
         found = plan([RESOLVED, metric], traffic, rules)
     except ImpossiblePlan:
         return

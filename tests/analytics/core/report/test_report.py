@@ -15,7 +15,16 @@ from analytics.core.ground.encoding import plain, restored
 from analytics.core.ground.errors import ImpossiblePlan
 from analytics.core.report.blocks import Heading, IntervalChart, Items, LooksChart, Table, Words
 from analytics.core.report.build import BLOCKS, INLINE, build, template_faults
-from analytics.core.report.facts import Amendment, ArmCost, DecisionMade, Planned, ReportedArm, ReportedMetric, ReportFacts, TrailLine
+from analytics.core.report.facts import (
+    Amendment,
+    ArmCost,
+    DecisionMade,
+    Planned,
+    ReportedArm,
+    ReportedMetric,
+    ReportFacts,
+    TrailLine,
+)
 from analytics.core.report.template import REQUIRED, fill
 from analytics.core.report.verdict import CAUTION, winner
 from analytics.core.report.writing import as_json, as_markdown
@@ -33,7 +42,19 @@ DAY = timedelta(days=1)
 def comparison(difference=0.02, se=0.005, **changes):
     ci = Interval(difference - 1.96 * se, difference + 1.96 * se, 0.95)
     base = Comparison(
-        "score", 1000, 1000, 0.10, 0.10 + difference, difference, ci, difference / 0.10, None, None, 0.00012, difference / se, se
+        "score",
+        1000,
+        1000,
+        0.10,
+        0.10 + difference,
+        difference,
+        ci,
+        difference / 0.10,
+        None,
+        None,
+        0.00012,
+        difference / se,
+        se,
     )
     return replace(base, **changes)
 
@@ -64,7 +85,20 @@ GUARDED = MetricResult(
     arms=(MetricArm("a", 1000, 1010, 0.01, 10.0, 10.0), MetricArm("b", 1000, 1005, 0.012, 12.0, 12.0)),
     comparisons=(ArmComparison("b", comparison(0.002, 0.004, control_mean=0.01, treatment_mean=0.012)),),
 )  # fmt: skip
-SAFE = GuardrailResult("errors", "b", "safe", False, True, 0.01, 1.0, -0.018, -0.03, -0.005, False, "harm is below the margin")
+SAFE = GuardrailResult(
+    "errors",
+    "b",
+    "safe",
+    False,
+    True,
+    0.01,
+    1.0,
+    -0.018,
+    -0.03,
+    -0.005,
+    False,
+    "harm is below the margin",
+)
 PLANNED = Planned(
     hypothesis="Friendly words\nmake people *answer*", expected_effect="+10 %", prd_url="https://docs.example.org/prd", flag="greeting",
     unit_type="user", traffic=200, confidence_level=0.95, power=0.8, min_sample_size=100, weeks=2, policy="ai-low", policy_version=1,
@@ -76,7 +110,17 @@ PLANNED = Planned(
                        rule="safe", action="stop"),
     ),
 )  # fmt: skip
-DECIDED = DecisionMade(7, START + 15 * DAY, "promote", "promoted", "b", "b: the boundary was crossed for the better", 3, True, "")
+DECIDED = DecisionMade(
+    7,
+    START + 15 * DAY,
+    "promote",
+    "promoted",
+    "b",
+    "b: the boundary was crossed for the better",
+    3,
+    True,
+    "",
+)
 WON = ReportFacts(
     key="greeting_v2", name="Friendly greeting", experiment_type="prompt", owner="olivia", origin="live", status="completed",
     outcome="promoted", standing="Promoted: “Friendly”.", iteration=1, final=True, run=12, as_of=START + 15 * DAY + timedelta(minutes=5),
@@ -115,7 +159,9 @@ def test_winner__shrinks_by_the_prior_on_the_lift():
     assert found.shrunken_lift == pytest.approx(0.2 * 0.09 / 0.0925)
     assert found.shrunken == pytest.approx(0.02 * 0.09 / 0.0925)
     assert found.shrunken_interval is not None
-    assert found.shrunken_interval.low == pytest.approx(0.0194595 - 1.959964 * 0.005 * (0.09 / 0.0925) ** 0.5, abs=1e-6)
+    assert found.shrunken_interval.low == pytest.approx(
+        0.0194595 - 1.959964 * 0.005 * (0.09 / 0.0925) ** 0.5, abs=1e-6
+    )
 
 
 def test_verdict__after_a_win__gives_repeated_interval_caution_shrunken_estimate_and_holdback():
@@ -124,11 +170,16 @@ def test_verdict__after_a_win__gives_repeated_interval_caution_shrunken_estimate
     assert CAUTION in text
     assert "expect +1.95 pp (lift +19.46 %)" in text
     assert "5 % of the tested users are held back" in text
-    assert "Decision 7, carried out by the platform: Friendly: the boundary was crossed for the better." in text
+    assert (
+        "Decision 7, carried out by the platform: Friendly: the boundary was crossed for the better."
+        in text
+    )
 
 
 def test_verdict__nothing_promoted__says_nothing_of_winners():
-    text = text_of(replace(WON, outcome="no_effect", standing="Ended: no effect.", winner="", holdback=0))
+    text = text_of(
+        replace(WON, outcome="no_effect", standing="Ended: no effect.", winner="", holdback=0)
+    )
     assert CAUTION not in text
     assert "repeated 95 % interval" not in text
     assert json.loads(as_json(build(replace(WON, winner=""), SHIPPED, 1)))["winner"] is None
@@ -139,7 +190,9 @@ def test_verdict__promoted_by_hand_without_a_look__says_that_there_is_no_interva
 
 
 def test_verdict__control_at_zero__gives_no_lift_and_says_why():
-    nothing = replace(METRIC, comparisons=(ArmComparison("b", comparison(control_mean=0.0, lift=None)),))
+    nothing = replace(
+        METRIC, comparisons=(ArmComparison("b", comparison(control_mean=0.0, lift=None)),)
+    )
     text = text_of(replace(WON, metrics=(nothing,)))
     assert "A shrunken estimate cannot be given: control's value is not known or zero" in text
     assert CAUTION in text
@@ -155,12 +208,23 @@ def test_report__masked__has_no_result_in_any_body():
     for number in ("+2.00 pp", "12.00 %", "+1.95 pp", "0.0004", "5,000,000"):
         assert number not in text
     facts = json.loads(as_json(report))["facts"]
-    assert not any(facts[name] for name in ("metrics", "guardrails", "readiness", "looks", "costs", "geo"))
+    assert not any(
+        facts[name] for name in ("metrics", "guardrails", "readiness", "looks", "costs", "geo")
+    )
     assert not any(isinstance(block, IntervalChart | LooksChart) for block in report.document)
 
 
 def test_report__running__says_that_it_is_not_final():
-    text = text_of(replace(WON, final=False, status="running", outcome="", winner="", rule="keep running; not yet met: clock"))
+    text = text_of(
+        replace(
+            WON,
+            final=False,
+            status="running",
+            outcome="",
+            winner="",
+            rule="keep running; not yet met: clock",
+        )
+    )
     assert "Not final" in text
     assert "What the rules say now: Keep running; not yet met: clock." in text
 
@@ -180,15 +244,27 @@ def test_results__three_readings_side_by_side_with_drawings():
 def test_plan__beside_what_happened__and_its_amendments():
     text = text_of(WON)
     assert "| End | 30 Mar 2026, 00:00 UTC | 17 Mar 2026, 00:00 UTC |" in text
-    assert "| Units: Friendly | 900 units | 1,005 units; 50.0 % of them planned, 49.9 % met |" in text
-    assert "| 03 Mar 2026, 00:00 UTC | olivia | planned end | 2026-03-30 | 2026-04-10 | a holiday |" in text
+    assert (
+        "| Units: Friendly | 900 units | 1,005 units; 50.0 % of them planned, 49.9 % met |" in text
+    )
+    assert (
+        "| 03 Mar 2026, 00:00 UTC | olivia | planned end | 2026-03-30 | 2026-04-10 | a holiday |"
+        in text
+    )
     assert "+2 pp" in text  # the margin
 
 
 def test_markdown__peoples_words__stay_words():
-    evil = replace(PLANNED, hypothesis="# Big\n<script>alert(1)</script> | [x](javascript:1)\n1. no list", expected_effect="**!**")
+    evil = replace(
+        PLANNED,
+        hypothesis="# Big\n<script>alert(1)</script> | [x](javascript:1)\n1. no list",
+        expected_effect="**!**",
+    )
     text = text_of(replace(WON, planned=evil, name="a | b <i>"))
-    assert "> \\# Big\n> \\<script>alert(1)\\</script> \\| \\[x\\](javascript:1)\n> 1\\. no list" in text
+    assert (
+        "> \\# Big\n> \\<script>alert(1)\\</script> \\| \\[x\\](javascript:1)\n> 1\\. no list"
+        in text
+    )
     assert text.startswith("# a \\| b \\<i>\n")
     assert "\n# Big" not in text
     assert "greeting_v2" in text  # nothing inside a word is escaped
@@ -205,7 +281,10 @@ def test_json__names_verdict_winner_and_facts_and_holds_no_infinity():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (SHIPPED + "\n{{secret}}\n", "{{secret}} is no place of a report; there are amendments, as_of,"),
+        (
+            SHIPPED + "\n{{secret}}\n",
+            "{{secret}} is no place of a report; there are amendments, as_of,",
+        ),
         (SHIPPED.replace("{{health}}", ""), "{{health}} is missing"),
         (SHIPPED + "\nSee {{plan}} above.\n", "must be alone on its line"),
         (SHIPPED + "\n# {{verdict}}\n", "must be alone on its line"),
@@ -221,8 +300,9 @@ def test_template__with_a_fault__is_refused_with_the_place(text, says):
 
 
 def test_template__of_an_organisation__orders_and_words_the_report_its_own_way():
-    own = "# {{ title }} of {{owner}}\n\nFirst line\nsecond line.\n- one {{outcome}}\n- two\n" + "\n".join(
-        f"{{{{{name}}}}}" for name in REQUIRED
+    own = (
+        "# {{ title }} of {{owner}}\n\nFirst line\nsecond line.\n- one {{outcome}}\n- two\n"
+        + "\n".join(f"{{{{{name}}}}}" for name in REQUIRED)
     )
     document = build(WON, own, 3).document
     assert document[0] == Heading(1, "Friendly greeting of olivia")
@@ -231,7 +311,9 @@ def test_template__of_an_organisation__orders_and_words_the_report_its_own_way()
 
 
 def test_fill__places_inside_words_come_from_facts_and_are_not_filled_again():
-    assert fill("{{title}} ok", {"title": "{{verdict}}"}, {"verdict": (Words("no"),)}) == (Words("{{verdict}} ok"),)
+    assert fill("{{title}} ok", {"title": "{{verdict}}"}, {"verdict": (Words("no"),)}) == (
+        Words("{{verdict}} ok"),
+    )
 
 
 def test_inline_places__all_say_something():

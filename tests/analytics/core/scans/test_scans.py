@@ -41,7 +41,13 @@ def test_wearing__less_is_better__a_saving_that_shrinks_is_novelty_too() -> None
 
 
 def test_wearing__nothing_proven__says_nothing() -> None:
-    wearing = scans.read_wearing("orders", "increase", "control", {"control": spread(1000, 0.0), "treatment": spread(1000, 0.01)}, 0.05)
+    wearing = scans.read_wearing(
+        "orders",
+        "increase",
+        "control",
+        {"control": spread(1000, 0.0), "treatment": spread(1000, 0.01)},
+        0.05,
+    )
     assert scans.findings_of(ScanResult(wearing=wearing)) == ()
 
 
@@ -50,20 +56,37 @@ def rates(control: int, treatment: int, n: int = 2000) -> dict[str, Totals]:
 
 
 def test_breakdowns__one_value_gains_and_the_other_loses__differ() -> None:
-    tables = {"language": {"de": rates(200, 300), "en": rates(300, 200)}, "plan": {"free": rates(200, 210), "pro": rates(200, 205)}}
+    tables = {
+        "language": {"de": rates(200, 300), "en": rates(300, 200)},
+        "plan": {"free": rates(200, 210), "pro": rates(200, 205)},
+    }
     found = scans.read_breakdowns("apply", "proportion", "control", tables, 0.05)
     [finding] = scans.findings_of(ScanResult(breakdowns=found))
     assert [one.by for one in found] == ["language", "plan"]
-    assert finding.code == "segments" and "language" in finding.evidence and "de +0.05" in finding.evidence
+    assert (
+        finding.code == "segments"
+        and "language" in finding.evidence
+        and "de +0.05" in finding.evidence
+    )
 
 
 def test_breakdowns__q_is_adjusted_over_all_that_was_asked() -> None:
     edge = {"de": rates(200, 235), "en": rates(200, 190)}
     alike = {"a": rates(200, 210), "b": rates(200, 211)}
     [alone] = scans.read_breakdowns("apply", "proportion", "control", {"language": edge}, 0.05)
-    among, *_ = scans.read_breakdowns("apply", "proportion", "control", {"language": edge, **{f"x{i}": alike for i in range(4)}}, 0.05)
+    among, *_ = scans.read_breakdowns(
+        "apply",
+        "proportion",
+        "control",
+        {"language": edge, **{f"x{i}": alike for i in range(4)}},
+        0.05,
+    )
     assert alone.adjusted_p == alone.found.heterogeneity.p
-    assert among.adjusted_p is not None and alone.adjusted_p is not None and among.adjusted_p > 2 * alone.adjusted_p
+    assert (
+        among.adjusted_p is not None
+        and alone.adjusted_p is not None
+        and among.adjusted_p > 2 * alone.adjusted_p
+    )
 
 
 def test_drift__words_unknown_to_the_baseline_go_to_its_last_place() -> None:
@@ -72,7 +95,10 @@ def test_drift__words_unknown_to_the_baseline_go_to_its_last_place() -> None:
     drifting = scans.read_drift(baseline, counts)
     [finding] = scans.findings_of(ScanResult(drift=(drifting,)))
     assert counts == (200, 0, 605)
-    assert (finding.code, finding.severity) == ("drift", "red") and "language (covariates): PSI" in finding.evidence
+    assert (finding.code, finding.severity) == (
+        "drift",
+        "red",
+    ) and "language (covariates): PSI" in finding.evidence
 
 
 def test_drift__edges_leave_out_deciles_that_hold_the_largest() -> None:
@@ -81,37 +107,70 @@ def test_drift__edges_leave_out_deciles_that_hold_the_largest() -> None:
 
 
 def pair(first: str, second: str, both: float) -> Pair:
-    cells = {(a, b): spread(500, both if (a, b) == ("t", "t") else 0.0) for a in ("c", "t") for b in ("c", "t")}
+    cells = {
+        (a, b): spread(500, both if (a, b) == ("t", "t") else 0.0)
+        for a in ("c", "t")
+        for b in ("c", "t")
+    }
     return Pair(first, second, ("c", "c"), cells)
 
 
 def test_pairs__an_alert_is_told_to_both_of_its_experiments_alone() -> None:
-    pairs = scans.read_pairs([("orders", pair("one", "two", 0.6)), ("orders", pair("one", "three", 0.0))])
+    pairs = scans.read_pairs(
+        [("orders", pair("one", "two", 0.6)), ("orders", pair("one", "three", 0.0))]
+    )
     assert [len(scans.pair_findings(pairs, key)) for key in ("one", "two", "three")] == [1, 1, 0]
     [finding] = scans.pair_findings(pairs, "two")
-    assert finding.severity == "red" and "one × two" in finding.evidence and "+0.6" in finding.evidence
+    assert (
+        finding.severity == "red" and "one × two" in finding.evidence and "+0.6" in finding.evidence
+    )
 
 
 def test_result__stored_and_restored__is_the_same() -> None:
-    wearing = scans.read_wearing("orders", "increase", "control", {"control": spread(1000, 0.0), "treatment": spread(1000, 0.2)}, 0.05)
+    wearing = scans.read_wearing(
+        "orders",
+        "increase",
+        "control",
+        {"control": spread(1000, 0.0), "treatment": spread(1000, 0.2)},
+        0.05,
+    )
     tables = {"language": {"de": rates(200, 300), "en": rates(300, 200)}}
     breakdowns = scans.read_breakdowns("apply", "proportion", "control", tables, 0.05)
     drift = (scans.read_drift(Baseline("covariates", "age", (50, 50), edges=(30.0,)), (10, 90)),)
-    result = ScanResult(scans.findings_of(ScanResult(wearing=wearing)), breakdowns, wearing, drift, ("nothing",))
+    result = ScanResult(
+        scans.findings_of(ScanResult(wearing=wearing)), breakdowns, wearing, drift, ("nothing",)
+    )
     assert restored(plain(result), ScanResult) == result
 
 
-def mixed(first: tuple[int, int], second: tuple[int, int], others: tuple[int, int]) -> dict[str, Totals]:
-    return {"free": Totals.of_rate(*first), "pro": Totals.of_rate(*second), "others": Totals.of_rate(*others)}
+def mixed(
+    first: tuple[int, int], second: tuple[int, int], others: tuple[int, int]
+) -> dict[str, Totals]:
+    return {
+        "free": Totals.of_rate(*first),
+        "pro": Totals.of_rate(*second),
+        "others": Totals.of_rate(*others),
+    }
 
 
 def test_strata__arms_with_another_mix__are_compared_as_if_they_had_the_same() -> None:
     """Within each stratum the rates are alike; treatment has more paying units, so the plain rates differ by 12 points."""
-    arms = {"control": mixed((60, 600), (120, 200), (20, 100)), "treatment": mixed((30, 300), (300, 500), (20, 100))}
-    tables = {"plan": {value: {arm: parts[value] for arm, parts in arms.items()} for value in ("free", "pro")}}
+    arms = {
+        "control": mixed((60, 600), (120, 200), (20, 100)),
+        "treatment": mixed((30, 300), (300, 500), (20, 100)),
+    }
+    tables = {
+        "plan": {
+            value: {arm: parts[value] for arm, parts in arms.items()} for value in ("free", "pro")
+        }
+    }
     whole = {arm: parts["free"] + parts["pro"] + parts["others"] for arm, parts in arms.items()}
     (found,) = scans.read_strata("apply", "proportion", "control", tables, whole, 0.05)
-    assert (found.by, found.arm, found.found.strata) == ("plan", "treatment", ("free", "others", "pro"))
+    assert (found.by, found.arm, found.found.strata) == (
+        "plan",
+        "treatment",
+        ("free", "others", "pro"),
+    )
     assert found.found.weights == pytest.approx((0.5, 200 / 1800, 700 / 1800))
     assert found.found.comparison.difference == pytest.approx(0.0, abs=1e-12)
     assert found.found.comparison.p == pytest.approx(1.0)
@@ -125,7 +184,10 @@ def test_strata__of_a_mean__agree_with_a_regression_on_the_strata() -> None:
     arms = {"control": 0, "treatment": 1}
     tables = {
         "plan": {
-            value: {arm: Totals.of_values(y[(stratum == place) & (treated == one)].tolist()) for arm, one in arms.items()}
+            value: {
+                arm: Totals.of_values(y[(stratum == place) & (treated == one)].tolist())
+                for arm, one in arms.items()
+            }
             for place, value in enumerate(("free", "pro"))
         }
     }

@@ -24,7 +24,9 @@ def _moments(rows: list[tuple[float, float, float]]) -> Moments:
 
 
 @given(ROWS, st.data())
-def test_moments__any_partition_of_rows__equal_the_whole(rows: list[tuple[float, float, float]], data: st.DataObject) -> None:
+def test_moments__any_partition_of_rows__equal_the_whole(
+    rows: list[tuple[float, float, float]], data: st.DataObject
+) -> None:
     cut = data.draw(st.integers(0, len(rows)))
     parts, whole = _moments(rows[:cut]) + _moments(rows[cut:]), _moments(rows)
     assert (parts.n, parts.names) == (whole.n, whole.names)
@@ -33,7 +35,9 @@ def test_moments__any_partition_of_rows__equal_the_whole(rows: list[tuple[float,
 
 
 @given(ROWS, WEIGHT, WEIGHT, WEIGHT)
-def test_combined__any_weights__is_the_total_of_combined_rows(rows: list[tuple[float, float, float]], a: float, b: float, c: float) -> None:
+def test_combined__any_weights__is_the_total_of_combined_rows(
+    rows: list[tuple[float, float, float]], a: float, b: float, c: float
+) -> None:
     found = _moments(rows).combined({"y": a, "d": b}, {"x": c, "y": 1.0})
     table = np.array(rows)
     one, two = a * table[:, 0] + b * table[:, 1], c * table[:, 2] + table[:, 0]
@@ -45,20 +49,31 @@ def test_combined__any_weights__is_the_total_of_combined_rows(rows: list[tuple[f
 
 
 @given(ROWS, WEIGHT, WEIGHT)
-def test_raised__by_constants__is_the_total_of_raised_rows(rows: list[tuple[float, float, float]], up: float, across: float) -> None:
+def test_raised__by_constants__is_the_total_of_raised_rows(
+    rows: list[tuple[float, float, float]], up: float, across: float
+) -> None:
     y, _, x = zip(*rows, strict=True)
     found = raised(Totals.of_values(y, x), up, across)
     wanted = Totals.of_values([v + up for v in y], [v + across for v in x])
     assert (found.sum_y, found.sum_y2, found.sum_x, found.sum_x2, found.sum_xy) == pytest.approx(
-        (wanted.sum_y, wanted.sum_y2, wanted.sum_x, wanted.sum_x2, wanted.sum_xy), rel=1e-9, abs=1e-5
+        (wanted.sum_y, wanted.sum_y2, wanted.sum_x, wanted.sum_x2, wanted.sum_xy),
+        rel=1e-9,
+        abs=1e-5,
     )
-    assert raised(Totals.of_values(y), up).sum_y2 == pytest.approx(wanted.sum_y2, rel=1e-9, abs=1e-5)
+    assert raised(Totals.of_values(y), up).sum_y2 == pytest.approx(
+        wanted.sum_y2, rel=1e-9, abs=1e-5
+    )
 
 
 def test_products__hand_computed__are_found_in_either_order() -> None:
     m = Moments.of_rows(y=[1.0, 2.0], d=[3.0, 4.0], x=[5.0, 6.0])
     assert m.products == (5.0, 11.0, 17.0, 25.0, 39.0, 61.0)
-    assert [m.product(*pair) for pair in (("y", "d"), ("d", "y"), ("x", "d"), ("x", "x"))] == [11.0, 11.0, 39.0, 61.0]
+    assert [m.product(*pair) for pair in (("y", "d"), ("d", "y"), ("x", "d"), ("x", "x"))] == [
+        11.0,
+        11.0,
+        39.0,
+        61.0,
+    ]
     assert (m.mean("d"), m.sum("x")) == (3.5, 11.0)
 
 
@@ -111,7 +126,9 @@ def test_moments__of_counts_of_a_trillion__are_taken() -> None:
         (2, ("y", "d"), (1.0, 1.0), (1.0, 9.0, 1.0)),
     ],
 )
-def test_moments__that_no_rows_could_make__are_refused(given_: tuple[int, tuple[str, ...], tuple[float, ...], tuple[float, ...]]) -> None:
+def test_moments__that_no_rows_could_make__are_refused(
+    given_: tuple[int, tuple[str, ...], tuple[float, ...], tuple[float, ...]],
+) -> None:
     with pytest.raises(ImpossibleTotals):
         Moments(*given_)
 

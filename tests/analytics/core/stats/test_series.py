@@ -11,7 +11,11 @@ ARMS = (ArmSummary("control", "Control", True, 10), ArmSummary("b", "B", False, 
 
 
 def metric(difference: float, interval: Interval | None) -> MetricResult:
-    one = ArmComparison("b", Comparison("z", 10, 11, difference=difference), always=interval and AlwaysValid(interval, 0.5))
+    one = ArmComparison(
+        "b",
+        Comparison("z", 10, 11, difference=difference),
+        always=interval and AlwaysValid(interval, 0.5),
+    )
     return MetricResult("m", 1, "M", "primary", "mean", "increase", "", None, comparisons=(one,))
 
 

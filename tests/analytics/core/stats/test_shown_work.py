@@ -12,14 +12,21 @@ from analytics.core.stats.arms.mean import compare_means
 from analytics.core.stats.arms.proportion import compare_proportions
 from analytics.core.stats.arms.ratio import compare_ratios
 
-RATIOS = [Moments(40, ("y", "d"), (y, 80.0), (yy, 130.0, 200.0)) for y, yy in ((60.0, 120.0), (72.0, 160.0))]
+RATIOS = [
+    Moments(40, ("y", "d"), (y, 80.0), (yy, 130.0, 200.0))
+    for y, yy in ((60.0, 120.0), (72.0, 160.0))
+]
 MEANS = [Totals(120, 540.0, 3420.0), Totals(130, 741.0, 5100.0)]
 RATES = [Totals(400, 60.0, 60.0), Totals(410, 81.0, 81.0)]
 
 
 @pytest.mark.parametrize(
     ("kind", "pair", "compare"),
-    [("proportion", RATES, compare_proportions), ("mean", MEANS, compare_means), ("ratio", RATIOS, compare_ratios)],
+    [
+        ("proportion", RATES, compare_proportions),
+        ("mean", MEANS, compare_means),
+        ("ratio", RATIOS, compare_ratios),
+    ],
 )
 def test_steps__give_the_difference_and_the_error_that_the_comparison_stores(kind, pair, compare):
     stored = compare(*pair)

@@ -17,7 +17,9 @@ VALUES = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=60)
 
 
 @given(VALUES, st.data())
-def test_totals__any_partition_of_rows__equal_the_whole(values: list[float], data: st.DataObject) -> None:
+def test_totals__any_partition_of_rows__equal_the_whole(
+    values: list[float], data: st.DataObject
+) -> None:
     cut = data.draw(st.integers(0, len(values)))
     parts = Totals.of_values(values[:cut]) + Totals.of_values(values[cut:])
     whole = Totals.of_values(values)

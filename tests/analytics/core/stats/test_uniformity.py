@@ -35,18 +35,31 @@ def test_ks_uniform__p_values_that_are_too_small__is_seen() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 20_000), st.floats(0.001, 0.999), st.floats(0.5, 0.9999))
-def test_binomial_bounds__any_rate__agree_with_scipy(n: int, rate: float, confidence: float) -> None:
+def test_binomial_bounds__any_rate__agree_with_scipy(
+    n: int, rate: float, confidence: float
+) -> None:
     tail, found = (1 - confidence) / 2, binomial_bounds(n, rate, confidence)
-    assert (found.low * n, found.high * n) == pytest.approx((binom.ppf(tail, n, rate), binom.ppf(1 - tail, n, rate)), abs=1e-6)
+    assert (found.low * n, found.high * n) == pytest.approx(
+        (binom.ppf(tail, n, rate), binom.ppf(1 - tail, n, rate)), abs=1e-6
+    )
 
 
 @pytest.mark.parametrize(
     ("n", "rate", "low", "high"),
-    [(10_000, 0.05, 0.0430, 0.0573), (2_000, 0.05, 0.0345, 0.0665), (100_000, 0.001, 0.00069, 0.00134), (10_000, 0.8, 0.787, 0.813)],
+    [
+        (10_000, 0.05, 0.0430, 0.0573),
+        (2_000, 0.05, 0.0345, 0.0665),
+        (100_000, 0.001, 0.00069, 0.00134),
+        (10_000, 0.8, 0.787, 0.813),
+    ],
 )
-def test_binomial_bounds__of_the_calibration__are_the_documented_ones(n: int, rate: float, low: float, high: float) -> None:
+def test_binomial_bounds__of_the_calibration__are_the_documented_ones(
+    n: int, rate: float, low: float, high: float
+) -> None:
     found = binomial_bounds(n, rate)
-    assert (found.low, found.high) == pytest.approx((low, high), abs=10 ** -(5 if rate < 0.01 else 3 if rate > 0.5 else 4) * 0.51)
+    assert (found.low, found.high) == pytest.approx(
+        (low, high), abs=10 ** -(5 if rate < 0.01 else 3 if rate > 0.5 else 4) * 0.51
+    )
     assert found.holds(rate) and found.holds(low + 1e-3 * rate) and not found.holds(high * 1.05)
     assert upper_bound(n, rate) == found.high
 
@@ -68,7 +81,11 @@ def test_ks_uniform__of_what_is_no_probability__is_refused(p: list[float]) -> No
         ks_uniform(p)
 
 
-@pytest.mark.parametrize("asked", [(0, 0.5, 0.9), (10, 1.5, 0.9), (10, 0.5, 1.0), (10, math.nan, 0.9)])
-def test_binomial_bounds__of_an_impossible_plan__are_refused(asked: tuple[int, float, float]) -> None:
+@pytest.mark.parametrize(
+    "asked", [(0, 0.5, 0.9), (10, 1.5, 0.9), (10, 0.5, 1.0), (10, math.nan, 0.9)]
+)
+def test_binomial_bounds__of_an_impossible_plan__are_refused(
+    asked: tuple[int, float, float],
+) -> None:
     with pytest.raises(ImpossiblePlan):
         binomial_bounds(*asked)

@@ -6,7 +6,16 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from analytics.core.deciding.windows import Clock, Span, clock, complete_days, is_matured, last_complete_day, legal_look, matured_until
+from analytics.core.deciding.windows import (
+    Clock,
+    Span,
+    clock,
+    complete_days,
+    is_matured,
+    last_complete_day,
+    legal_look,
+    matured_until,
+)
 
 BERLIN = "Europe/Berlin"
 FULL = Clock(1, 7, (1,) * 7)
@@ -40,9 +49,18 @@ def test_complete_days__stretches_that_touch__are_one() -> None:
 
 @pytest.mark.parametrize(("day", "hours"), [(date(2026, 3, 29), 23), (date(2026, 10, 25), 25)])
 def test_complete_days__clocks_change__day_has_its_own_length(day: date, hours: int) -> None:
-    start = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(hours=1 if day.month == 3 else 2)
-    assert complete_days([Span(start, start + timedelta(hours=hours))], BERLIN, _utc(30, month=12)) == (day,)
-    assert complete_days([Span(start, start + timedelta(hours=hours, minutes=-1))], BERLIN, _utc(30, month=12)) == ()
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(
+        hours=1 if day.month == 3 else 2
+    )
+    assert complete_days(
+        [Span(start, start + timedelta(hours=hours))], BERLIN, _utc(30, month=12)
+    ) == (day,)
+    assert (
+        complete_days(
+            [Span(start, start + timedelta(hours=hours, minutes=-1))], BERLIN, _utc(30, month=12)
+        )
+        == ()
+    )
 
 
 def test_clock__seven_full_days__completes_one_week_and_not_two() -> None:
@@ -77,7 +95,9 @@ def test_last_complete_day__is_yesterday_in_the_zone() -> None:
 
 
 def test_legal_look__once_a_day_after_the_clock__on_data_up_to_local_midnight() -> None:
-    allowed = legal_look(_utc(9, 10), BERLIN, FULL, window=timedelta(days=1), previous=date(2026, 6, 7))
+    allowed = legal_look(
+        _utc(9, 10), BERLIN, FULL, window=timedelta(days=1), previous=date(2026, 6, 7)
+    )
     assert (allowed.allowed, allowed.day, allowed.data_cut) == (True, date(2026, 6, 8), _utc(8, 22))
 
 
@@ -85,13 +105,18 @@ def test_legal_look__once_a_day_after_the_clock__on_data_up_to_local_midnight() 
     ("changed", "why"),
     [
         ({"the_clock": OPEN}, "clock"),
-        ({"previous": date(2026, 6, 8)}, "the data up to 08 Jun 2026 have been used; the next complete day is needed"),
+        (
+            {"previous": date(2026, 6, 8)},
+            "the data up to 08 Jun 2026 have been used; the next complete day is needed",
+        ),
         ({"over": True}, "exploratory"),
         ({"window": None}, "once, at the end"),
         ({"window": None, "planned_end": _utc(10)}, "once, at the end"),
     ],
 )
-def test_legal_look__too_early_again_or_too_late__is_refused(changed: dict[str, object], why: str) -> None:
+def test_legal_look__too_early_again_or_too_late__is_refused(
+    changed: dict[str, object], why: str
+) -> None:
     asked: dict[str, object] = {"the_clock": FULL, "window": timedelta(days=1), **changed}
     found = legal_look(_utc(9, 10), "UTC", **asked)  # type: ignore[arg-type]  # named fields of one call
     assert not found.allowed

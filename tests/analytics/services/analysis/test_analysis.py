@@ -34,7 +34,15 @@ def gaining(**fields: object) -> World:
 
 
 def guarded(w: World, *, bad_control: int, bad_treatment: int, at: datetime = START + DAY) -> World:
-    plan(w, "guardrail", "complained", margin=0.15, margin_kind="relative", rule="no_breach", action="stop")
+    plan(
+        w,
+        "guardrail",
+        "complained",
+        margin=0.15,
+        margin_kind="relative",
+        rule="no_breach",
+        action="stop",
+    )
     crowd(w, "control", 2000, at, events={"complaint": bad_control})
     crowd(w, "treatment", 2000, at, events={"complaint": bad_treatment})
     return w
@@ -65,7 +73,12 @@ def test_analyse__clock_complete_and_gain_proven__looks_once_a_day_and_decides_t
     analyse(w.experiment.pk, now=AFTER_CLOCK + timedelta(hours=1), may_look=True)
     [look], [decision] = Look.objects.all(), Decision.objects.all()
     assert (look.local_day, look.last) == ((AFTER_CLOCK - DAY).date(), True)
-    assert (decision.verdict, decision.outcome, decision.variant.key, decision.look) == ("promote", "promoted", "treatment", look)
+    assert (decision.verdict, decision.outcome, decision.variant.key, decision.look) == (
+        "promote",
+        "promoted",
+        "treatment",
+        look,
+    )
     assert AnalysisRun.objects.filter(latest=False).count() == 1
 
 
@@ -136,7 +149,9 @@ def said_of_looks(run: AnalysisRun) -> list[str]:
     return [*found, run.readiness["look"]["reason"], run.readiness["rule"]]
 
 
-def test_analyse__metric_without_a_window_end_or_size__says_everywhere_that_no_look_will_ever_come() -> None:
+def test_analyse__metric_without_a_window_end_or_size__says_everywhere_that_no_look_will_ever_come() -> (
+    None
+):
     w = unwindowed()
     for days in (2, 8, 60):
         said = said_of_looks(analyse(w.experiment.pk, now=START + days * DAY, may_look=True))
@@ -145,7 +160,9 @@ def test_analyse__metric_without_a_window_end_or_size__says_everywhere_that_no_l
 
 
 @pytest.mark.parametrize("planned", [{"planned_end": START + 70 * DAY}, {"n_planned": 5000}])
-def test_analyse__metric_without_a_window_but_with_an_end_or_a_size__waits_for_it(planned: dict[str, object]) -> None:
+def test_analyse__metric_without_a_window_but_with_an_end_or_a_size__waits_for_it(
+    planned: dict[str, object],
+) -> None:
     w = unwindowed(**{key: value for key, value in planned.items() if key == "planned_end"})
     if "n_planned" in planned:
         type(w.iteration).objects.filter(pk=w.iteration.pk).update(plan=planned)
@@ -174,7 +191,10 @@ def test_analyse__small_p_of_shares_seen_between_looks__warns_there_and_stops_th
     between = analyse(w.experiment.pk, now=START + 3 * DAY, may_look=True)
     due = analyse(w.experiment.pk, now=AFTER_CLOCK, may_look=True)
     # Then the first warns only (a p peeked at every tick errs more often than it says), the second decides nothing
-    assert (between.masked, [f["weight"] for f in between.health["findings"] if f["code"] == "srm"]) == (False, ["yellow"])
+    assert (
+        between.masked,
+        [f["weight"] for f in between.health["findings"] if f["code"] == "srm"],
+    ) == (False, ["yellow"])
     assert (due.masked, due.readiness["kind"]) == (True, "hold")
     assert not Look.objects.exists()
 
@@ -222,9 +242,13 @@ def test_analyse__planned_end_passed_without_a_legal_look__asks_a_person_once() 
     assert "without a legal look" in decision.rule
 
 
-def test_analyse__long_pause_inside_windows__leaves_units_out_of_looks_counts_them_and_keeps_them_for_alarms() -> None:
+def test_analyse__long_pause_inside_windows__leaves_units_out_of_looks_counts_them_and_keeps_them_for_alarms() -> (
+    None
+):
     w = guarded(gaining(), bad_control=60, bad_treatment=240)
-    Pause.objects.create(iteration=w.iteration, started_at=START + 2 * DAY, ended_at=START + 4 * DAY, cause="person")
+    Pause.objects.create(
+        iteration=w.iteration, started_at=START + 2 * DAY, ended_at=START + 4 * DAY, cause="person"
+    )
     crowd(w, "control", 300, START + 5 * DAY)
     run = analyse(w.experiment.pk, now=START + 20 * DAY)
     assert rows(run, "apply_conversion")["control"]["n"] == 300
@@ -236,7 +260,9 @@ def test_analyse__long_pause_inside_windows__leaves_units_out_of_looks_counts_th
 def test_analyse__one_percent_met_both_arms__masks() -> None:
     w = gaining()
     met = w.iteration.assignments.filter(variant=w.arms["control"]).order_by("pk")[:60]
-    w.iteration.assignments.filter(pk__in=list(met.values_list("pk", flat=True))).update(crossover=True)
+    w.iteration.assignments.filter(pk__in=list(met.values_list("pk", flat=True))).update(
+        crossover=True
+    )
     run = analyse(w.experiment.pk, now=AFTER_CLOCK)
     assert run.masked
     assert [f["code"] for f in run.health["findings"]] == ["crossover"]
@@ -265,11 +291,21 @@ def test_analyse__ratio_without_a_denominator__says_so_and_gives_no_number() -> 
 
 def test_analyse__every_run__carries_the_sequential_view_on_and_never_widens_it() -> None:
     w = gaining()
-    first = analyse(w.experiment.pk, now=START + 5 * DAY).results["metrics"][0]["comparisons"][0]["always"]
+    first = analyse(w.experiment.pk, now=START + 5 * DAY).results["metrics"][0]["comparisons"][0][
+        "always"
+    ]
     crowd(w, "control", 400, START + DAY, events={"apply": 72})
     crowd(w, "treatment", 400, START + DAY, events={"apply": 96})
-    second = analyse(w.experiment.pk, now=START + 6 * DAY).results["metrics"][0]["comparisons"][0]["always"]
-    assert first["interval"]["low"] <= second["interval"]["low"] <= 0.06 <= second["interval"]["high"] <= first["interval"]["high"]
+    second = analyse(w.experiment.pk, now=START + 6 * DAY).results["metrics"][0]["comparisons"][0][
+        "always"
+    ]
+    assert (
+        first["interval"]["low"]
+        <= second["interval"]["low"]
+        <= 0.06
+        <= second["interval"]["high"]
+        <= first["interval"]["high"]
+    )
     assert second["p"] <= first["p"] < 0.001
 
 
@@ -312,8 +348,12 @@ def test_analyse__three_arms__compares_each_with_control_and_adjusts_by_holm() -
     assert mens["comparison"]["ci"]["level"] == pytest.approx(0.975)
 
 
-@pytest.mark.parametrize(("origin", "shares"), [("import", [1 / 3] * 3), ("live", [0.334, 0.333, 0.333])])
-def test_analyse__thirds__are_exact_where_no_bucket_was_handed_out(origin: str, shares: list[float]) -> None:
+@pytest.mark.parametrize(
+    ("origin", "shares"), [("import", [1 / 3] * 3), ("live", [0.334, 0.333, 0.333])]
+)
+def test_analyse__thirds__are_exact_where_no_bucket_was_handed_out(
+    origin: str, shares: list[float]
+) -> None:
     w = world(arms=("control", "mens", "womens"), origin=origin)
     plan(w, "primary", "apply_conversion")
     run = analyse(w.experiment.pk, now=AFTER_CLOCK)
@@ -352,7 +392,10 @@ def test_analyse__ended_iteration__is_frozen_at_its_end() -> None:
     crowd(w, "control", 500, START + 7 * DAY)
     run = analyse(w.experiment.pk, now=AFTER_CLOCK)
     assert run.data_cut == end
-    assert {arm["key"]: arm["units"] for arm in run.totals["arms"]} == {"control": 3000, "treatment": 3000}
+    assert {arm["key"]: arm["units"] for arm in run.totals["arms"]} == {
+        "control": 3000,
+        "treatment": 3000,
+    }
 
 
 def test_analyse__never_launched_or_unknown__is_refused() -> None:

@@ -24,10 +24,14 @@ def counted_world() -> World:
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
-    return [record for record in caplog.records if record.name == "analytics.services.analysis.counting"]
+    return [
+        record for record in caplog.records if record.name == "analytics.services.analysis.counting"
+    ]
 
 
-def test_count__out_of_time__is_one_warning_without_a_traceback(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_count__out_of_time__is_one_warning_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     counted_world()
     monkeypatch.setattr(counting, "_SQL", SLEEPS)
     counting.count_within(utc_now(), 0.2)
@@ -60,7 +64,9 @@ def test_count__out_of_time__is_tried_again_later_and_not_at_every_tick(
     assert OutcomeCount.objects.get(iteration=w.iteration).counted_at == later
 
 
-def test_count__first_one_out_of_time__has_no_numbers_until_one_succeeds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_count__first_one_out_of_time__has_no_numbers_until_one_succeeds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     w, real = counted_world(), counting._SQL
     monkeypatch.setattr(counting, "_SQL", SLEEPS)
     monkeypatch.setattr(counting, "LONGEST_MS", 200)

@@ -23,9 +23,19 @@ RULES = PolicyRules(dark_launch=True, dark_min_hours=24, dark_min_requests=200)
 
 def dark(rules: PolicyRules = RULES) -> World:
     w = world()
-    plan(w, "guardrail", "ai_error_units", margin=0.02, margin_kind="points", rule="no_breach", action="stop")
+    plan(
+        w,
+        "guardrail",
+        "ai_error_units",
+        margin=0.02,
+        margin_kind="points",
+        rule="no_breach",
+        action="stop",
+    )
     Experiment.objects.filter(pk=w.experiment.pk).update(status="dark_launch")
-    Iteration.objects.filter(pk=w.iteration.pk).update(dark_started_at=START, started_at=None, policy_rules=rules.as_json())
+    Iteration.objects.filter(pk=w.iteration.pk).update(
+        dark_started_at=START, started_at=None, policy_rules=rules.as_json()
+    )
     return w
 
 
@@ -110,7 +120,10 @@ def test_watch_dark_launch__breach__goes_back_to_draft_with_the_reason_and_serve
     assert lifecycle_of(w.experiment).status == Status.DRAFT
     assert not Bucket.objects.filter(iteration=w.iteration).exists()
     line = ChangeLogEntry.objects.get(experiment=w.experiment, action="abort_dark_launch")
-    assert line.reason == "dark launch: harm beyond the margin is proven for ai_error_units on treatment"
+    assert (
+        line.reason
+        == "dark launch: harm beyond the margin is proven for ai_error_units on treatment"
+    )
     assert line.actor_kind == "machine"
 
 
@@ -130,7 +143,11 @@ def test_watch_dark_launch__went_live_meanwhile__does_not_stop_what_it_did_not_m
     experiment = experiment_in(Status.RUNNING, policy="ai-low")
     with pytest.raises(Refused):
         abort_harmful_dark_launch(
-            SYSTEM, NOW + 48 * HOUR, experiment_id=experiment.pk, iteration_id=experiment.iterations.get().pk, reason="harm"
+            SYSTEM,
+            NOW + 48 * HOUR,
+            experiment_id=experiment.pk,
+            iteration_id=experiment.iterations.get().pk,
+            reason="harm",
         )
     assert lifecycle_of(experiment).status == Status.RUNNING
 
@@ -138,7 +155,13 @@ def test_watch_dark_launch__went_live_meanwhile__does_not_stop_what_it_did_not_m
 def test_watch_dark_launch__another_one_has_begun__comes_too_late() -> None:
     w = launched()
     with pytest.raises(Conflict, match="another dark launch"):
-        abort_harmful_dark_launch(SYSTEM, NOW + HOUR, experiment_id=w.experiment.pk, iteration_id=w.iteration.pk - 1, reason="harm")
+        abort_harmful_dark_launch(
+            SYSTEM,
+            NOW + HOUR,
+            experiment_id=w.experiment.pk,
+            iteration_id=w.iteration.pk - 1,
+            reason="harm",
+        )
 
 
 def test_check_dark_launch__events_without_a_variant__are_missing_labels() -> None:
@@ -147,7 +170,9 @@ def test_check_dark_launch__events_without_a_variant__are_missing_labels() -> No
     meet_now(w, "control", "twin", 10)
     for i in range(10):
         labelled = None if i == 0 else w.arms["treatment"].pk
-        w.event(f"dark{i}", "ai_request", NOW + HOUR, experiment_id=w.experiment.pk, variant_id=labelled)
+        w.event(
+            f"dark{i}", "ai_request", NOW + HOUR, experiment_id=w.experiment.pk, variant_id=labelled
+        )
 
     problems = watched(w, 3).detail["problems"]
 

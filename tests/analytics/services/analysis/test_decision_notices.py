@@ -15,7 +15,14 @@ from analytics.services.analysis.decisions import Waiting, decide
 from experiments.core.types import SYSTEM
 from experiments.models import ChangeLogEntry, Experiment, OutboxMessage
 from experiments.services.life import lifecycle
-from tests.analytics.services.analysis.test_decisions import HOUR, MORNING, NIGHT, harmful, now_of, winner
+from tests.analytics.services.analysis.test_decisions import (
+    HOUR,
+    MORNING,
+    NIGHT,
+    harmful,
+    now_of,
+    winner,
+)
 from tests.analytics.stores.observed import START, World, crowd, plan, world
 
 DAY = timedelta(days=1)
@@ -23,7 +30,11 @@ DAY = timedelta(days=1)
 
 def told(w: World) -> list[str]:
     """Kinds of the messages since the analysis, oldest first."""
-    return list(OutboxMessage.objects.filter(experiment=w.experiment, at__gte=START + DAY).order_by("pk").values_list("kind", flat=True))
+    return list(
+        OutboxMessage.objects.filter(experiment=w.experiment, at__gte=START + DAY)
+        .order_by("pk")
+        .values_list("kind", flat=True)
+    )
 
 
 @pytest.mark.django_db
@@ -40,7 +51,9 @@ def test_promotion__outside_the_window__is_announced_as_long_before_as_the_polic
 
 
 @pytest.mark.django_db
-def test_promotion__decided_in_the_window_but_too_late_for_it__waits_from_the_notice_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_promotion__decided_in_the_window_but_too_late_for_it__waits_from_the_notice_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Between the decision and beat's next tick the window may close; the notice then counts from when it was given."""
     with monkeypatch.context() as patch:
         patch.setattr(notices, "in_window", lambda *_: True)
@@ -74,7 +87,9 @@ def test_promotion__left_to_people__asks_them_at_once() -> None:
 @pytest.mark.django_db
 def test_decision__somebody_was_first__is_told_with_the_digest() -> None:
     w = winner()
-    lifecycle.emergency_stop(SYSTEM, NIGHT + HOUR, experiment_id=w.experiment.pk, reason="looks wrong")
+    lifecycle.emergency_stop(
+        SYSTEM, NIGHT + HOUR, experiment_id=w.experiment.pk, reason="looks wrong"
+    )
     decide(w.iteration.pk, now=MORNING)
     assert told(w) == ["promotion", "breach", "decision"]
 
@@ -110,4 +125,9 @@ def test_decisions__eight_workers_race__exactly_one_message_each() -> None:
     assert [now_of(w).status for w in worlds] == ["completed", "completed", "completed", "paused"]
     assert [told(w) for w in worlds] == [["state"], ["state"], ["state"], ["breach"]]
     for w in worlds:
-        assert ChangeLogEntry.objects.filter(experiment=w.experiment, actor_label=SYSTEM.label, at__gte=MORNING).count() == 1
+        assert (
+            ChangeLogEntry.objects.filter(
+                experiment=w.experiment, actor_label=SYSTEM.label, at__gte=MORNING
+            ).count()
+            == 1
+        )

@@ -48,7 +48,9 @@ class Bounds:
 
     def hold(self, promoted: int) -> bool:
         half = 3.29 * math.sqrt(self.rate * (1 - self.rate) / self.sims)
-        return max(1.0, (self.rate - half) * self.sims) <= promoted <= (self.rate + half) * self.sims
+        return (
+            max(1.0, (self.rate - half) * self.sims) <= promoted <= (self.rate + half) * self.sims
+        )
 
 
 def plan_for(arms: int, direction: Direction = Direction.INCREASE) -> AnalysisPlan:
@@ -56,7 +58,15 @@ def plan_for(arms: int, direction: Direction = Direction.INCREASE) -> AnalysisPl
         key="applied", version=1, name="Applied", kind=MetricKind.PROPORTION, source="event", event_types=("apply",), aggregation="any",
         direction=direction, scale="share", window_hours=24,
     )  # fmt: skip
-    metric = DesignMetric(key="applied", version=1, kind="proportion", role="primary", direction=direction.value, baseline=RATE, mde=0.1)
+    metric = DesignMetric(
+        key="applied",
+        version=1,
+        kind="proportion",
+        role="primary",
+        direction=direction.value,
+        baseline=RATE,
+        mde=0.1,
+    )
     return AnalysisPlan(
         experiment_id=1, key="identical", origin=Origin.LIVE, status=Status.RUNNING, iteration_id=1, unit_type="user", time_zone="UTC",
         arms=tuple(PlannedArm(i, f"arm{i}", f"arm{i}", i == 0, 1 / (arms + 1)) for i in range(arms + 1)),
@@ -66,8 +76,13 @@ def plan_for(arms: int, direction: Direction = Direction.INCREASE) -> AnalysisPl
 
 
 def measured(plan: AnalysisPlan, units: int, events: NDArray[np.int64], now: datetime) -> Measured:
-    arms = tuple(ArmSummary(a.key, a.name, a.is_control, units, units, 0, a.share) for a in plan.arms)
-    primary = {arm.key: Totals.of_rate(int(many), units) for arm, many in zip(plan.arms, events, strict=True)}
+    arms = tuple(
+        ArmSummary(a.key, a.name, a.is_control, units, units, 0, a.share) for a in plan.arms
+    )
+    primary = {
+        arm.key: Totals.of_rate(int(many), units)
+        for arm, many in zip(plan.arms, events, strict=True)
+    }
     day = (now - timedelta(days=1)).date()
     return Measured(now, arms, (), {}, {}, look=LookTotals(day, arms, primary, {}))
 
@@ -78,8 +93,17 @@ def last_decision(plan: AnalysisPlan, daily: Daily) -> Decision:
     total = daily.cumsum(axis=0)
     for day in range(1, DAYS + 1):
         now = START + timedelta(days=day, hours=1)
-        found = conclude(plan, measured(plan, day * PER_DAY, total[day - 1], now), states, now=now, may_look=True, harmed=frozenset())
-        assert (found.taken is not None) == (day >= FIRST_LOOK), "one look a day, from the day on which the clock is complete"
+        found = conclude(
+            plan,
+            measured(plan, day * PER_DAY, total[day - 1], now),
+            states,
+            now=now,
+            may_look=True,
+            harmed=frozenset(),
+        )
+        assert (found.taken is not None) == (day >= FIRST_LOOK), (
+            "one look a day, from the day on which the clock is complete"
+        )
         if found.taken is not None:
             states.append(found.taken)
         if found.decision.kind in ("promote", "conclude"):
@@ -93,14 +117,18 @@ def identical(sims: int, arms: int, seed: int) -> Daily:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("arms", "sims"), [(1, 600), (2, 430)])
-def test_decision_path__identical_arms__promotes_as_often_as_promised_and_no_less(arms: int, sims: int) -> None:
+def test_decision_path__identical_arms__promotes_as_often_as_promised_and_no_less(
+    arms: int, sims: int
+) -> None:
     plan = plan_for(arms)
     ends = [last_decision(plan, daily) for daily in identical(sims, arms, seed=20260302)]
     assert Bounds(sims).hold(sum(end.kind == "promote" for end in ends))
     assert all(end.kind in ("promote", "conclude", "stop") for end in ends)
 
 
-def test_bounds__a_machine_that_decides_at_p_below_five_percent_daily_or_never__fail_the_same_check() -> None:
+def test_bounds__a_machine_that_decides_at_p_below_five_percent_daily_or_never__fail_the_same_check() -> (
+    None
+):
     sims = 600
     total = identical(sims, 1, seed=20260302).cumsum(axis=1)
     n = PER_DAY * np.arange(1, DAYS + 1)
@@ -111,8 +139,12 @@ def test_bounds__a_machine_that_decides_at_p_below_five_percent_daily_or_never__
     assert not Bounds(sims).hold(0)
 
 
-@pytest.mark.parametrize(("direction", "kind"), [(Direction.INCREASE, "promote"), (Direction.DECREASE, "conclude")])
-def test_decision_path__large_rise__is_promoted_or_worse_by_what_is_better(direction: Direction, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("direction", "kind"), [(Direction.INCREASE, "promote"), (Direction.DECREASE, "conclude")]
+)
+def test_decision_path__large_rise__is_promoted_or_worse_by_what_is_better(
+    direction: Direction, kind: str
+) -> None:
     daily = np.tile(np.array([30, 45]), (DAYS, 1))
     end = last_decision(plan_for(1, direction), daily)
     assert (end.kind, end.conclusion) == (kind, None if kind == "promote" else "worse")
@@ -120,7 +152,12 @@ def test_decision_path__large_rise__is_promoted_or_worse_by_what_is_better(direc
 
 ERRORS = GuardrailPlan("errors", "proportion", "decrease", Margin("points", 0.05))
 TRIAL = Trial(
-    arrivals=(PER_DAY,) * 11, n_planned=PER_DAY * 8 / 2, test_arms=2, window=timedelta(hours=24), guardrails=(ERRORS,), mde=RATE * 0.1
+    arrivals=(PER_DAY,) * 11,
+    n_planned=PER_DAY * 8 / 2,
+    test_arms=2,
+    window=timedelta(hours=24),
+    guardrails=(ERRORS,),
+    mde=RATE * 0.1,
 )
 """Units mature two days later: looks on days 7 to 10, on the last of which the horizon is reached."""
 UNREACHED = replace(TRIAL, n_planned=PER_DAY * 20 / 2)
@@ -139,7 +176,12 @@ def plan_of_trial(trial: Trial) -> AnalysisPlan:
     )  # fmt: skip
     end = START + timedelta(days=trial.days)
     plan = plan_for(trial.test_arms)
-    return replace(plan, n_planned=trial.n_planned, planned_end=end, metrics=(*plan.metrics, PlannedMetric(errors, guardrail)))
+    return replace(
+        plan,
+        n_planned=trial.n_planned,
+        planned_end=end,
+        metrics=(*plan.metrics, PlannedMetric(errors, guardrail)),
+    )
 
 
 def service_days(trial: Trial, primary: Counts, errors: Counts) -> Iterator[Findings]:
@@ -147,13 +189,27 @@ def service_days(trial: Trial, primary: Counts, errors: Counts) -> Iterator[Find
     plan, states, harmed = plan_of_trial(trial), list[LookState](), set[str]()
     for day in range(1, trial.days + 1):
         now, matured = START + timedelta(days=day, hours=1), trial.matured(day)
-        everybody = tuple(ArmSummary(a.key, a.name, a.is_control, trial.units(day), trial.units(day), 0, a.share) for a in plan.arms)
+        everybody = tuple(
+            ArmSummary(a.key, a.name, a.is_control, trial.units(day), trial.units(day), 0, a.share)
+            for a in plan.arms
+        )
         seen, safe, start = (
             {arm.key: totals for arm, totals in zip(plan.arms, of(days), strict=True)}
             for of, days in ((primary, matured), (errors, matured), (errors, day))
         )
-        look = LookTotals((now - timedelta(days=1)).date(), everybody, seen, {ERRORS.key: safe}) if matured else None
-        read = Measured(now, everybody, (), {ERRORS.key: start}, {ERRORS.key: dict.fromkeys(start, NOTHING)}, look=look)
+        look = (
+            LookTotals((now - timedelta(days=1)).date(), everybody, seen, {ERRORS.key: safe})
+            if matured
+            else None
+        )
+        read = Measured(
+            now,
+            everybody,
+            (),
+            {ERRORS.key: start},
+            {ERRORS.key: dict.fromkeys(start, NOTHING)},
+            look=look,
+        )
         found = conclude(plan, read, states, now=now, may_look=True, harmed=frozenset(harmed))
         if found.taken is not None:
             states.append(found.taken)
@@ -168,7 +224,10 @@ Counts = Callable[[int], Sequence[Totals]]
 def counted(trial: Trial, rng: np.random.Generator, rates: Sequence[float]) -> Counts:
     """Yes units of each arm among those that came in the first so many days."""
     so_far = rng.binomial(PER_DAY, rates, size=(trial.days, len(rates))).cumsum(axis=0).tolist()
-    return lambda days: [Totals.of_rate(x, trial.units(days)) for x in (so_far[days - 1] if days else [0] * len(rates))]
+    return lambda days: [
+        Totals.of_rate(x, trial.units(days))
+        for x in (so_far[days - 1] if days else [0] * len(rates))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -191,10 +250,16 @@ def test_calibrations_walk__same_totals__decides_as_the_service_day_by_day(
         simulated = Walk(trial, primary, {ERRORS.key: bad})
         for standing, found in zip(simulated, service_days(trial, primary, bad), strict=True):
             decision, theirs = standing.decision, found.decision
-            assert (decision.kind, decision.arms, decision.conclusion) == (theirs.kind, theirs.arms, theirs.conclusion)
+            assert (decision.kind, decision.arms, decision.conclusion) == (
+                theirs.kind,
+                theirs.arms,
+                theirs.conclusion,
+            )
             assert [v.verdict for v in standing.verdicts] == [v.verdict for v in found.verdicts]
             assert standing.looked == (found.taken is not None)
-            assert decision == theirs or not standing.looked, "between looks a service counts units of metrics, and none are read here"
+            assert decision == theirs or not standing.looked, (
+                "between looks a service counts units of metrics, and none are read here"
+            )
             if decision.kind == "stop":
                 simulated.harmed.update(decision.arms)
             if decision.kind != "keep":

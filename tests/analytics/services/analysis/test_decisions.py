@@ -11,7 +11,12 @@ from django.db import connection
 from analytics.models import AnalysisRun, AppliedDecision, Decision
 from analytics.selectors.recommendation import recommendation
 from analytics.services.analysis.analysis import analyse
-from analytics.services.analysis.decisions import Waiting, decide, in_window, iterations_with_pending
+from analytics.services.analysis.decisions import (
+    Waiting,
+    decide,
+    in_window,
+    iterations_with_pending,
+)
 from experiments.core.design.policies import Window
 from experiments.core.types import SYSTEM
 from experiments.models import ChangeLogEntry, Experiment, Rollout
@@ -36,7 +41,15 @@ def winner(key: str = "search_rerank", **fields: object) -> World:
 
 def harmful(key: str = "harmful") -> World:
     w = world(key, auto_promote=True)
-    plan(w, "guardrail", "complained", margin=0.15, margin_kind="relative", rule="no_breach", action="stop")
+    plan(
+        w,
+        "guardrail",
+        "complained",
+        margin=0.15,
+        margin_kind="relative",
+        rule="no_breach",
+        action="stop",
+    )
     crowd(w, "control", 2000, START, events={"complaint": 60})
     crowd(w, "treatment", 2000, START, events={"complaint": 240})
     analyse(w.experiment.pk, now=START + 2 * DAY, may_look=True)
@@ -55,7 +68,12 @@ def test_decide__winner_inside_the_window__is_promoted_once_with_rollout_and_lin
     assert applied.done
     assert (now_of(w).status, now_of(w).outcome) == ("completed", "promoted")
     assert Rollout.objects.get(flag__key=w.experiment.key).variant == w.arms["treatment"]
-    assert ChangeLogEntry.objects.filter(experiment=w.experiment, actor_label=SYSTEM.label, action__contains="promote").count() == 1
+    assert (
+        ChangeLogEntry.objects.filter(
+            experiment=w.experiment, actor_label=SYSTEM.label, action__contains="promote"
+        ).count()
+        == 1
+    )
     assert decide(w.iteration.pk, now=MORNING + HOUR) is None
 
 
@@ -88,7 +106,10 @@ def test_decide__masked_since_the_look__waits() -> None:
     waiting = decide(w.iteration.pk, now=MORNING)
     assert isinstance(waiting, Waiting)
     assert waiting.reason == "results are masked now"
-    assert recommendation(w.experiment.pk) == "the newest decision is to promote treatment, but results are masked now"
+    assert (
+        recommendation(w.experiment.pk)
+        == "the newest decision is to promote treatment, but results are masked now"
+    )
 
 
 @pytest.mark.django_db
@@ -105,7 +126,9 @@ def test_decide__newest_analysis_failed__waits_for_one_that_can_see_breaches() -
 @pytest.mark.django_db
 def test_decide__person_stopped_first__wins_and_the_decision_says_so() -> None:
     w = winner()
-    lifecycle.emergency_stop(SYSTEM, NIGHT + HOUR, experiment_id=w.experiment.pk, reason="looks wrong")
+    lifecycle.emergency_stop(
+        SYSTEM, NIGHT + HOUR, experiment_id=w.experiment.pk, reason="looks wrong"
+    )
     applied = decide(w.iteration.pk, now=MORNING)
     assert isinstance(applied, AppliedDecision)
     assert not applied.done
@@ -150,7 +173,9 @@ def test_decide__eight_workers_race__each_decision_is_carried_out_once() -> None
             order = worlds[turn % 4 :] + worlds[: turn % 4]
             for w in order:
                 analyse(w.experiment.pk, now=MORNING, may_look=True)
-            return sum(isinstance(decide(w.iteration.pk, now=MORNING), AppliedDecision) for w in order)
+            return sum(
+                isinstance(decide(w.iteration.pk, now=MORNING), AppliedDecision) for w in order
+            )
         finally:
             connection.close()
 

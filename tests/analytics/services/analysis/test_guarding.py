@@ -33,21 +33,48 @@ def verdict(run: AnalysisRun, key: str, arm: str = "treatment") -> dict[str, Any
 def failing(rate: float, **fields: Any) -> World:
     """2,000 units an arm, one a minute; 10 % of control's and so many of the treatment's have an error."""
     w = world(**fields)
-    plan(w, "guardrail", "ai_error_units", margin=0.10, margin_kind="points", rule="no_breach", action="stop")
-    plan(w, "guardrail", "latency_p95", margin=500.0, margin_kind="ms", rule="no_breach", action="hold")
+    plan(
+        w,
+        "guardrail",
+        "ai_error_units",
+        margin=0.10,
+        margin_kind="points",
+        rule="no_breach",
+        action="stop",
+    )
+    plan(
+        w,
+        "guardrail",
+        "latency_p95",
+        margin=500.0,
+        margin_kind="ms",
+        rule="no_breach",
+        action="hold",
+    )
     for arm, share in {"control": 0.10, "treatment": rate}.items():
-        crowd(w, arm, 2000, START, every=timedelta(seconds=30), events={"http_5xx": int(2000 * share)})
+        crowd(
+            w, arm, 2000, START, every=timedelta(seconds=30), events={"http_5xx": int(2000 * share)}
+        )
     return w
 
 
-def test_analyse__half_as_many_errors_again__is_stopped_by_the_sprt_long_before_the_margin() -> None:
+def test_analyse__half_as_many_errors_again__is_stopped_by_the_sprt_long_before_the_margin() -> (
+    None
+):
     w = failing(0.16)
     run = analyse(w.experiment.pk, now=START + DAY, may_look=True)
     found = verdict(run, "ai_error_units")
     assert (found["verdict"], found["proven"]) == ("unknown", "harm proven, observed +60.0 %")
     [watched] = run.verdicts["sprt"]
-    assert (watched["key"], watched["proven"], watched["bad_control"], watched["bad_treatment"]) == ("ai_error_units", True, 200, 320)
-    assert watched["threshold"] == pytest.approx(3.689, abs=1e-3), "two guardrails on one arm: α = .025"
+    assert (
+        watched["key"],
+        watched["proven"],
+        watched["bad_control"],
+        watched["bad_treatment"],
+    ) == ("ai_error_units", True, 200, 320)
+    assert watched["threshold"] == pytest.approx(3.689, abs=1e-3), (
+        "two guardrails on one arm: α = .025"
+    )
     decision = Decision.objects.get()
     assert (decision.verdict, decision.rule) == (
         "stop",
@@ -70,11 +97,29 @@ def costly(*, gain: float, worth_micro: int | None, days: int = 1) -> World:
     """The treatment costs a third more a request, and gains so much on an outcome of 20 %."""
     w = world(auto_promote=True)
     plan(w, "primary", "apply_conversion", baseline=0.2, mde=0.1, worth_micro=worth_micro)
-    plan(w, "guardrail", "cost_per_request", margin=0.2, margin_kind="relative", rule="safe", action="escalate")
-    plan(w, "guardrail", "cost_per_unit", margin=0.2, margin_kind="relative", rule="safe", action="escalate")
+    plan(
+        w,
+        "guardrail",
+        "cost_per_request",
+        margin=0.2,
+        margin_kind="relative",
+        rule="safe",
+        action="escalate",
+    )
+    plan(
+        w,
+        "guardrail",
+        "cost_per_unit",
+        margin=0.2,
+        margin_kind="relative",
+        rule="safe",
+        action="escalate",
+    )
     for arm, rate, cost in (("control", 0.2, 3000), ("treatment", 0.2 + gain, 4000)):
         crowd(w, arm, 3000, START, events={"ai_request": 3000, "apply": int(3000 * rate)})
-        AiEvent.objects.filter(event_type="ai_request", user_id__startswith=arm).update(cost_micro=cost)
+        AiEvent.objects.filter(event_type="ai_request", user_id__startswith=arm).update(
+            cost_micro=cost
+        )
     # Costs that vary, so that a standard error can be had.
     AiEvent.objects.filter(event_type="ai_request", user_id__endswith="7").update(cost_micro=2500)
     return w
@@ -85,7 +130,10 @@ def test_analyse__cost_up_without_a_worth__escalates_and_says_why() -> None:
     run = analyse(w.experiment.pk, now=AFTER_CLOCK, may_look=True)
     decision = Decision.objects.get()
     assert (decision.verdict, decision.arms) == ("escalate", ["treatment"])
-    assert decision.rule == "guardrail breached (cost_per_request on treatment, cost_per_unit on treatment): a person decides"
+    assert (
+        decision.rule
+        == "guardrail breached (cost_per_request on treatment, cost_per_unit on treatment): a person decides"
+    )
     assert "nothing compensates" in run.verdicts["compensation"][0]["found"]["reason"]
     assert trouble_now(w.iteration.pk).startswith("breached now")
 
@@ -94,10 +142,16 @@ def test_analyse__cost_up_with_a_gain_that_pays__does_not_escalate_and_promotes(
     # Given six more outcomes in a hundred, each worth ten cents: 6,000 micros a unit for 900 more in cost
     w = costly(gain=0.06, worth_micro=100_000)
     run = analyse(w.experiment.pk, now=AFTER_CLOCK, may_look=True)
-    assert (verdict(run, "cost_per_request")["verdict"], verdict(run, "cost_per_request")["compensated"]) == ("breach", True)
+    assert (
+        verdict(run, "cost_per_request")["verdict"],
+        verdict(run, "cost_per_request")["compensated"],
+    ) == ("breach", True)
     assert trouble_now(w.iteration.pk) == ""
     decision = Decision.objects.get()
-    assert (decision.verdict, round(decision.facts["arms"][0]["cost_per_unit"])) == ("promote", 3850)
+    assert (decision.verdict, round(decision.facts["arms"][0]["cost_per_unit"])) == (
+        "promote",
+        3850,
+    )
 
 
 def test_analyse__cost_up_with_a_gain_too_small_to_pay__escalates() -> None:
@@ -132,7 +186,9 @@ def spending(cap: int | None) -> World:
 
 
 @pytest.mark.parametrize(("cap", "stopped"), [(60_001, False), (60_000, True), (None, False)])
-def test_budget__reached_by_what_its_units_cost__stops_everything(cap: int | None, stopped: bool) -> None:
+def test_budget__reached_by_what_its_units_cost__stops_everything(
+    cap: int | None, stopped: bool
+) -> None:
     w = spending(cap)
     analyse(w.experiment.pk, now=START + DAY, may_look=True)
     applied = decide(w.iteration.pk, now=START + DAY)
@@ -152,7 +208,9 @@ def test_budget__spent_by_an_iteration_before__counts_against_the_same_cap() -> 
         experiment=w.experiment, number=2, design=w.iteration.design, design_sha256="", policy_rules=w.iteration.policy_rules,
         traffic=1000, began_at=START + DAY, started_at=START + DAY, step_started_at=START + DAY,
     )  # fmt: skip
-    Iteration.objects.filter(pk=again.pk).update(design=Iteration.objects.get(pk=w.iteration.pk).design)
+    Iteration.objects.filter(pk=again.pk).update(
+        design=Iteration.objects.get(pk=w.iteration.pk).design
+    )
     w.iteration = again
     w.expose("new", "one", START + 2 * DAY)
     w.event("new", "ai_request", START + 2 * DAY + HOUR, cost_micro=1)
@@ -181,10 +239,20 @@ def test_analyse__response_rate_of_a_feedback_metric_differs__who_answers_change
 def slow(**fields: Any) -> World:
     """The treatment answers 1,200 ms later."""
     w = world(auto_promote=True, **fields)
-    plan(w, "guardrail", "latency_p95", margin=500.0, margin_kind="ms", rule="no_breach", action="hold")
+    plan(
+        w,
+        "guardrail",
+        "latency_p95",
+        margin=500.0,
+        margin_kind="ms",
+        rule="no_breach",
+        action="hold",
+    )
     for arm, milliseconds in (("control", 300), ("treatment", 1500)):
         crowd(w, arm, 2000, START, events={"ai_request": 2000})
-        AiEvent.objects.filter(user_id__startswith=arm).update(latency_ms=milliseconds + RawSQL("abs(hashtext(user_id)) %% 400", ()))
+        AiEvent.objects.filter(user_id__startswith=arm).update(
+            latency_ms=milliseconds + RawSQL("abs(hashtext(user_id)) %% 400", ())
+        )
         Assignment.objects.filter(variant=w.arms[arm]).update(bucket_id=F("id") % 1000)
     return w
 
@@ -195,18 +263,28 @@ def test_analyse__answers_slower_than_the_margin__is_degraded_and_told_once_but_
         run = analyse(w.experiment.pk, now=START + DAY + timedelta(minutes=minutes), may_look=True)
     assert run.readiness["kind"] == "hold"
     decision = Decision.objects.get()
-    rule = "guardrail breached (latency_p95 on treatment): degraded, so nothing is promoted or widened"
+    rule = (
+        "guardrail breached (latency_p95 on treatment): degraded, so nothing is promoted or widened"
+    )
     assert (decision.verdict, decision.rule) == ("hold", rule)
     assert OutboxMessage.objects.get(key=f"decision:{decision.pk}").kind == "breach"
     assert decide(w.iteration.pk, now=START + DAY) is None
     assert Experiment.objects.get(pk=w.experiment.pk).status == Status.RUNNING
 
 
-def test_analyse__degraded_while_a_promotion_waits__makes_it_wait_and_does_not_displace_it() -> None:
+def test_analyse__degraded_while_a_promotion_waits__makes_it_wait_and_does_not_displace_it() -> (
+    None
+):
     w = slow()
     plan(w, "primary", "apply_conversion", baseline=0.18, mde=0.2)
     waiting = Decision.objects.create(
-        iteration=w.iteration, verdict="promote", outcome="promoted", variant=w.arms["treatment"], rule="won", facts={}, made_at=START + DAY
+        iteration=w.iteration,
+        verdict="promote",
+        outcome="promoted",
+        variant=w.arms["treatment"],
+        rule="won",
+        facts={},
+        made_at=START + DAY,
     )
     analyse(w.experiment.pk, now=START + DAY + HOUR, may_look=True)
     assert Decision.objects.get() == waiting

@@ -19,7 +19,10 @@ NOW = START + timedelta(days=2)
 
 
 def told() -> list[tuple[str, str]]:
-    return [(m.kind, str(m.facts["finding"])) for m in OutboxMessage.objects.filter(kind="health").order_by("pk")]
+    return [
+        (m.kind, str(m.facts["finding"]))
+        for m in OutboxMessage.objects.filter(kind="health").order_by("pk")
+    ]
 
 
 def lopsided() -> World:
@@ -39,7 +42,9 @@ def test_shares_off__are_told_once_with_what_to_do__and_are_a_series() -> None:
     message = OutboxMessage.objects.get(kind="health")
     assert "did not get their planned shares" in message.title
     assert "start a new iteration" in message.text and "masked" in message.text
-    assert [(f.experiment, f.code, f.weight, f.masks) for f in health_findings() if f.code == "srm"] == [("lopsided", "srm", "red", True)]
+    assert [
+        (f.experiment, f.code, f.weight, f.masks) for f in health_findings() if f.code == "srm"
+    ] == [("lopsided", "srm", "red", True)]
 
 
 def test_findings__what_is_new_is_told__what_was_known_or_is_only_information_is_not() -> None:
@@ -51,14 +56,24 @@ def test_findings__what_is_new_is_told__what_was_known_or_is_only_information_is
         Finding("left_out", "info", "9 units are left out"),
     ]
     health_notices.unhealthy(w.experiment, w.iteration.pk, found, {"late_data"}, NOW)
-    health_notices.unhealthy(w.experiment, w.iteration.pk, found, {"late_data"}, NOW + timedelta(hours=1))
+    health_notices.unhealthy(
+        w.experiment, w.iteration.pk, found, {"late_data"}, NOW + timedelta(hours=1)
+    )
     assert told() == [("health", "crossover"), ("health", "no_events")]
 
 
 def test_drift__of_the_newest_scan__is_a_series() -> None:
     w = world("drifting")
-    found = [{"code": "drift", "severity": "yellow", "evidence": "language moved", "action": "look"}]
+    found = [
+        {"code": "drift", "severity": "yellow", "evidence": "language moved", "action": "look"}
+    ]
     for day, findings, seen in ((1, found, [("drifting", "drift", "yellow")]), (2, [], [])):
         at = NOW + timedelta(days=day)
-        Scan.objects.create(iteration=w.iteration, night=at.date(), scanned_at=at, data_cut=at, result={"findings": findings})
+        Scan.objects.create(
+            iteration=w.iteration,
+            night=at.date(),
+            scanned_at=at,
+            data_cut=at,
+            result={"findings": findings},
+        )
         assert [(f.experiment, f.code, f.weight) for f in health_findings()] == seen

@@ -26,7 +26,9 @@ def promoted() -> tuple[World, Rollout]:
     made = world()
     plan(made, "primary", "apply_conversion")
     plan(made, "guardrail", "ai_error_units", margin=0.02, margin_kind="points")
-    Experiment.objects.filter(pk=made.experiment.pk).update(status=Status.COMPLETED, outcome=Outcome.PROMOTED)
+    Experiment.objects.filter(pk=made.experiment.pk).update(
+        status=Status.COMPLETED, outcome=Outcome.PROMOTED
+    )
     made.iteration.ended_at = PROMOTED
     made.iteration.save()
     rollout = Rollout.objects.create(
@@ -36,7 +38,12 @@ def promoted() -> tuple[World, Rollout]:
         variant=made.arms["treatment"],
         value={"new": True},
         control_value={},
-        audience={"unit_type": "user", "seed": "5eed00c0ffee", "targeting": [], "buckets": list(range(1000))},
+        audience={
+            "unit_type": "user",
+            "seed": "5eed00c0ffee",
+            "targeting": [],
+            "buckets": list(range(1000)),
+        },
         holdback_buckets=HELD,
         holdback_until=OVER,
         returnable_until=OVER,
@@ -92,7 +99,9 @@ def test_holdback__original_control__counts_only_whom_the_promotion_left_alone()
     made, rollout = promoted()
     crowd(made, "control", 300, START, events={"apply": 60})
     crowd(made, "treatment", 300, START, events={"apply": 90})
-    stayed = list(Assignment.objects.filter(variant=made.arms["control"]).values_list("pk", flat=True)[:40])
+    stayed = list(
+        Assignment.objects.filter(variant=made.arms["control"]).values_list("pk", flat=True)[:40]
+    )
     Assignment.objects.filter(pk__in=stayed).update(bucket_id=HELD[3])
     said = read(rollout)
     assert said.original is not None
@@ -116,4 +125,7 @@ def test_holdback__on_the_page__says_gain_bounds_and_what_it_can_see() -> None:
     afterwards(made, "treatment", 5000, {"apply": 1200})
     read(rollout)
     said = holdback_sentence(rollout.pk)
-    assert said.startswith("5,000 against 500 units; gain +0.06, always between ") and "finds changes from 0.0557 on" in said
+    assert (
+        said.startswith("5,000 against 500 units; gain +0.06, always between ")
+        and "finds changes from 0.0557 on" in said
+    )

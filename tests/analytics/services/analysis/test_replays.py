@@ -26,7 +26,13 @@ def ran(units: int = 1200, buckets: int = 60) -> World:
     plan(w, "primary", "apply_conversion", baseline=0.3, mde=0.1)
     plan(w, "secondary", "latency_p95")
     day_exists("ai_events", START)
-    own = {"unit_type": "user", "experiment": w.experiment, "iteration": w.iteration, "assigned_ts": START, "exposure_ts": START}
+    own = {
+        "unit_type": "user",
+        "experiment": w.experiment,
+        "iteration": w.iteration,
+        "assigned_ts": START,
+        "exposure_ts": START,
+    }
     Assignment.objects.bulk_create(
         Assignment(user_id=f"{arm}{i}", variant=variant, bucket_id=i % buckets, **own)
         for arm, variant in w.arms.items()
@@ -63,7 +69,10 @@ def test_replay_control__a_third_applied__stores_p_values_of_control_alone() -> 
 
 def test_replay_control__same_seed__gives_the_same_splits_again() -> None:
     w = ran()
-    one, other = replay_control(w.experiment.pk, now=NOW, splits=20)[0], replay_control(w.experiment.pk, now=NOW, splits=20)[0]
+    one, other = (
+        replay_control(w.experiment.pk, now=NOW, splits=20)[0],
+        replay_control(w.experiment.pk, now=NOW, splits=20)[0],
+    )
     assert one.result == other.result
 
 

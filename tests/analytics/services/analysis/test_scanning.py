@@ -31,7 +31,15 @@ NOW = START + 22 * DAY
 LANGUAGE = [{"name": "language", "values": ["de", "en"]}]
 
 
-def meet(of: World, arm: str, names: list[str], *, converted: int, at: datetime = START + HOUR, **fields: Any) -> None:
+def meet(
+    of: World,
+    arm: str,
+    names: list[str],
+    *,
+    converted: int,
+    at: datetime = START + HOUR,
+    **fields: Any,
+) -> None:
     """Units meet an arm; the first so many of them apply an hour later."""
     Assignment.objects.bulk_create(
         Assignment(
@@ -48,9 +56,21 @@ def meet(of: World, arm: str, names: list[str], *, converted: int, at: datetime 
     )
     then = at + HOUR
     day_exists("ai_events", then)
-    applied = {"event_type": "apply", "environment": "production", "origin": "live", "unit_type": "user"}
+    applied = {
+        "event_type": "apply",
+        "environment": "production",
+        "origin": "live",
+        "unit_type": "user",
+    }
     AiEvent.objects.bulk_create(
-        AiEvent(event_date=then.date(), event_id=f"{of.experiment.key}{name}", ts=then, received_ts=then, user_id=name, **applied)
+        AiEvent(
+            event_date=then.date(),
+            event_id=f"{of.experiment.key}{name}",
+            ts=then,
+            received_ts=then,
+            user_id=name,
+            **applied,
+        )
         for name in names[:converted]
     )
 
@@ -102,9 +122,22 @@ def test_scan__declared_language_differs__and_its_mix_has_shifted_since_the_firs
         ("treatment", "de", 90, 300, 20),
         ("treatment", "en", 10, 100, 300),
     ):
-        meet(w, arm, names(f"{arm}{language}", first), converted=applied, covariates={"language": language})
+        meet(
+            w,
+            arm,
+            names(f"{arm}{language}", first),
+            converted=applied,
+            covariates={"language": language},
+        )
         later = START + 16 * DAY
-        meet(w, arm, names(f"{arm}{language}later", last), converted=0, at=later, covariates={"language": language, "rare": 1})
+        meet(
+            w,
+            arm,
+            names(f"{arm}{language}later", last),
+            converted=0,
+            at=later,
+            covariates={"language": language, "rare": 1},
+        )
 
     result = restored(scan(w.experiment.pk, now=NOW).result, ScanResult)
 
@@ -115,7 +148,10 @@ def test_scan__declared_language_differs__and_its_mix_has_shifted_since_the_firs
     assert result.wearing == () and "wears off" in result.unsaid[0]
     [asked] = result.breakdowns
     assert [line.key for line in asked.found.segments] == ["de", "en"]
-    assert {one.baseline.name: one.found.verdict for one in result.drift} == {"language": "red", "rare": None}
+    assert {one.baseline.name: one.found.verdict for one in result.drift} == {
+        "language": "red",
+        "rare": None,
+    }
 
 
 def test_scan__the_next_night__holds_the_baseline_of_the_first() -> None:
@@ -151,8 +187,19 @@ def test_scan_due__twice_in_a_night__scans_once__and_again_the_next() -> None:
 def test_analyze__prints_what_the_scan_found() -> None:
     w = world()
     freeze(w, breakdowns=LANGUAGE)
-    for arm, language, applied in (("control", "de", 30), ("control", "en", 60), ("treatment", "de", 90), ("treatment", "en", 10)):
-        meet(w, arm, names(f"{arm}{language}", 200), converted=applied, covariates={"language": language})
+    for arm, language, applied in (
+        ("control", "de", 30),
+        ("control", "en", 60),
+        ("treatment", "de", 90),
+        ("treatment", "en", 10),
+    ):
+        meet(
+            w,
+            arm,
+            names(f"{arm}{language}", 200),
+            converted=applied,
+            covariates={"language": language},
+        )
     out = StringIO()
     with mock.patch("analytics.management.commands.analyze.utc_now", return_value=NOW):
         call_command("analyze", w.experiment.key, stdout=out)
@@ -191,13 +238,19 @@ def test_scan__the_effect_by_day_since_exposure__stands_on_the_day_when_units_ac
     [(arm, points)] = scans.since_exposure(found, "bookings")
     assert arm == "treatment"
     # Where nobody did anything there is no spread, and nothing to say.
-    assert [(one.day, one.units, one.difference) for one in points] == [(0, 400, None), (1, 400, None), (2, 400, 0.5)]
+    assert [(one.day, one.units, one.difference) for one in points] == [
+        (0, 400, None),
+        (1, 400, None),
+        (2, 400, 0.5),
+    ]
     hidden = scans.latest(w.experiment, 1, masked=True)
     assert hidden is not None
     assert scans.since_exposure(hidden, "bookings") == []
 
 
-def test_scan__declared_strata__stand_beside_raw_on_the_command_line_in_the_api_and_in_the_report() -> None:
+def test_scan__declared_strata__stand_beside_raw_on_the_command_line_in_the_api_and_in_the_report() -> (
+    None
+):
     """Rates are alike within each language; treatment met more speakers of the one that applies more often."""
     w = world()
     freeze(w, breakdowns=LANGUAGE)
@@ -207,7 +260,13 @@ def test_scan__declared_strata__stand_beside_raw_on_the_command_line_in_the_api_
         ("treatment", "de", 150, 15),
         ("treatment", "en", 250, 150),
     ):
-        meet(w, arm, names(f"{arm}{language}", many), converted=applied, covariates={"language": language})
+        meet(
+            w,
+            arm,
+            names(f"{arm}{language}", many),
+            converted=applied,
+            covariates={"language": language},
+        )
     meet(w, "control", names("unknown", 10), converted=2)
     meet(w, "treatment", names("unheard", 10), converted=2)
     out = StringIO()

@@ -41,12 +41,21 @@ def _design(use: MetricPlan) -> DesignMetric:
 def _planned(example: Example) -> Plan:
     spec, policy = example.spec, POLICIES[example.spec.policy_key]
     control, *tests = [variant.weight for variant in spec.variants]
-    traffic = Traffic(units_per_day=float(example.units_per_day), control=control, tests=tuple(tests))
-    rules = Rules(power=float(spec.power), looks=1 + 7 * policy.weeks, clock_weeks=policy.weeks, floor=spec.min_sample_size)
+    traffic = Traffic(
+        units_per_day=float(example.units_per_day), control=control, tests=tuple(tests)
+    )
+    rules = Rules(
+        power=float(spec.power),
+        looks=1 + 7 * policy.weeks,
+        clock_weeks=policy.weeks,
+        floor=spec.min_sample_size,
+    )
     return plan([_metric(_design(use), policy) for use in spec.metrics], traffic, rules)
 
 
-@pytest.mark.parametrize("example", [one for one in EXAMPLES if one.units_per_day], ids=lambda one: one.spec.key)
+@pytest.mark.parametrize(
+    "example", [one for one in EXAMPLES if one.units_per_day], ids=lambda one: one.spec.key
+)
 def test_example__with_its_own_traffic__finishes_within_the_horizon(example: Example) -> None:
     found = _planned(example)
     assert found.out_of_reach == ()

@@ -20,9 +20,14 @@ def _written(seed: str) -> tuple[Day, list[str]]:
 
 def test_author__two_seeds__other_units_and_the_same_totals() -> None:
     (one, arms), (other, again) = _written(new_seed(b"first!")), _written(new_seed(b"second"))
-    assert {item["units"]["user"] for item in one.exposures} != {item["units"]["user"] for item in other.exposures}
+    assert {item["units"]["user"] for item in one.exposures} != {
+        item["units"]["user"] for item in other.exposures
+    }
     assert arms == again and set(Counter(arms)) == {"gpt4", "claude"}
-    costs = [[(cost["tokens_in"], cost["tokens_out"]) for cost in day.arrived["costs"]] for day in (one, other)]
+    costs = [
+        [(cost["tokens_in"], cost["tokens_out"]) for cost in day.arrived["costs"]]
+        for day in (one, other)
+    ]
     assert costs[0] == costs[1] and len(costs[0]) == 200
     values = [[item["value"] for item in day.arrived["observations"]] for day in (one, other)]
     assert values[0] == values[1] and values[0]
@@ -34,7 +39,9 @@ def test_author__units__are_new_each_day_and_lie_in_the_buckets_served() -> None
     seen = [
         item["units"]["user"]
         for n in range(3)
-        for item in author.day(Stretch(START + timedelta(days=n), START + timedelta(days=n + 1), 50, ARMS)).exposures
+        for item in author.day(
+            Stretch(START + timedelta(days=n), START + timedelta(days=n + 1), 50, ARMS)
+        ).exposures
     ]
     assert len(set(seen)) == len(seen) == 150
     assert all(bucket_of(seed, unit) in ARMS for unit in seen)

@@ -20,7 +20,9 @@ def bring(tmp_path) -> Import:
         path: Path = tmp_path / "trial.csv"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         out = StringIO()
-        call_command("import_experiment", str(path), "--key", key, "--variant", variant, *words, stdout=out)
+        call_command(
+            "import_experiment", str(path), "--key", key, "--variant", variant, *words, stdout=out
+        )
         return out.getvalue()
 
     return run

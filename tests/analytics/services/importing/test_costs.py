@@ -69,8 +69,16 @@ def test_costs__by_arm__per_unit_and_per_outcome__and_what_has_no_price() -> Non
     found = costs_of(w.experiment, NOW)
     assert found is not None
     control, treatment = found.arms
-    assert (control.whole.calls, control.whole.tokens_in, control.whole.cache_hit_rate) == (2, 200, 0.5)
-    assert (control.per_unit_micro, control.outcomes, control.per_outcome_micro) == (2000.0, 1.0, 4000.0)
+    assert (control.whole.calls, control.whole.tokens_in, control.whole.cache_hit_rate) == (
+        2,
+        200,
+        0.5,
+    )
+    assert (control.per_unit_micro, control.outcomes, control.per_outcome_micro) == (
+        2000.0,
+        1.0,
+        4000.0,
+    )
     assert treatment.per_outcome_micro is None and "neither a cost nor a price" in treatment.why_not
     assert (found.spent_micro, found.budget_micro, found.left_micro) == (4000, 5000, 1000)
 
@@ -86,18 +94,32 @@ def test_costs__priced_later__are_known_and_spent() -> None:
 
 def test_costs__masked__keep_the_money_and_hide_the_outcomes() -> None:
     w = metered()
-    AnalysisRun.objects.create(experiment=w.experiment, iteration=w.iteration, computed_at=NOW, data_cut=NOW, masked=True)
+    AnalysisRun.objects.create(
+        experiment=w.experiment, iteration=w.iteration, computed_at=NOW, data_cut=NOW, masked=True
+    )
     found = costs_of(w.experiment, NOW)
     assert found is not None
     assert found.arms[0].whole.cost_micro == 4000
-    assert {arm.outcomes for arm in found.arms} == {None} == {arm.per_outcome_micro for arm in found.arms}
+    assert (
+        {arm.outcomes for arm in found.arms}
+        == {None}
+        == {arm.per_outcome_micro for arm in found.arms}
+    )
     assert "masked" in found.arms[0].why_not
 
 
 def test_prices__corrected__with_a_line_each__and_the_same_again_changes_nothing() -> None:
     reviewer = person("reviewer")
     assert load_prices(reviewer, NOW, text=HEAD + "big,2026-01-01,2,10\nbig,2026-02-01,1,5\n") == 2
-    assert load_prices(reviewer, NOW, text=HEAD + "big,2026-01-01,2.00,10\nbig,2026-02-01,1,6\n", reason="a typo") == 1
+    assert (
+        load_prices(
+            reviewer,
+            NOW,
+            text=HEAD + "big,2026-01-01,2.00,10\nbig,2026-02-01,1,6\n",
+            reason="a typo",
+        )
+        == 1
+    )
     line = ChangeLogEntry.objects.filter(action="model_price_set").latest("pk")
     assert (line.before, line.after, line.reason) == (
         {"price_in": "1.000000", "price_out": "5.000000"},
@@ -108,7 +130,9 @@ def test_prices__corrected__with_a_line_each__and_the_same_again_changes_nothing
 
 def test_prices__one_bad_line_or_no_right__loads_nothing() -> None:
     with pytest.raises(InvalidInput, match="line 3: price_in"):
-        load_prices(person("reviewer"), NOW, text=HEAD + "big,2026-01-01,2,10\nbig,2026-02-01,free,5\n")
+        load_prices(
+            person("reviewer"), NOW, text=HEAD + "big,2026-01-01,2,10\nbig,2026-02-01,free,5\n"
+        )
     with pytest.raises(Forbidden):
         load_prices(person("stranger"), NOW, text=HEAD + "big,2026-01-01,2,10\n")
     assert not ModelPrice.objects.exists()
@@ -119,7 +143,10 @@ def test_load_prices__a_file__says_how_many(tmp_path: Path) -> None:
     file.write_text("\ufeff" + HEAD + "big,2026-01-01,2,10\n", encoding="utf-8")
     call_command("load_prices", str(file), stdout=out)
     call_command("load_prices", str(file), stdout=out)
-    assert out.getvalue().splitlines() == ["prices.csv: 1 prices are new or corrected", "prices.csv: 0 prices are new or corrected"]
+    assert out.getvalue().splitlines() == [
+        "prices.csv: 1 prices are new or corrected",
+        "prices.csv: 0 prices are new or corrected",
+    ]
     file.write_text("model\n")
     with pytest.raises(CommandError, match="expected the columns"):
         call_command("load_prices", str(file))

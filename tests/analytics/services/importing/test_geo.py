@@ -32,21 +32,34 @@ def pilot(key="pilot", whole=None, **named):
     """An imported pilot: ten regions, eight periods, unless another panel is given."""
     actor = Actor(kind=ActorKind.MACHINE, label="import_geo", user_id=user("importer").pk)
     whole = drawn(3, effect=1.5) if whole is None else whole
-    done = import_pilot(actor, NOW, key=key, panel=whole, metric="sales", source="sales.csv", **named)
+    done = import_pilot(
+        actor, NOW, key=key, panel=whole, metric="sales", source="sales.csv", **named
+    )
     return Experiment.objects.get(pk=done.experiment_id)
 
 
 def test_import__a_panel__is_a_completed_geo_experiment_that_serves_nothing():
     made = pilot()
-    assert (made.experiment_type, made.origin, made.status, made.outcome) == ("geo", Origin.IMPORT, Status.COMPLETED, Outcome.NONE)
-    assert (made.flag_id, made.auto_promote, made.iterations.get().buckets.count()) == (None, False, 0)
+    assert (made.experiment_type, made.origin, made.status, made.outcome) == (
+        "geo",
+        Origin.IMPORT,
+        Status.COMPLETED,
+        Outcome.NONE,
+    )
+    assert (made.flag_id, made.auto_promote, made.iterations.get().buckets.count()) == (
+        None,
+        False,
+        0,
+    )
     assert [v.name for v in made.variants.all()] == ["control regions", "treated regions"]
     assert ChangeLogEntry.objects.get(experiment=made, action="import").after["treated"] == 5
 
 
 def test_import__a_draft_made_for_the_pilot__becomes_it_with_what_was_expected():
     actor = actor_for_user(user("olga", Role.PRODUCT_OWNER))
-    draft = create_from_template(actor, NOW - timedelta(days=90), template_key="geo_pilot", name="Posters", key="posters")
+    draft = create_from_template(
+        actor, NOW - timedelta(days=90), template_key="geo_pilot", name="Posters", key="posters"
+    )
     made = pilot("posters")
     assert (made.pk, made.owner_id, made.status) == (draft.pk, actor.user_id, Status.COMPLETED)
     assert made.hypothesis and made.iterations.get().design["hypothesis"] == made.hypothesis
@@ -60,7 +73,10 @@ def test_import__panel_with_gaps__comes_back_as_it_was():
     found = geo.panel_of_pilot(geo.pilot_of(pilot(whole=whole).pk))
     assert (found.regions, found.periods) == (whole.regions, whole.periods)
     assert np.array_equal(found.values, whole.values, equal_nan=True)
-    assert found.treated.tolist() == whole.treated.tolist() and found.post.tolist() == whole.post.tolist()
+    assert (
+        found.treated.tolist() == whole.treated.tolist()
+        and found.post.tolist() == whole.post.tolist()
+    )
     assert GeoObservation.objects.count() == 78
 
 
@@ -77,7 +93,9 @@ def test_import__fails_half_way__leaves_nothing(monkeypatch):
 @pytest.mark.parametrize("name", ["", "r" * 201, "nul\0"])
 def test_import__a_name_that_cannot_be_stored__is_refused(name):
     whole = drawn(3)
-    named = type(whole)((name, *whole.regions[1:]), whole.periods, whole.treated, whole.post, whole.values)
+    named = type(whole)(
+        (name, *whole.regions[1:]), whole.periods, whole.treated, whole.post, whole.values
+    )
     with pytest.raises(InvalidInput, match="1 to 200 characters"):
         pilot(whole=named)
 
@@ -115,10 +133,15 @@ def test_analyse__confidence_level__is_the_experiments():
 
 
 def test_analyse__nothing_to_compare__says_why_and_is_no_failure():
-    gone = with_gaps(panel(drawn(3, regions=4, treated=1).values, 1, 4), *((0, t) for t in range(4)))
+    gone = with_gaps(
+        panel(drawn(3, regions=4, treated=1).values, 1, 4), *((0, t) for t in range(4))
+    )
     run = analyse(pilot(whole=gone).pk, now=NOW)
     assert run.failed_at is None
-    assert geo.view_of(run).result.reason == "0 treated and 3 control regions have values before and after"
+    assert (
+        geo.view_of(run).result.reason
+        == "0 treated and 3 control regions have values before and after"
+    )
     assert "cannot say" in run.readiness["rule"]
 
 
@@ -147,7 +170,10 @@ def test_views__a_pilot_and_another_experiment__do_not_mix():
     made = pilot()
     run = analyse(made.pk, now=NOW)
     assert view_of(run).metrics == () and not latest(made).masked
-    assert [(arm.name, arm.units) for arm in view_of(run).arms] == [("control regions", 5), ("treated regions", 5)]
+    assert [(arm.name, arm.units) for arm in view_of(run).arms] == [
+        ("control regions", 5),
+        ("treated regions", 5),
+    ]
     other = pilot("unread")
     assert geo.latest(other) is None and geo.pilot_of(0) is None
 

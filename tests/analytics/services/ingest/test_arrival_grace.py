@@ -81,18 +81,25 @@ def test_exposure__of_a_server__has_its_own_moment_and_no_grace():
 def reported(**item):
     properties = {"experimentId": "checkout", "hashValue": UNIT}
     event = {"event_name": "Experiment Viewed", "properties_json": properties} | item
-    (read,) = parse_items([json.loads(json.dumps(event))], lambda raw: read_exposure(raw, {"id": "user"}, "e"))
+    (read,) = parse_items(
+        [json.loads(json.dumps(event))], lambda raw: read_exposure(raw, {"id": "user"}, "e")
+    )
     return read
 
 
-@pytest.mark.parametrize("stated", ["2026-03-10T11:59:53+00:00", "2026-03-10T12:59:53+01:00", 1773143993000, 1773143993000.0])
+@pytest.mark.parametrize(
+    "stated",
+    ["2026-03-10T11:59:53+00:00", "2026-03-10T12:59:53+01:00", 1773143993000, 1773143993000.0],
+)
 def test_track__timestamp_of_the_item__is_the_exposures(stated):
     item = reported(timestamp=stated)
     assert isinstance(item, ExposureItem)
     assert item.at == NOW - 7 * SECOND
 
 
-@pytest.mark.parametrize("stated", ["yesterday", "2026-03-10T11:59:53", 1e30, -1e30, True, {"at": 1}])
+@pytest.mark.parametrize(
+    "stated", ["yesterday", "2026-03-10T11:59:53", 1e30, -1e30, True, {"at": 1}]
+)
 def test_track__timestamp_that_is_none__is_refused_by_name(stated):
     item = reported(timestamp=stated)
     assert isinstance(item, ItemError)
@@ -149,7 +156,11 @@ def test_client_dated_exposures__have_no_grace(counts):
 def test_window__ends_where_it_did__with_a_grace():
     w = world()
     w.expose("u", "control", AT, by_arrival=True)
-    for at in (AT + 72 * 60 * 60 * SECOND - 11 * SECOND, AT + 72 * 60 * 60 * SECOND - SECOND, AT + 72 * 60 * 60 * SECOND):
+    for at in (
+        AT + 72 * 60 * 60 * SECOND - 11 * SECOND,
+        AT + 72 * 60 * 60 * SECOND - SECOND,
+        AT + 72 * 60 * 60 * SECOND,
+    ):
         w.event("u", "click", at)
     assert totals(w, counts=True).sum_y == totals(w).sum_y == 2
 

@@ -10,7 +10,12 @@ from analytics.core.intake.ingest_items import EventItem, ExposureItem, Observat
 from analytics.models import AiEvent, Assignment, IngestTally, RefusedItem
 from analytics.services.ingest import partitions
 from analytics.services.ingest.days_ahead import make_days_ahead
-from analytics.services.ingest.ingest import IngestIdentity, ingest_events, ingest_exposures, ingest_observations
+from analytics.services.ingest.ingest import (
+    IngestIdentity,
+    ingest_events,
+    ingest_exposures,
+    ingest_observations,
+)
 from config.celery_settings import BEAT
 from experiments.core.types import Origin
 from tests.serving_cast import NOW, launched, unit_in
@@ -36,7 +41,9 @@ def codes(result):
 
 
 def test_batch_of_many_days__makes_at_most_forty_partitions_and_names_the_rest():
-    result = take(*(event(f"e{n}", NOW - n * DAY) for n in range(60)), event("again", NOW - 3 * DAY))
+    result = take(
+        *(event(f"e{n}", NOW - n * DAY) for n in range(60)), event("again", NOW - 3 * DAY)
+    )
     assert result.accepted == 41
     assert codes(result) == [(n, "too_many_days") for n in range(40, 60)]
     days = [(NOW - n * DAY).date() for n in range(60)]
@@ -71,7 +78,12 @@ def test_imports__reach_back_further_and_over_more_days():
 def test_two_days_ahead__is_stored_and_skewed__with_the_corrected_moment_beside_it():
     ahead = NOW + 2 * DAY
     identity = IngestIdentity(sent_at=ahead + 3 * MINUTE)
-    result = take(event("a", ahead, payload={"x": 1}), event("b", ahead + MINUTE), event("c", NOW), identity=identity)
+    result = take(
+        event("a", ahead, payload={"x": 1}),
+        event("b", ahead + MINUTE),
+        event("c", NOW),
+        identity=identity,
+    )
     assert (result.accepted, codes(result), tallied("skewed")) == (2, [(1, "timestamp_range")], 1)
     rows = {row.event_id: row for row in AiEvent.objects.all()}
     assert rows["a"].ts == ahead
@@ -88,9 +100,15 @@ def test_ahead__exposures_and_measured_values__have_it_in_their_context():
     launched()
     identity = IngestIdentity(sent_at=NOW + DAY)
     unit = unit_in(lambda bucket: bucket < 900)
-    ingest_exposures([ExposureItem(event_id="a", units={"user": unit}, experiment="checkout", at=NOW + DAY)], now=NOW, identity=identity)
+    ingest_exposures(
+        [ExposureItem(event_id="a", units={"user": unit}, experiment="checkout", at=NOW + DAY)],
+        now=NOW,
+        identity=identity,
+    )
     assert Assignment.objects.get().context == {"assay_corrected_ts": NOW.isoformat()}
-    measured = ObservationItem(event_id="b", units={"user": unit}, metric="csat", value=1.0, at=NOW + DAY, context={"y": 2})
+    measured = ObservationItem(
+        event_id="b", units={"user": unit}, metric="csat", value=1.0, at=NOW + DAY, context={"y": 2}
+    )
     assert ingest_observations([measured], now=NOW, identity=identity).accepted == 1
 
 
@@ -99,5 +117,8 @@ def test_days_ahead__are_there_before_anybody_writes_to_them():
     assert make_days_ahead(at) == 16
     assert make_days_ahead(at) == 0
     days = [at.date() + n * DAY for n in range(4)]
-    assert all(partitions.missing_days(parent, days) == [] for parent in ("ai_events", "ai_ab_metrics", "ai_request_costs", "ai_feedback"))
+    assert all(
+        partitions.missing_days(parent, days) == []
+        for parent in ("ai_events", "ai_ab_metrics", "ai_request_costs", "ai_feedback")
+    )
     assert "analytics.tasks.make_days_ahead" in {tick.task for tick in BEAT}

@@ -32,7 +32,11 @@ def resting(settings, tmp_path, monkeypatch):
     """A spool of two full batches and a bit; storing takes no time worth mentioning."""
     spool.release()
     settings.SPOOL = tmp_path
-    monkeypatch.setattr(drain, "_drain_lines", lambda lines, now, since: time.sleep(0.01) or Drained(stored=len(lines)))
+    monkeypatch.setattr(
+        drain,
+        "_drain_lines",
+        lambda lines, now, since: time.sleep(0.01) or Drained(stored=len(lines)),
+    )
     spool.append_lines([b"x\n"] * (2 * BATCH + 10))
     yield Resting()
     spool.release()
@@ -99,10 +103,18 @@ def test_drainer__gives_way__until_the_backlog_is_old(niceness):
     assert niceness == [(giving_way.LEAST, own)] * 3
 
 
-def test_drainer__whose_file_becomes_old_while_it_rests__stores_the_rest_in_a_hurry(niceness, monkeypatch):
+def test_drainer__whose_file_becomes_old_while_it_rests__stores_the_rest_in_a_hurry(
+    niceness, monkeypatch
+):
     own, older = os.getpriority(os.PRIO_PROCESS, 0), HURRY_SECONDS + 1
     aged(HURRY_SECONDS - 1)
-    monkeypatch.setattr(drain, "_rest", lambda path, *_: path.rename(path.with_name(f"{time.time() - older}-x.jsonl")) and overdue())
+    monkeypatch.setattr(
+        drain,
+        "_rest",
+        lambda path, *_: (
+            path.rename(path.with_name(f"{time.time() - older}-x.jsonl")) and overdue()
+        ),
+    )
     drain_all()
     assert niceness[0] == (giving_way.LEAST, own)
     assert niceness[1] == (own, own)
@@ -122,10 +134,16 @@ def test_drain__asked_for_by_a_command__does_not_rest(resting):
     assert resting.rests == []
 
 
-def test_drain__told_to_stop_amid_a_file__stops_after_the_batch_and_leaves_the_file(resting, monkeypatch, tmp_path):
+def test_drain__told_to_stop_amid_a_file__stops_after_the_batch_and_leaves_the_file(
+    resting, monkeypatch, tmp_path
+):
     stored = []
     monkeypatch.setattr(
-        drain, "_drain_lines", lambda lines, now, since: stored.append(len(lines)) or resting.set() or Drained(stored=len(lines))
+        drain,
+        "_drain_lines",
+        lambda lines, now, since: (
+            stored.append(len(lines)) or resting.set() or Drained(stored=len(lines))
+        ),
     )
     with pytest.raises(Stopped):
         drain.drain_once(utc_now(), rest=4, stop=resting)

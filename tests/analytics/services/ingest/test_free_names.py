@@ -20,7 +20,10 @@ DAY = timedelta(days=1)
 
 def sent(*names: str, days: int = 0) -> BatchResult:
     now = NOW + days * DAY
-    items = [ObservationItem(event_id=f"{name}-{days}", units={"user": "u1"}, metric=name, value=1.0) for name in names]
+    items = [
+        ObservationItem(event_id=f"{name}-{days}", units={"user": "u1"}, metric=name, value=1.0)
+        for name in names
+    ]
     return ingest_observations(items, now=now, identity=IngestIdentity())
 
 
@@ -43,7 +46,9 @@ def test_new_names__above_the_bound_of_a_day__are_stored_and_counted_and_get_no_
     assert Metric.objects.filter(key="name_059", exploratory=True).exists()
 
 
-def test_new_names__above_the_bound_of_all__get_no_metric_on_another_day(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_names__above_the_bound_of_all__get_no_metric_on_another_day(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(free_names, "IN_ALL", 3)
     sent("a1", "a2")
     sent("b1", "b2", days=1)
@@ -51,5 +56,7 @@ def test_new_names__above_the_bound_of_all__get_no_metric_on_another_day(monkeyp
 
 
 def test_names_without_a_metric__are_a_finding() -> None:
-    assert [finding.code for finding in client_findings({"unregistered": 7})] == ["names_unregistered"]
+    assert [finding.code for finding in client_findings({"unregistered": 7})] == [
+        "names_unregistered"
+    ]
     assert "7 observations" in client_findings({"unregistered": 7})[0].sentence

@@ -23,7 +23,10 @@ from tests.places import ROOT
 
 pytestmark = pytest.mark.django_db
 DATA = ROOT.parent / "shared" / "data"
-REAL = pytest.mark.skipif(not (DATA / "cookie_cats.csv").exists(), reason="the real experiments' files are not beside the project")
+REAL = pytest.mark.skipif(
+    not (DATA / "cookie_cats.csv").exists(),
+    reason="the real experiments' files are not beside the project",
+)
 
 ROWS = """id,group,seen,bought,spent,age
 1,A,2026-01-05,TRUE,2.5,30
@@ -50,27 +53,45 @@ def run(path, *, key="trial", unit="id", variant="group", metrics=METRICS, **nam
     words = []
     for name, value in options.items():
         if value is not None:
-            words += [f"--{name.replace('_', '-')}", *(value if isinstance(value, list) else [value])]
+            words += [
+                f"--{name.replace('_', '-')}",
+                *(value if isinstance(value, list) else [value]),
+            ]
     call_command("import_experiment", str(path), *words)
     return Experiment.objects.get(key=key)
 
 
 def nothing_stored():
-    return not any(model.objects.exists() for model in (Experiment, Iteration, Assignment, MetricObservation, EventId, ChangeLogEntry))
+    return not any(
+        model.objects.exists()
+        for model in (Experiment, Iteration, Assignment, MetricObservation, EventId, ChangeLogEntry)
+    )
 
 
 def values(metric):
-    return dict(MetricObservation.objects.filter(metric_name=metric).values_list("user_id", "value"))
+    return dict(
+        MetricObservation.objects.filter(metric_name=metric).values_list("user_id", "value")
+    )
 
 
 def test_import__a_good_file__is_a_completed_experiment_without_flag_layer_or_buckets(file):
     made = run(file(ROWS), timestamp="seen", covariate=["age"])
     iteration = made.iterations.get()
-    assert (made.status, made.outcome, made.origin, made.flag_id) == (Status.COMPLETED, Outcome.NONE, Origin.IMPORT, None)
+    assert (made.status, made.outcome, made.origin, made.flag_id) == (
+        Status.COMPLETED,
+        Outcome.NONE,
+        Origin.IMPORT,
+        None,
+    )
     assert (iteration.layer_id, iteration.buckets.count(), iteration.number) == (None, 0, 1)
-    assert iteration.started_at == datetime(2026, 1, 5, tzinfo=UTC) and iteration.ended_at == datetime(2026, 1, 8, tzinfo=UTC)
+    assert iteration.started_at == datetime(
+        2026, 1, 5, tzinfo=UTC
+    ) and iteration.ended_at == datetime(2026, 1, 8, tzinfo=UTC)
     assert [v["key"] for v in iteration.design["variants"]] == ["A", "B"]
-    assert ChangeLogEntry.objects.filter(experiment=made, action="import", reason="trial.csv").count() == 1
+    assert (
+        ChangeLogEntry.objects.filter(experiment=made, action="import", reason="trial.csv").count()
+        == 1
+    )
 
 
 def test_import__units_and_values__arrive_as_in_the_file(file):
@@ -89,8 +110,15 @@ def test_import__units_and_values__arrive_as_in_the_file(file):
 
 def test_import__metrics__are_defined_and_planned_first_one_primary(file):
     made = run(file(ROWS), timestamp="seen")
-    plan = list(made.planned_metrics.order_by("role").values_list("role", "metric__key", "metric__aggregation", "metric__attribution"))
-    assert plan == [("primary", "bought", "any", "stamped"), ("secondary", "spent", "sum", "stamped")]
+    plan = list(
+        made.planned_metrics.order_by("role").values_list(
+            "role", "metric__key", "metric__aggregation", "metric__attribution"
+        )
+    )
+    assert plan == [
+        ("primary", "bought", "any", "stamped"),
+        ("secondary", "spent", "sum", "stamped"),
+    ]
     assert not Metric.objects.get(key="bought", current=True).exploratory
 
 
@@ -103,7 +131,11 @@ def test_import__a_name_that_means_something_else_here__gets_the_experiments_in_
 
 def test_import__twice_from_the_same_units__keeps_the_experiments_apart(file):
     first, second = run(file(ROWS)), run(file(ROWS), key="again")
-    assert Assignment.objects.filter(experiment=first).count() == Assignment.objects.filter(experiment=second).count() == 4
+    assert (
+        Assignment.objects.filter(experiment=first).count()
+        == Assignment.objects.filter(experiment=second).count()
+        == 4
+    )
     with pytest.raises(CommandError, match="taken"):
         run(file(ROWS))
     assert Experiment.objects.count() == 2
@@ -116,15 +148,25 @@ def test_import__byte_order_mark_semicolons_and_decimal_commas__are_understood(f
 
 def test_import__no_unit_column__names_units_by_row(file):
     run(file(ROWS), unit=None)
-    assert set(Assignment.objects.values_list("user_id", flat=True)) == {"row-1", "row-2", "row-3", "row-4"}
+    assert set(Assignment.objects.values_list("user_id", flat=True)) == {
+        "row-1",
+        "row-2",
+        "row-3",
+        "row-4",
+    }
 
 
 def test_import__weights_and_control__are_kept(file):
     made = run(file(ROWS), weight=["B=0.25", "A=0.75"], control="B")
-    assert list(made.variants.values_list("name", "weight", "is_control")) == [("B", 250, True), ("A", 750, False)]
+    assert list(made.variants.values_list("name", "weight", "is_control")) == [
+        ("B", 250, True),
+        ("A", 750, False),
+    ]
 
 
-def test_import__control_in_the_middle_of_the_file__is_the_first_of_the_arms_and_keeps_its_name(file, capsys):
+def test_import__control_in_the_middle_of_the_file__is_the_first_of_the_arms_and_keeps_its_name(
+    file, capsys
+):
     made = run(file(ROWS.replace("1,A", "1,Z mail").replace("3,A", "3,Z mail")), control="B")
     assert list(made.variants.values_list("name", "is_control")) == [("B", True), ("Z mail", False)]
     call_command("analyze", "trial")
@@ -159,19 +201,35 @@ def test_import__old_data__is_never_late(file):
         (ROWS, {"weight": ["A=0.5", "B=0.4"]}, "sum to 0.9"),
         (ROWS, {"weight": ["A=half", "B=half"]}, "--weight"),
         (ROWS, {"control": "C"}, "control 'C' is no variant"),
-        (ROWS, {"metrics": ["bought=spent:proportion"]}, "column 'spent': expected true or false.*line 2"),
+        (
+            ROWS,
+            {"metrics": ["bought=spent:proportion"]},
+            "column 'spent': expected true or false.*line 2",
+        ),
         (ROWS, {"metrics": ["bought=bought:median"]}, "--metric"),
         (ROWS, {"start": "2026-01-05T12:00:00"}, "no zone: --time-zone"),
         (ROWS, {"key": "Not A Key"}, "(?i)key"),
         (ROWS.replace("7.25", "NaN"), {}, "line 5: column 'spent' has no value"),
         (ROWS.replace("7.25", "inf"), {}, "line 5: column 'spent': expected a finite number"),
-        (ROWS.replace("7.25", "1e200"), {}, "line 5: column 'spent': expected a finite number up to 1e"),
+        (
+            ROWS.replace("7.25", "1e200"),
+            {},
+            "line 5: column 'spent': expected a finite number up to 1e",
+        ),
         (ROWS.replace("7.25", ""), {}, "line 5: column 'spent' has no value"),
-        (ROWS.replace("4,B", "1,B"), {}, "line 5: a unit is on several lines.*--duplicates first.*unit '1' was already on line 2"),
+        (
+            ROWS.replace("4,B", "1,B"),
+            {},
+            "line 5: a unit is on several lines.*--duplicates first.*unit '1' was already on line 2",
+        ),
         (ROWS.replace("4,B", ",B"), {}, "line 5: column 'id'.*a unit's id is empty"),
         (ROWS.replace("4,B", "4,"), {}, "line 5: column 'group' is empty"),
         (ROWS.replace(",35\n", "\n"), {}, "line 5: 5 cells where the header has 6"),
-        (ROWS.replace("2026-01-07", "2026-01-07 10:00"), {"timestamp": "seen"}, "line 5: column 'seen'.*no zone"),
+        (
+            ROWS.replace("2026-01-07", "2026-01-07 10:00"),
+            {"timestamp": "seen"},
+            "line 5: column 'seen'.*no zone",
+        ),
         (ROWS.replace(",B,", ",A,"), {}, "at least two variants"),
     ],
 )
@@ -219,7 +277,9 @@ def test_import__while_it_runs__lets_others_publish_ingest_and_make_days(file, m
         try:
             with connection.cursor() as cursor:
                 cursor.execute("SET lock_timeout = '3s'")
-            item = ObservationItem(event_id="live", units={"user": "u1"}, metric="apply_rate", value=1.0)
+            item = ObservationItem(
+                event_id="live", units={"user": "u1"}, metric="apply_rate", value=1.0
+            )
             result = ingest_observations([item], now=utc_now(), identity=IngestIdentity())
             others.append((result.accepted, publish(utc_now(), reason="meanwhile").kind))
         finally:
@@ -233,14 +293,35 @@ def test_import__while_it_runs__lets_others_publish_ingest_and_make_days(file, m
 @REAL
 @pytest.mark.slow
 def test_import__cookie_cats__has_its_published_rates(capsys):
-    metrics = ("retention_1=retention_1:proportion", "retention_7=retention_7:proportion", "rounds=sum_gamerounds:mean")
-    made = run(DATA / "cookie_cats.csv", key="cookie_cats", unit="userid", variant="version", metrics=metrics)
-    assert dict(Assignment.objects.filter(experiment=made).values_list("variant__name").annotate(Count("id"))) == {
+    metrics = (
+        "retention_1=retention_1:proportion",
+        "retention_7=retention_7:proportion",
+        "rounds=sum_gamerounds:mean",
+    )
+    made = run(
+        DATA / "cookie_cats.csv",
+        key="cookie_cats",
+        unit="userid",
+        variant="version",
+        metrics=metrics,
+    )
+    assert dict(
+        Assignment.objects.filter(experiment=made)
+        .values_list("variant__name")
+        .annotate(Count("id"))
+    ) == {
         "gate_30": 44700,
         "gate_40": 45489,
     }
-    rates = MetricObservation.objects.filter(metric_name="retention_7").values_list("variant").annotate(Avg("value"))
-    assert {variant: round(rate, 4) for variant, rate in rates} == {"gate_30": 0.1902, "gate_40": 0.1820}
+    rates = (
+        MetricObservation.objects.filter(metric_name="retention_7")
+        .values_list("variant")
+        .annotate(Avg("value"))
+    )
+    assert {variant: round(rate, 4) for variant, rate in rates} == {
+        "gate_30": 0.1902,
+        "gate_40": 0.1820,
+    }
     assert "90,189 of 90,189" in capsys.readouterr().out
 
 
@@ -248,18 +329,42 @@ def test_import__cookie_cats__has_its_published_rates(capsys):
 @pytest.mark.slow
 def test_import__hillstrom__has_its_three_arms():
     metrics = ("visit=visit:proportion", "conversion=conversion:proportion", "spend=spend:mean")
-    options = {"unit": None, "variant": "segment", "metrics": metrics, "control": "No E-Mail", "covariate": ["history"]}
+    options = {
+        "unit": None,
+        "variant": "segment",
+        "metrics": metrics,
+        "control": "No E-Mail",
+        "covariate": ["history"],
+    }
     made = run(DATA / "hillstrom.csv", key="hillstrom", **options)
-    arms = dict(Assignment.objects.filter(experiment=made).values_list("variant__name").annotate(Count("id")))
+    arms = dict(
+        Assignment.objects.filter(experiment=made)
+        .values_list("variant__name")
+        .annotate(Count("id"))
+    )
     assert arms == {"No E-Mail": 21306, "Womens E-Mail": 21387, "Mens E-Mail": 21307}
-    spend = MetricObservation.objects.filter(metric_name="spend").values_list("variant").annotate(Avg("value"))
-    assert {variant: round(mean, 3) for variant, mean in spend} == {"No_E-Mail": 0.653, "Womens_E-Mail": 1.077, "Mens_E-Mail": 1.423}
+    spend = (
+        MetricObservation.objects.filter(metric_name="spend")
+        .values_list("variant")
+        .annotate(Avg("value"))
+    )
+    assert {variant: round(mean, 3) for variant, mean in spend} == {
+        "No_E-Mail": 0.653,
+        "Womens_E-Mail": 1.077,
+        "Mens_E-Mail": 1.423,
+    }
 
 
-GERMAN = "group;spend\n" + "\n".join(f"{'AB'[k % 2]};{950 + k if k % 3 else '1.' + str(200 + k)}" for k in range(60)) + "\n"
+GERMAN = (
+    "group;spend\n"
+    + "\n".join(f"{'AB'[k % 2]};{950 + k if k % 3 else '1.' + str(200 + k)}" for k in range(60))
+    + "\n"
+)
 
 
-def test_import__numbers_that_can_be_read_in_two_ways__are_refused_with_both_readings_and_the_options(file):
+def test_import__numbers_that_can_be_read_in_two_ways__are_refused_with_both_readings_and_the_options(
+    file,
+):
     with pytest.raises(CommandError, match="can be read in two ways") as refused:
         run(file(GERMAN), unit=None, metrics=("spend=spend:mean",))
     assert "'1.200' on line 2 is 1.2" in str(refused.value)
@@ -268,32 +373,53 @@ def test_import__numbers_that_can_be_read_in_two_ways__are_refused_with_both_rea
     assert nothing_stored()
 
 
-def test_import__decimal_comma_said__reads_points_as_thousands_and_shows_the_first_values(file, capsys):
+def test_import__decimal_comma_said__reads_points_as_thousands_and_shows_the_first_values(
+    file, capsys
+):
     run(file(GERMAN), unit=None, metrics=("spend=spend:mean",), decimal=",")
-    assert "numbers as read (decimal comma, a point between thousands): spend: 1200, 951, 952" in capsys.readouterr().out
+    assert (
+        "numbers as read (decimal comma, a point between thousands): spend: 1200, 951, 952"
+        in capsys.readouterr().out
+    )
     assert MetricObservation.objects.aggregate(found=Avg("value"))["found"] > 950
 
 
 def test_import__columns_with_different_decimal_marks__are_refused(file):
     with pytest.raises(CommandError, match="one file has one decimal mark"):
-        run(file("group;spend;age\nA;1.5;30,5\nB;2.5;31,5\n"), unit=None, metrics=("spend=spend:mean",), covariate=["age"])
+        run(
+            file("group;spend;age\nA;1.5;30,5\nB;2.5;31,5\n"),
+            unit=None,
+            metrics=("spend=spend:mean",),
+            covariate=["age"],
+        )
 
 
 @pytest.mark.parametrize("word", ["n", "no", "f", "y"])
 def test_import__a_word_among_numbers__is_a_fault_with_its_line(file, word):
-    with pytest.raises(CommandError, match=f"line 3: column 'spend': '{word}' beside numbers such as '86'"):
+    with pytest.raises(
+        CommandError, match=f"line 3: column 'spend': '{word}' beside numbers such as '86'"
+    ):
         run(file(f"group,spend\nA,86\nB,{word}\nA,100\n"), unit=None, metrics=("spend=spend:mean",))
 
 
 def test_import__a_column_of_one_pair_of_words__counts_as_1_and_0(file):
-    run(file("group,bought\nA,yes\nB,no\nA,no\nB,yes\n"), unit=None, metrics=("bought=bought:count",))
+    run(
+        file("group,bought\nA,yes\nB,no\nA,no\nB,yes\n"),
+        unit=None,
+        metrics=("bought=bought:count",),
+    )
     assert MetricObservation.objects.aggregate(found=Avg("value"))["found"] == 0.5
 
 
 def test_import__one_event_in_a_small_arm__is_unclear_in_every_place(file, capsys):
     """0 of 2,000 against 1 of 200: the exact test says p = .091, Newcombe's interval leaves 0 out."""
     rows = "".join("a,0\n" for _ in range(2000)) + "b,1\n" + "".join("b,0\n" for _ in range(199))
-    run(file("group,hit\n" + rows), unit=None, metrics=("hit=hit:proportion",), weight=["a=91", "b=9"])
+    run(
+        file("group,hit\n" + rows),
+        unit=None,
+        metrics=("hit=hit:proportion",),
+        weight=["a=91", "b=9"],
+    )
     call_command("analyze", "trial")
     printed = capsys.readouterr().out
     assert "p = .091: unclear" in printed

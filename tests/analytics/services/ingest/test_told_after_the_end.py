@@ -27,9 +27,13 @@ def concluded(**named):
 
 
 def tell(*moments, variant=None):
-    units = [unit_in(lambda bucket, n=n: bucket % 50 == n and bucket < 900) for n in range(len(moments))]
+    units = [
+        unit_in(lambda bucket, n=n: bucket % 50 == n and bucket < 900) for n in range(len(moments))
+    ]
     items = [
-        ExposureItem(event_id=f"x{n}", units={"user": unit}, experiment="checkout", at=at, variant=variant)
+        ExposureItem(
+            event_id=f"x{n}", units={"user": unit}, experiment="checkout", at=at, variant=variant
+        )
         for n, (unit, at) in enumerate(zip(units, moments, strict=True))
     ]
     return ingest_exposures(items, now=NOW, identity=IngestIdentity())
@@ -40,8 +44,13 @@ def test_exposures_of_before_the_end__are_stored_by_their_own_time():
     result = tell(*[ENDED - HOUR - timedelta(seconds=n) for n in range(50)])
     assert (result.accepted, result.errors) == (50, ())
     rows = Assignment.objects.select_related("variant").order_by("-exposure_ts")
-    assert [row.exposure_ts for row in rows] == [ENDED - HOUR - timedelta(seconds=n) for n in range(50)]
-    assert {(row.variant.key, row.bucket_id % 2) for row in rows} == {("control", 0), ("treatment", 1)}
+    assert [row.exposure_ts for row in rows] == [
+        ENDED - HOUR - timedelta(seconds=n) for n in range(50)
+    ]
+    assert {(row.variant.key, row.bucket_id % 2) for row in rows} == {
+        ("control", 0),
+        ("treatment", 1),
+    }
     assert not any(row.crossover for row in rows)
 
 
@@ -60,16 +69,18 @@ def test_exposure_in_the_pause_that_ended_it__is_refused():
     Pause.objects.create(iteration=Iteration.objects.get(), started_at=ENDED - HOUR, cause="person")
     end_iteration(made, ENDED)
     Experiment.objects.filter(pk=made.pk).update(status=Status.COMPLETED)
-    assert [error.code for error in tell(ENDED - HOUR / 2, ENDED - 2 * HOUR).errors] == ["not_serving"]
+    assert [error.code for error in tell(ENDED - HOUR / 2, ENDED - 2 * HOUR).errors] == [
+        "not_serving"
+    ]
 
 
 def test_new_iteration__exposures_of_before_it_go_to_the_one_that_served_them():
     made = launched()
     first = Iteration.objects.get()
     end_iteration(made, ENDED)
-    Layer.objects.filter(pk=first.layer_id).first().buckets.filter(index__lt=900, index__gte=0).update(
-        iteration=None, variant=None, role="", resting_until=None
-    )
+    Layer.objects.filter(pk=first.layer_id).first().buckets.filter(
+        index__lt=900, index__gte=0
+    ).update(iteration=None, variant=None, role="", resting_until=None)
     second = Iteration.objects.create(
         experiment=made, number=2, layer=first.layer, design={}, design_sha256="", policy_rules={}, traffic=900, began_at=ENDED + HOUR / 2,
         started_at=ENDED + HOUR / 2,

@@ -61,6 +61,8 @@ def test_replan__nothing_proposed__is_refused(long_plan):
         replan(person("owner"), NOW, experiment_id=long_plan.pk, metric="revenue")
 
 
-@pytest.mark.parametrize(("value", "found"), [(0.3174, 0.32), (0.32, 0.32), (1.01, 1.1), (0.0101, 0.011)])
+@pytest.mark.parametrize(
+    ("value", "found"), [(0.3174, 0.32), (0.32, 0.32), (1.01, 1.1), (0.0101, 0.011)]
+)
 def test_rounded_up__two_digits_and_never_below(value, found):
     assert rounded_up(value) == pytest.approx(found)

@@ -12,7 +12,14 @@ from django.db import ProgrammingError, transaction
 from analytics.core.deciding.after_promotion import AfterPromotion, Compared
 from analytics.core.ground.encoding import plain
 from analytics.core.stats.exploring.holdback import HoldbackReading
-from analytics.models import AnalysisRun, Assignment, ExperimentReport, HoldbackRun, ReportTemplate, RequestCost
+from analytics.models import (
+    AnalysisRun,
+    Assignment,
+    ExperimentReport,
+    HoldbackRun,
+    ReportTemplate,
+    RequestCost,
+)
 from analytics.selectors.reporting import reports
 from analytics.selectors.reporting.finished import without_report
 from analytics.services.analysis.analysis import analyse
@@ -51,15 +58,24 @@ def test_write_report__promoted__tells_the_win_once_with_its_cautions():
     assert write_report(w.experiment.pk, now=LATER + DAY) == row
     assert without_report() == []
     assert row.markdown.startswith(f"# {w.experiment.name}\n")
-    for part in ("Promoted “treatment”", "Estimates of winners are too large on average", "carried out by the platform", "| sequential |"):
+    for part in (
+        "Promoted “treatment”",
+        "Estimates of winners are too large on average",
+        "carried out by the platform",
+        "| sequential |",
+    ):
         assert part in row.markdown
-    assert ChangeLogEntry.objects.filter(action="report_written", experiment=w.experiment).count() == 1
+    assert (
+        ChangeLogEntry.objects.filter(action="report_written", experiment=w.experiment).count() == 1
+    )
 
 
 def test_write_report__made_again_from_its_facts__is_the_same_to_the_last_byte():
     w = promoted()
     row = write_report(w.experiment.pk, now=LATER)
-    Experiment.objects.filter(pk=w.experiment.pk).update(name="renamed", notes="much later", status="archived")
+    Experiment.objects.filter(pk=w.experiment.pk).update(
+        name="renamed", notes="much later", status="archived"
+    )
     again = written_again(ExperimentReport.objects.get(pk=row.pk))
     assert (again.html, again.markdown, again.json) == (row.html, row.markdown, row.json)
     assert again.sha256 == row.sha256
@@ -68,7 +84,10 @@ def test_write_report__made_again_from_its_facts__is_the_same_to_the_last_byte()
 
 def test_report__nobody_may_change_or_remove_it():
     row = write_report(promoted().experiment.pk, now=LATER)
-    for change in (lambda: ExperimentReport.objects.filter(pk=row.pk).update(html="nicer"), row.delete):
+    for change in (
+        lambda: ExperimentReport.objects.filter(pk=row.pk).update(html="nicer"),
+        row.delete,
+    ):
         with pytest.raises(ProgrammingError, match="append_only"), transaction.atomic():
             change()
 
@@ -119,7 +138,9 @@ def test_write_due_reports__writes_what_is_over_and_nothing_else():
     w = promoted()
     winner("still_running")
     write_due_reports()
-    assert list(ExperimentReport.objects.values_list("experiment_id", flat=True)) == [w.experiment.pk]
+    assert list(ExperimentReport.objects.values_list("experiment_id", flat=True)) == [
+        w.experiment.pk
+    ]
 
 
 def test_revise_template__own_text__makes_the_next_version_and_new_reports_by_it():
@@ -181,7 +202,11 @@ def test_plan__end_amended_after_launch__shows_the_first_and_the_amendment():
     end = START + 20 * DAY
     Experiment.objects.filter(pk=w.experiment.pk).update(planned_end=end)
     edit_experiment(
-        person("admin"), START + 3 * DAY, experiment_id=w.experiment.pk, changes={"planned_end": end + 7 * DAY}, reason="a holiday"
+        person("admin"),
+        START + 3 * DAY,
+        experiment_id=w.experiment.pk,
+        changes={"planned_end": end + 7 * DAY},
+        reason="a holiday",
     )
     analyse(w.experiment.pk, now=MORNING)
     text = reports.report_of(now_of(w)).markdown
@@ -202,7 +227,10 @@ def test_report__holdback_over__is_written_once_more_with_what_lasted():
     HoldbackRun.objects.update(reminded_at=LATER + 28 * DAY)
     write_due_reports()
     second = ExperimentReport.objects.get(experiment=w.experiment, after=True)
-    assert "What the units held back on control say of what lasted: 5,000 against 500 units; gain +0.06" in second.markdown
+    assert (
+        "What the units held back on control say of what lasted: 5,000 against 500 units; gain +0.06"
+        in second.markdown
+    )
     assert reports.report_of(now_of(w)).markdown == second.markdown
     assert without_report() == []
     assert written_again(first).sha256 == first.sha256
@@ -210,13 +238,25 @@ def test_report__holdback_over__is_written_once_more_with_what_lasted():
 
 def test_report__costs_of_requests__stand_by_arm_each_once():
     w = promoted()
-    unit = {arm: Assignment.objects.filter(iteration=w.iteration, variant=w.arms[arm]).earliest("pk").user_id for arm in w.arms}
+    unit = {
+        arm: Assignment.objects.filter(iteration=w.iteration, variant=w.arms[arm])
+        .earliest("pk")
+        .user_id
+        for arm in w.arms
+    }
     w.event(unit["control"], "ai_request", START + HOUR, request_id="r1")
     w.event(unit["control"], "ai_answer", START + HOUR, request_id="r1")
     w.event(unit["treatment"], "ai_request", START + HOUR, request_id="r2")
     w.event("somebody else", "ai_request", START + HOUR, request_id="r3")
-    calls = [("r1", 2_000_000, False, HOUR), ("r1", 1_000_000, False, HOUR), ("r2", 500_000, True, HOUR), ("r3", 9, None, HOUR)]
-    for number, (request, micro, hit, at) in enumerate([*calls, ("r2", 7, None, 30 * DAY)]):  # the last one came after the end
+    calls = [
+        ("r1", 2_000_000, False, HOUR),
+        ("r1", 1_000_000, False, HOUR),
+        ("r2", 500_000, True, HOUR),
+        ("r3", 9, None, HOUR),
+    ]
+    for number, (request, micro, hit, at) in enumerate(
+        [*calls, ("r2", 7, None, 30 * DAY)]
+    ):  # the last one came after the end
         day_exists("ai_request_costs", START + at)
         RequestCost.objects.create(
             event_date=(START + at).date(), event_id=f"c{number}", ts=START + at, received_ts=START + at, request_id=request, model="m",

@@ -39,7 +39,9 @@ def test_act_as__somebody_outside_the_cast__is_refused(browser, settings, django
 
 def test_act_as__next_on_another_site__leads_home(browser, settings):
     settings.DEMO = True
-    answer = browser("olivia").post(SWITCH, {"username": "ada", "next": "https://elsewhere.example/"})
+    answer = browser("olivia").post(
+        SWITCH, {"username": "ada", "next": "https://elsewhere.example/"}
+    )
     assert answer["Location"] == "/admin/"
 
 

@@ -18,7 +18,9 @@ OPEN = {key: value for key, value in DOCUMENT.items() if key != "additionalPrope
 @pytest.fixture
 def described(draft, owner) -> Experiment:
     """Olivia's draft on a flag with a schema; control has a key that the schema does not know."""
-    flags.set_schema(owner, NOW, flag_key=draft.flag_id, schema=OPEN, reason="So that forms can be drawn.")
+    flags.set_schema(
+        owner, NOW, flag_key=draft.flag_id, schema=OPEN, reason="So that forms can be drawn."
+    )
     return draft
 
 
@@ -28,17 +30,28 @@ def edit_url(experiment: Experiment) -> str:
 
 def form_of(text: str) -> dict[str, str]:
     """What a browser would send of the form as it stands."""
-    form = text.split('id="variants"')[0].rsplit("<form", 1)[1] + text.split('id="variants"')[1].split("</form>")[0]
+    form = (
+        text.split('id="variants"')[0].rsplit("<form", 1)[1]
+        + text.split('id="variants"')[1].split("</form>")[0]
+    )
     form = re.sub(r"<template.*?</template>", "", form, flags=re.DOTALL)
     sent = {}
     for tag in re.findall(r"<input[^>]*>", form):
         named = dict(re.findall(r'([\w-]+)="([^"]*)"', tag))
-        if "name" in named and (named.get("type") not in ("checkbox", "radio") or " checked" in tag):
+        if "name" in named and (
+            named.get("type") not in ("checkbox", "radio") or " checked" in tag
+        ):
             sent[unescape(named["name"])] = unescape(named.get("value", ""))
-    for name, value in re.findall(r'<textarea[^>]*name="([^"]*)"[^>]*>(.*?)</textarea>', form, re.DOTALL):
+    for name, value in re.findall(
+        r'<textarea[^>]*name="([^"]*)"[^>]*>(.*?)</textarea>', form, re.DOTALL
+    ):
         sent[unescape(name)] = unescape(value)
-    for name, options in re.findall(r'<select[^>]*name="([^"]*)"[^>]*>(.*?)</select>', form, re.DOTALL):
-        chosen = re.search(r'<option value="([^"]*)" selected', options) or re.search(r'<option value="([^"]*)"', options)
+    for name, options in re.findall(
+        r'<select[^>]*name="([^"]*)"[^>]*>(.*?)</select>', form, re.DOTALL
+    ):
+        chosen = re.search(r'<option value="([^"]*)" selected', options) or re.search(
+            r'<option value="([^"]*)"', options
+        )
         sent[unescape(name)] = unescape(chosen[1]) if chosen else ""
     return sent
 
@@ -56,14 +69,31 @@ def test_form__a_field_for_each_property__and_the_rest_as_json(browser, describe
 
 
 def test_form__saved_as_it_stands__changes_nothing(browser, described, owner):
-    odd = {"model": "small", "temperature": 0.5, "top_k": 3, "stream": False, "prompt": "Be\nbrief.", "extra": [1, {"a": None}]}
+    odd = {
+        "model": "small",
+        "temperature": 0.5,
+        "top_k": 3,
+        "stream": False,
+        "prompt": "Be\nbrief.",
+        "extra": [1, {"a": None}],
+    }
     variants = list(described.variants.order_by("position"))
     described.variants.filter(pk=variants[1].pk).update(config=odd)
-    edges = {"model": "", "temperature": 1.0, "top_k": 2**53 - 1, "prompt": "\nA line\r\nand another"}
+    edges = {
+        "model": "",
+        "temperature": 1.0,
+        "top_k": 2**53 - 1,
+        "prompt": "\nA line\r\nand another",
+    }
     described.variants.filter(pk=variants[0].pk).update(config=edges)
     before = configs(described)
     client = browser("olivia")
-    assert client.post(edit_url(described), form_of(client.get(edit_url(described)).content.decode())).status_code == 302
+    assert (
+        client.post(
+            edit_url(described), form_of(client.get(edit_url(described)).content.decode())
+        ).status_code
+        == 302
+    )
     assert configs(described) == before
 
 
@@ -84,9 +114,14 @@ def test_form__what_is_typed__is_read_by_its_type(browser, described):
     }  # fmt: skip
 
 
-def test_form__a_number_that_is_none__stands_beside_its_field_with_what_was_typed(browser, described):
+def test_form__a_number_that_is_none__stands_beside_its_field_with_what_was_typed(
+    browser, described
+):
     client = browser("olivia")
-    sent = form_of(client.get(edit_url(described)).content.decode()) | {"v-1-c-number-temperature": "hot", "v-1-config": '{"extra": 1}'}
+    sent = form_of(client.get(edit_url(described)).content.decode()) | {
+        "v-1-c-number-temperature": "hot",
+        "v-1-config": '{"extra": 1}',
+    }
     refused = client.post(edit_url(described), sent)
     text = refused.content.decode()
     assert refused.status_code == 400
@@ -110,9 +145,15 @@ def test_flag_page__schema_changed_with_a_reason__is_kept_and_shown(browser, des
     shown = client.get(where + "change/").content.decode()
     assert "<code>temperature</code>" in shown and "0 to 2" in shown
     assert client.post(where + "schema/", {"schema": "{}", "reason": ""}).status_code == 400
-    broken = client.post(where + "schema/", {"schema": '{"type": "object", "patternProperties": {}}', "reason": "Try."})
+    broken = client.post(
+        where + "schema/",
+        {"schema": '{"type": "object", "patternProperties": {}}', "reason": "Try."},
+    )
     assert broken.status_code == 400 and "is not read here" in unescape(broken.content.decode())
-    assert client.post(where + "schema/", {"schema": "{}", "reason": "No longer true."}).status_code == 302
+    assert (
+        client.post(where + "schema/", {"schema": "{}", "reason": "No longer true."}).status_code
+        == 302
+    )
     flag.refresh_from_db()
     assert flag.schema == {}
     line = ChangeLogEntry.objects.filter(action="flag_schema_changed").order_by("-pk").first()
@@ -121,5 +162,7 @@ def test_flag_page__schema_changed_with_a_reason__is_kept_and_shown(browser, des
 
 def test_schema_form__without_one__suggests_what_is_served(browser, draft):
     flag = Flag.objects.get(key=draft.flag_id)
-    text = unescape(browser("olivia").get(f"/admin/experiments/flag/{flag.pk}/schema/").content.decode())
+    text = unescape(
+        browser("olivia").get(f"/admin/experiments/flag/{flag.pk}/schema/").content.decode()
+    )
     assert '"prompt": {' in text and '"type": "string"' in text

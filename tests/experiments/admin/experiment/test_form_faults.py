@@ -22,10 +22,17 @@ def test_form__several_faults__are_told_at_once_by_label_with_links(browser, dra
     answer = browser("olivia").post(url(draft, "edit"), BROKEN)
     text = answer.content.decode()
     assert answer.status_code == 400
-    for label, place in (("Share of all units", "traffic"), ("baseline", "m-0-baseline"), ("effect worth finding", "m-0-mde")):
+    for label, place in (
+        ("Share of all units", "traffic"),
+        ("baseline", "m-0-baseline"),
+        ("effect worth finding", "m-0-mde"),
+    ):
         assert label in text
         assert f'href="#id_{place}"' in text
-    assert "baseline_sd" not in text[text.index('role="alert"') : text.index("</div>", text.index('role="alert"'))]
+    assert (
+        "baseline_sd"
+        not in text[text.index('role="alert"') : text.index("</div>", text.index('role="alert"'))]
+    )
 
 
 def test_compute__without_a_baseline__links_to_the_field(browser, owner, draft):

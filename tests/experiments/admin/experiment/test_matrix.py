@@ -17,7 +17,15 @@ from django.test import Client
 from experiments.core.clock import utc_now
 from experiments.core.permissions import Action, may
 from experiments.core.types import SYSTEM, Scope
-from experiments.models import ApiKey, ChangeLogEntry, ExclusionList, Experiment, Flag, Metric, Segment
+from experiments.models import (
+    ApiKey,
+    ChangeLogEntry,
+    ExclusionList,
+    Experiment,
+    Flag,
+    Metric,
+    Segment,
+)
 from experiments.selectors.actors import actor_for_user
 from experiments.services.audience import audience, segments
 from experiments.services.people import keys
@@ -27,46 +35,95 @@ from tests.analytics.admin.test_report_templates import OWN
 CAST = ("victor", "olivia", "paula", "dmitri", "quinn", "ada")
 OWN_RULES = {"experiments.Subscription", "experiments.Delivery"}
 """Everybody has subscriptions of their own, and nobody another's: tests of notifications hold that."""
-MEASURED = {"source": "observation", "value_field": "value", "attribution": "unit", "direction": "decrease", "window_hours": "72"}
+MEASURED = {
+    "source": "observation",
+    "value_field": "value",
+    "attribution": "unit",
+    "direction": "decrease",
+    "window_hours": "72",
+}
 SECRET = "korrekt-horse-7-staple"
 PASSWORDS = {"password1": SECRET, "password2": SECRET, "usable_password": "true"}
 TABLE: dict[tuple[str, str], tuple[Action, dict[str, str]]] = {
     ("experiments.ExclusionList", "add/"): (Action.ADMINISTER, {"name": "staff", "rule": ""}),
-    ("experiments.ExclusionList", "<int:pk>/units/"): (Action.ADMINISTER, {"unit_type": "user", "units": "u9", "how": "add"}),
+    ("experiments.ExclusionList", "<int:pk>/units/"): (
+        Action.ADMINISTER,
+        {"unit_type": "user", "units": "u9", "how": "add"},
+    ),
     ("experiments.ExclusionList", "<int:pk>/switch/"): (Action.ADMINISTER, {"reason": "because"}),
-    ("experiments.Flag", "add/"): (Action.SWITCH_FLAG, {"key": "new", "value_type": "boolean", "default_value": "false"}),
+    ("experiments.Flag", "add/"): (
+        Action.SWITCH_FLAG,
+        {"key": "new", "value_type": "boolean", "default_value": "false"},
+    ),
     ("experiments.Flag", "<int:pk>/switch/"): (Action.SWITCH_FLAG, {"reason": "because"}),
-    ("experiments.Flag", "<int:pk>/default/"): (Action.SWITCH_FLAG, {"value": '{"a": 1}', "reason": "because"}),
+    ("experiments.Flag", "<int:pk>/default/"): (
+        Action.SWITCH_FLAG,
+        {"value": '{"a": 1}', "reason": "because"},
+    ),
     ("experiments.Flag", "<int:pk>/schema/"): (
         Action.SWITCH_FLAG,
-        {"schema": '{"type": "object", "properties": {"a": {"type": "integer"}}}', "reason": "because"},
+        {
+            "schema": '{"type": "object", "properties": {"a": {"type": "integer"}}}',
+            "reason": "because",
+        },
     ),
     ("experiments.Flag", "<int:pk>/clients/"): (Action.SWITCH_FLAG, {"reason": "because"}),
     ("experiments.Flag", "<int:pk>/remote/"): (Action.SWITCH_FLAG, {"reason": "because"}),
-    ("experiments.ApiKey", "add/"): (Action.ADMINISTER, {"name": "new", "scope": "server", "environment": "production", "owner": "ada"}),
+    ("experiments.ApiKey", "add/"): (
+        Action.ADMINISTER,
+        {"name": "new", "scope": "server", "environment": "production", "owner": "ada"},
+    ),
     ("experiments.ApiKey", "<int:pk>/revoke/"): (Action.ADMINISTER, {"reason": "because"}),
-    ("experiments.Metric", "add/"): (Action.MANAGE_METRICS, {"key": "new", "name": "New", "kind": "mean", **MEASURED}),
+    ("experiments.Metric", "add/"): (
+        Action.MANAGE_METRICS,
+        {"key": "new", "name": "New", "kind": "mean", **MEASURED},
+    ),
     ("experiments.Metric", "<int:pk>/version/"): (
         Action.MANAGE_METRICS,
         {"name": "New", "kind": "mean", "reason": "because", **MEASURED},
     ),
     ("experiments.Segment", "add/"): (Action.ADMINISTER, {"key": "new", "name": "New"}),
-    ("experiments.Segment", "<int:pk>/edit/"): (Action.ADMINISTER, {"name": "Other", "reason": "because"}),
-    ("experiments.Segment", "<int:pk>/units/"): (Action.ADMINISTER, {"unit_type": "user", "units": "u9", "how": "add"}),
-    ("experiments.PublicAttribute", "add/"): (Action.ADMINISTER, {"name": "country", "reason": "because"}),
+    ("experiments.Segment", "<int:pk>/edit/"): (
+        Action.ADMINISTER,
+        {"name": "Other", "reason": "because"},
+    ),
+    ("experiments.Segment", "<int:pk>/units/"): (
+        Action.ADMINISTER,
+        {"unit_type": "user", "units": "u9", "how": "add"},
+    ),
+    ("experiments.PublicAttribute", "add/"): (
+        Action.ADMINISTER,
+        {"name": "country", "reason": "because"},
+    ),
     ("experiments.GlobalHoldout", "add/"): (
         Action.ADMINISTER,
-        {"unit_type": "user", "share": "5", "until": f"{utc_now() + timedelta(days=30):%Y-%m-%dT%H:%M}", "reason": "because"},
+        {
+            "unit_type": "user",
+            "share": "5",
+            "until": f"{utc_now() + timedelta(days=30):%Y-%m-%dT%H:%M}",
+            "reason": "because",
+        },
     ),
     ("auth.User", "add/"): (Action.ADMINISTER, {"username": "nina", **PASSWORDS}),
     ("auth.User", "<path:object_id>/change/"): (Action.ADMINISTER, {"username": "other"}),
     ("auth.User", "<id>/password/"): (Action.ADMINISTER, PASSWORDS),
-    ("analytics.ModelPrice", "add/"): (Action.MANAGE_METRICS, {"lines": "big,2026-01-01,2,10", "reason": "because"}),
-    ("analytics.ReportTemplate", "add/"): (Action.MANAGE_METRICS, {"text": OWN, "reason": "because"}),
+    ("analytics.ModelPrice", "add/"): (
+        Action.MANAGE_METRICS,
+        {"lines": "big,2026-01-01,2,10", "reason": "because"},
+    ),
+    ("analytics.ReportTemplate", "add/"): (
+        Action.MANAGE_METRICS,
+        {"text": OWN, "reason": "because"},
+    ),
 }
 """Model and address → what the permission table is asked, and what is sent. An address that only reads goes to ``READING``."""
 READING: set[tuple[str, str]] = set()
-INHERITED = {"", "add/", *(f"<path:object_id>/{verb}/" for verb in ("history", "delete", "change")), "<path:object_id>/"}
+INHERITED = {
+    "",
+    "add/",
+    *(f"<path:object_id>/{verb}/" for verb in ("history", "delete", "change")),
+    "<path:object_id>/",
+}
 
 
 @pytest.fixture
@@ -106,7 +163,9 @@ def _routes() -> dict[tuple[str, str], bool]:
 
 def test_matrix__has_a_line_for_every_address_of_the_workplace() -> None:
     missing = set(_routes()) ^ (set(TABLE) | READING)
-    assert not missing, f"say in TABLE (or READING) of {__name__} which Action these ask for, or take out what is gone: {missing}"
+    assert not missing, (
+        f"say in TABLE (or READING) of {__name__} which Action these ask for, or take out what is gone: {missing}"
+    )
 
 
 @pytest.mark.parametrize("line", TABLE, ids=" ".join)
@@ -126,12 +185,16 @@ def test_post__every_role__is_refused_unless_the_table_allows_it(people, world, 
             refused[who] = client.post(where, data).status_code == 403
             changed = ChangeLogEntry.objects.count() != before
             transaction.set_rollback(True)
-        assert changed is not wanted[who], f"{who}: refused {wanted[who]}, wrote to the changelog {changed}"
+        assert changed is not wanted[who], (
+            f"{who}: refused {wanted[who]}, wrote to the changelog {changed}"
+        )
     assert refused == wanted
 
 
 @pytest.mark.parametrize("who", [None, "drifter", "root"])
-def test_get_and_post__without_a_job__nothing_is_shown_or_taken(people, world, django_user_model, who):
+def test_get_and_post__without_a_job__nothing_is_shown_or_taken(
+    people, world, django_user_model, who
+):
     """Nobody logged in, staff without a group, a superuser without a group."""
     client = Client()
     if who == "drifter":
@@ -147,7 +210,9 @@ def test_get_and_post__without_a_job__nothing_is_shown_or_taken(people, world, d
     assert ChangeLogEntry.objects.count() == before
 
 
-@pytest.mark.parametrize("model", [ExclusionList, Flag, ApiKey, Metric, Segment], ids=lambda model: model.__name__)
+@pytest.mark.parametrize(
+    "model", [ExclusionList, Flag, ApiKey, Metric, Segment], ids=lambda model: model.__name__
+)
 def test_delete_and_change_in_place__are_nobodys(people, world, model):
     row = model.objects.values().get(pk=world[model._meta.label])
     for who in CAST:

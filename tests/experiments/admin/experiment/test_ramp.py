@@ -45,8 +45,21 @@ def test_read_ramp__anything_else__is_refused(line):
 
 def test_form__ramp__is_saved_with_the_draft_and_shown_again(browser, people):
     olivia = browser("olivia")
-    arms = {"v-count": "2", "v-0-name": "Control", "v-0-weight": "50", "v-1-name": "B", "v-1-weight": "50", "v-control": "0"}
-    sent = {"name": "Ramped", "traffic": "100", "ramp": "1 %, 24 h, 500 units\n100 %", "m-count": "0", **arms}
+    arms = {
+        "v-count": "2",
+        "v-0-name": "Control",
+        "v-0-weight": "50",
+        "v-1-name": "B",
+        "v-1-weight": "50",
+        "v-control": "0",
+    }
+    sent = {
+        "name": "Ramped",
+        "traffic": "100",
+        "ramp": "1 %, 24 h, 500 units\n100 %",
+        "m-count": "0",
+        **arms,
+    }
 
     assert olivia.post("/admin/experiments/experiment/add/", sent).status_code == 302
 
@@ -63,7 +76,9 @@ def test_traffic__ramp__says_where_it_stands_and_who_may_move_it(browser, people
     assert "step 1 of 2" in text
     assert "nothing has been analysed yet" in text
     assert url(made, "ramp/hold") in text
-    assert url(made, "ramp/hold") not in browser("victor").get(page(made, "traffic")).content.decode()
+    assert (
+        url(made, "ramp/hold") not in browser("victor").get(page(made, "traffic")).content.decode()
+    )
 
 
 def test_hold_and_resume__by_the_owner__are_shown_with_the_reason(browser, people):
@@ -81,7 +96,11 @@ def test_hold_and_resume__by_the_owner__are_shown_with_the_reason(browser, peopl
 
 def test_advance__nothing_analysed_yet__says_so_and_goes_nowhere(browser, people):
     made = running(people["olivia"])
-    ramps.set_reader(lambda _pk, _now: RampFacts(parse_ramp(STEPS), 0, 30.0, 900, unknown="nothing has been analysed yet"))
+    ramps.set_reader(
+        lambda _pk, _now: RampFacts(
+            parse_ramp(STEPS), 0, 30.0, 900, unknown="nothing has been analysed yet"
+        )
+    )
     try:
         asked = browser("olivia").get(url(made, "ramp/advance")).content.decode()
         answer = browser("olivia").post(url(made, "ramp/advance"), {"reason": "now"})
@@ -96,7 +115,9 @@ def test_advance__nothing_analysed_yet__says_so_and_goes_nowhere(browser, people
 def test_page__after_a_step_back__keeps_every_stay_with_its_reason(browser, people):
     made, now = running(people["olivia"]), timezone.now()
     ramps.advance(SYSTEM, now, experiment_id=made.pk, reason="24 hours clean")
-    ramps.roll_back(SYSTEM, now + timedelta(hours=1), experiment_id=made.pk, reason="errors breached")
+    ramps.roll_back(
+        SYSTEM, now + timedelta(hours=1), experiment_id=made.pk, reason="errors breached"
+    )
 
     text = browser("olivia").get(page(made, "traffic")).content.decode()
 

@@ -16,19 +16,29 @@ METRICS = (
 
 
 def _drafted(owner, metrics=METRICS):
-    return drafts.create_experiment(owner, NOW, spec=ExperimentSpec(name="Sized", variants=(CONTROL, FRIENDLY), metrics=metrics))
+    return drafts.create_experiment(
+        owner, NOW, spec=ExperimentSpec(name="Sized", variants=(CONTROL, FRIENDLY), metrics=metrics)
+    )
 
 
 def test_compute_sample_size__pressed__shows_a_row_for_each_metric(browser, owner):
     experiment, olivia = _drafted(owner), browser("olivia")
     olivia.post(url(experiment, "compute/sample_size"))
     text = olivia.get(page(experiment, "plan")).content.decode()
-    for said in ("Find +10 % (20 % → 22 %)", "SAFE within +15 % when there is no harm", "as rare events SAFE needs", "together at least"):
+    for said in (
+        "Find +10 % (20 % → 22 %)",
+        "SAFE within +15 % when there is no harm",
+        "as rare events SAFE needs",
+        "together at least",
+    ):
         assert said in text
 
 
 def test_compute_sample_size__baseline_missing__says_what_to_enter(browser, owner):
-    experiment, olivia = _drafted(owner, (MetricPlan("apply_conversion", "primary", mde=0.1),)), browser("olivia")
+    experiment, olivia = (
+        _drafted(owner, (MetricPlan("apply_conversion", "primary", mde=0.1),)),
+        browser("olivia"),
+    )
     text = olivia.post(url(experiment, "compute/sample_size"), follow=True).content.decode()
     assert "apply_conversion: enter" in text
 
@@ -43,9 +53,26 @@ def test_plan__safe_out_of_reach__shows_which_margin_would_do(browser, owner):
 
 def test_plan__evidence_from_before_rows_said_anything__is_shown_without_them(browser, owner):
     experiment = _drafted(owner)
-    detail = {"n_planned": 500, "metrics": [{"key": "apply_conversion", "role": "primary", "control": 1000, "treatment": 1000, "note": ""}]}
+    detail = {
+        "n_planned": 500,
+        "metrics": [
+            {
+                "key": "apply_conversion",
+                "role": "primary",
+                "control": 1000,
+                "treatment": 1000,
+                "note": "",
+            }
+        ],
+    }
     checklist.record_evidence(
-        SYSTEM, NOW, experiment_id=experiment.pk, item=Item.SAMPLE_SIZE, green=True, summary="1,000 an arm", detail=detail
+        SYSTEM,
+        NOW,
+        experiment_id=experiment.pk,
+        item=Item.SAMPLE_SIZE,
+        green=True,
+        summary="1,000 an arm",
+        detail=detail,
     )
     text = browser("olivia").get(page(experiment, "plan")).content.decode()
     assert "1,000 an arm" in text

@@ -19,12 +19,20 @@ def _filled(client, key: str) -> dict[str, str]:
     lines = (*context["variant_lines"], *context["metric_lines"])
     fields = [f for group in (*context["sections"], *lines) for f in group.fields]
     sent = {f.name: f.value for f in fields if f.kind != "checkbox" or f.value}
-    counts = {"v-count": str(len(context["variant_lines"])), "m-count": str(len(context["metric_lines"]))}
+    counts = {
+        "v-count": str(len(context["variant_lines"])),
+        "m-count": str(len(context["metric_lines"])),
+    }
     return sent | counts | {"v-control": context["control"], "template": context["template"].value}
 
 
-@pytest.mark.parametrize("key", ["dispute_router_ml", "criteria", "lora_boost_optimization", "message_template", "geo_pilot"])
-def test_form__filled_from_a_template_and_saved__is_the_draft_that_the_service_makes(browser, owner, key):
+@pytest.mark.parametrize(
+    "key",
+    ["dispute_router_ml", "criteria", "lora_boost_optimization", "message_template", "geo_pilot"],
+)
+def test_form__filled_from_a_template_and_saved__is_the_draft_that_the_service_makes(
+    browser, owner, key
+):
     olivia = browser("olivia")
     made = create_from_template(owner, NOW, template_key=key)
     sent = _filled(olivia, key)
@@ -33,7 +41,12 @@ def test_form__filled_from_a_template_and_saved__is_the_draft_that_the_service_m
     by_hand = Experiment.objects.get(key="by_hand")
     one, other = facets(design_of(made)), facets(design_of(by_hand))
     assert {name for name in one if one[name] != other[name]} <= {"flag_key"}
-    assert ChangeLogEntry.objects.get(experiment=by_hand, action="experiment_created").after["template"] == key
+    assert (
+        ChangeLogEntry.objects.get(experiment=by_hand, action="experiment_created").after[
+            "template"
+        ]
+        == key
+    )
 
 
 def test_form__offers_every_template_with_the_chosen_ones_advice(browser):

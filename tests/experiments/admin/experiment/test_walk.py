@@ -16,7 +16,11 @@ FORM = {
     "m-1-metric": "error_rate", "m-1-role": "guardrail", "m-1-baseline": "0.02", "m-1-margin": "0.02", "m-1-margin_kind": "points",
     "m-1-rule": "no_breach", "m-1-action": "stop",
 }  # fmt: skip
-PRD = {"hypothesis": "Warmth helps.", "expected_effect": "+10 % applications", "prd_text": "Say hello first."}
+PRD = {
+    "hypothesis": "Warmth helps.",
+    "expected_effect": "+10 % applications",
+    "prd_text": "Say hello first.",
+}
 ADD = "/admin/experiments/experiment/add/"
 
 
@@ -31,7 +35,11 @@ def test_add__whole_form__stores_the_design_and_shows_its_blockers(browser):
     answer = client.post(ADD, FORM, follow=True)
     experiment = Experiment.objects.get(name="Friendlier first message")
     assert answer.redirect_chain == [(page(experiment), 302)]
-    assert (experiment.traffic, experiment.owner.username, experiment.flag_id) == (200, "olivia", experiment.key)
+    assert (experiment.traffic, experiment.owner.username, experiment.flag_id) == (
+        200,
+        "olivia",
+        experiment.key,
+    )
     assert [(v.name, v.weight, v.config) for v in experiment.variants.all()] == [
         ("Control", 500, {"prompt": "v1"}),
         ("Friendly", 500, {"prompt": "v2"}),
@@ -127,7 +135,9 @@ def test_edit__a_refusal_in_one_part__leaves_the_others_unchanged(browser, draft
 def test_sign__by_the_right_role__is_kept_with_name_and_time(browser, draft):
     client = browser("olivia")
     client.post(url(draft, "edit"), FORM | PRD | {"name": draft.name, "flag": draft.flag_id})
-    answer = client.post(url(draft, "sign/prd"), {"verdict": "approved", "comment": "clear"}, follow=True)
+    answer = client.post(
+        url(draft, "sign/prd"), {"verdict": "approved", "comment": "clear"}, follow=True
+    )
     assert "PRD: approved." in answer.content.decode()
     assert SignOff.objects.get(item="prd").signed_by.username == "olivia"
 
@@ -136,7 +146,10 @@ def test_sign__then_edit__voids_it_and_shows_both_lines(browser, draft):
     client = browser("olivia")
     client.post(url(draft, "edit"), FORM | PRD | {"name": draft.name, "flag": draft.flag_id})
     client.post(url(draft, "sign/prd"), {"verdict": "approved", "comment": ""})
-    client.post(url(draft, "edit"), FORM | PRD | {"name": draft.name, "flag": draft.flag_id, "hypothesis": "Brevity helps."})
+    client.post(
+        url(draft, "edit"),
+        FORM | PRD | {"name": draft.name, "flag": draft.flag_id, "hypothesis": "Brevity helps."},
+    )
     text = client.get(page(draft, "checklist")).content.decode()
     assert "changed since it was signed" in text.lower()
     assert "Warmth helps." in text
@@ -158,7 +171,14 @@ def test_sign__with_an_unknown_verdict__is_a_form_error(browser, draft):
 
 def test_evaluation__recorded_by_a_data_scientist__stands_in_the_table(browser, draft):
     client = browser("dmitri")
-    sent = {"variant": "Friendly", "metric": "win_rate", "value": "0.46", "lower": "0.42", "n": "500", "dataset": "march"}
+    sent = {
+        "variant": "Friendly",
+        "metric": "win_rate",
+        "value": "0.46",
+        "lower": "0.42",
+        "n": "500",
+        "dataset": "march",
+    }
     sent["variant"] = draft.variants.get(is_control=False).key
     answer = client.post(url(draft, "evaluate"), sent, follow=True)
     assert "march" in answer.content.decode()
@@ -166,7 +186,10 @@ def test_evaluation__recorded_by_a_data_scientist__stands_in_the_table(browser, 
 
 
 def test_evaluation__without_a_value__is_a_form_error(browser, draft):
-    answer = browser("dmitri").post(url(draft, "evaluate"), {"variant": draft.variants.last().key, "metric": "win_rate", "value": ""})
+    answer = browser("dmitri").post(
+        url(draft, "evaluate"),
+        {"variant": draft.variants.last().key, "metric": "win_rate", "value": ""},
+    )
     assert answer.status_code == 400
     assert "a number is needed" in answer.content.decode()
     assert not draft.offline_evaluations.exists()
@@ -202,7 +225,12 @@ def test_edit__after_launch__offers_only_what_is_not_judged(browser, simple):
     assert 'name="hypothesis"' not in text
     refused = client.post(url(simple, "edit"), {"name": "Simple", "notes": "changed", "reason": ""})
     assert refused.status_code == 400
-    assert client.post(url(simple, "edit"), {"name": "Simple", "notes": "changed", "reason": "typo"}).status_code == 302
+    assert (
+        client.post(
+            url(simple, "edit"), {"name": "Simple", "notes": "changed", "reason": "typo"}
+        ).status_code
+        == 302
+    )
     simple.refresh_from_db()
     assert simple.notes == "changed"
 
@@ -231,7 +259,12 @@ def test_conclude__with_an_outcome__completes(browser, simple):
     client = browser("olivia")
     client.post(url(simple, "do/start"), {})
     assert client.post(url(simple, "do/conclude"), {"outcome": "promoted"}).status_code == 400
-    assert client.post(url(simple, "do/conclude"), {"outcome": "no_effect", "reason": "flat"}).status_code == 302
+    assert (
+        client.post(
+            url(simple, "do/conclude"), {"outcome": "no_effect", "reason": "flat"}
+        ).status_code
+        == 302
+    )
     simple.refresh_from_db()
     assert (simple.status, simple.outcome) == ("completed", "no_effect")
 

@@ -13,7 +13,10 @@ from tests.experiments.admin.conftest import page, url
 LIST = "/admin/experiments/experiment/"
 
 
-@pytest.mark.parametrize("path", ["/admin/nowhere/", f"{LIST}999/change/", f"{LIST}999/do/start/", f"{LIST}1/results.docx"])
+@pytest.mark.parametrize(
+    "path",
+    ["/admin/nowhere/", f"{LIST}999/change/", f"{LIST}999/do/start/", f"{LIST}1/results.docx"],
+)
 def test_missing_page__of_the_workplace__keeps_its_frame_and_leads_back(browser, path):
     answer = browser("ada").get(path)
     text = answer.content.decode()
@@ -58,4 +61,9 @@ def test_troubles__every_finding_has_an_address(browser):
     codes = [one.anchor for one in troubles_view.chapters()[-1].troubles]
     assert {"srm", "crossover", "no_events"} <= set(codes)
     assert all(f'id="{code}"' in text for code in codes)
-    assert "`" not in "".join(words for chapter in troubles_view.chapters() for one in chapter.troubles for words in one.paragraphs)
+    assert "`" not in "".join(
+        words
+        for chapter in troubles_view.chapters()
+        for one in chapter.troubles
+        for words in one.paragraphs
+    )

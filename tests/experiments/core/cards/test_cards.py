@@ -8,7 +8,18 @@ from itertools import product
 
 import pytest
 
-from experiments.core.cards import Breach, CardFacts, Effect, Reading, RolledOut, State, Stop, Unmet, Viewer, card
+from experiments.core.cards import (
+    Breach,
+    CardFacts,
+    Effect,
+    Reading,
+    RolledOut,
+    State,
+    Stop,
+    Unmet,
+    Viewer,
+    card,
+)
 from experiments.core.cards.urgency import WORDS, Urgency
 from experiments.core.life.reasons import says_why
 from experiments.core.permissions import Action
@@ -16,7 +27,13 @@ from experiments.core.types import Actor, ActorKind, Outcome, PauseCause, Role, 
 
 AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 EFFECT = Effect("Apply rate", "Warm", True, 0.012, 0.003, 0.021, 0.95, 0.1, "better")
-READ = Reading(kind="keep", arm="Warm", units=500, effects=(EFFECT,), guardrails={"Cost": "safe", "Errors": "safe"})
+READ = Reading(
+    kind="keep",
+    arm="Warm",
+    units=500,
+    effects=(EFFECT,),
+    guardrails={"Cost": "safe", "Errors": "safe"},
+)
 LIVE = CardFacts(Status.RUNNING, reading=READ, hours=30)
 COST = Breach("Cost", "Warm", Effect("Cost", "Warm", False, 0.5, 0.4, 0.6, 0.95, 0.5))
 OWNER = Viewer(Actor(ActorKind.PERSON, "olivia", 1, frozenset({Role.PRODUCT_OWNER})), member=True)
@@ -28,9 +45,13 @@ def _running(**changes: object) -> CardFacts:
     return replace(LIVE, reading=replace(READ, **changes))  # type: ignore[arg-type]  # fields by name
 
 
-@pytest.mark.parametrize(("status", "outcome", "cause"), list(product(Status, Outcome, PauseCause)), ids=str)
+@pytest.mark.parametrize(
+    ("status", "outcome", "cause"), list(product(Status, Outcome, PauseCause)), ids=str
+)
 @pytest.mark.parametrize("reading", [None, READ], ids=["unread", "read"])
-def test_card__every_status_outcome_and_cause__is_whole_sentences_and_a_step(status, outcome, cause, reading) -> None:
+def test_card__every_status_outcome_and_cause__is_whole_sentences_and_a_step(
+    status, outcome, cause, reading
+) -> None:
     found = card(CardFacts(status, outcome, cause, reading=reading))
     assert found.sentence.endswith(".")
     assert "  " not in found.sentence
@@ -55,20 +76,42 @@ def test_card__every_status_outcome_and_cause__is_whole_sentences_and_a_step(sta
         (replace(_running(units=0), hours=23), State.KEEP, Urgency.RUNNING),
         (replace(LIVE, reading=None), State.SILENT, Urgency.UNHEALTHY),
         (replace(LIVE, reading=None, hours=1), State.STARTED, Urgency.RUNNING),
-        (replace(_running(kind="promote"), off=Stop("Olivia", AT, "")), State.SWITCHED_OFF, Urgency.UNHEALTHY),
-        (replace(_running(kind="promote"), urgent=Stop("Olivia", AT, "")), State.STOPPING, Urgency.HARM),
-        (CardFacts(Status.DARK_LAUNCH, urgent=Stop("Olivia", AT, "")), State.STOPPING, Urgency.HARM),
+        (
+            replace(_running(kind="promote"), off=Stop("Olivia", AT, "")),
+            State.SWITCHED_OFF,
+            Urgency.UNHEALTHY,
+        ),
+        (
+            replace(_running(kind="promote"), urgent=Stop("Olivia", AT, "")),
+            State.STOPPING,
+            Urgency.HARM,
+        ),
+        (
+            CardFacts(Status.DARK_LAUNCH, urgent=Stop("Olivia", AT, "")),
+            State.STOPPING,
+            Urgency.HARM,
+        ),
         (replace(LIVE, days_left=3), State.KEEP, Urgency.ENDS_SOON),
         (CardFacts(Status.PAUSED, hours=90), State.PAUSED, Urgency.RUNNING),
-        (CardFacts(Status.PAUSED, pause_cause=PauseCause.HARM), State.STOPPED_BY_A_PERSON, Urgency.HARM),
+        (
+            CardFacts(Status.PAUSED, pause_cause=PauseCause.HARM),
+            State.STOPPED_BY_A_PERSON,
+            Urgency.HARM,
+        ),
         (CardFacts(Status.DARK_LAUNCH), State.READY_TO_GO_LIVE, Urgency.SIGN_OFF),
         (CardFacts(Status.DRAFT, asked=frozenset({1})), State.READY_TO_START, Urgency.SIGN_OFF),
         (CardFacts(Status.DRAFT, missing=("PRD",)), State.DRAFT, Urgency.DRAFT),
-        (CardFacts(Status.COMPLETED, reading=replace(READ, breaches=(COST,))), State.ENDED, Urgency.ENDED),
+        (
+            CardFacts(Status.COMPLETED, reading=replace(READ, breaches=(COST,))),
+            State.ENDED,
+            Urgency.ENDED,
+        ),
         (CardFacts(Status.ARCHIVED), State.ARCHIVED, Urgency.ARCHIVED),
     ],
 )
-def test_state__the_first_reason_that_applies(facts: CardFacts, state: State, urgency: Urgency) -> None:
+def test_state__the_first_reason_that_applies(
+    facts: CardFacts, state: State, urgency: Urgency
+) -> None:
     found = card(facts)
     assert (found.state, found.urgency) == (state, urgency)
 
@@ -87,14 +130,23 @@ def test_urgency__each_rank_has_a_word_of_its_own() -> None:
 
 def test_draft__names_three_missing_items_and_counts_the_rest() -> None:
     missing = ("PRD", "Flag issued", "Sample size", "Offline thresholds")
-    assert card(CardFacts(Status.DRAFT, missing=missing)).sentence == "Draft. Waiting for: PRD, Flag issued, Sample size and 1 more."
+    assert (
+        card(CardFacts(Status.DRAFT, missing=missing)).sentence
+        == "Draft. Waiting for: PRD, Flag issued, Sample size and 1 more."
+    )
 
 
 def test_draft__that_lacks_only_what_comes_later__is_ready_for_its_dark_launch() -> None:
     found = card(CardFacts(Status.DRAFT, missing=("Dark launch", "Launch approval")))
     assert found.sentence == "Ready for its dark launch; the launch approval follows."
-    assert card(CardFacts(Status.DRAFT, missing=("PRD", "Dark launch", "Launch approval"))).sentence == "Draft. Waiting for: PRD."
-    assert card(CardFacts(Status.DRAFT, missing=("Launch approval",))).sentence == "Draft. Waiting for: Launch approval."
+    assert (
+        card(CardFacts(Status.DRAFT, missing=("PRD", "Dark launch", "Launch approval"))).sentence
+        == "Draft. Waiting for: PRD."
+    )
+    assert (
+        card(CardFacts(Status.DRAFT, missing=("Launch approval",))).sentence
+        == "Draft. Waiting for: Launch approval."
+    )
 
 
 def test_escalation__recommends_nothing__and_names_the_breach_with_its_size() -> None:
@@ -118,7 +170,9 @@ def test_emergency_stop__by_a_person__says_who_why_when_and_that_no_harm_is_know
     stop = Stop("Victor Lind", AT, "it feels slow")
     facts = CardFacts(Status.PAUSED, pause_cause=PauseCause.HARM, stop=stop, reading=READ)
     said = card(facts).sentence
-    assert said.startswith("Stopped by Victor Lind, 02 Mar 2026, 09:00 UTC: “it feels slow”. No analysis has found harm.")
+    assert said.startswith(
+        "Stopped by Victor Lind, 02 Mar 2026, 09:00 UTC: “it feels slow”. No analysis has found harm."
+    )
     harmful = card(replace(facts, reading=replace(READ, breaches=(COST,))))
     assert harmful.state is State.STOPPED_FOR_HARM
     assert "Found: Cost with “Warm”" in harmful.sentence
@@ -126,7 +180,9 @@ def test_emergency_stop__by_a_person__says_who_why_when_and_that_no_harm_is_know
 
 def test_finished__effect_interval_and_guardrails__stand_in_the_first_sentence() -> None:
     rollout = RolledOut("Warm", holdback=50, holdback_until=AT, control="Cold")
-    said = card(CardFacts(Status.COMPLETED, Outcome.PROMOTED, reading=READ, rollout=rollout)).sentence
+    said = card(
+        CardFacts(Status.COMPLETED, Outcome.PROMOTED, reading=READ, rollout=rollout)
+    ).sentence
     effect = "Apply rate with “Warm” +1.20 pp, that is +10.0 % (95 % interval +0.30 pp to +2.10 pp), better"
     first = f"Promoted “Warm”: {effect}; all 2 guardrails safe."
     assert said == f"{first} 5 % keep “Cold” until 02 Mar 2026, 09:00 UTC."
@@ -140,14 +196,34 @@ def test_finished__next_step__ends_once_something_was_learned() -> None:
 
 
 def test_promoted_against_the_rules__stays_visible() -> None:
-    facts = CardFacts(Status.COMPLETED, Outcome.PROMOTED, ended=Stop("Paula", AT, "x"), missed=("Cost safe: now breach, needed safe",))
-    assert "Paula promoted it although not every condition was met: Cost safe: now breach, needed safe." in card(facts).sentence
+    facts = CardFacts(
+        Status.COMPLETED,
+        Outcome.PROMOTED,
+        ended=Stop("Paula", AT, "x"),
+        missed=("Cost safe: now breach, needed safe",),
+    )
+    assert (
+        "Paula promoted it although not every condition was met: Cost safe: now breach, needed safe."
+        in card(facts).sentence
+    )
 
 
 def test_keep__says_what_is_still_needed() -> None:
-    said = card(_running(unmet=(Unmet("3 more days", "11 days", "14 days"), Unmet("a clear improvement of “Warm”")))).sentence
-    assert said.endswith("For a promotion it still needs: 3 more days and a clear improvement of “Warm”.")
-    assert str(Unmet("3 more days", "11 days", "14 days")) == "3 more days: now 11 days, needed 14 days"
+    said = card(
+        _running(
+            unmet=(
+                Unmet("3 more days", "11 days", "14 days"),
+                Unmet("a clear improvement of “Warm”"),
+            )
+        )
+    ).sentence
+    assert said.endswith(
+        "For a promotion it still needs: 3 more days and a clear improvement of “Warm”."
+    )
+    assert (
+        str(Unmet("3 more days", "11 days", "14 days"))
+        == "3 more days: now 11 days, needed 14 days"
+    )
 
 
 def test_hidden_results__tell_no_number() -> None:
@@ -157,7 +233,9 @@ def test_hidden_results__tell_no_number() -> None:
     assert "The shares are off." in found.sentence
 
 
-@pytest.mark.parametrize("text", ["try", "", "test test test test test test", "because", "a b c d e f", "ok let us do"])
+@pytest.mark.parametrize(
+    "text", ["try", "", "test test test test test test", "because", "a b c d e f", "ok let us do"]
+)
 def test_reason__that_says_nothing__is_none(text: str) -> None:
     assert not says_why(text)
 

@@ -35,7 +35,9 @@ def weight_sets(draw: st.DrawFn) -> list[int]:
     return [b - a for a, b in zip([0, *cuts], [*cuts, 1000], strict=True)]
 
 
-def ramp(weights: list[int], steps: list[int], reserved: int = 0, free: frozenset[int] = ALL) -> list[list[int]]:
+def ramp(
+    weights: list[int], steps: list[int], reserved: int = 0, free: frozenset[int] = ALL
+) -> list[list[int]]:
     """The buckets each arm holds after a ramp's steps; each step must only add."""
     held: list[list[int]] = [[] for _ in weights]
     for step in steps:
@@ -51,7 +53,10 @@ def test_counts__every_total__within_one_of_the_exact_share_and_never_falling(we
     for total in range(0, 1001, 1 if len(weights) < 4 else 7):
         now = counts(weights, total)
         assert sum(now) == total
-        assert all(abs(count - weight * total / 1000) < 1 for count, weight in zip(now, weights, strict=True))
+        assert all(
+            abs(count - weight * total / 1000) < 1
+            for count, weight in zip(now, weights, strict=True)
+        )
         assert all(a <= b for a, b in zip(before, now, strict=True))
         before = list(now)
 
@@ -68,21 +73,37 @@ def test_counts__where_largest_remainder_would_take_a_bucket_back__does_not():
     assert counts(weights, 11)[2] >= counts(weights, 10)[2]
 
 
-@pytest.mark.parametrize("weights", [[300, 41, 356, 3, 300], [37, 167, 200, 41, 554, 1], [2, 1, 411, 180, 1, 198, 184, 23]])
-def test_counts__splits_where_the_largest_shortfall_alone_would_fall_a_bucket_behind__do_not(weights: list[int]):
+@pytest.mark.parametrize(
+    "weights",
+    [[300, 41, 356, 3, 300], [37, 167, 200, 41, 554, 1], [2, 1, 411, 180, 1, 198, 184, 23]],
+)
+def test_counts__splits_where_the_largest_shortfall_alone_would_fall_a_bucket_behind__do_not(
+    weights: list[int],
+):
     """With the first split the last arm would hold 149 of 500 buckets, a whole one less than its 150."""
     for total in range(1001):
-        assert all(abs(count - weight * total / 1000) < 1 for count, weight in zip(counts(weights, total), weights, strict=True))
+        assert all(
+            abs(count - weight * total / 1000) < 1
+            for count, weight in zip(counts(weights, total), weights, strict=True)
+        )
 
 
-@given(weights=weight_sets(), steps=st.sets(st.integers(1, 1000), min_size=1, max_size=5), reserved=st.sampled_from([0, 20]))
+@given(
+    weights=weight_sets(),
+    steps=st.sets(st.integers(1, 1000), min_size=1, max_size=5),
+    reserved=st.sampled_from([0, 20]),
+)
 @settings(max_examples=25, deadline=None)
-def test_ramp__any_steps__holds_what_one_step_would_hold(weights: list[int], steps: set[int], reserved: int):
+def test_ramp__any_steps__holds_what_one_step_would_hold(
+    weights: list[int], steps: set[int], reserved: int
+):
     try:
         held = ramp(weights, sorted(steps), reserved)
     except Refused:
         return  # a step too small for one of the arms, tested below
-    assert held == [list(arm) for arm in plan(ORDER, ALL, weights, max(steps), reserved=reserved).added]
+    assert held == [
+        list(arm) for arm in plan(ORDER, ALL, weights, max(steps), reserved=reserved).added
+    ]
     assert len({bucket for arm in held for bucket in arm}) == min(max(steps), 1000 - reserved)
 
 
@@ -91,7 +112,10 @@ def test_ramp__1_5_20_50_100__moves_none_of_ten_thousand_units():
     variant_of: dict[str, int] = {}
     held: list[list[int]] = [[], [], []]
     for step in [10, 50, 200, 500, 1000]:
-        held = [a + list(b) for a, b in zip(held, plan(ORDER, ALL, weights, step, held).added, strict=True)]
+        held = [
+            a + list(b)
+            for a, b in zip(held, plan(ORDER, ALL, weights, step, held).added, strict=True)
+        ]
         owner = {bucket: arm for arm, buckets in enumerate(held) for bucket in buckets}
         for unit in (f"user-{i}" for i in range(10_000)):
             arm = owner.get(bucket_of("5eed00c0ffee", unit))
@@ -155,7 +179,9 @@ def test_plan__traffic_outside_the_units__refuses(traffic: int):
         ([900, *[10] * 10], 0, (0, *[1] * 10)),
     ],
 )
-def test_dark_counts__ten_over_the_test_arms__at_least_one_each(weights: list[int], control: int, expected: tuple[int, ...]):
+def test_dark_counts__ten_over_the_test_arms__at_least_one_each(
+    weights: list[int], control: int, expected: tuple[int, ...]
+):
     assert dark_counts(weights, control) == expected
 
 
@@ -176,7 +202,9 @@ def test_plan_dark__then_all_units__980_in_proportion_and_no_bucket_twice(weight
     full = plan(ORDER, ALL - reserved, weights, 1000, reserved=20)
     assert sum(full.counts) == 980
     assert not reserved & {bucket for arm in full.added for bucket in arm}
-    assert all(abs(count - weight * 0.98) < 1 for count, weight in zip(full.counts, weights, strict=True))
+    assert all(
+        abs(count - weight * 0.98) < 1 for count, weight in zip(full.counts, weights, strict=True)
+    )
 
 
 def test_plan_dark__too_few_free__refuses():
@@ -185,7 +213,9 @@ def test_plan_dark__too_few_free__refuses():
 
 
 def test_plan_dark__comes_on_top_of_the_declared_share():
-    assert plan(ORDER, ALL, [500, 500], 100, reserved=20) == Plan(plan(ORDER, ALL, [500, 500], 100).added, (50, 50))
+    assert plan(ORDER, ALL, [500, 500], 100, reserved=20) == Plan(
+        plan(ORDER, ALL, [500, 500], 100).added, (50, 50)
+    )
 
 
 def test_free_buckets__released__rest_thirty_days():
@@ -223,7 +253,9 @@ def test_to_thousandths__any_split__sums_to_a_thousand_within_one(parts: list[in
         return
     shares = to_thousandths(fractions)
     assert sum(shares) == 1000
-    assert all(abs(share - 1000 * part / sum(parts)) < 1 for share, part in zip(shares, parts, strict=True))
+    assert all(
+        abs(share - 1000 * part / sum(parts)) < 1 for share, part in zip(shares, parts, strict=True)
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,15 +15,26 @@ values = st.recursive(st.none() | st.booleans() | st.integers(-5, 5) | st.text("
 
 
 def test_prompt__is_compared_word_by_word() -> None:
-    (one,) = arm_changes({"prompt": "You are a kind helper.\nBe brief."}, {"prompt": "You are a strict helper.\nBe brief."})
+    (one,) = arm_changes(
+        {"prompt": "You are a kind helper.\nBe brief."},
+        {"prompt": "You are a strict helper.\nBe brief."},
+    )
     assert one == Change(
         "prompt",
-        (Piece("same", "You are a "), Piece("was", "kind"), Piece("is", "strict"), Piece("same", " helper.\nBe brief.")),
+        (
+            Piece("same", "You are a "),
+            Piece("was", "kind"),
+            Piece("is", "strict"),
+            Piece("same", " helper.\nBe brief."),
+        ),
     )
 
 
 def test_keys__added_taken_and_changed__each_by_its_path() -> None:
-    found = arm_changes({"model": {"name": "a", "top_k": 5}, "old": 1}, {"model": {"name": "b", "top_k": 5}, "new": [1]})
+    found = arm_changes(
+        {"model": {"name": "a", "top_k": 5}, "old": 1},
+        {"model": {"name": "b", "top_k": 5}, "new": [1]},
+    )
     assert [(one.path, [(piece.kind, piece.text) for piece in one.pieces]) for one in found] == [
         ("model.name", [("was", "a"), ("is", "b")]),
         ("old", [("was", "1")]),

@@ -42,7 +42,9 @@ def test_parse__anything_else__names_the_place(document: JSON, says: str) -> Non
 def test_design__a_bad_breakdown_is_a_problem__and_a_good_one_is_frozen_but_not_judged() -> None:
     design = Design(key="rerank", breakdowns=LANGUAGE)
     bad = replace(design, breakdowns=[{"name": "language", "values": []}])
-    assert [p.field for p in problems(bad, SHIPPED[0].rules, for_launch=False)] == ["breakdowns[0].values"]
+    assert [p.field for p in problems(bad, SHIPPED[0].rules, for_launch=False)] == [
+        "breakdowns[0].values"
+    ]
     assert problems(design, SHIPPED[0].rules, for_launch=False) == []
     assert design_from_json(design.as_json()).breakdowns == LANGUAGE
     assert facets(design) == facets(replace(design, breakdowns=None))

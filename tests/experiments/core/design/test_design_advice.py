@@ -5,7 +5,12 @@ from dataclasses import replace
 from experiments.core.design.advice import Arm, Planned, advice, changed_keys
 
 CONTROL = Arm("Control", True, {"prompt": "a", "top_k": 3})
-CALM = Planned("feature", (CONTROL, Arm("B", False, {"prompt": "b", "top_k": 3})), guardrails=1, required_items=0)
+CALM = Planned(
+    "feature",
+    (CONTROL, Arm("B", False, {"prompt": "b", "top_k": 3})),
+    guardrails=1,
+    required_items=0,
+)
 
 
 def test_advice__one_change_guarded_and_alone__is_silent() -> None:
@@ -18,8 +23,13 @@ def test_advice__several_keys_changed__names_them() -> None:
 
 
 def test_advice__a_tenfold_value__is_extreme_and_less_is_not() -> None:
-    assert "from 3 to 30" in advice(replace(CALM, arms=(CONTROL, Arm("B", False, {"prompt": "a", "top_k": 30}))))[0]
-    assert advice(replace(CALM, arms=(CONTROL, Arm("B", False, {"prompt": "a", "top_k": 29})))) == ()
+    assert (
+        "from 3 to 30"
+        in advice(replace(CALM, arms=(CONTROL, Arm("B", False, {"prompt": "a", "top_k": 30}))))[0]
+    )
+    assert (
+        advice(replace(CALM, arms=(CONTROL, Arm("B", False, {"prompt": "a", "top_k": 29})))) == ()
+    )
 
 
 def test_advice__more_than_three_beside__are_counted_and_three_named() -> None:

@@ -8,14 +8,30 @@ import pytest
 
 from experiments.core.design.design import Design, DesignMetric, DesignVariant
 from experiments.core.design.policies import SHIPPED
-from experiments.core.design.rules import RESERVED_KEYS, expected_effect, key_problems, problems, value_fits
+from experiments.core.design.rules import (
+    RESERVED_KEYS,
+    expected_effect,
+    key_problems,
+    problems,
+    value_fits,
+)
 
 RULES = {shipped.key: shipped.rules for shipped in SHIPPED}
 CONTROL = DesignVariant("control", "control", True, 500, {"n": 1})
 TREATMENT = DesignVariant("treatment", "treatment", False, 500, {"n": 2})
-PRIMARY = DesignMetric("apply_conversion", 1, "proportion", "primary", "increase", 72, baseline=0.2, mde=0.1)
-GUARD = DesignMetric("errors", 1, "proportion", "guardrail", "decrease", margin=0.02, margin_kind="points")
-DESIGN = Design(key="rerank", flag_key="rerank", flag_type="object", variants=(CONTROL, TREATMENT), metrics=(PRIMARY, GUARD))
+PRIMARY = DesignMetric(
+    "apply_conversion", 1, "proportion", "primary", "increase", 72, baseline=0.2, mde=0.1
+)
+GUARD = DesignMetric(
+    "errors", 1, "proportion", "guardrail", "decrease", margin=0.02, margin_kind="points"
+)
+DESIGN = Design(
+    key="rerank",
+    flag_key="rerank",
+    flag_type="object",
+    variants=(CONTROL, TREATMENT),
+    metrics=(PRIMARY, GUARD),
+)
 
 
 def codes(design: Design, policy: str = "standard", *, for_launch: bool = True) -> set[str]:
@@ -61,9 +77,19 @@ def test_whole_design__under_standard__has_no_problem():
         ({"metrics": (replace(GUARD, margin=2.0),)}, "margin_range"),
         ({"metrics": (replace(GUARD, margin=15.0, margin_kind="relative"),)}, "margin_range"),
         ({"metrics": (replace(GUARD, baseline=0.99),)}, "margin_range"),
-        ({"metrics": (replace(GUARD, direction="increase", margin=1.0, margin_kind="relative"),)}, "margin_range"),
+        (
+            {
+                "metrics": (
+                    replace(GUARD, direction="increase", margin=1.0, margin_kind="relative"),
+                )
+            },
+            "margin_range",
+        ),
         ({"metrics": (replace(GUARD, direction="increase", baseline=0.01),)}, "margin_range"),
-        ({"metrics": (replace(GUARD, kind="duration", margin=20.0, margin_kind="money"),)}, "margin_kind"),
+        (
+            {"metrics": (replace(GUARD, kind="duration", margin=20.0, margin_kind="money"),)},
+            "margin_kind",
+        ),
         ({"metrics": (replace(GUARD, kind="mean", margin=float("inf")),)}, "margin_range"),
         ({"metrics": (replace(GUARD, margin=float("nan")),)}, "margin_missing"),
         ({"metrics": (replace(GUARD, rule="hope"),)}, "guardrail_rule_unknown"),
@@ -105,7 +131,12 @@ def test_import__without_flag__may_launch():
         ("ai-medium", 200, weights(500, 500), set()),
         ("ai-medium", 220, weights(500, 500), {"test_share"}),
         ("ai-high", 100, weights(500, 500), set()),
-        ("ai-high", 1000, weights(950, 50), set()),  # the other 980 buckets are divided, the share stays declared
+        (
+            "ai-high",
+            1000,
+            weights(950, 50),
+            set(),
+        ),  # the other 980 buckets are divided, the share stays declared
         ("ai-high", 120, weights(500, 500), {"test_share"}),
         ("ai-high", 200, weights(250, 250, 250, 250), set()),
         ("standard", 1000, weights(10, 990), set()),
@@ -146,7 +177,9 @@ def test_key__that_reads_as_something_else__is_refused(key, code):
     ],
 )
 def test_value__by_flag_type__fits_only_its_own(value, fits):
-    assert {t for t in ("boolean", "string", "integer", "float", "object") if value_fits(value, t)} == fits
+    assert {
+        t for t in ("boolean", "string", "integer", "float", "object") if value_fits(value, t)
+    } == fits
 
 
 def ramp(*shares: int) -> list[dict[str, int]]:
@@ -161,12 +194,19 @@ def ramp(*shares: int) -> list[dict[str, int]]:
         ({"ramp": ramp(10, 500)}, "ramp_end", "ramp[1].share"),
         ({"ramp": ramp(1, 1000)}, "ramp_step_too_small", "ramp[0].share"),
         ({"ramp": ramp(10, 11, 1000)}, "ramp_step_too_small", "ramp[1].share"),
-        ({"ramp": ramp(10, 40, 1000), "variants": weights(980, 20)}, "ramp_step_too_small", "ramp[0].share"),
+        (
+            {"ramp": ramp(10, 40, 1000), "variants": weights(980, 20)},
+            "ramp_step_too_small",
+            "ramp[0].share",
+        ),
         ({"ramp": [{"share": 10, "hours": "long"}]}, "ill_formed", "ramp[0].hours"),
     ],
 )
 def test_ramp__that_may_not_be__is_named_with_its_place(change, code, field):
-    found = {(p.code, p.field) for p in problems(replace(DESIGN, **change), RULES["standard"], for_launch=True)}
+    found = {
+        (p.code, p.field)
+        for p in problems(replace(DESIGN, **change), RULES["standard"], for_launch=True)
+    }
 
     assert (code, field) in found
 

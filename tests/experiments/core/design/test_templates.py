@@ -38,7 +38,10 @@ def _metric(plan) -> DesignMetric:
 
 
 def design(spec: ExperimentSpec) -> Design:
-    arms = tuple(DesignVariant(v.key or v.name.lower(), v.name, v.is_control, v.weight, v.config) for v in spec.variants)
+    arms = tuple(
+        DesignVariant(v.key or v.name.lower(), v.name, v.is_control, v.weight, v.config)
+        for v in spec.variants
+    )
     return Design(
         key=spec.key, origin=spec.origin.value, flag_key=spec.key, flag_type="object", unit_type=spec.unit_type, traffic=spec.traffic,
         variants=arms, metrics=tuple(_metric(plan) for plan in spec.metrics), policy_key=spec.policy_key,
@@ -58,7 +61,9 @@ def test_template__its_design__may_be_launched_under_its_policy(template: Templa
 
 
 @each
-def test_template__its_metrics__ship_one_decides_and_margins_are_of_a_kind_they_take(template: Template) -> None:
+def test_template__its_metrics__ship_one_decides_and_margins_are_of_a_kind_they_take(
+    template: Template,
+) -> None:
     deciding = [plan for plan in template.spec.metrics if plan.role == MetricRole.PRIMARY]
     assert len(deciding) == (template.spec.origin is Origin.LIVE)
     assert all(plan.mde for plan in deciding)
@@ -77,7 +82,9 @@ def test_template__its_metrics__ship_one_decides_and_margins_are_of_a_kind_they_
         ("dispute_router_ml", 100, "macro_f1", 0.65),
     ],
 )
-def test_ai_feature__test_arm_and_threshold__are_those_of_the_plan(key: str, share: int, score: str, least: float) -> None:
+def test_ai_feature__test_arm_and_threshold__are_those_of_the_plan(
+    key: str, share: int, score: str, least: float
+) -> None:
     spec = BY_KEY[key].spec
     assert counts([v.weight for v in spec.variants], spec.traffic) == (share, share)
     (threshold,) = parse_thresholds(spec.offline_thresholds)
@@ -89,15 +96,31 @@ def test_criteria__thresholds__have_units_and_the_improvement_lies_below_the_eff
     decides = plans["user_satisfaction"]
     assert (decides.required_improvement, decides.mde_kind) == (0.05, "absolute")
     assert decides.mde is not None and decides.required_improvement < decides.mde
-    margins = {plan.metric: (plan.margin, plan.margin_kind) for plan in plans.values() if plan.role == MetricRole.GUARDRAIL}
-    assert margins == {"latency_mean": (0.10, "relative"), "error_rate": (0.02, "points"), "cost_per_request": (0.20, "relative")}
+    margins = {
+        plan.metric: (plan.margin, plan.margin_kind)
+        for plan in plans.values()
+        if plan.role == MetricRole.GUARDRAIL
+    }
+    assert margins == {
+        "latency_mean": (0.10, "relative"),
+        "error_rate": (0.02, "points"),
+        "cost_per_request": (0.20, "relative"),
+    }
 
 
 def test_spec_for__own_name__takes_a_key_from_it_and_what_is_changed_wins() -> None:
     template = BY_KEY["rag_top_k"]
     assert (template.spec_for().key, template.spec_for("Deeper retrieval").key) == ("rag_top_k", "")
-    spec = template.spec_for("Deeper retrieval", "deeper", {"traffic": 300, "primary_metric": "task_completion"})
-    assert (spec.key, spec.traffic, spec.metrics, spec.primary_metric, spec.template) == ("deeper", 300, (), "task_completion", "rag_top_k")
+    spec = template.spec_for(
+        "Deeper retrieval", "deeper", {"traffic": 300, "primary_metric": "task_completion"}
+    )
+    assert (spec.key, spec.traffic, spec.metrics, spec.primary_metric, spec.template) == (
+        "deeper",
+        300,
+        (),
+        "task_completion",
+        "rag_top_k",
+    )
     assert spec.variants == template.spec.variants
     with pytest.raises(InvalidInput, match="no field 'colour'"):
         template.spec_for("x", changes={"colour": "red"})

@@ -27,9 +27,17 @@ METRICS = {metric.key: metric for metric in LIBRARY}
         ("cost_per_unit", 0.20, "relative", "escalate"),
     ],
 )
-def test_preset__margin_and_action__are_those_of_the_source(key: str, margin: float, kind: str, action: str) -> None:
+def test_preset__margin_and_action__are_those_of_the_source(
+    key: str, margin: float, kind: str, action: str
+) -> None:
     plan = BY_KEY[key].plan()
-    assert (plan.role, plan.margin, plan.margin_kind, plan.action, plan.rule) == ("guardrail", margin, kind, action, "safe")
+    assert (plan.role, plan.margin, plan.margin_kind, plan.action, plan.rule) == (
+        "guardrail",
+        margin,
+        kind,
+        action,
+        "safe",
+    )
 
 
 def test_presets__errors__are_failed_requests_and_fallbacks() -> None:
@@ -37,7 +45,9 @@ def test_presets__errors__are_failed_requests_and_fallbacks() -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.key)
-def test_preset__its_metric__ships_gets_better_by_falling_and_takes_such_a_margin(preset: GuardrailPreset) -> None:
+def test_preset__its_metric__ships_gets_better_by_falling_and_takes_such_a_margin(
+    preset: GuardrailPreset,
+) -> None:
     metric = METRICS[preset.metric]
     assert metric.direction is Direction.DECREASE
     assert preset.margin_kind.value in kind_of(metric.kind.value).margins
@@ -47,9 +57,14 @@ def test_plans_of__keys_in_any_order__plans_each_but_what_is_planned_already() -
     own = replace(BY_KEY["opt_out"].plan(), margin=0.05)
     assert [plan.metric for plan in plans_of(["opt_out", "error_rate"], [own])] == ["error_rate"]
     shown = MetricPlan("ai_opt_out", "secondary")
-    assert [plan.metric for plan in plans_of(["opt_out", "error_rate"], [shown])] == ["error_rate", "ai_opt_out"]
+    assert [plan.metric for plan in plans_of(["opt_out", "error_rate"], [shown])] == [
+        "error_rate",
+        "ai_opt_out",
+    ]
 
 
 def test_plans_of__a_key_that_nobody_ships__refuses_naming_those_that_do() -> None:
-    with pytest.raises(InvalidInput, match="'speed' does not ship; these do: error_rate, complaints"):
+    with pytest.raises(
+        InvalidInput, match="'speed' does not ship; these do: error_rate, complaints"
+    ):
         plans_of(["speed"])

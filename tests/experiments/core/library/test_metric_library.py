@@ -26,7 +26,13 @@ NAMED_BY_PLANS = {
         "memory_usage",
     ),
     "booking": ("booked",),
-    "recommending": ("watch_completion", "click_through", "engagement_time", "rating_given", "add_to_watchlist"),
+    "recommending": (
+        "watch_completion",
+        "click_through",
+        "engagement_time",
+        "rating_given",
+        "add_to_watchlist",
+    ),
     "assistant": (
         "resolution_rate",
         "satisfaction_score",
@@ -59,7 +65,15 @@ def test_library__metrics_that_plans_name__are_there(plan: str) -> None:
 
 def test_library__things_nobody_wants_more_of__are_better_when_they_fall() -> None:
     falling = {metric.key for metric in LIBRARY if metric.direction is Direction.DECREASE}
-    assert {"ai_opt_out", "ai_error_units", "complained", "escalation_rate", "latency_p95", "cost_per_request", "median_ttr"} <= falling
+    assert {
+        "ai_opt_out",
+        "ai_error_units",
+        "complained",
+        "escalation_rate",
+        "latency_p95",
+        "cost_per_request",
+        "median_ttr",
+    } <= falling
     assert not falling & {"apply_conversion", "booked", "csat", "resolution_rate"}
 
 
@@ -73,7 +87,9 @@ def test_library__things_nobody_wants_more_of__are_better_when_they_fall() -> No
         ({"kind": MetricKind.RATIO}, "denominator_missing"),
     ],
 )
-def test_problems__a_definition_nobody_could_measure__is_named(change: dict[str, object], code: str) -> None:
+def test_problems__a_definition_nobody_could_measure__is_named(
+    change: dict[str, object], code: str
+) -> None:
     good = next(metric for metric in LIBRARY if metric.key == "apply_conversion")
     assert code in {problem.code for problem in problems(replace(good, **change))}
 
@@ -81,4 +97,8 @@ def test_problems__a_definition_nobody_could_measure__is_named(change: dict[str,
 def test_exploratory__an_undeclared_name__is_a_mean_that_decides_nothing() -> None:
     metric: MetricDefinition = exploratory("smile_rate")
     assert metric.exploratory
-    assert (metric.kind, metric.source, metric.aggregation) == (MetricKind.MEAN, "observation", "mean")
+    assert (metric.kind, metric.source, metric.aggregation) == (
+        MetricKind.MEAN,
+        "observation",
+        "mean",
+    )

@@ -7,9 +7,24 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from experiments.core.design.design import Design, DesignMetric, DesignVariant, arm_digest, digest, judged
+from experiments.core.design.design import (
+    Design,
+    DesignMetric,
+    DesignVariant,
+    arm_digest,
+    digest,
+    judged,
+)
 from experiments.core.design.policies import SHIPPED
-from experiments.core.life.checklist import Computed, Evaluated, Facts, Requested, SignedOff, state_of, states
+from experiments.core.life.checklist import (
+    Computed,
+    Evaluated,
+    Facts,
+    Requested,
+    SignedOff,
+    state_of,
+    states,
+)
 from experiments.core.life.gate import blockers
 from experiments.core.life.lifecycle import TRANSITIONS, Verb, transition_for
 from experiments.core.types import Item, PauseCause, Status, Verdict
@@ -25,7 +40,9 @@ DESIGN = Design(
     variants=(DesignVariant("control", "control", True, 500, {"m": 1}), ARM),
     metrics=(
         DesignMetric("apply_conversion", 1, "proportion", "primary", "increase", 72),
-        DesignMetric("errors", 1, "proportion", "guardrail", "decrease", margin=0.02, margin_kind="points"),
+        DesignMetric(
+            "errors", 1, "proportion", "guardrail", "decrease", margin=0.02, margin_kind="points"
+        ),
     ),
     policy_key="ai-low",
     hypothesis="better",
@@ -35,12 +52,29 @@ DESIGN = Design(
 )
 
 
-def signed(item: Item, design: Design = DESIGN, verdict: Verdict = Verdict.APPROVED, at: datetime = NOW + timedelta(hours=2)) -> SignedOff:
+def signed(
+    item: Item,
+    design: Design = DESIGN,
+    verdict: Verdict = Verdict.APPROVED,
+    at: datetime = NOW + timedelta(hours=2),
+) -> SignedOff:
     parts = judged(design, item)
-    return SignedOff(item, verdict, parts, digest(parts), "somebody", 7, at, "because", 1 if item is Item.APPROVAL else None)
+    return SignedOff(
+        item,
+        verdict,
+        parts,
+        digest(parts),
+        "somebody",
+        7,
+        at,
+        "because",
+        1 if item is Item.APPROVAL else None,
+    )
 
 
-def computed(item: Item, *, green: bool = True, at: datetime = NOW + timedelta(hours=1)) -> Computed:
+def computed(
+    item: Item, *, green: bool = True, at: datetime = NOW + timedelta(hours=1)
+) -> Computed:
     return Computed(item, green, "the finding", digest(judged(DESIGN, item)), at)
 
 
@@ -53,7 +87,9 @@ def whole(status: Status = Status.DARK_LAUNCH) -> Facts:
         design=DESIGN,
         rules=RULES["ai-low"],
         status=status,
-        sign_offs={item: signed(item) for item in (Item.PRD, Item.OFFLINE, Item.DARK_LAUNCH, Item.APPROVAL)},
+        sign_offs={
+            item: signed(item) for item in (Item.PRD, Item.OFFLINE, Item.DARK_LAUNCH, Item.APPROVAL)
+        },
         evaluations=(score(0.6, 0.55),),
         evidence={item: computed(item) for item in (Item.SAMPLE_SIZE, Item.DARK_LAUNCH)},
         request=Requested("owner", 1, digest(judged(DESIGN, Item.APPROVAL)), NOW),
@@ -93,7 +129,9 @@ def test_start__one_item_missing__names_it(item):
     assert item.value in found
 
 
-@pytest.mark.parametrize("item", [Item.PRD, Item.FLAG, Item.METRICS, Item.SAMPLE_SIZE, Item.OFFLINE])
+@pytest.mark.parametrize(
+    "item", [Item.PRD, Item.FLAG, Item.METRICS, Item.SAMPLE_SIZE, Item.OFFLINE]
+)
 def test_start_dark_launch__an_item_before_it_missing__names_it(item):
     facts = replace(without(item), status=Status.DRAFT)
 
@@ -101,7 +139,12 @@ def test_start_dark_launch__an_item_before_it_missing__names_it(item):
 
 
 def test_start_dark_launch__only_later_items_missing__is_open():
-    facts = replace(whole(Status.DRAFT), dark_started_at=None, request=None, sign_offs={i: signed(i) for i in (Item.PRD, Item.OFFLINE)})
+    facts = replace(
+        whole(Status.DRAFT),
+        dark_started_at=None,
+        request=None,
+        sign_offs={i: signed(i) for i in (Item.PRD, Item.OFFLINE)},
+    )
 
     assert blockers(Verb.START_DARK_LAUNCH, facts) == []
 
@@ -131,28 +174,49 @@ def test_offline__value_only_and_unsigned__is_amber():
 def test_offline__two_test_arms__need_an_evaluation_each():
     arms = (*DESIGN.variants, DesignVariant("other", "other", False, 0, {}))
 
-    assert "other" in state_of(replace(whole(), design=replace(DESIGN, variants=arms), sign_offs={}), Item.OFFLINE).message
+    assert (
+        "other"
+        in state_of(
+            replace(whole(), design=replace(DESIGN, variants=arms), sign_offs={}), Item.OFFLINE
+        ).message
+    )
 
 
 def test_offline__called_not_applicable_with_thresholds_declared__stays_as_it_is():
-    facts = replace(whole(), evaluations=(), sign_offs={Item.OFFLINE: signed(Item.OFFLINE, verdict=Verdict.NOT_APPLICABLE)})
+    facts = replace(
+        whole(),
+        evaluations=(),
+        sign_offs={Item.OFFLINE: signed(Item.OFFLINE, verdict=Verdict.NOT_APPLICABLE)},
+    )
 
     assert state_of(facts, Item.OFFLINE).state == "missing"
 
 
 def test_offline__called_not_applicable_without_thresholds__is_done():
     design = replace(DESIGN, offline_thresholds=[])
-    facts = Facts(design, RULES["ai-low"], sign_offs={Item.OFFLINE: signed(Item.OFFLINE, design, Verdict.NOT_APPLICABLE)})
+    facts = Facts(
+        design,
+        RULES["ai-low"],
+        sign_offs={Item.OFFLINE: signed(Item.OFFLINE, design, Verdict.NOT_APPLICABLE)},
+    )
 
     assert state_of(facts, Item.OFFLINE).state == "done"
 
 
 def test_optional_item__called_not_applicable__is_shown_and_stops_nothing():
     standard = replace(DESIGN, policy_key="standard")
-    facts = Facts(standard, RULES["standard"], sign_offs={Item.PRD: signed(Item.PRD, standard, Verdict.NOT_APPLICABLE)})
+    facts = Facts(
+        standard,
+        RULES["standard"],
+        sign_offs={Item.PRD: signed(Item.PRD, standard, Verdict.NOT_APPLICABLE)},
+    )
     state = state_of(facts, Item.PRD)
 
-    assert (state.state, state.required, state.message) == ("not_needed", False, "optional; not applicable: because")
+    assert (state.state, state.required, state.message) == (
+        "not_needed",
+        False,
+        "optional; not applicable: because",
+    )
     assert blockers(Verb.START, facts) == []
     rejected = replace(facts, sign_offs={Item.PRD: signed(Item.PRD, standard, Verdict.REJECTED)})
     assert "rejected by somebody" in state_of(rejected, Item.PRD).message
@@ -176,7 +240,9 @@ def test_sign_off__field_edited_since__is_void_and_shows_both_lines():
 
 
 def test_sign_off__rejected__says_by_whom_and_why():
-    state = state_of(replace(whole(), sign_offs={Item.PRD: signed(Item.PRD, verdict=Verdict.REJECTED)}), Item.PRD)
+    state = state_of(
+        replace(whole(), sign_offs={Item.PRD: signed(Item.PRD, verdict=Verdict.REJECTED)}), Item.PRD
+    )
 
     assert (state.state, state.message) == ("rejected", "rejected by somebody: because")
 
@@ -194,7 +260,10 @@ def test_dark_launch__health_not_green__waits_though_signed():
 
 
 def test_sample_size__red__blocks_with_its_words():
-    state = state_of(replace(whole(), evidence={Item.SAMPLE_SIZE: computed(Item.SAMPLE_SIZE, green=False)}), Item.SAMPLE_SIZE)
+    state = state_of(
+        replace(whole(), evidence={Item.SAMPLE_SIZE: computed(Item.SAMPLE_SIZE, green=False)}),
+        Item.SAMPLE_SIZE,
+    )
 
     assert (state.state, state.message) == ("rejected", "the finding")
 
@@ -238,11 +307,15 @@ def test_blockers__verb_from_a_status_it_does_not_leave__says_wrong_status(verb,
 
 
 def test_start__draft_under_an_ai_policy__wants_the_dark_launch_first():
-    assert "dark_launch_first" in {problem.code for problem in blockers(Verb.START, whole(Status.DRAFT))}
+    assert "dark_launch_first" in {
+        problem.code for problem in blockers(Verb.START, whole(Status.DRAFT))
+    }
 
 
 def test_start__flag_taken__names_who_has_it():
-    facts = Facts(replace(DESIGN, policy_key="standard"), RULES["standard"], flag_busy_with="other_test")
+    facts = Facts(
+        replace(DESIGN, policy_key="standard"), RULES["standard"], flag_busy_with="other_test"
+    )
 
     assert "other_test" in blockers(Verb.START, facts)[0].message
 

@@ -28,8 +28,12 @@ def test_start__part_of_the_traffic__says_what_the_rest_sees():
 def test_start__with_a_ramp__says_where_it_leads_and_that_nobody_changes():
     ramped = replace(FACTS, traffic=10, ramp_to=200)
     assert "1 % of users enter the experiment" in sentence("start", ramped)
-    assert "The share rises by steps to 20 %, and nobody who is in changes variant." in sentence("start", ramped)
-    assert sentence("resume", replace(ramped, anew=True)).endswith("rises by steps to 20 %, and nobody who is in changes variant.")
+    assert "The share rises by steps to 20 %, and nobody who is in changes variant." in sentence(
+        "start", ramped
+    )
+    assert sentence("resume", replace(ramped, anew=True)).endswith(
+        "rises by steps to 20 %, and nobody who is in changes variant."
+    )
 
 
 def test_dark_launch__shadow__says_that_nobody_sees_the_treatment():

@@ -8,11 +8,23 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from experiments.core.errors import InvalidInput
-from experiments.core.life.ramping import HeldBy, RampFacts, RampStep, Sign, first_share, next_move, parse_ramp, standing_against, waits_for
+from experiments.core.life.ramping import (
+    HeldBy,
+    RampFacts,
+    RampStep,
+    Sign,
+    first_share,
+    next_move,
+    parse_ramp,
+    standing_against,
+    waits_for,
+)
 
 STEPS = (RampStep(10, 24, 100), RampStep(200, 48, 1000), RampStep(1000, 24))
 READY = RampFacts(STEPS, at=1, hours=48.0, units=1000)
-STOP, HOLD, ESCALATE = (Sign("latency", "treatment", action) for action in ("stop", "hold", "escalate"))
+STOP, HOLD, ESCALATE = (
+    Sign("latency", "treatment", action) for action in ("stop", "hold", "escalate")
+)
 
 
 def kind(**changes: object) -> str:
@@ -23,10 +35,15 @@ def test_next_move__minimum_hold_and_units_met__advances_and_never_asks_for_safe
     move = next_move(READY)
 
     assert move.kind == "advance"
-    assert move.rule == "48 hours and 1,000 units at 20 %, no guardrail breached, no arm proven worse"
+    assert (
+        move.rule == "48 hours and 1,000 units at 20 %, no guardrail breached, no arm proven worse"
+    )
 
 
-@pytest.mark.parametrize(("change", "says"), [({"hours": 47.9}, "47.9 of 48 hours"), ({"units": 999}, "999 of 1,000 units")])
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [({"hours": 47.9}, "47.9 of 48 hours"), ({"units": 999}, "999 of 1,000 units")],
+)
 def test_next_move__a_minimum_is_missing__waits_and_names_it(change, says):
     move = next_move(replace(READY, **change))
 
@@ -48,12 +65,21 @@ def test_next_move__worse_within_the_margin__holds_until_it_is_gone():
 def test_next_move__masked_results__hold_and_say_why():
     move = next_move(replace(READY, masked=("the arms did not get their shares",)))
 
-    assert (move.kind, move.rule) == ("hold", "results are masked: the arms did not get their shares")
+    assert (move.kind, move.rule) == (
+        "hold",
+        "results are masked: the arms did not get their shares",
+    )
 
 
 @pytest.mark.parametrize(
     ("sign", "at", "moves"),
-    [(HOLD, 1, "hold"), (ESCALATE, 1, "roll_back"), (STOP, 1, "roll_back"), (ESCALATE, 0, "hold"), (ESCALATE, 2, "roll_back")],
+    [
+        (HOLD, 1, "hold"),
+        (ESCALATE, 1, "roll_back"),
+        (STOP, 1, "roll_back"),
+        (ESCALATE, 0, "hold"),
+        (ESCALATE, 2, "roll_back"),
+    ],
 )
 def test_next_move__breach__holds_where_the_plan_says_so_else_goes_one_step_back(sign, at, moves):
     assert kind(breached=(sign,), at=at, hours=1.0) == moves
@@ -94,13 +120,19 @@ def test_waits_for__last_step__never_waits_for_units():
     assert waits_for(replace(READY, at=2, hours=24.0, units=0)) == ()
 
 
-@pytest.mark.parametrize(("change_at", "hours"), [("2026-03-29", 23), ("2026-10-25", 25), ("2026-02-28", 24)])
-def test_hours__over_a_day_of_23_or_25_hours_or_a_months_end__are_hours_that_passed(change_at, hours):
+@pytest.mark.parametrize(
+    ("change_at", "hours"), [("2026-03-29", 23), ("2026-10-25", 25), ("2026-02-28", 24)]
+)
+def test_hours__over_a_day_of_23_or_25_hours_or_a_months_end__are_hours_that_passed(
+    change_at, hours
+):
     """A minimum hold of 24 hours is 24 hours, whatever the wall clock did: local midnight to midnight may be too short."""
     from analytics.core.deciding.windows import day_start
 
     day = datetime.fromisoformat(change_at).date()
-    passed = (day_start(day + timedelta(days=1), "Europe/Berlin") - day_start(day, "Europe/Berlin")) / timedelta(hours=1)
+    passed = (
+        day_start(day + timedelta(days=1), "Europe/Berlin") - day_start(day, "Europe/Berlin")
+    ) / timedelta(hours=1)
     move = next_move(RampFacts(STEPS, 0, passed, 100))
 
     assert passed == hours
@@ -161,7 +193,13 @@ def test_without__gaps_before_within_over_and_after__leave_what_was_served():
     whole = [Span(at(10), at(20))]
 
     assert without(whole, []) == (Span(at(10), at(20)),)
-    assert without(whole, [(at(1), at(5)), (at(12), at(14))]) == (Span(at(10), at(12)), Span(at(14), at(20)))
+    assert without(whole, [(at(1), at(5)), (at(12), at(14))]) == (
+        Span(at(10), at(12)),
+        Span(at(14), at(20)),
+    )
     assert without(whole, [(at(5), at(11)), (at(19), at(25))]) == (Span(at(11), at(19)),)
     assert without(whole, [(at(5), at(25))]) == ()
-    assert without([Span(at(10), at(12)), Span(at(14), at(16))], [(at(11), at(15))]) == (Span(at(10), at(11)), Span(at(15), at(16)))
+    assert without([Span(at(10), at(12)), Span(at(14), at(16))], [(at(11), at(15))]) == (
+        Span(at(10), at(11)),
+        Span(at(15), at(16)),
+    )

@@ -12,7 +12,10 @@ from experiments.core.messages.destinations import LONGEST, Destination, destina
     ("url", "wanted"),
     [
         ("https://hooks.example.com", Destination("hooks.example.com", 443, "/")),
-        ("https://Hooks.Example.com:8443/a/b?c=d", Destination("hooks.example.com", 8443, "/a/b?c=d")),
+        (
+            "https://Hooks.Example.com:8443/a/b?c=d",
+            Destination("hooks.example.com", 8443, "/a/b?c=d"),
+        ),
         ("https://xn--bcher-kva.example/x", Destination("xn--bcher-kva.example", 443, "/x")),
         ("https://8.8.8.8/x", Destination("8.8.8.8", 443, "/x")),
         ("https://[2606:4700::1111]/x", Destination("2606:4700::1111", 443, "/x")),
@@ -43,7 +46,10 @@ def test_authority__is_what_the_host_header_says() -> None:
         "https://hooks.example.com@127.0.0.1/",
         "https://hooks.example.com/#fragment",
         "https://hooks.example.com:0/",
-        *(f"https://hooks.example.com:{port}/" for port in (1, 22, 25, 80, 3306, 5432, 6379, 8080, 9200, 65535)),
+        *(
+            f"https://hooks.example.com:{port}/"
+            for port in (1, 22, 25, 80, 3306, 5432, 6379, 8080, 9200, 65535)
+        ),
         "https://hooks.example.com:99999/",
         "https://hooks.example.com:https/",
         "https://hooks.example.com\\@127.0.0.1/",
@@ -79,7 +85,10 @@ def test_destination__a_number_in_disguise__is_refused_rather_than_read(host: st
         destination(f"https://{host}/")
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", "93.184.216.34", "2606:4700::1111", "2a00:1450:4001::200e", "64:ff9b::808:808"])
+@pytest.mark.parametrize(
+    "address",
+    ["8.8.8.8", "93.184.216.34", "2606:4700::1111", "2a00:1450:4001::200e", "64:ff9b::808:808"],
+)
 def test_is_public__a_public_address__may_be_called(address: str) -> None:
     assert is_public(address)
 

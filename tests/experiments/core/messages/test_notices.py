@@ -8,7 +8,17 @@ from itertools import pairwise
 import pytest
 
 from experiments.core.life.lifecycle import Verb
-from experiments.core.messages.notices import CHOICES, DAILY, LINES, TITLE_LENGTH, NoticeKind, digest, kind_of, of_change, one_line
+from experiments.core.messages.notices import (
+    CHOICES,
+    DAILY,
+    LINES,
+    TITLE_LENGTH,
+    NoticeKind,
+    digest,
+    kind_of,
+    of_change,
+    one_line,
+)
 from experiments.core.messages.retries import ATTEMPTS, due_again
 from experiments.core.messages.signing import headers, secret_text, signature
 
@@ -28,10 +38,22 @@ def test_kind_of__anything_else__waits_for_the_digest() -> None:
 
 
 def test_of_change__names_who_did_what_to_which__and_leaves_configurations_at_home() -> None:
-    after = {"status": "completed", "outcome": "promoted", "variant": "treatment", "config": {"prompt": "secret"}, "value": "gpt-x"}
+    after = {
+        "status": "completed",
+        "outcome": "promoted",
+        "variant": "treatment",
+        "config": {"prompt": "secret"},
+        "value": "gpt-x",
+    }
     told = of_change(action="promote", subject="rerank", actor="Ada", reason="it won", after=after)
     assert (told.title, told.text) == ("rerank: promoted (treatment), by Ada", "it won")
-    assert told.facts == {"action": "promote", "actor": "Ada", "status": "completed", "outcome": "promoted", "variant": "treatment"}
+    assert told.facts == {
+        "action": "promote",
+        "actor": "Ada",
+        "status": "completed",
+        "outcome": "promoted",
+        "variant": "treatment",
+    }
 
 
 @pytest.mark.parametrize(
@@ -43,8 +65,12 @@ def test_of_change__names_who_did_what_to_which__and_leaves_configurations_at_ho
         ("returned_to_control", NoticeKind.STATE, "rerank: returned to control (b, c), by assay"),
     ],
 )
-def test_of_change__what_changes_the_serving_of_a_part__is_told_at_once(action: str, kind: NoticeKind, title: str) -> None:
-    told = of_change(action=action, subject="rerank", actor="assay", reason="", after={"stopped": ["b", "c"]})
+def test_of_change__what_changes_the_serving_of_a_part__is_told_at_once(
+    action: str, kind: NoticeKind, title: str
+) -> None:
+    told = of_change(
+        action=action, subject="rerank", actor="assay", reason="", after={"stopped": ["b", "c"]}
+    )
     assert (told.kind, told.title) == (kind, title)
 
 
@@ -54,13 +80,22 @@ def test_one_line__line_breaks_and_controls__cannot_reach_a_header() -> None:
 
 
 def test_digest__equal_happenings__are_counted_once_each() -> None:
-    told = digest("2026-03-02", [(NOW, "a: edited"), (NOW + timedelta(hours=2), "a: edited"), (NOW + timedelta(hours=1), "b: edited")])
+    told = digest(
+        "2026-03-02",
+        [
+            (NOW, "a: edited"),
+            (NOW + timedelta(hours=2), "a: edited"),
+            (NOW + timedelta(hours=1), "b: edited"),
+        ],
+    )
     assert told.title == "Assay, 2026-03-02: 3 changes"
     assert told.text.splitlines() == ["10:00 b: edited", "11:00 a: edited (2 times)"]
 
 
 def test_digest__more_than_anybody_reads__says_how_much_is_left_off() -> None:
-    told = digest("2026-03-02", [(NOW + timedelta(seconds=i), f"e{i}: edited") for i in range(LINES + 7)])
+    told = digest(
+        "2026-03-02", [(NOW + timedelta(seconds=i), f"e{i}: edited") for i in range(LINES + 7)]
+    )
     assert told.facts["left_off"] == 7
     assert told.text.endswith("and 7 more, see the changelog")
     assert "e106: edited" in told.text
@@ -86,7 +121,9 @@ def test_digest__more_than_anybody_reads__says_how_much_is_left_off() -> None:
         ),
     ],
 )
-def test_signature__published_examples__agree(secret: str, message_id: str, timestamp: int, body: bytes, wanted: str) -> None:
+def test_signature__published_examples__agree(
+    secret: str, message_id: str, timestamp: int, body: bytes, wanted: str
+) -> None:
     assert signature(secret, message_id, timestamp, body) == wanted
 
 
@@ -100,7 +137,11 @@ def test_signature__id_time_body_or_key_changed__is_another() -> None:
         signature(secret_text(b"l" * 32), "m1", 1, b"body"),
     }
     assert len(signed) == 5
-    assert set(headers(secret, "m1", 1, b"")) == {"webhook-id", "webhook-timestamp", "webhook-signature"}
+    assert set(headers(secret, "m1", 1, b"")) == {
+        "webhook-id",
+        "webhook-timestamp",
+        "webhook-signature",
+    }
 
 
 def test_due_again__each_pause_is_four_times_the_last__and_nothing_is_random() -> None:

@@ -14,9 +14,19 @@ LATER = "2026-06-01T00:00:00+00:00"
 EARLIER = "2026-04-01T00:00:00+00:00"
 
 
-def variant(number: int, key: str, control: bool = False, value: Any = None, **buckets: list[int]) -> dict[str, Any]:
+def variant(
+    number: int, key: str, control: bool = False, value: Any = None, **buckets: list[int]
+) -> dict[str, Any]:
     config = {"model": key}
-    return {"id": number, "key": key, "name": key.title(), "is_control": control, "value": value, "config": config, **buckets}
+    return {
+        "id": number,
+        "key": key,
+        "name": key.title(),
+        "is_control": control,
+        "value": value,
+        "config": config,
+        **buckets,
+    }
 
 
 def experiment(key: str = "ranker", **changes: Any) -> dict[str, Any]:
@@ -35,18 +45,25 @@ def experiment(key: str = "ranker", **changes: Any) -> dict[str, Any]:
 
 def dark_experiment(mode: str, **changes: Any) -> dict[str, Any]:
     dark = plan_dark(shuffled_buckets(SEED), range(1000), [500, 500], 0)
-    arms = [variant(71, "control", True, twin=list(dark.twins)), variant(72, "treatment", dark=list(dark.dark[1]))]
+    arms = [
+        variant(71, "control", True, twin=list(dark.twins)),
+        variant(72, "treatment", dark=list(dark.dark[1])),
+    ]
     return experiment(stage="dark_launch", dark_mode=mode, variants=arms, **changes)
 
 
 def arm_stopped(experiment: dict[str, Any], key: str = "treatment") -> dict[str, Any]:
     """The same with one arm switched off: what it held stands under ``stopped``."""
-    return experiment | {"variants": [_stopped(arm) if arm["key"] == key else arm for arm in experiment["variants"]]}
+    return experiment | {
+        "variants": [_stopped(arm) if arm["key"] == key else arm for arm in experiment["variants"]]
+    }
 
 
 def _stopped(arm: dict[str, Any]) -> dict[str, Any]:
     held = sorted([*arm.get("main", []), *arm.get("dark", [])])
-    return {name: value for name, value in arm.items() if name not in ("main", "dark")} | {"stopped": held}
+    return {name: value for name, value in arm.items() if name not in ("main", "dark")} | {
+        "stopped": held
+    }
 
 
 def rollout(**changes: Any) -> dict[str, Any]:
@@ -67,12 +84,25 @@ def flag(key: str = "rank", **changes: Any) -> dict[str, Any]:
 
 
 def override(unit_id: str = "tester", **changes: Any) -> dict[str, Any]:
-    base = {"experiment": "ranker", "unit_type": "user", "unit_id": unit_id, "variant": "treatment", "until": LATER}
+    base = {
+        "experiment": "ranker",
+        "unit_type": "user",
+        "unit_id": unit_id,
+        "variant": "treatment",
+        "until": LATER,
+    }
     return base | changes
 
 
 def document(*flags: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    return {"schema": 1, "version": 3, "built_at": BUILT, "exclusions": [], "holdout": None, "flags": list(flags)} | changes
+    return {
+        "schema": 1,
+        "version": 3,
+        "built_at": BUILT,
+        "exclusions": [],
+        "holdout": None,
+        "flags": list(flags),
+    } | changes
 
 
 def catalogue(*flags: dict[str, Any], **changes: Any) -> Catalogue:

@@ -35,11 +35,22 @@ _RULES: tuple[list[dict[str, Any]], ...] = (
     [{"attribute": "tenant", "op": "ne", "value": "u2"}],
     [{"attribute": "targetingKey", "op": "in", "value": ["u1", "u2"]}],
     [{"attribute": "id", "op": "not_in", "value": ["u1", "7"]}],
-    [{"attribute": "user_id", "op": "in", "value": [7, 8]}, {"attribute": "session_id", "op": "not_exists"}],
+    [
+        {"attribute": "user_id", "op": "in", "value": [7, 8]},
+        {"attribute": "session_id", "op": "not_exists"},
+    ],
     [{"op": "in_segment", "value": "named"}],
 )
-_BETA = {"key": "beta", "ids": {"tenant": ["u2"], "visitor": ["x1", "u3"]}, "rules": [[{"attribute": "a", "op": "eq", "value": 1}]]}
-_NAMED = {"key": "named", "ids": {}, "rules": [[{"attribute": "sessionId", "op": "starts_with", "value": "u"}]]}
+_BETA = {
+    "key": "beta",
+    "ids": {"tenant": ["u2"], "visitor": ["x1", "u3"]},
+    "rules": [[{"attribute": "a", "op": "eq", "value": 1}]],
+}
+_NAMED = {
+    "key": "named",
+    "ids": {},
+    "rules": [[{"attribute": "sessionId", "op": "starts_with", "value": "u"}]],
+}
 _UNIT_TYPES = ("user", "tenant", "visitor", "session")
 
 
@@ -49,13 +60,22 @@ def random_catalogue(seed: int) -> Catalogue:
     changes: dict[str, Any] = {"segments": [_BETA, _NAMED]}
     if random.random() < 0.4:
         changes["exclusions"] = [
-            {"key": "staff", "ids": {"user": ["u3"]}, "rules": [[{"attribute": "b", "op": "exists"}], []]},
+            {
+                "key": "staff",
+                "ids": {"user": ["u3"]},
+                "rules": [[{"attribute": "b", "op": "exists"}], []],
+            },
             {"key": "testers", "ids": {"session": ["u1"]}, "rules": [random.choice(_RULES)]},
         ]
     if random.random() < 0.4:
         until = random.choice([None, LATER])
         unit_type = random.choice(["user", "tenant", "visitor"])
-        changes["holdout"] = {"unit_type": unit_type, "seed": "401d00000000", "buckets": list(range(300)), "until": until}
+        changes["holdout"] = {
+            "unit_type": unit_type,
+            "seed": "401d00000000",
+            "buckets": list(range(300)),
+            "until": until,
+        }
     return catalogue(*(_flag(random, number) for number in range(random.randint(1, 4))), **changes)
 
 
@@ -66,11 +86,27 @@ def random_request(random: Random, book: Catalogue) -> AssignmentRequest:
         for t in _UNIT_TYPES
         if t != "visitor" and random.random() < 0.6
     }
-    found = {"a": random.choice([1, 5, "1", None]), "b": 1, "app": random.choice(["1.9.0", "2.0.0", "2.0"])}
-    attributes = {name: value for name, value in found.items() if random.random() < (0.1 if name == "b" else 0.6)}
-    asked = {"flag": random.choice([*book.flags, "gone"])} if random.random() < 0.5 else {"experiment": random.choice(_names(book))}
+    found = {
+        "a": random.choice([1, 5, "1", None]),
+        "b": 1,
+        "app": random.choice(["1.9.0", "2.0.0", "2.0"]),
+    }
+    attributes = {
+        name: value
+        for name, value in found.items()
+        if random.random() < (0.1 if name == "b" else 0.6)
+    }
+    asked = (
+        {"flag": random.choice([*book.flags, "gone"])}
+        if random.random() < 0.5
+        else {"experiment": random.choice(_names(book))}
+    )
     return AssignmentRequest(
-        units=units, attributes=attributes, environment=random.choice(list(Environment)), client=random.random() < 0.3, **asked
+        units=units,
+        attributes=attributes,
+        environment=random.choice(list(Environment)),
+        client=random.random() < 0.3,
+        **asked,
     )
 
 
@@ -78,7 +114,9 @@ def _names(book: Catalogue) -> list[str]:
     """Keys and names of what the catalogue's flags have, and of what nobody has."""
     found = ["gone"]
     for one in book.flags.values():
-        found += [text for experiment in one.experiments() for text in (experiment.key, experiment.name)]
+        found += [
+            text for experiment in one.experiments() for text in (experiment.key, experiment.name)
+        ]
         found += [text for rested in one.resting for text in rested]
         found += [one.rollout.experiment] if one.rollout is not None else []
     return found
@@ -90,7 +128,9 @@ def _flag(random: Random, number: int) -> dict[str, Any]:
         changes["experiment"] = _experiment(random, f"e{number}")
     if random.random() < 0.4:
         changes["previews"] = [
-            experiment(f"p{number}{one}", stage="draft", iteration_id=None, targeting=random.choice(_RULES))
+            experiment(
+                f"p{number}{one}", stage="draft", iteration_id=None, targeting=random.choice(_RULES)
+            )
             for one in range(random.randint(1, 2))
         ]
     if random.random() < 0.2 and "experiment" in changes:
@@ -102,15 +142,23 @@ def _flag(random: Random, number: int) -> dict[str, Any]:
         changes["overrides"] = [_override(random, number, unit) for unit in ("u1", "u2", "u1")]
     if random.random() < 0.3:
         changes["resting"] = [{"key": f"r{number}", "name": f"R {number}"}]
-    return flag(f"f{number}", enabled=random.random() < 0.9, client_visible=random.random() < 0.5, **changes)
+    return flag(
+        f"f{number}", enabled=random.random() < 0.9, client_visible=random.random() < 0.5, **changes
+    )
 
 
 def _experiment(random: Random, key: str) -> dict[str, Any]:
     targeting, unit_type = random.choice(_RULES), random.choice(_UNIT_TYPES)
     if random.random() < 0.3:
         return dark_experiment(random.choice(["shadow", "visible"]), key=key, targeting=targeting)
-    running = experiment(key, targeting=targeting, unit_type=unit_type, traffic=random.choice([100, 500, 1000]))
-    return arm_stopped(running, random.choice(["treatment", "control"])) if random.random() < 0.3 else running
+    running = experiment(
+        key, targeting=targeting, unit_type=unit_type, traffic=random.choice([100, 500, 1000])
+    )
+    return (
+        arm_stopped(running, random.choice(["treatment", "control"]))
+        if random.random() < 0.3
+        else running
+    )
 
 
 def _rollout(random: Random) -> dict[str, Any]:
@@ -121,7 +169,9 @@ def _rollout(random: Random) -> dict[str, Any]:
         "buckets": random.choice([None, list(range(500))]),
     }
     held = {"holdback": list(range(300)), "holdback_until": random.choice([None, LATER])}
-    return rollout(**random.choice([{}, held, {"audience": audience}, {"audience": audience, **held}]))
+    return rollout(
+        **random.choice([{}, held, {"audience": audience}, {"audience": audience, **held}])
+    )
 
 
 def _override(random: Random, number: int, unit: str) -> dict[str, Any]:

@@ -10,7 +10,16 @@ import pytest
 
 from experiments.core.errors import InvalidInput
 from experiments.core.serving.catalogue_parsing import canonical, digest, parse
-from tests.experiments.core.serving.catalogues import SEED, dark_experiment, document, experiment, flag, override, rollout, variant
+from tests.experiments.core.serving.catalogues import (
+    SEED,
+    dark_experiment,
+    document,
+    experiment,
+    flag,
+    override,
+    rollout,
+    variant,
+)
 
 
 def full_document() -> dict[str, Any]:
@@ -22,7 +31,9 @@ def full_document() -> dict[str, Any]:
             overrides=[override("тестер")],
         ),
         flag("on", type="boolean", default=False, client_visible=True),
-        flag("rolled", rollout=rollout(holdback=[3, 1], holdback_until="2026-06-01T00:00:00+03:00")),
+        flag(
+            "rolled", rollout=rollout(holdback=[3, 1], holdback_until="2026-06-01T00:00:00+03:00")
+        ),
         exclusions=[{"key": "staff", "ids": {"user": ["boss"]}, "rules": [target]}],
         holdout={"unit_type": "user", "seed": "401d00000000", "buckets": [5, 6], "until": None},
     )
@@ -96,14 +107,32 @@ def test_parse__value_of_another_type__is_refused_at_its_place(flag_type: str, d
         (document(flag(type="json")), "catalogue.flags[0].type"),
         (document(flag(), flag()), "catalogue.flags"),
         (document(flag(experiment={"id": 1})), "catalogue.flags[0].experiment.key"),
-        (document(flag(experiment=experiment(targeting=[{"attribute": "a", "op": "?"}]))), "catalogue.flags[0].experiment.targeting[0].op"),
+        (
+            document(flag(experiment=experiment(targeting=[{"attribute": "a", "op": "?"}]))),
+            "catalogue.flags[0].experiment.targeting[0].op",
+        ),
         (
             document(flag(experiment=experiment(variants=[variant(1, "c", True, main=[1000])]))),
             "catalogue.flags[0].experiment.variants[0].main",
         ),
-        (document(flag(experiment=experiment(variants=[variant(1, "c", True, main=[1]), variant(2, "t", main=[1])]))), "buckets"),
-        (document(flag(experiment=experiment(variants=[variant(1, "c"), variant(2, "t")]))), "variants"),
-        (document(exclusions=[{"key": "x", "ids": {"user": [1]}, "rules": []}]), "catalogue.exclusions[0].ids.user"),
+        (
+            document(
+                flag(
+                    experiment=experiment(
+                        variants=[variant(1, "c", True, main=[1]), variant(2, "t", main=[1])]
+                    )
+                )
+            ),
+            "buckets",
+        ),
+        (
+            document(flag(experiment=experiment(variants=[variant(1, "c"), variant(2, "t")]))),
+            "variants",
+        ),
+        (
+            document(exclusions=[{"key": "x", "ids": {"user": [1]}, "rules": []}]),
+            "catalogue.exclusions[0].ids.user",
+        ),
     ],
 )
 def test_parse__broken_document__names_the_place(broken: dict[str, Any], place: str):
@@ -118,42 +147,75 @@ def test_parse__no_document__is_refused(broken: Any):
         parse(broken)
 
 
-BETA = {"key": "beta", "ids": {"user": ["u1"]}, "rules": [[{"attribute": "plan", "op": "eq", "value": "beta"}]]}
+BETA = {
+    "key": "beta",
+    "ids": {"user": ["u1"]},
+    "rules": [[{"attribute": "plan", "op": "eq", "value": "beta"}]],
+}
 
 
 def test_parse__segments__are_compiled_into_targeting_audience_and_exclusions():
-    inside, outside = [{"op": "in_segment", "value": "beta"}], [{"op": "not_in_segment", "value": "beta"}]
+    inside, outside = (
+        [{"op": "in_segment", "value": "beta"}],
+        [{"op": "not_in_segment", "value": "beta"}],
+    )
     audience = {"unit_type": "user", "targeting": outside, "seed": SEED, "buckets": None}
     book = parse(
         document(
             flag(experiment=experiment(targeting=inside)),
             flag("rolled", rollout=rollout(audience=audience)),
             segments=[BETA],
-            exclusions=[{"key": "no-beta-tenants", "ids": {}, "rules": [[*inside, {"attribute": "tenant_plan", "op": "exists"}]]}],
+            exclusions=[
+                {
+                    "key": "no-beta-tenants",
+                    "ids": {},
+                    "rules": [[*inside, {"attribute": "tenant_plan", "op": "exists"}]],
+                }
+            ],
         )
     )
     targeted, rolled_out = book.flags["rank"].experiment, book.flags["rolled"].rollout
     assert targeted is not None
     assert rolled_out is not None
-    for units, attributes, member in (({"user": "u1"}, {}, True), ({"user": "u2"}, {"plan": "beta"}, True), ({"user": "u2"}, {}, False)):
+    for units, attributes, member in (
+        ({"user": "u1"}, {}, True),
+        ({"user": "u2"}, {"plan": "beta"}, True),
+        ({"user": "u2"}, {}, False),
+    ):
         assert targeted.matches(units, attributes) is member
         assert rolled_out.audience.matches(units, attributes) is not member
-        assert (book.exclusions.excluded_by(units, attributes | {"tenant_plan": 1}) is not None) is member
+        assert (
+            book.exclusions.excluded_by(units, attributes | {"tenant_plan": 1}) is not None
+        ) is member
 
 
 @pytest.mark.parametrize(
     ("flags", "changes", "place"),
     [
-        ([flag(experiment=experiment(targeting=[{"op": "in_segment", "value": "beta"}]))], {}, "catalogue.flags[0].experiment.targeting"),
+        (
+            [flag(experiment=experiment(targeting=[{"op": "in_segment", "value": "beta"}]))],
+            {},
+            "catalogue.flags[0].experiment.targeting",
+        ),
         (
             [],
-            {"exclusions": [{"key": "x", "ids": {}, "rules": [[{"op": "in_segment", "value": "a"}]]}]},
+            {
+                "exclusions": [
+                    {"key": "x", "ids": {}, "rules": [[{"op": "in_segment", "value": "a"}]]}
+                ]
+            },
             "catalogue.exclusions[0].rules[0]",
         ),
-        ([], {"segments": [BETA | {"rules": [[{"op": "in_segment", "value": "beta"}]]}]}, "catalogue.segments[0].rules[0]"),
+        (
+            [],
+            {"segments": [BETA | {"rules": [[{"op": "in_segment", "value": "beta"}]]}]},
+            "catalogue.segments[0].rules[0]",
+        ),
     ],
 )
-def test_parse__segment_that_is_not_there_or_names_one__is_refused_at_its_place(flags: list[Any], changes: dict[str, Any], place: str):
+def test_parse__segment_that_is_not_there_or_names_one__is_refused_at_its_place(
+    flags: list[Any], changes: dict[str, Any], place: str
+):
     with pytest.raises(InvalidInput) as refused:
         parse(document(*flags, **changes))
     assert refused.value.field == place

@@ -12,7 +12,16 @@ from experiments.core.serving.assignment import AssignmentRequest
 from experiments.core.serving.catalogue import Catalogue
 from experiments.core.serving.explaining import explain
 from experiments.core.serving.served_now import served_now
-from tests.experiments.core.serving.catalogues import LATER, arm_stopped, catalogue, dark_experiment, experiment, flag, override, rollout
+from tests.experiments.core.serving.catalogues import (
+    LATER,
+    arm_stopped,
+    catalogue,
+    dark_experiment,
+    experiment,
+    flag,
+    override,
+    rollout,
+)
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 UNITS = 3000
@@ -27,7 +36,16 @@ WORLDS = {
     "rollout": catalogue(flag(rollout=rollout())),
     "held back": catalogue(flag(rollout=rollout(holdback=list(range(50)), holdback_until=LATER))),
     "part of a rollout": catalogue(
-        flag(rollout=rollout(audience={"unit_type": "user", "targeting": [], "seed": "5eed00c0ffee", "buckets": list(range(300))}))
+        flag(
+            rollout=rollout(
+                audience={
+                    "unit_type": "user",
+                    "targeting": [],
+                    "seed": "5eed00c0ffee",
+                    "buckets": list(range(300)),
+                }
+            )
+        )
     ),
 }
 
@@ -55,7 +73,10 @@ def _said(book: Catalogue) -> Counter[str]:
 def test_line__every_way_of_serving__agrees_with_the_explanation_of_single_units(name: str) -> None:
     explained, said = _explained(WORLDS[name]), _said(WORLDS[name])
     for variant in {*explained, *said}:
-        assert explained[variant] / UNITS == pytest.approx(said[variant] / 1000, abs=0.03), (name, variant)
+        assert explained[variant] / UNITS == pytest.approx(said[variant] / 1000, abs=0.03), (
+            name,
+            variant,
+        )
 
 
 @pytest.mark.parametrize(
@@ -63,7 +84,10 @@ def test_line__every_way_of_serving__agrees_with_the_explanation_of_single_units
     [
         ("off", "The flag is switched off: everybody gets its default."),
         ("idle", "Everybody gets the flag's default: the flag has no experiment and no rollout."),
-        ("running", "Of the users, 20 % get “Control”, 20 % get “Treatment” and 60 % get the flag's default."),
+        (
+            "running",
+            "Of the users, 20 % get “Control”, 20 % get “Treatment” and 60 % get the flag's default.",
+        ),
         ("stopped arm", "no variant because “Treatment” is switched off"),
         ("shadow", "1 % get “Control” (“Treatment” runs in shadow)"),
         ("held back", "5 % get “Loser”, held back until 01 Jun 2026, 00:00 UTC"),

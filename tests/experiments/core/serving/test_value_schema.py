@@ -24,7 +24,13 @@ SCHEMA = parse_schema(DOCUMENT)
 
 
 def test_schema__is_read_in_the_documents_order():
-    assert [one.name for one in SCHEMA.properties] == ["model", "temperature", "top_k", "prompt", "stream"]
+    assert [one.name for one in SCHEMA.properties] == [
+        "model",
+        "temperature",
+        "top_k",
+        "prompt",
+        "stream",
+    ]
     assert SCHEMA.properties[0].choices == ("small", "large")
     assert (SCHEMA.properties[1].low, SCHEMA.properties[1].high) == (0.0, 2.0)
     assert SCHEMA.properties[3].multiline
@@ -34,7 +40,13 @@ def test_schema__is_read_in_the_documents_order():
 
 
 def test_outside__within_everything__is_silent():
-    assert outside(SCHEMA, {"model": "small", "temperature": 1, "top_k": 3, "prompt": "Hello", "stream": True}) == ()
+    assert (
+        outside(
+            SCHEMA,
+            {"model": "small", "temperature": 1, "top_k": 3, "prompt": "Hello", "stream": True},
+        )
+        == ()
+    )
     assert outside(Schema(), {"anything": 1}) == ()
 
 
@@ -63,9 +75,18 @@ def test_outside__a_key_that_is_needed_and_a_value_that_is_no_object():
 
 
 def test_suggested__the_narrowest_type_of_each_plain_key():
-    values = [{"a": 1, "b": True, "c": "x", "d": [1]}, {"a": 0.5, "b": False, "e": "y", "d": {}}, {"a": 2, "b": True, "c": 3}, 7]
+    values = [
+        {"a": 1, "b": True, "c": "x", "d": [1]},
+        {"a": 0.5, "b": False, "e": "y", "d": {}},
+        {"a": 2, "b": True, "c": 3},
+        7,
+    ]
     found = suggested(values)
-    assert found["properties"] == {"a": {"type": "number"}, "b": {"type": "boolean"}, "e": {"type": "string"}}
+    assert found["properties"] == {
+        "a": {"type": "number"},
+        "b": {"type": "boolean"},
+        "e": {"type": "string"},
+    }
     assert found["required"] == ["a", "b"]
     assert [one.name for one in parse_schema(found).properties] == ["a", "b", "e"]
     assert suggested([{}, {"only": [1]}]) == {}
@@ -79,15 +100,33 @@ def test_suggested__the_narrowest_type_of_each_plain_key():
         ({"type": "object", "patternProperties": {}}, "schema"),
         ({"type": "object", "properties": []}, "schema.properties"),
         ({"type": "object", "properties": {"a": {"type": "array"}}}, "schema.properties.a.type"),
-        ({"type": "object", "properties": {"a": {"type": "string", "pattern": "x"}}}, "schema.properties.a"),
-        ({"type": "object", "properties": {"a": {"type": "number", "minimum": 2, "maximum": 1}}}, "schema.properties.a.minimum"),
-        ({"type": "object", "properties": {"a": {"type": "number", "minimum": True}}}, "schema.properties.a.minimum"),
-        ({"type": "object", "properties": {"a": {"type": "string", "enum": [1]}}}, "schema.properties.a.enum"),
-        ({"type": "object", "properties": {"a": {"type": "string", "maxLength": 0}}}, "schema.properties.a.maxLength"),
+        (
+            {"type": "object", "properties": {"a": {"type": "string", "pattern": "x"}}},
+            "schema.properties.a",
+        ),
+        (
+            {"type": "object", "properties": {"a": {"type": "number", "minimum": 2, "maximum": 1}}},
+            "schema.properties.a.minimum",
+        ),
+        (
+            {"type": "object", "properties": {"a": {"type": "number", "minimum": True}}},
+            "schema.properties.a.minimum",
+        ),
+        (
+            {"type": "object", "properties": {"a": {"type": "string", "enum": [1]}}},
+            "schema.properties.a.enum",
+        ),
+        (
+            {"type": "object", "properties": {"a": {"type": "string", "maxLength": 0}}},
+            "schema.properties.a.maxLength",
+        ),
         ({"type": "object", "properties": {"": {"type": "string"}}}, "schema.properties."),
         ({"type": "object", "properties": {}, "required": ["a"]}, "schema.required"),
         ({"type": "object", "properties": {}, "required": [["a"]]}, "schema.required"),
-        ({"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(41)}}, "schema.properties"),
+        (
+            {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(41)}},
+            "schema.properties",
+        ),
     ],
 )
 def test_schema__what_it_does_not_read__is_refused_by_place(document, place):
@@ -97,7 +136,10 @@ def test_schema__what_it_does_not_read__is_refused_by_place(document, place):
 
 
 def test_advice__a_value_outside_the_schema__is_told():
-    arms = [Arm("Control", True, {"model": "small"}), Arm("Hot", False, {"model": "small", "temperature": 9})]
+    arms = [
+        Arm("Control", True, {"model": "small"}),
+        Arm("Hot", False, {"model": "small", "temperature": 9}),
+    ]
     assert advice(Planned("feature", arms, 1, 0, schema=SCHEMA)) == (
         "Hot sets temperature to 9, above 2: mend it, or change the flag's schema.",
     )

@@ -8,9 +8,15 @@ from experiments.core.targeting.exclusions import ExclusionList, Exclusions
 from experiments.core.targeting.predicates import Condition, Op
 
 STAFF = ExclusionList(
-    "staff", {"user": frozenset({"boss"}), "tenant": frozenset({"acme"})}, rules=((Condition("email", Op.CONTAINS, "@ours.example"),),)
+    "staff",
+    {"user": frozenset({"boss"}), "tenant": frozenset({"acme"})},
+    rules=((Condition("email", Op.CONTAINS, "@ours.example"),),),
 )
-KEY_CLIENTS = ExclusionList("key-clients", {"visitor": frozenset({"s-big"})}, rules=((Condition("plan", Op.EQ, "enterprise"),), ()))
+KEY_CLIENTS = ExclusionList(
+    "key-clients",
+    {"visitor": frozenset({"s-big"})},
+    rules=((Condition("plan", Op.EQ, "enterprise"),), ()),
+)
 EXCLUSIONS = Exclusions((STAFF, KEY_CLIENTS))
 
 
@@ -27,7 +33,9 @@ EXCLUSIONS = Exclusions((STAFF, KEY_CLIENTS))
         ({}, {}, None),
     ],
 )
-def test_excluded_by__names_the_list(units: dict[str, str], attributes: dict[str, object], expected: str | None):
+def test_excluded_by__names_the_list(
+    units: dict[str, str], attributes: dict[str, object], expected: str | None
+):
     assert EXCLUSIONS.excluded_by(units, attributes) == expected
 
 

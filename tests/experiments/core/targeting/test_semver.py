@@ -37,7 +37,9 @@ def test_precedence__no_version__cannot_be_said(text):
     assert precedence(text) is None
 
 
-identifiers = st.one_of(st.integers(0, 99).map(str), st.from_regex(r"[A-Za-z-][0-9A-Za-z-]{0,3}", fullmatch=True))
+identifiers = st.one_of(
+    st.integers(0, 99).map(str), st.from_regex(r"[A-Za-z-][0-9A-Za-z-]{0,3}", fullmatch=True)
+)
 versions = st.builds(
     lambda core, pre: ".".join(map(str, core)) + ("-" + ".".join(pre) if pre else ""),
     st.tuples(*[st.integers(0, 30)] * 3),

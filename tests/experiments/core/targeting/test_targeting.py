@@ -31,12 +31,19 @@ ATTRIBUTE_OPS = [op for op in Op if op not in SEGMENT_OPS]
 
 scalars = st.one_of(st.booleans(), st.integers(), st.floats(), st.text(max_size=8))
 json_values = st.recursive(
-    st.one_of(st.none(), scalars), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    st.one_of(st.none(), scalars),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
 )
 
 
 def holds(op: str, value: Any, attributes: dict[str, Any]) -> bool:
-    entry = {"attribute": "a", "op": op} if value is None else {"attribute": "a", "op": op, "value": value}
+    entry = (
+        {"attribute": "a", "op": op}
+        if value is None
+        else {"attribute": "a", "op": op, "value": value}
+    )
     return compile_conditions(parse_conditions([entry]))({}, attributes)
 
 
@@ -65,7 +72,9 @@ def test_operator__present_attribute(op: str, value: Any, found: Any, expected: 
 
 @pytest.mark.parametrize("op", ATTRIBUTE_OPS)
 @pytest.mark.parametrize("attributes", [{}, {"a": None}, {"b": "x"}])
-def test_operator__missing_or_null_attribute__only_the_negative_ones_hold(op: Op, attributes: dict[str, Any]):
+def test_operator__missing_or_null_attribute__only_the_negative_ones_hold(
+    op: Op, attributes: dict[str, Any]
+):
     assert holds(op, VALUES[op], attributes) is (op in {Op.NE, Op.NOT_IN, Op.NOT_EXISTS})
 
 
@@ -83,7 +92,12 @@ def test_eq__a_boolean_is_not_a_number_nor_a_number_a_text(value: Any, found: An
 
 def test_rule__all_conditions_must_hold():
     rule = compile_conditions(
-        parse_conditions([{"attribute": "country", "op": "eq", "value": "KZ"}, {"attribute": "age", "op": "gte", "value": 18}])
+        parse_conditions(
+            [
+                {"attribute": "country", "op": "eq", "value": "KZ"},
+                {"attribute": "age", "op": "gte", "value": 18},
+            ]
+        )
     )
     assert rule({}, {"country": "KZ", "age": 18})
     assert not rule({}, {"country": "KZ", "age": 17})
@@ -102,7 +116,10 @@ def test_rule__without_conditions__meets_everyone():
         (["x"], "targeting[0]"),
         ([{"attribute": "a", "op": "matches", "value": ".*"}], "targeting[0].op"),
         ([{"attribute": "a", "op": ["eq"], "value": 1}], "targeting[0].op"),
-        ([{"attribute": "a", "op": "exists"}, {"attribute": "", "op": "exists"}], "targeting[1].attribute"),
+        (
+            [{"attribute": "a", "op": "exists"}, {"attribute": "", "op": "exists"}],
+            "targeting[1].attribute",
+        ),
         ([{"attribute": "a" * 65, "op": "exists"}], "targeting[0].attribute"),
         ([{"attribute": "a", "op": "eq", "value": None}], "targeting[0].value"),
         ([{"attribute": "a", "op": "eq", "value": [1]}], "targeting[0].value"),
@@ -176,7 +193,9 @@ BETA = Segment(
         ({}, {}, False),
     ],
 )
-def test_segment__by_id_or_by_any_rule__and_not_in_segment_is_the_opposite(units: dict[str, str], attributes: dict[str, Any], inside: bool):
+def test_segment__by_id_or_by_any_rule__and_not_in_segment_is_the_opposite(
+    units: dict[str, str], attributes: dict[str, Any], inside: bool
+):
     for op, expected in ((Op.IN_SEGMENT, inside), (Op.NOT_IN_SEGMENT, not inside)):
         rule = parse_conditions([{"op": op.value, "value": "beta"}])
         assert compile_conditions(rule, {"beta": BETA})(units, attributes) is expected
@@ -216,8 +235,13 @@ _RULES = (
 
 
 @pytest.mark.parametrize("rule", _RULES)
-@given(found=st.none() | st.sampled_from(["pro", "free", "", 1, True]), name=st.sampled_from(["plan", "id", ""]))
-def test_first_look__when_it_finds_its_value__the_rule_holds(rule: list[Condition], name: str, found: Any):
+@given(
+    found=st.none() | st.sampled_from(["pro", "free", "", 1, True]),
+    name=st.sampled_from(["plan", "id", ""]),
+)
+def test_first_look__when_it_finds_its_value__the_rule_holds(
+    rule: list[Condition], name: str, found: Any
+):
     attribute, wanted = first_look(rule)
     attributes = {name: found}
     if attributes.get(attribute) == wanted:
@@ -225,4 +249,6 @@ def test_first_look__when_it_finds_its_value__the_rule_holds(rule: list[Conditio
 
 
 def test_first_look__at_the_two_most_frequent_rules__answers_without_the_predicate():
-    assert [{"plan": "pro"}.get(attribute) == wanted for attribute, wanted in map(first_look, _RULES)] == [True, True, *[False] * 4]
+    assert [
+        {"plan": "pro"}.get(attribute) == wanted for attribute, wanted in map(first_look, _RULES)
+    ] == [True, True, *[False] * 4]

@@ -18,7 +18,12 @@ WEEK = NOW + timedelta(days=7)
 
 
 def override(experiment, name: str = "qa", **more: object) -> Override:
-    values = {"variant_key": "treatment", "unit_id": "tester@example.org", "expires_at": WEEK, **more}
+    values = {
+        "variant_key": "treatment",
+        "unit_id": "tester@example.org",
+        "expires_at": WEEK,
+        **more,
+    }
     return audience.add_override(person(name), NOW, experiment_id=experiment.pk, **values)
 
 
@@ -63,11 +68,21 @@ def test_remove_override__is_gone_with_a_line():
 
 
 def test_exclusion_list__units_twice__are_kept_once():
-    row = audience.create_exclusion_list(person("admin"), NOW, name="staff", rule=[{"attribute": "staff", "op": "eq", "value": True}])
+    row = audience.create_exclusion_list(
+        person("admin"), NOW, name="staff", rule=[{"attribute": "staff", "op": "eq", "value": True}]
+    )
 
-    assert audience.add_excluded_units(person("admin"), NOW, list_id=row.pk, unit_ids=["a", "b", "a"]) == 2
-    assert audience.add_excluded_units(person("admin"), NOW, list_id=row.pk, unit_ids=["b", "c"]) == 1
-    assert audience.remove_excluded_units(person("admin"), NOW, list_id=row.pk, unit_ids=["a", "z"]) == 1
+    assert (
+        audience.add_excluded_units(person("admin"), NOW, list_id=row.pk, unit_ids=["a", "b", "a"])
+        == 2
+    )
+    assert (
+        audience.add_excluded_units(person("admin"), NOW, list_id=row.pk, unit_ids=["b", "c"]) == 1
+    )
+    assert (
+        audience.remove_excluded_units(person("admin"), NOW, list_id=row.pk, unit_ids=["a", "z"])
+        == 1
+    )
 
 
 def test_exclusion_list__one_bad_id__adds_none():

@@ -23,13 +23,17 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_catalogue")]
 def targeted():
     """A running experiment that browsers may see, for people in one country."""
     made = serving_cast.launched("checkout", client_visible=True)
-    Experiment.objects.filter(pk=made.pk).update(targeting=[{"attribute": "country", "op": "eq", "value": "Atlantis"}])
+    Experiment.objects.filter(pk=made.pk).update(
+        targeting=[{"attribute": "country", "op": "eq", "value": "Atlantis"}]
+    )
     publishing.publish(NOW, reason="test")
     return Flag.objects.get(key="checkout")
 
 
 def sent() -> dict[str, dict[str, object]]:
-    found = growthbook.payload(serving.refresh(NOW).catalogue, Environment.PRODUCTION, NOW, client=True).as_json()
+    found = growthbook.payload(
+        serving.refresh(NOW).catalogue, Environment.PRODUCTION, NOW, client=True
+    ).as_json()
     return {name: found[name] for name in ("features", "remoteOnly")}
 
 
@@ -40,9 +44,16 @@ def test_undeclared_attribute__makes_the_flag_remote_only(targeted):
 
 def test_declared_attribute__is_published_and_the_line_names_who_declared_it(targeted):
     declare_public(person("admin"), NOW, name="country", reason="a country is no secret")
-    assert (list(sent()["features"]), "Atlantis" in json.dumps(sent()["features"])) == (["checkout"], True)
+    assert (list(sent()["features"]), "Atlantis" in json.dumps(sent()["features"])) == (
+        ["checkout"],
+        True,
+    )
     line = ChangeLogEntry.objects.get(action="attribute_declared_public")
-    assert (line.actor_id, line.object_label, line.reason) == (person("admin").user_id, "country", "a country is no secret")
+    assert (line.actor_id, line.object_label, line.reason) == (
+        person("admin").user_id,
+        "country",
+        "a country is no secret",
+    )
     assert PublicAttribute.objects.get().declared_by_id == person("admin").user_id
 
 

@@ -21,12 +21,17 @@ from experiments.services.life import lifecycle
 from tests.factories import NOW, draft, experiment_in, person, ready_to_start, running
 
 BETA = [[{"attribute": "plan", "op": "eq", "value": "beta"}]]
-INSIDE, OUTSIDE = [{"op": "in_segment", "value": "beta"}], [{"op": "not_in_segment", "value": "beta"}]
+INSIDE, OUTSIDE = (
+    [{"op": "in_segment", "value": "beta"}],
+    [{"op": "not_in_segment", "value": "beta"}],
+)
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_catalogue")]
 
 
 def beta(rules=BETA, units=()) -> Segment:
-    row = segments.create_segment(person("admin"), NOW, key="beta", name="Beta testers", rules=rules)
+    row = segments.create_segment(
+        person("admin"), NOW, key="beta", name="Beta testers", rules=rules
+    )
     segments.add_segment_units(person("admin"), NOW, segment_id=row.pk, unit_ids=list(units))
     return row
 
@@ -41,7 +46,16 @@ def document():
 
 def answer(unit: str, attributes=None, environment=Environment.PRODUCTION):
     book = serving.refresh(NOW).catalogue
-    return assign(book, AssignmentRequest(flag="rerank", units={"user": unit}, attributes=attributes or {}, environment=environment), NOW)
+    return assign(
+        book,
+        AssignmentRequest(
+            flag="rerank",
+            units={"user": unit},
+            attributes=attributes or {},
+            environment=environment,
+        ),
+        NOW,
+    )
 
 
 @pytest.mark.parametrize("name", ["owner", "reviewer", "qa", "stranger"])
@@ -81,11 +95,25 @@ def test_create__key_taken__says_so():
 
 def test_units__added_and_removed__are_hashed_in_the_changelog():
     row = beta(units=["ann@example.org", "bob"])
-    assert segments.add_segment_units(person("admin"), NOW, segment_id=row.pk, unit_ids=["bob", "cy", "cy"]) == 1
-    assert segments.remove_segment_units(person("admin"), NOW, segment_id=row.pk, unit_ids=["bob", "zoe"]) == 1
+    assert (
+        segments.add_segment_units(
+            person("admin"), NOW, segment_id=row.pk, unit_ids=["bob", "cy", "cy"]
+        )
+        == 1
+    )
+    assert (
+        segments.remove_segment_units(
+            person("admin"), NOW, segment_id=row.pk, unit_ids=["bob", "zoe"]
+        )
+        == 1
+    )
     assert sorted(row.units.values_list("unit_id", flat=True)) == ["ann@example.org", "cy"]
     lines = ChangeLogEntry.objects.filter(object_type="segment")
-    assert sorted(lines.values_list("action", flat=True)) == ["segment_created", *["segment_units_added"] * 2, "segment_units_removed"]
+    assert sorted(lines.values_list("action", flat=True)) == [
+        "segment_created",
+        *["segment_units_added"] * 2,
+        "segment_units_removed",
+    ]
     assert "ann@example.org" not in json.dumps(list(lines.values_list("before", "after")))
 
 
@@ -136,7 +164,9 @@ def test_targeting_or_exclusion__unknown_segment__is_refused():
     assert [problem.code for problem in refused.value.problems] == ["segment_unknown"]
     experiment = draft("other")
     with pytest.raises(InvalidInput):
-        edit_experiment(person("owner"), NOW, experiment_id=experiment.pk, changes={"targeting": INSIDE})
+        edit_experiment(
+            person("owner"), NOW, experiment_id=experiment.pk, changes={"targeting": INSIDE}
+        )
     with pytest.raises(NotFound, match="beta"):
         audience.create_exclusion_list(person("admin"), NOW, name="no beta", rule=INSIDE)
 
@@ -148,8 +178,12 @@ def test_edit__while_a_launched_experiment_names_it__is_refused_and_says_which(s
     experiment_in(status, targeting=targeting)
     changes = (
         lambda: edit(row, rules=[]),
-        lambda: segments.add_segment_units(person("admin"), NOW, segment_id=row.pk, unit_ids=["u2"]),
-        lambda: segments.remove_segment_units(person("admin"), NOW, segment_id=row.pk, unit_ids=["u1"]),
+        lambda: segments.add_segment_units(
+            person("admin"), NOW, segment_id=row.pk, unit_ids=["u2"]
+        ),
+        lambda: segments.remove_segment_units(
+            person("admin"), NOW, segment_id=row.pk, unit_ids=["u1"]
+        ),
     )
     for change in changes:
         with pytest.raises(Refused) as refused:
@@ -204,7 +238,13 @@ def test_conclude__then_edit__leaves_the_frozen_design_alone():
     row = beta()
     experiment = running(draft(targeting=INSIDE))
     frozen = Iteration.objects.get().design_sha256
-    lifecycle.conclude(person("owner"), NOW, experiment_id=experiment.pk, outcome=Outcome.NO_EFFECT, reason="it is over")
+    lifecycle.conclude(
+        person("owner"),
+        NOW,
+        experiment_id=experiment.pk,
+        outcome=Outcome.NO_EFFECT,
+        reason="it is over",
+    )
     edit(row, rules=[])
     assert Iteration.objects.get().design_sha256 == frozen
 

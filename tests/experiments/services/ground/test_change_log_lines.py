@@ -27,10 +27,21 @@ def test_change__committed__is_a_line_with_experiment_actor_and_action(
     w = world("lead_prompt")
     with caplog.at_level(logging.INFO), django_capture_on_commit_callbacks(execute=True):
         audit.record(SYSTEM, NOW, action="promote", obj=w.experiment, reason="ask for u-17")
-        assert not [record for record in caplog.records if record.name == "experiments.services.ground.audit"], "not before the commit"
-    [record] = [record for record in caplog.records if record.name == "experiments.services.ground.audit"]
+        assert not [
+            record
+            for record in caplog.records
+            if record.name == "experiments.services.ground.audit"
+        ], "not before the commit"
+    [record] = [
+        record for record in caplog.records if record.name == "experiments.services.ground.audit"
+    ]
     said: Any = record.msg
-    assert (said["event"], said["experiment"], said["actor"], said["action"]) == ("changed", "lead_prompt", "assay", "promote")
+    assert (said["event"], said["experiment"], said["actor"], said["action"]) == (
+        "changed",
+        "lead_prompt",
+        "assay",
+        "promote",
+    )
     assert "u-17" not in str(said)
 
 
@@ -50,7 +61,11 @@ def test_worker__logs_changes__and_not_each_task() -> None:
     level = command[command.index("--loglevel") + 1]
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings"}
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", WORKER, level], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-W", "ignore", "-c", WORKER, level],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
     assert [line["experiment"] for line in lines if line["event"] == "changed"] == ["lead_prompt"]

@@ -37,7 +37,11 @@ def test_poison__is_tried_three_times_and_then_set_aside_and_told_once() -> None
         attempt(number, what)
     assert tried == [7] * due_work.TRIES
     row = FailedWork.objects.get()
-    assert (row.failures, row.error, row.set_aside_at) == (3, "ZeroDivisionError: poison", NOW + timedelta(minutes=2))
+    assert (row.failures, row.error, row.set_aside_at) == (
+        3,
+        "ZeroDivisionError: poison",
+        NOW + timedelta(minutes=2),
+    )
     assert "analyse 7 failed 3 times" in OutboxMessage.objects.get().title
 
 
@@ -55,11 +59,21 @@ def test_run_that_never_ended__counts_like_any_other_failure() -> None:
     done: list[int] = []
     for number in range(4, 6):
         moment = NOW + timedelta(minutes=number)
-        assert not due_work.once(moment, "analyse", 7, f"slot {number}", done.append, told=lambda _, why: heard_of.append(why))
+        assert not due_work.once(
+            moment,
+            "analyse",
+            7,
+            f"slot {number}",
+            done.append,
+            told=lambda _, why: heard_of.append(why),
+        )
     row = FailedWork.objects.get()
     assert (done, row.attempts, row.failures, row.error) == ([], 3, 3, due_work.LOST)
     assert row.set_aside_at == NOW + timedelta(minutes=4)
-    assert heard_of == [due_work.LOST, f"{due_work.LOST}; failed 3 times and set aside until an administrator has it tried again"]
+    assert heard_of == [
+        due_work.LOST,
+        f"{due_work.LOST}; failed 3 times and set aside until an administrator has it tried again",
+    ]
     assert OutboxMessage.objects.count() == 1
 
 

@@ -15,7 +15,12 @@ pytestmark = pytest.mark.django_db
 
 
 def test_migrate__new_database__has_policies_groups_and_metrics():
-    assert set(Policy.objects.values_list("key", flat=True)) == {"standard", "ai-low", "ai-medium", "ai-high"}
+    assert set(Policy.objects.values_list("key", flat=True)) == {
+        "standard",
+        "ai-low",
+        "ai-medium",
+        "ai-high",
+    }
     assert Policy.objects.get(is_default=True).key == "standard"
     assert set(Group.objects.values_list("name", flat=True)) >= {role.value for role in Role}
     assert Metric.objects.filter(shipped=True).exists()

@@ -12,7 +12,11 @@ from experiments.core.library.metrics import LIBRARY
 from experiments.core.types import Actor, ActorKind, Role
 from experiments.models import ChangeLogEntry, Metric
 from experiments.selectors.metrics import current_metric, definition_of
-from experiments.services.library.metrics import define_metric, install_library, register_exploratory
+from experiments.services.library.metrics import (
+    define_metric,
+    install_library,
+    register_exploratory,
+)
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 pytestmark = pytest.mark.django_db
@@ -49,24 +53,38 @@ DATA_SCIENTIST = Actor(ActorKind.PERSON, "Dana", roles=frozenset({Role.DATA_SCIE
 VIEWER = Actor(ActorKind.PERSON, "Vic", roles=frozenset({Role.VIEWER}))
 
 
-def test_define_metric__data_scientist_narrows_a_window__writes_the_next_version_and_a_line() -> None:
+def test_define_metric__data_scientist_narrows_a_window__writes_the_next_version_and_a_line() -> (
+    None
+):
     narrowed = replace(definition_of(current_metric("booked")), window_hours=24)
     row = define_metric(DATA_SCIENTIST, NOW, definition=narrowed, reason="bookings come at once")
     assert (row.version, row.window_hours, current_metric("booked").pk) == (2, 24, row.pk)
     line = ChangeLogEntry.objects.get(action="metric_defined")
-    assert (line.before["window_hours"], line.after["window_hours"], line.reason) == (72, 24, "bookings come at once")
+    assert (line.before["window_hours"], line.after["window_hours"], line.reason) == (
+        72,
+        24,
+        "bookings come at once",
+    )
     assert define_metric(DATA_SCIENTIST, NOW, definition=narrowed).pk == row.pk
 
 
 def test_define_metric__viewer__is_refused_and_nothing_is_written() -> None:
     with pytest.raises(Forbidden):
-        define_metric(VIEWER, NOW, definition=replace(definition_of(current_metric("booked")), window_hours=24))
+        define_metric(
+            VIEWER,
+            NOW,
+            definition=replace(definition_of(current_metric("booked")), window_hours=24),
+        )
     assert current_metric("booked").version == 1
 
 
 def test_define_metric__nobody_could_measure_it__is_refused() -> None:
     with pytest.raises(InvalidInput, match="event type"):
-        define_metric(DATA_SCIENTIST, NOW, definition=replace(definition_of(current_metric("booked")), event_types=()))
+        define_metric(
+            DATA_SCIENTIST,
+            NOW,
+            definition=replace(definition_of(current_metric("booked")), event_types=()),
+        )
 
 
 def test_register_exploratory__new_name__is_kept_once_and_decides_nothing() -> None:

@@ -34,8 +34,18 @@ def spenders(w: World, arm: str, amounts: list[float], at=START) -> None:
     day_exists("ai_ab_metrics", at)
     units = [f"{arm}{at:%d}-{i}" for i in range(len(amounts))]
     whose = {"experiment": w.experiment, "iteration": w.iteration, "variant": w.arms[arm]}
-    Assignment.objects.bulk_create(Assignment(user_id=unit, unit_type="user", assigned_ts=at, exposure_ts=at, **whose) for unit in units)
-    row = {"event_date": at.date(), "ts": at, "received_ts": at, "unit_type": "user", "environment": "production", "origin": "live"}
+    Assignment.objects.bulk_create(
+        Assignment(user_id=unit, unit_type="user", assigned_ts=at, exposure_ts=at, **whose)
+        for unit in units
+    )
+    row = {
+        "event_date": at.date(),
+        "ts": at,
+        "received_ts": at,
+        "unit_type": "user",
+        "environment": "production",
+        "origin": "live",
+    }
     MetricObservation.objects.bulk_create(
         MetricObservation(event_id=unit, user_id=unit, metric_name="spend", value=amount, **row)
         for unit, amount in zip(units, amounts, strict=True)
@@ -43,7 +53,9 @@ def spenders(w: World, arm: str, amounts: list[float], at=START) -> None:
 
 
 def shop() -> World:
-    define_metric(Actor(kind=ActorKind.MACHINE, label="test", user_id=None), utc_now(), definition=SPEND)
+    define_metric(
+        Actor(kind=ActorKind.MACHINE, label="test", user_id=None), utc_now(), definition=SPEND
+    )
     w = world()
     plan(w, "primary", "spend", baseline=10.0, baseline_sd=10.0, mde=0.001)
     return w
@@ -55,7 +67,10 @@ def mean_of(run: AnalysisRun, arm: str) -> float:
 
 def test_first_look__winsorised_metric__freezes_the_pooled_999th_permille_of_the_spenders() -> None:
     w, rng = shop(), np.random.default_rng(1)
-    control, treatment = rng.exponential(10, 900).tolist(), [*rng.exponential(10, 899).tolist(), 1e6]
+    control, treatment = (
+        rng.exponential(10, 900).tolist(),
+        [*rng.exponential(10, 899).tolist(), 1e6],
+    )
     spenders(w, "control", [*control, *[0.0] * 300])
     spenders(w, "treatment", [*treatment, *[0.0] * 300])
     before = analyse(w.experiment.pk, now=AFTER_CLOCK - DAY)
@@ -70,7 +85,9 @@ def test_first_look__winsorised_metric__freezes_the_pooled_999th_permille_of_the
     assert (cap.key, cap.cap.non_zero_units) == ("spend", 1800)
     assert cap.cap.value == pytest.approx(pooled)
     [seen] = [h.seen for h in state.hypotheses]
-    assert seen.estimate == pytest.approx((np.minimum(treatment, pooled).sum() - np.minimum(control, pooled).sum()) / 1200)
+    assert seen.estimate == pytest.approx(
+        (np.minimum(treatment, pooled).sum() - np.minimum(control, pooled).sum()) / 1200
+    )
 
 
 def test_explore__after_the_first_look__cuts_by_the_cap_that_it_froze() -> None:
@@ -84,8 +101,13 @@ def test_explore__after_the_first_look__cuts_by_the_cap_that_it_froze() -> None:
     run = analyse(w.experiment.pk, now=AFTER_CLOCK + DAY, may_look=True)
     read = explore(SYSTEM, AFTER_CLOCK + DAY, experiment=w.experiment, reading=Reading("spend"))
     assert [arm.mean for arm in read.row.arms] == [mean_of(run, arm.arm) for arm in read.row.arms]
-    whole = explore(SYSTEM, AFTER_CLOCK + DAY, experiment=w.experiment, reading=Reading("spend", cap=1e9))
-    assert all((more.mean or 0) > 10 * (cut.mean or 0) for more, cut in zip(whole.row.arms, read.row.arms, strict=True))
+    whole = explore(
+        SYSTEM, AFTER_CLOCK + DAY, experiment=w.experiment, reading=Reading("spend", cap=1e9)
+    )
+    assert all(
+        (more.mean or 0) > 10 * (cut.mean or 0)
+        for more, cut in zip(whole.row.arms, read.row.arms, strict=True)
+    )
 
 
 def test_later_looks__larger_values_come__keep_the_cap_of_the_first() -> None:

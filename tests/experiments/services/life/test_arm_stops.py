@@ -35,12 +35,21 @@ THREE_ARMS = (
 def served(experiment: Experiment, now: datetime = LATER) -> dict[str, tuple[str, Any, Reason]]:
     """What 300 units get: variant, value and reason by unit."""
     book = parse(catalogue_document(now, version=1, built_at=now))
-    answers = {f"u{i}": assign(book, AssignmentRequest(flag=experiment.flag_id, units={"user": f"u{i}"}), now).served for i in range(300)}
+    answers = {
+        f"u{i}": assign(
+            book, AssignmentRequest(flag=experiment.flag_id, units={"user": f"u{i}"}), now
+        ).served
+        for i in range(300)
+    }
     return {unit: (one.variant or "", one.value, one.reason) for unit, one in answers.items()}
 
 
-def stop(experiment: Experiment, *arms: str, now: datetime = LATER, actor: Any = SYSTEM) -> Experiment:
-    return lifecycle.stop_arms(actor, now, experiment_id=experiment.pk, variant_keys=arms, reason="errors")
+def stop(
+    experiment: Experiment, *arms: str, now: datetime = LATER, actor: Any = SYSTEM
+) -> Experiment:
+    return lifecycle.stop_arms(
+        actor, now, experiment_id=experiment.pk, variant_keys=arms, reason="errors"
+    )
 
 
 def test_stop_arms__one_of_two__its_units_get_the_default_and_the_others_keep_theirs() -> None:
@@ -64,7 +73,10 @@ def test_stop_arms__the_last_one__pauses_everything_with_cause_harm() -> None:
     experiment = experiment_in(Status.RUNNING, variants=THREE_ARMS)
     stop(experiment, "one")
     stop(experiment, "two", now=LATER + DAY)
-    assert (lifecycle_of(experiment).status, lifecycle_of(experiment).pause_cause) == (Status.PAUSED, PauseCause.HARM)
+    assert (lifecycle_of(experiment).status, lifecycle_of(experiment).pause_cause) == (
+        Status.PAUSED,
+        PauseCause.HARM,
+    )
 
 
 def test_stop_arms__in_a_dark_launch__returns_everything_to_draft() -> None:
@@ -74,7 +86,9 @@ def test_stop_arms__in_a_dark_launch__returns_everything_to_draft() -> None:
 
 
 @pytest.mark.parametrize("arms", [("control",), ("gone",), ("one",), ()])
-def test_stop_arms__no_test_arm_that_serves__refuses_naming_those_that_do(arms: tuple[str, ...]) -> None:
+def test_stop_arms__no_test_arm_that_serves__refuses_naming_those_that_do(
+    arms: tuple[str, ...],
+) -> None:
     experiment = experiment_in(Status.RUNNING, variants=THREE_ARMS)
     stop(experiment, "one")
     with pytest.raises(Refused, match="these do: two"):
@@ -84,25 +98,43 @@ def test_stop_arms__no_test_arm_that_serves__refuses_naming_those_that_do(arms: 
 def test_stop_arms__by_whoever_may_stop_in_an_emergency__and_with_a_reason_only() -> None:
     experiment = experiment_in(Status.RUNNING, variants=THREE_ARMS)
     with pytest.raises(InvalidInput, match="reason"):
-        lifecycle.stop_arms(person("stranger"), LATER, experiment_id=experiment.pk, variant_keys=["one"], reason=" ")
+        lifecycle.stop_arms(
+            person("stranger"), LATER, experiment_id=experiment.pk, variant_keys=["one"], reason=" "
+        )
     with pytest.raises(Forbidden):
         stop(experiment, "one", actor=key_of("owner", Scope.READ))
     stop(experiment, "one", actor=person("stranger"))
     assert experiment.iterations.get().stopped_arms.get().variant.key == "one"
 
 
-def test_stopped_arm__is_neither_promoted_nor_resumed_nor_erased__but_a_new_iteration_serves_it() -> None:
+def test_stopped_arm__is_neither_promoted_nor_resumed_nor_erased__but_a_new_iteration_serves_it() -> (
+    None
+):
     experiment = experiment_in(Status.RUNNING, variants=THREE_ARMS)
     stop(experiment, "one")
     with pytest.raises(Refused, match="only a new iteration"):
-        lifecycle.promote(person("reviewer"), LATER, experiment_id=experiment.pk, variant_key="one", decision_note="I like it")
+        lifecycle.promote(
+            person("reviewer"),
+            LATER,
+            experiment_id=experiment.pk,
+            variant_key="one",
+            decision_note="I like it",
+        )
     lifecycle.pause(person("owner"), LATER, experiment_id=experiment.pk, reason="lunch")
-    lifecycle.resume(person("owner"), LATER + timedelta(hours=1), experiment_id=experiment.pk, reason="")
+    lifecycle.resume(
+        person("owner"), LATER + timedelta(hours=1), experiment_id=experiment.pk, reason=""
+    )
     assert Reason.ARM_STOPPED in {reason for _, _, reason in served(experiment).values()}
 
-    lifecycle.emergency_stop(person("stranger"), LATER + DAY, experiment_id=experiment.pk, reason="all of it")
+    lifecycle.emergency_stop(
+        person("stranger"), LATER + DAY, experiment_id=experiment.pk, reason="all of it"
+    )
     lifecycle.resume(person("approver"), LATER + DAY, experiment_id=experiment.pk, reason="fixed")
-    assert {variant for variant, _, _ in served(experiment, LATER + DAY).values()} == {"control", "one", "two"}
+    assert {variant for variant, _, _ in served(experiment, LATER + DAY).values()} == {
+        "control",
+        "one",
+        "two",
+    }
 
 
 def test_stopped_arm__row_is_append_only() -> None:
@@ -114,7 +146,13 @@ def test_stopped_arm__row_is_append_only() -> None:
 
 def test_stopped_arm__override_to_it__shows_nothing_any_more() -> None:
     experiment = experiment_in(Status.RUNNING, variants=THREE_ARMS)
-    row = {"experiment": experiment, "unit_type": "user", "expires_at": LATER + DAY, "created_at": NOW, "created_by": experiment.owner}
+    row = {
+        "experiment": experiment,
+        "unit_type": "user",
+        "expires_at": LATER + DAY,
+        "created_at": NOW,
+        "created_by": experiment.owner,
+    }
     for unit, arm in (("u1", "one"), ("u2", "two")):
         Override.objects.create(unit_id=unit, variant=experiment.variants.get(key=arm), **row)
     stop(experiment, "one")
@@ -130,7 +168,15 @@ def harmed_one() -> World:
     """Three arms; errors in one of them, found on day 2."""
     w = world(arms=("control", "one", "two"), auto_promote=True)
     plan(w, "primary", "apply_conversion", baseline=0.18, mde=0.2)
-    plan(w, "guardrail", "ai_error_units", margin=0.02, margin_kind="points", rule="no_breach", action="stop")
+    plan(
+        w,
+        "guardrail",
+        "ai_error_units",
+        margin=0.02,
+        margin_kind="points",
+        rule="no_breach",
+        action="stop",
+    )
     for arm, errors in {"control": 40, "one": 240, "two": 42}.items():
         crowd(w, arm, 2000, START + DAY, events={"http_5xx": errors, "apply": 360})
     analyse(w.experiment.pk, now=START + 2 * DAY, may_look=True)
@@ -145,7 +191,9 @@ def test_decide__one_arm_harms__is_switched_off_alone() -> None:
     assert Decision.objects.get().arms == ["one"]
 
 
-def test_analyse__after_an_arm_was_stopped__keeps_what_was_found_of_it_and_expects_no_more_units() -> None:
+def test_analyse__after_an_arm_was_stopped__keeps_what_was_found_of_it_and_expects_no_more_units() -> (
+    None
+):
     # Given an arm stopped for errors, whose units met the default afterwards and no new ones came
     w = harmed_one()
     then = AnalysisRun.objects.get(iteration=w.iteration, latest=True)
@@ -165,7 +213,11 @@ def test_analyse__after_an_arm_was_stopped__keeps_what_was_found_of_it_and_expec
 
 def of_arm(run: AnalysisRun, key: str) -> list[Any]:
     """Everything a run says of an arm."""
-    parts = [part for metric in run.results["metrics"] for part in (*metric["arms"], *metric["comparisons"])]
+    parts = [
+        part
+        for metric in run.results["metrics"]
+        for part in (*metric["arms"], *metric["comparisons"])
+    ]
     return [part for part in (*parts, *run.verdicts["guardrails"]) if part["arm"] == key]
 
 

@@ -23,7 +23,17 @@ from experiments.selectors.overview import checklists
 from experiments.services.drafts import drafts
 from experiments.services.life import checklist, lifecycle, steps
 from experiments.services.people.keys import create_key
-from tests.factories import NOW, dark_launched, draft, experiment_in, key_of, lifecycle_of, person, ready_for_dark_launch, ready_to_start
+from tests.factories import (
+    NOW,
+    dark_launched,
+    draft,
+    experiment_in,
+    key_of,
+    lifecycle_of,
+    person,
+    ready_for_dark_launch,
+    ready_to_start,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -32,13 +42,19 @@ def state(experiment, item: Item) -> str:
     return next(s.state for s in states(lifecycle_of(experiment), NOW) if s.item is item)
 
 
-def sign(experiment, name: str, item: Item, verdict: Verdict = Verdict.APPROVED, comment: str = "") -> SignOff:
-    return checklist.sign_off(person(name), NOW, experiment_id=experiment.pk, item=item, verdict=verdict, comment=comment)
+def sign(
+    experiment, name: str, item: Item, verdict: Verdict = Verdict.APPROVED, comment: str = ""
+) -> SignOff:
+    return checklist.sign_off(
+        person(name), NOW, experiment_id=experiment.pk, item=item, verdict=verdict, comment=comment
+    )
 
 
 def evaluate(experiment, **more: object):
     values = {"variant_key": "treatment", "metric": "ndcg@10", "value": 0.55, "lower": 0.52, **more}
-    return checklist.record_offline_evaluation(person("reviewer"), NOW, experiment_id=experiment.pk, **values)
+    return checklist.record_offline_evaluation(
+        person("reviewer"), NOW, experiment_id=experiment.pk, **values
+    )
 
 
 def test_sign_off__stores_what_it_judged_and_its_hash():
@@ -70,14 +86,24 @@ def test_edit__of_what_was_judged__voids_the_item(changes, item):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"name": "Another"}, {"description": "x"}, {"tags": ["a"]}, {"notes": "x"}, {"planned_end": NOW + timedelta(days=30)}]
+    "changes",
+    [
+        {"name": "Another"},
+        {"description": "x"},
+        {"tags": ["a"]},
+        {"notes": "x"},
+        {"planned_end": NOW + timedelta(days=30)},
+    ],
 )
 def test_edit__of_what_is_not_design__voids_nothing(changes):
     experiment = ready_for_dark_launch(draft(policy="ai-low"))
 
     drafts.edit_experiment(person("owner"), NOW, experiment_id=experiment.pk, changes=changes)
 
-    assert lifecycle.start_dark_launch(person("qa"), NOW, experiment_id=experiment.pk).status == Status.DARK_LAUNCH
+    assert (
+        lifecycle.start_dark_launch(person("qa"), NOW, experiment_id=experiment.pk).status
+        == Status.DARK_LAUNCH
+    )
 
 
 SIGNERS = [
@@ -104,13 +130,25 @@ def test_sign_off__by_role__only_whose_item_it_is(item, allowed, name):
 @pytest.mark.parametrize("item", [Item.PRD, Item.OFFLINE, Item.DARK_LAUNCH, Item.APPROVAL])
 def test_sign_off__by_a_key__is_forbidden(item):
     with pytest.raises(Forbidden):
-        checklist.sign_off(key_of("owner"), NOW, experiment_id=draft(policy="ai-low").pk, item=item, verdict="approved")
+        checklist.sign_off(
+            key_of("owner"),
+            NOW,
+            experiment_id=draft(policy="ai-low").pk,
+            item=item,
+            verdict="approved",
+        )
 
 
 @pytest.mark.parametrize("item", [Item.FLAG, Item.METRICS, Item.SAMPLE_SIZE, "prayer"])
 def test_sign_off__of_what_nobody_signs__is_invalid(item):
     with pytest.raises(InvalidInput):
-        checklist.sign_off(person("owner"), NOW, experiment_id=draft(policy="ai-low").pk, item=item, verdict="approved")
+        checklist.sign_off(
+            person("owner"),
+            NOW,
+            experiment_id=draft(policy="ai-low").pk,
+            item=item,
+            verdict="approved",
+        )
 
 
 def test_sign_off__of_an_optional_item__may_say_that_it_does_not_apply_but_why():
@@ -121,7 +159,11 @@ def test_sign_off__of_an_optional_item__may_say_that_it_does_not_apply_but_why()
     sign(experiment, "owner", Item.PRD, Verdict.NOT_APPLICABLE, "a copy change")
 
     found = next(s for s in states(lifecycle_of(experiment), NOW) if s.item is Item.PRD)
-    assert (found.state, found.required, found.message) == ("not_needed", False, "optional; not applicable: a copy change")
+    assert (found.state, found.required, found.message) == (
+        "not_needed",
+        False,
+        "optional; not applicable: a copy change",
+    )
 
 
 def test_sign_off__not_applicable_of_a_required_item__is_refused():
@@ -163,7 +205,15 @@ def test_offline__value_only__is_amber_and_may_be_approved():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"value": float("nan")}, {"value": 0.5, "lower": 0.6}, {"upper": 0.1}, {"metric": " "}, {"lower": float("-inf")}, {"n": -1}]
+    "wrong",
+    [
+        {"value": float("nan")},
+        {"value": 0.5, "lower": 0.6},
+        {"upper": 0.1},
+        {"metric": " "},
+        {"lower": float("-inf")},
+        {"n": -1},
+    ],
 )
 def test_offline_evaluation__that_cannot_be__is_invalid(wrong):
     with pytest.raises(InvalidInput):
@@ -178,7 +228,9 @@ def test_offline_evaluation__of_an_unknown_variant__is_not_found():
 def test_approval__by_who_asked__is_refused_by_service_and_database():
     experiment = dark_launched(draft(policy="ai-low"))
     done = {"experiment_id": experiment.pk}
-    checklist.record_evidence(SYSTEM, NOW, item=Item.DARK_LAUNCH, green=True, summary="fine", **done)
+    checklist.record_evidence(
+        SYSTEM, NOW, item=Item.DARK_LAUNCH, green=True, summary="fine", **done
+    )
     sign(experiment, "qa", Item.DARK_LAUNCH)
     checklist.request_launch(person("owner"), NOW, **done)
 
@@ -187,7 +239,13 @@ def test_approval__by_who_asked__is_refused_by_service_and_database():
 
     owner = person("owner").user_id
     row = SignOff(
-        experiment=experiment, item="approval", verdict="approved", judged={}, judged_sha256="", signed_by_id=owner, signed_at=NOW
+        experiment=experiment,
+        item="approval",
+        verdict="approved",
+        judged={},
+        judged_sha256="",
+        signed_by_id=owner,
+        signed_at=NOW,
     )
     for requester in (owner, None):
         row.requested_by_id = requester
@@ -197,7 +255,9 @@ def test_approval__by_who_asked__is_refused_by_service_and_database():
 
 def test_approval__requested_through_ones_own_key__is_refused_too():
     experiment = ready_to_start(draft(policy="ai-low"))
-    checklist.request_launch(key_of("approver"), NOW + timedelta(days=1, hours=1), experiment_id=experiment.pk)
+    checklist.request_launch(
+        key_of("approver"), NOW + timedelta(days=1, hours=1), experiment_id=experiment.pk
+    )
 
     with pytest.raises(Refused, match="second person"):
         sign(experiment, "approver", Item.APPROVAL)
@@ -205,7 +265,13 @@ def test_approval__requested_through_ones_own_key__is_refused_too():
 
 def key_for_the_owner(maker):
     """A key that acts for owner, made by somebody of the cast."""
-    row, _ = create_key(person(maker), NOW, name="ci", scope=Scope.MANAGEMENT, owner=User.objects.get(pk=person("owner").user_id))
+    row, _ = create_key(
+        person(maker),
+        NOW,
+        name="ci",
+        scope=Scope.MANAGEMENT,
+        owner=User.objects.get(pk=person("owner").user_id),
+    )
     return actor_for_key(row)
 
 
@@ -224,14 +290,19 @@ def test_approval__asked_for_with_a_key__is_refused_to_who_made_the_key_by_servi
     row = SignOff.objects.filter(item="approval").order_by("-id").first()
     assert row.key_made_by_id == maker
     row.pk, row.signed_by_id = None, maker
-    with pytest.raises(IntegrityError, match="approval_by_no_maker_of_the_key"), transaction.atomic():
+    with (
+        pytest.raises(IntegrityError, match="approval_by_no_maker_of_the_key"),
+        transaction.atomic(),
+    ):
         row.save(force_insert=True)
 
 
 def test_key__whose_maker_did_not_ask_with_it__keeps_nobody_from_approving():
     experiment = ready_to_start(draft(policy="ai-low"))
     key_for_the_owner("admin")
-    checklist.request_launch(person("owner"), NOW + timedelta(days=1, hours=1), experiment_id=experiment.pk)
+    checklist.request_launch(
+        person("owner"), NOW + timedelta(days=1, hours=1), experiment_id=experiment.pk
+    )
 
     sign(experiment, "admin", Item.APPROVAL)
 
@@ -240,7 +311,9 @@ def test_key__whose_maker_did_not_ask_with_it__keeps_nobody_from_approving():
 def asked_with_a_key():
     """Live; its launch was asked for with a key of owner's that admin made."""
     experiment = ready_to_start(draft(policy="ai-low"))
-    checklist.request_launch(key_for_the_owner("admin"), NOW + timedelta(days=1), experiment_id=experiment.pk)
+    checklist.request_launch(
+        key_for_the_owner("admin"), NOW + timedelta(days=1), experiment_id=experiment.pk
+    )
     sign(experiment, "approver", Item.APPROVAL)
     return lifecycle.start(person("owner"), NOW + timedelta(days=1), experiment_id=experiment.pk)
 
@@ -253,12 +326,22 @@ def test_resume_after_harm__by_who_made_the_key__is_refused(asked_with_a_key):
         with pytest.raises(Refused) as refusal:
             lifecycle.resume(person(name), NOW + timedelta(days=2), **done)
         assert [problem.code for problem in refusal.value.problems] == ["four_eyes"]
-    assert lifecycle.resume(person("reviewer"), NOW + timedelta(days=2), **done).status == Status.RUNNING
+    assert (
+        lifecycle.resume(person("reviewer"), NOW + timedelta(days=2), **done).status
+        == Status.RUNNING
+    )
 
 
 def test_promotion_by_hand__by_who_made_the_key__is_refused(asked_with_a_key):
     def judge(name):
-        return steps.judge(person(name), NOW, asked_with_a_key, Verb.PROMOTE, "it is better for everybody", Action.PROMOTE)
+        return steps.judge(
+            person(name),
+            NOW,
+            asked_with_a_key,
+            Verb.PROMOTE,
+            "it is better for everybody",
+            Action.PROMOTE,
+        )
 
     for name in ("admin", "owner"):
         with pytest.raises(Refused) as refusal:
@@ -274,11 +357,21 @@ def test_approval__while_other_items_are_open__is_refused_with_the_list():
     with pytest.raises(Refused) as refusal:
         sign(experiment, "approver", Item.APPROVAL)
 
-    assert {problem.field for problem in refusal.value.problems} == {"prd", "sample_size", "offline", "dark_launch"}
+    assert {problem.field for problem in refusal.value.problems} == {
+        "prd",
+        "sample_size",
+        "offline",
+        "dark_launch",
+    }
 
 
 @pytest.mark.parametrize(
-    "change", ["UPDATE experiment_sign_offs SET verdict = 'rejected'", "DELETE FROM experiment_sign_offs", "DELETE FROM changelog"]
+    "change",
+    [
+        "UPDATE experiment_sign_offs SET verdict = 'rejected'",
+        "DELETE FROM experiment_sign_offs",
+        "DELETE FROM changelog",
+    ],
 )
 def test_records__changed_in_sql__are_protected_by_the_database(change):
     from django.db import connection
@@ -293,7 +386,14 @@ def test_evidence__same_finding_again__renews_without_another_line():
     experiment = draft(policy="ai-low")
     for hour in (0, 1):
         later = NOW + timedelta(hours=hour)
-        checklist.record_evidence(SYSTEM, later, experiment_id=experiment.pk, item="sample_size", green=True, summary=f"{hour}")
+        checklist.record_evidence(
+            SYSTEM,
+            later,
+            experiment_id=experiment.pk,
+            item="sample_size",
+            green=True,
+            summary=f"{hour}",
+        )
 
     assert Evidence.objects.get().summary == "1"
     assert ChangeLogEntry.objects.filter(action="evidence_recorded").count() == 1
@@ -301,27 +401,46 @@ def test_evidence__same_finding_again__renews_without_another_line():
 
 def test_evidence__of_a_dark_launch_outside_one__is_refused():
     with pytest.raises(Refused):
-        checklist.record_evidence(SYSTEM, NOW, experiment_id=draft(policy="ai-low").pk, item="dark_launch", green=True, summary="x")
+        checklist.record_evidence(
+            SYSTEM,
+            NOW,
+            experiment_id=draft(policy="ai-low").pk,
+            item="dark_launch",
+            green=True,
+            summary="x",
+        )
 
 
 def test_request_launch__once_live__is_refused():
     with pytest.raises(Refused):
-        checklist.request_launch(person("owner"), NOW, experiment_id=experiment_in(Status.RUNNING).pk)
+        checklist.request_launch(
+            person("owner"), NOW, experiment_id=experiment_in(Status.RUNNING).pk
+        )
 
 
-@pytest.mark.parametrize("status", [Status.RUNNING, Status.PAUSED, Status.COMPLETED, Status.ARCHIVED])
+@pytest.mark.parametrize(
+    "status", [Status.RUNNING, Status.PAUSED, Status.COMPLETED, Status.ARCHIVED]
+)
 def test_states__of_what_went_live__say_what_its_launch_had__on_its_page_and_in_lists(status):
     experiment = experiment_in(status, policy="ai-low")
     found = {one.item: (one.state, one.message) for one in states(experiment, NOW)}
     assert {state for state, _ in found.values()} == {"done"}
     assert found[Item.DARK_LAUNCH][1].startswith("2,000 requests, no breach")
-    assert {one.item: (one.state, one.message) for one in checklists([lifecycle_of(experiment)])[experiment.pk]} == found
+    assert {
+        one.item: (one.state, one.message)
+        for one in checklists([lifecycle_of(experiment)])[experiment.pk]
+    } == found
 
 
-@pytest.mark.parametrize(("many", "said"), [(1, "primary and 1 guardrail chosen"), (2, "primary and 2 guardrails chosen")])
+@pytest.mark.parametrize(
+    ("many", "said"),
+    [(1, "primary and 1 guardrail chosen"), (2, "primary and 2 guardrails chosen")],
+)
 def test_metrics__chosen__are_counted_in_words(many, said):
     known = facts(draft(policy="ai-low"), NOW)
     [guardrail] = known.design.metrics_of(MetricRole.GUARDRAIL)[:1]
     primaries = known.design.metrics_of(MetricRole.PRIMARY)
-    counted = replace(known, design=replace(known.design, metrics=(*primaries, *[guardrail] * many)))
+    counted = replace(
+        known, design=replace(known.design, metrics=(*primaries, *[guardrail] * many))
+    )
     assert basis(counted, Item.METRICS).message == said

@@ -23,12 +23,21 @@ UNITS = [f"u{number}" for number in range(2000)]
 
 
 def hold(share=100, now=NOW, **changes) -> GlobalHoldout:
-    return holdout.set_holdout(person("admin"), now, **{"share": share, "until": MONTH, "reason": "the year's effect", **changes})
+    return holdout.set_holdout(
+        person("admin"),
+        now,
+        **{"share": share, "until": MONTH, "reason": "the year's effect", **changes},
+    )
 
 
 def held(now=NOW) -> set[str]:
     book = serving.refresh(now).catalogue
-    return {u for u in UNITS if assign(book, AssignmentRequest(flag="rerank", units={"user": u}), now).served.reason is Reason.HOLDOUT}
+    return {
+        u
+        for u in UNITS
+        if assign(book, AssignmentRequest(flag="rerank", units={"user": u}), now).served.reason
+        is Reason.HOLDOUT
+    }
 
 
 @pytest.mark.parametrize("name", ["owner", "reviewer", "qa", "stranger"])
@@ -39,7 +48,9 @@ def test_set_or_end__not_by_an_admin__is_forbidden(name):
         holdout.end_holdout(person(name), NOW, reason="x")
 
 
-@pytest.mark.parametrize("wrong", [{"share": 0}, {"share": 201}, {"until": NOW}, {"reason": " "}, {"unit_type": "User"}])
+@pytest.mark.parametrize(
+    "wrong", [{"share": 0}, {"share": 201}, {"until": NOW}, {"reason": " "}, {"unit_type": "User"}]
+)
 def test_set__bad__is_refused(wrong):
     with pytest.raises(InvalidInput):
         hold(**wrong)
@@ -63,9 +74,20 @@ def test_set__also_from_a_rollout_and_from_an_experiment_by_another_unit():
     experiment = running(draft(unit_type="tenant"))
     hold(200)
     book = serving.refresh(NOW).catalogue
-    reasons = {assign(book, AssignmentRequest(flag="rerank", units={"user": u, "tenant": "acme"}), NOW).served.reason for u in UNITS[:100]}
+    reasons = {
+        assign(
+            book, AssignmentRequest(flag="rerank", units={"user": u, "tenant": "acme"}), NOW
+        ).served.reason
+        for u in UNITS[:100]
+    }
     assert Reason.HOLDOUT in reasons
-    lifecycle.conclude(person("owner"), NOW, experiment_id=experiment.pk, outcome=Outcome.NO_EFFECT, reason="it is over")
+    lifecycle.conclude(
+        person("owner"),
+        NOW,
+        experiment_id=experiment.pk,
+        outcome=Outcome.NO_EFFECT,
+        reason="it is over",
+    )
 
 
 def test_set__another_unit_type_while_one_is_open__is_refused():
@@ -79,7 +101,11 @@ def test_end__lets_everybody_in__with_a_line_and_a_new_seed_next_time():
     seed = hold().seed
     holdout.end_holdout(person("admin"), NOW, reason="done")
     assert held() == set()
-    assert list(ChangeLogEntry.objects.filter(object_type="globalholdout").values_list("action", flat=True).order_by("id")) == [
+    assert list(
+        ChangeLogEntry.objects.filter(object_type="globalholdout")
+        .values_list("action", flat=True)
+        .order_by("id")
+    ) == [
         "holdout_set",
         "holdout_ended",
     ]
@@ -97,7 +123,10 @@ def test_end_date__is_kept_by_every_process_at_once_and_beat_cleans_the_catalogu
     assert due.catalogue_expired(MONTH)
     monkeypatch.setattr(tasks, "utc_now", lambda: MONTH)
     assert tasks.publish_expired()
-    assert '"holdout":null' in ServingDocument.objects.filter(kind="catalogue").order_by("-version").first().body
+    assert (
+        '"holdout":null'
+        in ServingDocument.objects.filter(kind="catalogue").order_by("-version").first().body
+    )
     assert catalogue_document(MONTH, version=1, built_at=MONTH)["holdout"] is None
 
 

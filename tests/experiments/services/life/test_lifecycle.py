@@ -14,12 +14,26 @@ from experiments.models import Bucket, ChangeLogEntry, Iteration, Layer, Pause, 
 from experiments.selectors.checklist import next_steps
 from experiments.services.drafts import drafts
 from experiments.services.life import buckets, lifecycle
-from tests.factories import NOW, draft, experiment_in, key_of, lifecycle_of, person, ready_for_dark_launch, ready_to_start
+from tests.factories import (
+    NOW,
+    draft,
+    experiment_in,
+    key_of,
+    lifecycle_of,
+    person,
+    ready_for_dark_launch,
+    ready_to_start,
+)
 
 pytestmark = pytest.mark.django_db
 LATER = NOW + timedelta(days=3)
 IN_TABLE = {(step.verb, step.source) for step in TRANSITIONS}
-NOT_IN_TABLE = [(verb, status) for verb in Verb for status in Status if verb is not Verb.PROMOTE and (verb, status) not in IN_TABLE]
+NOT_IN_TABLE = [
+    (verb, status)
+    for verb in Verb
+    for status in Status
+    if verb is not Verb.PROMOTE and (verb, status) not in IN_TABLE
+]
 ARROWS = [step for step in TRANSITIONS if step.verb is not Verb.PROMOTE]
 
 
@@ -34,24 +48,37 @@ def test_transition__not_in_the_table__is_refused_and_changes_nothing(verb, stat
     lines = ChangeLogEntry.objects.count()
 
     with pytest.raises(Refused) as refusal:
-        lifecycle.transition(person("owner"), LATER, experiment_id=experiment.pk, verb=verb, reason="try")
+        lifecycle.transition(
+            person("owner"), LATER, experiment_id=experiment.pk, verb=verb, reason="try"
+        )
 
     assert [problem.code for problem in refusal.value.problems] == ["wrong_status"]
     assert (lifecycle_of(experiment).status, ChangeLogEntry.objects.count()) == (status, lines)
 
 
-@pytest.mark.parametrize("step", ARROWS, ids=lambda step: f"{step.verb}-{step.source}-{step.cause or ''}")
+@pytest.mark.parametrize(
+    "step", ARROWS, ids=lambda step: f"{step.verb}-{step.source}-{step.cause or ''}"
+)
 def test_transition__in_the_table__moves_writes_a_line_and_publishes(step):
     experiment = _at(step)
     lines = ChangeLogEntry.objects.filter(experiment=experiment, action=step.verb.value).count()
     actor = person("reviewer") if step.cause is PauseCause.HARM else person("owner")
 
-    moved = lifecycle.transition(actor, LATER, experiment_id=experiment.pk, verb=step.verb, reason="a reason")
+    moved = lifecycle.transition(
+        actor, LATER, experiment_id=experiment.pk, verb=step.verb, reason="a reason"
+    )
 
     assert moved.status == step.target
     line = ChangeLogEntry.objects.filter(experiment=experiment, action=step.verb.value).latest("id")
-    assert ChangeLogEntry.objects.filter(experiment=experiment, action=step.verb.value).count() == lines + 1
-    assert (line.before["status"], line.after["status"], line.reason) == (step.source, step.target, "a reason")
+    assert (
+        ChangeLogEntry.objects.filter(experiment=experiment, action=step.verb.value).count()
+        == lines + 1
+    )
+    assert (line.before["status"], line.after["status"], line.reason) == (
+        step.source,
+        step.target,
+        "a reason",
+    )
 
 
 def _at(step):
@@ -62,7 +89,12 @@ def _at(step):
         return ready_to_start(draft(policy="ai-low"))
     if step.cause is PauseCause.HARM:
         experiment = experiment_in(Status.RUNNING)
-        return lifecycle.emergency_stop(person("stranger"), NOW + timedelta(days=2), experiment_id=experiment.pk, reason="it hurts")
+        return lifecycle.emergency_stop(
+            person("stranger"),
+            NOW + timedelta(days=2),
+            experiment_id=experiment.pk,
+            reason="it hurts",
+        )
     return experiment_in(step.source)
 
 
@@ -102,7 +134,10 @@ def test_start__unfinished_design__lists_every_problem():
     with pytest.raises(Refused) as refusal:
         lifecycle.start(person("owner"), NOW, experiment_id=experiment.pk)
 
-    assert {problem.code for problem in refusal.value.problems} == {"too_few_variants", "one_control"}
+    assert {problem.code for problem in refusal.value.problems} == {
+        "too_few_variants",
+        "one_control",
+    }
     assert not Iteration.objects.exists()
 
 
@@ -110,7 +145,10 @@ def test_start__freezes_design_rules_and_plan_and_gives_every_bucket_its_arm():
     experiment = experiment_in(Status.RUNNING, policy="ai-low")
     iteration = Iteration.objects.get()
 
-    roles = {role: Bucket.objects.filter(iteration=iteration, role=role).count() for role in ("main", "dark", "twin")}
+    roles = {
+        role: Bucket.objects.filter(iteration=iteration, role=role).count()
+        for role in ("main", "dark", "twin")
+    }
     assert roles == {"main": 100, "dark": 10, "twin": 10}
     assert iteration.design["variants"][1]["config"] == {"model": "b"}
     assert iteration.policy_rules["holdback"] == 50
@@ -119,7 +157,12 @@ def test_start__freezes_design_rules_and_plan_and_gives_every_bucket_its_arm():
 
 
 def test_start__everybody__divides_what_the_dark_launch_left():
-    experiment_in(Status.RUNNING, policy="ai-high", traffic=1000, variants=(VariantSpec("control", 950), VariantSpec("treatment", 50)))
+    experiment_in(
+        Status.RUNNING,
+        policy="ai-high",
+        traffic=1000,
+        variants=(VariantSpec("control", 950), VariantSpec("treatment", 50)),
+    )
 
     assert Bucket.objects.filter(role="main").count() == 980
 
@@ -139,10 +182,14 @@ def test_start__shared_layer__takes_only_what_is_free():
     layer = buckets.create_layer(person("admin"), NOW, name="ranking")
     for key, traffic in (("one", 600), ("two", 400)):
         experiment = draft(key, traffic=traffic)
-        drafts.edit_experiment(person("owner"), NOW, experiment_id=experiment.pk, changes={"layer": "ranking"})
+        drafts.edit_experiment(
+            person("owner"), NOW, experiment_id=experiment.pk, changes={"layer": "ranking"}
+        )
         lifecycle.start(person("owner"), NOW, experiment_id=experiment.pk)
     third = draft("three", traffic=10)
-    drafts.edit_experiment(person("owner"), NOW, experiment_id=third.pk, changes={"layer": "ranking"})
+    drafts.edit_experiment(
+        person("owner"), NOW, experiment_id=third.pk, changes={"layer": "ranking"}
+    )
 
     with pytest.raises(Refused) as refusal:
         lifecycle.start(person("owner"), NOW, experiment_id=third.pk)
@@ -154,18 +201,34 @@ def test_start__shared_layer__takes_only_what_is_free():
 def test_conclude__buckets__rest_for_thirty_days():
     experiment = experiment_in(Status.RUNNING)
 
-    lifecycle.conclude(person("owner"), LATER, experiment_id=experiment.pk, outcome="no_effect", reason="it is over")
+    lifecycle.conclude(
+        person("owner"),
+        LATER,
+        experiment_id=experiment.pk,
+        outcome="no_effect",
+        reason="it is over",
+    )
 
     assert not Bucket.objects.filter(iteration__isnull=False).exists()
-    assert set(Bucket.objects.values_list("resting_until", flat=True)) == {LATER + timedelta(days=30)}
+    assert set(Bucket.objects.values_list("resting_until", flat=True)) == {
+        LATER + timedelta(days=30)
+    }
     ended = lifecycle_of(experiment)
-    assert (ended.outcome, ended.end_ts, Iteration.objects.get().ended_at) == ("no_effect", LATER, LATER)
+    assert (ended.outcome, ended.end_ts, Iteration.objects.get().ended_at) == (
+        "no_effect",
+        LATER,
+        LATER,
+    )
 
 
 def test_conclude__as_promoted__is_refused():
     with pytest.raises(InvalidInput):
         lifecycle.conclude(
-            person("owner"), LATER, experiment_id=experiment_in(Status.RUNNING).pk, outcome=Outcome.PROMOTED, reason="it is over"
+            person("owner"),
+            LATER,
+            experiment_id=experiment_in(Status.RUNNING).pk,
+            outcome=Outcome.PROMOTED,
+            reason="it is over",
         )
 
 
@@ -188,7 +251,10 @@ def test_pause__longer_than_a_quarter_of_the_window__begins_anew_and_wants_a_rea
         lifecycle.resume(person("owner"), late, experiment_id=experiment.pk)
     lifecycle.resume(person("owner"), late, experiment_id=experiment.pk, reason="back again")
 
-    assert list(Iteration.objects.order_by("number").values_list("number", "ended_at")) == [(1, late), (2, None)]
+    assert list(Iteration.objects.order_by("number").values_list("number", "ended_at")) == [
+        (1, late),
+        (2, None),
+    ]
     assert Layer.objects.count() == 2
 
 
@@ -197,7 +263,9 @@ def test_emergency_stop__by_a_viewer_with_a_reason__pauses_as_harm():
 
     with pytest.raises(InvalidInput):
         lifecycle.emergency_stop(person("stranger"), LATER, experiment_id=experiment.pk, reason=" ")
-    lifecycle.emergency_stop(person("stranger"), LATER, experiment_id=experiment.pk, reason="it hurts")
+    lifecycle.emergency_stop(
+        person("stranger"), LATER, experiment_id=experiment.pk, reason="it hurts"
+    )
 
     stopped = lifecycle_of(experiment)
     assert (stopped.status, stopped.pause_cause) == (Status.PAUSED, PauseCause.HARM)
@@ -235,7 +303,9 @@ def test_resume__after_harm_under_standard__not_by_who_started_it():
 
 def test_second_dark_launch__after_an_abort__needs_its_own_signature():
     experiment = ready_to_start(draft(policy="ai-low"))
-    lifecycle.abort_dark_launch(person("qa"), LATER, experiment_id=experiment.pk, reason="wrong prompt")
+    lifecycle.abort_dark_launch(
+        person("qa"), LATER, experiment_id=experiment.pk, reason="wrong prompt"
+    )
     lifecycle.start_dark_launch(person("qa"), LATER, experiment_id=experiment.pk)
 
     with pytest.raises(Refused) as refusal:
@@ -262,7 +332,9 @@ def test_next_steps__each_actor__sees_only_what_he_may_press():
     assert verbs("stranger") == {Verb.EMERGENCY_STOP}
     assert verbs("owner") == {Verb.PROMOTE, Verb.PAUSE, Verb.EMERGENCY_STOP, Verb.CONCLUDE}
     assert verbs("reviewer") == {Verb.PROMOTE, Verb.PAUSE, Verb.EMERGENCY_STOP}
-    promote = next(step for step in next_steps(experiment, person("owner"), NOW) if step.verb is Verb.PROMOTE)
+    promote = next(
+        step for step in next_steps(experiment, person("owner"), NOW) if step.verb is Verb.PROMOTE
+    )
     assert [problem.code for problem in promote.blockers] == ["four_eyes"]
 
 

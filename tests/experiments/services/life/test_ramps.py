@@ -19,7 +19,11 @@ from tests.factories import NOW, experiment_in, key_of, lifecycle_of, person
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
 LATER = NOW + timedelta(days=2)
-STEPS = [{"share": 10, "hours": 24, "units": 0}, {"share": 200, "hours": 24, "units": 0}, {"share": 1000, "hours": 0, "units": 0}]
+STEPS = [
+    {"share": 10, "hours": 24, "units": 0},
+    {"share": 200, "hours": 24, "units": 0},
+    {"share": 1000, "hours": 0, "units": 0},
+]
 READY = RampFacts(parse_ramp(STEPS), at=0, hours=24.0, units=50)
 
 
@@ -42,7 +46,9 @@ def up(experiment: Experiment, times: int = 1) -> None:
 def served(experiment: Experiment) -> dict[int, str]:
     """Bucket → arm, as the catalogue would have it."""
     document = catalogue_document(LATER, version=1, built_at=LATER)
-    mine = next(flag["experiment"] for flag in document["flags"] if flag["key"] == experiment.flag_id)
+    mine = next(
+        flag["experiment"] for flag in document["flags"] if flag["key"] == experiment.flag_id
+    )
     return {index: arm["key"] for arm in mine["variants"] for index in arm["main"]} if mine else {}
 
 
@@ -85,7 +91,9 @@ def test_roll_back__then_up_again__serves_fewer_and_then_the_very_same_again():
 
     assert served(experiment) == first
     assert where(experiment) == (0, 10, "person")
-    assert Bucket.objects.filter(iteration=open_iteration(experiment)).count() == 200  # held: nobody else may have them
+    assert (
+        Bucket.objects.filter(iteration=open_iteration(experiment)).count() == 200
+    )  # held: nobody else may have them
 
     ramps.resume(person("owner"), LATER, experiment_id=experiment.pk, reason="fixed")
     up(experiment)
@@ -107,10 +115,18 @@ def test_hold_and_resume__by_a_person__leave_their_lines_and_the_machine_leaves_
     judged = ramps.Judged(open_iteration(experiment).pk, 0)
     for move in (ramps.advance, ramps.resume, ramps.hold, ramps.roll_back):
         with pytest.raises(Conflict, match="a person, who was first: a holiday"):
-            move(SYSTEM, LATER, experiment_id=experiment.pk, reason="judged before the hold", judged=judged)
+            move(
+                SYSTEM,
+                LATER,
+                experiment_id=experiment.pk,
+                reason="judged before the hold",
+                judged=judged,
+            )
     ramps.resume(person("owner"), LATER, experiment_id=experiment.pk)
     assert where(experiment) == (0, 10, "")
-    lines = ChangeLogEntry.objects.filter(experiment=experiment, action__startswith="ramp").values_list("action", "reason", "actor_kind")
+    lines = ChangeLogEntry.objects.filter(
+        experiment=experiment, action__startswith="ramp"
+    ).values_list("action", "reason", "actor_kind")
     assert sorted(lines) == [("ramp_held", "a holiday", "person"), ("ramp_resumed", "", "person")]
 
 
@@ -131,7 +147,9 @@ def test_advance__by_a_person__early_wants_a_reason_and_never_goes_against_harm(
     says(RampFacts(READY.steps, 1, hours=48.0, units=900, worsening=worse))
     with pytest.raises(Refused) as refusal:
         ramps.advance(owner, LATER, experiment_id=experiment.pk, reason="I want to")
-    assert [p.message for p in refusal.value.problems] == ["worse than control, beyond the margin not yet (latency on treatment)"]
+    assert [p.message for p in refusal.value.problems] == [
+        "worse than control, beyond the margin not yet (latency on treatment)"
+    ]
 
 
 @pytest.mark.parametrize("name", ["stranger", "qa", "approver"])
@@ -195,8 +213,14 @@ def test_dark_launch__then_a_ramp__keeps_dark_buckets_and_twins_beside_the_first
     up(experiment)
 
     assert len(served(experiment)) == 100
-    roles = Bucket.objects.filter(iteration=open_iteration(experiment)).values_list("role", flat=True)
-    assert sorted({role: list(roles).count(role) for role in BucketRole}.items()) == [("dark", 10), ("main", 100), ("twin", 10)]
+    roles = Bucket.objects.filter(iteration=open_iteration(experiment)).values_list(
+        "role", flat=True
+    )
+    assert sorted({role: list(roles).count(role) for role in BucketRole}.items()) == [
+        ("dark", 10),
+        ("main", 100),
+        ("twin", 10),
+    ]
 
 
 def test_ramp__served_to_a_hundred_thousand_units__moves_nobody():

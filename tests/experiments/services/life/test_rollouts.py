@@ -16,22 +16,47 @@ from experiments.models import Bucket, ChangeLogEntry, Experiment, Rollout
 from experiments.selectors.experiments import open_iteration
 from experiments.services.life import lifecycle
 from tests.chaos.races import race
-from tests.factories import NOW, TWO_ARMS, draft, experiment_in, key_of, lifecycle_of, person, running
+from tests.factories import (
+    NOW,
+    TWO_ARMS,
+    draft,
+    experiment_in,
+    key_of,
+    lifecycle_of,
+    person,
+    running,
+)
 
 LATER = NOW + timedelta(days=20)
 
 
-def promote(experiment: Experiment, actor=None, *, variant_key: str = "treatment", now=LATER, **more: object) -> Experiment:
+def promote(
+    experiment: Experiment, actor=None, *, variant_key: str = "treatment", now=LATER, **more: object
+) -> Experiment:
     told = {"decision_note": "it pays"} | more
-    return lifecycle.promote(actor or person("reviewer"), now, experiment_id=experiment.pk, variant_key=variant_key, **told)
+    return lifecycle.promote(
+        actor or person("reviewer"),
+        now,
+        experiment_id=experiment.pk,
+        variant_key=variant_key,
+        **told,
+    )
 
 
 @pytest.mark.django_db
 class TestPromote:
     def test_promote__by_hand_under_an_ai_policy__leaves_value_audience_and_holdback(self):
-        experiment = experiment_in(Status.RUNNING, policy="ai-low", targeting=[{"attribute": "country", "op": "eq", "value": "DE"}])
+        experiment = experiment_in(
+            Status.RUNNING,
+            policy="ai-low",
+            targeting=[{"attribute": "country", "op": "eq", "value": "DE"}],
+        )
         iteration = open_iteration(experiment)
-        control = set(Bucket.objects.filter(role="main", variant__is_control=True).values_list("index", flat=True))
+        control = set(
+            Bucket.objects.filter(role="main", variant__is_control=True).values_list(
+                "index", flat=True
+            )
+        )
         tested = set(Bucket.objects.filter(iteration=iteration).values_list("index", flat=True))
 
         promote(experiment, decision_note="it pays")
@@ -51,7 +76,11 @@ class TestPromote:
     def test_promote__done__completes_and_releases(self):
         promoted = promote(experiment_in(Status.RUNNING), decision_note="it pays")
 
-        assert (promoted.status, promoted.outcome, promoted.end_ts) == (Status.COMPLETED, Outcome.PROMOTED, LATER)
+        assert (promoted.status, promoted.outcome, promoted.end_ts) == (
+            Status.COMPLETED,
+            Outcome.PROMOTED,
+            LATER,
+        )
         assert not Bucket.objects.filter(iteration__isnull=False).exists()
         line = ChangeLogEntry.objects.get(action="promote")
         assert (line.reason, line.after["variant"]) == ("it pays", "treatment")
@@ -59,7 +88,10 @@ class TestPromote:
     def test_promote__under_standard__holds_nobody_back(self):
         promote(experiment_in(Status.RUNNING))
 
-        assert (Rollout.objects.get().holdback_buckets, Rollout.objects.get().holdback_until) == ([], None)
+        assert (Rollout.objects.get().holdback_buckets, Rollout.objects.get().holdback_until) == (
+            [],
+            None,
+        )
 
     def test_promote__the_control__is_refused(self):
         with pytest.raises(Refused, match="control"):
@@ -85,25 +117,43 @@ class TestPromote:
             promote(experiment_in(Status.RUNNING), key_of("owner"))
 
     def test_promote__key_with_the_decision_under_standard__may(self):
-        assert promote(experiment_in(Status.RUNNING), key_of("owner"), decision_id=7).outcome == Outcome.PROMOTED
+        assert (
+            promote(experiment_in(Status.RUNNING), key_of("owner"), decision_id=7).outcome
+            == Outcome.PROMOTED
+        )
 
     def test_promote__key_with_the_decision_under_an_ai_policy__is_refused(self):
         with pytest.raises(Refused) as refusal:
             promote(experiment_in(Status.RUNNING, policy="ai-low"), key_of("owner"), decision_id=7)
 
-        assert {problem.code for problem in refusal.value.problems} == {"four_eyes", "person_wanted"}
+        assert {problem.code for problem in refusal.value.problems} == {
+            "four_eyes",
+            "person_wanted",
+        }
 
     def test_promote__machine_with_the_decision__may_where_the_design_says_so(self):
-        assert promote(experiment_in(Status.RUNNING, auto_promote=True), SYSTEM, decision_id=7).outcome == Outcome.PROMOTED
+        assert (
+            promote(experiment_in(Status.RUNNING, auto_promote=True), SYSTEM, decision_id=7).outcome
+            == Outcome.PROMOTED
+        )
 
     def test_promote__machine_without_leave_or_on_hold__is_refused(self):
         experiment = experiment_in(Status.RUNNING)
-        lifecycle.hold_promotion(person("owner"), LATER, experiment_id=experiment.pk, held=True, reason="wait for the launch party")
+        lifecycle.hold_promotion(
+            person("owner"),
+            LATER,
+            experiment_id=experiment.pk,
+            held=True,
+            reason="wait for the launch party",
+        )
 
         with pytest.raises(Refused) as refusal:
             promote(experiment, SYSTEM, decision_id=7)
 
-        assert {problem.code for problem in refusal.value.problems} == {"promotion_held", "not_automatic"}
+        assert {problem.code for problem in refusal.value.problems} == {
+            "promotion_held",
+            "not_automatic",
+        }
 
     def test_promote__machine_without_a_decision__is_forbidden(self):
         with pytest.raises(Forbidden):
@@ -129,7 +179,12 @@ class TestAfterwards:
     def test_return_to_control__by_the_owner_within_28_days__closes_the_rollout(self):
         experiment = promote(experiment_in(Status.RUNNING))
 
-        lifecycle.return_to_control(person("owner"), LATER + timedelta(days=28), experiment_id=experiment.pk, reason="complaints")
+        lifecycle.return_to_control(
+            person("owner"),
+            LATER + timedelta(days=28),
+            experiment_id=experiment.pk,
+            reason="complaints",
+        )
 
         assert Rollout.objects.get().closed_reason == "complaints"
         assert lifecycle_of(experiment).outcome == Outcome.REVERTED
@@ -138,14 +193,21 @@ class TestAfterwards:
         experiment = promote(experiment_in(Status.RUNNING))
 
         with pytest.raises(Refused):
-            lifecycle.return_to_control(person("owner"), LATER + timedelta(days=29), experiment_id=experiment.pk, reason="complaints")
+            lifecycle.return_to_control(
+                person("owner"),
+                LATER + timedelta(days=29),
+                experiment_id=experiment.pk,
+                reason="complaints",
+            )
 
     def test_return_to_control__default_is_another_value__serves_control_to_the_same_audience(self):
         experiment = promote(experiment_in(Status.RUNNING))
         experiment.flag.default_value = {"model": "oldest"}
         experiment.flag.save()
 
-        lifecycle.return_to_control(person("owner"), LATER, experiment_id=experiment.pk, reason="complaints")
+        lifecycle.return_to_control(
+            person("owner"), LATER, experiment_id=experiment.pk, reason="complaints"
+        )
 
         assert Rollout.objects.get(closed_at__isnull=True).value == {"model": "a"}
 
@@ -160,7 +222,10 @@ class TestAfterwards:
 
     def test_next_experiment__starting__closes_the_holdback(self):
         first = promote(experiment_in(Status.RUNNING, "first", policy="ai-low"))
-        arms = (VariantSpec("control", 500, config={"model": "b"}), VariantSpec("treatment", 500, config={"model": "c"}))
+        arms = (
+            VariantSpec("control", 500, config={"model": "b"}),
+            VariantSpec("treatment", 500, config={"model": "c"}),
+        )
         second = draft("second", flag_key=first.flag_id, variants=arms)
 
         running(second, LATER)
@@ -170,7 +235,10 @@ class TestAfterwards:
 
     def test_next_promotion__replacing_a_rollout_to_everybody__keeps_it_as_the_default(self):
         first = promote(experiment_in(Status.RUNNING, "first"))
-        arms = (VariantSpec("control", 500, config={"model": "b"}), VariantSpec("treatment", 500, config={"model": "c"}))
+        arms = (
+            VariantSpec("control", 500, config={"model": "b"}),
+            VariantSpec("treatment", 500, config={"model": "c"}),
+        )
         second = running(draft("second", flag_key=first.flag_id, variants=arms, traffic=400), LATER)
 
         promoted = promote(second, now=LATER + timedelta(days=9))
@@ -198,7 +266,10 @@ class TestRaces:
 
         assert sum(isinstance(result, Experiment) for result in results) == 1
         assert sum(isinstance(result, Refused | Conflict) for result in results) == 7
-        assert (Rollout.objects.count(), ChangeLogEntry.objects.filter(action="promote").count()) == (1, 1)
+        assert (
+            Rollout.objects.count(),
+            ChangeLogEntry.objects.filter(action="promote").count(),
+        ) == (1, 1)
 
     def test_promote__human_stop_commits_first__promotes_nothing(self):
         experiment = experiment_in(Status.RUNNING, auto_promote=True)
@@ -219,7 +290,9 @@ class TestRaces:
         thread = threading.Thread(target=machine)
         thread.start()
         with transaction.atomic():
-            lifecycle.emergency_stop(stranger, LATER, experiment_id=experiment.pk, reason="it hurts")
+            lifecycle.emergency_stop(
+                stranger, LATER, experiment_id=experiment.pk, reason="it hurts"
+            )
             stopped.set()  # the machine now waits for the row's lock
             thread.join(0.5)
         thread.join(10)
@@ -231,7 +304,12 @@ class TestRaces:
         owner, first = person("owner"), draft("first")
         second = draft("second", flag_key="first", variants=TWO_ARMS)
 
-        results = race(*(lambda e=e: lifecycle.start(owner, LATER, experiment_id=e.pk) for e in (first, second)))
+        results = race(
+            *(
+                lambda e=e: lifecycle.start(owner, LATER, experiment_id=e.pk)
+                for e in (first, second)
+            )
+        )
 
         assert sum(isinstance(result, Experiment) for result in results) == 1
         assert Experiment.objects.filter(status=Status.RUNNING).count() == 1

@@ -35,7 +35,11 @@ def test_create_key__authenticates_without_the_database(ada, django_assert_num_q
     key, text = _made(ada, environment=Environment.TEST)
     with django_assert_num_queries(0):
         identity = keys.authenticate(text)
-    assert (identity.key_id, identity.scope, identity.environment) == (key.pk, Scope.SERVER, Environment.TEST)
+    assert (identity.key_id, identity.scope, identity.environment) == (
+        key.pk,
+        Scope.SERVER,
+        Environment.TEST,
+    )
     assert (identity.actor.user_id, identity.actor.roles) == (ada.pk, frozenset({Role.ADMIN}))
 
 
@@ -43,11 +47,18 @@ def test_create_key__its_text__is_stored_nowhere(ada):
     key, text = _made(ada)
     assert text.startswith(f"assay_server_{key.selector}_")
     secret = text.rsplit("_", 1)[1]
-    assert secret not in str(list(ServingDocument.objects.values())) + str(list(ChangeLogEntry.objects.values())) + str(key.__dict__)
+    assert secret not in str(list(ServingDocument.objects.values())) + str(
+        list(ChangeLogEntry.objects.values())
+    ) + str(key.__dict__)
 
 
 @pytest.mark.parametrize(
-    "change", [lambda t: t[:-1] + ("0" if t[-1] != "0" else "1"), lambda t: t.replace("server", "read"), lambda _: "x"]
+    "change",
+    [
+        lambda t: t[:-1] + ("0" if t[-1] != "0" else "1"),
+        lambda t: t.replace("server", "read"),
+        lambda _: "x",
+    ],
 )
 def test_authenticate__anything_but_the_whole_key__is_refused(ada, change):
     _, text = _made(ada)

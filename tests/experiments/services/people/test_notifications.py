@@ -39,10 +39,18 @@ LATER = NOW + 3 * DAY
 @pytest.fixture
 def hook(stranger):
     """An admin's webhook to the stranger, and its secret."""
-    return subscribe(person("admin"), NOW, name="ops", channel=Channel.WEBHOOK, address=stranger.url())
+    return subscribe(
+        person("admin"), NOW, name="ops", channel=Channel.WEBHOOK, address=stranger.url()
+    )
 
 
-def say(title: str = "hello", kind: NoticeKind = NoticeKind.STATE, *, at: datetime = LATER, experiment=None) -> OutboxMessage:
+def say(
+    title: str = "hello",
+    kind: NoticeKind = NoticeKind.STATE,
+    *,
+    at: datetime = LATER,
+    experiment=None,
+) -> OutboxMessage:
     outbox.put(at, Notice(kind, title, "because"), key=title, experiment=experiment)
     return OutboxMessage.objects.get(key=title)
 
@@ -59,7 +67,11 @@ def tick(now: datetime) -> int:
 
 
 def told(experiment) -> list[tuple[str, str]]:
-    return list(OutboxMessage.objects.filter(experiment=experiment).order_by("pk").values_list("kind", "title"))
+    return list(
+        OutboxMessage.objects.filter(experiment=experiment)
+        .order_by("pk")
+        .values_list("kind", "title")
+    )
 
 
 def test_change__its_message__is_in_the_same_transaction():
@@ -72,13 +84,18 @@ def test_change__its_message__is_in_the_same_transaction():
     assert OutboxMessage.objects.count() == before
     lifecycle.emergency_stop(SYSTEM, LATER, experiment_id=experiment.pk, reason="errors +5 pp")
     assert told(experiment)[-1] == ("breach", "rerank: stopped for harm, by assay")
-    assert OutboxMessage.objects.filter(key__startswith="changelog:").count() == ChangeLogEntry.objects.count()
+    assert (
+        OutboxMessage.objects.filter(key__startswith="changelog:").count()
+        == ChangeLogEntry.objects.count()
+    )
 
 
 def test_put__the_same_happening_twice__is_told_once():
     first = say()
     say()
-    assert OutboxMessage.objects.filter(key="hello").values_list("uuid", flat=True).get() == first.uuid
+    assert (
+        OutboxMessage.objects.filter(key="hello").values_list("uuid", flat=True).get() == first.uuid
+    )
 
 
 def test_webhook__arrives_signed__so_that_its_receiver_can_tell(hook, stranger):
@@ -90,11 +107,18 @@ def test_webhook__arrives_signed__so_that_its_receiver_can_tell(hook, stranger):
     assert tick(LATER) == 1
     (got,) = stranger.got
     signed = f"{got.headers['webhook-id']}.{int(LATER.timestamp())}.".encode() + got.body
-    wanted = base64.b64encode(hmac.new(base64.b64decode(secret.removeprefix("whsec_")), signed, hashlib.sha256).digest()).decode()
+    wanted = base64.b64encode(
+        hmac.new(base64.b64decode(secret.removeprefix("whsec_")), signed, hashlib.sha256).digest()
+    ).decode()
     assert got.headers["webhook-signature"] == f"v1,{wanted}"
     assert got.headers["webhook-timestamp"] == str(int(LATER.timestamp()))
     body = json.loads(got.body)
-    assert (body["type"], body["data"]["experiment"], body["data"]["status"], body["data"]["text"]) == (
+    assert (
+        body["type"],
+        body["data"]["experiment"],
+        body["data"]["status"],
+        body["data"]["text"],
+    ) == (
         "state",
         "rerank",
         "paused",
@@ -104,7 +128,13 @@ def test_webhook__arrives_signed__so_that_its_receiver_can_tell(hook, stranger):
 
 
 def test_slack__gets_text_in_which_nothing_mentions_anybody(stranger):
-    subscribe(person("admin"), NOW, name="chat", channel=Channel.SLACK, address=stranger.url("/services/T0/secret"))
+    subscribe(
+        person("admin"),
+        NOW,
+        name="chat",
+        channel=Channel.SLACK,
+        address=stranger.url("/services/T0/secret"),
+    )
     say("a <!channel> & b")
     assert tick(LATER) == 1
     assert json.loads(stranger.got[0].body) == {"text": "a &lt;!channel&gt; &amp; b\nbecause"}
@@ -133,18 +163,37 @@ def test_email__whose_owner_left__is_not_sent_but_a_system_goes_on(hook, strange
 def test_filters__by_experiment_and_kind__let_only_those_through(stranger):
     one, other = draft("one"), draft("other")
     admin = person("admin")
-    subscribe(admin, NOW, name="one", channel=Channel.WEBHOOK, address=stranger.url("/one"), experiment=one)
-    subscribe(admin, NOW, name="breach", channel=Channel.WEBHOOK, address=stranger.url("/breach"), kinds=[NoticeKind.BREACH])
+    subscribe(
+        admin,
+        NOW,
+        name="one",
+        channel=Channel.WEBHOOK,
+        address=stranger.url("/one"),
+        experiment=one,
+    )
+    subscribe(
+        admin,
+        NOW,
+        name="breach",
+        channel=Channel.WEBHOOK,
+        address=stranger.url("/breach"),
+        kinds=[NoticeKind.BREACH],
+    )
     say("a", NoticeKind.STATE, experiment=one)
     say("b", NoticeKind.BREACH, experiment=other)
     say("c", NoticeKind.STATE, experiment=other)
     assert tick(LATER) == 2
-    assert sorted((got.path, json.loads(got.body)["data"]["title"]) for got in stranger.got) == [("/breach", "b"), ("/one", "a")]
+    assert sorted((got.path, json.loads(got.body)["data"]["title"]) for got in stranger.got) == [
+        ("/breach", "b"),
+        ("/one", "a"),
+    ]
 
 
 def test_subscribing__afterwards__brings_nothing_of_before(stranger):
     say(at=NOW)
-    subscribe(person("admin"), NOW + HOUR, name="late", channel=Channel.WEBHOOK, address=stranger.url())
+    subscribe(
+        person("admin"), NOW + HOUR, name="late", channel=Channel.WEBHOOK, address=stranger.url()
+    )
     assert tick(LATER) == 0
 
 
@@ -194,7 +243,9 @@ def test_sender__dies_while_sending__leaves_a_row_that_comes_due_again(hook, str
             deliver_due(LATER)
     assert deliver_due(LATER) == 0
     assert deliver_due(LATER + MINUTE) == 1
-    Delivery.objects.update(state=Delivery.State.PENDING, attempts=ATTEMPTS, next_attempt_at=LATER + HOUR)
+    Delivery.objects.update(
+        state=Delivery.State.PENDING, attempts=ATTEMPTS, next_attempt_at=LATER + HOUR
+    )
     assert deliver_due(LATER + HOUR) == 0
     assert Delivery.objects.get().state == Delivery.State.DEAD
 
@@ -204,7 +255,9 @@ def _killed(*_: object) -> None:
 
 
 def test_fault_of_ours__is_kept_with_the_message_and_holds_up_nobody(hook, stranger, monkeypatch):
-    subscribe(person("admin"), NOW, name="chat", channel=Channel.SLACK, address=stranger.url("/chat"))
+    subscribe(
+        person("admin"), NOW, name="chat", channel=Channel.SLACK, address=stranger.url("/chat")
+    )
     say()
     monkeypatch.setattr("experiments.outgoing.channels.webhook_body", lambda _: 1 / 0)
     assert tick(LATER) == 1
@@ -229,8 +282,13 @@ def test_digest__everything_else__waits_for_the_morning_and_comes_once(hook, str
     assert tick(morning - MINUTE) == 0
     assert tick(morning) == 1
     body = json.loads(stranger.got[0].body)
-    assert (body["type"], body["data"]["lines"]) == ("digest", ["11:00 rerank: note added, by owner (3 times)"])
-    drafts.add_note(person("owner"), morning + HOUR, experiment_id=experiment.pk, text="and another")
+    assert (body["type"], body["data"]["lines"]) == (
+        "digest",
+        ["11:00 rerank: note added, by owner (3 times)"],
+    )
+    drafts.add_note(
+        person("owner"), morning + HOUR, experiment_id=experiment.pk, text="and another"
+    )
     assert tick(morning + 2 * HOUR) == 0
     assert tick(morning + DAY) == 1
 
@@ -242,7 +300,10 @@ def test_digest__a_message_that_was_committed_late__is_in_the_next_one(hook, str
     say("late", NoticeKind.EDIT, at=morning - HOUR)
     assert tick(morning + HOUR) == 0
     assert tick(morning + DAY) == 1
-    assert [json.loads(got.body)["data"]["lines"] for got in stranger.got] == [["09:00 early"], ["06:00 late"]]
+    assert [json.loads(got.body)["data"]["lines"] for got in stranger.got] == [
+        ["09:00 early"],
+        ["06:00 late"],
+    ]
 
 
 def test_subscribe__rights__admins_anything_others_their_own_mailbox(stranger):
@@ -256,7 +317,9 @@ def test_subscribe__rights__admins_anything_others_their_own_mailbox(stranger):
         subscribe(viewer, NOW, name="x", channel=Channel.WEBHOOK, address=stranger.url())
     with pytest.raises(Forbidden):
         subscribe(key_of("admin"), NOW, name="x", channel=Channel.WEBHOOK, address=stranger.url())
-    assert subscribe(person("admin"), NOW, name="boss", channel=Channel.EMAIL, address="boss@example.com")
+    assert subscribe(
+        person("admin"), NOW, name="boss", channel=Channel.EMAIL, address="boss@example.com"
+    )
     switch(viewer, NOW, subscription_id=row.pk, active=False)
     with pytest.raises(Forbidden):
         switch(person("owner"), NOW, subscription_id=row.pk, active=True)
@@ -276,7 +339,9 @@ def test_subscribe__rights__admins_anything_others_their_own_mailbox(stranger):
         (Channel.EMAIL, ""),
     ],
 )
-def test_subscribe__an_address_that_would_not_be_sent_to__is_refused_when_saved(names, channel, address):
+def test_subscribe__an_address_that_would_not_be_sent_to__is_refused_when_saved(
+    names, channel, address
+):
     names.update({"127.0.0.1": ["127.0.0.1"], "metadata.example": ["169.254.169.254"]})
     with pytest.raises(InvalidInput):
         subscribe(person("admin"), NOW, name="x", channel=channel, address=address)
@@ -303,9 +368,20 @@ def test_secret__is_stored_and_told_nowhere__and_another_one_replaces_it(hook, s
     stranger.answers = [(500, {})]
     say()
     tick(LATER)
-    everything = str([list(model.objects.values()) for model in (Subscription, OutboxMessage, Delivery, ChangeLogEntry)]) + caplog.text
+    everything = (
+        str(
+            [
+                list(model.objects.values())
+                for model in (Subscription, OutboxMessage, Delivery, ChangeLogEntry)
+            ]
+        )
+        + caplog.text
+    )
     assert secret.removeprefix("whsec_") not in everything
-    told_of = str([list(model.objects.values()) for model in (OutboxMessage, Delivery, ChangeLogEntry)]) + caplog.text
+    told_of = (
+        str([list(model.objects.values()) for model in (OutboxMessage, Delivery, ChangeLogEntry)])
+        + caplog.text
+    )
     assert "/assay" not in told_of
     _, another = renew_secret(person("admin"), LATER, subscription_id=row.pk, reason="leaked")
     row.refresh_from_db()
@@ -323,7 +399,13 @@ def test_forget_old__what_was_addressed_long_ago__goes():
 @pytest.mark.django_db(transaction=True)
 def test_tick__eight_workers_at_once__each_message_arrives_once(stranger):
     for name in ("a", "b", "c"):
-        subscribe(person("admin"), NOW, name=name, channel=Channel.WEBHOOK, address=stranger.url(f"/{name}"))
+        subscribe(
+            person("admin"),
+            NOW,
+            name=name,
+            channel=Channel.WEBHOOK,
+            address=stranger.url(f"/{name}"),
+        )
     for i in range(6):
         say(f"m{i}")
     say("edited", NoticeKind.EDIT, at=LATER - DAY)
@@ -340,7 +422,9 @@ def test_tick__eight_workers_at_once__each_message_arrives_once(stranger):
     ids = [(got.path, got.headers["webhook-id"]) for got in stranger.got]
     assert len(ids) == len(set(ids)) == arrived
     assert arrived == Delivery.objects.filter(state=Delivery.State.DELIVERED).count()
-    assert sorted(OutboxMessage.objects.filter(kind="digest").values_list("subscription__name", flat=True)) == ["a", "b", "c"]
+    assert sorted(
+        OutboxMessage.objects.filter(kind="digest").values_list("subscription__name", flat=True)
+    ) == ["a", "b", "c"]
     assert time.monotonic() - began < 60
 
 

@@ -39,7 +39,9 @@ def test_publish__six_at_once__the_last_version_holds_every_change():
         versions = sorted(pool.map(change, range(PUBLISHERS)))
     assert versions == list(range(1, PUBLISHERS + 1))
     last = json.loads(ServingDocument.objects.filter(kind="catalogue").latest("version").body)
-    assert [flag["key"] for flag in last["flags"]] == [f"flag{number}" for number in range(PUBLISHERS)]
+    assert [flag["key"] for flag in last["flags"]] == [
+        f"flag{number}" for number in range(PUBLISHERS)
+    ]
 
 
 @pytest.mark.django_db

@@ -24,7 +24,9 @@ OFF, ON = NOW + timedelta(days=3), NOW + timedelta(days=6)
 def switched(own_catalogue):
     """Running since Tuesday; its flag is off from Thursday to Sunday."""
     row = experiment_in(Status.RUNNING)
-    flags.switch(person("owner"), OFF, flag_key=row.flag.key, enabled=False, reason="the model is down")
+    flags.switch(
+        person("owner"), OFF, flag_key=row.flag.key, enabled=False, reason="the model is down"
+    )
     return row
 
 
@@ -35,7 +37,9 @@ def _days(row, until) -> int:
 
 def test_flag_off__the_clock_stops_and_goes_on_when_it_is_on_again(switched):
     assert _days(switched, ON) == 1
-    flags.switch(person("owner"), ON, flag_key=switched.flag.key, enabled=True, reason="the model is back")
+    flags.switch(
+        person("owner"), ON, flag_key=switched.flag.key, enabled=True, reason="the model is back"
+    )
     later = NOW + timedelta(days=9)
     assert off_spans(switched.flag.key, STARTED, later) == [(OFF, ON)]
     assert _days(switched, later) == 3
@@ -52,5 +56,7 @@ def test_flag_off__the_card_says_since_when_by_whom_and_why(switched):
 
 def test_off_spans__before_during_and_open(switched):
     assert off_spans("", STARTED, ON) == []
-    assert off_spans(switched.flag.key, OFF + timedelta(hours=1), ON) == [(OFF + timedelta(hours=1), ON)]
+    assert off_spans(switched.flag.key, OFF + timedelta(hours=1), ON) == [
+        (OFF + timedelta(hours=1), ON)
+    ]
     assert off_spans(switched.flag.key, STARTED, OFF) == []

@@ -33,13 +33,21 @@ def _rates(x_c: int, n_c: int, x_t: int, n_t: int) -> Comparison:
 @pytest.mark.parametrize("metric", ["retention_1", "retention_7"])
 def test_proportion__cookie_cats__gives_the_published_p(metric: str) -> None:
     data = GOLDEN["cookie_cats"]
-    c = _rates(data[metric]["gate_30"], data["units"]["gate_30"], data[metric]["gate_40"], data["units"]["gate_40"])
+    c = _rates(
+        data[metric]["gate_30"],
+        data["units"]["gate_30"],
+        data[metric]["gate_40"],
+        data["units"]["gate_40"],
+    )
     assert c.p == pytest.approx(data[metric]["p"], abs=5e-5 if metric == "retention_1" else 5e-6)
 
 
 def test_proportion__cookie_cats_retention_7__gives_the_published_rates() -> None:
     c = _rates(8502, 44700, 8279, 45489)
-    assert (round(100 * (c.control_mean or 0), 2), round(100 * (c.treatment_mean or 0), 2)) == (19.02, 18.20)
+    assert (round(100 * (c.control_mean or 0), 2), round(100 * (c.treatment_mean or 0), 2)) == (
+        19.02,
+        18.20,
+    )
     assert c.ci is not None and c.ci.high < 0
 
 
@@ -47,7 +55,12 @@ def test_proportion__cookie_cats_retention_7__gives_the_published_rates() -> Non
 def test_proportion__hillstrom__gives_the_rates_of_three_arms(metric: str) -> None:
     data = GOLDEN["hillstrom"]
     for arm in ("Mens E-Mail", "Womens E-Mail"):
-        c = _rates(data[metric]["No E-Mail"], data["units"]["No E-Mail"], data[metric][arm], data["units"][arm])
+        c = _rates(
+            data[metric]["No E-Mail"],
+            data["units"]["No E-Mail"],
+            data[metric][arm],
+            data["units"][arm],
+        )
         digits = 2 if metric == "visit" else 3
         assert round(100 * (c.treatment_mean or 0), digits) == data["percent"][metric][arm]
         assert round(100 * (c.control_mean or 0), digits) == data["percent"][metric]["No E-Mail"]
@@ -63,7 +76,9 @@ def test_mean__hillstrom_spend__gives_the_means_of_three_arms() -> None:
 
 
 @pytest.mark.parametrize("row", GOLDEN["printed_p"])
-def test_proportion__examples_printed_wrong_elsewhere__give_the_right_score_p(row: dict[str, Any]) -> None:
+def test_proportion__examples_printed_wrong_elsewhere__give_the_right_score_p(
+    row: dict[str, Any],
+) -> None:
     found = _rates(row["x_c"], row["n_c"], row["x_t"], row["n_t"]).score_p
     assert found == pytest.approx(row["p"], rel=5e-3)
 
@@ -72,11 +87,15 @@ def test_chi_square__of_four_point_two_one__is_four_percent_and_not_what_was_pri
     assert two_sided_p(4.21**0.5) == pytest.approx(0.0402, abs=5e-5)
 
 
-def test_accuracy__of_two_prompts_printed_with_a_p_of_one_percent__is_far_surer_as_means_and_still_sure_as_rates() -> None:
+def test_accuracy__of_two_prompts_printed_with_a_p_of_one_percent__is_far_surer_as_means_and_still_sure_as_rates() -> (
+    None
+):
     def totals(n: int, mean: float, sd: float) -> Totals:
         return Totals(n, n * mean, (n - 1) * sd**2 + n * mean**2)
 
-    assert compare_means(totals(150, 0.72, 0.15), totals(148, 0.85, 0.12)).p == pytest.approx(5e-15, rel=0.1)
+    assert compare_means(totals(150, 0.72, 0.15), totals(148, 0.85, 0.12)).p == pytest.approx(
+        5e-15, rel=0.1
+    )
     assert _rates(108, 150, 126, 148).score_p == pytest.approx(0.0058, rel=0.01)
 
 
@@ -93,7 +112,9 @@ def test_fisher__rare_events_among_millions__is_the_binomial_of_the_events() -> 
 
 @settings(max_examples=60, deadline=None)
 @given(RATE, RATE)
-def test_proportion__arms_swapped__turns_the_sign_only(one: tuple[int, int], other: tuple[int, int]) -> None:
+def test_proportion__arms_swapped__turns_the_sign_only(
+    one: tuple[int, int], other: tuple[int, int]
+) -> None:
     here, there = _rates(*one, *other), _rates(*other, *one)
     assert here.p == pytest.approx(there.p, rel=1e-6) if here.p is not None else there.p is None
     assert here.difference == pytest.approx(-(there.difference or 0.0))
@@ -103,9 +124,13 @@ def test_proportion__arms_swapped__turns_the_sign_only(one: tuple[int, int], oth
 
 @settings(max_examples=60, deadline=None)
 @given(ROWS, ROWS, st.floats(0.01, 100.0))
-def test_mean__values_scaled__scales_the_difference_and_keeps_p(a: list[float], b: list[float], scale: float) -> None:
+def test_mean__values_scaled__scales_the_difference_and_keeps_p(
+    a: list[float], b: list[float], scale: float
+) -> None:
     plain = compare_means(Totals.of_values(a), Totals.of_values(b))
-    scaled = compare_means(Totals.of_values([scale * v for v in a]), Totals.of_values([scale * v for v in b]))
+    scaled = compare_means(
+        Totals.of_values([scale * v for v in a]), Totals.of_values([scale * v for v in b])
+    )
     assume(plain.p is not None and (plain.se or 0) > 1e-3)
     assert scaled.p == pytest.approx(plain.p, rel=1e-6, abs=1e-9)
     assert scaled.difference == pytest.approx(scale * (plain.difference or 0), rel=1e-6, abs=1e-9)
@@ -119,7 +144,9 @@ def test_mean__from_totals__agrees_with_statsmodels_on_rows(a: list[float], b: l
     theirs = CompareMeans(DescrStatsW(b), DescrStatsW(a))
     assert ours.p == pytest.approx(theirs.ttest_ind(usevar="unequal")[1], rel=1e-6, abs=1e-12)
     assert ours.ci is not None
-    assert (ours.ci.low, ours.ci.high) == pytest.approx(theirs.tconfint_diff(usevar="unequal"), rel=1e-6, abs=1e-6)
+    assert (ours.ci.low, ours.ci.high) == pytest.approx(
+        theirs.tconfint_diff(usevar="unequal"), rel=1e-6, abs=1e-6
+    )
     assert ours.ci.holds(0.0) == (ours.p >= 0.05)  # type: ignore[operator]  # an estimate with an interval has a p
 
 
@@ -145,7 +172,9 @@ def test_mean__control_mean_not_separated_from_zero__lift_is_unbounded() -> None
 
 @pytest.mark.parametrize("level", [-1.0, 0.0])
 def test_mean__control_mean_not_above_zero__has_a_difference_but_no_lift(level: float) -> None:
-    c = compare_means(Totals.of_values([level - 1, level + 1] * 10), Totals.of_values([3.0, 4.0] * 10))
+    c = compare_means(
+        Totals.of_values([level - 1, level + 1] * 10), Totals.of_values([3.0, 4.0] * 10)
+    )
     assert c.difference == pytest.approx(3.5 - level)
     assert c.lift is None and c.lift_reason is not None
 
@@ -164,7 +193,9 @@ HOSTILE = [
 
 @pytest.mark.parametrize("control", HOSTILE)
 @pytest.mark.parametrize("treatment", HOSTILE)
-def test_comparisons__hostile_totals__never_crash_and_never_fake(control: tuple[int, int], treatment: tuple[int, int]) -> None:
+def test_comparisons__hostile_totals__never_crash_and_never_fake(
+    control: tuple[int, int], treatment: tuple[int, int]
+) -> None:
     totals = (Totals.of_rate(*control), Totals.of_rate(*treatment))
     for c in (compare_proportions(*totals), compare_means(*totals)):
         _assert_honest(c)
@@ -176,7 +207,13 @@ def _assert_honest(c: Comparison) -> None:
     assert (c.p is None) == (c.reason is not None)
     for field in fields(c):
         value = getattr(c, field.name)
-        numbers = [value.low, value.high] if isinstance(value, Interval) else [value] if isinstance(value, float) else []
+        numbers = (
+            [value.low, value.high]
+            if isinstance(value, Interval)
+            else [value]
+            if isinstance(value, float)
+            else []
+        )
         assert all(math.isfinite(v) for v in numbers), field.name
     if c.ci is not None and c.difference is not None:
         assert c.ci.low <= c.difference <= c.ci.high
@@ -192,9 +229,16 @@ def test_t_as_z__large_df__is_t_itself_and_small_df_is_less() -> None:
 
 @pytest.mark.parametrize(
     ("control", "treatment"),
-    [((0, 2000), (1, 200)), ((1, 200), (0, 2000)), ((19, 585), (112, 2148)), ((112, 2148), (19, 585))],
+    [
+        ((0, 2000), (1, 200)),
+        ((1, 200), (0, 2000)),
+        ((19, 585), (112, 2148)),
+        ((112, 2148), (19, 585)),
+    ],
 )
-def test_word__where_test_and_interval_disagree__is_unclear_and_says_why(control: tuple[int, int], treatment: tuple[int, int]) -> None:
+def test_word__where_test_and_interval_disagree__is_unclear_and_says_why(
+    control: tuple[int, int], treatment: tuple[int, int]
+) -> None:
     found = compare_proportions(Totals.of_rate(*control), Totals.of_rate(*treatment))
     assert (word_of(found, "increase"), word_of(found, "decrease")) == ("unclear", "unclear")
     said = disagreement(found)
@@ -203,9 +247,19 @@ def test_word__where_test_and_interval_disagree__is_unclear_and_says_why(control
     assert f"p = {found.p:.2g}" in said
 
 
-@given(st.integers(1, 400), st.integers(1, 400), st.floats(0, 1), st.floats(0, 1), st.sampled_from([0.01, 0.05, 0.1]))
-def test_word__of_any_rates__agrees_with_the_p_and_the_interval_beside_it(n_c: int, n_t: int, c: float, t: float, alpha: float) -> None:
-    found = compare_proportions(Totals.of_rate(round(c * n_c), n_c), Totals.of_rate(round(t * n_t), n_t), alpha)
+@given(
+    st.integers(1, 400),
+    st.integers(1, 400),
+    st.floats(0, 1),
+    st.floats(0, 1),
+    st.sampled_from([0.01, 0.05, 0.1]),
+)
+def test_word__of_any_rates__agrees_with_the_p_and_the_interval_beside_it(
+    n_c: int, n_t: int, c: float, t: float, alpha: float
+) -> None:
+    found = compare_proportions(
+        Totals.of_rate(round(c * n_c), n_c), Totals.of_rate(round(t * n_t), n_t), alpha
+    )
     word = word_of(found, "increase")
     if word in ("better", "worse"):
         assert found.p is not None
@@ -220,6 +274,8 @@ def test_word__of_any_rates__agrees_with_the_p_and_the_interval_beside_it(n_c: i
 def test_word__of_a_mean__is_that_of_its_p() -> None:
     """One formula gives both, so they cannot disagree."""
     for shift in (0.0, 1.5, 3.0, 4.5):
-        found = compare_means(Totals.of_values(range(10, 30)), Totals.of_values([x + shift for x in range(10, 30)]))
+        found = compare_means(
+            Totals.of_values(range(10, 30)), Totals.of_values([x + shift for x in range(10, 30)])
+        )
         assert disagreement(found) is None
         assert (word_of(found, "increase") == "better") == (found.p is not None and found.p < 0.05)

@@ -36,7 +36,9 @@ ROWS = st.lists(st.tuples(VALUE, VALUE), min_size=12, max_size=40)
 
 
 def _arm(y: Column, x: Column, without: Column | None = None) -> Covaried:
-    return Covaried(Totals.of_values(y, x), NOTHING if without is None else Totals.of_values(without))
+    return Covaried(
+        Totals.of_values(y, x), NOTHING if without is None else Totals.of_values(without)
+    )
 
 
 def _of(rows: Rows) -> Covaried:
@@ -44,7 +46,9 @@ def _of(rows: Rows) -> Covaried:
     return Covaried(Totals.of_values(y, x))
 
 
-def _experiment(seed: int, n: int, slope_t: float = 0.6, effect: float = 2.0) -> tuple[Column, Column, Column, Column]:
+def _experiment(
+    seed: int, n: int, slope_t: float = 0.6, effect: float = 2.0
+) -> tuple[Column, Column, Column, Column]:
     """(y_C, x_C, y_T, x_T): y = 20 + .6·(x − 50) + noise in control."""
     rng = np.random.default_rng(seed)
     x_c, x_t = rng.normal(50, 10, n), rng.normal(50, 10, n + n // 3)
@@ -56,7 +60,9 @@ def _hc2(y_c: Column, x_c: Column, y_t: Column, x_t: Column) -> tuple[float, flo
     """Lin's effect and its HC2 error by statsmodels on rows."""
     y, x = np.concatenate([y_c, y_t]), np.concatenate([x_c, x_t])
     t, centred = np.repeat([0.0, 1.0], [len(y_c), len(y_t)]), x - x.mean()
-    found = sm.OLS(y, np.column_stack([np.ones_like(t), t, centred, t * centred])).fit(cov_type="HC2")
+    found = sm.OLS(y, np.column_stack([np.ones_like(t), t, centred, t * centred])).fit(
+        cov_type="HC2"
+    )
     return float(found.params[1]), float(found.bse[1])
 
 
@@ -91,15 +97,22 @@ def test_adjusted__straight_lines_by_numpy__has_the_variance_of_the_formula() ->
 
 @settings(max_examples=40, deadline=None)
 @given(ROWS, ROWS, VALUE)
-def test_adjusted__covariate_the_same_everywhere__is_welch(a: Rows, b: Rows, constant: float) -> None:
+def test_adjusted__covariate_the_same_everywhere__is_welch(
+    a: Rows, b: Rows, constant: float
+) -> None:
     control, treatment = (_of([(y, constant) for y, _ in rows]) for rows in (a, b))
-    found, wanted = compare_adjusted(control, treatment), compare_means(control.whole, treatment.whole)
+    found, wanted = (
+        compare_adjusted(control, treatment),
+        compare_means(control.whole, treatment.whole),
+    )
     for field in fields(wanted):
         if field.name != "notes":
             assert getattr(found, field.name) == getattr(wanted, field.name)
     assert found.method == "Welch"
     assert found.notes == ("no CUPED: the covariate is constant within an arm",)
-    assert adjusted_t(control, treatment, 1.1, 0.2) == welch_t(control.whole, treatment.whole, 1.1, 0.2)
+    assert adjusted_t(control, treatment, 1.1, 0.2) == welch_t(
+        control.whole, treatment.whole, 1.1, 0.2
+    )
     assert variance_reduction(control, treatment) in (0.0, None)
 
 
@@ -114,13 +127,21 @@ def test_adjusted__arms_swapped__turns_the_sign_only(a: Rows, b: Rows) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(ROWS, ROWS, st.floats(0.01, 100), st.floats(-50, 50), st.floats(0.01, 100), st.floats(-50, 50))
+@given(
+    ROWS, ROWS, st.floats(0.01, 100), st.floats(-50, 50), st.floats(0.01, 100), st.floats(-50, 50)
+)
 def test_adjusted__metric_or_covariate_in_other_units__keeps_its_t(
     a: Rows, b: Rows, per_y: float, up: float, per_x: float, along: float
 ) -> None:
     plain = adjusted_t(_of(a), _of(b))
-    assume(plain is not None and plain.se > 1e-2 and min(np.std([x for _, x in rows]) for rows in (a, b)) > 0.1)
-    control, treatment = (_of([(per_y * y + up, per_x * x + along) for y, x in rows]) for rows in (a, b))
+    assume(
+        plain is not None
+        and plain.se > 1e-2
+        and min(np.std([x for _, x in rows]) for rows in (a, b)) > 0.1
+    )
+    control, treatment = (
+        _of([(per_y * y + up, per_x * x + along) for y, x in rows]) for rows in (a, b)
+    )
     moved = adjusted_t(control, treatment)
     assert plain is not None and moved is not None
     assert (moved.t, moved.df) == pytest.approx((plain.t, plain.df), rel=1e-5, abs=1e-7)
@@ -128,12 +149,16 @@ def test_adjusted__metric_or_covariate_in_other_units__keeps_its_t(
 
 @settings(max_examples=40, deadline=None)
 @given(ROWS, ROWS, st.data())
-def test_adjusted__from_any_partition__is_that_of_the_whole(a: Rows, b: Rows, data: st.DataObject) -> None:
+def test_adjusted__from_any_partition__is_that_of_the_whole(
+    a: Rows, b: Rows, data: st.DataObject
+) -> None:
     cut = data.draw(st.integers(1, len(a) - 1))
     whole, parts = adjusted_t(_of(a), _of(b)), adjusted_t(_of(a[:cut]) + _of(a[cut:]), _of(b))
     assume(whole is not None and whole.se > 1e-2)
     assert whole is not None and parts is not None
-    assert (parts.difference, parts.se, parts.df) == pytest.approx((whole.difference, whole.se, whole.df), rel=1e-6)
+    assert (parts.difference, parts.se, parts.df) == pytest.approx(
+        (whole.difference, whole.se, whole.df), rel=1e-6
+    )
 
 
 def test_adjusted_t__factor_and_shift__are_taken_from_the_adjusted_means() -> None:
@@ -143,7 +168,9 @@ def test_adjusted_t__factor_and_shift__are_taken_from_the_adjusted_means() -> No
     found = adjusted_t(control, treatment, factor=1.15, shift=0.5)
     assert adjusted is not None and found is not None and notes == ()
     v_c, v_t, v_ct = adjusted.covariance()
-    assert found.difference == pytest.approx(adjusted.treatment_mean - 1.15 * adjusted.control_mean - 0.5)
+    assert found.difference == pytest.approx(
+        adjusted.treatment_mean - 1.15 * adjusted.control_mean - 0.5
+    )
     assert found.se**2 == pytest.approx(v_t - 2 * 1.15 * v_ct + 1.15**2 * v_c)
 
 
@@ -164,18 +191,24 @@ def test_lift__its_ends__are_the_ratios_just_not_rejected() -> None:
     y_c, x_c, y_t, x_t = _experiment(11, 80, slope_t=1.2)
     adjusted, _ = adjust(_arm(y_c, x_c), _arm(y_t, x_t))
     c = compare_adjusted(_arm(y_c, x_c), _arm(y_t, x_t))
-    assert adjusted is not None and c.lift_ci is not None and c.df is not None and c.lift is not None
+    assert (
+        adjusted is not None and c.lift_ci is not None and c.df is not None and c.lift is not None
+    )
     assert c.lift == pytest.approx((c.treatment_mean or 0) / (c.control_mean or 1) - 1)
     v_c, v_t, v_ct = adjusted.covariance()
     limit = -float(stdtrit(c.df, 0.025))
     for end in (c.lift_ci.low, c.lift_ci.high):
         r = 1 + end
-        t = (adjusted.treatment_mean - r * adjusted.control_mean) / math.sqrt(v_t - 2 * r * v_ct + r * r * v_c)
+        t = (adjusted.treatment_mean - r * adjusted.control_mean) / math.sqrt(
+            v_t - 2 * r * v_ct + r * r * v_c
+        )
         assert abs(t) == pytest.approx(limit, rel=1e-9)
 
 
 @pytest.mark.parametrize("effect", [0.0, 4.0])
-def test_adjusted__over_many_experiments__covers_difference_and_lift_as_often_as_it_says(effect: float) -> None:
+def test_adjusted__over_many_experiments__covers_difference_and_lift_as_often_as_it_says(
+    effect: float,
+) -> None:
     sims, held, lifted = 600, 0, 0
     for seed in range(sims):
         y_c, x_c, y_t, x_t = _experiment(seed, 60, slope_t=1.0, effect=effect)
@@ -192,8 +225,14 @@ def test_missing__of_many_units__is_a_stratum_weighed_by_its_share() -> None:
     y_c, x_c, y_t, x_t = _experiment(5, 90)
     rng = np.random.default_rng(5)
     new_c, new_t = rng.normal(12, 5, 40), rng.normal(15, 5, 30)
-    known, both = adjusted_t(_arm(y_c, x_c), _arm(y_t, x_t)), adjusted_t(_arm(y_c, x_c, new_c), _arm(y_t, x_t, new_t))
-    plain, (adjusted, _) = welch_t(Totals.of_values(new_c), Totals.of_values(new_t)), adjust(_arm(y_c, x_c), _arm(y_t, x_t))
+    known, both = (
+        adjusted_t(_arm(y_c, x_c), _arm(y_t, x_t)),
+        adjusted_t(_arm(y_c, x_c, new_c), _arm(y_t, x_t, new_t)),
+    )
+    plain, (adjusted, _) = (
+        welch_t(Totals.of_values(new_c), Totals.of_values(new_t)),
+        adjust(_arm(y_c, x_c), _arm(y_t, x_t)),
+    )
     assert known is not None and both is not None and plain is not None and adjusted is not None
     n = len(y_c) + len(y_t) + 70
     w, v = 1 - 70 / n, 70 / n
@@ -223,7 +262,9 @@ def test_missing__of_a_few_units__are_merged_at_the_mean_and_said_so() -> None:
     wanted = adjusted_t(_arm(np.concatenate([y_c, few]), filled), _arm(y_t, x_t))
     assert wanted is not None
     assert (c.difference, c.se) == pytest.approx((wanted.difference, wanted.se))
-    assert c.notes == ("3 units without a covariate are too few for a stratum: they take the covariate's mean",)
+    assert c.notes == (
+        "3 units without a covariate are too few for a stratum: they take the covariate's mean",
+    )
     assert (c.control_n, c.treatment_n) == (63, 80)
 
 
@@ -237,7 +278,9 @@ def test_known__of_a_few_units__is_no_cuped_and_said_so() -> None:
 
 def test_covariate__constant_in_one_arm__is_no_cuped() -> None:
     y_c, x_c, y_t, x_t = _experiment(6, 60)
-    assert adjusted_t(_arm(y_c, np.full_like(x_c, 50.1)), _arm(y_t, x_t)) == welch_t(Totals.of_values(y_c), Totals.of_values(y_t))
+    assert adjusted_t(_arm(y_c, np.full_like(x_c, 50.1)), _arm(y_t, x_t)) == welch_t(
+        Totals.of_values(y_c), Totals.of_values(y_t)
+    )
 
 
 def test_metric__told_by_the_covariate_exactly__has_no_spread_and_no_p() -> None:
@@ -262,7 +305,9 @@ def test_variance_reduction__of_noise__is_hardly_below_nothing() -> None:
     found = variance_reduction(control, treatment)
     assert found is not None and -0.02 < found < 0.02
     assert pooled_rho2(_arm(np.ones(20), np.arange(20.0)), treatment) is not None
-    assert pooled_rho2(_arm(np.ones(20), np.arange(20.0)), _arm(np.ones(20), np.arange(20.0))) is None
+    assert (
+        pooled_rho2(_arm(np.ones(20), np.arange(20.0)), _arm(np.ones(20), np.arange(20.0))) is None
+    )
     assert pooled_rho2(Covaried(NOTHING), Covaried(NOTHING)) is None
 
 
@@ -286,18 +331,25 @@ def test_ratio_with_history__from_moments__is_lin_on_linearised_rows() -> None:
     assert told[0] is not None and told[1] is not None
     found, by_rows = adjusted_t(told[0], told[1]), adjusted_t(wanted[0], wanted[1])
     assert found is not None and by_rows is not None
-    assert (found.difference, found.se, found.df) == pytest.approx((by_rows.difference, by_rows.se, by_rows.df), rel=1e-9)
+    assert (found.difference, found.se, found.df) == pytest.approx(
+        (by_rows.difference, by_rows.se, by_rows.df), rel=1e-9
+    )
     reduction = variance_reduction(told[0], told[1])
     assert reduction is not None and reduction > 0.2
 
 
 def test_ratio_with_history__of_some_units__takes_the_ratio_of_all() -> None:
     y, d, y0, d0 = _ratio_rows(3, 150)
-    told = linearised_with_history(Moments.of_rows(y=y[:100], d=d[:100], y0=y0[:100], d0=d0[:100]), Moments.of_rows(y=y[100:], d=d[100:]))
+    told = linearised_with_history(
+        Moments.of_rows(y=y[:100], d=d[:100], y0=y0[:100], d0=d0[:100]),
+        Moments.of_rows(y=y[100:], d=d[100:]),
+    )
     whole = of_few(Moments.of_rows(y=y, d=d))
     assert told is not None and whole is not None
     assert (told.known.n, told.missing.n) == (100, 50)
-    assert (told.whole.sum_y, told.whole.sum_y2) == pytest.approx((whole.sum_y, whole.sum_y2), rel=1e-9)
+    assert (told.whole.sum_y, told.whole.sum_y2) == pytest.approx(
+        (whole.sum_y, whole.sum_y2), rel=1e-9
+    )
     assert told.whole.variance == pytest.approx(whole.variance, rel=1e-9)
 
 
@@ -310,7 +362,9 @@ def test_ratio_with_history__without_any_past__is_the_plain_ratio(n: int) -> Non
     told = [linearised_with_history(m) for m in arms]
     assert told[0] is not None and told[1] is not None
     found, plain = compare_adjusted(told[0], told[1]), compare_ratios(arms[0], arms[1])
-    assert [found.difference, found.se, found.p] == pytest.approx([plain.difference, plain.se, plain.p])
+    assert [found.difference, found.se, found.p] == pytest.approx(
+        [plain.difference, plain.se, plain.p]
+    )
 
 
 @pytest.mark.parametrize("n", [20, 80])
@@ -345,7 +399,9 @@ def test_ratio_with_history__some_without_a_past__has_the_factor_in_both_strata(
         (told[1], adjusted.treatment_noise, bare.treatment_noise),
     ):
         assert arm.more > 1.005
-        assert [part.variance for part in ours] == pytest.approx([arm.more * part.variance for part in theirs])
+        assert [part.variance for part in ours] == pytest.approx(
+            [arm.more * part.variance for part in theirs]
+        )
 
 
 def test_ratio_with_history__of_no_requests__is_nothing() -> None:
@@ -366,7 +422,10 @@ def test_ratio_with_history__over_many_experiments__covers_as_often_as_it_says()
     sims, held = 500, 0
     for seed in range(sims):
         rows = [_ratio_rows(2 * seed + k, 150) for k in (0, 1)]
-        told = [linearised_with_history(Moments.of_rows(y=y, d=d, y0=y0, d0=d0)) for y, d, y0, d0 in rows]
+        told = [
+            linearised_with_history(Moments.of_rows(y=y, d=d, y0=y0, d0=d0))
+            for y, d, y0, d0 in rows
+        ]
         assert told[0] is not None and told[1] is not None
         c = compare_adjusted(told[0], told[1])
         assert c.ci is not None
@@ -397,12 +456,20 @@ HOSTILE = [
 
 @pytest.mark.parametrize("control", HOSTILE)
 @pytest.mark.parametrize("treatment", HOSTILE)
-def test_adjusted__hostile_totals__never_crash_and_never_fake(control: Covaried, treatment: Covaried) -> None:
+def test_adjusted__hostile_totals__never_crash_and_never_fake(
+    control: Covaried, treatment: Covaried
+) -> None:
     c = compare_adjusted(control, treatment)
     assert (c.p is None) == (c.reason is not None)
     for field in fields(c):
         value = getattr(c, field.name)
-        numbers = [value.low, value.high] if isinstance(value, Interval) else [value] if isinstance(value, float) else []
+        numbers = (
+            [value.low, value.high]
+            if isinstance(value, Interval)
+            else [value]
+            if isinstance(value, float)
+            else []
+        )
         assert all(math.isfinite(v) for v in numbers), field.name
     if c.ci is not None and c.difference is not None:
         assert c.ci.low <= c.difference <= c.ci.high

@@ -7,13 +7,35 @@ from typing import Any
 
 import pytest
 
-from analytics.core.deciding.decision import ArmFacts, Facts, GuardrailFact, decide, in_names, winner
+from analytics.core.deciding.decision import (
+    ArmFacts,
+    Facts,
+    GuardrailFact,
+    decide,
+    in_names,
+    winner,
+)
 from analytics.core.stats.arms.comparison import Interval
 
 SAFE = GuardrailFact("errors", "safe", "stop", "safe", safe_at_look=True)
 BREACH = replace(SAFE, verdict="breach")
-WINNER = ArmFacts("b", 5_000, crossed="better", estimate=0.02, se=0.005, interval_90=Interval(0.01, 0.03, 0.9), guardrails=(SAFE,))
-FLAT = ArmFacts("b", 5_000, estimate=0.001, se=0.002, interval_90=Interval(-0.003, 0.005, 0.9), guardrails=(SAFE,))
+WINNER = ArmFacts(
+    "b",
+    5_000,
+    crossed="better",
+    estimate=0.02,
+    se=0.005,
+    interval_90=Interval(0.01, 0.03, 0.9),
+    guardrails=(SAFE,),
+)
+FLAT = ArmFacts(
+    "b",
+    5_000,
+    estimate=0.001,
+    se=0.002,
+    interval_90=Interval(-0.003, 0.005, 0.9),
+    guardrails=(SAFE,),
+)
 READY = Facts((WINNER,), 5_000, clock_complete=True, looks_taken=3, min_sample_size=1_000, mde=0.01)
 
 
@@ -38,14 +60,22 @@ def test_decide__every_condition_met__promotes() -> None:
         (_with(alarm_only=True), "keep"),
         (_with(replace(WINNER, crossed=None)), "keep"),
         (_with(replace(WINNER, estimate=None)), "keep"),
-        (_with(replace(WINNER, guardrails=(replace(SAFE, verdict="unknown", safe_at_look=False),))), "keep"),
+        (
+            _with(
+                replace(WINNER, guardrails=(replace(SAFE, verdict="unknown", safe_at_look=False),))
+            ),
+            "keep",
+        ),
         (_with(srm_masks=True), "hold"),
         (_with(unhealthy=("crossover 3 %",)), "hold"),
         (_with(origin="import"), "hold"),
         (_with(auto_promote=False), "escalate"),
         (_with(replace(WINNER, guardrails=(BREACH,))), "stop"),
         (_with(replace(WINNER, guardrails=(replace(BREACH, action="escalate"),))), "escalate"),
-        (_with(replace(WINNER, guardrails=(replace(BREACH, action="hold", rule="no_breach"),))), "hold"),
+        (
+            _with(replace(WINNER, guardrails=(replace(BREACH, action="hold", rule="no_breach"),))),
+            "hold",
+        ),
     ],
 )
 def test_decide__one_condition_missing__does_not_promote(facts: Facts, kind: str) -> None:
@@ -60,12 +90,18 @@ def test_decide__guardrail_unknown_under_no_breach__promotes() -> None:
 
 
 def test_decide__safe_at_an_earlier_look_and_unknown_now__promotes() -> None:
-    assert decide(_with(replace(WINNER, guardrails=(replace(SAFE, verdict="unknown"),)))).kind == "promote"
+    assert (
+        decide(_with(replace(WINNER, guardrails=(replace(SAFE, verdict="unknown"),)))).kind
+        == "promote"
+    )
 
 
 def test_decide__something_missing__lists_what_is_there_and_what_is_needed() -> None:
     missing = [r for r in decide(_with(min_sample_size=6_000)).readiness if not r.met]
-    assert [(r.name, r.now, r.needed) for r in missing] == [("control units", "5000", "≥ 6000"), ("b: units", "5000", "≥ 6000")]
+    assert [(r.name, r.now, r.needed) for r in missing] == [
+        ("control units", "5000", "≥ 6000"),
+        ("b: units", "5000", "≥ 6000"),
+    ]
 
 
 def test_decide__harm_between_looks_and_without_a_primary_metric__still_stops() -> None:
@@ -78,44 +114,73 @@ def test_decide__harm_between_looks_and_without_a_primary_metric__still_stops() 
 COST = GuardrailFact("cost", "safe", "escalate", "breach")
 
 
-@pytest.mark.parametrize(("compensated", "kind"), [(True, "promote"), (False, "escalate"), (None, "escalate")])
-def test_decide__cost_beyond_its_margin__escalates_unless_the_gain_pays_for_it(compensated: bool | None, kind: str) -> None:
-    found = decide(_with(replace(WINNER, guardrails=(SAFE, replace(COST, compensated=compensated)))))
+@pytest.mark.parametrize(
+    ("compensated", "kind"), [(True, "promote"), (False, "escalate"), (None, "escalate")]
+)
+def test_decide__cost_beyond_its_margin__escalates_unless_the_gain_pays_for_it(
+    compensated: bool | None, kind: str
+) -> None:
+    found = decide(
+        _with(replace(WINNER, guardrails=(SAFE, replace(COST, compensated=compensated))))
+    )
     assert found.kind == kind
-    assert (found.readiness[-1].now, found.readiness[-1].met) == (("breach, compensated", True) if compensated else ("breach", False))
+    assert (found.readiness[-1].now, found.readiness[-1].met) == (
+        ("breach, compensated", True) if compensated else ("breach", False)
+    )
 
 
 def test_decide__cost_compensated_later__the_escalation_closes_by_itself() -> None:
     kinds = [
-        decide(_with(replace(WINNER, crossed=None, guardrails=(replace(COST, compensated=known),)))).kind for known in (None, False, True)
+        decide(
+            _with(replace(WINNER, crossed=None, guardrails=(replace(COST, compensated=known),)))
+        ).kind
+        for known in (None, False, True)
     ]
     assert kinds == ["escalate", "escalate", "keep"]
 
 
 def test_decide__harm_proven_by_the_sprt__stops_with_its_message_whatever_the_margin_says() -> None:
     proven = replace(SAFE, verdict="unknown", proven="harm proven, observed +31.0 %")
-    for facts in (_with(replace(WINNER, guardrails=(proven,))), _with(replace(WINNER, guardrails=(proven,)), alarm_only=True)):
+    for facts in (
+        _with(replace(WINNER, guardrails=(proven,))),
+        _with(replace(WINNER, guardrails=(proven,)), alarm_only=True),
+    ):
         found = decide(facts)
         assert (found.kind, found.arms) == ("stop", ("b",))
-        assert found.rule == "harm proven, observed +31.0 % (errors on b): the arm's units get the default"
+        assert (
+            found.rule
+            == "harm proven, observed +31.0 % (errors on b): the arm's units get the default"
+        )
     both = decide(_with(replace(WINNER, guardrails=(replace(proven, verdict="breach"),))))
     assert both.rule.startswith("guardrail breached (errors on b)")
     assert both.rule.endswith("harm proven, observed +31.0 % (errors on b)")
 
 
-@pytest.mark.parametrize(("spent", "kind"), [(9_999_999, "promote"), (10_000_000, "stop"), (None, "promote")])
-def test_decide__budget_cap__stops_every_arm_once_it_is_reached(spent: int | None, kind: str) -> None:
-    facts = replace(_with(budget_micro=10_000_000, spent_micro=spent), arms=(WINNER, replace(FLAT, key="c")))
+@pytest.mark.parametrize(
+    ("spent", "kind"), [(9_999_999, "promote"), (10_000_000, "stop"), (None, "promote")]
+)
+def test_decide__budget_cap__stops_every_arm_once_it_is_reached(
+    spent: int | None, kind: str
+) -> None:
+    facts = replace(
+        _with(budget_micro=10_000_000, spent_micro=spent), arms=(WINNER, replace(FLAT, key="c"))
+    )
     found = decide(facts)
     assert found.kind == kind
-    assert (found.arms, "10.00 USD" in found.rule) == (("b", "c"), True) if kind == "stop" else (("b",), False)
+    assert (
+        (found.arms, "10.00 USD" in found.rule) == (("b", "c"), True)
+        if kind == "stop"
+        else (("b",), False)
+    )
     assert decide(replace(facts, alarm_only=True)).kind == ("stop" if kind == "stop" else "keep")
 
 
 def test_decide__only_the_harmed_arm__is_stopped() -> None:
     found = decide(replace(READY, arms=(replace(FLAT, key="a", guardrails=(BREACH,)), WINNER)))
     assert (found.kind, found.arms) == ("stop", ("a",))
-    again = decide(replace(READY, arms=(replace(FLAT, key="a", guardrails=(BREACH,), harmed=True), WINNER)))
+    again = decide(
+        replace(READY, arms=(replace(FLAT, key="a", guardrails=(BREACH,), harmed=True), WINNER))
+    )
     assert (again.kind, again.arms) == ("promote", ("b",))
 
 
@@ -137,9 +202,15 @@ def test_decide__one_arm_worse_and_one_better__promotes_the_better() -> None:
 
 @pytest.mark.parametrize(
     ("interval", "conclusion"),
-    [(Interval(-0.003, 0.005, 0.9), "no_effect"), (Interval(-0.003, 0.02, 0.9), "inconclusive"), (None, "inconclusive")],
+    [
+        (Interval(-0.003, 0.005, 0.9), "no_effect"),
+        (Interval(-0.003, 0.02, 0.9), "inconclusive"),
+        (None, "inconclusive"),
+    ],
 )
-def test_decide__last_look_without_a_crossing__concludes_by_the_interval(interval: Interval | None, conclusion: str) -> None:
+def test_decide__last_look_without_a_crossing__concludes_by_the_interval(
+    interval: Interval | None, conclusion: str
+) -> None:
     found = decide(_with(replace(FLAT, interval_90=interval), last_look_taken=True))
     assert (found.kind, found.conclusion) == ("conclude", conclusion)
     assert decide(_with(replace(FLAT, interval_90=interval))).kind == "keep"
@@ -151,7 +222,10 @@ def test_decide__last_look_without_an_mde__is_inconclusive() -> None:
 
 def test_decide__gain_proven_but_safety_not_by_the_last_look__asks_a_person() -> None:
     unknown = replace(SAFE, verdict="unknown", safe_at_look=False)
-    assert decide(_with(replace(WINNER, guardrails=(unknown,)), last_look_taken=True)).kind == "escalate"
+    assert (
+        decide(_with(replace(WINNER, guardrails=(unknown,)), last_look_taken=True)).kind
+        == "escalate"
+    )
 
 
 def test_decide__planned_end_without_a_legal_look__asks_a_person() -> None:
@@ -182,9 +256,15 @@ def test_decide__between_looks_after_the_last__does_not_wait_for_another_look() 
 @pytest.mark.parametrize(
     ("rule", "read"),
     [
-        ("aggressive meets every condition; a person promotes", "Five minutes meets every condition; a person promotes"),
+        (
+            "aggressive meets every condition; a person promotes",
+            "Five minutes meets every condition; a person promotes",
+        ),
         ("aggressive: the boundary was crossed", "Five minutes: the boundary was crossed"),
-        ("guardrail breached (cost on aggressive, errors on b): stop", "guardrail breached (cost on Five minutes, errors on B side): stop"),
+        (
+            "guardrail breached (cost on aggressive, errors on b): stop",
+            "guardrail breached (cost on Five minutes, errors on B side): stop",
+        ),
         ("keep running; not yet met: aggressive", "keep running; not yet met: aggressive"),
     ],
 )

@@ -24,19 +24,33 @@ ROWS = st.lists(st.floats(-1e3, 1e3).map(lambda v: round(v, 3)), min_size=10, ma
 
 @settings(max_examples=40, deadline=None)
 @given(RATE, RATE, st.floats(-0.2, 0.2), st.floats(0.6, 1.6))
-def test_edges__any_rates__agree_with_statsmodels(one: tuple[int, int], other: tuple[int, int], edge: float, factor: float) -> None:
+def test_edges__any_rates__agree_with_statsmodels(
+    one: tuple[int, int], other: tuple[int, int], edge: float, factor: float
+) -> None:
     control, treatment = Totals.of_rate(*one), Totals.of_rate(*other)
-    found = [(m, "diff", edge, equivalence.difference_edge(control, treatment, edge, m)) for m in ("wald", "agresti-caffo")]
-    found += [(m, "ratio", factor, equivalence.ratio_edge(control, treatment, factor, m)) for m in ("score", "log", "log-adjusted")]
+    found = [
+        (m, "diff", edge, equivalence.difference_edge(control, treatment, edge, m))
+        for m in ("wald", "agresti-caffo")
+    ]
+    found += [
+        (m, "ratio", factor, equivalence.ratio_edge(control, treatment, factor, m))
+        for m in ("score", "log", "log-adjusted")
+    ]
     for method, compare, value, ours in found:
         for side, p in (("larger", ours.p_above), ("smaller", ours.p_below)):
-            theirs = test_proportions_2indep(*other, *one, value=value, method=method, compare=compare, alternative=side)
+            theirs = test_proportions_2indep(
+                *other, *one, value=value, method=method, compare=compare, alternative=side
+            )
             assert p == pytest.approx(theirs.pvalue, rel=1e-6, abs=1e-10), method
 
 
-def test_equivalent_rates__half_against_fifty_two_percent__is_not_proven_within_five_points() -> None:
+def test_equivalent_rates__half_against_fifty_two_percent__is_not_proven_within_five_points() -> (
+    None
+):
     # Equal sizes and a mean rate near .5: the restricted variance is nearly p̄q̄·2/n, so z ≈ −.03/√(.51·.49/500).
-    found = equivalence.equivalent_rates(Totals.of_rate(500, 1_000), Totals.of_rate(520, 1_000), -0.05, 0.05)
+    found = equivalence.equivalent_rates(
+        Totals.of_rate(500, 1_000), Totals.of_rate(520, 1_000), -0.05, 0.05
+    )
     assert found.p == found.p_under_high == pytest.approx(0.0896, abs=1e-4)
     assert found.equivalent is False
     assert found.p_over_low == pytest.approx(0.00086, abs=1e-5)
@@ -51,7 +65,9 @@ def test_equivalent_means__from_totals__agrees_with_statsmodels_and_the_ninety_p
     ninety = compare_means(control, treatment, 0.1)
     assume(ninety.ci is not None and (ninety.se or 0) > 1e-3)
     ours = equivalence.equivalent_means(control, treatment, -margin, margin)
-    assert ours.p == pytest.approx(ttost_ind(b, a, -margin, margin, usevar="unequal")[0], rel=1e-6, abs=1e-12)
+    assert ours.p == pytest.approx(
+        ttost_ind(b, a, -margin, margin, usevar="unequal")[0], rel=1e-6, abs=1e-12
+    )
     assert ninety.ci is not None and ours.p is not None
     assume(abs(ours.p - 0.05) > 1e-9)
     assert ours.equivalent == equivalence.mean_ci_within(ninety.ci, -margin, margin)
@@ -68,9 +84,14 @@ def test_equivalent_mean_ratio__its_edges_at_fiellers_limits__is_just_proven() -
 
 @settings(max_examples=40, deadline=None)
 @given(RATE, RATE, st.floats(0.01, 0.3))
-def test_equivalent_rates__arms_swapped__says_the_same(one: tuple[int, int], other: tuple[int, int], edge: float) -> None:
+def test_equivalent_rates__arms_swapped__says_the_same(
+    one: tuple[int, int], other: tuple[int, int], edge: float
+) -> None:
     a, b = Totals.of_rate(*one), Totals.of_rate(*other)
-    here, there = equivalence.equivalent_rates(a, b, -edge, edge), equivalence.equivalent_rates(b, a, -edge, edge)
+    here, there = (
+        equivalence.equivalent_rates(a, b, -edge, edge),
+        equivalence.equivalent_rates(b, a, -edge, edge),
+    )
     assert here.p == pytest.approx(there.p, rel=1e-6, abs=1e-12)
     wider = equivalence.equivalent_rates(a, b, -edge - 0.05, edge + 0.05)
     assert (wider.p or 0) <= (here.p or 0) + 1e-12
@@ -90,15 +111,21 @@ def test_equivalence__of_a_small_sample_without_a_difference__is_not_proven() ->
 
 def test_non_inferior_rates__harm_below_half_of_control__is_proven_with_its_bound() -> None:
     # se = √(.02·.98/10⁴ + .024·.976/10⁴) = .0020742; z = (.004 − .01)/se = −2.893
-    found = equivalence.non_inferior_rates(Totals.of_rate(200, 10_000), Totals.of_rate(240, 10_000), 0.5, "decrease", relative=True)
+    found = equivalence.non_inferior_rates(
+        Totals.of_rate(200, 10_000), Totals.of_rate(240, 10_000), 0.5, "decrease", relative=True
+    )
     assert found.p == pytest.approx(0.00191003, rel=1e-5)
     assert found.low == -math.inf
     assert found.high == pytest.approx(0.0074118, rel=1e-5)
 
 
 def test_non_inferior_rates__better_turned_round__mirrors() -> None:
-    bad = equivalence.non_inferior_rates(Totals.of_rate(200, 1_000), Totals.of_rate(240, 1_000), 0.05, "decrease")
-    good = equivalence.non_inferior_rates(Totals.of_rate(800, 1_000), Totals.of_rate(760, 1_000), 0.05, "increase")
+    bad = equivalence.non_inferior_rates(
+        Totals.of_rate(200, 1_000), Totals.of_rate(240, 1_000), 0.05, "decrease"
+    )
+    good = equivalence.non_inferior_rates(
+        Totals.of_rate(800, 1_000), Totals.of_rate(760, 1_000), 0.05, "increase"
+    )
     assert good.p == pytest.approx(bad.p)
     assert good.low == pytest.approx(-(bad.high or 0))
     assert good.high == math.inf
@@ -126,7 +153,10 @@ def test_edges__of_totals_that_say_nothing__cannot_say(found: EdgeTest) -> None:
 
 def test_equivalence__of_totals_that_say_nothing__cannot_say() -> None:
     assert equivalence.equivalent_means(Totals(1, 1, 1), Totals(1, 1, 1), -1, 1).equivalent is None
-    assert equivalence.equivalent_mean_ratio(Totals(20, -20, 40), Totals(20, 20, 40), 0.9, 1.1).reason is not None
+    assert (
+        equivalence.equivalent_mean_ratio(Totals(20, -20, 40), Totals(20, 20, 40), 0.9, 1.1).reason
+        is not None
+    )
     assert equivalence.non_inferior_rates(NONE, ALL, 0.5, "decrease", relative=True).p is None
     assert equivalence.non_inferior_rates(ALL, ALL, 0.5, "decrease").p is None
     assert equivalence.non_inferior_rates(Totals(0, 0, 0), ALL, 0.5, "decrease").difference is None
@@ -134,7 +164,9 @@ def test_equivalence__of_totals_that_say_nothing__cannot_say() -> None:
 
 def test_equivalence__of_trillions__stays_a_number() -> None:
     n = 10**12
-    found = equivalence.equivalent_rates(Totals.of_rate(n // 2, n), Totals.of_rate(n // 2 + 10**6, n), -1e-4, 1e-4)
+    found = equivalence.equivalent_rates(
+        Totals.of_rate(n // 2, n), Totals.of_rate(n // 2 + 10**6, n), -1e-4, 1e-4
+    )
     assert found.equivalent is True
 
 

@@ -12,14 +12,21 @@ from analytics.core.stats.exploring.holdback import read_holdback
 
 
 def read(held: Totals, promoted: Totals, *, more_is_better: bool = True) -> object:
-    return read_holdback(kind_of("proportion").contrast(held, promoted), held.n + promoted.n, more_is_better=more_is_better)
+    return read_holdback(
+        kind_of("proportion").contrast(held, promoted),
+        held.n + promoted.n,
+        more_is_better=more_is_better,
+    )
 
 
 def test_holdback__promoted_variant_turned_harmful__the_gain_is_lost() -> None:
     found = read(Totals.of_rate(200, 1000), Totals.of_rate(2400, 20_000))
     assert found.lost is True
     assert found.upper < 0
-    assert read(Totals.of_rate(200, 1000), Totals.of_rate(2400, 20_000), more_is_better=False).lost is False
+    assert (
+        read(Totals.of_rate(200, 1000), Totals.of_rate(2400, 20_000), more_is_better=False).lost
+        is False
+    )
 
 
 def test_holdback__same_rates__is_not_lost_and_says_how_little_it_can_see() -> None:

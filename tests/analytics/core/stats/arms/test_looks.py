@@ -55,7 +55,8 @@ def test_look__boundary_crossed_once__stays_crossed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("better", "z", "crossing"), [("increase", -4.0, "worse"), ("decrease", -4.0, "better"), ("decrease", 4.0, "worse")]
+    ("better", "z", "crossing"),
+    [("increase", -4.0, "worse"), ("decrease", -4.0, "better"), ("decrease", 4.0, "worse")],
 )
 def test_look__crossing__is_named_by_what_is_better(better: str, z: float, crossing: str) -> None:
     assert _after(replace(PLAN, better=better), _seen(z)).crossed == crossing  # type: ignore[arg-type]  # parametrized words
@@ -91,7 +92,11 @@ def test_look__units_taken_back__progress_never_falls() -> None:
 
 
 def test_look__data_cannot_say__spends_nothing() -> None:
-    taken = take_look(LookHistory(PLAN), observe("mean", Totals.of_values([1.0] * 5), Totals.of_values([1.0] * 50)), MONDAY)
+    taken = take_look(
+        LookHistory(PLAN),
+        observe("mean", Totals.of_values([1.0] * 5), Totals.of_values([1.0] * 50)),
+        MONDAY,
+    )
     assert taken.look is None and taken.history.looks == ()
     assert taken.reason == "control has 5 units; below 10 an arm nothing can be said"
 
@@ -108,7 +113,9 @@ def test_observe__arms_below_two_hundred__is_t_on_the_jackknife_variance() -> No
 
     def jackknife(values: list[float]) -> float:
         means = [(sum(values) - v) / (len(values) - 1) for v in values]
-        return (len(values) - 1) / len(values) * float(np.sum((np.array(means) - np.mean(means)) ** 2))
+        return (
+            (len(values) - 1) / len(values) * float(np.sum((np.array(means) - np.mean(means)) ** 2))
+        )
 
     seen = observe("mean", Totals.of_values(a), Totals.of_values(b))
     assert seen.se == pytest.approx(np.sqrt(jackknife(a) + jackknife(b)))
@@ -158,7 +165,11 @@ def test_looks__identical_arms_looked_at_daily__promise_is_kept() -> None:
     for experiment in daily:
         bounds = np.array(boundaries([(k + 1) / 14 for k in range(14)]).z)
         zs = [
-            observe("proportion", Totals.of_rate(int(c), 100 * (k + 1)), Totals.of_rate(int(t), 100 * (k + 1))).z
+            observe(
+                "proportion",
+                Totals.of_rate(int(c), 100 * (k + 1)),
+                Totals.of_rate(int(t), 100 * (k + 1)),
+            ).z
             for k, (c, t) in enumerate(experiment)
         ]
         crossed += bool((np.abs(np.array(zs, dtype=float)) >= bounds).any())

@@ -26,7 +26,10 @@ from tests.places import ROOT
 
 RNG = np.random.default_rng(1)
 FEW, MANY = Totals.of_rate(100, 1_000_000), Totals.of_rate(900_000, 1_000_000)
-LOW, HIGH = (Totals.of_values(level + RNG.standard_normal(5000), RNG.standard_normal(5000)) for level in (0, 500))
+LOW, HIGH = (
+    Totals.of_values(level + RNG.standard_normal(5000), RNG.standard_normal(5000))
+    for level in (0, 500)
+)
 
 
 def every_p() -> dict[str, float | None]:
@@ -60,19 +63,31 @@ def test_p__stored_as_0_by_an_older_version__is_read_as_the_smallest_number() ->
     old = plain(Comparison("Welch", 10, 10)) | {"p": 0.0, "score_p": 0.0}
     assert restored(old, Comparison).p == restored(old, Comparison).score_p == SMALLEST_P
     before = restored({"interval": {"low": 0.0, "high": 1.0, "level": 0.95}, "p": 0.0}, AlwaysValid)
-    now = always_valid(compare_means(LOW, HIGH), 0.05, 5000, AlwaysValid(Interval(0.0, 1.0, 0.95), 0.0))
+    now = always_valid(
+        compare_means(LOW, HIGH), 0.05, 5000, AlwaysValid(Interval(0.0, 1.0, 0.95), 0.0)
+    )
     assert before.p == SMALLEST_P and now is not None and now.p == SMALLEST_P
 
 
 def test_p__in_words__is_never_0() -> None:
     assert (p_is(SMALLEST_P), p_is(0.0), p_is(0.0123)) == ("p < 1e-300", "p < 1e-300", "p = 0.012")
-    assert (p_short(0.0), p_is_short(0.0), p_is_short(0.0123)) == ("< 1e-300", "p < 1e-300", "p = .012")
+    assert (p_short(0.0), p_is_short(0.0), p_is_short(0.0123)) == (
+        "< 1e-300",
+        "p < 1e-300",
+        "p = .012",
+    )
     assert (p_value(0.0), p_said(0.0), p_said(0.0123)) == ("< 0.0001", "p < 0.0001", "p = 0.0123")
 
 
 def test_p__is_written_by_one_module_alone() -> None:
     places = [*ROOT.glob("analytics/**/*.py"), *ROOT.glob("experiments/**/*.py")]
     spelled = re.compile(r"\bp = \{")
-    written = [path.name for path in places if spelled.search(path.read_text()) and path.name != "figures.py"]
-    templates = [path.name for path in ROOT.glob("templates/**/*.html") if spelled.search(path.read_text())]
+    written = [
+        path.name
+        for path in places
+        if spelled.search(path.read_text()) and path.name != "figures.py"
+    ]
+    templates = [
+        path.name for path in ROOT.glob("templates/**/*.html") if spelled.search(path.read_text())
+    ]
     assert written + templates == []

@@ -38,7 +38,12 @@ def _rows(seed: int, effect: float) -> dict[str, np.ndarray[Any, Any]]:
     rng = np.random.default_rng(seed)
     n = int(rng.integers(250, 600))
     x = rng.normal(50, 8, n)
-    return {"x": x, "y": x * 0.5 + rng.normal(0, 6, n) + effect, "d": rng.poisson(4, n) + 1.0, "yes": rng.random(n) < 0.3 + effect / 40}
+    return {
+        "x": x,
+        "y": x * 0.5 + rng.normal(0, 6, n) + effect,
+        "d": rng.poisson(4, n) + 1.0,
+        "yes": rng.random(n) < 0.3 + effect / 40,
+    }
 
 
 def _mean(r: dict[str, Any], times: int = 1) -> Totals:
@@ -86,7 +91,9 @@ def _width(ci: Interval | None) -> float:
 @ALL_KINDS
 @settings(max_examples=25, deadline=None)
 @given(SEED, EFFECT, st.integers(2, 5))
-def test_compare__the_same_rows_several_times__says_the_same_more_surely(kind: str, seed: int, effect: float, times: int) -> None:
+def test_compare__the_same_rows_several_times__says_the_same_more_surely(
+    kind: str, seed: int, effect: float, times: int
+) -> None:
     compare, arm = KINDS[kind]
     c, t = _rows(seed, 0.0), _rows(seed + 1, effect)
     once, often = compare(arm(c), arm(t)), compare(arm(c, times), arm(t, times))
@@ -96,20 +103,30 @@ def test_compare__the_same_rows_several_times__says_the_same_more_surely(kind: s
     assert often.p <= once.p * (1 + 1e-9) or once.method != often.method
     assert often.se is not None and once.se is not None
     # Quantiles take their density from a bracket that narrows with the rows, so their error falls by about √times only.
-    assert often.se == pytest.approx(once.se / math.sqrt(times), rel=0.01) or (kind == "quantile" and often.se < once.se)
+    assert often.se == pytest.approx(once.se / math.sqrt(times), rel=0.01) or (
+        kind == "quantile" and often.se < once.se
+    )
 
 
 @ALL_KINDS
 @settings(max_examples=25, deadline=None)
 @given(SEED, EFFECT)
-def test_compare__arms_swapped__turns_the_difference_and_keeps_p(kind: str, seed: int, effect: float) -> None:
+def test_compare__arms_swapped__turns_the_difference_and_keeps_p(
+    kind: str, seed: int, effect: float
+) -> None:
     compare, arm = KINDS[kind]
     c, t = arm(_rows(seed, 0.0)), arm(_rows(seed + 1, effect))
     here, there = compare(c, t), compare(t, c)
-    assert here.difference is not None and there.difference == pytest.approx(-here.difference, abs=1e-9)
-    assert there.p == pytest.approx(here.p, rel=1e-6) and there.se == pytest.approx(here.se, rel=1e-9)
+    assert here.difference is not None and there.difference == pytest.approx(
+        -here.difference, abs=1e-9
+    )
+    assert there.p == pytest.approx(here.p, rel=1e-6) and there.se == pytest.approx(
+        here.se, rel=1e-9
+    )
     assert here.ci is not None and there.ci is not None
-    assert (there.ci.low, there.ci.high) == pytest.approx((-here.ci.high, -here.ci.low), rel=1e-9, abs=1e-9)
+    assert (there.ci.low, there.ci.high) == pytest.approx(
+        (-here.ci.high, -here.ci.low), rel=1e-9, abs=1e-9
+    )
 
 
 EXACT = pytest.mark.parametrize("kind", ["mean", "ratio", "CUPED", "quantile"])
@@ -145,12 +162,19 @@ def test_fieller__at_a_level_beside_p__holds_no_change_exactly_when_the_test_doe
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.integers(200, 10**6), st.integers(200, 10**6), st.floats(0.05, 0.95), st.floats(0.8, 1.2), st.sampled_from([0.9, 0.99, 1.01, 1.1])
+    st.integers(200, 10**6),
+    st.integers(200, 10**6),
+    st.floats(0.05, 0.95),
+    st.floats(0.8, 1.2),
+    st.sampled_from([0.9, 0.99, 1.01, 1.1]),
 )
 def test_koopman__at_a_level_beside_the_score_p__holds_no_change_exactly_when_it_does_not_reject(
     n_c: int, n_t: int, rate: float, factor: float, beside: float
 ) -> None:
-    c, t = Totals.of_rate(round(rate * n_c), n_c), Totals.of_rate(min(n_t, round(rate * factor * n_t)), n_t)
+    c, t = (
+        Totals.of_rate(round(rate * n_c), n_c),
+        Totals.of_rate(min(n_t, round(rate * factor * n_t)), n_t),
+    )
     p = compare_proportions(c, t).score_p
     assume(p is not None and 1e-9 < p < 0.8)
     found = compare_proportions(c, t, alpha=p * beside).lift_ci
@@ -159,8 +183,13 @@ def test_koopman__at_a_level_beside_the_score_p__holds_no_change_exactly_when_it
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(500, 10**6), st.integers(500, 10**6), st.floats(0.05, 0.95), st.floats(0.8, 1.2))
-def test_newcombe__beside_the_score_test__says_the_same_but_on_the_edge(n_c: int, n_t: int, rate: float, factor: float) -> None:
-    found = compare_proportions(Totals.of_rate(round(rate * n_c), n_c), Totals.of_rate(min(n_t, round(rate * factor * n_t)), n_t))
+def test_newcombe__beside_the_score_test__says_the_same_but_on_the_edge(
+    n_c: int, n_t: int, rate: float, factor: float
+) -> None:
+    found = compare_proportions(
+        Totals.of_rate(round(rate * n_c), n_c),
+        Totals.of_rate(min(n_t, round(rate * factor * n_t)), n_t),
+    )
     assume(found.method == "score")
     assert found.ci is not None and found.p is not None
     assert found.ci.holds(0.0) if found.p > 0.07 else not found.ci.holds(0.0) or found.p > 0.035
@@ -183,18 +212,26 @@ VALUES = st.lists(st.floats(-100, 100).map(lambda v: round(v, 2)), min_size=10, 
 
 @settings(max_examples=60, deadline=None)
 @given(VALUES, VALUES, st.floats(-1e4, 1e4).map(lambda v: round(v, 2)))
-def test_mean__values_shifted__keeps_difference_interval_and_p(a: list[float], b: list[float], shift: float) -> None:
+def test_mean__values_shifted__keeps_difference_interval_and_p(
+    a: list[float], b: list[float], shift: float
+) -> None:
     here = compare_means(Totals.of_values(a), Totals.of_values(b))
-    there = compare_means(Totals.of_values(v + shift for v in a), Totals.of_values(v + shift for v in b))
+    there = compare_means(
+        Totals.of_values(v + shift for v in a), Totals.of_values(v + shift for v in b)
+    )
     assume(here.p is not None and (here.se or 0) > 0.1)
     assert here.ci is not None and there.ci is not None
     assert there.p == pytest.approx(here.p, rel=1e-4, abs=1e-9)
-    assert (there.difference, there.ci.low, there.ci.high) == pytest.approx((here.difference, here.ci.low, here.ci.high), abs=1e-4)
+    assert (there.difference, there.ci.low, there.ci.high) == pytest.approx(
+        (here.difference, here.ci.low, here.ci.high), abs=1e-4
+    )
 
 
 @settings(max_examples=80, deadline=None)
 @given(VALUES, VALUES, st.floats(0.01, 0.3))
-def test_fieller__by_brute_force__is_the_ratios_that_no_t_rejects(a: list[float], b: list[float], alpha: float) -> None:
+def test_fieller__by_brute_force__is_the_ratios_that_no_t_rejects(
+    a: list[float], b: list[float], alpha: float
+) -> None:
     """Every ratio on a grid is tried on rows; without an interval, far ratios must be as possible as near ones."""
     c, t = Totals.of_values(a), Totals.of_values(b)
     plain = welch_t(c, t)
@@ -205,7 +242,10 @@ def test_fieller__by_brute_force__is_the_ratios_that_no_t_rejects(a: list[float]
     found = fieller(c, t, alpha)
 
     def possible(ratio: float) -> bool:
-        distance, error = y.mean() - ratio * x.mean(), math.sqrt(y.var(ddof=1) / len(y) + ratio**2 * x.var(ddof=1) / len(x))
+        distance, error = (
+            y.mean() - ratio * x.mean(),
+            math.sqrt(y.var(ddof=1) / len(y) + ratio**2 * x.var(ddof=1) / len(x)),
+        )
         return bool(abs(distance) <= q * error)
 
     if found is None:
@@ -228,11 +268,15 @@ def test_quantile__by_brute_force__is_the_smallest_row_with_the_share_and_the_er
     hat = min(v for v in values if (rows <= v).mean() >= level - 1e-12)
     assert found.value == pytest.approx(hat)
     # The share ≤ q̂ is a ratio over buckets: rows below over rows, by the delta method.
-    below = np.array([(rows[buckets == k] <= hat).sum() for k in set(buckets.tolist())], dtype=float)
+    below = np.array(
+        [(rows[buckets == k] <= hat).sum() for k in set(buckets.tolist())], dtype=float
+    )
     n = np.array([(buckets == k).sum() for k in set(buckets.tolist())], dtype=float)
     assume(len(n) > 1 and found.share_sd is not None)
     spread = (below - below.sum() / n.sum() * n).var(ddof=1)
-    assert found.share_sd == pytest.approx(math.sqrt(spread / len(n)) / n.mean(), rel=1e-6, abs=1e-9)
+    assert found.share_sd == pytest.approx(
+        math.sqrt(spread / len(n)) / n.mean(), rel=1e-6, abs=1e-9
+    )
 
 
 # ---------------------------------------------------------------- hostile totals of every kind
@@ -247,18 +291,31 @@ HOSTILE_MEANS = [
 
 @pytest.mark.parametrize("control", HOSTILE_MEANS)
 @pytest.mark.parametrize("treatment", HOSTILE_MEANS)
-def test_every_kind_over_means__hostile_totals__gives_numbers_or_a_reason(control: Totals, treatment: Totals) -> None:
+def test_every_kind_over_means__hostile_totals__gives_numbers_or_a_reason(
+    control: Totals, treatment: Totals
+) -> None:
     def covaried(totals: Totals) -> Covaried:
-        return Covaried(Totals(totals.n, totals.sum_y, totals.sum_y2, totals.sum_y, totals.sum_y2, totals.sum_y2))
+        return Covaried(
+            Totals(
+                totals.n, totals.sum_y, totals.sum_y2, totals.sum_y, totals.sum_y2, totals.sum_y2
+            )
+        )
 
     def ratio(totals: Totals) -> Moments:
-        return Moments(totals.n, ("y", "d"), (totals.sum_y, float(totals.n)), (totals.sum_y2, totals.sum_y, float(totals.n)))
+        return Moments(
+            totals.n,
+            ("y", "d"),
+            (totals.sum_y, float(totals.n)),
+            (totals.sum_y2, totals.sum_y, float(totals.n)),
+        )
 
     for found in (
         compare_means(control, treatment),
         compare_adjusted(covaried(control), covaried(treatment)),
         compare_ratios(ratio(control), ratio(treatment)),
-        post_stratify([Stratum("one", control, treatment), Stratum("two", treatment, control)]).comparison,
+        post_stratify(
+            [Stratum("one", control, treatment), Stratum("two", treatment, control)]
+        ).comparison,
     ):
         _assert_honest(found)
 
@@ -277,7 +334,9 @@ COUNTS = [
 
 @pytest.mark.parametrize("control", COUNTS)
 @pytest.mark.parametrize("treatment", COUNTS)
-def test_rates__hostile_counts__give_numbers_or_a_reason(control: tuple[int, float, int], treatment: tuple[int, float, int]) -> None:
+def test_rates__hostile_counts__give_numbers_or_a_reason(
+    control: tuple[int, float, int], treatment: tuple[int, float, int]
+) -> None:
     _assert_honest(compare_rates(Rate(*control), Rate(*treatment)))
 
 
@@ -286,7 +345,13 @@ def _assert_honest(found: Comparison) -> None:
     assert found.p is None or 0 <= found.p <= 1
     for field in fields(found):
         value = getattr(found, field.name)
-        numbers = [value.low, value.high] if isinstance(value, Interval) else [value] if isinstance(value, float) else []
+        numbers = (
+            [value.low, value.high]
+            if isinstance(value, Interval)
+            else [value]
+            if isinstance(value, float)
+            else []
+        )
         assert all(math.isfinite(v) for v in numbers), field.name
     assert found.lift is None or (found.control_mean or 0) > 0
     for value, interval in ((found.difference, found.ci), (found.lift, found.lift_ci)):

@@ -13,7 +13,13 @@ from scipy.special import stdtrit
 from analytics.core.ground.moments import Moments
 from analytics.core.ground.totals import Totals
 from analytics.core.stats.arms.mean import welch_t
-from analytics.core.stats.arms.ratio import compare_ratios, linearised, per_unit, ratio_t, ratio_value
+from analytics.core.stats.arms.ratio import (
+    compare_ratios,
+    linearised,
+    per_unit,
+    ratio_t,
+    ratio_value,
+)
 
 UNIT = st.tuples(st.floats(0, 50).map(lambda v: round(v, 2)), st.integers(1, 30).map(float))
 UNITS = st.lists(UNIT, min_size=10, max_size=40)
@@ -63,24 +69,33 @@ def test_linearised__from_moments__has_the_textbook_variance_of_rows(rows: Rows)
     (s_yy, s_yd), (_, s_dd) = np.cov(y, d)
     assert found is not None and found.variance is not None
     assert found.mean == pytest.approx(ratio)
-    assert found.variance / n == pytest.approx((s_yy - 2 * ratio * s_yd + ratio**2 * s_dd) / (n * d.mean() ** 2), rel=1e-7, abs=1e-9)
+    assert found.variance / n == pytest.approx(
+        (s_yy - 2 * ratio * s_yd + ratio**2 * s_dd) / (n * d.mean() ** 2), rel=1e-7, abs=1e-9
+    )
 
 
 @settings(max_examples=40, deadline=None)
 @given(UNITS, UNITS, st.floats(0.5, 2), st.floats(-1, 1))
-def test_ratio_t__from_moments__is_welch_on_linearised_rows(a: Rows, b: Rows, factor: float, shift: float) -> None:
+def test_ratio_t__from_moments__is_welch_on_linearised_rows(
+    a: Rows, b: Rows, factor: float, shift: float
+) -> None:
     wanted = welch_t(_of_few_by_hand(a), _of_few_by_hand(b), factor, shift)
     assume(wanted is not None and wanted.se > 1e-4)
     found = ratio_t(_moments(a), _moments(b), factor, shift)
     assert found is not None and wanted is not None
-    assert (found.difference, found.se, found.df) == pytest.approx((wanted.difference, wanted.se, wanted.df), rel=1e-6, abs=1e-9)
+    assert (found.difference, found.se, found.df) == pytest.approx(
+        (wanted.difference, wanted.se, wanted.df), rel=1e-6, abs=1e-9
+    )
 
 
 @settings(max_examples=40, deadline=None)
 @given(UNITS, st.data())
 def test_ratio__from_any_partition__is_that_of_the_whole(rows: Rows, data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(rows)))
-    parts, whole = linearised(_moments(rows[:cut]) + _moments(rows[cut:])), linearised(_moments(rows))
+    parts, whole = (
+        linearised(_moments(rows[:cut]) + _moments(rows[cut:])),
+        linearised(_moments(rows)),
+    )
     assert parts is not None and whole is not None
     assert (parts.sum_y, parts.sum_y2) == pytest.approx((whole.sum_y, whole.sum_y2), rel=1e-9)
 
@@ -99,15 +114,24 @@ def test_ratio__arms_swapped__turns_the_sign_only(a: Rows, b: Rows) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(UNITS, UNITS, st.floats(0.01, 100), st.floats(0.01, 100), st.floats(-3, 3))
-def test_ratio__rescaled_or_raised_by_the_denominator__keeps_its_t(a: Rows, b: Rows, per_y: float, per_d: float, rise: float) -> None:
+def test_ratio__rescaled_or_raised_by_the_denominator__keeps_its_t(
+    a: Rows, b: Rows, per_y: float, per_d: float, rise: float
+) -> None:
     plain = ratio_t(_moments(a), _moments(b))
     assume(plain is not None and plain.se > 1e-3)
-    scaled = ratio_t(_moments([(per_y * y, per_d * d) for y, d in a]), _moments([(per_y * y, per_d * d) for y, d in b]))
+    scaled = ratio_t(
+        _moments([(per_y * y, per_d * d) for y, d in a]),
+        _moments([(per_y * y, per_d * d) for y, d in b]),
+    )
     # y + rise·d raises every ratio by ``rise`` and leaves what scatters around it.
-    raised = ratio_t(_moments([(y + rise * d, d) for y, d in a]), _moments([(y + rise * d, d) for y, d in b]))
+    raised = ratio_t(
+        _moments([(y + rise * d, d) for y, d in a]), _moments([(y + rise * d, d) for y, d in b])
+    )
     assert plain is not None and scaled is not None and raised is not None
     assert scaled.t == pytest.approx(plain.t, rel=1e-6, abs=1e-9)
-    assert (raised.difference, raised.se) == pytest.approx((plain.difference, plain.se), rel=1e-6, abs=1e-9)
+    assert (raised.difference, raised.se) == pytest.approx(
+        (plain.difference, plain.se), rel=1e-6, abs=1e-9
+    )
 
 
 def test_linearised__around_another_ratio__keeps_the_mean_and_changes_the_spread() -> None:
@@ -140,14 +164,19 @@ def test_ratio__compared__shows_both_halves_per_unit() -> None:
     assert c.method == "ratio, delta method"
     assert (c.control_mean, c.treatment_mean) == pytest.approx((2 / 4.5, 2 / 9))
     assert c.notes == ("per unit, treatment and control: numerator 2 and 2, denominator 9 and 4.5",)
-    assert per_unit(treatment) is not None and per_unit(Moments(0, ("y", "d"), (0, 0), (0, 0, 0))) is None
+    assert (
+        per_unit(treatment) is not None
+        and per_unit(Moments(0, ("y", "d"), (0, 0), (0, 0, 0))) is None
+    )
 
 
 def test_ratio__denominator_barely_above_zero__says_that_its_spread_is_rough() -> None:
     rare = _moments([(0.0, 0.0)] * 40 + [(1.0, 2.0), (0.0, 1.0)])
     c = compare_ratios(_moments(SOME), rare)
     assert c.p is not None
-    assert any("treatment's mean denominator is within 5 standard errors of 0" in note for note in c.notes)
+    assert any(
+        "treatment's mean denominator is within 5 standard errors of 0" in note for note in c.notes
+    )
 
 
 def test_ratio__nine_units__cannot_say() -> None:
@@ -162,7 +191,11 @@ def test_ratio__denominators_that_add_up_to_nothing__cannot_say(denominators: li
     c = compare_ratios(empty, _moments(OTHER))
     assert c.reason == "the denominators of control add up to nothing: its ratio is undefined"
     assert c.control_mean is None and c.treatment_mean is not None
-    assert (ratio_value(empty), linearised(empty), ratio_t(empty, _moments(OTHER))) == (None, None, None)
+    assert (ratio_value(empty), linearised(empty), ratio_t(empty, _moments(OTHER))) == (
+        None,
+        None,
+        None,
+    )
 
 
 def test_ratio__the_same_in_every_unit__has_no_spread_and_no_p() -> None:
@@ -194,7 +227,9 @@ HOSTILE = [
 
 @pytest.mark.parametrize("control", HOSTILE)
 @pytest.mark.parametrize("treatment", HOSTILE)
-def test_ratio__hostile_totals__never_crash_and_never_fake(control: Moments, treatment: Moments) -> None:
+def test_ratio__hostile_totals__never_crash_and_never_fake(
+    control: Moments, treatment: Moments
+) -> None:
     c = compare_ratios(control, treatment)
     assert (c.p is None) == (c.reason is not None)
     numbers = [c.control_mean, c.treatment_mean, c.difference, c.lift, c.p, c.z, c.se, c.df]
@@ -221,5 +256,9 @@ def test_ratio__users_with_many_alike_requests__is_covered_as_often_as_it_says()
         covered += c.ci.holds(0.0)
         rates = [(y.sum() / d.sum(), d.sum()) for y, d in arms]
         naive += abs(c.difference) <= 1.96 * math.sqrt(sum(p * (1 - p) / m for p, m in rates))
-    assert 0.95 - 3.29 * math.sqrt(0.95 * 0.05 / sims) <= covered / sims <= 0.95 + 3.29 * math.sqrt(0.95 * 0.05 / sims)
+    assert (
+        0.95 - 3.29 * math.sqrt(0.95 * 0.05 / sims)
+        <= covered / sims
+        <= 0.95 + 3.29 * math.sqrt(0.95 * 0.05 / sims)
+    )
     assert naive / sims < 0.85

@@ -26,7 +26,13 @@ from analytics.core.stats.reconciling import reconcile, robust
 from analytics.core.stats.reconciling import reconcile_rates as rates
 
 Counts = tuple[int, int, int, int]
-COUNTS: list[Counts] = [(750, 1000, 820, 1000), (9, 45, 12, 48), (36, 50, 39, 52), (540, 9000, 75, 1000), (3, 20, 9, 20)]
+COUNTS: list[Counts] = [
+    (750, 1000, 820, 1000),
+    (9, 45, 12, 48),
+    (36, 50, 39, 52),
+    (540, 9000, 75, 1000),
+    (3, 20, 9, 20),
+]
 P = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 RNG = np.random.default_rng(4)
 X_C, X_T = RNG.normal(50, 10, 120), RNG.normal(50, 10, 90)
@@ -43,7 +49,9 @@ def _ends(interval: Interval | None) -> tuple[float, float]:
 def test_student__from_totals__is_scipys_on_rows() -> None:
     found, theirs = reconcile.student(CONTROL, TREATMENT), scipy.stats.ttest_ind(Y_T, Y_C)
     assert found is not None
-    assert (found.t, found.p, found.df) == pytest.approx((theirs.statistic, theirs.pvalue, theirs.df))
+    assert (found.t, found.p, found.df) == pytest.approx(
+        (theirs.statistic, theirs.pvalue, theirs.df)
+    )
     assert _ends(found.ci) == pytest.approx(tuple(theirs.confidence_interval()))
 
 
@@ -54,17 +62,25 @@ def test_welch__from_totals__is_ours() -> None:
 
 
 @pytest.mark.parametrize("level", [25.0, -25.0])
-def test_growthbook__lift__is_the_delta_methods_with_the_sign_of_the_difference(level: float) -> None:
+def test_growthbook__lift__is_the_delta_methods_with_the_sign_of_the_difference(
+    level: float,
+) -> None:
     control, treatment = Totals.of_values(Y_C - 25 + level), Totals.of_values(Y_T - 25 + level)
     found = reconcile.growthbook_mean(control, treatment)
     assert found is not None and found.relative is not None and control.mean and treatment.mean
-    assert found.relative.value == pytest.approx((treatment.mean - control.mean) / abs(control.mean))
+    assert found.relative.value == pytest.approx(
+        (treatment.mean - control.mean) / abs(control.mean)
+    )
     v_c, v_t = np.var(Y_C, ddof=1) / 120, np.var(Y_T, ddof=1) / 90
-    assert found.relative.se == pytest.approx(math.sqrt(v_t + v_c * (treatment.mean / control.mean) ** 2) / abs(control.mean))
+    assert found.relative.se == pytest.approx(
+        math.sqrt(v_t + v_c * (treatment.mean / control.mean) ** 2) / abs(control.mean)
+    )
     assert found.relative.df == found.absolute.df
 
 
-def test_lifts__of_well_measured_means__agree_and_fieller_is_the_odd_one_only_when_they_are_not() -> None:
+def test_lifts__of_well_measured_means__agree_and_fieller_is_the_odd_one_only_when_they_are_not() -> (
+    None
+):
     many = [Totals(100 * t.n, 100 * t.sum_y, 100 * t.sum_y2) for t in (CONTROL, TREATMENT)]
     book, log = reconcile.growthbook_mean(many[0], many[1]), reconcile.log_lift(many[0], many[1])
     assert book is not None and book.relative is not None
@@ -78,26 +94,37 @@ def test_log_lift__by_hand__is_the_exponential_of_the_logarithms_interval() -> N
     control = Totals(20, 40.0, 80.0 + 19 * 0.8)
     treatment = Totals(20, 60.0, 180.0 + 19 * 1.8)
     half = 2.0243942 * math.sqrt(0.02)
-    assert _ends(reconcile.log_lift(control, treatment)) == pytest.approx((1.5 * math.exp(-half) - 1, 1.5 * math.exp(half) - 1))
+    assert _ends(reconcile.log_lift(control, treatment)) == pytest.approx(
+        (1.5 * math.exp(-half) - 1, 1.5 * math.exp(half) - 1)
+    )
     assert reconcile.log_lift(Totals.of_values([-1.0, 0.5] * 9), treatment) is None
 
 
 def test_cuped_of_other_tools__one_slope_for_all_units__is_the_regression_over_both_arms() -> None:
     slope = float(np.polyfit(np.concatenate([X_C, X_T]), np.concatenate([Y_C, Y_T]), 1)[0])
-    book, tea = reconcile.growthbook_cuped(CONTROL, TREATMENT), reconcile.tea_tasting_cuped(CONTROL, TREATMENT)
+    book, tea = (
+        reconcile.growthbook_cuped(CONTROL, TREATMENT),
+        reconcile.tea_tasting_cuped(CONTROL, TREATMENT),
+    )
     assert book is not None and tea is not None
     at = np.concatenate([X_C, X_T]).mean()
     by_rows = scipy.stats.ttest_ind(Y_T - slope * X_T, Y_C - slope * X_C, equal_var=False)
     assert reconcile.common_slope(CONTROL, TREATMENT) == pytest.approx(slope)
     assert [book.absolute.t, tea.absolute.t] == pytest.approx([by_rows.statistic] * 2)
     assert [book.absolute.p, tea.absolute.p] == pytest.approx([by_rows.pvalue] * 2)
-    assert (tea.control, tea.treatment) == pytest.approx((Y_C.mean() - slope * (X_C.mean() - at), Y_T.mean() - slope * (X_T.mean() - at)))
+    assert (tea.control, tea.treatment) == pytest.approx(
+        (Y_C.mean() - slope * (X_C.mean() - at), Y_T.mean() - slope * (X_T.mean() - at))
+    )
 
 
 def test_cuped_of_other_tools__constant_covariate__is_no_cuped() -> None:
     control, treatment = Totals.of_values(Y_C, [1.0] * 120), Totals.of_values(Y_T, [1.0] * 90)
-    assert reconcile.growthbook_cuped(control, treatment) == reconcile.growthbook_mean(control, treatment)
-    assert reconcile.tea_tasting_cuped(control, treatment) == reconcile.tea_tasting_mean(control, treatment)
+    assert reconcile.growthbook_cuped(control, treatment) == reconcile.growthbook_mean(
+        control, treatment
+    )
+    assert reconcile.tea_tasting_cuped(control, treatment) == reconcile.tea_tasting_mean(
+        control, treatment
+    )
     assert reconcile.within_arm_slope(control, treatment) is None
     assert reconcile.even_slope(control, treatment) is None
 
@@ -116,8 +143,14 @@ def test_ratio_cuped_of_other_tools__history_that_says_nothing__is_the_plain_rat
     y, d = [float(k % 3) for k in range(60)], [float(1 + k % 4) for k in range(60)]
     control = Moments.of_rows(y=y, d=d, y0=[0.0] * 60, d0=[1.0] * 60)
     treatment = Moments.of_rows(y=y[1:], d=d[:-1], y0=[0.0] * 59, d0=[1.0] * 59)
-    book, plain = reconcile.growthbook_ratio_cuped(control, treatment), reconcile.growthbook_ratio(control, treatment)
-    tea, simple = reconcile.tea_tasting_ratio_cuped(control, treatment), reconcile.tea_tasting_ratio(control, treatment)
+    book, plain = (
+        reconcile.growthbook_ratio_cuped(control, treatment),
+        reconcile.growthbook_ratio(control, treatment),
+    )
+    tea, simple = (
+        reconcile.tea_tasting_ratio_cuped(control, treatment),
+        reconcile.tea_tasting_ratio(control, treatment),
+    )
     assert book is not None and plain is not None and tea is not None and simple is not None
     assert book.absolute.t == pytest.approx(plain.absolute.t)
     assert tea.absolute.p == pytest.approx(simple.absolute.p)
@@ -125,7 +158,12 @@ def test_ratio_cuped_of_other_tools__history_that_says_nothing__is_the_plain_rat
 
 @pytest.mark.parametrize("arm", [NOTHING, Totals.of_values([1.0]), Totals.of_values([3.0] * 20)])
 def test_other_tools__without_units_or_spread__say_nothing(arm: Totals) -> None:
-    for tool in (reconcile.student, reconcile.welch, reconcile.growthbook_mean, reconcile.tea_tasting_mean):
+    for tool in (
+        reconcile.student,
+        reconcile.welch,
+        reconcile.growthbook_mean,
+        reconcile.tea_tasting_mean,
+    ):
         assert tool(arm, arm) is None
     assert reconcile.growthbook_rate(0, 20, 0, 20) is None
     assert reconcile.growthbook_cuped(CONSTANT, CONSTANT) is None
@@ -147,19 +185,31 @@ def test_chi_squares__of_a_table__are_scipys(counts: Counts) -> None:
     x_c, n_c, x_t, n_t = counts
     table = [[x_c, n_c - x_c], [x_t, n_t - x_t]]
     yates, g = rates.yates_chi2(*counts), rates.g_test(*counts)
-    theirs = scipy.stats.chi2_contingency(table), scipy.stats.chi2_contingency(table, correction=False, lambda_="log-likelihood")
-    plain, its = rates.pearson_chi2([(x_c, n_c), (x_t, n_t)]), scipy.stats.chi2_contingency(table, correction=False)
-    assert plain is not None and (plain.statistic, plain.p) == pytest.approx((its.statistic, its.pvalue))
+    theirs = (
+        scipy.stats.chi2_contingency(table),
+        scipy.stats.chi2_contingency(table, correction=False, lambda_="log-likelihood"),
+    )
+    plain, its = (
+        rates.pearson_chi2([(x_c, n_c), (x_t, n_t)]),
+        scipy.stats.chi2_contingency(table, correction=False),
+    )
+    assert plain is not None and (plain.statistic, plain.p) == pytest.approx(
+        (its.statistic, its.pvalue)
+    )
     assert yates is not None and g is not None
     assert (yates.statistic, yates.p) == pytest.approx((theirs[0].statistic, theirs[0].pvalue))
     assert (g.statistic, g.p) == pytest.approx((theirs[1].statistic, theirs[1].pvalue))
 
 
-def test_pearson__expected_cells_below_one__still_has_its_statistic_where_the_display_cannot_say() -> None:
+def test_pearson__expected_cells_below_one__still_has_its_statistic_where_the_display_cannot_say() -> (
+    None
+):
     arms = [(1, 4), (0, 3), (2, 5)]
     found = rates.pearson_chi2([*arms, (0, 0)])
     theirs = scipy.stats.chi2_contingency([[x, n - x] for x, n in arms], correction=False)
-    assert found is not None and (found.statistic, found.p) == pytest.approx((theirs.statistic, theirs.pvalue))
+    assert found is not None and (found.statistic, found.p) == pytest.approx(
+        (theirs.statistic, theirs.pvalue)
+    )
     assert rates.pearson_chi2([(0, 5), (0, 9)]) is None and rates.pearson_chi2([(1, 5)]) is None
 
 
@@ -168,13 +218,19 @@ def test_intervals_of_two_rates__are_statsmodels(counts: Counts) -> None:
     x_c, n_c, x_t, n_t = counts
 
     def theirs(compare: str, method: str) -> tuple[float, float]:
-        low, high = confint_proportions_2indep(x_t, n_t, x_c, n_c, compare=compare, method=method, alpha=0.1)
+        low, high = confint_proportions_2indep(
+            x_t, n_t, x_c, n_c, compare=compare, method=method, alpha=0.1
+        )
         return float(low), float(high)
 
     assert _ends(rates.wald_difference(*counts, 0.1)) == pytest.approx(theirs("diff", "wald"))
-    assert _ends(rates.agresti_caffo(*counts, 0.1)) == pytest.approx(theirs("diff", "agresti-caffo"))
+    assert _ends(rates.agresti_caffo(*counts, 0.1)) == pytest.approx(
+        theirs("diff", "agresti-caffo")
+    )
     assert _ends(rates.log_ratio(*counts, 0.1)) == pytest.approx(theirs("ratio", "log"))
-    assert _ends(rates.log_ratio(*counts, 0.1, added=0.5)) == pytest.approx(theirs("ratio", "log-adjusted"))
+    assert _ends(rates.log_ratio(*counts, 0.1, added=0.5)) == pytest.approx(
+        theirs("ratio", "log-adjusted")
+    )
 
 
 @pytest.mark.parametrize("method", ["normal", "agresti_coull", "beta", "jeffreys"])
@@ -195,7 +251,9 @@ def _one_rate_by_hand(method: str, x: int, n: int) -> tuple[float, float]:
     """Ends at 90 %, by scipy's distributions and the textbook's formulas."""
     z, beta = float(scipy.stats.norm.ppf(0.95)), scipy.stats.beta
     if method == "jeffreys":
-        return float(beta.ppf(0.05, x + 0.5, n - x + 0.5)), float(beta.ppf(0.95, x + 0.5, n - x + 0.5))
+        return float(beta.ppf(0.05, x + 0.5, n - x + 0.5)), float(
+            beta.ppf(0.95, x + 0.5, n - x + 0.5)
+        )
     if method == "beta":
         low = float(beta.ppf(0.05, x, n - x + 1)) if x else 0.0
         return low, float(beta.ppf(0.95, x + 1, n - x)) if x < n else 1.0
@@ -213,16 +271,29 @@ def test_exact_tests__of_small_tables__are_scipys(counts: Counts) -> None:
 
 
 def test_rates__hostile_counts__give_nothing_or_numbers() -> None:
-    hostile = [(0, 0, 0, 0), (0, 0, 5, 10), (0, 10, 0, 10), (10, 10, 10, 10), (0, 10, 10, 10), (1, 10**12, 5, 10**12)]
+    hostile = [
+        (0, 0, 0, 0),
+        (0, 0, 5, 10),
+        (0, 10, 0, 10),
+        (10, 10, 10, 10),
+        (0, 10, 10, 10),
+        (1, 10**12, 5, 10**12),
+    ]
     for counts in [*hostile, (10**12 - 1, 10**12, 10**12 - 9, 10**12)]:
         numbers: list[float] = []
         z, chi, g = rates.unpooled_z(*counts), rates.yates_chi2(*counts), rates.g_test(*counts)
         numbers += [z.z, z.p] if z else []
         numbers += [chi.statistic, chi.p] if chi else []
         numbers += [g.statistic, g.p] if g else []
-        for interval in (rates.agresti_caffo(*counts), rates.log_ratio(*counts), rates.log_ratio(*counts, added=0.5)):
+        for interval in (
+            rates.agresti_caffo(*counts),
+            rates.log_ratio(*counts),
+            rates.log_ratio(*counts, added=0.5),
+        ):
             numbers += [interval.low, interval.high] if interval else []
-        numbers += [p for p in (fisher_lower_p(*counts), rates.boschloo_p(*counts)) if p is not None]
+        numbers += [
+            p for p in (fisher_lower_p(*counts), rates.boschloo_p(*counts)) if p is not None
+        ]
         assert all(math.isfinite(v) for v in numbers), counts
     assert rates.unpooled_z(0, 10, 10, 10) is None
     assert rates.yates_chi2(0, 10, 0, 10) is None
@@ -253,8 +324,15 @@ def _simes(p: Sequence[float]) -> float:
 
 def _closed(p: list[float], test: Callable[[Sequence[float]], float]) -> list[float]:
     """The closed testing principle itself: the largest p of all tests of sets that hold the hypothesis."""
-    every = [held for size in range(1, len(p) + 1) for held in itertools.combinations(range(len(p)), size)]
-    return [min(1.0, max(test([p[i] for i in held]) for held in every if k in held)) for k in range(len(p))]
+    every = [
+        held
+        for size in range(1, len(p) + 1)
+        for held in itertools.combinations(range(len(p)), size)
+    ]
+    return [
+        min(1.0, max(test([p[i] for i in held]) for held in every if k in held))
+        for k in range(len(p))
+    ]
 
 
 def _by_definition(method: str, p: list[float]) -> list[float]:
@@ -264,7 +342,10 @@ def _by_definition(method: str, p: list[float]) -> list[float]:
     if method == "holm":
         return _closed(p, lambda some: len(some) * min(some))
     if method == "holm-sidak":
-        return _closed(p, lambda some: -math.expm1(len(some) * math.log1p(-min(some))) if min(some) < 1 else 1.0)
+        return _closed(
+            p,
+            lambda some: -math.expm1(len(some) * math.log1p(-min(some))) if min(some) < 1 else 1.0,
+        )
     if method == "bonferroni":
         return [min(1.0, m * q) for q in p]
     if method == "sidak":
@@ -299,15 +380,26 @@ def test_adjusted_p__of_a_hypothesis_that_cannot_say__stays_unsaid_and_counts(me
 
 @given(P)
 def test_adjusted_p__from_the_boldest_to_the_most_careful__never_falls(p: list[float]) -> None:
-    ladder = [multiplicity.hommel(p), multiplicity.hochberg(p), multiplicity.holm(p), multiplicity.bonferroni(p)]
+    ladder = [
+        multiplicity.hommel(p),
+        multiplicity.hochberg(p),
+        multiplicity.holm(p),
+        multiplicity.bonferroni(p),
+    ]
     for bold, careful in itertools.pairwise(ladder):
-        assert all(a is not None and b is not None and a <= b + 1e-12 for a, b in zip(bold, careful, strict=True))
+        assert all(
+            a is not None and b is not None and a <= b + 1e-12
+            for a, b in zip(bold, careful, strict=True)
+        )
 
 
 def test_robust__lin_and_ancova_from_rows__are_the_sandwich_written_out() -> None:
     arms, y, x = [0.0] * 120 + [1.0] * 90, [*Y_C, *Y_T], [*X_C, *X_T]
     t, centred = np.array(arms), np.array(x) - np.mean(x)
-    designs = {robust.lin_effect(arms, y, x): [t, centred, t * centred], robust.ancova_effect(arms, y, x): [t, centred]}
+    designs = {
+        robust.lin_effect(arms, y, x): [t, centred, t * centred],
+        robust.ancova_effect(arms, y, x): [t, centred],
+    }
     for found, columns in designs.items():
         design = np.column_stack([np.ones(len(arms)), *columns])
         bread = np.linalg.inv(design.T @ design)
@@ -319,13 +411,20 @@ def test_robust__lin_and_ancova_from_rows__are_the_sandwich_written_out() -> Non
         assert (found.value, found.se, found.df) == pytest.approx(
             ((bread @ design.T @ np.array(y))[1], se, len(arms) - design.shape[1]), rel=1e-8
         )
-        assert found.p == pytest.approx(float(2 * scipy.stats.t.sf(abs(found.value / se), found.df)), rel=1e-8)
+        assert found.p == pytest.approx(
+            float(2 * scipy.stats.t.sf(abs(found.value / se), found.df)), rel=1e-8
+        )
 
 
 def test_robust__without_a_unique_line__says_nothing_and_bad_rows_are_refused() -> None:
     assert robust.ancova_effect([0.0, 1.0, 0.0, 1.0], [1.0, 2.0, 3.0, 4.0], [5.0] * 4) is None
     assert robust.ancova_effect([0.0, 1.0], [1.0, 2.0], [1.0, 3.0]) is None
-    assert robust.ancova_effect([0.0] * 5 + [1.0], [1.0, 2.0, 4.0, 3.0, 5.0, 9.0], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]) is None
+    assert (
+        robust.ancova_effect(
+            [0.0] * 5 + [1.0], [1.0, 2.0, 4.0, 3.0, 5.0, 9.0], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+        )
+        is None
+    )
     with pytest.raises(ImpossibleTotals, match="0 or 1"):
         robust.lin_effect([0.0, 2.0], [1.0, 2.0], [1.0, 3.0])
     with pytest.raises(ImpossibleTotals, match="found 1, 2 and 2"):

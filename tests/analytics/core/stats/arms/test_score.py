@@ -10,7 +10,9 @@ from scipy.optimize import minimize_scalar
 from analytics.core.stats.arms.score import difference_score, ratio_interval, ratio_score
 
 
-def _likeliest(x_c: int, n_c: int, x_t: int, n_t: int, treatment_rate: str, value: float) -> tuple[float, float]:
+def _likeliest(
+    x_c: int, n_c: int, x_t: int, n_t: int, treatment_rate: str, value: float
+) -> tuple[float, float]:
     """(p_C, p_T) of maximum likelihood on the edge, by search."""
 
     def rate_t(p: float) -> float:
@@ -18,17 +20,30 @@ def _likeliest(x_c: int, n_c: int, x_t: int, n_t: int, treatment_rate: str, valu
 
     def unlikely(p: float) -> float:
         t = rate_t(p)
-        return -(x_t * math.log(t) + (n_t - x_t) * math.log(1 - t) + x_c * math.log(p) + (n_c - x_c) * math.log(1 - p))
+        return -(
+            x_t * math.log(t)
+            + (n_t - x_t) * math.log(1 - t)
+            + x_c * math.log(p)
+            + (n_c - x_c) * math.log(1 - p)
+        )
 
     low = max(0.0, -value) if treatment_rate == "shifted" else 0.0
     high = min(1.0, 1 - value) if treatment_rate == "shifted" else min(1.0, 1 / value)
-    p = float(minimize_scalar(unlikely, bounds=(low + 1e-12, high - 1e-12), method="bounded", options={"xatol": 1e-13}).x)
+    p = float(
+        minimize_scalar(
+            unlikely, bounds=(low + 1e-12, high - 1e-12), method="bounded", options={"xatol": 1e-13}
+        ).x
+    )
     return p, rate_t(p)
 
 
-@pytest.mark.parametrize("counts", [(200, 10_000, 480, 10_000), (200, 10_000, 250, 10_000), (30, 100, 50, 200)])
+@pytest.mark.parametrize(
+    "counts", [(200, 10_000, 480, 10_000), (200, 10_000, 250, 10_000), (30, 100, 50, 200)]
+)
 @pytest.mark.parametrize("margin", [0.02, -0.015, 0.1])
-def test_difference_score__any_margin__uses_the_likeliest_rates(counts: tuple[int, int, int, int], margin: float) -> None:
+def test_difference_score__any_margin__uses_the_likeliest_rates(
+    counts: tuple[int, int, int, int], margin: float
+) -> None:
     # statsmodels 0.15 writes count0 where Miettinen and Nurminen's cubic has the size of group 0,
     # so its restricted rate is not the likeliest one; a search over the likelihood is the judge here.
     _, n_c, _, n_t = counts

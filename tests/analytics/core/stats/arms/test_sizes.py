@@ -25,7 +25,9 @@ def arm(n: int, mean: float = 1.0, spread: float = 2.0) -> Totals:
         (arm(180, spread=0.3), arm(20), ""),  # values that are nearly alike
     ],
 )
-def test_note__small_skewed_and_uneven__names_the_arm_and_the_units_it_needs(control, treatment, said) -> None:
+def test_note__small_skewed_and_uneven__names_the_arm_and_the_units_it_needs(
+    control, treatment, said
+) -> None:
     notes = compare_means(control, treatment).notes
     assert [note[: len(said)] for note in notes] == ([said] if said else [])
     assert all("has about 400 units" in note for note in notes)

@@ -30,14 +30,20 @@ def totals(values: np.ndarray) -> Totals:
     return Totals.of_values(values.tolist())
 
 
-@pytest.mark.parametrize(("n_control", "n_treatment"), [(380, 20), (20, 380), (50, 950), (300, 250), (15, 12)])
-def test_look__at_means_of_any_sizes__has_the_p_of_scipys_welch_test(n_control: int, n_treatment: int) -> None:
+@pytest.mark.parametrize(
+    ("n_control", "n_treatment"), [(380, 20), (20, 380), (50, 950), (300, 250), (15, 12)]
+)
+def test_look__at_means_of_any_sizes__has_the_p_of_scipys_welch_test(
+    n_control: int, n_treatment: int
+) -> None:
     rng = np.random.default_rng(n_control)
     control, treatment = rng.normal(10, 3, n_control), rng.normal(12, 4, n_treatment)
     score = kind_of("mean").looked(totals(control), totals(treatment))
     assert score is not None
     assert score.z is not None
-    assert two_sided_p(score.z) == pytest.approx(float(ttest_ind(treatment, control, equal_var=False).pvalue), rel=1e-6)
+    assert two_sided_p(score.z) == pytest.approx(
+        float(ttest_ind(treatment, control, equal_var=False).pvalue), rel=1e-6
+    )
 
 
 def test_look__at_ratios_of_uneven_arms__has_welchs_degrees_of_freedom() -> None:
@@ -55,14 +61,20 @@ def test_look__at_ratios_of_uneven_arms__has_welchs_degrees_of_freedom() -> None
     score = kind_of("ratio").looked(control, treatment)
     assert score is not None
     assert score.z is not None
-    assert two_sided_p(score.z) == pytest.approx(float(ttest_ind(linear_t, linear_c, equal_var=False).pvalue), rel=1e-6)
+    assert two_sided_p(score.z) == pytest.approx(
+        float(ttest_ind(linear_t, linear_c, equal_var=False).pvalue), rel=1e-6
+    )
 
 
 def test_post_stratify__one_stratum_of_uneven_arms__has_the_p_of_scipys_welch_test() -> None:
     rng = np.random.default_rng(4)
     control, treatment = rng.normal(10, 3, 380), rng.normal(12, 4, 20)
-    found = post_stratify([Stratum("all", totals(control), totals(treatment))], shares="known").comparison
-    assert found.p == pytest.approx(float(ttest_ind(treatment, control, equal_var=False).pvalue), rel=1e-6)
+    found = post_stratify(
+        [Stratum("all", totals(control), totals(treatment))], shares="known"
+    ).comparison
+    assert found.p == pytest.approx(
+        float(ttest_ind(treatment, control, equal_var=False).pvalue), rel=1e-6
+    )
 
 
 def test_uneven_t__even_arms__is_welchs() -> None:
@@ -72,13 +84,21 @@ def test_uneven_t__even_arms__is_welchs() -> None:
     assert uneven_t(control, treatment, 1.2) == welch_t(control, treatment, 1.2)
 
 
-@pytest.mark.parametrize(("factor", "shift"), [(1.0, 0.0), (1.2, 0.0), (1.0, 0.5), (1.0, -0.5), (0.8, 0.0)])
+@pytest.mark.parametrize(
+    ("factor", "shift"), [(1.0, 0.0), (1.2, 0.0), (1.0, 0.5), (1.0, -0.5), (0.8, 0.0)]
+)
 def test_uneven_t__many_units_without_skew__agrees_with_welch(factor: float, shift: float) -> None:
     """With enough units both scales tell the same of an effect near the edge."""
     rng = np.random.default_rng(6)
     edge = factor * 10 + shift
-    control, treatment = totals(rng.normal(10, 2, 5_000)), totals(edge / 10 * rng.normal(10, 2, 45_000) + 0.02)
-    plain, found = welch_t(control, treatment, factor, shift), uneven_t(control, treatment, factor, shift)
+    control, treatment = (
+        totals(rng.normal(10, 2, 5_000)),
+        totals(edge / 10 * rng.normal(10, 2, 45_000) + 0.02),
+    )
+    plain, found = (
+        welch_t(control, treatment, factor, shift),
+        uneven_t(control, treatment, factor, shift),
+    )
     assert plain is not None
     assert found is not None
     assert found.difference == plain.difference
@@ -107,10 +127,15 @@ def alarms(seen: list[Harm]) -> tuple[bool, bool]:
 def by_day(rng: np.random.Generator, per_day: int, scale: float, days: int = 10) -> list[Observed]:
     drawn = scale * rng.lognormal(0.0, 1.5, (days, per_day))
     sums, squares = drawn.sum(axis=1).cumsum(), (drawn**2).sum(axis=1).cumsum()
-    return [Totals(per_day * (k + 1), float(a), float(b)) for k, (a, b) in enumerate(zip(sums, squares, strict=True))]
+    return [
+        Totals(per_day * (k + 1), float(a), float(b))
+        for k, (a, b) in enumerate(zip(sums, squares, strict=True))
+    ]
 
 
-@pytest.mark.parametrize(("per_day", "scale", "place"), [((20, 180), 1.0, 0), ((10, 190), 1.2, 1), ((190, 10), 1.2, 1)])
+@pytest.mark.parametrize(
+    ("per_day", "scale", "place"), [((20, 180), 1.0, 0), ((10, 190), 1.2, 1), ((190, 10), 1.2, 1)]
+)
 def test_alarm__skewed_cost_in_uneven_arms__errs_at_most_one_and_a_half_times_its_level(
     per_day: tuple[int, int], scale: float, place: int
 ) -> None:
@@ -139,9 +164,13 @@ def test_alarm__true_harm_of_half_again_in_uneven_arms__is_still_found() -> None
         (Guard(baseline=10.0, sd=15.0, relative=True, better="increase"), 0.2, 0.25),
     ],
 )
-def test_safe_sample__mean_in_uneven_arms__has_its_power_by_the_verdict(guard: Guard, margin: float, ratio: float) -> None:
+def test_safe_sample__mean_in_uneven_arms__has_its_power_by_the_verdict(
+    guard: Guard, margin: float, ratio: float
+) -> None:
     size = power.safe_sample(guard, margin, ratio=ratio)
-    plan = GuardrailPlan("cost", "mean", guard.better, Margin("relative" if guard.relative else "money", margin))
+    plan = GuardrailPlan(
+        "cost", "mean", guard.better, Margin("relative" if guard.relative else "money", margin)
+    )
     rng, critical = np.random.default_rng(9), float(ndtri(0.05))
     shape = (10.0 / 15.0) ** 2
     found = 0

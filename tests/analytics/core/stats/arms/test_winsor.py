@@ -19,10 +19,14 @@ HISTOGRAM = st.lists(st.tuples(st.floats(-1e4, 1e4), st.integers(1, 30)), min_si
 
 @settings(max_examples=60, deadline=None)
 @given(HISTOGRAM, st.floats(0.0, 1.0))
-def test_percentile__of_a_histogram__is_numpys_of_the_rows(histogram: list[tuple[float, int]], q: float) -> None:
+def test_percentile__of_a_histogram__is_numpys_of_the_rows(
+    histogram: list[tuple[float, int]], q: float
+) -> None:
     values, counts = zip(*histogram, strict=True)
     rows = np.repeat(values, counts)
-    assert percentile(values, q, counts) == pytest.approx(float(np.quantile(rows, q)), rel=1e-9, abs=1e-9)
+    assert percentile(values, q, counts) == pytest.approx(
+        float(np.quantile(rows, q)), rel=1e-9, abs=1e-9
+    )
 
 
 def test_find_cap__of_one_to_a_thousand_and_many_zeros__forgets_the_zeros() -> None:
@@ -44,7 +48,14 @@ def test_find_cap__one_more_unit_below_a_thousand__is_refused_with_the_number() 
 
 
 @pytest.mark.parametrize(
-    ("kind", "cost"), [("proportion", False), ("quantile", False), ("duration", False), ("mean", True), ("count", True)]
+    ("kind", "cost"),
+    [
+        ("proportion", False),
+        ("quantile", False),
+        ("duration", False),
+        ("mean", True),
+        ("count", True),
+    ],
 )
 def test_find_cap__of_what_may_not_be_cut__is_refused(kind: str, cost: bool) -> None:
     found = find_cap(np.arange(1, 10_000), kind=kind, is_cost=cost)
@@ -62,7 +73,11 @@ def test_cap__stored_and_read_again__is_the_same_and_cannot_be_changed() -> None
 def test_capped_totals__second_pass__are_totals_of_the_capped_rows() -> None:
     values, counts, cap = [0.0, 3.0, 50.0, 900.0], [4, 3, 2, 1], Cap(60.0, 0.999, 1_000)
     rows = np.repeat(values, counts).tolist()
-    assert capped_totals(values, cap, counts) == Totals.of_values(capped(rows, cap)) == Totals(10, 169.0, 27 + 5_000 + 3_600)
+    assert (
+        capped_totals(values, cap, counts)
+        == Totals.of_values(capped(rows, cap))
+        == Totals(10, 169.0, 27 + 5_000 + 3_600)
+    )
     assert capped_totals(values, NoCap("few"), counts) == Totals.of_values(rows)
 
 
@@ -82,9 +97,19 @@ def test_percentile__of_trillions_of_units__counts_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "counts"), [([1.0, np.nan], None), ([np.inf], None), ([1.0], [-1]), ([1.0], [0.5]), ([1.0, 2.0], [1]), ([1.0], [np.nan])]
+    ("values", "counts"),
+    [
+        ([1.0, np.nan], None),
+        ([np.inf], None),
+        ([1.0], [-1]),
+        ([1.0], [0.5]),
+        ([1.0, 2.0], [1]),
+        ([1.0], [np.nan]),
+    ],
 )
-def test_cap__of_rows_that_cannot_be__is_refused(values: list[float], counts: list[float] | None) -> None:
+def test_cap__of_rows_that_cannot_be__is_refused(
+    values: list[float], counts: list[float] | None
+) -> None:
     with pytest.raises(ImpossibleTotals):
         find_cap(values, counts)
 

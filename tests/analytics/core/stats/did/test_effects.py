@@ -22,13 +22,17 @@ def _dummies(whole):
     """Two-way fixed effects written out: every region and period a column, the effect first."""
     regions, periods = np.nonzero(whole.observed)
     effect = (whole.treated[regions] & whole.post[periods]).astype(float)
-    x = np.column_stack([effect, np.eye(len(whole.regions))[regions], np.eye(len(whole.periods))[periods][:, 1:]])
+    x = np.column_stack(
+        [effect, np.eye(len(whole.regions))[regions], np.eye(len(whole.periods))[periods][:, 1:]]
+    )
     return x, whole.values[whole.observed], regions
 
 
 def test_two_way__four_cells__is_the_difference_of_changes() -> None:
     model = effects.two_way(panel([[1, 4], [2, 3]], 1, 1))
-    assert float(model.design.influence[:, 0] @ model.swept(np.array([[1.0, 4.0], [2.0, 3.0]]))) == pytest.approx(3 - 1)
+    assert float(
+        model.design.influence[:, 0] @ model.swept(np.array([[1.0, 4.0], [2.0, 3.0]]))
+    ) == pytest.approx(3 - 1)
 
 
 @pytest.mark.parametrize("gaps", [(), GAPS])
@@ -47,8 +51,13 @@ def test_cr2__region_means_swept_out__equal_region_columns_written_out(gaps) -> 
     whole = with_gaps(drawn(5, effect=1.0), *gaps)
     x, y, regions = _dummies(whole)
     model = effects.two_way(whole)
-    swept, written = cr2(model.design, model.swept(whole.values), 0), cr2(sandwich(x, regions), y, 0)
-    assert (swept.value, swept.se, swept.df) == pytest.approx((written.value, written.se, written.df), rel=1e-8)
+    swept, written = (
+        cr2(model.design, model.swept(whole.values), 0),
+        cr2(sandwich(x, regions), y, 0),
+    )
+    assert (swept.value, swept.se, swept.df) == pytest.approx(
+        (written.value, written.se, written.df), rel=1e-8
+    )
 
 
 def test_satterthwaite__closed_form__equals_the_definition() -> None:
@@ -57,10 +66,15 @@ def test_satterthwaite__closed_form__equals_the_definition() -> None:
     design = sandwich(x, regions)
     hat = x @ np.linalg.pinv(x.T @ x) @ x.T
     columns = np.column_stack(
-        [(np.eye(len(x)) - hat)[:, regions == g] @ design.adjusted[regions == g, 0] for g in range(len(whole.regions))]
+        [
+            (np.eye(len(x)) - hat)[:, regions == g] @ design.adjusted[regions == g, 0]
+            for g in range(len(whole.regions))
+        ]
     )
     gamma = columns.T @ columns
-    assert satterthwaite(design, 0) == pytest.approx(np.trace(gamma) ** 2 / (gamma**2).sum(), rel=1e-8)
+    assert satterthwaite(design, 0) == pytest.approx(
+        np.trace(gamma) ** 2 / (gamma**2).sum(), rel=1e-8
+    )
 
 
 def test_cr2__balanced_panel__is_welch_of_the_regions_changes() -> None:
@@ -79,19 +93,33 @@ def test_cr2__balanced_panel__is_welch_of_the_regions_changes() -> None:
 def test_two_by_two__agrees_with_two_way_on_a_balanced_panel() -> None:
     whole = drawn(3, effect=2.0)
     regions, periods = np.nonzero(whole.observed)
-    design = effects.two_by_two(whole.treated[regions].astype(float), whole.post[periods].astype(float), regions)
+    design = effects.two_by_two(
+        whole.treated[regions].astype(float), whole.post[periods].astype(float), regions
+    )
     model = effects.two_way(whole)
-    rows, fixed = cr2(design, whole.values.ravel(), 0), cr2(model.design, model.swept(whole.values), 0)
-    assert (rows.value, rows.se, rows.df) == pytest.approx((fixed.value, fixed.se, fixed.df), rel=1e-9)
+    rows, fixed = (
+        cr2(design, whole.values.ravel(), 0),
+        cr2(model.design, model.swept(whole.values), 0),
+    )
+    assert (rows.value, rows.se, rows.df) == pytest.approx(
+        (fixed.value, fixed.se, fixed.df), rel=1e-9
+    )
 
 
 @settings(max_examples=25)
 @given(st.integers(0, 200), st.floats(-50, 50), st.floats(0.1, 20), st.booleans())
-def test_did__levels_of_regions_and_periods__change_nothing_and_scale_scales(seed, level, scale, gaps) -> None:
+def test_did__levels_of_regions_and_periods__change_nothing_and_scale_scales(
+    seed, level, scale, gaps
+) -> None:
     whole = with_gaps(drawn(seed), *(GAPS if gaps else ()))
     rng = np.random.default_rng(seed)
-    shifted = scale * whole.values + level * rng.normal(size=(10, 1)) + level * rng.normal(size=(1, 8))
-    before, after = difference_in_differences(whole), difference_in_differences(panel(shifted, 5, 4))
+    shifted = (
+        scale * whole.values + level * rng.normal(size=(10, 1)) + level * rng.normal(size=(1, 8))
+    )
+    before, after = (
+        difference_in_differences(whole),
+        difference_in_differences(panel(shifted, 5, 4)),
+    )
     assert after.estimate == pytest.approx(scale * before.estimate, rel=1e-6, abs=1e-9)
     assert (after.se, after.df) == pytest.approx((scale * before.se, before.df), rel=1e-6)
     assert after.decision_p == pytest.approx(before.decision_p, rel=1e-6)

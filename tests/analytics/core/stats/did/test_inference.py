@@ -18,7 +18,13 @@ from analytics.core.stats.did.cluster import cr1
 from analytics.core.stats.did.inference import decision_p
 from analytics.core.stats.did.permutation import permute
 from analytics.core.stats.did.simulation import false_positives
-from tests.analytics.core.stats.did.panels import card_krueger, drawn, organ_donations, panel, with_gaps
+from tests.analytics.core.stats.did.panels import (
+    card_krueger,
+    drawn,
+    organ_donations,
+    panel,
+    with_gaps,
+)
 
 
 def _slow_p(whole, weights):
@@ -50,10 +56,20 @@ def test_bootstrap__ten_clusters__is_every_sign_refitted(gaps) -> None:
 
 def test_draws_for__rule_by_clusters__webb_then_every_sign_then_drawn() -> None:
     nine, ten, twelve, thirteen = (draws_for(g) for g in (9, 10, 12, 13))
-    assert nine[0].shape == (9999, 9) and set(np.unique(nine[0]).round(9)) == set(WEBB.round(9)) and not nine[1]
-    assert ten[0].shape == (1024, 10) and len({tuple(w) for w in ten[0].tolist()}) == 1024 and ten[1]
+    assert (
+        nine[0].shape == (9999, 9)
+        and set(np.unique(nine[0]).round(9)) == set(WEBB.round(9))
+        and not nine[1]
+    )
+    assert (
+        ten[0].shape == (1024, 10) and len({tuple(w) for w in ten[0].tolist()}) == 1024 and ten[1]
+    )
     assert twelve[0].shape == (4096, 12) and twelve[1]
-    assert thirteen[0].shape == (9999, 13) and set(np.unique(thirteen[0])) == {-1.0, 1.0} and not thirteen[1]
+    assert (
+        thirteen[0].shape == (9999, 13)
+        and set(np.unique(thirteen[0])) == {-1.0, 1.0}
+        and not thirteen[1]
+    )
     assert draws_for(8, True)[0].shape == (256, 8)
 
 
@@ -100,7 +116,9 @@ def test_infer__one_or_two_regions_in_a_group__permutation_only(regions, treated
     assert all(point.ci is None for point in found.event_study)
 
 
-@pytest.mark.parametrize(("treated", "gaps"), [(1, ()), (2, ()), (2, ((4, 0), (6, 5), (1, 2))), (8, ((4, 0),))])
+@pytest.mark.parametrize(
+    ("treated", "gaps"), [(1, ()), (2, ()), (2, ((4, 0), (6, 5), (1, 2))), (8, ((4, 0),))]
+)
 def test_permute__every_placement__is_an_estimate_with_other_regions_treated(treated, gaps) -> None:
     whole = with_gaps(drawn(9, treated=treated, effect=0.7), *gaps)
     sizes = []
@@ -144,7 +162,10 @@ def test_card_krueger__balanced_panel__has_its_published_numbers() -> None:
 
 
 def test_sequential__below_a_hundred_regions__says_read_once() -> None:
-    assert difference_in_differences(drawn(1)).sequential.reason == "10 regions; below 100 a pilot is read once, at its end"
+    assert (
+        difference_in_differences(drawn(1)).sequential.reason
+        == "10 regions; below 100 a pilot is read once, at its end"
+    )
     assert difference_in_differences(drawn(1, regions=120, treated=60)).sequential.ci is not None
 
 
@@ -156,7 +177,16 @@ def test_sequential__below_a_hundred_regions__says_read_once() -> None:
         (panel(np.ones((6, 4)), 1, 2), "no region changed differently"),
         (panel([[1, np.nan], [1, 2], [3, 4]], 1, 1), "0 treated and 2 control regions"),
         (
-            panel([[np.nan, 1, 2, np.nan], [np.nan, 3, 4, np.nan], [1, np.nan, np.nan, 2], [1, np.nan, np.nan, 5]], 2, 2),
+            panel(
+                [
+                    [np.nan, 1, 2, np.nan],
+                    [np.nan, 3, 4, np.nan],
+                    [1, np.nan, np.nan, 2],
+                    [1, np.nan, np.nan, 5],
+                ],
+                2,
+                2,
+            ),
             "no period in which",
         ),
     ],
@@ -179,7 +209,9 @@ def test_did__level_outside_zero_and_one__is_refused() -> None:
         difference_in_differences(drawn(1), 1.0)
 
 
-@pytest.mark.parametrize("whole", [drawn(1), organ_donations(), card_krueger(), panel(np.ones((6, 4)), 3, 2)])
+@pytest.mark.parametrize(
+    "whole", [drawn(1), organ_donations(), card_krueger(), panel(np.ones((6, 4)), 3, 2)]
+)
 def test_result__stored_as_json__comes_back_equal(whole) -> None:
     found = difference_in_differences(whole)
     assert restored(json.loads(json.dumps(plain(found))), DidResult) == found

@@ -10,7 +10,11 @@ from analytics.core.ground.errors import ImpossiblePlan, ImpossibleTotals
 from analytics.core.stats.did import Cell, StaggeredAdoption, one_start, panel_of
 from analytics.core.stats.did.panel import usable
 
-CELLS = [Cell(region, period, value) for region, values in {"N": (1, 2, 5), "S": (1, 2, 3)}.items() for period, value in zip("abc", values, strict=True)]
+CELLS = [
+    Cell(region, period, value)
+    for region, values in {"N": (1, 2, 5), "S": (1, 2, 3)}.items()
+    for period, value in zip("abc", values, strict=True)
+]
 
 
 def test_panel_of__cells__are_laid_out_by_region_and_period() -> None:
@@ -28,9 +32,19 @@ def test_panel_of__order_given__overrules_the_order_of_appearance() -> None:
     ("extra", "named", "error", "message"),
     [
         (Cell("S", "a", 9), {}, ImpossibleTotals, "region S, period a: two values"),
-        (Cell("W", "a", math.nan), {}, ImpossibleTotals, "region W, period a: expected a finite value"),
+        (
+            Cell("W", "a", math.nan),
+            {},
+            ImpossibleTotals,
+            "region W, period a: expected a finite value",
+        ),
         (Cell("W", "a", math.inf), {}, ImpossibleTotals, "finite"),
-        (None, {"treated": ["East"]}, ImpossiblePlan, "treated region 'East' is not in the panel; it has N, S"),
+        (
+            None,
+            {"treated": ["East"]},
+            ImpossiblePlan,
+            "treated region 'East' is not in the panel; it has N, S",
+        ),
         (None, {"post": ["d"]}, ImpossiblePlan, "post period 'd' is not in the panel"),
         (None, {"treated": []}, ImpossiblePlan, "treated are none"),
         (None, {"treated": ["N", "S"]}, ImpossiblePlan, "treated are all 2"),
@@ -43,7 +57,9 @@ def test_panel_of__order_given__overrules_the_order_of_appearance() -> None:
 )
 def test_panel_of__what_cannot_be__is_refused_by_name(extra, named, error, message) -> None:
     with pytest.raises(error, match=message):
-        panel_of([*CELLS, *([extra] if extra else [])], **{"treated": ["N"], "post": ["c"], **named})
+        panel_of(
+            [*CELLS, *([extra] if extra else [])], **{"treated": ["N"], "post": ["c"], **named}
+        )
 
 
 def test_panel_of__nothing__is_refused() -> None:

@@ -26,7 +26,9 @@ def test_pre_trend__joint_test__is_hotellings_two_sample() -> None:
     before = whole.values[:, :3] - whole.values[:, 3:4]
     theirs = hotelling_of(before[:5], before[5:])
     found = pre_trend(whole, 0.05)
-    assert (found.joint_f, found.joint_p) == pytest.approx((theirs.statistic, theirs.pvalue), rel=1e-8)
+    assert (found.joint_f, found.joint_p) == pytest.approx(
+        (theirs.statistic, theirs.pvalue), rel=1e-8
+    )
     assert found.joint_df == (3, 6)
 
 
@@ -46,7 +48,10 @@ def test_pre_trend__as_many_periods_as_regions__joint_test_cannot_say() -> None:
 
 def test_pre_trend__one_period_before__cannot_say() -> None:
     found = difference_in_differences(drawn(3, periods=3, start=1))
-    assert found.pre_trend.p is None and found.pre_trend.reason == "one period before the start shows no trend"
+    assert (
+        found.pre_trend.p is None
+        and found.pre_trend.reason == "one period before the start shows no trend"
+    )
     assert found.placebos == () and "nothing before the start" in found.notes[-1]
 
 
@@ -76,7 +81,9 @@ def test_event_study__balanced__is_the_gap_against_the_last_period_before() -> N
 def test_event_study__mean_of_the_points__is_the_effect_of_a_balanced_panel() -> None:
     whole = drawn(3, effect=1.0)
     points = np.array([p.estimate for p in event_study(whole, 0.05)])
-    assert points[4:].mean() - points[:4].mean() == pytest.approx(difference_in_differences(whole).estimate)
+    assert points[4:].mean() - points[:4].mean() == pytest.approx(
+        difference_in_differences(whole).estimate
+    )
 
 
 @pytest.mark.parametrize("gaps", [(), ((0, 1), (3, 6), (7, 0))])
@@ -85,18 +92,25 @@ def test_leave_one_out__each_region__is_the_effect_fitted_without_it(gaps) -> No
     for position, found in enumerate(leave_one_out(whole)):
         rest = np.delete(whole.values, position, axis=0)
         model = effects.two_way(panel(rest, 2 if position < 3 else 3, 4))
-        assert found.estimate == pytest.approx(float(model.design.influence[:, 0] @ model.swept(rest)), rel=1e-8)
+        assert found.estimate == pytest.approx(
+            float(model.design.influence[:, 0] @ model.swept(rest)), rel=1e-8
+        )
 
 
 def test_leave_one_out__the_only_treated_region__cannot_say() -> None:
-    found = {row.region: row.estimate for row in difference_in_differences(organ_donations()).leave_one_out}
+    found = {
+        row.region: row.estimate
+        for row in difference_in_differences(organ_donations()).leave_one_out
+    }
     assert found["California"] is None
     assert sum(value is not None for value in found.values()) == 26
 
 
 def test_did__unbalanced__uses_the_cells_there_are_and_names_the_regions() -> None:
     found = difference_in_differences(with_gaps(drawn(3, effect=1.0), (2, 1), (6, 5)))
-    assert found.missing == 2 and any("2 of 80 cells are missing (r2, r6)" in note for note in found.notes)
+    assert found.missing == 2 and any(
+        "2 of 80 cells are missing (r2, r6)" in note for note in found.notes
+    )
 
 
 def test_did__region_without_a_period_before__is_named_and_left_out() -> None:

@@ -15,7 +15,15 @@ from analytics.core.ground.errors import ImpossiblePlan, ImpossibleTotals
 from analytics.core.ground.totals import Totals
 from analytics.core.stats.arms.batch import ManyTotals
 from analytics.core.stats.exploring import bandit
-from analytics.core.stats.exploring.bandit import BanditPlan, best_chances, conclude, contrasts, next_split, next_splits, with_floors
+from analytics.core.stats.exploring.bandit import (
+    BanditPlan,
+    best_chances,
+    conclude,
+    contrasts,
+    next_split,
+    next_splits,
+    with_floors,
+)
 
 TWO, THREE = BanditPlan(2), BanditPlan(3)
 MEANS = st.lists(st.floats(-5, 5), min_size=2, max_size=5)
@@ -33,19 +41,26 @@ def test_best_chances__two_arms__are_the_normal_tail_of_their_difference() -> No
 
 @settings(max_examples=30, deadline=None)
 @given(MEANS, st.data())
-def test_best_chances__any_posteriors__add_up_to_one_and_follow_their_order(means: list[float], data: st.DataObject) -> None:
+def test_best_chances__any_posteriors__add_up_to_one_and_follow_their_order(
+    means: list[float], data: st.DataObject
+) -> None:
     spread = data.draw(st.lists(st.floats(1e-4, 10), min_size=len(means), max_size=len(means)))
     assert best_chances(means, spread).sum() == pytest.approx(1.0)
     # With equal spreads a better mean has the better chance; and shifting or scaling all changes nothing.
     alike = best_chances(means, 0.5)
-    assert list(np.argsort(alike[np.argsort(means)], kind="stable")) == sorted(range(len(means))) or np.ptp(means) < 1e-6
+    assert (
+        list(np.argsort(alike[np.argsort(means)], kind="stable")) == sorted(range(len(means)))
+        or np.ptp(means) < 1e-6
+    )
     assert best_chances(np.array(means) * 3 + 7, 4.5) == pytest.approx(alike, abs=1e-9)
 
 
 def test_best_chances__very_different_spreads__agree_with_drawing() -> None:
     means, sds = np.array([0.0, 0.1, -0.2, 0.05]), np.array([1.0, 0.01, 3.0, 0.2])
     drawn = np.random.default_rng(1).normal(means, sds, (400_000, 4)).argmax(axis=1)
-    assert best_chances(means, sds**2) == pytest.approx(np.bincount(drawn, minlength=4) / 400_000, abs=0.003)
+    assert best_chances(means, sds**2) == pytest.approx(
+        np.bincount(drawn, minlength=4) / 400_000, abs=0.003
+    )
 
 
 def test_best_chances__arm_far_behind__has_a_tiny_chance_and_not_none() -> None:
@@ -114,13 +129,19 @@ def test_conclude__ten_equal_batches__is_the_fixed_test() -> None:
     assert found.estimate == pytest.approx(0.015)
     assert found.z == pytest.approx(0.015 / math.sqrt(unit / 10_000))
     assert found.ci is not None
-    assert (found.ci.low, found.ci.high) == pytest.approx((0.015 - 1.959964 * found.se, 0.015 + 1.959964 * found.se))
+    assert (found.ci.low, found.ci.high) == pytest.approx(
+        (0.015 - 1.959964 * found.se, 0.015 + 1.959964 * found.se)
+    )
 
 
-def test_conclude__shares_and_rates_moved_together__sees_no_effect_where_pooled_means_would() -> None:
+def test_conclude__shares_and_rates_moved_together__sees_no_effect_where_pooled_means_would() -> (
+    None
+):
     # Given no effect in any batch, while treatment's share and everybody's rate rise.
     sizes = [(1_100 - 100 * k, 100 * k) for k in range(1, 11)]
-    batches = [_batch((n_c * k // 20, n_c), (n_t * k // 20, n_t)) for k, (n_c, n_t) in enumerate(sizes, 1)]
+    batches = [
+        _batch((n_c * k // 20, n_c), (n_t * k // 20, n_t)) for k, (n_c, n_t) in enumerate(sizes, 1)
+    ]
     found = conclude(TWO, batches, 1)
     assert found.estimate == pytest.approx(0.0, abs=1e-12)
     assert found.z == pytest.approx(0.0, abs=1e-9)
@@ -139,7 +160,9 @@ def test_conclude__a_batch_that_cannot_compare__says_which() -> None:
     good = _batch((100, 1_000), (100, 1_000))
     starved = conclude(TWO, [good] * 9 + [_batch((100, 1_000), (1, 9))], 1)
     assert (starved.estimate, starved.z) == (None, None)
-    assert starved.reason is not None and starved.reason.startswith("batch 10: treatment has too few units")
+    assert starved.reason is not None and starved.reason.startswith(
+        "batch 10: treatment has too few units"
+    )
     still = conclude(TWO, [good] * 9 + [_batch((0, 1_000), (0, 1_000))], 1)
     assert still.reason is not None and "no spread" in still.reason
     assert conclude(TWO, [], 1).reason == "no batch was released yet"
@@ -147,14 +170,22 @@ def test_conclude__a_batch_that_cannot_compare__says_which() -> None:
 
 def test_conclude__starved_arm_without_an_event__is_no_proof() -> None:
     # Given 15 units in treatment each time, of which none converts at 5 %: its own variance would be 0.
-    found = conclude(TWO, [_batch((50, 1_000), (0, 15))] * 5 + [_batch((50, 1_000), (1, 15))] * 5, 1)
+    found = conclude(
+        TWO, [_batch((50, 1_000), (0, 15))] * 5 + [_batch((50, 1_000), (1, 15))] * 5, 1
+    )
     assert found.z is not None and abs(found.z) < 2
 
 
-@given(st.lists(st.tuples(st.integers(20, 500), st.integers(20, 500)), min_size=10, max_size=10), st.integers(1, 1_000))
+@given(
+    st.lists(st.tuples(st.integers(20, 500), st.integers(20, 500)), min_size=10, max_size=10),
+    st.integers(1, 1_000),
+)
 def test_conclude__interval_and_test__agree(sizes: list[tuple[int, int]], seed: int) -> None:
     rng = np.random.default_rng(seed)
-    batches = [[Totals.of_values(rng.normal(0.1 * arm, 1, n).tolist()) for arm, n in enumerate(pair)] for pair in sizes]
+    batches = [
+        [Totals.of_values(rng.normal(0.1 * arm, 1, n).tolist()) for arm, n in enumerate(pair)]
+        for pair in sizes
+    ]
     found = conclude(TWO, batches, 1)
     assert found.ci is not None and found.p is not None
     assert found.ci.holds(0.0) == (found.p >= 0.05)
@@ -168,7 +199,13 @@ def test_conclude__hostile_counts__stay_numbers() -> None:
 
 
 def test_plan__nonsense__is_refused() -> None:
-    for arms, wrong in ((1, {}), (2, {"batches": 9}), (2, {"control_floor": 0.99}), (3, {"floor": 0.0}), (2, {"floor": math.nan})):
+    for arms, wrong in (
+        (1, {}),
+        (2, {"batches": 9}),
+        (2, {"control_floor": 0.99}),
+        (3, {"floor": 0.0}),
+        (2, {"floor": math.nan}),
+    ):
         with pytest.raises(ImpossiblePlan):
             BanditPlan(arms, **wrong)
     with pytest.raises(ImpossiblePlan):
@@ -190,7 +227,9 @@ def test_bandit__pooled_means__are_offered_nowhere() -> None:
 
 
 @pytest.mark.parametrize("effect", [0.0, 0.02])
-def test_bandit__split_follows_the_data_while_rates_drift__covers_as_promised(effect: float) -> None:
+def test_bandit__split_follows_the_data_while_rates_drift__covers_as_promised(
+    effect: float,
+) -> None:
     # Given 1,000 experiments of ten batches, everybody's rate rising from 10 to 20 %.
     sims, rng = 1_000, np.random.default_rng(6)
     n, x = np.zeros((sims, 0, 2)), np.zeros((sims, 0, 2))
@@ -198,13 +237,17 @@ def test_bandit__split_follows_the_data_while_rates_drift__covers_as_promised(ef
         shares, _ = next_splits(TWO, ManyTotals.of_rates(x, n))
         units = rng.multinomial(2_000, shares)
         n = np.concatenate([n, units[:, None]], axis=1)
-        x = np.concatenate([x, rng.binomial(units, np.array([0.1, 0.1 + effect]) + 0.01 * k)[:, None]], axis=1)
+        x = np.concatenate(
+            [x, rng.binomial(units, np.array([0.1, 0.1 + effect]) + 0.01 * k)[:, None]], axis=1
+        )
     found = contrasts(ManyTotals.of_rates(x, n))
     covered = np.abs(found.centre - effect) <= 1.959964 * found.spread
     slack = 3.29 * math.sqrt(0.95 * 0.05 / sims)
     # Then intervals hold the truth, the estimate is unbiased, and pooled means miss it most of the time.
     assert covered.mean() == pytest.approx(0.95, abs=slack)
-    assert found.estimate.mean() == pytest.approx(effect, abs=3.29 * found.estimate.std() / math.sqrt(sims))
+    assert found.estimate.mean() == pytest.approx(
+        effect, abs=3.29 * found.estimate.std() / math.sqrt(sims)
+    )
     rate = x.sum(axis=1) / n.sum(axis=1)
     se = np.sqrt((rate * (1 - rate) / n.sum(axis=1)).sum(axis=1))
     assert (np.abs(rate[:, 1] - rate[:, 0] - effect) <= 1.959964 * se).mean() < 0.7

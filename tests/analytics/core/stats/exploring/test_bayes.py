@@ -14,10 +14,22 @@ from scipy.stats import beta, norm
 from analytics.core.ground.errors import ImpossiblePlan, ImpossibleTotals
 from analytics.core.ground.totals import Totals
 from analytics.core.stats.exploring import bayes
-from analytics.core.stats.exploring.bayes import NormalPrior, Outlook, Posterior, believe_lift, believe_rates, outlook, update
+from analytics.core.stats.exploring.bayes import (
+    NormalPrior,
+    Outlook,
+    Posterior,
+    believe_lift,
+    believe_rates,
+    outlook,
+    update,
+)
 from analytics.core.stats.exploring.estimates import Estimate
 
-ARM = st.integers(0, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))).filter(lambda arm: arm[1] > 0)
+ARM = (
+    st.integers(0, 400)
+    .flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+    .filter(lambda arm: arm[1] > 0)
+)
 
 
 def _rates(x_c: int, n_c: int, x_t: int, n_t: int, better: bayes.Better = "increase") -> Outlook:
@@ -38,7 +50,9 @@ def test_update__exact_or_hopeless_estimate__is_itself_or_the_prior() -> None:
 
 
 @given(st.floats(-0.9, 3), st.floats(1e-4, 10))
-def test_update__any_estimate__lies_between_prior_and_estimate_and_is_surer_than_either(effect: float, se: float) -> None:
+def test_update__any_estimate__lies_between_prior_and_estimate_and_is_surer_than_either(
+    effect: float, se: float
+) -> None:
     found = update(effect, se)
     assert min(0, effect) <= found.mean <= max(0, effect)
     assert found.sd <= min(se, 0.3) * (1 + 1e-12)
@@ -58,14 +72,20 @@ def test_shrunken_estimate__of_winners__is_right_where_the_plain_one_is_too_larg
 def test_outlook__no_effect_seen__is_even_and_both_risks_are_a_normal_mean() -> None:
     found = outlook(Posterior(0.0, 0.1))
     assert found.chance_to_win == 0.5
-    assert (found.risk_if_shipped, found.risk_if_kept) == pytest.approx((0.0398942, 0.0398942), rel=1e-5)
+    assert (found.risk_if_shipped, found.risk_if_kept) == pytest.approx(
+        (0.0398942, 0.0398942), rel=1e-5
+    )
 
 
 @given(st.floats(-1, 1), st.floats(0.01, 1))
-def test_outlook__any_belief__risks_are_the_integrals_and_differ_by_the_effect(mean: float, sd: float) -> None:
+def test_outlook__any_belief__risks_are_the_integrals_and_differ_by_the_effect(
+    mean: float, sd: float
+) -> None:
     found, turned = outlook(Posterior(mean, sd)), outlook(Posterior(-mean, sd), "decrease")
     assert found.risk_if_kept - found.risk_if_shipped == pytest.approx(mean, abs=1e-12)
-    assert found.risk_if_shipped == pytest.approx(norm(mean, sd).expect(lambda v: -v, ub=0.0), abs=1e-7)
+    assert found.risk_if_shipped == pytest.approx(
+        norm(mean, sd).expect(lambda v: -v, ub=0.0), abs=1e-7
+    )
     assert turned == found
 
 
@@ -81,7 +101,9 @@ def test_believe_lift__clear_control__is_the_delta_method_and_the_prior() -> Non
     found = believe_lift(Estimate(0.1, 0.0001**2, 1e4), Estimate(0.11, 0.001**2, 1e4))
     se = math.sqrt(0.001**2 + 1.1**2 * 0.0001**2) / 0.1
     assert found.posterior is not None
-    assert (found.posterior.mean, found.posterior.sd) == pytest.approx((0.1 * 0.09 / (0.09 + se**2), 1 / math.sqrt(1 / 0.09 + 1 / se**2)))
+    assert (found.posterior.mean, found.posterior.sd) == pytest.approx(
+        (0.1 * 0.09 / (0.09 + se**2), 1 / math.sqrt(1 / 0.09 + 1 / se**2))
+    )
 
 
 def test_believe_lift__control_near_nothing__cannot_say() -> None:
@@ -99,19 +121,30 @@ def test_believe_rates__one_unit_each__is_what_the_integral_by_hand_gives() -> N
 
 @settings(max_examples=25, deadline=None)
 @given(ARM, ARM)
-def test_believe_rates__any_counts__agree_with_numerical_integration(control: tuple[int, int], treatment: tuple[int, int]) -> None:
+def test_believe_rates__any_counts__agree_with_numerical_integration(
+    control: tuple[int, int], treatment: tuple[int, int]
+) -> None:
     (x_c, n_c), (x_t, n_t) = control, treatment
     found = _rates(x_c, n_c, x_t, n_t)
     c, t = beta(1 + x_c, 1 + n_c - x_c), beta(1 + x_t, 1 + n_t - x_t)
-    where = [v for arm in (c, t) for k in (-6, -3, 0, 3, 6) if 0 < (v := float(arm.mean() + k * arm.std())) < 1]
+    where = [
+        v
+        for arm in (c, t)
+        for k in (-6, -3, 0, 3, 6)
+        if 0 < (v := float(arm.mean() + k * arm.std())) < 1
+    ]
     loss = quad(lambda v: t.cdf(v) * c.sf(v), 0, 1, points=where, limit=400)[0]
     assert found.risk_if_shipped == pytest.approx(loss, rel=1e-5, abs=1e-9)
-    assert found.risk_if_kept - found.risk_if_shipped == pytest.approx(t.mean() - c.mean(), abs=1e-12)
+    assert found.risk_if_kept - found.risk_if_shipped == pytest.approx(
+        t.mean() - c.mean(), abs=1e-12
+    )
 
 
 @settings(max_examples=25, deadline=None)
 @given(ARM, ARM)
-def test_believe_rates__arms_swapped_or_decrease_better__turns_all_round(control: tuple[int, int], treatment: tuple[int, int]) -> None:
+def test_believe_rates__arms_swapped_or_decrease_better__turns_all_round(
+    control: tuple[int, int], treatment: tuple[int, int]
+) -> None:
     one, other = _rates(*control, *treatment), _rates(*treatment, *control)
     assert other.chance_to_win == pytest.approx(1 - one.chance_to_win, abs=1e-9)
     assert other.risk_if_kept == pytest.approx(one.risk_if_shipped, rel=1e-9, abs=1e-15)
@@ -135,7 +168,9 @@ def test_believe_rates__large_counts__meet_the_normal_answer() -> None:
         (10**12 - 3, 10**12, 10**12 - 1, 10**12),
     ],
 )
-def test_believe_rates__hostile_counts__stay_chances_and_losses(counts: tuple[int, int, int, int]) -> None:
+def test_believe_rates__hostile_counts__stay_chances_and_losses(
+    counts: tuple[int, int, int, int],
+) -> None:
     found = _rates(*counts)
     assert 0.5 - 1e-9 <= found.chance_to_win <= 1
     assert 0 <= found.risk_if_shipped <= found.risk_if_kept * (1 + 1e-9)
@@ -178,7 +213,13 @@ def test_chance_to_win__peeked_at__finds_winners_without_effect() -> None:
     # Given 2,000 A/A tests, and a reader who stops at the first of 14 daily chances beyond 97.5 % either way.
     sums = np.random.default_rng(8).normal(size=(2_000, 14)).cumsum(axis=1)
     se = 0.4 / np.sqrt(np.arange(1, 15))
-    z = sums * 0.4 / np.arange(1, 15) * (0.09 / (0.09 + se**2)) / (se * np.sqrt(0.09 / (0.09 + se**2)))
+    z = (
+        sums
+        * 0.4
+        / np.arange(1, 15)
+        * (0.09 / (0.09 + se**2))
+        / (se * np.sqrt(0.09 / (0.09 + se**2)))
+    )
     # Then the chance is wrong far more often than it sounds: it is not peeking-proof, and nothing says so.
     assert (np.abs(z) > 1.96).any(axis=1).mean() > 0.1
     assert bayes.__doc__ is not None and "never called peeking-proof" in bayes.__doc__

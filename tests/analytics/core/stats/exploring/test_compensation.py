@@ -13,17 +13,23 @@ from analytics.core.ground.moments import Moments
 from analytics.core.stats.exploring.compensation import compensation
 
 
-def arm(seed: int, rate: float, cost: float, n: int = 4000) -> tuple[Moments, np.ndarray, np.ndarray]:
+def arm(
+    seed: int, rate: float, cost: float, n: int = 4000
+) -> tuple[Moments, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     y, c = (rng.random(n) < rate).astype(float), rng.gamma(2.0, cost / 2, n)
     return Moments.of_rows(y=y, c=c), y, c
 
 
-def test_compensation__gain_worth_more_than_the_cost__is_compensated_by_welch_on_unit_worth() -> None:
+def test_compensation__gain_worth_more_than_the_cost__is_compensated_by_welch_on_unit_worth() -> (
+    None
+):
     (control, y_c, c_c), (treatment, y_t, c_t) = arm(1, 0.10, 1.0), arm(2, 0.14, 1.5)
     found = compensation(control, treatment, value=50.0)
     test = ttest_ind(50 * y_t - c_t, 50 * y_c - c_c, equal_var=False)
-    assert found.difference == pytest.approx(float((50 * y_t - c_t).mean() - (50 * y_c - c_c).mean()))
+    assert found.difference == pytest.approx(
+        float((50 * y_t - c_t).mean() - (50 * y_c - c_c).mean())
+    )
     assert found.lower == pytest.approx(test.confidence_interval(0.9).low)
     assert found.compensated is True
 

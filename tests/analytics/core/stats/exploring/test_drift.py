@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
 from analytics.core.ground.errors import ImpossiblePlan, ImpossibleTotals
-from analytics.core.stats.exploring.drift import bin_edges, binned, find_drift, ks_binned, ks_two_sample, psi, verdict_of
+from analytics.core.stats.exploring.drift import (
+    bin_edges,
+    binned,
+    find_drift,
+    ks_binned,
+    ks_two_sample,
+    psi,
+    verdict_of,
+)
 
 COUNTS = st.lists(st.tuples(st.integers(1, 500), st.integers(1, 500)), min_size=2, max_size=12)
 
@@ -22,14 +30,19 @@ def test_psi__halves_against_a_quarter__is_the_hand_computed_one() -> None:
     assert psi([500, 500], [25, 75]) == pytest.approx(0.25 * math.log(3))
 
 
-@pytest.mark.parametrize(("value", "verdict"), [(0.0999, "green"), (0.1, "yellow"), (0.2499, "yellow"), (0.25, "red"), (9.0, "red")])
+@pytest.mark.parametrize(
+    ("value", "verdict"),
+    [(0.0999, "green"), (0.1, "yellow"), (0.2499, "yellow"), (0.25, "red"), (9.0, "red")],
+)
 def test_verdict__at_its_edges__is_the_documented_one(value: float, verdict: str) -> None:
     assert verdict_of(value) == verdict
 
 
 @settings(max_examples=50, deadline=None)
 @given(COUNTS, st.integers(2, 9))
-def test_psi__sides_swapped_or_enlarged__is_the_same_and_never_negative(counts: list[tuple[int, int]], k: int) -> None:
+def test_psi__sides_swapped_or_enlarged__is_the_same_and_never_negative(
+    counts: list[tuple[int, int]], k: int
+) -> None:
     b, c = zip(*counts, strict=True)
     assert psi(b, c) == pytest.approx(psi(c, b))
     assert psi(b, [k * v for v in c]) == pytest.approx(psi(b, c))
@@ -51,7 +64,10 @@ def test_drift__with_few_units__cannot_say_although_the_index_is_large() -> None
 
 def test_noise__without_any_drift__is_exceeded_one_time_in_twenty() -> None:
     rng = np.random.default_rng(8)
-    rows = [(rng.multinomial(2_000, [0.1] * 10), rng.multinomial(3_000, [0.1] * 10)) for _ in range(3_000)]
+    rows = [
+        (rng.multinomial(2_000, [0.1] * 10), rng.multinomial(3_000, [0.1] * 10))
+        for _ in range(3_000)
+    ]
     found = [find_drift(b, c) for b, c in rows]
     over = [f.psi is not None and f.noise is not None and f.psi > f.noise for f in found]
     assert 0.0375 < np.mean(over) < 0.0637
@@ -75,12 +91,20 @@ def test_drift__a_model_that_changed__is_red() -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.integers(0, 9), min_size=1, max_size=200), st.lists(st.integers(0, 9), min_size=1, max_size=200))
-def test_ks__of_values_and_of_histograms__agrees_with_scipy(one: list[int], other: list[int]) -> None:
+@given(
+    st.lists(st.integers(0, 9), min_size=1, max_size=200),
+    st.lists(st.integers(0, 9), min_size=1, max_size=200),
+)
+def test_ks__of_values_and_of_histograms__agrees_with_scipy(
+    one: list[int], other: list[int]
+) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         theirs = ks_2samp(one, other)
-    ours, coarse = ks_two_sample(one, other), ks_binned(np.bincount(one, minlength=10), np.bincount(other, minlength=10))
+    ours, coarse = (
+        ks_two_sample(one, other),
+        ks_binned(np.bincount(one, minlength=10), np.bincount(other, minlength=10)),
+    )
     assert ours is not None and coarse is not None
     assert (ours.d, ours.p) == pytest.approx((theirs.statistic, theirs.pvalue))
     assert coarse.d == pytest.approx(theirs.statistic)
@@ -99,7 +123,9 @@ def test_bins__of_a_baseline__hold_a_tenth_each_and_everything_beyond() -> None:
 
 
 @pytest.mark.parametrize("values", [[0.0] * 95 + [1.0] * 5, [0.0] * 50 + [1.0] * 50, [7.0] * 10])
-def test_bins__of_values_that_repeat__are_fewer_and_still_tell_them_apart(values: list[float]) -> None:
+def test_bins__of_values_that_repeat__are_fewer_and_still_tell_them_apart(
+    values: list[float],
+) -> None:
     edges = bin_edges(values)
     counts = binned(values, edges)
     assert sum(counts) == len(values) and len(edges) == len(set(edges))
@@ -109,7 +135,12 @@ def test_bins__of_values_that_repeat__are_fewer_and_still_tell_them_apart(values
 @pytest.mark.parametrize(("b", "c"), [([0, 0], [1, 2]), ([1, 2], [0, 0]), ([], [])])
 def test_drift__without_units__cannot_say(b: list[int], c: list[int]) -> None:
     found = find_drift(b, c)
-    assert found.psi is None and found.verdict is None and found.reason is not None and found.ks is None
+    assert (
+        found.psi is None
+        and found.verdict is None
+        and found.reason is not None
+        and found.ks is None
+    )
     assert ks_two_sample(b, []) is None
 
 

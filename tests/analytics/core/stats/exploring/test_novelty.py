@@ -14,7 +14,9 @@ from analytics.core.stats.exploring.novelty import contrasts, draw, find_novelty
 SIMS, UNITS, DAYS = 2_000, 60, 14
 
 
-def _autocorrelated(rng: np.random.Generator, shape: tuple[int, ...], rho: float = 0.7) -> NDArray[np.float64]:
+def _autocorrelated(
+    rng: np.random.Generator, shape: tuple[int, ...], rho: float = 0.7
+) -> NDArray[np.float64]:
     """AR(1) over the last axis, with a level per unit."""
     y = rng.normal(size=shape)
     for day in range(1, shape[-1]):
@@ -27,11 +29,15 @@ def _size(effect_by_day: NDArray[np.float64]) -> float:
     rng, found = np.random.default_rng(90_189), 0
     for _ in range(SIMS):
         control, treatment = _autocorrelated(rng, (2, UNITS, DAYS))
-        found += find_novelty(contrasts(control), contrasts(treatment + effect_by_day)).says is not None
+        found += (
+            find_novelty(contrasts(control), contrasts(treatment + effect_by_day)).says is not None
+        )
     return found / SIMS
 
 
-def test_novelty__days_that_resemble_each_other_and_a_lasting_effect__is_claimed_one_time_in_twenty() -> None:
+def test_novelty__days_that_resemble_each_other_and_a_lasting_effect__is_claimed_one_time_in_twenty() -> (
+    None
+):
     assert 0.0345 < _size(np.full(DAYS, 0.8)) < 0.0665
 
 
@@ -39,7 +45,11 @@ def test_unit_days_taken_for_independent__would_claim_novelty_far_too_often() ->
     rng, found = np.random.default_rng(90_189), 0
     for _ in range(300):
         control, treatment = _autocorrelated(rng, (2, UNITS, DAYS))
-        halves = [Totals.of_values(arm[:, days].ravel()) for arm in (control, treatment) for days in (slice(0, 7), slice(7, 14))]
+        halves = [
+            Totals.of_values(arm[:, days].ravel())
+            for arm in (control, treatment)
+            for days in (slice(0, 7), slice(7, 14))
+        ]
         first, later = welch_t(halves[0], halves[2]), welch_t(halves[1], halves[3])
         assert first is not None and later is not None
         z = (first.difference - later.difference) / np.hypot(first.se, later.se)
@@ -51,7 +61,10 @@ def test_novelty__an_effect_gone_after_a_week__is_seen_and_named() -> None:
     assert _size(np.where(np.arange(DAYS) < 7, 0.8, 0.0)) > 0.9
     rng = np.random.default_rng(1)
     control, treatment = _autocorrelated(rng, (2, 500, DAYS))
-    fading, growing = np.where(np.arange(DAYS) < 7, 1.0, 0.0), np.where(np.arange(DAYS) < 7, 0.0, 1.0)
+    fading, growing = (
+        np.where(np.arange(DAYS) < 7, 1.0, 0.0),
+        np.where(np.arange(DAYS) < 7, 0.0, 1.0),
+    )
     assert find_novelty(contrasts(control), contrasts(treatment + fading)).says == "wears off"
     assert find_novelty(contrasts(control), contrasts(treatment + growing)).says == "grows"
 

@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 
 from analytics.core.ground.errors import ImpossibleTotals
 from analytics.core.ground.totals import Totals
-from analytics.core.stats.exploring.outliers import Fence, NoFence, fence_of, find_outliers, with_and_without, without
+from analytics.core.stats.exploring.outliers import (
+    Fence,
+    NoFence,
+    fence_of,
+    find_outliers,
+    with_and_without,
+    without,
+)
 from tests.places import VECTORS
 
 ROUNDS = json.loads((VECTORS / "cookie_cats_rounds.json").read_text(encoding="utf-8"))
@@ -41,7 +48,9 @@ def test_with_and_without__cookie_cats__the_one_player_made_most_of_the_noise() 
     assert (found.named_control, found.named_treatment, found.uneven) == (1, 0, False)
     assert found.whole.difference is not None and found.without.difference is not None
     assert found.whole.difference == pytest.approx(-1.1576, abs=1e-3)
-    assert found.without.difference - found.whole.difference == pytest.approx(49_854 / 44_700, rel=0.01)
+    assert found.without.difference - found.whole.difference == pytest.approx(
+        49_854 / 44_700, rel=0.01
+    )
     assert (found.without.se or 0) < 0.6 * (found.whole.se or 0)
 
 
@@ -57,7 +66,9 @@ LAWS: dict[str, Callable[[np.random.Generator], NDArray[Any]]] = {
 
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("seed", [1, 2])
-def test_fence__a_hundred_thousand_well_behaved_people__names_almost_nobody(law: str, seed: int) -> None:
+def test_fence__a_hundred_thousand_well_behaved_people__names_almost_nobody(
+    law: str, seed: int
+) -> None:
     counts = LAWS[law](np.random.default_rng(seed))
     assert len(find_outliers([str(k) for k in range(100_000)], counts).units) <= 1
 
@@ -65,7 +76,10 @@ def test_fence__a_hundred_thousand_well_behaved_people__names_almost_nobody(law:
 def test_fence__a_twentieth_of_bots__are_all_named_and_do_not_hide_each_other() -> None:
     rng = np.random.default_rng(3)
     people, bots = rng.geometric(0.05, 9_600), rng.integers(40_000, 60_000, 400)
-    found = find_outliers([f"p{k}" for k in range(9_600)] + [f"bot{k}" for k in range(400)], np.concatenate([people, bots]))
+    found = find_outliers(
+        [f"p{k}" for k in range(9_600)] + [f"bot{k}" for k in range(400)],
+        np.concatenate([people, bots]),
+    )
     assert {o.unit for o in found.units} == {f"bot{k}" for k in range(400)}
     assert [o.count for o in found.units] == sorted(bots.tolist(), reverse=True)
 
@@ -95,12 +109,16 @@ def test_with_and_without__named_units_in_one_arm_only__says_that_treatment_make
     arm = Totals.of_values([*range(1_000), *[10_000.0] * 30])
     found = with_and_without(Totals.of_values(range(1_030)), arm, {"treatment": [10_000.0] * 30})
     assert found.uneven and found.uneven_p is not None and found.uneven_p < 1e-6
-    assert not with_and_without(arm, arm, {"control": [10_000.0] * 30, "treatment": [10_000.0] * 29}).uneven
+    assert not with_and_without(
+        arm, arm, {"control": [10_000.0] * 30, "treatment": [10_000.0] * 29}
+    ).uneven
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.floats(0, 1e6), min_size=2, max_size=50), st.data())
-def test_without__any_part__is_the_totals_of_the_rest(values: list[float], data: st.DataObject) -> None:
+def test_without__any_part__is_the_totals_of_the_rest(
+    values: list[float], data: st.DataObject
+) -> None:
     k = data.draw(st.integers(0, len(values)))
     left = without(Totals.of_values(values), Totals.of_values(values[:k]))
     rest = Totals.of_values(values[k:])

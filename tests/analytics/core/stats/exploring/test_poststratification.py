@@ -31,15 +31,27 @@ def test_post_stratify__two_strata_by_hand__weighs_differences_by_units() -> Non
     assert found.comparison.difference == pytest.approx(0.4 * 1 + 0.6 * 3)
     variance = 0.16 * (1.2 / 6 + 1.2 / 6) + 0.36 * (12 / 11 / 12 + 1.2 / 6)
     assert found.comparison.se == pytest.approx(variance**0.5)
-    parts = [(0.16 * 1.2 / 6, 5), (0.16 * 1.2 / 6, 5), (0.36 * 12 / 11 / 12, 11), (0.36 * 1.2 / 6, 5)]
-    assert found.comparison.df == pytest.approx(variance**2 / sum(part**2 / df for part, df in parts))
+    parts = [
+        (0.16 * 1.2 / 6, 5),
+        (0.16 * 1.2 / 6, 5),
+        (0.36 * 12 / 11 / 12, 11),
+        (0.36 * 1.2 / 6, 5),
+    ]
+    assert found.comparison.df == pytest.approx(
+        variance**2 / sum(part**2 / df for part, df in parts)
+    )
     assert found.comparison.lift == pytest.approx((0.4 * 2 + 0.6 * 13) / (0.4 * 1 + 0.6 * 10) - 1)
 
 
 def test_post_stratify__one_stratum__is_the_plain_comparison() -> None:
     control, treatment = Totals.of_values(range(20)), Totals.of_values(range(3, 40))
-    found, plain = post_stratify([Stratum("all", control, treatment)]).comparison, compare_means(control, treatment)
-    assert (found.difference, found.se, found.lift) == pytest.approx((plain.difference, plain.se, plain.lift))
+    found, plain = (
+        post_stratify([Stratum("all", control, treatment)]).comparison,
+        compare_means(control, treatment),
+    )
+    assert (found.difference, found.se, found.lift) == pytest.approx(
+        (plain.difference, plain.se, plain.lift)
+    )
 
 
 def test_post_stratify__confounded_arms__shows_no_effect_where_pooling_shows_one() -> None:
@@ -60,15 +72,25 @@ def test_merge__small_strata__become_one_and_are_named() -> None:
 
 
 def test_merge__small_ones_without_an_arm__take_in_the_smallest_of_the_others() -> None:
-    strata = [_stratum("x", [1.0], []), _stratum("y", [1.0] * 5, [1.0] * 5), _stratum("w", [1.0] * 5, [1.0] * 5)]
+    strata = [
+        _stratum("x", [1.0], []),
+        _stratum("y", [1.0] * 5, [1.0] * 5),
+        _stratum("w", [1.0] * 5, [1.0] * 5),
+    ]
     used, merged = merge(strata)
     assert ([s.key for s in used], merged) == (["w + x", "y"], ("w", "x"))
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=7), st.randoms())
-def test_merge__any_strata_in_any_order__keeps_every_unit_and_the_same_answer(sizes: list[tuple[int, int]], random: Random) -> None:
-    strata = [_stratum(f"s{k}", [float(k)] * c, [float(k + 1)] * t) for k, (c, t) in enumerate(sizes)]
+@given(
+    st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=7), st.randoms()
+)
+def test_merge__any_strata_in_any_order__keeps_every_unit_and_the_same_answer(
+    sizes: list[tuple[int, int]], random: Random
+) -> None:
+    strata = [
+        _stratum(f"s{k}", [float(k)] * c, [float(k + 1)] * t) for k, (c, t) in enumerate(sizes)
+    ]
     shuffled = list(strata)
     random.shuffle(shuffled)
     used, merged = merge(strata)
@@ -78,23 +100,40 @@ def test_merge__any_strata_in_any_order__keeps_every_unit_and_the_same_answer(si
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.integers(0, 40), min_size=12, max_size=60), st.floats(0.1, 10.0), st.floats(-50.0, 50.0))
-def test_post_stratify__values_scaled_and_shifted__keep_p(values: list[int], scale: float, shift: float) -> None:
+@given(
+    st.lists(st.integers(0, 40), min_size=12, max_size=60),
+    st.floats(0.1, 10.0),
+    st.floats(-50.0, 50.0),
+)
+def test_post_stratify__values_scaled_and_shifted__keep_p(
+    values: list[int], scale: float, shift: float
+) -> None:
     rows = [(k % 3, (k // 3) % 2, float(v)) for k, v in enumerate([*values, *range(24)])]
 
     def p_value(scale: float, shift: float) -> float | None:
-        arms = [[[scale * y + shift for s, t, y in rows if (s, t) == (k, arm)] for arm in (0, 1)] for k in range(3)]
+        arms = [
+            [[scale * y + shift for s, t, y in rows if (s, t) == (k, arm)] for arm in (0, 1)]
+            for k in range(3)
+        ]
         return post_stratify([_stratum(str(k), *a) for k, a in enumerate(arms)]).comparison.p
 
     assert p_value(scale, shift) == pytest.approx(p_value(1.0, 0.0), rel=1e-6)
 
 
 def test_post_stratify__sampled_shares__add_the_spread_of_effects() -> None:
-    strata = [Stratum(k, Totals.of_rate(x, 100), Totals.of_rate(y, 100)) for k, x, y in (("a", 10, 12), ("b", 50, 80))]
-    known, sampled = (post_stratify(strata, kind="proportion", shares=how).comparison for how in ("known", "sampled"))
+    strata = [
+        Stratum(k, Totals.of_rate(x, 100), Totals.of_rate(y, 100))
+        for k, x, y in (("a", 10, 12), ("b", 50, 80))
+    ]
+    known, sampled = (
+        post_stratify(strata, kind="proportion", shares=how).comparison
+        for how in ("known", "sampled")
+    )
     assert known.difference == sampled.difference == pytest.approx(0.16)
     assert known.se is not None and sampled.se is not None
-    assert sampled.se**2 - known.se**2 == pytest.approx((0.5 * 0.02**2 + 0.5 * 0.3**2 - 0.16**2) / 400)
+    assert sampled.se**2 - known.se**2 == pytest.approx(
+        (0.5 * 0.02**2 + 0.5 * 0.3**2 - 0.16**2) / 400
+    )
 
 
 def test_post_stratify__strata_that_explain_much__narrows_and_covers() -> None:
@@ -103,7 +142,14 @@ def test_post_stratify__strata_that_explain_much__narrows_and_covers() -> None:
     for _ in range(sims):
         stratum, arm = rng.integers(0, 4, n), rng.integers(0, 2, n)
         y = 3.0 * stratum + 0.5 * arm + rng.normal(size=n)
-        strata = [_stratum(str(k), y[(stratum == k) & (arm == 0)].tolist(), y[(stratum == k) & (arm == 1)].tolist()) for k in range(4)]
+        strata = [
+            _stratum(
+                str(k),
+                y[(stratum == k) & (arm == 0)].tolist(),
+                y[(stratum == k) & (arm == 1)].tolist(),
+            )
+            for k in range(4)
+        ]
         found = post_stratify(strata).comparison
         plain = compare_means(Totals.of_values(y[arm == 0]), Totals.of_values(y[arm == 1]))
         assert found.ci is not None and found.se is not None and plain.se is not None
@@ -128,13 +174,20 @@ def test_post_stratify__without_units_or_spread__cannot_say(strata: list[Stratum
 
 def test_post_stratify__control_below_zero__has_no_lift() -> None:
     found = post_stratify([_stratum("a", [-3.0, -1.0] * 10, [1.0, 3.0] * 10)])
-    assert found.comparison.lift is None and found.comparison.lift_reason is not None and found.relative_se is None
+    assert (
+        found.comparison.lift is None
+        and found.comparison.lift_reason is not None
+        and found.relative_se is None
+    )
     assert found.comparison.difference == pytest.approx(4.0)
 
 
 def test_post_stratify__trillions_of_units__stays_a_number() -> None:
     n = 10**12
-    found = post_stratify([Stratum(k, Totals.of_rate(n // 3, n), Totals.of_rate(n // 3 + 10**6, n)) for k in "ab"], kind="proportion")
+    found = post_stratify(
+        [Stratum(k, Totals.of_rate(n // 3, n), Totals.of_rate(n // 3 + 10**6, n)) for k in "ab"],
+        kind="proportion",
+    )
     assert found.comparison.difference == pytest.approx(1e-6, rel=1e-3)
 
 

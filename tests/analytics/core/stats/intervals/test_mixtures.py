@@ -24,42 +24,68 @@ SIMS, STEPS, ALPHA = 2_000, 400, 0.05
 # ---------------------------------------------------------------- what the mixtures are
 
 
-@pytest.mark.parametrize(("s", "v", "v_opt"), [(30.0, 100.0, 100.0), (-3.0, 10.0, 40.0), (0.0, 5.0, 1.0), (12.0, 0.0, 50.0)])
-def test_normal_mixtures__by_integration__are_likelihood_ratios_mixed_over_effects(s: float, v: float, v_opt: float) -> None:
+@pytest.mark.parametrize(
+    ("s", "v", "v_opt"),
+    [(30.0, 100.0, 100.0), (-3.0, 10.0, 40.0), (0.0, 5.0, 1.0), (12.0, 0.0, 50.0)],
+)
+def test_normal_mixtures__by_integration__are_likelihood_ratios_mixed_over_effects(
+    s: float, v: float, v_opt: float
+) -> None:
     def mixed(alpha: float, low: float) -> float:
         far = 12 / math.sqrt(mixtures.tuning(v_opt, alpha))
 
         def density(effect: float) -> float:
-            return math.exp(effect * s - effect**2 * v / 2) * float(norm.pdf(effect, scale=far / 12))
+            return math.exp(effect * s - effect**2 * v / 2) * float(
+                norm.pdf(effect, scale=far / 12)
+            )
 
         return math.log(quad(density, low * far, far, limit=500)[0])
 
-    assert mixtures.normal_log_mixture(s, v, v_opt) == pytest.approx(mixed(0.05, -1.0), rel=1e-6, abs=1e-6)
-    assert mixtures.one_sided_normal_log_mixture(s, v, v_opt) == pytest.approx(math.log(2) + mixed(0.1, 0.0), rel=1e-6, abs=1e-6)
+    assert mixtures.normal_log_mixture(s, v, v_opt) == pytest.approx(
+        mixed(0.05, -1.0), rel=1e-6, abs=1e-6
+    )
+    assert mixtures.one_sided_normal_log_mixture(s, v, v_opt) == pytest.approx(
+        math.log(2) + mixed(0.1, 0.0), rel=1e-6, abs=1e-6
+    )
 
 
 @pytest.mark.parametrize(
-    ("s", "v", "c"), [(25.0, 100.0, 1.0), (5.0, 0.0, 2.0), (-20.0, 100.0, 0.5), (-140.0, 100.0, 1.0), (40.0, 60.0, 7.0)]
+    ("s", "v", "c"),
+    [
+        (25.0, 100.0, 1.0),
+        (5.0, 0.0, 2.0),
+        (-20.0, 100.0, 0.5),
+        (-140.0, 100.0, 1.0),
+        (40.0, 60.0, 7.0),
+    ],
 )
-def test_gamma_poisson__by_integration__is_the_ratio_mixed_over_positive_effects(s: float, v: float, c: float) -> None:
+def test_gamma_poisson__by_integration__is_the_ratio_mixed_over_positive_effects(
+    s: float, v: float, c: float
+) -> None:
     rho = mixtures.tuning(200.0, 0.1)
 
     def area(sum_: float, variance: float) -> float:
         """Over λ > 0, the prior being the same exponential of ρ alone."""
 
         def density(effect: float) -> float:
-            return math.exp(effect * sum_ - (variance + rho) * (math.expm1(c * effect) - c * effect) / c**2)
+            return math.exp(
+                effect * sum_ - (variance + rho) * (math.expm1(c * effect) - c * effect) / c**2
+            )
 
         return quad(density, 0, 5, epsabs=0, epsrel=1e-11, limit=500)[0]
 
-    assert mixtures.gamma_poisson_log_mixture(s, v, 200.0, c) == pytest.approx(math.log(area(s, v) / area(0, 0)), rel=1e-8)
+    assert mixtures.gamma_poisson_log_mixture(s, v, 200.0, c) == pytest.approx(
+        math.log(area(s, v) / area(0, 0)), rel=1e-8
+    )
 
 
 @pytest.mark.parametrize("size", [1e-3, 1e-6])
 def test_gamma_poisson__jumps_of_next_to_nothing__is_the_one_sided_normal(size: float) -> None:
     for s in (-30.0, 0.0, 25.0):
         normal = mixtures.one_sided_normal_log_mixture(s, 100.0, 200.0)
-        assert mixtures.gamma_poisson_log_mixture(s, 100.0, 200.0, size) == pytest.approx(normal, abs=3 * size)
+        assert mixtures.gamma_poisson_log_mixture(s, 100.0, 200.0, size) == pytest.approx(
+            normal, abs=3 * size
+        )
 
 
 @pytest.mark.parametrize(("x", "n"), [(40, 400), (1, 9), (0, 30), (30, 30), (3, 4)])
@@ -69,7 +95,9 @@ def test_rate_sequence__by_integration__ends_where_the_mixture_refutes(x: int, n
     for edge in (found.low, found.high):
         if 0 < edge < 1:
             prior = beta(edge * weight, (1 - edge) * weight)
-            mixed = quad(lambda p, prior=prior: binom.pmf(x, n, p) * prior.pdf(p), 0, 1, epsabs=0, limit=500)[0]
+            mixed = quad(
+                lambda p, prior=prior: binom.pmf(x, n, p) * prior.pdf(p), 0, 1, epsabs=0, limit=500
+            )[0]
             assert mixed / binom.pmf(x, n, edge) == pytest.approx(20, rel=1e-4)
 
 
@@ -85,17 +113,28 @@ def test_linear_model_log_mixture__many_degrees_of_freedom__is_the_normal_mixtur
 
 
 @given(VARIANCES, TUNED, LEVELS, LEVELS)
-def test_bounds__always__lie_where_the_mixture_reaches_one_over_alpha(v: float, v_opt: float, alpha: float, alpha_opt: float) -> None:
+def test_bounds__always__lie_where_the_mixture_reaches_one_over_alpha(
+    v: float, v_opt: float, alpha: float, alpha_opt: float
+) -> None:
     goal, given_ = pytest.approx(math.log(1 / alpha), rel=1e-6), (v, v_opt, alpha, alpha_opt)
     assert mixtures.normal_log_mixture(mixtures.normal_bound(*given_), v, v_opt, alpha_opt) == goal
-    assert mixtures.one_sided_normal_log_mixture(mixtures.one_sided_normal_bound(*given_), v, v_opt, alpha_opt) == goal
+    assert (
+        mixtures.one_sided_normal_log_mixture(
+            mixtures.one_sided_normal_bound(*given_), v, v_opt, alpha_opt
+        )
+        == goal
+    )
 
 
 @settings(deadline=None)
 @given(st.floats(0, 1e12), st.floats(1e-2, 1e12), st.floats(1e-3, 1e3), LEVELS, LEVELS)
-def test_gamma_poisson_bound__always__lies_there_too(v: float, v_opt: float, c: float, alpha: float, alpha_opt: float) -> None:
+def test_gamma_poisson_bound__always__lies_there_too(
+    v: float, v_opt: float, c: float, alpha: float, alpha_opt: float
+) -> None:
     bound = mixtures.gamma_poisson_bound(v, v_opt, c, alpha, alpha_opt)
-    assert mixtures.gamma_poisson_log_mixture(bound, v, v_opt, c, alpha_opt) == pytest.approx(math.log(1 / alpha), rel=1e-5)
+    assert mixtures.gamma_poisson_log_mixture(bound, v, v_opt, c, alpha_opt) == pytest.approx(
+        math.log(1 / alpha), rel=1e-5
+    )
 
 
 @given(VARIANCES, TUNED, LEVELS, st.floats(1e-6, 0.2))
@@ -108,7 +147,9 @@ def test_one_sided_bound__always__lies_between_the_two_sided_ones_at_twice_and_o
 
 
 @given(st.floats(-1e4, 1e4), st.floats(0, 1e3), VARIANCES, TUNED, st.floats(0.1, 10))
-def test_mixtures__a_larger_sum__is_never_weaker_evidence(s: float, more: float, v: float, v_opt: float, c: float) -> None:
+def test_mixtures__a_larger_sum__is_never_weaker_evidence(
+    s: float, more: float, v: float, v_opt: float, c: float
+) -> None:
     one_sided: list[Callable[[float], float]] = [
         lambda s: mixtures.one_sided_normal_log_mixture(s, v, v_opt),
         lambda s: mixtures.gamma_poisson_log_mixture(s, v, v_opt, c),
@@ -121,7 +162,9 @@ def test_mixtures__a_larger_sum__is_never_weaker_evidence(s: float, more: float,
 
 
 @given(VARIANCES, st.floats(1, 1e3), TUNED, LEVELS)
-def test_bounds__more_variance_or_a_stricter_level__is_never_nearer(v: float, more: float, v_opt: float, alpha: float) -> None:
+def test_bounds__more_variance_or_a_stricter_level__is_never_nearer(
+    v: float, more: float, v_opt: float, alpha: float
+) -> None:
     for bound in (mixtures.normal_bound, mixtures.one_sided_normal_bound):
         here = bound(v, v_opt, alpha)
         assert bound(v + more, v_opt, alpha) >= here * (1 - 1e-9)
@@ -129,15 +172,25 @@ def test_bounds__more_variance_or_a_stricter_level__is_never_nearer(v: float, mo
 
 
 @given(st.floats(0.1, 1e6), st.floats(1e-2, 1e2), st.floats(1e-6, 0.05))
-def test_normal_bound__at_the_variance_it_is_tuned_to__is_as_tight_as_any(v: float, elsewhere: float, alpha: float) -> None:
-    assert mixtures.normal_bound(v, v, alpha, alpha) <= mixtures.normal_bound(v, v * elsewhere, alpha, alpha) * 1.001
+def test_normal_bound__at_the_variance_it_is_tuned_to__is_as_tight_as_any(
+    v: float, elsewhere: float, alpha: float
+) -> None:
+    assert (
+        mixtures.normal_bound(v, v, alpha, alpha)
+        <= mixtures.normal_bound(v, v * elsewhere, alpha, alpha) * 1.001
+    )
 
 
 @settings(deadline=None)
 @given(st.integers(1, 10**6), st.data(), st.floats(1e-4, 0.5), st.floats(1, 1e6))
-def test_rate_sequence__any_counts__holds_the_rate_and_mirrors(n: int, data: st.DataObject, alpha: float, n_opt: float) -> None:
+def test_rate_sequence__any_counts__holds_the_rate_and_mirrors(
+    n: int, data: st.DataObject, alpha: float, n_opt: float
+) -> None:
     x = data.draw(st.integers(0, n))
-    found, mirrored = mixtures.rate_sequence(x, n, alpha, n_opt), mixtures.rate_sequence(n - x, n, alpha, n_opt)
+    found, mirrored = (
+        mixtures.rate_sequence(x, n, alpha, n_opt),
+        mixtures.rate_sequence(n - x, n, alpha, n_opt),
+    )
     assert found is not None and mirrored is not None
     assert found.holds(x / n) and 0 <= found.low < found.high <= 1
     assert mirrored.low == pytest.approx(1 - found.high, abs=1e-12)
@@ -255,7 +308,9 @@ def test_rate_sequence__a_trillion_units__is_still_about_the_rate() -> None:
     assert few is not None and half is not None
     assert 0 < few.low < 3e-12 < few.high < 1e-10
     # Far beyond n_opt: √{p(1 − p)/n·(ln(1 + n/ρ) − 2 ln α)}.
-    wide = math.sqrt(0.25 / 1e12 * (math.log(1e12 / mixtures.tuning(1000.0, 0.05)) + 2 * math.log(20)))
+    wide = math.sqrt(
+        0.25 / 1e12 * (math.log(1e12 / mixtures.tuning(1000.0, 0.05)) + 2 * math.log(20))
+    )
     assert half.high - 0.5 == pytest.approx(wide, rel=1e-3)
 
 

@@ -40,40 +40,61 @@ GUARDS = st.one_of(
 )
 
 
-def test_events__of_the_sources__are_752_to_detect_and_1240_for_five_guardrails_to_be_safe() -> None:
+def test_events__of_the_sources__are_752_to_detect_and_1240_for_five_guardrails_to_be_safe() -> (
+    None
+):
     assert power.detect_events(0.15) == 752
     assert power.safe_events(0.15, required_guardrails=5) == 1240
 
 
 @pytest.mark.parametrize(("required", "beta"), [(0, 0.2), (1, 0.1), (5, 0.2 / 6)])
-def test_joint_beta__of_so_many_guardrails__leaves_a_share_to_the_primary_metric(required: int, beta: float) -> None:
+def test_joint_beta__of_so_many_guardrails__leaves_a_share_to_the_primary_metric(
+    required: int, beta: float
+) -> None:
     assert power.joint_beta(required) == pytest.approx(beta)
     z = float(ndtri(0.95) + ndtri(1 - beta))
-    assert power.safe_points_sample(4.0, 0.5, required_guardrails=required).exact_control == pytest.approx(z**2 * 2 * 4 / 0.25)
+    assert power.safe_points_sample(
+        4.0, 0.5, required_guardrails=required
+    ).exact_control == pytest.approx(z**2 * 2 * 4 / 0.25)
 
 
 @pytest.mark.parametrize(
     ("base", "margin", "required", "published"),
     [(0.02, 0.02, 0, 682.2), (0.02, 0.02, 1, 929), (0.001, 0.005, 1, 1375)],
 )
-def test_safe_sample__rate_in_points__agrees_with_published_sizes(base: float, margin: float, required: int, published: float) -> None:
+def test_safe_sample__rate_in_points__agrees_with_published_sizes(
+    base: float, margin: float, required: int, published: float
+) -> None:
     """Farrington and Manning's size, as rpact gives it: 1,364.5 in both arms at power .8."""
     found = power.safe_sample(Guard(baseline=base), margin, required_guardrails=required)
     assert found.exact_control == pytest.approx(published, abs=0.5)
 
 
-@pytest.mark.parametrize(("base", "margin", "ratio"), [(0.03, 0.02, 0.5), (0.001, 0.005, 0.25), (0.4, 0.1, 3.0), (0.99, 0.005, 1.0)])
-def test_safe_sample__rate_in_points__uses_the_rates_likeliest_on_the_edge(base: float, margin: float, ratio: float) -> None:
+@pytest.mark.parametrize(
+    ("base", "margin", "ratio"),
+    [(0.03, 0.02, 0.5), (0.001, 0.005, 0.25), (0.4, 0.1, 3.0), (0.99, 0.005, 1.0)],
+)
+def test_safe_sample__rate_in_points__uses_the_rates_likeliest_on_the_edge(
+    base: float, margin: float, ratio: float
+) -> None:
     """The edge's rates are found here by maximising the likelihood, without our formula."""
 
     def unlikely(rate: float) -> float:
-        control, treatment = (base * np.log(r) + (1 - base) * np.log1p(-r) for r in (rate, rate + margin))
+        control, treatment = (
+            base * np.log(r) + (1 - base) * np.log1p(-r) for r in (rate, rate + margin)
+        )
         return float(-(control + ratio * treatment))
 
-    edge = float(minimize_scalar(unlikely, bounds=(1e-12, 1 - margin - 1e-12), method="bounded", options={"xatol": 1e-12}).x)
+    edge = float(
+        minimize_scalar(
+            unlikely, bounds=(1e-12, 1 - margin - 1e-12), method="bounded", options={"xatol": 1e-12}
+        ).x
+    )
     on_edge = edge * (1 - edge) + (edge + margin) * (1 - edge - margin) / ratio
     true = base * (1 - base) * (1 + 1 / ratio)
-    wanted = (float(ndtri(0.95)) * math.sqrt(on_edge) + float(ndtri(0.9)) * math.sqrt(true)) ** 2 / margin**2
+    wanted = (
+        float(ndtri(0.95)) * math.sqrt(on_edge) + float(ndtri(0.9)) * math.sqrt(true)
+    ) ** 2 / margin**2
     found = power.safe_sample(Guard(baseline=base), margin, ratio=ratio)
     assert found.exact_control == pytest.approx(wanted, rel=1e-6)
     assert found.treatment == math.ceil(found.exact_control * ratio)
@@ -90,33 +111,47 @@ def test_safe_sample__mean_with_a_relative_margin__counts_controls_error_for_mor
     z = float(ndtri(0.95) + ndtri(0.9))
     found = power.safe_sample(Guard(baseline=10.0, sd=20.0, relative=True), 0.2)
     assert found.exact_control == pytest.approx(z**2 * 400 * 2.44 / 2**2)
-    falling = power.safe_sample(Guard(baseline=10.0, sd=20.0, relative=True, better="increase"), 0.2)
+    falling = power.safe_sample(
+        Guard(baseline=10.0, sd=20.0, relative=True, better="increase"), 0.2
+    )
     assert falling.exact_control == pytest.approx(z**2 * 400 * 1.64 / 2**2)
 
 
 def test_safe_sample__looks_covariate_and_clusters__multiply_it() -> None:
     plain = power.safe_sample(Guard(sd=1.0), 0.1).exact_control
-    found = power.safe_sample(Guard(sd=1.0), 0.1, looks=8, correlation=0.5, design_effect=2.0).exact_control
+    found = power.safe_sample(
+        Guard(sd=1.0), 0.1, looks=8, correlation=0.5, design_effect=2.0
+    ).exact_control
     assert found == pytest.approx(plain * 0.75 * 2 * inflation(8, 0.05, 0.9, 1))
 
 
 @given(GUARDS, st.floats(0.01, 0.9), st.integers(0, 6), st.floats(0.2, 3))
-def test_safe_power__at_its_own_sample__is_one_minus_the_share_of_beta(guard: Guard, margin: float, required: int, ratio: float) -> None:
+def test_safe_power__at_its_own_sample__is_one_minus_the_share_of_beta(
+    guard: Guard, margin: float, required: int, ratio: float
+) -> None:
     n = power.safe_sample(guard, margin, required_guardrails=required, ratio=ratio).exact_control
-    assert power.safe_power(guard, margin, n, required_guardrails=required, ratio=ratio) == pytest.approx(1 - 0.2 / (1 + required))
+    assert power.safe_power(
+        guard, margin, n, required_guardrails=required, ratio=ratio
+    ) == pytest.approx(1 - 0.2 / (1 + required))
 
 
 @pytest.mark.parametrize("looks", [2, 8, 14])
 @pytest.mark.parametrize(("base", "margin", "ratio"), [(0.02, 0.02, 1.0), (0.001, 0.005, 0.25)])
-def test_safety__with_looks__size_power_and_margin_agree(base: float, margin: float, ratio: float, looks: int) -> None:
+def test_safety__with_looks__size_power_and_margin_agree(
+    base: float, margin: float, ratio: float, looks: int
+) -> None:
     guard = Guard(baseline=base)
     n = power.safe_sample(guard, margin, ratio=ratio, looks=looks).exact_control
-    assert power.safe_power(guard, margin, n, ratio=ratio, looks=looks) == pytest.approx(0.9, abs=1e-6)
+    assert power.safe_power(guard, margin, n, ratio=ratio, looks=looks) == pytest.approx(
+        0.9, abs=1e-6
+    )
     assert power.safe_margin(guard, n, ratio=ratio, looks=looks) == pytest.approx(margin, rel=1e-6)
 
 
 @given(GUARDS, st.floats(10, 1e9), st.floats(0.2, 3))
-def test_safe_margin__put_back_as_margin__asks_for_the_same_size(guard: Guard, n: float, ratio: float) -> None:
+def test_safe_margin__put_back_as_margin__asks_for_the_same_size(
+    guard: Guard, n: float, ratio: float
+) -> None:
     margin = power.safe_margin(guard, n, ratio=ratio)
     if margin is None or (guard.relative and guard.better == "increase" and margin > 0.99):
         return
@@ -180,16 +215,25 @@ def test_safe_sample__two_events_in_all__has_more_than_its_power_and_never_less(
 
 
 @pytest.mark.parametrize("base", [0.01, 0.1, 0.3])
-def test_safe_sample__relative_margin_simulated_by_the_verdicts_own_test__has_its_power(base: float) -> None:
+def test_safe_sample__relative_margin_simulated_by_the_verdicts_own_test__has_its_power(
+    base: float,
+) -> None:
     """No harm, a single look: Miettinen–Nurminen's z below −1.645 with power .9."""
     n = power.safe_sample(Guard(baseline=base, relative=True), 0.15).control
     events = np.random.default_rng(21).binomial(n, base, (2, 1500))
     critical = float(ndtri(0.05))
-    assert 0.88 <= sum((ratio_score(int(c), n, int(t), n, 1.15).z or 0.0) < critical for c, t in events.T) / 1500 <= 0.92
+    assert (
+        0.88
+        <= sum((ratio_score(int(c), n, int(t), n, 1.15).z or 0.0) < critical for c, t in events.T)
+        / 1500
+        <= 0.92
+    )
 
 
 def _exactly_safe(base: float, n_c: int, n_t: int, relative: bool, margin: float) -> float:
-    plan = GuardrailPlan("errors", "proportion", "decrease", Margin("relative" if relative else "points", margin))
+    plan = GuardrailPlan(
+        "errors", "proportion", "decrease", Margin("relative" if relative else "points", margin)
+    )
     critical, chance = float(ndtri(0.05)), 0.0
     arms = [[(x, float(binom.pmf(x, n, base))) for x in _likely(n, base)] for n in (n_c, n_t)]
     for (c, of_c), (t, of_t) in product(*arms):

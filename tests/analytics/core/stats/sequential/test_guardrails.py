@@ -7,7 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analytics.core.deciding.guardrails import GuardrailPlan, Margin, Reading, SafetyLook, breach_p, harm, judge
+from analytics.core.deciding.guardrails import (
+    GuardrailPlan,
+    Margin,
+    Reading,
+    SafetyLook,
+    breach_p,
+    harm,
+    judge,
+)
 from analytics.core.ground.errors import ImpossiblePlan
 from analytics.core.ground.totals import Totals
 from analytics.core.stats.sequential.group_sequential import boundaries
@@ -18,12 +26,16 @@ REPLIES = GuardrailPlan("reply_rate", "proportion", "increase", Margin("points",
 COST = GuardrailPlan("cost", "mean", "decrease", Margin("relative", 0.20))
 
 
-def _read(plan: GuardrailPlan, control: Totals, treatment: Totals, *, looked: bool = True) -> Reading:
+def _read(
+    plan: GuardrailPlan, control: Totals, treatment: Totals, *, looked: bool = True
+) -> Reading:
     seen = harm(plan, control, treatment)
     return Reading(plan, "b", seen, looks=(SafetyLook(1.0, seen.z, last=True),) if looked else ())
 
 
-def _rates(plan: GuardrailPlan, x_c: int, n_c: int, x_t: int, n_t: int, *, looked: bool = True) -> Reading:
+def _rates(
+    plan: GuardrailPlan, x_c: int, n_c: int, x_t: int, n_t: int, *, looked: bool = True
+) -> Reading:
     return _read(plan, Totals.of_rate(x_c, n_c), Totals.of_rate(x_t, n_t), looked=looked)
 
 
@@ -110,16 +122,31 @@ def test_verdict__hostile_totals__never_crash(plan: GuardrailPlan, n: int) -> No
 def test_margin__nothing_or_in_the_wrong_unit__is_refused() -> None:
     with pytest.raises(ImpossiblePlan):
         Margin("points", 0.0)
-    with pytest.raises(ImpossiblePlan, match=r"takes a margin of points .* or relative .*; found 500 ms"):
-        harm(replace(ERRORS, margin=Margin("ms", 500.0)), Totals.of_rate(1, 100), Totals.of_rate(1, 100))
+    with pytest.raises(
+        ImpossiblePlan, match=r"takes a margin of points .* or relative .*; found 500 ms"
+    ):
+        harm(
+            replace(ERRORS, margin=Margin("ms", 500.0)),
+            Totals.of_rate(1, 100),
+            Totals.of_rate(1, 100),
+        )
 
 
-def test_safe__harm_exactly_at_the_margin_looked_at_daily__is_said_at_most_in_five_percent() -> None:
+def test_safe__harm_exactly_at_the_margin_looked_at_daily__is_said_at_most_in_five_percent() -> (
+    None
+):
     # Given 400 experiments whose true harm is the margin, looked at on 10 days.
     rng = np.random.default_rng(5)
     c, t = (rng.binomial(400, p, size=(400, 10)).cumsum(axis=1) for p in (0.05, 0.07))
     seen = [
-        [harm(ERRORS, Totals.of_rate(int(c[i, k]), 400 * (k + 1)), Totals.of_rate(int(t[i, k]), 400 * (k + 1))) for k in range(10)]
+        [
+            harm(
+                ERRORS,
+                Totals.of_rate(int(c[i, k]), 400 * (k + 1)),
+                Totals.of_rate(int(t[i, k]), 400 * (k + 1)),
+            )
+            for k in range(10)
+        ]
         for i in range(400)
     ]
     bounds = np.array(boundaries([(k + 1) / 10 for k in range(10)], 0.05, 1).z)
@@ -131,4 +158,6 @@ def test_safe__harm_exactly_at_the_margin_looked_at_daily__is_said_at_most_in_fi
     # ... and the verdict says the same as the boundaries.
     for i in [*np.flatnonzero(safe)[:5], *np.flatnonzero(~safe)[:5]]:
         looks = tuple(SafetyLook((k + 1) / 10, h.z, last=k == 9) for k, h in enumerate(seen[i]))
-        assert judge([Reading(ERRORS, "b", seen[i][-1], looks=looks)])[0].safe_at_look == bool(safe[int(i)])
+        assert judge([Reading(ERRORS, "b", seen[i][-1], looks=looks)])[0].safe_at_look == bool(
+            safe[int(i)]
+        )

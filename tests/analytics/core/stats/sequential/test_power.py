@@ -13,7 +13,10 @@ from scipy.integrate import quad
 from scipy.special import ndtri
 from scipy.stats import chi, norm, t
 from statsmodels.stats.power import NormalIndPower, TTestIndPower
-from statsmodels.stats.proportion import power_proportions_2indep, samplesize_proportions_2indep_onetail
+from statsmodels.stats.proportion import (
+    power_proportions_2indep,
+    samplesize_proportions_2indep_onetail,
+)
 
 from analytics.core.ground.errors import ImpossiblePlan
 from analytics.core.ground.moments import Moments
@@ -25,19 +28,34 @@ Z = float(ndtri(0.975) + ndtri(0.8))
 RATES = st.floats(0.01, 0.99)
 
 
-@pytest.mark.parametrize(("base", "expected", "per_arm"), [(0.75, 0.80, 1094), (0.2, 0.21, 25_583), (0.2, 0.22, 6510), (0.2, 0.24, 1683)])
-def test_proportion_sample__rates_of_the_printed_tables__are_the_right_ones(base: float, expected: float, per_arm: int) -> None:
+@pytest.mark.parametrize(
+    ("base", "expected", "per_arm"),
+    [(0.75, 0.80, 1094), (0.2, 0.21, 25_583), (0.2, 0.22, 6510), (0.2, 0.24, 1683)],
+)
+def test_proportion_sample__rates_of_the_printed_tables__are_the_right_ones(
+    base: float, expected: float, per_arm: int
+) -> None:
     found = power.proportion_sample(base, expected)
     assert (found.control, found.treatment, found.total) == (per_arm, per_arm, 2 * per_arm)
 
 
 @pytest.mark.parametrize("ratio", [0.25, 1.0, 3.0])
 @pytest.mark.parametrize(("base", "expected"), [(0.02, 0.023), (0.75, 0.8), (0.6, 0.5)])
-def test_proportions__unequal_arms__agree_with_statsmodels(base: float, expected: float, ratio: float) -> None:
-    n = samplesize_proportions_2indep_onetail(base - expected, expected, 0.9, ratio=ratio, alpha=0.01)
-    assert power.proportion_sample(base, expected, power=0.9, alpha=0.01, ratio=ratio).exact_control == pytest.approx(n)
-    theirs = power_proportions_2indep(base - expected, expected, 700, ratio=ratio, alpha=0.01, return_results=False)
-    assert power.proportion_power(base, expected, 700, alpha=0.01, ratio=ratio, wrong_way=True) == pytest.approx(theirs)
+def test_proportions__unequal_arms__agree_with_statsmodels(
+    base: float, expected: float, ratio: float
+) -> None:
+    n = samplesize_proportions_2indep_onetail(
+        base - expected, expected, 0.9, ratio=ratio, alpha=0.01
+    )
+    assert power.proportion_sample(
+        base, expected, power=0.9, alpha=0.01, ratio=ratio
+    ).exact_control == pytest.approx(n)
+    theirs = power_proportions_2indep(
+        base - expected, expected, 700, ratio=ratio, alpha=0.01, return_results=False
+    )
+    assert power.proportion_power(
+        base, expected, 700, alpha=0.01, ratio=ratio, wrong_way=True
+    ) == pytest.approx(theirs)
 
 
 @pytest.mark.parametrize("ratio", [0.25, 1.0, 3.0])
@@ -46,50 +64,77 @@ def test_means__normal_and_t__agree_with_statsmodels(ratio: float) -> None:
     normal = NormalIndPower().solve_power(0.2, alpha=0.01, power=0.9, ratio=ratio)
     student = TTestIndPower().solve_power(0.2, alpha=0.01, power=0.9, ratio=ratio)
     assert power.mean_sample(5.0, 1.0, **given_).exact_control == pytest.approx(normal, rel=1e-6)
-    assert power.student_sample(5.0, 1.0, **given_).exact_control == pytest.approx(student, rel=1e-6)
+    assert power.student_sample(5.0, 1.0, **given_).exact_control == pytest.approx(
+        student, rel=1e-6
+    )
     theirs = TTestIndPower().power(0.2, 60, 0.01, ratio)
-    assert power.student_power(5.0, 1.0, 60, alpha=0.01, ratio=ratio, wrong_way=True) == pytest.approx(theirs)
+    assert power.student_power(
+        5.0, 1.0, 60, alpha=0.01, ratio=ratio, wrong_way=True
+    ) == pytest.approx(theirs)
 
 
 def test_mean_sample__by_hand__is_two_variances_times_z_squared_over_the_effect_squared() -> None:
     assert power.mean_sample(10.0, 1.0).exact_control == pytest.approx(2 * 100 * Z**2)
     assert power.mean_sample(10.0, -1.0, ratio=2.0).exact_control == pytest.approx(1.5 * 100 * Z**2)
-    assert power.mean_sample(10.0, 1.0, hypotheses=3).exact_control == pytest.approx(200 * float(ndtri(1 - 0.05 / 6) + ndtri(0.8)) ** 2)
+    assert power.mean_sample(10.0, 1.0, hypotheses=3).exact_control == pytest.approx(
+        200 * float(ndtri(1 - 0.05 / 6) + ndtri(0.8)) ** 2
+    )
 
 
 def test_proportion_sample__covariate_clusters_and_looks__multiply_it() -> None:
     plain = power.proportion_sample(0.2, 0.22).exact_control
-    given_: dict[str, Any] = {"correlation": 0.6, "design_effect": power.design_effect(5, 0.1), "looks": 14}
+    given_: dict[str, Any] = {
+        "correlation": 0.6,
+        "design_effect": power.design_effect(5, 0.1),
+        "looks": 14,
+    }
     assert power.design_effect(5, 0.1) == pytest.approx(1.4)
-    assert power.proportion_sample(0.2, 0.22, **given_).exact_control == pytest.approx(plain * 0.64 * 1.4 * inflation(14))
+    assert power.proportion_sample(0.2, 0.22, **given_).exact_control == pytest.approx(
+        plain * 0.64 * 1.4 * inflation(14)
+    )
 
 
 @given(RATES, RATES, st.floats(0.2, 5), st.integers(1, 4))
-def test_proportion_power__at_its_own_sample__is_the_power_asked_for(base: float, expected: float, ratio: float, arms: int) -> None:
+def test_proportion_power__at_its_own_sample__is_the_power_asked_for(
+    base: float, expected: float, ratio: float, arms: int
+) -> None:
     if abs(base - expected) < 0.005:
         return
-    n = power.proportion_sample(base, expected, power=0.9, ratio=ratio, hypotheses=arms).exact_control
-    assert power.proportion_power(base, expected, n, ratio=ratio, hypotheses=arms) == pytest.approx(0.9, abs=1e-9)
+    n = power.proportion_sample(
+        base, expected, power=0.9, ratio=ratio, hypotheses=arms
+    ).exact_control
+    assert power.proportion_power(base, expected, n, ratio=ratio, hypotheses=arms) == pytest.approx(
+        0.9, abs=1e-9
+    )
 
 
 @given(st.floats(0.05, 0.95), st.floats(200, 1e7), st.sampled_from(["increase", "decrease"]))
-def test_proportion_mde__put_back_as_effect__asks_for_the_same_size(base: float, n: float, direction: str) -> None:
+def test_proportion_mde__put_back_as_effect__asks_for_the_same_size(
+    base: float, n: float, direction: str
+) -> None:
     mde = power.proportion_mde(base, n, direction=direction, correlation=0.3)
     if mde is None:
         return
     sign = 1 if direction == "increase" else -1
-    assert power.proportion_sample(base, base + sign * mde, correlation=0.3).exact_control == pytest.approx(n, rel=1e-6)
+    assert power.proportion_sample(
+        base, base + sign * mde, correlation=0.3
+    ).exact_control == pytest.approx(n, rel=1e-6)
 
 
 @given(st.floats(0.1, 100), st.floats(20, 1e8), st.integers(1, 3))
-def test_mean_mde__put_back_as_effect__asks_for_the_same_size(sd: float, n: float, looks: int) -> None:
+def test_mean_mde__put_back_as_effect__asks_for_the_same_size(
+    sd: float, n: float, looks: int
+) -> None:
     mde = power.mean_mde(sd, n, looks=looks, ratio=0.5)
     assert power.mean_sample(sd, mde, looks=looks, ratio=0.5).exact_control == pytest.approx(n)
 
 
 @pytest.mark.parametrize(("n", "direction"), [(3, "increase"), (2, "decrease")])
 def test_proportion_mde__too_few_units__cannot_say(n: float, direction: str) -> None:
-    assert power.proportion_mde(0.9 if direction == "increase" else 0.05, n, direction=direction) is None
+    assert (
+        power.proportion_mde(0.9 if direction == "increase" else 0.05, n, direction=direction)
+        is None
+    )
 
 
 def test_power__with_looks__is_the_chance_at_any_of_them() -> None:
@@ -99,14 +144,21 @@ def test_power__with_looks__is_the_chance_at_any_of_them() -> None:
 
 
 @given(st.floats(0.05, 1.0), st.floats(10, 1e5), st.floats(1.01, 3))
-def test_mean_power__more_units_or_a_larger_effect__is_never_lower(effect: float, n: float, more: float) -> None:
+def test_mean_power__more_units_or_a_larger_effect__is_never_lower(
+    effect: float, n: float, more: float
+) -> None:
     here = power.mean_power(1.0, effect, n)
     assert power.mean_power(1.0, effect, n * more) >= here
     assert power.mean_power(1.0, effect * more, n) >= here
-    assert power.mean_sample(1.0, effect * more).exact_control < power.mean_sample(1.0, effect).exact_control
+    assert (
+        power.mean_sample(1.0, effect * more).exact_control
+        < power.mean_sample(1.0, effect).exact_control
+    )
 
 
-def test_student_sample__always__asks_for_more_than_the_normal_formula_and_meets_its_power() -> None:
+def test_student_sample__always__asks_for_more_than_the_normal_formula_and_meets_its_power() -> (
+    None
+):
     for effect in (0.1, 0.5, 2.0, 8.0):
         n = power.student_sample(1.0, effect).exact_control
         assert n > power.mean_sample(1.0, effect).exact_control
@@ -115,9 +167,12 @@ def test_student_sample__always__asks_for_more_than_the_normal_formula_and_meets
 
 
 @pytest.mark.parametrize(
-    ("n", "alpha", "wanted", "ratio"), [(5000, 0.05, 0.8, 1.0), (5000, 0.01, 0.9, 0.25), (4, 0.05, 0.8, 1.0), (30, 0.1, 0.5, 3.0)]
+    ("n", "alpha", "wanted", "ratio"),
+    [(5000, 0.05, 0.8, 1.0), (5000, 0.01, 0.9, 0.25), (4, 0.05, 0.8, 1.0), (30, 0.1, 0.5, 3.0)],
 )
-def test_student_mde__integrated_over_the_standard_deviation__has_its_power(n: int, alpha: float, wanted: float, ratio: float) -> None:
+def test_student_mde__integrated_over_the_standard_deviation__has_its_power(
+    n: int, alpha: float, wanted: float, ratio: float
+) -> None:
     """Given s/σ, which is a χ's, t is beyond its critical value as often as a normal is beyond that many s."""
     df = n * (1 + ratio) - 2
     critical, se = float(t.isf(alpha / 2, df)), math.sqrt((1 + 1 / ratio) / n)
@@ -133,7 +188,9 @@ def test_student_mde__integrated_over_the_standard_deviation__has_its_power(n: i
 
 def test_arcsine_sample__75_to_80__is_the_table_of_other_calculators() -> None:
     assert power.arcsine_sample(0.75, 0.8).exact_control == pytest.approx(1091.896, rel=1e-5)
-    assert power.unpooled_sample(0.75, 0.8).exact_control == pytest.approx(Z**2 * (0.75 * 0.25 + 0.8 * 0.2) / 0.05**2)
+    assert power.unpooled_sample(0.75, 0.8).exact_control == pytest.approx(
+        Z**2 * (0.75 * 0.25 + 0.8 * 0.2) / 0.05**2
+    )
 
 
 def test_ratio_sd__by_hand__is_the_linearised_values_spread() -> None:
@@ -146,15 +203,21 @@ def test_ratio_sd__by_hand__is_the_linearised_values_spread() -> None:
 
 def test_quantile_sd__of_a_normal__is_the_textbooks() -> None:
     """The median of n normal values has the standard error 1.2533·σ/√n."""
-    assert power.quantile_sd(0.5, 1 / math.sqrt(2 * math.pi)) == pytest.approx(math.sqrt(math.pi / 2))
-    assert power.quantile_sd(0.5, 0.4, design_effect=4.0) == pytest.approx(2 * power.quantile_sd(0.5, 0.4))
+    assert power.quantile_sd(0.5, 1 / math.sqrt(2 * math.pi)) == pytest.approx(
+        math.sqrt(math.pi / 2)
+    )
+    assert power.quantile_sd(0.5, 0.4, design_effect=4.0) == pytest.approx(
+        2 * power.quantile_sd(0.5, 0.4)
+    )
     assert power.density_between(-0.67449, 0.67449, 0.5) == pytest.approx(0.3707, abs=1e-3)
     assert power.sd_from_se(0.2, 400) == pytest.approx(4.0)
 
 
 def test_correlation__of_totals__is_pearsons() -> None:
     y, x = [1.0, 4.0, 2.0, 5.0], [0.0, 3.0, 1.0, 1.0]
-    assert power.correlation(Totals.of_values(y, x)) == pytest.approx(float(np.corrcoef(y, x)[0, 1]))
+    assert power.correlation(Totals.of_values(y, x)) == pytest.approx(
+        float(np.corrcoef(y, x)[0, 1])
+    )
     assert power.correlation(Totals.of_values(y, [1.0] * 4)) is None
     assert power.correlation(Totals.of_values(y)) is None
 
@@ -175,8 +238,13 @@ def test_mid_experiment__enough_or_no_error_yet__asks_for_nothing_or_cannot_say(
     assert power.mid_experiment(0.0, 1.0) is None
 
 
-@pytest.mark.parametrize(("total", "per_day", "days", "weeks", "by"), [(1000, 100.0, 18, 3, "sample"), (10, 100.0, 9, 2, "sample")])
-def test_duration__enrolment_window_and_grace__in_whole_weeks(total: int, per_day: float, days: int, weeks: int, by: str) -> None:
+@pytest.mark.parametrize(
+    ("total", "per_day", "days", "weeks", "by"),
+    [(1000, 100.0, 18, 3, "sample"), (10, 100.0, 9, 2, "sample")],
+)
+def test_duration__enrolment_window_and_grace__in_whole_weeks(
+    total: int, per_day: float, days: int, weeks: int, by: str
+) -> None:
     found = power.duration(total, per_day, window_days=7)
     assert found is not None
     assert (found.days, found.weeks, found.bound_by) == (days, weeks, by)
@@ -195,7 +263,17 @@ def test_matured_units__weeks_that_a_duration_asks_for__are_enough() -> None:
     assert power.matured_units(1, 100.0, window_days=14) == 0
 
 
-@pytest.mark.parametrize("field", [{"alpha": 0.0}, {"alpha": 1.0}, {"power": 0.04}, {"power": 1.0}, {"ratio": 0.0}, {"hypotheses": 0}])
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"alpha": 0.0},
+        {"alpha": 1.0},
+        {"power": 0.04},
+        {"power": 1.0},
+        {"ratio": 0.0},
+        {"hypotheses": 0},
+    ],
+)
 def test_terms__impossible__are_refused(field: dict[str, Any]) -> None:
     with pytest.raises(ImpossiblePlan):
         power.mean_sample(1.0, 0.1, **field)

@@ -57,7 +57,9 @@ def test_boundaries__a_look_without_new_information__spends_nothing() -> None:
     assert found.z[2] == pytest.approx(group_sequential.boundaries([0.4, 1.0]).z[1], abs=1e-6)
 
 
-def test_boundaries__last_look_without_new_information__spend_what_is_left_at_the_same_time() -> None:
+def test_boundaries__last_look_without_new_information__spend_what_is_left_at_the_same_time() -> (
+    None
+):
     found = group_sequential.boundaries([0.5, 0.5], final=True)
     # Not crossing first and then lying beyond b: P(b < |Z| < first boundary) is what was left.
     assert found.z[1] == pytest.approx(1.96, abs=0.02)
@@ -71,7 +73,10 @@ def test_boundaries__times_that_fall_or_make_no_sense__are_refused(times: list[f
 
 
 def test_boundaries__a_repeated_time_before_a_tiny_step__change_nothing_but_the_repeat() -> None:
-    once, twice = group_sequential.boundaries([0.9, 0.901]), group_sequential.boundaries([0.9, 0.9, 0.901])
+    once, twice = (
+        group_sequential.boundaries([0.9, 0.901]),
+        group_sequential.boundaries([0.9, 0.9, 0.901]),
+    )
     assert (twice.z[0], twice.z[2]) == pytest.approx(once.z, abs=1e-9)
 
 
@@ -85,7 +90,10 @@ def test_boundaries__looks_a_thousandth_apart__agree_with_one_look_for_all_of_th
 
 def test_boundaries__longer_by_a_look__keep_those_before() -> None:
     times = _equal(7)
-    assert group_sequential.boundaries(times[:4], 0.031).z == group_sequential.boundaries(times, 0.031).z[:4]
+    assert (
+        group_sequential.boundaries(times[:4], 0.031).z
+        == group_sequential.boundaries(times, 0.031).z[:4]
+    )
 
 
 def test_spending__families__start_at_nothing_and_end_with_the_level() -> None:
@@ -103,12 +111,18 @@ def test_spending__exponent_that_spends_everything_or_nonsense__is_refused(expon
         spending.power_family(exponent)
 
 
-@pytest.mark.parametrize("family", [spending.POCOCK, spending.power_family(1.0), spending.power_family(3.0)])
-def test_boundaries__other_families__cross_by_chance_as_often_as_was_spent(family: spending.Spending) -> None:
+@pytest.mark.parametrize(
+    "family", [spending.POCOCK, spending.power_family(1.0), spending.power_family(3.0)]
+)
+def test_boundaries__other_families__cross_by_chance_as_often_as_was_spent(
+    family: spending.Spending,
+) -> None:
     times = [0.1, 0.35, 0.6, 1.0]
     found = group_sequential.boundaries(times, spending=family)
     ups, downs = group_sequential.crossing_chances(times, found.z, [-b for b in found.z])
-    assert (ups + downs).cumsum() == pytest.approx([2 * family.spent_by(t, 0.025) for t in times], rel=1e-6)
+    assert (ups + downs).cumsum() == pytest.approx(
+        [2 * family.spent_by(t, 0.025) for t in times], rel=1e-6
+    )
     # Earlier spending leaves less for the end.
     assert found.z[-1] > group_sequential.boundaries(times).z[-1]
 
@@ -116,7 +130,9 @@ def test_boundaries__other_families__cross_by_chance_as_often_as_was_spent(famil
 def test_constant_boundaries__five_looks__are_the_textbook_ones() -> None:
     # Jennison and Turnbull 2000, tables 2.1 and 2.3: C_P(5, .05) = 2.413, C_B(5, .05) = 2.040.
     assert constant_boundaries(5, shape="pocock").z == pytest.approx([2.413] * 5, abs=5e-4)
-    assert constant_boundaries(5).z == pytest.approx([2.040 * math.sqrt(5 / k) for k in range(1, 6)], abs=2e-3)
+    assert constant_boundaries(5).z == pytest.approx(
+        [2.040 * math.sqrt(5 / k) for k in range(1, 6)], abs=2e-3
+    )
     assert constant_boundaries(5).spent[-1] == pytest.approx(0.05)
 
 
@@ -178,7 +194,9 @@ def test_group_sequential__no_effect__errs_as_often_as_promised(looks: int) -> N
     z = _paths(100_000, looks)
     bounds = np.array(group_sequential.boundaries(_equal(looks)).z)
     # Then the boundary is crossed as often as promised (99.9 % bounds), and a naive test far more often.
-    assert int((np.abs(z) >= bounds).any(axis=1).sum()) == pytest.approx(5000, abs=3.29 * math.sqrt(100_000 * 0.05 * 0.95))
+    assert int((np.abs(z) >= bounds).any(axis=1).sum()) == pytest.approx(
+        5000, abs=3.29 * math.sqrt(100_000 * 0.05 * 0.95)
+    )
     assert (np.abs(z) >= 1.96).any(axis=1).mean() > 0.2
 
 
@@ -289,16 +307,26 @@ def test_sample_size__computed__has_the_power_asked_for() -> None:
 
 def test_sample_size__a_covariate_clusters_and_arms__change_it_as_stated() -> None:
     plain = power.mean_sample(10.0, 1.0).exact_control
-    assert power.mean_sample(10.0, 1.0, correlation=0.6).exact_control == pytest.approx(0.64 * plain)
+    assert power.mean_sample(10.0, 1.0, correlation=0.6).exact_control == pytest.approx(
+        0.64 * plain
+    )
     assert power.mean_sample(10.0, 1.0, design_effect=2.0).exact_control == pytest.approx(2 * plain)
-    assert power.mean_sample(10.0, 1.0, hypotheses=3, test_arms=3).total == 4 * power.mean_sample(10.0, 1.0, hypotheses=3).control
-    assert power.mean_sample(10.0, 1.0, looks=14).exact_control == pytest.approx(plain * group_sequential.inflation(14))
+    assert (
+        power.mean_sample(10.0, 1.0, hypotheses=3, test_arms=3).total
+        == 4 * power.mean_sample(10.0, 1.0, hypotheses=3).control
+    )
+    assert power.mean_sample(10.0, 1.0, looks=14).exact_control == pytest.approx(
+        plain * group_sequential.inflation(14)
+    )
 
 
 def test_sample_size__safe_in_points__follows_the_formula() -> None:
     n = power.safe_points_sample(0.02 * 0.98, 0.02, required_guardrails=0).exact_control
     assert n == pytest.approx((1.644854 + 0.841621) ** 2 * 2 * 0.0196 / 0.0004, rel=1e-5)
-    assert power.safe_relative_sample(0.05, 0.10).control > power.safe_relative_sample(0.05, 0.20).control
+    assert (
+        power.safe_relative_sample(0.05, 0.10).control
+        > power.safe_relative_sample(0.05, 0.20).control
+    )
 
 
 def test_duration__is_whole_weeks_and_never_shorter_than_the_clock() -> None:

@@ -16,7 +16,11 @@ from analytics.core.stats.sequential.sprt import Batch, SprtPlan, SprtState, fol
 
 FIVE = SprtPlan(guardrails=5)
 HORIZON, SIMS = 6_000, 2_000
-BATCHES = st.lists(st.builds(Batch, st.integers(0, 60), st.integers(0, 60), st.floats(0.1, 9.0)), min_size=1, max_size=12)
+BATCHES = st.lists(
+    st.builds(Batch, st.integers(0, 60), st.integers(0, 60), st.floats(0.1, 9.0)),
+    min_size=1,
+    max_size=12,
+)
 
 
 def _rounding(found: float) -> object:
@@ -80,7 +84,9 @@ def test_watch__shares_changed_on_the_way__compares_like_with_like() -> None:
 @given(BATCHES)
 def test_watch__event_by_event__ends_where_batches_do(batches: list[Batch]) -> None:
     never = SprtPlan(alpha=1e-300)
-    singles = [Batch(a, 1 - a, b.exposure_ratio) for b in batches for a in [1] * b.x_t + [0] * b.x_c]
+    singles = [
+        Batch(a, 1 - a, b.exposure_ratio) for b in batches for a in [1] * b.x_t + [0] * b.x_c
+    ]
     one, other = watch(never, singles), watch(never, batches)
     assert one.llr == _rounding(other.llr)
     assert (one.x_t, one.x_c) == (other.x_t, other.x_c)
@@ -88,7 +94,12 @@ def test_watch__event_by_event__ends_where_batches_do(batches: list[Batch]) -> N
 
 @given(BATCHES)
 def test_watch_many__the_same_batches__says_the_same(batches: list[Batch]) -> None:
-    found = watch_many(FIVE, [b.x_t for b in batches], [b.x_c for b in batches], [b.exposure_ratio for b in batches])
+    found = watch_many(
+        FIVE,
+        [b.x_t for b in batches],
+        [b.x_c for b in batches],
+        [b.exposure_ratio for b in batches],
+    )
     states = [watch(FIVE, batches[: k + 1]) for k in range(len(batches))]
     first = next((k for k, state in enumerate(states) if state.crossed), -1)
     assert found.first_crossing == first
@@ -103,7 +114,11 @@ def test_watch_many__the_same_batches__says_the_same(batches: list[Batch]) -> No
 def test_fold__one_more_event_in_treatment__only_ever_speaks_for_harm(batches: list[Batch]) -> None:
     state = watch(FIVE, batches)
     if not state.crossed:
-        assert fold(FIVE, state, Batch(1, 0, 1.0)).llr > state.llr > fold(FIVE, state, Batch(0, 1, 1.0)).llr
+        assert (
+            fold(FIVE, state, Batch(1, 0, 1.0)).llr
+            > state.llr
+            > fold(FIVE, state, Batch(0, 1, 1.0)).llr
+        )
 
 
 @pytest.mark.parametrize(
@@ -118,14 +133,25 @@ def test_fold__one_more_event_in_treatment__only_ever_speaks_for_harm(batches: l
         ("increase", "proportion", False, False),  # a falling primary
     ],
 )
-def test_why_not_watched__only_bad_events_are(direction: str, kind: str, adds_values: bool, watched: bool) -> None:
-    reason = sprt.why_not_watched("decrease" if direction == "decrease" else "increase", kind, adds_values=adds_values)
+def test_why_not_watched__only_bad_events_are(
+    direction: str, kind: str, adds_values: bool, watched: bool
+) -> None:
+    reason = sprt.why_not_watched(
+        "decrease" if direction == "decrease" else "increase", kind, adds_values=adds_values
+    )
     assert (reason is None) == watched
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"guardrails": 0}, {"test_arms": 0}, {"alpha": 0.0}, {"alpha": math.nan}, {"harmful_ratio": 1.0}, {"harmful_ratio": math.inf}],
+    [
+        {"guardrails": 0},
+        {"test_arms": 0},
+        {"alpha": 0.0},
+        {"alpha": math.nan},
+        {"harmful_ratio": 1.0},
+        {"harmful_ratio": math.inf},
+    ],
 )
 def test_plan__nonsense__is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ImpossiblePlan):
@@ -143,7 +169,9 @@ def test_batch__nonsense__is_refused(wrong: tuple[int, int, float]) -> None:
 
 def _stopped(plan: SprtPlan, theta: float, seed: int, *, ratio: float = 1.0) -> tuple[float, float]:
     """Share of 2,000 tests stopped within 6,000 events, looked at after every five: by ours, and by the plain form."""
-    t = np.random.default_rng(seed).binomial(5, theta * ratio / (1 + theta * ratio), (SIMS, HORIZON // 5))
+    t = np.random.default_rng(seed).binomial(
+        5, theta * ratio / (1 + theta * ratio), (SIMS, HORIZON // 5)
+    )
     found = watch_many(plan, t, 5 - t, ratio)
     return float(found.crossed.mean()), float((found.llr >= plan.threshold).any(axis=-1).mean())
 
