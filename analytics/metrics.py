@@ -1,4 +1,6 @@
-"""What Prometheus is told of the events that applications report. Labels come from rows, so they are as many as there are variants."""
+"""What Prometheus is told of the events that applications report. Labels come from rows, so they
+are as many as there are variants.
+"""
 
 from __future__ import annotations
 

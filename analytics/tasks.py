@@ -1,7 +1,9 @@
-"""Wake-ups of the learning side. A lost message costs one tick; a repeated one costs a look at the claimed slot.
+"""Wake-ups of the learning side. A lost message costs one tick; a repeated one costs a look at the
+claimed slot.
 
-Wake-ups look what is due and end soon: they run beside planned starts, decisions and notices. What reads many rows
-is sent on, one message for each piece, to a worker that does nothing else; so the worker for wake-ups never loads it.
+Wake-ups look what is due and end soon: they run beside planned starts, decisions and notices. What
+reads many rows is sent on, one message for each piece, to a worker that does nothing else; so the
+worker for wake-ups never loads it.
 """
 
 from __future__ import annotations
@@ -37,9 +39,11 @@ SEAL_SECONDS = 60
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of slow work: what it is, the queue of its messages, and who hears of a run that was lost.
+    """A kind of slow work: what it is, the queue of its messages, and who hears of a run that was
+    lost.
 
-    ``again``: from when on it is worth doing again although nothing was stored (at the latest after an hour).
+    ``again``: from when on it is worth doing again although nothing was stored (at the latest after
+    an hour).
     """
 
     work: Callable[[int, datetime], object]
@@ -117,12 +121,16 @@ SLOW: Mapping[str, Kind] = {
     "scan_pairs": Kind(_scan_pairs, "reports"),
     "keep_standings": Kind(lambda _, now: standings.refresh(now)),
 }
-"""Work that reads many rows. Each piece is a message of its own, on queues that no wake-up waits in."""
+"""Work that reads many rows. Each piece is a message of its own, on queues that no wake-up waits
+in.
+"""
 
 
 @shared_task(name="analytics.tasks.do_slow_work")
 def do_slow_work(kind: str, subject: int) -> bool:
-    """One piece of slow work. A message of an earlier tick, or one that came twice, finds its slot claimed."""
+    """One piece of slow work. A message of an earlier tick, or one that came twice, finds its slot
+    claimed.
+    """
     now, slow = utc_now(), SLOW[kind]
     told = None if slow.told is None else partial(_tell, slow.told, now)
     before = mark()
@@ -140,7 +148,9 @@ def _tell(
 
 @shared_task(name="analytics.tasks.analyse_due")
 def analyse_due() -> None:
-    """Have analysed what runs, checked what is in dark launch, and frozen what has ended. What would say the same is left out."""
+    """Have analysed what runs, checked what is in dark launch, and frozen what has ended. What
+    would say the same is left out.
+    """
     now = utc_now()
     _send("analyse", unchanged.due("analyse", due.least_recent_first(due.running()), now))
     _send("watch_dark_launch", unchanged.due("watch_dark_launch", due.in_dark_launch(), now))
@@ -153,7 +163,9 @@ def analyse_due() -> None:
 
 @shared_task(name="analytics.tasks.count_told")
 def count_told() -> None:
-    """Count again what was told of everything that runs; each experiment as often as counting it is cheap."""
+    """Count again what was told of everything that runs; each experiment as often as counting it is
+    cheap.
+    """
     now = utc_now()
     if claim(now, task="count_told", slot=slot_of(now, seconds=COUNT_SECONDS)):
         counting.count_all(now)
@@ -215,7 +227,9 @@ def trim_tail() -> int:
 
 
 def _send(kind: str, subjects: Iterable[int]) -> None:
-    """One message each, in this order. Those that nobody took within the tick are dropped; the next tick sends them again."""
+    """One message each, in this order. Those that nobody took within the tick are dropped; the next
+    tick sends them again.
+    """
     for subject in subjects:
         do_slow_work.apply_async(
             args=[kind, subject], queue=SLOW[kind].queue, expires=settings.ANALYSE_SECONDS

@@ -1,8 +1,9 @@
-"""What an analysis costs the processor when there is nothing to analyse: twenty experiments without any event.
+"""What an analysis costs the processor when there is nothing to analyse: twenty experiments without
+any event.
 
-``python -m benchmarks.bench_analysis``. The first analysis of a process compiles its questions, later ones only fill
-them in. Processor seconds of this process, and what a later analysis costs of the first one; exit code 1 when that
-ratio is missed.
+``python -m benchmarks.bench_analysis``. The first analysis of a process compiles its questions,
+later ones only fill them in. Processor seconds of this process, and what a later analysis costs of
+the first one; exit code 1 when that ratio is missed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The engine's own error rates in full, as ``manage.py calibrate`` prints them; fails when one is out of range.
+"""The engine's own error rates in full, as ``manage.py calibrate`` prints them; fails when one is
+out of range.
 
 Run with ``python -m benchmarks.bench_calibrate [--quick] [--seed S] [--only NAME …]``.
 """

@@ -1,8 +1,10 @@
-"""What the whole demo uses while nobody asks it for anything: processor seconds a minute, and memory.
+"""What the whole demo uses while nobody asks it for anything: processor seconds a minute, and
+memory.
 
-``python -m benchmarks.bench_idle [--settle 240] [--minutes 2]``. The demo runs without traffic in a folder of its own, with its
-databases. The first analyses, decisions and reports after the start do not count. Exit code 1 when a floor is missed.
-Every process counts, and of those that ended in between what they used before. Needs Linux.
+``python -m benchmarks.bench_idle [--settle 240] [--minutes 2]``. The demo runs without traffic in a
+folder of its own, with its databases. The first analyses, decisions and reports after the start do
+not count. Exit code 1 when a floor is missed. Every process counts, and of those that ended in
+between what they used before. Needs Linux.
 """
 
 from __future__ import annotations

@@ -1,9 +1,12 @@
-"""How long the workplace's pages take, and how often they ask the database, among few and among many experiments.
+"""How long the workplace's pages take, and how often they ask the database, among few and among
+many experiments.
 
-``python -m benchmarks.bench_pages``. The demo's examples are loaded, and a running one with many analyses is copied with all of
-its rows until there are 200; then with its newest analysis alone until there are 2,000. Pages are asked for in this process,
-through every middleware; the median of a page's rounds counts. Exit code 1 when a page is slower than its floor, asks too
-often, asks more often among more experiments, or when the overview takes more than ``GROWTH`` times as long among 2,000.
+``python -m benchmarks.bench_pages``. The demo's examples are loaded, and a running one with many
+analyses is copied with all of its rows until there are 200; then with its newest analysis alone
+until there are 2,000. Pages are asked for in this process, through every middleware; the median of
+a page's rounds counts. Exit code 1 when a page is slower than its floor, asks too often, asks more
+often among more experiments, or when the overview takes more than ``GROWTH`` times as long among
+2,000.
 """
 
 from __future__ import annotations
@@ -28,7 +31,9 @@ GROWTH = 1.2
 ROUNDS = 9
 MILLISECONDS, QUERIES = 300, 40
 READS_THE_STORE = {"cost": (300, 50)}
-"""Its own floors for a tab that asks the events themselves: each question to the store is five statements."""
+"""Its own floors for a tab that asks the events themselves: each question to the store is five
+statements.
+"""
 
 
 def main() -> int:
@@ -120,7 +125,9 @@ def _addresses(pk: int) -> dict[str, str]:
 
 
 def _asked(addresses: Mapping[str, str]) -> dict[str, tuple[float, int]]:
-    """Milliseconds and queries of each page, for a data scientist; the first answer of each is not counted."""
+    """Milliseconds and queries of each page, for a data scientist; the first answer of each is not
+    counted.
+    """
     from django.contrib.auth.models import User
     from django.test import Client
 

@@ -1,7 +1,9 @@
-"""How fast we decide and answer, against floors and against what one would use instead; ratios of one run.
+"""How fast we decide and answer, against floors and against what one would use instead; ratios of
+one run.
 
-``python -m benchmarks.bench_serve [--part deciding|asking|memory] [--minutes 10] [--rounds 5]``. Exit code 1 when a floor is missed.
-Nothing else should run on the machine meanwhile, though ratios bear much of it.
+``python -m benchmarks.bench_serve [--part deciding|asking|memory] [--minutes 10] [--rounds 5]``.
+Exit code 1 when a floor is missed. Nothing else should run on the machine meanwhile, though ratios
+bear much of it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""How often a ratio metric of small, identical arms differs at p < .05: the delta method against the jackknife.
+"""How often a ratio metric of small, identical arms differs at p < .05: the delta method against
+the jackknife.
 
-Run it with `.venv/bin/python -m benchmarks small_ratios`. The jackknife leaves each unit's row out once, so it needs
-rows; the delta method is what the product computes from totals. Both have Satterthwaite's degrees of freedom.
-`--sims N` says how many experiments each line has. ADR 0036 has the figures.
+Run it with `.venv/bin/python -m benchmarks small_ratios`. The jackknife leaves each unit's row out
+once, so it needs rows; the delta method is what the product computes from totals. Both have
+Satterthwaite's degrees of freedom. `--sims N` says how many experiments each line has. ADR 0036 has
+the figures.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """How fast statistics are, against gbstats and tea-tasting in the same process and run.
 
-Contenders take turns within each round, so that a busy machine slows all alike; the median of the rounds' ratios is
-the result. All answer the same totals, and that they say the same is checked before anything is timed.
-Exit code 1 when a floor is missed. Run with ``python -m benchmarks.bench_stats``.
+Contenders take turns within each round, so that a busy machine slows all alike; the median of the
+rounds' ratios is the result. All answer the same totals, and that they say the same is checked
+before anything is timed. Exit code 1 when a floor is missed. Run with ``python -m
+benchmarks.bench_stats``.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ Act = Callable[[], object]
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """One measured number with what it must reach; ``least``: at least that many times faster, else seconds at most."""
+    """One measured number with what it must reach; ``least``: at least that many times faster, else
+    seconds at most.
+    """
 
     what: str
     found: float
@@ -75,7 +78,9 @@ def tea_tasting() -> object:
 
 
 def many() -> object:
-    """The same comparison for each of a thousand metric × arm pairs; totals a little apart, so that nothing is the same."""
+    """The same comparison for each of a thousand metric × arm pairs; totals a little apart, so that
+    nothing is the same.
+    """
     return many_means(_spread(CONTROL), _spread(TREATMENT))
 
 
@@ -100,7 +105,9 @@ def agree() -> None:
 
 
 def rounds(contenders: Mapping[str, tuple[Act, int, int]]) -> dict[str, list[float]]:
-    """Seconds a comparison in each round: contender → (act, calls a round, comparisons a call), taken in turns."""
+    """Seconds a comparison in each round: contender → (act, calls a round, comparisons a call),
+    taken in turns.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for act, _, _ in contenders.values():
         act()
@@ -131,8 +138,8 @@ def cold_boundaries() -> float:
 def false_positives(simulations: int = SIMULATIONS, seed: int = 5) -> float:
     """Share of A/A experiments that cross a boundary at one of their daily looks.
 
-    Simulated: each day 200 new users an arm whose spend is skewed (exponential); every look compares all users
-    so far by Welch's t from totals, as z against Lan–DeMets boundaries.
+    Simulated: each day 200 new users an arm whose spend is skewed (exponential); every look
+    compares all users so far by Welch's t from totals, as z against Lan–DeMets boundaries.
     """
     rng = np.random.default_rng(seed)
     bounds = np.array(group_sequential.boundaries([(k + 1) / DAYS for k in range(DAYS)]).z)

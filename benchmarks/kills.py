@@ -1,8 +1,10 @@
-"""Nothing acknowledged is lost, nothing is counted twice: ``python -m benchmarks.kills [--seconds 60]``.
+"""Nothing acknowledged is lost, nothing is counted twice: ``python -m benchmarks.kills [--seconds
+60]``.
 
-Events are sent to a live installation, each one to three times, while its web process and its drainer are killed with
-SIGKILL and its connections to PostgreSQL are cut. Every event that was answered with 2xx must be stored, once; every
-exposure that an answer caused too. ``--unsafe`` forgets a part of what was acknowledged, to show that this would be noticed.
+Events are sent to a live installation, each one to three times, while its web process and its
+drainer are killed with SIGKILL and its connections to PostgreSQL are cut. Every event that was
+answered with 2xx must be stored, once; every exposure that an answer caused too. ``--unsafe``
+forgets a part of what was acknowledged, to show that this would be noticed.
 """
 
 from __future__ import annotations
@@ -46,7 +48,9 @@ class Told:
 
 
 def send(live: Live, told: Told, stop: threading.Event, seed: int) -> None:
-    """Events with ids, some of them again, and an assignment with each; a broken connection is no acknowledgement."""
+    """Events with ids, some of them again, and an assignment with each; a broken connection is no
+    acknowledgement.
+    """
     dice = random.Random(seed)
     while not stop.is_set():
         body = {
@@ -184,7 +188,8 @@ def main() -> int:
             )
         found = report(live, told, kills)
     print(json.dumps(found, indent=2))
-    # Where a connection broke, the exposure may be written and its answer lost on the way: it counts then, once.
+    # Where a connection broke, the exposure may be written and its answer lost on the way: it
+    # counts then, once.
     fair = told.met <= int(str(found["exposures counted"])) <= told.met + told.broken
     return int(bool(found["lost"] or found["stored twice"] or not fair or not told.acknowledged))
 

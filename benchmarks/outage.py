@@ -1,8 +1,9 @@
 """Both databases away for half an hour, for real: ``python -m benchmarks.outage [--minutes 30]``.
 
-A live installation stands behind gates that refuse every connection to PostgreSQL and Redis. All the while it is asked
-for assignments, each answer is compared with the one before the outage, and half-way it is stopped and started again.
-Afterwards every exposure must be in the table, once. ``tests/chaos/test_outage.py`` is the short version.
+A live installation stands behind gates that refuse every connection to PostgreSQL and Redis. All
+the while it is asked for assignments, each answer is compared with the one before the outage, and
+half-way it is stopped and started again. Afterwards every exposure must be in the table, once.
+``tests/chaos/test_outage.py`` is the short version.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ def ask(live: Live, turn: int, known: dict[str, Any], into: Asked) -> None:
 
 
 def outage(cut: Cut, seconds: float) -> tuple[Asked, float, float]:
-    """The requests of the outage; seconds of the cold start, and until the installation had noticed that all is back."""
+    """The requests of the outage; seconds of the cold start, and until the installation had noticed
+    that all is back.
+    """
     live, known, asked = cut.live, dict[str, Any](), Asked()
     for turn in range(UNITS):
         ask(live, turn, known, asked)

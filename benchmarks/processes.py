@@ -14,7 +14,9 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Used:
-    """Processor seconds so far, those of children that have ended included, and megabytes (PSS: each shared page once)."""
+    """Processor seconds so far, those of children that have ended included, and megabytes (PSS:
+    each shared page once).
+    """
 
     seconds: float
     megabytes: float

@@ -1,7 +1,7 @@
 """Run a command that ends with whoever started it: ``python config/bound.py PARENT COMMAND …``.
 
-Linux tells the command (SIGTERM) when its parent dies, even by kill -9; elsewhere the command just runs.
-A program in between, since what a threaded process does between fork and exec can hang.
+Linux tells the command (SIGTERM) when its parent dies, even by kill -9; elsewhere the command just
+runs. A program in between, since what a threaded process does between fork and exec can hang.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The Celery application: ``celery -A config.celery worker``. The beat table is in celery_settings.py."""
+"""The Celery application: ``celery -A config.celery worker``. The beat table is in
+celery_settings.py.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ from config.processes import preloading  # noqa: E402, F401  (its signals)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-# The end of a task's time ends the task: no net under a part of the work may take it for that part's fault.
+# The end of a task's time ends the task: no net under a part of the work may take it for that
+# part's fault.
 never_hold(lambda error: isinstance(error, SoftTimeLimitExceeded))
 _ON_BEAT = frozenset(tick.task for tick in BEAT)
 
@@ -32,7 +35,9 @@ app.autodiscover_tasks(["experiments", "analytics"])
 
 @task_postrun.connect
 def note(task: Any = None, state: str = "", **_: Any) -> None:
-    """Whoever watches wants to know that beat's tasks come to their end, not that they were sent."""
+    """Whoever watches wants to know that beat's tasks come to their end, not that they were
+    sent.
+    """
     from experiments.core.clock import utc_now
     from experiments.services.ground.slots import heard  # needs the apps
 

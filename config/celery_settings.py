@@ -15,7 +15,9 @@ from config import env
 
 Queue = Literal["decide", "ingest", "analyse", "reports"]
 QUICK: tuple[Queue, ...] = ("decide", "ingest")
-"""Wake-ups, planned starts and ends, decisions, ramps, notices: a worker of their own, which never analyses."""
+"""Wake-ups, planned starts and ends, decisions, ramps, notices: a worker of their own, which never
+analyses.
+"""
 SLOW: tuple[Queue, ...] = ("analyse", "reports")
 """Analyses, scans and reports, one message for each experiment."""
 TICK_SECONDS = env.integer("ASSAY_TICK_SECONDS", 30 if env.flag("ASSAY_DEMO", False) else 300)
@@ -59,7 +61,9 @@ def broker_url(redis_url: str) -> str:
 
 
 def beat_schedule() -> dict[str, dict[str, object]]:
-    """The table as Celery wants it; a tick nobody took within its interval is dropped, the next one is as good."""
+    """The table as Celery wants it; a tick nobody took within its interval is dropped, the next one
+    is as good.
+    """
     return {
         tick.task: {
             "task": tick.task,

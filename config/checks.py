@@ -14,7 +14,9 @@ from django.db import Error
 def concerns_of_the_installation(
     app_configs: Any, **kwargs: Any
 ) -> Sequence[CheckMessage]:  # Any: as the framework passes them
-    """What readyz and the admin say too; a database that does not answer is said, not passed over."""
+    """What readyz and the admin say too; a database that does not answer is said, not passed
+    over.
+    """
     from experiments.selectors.concerns import found
 
     try:

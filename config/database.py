@@ -1,7 +1,9 @@
-"""How long a process may wait for PostgreSQL, by what the process is for: ``ASSAY_WAITS`` names its row of the table.
+"""How long a process may wait for PostgreSQL, by what the process is for: ``ASSAY_WAITS`` names its
+row of the table.
 
-A lock that a stranger holds is an outage for whoever waits without end. So everything that serves or works gives
-up after a while and tries again; only commands (above all migrations) wait for as long as it takes.
+A lock that a stranger holds is an outage for whoever waits without end. So everything that serves
+or works gives up after a while and tries again; only commands (above all migrations) wait for as
+long as it takes.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ COMMAND = "command"
 
 @dataclass(frozen=True)
 class Waits:
-    """Milliseconds until PostgreSQL gives up a lock, a statement, a transaction that does nothing; 0: never."""
+    """Milliseconds until PostgreSQL gives up a lock, a statement, a transaction that does nothing;
+    0: never.
+    """
 
     lock: int = 0
     statement: int = 0
@@ -55,7 +59,9 @@ _VANISHED = {
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
 }
-"""A server whose machine has vanished closes no connection: after some 25 s of silence of its network we do."""
+"""A server whose machine has vanished closes no connection: after some 25 s of silence of its
+network we do.
+"""
 
 
 def waits() -> Waits:
@@ -77,7 +83,9 @@ def waits() -> Waits:
 def bounded(
     database: dict[str, Any],
 ) -> dict[str, Any]:  # Any: Django's own dictionary of a database
-    """The same database with this process's time-outs; what its address says of them comes last and wins."""
+    """The same database with this process's time-outs; what its address says of them comes last and
+    wins.
+    """
     ours, options = waits(), database.setdefault("OPTIONS", {})
     options.setdefault("connect_timeout", ours.connect)
     for name, value in _VANISHED.items():

@@ -1,4 +1,6 @@
-"""Joins the two ends: analytics stores decisions and verdicts, experiments carries out what they allow."""
+"""Joins the two ends: analytics stores decisions and verdicts, experiments carries out what they
+allow.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,8 @@ from experiments.services.life import advice, ramps
 
 
 def wire() -> None:
-    """Let the doors of experiments promote what the stored decision recommends, and advance a ramp that nothing stands against."""
+    """Let the doors of experiments promote what the stored decision recommends, and advance a ramp
+    that nothing stands against.
+    """
     advice.set_reader(recommendation, unmet_conditions)
     ramps.set_reader(ramp_facts)

@@ -52,7 +52,9 @@ def words(name: str, default: tuple[str, ...]) -> list[str]:
 
 
 def networks(name: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    """A comma-separated list of addresses and networks (``10.0.0.0/8``); empty when the variable is unset."""
+    """A comma-separated list of addresses and networks (``10.0.0.0/8``); empty when the variable is
+    unset.
+    """
     try:
         return tuple(ip_network(word) for word in words(name, ()))
     except ValueError as error:

@@ -1,4 +1,6 @@
-"""Joins the two ends of an exposure, and of an answer that somebody watches: experiments writes it down, analytics records it."""
+"""Joins the two ends of an exposure, and of an answer that somebody watches: experiments writes it
+down, analytics records it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from experiments.services.serving import spool
 
 
 def wire() -> None:
-    """Let a durable exposure, asked for at a door of experiments, be recorded by analytics at once."""
+    """Let a durable exposure, asked for at a door of experiments, be recorded by analytics at
+    once.
+    """
     spool.set_durable_sink(ingest.record_or_refuse)
 
 

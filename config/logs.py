@@ -18,15 +18,18 @@ _SHARED: list[Processor] = [
 
 
 class _NoSolverChatter(logging.Filter):
-    """SciPy's global optimiser, inside its Barnard test, tells the root logger its bounds at every call."""
+    """SciPy's global optimiser, inside its Barnard test, tells the root logger its bounds at every
+    call.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         return record.module != "_shgo"
 
 
 class _RefusedIsRoutine(logging.Filter):
-    """Django's refusals of a request (too many fields, an unknown host, a form that cannot be parsed) are the
-    sender's faults: a warning in a single line, without the traceback of a fault of ours."""
+    """Django's refusals of a request (too many fields, an unknown host, a form that cannot be
+    parsed) are the sender's faults: a warning in a single line, without the traceback of a fault of
+    ours."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         status = getattr(record, "status_code", None)
@@ -41,9 +44,11 @@ class _RefusedIsRoutine(logging.Filter):
 
 
 def expired_is_routine(logger: WrappedLogger, _: str, event: EventDict) -> EventDict:
-    """Log at debug that nobody took a message of beat within its tick: the next tick sends the same work again.
+    """Log at debug that nobody took a message of beat within its tick: the next tick sends the same
+    work again.
 
-    This happens whenever the workers are busy for longer than a tick. ``assay_beat_lag_seconds`` tells how long it lasts.
+    This happens whenever the workers are busy for longer than a tick. ``assay_beat_lag_seconds``
+    tells how long it lasts.
     """
     if event.get("event") != "task_revoked" or not event.get("expired"):
         return event
@@ -68,7 +73,9 @@ def configure_structlog() -> None:
 
 
 def django_logging(*, level: str, requests: bool) -> dict[str, Any]:
-    """Django's LOGGING; one line per request only when asked for, since serving answers thousands a second."""
+    """Django's LOGGING; one line per request only when asked for, since serving answers thousands a
+    second.
+    """
     return {
         "version": 1,
         "disable_existing_loggers": False,

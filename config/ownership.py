@@ -1,7 +1,9 @@
-"""Two database roles: the owner makes tables, the application's role may read and write rows, and append to the audit.
+"""Two database roles: the owner makes tables, the application's role may read and write rows, and
+append to the audit.
 
-``DATABASE_URL`` names the application's role and ``DATABASE_OWNER_URL`` the owner. Only commands that change tables
-act as the owner. With one URL alone everything works as the role that it names, and ``check --deploy`` says so.
+``DATABASE_URL`` names the application's role and ``DATABASE_OWNER_URL`` the owner. Only commands
+that change tables act as the owner. With one URL alone everything works as the role that it names,
+and ``check --deploy`` says so.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ def app_role() -> str:
 
 @contextmanager
 def as_owner() -> Iterator[None]:
-    """Speak to the same database as its owner, for the length of a block; as ourselves where no owner is named."""
+    """Speak to the same database as its owner, for the length of a block; as ourselves where no
+    owner is named.
+    """
     mine = {name: connection.settings_dict[name] for name in _NAMED}
     if not settings.DATABASE_OWNER_URL or mine["USER"] == _owner()["USER"]:
         yield
@@ -61,7 +65,9 @@ def append_only_tables() -> list[str]:
 
 
 def grant(role: str) -> None:
-    """Give the application's role what it needs, and take from it what would let it change the audit. As the owner."""
+    """Give the application's role what it needs, and take from it what would let it change the
+    audit. As the owner.
+    """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         cursor.execute(

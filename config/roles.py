@@ -1,12 +1,13 @@
 """What a process is for: ``ASSAY_ROLE`` selects its applications, its middleware and its addresses.
 
-``serve`` answers applications and nothing else: one middleware, no sessions, no admin, and nothing that
-needs numpy, so that it starts fast, stays small and spends its time on decisions. ``manage`` and ``all``
-have every door; ``manage`` says that others serve the traffic, and still answers what strays to it.
+``serve`` answers applications and nothing else: one middleware, no sessions, no admin, and nothing
+that needs numpy, so that it starts fast, stays small and spends its time on decisions. ``manage``
+and ``all`` have every door; ``manage`` says that others serve the traffic, and still answers what
+strays to it.
 
-The web process sends no tasks, so it has no Celery. The processes beside it load what their job needs:
-a supervisor no models, the drainer what a serving process has, a worker no pages and no doors. Beat has no
-applications at all (``config/processes/beat.py``).
+The web process sends no tasks, so it has no Celery. The processes beside it load what their job
+needs: a supervisor no models, the drainer what a serving process has, a worker no pages and no
+doors. Beat has no applications at all (``config/processes/beat.py``).
 """
 
 from __future__ import annotations
@@ -56,14 +57,18 @@ SERVING_MIDDLEWARE = ["config.web.serving_middleware.ServingMiddleware"]
 SERVING_URLS = "config.web.serve_urls"
 
 OPTIONAL = ("requests", "yaml", "pygments", "markdown", "rich", "charset_normalizer")
-"""What libraries import when it is there and can do without: schemas' clients, coloured pages, coloured logs, old files. 17 MB."""
+"""What libraries import when it is there and can do without: schemas' clients, coloured pages,
+coloured logs, old files. 17 MB.
+"""
 
 
 WORKING_APPS = [*SERVING_APPS, "django_structlog"]
 
 
 def leave_out(*, always: bool = False) -> None:
-    """In a process with one job, let nothing find the optional modules; before anything could have."""
+    """In a process with one job, let nothing find the optional modules; before anything could
+    have.
+    """
     mine = job(chosen(os.environ.get(VARIABLE, Role.ALL)))
     if always or mine is not Job.EVERYTHING:
         absent = set(OPTIONAL) - (
@@ -83,7 +88,9 @@ def chosen(word: str) -> Role:
 
 
 def job(role: Role) -> Job:
-    """What this process is for; a command may need every application, whatever the web process is for."""
+    """What this process is for; a command may need every application, whatever the web process is
+    for.
+    """
     program, *arguments = sys.argv
     if Path(program).name == "manage.py":
         return COMMANDS.get(arguments[0], Job.EVERYTHING) if arguments else Job.EVERYTHING

@@ -9,7 +9,9 @@ from django.db.migrations.executor import MigrationExecutor
 from config.ownership import app_role, as_owner, grant, is_granted
 
 _LOCK = 0x4153_5341_59
-"""Advisory lock number ("ASSAY"): of several processes that find an old schema, one migrates and the others wait."""
+"""Advisory lock number ("ASSAY"): of several processes that find an old schema, one migrates and
+the others wait.
+"""
 
 
 def missing() -> int:

@@ -19,7 +19,9 @@ def of(text: str, state: Path) -> str:
 
 
 def given(text: str) -> str:
-    """The key of the environment. One that can be guessed lets nobody start: it signs sessions, webhooks and hashes of unit ids."""
+    """The key of the environment. One that can be guessed lets nobody start: it signs sessions,
+    webhooks and hashes of unit ids.
+    """
     if len(text) >= SHORTEST and len(set(text)) >= FEWEST:
         return text
     raise ImproperlyConfigured(

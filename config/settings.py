@@ -32,10 +32,14 @@ SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
 TRUSTED_PROXIES = env.networks("ASSAY_TRUSTED_PROXIES")
-"""Proxies whose ``X-Forwarded-For`` says who asks; from everybody else that header counts for nothing."""
+"""Proxies whose ``X-Forwarded-For`` says who asks; from everybody else that header counts for
+nothing.
+"""
 CLIENT_ROWS_PER_UNIT = env.integer("ASSAY_CLIENT_ROWS_PER_UNIT", 1_000)
 CLIENT_ROWS_PER_ADDRESS = env.integer("ASSAY_CLIENT_ROWS_PER_ADDRESS", 100_000)
-"""Exposures an hour that client keys may have stored: of one unit by one key, and from one address. More is dropped and counted."""
+"""Exposures an hour that client keys may have stored: of one unit by one key, and from one address.
+More is dropped and counted.
+"""
 SECURE_PROXY_SSL_HEADER = (
     ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("ASSAY_BEHIND_PROXY", False) else None
 )
@@ -134,7 +138,9 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 AUTHENTICATION_BACKENDS = ["experiments.http.logins.PatientBackend"]
 MANAGEMENT_LIMIT = env.integer("ASSAY_MANAGEMENT_LIMIT", 1200)
-"""Requests of one management or read key to one process within a minute; doors that decide have no limit."""
+"""Requests of one management or read key to one process within a minute; doors that decide have no
+limit.
+"""
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 
@@ -151,12 +157,14 @@ DATABASES: dict[str, Any] = {
     )
 }
 DATABASE_TURNS = env.integer("ASSAY_DB_TURNS", 4)
-"""Half of a web process's threads. One fewer requests may store what applications send at the same time, as many may
-read or manage, and one may stop in an emergency, so that waiting for PostgreSQL never takes all threads."""
+"""Half of a web process's threads. One fewer requests may store what applications send at the same
+time, as many may read or manage, and one may stop in an emergency, so that waiting for PostgreSQL
+never takes all threads."""
 if _pool := env.integer("ASSAY_DB_POOL", 0):
-    # Only the web process has one: as many connections as it has threads for decisions. Its other threads
-    # (`config/web/threads.py`) take turns, so that some connections are always free. The pool gives up early and
-    # begins anew with the next request: its own retries double their pauses and would sleep through a recovery.
+    # Only the web process has one: as many connections as it has threads for decisions. Its other
+    # threads (`config/web/threads.py`) take turns, so that some connections are always free. The
+    # pool gives up early and begins anew with the next request: its own retries double their pauses
+    # and would sleep through a recovery.
     DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
         "min_size": 1,
         "max_size": _pool,
@@ -172,7 +180,9 @@ SPOOL = env.folder("ASSAY_SPOOL", STATE / "spool")
 SPOOL_MAX_BYTES = env.integer("ASSAY_SPOOL_MAX_BYTES", 2_000_000_000)
 """Some ten million exposures; beyond it new ones are dropped and counted."""
 DRAINS_BESIDE = env.flag("ASSAY_DRAIN_BESIDE", False)
-"""Whether ``manage.py drain_spool`` runs beside the web processes; otherwise each drains in a thread of its own."""
+"""Whether ``manage.py drain_spool`` runs beside the web processes; otherwise each drains in a
+thread of its own.
+"""
 CATALOGUE_DIR = env.folder("ASSAY_CATALOGUE_DIR", STATE / "catalogue")
 POLL_SECONDS = env.integer("ASSAY_POLL_SECONDS", 1)
 """How often a web process asks whether there is something newer to serve."""
@@ -195,7 +205,9 @@ WHITENOISE_SKIP_COMPRESS_EXTENSIONS = (
     "zip",
 )
 WHITENOISE_USE_FINDERS = not env.text("ASSAY_STATIC", "")
-"""Whoever names the folder has collected the files, gzipped ones too; what is found beside it would hide those."""
+"""Whoever names the folder has collected the files, gzipped ones too; what is found beside it would
+hide those.
+"""
 
 # ---------------------------------------------------------------- time and language
 USE_TZ = True
@@ -206,7 +218,8 @@ FORMAT_MODULE_PATH = ["config.formats"]
 
 # ---------------------------------------------------------------- background work
 # Database state is the queue; messages are wake-ups that may be lost, so Redis keeps no results and
-# no only copy. A task that runs longer than visibility_timeout would run twice: hence the limit below it.
+# no only copy. A task that runs longer than visibility_timeout would run twice: hence the limit
+# below it.
 CELERY_BROKER_URL = broker_url(REDIS_URL)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -257,7 +270,8 @@ REST_FRAMEWORK = {
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 if JOB not in (roles.Job.EVERYTHING, roles.Job.ANSWER):
-    # Nobody reads the schema there, and its generator brings the admin's and the tests' modules along.
+    # Nobody reads the schema there, and its generator brings the admin's and the tests' modules
+    # along.
     del REST_FRAMEWORK["DEFAULT_SCHEMA_CLASS"]
 SPECTACULAR_SETTINGS = {
     "TITLE": "Assay",
@@ -273,7 +287,8 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SCHEMA_PATH_PREFIX": r"/api/v1",
-    # The page's own scripts, and no badge from a validator elsewhere: no page of ours asks another origin for anything.
+    # The page's own scripts, and no badge from a validator elsewhere: no page of ours asks another
+    # origin for anything.
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "/favicon.ico",
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},

@@ -1,4 +1,6 @@
-"""Every door of the house: those that applications need (``serve_urls``), those of management, and the pages."""
+"""Every door of the house: those that applications need (``serve_urls``), those of management, and
+the pages.
+"""
 
 from __future__ import annotations
 

@@ -17,7 +17,9 @@ WORDS = {200: "OK", 400: "Bad Request", 404: "Not Found"}
 
 
 def application(routes: dict[tuple[str, str], Handler]) -> Application:
-    """A WSGI application of these (method, path) routes; a handler gets the query or the JSON body."""
+    """A WSGI application of these (method, path) routes; a handler gets the query or the JSON
+    body.
+    """
 
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         handler = routes.get((environ["REQUEST_METHOD"], environ["PATH_INFO"]))

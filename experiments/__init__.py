@@ -1,4 +1,6 @@
-"""What we serve and plan. The SDK's names can be taken from here without Django: ``from experiments import ExperimentManager``."""
+"""What we serve and plan. The SDK's names can be taken from here without Django: ``from experiments
+import ExperimentManager``.
+"""
 
 from __future__ import annotations
 

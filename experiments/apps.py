@@ -10,7 +10,9 @@ from django.db.models.signals import post_migrate
 def install_library(
     sender: AppConfig, using: str = "default", **_: Any
 ) -> None:  # Any: whatever else the signal carries
-    """After migrations: policies, role groups and metrics; skipped when the tables have just been taken away."""
+    """After migrations: policies, role groups and metrics; skipped when the tables have just been
+    taken away.
+    """
     from experiments.core.clock import utc_now
     from experiments.models import Metric, Policy
     from experiments.services.library import shipped

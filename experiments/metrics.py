@@ -1,4 +1,6 @@
-"""What Prometheus is told by serving and planning. Labels come from rows or fixed words, never from users."""
+"""What Prometheus is told by serving and planning. Labels come from rows or fixed words, never from
+users.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ ASSIGNMENT_ANSWERS = Counter(
     ["reason"],
 )
 _WEB = ["process"]
-"""Only a web process tells these. A gauge without labels is a 0 of every process that imports it, workers and beat included."""
+"""Only a web process tells these. A gauge without labels is a 0 of every process that imports it,
+workers and beat included.
+"""
 CATALOGUE_VERSION = Gauge(
     "assay_catalogue_version",
     "Version of the catalogue being served.",
@@ -65,8 +69,9 @@ _telling = threading.Lock()
 def count_answers(answers: Iterable[Served]) -> None:
     """Count answers by the step that decided, and by the variant that they gave.
 
-    They are only noted here, since telling Prometheus of one costs more than deciding it; whoever polls for a
-    newer catalogue, or is scraped, tells them (``tell_answers``). A killed process takes a second's worth along.
+    They are only noted here, since telling Prometheus of one costs more than deciding it; whoever
+    polls for a newer catalogue, or is scraped, tells them (``tell_answers``). A killed process
+    takes a second's worth along.
     """
     _heard.extend(answers)
     if len(_heard) > _MANY:

@@ -1,4 +1,6 @@
-"""Beat's wake-ups: ask what is due, claim the tick, call the service. Messages may be lost; the tables keep what is due."""
+"""Beat's wake-ups: ask what is due, claim the tick, call the service. Messages may be lost; the
+tables keep what is due.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,8 @@ TICK_SECONDS = 10
 
 @shared_task(name="experiments.tasks.honour_planned_start_end")
 def honour_planned_start_end() -> int:
-    """Book emergency stops that a lock kept waiting, start and end what is planned for now, and conclude harm stops
-    that nobody resolved. Says how many moved."""
+    """Book emergency stops that a lock kept waiting, start and end what is planned for now, and
+    conclude harm stops that nobody resolved. Says how many moved."""
     now = utc_now()
     if not claim(now, task="honour_planned_start_end", slot=slot_of(now, seconds=TICK_SECONDS)):
         return 0
@@ -61,7 +63,8 @@ def _give_up(pk: int, now: datetime) -> Experiment:
 
 
 def _try(what: str, pk: int, now: datetime, verb: Callable[[int, datetime], Experiment]) -> int:
-    """Says whether it moved. A refusal is an answer, which is told once; a lock is somebody else's: both are asked again at the next tick.
+    """Says whether it moved. A refusal is an answer, which is told once; a lock is somebody else's:
+    both are asked again at the next tick.
 
     A fault is counted as for all due work.
     """
@@ -81,7 +84,9 @@ def _try(what: str, pk: int, now: datetime, verb: Callable[[int, datetime], Expe
 
 @shared_task(name="experiments.tasks.publish_expired")
 def publish_expired() -> bool:
-    """Rebuild the catalogue when an override, a holdback or the global holdout has ended. Says whether it did."""
+    """Rebuild the catalogue when an override, a holdback or the global holdout has ended. Says
+    whether it did.
+    """
     now = utc_now()
     if not due.catalogue_expired(now) or not claim(
         now, task="publish_expired", slot=slot_of(now, seconds=TICK_SECONDS)

@@ -1,8 +1,10 @@
-"""Builds ``assay-sdk``: the SDK and what it needs of the pure core, as one package that imports nothing else.
+"""Builds ``assay-sdk``: the SDK and what it needs of the pure core, as one package that imports
+nothing else.
 
-A build backend (PEP 517) of the standard library alone, so that ``pip install ./sdk`` needs no other package. In
-the platform's tree the modules are ``experiments.sdk`` and ``experiments.core``; in the wheel they are
-``assay_sdk`` and ``assay_sdk.core``, since an application may have an ``experiments`` of its own.
+A build backend (PEP 517) of the standard library alone, so that ``pip install ./sdk`` needs no
+other package. In the platform's tree the modules are ``experiments.sdk`` and ``experiments.core``;
+in the wheel they are ``assay_sdk`` and ``assay_sdk.core``, since an application may have an
+``experiments`` of its own.
 """
 
 from __future__ import annotations
@@ -56,7 +58,9 @@ def build_wheel(
 
 
 def build_sdist(sdist_directory: str, config_settings: object = None) -> str:
-    """Write the source archive: this folder beside the modules that the wheel is made of; its name."""
+    """Write the source archive: this folder beside the modules that the wheel is made of; its
+    name.
+    """
     name = f"{PACKAGE}-{_project()['version']}"
     sources = {str(path.relative_to(SOURCE)): path.read_bytes() for path in _modules().values()}
     own = {

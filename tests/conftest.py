@@ -1,4 +1,6 @@
-"""Real PostgreSQL and Redis for every test that asks for a database; nothing is started for those that do not."""
+"""Real PostgreSQL and Redis for every test that asks for a database; nothing is started for those
+that do not.
+"""
 
 from __future__ import annotations
 
@@ -28,16 +30,19 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("house")
 
 
-# Passwords of test accounts guard nothing, and the real hash costs a third of a second for each account and each sign-in.
-# Installations in processes of their own (tests/live.py) keep the real one.
+# Passwords of test accounts guard nothing, and the real hash costs a third of a second for each
+# account and each sign-in. Installations in processes of their own (tests/live.py) keep the real
+# one.
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
-# Each test client builds the middleware anew, which would look through all static files each time. They are found when asked for.
+# Each test client builds the middleware anew, which would look through all static files each time.
+# They are found when asked for.
 settings.WHITENOISE_AUTOREFRESH = True
 
 
-# A message is done where it is sent, so that a test sees what came of it. Tests with a real worker start one of their own.
+# A message is done where it is sent, so that a test sees what came of it. Tests with a real worker
+# start one of their own.
 app.conf.task_always_eager = True
 
 
@@ -51,13 +56,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> schedulin
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
-    """Thousands of tests and all modules stay to the end; looking through them again and again took an eighth of the time."""
+    """Thousands of tests and all modules stay to the end; looking through them again and again took
+    an eighth of the time.
+    """
     gc.collect()
     gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Importing a web process starts threads that read the catalogue for ever, under all later tests."""
+    """Importing a web process starts threads that read the catalogue for ever, under all later
+    tests.
+    """
     if "config.web.wsgi" in sys.modules:
         pytest.fail(
             f"config.web.wsgi was imported before or at {item.nodeid}: start it in a process of its own"
@@ -76,7 +85,9 @@ def services(django_db_blocker: DjangoDbBlocker) -> Iterator[Lease]:
 def django_db_setup(
     services: Lease, django_test_environment: None, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[None]:
-    """The worker's own database. In place of pytest-django's, which would migrate one for each worker."""
+    """The worker's own database. In place of pytest-django's, which would migrate one for each
+    worker.
+    """
     worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
     with django_db_blocker.unblock(), databases.lent(f"test_assay_{worker}"):
         yield
@@ -84,7 +95,8 @@ def django_db_setup(
 
 @pytest.fixture(scope="module")
 def rows_of_the_file(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """A transaction around all tests of a file: what its fixtures write is there for each test, and gone after the last.
+    """A transaction around all tests of a file: what its fixtures write is there for each test, and
+    gone after the last.
 
     A test's own transaction is a savepoint in it, so what a test writes is rolled back as ever.
     """
@@ -139,7 +151,9 @@ def readings_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def keys_at_once(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """In a test the keyring is read again when the test asks, so the command need not wait. The waits that it asked for."""
+    """In a test the keyring is read again when the test asks, so the command need not wait. The
+    waits that it asked for.
+    """
     waits: list[float] = []
     monkeypatch.setattr("experiments.management.commands.create_key.sleep", waits.append)
     return waits

@@ -16,10 +16,14 @@ from django.core.management import call_command
 from django.db import connection
 
 _MIGRATED, _MAKING = "migrated_", 0x4C49_5645
-"""How the database begins that all others are copied from, and the lock of those who make or copy one."""
+"""How the database begins that all others are copied from, and the lock of those who make or copy
+one.
+"""
 _NAMED = ("USER", "PASSWORD", "HOST", "PORT")
 opened: Callable[[], AbstractContextManager[None]] = nullcontext
-"""Opens Django's connection, which pytest-django shuts outside tests of databases; set by the fixture ``services``."""
+"""Opens Django's connection, which pytest-django shuts outside tests of databases; set by the
+fixture ``services``.
+"""
 
 
 def owner_url() -> str:
@@ -35,7 +39,9 @@ def named(url: str, name: str) -> str:
 
 @contextmanager
 def lent(name: str) -> Iterator[None]:
-    """A database for the length of a block, which Django's connection speaks to as the owner of its tables."""
+    """A database for the length of a block, which Django's connection speaks to as the owner of its
+    tables.
+    """
     drop(name)
     copy_of_migrated(name)
     try:
@@ -46,7 +52,9 @@ def lent(name: str) -> Iterator[None]:
 
 
 def copy_of_migrated(name: str) -> None:
-    """A database as migrations leave it: the first worker of a run that asks migrates it, all others copy that."""
+    """A database as migrations leave it: the first worker of a run that asks migrates it, all
+    others copy that.
+    """
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))[:32]
     migrated = f"{_MIGRATED}{run}"
     with psycopg.connect(owner_url(), autocommit=True) as server:

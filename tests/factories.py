@@ -133,7 +133,9 @@ def dark_launched(experiment: Experiment, now: datetime = NOW) -> Experiment:
 
 
 def ready_to_start(experiment: Experiment, now: datetime = NOW + timedelta(days=1)) -> Experiment:
-    """In dark launch, with health, QA's signature, the owner's request and the approver's approval."""
+    """In dark launch, with health, QA's signature, the owner's request and the approver's
+    approval.
+    """
     done = {"experiment_id": dark_launched(experiment).pk}
     checklist.record_evidence(
         SYSTEM, now, item=Item.DARK_LAUNCH, green=True, summary="2,000 requests, no breach", **done

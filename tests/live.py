@@ -1,8 +1,9 @@
-"""A live installation for tests: granian on a port of its own, with a database, a spool and files of its own.
+"""A live installation for tests: granian on a port of its own, with a database, a spool and files
+of its own.
 
-``live`` is one for the whole session of a worker; ``installation`` makes another one, of another role or with other
-settings. Tests speak to it over HTTP as applications do, so they share its rows: give experiments and units
-names of the test's own.
+``live`` is one for the whole session of a worker; ``installation`` makes another one, of another
+role or with other settings. Tests speak to it over HTTP as applications do, so they share its rows:
+give experiments and units names of the test's own.
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ class Answer:
 
 @dataclass
 class Live:
-    """A running installation. ``keys`` by scope (``server``, ``client``, …), for the test environment ``test server``, ``test client``."""
+    """A running installation. ``keys`` by scope (``server``, ``client``, …), for the test
+    environment ``test server``, ``test client``.
+    """
 
     host: str
     port: int
@@ -91,7 +94,9 @@ class Live:
         key: str | None = "server",
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """One request; ``body`` is sent as it is when bytes, else as JSON. ``key`` names one of ``keys``, or is a key's text."""
+        """One request; ``body`` is sent as it is when bytes, else as JSON. ``key`` names one of
+        ``keys``, or is a key's text.
+        """
         sent = dict(headers or {})
         if key is not None:
             sent["Authorization"] = f"Bearer {self.keys.get(key, key)}"
@@ -129,7 +134,9 @@ class Live:
         return self.manage("POST", "/api/v1/flags", {"key": key} | fields)
 
     def experiment(self, name: str, *, start: bool = True, **fields: Any) -> Any:
-        """An experiment with two even arms (or the ``variants`` given), started; served once ``settle`` has returned."""
+        """An experiment with two even arms (or the ``variants`` given), started; served once
+        ``settle`` has returned.
+        """
         halves = [
             {"name": "control", "traffic_allocation": 50},
             {"name": "treatment", "traffic_allocation": 50},
@@ -248,9 +255,11 @@ class Live:
 def installation(
     services: Lease, base_url: str, redis_url: str, *, workers: int = 1, **environment: str
 ) -> Iterator[Live]:
-    """An installation of its own on the session's PostgreSQL and Redis servers; ``environment`` adds settings (``ASSAY_ROLE="serve"``).
+    """An installation of its own on the session's PostgreSQL and Redis servers; ``environment``
+    adds settings (``ASSAY_ROLE="serve"``).
 
-    Its processes use the application's role where there are two roles; ``Live.database_url`` names the owner.
+    Its processes use the application's role where there are two roles; ``Live.database_url`` names
+    the owner.
     """
     state = Path(tempfile.mkdtemp(prefix="lv-", dir="/tmp"))
     name = f"live_{os.getpid()}_{state.name[3:].lower()}"

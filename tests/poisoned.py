@@ -1,7 +1,9 @@
-"""The Celery application of a worker in which some experiments poison their analysis, by name; for tests with a real pool.
+"""The Celery application of a worker in which some experiments poison their analysis, by name; for
+tests with a real pool.
 
-``poison…`` ends the worker's process as the kernel would; ``endless…`` never comes to its end. ``POISONED_SECONDS``: a task's
-time instead of the one in the settings, which outweighs the options of Celery's command line.
+``poison…`` ends the worker's process as the kernel would; ``endless…`` never comes to its end.
+``POISONED_SECONDS``: a task's time instead of the one in the settings, which outweighs the options
+of Celery's command line.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """In which order test files are handed to the workers, and which stay together.
 
-The longest begin, so that no worker ends alone; and all that ask the live installation run in one worker, since starting
-one takes as long as asking it.
+The longest begin, so that no worker ends alone; and all that ask the live installation run in one
+worker, since starting one takes as long as asking it.
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ def longest_first(items: list[pytest.Item]) -> None:
 
 
 class Files(LoadFileScheduling):
-    """A file's tests go to one worker, in the order of collection; the files of the live installation all to the same."""
+    """A file's tests go to one worker, in the order of collection; the files of the live
+    installation all to the same.
+    """
 
     def __init__(self, config: pytest.Config, log: object = None) -> None:
         super().__init__(config, log)

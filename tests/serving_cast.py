@@ -1,4 +1,6 @@
-"""Experiments that serve, written straight into the tables, for tests of what lies behind the doors."""
+"""Experiments that serve, written straight into the tables, for tests of what lies behind the
+doors.
+"""
 
 from __future__ import annotations
 

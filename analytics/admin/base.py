@@ -1,4 +1,6 @@
-"""Lists of what services write: everybody with a job here reads them, nothing is edited in place or deleted."""
+"""Lists of what services write: everybody with a job here reads them, nothing is edited in place or
+deleted.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from experiments.http.people import actor_of
 
 
 class KeptAdmin(ModelAdmin):
-    """Rights come from the permission table; ``add_right`` is what a form for new rows takes, None when only services write."""
+    """Rights come from the permission table; ``add_right`` is what a form for new rows takes, None
+    when only services write.
+    """
 
     add_right: ClassVar[Action | None] = None
     actions = None

@@ -1,4 +1,6 @@
-"""Model prices: every dated price to read, and a form for new and corrected ones; the service refuses what is none."""
+"""Model prices: every dated price to read, and a form for new and corrected ones; the service
+refuses what is none.
+"""
 
 from __future__ import annotations
 

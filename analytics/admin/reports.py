@@ -1,4 +1,6 @@
-"""Report templates: every version to read, and a form for the next one; the service refuses what is none."""
+"""Report templates: every version to read, and a form for the next one; the service refuses what is
+none.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The doors of other tools' clients as OpenAPI describes them; plain views cannot be read off by the generator."""
+"""The doors of other tools' clients as OpenAPI describes them; plain views cannot be read off by
+the generator.
+"""
 
 from __future__ import annotations
 

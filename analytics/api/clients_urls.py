@@ -1,4 +1,6 @@
-"""Where other tools' clients send what happened, mounted at the root in every role; nothing here may need numpy."""
+"""Where other tools' clients send what happened, mounted at the root in every role; nothing here
+may need numpy.
+"""
 
 from __future__ import annotations
 

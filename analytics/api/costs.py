@@ -1,4 +1,6 @@
-"""`GET …/costs`: what an experiment has cost so far, by arm and model, per outcome, and against its budget."""
+"""`GET …/costs`: what an experiment has cost so far, by arm and model, per outcome, and against its
+budget.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,17 @@ from experiments.selectors.experiments import resolve
 
 
 class ExperimentCosts(Door):
-    """`GET …/costs`: tokens, money, caches; money in whole millionths, null where it cannot be said."""
+    """`GET …/costs`: tokens, money, caches; money in whole millionths, null where it cannot be
+    said.
+    """
 
     scopes = (Scope.READ, Scope.MANAGEMENT)
 
     @extend_schema(operation_id="experiment_costs", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, ref: str) -> Response:
-        """Costs of the present (else last) iteration since its units' exposure, and of all iterations against the budget cap."""
+        """Costs of the present (else last) iteration since its units' exposure, and of all
+        iterations against the budget cap.
+        """
         experiment = resolve(ref)
         return Response(answer(experiment, costs_of(experiment, utc_now())))
 

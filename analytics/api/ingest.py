@@ -120,7 +120,9 @@ class CostsDoor(IngestDoor):
 
 
 def items_of(body: JSON, plural: str) -> tuple[Sequence[object], bool]:
-    """The items of a body and whether it is a single one, which gets an event_id when it brings none."""
+    """The items of a body and whether it is a single one, which gets an event_id when it brings
+    none.
+    """
     if not isinstance(body, dict):
         raise InvalidInput(f'expected {{"{plural}": [...]}} or one item as an object')
     if plural not in body:
@@ -141,7 +143,9 @@ def items_of(body: JSON, plural: str) -> tuple[Sequence[object], bool]:
 
 
 def single_answer(raw: Any, result: BatchResult) -> dict[str, object]:  # Any: one parsed item
-    """The counts and the id under which the item is kept, or its refusal; above a cap the answer stays, with the reason in it."""
+    """The counts and the id under which the item is kept, or its refusal; above a cap the answer
+    stays, with the reason in it.
+    """
     if result.errors and result.errors[0].code != OVER_CAP:
         raise _refusal(result.errors[0])
     return {**result.as_json(), "event_id": raw["event_id"]}

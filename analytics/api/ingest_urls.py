@@ -1,4 +1,6 @@
-"""The doors that take in what happened, mounted under /api/v1/ in every role; nothing here may need numpy."""
+"""The doors that take in what happened, mounted under /api/v1/ in every role; nothing here may need
+numpy.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""What the doors that take items are sent, for the schema: each item's fields, alone or in a batch under the door's plural.
+"""What the doors that take items are sent, for the schema: each item's fields, alone or in a batch
+under the door's plural.
 
-The reading itself is ``core.ingest_items``: item by item, so that one that does not fit leaves the others be.
+The reading itself is ``core.ingest_items``: item by item, so that one that does not fit leaves the
+others be.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""`/ops/experiments`: experiments at a glance for operators, and the promotion of what the stored decision recommends."""
+"""`/ops/experiments`: experiments at a glance for operators, and the promotion of what the stored
+decision recommends.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ COUNTING_SECONDS = 1.0
 
 
 class OpsExperiments(Door):
-    """`GET /ops/experiments`: by key, each with the significance of its newest analysis; archived ones only when asked for."""
+    """`GET /ops/experiments`: by key, each with the significance of its newest analysis; archived
+    ones only when asked for.
+    """
 
     scopes = (Scope.MANAGEMENT,)
 
@@ -54,7 +58,9 @@ class OpsExperiments(Door):
 
 
 class OpsPromote(Door):
-    """`POST /ops/experiments/{name}/promote`: promotes what the decision recommends; 409 with the reasons otherwise."""
+    """`POST /ops/experiments/{name}/promote`: promotes what the decision recommends; 409 with the
+    reasons otherwise.
+    """
 
     scopes = (Scope.MANAGEMENT,)
 

@@ -1,4 +1,6 @@
-"""What happened to a unit of an experiment, told one by one in the sources' own calls; each is an observation of a metric."""
+"""What happened to a unit of an experiment, told one by one in the sources' own calls; each is an
+observation of a metric.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +41,8 @@ Json = dict[str, Any]  # Any: JSON as it was parsed
 class RecordedBody(SourceUnits, kw_only=True):
     """One measured value of a metric for a unit of an experiment.
 
-    Either spelling of the experiment, of the value and of what is known beside it. ``event_id`` makes
-    sending it again count once; without one, each call counts.
+    Either spelling of the experiment, of the value and of what is known beside it. ``event_id``
+    makes sending it again count once; without one, each call counts.
     """
 
     metric_name: Name
@@ -82,7 +84,9 @@ class Recorded(Door):
 
 
 def _offer(ref: object, metric: str) -> dict[str, object]:
-    """For an experiment without a primary metric: that it never decides, and that this metric could be the one."""
+    """For an experiment without a primary metric: that it never decides, and that this metric could
+    be the one.
+    """
     known = find_experiments([ref]) if isinstance(ref, str | int) else {}
     experiment = next(iter(known.values()), None)
     primary = (
@@ -101,20 +105,25 @@ def _offer(ref: object, metric: str) -> dict[str, object]:
 
 
 class Conversions(Recorded):
-    """`POST /api/v1/experiments/conversions`: `{"experiment_id", "user_id", "metric_name", "value"}`."""
+    """`POST /api/v1/experiments/conversions`: `{"experiment_id", "user_id", "metric_name",
+    "value"}`.
+    """
 
 
 class RecordResult(Recorded):
-    """`POST /api/v1/experiments/record-result`: `{"experiment_name", "metric_name", "metric_value", "user_id"}`."""
+    """`POST /api/v1/experiments/record-result`: `{"experiment_name", "metric_name", "metric_value",
+    "user_id"}`.
+    """
 
 
 def _met(
     experiment: object, units: dict[str, str], now: datetime, environment: Environment
 ) -> list[QueuedExposure]:
-    """The variant that the unit has met, worked out again as it was served; nothing where it is in none.
+    """The variant that the unit has met, worked out again as it was served; nothing where it is in
+    none.
 
-    What was known of the request besides its units is not known here: where targeting asks for that, the unit's own
-    exposure is waited for.
+    What was known of the request besides its units is not known here: where targeting asks for
+    that, the unit's own exposure is waited for.
     """
     catalogue = serving.current().catalogue
     name = experiment if isinstance(experiment, str) else ""

@@ -28,7 +28,9 @@ _FORMAT = OpenApiParameter(
 
 
 class AsAsked(BaseContentNegotiation):
-    """The address names the format: a link cannot set Accept, and here ``format`` is no renderer's name."""
+    """The address names the format: a link cannot set Accept, and here ``format`` is no renderer's
+    name.
+    """
 
     def select_renderer(
         self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
@@ -39,7 +41,9 @@ class AsAsked(BaseContentNegotiation):
 
 
 class Report(Door):
-    """`GET …/report`: what was kept when the experiment ended; before that, what stands now, marked as not final."""
+    """`GET …/report`: what was kept when the experiment ended; before that, what stands now, marked
+    as not final.
+    """
 
     scopes = (Scope.READ, Scope.MANAGEMENT)
     content_negotiation_class = AsAsked

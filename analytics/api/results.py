@@ -1,4 +1,5 @@
-"""Results of an experiment for dashboards and notebooks: the sources' answers, key by key, beside the whole result.
+"""Results of an experiment for dashboards and notebooks: the sources' answers, key by key, beside
+the whole result.
 
 What is masked has no numbers at any of these doors, only the counts that explain why.
 """
@@ -63,7 +64,9 @@ class Metrics(Door):
 
 
 class Analyze(Door):
-    """`GET …/analyze`: the primary metric's arms, and what the looks and the stored decision say of them."""
+    """`GET …/analyze`: the primary metric's arms, and what the looks and the stored decision say of
+    them.
+    """
 
     scopes = READERS
 
@@ -101,7 +104,9 @@ class Summary(Door):
 
     @extend_schema(operation_id="experiment_summary", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, ref: str) -> Response:
-        """The state and its sentence, units, exposures and results by variant, and what is recommended."""
+        """The state and its sentence, units, exposures and results by variant, and what is
+        recommended.
+        """
         experiment = resolve(ref)
         run = latest_run(experiment)
         now = utc_now()

@@ -1,10 +1,13 @@
-"""``POST /v1/batch``: what the clients of Segment and RudderStack send, with the write key as user of Basic authentication.
+"""``POST /v1/batch``: what the clients of Segment and RudderStack send, with the write key as user
+of Basic authentication.
 
-``POST /v1/t``, ``/v1/b`` and their like are the addresses of Segment's client in a page, which has its write key in the body.
-Everybody can read it there, so it may be a client key: then only exposures are kept, as at ``/track``, and the rest is ignored.
+``POST /v1/t``, ``/v1/b`` and their like are the addresses of Segment's client in a page, which has
+its write key in the body. Everybody can read it there, so it may be a client key: then only
+exposures are kept, as at ``/track``, and the rest is ignored.
 
-These clients take 200 for "do not send again" and look at nothing else, so single items that cannot be kept
-are errors inside a 200. Refusals carry ``code`` and ``message`` where the clients look for them.
+These clients take 200 for "do not send again" and look at nothing else, so single items that cannot
+be kept are errors inside a 200. Refusals carry ``code`` and ``message`` where the clients look for
+them.
 """
 
 from __future__ import annotations
@@ -44,7 +47,9 @@ def _batch(request: HttpRequest) -> HttpResponse:
 
 
 def _from_page(request: HttpRequest, kind: str) -> HttpResponse:
-    """What Segment's client in a page sends, as text with the write key in it: a batch to ``b``, else one message to its kind's letter."""
+    """What Segment's client in a page sends, as text with the write key in it: a batch to ``b``,
+    else one message to its kind's letter.
+    """
     content = parse_json(raw_body(request, packed=True))
     key = opened(_key_of_page(request, content), Scope.CLIENT, Scope.INGEST)
     need_database()
@@ -90,7 +95,9 @@ def _write_key(authorization: str) -> str:
 
 
 def _messages(content: JSON) -> tuple[list[object], datetime | None]:
-    """What was sent, and when the client's clock says it was: of the batch (Segment) or its messages (RudderStack)."""
+    """What was sent, and when the client's clock says it was: of the batch (Segment) or its
+    messages (RudderStack).
+    """
     messages = content.get("batch") if isinstance(content, dict) else None
     if not isinstance(messages, list):
         raise InvalidInput('expected {"batch": [messages]}', "batch")

@@ -1,6 +1,8 @@
-"""`POST /api/v1/sample-size`: how many units a plan needs, for an experiment by its key or for numbers sent along.
+"""`POST /api/v1/sample-size`: how many units a plan needs, for an experiment by its key or for
+numbers sent along.
 
-The answer is the planner's, the same that the plan's page and `manage.py sample_size` show. Nothing is stored.
+The answer is the planner's, the same that the plan's page and `manage.py sample_size` show. Nothing
+is stored.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ Word = Annotated[str, Meta(max_length=40)]
 
 
 class SizedMetric(msgspec.Struct, forbid_unknown_fields=True):
-    """A metric to plan. What is left out of a metric that is known here is taken from its definition and its last 28 days."""
+    """A metric to plan. What is left out of a metric that is known here is taken from its
+    definition and its last 28 days.
+    """
 
     metric: Name
     role: Word = "primary"
@@ -46,7 +50,8 @@ class SizedMetric(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class SampleSizeBody(msgspec.Struct, forbid_unknown_fields=True):
-    """Either ``experiment`` (id, UUID, key or name), or ``metrics`` with the arms' ``shares`` (control first) and the rules.
+    """Either ``experiment`` (id, UUID, key or name), or ``metrics`` with the arms' ``shares``
+    (control first) and the rules.
 
     ``units_per_day`` are new units; ``weeks`` is how long it may take.
     """

@@ -1,4 +1,6 @@
-"""Results in the shapes that the sources print: a recommender's ``metrics``, a CRM's ``analyze`` and ``summary``, an operator's list."""
+"""Results in the shapes that the sources print: a recommender's ``metrics``, a CRM's ``analyze``
+and ``summary``, an operator's list.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def variant_metrics(arms: Sequence[DescribedArm], *, masked: bool) -> dict[str, 
 
 
 def conversions(found: Description) -> dict[str, object]:
-    """How many rows came, the share of units with one above zero, and the mean row. Per unit, never per impression."""
+    """How many rows came, the share of units with one above zero, and the mean row. Per unit, never
+    per impression.
+    """
     rate = found.converted / found.exposed if found.exposed else None
     return {"count": found.rows, "conversion_rate": rate, "mean": found.row_mean}
 
@@ -66,7 +70,9 @@ def analysis(
     found: Significance,
     now: datetime,
 ) -> dict[str, object]:
-    """The eleven keys. Counts are of units whose window is over; a winner is what the stored decision recommends. No arms: masked."""
+    """The eleven keys. Counts are of units whose window is over; a winner is what the stored
+    decision recommends. No arms: masked.
+    """
     counts = [
         described.units.n if (described := arm.metrics.get(metric)) is not None else 0
         for arm in arms
@@ -90,7 +96,9 @@ def analysis(
 
 
 def required_units(experiment: Experiment) -> int:
-    """Units an arm wanted before anything can be decided: the floor, or half of what the frozen plan asks for of two equal arms."""
+    """Units an arm wanted before anything can be decided: the floor, or half of what the frozen
+    plan asks for of two equal arms.
+    """
     iteration = experiment.iterations.order_by("-number").first()
     planned = float(iteration.plan.get("n_planned") or 0) if iteration is not None else 0.0
     # Information is 1/(1/nT + 1/nC): of two equal arms, half of each.
@@ -105,7 +113,9 @@ def summary(
     *,
     masked: bool,
 ) -> dict[str, object]:
-    """Where it is, in one object; ``state``, ``sentence`` and ``effect`` are what every page says."""
+    """Where it is, in one object; ``state``, ``sentence`` and ``effect`` are what every page
+    says.
+    """
     shares = {variant.pk: variant.weight / 10 for variant in experiment.variants.all()}
     return {
         "experiment_id": experiment.pk,
@@ -153,9 +163,11 @@ def operators_entry(
     primary: MetricResult | None,
     promoted: str | None,
 ) -> dict[str, object]:
-    """One experiment as an operator reads it: sizes and rates of everybody exposed so far, as ``/metrics`` has them.
+    """One experiment as an operator reads it: sizes and rates of everybody exposed so far, as
+    ``/metrics`` has them.
 
-    ``matured`` holds the newest analysis: the units whose window is over, from which decisions are made.
+    ``matured`` holds the newest analysis: the units whose window is over, from which decisions are
+    made.
     """
     by_key = {arm.variant: arm for arm in arms}
     return {
@@ -206,7 +218,9 @@ def _matured(key: str, primary: MetricResult | None) -> dict[str, object]:
 
 
 def chi_square(primary: MetricResult | None) -> float | None:
-    """Pearson's χ² of all arms, where the primary metric is a yes or no: shown, never what decides."""
+    """Pearson's χ² of all arms, where the primary metric is a yes or no: shown, never what
+    decides.
+    """
     if primary is None or primary.kind != MetricKind.PROPORTION:
         return None
     return compare_all([Totals.of_rate(round(arm.sum_y), arm.n) for arm in primary.arms]).chi2

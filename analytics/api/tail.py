@@ -1,4 +1,5 @@
-"""``GET /api/v1/tail?experiment=…`` or ``?unit=…``: what lately came in about one experiment or unit, accepted and refused.
+"""``GET /api/v1/tail?experiment=…`` or ``?unit=…``: what lately came in about one experiment or
+unit, accepted and refused.
 
 Rows carry units' ids, so the permission of raw rows is asked of the key's owner, and looking is
 logged. Reading scope is not enough: such keys lie in dashboards.
@@ -28,7 +29,9 @@ _PARAMETERS = ("experiment", "unit", "unit_type", "kind")
 
 
 class TailItem(msgspec.Struct):
-    """One thing that happened; ``accepted`` is false for what was refused, with the code in ``reason``."""
+    """One thing that happened; ``accepted`` is false for what was refused, with the code in
+    ``reason``.
+    """
 
     kind: str
     at: str
@@ -76,7 +79,9 @@ class Tail(Door):
         responses=TailAnswer,
     )
     def get(self, request: Request) -> JsonResponse:
-        """The last 200 rows. Answers without an exposure are noted from the first look on, for ten minutes after the last."""
+        """The last 200 rows. Answers without an exposure are noted from the first look on, for ten
+        minutes after the last.
+        """
         key, now = identity(request), utc_now()
         asked = _asked(request, key)
         watches.look(

@@ -3,8 +3,8 @@
 ``POST /events`` is the same door under the name that its Go and Java SDKs know; they send
 ``{"client_key", "events"}``.
 
-Exposures are kept; what else these SDKs report (that a feature was read, an application's own events) is
-counted as ignored: a client key may say no more than whom it showed what.
+Exposures are kept; what else these SDKs report (that a feature was read, an application's own
+events) is counted as ignored: a client key may say no more than whom it showed what.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def _track(request: HttpRequest) -> HttpResponse:
 
 
 def _answer(result: BatchResult, ignored: int) -> HttpResponse:
-    """200 only where all exposures were kept; 207 where some were, 400 where none was. The reasons are in ``errors``.
+    """200 only where all exposures were kept; 207 where some were, 400 where none was. The reasons
+    are in ``errors``.
 
     What is above the caps of a client key is named and no refusal: nobody shall send it again.
     """

@@ -1,4 +1,6 @@
-"""The doors of analytics for people and tools, mounted under /api/v1/; those for applications are in ``ingest_urls``."""
+"""The doors of analytics for people and tools, mounted under /api/v1/; those for applications are
+in ``ingest_urls``.
+"""
 
 from __future__ import annotations
 

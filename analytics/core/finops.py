@@ -1,7 +1,8 @@
-"""What an experiment costs: tokens, money and caches by variant and model, money per unit and per outcome, and what is left of a budget.
+"""What an experiment costs: tokens, money and caches by variant and model, money per unit and per
+outcome, and what is left of a budget.
 
-Money is in whole millionths of the currency. Costs are facts, not results: where results are masked only what would tell
-an outcome is left out.
+Money is in whole millionths of the currency. Costs are facts, not results: where results are masked
+only what would tell an outcome is left out.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from experiments.core.figures import counted
 class CostLine:
     """Calls of one model (or of all), and what they took.
 
-    ``priced_micro`` is the part of ``cost_micro`` that comes of the price table; ``unpriced`` calls have neither money nor a
-    price: their cost is missing. Of ``cache_known`` calls ``cache_hits`` were answered by a cache.
+    ``priced_micro`` is the part of ``cost_micro`` that comes of the price table; ``unpriced`` calls
+    have neither money nor a price: their cost is missing. Of ``cache_known`` calls ``cache_hits``
+    were answered by a cache.
     """
 
     calls: int = 0
@@ -42,7 +44,9 @@ class CostLine:
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """How often the primary metric's event happened in an arm; None: why its value is no number of events."""
+    """How often the primary metric's event happened in an arm; None: why its value is no number of
+    events.
+    """
 
     many: float | None
     reason: str = ""
@@ -50,7 +54,9 @@ class Outcomes:
 
 @dataclass(frozen=True, slots=True)
 class ArmCosts:
-    """One arm's costs, all and by model; per unit and per outcome in micros, None where that cannot be said (``why_not``)."""
+    """One arm's costs, all and by model; per unit and per outcome in micros, None where that cannot
+    be said (``why_not``).
+    """
 
     arm: str
     name: str
@@ -66,7 +72,9 @@ class ArmCosts:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """An iteration's costs by arm and model, and the experiment's over all its iterations against its cap."""
+    """An iteration's costs by arm and model, and the experiment's over all its iterations against
+    its cap.
+    """
 
     arms: tuple[ArmCosts, ...]
     models: Mapping[str, CostLine]
@@ -95,7 +103,9 @@ def arm_costs(
     models: Mapping[str, CostLine],
     outcomes: Outcomes,
 ) -> ArmCosts:
-    """What an arm costs, per unit that met it and per outcome; money that is missing makes both cannot-say."""
+    """What an arm costs, per unit that met it and per outcome; money that is missing makes both
+    cannot-say.
+    """
     whole = summed(models.values())
     missing = (
         f"{whole.unpriced:,} of {counted(whole.calls, 'call')} have neither a cost nor a price"

@@ -54,10 +54,12 @@ WHAT_TO_DO = {
 
 @dataclass(frozen=True, slots=True)
 class ArmSummary:
-    """Everybody who met an arm by the cut. ``expected_share`` is the share of analysed buckets it held (0 to 1).
+    """Everybody who met an arm by the cut. ``expected_share`` is the share of analysed buckets it
+    held (0 to 1).
 
-    ``stopped_at``: since then the arm is switched off alone, and what is said of it was found before. ``delays`` totals
-    ln(1 + seconds) from a unit's first exposure, where a client dated it, to its arrival.
+    ``stopped_at``: since then the arm is switched off alone, and what is said of it was found
+    before. ``delays`` totals ln(1 + seconds) from a unit's first exposure, where a client dated it,
+    to its arrival.
     """
 
     key: str
@@ -73,10 +75,11 @@ class ArmSummary:
 
 @dataclass(frozen=True, slots=True)
 class MetricArm:
-    """One arm of one metric: n units that count, of ``exposed`` matured ones, and the totals behind mean.
+    """One arm of one metric: n units that count, of ``exposed`` matured ones, and the totals behind
+    mean.
 
-    ``mean`` is the arm's value, whatever the kind: a rate, a mean, a ratio, a quantile. ``sums`` are the
-    sufficient totals behind it, by name.
+    ``mean`` is the arm's value, whatever the kind: a rate, a mean, a ratio, a quantile. ``sums``
+    are the sufficient totals behind it, by name.
     """
 
     arm: str
@@ -90,7 +93,8 @@ class MetricArm:
 
 @dataclass(frozen=True, slots=True)
 class AlwaysValid:
-    """What may be read at any time: the running intersection of confidence sequences, and the running minimum of p.
+    """What may be read at any time: the running intersection of confidence sequences, and the
+    running minimum of p.
 
     ``effect_changed``: the intersection was empty, so ``interval`` is the present one alone.
     """
@@ -105,9 +109,11 @@ class AlwaysValid:
 
 @dataclass(frozen=True, slots=True)
 class ArmComparison:
-    """One test arm against control; ``adjusted_p`` by ``adjustment`` (Holm over arms, BH over explorations).
+    """One test arm against control; ``adjusted_p`` by ``adjustment`` (Holm over arms, BH over
+    explorations).
 
-    ``cuped`` is the same with covariates from before, None where none is known; ``always`` the sequential view.
+    ``cuped`` is the same with covariates from before, None where none is known; ``always`` the
+    sequential view.
     """
 
     arm: str
@@ -165,7 +171,9 @@ def metric_arm(kind: str, arm: str, observed: Observed | None, exposed: int) -> 
 
 
 def sums_of(observed: Observed) -> dict[str, float]:
-    """Sufficient totals by name, for whoever wants to follow a number: n, Σ of each variable, Σ of each product."""
+    """Sufficient totals by name, for whoever wants to follow a number: n, Σ of each variable, Σ of
+    each product.
+    """
     if isinstance(observed, Remembered):
         return {
             **sums_of(observed.whole),
@@ -199,9 +207,11 @@ def compare_arms(
     before: MetricResult | None = None,
     net: Net = NO_NET,
 ) -> MetricResult:
-    """Every test arm against control at α/m, p adjusted by Holm over the arms, raw and with covariates, fixed and sequential.
+    """Every test arm against control at α/m, p adjusted by Holm over the arms, raw and with
+    covariates, fixed and sequential.
 
-    ``before`` is the same metric at the last run: the sequential view only ever narrows. An arm that fails stays alone with it.
+    ``before`` is the same metric at the last run: the sequential view only ever narrows. An arm
+    that fails stays alone with it.
     """
     tests = [arm.arm for arm in result.arms if arm.arm != control]
     level = alpha / max(1, len(tests))
@@ -239,7 +249,9 @@ def compare_arms(
 def unsaid(
     result: MetricResult, control: str, reason: str, before: MetricResult | None = None
 ) -> MetricResult:
-    """A metric that could not be read: every comparison says why, and the sequential view waits as the last run left it."""
+    """A metric that could not be read: every comparison says why, and the sequential view waits as
+    the last run left it.
+    """
     past = {c.arm: c.always for c in before.comparisons} if before is not None else {}
     tests = [arm.arm for arm in result.arms if arm.arm != control]
     return replace(
@@ -252,7 +264,9 @@ def _unsaid(kind: str, arm: str, always: AlwaysValid | None, reason: str) -> Arm
 
 
 def _sound(found: Comparison) -> Comparison:
-    """A comparison whose numbers are numbers; NaN would spoil what is adjusted or stored together with it."""
+    """A comparison whose numbers are numbers; NaN would spoil what is adjusted or stored together
+    with it.
+    """
     wrong = [
         name
         for name in _NUMBERS
@@ -283,7 +297,9 @@ def _compared(
 def always_valid(
     c: Comparison, alpha: float, n_star: float, before: AlwaysValid | None = None
 ) -> AlwaysValid | None:
-    """The sequential view of a comparison, folded into what was shown before; None below 100 units or without a standard error."""
+    """The sequential view of a comparison, folded into what was shown before; None below 100 units
+    or without a standard error.
+    """
     if c.difference is None or c.se is None or not c.se > 0:
         return None
     n = c.control_n + c.treatment_n
@@ -337,10 +353,12 @@ def explore(
     alpha: float,
     net: Net = NO_NET,
 ) -> list[MetricResult]:
-    """Benjamini–Hochberg over all arms of all secondary metrics together: finds to look into, not to decide by.
+    """Benjamini–Hochberg over all arms of all secondary metrics together: finds to look into, not
+    to decide by.
 
-    Of M comparisons R are finds; whoever reads the finds first wants intervals of which at most a share
-    alpha misses (the false coverage rate), so all are given at alpha·R/M (Benjamini and Yekutieli 2005).
+    Of M comparisons R are finds; whoever reads the finds first wants intervals of which at most a
+    share alpha misses (the false coverage rate), so all are given at alpha·R/M (Benjamini and
+    Yekutieli 2005).
     """
     ps = [c.comparison.p for result in results for c in result.comparisons]
     adjusted = benjamini_hochberg(ps)

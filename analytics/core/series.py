@@ -1,4 +1,6 @@
-"""How results came about day by day: what each day's last run said, carried from run to run. Display; nothing decides by it."""
+"""How results came about day by day: what each day's last run said, carried from run to run.
+Display; nothing decides by it.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,15 @@ from datetime import date
 from analytics.core.results import ArmSummary, MetricResult
 
 MOST_DAYS = 120
-"""Older days are thinned out, every other one, so that a long experiment's beginning stays visible."""
+"""Older days are thinned out, every other one, so that a long experiment's beginning stays visible.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One test arm against control as it stood at the end of a day; ``low``/``high`` may be read at any time (None: cannot say)."""
+    """One test arm against control as it stood at the end of a day; ``low``/``high`` may be read at
+    any time (None: cannot say).
+    """
 
     metric: str
     arm: str
@@ -35,7 +40,9 @@ class Day:
 def with_day(
     before: Sequence[Day], day: date, arms: Sequence[ArmSummary], metrics: Sequence[MetricResult]
 ) -> tuple[Day, ...]:
-    """The series with this day as it stands now; a later run of the same day replaces the earlier one."""
+    """The series with this day as it stands now; a later run of the same day replaces the earlier
+    one.
+    """
     today = Day(day, {arm.key: arm.units for arm in arms}, tuple(_readings(metrics)))
     kept = [one for one in before if one.day < day]
     return (*_thinned(kept, MOST_DAYS - 1), today)

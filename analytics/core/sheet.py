@@ -12,7 +12,9 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def cell(value: Cell) -> str:
-    """One value as text: numbers stay numbers, None is empty, and text that could be run begins with an apostrophe."""
+    """One value as text: numbers stay numbers, None is empty, and text that could be run begins
+    with an apostrophe.
+    """
     if value is None:
         return ""
     if isinstance(value, str):

@@ -1,4 +1,6 @@
-"""The arithmetic behind a difference, written out from stored totals, so that anybody can follow it by hand."""
+"""The arithmetic behind a difference, written out from stored totals, so that anybody can follow it
+by hand.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ Sums = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line of the arithmetic: what, the formula, the same with its numbers, and what comes out."""
+    """One line of the arithmetic: what, the formula, the same with its numbers, and what comes
+    out.
+    """
 
     what: str
     formula: str
@@ -31,9 +35,11 @@ class _Arm:
 
 
 def steps(kind: str, control: Sums, treatment: Sums) -> tuple[Step, ...]:
-    """Each arm's value and variance, the difference, and its standard error; nothing where totals do not suffice.
+    """Each arm's value and variance, the difference, and its standard error; nothing where totals
+    do not suffice.
 
-    A quantile's totals are counts on either side of it, from which neither it nor its error can be had by hand.
+    A quantile's totals are counts on either side of it, from which neither it nor its error can be
+    had by hand.
     """
     ways = {"proportion": _rate, "mean": _mean, "count": _mean, "ratio": _ratio}
     way = ways.get(kind)

@@ -14,7 +14,9 @@ MOST_LINES = 12
 
 
 def geo_lines(view: GeoView) -> list[str]:
-    """The whole result: who was compared, the effect fixed and sequential, and what speaks for and against it."""
+    """The whole result: who was compared, the effect fixed and sequential, and what speaks for and
+    against it.
+    """
     found = view.result
     lines = [
         f"{view.experiment}: geo pilot, {view.metric} by {view.region_label}, read once, at its end",

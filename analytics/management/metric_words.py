@@ -22,7 +22,9 @@ WANTED: Final = (
 
 
 def metric_of(text: str) -> MetricColumn:
-    """``NAME=COL:KIND``, ``NAME=ABOVE/BELOW:ratio`` or ``NAME=COL:quantile:LEVEL``, with ``:decrease`` at the end where less is better."""
+    """``NAME=COL:KIND``, ``NAME=ABOVE/BELOW:ratio`` or ``NAME=COL:quantile:LEVEL``, with
+    ``:decrease`` at the end where less is better.
+    """
     name, found, rest = text.partition("=")
     words, direction = rest.split(":"), "increase"
     if words[-1] in ("increase", "decrease"):

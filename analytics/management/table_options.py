@@ -17,8 +17,8 @@ ZONE = "the zone of dates and of moments without one, such as Europe/Berlin"
 
 
 def add_table_options(parser: CommandParser) -> None:
-    """``--decimal``, ``--thousands``, ``--date-format``, ``--time-zone`` and ``--duplicates``; without them the cells say it, or the
-    file is refused."""
+    """``--decimal``, ``--thousands``, ``--date-format``, ``--time-zone`` and ``--duplicates``;
+    without them the cells say it, or the file is refused."""
     parser.add_argument(
         "--decimal",
         choices=(".", ","),

@@ -1,4 +1,6 @@
-"""What was told of experiments so far: the names of outcomes, and how many units each of them happened to."""
+"""What was told of experiments so far: the names of outcomes, and how many units each of them
+happened to.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,11 @@ OTHER = "other"
 
 
 class ToldOutcome(models.Model):
-    """A name under which applications tell outcomes of an experiment. Slots number them from 0, so that there are at most so many.
+    """A name under which applications tell outcomes of an experiment. Slots number them from 0, so
+    that there are at most so many.
 
-    The slot after the last one belongs to ``other``: everything whose name found no slot, or is no name.
+    The slot after the last one belongs to ``other``: everything whose name found no slot, or is no
+    name.
     """
 
     experiment = models.ForeignKey(
@@ -42,10 +46,12 @@ class ToldOutcome(models.Model):
 
 
 class OutcomeCount(models.Model):
-    """One iteration's units and outcomes by arm, of everybody exposed so far: ``[{"key", "is_control", "units", "outcomes"}]``.
+    """One iteration's units and outcomes by arm, of everybody exposed so far: ``[{"key",
+    "is_control", "units", "outcomes"}]``.
 
-    ``primary`` is the outcome that the primary metric counts, empty without one. ``took_ms`` says how long counting took.
-    ``tried_at`` is the newest attempt that ended without numbers; ``arms`` is empty until an attempt succeeds.
+    ``primary`` is the outcome that the primary metric counts, empty without one. ``took_ms`` says
+    how long counting took. ``tried_at`` is the newest attempt that ended without numbers; ``arms``
+    is empty until an attempt succeeds.
     """
 
     iteration = models.OneToOneField(

@@ -1,8 +1,8 @@
 """What applications tell us: assignments met, events, metric observations, feedback, costs.
 
-``ai_events``, ``ai_ab_metrics``, ``ai_feedback`` and ``ai_request_costs`` are range-partitioned by ``event_date`` (the UTC date of the
-client's timestamp); ingest makes and attaches a missing day itself. ``event_ids`` decides, over
-all days, whether an id is new, a duplicate or a conflict.
+``ai_events``, ``ai_ab_metrics``, ``ai_feedback`` and ``ai_request_costs`` are range-partitioned by
+``event_date`` (the UTC date of the client's timestamp); ingest makes and attaches a missing day
+itself. ``event_ids`` decides, over all days, whether an id is new, a duplicate or a conflict.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ class Assignment(models.Model):
     """A unit that met its variant: first exposure, and how often since.
 
     ``user_id`` holds the unit's id and ``unit_type`` says what it is. Only production rows of
-    phase ``main`` enter results. ``crossover`` marks a unit that met a second variant. ``by_arrival``: the first
-    exposure came without a time, so ``exposure_ts`` is when it arrived. ``received_ts`` is when an application's
-    report of it arrived, null where a server wrote the exposure down itself.
+    phase ``main`` enter results. ``crossover`` marks a unit that met a second variant.
+    ``by_arrival``: the first exposure came without a time, so ``exposure_ts`` is when it arrived.
+    ``received_ts`` is when an application's report of it arrived, null where a server wrote the
+    exposure down itself.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -156,9 +157,11 @@ class MetricObservation(models.Model):
 
 
 class Feedback(models.Model):
-    """What somebody thought of an answer: useful or not, in words, and whether they had to edit it. Partitioned by day.
+    """What somebody thought of an answer: useful or not, in words, and whether they had to edit it.
+    Partitioned by day.
 
-    ``event_id`` is the feedback's own; ``request_id`` says of which answer it is, as in ``ai_events``.
+    ``event_id`` is the feedback's own; ``request_id`` says of which answer it is, as in
+    ``ai_events``.
     """
 
     pk = models.CompositePrimaryKey("event_date", "event_id")
@@ -188,7 +191,8 @@ class Feedback(models.Model):
 
 
 class RequestCost(models.Model):
-    """What one call of a model took: tokens and money, in whole millionths of the currency. Partitioned by day.
+    """What one call of a model took: tokens and money, in whole millionths of the currency.
+    Partitioned by day.
 
     It names no unit: ``request_id`` leads to the events of the same request, which do.
     """

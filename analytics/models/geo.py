@@ -1,4 +1,5 @@
-"""Geo pilots: regions in which something was changed, their neighbours, and one value per region and period.
+"""Geo pilots: regions in which something was changed, their neighbours, and one value per region
+and period.
 
 All of it is written once, by an import, and never changed: a pilot is read once, at its end.
 """
@@ -14,7 +15,8 @@ _WRITTEN_ONCE = pgtrigger.Protect(
 
 
 class GeoPilot(models.Model):
-    """What makes an experiment a geo pilot: its periods in order of time, and the first of them with treatment.
+    """What makes an experiment a geo pilot: its periods in order of time, and the first of them
+    with treatment.
 
     ``periods`` are labels; ``start`` is a position among them. ``metric`` says what the values are,
     ``region_label`` what a region is (a state, a store).

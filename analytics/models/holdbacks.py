@@ -6,9 +6,11 @@ from django.db import models
 
 
 class HoldbackRun(models.Model):
-    """The newest reading of an open rollout against the units held back from it; ``result`` is ``core.after_promotion.AfterPromotion``.
+    """The newest reading of an open rollout against the units held back from it; ``result`` is
+    ``core.after_promotion.AfterPromotion``.
 
-    ``reverted_at``: when it took the promotion back. ``reminded_at``: when its team was told that the old code may go.
+    ``reverted_at``: when it took the promotion back. ``reminded_at``: when its team was told that
+    the old code may go.
     """
 
     rollout = models.OneToOneField(

@@ -7,9 +7,11 @@ from django.db import models
 
 
 class ModelPrice(models.Model):
-    """A model's price from a UTC date until the next one: per million tokens, in the currency of the costs.
+    """A model's price from a UTC date until the next one: per million tokens, in the currency of
+    the costs.
 
-    The price of a million tokens in whole currency is that of one token in millionths. Written by ``services.prices`` alone.
+    The price of a million tokens in whole currency is that of one token in millionths. Written by
+    ``services.prices`` alone.
     """
 
     model = models.CharField(max_length=200)

@@ -6,10 +6,12 @@ from django.db import models
 
 
 class NullReplay(models.Model):
-    """The p-values of one metric over many splits of one iteration's control arm into two pretended arms.
+    """The p-values of one metric over many splits of one iteration's control arm into two pretended
+    arms.
 
-    The newest of each (iteration, metric, method) is what the calibration page shows; older ones stay.
-    ``result`` is ``analytics.core.scans.replay.NullReplay``; ``seed`` gives the same splits again.
+    The newest of each (iteration, metric, method) is what the calibration page shows; older ones
+    stay. ``result`` is ``analytics.core.scans.replay.NullReplay``; ``seed`` gives the same splits
+    again.
     """
 
     experiment = models.ForeignKey(

@@ -10,9 +10,11 @@ _APPEND_ONLY = pgtrigger.Update | pgtrigger.Delete
 
 
 class ReportTemplate(models.Model):
-    """One version of a report's text: Markdown with named places. The newest one counts; none is ever changed.
+    """One version of a report's text: Markdown with named places. The newest one counts; none is
+    ever changed.
 
-    ``shipped``: it came with the platform and gives way to a newer shipped one; an organisation's own does not.
+    ``shipped``: it came with the platform and gives way to a newer shipped one; an organisation's
+    own does not.
     """
 
     version = models.PositiveIntegerField(unique=True)
@@ -34,10 +36,12 @@ class ReportTemplate(models.Model):
 
 
 class ExperimentReport(models.Model):
-    """The report of a frozen run: the facts it rests on and its bodies to the last byte. Append-only.
+    """The report of a frozen run: the facts it rests on and its bodies to the last byte.
+    Append-only.
 
-    ``after``: written once more when the promotion's holdback had said what lasts, or had taken the promotion back.
-    ``sha256`` is of the three bodies, each ended by a NUL. The same facts and template give the same bytes again.
+    ``after``: written once more when the promotion's holdback had said what lasts, or had taken the
+    promotion back. ``sha256`` is of the three bodies, each ended by a NUL. The same facts and
+    template give the same bytes again.
     """
 
     experiment = models.ForeignKey(

@@ -1,4 +1,6 @@
-"""What the nightly scans found: per iteration, and of pairs of experiments. Findings for people; nothing decides by them."""
+"""What the nightly scans found: per iteration, and of pairs of experiments. Findings for people;
+nothing decides by them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,9 @@ from django.db import models
 
 
 class Scan(models.Model):
-    """One night's reading of an iteration (``core.scans.ScanResult``), and when it was made. A repeat of the night overwrites it."""
+    """One night's reading of an iteration (``core.scans.ScanResult``), and when it was made. A
+    repeat of the night overwrites it.
+    """
 
     iteration = models.ForeignKey(
         "experiments.Iteration", on_delete=models.PROTECT, related_name="scans"
@@ -28,7 +32,9 @@ class Scan(models.Model):
 
 
 class PairScan(models.Model):
-    """All pairs of concurrent experiments asked in one night, with their adjusted p (``core.scans.AskedPair``)."""
+    """All pairs of concurrent experiments asked in one night, with their adjusted p
+    (``core.scans.AskedPair``).
+    """
 
     night = models.DateField(unique=True)
     scanned_at = models.DateTimeField()

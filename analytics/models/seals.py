@@ -7,9 +7,11 @@ from django.db import models
 
 
 class AuditSeal(models.Model):
-    """One audit row as it was when it was sealed. ``sha256`` is over the seal before it and this one. Append-only.
+    """One audit row as it was when it was sealed. ``sha256`` is over the seal before it and this
+    one. Append-only.
 
-    ``version`` says which columns of the row ``row_sha256`` covers (``analytics.core.ground.seals``).
+    ``version`` says which columns of the row ``row_sha256`` covers
+    (``analytics.core.ground.seals``).
     """
 
     number = models.BigIntegerField(primary_key=True)

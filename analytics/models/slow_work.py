@@ -6,9 +6,11 @@ from django.db import models
 
 
 class SlowWorkDone(models.Model):
-    """A piece of slow work that came to its end: by ``mark`` what was stored then, and when time alone makes it worth doing again.
+    """A piece of slow work that came to its end: by ``mark`` what was stored then, and when time
+    alone makes it worth doing again.
 
-    ``confirmed_at``: since then nothing that it reads was stored or changed, so its answer is still the one that it would give.
+    ``confirmed_at``: since then nothing that it reads was stored or changed, so its answer is still
+    the one that it would give.
     """
 
     kind = models.CharField(max_length=40)

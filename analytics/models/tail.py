@@ -1,4 +1,6 @@
-"""What the live tail shows beyond the tables of exposures and events: all of it small, and forgotten soon."""
+"""What the live tail shows beyond the tables of exposures and events: all of it small, and
+forgotten soon.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ _ENVIRONMENTS = [(e.value, e.value) for e in Environment]
 
 
 class RefusedItem(models.Model):
-    """An item that ingest did not store, and why. ``experiment`` is null when what was sent names none that exists."""
+    """An item that ingest did not store, and why. ``experiment`` is null when what was sent names
+    none that exists.
+    """
 
     at = models.DateTimeField()
     kind = models.CharField(max_length=12)
@@ -59,7 +63,9 @@ class SeenAssignment(models.Model):
 
 
 class TailWatch(models.Model):
-    """Somebody is looking: until then web processes note the answers about this experiment or unit."""
+    """Somebody is looking: until then web processes note the answers about this experiment or
+    unit.
+    """
 
     kind = models.CharField(max_length=12, choices=[("experiment", "experiment"), ("unit", "unit")])
     subject = models.CharField(max_length=256, help_text="An experiment's key, or a unit's id.")

@@ -13,8 +13,9 @@ from django.db.backends.utils import CursorWrapper
 def whole_tables() -> Iterator[CursorWrapper]:
     """A cursor under which the planner joins by hash, never by nested loop.
 
-    Such a statement reads every unit, so a hash join is right. On tables that were just filled and have no statistics
-    yet, the planner expects a single row and takes minutes for what a hash join does in a second.
+    Such a statement reads every unit, so a hash join is right. On tables that were just filled and
+    have no statistics yet, the planner expects a single row and takes minutes for what a hash join
+    does in a second.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_nestloop = off")

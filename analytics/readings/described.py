@@ -1,4 +1,5 @@
-"""What came in for an experiment, arm by arm, as it came: exposures, units, conversions and unit values of each metric.
+"""What came in for an experiment, arm by arm, as it came: exposures, units, conversions and unit
+values of each metric.
 
 Beside the analysis, not instead of it: nothing here is compared, and nothing decides by it.
 """
@@ -24,7 +25,9 @@ MOST_METRICS = 50
 
 @dataclass(frozen=True)
 class DescribedArm:
-    """One variant: impressions, the units behind them, and what each metric's rows came to, by the metric's key."""
+    """One variant: impressions, the units behind them, and what each metric's rows came to, by the
+    metric's key.
+    """
 
     variant_id: int
     key: str
@@ -44,7 +47,8 @@ def describe_all(
 ) -> tuple[DescribedArm, ...]:
     """Every unit exposed so far, and every metric planned, or told under this experiment's name.
 
-    ``within``: only units that were first exposed so lately, or so shortly before the iteration ended.
+    ``within``: only units that were first exposed so lately, or so shortly before the iteration
+    ended.
     """
     plan = _plan(experiment, now)
     if plan is None:

@@ -29,7 +29,8 @@ LONGEST_HOURS = 24 * 90
 
 @dataclass(frozen=True)
 class Reading:
-    """What is read otherwise; ``None`` leaves it as planned. Days are of first exposure, local, both included.
+    """What is read otherwise; ``None`` leaves it as planned. Days are of first exposure, local,
+    both included.
 
     ``segment``: only units with this value of this covariate, frozen at their first exposure.
     """
@@ -62,7 +63,9 @@ class Reading:
 
 @dataclass(frozen=True)
 class Explored:
-    """One metric read otherwise; ``view`` is the stored run's with this row alone, so that it is drawn as results are."""
+    """One metric read otherwise; ``view`` is the stored run's with this row alone, so that it is
+    drawn as results are.
+    """
 
     reading: Reading
     row: MetricRow
@@ -80,8 +83,9 @@ def explore(
 ) -> Explored:
     """Read one planned metric of the newest iteration otherwise.
 
-    Fixed-sample and covariate estimates at the plan's level, for exploring: choosing a window by its answer makes p worthless.
-    The sequential view is left out, since its promise is about the plan's own reading. Refused while results are masked.
+    Fixed-sample and covariate estimates at the plan's level, for exploring: choosing a window by
+    its answer makes p worthless. The sequential view is left out, since its promise is about the
+    plan's own reading. Refused while results are masked.
     """
     check(actor, Action.VIEW, member=False, subject=experiment.key)
     iteration = iteration_to_analyse(experiment)

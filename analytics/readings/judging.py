@@ -52,7 +52,9 @@ NO_WORTH = (
 
 @dataclass(frozen=True)
 class Paid:
-    """Whether the gain on one arm pays for what one cost guardrail counts; money in USD micros a unit."""
+    """Whether the gain on one arm pays for what one cost guardrail counts; money in USD micros a
+    unit.
+    """
 
     key: str
     arm: str
@@ -61,7 +63,9 @@ class Paid:
 
 @dataclass(frozen=True)
 class Earlier:
-    """What the run before this one found: sequential views go on from it, and what it said of an arm stands once that is switched off."""
+    """What the run before this one found: sequential views go on from it, and what it said of an
+    arm stands once that is switched off.
+    """
 
     metrics: tuple[MetricResult, ...] = ()
     verdicts: tuple[GuardrailResult, ...] = ()
@@ -84,7 +88,8 @@ def compared(
     before: Sequence[MetricResult] = (),
     net: Net = NO_NET,
 ) -> tuple[MetricResult, ...]:
-    """Comparisons for every metric: Holm over arms where it decides or guards, BH over all explorations.
+    """Comparisons for every metric: Holm over arms where it decides or guards, BH over all
+    explorations.
 
     ``before`` are the results of the run before, whose sequential views are carried on.
     """
@@ -111,7 +116,9 @@ def compared(
 def _as_it_was(
     now: MetricResult, before: MetricResult | None, stopped: frozenset[str]
 ) -> MetricResult:
-    """A switched-off arm as the last run before that saw it: what comes later are units of the default."""
+    """A switched-off arm as the last run before that saw it: what comes later are units of the
+    default.
+    """
     if before is None or not stopped:
         return now
     arms = {arm.arm: arm for arm in before.arms if arm.arm in stopped}
@@ -213,7 +220,8 @@ def guard(
     before: Sequence[GuardrailResult] = (),
     net: Net = NO_NET,
 ) -> tuple[GuardrailResult, ...]:
-    """The verdict of every guardrail on every test arm: alarms on all exposed units, safety at looks.
+    """The verdict of every guardrail on every test arm: alarms on all exposed units, safety at
+    looks.
 
     ``before``: a switched-off arm keeps the verdict of the run before.
     """
@@ -250,7 +258,9 @@ def _readings(
     metric: PlannedMetric,
     net: Net,
 ) -> list[Reading]:
-    """One guardrail on every test arm: alarms since the start and of the last days, and its looks."""
+    """One guardrail on every test arm: alarms since the start and of the last days, and its
+    looks.
+    """
     key, planned = metric.definition.key, guardrail_plan(metric)
     both = (measured.since_start.get(key), measured.recent.get(key))
     start, recent = (_priced(metric, measured, _harms(plan, metric, found, net)) for found in both)
@@ -422,7 +432,9 @@ def _looks(
 
 
 def _costs(plan: AnalysisPlan, measured: Measured) -> Mapping[str, float | None]:
-    """What a unit of each arm costs, where the plan reads that: between near winners the cheaper is promoted."""
+    """What a unit of each arm costs, where the plan reads that: between near winners the cheaper is
+    promoted.
+    """
     keys = {
         metric.definition.key
         for metric in plan.metrics
@@ -441,7 +453,9 @@ def units_of(plan: AnalysisPlan, totals: ByArm) -> dict[str, int]:
 
 
 def end_passed(plan: AnalysisPlan, day: date) -> bool:
-    """Whether the planned end lies before a local day: the day before it was the last one to look at."""
+    """Whether the planned end lies before a local day: the day before it was the last one to look
+    at.
+    """
     return plan.planned_end is not None and plan.planned_end <= day_start(day, plan.time_zone)
 
 
@@ -492,7 +506,9 @@ NOBODY_SENDS = "nobody has sent it since the experiment began, for any unit"
 def _guardrail_fact(
     plan: AnalysisPlan, metric: PlannedMetric, result: GuardrailResult | None, silent: bool
 ) -> GuardrailFact:
-    """What the plan demands of a guardrail, and its verdict; unknown where it cannot be computed."""
+    """What the plan demands of a guardrail, and its verdict; unknown where it cannot be
+    computed.
+    """
     rule = cast("Rule", metric.planned.rule or plan.rules.guardrail_rule.value)
     action = cast("Action", metric.planned.action or GuardrailAction.STOP.value)
     if result is None:
@@ -601,7 +617,9 @@ def _ninety(estimate: float, se: float) -> Interval:
 
 
 def _absolute_mde(plan: AnalysisPlan, result: MetricResult | None) -> float | None:
-    """The planned effect in the metric's units; a relative one is of the baseline, else of control's mean now."""
+    """The planned effect in the metric's units; a relative one is of the baseline, else of
+    control's mean now.
+    """
     planned = None if plan.primary is None else plan.primary.planned
     if planned is None or planned.mde is None:
         return None

@@ -41,7 +41,9 @@ ByArm = Mapping[str, Observed]
 
 @dataclass(frozen=True)
 class MeasuredMetric:
-    """One planned metric: its arms as they are shown, and the totals they are made of; ``fault``: why it could not be read."""
+    """One planned metric: its arms as they are shown, and the totals they are made of; ``fault``:
+    why it could not be read.
+    """
 
     result: MetricResult
     observed: ByArm
@@ -50,7 +52,8 @@ class MeasuredMetric:
 
 @dataclass(frozen=True)
 class LookTotals:
-    """Matured totals at the end of the day that may be looked at: of the primary metric and of each guardrail.
+    """Matured totals at the end of the day that may be looked at: of the primary metric and of each
+    guardrail.
 
     ``caps`` are those that this look would freeze, when it is the first.
     """
@@ -64,13 +67,15 @@ class LookTotals:
 
 @dataclass(frozen=True)
 class Measured:
-    """Everything read for one run. ``since_start`` and ``recent`` hold all exposed units, for alarms.
+    """Everything read for one run. ``since_start`` and ``recent`` hold all exposed units, for
+    alarms.
 
-    ``late`` of all ``accepted`` live items came too late; ``left_out`` matured units no look counts,
-    because a long pause overlaps their window. ``hours`` are those of guardrails that the SPRT watches, ``worth``
-    outcome and cost of each unit by cost guardrail, ``spent_micro`` what the experiment has cost where a cap is set.
-    ``faults``: what could not be read; its key is missing above, or its metric says why.
-    ``silent``: guardrails that nobody has sent anything of since the iteration began.
+    ``late`` of all ``accepted`` live items came too late; ``left_out`` matured units no look
+    counts, because a long pause overlaps their window. ``hours`` are those of guardrails that the
+    SPRT watches, ``worth`` outcome and cost of each unit by cost guardrail, ``spent_micro`` what
+    the experiment has cost where a cap is set. ``faults``: what could not be read; its key is
+    missing above, or its metric says why. ``silent``: guardrails that nobody has sent anything of
+    since the iteration began.
     """
 
     cut: datetime
@@ -94,7 +99,8 @@ class Measured:
 
 @dataclass(frozen=True)
 class Unpriced:
-    """How many of an arm's calls of models have neither a cost nor a price: what the arm costs is then unknown, never zero.
+    """How many of an arm's calls of models have neither a cost nor a price: what the arm costs is
+    then unknown, never zero.
 
     ``uncounted``: why nobody can say how many; what the arm costs is then unknown too.
     """
@@ -122,8 +128,9 @@ def measure(
 ) -> Measured:
     """Read arms, metrics, alarm series, and what a look would see when one may be taken.
 
-    ``caps`` are the frozen ones of winsorised metrics; before the first look unit values are whole. Each metric, series and
-    question is held by ``net`` alone, so that one of them fails without the others.
+    ``caps`` are the frozen ones of winsorised metrics; before the first look unit values are whole.
+    Each metric, series and question is held by ``net`` alone, so that one of them fails without the
+    others.
     """
     net = net or Net(transaction.atomic)
     people, plan = population(plan, plan.cut(now)), with_caps(plan, caps)
@@ -199,7 +206,9 @@ def measure(
 
 
 def _silent(plan: AnalysisPlan, since_start: Mapping[str, ByArm], net: Net) -> frozenset[str]:
-    """Guardrails of which no arm has a single row, and nobody else either: their zeros say nothing."""
+    """Guardrails of which no arm has a single row, and nobody else either: their zeros say
+    nothing.
+    """
     empty = [
         m.definition
         for m in plan.of_role(MetricRole.GUARDRAIL)
@@ -221,7 +230,9 @@ def _has_rows(observed: Observed) -> bool:
 
 
 def _unpriced(plan: AnalysisPlan, store: Store, people: Population) -> dict[str, Unpriced]:
-    """By arm key, the arms some of whose calls have no price; asked only when the plan reads costs or caps them."""
+    """By arm key, the arms some of whose calls have no price; asked only when the plan reads costs
+    or caps them.
+    """
     if plan.budget_micro is None and not any(
         m.definition.reads_metered_costs for m in plan.metrics
     ):
@@ -237,12 +248,16 @@ def _unpriced(plan: AnalysisPlan, store: Store, people: Population) -> dict[str,
 
 
 def _uncounted(plan: AnalysisPlan, why: str) -> dict[str, Unpriced]:
-    """Every arm where the calls without a price could not be counted: no cost may pass for known then."""
+    """Every arm where the calls without a price could not be counted: no cost may pass for known
+    then.
+    """
     return {arm.key: Unpriced(0, 0, why) for arm in plan.arms}
 
 
 def _without_unknown_costs(plan: AnalysisPlan, measured: Measured) -> Measured:
-    """An arm some of whose calls have no price has no cost: it is left out of every metric of costs, so that nobody reads too little."""
+    """An arm some of whose calls have no price has no cost: it is left out of every metric of
+    costs, so that nobody reads too little.
+    """
     costs = {m.definition.key for m in plan.metrics if m.definition.reads_metered_costs}
     if not costs or not measured.unpriced:
         return measured
@@ -342,7 +357,9 @@ def _worth(
 def spent_so_far(
     plan: AnalysisPlan, store: Store, people: Population, but: int | None = None
 ) -> int:
-    """What its units have cost over all iterations (``but`` one), in micros: the cap is the experiment's."""
+    """What its units have cost over all iterations (``but`` one), in micros: the cap is the
+    experiment's.
+    """
     launches = Iteration.objects.filter(
         experiment_id=plan.experiment_id, began_at__lte=people.cut
     ).exclude(pk=but or 0)
@@ -370,7 +387,9 @@ def population(plan: AnalysisPlan, cut: datetime) -> Population:
 
 
 def covariate_of(plan: AnalysisPlan, metric: PlannedMetric) -> str | None:
-    """What CUPED may use for a metric: a named covariate, else its own past; an import has no past, a guardrail needs none."""
+    """What CUPED may use for a metric: a named covariate, else its own past; an import has no past,
+    a guardrail needs none.
+    """
     if (
         metric.role is MetricRole.GUARDRAIL
         or not kind_of(metric.definition.kind.value).takes_covariates
@@ -382,12 +401,16 @@ def covariate_of(plan: AnalysisPlan, metric: PlannedMetric) -> str | None:
 
 
 def recent_since(plan: AnalysisPlan, cut: datetime) -> datetime:
-    """Where the recent series restarted: yesterday's local midnight, 24 to 48 hours before the cut."""
+    """Where the recent series restarted: yesterday's local midnight, 24 to 48 hours before the
+    cut.
+    """
     return day_start(local_day(cut, plan.time_zone) - timedelta(days=1), plan.time_zone)
 
 
 def late_and_accepted(plan: AnalysisPlan) -> tuple[int, int]:
-    """Live items that came late, and all that were accepted, since the iteration began (over all experiments)."""
+    """Live items that came late, and all that were accepted, since the iteration began (over all
+    experiments).
+    """
     counted = IngestTally.objects.filter(
         day__gte=plan.began_at.date(), outcome__in=["late", "accepted"]
     )
@@ -396,7 +419,8 @@ def late_and_accepted(plan: AnalysisPlan) -> tuple[int, int]:
 
 
 def client_counts(plan: AnalysisPlan) -> dict[str, int]:
-    """Exposures of client keys that were dropped or not believed, observations whose new name got no metric, and twin ids.
+    """Exposures of client keys that were dropped or not believed, observations whose new name got
+    no metric, and twin ids.
 
     Since the iteration began, over all experiments.
     """
@@ -407,7 +431,9 @@ def client_counts(plan: AnalysisPlan) -> dict[str, int]:
 
 
 def _left_out(plan: AnalysisPlan, store: Store, people: Population) -> int:
-    """Matured units whose window of the primary metric overlaps a long pause; asked only when there was one."""
+    """Matured units whose window of the primary metric overlaps a long pause; asked only when there
+    was one.
+    """
     if not people.blackouts or plan.primary is None:
         return 0
     definition = plan.primary.definition
@@ -420,7 +446,9 @@ def _left_out(plan: AnalysisPlan, store: Store, people: Population) -> int:
 def summaries(
     plan: AnalysisPlan, counted: Sequence[ArmCount], shares: Mapping[str, float]
 ) -> tuple[ArmSummary, ...]:
-    """Every planned arm with what met it and the share it was to get; an arm nobody met stands there with zeros."""
+    """Every planned arm with what met it and the share it was to get; an arm nobody met stands
+    there with zeros.
+    """
     by_id = {arm.variant_id: arm for arm in counted}
     return tuple(
         ArmSummary(
@@ -449,7 +477,8 @@ def summaries(
 def expected_shares(plan: AnalysisPlan, store: Store, people: Population) -> dict[str, float]:
     """Each arm's part of the units by the buckets held when they were first exposed, by key.
 
-    Without a ramp, and while its steps have the very same proportions, those of the buckets held now.
+    Without a ramp, and while its steps have the very same proportions, those of the buckets held
+    now.
     """
     now = {arm.key: arm.share for arm in plan.arms}
     if all(stretch.shares == plan.stretches[0].shares for stretch in plan.stretches):
@@ -474,7 +503,9 @@ def expected_shares(plan: AnalysisPlan, store: Store, people: Population) -> dic
 def measured_metric(
     plan: AnalysisPlan, store: Store, people: Population, metric: PlannedMetric
 ) -> MeasuredMetric:
-    """A metric's arms, without comparisons, and their totals; of a population that is split, into one part, that part's."""
+    """A metric's arms, without comparisons, and their totals; of a population that is split, into
+    one part, that part's.
+    """
     definition = metric.definition
     found = store.totals(people, definition, covariate=covariate_of(plan, metric))
     if people.split is not None:
@@ -523,7 +554,8 @@ def with_caps(plan: AnalysisPlan, caps: Sequence[MetricCap]) -> AnalysisPlan:
 def _found_caps(
     plan: AnalysisPlan, store: Store, people: Population, net: Net
 ) -> tuple[MetricCap, ...]:
-    """The caps that a first look freezes: of each winsorised metric with enough units that have a value.
+    """The caps that a first look freezes: of each winsorised metric with enough units that have a
+    value.
 
     Without the cap of the primary metric there is no look; another metric goes on without one.
     """
@@ -562,7 +594,9 @@ def _look_totals(
     frozen: Sequence[MetricCap],
     net: Net,
 ) -> LookTotals | None:
-    """``plan`` has the frozen caps already; a first look finds its own. A guardrail that fails is left out, the look goes on."""
+    """``plan`` has the frozen caps already; a first look finds its own. A guardrail that fails is
+    left out, the look goes on.
+    """
     if plan.primary is None:
         return None
     then = replace(people, cut=look.data_cut)

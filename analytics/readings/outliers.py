@@ -1,7 +1,9 @@
-"""Units that counted more than a person would, found in an experiment's own metrics, and what they change.
+"""Units that counted more than a person would, found in an experiment's own metrics, and what they
+change.
 
-Nothing is left out of results by it: a person reads it, looks at the units, and excludes what is no person
-before hashing (exclusions) or caps the metric. Names leave the store for these few units only.
+Nothing is left out of results by it: a person reads it, looks at the units, and excludes what is no
+person before hashing (exclusions) or caps the metric. Names leave the store for these few units
+only.
 """
 
 from __future__ import annotations
@@ -43,7 +45,9 @@ class NamedUnit:
 
 @dataclass(frozen=True)
 class MetricOutliers:
-    """One metric: its fence, the units beyond it (largest first), and each test arm compared with and without them."""
+    """One metric: its fence, the units beyond it (largest first), and each test arm compared with
+    and without them.
+    """
 
     key: str
     name: str

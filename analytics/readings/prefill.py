@@ -1,4 +1,6 @@
-"""What a metric has been like in the last 28 days, ready for a plan; nothing where there is no data."""
+"""What a metric has been like in the last 28 days, ready for a plan; nothing where there is no
+data.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ FEWEST_UNITS = 30
 
 @dataclass(frozen=True)
 class MetricPast:
-    """A metric over units first exposed or seen in the last 28 days, each in its window; ``sd`` as plans want it (of a rate: None).
+    """A metric over units first exposed or seen in the last 28 days, each in its window; ``sd`` as
+    plans want it (of a rate: None).
 
     ``silent`` units had no row of the metric and count as 0; None where that is no question.
     """
@@ -41,7 +44,9 @@ class MetricPast:
 
 @dataclass(frozen=True)
 class TrafficPast:
-    """Units of one type in the last 28 days: in all, day by day, and how many new ones a day has brought."""
+    """Units of one type in the last 28 days: in all, day by day, and how many new ones a day has
+    brought.
+    """
 
     unit_type: str
     units: int
@@ -51,7 +56,9 @@ class TrafficPast:
 
     @property
     def new_per_day(self) -> float:
-        """New units a day; what enrolment can count on, since a unit enrols once however often it comes."""
+        """New units a day; what enrolment can count on, since a unit enrols once however often it
+        comes.
+        """
         return self.units / self.days
 
     def __str__(self) -> str:
@@ -62,7 +69,9 @@ class TrafficPast:
 
 
 def metric_past(metric: MetricDefinition, unit_type: str, now: datetime) -> MetricPast | None:
-    """Baseline and spread; None without data: fewer than 30 units, or units of which nothing was ever seen."""
+    """Baseline and spread; None without data: fewer than 30 units, or units of which nothing was
+    ever seen.
+    """
     found = _READERS[kind_of(metric.kind).form](_span(unit_type, now), metric)
     if found is None or found[2] < FEWEST_UNITS or _says_nothing(metric, found[0]):
         return None
@@ -70,7 +79,9 @@ def metric_past(metric: MetricDefinition, unit_type: str, now: datetime) -> Metr
 
 
 def _says_nothing(metric: MetricDefinition, baseline: float) -> bool:
-    """A value of 0, or a rate that nobody ever missed, is no baseline: nothing can be a share of it or differ from it."""
+    """A value of 0, or a rate that nobody ever missed, is no baseline: nothing can be a share of it
+    or differ from it.
+    """
     return baseline == 0 or (kind_of(metric.kind).sizing == "rate" and baseline >= 1)
 
 
@@ -129,7 +140,9 @@ def _of_ratio(span: Span, metric: MetricDefinition) -> Found | None:
 
 
 def _of_rows(span: Span, metric: MetricDefinition) -> Found | None:
-    """The spread of the share of rows at or below the quantile between units, carried over by the density at it."""
+    """The spread of the share of rows at or below the quantile between units, carried over by the
+    density at it.
+    """
     from analytics.stores import history  # here: it loads ibis, which few pages need
 
     past = history.quantile_past(span, metric, level_of(metric.kind, metric.quantile))
@@ -146,7 +159,9 @@ def _of_rows(span: Span, metric: MetricDefinition) -> Found | None:
 
 
 def _of_times(span: Span, metric: MetricDefinition) -> Found | None:
-    """Of times that end only for some units a plain history says too little: enter what is known."""
+    """Of times that end only for some units a plain history says too little: enter what is
+    known.
+    """
     return None
 
 

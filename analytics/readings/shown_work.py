@@ -1,4 +1,6 @@
-"""What stands behind a metric's numbers: its totals, what was asked of the store, and by which versions. It changes nothing."""
+"""What stands behind a metric's numbers: its totals, what was asked of the store, and by which
+versions. It changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ class ArmWork:
 
 @dataclass(frozen=True)
 class ShownWork:
-    """A metric of the newest run with everything that it rests on; ``row`` is None while results are masked."""
+    """A metric of the newest run with everything that it rests on; ``row`` is None while results
+    are masked.
+    """
 
     view: ResultsView
     metric: PlannedMetric

@@ -1,7 +1,9 @@
-"""How large would it have to be? Asked without an experiment, from a terminal or a door; the answer is the planner's.
+"""How large would it have to be? Asked without an experiment, from a terminal or a door; the answer
+is the planner's.
 
 A metric may be named by the key of one that is known here: then its kind, direction and window are
-those of its definition, and what is not said of it is read from its last 28 days where there is data.
+those of its definition, and what is not said of it is read from its last 28 days where there is
+data.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ UNNAMED_KIND = "proportion"
 
 @dataclass(frozen=True, kw_only=True)
 class MetricAsked:
-    """One metric as it was asked about; None: as its definition has it, as it has been lately, or the usual."""
+    """One metric as it was asked about; None: as its definition has it, as it has been lately, or
+    the usual.
+    """
 
     metric: str
     role: str = "primary"
@@ -49,7 +53,9 @@ class MetricAsked:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """The whole question. ``shares`` are the arms' weights, control first; ``share`` the part of all units that takes part."""
+    """The whole question. ``shares`` are the arms' weights, control first; ``share`` the part of
+    all units that takes part.
+    """
 
     metrics: tuple[MetricAsked, ...]
     shares: tuple[float, ...] = (1.0, 1.0)
@@ -145,7 +151,9 @@ def _definitions(asked: Asked) -> Mapping[str, MetricDefinition]:
 def _pasts(
     asked: Asked, known: Mapping[str, MetricDefinition], now: datetime
 ) -> Mapping[str, MetricPast]:
-    """Of the metrics that something is not said about. One asked about as another kind is another metric."""
+    """Of the metrics that something is not said about. One asked about as another kind is another
+    metric.
+    """
     found: dict[str, MetricPast] = {}
     for one in asked.metrics:
         definition = known.get(one.metric)
@@ -198,7 +206,9 @@ def _inputs(
 
 
 def _direction(one: MetricAsked, definition: MetricDefinition | None) -> str:
-    """As said; else as defined; else guardrails rise to harm and everything else to the better. An effect's sign says it too."""
+    """As said; else as defined; else guardrails rise to harm and everything else to the better. An
+    effect's sign says it too.
+    """
     if one.direction is not None:
         return one.direction
     if definition is not None:

@@ -1,6 +1,8 @@
-"""What an experiment has cost, read from its units' calls: by arm, by model, per outcome, and against its budget.
+"""What an experiment has cost, read from its units' calls: by arm, by model, per outcome, and
+against its budget.
 
-Beside the analysis: nothing decides by it here. The budget cap is guarded by the analysis, from the same rows.
+Beside the analysis: nothing decides by it here. The budget cap is guarded by the analysis, from the
+same rows.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ MASKED = Outcomes(None, "results are masked, and this would tell them")
 
 
 def costs_of(experiment: Experiment, now: datetime, store: Store | None = None) -> Costs | None:
-    """The costs of the present (else last) iteration, of everybody exposed so far; None of what was never launched."""
+    """The costs of the present (else last) iteration, of everybody exposed so far; None of what was
+    never launched.
+    """
     iteration = iteration_to_analyse(experiment)
     if iteration is None:
         return None

@@ -1,4 +1,6 @@
-"""What the calls of models took for each arm's units: requests, tokens, money, answers from the cache."""
+"""What the calls of models took for each arm's units: requests, tokens, money, answers from the
+cache.
+"""
 
 from __future__ import annotations
 
@@ -30,11 +32,13 @@ GROUP BY v.position, v.variant_id, v.key ORDER BY v.position, v.variant_id
 
 
 def arm_costs(iteration: Iteration, cut: datetime) -> tuple[ArmCost, ...]:
-    """By arm, in the design's order: metered and priced costs since each unit's first exposure and before the cut.
+    """By arm, in the design's order: metered and priced costs since each unit's first exposure and
+    before the cut.
 
     An arm with a call that has neither a cost nor a price has no known cost.
 
-    Each counts once, under the unit of its request's events; rows stamped with another experiment are another one's.
+    Each counts once, under the unit of its request's events; rows stamped with another experiment
+    are another one's.
     """
     unit_type = iteration.experiment.unit_type
     asked: dict[str, str | int | date] = {

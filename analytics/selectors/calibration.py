@@ -1,4 +1,6 @@
-"""Does the platform err as often as it says? What splits of real control arms found, and what looks of A/A tests did."""
+"""Does the platform err as often as it says? What splits of real control arms found, and what looks
+of A/A tests did.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,11 @@ FEWEST_TESTS = 20
 
 @dataclass(frozen=True)
 class Replayed:
-    """Of one metric of one experiment: the share of splits with p below .05, and the range that it should lie in.
+    """Of one metric of one experiment: the share of splits with p below .05, and the range that it
+    should lie in.
 
-    ``fits``: whether it does (None: cannot say, see ``reason``). ``uniform_p``: of p being uniform at all.
+    ``fits``: whether it does (None: cannot say, see ``reason``). ``uniform_p``: of p being uniform
+    at all.
     """
 
     experiment: Experiment
@@ -41,7 +45,9 @@ class Replayed:
 
 @dataclass(frozen=True)
 class Crossings:
-    """A/A tests with looks, and those whose boundary was ever crossed; the share's limits where the tests are enough to say."""
+    """A/A tests with looks, and those whose boundary was ever crossed; the share's limits where the
+    tests are enough to say.
+    """
 
     tests: int
     crossed: int
@@ -79,7 +85,9 @@ def _replayed(row: ReplayRow) -> Replayed:
 
 
 def crossings() -> Crossings:
-    """Of experiments all of whose variants serve the same: how many took looks, and how many of those ever crossed."""
+    """Of experiments all of whose variants serve the same: how many took looks, and how many of
+    those ever crossed.
+    """
     tests = _same_everywhere()
     states = Look.objects.filter(iteration__experiment_id__in=tests).values_list(
         "iteration__experiment_id", "state"

@@ -1,6 +1,8 @@
-"""Decision cards of many experiments in a fixed number of queries: what the newest analysis says, beside what experiments know.
+"""Decision cards of many experiments in a fixed number of queries: what the newest analysis says,
+beside what experiments know.
 
-This is the only way from stored runs and decisions to what a page, message, report or answer says of an experiment.
+This is the only way from stored runs and decisions to what a page, message, report or answer says
+of an experiment.
 """
 
 from __future__ import annotations
@@ -38,9 +40,11 @@ def cards(
     whole: bool = True,
     known: checklist.Facts | None = None,
 ) -> dict[int, Card]:
-    """Experiment id → its card. ``whole=False`` leaves out what only sentences need (effects, checklists): for ordering.
+    """Experiment id → its card. ``whole=False`` leaves out what only sentences need (effects,
+    checklists): for ordering.
 
-    ``known``: the checklist's facts of the one experiment, where somebody has gathered them already.
+    ``known``: the checklist's facts of the one experiment, where somebody has gathered them
+    already.
     """
     now = now or utc_now()
     facts = card_facts(experiments, now, checklists=whole, known=known)
@@ -65,7 +69,8 @@ _ALWAYS = (
 def readings_of(
     experiments: Sequence[Experiment], *, whole: bool = True, arm: str = ""
 ) -> dict[int, Reading]:
-    """Experiment id → what its newest run and the decision that counts say; those without a run are left out.
+    """Experiment id → what its newest run and the decision that counts say; those without a run are
+    left out.
 
     ``arm``: whose conditions are wanted; else those of the arm in front.
     """
@@ -109,7 +114,9 @@ class _Run:
 
 @dataclass(frozen=True)
 class _Decided:
-    """The newest decision of an iteration: what it says, of which arm, and whether it still has to be done."""
+    """The newest decision of an iteration: what it says, of which arm, and whether it still has to
+    be done.
+    """
 
     kind: Kind
     arm: str
@@ -144,7 +151,9 @@ def _decisions(iterations: Sequence[int]) -> dict[int, _Decided]:
 
 
 def _decided(row: Sequence[Any], facts: Document | None) -> _Decided:
-    """What a look decided stands until it is carried out; an alarm stands only while the newest run repeats it."""
+    """What a look decided stands until it is carried out; an alarm stands only while the newest run
+    repeats it.
+    """
     kind, outcome, arm, look, done = row
     ready = kind == "promote"
     if facts is not None and arm:
@@ -318,7 +327,9 @@ def effect_of(metric: MetricResult, against: ArmComparison, arms: Mapping[str, s
 
 
 def _worst(verdicts: Sequence[Document], names: Mapping[str, str]) -> dict[str, str]:
-    """Guardrail by name → the worst of its verdicts; one that nobody knows is worse than a good one."""
+    """Guardrail by name → the worst of its verdicts; one that nobody knows is worse than a good
+    one.
+    """
     found: dict[str, str] = {}
     for one in verdicts:
         verdict = (
@@ -350,13 +361,16 @@ def _metric_names(runs: Sequence[_Run]) -> dict[str, str]:
 
 
 def _front(items: Sequence[Readiness], arm: str) -> list[Readiness]:
-    """The conditions of the experiment, and of the arm in front (the first named) or the one that a decision is about."""
+    """The conditions of the experiment, and of the arm in front (the first named) or the one that a
+    decision is about.
+    """
     front = arm or next((one.arm for one in items if one.arm), "")
     return [one for one in items if one.arm in ("", front)]
 
 
 def unmet_conditions(experiment_id: int, variant_key: str) -> tuple[str, ...]:
-    """The conditions of a promotion that one arm does not meet now, with their numbers; empty when it meets them all.
+    """The conditions of a promotion that one arm does not meet now, with their numbers; empty when
+    it meets them all.
 
     Where nothing can be read (no analysis, a failed or hidden one) that itself is not met.
     """

@@ -14,7 +14,9 @@ MOST = 100
 
 @dataclass(frozen=True)
 class RunName:
-    """A stored run as one chooses it. ``look``: the last look that it or an earlier run of its iteration took."""
+    """A stored run as one chooses it. ``look``: the last look that it or an earlier run of its
+    iteration took.
+    """
 
     pk: int
     iteration: int
@@ -26,7 +28,9 @@ class RunName:
 
 @dataclass(frozen=True)
 class Pair:
-    """One comparison in both runs; ``None`` where a run has none. ``changed`` is the second difference less the first."""
+    """One comparison in both runs; ``None`` where a run has none. ``changed`` is the second
+    difference less the first.
+    """
 
     metric: str
     role: str
@@ -47,7 +51,9 @@ class Pair:
 
 
 def runs_of(experiment: Experiment) -> list[RunName]:
-    """The runs that are kept: the newest of each iteration, and every one that took a look; newest first."""
+    """The runs that are kept: the newest of each iteration, and every one that took a look; newest
+    first.
+    """
     rows = AnalysisRun.objects.filter(experiment=experiment).order_by("-data_cut", "-pk")
     found = list(
         rows.values_list("pk", "iteration__number", "data_cut", "latest", "masked", "iteration_id")[

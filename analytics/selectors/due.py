@@ -1,4 +1,6 @@
-"""What beat should look at now. Database state is the queue: nothing is due because a message says so."""
+"""What beat should look at now. Database state is the queue: nothing is due because a message says
+so.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def running() -> list[int]:
 
 
 def least_recent_first(experiment_ids: Sequence[int]) -> list[int]:
-    """The same experiments, the one first whose last run is longest ago, also if that run failed; those never analysed before all."""
+    """The same experiments, the one first whose last run is longest ago, also if that run failed;
+    those never analysed before all.
+    """
     runs = AnalysisRun.objects.filter(experiment_id__in=experiment_ids, latest=True)
     last: dict[int, datetime] = {}
     for pk, computed_at, failed_at in runs.values_list("experiment_id", "computed_at", "failed_at"):
@@ -45,7 +49,9 @@ def in_dark_launch() -> list[int]:
 
 
 def ended_without_final_run() -> list[int]:
-    """Experiments whose newest iteration has ended since its last good run, or never had one: the frozen results are missing."""
+    """Experiments whose newest iteration has ended since its last good run, or never had one: the
+    frozen results are missing.
+    """
     final = AnalysisRun.objects.filter(
         iteration=OuterRef("pk"), latest=True, computed_at__gte=OuterRef("ended_at")
     )
@@ -74,7 +80,9 @@ def concurrent() -> list[Iteration]:
 
 
 def to_scan(night: date) -> list[int]:
-    """Running experiments not scanned this night, and those whose newest iteration ended and was not scanned since."""
+    """Running experiments not scanned this night, and those whose newest iteration ended and was
+    not scanned since.
+    """
     tonight = Scan.objects.filter(iteration=OuterRef("pk"), night=night)
     since = Scan.objects.filter(iteration=OuterRef("pk"), scanned_at__gte=OuterRef("ended_at"))
     later = Iteration.objects.filter(
@@ -109,7 +117,9 @@ def held_back(now: datetime) -> list[int]:
 
 
 def old_code(now: datetime) -> list[int]:
-    """Open rollouts that can be taken back no more, and whose team has not been told that the old code may go."""
+    """Open rollouts that can be taken back no more, and whose team has not been told that the old
+    code may go.
+    """
     over = Rollout.objects.filter(
         closed_at__isnull=True, returnable_until__lte=now, variant__is_control=False
     )

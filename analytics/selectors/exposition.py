@@ -1,6 +1,8 @@
-"""What is known of everything that runs, as plain numbers for a scrape: the stored counts and the newest analyses, no statistics.
+"""What is known of everything that runs, as plain numbers for a scrape: the stored counts and the
+newest analyses, no statistics.
 
-An experiment that ended keeps its last numbers for some days, so that a dashboard does not go blank at the moment when most people look.
+An experiment that ended keeps its last numbers for some days, so that a dashboard does not go blank
+at the moment when most people look.
 """
 
 from __future__ import annotations
@@ -18,14 +20,17 @@ from experiments.models import Iteration
 
 SCRAPED = (Status.DARK_LAUNCH, Status.RUNNING, Status.PAUSED)
 KEPT = timedelta(days=7)
-"""So long the numbers of an experiment stay after its end: a bounded set, older ones are looked up where they are reported."""
+"""So long the numbers of an experiment stay after its end: a bounded set, older ones are looked up
+where they are reported.
+"""
 
 
 @dataclass(frozen=True)
 class ArmNumbers:
     """One arm so far: everybody exposed, and the units among them to whom each outcome happened.
 
-    ``rate`` is the primary metric's outcome over the units; None without such a metric, without units, or while results are masked.
+    ``rate`` is the primary metric's outcome over the units; None without such a metric, without
+    units, or while results are masked.
     """
 
     experiment: str
@@ -38,7 +43,9 @@ class ArmNumbers:
 
 @dataclass(frozen=True)
 class MaturedArm:
-    """One arm of one planned metric in the newest analysis: the units whose window is over, and the metric's value over them."""
+    """One arm of one planned metric in the newest analysis: the units whose window is over, and the
+    metric's value over them.
+    """
 
     experiment: str
     variant: str
@@ -59,7 +66,9 @@ class HealthFinding:
 
 
 def shown(now: datetime) -> QuerySet[Iteration]:
-    """The open iteration of each experiment that serves, and the last one of each that ended lately."""
+    """The open iteration of each experiment that serves, and the last one of each that ended
+    lately.
+    """
     serving = Q(ended_at__isnull=True, experiment__status__in=[s.value for s in SCRAPED])
     ended = Q(
         ended_at__gt=now - KEPT,
@@ -105,7 +114,9 @@ def numbers_of(
 
 
 def matured_arms(now: datetime) -> list[MaturedArm]:
-    """Every arm of every planned metric, of the units whose window is over; nothing while results are masked."""
+    """Every arm of every planned metric, of the units whose window is over; nothing while results
+    are masked.
+    """
     found = (
         _newest_runs(now)
         .filter(masked=False)
@@ -130,7 +141,9 @@ def _matured(experiment: str, metric: Mapping[str, Any]) -> Iterator[MaturedArm]
 
 
 def health_findings() -> list[HealthFinding]:
-    """Each code of each experiment that serves once, with its gravest weight: nobody is called for what has ended."""
+    """Each code of each experiment that serves once, with its gravest weight: nobody is called for
+    what has ended.
+    """
     found: dict[tuple[str, str], HealthFinding] = {}
     for key, findings in (
         _runs().order_by("experiment_id").values_list("experiment__key", "health__findings")

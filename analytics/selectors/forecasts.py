@@ -12,7 +12,9 @@ FORESEEN = ("clock", "units")
 
 
 def expected_day(view: ResultsView, condition: Readiness) -> date | None:
-    """The day on which an unmet clock or number of units will do; None where that cannot be said."""
+    """The day on which an unmet clock or number of units will do; None where that cannot be
+    said.
+    """
     if condition.topic == "clock" and view.weekdays:
         return clock_by(view.weekdays, view.weeks, view.as_of.date())
     if condition.topic == "units" and condition.target is not None:

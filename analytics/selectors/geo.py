@@ -18,9 +18,11 @@ __all__ = ["DidResult", "GeoView", "latest", "panel_of_pilot", "pilot_of", "view
 
 @dataclass(frozen=True)
 class GeoView:
-    """A pilot's result as a page shows it. ``result`` None: the reading failed, and ``error`` says why.
+    """A pilot's result as a page shows it. ``result`` None: the reading failed, and ``error`` says
+    why.
 
-    ``treated`` and ``control`` are the names of all regions that were imported, also of those left out.
+    ``treated`` and ``control`` are the names of all regions that were imported, also of those left
+    out.
     """
 
     experiment: str

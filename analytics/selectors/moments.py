@@ -1,4 +1,6 @@
-"""When an experiment's numbers change although nobody sends anything: a local day ends, and so do units' windows."""
+"""When an experiment's numbers change although nobody sends anything: a local day ends, and so do
+units' windows.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ SHARE = 0.005
 
 
 def next_of_analysis(experiment_id: int, now: datetime) -> datetime | None:
-    """The first moment from which an analysis may find something else. Looks, alarms and planned ends go by local days."""
+    """The first moment from which an analysis may find something else. Looks, alarms and planned
+    ends go by local days.
+    """
     iteration = iteration_to_analyse(Experiment.objects.get(pk=experiment_id))
     if iteration is None or iteration.ended_at is not None:
         return None

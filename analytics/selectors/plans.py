@@ -39,7 +39,9 @@ LONG_PAUSE = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class PlannedArm:
-    """One variant of the design; ``share`` is its part of the analysed units, 0 to 1; ``stopped_at``: switched off alone since then."""
+    """One variant of the design; ``share`` is its part of the analysed units, 0 to 1;
+    ``stopped_at``: switched off alone since then.
+    """
 
     variant_id: int
     key: str
@@ -77,7 +79,9 @@ class PlannedMetric:
 
     @property
     def counts_bad_events(self) -> bool:
-        """Whether the SPRT watches it: a guardrail that stops, of an event that should become rarer."""
+        """Whether the SPRT watches it: a guardrail that stops, of an event that should become
+        rarer.
+        """
         adds_values = self.definition.aggregation not in ("any", "count")
         stops = (self.planned.action or GuardrailAction.STOP.value) == GuardrailAction.STOP.value
         return (
@@ -91,7 +95,9 @@ class PlannedMetric:
 
 @dataclass(frozen=True)
 class RampStretch:
-    """A stretch of time at one ramp step, and which part of the units first exposed in it each arm was to get, 0 to 1 by key."""
+    """A stretch of time at one ramp step, and which part of the units first exposed in it each arm
+    was to get, 0 to 1 by key.
+    """
 
     start: datetime
     end: datetime | None
@@ -100,7 +106,9 @@ class RampStretch:
 
 @dataclass(frozen=True, kw_only=True)
 class AnalysisPlan:
-    """One iteration as launched, and when it served. ``n_planned`` is information, None without a plan."""
+    """One iteration as launched, and when it served. ``n_planned`` is information, None without a
+    plan.
+    """
 
     experiment_id: int
     key: str
@@ -212,7 +220,9 @@ def plan_of(iteration: Iteration, now: datetime) -> AnalysisPlan:
 def _not_serving(
     iteration: Iteration, design: Design, now: datetime
 ) -> list[tuple[datetime, datetime]]:
-    """Stretches in which nobody was served a variant, in order: pauses, and times with the flag switched off."""
+    """Stretches in which nobody was served a variant, in order: pauses, and times with the flag
+    switched off.
+    """
     pauses = [(pause.started_at, pause.ended_at or now) for pause in iteration.pauses.all()]
     return sorted(
         [*pauses, *off_spans(design.flag_key, iteration.began_at, iteration.ended_at or now)]
@@ -220,7 +230,9 @@ def _not_serving(
 
 
 def _arms(iteration: Iteration, design: Design) -> tuple[PlannedArm, ...]:
-    """Arms in the design's order. Shares come from the analysed buckets held, or the weights once those are released."""
+    """Arms in the design's order. Shares come from the analysed buckets held, or the weights once
+    those are released.
+    """
     ids = dict(iteration.experiment.variants.values_list("key", "pk"))
     held: dict[int, int] = {}
     for variant_id in Bucket.objects.filter(iteration=iteration, role=BucketRole.MAIN).values_list(
@@ -248,12 +260,16 @@ def _arms(iteration: Iteration, design: Design) -> tuple[PlannedArm, ...]:
 
 
 def _as_even_as_can_be(weights: list[int]) -> bool:
-    """Whether thousandths stand for equal shares: an import in thirds was split 1:1:1, not 333:334:333."""
+    """Whether thousandths stand for equal shares: an import in thirds was split 1:1:1, not
+    333:334:333.
+    """
     return bool(weights) and max(weights) - min(weights) <= 1
 
 
 def planned_metrics(design: Design) -> tuple[PlannedMetric, ...]:
-    """The metrics of a design with the versions of their definitions that it froze, in its order."""
+    """The metrics of a design with the versions of their definitions that it froze, in its
+    order.
+    """
     rows = {
         (m.key, m.version): m
         for m in Metric.objects.filter(key__in=[m.key for m in design.metrics])
@@ -281,7 +297,9 @@ def _serving(
 
 
 def _stretches(iteration: Iteration, design: Design) -> tuple[RampStretch, ...]:
-    """The stays of a ramp. Whole buckets cannot always be dealt in the exact proportions, least of all in a small step."""
+    """The stays of a ramp. Whole buckets cannot always be dealt in the exact proportions, least of
+    all in a small step.
+    """
     weights = [arm.weight for arm in design.variants]
     reserved = 2 * DARK_BUCKETS if iteration.dark_started_at is not None else 0
     found = []

@@ -51,7 +51,9 @@ def open_stay(experiment_id: int) -> RampStay | None:
 
 
 def facts_at(stay: RampStay, now: datetime) -> RampFacts:
-    """Hours of serving are counted up to the newest analysis, or until it was confirmed: what came after, nobody has judged yet."""
+    """Hours of serving are counted up to the newest analysis, or until it was confirmed: what came
+    after, nobody has judged yet.
+    """
     iteration = stay.iteration
     run = AnalysisRun.objects.filter(iteration=iteration, latest=True).first()
     unknown = _unknown(run, stay)

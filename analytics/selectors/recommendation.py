@@ -12,7 +12,9 @@ from experiments.services.life.advice import Recommendation
 
 
 def recommendation(experiment_id: int) -> Recommendation | str:
-    """The newest decision about the open iteration, when it recommends a variant; else why there is none."""
+    """The newest decision about the open iteration, when it recommends a variant; else why there is
+    none.
+    """
     experiment = Experiment.objects.get(pk=experiment_id)
     if experiment.experiment_type in NEVER_BY_ITSELF:
         return f"an experiment of type {experiment.experiment_type} is promoted by a person"
@@ -34,7 +36,8 @@ def recommendation(experiment_id: int) -> Recommendation | str:
 
 
 def recommended_variant(decision: Decision) -> Variant | None:
-    """The variant that a decision would have promoted: by itself, or by a person where the design leaves it to people.
+    """The variant that a decision would have promoted: by itself, or by a person where the design
+    leaves it to people.
 
     Anything else that names a variant (harm, a gain without all conditions) recommends nothing.
     """

@@ -56,7 +56,9 @@ class FindingView:
 
 @dataclass(frozen=True)
 class CovariateView:
-    """The same comparison once the past of each unit is taken out; ``saved`` is the share of variance that went with it."""
+    """The same comparison once the past of each unit is taken out; ``saved`` is the share of
+    variance that went with it.
+    """
 
     difference: float | None
     low: float | None
@@ -71,10 +73,12 @@ class CovariateView:
 
 @dataclass(frozen=True)
 class ComparisonView:
-    """One test arm against control, ready to show; rates and lifts as shares (.01 = 1 %). None: cannot say, see ``reason``.
+    """One test arm against control, ready to show; rates and lifts as shares (.01 = 1 %). None:
+    cannot say, see ``reason``.
 
-    ``low``/``high``/``p`` are fixed-sample numbers; ``always`` the sequential view, which may be read at any time;
-    ``cuped`` the estimate with covariates. Where one of the two is None, ``always_reason`` and ``cuped_reason`` say why.
+    ``low``/``high``/``p`` are fixed-sample numbers; ``always`` the sequential view, which may be
+    read at any time; ``cuped`` the estimate with covariates. Where one of the two is None,
+    ``always_reason`` and ``cuped_reason`` say why.
     """
 
     arm: str
@@ -102,10 +106,11 @@ class ComparisonView:
 
 @dataclass(frozen=True)
 class MarginView:
-    """How much worse a guardrail may get, as planned, what its breach does, and what promotion needs of it.
+    """How much worse a guardrail may get, as planned, what its breach does, and what promotion
+    needs of it.
 
-    ``difference`` is the difference from control at which harm begins, in the metric's units, negative
-    where less is worse; None while a relative margin has no control mean to be of.
+    ``difference`` is the difference from control at which harm begins, in the metric's units,
+    negative where less is worse; None while a relative margin has no control mean to be of.
     """
 
     kind: str
@@ -117,7 +122,9 @@ class MarginView:
 
 @dataclass(frozen=True)
 class MetricArmView:
-    """One arm's n and mean (rate, ratio, quantile) of one metric; ``exposed`` are its matured units, ``sums`` its totals."""
+    """One arm's n and mean (rate, ratio, quantile) of one metric; ``exposed`` are its matured
+    units, ``sums`` its totals.
+    """
 
     arm: str
     n: int
@@ -130,10 +137,11 @@ class MetricArmView:
 class MetricRow:
     """One metric over all arms.
 
-    ``quantile`` is the level of a quantile or duration; ``cap`` where unit values were cut, given or found by the
-    first look of a ``winsorised`` metric (None: not cut yet); ``adjusted``: looks decide by the estimate with covariates.
-    ``watches``: where the SPRT of a guardrail stands, arm by arm. ``omnibus`` is the χ² of all arms of a rate, where
-    there are three or more: displayed, and deciding nothing.
+    ``quantile`` is the level of a quantile or duration; ``cap`` where unit values were cut, given
+    or found by the first look of a ``winsorised`` metric (None: not cut yet); ``adjusted``: looks
+    decide by the estimate with covariates. ``watches``: where the SPRT of a guardrail stands, arm
+    by arm. ``omnibus`` is the χ² of all arms of a rate, where there are three or more: displayed,
+    and deciding nothing.
     """
 
     key: str
@@ -187,7 +195,9 @@ class DecisionRow:
 
 @dataclass(frozen=True)
 class ResultsView:
-    """The latest run of an iteration. With ``masked`` there are no metric rows, and ``masked_why`` says why."""
+    """The latest run of an iteration. With ``masked`` there are no metric rows, and ``masked_why``
+    says why.
+    """
 
     experiment: str
     status: str
@@ -215,7 +225,8 @@ class ResultsView:
     budget_micro: int | None = None
     days: tuple[Day, ...] = ()
     weekdays: tuple[int, ...] = ()
-    """Complete days of each weekday, Monday first, of ``weeks`` wanted; empty where no clock runs."""
+    """Complete days of each weekday, Monday first, of ``weeks`` wanted; empty where no clock runs.
+    """
     weeks: int = 0
 
     @property
@@ -229,7 +240,9 @@ class ResultsView:
 
 
 def latest(experiment: Experiment, *, unmasked: bool = False) -> ResultsView | None:
-    """The newest iteration's latest run; None before the first. ``unmasked`` is for diagnosis by those who may."""
+    """The newest iteration's latest run; None before the first. ``unmasked`` is for diagnosis by
+    those who may.
+    """
     run = (
         AnalysisRun.objects.filter(experiment=experiment, latest=True)
         .select_related("iteration", "experiment")
@@ -357,7 +370,9 @@ def _metric_rows(run: AnalysisRun) -> tuple[MetricRow, ...]:
 
 
 def _frozen_caps(run: AnalysisRun) -> dict[str, float]:
-    """The caps of winsorised metrics that this run cut by: the first look finds them and is itself read whole."""
+    """The caps of winsorised metrics that this run cut by: the first look finds them and is itself
+    read whole.
+    """
     first = (
         Look.objects.filter(iteration=run.iteration, taken_at__lt=run.computed_at)
         .order_by("number")
@@ -371,7 +386,9 @@ def _frozen_caps(run: AnalysisRun) -> dict[str, float]:
 
 
 def explored_row(metric: MetricResult, planned: PlannedMetric) -> MetricRow:
-    """A metric that was read otherwise than planned: without verdicts, and without the view that promises to hold at any time."""
+    """A metric that was read otherwise than planned: without verdicts, and without the view that
+    promises to hold at any time.
+    """
     row = _metric_row(metric, (), (), planned, planned.definition.cap)
     return replace(
         row,

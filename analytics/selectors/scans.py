@@ -1,6 +1,8 @@
-"""Scans, read: what the newest one found of an experiment, for its page, the API and the command line.
+"""Scans, read: what the newest one found of an experiment, for its page, the API and the command
+line.
 
-While results are masked nothing that compares arms is given; drift is about what came in, and stays.
+While results are masked nothing that compares arms is given; drift is about what came in, and
+stays.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ __all__ = ["ByStrata", "DayPoint", "ScanView", "latest", "scan_of", "segments", 
 
 @dataclass(frozen=True)
 class ScanView:
-    """The newest scan of an iteration, with the pairs that it was part of in the newest night that asked it.
+    """The newest scan of an iteration, with the pairs that it was part of in the newest night that
+    asked it.
 
     ``findings`` are of both, the weightiest first.
     """
@@ -43,7 +46,9 @@ class ScanView:
 
 @dataclass(frozen=True)
 class DayPoint:
-    """The effect on one day since first exposure (0: the first 24 hours), of so many units followed that far; None: cannot say."""
+    """The effect on one day since first exposure (0: the first 24 hours), of so many units followed
+    that far; None: cannot say.
+    """
 
     day: int
     units: int
@@ -69,7 +74,9 @@ def scan_of(iteration: Iteration, *, masked: bool) -> ScanView | None:
 
 
 def segments(view: ScanView) -> list[tuple[Breakdown, list[tuple[str, float, float, float]]]]:
-    """Each breakdown with its segments' difference and interval; those that cannot be said are left out."""
+    """Each breakdown with its segments' difference and interval; those that cannot be said are left
+    out.
+    """
     return [
         (asked, [line for one in asked.found.segments if (line := _said(one)) is not None])
         for asked in view.result.breakdowns
@@ -77,7 +84,9 @@ def segments(view: ScanView) -> list[tuple[Breakdown, list[tuple[str, float, flo
 
 
 def since_exposure(view: ScanView, metric: str) -> list[tuple[str, list[DayPoint]]]:
-    """Each test arm's effect on a metric by day since its units' first exposure, up to the last day on which anything can be said."""
+    """Each test arm's effect on a metric by day since its units' first exposure, up to the last day
+    on which anything can be said.
+    """
     asked = [(one.arm, one.drawing.points) for one in view.result.since if one.metric == metric]
     last = max(
         (point.day for _, points in asked for point in points if point.difference is not None),

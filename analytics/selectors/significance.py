@@ -1,4 +1,5 @@
-"""Whether an iteration's result is significant, in the few words that dashboards ask for: from its looks and decisions alone.
+"""Whether an iteration's result is significant, in the few words that dashboards ask for: from its
+looks and decisions alone.
 
 Numbers between looks may be seen at any time and are therefore not significant at any time.
 """
@@ -16,10 +17,11 @@ from experiments.models import Experiment, Variant
 
 @dataclass(frozen=True)
 class Significance:
-    """``p_value`` is of all looks so far, by Holm over the test arms: the winner's, else the smallest; None before a look.
+    """``p_value`` is of all looks so far, by Holm over the test arms: the winner's, else the
+    smallest; None before a look.
 
-    ``significant``: some arm's boundary was crossed, for the better or the worse. ``winner`` is the variant
-    that the newest decision recommends, with its decision.
+    ``significant``: some arm's boundary was crossed, for the better or the worse. ``winner`` is the
+    variant that the newest decision recommends, with its decision.
     """
 
     significant: bool

@@ -1,8 +1,10 @@
-"""A mark that changes with every row that is stored, changed or deleted, but for rows that say nothing about experiments.
+"""A mark that changes with every row that is stored, changed or deleted, but for rows that say
+nothing about experiments.
 
-PostgreSQL counts the rows that were written to each table. To compare its counters costs a millisecond, whatever the size of
-the tables, and no door has to tell anybody what it wrote. Counters of a transaction arrive within seconds after its commit.
-They begin anew after a crash, which the moment of their reset shows.
+PostgreSQL counts the rows that were written to each table. To compare its counters costs a
+millisecond, whatever the size of the tables, and no door has to tell anybody what it wrote.
+Counters of a transaction arrive within seconds after its commit. They begin anew after a crash,
+which the moment of their reset shows.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ OF_ITS_OWN = frozenset(
         ),  # who looks
     }
 )
-"""Tables that no analysis, health check or count reads. Whatever is not named here counts, so a new table costs time, never truth."""
+"""Tables that no analysis, health check or count reads. Whatever is not named here counts, so a new
+table costs time, never truth.
+"""
 
 _SQL = """
 SELECT CASE WHEN current_setting('track_counts')::boolean

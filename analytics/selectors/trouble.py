@@ -7,7 +7,9 @@ from analytics.selectors.failures import failures_of
 
 
 def trouble_now(iteration_id: int) -> str:
-    """What stands against a promotion in the latest run, however the looks went; empty when nothing does."""
+    """What stands against a promotion in the latest run, however the looks went; empty when nothing
+    does.
+    """
     run = AnalysisRun.objects.filter(iteration_id=iteration_id, latest=True).first()
     if run is None:
         return "there is no analysis run"

@@ -1,9 +1,11 @@
-"""SQL that is compiled once for each kind of question, and filled with an experiment's own values each time it is asked.
+"""SQL that is compiled once for each kind of question, and filled with an experiment's own values
+each time it is asked.
 
-Compiling took nine tenths of the processor time of an analysis, and the text differs between two experiments only in
-ids and moments. So a question is compiled with stand-ins for these: ids that no row has, and moments in years that
-nobody lives in, each far enough from the next that what is added to it (a window, a day of grace) says whose it is.
-The filled text is the one that compiling the question itself would give, but for line breaks.
+Compiling took nine tenths of the processor time of an analysis, and the text differs between two
+experiments only in ids and moments. So a question is compiled with stand-ins for these: ids that no
+row has, and moments in years that nobody lives in, each far enough from the next that what is added
+to it (a window, a day of grace) says whose it is. The filled text is the one that compiling the
+question itself would give, but for line breaks.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from analytics.stores.base import Beside, Population
 from analytics.stores.forms import Question
 
 KEPT = 1024
-"""Compiled questions in a process: some 20 experiments with metrics of their own; about 10 kB each."""
+"""Compiled questions in a process: some 20 experiments with metrics of their own; about 10 kB each.
+"""
 MOST_PAUSES = 100
 """Long pauses that have stand-ins; a question with more of them is compiled for itself."""
 FIRST_YEAR, YEARS = 3000, 20
@@ -40,7 +43,9 @@ Limits: TypeAlias = Mapping[int, float]
 
 @dataclass(frozen=True)
 class Values:
-    """What a question has in place of the stand-ins: moments by their place, ids and limits by their stand-in."""
+    """What a question has in place of the stand-ins: moments by their place, ids and limits by
+    their stand-in.
+    """
 
     moments: Sequence[datetime]
     numbers: Mapping[str, str]
@@ -52,9 +57,11 @@ Slot: TypeAlias = Callable[[Values], str]
 def statement(
     form: Callable[..., Table], asked: Asked, *rest: Hashable, limits: Limits | None = None
 ) -> str:
-    """The SQL of ``form(asked, *rest)``; with ``limits`` (variant → value) as its last argument where there are some.
+    """The SQL of ``form(asked, *rest)``; with ``limits`` (variant → value) as its last argument
+    where there are some.
 
-    ``rest`` is part of the key under which the text is kept: a metric, a covariate, a number of days.
+    ``rest`` is part of the key under which the text is kept: a metric, a covariate, a number of
+    days.
     """
     people = asked if isinstance(asked, Population) else asked.population
     if len(people.blackouts) > MOST_PAUSES:

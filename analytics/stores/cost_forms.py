@@ -1,4 +1,6 @@
-"""What units have cost, by variant and model: Ibis expressions, the same for every store; nothing here touches a database."""
+"""What units have cost, by variant and model: Ibis expressions, the same for every store; nothing
+here touches a database.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ UNMETERED = ""
 def spending(
     population: Population, unit_from_map: UnitFromMap, phases: tuple[str, ...] = ()
 ) -> Table:
-    """Per variant and model: calls, tokens, money sent and money priced, calls without either, and what caches answered.
+    """Per variant and model: calls, tokens, money sent and money priced, calls without either, and
+    what caches answered.
 
     With ``phases``: of each of these apart.
     """
@@ -48,7 +51,8 @@ def spending(
 
 
 def costly(population: Population, unit_from_map: UnitFromMap) -> Table:
-    """Rows that tell a cost, each with whose it is and when: of every request what was metered, else what its events say.
+    """Rows that tell a cost, each with whose it is and when: of every request what was metered,
+    else what its events say.
 
     Rows stamped with another experiment are another one's.
     """

@@ -1,6 +1,7 @@
 """The store that is asked where nobody names another.
 
-ibis comes with the first question: it takes 18 MB, and a web process that is asked nothing needs none of it.
+ibis comes with the first question: it takes 18 MB, and a web process that is asked nothing needs
+none of it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Units, their rows and their values as Ibis expressions, the same for every store; only reading JSON differs.
+"""Units, their rows and their values as Ibis expressions, the same for every store; only reading
+JSON differs.
 
 Nothing here touches a database: a store compiles an expression to its dialect and runs it. What is
 totalled of them is in ``forms``.
@@ -28,14 +29,18 @@ from experiments.core.types import Environment
 UnitFromMap = Callable[[Table, str], StringValue]
 """How a store reads the id of a unit type out of the ``units`` column."""
 NumberFromMap = Callable[[Table, str], Value]
-"""How a store reads a number out of the ``covariates`` column; null where there is none of that name."""
+"""How a store reads a number out of the ``covariates`` column; null where there is none of that
+name.
+"""
 
 Part = Literal["above", "below"]
 """Above or below the line of a ratio; every other metric has only the part above."""
 _PRIME, _MIXER = 2_147_483_647, 1_103_515_245
 """Units that arrive together go to cells apart."""
 CLUSTERS = 1000
-"""Units that came without a bucket (an import's) are dealt into as many groups as a layer has buckets."""
+"""Units that came without a bucket (an import's) are dealt into as many groups as a layer has
+buckets.
+"""
 
 MOMENT = "timestamp('UTC')"
 ASSIGNMENTS = ibis.table(
@@ -102,8 +107,9 @@ COSTS = ibis.table(
     },
     name="ai_priced_costs",
 )
-"""Costs as sent (``sent``), else as the price table says: a view, so that whoever reads costs reads the same money.
-The view has exactly these columns, because Ibis writes ``*`` into the parts of a union."""
+"""Costs as sent (``sent``), else as the price table says: a view, so that whoever reads costs reads
+the same money. The view has exactly these columns, because Ibis writes ``*`` into the parts of a
+union."""
 OBSERVATIONS = ibis.table(
     {**_ROW, "timestamp": MOMENT, "metric_name": "string"}, name="ai_ab_metrics"
 )
@@ -131,7 +137,9 @@ def arms(population: Population) -> Table:
 
 
 def exposed(population: Population, phases: Sequence[str] = ()) -> Table:
-    """Production assignments of the iteration and phase (or these phases), first exposed within the population's span."""
+    """Production assignments of the iteration and phase (or these phases), first exposed within the
+    population's span.
+    """
     table = ASSIGNMENTS
     found = table.filter(
         table.iteration_id == population.iteration_id,
@@ -153,7 +161,9 @@ def exposed(population: Population, phases: Sequence[str] = ()) -> Table:
 def units(
     population: Population, metric: MetricDefinition, unit_from_map: UnitFromMap, *, matured: bool
 ) -> Table:
-    """The units a metric counts: everybody exposed, or the matured ones whose window overlaps no long pause."""
+    """The units a metric counts: everybody exposed, or the matured ones whose window overlaps no
+    long pause.
+    """
     window = _window(metric)
     met = _parted(exposed(population), population, window, unit_from_map)
     if matured and window is not None:
@@ -192,14 +202,18 @@ def units(
 
 
 def row_since(met: Table, population: Population) -> Value:
-    """From when on a unit's rows are outcome: its exposure, or the grace before it where the plan says so."""
+    """From when on a unit's rows are outcome: its exposure, or the grace before it where the plan
+    says so.
+    """
     return (
         _before_the_grace(met, population) if population.arrival_grace_counts else met.exposure_ts
     )
 
 
 def _before_the_grace(met: Table, population: Population) -> Value:
-    """The exposure; of one that was dated by its arrival, the moment before which rows are from before it for certain."""
+    """The exposure; of one that was dated by its arrival, the moment before which rows are from
+    before it for certain.
+    """
     grace = population.arrival_grace // timedelta(seconds=1)
     if not grace:
         return met.exposure_ts
@@ -244,7 +258,9 @@ def _parted(
 
 
 def words(met: Table, name: str, unit_from_map: UnitFromMap, column: str = "covariates") -> Table:
-    """With what stands under a name of a column of JSON as text, a number or yes/no too: read as a unit's id is from its map."""
+    """With what stands under a name of a column of JSON as text, a number or yes/no too: read as a
+    unit's id is from its map.
+    """
     found = met.mutate(units=met[column])
     return found.mutate(word=unit_from_map(found, name))
 
@@ -257,7 +273,8 @@ def rows(
     *,
     before: bool = False,
 ) -> Table:
-    """Production rows of one part of the metric up to the cut: whose they are, when, and their number.
+    """Production rows of one part of the metric up to the cut: whose they are, when, and their
+    number.
 
     ``before``: rows for the time before exposure, however they are stamped.
     """
@@ -341,8 +358,9 @@ def _as_events(rows: Table, kind: str, **known: Value) -> Table:
 def metered(costs: Table = COSTS) -> Table:
     """Each cost once, with the unit and the stamp of the first of its request's events.
 
-    ``costs``: only these. Whoever wants few of them says so here, because a database ranks all events of a request
-    before it can leave out a cost. A call without money or a price is left out where an event of its request says what it cost.
+    ``costs``: only these. Whoever wants few of them says so here, because a database ranks all
+    events of a request before it can leave out a cost. A call without money or a price is left out
+    where an event of its request says what it cost.
     """
     said = (
         EVENTS.filter(EVENTS.cost_micro.notnull(), EVENTS.request_id.notnull())
@@ -372,7 +390,8 @@ def metered(costs: Table = COSTS) -> Table:
 
 
 def unit_id(rows: Table, unit_type: str, unit_from_map: UnitFromMap) -> Value:
-    """The id a row carries for a unit type: its own id, else the one in its map; null when it has none.
+    """The id a row carries for a unit type: its own id, else the one in its map; null when it has
+    none.
 
     A visitor is the user where the row knows one, else the session; as serving assigned it.
     """

@@ -1,7 +1,8 @@
-"""What is totalled of a metric's units and rows, by the form its kind asks for: Ibis expressions, the same for every store.
+"""What is totalled of a metric's units and rows, by the form its kind asks for: Ibis expressions,
+the same for every store.
 
-Each answers with one row per variant (for a histogram: per variant and bin; with covariates: per variant
-and stratum). Nothing here touches a database.
+Each answers with one row per variant (for a histogram: per variant and bin; with covariates: per
+variant and stratum). Nothing here touches a database.
 """
 
 from __future__ import annotations
@@ -71,7 +72,9 @@ def number_per_unit(question: Question, origins: Origins | None = None) -> Table
 
 
 def ratio_per_unit(question: Question, origins: Origins | None = None) -> Table:
-    """Per variant: units exposed, and totals of numerator y and denominator d over those with rows (silent: 0 and 0)."""
+    """Per variant: units exposed, and totals of numerator y and denominator d over those with rows
+    (silent: 0 and 0).
+    """
     people = question.units
     counted = people.group_by("variant_id").aggregate(exposed=people.count())
     values = _both_parts(question, people, before=False)
@@ -82,7 +85,9 @@ def ratio_per_unit(question: Question, origins: Origins | None = None) -> Table:
 def with_covariate(
     question: Question, covariate: str, ratio: bool, origins: Origins | None = None
 ) -> Table:
-    """Per variant and stratum (``known``: something is known from before): totals of y, y0 (y, d, y0, d0)."""
+    """Per variant and stratum (``known``: something is known from before): totals of y, y0 (y, d,
+    y0, d0).
+    """
     people = question.units
     now = ("y", "d") if ratio else ("y",)
     silent_is_zero = ratio or question.metric.silent_unit_is_zero
@@ -105,7 +110,9 @@ def with_covariate(
 
 
 def described(question: Question, origins: Origins | None = None) -> Table:
-    """Per variant: units exposed; rows, units with one above zero, the mean row; totals of units with a value."""
+    """Per variant: units exposed; rows, units with one above zero, the mean row; totals of units
+    with a value.
+    """
     people = question.units
     met = question.met(people)
     counted = people.group_by("variant_id").aggregate(exposed=people.count())
@@ -127,7 +134,9 @@ def exposed_units(question: Question) -> Table:
 
 
 def histogram(question: Question) -> Table:
-    """Per variant and bin: how many rows (of a time: units). Bins at and beyond the limit come as they are; the reader sums them."""
+    """Per variant and bin: how many rows (of a time: units). Bins at and beyond the limit come as
+    they are; the reader sums them.
+    """
     found = _measured(question)
     return found.group_by("variant_id", "bin").aggregate(many=found.count())
 
@@ -135,7 +144,9 @@ def histogram(question: Question) -> Table:
 def bucket_counts(
     question: Question, at_or_below: Mapping[int, float], origins: Origins | None = None
 ) -> Table:
-    """Per variant over its buckets that hold rows: totals of rows at or below q̂ (y) and rows (d); units with rows."""
+    """Per variant over its buckets that hold rows: totals of rows at or below q̂ (y) and rows (d);
+    units with rows.
+    """
     found = _measured(question)
     limits = [
         (found.variant_id == variant, ibis.literal(limit))
@@ -215,7 +226,9 @@ def _values(question: Question) -> Table:
 
 
 def _measured(question: Question) -> Table:
-    """One row per measured row (a time: per unit that has one): its variant, bucket, unit and bin."""
+    """One row per measured row (a time: per unit that has one): its variant, bucket, unit and
+    bin.
+    """
     people, metric = question.units, question.metric
     if metric.kind == "duration":
         values = value_per_unit(question.met(people), metric)
@@ -235,7 +248,8 @@ def _measured(question: Question) -> Table:
 def _both_parts(question: Question, people: Table, *, before: bool) -> Table:
     """Per unit with rows: y of the rows above the line, d of those below.
 
-    Of events d is their number, of observations the sum of their values; of observations without names below, d counts those above.
+    Of events d is their number, of observations the sum of their values; of observations without
+    names below, d counts those above.
     """
     metric = question.metric
     above = question.met(people, before=before)
@@ -261,7 +275,9 @@ def _both_parts(question: Question, people: Table, *, before: bool) -> Table:
 
 
 def _remembering(question: Question, every: Table, covariate: str, ratio: bool) -> Table:
-    """Units with y0 (and d0) beside: of their own past, or a covariate frozen at first exposure; null where nothing is known."""
+    """Units with y0 (and d0) beside: of their own past, or a covariate frozen at first exposure;
+    null where nothing is known.
+    """
     metric = question.metric
     if covariate != OWN_PAST:
         found = every.mutate(y0=question.number_from_map(every, covariate))

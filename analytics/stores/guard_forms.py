@@ -1,4 +1,5 @@
-"""What guarding asks beyond a metric's totals: when bad events first came, what units are worth, what they have cost.
+"""What guarding asks beyond a metric's totals: when bad events first came, what units are worth,
+what they have cost.
 
 Ibis expressions, the same for every store; nothing here touches a database.
 """
@@ -44,7 +45,9 @@ def first_rows_by_hour(question: Question) -> Table:
 def outcome_and_cost(
     question: Question, cost: MetricDefinition, origins: Origins | None = None
 ) -> Table:
-    """Per variant: totals of outcome y and cost c of each unit within the outcome's window (silent: 0)."""
+    """Per variant: totals of outcome y and cost c of each unit within the outcome's window (silent:
+    0).
+    """
     people = question.units
     outcome = value_per_unit(question.met(people), question.metric)
     beside = replace(
@@ -60,8 +63,8 @@ def outcome_and_cost(
 def spent(population: Population, unit_from_map: UnitFromMap) -> Table:
     """One row: the cost of the iteration's units since each was exposed, in micros.
 
-    A request whose cost was metered counts by that, not by what its events say. Rows stamped with another
-    experiment are another one's.
+    A request whose cost was metered counts by that, not by what its events say. Rows stamped with
+    another experiment are another one's.
     """
     table = ASSIGNMENTS
     people = table.filter(

@@ -1,10 +1,11 @@
-"""What a metric has been like lately, as totals over units that met no experiment: the ground that a plan stands on.
+"""What a metric has been like lately, as totals over units that met no experiment: the ground that
+a plan stands on.
 
-A unit begins at its first exposure or its first row of any kind in the span, as it would at its first
-exposure, and its value is that of its rows in the metric's window after that; only units whose window is
-over count. A unit that was only exposed counts too, as one of which nothing came: an application whose events
-are successes would otherwise look as if everybody succeeded.
-So a baseline means what the experiment will measure, not what a month of rows adds up to. Only
+A unit begins at its first exposure or its first row of any kind in the span, as it would at its
+first exposure, and its value is that of its rows in the metric's window after that; only units
+whose window is over count. A unit that was only exposed counts too, as one of which nothing came:
+an application whose events are successes would otherwise look as if everybody succeeded. So a
+baseline means what the experiment will measure, not what a month of rows adds up to. Only
 production rows of applications count: what was imported or sent by tests is left out.
 """
 
@@ -30,7 +31,9 @@ from experiments.core.design.metric_definitions import MetricDefinition
 from experiments.core.types import Environment, Origin
 
 NEIGHBOURS = {0.5: (0.25, 0.75)}
-"""Quantiles between which the density at a quantile is read; others: half-way to the nearer end on both sides."""
+"""Quantiles between which the density at a quantile is read; others: half-way to the nearer end on
+both sides.
+"""
 _COLUMNS = {
     "event_date": "date",
     "event_id": "string",
@@ -68,7 +71,9 @@ _OBSERVATIONS = ibis.table(
 
 @dataclass(frozen=True)
 class Visits:
-    """Units seen in a span: how many in all, on how many days, day by day on average, and how many of them were exposed."""
+    """Units seen in a span: how many in all, on how many days, day by day on average, and how many
+    of them were exposed.
+    """
 
     units: int
     days: int
@@ -78,7 +83,9 @@ class Visits:
 
 @dataclass(frozen=True)
 class QuantilePast:
-    """A quantile of all rows and its two neighbours, and per unit the rows at or below it (y) of all its rows (d)."""
+    """A quantile of all rows and its two neighbours, and per unit the rows at or below it (y) of
+    all its rows (d).
+    """
 
     level: float
     value: float
@@ -106,7 +113,9 @@ def visits(span: Span) -> Visits:
 
 @dataclass(frozen=True)
 class UnitPast:
-    """Totals of one value per unit, and how many units had rows of the metric; where silence is zero, the others count as 0."""
+    """Totals of one value per unit, and how many units had rows of the metric; where silence is
+    zero, the others count as 0.
+    """
 
     totals: Totals
     answered: int
@@ -123,7 +132,9 @@ def unit_past(span: Span, metric: MetricDefinition) -> UnitPast:
 
 
 def ratio_moments(span: Span, metric: MetricDefinition) -> Moments:
-    """Moments of numerator and denominator per unit; a unit without rows of one kind has 0 there."""
+    """Moments of numerator and denominator per unit; a unit without rows of one kind has 0
+    there.
+    """
     units = _beginning(span, metric)
     above = _value_per_unit(_inside(units, _rows(span, metric), metric), metric)
     below_rows = _inside(units, _rows(span, metric, below=True), metric)
@@ -137,7 +148,9 @@ def ratio_moments(span: Span, metric: MetricDefinition) -> Moments:
 
 
 def quantile_past(span: Span, metric: MetricDefinition, level: float) -> QuantilePast | None:
-    """The quantile of the metric's rows, its neighbours, and how its share of rows varies between units; None without rows."""
+    """The quantile of the metric's rows, its neighbours, and how its share of rows varies between
+    units; None without rows.
+    """
     rows = _inside(_beginning(span, metric), _rows(span, metric), metric)
     low, high = NEIGHBOURS.get(level) or _around(level)
     (found,) = _run(

@@ -1,7 +1,8 @@
 """Sums that keep the spread of values far from 0 (a Unix time, a counter reading).
 
-A question is asked once with plain sums. Where these cannot hold the spread, it is asked a second time,
-and every group's values are then counted from the least of them. Values that are all equal need no second pass.
+A question is asked once with plain sums. Where these cannot hold the spread, it is asked a second
+time, and every group's values are then counted from the least of them. Values that are all equal
+need no second pass.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from ibis.expr.types import Table, Value
 from analytics.core.ground.moments import Moments
 
 WASHED_OUT = 1e-6
-"""A spread below this share of the squares is asked for again: plain sums over 10⁷ rows lose up to 10⁻⁹ of them."""
+"""A spread below this share of the squares is asked for again: plain sums over 10⁷ rows lose up to
+10⁻⁹ of them.
+"""
 
 Row = Mapping[str, Any]
 """What a database answers. Any: columns have the types of their table."""
@@ -28,7 +31,9 @@ Run = Callable[[str], list[dict[str, Any]]]
 
 @dataclass(frozen=True)
 class Origins:
-    """What each group's values are counted from: by the group's values of ``keys``, then by variable."""
+    """What each group's values are counted from: by the group's values of ``keys``, then by
+    variable.
+    """
 
     keys: tuple[str, ...]
     of: Mapping[tuple[Any, ...], Mapping[str, float]]
@@ -63,7 +68,9 @@ def totalled(
     origins: Origins | None,
     beside: Callable[[Table], Mapping[str, Value]] = lambda _: {},
 ) -> Table:
-    """Per group: how many have values, Σ of each variable and of each product of two, and each one's extremes."""
+    """Per group: how many have values, Σ of each variable and of each product of two, and each
+    one's extremes.
+    """
     rows = table if origins is None else origins.subtracted(table, names)
     sums: dict[str, Value] = {"answered": rows[names[0]].count()}
     for name in names:
@@ -82,7 +89,9 @@ def totalled(
 def asked(
     run: Run, first: str, again: Callable[[Origins], str], keys: Sequence[str], names: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """The rows of a question about totals; ``again`` is its text with origins, where those are needed."""
+    """The rows of a question about totals; ``again`` is its text with origins, where those are
+    needed.
+    """
     rows = run(first)
     origins = origins_for(rows, keys, names)
     if origins is None:
@@ -91,7 +100,9 @@ def asked(
 
 
 def origins_for(rows: Iterable[Row], keys: Sequence[str], names: Sequence[str]) -> Origins | None:
-    """The least value of each variable whose plain sums lose its spread, 0 for the others; None where no sum does."""
+    """The least value of each variable whose plain sums lose its spread, 0 for the others; None
+    where no sum does.
+    """
     of = {
         _group(row, keys): {
             name: row[f"least_{name}"] if _washed_out(row, name) else 0.0 for name in names
@@ -104,7 +115,9 @@ def origins_for(rows: Iterable[Row], keys: Sequence[str], names: Sequence[str]) 
 
 
 def moments_of(row: Row, names: Sequence[str], units: int | None = None) -> Moments:
-    """Moments of one group; ``units``: how many there are in all, of which the silent ones count as 0."""
+    """Moments of one group; ``units``: how many there are in all, of which the silent ones count as
+    0.
+    """
     answered = int(row.get("answered") or 0)
     found = _answered(row, names, answered)
     silent = 0 if units is None else units - answered
@@ -125,7 +138,9 @@ def extremes(row: Row, name: str) -> list[float]:
 
 
 def _answered(row: Row, names: Sequence[str], n: int) -> Moments:
-    """A variable whose values are all equal is counted from that value: its spread is 0, whatever rounding left."""
+    """A variable whose values are all equal is counted from that value: its spread is 0, whatever
+    rounding left.
+    """
     if not n:
         return Moments(
             0, tuple(names), (0.0,) * len(names), (0.0,) * (len(names) * (len(names) + 1) // 2)

@@ -81,7 +81,9 @@ class PostgresStore:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """All totals of one run from one moment; inside somebody's transaction, that transaction's view."""
+        """All totals of one run from one moment; inside somebody's transaction, that transaction's
+        view.
+        """
         if connection.in_atomic_block:
             yield
             return
@@ -383,7 +385,9 @@ def _totals(
 
 
 def _quantiles(question: Question, covariate: str | None) -> dict[int, MetricTotals]:
-    """Two passes: the histogram gives each arm's quantile, then each bucket counts what lies at or below it."""
+    """Two passes: the histogram gives each arm's quantile, then each bucket counts what lies at or
+    below it.
+    """
     metric, times = question.metric, question.metric.kind == "duration"
     level = level_of(metric.kind.value, metric.quantile)
     exposed = {
@@ -444,7 +448,9 @@ READERS = {"unit": _numbers, "ratio": _ratios, "rows": _quantiles, "time": _quan
 def statements(
     population: Population, metric: MetricDefinition, covariate: str | None
 ) -> tuple[str, ...]:
-    """The SQL that asks for a metric's matured totals, to be read: of a quantile the first pass, from which the second one follows."""
+    """The SQL that asks for a metric's matured totals, to be read: of a quantile the first pass,
+    from which the second one follows.
+    """
     question = Question(population, metric, True, _unit_from_map, _number_from_map)
     form = kind_of(metric.kind.value).form
     if covariate is not None and form in ("unit", "ratio"):
@@ -462,7 +468,9 @@ def statements(
 
 
 def _run(sql: str) -> list[dict[str, Any]]:
-    """Rows as dicts. The text holds its values as literals; Any: columns have the types of their table."""
+    """Rows as dicts. The text holds its values as literals; Any: columns have the types of their
+    table.
+    """
     with whole_tables() as cursor:
         cursor.execute(sql)
         names = [column.name for column in cursor.description or ()]

@@ -1,4 +1,5 @@
-"""What the nightly scan asks beyond a metric's totals: how effects wear, and how what units and events carry is spread.
+"""What the nightly scan asks beyond a metric's totals: how effects wear, and how what units and
+events carry is spread.
 
 Ibis expressions, the same for every store; nothing here touches a database.
 """
@@ -35,7 +36,9 @@ EMBEDDED = ibis.table(
 
 
 def wearing(question: Question, days: int, origins: Origins | None = None) -> Table:
-    """Per variant, of units with both values (silent: 0): totals of the first days' value minus the later days'."""
+    """Per variant, of units with both values (silent: 0): totals of the first days' value minus the
+    later days'.
+    """
     metric = question.metric
     people = replace(question, metric=replace(metric, window_hours=2 * 24 * days)).units
     span = replace(question, metric=replace(metric, window_hours=24 * days))
@@ -59,13 +62,16 @@ def wearing(question: Question, days: int, origins: Origins | None = None) -> Ta
 
 
 def followed(question: Question, days: int) -> Table:
-    """Per variant and number of whole days that units have been followed for, at most so many: how many units."""
+    """Per variant and number of whole days that units have been followed for, at most so many: how
+    many units.
+    """
     people = _followed(question, days)
     return people.group_by("variant_id", "followed").aggregate(units=people.count())
 
 
 def since_exposure(question: Question, days: int, origins: Origins | None = None) -> Table:
-    """Per variant and day since exposure (``variant_id`` is a key of both, as of a split): totals of units with a row in it.
+    """Per variant and day since exposure (``variant_id`` is a key of both, as of a split): totals
+    of units with a row in it.
 
     A row's day is told to the second.
     """

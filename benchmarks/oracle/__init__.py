@@ -1,7 +1,8 @@
 """Answers to other people's test cases: one module per family, collected by ``__main__``.
 
-``ADAPTERS`` of a module turn a case's inputs into a dict of the shape of its expected answer, with every field that we
-compute; ``LEFT_OUT`` names the fields (dotted, or ``*`` for the whole method) that we do not compute, and why.
+``ADAPTERS`` of a module turn a case's inputs into a dict of the shape of its expected answer, with
+every field that we compute; ``LEFT_OUT`` names the fields (dotted, or ``*`` for the whole method)
+that we do not compute, and why.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""``python -m benchmarks.oracle CASES.json``: a line per failing or unsupported case, then the count; exit 1 on a failure.
+"""``python -m benchmarks.oracle CASES.json``: a line per failing or unsupported case, then the
+count; exit 1 on a failure.
 
-``--list`` prints every method, and what of it is left out and why; ``--keep FILE`` writes the passed cases there, which is how
-``tests/vectors/stats_oracle.json`` is made. Exit 2 when a file cannot be read.
+``--list`` prints every method, and what of it is left out and why; ``--keep FILE`` writes the
+passed cases there, which is how ``tests/vectors/stats_oracle.json`` is made. Exit 2 when a file
+cannot be read.
 """
 
 from __future__ import annotations

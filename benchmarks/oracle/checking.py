@@ -1,8 +1,8 @@
 """Holds a file of cases with known answers against the families' adapters, leaf by leaf.
 
-A leaf is a number, a text, a truth value or null; "inf" and "-inf" stand for infinities. Every leaf of a
-case's expected answer must be answered by the method's adapter or left out with a reason. What an
-adapter answers beyond that is ignored.
+A leaf is a number, a text, a truth value or null; "inf" and "-inf" stand for infinities. Every leaf
+of a case's expected answer must be answered by the method's adapter or left out with a reason. What
+an adapter answers beyond that is ignored.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ class AdapterClash(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Families:
-    """All methods answered, and what of them is left out: method → {dotted field or "*": reason}."""
+    """All methods answered, and what of them is left out: method → {dotted field or "*":
+    reason}.
+    """
 
     adapters: Mapping[str, Adapter]
     left_out: Mapping[str, Mapping[str, str]]
@@ -50,7 +52,9 @@ class Families:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one case; ``details`` name each failing field, or the reason for not computing it at all."""
+    """What became of one case; ``details`` name each failing field, or the reason for not computing
+    it at all.
+    """
 
     id: str
     method: str
@@ -120,7 +124,9 @@ def read_cases(path: Path) -> list[Case]:
 
 
 def check(case: Case, known: Families) -> Verdict:
-    """One case: passed, failed (with what was found and expected) or unsupported (with the reason)."""
+    """One case: passed, failed (with what was found and expected) or unsupported (with the
+    reason).
+    """
     name, method = str(case["id"]), str(case["method"])
     adapter = known.adapters.get(method)
     if adapter is None:
@@ -148,7 +154,9 @@ def check(case: Case, known: Families) -> Verdict:
 
 
 def leaves(expected: Any, field: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted field, value) of every leaf; items of lists are field[0], field[1] …, an empty list is a leaf."""
+    """(dotted field, value) of every leaf; items of lists are field[0], field[1] …, an empty list
+    is a leaf.
+    """
     if isinstance(expected, dict):
         for key, value in expected.items():
             yield from leaves(value, f"{field}.{key}" if field else str(key))

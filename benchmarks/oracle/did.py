@@ -137,7 +137,9 @@ def _organ_donation(i: Case) -> Case:
 
 
 def _organ_panel(i: Case) -> Panel:
-    """The file named by the case where it lies beside the project, else the numbers copied from it."""
+    """The file named by the case where it lies beside the project, else the numbers copied from
+    it.
+    """
     path = BESIDE / Path(i["file"]).name
     rows: Sequence[tuple[str, str, float]]
     if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == i["sha256"]:

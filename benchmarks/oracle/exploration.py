@@ -1,4 +1,6 @@
-"""Rare rates, margins, strata, caps, segments, drift and the primitives of calibration, in other people's numbers."""
+"""Rare rates, margins, strata, caps, segments, drift and the primitives of calibration, in other
+people's numbers.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +102,9 @@ def _limit(value: float | None) -> float | str | None:
 
 
 def _strata_of_rates(i: Case) -> Case:
-    """The reference takes the strata's shares as sampled and its degrees of freedom from the arms as they are."""
+    """The reference takes the strata's shares as sampled and its degrees of freedom from the arms
+    as they are.
+    """
     strata = [
         Stratum(
             str(k), *(Totals.of_rate(s[arm]["x"], s[arm]["n"]) for arm in ("control", "treatment"))

@@ -1,4 +1,6 @@
-"""Means, ratios and CUPED: scipy, statsmodels, R's estimatr, GrowthBook and tea-tasting from the same totals."""
+"""Means, ratios and CUPED: scipy, statsmodels, R's estimatr, GrowthBook and tea-tasting from the
+same totals.
+"""
 
 from __future__ import annotations
 
@@ -135,7 +137,9 @@ def _regression(i: Case) -> Case:
 
 
 def _estimatr(i: Case) -> Case:
-    """Lin's effect also comes from totals; its error by HC2 needs the rows, which this case gives."""
+    """Lin's effect also comes from totals; its error by HC2 needs the rows, which this case
+    gives.
+    """
     columns = dict(zip(i["columns"], zip(*i["rows"], strict=True), strict=True))
     arms, y, x = columns["t"], columns["y"], columns["x"]
     rows = {arm: [(b, c) for a, b, c in zip(arms, y, x, strict=True) if a == arm] for arm in (0, 1)}

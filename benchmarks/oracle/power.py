@@ -46,7 +46,9 @@ def _two_means(i: Case) -> Case:
 
 
 def _either_way(sd: float, effect: float, terms: power.Given, student: bool = False) -> float:
-    """Control's size by calculators that count a significant result in the wrong direction as found; planning does not."""
+    """Control's size by calculators that count a significant result in the wrong direction as
+    found; planning does not.
+    """
     planned = power.student_sample if student else power.mean_sample
     chance = power.student_power if student else power.mean_power
     most = planned(sd, effect, **terms).exact_control
@@ -63,9 +65,11 @@ def _either_way(sd: float, effect: float, terms: power.Given, student: bool = Fa
 
 
 def _statsmodels_mde(n: int, terms: power.Given) -> float:
-    """Where statsmodels' search for the smallest effect stops: up to 1e-5 beside it (``power.student_mde``).
+    """Where statsmodels' search for the smallest effect stops: up to 1e-5 beside it
+    (``power.student_mde``).
 
-    Which way depends on every step, so also on where scipy's noncentral t has no answer, which it takes for infinite.
+    Which way depends on every step, so also on where scipy's noncentral t has no answer, which it
+    takes for infinite.
     """
     ratio, wanted = terms["ratio"], terms["power"]
     df = n * (1 + ratio) - 2

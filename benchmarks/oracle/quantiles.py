@@ -1,4 +1,6 @@
-"""Quantiles: GrowthBook's p95 over events and over clustered events, scipy's one-sample interval."""
+"""Quantiles: GrowthBook's p95 over events and over clustered events, scipy's one-sample
+interval.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def _answer(control: Estimate, treatment: Estimate, alpha: float) -> Case:
 def _estimate(
     arm: dict[str, Any], value: float, low: float, high: float, inflation: float = 1.0
 ) -> Estimate:
-    """GrowthBook brackets q̂ as if n* rows were independent, and counts degrees of freedom by rows, not by clusters."""
+    """GrowthBook brackets q̂ as if n* rows were independent, and counts degrees of freedom by rows,
+    not by clusters.
+    """
     n = arm["n"]
     sd = (high - low) / (2 * BRACKET)
     return Estimate(value, sd**2 * arm["n_star"] / n * (n - 1) / n * inflation, n - 1)
@@ -51,7 +55,9 @@ def _events(i: Case) -> Case:
 
 
 def _clustered_arm(arm: dict[str, Any], level: float) -> Estimate:
-    """Theirs multiplies the independent variance by how much more the share varies between clusters than between rows."""
+    """Theirs multiplies the independent variance by how much more the share varies between clusters
+    than between rows.
+    """
     sums = (
         arm["main_sum"],
         arm["main_sum_squares"],

@@ -1,4 +1,6 @@
-"""Repeated looks, always-valid bounds, Bayes and bandits: cases from rpact, gbstats, confseq, savvi and scipy."""
+"""Repeated looks, always-valid bounds, Bayes and bandits: cases from rpact, gbstats, confseq, savvi
+and scipy.
+"""
 
 from __future__ import annotations
 
@@ -157,7 +159,9 @@ def _beta_binomial(i: Case) -> Case:
 
 
 def _gb_effect(i: Case) -> Case:
-    """The prior is on the lift; for an absolute difference it is carried over to the metric's units."""
+    """The prior is on the lift; for an absolute difference it is carried over to the metric's
+    units.
+    """
     found = reconcile.growthbook_rate(i["x_c"], i["n_c"], i["x_t"], i["n_t"])
     if found is None or found.relative is None:
         return {}

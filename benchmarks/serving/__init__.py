@@ -1,1 +1,3 @@
-"""What measuring a live server needs: a place with experiments, the server, and a load generator."""
+"""What measuring a live server needs: a place with experiments, the server, and a load
+generator.
+"""

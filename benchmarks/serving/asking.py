@@ -1,8 +1,10 @@
-"""Questions to live servers: how many a second, how much processor time each takes, how late the slowest, how much memory.
+"""Questions to live servers: how many a second, how much processor time each takes, how late the
+slowest, how much memory.
 
-A question's requests a second are compared with those of an empty POST view on the same server, with the same body,
-in the second before; the median of the rounds' ratios counts. The load generator shares the machine's processors with what
-it measures, and so does the drainer with what was queued; what it has not stored yet when a question is over is forgotten.
+A question's requests a second are compared with those of an empty POST view on the same server,
+with the same body, in the second before; the median of the rounds' ratios counts. The load
+generator shares the machine's processors with what it measures, and so does the drainer with what
+was queued; what it has not stored yet when a question is over is forgotten.
 """
 
 from __future__ import annotations
@@ -53,7 +55,9 @@ def question(place: Place, at: Server, name: str) -> Target:
 
 
 def ratios(place: Place, rounds: int = ROUNDS) -> list[Floor]:
-    """A serving process's doors against its own empty view, and against a process with everything."""
+    """A serving process's doors against its own empty view, and against a process with
+    everything.
+    """
     with server(place, "serve") as lean, server(place, "all") as full:
         at = {name: full if name == FULL else lean for name in (*_PATHS, FULL)}
         targets = {name: question(place, at[name], ONE if name == FULL else name) for name in at}
@@ -93,7 +97,9 @@ class Found:
         self.shares.setdefault(name, []).append(self.rates[name][-1] / self.rates[beside][-1])
 
     def lag(self, place: Place, targets: dict[str, Target]) -> None:
-        """The slowest hundredth at half load: of our door, and that of the empty view right before."""
+        """The slowest hundredth at half load: of our door, and that of the empty view right
+        before.
+        """
         empty, ours = (
             slowest(place, targets[name], statistics.median(self.rates[name]) / 2)
             for name in (EMPTY, ONE)
@@ -148,7 +154,9 @@ def slowest(place: Place, target: Target, a_second: float) -> float:
 
 
 def memory(place: Place) -> Floor:
-    """A serving process with 500 experiments, after it has answered thousands about one and hundreds about all of them."""
+    """A serving process with 500 experiments, after it has answered thousands about one and
+    hundreds about all of them.
+    """
     place.publish(500)
     forget(place)
     with server(place, "serve") as lean:

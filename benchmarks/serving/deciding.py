@@ -1,8 +1,9 @@
-"""Decisions inside one process: against the least that a split can cost, and against what one would use instead.
+"""Decisions inside one process: against the least that a split can cost, and against what one would
+use instead.
 
-Everybody decides for an object flag with two arms and one targeting rule that holds, among as many experiments as
-said, and tells nobody of it. They take turns, and a turn is measured in processor time, so that a busy machine slows
-all alike; the best turn counts.
+Everybody decides for an object flag with two arms and one targeting rule that holds, among as many
+experiments as said, and tells nobody of it. They take turns, and a turn is measured in processor
+time, so that a busy machine slows all alike; the best turn counts.
 """
 
 from __future__ import annotations
@@ -97,7 +98,9 @@ def turns(contenders: Mapping[str, Decide]) -> dict[str, float]:
 
 
 def agree(contenders: Mapping[str, Decide]) -> None:
-    """Stops when somebody does not split units in two halves: then it does not do the work that is measured."""
+    """Stops when somebody does not split units in two halves: then it does not do the work that is
+    measured.
+    """
     for name, decide in contenders.items():
         found = Counter(repr(decide(unit)) for unit in UNITS)
         if len(found) != len(ARMS) or min(found.values()) < 0.45 * len(UNITS):
@@ -105,7 +108,9 @@ def agree(contenders: Mapping[str, Decide]) -> None:
 
 
 def bulk(split: Decide) -> Floor:
-    """A million ids at once against a loop over a tenth of them with a home-made split, in turns; the best turn of each counts."""
+    """A million ids at once against a loop over a tenth of them with a home-made split, in turns;
+    the best turn of each counts.
+    """
     at_once, loop = float("inf"), float("inf")
     for _ in range(5):
         at_once = min(at_once, _seconds(lambda: buckets_of("5eed00c0ffee", MANY)) / len(MANY))
@@ -130,7 +135,9 @@ def _seconds(act: Callable[[], object]) -> float:
 
 
 def split() -> Decide:
-    """What a home-made split costs: SHA-256 of salt and id, then bisect over the cumulated weights."""
+    """What a home-made split costs: SHA-256 of salt and id, then bisect over the cumulated
+    weights.
+    """
     edges = list(accumulate(WEIGHTS))
 
     def decide(unit: str) -> object:

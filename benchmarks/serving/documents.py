@@ -1,4 +1,6 @@
-"""Catalogues of any size as documents: object flags, each with a running experiment of two arms over all units and one targeting rule."""
+"""Catalogues of any size as documents: object flags, each with a running experiment of two arms
+over all units and one targeting rule.
+"""
 
 from __future__ import annotations
 

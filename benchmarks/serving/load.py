@@ -1,8 +1,9 @@
-"""A load generator on bare sockets: keep-alive, ready-made requests, a few microseconds each, in a process of its own.
+"""A load generator on bare sockets: keep-alive, ready-made requests, a few microseconds each, in a
+process of its own.
 
-Two ways to ask. ``saturate``: every connection sends its next request as soon as it has its answer; how many a
-second come back. ``pace``: requests leave on a fixed timetable whether or not answers are back; how long each
-answer took, counted from when its request should have left.
+Two ways to ask. ``saturate``: every connection sends its next request as soon as it has its answer;
+how many a second come back. ``pace``: requests leave on a fixed timetable whether or not answers
+are back; how long each answer took, counted from when its request should have left.
 """
 
 from __future__ import annotations
@@ -85,7 +86,8 @@ def _saturate(target: Target, seconds: float) -> float:
 
 
 def _pace(target: Target, a_second: float, seconds: float) -> list[float]:
-    # Whoever asks from another machine cuts in on nobody here; the default would, each time an answer arrives.
+    # Whoever asks from another machine cuts in on nobody here; the default would, each time an
+    # answer arrives.
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     with _connected(target.port) as (_, connections):
         requests, idle, due_of = cycle(target.requests), deque(connections), dict[int, float]()

@@ -1,4 +1,6 @@
-"""A database with experiments, keys to it, and servers on it, in a folder that is gone afterwards."""
+"""A database with experiments, keys to it, and servers on it, in a folder that is gone
+afterwards.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,9 @@ class Server:
 
 @contextmanager
 def ground() -> Iterator[Path]:
-    """Servers and empty tables of its own, in this folder. Sets Django up: nothing may have done so before."""
+    """Servers and empty tables of its own, in this folder. Sets Django up: nothing may have done so
+    before.
+    """
     state = Path(tempfile.mkdtemp(prefix="ab-"))
     state.chmod(0o755)
     os.environ.update(
@@ -133,7 +137,8 @@ def server(place: Place, role: str, workers: int = WORKERS) -> Iterator[Server]:
     port = free_port()
     web = stack.Web("127.0.0.1", port, workers=workers, role=Role(role))
     programs = stack.stack(web, ["web"]).programs
-    # Each stack drains what it queued itself, and does not work for another one that is being measured.
+    # Each stack drains what it queued itself, and does not work for another one that is being
+    # measured.
     counters, spool = (
         tempfile.mkdtemp(prefix=f"{role}-", dir=place.state),
         place.state / f"spool-{role}",

@@ -1,4 +1,6 @@
-"""The application as it is served, with one door more: an empty POST view, the floor of what the server itself costs."""
+"""The application as it is served, with one door more: an empty POST view, the floor of what the
+server itself costs.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""All flags of one context: our assignments door against Unleash's ``/api/frontend``, one process each.
+"""All flags of one context: our assignments door against Unleash's ``/api/frontend``, one process
+each.
 
-Fifty flags with one condition that holds and two variants that halve the users; every request for another user, the same
-keep-alive connections and load generator. Unleash keeps its flags in memory and its tables in the embedded PostgreSQL, as
-ours do. By hand: see README.md.
+Fifty flags with one condition that holds and two variants that halve the users; every request for
+another user, the same keep-alive connections and load generator. Unleash keeps its flags in memory
+and its tables in the embedded PostgreSQL, as ours do. By hand: see README.md.
 """
 
 from __future__ import annotations
@@ -131,7 +132,9 @@ def questions(port: int) -> load.Target:
 
 
 def look(target: load.Target) -> None:
-    """Waits until Unleash evaluates all flags, which it reads anew every ten seconds; stops when it never does."""
+    """Waits until Unleash evaluates all flags, which it reads anew every ten seconds; stops when it
+    never does.
+    """
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         toggles = json.loads(load.answer_to(target))["toggles"]

@@ -1,4 +1,5 @@
-"""A sequence diagram for every transition, in Mermaid, drawn from the table of transitions and that of permissions.
+"""A sequence diagram for every transition, in Mermaid, drawn from the table of transitions and that
+of permissions.
 
 ``python -m config.documents.transition_diagrams`` prints ``docs/transitions.md``.
 """

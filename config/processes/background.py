@@ -1,4 +1,6 @@
-"""Something slow read in one background thread, for those who cannot wait for it: they get what was read last."""
+"""Something slow read in one background thread, for those who cannot wait for it: they get what was
+read last.
+"""
 
 from __future__ import annotations
 

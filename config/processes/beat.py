@@ -1,6 +1,7 @@
 """Beat: ``python -m config.processes.beat``. The table is fixed, what is due is in the database.
 
-Beat only sends names of tasks. So it has an application of its own, which loads no task, no model and no analysis.
+Beat only sends names of tasks. So it has an application of its own, which loads no task, no model
+and no analysis.
 """
 
 from __future__ import annotations

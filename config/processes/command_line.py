@@ -1,4 +1,6 @@
-"""One command, run so that it just works: the database is there, up to date, and gone again afterwards."""
+"""One command, run so that it just works: the database is there, up to date, and gone again
+afterwards.
+"""
 
 from __future__ import annotations
 
@@ -90,5 +92,7 @@ def _bring_up_to_date() -> None:
 
 
 def _leave(signum: int, frame: FrameType | None) -> None:
-    """SIGTERM and a closed terminal unwind like Ctrl-C, so that services are stopped on the way out."""
+    """SIGTERM and a closed terminal unwind like Ctrl-C, so that services are stopped on the way
+    out.
+    """
     raise SystemExit(128 + signum)

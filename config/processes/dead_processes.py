@@ -1,7 +1,9 @@
-"""Values of processes that have ended, in the folder that all processes of a machine share: none of them may speak for the living.
+"""Values of processes that have ended, in the folder that all processes of a machine share: none of
+them may speak for the living.
 
-A process that is killed leaves its files behind. Its counters stay, since what they counted has happened; its
-gauges go. Celery's and granian's processes run no exit hooks that could do it, so each scrape looks.
+A process that is killed leaves its files behind. Its counters stay, since what they counted has
+happened; its gauges go. Celery's and granian's processes run no exit hooks that could do it, so
+each scrape looks.
 """
 
 from __future__ import annotations
@@ -25,10 +27,13 @@ def forget_dead(folder: str) -> None:
 
 
 def _wrote(pid: int, file: Path) -> bool:
-    """Whether the process of this number is alive and is the one that wrote the file: numbers are used again."""
+    """Whether the process of this number is alive and is the one that wrote the file: numbers are
+    used again.
+    """
     try:
         written = file.stat().st_mtime
-        # The command's name may hold spaces and brackets; the start, in ticks since boot, is the 20th field after it.
+        # The command's name may hold spaces and brackets; the start, in ticks since boot, is the
+        # 20th field after it.
         began = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]) / _TICKS
         booted = float(
             next(

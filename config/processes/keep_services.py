@@ -1,7 +1,8 @@
-"""Brings embedded servers back when they die: ``python -m config.processes.keep_services``, until SIGTERM.
+"""Brings embedded servers back when they die: ``python -m config.processes.keep_services``, until
+SIGTERM.
 
-It holds a lease of its own. When the supervisor is killed outright, this is who leaves last and stops
-the servers.
+It holds a lease of its own. When the supervisor is killed outright, this is who leaves last and
+stops the servers.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ def main() -> None:
                 time.sleep(_SECONDS_BETWEEN_LOOKS)
                 look_after(lease)
         finally:
-            # A killed process of several threads dies piecemeal, and its lock goes with the last of them.
+            # A killed process of several threads dies piecemeal, and its lock goes with the last of
+            # them.
             wait_for(lambda: os.getppid() != supervisor, _SECONDS_TO_DIE)
 
 

@@ -1,7 +1,9 @@
-"""What the children of a worker share: loaded before the first of them is forked, and left alone by the garbage collector.
+"""What the children of a worker share: loaded before the first of them is forked, and left alone by
+the garbage collector.
 
-A page that a child writes to is its own. Whatever a child loads itself is there once for each child, and again for each
-child that replaces one; the collector's marks alone would copy most of what they inherit.
+A page that a child writes to is its own. Whatever a child loads itself is there once for each
+child, and again for each child that replaces one; the collector's marks alone would copy most of
+what they inherit.
 """
 
 from __future__ import annotations
@@ -27,9 +29,11 @@ STATISTICS = (
 
 
 def load_first(sender: Any = None, **_: Any) -> None:  # Any: a worker, as Celery passes it
-    """A worker that analyses with several children loads the statistics; the one for quick work needs none of them.
+    """A worker that analyses with several children loads the statistics; the one for quick work
+    needs none of them.
 
-    A single child shares with nobody: it writes to half of the pages that it inherits, so they would be there twice.
+    A single child shares with nobody: it writes to half of the pages that it inherits, so they
+    would be there twice.
     """
     if sender.concurrency != 1 and set(SLOW) & set(sender.app.amqp.queues.consume_from):
         for module in STATISTICS:

@@ -13,9 +13,11 @@ from experiments.selectors import serving, serving_files
 
 
 def prepare(*, migrate: bool) -> None:
-    """Database up to date, folders there, static files collected. Another's database is migrated only when asked.
+    """Database up to date, folders there, static files collected. Another's database is migrated
+    only when asked.
 
-    A database that does not answer keeps nobody from serving who has a catalogue: applications have waited long enough.
+    A database that does not answer keeps nobody from serving who has a catalogue: applications have
+    waited long enough.
     """
     try:
         _prepare_database(migrate)

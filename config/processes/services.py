@@ -1,9 +1,10 @@
-"""PostgreSQL and Redis for whoever has none: started by the first user, stopped by the last one to leave.
+"""PostgreSQL and Redis for whoever has none: started by the first user, stopped by the last one to
+leave.
 
 Every process that uses them holds a shared lock on the state folder's lease file for as long as it
-does. Leaving means giving it up and trying for an exclusive one: who gets it was the last, and stops
-the servers. The kernel drops a killed process's lock, so nobody's death keeps them running for ever.
-``DATABASE_URL`` and ``REDIS_URL`` each replace one of them.
+does. Leaving means giving it up and trying for an exclusive one: who gets it was the last, and
+stops the servers. The kernel drops a killed process's lock, so nobody's death keeps them running
+for ever. ``DATABASE_URL`` and ``REDIS_URL`` each replace one of them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ __all__ = ["Lease", "ServiceError", "embedded", "lease"]
 
 
 class Lease:
-    """One process's use of the embedded servers, from ``acquire`` to ``release`` (or to its death)."""
+    """One process's use of the embedded servers, from ``acquire`` to ``release`` (or to its
+    death).
+    """
 
     def __init__(self, state: Path | None = None) -> None:
         self.place: Place = places.find(state or places.state_folder())
@@ -66,7 +69,9 @@ class Lease:
         return [server.NAME for server in died]
 
     def release(self) -> None:
-        """Leave; the last one out stops the servers. A forked child leaves nothing: its parent still holds the lease."""
+        """Leave; the last one out stops the servers. A forked child leaves nothing: its parent
+        still holds the lease.
+        """
         if self._held is None or self._owner != os.getpid():
             return
         held, self._held = self._held, None

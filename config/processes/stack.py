@@ -1,4 +1,6 @@
-"""Everything that runs, as one process tree in the foreground: web, worker, beat, and what keeps embedded servers up."""
+"""Everything that runs, as one process tree in the foreground: web, worker, beat, and what keeps
+embedded servers up.
+"""
 
 from __future__ import annotations
 
@@ -104,7 +106,9 @@ def _port_message(web: Web, error: OSError) -> str:
 
 
 def prepare(*, migrate: bool) -> None:
-    """Have database, folders and static files prepared by a process of its own, which loads more than a supervisor needs."""
+    """Have database, folders and static files prepared by a process of its own, which loads more
+    than a supervisor needs.
+    """
     if code := subprocess.run(
         manage("prepare_stack", *(["--migrate"] if migrate else [])), check=False
     ).returncode:
@@ -112,12 +116,15 @@ def prepare(*, migrate: bool) -> None:
 
 
 GIVES_BACK = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "1000000"}
-"""For processes that work now and then: the memory of the last work goes back to the system. glibc reads these; without
-them it learns from large arrays to keep up to 64 MB. The web process is left out: it would fetch it again at once."""
+"""For processes that work now and then: the memory of the last work goes back to the system. glibc
+reads these; without them it learns from large arrays to keep up to 64 MB. The web process is left
+out: it would fetch it again at once."""
 
 
 def stack(web: Web, only: Sequence[str] = ()) -> Stack:
-    """Web, the two workers and beat, or only those named; with web its drainer, with embedded servers also what brings those back."""
+    """Web, the two workers and beat, or only those named; with web its drainer, with embedded
+    servers also what brings those back.
+    """
     environment = _environment()
     of_worker = GIVES_BACK | {WAITS: "worker", JOB: Job.WORK}
     everything = {
@@ -218,7 +225,8 @@ def _beat() -> list[str]:
 def _environment() -> dict[str, str]:
     return {
         "PYTHONUNBUFFERED": "1",
-        # Root is how containers and fresh machines run it; messages are JSON, the danger meant is pickle.
+        # Root is how containers and fresh machines run it; messages are JSON, the danger meant is
+        # pickle.
         "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
         "PYTHONPATH": str(settings.PROJECT),
         "DJANGO_SETTINGS_MODULE": "config.settings",

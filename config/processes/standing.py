@@ -1,4 +1,6 @@
-"""How the programs of this machine do: every supervisor writes it into a file, whoever is scraped reads the files."""
+"""How the programs of this machine do: every supervisor writes it into a file, whoever is scraped
+reads the files.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ FOLDER = "programs"
 
 @contextmanager
 def written(state: Path) -> Iterator[Tell]:
-    """What writes the file of this process's supervisor, for the length of a block. A full disk stops no program."""
+    """What writes the file of this process's supervisor, for the length of a block. A full disk
+    stops no program.
+    """
     path = state / FOLDER / f"{os.getpid()}.json"
 
     def tell(programs: Mapping[str, Standing]) -> None:

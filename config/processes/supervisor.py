@@ -1,9 +1,9 @@
 """Keeps named programs running in the foreground until it is asked to stop.
 
-A program that ends is started again, after a pause. One that keeps ending rests, for longer each time, while all
-others go on; only when every program rests does the supervisor give up. Each program has a session of its own, so
-that a terminal's Ctrl-C reaches the supervisor alone, and a process group that can be swept when its first process
-died without its children.
+A program that ends is started again, after a pause. One that keeps ending rests, for longer each
+time, while all others go on; only when every program rests does the supervisor give up. Each
+program has a session of its own, so that a terminal's Ctrl-C reaches the supervisor alone, and a
+process group that can be swept when its first process died without its children.
 """
 
 from __future__ import annotations
@@ -38,9 +38,11 @@ class Program:
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds before a dead program is started again, how many such starts within how many seconds, and seconds to stop in.
+    """Seconds before a dead program is started again, how many such starts within how many seconds,
+    and seconds to stop in.
 
-    After more starts it rests for ``rest`` seconds; twice as long each time that it ends again within ``within``, at most ``longest_rest``.
+    After more starts it rests for ``rest`` seconds; twice as long each time that it ends again
+    within ``within``, at most ``longest_rest``.
     """
 
     pause: float = 1.0
@@ -81,7 +83,9 @@ class _Child:
 
 
 class Supervisor:
-    """Runs all of its programs; ``tell`` hears of every change: by program how often it ended, and whether it rests."""
+    """Runs all of its programs; ``tell`` hears of every change: by program how often it ended, and
+    whether it rests.
+    """
 
     def __init__(
         self,
@@ -117,7 +121,8 @@ class Supervisor:
 
     def _watch(self) -> int:
         on_terminal = sys.stdout.isatty()
-        # A closed terminal's SIGHUP goes to the session's leader, who may be a make that keeps it to itself.
+        # A closed terminal's SIGHUP goes to the session's leader, who may be a make that keeps it
+        # to itself.
         while not self._asked and sys.stdout.isatty() is on_terminal:
             for child in self._children:
                 if child.process is None and time.monotonic() >= child.start_at:
@@ -147,7 +152,9 @@ class Supervisor:
         self._tell_all()
 
     def _take_leave(self, child: _Child, ended: subprocess.Popen[str]) -> None:
-        """Sweep what it left, and set the time of its next start: soon, or after a rest when it ends too often."""
+        """Sweep what it left, and set the time of its next start: soon, or after a rest when it
+        ends too often.
+        """
         _signal(ended, signal.SIGKILL)
         now, patience = time.monotonic(), self.patience
         if now - child.started >= patience.within:
@@ -179,7 +186,9 @@ class Supervisor:
         self._tell({child.name: Standing(child.ended, child.resting) for child in self._children})
 
     def _stop(self) -> None:
-        """SIGTERM to each, then SIGKILL to what is left of its group; asked a second time, at once."""
+        """SIGTERM to each, then SIGKILL to what is left of its group; asked a second time, at
+        once.
+        """
         running = [child.process for child in self._children if child.process is not None]
         asked, end = self._asked, time.monotonic() + self.patience.to_stop
         for process in running:
@@ -202,7 +211,9 @@ class Supervisor:
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
-        """Being asked to stop is noted and acted upon between two looks; nohup's closed terminal stays unheard."""
+        """Being asked to stop is noted and acted upon between two looks; nohup's closed terminal
+        stays unheard.
+        """
         before = {number: signal.getsignal(number) for number in _ASKED_TO_STOP}
         for number, handler in before.items():
             if number != signal.SIGHUP or handler is not signal.SIG_IGN:

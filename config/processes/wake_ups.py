@@ -11,7 +11,9 @@ log = structlog.get_logger(__name__)
 
 
 class StaticScheduler(Scheduler):
-    """Ticks of the beat table, kept in memory; so there is no schedule file to lose, corrupt or leave behind."""
+    """Ticks of the beat table, kept in memory; so there is no schedule file to lose, corrupt or
+    leave behind.
+    """
 
     unsent = False
 
@@ -19,7 +21,9 @@ class StaticScheduler(Scheduler):
         self.merge_inplace(self.app.conf.beat_schedule)
 
     def apply_entry(self, entry: Any, producer: Any = None) -> None:  # Any: as Celery passes them
-        """Send a wake-up. While Redis is away this fails at each tick; one line says when that begins, and one when it ends."""
+        """Send a wake-up. While Redis is away this fails at each tick; one line says when that
+        begins, and one when it ends.
+        """
         try:
             self.apply_async(entry, producer=producer, advance=False)
         except SchedulingError as error:

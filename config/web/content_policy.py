@@ -1,4 +1,5 @@
-"""What a browser may load and run on our answers: the workplace its own files, everything else nothing.
+"""What a browser may load and run on our answers: the workplace its own files, everything else
+nothing.
 
 Pages that say it themselves (reports, whose one style is named by its digest) keep what they said.
 """

@@ -1,4 +1,6 @@
-"""Errors that no view answered: JSON at every door, OpenFeature's in its own shape, Django's own pages elsewhere."""
+"""Errors that no view answered: JSON at every door, OpenFeature's in its own shape, Django's own
+pages elsewhere.
+"""
 
 from __future__ import annotations
 

@@ -45,7 +45,9 @@ COUNTING_SECONDS = 0.3
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """The counters of every process of this machine, and the stored totals while PostgreSQL answers."""
+    """The counters of every process of this machine, and the stored totals while PostgreSQL
+    answers.
+    """
     if (refused := refusal(request)) is not None:
         return refused
     tell_answers()
@@ -57,7 +59,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
         registry.register(_Own())
     registry.register(Spool())
     registry.register(Programs())
-    # Whoever asked PostgreSQL while it is known to be away would wait for its time-outs, one after the other.
+    # Whoever asked PostgreSQL while it is known to be away would wait for its time-outs, one after
+    # the other.
     registry.register(Stored(stored.last() if serving.current().unreachable else stored.look()))
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
@@ -71,8 +74,9 @@ class _Own(Collector):
 
 @dataclass(frozen=True)
 class Totals:
-    """Units, rates and outcomes by arm as they were told so far, what the newest analyses say of matured units, and health findings;
-    when each task of beat came to its end, and the notifications that have not arrived."""
+    """Units, rates and outcomes by arm as they were told so far, what the newest analyses say of
+    matured units, and health findings; when each task of beat came to its end, and the
+    notifications that have not arrived."""
 
     arms: Sequence[ArmNumbers]
     matured: Sequence[MaturedArm]
@@ -216,7 +220,9 @@ class Programs(Collector):
 
 
 def _beat(heard: Mapping[str, datetime], now: datetime) -> Metric:
-    """How long ago each task of beat came to its end; one that never did, or days ago, is infinitely late."""
+    """How long ago each task of beat came to its end; one that never did, or days ago, is
+    infinitely late.
+    """
     lag = GaugeMetricFamily(
         "assay_beat_lag_seconds", "Seconds since a task of beat came to its end.", labels=["task"]
     )

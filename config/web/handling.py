@@ -1,8 +1,9 @@
-"""Django's handler as this process uses it: an answer whole, and a tidy thread afterwards only where there is something to tidy.
+"""Django's handler as this process uses it: an answer whole, and a tidy thread afterwards only
+where there is something to tidy.
 
 Django tells four receivers of the beginning and the end of every request. They close database
-connections and forget the thread's addresses, and cost more than a decision. A thread that never had a
-connection has nothing to close, and decisions need none.
+connections and forget the thread's addresses, and cost more than a decision. A thread that never
+had a connection has nothing to close, and decisions need none.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ _thread = _Thread()
 
 
 def tidy_where_needed() -> None:
-    """From now on this process calls Django's receivers itself, for threads that had a database connection."""
+    """From now on this process calls Django's receivers itself, for threads that had a database
+    connection.
+    """
     connection_created.connect(_note_connection)
     for before in _BEFORE:
         request_started.disconnect(before)

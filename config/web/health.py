@@ -22,13 +22,17 @@ SILENT = "no answer"
 
 @require_safe
 def livez(request: HttpRequest) -> HttpResponse:
-    """The process answers; asks nobody else, so that a dead database never gets a serving process restarted."""
+    """The process answers; asks nobody else, so that a dead database never gets a serving process
+    restarted.
+    """
     return HttpResponse("ok\n", content_type="text/plain")
 
 
 @dataclass(frozen=True)
 class State:
-    """What a server answered: "ok" or the name of the error; and sentences about the installation."""
+    """What a server answered: "ok" or the name of the error; and sentences about the
+    installation.
+    """
 
     said: str
     concerns: tuple[str, ...] = ()
@@ -64,15 +68,17 @@ def _concerns() -> list[str]:
 
 postgresql = Reader(_ask_postgresql)
 cache = Reader(_ask_redis)
-"""Both are asked in the background: a server that accepts connections and then says nothing would hold up whoever waits for it."""
+"""Both are asked in the background: a server that accepts connections and then says nothing would
+hold up whoever waits for it.
+"""
 
 
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
     """503 while PostgreSQL does not answer; a missing Redis is named but only slows things down.
 
-    ``seconds_ago`` says when each was asked last. ``concerns`` are sentences about an installation that works and should
-    still be changed.
+    ``seconds_ago`` says when each was asked last. ``concerns`` are sentences about an installation
+    that works and should still be changed.
     """
     read = {"postgresql": postgresql.look(), "redis": cache.look()}
     said = {name: _said(found) for name, found in read.items()}

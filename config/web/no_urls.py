@@ -1,4 +1,6 @@
-"""The addresses of a process that answers nobody: Celery checks addresses as a worker starts, and so would load every page."""
+"""The addresses of a process that answers nobody: Celery checks addresses as a worker starts, and
+so would load every page.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What the schema generator must be told: how our keys travel, and what a msgspec struct looks like."""
+"""What the schema generator must be told: how our keys travel, and what a msgspec struct looks
+like.
+"""
 
 from __future__ import annotations
 

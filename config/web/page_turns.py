@@ -1,4 +1,6 @@
-"""Pages take turns at the database like every other door, and say it plainly when a lock keeps them waiting."""
+"""Pages take turns at the database like every other door, and say it plainly when a lock keeps them
+waiting.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Requests as they arrive, and their bodies: read whole and in time before any thread is taken, or not read at all."""
+"""Requests as they arrive, and their bodies: read whole and in time before any thread is taken, or
+not read at all.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ class Scope(Protocol):
 
 
 def environ_of(scope: Scope) -> Environ:
-    """The request as WSGI has it, without a body. Names with an underscore are left out: they would pass for others."""
+    """The request as WSGI has it, without a body. Names with an underscore are left out: they would
+    pass for others.
+    """
     found = _BASE.copy()
     host, _, port = scope.server.rpartition(":")
     found["SERVER_NAME"], found["SERVER_PORT"] = host.strip("[]"), port
@@ -82,7 +86,8 @@ def announced(environ: Environ) -> int:
 
 
 def is_worth_reading(environ: Environ, length: int) -> bool:
-    """Whether anybody will look at the body: its door refuses without one that is too long, or that comes without a key.
+    """Whether anybody will look at the body: its door refuses without one that is too long, or that
+    comes without a key.
 
     A body in chunks is never read: every door refuses it by name.
     """

@@ -1,8 +1,10 @@
-"""The web application as granian serves it: ``granian --interface rsgi config.web.rsgi:application``.
+"""The web application as granian serves it: ``granian --interface rsgi
+config.web.rsgi:application``.
 
-granian's own thread reads each request with its body, within a time and a size, and only then gives it to one of
-our threads, where Django answers it. So however slowly clients send, they hold no thread of ours; and granian
-sends each answer from its own memory, so those who read slowly hold none either. The event loop keeps the time.
+granian's own thread reads each request with its body, within a time and a size, and only then gives
+it to one of our threads, where Django answers it. So however slowly clients send, they hold no
+thread of ours; and granian sends each answer from its own memory, so those who read slowly hold
+none either. The event loop keeps the time.
 """
 
 from __future__ import annotations
@@ -48,7 +50,9 @@ SLOWEST = 32 * 1024
 MOST_AT_ONCE = 64 * 1024 * 1024
 """Bytes of long bodies that may be on their way into one process."""
 FORGOTTEN, FORGETTING = 16 * 1024 * 1024, 5.0
-"""How much of a refused body is taken after the answer, and for how long: a sender still sending would not see the answer."""
+"""How much of a refused body is taken after the answer, and for how long: a sender still sending
+would not see the answer.
+"""
 TICK = 0.05
 
 
@@ -101,7 +105,8 @@ class Application:
         tidy_where_needed()
         run_at_once(loop)
         self._loop, self._pools = loop, configured()
-        # granian logs that a worker died, in a form of its own; this line says that another one took its place.
+        # granian logs that a worker died, in a form of its own; this line says that another one
+        # took its place.
         log.info("web_process_started", pid=os.getpid())
         loop.call_soon(self._tick, loop)
 
@@ -117,7 +122,9 @@ class Application:
             asyncio.run_coroutine_threadsafe(_forget(protocol), self._loop)
 
     async def _body(self, environ: Environ, length: int, protocol: Protocolled) -> bytes | None:
-        """The body, empty when nobody will look at it; None when it was answered that it is late, cut off or one too many."""
+        """The body, empty when nobody will look at it; None when it was answered that it is late,
+        cut off or one too many.
+        """
         if not is_worth_reading(environ, length):
             return b""
         long = length if length > SMALL else 0
@@ -144,7 +151,9 @@ class Application:
             self._room.give_back(long)
 
     async def _in_time(self, protocol: Protocolled, seconds: float) -> bytes:
-        """The body; cancelled by the tick when it takes too long, which costs less than a timer for each."""
+        """The body; cancelled by the tick when it takes too long, which costs less than a timer for
+        each.
+        """
         arriving = protocol()
         self._late_at[arriving] = time.monotonic() + seconds
         try:

@@ -10,7 +10,9 @@ from experiments.http.packing import packed
 
 
 class ServingMiddleware(SecurityMiddleware):
-    """Django's security headers and its way to https, long answers gzipped, and a length: without one an answer travels in chunks."""
+    """Django's security headers and its way to https, long answers gzipped, and a length: without
+    one an answer travels in chunks.
+    """
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         super().process_response(request, response)

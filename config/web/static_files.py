@@ -15,7 +15,9 @@ COLLECTED = ".collected"
 
 
 class HashedFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # WhiteNoise has no types
-    """Links use the hashed names once the files were collected; before that (in tests, in commands) the plain ones."""
+    """Links use the hashed names once the files were collected; before that (in tests, in commands)
+    the plain ones.
+    """
 
     manifest_strict = False
 
@@ -25,7 +27,9 @@ class HashedFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  
 
 
 def collect() -> None:
-    """Collect the files, unless the folder holds what these sources gave: hashing and packing take two seconds."""
+    """Collect the files, unless the folder holds what these sources gave: hashing and packing take
+    two seconds.
+    """
     kept, sources = Path(settings.STATIC_ROOT) / COLLECTED, _sources()
     if kept.is_file() and kept.read_text() == sources:
         return

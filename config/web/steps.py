@@ -1,8 +1,9 @@
-"""Runs each request's coroutine in the thread that brings what it waits for, instead of on the event loop.
+"""Runs each request's coroutine in the thread that brings what it waits for, instead of on the
+event loop.
 
-granian has one thread for Python. It hands every request, and every body that has arrived, to the event
-loop with ``call_soon_threadsafe``, which wakes another thread each time. Here these calls run the
-coroutine at once, in granian's thread. Everything else goes to the event loop as before.
+granian has one thread for Python. It hands every request, and every body that has arrived, to the
+event loop with ``call_soon_threadsafe``, which wakes another thread each time. Here these calls run
+the coroutine at once, in granian's thread. Everything else goes to the event loop as before.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ class Awaited(Protocol):
 
 
 class Elsewhere:
-    """Awaited, it gives a job away; whoever does the job calls what the job was given, and the coroutine goes on there."""
+    """Awaited, it gives a job away; whoever does the job calls what the job was given, and the
+    coroutine goes on there.
+    """
 
     __slots__ = ("_give",)
 
@@ -37,7 +40,9 @@ class Elsewhere:
 
 
 class Step:
-    """Goes on with a coroutine until it waits for the next thing, and is then called again by that."""
+    """Goes on with a coroutine until it waits for the next thing, and is then called again by
+    that.
+    """
 
     __slots__ = ("_send", "_throw")
 
@@ -60,7 +65,9 @@ class Step:
 
 
 def run_at_once(loop: asyncio.AbstractEventLoop) -> None:
-    """From now on whoever hands a coroutine, or its next step, to this loop from another thread runs it there."""
+    """From now on whoever hands a coroutine, or its next step, to this loop from another thread
+    runs it there.
+    """
     hand_over = loop.call_soon_threadsafe
 
     def call_soon_threadsafe(

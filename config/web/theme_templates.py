@@ -1,8 +1,9 @@
 """The theme's templates, mended while they are loaded, so that everybody can use them.
 
-The theme draws icons as words in a font of their own, and a screen reader reads these words aloud. It also makes
-things to press out of ``<span>``, ``<div>`` and ``<a>`` without an address, which no keyboard reaches. Both are
-mended here in one place for all of its templates, those of its next version too.
+The theme draws icons as words in a font of their own, and a screen reader reads these words aloud.
+It also makes things to press out of ``<span>``, ``<div>`` and ``<a>`` without an address, which no
+keyboard reaches. Both are mended here in one place for all of its templates, those of its next
+version too.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ class Loader(AppLoader):
 
 
 def mended(text: str) -> str:
-    """A template whose icons are not read aloud and whose things to press can be reached and have a name."""
+    """A template whose icons are not read aloud and whose things to press can be reached and have a
+    name.
+    """
     return _TAG.sub(_mended_tag, text)
 
 

@@ -1,4 +1,5 @@
-"""The threads of a web process: decisions have some of their own, so that nothing that waits for a database holds them up.
+"""The threads of a web process: decisions have some of their own, so that nothing that waits for a
+database holds them up.
 
 Requests are given to a pool whole, body included: what a thread does with one depends on no client.
 """
@@ -57,7 +58,9 @@ class Pool:
 
 @dataclass(frozen=True)
 class Pools:
-    """Decisions, everything else, and whoever watches over the process. The database's are fewer than the decisions'."""
+    """Decisions, everything else, and whoever watches over the process. The database's are fewer
+    than the decisions'.
+    """
 
     decisions: Pool
     others: Pool

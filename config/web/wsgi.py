@@ -1,4 +1,6 @@
-"""Django as WSGI has it; ``config.web.rsgi`` is what granian serves, and reads bodies before a thread takes a request."""
+"""Django as WSGI has it; ``config.web.rsgi`` is what granian serves, and reads bodies before a
+thread takes a request.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ handler = Handler()
 def application(
     environ: dict[str, Any], start_response: Any
 ) -> Iterable[bytes]:  # Any: as WSGI has it
-    """Django, its answers handed over whole: a body sent after its headers waits some 40 ms for the client's acknowledgement."""
+    """Django, its answers handed over whole: a body sent after its headers waits some 40 ms for the
+    client's acknowledgement.
+    """
     answer = handler(environ, start_response)
     if answer.streaming:
         return answer
@@ -50,8 +54,9 @@ exposures.wire()
 exposures.start()
 serving.start_polling()
 if not (settings.SERVES_ONLY and settings.DRAINS_BESIDE):
-    # A request waits at most this long for a thread that computes: one that drains the spool or draws a page; the usual 5 ms add up.
-    # Where nobody computes for long, taking turns only costs: a tenth of the requests a second, and the slowest are twice as slow.
+    # A request waits at most this long for a thread that computes: one that drains the spool or
+    # draws a page; the usual 5 ms add up. Where nobody computes for long, taking turns only costs:
+    # a tenth of the requests a second, and the slowest are twice as slow.
     sys.setswitchinterval(0.0002)
 # What was loaded so far stays: no collection need ever look at it again.
 gc.freeze()

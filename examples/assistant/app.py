@@ -1,4 +1,6 @@
-"""An assistant whose prompt, model and temperature are a flag's value, and whose answers are measured."""
+"""An assistant whose prompt, model and temperature are a flag's value, and whose answers are
+measured.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ Model = Callable[[str, str, str, float], Completion]
 
 
 def assistant(assay: AssayClient, model: Model) -> Application:
-    """``POST /ask`` {user, question} and ``POST /feedback`` {user, request_id, label, experiment, variant}."""
+    """``POST /ask`` {user, question} and ``POST /feedback`` {user, request_id, label, experiment,
+    variant}.
+    """
 
     def ask(body: dict[str, Any]) -> tuple[int, object]:
         user, request_id = body["user"], uuid.uuid4().hex
@@ -114,6 +118,8 @@ def _cost(model: str, completion: Completion) -> int:
 
 
 def echo(model: str, prompt: str, question: str, temperature: float) -> Completion:
-    """A stand-in for a provider: the size of its answer depends on the model, so that variants differ."""
+    """A stand-in for a provider: the size of its answer depends on the model, so that variants
+    differ.
+    """
     words = f"[{model}] {question}" + " indeed" * (8 if model.startswith("large") else 2)
     return Completion(words, len(prompt.split()) + len(question.split()), len(words.split()))

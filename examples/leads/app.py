@@ -1,4 +1,6 @@
-"""A CRM's leads under three experiments on tenants: which model reads a lead, how soon it is followed up, and whether at all."""
+"""A CRM's leads under three experiments on tenants: which model reads a lead, how soon it is
+followed up, and whether at all.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ Score = Callable[[str, str], float]
 
 @dataclass
 class Lead:
-    """One lead with what was decided for it; ``follow_up_after`` in seconds, None: nobody follows up."""
+    """One lead with what was decided for it; ``follow_up_after`` in seconds, None: nobody follows
+    up.
+    """
 
     number: int
     tenant: str
@@ -38,7 +42,9 @@ class Leads:
     rows: list[Lead] = field(default_factory=list)
 
     def create(self, sent: dict[str, Any]) -> tuple[int, object]:
-        """Read a lead with the tenant's model, and decide by the tenant's threshold and delay whether and when it is followed up."""
+        """Read a lead with the tenant's model, and decide by the tenant's threshold and delay
+        whether and when it is followed up.
+        """
         tenant, message = sent["tenant"], sent["message"]
         model = get_variant_config(tenant, ENRICHMENT).get("model", DEFAULTS["model"])
         threshold = get_variant_config(tenant, THRESHOLD).get("threshold", DEFAULTS["threshold"])
@@ -55,7 +61,9 @@ class Leads:
         }
 
     def book(self, sent: dict[str, Any]) -> tuple[int, object]:
-        """A lead booked: told to each experiment that the tenant is in, under the tenant's variant."""
+        """A lead booked: told to each experiment that the tenant is in, under the tenant's
+        variant.
+        """
         lead = self.rows[int(sent["lead"])]
         lead.booked = True
         told = {

@@ -25,7 +25,9 @@ FILMS = {
 
 
 def recommender(assay: AssayClient, experiments: Sequence[str] = EXPERIMENTS) -> Application:
-    """``POST /api/v1/recommendations`` {user_id} and ``POST /api/v1/watched`` {user_id, title, completed}."""
+    """``POST /api/v1/recommendations`` {user_id} and ``POST /api/v1/watched`` {user_id, title,
+    completed}.
+    """
 
     def recommend(body: dict[str, Any]) -> tuple[int, object]:
         user = str(body["user_id"])
@@ -47,7 +49,9 @@ def recommender(assay: AssayClient, experiments: Sequence[str] = EXPERIMENTS) ->
 
 
 def chosen(assay: AssayClient, user: str, experiments: Sequence[str]) -> tuple[float, str | None]:
-    """The boost for this user and the label ``experiment:variant``; asking exposes the user, who is about to see the result."""
+    """The boost for this user and the label ``experiment:variant``; asking exposes the user, who is
+    about to see the result.
+    """
     for experiment in experiments:
         variant = assay.variant(experiment, user)
         if variant is not None:
@@ -64,5 +68,7 @@ def ranked(user: str, boost: float) -> list[str]:
 
 
 def liking(user: str, title: str) -> float:
-    """A stand-in for the personal model: a number from 0 to 1, the same each time for a user and a title."""
+    """A stand-in for the personal model: a number from 0 to 1, the same each time for a user and a
+    title.
+    """
     return zlib.crc32(f"{user}:{title}".encode()) / 2**32

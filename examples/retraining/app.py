@@ -1,4 +1,6 @@
-"""How often a model is trained again, as an experiment: the variant says after how many days, the accuracy says whether it pays."""
+"""How often a model is trained again, as an experiment: the variant says after how many days, the
+accuracy says whether it pays.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +30,11 @@ def retrain_due(
     train: Callable[[str], float],
     cost_micro: int = 0,
 ) -> list[Trained]:
-    """Train the models that their tenant's variant says are due, and report accuracy and cost; a nightly job calls this.
+    """Train the models that their tenant's variant says are due, and report accuracy and cost; a
+    nightly job calls this.
 
-    ``models`` is tenant → last training; ``train`` trains one tenant's model and returns its accuracy from 0 to 1.
+    ``models`` is tenant → last training; ``train`` trains one tenant's model and returns its
+    accuracy from 0 to 1.
     """
     trained = []
     for tenant, last in models.items():

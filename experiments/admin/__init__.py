@@ -1,4 +1,6 @@
-"""The workplace: lists, pages and forms. They read selectors and change things through services alone."""
+"""The workplace: lists, pages and forms. They read selectors and change things through services
+alone.
+"""
 
 from django.contrib import admin
 

@@ -46,7 +46,9 @@ def switch(admin: WorkplaceAdmin, request: HttpRequest) -> HttpResponse:
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
-    """What the header needs: the cast, in the demo, for people who are logged in; for admins what is wrong with the installation."""
+    """What the header needs: the cast, in the demo, for people who are logged in; for admins what
+    is wrong with the installation.
+    """
     if not request.user.is_authenticated:
         return {}
     if not settings.DEMO:

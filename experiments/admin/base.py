@@ -1,4 +1,6 @@
-"""What every page of the workplace shares: who acts, what they may see, and lists without delete."""
+"""What every page of the workplace shares: who acts, what they may see, and lists without
+delete.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ class Crumb:
 
 
 class WorkplaceAdmin(ModelAdmin):
-    """A list whose rights come from the permission table. Services own the rows: nothing is edited in place or deleted."""
+    """A list whose rights come from the permission table. Services own the rows: nothing is edited
+    in place or deleted.
+    """
 
     add_right: ClassVar[Action | None] = None
     actions = None
@@ -63,7 +67,9 @@ class WorkplaceAdmin(ModelAdmin):
             )
 
     def refuse_unless_may_view(self, request: HttpRequest) -> None:
-        """Nothing is shown to, or taken from, somebody who has no job here; Django's superuser flag is none."""
+        """Nothing is shown to, or taken from, somebody who has no job here; Django's superuser flag
+        is none.
+        """
         if not self.has_view_permission(request):
             who = permissions.who_may(Action.VIEW)
             raise PermissionDenied(

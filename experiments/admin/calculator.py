@@ -1,4 +1,5 @@
-"""How many units, how many weeks: the planner as a page of its own, for numbers and without an experiment.
+"""How many units, how many weeks: the planner as a page of its own, for numbers and without an
+experiment.
 
 A form by GET, so that an answer can be sent as a link. Nothing is stored.
 """

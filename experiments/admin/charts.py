@@ -1,4 +1,6 @@
-"""Geometry of the drawings on the pages: buckets as squares, intervals from the core; the templates write the SVG."""
+"""Geometry of the drawings on the pages: buckets as squares, intervals from the core; the templates
+write the SVG.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""A variant's config as fields of its flag's schema, and back; what the schema does not know stays JSON beside them.
+"""A variant's config as fields of its flag's schema, and back; what the schema does not know stays
+JSON beside them.
 
-A field's name carries its type (``v-0-c-number-temperature``), so that reading needs nothing but what was sent.
-An empty field is a key that is not set.
+A field's name carries its type (``v-0-c-number-temperature``), so that reading needs nothing but
+what was sent. An empty field is a key that is not set.
 """
 
 from __future__ import annotations
@@ -97,7 +98,9 @@ def read_config(data: Mapping[str, str], line: str, label: str) -> JSON:
 
 
 def _comes_back(one: Property, value: JSON) -> bool:
-    """Whether a field brings a value back unchanged; blank text, another system's line ends and giant numbers stay JSON."""
+    """Whether a field brings a value back unchanged; blank text, another system's line ends and
+    giant numbers stay JSON.
+    """
     if not fits(one.kind, value) or (isinstance(value, int) and abs(value) > _EXACT):
         return False
     text = _written(value)

@@ -48,7 +48,9 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 
 def _running(rows: QuerySet[Experiment], unkept: Mapping[int, Unkept]) -> list[Experiment]:
-    """The most urgent live experiments. Their ids are ordered first, because whole rows are wide to sort."""
+    """The most urgent live experiments. Their ids are ordered first, because whole rows are wide to
+    sort.
+    """
     order = ("urgency", "planned_end", "-updated_at")
     live = by_urgency(Experiment.objects.filter(status__in=LIVE), unkept).order_by(*order)
     return list(by_urgency(rows.filter(pk__in=live.values("pk")[:SHOWN]), unkept).order_by(*order))

@@ -38,7 +38,9 @@ def marks(experiment: Experiment, view: ResultsView) -> Marks:
 def effect(
     view: ResultsView, row: MetricRow, names: Mapping[str, str], marked: Marks = ()
 ) -> Course | None:
-    """The difference from control at the end of each day, with the interval that may be read at any time; a line for each test arm."""
+    """The difference from control at the end of each day, with the interval that may be read at any
+    time; a line for each test arm.
+    """
     if len(view.days) < FEWEST:
         return None
     share = row.kind == "proportion"
@@ -49,7 +51,9 @@ def effect(
 
 
 def since_exposure(found: ScanView, row: MetricRow, names: Mapping[str, str]) -> Course | None:
-    """The difference from control on each day since units' first exposure; a line for each test arm."""
+    """The difference from control on each day since units' first exposure; a line for each test
+    arm.
+    """
     asked = scans.since_exposure(found, row.key)
     days = max((len(points) for _, points in asked), default=0)
     if days < FEWEST:
@@ -81,7 +85,9 @@ def arrivals(view: ResultsView, marked: Marks = ()) -> Course | None:
 
 
 def expected(view: ResultsView, condition: Readiness) -> str:
-    """The day on which an unmet condition will be met if all goes on as lately, in words; nothing for what cannot be foreseen."""
+    """The day on which an unmet condition will be met if all goes on as lately, in words; nothing
+    for what cannot be foreseen.
+    """
     if condition.met or view.status != Status.RUNNING or condition.topic not in FORESEEN:
         return ""
     day = expected_day(view, condition)

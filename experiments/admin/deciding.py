@@ -1,4 +1,6 @@
-"""Where a person decides: what can be done side by side, each with its consequence and what stands against it."""
+"""Where a person decides: what can be done side by side, each with its consequence and what stands
+against it.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ def page(admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int) -> Htt
 
 
 def choices(view: View) -> list[Choice]:
-    """Stop, keep running, promote: as the lifecycle allows them now, nothing recommended by its place or colour."""
+    """Stop, keep running, promote: as the lifecycle allows them now, nothing recommended by its
+    place or colour.
+    """
     e = view.experiment
     arrows = {
         arrow.verb: arrow for arrow in verbs_from(Status(e.status), PauseCause(e.pause_cause))

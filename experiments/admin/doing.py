@@ -1,4 +1,6 @@
-"""The shape of every change: own URL, what will happen, reason, POST, service, message, redirect."""
+"""The shape of every change: own URL, what will happen, reason, POST, service, message,
+redirect.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +20,11 @@ from experiments.http.errors import status_of
 
 @dataclass(frozen=True)
 class Confirm:
-    """A confirm page: the question, what users will see, what the analysis says, what stands in the way, what to fill in.
+    """A confirm page: the question, what users will see, what the analysis says, what stands in the
+    way, what to fill in.
 
-    ``unmet``: conditions that the rules ask for and that are not met. ``look`` names a second button that does nothing
-    but show more of what was typed; ``shown`` is what it showed.
+    ``unmet``: conditions that the rules ask for and that are not met. ``look`` names a second
+    button that does nothing but show more of what was typed; ``shown`` is what it showed.
     """
 
     question: str
@@ -39,7 +42,9 @@ class Confirm:
 
 
 def problems_of(refusal: AssayError) -> list[Problem]:
-    """A refusal as the list a page shows: its own sentence, then each problem that it does not tell already."""
+    """A refusal as the list a page shows: its own sentence, then each problem that it does not tell
+    already.
+    """
     more = [problem for problem in refusal.problems if problem.message not in refusal.message]
     return [Problem(refusal.code, refusal.message, refusal.field), *more]
 
@@ -53,7 +58,9 @@ def confirmed(
     work: Callable[[QueryDict], str],
     about: Model | None = None,
 ) -> HttpResponse:
-    """Ask on GET; on POST do the work and go back with its message, or show the refusal beside what was typed."""
+    """Ask on GET; on POST do the work and go back with its message, or show the refusal beside what
+    was typed.
+    """
     admin.refuse_unless_may_view(request)
     frame = {"title": title, **({} if about is None else {"original": Crumb(about, title)})}
     if request.method != "POST":
@@ -88,9 +95,11 @@ def posted(
     work: Callable[[QueryDict], str],
     fields: Mapping[str, str] | None = None,
 ) -> HttpResponse:
-    """Do what a small form on a page asks for; refusals become messages, all at once. GET only leads back.
+    """Do what a small form on a page asks for; refusals become messages, all at once. GET only
+    leads back.
 
-    ``fields``: what a problem is about → the page on which it is mended; each problem is linked to its own.
+    ``fields``: what a problem is about → the page on which it is mended; each problem is linked to
+    its own.
 
     Who may not do it at all is told so on a page of its own, with the status that says it.
     """

@@ -56,7 +56,9 @@ GRAVE = ("emergency_stop", "abort_dark_launch")
 
 @dataclass(frozen=True)
 class Next:
-    """The one next step: a button when this person can take it, else who is waited for; ``neutral``: it recommends nothing."""
+    """The one next step: a button when this person can take it, else who is waited for;
+    ``neutral``: it recommends nothing.
+    """
 
     label: str
     url: str | None

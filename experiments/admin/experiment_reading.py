@@ -64,7 +64,9 @@ def _variant(data: Mapping[str, str], i: int, *, is_control: bool) -> VariantSpe
 
 
 def read_metrics(data: Mapping[str, str]) -> tuple[MetricPlan, ...]:
-    """The planned metrics that were chosen, and the guardrails that ship and were ticked; lines without a metric are left out."""
+    """The planned metrics that were chosen, and the guardrails that ship and were ticked; lines
+    without a metric are left out.
+    """
     planned = tuple(
         _metric(data, i) for i in range(line_count(data, "m")) if data.get(f"m-{i}-metric", "")
     )

@@ -98,7 +98,9 @@ NAMED = 3
 
 
 def _whose(view: View) -> dict[str, str]:
-    """Who may sign each item, by name: the team's members first, at most three and how many others."""
+    """Who may sign each item, by name: the team's members first, at most three and how many
+    others.
+    """
     e = view.experiment
     asked = view.facts.request.askers if view.facts.request else frozenset()
     jobs: dict[str, list[tuple[bool, int, str]]] = {}
@@ -130,7 +132,9 @@ def _whose(view: View) -> dict[str, str]:
 
 
 def _dark_launch_seen(view: View) -> Any:
-    """What the present dark launch's newest check counted; nothing before the first, or of an earlier dark launch."""
+    """What the present dark launch's newest check counted; nothing before the first, or of an
+    earlier dark launch.
+    """
     evidence = view.experiment.evidence.filter(item=Item.DARK_LAUNCH).first()
     since = view.facts.dark_started_at
     return (
@@ -178,7 +182,9 @@ def _may_sign(view: View, item: Item) -> bool:
 
 
 def _signable_now(view: View, item: Item) -> bool:
-    """Approval and dark launch are signed in the dark launch, where the policy has one; the rest before it too."""
+    """Approval and dark launch are signed in the dark launch, where the policy has one; the rest
+    before it too.
+    """
     if item == Item.APPROVAL and not view.rules.needs(item):
         return False
     if (
@@ -290,7 +296,9 @@ SIZED = ("proportion", "mean")
 
 
 def _planner_url(e: Experiment, plans: Sequence[ExperimentMetric]) -> str | None:
-    """The planner with the primary metric's numbers filled in, to try others; None while there is nothing to try."""
+    """The planner with the primary metric's numbers filled in, to try others; None while there is
+    nothing to try.
+    """
     one = next((plan for plan in plans if plan.role == MetricRole.PRIMARY), None)
     if one is None or one.mde is None or one.metric.kind not in SIZED:
         return None
@@ -415,7 +423,9 @@ def override_fields(arms: Sequence[Any]) -> list[Field]:
 def _bucket_kinds(
     iteration: Iteration, arms: Sequence[Any], now: datetime
 ) -> list[tuple[str, str, list[int]]]:
-    """Bucket indexes by who holds them: each arm's main, dark and twin buckets, others, resting, free."""
+    """Bucket indexes by who holds them: each arm's main, dark and twin buckets, others, resting,
+    free.
+    """
     colour = {arm.pk: (f"arm{min(i, 5)}", arm.name) for i, arm in enumerate(arms)}
     found: dict[tuple[str, str], list[int]] = {}
     for index, holder, variant, role, rests in Bucket.objects.filter(

@@ -1,4 +1,6 @@
-"""Exploratory readings: a planned metric with another window, other days, another cap, one segment. By GET, stamped, and never a look."""
+"""Exploratory readings: a planned metric with another window, other days, another cap, one segment.
+By GET, stamped, and never a look.
+"""
 
 from __future__ import annotations
 

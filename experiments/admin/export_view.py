@@ -18,7 +18,9 @@ WRITERS = {"csv": exports.results_csv, "json": exports.results_json}
 def export(
     admin: WorkplaceAdmin, request: HttpRequest, experiment_id: int, kind: str
 ) -> HttpResponse:
-    """The newest results as CSV or JSON; before the first analysis, back to the page that says so."""
+    """The newest results as CSV or JSON; before the first analysis, back to the page that says
+    so.
+    """
     admin.refuse_unless_may_view(request)
     if kind not in WRITERS:
         raise Http404("no such format")

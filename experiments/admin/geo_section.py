@@ -1,4 +1,6 @@
-"""A geo pilot's result as its page shows it: the effect read both ways, every period's gap, what hangs on one region."""
+"""A geo pilot's result as its page shows it: the effect read both ways, every period's gap, what
+hangs on one region.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Whether the data may be believed: shares, crossovers, what was found and what to do, and how fresh it all is."""
+"""Whether the data may be believed: shares, crossovers, what was found and what to do, and how
+fresh it all is.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from experiments.models import Experiment
 
 OVER = (Status.COMPLETED, Status.ARCHIVED)
 STALE_HOURS = 1.0
-"""At every tick of beat a running experiment is analysed, or its result confirmed; what is older has missed many."""
+"""At every tick of beat a running experiment is analysed, or its result confirmed; what is older
+has missed many.
+"""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,9 @@ def section(view: View, items: Sequence[Any]) -> dict[str, Any]:
 
 
 def drifted(experiment: Experiment, found: ResultsView) -> list[FindingView]:
-    """What the newest night says of inputs that moved: it speaks against the data as much as what each analysis finds."""
+    """What the newest night says of inputs that moved: it speaks against the data as much as what
+    each analysis finds.
+    """
     night = scans.latest(experiment, found.iteration, masked=found.masked)
     told = () if night is None else [one for one in night.findings if one.code == "drift"]
     return [
@@ -60,7 +66,9 @@ def drifted(experiment: Experiment, found: ResultsView) -> list[FindingView]:
 
 
 def shares(found: ResultsView) -> list[Share]:
-    """Observed and expected units of each arm; expected ones by the shares of buckets that the arms held."""
+    """Observed and expected units of each arm; expected ones by the shares of buckets that the arms
+    held.
+    """
     total, planned = (
         sum(arm.units for arm in found.arms),
         sum(arm.expected_share for arm in found.arms),

@@ -43,7 +43,9 @@ MOST_UNIT_TYPES = 4
 
 
 def preview(definition: MetricDefinition, now: datetime) -> list[str]:
-    """What a definition would have measured in the last 28 days, a line for each type of unit that experiments randomise."""
+    """What a definition would have measured in the last 28 days, a line for each type of unit that
+    experiments randomise.
+    """
     used = (
         Experiment.objects.order_by("unit_type")
         .values_list("unit_type", flat=True)

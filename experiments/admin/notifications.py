@@ -200,7 +200,9 @@ class OutboxMessageAdmin(WorkplaceAdmin):
 
 @admin.register(Delivery)
 class DeliveryAdmin(WorkplaceAdmin):
-    """Messages on their way. A dead letter was tried as often as the schedule has it; a person may try again."""
+    """Messages on their way. A dead letter was tried as often as the schedule has it; a person may
+    try again.
+    """
 
     list_display = (
         "message",
@@ -262,7 +264,9 @@ class DeliveryAdmin(WorkplaceAdmin):
 
 
 def _fields(request: HttpRequest) -> list[Field]:
-    """An admin chooses where to; everybody else gets it in their own mailbox, whose address is asked for where it is not known."""
+    """An admin chooses where to; everybody else gets it in their own mailbox, whose address is
+    asked for where it is not known.
+    """
     where = [
         Field("channel", "Through", "select", value=Channel.EMAIL.value, choices=CHANNELS),
         Field(

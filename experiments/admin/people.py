@@ -1,4 +1,6 @@
-"""Accounts: who may log in and which jobs they have. Django's own pages, for admins only; the service stores what they say."""
+"""Accounts: who may log in and which jobs they have. Django's own pages, for admins only; the
+service stores what they say.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ admin.site.unregister(Group)
 
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin, WorkplaceAdmin):
-    """A person and the groups that are their jobs. Nobody is deleted: switch the account off instead."""
+    """A person and the groups that are their jobs. Nobody is deleted: switch the account off
+    instead.
+    """
 
     form = UserChangeForm
     add_form = UserCreationForm
@@ -80,7 +84,9 @@ class UserAdmin(DjangoUserAdmin, WorkplaceAdmin):
         )
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Nothing is left: the service stored the groups with the account, in one line of the changelog."""
+        """Nothing is left: the service stored the groups with the account, in one line of the
+        changelog.
+        """
 
     @method_decorator(sensitive_post_parameters())
     def user_change_password(

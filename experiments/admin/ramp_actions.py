@@ -1,4 +1,6 @@
-"""What people do to a ramp: advance it, hold it, let it go on; each asked first, with what stands against it."""
+"""What people do to a ramp: advance it, hold it, let it go on; each asked first, with what stands
+against it.
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,9 @@ PLACEHOLDER = "1 %, 24 h, 500 units"
 
 
 def read_ramp(text: str) -> list[dict[str, Any]]:
-    """``5 %, 48 h, 1000 units`` a line, as steps; whether they rise to the planned share is the design's rule."""
+    """``5 %, 48 h, 1000 units`` a line, as steps; whether they rise to the planned share is the
+    design's rule.
+    """
     return [_read(line) for line in filter(None, map(str.strip, text.splitlines()))]
 
 

@@ -24,7 +24,9 @@ from experiments.selectors.experiments import iteration_design
 
 @dataclass(frozen=True)
 class Ramp:
-    """The card: every step with its stays, what comes next in words, who holds it, and the buttons of this person."""
+    """The card: every step with its stays, what comes next in words, who holds it, and the buttons
+    of this person.
+    """
 
     steps: Sequence[tuple[RampStep, Sequence[RampStay]]]
     at: int | None

@@ -1,4 +1,6 @@
-"""An experiment's report, as it is read and printed: a page outside the admin's frame, which runs nothing."""
+"""An experiment's report, as it is read and printed: a page outside the admin's frame, which runs
+nothing.
+"""
 
 from __future__ import annotations
 

@@ -36,7 +36,9 @@ _TONES = {"better": "good", "worse": "bad"}
 
 @dataclass(frozen=True)
 class OtherView:
-    """A test arm's difference read otherwise: sequentially, or with covariates; what to know of it in words."""
+    """A test arm's difference read otherwise: sequentially, or with covariates; what to know of it
+    in words.
+    """
 
     name: str
     said: str
@@ -49,7 +51,8 @@ class OtherView:
 
 @dataclass(frozen=True)
 class ArmLine:
-    """One arm of one metric: control with its value alone, a test arm with its difference, its other views and its verdict.
+    """One arm of one metric: control with its value alone, a test arm with its difference, its
+    other views and its verdict.
 
     ``said`` is what to know of the fixed-sample numbers.
     """
@@ -66,10 +69,12 @@ class ArmLine:
 
 @dataclass(frozen=True)
 class MetricBlock:
-    """One metric: its row, what to know of it, a line per arm, the views it cannot have and why, the margin in words, its drawing.
+    """One metric: its row, what to know of it, a line per arm, the views it cannot have and why,
+    the margin in words, its drawing.
 
-    ``course`` is the effect over the days of the experiment, ``since`` over those since each unit's first exposure.
-    ``value`` is what an arm's number is called; ``amended`` the day on which it was planned, when that was after the launch.
+    ``course`` is the effect over the days of the experiment, ``since`` over those since each unit's
+    first exposure. ``value`` is what an arm's number is called; ``amended`` the day on which it was
+    planned, when that was after the launch.
     """
 
     row: MetricRow
@@ -87,7 +92,9 @@ class MetricBlock:
 
 @dataclass(frozen=True)
 class Condition:
-    """One condition of a promotion in people's words: what, of which arm, now, needed, met or not (None: cannot say), expected when."""
+    """One condition of a promotion in people's words: what, of which arm, now, needed, met or not
+    (None: cannot say), expected when.
+    """
 
     what: str
     arm: str
@@ -164,7 +171,9 @@ def _blocks(
 
 
 def _amended(experiment: Experiment, view: ResultsView) -> dict[str, int]:
-    """Metrics that were planned after this iteration began, each with the day (1, 2, …) on which that was."""
+    """Metrics that were planned after this iteration began, each with the day (1, 2, …) on which
+    that was.
+    """
     iteration = experiment.iterations.filter(number=view.iteration).first()
     if iteration is None:
         return {}
@@ -188,7 +197,9 @@ def _amended(experiment: Experiment, view: ResultsView) -> dict[str, int]:
 def _segments(
     found: ScanView | None, shares: Mapping[str, bool]
 ) -> list[tuple[object, charts.Intervals | None]]:
-    """Each breakdown of the newest scan with its segments drawn on one scale, and no tone: nothing is decided by them."""
+    """Each breakdown of the newest scan with its segments drawn on one scale, and no tone: nothing
+    is decided by them.
+    """
     asked = [] if found is None else scans.segments(found)
     return [
         (
@@ -337,7 +348,9 @@ def _views(one: ComparisonView) -> tuple[OtherView, ...]:
 
 
 def _with_strata(block: MetricBlock, found: ScanView) -> MetricBlock:
-    """The same with a view for every declared covariate whose values the newest scan took for strata."""
+    """The same with a view for every declared covariate whose values the newest scan took for
+    strata.
+    """
     if block.row.role != "primary":
         return block
     asked = [one for one in found.result.strata if one.metric == block.row.key]
@@ -380,7 +393,9 @@ def _interval(level: float | None) -> str:
 
 
 def _missing(lines: Iterable[ArmLine]) -> list[str]:
-    """The views that cannot be had though the difference can, each with its reason and the arms it is about."""
+    """The views that cannot be had though the difference can, each with its reason and the arms it
+    is about.
+    """
     compared = [
         (line.name, line.against)
         for line in lines
@@ -431,7 +446,9 @@ def _switched_off(at: datetime) -> str:
 
 
 def _read(one: ComparisonView | None) -> tuple[str, tuple[OtherView, ...]]:
-    """What to know of the fixed-sample numbers, and the other views; nothing where there is no difference."""
+    """What to know of the fixed-sample numbers, and the other views; nothing where there is no
+    difference.
+    """
     if one is None or one.difference is None:
         return "", ()
     return "; ".join(filter(None, ("fixed", _interval(one.level)))), _views(one)
@@ -510,7 +527,9 @@ _BOUNDARY = {"better": "better than control", "worse": "worse than control"}
 
 
 def _guarded(one: Readiness) -> tuple[str, str]:
-    """A guardrail's verdict in words that fit its mark: what may pass without proof says that nothing was found."""
+    """A guardrail's verdict in words that fit its mark: what may pass without proof says that
+    nothing was found.
+    """
     verdict, _, paid = one.now.partition(", ")
     if one.met and verdict == "unknown":
         return "no breach so far", "no breach"

@@ -17,7 +17,9 @@ from experiments.selectors import serving
 
 @dataclass(frozen=True)
 class SeenNow:
-    """The card's rows: a headline, the value, and pairs of word and sentence; ``warning`` when something else decides."""
+    """The card's rows: a headline, the value, and pairs of word and sentence; ``warning`` when
+    something else decides.
+    """
 
     headline: str
     value: JSON
@@ -26,7 +28,9 @@ class SeenNow:
 
 
 def gets_now(experiment: Experiment, now: datetime) -> str:
-    """What users get right now, while the experiment serves or its rollout does; empty for what does neither."""
+    """What users get right now, while the experiment serves or its rollout does; empty for what
+    does neither.
+    """
     concerns = experiment.status in SERVING or experiment.rollouts.filter(closed_at=None).exists()
     if experiment.flag is None or not concerns:
         return ""

@@ -172,7 +172,9 @@ class SegmentAdmin(WorkplaceAdmin):
 
 @admin.register(GlobalHoldout)
 class HoldoutAdmin(WorkplaceAdmin):
-    """Who gets every flag's default for a while. One is open at a time; earlier ones stay in the list."""
+    """Who gets every flag's default for a while. One is open at a time; earlier ones stay in the
+    list.
+    """
 
     add_right = Action.ADMINISTER
     list_display = ("__str__", "reason", "created_at", "until", "ended_at")

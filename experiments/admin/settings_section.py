@@ -1,4 +1,6 @@
-"""What is set around an experiment: its policy in words, its team, its dates, and what was amended since its launch."""
+"""What is set around an experiment: its policy in words, its team, its dates, and what was amended
+since its launch.
+"""
 
 from __future__ import annotations
 

@@ -125,7 +125,9 @@ def money(micros: float | None) -> str:
 
 @register.filter
 def signed(value: float | None) -> str:
-    """A difference to four significant digits, with its sign; from a thousand on whole, and grouped."""
+    """A difference to four significant digits, with its sign; from a thousand on whole, and
+    grouped.
+    """
     return figures.signed(value)
 
 

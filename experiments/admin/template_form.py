@@ -1,4 +1,6 @@
-"""The form of a new experiment, filled from a template: everything may still be changed before it is saved."""
+"""The form of a new experiment, filled from a template: everything may still be changed before it
+is saved.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def offered(data: Mapping[str, str]) -> Field:
 
 
 def values_for(key: str) -> dict[str, str]:
-    """What a new form starts with: the template's plan, under its own name while nobody has that; without a template the defaults."""
+    """What a new form starts with: the template's plan, under its own name while nobody has that;
+    without a template the defaults.
+    """
     template = BY_KEY.get(key)
     if template is None:
         return form.values_of(None)
@@ -58,7 +62,9 @@ def values_for(key: str) -> dict[str, str]:
 
 
 def values_like(experiment: Experiment) -> dict[str, str]:
-    """What a new form starts with when it is to be like another experiment: its design, under no name yet and with no dates."""
+    """What a new form starts with when it is to be like another experiment: its design, under no
+    name yet and with no dates.
+    """
     return form.values_of(experiment) | {
         "name": "",
         "key": "",
@@ -68,7 +74,9 @@ def values_like(experiment: Experiment) -> dict[str, str]:
 
 
 def read_spec(data: Mapping[str, str]) -> ExperimentSpec:
-    """The form as it was sent, with the template that it began from; a geo pilot's says that it is imported."""
+    """The form as it was sent, with the template that it began from; a geo pilot's says that it is
+    imported.
+    """
     spec, template = reading.read_spec(data), BY_KEY.get(data.get("template", ""))
     return (
         spec

@@ -1,4 +1,6 @@
-"""All experiments on one strip of days: what ran when, what overlapped, and what was up in the world."""
+"""All experiments on one strip of days: what ran when, what overlapped, and what was up in the
+world.
+"""
 
 from __future__ import annotations
 

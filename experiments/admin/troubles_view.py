@@ -1,4 +1,6 @@
-"""What to do about a finding or a trouble: ``docs/troubleshooting.md`` as a page, so that links to it lead somewhere."""
+"""What to do about a finding or a trouble: ``docs/troubleshooting.md`` as a page, so that links to
+it lead somewhere.
+"""
 
 from __future__ import annotations
 

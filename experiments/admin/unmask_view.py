@@ -1,4 +1,6 @@
-"""Behind the mask: the numbers of results that cannot be believed, for those who find out why. The answer to a POST, shown once."""
+"""Behind the mask: the numbers of results that cannot be believed, for those who find out why. The
+answer to a POST, shown once.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Experiments by urgency: what the rows of lists say and how lists are ordered, in a fixed number of queries."""
+"""Experiments by urgency: what the rows of lists say and how lists are ordered, in a fixed number
+of queries.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ class Dot:
 
 
 def by_urgency(rows: QuerySet[Experiment], unkept: Mapping[int, Unkept]) -> QuerySet[Any]:
-    """The same rows with their rank, for ordering: as it is kept, or as it was found now where it is not kept yet."""
+    """The same rows with their rank, for ordering: as it is kept, or as it was found now where it
+    is not kept yet.
+    """
     groups: dict[Urgency, list[int]] = {}
     for pk, one in unkept.items():
         groups.setdefault(one.urgency, []).append(pk)
@@ -87,5 +91,7 @@ def clock(reading: Reading | None) -> tuple[str, str]:
 
 
 def badge(card: Card) -> tuple[str, str]:
-    """Tone and word of a state that somebody should look at; nothing where the stage says it already."""
+    """Tone and word of a state that somebody should look at; nothing where the stage says it
+    already.
+    """
     return (TONES[card.urgency], card.state.value) if card.urgency in TONES else ("", "")

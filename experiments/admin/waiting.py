@@ -1,4 +1,6 @@
-"""What waits for one person: every experiment whose next step is theirs, as its decision card says."""
+"""What waits for one person: every experiment whose next step is theirs, as its decision card
+says.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Queue:
-    """The experiments that wait for somebody (their ids), and the most urgent of them with all that is known."""
+    """The experiments that wait for somebody (their ids), and the most urgent of them with all that
+    is known.
+    """
 
     ids: list[int] = field(default_factory=list)
     first: list[Waiting] = field(default_factory=list)
@@ -46,7 +50,8 @@ def waiting_for(
 ) -> Queue:
     """Everything that waits for this person, most urgent first; ``most`` of it with its card.
 
-    Launched experiments are found by their kept standings, so a thousand of them cost no more cards than ``most``.
+    Launched experiments are found by their kept standings, so a thousand of them cost no more cards
+    than ``most``.
     """
     live = by_urgency(_live(actor, unkept), unkept).order_by("urgency", "-updated_at")
     unlaunched = _asked(
@@ -86,7 +91,9 @@ def _asked(actor: Actor, rows: Iterable[Experiment], now: datetime) -> list[Wait
 
 
 def _live(actor: Actor, unkept: Mapping[int, Unkept]) -> QuerySet[Experiment]:
-    """Launched experiments in a state that asks this person for something; a key or the machine has no queue."""
+    """Launched experiments in a state that asks this person for something; a key or the machine has
+    no queue.
+    """
     if actor.user_id is None:
         return Experiment.objects.none()
     anybodys = _in(asked_in(Viewer(actor, member=False)), unkept)

@@ -1,4 +1,6 @@
-"""Why this user? What a unit gets of every flag, and the step that decided; asked of the catalogue that is served."""
+"""Why this user? What a unit gets of every flag, and the step that decided; asked of the catalogue
+that is served.
+"""
 
 from __future__ import annotations
 
@@ -93,7 +95,9 @@ def _interest(one: Explanation) -> tuple[bool, bool, str]:
 
 
 def read_units(text: str) -> dict[str, str]:
-    """``u1`` or ``user=u1, tenant=acme`` as a map of units. Ids stay as they are: white space at an end is what may be wrong."""
+    """``u1`` or ``user=u1, tenant=acme`` as a map of units. Ids stay as they are: white space at an
+    end is what may be wrong.
+    """
     pairs = [part.partition("=") for part in text[:MOST_CHARACTERS].split(",") if part.strip()]
     if len(pairs) == 1 and not pairs[0][1]:
         units = {"user": pairs[0][0]}

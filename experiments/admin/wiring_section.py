@@ -1,4 +1,6 @@
-"""Whether an application is wired up: lines to paste, what was seen of each, and what arrives right now."""
+"""Whether an application is wired up: lines to paste, what was seen of each, and what arrives right
+now.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ SHORT = 8
 
 @dataclass(frozen=True)
 class Shown:
-    """A row of the tail as this person may see it: the unit by its id, or by the beginning of its keyed hash."""
+    """A row of the tail as this person may see it: the unit by its id, or by the beginning of its
+    keyed hash.
+    """
 
     row: TailRow
     unit: str
@@ -90,7 +94,9 @@ def _unit(row: TailRow, raw: bool) -> str:
 
 
 def _sent(experiment: Experiment) -> list[tuple[str, str]]:
-    """What the experiment's metrics read: events by type, observations by name; each once, in plan order."""
+    """What the experiment's metrics read: events by type, observations by name; each once, in plan
+    order.
+    """
     found: dict[tuple[str, str], None] = {}
     for plan in experiment.planned_metrics.all():
         metric = plan.metric

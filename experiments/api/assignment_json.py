@@ -1,4 +1,6 @@
-"""Assignments as JSON: what an answer has in common for all whom it meets is written once, the rest is joined to it."""
+"""Assignments as JSON: what an answer has in common for all whom it meets is written once, the rest
+is joined to it.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,8 @@ _rest_of = {stale: Prepared(partial(_rest, stale=stale)) for stale in (False, Tr
 
 
 def items(answers: Assigned, units: Mapping[str, str], stale: bool) -> list[bytes]:
-    """The pieces of an array: the answers to one unit's request. Each names the id that decided, else the first that was sent.
+    """The pieces of an array: the answers to one unit's request. Each names the id that decided,
+    else the first that was sent.
 
     To be joined once, with whatever goes around them: they are many thousand bytes.
     """

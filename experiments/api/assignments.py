@@ -1,4 +1,6 @@
-"""``POST /api/v1/assignments``: which variant a unit gets, for one or many experiments and one or many units."""
+"""``POST /api/v1/assignments``: which variant a unit gets, for one or many experiments and one or
+many units.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ class Subject(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class AssignmentBody(msgspec.Struct, forbid_unknown_fields=True):
-    """``unit`` is short for ``{"user": unit}``; exactly one of ``unit``, ``units`` and ``batch``."""
+    """``unit`` is short for ``{"user": unit}``; exactly one of ``unit``, ``units`` and
+    ``batch``.
+    """
 
     unit: UnitId = None
     units: dict[str, UnitId] | None = None
@@ -71,7 +75,9 @@ class Assignments(Door):
     def dispatch(
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:  # Any: as the framework passes them
-        """A POST goes straight to its answer: the framework's own way there costs more than all that is done on it."""
+        """A POST goes straight to its answer: the framework's own way there costs more than all
+        that is done on it.
+        """
         if request.method != "POST":
             return super().dispatch(request, *args, **kwargs)
         try:
@@ -118,7 +124,8 @@ def _refuse_mixture(body: AssignmentBody, size: int) -> None:
 
 
 def _asked(state: ServingState, names: Sequence[str] | None, key: KeyIdentity) -> Ask:
-    """What asks the experiments meant, each once, by whichever name; all that serve when none is named.
+    """What asks the experiments meant, each once, by whichever name; all that serve when none is
+    named.
 
     A name that no experiment has is a slip of the caller; a paused or finished experiment's is not.
     """
@@ -211,7 +218,9 @@ def _errors(problems: Sequence[Sequence[Problem]]) -> bytes:
 
 
 def _usual(body: AssignmentBody, subjects: int) -> Recording:
-    """One unit that asks for experiments by name is about to meet them; whoever fetches all is not."""
+    """One unit that asks for experiments by name is about to meet them; whoever fetches all is
+    not.
+    """
     return Recording.QUEUED if subjects == 1 and body.experiments else Recording.NONE
 
 

@@ -44,8 +44,8 @@ class VariantBody(msgspec.Struct, forbid_unknown_fields=True):
 class MetricBody(msgspec.Struct, forbid_unknown_fields=True):
     """A metric's planned use; a guardrail needs ``margin`` and ``margin_kind``.
 
-    ``worth_micro`` of the primary metric: what one unit of its outcome is worth, in USD micros; only then may a gain
-    pay for a cost that breaches its margin.
+    ``worth_micro`` of the primary metric: what one unit of its outcome is worth, in USD micros;
+    only then may a gain pay for a cost that breaches its margin.
     """
 
     metric: Text
@@ -68,7 +68,9 @@ class MetricBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class RampStepBody(msgspec.Struct, forbid_unknown_fields=True):
-    """A ramp step: its fraction of all units, and the hours of serving and units met that going on waits for."""
+    """A ramp step: its fraction of all units, and the hours of serving and units met that going on
+    waits for.
+    """
 
     traffic_allocation: float
     min_hours: int = 0
@@ -76,12 +78,14 @@ class RampStepBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ExperimentBody(msgspec.Struct, forbid_unknown_fields=True):
-    """A new experiment. Only the name must be there; without variants it is a draft that cannot start yet.
+    """A new experiment. Only the name must be there; without variants it is a draft that cannot
+    start yet.
 
-    ``unit_type`` is ``user`` where it is not sent, or ``visitor`` (the user, else the session) in a call that states
-    ``target_percentage``: applications that create experiments in that way ask with either id.
-    ``template`` is the key of one that ships: what is not sent is as it says.
-    ``guardrails`` are keys of those that ship; one whose metric is in ``metrics`` as a guardrail is planned as stated there.
+    ``unit_type`` is ``user`` where it is not sent, or ``visitor`` (the user, else the session) in a
+    call that states ``target_percentage``: applications that create experiments in that way ask
+    with either id. ``template`` is the key of one that ships: what is not sent is as it says.
+    ``guardrails`` are keys of those that ship; one whose metric is in ``metrics`` as a guardrail is
+    planned as stated there.
     """
 
     name: Text
@@ -233,7 +237,9 @@ _ELSEWHERE = frozenset(
 
 
 def ramp_steps(steps: Sequence[RampStepBody]) -> list[JSON]:
-    """The steps as the core reads them, shares in thousandths; whether they rise to the planned share is the design's rule."""
+    """The steps as the core reads them, shares in thousandths; whether they rise to the planned
+    share is the design's rule.
+    """
     shares = [
         _share(step.traffic_allocation, 1, f"ramp[{i}].traffic_allocation", _FRACTION)
         for i, step in enumerate(steps)
@@ -289,7 +295,9 @@ def _equal(count: int) -> list[int]:
 
 
 def _thousandths(shares: Sequence[float | Decimal]) -> list[int]:
-    """Shares as the table keeps them; a refusal names the place in the body, not in the arithmetic."""
+    """Shares as the table keeps them; a refusal names the place in the body, not in the
+    arithmetic.
+    """
     try:
         return to_thousandths(shares)
     except InvalidInput as error:

@@ -18,7 +18,9 @@ NONE_YET = "no catalogue has been published yet: there is no flag and no experim
 
 
 class CatalogueDoor(Door):
-    """With ``If-None-Match`` unchanged content is a 304; gzipped for who accepts it. Needs no database."""
+    """With ``If-None-Match`` unchanged content is a 304; gzipped for who accepts it. Needs no
+    database.
+    """
 
     scopes = (Scope.SERVER,)
     needs_database = False

@@ -1,4 +1,6 @@
-"""Experiments for tools: create, read, list, change; what blocks them, and what was done to them."""
+"""Experiments for tools: create, read, list, change; what blocks them, and what was done to
+them.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ CREATED = "Experiment created successfully. Use /start endpoint to begin."
 
 
 class Experiments(Door):
-    """``GET`` lists them, newest first; ``POST`` creates a draft, from a template if it names one."""
+    """``GET`` lists them, newest first; ``POST`` creates a draft, from a template if it names
+    one.
+    """
 
     scopes = READERS
     scopes_by_method = {"POST": WRITERS}

@@ -1,4 +1,6 @@
-"""``POST /api/v1/explain``: why a unit gets what it gets, step by step. A question to think with: it records no exposure."""
+"""``POST /api/v1/explain``: why a unit gets what it gets, step by step. A question to think with:
+it records no exposure.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ Names = Annotated[list[str], Meta(max_length=200)]
 
 
 class ExplainBody(msgspec.Struct, forbid_unknown_fields=True):
-    """``unit`` is short for ``{"user": unit}``. Without ``flags`` and ``experiments``: every flag, with what serves on it."""
+    """``unit`` is short for ``{"user": unit}``. Without ``flags`` and ``experiments``: every flag,
+    with what serves on it.
+    """
 
     unit: Any = None  # Any: text or a whole number; whatever else is sent makes that unit unfit
     units: dict[str, Any] | None = None  # Any: as above
@@ -41,7 +45,9 @@ class ExplainBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ExplainedStep(msgspec.Struct):
-    """``outcome`` is passed, barred (the experiment or rollout does not take the unit) or decided."""
+    """``outcome`` is passed, barred (the experiment or rollout does not take the unit) or
+    decided.
+    """
 
     step: str
     outcome: str
@@ -72,14 +78,18 @@ class ExplainAnswer(msgspec.Struct):
 
 
 class Explain(Door):
-    """For whoever asks why; never for client keys, since the answer shows targeting, lists and what others would get."""
+    """For whoever asks why; never for client keys, since the answer shows targeting, lists and what
+    others would get.
+    """
 
     scopes = (Scope.SERVER, Scope.READ, Scope.MANAGEMENT)
     needs_database = False
 
     @extend_schema(request=ExplainBody, responses=ExplainAnswer)
     def post(self, request: Request) -> HttpResponse:
-        """Every flag, or those asked about, for one unit now. Decides from memory, as assignments do."""
+        """Every flag, or those asked about, for one unit now. Decides from memory, as assignments
+        do.
+        """
         body = read(request, ExplainBody, max_bytes=ONE_BODY, forgiving=in_question)
         whom, key, state = _asked(body), identity(request), serving.current()
         _refuse_unknown(body, key, state)

@@ -79,7 +79,9 @@ class Flags(Door):
 
 
 class OneFlag(Door):
-    """``GET`` reads it; ``PATCH`` switches it, changes its default or schema, shows it to client keys or keeps SDKs from deciding it."""
+    """``GET`` reads it; ``PATCH`` switches it, changes its default or schema, shows it to client
+    keys or keeps SDKs from deciding it.
+    """
 
     scopes = (Scope.READ, Scope.MANAGEMENT)
     scopes_by_method = {"PATCH": (Scope.MANAGEMENT,)}

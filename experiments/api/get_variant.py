@@ -1,4 +1,6 @@
-"""``POST /api/v1/experiments/get-variant``: one unit's variant of one experiment, asked and answered as the sources do."""
+"""``POST /api/v1/experiments/get-variant``: one unit's variant of one experiment, asked and
+answered as the sources do.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ from experiments.services.serving.exposures import Recording, expose
 
 
 class GetVariantBody(SourceUnits, kw_only=True):
-    """Whose variant, and of which experiment: its key or name. To ask is to be exposed, unless ``exposure`` says otherwise."""
+    """Whose variant, and of which experiment: its key or name. To ask is to be exposed, unless
+    ``exposure`` says otherwise.
+    """
 
     experiment_name: Annotated[str, Meta(min_length=1, max_length=200)]
     attributes: dict[
@@ -43,7 +47,9 @@ class VariantAnswer(msgspec.Struct):
 
 
 class GetVariantAnswer(msgspec.Struct):
-    """``variant`` is null for a unit that is not in the experiment; ``reason`` is the step that decided."""
+    """``variant`` is null for a unit that is not in the experiment; ``reason`` is the step that
+    decided.
+    """
 
     variant: VariantAnswer | None
     reason: str

@@ -1,7 +1,8 @@
-"""What GrowthBook's SDKs fetch: the features to evaluate locally, or their attributes evaluated here.
+"""What GrowthBook's SDKs fetch: the features to evaluate locally, or their attributes evaluated
+here.
 
-The key stands in the path, as these SDKs send it. A client key sees the flags that are visible to clients
-and no unit ids; a server key, for SDKs that run on servers, sees every flag.
+The key stands in the path, as these SDKs send it. A client key sees the flags that are visible to
+clients and no unit ids; a server key, for SDKs that run on servers, sees every flag.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ _SCOPES = (Scope.CLIENT, Scope.SERVER)
 
 
 class EvalBody(msgspec.Struct):
-    """What an SDK sends beside it (forced features, its URL) is for itself; overrides are how Assay forces a variant."""
+    """What an SDK sends beside it (forced features, its URL) is for itself; overrides are how Assay
+    forces a variant.
+    """
 
     attributes: dict[
         str, Any

@@ -13,7 +13,9 @@ from experiments.http.doors import Door
 
 
 class GuardrailPresets(Door):
-    """``GET`` lists what ``guardrails`` of a new experiment may name: metric, margin and what its breach does."""
+    """``GET`` lists what ``guardrails`` of a new experiment may name: metric, margin and what its
+    breach does.
+    """
 
     scopes = (Scope.READ, Scope.MANAGEMENT)
 

@@ -1,7 +1,9 @@
-"""OpenFeature's remote evaluation (OFREP 0.3): one flag for servers, all flags with a tag for browsers.
+"""OpenFeature's remote evaluation (OFREP 0.3): one flag for servers, all flags with a tag for
+browsers.
 
-Plain views on prewritten answers: what is left for a request is its key, its context, the decision and
-two pieces of bytes to join. Browsers come from any origin, since keys and never cookies open these doors.
+Plain views on prewritten answers: what is left for a request is its key, its context, the decision
+and two pieces of bytes to join. Browsers come from any origin, since keys and never cookies open
+these doors.
 """
 
 from __future__ import annotations
@@ -96,7 +98,9 @@ def _not_asked(request: HttpRequest, key: str) -> HttpResponse:
 
 @_post
 def one_flag(request: HttpRequest, key: str) -> HttpResponse:
-    """``POST /ofrep/v1/evaluate/flags/{key}``: the flag's value for a context; queued as an exposure unless the context says otherwise."""
+    """``POST /ofrep/v1/evaluate/flags/{key}``: the flag's value for a context; queued as an
+    exposure unless the context says otherwise.
+    """
     identity = _identity(request)
     context = _context(request)
     asked = asked_in(context)
@@ -126,7 +130,9 @@ def one_flag(request: HttpRequest, key: str) -> HttpResponse:
 
 @_post
 def all_flags(request: HttpRequest, _key: str) -> HttpResponse:
-    """``POST /ofrep/v1/evaluate/flags``: every flag that the key may see; nothing counts as met, since nobody has looked yet."""
+    """``POST /ofrep/v1/evaluate/flags``: every flag that the key may see; nothing counts as met,
+    since nobody has looked yet.
+    """
     identity = _identity(request)
     context = _context(request)
     asked = asked_in(context)
@@ -177,7 +183,9 @@ def _recording(context: Mapping[str, JSON]) -> Recording:
 
 
 def _state() -> ServingState:
-    """What to serve; a process that has never read a catalogue does not say of every flag that there is none."""
+    """What to serve; a process that has never read a catalogue does not say of every flag that
+    there is none.
+    """
     state = serving.current()
     if state.version == 0 and state.stale:
         raise AssayError(
@@ -199,7 +207,9 @@ def _book(state: ServingState, environment: Environment) -> Book:
 
 
 def _holds(request: HttpRequest, tag: str) -> bool:
-    """Whether the asker has this answer already; a tag that a proxy weakened on its way names the same answer."""
+    """Whether the asker has this answer already; a tag that a proxy weakened on its way names the
+    same answer.
+    """
     sent = request.META.get("HTTP_IF_NONE_MATCH")
     return sent is not None and tag.removeprefix("W/") in {
         one.removeprefix("W/") for one in parse_etags(sent)

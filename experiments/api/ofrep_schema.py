@@ -1,4 +1,6 @@
-"""OpenFeature's doors as OpenAPI describes them; plain views cannot be read off by the generator."""
+"""OpenFeature's doors as OpenAPI describes them; plain views cannot be read off by the
+generator.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""OpenFeature's doors, mounted at the root in every role. A flag's key is whatever follows, since clients do not encode it."""
+"""OpenFeature's doors, mounted at the root in every role. A flag's key is whatever follows, since
+clients do not encode it.
+"""
 
 from __future__ import annotations
 

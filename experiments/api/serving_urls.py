@@ -1,4 +1,6 @@
-"""The doors of experiments that applications knock at, mounted under /api/v1/ in every role; assignments has a place of its own."""
+"""The doors of experiments that applications knock at, mounted under /api/v1/ in every role;
+assignments has a place of its own.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The templates that ship, for tools: what ``template`` of a new experiment may name, and what is in it."""
+"""The templates that ship, for tools: what ``template`` of a new experiment may name, and what is
+in it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from experiments.http.doors import Door
 
 
 class Templates(Door):
-    """``GET`` lists what ``template`` of a new experiment may name: policy, share, arms, metrics and guardrails."""
+    """``GET`` lists what ``template`` of a new experiment may name: policy, share, arms, metrics
+    and guardrails.
+    """
 
     scopes = (Scope.READ, Scope.MANAGEMENT)
 
@@ -38,7 +42,8 @@ _CALLED = {
 
 
 def asked_for(body: ExperimentBody, sent: Collection[str]) -> ExperimentSpec:
-    """The spec of a new experiment: the body's, or its template's with every field that was sent in place of the template's.
+    """The spec of a new experiment: the body's, or its template's with every field that was sent in
+    place of the template's.
 
     Metrics are one plan: who sends any of them, or guardrails, sends the whole plan.
     """

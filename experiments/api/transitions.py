@@ -1,4 +1,6 @@
-"""Verbs for tools: start, stop and everything between, each through the one gate that all doors share."""
+"""Verbs for tools: start, stop and everything between, each through the one gate that all doors
+share.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +83,9 @@ class NoteBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class RampBody(msgspec.Struct, forbid_unknown_fields=True):
-    """``advance`` takes the next step, ``hold`` stays at this one, ``resume`` lets the ramp go on by itself."""
+    """``advance`` takes the next step, ``hold`` stays at this one, ``resume`` lets the ramp go on
+    by itself.
+    """
 
     action: RampAction
     reason: Text = ""
@@ -133,8 +137,8 @@ class Archive(Press):
 
 
 class Stop(Door):
-    """Concludes; ``?emergency=true`` pauses as harm, or with a variant switches only that arm off; ``?declare_winner=true``
-    promotes what the decision recommends."""
+    """Concludes; ``?emergency=true`` pauses as harm, or with a variant switches only that arm off;
+    ``?declare_winner=true`` promotes what the decision recommends."""
 
     scopes = (Scope.MANAGEMENT,)
 
@@ -198,7 +202,9 @@ class Promote(Door):
 
 
 class Ramp(Door):
-    """Keys hold and resume a ramp; advancing it by hand takes a person, who sees what stands against it."""
+    """Keys hold and resume a ramp; advancing it by hand takes a person, who sees what stands
+    against it.
+    """
 
     scopes = (Scope.MANAGEMENT,)
 
@@ -288,7 +294,9 @@ class OfflineEvaluations(Door):
 
 
 class RequestLaunch(Door):
-    """Asks for the launch of the design as it stands; somebody other than the key's owner approves it."""
+    """Asks for the launch of the design as it stands; somebody other than the key's owner approves
+    it.
+    """
 
     scopes = (Scope.MANAGEMENT,)
 

@@ -1,4 +1,6 @@
-"""The doors of management, mounted under /api/v1/, each with and without a trailing slash; applications' are in ``serving_urls``."""
+"""The doors of management, mounted under /api/v1/, each with and without a trailing slash;
+applications' are in ``serving_urls``.
+"""
 
 from __future__ import annotations
 

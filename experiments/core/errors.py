@@ -73,7 +73,9 @@ class NotFound(AssayError):
 
 @dataclass(eq=False)
 class TooMany(AssayError):
-    """More requests than this key may send; ``retry_after`` seconds from now there is room again (HTTP 429)."""
+    """More requests than this key may send; ``retry_after`` seconds from now there is room again
+    (HTTP 429).
+    """
 
     code: str = "too_many"
     retry_after: int = 1
@@ -81,7 +83,9 @@ class TooMany(AssayError):
 
 @dataclass(eq=False)
 class NotInstalled(AssayError):
-    """This installation lacks an optional part that the answer needs; asking again does not help (HTTP 501)."""
+    """This installation lacks an optional part that the answer needs; asking again does not help
+    (HTTP 501).
+    """
 
     code: str = "not_installed"
 

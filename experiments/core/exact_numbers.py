@@ -1,6 +1,8 @@
-"""Whole numbers that JavaScript and many JSON readers would round: beyond ±(2^53 − 1) a client may read another number.
+"""Whole numbers that JavaScript and many JSON readers would round: beyond ±(2^53 − 1) a client may
+read another number.
 
-Looked at when somebody saves a value, never when it is served. A number that has to be larger is sent as text.
+Looked at when somebody saves a value, never when it is served. A number that has to be larger is
+sent as text.
 """
 
 from __future__ import annotations
@@ -10,7 +12,9 @@ from experiments.core.units import MAX_EXACT
 
 
 def inexact(value: JSON, path: str) -> str | None:
-    """Where the first such number of a document is, and what to do about it; None when every number arrives as it is."""
+    """Where the first such number of a document is, and what to do about it; None when every number
+    arrives as it is.
+    """
     if isinstance(value, dict):
         inside = ((entry, f"{path}.{name[:64]}") for name, entry in value.items())
     elif isinstance(value, list):

@@ -1,4 +1,6 @@
-"""How sentences write differences, shares and moments: the one spelling for pages, messages and answers."""
+"""How sentences write differences, shares and moments: the one spelling for pages, messages and
+answers.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ def percent(value: float | None, digits: int = 2) -> str:
 
 
 def signed(value: float | None) -> str:
-    """A difference to four significant digits with its sign; whole and grouped from a thousand on."""
+    """A difference to four significant digits with its sign; whole and grouped from a thousand
+    on.
+    """
     if value is None:
         return DASH
     return f"{value:+,.0f}" if THOUSAND <= abs(value) < 1e15 else f"{value:+,.4g}"
@@ -31,11 +35,15 @@ UNITS = {
     "MB": ("MB", 1),
     "tokens": ("tokens", 1),
 }
-"""Beginnings of a metric's scale: the unit that people read, and how many of the stored unit make it."""
+"""Beginnings of a metric's scale: the unit that people read, and how many of the stored unit make
+it.
+"""
 
 
 def difference(value: float | None, share: bool, scale: str = "") -> str:
-    """A difference of a metric: shares in percentage points, anything else with its scale's unit."""
+    """A difference of a metric: shares in percentage points, anything else with its scale's
+    unit.
+    """
     if value is None:
         return DASH
     if share:
@@ -45,7 +53,9 @@ def difference(value: float | None, share: bool, scale: str = "") -> str:
 
 
 def unit_of(scale: str) -> tuple[str, int]:
-    """The unit that people read and its size in the stored one: ``("USD", 1000000)``; ``("", 1)`` without one."""
+    """The unit that people read and its size in the stored one: ``("USD", 1000000)``; ``("", 1)``
+    without one.
+    """
     plain = scale.partition(",")[0].partition(" per ")[0].strip()
     return UNITS.get(plain, ("", 1))
 
@@ -59,7 +69,9 @@ def figure(value: float | None) -> str:
 
 
 def counted(number: float, noun: str, plural: str = "") -> str:
-    """How many of something: ``1 unit``, ``2,000 units``; ``plural`` where it is not the noun with an s."""
+    """How many of something: ``1 unit``, ``2,000 units``; ``plural`` where it is not the noun with
+    an s.
+    """
     written = f"{number:,.0f}" if float(number).is_integer() else f"{number:,.1f}"
     return f"{written} {noun if written == '1' else plural or noun + 's'}"
 

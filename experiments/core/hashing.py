@@ -1,4 +1,5 @@
-"""From a unit's id to one of 1,000 buckets: GrowthBook's second hash, so that its SDKs agree exactly.
+"""From a unit's id to one of 1,000 buckets: GrowthBook's second hash, so that its SDKs agree
+exactly.
 
 ``bucket = (fnv1a32(str(fnv1a32(seed + unit_id))) % 10000) // 10`` over UTF-16 code units, as
 JavaScript's ``charCodeAt`` sees them: a code unit above 255 is XORed in whole, not byte by byte.
@@ -61,7 +62,9 @@ def bucket_of(seed: str, unit_id: str) -> int:
 
 
 def buckets_under(seeds: Sequence[bytes], unit_id: str) -> list[int]:
-    """``bucket_of`` one unit under each of many seeds, which are ASCII: the id is looked at once for all of them."""
+    """``bucket_of`` one unit under each of many seeds, which are ASCII: the id is looked at once
+    for all of them.
+    """
     if not unit_id.isascii():
         return [bucket_of(seed.decode("ascii"), unit_id) for seed in seeds]
     hashed, identity = ascii_hash, unit_id.encode()

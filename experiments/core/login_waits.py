@@ -25,7 +25,9 @@ class BackOff:
 
 
 ACCOUNT = BackOff(free=5, longest=30.0)
-"""Everybody's failures together. Short, since strangers cause it; who logs in from a known address does not wait for it."""
+"""Everybody's failures together. Short, since strangers cause it; who logs in from a known address
+does not wait for it.
+"""
 PAIR = BackOff(free=3, longest=900.0)
 ADDRESS = BackOff(free=20, longest=900.0)
 
@@ -56,7 +58,9 @@ def subjects(account: str, address: str) -> dict[str, BackOff]:
 
 
 def wait(account: str, address: str, counted: Mapping[str, Counted], now: datetime) -> float:
-    """Seconds until this account may try again from this address. Strangers never lock an account out of an address it uses."""
+    """Seconds until this account may try again from this address. Strangers never lock an account
+    out of an address it uses.
+    """
     of_pair = counted.get(f"pair:{account[:150]}|{address}", Counted())
     return max(
         counted.get(subject, Counted()).waits(rule, now)

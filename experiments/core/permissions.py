@@ -54,7 +54,9 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class Rule:
-    """Who may: these roles anywhere, those roles on their own experiments, keys of these scopes, the machine."""
+    """Who may: these roles anywhere, those roles on their own experiments, keys of these scopes,
+    the machine.
+    """
 
     label: str
     anywhere: frozenset[Role] = frozenset()
@@ -129,7 +131,9 @@ TABLE: Mapping[Action, Rule] = {
 
 
 def may(actor: Actor, action: Action, *, member: bool) -> bool:
-    """Whether the table allows this actor the action; ``member``: of the team of the experiment it is about."""
+    """Whether the table allows this actor the action; ``member``: of the team of the experiment it
+    is about.
+    """
     rule = TABLE[action]
     if actor.kind is ActorKind.MACHINE:
         return rule.machine

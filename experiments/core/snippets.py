@@ -1,6 +1,8 @@
-"""Lines to paste into an application, so that it asks for a flag and tells what happened; with placeholders for keys.
+"""Lines to paste into an application, so that it asks for a flag and tells what happened; with
+placeholders for keys.
 
-The same calls as in ``docs/clients.md``, whose examples tests execute, with this flag's names in them.
+The same calls as in ``docs/clients.md``, whose examples tests execute, with this flag's names in
+them.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ _GROWTHBOOK_IDS = {"user": "id", "tenant": "tenantId", "session": "sessionId"}
 
 @dataclass(frozen=True)
 class Wire:
-    """What the lines are about: a flag, where the platform is, whom it hashes, which experiment asks and which events its metrics read."""
+    """What the lines are about: a flag, where the platform is, whom it hashes, which experiment
+    asks and which events its metrics read.
+    """
 
     flag: str
     type: FlagType

@@ -1,4 +1,6 @@
-"""Units: who is randomised. A request carries a map from unit type to id; an experiment reads one."""
+"""Units: who is randomised. A request carries a map from unit type to id; an experiment reads
+one.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +14,23 @@ VISITOR = "visitor"
 """The derived type: the user's id when present, else the session's."""
 MAX_UNIT_ID = 256
 MAX_EXACT = 2**53 - 1
-"""The largest whole number that every JSON reader keeps exactly; as a unit's id it is its decimal text."""
+"""The largest whole number that every JSON reader keeps exactly; as a unit's id it is its decimal
+text.
+"""
 UNIT_NAMES: Mapping[str, str] = {
     **dict.fromkeys(("id", "targetingKey", "userId", "user_id", "user"), "user"),
     **dict.fromkeys(("tenantId", "tenant_id", "tenant"), "tenant"),
     **dict.fromkeys(("sessionId", "session_id", "session"), "session"),
 }
-"""What conditions may call a unit. A name means the same unit at every door, whichever spelling the door itself uses."""
+"""What conditions may call a unit. A name means the same unit at every door, whichever spelling the
+door itself uses.
+"""
 
 
 class Unfit:
-    """Stands for an id or attribute that was sent and cannot be used, and says why: it is present, and it equals nothing."""
+    """Stands for an id or attribute that was sent and cannot be used, and says why: it is present,
+    and it equals nothing.
+    """
 
     __slots__ = ("why",)
 
@@ -52,7 +60,9 @@ def unit_id(units: Mapping[str, str], unit_type: str) -> str | None:
 
 
 def id_text(value: object) -> object:
-    """A value as a unit's id: text as sent, an exact whole number as its decimal text; anything else as it is."""
+    """A value as a unit's id: text as sent, an exact whole number as its decimal text; anything
+    else as it is.
+    """
     if isinstance(value, int) and not isinstance(value, bool) and -MAX_EXACT <= value <= MAX_EXACT:
         return str(value)
     return value
@@ -61,9 +71,11 @@ def id_text(value: object) -> object:
 def unit_named(
     name: str, unit_type: str, units: Mapping[str, str], attributes: Mapping[str, object]
 ) -> str | Unfit | None:
-    """What a condition finds under a unit's name: the request's unit, else the attribute of that name read as an id.
+    """What a condition finds under a unit's name: the request's unit, else the attribute of that
+    name read as an id.
 
-    ``None`` when there is neither. An id that cannot be used is unfit, so that no condition takes it for missing.
+    ``None`` when there is neither. An id that cannot be used is unfit, so that no condition takes
+    it for missing.
     """
     identity = units.get(unit_type)
     if identity:
@@ -93,8 +105,8 @@ def check_unit_type(name: str, field: str = "unit_type") -> Problem | None:
 def check_unit_id(text: str, field: str = "unit") -> Problem | None:
     """What is wrong with a unit's id, or ``None``; a good id is kept exactly as sent.
 
-    1 to 256 code points, none of them control, zero-width, direction marks or lone surrogates, and no white space of any kind
-    at either end: two ids that look alike must not be two units.
+    1 to 256 code points, none of them control, zero-width, direction marks or lone surrogates, and
+    no white space of any kind at either end: two ids that look alike must not be two units.
     """
     if not text:
         return Problem(
@@ -114,7 +126,9 @@ def check_unit_id(text: str, field: str = "unit") -> Problem | None:
 
 
 def _white_space(text: str, field: str) -> Problem | None:
-    """White space at an end. The id is not trimmed: a local SDK hashes it as it is, into another bucket."""
+    """White space at an end. The id is not trimmed: a local SDK hashes it as it is, into another
+    bucket.
+    """
     if text.strip() == text:
         return None
     end, found = ("begins", text[0]) if text[0].isspace() else ("ends", text[-1])

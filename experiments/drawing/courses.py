@@ -27,7 +27,9 @@ class Point:
 
 @dataclass(frozen=True)
 class Line:
-    """One series as SVG: the path of its values, the outline of its intervals, and its dots with what they say."""
+    """One series as SVG: the path of its values, the outline of its intervals, and its dots with
+    what they say.
+    """
 
     label: str
     path: str
@@ -37,7 +39,9 @@ class Line:
 
 @dataclass(frozen=True)
 class Course:
-    """The drawing: lines, ticks of the values (y) and of the axis (x), where zero lies, marks, and the size."""
+    """The drawing: lines, ticks of the values (y) and of the axis (x), where zero lies, marks, and
+    the size.
+    """
 
     lines: list[Line]
     ticks: list[tuple[float, str]]
@@ -59,7 +63,8 @@ def course(
     zero: bool = True,
     marks: Sequence[tuple[float, str]] = (),
 ) -> Course | None:
-    """Series on one scale; ``times`` are the positions of the axis with their names, ``say`` words a value.
+    """Series on one scale; ``times`` are the positions of the axis with their names, ``say`` words
+    a value.
 
     None when there is nothing to draw. ``zero``: the scale includes it and its line is drawn.
     """
@@ -94,7 +99,9 @@ def course(
 
 
 def _scale(values: Sequence[float]) -> tuple[float, float, float]:
-    """From below the least to above the largest, and the step between; a flat series gets room around it."""
+    """From below the least to above the largest, and the step between; a flat series gets room
+    around it.
+    """
     least, most = min(values), max(values)
     step = step_of(most - least or abs(most) or 1.0)
     low, high = floor(least / step) * step, -floor(-most / step) * step

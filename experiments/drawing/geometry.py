@@ -13,7 +13,9 @@ HEIGHT = 220.0
 
 @dataclass(frozen=True)
 class Estimate:
-    """A difference to draw: estimate, interval, and the one that may be read at any time; any of them missing when it cannot be said."""
+    """A difference to draw: estimate, interval, and the one that may be read at any time; any of
+    them missing when it cannot be said.
+    """
 
     label: str
     value: float | None
@@ -111,7 +113,9 @@ def intervals(estimates: Sequence[Estimate], *, points: bool = False) -> Interva
 
 @dataclass(frozen=True)
 class Path:
-    """One arm's z over information time: its points and those of the boundary on both sides, also as SVG point lists."""
+    """One arm's z over information time: its points and those of the boundary on both sides, also
+    as SVG point lists.
+    """
 
     label: str
     dots: list[tuple[float, float]]
@@ -123,7 +127,9 @@ class Path:
 
 @dataclass(frozen=True)
 class Looks:
-    """The drawing of looks: paths, where z is 0, ticks of z (y) and of information (x), and its size."""
+    """The drawing of looks: paths, where z is 0, ticks of z (y) and of information (x), and its
+    size.
+    """
 
     paths: list[Path]
     zero: float
@@ -137,9 +143,11 @@ class Looks:
 
 
 def looks(paths: Sequence[tuple[str, Sequence[tuple[float, float, float | None]]]]) -> Looks | None:
-    """z and its boundary by information time, arm by arm: (t, z, boundary of |z|); None when there is no look.
+    """z and its boundary by information time, arm by arm: (t, z, boundary of |z|); None when there
+    is no look.
 
-    Early boundaries may be far out: what lies beyond twice the last one or the largest |z| is drawn at the edge.
+    Early boundaries may be far out: what lies beyond twice the last one or the largest |z| is drawn
+    at the edge.
     """
     points = [point for _, path in paths for point in path]
     if not points:

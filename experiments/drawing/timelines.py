@@ -1,4 +1,6 @@
-"""When experiments ran, laid on a strip of days: what is drawn of each iteration within a window."""
+"""When experiments ran, laid on a strip of days: what is drawn of each iteration within a
+window.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ class Bar:
 
 
 def bars(ran: Ran, since: datetime, until: datetime, now: datetime) -> list[Bar]:
-    """What is drawn of an iteration: dark, running, its pauses over that, and dashed what is planned."""
+    """What is drawn of an iteration: dark, running, its pauses over that, and dashed what is
+    planned.
+    """
     placed = (
         _placed(stage, begin, end, since, until) for stage, begin, end in _stretches(ran, now)
     )
@@ -66,7 +70,9 @@ def _placed(
 
 
 def ticks(since: datetime, until: datetime) -> list[tuple[int, date]]:
-    """Days to write on the strip: Mondays, or the firsts of months where those would be more than a dozen."""
+    """Days to write on the strip: Mondays, or the firsts of months where those would be more than a
+    dozen.
+    """
     days = [since.date() + timedelta(days=n) for n in range(1, (until - since).days + 1)]
     mondays = [day for day in days if day.weekday() == 0]
     chosen = mondays if len(mondays) <= 13 else [day for day in days if day.day == 1]

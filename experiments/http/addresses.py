@@ -1,4 +1,6 @@
-"""From which address a request came. ``X-Forwarded-For`` counts only as far as proxies that we trust have written it."""
+"""From which address a request came. ``X-Forwarded-For`` counts only as far as proxies that we
+trust have written it.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,9 @@ _HOUSEHOLD = 64
 def client_address(request: HttpRequest) -> str:
     """The address of the sender, in one spelling.
 
-    The peer of the connection, unless ``ASSAY_TRUSTED_PROXIES`` names it. Then the header is read from its
-    right end, where the nearest proxy wrote, to the first address that is no trusted proxy.
+    The peer of the connection, unless ``ASSAY_TRUSTED_PROXIES`` names it. Then the header is read
+    from its right end, where the nearest proxy wrote, to the first address that is no trusted
+    proxy.
     """
     peer = _parsed(request.META.get("REMOTE_ADDR", ""))
     if peer is None:
@@ -54,7 +57,9 @@ def _trusted(address: Address) -> bool:
 
 
 def _parsed(text: str) -> Address | None:
-    """An address with or without its port; an IPv4 one that is written as IPv6 in its own spelling."""
+    """An address with or without its port; an IPv4 one that is written as IPv6 in its own
+    spelling.
+    """
     text = text.strip()[:64]
     if text.startswith("["):
         text = text[1:].partition("]")[0]

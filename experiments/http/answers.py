@@ -1,4 +1,6 @@
-"""Answers from what we serve, thousands a second: their headers are converted once and not for every answer."""
+"""Answers from what we serve, thousands a second: their headers are converted once and not for
+every answer.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ Headers = tuple[tuple[str, str], ...]
 
 
 def served(body: bytes, state: ServingState, also: Headers = ()) -> HttpResponse:
-    """JSON with its length, the catalogue that it comes from, and a door's own headers; a response like any other."""
+    """JSON with its length, the catalogue that it comes from, and a door's own headers; a response
+    like any other.
+    """
     answer = _like(_model(state.version, state.stale, also))
     answer._container = [body]  # type: ignore[attr-defined]  # where HttpResponse keeps its content
     answer.headers._store["content-length"] = ("Content-Length", str(len(body)))
@@ -28,7 +32,9 @@ def _model(version: int, stale: bool, also: Headers) -> HttpResponse:
 
 
 def _like(model: HttpResponse) -> HttpResponse:
-    """A copy that shares nothing that can be changed; building one anew takes five times as long."""
+    """A copy that shares nothing that can be changed; building one anew takes five times as
+    long.
+    """
     made = HttpResponse.__new__(HttpResponse)
     made.__dict__.update(model.__dict__)
     made.headers = ResponseHeaders.__new__(ResponseHeaders)

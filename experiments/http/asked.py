@@ -1,4 +1,6 @@
-"""Where a question's body may hold a value that cannot be used, without losing the answers that do not need it."""
+"""Where a question's body may hold a value that cannot be used, without losing the answers that do
+not need it.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Who knocks: API keys, checked in memory against the keyring; deny by default.
 
-``opened`` is the only lock. Every door turns it, wherever its protocol has the key and whatever its view is made of.
+``opened`` is the only lock. Every door turns it, wherever its protocol has the key and whatever its
+view is made of.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ NO_HEADER = "a key is needed: Authorization: Bearer <key>, or X-API-Key"
 
 
 def opened(raw: str, *scopes: Scope, without: str = NO_KEY) -> KeyIdentity:
-    """Whose key this is; refuses none (with the words ``without``), unknown ones, and those of another scope."""
+    """Whose key this is; refuses none (with the words ``without``), unknown ones, and those of
+    another scope.
+    """
     if not raw:
         raise NotAuthenticated(without)
     return _in_scope(keys.authenticate(raw), scopes)
@@ -63,7 +66,9 @@ def _in_scope(identity: KeyIdentity, wanted: tuple[Scope, ...]) -> KeyIdentity:
 
 @dataclass(frozen=True)
 class KeyUser:
-    """What Django REST framework wants to see as a user; the key's identity is in ``request.auth``."""
+    """What Django REST framework wants to see as a user; the key's identity is in
+    ``request.auth``.
+    """
 
     name: str
     is_authenticated: bool = True

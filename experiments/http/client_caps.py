@@ -11,7 +11,9 @@ from experiments.services.serving.client_rows import Admit, admitting
 
 
 def admission(request: HttpRequest, key: KeyIdentity) -> Admit | None:
-    """What decides whether a unit's row is stored; ``None``: every row is, as with all keys that browsers do not hold."""
+    """What decides whether a unit's row is stored; ``None``: every row is, as with all keys that
+    browsers do not hold.
+    """
     if key.scope is not Scope.CLIENT:
         return None
     return admitting(key.key_id, sender_of(client_address(request)))

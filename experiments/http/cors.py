@@ -1,6 +1,8 @@
-"""What lets a page of another origin ask us: for every door that a client key may use, in one place.
+"""What lets a page of another origin ask us: for every door that a client key may use, in one
+place.
 
-No door reads cookies, so any origin may ask, with any header: browsers' tracing adds some of its own.
+No door reads cookies, so any origin may ask, with any header: browsers' tracing adds some of its
+own.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ def opened_to_pages(answer: HttpResponseBase) -> HttpResponseBase:
 
 
 def preflight(request: HttpRequest, methods: str) -> HttpResponse:
-    """Whatever headers the browser asks for are allowed by name: an asterisk would not cover a key's."""
+    """Whatever headers the browser asks for are allowed by name: an asterisk would not cover a
+    key's.
+    """
     answer = HttpResponse(status=204)
     opened_to_pages(answer)
     asked = request.headers.get(_ASKED, "")

@@ -17,7 +17,9 @@ def operation(
     responses: Schema,
     security: Schema | None = None,
 ) -> Schema:
-    """An operation with the refusals (``Refusal``) that every door has; without ``security`` its key is one of the parameters."""
+    """An operation with the refusals (``Refusal``) that every door has; without ``security`` its
+    key is one of the parameters.
+    """
     refused = {status: {"description": ""} | content("Refusal") for status in _REFUSED}
     return {
         "operationId": name,

@@ -20,7 +20,9 @@ TYPES = {
 
 
 def document(body: str | bytes, kind: str, name: str) -> HttpResponse:
-    """An answer of this kind that runs nothing and fetches nothing; only its own style, named by its digest, applies."""
+    """An answer of this kind that runs nothing and fetches nothing; only its own style, named by
+    its digest, applies.
+    """
     answer = HttpResponse(body, content_type=TYPES[kind])
     style = _STYLE.search(body) if isinstance(body, str) and kind == "html" else None
     answer["Content-Security-Policy"] = (

@@ -1,4 +1,6 @@
-"""What all doors have in common: key authentication, strict bodies, one error shape, a path with or without slash."""
+"""What all doors have in common: key authentication, strict bodies, one error shape, a path with or
+without slash.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +33,11 @@ _PIECE = 64 * 1024
 
 
 class Door(APIView):
-    """Opens to keys of ``scopes`` (of ``scopes_by_method`` where a method differs); to nobody by default.
+    """Opens to keys of ``scopes`` (of ``scopes_by_method`` where a method differs); to nobody by
+    default.
 
-    Doors that need PostgreSQL take turns, and refuse at once while it is known to be away: waiting for it
-    would use up the threads that answer assignments.
+    Doors that need PostgreSQL take turns, and refuse at once while it is known to be away: waiting
+    for it would use up the threads that answer assignments.
     """
 
     needs_database = True
@@ -43,7 +46,9 @@ class Door(APIView):
     scopes_by_method: dict[str, tuple[Scope, ...]] = {}
 
     def get_authenticators(self) -> list[BaseAuthentication]:
-        """The one lock. There are no permissions and no throttles beside it: a door that must be fast leaves the framework out."""
+        """The one lock. There are no permissions and no throttles beside it: a door that must be
+        fast leaves the framework out.
+        """
         method = (getattr(self.request, "method", None) or "").upper()
         return [KeyAuthentication(self.scopes_by_method.get(method, self.scopes))]
 
@@ -103,7 +108,9 @@ def refuse_nul(request: Request | HttpRequest) -> None:
 
 
 def take_the_rest(request: HttpRequest) -> None:
-    """Read and forget a body that was refused unread: a sender still sending would meet a broken pipe, not the reason."""
+    """Read and forget a body that was refused unread: a sender still sending would meet a broken
+    pipe, not the reason.
+    """
     announced = request.META.get("CONTENT_LENGTH") or "0"
     if not announced.isdigit() or int(announced) > _WORTH_TAKING or hasattr(request, "_body"):
         return
@@ -120,7 +127,9 @@ def identity(request: Request) -> KeyIdentity:
 def raw_body(
     request: Request | HttpRequest, *, max_bytes: int = BATCH_BODY, packed: bool = False
 ) -> bytes:
-    """The body, refused by its announced length before it is read; ``packed``: it may come as gzip."""
+    """The body, refused by its announced length before it is read; ``packed``: it may come as
+    gzip.
+    """
     if request.META.get("HTTP_TRANSFER_ENCODING"):
         # It would be read as empty, and a verb's reason or outcome would be lost without a word.
         raise InvalidInput(
@@ -135,7 +144,8 @@ def raw_body(
     encoding = encoding_of(request)
     if encoding and not packed:
         refuse_packed(encoding)
-    # A plain request is read as it comes: the framework's body would be kept for a second reader, and nobody is.
+    # A plain request is read as it comes: the framework's body would be kept for a second reader,
+    # and nobody is.
     body: bytes = request.body if isinstance(request, Request) else request.read()
     return unpacked(body, encoding, max_bytes) if encoding else body
 
@@ -172,5 +182,7 @@ def read(
 
 
 def door(route: str, view: type[APIView], name: str) -> URLPattern:
-    """A route (a regular expression without ends) that answers with and without a trailing slash."""
+    """A route (a regular expression without ends) that answers with and without a trailing
+    slash.
+    """
     return re_path(rf"^{route}/?$", view.as_view(), name=name)

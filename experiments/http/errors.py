@@ -126,7 +126,9 @@ def unread(error: Exception) -> AssayError:
 
 
 def outage(error: OperationalError | InterfaceError) -> AssayError:
-    """Why the database gave no answer, as a refusal: a lock that somebody holds, a statement cut off, or no database at all."""
+    """Why the database gave no answer, as a refusal: a lock that somebody holds, a statement cut
+    off, or no database at all.
+    """
     if is_locked(error):
         log.warning("lock_held_by_another", error=str(error))
         return AssayError(LOCKED, code="locked")

@@ -17,7 +17,9 @@ _OUTCOMES = [(outcome.value, outcome.value) for outcome in Outcome if outcome.va
 
 
 class MomentFilter(IsoDateTimeFilter):
-    """A moment of any zone, compared in UTC: PostgreSQL knows fewer offsets than ISO 8601 allows."""
+    """A moment of any zone, compared in UTC: PostgreSQL knows fewer offsets than ISO 8601
+    allows.
+    """
 
     def filter(
         self, rows: QuerySet[Any], value: datetime | None

@@ -1,4 +1,6 @@
-"""``Idempotency-Key``: a creating call that may be sent again after a time-out, and is done once."""
+"""``Idempotency-Key``: a creating call that may be sent again after a time-out, and is done
+once.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ Handler = TypeVar("Handler", bound=Callable[..., HttpResponse])
 
 
 def idempotent(handler: Handler) -> Handler:
-    """A door's method that does its work once per key of the header; without the header, each time."""
+    """A door's method that does its work once per key of the header; without the header, each
+    time.
+    """
 
     @wraps(handler)
     def answered(

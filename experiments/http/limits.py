@@ -1,7 +1,8 @@
-"""How many requests a key that manages or reads may send; doors that decide or store never ask this.
+"""How many requests a key that manages or reads may send; doors that decide or store never ask
+this.
 
-Each process counts for itself, within fixed windows: the limit keeps a script's loop from taking all turns at the
-database, and needs no server for that.
+Each process counts for itself, within fixed windows: the limit keeps a script's loop from taking
+all turns at the database, and needs no server for that.
 """
 
 from __future__ import annotations

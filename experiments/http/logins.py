@@ -1,4 +1,6 @@
-"""Passwords: each failure is a line in the log, and makes the next attempt wait. A session that is open stays open."""
+"""Passwords: each failure is a line in the log, and makes the next attempt wait. A session that is
+open stays open.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ WAITS = "assay_login_waits"
 
 
 class PatientBackend(ModelBackend):
-    """Django's own accounts, with a back-off by account and by address. It speaks for every password: no other backend is asked."""
+    """Django's own accounts, with a back-off by account and by address. It speaks for every
+    password: no other backend is asked.
+    """
 
     def authenticate(
         self,

@@ -1,8 +1,9 @@
 """Answers gzipped for who can unpack them, unless they show a secret.
 
-What many ask for is packed once, where it is built. Every other long JSON answer is packed as it leaves, cheaply. Pages are
-packed by Django, which adds a random length: a page holds a session's secrets beside what its reader typed, and the
-length alone would give them away. Answers to applications hold no secrets.
+What many ask for is packed once, where it is built. Every other long JSON answer is packed as it
+leaves, cheaply. Pages are packed by Django, which adds a random length: a page holds a session's
+secrets beside what its reader typed, and the length alone would give them away. Answers to
+applications hold no secrets.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ PAGES = "/admin/"
 WORTH = 4096
 """Bytes; shorter answers fit into a few packets anyway."""
 _LEVEL, _GZIP = 1, 31
-"""The cheapest level: of a bulk answer of 192 flags it leaves 8 %, in 50 µs; the best one leaves 7 %. And zlib's word for a gzip header."""
+"""The cheapest level: of a bulk answer of 192 flags it leaves 8 %, in 50 µs; the best one leaves 7
+%. And zlib's word for a gzip header.
+"""
 _MARK = "_shows_something_once"
 
 
@@ -49,7 +52,9 @@ def packed(request: HttpRequest, answer: HttpResponseBase) -> HttpResponseBase:
 
 
 def accepts_gzip(request: HttpRequest | Request) -> bool:
-    """Whether the asker can unpack gzip: what is said of gzip itself counts before what is said of everything."""
+    """Whether the asker can unpack gzip: what is said of gzip itself counts before what is said of
+    everything.
+    """
     offers = dict(_offer(part) for part in request.META.get("HTTP_ACCEPT_ENCODING", "").split(","))
     return offers.get("gzip", offers.get("*", False))
 
@@ -79,7 +84,9 @@ def _weaken_tag(answer: HttpResponse) -> None:
 
 
 class PackingMiddleware:
-    """For every answer of a process that has pages; one that serves only does it in its only middleware."""
+    """For every answer of a process that has pages; one that serves only does it in its only
+    middleware.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response

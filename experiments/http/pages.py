@@ -30,7 +30,9 @@ Filters = type[django_filters.FilterSet]
 def page(
     request: Request, rows: QuerySet[Any], name: str, show: Callable[[Any], object]
 ) -> dict[str, Any]:
-    """A page of rows under their plural, with how many there are in all. Any: rows of any model, one kind at a time, and an answer."""
+    """A page of rows under their plural, with how many there are in all. Any: rows of any model,
+    one kind at a time, and an answer.
+    """
     limit, offset = (
         whole(request, "limit", DEFAULT_PAGE, LARGEST_PAGE),
         whole(request, "offset", 0, FURTHEST),
@@ -56,7 +58,9 @@ def whole(request: Request, name: str, default: int, largest: int) -> int:
 
 
 def filtered(request: Request, filters: Filters, rows: QuerySet[Any]) -> QuerySet[Any]:
-    """The rows that the address asks for; a misspelled filter would otherwise quietly ask for all. Any: as above."""
+    """The rows that the address asks for; a misspelled filter would otherwise quietly ask for all.
+    Any: as above.
+    """
     known = filters.base_filters
     unknown = sorted(set(request.query_params) - set(known) - _PAGING)
     if unknown:

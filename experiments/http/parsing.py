@@ -1,10 +1,12 @@
-"""One strict JSON parser for every door: what it lets through means the same everywhere and can be stored.
+"""One strict JSON parser for every door: what it lets through means the same everywhere and can be
+stored.
 
 Refused: bodies over their cap, text that is not UTF-8, more than 16 levels, more than 200 keys in
 an object, a key twice, strings over their cap, NUL, half a surrogate pair, NaN and infinities, and
-integers beyond 64 bits. A small body is read by msgspec, which is lax, and taken when counting shows that
-nothing was lost: it then holds as many strings as its text has pairs of quotes. Every other body, and
-every refusal, is the careful parser's. Both say the same of the same bytes; a test holds them together.
+integers beyond 64 bits. A small body is read by msgspec, which is lax, and taken when counting
+shows that nothing was lost: it then holds as many strings as its text has pairs of quotes. Every
+other body, and every refusal, is the careful parser's. Both say the same of the same bytes; a test
+holds them together.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ BATCH_ITEMS = 1000
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 
 _STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
-"""Strings; one that nobody closed reaches to the end. Each byte is looked at once: nothing here backtracks."""
+"""Strings; one that nobody closed reaches to the end. Each byte is looked at once: nothing here
+backtracks.
+"""
 _BRACKETS = re.compile(rb"[\[\]{}]")
 _LONG_NUMBER = re.compile(rb"(?<![0-9])[0-9]{19}")
 _LARGE_EXPONENT = re.compile(rb"[0-9.][eE]\+?[0-9]{3}|(?<![0-9])[0-9]{300}")
@@ -48,10 +52,13 @@ _decoder = msgspec.json.Decoder()
 
 T = TypeVar("T")
 Place: TypeAlias = "tuple[Place, str | int] | None"
-"""Where a value lies: in what, under which name. Written out only for a refusal: paths can be longer than the body."""
+"""Where a value lies: in what, under which name. Written out only for a refusal: paths can be
+longer than the body.
+"""
 
 Spots: TypeAlias = "Callable[[JSON], Iterator[tuple[dict[str, JSON], Iterable[str]]]]"
-"""Of a document: the objects in which single values may be unfit, with the names of those values."""
+"""Of a document: the objects in which single values may be unfit, with the names of those values.
+"""
 
 
 class _Broken:
@@ -73,7 +80,8 @@ def parse_json(
 ) -> JSON:
     """The document in a request's body; refuses with the place and what was expected.
 
-    At the ``forgiving`` spots a value that would be refused becomes ``Unfit`` instead, and the rest is taken.
+    At the ``forgiving`` spots a value that would be refused becomes ``Unfit`` instead, and the rest
+    is taken.
     """
     if len(body) > max_bytes:
         raise TooLarge(f"the body has {len(body):,} bytes; at most {max_bytes:,} are taken here")
@@ -88,7 +96,9 @@ def parse_json(
 
 
 def _quickly(body: bytes, max_depth: int) -> object:
-    """The document of a body that cannot offend, or ``_CAREFULLY``; no string in it can be too long."""
+    """The document of a body that cannot offend, or ``_CAREFULLY``; no string in it can be too
+    long.
+    """
     if body.count(b"[") + body.count(b"{") > max_depth:
         return _CAREFULLY
     quotes = body.count(b'"')
@@ -105,7 +115,9 @@ def _quickly(body: bytes, max_depth: int) -> object:
 
 
 def _strings(values: Iterable[object]) -> int:
-    """How many strings there are in these values, keys included; beyond count when something wants a careful look."""
+    """How many strings there are in these values, keys included; beyond count when something wants
+    a careful look.
+    """
     found = 0
     for value in values:
         kind = type(value)
@@ -133,7 +145,9 @@ def _carefully(body: bytes, max_depth: int, max_string: int) -> JSON:
 
 
 def _forgivingly(body: bytes, max_depth: int, max_string: int, forgiving: Spots) -> JSON:
-    """As carefully; but what is wrong with a value at a forgiven spot is said of that value alone."""
+    """As carefully; but what is wrong with a value at a forgiven spot is said of that value
+    alone.
+    """
     if not body.strip():
         raise InvalidInput("the body is empty; expected JSON")
     _check_depth(body, max_depth)
@@ -183,7 +197,9 @@ _getting_to_know = threading.Lock()
 
 
 def _get_to_know(wanted: type[T]) -> None:
-    """Let msgspec look at a type before anybody uses it: a thread that uses a half-known one ends the process."""
+    """Let msgspec look at a type before anybody uses it: a thread that uses a half-known one ends
+    the process.
+    """
     with _getting_to_know:
         msgspec.json.Decoder(wanted)
         _known.add(wanted)
@@ -261,7 +277,8 @@ def _no_constant(name: str) -> JSON:
 
 
 def _integer(digits: str) -> int:
-    # The length is looked at first: turning very long digits into an int is refused by Python itself.
+    # The length is looked at first: turning very long digits into an int is refused by Python
+    # itself.
     if len(digits) > 20 or not _SMALLEST <= (number := int(digits)) <= _LARGEST:
         raise InvalidInput(
             f"integer {digits[:24]} does not fit 64 bits; send it as a string if it is an id"

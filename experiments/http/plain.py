@@ -1,6 +1,8 @@
-"""Doors in other tools' protocols: plain views with CORS, an answer in JSON to whatever comes, and no more around them than that.
+"""Doors in other tools' protocols: plain views with CORS, an answer in JSON to whatever comes, and
+no more around them than that.
 
-Their keys travel as each protocol has it, so each door finds its own and asks ``auth.opened`` about it.
+Their keys travel as each protocol has it, so each door finds its own and asks ``auth.opened`` about
+it.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ Refuse = Callable[[AssayError], HttpResponse]
 
 
 def plain(refuse: Refuse = error_response, **handlers: Handler) -> Handler:
-    """A view of these methods (``GET=…, POST=…``); ``refuse`` words a refusal as the protocol has it."""
+    """A view of these methods (``GET=…, POST=…``); ``refuse`` words a refusal as the protocol has
+    it.
+    """
     allowed = ", ".join([*handlers, "OPTIONS"])
 
     @csrf_exempt
@@ -49,7 +53,9 @@ def plain(refuse: Refuse = error_response, **handlers: Handler) -> Handler:
 
 
 def need_database() -> None:
-    """Refuse at once while PostgreSQL is known to be away: waiting for it would use up the threads that answer assignments."""
+    """Refuse at once while PostgreSQL is known to be away: waiting for it would use up the threads
+    that answer assignments.
+    """
     if serving.current().unreachable:
         raise AssayError(DATABASE_AWAY, code="not_available")
 

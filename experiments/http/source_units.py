@@ -1,4 +1,5 @@
-"""Units as the sources' quick starts send them: a user's id (often a number), a session's, a tenant's.
+"""Units as the sources' quick starts send them: a user's id (often a number), a session's, a
+tenant's.
 
 A whole number is its decimal text, as at every door: ``7`` and ``"7"`` are one unit.
 """
@@ -25,7 +26,9 @@ class SourceUnits(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     units: dict[str, UnitId] = {}
 
     def asked(self, attributes: Mapping[str, object] | None = None) -> Asked:
-        """The units that can be used; refuses a call that names nobody, and one whose every unit is unfit."""
+        """The units that can be used; refuses a call that names nobody, and one whose every unit is
+        unfit.
+        """
         named = {"user": self.user_id, "session": self.session_id, "tenant": self.tenant}
         found = {
             name: sent

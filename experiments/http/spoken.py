@@ -1,4 +1,6 @@
-"""Columns and filters of lists whose fields hold codes: shown as words, ordered and filtered by the code."""
+"""Columns and filters of lists whose fields hold codes: shown as words, ordered and filtered by the
+code.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Documents that askers keep: sent with a tag, packed for who can unpack, and not sent again to who has them."""
+"""Documents that askers keep: sent with a tag, packed for who can unpack, and not sent again to who
+has them.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ from experiments.core.types import Environment, Scope
 class ApiKey(models.Model):
     """Acts for its owner within its scope and environment. ``verifier`` is a SHA-256.
 
-    ``made_by`` saw its text, so he counts as one who can ask with it; none: made at a shell of the server.
+    ``made_by`` saw its text, so he counts as one who can ask with it; none: made at a shell of the
+    server.
     """
 
     name = models.CharField(max_length=120)

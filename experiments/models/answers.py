@@ -6,9 +6,11 @@ from django.db import models
 
 
 class StoredAnswer(models.Model):
-    """What the first call of an API key under this idempotency key was answered, for as long as it may be asked again.
+    """What the first call of an API key under this idempotency key was answered, for as long as it
+    may be asked again.
 
-    ``request_sha256`` is of method, address and body: another request under the same key is a mistake.
+    ``request_sha256`` is of method, address and body: another request under the same key is a
+    mistake.
     """
 
     api_key = models.ForeignKey("experiments.ApiKey", on_delete=models.CASCADE, related_name="+")

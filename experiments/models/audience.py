@@ -1,4 +1,6 @@
-"""Who is meant: exclusion lists, segments, the global holdout, and testers who see a variant by name."""
+"""Who is meant: exclusion lists, segments, the global holdout, and testers who see a variant by
+name.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ class ExcludedUnit(models.Model):
 
 
 class Segment(models.Model):
-    """A named audience that conditions ask about: any of its rules, or its ids. The key never changes."""
+    """A named audience that conditions ask about: any of its rules, or its ids. The key never
+    changes.
+    """
 
     key = models.CharField(max_length=80, unique=True)
     name = models.CharField(max_length=120)
@@ -87,7 +91,9 @@ class SegmentUnit(models.Model):
 
 
 class PublicAttribute(models.Model):
-    """An attribute whose compared values may stand in payloads that browsers read; somebody said so, with a reason."""
+    """An attribute whose compared values may stand in payloads that browsers read; somebody said
+    so, with a reason.
+    """
 
     name = models.CharField(max_length=64, unique=True)
     reason = models.TextField()
@@ -105,7 +111,9 @@ class PublicAttribute(models.Model):
 
 
 class GlobalHoldout(models.Model):
-    """Units that get every flag's default until a moment; one is open at a time. ``share`` in thousandths."""
+    """Units that get every flag's default until a moment; one is open at a time. ``share`` in
+    thousandths.
+    """
 
     unit_type = models.CharField(max_length=32, default="user")
     seed = models.CharField(max_length=12)

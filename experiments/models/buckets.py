@@ -27,7 +27,8 @@ class Layer(models.Model):
 class Bucket(models.Model):
     """One thousandth of a layer: free, held by a variant, or resting until a moment.
 
-    ``step`` is the ramp step that took it: while its iteration stands at an earlier one it is held and not served.
+    ``step`` is the ramp step that took it: while its iteration stands at an earlier one it is held
+    and not served.
     """
 
     layer = models.ForeignKey(Layer, on_delete=models.PROTECT, related_name="buckets")

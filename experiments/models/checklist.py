@@ -15,8 +15,8 @@ class SignOff(models.Model):
     """Verdict + evidence + person + time. Append-only; the newest one of an item counts.
 
     ``judged`` is the canonical JSON of the design fields the item names, as they were when signed;
-    a design whose hash differs voids the sign-off. An approval also names who asked for it, and who made the key with
-    which it was asked for.
+    a design whose hash differs voids the sign-off. An approval also names who asked for it, and who
+    made the key with which it was asked for.
     """
 
     experiment = models.ForeignKey(

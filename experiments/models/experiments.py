@@ -188,7 +188,9 @@ class Experiment(models.Model):
 
 
 class Variant(models.Model):
-    """One of the things compared. ``value`` is what the flag serves; null means the config itself."""
+    """One of the things compared. ``value`` is what the flag serves; null means the config
+    itself.
+    """
 
     id = models.AutoField(primary_key=True, db_column="variant_id")
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -235,9 +237,9 @@ class Iteration(models.Model):
     """One launch of a design: what was frozen, and when each part of it happened.
 
     ``design``, ``policy_rules`` and ``plan`` are frozen when the iteration begins. ``traffic`` is
-    the share now served, in thousandths; ``step`` the present ramp step's place among the declared ones,
-    and ``step_started_at`` its start. ``held`` is who held which buckets when it ended, for exposures that are told later:
-    [variant, role, [indexes]], empty while it is open.
+    the share now served, in thousandths; ``step`` the present ramp step's place among the declared
+    ones, and ``step_started_at`` its start. ``held`` is who held which buckets when it ended, for
+    exposures that are told later: [variant, role, [indexes]], empty while it is open.
     """
 
     experiment = models.ForeignKey(Experiment, on_delete=models.PROTECT, related_name="iterations")
@@ -292,7 +294,8 @@ class Pause(models.Model):
 
 
 class StoppedArm(models.Model):
-    """A test arm that was switched off alone, for the rest of its iteration: its units get the flag's rollout, else its default.
+    """A test arm that was switched off alone, for the rest of its iteration: its units get the
+    flag's rollout, else its default.
 
     Append-only: only a new iteration serves the arm again.
     """

@@ -26,7 +26,9 @@ class Flag(models.Model):
     )
     default_value = models.JSONField(default=dict)
     schema = models.JSONField(default=dict, blank=True)
-    """Which keys its objects have, and within which limits; forms are drawn from it. Empty: nothing is said."""
+    """Which keys its objects have, and within which limits; forms are drawn from it. Empty: nothing
+    is said.
+    """
     enabled = models.BooleanField(
         default=True, help_text="Off: everybody gets the default value, whatever runs on the flag."
     )

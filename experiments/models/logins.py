@@ -6,7 +6,9 @@ from django.db import models
 
 
 class LoginCount(models.Model):
-    """How often logins of one subject failed in a row. ``known``: this account has logged in from this address."""
+    """How often logins of one subject failed in a row. ``known``: this account has logged in from
+    this address.
+    """
 
     subject = models.CharField(max_length=320, unique=True)
     failures = models.PositiveIntegerField(default=0)

@@ -91,9 +91,10 @@ class ExperimentMetric(models.Model):
     """What an experiment plans to do with a metric: decide by it, watch it, or show it.
 
     ``baseline`` and ``mde`` size the experiment (``mde`` in the unit of ``mde_kind``);
-    ``required_improvement`` is d0; margins belong to guardrails. ``covariate`` names a number frozen at first
-    exposure that CUPED uses instead of the metric's own past; ``adjusted``: looks decide by CUPED's estimate.
-    ``worth_micro`` is the money that one unit of the primary outcome brings.
+    ``required_improvement`` is d0; margins belong to guardrails. ``covariate`` names a number
+    frozen at first exposure that CUPED uses instead of the metric's own past; ``adjusted``: looks
+    decide by CUPED's estimate. ``worth_micro`` is the money that one unit of the primary outcome
+    brings.
     """
 
     experiment = models.ForeignKey(

@@ -1,4 +1,6 @@
-"""What happened in the world while experiments ran: a campaign, an update of a provider, an incident."""
+"""What happened in the world while experiments ran: a campaign, an update of a provider, an
+incident.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ KINDS = ("campaign", "provider update", "incident", "release", "other")
 
 
 class TimelineNote(models.Model):
-    """Days, and what was up on them; of one experiment or, without one, of all. Withdrawn ones stay and are not drawn."""
+    """Days, and what was up on them; of one experiment or, without one, of all. Withdrawn ones stay
+    and are not drawn.
+    """
 
     experiment = models.ForeignKey(
         "experiments.Experiment", null=True, on_delete=models.PROTECT, related_name="timeline_notes"

@@ -15,7 +15,8 @@ class Subscription(models.Model):
     """Where messages go, narrowed to an experiment and to kinds; an empty list of kinds means all.
 
     ``address`` may hold a secret (Slack's addresses are one), so pages and logs show its host only.
-    ``salt`` makes the signing secret, together with the installation's own; the secret is kept nowhere.
+    ``salt`` makes the signing secret, together with the installation's own; the secret is kept
+    nowhere.
     """
 
     name = models.CharField(max_length=120)
@@ -43,10 +44,11 @@ class Subscription(models.Model):
 
 
 class OutboxMessage(models.Model):
-    """One thing to tell, written in the transaction that made it true. ``key`` names the happening, so it is told once.
+    """One thing to tell, written in the transaction that made it true. ``key`` names the happening,
+    so it is told once.
 
-    ``subscription`` is set where it is for one subscription only (digests and tests). ``uuid`` is the
-    id that receivers see, the same in every attempt.
+    ``subscription`` is set where it is for one subscription only (digests and tests). ``uuid`` is
+    the id that receivers see, the same in every attempt.
     """
 
     key = models.CharField(max_length=120, unique=True)
@@ -79,10 +81,11 @@ class OutboxMessage(models.Model):
 
 
 class Delivery(models.Model):
-    """One message on its way to one subscription: ``digest`` waits for the day's end, ``dead`` for a person.
+    """One message on its way to one subscription: ``digest`` waits for the day's end, ``dead`` for
+    a person.
 
-    ``next_attempt_at`` is set when an attempt begins to when the following one would be due: whoever
-    dies while sending leaves a row that comes due by itself.
+    ``next_attempt_at`` is set when an attempt begins to when the following one would be due:
+    whoever dies while sending leaves a row that comes due by itself.
     """
 
     class State(models.TextChoices):

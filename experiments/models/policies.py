@@ -7,7 +7,9 @@ from django.db.models import Q
 
 
 class Policy(models.Model):
-    """One version of a risk class's demands; ``rules`` is a ``core.policies.PolicyRules`` as JSON."""
+    """One version of a risk class's demands; ``rules`` is a ``core.policies.PolicyRules`` as
+    JSON.
+    """
 
     key = models.SlugField(max_length=40)
     version = models.PositiveIntegerField(default=1)

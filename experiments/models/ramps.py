@@ -11,8 +11,9 @@ from experiments.core.life.ramping import HeldBy
 class RampStay(models.Model):
     """A stretch of time at one ramp step; the open one of an open iteration is where it stands now.
 
-    ``step`` is the place among the declared steps and ``share`` its share in thousandths; ``reason`` says why it
-    was entered. ``held_since`` and what follows tell of the hold that is on it now; earlier ones are in the changelog.
+    ``step`` is the place among the declared steps and ``share`` its share in thousandths;
+    ``reason`` says why it was entered. ``held_since`` and what follows tell of the hold that is on
+    it now; earlier ones are in the changelog.
     """
 
     iteration = models.ForeignKey(

@@ -1,4 +1,6 @@
-"""Where each experiment is, kept so that lists can order thousands of them without working out every one."""
+"""Where each experiment is, kept so that lists can order thousands of them without working out
+every one.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +9,11 @@ from django.db import models
 
 
 class Standing(models.Model):
-    """An experiment's state and urgency as its card gave them; wrong as soon as there is a ``Touch`` or ``due_at`` has passed.
+    """An experiment's state and urgency as its card gave them; wrong as soon as there is a
+    ``Touch`` or ``due_at`` has passed.
 
-    Nothing decides by it: it orders lists and finds what may wait for somebody. Pages show the card itself.
+    Nothing decides by it: it orders lists and finds what may wait for somebody. Pages show the card
+    itself.
     """
 
     experiment = models.OneToOneField(
@@ -29,7 +33,9 @@ class Standing(models.Model):
 
 
 class Touch(models.Model):
-    """That a row changed which an experiment's card rests on. Triggers write it; it refers to no row, so writing never waits."""
+    """That a row changed which an experiment's card rests on. Triggers write it; it refers to no
+    row, so writing never waits.
+    """
 
     experiment_id = models.IntegerField()
 
@@ -38,7 +44,9 @@ class Touch(models.Model):
 
 
 def touching(which: str) -> pgtrigger.Trigger:
-    """A trigger that notes the experiments (an SQL query of their ids) that a changed row belongs to."""
+    """A trigger that notes the experiments (an SQL query of their ids) that a changed row belongs
+    to.
+    """
     return pgtrigger.Trigger(
         name="touches_standing",
         when=pgtrigger.After,

@@ -1,4 +1,6 @@
-"""Emergency stops that could not wait for the experiment's row: the default is served at once, and they are booked later."""
+"""Emergency stops that could not wait for the experiment's row: the default is served at once, and
+they are booked later.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,12 @@ from experiments.models.standings import OWN, touching
 
 
 class UrgentStop(models.Model):
-    """Somebody stopped an experiment, or one ``arm`` of it (a variant's key), while another transaction held its row.
+    """Somebody stopped an experiment, or one ``arm`` of it (a variant's key), while another
+    transaction held its row.
 
-    Nothing here refers to a row that a stranger may hold, so writing it never waits. Only ``settled_at`` and
-    ``outcome`` change, once: when the stop has been booked on the experiment, or was overtaken.
+    Nothing here refers to a row that a stranger may hold, so writing it never waits. Only
+    ``settled_at`` and ``outcome`` change, once: when the stop has been booked on the experiment, or
+    was overtaken.
     """
 
     experiment = models.ForeignKey(

@@ -7,10 +7,11 @@ from django.db.models import Q
 
 
 class FailedWork(models.Model):
-    """One piece of due work since it last succeeded: runs begun (``attempts``) and runs that failed.
+    """One piece of due work since it last succeeded: runs begun (``attempts``) and runs that
+    failed.
 
-    One more begun than failed: it is being worked on, or its worker ended during it. ``set_aside_at``: it is not tried
-    again until somebody says so.
+    One more begun than failed: it is being worked on, or its worker ended during it.
+    ``set_aside_at``: it is not tried again until somebody says so.
     """
 
     task = models.CharField(max_length=60)

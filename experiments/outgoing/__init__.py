@@ -1,1 +1,3 @@
-"""The only room that speaks to other people's servers: one safe https client, and the channels that use it."""
+"""The only room that speaks to other people's servers: one safe https client, and the channels that
+use it.
+"""

@@ -1,4 +1,6 @@
-"""The ways a message leaves: a signed webhook, Slack's format, e-mail. Each is checked and sent here alone."""
+"""The ways a message leaves: a signed webhook, Slack's format, e-mail. Each is checked and sent
+here alone.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ class Channel(StrEnum):
 
 @dataclass(frozen=True)
 class Letter:
-    """A message as it leaves. ``id`` is the same in every attempt, so that a receiver can tell repeats."""
+    """A message as it leaves. ``id`` is the same in every attempt, so that a receiver can tell
+    repeats.
+    """
 
     id: str
     kind: str
@@ -45,7 +49,9 @@ class Letter:
 
 @dataclass(frozen=True)
 class Recipient:
-    """Where to: ``secret`` signs webhooks and is empty for the other channels; it is in no text of ours."""
+    """Where to: ``secret`` signs webhooks and is empty for the other channels; it is in no text of
+    ours.
+    """
 
     channel: Channel
     address: str = field(repr=False)
@@ -95,7 +101,9 @@ def webhook_body(letter: Letter) -> bytes:
 
 
 def slack_body(letter: Letter) -> bytes:
-    """Slack's simplest message. Its three control characters are escaped, so no text of ours mentions or links anybody."""
+    """Slack's simplest message. Its three control characters are escaped, so no text of ours
+    mentions or links anybody.
+    """
     whole = f"{letter.title}\n{letter.text}" if letter.text else letter.title
     cut = whole if len(whole) <= _SLACK_TEXT else whole[: _SLACK_TEXT - 1] + "…"
     return json.dumps(

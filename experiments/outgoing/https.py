@@ -1,4 +1,5 @@
-"""One safe request to a stranger's server: https, public addresses only, pinned, bounded, never redirected.
+"""One safe request to a stranger's server: https, public addresses only, pinned, bounded, never
+redirected.
 
 The name is resolved once; every address it has must be public, and the connection goes to the very
 address that was judged, so a name that changes its mind in between gains nothing. The certificate
@@ -27,19 +28,25 @@ permitted: Callable[[str], bool] = is_public
 
 
 class Undelivered(Exception):
-    """It did not arrive, or nobody said that it did. The message names the host, never path or query."""
+    """It did not arrive, or nobody said that it did. The message names the host, never path or
+    query.
+    """
 
 
 @dataclass(frozen=True)
 class Route:
-    """Where a request goes: the destination, and the addresses that were judged for it, in the resolver's order."""
+    """Where a request goes: the destination, and the addresses that were judged for it, in the
+    resolver's order.
+    """
 
     destination: Destination
     addresses: tuple[tuple[socket.AddressFamily, str], ...]
 
 
 def route(url: str) -> Route:
-    """Judge an address as it is now; ``InvalidInput`` for its spelling, ``Undelivered`` for what it resolves to."""
+    """Judge an address as it is now; ``InvalidInput`` for its spelling, ``Undelivered`` for what it
+    resolves to.
+    """
     to = destination(url)
     try:
         found = socket.getaddrinfo(to.host, to.port, type=socket.SOCK_STREAM)
@@ -55,7 +62,9 @@ def route(url: str) -> Route:
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str]) -> int:
-    """POST and hear the status, which is 2xx; anything else is ``Undelivered``. What else is answered is not read."""
+    """POST and hear the status, which is 2xx; anything else is ``Undelivered``. What else is
+    answered is not read.
+    """
     if len(body) > LARGEST_BODY:
         raise Undelivered(f"the message has {len(body):,} bytes; at most {LARGEST_BODY:,} are sent")
     way = route(url)

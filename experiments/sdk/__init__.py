@@ -1,7 +1,8 @@
-"""The client for Python: decides locally as the platform would, and tells it what happened. No Django.
+"""The client for Python: decides locally as the platform would, and tells it what happened. No
+Django.
 
-``AssayClient`` is all that new code needs. The other names keep code running that was written to older
-call styles: a manager of experiments, functions for tenants, an experiment service.
+``AssayClient`` is all that new code needs. The other names keep code running that was written to
+older call styles: a manager of experiments, functions for tenants, an experiment service.
 """
 
 from experiments.core.errors import AssayError, Refused

@@ -1,4 +1,6 @@
-"""What a client hands to an application: values of its own, each with the reason and where it came from."""
+"""What a client hands to an application: values of its own, each with the reason and where it came
+from.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,8 @@ EXPLANATIONS: Mapping[Reason, str] = {
 class Evaluation(Generic[T]):
     """A flag's value and why it is that one. With an ``error`` the value is the caller's default.
 
-    ``reason`` is the step that decided, ``"error"`` when none did. ``error`` is one of OpenFeature's codes.
+    ``reason`` is the step that decided, ``"error"`` when none did. ``error`` is one of
+    OpenFeature's codes.
     """
 
     value: T
@@ -114,8 +117,9 @@ def asked_of(
 ) -> Asked:
     """The units that a call names: ``unit`` is short for ``{"user": unit}``.
 
-    Whole numbers up to 2^53 - 1 and UUIDs are taken as their text, since that is how applications keep ids. An empty
-    map is no unit at all; an id that cannot be used is named among the problems and costs only what needs it.
+    Whole numbers up to 2^53 - 1 and UUIDs are taken as their text, since that is how applications
+    keep ids. An empty map is no unit at all; an id that cannot be used is named among the problems
+    and costs only what needs it.
     """
     if units is None and isinstance(unit, str) and check_unit_id(unit) is None:
         return Asked({"user": unit}, attributes or {})  # nearly every call

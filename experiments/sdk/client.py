@@ -1,9 +1,11 @@
-"""The client: decides in the application's own process, as the platform would, and tells it what happened.
+"""The client: decides in the application's own process, as the platform would, and tells it what
+happened.
 
-No call waits for the network, except those whose names say so (``wait_ready``, ``refresh``, ``flush``, ``close``) and
-the first question of a process, which waits up to ``start_seconds`` for the first catalogue. With a folder, what is
-told is appended to a file before the call returns. No call raises into the application, except the constructor, for
-an address or a key that can be none. What cannot be decided is the caller's default, with the reason.
+No call waits for the network, except those whose names say so (``wait_ready``, ``refresh``,
+``flush``, ``close``) and the first question of a process, which waits up to ``start_seconds`` for
+the first catalogue. With a folder, what is told is appended to a file before the call returns. No
+call raises into the application, except the constructor, for an address or a key that can be none.
+What cannot be decided is the caller's default, with the reason.
 """
 
 from __future__ import annotations
@@ -88,11 +90,12 @@ class About(TypedDict, total=False):
 class AssayClient(Teller):
     """One per process, shared by all its threads and tasks; a forked child goes on with it.
 
-    ``key`` is a server key. ``folder`` keeps the last catalogue for a start without the server, and what was told
-    until it has arrived, so that a killed process loses nothing. An exposure of the same unit to the same variant is
-    told once in ``exposure_seconds`` (0: every time). ``capacity`` bounds the items that wait to be sent.
-    ``start_seconds``: how long the first question of a process may wait for the first catalogue (0: not at all).
-    ``catch_signals``: send what waits when SIGTERM or SIGHUP ends the process and no handler of yours does.
+    ``key`` is a server key. ``folder`` keeps the last catalogue for a start without the server, and
+    what was told until it has arrived, so that a killed process loses nothing. An exposure of the
+    same unit to the same variant is told once in ``exposure_seconds`` (0: every time). ``capacity``
+    bounds the items that wait to be sent. ``start_seconds``: how long the first question of a
+    process may wait for the first catalogue (0: not at all). ``catch_signals``: send what waits
+    when SIGTERM or SIGHUP ends the process and no handler of yours does.
     """
 
     def __init__(
@@ -128,7 +131,9 @@ class AssayClient(Teller):
         exposure_seconds: float = 60.0,
         clock: Callable[[], datetime] = utc_now,
     ) -> Self:
-        """A client without a server, on a catalogue at hand (as ``GET /api/v1/catalogue`` answers it); raises when it is none."""
+        """A client without a server, on a catalogue at hand (as ``GET /api/v1/catalogue`` answers
+        it); raises when it is none.
+        """
         source = FixedCatalogue(snapshot_of(document))
         return cls.from_source(
             source, outbox or Collected(), exposure_seconds=exposure_seconds, clock=clock
@@ -160,7 +165,8 @@ class AssayClient(Teller):
         self._start_seconds = start_seconds
         self._source, self._clock = source, clock
         self._exposures = Lately(exposure_seconds)
-        # Also runs when the interpreter ends; it must not know the client, which would never be collected.
+        # Also runs when the interpreter ends; it must not know the client, which would never be
+        # collected.
         self._end = weakref.finalize(self, _end, source, outbox)
 
     def _start(self) -> None:
@@ -213,8 +219,8 @@ class AssayClient(Teller):
     ) -> Evaluation[T]:
         """The flag's value with its reason.
 
-        ``unit`` is a user's id, short for ``units={"user": …}``. ``expose``: the unit meets what it is
-        answered, which is told to the platform.
+        ``unit`` is a user's id, short for ``units={"user": …}``. ``expose``: the unit meets what it
+        is answered, which is told to the platform.
         """
         try:
             return self._evaluate(flag, kind, default, asked_of(unit, units, attributes), expose)
@@ -277,7 +283,9 @@ class AssayClient(Teller):
         attributes: Attributes | None = None,
         expose: bool = True,
     ) -> AssignedVariant | None:
-        """The variant of an experiment (by key or name) that the unit is served; ``None`` when it is served none."""
+        """The variant of an experiment (by key or name) that the unit is served; ``None`` when it
+        is served none.
+        """
         about = asked_of(unit, units, attributes)
         answer = self._assign(experiment, about)
         if answer is not None and expose:
@@ -294,7 +302,9 @@ class AssayClient(Teller):
         experiments: Sequence[str] | None = None,
         expose: bool = False,
     ) -> list[dict[str, JSON]]:
-        """One answer for each experiment, all that serve unless named, in the shape of ``POST /api/v1/assignments``."""
+        """One answer for each experiment, all that serve unless named, in the shape of ``POST
+        /api/v1/assignments``.
+        """
         about = asked_of(unit, units, attributes)
         answers = self._assign_several(experiments, about)
         for answer in answers if expose else ():
@@ -310,7 +320,9 @@ class AssayClient(Teller):
         units: Mapping[str, object] | None = None,
         attributes: Attributes | None = None,
     ) -> dict[str, JSON]:
-        """What an experiment or flag answers to the unit, with a sentence that says why; nobody is exposed by it."""
+        """What an experiment or flag answers to the unit, with a sentence that says why; nobody is
+        exposed by it.
+        """
         about = asked_of(unit, units, attributes)
         snapshot = self._snapshot()
         if snapshot is None:
@@ -334,7 +346,9 @@ class AssayClient(Teller):
 
     @quietly(_no_name)
     def rolled_out(self, experiment: str) -> str | None:
-        """The key of the variant that the experiment's promotion left on its flag; ``None`` when it left none."""
+        """The key of the variant that the experiment's promotion left on its flag; ``None`` when it
+        left none.
+        """
         snapshot = self._snapshot()
         entry = (
             None
@@ -399,7 +413,9 @@ class AssayClient(Teller):
         units: Mapping[str, object] | None = None,
         attributes: Attributes | None = None,
     ) -> bool:
-        """Tell that the unit meets its variant now, for those who asked before with ``expose=False``; whether there was one."""
+        """Tell that the unit meets its variant now, for those who asked before with
+        ``expose=False``; whether there was one.
+        """
         about = asked_of(unit, units, attributes)
         answer = self._assign(experiment, about)
         return answer is not None and self._expose(answer, about.units)
@@ -419,7 +435,9 @@ class AssayClient(Teller):
         return f"experiment {entry.key} is randomised by {wanted}, and the call names {named}"
 
     def _expose(self, answer: Assignment, units: Mapping[str, str]) -> bool:
-        """An exposure names the arm that owns the unit's bucket: in a shadow dark launch that is not the served one."""
+        """An exposure names the arm that owns the unit's bucket: in a shadow dark launch that is
+        not the served one.
+        """
         served = answer.served
         if served.variant is None or served.iteration_id is None:
             return False
@@ -470,7 +488,9 @@ class AssayClient(Teller):
 
     @quietly(_nothing)
     def close(self) -> None:
-        """Send what waits, leave the rest in the folder, and end the threads; evaluation goes on with what is known."""
+        """Send what waits, leave the rest in the folder, and end the threads; evaluation goes on
+        with what is known.
+        """
         self._end()
 
     async def await_ready(self, timeout: float = 5.0) -> bool:

@@ -1,6 +1,7 @@
 """How an experiment's variants did, side by side, in the numbers that AI features are judged by.
 
-These describe. Whether a difference means anything is the analysis's to say (``StatisticalAnalyzer``).
+These describe. Whether a difference means anything is the analysis's to say
+(``StatisticalAnalyzer``).
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ Conversions = Mapping[str, float | None]
 
 
 class _Number:
-    """A number of a variant; asked for where nothing was measured, it refuses by name, so that nobody compares with nothing."""
+    """A number of a variant; asked for where nothing was measured, it refuses by name, so that
+    nobody compares with nothing.
+    """
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -38,8 +41,9 @@ class _Number:
 class ExperimentMetrics:
     """One variant's numbers. Rates are shares of the units, means are of what was told.
 
-    Latency is in milliseconds, cost in dollars a call, errors are per unit. A number that was not measured raises ``Refused``
-    when it is asked for; ``measured`` holds those that were, ``means`` and ``counts`` every metric by its key.
+    Latency is in milliseconds, cost in dollars a call, errors are per unit. A number that was not
+    measured raises ``Refused`` when it is asked for; ``measured`` holds those that were, ``means``
+    and ``counts`` every metric by its key.
     """
 
     variant: str
@@ -99,11 +103,13 @@ class ExperimentMetricsCollector:
     async def compare_variants(
         self, experiment_name: str, variant_names: Sequence[str] | None = None, duration: str = "7d"
     ) -> dict[str, ExperimentMetrics]:
-        """Each variant's numbers by name, of the units that first met it within ``duration`` (30m, 24h, 7d, 2w).
+        """Each variant's numbers by name, of the units that first met it within ``duration`` (30m,
+        24h, 7d, 2w).
 
-        It cuts by the units' first exposure, in all variants alike, and takes all that these units have told since: a cut through
-        a unit's own time would favour whoever acts early. Of an experiment that is over, the time before its end. Raises what
-        it cannot say: an unknown variant, one that no unit met in this time, results that are masked.
+        It cuts by the units' first exposure, in all variants alike, and takes all that these units
+        have told since: a cut through a unit's own time would favour whoever acts early. Of an
+        experiment that is over, the time before its end. Raises what it cannot say: an unknown
+        variant, one that no unit met in this time, results that are masked.
         """
         parse_duration(duration)
         platform = self._platform or default_platform()

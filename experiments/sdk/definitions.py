@@ -1,7 +1,9 @@
-"""Experiments as code writes them down: arms with weights and configs, and what may be done to them.
+"""Experiments as code writes them down: arms with weights and configs, and what may be done to
+them.
 
-A definition is bound to a platform when it is registered; from then on its status is the platform's,
-and its arms are fixed once it was started: a changed share would move units, so it is refused.
+A definition is bound to a platform when it is registered; from then on its status is the
+platform's, and its arms are fixed once it was started: a changed share would move units, so it is
+refused.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ class ExperimentStatus(StrEnum):
 
 
 class Variant:
-    """One arm: ``weight`` is its share (fractions that sum to 1; equal ones when left out), ``config`` what it is served."""
+    """One arm: ``weight`` is its share (fractions that sum to 1; equal ones when left out),
+    ``config`` what it is served.
+    """
 
     def __init__(
         self,
@@ -87,9 +91,11 @@ class ExperimentVariant(Variant):
 
 
 class Experiment:
-    """What to compare. ``unit_type`` is who is randomised; empty: as whoever registers it says (a user, a tenant).
+    """What to compare. ``unit_type`` is who is randomised; empty: as whoever registers it says (a
+    user, a tenant).
 
-    A moment without a zone is local time; a number is seconds since 1970. ``enabled`` starts it when it is registered.
+    A moment without a zone is local time; a number is seconds since 1970. ``enabled`` starts it
+    when it is registered.
     """
 
     def __init__(

@@ -1,8 +1,9 @@
 """What may end a process, and the last chance that each end gives: to send what waits.
 
-An interpreter that ends by itself runs ``atexit``. Others do not: workers of multiprocessing and billiard run the
-finalizers of ``multiprocessing.util``, Celery's prefork workers only ``worker_process_shutdown``, and a signal that
-nobody handles ends the process at once. ``os._exit`` and SIGKILL give no chance: only what is on disk survives them.
+An interpreter that ends by itself runs ``atexit``. Others do not: workers of multiprocessing and
+billiard run the finalizers of ``multiprocessing.util``, Celery's prefork workers only
+``worker_process_shutdown``, and a signal that nobody handles ends the process at once. ``os._exit``
+and SIGKILL give no chance: only what is on disk survives them.
 """
 
 from __future__ import annotations
@@ -35,14 +36,18 @@ _process_with_finalizer = [0]
 
 
 def watch(one: Ending) -> None:
-    """Give ``one`` its last chance at every kind of end of this process that offers one, ``atexit`` apart."""
+    """Give ``one`` its last chance at every kind of end of this process that offers one, ``atexit``
+    apart.
+    """
     _alive.add(one)
     _at_worker_exit()
     _at_celery_exit()
 
 
 def catch_signals() -> None:
-    """Send what waits before a signal ends this process. Handlers of the application's own are left alone."""
+    """Send what waits before a signal ends this process. Handlers of the application's own are left
+    alone.
+    """
     for number in _SIGNALS:
         if signal.getsignal(number) is signal.SIG_DFL:
             with contextlib.suppress(
@@ -61,7 +66,9 @@ def say_last_words() -> None:
 
 
 def _at_worker_exit() -> None:
-    """Workers of multiprocessing and billiard clear the finalizers that they inherit, so each process registers anew."""
+    """Workers of multiprocessing and billiard clear the finalizers that they inherit, so each
+    process registers anew.
+    """
     util = sys.modules.get("multiprocessing.util")
     if util is not None and _is_worker() and _process_with_finalizer != [os.getpid()]:
         _process_with_finalizer[:] = [os.getpid()]
@@ -92,7 +99,9 @@ def _celery_worker_ends(**_about: object) -> None:
 
 
 def _at_signal(number: int, _frame: FrameType | None) -> None:
-    """The signal does what it would have done. A second one does it at once; one that was handed on by another handler does not."""
+    """The signal does what it would have done. A second one does it at once; one that was handed on
+    by another handler does not.
+    """
     ours = signal.getsignal(number) is _at_signal
     if ours:
         signal.signal(number, signal.SIG_DFL)

@@ -24,7 +24,9 @@ class Backup:
 
 
 class Folder:
-    """The folder of one server and key; nothing here raises, since a full disk must not stop an application."""
+    """The folder of one server and key; nothing here raises, since a full disk must not stop an
+    application.
+    """
 
     def __init__(self, path: str | os.PathLike[str], url: str, key: str) -> None:
         self._path = Path(path)
@@ -58,7 +60,9 @@ class Folder:
         return Journal(self._path, self._mark)
 
     def _write(self, target: Path, data: bytes) -> bool:
-        """Write beside, then rename: a reader sees the old file or the new one, and nobody else may read either."""
+        """Write beside, then rename: a reader sees the old file or the new one, and nobody else may
+        read either.
+        """
         beside = None
         try:
             self._path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,4 +1,6 @@
-"""After a fork the child has the parent's memory, but none of its threads and perhaps its held locks: who must begin anew."""
+"""After a fork the child has the parent's memory, but none of its threads and perhaps its held
+locks: who must begin anew.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Nothing that goes wrong in here may go wrong in the application: it gets a fallback, and the log a line."""
+"""Nothing that goes wrong in here may go wrong in the application: it gets a fallback, and the log
+a line.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ _reported: set[tuple[str, type[BaseException]]] = set()
 
 
 def quietly(fallback: Callable[[], R]) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Answer with ``fallback()`` where the function would raise. Each kind of fault is logged once, not at every request."""
+    """Answer with ``fallback()`` where the function would raise. Each kind of fault is logged once,
+    not at every request.
+    """
 
     def guarded(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)

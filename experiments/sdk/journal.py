@@ -1,9 +1,11 @@
-"""Files of what was told and has not arrived yet: each item is in one before the call that told it returns.
+"""Files of what was told and has not arrived yet: each item is in one before the call that told it
+returns.
 
-A process writes files of its own and holds a lock on each; when it dies, however it dies, the locks are free and
-any other process of the application takes the files over. A file is removed when all its items have arrived.
-Nothing is forced onto the disk itself (``fsync``): a process that is killed loses nothing, a machine that loses its
-power may. Nothing here raises: without the files, items are kept in memory alone.
+A process writes files of its own and holds a lock on each; when it dies, however it dies, the locks
+are free and any other process of the application takes the files over. A file is removed when all
+its items have arrived. Nothing is forced onto the disk itself (``fsync``): a process that is killed
+loses nothing, a machine that loses its power may. Nothing here raises: without the files, items are
+kept in memory alone.
 """
 
 from __future__ import annotations
@@ -50,7 +52,9 @@ class Adopted:
 
 
 class Journal:
-    """The files of one server and key in one folder. The caller lets one thread at a time in, except into ``adopt``."""
+    """The files of one server and key in one folder. The caller lets one thread at a time in,
+    except into ``adopt``.
+    """
 
     def __init__(self, folder: Path, mark: str) -> None:
         self._folder, self._mark = folder, mark
@@ -59,7 +63,9 @@ class Journal:
         self._failing = False
 
     def write(self, kind: str, item: bytes, *, last: bool = False) -> Segment | None:
-        """Put an item on disk; ``None``: it is in memory alone, which is logged once. ``last``: the process ends now."""
+        """Put an item on disk; ``None``: it is in memory alone, which is logged once. ``last``: the
+        process ends now.
+        """
         if fcntl is None and not last:
             return None
         try:
@@ -77,7 +83,9 @@ class Journal:
         return segment
 
     def settle(self, segment: Segment) -> None:
-        """One of its items has arrived or was given up; the last of them empties the file or removes it."""
+        """One of its items has arrived or was given up; the last of them empties the file or
+        removes it.
+        """
         segment.waiting -= 1
         if segment.waiting > 0:
             return
@@ -104,7 +112,9 @@ class Journal:
                 self._remove(segment)
 
     def after_fork(self) -> None:
-        """The files are the parent's, and so are their locks, which closing a copy of a descriptor leaves alone."""
+        """The files are the parent's, and so are their locks, which closing a copy of a descriptor
+        leaves alone.
+        """
         for segment in list(self._open):
             self._let_go(segment)
         self._failing = False

@@ -1,7 +1,8 @@
-"""A platform inside this process: the same decisions by the same code, and what was told kept in memory.
+"""A platform inside this process: the same decisions by the same code, and what was told kept in
+memory.
 
-An experiment's seed comes from its name, so that a unit has the same variant in every run. Nothing is
-analysed here: whether a difference means anything is the server's to say.
+An experiment's seed comes from its name, so that a unit has the same variant in every run. Nothing
+is analysed here: whether a difference means anything is the server's to say.
 """
 
 from __future__ import annotations
@@ -198,7 +199,9 @@ def _arms(experiment: Experiment) -> list[VariantDocument]:
 
 
 def _control(experiment: Experiment) -> Variant:
-    """As on the server: the one that says so, else one named control or baseline, else the first."""
+    """As on the server: the one that says so, else one named control or baseline, else the
+    first.
+    """
     said = (variant for variant in experiment.variants if variant.is_control)
     named = (variant for variant in experiment.variants if variant.name.lower() in _CONTROLS)
     return next(said, None) or next(named, None) or experiment.variants[0]

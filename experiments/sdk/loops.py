@@ -26,7 +26,9 @@ def backed_off(seconds: float, failures: int) -> float:
 
 
 class Loop:
-    """Calls ``step`` and sleeps for as long as it says. Started by whoever first needs it, in each process anew."""
+    """Calls ``step`` and sleeps for as long as it says. Started by whoever first needs it, in each
+    process anew.
+    """
 
     def __init__(self, name: str, step: Callable[[], float]) -> None:
         self._name, self._step = name, step

@@ -44,5 +44,7 @@ class ExperimentManager:
     def get_variant(
         self, name: str, user_id: object, attributes: Mapping[str, object] | None = None
     ) -> AssignedVariant | None:
-        """The user's variant, with its ``name`` and ``config``; ``None`` when the experiment does not serve this user."""
+        """The user's variant, with its ``name`` and ``config``; ``None`` when the experiment does
+        not serve this user.
+        """
         return serve(self.platform, name, {"user": user_id}, attributes)

@@ -1,8 +1,9 @@
-"""OpenFeature's provider: its API for applications, our decisions, made in the application's own process.
+"""OpenFeature's provider: its API for applications, our decisions, made in the application's own
+process.
 
-Needs ``openfeature-sdk`` (``pip install assay-sdk[openfeature]``). A context means what it means to our
-OFREP doors: ``targetingKey`` is the user, ``tenantId`` and ``sessionId`` are the other units, and everything
-in it can be targeted; ``assayExposure: "none"`` evaluates without telling.
+Needs ``openfeature-sdk`` (``pip install assay-sdk[openfeature]``). A context means what it means to
+our OFREP doors: ``targetingKey`` is the user, ``tenantId`` and ``sessionId`` are the other units,
+and everything in it can be targeted; ``assayExposure: "none"`` evaluates without telling.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ _ERROR = "ERROR"
 
 
 class AssayProvider(AbstractProvider):
-    """``api.set_provider_and_wait(AssayProvider(client))``; nothing in an evaluation waits, so the async calls need no thread."""
+    """``api.set_provider_and_wait(AssayProvider(client))``; nothing in an evaluation waits, so the
+    async calls need no thread.
+    """
 
     def __init__(self, client: AssayClient, *, ready_seconds: float = 5.0) -> None:
         super().__init__()
@@ -43,7 +46,9 @@ class AssayProvider(AbstractProvider):
         return Metadata(name="assay")
 
     def initialize(self, evaluation_context: EvaluationContext) -> None:
-        """Wait for the first catalogue; without one OpenFeature answers defaults until it is there."""
+        """Wait for the first catalogue; without one OpenFeature answers defaults until it is
+        there.
+        """
         if not self.client.wait_ready(self._ready_seconds):
             raise ProviderNotReadyError(
                 f"no catalogue after {self._ready_seconds} s; the client goes on asking"

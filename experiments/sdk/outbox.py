@@ -1,8 +1,9 @@
-"""What applications tell the platform: kept in memory (and on disk), sent in batches, repeated until it has arrived.
+"""What applications tell the platform: kept in memory (and on disk), sent in batches, repeated
+until it has arrived.
 
-Each item has an id that makes sending it twice count once. With a folder, an item is in a file before the call that
-tells it returns. The memory is bounded: what no longer fits is counted and forgotten. Nothing here raises into the
-application.
+Each item has an id that makes sending it twice count once. With a folder, an item is in a file
+before the call that tells it returns. The memory is bounded: what no longer fits is counted and
+forgotten. Nothing here raises into the application.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ _POISONED = frozenset({400, 413, 422})
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of the items so far. ``dropped``: no room, or left unsent; ``rejected``: the platform (or JSON) did not take them."""
+    """What became of the items so far. ``dropped``: no room, or left unsent; ``rejected``: the
+    platform (or JSON) did not take them.
+    """
 
     waiting: int = 0
     sent: int = 0
@@ -72,7 +75,9 @@ class Outbox(Protocol):
 
 
 class Collected:
-    """Keeps the last items in memory and sends them nowhere: for tests, notebooks, and work without a server."""
+    """Keeps the last items in memory and sends them nowhere: for tests, notebooks, and work without
+    a server.
+    """
 
     def __init__(self, capacity: int = 100_000) -> None:
         self.items: deque[tuple[str, dict[str, object]]] = deque(maxlen=capacity)
@@ -173,7 +178,9 @@ class Sender:
             time.sleep(min(left, pause))
 
     def last_words(self, timeout: float) -> None:
-        """The process may end now: send what waits; what cannot be sent stays on disk, or is lost and said to be."""
+        """The process may end now: send what waits; what cannot be sent stays on disk, or is lost
+        and said to be.
+        """
         self._send_waiting(patience=timeout, until=time.monotonic() + timeout)
         with self._lock:
             lost = self._save()
@@ -280,7 +287,9 @@ class Sender:
         return pause
 
     def _send_waiting(self, patience: float | None = None, until: float | None = None) -> float:
-        """One pass over everything that waits, begun within ``patience`` and ended by ``until``; the seconds to pause before the next."""
+        """One pass over everything that waits, begun within ``patience`` and ended by ``until``;
+        the seconds to pause before the next.
+        """
         if not self._sending.acquire(timeout=-1 if patience is None else patience):
             return _PAUSE
         try:
@@ -311,7 +320,9 @@ class Sender:
         return None
 
     def _next(self, kind: str) -> list[Told]:
-        """The oldest items that fit one request; they stay where they are until they are known to have arrived."""
+        """The oldest items that fit one request; they stay where they are until they are known to
+        have arrived.
+        """
         batch: list[Told] = []
         size = 0
         with self._lock:
@@ -336,7 +347,9 @@ class Sender:
     def _send(
         self, kind: str, batch: Sequence[bytes], seconds: float | None = None
     ) -> float | None:
-        """``None`` when the batch is settled: stored, or refused for good; else the seconds to wait."""
+        """``None`` when the batch is settled: stored, or refused for good; else the seconds to
+        wait.
+        """
         body = b'{"%s":[%s]}' % (kind.encode(), b",".join(batch))
         try:
             answer = self._transport.send("POST", f"/api/v1/{kind}", body, seconds=seconds)
@@ -358,7 +371,9 @@ class Sender:
     def _send_halves(
         self, kind: str, batch: Sequence[bytes], seconds: float | None
     ) -> float | None:
-        """One item that no parser takes must not cost its neighbours; a half that is sent again counts once."""
+        """One item that no parser takes must not cost its neighbours; a half that is sent again
+        counts once.
+        """
         middle = len(batch) // 2
         first = self._send(kind, batch[:middle], seconds)
         return first if first is not None else self._send(kind, batch[middle:], seconds)

@@ -1,8 +1,9 @@
 """Where experiments that code defines live: on a server, or in this process alone.
 
-``default_platform()`` takes it from the environment: ``ASSAY_URL`` with ``ASSAY_KEY`` (a server key) and, for
-creating, starting and reading results, ``ASSAY_MANAGEMENT_KEY``; ``ASSAY_FOLDER`` keeps the last catalogue.
-Without ``ASSAY_URL`` everything stays in this process: for tests, notebooks, and trying things out.
+``default_platform()`` takes it from the environment: ``ASSAY_URL`` with ``ASSAY_KEY`` (a server
+key) and, for creating, starting and reading results, ``ASSAY_MANAGEMENT_KEY``; ``ASSAY_FOLDER``
+keeps the last catalogue. Without ``ASSAY_URL`` everything stays in this process: for tests,
+notebooks, and trying things out.
 """
 
 from __future__ import annotations
@@ -18,14 +19,18 @@ from experiments.sdk.server import ServerPlatform
 
 
 class Platform(Protocol):
-    """What the call styles need of a platform. Changes are refused with an ``AssayError`` that lists the reasons."""
+    """What the call styles need of a platform. Changes are refused with an ``AssayError`` that
+    lists the reasons.
+    """
 
     @property
     def client(self) -> AssayClient:
         """Decides and tells."""
 
     def register(self, experiment: Experiment) -> None:
-        """Make the experiment known, as a draft; one of this name that is known already stays as it is."""
+        """Make the experiment known, as a draft; one of this name that is known already stays as it
+        is.
+        """
 
     def start(self, name: str) -> None:
         """Serve it, also after a pause."""
@@ -43,7 +48,9 @@ class Platform(Protocol):
         """An experiment that others registered."""
 
     def metrics(self, name: str, duration: str = "") -> dict[str, object]:
-        """What came in by variant, as ``GET …/metrics`` answers; of units first exposed within ``duration``, where it is named."""
+        """What came in by variant, as ``GET …/metrics`` answers; of units first exposed within
+        ``duration``, where it is named.
+        """
 
     def analysis(self, ref: str | int) -> dict[str, object]:
         """The analysis of the primary metric, as ``GET …/analyze`` answers."""

@@ -1,4 +1,6 @@
-"""A platform behind HTTP: what code defines becomes an experiment there, with all its gates, and is decided here."""
+"""A platform behind HTTP: what code defines becomes an experiment there, with all its gates, and is
+decided here.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ _SETTLING = 5.0
 
 
 class ServerPlatform:
-    """``client`` decides with its server key; changes and results need ``management_key`` and raise what the server refuses."""
+    """``client`` decides with its server key; changes and results need ``management_key`` and raise
+    what the server refuses.
+    """
 
     def __init__(
         self, client: AssayClient, url: str, management_key: str = "", timeout: float = 10.0
@@ -142,7 +146,9 @@ def _path(name: str) -> str:
 
 
 def _body(experiment: Experiment, now: datetime) -> dict[str, object]:
-    """The experiment as the server is asked to create it; a start that has passed is left out, and so is what was not said."""
+    """The experiment as the server is asked to create it; a start that has passed is left out, and
+    so is what was not said.
+    """
     said: dict[str, object] = {
         "name": experiment.name,
         "description": experiment.description,

@@ -1,4 +1,6 @@
-"""Experiments by a service: a user or an anonymous session asks for its variant, results are recorded, the server analyses."""
+"""Experiments by a service: a user or an anonymous session asks for its variant, results are
+recorded, the server analyses.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ class VariantAnswer(TypedDict):
 
 class _Service:
     def __init__(self, db: object = None, *, platform: Platform | None = None) -> None:
-        """``db`` is what the surrounding application passes to all its services; nothing here needs a database."""
+        """``db`` is what the surrounding application passes to all its services; nothing here needs
+        a database.
+        """
         self._given = platform
 
     @property
@@ -65,8 +69,12 @@ class ExperimentService(_Service):
 
 
 class StatisticalAnalyzer(_Service):
-    """Asks the server, which has the data and the statistics; raises what it refuses, and ``Unreachable``."""
+    """Asks the server, which has the data and the statistics; raises what it refuses, and
+    ``Unreachable``.
+    """
 
     def analyze_experiment(self, experiment_id: str | int) -> dict[str, object]:
-        """Statistics of each variant, p-value, and the winner that the stored decision recommends."""
+        """Statistics of each variant, p-value, and the winner that the stored decision
+        recommends.
+        """
         return self.platform.analysis(experiment_id)

@@ -1,7 +1,8 @@
-"""Whom this request is about: remembered when a variant is asked for, so that what is measured later finds its unit.
+"""Whom this request is about: remembered when a variant is asked for, so that what is measured
+later finds its unit.
 
-Code that measures a model call knows the experiment and the variant, and seldom the user. The last units
-asked for are kept per thread and per task (a context variable), by experiment.
+Code that measures a model call knows the experiment and the variant, and seldom the user. The last
+units asked for are kept per thread and per task (a context variable), by experiment.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ def serve(
 
 
 def units_met(experiment: str | None) -> Mapping[str, str] | None:
-    """The units that were last asked about this experiment here, or about any when it is not named."""
+    """The units that were last asked about this experiment here, or about any when it is not
+    named.
+    """
     return _met.get().get(experiment or _LAST)
 
 

@@ -1,4 +1,6 @@
-"""The catalogue in this process: fetched again and again in the background, with the last good one kept on disk."""
+"""The catalogue in this process: fetched again and again in the background, with the last good one
+kept on disk.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ class Snapshot:
 
 
 def snapshot_of(text: str | bytes, etag: str = "") -> Snapshot:
-    """The catalogue of a document's text; an ``AssayError`` or ``ValueError`` says why it is none."""
+    """The catalogue of a document's text; an ``AssayError`` or ``ValueError`` says why it is
+    none.
+    """
     document = json.loads(text)
     if not isinstance(document, dict):
         raise ValueError(f"expected a catalogue, found {type(document).__name__}")
@@ -73,9 +77,11 @@ class FixedCatalogue:
 
 
 class FetchedCatalogue:
-    """Asks every ``poll_seconds`` with the tag of what it has; failures are waited out longer and longer.
+    """Asks every ``poll_seconds`` with the tag of what it has; failures are waited out longer and
+    longer.
 
-    ``snapshot`` is all that evaluation reads: replaced whole, never changed, ``None`` until the first one.
+    ``snapshot`` is all that evaluation reads: replaced whole, never changed, ``None`` until the
+    first one.
     """
 
     def __init__(self, transport: Transport, folder: Folder | None, poll_seconds: float) -> None:
@@ -108,7 +114,9 @@ class FetchedCatalogue:
             self._loop.start()
 
     def first(self, seconds: float) -> Snapshot | None:
-        """The first catalogue, waited for once in a process: until the first attempt has ended, or for so long."""
+        """The first catalogue, waited for once in a process: until the first attempt has ended, or
+        for so long.
+        """
         now = time.monotonic()
         if self._patient_until is None:
             self._patient_until = now + seconds
@@ -143,7 +151,9 @@ class FetchedCatalogue:
             self._tried.set()
 
     def _ask(self) -> float | None:
-        """Fetch and adopt; ``None`` when all is well, else the seconds that the server wants to be left alone."""
+        """Fetch and adopt; ``None`` when all is well, else the seconds that the server wants to be
+        left alone.
+        """
         known = self.snapshot
         try:
             answer = self._transport.send(

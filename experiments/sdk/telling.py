@@ -34,7 +34,9 @@ class Teller:
         self.outbox.start()
 
     def _refusal(self, units: Mapping[str, str], experiment: object) -> str:
-        """Why the platform would refuse what is told of these units, as far as it can be known here; empty when it would not."""
+        """Why the platform would refuse what is told of these units, as far as it can be known
+        here; empty when it would not.
+        """
         return ""
 
     @quietly(bool)
@@ -46,7 +48,9 @@ class Teller:
         units: Mapping[str, object] | None = None,
         **fields: object,
     ) -> bool:
-        """Tell an event with what ``POST /api/v1/events`` takes: ``value``, ``payload``, ``cost_micro``, ``experiment``, …"""
+        """Tell an event with what ``POST /api/v1/events`` takes: ``value``, ``payload``,
+        ``cost_micro``, ``experiment``, …
+        """
         return self.tell("events", unit, units, event_type=event_type, **fields)
 
     @quietly(bool)
@@ -71,7 +75,9 @@ class Teller:
         units: Mapping[str, object] | None = None,
         **fields: object,
     ) -> Iterator[dict[str, object]]:
-        """Tell an event with the milliseconds that the block took; what is put into the yielded dict goes along with it."""
+        """Tell an event with the milliseconds that the block took; what is put into the yielded
+        dict goes along with it.
+        """
         more: dict[str, object] = dict(fields)
         began = time.perf_counter()
         try:
@@ -93,10 +99,11 @@ class Teller:
         units: Mapping[str, object] | None = None,
         **fields: object,
     ) -> bool:
-        """Put an item with an id and the moment into the outbox; whether it was taken. Fields that are ``None`` are left out.
+        """Put an item with an id and the moment into the outbox; whether it was taken. Fields that
+        are ``None`` are left out.
 
-        Decimals, dates, moments and UUIDs are written as JSON holds them (see ``writing``). A ``timestamp`` among the fields
-        is when it happened, instead of now.
+        Decimals, dates, moments and UUIDs are written as JSON holds them (see ``writing``). A
+        ``timestamp`` among the fields is when it happened, instead of now.
         """
         self._start()
         about = asked_of(unit, units)

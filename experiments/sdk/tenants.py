@@ -97,7 +97,9 @@ def get_variant(
 def get_variant_config(
     tenant: object, experiment: str, attributes: Mapping[str, object] | None = None
 ) -> dict[str, JSON]:
-    """The config of the tenant's variant; empty when it has none, so that ``.get(name, default)`` is the default."""
+    """The config of the tenant's variant; empty when it has none, so that ``.get(name, default)``
+    is the default.
+    """
     found = _served(tenant, experiment, attributes)
     return {} if found is None else found.config
 

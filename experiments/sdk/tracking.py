@@ -1,7 +1,9 @@
-"""What applications measure, labelled with the experiment and the variant; each call says how long, how much and how well.
+"""What applications measure, labelled with the experiment and the variant; each call says how long,
+how much and how well.
 
-``labels`` are ``{"experiment": …, "variant": …}``. Whom it is about is the unit that a variant was last asked
-for in this thread or task, unless ``units`` says so. Nothing here raises or waits; false: it was not taken.
+``labels`` are ``{"experiment": …, "variant": …}``. Whom it is about is the unit that a variant was
+last asked for in this thread or task, unless ``units`` says so. Nothing here raises or waits;
+false: it was not taken.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Requests to the platform with nothing but the standard library: bounded in time and size, and never redirected."""
+"""Requests to the platform with nothing but the standard library: bounded in time and size, and
+never redirected.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ class Answer:
         return float(text) if text.isdigit() and len(text) < 7 else None
 
     def json(self) -> object:
-        """The body's document; ``Unreachable`` when it is none, as from a proxy that answers in the server's place."""
+        """The body's document; ``Unreachable`` when it is none, as from a proxy that answers in the
+        server's place.
+        """
         try:
             return json.loads(self.body)
         except ValueError as error:
@@ -73,7 +77,9 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         seconds: float | None = None,
     ) -> Answer:
-        """One request, one answer of any status; ``Unreachable`` when none came, within ``seconds`` where that is less than usual."""
+        """One request, one answer of any status; ``Unreachable`` when none came, within ``seconds``
+        where that is less than usual.
+        """
         sent = {
             "Authorization": f"Bearer {self._key}",
             "Accept": "application/json",

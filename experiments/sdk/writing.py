@@ -1,7 +1,9 @@
-"""What an application says, as JSON can hold it: money is a number, a moment is ISO 8601 text, a UUID is text.
+"""What an application says, as JSON can hold it: money is a number, a moment is ISO 8601 text, a
+UUID is text.
 
-A key of a payload whose value JSON cannot hold is left out and named in the log; the event stays. A field of the item
-itself (``value``) that cannot be written makes the whole item unfit, since an event without its value is another event.
+A key of a payload whose value JSON cannot hold is left out and named in the log; the event stays. A
+field of the item itself (``value``) that cannot be written makes the whole item unfit, since an
+event without its value is another event.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ class Unwritable(ValueError):
 
 
 def written(fields: Mapping[str, object]) -> dict[str, object]:
-    """The fields that were said (not ``None``), each as JSON holds it; one that cannot be written stays for the outbox to refuse."""
+    """The fields that were said (not ``None``), each as JSON holds it; one that cannot be written
+    stays for the outbox to refuse.
+    """
     found: dict[str, object] = {}
     for name, value in fields.items():
         if value is None:

@@ -1,4 +1,5 @@
-"""What the tables of experiments know for decision cards, of many experiments in a fixed number of queries.
+"""What the tables of experiments know for decision cards, of many experiments in a fixed number of
+queries.
 
 What the analysis says is added above this layer.
 """
@@ -50,8 +51,8 @@ def card_facts(
     checklists: bool = True,
     known: Facts | None = None,
 ) -> dict[int, CardFacts]:
-    """Experiment id → facts without a reading. Without ``checklists``, for ordering alone, nothing is said of what a draft
-    still needs, of who ended it and of rollouts.
+    """Experiment id → facts without a reading. Without ``checklists``, for ordering alone, nothing
+    is said of what a draft still needs, of who ended it and of rollouts.
 
     ``known`` are the checklist's facts of the only experiment, where they are there already.
     """
@@ -79,7 +80,9 @@ def card_facts(
 def _unread(
     experiments: Sequence[Experiment], gathered: Mapping[int, Facts], found: Mapping[int, CardFacts]
 ) -> dict[int, CardFacts]:
-    """Of those whose checklist could not be read: that it lacks something, so that nobody is told to start it."""
+    """Of those whose checklist could not be read: that it lacks something, so that nobody is told
+    to start it.
+    """
     unread = [one.pk for one in experiments if one.status in UNLAUNCHED and one.pk not in gathered]
     return {pk: replace(found[pk], missing=(UNREAD,)) for pk in unread}
 
@@ -155,7 +158,9 @@ def _lines(experiments: Iterable[Experiment]) -> dict[int, _Lines]:
 
 
 def _stop(row: ChangeLogEntry | None) -> Stop | None:
-    """Who did it and why. What the platform does rests on what an analysis found; so its harm is known."""
+    """Who did it and why. What the platform does rests on what an analysis found; so its harm is
+    known.
+    """
     if row is None:
         return None
     machine = row.actor_kind == ActorKind.MACHINE
@@ -230,7 +235,9 @@ def _switch(row: ChangeLogEntry | None, otherwise: datetime) -> Stop:
 
 
 def _urgent(experiments: Iterable[Experiment]) -> dict[int, dict[str, Stop]]:
-    """Emergency stops that serve already and wait for their experiment's row: by the stopped arm's name, of everything by ""."""
+    """Emergency stops that serve already and wait for their experiment's row: by the stopped arm's
+    name, of everything by "".
+    """
     ids = [one.pk for one in experiments if one.status in (Status.RUNNING, Status.DARK_LAUNCH)]
     found: dict[int, dict[str, Stop]] = {}
     rows = list(

@@ -1,4 +1,6 @@
-"""The launch checklist, read: facts from the tables, states, blockers, and what an actor may press next."""
+"""The launch checklist, read: facts from the tables, states, blockers, and what an actor may press
+next.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ class Step:
 
 
 def facts(experiment: Experiment, now: datetime) -> Facts:
-    """Everything the gate looks at, as of now. Call it under the experiment's lock to decide by it."""
+    """Everything the gate looks at, as of now. Call it under the experiment's lock to decide by
+    it.
+    """
     iteration = launch_of(experiment)
     return Facts(
         design=design_of(experiment),

@@ -1,4 +1,6 @@
-"""Rows of the checklist's tables as the core judges them, for one experiment and for lists alike."""
+"""Rows of the checklist's tables as the core judges them, for one experiment and for lists
+alike.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What is wrong with an installation although it works; told by ``check --deploy``, by readyz and in the admin. Serving never asks."""
+"""What is wrong with an installation although it works; told by ``check --deploy``, by readyz and
+in the admin. Serving never asks.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ def _with_demo_password() -> set[int]:
 
 
 def _commits_that_may_be_lost() -> list[str]:
-    """What is acknowledged must be on the disk: these settings let PostgreSQL say "committed" before it is."""
+    """What is acknowledged must be on the disk: these settings let PostgreSQL say "committed"
+    before it is.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT name FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit', 'full_page_writes') AND setting = 'off'"

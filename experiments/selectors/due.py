@@ -24,17 +24,23 @@ log = structlog.get_logger(__name__)
 HARM_HOURS = 72
 """Hours after a harm stop in which people may still resume; then it is concluded."""
 LAST_LOOK_HOURS = 48
-"""Hours that an experiment with a primary metric runs on past its planned end, so that the last look can be taken."""
+"""Hours that an experiment with a primary metric runs on past its planned end, so that the last
+look can be taken.
+"""
 
 
 class UnreadablePolicy(Exception):
-    """The stored rules of a policy are not what the platform writes: somebody has to mend the row."""
+    """The stored rules of a policy are not what the platform writes: somebody has to mend the
+    row.
+    """
 
 
 def to_start(now: datetime) -> list[int]:
-    """Experiments whose planned start has come: dark-launched ones, and drafts whose policy has no dark launch.
+    """Experiments whose planned start has come: dark-launched ones, and drafts whose policy has no
+    dark launch.
 
-    A draft whose policy cannot be read is due as well: its own start then fails, is counted and reported, and no other waits.
+    A draft whose policy cannot be read is due as well: its own start then fails, is counted and
+    reported, and no other waits.
     """
     planned = Experiment.objects.filter(planned_start__lte=now).order_by("planned_start", "pk")
     dark = planned.filter(status=Status.DARK_LAUNCH)
@@ -44,7 +50,9 @@ def to_start(now: datetime) -> list[int]:
 
 
 def _goes_dark_first(draft: Experiment) -> bool:
-    """Whether the draft's policy wants a dark launch before the start; not of a policy that cannot be read."""
+    """Whether the draft's policy wants a dark launch before the start; not of a policy that cannot
+    be read.
+    """
     try:
         return read_policy(draft).dark_launch
     except UnreadablePolicy:
@@ -53,7 +61,9 @@ def _goes_dark_first(draft: Experiment) -> bool:
 
 
 def read_policy(experiment: Experiment) -> PolicyRules:
-    """The rules of the experiment's policy. Rules that cannot be read are a fault, and no refusal of the experiment."""
+    """The rules of the experiment's policy. Rules that cannot be read are a fault, and no refusal
+    of the experiment.
+    """
     policy = experiment.policy
     try:
         return rules_from_json(policy.rules)
@@ -64,7 +74,9 @@ def read_policy(experiment: Experiment) -> PolicyRules:
 
 
 def to_end(now: datetime) -> list[int]:
-    """Live experiments past their planned end; those that decide by a primary metric get time for the last look."""
+    """Live experiments past their planned end; those that decide by a primary metric get time for
+    the last look.
+    """
     late = now - timedelta(hours=LAST_LOOK_HOURS)
     live = Experiment.objects.filter(status__in=(Status.RUNNING, Status.PAUSED)).exclude(
         pause_cause=PauseCause.HARM
@@ -90,7 +102,9 @@ def harm_unresolved(now: datetime) -> list[int]:
 
 
 def catalogue_expired(now: datetime) -> bool:
-    """Whether an override, a holdback or the global holdout has ended since the catalogue was built."""
+    """Whether an override, a holdback or the global holdout has ended since the catalogue was
+    built.
+    """
     built = (
         ServingDocument.objects.filter(kind="catalogue")
         .order_by("-version")

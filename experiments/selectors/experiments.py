@@ -68,7 +68,8 @@ def open_iteration(experiment: Experiment) -> Iteration | None:
 
 
 def launch_of(experiment: Experiment) -> Iteration | None:
-    """The launch that a checklist is about: the one under way; of an experiment that is over, its last one.
+    """The launch that a checklist is about: the one under way; of an experiment that is over, its
+    last one.
 
     A draft that came back from an aborted launch has none.
     """
@@ -89,21 +90,27 @@ ARM_WAITS = "its units get the flag's value from now on; its row is locked by an
 
 
 def arm_stop_waits(experiment: Experiment, arm: str) -> bool:
-    """Whether an emergency stop of one arm serves already and waits to be booked on the experiment's row."""
+    """Whether an emergency stop of one arm serves already and waits to be booked on the
+    experiment's row.
+    """
     return UrgentStop.objects.filter(
         experiment=experiment, settled_at__isnull=True, arm=arm
     ).exists()
 
 
 def stop_waits(experiment: Experiment) -> bool:
-    """Whether an emergency stop of everything serves already and waits to be booked on the experiment's row."""
+    """Whether an emergency stop of everything serves already and waits to be booked on the
+    experiment's row.
+    """
     return UrgentStop.objects.filter(
         experiment=experiment, settled_at__isnull=True, arm=""
     ).exists()
 
 
 def resumes_anew(iteration: Iteration, design: Design, now: datetime) -> bool:
-    """Whether resuming opens a new iteration: a harm stop, or a pause longer than a quarter of the conversion window, spoils the old."""
+    """Whether resuming opens a new iteration: a harm stop, or a pause longer than a quarter of the
+    conversion window, spoils the old.
+    """
     pause = iteration.pauses.filter(ended_at__isnull=True).first()
     if pause is None:
         return False

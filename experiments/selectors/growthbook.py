@@ -19,7 +19,9 @@ from experiments.core.types import Environment
 
 @dataclass(frozen=True)
 class Document:
-    """``etag`` is taken from the bytes, so it changes with what is said and with nothing else. ``packed`` is it gzipped."""
+    """``etag`` is taken from the bytes, so it changes with what is said and with nothing else.
+    ``packed`` is it gzipped.
+    """
 
     body: bytes = field(repr=False)
     etag: str
@@ -43,7 +45,9 @@ _building = threading.Lock()
 def features(
     catalogue: Catalogue, environment: Environment, now: datetime, *, client: bool
 ) -> Document:
-    """What keys of this kind evaluate locally; built once per catalogue and once more when something in it runs out."""
+    """What keys of this kind evaluate locally; built once per catalogue and once more when
+    something in it runs out.
+    """
     kept = _kept_for(catalogue, environment, now, client)
     if kept is None:
         # Many ask in the moment after a change; one builds.

@@ -1,4 +1,6 @@
-"""The checklist of many experiments at once, in a fixed number of queries: for lists and the overview."""
+"""The checklist of many experiments at once, in a fixed number of queries: for lists and the
+overview.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ _NEEDED = (
 
 
 def checklists(experiments: Sequence[Experiment]) -> dict[int, tuple[ItemState, ...]]:
-    """Experiment id → the state of every item. Their rows' own order (newest first) is what makes the newest count."""
+    """Experiment id → the state of every item. Their rows' own order (newest first) is what makes
+    the newest count.
+    """
     return {pk: checklist.states(facts) for pk, facts in checklist_facts(experiments).items()}
 
 
@@ -40,7 +44,9 @@ def checklist_facts(experiments: Sequence[Experiment]) -> dict[int, Facts]:
 
 
 def _read(experiment: Experiment) -> Facts | None:
-    """None where it cannot be read, which costs this experiment alone: its card says so, and the log why."""
+    """None where it cannot be read, which costs this experiment alone: its card says so, and the
+    log why.
+    """
     try:
         return _facts(experiment)
     except Exception:
@@ -49,7 +55,9 @@ def _read(experiment: Experiment) -> Facts | None:
 
 
 def in_team(actor: Actor, experiment: Experiment) -> bool:
-    """Whether the actor is owner or collaborator, of an experiment that came through ``checklists``."""
+    """Whether the actor is owner or collaborator, of an experiment that came through
+    ``checklists``.
+    """
     return actor.user_id == experiment.owner_id or any(
         person.pk == actor.user_id for person in experiment.collaborators.all()
     )

@@ -24,7 +24,8 @@ def documents(keys: Iterable[str]) -> list[SegmentDocument]:
 
 
 def content(targeting: JSON) -> JSON:
-    """What the segments in this targeting hold, as a verdict judges it; ``None`` when it names none.
+    """What the segments in this targeting hold, as a verdict judges it; ``None`` when it names
+    none.
 
     Ids appear as their number and the SHA-256 of their sorted list: a verdict is kept for ever and
     must not keep people's ids with it.
@@ -34,7 +35,9 @@ def content(targeting: JSON) -> JSON:
 
 
 def relying_on(key: str) -> tuple[str, ...]:
-    """What would change its audience with this segment and may not: launched experiments, and open rollouts."""
+    """What would change its audience with this segment and may not: launched experiments, and open
+    rollouts.
+    """
     launched = (
         Experiment.objects.filter(_names(key, "targeting"), status__in=SERVING)
         .order_by("key")

@@ -39,14 +39,16 @@ MISSED_POLLS = 10
 _FIRST_ANSWER = 2.0
 """Seconds that a starting process waits for PostgreSQL before it serves what its files hold."""
 _READING = 30.0
-"""Seconds for which it waits on, when PostgreSQL has answered and its document is still being read."""
+"""Seconds for which it waits on, when PostgreSQL has answered and its document is still being read.
+"""
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _NEWEST = "SELECT DISTINCT ON (kind) kind, version, sha256 FROM serving_documents ORDER BY kind, version DESC"
 
 
 @dataclass(frozen=True)
 class ServingState:
-    """One consistent picture for the length of a request. ``version`` 0: no catalogue was ever published.
+    """One consistent picture for the length of a request. ``version`` 0: no catalogue was ever
+    published.
 
     ``body`` is the catalogue's text as it was published. ``stale``: something newer may exist;
     ``unreachable``: because the last poll could not ask PostgreSQL.
@@ -93,7 +95,9 @@ def current() -> ServingState:
 
 
 def refresh(now: datetime) -> ServingState:
-    """Ask the database for something newer; when it does not answer, keep (or read from the files) the last good."""
+    """Ask the database for something newer; when it does not answer, keep (or read from the files)
+    the last good.
+    """
     global _state, _heard_at
     with _lock:
         before = _state or ServingState()
@@ -123,7 +127,9 @@ def start_polling(clock: Callable[[], datetime] = utc_now) -> None:
 
 
 def forget() -> None:
-    """Drop what is in memory; the next reader loads again. For tests, which change databases under us."""
+    """Drop what is in memory; the next reader loads again. For tests, which change databases under
+    us.
+    """
     global _state
     with _lock:
         _state = None
@@ -175,7 +181,9 @@ def _read(kind: str, version: int, sha256: str) -> StoredDocument:
 
 
 def _adopt(state: ServingState, document: StoredDocument, *, keep: bool) -> ServingState:
-    """The state with this document in it; a document that cannot be read leaves the last good one and is stale."""
+    """The state with this document in it; a document that cannot be read leaves the last good one
+    and is stale.
+    """
     try:
         state = _parsed(state, document)
     except (AssayError, ValueError, KeyError, TypeError) as error:

@@ -1,4 +1,6 @@
-"""The last good documents as files: replaced atomically, readable by this user alone, checked when read."""
+"""The last good documents as files: replaced atomically, readable by this user alone, checked when
+read.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ log = structlog.get_logger(__name__)
 
 
 class _Numbers(dict[str, int]):
-    """From digits to number. A catalogue names each bucket hundreds of times: by the same object, which saves half of its memory."""
+    """From digits to number. A catalogue names each bucket hundreds of times: by the same object,
+    which saves half of its memory.
+    """
 
     def __missing__(self, digits: str) -> int:
         return int(digits)
@@ -51,7 +55,9 @@ def path_of(kind: str) -> Path:
 
 
 def write(document: StoredDocument) -> bool:
-    """Put the document in place of the one before; a full or missing disk is logged, never raised."""
+    """Put the document in place of the one before; a full or missing disk is logged, never
+    raised.
+    """
     target = path_of(document.kind)
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -92,7 +98,9 @@ def _from_envelope(kind: str, data: bytes) -> StoredDocument:
 
 
 def _replace(target: Path, data: bytes) -> None:
-    """Write beside, then rename: a reader sees the old file or the new one, never half of either."""
+    """Write beside, then rename: a reader sees the old file or the new one, never half of
+    either.
+    """
     beside = target.with_name(f".{target.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:

@@ -1,4 +1,6 @@
-"""The catalogue as clients that decide for themselves fetch it: its bytes and tag, made once per version and environment."""
+"""The catalogue as clients that decide for themselves fetch it: its bytes and tag, made once per
+version and environment.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ _building = threading.Lock()
 
 
 def published(state: ServingState, environment: Environment) -> PublishedCatalogue | None:
-    """What keys of this environment may fetch now; ``None`` while no catalogue was ever published."""
+    """What keys of this environment may fetch now; ``None`` while no catalogue was ever
+    published.
+    """
     if not state.version:
         return None
     # Many ask in the moment after a change; one builds.
@@ -37,7 +41,8 @@ def published(state: ServingState, environment: Environment) -> PublishedCatalog
         return _published(state.body, state.version, environment)
 
 
-# Bytes remember their hash, so a look-up costs nothing; two versions of both environments can be asked for in a change-over.
+# Bytes remember their hash, so a look-up costs nothing; two versions of both environments can be
+# asked for in a change-over.
 @lru_cache(maxsize=4)
 def _published(text: bytes, version: int, environment: Environment) -> PublishedCatalogue:
     body = catalogues.canonical(served_document(json.loads(text), environment))

@@ -63,7 +63,9 @@ class _Rows:
     buckets: dict[tuple[int, int, str], list[int]] = field(default_factory=dict)
     stopped: set[tuple[int, int]] = field(default_factory=set)
     urgent: frozenset[int] = frozenset()
-    """Experiments that somebody stopped in an emergency while their row was locked: they are served like paused ones."""
+    """Experiments that somebody stopped in an emergency while their row was locked: they are served
+    like paused ones.
+    """
     rollouts: dict[int, Rollout] = field(default_factory=dict)
     overrides: dict[str, list[OverrideDocument]] = field(default_factory=lambda: defaultdict(list))
     resting: dict[str, list[RestingDocument]] = field(default_factory=lambda: defaultdict(list))
@@ -140,7 +142,9 @@ def urgently_stopped() -> frozenset[int]:
 
 
 def _urgently_stopped_arms(iterations: Mapping[int, Iteration]) -> set[tuple[int, int]]:
-    """Iteration and variant of each arm that was stopped alone while its experiment's row was locked."""
+    """Iteration and variant of each arm that was stopped alone while its experiment's row was
+    locked.
+    """
     waiting = UrgentStop.objects.filter(
         settled_at__isnull=True, experiment__in=list(iterations)
     ).exclude(arm="")
@@ -151,7 +155,9 @@ def _urgently_stopped_arms(iterations: Mapping[int, Iteration]) -> set[tuple[int
 
 
 def _buckets(iterations: Iterable[int]) -> dict[tuple[int, int, str], list[int]]:
-    """What is served: buckets of a ramp step that was taken back stay held, but their units get the flag's value."""
+    """What is served: buckets of a ramp step that was taken back stay held, but their units get the
+    flag's value.
+    """
     held = Bucket.objects.filter(
         iteration__in=list(iterations), step__lte=F("iteration__step")
     ).order_by()
@@ -186,7 +192,9 @@ def _add_overrides(rows: _Rows) -> None:
 
 
 def _add_resting(rows: _Rows) -> None:
-    """A pause or a draft must not turn an application's question into an error: it gets the flag's value."""
+    """A pause or a draft must not turn an application's question into an error: it gets the flag's
+    value.
+    """
     others = (
         Experiment.objects.filter(flag__isnull=False)
         .exclude(Q(status__in=SERVED) & ~Q(pk__in=rows.urgent))
@@ -238,7 +246,9 @@ def _serving(experiment: Experiment, rows: _Rows) -> ExperimentDocument:
 def _previews(
     flag: FlagDocument, experiments: list[Experiment], rows: _Rows
 ) -> list[ExperimentDocument]:
-    """Dark launches first, then drafts, newest first. A draft that cannot be served yet is left out."""
+    """Dark launches first, then drafts, newest first. A draft that cannot be served yet is left
+    out.
+    """
     wanted = sorted(
         (e for e in experiments if e.status in PREVIEWED),
         key=lambda e: e.status != Status.DARK_LAUNCH,
@@ -250,7 +260,9 @@ def _previews(
 
 
 def _preview(experiment: Experiment, iteration: Iteration | None) -> ExperimentDocument | None:
-    """The experiment as if at full share, under a seed of its own, so that testers meet every variant."""
+    """The experiment as if at full share, under a seed of its own, so that testers meet every
+    variant.
+    """
     seed = hashlib.sha256(f"preview:{experiment.uuid}".encode()).hexdigest()[:_SEED_LENGTH]
     document = _experiment(experiment, seed=seed, iteration=iteration)
     weights = [variant.weight for variant in experiment.variants.all()]

@@ -14,7 +14,9 @@ from experiments.models import Delivery, OutboxMessage, Subscription
 
 
 def receiving() -> QuerySet[Subscription]:
-    """Those that get messages now. An e-mail ends with its owner's account; a system's address outlives people."""
+    """Those that get messages now. An e-mail ends with its owner's account; a system's address
+    outlives people.
+    """
     return Subscription.objects.filter(Q(owner__is_active=True) | ~Q(channel="email"), active=True)
 
 
@@ -37,7 +39,9 @@ def deliveries_visible_to(actor: Actor) -> QuerySet[Delivery]:
 
 
 def shown_address(subscription: Subscription) -> str:
-    """What pages and the changelog say of an address: the mailbox, or the host alone, since the rest may be a secret."""
+    """What pages and the changelog say of an address: the mailbox, or the host alone, since the
+    rest may be a secret.
+    """
     if subscription.channel == "email":
         return subscription.address
     return f"{urlsplit(subscription.address).hostname}/…"
@@ -45,7 +49,9 @@ def shown_address(subscription: Subscription) -> str:
 
 @dataclass(frozen=True)
 class Underway:
-    """How telling goes: messages nobody has addressed yet, deliveries to come, dead letters, and since when the oldest is due."""
+    """How telling goes: messages nobody has addressed yet, deliveries to come, dead letters, and
+    since when the oldest is due.
+    """
 
     unaddressed: int
     pending: int

@@ -14,7 +14,9 @@ MOST = 100
 def for_experiment(
     experiment: Experiment, first: date | None = None, last: date | None = None
 ) -> list[TimelineNote]:
-    """Its own notes and those of all experiments, oldest first, within these days where they are given; withdrawn ones are left out."""
+    """Its own notes and those of all experiments, oldest first, within these days where they are
+    given; withdrawn ones are left out.
+    """
     rows = TimelineNote.objects.filter(
         Q(experiment=experiment) | Q(experiment=None), withdrawn_at=None
     ).select_related("author")

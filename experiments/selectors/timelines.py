@@ -13,7 +13,9 @@ MOST = 200
 
 
 def served_between(since: datetime, until: datetime) -> list[tuple[Experiment, list[Ran]]]:
-    """Experiments with an iteration in this span, the one that began last first; at most 200, in two queries."""
+    """Experiments with an iteration in this span, the one that began last first; at most 200, in
+    two queries.
+    """
     rows = (
         Iteration.objects.filter(
             Q(ended_at__isnull=True) | Q(ended_at__gt=since), began_at__lt=until

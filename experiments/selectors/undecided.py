@@ -1,4 +1,6 @@
-"""Why an experiment can never decide, as its design and its computed plan say; both doors say it in the same words."""
+"""Why an experiment can never decide, as its design and its computed plan say; both doors say it in
+the same words.
+"""
 
 from __future__ import annotations
 

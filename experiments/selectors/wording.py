@@ -15,6 +15,8 @@ def _kinds() -> dict[str, str]:
 
 
 def words(code: object) -> str:
-    """``start_dark_launch`` → start dark launch; the name of a kind of rows → what people call it."""
+    """``start_dark_launch`` → start dark launch; the name of a kind of rows → what people call
+    it.
+    """
     text = str(code)
     return _kinds().get(text, text).replace("_", " ")

@@ -1,4 +1,6 @@
-"""A gate before a server: while it is shut, nobody gets through and whoever was inside is thrown out."""
+"""A gate before a server: while it is shut, nobody gets through and whoever was inside is thrown
+out.
+"""
 
 from __future__ import annotations
 

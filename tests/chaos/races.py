@@ -11,7 +11,8 @@ from experiments.core.errors import AssayError
 
 
 def race(*calls: Callable[[], object]) -> list[object]:
-    """Run the calls at the same moment, each on a connection of its own; their results, or the refusals that they met.
+    """Run the calls at the same moment, each on a connection of its own; their results, or the
+    refusals that they met.
 
     Any other exception is raised: a deadlock is no refusal.
     """

@@ -1,4 +1,6 @@
-"""PostgreSQL and Redis go away under a live server: every answer stands, a cold start serves, and nothing that was met is lost."""
+"""PostgreSQL and Redis go away under a live server: every answer stands, a cold start serves, and
+nothing that was met is lost.
+"""
 
 from __future__ import annotations
 
@@ -193,7 +195,9 @@ def test_both_stores_hang__answers_stand_and_readyz_says_within_seconds_that_it_
 
 
 def readiness(live: Live) -> tuple[int, str, float, float]:
-    """Status, what it says of PostgreSQL, how many seconds ago that was asked, and how long the answer took."""
+    """Status, what it says of PostgreSQL, how many seconds ago that was asked, and how long the
+    answer took.
+    """
     began = time.monotonic()
     answer = live.get("/readyz", key=None)
     said = answer.json()

@@ -1,4 +1,6 @@
-"""What must hold when several press at the same moment: a promotion against every other verb, two approvers, several beats."""
+"""What must hold when several press at the same moment: a promotion against every other verb, two
+approvers, several beats.
+"""
 
 from __future__ import annotations
 
@@ -147,7 +149,9 @@ def test_two_approvers_the_requester_and_a_rejection_at_once__nobody_approves_th
 def test_approver_and_the_approvers_own_key_that_asks_at_once__nobody_approves_their_own(
     turn: int,
 ) -> None:
-    """Whoever asked last counts: when the key asked first, its person is refused, and the first requester may approve."""
+    """Whoever asked last counts: when the key asked first, its person is refused, and the first
+    requester may approve.
+    """
     experiment = launchable()
     done = {"experiment_id": experiment.pk}
     sign = partial(

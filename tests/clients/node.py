@@ -1,4 +1,6 @@
-"""Clients written in JavaScript: installed once under the state folder, run by ``make test-clients``; skipped, by name, without node."""
+"""Clients written in JavaScript: installed once under the state folder, run by ``make
+test-clients``; skipped, by name, without node.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ def run(script: str, *arguments: str) -> str:
 
 
 def installed(scripts: Path = SCRIPTS, name: str = "node") -> Path:
-    """A folder with the scripts and the locked packages; several processes may ask at once, and one installs."""
+    """A folder with the scripts and the locked packages; several processes may ask at once, and one
+    installs.
+    """
     folder = place.state_folder() / name
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:

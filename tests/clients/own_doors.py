@@ -24,7 +24,9 @@ class _Metadata(msgspec.Struct):
 
 
 class _Item(msgspec.Struct):
-    """What is compared of an assignment; half a gigabyte of answers is read faster for leaving out the rest."""
+    """What is compared of an assignment; half a gigabyte of answers is read faster for leaving out
+    the rest.
+    """
 
     flag: str
     value: Any
@@ -65,7 +67,9 @@ def rest(live: Live, experiments: Sequence[str]) -> Leg:
 
 
 def ofrep(live: Live) -> Leg:
-    """OpenFeature's remote evaluation of all flags at once. Where it wants a user and is given none, the caller's default stands."""
+    """OpenFeature's remote evaluation of all flags at once. Where it wants a user and is given
+    none, the caller's default stands.
+    """
     headers = {"Authorization": f"Bearer {live.keys['server']}", "Content-Type": "application/json"}
 
     def ask(asking: Sequence[Unit]) -> Iterator[Mapping[str, Answer]]:

@@ -1,8 +1,10 @@
-"""One question to every way of asking: twenty experiments, many units, and no two answers that differ.
+"""One question to every way of asking: twenty experiments, many units, and no two answers that
+differ.
 
-A *leg* is a way of asking: units in, an iterator of answers out, one mapping of flag to ``Answer`` for each
-unit in their order. ``core`` is the leg that the others are held against. To compare another client, write
-a leg for it; if it speaks to a live installation, ``published`` lets that serve the catalogue of this module.
+A *leg* is a way of asking: units in, an iterator of answers out, one mapping of flag to ``Answer``
+for each unit in their order. ``core`` is the leg that the others are held against. To compare
+another client, write a leg for it; if it speaks to a live installation, ``published`` lets that
+serve the catalogue of this module.
 """
 
 from __future__ import annotations
@@ -49,7 +51,9 @@ TESTERS, STAFF = 200, 200
 
 
 class Answer(NamedTuple):
-    """The value served, and the arm under which an experiment would report the unit (``None``: under none)."""
+    """The value served, and the arm under which an experiment would report the unit (``None``:
+    under none).
+    """
 
     value: Any
     arm: str | None
@@ -75,7 +79,9 @@ class Unit:
 
 
 def units(count: int, first: int = 0) -> list[Unit]:
-    """Integers, UUIDs, Cyrillic and emoji in turn; now and then a request without user, tenant or country."""
+    """Integers, UUIDs, Cyrillic and emoji in turn; now and then a request without user, tenant or
+    country.
+    """
     return [_unit(index) for index in range(first, first + count)]
 
 
@@ -113,7 +119,9 @@ def _unit(index: int) -> Unit:
 
 
 def parity_document(step: int = len(RAMP) - 1) -> dict[str, Any]:
-    """Twenty experiments, with the ramped ones at this step; a holdout of 2 % of users, staff and a plan excluded."""
+    """Twenty experiments, with the ramped ones at this step; a holdout of 2 % of users, staff and a
+    plan excluded.
+    """
     share = RAMP[step]
     flags = [
         _flag("halves", _experiment("halves", 1)),
@@ -228,7 +236,9 @@ def _experiment(
 
 
 def _layer(number: int) -> list[dict[str, Any]]:
-    """Three experiments that share a layer, each with the buckets that the ones before it have left."""
+    """Three experiments that share a layer, each with the buckets that the ones before it have
+    left.
+    """
     seed, free, flags = _seed(number), set(range(1000)), []
     for offset, name in enumerate(("layer_a", "layer_b", "layer_c")):
         added = plan(shuffled_buckets(seed), free, (500, 500), 300).added
@@ -334,7 +344,9 @@ def core(catalogue: Catalogue, flags: Iterable[str] | None = None, *, client: bo
 
 
 def _answer(served: Served) -> Answer:
-    """In a shadow the arm that owns the bucket is named in the metadata; control is what is served."""
+    """In a shadow the arm that owns the bucket is named in the metadata; control is what is
+    served.
+    """
     reported = served.role in (Phase.MAIN, Phase.DARK, Phase.TWIN)
     return Answer(
         served.value, str(served.metadata.get("treatment") or served.variant) if reported else None
@@ -358,7 +370,9 @@ def growthbook_python(document: Mapping[str, Any], flags: Iterable[str] | None =
 
 
 def growthbook_python_each(documents: Sequence[Mapping[str, Any]]) -> Leg:
-    """The same with a payload for each unit: remote evaluation, where the exposure comes with the rule."""
+    """The same with a payload for each unit: remote evaluation, where the exposure comes with the
+    rule.
+    """
 
     def ask(asking: Sequence[Unit]) -> Iterator[Mapping[str, Answer]]:
         for unit, sent in zip(asking, documents, strict=True):
@@ -382,7 +396,9 @@ def _reported(result: FeatureResult[Any]) -> Answer:
 
 
 def growthbook_js(document: Mapping[str, Any], folder: Path) -> Leg:
-    """GrowthBook's JavaScript SDK on a payload, in Node; files in ``folder`` carry questions and answers."""
+    """GrowthBook's JavaScript SDK on a payload, in Node; files in ``folder`` carry questions and
+    answers.
+    """
 
     def ask(asking: Sequence[Unit]) -> Iterator[Mapping[str, Answer]]:
         given, asked, answered = (
@@ -417,7 +433,9 @@ class Disagreement(NamedTuple):
 def disagreements(
     one: Leg, other: Leg, asking: Sequence[Unit], *, flags: Iterable[str] | None = None
 ) -> list[Disagreement]:
-    """Where two legs differ, over these flags (default: all that either answers); empty when they are one and the same."""
+    """Where two legs differ, over these flags (default: all that either answers); empty when they
+    are one and the same.
+    """
     answers = zip(asking, one(asking), other(asking), strict=True)
     return [
         Disagreement(unit, key, left.get(key), right.get(key))
@@ -428,7 +446,9 @@ def disagreements(
 
 
 def tally(leg: Leg, asking: Sequence[Unit]) -> dict[str, dict[str, int]]:
-    """How often each value was answered, by flag: a comparison of nothing with nothing would agree as well."""
+    """How often each value was answered, by flag: a comparison of nothing with nothing would agree
+    as well.
+    """
     counts: dict[str, dict[str, int]] = {}
     for answers in leg(asking):
         for key, answer in answers.items():

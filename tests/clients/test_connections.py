@@ -1,4 +1,6 @@
-"""How many connections to PostgreSQL the web processes hold, over bursts with pauses between them."""
+"""How many connections to PostgreSQL the web processes hold, over bursts with pauses between
+them.
+"""
 
 from __future__ import annotations
 

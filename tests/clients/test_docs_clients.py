@@ -1,4 +1,6 @@
-"""The page of clients: each example runs as it is printed, against a live installation, and what it shows and tells is right."""
+"""The page of clients: each example runs as it is printed, against a live installation, and what it
+shows and tells is right.
+"""
 
 from __future__ import annotations
 
@@ -122,7 +124,9 @@ def _met(live, title, seconds=15):
 
 
 def _python(code, folder):
-    """The distribution's name stands for the code of this tree; that it is the same code its own test shows."""
+    """The distribution's name stands for the code of this tree; that it is the same code its own
+    test shows.
+    """
     (folder / "assay_sdk.py").write_text(
         "import sys\nimport experiments.sdk\nsys.modules[__name__] = experiments.sdk\n"
     )

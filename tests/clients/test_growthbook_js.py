@@ -1,4 +1,6 @@
-"""npm's GrowthBook SDK against a live installation: local and remote evaluation, and the exposures that it reports."""
+"""npm's GrowthBook SDK against a live installation: local and remote evaluation, and the exposures
+that it reports.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ FLAGS = ["gj_users", "gj_tenants", "gj_remote", "gj_secret"]
 
 @pytest.fixture(scope="module")
 def served(live):
-    """Experiments that clients may see: of users, of tenants, and one whose targeting SDKs cannot evaluate alike."""
+    """Experiments that clients may see: of users, of tenants, and one whose targeting SDKs cannot
+    evaluate alike.
+    """
     live.experiment("gj_users", variants=ARMS, client_visible=True)
     live.experiment("gj_tenants", variants=ARMS, client_visible=True, unit_type="tenant")
     adult = [{"attribute": "age", "op": "gte", "value": 18}]

@@ -1,4 +1,6 @@
-"""PyPI's GrowthBook SDK against a live installation: local and remote evaluation, tags, and the exposures that it reports."""
+"""PyPI's GrowthBook SDK against a live installation: local and remote evaluation, tags, and the
+exposures that it reports.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ ARMS = [
 
 @pytest.fixture(scope="module")
 def served(live):
-    """Experiments that clients may see: of users, of tenants, and one whose targeting SDKs cannot evaluate alike."""
+    """Experiments that clients may see: of users, of tenants, and one whose targeting SDKs cannot
+    evaluate alike.
+    """
     live.experiment("gb_users", variants=ARMS, client_visible=True)
     live.experiment("gb_tenants", variants=ARMS, client_visible=True, unit_type="tenant")
     adult = [{"attribute": "age", "op": "gte", "value": 18}]

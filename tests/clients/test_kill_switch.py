@@ -1,4 +1,6 @@
-"""A switched-off flag reaches the documented GrowthBook clients within ten seconds, with the real packages."""
+"""A switched-off flag reaches the documented GrowthBook clients within ten seconds, with the real
+packages.
+"""
 
 from __future__ import annotations
 

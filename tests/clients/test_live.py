@@ -1,4 +1,6 @@
-"""The live installation that clients are tested against: it serves what is written to it, over the wire."""
+"""The live installation that clients are tested against: it serves what is written to it, over the
+wire.
+"""
 
 from __future__ import annotations
 

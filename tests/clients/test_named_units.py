@@ -1,4 +1,6 @@
-"""A condition on a unit's name means the same unit at every door: random catalogues, asked in every way there is."""
+"""A condition on a unit's name means the same unit at every door: random catalogues, asked in every
+way there is.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +101,8 @@ def test_condition_on_a_unit__random_rules_and_units__is_answered_alike_everywhe
         for _ in range(6):
             units = random_units(random)
             named = random.choice(sorted(UNIT_NAMES))
-            # An attribute under another spelling of a unit's name; doors that read their own spelling make a unit of it.
+            # An attribute under another spelling of a unit's name; doors that read their own
+            # spelling make a unit of it.
             extra = (
                 {}
                 if random.random() < 0.6 or named in (*GROWTHBOOK.values(), *OPENFEATURE.values())

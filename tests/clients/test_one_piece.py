@@ -1,4 +1,6 @@
-"""Answers leave in one piece: a body sent after its headers waits 40 ms for the client's acknowledgement."""
+"""Answers leave in one piece: a body sent after its headers waits 40 ms for the client's
+acknowledgement.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ import pytest
 
 
 def ask_often(live, path, body, times=25):
-    """Seconds of each of several requests on one kept connection, and in how many pieces the largest number arrived."""
+    """Seconds of each of several requests on one kept connection, and in how many pieces the
+    largest number arrived.
+    """
     sent = json.dumps(body).encode()
     head = (
         f"POST {path} HTTP/1.1\r\nHost: {live.host}\r\nAuthorization: Bearer {live.keys['server']}\r\n"

@@ -1,4 +1,6 @@
-"""npm's OpenFeature SDKs, for servers and for browsers, with their OFREP providers against a live installation."""
+"""npm's OpenFeature SDKs, for servers and for browsers, with their OFREP providers against a live
+installation.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ KINDS = {
 
 @pytest.fixture(scope="module")
 def served(live):
-    """An experiment on a flag of each type, and one that browsers may see, for paying users only."""
+    """An experiment on a flag of each type, and one that browsers may see, for paying users
+    only.
+    """
     for kind, (control, treatment) in TYPED.items():
         arms = [
             {"name": "control", "traffic_allocation": 50, "value": control},

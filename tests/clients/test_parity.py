@@ -1,4 +1,6 @@
-"""Twenty experiments answered one and the same everywhere, and ramps that move nobody; a sample, and all units in `make test-clients`."""
+"""Twenty experiments answered one and the same everywhere, and ramps that move nobody; a sample,
+and all units in `make test-clients`.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +88,8 @@ def test_live_installation__serves_growthbook_the_document_that_is_compared(live
         ]
     built = parity.parity_catalogue()
     assert served["features"] == parity.payload(built)["features"]
-    # The staff are excluded by id, which client keys are not shown: all is remote for them, and there it is the same.
+    # The staff are excluded by id, which client keys are not shown: all is remote for them, and
+    # there it is the same.
     assert (client["features"], len(client["remoteOnly"])) == ({}, parity.FLAGS)
     far = parity.growthbook_python_each(remote)
     found = parity.disagreements(parity.core(built, client=True), far, sample[:50])

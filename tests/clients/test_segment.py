@@ -1,4 +1,6 @@
-"""PyPI's clients of Segment and RudderStack against a live installation: what they send is kept, once each, and they hear why not."""
+"""PyPI's clients of Segment and RudderStack against a live installation: what they send is kept,
+once each, and they hear why not.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The lines that the admin offers to paste: each runs as it stands, against a live installation, and gets what the user gets."""
+"""The lines that the admin offers to paste: each runs as it stands, against a live installation,
+and gets what the user gets.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""One unit or attribute that cannot be used costs only what needs it, and the answer names it: at every door alike."""
+"""One unit or attribute that cannot be used costs only what needs it, and the answer names it: at
+every door alike.
+"""
 
 from __future__ import annotations
 
@@ -109,7 +111,9 @@ def test_an_unfit_unit__costs_only_the_flag_that_needs_it(post, door, unfit):
     "name", ["beyond 64 bits", "infinite", "very long", "nul", "half a surrogate"]
 )
 def test_an_unfit_attribute__costs_only_the_flag_that_needs_it(post, door, name):
-    """The rule says that the note is not ``x``; a note that cannot be read is not taken for another one."""
+    """The rule says that the note is not ``x``; a note that cannot be read is not taken for another
+    one.
+    """
     assert door(post, b'"acme"', UNFIT[name]) == {BY_USER: True, BY_TENANT: True, BY_NOTE: False}
 
 

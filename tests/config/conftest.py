@@ -10,7 +10,9 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def hangup_is_heard() -> Iterator[None]:
-    """Whoever runs the tests under nohup ignores SIGHUP, and every program started here would inherit that."""
+    """Whoever runs the tests under nohup ignores SIGHUP, and every program started here would
+    inherit that.
+    """
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)

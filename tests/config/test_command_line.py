@@ -52,7 +52,9 @@ ASK = "from django.contrib.auth.models import User; print('users', User.objects.
 
 @dataclass(frozen=True)
 class FirstCommand:
-    """A state folder that was empty, and what the first command that needed a database said in it."""
+    """A state folder that was empty, and what the first command that needed a database said in
+    it.
+    """
 
     state: Path
     done: subprocess.CompletedProcess[str]

@@ -1,4 +1,6 @@
-"""A message of beat that nobody took within its tick is routine; a task that somebody ended is not."""
+"""A message of beat that nobody took within its tick is routine; a task that somebody ended is
+not.
+"""
 
 from __future__ import annotations
 

@@ -132,7 +132,8 @@ def test_metrics__ended__keeps_its_last_numbers_for_seven_days__and_is_counted_o
     found = scraped()
     assert found["experiment_sample_size", "just_ended", "control"] == 15
     assert found["experiment_variant_info", "just_ended", "control", "true"] == 1
-    # What comes later is nobody's of the experiment, and after seven days its numbers are looked up elsewhere.
+    # What comes later is nobody's of the experiment, and after seven days its numbers are looked up
+    # elsewhere.
     crowd(w, "control", 7, utc_now() - timedelta(hours=3))
     OutcomeCount.objects.update(counted_at=utc_now() - timedelta(seconds=30))
     assert scraped()["experiment_sample_size", "just_ended", "control"] == 15

@@ -1,4 +1,6 @@
-"""Which process loads which packages: what runs beside the web process holds nothing that its job does not need."""
+"""Which process loads which packages: what runs beside the web process holds nothing that its job
+does not need.
+"""
 
 from __future__ import annotations
 

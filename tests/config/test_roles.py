@@ -1,4 +1,6 @@
-"""A process that serves applications has their doors, one middleware, and none of what it does not need."""
+"""A process that serves applications has their doors, one middleware, and none of what it does not
+need.
+"""
 
 from __future__ import annotations
 

@@ -74,7 +74,9 @@ HANGS = 30
 
 @pytest.fixture
 def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """PostgreSQL hangs in the middle of a reading, and no poll has noticed yet; how often it was asked."""
+    """PostgreSQL hangs in the middle of a reading, and no poll has noticed yet; how often it was
+    asked.
+    """
     asked: list[int] = []
     over = threading.Event()
     ended = threading.Semaphore(0)

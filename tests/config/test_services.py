@@ -1,4 +1,6 @@
-"""The embedded PostgreSQL and Redis: as root and not, in private folders, in races, after kill -9."""
+"""The embedded PostgreSQL and Redis: as root and not, in private folders, in races, after kill
+-9.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ from config.processes.services import Lease, ServiceError, lease
 ROOT = os.geteuid() == 0
 NORMAL = place.User("nobody", 65534, 65534)
 
-# A user of the services, as a program: writes its own row, says so, waits for as many rows as it is told to, leaves.
+# A user of the services, as a program: writes its own row, says so, waits for as many rows as it is
+# told to, leaves.
 USER = """
 import sys, time, psycopg
 from pathlib import Path

@@ -1,4 +1,6 @@
-"""Static files are packed and named by their content when they are collected; browsers keep them for good."""
+"""Static files are packed and named by their content when they are collected; browsers keep them
+for good.
+"""
 
 from __future__ import annotations
 

@@ -13,7 +13,9 @@ from config.web.steps import Elsewhere, run_at_once
 
 
 class Arriving:
-    """A body as granian brings it: whoever waits is called through the loop, from granian's thread."""
+    """A body as granian brings it: whoever waits is called through the loop, from granian's
+    thread.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop, self._error = loop, None

@@ -1,4 +1,6 @@
-"""The supervisor starts the dead again, lets what keeps failing rest alone, and leaves nobody behind, whoever is killed."""
+"""The supervisor starts the dead again, lets what keeps failing rest alone, and leaves nobody
+behind, whoever is killed.
+"""
 
 from __future__ import annotations
 

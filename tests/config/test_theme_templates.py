@@ -1,4 +1,6 @@
-"""The theme's templates as we load them: no icon is read aloud, and a keyboard reaches what can be pressed."""
+"""The theme's templates as we load them: no icon is read aloud, and a keyboard reaches what can be
+pressed.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Which threads answer which address: decisions share theirs with nothing that waits for a database."""
+"""Which threads answer which address: decisions share theirs with nothing that waits for a
+database.
+"""
 
 from __future__ import annotations
 

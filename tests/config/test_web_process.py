@@ -1,4 +1,6 @@
-"""A web process says that it started, so that the log shows when granian has replaced one that died."""
+"""A web process says that it started, so that the log shows when granian has replaced one that
+died.
+"""
 
 from __future__ import annotations
 

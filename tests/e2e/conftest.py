@@ -1,4 +1,6 @@
-"""People in a real browser, on a live installation: each with a page of their own, whose console must stay silent."""
+"""People in a real browser, on a live installation: each with a page of their own, whose console
+must stay silent.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ def place(services: Any, redis_url: str) -> Iterator[Live]:
 
 @pytest.fixture(scope="session")
 def chromium(place: Live) -> Iterator[Any]:
-    """The system's Chromium, after the installation: beside its driver's event loop Django migrates nothing."""
+    """The system's Chromium, after the installation: beside its driver's event loop Django migrates
+    nothing.
+    """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:
@@ -108,14 +112,17 @@ Opener = Callable[..., Person]
 
 @pytest.fixture
 def person(chromium: Any, place: Live) -> Iterator[Opener]:
-    """``person("olivia")``: logged in, in a context of their own. At the end no console may have complained."""
+    """``person("olivia")``: logged in, in a context of their own. At the end no console may have
+    complained.
+    """
     opened: list[tuple[Person, Any]] = []
 
     def open_as(username: str | None, **context: Any) -> Person:
         about = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **context})
         about.set_default_timeout(10_000)
         one = Person(place, about.new_page())
-        # A refusal is an answer with its own status, which browsers report as an error of the page's.
+        # A refusal is an answer with its own status, which browsers report as an error of the
+        # page's.
         one.page.on(
             "console",
             lambda m: (

@@ -1,4 +1,6 @@
-"""Everybody can use the pages: axe-core finds nothing serious, a keyboard reaches everything, no icon is read aloud."""
+"""Everybody can use the pages: axe-core finds nothing serious, a keyboard reaches everything, no
+icon is read aloud.
+"""
 
 from __future__ import annotations
 

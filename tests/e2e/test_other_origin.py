@@ -1,4 +1,6 @@
-"""A page of another origin in a real browser: it asks for variants and tells exposures, with the headers that tracing adds."""
+"""A page of another origin in a real browser: it asks for variants and tells exposures, with the
+headers that tracing adds.
+"""
 
 from __future__ import annotations
 

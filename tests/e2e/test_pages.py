@@ -1,4 +1,6 @@
-"""Every page at both widths and in both modes: nothing overflows, everything has a name, no script complains."""
+"""Every page at both widths and in both modes: nothing overflows, everything has a name, no script
+complains.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +105,9 @@ PICTURES = (
 def test_pictures__of_pages_in_both_modes__go_where_they_were_asked_for(
     person, paths, images, tmp_path
 ):
-    """With ``--images FOLDER`` they stay; README's own are of the demo, whose experiments have a past."""
+    """With ``--images FOLDER`` they stay; README's own are of the demo, whose experiments have a
+    past.
+    """
     experiment = next(path for path in paths if "?tab=" in path).partition("?")[0]
     for mode in ("light", "dark"):
         for name, path, width in PICTURES:

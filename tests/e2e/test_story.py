@@ -1,4 +1,6 @@
-"""The whole way of an experiment, by people in browsers: written, checked, launched dark, approved, run, stopped, archived."""
+"""The whole way of an experiment, by people in browsers: written, checked, launched dark, approved,
+run, stopped, archived.
+"""
 
 from __future__ import annotations
 

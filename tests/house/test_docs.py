@@ -1,4 +1,6 @@
-"""The pages on statistics say what the code says: their examples run, every method has its section, links lead somewhere."""
+"""The pages on statistics say what the code says: their examples run, every method has its section,
+links lead somewhere.
+"""
 
 from __future__ import annotations
 
@@ -31,12 +33,16 @@ class Section:
 
     @property
     def home(self) -> frozenset[str]:
-        """What stands in backticks on the first line: the modules, and kinds, that the section is about."""
+        """What stands in backticks on the first line: the modules, and kinds, that the section is
+        about.
+        """
         return frozenset(re.findall(r"`([\w.]+)`", self.text.strip().partition("\n")[0]))
 
 
 def _sections(text: str, marks: str) -> list[Section]:
-    """The sections below headings with these marks; one ends where a heading of its own level or a higher one begins."""
+    """The sections below headings with these marks; one ends where a heading of its own level or a
+    higher one begins.
+    """
     found = re.finditer(rf"^{marks} (.+)\n((?:(?!#{{1,{len(marks)}}} ).*\n)*)", text, re.MULTILINE)
     return [Section(m[1], m[2], text[: m.start(2)].count("\n")) for m in found]
 
@@ -53,7 +59,9 @@ def _examples(section: Section) -> list[doctest.Example]:
 
 
 def _failures(section: Section) -> str:
-    """What the section's examples print that the page does not say; nothing when they agree. Each section stands alone."""
+    """What the section's examples print that the page does not say; nothing when they agree. Each
+    section stands alone.
+    """
     case = doctest.DocTest(
         _examples(section), {"__name__": "docs"}, section.title, "docs", section.line, None
     )

@@ -1,4 +1,6 @@
-"""Statsmodels is used where it computes better than we would; nothing that serves or shows pages loads it."""
+"""Statsmodels is used where it computes better than we would; nothing that serves or shows pages
+loads it.
+"""
 
 from __future__ import annotations
 

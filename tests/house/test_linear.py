@@ -1,7 +1,9 @@
-"""No regular expression of the product takes quadratic time: text eight times as long takes about eight times as long.
+"""No regular expression of the product takes quadratic time: text eight times as long takes about
+eight times as long.
 
-Each is tried on text of repeated pieces, with a beginning that may open something and an end that closes nothing.
-Only ratios between two lengths are compared, since absolute times say more about the machine.
+Each is tried on text of repeated pieces, with a beginning that may open something and an end that
+closes nothing. Only ratios between two lengths are compared, since absolute times say more about
+the machine.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ from config.processes.embedded.place import PROJECT
 
 SHORT, TIMES = 500, 8
 LIMIT = 3 * TIMES
-"""Quadratic growth is 64-fold at eight times the length, linear growth eightfold; noise is in between."""
+"""Quadratic growth is 64-fold at eight times the length, linear growth eightfold; noise is in
+between.
+"""
 FREE = 0.002
 """Seconds below which a clock cannot tell; a quadratic expression takes longer on the long text."""
 PIECES = [
@@ -93,7 +97,9 @@ def _expressions() -> Iterator[tuple[str, re.Pattern[Any], str]]:
 
 
 def _calls(text: str) -> Iterator[ast.Call]:
-    """The calls of a module that may make an expression. Most modules name none, and need not be parsed."""
+    """The calls of a module that may make an expression. Most modules name none, and need not be
+    parsed.
+    """
     if re.search(r"\bre\.", text) or "RegexValidator" in text:
         yield from (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call))
 

@@ -1,4 +1,6 @@
-"""What a browser is told to load comes from us: an installation without the internet shows every page."""
+"""What a browser is told to load comes from us: an installation without the internet shows every
+page.
+"""
 
 from __future__ import annotations
 

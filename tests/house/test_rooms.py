@@ -1,4 +1,6 @@
-"""A room has few enough modules to be read at a glance, and lines fit beside each other. What does not yet may only shrink."""
+"""A room has few enough modules to be read at a glance, and lines fit beside each other. What does
+not yet may only shrink.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,8 @@ LARGER = {"experiments/admin": 58}
 
 
 def test_rooms__with_too_many_modules__are_exactly_those_listed() -> None:
-    """Whoever adds a module to one of these finds it a room of its own; whoever moves some out lowers the number."""
+    """Whoever adds a module to one of these finds it a room of its own; whoever moves some out
+    lowers the number.
+    """
     rooms = Counter(path.parent.as_posix() for path in modules() if path.name != "__init__.py")
     assert {room: count for room, count in rooms.items() if count > MOST} == LARGER

@@ -1,4 +1,6 @@
-"""The statistics page says of every method whether anything but a notebook uses it; this keeps that true."""
+"""The statistics page says of every method whether anything but a notebook uses it; this keeps that
+true.
+"""
 
 from __future__ import annotations
 

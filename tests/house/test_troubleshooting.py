@@ -1,4 +1,6 @@
-"""Each finding that a page can show has its place in the page of troubles, and each trouble says what to do."""
+"""Each finding that a page can show has its place in the page of troubles, and each trouble says
+what to do.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Every wall of the house stands: the tree as it is passes, and one planted violation per wall is caught."""
+"""Every wall of the house stands: the tree as it is passes, and one planted violation per wall is
+caught.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ BIN = Path(sys.executable).parent
 
 @dataclass(frozen=True)
 class Violation:
-    """A line planted into a module, and the name of the contract that must break (or ruff's rule)."""
+    """A line planted into a module, and the name of the contract that must break (or ruff's
+    rule).
+    """
 
     module: str
     line: str

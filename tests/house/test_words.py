@@ -1,4 +1,6 @@
-"""A public class name means one thing. Names that still mean several are listed; the list may only shrink."""
+"""A public class name means one thing. Names that still mean several are listed; the list may only
+shrink.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,9 @@ SEVERAL = {
     "Watched": 3,
     "Written": 2,
 }
-"""Public class names that two or more modules define, and in how many. Django wants every command's class to be ``Command``."""
+"""Public class names that two or more modules define, and in how many. Django wants every command's
+class to be ``Command``.
+"""
 
 
 def _defined() -> Counter[str]:
@@ -87,6 +91,8 @@ def _defined() -> Counter[str]:
 
 
 def test_class_names__that_mean_several_things__are_exactly_those_listed() -> None:
-    """Whoever gives a new class a name that is taken finds another one; whoever renames one shortens the list."""
+    """Whoever gives a new class a name that is taken finds another one; whoever renames one
+    shortens the list.
+    """
     several = {name: count for name, count in _defined().items() if count > 1 and name != "Command"}
     assert several == SEVERAL

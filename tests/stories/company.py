@@ -1,4 +1,5 @@
-"""A small company for stories: people with browsers, an application with a key, beat, and a clock to turn.
+"""A small company for stories: people with browsers, an application with a key, beat, and a clock
+to turn.
 
 Everything goes through public doors: forms of the admin, HTTP with real keys, beat's tasks, and the
 two things that the web process does by itself (polling the catalogue, draining the exposure spool).
@@ -126,7 +127,9 @@ class Browser:
 
 @dataclass
 class Application:
-    """What asks for variants and tells what happened; it knows nothing but what the doors answer."""
+    """What asks for variants and tells what happened; it knows nothing but what the doors
+    answer.
+    """
 
     http: Http
     experiment: str
@@ -149,7 +152,9 @@ class Application:
         return self.ask([f"user-{i}" for i in islice(self.ids, n)])
 
     def visitors(self, each: int) -> dict[str, list[str]]:
-        """``each`` new users of both arms and of nobody's; beside them those who keep what the dark launch gave them."""
+        """``each`` new users of both arms and of nobody's; beside them those who keep what the dark
+        launch gave them.
+        """
         found: dict[str, list[str]] = {
             "control": [],
             "reranked": [],
@@ -300,7 +305,9 @@ class Company:
         tick_web()
 
     def day(self, each: int, applying: Mapping[str, float]) -> None:
-        """A day's visitors: ``each`` of every arm (and outsiders) meet it; some apply, a few complain or see an error."""
+        """A day's visitors: ``each`` of every arm (and outsiders) meet it; some apply, a few
+        complain or see an error.
+        """
         arms = self.app.visitors(each)
         everybody = [unit for units in arms.values() for unit in units]
         self.app.ask(everybody, "queued")

@@ -61,7 +61,9 @@ def impatient_rules() -> str:
 
 @contextmanager
 def scraping(live: Live, folder: Path) -> Iterator[str]:
-    """A Prometheus that scrapes ``live`` every second, with the rules that ship; skips where none is installed."""
+    """A Prometheus that scrapes ``live`` every second, with the rules that ship; skips where none
+    is installed.
+    """
     binary = shutil.which("prometheus")
     if binary is None:
         pytest.skip("prometheus is not installed (Debian: prometheus)")

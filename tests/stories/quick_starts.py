@@ -1,4 +1,6 @@
-"""The blocks of docs/quick-starts.md, run as they are printed against an installation, and what each has to leave behind."""
+"""The blocks of docs/quick-starts.md, run as they are printed against an installation, and what
+each has to leave behind.
+"""
 
 from __future__ import annotations
 
@@ -105,7 +107,9 @@ def leads(live: Live) -> str:
 
 
 def engine(live: Live) -> None:
-    """The engine's experiment recommends, converts and is measured, and its SQL finds all of that."""
+    """The engine's experiment recommends, converts and is measured, and its SQL finds all of
+    that.
+    """
     with recommending(live) as address:
         printed = run(live, ENGINE, RECOMMENDER=address)
     assert '"recommendations"' in printed and '"variant_metrics"' in printed

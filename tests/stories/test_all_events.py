@@ -1,4 +1,6 @@
-"""000's promise: everything that is told reaches ``ai_ab_metrics``, with its moment, the variant and what was known of the unit."""
+"""000's promise: everything that is told reaches ``ai_ab_metrics``, with its moment, the variant
+and what was known of the unit.
+"""
 
 from __future__ import annotations
 

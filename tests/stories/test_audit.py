@@ -110,7 +110,9 @@ def test_making_a_day__does_not_follow_the_callers_search_path(
 
 
 def test_work_with_the_applications_role__goes_on(house: Live) -> None:
-    """Days are made, events stored, experiments changed: everything above and below ran as this role."""
+    """Days are made, events stored, experiments changed: everything above and below ran as this
+    role.
+    """
     answer = house.post("/api/v1/events", {"event_type": "opened", "units": {"user": "u1"}})
     assert answer.status == 200, answer.body
     ready = house.get("/readyz", key=None).json()

@@ -1,4 +1,6 @@
-"""One metric breaks: it says why it cannot say, blocks a promotion, and everything else is computed as before."""
+"""One metric breaks: it says why it cannot say, blocks a promotion, and everything else is computed
+as before.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ AFTER_CLOCK = START + 8 * DAY + timedelta(hours=1)
 
 
 def winning(**fields: Any) -> World:
-    """A week of 18 % against 24 % of 3,000 an arm: the rules promote it. Hardly anybody complains."""
+    """A week of 18 % against 24 % of 3,000 an arm: the rules promote it. Hardly anybody
+    complains.
+    """
     w = world(auto_promote=True, **fields)
     plan(w, "primary", "apply_conversion", baseline=0.18, mde=0.2)
     plan(

@@ -1,4 +1,6 @@
-"""One truth about cost: what calls of models were metered to take holds a promotion back, priced or not."""
+"""One truth about cost: what calls of models were metered to take holds a promotion back, priced or
+not.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ PRESETS = ("cost_per_request", "cost_per_unit")
 
 
 def metered(*, times: int, model: str = "big", arms: int = 2000) -> World:
-    """A winner on its primary metric, with the shipped cost guardrails; each unit's one call is metered in tokens and carries no money."""
+    """A winner on its primary metric, with the shipped cost guardrails; each unit's one call is
+    metered in tokens and carries no money.
+    """
     w = world(auto_promote=True)
     plan(w, "primary", "apply_conversion", baseline=0.2, mde=0.1)
     for key in PRESETS:

@@ -1,4 +1,6 @@
-"""Ask for a variant, record a result, analyse at once: whoever was told of is counted, though exposures are queued."""
+"""Ask for a variant, record a result, analyse at once: whoever was told of is counted, though
+exposures are queued.
+"""
 
 from __future__ import annotations
 

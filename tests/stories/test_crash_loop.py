@@ -1,4 +1,6 @@
-"""Beat is killed again and again: applications are served all the while, and beat comes back after its rest."""
+"""Beat is killed again and again: applications are served all the while, and beat comes back after
+its rest.
+"""
 
 from __future__ import annotations
 

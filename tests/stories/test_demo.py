@@ -1,4 +1,6 @@
-"""The demo a minute after its start, on an installation that is loaded once for all stories of this page."""
+"""The demo a minute after its start, on an installation that is loaded once for all stories of this
+page.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ tasks.decide_due()
 tasks.analyse_due()
 tasks.count_told()
 """
-"""What beat wakes up: experiments are analysed and decided, and what has ended is analysed for good."""
+"""What beat wakes up: experiments are analysed and decided, and what has ended is analysed for
+good.
+"""
 COUNTED = """
 import django
 django.setup()
@@ -55,7 +59,9 @@ count_all(utc_now())
 """
 """The same of outcomes; a scrape itself counts only what is counted quickly."""
 SILENT = {(MATCHING.key, "ai: Cost by kind of outcome")}
-"""Panels that may have nothing to show, and say so: after its promotion an experiment counts no further outcomes."""
+"""Panels that may have nothing to show, and say so: after its promotion an experiment counts no
+further outcomes.
+"""
 ALLOWED = 120
 """Seconds; twenty are enough on a quiet machine."""
 

@@ -1,4 +1,6 @@
-"""Every item of the checklist stands in the way of the launch: left out, rejected or voided; through every door."""
+"""Every item of the checklist stands in the way of the launch: left out, rejected or voided;
+through every door.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ from tests.stories.test_first_experiment import DESIGN
 
 PAPER = BEFORE_DARK_LAUNCH
 ON_PAPER = PolicyRules(requires=PAPER, min_control=50, min_test=50, max_test=200, weeks=2)
-"""The same demands without a dark launch and an approval: a key may start it, so that each item stands alone."""
+"""The same demands without a dark launch and an approval: a key may start it, so that each item
+stands alone.
+"""
 ONE_GUARDRAIL = [DESIGN["metrics"][0], DESIGN["metrics"][1]]
 
 Step = Callable[[Company], None]

@@ -136,7 +136,9 @@ FIVE = {"error_rate", "complaints_per_1k_sessions", "ai_opt_out", "latency_p95",
 
 
 def _plan_of_the_source_is_measured_whole() -> None:
-    """Each of the four has the five guardrails with data in every arm; their events keep what the source asks for."""
+    """Each of the four has the five guardrails with data in every arm; their events keep what the
+    source asks for.
+    """
     for key in PLAN:
         row = _row(key)
         assert {
@@ -226,7 +228,9 @@ def _decision(row: Experiment) -> Decision:
 
 
 def _winner_is_served(before: dict[str, dict], after: list[dict]) -> None:
-    """Whom the experiment had gets the winner, but for a twentieth that keeps control; nobody else notices."""
+    """Whom the experiment had gets the winner, but for a twentieth that keeps control; nobody else
+    notices.
+    """
     tested = [item for item in after if before[item["unit"]]["variant"]]
     held = [item for item in tested if item["reason"] == "holdback"]
     assert 300 < len(tested) < 500

@@ -71,7 +71,9 @@ def _prepare(company: Company) -> None:
 
 
 def _dark_launch(company: Company) -> None:
-    """One per cent of users in the shadow beside as many twins; a day later its health is computed by beat and signed by QA."""
+    """One per cent of users in the shadow beside as many twins; a day later its health is computed
+    by beat and signed by QA.
+    """
     company.at(local(2, 11))
     company.start_dark_launch()
     met = company.meet_dark_launch()
@@ -102,7 +104,9 @@ def _approve_and_go_live(company: Company) -> None:
 
 
 def _two_weeks(company: Company, applying: dict[str, float]) -> None:
-    """Visitors come, beat analyses every night, and nothing is looked at before the clock is complete."""
+    """Visitors come, beat analyses every night, and nothing is looked at before the clock is
+    complete.
+    """
     for day in range(3, 18):
         company.at(local(day, 14))
         company.day(EACH, applying)
@@ -115,7 +119,9 @@ def _two_weeks(company: Company, applying: dict[str, float]) -> None:
 
 
 def _decided_but_not_yet(company: Company) -> None:
-    """Wednesday, half past eight: the clock is complete, the first look decides, and promotion waits for the window."""
+    """Wednesday, half past eight: the clock is complete, the first look decides, and promotion
+    waits for the window.
+    """
     company.at(local(18, 8, 30))
     tick_beat()
     decision = Decision.objects.get()
@@ -145,7 +151,9 @@ def _promoted_once(company: Company) -> None:
 
 
 def _serves_what_was_won(company: Company) -> None:
-    """The tested audience gets the winner, but for its holdback; everybody else gets what they had."""
+    """The tested audience gets the winner, but for its holdback; everybody else gets what they
+    had.
+    """
     tick_web()
     tested = company.app.ask((company.seen["control"] + company.seen["reranked"])[:1000])
     held = [item for item in tested if item["reason"] == "holdback"]
@@ -212,7 +220,9 @@ def test_winner__auto_promote_off__waits_for_a_person_who_did_not_ask_for_the_la
 def _to_the_first_look(
     company: Company, design: dict[str, object], applying: dict[str, float]
 ) -> None:
-    """The same walk, with five days of visitors, then nights of beat in and around the promotion window."""
+    """The same walk, with five days of visitors, then nights of beat in and around the promotion
+    window.
+    """
     company.draft(design)
     for step in (
         company.write_prd,

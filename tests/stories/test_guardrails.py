@@ -1,4 +1,6 @@
-"""Guardrails with a known truth: harm from the first minute, harm that begins on day 14, and who is served what afterwards."""
+"""Guardrails with a known truth: harm from the first minute, harm that begins on day 14, and who is
+served what afterwards.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +89,8 @@ def beat(at: datetime) -> None:
 def test_errors_from_the_first_minute__the_arm_is_stopped_in_two_periods_and_its_users_get_the_default_at_the_next_poll(
     door,
 ) -> None:
-    # Given three arms, of which one fails five more in a hundred from the start, and 400 units an arm by every evaluation
+    # Given three arms, of which one fails five more in a hundred from the start, and 400 units an
+    # arm by every evaluation
     w = launched(PRIMARY, ERRORS, variants=THREE_ARMS)
     users = [f"user-{i}" for i in range(200)]
     with time_machine.travel(LIVE, tick=False):
@@ -109,7 +112,8 @@ def test_errors_from_the_first_minute__the_arm_is_stopped_in_two_periods_and_its
         assert period * 400 < MINIMUM + 3 * 400, (
             "stopped at most two periods after the minimum sample"
         )
-    # Then that arm alone is off, and a poll later its users have the default while everyone else keeps theirs
+    # Then that arm alone is off, and a poll later its users have the default while everyone else
+    # keeps theirs
     stopped = w.iteration.stopped_arms.get()
     assert stopped.variant.key == "one"
     assert lifecycle_of(w.experiment).status == Status.RUNNING

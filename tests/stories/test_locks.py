@@ -209,7 +209,9 @@ def variants(live: Live, name: str) -> dict[str, str | None]:
 
 @contextmanager
 def no_connection_left(live: Live) -> Iterator[None]:
-    """All connections that the application may have are taken: its own are ended, and it gets no other."""
+    """All connections that the application may have are taken: its own are ended, and it gets no
+    other.
+    """
     name = live.database_url.partition("?")[0].rpartition("/")[2]
     live.sql(f'ALTER DATABASE "{name}" CONNECTION LIMIT 0')
     try:

@@ -1,4 +1,6 @@
-"""``/metrics`` of a whole installation: the catalogue's version is that of web alone, and whoever died says nothing."""
+"""``/metrics`` of a whole installation: the catalogue's version is that of web alone, and whoever
+died says nothing.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from config.processes.dead_processes import forget_dead
 from tests.live import Live, live  # noqa: F401  (a fixture)
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
-# What a worker or beat does with metrics: it imports them; and it publishes, which reads the catalogue.
+# What a worker or beat does with metrics: it imports them; and it publishes, which reads the
+# catalogue.
 BYSTANDER = """
 import time, django
 django.setup()
@@ -27,7 +30,8 @@ serving.refresh(utc_now())
 print("ready", flush=True)
 time.sleep(600)
 """
-# A process whose gauges say that it serves version 0 and is stale, killed before it can take anything back.
+# A process whose gauges say that it serves version 0 and is stale, killed before it can take
+# anything back.
 STALE = """
 import os, signal, django
 django.setup()

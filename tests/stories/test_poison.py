@@ -1,4 +1,6 @@
-"""Celery's own pool of processes: work that ends its process or never ends costs itself, and nobody else."""
+"""Celery's own pool of processes: work that ends its process or never ends costs itself, and nobody
+else.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ def house(installed: Live) -> Iterator[Live]:
 
 @contextmanager
 def running(live: Live, tick: int, **environment: str) -> Iterator[None]:
-    """Beat, and the worker that analyses as ``config.processes.stack`` starts it, with poison in it."""
+    """Beat, and the worker that analyses as ``config.processes.stack`` starts it, with poison in
+    it.
+    """
     celery = [
         sys.executable,
         "-W",

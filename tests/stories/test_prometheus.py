@@ -1,4 +1,6 @@
-"""A real Prometheus scrapes a real server: it answers what the sources and the dashboards ask, and its alerts fire."""
+"""A real Prometheus scrapes a real server: it answers what the sources and the dashboards ask, and
+its alerts fire.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +94,9 @@ def assigned(live: Live, name: str, exposure: str) -> dict[str, list[str]]:
 
 
 def traffic(live: Live, tick: int, units: dict[str, list[str]]) -> None:
-    """Each variant answers twice in a second and a half, one of them a failure, metered in tokens; everybody is content; some book."""
+    """Each variant answers twice in a second and a half, one of them a failure, metered in tokens;
+    everybody is content; some book.
+    """
     events, feedback, costs = [], [], []
     for variant, many in zip(ARMS, (1, 3), strict=True):
         stamp = {"experiment": NAME, "variant": variant}
@@ -150,7 +154,8 @@ def test_queries_of_the_sources_and_of_every_panel__return_data__and_an_arm_with
     live: Live,
     prometheus: str,
 ) -> None:
-    # Given an experiment with traffic whose control is not called control, and one whose second arm reports no exposure
+    # Given an experiment with traffic whose control is not called control, and one whose second arm
+    # reports no exposure
     live.sql(
         "INSERT INTO ai_model_prices (model, valid_from, price_in, price_out, set_at) VALUES ('story-model', '2020-01-01', 2, 2, now())"
     )

@@ -1,4 +1,6 @@
-"""A ramp by itself: up while all is well, held while an arm is proven worse, on again when it is not, one step back on a breach."""
+"""A ramp by itself: up while all is well, held while an arm is proven worse, on again when it is
+not, one step back on a breach.
+"""
 
 from __future__ import annotations
 
@@ -140,7 +142,9 @@ def test_ramp__first_step_dealt_unevenly__is_no_mismatch_of_shares() -> None:
 
 
 def test_clock__with_a_ramp__counts_complete_local_days_at_the_last_step_only() -> None:
-    """Berlin, over the night in which clocks go forward and the end of a month: the days are what the calendar says."""
+    """Berlin, over the night in which clocks go forward and the end of a month: the days are what
+    the calendar says.
+    """
     w = ramping(ramp=[{"share": 100}, {"share": 1000}], time_zone="Europe/Berlin")
     at_first = plan_of(w.iteration, LIVE + 20 * DAY)
     assert at_first.spans == ()

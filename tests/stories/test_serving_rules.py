@@ -1,4 +1,6 @@
-"""What decides beside an experiment's own buckets, from the service that sets it through the catalogue to the doors."""
+"""What decides beside an experiment's own buckets, from the service that sets it through the
+catalogue to the doors.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Clients that send half of what they announce, and then nothing: however many there are, assignments are answered."""
+"""Clients that send half of what they announce, and then nothing: however many there are,
+assignments are answered.
+"""
 
 from __future__ import annotations
 
@@ -130,7 +132,9 @@ def test_sender_that_stops_early__hears_it_and_not_that_we_broke(patient: Live) 
 def test_sender_that_closes_its_half_after_a_whole_request__costs_no_assignment_and_no_error(
     patient: Live,
 ) -> None:
-    """granian drops such a connection before it answers, whatever the application does, and has no option for it."""
+    """granian drops such a connection before it answers, whatever the application does, and has no
+    option for it.
+    """
     whole = with_length(patient, patient.keys["server"]).replace(
         PIECE, b'{"unit": "u1", "experiments": ["slow_clients"]}'
     )
@@ -146,7 +150,9 @@ def test_sender_that_closes_its_half_after_a_whole_request__costs_no_assignment_
 
 @pytest.mark.parametrize("name", [field.name for field in fields(HTTP1Settings)])
 def test_granian__has_no_option_for_half_closed_connections(name: str) -> None:
-    """hyper calls it ``half_close``; where granian offers it, turn it on and let the test above expect an answer."""
+    """hyper calls it ``half_close``; where granian offers it, turn it on and let the test above
+    expect an answer.
+    """
     assert "half" not in name
 
 

@@ -1,4 +1,6 @@
-"""What the sources' own applications do: a CRM for leads under three experiments, and the assistant guide's import path."""
+"""What the sources' own applications do: a CRM for leads under three experiments, and the assistant
+guide's import path.
+"""
 
 from __future__ import annotations
 

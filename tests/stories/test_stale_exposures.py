@@ -1,4 +1,6 @@
-"""After a harm stop an experiment begins anew; what clients of before still report is never counted in the new iteration."""
+"""After a harm stop an experiment begins anew; what clients of before still report is never counted
+in the new iteration.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,9 @@ def page() -> dict[str, object]:
 
 
 def reports(document, units=UNITS) -> list[dict[str, object]]:
-    """What GrowthBook's tracking plugin for JavaScript says of each unit's experiment: the SDK decides, the plugin repeats its key."""
+    """What GrowthBook's tracking plugin for JavaScript says of each unit's experiment: the SDK
+    decides, the plugin repeats its key.
+    """
     sent = []
     for unit, met in zip(
         units,

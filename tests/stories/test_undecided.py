@@ -1,4 +1,6 @@
-"""An experiment that can never decide says so: in the answers, on its page, in the SDK, and with the outcome that it was told."""
+"""An experiment that can never decide says so: in the answers, on its page, in the SDK, and with
+the outcome that it was told.
+"""
 
 from __future__ import annotations
 

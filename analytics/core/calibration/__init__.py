@@ -1,1 +1,3 @@
-"""Does the engine err as seldom as it says? Simulated experiments through the functions that decide in production."""
+"""Does the engine err as seldom as it says? Simulated experiments through the functions that decide
+in production.
+"""

@@ -1,4 +1,5 @@
-"""What a calibration check is, and what came out of it: data that a command prints and a page can show.
+"""What a calibration check is, and what came out of it: data that a command prints and a page can
+show.
 
 A check simulates experiments whose truth is known, sends them through the functions that decide in
 production, counts, and holds the count against the promise.
@@ -15,9 +16,13 @@ from numpy.typing import NDArray
 from analytics.core.calibration.limits import Limits
 
 Sums = NDArray[np.float64]
-"""What so many simulations add up to: the count of those that showed something, or sums to read an estimate from."""
+"""What so many simulations add up to: the count of those that showed something, or sums to read an
+estimate from.
+"""
 Count = Callable[[np.random.Generator, int], "Sums | float"]
-"""Simulates so many experiments and sums over them. A function of a module (or a partial of one), so that it travels to a process."""
+"""Simulates so many experiments and sums over them. A function of a module (or a partial of one),
+so that it travels to a process.
+"""
 
 
 def share(sums: Sums, sims: int) -> float:
@@ -27,7 +32,8 @@ def share(sums: Sums, sims: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One promise. ``sims`` in full and ``quick``, in pieces of about a second; ``read`` turns sums into the result.
+    """One promise. ``sims`` in full and ``quick``, in pieces of about a second; ``read`` turns sums
+    into the result.
 
     ``shows`` says in words what the number means; ``target`` is the promise as it is printed.
     """
@@ -64,7 +70,9 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationReport:
-    """The engine's own error rates: every check that ran, and the seed that brings the same numbers again."""
+    """The engine's own error rates: every check that ran, and the seed that brings the same numbers
+    again.
+    """
 
     seed: int
     results: tuple[CheckResult, ...]

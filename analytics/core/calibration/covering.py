@@ -1,4 +1,6 @@
-"""Do 95 % intervals hold the truth 95 times in 100, and does the past take out as much variance as it should?"""
+"""Do 95 % intervals hold the truth 95 times in 100, and does the past take out as much variance as
+it should?
+"""
 
 from __future__ import annotations
 
@@ -113,7 +115,9 @@ def variance_ratio(sums: Sums, sims: int) -> float:
 
 
 def covered_quantiles(rng: Rng, sims: int, users: int, clustered: bool) -> int:
-    """Intervals of a difference of p95 latencies that hold it (none); ``clustered``: between buckets, as we do."""
+    """Intervals of a difference of p95 latencies that hold it (none); ``clustered``: between
+    buckets, as we do.
+    """
     arms = (
         (_latency_arm(rng, users, clustered), _latency_arm(rng, users, clustered))
         for _ in range(sims)
@@ -127,7 +131,9 @@ def _latency_arm(rng: Rng, users: int, clustered: bool) -> QuantileTotals:
 
 
 def two_passes(milliseconds: Values, clusters: Counts) -> QuantileTotals:
-    """What a store does: a histogram of 1 ms bins gives q̂, then each cluster's rows at or below it are counted."""
+    """What a store does: a histogram of 1 ms bins gives q̂, then each cluster's rows at or below it
+    are counted.
+    """
     bins, counts = np.unique(np.floor(milliseconds), return_counts=True)
     histogram = Histogram(tuple((bins + 0.5).tolist()), tuple(counts.tolist()), 0, 1.0)
     hat = quantile_hat(histogram, P95)

@@ -70,9 +70,11 @@ def found_planned_shift(rng: Rng, sims: int) -> int:
 def found_in_uneven_means(
     rng: Rng, sims: int, n_control: int, n_treatment: int, level: float
 ) -> int:
-    """Experiments with identical normal values that a look at a mean takes for different at this two-sided level.
+    """Experiments with identical normal values that a look at a mean takes for different at this
+    two-sided level.
 
-    The sums are drawn, not the values: of normal values the mean is normal and the variance an independent χ².
+    The sums are drawn, not the values: of normal values the mean is normal and the variance an
+    independent χ².
     """
     sizes = np.array([n_control, n_treatment], dtype=float)
     means = rng.standard_normal((sims, 2)) / np.sqrt(sizes)
@@ -89,11 +91,15 @@ def found_in_uneven_means(
 
 
 SHARES, LEVELS = (0.5, 0.3, 0.2), (0.0, 2.0, 6.0)
-"""Three strata with their shares of all units and their means in standard deviations. Nobody declared the last."""
+"""Three strata with their shares of all units and their means in standard deviations. Nobody
+declared the last.
+"""
 
 
 def stratified(rng: Rng, arms: dict[str, int]) -> Stratified:
-    """Identical arms of units from strata that differ, read as the nightly scan reads declared strata."""
+    """Identical arms of units from strata that differ, read as the nightly scan reads declared
+    strata.
+    """
     values: dict[str, dict[str, Totals]] = {"first": {}, "second": {}}
     whole: dict[str, Totals] = {}
     for arm, n in arms.items():
@@ -117,7 +123,9 @@ def found_by_strata(rng: Rng, sims: int, n_control: int, n_treatment: int) -> in
 
 
 def strata_variance(rng: Rng, sims: int, n: int) -> Sums:
-    """(Σ difference², sims) of post-stratified differences, in units of the variance of a plain difference."""
+    """(Σ difference², sims) of post-stratified differences, in units of the variance of a plain
+    difference.
+    """
     spread = (
         1
         + sum(s * x * x for s, x in zip(SHARES, LEVELS, strict=True))
@@ -135,7 +143,9 @@ POWER = Stated(0.787, 0.813, 10_000, 0.8)
 
 
 def found_in_ratios_with_past(rng: Rng, sims: int, n: int) -> int:
-    """Experiments of few, identical units whose errors per request, adjusted by their past, differ at p < .05."""
+    """Experiments of few, identical units whose errors per request, adjusted by their past, differ
+    at p < .05.
+    """
     drawn = zip(*Requests().with_past(rng, (sims, 2, n), RATE), strict=True)
     p = (compare_adjusted(_with_past(rows, 0), _with_past(rows, 1), ALPHA).p for rows in drawn)
     return sum(q is not None and q < ALPHA for q in p)

@@ -1,4 +1,6 @@
-"""Guardrails: how often is harm at the margin called safe, how often an alarm false, and how fast is a true one?"""
+"""Guardrails: how often is harm at the margin called safe, how often an alarm false, and how fast
+is a true one?
+"""
 
 from __future__ import annotations
 
@@ -44,11 +46,15 @@ PLAIN = upper_quantile(ALPHA)
 """The boundary of one look at the one-sided level."""
 FIRST_LOOK, HOURS = 7, 24
 NINETY = (0.89, 0.91)
-"""What a promised power of .9 may be: counts of rare events are whole numbers, so it cannot be met exactly."""
+"""What a promised power of .9 may be: counts of rare events are whole numbers, so it cannot be met
+exactly.
+"""
 
 
 def called_safe(looks: Sequence[Harm], first: int = 1) -> bool:
-    """Whether a guardrail's upper bound of harm fell below the margin at one of these daily looks, the last of which is final."""
+    """Whether a guardrail's upper bound of harm fell below the margin at one of these daily looks,
+    the last of which is final.
+    """
     days, seen = len(looks), []
     for day in range(first, days + 1):
         found = looks[day - 1]
@@ -76,7 +82,9 @@ def daily_harms(events: NDArray[np.int64], per_day: int) -> list[Harm]:
 
 
 def safe_rates(rng: Rng, sims: int, days: int, per_day: int, excess: float = MARGIN) -> int:
-    """Experiments whose error rate rose by ``excess`` that are called safe at one of daily looks."""
+    """Experiments whose error rate rose by ``excess`` that are called safe at one of daily
+    looks.
+    """
     drawn = simulate.events(rng, sims, days, per_day, (RATE, RATE + excess))
     return sum(called_safe(daily_harms(experiment, per_day)) for experiment in drawn)
 
@@ -130,7 +138,9 @@ def unmoved(units: int) -> tuple[Totals, ...]:
 def skewed_costs(
     rng: Rng, days: int, per_day: tuple[int, int], sigma: float, factor: float
 ) -> list[Harm]:
-    """Harm of a log-normal cost at the end of each day; treatment's is ``factor`` times control's."""
+    """Harm of a log-normal cost at the end of each day; treatment's is ``factor`` times
+    control's.
+    """
     arms = []
     for units, scale in zip(per_day, (1.0, factor), strict=True):
         drawn = scale * rng.lognormal(0.0, sigma, size=(days, units))
@@ -157,7 +167,9 @@ def false_alarms(
     factor: float,
     sign: Literal["breach", "worsening"],
 ) -> int:
-    """Experiments with a skewed cost that show this sign on some day, by one series at its level of .025."""
+    """Experiments with a skewed cost that show this sign on some day, by one series at its level of
+    .025.
+    """
     found = 0
     for _ in range(sims):
         verdicts = (
@@ -169,7 +181,9 @@ def false_alarms(
 
 
 def falsely_safe(rng: Rng, sims: int, days: int, per_day: tuple[int, int], sigma: float) -> int:
-    """Experiments with a skewed cost raised by exactly the margin that are called safe at their last look alone."""
+    """Experiments with a skewed cost raised by exactly the margin that are called safe at their
+    last look alone.
+    """
     seen = (skewed_costs(rng, days, per_day, sigma, 1 + COST.margin.value)[-1] for _ in range(sims))
     return sum(called_safe([one]) for one in seen)
 
@@ -196,7 +210,9 @@ def found_safe_at_once(rng: Rng, sims: int, base: float, margin: Margin, ratio: 
 
 
 def alarmed(rng: Rng, sims: int, days: int, per_day: int) -> int:
-    """Experiments whose harm is at the margin all along and that are called a breach on some day."""
+    """Experiments whose harm is at the margin all along and that are called a breach on some
+    day.
+    """
     drawn = simulate.events(rng, sims, days, per_day, (RATE, RATE + MARGIN))
     return sum(
         any(_breach(start, days=days) for start in daily_harms(experiment, per_day))
@@ -222,9 +238,11 @@ def _excludes(x_c: int, x_t: int, n: int, n_star: float) -> bool:
 
 
 def hours_to_alarm(rng: Rng, sims: int, per_day: int, recent: bool) -> Sums:
-    """From the start of day 14 on errors rise by five points: how many experiments alarm in each hour after it.
+    """From the start of day 14 on errors rise by five points: how many experiments alarm in each
+    hour after it.
 
-    The last place counts those that did not within ``LONGEST`` days. ``recent``: the second series is read too.
+    The last place counts those that did not within ``LONGEST`` days. ``recent``: the second series
+    is read too.
     """
     delays = np.zeros(LONGEST * HOURS + 1)
     for _ in range(sims):
@@ -233,7 +251,9 @@ def hours_to_alarm(rng: Rng, sims: int, per_day: int, recent: bool) -> Sums:
 
 
 CHANGE, JUMP, BEFORE, LONGEST, PLANNED = 13, 0.05, 0.02, 15, 28
-"""Complete days before the change, the rise, the rate before it, days followed after it, and days planned."""
+"""Complete days before the change, the rise, the rate before it, days followed after it, and days
+planned.
+"""
 
 
 def _hourly(rng: Rng, per_hour: int) -> NDArray[np.int64]:

@@ -1,8 +1,9 @@
-"""Which results of a simulation agree with what is promised: ranges that follow the number of simulations.
+"""Which results of a simulation agree with what is promised: ranges that follow the number of
+simulations.
 
 A count of independent simulations is binomial. A range leaves out .05 % at each end of the binomial
-around the promised rate, so a sound machine falls out of one check in a thousand. Where a promise is
-a bound and not a rate, one end is open.
+around the promised rate, so a sound machine falls out of one check in a thousand. Where a promise
+is a bound and not a rate, one end is open.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ class Limits(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Binomial:
-    """A share whose true value lies between ``low`` and ``high`` (the same for a rate, None for an open end)."""
+    """A share whose true value lies between ``low`` and ``high`` (the same for a rate, None for an
+    open end).
+    """
 
     low: float | None
     high: float | None
@@ -35,7 +38,9 @@ class Binomial:
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """A range stated for one number of simulations; for another its distances from the rate grow and shrink as binomial ones do."""
+    """A range stated for one number of simulations; for another its distances from the rate grow
+    and shrink as binomial ones do.
+    """
 
     low: float
     high: float
@@ -55,7 +60,9 @@ class Stated:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """An estimate within a relative ``width`` of its target for so many simulations; the width falls with their root."""
+    """An estimate within a relative ``width`` of its target for so many simulations; the width
+    falls with their root.
+    """
 
     target: float
     width: float

@@ -1,4 +1,6 @@
-"""Bandits: does the interval hold the truth although the split followed the data, and rates moved from batch to batch?"""
+"""Bandits: does the interval hold the truth although the split followed the data, and rates moved
+from batch to batch?
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ RATES = 0.15 + 0.10 * np.arange(PLAN.batches) / (PLAN.batches - 1)
 
 
 def served(rng: Rng, sims: int) -> tuple[Counts, Counts]:
-    """(units, yes units) by simulation, batch and arm, each batch split as the bandit says after those before it."""
+    """(units, yes units) by simulation, batch and arm, each batch split as the bandit says after
+    those before it.
+    """
     n = np.zeros((sims, 0, PLAN.arms), dtype=np.int64)
     x = n.copy()
     for rate in RATES:

@@ -1,7 +1,8 @@
 """How often does the whole path promote an arm that is no better?
 
-A launch promotes the better side only, so identical arms should be promoted in α/2 of experiments: not
-more, and (a machine that never promotes is no use) hardly less. Guardrails are there, required, and trivially safe.
+A launch promotes the better side only, so identical arms should be promoted in α/2 of experiments:
+not more, and (a machine that never promotes is no use) hardly less. Guardrails are there, required,
+and trivially safe.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ RATE, PROMOTES = 0.3, 0.025
 HARMLESS = GuardrailPlan("harmless", "proportion", "decrease", Margin("points", 0.5))
 """A margin so wide that every look says SAFE."""
 LONG = Trial(arrivals=(100,) * 14, n_planned=50 * 12, guardrails=(HARMLESS,))
-"""A clock of one week; the horizon is reached on the last of 14 days, so looks are taken on days 7 to 14."""
+"""A clock of one week; the horizon is reached on the last of 14 days, so looks are taken on days 7
+to 14.
+"""
 EARLY = Trial(arrivals=(250,) * 14, n_planned=125 * 4, guardrails=(HARMLESS,))
 """The planned units are there after four days."""
 
@@ -50,7 +53,9 @@ def _promotes(trial: Trial, events: NDArray[np.int64]) -> bool:
 
 
 def promoted_within_window(rng: Rng, sims: int, trial: Trial) -> int:
-    """The same for counts per unit, all units there from the first day, each with exactly its first window."""
+    """The same for counts per unit, all units there from the first day, each with exactly its first
+    window.
+    """
     days = trial.window // timedelta(days=1)
     grown = simulate.growing(
         rng, sims, trial.arrivals[0], days, per_day=0.5, arms=trial.test_arms + 1

@@ -1,4 +1,6 @@
-"""Steps of a ramp with differing proportions: what pooling over them shows, and what comparing within them does."""
+"""Steps of a ramp with differing proportions: what pooling over them shows, and what comparing
+within them does.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from analytics.core.stats.exploring.poststratification import Stratum, post_stra
 
 ALPHA = 0.05
 STEPS = ((45_000, 5_000, 0.100), (25_000, 25_000, 0.1272))
-"""(control units, test units, the rate of everybody): the share of the test arm grew, and so did the rate."""
+"""(control units, test units, the rate of everybody): the share of the test arm grew, and so did
+the rate.
+"""
 
 
 def steps(rng: Rng, sims: int) -> Counts:

@@ -1,4 +1,6 @@
-"""Geo pilots: how often does difference-in-differences find an effect of nothing, with few regions and shocks that last?"""
+"""Geo pilots: how often does difference-in-differences find an effect of nothing, with few regions
+and shocks that last?
+"""
 
 from __future__ import annotations
 

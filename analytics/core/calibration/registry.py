@@ -1,4 +1,6 @@
-"""All checks, in the order in which they are printed: STATISTICS §5, and the dangers its other sections name."""
+"""All checks, in the order in which they are printed: STATISTICS §5, and the dangers its other
+sections name.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ CHECKS: tuple[Check, ...] = tuple(check for idea in IDEAS for check in idea.CHEC
 
 
 def chosen(names: Sequence[str], among: Sequence[Check] = CHECKS) -> tuple[Check, ...]:
-    """The checks with these names, in the registry's order; all without names. Refuses a name that no check has."""
+    """The checks with these names, in the registry's order; all without names. Refuses a name that
+    no check has.
+    """
     known = {check.name for check in among}
     unknown = [name for name in names if name not in known]
     if unknown:

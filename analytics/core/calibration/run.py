@@ -1,7 +1,8 @@
 """Runs checks: the same numbers for the same seed, however many processes share the work.
 
-Every check is cut into pieces, and each piece has its own stream of random numbers, derived from the seed,
-the check's name and the piece's place; which process takes it, and which other checks run, changes nothing.
+Every check is cut into pieces, and each piece has its own stream of random numbers, derived from
+the seed, the check's name and the piece's place; which process takes it, and which other checks
+run, changes nothing.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ def calibrate(
 ) -> CalibrationReport:
     """Run the checks and hold what they give against their ranges.
 
-    ``sims`` scales all checks (10,000 is full size); ``quick`` takes their quick sizes. ``workers`` None: one process a core.
+    ``sims`` scales all checks (10,000 is full size); ``quick`` takes their quick sizes. ``workers``
+    None: one process a core.
     """
     sizes = [size_of(check, sims, quick) for check in checks]
     pieces = [
@@ -122,7 +124,9 @@ def _count(count: Count, piece: Piece) -> tuple[Sums, float]:
 
 
 def _end_with_parent() -> None:
-    """Ctrl-C is the parent's to hear; a killed parent would leave its workers waiting for ever, so they end with it."""
+    """Ctrl-C is the parent's to hear; a killed parent would leave its workers waiting for ever, so
+    they end with it.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:

@@ -15,7 +15,9 @@ WEIGHTS = (333, 334, 333)
 
 
 def called_off(rng: Rng, sims: int, planned: tuple[int, ...] = WEIGHTS) -> int:
-    """Experiments split as WEIGHTS say whose shares are red against the planned ones, looked at once."""
+    """Experiments split as WEIGHTS say whose shares are red against the planned ones, looked at
+    once.
+    """
     counts = rng.multinomial(3_000, [w / sum(WEIGHTS) for w in WEIGHTS], size=sims)
     return sum(check_shares(row, planned).verdict == "red" for row in counts.tolist())
 

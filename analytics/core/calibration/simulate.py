@@ -19,17 +19,23 @@ Values = NDArray[np.float64]
 
 
 def events(rng: Rng, sims: int, days: int, per_day: int, rates: tuple[float, ...]) -> Counts:
-    """Yes units so far of each arm at the end of each day (sims × days × arms), ``per_day`` new units an arm and day."""
+    """Yes units so far of each arm at the end of each day (sims × days × arms), ``per_day`` new
+    units an arm and day.
+    """
     return rng.binomial(per_day, rates, size=(sims, days, len(rates))).cumsum(axis=1)
 
 
 def skewed(rng: Rng, sims: int, n: int, arms: int = 2) -> Values:
-    """One skewed value a unit, as of money (sims × arms × n): log-normal, mean 1.65, coefficient of variation 1.3."""
+    """One skewed value a unit, as of money (sims × arms × n): log-normal, mean 1.65, coefficient of
+    variation 1.3.
+    """
     return rng.lognormal(0.0, 1.0, size=(sims, arms, n))
 
 
 def growing(rng: Rng, sims: int, n: int, days: int, per_day: float, arms: int = 2) -> Counts:
-    """What n units, all there from the first day, have done by the end of each day (sims × days × arms × n)."""
+    """What n units, all there from the first day, have done by the end of each day (sims × days ×
+    arms × n).
+    """
     return rng.poisson(per_day, size=(sims, days, arms, n)).cumsum(axis=1)
 
 
@@ -48,8 +54,9 @@ def totals_of_pairs(y: Values, x: Values) -> Totals:
 class Requests:
     """Users who each make several requests, some users more troubled than others.
 
-    A user's number of requests is 1 + negative binomial (``mean`` requests in all, spread by ``shape``); its error rate is
-    Beta with the arm's rate as mean and the correlation ``alike`` between two requests of one user.
+    A user's number of requests is 1 + negative binomial (``mean`` requests in all, spread by
+    ``shape``); its error rate is Beta with the arm's rate as mean and the correlation ``alike``
+    between two requests of one user.
     """
 
     mean: float = 8.0
@@ -95,7 +102,9 @@ def moments_so_far(y: Values, d: Values) -> list[Moments]:
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """Milliseconds of requests by users who have each their own speed: log-normal between users and within."""
+    """Milliseconds of requests by users who have each their own speed: log-normal between users and
+    within.
+    """
 
     requests: Requests = Requests()
     median: float = 250.0
@@ -111,7 +120,9 @@ class Latencies:
 
 
 def remembered(rng: Rng, n: int, correlation: float, effect: float = 0.0) -> tuple[Values, Values]:
-    """(values, values from before): skewed, with this correlation, the effect added to every unit."""
+    """(values, values from before): skewed, with this correlation, the effect added to every
+    unit.
+    """
     before = rng.gamma(2.0, 1.0, size=n)
     noise = (rng.gamma(2.0, 1.0, size=n) - 2.0) * np.sqrt(1 / correlation**2 - 1)
     return before + noise + effect, before

@@ -1,4 +1,6 @@
-"""The sequential test that stops harmful arms: how often does it stop a harmless one, and how surely a harmful one?"""
+"""The sequential test that stops harmful arms: how often does it stop a harmless one, and how
+surely a harmful one?
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ HOURS, USERS_AN_HOUR = 28 * 24, 300
 
 
 def stopped(rng: Rng, sims: int, theta: float) -> int:
-    """Experiments that are stopped within the horizon at this rate ratio, watched event by event."""
+    """Experiments that are stopped within the horizon at this rate ratio, watched event by
+    event.
+    """
     return int(watch_many(PLAN, *_events(rng, sims, theta)).crossed.sum())
 
 
@@ -38,9 +42,11 @@ def _events(rng: Rng, sims: int, theta: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def stopped_in_clumps(rng: Rng, sims: int) -> int:
-    """Experiments without harm whose bad events come in clumps, watched hour by hour, twice as many users in treatment.
+    """Experiments without harm whose bad events come in clumps, watched hour by hour, twice as many
+    users in treatment.
 
-    An hour's trouble hits both arms alike, some hours ten times as hard. A user who had one bad event has others, and counts once.
+    An hour's trouble hits both arms alike, some hours ten times as hard. A user who had one bad
+    event has others, and counts once.
     """
     outage = np.where(rng.random((sims, HOURS)) < 0.02, 10.0, 1.0)
     chance = np.minimum(1.0, 0.004 * rng.gamma(0.5, 2.0, size=(sims, HOURS)) * outage)

@@ -1,7 +1,8 @@
 """One simulated experiment, day by day, through everything between totals and a decision.
 
-The same pieces in the same order as a production run, without a database: health, clock, permission to look,
-look, verdicts, facts, decision. What a decision does (an arm stopped, an experiment ended) the caller carries out.
+The same pieces in the same order as a production run, without a database: health, clock, permission
+to look, look, verdicts, facts, decision. What a decision does (an arm stopped, an experiment ended)
+the caller carries out.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ ByDays = Callable[[int], Sequence[Observed]]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What was planned: control and test arms alike get ``arrivals[d]`` new units on day d, until the planned end after ``days``."""
+    """What was planned: control and test arms alike get ``arrivals[d]`` new units on day d, until
+    the planned end after ``days``.
+    """
 
     arrivals: tuple[int, ...]
     n_planned: float
@@ -80,7 +83,9 @@ class Standing:
 
 @dataclass(slots=True)
 class Walk:
-    """A trial under way; iterating runs it day by day. ``harmed``: arms that were stopped, by whoever carries decisions out."""
+    """A trial under way; iterating runs it day by day. ``harmed``: arms that were stopped, by
+    whoever carries decisions out.
+    """
 
     trial: Trial
     primary: ByDays
@@ -213,7 +218,9 @@ class Walk:
 
 
 def ending(walk: Walk) -> Decision | None:
-    """Run until something is promoted or concluded; arms that are stopped are switched off and the others go on."""
+    """Run until something is promoted or concluded; arms that are stopped are switched off and the
+    others go on.
+    """
     decision = None
     for standing in walk:
         decision = standing.decision

@@ -12,7 +12,9 @@ from analytics.core.calibration.simulate import Rng, Values
 from analytics.core.stats.exploring.novelty import contrasts, find_novelty
 
 DAYS, EFFECT, MEMORY = 14, 0.3, 0.6
-"""Days followed, the effect on each of them, and the correlation of a unit's days that follow each other."""
+"""Days followed, the effect on each of them, and the correlation of a unit's days that follow each
+other.
+"""
 
 
 def daily(rng: Rng, units: int, effect: float) -> Values:

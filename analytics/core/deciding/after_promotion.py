@@ -1,8 +1,10 @@
-"""A promotion, watched by those held back from it: does it keep what it won, or is it to be taken back?
+"""A promotion, watched by those held back from it: does it keep what it won, or is it to be taken
+back?
 
-Two comparisons stand beside each other: units first exposed after the promotion decide; the original
-arms, which met their variants before it and kept them, are shown. Taking back needs proof, since the
-promotion had some: harm beyond a guardrail's margin at any time, or an always-valid upper bound of the gain below 0.
+Two comparisons stand beside each other: units first exposed after the promotion decide; the
+original arms, which met their variants before it and kept them, are shown. Taking back needs proof,
+since the promotion had some: harm beyond a guardrail's margin at any time, or an always-valid upper
+bound of the gain below 0.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from analytics.core.stats.exploring.holdback import HoldbackReading
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Promoted units against held-back ones: how many of each, and the gain on the primary metric, more being better."""
+    """Promoted units against held-back ones: how many of each, and the gain on the primary metric,
+    more being better.
+    """
 
     promoted: int
     held_back: int
@@ -25,7 +29,9 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class AfterPromotion:
-    """What the holdback says now. ``original`` are the arms as they were; None when their units are gone."""
+    """What the holdback says now. ``original`` are the arms as they were; None when their units are
+    gone.
+    """
 
     fresh: Compared
     original: Compared | None
@@ -33,7 +39,9 @@ class AfterPromotion:
 
     @property
     def take_back(self) -> str:
-        """Why the promotion is to be taken back, as a sentence; empty when nothing proves that it should."""
+        """Why the promotion is to be taken back, as a sentence; empty when nothing proves that it
+        should.
+        """
         return _breached(self.guardrails) or _lost(self.fresh)
 
 

@@ -1,9 +1,10 @@
-"""Is a dark launch healthy enough to go live? One per cent of units beside as many control twins, judged from counts and verdicts.
+"""Is a dark launch healthy enough to go live? One per cent of units beside as many control twins,
+judged from counts and verdicts.
 
-It can show little, and the sentence says how little: a fault that none of n requests met has a rate below 3/n (95 %).
-It claims no absence of errors: a request is an exposure, and only guardrails know which of them failed. Green means:
-long enough, enough requests, every test arm and the twins there in their shares, labels arriving, and no guardrail
-breached.
+It can show little, and the sentence says how little: a fault that none of n requests met has a rate
+below 3/n (95 %). It claims no absence of errors: a request is an exposure, and only guardrails know
+which of them failed. Green means: long enough, enough requests, every test arm and the twins there
+in their shares, labels arriving, and no guardrail breached.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ UNLABELLED_MOST = 0.01
 
 @dataclass(frozen=True, slots=True)
 class DarkArm:
-    """Who met the dark launch: units, requests (exposures) and buckets of one test arm, or of the twins."""
+    """Who met the dark launch: units, requests (exposures) and buckets of one test arm, or of the
+    twins.
+    """
 
     key: str
     units: int
@@ -31,7 +34,9 @@ class DarkArm:
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """One guardrail on one arm beside the twins: both values in the metric's units (None: cannot say), and the verdict."""
+    """One guardrail on one arm beside the twins: both values in the metric's units (None: cannot
+    say), and the verdict.
+    """
 
     name: str
     here: float | None
@@ -41,7 +46,8 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class DarkHealth:
-    """What the dark launch shows so far; ``unlabelled`` of ``stamped`` events name the experiment and no variant.
+    """What the dark launch shows so far; ``unlabelled`` of ``stamped`` events name the experiment
+    and no variant.
 
     ``failed``: what could not be computed, by sentence; it stands against going live.
     """
@@ -75,7 +81,9 @@ class DarkHealth:
 
     @property
     def shares(self) -> SrmCheck | None:
-        """Units of every arm and of the twins against the buckets they hold; None where these are not known."""
+        """Units of every arm and of the twins against the buckets they hold; None where these are
+        not known.
+        """
         everybody = (*self.arms, self.twins)
         if not all(arm.buckets for arm in everybody):
             return None
@@ -130,7 +138,9 @@ def sentence(found: DarkHealth) -> str:
 
 
 def _can_show(requests: int) -> str:
-    """The rule of three: what never happened in n requests has, at 95 %, a rate below 3/n. It does not say that nothing happened."""
+    """The rule of three: what never happened in n requests has, at 95 %, a rate below 3/n. It does
+    not say that nothing happened.
+    """
     if requests < 3:
         return ""
     return (

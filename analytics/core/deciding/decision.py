@@ -37,9 +37,10 @@ Topic = Literal[
 class GuardrailFact:
     """One guardrail on one arm: what the plan demands, and the verdicts at looks and now.
 
-    ``compensated``: the gain pays for the cost (None: cannot say, or not about cost). ``proven``: what the SPRT says
-    once it has proven harm. ``required``: to be SAFE (rule ``safe``); under the other rule it only must not be breached.
-    ``no_data``: why harm cannot be computed at all; then it passes under neither rule.
+    ``compensated``: the gain pays for the cost (None: cannot say, or not about cost). ``proven``:
+    what the SPRT says once it has proven harm. ``required``: to be SAFE (rule ``safe``); under the
+    other rule it only must not be breached. ``no_data``: why harm cannot be computed at all; then
+    it passes under neither rule.
     """
 
     key: str
@@ -68,9 +69,9 @@ class GuardrailFact:
 class ArmFacts:
     """One test arm on the primary metric, all oriented so that more is better.
 
-    ``estimate`` is the gain over control at the latest look, in the metric's units, with its standard
-    error; ``interval_90`` its 90 % interval there. ``n`` are matured units now. ``harmed``: the arm is
-    switched off already.
+    ``estimate`` is the gain over control at the latest look, in the metric's units, with its
+    standard error; ``interval_90`` its 90 % interval there. ``n`` are matured units now.
+    ``harmed``: the arm is switched off already.
     """
 
     key: str
@@ -89,10 +90,11 @@ class Facts:
     """Everything a decision rests on; stored with it, so that it can be replayed.
 
     ``srm_masks``: SRM at a look or the Bayes factor between looks. ``unhealthy``: other red health
-    checks, by sentence. ``mde`` and ``required_improvement`` (d₀) are absolute, in the metric's units.
-    ``alarm_only`` is set between looks: then only harm may act. ``spent_micro`` of ``budget_micro`` are gone
-    (None: there is no cap). ``failed`` are the parts of the analysis that could not be computed, by sentence: they
-    hide nothing, and nothing is promoted meanwhile. ``never_looked`` says why no look can ever be taken, if so.
+    checks, by sentence. ``mde`` and ``required_improvement`` (d₀) are absolute, in the metric's
+    units. ``alarm_only`` is set between looks: then only harm may act. ``spent_micro`` of
+    ``budget_micro`` are gone (None: there is no cap). ``failed`` are the parts of the analysis that
+    could not be computed, by sentence: they hide nothing, and nothing is promoted meanwhile.
+    ``never_looked`` says why no look can ever be taken, if so.
     """
 
     arms: tuple[ArmFacts, ...]
@@ -128,10 +130,12 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """One condition of a promotion: what it is, what is there, what is needed, whether it is met (None: cannot say).
+    """One condition of a promotion: what it is, what is there, what is needed, whether it is met
+    (None: cannot say).
 
-    ``arm`` and ``metric`` are the keys it is about, if any. Where the condition is a number, ``value``
-    is what is there and ``target`` what is needed: units, or a gain in the primary metric's units.
+    ``arm`` and ``metric`` are the keys it is about, if any. Where the condition is a number,
+    ``value`` is what is there and ``target`` what is needed: units, or a gain in the primary
+    metric's units.
     """
 
     name: str
@@ -170,7 +174,9 @@ def decide(facts: Facts) -> Decision:
 
 
 def winner(facts: Facts) -> ArmFacts | None:
-    """The arm to promote: of those that meet every condition the largest estimate; within one s.e. of it, the cheapest."""
+    """The arm to promote: of those that meet every condition the largest estimate; within one s.e.
+    of it, the cheapest.
+    """
     ready = [
         a
         for a in _live(facts)
@@ -190,13 +196,17 @@ def winner(facts: Facts) -> ArmFacts | None:
 
 
 def recommended(facts: Facts) -> str | None:
-    """The arm that the rules promote, be it by themselves or, where automatic promotion is off, by a person's hand; None: no arm."""
+    """The arm that the rules promote, be it by themselves or, where automatic promotion is off, by
+    a person's hand; None: no arm.
+    """
     found = decide(replace(facts, auto_promote=True))
     return found.arms[0] if found.kind == "promote" else None
 
 
 def readiness(facts: Facts) -> tuple[Readiness, ...]:
-    """Every condition of a promotion: of the experiment, of the arm in front, then of every other arm."""
+    """Every condition of a promotion: of the experiment, of the arm in front, then of every other
+    arm.
+    """
     front = _front(facts)
     others = [arm for arm in facts.arms if arm is not front]
     return (

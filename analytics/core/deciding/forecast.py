@@ -1,4 +1,6 @@
-"""When will it be enough? Dates by which conditions of a promotion are met if all goes on as lately. Display; nothing decides by it."""
+"""When will it be enough? Dates by which conditions of a promotion are met if all goes on as
+lately. Display; nothing decides by it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ FAR_DAYS = 365
 
 
 def units_by(days: Sequence[Day], arm: str, target: float) -> date | None:
-    """The day on which the arm will have met so many units; None while its pace is unknown, nobody arrives, or it is over a year away."""
+    """The day on which the arm will have met so many units; None while its pace is unknown, nobody
+    arrives, or it is over a year away.
+    """
     if not days:
         return None
     last = days[-1]
@@ -31,7 +35,9 @@ def units_by(days: Sequence[Day], arm: str, target: float) -> date | None:
 
 
 def clock_by(per_weekday: Sequence[int], weeks: int, after: date) -> date:
-    """The day that completes the clock when every day after ``after`` counts; counts are Monday first."""
+    """The day that completes the clock when every day after ``after`` counts; counts are Monday
+    first.
+    """
     seen, day = list(per_weekday), after
     while min(seen) < weeks:
         day += timedelta(days=1)

@@ -2,9 +2,10 @@
 
 Harm is measured as a contrast that is above 0 when the margin is exceeded:
 ``points``, ``ms``, ``money``: T − C − margin; ``relative``: T − (1 + margin)·C (signs turned round
-where an increase is better). Standard errors are on the normal scale and allow for skewed values in uneven
-arms (``Kind.guarded``). BREACH must hold at any moment one looks, so it rests on the anytime-valid
-lower bound; SAFE may only be said at looks, so it rests on the one-sided Lan–DeMets level.
+where an increase is better). Standard errors are on the normal scale and allow for skewed values in
+uneven arms (``Kind.guarded``). BREACH must hold at any moment one looks, so it rests on the
+anytime-valid lower bound; SAFE may only be said at looks, so it rests on the one-sided Lan–DeMets
+level.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ FEWEST_BAD_UNITS = 20
 
 @dataclass(frozen=True, slots=True)
 class Margin:
-    """How much worse is allowed. ``points`` .02 = two percentage points, ``relative`` .15 = 15 %, else the metric's unit."""
+    """How much worse is allowed. ``points`` .02 = two percentage points, ``relative`` .15 = 15 %,
+    else the metric's unit.
+    """
 
     kind: MarginKind
     value: float
@@ -58,10 +61,11 @@ class GuardrailPlan:
 
 @dataclass(frozen=True, slots=True)
 class Harm:
-    """Harm of one arm on one series. ``beyond`` = harm minus margin, ``worse`` = harm itself, with their errors.
+    """Harm of one arm on one series. ``beyond`` = harm minus margin, ``worse`` = harm itself, with
+    their errors.
 
-    ``z`` is beyond/se on the normal scale. ``bad_units`` counts units with the bad answer (rates only).
-    ``reason`` says why the numbers are None.
+    ``z`` is beyond/se on the normal scale. ``bad_units`` counts units with the bad answer (rates
+    only). ``reason`` says why the numbers are None.
     """
 
     n_control: int
@@ -81,7 +85,9 @@ class Harm:
 
 @dataclass(frozen=True, slots=True)
 class SafetyLook:
-    """One guardrail at one look, as stored: information time, z of "beyond", whether the look was the last."""
+    """One guardrail at one look, as stored: information time, z of "beyond", whether the look was
+    the last.
+    """
 
     t: float
     z: float | None
@@ -132,7 +138,9 @@ def harm(plan: GuardrailPlan, control: Observed, treatment: Observed) -> Harm:
 def judge(
     readings: Sequence[Reading], alpha: float = ALPHA, net: Net = NO_NET
 ) -> list[GuardrailResult]:
-    """Verdicts of all guardrails × test arms of an experiment; Holm over the breaches. One that fails is unknown, the others stand."""
+    """Verdicts of all guardrails × test arms of an experiment; Holm over the breaches. One that
+    fails is unknown, the others stand.
+    """
     raw = [
         net.hold(r.plan.key, f"alarm on {r.arm}", partial(breach_p, r), _nothing) for r in readings
     ]
@@ -182,7 +190,9 @@ def breach_p(reading: Reading) -> float | None:
 
 
 def safe_p(looks: Sequence[SafetyLook]) -> float | None:
-    """Repeated one-sided p of "harm is at or beyond the margin"; None before a look that could say."""
+    """Repeated one-sided p of "harm is at or beyond the margin"; None before a look that could
+    say.
+    """
     if not any(k.z is not None for k in looks):
         return None
     return group_sequential.repeated_p(
@@ -194,7 +204,9 @@ def safe_p(looks: Sequence[SafetyLook]) -> float | None:
 
 
 def safe_upper(seen: Harm, looks: Sequence[SafetyLook], alpha: float = ALPHA) -> float | None:
-    """Upper bound of harm beyond the margin at the latest look's boundary (between looks: "so far")."""
+    """Upper bound of harm beyond the margin at the latest look's boundary (between looks: "so
+    far").
+    """
     if not looks or seen.beyond is None or seen.se is None:
         return None
     bound = group_sequential.boundaries([k.t for k in looks], alpha, 1, final=looks[-1].last).z[-1]

@@ -1,8 +1,10 @@
-"""Is a guardrail's bad event clearly more frequent in a test arm? The SPRT beside both alarm series, which only ever stops.
+"""Is a guardrail's bad event clearly more frequent in a test arm? The SPRT beside both alarm
+series, which only ever stops.
 
-Watches guardrails that count bad events (never latency, cost or a falling primary metric) and whose planned
-action is to stop. α = .05 is shared among all guardrails × test arms of the experiment. Each hour is one batch:
-the units that had their first bad event in it, and the ratio of units exposed by then.
+Watches guardrails that count bad events (never latency, cost or a falling primary metric) and whose
+planned action is to stop. α = .05 is shared among all guardrails × test arms of the experiment.
+Each hour is one batch: the units that had their first bad event in it, and the ratio of units
+exposed by then.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ class Hour:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """Where the test of one guardrail on one arm stands; ``proven``: harm is, and ``message`` says how much was observed.
+    """Where the test of one guardrail on one arm stands; ``proven``: harm is, and ``message`` says
+    how much was observed.
 
     ``llr`` is held against ``threshold``; ``reason`` says why there is no number.
     """
@@ -45,7 +48,9 @@ class Watched:
 def watched(
     plan: SprtPlan, key: str, arm: str, control: Sequence[Hour], treatment: Sequence[Hour]
 ) -> Watched:
-    """The test over all hours so far; an hour before both arms have met units says nothing and is left out."""
+    """The test over all hours so far; an hour before both arms have met units says nothing and is
+    left out.
+    """
     found = batches(control, treatment)
     if not found:
         return Watched(key, arm, plan.threshold, reason="no hour in which both arms have met units")
@@ -53,7 +58,9 @@ def watched(
 
 
 def batches(control: Sequence[Hour], treatment: Sequence[Hour]) -> list[Batch]:
-    """Hour by hour: units with their first bad event, and T/C of the units exposed by the end of the hour."""
+    """Hour by hour: units with their first bad event, and T/C of the units exposed by the end of
+    the hour.
+    """
     of_c, of_t = _by_hour(control), _by_hour(treatment)
     seen_c = seen_t = 0
     found: list[Batch] = []

@@ -1,4 +1,6 @@
-"""A look as it is stored: every hypothesis and every guardrail of one iteration on one local day."""
+"""A look as it is stored: every hypothesis and every guardrail of one iteration on one local
+day.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ SMALLEST_TIME = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class HypothesisLook:
-    """One test arm on the primary metric; ``look`` None: it could not say, for ``reason``, and spent nothing."""
+    """One test arm on the primary metric; ``look`` None: it could not say, for ``reason``, and
+    spent nothing.
+    """
 
     arm: str
     seen: Observation
@@ -52,7 +56,9 @@ class MetricCap:
 
 @dataclass(frozen=True, slots=True)
 class LookState:
-    """All of one look. ``n_planned`` and ``caps`` are fixed by the first look and read from it by the later ones."""
+    """All of one look. ``n_planned`` and ``caps`` are fixed by the first look and read from it by
+    the later ones.
+    """
 
     day: date
     n_planned: float
@@ -98,7 +104,9 @@ def histories(
 
 
 def horizon(planned: float | None, floor: int, seen: Sequence[Observation]) -> float:
-    """n_planned for a first look: the plan, the floor per arm, and what this look already has, whichever is most."""
+    """n_planned for a first look: the plan, the floor per arm, and what this look already has,
+    whichever is most.
+    """
     now = max((information(o.n_control, o.n_treatment) for o in seen), default=0.0)
     least = max(1, floor)
     return planned_information(planned or information(least, least), (), now)
@@ -116,9 +124,11 @@ def take(
     closing: bool,
     caps: Sequence[MetricCap] = (),
 ) -> LookState | None:
-    """Look at every hypothesis and guardrail; None when no hypothesis can say, and then nothing is spent.
+    """Look at every hypothesis and guardrail; None when no hypothesis can say, and then nothing is
+    spent.
 
-    ``closing``: the planned end has passed, or the metric is looked at only once; this look is the last of every arm.
+    ``closing``: the planned end has passed, or the metric is looked at only once; this look is the
+    last of every arm.
     """
     known = histories(before, list(seen), n_planned=n_planned, alpha=alpha, better=better)
     tried = {arm: take_look(known[arm], seen[arm], day, closing=closing) for arm in seen}

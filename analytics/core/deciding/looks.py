@@ -26,8 +26,8 @@ from analytics.core.stats.sequential import group_sequential
 class LookPlan:
     """What the looks of one hypothesis (one test arm, one primary metric) may spend.
 
-    ``n_planned`` is information: 1/(1/n_T + 1/n_C) at the planned sizes. ``alpha`` is two-sided, for
-    all ``hypotheses`` together.
+    ``n_planned`` is information: 1/(1/n_T + 1/n_C) at the planned sizes. ``alpha`` is two-sided,
+    for all ``hypotheses`` together.
     """
 
     n_planned: float
@@ -54,7 +54,9 @@ class LookPlan:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """Matured totals of one moment as a look reads them: z on the normal scale, estimate T − C in the metric's units."""
+    """Matured totals of one moment as a look reads them: z on the normal scale, estimate T − C in
+    the metric's units.
+    """
 
     n_control: int
     n_treatment: int
@@ -66,9 +68,11 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look as stored. ``p`` and ``crossed`` are of all looks so far, at the level α/m of one hypothesis.
+    """One look as stored. ``p`` and ``crossed`` are of all looks so far, at the level α/m of one
+    hypothesis.
 
-    ``boundary`` (for |z|) and ``interval`` are None when this look had nothing to spend: no new information.
+    ``boundary`` (for |z|) and ``interval`` are None when this look had nothing to spend: no new
+    information.
     """
 
     number: int
@@ -132,16 +136,20 @@ def information(n_control: float, n_treatment: float) -> float:
 def planned_information(
     primary: float, guardrails: Sequence[float] = (), by_first_look: float = 0.0
 ) -> float:
-    """The horizon: the largest of what the primary metric needs, each required guardrail needs, and what the first legal look will have."""
+    """The horizon: the largest of what the primary metric needs, each required guardrail needs, and
+    what the first legal look will have.
+    """
     return max(primary, by_first_look, *guardrails)
 
 
 def observe(
     kind: str, control: Observed, treatment: Observed, *, adjusted: bool = False
 ) -> Observation:
-    """What a look would see of a metric of this kind. Cannot say below 10 units an arm or without spread.
+    """What a look would see of a metric of this kind. Cannot say below 10 units an arm or without
+    spread.
 
-    ``adjusted``: the plan lets the estimate with covariates decide; it is the raw one where no covariate is known.
+    ``adjusted``: the plan lets the estimate with covariates decide; it is the raw one where no
+    covariate is known.
     """
     rules = kind_of(kind)
     bare = Observation(rules.units(control), rules.units(treatment))
@@ -157,7 +165,8 @@ def observe(
 def take_look(
     history: LookHistory, seen: Observation, day: date, *, closing: bool = False
 ) -> Taken:
-    """Append a look. It is the last one when t reaches 1, or when it closes the experiment (planned end, only look).
+    """Append a look. It is the last one when t reaches 1, or when it closes the experiment (planned
+    end, only look).
 
     Not taken (and nothing spent) after the last look, twice on a day, or when the data cannot say.
     Whether the day and the clock allow a look is asked of ``windows.legal_look`` first.
@@ -194,7 +203,9 @@ def take_look(
 
 
 def time_of(history: LookHistory, seen: Observation) -> float:
-    """The information time a look would have: n_k/n_planned, at most 1, never below the look before."""
+    """The information time a look would have: n_k/n_planned, at most 1, never below the look
+    before.
+    """
     t = min(1.0, information(seen.n_control, seen.n_treatment) / history.plan.n_planned)
     return max(t, history.looks[-1].t) if history.looks else t
 
@@ -202,7 +213,8 @@ def time_of(history: LookHistory, seen: Observation) -> float:
 def crossed_together(
     histories: Sequence[LookHistory], alpha: float | None = None
 ) -> list[Crossing | None]:
-    """Which of m hypotheses have crossed, Holm over their repeated p-values; never fewer than at α/m each.
+    """Which of m hypotheses have crossed, Holm over their repeated p-values; never fewer than at
+    α/m each.
 
     Since p only falls, a crossing stays.
     """

@@ -1,6 +1,7 @@
 """What was found, as it is stored: the words of a boundary and of a guardrail.
 
-Whoever reads stored runs and decisions needs these values, but none of the statistics that found them.
+Whoever reads stored runs and decisions needs these values, but none of the statistics that found
+them.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ class GuardrailResult:
     """The verdict, and the numbers behind it.
 
     ``breach_p`` is Holm-adjusted over guardrails × test arms and held against .05. ``lower`` and
-    ``upper`` bound harm beyond the margin (BREACH when lower > 0 in a family of one; SAFE when upper
-    < 0 at a look). ``worsening``: proven worse than control, beyond the margin not yet; holds a ramp.
-    ``compensated``: the gain pays for the cost (None: cannot say, or not about cost); ``proven``: the SPRT's message
-    once it has proven harm.
+    ``upper`` bound harm beyond the margin (BREACH when lower > 0 in a family of one; SAFE when
+    upper < 0 at a look). ``worsening``: proven worse than control, beyond the margin not yet; holds
+    a ramp. ``compensated``: the gain pays for the cost (None: cannot say, or not about cost);
+    ``proven``: the SPRT's message once it has proven harm.
     """
 
     key: str

@@ -1,4 +1,5 @@
-"""Time as an experiment counts it: complete local days, the clock, matured units, and when a look is legal.
+"""Time as an experiment counts it: complete local days, the clock, matured units, and when a look
+is legal.
 
 Days are calendar days of the experiment's zone, 23 to 25 hours long where clocks change. Nothing
 here asks what time it is.
@@ -20,7 +21,9 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of serving at the last ramp step, unpaused, from start until before end (None: still going)."""
+    """A stretch of serving at the last ramp step, unpaused, from start until before end (None:
+    still going).
+    """
 
     start: datetime
     end: datetime | None = None
@@ -32,7 +35,9 @@ FEW = 3
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """How many complete days of each weekday (Monday first) are in, against the weeks the policy asks for."""
+    """How many complete days of each weekday (Monday first) are in, against the weeks the policy
+    asks for.
+    """
 
     weeks: int
     days: int
@@ -44,7 +49,9 @@ class Clock:
 
     @property
     def sentence(self) -> str:
-        """What a page shows: how many of the days are in and which weekdays are missing when they are few, or that it is complete."""
+        """What a page shows: how many of the days are in and which weekdays are missing when they
+        are few, or that it is complete.
+        """
         missing = [
             f"{name} {seen} of {self.weeks}"
             for name, seen in zip(WEEKDAYS, self.per_weekday, strict=True)
@@ -58,7 +65,9 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class LookPermission:
-    """Whether a look may be taken: of which local day, on data up to which moment; else the reason."""
+    """Whether a look may be taken: of which local day, on data up to which moment; else the
+    reason.
+    """
 
     allowed: bool
     day: date
@@ -77,7 +86,9 @@ def last_complete_day(now: datetime, zone: str) -> date:
 
 
 def without(spans: Sequence[Span], gaps: Sequence[tuple[datetime, datetime]]) -> tuple[Span, ...]:
-    """The stretches less the gaps, which are in order; what is nothing is left out. Every stretch has an end."""
+    """The stretches less the gaps, which are in order; what is nothing is left out. Every stretch
+    has an end.
+    """
     found = []
     for span in spans:
         start = span.start
@@ -113,7 +124,8 @@ def clock(running: Sequence[Span], zone: str, weeks: int, until: datetime) -> Cl
 def matured_until(
     data_cut: datetime, window: timedelta | None, grace: timedelta = GRACE
 ) -> datetime:
-    """Units first exposed at or before this moment are matured: exposure + window + grace ≤ data cut.
+    """Units first exposed at or before this moment are matured: exposure + window + grace ≤ data
+    cut.
 
     Without a window a unit never matures; every unit counts with all it has (and looks only once).
     """
@@ -143,8 +155,8 @@ def legal_look(
 
     One look per complete local day, on data up to that day's end, once the clock is complete.
     ``previous`` is the day of the latest look, ``information`` the t this look would have, ``over``
-    that the last look was taken, ``never`` why none can ever be taken. A metric without a window gets one look: at the planned end, or
-    when the planned information is in.
+    that the last look was taken, ``never`` why none can ever be taken. A metric without a window
+    gets one look: at the planned end, or when the planned information is in.
     """
     day = last_complete_day(now, zone)
     cut = day_start(day + timedelta(days=1), zone)

@@ -1,7 +1,8 @@
-"""Assigning millions of ids at once: the same buckets as serving gives, computed column by column over whole arrays.
+"""Assigning millions of ids at once: the same buckets as serving gives, computed column by column
+over whole arrays.
 
-For notebooks and simulations. The hash is ``experiments.core.hashing``'s, FNV-1a 32 over UTF-16 code units applied
-twice; a test holds the two together on every kind of id.
+For notebooks and simulations. The hash is ``experiments.core.hashing``'s, FNV-1a 32 over UTF-16
+code units applied twice; a test holds the two together on every kind of id.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ def buckets_of(seed: str, ids: Sequence[str]) -> NDArray[np.int16]:
 
 
 def arms_of(seed: str, ids: Sequence[str], table: Sequence[str | None]) -> NDArray[np.object_]:
-    """What each id gets: the entry of a table from bucket to arm (its 1,000 entries: an arm's key, or ``None`` for no variant)."""
+    """What each id gets: the entry of a table from bucket to arm (its 1,000 entries: an arm's key,
+    or ``None`` for no variant).
+    """
     if len(table) != 1000:
         raise ValueError(f"a table from bucket to arm has 1,000 entries; found {len(table):,}")
     arms = np.empty(len(table), dtype=np.object_)

@@ -1,8 +1,9 @@
 """Sums of squares and products about the means, which keep the spread of values far from zero.
 
-Of values near 1.7·10⁹ that differ by seconds, Σy² holds the spread only in digits that a float does not have.
-So spread comes from sums about an origin near the values: a store counts from the least value, Python from the
-first. Sums about the means add up over disjoint units (Chan, Golub and LeVeque 1979).
+Of values near 1.7·10⁹ that differ by seconds, Σy² holds the spread only in digits that a float does
+not have. So spread comes from sums about an origin near the values: a store counts from the least
+value, Python from the first. Sums about the means add up over disjoint units (Chan, Golub and
+LeVeque 1979).
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from dataclasses import dataclass
 NO_SPREAD = 1e-12
 """A centred sum below this share of the squares about the origin is rounding, not variance."""
 ROUNDED_UNITS = 2e-16
-"""What a unit's own rounding weighs beside that: with it, values that differ by less than 1.4·10⁻¹⁴ of
-their size (a mean of ten equal prices) have no spread."""
+"""What a unit's own rounding weighs beside that: with it, values that differ by less than 1.4·10⁻¹⁴
+of their size (a mean of ten equal prices) have no spread."""
 
 
 @dataclass(frozen=True, slots=True)
 class Centred:
-    """For each pair of variables (a ≤ b) Σ(a − ā)(b − b̄), row by row; and the squares that rounding comes from."""
+    """For each pair of variables (a ≤ b) Σ(a − ā)(b − b̄), row by row; and the squares that
+    rounding comes from.
+    """
 
     products: tuple[float, ...]
     scales: tuple[float, ...]
@@ -54,7 +57,9 @@ class Centred:
         return self.products[place(len(self.scales), *sorted((i, j)))]
 
     def merged(self, share: float, gaps: Sequence[float]) -> Centred:
-        """With n·m/(n + m) = ``share`` for the gaps between the two parts' means; add the other part's first."""
+        """With n·m/(n + m) = ``share`` for the gaps between the two parts' means; add the other
+        part's first.
+        """
         k = len(gaps)
         between = [share * gaps[i] * gaps[j] for i in range(k) for j in range(i, k)]
         scales = [scale + abs(between[place(k, i, i)]) for i, scale in enumerate(self.scales)]
@@ -84,7 +89,9 @@ class Centred:
         return math.fsum(weight * weight * self.scales[i] for i, weight in weights.items())
 
     def square(self, weights: Mapping[int, float]) -> float:
-        """Σ of the squares of a weighted sum of the variables about its mean; 0 where only rounding is left."""
+        """Σ of the squares of a weighted sum of the variables about its mean; 0 where only rounding
+        is left.
+        """
         return _spread(self.combined(weights, weights), self.scale_of(weights))
 
 

@@ -1,6 +1,7 @@
 """Frozen results to plain JSON and back, so that what was stored can be replayed to the last digit.
 
-JSON knows no infinity; boundaries do (a look that may spend nothing). They travel as the text "inf".
+JSON knows no infinity; boundaries do (a look that may spend nothing). They travel as the text
+"inf".
 """
 
 from __future__ import annotations

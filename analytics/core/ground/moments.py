@@ -1,8 +1,9 @@
 """Sufficient totals of several numbers per unit: what ratios, covariates and both together need.
 
 A unit contributes one value of each named variable: ``y`` the metric (a ratio's numerator), ``d`` a
-ratio's denominator, ``y0`` and ``d0`` the same from before its first exposure. Moments of disjoint sets
-of units add up, and any linear combination of the variables has its own totals without going back to rows.
+ratio's denominator, ``y0`` and ``d0`` the same from before its first exposure. Moments of disjoint
+sets of units add up, and any linear combination of the variables has its own totals without going
+back to rows.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ from analytics.core.ground.totals import (
 class Moments:
     """n units; for each variable Σ, and for each pair of variables (a ≤ b in ``names``' order) Σab.
 
-    ``products`` holds the upper triangle row by row: for (y, d) that is Σyy, Σyd, Σdd. ``centred`` holds
-    the spread, as in ``Totals``. Refuses
-    (``ImpossibleTotals``) NaN, infinity, a wrong number of sums, and sums that no rows could have.
+    ``products`` holds the upper triangle row by row: for (y, d) that is Σyy, Σyd, Σdd. ``centred``
+    holds the spread, as in ``Totals``. Refuses (``ImpossibleTotals``) NaN, infinity, a wrong number
+    of sums, and sums that no rows could have.
     """
 
     n: int

@@ -1,6 +1,8 @@
-"""A net under each metric, arm, population and section: what fails in one of them is written down, and the others go on.
+"""A net under each metric, arm, population and section: what fails in one of them is written down,
+and the others go on.
 
-What failed is a fault with its reason. It takes the place of the answer, so "cannot say" is said of that part alone.
+What failed is a fault with its reason. It takes the place of the answer, so "cannot say" is said of
+that part alone.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ LONGEST_REASON = 300
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What failed: ``subject`` is the metric's key (or another name), ``part`` what was being computed, ``reason`` why not."""
+    """What failed: ``subject`` is the metric's key (or another name), ``part`` what was being
+    computed, ``reason`` why not.
+    """
 
     subject: str
     part: str
@@ -42,7 +46,9 @@ def never_hold(ends: Ends) -> None:
 
 @dataclass
 class Net:
-    """Holds what fails. ``around`` is entered for each part: a savepoint keeps a failed statement from ending its transaction."""
+    """Holds what fails. ``around`` is entered for each part: a savepoint keeps a failed statement
+    from ending its transaction.
+    """
 
     around: Callable[[], AbstractContextManager[object]] = nullcontext
     faults: list[Fault] = field(default_factory=list)

@@ -1,7 +1,8 @@
 """The forms in which a store's totals of one arm and one metric reach statistics.
 
-Which form a metric needs its kind says (``analytics.core.kinds``): one number per unit, a numerator and
-a denominator, either of them with the same from before the first exposure, or a quantile of rows.
+Which form a metric needs its kind says (``analytics.core.kinds``): one number per unit, a numerator
+and a denominator, either of them with the same from before the first exposure, or a quantile of
+rows.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from analytics.core.stats.arms.quantile import QuantileTotals
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """Units with a value from before their first exposure (y, y0; for a ratio y, d, y0, d0), and units without (y; y, d)."""
+    """Units with a value from before their first exposure (y, y0; for a ratio y, d, y0, d0), and
+    units without (y; y, d).
+    """
 
     known: Moments
     missing: Moments

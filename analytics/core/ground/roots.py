@@ -1,6 +1,7 @@
 """Where a function crosses zero, by Brent's method.
 
-``scipy.optimize`` comes with the first root that somebody wants: it takes 15 MB, and pages that show stored results want none.
+``scipy.optimize`` comes with the first root that somebody wants: it takes 15 MB, and pages that
+show stored results want none.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ def brentq(
     rtol: float = FINEST,
     maxiter: int = 100,
 ) -> float:
-    """The root between ``low`` and ``high``, where the signs differ, as ``scipy.optimize.brentq`` finds it."""
+    """The root between ``low`` and ``high``, where the signs differ, as ``scipy.optimize.brentq``
+    finds it.
+    """
     from scipy.optimize import brentq as find
 
     return float(find(function, low, high, xtol=xtol, rtol=rtol, maxiter=maxiter))

@@ -1,4 +1,6 @@
-"""The chain of seals over the audit: what each one covers, and what a broken chain looks like. No database."""
+"""The chain of seals over the audit: what each one covers, and what a broken chain looks like. No
+database.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 VERSION = 2
-"""Raise it when a sealed table gets another column; older seals go on covering the columns of their version."""
+"""Raise it when a sealed table gets another column; older seals go on covering the columns of their
+version.
+"""
 _FIRST: Mapping[str, tuple[str, ...]] = {
     "changelog": (
         *(

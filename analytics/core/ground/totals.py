@@ -16,7 +16,8 @@ from analytics.core.ground.centred import NO_SPREAD, Centred
 from analytics.core.ground.errors import ImpossibleTotals
 
 SUM_TOLERANCE = 1e-9
-"""Relative slack of the Cauchy–Schwarz check: naive float sums over 10⁷ rows lose about this much."""
+"""Relative slack of the Cauchy–Schwarz check: naive float sums over 10⁷ rows lose about this much.
+"""
 LOST = 2.3e-162
 """The square of a smaller value is 0 as a float, while its product with a larger one is not."""
 FAR = 1e-3
@@ -27,10 +28,10 @@ FAR = 1e-3
 class Totals:
     """n units, Σy and Σy² of their values, and optionally Σx, Σx², Σxy of their companions.
 
-    ``centred`` holds the spread. It comes from the sums unless whoever made the totals counted from an
-    origin near the values (``about``, ``of_values``): Σy² alone loses the spread of values far from 0.
-    Refuses (``ImpossibleTotals``) NaN and infinity, a negative or fractional n, sums over no units
-    and sums that contradict each other.
+    ``centred`` holds the spread. It comes from the sums unless whoever made the totals counted from
+    an origin near the values (``about``, ``of_values``): Σy² alone loses the spread of values far
+    from 0. Refuses (``ImpossibleTotals``) NaN and infinity, a negative or fractional n, sums over
+    no units and sums that contradict each other.
     """
 
     n: int
@@ -74,7 +75,9 @@ class Totals:
     def about(
         cls, n: int, origins: Sequence[float], sums: Sequence[float], products: Sequence[float]
     ) -> Totals:
-        """Totals of values y (and companions x) from sums of what is left of them above their origins."""
+        """Totals of values y (and companions x) from sums of what is left of them above their
+        origins.
+        """
         centred = Centred.about(n, sums, products, origins)
         whole, squares = from_origins(n, origins, sums, products)
         if len(whole) == 1:
@@ -189,7 +192,9 @@ def sums_about(
 def _about_first(
     *columns: Sequence[float],
 ) -> tuple[Sequence[float], tuple[float, ...], tuple[float, ...]]:
-    """Each column counted from its first value, if its values lie far from 0 beside their spread."""
+    """Each column counted from its first value, if its values lie far from 0 beside their
+    spread.
+    """
     return sums_about([origin_of(column) for column in columns], columns)
 
 

@@ -1,4 +1,6 @@
-"""Names of arms as files write them: "control", "Control " and "CONTROL" are one arm, and a notice says so."""
+"""Names of arms as files write them: "control", "Control " and "CONTROL" are one arm, and a notice
+says so.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""When a unit was exposed, as a file writes it: ISO 8601, a format that a person names, or Unix time.
+"""When a unit was exposed, as a file writes it: ISO 8601, a format that a person names, or Unix
+time.
 
-A date is its midnight. Without ``--time-zone`` dates are days of UTC, and a moment has to carry its own zone: nobody guesses
-one. An hour that clocks repeat in autumn is the first of the two; one that they leave out in spring is a fault.
+A date is its midnight. Without ``--time-zone`` dates are days of UTC, and a moment has to carry its
+own zone: nobody guesses one. An hour that clocks repeat in autumn is the first of the two; one that
+they leave out in spring is a fault.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ _LATEST: Final = 4_102_444_800
 
 @dataclass(frozen=True)
 class MomentReader:
-    """How a file writes moments: the zone of those without one of their own, and the format when it is not ISO 8601."""
+    """How a file writes moments: the zone of those without one of their own, and the format when it
+    is not ISO 8601.
+    """
 
     zone: ZoneInfo | None = None
     format: str | None = None

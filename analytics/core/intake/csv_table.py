@@ -1,6 +1,7 @@
 """A CSV as people have it: its text, its separator, its header, and how it writes its numbers.
 
-A first line ``sep=;`` (which spreadsheets write) says the separator itself; else it is the one that the header has most of.
+A first line ``sep=;`` (which spreadsheets write) says the separator itself; else it is the one that
+the header has most of.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ NOTHING = frozenset({"", "na", "n/a", "null", "none", "nan"})
 WORDS = TRUE | FALSE | NOTHING
 """Cells that say nothing of how a file writes its numbers."""
 _SAID = re.compile(r'"?[sS][eE][pP]=([^\r\n])"?[,;\t|]*')
-"""The line by which a file says its separator; a program that saved it again may have quoted or padded it."""
+"""The line by which a file says its separator; a program that saved it again may have quoted or
+padded it.
+"""
 
 
 class CsvReader(Protocol):
@@ -36,7 +39,9 @@ class CsvReader(Protocol):
 
 @dataclass(frozen=True)
 class OpenTable:
-    """A CSV whose header has the wanted columns: where each is, and the lines below with their numbers."""
+    """A CSV whose header has the wanted columns: where each is, and the lines below with their
+    numbers.
+    """
 
     at: Mapping[str, int]
     marks: NumberMarks
@@ -74,7 +79,8 @@ def open_table(
 ) -> OpenTable:
     """The file as text, its separator found and its header checked; BadTable says what is wrong.
 
-    ``numbers`` are columns of numbers and ``maybe`` columns that may be: from them it is found how the file writes numbers.
+    ``numbers`` are columns of numbers and ``maybe`` columns that may be: from them it is found how
+    the file writes numbers.
     """
     source = _source(_text(data))
     at = _header(source.reader(), wanted)

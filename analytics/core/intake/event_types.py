@@ -12,7 +12,9 @@ EXPECTED = "1 to 80 letters and digits of any script, and _ . : / -"
 
 
 def event_type(value: str) -> str:
-    """The name, when it may be one; letters that can be written in two ways are written in one (NFC)."""
+    """The name, when it may be one; letters that can be written in two ways are written in one
+    (NFC).
+    """
     name = unicodedata.normalize("NFC", value)
     if not 1 <= len(name) <= LONGEST or not all(map(_fits, name)):
         raise Bad("invalid", "event_type", f"event_type: expected {EXPECTED}; found {shown(value)}")
@@ -20,7 +22,8 @@ def event_type(value: str) -> str:
 
 
 def from_words(name: str) -> str:
-    """A name as people write it as one of our types: one that could be one is kept, ``Order Completed`` becomes ``order_completed``.
+    """A name as people write it as one of our types: one that could be one is kept, ``Order
+    Completed`` becomes ``order_completed``.
 
     Empty, where it has no letter or digit at all.
     """

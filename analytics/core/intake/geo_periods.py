@@ -1,4 +1,6 @@
-"""The order of a geo pilot's periods: as numbers, dates or moments when all of them are, else as they first appear in the file."""
+"""The order of a geo pilot's periods: as numbers, dates or moments when all of them are, else as
+they first appear in the file.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from analytics.core.intake.table_faults import BadTable
 
 
 def in_time(periods: Iterable[str], order: Sequence[str], moments: MomentReader) -> tuple[str, ...]:
-    """The periods in their order; BadTable where it would be a guess. ``order`` names them, ``moments`` how dates are written."""
+    """The periods in their order; BadTable where it would be a guess. ``order`` names them,
+    ``moments`` how dates are written.
+    """
     seen = tuple(periods)
     if order:
         unordered = [period for period in seen if period not in order]
@@ -36,7 +40,9 @@ def in_time(periods: Iterable[str], order: Sequence[str], moments: MomentReader)
 
 
 def _as_told(periods: Sequence[str], moments: MomentReader) -> tuple[str, ...]:
-    """The periods as moments in the form and zone that a person named; every one of them has to be."""
+    """The periods as moments in the form and zone that a person named; every one of them has to
+    be.
+    """
     try:
         at = {period: moments.read(period) for period in periods}
     except ValueError as error:
@@ -46,7 +52,9 @@ def _as_told(periods: Sequence[str], moments: MomentReader) -> tuple[str, ...]:
 
 
 def _by_moment(periods: Sequence[str]) -> tuple[str, ...]:
-    """Moments in their order if all periods are, else as they come; the zone of a clock time beside others is not guessed."""
+    """Moments in their order if all periods are, else as they come; the zone of a clock time beside
+    others is not guessed.
+    """
     try:
         at = {period: datetime.fromisoformat(period) for period in periods}
     except ValueError:
@@ -78,7 +86,9 @@ def _reads(text: str, moments: MomentReader) -> bool:
 
 
 def _refuse_two_orders(periods: Sequence[str]) -> None:
-    """2019.6 … 2019.12 are months to people and decimals to a sort: where the two orders differ, nothing is guessed."""
+    """2019.6 … 2019.12 are months to people and decimals to a sort: where the two orders differ,
+    nothing is guessed.
+    """
     parts = [period.replace(",", ".").partition(".") for period in periods]
     if not all(whole.isdecimal() and (rest.isdecimal() or not mark) for whole, mark, rest in parts):
         return

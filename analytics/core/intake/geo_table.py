@@ -1,13 +1,15 @@
-"""A CSV of a geo pilot, one row per region and period: read and checked whole, before anything is stored.
+"""A CSV of a geo pilot, one row per region and period: read and checked whole, before anything is
+stored.
 
 Nothing is guessed: a value that is missing, a region seen twice in a period, rows that cannot be
 paired, regions that start at different times stop the import, each with its line. Which regions are
 treated is said by their names, by a column that belongs to the region (1 or 0), or by a column that
-says of each row whether treatment was on; which periods come after the start, by their names, by the
-first of them, or by that same column.
+says of each row whether treatment was on; which periods come after the start, by their names, by
+the first of them, or by that same column.
 
 A file without a region column may still pair its rows: the k-th row of a group in one period is the
-same unit as the k-th row of that group in another (columns named as the same for a unit are checked).
+same unit as the k-th row of that group in another (columns named as the same for a unit are
+checked).
 """
 
 from __future__ import annotations
@@ -40,7 +42,8 @@ SHOWN = 3
 class GeoColumns:
     """Which column holds what. ``region`` None: rows are paired within the groups of ``treated``.
 
-    ``treated`` belongs to the region, ``status`` to the row; ``same`` may not change within a region.
+    ``treated`` belongs to the region, ``status`` to the row; ``same`` may not change within a
+    region.
     """
 
     value: str
@@ -68,10 +71,12 @@ class GeoColumns:
 
 @dataclass(frozen=True)
 class GeoNames:
-    """What the person named: treated regions, periods after the start (or the first of them), the order of periods.
+    """What the person named: treated regions, periods after the start (or the first of them), the
+    order of periods.
 
-    ``gaps``: a cell without a value is one that was not observed, rather than a fault. ``moments``: how periods that are dates
-    are written, and the zone of those without one. ``keep_first``: a second row of a region and period is left out, rather than a fault.
+    ``gaps``: a cell without a value is one that was not observed, rather than a fault. ``moments``:
+    how periods that are dates are written, and the zone of those without one. ``keep_first``: a
+    second row of a region and period is left out, rather than a fault.
     """
 
     treated: tuple[str, ...] = ()
@@ -198,7 +203,9 @@ class GeoTable:
 def read_geo_table(
     data: bytes, columns: GeoColumns, names: GeoNames, ways: Sequence[NumberMarks] = WAYS
 ) -> GeoTable:
-    """The whole file; BadTable says what is wrong and where. ``ways`` are those in which its numbers may be written."""
+    """The whole file; BadTable says what is wrong and where. ``ways`` are those in which its
+    numbers may be written.
+    """
     reader = _Reader(
         columns, open_table(data, columns.all(), numbers=[columns.value], ways=ways), names.gaps
     )
@@ -320,7 +327,9 @@ def _treatment(
 
 
 def _by_status(rows: Sequence[_Row], order: tuple[str, ...]) -> tuple[list[str], tuple[str, ...]]:
-    """Treated from the first row that says so; refuses starts that differ and treatment that ends."""
+    """Treated from the first row that says so; refuses starts that differ and treatment that
+    ends.
+    """
     at = {period: position for position, period in enumerate(order)}
     on: dict[str, list[int]] = {}
     off: dict[str, list[int]] = {}

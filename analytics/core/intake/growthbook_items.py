@@ -1,11 +1,11 @@
 """What GrowthBook's SDKs report, in our words: that a unit met an experiment.
 
 One thing in many spellings. JavaScript sends ``Experiment Viewed`` {experimentId, variationId: key,
-hashAttribute, hashValue} under ``properties_json``; Python sends ``$$experiment_viewed`` {experiment_id,
-variation_id: index, variation_key, hash_attribute, hash_value}. PHP, .NET and Swift send ``properties``
-{experimentId, variationId: index} beside the user's ``attributes``, and no hash value; Go and Java send
-``experiment_viewed`` as ``event`` or ``event_type`` with everything in one object, an index also as text.
-Events have no id of their own, and these SDKs send each once.
+hashAttribute, hashValue} under ``properties_json``; Python sends ``$$experiment_viewed``
+{experiment_id, variation_id: index, variation_key, hash_attribute, hash_value}. PHP, .NET and Swift
+send ``properties`` {experimentId, variationId: index} beside the user's ``attributes``, and no hash
+value; Go and Java send ``experiment_viewed`` as ``event`` or ``event_type`` with everything in one
+object, an index also as text. Events have no id of their own, and these SDKs send each once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ _OWN_UNITS = {"user_id": "user", "session_id": "session"}
 
 
 def is_exposure(event: object) -> bool:
-    """Whether it says that a unit met an experiment, by the unit's own bucket; what is no object is read, and refused."""
+    """Whether it says that a unit met an experiment, by the unit's own bucket; what is no object is
+    read, and refused.
+    """
     if not isinstance(event, dict):
         return True
     found = event.get("properties_json", event.get("properties", event))
@@ -62,7 +64,9 @@ def read_exposure(event: Fields, unit_types: Mapping[str, str], event_id: str) -
 
 
 def _properties(event: Fields) -> Fields:
-    """What is said of the exposure, under whichever name, or in the event itself; the first may be JSON in a text."""
+    """What is said of the exposure, under whichever name, or in the event itself; the first may be
+    JSON in a text.
+    """
     sent = event.get("properties_json", event.get("properties"))
     if isinstance(sent, str):
         try:
@@ -86,7 +90,9 @@ def _properties(event: Fields) -> Fields:
 
 
 def _timestamp(event: Fields, properties: Fields) -> object:
-    """When the unit met it, where the client says so: ISO 8601 text, or JavaScript's milliseconds."""
+    """When the unit met it, where the client says so: ISO 8601 text, or JavaScript's
+    milliseconds.
+    """
     stated = event.get("timestamp", properties.get("timestamp"))
     if isinstance(stated, bool) or not isinstance(stated, int | float):
         return stated
@@ -109,8 +115,8 @@ def _variant(properties: Fields) -> object:
 def _iteration(event: Fields, properties: Fields) -> object:
     """Which iteration's payload the client evaluated, where it can be known.
 
-    A snippet says it as ``phase``. SDKs report only the variation's key, in which the payload of every later
-    iteration names it; so the bare key that an SDK reports comes from the first one.
+    A snippet says it as ``phase``. SDKs report only the variation's key, in which the payload of
+    every later iteration names it; so the bare key that an SDK reports comes from the first one.
     """
     phase = properties.get("phase", properties.get("iteration"))
     if isinstance(phase, str) and phase.isascii() and phase.isdigit() and len(phase) < 10:
@@ -122,7 +128,9 @@ def _iteration(event: Fields, properties: Fields) -> object:
 
 
 def _units(event: Fields, properties: Fields, unit_types: Mapping[str, str]) -> dict[str, object]:
-    """The unit that was hashed; where the SDK does not say which, every unit among the attributes that it sends."""
+    """The unit that was hashed; where the SDK does not say which, every unit among the attributes
+    that it sends.
+    """
     name = next((name for name in _HASH_ATTRIBUTE if name in properties), _HASH_ATTRIBUTE[1])
     attribute = text(properties, name, 64) or "id"
     if attribute not in unit_types:

@@ -16,7 +16,8 @@ Better: TypeAlias = Literal["increase", "decrease"]
 class MetricColumn:
     """A metric's name, the column it is in, its kind, and which way is better.
 
-    Of a ratio ``column`` stands above its line and ``below`` below; ``level`` is the level of a quantile.
+    Of a ratio ``column`` stands above its line and ``below`` below; ``level`` is the level of a
+    quantile.
     """
 
     name: str
@@ -34,7 +35,8 @@ class MetricColumn:
 
 @dataclass(frozen=True)
 class Columns:
-    """Which column holds what. Without a unit column each row is a unit of its own, named by its number.
+    """Which column holds what. Without a unit column each row is a unit of its own, named by its
+    number.
 
     ``cluster``: what was randomised is a group of rows, named in this column.
     """
@@ -59,7 +61,8 @@ Numbers: TypeAlias = "tuple[float, ...] | None"
 
 @dataclass(frozen=True)
 class UnitRow:
-    """One row: its unit (a cluster's rows have the cluster's), when it met which variant, and what is known of it.
+    """One row: its unit (a cluster's rows have the cluster's), when it met which variant, and what
+    is known of it.
 
     ``values`` has an entry for each metric; ``covariates`` holds only what the file knows.
     """

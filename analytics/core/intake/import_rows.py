@@ -37,7 +37,9 @@ def refuse_repeated(lines: Sequence[Line], faults: Faults) -> None:
 
 
 def first_of_each(lines: Sequence[Line]) -> tuple[list[Line], list[Line]]:
-    """(each unit's earliest line, the others): by time, and of the same time the one that comes first in the file."""
+    """(each unit's earliest line, the others): by time, and of the same time the one that comes
+    first in the file.
+    """
     best: dict[str, Line] = {}
     for line in lines:
         known = best.get(line.row.unit)
@@ -62,7 +64,9 @@ def left_out(kept: Sequence[Line], others: Sequence[Line]) -> str:
 
 
 def clustered(lines: Sequence[Line], faults: Faults) -> tuple[list[UnitRow], list[UnitRow]]:
-    """(rows under their cluster's id, one unit for each cluster): a cluster is in one variant, from its first row on."""
+    """(rows under their cluster's id, one unit for each cluster): a cluster is in one variant, from
+    its first row on.
+    """
     members: dict[str, list[Line]] = defaultdict(list)
     for line in lines:
         members[line.cluster].append(line)

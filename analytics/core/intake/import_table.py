@@ -1,8 +1,10 @@
-"""A CSV of an experiment that was randomised elsewhere: read and checked whole, before anything is stored.
+"""A CSV of an experiment that was randomised elsewhere: read and checked whole, before anything is
+stored.
 
-One row is one unit, or with ``cluster`` one member of a unit. Nothing is guessed: an empty cell, a second row for a unit, a
-moment without a zone, or a number that can be read in two ways stops the import, and the fault names the option that decides.
-Faults of one kind are one line with three examples.
+One row is one unit, or with ``cluster`` one member of a unit. Nothing is guessed: an empty cell, a
+second row for a unit, a moment without a zone, or a number that can be read in two ways stops the
+import, and the fault names the option that decides. Faults of one kind are one line with three
+examples.
 """
 
 from __future__ import annotations
@@ -38,9 +40,9 @@ SKIP = "--skip-empty leaves such cells out"
 class Reading:
     """How a file is read, as a person said it.
 
-    ``start`` stands in for a timestamp column; ``arms``, when given, are all there may be; ``ways`` are those in which
-    numbers may be written. ``skip_empty``: a cell without a value is left out instead of a fault; ``keep_first``: so is a row
-    that repeats a unit.
+    ``start`` stands in for a timestamp column; ``arms``, when given, are all there may be; ``ways``
+    are those in which numbers may be written. ``skip_empty``: a cell without a value is left out
+    instead of a fault; ``keep_first``: so is a row that repeats a unit.
     """
 
     start: datetime
@@ -54,10 +56,12 @@ class Reading:
 
 @dataclass(frozen=True)
 class ImportTable:
-    """What a file holds. ``units`` are who was exposed; ``rows`` have the values of units, in the file's order.
+    """What a file holds. ``units`` are who was exposed; ``rows`` have the values of units, in the
+    file's order.
 
-    A unit has one row, a cluster several. ``again`` are rows of units that are there already, whose values do not count.
-    ``notices`` say what was read otherwise than it stands in the file; ``gaps`` whose values are missing.
+    A unit has one row, a cluster several. ``again`` are rows of units that are there already, whose
+    values do not count. ``notices`` say what was read otherwise than it stands in the file;
+    ``gaps`` whose values are missing.
     """
 
     rows: tuple[UnitRow, ...]
@@ -118,7 +122,9 @@ class _Answers:
             self.number = (line, text)
 
     def check(self, column: str, faults: Faults) -> None:
-        """Among numbers a word is a mistake, not a 0 or a 1; "no" for "none" would change a mean."""
+        """Among numbers a word is a mistake, not a 0 or a 1; "no" for "none" would change a
+        mean.
+        """
         if not self.words or (
             self.number is None and any(set(self.words) <= pair for pair in PAIRS)
         ):

@@ -15,7 +15,9 @@ UNTOLD = (
 
 @dataclass(frozen=True, slots=True)
 class ImportFacts:
-    """Kept with the imported iteration. ``shares_told``: a person said which shares were planned; ``gaps`` name metrics by key."""
+    """Kept with the imported iteration. ``shares_told``: a person said which shares were planned;
+    ``gaps`` name metrics by key.
+    """
 
     shares_told: bool = True
     gaps: tuple[Attrition, ...] = ()

@@ -36,7 +36,9 @@ _COMMON = _UNIT_FIELDS | {
 
 @dataclass(frozen=True)
 class ItemError:
-    """Why one item was not stored: its place in the batch, a stable code, the field, a sentence; and what was sent, to find it by."""
+    """Why one item was not stored: its place in the batch, a stable code, the field, a sentence;
+    and what was sent, to find it by.
+    """
 
     index: int
     code: str
@@ -60,7 +62,8 @@ Label = Literal["useful", "not_useful"]
 class _Item:
     """What all items have. ``at`` is when it happened; absent: when it arrives.
 
-    ``body_hash`` tells a repeated item from another one under the same id; empty: taken from the item itself.
+    ``body_hash`` tells a repeated item from another one under the same id; empty: taken from the
+    item itself.
     """
 
     event_id: str
@@ -70,10 +73,11 @@ class _Item:
 
 @dataclass(frozen=True, kw_only=True)
 class _UnitItem(_Item):
-    """An item about somebody. ``unit_type`` says which of ``units`` it is about when no experiment says so.
+    """An item about somebody. ``unit_type`` says which of ``units`` it is about when no experiment
+    says so.
 
-    ``stamp``: the properties by which another tool's message names an experiment and a variant. They may be that tool's
-    own; where they are none of ours, they stay in the payload or context.
+    ``stamp``: the properties by which another tool's message names an experiment and a variant.
+    They may be that tool's own; where they are none of ours, they stay in the payload or context.
     """
 
     units: dict[str, str]
@@ -85,7 +89,9 @@ class _UnitItem(_Item):
 
 @dataclass(frozen=True, kw_only=True)
 class ExposureItem(_UnitItem):
-    """The unit really met the experiment; ``variant`` is what it met and ``iteration`` in which one, when the application says."""
+    """The unit really met the experiment; ``variant`` is what it met and ``iteration`` in which
+    one, when the application says.
+    """
 
     experiment: str | int
     covariates: dict[str, object] | None = None
@@ -131,9 +137,11 @@ class FeedbackItem(_UnitItem):
 
 @dataclass(frozen=True, kw_only=True)
 class CostItem(_Item):
-    """What one call of a model took; ``request_id`` leads to the events, and through them to the units, that it was for.
+    """What one call of a model took; ``request_id`` leads to the events, and through them to the
+    units, that it was for.
 
-    Cost is in whole millionths of the currency; ``qps_bucket`` is how busy the service was, in its own words.
+    Cost is in whole millionths of the currency; ``qps_bucket`` is how busy the service was, in its
+    own words.
     """
 
     request_id: str
@@ -164,9 +172,11 @@ def parse_items(raw: Sequence[object], parse: Callable[[Fields], Item]) -> list[
 
 
 def parse_exposure(raw: Fields) -> ExposureItem:
-    """An exposure: ``event_id``, ``experiment``, units; optional ``variant``, ``iteration``, ``timestamp``, ``covariates``, ``context``.
+    """An exposure: ``event_id``, ``experiment``, units; optional ``variant``, ``iteration``,
+    ``timestamp``, ``covariates``, ``context``.
 
-    A variant may be written with its iteration (``treatment@2``), as clients repeat it that have no field for it.
+    A variant may be written with its iteration (``treatment@2``), as clients repeat it that have no
+    field for it.
     """
     read.refuse_unknown(raw, _COMMON | {"covariates", "iteration"})
     common, iteration = _common(raw, "exposure"), read.whole(raw, "iteration", 0, MAX_ITERATION)
@@ -196,7 +206,9 @@ def split_iteration(variant: str | None) -> tuple[str | None, int | None]:
 
 
 def parse_observation(raw: Fields, stamp: Fields | None = None) -> ObservationItem:
-    """An observation: ``event_id``, ``metric``, ``value``, units; optional ``experiment``, ``variant``, ``timestamp``, …"""
+    """An observation: ``event_id``, ``metric``, ``value``, units; optional ``experiment``,
+    ``variant``, ``timestamp``, …
+    """
     read.refuse_unknown(raw, _COMMON | {"metric", "metric_name", "value", "covariates"})
     return ObservationItem(
         metric=read.matching(
@@ -214,10 +226,11 @@ def parse_observation(raw: Fields, stamp: Fields | None = None) -> ObservationIt
 
 
 def parse_event(raw: Fields, stamp: Fields | None = None) -> EventItem:
-    """An event: ``event_id``, ``event_type``, units; optional ``payload``, ``value``, ``cost_micro``, ``latency_ms``, …
+    """An event: ``event_id``, ``event_type``, units; optional ``payload``, ``value``,
+    ``cost_micro``, ``latency_ms``, …
 
-    What only describes it (``language``, ``embedding_stats``, ``request_id``) stays in the payload, with a note, where it does not
-    fit; numbers that metrics read are refused by name.
+    What only describes it (``language``, ``embedding_stats``, ``request_id``) stays in the payload,
+    with a note, where it does not fit; numbers that metrics read are refused by name.
     """
     own = {
         "event_type",
@@ -250,7 +263,9 @@ def parse_event(raw: Fields, stamp: Fields | None = None) -> EventItem:
 
 
 def parse_feedback(raw: Fields) -> FeedbackItem:
-    """Feedback: ``event_id``, units, ``label`` (useful, not_useful) or ``manual_edit_flag``; optional ``comment``, ``request_id``, …"""
+    """Feedback: ``event_id``, units, ``label`` (useful, not_useful) or ``manual_edit_flag``;
+    optional ``comment``, ``request_id``, …
+    """
     read.refuse_unknown(raw, _COMMON | {"label", "comment", "manual_edit_flag", "request_id"})
     label, edited, comment = (
         _label(raw),
@@ -274,7 +289,9 @@ def parse_feedback(raw: Fields) -> FeedbackItem:
 
 
 def parse_cost(raw: Fields) -> CostItem:
-    """A cost: ``event_id``, ``request_id``, ``model``; optional ``tokens_in``, ``tokens_out``, ``cost_micro``, ``cache_hit``, …"""
+    """A cost: ``event_id``, ``request_id``, ``model``; optional ``tokens_in``, ``tokens_out``,
+    ``cost_micro``, ``cache_hit``, …
+    """
     own = {
         "request_id",
         "model",

@@ -1,7 +1,7 @@
 """The fields of one sent item, read one by one: what is there, of what type, within which bounds.
 
-A field that does not fit raises ``Bad`` with a stable code, the field's name and a sentence; whoever
-reads a batch makes an error in the item's place of it.
+A field that does not fit raises ``Bad`` with a stable code, the field's name and a sentence;
+whoever reads a batch makes an error in the item's place of it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""How large a value may be: squares of it, summed over all units, must stay numbers that a database can hold."""
+"""How large a value may be: squares of it, summed over all units, must stay numbers that a database
+can hold.
+"""
 
 LARGEST = 1e100
 """One value of 10²⁰⁰ would end every analysis of its metric: its square is beyond a float."""

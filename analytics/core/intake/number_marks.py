@@ -1,8 +1,10 @@
-"""How a file writes its numbers: which mark begins the decimals, and which, if any, stands between thousands.
+"""How a file writes its numbers: which mark begins the decimals, and which, if any, stands between
+thousands.
 
-A file has one way for all its number columns. It is found from the cells: a way fits when it reads every cell. Ways that
-read all cells alike are one way. Where two that fit read some cell differently (1.250 is 1.25 or 1,250), nothing is
-guessed: the refusal gives both readings and the options that decide. Every pattern is linear in the cell's length.
+A file has one way for all its number columns. It is found from the cells: a way fits when it reads
+every cell. Ways that read all cells alike are one way. Where two that fit read some cell
+differently (1.250 is 1.25 or 1,250), nothing is guessed: the refusal gives both readings and the
+options that decide. Every pattern is linear in the cell's length.
 """
 
 from __future__ import annotations
@@ -102,7 +104,9 @@ def ways_told(decimal: str | None, thousands: str | None) -> tuple[NumberMarks, 
 
 @dataclass
 class _Column:
-    """What one column leaves of the ways, and for two ways the first cell that they read differently."""
+    """What one column leaves of the ways, and for two ways the first cell that they read
+    differently.
+    """
 
     ways: list[NumberMarks]
     may_be_text: bool = False
@@ -152,7 +156,9 @@ class MarkFinder:
             self._columns[column].take(line, text)
 
     def found(self) -> NumberMarks:
-        """The file's way; ``TwoWays`` says why there is none. Cells that no way reads are left to the reader, which knows their lines."""
+        """The file's way; ``TwoWays`` says why there is none. Cells that no way reads are left to
+        the reader, which knows their lines.
+        """
         read = {name: column for name, column in self._columns.items() if column.ways}
         shared = [way for way in self._ways if all(way in column.ways for column in read.values())]
         if not shared:

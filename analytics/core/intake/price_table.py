@@ -1,4 +1,6 @@
-"""Prices of models from a CSV file: ``model,valid_from,price_in,price_out``, money per million tokens."""
+"""Prices of models from a CSV file: ``model,valid_from,price_in,price_out``, money per million
+tokens.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ class BadPrices(Exception):
 
 
 def parse_prices(text: str) -> tuple[Price, ...]:
-    """Every line of a file; refuses it whole, naming each bad line, so that no half of it is loaded."""
+    """Every line of a file; refuses it whole, naming each bad line, so that no half of it is
+    loaded.
+    """
     reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
     if tuple(name.strip() for name in reader.fieldnames or ()) != COLUMNS:
         raise BadPrices(

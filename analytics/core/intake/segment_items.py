@@ -1,11 +1,11 @@
 """What Segment's and RudderStack's clients send, in our words.
 
-A ``track`` of ``Experiment Viewed`` is an exposure. One whose properties name a ``metric`` is an observation
-of it, and every other one is an event: its name in lower case with ``_`` between the words, its properties
-the payload, save those that events have a field for. An optional property that does not fit its field
-(``revenue: "19.50"``, another tool's ``experiment_id``) stays in the payload, and ``assay_notes`` there says why.
-``userId`` is the user, ``anonymousId`` the session, ``context.groupId`` the tenant. ``messageId`` makes a repeated
-message count once.
+A ``track`` of ``Experiment Viewed`` is an exposure. One whose properties name a ``metric`` is an
+observation of it, and every other one is an event: its name in lower case with ``_`` between the
+words, its properties the payload, save those that events have a field for. An optional property
+that does not fit its field (``revenue: "19.50"``, another tool's ``experiment_id``) stays in the
+payload, and ``assay_notes`` there says why. ``userId`` is the user, ``anonymousId`` the session,
+``context.groupId`` the tenant. ``messageId`` makes a repeated message count once.
 """
 
 from __future__ import annotations
@@ -114,7 +114,9 @@ def _event(name: str, properties: Fields) -> dict[str, object]:
 
 
 def _readable(common: dict[str, object]) -> dict[str, object]:
-    """Without an experiment and a variant that cannot be names; the properties that hold them are the item's stamp."""
+    """Without an experiment and a variant that cannot be names; the properties that hold them are
+    the item's stamp.
+    """
     found = dict(common)
     for name, read in (("experiment", ref), ("variant", lambda raw: text(raw, "variant", 200))):
         try:

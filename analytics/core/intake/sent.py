@@ -10,7 +10,9 @@ LONGEST = {"event_id": 128, "experiment": 200, "unit_id": 256, "name": 80}
 
 @dataclass(frozen=True)
 class Sent:
-    """As sent, cut to size; empty where nothing readable came. ``name`` is the event's type or the metric."""
+    """As sent, cut to size; empty where nothing readable came. ``name`` is the event's type or the
+    metric.
+    """
 
     event_id: str = ""
     experiment: str = ""

@@ -1,4 +1,6 @@
-"""What is wrong with a file: faults of one kind are one line, with their number and three examples."""
+"""What is wrong with a file: faults of one kind are one line, with their number and three
+examples.
+"""
 
 from __future__ import annotations
 

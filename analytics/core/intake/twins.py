@@ -1,6 +1,8 @@
-"""Ids whose letters are the same and whose code points are not: "é" as one character (NFC), or as "e" with an accent (NFD).
+"""Ids whose letters are the same and whose code points are not: "é" as one character (NFC), or as
+"e" with an accent (NFD).
 
-Ids are never altered, since local SDKs hash them as they are. So such twins are two units, which may meet two variants.
+Ids are never altered, since local SDKs hash them as they are. So such twins are two units, which
+may meet two variants.
 """
 
 from __future__ import annotations

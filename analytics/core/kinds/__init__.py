@@ -26,7 +26,9 @@ def kind_of(name: str) -> AnyKind:
 
 
 def level_of(kind: str, quantile: float | None) -> float:
-    """The quantile that is asked for: the metric's own, else its kind's usual one; refuses kinds that have none."""
+    """The quantile that is asked for: the metric's own, else its kind's usual one; refuses kinds
+    that have none.
+    """
     level = quantile if quantile is not None else kind_of(kind).level
     if level is None:
         raise ImpossiblePlan(f"a {kind} has no quantile")

@@ -1,4 +1,5 @@
-"""What every kind of metric answers: which totals it needs, and how two arms are held against each other.
+"""What every kind of metric answers: which totals it needs, and how two arms are held against each
+other.
 
 A kind is one file with one object of a class below, registered once in ``kinds/__init__``. Looks,
 guardrails, results, the store and the planner ask the object; none of them knows kinds by name.
@@ -22,7 +23,9 @@ from experiments.core.figures import counted
 Better = Literal["increase", "decrease"]
 MarginKind = Literal["points", "relative", "ms", "money"]
 Form = Literal["unit", "ratio", "rows", "time"]
-"""What a store totals: a number per unit, numerator and denominator per unit, single rows, or a time per unit (or never)."""
+"""What a store totals: a number per unit, numerator and denominator per unit, single rows, or a
+time per unit (or never).
+"""
 Sizing = Literal["rate", "spread"]
 """What a plan must know to size an experiment: today's rate, or the standard deviation per unit."""
 
@@ -44,7 +47,9 @@ class Kind(ABC, Generic[T]):
 
     @property
     def margins(self) -> frozenset[MarginKind]:
-        """The margin kinds that a guardrail of this kind may have; the rule is ``experiments.core.design.margins``."""
+        """The margin kinds that a guardrail of this kind may have; the rule is
+        ``experiments.core.design.margins``.
+        """
         return frozenset(margin.value for margin in MARGIN_KINDS[self.name])
 
     @property
@@ -76,22 +81,30 @@ class Kind(ABC, Generic[T]):
     def contrast(
         self, control: Observed, treatment: Observed, *, factor: float = 1.0, shift: float = 0.0
     ) -> MarginScore | None:
-        """T − factor·C − shift with its standard error and z on that edge; None where it cannot be estimated."""
+        """T − factor·C − shift with its standard error and z on that edge; None where it cannot be
+        estimated.
+        """
 
     def guarded(
         self, control: Observed, treatment: Observed, *, factor: float = 1.0, shift: float = 0.0
     ) -> MarginScore | None:
-        """The contrast as guardrails and holdbacks read it: right for skewed values in uneven arms too."""
+        """The contrast as guardrails and holdbacks read it: right for skewed values in uneven arms
+        too.
+        """
         return on_normal_scale(self.contrast(control, treatment, factor=factor, shift=shift))
 
     def looked(
         self, control: Observed, treatment: Observed, *, adjusted: bool = False
     ) -> MarginScore | None:
-        """T − C as a look reads it; ``adjusted``: with covariates, where the plan lets those decide."""
+        """T − C as a look reads it; ``adjusted``: with covariates, where the plan lets those
+        decide.
+        """
         return self.contrast(control, treatment)
 
     def bad_units(self, control: Observed, treatment: Observed, better: Better) -> int | None:
-        """At least how many units in the two arms had the bad answer; None where units are not bad or good."""
+        """At least how many units in the two arms had the bad answer; None where units are not bad
+        or good.
+        """
         return None
 
     def why_not(self, control: Observed, treatment: Observed) -> str | None:
@@ -112,12 +125,16 @@ def scored(welch: WelchT | None) -> MarginScore | None:
 
 
 def on_normal_scale(score: MarginScore | None) -> MarginScore | None:
-    """The same with the standard error that gives z, so that what counts in standard errors counts as z does."""
+    """The same with the standard error that gives z, so that what counts in standard errors counts
+    as z does.
+    """
     if score is None or not score.z or not score.estimate / score.z > 0:
         return score
     return MarginScore(score.estimate, score.estimate / score.z, score.z)
 
 
 def at_least_bad(total: float, squares: float) -> int:
-    """At least how many units have a count above 0, of Σ and Σ² alone: (Σy)²/Σy², by Cauchy–Schwarz."""
+    """At least how many units have a count above 0, of Σ and Σ² alone: (Σy)²/Σy², by
+    Cauchy–Schwarz.
+    """
     return math.ceil(total * (total / squares) - 1e-9) if squares > 0 else 0

@@ -29,7 +29,9 @@ def unit_totals(totals: Observed, kind: str) -> Totals:
 
 
 def covaried(totals: Observed) -> Covaried | None:
-    """The same with the value from before as a covariate; None where nothing from before was read."""
+    """The same with the value from before as a covariate; None where nothing from before was
+    read.
+    """
     return (
         Covaried(totals.known.of("y", "y0"), totals.missing.of("y"))
         if isinstance(totals, Remembered)
@@ -39,7 +41,9 @@ def covaried(totals: Observed) -> Covaried | None:
 
 @dataclass(frozen=True, slots=True)
 class MeanKind(Kind[Totals]):
-    """Welch's t on unit values; Fieller's interval for the lift; Lin's estimator where covariates are known."""
+    """Welch's t on unit values; Fieller's interval for the lift; Lin's estimator where covariates
+    are known.
+    """
 
     def read(self, totals: Observed) -> Totals:
         return unit_totals(totals, self.name)

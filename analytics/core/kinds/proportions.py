@@ -59,7 +59,9 @@ class ProportionKind(Kind[Totals]):
     def looked(
         self, control: Observed, treatment: Observed, *, adjusted: bool = False
     ) -> MarginScore | None:
-        """Pooled score z; few units: the jackknife's t, never more than Fisher's exact test allows."""
+        """Pooled score z; few units: the jackknife's t, never more than Fisher's exact test
+        allows.
+        """
         before_c, before_t = covaried(control), covaried(treatment)
         if adjusted and before_c is not None and before_t is not None:
             return scored(adjusted_t(before_c, before_t))

@@ -1,4 +1,6 @@
-"""The kinds of quantiles: of single rows (p95 latency), and of the time until something happens to a unit, or never does."""
+"""The kinds of quantiles: of single rows (p95 latency), and of the time until something happens to
+a unit, or never does.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from experiments.core.figures import p_is
 
 @dataclass(frozen=True, slots=True)
 class QuantileKind(Kind[QuantileTotals]):
-    """Quantiles with variance between buckets; t with buckets − arms degrees of freedom. No covariates."""
+    """Quantiles with variance between buckets; t with buckets − arms degrees of freedom. No
+    covariates.
+    """
 
     def read(self, totals: Observed) -> QuantileTotals:
         if isinstance(totals, QuantileTotals):
@@ -51,10 +55,14 @@ class QuantileKind(Kind[QuantileTotals]):
 
 @dataclass(frozen=True, slots=True)
 class DurationKind(QuantileKind):
-    """Times of units; a unit to which it never happened within the window counts as infinitely late."""
+    """Times of units; a unit to which it never happened within the window counts as infinitely
+    late.
+    """
 
     def compare(self, control: Observed, treatment: Observed, alpha: float) -> Comparison:
-        """The quantile of the times; the share it happened to within the window stands in a note."""
+        """The quantile of the times; the share it happened to within the window stands in a
+        note.
+        """
         found = compare_durations(
             DurationTotals(self.read(control)), DurationTotals(self.read(treatment)), alpha
         )

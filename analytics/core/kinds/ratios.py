@@ -1,4 +1,6 @@
-"""The kind of ΣY/ΣX: events per request, cost per session; the unit of randomisation is the unit of variance."""
+"""The kind of ΣY/ΣX: events per request, cost per session; the unit of randomisation is the unit of
+variance.
+"""
 
 from __future__ import annotations
 

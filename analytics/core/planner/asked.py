@@ -12,7 +12,9 @@ from analytics.core.stats.power.safety import GivenOfSafety
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One metric with all that its formulas are told; a guardrail that is not required is asked as if it were one more."""
+    """One metric with all that its formulas are told; a guardrail that is not required is asked as
+    if it were one more.
+    """
 
     metric: MetricInputs
     traffic: Traffic
@@ -49,7 +51,9 @@ class Asked:
         return self.metric.margin or 0.0
 
     def finding(self, looks: int) -> Given:
-        """Terms of finding an effect: the primary hypotheses share α and the looks, others have neither."""
+        """Terms of finding an effect: the primary hypotheses share α and the looks, others have
+        neither.
+        """
         primary = self.metric.role == "primary"
         return {
             "alpha": self.rules.alpha,
@@ -102,7 +106,9 @@ class Asked:
         return power.mean_power(m.sd or 0.0, self.effect, control, **terms)
 
     def smallest(self, control: float) -> float | None:
-        """The smallest effect in the metric's units, or margin in its kind, that so many units answer."""
+        """The smallest effect in the metric's units, or margin in its kind, that so many units
+        answer.
+        """
         m, looks = self.metric, self.rules.looks
         if not control > 0:
             return None

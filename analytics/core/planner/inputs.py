@@ -1,4 +1,6 @@
-"""What a plan is computed from: the metrics as they are today, who comes, and by which rules it is decided."""
+"""What a plan is computed from: the metrics as they are today, who comes, and by which rules it is
+decided.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from experiments.core.design.margins import margin_problem
 Role = Literal["primary", "secondary", "guardrail"]
 EffectKind = Literal["absolute", "relative"]
 MOST_WEEKS = 8
-"""Longer than this is out of reach when nobody said how long it may take: people change devices, products and seasons."""
+"""Longer than this is out of reach when nobody said how long it may take: people change devices,
+products and seasons.
+"""
 MOST_ARMS = 20
 LARGEST, SMALLEST = 1e15, 1e-9
 """Numbers beyond these are mistakes, and what is computed from them would be rounding."""
@@ -26,12 +30,13 @@ MOST_LOOKS = 60
 class MetricInputs:
     """One metric of a plan.
 
-    ``baseline`` is today's rate, mean, ratio or quantile; ``sd`` one unit's standard deviation, such that
-    an arm of n units has the standard error sd/√n: of a ratio that of linearised unit values, of a
-    quantile se·√n (``stats.power.spread``); a rate has its own. ``effect`` is the smallest worth finding: its
-    size in the better direction; with a minus it is a fall, which contradicts "increase" and is refused.
-    ``margin`` the harm allowed to a guardrail, which sizes the plan when it is ``required`` to be SAFE.
-    ``correlation`` with a covariate that the decision uses (CUPED), ``design_effect`` of clustered units.
+    ``baseline`` is today's rate, mean, ratio or quantile; ``sd`` one unit's standard deviation,
+    such that an arm of n units has the standard error sd/√n: of a ratio that of linearised unit
+    values, of a quantile se·√n (``stats.power.spread``); a rate has its own. ``effect`` is the
+    smallest worth finding: its size in the better direction; with a minus it is a fall, which
+    contradicts "increase" and is refused. ``margin`` the harm allowed to a guardrail, which sizes
+    the plan when it is ``required`` to be SAFE. ``correlation`` with a covariate that the decision
+    uses (CUPED), ``design_effect`` of clustered units.
     """
 
     key: str
@@ -92,7 +97,9 @@ class MetricInputs:
 
     @property
     def change(self) -> float:
-        """The effect in the metric's units with its sign; a relative one is a share of the baseline's size."""
+        """The effect in the metric's units with its sign; a relative one is a share of the
+        baseline's size.
+        """
         size = abs(self.effect or 0.0) * (abs(self.baseline or 0.0) if self.relative else 1.0)
         return size if self.better == "increase" else -size
 
@@ -107,7 +114,8 @@ class MetricInputs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
-    """Who comes: new units a day (None: not known), the experiment's share of them, and the arms' weights in it.
+    """Who comes: new units a day (None: not known), the experiment's share of them, and the arms'
+    weights in it.
 
     ``guessed``: read off the past; good for weeks, but no promise that a horizon may rest on.
     """
@@ -161,8 +169,9 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """How it is decided: two-sided ``alpha`` over all primary hypotheses, ``looks`` that may decide, the clock's
-    weeks, the floor per arm, and how many ``weeks`` are planned (None: up to ``MOST_WEEKS``)."""
+    """How it is decided: two-sided ``alpha`` over all primary hypotheses, ``looks`` that may
+    decide, the clock's weeks, the floor per arm, and how many ``weeks`` are planned (None: up to
+    ``MOST_WEEKS``)."""
 
     alpha: float = 0.05
     power: float = 0.8

@@ -1,9 +1,10 @@
-"""From inputs to a plan: a size, a duration and what is within reach for every metric, and for all of them together.
+"""From inputs to a plan: a size, a duration and what is within reach for every metric, and for all
+of them together.
 
-The primary metric is sized to find its effect, a guardrail to be SAFE when there is no harm if the plan
-requires that; n_planned is the largest, as information 1/(1/n_T + 1/n_C), and never less than what
-the first legal look will have. Secondary metrics and guardrails that only must not be breached are
-answered for but size nothing.
+The primary metric is sized to find its effect, a guardrail to be SAFE when there is no harm if the
+plan requires that; n_planned is the largest, as information 1/(1/n_T + 1/n_C), and never less than
+what the first legal look will have. Secondary metrics and guardrails that only must not be breached
+are answered for but size nothing.
 """
 
 from __future__ import annotations
@@ -28,12 +29,14 @@ DETECTION_POWER = 0.8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricRow:
-    """One metric's answer. ``fixed`` is the size of a single test at the end, ``size`` with the planned looks.
+    """One metric's answer. ``fixed`` is the size of a single test at the end, ``size`` with the
+    planned looks.
 
-    ``power`` is what the plan's own size gives it. ``mde`` (absolute) and ``mde_relative`` are the smallest
-    effect that the horizon's traffic finds, ``margin_in_reach`` the smallest margin it can show to be kept,
-    in the margin's kind. ``safe_events`` and ``detect_events`` are control's bad events, as if rare: for SAFE,
-    and to detect an increase of the margin's size against zero at power .8. ``beside`` says these in words.
+    ``power`` is what the plan's own size gives it. ``mde`` (absolute) and ``mde_relative`` are the
+    smallest effect that the horizon's traffic finds, ``margin_in_reach`` the smallest margin it can
+    show to be kept, in the margin's kind. ``safe_events`` and ``detect_events`` are control's bad
+    events, as if rare: for SAFE, and to detect an increase of the margin's size against zero at
+    power .8. ``beside`` says these in words.
     """
 
     key: str
@@ -57,9 +60,10 @@ class MetricRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The whole answer. ``control``, ``treatment`` (the smallest test arm), ``arms`` and ``total`` are units;
-    ``n_planned`` is information; days and weeks are None without traffic. ``joint_power`` is a lower bound.
-    ``out_of_reach`` are the sentences about what takes longer than the horizon; ``advice`` begins with them."""
+    """The whole answer. ``control``, ``treatment`` (the smallest test arm), ``arms`` and ``total``
+    are units; ``n_planned`` is information; days and weeks are None without traffic.
+    ``joint_power`` is a lower bound. ``out_of_reach`` are the sentences about what takes longer
+    than the horizon; ``advice`` begins with them."""
 
     rows: tuple[MetricRow, ...]
     decided_by: str
@@ -93,7 +97,9 @@ class Plan:
 
 
 def plan(metrics: Sequence[MetricInputs], traffic: Traffic, rules: Rules) -> Plan:
-    """The plan of these metrics; refuses (``ImpossiblePlan``) numbers that contradict each other, and what is missing to size it."""
+    """The plan of these metrics; refuses (``ImpossiblePlan``) numbers that contradict each other,
+    and what is missing to size it.
+    """
     primaries = max(1, sum(metric.role == "primary" for metric in metrics))
     asked = [Asked(metric, traffic, rules, _required(metrics), primaries) for metric in metrics]
     if not asked:
@@ -146,7 +152,9 @@ def _required(metrics: Sequence[MetricInputs]) -> int:
 
 
 def _by_first_look(traffic: Traffic, rules: Rules, window: float) -> float:
-    """Information that the first legal look will have: everybody matured when the clock is complete."""
+    """Information that the first legal look will have: everybody matured when the clock is
+    complete.
+    """
     if traffic.guessed:
         return 0.0
     control = power.matured_units(
@@ -187,7 +195,9 @@ class _Reach(TypedDict, total=False):
 
 
 def _row(asked: Asked, exact: float) -> MetricRow:
-    """The answer for one metric; what cannot be said of one that sizes nothing is said in its note."""
+    """The answer for one metric; what cannot be said of one that sizes nothing is said in its
+    note.
+    """
     m = asked.metric
     bare = MetricRow(
         key=m.key, role=m.role, kind=m.kind, question=words.question(m), note=_note(asked)
@@ -229,7 +239,9 @@ def _beside(asked: Asked, row: MetricRow) -> Iterator[str]:
 
 
 def _reach(asked: Asked, size: SampleSize | None) -> _Reach:
-    """What the traffic of the horizon's weeks answers, and how long this metric's own size takes."""
+    """What the traffic of the horizon's weeks answers, and how long this metric's own size
+    takes.
+    """
     m, rules, per_day = asked.metric, asked.rules, asked.traffic.control_per_day
     if not per_day > 0:
         return {}
@@ -268,7 +280,9 @@ class _Events(TypedDict, total=False):
 
 
 def _events(asked: Asked) -> _Events:
-    """Control's bad events, where the margin is relative and more is worse: SAFE's, and those of the source's question."""
+    """Control's bad events, where the margin is relative and more is worse: SAFE's, and those of
+    the source's question.
+    """
     m = asked.metric
     rare = m.kind in _OF_EVENTS and m.baseline is not None and m.baseline < 1
     if (
@@ -300,7 +314,9 @@ def _note(asked: Asked) -> str:
 def _jointly(
     asked: Sequence[Asked], rows: Sequence[MetricRow], exact: float
 ) -> tuple[float | None, str]:
-    """At least how surely everything required comes out: 1 − the sum of what each may miss (Bonferroni)."""
+    """At least how surely everything required comes out: 1 − the sum of what each may miss
+    (Bonferroni).
+    """
     primary = [row.power for row in rows if row.role == "primary" and row.power is not None]
     guards = [
         row.power
@@ -337,7 +353,9 @@ def _in_its_kind(metric: MetricInputs, row: MetricRow) -> float | None:
 
 
 def _for_joint_power(asked: Sequence[Asked], chance: float | None) -> tuple[str, ...]:
-    """What the primary metric needs so that the whole reaches the planned power, where it does not."""
+    """What the primary metric needs so that the whole reaches the planned power, where it does
+    not.
+    """
     required = asked[0].required
     primary = next((one for one in asked if one.metric.role == "primary"), None)
     if chance is None or primary is None or not required or chance >= primary.rules.power - 0.005:

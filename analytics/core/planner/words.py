@@ -1,4 +1,6 @@
-"""How a plan is said: effects and margins with their units, what is out of reach, what would do instead."""
+"""How a plan is said: effects and margins with their units, what is out of reach, what would do
+instead.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ def level(metric: MetricInputs, value: float) -> str:
 
 
 def size_of(metric: MetricInputs, value: float) -> str:
-    """An effect or a margin in its own kind, with the sign of what it is: the better way of an effect, the worse of a margin."""
+    """An effect or a margin in its own kind, with the sign of what it is: the better way of an
+    effect, the worse of a margin.
+    """
     up = (metric.better == "increase") == (metric.role != "guardrail")
     sign = "+" if up else "−"
     if metric.relative:
@@ -130,5 +134,7 @@ def _rounded(value: float) -> float:
 
 
 def _short(value: float) -> str:
-    """Three significant digits, whole ones from a hundred on, never an exponent for what people read."""
+    """Three significant digits, whole ones from a hundred on, never an exponent for what people
+    read.
+    """
     return f"{value:.3g}" if abs(value) < 100 else f"{value:,.0f}"

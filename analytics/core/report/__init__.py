@@ -1,1 +1,3 @@
-"""The report of an experiment: frozen facts in, a document out, written as Markdown, JSON or (by a template) HTML."""
+"""The report of an experiment: frozen facts in, a document out, written as Markdown, JSON or (by a
+template) HTML.
+"""

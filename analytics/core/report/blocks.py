@@ -33,7 +33,9 @@ class Items:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of text under ``columns``; ``numbers`` are the positions of columns that hold figures."""
+    """Rows of text under ``columns``; ``numbers`` are the positions of columns that hold
+    figures.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -54,7 +56,9 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class IntervalChart:
-    """Differences from control around zero; ``margin`` is where harm begins, ``share`` says they are shares."""
+    """Differences from control around zero; ``margin`` is where harm begins, ``share`` says they
+    are shares.
+    """
 
     title: str
     share: bool
@@ -64,7 +68,9 @@ class IntervalChart:
 
 @dataclass(frozen=True, slots=True)
 class LookPoint:
-    """One look: information time 0 to 1, z, and the boundary for |z| (None: nothing could be spent)."""
+    """One look: information time 0 to 1, z, and the boundary for |z| (None: nothing could be
+    spent).
+    """
 
     t: float
     z: float

@@ -45,7 +45,8 @@ INLINE: Mapping[str, Callable[[ReportFacts], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One report: its facts, its document, and the winner's numbers (None: nothing was promoted at a look).
+    """One report: its facts, its document, and the winner's numbers (None: nothing was promoted at
+    a look).
 
     ``errors`` are those of sections that could not be written.
     """
@@ -70,7 +71,8 @@ def template_faults(text: str) -> tuple[Fault, ...]:
 
 
 def build(facts: ReportFacts, template: str, template_version: int) -> Report:
-    """The report. The same facts, template and version give the same report; refuses a text that is no template.
+    """The report. The same facts, template and version give the same report; refuses a text that is
+    no template.
 
     Masking happens here, so that no body can forget it.
     """

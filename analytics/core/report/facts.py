@@ -1,4 +1,5 @@
-"""Everything a report says, as frozen values: stored with the report, so that it can be written again to the last byte.
+"""Everything a report says, as frozen values: stored with the report, so that it can be written
+again to the last byte.
 
 Moments are UTC; shares are thousandths where they are planned and 0 to 1 where they were observed.
 """
@@ -56,7 +57,8 @@ class ReportedMetric:
 class Planned:
     """The design and the plan as they were frozen when the iteration began.
 
-    ``control_units`` and ``test_units`` (of the smallest test arm) are what the sample-size plan asked for, None without one.
+    ``control_units`` and ``test_units`` (of the smallest test arm) are what the sample-size plan
+    asked for, None without one.
     """
 
     hypothesis: str
@@ -146,7 +148,9 @@ class DecisionMade:
 
 @dataclass(frozen=True, slots=True)
 class ArmCost:
-    """What the requests of one arm's units took; ``micro`` in millionths of the currency, None where nobody said."""
+    """What the requests of one arm's units took; ``micro`` in millionths of the currency, None
+    where nobody said.
+    """
 
     arm: str
     requests: int
@@ -171,9 +175,10 @@ class GeoReading:
 class ReportFacts:
     """One iteration as its run found it.
 
-    ``winner`` is the promoted arm's key; ``holdback`` its control units' share in thousandths, 0 for none;
-    ``lasted`` what the holdback said when it was over or took the promotion back, empty before that.
-    ``standing`` says in a sentence where the experiment stood at ``as_of``; ``final``: its results are frozen.
+    ``winner`` is the promoted arm's key; ``holdback`` its control units' share in thousandths, 0
+    for none; ``lasted`` what the holdback said when it was over or took the promotion back, empty
+    before that. ``standing`` says in a sentence where the experiment stood at ``as_of``; ``final``:
+    its results are frozen.
     """
 
     key: str

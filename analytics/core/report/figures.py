@@ -38,7 +38,9 @@ def level(value: float | None, share: bool) -> str:
 
 
 def difference(value: float | None, share: bool) -> str:
-    """A difference with its sign: of shares in percentage points, else in the metric's own units."""
+    """A difference with its sign: of shares in percentage points, else in the metric's own
+    units.
+    """
     if value is None:
         return DASH
     return f"{value * 100:+.2f} pp" if share else f"{value:+,.4g}"

@@ -1,4 +1,6 @@
-"""What was found, as tables and drawings: metrics raw, sequential and with covariates; looks; guardrails; a geo pilot."""
+"""What was found, as tables and drawings: metrics raw, sequential and with covariates; looks;
+guardrails; a geo pilot.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,9 @@ def results(facts: ReportFacts) -> tuple[Block, ...]:
 
 
 def metric(facts: ReportFacts, one: MetricResult) -> tuple[Block, ...]:
-    """One metric: what it is, its table of three readings, its drawing, and what could not be said."""
+    """One metric: what it is, its table of three readings, its drawing, and what could not be
+    said.
+    """
     share, planned = one.kind == PROPORTION, _planned(facts, one)
     rows = [_control_row(facts, one, share)]
     rows += [row for against in one.comparisons for row in _rows(facts, one, against, share)]
@@ -114,7 +118,9 @@ def _control_row(facts: ReportFacts, one: MetricResult, share: bool) -> tuple[st
 def _rows(
     facts: ReportFacts, one: MetricResult, against: ArmComparison, share: bool
 ) -> Iterable[tuple[str, ...]]:
-    """Raw first, then what may be read at any time, then with covariates; the last two where there are any."""
+    """Raw first, then what may be read at any time, then with covariates; the last two where there
+    are any.
+    """
     name, c = facts.arm_name(against.arm), against.comparison
     n = next((arm.n for arm in one.arms if arm.arm == against.arm), c.treatment_n)
     adjusted = (
@@ -382,7 +388,9 @@ def margin_words(plan: ReportedMetric) -> str:
 
 
 def _limit(one: MetricResult, plan: ReportedMetric | None) -> float | None:
-    """The difference at which harm begins; None while a relative margin has no control value to be of."""
+    """The difference at which harm begins; None while a relative margin has no control value to be
+    of.
+    """
     control = next((a.comparison.control_mean for a in one.comparisons), None)
     if plan is None or plan.margin is None or (plan.margin_kind == "relative" and control is None):
         return None

@@ -1,4 +1,6 @@
-"""Plan and history: what was asked, what happened instead, what was changed, what it cost, how it was decided."""
+"""Plan and history: what was asked, what happened instead, what was changed, what it cost, how it
+was decided.
+"""
 
 from __future__ import annotations
 
@@ -184,7 +186,9 @@ def amendments(facts: ReportFacts) -> tuple[Block, ...]:
 
 
 def health(facts: ReportFacts) -> tuple[Block, ...]:
-    """Whether the data may be believed: shares, crossovers, and every finding with what to do about it."""
+    """Whether the data may be believed: shares, crossovers, and every finding with what to do about
+    it.
+    """
     rows = tuple(
         (_named(arm), f"{arm.units:,}", percent(arm.expected_share, 1), f"{arm.exposures:,}",
          f"{arm.crossovers:,}")

@@ -1,7 +1,8 @@
 """The editable text of a report: Markdown with named places, ``{{verdict}}``, that facts fill.
 
-What it may hold: headings (# to ####), paragraphs, lists (- ), and places. A place inside a sentence is
-filled with a few words, one alone on its line with whole tables and drawings. Nothing in it is ever run.
+What it may hold: headings (# to ####), paragraphs, lists (- ), and places. A place inside a
+sentence is filled with a few words, one alone on its line with whole tables and drawings. Nothing
+in it is ever run.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ class Fault:
 
 
 def faults(text: str, inline: Sequence[str], blocks: Sequence[str]) -> tuple[Fault, ...]:
-    """Everything that keeps a text from being a template; ``inline`` and ``blocks`` are the places there are."""
+    """Everything that keeps a text from being a template; ``inline`` and ``blocks`` are the places
+    there are.
+    """
     if len(text) > LONGEST:
         return (Fault(0, f"a template has at most {LONGEST:,} characters, found {len(text):,}"),)
     found = [
@@ -80,7 +83,9 @@ def _line_faults(
 def fill(
     text: str, inline: Mapping[str, str], blocks: Mapping[str, Sequence[Block]]
 ) -> tuple[Block, ...]:
-    """The document: each line of the template in its place, each place filled. The text must have no faults."""
+    """The document: each line of the template in its place, each place filled. The text must have
+    no faults.
+    """
     document: list[Block] = []
     paragraph: list[str] = []
     items: list[str] = []

@@ -28,9 +28,9 @@ CAUTION = "Estimates of winners are too large on average"
 class Winner:
     """The promoted arm on the primary metric: differences in its units, lifts as shares of control.
 
-    ``interval`` is the repeated one of the latest look (None: it had nothing to spend). ``shrunken`` is the
-    estimate drawn towards no effect by the prior N(0, .3²) on the lift, ``shrunken_interval`` its central
-    interval of the same level; None with the ``reason``.
+    ``interval`` is the repeated one of the latest look (None: it had nothing to spend).
+    ``shrunken`` is the estimate drawn towards no effect by the prior N(0, .3²) on the lift,
+    ``shrunken_interval`` its central interval of the same level; None with the ``reason``.
     """
 
     arm: str
@@ -45,7 +45,9 @@ class Winner:
 
 
 def winner(facts: ReportFacts) -> Winner | None:
-    """What the looks say of the promoted arm; None when nothing was promoted, or no look said anything of it."""
+    """What the looks say of the promoted arm; None when nothing was promoted, or no look said
+    anything of it.
+    """
     seen = _latest(facts)
     primary = facts.primary
     if seen is None or seen.look is None or primary is None:
@@ -94,7 +96,9 @@ def _control_mean(metric: MetricResult) -> float | None:
 
 
 def verdict(facts: ReportFacts) -> tuple[Block, ...]:
-    """How it ended and by which rule, what the primary metric says, and after a win the cautions."""
+    """How it ended and by which rule, what the primary metric says, and after a win the
+    cautions.
+    """
     if facts.masked:
         return (
             Words(facts.standing, "lead"),
@@ -163,7 +167,9 @@ def geo_sentence(facts: ReportFacts) -> str:
 
 
 def after_a_win(facts: ReportFacts) -> tuple[Block, ...]:
-    """The repeated interval, the warning, the shrunken estimate and the holdback; nothing unless something was promoted."""
+    """The repeated interval, the warning, the shrunken estimate and the holdback; nothing unless
+    something was promoted.
+    """
     if not facts.winner:
         return ()
     name = facts.arm_name(facts.winner)

@@ -34,7 +34,9 @@ def as_markdown(report: Report) -> str:
 
 
 def escaped(text: str) -> str:
-    """People's text as Markdown that shows it as it is: no markup, no HTML, no table's edge, no list or heading of its own."""
+    """People's text as Markdown that shows it as it is: no markup, no HTML, no table's edge, no
+    list or heading of its own.
+    """
     return _AT_START.sub(
         lambda m: f"{m[1]}{m[2]}\\" if m[2].isdigit() else f"{m[1]}\\{m[2]}", _inside(text)
     )
@@ -80,7 +82,9 @@ _MARKDOWN: Mapping[type, Callable[..., str]] = {
 
 
 def as_json(report: Report) -> str:
-    """Everything the report rests on and what it says, for programs; names in alphabetical order."""
+    """Everything the report rests on and what it says, for programs; names in alphabetical
+    order.
+    """
     said: list[Block] = list(verdict(report.facts))
     document = {
         "report": FORMAT,

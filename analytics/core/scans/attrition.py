@@ -1,7 +1,8 @@
 """Whether a value is missing more often in one arm than in another.
 
-Where it is, the rows that have a value are no random part of their arm, and comparing them compares who is missing. Rows of a
-cluster go together: their shares are compared as ratios, with the cluster as the unit.
+Where it is, the rows that have a value are no random part of their arm, and comparing them compares
+who is missing. Rows of a cluster go together: their shares are compared as ratios, with the cluster
+as the unit.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Attrition:
-    """Who has a value of a metric, by arm. ``p``: the smallest of all pairs of arms, by Holm; None: cannot say, see ``reason``."""
+    """Who has a value of a metric, by arm. ``p``: the smallest of all pairs of arms, by Holm; None:
+    cannot say, see ``reason``.
+    """
 
     metric: str
     arms: tuple[Answered, ...]

@@ -18,7 +18,9 @@ CROSSOVER_RED = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing worth knowing: a stable code, its weight, the sentence, and whether it masks results."""
+    """One thing worth knowing: a stable code, its weight, the sentence, and whether it masks
+    results.
+    """
 
     code: str
     weight: Weight
@@ -29,8 +31,8 @@ class Finding:
 def shares_finding(check: SrmCheck, *, gates: bool) -> Finding | None:
     """SRM in words; None when the shares are as planned or cannot be judged.
 
-    ``gates``: at a look or at the end, where p < .001 masks. Between looks one peeks as often as one
-    likes, so there only the Bayes factor masks and a small p is a warning.
+    ``gates``: at a look or at the end, where p < .001 masks. Between looks one peeks as often as
+    one likes, so there only the Bayes factor masks and a small p is a warning.
     """
     counts = " / ".join(f"{n:,}" for n in check.observed)
     if check.masks or (gates and check.verdict == "red"):
@@ -81,23 +83,31 @@ def left_out_finding(units: int) -> Finding | None:
 
 
 def unpriced_finding(unpriced: int, calls: int) -> Finding | None:
-    """Calls of models whose cost nobody knows: no verdict about cost guardrails and the budget is possible."""
+    """Calls of models whose cost nobody knows: no verdict about cost guardrails and the budget is
+    possible.
+    """
     sentence = f"{unpriced:,} of {counted(calls, 'call')} of models have neither a cost nor a price, so their cost is unknown"
     return Finding("unpriced", "yellow", sentence) if unpriced else None
 
 
 def failed_findings(sentences: Sequence[str]) -> list[Finding]:
-    """One red line for each part of the analysis that failed. The other parts stay valid; nothing is promoted meanwhile."""
+    """One red line for each part of the analysis that failed. The other parts stay valid; nothing
+    is promoted meanwhile.
+    """
     return [Finding("metric_failed", "red", sentence) for sentence in sentences]
 
 
 def undecided_finding(sentence: str) -> Finding | None:
-    """An experiment without a primary metric: nothing is wrong with its data, and it never decides."""
+    """An experiment without a primary metric: nothing is wrong with its data, and it never
+    decides.
+    """
     return Finding("no_primary", "info", sentence) if sentence else None
 
 
 def unlooked_finding(sentence: str) -> Finding | None:
-    """An experiment that is never looked at: its data are fine, and somebody has to say when it is over."""
+    """An experiment that is never looked at: its data are fine, and somebody has to say when it is
+    over.
+    """
     return Finding("never_looked", "yellow", sentence) if sentence else None
 
 

@@ -52,14 +52,16 @@ def assess(
     imported: ImportFacts = NOT_IMPORTED,
     net: Net = NO_NET,
 ) -> Health:
-    """Everything that speaks against believing the numbers, the weightiest first; ``gates`` as in ``shares_finding``.
+    """Everything that speaks against believing the numbers, the weightiest first; ``gates`` as in
+    ``shares_finding``.
 
-    ``unpriced``: calls of models without a cost or a price, of all calls. ``clients``: what client keys sent and was not
-    believed or not stored, and observations whose new name got no metric, by outcome.
-    ``undecided``: why the experiment can never decide, ``unlooked``: why it is never looked at, if so.
-    ``imported``: what is known of an import's file.
+    ``unpriced``: calls of models without a cost or a price, of all calls. ``clients``: what client
+    keys sent and was not believed or not stored, and observations whose new name got no metric, by
+    outcome. ``undecided``: why the experiment can never decide, ``unlooked``: why it is never
+    looked at, if so. ``imported``: what is known of an import's file.
 
-    An arm that is switched off alone gets no more units; among the others the shares stay as planned.
+    An arm that is switched off alone gets no more units; among the others the shares stay as
+    planned.
     """
     serving = [arm for arm in arms if arm.stopped_at is None]
     srm = (
@@ -101,7 +103,9 @@ def _nothing(reason: str) -> None:
 
 
 def gated(health: Health, at_look: Health) -> Health:
-    """A run's health where the data of a due look do not pass the gate: what masks the look masks the run."""
+    """A run's health where the data of a due look do not pass the gate: what masks the look masks
+    the run.
+    """
     closed = [finding for finding in at_look.findings if finding.masks]
     codes = {finding.code for finding in closed}
     return Health(
@@ -140,8 +144,9 @@ def _silence(arms: Sequence[ArmSummary], units: int) -> Finding | None:
 def _empty_arms(arms: Sequence[ArmSummary]) -> list[str]:
     """Arms that are empty although luck cannot explain it: a few units cannot fill every arm.
 
-    An arm with share s stays empty among n units with chance (1 - s)^n. Any of the arms could be the empty one, so the
-    chance is multiplied by their number. An arm that has a unit never gets empty again, so checking often costs nothing.
+    An arm with share s stays empty among n units with chance (1 - s)^n. Any of the arms could be
+    the empty one, so the chance is multiplied by their number. An arm that has a unit never gets
+    empty again, so checking often costs nothing.
     """
     planned = [arm for arm in arms if arm.expected_share > 0]
     held, units = sum(arm.expected_share for arm in planned), sum(arm.units for arm in arms)
@@ -154,7 +159,9 @@ def _empty_arms(arms: Sequence[ArmSummary]) -> list[str]:
 
 
 def _delays_differ(arms: Sequence[ArmSummary]) -> Finding | None:
-    """Arms whose exposures reach us later than others' lose or gain what lies between: by logarithms, since delays have long tails."""
+    """Arms whose exposures reach us later than others' lose or gain what lies between: by
+    logarithms, since delays have long tails.
+    """
     told = [
         (arm, arm.delays) for arm in arms if arm.delays is not None and arm.delays.n >= FEW_DELAYS
     ]
@@ -182,7 +189,9 @@ def _no_events(metric: MetricResult) -> Finding | None:
 
 
 def _rows(kind: str, sums: Mapping[str, float]) -> float:
-    """Rows behind a quantile; of a duration, the units it happened to: the others count as infinitely late."""
+    """Rows behind a quantile; of a duration, the units it happened to: the others count as
+    infinitely late.
+    """
     return sums.get("rows", 0.0) - (sums.get("beyond", 0.0) if kind == "duration" else 0.0)
 
 

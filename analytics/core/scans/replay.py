@@ -1,9 +1,11 @@
-"""One arm split anew, many times: what p-values does the engine give where there is nothing to find?
+"""One arm split anew, many times: what p-values does the engine give where there is nothing to
+find?
 
-Real control units keep everything that simulations leave out: heavy tails, weekdays, broken loggers. The
-store totals them in thousands of cells, cells are dealt into two pretended arms at random, as a launch
-deals buckets into real ones, and the arms are compared by the metric's own kind. With nothing to find
-p-values are uniform, and one in twenty lies below .05. Totals of cells add up, so a split costs one sum.
+Real control units keep everything that simulations leave out: heavy tails, weekdays, broken
+loggers. The store totals them in thousands of cells, cells are dealt into two pretended arms at
+random, as a launch deals buckets into real ones, and the arms are compared by the metric's own
+kind. With nothing to find p-values are uniform, and one in twenty lies below .05. Totals of cells
+add up, so a split costs one sum.
 """
 
 from __future__ import annotations
@@ -34,9 +36,9 @@ ALPHA = 0.05
 class NullReplay:
     """What K splits of one arm gave for one metric.
 
-    ``p`` holds one value a split that could say; ``below`` is the share of them below .05, to be held
-    against ``low`` and ``high`` (99.9 % binomial bounds); ``ks_p`` asks whether they are uniform at all.
-    ``reason`` says why there is nothing.
+    ``p`` holds one value a split that could say; ``below`` is the share of them below .05, to be
+    held against ``low`` and ``high`` (99.9 % binomial bounds); ``ks_p`` asks whether they are
+    uniform at all. ``reason`` says why there is nothing.
     """
 
     method: str
@@ -64,7 +66,9 @@ def replay(
     *,
     adjusted: bool = False,
 ) -> NullReplay:
-    """Split the cells in half ``splits`` times and compare; ``adjusted``: by the estimate with covariates."""
+    """Split the cells in half ``splits`` times and compare; ``adjusted``: by the estimate with
+    covariates.
+    """
     rules = kind_of(kind)
     method = "with covariates" if adjusted else "raw"
     if rules.form not in ("unit", "ratio"):

@@ -1,4 +1,5 @@
-"""What the nightly scan finds beside the verdicts: effects that wear, segments that differ, inputs that drift, experiments that interact.
+"""What the nightly scan finds beside the verdicts: effects that wear, segments that differ, inputs
+that drift, experiments that interact.
 
 Everything here is for reading: it masks nothing, spends nothing and decides nothing.
 """
@@ -49,7 +50,9 @@ ACTIONS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class ScanFinding:
-    """One thing worth knowing: a stable code, its severity, the evidence in words and numbers, and what one may do."""
+    """One thing worth knowing: a stable code, its severity, the evidence in words and numbers, and
+    what one may do.
+    """
 
     code: str
     severity: Weight
@@ -59,7 +62,9 @@ class ScanFinding:
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """The primary metric of one arm by the declared values of a covariate; ``adjusted_p`` of Q over all breakdowns asked."""
+    """The primary metric of one arm by the declared values of a covariate; ``adjusted_p`` of Q over
+    all breakdowns asked.
+    """
 
     by: str
     metric: str
@@ -70,7 +75,9 @@ class Breakdown:
 
 @dataclass(frozen=True, slots=True)
 class ByStrata:
-    """The primary metric of one arm as if both arms had the same mix of a declared covariate; stands beside raw and CUPED."""
+    """The primary metric of one arm as if both arms had the same mix of a declared covariate;
+    stands beside raw and CUPED.
+    """
 
     by: str
     metric: str
@@ -80,7 +87,9 @@ class ByStrata:
 
 @dataclass(frozen=True, slots=True)
 class Wearing:
-    """Whether the effect of one arm on a metric wears off; differences oriented so that more is better."""
+    """Whether the effect of one arm on a metric wears off; differences oriented so that more is
+    better.
+    """
 
     metric: str
     arm: str
@@ -89,7 +98,9 @@ class Wearing:
 
 @dataclass(frozen=True, slots=True)
 class SinceExposure:
-    """The effect of one arm on a metric by day since its units' first exposure, to look at; as measured, whichever way is better."""
+    """The effect of one arm on a metric by day since its units' first exposure, to look at; as
+    measured, whichever way is better.
+    """
 
     metric: str
     arm: str
@@ -98,7 +109,9 @@ class SinceExposure:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The first week of what is watched, in bins that never move: edges of numbers, or words; and how much lies in each."""
+    """The first week of what is watched, in bins that never move: edges of numbers, or words; and
+    how much lies in each.
+    """
 
     source: Source
     name: str
@@ -117,7 +130,9 @@ class Drifting:
 
 @dataclass(frozen=True, slots=True)
 class AskedPair:
-    """Two concurrent experiments on a metric that one of them (or both) decides by; ``metric`` is its key."""
+    """Two concurrent experiments on a metric that one of them (or both) decides by; ``metric`` is
+    its key.
+    """
 
     metric: str
     found: Interaction
@@ -174,9 +189,11 @@ def read_strata(
     whole: Mapping[str, Observed],
     alpha: float,
 ) -> tuple[ByStrata, ...]:
-    """Every test arm post-stratified by every declared covariate, at ``alpha`` shared between the arms; ``whole`` totals every unit.
+    """Every test arm post-stratified by every declared covariate, at ``alpha`` shared between the
+    arms; ``whole`` totals every unit.
 
-    Units of no declared value are a stratum of their own, so that all units count. Only for one number a unit.
+    Units of no declared value are a stratum of their own, so that all units count. Only for one
+    number a unit.
     """
     tests = [arm for arm in whole if arm != control]
     if kind_of(kind).form != "unit" or control not in whole or not tests:
@@ -219,7 +236,9 @@ def _sum(parts: Iterable[Totals]) -> Totals:
 def read_wearing(
     metric: str, better: str, control: str, contrasts: Mapping[str, Totals], alpha: float
 ) -> tuple[Wearing, ...]:
-    """Every test arm's contrasts (first week − later, per unit) against control's, at ``alpha`` shared between the arms."""
+    """Every test arm's contrasts (first week − later, per unit) against control's, at ``alpha``
+    shared between the arms.
+    """
     tests = [arm for arm in contrasts if arm != control]
     if control not in contrasts or not tests:
         return ()
@@ -239,7 +258,9 @@ def read_since_exposure(
     days: Mapping[tuple[str, int], Totals],
     alpha: float,
 ) -> tuple[SinceExposure, ...]:
-    """Every test arm's effect on each day of which there are totals, from day 0 on without a gap."""
+    """Every test arm's effect on each day of which there are totals, from day 0 on without a
+    gap.
+    """
     last = max((day for _, day in days), default=-1)
 
     def course(arm: str) -> list[Totals]:
@@ -253,12 +274,16 @@ def read_since_exposure(
 
 
 def baseline_edges(tenths: Sequence[float]) -> tuple[float, ...]:
-    """Inner edges of a baseline's bins from its nine deciles and its largest number; none without numbers."""
+    """Inner edges of a baseline's bins from its nine deciles and its largest number; none without
+    numbers.
+    """
     return edges_of(tenths[:-1], tenths[-1]) if tenths else ()
 
 
 def in_words(baseline: Baseline, met: Mapping[str, int]) -> tuple[int, ...]:
-    """Counts of words in a baseline's order; words that it does not know go to its last place, which is theirs."""
+    """Counts of words in a baseline's order; words that it does not know go to its last place,
+    which is theirs.
+    """
     known = baseline.words[:-1]
     return (
         *(met.get(word, 0) for word in known),

@@ -1,11 +1,11 @@
 """Several hypotheses at once: adjusted p-values to be held against the plain level.
 
-Decisions use Holm's, exploration Benjamini and Hochberg's: written out here, since they are asked at every
-analysis and simulated a million times, and agree with statsmodels'. The others are what other tools print, by
-statsmodels. A hypothesis that cannot say (None) stays None and still counts among those asked, in all of them; where the
-rest must be ranked below it, it is taken for a p of 1.
-References: Holm 1979; Šidák 1967; Hochberg 1988; Hommel 1988; Benjamini and Hochberg 1995; Benjamini and
-Yekutieli 2001.
+Decisions use Holm's, exploration Benjamini and Hochberg's: written out here, since they are asked
+at every analysis and simulated a million times, and agree with statsmodels'. The others are what
+other tools print, by statsmodels. A hypothesis that cannot say (None) stays None and still counts
+among those asked, in all of them; where the rest must be ranked below it, it is taken for a p of 1.
+References: Holm 1979; Šidák 1967; Hochberg 1988; Hommel 1988; Benjamini and Hochberg 1995;
+Benjamini and Yekutieli 2001.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ def holm_sidak(p: Probabilities) -> list[float | None]:
 
 
 def hochberg(p: Probabilities) -> list[float | None]:
-    """Hochberg's step-up p: Holm's factors from the largest down; for independent or positively dependent hypotheses."""
+    """Hochberg's step-up p: Holm's factors from the largest down; for independent or positively
+    dependent hypotheses.
+    """
     return _by_statsmodels(p, "simes-hochberg")
 
 

@@ -34,7 +34,9 @@ SrmVerdict = Literal["green", "yellow", "red"]
 
 @dataclass(frozen=True, slots=True)
 class SrmCheck:
-    """χ² or exact test of observed counts against planned shares; ``verdict`` None means: cannot say."""
+    """χ² or exact test of observed counts against planned shares; ``verdict`` None means: cannot
+    say.
+    """
 
     observed: tuple[int, ...]
     expected: tuple[float, ...]
@@ -72,7 +74,8 @@ def check_shares(observed: Sequence[int], weights: Sequence[float]) -> SrmCheck:
 def log_bayes_factor(
     observed: Sequence[int], weights: Sequence[float], concentration: float = CONCENTRATION
 ) -> float:
-    """ln of (probability under shares drawn around the plan) / (probability under the plan); 0 without units.
+    """ln of (probability under shares drawn around the plan) / (probability under the plan); 0
+    without units.
 
     Its inverse is an anytime-valid p: under the planned shares it exceeds 1,000 with probability at
     most .001, however often one looks.
@@ -125,7 +128,9 @@ def exact_multinomial_p(counts: NDArray[np.float64], shares: NDArray[np.float64]
 
 
 def _tables(n: int, k: int) -> Iterator[NDArray[np.float64]]:
-    """Every way to place n units in k arms, in blocks by the counts of all arms but the last two."""
+    """Every way to place n units in k arms, in blocks by the counts of all arms but the last
+    two.
+    """
     if k == 2:
         first = np.arange(n + 1, dtype=float)
         yield np.stack([first, n - first], axis=1)

@@ -1,10 +1,12 @@
-"""Is the engine calibrated? P-values of experiments without an effect must be uniform, and error rates near their target.
+"""Is the engine calibrated? P-values of experiments without an effect must be uniform, and error
+rates near their target.
 
-Two primitives for A/A replays and simulations: Kolmogorov–Smirnov's distance of p-values from uniform, exact for any number
-of them, and the range in which a count of errors over n simulations falls with 99.9 % probability if the true rate is the
-target. Assumes independent simulations; continuous p-values (those of small tables come in steps, larger than uniform, and
-will look non-uniform without being wrong).
-References: Kolmogorov 1933; Marsaglia, Tsang and Wang 2003; Clopper and Pearson 1934 (the tails).
+Two primitives for A/A replays and simulations: Kolmogorov–Smirnov's distance of p-values from
+uniform, exact for any number of them, and the range in which a count of errors over n simulations
+falls with 99.9 % probability if the true rate is the target. Assumes independent simulations;
+continuous p-values (those of small tables come in steps, larger than uniform, and will look
+non-uniform without being wrong). References: Kolmogorov 1933; Marsaglia, Tsang and Wang 2003;
+Clopper and Pearson 1934 (the tails).
 """
 
 from __future__ import annotations
@@ -58,7 +60,9 @@ def ks_uniform(p_values: ArrayLike) -> Uniformity:
 
 
 def binomial_bounds(n: int, rate: float, confidence: float = CONFIDENCE) -> RateRange:
-    """Shares of n between the binomial quantiles at (1 − confidence)/2 in each tail; .05 over 10,000: .0430–.0573."""
+    """Shares of n between the binomial quantiles at (1 − confidence)/2 in each tail; .05 over
+    10,000: .0430–.0573.
+    """
     n = checked_count(n)
     if not (0 <= rate <= 1 and 0 < confidence < 1) or n == 0:
         raise ImpossiblePlan(
@@ -71,7 +75,9 @@ def binomial_bounds(n: int, rate: float, confidence: float = CONFIDENCE) -> Rate
 
 
 def upper_bound(n: int, rate: float, confidence: float = CONFIDENCE) -> float:
-    """The highest share of n that a true rate of at most ``rate`` explains: "≤ .05 + bound" of one-sided promises."""
+    """The highest share of n that a true rate of at most ``rate`` explains: "≤ .05 + bound" of
+    one-sided promises.
+    """
     return binomial_bounds(n, rate, confidence).high
 
 

@@ -82,7 +82,9 @@ def _waiting(lines: int) -> list[str]:
 def as_json(
     view: ResultsView | geo.GeoView, found: ScanView | None = None, waiting: int = 0
 ) -> str:
-    """The whole of it; of what was scanned too, under ``scan``; ``exposures_waiting`` are queued on this host and not counted."""
+    """The whole of it; of what was scanned too, under ``scan``; ``exposures_waiting`` are queued on
+    this host and not counted.
+    """
     scanned: dict[str, object] = (
         {} if found is None else {"scan": plain(found), "exposures_waiting": waiting}
     )
@@ -234,5 +236,7 @@ def signed(metric: MetricRow, value: float) -> str:
 
 
 def _decimals(metric: MetricRow) -> int:
-    """Rates are read to hundredths of a percent, rare ones to thousandths: .573 and .884 % are not .6 and .9."""
+    """Rates are read to hundredths of a percent, rare ones to thousandths: .573 and .884 % are not
+    .6 and .9.
+    """
     return 3 if all((arm.mean or 0.0) < RARE for arm in metric.arms) else 2

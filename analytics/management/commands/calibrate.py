@@ -1,4 +1,6 @@
-"""``manage.py calibrate``: simulate experiments whose truth is known and show how often the engine errs. Needs no database."""
+"""``manage.py calibrate``: simulate experiments whose truth is known and show how often the engine
+errs. Needs no database.
+"""
 
 from __future__ import annotations
 

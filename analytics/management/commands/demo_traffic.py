@@ -1,4 +1,6 @@
-"""An application of the demo's: people and tenants who ask for variants over HTTP and do things afterwards."""
+"""An application of the demo's: people and tenants who ask for variants over HTTP and do things
+afterwards.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ VISITED = tuple(
 )
 DOORS = ("events", "observations", "costs", "feedback")
 ASKS_RECOMMENDER, OPENED, FINISHED = 0.1, 0.5, 0.4
-"""How many visits also ask for recommendations, how many of those open the first, and how many finish what they open."""
+"""How many visits also ask for recommendations, how many of those open the first, and how many
+finish what they open.
+"""
 TRIES = 60
 """Seconds to wait for a door that does not answer yet, the first of them in silence."""
 QUIET = 10
@@ -133,10 +137,11 @@ class Command(BaseCommand):
 def visit(
     door: Door, random: np.random.Generator, examples: Sequence[Example] = VISITED
 ) -> Counter[str]:
-    """One unit comes to the application of one example, asks for its variant, and does what the truth has it do.
+    """One unit comes to the application of one example, asks for its variant, and does what the
+    truth has it do.
 
-    Each application has people of its own, as in the written history: what a unit did in two of them would count in
-    both experiments, and the truth of one would blur that of the other.
+    Each application has people of its own, as in the written history: what a unit did in two of
+    them would count in both experiments, and the truth of one would blur that of the other.
     """
     tenant = random.random() < 0.2
     theirs = [one for one in examples if (one.spec.unit_type == "tenant") == tenant] or examples

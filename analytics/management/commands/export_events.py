@@ -1,4 +1,6 @@
-"""``manage.py export_events KEY --as USERNAME``: an experiment's events as CSV, to join with offline data by the keys of their payloads."""
+"""``manage.py export_events KEY --as USERNAME``: an experiment's events as CSV, to join with
+offline data by the keys of their payloads.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""``manage.py find_outliers KEY``: units that counted more than a person would, and what results are with and without them."""
+"""``manage.py find_outliers KEY``: units that counted more than a person would, and what results
+are with and without them.
+"""
 
 from __future__ import annotations
 

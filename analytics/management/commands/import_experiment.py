@@ -222,7 +222,9 @@ def unit_fault(unit: str) -> str | None:
 
 
 def importer(username: str | None) -> Actor:
-    """Who imports: the named user, else one that nobody can log in as. The command line acts as the machine."""
+    """Who imports: the named user, else one that nobody can log in as. The command line acts as the
+    machine.
+    """
     users = get_user_model().objects
     if username is not None:
         named = users.filter(username=username).first()

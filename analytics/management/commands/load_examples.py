@@ -24,7 +24,9 @@ class Command(BaseCommand):
 
 
 class LineEach:
-    """One line for each example, told by the word before the colon: growing on a terminal, else its last state."""
+    """One line for each example, told by the word before the colon: growing on a terminal, else its
+    last state.
+    """
 
     def __init__(self, out: OutputWrapper) -> None:
         self._out, self._last = out, ""

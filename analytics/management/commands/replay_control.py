@@ -1,4 +1,6 @@
-"""``manage.py replay_control KEY``: split an experiment's control arm many times and print how often nothing looks like something."""
+"""``manage.py replay_control KEY``: split an experiment's control arm many times and print how
+often nothing looks like something.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""``manage.py replay_decision ID``: ask the present rules about the facts of a stored decision, and compare the answers."""
+"""``manage.py replay_decision ID``: ask the present rules about the facts of a stored decision, and
+compare the answers.
+"""
 
 from __future__ import annotations
 

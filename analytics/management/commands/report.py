@@ -1,4 +1,6 @@
-"""``manage.py report KEY``: print an experiment's report; of one that is over it is kept, and ``--check`` makes it anew and compares."""
+"""``manage.py report KEY``: print an experiment's report; of one that is over it is kept, and
+``--check`` makes it anew and compares.
+"""
 
 from __future__ import annotations
 

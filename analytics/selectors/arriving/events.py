@@ -48,7 +48,9 @@ def events(
 
 
 def stamped_and_unlabelled(experiment_id: int, since: datetime, until: datetime) -> tuple[int, int]:
-    """Production events of a span that name the experiment, and those of them that name no variant."""
+    """Production events of a span that name the experiment, and those of them that name no
+    variant.
+    """
     rows = AiEvent.objects.filter(
         event_date__range=(since.astimezone(UTC).date(), until.astimezone(UTC).date()),
         experiment_id=experiment_id,
@@ -80,7 +82,9 @@ def observations(
 
 
 def names_observed(experiment_id: int, most: int) -> tuple[str, ...]:
-    """The metrics that were observed under an experiment's name, in the alphabet's order, at most so many."""
+    """The metrics that were observed under an experiment's name, in the alphabet's order, at most
+    so many.
+    """
     rows = MetricObservation.objects.filter(
         experiment_id=experiment_id, environment=Environment.PRODUCTION
     )

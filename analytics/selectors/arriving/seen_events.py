@@ -11,13 +11,16 @@ from experiments.core.types import Environment
 
 DAYS = 28
 ROWS_A_DAY = 2_000
-"""At most so many rows of each day are read, so that the page costs the same however much arrives."""
+"""At most so many rows of each day are read, so that the page costs the same however much arrives.
+"""
 MOST_NAMES = 40
 
 
 @dataclass(frozen=True)
 class SeenEvent:
-    """An event type among the rows read: how many of them, and how many carry a value, a latency and a cost."""
+    """An event type among the rows read: how many of them, and how many carry a value, a latency
+    and a cost.
+    """
 
     name: str
     rows: int
@@ -38,13 +41,17 @@ FROM unnest(%s::date[]) AS day, LATERAL (
 ) read
 GROUP BY event_type ORDER BY count(*) DESC, event_type LIMIT %s
 """
-"""Day by day, since a limit over all of them would read the oldest partition alone; Django has no word for that."""
+"""Day by day, since a limit over all of them would read the oldest partition alone; Django has no
+word for that.
+"""
 
 
 def seen_events(
     now: datetime, *, days: int = DAYS, rows_a_day: int = ROWS_A_DAY
 ) -> tuple[SeenEvent, ...]:
-    """Production event types of the last days, the most frequent first; counts are of the rows read."""
+    """Production event types of the last days, the most frequent first; counts are of the rows
+    read.
+    """
     today = now.astimezone(UTC).date()
     asked = [today - timedelta(days=back) for back in range(days)]
     with connection.cursor() as cursor:

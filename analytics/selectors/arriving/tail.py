@@ -1,4 +1,6 @@
-"""The live tail: what lately happened to an experiment or a unit, accepted and refused, newest first."""
+"""The live tail: what lately happened to an experiment or a unit, accepted and refused, newest
+first.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ class TailRow:
     """One thing that happened. ``at`` is when it happened, ``received`` when it came in.
 
     ``accepted`` is false for what ingest refused; ``reason`` is then a code and ``message`` a
-    sentence. An assignment's reason is the step that decided. ``name`` is an event's type or a metric.
+    sentence. An assignment's reason is the step that decided. ``name`` is an event's type or a
+    metric.
     """
 
     kind: str
@@ -79,7 +82,9 @@ def tail(subject: Subject, now: datetime, kinds: tuple[str, ...] = KINDS) -> tup
 
 
 def newest_answer(subject: Subject) -> datetime | None:
-    """When an answer about the experiment was last noted; answers are noted only while somebody looks."""
+    """When an answer about the experiment was last noted; answers are noted only while somebody
+    looks.
+    """
     noted: datetime | None = _seen(subject).aggregate(at=Max("at"))["at"]
     return noted
 
@@ -129,7 +134,8 @@ def _exposures(subject: Subject) -> list[TailRow]:
     ]  # fmt: skip
 
 
-# One walk along the index of each arm, where ordering the whole experiment would read all its units.
+# One walk along the index of each arm, where ordering the whole experiment would read all its
+# units.
 _NEWEST_OF_ARMS = """
 SELECT newest.id FROM unnest(%s::bigint[]) AS i (id) CROSS JOIN unnest(%s::int[]) AS v (id) CROSS JOIN LATERAL (
     SELECT a.id, a.exposure_ts FROM experiment_assignments a

@@ -1,4 +1,6 @@
-"""Whether anybody has sent what a metric counts: zeros of a metric that is never sent are no data."""
+"""Whether anybody has sent what a metric counts: zeros of a metric that is never sent are no
+data.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from experiments.core.types import Environment
 
 
 def told_since(metric: MetricDefinition, began: datetime) -> bool:
-    """Whether a production row that the metric counts has come since that day, for any unit of any experiment."""
+    """Whether a production row that the metric counts has come since that day, for any unit of any
+    experiment.
+    """
     since = {"event_date__gte": began.date(), "environment": Environment.PRODUCTION.value}
     if metric.source != "event":
         return MetricObservation.objects.filter(metric_name=metric.key, **since).exists()

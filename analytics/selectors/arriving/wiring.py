@@ -1,4 +1,6 @@
-"""Is the application wired up: when was an answer asked for, an exposure told, each event of the metrics sent."""
+"""Is the application wired up: when was an answer asked for, an exposure told, each event of the
+metrics sent.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,14 @@ from experiments.core.types import Environment
 from experiments.models import Experiment
 
 BACK = timedelta(days=2)
-"""Events are looked for so far back: each day is a partition, and a wire that is cut should show."""
+"""Events are looked for so far back: each day is a partition, and a wire that is cut should show.
+"""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One thing that an application should send: what, by its name, when it last came (None: not seen), how often lately.
+    """One thing that an application should send: what, by its name, when it last came (None: not
+    seen), how often lately.
 
     ``implied``: it was not noted itself; something that cannot come without it was.
     """
@@ -36,7 +40,9 @@ class Seen:
 def wired(
     experiment: Experiment, sent: Sequence[tuple[str, str]], now: datetime, environment: Environment
 ) -> tuple[Seen, ...]:
-    """The newest assignment and exposure, and each of ``sent``: pairs of event or observation, and its name."""
+    """The newest assignment and exposure, and each of ``sent``: pairs of event or observation, and
+    its name.
+    """
     exposed = newest_exposure(experiment, environment)
     found = {
         **_lately("event", AiEvent.objects.all(), "event_type", experiment, now, environment),
@@ -62,7 +68,9 @@ def _came(what: str, name: str, now: datetime, last: datetime | None, count: int
 
 
 def _answered(noted: datetime | None, exposed: datetime | None) -> Seen:
-    """Answers are noted only while somebody looks; a unit that was exposed had its answer, whether or not anybody looked."""
+    """Answers are noted only while somebody looks; a unit that was exposed had its answer, whether
+    or not anybody looked.
+    """
     if noted is None and exposed is not None:
         return Seen("assignment", "", exposed, implied=True)
     return Seen("assignment", "", noted)
@@ -70,10 +78,11 @@ def _answered(noted: datetime | None, exposed: datetime | None) -> Seen:
 
 @dataclass(frozen=True)
 class Oddities:
-    """What clients sent in the last two days, on the whole platform, that its senders may not have meant.
+    """What clients sent in the last two days, on the whole platform, that its senders may not have
+    meant.
 
-    ``ignored``: messages of other tools' clients that were of no kind that is kept. ``twins``: new units whose
-    letters are another unit's in other code points.
+    ``ignored``: messages of other tools' clients that were of no kind that is kept. ``twins``: new
+    units whose letters are another unit's in other code points.
     """
 
     ignored: int

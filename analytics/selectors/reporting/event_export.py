@@ -1,4 +1,6 @@
-"""Stored events of one experiment as a table for offline work: whose event, under which variant, and chosen keys of its payload."""
+"""Stored events of one experiment as a table for offline work: whose event, under which variant,
+and chosen keys of its payload.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from experiments.core.errors import InvalidInput
 HEADER = ("event_id", "timestamp", "unit_type", "unit", "variant", "event_type", "value")
 _KEY = re.compile(r"[A-Za-z0-9_]{1,64}")
 _PAGE = 5_000
-# The event's unit decides the variant: an event counts for the unit that had met the experiment by then.
+# The event's unit decides the variant: an event counts for the unit that had met the experiment by
+# then.
 _EVENTS = """
 SELECT v.event_id, v.ts, v.unit_type, v.user_id, r.key, v.event_type, v.value, {fields}
 FROM ai_events v
@@ -45,9 +48,11 @@ def exported_events(
     until: datetime,
     event_types: Sequence[str] = (),
 ) -> Iterator[tuple[Cell, ...]]:
-    """Events of units that had met the experiment, oldest first; a payload without a key has an empty cell.
+    """Events of units that had met the experiment, oldest first; a payload without a key has an
+    empty cell.
 
-    Rows are read in pages, so memory does not grow with them. Refuses a key of the payload that cannot be one.
+    Rows are read in pages, so memory does not grow with them. Refuses a key of the payload that
+    cannot be one.
     """
     bad = next((key for key in payload if not _KEY.fullmatch(key)), None)
     if bad is not None:

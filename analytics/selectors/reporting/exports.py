@@ -1,4 +1,6 @@
-"""Results as files: a table for spreadsheets, and everything as JSON. What is masked stays masked."""
+"""Results as files: a table for spreadsheets, and everything as JSON. What is masked stays
+masked.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ Cells = dict[str, Cell]
 
 
 def results_csv(view: ResultsView) -> str:
-    """A line per metric, arm and reading (fixed, sequential, CUPED); masked: one line that says why and has no number."""
+    """A line per metric, arm and reading (fixed, sequential, CUPED); masked: one line that says why
+    and has no number.
+    """
     head: Cells = {
         "experiment": view.experiment,
         "iteration": view.iteration,

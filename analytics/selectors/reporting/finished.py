@@ -12,7 +12,9 @@ ENDED = (Status.COMPLETED, Status.ARCHIVED)
 
 
 def good_runs() -> QuerySet[AnalysisRun]:
-    """Latest runs that came to something: of an iteration whose every run failed there is only the failure."""
+    """Latest runs that came to something: of an iteration whose every run failed there is only the
+    failure.
+    """
     return (
         AnalysisRun.objects.filter(latest=True)
         .exclude(totals={}, results={})
@@ -28,7 +30,9 @@ def ended_holdbacks() -> QuerySet[HoldbackRun]:
 
 
 def without_report() -> list[int]:
-    """Experiments that are over, whose last run is final and has no report, or none since its holdback said what lasts."""
+    """Experiments that are over, whose last run is final and has no report, or none since its
+    holdback said what lasts.
+    """
     later = Iteration.objects.filter(
         experiment=OuterRef("experiment"),
         number__gt=OuterRef("iteration__number"),

@@ -1,4 +1,6 @@
-"""The facts of a report, read from one stored run and what led to it; nothing later than the run enters."""
+"""The facts of a report, read from one stored run and what led to it; nothing later than the run
+enters.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ class Aftermath:
 
 
 def aftermath(run: AnalysisRun) -> Aftermath | None:
-    """What came of the promotion that the run ended with; None before its holdback is over, and without one."""
+    """What came of the promotion that the run ended with; None before its holdback is over, and
+    without one.
+    """
     found = ended_holdbacks().filter(rollout__iteration=run.iteration).first()
     at = None if found is None else found.reverted_at or found.reminded_at
     return (
@@ -135,7 +139,9 @@ def _looks(run: AnalysisRun) -> tuple[LookState, ...]:
 
 
 def _ending(entries: Sequence[ChangeLogEntry]) -> Mapping[str, object]:
-    """What the lines that recorded an outcome say: the last ``outcome`` and, once something was promoted, its ``variant``."""
+    """What the lines that recorded an outcome say: the last ``outcome`` and, once something was
+    promoted, its ``variant``.
+    """
     said = [e.after for e in entries if isinstance(e.after, dict) and e.after.get("outcome")]
     return {
         name: value
@@ -296,7 +302,9 @@ def _pauses(iteration: Iteration, until: datetime) -> tuple[Stop, ...]:
 
 
 def _strata(run: AnalysisRun) -> tuple[ByStrata, ...]:
-    """What the newest scan read of the declared strata, by the time of this run; nothing while results are masked."""
+    """What the newest scan read of the declared strata, by the time of this run; nothing while
+    results are masked.
+    """
     found = scan_of(run.iteration, masked=run.masked)
     return () if found is None else found.result.strata
 

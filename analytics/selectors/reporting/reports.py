@@ -32,7 +32,9 @@ PDF_WANTED = (
 
 @dataclass(frozen=True)
 class TemplateText:
-    """The text in force and its version; ``row`` None: it is the shipped one, and no report was written by it yet."""
+    """The text in force and its version; ``row`` None: it is the shipped one, and no report was
+    written by it yet.
+    """
 
     version: int
     text: str
@@ -41,7 +43,9 @@ class TemplateText:
 
 @dataclass(frozen=True)
 class Written:
-    """A report's bodies; ``stored``: these very bytes are kept, and asking again gives them again."""
+    """A report's bodies; ``stored``: these very bytes are kept, and asking again gives them
+    again.
+    """
 
     title: str
     html: str
@@ -127,7 +131,9 @@ def latest_run(experiment: Experiment) -> AnalysisRun | None:
 
 
 def report_of(experiment: Experiment) -> Written:
-    """The stored report of the newest run; before it is written, what would be. Refuses where nothing was analysed yet."""
+    """The stored report of the newest run; before it is written, what would be. Refuses where
+    nothing was analysed yet.
+    """
     run = latest_run(experiment)
     if run is None:
         raise NotFound(f"{experiment.key}: nothing was analysed yet, so there is nothing to report")

@@ -1,7 +1,8 @@
 """One analysis run: totals → health → statistics → verdicts → decision, stored in one transaction.
 
 Between looks a run overwrites the ``latest`` row. A look is taken at most once per complete local
-day and only once the clock is complete; then look, decision and a copy of the run are kept for ever.
+day and only once the clock is complete; then look, decision and a copy of the run are kept for
+ever.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ from experiments.services.ground.lock_waits import is_locked
 log = structlog.get_logger(__name__)
 
 ENGINE = "3"
-"""The version of the methods; stored with every look and decision. Raise it when a number would change."""
+"""The version of the methods; stored with every look and decision. Raise it when a number would
+change.
+"""
 
 
 @dataclass(frozen=True)
@@ -90,8 +93,8 @@ def analyse(
     """Analyse the experiment's present (else last) iteration and store what came out.
 
     ``may_look``: beat's runs may take a look when one is due; "analyse now" by a person never does.
-    A run that fails leaves the last good one, notes the error beside it, and raises; one that met somebody's
-    lock only raises. A geo pilot is read, not looked at.
+    A run that fails leaves the last good one, notes the error beside it, and raises; one that met
+    somebody's lock only raises. A geo pilot is read, not looked at.
     """
     iteration = _iteration(experiment_id)
     try:
@@ -193,9 +196,11 @@ def conclude(
     earlier: Earlier = NOTHING_EARLIER,
     net: Net | None = None,
 ) -> Findings:
-    """Everything between totals and storage; no database. Health gates the look: while masked, nothing is spent.
+    """Everything between totals and storage; no database. Health gates the look: while masked,
+    nothing is spent.
 
-    ``earlier`` is what the run before this one found. What ``net`` has held is a red finding and blocks a promotion.
+    ``earlier`` is what the run before this one found. What ``net`` has held is a red finding and
+    blocks a promotion.
     """
     net = net or Net(faults=list(measured.faults))
     metrics = compared(plan, measured.metrics, earlier.metrics, net)
@@ -275,7 +280,9 @@ def _no_look(plan: AnalysisPlan, now: datetime, why: str) -> LookPermission:
 
 
 def _undecided(plan: AnalysisPlan, measured: Measured) -> str:
-    """Why the experiment can never decide, with the outcomes that could; nothing of one that can."""
+    """Why the experiment can never decide, with the outcomes that could; nothing of one that
+    can.
+    """
     primary = plan.primary is not None or plan.origin is Origin.IMPORT
     return never_decides(
         plan.key, has_primary=primary, auto_promote=plan.auto_promote, told=measured.told
@@ -283,7 +290,9 @@ def _undecided(plan: AnalysisPlan, measured: Measured) -> str:
 
 
 def _never_looks(plan: AnalysisPlan, before: Sequence[LookState]) -> str:
-    """Why no look can ever be taken; nothing where one was taken, or can be. The first look fixes the size for the later ones."""
+    """Why no look can ever be taken; nothing where one was taken, or can be. The first look fixes
+    the size for the later ones.
+    """
     if plan.primary is None or plan.origin is Origin.IMPORT or plan.ended_at is not None:
         return ""
     n_planned = before[0].n_planned if before else plan.n_planned
@@ -299,7 +308,9 @@ def legal(
     the_clock: Clock,
     now: datetime,
 ) -> LookPermission:
-    """Whether a look of the last complete local day may be taken, knowing the information it would have."""
+    """Whether a look of the last complete local day may be taken, knowing the information it would
+    have.
+    """
     n_planned = before[0].n_planned if before else plan.n_planned
     seen = 0.0
     if measured.look is not None and plan.control is not None and n_planned:
@@ -324,7 +335,9 @@ def legal(
 
 
 def _permission(plan: AnalysisPlan, iteration: Iteration, now: datetime) -> LookPermission | None:
-    """Whether to read a look's totals at all: the cheap half of the question, before any total is known."""
+    """Whether to read a look's totals at all: the cheap half of the question, before any total is
+    known.
+    """
     if plan.origin is Origin.IMPORT or plan.status is not Status.RUNNING or plan.primary is None:
         return None
     before = look_states(iteration)
@@ -455,7 +468,9 @@ def _write_look(
 def _write_alarm(
     iteration: Iteration, found: Findings, versions: dict[str, object], now: datetime
 ) -> None:
-    """Between looks only harm may act, and one alarm is raised once. A degradation is told, but displaces no promotion that waits."""
+    """Between looks only harm may act, and one alarm is raised once. A degradation is told, but
+    displaces no promotion that waits.
+    """
     last = Decision.objects.filter(iteration=iteration).order_by("-made_at", "-pk").first()
     waiting = last is not None and last.verdict == "promote"
     degraded = found.decision.kind == "hold" and bool(found.decision.arms) and not waiting
@@ -497,7 +512,9 @@ def _write_decision(
 
 
 def outcome_of(decision: Verdict) -> str:
-    """The outcome that carrying out a decision would give the experiment; empty when it would go on."""
+    """The outcome that carrying out a decision would give the experiment; empty when it would go
+    on.
+    """
     if decision.kind == "promote":
         return "promoted"
     if decision.kind == "stop":
@@ -516,7 +533,9 @@ def days_so_far(iteration: Iteration) -> tuple[Day, ...]:
 
 
 def _keep_copy(run: AnalysisRun) -> None:
-    """A run with a look is kept for ever, beside the latest one, which alone carries the days before it."""
+    """A run with a look is kept for ever, beside the latest one, which alone carries the days
+    before it.
+    """
     copy = AnalysisRun.objects.get(pk=run.pk)
     copy.pk, copy.latest = None, False
     copy.results = {name: value for name, value in copy.results.items() if name != "days"}

@@ -1,8 +1,10 @@
-"""How many units of each arm an outcome has happened to so far: counted from everybody exposed, without waiting for windows to end.
+"""How many units of each arm an outcome has happened to so far: counted from everybody exposed,
+without waiting for windows to end.
 
-Dashboards and operators read these counts; decisions rest on the analysis alone. Rates and counts are of the
-same units, so that they agree. Counting an experiment writes one row. A scrape counts what is older than a few seconds within
-its time; beat counts the rest. After its end an experiment is counted once more.
+Dashboards and operators read these counts; decisions rest on the analysis alone. Rates and counts
+are of the same units, so that they agree. Counting an experiment writes one row. A scrape counts
+what is older than a few seconds within its time; beat counts the rest. After its end an experiment
+is counted once more.
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ _COUNTS = (MetricKind.PROPORTION, MetricKind.COUNT, MetricKind.MEAN)
 
 @dataclass(frozen=True)
 class _Outcome:
-    """An outcome's name, where its rows are, and within how many hours of exposure they count (None: any)."""
+    """An outcome's name, where its rows are, and within how many hours of exposure they count
+    (None: any).
+    """
 
     name: str
     source: str
@@ -51,7 +55,9 @@ class _Outcome:
 
 
 def count_within(now: datetime, seconds: float) -> None:
-    """Count again what runs and was counted quickly the last time, the oldest first, while there is time."""
+    """Count again what runs and was counted quickly the last time, the oldest first, while there is
+    time.
+    """
     end = time.monotonic() + seconds
     for iteration in _stale(now, took_at_most=QUICK_MS):
         left = end - time.monotonic()
@@ -61,13 +67,17 @@ def count_within(now: datetime, seconds: float) -> None:
 
 
 def count_all(now: datetime) -> None:
-    """Count again everything that runs; what takes long is counted less often, so that counting costs little."""
+    """Count again everything that runs; what takes long is counted less often, so that counting
+    costs little.
+    """
     for iteration in _stale(now):
         _try(iteration, now, limit_ms=LONGEST_MS)
 
 
 def counted(iteration: Iteration, now: datetime) -> OutcomeCount | None:
-    """The stored counts of an iteration, counted now where there are none; None of one that cannot be counted."""
+    """The stored counts of an iteration, counted now where there are none; None of one that cannot
+    be counted.
+    """
     rows = OutcomeCount.objects.filter(iteration=iteration).exclude(arms=[])
     if not rows.exists():
         _try(iteration, now, limit_ms=LONGEST_MS)
@@ -109,7 +119,9 @@ def _of_arm(
 
 
 def _try(iteration: Iteration, now: datetime, *, limit_ms: int) -> None:
-    """One experiment that cannot be counted in its time, or at all, keeps its last numbers and leaves the others alone."""
+    """One experiment that cannot be counted in its time, or at all, keeps its last numbers and
+    leaves the others alone.
+    """
     try:
         before = mark()
         count(iteration, now, limit_ms=limit_ms)
@@ -133,7 +145,9 @@ def _ran_out_of_time(error: Exception) -> bool:
 
 
 def _note_attempt(iteration: Iteration, now: datetime, took_ms: int) -> None:
-    """The next attempt waits as long as after a count that took this long. Numbers and their age stay as they are."""
+    """The next attempt waits as long as after a count that took this long. Numbers and their age
+    stay as they are.
+    """
     tried = {"tried_at": now, "took_ms": took_ms}
     OutcomeCount.objects.update_or_create(
         iteration=iteration, defaults=tried, create_defaults=tried | {"counted_at": now}
@@ -141,9 +155,11 @@ def _note_attempt(iteration: Iteration, now: datetime, took_ms: int) -> None:
 
 
 def _stale(now: datetime, took_at_most: int | None = None) -> list[Iteration]:
-    """Open iterations whose counts are old: older than ten seconds, and than twenty times what counting took.
+    """Open iterations whose counts are old: older than ten seconds, and than twenty times what
+    counting took.
 
-    While nothing is stored, counts stay as they are. An iteration that ended is counted once more, and then keeps its numbers.
+    While nothing is stored, counts stay as they are. An iteration that ended is counted once more,
+    and then keeps its numbers.
     """
     rows = shown(now).filter(experiment__origin=Origin.LIVE)
     rows = rows.filter(
@@ -172,7 +188,9 @@ def _is_stale(counted: OutcomeCount | None, now: datetime, took_at_most: int | N
 
 
 def _outcomes(iteration: Iteration) -> tuple[str, list[_Outcome], bool]:
-    """The primary metric's outcome, all outcomes that are counted, and whether some told names found no slot."""
+    """The primary metric's outcome, all outcomes that are counted, and whether some told names
+    found no slot.
+    """
     design = iteration_design(iteration)
     planned = {(m.key, m.version) for m in design.metrics}
     definitions = [
@@ -211,7 +229,9 @@ def _outcomes(iteration: Iteration) -> tuple[str, list[_Outcome], bool]:
 
 
 def _is_outcome(definition: MetricDefinition) -> bool:
-    """Whether it counts something that happens to a unit: not a latency, a cost, a ratio or a time."""
+    """Whether it counts something that happens to a unit: not a latency, a cost, a ratio or a
+    time.
+    """
     return definition.kind in _COUNTS and definition.value_field == "value"
 
 
@@ -286,7 +306,8 @@ def _numbers(
     unit_type = iteration.experiment.unit_type
     sql = _SQL.format(event_unit=unit_of("e", unit_type), observed_unit=unit_of("m", unit_type))
     with transaction.atomic(), connection.cursor() as cursor:
-        # A hash join, as in the stores: fresh tables have no statistics. Transactions around this one get the settings back.
+        # A hash join, as in the stores: fresh tables have no statistics. Transactions around this
+        # one get the settings back.
         cursor.execute(
             "SELECT set_config('enable_nestloop', 'off', true), set_config('statement_timeout', %s, true)",
             [str(limit_ms)],

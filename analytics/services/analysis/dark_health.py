@@ -1,4 +1,6 @@
-"""Measuring a dark launch against its control twins, for QA to sign, and ending it by itself when it harms."""
+"""Measuring a dark launch against its control twins, for QA to sign, and ending it by itself when
+it harms.
+"""
 
 from __future__ import annotations
 
@@ -146,7 +148,8 @@ _Seen = tuple[PlannedMetric, float | None, float | None, Reading]
 def _guardrails(
     plan: AnalysisPlan, store: Store, dark: Population, twin: Population, net: Net
 ) -> tuple[Beside, ...]:
-    """Every guardrail on every dark arm; the twins are one control group, whichever variant they were booked on.
+    """Every guardrail on every dark arm; the twins are one control group, whichever variant they
+    were booked on.
 
     One that fails is missing here; ``net`` knows why.
     """

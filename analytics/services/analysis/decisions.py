@@ -41,7 +41,9 @@ class Waiting:
 
 
 def decide(iteration_id: int, *, now: datetime) -> AppliedDecision | Waiting | None:
-    """Carry out the iteration's newest decision if it asks for something; None when there is nothing to do."""
+    """Carry out the iteration's newest decision if it asks for something; None when there is
+    nothing to do.
+    """
     with transaction.atomic():
         iteration = Iteration.objects.select_related("experiment").get(pk=iteration_id)
         experiment = Experiment.objects.select_for_update(no_key=True).get(

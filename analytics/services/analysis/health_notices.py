@@ -23,7 +23,9 @@ def unhealthy(
     before: Collection[str],
     now: datetime,
 ) -> None:
-    """Tell the findings that were not there at the reading before (``before`` are its codes); one that comes and goes, once a day."""
+    """Tell the findings that were not there at the reading before (``before`` are its codes); one
+    that comes and goes, once a day.
+    """
     for one in found:
         if one.weight == "info" or one.code in before or one.code in _QUIET:
             continue

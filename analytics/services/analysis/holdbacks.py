@@ -1,4 +1,6 @@
-"""After a promotion: read the holdback, take the promotion back when it harms, and say when the old code may go."""
+"""After a promotion: read the holdback, take the promotion back when it harms, and say when the old
+code may go.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ log = structlog.get_logger(__name__)
 
 
 def read(rollout_id: int, *, now: datetime, store: Store | None = None) -> HoldbackRun | None:
-    """Read one rollout's holdback, store what it says, and act on it once. None when it was closed meanwhile."""
+    """Read one rollout's holdback, store what it says, and act on it once. None when it was closed
+    meanwhile.
+    """
     rollout = Rollout.objects.select_related("experiment", "iteration", "variant", "flag").get(
         pk=rollout_id
     )
@@ -52,7 +56,8 @@ def read(rollout_id: int, *, now: datetime, store: Store | None = None) -> Holdb
 
 
 def compare(rollout: Rollout, *, now: datetime, store: Store) -> AfterPromotion | None:
-    """The promoted variant against control, on units first met since the promotion and on the original ones.
+    """The promoted variant against control, on units first met since the promotion and on the
+    original ones.
 
     None without a primary metric.
     """
@@ -181,7 +186,9 @@ def _take_back(rollout: Rollout, run: HoldbackRun, reason: str, now: datetime) -
 
 
 def remind(rollout_id: int, *, now: datetime) -> bool:
-    """Once the holdback is over: tell the team that everybody has the new variant and the old code may go. Whether it was told now."""
+    """Once the holdback is over: tell the team that everybody has the new variant and the old code
+    may go. Whether it was told now.
+    """
     with transaction.atomic():
         rollout = (
             Rollout.objects.select_for_update(of=("self",))

@@ -38,7 +38,9 @@ def decided(experiment: Experiment, decision: Decision, now: datetime) -> None:
 
 
 def promotion_ahead(experiment: Experiment, decision: Decision, now: datetime) -> datetime:
-    """Give notice of a promotion that is waiting for its window, once; says when notice was given."""
+    """Give notice of a promotion that is waiting for its window, once; says when notice was
+    given.
+    """
     key = f"notice:{decision.pk}"
     told = outbox.told_at(key)
     if told is not None:
@@ -82,7 +84,9 @@ def in_window(window: Window, now: datetime, zone: str) -> bool:
 def _tell(
     experiment: Experiment, decision: Decision, now: datetime, kind: NoticeKind, why: str = ""
 ) -> None:
-    """The card's sentence and its next step, as every page says them; the rule behind it follows."""
+    """The card's sentence and its next step, as every page says them; the rule behind it
+    follows.
+    """
     found = _card_of(experiment, now)
     title = one_line(
         f"{experiment.name}: {found.state.value}" + (" (not carried out)" if why else "")

@@ -1,4 +1,6 @@
-"""Moving ramps by themselves: the newest analysis is asked, the move is a pure function of what it says."""
+"""Moving ramps by themselves: the newest analysis is asked, the move is a pure function of what it
+says.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ _VERBS: Mapping[str, Callable[..., Experiment]] = {
 def move_ramp(experiment_id: int, *, now: datetime) -> RampMove | None:
     """Do what the facts ask of an experiment's ramp; None when it has none that is open.
 
-    Whoever moved it meanwhile was first; a refusal (no free buckets, a pause) is looked at again with the next tick.
+    Whoever moved it meanwhile was first; a refusal (no free buckets, a pause) is looked at again
+    with the next tick.
     """
     stay = open_stay(experiment_id)
     if stay is None:

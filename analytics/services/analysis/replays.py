@@ -1,7 +1,8 @@
-"""A/A replays: an experiment's own control arm split anew, through the same store and the same kinds as its results.
+"""A/A replays: an experiment's own control arm split anew, through the same store and the same
+kinds as its results.
 
-Whether the platform's error rates hold on this product's data is a question to the data; simulations
-(``manage.py calibrate``) cannot answer it.
+Whether the platform's error rates hold on this product's data is a question to the data;
+simulations (``manage.py calibrate``) cannot answer it.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ def replay_control(
     seed: int = 1,
     store: Store | None = None,
 ) -> tuple[ReplayRow, ...]:
-    """Split the control arm ``splits`` times and store each metric's p-values; raw, and with covariates where some are known."""
+    """Split the control arm ``splits`` times and store each metric's p-values; raw, and with
+    covariates where some are known.
+    """
     if not 1 <= splits <= MOST_SPLITS:
         raise InvalidInput(f"splits: expected 1 to {MOST_SPLITS:,}, found {splits}", field="splits")
     experiment = resolve(experiment_id)
@@ -80,7 +83,9 @@ def _control_by_cell(plan: AnalysisPlan, now: datetime) -> Population:
 def _cells(
     plan: AnalysisPlan, metric: PlannedMetric, people: Population, store: Store
 ) -> Sequence[Observed]:
-    """Totals of each cell that holds units, in the cells' order, so that a seed means the same splits."""
+    """Totals of each cell that holds units, in the cells' order, so that a seed means the same
+    splits.
+    """
     if kind_of(metric.definition.kind.value).form not in ("unit", "ratio"):
         return ()
     with store.snapshot():

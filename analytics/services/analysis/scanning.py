@@ -1,4 +1,5 @@
-"""The nightly scan: each running iteration read for what wears, differs and drifts; every pair of concurrent experiments for interaction.
+"""The nightly scan: each running iteration read for what wears, differs and drifts; every pair of
+concurrent experiments for interaction.
 
 Looks are not spent and verdicts not touched. The same night scanned again writes the same row.
 """
@@ -99,7 +100,9 @@ def read(
     store: Store,
     now: datetime,
 ) -> ScanResult:
-    """One reading of an iteration, from one moment; ``known`` are the baselines of earlier nights, which never move."""
+    """One reading of an iteration, from one moment; ``known`` are the baselines of earlier nights,
+    which never move.
+    """
     people = population(plan, plan.cut(now))
     with store.snapshot():
         counted = store.arms(people)
@@ -130,7 +133,9 @@ def _held(net: Net, part: str, read: Callable[[], tuple[T, ...]]) -> tuple[T, ..
 
 
 def _each(net: Net, part: str, names: Sequence[str], read: Callable[[str], Sequence[T]]) -> list[T]:
-    """What each name gives, one after the other; one that fails gives nothing and is written down."""
+    """What each name gives, one after the other; one that fails gives nothing and is written
+    down.
+    """
     return [
         found
         for name in names
@@ -150,7 +155,9 @@ def _tell(plan: AnalysisPlan, net: Net) -> None:
 
 
 def scan_pairs(*, now: datetime, store: Store | None = None) -> PairScan:
-    """Ask every pair of running experiments of one unit type, on the metric that each decides by, and store all answers."""
+    """Ask every pair of running experiments of one unit type, on the metric that each decides by,
+    and store all answers.
+    """
     source, net = store or default_store(), Net(transaction.atomic)
     held = [
         net.hold(
@@ -213,7 +220,9 @@ def _baselines(iteration: Iteration) -> tuple[Baseline, ...]:
 
 
 def _wearing(plan: AnalysisPlan, people: Population, store: Store, net: Net) -> tuple[Wearing, ...]:
-    """Of what units do again and again: the primary and secondary metrics with a number per unit."""
+    """Of what units do again and again: the primary and secondary metrics with a number per
+    unit.
+    """
     if plan.control is None:
         return ()
     control = plan.control.key
@@ -256,7 +265,9 @@ def _since(
 
 
 def _may_wear(metric: PlannedMetric) -> bool:
-    """Whether a unit did something at all is asked once: most who do it do it early, whatever the effect."""
+    """Whether a unit did something at all is asked once: most who do it do it early, whatever the
+    effect.
+    """
     return (
         kind_of(metric.definition.kind.value).form == "unit"
         and metric.definition.aggregation != "any"
@@ -347,7 +358,9 @@ def _by_value(
 def _drift(
     people: Population, known: Sequence[Baseline], store: Store, net: Net
 ) -> tuple[Drifting, ...]:
-    """The last week against the first, of everything that is watched, once the two do not overlap."""
+    """The last week against the first, of everything that is watched, once the two do not
+    overlap.
+    """
     begun = people.rows_from or people.cut
     first, last = (begun, begun + WEEK), (people.cut - WEEK, people.cut)
     if last[0] < first[1]:
@@ -397,7 +410,9 @@ def _now(
 def _questions(
     one: AnalysisPlan, other: AnalysisPlan
 ) -> list[tuple[AnalysisPlan, AnalysisPlan, PlannedMetric]]:
-    """The metric that each decides by, where units have a number of it, with the experiment beside; once when it is the same."""
+    """The metric that each decides by, where units have a number of it, with the experiment beside;
+    once when it is the same.
+    """
     sides = {
         own.primary.definition.key: (own, beside, own.primary)
         for own, beside in ((other, one), (one, other))

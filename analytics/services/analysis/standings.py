@@ -1,7 +1,8 @@
 """Keeps what lists are ordered by: the state and urgency of every experiment's card.
 
-Triggers note which experiments changed (``Touch``); here their cards are worked out again and kept. One process at a
-time keeps them, and forgets only notes that it had read before it read the rows, so no change is ever missed.
+Triggers note which experiments changed (``Touch``); here their cards are worked out again and kept.
+One process at a time keeps them, and forgets only notes that it had read before it read the rows,
+so no change is ever missed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""Slow work whose answer would be the same is left out: nothing was stored or changed since, and time alone changes nothing yet.
+"""Slow work whose answer would be the same is left out: nothing was stored or changed since, and
+time alone changes nothing yet.
 
-Work is done again at the latest after an hour, or at the moment that it has named itself: a day that ends, windows that end.
+Work is done again at the latest after an hour, or at the moment that it has named itself: a day
+that ends, windows that end.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ LONGEST = timedelta(hours=1)
 
 
 def due(kind: str, subjects: Sequence[int], now: datetime) -> list[int]:
-    """Of these subjects, in their order, those whose answer may be another one now. Of all others the answer is confirmed."""
+    """Of these subjects, in their order, those whose answer may be another one now. Of all others
+    the answer is confirmed.
+    """
     known = SlowWorkDone.objects.filter(
         kind=kind, subject__in=subjects, again_at__gt=now, done_at__lte=now
     )

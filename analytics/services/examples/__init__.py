@@ -1,4 +1,6 @@
-"""Example experiments with people, history and a known truth: what a new installation can be tried on."""
+"""Example experiments with people, history and a known truth: what a new installation can be tried
+on.
+"""
 
 from .loading import load
 

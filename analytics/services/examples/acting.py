@@ -56,10 +56,12 @@ class Doings:
 
 @dataclass(frozen=True)
 class Visit:
-    """A unit that meets an arm (or none, when it acts like control), when, and how the ids of what it sends begin.
+    """A unit that meets an arm (or none, when it acts like control), when, and how the ids of what
+    it sends begin.
 
-    ``activity`` multiplies how much the unit does, with mean 1; ``shift`` moves the embeddings of its requests, in
-    standard deviations. ``eager`` is the share of the truth that one visit shows: less than 1 for who comes again.
+    ``activity`` multiplies how much the unit does, with mean 1; ``shift`` moves the embeddings of
+    its requests, in standard deviations. ``eager`` is the share of the truth that one visit shows:
+    less than 1 for who comes again.
     """
 
     units: Mapping[str, str]
@@ -232,6 +234,8 @@ def drawn(measured: Measured, random: np.random.Generator) -> float:
 
 
 def spread(asked: Asked, random: np.random.Generator) -> tuple[int, int]:
-    """Cost and latency of one request: cost from half to half as much again, latency with a tail to the right."""
+    """Cost and latency of one request: cost from half to half as much again, latency with a tail to
+    the right.
+    """
     cost = round(asked.cost_micro * (0.5 + random.random()))
     return cost, max(1, round(asked.latency_ms * float(random.lognormal(-0.06, 0.35))))

@@ -1,4 +1,6 @@
-"""What beat does to one experiment, at a moment of the past: analyse, decide, move the ramp, and report what is over."""
+"""What beat does to one experiment, at a moment of the past: analyse, decide, move the ramp, and
+report what is over.
+"""
 
 from __future__ import annotations
 

@@ -28,12 +28,14 @@ class Score:
 
 @dataclass(frozen=True)
 class Asked:
-    """A unit's requests to the AI: what each costs and takes on average, and what people think of the answers.
+    """A unit's requests to the AI: what each costs and takes on average, and what people think of
+    the answers.
 
-    ``cost_micro`` in USD micros, ``latency_ms`` in milliseconds; single requests spread around both. With a ``model``
-    the cost is metered: it goes to the costs door with its ``tokens`` in and out, and its money, unless the price table
-    knows the model (``priced``). ``times`` is the mean number of requests a unit makes. ``useful``: the share of the
-    labelled answers that people find useful; ``edited``: the share that they edit.
+    ``cost_micro`` in USD micros, ``latency_ms`` in milliseconds; single requests spread around
+    both. With a ``model`` the cost is metered: it goes to the costs door with its ``tokens`` in and
+    out, and its money, unless the price table knows the model (``priced``). ``times`` is the mean
+    number of requests a unit makes. ``useful``: the share of the labelled answers that people find
+    useful; ``edited``: the share that they edit.
     """
 
     cost_micro: int
@@ -48,7 +50,9 @@ class Asked:
 
 @dataclass(frozen=True)
 class Measured:
-    """What an event of a type carries as its value: mean and standard deviation, and the range it stays in."""
+    """What an event of a type carries as its value: mean and standard deviation, and the range it
+    stays in.
+    """
 
     mean: float
     sd: float
@@ -60,16 +64,19 @@ class Measured:
 class Example:
     """One example: its plan, its truth, its past.
 
-    Per arm: ``truth`` is the chance that a unit has at least one event of a type, ``counts`` how many events of a type
-    a unit has on average, ``measured`` the values that events of a type carry, ``rated`` the chance that a unit's
-    observation of a metric is 1 rather than 0 (a third of the units are observed), ``asked`` its requests to the AI.
-    ``past`` is how many events of a type a unit had on average in the two weeks before it met the experiment; active
-    units stay active, so their past predicts what they do. ``languages`` are the covariate ``language`` with its shares.
-    ``drift`` is how far, in standard deviations, the embeddings of requests move in the last week.
+    Per arm: ``truth`` is the chance that a unit has at least one event of a type, ``counts`` how
+    many events of a type a unit has on average, ``measured`` the values that events of a type
+    carry, ``rated`` the chance that a unit's observation of a metric is 1 rather than 0 (a third of
+    the units are observed), ``asked`` its requests to the AI. ``past`` is how many events of a type
+    a unit had on average in the two weeks before it met the experiment; active units stay active,
+    so their past predicts what they do. ``languages`` are the covariate ``language`` with its
+    shares. ``drift`` is how far, in standard deviations, the embeddings of requests move in the
+    last week.
 
-    ``units_per_day`` counts units that meet the experiment at its planned share. ``attended_from``: from that age on
-    beat is there in the past too, so that every day is analysed and decided; without it beat finds the history whole.
-    ``lesson`` is what the owner writes when harm has stopped it.
+    ``units_per_day`` counts units that meet the experiment at its planned share. ``attended_from``:
+    from that age on beat is there in the past too, so that every day is analysed and decided;
+    without it beat finds the history whole. ``lesson`` is what the owner writes when harm has
+    stopped it.
     """
 
     spec: ExperimentSpec
@@ -112,7 +119,9 @@ def planned(
 def primary(
     metric: str, baseline: float, mde: float, sd: float | None = None, *, adjusted: bool = False
 ) -> MetricPlan:
-    """What decides: today's value, and the relative change worth finding; ``adjusted``: by the estimate that uses the past."""
+    """What decides: today's value, and the relative change worth finding; ``adjusted``: by the
+    estimate that uses the past.
+    """
     return MetricPlan(
         metric,
         MetricRole.PRIMARY.value,
@@ -125,7 +134,9 @@ def primary(
 
 
 def guarded(preset: str, baseline: float, sd: float | None = None) -> MetricPlan:
-    """A guardrail that ships, by its key, with today's value; a promotion does not wait for its safety."""
+    """A guardrail that ships, by its key, with today's value; a promotion does not wait for its
+    safety.
+    """
     return replace(
         PRESETS[preset].plan(),
         baseline=baseline,

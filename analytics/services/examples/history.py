@@ -1,10 +1,11 @@
 """Writes an example's past through the ingest service, each day with that day's ``now``.
 
-Nothing is planted in a table: exposures, events and observations arrive as an application would have sent them,
-are checked and deduplicated as ever, and carry ids that writing them again would find.
+Nothing is planted in a table: exposures, events and observations arrive as an application would
+have sent them, are checked and deduplicated as ever, and carry ids that writing them again would
+find.
 
-Chance is drawn from the example's name alone. Buckets are dealt by a layer's own seed, so a unit is looked for
-whose bucket gives it the arm that was drawn: totals are the same in every installation.
+Chance is drawn from the example's name alone. Buckets are dealt by a layer's own seed, so a unit is
+looked for whose bucket gives it the arm that was drawn: totals are the same in every installation.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ Thing = TypeVar("Thing")
 
 @dataclass(frozen=True)
 class Stretch:
-    """A day or less: from when to when, how many new units come, and which bucket means which arm."""
+    """A day or less: from when to when, how many new units come, and which bucket means which
+    arm.
+    """
 
     start: datetime
     end: datetime
@@ -45,7 +48,9 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Day:
-    """What arrives by ``now``: a stretch's exposures, what its units did before it, and what has happened by then, by door."""
+    """What arrives by ``now``: a stretch's exposures, what its units did before it, and what has
+    happened by then, by door.
+    """
 
     now: datetime
     exposures: list[Body]

@@ -1,4 +1,6 @@
-"""Builds the examples through the services that people and applications use, each step at its own time."""
+"""Builds the examples through the services that people and applications use, each step at its own
+time.
+"""
 
 from __future__ import annotations
 
@@ -63,15 +65,17 @@ DAY = timedelta(days=1)
 DARK_UNITS = 500
 """Units a day in dark buckets and their twins: enough for a dark launch to say something."""
 NOT_DRAFTED = ("criteria", "geo_pilot", "lora_boost_test", "new_embedding_model")
-"""Templates that the demo shows in the list of templates alone: two are nobody's experiment, and two have the names that
-the quick starts of the sources create (docs/quick-starts.md)."""
+"""Templates that the demo shows in the list of templates alone: two are nobody's experiment, and
+two have the names that the quick starts of the sources create (docs/quick-starts.md)."""
 DOORS: Mapping[str, tuple[Callable[..., BatchResult], Callable[..., Any]]] = {
     "events": (ingest_events, parse_event),
     "observations": (ingest_observations, parse_observation),
     "costs": (ingest_costs, parse_cost),
     "feedback": (ingest_feedback, parse_feedback),
 }
-"""Door → how it stores, how it reads an item. Events come first: costs and feedback name their requests."""
+"""Door → how it stores, how it reads an item. Events come first: costs and feedback name their
+requests.
+"""
 IDENTITY = IngestIdentity(environment=Environment.PRODUCTION)
 
 
@@ -257,7 +261,9 @@ def _days(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]
 
 
 def _take_in(day: Day, example: Example, progress: Progress) -> None:
-    """What arrived, as the doors would take it; what units did before is brought in as their history."""
+    """What arrived, as the doors would take it; what units did before is brought in as their
+    history.
+    """
     _ingest(ingest_exposures, parse_exposure, day.exposures, day.now)
     _ingest(ingest_events, parse_event, day.past, day.now, Origin.IMPORT)
     for door, (ingest, parse) in DOORS.items():

@@ -1,4 +1,6 @@
-"""The demo's geo pilot: sales of twelve cities over ten weeks, five of them with the coach on their posters from week seven on."""
+"""The demo's geo pilot: sales of twelve cities over ten weeks, five of them with the coach on their
+posters from week seven on.
+"""
 
 from __future__ import annotations
 

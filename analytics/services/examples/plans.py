@@ -1,7 +1,8 @@
-"""The example experiments as data: the templates with what is known here, what is true, and how far each has come.
+"""The example experiments as data: the templates with what is known here, what is true, and how far
+each has come.
 
-The truth drives both the written history and the live traffic, so that every result on the pages can be
-held against it.
+The truth drives both the written history and the live traffic, so that every result on the pages
+can be held against it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ def _harm(**changed: float) -> dict[str, float]:
 def _five(
     cost: int, latency_ms: int, *, requests: float = 1.0, opt_out: bool = True
 ) -> list[MetricPlan]:
-    """The plan's five guardrails with what they are today (four where opting out is the outcome)."""
+    """The plan's five guardrails with what they are today (four where opting out is the
+    outcome).
+    """
     watched = [
         guarded("error_rate", 0.032 / requests, 0.18 / requests),
         guarded("complaints", 0.01, 0.07),
@@ -81,7 +84,9 @@ MATCHING = Example(
         ),
     ),
 )
-"""Wins: beat promotes it within minutes, with a holdback. Looks decide by CUPED, from which such a ratio gains little."""
+"""Wins: beat promotes it within minutes, with a holdback. Looks decide by CUPED, from which such a
+ratio gains little.
+"""
 
 AI_COACH = Example(
     planned(
@@ -150,7 +155,9 @@ SPAM_GUARD = Example(
     units_per_day=130,
     scores=(Score("spam_v2", "roc_auc", 0.934, 0.921, 0.946, 8_000, "spam-reports-2026-10"),),
 )
-"""Half way, and the messages change: their embeddings drift in the last week, which the night finds."""
+"""Half way, and the messages change: their embeddings drift in the last week, which the night
+finds.
+"""
 
 DISPUTES = Example(
     planned(
@@ -360,7 +367,8 @@ RETRIEVAL = Example(
 )
 """Holds its ramp at the second step: seven documents make answers much slower.
 
-The harm is far beyond its margin of 10 %, so that some minutes of live traffic do not take its proof away.
+The harm is far beyond its margin of 10 %, so that some minutes of live traffic do not take its
+proof away.
 """
 
 AA_TEST = Example(

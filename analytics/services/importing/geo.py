@@ -1,7 +1,8 @@
 """Geo pilots: bring a panel in, and read it once.
 
-A pilot is an experiment of type ``geo`` with origin ``import``: no flag, no buckets, completed from the
-start, so nothing of it is served, looked at or promoted. Its result is stored as an ordinary run.
+A pilot is an experiment of type ``geo`` with origin ``import``: no flag, no buckets, completed from
+the start, so nothing of it is served, looked at or promoted. Its result is stored as an ordinary
+run.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ def import_pilot(
 ) -> ImportedPilot:
     """Store a panel as a completed geo experiment; one transaction, all of it or nothing.
 
-    A draft of that key that was made for a pilot becomes it: what was expected, and at which level, stands there from before.
+    A draft of that key that was made for a pilot becomes it: what was expected, and at which level,
+    stands there from before.
     """
     problem = next(
         (
@@ -89,7 +91,9 @@ def import_pilot(
 
 
 def read_pilot(pilot: GeoPilot, iteration: Iteration, *, now: datetime) -> AnalysisRun:
-    """Difference-in-differences of the stored panel, kept as the iteration's run. Repeating it repeats the numbers."""
+    """Difference-in-differences of the stored panel, kept as the iteration's run. Repeating it
+    repeats the numbers.
+    """
     panel = panel_of_pilot(pilot)
     found = difference_in_differences(panel, round(1 - float(pilot.experiment.confidence_level), 9))
     with transaction.atomic():
@@ -149,7 +153,9 @@ def _create(
 def _complete(
     actor: Actor, now: datetime, experiment: Experiment, panel: Panel, source: str
 ) -> None:
-    """One iteration, over before it is stored. Where periods are dates it lasts from the first treated to the last."""
+    """One iteration, over before it is stored. Where periods are dates it lasts from the first
+    treated to the last.
+    """
     began, ended = _lasted(panel, now)
     design = design_of(experiment).as_json()
     Iteration.objects.create(
@@ -218,7 +224,9 @@ def _store(pilot: GeoPilot, panel: Panel) -> int:
 
 
 def _run(iteration: Iteration, panel: Panel, found: DidResult, now: datetime) -> dict[str, object]:
-    """The run's columns: arms are counted in regions; there are no shares, no guardrails and nothing to decide."""
+    """The run's columns: arms are counted in regions; there are no shares, no guardrails and
+    nothing to decide.
+    """
     return {
         "experiment_id": iteration.experiment_id,
         "computed_at": now,

@@ -1,8 +1,8 @@
 """The metrics of an imported experiment: each reads the experiment's own observations.
 
-A column whose cells are partly empty becomes a metric in which a unit without a value has none, instead of a 0. In a file of
-clusters a mean or a share is a ratio: the sum over a cluster's rows by their number, so that the cluster is the unit of
-variance (cluster-robust errors).
+A column whose cells are partly empty becomes a metric in which a unit without a value has none,
+instead of a 0. In a file of clusters a mean or a share is a ratio: the sum over a cluster's rows by
+their number, so that the cluster is the unit of variance (cluster-robust errors).
 """
 
 from __future__ import annotations

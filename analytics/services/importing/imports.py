@@ -1,4 +1,5 @@
-"""Bringing in an experiment that was randomised elsewhere, through the same ingest as everything else.
+"""Bringing in an experiment that was randomised elsewhere, through the same ingest as everything
+else.
 
 It has no flag, no layer and no buckets, is completed from the start, and is marked ``import``:
 such data are never late and never promote anything. Experiment, metrics and rows are one
@@ -77,7 +78,9 @@ def import_experiment(
     source: str = "",
     progress: Progress = lambda done, total: None,
 ) -> Imported:
-    """Store the experiment, its units and their values. ``weights`` are relative shares; equal ones when not given."""
+    """Store the experiment, its units and their values. ``weights`` are relative shares; equal ones
+    when not given.
+    """
     names = _variants(table, weights)
     specs = _variant_specs(names, _control(names, control), weights)
     ensure_days("ai_ab_metrics", {row.at.date() for row in table.rows})
@@ -169,7 +172,9 @@ def _distinct_keys(names: Iterable[str]) -> dict[str, str]:
 
 
 def _covariate(table: ImportTable) -> str:
-    """What CUPED uses: the first covariate in the file that is never a word; none when there is none."""
+    """What CUPED uses: the first covariate in the file that is never a word; none when there is
+    none.
+    """
     known = [unit.covariates or {} for unit in table.units]
     for name in dict.fromkeys(name for covariates in known for name in covariates):
         if all(isinstance(covariates.get(name, 0.0), float) for covariates in known):
@@ -264,7 +269,9 @@ def _store(
     metrics: Sequence[ImportedMetric],
     progress: Progress,
 ) -> None:
-    """Units first, then rows that meet a unit again, then values: an observation belongs to a unit that is there."""
+    """Units first, then rows that meet a unit again, then values: an observation belongs to a unit
+    that is there.
+    """
     by_name = {variant.name: variant for variant in experiment.variants.all()}
     met = [*table.units, *table.again]
     for start in range(0, len(met), CHUNK):

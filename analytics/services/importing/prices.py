@@ -1,4 +1,6 @@
-"""Model prices, written: one price or a whole file, in one transaction, with a line in the changelog for each that changes something."""
+"""Model prices, written: one price or a whole file, in one transaction, with a line in the
+changelog for each that changes something.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from experiments.services.ground import audit
 
 
 def load_prices(actor: Actor, now: datetime, *, text: str, reason: str = "") -> int:
-    """Write every price of a CSV file (``model,valid_from,price_in,price_out``); a bad line refuses the whole file."""
+    """Write every price of a CSV file (``model,valid_from,price_in,price_out``); a bad line refuses
+    the whole file.
+    """
     try:
         prices = parse_prices(text)
     except BadPrices as refusal:
@@ -37,7 +41,8 @@ def set_price(actor: Actor, now: datetime, *, row: Mapping[str, str], reason: st
 def set_prices(actor: Actor, now: datetime, *, prices: Sequence[Price], reason: str = "") -> int:
     """Write every price; says how many are new or corrected. One that stands already is left alone.
 
-    Costs are priced when they are read: a correction changes what is computed from now on, never what was stored.
+    Costs are priced when they are read: a correction changes what is computed from now on, never
+    what was stored.
     """
     check(actor, Action.MANAGE_METRICS, member=False, subject="model prices")
     with transaction.atomic():

@@ -38,12 +38,15 @@ EARLIEST_IMPORT = datetime(1900, 1, 1, tzinfo=UTC)
 MOST_DAYS = 40
 """Days that one live batch may write to: each may need a partition of its own."""
 CORRECTED = "assay_corrected_ts"
-"""Beside a moment from a wrong clock: the moment by our clock, where the client said when it sent the batch."""
+"""Beside a moment from a wrong clock: the moment by our clock, where the client said when it sent
+the batch.
+"""
 
 
 @dataclass(frozen=True)
 class IngestIdentity:
-    """On whose behalf items are stored. A client key may only speak of flags that clients may see, and ``admit`` caps its rows.
+    """On whose behalf items are stored. A client key may only speak of flags that clients may see,
+    and ``admit`` caps its rows.
 
     ``sent_at`` is when the client's clock says that it sent the batch."""
 
@@ -55,7 +58,9 @@ class IngestIdentity:
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What became of a batch; its counts add up to the items sent. A conflict is among the errors too."""
+    """What became of a batch; its counts add up to the items sent. A conflict is among the errors
+    too.
+    """
 
     accepted: int
     duplicates: int
@@ -122,7 +127,9 @@ class Batch(Generic[Item]):
         self.refuse(index, "conflict", "event_id", message)
 
     def moment(self, index: int, at: datetime | None) -> datetime | None:
-        """When the item happened, in UTC; refused when too old or too far ahead, counted when late or from a wrong clock."""
+        """When the item happened, in UTC; refused when too old or too far ahead, counted when late
+        or from a wrong clock.
+        """
         moment = (at or self.now).astimezone(UTC)
         earliest, latest = self.earliest, self.now + FUTURE
         if earliest <= moment <= latest:
@@ -140,7 +147,9 @@ class Batch(Generic[Item]):
         return EARLIEST_IMPORT if self.origin is Origin.IMPORT else self.now - OLDEST
 
     def writable(self, rows: Sequence[Row], *, by_day: bool) -> list[Row]:
-        """The rows of as many days as a live batch may write to where each day is a partition, those that come first in it."""
+        """The rows of as many days as a live batch may write to where each day is a partition,
+        those that come first in it.
+        """
         days = list(dict.fromkeys(row.day for row in rows))
         if not by_day or self.origin is Origin.IMPORT or len(days) <= MOST_DAYS:
             return [self._corrected(row) for row in rows]
@@ -152,7 +161,9 @@ class Batch(Generic[Item]):
         return [self._corrected(row) for row in rows if row.day in taken]
 
     def _corrected(self, row: Row) -> Row:
-        """With the moment by our clock beside that of a clock that runs ahead, where the client said when it sent the batch."""
+        """With the moment by our clock beside that of a clock that runs ahead, where the client
+        said when it sent the batch.
+        """
         sent = self.identity.sent_at
         place = next((name for name in ("payload", "context") if name in row.columns), None)
         if sent is None or place is None or row.at <= self.now + SKEWED:
@@ -300,7 +311,9 @@ def add_to_tallies(now: datetime, door: str, outcomes: Mapping[str, int]) -> Non
 
 
 def _door(batch: Batch[Item]) -> str:
-    """Whose count it is. An import has its own: it holds the row until it commits, and live batches must not wait."""
+    """Whose count it is. An import has its own: it holds the row until it commits, and live batches
+    must not wait.
+    """
     if batch.origin is Origin.IMPORT:
         return "import"
     return (

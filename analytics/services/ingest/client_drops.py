@@ -1,4 +1,6 @@
-"""Exposures of client keys that decision doors answered and did not store: counted in memory there, and in the tallies by this."""
+"""Exposures of client keys that decision doors answered and did not store: counted in memory there,
+and in the tallies by this.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ DOOR = "decision"
 
 
 def carry(now: datetime) -> int:
-    """Add what this process dropped to the day's tallies; says how many. While the database is away the count waits."""
+    """Add what this process dropped to the day's tallies; says how many. While the database is away
+    the count waits.
+    """
     count = client_rows.take_dropped()
     if count:
         try:

@@ -1,4 +1,6 @@
-"""The day partitions of the next days, made before anybody writes to them, so that no request waits for one at midnight."""
+"""The day partitions of the next days, made before anybody writes to them, so that no request waits
+for one at midnight.
+"""
 
 from __future__ import annotations
 

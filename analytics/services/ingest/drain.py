@@ -1,8 +1,9 @@
 """Draining the exposure spool into the table of assignments.
 
-A process beside the web processes does this all the time (``manage.py drain_spool``), or a thread of each where nobody
-runs one. Any number of drainers may run: a file is taken under its lock and removed when everything in it is
-committed. Doing a file twice (after a crash between the two) counts nothing twice, since every line carries its event id.
+A process beside the web processes does this all the time (``manage.py drain_spool``), or a thread
+of each where nobody runs one. Any number of drainers may run: a file is taken under its lock and
+removed when everything in it is committed. Doing a file twice (after a crash between the two)
+counts nothing twice, since every line carries its event id.
 """
 
 from __future__ import annotations
@@ -38,14 +39,17 @@ from experiments.services.serving import spool, spool_progress
 log = structlog.get_logger(__name__)
 
 BATCH = 50
-"""Small, so that an answer waits for no long statement on the same processors; smaller ones cost more than they spare."""
+"""Small, so that an answer waits for no long statement on the same processors; smaller ones cost
+more than they spare.
+"""
 TICK_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 5.0
 REST = 19.0
 HURRY_SECONDS = 60.0
-"""Storing an exposure takes longer than answering a request, on the same processors. So in a rush of requests the answers
-come first and a twentieth of the time is enough for what they leave behind, until that has waited for a minute: from
-then on nobody rests, and nobody gives way (``giving_way``), until the backlog is younger again."""
+"""Storing an exposure takes longer than answering a request, on the same processors. So in a rush
+of requests the answers come first and a twentieth of the time is enough for what they leave behind,
+until that has waited for a minute: from then on nobody rests, and nobody gives way
+(``giving_way``), until the backlog is younger again."""
 OUTAGE = (OperationalError, InterfaceError)
 """The database is away: nothing is wrong with the lines, try again later."""
 HELD_BACK_SECONDS = 15.0
@@ -78,7 +82,9 @@ class Drained:
 
 
 class Stopped(Exception):
-    """Told to stop amid a file: it stays, and whoever reads it next goes on behind the last full batch."""
+    """Told to stop amid a file: it stays, and whoever reads it next goes on behind the last full
+    batch.
+    """
 
 
 class Overdue(Exception):
@@ -90,23 +96,28 @@ Run = Callable[[Callable[[], object], bool], None]
 
 
 def drain_once(now: datetime, rest: float = 0, stop: threading.Event | None = None) -> Drained:
-    """Take in every file that nobody is writing to or draining. Raises when the database is away; no file is lost then.
+    """Take in every file that nobody is writing to or draining. Raises when the database is away;
+    no file is lost then.
 
-    After each full batch it rests ``rest`` times as long as the batch took, and raises ``Overdue`` when the file has
-    waited for too long to be drained with rests. It raises ``Stopped`` when it was told to ``stop``.
+    After each full batch it rests ``rest`` times as long as the batch took, and raises ``Overdue``
+    when the file has waited for too long to be drained with rests. It raises ``Stopped`` when it
+    was told to ``stop``.
     """
     done, halt = Drained(), stop or threading.Event()
     for path in spool.waiting():
         done += _drain_path(path, now, rest, halt)
-    # Our own last: during an outage the line above raises first, and the file grows instead of a thousand small ones.
+    # Our own last: during an outage the line above raises first, and the file grows instead of a
+    # thousand small ones.
     left = spool.release()
     return done + _drain_path(left, now, rest, halt) if left is not None else done
 
 
 def drain_now(now: datetime, seconds: float) -> int:
-    """Store what was queued on this host before an answer that counts it; how many lines still wait.
+    """Store what was queued on this host before an answer that counts it; how many lines still
+    wait.
 
-    A file belongs to its writer until he hands it over, which he does twice a second. Other hosts have spools of their own.
+    A file belongs to its writer until he hands it over, which he does twice a second. Other hosts
+    have spools of their own.
     """
     end, halt = time.monotonic() + seconds, threading.Event()
     timer = threading.Timer(seconds, halt.set)
@@ -152,12 +163,16 @@ def start_draining() -> None:
 
 
 def start_handing_over() -> None:
-    """Leave what this process queues to a drainer in another one, for as long as this process lives."""
+    """Leave what this process queues to a drainer in another one, for as long as this process
+    lives.
+    """
     _start("spool-hand-over", _hand_over)
 
 
 def stop_draining(timeout: float = 5.0) -> None:
-    """End the threads after the pass they are in; what is still spooled waits for the next drainer."""
+    """End the threads after the pass they are in; what is still spooled waits for the next
+    drainer.
+    """
     _stop.set()
     for thread in _threads.values():
         thread.join(timeout)
@@ -173,7 +188,9 @@ def _start(name: str, work: Callable[[], None]) -> None:
 
 
 def drain_until(stop: threading.Event, run: Run = _at_once) -> None:
-    """Pass after pass, slower while the database is away, in a hurry while the backlog is old, until told to stop."""
+    """Pass after pass, slower while the database is away, in a hurry while the backlog is old,
+    until told to stop.
+    """
     wait, hurry = TICK_SECONDS, False
     while not stop.wait(wait):
         try:
@@ -201,7 +218,8 @@ def _pass(rest: float, stop: threading.Event) -> None:
 def _hurries(before: bool) -> bool:
     """Whether the backlog is old; the log has a line when that changes.
 
-    Exposures that were put back because of a lock count from then on: haste would not store them any sooner.
+    Exposures that were put back because of a lock count from then on: haste would not store them
+    any sooner.
     """
     waited = max(map(spool.age, spool.waiting()), default=0.0)
     hurry = waited > HURRY_SECONDS
@@ -211,7 +229,9 @@ def _hurries(before: bool) -> bool:
 
 
 def _hand_over() -> None:
-    """One file at a time: while the one left before still lies there, the present one grows instead of a thousand small ones."""
+    """One file at a time: while the one left before still lies there, the present one grows instead
+    of a thousand small ones.
+    """
     left: Path | None = None
     while not _stop.wait(TICK_SECONDS):
         if left is None or not left.exists():
@@ -291,9 +311,11 @@ def _experiments(exposures: Sequence[QueuedExposure]) -> list[int]:
 
 
 def _record_apart(exposures: Sequence[QueuedExposure], now: datetime, since: float) -> Drained:
-    """One experiment is locked by somebody: what belongs to the others is stored, its own goes back into the spool.
+    """One experiment is locked by somebody: what belongs to the others is stored, its own goes back
+    into the spool.
 
-    When a second one is locked and none could be stored, the lock is on more than an experiment: the file waits.
+    When a second one is locked and none could be stored, the lock is on more than an experiment:
+    the file waits.
     """
     done, locked = Drained(), 0
     for experiment in _experiments(exposures):
@@ -310,7 +332,9 @@ def _record_apart(exposures: Sequence[QueuedExposure], now: datetime, since: flo
 
 
 def _without_held_back(exposures: Sequence[QueuedExposure], since: float) -> list[QueuedExposure]:
-    """What may be stored now; exposures of experiments that were locked a moment ago go back at once."""
+    """What may be stored now; exposures of experiments that were locked a moment ago go back at
+    once.
+    """
     moment = time.monotonic()
     held = {experiment for experiment, until in _held_back.items() if until > moment}
     waiting = [exposure for exposure in exposures if exposure.experiment_id in held]

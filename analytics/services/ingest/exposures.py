@@ -53,7 +53,8 @@ class Facts:
     ended: Mapping[int, Sequence[Serving]] = field(default_factory=dict)
 
     def serving_at(self, experiment: Known, item: ExposureItem, at: datetime) -> Serving | None:
-        """What served at the moment: the present iteration or rollout, else one that has ended; else what serves now.
+        """What served at the moment: the present iteration or rollout, else one that has ended;
+        else what serves now.
 
         An exposure that names its iteration is never counted in another one.
         """
@@ -130,7 +131,9 @@ def admitted(batch: Batch[ExposureItem], rows: Sequence[Row]) -> list[Row]:
 def rows_of_recorded(
     batch: Batch[ExposureItem], exposures: Sequence[QueuedExposure], *, count: int = 1
 ) -> list[Row]:
-    """Rows for what a server wrote down itself; only the ids are looked at again. ``count``: exposures that each of them is."""
+    """Rows for what a server wrote down itself; only the ids are looked at again. ``count``:
+    exposures that each of them is.
+    """
     touched = {exposure.experiment_id for exposure in exposures}
     iterations, variants = iterations_of(touched), variants_of(touched)
     rows = []
@@ -184,7 +187,8 @@ def write_assignments(rows: Sequence[Row]) -> None:
         cursor.execute(_UPSERT, [json.dumps(merged)])
 
 
-# An exposure to the rollout leaves an earlier row alone: the unit was promoted to, it did not cross over.
+# An exposure to the rollout leaves an earlier row alone: the unit was promoted to, it did not cross
+# over.
 _UPSERT = """
 INSERT INTO experiment_assignments AS a (user_id, unit_type, experiment_id, iteration_id, variant_id, bucket_id, phase, assigned_ts,
     exposure_ts, exposure_count, crossover, environment, origin, covariates, context, by_arrival, received_ts)
@@ -225,7 +229,9 @@ def _from_before(
     experiments: Mapping[str | int, Known],
     serving: Mapping[int, Serving],
 ) -> dict[int, datetime]:
-    """By experiment, the earliest stated moment that lies before what serves now, or where nothing does."""
+    """By experiment, the earliest stated moment that lies before what serves now, or where nothing
+    does.
+    """
     found: dict[int, datetime] = {}
     for item in items:
         experiment = experiments.get(item.experiment)
@@ -268,7 +274,9 @@ def _experiment(batch: Batch[ExposureItem], facts: Facts, item: ExposureItem) ->
 
 
 def _stated_arm(experiment: Known, item: ExposureItem) -> Arm | None:
-    """What the application says the unit met; an index says less than the unit's bucket, and counts as unsaid."""
+    """What the application says the unit met; an index says less than the unit's bucket, and counts
+    as unsaid.
+    """
     word = item.variant
     if word is None:
         return None
@@ -362,7 +370,9 @@ def _check_time(experiment: Known, serving: Serving, at: datetime) -> None:
 def _check_arms(
     experiment: Known, serving: Serving, bucket: int, stated: Arm | None, at: datetime
 ) -> None:
-    """Neither the arm that holds the bucket nor the one that is stated may have been switched off by then."""
+    """Neither the arm that holds the bucket nor the one that is stated may have been switched off
+    by then.
+    """
     holder = serving.holders.get(bucket)
     for variant_id in (
         holder[0] if holder is not None else None,
@@ -381,8 +391,9 @@ def _check_arms(
 def _met_in_bucket(
     experiment: Known, serving: Serving, bucket: int, stated: Arm | None, batch: Batch[ExposureItem]
 ) -> Met:
-    """The arm that holds the bucket. A server may state that it showed another one, which is a crossover; a client key,
-    which everybody can read in a page, may not: what it states otherwise is counted and the bucket's arm is stored."""
+    """The arm that holds the bucket. A server may state that it showed another one, which is a
+    crossover; a client key, which everybody can read in a page, may not: what it states otherwise
+    is counted and the bucket's arm is stored."""
     holder = serving.holders.get(bucket)
     if holder is None and batch.identity.environment is Environment.TEST and stated is not None:
         return Met(serving.iteration_id, stated.id, bucket, Phase.MAIN)
@@ -447,7 +458,9 @@ def _merge(group: Sequence[Row]) -> dict[str, object]:
 
 
 def _count(rows: Sequence[Row]) -> int:
-    """Exposures; what is only implied by a result counts none, since the one it implies is told on its own."""
+    """Exposures; what is only implied by a result counts none, since the one it implies is told on
+    its own.
+    """
     return sum(
         count if isinstance(count := row.columns.get("count", 1), int) else 1 for row in rows
     )

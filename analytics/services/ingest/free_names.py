@@ -1,7 +1,8 @@
-"""Metrics of names that observations carry without an experiment: so many new ones a day, and so many in all.
+"""Metrics of names that observations carry without an experiment: so many new ones a day, and so
+many in all.
 
-Names that an experiment's items carry have slots of their own (``told_outcomes``). What is above the bounds is stored like
-any other observation; it only gets no metric until somebody defines one.
+Names that an experiment's items carry have slots of their own (``told_outcomes``). What is above
+the bounds is stored like any other observation; it only gets no metric until somebody defines one.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ NEW_A_DAY, IN_ALL = 50, 500
 
 
 def register(names: Iterable[str], now: datetime) -> frozenset[str]:
-    """Make an exploratory metric of each new name while there is room; the names that have none afterwards."""
+    """Make an exploratory metric of each new name while there is room; the names that have none
+    afterwards.
+    """
     unknown = _without_metric(set(names))
     if unknown and _room(now) > 0:
         with transaction.atomic():

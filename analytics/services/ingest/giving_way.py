@@ -1,7 +1,9 @@
-"""Working after the answers: in a thread of its own with the lowest priority, or with the usual one when there is a hurry.
+"""Working after the answers: in a thread of its own with the lowest priority, or with the usual one
+when there is a hurry.
 
-On Linux niceness belongs to a thread, and only a privileged process may lower it again. So the thread that waits keeps
-its own, and each piece of work runs in a new thread that gives way or does not.
+On Linux niceness belongs to a thread, and only a privileged process may lower it again. So the
+thread that waits keeps its own, and each piece of work runs in a new thread that gives way or does
+not.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 
 LEAST = 19
-"""How much work without a hurry gives way to those that answer applications on the same processors."""
+"""How much work without a hurry gives way to those that answer applications on the same processors.
+"""
 _AUTOGROUP = Path("/proc/self/autogroup")
 Work = Callable[[], object]
 
@@ -39,7 +42,8 @@ def run(work: Work, *, hurry: bool) -> None:
 
 
 def _set_group(niceness: int) -> None:
-    """Where Linux groups processes by session, niceness counts within a session alone; that of a whole one is its leader's to set.
+    """Where Linux groups processes by session, niceness counts within a session alone; that of a
+    whole one is its leader's to set.
 
     Anybody may set it to 0 and more, ten times a second.
     """

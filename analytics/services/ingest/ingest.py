@@ -92,7 +92,9 @@ def ingest_exposures(
 def record_exposures(
     exposures: Sequence[QueuedExposure], *, now: datetime, origin: Origin = Origin.LIVE
 ) -> BatchResult:
-    """Record exposures that the assigning server wrote down with all their ids, from the spool or at once."""
+    """Record exposures that the assigning server wrote down with all their ids, from the spool or
+    at once.
+    """
     if not exposures:
         return BatchResult(0, 0, 0)
     batch = open_batch(
@@ -104,7 +106,9 @@ def record_exposures(
 
 
 def record_or_refuse(exposures: Sequence[QueuedExposure], now: datetime) -> None:
-    """Record exposures for somebody who asked for a receipt: all of them are stored, or the refusal says which are not."""
+    """Record exposures for somebody who asked for a receipt: all of them are stored, or the refusal
+    says which are not.
+    """
     result = record_exposures(exposures, now=now)
     if result.errors:
         problems = tuple(
@@ -125,7 +129,8 @@ def ingest_observations(
 ) -> BatchResult:
     """Store measured values.
 
-    A metric nobody has defined is registered as exploratory while there is room for it: shown, never deciding.
+    A metric nobody has defined is registered as exploratory while there is room for it: shown,
+    never deciding.
     """
     batch = open_batch("observation", items, now, identity, origin)
     rows = observation_rows(batch)
@@ -142,10 +147,12 @@ def ingest_result(
     now: datetime,
     identity: IngestIdentity,
 ) -> BatchResult:
-    """Store what happened to units, and in the same transaction that they had met their variants by then.
+    """Store what happened to units, and in the same transaction that they had met their variants by
+    then.
 
-    The exposure itself may wait in a spool still: whoever reads results next shall find the unit. The earlier moment
-    wins, and the exposure is counted when its own line comes. A fault of it leaves the result stored.
+    The exposure itself may wait in a spool still: whoever reads results next shall find the unit.
+    The earlier moment wins, and the exposure is counted when its own line comes. A fault of it
+    leaves the result stored.
     """
     with transaction.atomic():
         try:
@@ -224,7 +231,9 @@ def ingest_costs(
 
 
 def _register(batch: Batch[ObservationItem], rows: Sequence[Row], now: datetime) -> None:
-    """Metrics for names without an experiment; the rows whose name gets none are counted, and stored all the same."""
+    """Metrics for names without an experiment; the rows whose name gets none are counted, and
+    stored all the same.
+    """
     left = free_names.register(told_outcomes.unstamped(rows), now)
     if left:
         unstamped = [row for row in rows if row.columns.get("experiment_id") is None]

@@ -1,4 +1,6 @@
-"""What items may refer to: experiments with their variants, and what each of them serves to whom."""
+"""What items may refer to: experiments with their variants, and what each of them serves to
+whom.
+"""
 
 from __future__ import annotations
 
@@ -67,8 +69,8 @@ class Known:
 class Serving:
     """Who holds which bucket of an iteration, since when; ``paused_at`` when it serves nobody now.
 
-    ``stopped``: since when a variant that was switched off alone is served to nobody. ``ended_at``: it is over, and
-    what is told now happened before.
+    ``stopped``: since when a variant that was switched off alone is served to nobody. ``ended_at``:
+    it is over, and what is told now happened before.
     """
 
     iteration_id: int
@@ -98,7 +100,9 @@ class HeldOut:
 
 
 def find_experiments(refs: Iterable[Ref]) -> dict[Ref, Known]:
-    """Experiments by id, UUID, key or name, tried in this order; refs that nothing goes by are left out."""
+    """Experiments by id, UUID, key or name, tried in this order; refs that nothing goes by are left
+    out.
+    """
     wanted = set(refs)
     if not wanted:
         return {}
@@ -125,7 +129,9 @@ def find_experiments(refs: Iterable[Ref]) -> dict[Ref, Known]:
 
 
 def find_serving(experiments: Iterable[Known]) -> dict[int, Serving]:
-    """What each experiment serves: its open iteration's buckets, or the rollout it left on its flag."""
+    """What each experiment serves: its open iteration's buckets, or the rollout it left on its
+    flag.
+    """
     known = {experiment.id: experiment for experiment in experiments}
     running = [e.id for e in known.values() if e.status in SERVING]
     ended = [e.id for e in known.values() if e.status in (Status.COMPLETED, Status.ARCHIVED)]
@@ -133,7 +139,9 @@ def find_serving(experiments: Iterable[Known]) -> dict[int, Serving]:
 
 
 def find_ended(earliest: Mapping[int, datetime]) -> dict[int, list[Serving]]:
-    """By experiment: its iterations that ended after a moment, for what happened in them and is told late."""
+    """By experiment: its iterations that ended after a moment, for what happened in them and is
+    told late.
+    """
     if not earliest:
         return {}
     rows = Iteration.objects.filter(

@@ -25,7 +25,9 @@ def ingest_mixed(
     now: datetime,
     identity: IngestIdentity,
 ) -> BatchResult:
-    """Store each item as its kind is stored; ``items`` by their place in what was sent, which errors name."""
+    """Store each item as its kind is stored; ``items`` by their place in what was sent, which
+    errors name.
+    """
     results = [_of_kind(items, kind, take, now=now, identity=identity) for kind, take in _KINDS]
     errors = sorted(
         (error for result in results for error in result.errors), key=lambda error: error.index

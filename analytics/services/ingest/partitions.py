@@ -1,9 +1,9 @@
 """Day partitions of the event tables, made by ingest itself when a day is first written to.
 
 There is no default partition: rows in it would block the creation of their day later. The function
-``assay_make_day`` belongs to the owner of the tables and runs as the owner, since the application's role
-may make none. It makes a table of its own with a CHECK that says what it holds, so that attaching it need
-not read it, and takes no lock that stops readers or writers of other days.
+``assay_make_day`` belongs to the owner of the tables and runs as the owner, since the application's
+role may make none. It makes a table of its own with a CHECK that says what it holds, so that
+attaching it need not read it, and takes no lock that stops readers or writers of other days.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def ensure_days(parent: Parent, days: Iterable[date]) -> list[date]:
 def missing_days(parent: Parent, days: Iterable[date]) -> list[date]:
     """Which of these days have no partition yet."""
     by_name = {_name(parent, day): day for day in days}
-    # Rows of the catalogue, not to_regclass: that may answer from a cache which a wait for the lock leaves stale.
+    # Rows of the catalogue, not to_regclass: that may answer from a cache which a wait for the lock
+    # leaves stale.
     statement = """
         SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
         WHERE i.inhparent = %s::regclass AND c.relname = ANY(%s)"""

@@ -1,4 +1,6 @@
-"""Refused items are kept for the live tail: few, for a while, and never at the cost of those that are accepted."""
+"""Refused items are kept for the live tail: few, for a while, and never at the cost of those that
+are accepted.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,9 @@ def keep(errors: Sequence[ItemError], now: datetime, *, kind: str, environment: 
 
 
 def trim(now: datetime) -> int:
-    """Keep the newest of each experiment, and of those that name none; nothing older than a week. Says how many went."""
+    """Keep the newest of each experiment, and of those that name none; nothing older than a week.
+    Says how many went.
+    """
     statement = """
         DELETE FROM refused_items WHERE at < %s OR id IN (
             SELECT id FROM (

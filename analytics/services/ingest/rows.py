@@ -72,7 +72,9 @@ def feedback_rows(batch: Batch[FeedbackItem]) -> list[Row]:
 
 
 def cost_rows(batch: Batch[CostItem]) -> list[Row]:
-    """Rows of ai_request_costs. They name no unit: that is what the events of the same request do."""
+    """Rows of ai_request_costs. They name no unit: that is what the events of the same request
+    do.
+    """
     rows = []
     for index, item in list(batch.items.items()):
         at = batch.moment(index, item.at)
@@ -172,7 +174,9 @@ def _insert(statement: str, rows: Sequence[Row]) -> None:
 def _each_stamped(
     batch: Batch[Stamped],
 ) -> Iterator[tuple[int, Stamped, datetime, dict[str, object], Arm | None]]:
-    """The items whose references are known: place, item, moment, the columns that all tables have, the arm. The others are refused."""
+    """The items whose references are known: place, item, moment, the columns that all tables have,
+    the arm. The others are refused.
+    """
     known = find_experiments(
         item.experiment for item in batch.items.values() if item.experiment is not None
     )
@@ -185,7 +189,9 @@ def _each_stamped(
 
 
 def _with_a_stamp_of_ours(known: Mapping[str | int, Known], item: Stamped) -> Stamped:
-    """Another tool's experiment or variant that is none of ours, or of another unit, stays in the payload or context, with a note."""
+    """Another tool's experiment or variant that is none of ours, or of another unit, stays in the
+    payload or context, with a note.
+    """
     if isinstance(item, FeedbackItem) or not item.stamp:
         return item
     experiment = known.get(item.experiment) if item.experiment is not None else None
@@ -214,7 +220,9 @@ def _with_a_stamp_of_ours(known: Mapping[str | int, Known], item: Stamped) -> St
 def _stamped(
     batch: MeasuredBatch, known: Mapping[str | int, Known], index: int, item: Measured
 ) -> tuple[datetime, dict[str, object], Arm | None] | None:
-    """When, who, and for which experiment and variant: the columns that both tables have; None when refused."""
+    """When, who, and for which experiment and variant: the columns that both tables have; None when
+    refused.
+    """
     experiment = known.get(item.experiment) if item.experiment is not None else None
     if item.experiment is not None and experiment is None:
         batch.refuse(
@@ -266,7 +274,9 @@ def _unknown_variant(experiment: Known | None, word: str) -> str:
 def _unit(
     batch: MeasuredBatch, index: int, item: Measured, experiment: Known | None
 ) -> tuple[str, str] | None:
-    """The unit that the row is about: the experiment's type, else the one named, else the user, else the first."""
+    """The unit that the row is about: the experiment's type, else the one named, else the user,
+    else the first.
+    """
     problems = check_units(item.units)
     if problems:
         batch.refuse(index, problems[0].code, problems[0].field, problems[0].message)

@@ -1,7 +1,8 @@
-"""Counting accepted items for Prometheus: once each, after they are committed, under the names of their variant.
+"""Counting accepted items for Prometheus: once each, after they are committed, under the names of
+their variant.
 
-Items without an experiment belong to every experiment their unit is in; that takes a join, so they are
-left to the analyses. Numbers here are for dashboards, never for a decision.
+Items without an experiment belong to every experiment their unit is in; that takes a join, so they
+are left to the analyses. Numbers here are for dashboards, never for a decision.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ def and_tell(write: Callable[[Sequence[Row]], None]) -> Callable[[Sequence[Row]]
 
 
 def and_tell_assigned(write: Callable[[Sequence[Row]], None]) -> Callable[[Sequence[Row]], None]:
-    """The same for exposures that applications tell: whoever decides by itself asks no door that would have counted the answer."""
+    """The same for exposures that applications tell: whoever decides by itself asks no door that
+    would have counted the answer.
+    """
 
     def write_and_tell(rows: Sequence[Row]) -> None:
         write(rows)
@@ -81,9 +84,11 @@ def tell(rows: Sequence[Row]) -> None:
 
 
 def _tell_metered(rows: Sequence[Row]) -> None:
-    """Count what the calls of these requests cost, once each: a cost and its event come in either order, and whoever comes second counts.
+    """Count what the calls of these requests cost, once each: a cost and its event come in either
+    order, and whoever comes second counts.
 
-    Marking the cost's row decides between two who come at the same time. A cost that its event carries was counted with the event.
+    Marking the cost's row decides between two who come at the same time. A cost that its event
+    carries was counted with the event.
     """
     requests = sorted(
         {str(request) for row in rows if (request := row.columns.get("request_id")) is not None}

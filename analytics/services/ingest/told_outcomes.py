@@ -1,6 +1,8 @@
-"""The names under which applications tell outcomes of experiments: each becomes a metric once, and an experiment has at most fifty.
+"""The names under which applications tell outcomes of experiments: each becomes a metric once, and
+an experiment has at most fifty.
 
-Labels of Prometheus come from these rows, never from what was sent: a name without a slot is counted as ``other``.
+Labels of Prometheus come from these rows, never from what was sent: a name without a slot is
+counted as ``other``.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ _MOST_KNOWN = 100_000
 
 
 def learn(rows: Sequence[Row], source: Source, now: datetime, identity: IngestIdentity) -> None:
-    """Give every new name its slot and its metric. What a browser says (a client key) makes none, nor do tests."""
+    """Give every new name its slot and its metric. What a browser says (a client key) makes none,
+    nor do tests.
+    """
     if identity.environment is not Environment.PRODUCTION or identity.scope is Scope.CLIENT:
         return
     column = "event_type" if source == "event" else "metric_name"
@@ -53,7 +57,9 @@ def _learn(experiment: int, source: Source, name: str, now: datetime) -> None:
 
 
 def _take_slot(experiment: int, source: Source, name: str, now: datetime) -> bool:
-    """Whether the name has a slot afterwards; two that want the same one are told apart by the unique key, and the loser tries the next."""
+    """Whether the name has a slot afterwards; two that want the same one are told apart by the
+    unique key, and the loser tries the next.
+    """
     for _ in range(5):
         slots = dict(
             ToldOutcome.objects.filter(

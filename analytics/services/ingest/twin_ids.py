@@ -1,4 +1,6 @@
-"""Counts units that are twins of a unit that was there before: the same letters in other code points."""
+"""Counts units that are twins of a unit that was there before: the same letters in other code
+points.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Who is looking at the live tail, and the carrying of noted answers from every web process to where all can read them."""
+"""Who is looking at the live tail, and the carrying of noted answers from every web process to
+where all can read them.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,8 @@ def look(
     unit_id: str = "",
     unit_type: str = "user",
 ) -> None:
-    """Somebody looks at an experiment's or a unit's raw rows: refused unless the permission table lets the key's owner, and logged.
+    """Somebody looks at an experiment's or a unit's raw rows: refused unless the permission table
+    lets the key's owner, and logged.
 
     One line in the changelog for each time somebody begins to look; a pause of ten minutes ends it.
     """
@@ -76,7 +79,9 @@ def look(
 
 
 def look_without_units(actor: Actor, now: datetime, experiment: Experiment) -> None:
-    """Somebody looks at what arrives for an experiment without being shown whose it is: for all who may see the experiment."""
+    """Somebody looks at what arrives for an experiment without being shown whose it is: for all who
+    may see the experiment.
+    """
     check(actor, Action.VIEW, member=False, subject="live tail")
     with transaction.atomic():
         _watch(actor, now, "experiment", experiment.key)
@@ -100,7 +105,9 @@ def _watch(
 
 
 def carry(now: datetime) -> int:
-    """Hear who is looking, and store what this process has noted. Says how many answers that were."""
+    """Hear who is looking, and store what this process has noted. Says how many answers that
+    were.
+    """
     live = list(TailWatch.objects.filter(expires_at__gt=now).values_list("kind", "subject"))
     watching.watch(
         Watched(
@@ -126,7 +133,9 @@ def carry(now: datetime) -> int:
 
 
 def trim(now: datetime) -> int:
-    """Forget answers of a quarter of an hour ago, and watches that are over. Says how many rows went."""
+    """Forget answers of a quarter of an hour ago, and watches that are over. Says how many rows
+    went.
+    """
     answers, _ = SeenAssignment.objects.filter(at__lt=now - KEPT_FOR).delete()
     watches, _ = TailWatch.objects.filter(expires_at__lt=now - LASTS).delete()
     return answers + watches

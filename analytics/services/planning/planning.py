@@ -69,7 +69,9 @@ def experiment_plan(
     units_per_day: float | None = None,
     weeks: int | None = None,
 ) -> Answer:
-    """The sizes an experiment's plan needs, with what its metrics and traffic have been lately where it does not say; writes nothing."""
+    """The sizes an experiment's plan needs, with what its metrics and traffic have been lately
+    where it does not say; writes nothing.
+    """
     design, rules = design_of(experiment), rules_of(experiment)
     known = _pasts(design, now)
     seen = None if units_per_day is not None else traffic_past(design.unit_type, now)
@@ -92,7 +94,9 @@ def sample_plan(
     known: Mapping[str, MetricPast] | None = None,
     seen: TrafficPast | None = None,
 ) -> Plan:
-    """The sizes a design needs; pure. ``known`` and ``seen`` are the past of metrics and traffic. Refuses with what is missing."""
+    """The sizes a design needs; pure. ``known`` and ``seen`` are the past of metrics and traffic.
+    Refuses with what is missing.
+    """
     metrics = _inputs(design, rules, known or {})
     problems = missing(design, metrics)
     if problems:
@@ -206,7 +210,8 @@ def _rules(design: Design, rules: PolicyRules, weeks: int | None) -> Rules:
 
 
 def _looks(design: Design, weeks: int) -> int:
-    """One look a day from the clock's last day over as many weeks again: what looking costs, with room.
+    """One look a day from the clock's last day over as many weeks again: what looking costs, with
+    room.
 
     Without a conversion window there is a single look, at the end.
     """
@@ -217,7 +222,9 @@ def _looks(design: Design, weeks: int) -> int:
 
 
 def _planned_weeks(experiment: Experiment) -> int | None:
-    """Whole weeks between the planned start and end, at least one; None when they are not both set."""
+    """Whole weeks between the planned start and end, at least one; None when they are not both
+    set.
+    """
     if (
         experiment.planned_start is None
         or experiment.planned_end is None

@@ -30,7 +30,9 @@ class Proposal:
 
 
 def proposals(detail: JSON) -> tuple[Proposal, ...]:
-    """One for each metric that takes longer than the horizon, and that some effect or margin would do for."""
+    """One for each metric that takes longer than the horizon, and that some effect or margin would
+    do for.
+    """
     document: Mapping[str, Any] = detail if isinstance(detail, dict) else {}
     rows = document.get("metrics")
     return tuple(_proposed(rows if isinstance(rows, list) else [], document.get("horizon_weeks")))

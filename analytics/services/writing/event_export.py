@@ -16,7 +16,9 @@ from experiments.services.ground.guarding import locked, permit
 def log_event_export(
     actor: Actor, now: datetime, *, experiment_id: int, payload: JSON, reason: str
 ) -> ChangeLogEntry:
-    """Write down who exports the events of an experiment's units, and which keys of their payloads."""
+    """Write down who exports the events of an experiment's units, and which keys of their
+    payloads.
+    """
     with transaction.atomic():
         experiment = locked(experiment_id)
         permit(actor, Action.RAW_ROWS, experiment)

@@ -23,10 +23,11 @@ log = structlog.get_logger(__name__)
 
 
 def write_report(experiment_id: int, *, now: datetime) -> ExperimentReport:
-    """The report of the experiment's last run, written if it is not there yet. Refuses while the run is not final.
+    """The report of the experiment's last run, written if it is not there yet. Refuses while the
+    run is not final.
 
-    Once per run and template, and once more when a promotion's holdback is over: another call gives the row that is there.
-    The experiment's lock makes writers queue.
+    Once per run and template, and once more when a promotion's holdback is over: another call gives
+    the row that is there. The experiment's lock makes writers queue.
     """
     with transaction.atomic():
         experiment = (
@@ -75,7 +76,9 @@ def _write(
 
 
 def written_again(row: ExperimentReport) -> Written:
-    """The report made anew from its stored facts and template; the same bytes unless the platform writes otherwise by now."""
+    """The report made anew from its stored facts and template; the same bytes unless the platform
+    writes otherwise by now.
+    """
     return written(
         build(restored(row.facts, ReportFacts), row.template.text, row.template.version),
         stored=True,
@@ -83,7 +86,9 @@ def written_again(row: ExperimentReport) -> Written:
 
 
 def revise_template(actor: Actor, now: datetime, *, text: str, reason: str = "") -> ReportTemplate:
-    """The organisation's own text as the next version. Refuses a text with an unknown place, or without one that must be there."""
+    """The organisation's own text as the next version. Refuses a text with an unknown place, or
+    without one that must be there.
+    """
     check(actor, Action.MANAGE_METRICS, member=False, subject="the report template")
     text = text.replace("\r\n", "\n").strip() + "\n"
     problems = [Problem("template_fault", str(fault), "text") for fault in template_faults(text)]
@@ -102,7 +107,9 @@ def revise_template(actor: Actor, now: datetime, *, text: str, reason: str = "")
 
 
 def _kept_template(now: datetime) -> ReportTemplate:
-    """The template in force as a row; a shipped text becomes one when it is first needed. Inside the caller's transaction."""
+    """The template in force as a row; a shipped text becomes one when it is first needed. Inside
+    the caller's transaction.
+    """
     _one_at_a_time()
     found = template_in_force()
     if found.row is not None:

@@ -1,4 +1,6 @@
-"""Sealing the audit, some time after its rows were committed, so that no change ever waits for the chain."""
+"""Sealing the audit, some time after its rows were committed, so that no change ever waits for the
+chain.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ _AT = {"changelog": "at", "decisions": "made_at", "experiment_sign_offs": "signe
 
 @dataclass(frozen=True)
 class Audit:
-    """How the audit was found: its breaks, how many rows are sealed, and the rows that are not sealed yet."""
+    """How the audit was found: its breaks, how many rows are sealed, and the rows that are not
+    sealed yet.
+    """
 
     breaks: tuple[str, ...]
     sealed: int
@@ -76,7 +80,9 @@ def _head() -> tuple[int, str]:
 
 
 def _unsealed(limit: int) -> list[tuple[str, int, str]]:
-    """Rows without a seal, source by source, oldest first; a row that committed late is sealed late."""
+    """Rows without a seal, source by source, oldest first; a row that committed late is sealed
+    late.
+    """
     found: list[tuple[str, int, str]] = []
     for source in SOURCES:
         statement = f"""

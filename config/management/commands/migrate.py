@@ -8,7 +8,9 @@ from config.ownership import app_role, as_owner, grant
 
 
 class Command(Migrate):
-    """Django's own, as the owner of the tables; afterwards the application's role gets its rights."""
+    """Django's own, as the owner of the tables; afterwards the application's role gets its
+    rights.
+    """
 
     def handle(self, *args: Any, **options: Any) -> None:
         with as_owner():

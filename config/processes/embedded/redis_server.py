@@ -52,7 +52,9 @@ def stop_server(place: Place) -> None:
 
 
 def answers(place: Place) -> bool:
-    """Whether it answers PING (not while it still loads its file). Asked by hand: a client's module is 8 MB in who only starts it."""
+    """Whether it answers PING (not while it still loads its file). Asked by hand: a client's module
+    is 8 MB in who only starts it.
+    """
     try:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(2)

@@ -1,6 +1,8 @@
-"""The decision card: one answer to "where is it, and what now?" for every page, message, report and API answer.
+"""The decision card: one answer to "where is it, and what now?" for every page, message, report and
+API answer.
 
-``card`` is the one function that gives it. Whoever shows an experiment shows these words and no others.
+``card`` is the one function that gives it. Whoever shows an experiment shows these words and no
+others.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Card:
-    """Where an experiment is: its state, what to say of it, the effect alone, how urgent, and the facts behind it."""
+    """Where an experiment is: its state, what to say of it, the effect alone, how urgent, and the
+    facts behind it.
+    """
 
     state: State
     sentence: str

@@ -64,7 +64,9 @@ class Breach:
 
 @dataclass(frozen=True)
 class Unmet:
-    """One condition of a promotion that is not met: what is needed, and the numbers now and needed."""
+    """One condition of a promotion that is not met: what is needed, and the numbers now and
+    needed.
+    """
 
     what: str
     now: str = ""
@@ -82,11 +84,12 @@ class Unmet:
 class Reading:
     """What the newest analysis and the decision that counts say.
 
-    ``kind`` is what the rules say to do; ``arm`` the arm in front or the one it is about. ``breaches`` are those of now
-    that no gain pays for. ``unmet`` are the conditions of a promotion that the arm in front does not meet;
-    ``ready``: a stored decision recommends to promote ``arm`` and nothing stands against it now. ``overdue``: the planned
-    end passed without an analysis that may decide. ``guardrails``: name → its worst verdict. ``stopped``: arms that are off.
-    ``days``: complete days of those wanted, ``weekdays`` that are lacking, ``clock`` the same in words.
+    ``kind`` is what the rules say to do; ``arm`` the arm in front or the one it is about.
+    ``breaches`` are those of now that no gain pays for. ``unmet`` are the conditions of a promotion
+    that the arm in front does not meet; ``ready``: a stored decision recommends to promote ``arm``
+    and nothing stands against it now. ``overdue``: the planned end passed without an analysis that
+    may decide. ``guardrails``: name → its worst verdict. ``stopped``: arms that are off. ``days``:
+    complete days of those wanted, ``weekdays`` that are lacking, ``clock`` the same in words.
     """
 
     kind: Kind = "keep"
@@ -113,7 +116,9 @@ class Reading:
 
 @dataclass(frozen=True)
 class Stop:
-    """Who stopped it, when and why; ``harm`` only where harm is known: an analysis found it, not a person's fear."""
+    """Who stopped it, when and why; ``harm`` only where harm is known: an analysis found it, not a
+    person's fear.
+    """
 
     by: str
     at: datetime
@@ -146,12 +151,13 @@ class CardFacts:
 
     ``missing``: titles of the required checklist items that are open. ``asked``: who asked for the
     launch, and who made the key with which they did.
-    ``off``: since when and by whom the flag is switched off. ``urgent``: an emergency stop that is served already and not
-    booked yet. ``urgent_arms``: the same of single arms, by name. ``held``: a person holds the promotion.
-    ``plan``: what the plan cannot do in the time it gives itself, empty when it can. ``hours`` since it went live,
-    ``days_left`` to its planned end. ``ended``: who ended it. ``learned``: somebody wrote a note after the end.
-    ``missed``: conditions that were not met when a person promoted it. ``known``: what the checklist goes by, while it
-    is not launched.
+    ``off``: since when and by whom the flag is switched off. ``urgent``: an emergency stop that is
+    served already and not booked yet. ``urgent_arms``: the same of single arms, by name. ``held``:
+    a person holds the promotion. ``plan``: what the plan cannot do in the time it gives itself,
+    empty when it can. ``hours`` since it went live, ``days_left`` to its planned end. ``ended``:
+    who ended it. ``learned``: somebody wrote a note after the end. ``missed``: conditions that were
+    not met when a person promoted it. ``known``: what the checklist goes by, while it is not
+    launched.
     """
 
     status: Status

@@ -1,4 +1,6 @@
-"""The sentence of each state: what is known, with effect, interval and guardrails, in words of every day."""
+"""The sentence of each state: what is known, with effect, interval and guardrails, in words of
+every day.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ _OWN_CHECK = "QA's check of it"
 
 
 def sentence_of(facts: CardFacts, state: State) -> str:
-    """What to say of the experiment; the effect stands in the first sentence wherever there is one."""
+    """What to say of the experiment; the effect stands in the first sentence wherever there is
+    one.
+    """
     more = facts.plan if facts.status in ("draft", "dark_launch", "running") else ""
     return " ".join(filter(None, (_SENTENCES[state](facts), _arms_being_stopped(facts), more)))
 
@@ -34,7 +38,9 @@ def _arms_being_stopped(facts: CardFacts) -> str:
 
 
 def effect_of(facts: CardFacts) -> str:
-    """The primary metric's difference with its interval, arm by arm; empty where none can be said."""
+    """The primary metric's difference with its interval, arm by arm; empty where none can be
+    said.
+    """
     read = facts.reading
     if read is None or read.masked:
         return ""

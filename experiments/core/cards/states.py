@@ -105,7 +105,9 @@ def _ended(facts: CardFacts) -> State:
 
 
 def _running(facts: CardFacts) -> State:
-    """Nobody is served: that first. Then harm, then whether the data can be used, then what the rules say."""
+    """Nobody is served: that first. Then harm, then whether the data can be used, then what the
+    rules say.
+    """
     read = facts.reading
     if facts.urgent is not None:
         return State.STOPPING

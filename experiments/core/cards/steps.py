@@ -32,8 +32,9 @@ class Viewer:
 class NextStep:
     """What to do next.
 
-    ``target`` says where: ``do:<verb>``, ``decide``, ``tab:<name>``, ``item:<item>``, ``form:<part>``, ``flag``,
-    ``request_launch``; empty when there is nothing to press. ``asked``: it waits for this very person.
+    ``target`` says where: ``do:<verb>``, ``decide``, ``tab:<name>``, ``item:<item>``,
+    ``form:<part>``, ``flag``, ``request_launch``; empty when there is nothing to press. ``asked``:
+    it waits for this very person.
     """
 
     label: str
@@ -229,7 +230,9 @@ _HELPS: Mapping[Item, tuple[Action, ...]] = {
 
 
 def unlaunched(known: checklist.Facts, viewer: Viewer) -> NextStep:
-    """The first open item that this person can bring on; without one the first open item and whose it is; else the launch."""
+    """The first open item that this person can bring on; without one the first open item and whose
+    it is; else the launch.
+    """
     due = [
         one
         for one in checklist.states(known)

@@ -1,4 +1,6 @@
-"""What experience would say of a design: advice beside the plan. Nothing is refused by it; what refuses is in ``design_rules``."""
+"""What experience would say of a design: advice beside the plan. Nothing is refused by it; what
+refuses is in ``design_rules``.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ class Arm:
 
 @dataclass(frozen=True)
 class Planned:
-    """A design as advice reads it; ``beside`` are the names of live experiments on the same unit type outside its layer.
+    """A design as advice reads it; ``beside`` are the names of live experiments on the same unit
+    type outside its layer.
 
     ``undecided``: why it can never decide, if so.
     """

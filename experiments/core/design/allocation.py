@@ -1,4 +1,6 @@
-"""Bucket plans: which of a layer's 1,000 buckets an iteration takes. Nothing here moves a held bucket."""
+"""Bucket plans: which of a layer's 1,000 buckets an iteration takes. Nothing here moves a held
+bucket.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +79,8 @@ def plan(
     held: Sequence[Collection[int]] = (),
     reserved: int = 0,
 ) -> Plan:
-    """The buckets to add so that the arms hold ``traffic`` thousandths of all units in their proportions.
+    """The buckets to add so that the arms hold ``traffic`` thousandths of all units in their
+    proportions.
 
     ``order`` is the layer's shuffled order, ``free`` what it can hand out, ``weights`` the arms'
     split (thousandths summing to 1,000), ``held`` the main buckets each arm has now, ``reserved``
@@ -126,7 +129,9 @@ def _refuse_bad_step(weights: Sequence[int], target: Sequence[int], held: Sequen
 
 
 def counts(weights: Sequence[int], total: int) -> tuple[int, ...]:
-    """How many of ``total`` buckets each arm has: within one of its exact share, and never falling in ``total``."""
+    """How many of ``total`` buckets each arm has: within one of its exact share, and never falling
+    in ``total``.
+    """
     dealt = sequence(tuple(weights))[:total]
     return tuple(dealt.count(arm) for arm in range(len(weights)))
 
@@ -165,9 +170,11 @@ def _by_shortfall(weights: Sequence[int], given: Sequence[int], total: int) -> l
 
 
 def _keeps_shares(weights: Sequence[int], given: Sequence[int], arm: int, total: int) -> bool:
-    """Whether giving this bucket to ``arm`` leaves enough later ones for every arm's rounded-down share.
+    """Whether giving this bucket to ``arm`` leaves enough later ones for every arm's rounded-down
+    share.
 
-    Only totals at which some arm is still ahead of its share can be too tight, so the search ends there.
+    Only totals at which some arm is still ahead of its share can be too tight, so the search ends
+    there.
     """
     after = [count + (index == arm) for index, count in enumerate(given)]
     horizon = max(
@@ -197,7 +204,9 @@ def _check_weights(weights: Sequence[int]) -> None:
 def plan_dark(
     order: Sequence[int], free: Collection[int], weights: Sequence[int], control: int
 ) -> DarkPlan:
-    """A dark launch's buckets: ten over the test arms in their proportions, at least one each, and ten control twins."""
+    """A dark launch's buckets: ten over the test arms in their proportions, at least one each, and
+    ten control twins.
+    """
     _check_weights(weights)
     shares = dark_counts(weights, control)
     open_now = frozenset(free)
@@ -269,7 +278,9 @@ def _exact(value: float | Decimal | str, path: str) -> Fraction:
 
 
 def _largest_remainder(quotas: Sequence[Fraction], total: int) -> list[int]:
-    """Whole numbers near the quotas that sum to ``total``; equal remainders from the middle outward."""
+    """Whole numbers near the quotas that sum to ``total``; equal remainders from the middle
+    outward.
+    """
     whole = [math.floor(quota) for quota in quotas]
     middle = Fraction(len(quotas) - 1, 2)
     ranked = sorted(

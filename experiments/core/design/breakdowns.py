@@ -1,4 +1,5 @@
-"""Breakdowns: by which covariates, frozen at first exposure, results are read; declared with their values before launch.
+"""Breakdowns: by which covariates, frozen at first exposure, results are read; declared with their
+values before launch.
 
 They decide nothing and nobody signs them; a segment found after looking is no finding.
 """
@@ -27,7 +28,9 @@ class Breakdown:
 
 
 def parse_breakdowns(document: JSON) -> tuple[Breakdown, ...]:
-    """Breakdowns from their JSON, a list of ``{name, values}``; refuses anything else, naming the place. Nothing: none."""
+    """Breakdowns from their JSON, a list of ``{name, values}``; refuses anything else, naming the
+    place. Nothing: none.
+    """
     if document is None:
         return ()
     if not isinstance(document, list):

@@ -28,7 +28,9 @@ ARRIVAL_GRACE_SECONDS = 10
 
 @dataclass(frozen=True)
 class DesignVariant:
-    """One arm; ``weight`` in thousandths of the experiment's traffic, ``value`` null means the config is served."""
+    """One arm; ``weight`` in thousandths of the experiment's traffic, ``value`` null means the
+    config is served.
+    """
 
     key: str
     name: str
@@ -68,7 +70,9 @@ class DesignMetric:
     worth_micro: int | None = None
 
     def judged(self) -> dict[str, JSON]:
-        """What a verdict on the metric is about. What came later is left out while nobody uses it, so that older verdicts stand."""
+        """What a verdict on the metric is about. What came later is left out while nobody uses it,
+        so that older verdicts stand.
+        """
         parts: dict[str, JSON] = asdict(self)
         return {
             name: value
@@ -79,12 +83,14 @@ class DesignMetric:
 
 @dataclass(frozen=True)
 class Design:
-    """What was asked for, in one immutable piece. Shares in thousandths, levels as decimal text, money in USD micros.
+    """What was asked for, in one immutable piece. Shares in thousandths, levels as decimal text,
+    money in USD micros.
 
-    ``segments`` is what the segments in the targeting held: their rules, and their ids as counts and digests.
-    ``ramp`` are the steps up to ``traffic`` (``core.ramping``); without any, all of it is served at once.
-    ``breakdowns`` are frozen but judged by nobody (``core.breakdowns``). ``arrival_grace_seconds``: rows so shortly before
-    an exposure that came without a time are not its past; ``arrival_grace_counts``: they are outcome. The same in all arms.
+    ``segments`` is what the segments in the targeting held: their rules, and their ids as counts
+    and digests. ``ramp`` are the steps up to ``traffic`` (``core.ramping``); without any, all of it
+    is served at once. ``breakdowns`` are frozen but judged by nobody (``core.breakdowns``).
+    ``arrival_grace_seconds``: rows so shortly before an exposure that came without a time are not
+    its past; ``arrival_grace_counts``: they are outcome. The same in all arms.
     """
 
     key: str
@@ -147,7 +153,9 @@ class Design:
 
 
 def design_from_json(document: Mapping[str, JSON]) -> Design:
-    """A frozen design back from an iteration; names that this version does not know are left out."""
+    """A frozen design back from an iteration; names that this version does not know are left
+    out.
+    """
     plain: dict[str, object] = dict(_known(Design, document))
     plain["variants"] = tuple(
         DesignVariant(**_known(DesignVariant, entry))
@@ -221,10 +229,13 @@ JUDGED: dict[Item, tuple[str, ...]] = {
 
 
 def facets(design: Design) -> Facets:
-    """The design's judgeable parts: its plain fields, the split, the arms' contents, the metrics that decide."""
+    """The design's judgeable parts: its plain fields, the split, the arms' contents, the metrics
+    that decide.
+    """
     document = design.as_json()
     parts: Facets = {name: document[name] for name in _PLAIN}
-    # Left out where there are none, so that verdicts from before there were segments and ramps stand.
+    # Left out where there are none, so that verdicts from before there were segments and ramps
+    # stand.
     if design.segments:
         parts["segments"] = design.segments
     if design.budget_micro:
@@ -311,7 +322,9 @@ class OfflineThreshold:
 
 
 def parse_thresholds(document: JSON) -> tuple[OfflineThreshold, ...]:
-    """Offline thresholds from their JSON, a list of ``{metric, op, value}``; refuses anything else, naming the place."""
+    """Offline thresholds from their JSON, a list of ``{metric, op, value}``; refuses anything else,
+    naming the place.
+    """
     if document is None:
         return ()
     if not isinstance(document, list):

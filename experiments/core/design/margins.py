@@ -1,8 +1,8 @@
 """Which margins a guardrail may have: the kinds that fit its metric's kind, and the range of each.
 
-A margin says how much worse a metric may get. ``points`` of a share are parts of 1 (.02 = two percentage
-points), of other metrics their own unit; ``relative`` is a part of control's value (.15 = 15 %).
-Designs, plans and the analysis all use this module.
+A margin says how much worse a metric may get. ``points`` of a share are parts of 1 (.02 = two
+percentage points), of other metrics their own unit; ``relative`` is a part of control's value (.15
+= 15 %). Designs, plans and the analysis all use this module.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from experiments.core.errors import Problem
 from experiments.core.types import Direction, MarginKind, MetricKind
 
 LARGEST_RISE = 10.0
-"""A metric may be allowed to rise by less than 1,000 %; a larger number is a percentage typed as a share."""
+"""A metric may be allowed to rise by less than 1,000 %; a larger number is a percentage typed as a
+share.
+"""
 
 _POINTS, _RELATIVE, _MS, _MONEY = (
     MarginKind.POINTS,
@@ -42,9 +44,11 @@ def margin_problem(
     *,
     baseline: float | None = None,
 ) -> Problem | None:
-    """Why a metric of this kind cannot have this margin, and which ones it can have; None when it can.
+    """Why a metric of this kind cannot have this margin, and which ones it can have; None when it
+    can.
 
-    ``baseline`` is the planned rate of a share. The field of the problem is ``margin`` or ``margin_kind``.
+    ``baseline`` is the planned rate of a share. The field of the problem is ``margin`` or
+    ``margin_kind``.
     """
     wanted = f"a {kind} takes a margin of {allowed(kind, direction)}"
     if margin is None or not margin > 0 or margin_kind not in list(MarginKind):

@@ -22,10 +22,13 @@ ValueField = Literal["value", "latency_ms", "cost_micro"]
 Attribution = Literal["unit", "stamped"]
 
 FEEDBACK, EDITED, REQUEST_COST = "ai_feedback", "ai_feedback.edited", "ai_request_costs"
-"""Event types that stand for rows of tables of their own: a label given to an answer (value 1: useful, 0: not useful), an answer
-that somebody had to edit, and what a call of a model cost, which belongs to the unit of the request's events."""
+"""Event types that stand for rows of tables of their own: a label given to an answer (value 1:
+useful, 0: not useful), an answer that somebody had to edit, and what a call of a model cost, which
+belongs to the unit of the request's events."""
 ALL_COSTS = "ai_costs"
-"""Everything that a unit cost, each request once: metered and priced where its call was metered, else as its events say."""
+"""Everything that a unit cost, each request once: metered and priced where its call was metered,
+else as its events say.
+"""
 COST_TYPES = frozenset({REQUEST_COST, ALL_COSTS})
 
 ZERO_WITHOUT_ROWS: frozenset[str] = frozenset({"any", "count", "sum"})
@@ -39,12 +42,13 @@ class MetricDefinition:
     ``window_hours`` None: rows count until the data cut, and the metric gets a single look, at the
     planned end, because totals that still grow for each unit break repeated looks.
 
-    A ratio divides the sum (or number) of its rows by the number of rows of ``denominator_event_types``; of observations, by
-    the sum of the values that those names have, or without names by their own number. A proportion of ``any`` asks whether
-    the unit has a row above 0; of ``max`` the same, but a unit without rows has no answer. A quantile is of single rows,
-    whatever the aggregation; a duration's is of unit values, where a unit without one is infinitely late. ``quantile`` None:
-    .95 and .5.
-    ``winsorised``: the cap is the 99.9 % quantile of the non-zero unit values at the first look, then frozen.
+    A ratio divides the sum (or number) of its rows by the number of rows of
+    ``denominator_event_types``; of observations, by the sum of the values that those names have, or
+    without names by their own number. A proportion of ``any`` asks whether the unit has a row above
+    0; of ``max`` the same, but a unit without rows has no answer. A quantile is of single rows,
+    whatever the aggregation; a duration's is of unit values, where a unit without one is infinitely
+    late. ``quantile`` None: .95 and .5. ``winsorised``: the cap is the 99.9 % quantile of the
+    non-zero unit values at the first look, then frozen.
     """
 
     key: str
@@ -69,7 +73,9 @@ class MetricDefinition:
 
     @property
     def reads_metered_costs(self) -> bool:
-        """Whether it reads what calls of models cost, so that a call without a price makes its value unknown."""
+        """Whether it reads what calls of models cost, so that a call without a price makes its
+        value unknown.
+        """
         return not COST_TYPES.isdisjoint(self.event_types)
 
     @property
@@ -78,7 +84,9 @@ class MetricDefinition:
         return self.aggregation in ZERO_WITHOUT_ROWS
 
     def substance(self) -> MetricDefinition:
-        """The definition without its version and prose: equal for two versions that measure the same thing."""
+        """The definition without its version and prose: equal for two versions that measure the
+        same thing.
+        """
         return replace(self, version=1, name="", description="", scale="", exploratory=False)
 
 

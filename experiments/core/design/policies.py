@@ -18,7 +18,9 @@ ALL_ITEMS: tuple[Item, ...] = tuple(Item)
 
 @dataclass(frozen=True)
 class Window:
-    """When automatic promotion may happen, in the experiment's time zone; Monday is day 0, ``to_hour`` is excluded."""
+    """When automatic promotion may happen, in the experiment's time zone; Monday is day 0,
+    ``to_hour`` is excluded.
+    """
 
     days: tuple[int, ...] = (0, 1, 2, 3)
     from_hour: int = 10

@@ -234,7 +234,9 @@ def _metric(metric: DesignMetric) -> Iterator[Problem]:
 
 
 def _worth(metric: DesignMetric, path: str) -> Iterator[Problem]:
-    """Money belongs to an outcome that adds up over units, and only the primary metric's gain pays."""
+    """Money belongs to an outcome that adds up over units, and only the primary metric's gain
+    pays.
+    """
     if metric.worth_micro is None:
         return
     if metric.role != MetricRole.PRIMARY.value:
@@ -299,7 +301,9 @@ _ROUNDING = 1 - 1e-9
 
 
 def expected_effect(metric: DesignMetric) -> float | None:
-    """The planned effect in the metric's own units; ``None`` when a relative one has no baseline to stand on."""
+    """The planned effect in the metric's own units; ``None`` when a relative one has no baseline to
+    stand on.
+    """
     if metric.mde is None:
         return None
     if metric.mde_kind == "absolute":
@@ -446,7 +450,9 @@ def _values_fit_the_flag(design: Design) -> Iterator[Problem]:
 
 
 def value_fits(value: JSON, flag_type: str) -> bool:
-    """Whether a value is of a flag's type; a boolean is no number, a whole number is a float too."""
+    """Whether a value is of a flag's type; a boolean is no number, a whole number is a float
+    too.
+    """
     whole = isinstance(value, int) and not isinstance(value, bool)
     return {
         FlagType.BOOLEAN.value: isinstance(value, bool),

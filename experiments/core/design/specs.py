@@ -1,4 +1,6 @@
-"""What somebody asks to have built: an experiment, its variants, its planned metrics. Not yet judged."""
+"""What somebody asks to have built: an experiment, its variants, its planned metrics. Not yet
+judged.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ class VariantSpec:
 
 @dataclass(frozen=True)
 class MetricPlan:
-    """A metric's use as asked for, by key; the current version is taken. A guardrail needs a margin and its kind.
+    """A metric's use as asked for, by key; the current version is taken. A guardrail needs a margin
+    and its kind.
 
     ``worth_micro``: what one unit of the primary outcome is worth, in USD micros.
     """
@@ -47,13 +50,13 @@ class MetricPlan:
 
 @dataclass(frozen=True)
 class ExperimentSpec:
-    """An experiment as asked for. Empty fields take defaults: the key from the name, the organisation's
-    policy, a flag of the experiment's own key (an import from elsewhere gets none).
+    """An experiment as asked for. Empty fields take defaults: the key from the name, the
+    organisation's policy, a flag of the experiment's own key (an import from elsewhere gets none).
 
-    ``traffic`` is in thousandths of all units; ``ramp`` are its steps as ``core.ramping`` reads them,
-    ``breakdowns`` as ``core.breakdowns`` does. ``template`` is the key of what it began from, if anything.
-    ``primary_metric`` and ``secondary_metrics`` are keys; ``metrics`` plans them in full. Metrics that nobody
-    has declared are registered as exploratory.
+    ``traffic`` is in thousandths of all units; ``ramp`` are its steps as ``core.ramping`` reads
+    them, ``breakdowns`` as ``core.breakdowns`` does. ``template`` is the key of what it began from,
+    if anything. ``primary_metric`` and ``secondary_metrics`` are keys; ``metrics`` plans them in
+    full. Metrics that nobody has declared are registered as exploratory.
     """
 
     name: str

@@ -421,7 +421,8 @@ LIBRARY: tuple[MetricDefinition, ...] = (
 def exploratory(key: str, source: Source = "observation") -> MetricDefinition:
     """The definition of a name that nobody declared; larger is better until someone says otherwise.
 
-    Of observations it is the mean of a unit's values; of events the share of units to which it happened.
+    Of observations it is the mean of a unit's values; of events the share of units to which it
+    happened.
     """
     events = source == "event"
     return MetricDefinition(

@@ -1,9 +1,10 @@
 """The guardrails that ship: a metric, how much worse it may get, and what happens when it does.
 
-Forms, templates and the API offer them by key. A rate of errors, complaints or opt-outs beyond its margin
-stops the arm; slow answers are a degradation, which holds the ramp and a promotion and tells people; cost
-is put to a person unless the gain on the primary metric pays for it, and is guarded per request and per unit.
-The cap on what an experiment may cost in all is a field of the experiment (``budget_micro``), and stops it.
+Forms, templates and the API offer them by key. A rate of errors, complaints or opt-outs beyond its
+margin stops the arm; slow answers are a degradation, which holds the ramp and a promotion and tells
+people; cost is put to a person unless the gain on the primary metric pays for it, and is guarded
+per request and per unit. The cap on what an experiment may cost in all is a field of the experiment
+(``budget_micro``), and stops it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from experiments.core.types import GuardrailAction, GuardrailRule, MarginKind, M
 
 @dataclass(frozen=True)
 class GuardrailPreset:
-    """One of them. ``metric`` is a key of the library; ``margin`` in the unit of its kind: .02 points, .15 relative, 500 ms."""
+    """One of them. ``metric`` is a key of the library; ``margin`` in the unit of its kind: .02
+    points, .15 relative, 500 ms.
+    """
 
     key: str
     name: str
@@ -65,7 +68,9 @@ BY_KEY: Mapping[str, GuardrailPreset] = {preset.key: preset for preset in PRESET
 
 
 def plans_of(keys: Collection[str], planned: Collection[MetricPlan] = ()) -> tuple[MetricPlan, ...]:
-    """The plans of these presets, but of none whose metric is planned as a guardrail already; refuses a key that nobody ships."""
+    """The plans of these presets, but of none whose metric is planned as a guardrail already;
+    refuses a key that nobody ships.
+    """
     unknown = sorted(set(keys) - BY_KEY.keys())
     if unknown:
         raise InvalidInput(

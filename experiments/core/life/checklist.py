@@ -46,7 +46,9 @@ class SignedOff:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """One recorded offline evaluation of an arm, bound to the arm's contents by ``config_sha256``."""
+    """One recorded offline evaluation of an arm, bound to the arm's contents by
+    ``config_sha256``.
+    """
 
     variant_key: str
     metric: str
@@ -73,7 +75,9 @@ class Computed:
 
 @dataclass(frozen=True)
 class Requested:
-    """The newest launch request: who asked for which design, and who made the key, if it was asked for with one."""
+    """The newest launch request: who asked for which design, and who made the key, if it was asked
+    for with one.
+    """
 
     requested_by: str
     requested_by_id: int
@@ -84,7 +88,9 @@ class Requested:
 
     @property
     def askers(self) -> frozenset[int]:
-        """Who may not wave it through: who asked, and who made the key with which it was asked for."""
+        """Who may not wave it through: who asked, and who made the key with which it was asked
+        for.
+        """
         return frozenset(
             {self.requested_by_id}
             if self.key_made_by_id is None
@@ -102,7 +108,9 @@ class RolledOut:
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything the gate looks at. Evaluations come newest first; ``layer_free`` is ``None`` for a private layer."""
+    """Everything the gate looks at. Evaluations come newest first; ``layer_free`` is ``None`` for a
+    private layer.
+    """
 
     design: Design
     rules: PolicyRules
@@ -121,7 +129,9 @@ class Facts:
 
 @dataclass(frozen=True)
 class ItemState:
-    """Where an item stands, in words for a person; ``diff`` shows what changed since it was signed."""
+    """Where an item stands, in words for a person; ``diff`` shows what changed since it was
+    signed.
+    """
 
     item: Item
     title: str
@@ -136,7 +146,9 @@ class ItemState:
 
     @property
     def settled(self) -> bool:
-        """Whether a launch need not wait for it. A plan that takes very long is amber: said everywhere, forbidden nowhere."""
+        """Whether a launch need not wait for it. A plan that takes very long is amber: said
+        everywhere, forbidden nowhere.
+        """
         return self.state == "done" or (self.item is Item.SAMPLE_SIZE and self.state == "amber")
 
 
@@ -182,7 +194,9 @@ def states(facts: Facts) -> tuple[ItemState, ...]:
 
 
 def state_of(facts: Facts, item: Item) -> ItemState:
-    """One item's state. An item that the policy does not ask for is optional: what is said of it is shown, and stops nothing."""
+    """One item's state. An item that the policy does not ask for is optional: what is said of it is
+    shown, and stops nothing.
+    """
     found = basis(facts, item)
     state = _signed(facts, item, found) if item in SIGNED_ITEMS else _computed(facts, item, found)
     if facts.rules.needs(item):
@@ -261,7 +275,9 @@ def _from_an_earlier_launch(facts: Facts, signed: SignedOff) -> bool:
 
 
 def may_be_not_applicable(facts: Facts, item: Item) -> bool:
-    """An optional item; of the required ones only offline evaluation, and only where the plan declares no threshold."""
+    """An optional item; of the required ones only offline evaluation, and only where the plan
+    declares no threshold.
+    """
     return not facts.rules.needs(item) or (item is Item.OFFLINE and not _thresholds(facts.design))
 
 
@@ -316,7 +332,9 @@ def _sample_size(facts: Facts) -> Basis:
 
 
 def out_of_reach(found: Computed) -> str:
-    """What the plan cannot find in its own horizon, and how long it would take; empty when the horizon is enough."""
+    """What the plan cannot find in its own horizon, and how long it would take; empty when the
+    horizon is enough.
+    """
     detail = found.detail if isinstance(found.detail, dict) else {}
     late = detail.get("out_of_reach")
     said = "; ".join(map(str, late)) if isinstance(late, list) else ""

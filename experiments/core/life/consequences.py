@@ -16,7 +16,8 @@ from experiments.core.types import DARK_BUCKETS, REST_DAYS, DarkMode
 class Serving:
     """What the sentences need to know: the flag, who is randomised, how much traffic, which arms.
 
-    ``traffic`` is the share when serving begins; with a ramp ``ramp_to`` is the one that its steps lead to.
+    ``traffic`` is the share when serving begins; with a ramp ``ramp_to`` is the one that its steps
+    lead to.
     """
 
     flag: str

@@ -14,7 +14,9 @@ FOUR_EYES: frozenset[Action] = frozenset(
 
 
 def four_eyes(actor: Actor, request: Requested | None) -> list[Problem]:
-    """The one who asked for the launch may not wave it through; a key counts as its owner, and as the one who made it."""
+    """The one who asked for the launch may not wave it through; a key counts as its owner, and as
+    the one who made it.
+    """
     if actor.kind is ActorKind.MACHINE or request is None or actor.user_id not in request.askers:
         return []
     return [

@@ -91,7 +91,9 @@ def _flag_taken(facts: Facts) -> list[Problem]:
 
 
 def _control_is_rolled_out(facts: Facts) -> list[Problem]:
-    """A flag with a rollout is served its value; comparing against anything else would take it back unseen."""
+    """A flag with a rollout is served its value; comparing against anything else would take it back
+    unseen.
+    """
     control, rolled_out = facts.design.control, facts.rolled_out
     if rolled_out is None or control is None or control.served == rolled_out.value:
         return []

@@ -27,7 +27,8 @@ MOST_UNITS = 10**9
 class RampStep:
     """One step: its share in thousandths of all units, and what going on from it waits for.
 
-    ``hours`` are hours of serving at this step; ``units`` are units that the experiment has met by then.
+    ``hours`` are hours of serving at this step; ``units`` are units that the experiment has met by
+    then.
     """
 
     share: int
@@ -39,7 +40,9 @@ class RampStep:
 
 
 def parse_ramp(document: JSON) -> tuple[RampStep, ...]:
-    """Steps from their JSON, a list of ``{share, hours, units}``; refuses anything else, naming the place. Nothing: no ramp."""
+    """Steps from their JSON, a list of ``{share, hours, units}``; refuses anything else, naming the
+    place. Nothing: no ramp.
+    """
     if document is None:
         return ()
     if not isinstance(document, list):
@@ -77,7 +80,9 @@ def _whole(value: JSON, name: str, path: str) -> int:
 
 
 def first_share(steps: Sequence[RampStep], traffic: int) -> int:
-    """The share at which serving begins, in thousandths: the first step's, or all of it without a ramp."""
+    """The share at which serving begins, in thousandths: the first step's, or all of it without a
+    ramp.
+    """
     return steps[0].share if steps else traffic
 
 
@@ -90,7 +95,9 @@ class RampAction(StrEnum):
 
 
 class HeldBy(StrEnum):
-    """Who keeps a ramp where it is; the machine lets it go by itself, what a person holds waits for a person."""
+    """Who keeps a ramp where it is; the machine lets it go by itself, what a person holds waits for
+    a person.
+    """
 
     NOBODY = ""
     MACHINE = "machine"
@@ -113,10 +120,11 @@ class Sign:
 class RampFacts:
     """Everything that a move rests on.
 
-    ``at`` is the present step's place in ``steps``; ``hours`` of serving at it and ``units`` met in all
-    are as the newest analysis saw them. ``unknown`` says why there is no analysis to go by, ``masked``
-    why its results are not to be believed. ``breached``: harm beyond the margin is proven; ``worsening``:
-    worse than control is proven, beyond the margin not yet. Arms that are switched off are in neither.
+    ``at`` is the present step's place in ``steps``; ``hours`` of serving at it and ``units`` met in
+    all are as the newest analysis saw them. ``unknown`` says why there is no analysis to go by,
+    ``masked`` why its results are not to be believed. ``breached``: harm beyond the margin is
+    proven; ``worsening``: worse than control is proven, beyond the margin not yet. Arms that are
+    switched off are in neither.
     """
 
     steps: tuple[RampStep, ...]
@@ -135,7 +143,9 @@ class RampFacts:
 
     @property
     def complete(self) -> bool:
-        """The last step has lasted its hours: from there on only the guardrails' own actions count."""
+        """The last step has lasted its hours: from there on only the guardrails' own actions
+        count.
+        """
         return self.at == len(self.steps) - 1 and self.hours >= self.step.hours
 
 
@@ -175,7 +185,9 @@ def next_move(facts: RampFacts) -> RampMove:
 
 
 def standing_against(facts: RampFacts) -> tuple[str, ...]:
-    """Everything that forbids a step up, by a person too, each as a sentence; the weightiest first."""
+    """Everything that forbids a step up, by a person too, each as a sentence; the weightiest
+    first.
+    """
     found = []
     if facts.breached:
         found.append(f"guardrail breached ({_listed(facts.breached)})")
@@ -185,7 +197,9 @@ def standing_against(facts: RampFacts) -> tuple[str, ...]:
 
 
 def waits_for(facts: RampFacts) -> tuple[str, ...]:
-    """What the present step's minimum still lacks, in numbers; empty when it is met, or when no step follows."""
+    """What the present step's minimum still lacks, in numbers; empty when it is met, or when no
+    step follows.
+    """
     step, missing = facts.step, []
     if facts.hours < step.hours:
         missing.append(f"{facts.hours:.1f} of {counted(step.hours, 'hour')}")

@@ -6,5 +6,7 @@ AI_TYPES = frozenset({"prompt", "model", "rag", "agent", "ranker", "ranking", "r
 
 
 def unchecked(experiment_type: str, required_items: int) -> bool:
-    """Whether an AI experiment runs under a policy without launch checks; pages say so with a badge."""
+    """Whether an AI experiment runs under a policy without launch checks; pages say so with a
+    badge.
+    """
     return experiment_type in AI_TYPES and required_items == 0

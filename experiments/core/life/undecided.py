@@ -1,4 +1,6 @@
-"""The sentence about an experiment that can never decide: the same words at every door, on the page and in the SDK."""
+"""The sentence about an experiment that can never decide: the same words at every door, on the page
+and in the SDK.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ NEVER_LOOKED = (
 def never_decides(
     name: str, *, has_primary: bool, auto_promote: bool, told: Sequence[str] = ()
 ) -> str:
-    """A sentence if no primary metric is planned, else an empty text. ``told``: outcomes that applications already report."""
+    """A sentence if no primary metric is planned, else an empty text. ``told``: outcomes that
+    applications already report.
+    """
     if has_primary:
         return ""
     promotes = (
@@ -28,5 +32,7 @@ def never_decides(
 
 
 def never_looks(*, windowless: bool, planned_end: datetime | None, n_planned: object) -> str:
-    """A sentence if the only look of a metric without a window has no moment to come at, else an empty text."""
+    """A sentence if the only look of a metric without a window has no moment to come at, else an
+    empty text.
+    """
     return NEVER_LOOKED if windowless and planned_end is None and not n_planned else ""

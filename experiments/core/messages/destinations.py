@@ -16,7 +16,9 @@ from experiments.core.errors import InvalidInput
 
 LONGEST = 2000
 PORTS = frozenset({443, 8443})
-"""Where web servers speak https. On other ports something else listens, and how it answers tells a stranger what it is."""
+"""Where web servers speak https. On other ports something else listens, and how it answers tells a
+stranger what it is.
+"""
 _HOST = re.compile(
     r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z"
 )
@@ -36,7 +38,9 @@ _SPECIAL: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = (
 
 @dataclass(frozen=True)
 class Destination:
-    """An https address, taken apart: ``host`` is what the certificate must name, ``target`` the path with its query."""
+    """An https address, taken apart: ``host`` is what the certificate must name, ``target`` the
+    path with its query.
+    """
 
     host: str
     port: int
@@ -50,7 +54,9 @@ class Destination:
 
 
 def destination(url: str) -> Destination:
-    """The address, or a refusal that says what is wrong; it never repeats path or query, which may hold secrets."""
+    """The address, or a refusal that says what is wrong; it never repeats path or query, which may
+    hold secrets.
+    """
     if (
         not url.isascii()
         or not url.isprintable()

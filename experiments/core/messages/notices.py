@@ -1,4 +1,5 @@
-"""What people and other systems are told: of which kind a happening is, how urgent, and in which words.
+"""What people and other systems are told: of which kind a happening is, how urgent, and in which
+words.
 
 Quiet by default: changes of state, breaches and promotions ahead are told at once, everything else
 once a day. Words carry names, reasons and states, never a variant's configuration: prompts and
@@ -18,7 +19,9 @@ from experiments.core.types import JSON, SYSTEM
 
 
 class NoticeKind(StrEnum):
-    """What a subscription can be narrowed to; ``digest`` and ``test`` are for one subscription only."""
+    """What a subscription can be narrowed to; ``digest`` and ``test`` are for one subscription
+    only.
+    """
 
     STATE = "state"
     BREACH = "breach"
@@ -78,7 +81,9 @@ _WORDS: Mapping[str, str] = {
     "planned_end_refused": "did not end as planned",
     "harm_unresolved_refused": "could not be concluded after its harm stop",
 }
-"""Changelog actions that change what users are served or where an experiment stands, as a message says them."""
+"""Changelog actions that change what users are served or where an experiment stands, as a message
+says them.
+"""
 
 BREACHES = frozenset({Verb.EMERGENCY_STOP.value, "arm_stopped", "ramp_held", "ramp_rolled_back"})
 """Changelog actions that mean harm or its suspicion."""
@@ -103,7 +108,9 @@ def kind_of(action: str) -> NoticeKind:
 
 
 def of_change(*, action: str, subject: str, actor: str, reason: str, after: JSON) -> Notice:
-    """A line of the changelog, told. ``subject`` is the experiment's key, else the object by its name."""
+    """A line of the changelog, told. ``subject`` is the experiment's key, else the object by its
+    name.
+    """
     facts = (
         {name: after[name] for name in _FACTS if name in after} if isinstance(after, dict) else {}
     )
@@ -121,20 +128,26 @@ def of_change(*, action: str, subject: str, actor: str, reason: str, after: JSON
 
 
 def _words(action: str, actor: str) -> str:
-    """Harm is said only where it is known: the platform stops by what an analysis found, people by what they fear."""
+    """Harm is said only where it is known: the platform stops by what an analysis found, people by
+    what they fear.
+    """
     if action == Verb.EMERGENCY_STOP and actor == SYSTEM.label:
         return "stopped for harm"
     return _WORDS.get(action, action.replace("_", " "))
 
 
 def one_line(text: str) -> str:
-    """Text as one printable line of bounded length: it becomes a subject, a header, a list entry."""
+    """Text as one printable line of bounded length: it becomes a subject, a header, a list
+    entry.
+    """
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1] + "…"
 
 
 def digest(day: str, titles: Iterable[tuple[datetime, str]]) -> Notice:
-    """A day's happenings as one message: equal ones counted, the newest last, never more than ``LINES``."""
+    """A day's happenings as one message: equal ones counted, the newest last, never more than
+    ``LINES``.
+    """
     seen_at: dict[str, tuple[datetime, int]] = {}
     for at, title in titles:
         last, times = seen_at.get(title, (at, 0))

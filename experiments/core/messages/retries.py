@@ -1,4 +1,6 @@
-"""When an undelivered message is tried again: a fixed schedule, each pause four times the one before."""
+"""When an undelivered message is tried again: a fixed schedule, each pause four times the one
+before.
+"""
 
 from __future__ import annotations
 

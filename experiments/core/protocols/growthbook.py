@@ -1,9 +1,10 @@
 """A catalogue as GrowthBook's SDKs read it, so that they decide locally and exactly as we do.
 
-A flag's rules stand in the order of our evaluation: overrides, exclusions, its experiment, its rollout.
-An experiment becomes one rule for each arm: a filter with the buckets that the arm owns under the layer's
-seed, and ranges that give whoever passes to that arm. So scattered buckets are exact and an SDK reports
-the arm under its own index and key. What SDKs cannot decide alike is named with its reason and left out.
+A flag's rules stand in the order of our evaluation: overrides, exclusions, its experiment, its
+rollout. An experiment becomes one rule for each arm: a filter with the buckets that the arm owns
+under the layer's seed, and ranges that give whoever passes to that arm. So scattered buckets are
+exact and an SDK reports the arm under its own index and key. What SDKs cannot decide alike is named
+with its reason and left out.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ _ALL = frozenset(range(BUCKETS))
 
 @dataclass(frozen=True)
 class Payload:
-    """What one kind of key is sent. ``remote_only``: why, by flag. Holds from ``since`` until ``until`` (``None``: for good)."""
+    """What one kind of key is sent. ``remote_only``: why, by flag. Holds from ``since`` until
+    ``until`` (``None``: for good).
+    """
 
     features: dict[str, JSON]
     remote_only: dict[str, str]
@@ -45,12 +48,16 @@ class Payload:
     until: datetime | None
 
     def as_json(self) -> dict[str, JSON]:
-        """The document that SDKs fetch. Saved groups would show unit ids, so there never are any."""
+        """The document that SDKs fetch. Saved groups would show unit ids, so there never are
+        any.
+        """
         return envelope(self.features, self.since) | {"remoteOnly": dict(self.remote_only)}
 
 
 def envelope(features: dict[str, JSON], since: datetime) -> dict[str, JSON]:
-    """What SDKs expect around features. They ignore what comes with a ``dateUpdated`` that they have."""
+    """What SDKs expect around features. They ignore what comes with a ``dateUpdated`` that they
+    have.
+    """
     return {
         "status": 200,
         "features": features,
@@ -62,7 +69,9 @@ def envelope(features: dict[str, JSON], since: datetime) -> dict[str, JSON]:
 def payload(
     catalogue: Catalogue, environment: Environment, now: datetime, *, client: bool
 ) -> Payload:
-    """The features that keys of this environment may evaluate; clients see neither hidden flags nor unit ids nor private attributes."""
+    """The features that keys of this environment may evaluate; clients see neither hidden flags nor
+    unit ids nor private attributes.
+    """
     build = _Build(
         catalogue,
         environment,
@@ -85,7 +94,9 @@ def payload(
 
 
 def validity(catalogue: Catalogue, now: datetime) -> tuple[datetime, datetime | None]:
-    """Since when what the catalogue says now holds, and until when: overrides, holdbacks and the holdout run out by themselves."""
+    """Since when what the catalogue says now holds, and until when: overrides, holdbacks and the
+    holdout run out by themselves.
+    """
     ends = [override.until for flag in catalogue.flags.values() for override in flag.overrides]
     ends += [
         flag.rollout.holdback_until
@@ -180,7 +191,9 @@ class _Build:
             )
 
     def _gates(self, attribute: str | None) -> tuple[_Gate, ...]:
-        """A filter lets nobody pass without its id, whom our holdout does not hold; so they get a gate of their own."""
+        """A filter lets nobody pass without its id, whom our holdout does not hold; so they get a
+        gate of their own.
+        """
         holdout = self.catalogue.holdout
         if holdout is None or (holdout.until is not None and holdout.until <= self.now):
             return (_Gate(),)
@@ -198,7 +211,9 @@ def _group(shown: list[tuple[JSON, list[str]]], value: JSON) -> list[str]:
 
 
 def _owners(table: Sequence[Served]) -> list[tuple[Served, list[int]]]:
-    """Each arm that owns buckets, with what they are served; in a shadow that is control's, in the test arm's buckets."""
+    """Each arm that owns buckets, with what they are served; in a shadow that is control's, in the
+    test arm's buckets.
+    """
     owned: dict[tuple[int | None, str | None], list[int]] = {}
     for bucket, served in enumerate(table):
         if served.variant is not None:
@@ -207,7 +222,9 @@ def _owners(table: Sequence[Served]) -> list[tuple[Served, list[int]]]:
 
 
 def _arm(experiment: ServingExperiment, served: Served, attribute: str) -> dict[str, JSON]:
-    """The rule that gives whoever it takes to the arm that owns the bucket, with the value that is served there."""
+    """The rule that gives whoever it takes to the arm that owns the bucket, with the value that is
+    served there.
+    """
     owner = next(
         index
         for index, variant in enumerate(experiment.variants)
@@ -225,7 +242,8 @@ def _arm(experiment: ServingExperiment, served: Served, attribute: str) -> dict[
         "seed": experiment.seed,
         "hashAttribute": attribute,
         "hashVersion": HASH_VERSION,
-        # A remembered variant would outlive the iteration, the audience and the override it comes from.
+        # A remembered variant would outlive the iteration, the audience and the override it comes
+        # from.
         "disableStickyBucketing": True,
         "variations": variations,
         "meta": [
@@ -237,7 +255,9 @@ def _arm(experiment: ServingExperiment, served: Served, attribute: str) -> dict[
 
 
 def reported_key(experiment: ServingExperiment, variant: ServedVariant) -> str:
-    """The key under which SDKs report an arm: from the second iteration on with its number, since they report nothing else of it."""
+    """The key under which SDKs report an arm: from the second iteration on with its number, since
+    they report nothing else of it.
+    """
     return variant.key if experiment.iteration <= 1 else f"{variant.key}@{experiment.iteration}"
 
 
@@ -262,7 +282,9 @@ def _filter(seed: str, attribute: str, buckets: Iterable[int]) -> JSON:
 
 
 def _ranges(buckets: Iterable[int]) -> list[JSON]:
-    """The buckets as half-open intervals of [0, 1), neighbours joined: bucket i is [i/1000, (i+1)/1000)."""
+    """The buckets as half-open intervals of [0, 1), neighbours joined: bucket i is [i/1000,
+    (i+1)/1000).
+    """
     runs: list[list[int]] = []
     for bucket in sorted(buckets):
         if runs and runs[-1][1] == bucket:

@@ -1,8 +1,10 @@
-"""Who a rule is for, in the conditions that every GrowthBook SDK evaluates alike; the rest is for remote evaluation.
+"""Who a rule is for, in the conditions that every GrowthBook SDK evaluates alike; the rest is for
+remote evaluation.
 
-An SDK has one map of attributes, in which ``id``, ``tenantId`` and ``sessionId`` are the units. Published
-are ``$eq``, ``$ne``, ``$in``, ``$nin`` and ``$exists``, joined by ``$and``, ``$or`` and ``$not``. They
-agree with our own targeting as long as an attribute keeps the JSON type that its conditions name.
+An SDK has one map of attributes, in which ``id``, ``tenantId`` and ``sessionId`` are the units.
+Published are ``$eq``, ``$ne``, ``$in``, ``$nin`` and ``$exists``, joined by ``$and``, ``$or`` and
+``$not``. They agree with our own targeting as long as an attribute keeps the JSON type that its
+conditions name.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ _PRESENCE: Mapping[Op, bool] = {Op.EXISTS: True, Op.NOT_EXISTS: False}
 _EXACT = 2**53
 """Beyond this JavaScript rounds whole numbers."""
 _DIGITS = len(str(-MAX_EXACT))
-# What every JavaScript object has without being given it, so that "exists" holds for everybody there.
+# What every JavaScript object has without being given it, so that "exists" holds for everybody
+# there.
 _INHERITED = frozenset(
     {
         *(
@@ -70,7 +73,9 @@ def absent(attribute: str) -> Clause:
 
 
 def about_unit(condition: Condition) -> Clause:
-    """A condition on a unit's name: about the attribute that SDKs hash, else about the attribute of that name."""
+    """A condition on a unit's name: about the attribute that SDKs hash, else about the attribute of
+    that name.
+    """
     name, hashed = condition.attribute, attribute_of(UNIT_NAMES[condition.attribute])
     own = _about_id(condition, hashed)
     if name == hashed:
@@ -106,7 +111,8 @@ def _as_sent(identity: str) -> list[JSON]:
 class Conditions:
     """Publishes rules for holders of one kind of key.
 
-    ``public`` are the attributes that client keys are shown; ids of units are never among them. ``None``: a server key.
+    ``public`` are the attributes that client keys are shown; ids of units are never among them.
+    ``None``: a server key.
     """
 
     def __init__(self, segments: Segments, *, public: Collection[str] | None) -> None:
@@ -129,7 +135,9 @@ class Conditions:
     def any_of(
         self, ids: Mapping[str, Collection[str]], rules: Sequence[Sequence[Condition]]
     ) -> list[Clause]:
-        """Who is on a list or meets a rule: each clause suffices. A rule without conditions is met by nobody."""
+        """Who is on a list or meets a rule: each clause suffices. A rule without conditions is met
+        by nobody.
+        """
         listed = [self.listed(unit_type, members) for unit_type, members in ids.items() if members]
         met = [both(self.rule(rule)) for rule in rules]
         return listed + [clause for clause in met if clause is not None]

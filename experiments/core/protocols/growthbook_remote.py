@@ -1,7 +1,8 @@
-"""What GrowthBook's SDKs get when they let the server evaluate: their own attributes answered, flag by flag.
+"""What GrowthBook's SDKs get when they let the server evaluate: their own attributes answered, flag
+by flag.
 
-Whoever the deciding experiment takes is answered with a rule that carries the exposure, which the SDK
-reports when the flag is read: the same exposures as under local evaluation.
+Whoever the deciding experiment takes is answered with a rule that carries the exposure, which the
+SDK reports when the flag is read: the same exposures as under local evaluation.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ def feature(
 
 
 def _track(answer: Assignment, experiment: ServingExperiment, units: Mapping[str, str]) -> JSON:
-    """The exposure under the arm that owns the bucket, which in a shadow is not the one whose value is served."""
+    """The exposure under the arm that owns the bucket, which in a shadow is not the one whose value
+    is served.
+    """
     served = answer.served
     owner = next(
         index

@@ -1,8 +1,9 @@
-"""OpenFeature's remote evaluation (OFREP) without HTTP: what a context means, how an answer is written, which error is which.
+"""OpenFeature's remote evaluation (OFREP) without HTTP: what a context means, how an answer is
+written, which error is which.
 
-A context is one flat object. ``targetingKey`` is the user, ``tenantId`` and ``sessionId`` are the other units;
-null and the empty string mean that there is none. Everything in it, these three included, can be targeted.
-``assayExposure`` says what is to be remembered of a single evaluation.
+A context is one flat object. ``targetingKey`` is the user, ``tenantId`` and ``sessionId`` are the
+other units; null and the empty string mean that there is none. Everything in it, these three
+included, can be targeted. ``assayExposure`` says what is to be remembered of a single evaluation.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ UNIT_ATTRIBUTES: Mapping[str, str] = {
 _FIELDS = {unit_type: f"context.{name}" for name, unit_type in UNIT_ATTRIBUTES.items()}
 EXPOSURE_ATTRIBUTE = "assayExposure"
 DEFAULT_VARIANT = "default"
-"""Named where no variant of an experiment is served: clients need a name, and read it as an opaque word."""
+"""Named where no variant of an experiment is served: clients need a name, and read it as an opaque
+word.
+"""
 _LONGEST_KEY = 128
 _USER = frozenset({"user", VISITOR})
 
@@ -63,14 +66,18 @@ REASONS: Mapping[Reason, str] = {
     Reason.DEFAULT: "DEFAULT",
     Reason.UNKNOWN_FLAG: "UNKNOWN",
 }
-"""The protocol has six words for ours; ``metadata.reason`` keeps the exact one. Never STATIC, which a client may cache for ever."""
+"""The protocol has six words for ours; ``metadata.reason`` keeps the exact one. Never STATIC, which
+a client may cache for ever.
+"""
 
 
 # ---------------------------------------------------------------- contexts
 
 
 def context_of(document: JSON) -> dict[str, JSON]:
-    """The context of a request's body: empty when none was sent; what else the body holds is the protocol's future."""
+    """The context of a request's body: empty when none was sent; what else the body holds is the
+    protocol's future.
+    """
     if not isinstance(document, dict):
         raise _unfit("the body", "an object with a context", document)
     context = document.get("context")
@@ -82,7 +89,9 @@ def context_of(document: JSON) -> dict[str, JSON]:
 
 
 def asked_in(context: Mapping[str, JSON]) -> Asked:
-    """The units that a context names, and everything in it as attributes; null and the empty string are no unit."""
+    """The units that a context names, and everything in it as attributes; null and the empty string
+    are no unit.
+    """
     sent = {
         kind: context[name]
         for name, kind in UNIT_ATTRIBUTES.items()
@@ -105,9 +114,9 @@ def _unfit(path: str, wanted: str, found: JSON) -> InvalidInput:
 class Written:
     """An answer as far as it is the same for everybody it meets.
 
-    ``head`` is JSON that lacks its end, which ``tail`` writes for a request. ``mark`` stands for the evaluated
-    part in a tag: it leaves out the version, since a change that changes no answer is none to a client.
-    ``failure`` is what is answered instead where the protocol wants an error.
+    ``head`` is JSON that lacks its end, which ``tail`` writes for a request. ``mark`` stands for
+    the evaluated part in a tag: it leaves out the version, since a change that changes no answer is
+    none to a client. ``failure`` is what is answered instead where the protocol wants an error.
     """
 
     served: Served
@@ -117,7 +126,8 @@ class Written:
 
 
 class Book:
-    """What one environment's keys are answered from one catalogue, written once per possible answer.
+    """What one environment's keys are answered from one catalogue, written once per possible
+    answer.
 
     Answers are recognised by identity, which is theirs as long as the book holds them.
     """
@@ -157,7 +167,9 @@ class Book:
         )
 
     def _version(self, flag: ServedFlag) -> str:
-        """Of the flag's own rules: 12 hex characters that stay while nothing about the flag changes."""
+        """Of the flag's own rules: 12 hex characters that stay while nothing about the flag
+        changes.
+        """
         if flag.key not in self._versions:
             self._versions[flag.key] = hashlib.sha256(repr(flag).encode()).hexdigest()[:12]
         return self._versions[flag.key]
@@ -173,7 +185,9 @@ def _evaluated(served: Served) -> dict[str, JSON]:
 
 
 def tail(asked: Asked, stale: bool) -> bytes:
-    """The end of every answer to one request: whom it is for, what could not be used, and whether something newer may exist."""
+    """The end of every answer to one request: whom it is for, what could not be used, and whether
+    something newer may exist.
+    """
     units = asked.units
     identity = units.get("user") or units.get("tenant") or units.get("session")
     whom = b"" if identity is None else b',"contextId":' + encode_basestring(identity).encode()
@@ -183,7 +197,8 @@ def tail(asked: Asked, stale: bool) -> bytes:
 
 
 def etag(written: list[Written], asked: Asked) -> str:
-    """The tag of a bulk answer: the same as long as the same context gets the same values, whatever was published meanwhile.
+    """The tag of a bulk answer: the same as long as the same context gets the same values, whatever
+    was published meanwhile.
 
     A weak one: metadata in the answer may have changed, and it travels gzipped or not.
     """
@@ -242,7 +257,9 @@ def failure(key: str, error: AssayError) -> dict[str, JSON]:
 
 
 def error_code(error: AssayError) -> ErrorCode:
-    """The protocol's word for a refusal; what has none is general, and the HTTP status says more."""
+    """The protocol's word for a refusal; what has none is general, and the HTTP status says
+    more.
+    """
     ours = ErrorCode.PARSE_ERROR if isinstance(error, InvalidInput) else ErrorCode.GENERAL
     return next((code for code in ErrorCode if code == error.code), ours)
 

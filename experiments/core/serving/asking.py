@@ -1,7 +1,9 @@
-"""What a request asks for: the units and attributes that can be used, and what is wrong with the rest.
+"""What a request asks for: the units and attributes that can be used, and what is wrong with the
+rest.
 
-One unfit unit or attribute makes unanswerable only what needs it. An unfit unit is missing to experiments that
-hash it; a condition on it, or on an unfit attribute, finds something that equals nothing, so it does not hold.
+One unfit unit or attribute makes unanswerable only what needs it. An unfit unit is missing to
+experiments that hash it; a condition on it, or on an unfit attribute, finds something that equals
+nothing, so it does not hold.
 """
 
 from __future__ import annotations
@@ -50,7 +52,9 @@ def asked(
     field: str = "units",
     fields: Mapping[str, str] | None = None,
 ) -> Asked:
-    """A request's units, each read by itself; ``fields`` says where a unit type's id was sent, if not under ``field``."""
+    """A request's units, each read by itself; ``fields`` says where a unit type's id was sent, if
+    not under ``field``.
+    """
     units: dict[str, str] = {}
     problems: list[Problem] = []
     for unit_type, value in sent.items():

@@ -1,7 +1,7 @@
 """Which variant a unit gets, and why: one answer for every door, SDK and simulation.
 
-The order of evaluation is compiled into the catalogue (``evaluation``); here is what is asked of it.
-Always a value with a reason; never an exception for typed input.
+The order of evaluation is compiled into the catalogue (``evaluation``); here is what is asked of
+it. Always a value with a reason; never an exception for typed input.
 """
 
 from __future__ import annotations

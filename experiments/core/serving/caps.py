@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 
 HOUR = 3600.0
 _MOST_COUNTED = 200_000
-"""Units counted one by one; above that only the addresses' cap holds, so that invented ids do not fill the memory."""
+"""Units counted one by one; above that only the addresses' cap holds, so that invented ids do not
+fill the memory.
+"""
 
 
 @dataclass
 class HourlyCaps:
-    """Counts of the present hour. A count of a unit belongs to a key; a count of an address to everybody behind it."""
+    """Counts of the present hour. A count of a unit belongs to a key; a count of an address to
+    everybody behind it.
+    """
 
     per_unit: int
     per_address: int

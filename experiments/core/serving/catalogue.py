@@ -17,7 +17,9 @@ from experiments.core.types import Environment
 
 @dataclass(frozen=True)
 class ExperimentEntry:
-    """Where a look-up by an experiment's key or name leads; without an experiment it serves nothing now."""
+    """Where a look-up by an experiment's key or name leads; without an experiment it serves nothing
+    now.
+    """
 
     key: str
     flag: ServedFlag
@@ -52,7 +54,9 @@ class Catalogue:
     def evaluators(
         self, environment: Environment = Environment.PRODUCTION, client: bool = False
     ) -> Mapping[str, Evaluator]:
-        """By flag: what answers for it; a client key's mapping holds only flags that are visible to clients."""
+        """By flag: what answers for it; a client key's mapping holds only flags that are visible to
+        clients.
+        """
         return self._books[environment].evaluators[client]
 
     def experiment(
@@ -82,7 +86,9 @@ class Catalogue:
 
 @dataclass(frozen=True)
 class _Book:
-    """What keys of one environment see; by whether it is a client's key where that makes a difference."""
+    """What keys of one environment see; by whether it is a client's key where that makes a
+    difference.
+    """
 
     catalogue: Catalogue
     compiled: Mapping[str, Compiled]
@@ -111,7 +117,9 @@ class _Book:
 def _book(
     catalogue: Catalogue, environment: Environment, alike: Mapping[str, Compiled] | None = None
 ) -> _Book:
-    """``alike``: flags that answer another environment in the same way; they are not compiled again."""
+    """``alike``: flags that answer another environment in the same way; they are not compiled
+    again.
+    """
     known = alike or {}
     made = {
         key: known.get(key)
@@ -142,7 +150,9 @@ def _book(
 def _entries(
     catalogue: Catalogue, environment: Environment, made: Mapping[str, Compiled]
 ) -> dict[str, ExperimentEntry]:
-    """By key first, then by name where no key says otherwise; what serves comes before what was rolled out."""
+    """By key first, then by name where no key says otherwise; what serves comes before what was
+    rolled out.
+    """
     found = [
         entry
         for flag in catalogue.flags.values()
@@ -159,7 +169,9 @@ def _entries(
 def _entries_of(
     catalogue: Catalogue, flag: ServedFlag, environment: Environment, made: Compiled
 ) -> Iterator[tuple[ExperimentEntry, str]]:
-    """Each experiment of the flag with its name; only the one that decides shares what answers for the flag."""
+    """Each experiment of the flag with its name; only the one that decides shares what answers for
+    the flag.
+    """
     deciding = flag.served_to(environment)
 
     def entry(key: str, experiment: ServingExperiment | None) -> ExperimentEntry:

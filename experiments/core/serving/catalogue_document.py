@@ -1,4 +1,6 @@
-"""The catalogue as a document: the shape that the changing service writes and every reader parses."""
+"""The catalogue as a document: the shape that the changing service writes and every reader
+parses.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,11 @@ SCHEMA = 1
 
 
 class VariantDocument(TypedDict):
-    """``main``, ``dark`` and ``twin`` list the bucket indexes it owns; ``value: null`` means its config.
+    """``main``, ``dark`` and ``twin`` list the bucket indexes it owns; ``value: null`` means its
+    config.
 
-    An arm that is switched off alone owns none: those it had stand under ``stopped``, where a reader that does not
-    know the word finds nothing either and serves the rollout or the default.
+    An arm that is switched off alone owns none: those it had stand under ``stopped``, where a
+    reader that does not know the word finds nothing either and serves the rollout or the default.
     """
 
     id: int
@@ -30,7 +33,9 @@ class VariantDocument(TypedDict):
 
 
 class ExperimentDocument(TypedDict):
-    """A serving experiment; a preview has stage draft or dark_launch and a full-share allocation."""
+    """A serving experiment; a preview has stage draft or dark_launch and a full-share
+    allocation.
+    """
 
     id: int
     key: str
@@ -105,7 +110,9 @@ class ExclusionListDocument(TypedDict):
 
 
 class SegmentDocument(TypedDict):
-    """A named audience that some condition of the document asks about: ids by unit type, and rules."""
+    """A named audience that some condition of the document asks about: ids by unit type, and
+    rules.
+    """
 
     key: str
     ids: dict[str, list[str]]
@@ -120,7 +127,9 @@ class HoldoutDocument(TypedDict):
 
 
 class CatalogueDocument(TypedDict):
-    """Moments are ISO 8601 with a zone; lists keep their order, which is the order of precedence."""
+    """Moments are ISO 8601 with a zone; lists keep their order, which is the order of
+    precedence.
+    """
 
     schema: int
     version: int

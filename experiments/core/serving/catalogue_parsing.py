@@ -37,7 +37,8 @@ __all__ = ["Catalogue", "CatalogueDocument", "canonical", "digest", "parse"]
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
 _INDEXES = tuple(range(BUCKETS))
-"""The same numbers for all who hold buckets: a parsed document has its own thousand an experiment."""
+"""The same numbers for all who hold buckets: a parsed document has its own thousand an experiment.
+"""
 
 
 def canonical(document: Mapping[str, object]) -> bytes:

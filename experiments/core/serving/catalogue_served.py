@@ -1,4 +1,6 @@
-"""What a server key of each environment may read of the catalogue, so that its holder can decide for itself."""
+"""What a server key of each environment may read of the catalogue, so that its holder can decide
+for itself.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,11 @@ _ALLOCATION = ("main", "dark", "twin", "stopped")
 
 
 def served_document(document: CatalogueDocument, environment: Environment) -> Mapping[str, object]:
-    """The catalogue for holders of this environment's keys, who get from it every answer that the doors would give them.
+    """The catalogue for holders of this environment's keys, who get from it every answer that the
+    doors would give them.
 
-    Previews and their allocation are the test keys' alone. What remains of one for production is its
-    variants, and only where an override shows them to somebody.
+    Previews and their allocation are the test keys' alone. What remains of one for production is
+    its variants, and only where an override shows them to somebody.
     """
     flags = (
         document["flags"]

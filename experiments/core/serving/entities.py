@@ -1,4 +1,5 @@
-"""The parts of what serving reads: flags, the experiments and rollouts on them, overrides, the holdout.
+"""The parts of what serving reads: flags, the experiments and rollouts on them, overrides, the
+holdout.
 
 Everything is frozen and precomputed when it is built; evaluation only looks things up. Values and
 configs are shared between answers: read them, never change them.
@@ -31,7 +32,8 @@ NO_VARIANT = -1
 class ServedVariant:
     """One arm with the buckets it owns: main ones, dark ones, and control's twins of the dark ones.
 
-    ``stopped`` are the buckets of an arm that is switched off alone: it serves nobody there any more.
+    ``stopped`` are the buckets of an arm that is switched off alone: it serves nobody there any
+    more.
     """
 
     id: int
@@ -54,10 +56,12 @@ class ServedVariant:
 
 @dataclass(frozen=True)
 class ServingExperiment:
-    """An experiment as it serves: in its dark launch, running, or (``preview``) shown to test keys at full share.
+    """An experiment as it serves: in its dark launch, running, or (``preview``) shown to test keys
+    at full share.
 
-    ``table`` has one entry per bucket: the index of the variant that owns it, or -1; ``stopped`` are the buckets
-    of arms that are switched off alone. ``segments`` are at least those that the targeting names.
+    ``table`` has one entry per bucket: the index of the variant that owns it, or -1; ``stopped``
+    are the buckets of arms that are switched off alone. ``segments`` are at least those that the
+    targeting names.
     """
 
     id: int
@@ -98,7 +102,9 @@ _ALL_MAIN = (BucketRole.MAIN,) * BUCKETS
 def _bucket_table(
     experiment: str, variants: Sequence[ServedVariant]
 ) -> tuple[Sequence[int], tuple[BucketRole, ...]]:
-    """By bucket: which variant holds it, and as what. Kept small, since a catalogue has hundreds of them."""
+    """By bucket: which variant holds it, and as what. Kept small, since a catalogue has hundreds of
+    them.
+    """
     table, roles = [NO_VARIANT] * BUCKETS, [BucketRole.MAIN] * BUCKETS
     for position, variant in enumerate(variants):
         for index, role in variant.held():
@@ -139,7 +145,9 @@ def _control_of(experiment: str, variants: Sequence[ServedVariant]) -> ServedVar
 
 @dataclass(frozen=True)
 class Audience:
-    """Who was tested: a targeting and, where less than all units were, their buckets under the layer's seed."""
+    """Who was tested: a targeting and, where less than all units were, their buckets under the
+    layer's seed.
+    """
 
     unit_type: str
     targeting: tuple[Condition, ...] = ()
@@ -154,7 +162,8 @@ class Audience:
 
 @dataclass(frozen=True)
 class ServingRollout:
-    """What a promotion left on the flag: the variant for the tested audience, control for those held back.
+    """What a promotion left on the flag: the variant for the tested audience, control for those
+    held back.
 
     After ``holdback_until`` the held back get the variant too.
     """
@@ -205,8 +214,8 @@ class Holdout:
 class ServedFlag:
     """A flag and everything that can decide its value.
 
-    ``resting`` are the key and name of each of its experiments that serves nothing now (a draft, paused,
-    over): who asks for one of these still gets the flag's value.
+    ``resting`` are the key and name of each of its experiments that serves nothing now (a draft,
+    paused, over): who asks for one of these still gets the flag's value.
     """
 
     key: str
@@ -232,7 +241,9 @@ class ServedFlag:
         object.__setattr__(self, "overrides_of", index)
 
     def served_to(self, environment: Environment) -> ServingExperiment | None:
-        """The experiment that decides: for test keys the first preview, else the one in production."""
+        """The experiment that decides: for test keys the first preview, else the one in
+        production.
+        """
         if environment is Environment.TEST and self.previews:
             return self.previews[0]
         return self.experiment

@@ -1,4 +1,5 @@
-"""A flag compiled to one function: which answer it gives to a map of units, attributes and a moment.
+"""A flag compiled to one function: which answer it gives to a map of units, attributes and a
+moment.
 
 Switched off → override → exclusions → targeting → global holdout → experiment → rollout → default.
 Whatever can be known before anybody asks is built when the catalogue is: every possible answer
@@ -37,11 +38,11 @@ _PHASE = {BucketRole.MAIN: Phase.MAIN, BucketRole.DARK: Phase.DARK, BucketRole.T
 class Served:
     """One possible answer of a flag, shared by all whom it meets: read it, never change it.
 
-    ``value``, ``config``, ``variant`` and ``is_control`` are what the unit is served. ``experiment_id``,
-    ``iteration_id``, ``variant_id`` and ``role`` say under which arm an exposure is recorded. That is the
-    served variant, except in a shadow dark launch (``shadow``): there the unit is served control, while
-    ``variant_id`` and ``metadata["treatment"]`` name the arm that owns its bucket. An iteration of
-    ``None`` (a draft's preview or override) cannot be recorded.
+    ``value``, ``config``, ``variant`` and ``is_control`` are what the unit is served.
+    ``experiment_id``, ``iteration_id``, ``variant_id`` and ``role`` say under which arm an exposure
+    is recorded. That is the served variant, except in a shadow dark launch (``shadow``): there the
+    unit is served control, while ``variant_id`` and ``metadata["treatment"]`` name the arm that
+    owns its bucket. An iteration of ``None`` (a draft's preview or override) cannot be recorded.
     """
 
     flag: str | None
@@ -67,8 +68,9 @@ class Assignment:
     """The answer to one unit. ``unit_id`` is the id that decided and ``bucket`` where it hashes;
     both are ``None`` when nothing was hashed.
 
-    Several askers can share an answer and what it holds, so only read it. It is not frozen and has no
-    ``__init__`` (``assignment_of`` makes one): each of these costs up to a third of a decision (ADR 0032).
+    Several askers can share an answer and what it holds, so only read it. It is not frozen and has
+    no ``__init__`` (``assignment_of`` makes one): each of these costs up to a third of a decision
+    (ADR 0032).
     """
 
     served: Served
@@ -90,9 +92,11 @@ Evaluator: TypeAlias = Callable[[Units, Attributes, datetime], Assignment]
 
 @dataclass(frozen=True, slots=True)
 class Alone:
-    """An experiment that nothing else of its flag can forestall: the flag is on and has neither overrides nor a rollout.
+    """An experiment that nothing else of its flag can forestall: the flag is on and has neither
+    overrides nor a rollout.
 
-    ``table`` is its answer by bucket, ``otherwise`` the answer to those who have not come as far as that.
+    ``table`` is its answer by bucket, ``otherwise`` the answer to those who have not come as far as
+    that.
     """
 
     experiment: ServingExperiment
@@ -101,7 +105,9 @@ class Alone:
 
 
 class Compiled(NamedTuple):
-    """What answers for a flag; ``alone`` where it is no more than an experiment behind the global rules."""
+    """What answers for a flag; ``alone`` where it is no more than an experiment behind the global
+    rules.
+    """
 
     evaluate: Evaluator
     alone: Alone | None = None
@@ -224,7 +230,9 @@ def _all_steps(
     answers: Answers,
     table: tuple[Served, ...],
 ) -> Evaluator:
-    """Targeting, holdout, experiment, rollout, default. A rollout still serves whom the experiment does not take."""
+    """Targeting, holdout, experiment, rollout, default. A rollout still serves whom the experiment
+    does not take.
+    """
     defaults = {reason: assignment_of(answers.default(reason)) for reason in _DEFAULT_REASONS}
     rolled_out = answers.rolled_out()
 
@@ -309,9 +317,11 @@ _BEFORE_THE_HASH = (Reason.EXCLUDED, Reason.NOT_TARGETED, Reason.UNIT_MISSING, R
 
 
 class Answers:
-    """The answers a flag can give while this experiment serves, as heard by whoever asks for ``named``.
+    """The answers a flag can give while this experiment serves, as heard by whoever asks for
+    ``named``.
 
-    Who asked for an experiment that did not decide gets the flag's value and none of another one's variants.
+    Who asked for an experiment that did not decide gets the flag's value and none of another one's
+    variants.
     """
 
     def __init__(
@@ -364,7 +374,9 @@ class Answers:
         }
 
     def overrides(self) -> _Overrides:
-        """By unit type and id; each counts for its own experiment: serving or a draft, and not when another one was asked for."""
+        """By unit type and id; each counts for its own experiment: serving or a draft, and not when
+        another one was asked for.
+        """
         found: dict[str, dict[str, list[tuple[datetime, Served]]]] = {}
         for override in self._flag.overrides:
             experiment = self._overridable(override.experiment)
@@ -402,7 +414,9 @@ class Answers:
         return bare(self._flag.key, self._as_heard(reason), served.value, experiment=self._named)
 
     def _as_heard(self, reason: Reason) -> Reason:
-        """Who asked for an experiment that serves nothing now hears that, not why another one did not take the unit."""
+        """Who asked for an experiment that serves nothing now hears that, not why another one did
+        not take the unit.
+        """
         serving = self._experiment.key if self._experiment is not None else None
         rolled_out = self._flag.rollout.experiment if self._flag.rollout is not None else None
         resting = self._named is not None and self._named not in (serving, rolled_out)

@@ -61,7 +61,9 @@ def explain_all(
     now: datetime,
     environment: Environment = Environment.PRODUCTION,
 ) -> tuple[Explanation, ...]:
-    """One explanation for each flag, which is one for each experiment that serves or was rolled out."""
+    """One explanation for each flag, which is one for each experiment that serves or was rolled
+    out.
+    """
     asked = (
         AssignmentRequest(flag=key, units=units, attributes=attributes, environment=environment)
         for key in catalogue.flags
@@ -79,7 +81,8 @@ def _nothing(flag: str | None, experiment: str | None, reason: Reason, message: 
 class _Decision:
     """What the flag answers, before it is told to somebody who asked for one experiment.
 
-    ``of`` is the experiment whose variant it is; ``otherwise`` is what who asked for another one hears.
+    ``of`` is the experiment whose variant it is; ``otherwise`` is what who asked for another one
+    hears.
     """
 
     step: StepName
@@ -101,7 +104,8 @@ _OF_ANOTHER_EXPERIMENT = (
     Reason.NOT_IN_EXPERIMENT,
     Reason.ARM_STOPPED,
 )
-"""Reasons that say something about the experiment which decides, and nothing about one that rests."""
+"""Reasons that say something about the experiment which decides, and nothing about one that rests.
+"""
 
 
 class _Walk:
@@ -141,7 +145,9 @@ class _Walk:
         return self._pass(StepName.FLAG, f"flag {self.flag.key} is switched on")
 
     def _override(self) -> _Decision | None:
-        """Unit types in the order in which the overrides first name them, then the overrides' own order."""
+        """Unit types in the order in which the overrides first name them, then the overrides' own
+        order.
+        """
         mine = [
             override for override in self.flag.overrides if self._overridden(override) is not None
         ]
@@ -209,7 +215,9 @@ class _Walk:
         )
 
     def _audiences(self) -> _Decision:
-        """Targeting and unit of the experiment and the rollout, then the holdout, the bucket, the rollout, the default."""
+        """Targeting and unit of the experiment and the rollout, then the holdout, the bucket, the
+        rollout, the default.
+        """
         experiment, rollout = self.experiment, self.flag.rollout
         barrier = Reason.DEFAULT if experiment is None else self._experiment_barrier(experiment)
         rollout_barrier = Reason.DEFAULT if rollout is None else self._rollout_barrier(rollout)
@@ -345,7 +353,9 @@ class _Walk:
         return replace(self._no_more(self._outside(experiment)), identity=identity, bucket=bucket)
 
     def _outside(self, experiment: ServingExperiment) -> Reason:
-        """Why a unit without a variant has none: its arm was stopped, or no arm holds its bucket."""
+        """Why a unit without a variant has none: its arm was stopped, or no arm holds its
+        bucket.
+        """
         bucket = bucket_of(experiment.seed, unit_id(self.units, experiment.unit_type) or "")
         stopped = any(bucket in variant.stopped for variant in experiment.variants)
         return Reason.ARM_STOPPED if stopped else Reason.NOT_IN_EXPERIMENT
@@ -411,7 +421,9 @@ class _Walk:
         return self._default(StepName.DEFAULT, reason, serving)
 
     def _told(self, decision: _Decision) -> Explanation:
-        """Who asked for an experiment that did not decide gets the flag's value and none of another one's variants."""
+        """Who asked for an experiment that did not decide gets the flag's value and none of another
+        one's variants.
+        """
         foreign = decision.variant is not None and self.named not in (None, decision.of)
         reason = self._heard(
             decision.otherwise if foreign or decision.variant is None else decision.reason

@@ -1,4 +1,6 @@
-"""What an explanation consists of: steps, each with what was asked, what was found and what followed."""
+"""What an explanation consists of: steps, each with what was asked, what was found and what
+followed.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from typing import Literal, TypeAlias
 from experiments.core.types import JSON, Reason
 
 Outcome: TypeAlias = Literal["passed", "barred", "decided"]
-"""``barred``: the experiment (or the rollout) does not take this unit, and what comes after it may still."""
+"""``barred``: the experiment (or the rollout) does not take this unit, and what comes after it may
+still.
+"""
 Detail: TypeAlias = "dict[str, JSON]"
 
 
@@ -48,7 +52,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a unit gets of a flag, and every step up to the one that decided; fields as in an assignment's answer."""
+    """What a unit gets of a flag, and every step up to the one that decided; fields as in an
+    assignment's answer.
+    """
 
     flag: str | None
     experiment: str | None

@@ -1,4 +1,6 @@
-"""An exposure as the server that caused it writes it down: everything is known, nothing to resolve."""
+"""An exposure as the server that caused it writes it down: everything is known, nothing to
+resolve.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ class QueuedExposure:
 
 
 def to_line(exposure: QueuedExposure) -> bytes:
-    """One line of JSON, its newline included; written out, since an encoder of dictionaries takes three times as long."""
+    """One line of JSON, its newline included; written out, since an encoder of dictionaries takes
+    three times as long.
+    """
     bucket = "" if exposure.bucket is None else f',"b":{exposure.bucket}'
     covariates = "" if exposure.covariates is None else f',"cov":{_encode(exposure.covariates)}'
     context = "" if exposure.context is None else f',"ctx":{_encode(exposure.context)}'
@@ -56,7 +60,9 @@ def line_start(
     phase: Phase,
     environment: Environment,
 ) -> bytes:
-    """What is the same in the lines of all units that meet one answer; ``finished`` writes the rest. Together they are ``to_line``'s."""
+    """What is the same in the lines of all units that meet one answer; ``finished`` writes the
+    rest. Together they are ``to_line``'s.
+    """
     fields = {
         "e": experiment_id,
         "i": iteration_id,
@@ -69,7 +75,9 @@ def line_start(
 
 
 def finished(start: bytes, unit_id: str, bucket: int | None, at: bytes, event_id: bytes) -> bytes:
-    """A whole line; ``at`` is a moment in ISO 8601 and ``event_id`` plain, since neither is escaped."""
+    """A whole line; ``at`` is a moment in ISO 8601 and ``event_id`` plain, since neither is
+    escaped.
+    """
     unit = encode_basestring_ascii(unit_id).encode()
     if bucket is None:
         return b'%b,"u":%b,"at":"%b","id":"%b"}\n' % (start, unit, at, event_id)

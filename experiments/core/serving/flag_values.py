@@ -1,4 +1,6 @@
-"""A flag's typed value: what each type accepts, and how it is written so that clients read it back."""
+"""A flag's typed value: what each type accepts, and how it is written so that clients read it
+back.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ _EXPECTED = {
 
 
 def typed_value(flag_type: FlagType, value: object, path: str = "value") -> JSON:
-    """The value as the flag's type writes it (a float flag's 1 is 1.0), or a refusal naming the place."""
+    """The value as the flag's type writes it (a float flag's 1 is 1.0), or a refusal naming the
+    place.
+    """
     if (
         flag_type is FlagType.FLOAT
         and isinstance(value, int)

@@ -1,7 +1,8 @@
 """The keyring: which keys exist, what they may do, and for whom they act. Never served to anybody.
 
 A key reads ``assay_<scope>_<selector>_<secret>``. The selector finds its entry; the verifier, a
-SHA-256 of the whole key, checks it. The secret has 192 random bits, so a slow hash would add nothing.
+SHA-256 of the whole key, checks it. The secret has 192 random bits, so a slow hash would add
+nothing.
 """
 
 from __future__ import annotations

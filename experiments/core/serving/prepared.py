@@ -15,8 +15,8 @@ _NOT_YET = object()
 class Prepared(Generic[T]):
     """Found by the answer's identity, which stays its own for as long as it is held here.
 
-    A catalogue has a few answers an experiment; those of catalogues long gone are dropped, with all the
-    others, when there are too many.
+    A catalogue has a few answers an experiment; those of catalogues long gone are dropped, with all
+    the others, when there are too many.
     """
 
     def __init__(self, make: Callable[[Served], T], most: int = MOST) -> None:
@@ -47,7 +47,9 @@ class Prepared(Generic[T]):
 
 
 class _Held(Generic[T]):
-    """What was made, by identity, and the answers whose identities these are: kept and dropped with one another."""
+    """What was made, by identity, and the answers whose identities these are: kept and dropped with
+    one another.
+    """
 
     def __init__(self) -> None:
         self.made: dict[int, T] = {}

@@ -1,7 +1,8 @@
-"""What users of a flag get right now, in one line: the order of evaluation read off what is served, for everybody at once.
+"""What users of a flag get right now, in one line: the order of evaluation read off what is served,
+for everybody at once.
 
-``explain`` says it of one unit; this says it of all of them, in the same order and from the same catalogue. A test
-compares the two unit by unit.
+``explain`` says it of one unit; this says it of all of them, in the same order and from the same
+catalogue. A test compares the two unit by unit.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Many experiments or flags asked at once, at less than the sum of their prices; the answers are each one's own.
+"""Many experiments or flags asked at once, at less than the sum of their prices; the answers are
+each one's own.
 
-Exclusions and the global holdout are one question whoever asks it, and experiments that share a targeting and a
-unit type are matched once for all of them. What is left for each is its hash and a look-up. A flag with overrides
-or a rollout is asked by itself, as ever.
+Exclusions and the global holdout are one question whoever asks it, and experiments that share a
+targeting and a unit type are matched once for all of them. What is left for each is its hash and a
+look-up. A flag with overrides or a rollout is asked by itself, as ever.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ from experiments.core.units import unit_id
 
 
 class Assigned(Collection[Assignment]):
-    """The answers to one request in columns, which cost a fraction of as many objects; iterating makes these."""
+    """The answers to one request in columns, which cost a fraction of as many objects; iterating
+    makes these.
+    """
 
     __slots__ = ("buckets", "served", "unit_ids")
 
@@ -119,7 +122,9 @@ class Together:
 
 
 def _shared_by(alone: Alone) -> tuple[str, str]:
-    """What experiments must have in common to be asked as one. As text, in which 1, 1.0 and true are not the same."""
+    """What experiments must have in common to be asked as one. As text, in which 1, 1.0 and true
+    are not the same.
+    """
     return repr(alone.experiment.targeting), alone.experiment.unit_type
 
 

@@ -1,8 +1,10 @@
-"""A flag's schema: which keys its objects have, of which type and within which limits. A small part of JSON Schema.
+"""A flag's schema: which keys its objects have, of which type and within which limits. A small part
+of JSON Schema.
 
-``{"type": "object", "properties": {"model": {"type": "string", "enum": ["small", "large"]}, …}, "required": ["model"]}``.
-Forms are drawn from it, and a design that steps outside is told so. It refuses nothing that is served: a new key in
-code must not wait for a schema. Words that are not read are refused, so that nobody relies on them.
+``{"type": "object", "properties": {"model": {"type": "string", "enum": ["small", "large"]}, …},
+"required": ["model"]}``. Forms are drawn from it, and a design that steps outside is told so. It
+refuses nothing that is served: a new key in code must not wait for a schema. Words that are not
+read are refused, so that nobody relies on them.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ _COMMON = frozenset({"type", "title", "description"})
 
 @dataclass(frozen=True)
 class Property:
-    """One key of a flag's object. ``low`` and ``high`` bound numbers, ``longest`` text; ``choices`` are all texts there may be."""
+    """One key of a flag's object. ``low`` and ``high`` bound numbers, ``longest`` text; ``choices``
+    are all texts there may be.
+    """
 
     name: str
     kind: Kind
@@ -60,7 +64,9 @@ NO_SCHEMA = Schema()
 
 
 def parse_schema(document: JSON) -> Schema:
-    """The schema of a document; the empty object says nothing. Refuses what it does not read, naming the place."""
+    """The schema of a document; the empty object says nothing. Refuses what it does not read,
+    naming the place.
+    """
     if document == {}:
         return NO_SCHEMA
     whole = _object(document, "schema")
@@ -107,7 +113,9 @@ def outside(schema: Schema, value: JSON) -> tuple[str, ...]:
 
 
 def suggested(values: Iterable[JSON]) -> dict[str, JSON]:
-    """A schema of the plain keys that these objects have, to begin from: types alone, limits are for people to say."""
+    """A schema of the plain keys that these objects have, to begin from: types alone, limits are
+    for people to say.
+    """
     met = [value for value in values if isinstance(value, dict)]
     names = dict.fromkeys(name for value in met for name in value if 0 < len(name) <= LONGEST_NAME)
     found = {

@@ -1,1 +1,3 @@
-"""Who a rule is for: conditions, their predicates, exclusions, and what browsers may read of them."""
+"""Who a rule is for: conditions, their predicates, exclusions, and what browsers may read of
+them.
+"""

@@ -61,7 +61,8 @@ HOLD_WHEN_MISSING = frozenset({Op.NE, Op.NOT_IN, Op.NOT_EXISTS})
 
 @dataclass(frozen=True)
 class Condition:
-    """One comparison of one attribute; ``value`` is a tuple for list operators, ``None`` for presence.
+    """One comparison of one attribute; ``value`` is a tuple for list operators, ``None`` for
+    presence.
 
     A segment's condition has no attribute (an empty one) and the segment's key as its value.
     """
@@ -80,7 +81,9 @@ class Condition:
 
 
 def parse_conditions(document: object, path: str = "targeting") -> tuple[Condition, ...]:
-    """Conditions from their JSON, a list of ``{attribute, op, value}``; ``None`` means no condition."""
+    """Conditions from their JSON, a list of ``{attribute, op, value}``; ``None`` means no
+    condition.
+    """
     if document is None:
         return ()
     if not isinstance(document, list):
@@ -100,7 +103,9 @@ def conditions_json(conditions: Sequence[Condition]) -> list[JSON]:
 
 
 def with_full_versions(document: JSON) -> JSON:
-    """A rule's JSON with ``v2.1`` as ``2.1.0``, so that every reader of the catalogue knows the version; ill-formed parts stay."""
+    """A rule's JSON with ``v2.1`` as ``2.1.0``, so that every reader of the catalogue knows the
+    version; ill-formed parts stay.
+    """
     return (
         [_with_full_version(entry) for entry in document]
         if isinstance(document, list)
@@ -240,7 +245,9 @@ def _parse_scalar(value: object, path: str, wanted: str | None = None) -> Scalar
 
 
 def kind_of(value: object) -> str | None:
-    """boolean, number or string; ``None`` for what no condition compares (null, lists, NaN, infinity)."""
+    """boolean, number or string; ``None`` for what no condition compares (null, lists, NaN,
+    infinity).
+    """
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, int):

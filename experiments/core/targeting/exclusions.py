@@ -1,4 +1,6 @@
-"""Exclusions: who is never part of an experiment (staff, key clients), decided before any hashing."""
+"""Exclusions: who is never part of an experiment (staff, key clients), decided before any
+hashing.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from experiments.core.units import unit_id
 
 @dataclass(frozen=True)
 class ExclusionList:
-    """A named list: ids by unit type, and rules of which any one suffices (a rule's conditions all hold).
+    """A named list: ids by unit type, and rules of which any one suffices (a rule's conditions all
+    hold).
 
     A rule that says ``ne`` or ``not_in`` also meets requests without the attribute; add ``exists``
     where these should stay in.
@@ -42,7 +45,9 @@ class Exclusions:
         object.__setattr__(self, "_rules", _compiled(self.lists, self.segments))
 
     def excluded_by(self, units: Mapping[str, str], attributes: Attributes) -> str | None:
-        """The key of the first list that names any of the request's units or matches its attributes."""
+        """The key of the first list that names any of the request's units or matches its
+        attributes.
+        """
         for unit_type, owners in self._by_id.items():
             identity = unit_id(units, unit_type)
             if identity is not None and identity in owners:

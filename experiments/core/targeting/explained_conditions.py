@@ -1,4 +1,6 @@
-"""Conditions beside what they met: the attribute's value, the segment's membership, the list's rule."""
+"""Conditions beside what they met: the attribute's value, the segment's membership, the list's
+rule.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ def how_excluded(
 def condition_row(
     condition: Condition, units: Units, attributes: Attributes, segments: Segments
 ) -> Detail:
-    """A condition with what was found: the attribute's value, or how the request is in the segment."""
+    """A condition with what was found: the attribute's value, or how the request is in the
+    segment.
+    """
     holds = compile_conditions((condition,), segments)(units, attributes)
     if not condition.attribute:
         return {

@@ -1,18 +1,21 @@
-"""Targeting: a rule's conditions compiled once into a predicate over a request's units and attributes.
+"""Targeting: a rule's conditions compiled once into a predicate over a request's units and
+attributes.
 
 All conditions of a rule must hold. What a condition says of an attribute:
 
-- **missing** (absent or null): ``ne``, ``not_in`` and ``not_exists`` hold, everything else does not;
+- **missing** (absent or null): ``ne``, ``not_in`` and ``not_exists`` hold, everything else does
+  not;
 - **of another type** than the condition's value: only ``exists`` can hold (so ``ne "5"`` does not
   hold for the number 5);
 - types are boolean, number and string: a boolean is not a number, 1 and 1.0 are the same number,
   text is compared exactly, upper and lower case apart. There are no regular expressions;
-- ``semver_…`` compare by the precedence of SemVer 2.0 (``semver``); ``v2.1.0`` is 2.1.0, and ``2.1`` is 2.1.0 too. An
-  attribute that is no version (text of another form, a number) holds for none of them;
-- **names of units** (``UNIT_NAMES``: ``id``, ``targetingKey``, ``userId``, ``tenantId``, …) mean the unit that
-  the request asks for, at every door alike, and the attribute of that name only when the request has no
-  such unit. Ids are text: a whole number in a condition or an attribute is its decimal text. An id that
-  cannot be used is not missing: only ``exists`` holds for it;
+- ``semver_…`` compare by the precedence of SemVer 2.0 (``semver``); ``v2.1.0`` is 2.1.0, and
+  ``2.1`` is 2.1.0 too. An attribute that is no version (text of another form, a number) holds for
+  none of them;
+- **names of units** (``UNIT_NAMES``: ``id``, ``targetingKey``, ``userId``, ``tenantId``, …) mean
+  the unit that the request asks for, at every door alike, and the attribute of that name only when
+  the request has no such unit. Ids are text: a whole number in a condition or an attribute is its
+  decimal text. An id that cannot be used is not missing: only ``exists`` holds for it;
 - ``in_segment`` and ``not_in_segment`` ask about the request as a whole, so nothing can be missing:
   one is always the opposite of the other. Inside a segment's rules all of the above counts.
 """
@@ -54,7 +57,8 @@ _Check: TypeAlias = Callable[[object], bool]
 
 @dataclass(frozen=True)
 class Segment:
-    """A named audience: ids by unit type, and rules of which any one suffices (a rule's conditions all hold).
+    """A named audience: ids by unit type, and rules of which any one suffices (a rule's conditions
+    all hold).
 
     Its rules name no segments. One without ids and rules holds nobody.
     """
@@ -117,8 +121,9 @@ _NEVER = object()
 def first_look(conditions: Sequence[Condition]) -> tuple[str, object]:
     """An attribute and a value: when a request's attribute has this value, the rule holds.
 
-    The predicate decides when it has another value. This answers the two most frequent rules with one
-    comparison: no condition at all (no attribute is called ``""``), and one text that must be equal.
+    The predicate decides when it has another value. This answers the two most frequent rules with
+    one comparison: no condition at all (no attribute is called ``""``), and one text that must be
+    equal.
     """
     if not conditions:
         return "", None
@@ -227,7 +232,8 @@ def _comparison(op: Op, value: object) -> _Check:
     return lambda found: kind_of(found) == kind and compare(found, value)
 
 
-# Both sides are of one kind when these run, and the ordered four only ever meet numbers or versions.
+# Both sides are of one kind when these run, and the ordered four only ever meet numbers or
+# versions.
 _COMPARISONS: Mapping[Op, Callable[[object, object], bool]] = {
     Op.EQ: lambda found, value: found == value,
     Op.NE: lambda found, value: found != value,

@@ -1,8 +1,9 @@
 """Which attributes client payloads may compare: only those that somebody declared public, by name.
 
-A payload that browsers evaluate shows every value that its conditions compare. A hash would hide nothing, since its
-salt stands in the same browser and a dictionary of e-mail addresses is short. So a flag that compares anything
-else is remote-only for client keys. A unit's id can never be declared.
+A payload that browsers evaluate shows every value that its conditions compare. A hash would hide
+nothing, since its salt stands in the same browser and a dictionary of e-mail addresses is short. So
+a flag that compares anything else is remote-only for client keys. A unit's id can never be
+declared.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ _PERSONAL = frozenset(
 
 
 def refuse_unless_publishable(name: str) -> None:
-    """Refuse names that are no attribute's, units' ids, and what says by its name that it identifies a person."""
+    """Refuse names that are no attribute's, units' ids, and what says by its name that it
+    identifies a person.
+    """
     if ATTRIBUTE.fullmatch(name) is None:
         message = f"attribute {name[:64]!r}: expected up to 64 letters, digits and _ . - starting with a letter or _"
         raise InvalidInput(message, "name")
@@ -69,7 +72,9 @@ def refuse_unless_publishable(name: str) -> None:
 
 @dataclass(frozen=True)
 class Compared:
-    """A value that becomes readable for every holder of a client key once its attribute is public."""
+    """A value that becomes readable for every holder of a client key once its attribute is
+    public.
+    """
 
     attribute: str
     flag: str
@@ -80,7 +85,9 @@ class Compared:
 
 
 def still_private(catalogue: Catalogue) -> list[Compared]:
-    """What flags visible to clients compare and client payloads do not show, by attribute and flag."""
+    """What flags visible to clients compare and client payloads do not show, by attribute and
+    flag.
+    """
     found = [
         compared
         for flag in catalogue.flags.values()

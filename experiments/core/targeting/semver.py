@@ -1,6 +1,7 @@
 """Versions in order, by the precedence rules of Semantic Versioning 2.0.0 (semver.org, section 11).
 
-Applications also write ``v2.1.0`` and ``2.1``. Both are read: a ``v`` in front counts for nothing, and missing numbers are 0.
+Applications also write ``v2.1.0`` and ``2.1``. Both are read: a ``v`` in front counts for nothing,
+and missing numbers are 0.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ def precedence(version: object) -> Precedence | None:
 
 
 def full(version: str) -> str:
-    """A version that ``precedence`` reads, with all three numbers and without a ``v``: every reader of SemVer 2.0 knows it."""
+    """A version that ``precedence`` reads, with all three numbers and without a ``v``: every reader
+    of SemVer 2.0 knows it.
+    """
     rest = version[1:] if version[:1] in ("v", "V") else version
     end = min((place for mark in "-+" if (place := rest.find(mark)) >= 0), default=len(rest))
     numbers = rest[:end].split(".")

@@ -1,4 +1,6 @@
-"""``manage.py create_key NAME --scope server``: make an API key and print it, once, as the last line."""
+"""``manage.py create_key NAME --scope server``: make an API key and print it, once, as the last
+line.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,9 @@ class Command(BaseCommand):
         return found or self._operator()
 
     def _operator(self) -> User:
-        """Where nobody administers yet, whoever can run this command owns the key: an account nobody can log in with."""
+        """Where nobody administers yet, whoever can run this command owns the key: an account
+        nobody can log in with.
+        """
         found, made = User.objects.get_or_create(
             username=_OPERATOR, defaults={"password": make_password(None)}
         )

@@ -1,4 +1,6 @@
-"""Who sees a variant by name for a while, and who never takes part. Unit ids reach the changelog as keyed hashes."""
+"""Who sees a variant by name for a while, and who never takes part. Unit ids reach the changelog as
+keyed hashes.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def add_override(
     unit_type: str = "",
     reason: str = "",
 ) -> Override:
-    """Show a tester this variant until then; never analysed. The unit's earlier override is replaced."""
+    """Show a tester this variant until then; never analysed. The unit's earlier override is
+    replaced.
+    """
     with transaction.atomic():
         experiment = locked(experiment_id)
         permit(actor, Action.OVERRIDE, experiment)
@@ -156,7 +160,9 @@ def create_exclusion_list(
 def set_exclusion_list(
     actor: Actor, now: datetime, *, list_id: int, active: bool | None = None, rule: JSON = None
 ) -> ExclusionList:
-    """Switch a list on or off, or give it another rule; serving follows, analysis keeps who was in."""
+    """Switch a list on or off, or give it another rule; serving follows, analysis keeps who was
+    in.
+    """
     with transaction.atomic():
         row = _locked_list(actor, list_id)
         before: JSON = {"rule": row.rule, "active": row.active}
@@ -178,7 +184,9 @@ def set_exclusion_list(
 def add_excluded_units(
     actor: Actor, now: datetime, *, list_id: int, unit_ids: Sequence[str], unit_type: str = "user"
 ) -> int:
-    """Put units on a list; those already there stay. Says how many were new; one bad id and none is added."""
+    """Put units on a list; those already there stay. Says how many were new; one bad id and none is
+    added.
+    """
     with transaction.atomic():
         row = _locked_list(actor, list_id)
         for unit_id in unit_ids:

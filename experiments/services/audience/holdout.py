@@ -1,4 +1,6 @@
-"""The global holdout: a share of units that gets every flag's default until a moment, to see what all experiments do together."""
+"""The global holdout: a share of units that gets every flag's default until a moment, to see what
+all experiments do together.
+"""
 
 from __future__ import annotations
 

@@ -47,7 +47,9 @@ def declare_public(actor: Actor, now: datetime, *, name: str, reason: str) -> Pu
 
 
 def withdraw_public(actor: Actor, now: datetime, *, name: str, reason: str) -> None:
-    """Client payloads show no values of this attribute any more; flags that compare it become remote-only for browsers."""
+    """Client payloads show no values of this attribute any more; flags that compare it become
+    remote-only for browsers.
+    """
     subject = f"attribute {name[:64]}"
     check(actor, Action.ADMINISTER, member=False, subject=subject)
     why = wanted_reason(reason, subject, "making it private")

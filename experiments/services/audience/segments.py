@@ -1,4 +1,6 @@
-"""Segments: named audiences. What a launched experiment or a rollout relies on stays as it was; make another one instead."""
+"""Segments: named audiences. What a launched experiment or a rollout relies on stays as it was;
+make another one instead.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ MAX_UNITS = 50_000
 def create_segment(
     actor: Actor, now: datetime, *, key: str, name: str, description: str = "", rules: JSON = None
 ) -> Segment:
-    """A segment; its ids are added afterwards. The key is what conditions say, and never changes."""
+    """A segment; its ids are added afterwards. The key is what conditions say, and never
+    changes.
+    """
     check(actor, Action.ADMINISTER, member=False, subject=f"segment {key[:80]}")
     if SEGMENT_KEY.fullmatch(key) is None:
         message = f"segment key {key[:80]!r}: expected 1 to 80 of a-z, 0-9 and . _ -, beginning with a letter or digit"
@@ -65,7 +69,9 @@ def edit_segment(
     rules: JSON = None,
     reason: str = "",
 ) -> Segment:
-    """Another name or description at any time; other rules only while nothing launched relies on it."""
+    """Another name or description at any time; other rules only while nothing launched relies on
+    it.
+    """
     with transaction.atomic():
         row = _locked(actor, segment_id)
         before: JSON = {"name": row.name, "description": row.description, "rules": row.rules}
@@ -95,7 +101,9 @@ def add_segment_units(
     unit_ids: Sequence[str],
     unit_type: str = "user",
 ) -> int:
-    """List units by id; those already there stay. Says how many were new; one bad id and none is added."""
+    """List units by id; those already there stay. Says how many were new; one bad id and none is
+    added.
+    """
     with transaction.atomic():
         row = _locked(actor, segment_id)
         _refuse_bad_units(unit_type, unit_ids)

@@ -1,4 +1,6 @@
-"""An experiment's arms, written from specs. The callers hold the lock and have checked permission."""
+"""An experiment's arms, written from specs. The callers hold the lock and have checked
+permission.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +87,9 @@ def _row(
 
 
 def _make_room(experiment: Experiment) -> None:
-    """Names and the control may change places between arms; unique indexes look at every single row."""
+    """Names and the control may change places between arms; unique indexes look at every single
+    row.
+    """
     for variant in experiment.variants.all():
         Variant.objects.filter(pk=variant.pk).update(name=f"~{variant.pk}", is_control=False)
 

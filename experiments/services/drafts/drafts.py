@@ -47,7 +47,9 @@ __all__ = ["add_note", "create_experiment", "edit_experiment", "plan_metrics", "
 
 
 def create_experiment(actor: Actor, now: datetime, *, spec: ExperimentSpec) -> Experiment:
-    """A draft from a spec, with its flag, variants and planned metrics; the actor (a key's owner) owns it."""
+    """A draft from a spec, with its flag, variants and planned metrics; the actor (a key's owner)
+    owns it.
+    """
     check(actor, Action.EDIT_DRAFT, member=True, subject=spec.name[:80] or "experiment")
     owner_id = person_behind(actor)
     with transaction.atomic():
@@ -69,7 +71,8 @@ def create_experiment(actor: Actor, now: datetime, *, spec: ExperimentSpec) -> E
             after["template"] = spec.template
         audit.record(actor, now, action="experiment_created", obj=experiment, after=after)
         if spec.origin is not Origin.IMPORT:
-            # Never served; publishing would keep every other change waiting until a long import commits.
+            # Never served; publishing would keep every other change waiting until a long import
+            # commits.
             publish(now, f"{experiment.key} created")
     return experiment
 
@@ -112,7 +115,9 @@ def _new_row(spec: ExperimentSpec, owner_id: int, now: datetime) -> Experiment:
 
 
 def _key_of(spec: ExperimentSpec) -> str:
-    """The key asked for, or one made from the name; a made one steps aside from ids, UUIDs and paths."""
+    """The key asked for, or one made from the name; a made one steps aside from ids, UUIDs and
+    paths.
+    """
     if spec.key:
         refuse_if(key_problems(spec.key), f"experiment {spec.key[:80]}")
         return spec.key
@@ -121,7 +126,9 @@ def _key_of(spec: ExperimentSpec) -> str:
 
 
 def _flag_for(actor: Actor, now: datetime, spec: ExperimentSpec, key: str) -> Flag | None:
-    """The flag named, or one of the experiment's own key; what was randomised elsewhere has none."""
+    """The flag named, or one of the experiment's own key; what was randomised elsewhere has
+    none.
+    """
     if spec.flag_key:
         return flag_of_key(spec.flag_key)
     if spec.origin is Origin.IMPORT:
@@ -192,7 +199,9 @@ def plan_metrics(
     metrics: Sequence[MetricPlan],
     reason: str = "",
 ) -> Experiment:
-    """Replace the planned metrics. After launch only secondary ones may differ, and a reason is wanted."""
+    """Replace the planned metrics. After launch only secondary ones may differ, and a reason is
+    wanted.
+    """
     with transaction.atomic():
         experiment = locked(experiment_id)
         permit(actor, Action.EDIT_DRAFT, experiment)
@@ -216,7 +225,9 @@ def plan_metrics(
 
 
 def add_note(actor: Actor, now: datetime, *, experiment_id: int, text: str) -> Experiment:
-    """Append a note, with its writer and day, below the earlier ones; open to everyone who may see the experiment."""
+    """Append a note, with its writer and day, below the earlier ones; open to everyone who may see
+    the experiment.
+    """
     with transaction.atomic():
         experiment = locked(experiment_id)
         permit(actor, Action.COMMENT, experiment)
@@ -249,7 +260,9 @@ def _refuse_other_deciding_metrics(experiment: Experiment, was: Design) -> None:
 
 
 def _keep_default_in_step(actor: Actor, now: datetime, experiment: Experiment, was: Design) -> None:
-    """A flag issued with the experiment answers control's value, also when control is written after it."""
+    """A flag issued with the experiment answers control's value, also when control is written after
+    it.
+    """
     design = design_of(experiment)
     flag, control = experiment.flag, design.control
     if (

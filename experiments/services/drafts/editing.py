@@ -1,4 +1,6 @@
-"""Editing an experiment's fields: free while a draft, frozen or amended with a reason after launch."""
+"""Editing an experiment's fields: free while a draft, frozen or amended with a reason after
+launch.
+"""
 
 from __future__ import annotations
 
@@ -44,10 +46,11 @@ def edit_experiment(
     changes: Mapping[str, object],
     reason: str = "",
 ) -> Experiment:
-    """Change fields by name. Refused: unknown names, frozen design after launch, amendments without a reason.
+    """Change fields by name. Refused: unknown names, frozen design after launch, amendments without
+    a reason.
 
-    ``policy``, ``flag`` and ``layer`` are keys (an empty layer: private), ``owner`` an account's id,
-    ``collaborators`` a list of them.
+    ``policy``, ``flag`` and ``layer`` are keys (an empty layer: private), ``owner`` an account's
+    id, ``collaborators`` a list of them.
     """
     with transaction.atomic():
         experiment = locked(experiment_id)

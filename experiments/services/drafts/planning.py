@@ -18,7 +18,9 @@ _NUMBERS = ("baseline", "baseline_sd", "mde", "required_improvement", "margin")
 
 
 def replace(now: datetime, experiment: Experiment, plans: Sequence[MetricPlan]) -> None:
-    """Make the planned metrics what the plans say; keys that nobody has declared become exploratory metrics."""
+    """Make the planned metrics what the plans say; keys that nobody has declared become exploratory
+    metrics.
+    """
     _refuse_twice(experiment, plans)
     rows = [_row(now, experiment, plan, position) for position, plan in enumerate(plans)]
     experiment.planned_metrics.all().delete()
@@ -68,7 +70,9 @@ def _refuse_unclear(experiment: Experiment, plan: MetricPlan) -> None:
 
 
 def _refuse_without_margin(experiment: Experiment, plan: MetricPlan, metric: Metric) -> None:
-    """The table holds no guardrail without a margin. Whether the margin fits the metric is one of the design's rules."""
+    """The table holds no guardrail without a margin. Whether the margin fits the metric is one of
+    the design's rules.
+    """
     found = margin_problem(metric.kind, metric.direction, plan.margin, plan.margin_kind)
     if found is not None and found.code == "margin_missing":
         message = f"{experiment.key}, guardrail {plan.metric[:80]}: {found.message}"

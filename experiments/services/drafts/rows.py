@@ -1,4 +1,6 @@
-"""What creating and editing a draft share: finding what a key names, refusing what is taken or ill-formed."""
+"""What creating and editing a draft share: finding what a key names, refusing what is taken or
+ill-formed.
+"""
 
 from __future__ import annotations
 
@@ -43,8 +45,8 @@ def refuse_taken(experiment: Experiment) -> None:
 def refuse_ill_formed(experiment: Experiment, was: Design | None = None) -> None:
     """Refuse what is wrong with the design as stored now.
 
-    ``was``: the design before the change. Faults that it had already keep nobody from changing something else:
-    a rule may be younger than a design, and a launched one cannot be mended.
+    ``was``: the design before the change. Faults that it had already keep nobody from changing
+    something else: a rule may be younger than a design, and a launched one cannot be mended.
     """
     experiment.refresh_from_db()
     rules = rules_from_json(experiment.policy.rules)

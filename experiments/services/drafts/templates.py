@@ -20,9 +20,11 @@ def create_from_template(
     key: str = "",
     changes: Mapping[str, object] | None = None,
 ) -> Experiment:
-    """A draft as the template has it, under a name of its own; ``changes`` are fields of the spec that win over the template's.
+    """A draft as the template has it, under a name of its own; ``changes`` are fields of the spec
+    that win over the template's.
 
-    Nothing is launched by it: what the policy demands is still to be done, and today's values are still to be entered.
+    Nothing is launched by it: what the policy demands is still to be done, and today's values are
+    still to be entered.
     """
     return create_experiment(
         actor, now, spec=template_of(template_key).spec_for(name, key, changes)

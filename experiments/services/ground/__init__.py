@@ -1,1 +1,3 @@
-"""What every service needs: the changelog, locks, publishing, the outbox, and work that may fail."""
+"""What every service needs: the changelog, locks, publishing, the outbox, and work that may
+fail.
+"""

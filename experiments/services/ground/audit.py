@@ -32,7 +32,8 @@ def record(
     before: JSON = None,
     after: JSON = None,
 ) -> ChangeLogEntry:
-    """One line: who did what to which object, why, and what changed; and the message that tells it, in the same transaction.
+    """One line: who did what to which object, why, and what changed; and the message that tells it,
+    in the same transaction.
 
     After the commit, a line of the log names the experiment, the actor and the action.
     """
@@ -64,7 +65,9 @@ def record(
 
 
 def _log(line: ChangeLogEntry) -> None:
-    """The change as a line of the log, once it is committed; reasons and contents stay in the changelog."""
+    """The change as a line of the log, once it is committed; reasons and contents stay in the
+    changelog.
+    """
     experiment = None if line.experiment is None else line.experiment.key
     changed = f"{line.object_type} {line.object_label}"
     log.info(

@@ -33,7 +33,9 @@ MOST = 200
 
 
 def deliver_due(now: datetime, *, seconds: float = SECONDS) -> int:
-    """Send what is due, oldest first. Who did not answer in this tick gets nothing more in it. Says how many arrived."""
+    """Send what is due, oldest first. Who did not answer in this tick gets nothing more in it. Says
+    how many arrived.
+    """
     until = time.monotonic() + seconds
     silent: set[int] = set()
     arrived = 0

@@ -1,4 +1,6 @@
-"""Due work that was refused: written into the experiment's history and told once, not at every tick."""
+"""Due work that was refused: written into the experiment's history and told once, not at every
+tick.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def tell(now: datetime, what: str, experiment_id: int, error: AssayError) -> boo
 
 
 def _facts(experiment: Experiment, error: AssayError) -> dict[str, JSON]:
-    """What makes a refusal another one. Sentences may count days or units, so codes and fields stand for them."""
+    """What makes a refusal another one. Sentences may count days or units, so codes and fields
+    stand for them.
+    """
     against: list[JSON] = [
         *sorted({f"{one.code}:{one.field}" for one in error.problems} or {error.code})
     ]

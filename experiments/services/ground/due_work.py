@@ -1,7 +1,8 @@
 """Due work that may fail, or end the process that does it: three runs, then it waits for a person.
 
-A run is written down and committed before its work begins. If the process ends amid the work (killed, out of
-memory, out of time), the next tick finds a run that never came to its end, and counts it like any other failure.
+A run is written down and committed before its work begins. If the process ends amid the work
+(killed, out of memory, out of time), the next tick finds a run that never came to its end, and
+counts it like any other failure.
 """
 
 from __future__ import annotations
@@ -56,9 +57,9 @@ def attempt(
 ) -> bool:
     """Do a piece of work unless it is set aside or somebody is at it; whether it was done.
 
-    A fault costs this subject alone and is written down; a row that somebody else has locked is no fault.
-    ``told(subject, why)`` hears what the work itself could not say: that a worker ended during it, and that it is
-    set aside.
+    A fault costs this subject alone and is written down; a row that somebody else has locked is no
+    fault. ``told(subject, why)`` hears what the work itself could not say: that a worker ended
+    during it, and that it is set aside.
     """
     with _alone(task, subject) as mine:
         if not mine:
@@ -107,7 +108,9 @@ def try_again(actor: Actor, now: datetime, *, failed_id: int) -> FailedWork:
 
 @dataclass(frozen=True)
 class _Run:
-    """A run as it was written down; ``begun`` False: there were too many before it. ``lost``: the one before never ended."""
+    """A run as it was written down; ``begun`` False: there were too many before it. ``lost``: the
+    one before never ended.
+    """
 
     row: int
     task: str
@@ -120,7 +123,9 @@ class _Run:
 
 
 def _begin(now: datetime, task: str, subject: int) -> _Run:
-    """Write a run down before its work. A run that is still open here was lost: its worker ended during it."""
+    """Write a run down before its work. A run that is still open here was lost: its worker ended
+    during it.
+    """
     statement = """
         INSERT INTO failed_work AS f (task, subject, attempts, failures, error, failed_at)
         VALUES (%(task)s, %(subject)s, 1, 0, '', %(now)s)
@@ -145,7 +150,9 @@ def _begin(now: datetime, task: str, subject: int) -> _Run:
 
 
 def _take_back(run: _Run) -> None:
-    """Somebody else holds a row that the work needs: no fault of the work, so the run does not count."""
+    """Somebody else holds a row that the work needs: no fault of the work, so the run does not
+    count.
+    """
     log.warning("tick_waits_for_a_lock", task=run.task, subject=run.subject)
     if run.failures:
         FailedWork.objects.filter(pk=run.row).update(attempts=run.failures)
@@ -208,7 +215,9 @@ def _say(told: Callable[[int, str], object] | None, subject: int, why: str) -> N
 
 @contextmanager
 def _alone(task: str, subject: int) -> Iterator[bool]:
-    """Whether nobody else is at this work now. PostgreSQL gives the lock up when the process that holds it ends."""
+    """Whether nobody else is at this work now. PostgreSQL gives the lock up when the process that
+    holds it ends.
+    """
     name = f"work:{task}:{subject}"
     mine = _ask("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", name)
     try:

@@ -1,4 +1,6 @@
-"""Shared by the services: locking an experiment, checking fields as the tables would, telling serving."""
+"""Shared by the services: locking an experiment, checking fields as the tables would, telling
+serving.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ from experiments.services.ground import publishing
 
 
 def locked(experiment_id: int) -> Experiment:
-    """The experiment's row, locked until the transaction ends; whoever comes second sees what the first did.
+    """The experiment's row, locked until the transaction ends; whoever comes second sees what the
+    first did.
 
     Rows that refer to it may still be written meanwhile: storing exposures never waits for a verb.
     """
@@ -36,7 +39,9 @@ def locked(experiment_id: int) -> Experiment:
 
 
 def locked_flag(flag_key: str) -> Flag:
-    """The flag's row, locked until the transaction ends. Lock experiments first, flags after them."""
+    """The flag's row, locked until the transaction ends. Lock experiments first, flags after
+    them.
+    """
     found = Flag.objects.select_for_update().filter(key=flag_key).first()
     if found is None:
         raise NotFound(f"flag {flag_key[:128]!r}: there is none of this key", field="flag")
@@ -52,7 +57,9 @@ def refuse_before_urgent_stop(experiment: Experiment) -> None:
 
 
 def lock_segments(experiment: Experiment) -> None:
-    """Hold still what the targeting names: a segment edited while a design is frozen would serve another audience."""
+    """Hold still what the targeting names: a segment edited while a design is frozen would serve
+    another audience.
+    """
     named = segments_in(experiment.targeting)
     if named:
         list(Segment.objects.select_for_update().filter(key__in=named).order_by("pk"))
@@ -80,7 +87,9 @@ def wanted_reason(reason: str, subject: str, what: str) -> str:
 
 
 def checked(row: models.Model, *, exclude: tuple[str, ...] = ()) -> None:
-    """Lengths, choices and formats as the table declares them; a refusal lists every field that is wrong."""
+    """Lengths, choices and formats as the table declares them; a refusal lists every field that is
+    wrong.
+    """
     documents = tuple(
         field.name for field in row._meta.fields if isinstance(field, models.JSONField)
     )
@@ -118,7 +127,9 @@ def _refuse(row: models.Model, found: list[Problem], cause: Exception | None = N
 
 
 def _unstorable(row: models.Model) -> Iterator[tuple[str, str]]:
-    """What PostgreSQL refuses however well it parses: NUL, half surrogates, NaN in documents; and moments without a zone."""
+    """What PostgreSQL refuses however well it parses: NUL, half surrogates, NaN in documents; and
+    moments without a zone.
+    """
     for field in row._meta.concrete_fields:
         value = row.__dict__.get(field.attname)
         if isinstance(value, datetime) and value.tzinfo is None:

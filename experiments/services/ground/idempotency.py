@@ -1,7 +1,9 @@
-"""Doing once what is asked for several times: the first answer under an idempotency key is stored with what it did.
+"""Doing once what is asked for several times: the first answer under an idempotency key is stored
+with what it did.
 
-The key is claimed, the work done and its answer kept in one transaction. Who comes with the same key
-meanwhile waits for it; when it fails, nothing was done and nothing is kept, so the next one does it.
+The key is claimed, the work done and its answer kept in one transaction. Who comes with the same
+key meanwhile waits for it; when it fails, nothing was done and nothing is kept, so the next one
+does it.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ class Answered:
 
 
 def once(asked: Asked, now: datetime, act: Callable[[], Answered]) -> Answered:
-    """The stored answer, else what ``act`` answers now. Refuses another request under a key that was used."""
+    """The stored answer, else what ``act`` answers now. Refuses another request under a key that
+    was used.
+    """
     with transaction.atomic():
         if not _claimed(asked, now):
             return _stored(asked)

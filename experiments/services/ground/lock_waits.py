@@ -1,4 +1,6 @@
-"""Waiting for locks: telling a lock that somebody else holds from other faults, and waiting for less long than usual."""
+"""Waiting for locks: telling a lock that somebody else holds from other faults, and waiting for
+less long than usual.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def _sqlstate(error: DatabaseError) -> str:
 
 @contextmanager
 def waiting_at_most(milliseconds: int) -> Iterator[None]:
-    """Wait no longer than this for each lock that the block takes. Inside the caller's transaction."""
+    """Wait no longer than this for each lock that the block takes. Inside the caller's
+    transaction.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('lock_timeout')")
         usual = cursor.fetchone()[0]

@@ -1,4 +1,5 @@
-"""The outbox: what happened is written beside the change itself, then addressed to whoever subscribed.
+"""The outbox: what happened is written beside the change itself, then addressed to whoever
+subscribed.
 
 Addressing takes committed rows that nobody has taken, never "everything since": a transaction that
 commits late is addressed late, not lost.
@@ -32,7 +33,9 @@ def put(
     experiment: Experiment | None = None,
     subscription: Subscription | None = None,
 ) -> None:
-    """Write a message in the caller's transaction. A happening that was told already, by its key, is not told again."""
+    """Write a message in the caller's transaction. A happening that was told already, by its key,
+    is not told again.
+    """
     row = OutboxMessage(
         key=key,
         kind=notice.kind.value,
@@ -52,7 +55,9 @@ def told_at(key: str) -> datetime | None:
 
 
 def address(now: datetime) -> int:
-    """Give every new message its deliveries: at once, or waiting for the digest. Says how many messages that were."""
+    """Give every new message its deliveries: at once, or waiting for the digest. Says how many
+    messages that were.
+    """
     with transaction.atomic():
         fresh = list(_unaddressed()[:BATCH])
         if not fresh:

@@ -1,4 +1,5 @@
-"""Publishing: the two documents that serving reads, built inside the transaction of whatever changed.
+"""Publishing: the two documents that serving reads, built inside the transaction of whatever
+changed.
 
 Callers are services, in their own transaction and after their change. What nobody would notice
 makes no new version.
@@ -31,7 +32,9 @@ _Reader = Callable[[], _Stamp]
 
 
 def publish(now: datetime, *, reason: str) -> ServingDocument:
-    """The catalogue of approved state as it stands in this transaction; the present version when nothing differs."""
+    """The catalogue of approved state as it stands in this transaction; the present version when
+    nothing differs.
+    """
     return _publish(serving.CATALOGUE, now, _catalogue_at(now), reason)
 
 
@@ -50,13 +53,16 @@ def _publish(kind: str, now: datetime, read: _Reader, reason: str) -> ServingDoc
         version = 1 if last is None else last.version + 1
         document = _store(kind, version, now, build(version, now))
         log.info("serving_document_published", kind=kind, version=version, reason=reason)
-        # The process that made the change serves it at once; the others see it with their next poll.
+        # The process that made the change serves it at once; the others see it with their next
+        # poll.
         transaction.on_commit(lambda: _serve_at_once(now), robust=True)
         return document
 
 
 def _lock(kind: str) -> None:
-    """One publisher at a time, until it commits: versions follow commits, and each sees all changes before it."""
+    """One publisher at a time, until it commits: versions follow commits, and each sees all changes
+    before it.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK_SPACE, _LOCKS[kind]])
 

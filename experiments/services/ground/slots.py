@@ -19,7 +19,9 @@ KEEP = timedelta(days=3)
 
 
 AHEAD = timedelta(minutes=10)
-"""Clocks of several hosts differ by less. A tick that is claimed for later than that was claimed by a clock that was wrong."""
+"""Clocks of several hosts differ by less. A tick that is claimed for later than that was claimed by
+a clock that was wrong.
+"""
 
 
 def claim(now: datetime, *, task: str, slot: str) -> bool:
@@ -42,7 +44,9 @@ def claim(now: datetime, *, task: str, slot: str) -> bool:
 def _forget_a_wrong_clock(
     cursor: CursorWrapper, table: str, now: datetime, task: str, slot: str
 ) -> None:
-    """A clock that was ahead has claimed ticks that are still to come: nobody would do their work when they come."""
+    """A clock that was ahead has claimed ticks that are still to come: nobody would do their work
+    when they come.
+    """
     far = str(int((now + AHEAD).timestamp()))
     later = f"DELETE FROM {table} WHERE task = %s AND slot > %s AND (SELECT max(slot) FROM {table} WHERE task = %s) > %s"
     cursor.execute(later, [task, slot, task, far])
@@ -51,7 +55,9 @@ def _forget_a_wrong_clock(
 
 
 def slot_of(now: datetime, *, seconds: int) -> str:
-    """The name of the tick a moment falls in: the start of its interval, in whole seconds since 1970."""
+    """The name of the tick a moment falls in: the start of its interval, in whole seconds since
+    1970.
+    """
     return str(int(now.timestamp()) // seconds * seconds)
 
 

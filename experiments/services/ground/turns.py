@@ -1,8 +1,8 @@
 """Turns at the database: how many requests of a kind may be under way in this process at once.
 
-Whoever waits for PostgreSQL holds a thread. Without a limit a few requests that wait for a stranger's lock hold
-every thread, and nobody is assigned anything. A request that gets no turn is refused and may come again; nobody
-waits behind requests that are stuck.
+Whoever waits for PostgreSQL holds a thread. Without a limit a few requests that wait for a
+stranger's lock hold every thread, and nobody is assigned anything. A request that gets no turn is
+refused and may come again; nobody waits behind requests that are stuck.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ BUSY = "too many requests wait for the database here; nothing was stored or chan
 
 
 class Kind(StrEnum):
-    """Who takes turns apart from whom, so that none of them starves the other: an emergency stop waits behind nobody."""
+    """Who takes turns apart from whom, so that none of them starves the other: an emergency stop
+    waits behind nobody.
+    """
 
     STORE = "store"
     MANAGE = "manage"
@@ -33,7 +35,9 @@ class Kind(StrEnum):
 
 @dataclass
 class Turns:
-    """So many holders at once. ``take`` waits for a turn while those before move on, never behind stuck ones."""
+    """So many holders at once. ``take`` waits for a turn while those before move on, never behind
+    stuck ones.
+    """
 
     limit: int
     stuck: float
@@ -65,7 +69,9 @@ class Turns:
             self._changed.notify()
 
     def _patience(self, now: float) -> float:
-        """How long to wait for the oldest holder before it counts as stuck; nothing while somebody lately was."""
+        """How long to wait for the oldest holder before it counts as stuck; nothing while somebody
+        lately was.
+        """
         left = min(self._began.values()) + self.stuck - now
         if left <= 0:
             self._no_waiting_until = now + self.strained
@@ -79,7 +85,9 @@ _held = threading.local()
 
 @contextmanager
 def turn(kind: Kind) -> Iterator[None]:
-    """Hold a turn for the length of a block; refuses when there is none. Within a turn another one is the same."""
+    """Hold a turn for the length of a block; refuses when there is none. Within a turn another one
+    is the same.
+    """
     if getattr(_held, "depth", 0):
         yield
         return
@@ -103,7 +111,9 @@ def _of(kind: Kind) -> Turns:
 
 
 def _made(kind: Kind) -> Turns:
-    """All together one fewer than there are threads, if those are twice the setting. Pages may take longer than one item to store."""
+    """All together one fewer than there are threads, if those are twice the setting. Pages may take
+    longer than one item to store.
+    """
     several = max(1, settings.DATABASE_TURNS - 1)
     match kind:
         case Kind.STORE:

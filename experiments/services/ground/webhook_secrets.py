@@ -1,4 +1,5 @@
-"""Signing secrets that are kept nowhere: each is made from the subscription's salt and the installation's own secret.
+"""Signing secrets that are kept nowhere: each is made from the subscription's salt and the
+installation's own secret.
 
 Reading the database alone signs nothing. A new ``ASSAY_SECRET_KEY`` makes every secret a new one.
 """

@@ -1,4 +1,6 @@
-"""Metric definitions, written: the shipped library, new versions, and names met for the first time."""
+"""Metric definitions, written: the shipped library, new versions, and names met for the first
+time.
+"""
 
 from __future__ import annotations
 

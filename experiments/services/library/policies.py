@@ -1,4 +1,6 @@
-"""A policy's next version: what a risk class demands from now on. Launched iterations keep what they froze."""
+"""A policy's next version: what a risk class demands from now on. Launched iterations keep what
+they froze.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What every installation starts with: the shipped policies, the role groups, the metric library."""
+"""What every installation starts with: the shipped policies, the role groups, the metric
+library.
+"""
 
 from __future__ import annotations
 

@@ -23,7 +23,9 @@ class Recommendation:
 Reader = Callable[[int], "Recommendation | str"]
 """Experiment id → what is recommended, or why nothing is."""
 UnmetReader = Callable[[int, str], tuple[str, ...]]
-"""Experiment id and variant key → the conditions of a promotion that this variant does not meet, with their numbers."""
+"""Experiment id and variant key → the conditions of a promotion that this variant does not meet,
+with their numbers.
+"""
 
 _reader: Reader | None = None
 _unmet: UnmetReader | None = None
@@ -41,5 +43,7 @@ def standing(experiment_id: int) -> Recommendation | str | None:
 
 
 def unmet(experiment_id: int, variant_key: str) -> tuple[str, ...]:
-    """The conditions that a variant does not meet; empty in a process that cannot read decisions."""
+    """The conditions that a variant does not meet; empty in a process that cannot read
+    decisions.
+    """
     return () if _unmet is None else _unmet(experiment_id, variant_key)

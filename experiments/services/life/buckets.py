@@ -66,7 +66,9 @@ def hold_dark(iteration: Iteration, now: datetime) -> None:
 
 
 def hold_main(iteration: Iteration, now: datetime) -> None:
-    """Buckets for the iteration's share in the arms' proportions, as its ramp step; what is held already stays where it is."""
+    """Buckets for the iteration's share in the arms' proportions, as its ramp step; what is held
+    already stays where it is.
+    """
     arms, layer = _arms(iteration), _locked_layer(iteration)
     held = [
         list(_held(iteration, BucketRole.MAIN).filter(variant=arm).values_list("index", flat=True))
@@ -86,7 +88,9 @@ def hold_main(iteration: Iteration, now: datetime) -> None:
 
 
 def release(iteration: Iteration, now: datetime) -> int:
-    """Give everything back; the buckets rest before another experiment may have them. Says how many."""
+    """Give everything back; the buckets rest before another experiment may have them. Says how
+    many.
+    """
     return iteration.buckets.update(
         iteration=None, variant=None, role="", step=0, held_since=None, resting_until=allocation.rest_until(now)
     )  # fmt: skip
@@ -109,7 +113,9 @@ def holders_of(iteration: Iteration) -> list[JSON]:
 
 
 def holdback(iteration: Iteration, share: int) -> list[int]:
-    """Former control buckets that keep control's value: ``share`` thousandths of all the iteration holds, in the layer's order."""
+    """Former control buckets that keep control's value: ``share`` thousandths of all the iteration
+    holds, in the layer's order.
+    """
     if share == 0 or iteration.layer is None:
         return []
     control = set(

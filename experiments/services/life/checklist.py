@@ -40,7 +40,9 @@ def sign_off(
     verdict: Verdict | str,
     comment: str = "",
 ) -> SignOff:
-    """A verdict on an item, bound to the design it judges. Approving needs its basis; rejecting needs a comment."""
+    """A verdict on an item, bound to the design it judges. Approving needs its basis; rejecting
+    needs a comment.
+    """
     item, verdict = _item(item), _verdict(verdict)
     with transaction.atomic():
         experiment = locked(experiment_id)
@@ -84,7 +86,9 @@ def _verdict(name: Verdict | str) -> Verdict:
 
 
 def _refuse_untimely(known: Facts, item: Item) -> None:
-    """Items are signed before the launch they gate; optional ones too, but an approval that nobody asks for approves nothing."""
+    """Items are signed before the launch they gate; optional ones too, but an approval that nobody
+    asks for approves nothing.
+    """
     key, title = known.design.key, TITLES[item]
     if item is Item.APPROVAL and not known.rules.needs(item):
         raise Refused(
@@ -219,7 +223,9 @@ def record_offline_evaluation(
     n: int | None = None,
     dataset: str = "",
 ) -> OfflineEvaluation:
-    """What a test variant scored offline, bound to its present config and model; the bounds are of a confidence interval."""
+    """What a test variant scored offline, bound to its present config and model; the bounds are of
+    a confidence interval.
+    """
     with transaction.atomic():
         experiment = locked(experiment_id)
         permit(actor, Action.RECORD_OFFLINE, experiment)
@@ -294,7 +300,8 @@ def record_evidence(
 ) -> Evidence:
     """What was computed about an item, bound to the design it is about.
 
-    The same finding again only renews its time and numbers; a different one is a new row and a line.
+    The same finding again only renews its time and numbers; a different one is a new row and a
+    line.
     """
     if item not in COMPUTED_ITEMS:
         raise InvalidInput(

@@ -1,4 +1,6 @@
-"""Launching: dark launch, start, resume. An iteration begins with a frozen design and its buckets."""
+"""Launching: dark launch, start, resume. An iteration begins with a frozen design and its
+buckets.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ from experiments.services.life.steps import end_iteration, enter, finish, move, 
 def start_dark_launch(
     actor: Actor, now: datetime, *, experiment_id: int, reason: str = ""
 ) -> Experiment:
-    """Touch one per cent of units, with as many twins beside them; the design is frozen from here on."""
+    """Touch one per cent of units, with as many twins beside them; the design is frozen from here
+    on.
+    """
     with transaction.atomic():
         moment = enter(actor, now, experiment_id, Verb.START_DARK_LAUNCH, reason)
         iteration = _open(moment.experiment, moment.facts, now, dark_started_at=now)
@@ -40,7 +44,8 @@ def start(actor: Actor, now: datetime, *, experiment_id: int, reason: str = "") 
         moment = enter(actor, now, experiment_id, Verb.START, reason)
         experiment = moment.experiment
         if not moment.facts.rules.needs(Item.APPROVAL):
-            # Where nobody approves, starting is the request: a promotion by hand then wants somebody else.
+            # Where nobody approves, starting is the request: a promotion by hand then wants
+            # somebody else.
             write_request(actor, now, experiment, "started")
         if moment.step.source is Status.DRAFT:
             iteration = _open(experiment, moment.facts, now)
@@ -56,7 +61,9 @@ def start(actor: Actor, now: datetime, *, experiment_id: int, reason: str = "") 
 
 
 def resume(actor: Actor, now: datetime, *, experiment_id: int, reason: str = "") -> Experiment:
-    """Serve again: after a short pause in the same iteration, after harm or a long one in a new one, re-randomised."""
+    """Serve again: after a short pause in the same iteration, after harm or a long one in a new
+    one, re-randomised.
+    """
     with transaction.atomic():
         moment = enter(actor, now, experiment_id, Verb.RESUME, reason)
         experiment = moment.experiment
@@ -78,7 +85,9 @@ def resume(actor: Actor, now: datetime, *, experiment_id: int, reason: str = "")
 def _open(
     experiment: Experiment, known: Facts, now: datetime, *, dark_started_at: datetime | None = None
 ) -> Iteration:
-    """A new iteration: design, policy and plan as they are now, for good; a layer of its own unless it shares one."""
+    """A new iteration: design, policy and plan as they are now, for good; a layer of its own unless
+    it shares one.
+    """
     number = experiment.iterations.count() + 1
     layer = experiment.layer
     if layer is None and experiment.origin != Origin.IMPORT:
@@ -117,7 +126,9 @@ def go_live(iteration: Iteration, now: datetime) -> None:
 
 
 def close_holdback(actor: Actor, now: datetime, experiment: Experiment) -> None:
-    """A new experiment on a rolled-out flag compares against the rolled-out value, so nobody is held back from it."""
+    """A new experiment on a rolled-out flag compares against the rolled-out value, so nobody is
+    held back from it.
+    """
     rollout = open_rollout(experiment)
     if rollout is None or not rollout.holdback_buckets:
         return

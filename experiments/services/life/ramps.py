@@ -1,8 +1,9 @@
-"""Moving along a ramp: begin, advance, hold, resume, roll back; by a person, or by the machine on what it judged.
+"""Moving along a ramp: begin, advance, hold, resume, roll back; by a person, or by the machine on
+what it judged.
 
-Going up deals further buckets to the same arms in the same proportions. Going back only stops serving
-those that the last step brought: they stay held, each by its arm, so that whoever comes in again meets
-the variant they had.
+Going up deals further buckets to the same arms in the same proportions. Going back only stops
+serving those that the last step brought: they stay held, each by its arm, so that whoever comes in
+again meets the variant they had.
 """
 
 from __future__ import annotations
@@ -70,7 +71,9 @@ class _Ramp:
 
 
 def begin(iteration: Iteration, now: datetime) -> None:
-    """Note the first step of an iteration that goes live; without a ramp there is none. Inside the caller's transaction."""
+    """Note the first step of an iteration that goes live; without a ramp there is none. Inside the
+    caller's transaction.
+    """
     steps = parse_ramp(iteration_design(iteration).ramp)
     if steps:
         RampStay.objects.create(
@@ -86,7 +89,9 @@ def advance(
     reason: str = "",
     judged: Judged | None = None,
 ) -> Experiment:
-    """Take the next step. A person may do so before its minimum is met, with a reason, never while harm or masks stand against it."""
+    """Take the next step. A person may do so before its minimum is met, with a reason, never while
+    harm or masks stand against it.
+    """
     with transaction.atomic():
         ramp = _enter(actor, experiment_id, Action.ADVANCE_RAMP, judged)
         step = ramp.iteration.step + 1
@@ -110,7 +115,9 @@ def advance(
 def hold(
     actor: Actor, now: datetime, *, experiment_id: int, reason: str, judged: Judged | None = None
 ) -> Experiment:
-    """Stay at this step: until what speaks against the next one is gone, or, held by a person, until a person resumes it."""
+    """Stay at this step: until what speaks against the next one is gone, or, held by a person,
+    until a person resumes it.
+    """
     with transaction.atomic():
         ramp = _enter(actor, experiment_id, Action.HOLD_RAMP, judged)
         reason = wanted_reason(reason, ramp.experiment.key, "holding a ramp")
@@ -137,7 +144,9 @@ def resume(
     reason: str = "",
     judged: Judged | None = None,
 ) -> Experiment:
-    """Let a held ramp go on. The machine lifts only its own hold; after a step back it takes who may advance."""
+    """Let a held ramp go on. The machine lifts only its own hold; after a step back it takes who
+    may advance.
+    """
     with transaction.atomic():
         ramp = _enter(actor, experiment_id, Action.HOLD_RAMP, judged)
         if not ramp.stay.held_by:
@@ -155,7 +164,9 @@ def resume(
 def roll_back(
     actor: Actor, now: datetime, *, experiment_id: int, reason: str, judged: Judged | None = None
 ) -> Experiment:
-    """Take the last step back: those it brought get the flag's rollout, else its default, and a person decides what comes next."""
+    """Take the last step back: those it brought get the flag's rollout, else its default, and a
+    person decides what comes next.
+    """
     with transaction.atomic():
         ramp = _enter(actor, experiment_id, Action.ADVANCE_RAMP, judged)
         reason = wanted_reason(reason, ramp.experiment.key, "a step back")

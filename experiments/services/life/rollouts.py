@@ -41,9 +41,9 @@ def promote(
 
     With ``decision_id``, the stored decision that recommends this very arm, the machine may do it,
     and under a policy without approval the team and management keys. Without one it takes a person
-    who is not the one that asked for the launch, and a reason; where conditions are not met, a reason that says why, and
-    the changelog keeps what was not met. The policy's holdback is kept either way. ``iteration_id`` refuses a decision about an
-    iteration that is over.
+    who is not the one that asked for the launch, and a reason; where conditions are not met, a
+    reason that says why, and the changelog keeps what was not met. The policy's holdback is kept
+    either way. ``iteration_id`` refuses a decision about an iteration that is over.
     """
     recommended = decision_id is not None
     action = Action.PROMOTE_RECOMMENDED if recommended else Action.PROMOTE
@@ -70,7 +70,9 @@ def promote(
 
 
 def _reason_against(experiment: Experiment, arm: DesignVariant, reason: str) -> tuple[str, ...]:
-    """What a person promotes in spite of. Against conditions that are not met it takes a reason that says why."""
+    """What a person promotes in spite of. Against conditions that are not met it takes a reason
+    that says why.
+    """
     wanted_reason(reason, experiment.key, "promoting what no decision recommends")
     unmet = advice.unmet(experiment.pk, arm.key)
     if unmet and not says_why(reason):
@@ -149,7 +151,9 @@ def _refuse_stopped(iteration: Iteration, arm: DesignVariant) -> None:
 def _roll_out(
     actor: Actor, now: datetime, experiment: Experiment, iteration: Iteration, arm: DesignVariant
 ) -> Rollout:
-    """The rollout's row, after closing an earlier one. Buckets are read before they are released."""
+    """The rollout's row, after closing an earlier one. Buckets are read before they are
+    released.
+    """
     design, rules = iteration_design(iteration), iteration_rules(iteration)
     _close_earlier(actor, now, experiment)
     held_back = buckets.holdback(iteration, rules.holdback)
@@ -176,7 +180,9 @@ def _roll_out(
 
 
 def _close_earlier(actor: Actor, now: datetime, experiment: Experiment) -> None:
-    """One rollout per flag. What had reached everybody becomes the default, so that those outside the new audience keep it."""
+    """One rollout per flag. What had reached everybody becomes the default, so that those outside
+    the new audience keep it.
+    """
     earlier = open_rollout(experiment)
     if earlier is None:
         return
@@ -248,7 +254,9 @@ def _returnable(experiment: Experiment, now: datetime) -> Rollout:
 
 
 def _serve_control(rollout: Rollout, now: datetime) -> None:
-    """Where the flag's default is not control's value, the same audience is served control's value instead."""
+    """Where the flag's default is not control's value, the same audience is served control's value
+    instead.
+    """
     control = rollout.experiment.variants.get(is_control=True)
     Rollout.objects.create(
         flag=rollout.flag,
@@ -267,7 +275,9 @@ def _serve_control(rollout: Rollout, now: datetime) -> None:
 def hold_promotion(
     actor: Actor, now: datetime, *, experiment_id: int, held: bool, reason: str = ""
 ) -> Experiment:
-    """Keep the machine from promoting, or let it again; people and their decisions are not touched."""
+    """Keep the machine from promoting, or let it again; people and their decisions are not
+    touched.
+    """
     with transaction.atomic():
         experiment = locked(experiment_id)
         permit(actor, Action.HOLD_PROMOTION, experiment)

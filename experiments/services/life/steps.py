@@ -1,4 +1,6 @@
-"""What every lifecycle verb does alike: lock, permission, gate, conditional move, line, catalogue."""
+"""What every lifecycle verb does alike: lock, permission, gate, conditional move, line,
+catalogue.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,8 @@ def enter(
     reason: str,
     action: Action | None = None,
 ) -> Moment:
-    """Lock experiment and flag, check permission, then refuse with every blocker. Inside the caller's transaction.
+    """Lock experiment and flag, check permission, then refuse with every blocker. Inside the
+    caller's transaction.
 
     Everybody who may press hears the same list of blockers; nobody else hears it.
     """
@@ -67,7 +70,9 @@ def judge(
     reason: str,
     action: Action | None = None,
 ) -> Moment:
-    """Permission, blockers and reason, as the experiment is now; the caller has locked it, or knows that it could not."""
+    """Permission, blockers and reason, as the experiment is now; the caller has locked it, or knows
+    that it could not.
+    """
     step = transition_for(verb, Status(experiment.status), PauseCause(experiment.pause_cause))
     wanted = action or (
         step.action if step is not None else next(t.action for t in TRANSITIONS if t.verb is verb)
@@ -102,7 +107,9 @@ def move(
     cause: PauseCause = PauseCause.NONE,
     **changes: object,
 ) -> None:
-    """Change the status on condition that it is still what the gate judged; whoever was first wins."""
+    """Change the status on condition that it is still what the gate judged; whoever was first
+    wins.
+    """
     experiment, step = moment.experiment, moment.step
     values: dict[str, object] = {
         "status": step.target.value,

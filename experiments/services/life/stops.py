@@ -46,9 +46,11 @@ def pause(actor: Actor, now: datetime, *, experiment_id: int, reason: str = "") 
 
 
 def emergency_stop(actor: Actor, now: datetime, *, experiment_id: int, reason: str) -> Experiment:
-    """Stop because it harms: a running experiment is paused with that cause, a dark launch returns to draft.
+    """Stop because it harms: a running experiment is paused with that cause, a dark launch returns
+    to draft.
 
-    It never waits for a row that somebody else holds: the default is served at once, and the stop is booked later.
+    It never waits for a row that somebody else holds: the default is served at once, and the stop
+    is booked later.
     """
     try:
         with transaction.atomic():
@@ -75,7 +77,8 @@ def _stop(actor: Actor, now: datetime, moment: Moment) -> None:
 def _stop_without_the_row(
     actor: Actor, now: datetime, experiment_id: int, reason: str, arms: Collection[str] = ()
 ) -> Experiment:
-    """Judge by what can be read, write the stop down apart from the row, and serve the default from this commit on.
+    """Judge by what can be read, write the stop down apart from the row, and serve the default from
+    this commit on.
 
     ``arms``: the test arms that are stopped alone; without any, everything is stopped.
     """
@@ -118,13 +121,17 @@ def _write_down(actor: Actor, now: datetime, moment: Moment, arm: str) -> bool:
 
 
 def book_urgent_stops(now: datetime) -> int:
-    """Book every emergency stop whose experiment's row is free by now; says how many are settled."""
+    """Book every emergency stop whose experiment's row is free by now; says how many are
+    settled.
+    """
     waiting = UrgentStop.objects.filter(settled_at__isnull=True).order_by("at", "pk")
     return sum(_book(stop, now) for stop in waiting)
 
 
 def _book(stop: UrgentStop, now: datetime) -> bool:
-    """As of the moment it was pressed, in the name of whoever pressed. One that still has to wait costs no other."""
+    """As of the moment it was pressed, in the name of whoever pressed. One that still has to wait
+    costs no other.
+    """
     actor = Actor(ActorKind(stop.actor_kind), stop.actor_label, stop.actor_id)
     try:
         with transaction.atomic(), waiting_at_most(PATIENCE_MS):
@@ -179,10 +186,12 @@ def _settle(experiment_id: int, now: datetime, outcome: str, arm: str | None = N
 def stop_arms(
     actor: Actor, now: datetime, *, experiment_id: int, variant_keys: Collection[str], reason: str
 ) -> Experiment:
-    """Switch test arms off alone because they harm: their units get the rollout or the default, everyone else keeps their variant.
+    """Switch test arms off alone because they harm: their units get the rollout or the default,
+    everyone else keeps their variant.
 
-    An arm stays off until a new iteration. When no test arm is left, or in a dark launch, everything stops. Like an
-    emergency stop of everything it never waits for a row that somebody else holds.
+    An arm stays off until a new iteration. When no test arm is left, or in a dark launch,
+    everything stops. Like an emergency stop of everything it never waits for a row that somebody
+    else holds.
     """
     try:
         with transaction.atomic():
@@ -232,7 +241,9 @@ def _serving(experiment: Experiment, iteration: Iteration) -> list[Variant]:
 def _split(
     experiment: Experiment, iteration: Iteration, keys: Collection[str]
 ) -> tuple[list[Variant], list[Variant]]:
-    """The arms to switch off, and the test arms that go on; refuses what is no test arm that serves."""
+    """The arms to switch off, and the test arms that go on; refuses what is no test arm that
+    serves.
+    """
     serving = _serving(experiment, iteration)
     unknown = sorted(set(keys) - {arm.key for arm in serving})
     if unknown or not keys:
@@ -270,7 +281,8 @@ def abort_dark_launch(
 def abort_harmful_dark_launch(
     actor: Actor, now: datetime, *, experiment_id: int, iteration_id: int, reason: str
 ) -> Experiment:
-    """Back to draft because the dark launch that was measured harms; one that went live or began anew meanwhile is left alone.
+    """Back to draft because the dark launch that was measured harms; one that went live or began
+    anew meanwhile is left alone.
 
     Whoever may stop in an emergency may do so, the machine above all.
     """
@@ -296,7 +308,9 @@ def conclude(
     outcome: Outcome | str | None = None,
     reason: str = "",
 ) -> Experiment:
-    """End without promoting; unless said otherwise the outcome is harm after a harm stop, else inconclusive."""
+    """End without promoting; unless said otherwise the outcome is harm after a harm stop, else
+    inconclusive.
+    """
     if outcome is not None and outcome not in CONCLUSIONS:
         raise InvalidInput(
             f"outcome {str(outcome)[:40]!r}: concluding records one of {', '.join(CONCLUSIONS)}",
@@ -318,7 +332,9 @@ def conclude(
 
 
 def _heed(actor: Actor, experiment: Experiment) -> None:
-    """Ending what the decision would promote is a decision against it: it takes somebody who did not ask for the launch."""
+    """Ending what the decision would promote is a decision against it: it takes somebody who did
+    not ask for the launch.
+    """
     found = None if actor.kind is ActorKind.MACHINE else advice.standing(experiment.pk)
     if not isinstance(found, advice.Recommendation):
         return

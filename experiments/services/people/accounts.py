@@ -1,4 +1,6 @@
-"""Accounts: who may log in, under which name, with which jobs. Passwords are set here and told to nobody."""
+"""Accounts: who may log in, under which name, with which jobs. Passwords are set here and told to
+nobody.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ TOLD = ("username", "first_name", "last_name", "email", "is_active", "is_staff",
 def save_account(
     actor: Actor, now: datetime, *, account: User, jobs: Collection[Group] | None = None
 ) -> User:
-    """Store a new account, or the changes of one that stands; ``jobs`` are all the groups it is to have, ``None`` leaves them.
+    """Store a new account, or the changes of one that stands; ``jobs`` are all the groups it is to
+    have, ``None`` leaves them.
 
     Raises ``Refused`` when nobody who may administer would be left.
     """
@@ -46,7 +49,9 @@ def save_account(
 
 
 def set_password(actor: Actor, now: datetime, *, account_id: int, password: str | None) -> User:
-    """Another password; ``None``: none at all, so that the account logs in by other means or not. Its rules are the caller's form's."""
+    """Another password; ``None``: none at all, so that the account logs in by other means or not.
+    Its rules are the caller's form's.
+    """
     check(actor, Action.ADMINISTER, member=False, subject="accounts")
     with transaction.atomic():
         row = _locked(account_id)

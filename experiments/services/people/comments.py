@@ -1,4 +1,6 @@
-"""What people say to each other about an experiment: kept as lines of the changelog, which tells whoever follows it."""
+"""What people say to each other about an experiment: kept as lines of the changelog, which tells
+whoever follows it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ MOST_CHARACTERS = 4_000
 
 
 def comment(actor: Actor, now: datetime, *, experiment_id: int, text: str) -> ChangeLogEntry:
-    """Say something; it changes nothing, and like every line it can be neither edited nor removed."""
+    """Say something; it changes nothing, and like every line it can be neither edited nor
+    removed.
+    """
     with transaction.atomic():
         experiment = locked(experiment_id)
         permit(actor, Action.COMMENT, experiment)

@@ -28,7 +28,9 @@ def create_key(
     environment: Environment = Environment.PRODUCTION,
     owner: User,
 ) -> tuple[ApiKey, str]:
-    """A new key and its text, which nobody can read again. It acts for its owner; who made it may not approve what it asks for."""
+    """A new key and its text, which nobody can read again. It acts for its owner; who made it may
+    not approve what it asks for.
+    """
     _permit(actor, f"key {name}")
     if not name.strip() or len(name) > _LONGEST_NAME:
         raise InvalidInput(

@@ -1,4 +1,6 @@
-"""Logins with a back-off. An attempt is counted before its password is looked at, so that many at once gain nothing."""
+"""Logins with a back-off. An attempt is counted before its password is looked at, so that many at
+once gain nothing.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ KNOWN = timedelta(days=180)
 
 
 def begin(now: datetime, *, account: str, address: str) -> float:
-    """Count an attempt as failed until ``succeeded`` says otherwise; 0.0. When it has to wait: how many seconds, and nothing is counted."""
+    """Count an attempt as failed until ``succeeded`` says otherwise; 0.0. When it has to wait: how
+    many seconds, and nothing is counted.
+    """
     names = sorted(subjects(account, address))
     with transaction.atomic():
         _forget(now)
@@ -30,7 +34,9 @@ def begin(now: datetime, *, account: str, address: str) -> float:
 
 
 def succeeded(now: datetime, *, account: str, address: str) -> None:
-    """Take the attempt back, forget the failures of this account from this address, and remember the address."""
+    """Take the attempt back, forget the failures of this account from this address, and remember
+    the address.
+    """
     names = subjects(account, address)
     pair = next(name for name in names if name.startswith("pair:"))
     with transaction.atomic(), connection.cursor() as cursor:

@@ -78,7 +78,9 @@ def _owner(actor: Actor) -> User:
 
 
 def _enter_mailbox(actor: Actor, now: datetime, owner: User, address: str) -> None:
-    """An account without an address gets the one that its person enters; changing it later is an admin's work."""
+    """An account without an address gets the one that its person enters; changing it later is an
+    admin's work.
+    """
     owner.email = address
     owner.save(update_fields=["email"])
     audit.record(actor, now, action="mailbox_entered", obj=owner)

@@ -1,4 +1,6 @@
-"""Looking behind the mask of results that cannot be believed, to find out why: for data scientists, and written down."""
+"""Looking behind the mask of results that cannot be believed, to find out why: for data scientists,
+and written down.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The caps on rows that client keys may have stored: everybody can read such a key in a page.
 
-Answers are never refused for it: what is above a cap is answered like everything else and not stored. The counts are
-this process's own, so that no request waits for a database or Redis; with n web processes the caps are up to n times as high.
+Answers are never refused for it: what is above a cap is answered like everything else and not
+stored. The counts are this process's own, so that no request waits for a database or Redis; with n
+web processes the caps are up to n times as high.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ def admits(key: int, unit: str, sender: str, now: datetime) -> bool:
 
 
 def note_dropped(count: int) -> None:
-    """Count exposures that a decision door answered and did not queue, until somebody takes the count to the tallies."""
+    """Count exposures that a decision door answered and did not queue, until somebody takes the
+    count to the tallies.
+    """
     global _dropped
     with _counting:
         _dropped += count

@@ -1,4 +1,6 @@
-"""Exposures of the units that have just been answered: queued on disk, or recorded before the answer leaves."""
+"""Exposures of the units that have just been answered: queued on disk, or recorded before the
+answer leaves.
+"""
 
 from __future__ import annotations
 
@@ -36,10 +38,12 @@ def expose(
     units: Mapping[str, str] | None = None,
     admit: Admit | None = None,
 ) -> int:
-    """Record that these units met their variants; how many that were. What has no iteration cannot be recorded.
+    """Record that these units met their variants; how many that were. What has no iteration cannot
+    be recorded.
 
-    Whatever is recorded, the answers are shown to whoever watches; ``units`` are those of the one request that was answered.
-    ``admit`` leaves out the units of a client key that are above its caps.
+    Whatever is recorded, the answers are shown to whoever watches; ``units`` are those of the one
+    request that was answered. ``admit`` leaves out the units of a client key that are above its
+    caps.
     """
     watching.note(answers, now, environment=environment, units=units)
     if how is Recording.NONE:
@@ -61,7 +65,9 @@ def expose(
 def _admitted(
     answers: Collection[Assignment], now: datetime, environment: Environment, admit: Admit
 ) -> list[Assignment]:
-    """Without those above the caps of a client key; an answer that would not be recorded anyway takes no room."""
+    """Without those above the caps of a client key; an answer that would not be recorded anyway
+    takes no room.
+    """
     starts = _starts[environment]
     kept = [
         one
@@ -78,7 +84,9 @@ _process = b""
 
 
 def _event_id() -> bytes:
-    """Unlike any other: this process's own random beginning, and a number. Asking the kernel each time would let other threads in."""
+    """Unlike any other: this process's own random beginning, and a number. Asking the kernel each
+    time would let other threads in.
+    """
     return b"%b%012x" % (_process, next(_numbers))
 
 
@@ -105,7 +113,9 @@ _second: tuple[int, bytes] = (0, b"")
 
 
 def _written(now: datetime) -> bytes:
-    """The moment in ISO 8601; all but its fraction is written once a second, since writing it takes longer than deciding."""
+    """The moment in ISO 8601; all but its fraction is written once a second, since writing it takes
+    longer than deciding.
+    """
     global _second
     second, text = _second
     if second != (this := int(now.timestamp())):
@@ -115,7 +125,9 @@ def _written(now: datetime) -> bytes:
 
 
 def _starts_in(environment: Environment) -> Prepared[bytes | None]:
-    """By answer: how the lines of all whom it meets begin; nothing for an answer that cannot be recorded."""
+    """By answer: how the lines of all whom it meets begin; nothing for an answer that cannot be
+    recorded.
+    """
 
     def start(served: Served) -> bytes | None:
         known = _arm(served)
@@ -128,7 +140,9 @@ _starts = {environment: _starts_in(environment) for environment in Environment}
 
 
 def _arm(served: Served) -> tuple[int, int, int, str, Phase] | None:
-    """Experiment, iteration, variant, unit type and phase that an exposure is recorded under, when the answer has them all."""
+    """Experiment, iteration, variant, unit type and phase that an exposure is recorded under, when
+    the answer has them all.
+    """
     if served.experiment_id is None or served.iteration_id is None or served.variant_id is None:
         return None
     if served.unit_type is None or served.role is None:
@@ -145,7 +159,9 @@ def _arm(served: Served) -> tuple[int, int, int, str, Phase] | None:
 def exposure_of(
     answer: Assignment, now: datetime, environment: Environment
 ) -> QueuedExposure | None:
-    """The exposure that an answer means, or ``None`` when the unit met no variant of an iteration."""
+    """The exposure that an answer means, or ``None`` when the unit met no variant of an
+    iteration.
+    """
     known, unit_id = _arm(answer.served), answer.unit_id
     if known is None or unit_id is None:
         return None

@@ -67,7 +67,9 @@ def issue(actor: Actor, now: datetime, flag: Flag) -> Flag:
 
 
 def switch(actor: Actor, now: datetime, *, flag_key: str, enabled: bool, reason: str) -> Flag:
-    """Switch a flag on or off. Off, everybody gets the default value within one poll, whatever runs on it."""
+    """Switch a flag on or off. Off, everybody gets the default value within one poll, whatever runs
+    on it.
+    """
     with transaction.atomic():
         flag = locked_flag(flag_key)
         _permit(actor, flag)
@@ -152,7 +154,9 @@ def decide_remotely(
 def set_default(
     actor: Actor, now: datetime, *, flag_key: str, default_value: JSON, reason: str
 ) -> Flag:
-    """Change what everybody gets who is in nothing; refused while an experiment serves on the flag."""
+    """Change what everybody gets who is in nothing; refused while an experiment serves on the
+    flag.
+    """
     with transaction.atomic():
         flag = locked_flag(flag_key)
         _permit(actor, flag)
@@ -170,7 +174,9 @@ def set_default(
 
 
 def set_schema(actor: Actor, now: datetime, *, flag_key: str, schema: JSON, reason: str) -> Flag:
-    """Say which keys the flag's objects have, or (the empty object) no longer. What is served stays as it is."""
+    """Say which keys the flag's objects have, or (the empty object) no longer. What is served stays
+    as it is.
+    """
     with transaction.atomic():
         flag = locked_flag(flag_key)
         _permit(actor, flag)

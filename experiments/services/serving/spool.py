@@ -1,4 +1,5 @@
-"""The exposure spool: one append per request with queued exposures, to a file that belongs to this process.
+"""The exposure spool: one append per request with queued exposures, to a file that belongs to this
+process.
 
 A file carries its writer's lock for as long as it may be written to. Whoever drains takes a file
 only when its lock is free: its writer has turned to a new file, or is dead. So a killed process
@@ -35,7 +36,8 @@ ROTATE_BYTES = 16_000_000
 """A file that has grown to this is left for a new one even when nobody drains."""
 SUFFIX = ".jsonl"
 _SINCE = "since"
-"""Marks, in a file's name, the time from which lines that were put back into the spool have waited."""
+"""Marks, in a file's name, the time from which lines that were put back into the spool have waited.
+"""
 _COMPLAIN_SECONDS = 10.0
 _RECKON_SECONDS = 1.0
 """While the spool is full, its size is looked at again this often."""
@@ -60,7 +62,9 @@ _complained_at = -_COMPLAIN_SECONDS
 
 @dataclass(frozen=True)
 class Waiting:
-    """What lies in the spool: files, their bytes, and the seconds that the oldest exposure has waited (0 when there is none)."""
+    """What lies in the spool: files, their bytes, and the seconds that the oldest exposure has
+    waited (0 when there is none).
+    """
 
     files: int = 0
     bytes: int = 0
@@ -85,10 +89,11 @@ def append_lines(lines: Sequence[bytes]) -> bool:
 
 
 def put_back(lines: Sequence[bytes], since: float) -> bool:
-    """Queue lines again that could not be stored yet; they have waited since then (seconds since 1970).
+    """Queue lines again that could not be stored yet; they have waited since then (seconds since
+    1970).
 
-    The file's place in the order stays that of a new file, so lines that cannot be stored hold up nobody.
-    Its name also has the earlier time, so ``lying`` says how long they have really waited.
+    The file's place in the order stays that of a new file, so lines that cannot be stored hold up
+    nobody. Its name also has the earlier time, so ``lying`` says how long they have really waited.
     """
     with _lock:
         try:
@@ -101,7 +106,9 @@ def put_back(lines: Sequence[bytes], since: float) -> bool:
 
 
 def _remember(since_then: float) -> None:
-    """Write the time into the name of the file that is open now, unless it already has an earlier one."""
+    """Write the time into the name of the file that is open now, unless it already has an earlier
+    one.
+    """
     if _open is None or since(_open.path) <= since_then:
         return
     name = _open.path.name.removesuffix(SUFFIX).split(f"-{_SINCE}")[0]
@@ -157,7 +164,9 @@ def lying() -> Waiting:
 
 
 def age(path: Path) -> float:
-    """Seconds since it was begun, which its name has: a file that still grows is no younger for it."""
+    """Seconds since it was begun, which its name has: a file that still grows is no younger for
+    it.
+    """
     return max(0.0, time.time() - _begun(path))
 
 
@@ -187,7 +196,9 @@ def _size(path: Path) -> int:
 
 @contextmanager
 def adopted(path: Path) -> Iterator[int | None]:
-    """A file descriptor with the file's lock, or ``None`` when its writer lives, another drains it, or it is gone."""
+    """A file descriptor with the file's lock, or ``None`` when its writer lives, another drains it,
+    or it is gone.
+    """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -226,7 +237,9 @@ _libc.write.argtypes, _libc.write.restype = (
 
 
 def write_at_once(fd: int, data: bytes) -> int:
-    """``os.write`` that keeps the interpreter's lock: half a microsecond into the page cache is not worth two changes of threads."""
+    """``os.write`` that keeps the interpreter's lock: half a microsecond into the page cache is not
+    worth two changes of threads.
+    """
     written: int = _libc.write(fd, data, len(data))
     if written < 0:
         number = ctypes.get_errno()
@@ -235,7 +248,9 @@ def write_at_once(fd: int, data: bytes) -> int:
 
 
 def _begin() -> _Open:
-    """A new file, locked before anybody can find it: a drainer would otherwise take and delete it while empty."""
+    """A new file, locked before anybody can find it: a drainer would otherwise take and delete it
+    while empty.
+    """
     global _open
     _refuse_when_full()
     name = f"{time.time():.6f}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
@@ -253,7 +268,9 @@ def _begin() -> _Open:
 
 
 def _refuse_when_full() -> None:
-    """The spool may not eat the disk that everything else needs: after hours without PostgreSQL, new exposures are dropped and counted."""
+    """The spool may not eat the disk that everything else needs: after hours without PostgreSQL,
+    new exposures are dropped and counted.
+    """
     global _full_until
     if time.monotonic() >= _full_until:
         if lying().bytes < settings.SPOOL_MAX_BYTES:

@@ -1,7 +1,9 @@
-"""How far a file of the spool has been stored, so that a killed drainer's successor goes on from there.
+"""How far a file of the spool has been stored, so that a killed drainer's successor goes on from
+there.
 
-The number of bytes lies in a small file beside the spooled one. It is written after the commit: a kill between the
-two stores one batch again, which counts nothing twice. It only saves work, so a disk that refuses it stops nobody.
+The number of bytes lies in a small file beside the spooled one. It is written after the commit: a
+kill between the two stores one batch again, which counts nothing twice. It only saves work, so a
+disk that refuses it stops nobody.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ _DIGITS = 20
 
 
 def stored_bytes(path: Path) -> int:
-    """Bytes from the beginning that are committed; 0 where nothing says so, or what is said is not the end of a line."""
+    """Bytes from the beginning that are committed; 0 where nothing says so, or what is said is not
+    the end of a line.
+    """
     try:
         done = int(_beside(path).read_bytes())
         return done if _ends_a_line(path, done) else 0
@@ -34,7 +38,9 @@ def keep(path: Path, done: int) -> None:
 
 
 def finish(path: Path) -> None:
-    """Remove a file that is stored to its end. The number goes first: left alone it would lie there for ever."""
+    """Remove a file that is stored to its end. The number goes first: left alone it would lie there
+    for ever.
+    """
     _beside(path).unlink(missing_ok=True)
     path.unlink(missing_ok=True)
 

@@ -1,4 +1,5 @@
-"""Answers noted while somebody watches an experiment or a unit: in this process's memory, until they are carried to the database.
+"""Answers noted while somebody watches an experiment or a unit: in this process's memory, until
+they are carried to the database.
 
 While nobody watches, an answer costs one look at an empty set. Losing what is noted harms nobody.
 """
@@ -27,7 +28,9 @@ class Watched:
 
 @dataclass(frozen=True)
 class Seen:
-    """One answer. ``unit_id`` is the id that was hashed, else the request's user (or first) unit, where the door says it."""
+    """One answer. ``unit_id`` is the id that was hashed, else the request's user (or first) unit,
+    where the door says it.
+    """
 
     at: datetime
     environment: Environment

@@ -56,7 +56,9 @@ class Case:
 
 
 def _findings() -> Iterator[dict[str, object]]:
-    """What a live experiment may have found: everything that a run, a look's decision and the world can say."""
+    """What a live experiment may have found: everything that a run, a look's decision and the world
+    can say.
+    """
     yield CALM
     for run, breach, flaw in product(KINDS, (False, True), ("", "masked", "failed")):
         if not (breach and flaw):

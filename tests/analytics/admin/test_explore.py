@@ -1,4 +1,6 @@
-"""Exploratory readings: they read the store anew, say that they are no look, and leave nothing behind."""
+"""Exploratory readings: they read the store anew, say that they are no look, and leave nothing
+behind.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The health tab says what every other place says about the same data, also of what is over or partly switched off."""
+"""The health tab says what every other place says about the same data, also of what is over or
+partly switched off.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""From approval to the way back, by forms: request, approve, go live, hold, promote, return; and what the pages say."""
+"""From approval to the way back, by forms: request, approve, go live, hold, promote, return; and
+what the pages say.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def dark(people) -> Experiment:
 
 @pytest.fixture
 def running(people) -> Experiment:
-    """Olivia's, running under Standard, with a planned holdback of none and nobody who asked for it."""
+    """Olivia's, running under Standard, with a planned holdback of none and nobody who asked for
+    it.
+    """
     return _olivias(factories.experiment_in(Status.RUNNING), people)
 
 

@@ -1,4 +1,6 @@
-"""The report's text: read by everybody, written by data scientists and admins, refused with its faults."""
+"""The report's text: read by everybody, written by data scientists and admins, refused with its
+faults.
+"""
 
 from __future__ import annotations
 

@@ -116,7 +116,9 @@ def _measured(
     plan: MetricPlan = PRIMARY,
     past: bool = True,
 ):
-    """An experiment of three days in which each unit took as long as before and a bit, the friendly ones two minutes more."""
+    """An experiment of three days in which each unit took as long as before and a bit, the friendly
+    ones two minutes more.
+    """
     began = timezone.now() - timedelta(days=3)
     define_metric(SYSTEM, began, definition=metric)
     spec = ExperimentSpec(
@@ -346,5 +348,6 @@ def test_tab__of_an_analysed_experiment__asks_at_most_forty_times(browser, runni
     dmitri.get(page(running, tab))
     with CaptureQueriesContext(connection) as asked:
         assert dmitri.get(page(running, tab)).status_code == 200
-    # What it costs is read from the store and not from stored results; the card, and what users get, from the tables.
+    # What it costs is read from the store and not from stored results; the card, and what users
+    # get, from the tables.
     assert len(asked) <= (47 if tab == "cost" else 40), [one["sql"][:150] for one in asked]

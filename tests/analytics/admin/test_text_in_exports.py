@@ -1,4 +1,6 @@
-"""Whatever people or applications wrote, in text and in JSON columns: pages and files show it as text, and no file has a formula."""
+"""Whatever people or applications wrote, in text and in JSON columns: pages and files show it as
+text, and no file has a formula.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A client key can be read in every page: what it states marks no crossover, and what it may have stored is capped."""
+"""A client key can be read in every page: what it states marks no crossover, and what it may have
+stored is capped.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What calls of models took and what people thought of answers: stored once, by the day, with an error per item."""
+"""What calls of models took and what people thought of answers: stored once, by the day, with an
+error per item.
+"""
 
 from __future__ import annotations
 

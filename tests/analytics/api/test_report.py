@@ -1,4 +1,6 @@
-"""`GET …/report`: three formats, a policy that lets nothing in, JSON refusals whatever a browser accepts."""
+"""`GET …/report`: three formats, a policy that lets nothing in, JSON refusals whatever a browser
+accepts.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""`POST /api/v1/sample-size`: the planner's answer through a door, for an experiment or for numbers."""
+"""`POST /api/v1/sample-size`: the planner's answer through a door, for an experiment or for
+numbers.
+"""
 
 from __future__ import annotations
 

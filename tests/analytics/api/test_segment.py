@@ -1,4 +1,6 @@
-"""``POST /v1/batch``: what Segment's and RudderStack's clients send becomes exposures, observations and events."""
+"""``POST /v1/batch``: what Segment's and RudderStack's clients send becomes exposures, observations
+and events.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The live tail: exposures, events and answers of an experiment or a unit, accepted and refused, for those who may read raw rows."""
+"""The live tail: exposures, events and answers of an experiment or a unit, accepted and refused,
+for those who may read raw rows.
+"""
 
 from __future__ import annotations
 

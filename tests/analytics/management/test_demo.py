@@ -53,7 +53,9 @@ def test_traffic__is_one_line_by_experiment() -> None:
 
 
 class Answering:
-    """A door that gives everybody the last arm of each experiment, or none, and remembers what it is told."""
+    """A door that gives everybody the last arm of each experiment, or none, and remembers what it
+    is told.
+    """
 
     def __init__(self, *, serving: bool) -> None:
         self.serving = serving

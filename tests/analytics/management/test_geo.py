@@ -1,4 +1,6 @@
-"""``manage.py import_geo`` and ``analyze``: from a file to what a person reads, on real pilots and on hostile files."""
+"""``manage.py import_geo`` and ``analyze``: from a file to what a person reads, on real pilots and
+on hostile files.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +101,9 @@ def organ_csv():
 
 
 def wage_csv():
-    """As the published file is written: semicolons, decimal commas, no store id, each group before and after in one order."""
+    """As the published file is written: semicolons, decimal commas, no store id, each group before
+    and after in one order.
+    """
     known = json.loads((VECTORS / "card_krueger.json").read_text(encoding="utf-8"))
     rows = ["nj;d;fte"]
     for nj, group in (("1", "treated"), ("0", "control")):
@@ -356,7 +360,9 @@ def test_import_geo__months_that_look_like_decimals__are_refused_until_their_ord
 
 
 def test_import_geo__files_as_they_are__are_read(file):
-    """A line for the separator, another date form, two spellings of a region, a row that is there twice."""
+    """A line for the separator, another date form, two spellings of a region, a row that is there
+    twice.
+    """
     rows = ["kazan ;02.2026;99"]
     for k, city in enumerate(("Kazan", "Perm", "Omsk")):
         rows += [

@@ -1,4 +1,6 @@
-"""``manage.py replay_decision``: the same answer from the same facts, and a difference that is said aloud."""
+"""``manage.py replay_decision``: the same answer from the same facts, and a difference that is said
+aloud.
+"""
 
 from __future__ import annotations
 

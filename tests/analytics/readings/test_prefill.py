@@ -146,7 +146,9 @@ def test_metric_past__ratio__is_of_sums_with_the_linearised_spread(seen: World) 
 
 
 def test_metric_past__p95_of_clumped_rows__has_a_spread_that_makes_its_standard_error() -> None:
-    """Users with a speed of their own: sd/√units is near the standard error over many such samples."""
+    """Users with a speed of their own: sd/√units is near the standard error over many such
+    samples.
+    """
     here, rng = world(), np.random.default_rng(5)
 
     def draws() -> list[np.ndarray[tuple[int], np.dtype[np.float64]]]:
@@ -219,7 +221,9 @@ def test_experiment_plan__baseline_not_entered__is_planned_from_the_past(seen: W
 
 @pytest.fixture
 def exposed() -> World:
-    """120 users met an experiment, twelve a day; only every fourth did anything, and that was to apply."""
+    """120 users met an experiment, twelve a day; only every fourth did anything, and that was to
+    apply.
+    """
     here = world()
     for i in range(120):
         at = START + (i // 12) * DAY

@@ -110,7 +110,9 @@ def crowd(
     events: dict[str, int] | None = None,
     every: timedelta = timedelta(0),
 ) -> None:
-    """n units meet an arm, one every so often; the first so many of them have each kind of event an hour later."""
+    """n units meet an arm, one every so often; the first so many of them have each kind of event an
+    hour later.
+    """
     day_exists("ai_events", at + timedelta(hours=1))
     moments = [at + every * i for i in range(n)]
     Assignment.objects.bulk_create(

@@ -1,4 +1,6 @@
-"""Kept SQL: filled with an experiment's values it is the text that compiling its question gives, and it is compiled once."""
+"""Kept SQL: filled with an experiment's values it is the text that compiling its question gives,
+and it is compiled once.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ pauses = st.lists(
     max_size=3,
     unique_by=lambda pause: pause[0],
 )
-"""Real pauses do not overlap. Two equal ones would be written once by the compiler and twice by the filled text: same answer."""
+"""Real pauses do not overlap. Two equal ones would be written once by the compiler and twice by the
+filled text: same answer.
+"""
 
 
 @st.composite

@@ -1,4 +1,6 @@
-"""Values far from 0 (Unix times, counter readings) keep their spread on the way from rows to p-values."""
+"""Values far from 0 (Unix times, counter readings) keep their spread on the way from rows to
+p-values.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What guarding asks of the store: bad events by the hour, outcome and cost of each unit, what an experiment has spent."""
+"""What guarding asks of the store: bad events by the hour, outcome and cost of each unit, what an
+experiment has spent.
+"""
 
 from __future__ import annotations
 
@@ -126,6 +128,7 @@ def test_spent__own_and_metered_costs_of_its_units__each_request_once() -> None:
     metered("r1", 5)
     metered("r2", None)
     metered("nobody", 9_000)
-    # Then the metered request counts by its meter, the one metered without a cost by what its event says
+    # Then the metered request counts by its meter, the one metered without a cost by what its event
+    # says
     assert STORE.spent(people(w)) == 100 + (60 + 5) + 7 + 3 + 1
     assert STORE.spent(replace(people(w), cut=START)) == 0

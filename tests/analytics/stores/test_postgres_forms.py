@@ -1,4 +1,6 @@
-"""Ratios, quantiles, durations and covariates from PostgreSQL: exactly what reading every row by hand gives."""
+"""Ratios, quantiles, durations and covariates from PostgreSQL: exactly what reading every row by
+hand gives.
+"""
 
 from __future__ import annotations
 

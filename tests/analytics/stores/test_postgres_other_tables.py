@@ -1,4 +1,6 @@
-"""Metrics of feedback and of what calls cost, which are kept in tables of their own; and arms described as they came."""
+"""Metrics of feedback and of what calls cost, which are kept in tables of their own; and arms
+described as they came.
+"""
 
 from __future__ import annotations
 

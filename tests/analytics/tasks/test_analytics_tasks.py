@@ -1,4 +1,6 @@
-"""Beat's wake-ups: what is due is found in the database, done once per tick, and nobody waits for a faulty one."""
+"""Beat's wake-ups: what is due is found in the database, done once per tick, and nobody waits for a
+faulty one.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Nothing new, nothing to do: an experiment is analysed again when a row was stored, or when time alone changes its numbers."""
+"""Nothing new, nothing to do: an experiment is analysed again when a row was stored, or when time
+alone changes its numbers.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def ticks(*moments: datetime) -> datetime:
 
 
 def settled() -> datetime:
-    """A moment after which only new rows or time change anything: the first run took a look, and that is a change."""
+    """A moment after which only new rows or time change anything: the first run took a look, and
+    that is a change.
+    """
     return ticks(NOW, NOW + TICK)
 
 

@@ -1,4 +1,6 @@
-"""A small cast in the workplace: an owner, a data scientist, QA, an admin, a viewer, a second owner."""
+"""A small cast in the workplace: an owner, a data scientist, QA, an admin, a viewer, a second
+owner.
+"""
 
 from __future__ import annotations
 

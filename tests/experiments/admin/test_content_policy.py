@@ -1,4 +1,6 @@
-"""What browsers may load stands on every answer: pages, refusals, what is not there, what broke, and data."""
+"""What browsers may load stands on every answer: pages, refusals, what is not there, what broke,
+and data.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Outside the demo nobody signs in with the known password. Administrators see which accounts have it."""
+"""Outside the demo nobody signs in with the known password. Administrators see which accounts have
+it.
+"""
 
 from __future__ import annotations
 

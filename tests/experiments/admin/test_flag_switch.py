@@ -1,4 +1,6 @@
-"""Switching a flag under an experiment: the page says what it touches, and what users get afterwards."""
+"""Switching a flag under an experiment: the page says what it touches, and what users get
+afterwards.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The list of experiments: the most urgent first, what each row says, and how little it asks of the database."""
+"""The list of experiments: the most urgent first, what each row says, and how little it asks of the
+database.
+"""
 
 from __future__ import annotations
 

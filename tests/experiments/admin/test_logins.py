@@ -1,4 +1,6 @@
-"""Wrong passwords make the next attempt wait, cost no hash while they wait, are in the log, and end no session."""
+"""Wrong passwords make the next attempt wait, cost no hash while they wait, are in the log, and end
+no session.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The forms where a metric is defined and where an experiment plans it: quantiles, winsorising, covariates."""
+"""The forms where a metric is defined and where an experiment plans it: quantiles, winsorising,
+covariates.
+"""
 
 from __future__ import annotations
 

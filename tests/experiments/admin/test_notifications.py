@@ -1,4 +1,6 @@
-"""Subscribing in the workplace: rights, the secret shown once, dead letters sent again, hosts instead of addresses."""
+"""Subscribing in the workplace: rights, the secret shown once, dead letters sent again, hosts
+instead of addresses.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Every page, message, report and answer says the same of an experiment, in every state of lifecycle and decision.
+"""Every page, message, report and answer says the same of an experiment, in every state of
+lifecycle and decision.
 
-The states are generated: status × pause cause × outcome × what the newest run says × what the look decided × breach,
-hidden, failed, flag off, promotion on hold. Nothing is picked by hand.
+The states are generated: status × pause cause × outcome × what the newest run says × what the look
+decided × breach, hidden, failed, flag off, promotion on hold. Nothing is picked by hand.
 """
 
 from __future__ import annotations

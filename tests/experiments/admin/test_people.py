@@ -1,4 +1,6 @@
-"""Accounts in the workplace: Django's pages, the service's line in the changelog, and never nobody left who may administer."""
+"""Accounts in the workplace: Django's pages, the service's line in the changelog, and never nobody
+left who may administer.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Lists are ordered by kept standings, which are right whatever changed, and cost the same among few and many."""
+"""Lists are ordered by kept standings, which are right whatever changed, and cost the same among
+few and many.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Whatever people or applications wrote, in every text column of every table: the workplace's pages show it as text."""
+"""Whatever people or applications wrote, in every text column of every table: the workplace's pages
+show it as text.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ from tests.analytics.admin.test_results import _measured, url
 from tests.experiments.admin.conftest import page
 
 PAYLOAD = "</script><b id=own>{{7*7}}\"'"
-"""Of 28 characters, so that it fits every column worth writing to; raw it would be an element of that id."""
+"""Of 28 characters, so that it fits every column worth writing to; raw it would be an element of
+that id.
+"""
 RAW, SHOWN = "<b id=own>", "&lt;b id=own&gt;"
 MACHINE = {
     "verifier", "password", "salt", "sha256", "judged_sha256", "config_sha256", "design_sha256", "request_sha256", "body_hash", "body",
@@ -40,7 +44,8 @@ NAMES = {
     ("GeoPilot", "metric"),
     ("Experiment", "experiment_type"),
 }
-"""Keys that code looks up: their own alphabet keeps markup out, which tests of the services hold."""
+"""Keys that code looks up: their own alphabet keeps markup out, which tests of the services hold.
+"""
 BESIDE = {
     ("Experiment", "name"),
     ("ExclusionList", "name"),

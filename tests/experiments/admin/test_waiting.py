@@ -1,4 +1,6 @@
-"""What waits for a person is found by kept standings, and it is exactly what each decision card asks of them."""
+"""What waits for a person is found by kept standings, and it is exactly what each decision card
+asks of them.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ DIGEST = "0" * 64
 
 
 def _teams(owner, people):
-    """One experiment of olivia alone, one in which everybody helps, and whether a person is in its team."""
+    """One experiment of olivia alone, one in which everybody helps, and whether a person is in its
+    team.
+    """
     alone, shared = _live(owner, "Alone", "keep"), _live(owner, "Shared", "keep")
     shared.collaborators.set(people.values())
     return [(alone, lambda name: name == "olivia"), (shared, lambda name: True)]

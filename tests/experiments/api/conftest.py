@@ -1,4 +1,6 @@
-"""What every test of a door needs: keys of each scope, and a catalogue that is what the tables say."""
+"""What every test of a door needs: keys of each scope, and a catalogue that is what the tables
+say.
+"""
 
 from __future__ import annotations
 

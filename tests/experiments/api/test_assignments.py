@@ -1,4 +1,6 @@
-"""The assignment door: one shape for one or many, exposures, key kinds, bad input, and a dead database."""
+"""The assignment door: one shape for one or many, exposures, key kinds, bad input, and a dead
+database.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Pages of other origins: every door that a client key may use answers a browser's question, with any header it asks for."""
+"""Pages of other origins: every door that a client key may use answers a browser's question, with
+any header it asks for.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Every address but the pages': closed without a key and to keys of another scope, and wrong methods answered in JSON."""
+"""Every address but the pages': closed without a key and to keys of another scope, and wrong
+methods answered in JSON.
+"""
 
 from __future__ import annotations
 

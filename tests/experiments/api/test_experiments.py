@@ -1,4 +1,6 @@
-"""Experiments through the management doors: the sources' bodies as printed, one canonical shape, clear refusals."""
+"""Experiments through the management doors: the sources' bodies as printed, one canonical shape,
+clear refusals.
+"""
 
 from __future__ import annotations
 

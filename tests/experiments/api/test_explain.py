@@ -1,4 +1,6 @@
-"""The door that says why: from memory, in the key's environment, and with the answer that assignments give."""
+"""The door that says why: from memory, in the key's environment, and with the answer that
+assignments give.
+"""
 
 from __future__ import annotations
 

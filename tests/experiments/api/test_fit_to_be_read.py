@@ -1,4 +1,6 @@
-"""What looks alike and is not: ids with white space, twins in Unicode, versions with a v, numbers that clients round, packed bodies."""
+"""What looks alike and is not: ids with white space, twins in Unicode, versions with a v, numbers
+that clients round, packed bodies.
+"""
 
 from __future__ import annotations
 

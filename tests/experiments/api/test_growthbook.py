@@ -1,4 +1,6 @@
-"""GrowthBook's doors: what a key is sent, what is evaluated for it, and what becomes of what SDKs report."""
+"""GrowthBook's doors: what a key is sent, what is evaluated for it, and what becomes of what SDKs
+report.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Whatever is sent to a door that reads JSON, the answer is a refusal in the one shape or a success, never a 500.
+"""Whatever is sent to a door that reads JSON, the answer is a refusal in the one shape or a
+success, never a 500.
 
 Each door has a body that it takes; one or two of its places are replaced by something a client
 could send by mistake or on purpose: other types, edges of number ranges, odd text, deep or empty
@@ -441,7 +442,9 @@ def _bodies(draw, taken):
 
 @pytest.fixture(scope="module")
 def built(rows_of_the_file, folders_of_the_file):
-    """A served experiment, a draft, a spare flag: built once, since that takes longer than asking a door."""
+    """A served experiment, a draft, a spare flag: built once, since that takes longer than asking a
+    door.
+    """
     doors = doors_of("olga")
     tools = doors.client(Scope.MANAGEMENT)
     for name in ("served", "draft"):
@@ -525,7 +528,9 @@ def unclosed(quotes: int) -> bytes:
 
 
 def refused_in_proportion(send) -> None:
-    """Four times the body takes at most about four times as long, whatever a request itself costs; quadratic is sixteen-fold."""
+    """Four times the body takes at most about four times as long, whatever a request itself costs;
+    quadratic is sixteen-fold.
+    """
 
     def took(quotes):
         began = time.process_time()

@@ -1,4 +1,6 @@
-"""No client key can read a unit's id or a private attribute's value, as text or as a hash: random catalogues, searched."""
+"""No client key can read a unit's id or a private attribute's value, as text or as a hash: random
+catalogues, searched.
+"""
 
 from __future__ import annotations
 
@@ -122,7 +124,9 @@ class Marked:
 
 
 def forms(secret: str) -> list[str]:
-    """A literal as it could stand in an answer: itself, its last part, and what people take for hiding it."""
+    """A literal as it could stand in an answer: itself, its last part, and what people take for
+    hiding it.
+    """
     data = secret.encode()
     hashes = [hashlib.new(name, data).hexdigest() for name in ("md5", "sha1", "sha256")]
     return [secret, secret.split("-", 1)[1], *hashes, base64.b64encode(data).decode().rstrip("=")]

@@ -1,4 +1,6 @@
-"""OpenFeature's remote evaluation: answers, tags, keys, browsers, exposures, every kind of bad input, and dead stores."""
+"""OpenFeature's remote evaluation: answers, tags, keys, browsers, exposures, every kind of bad
+input, and dead stores.
+"""
 
 from __future__ import annotations
 

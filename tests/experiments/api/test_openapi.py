@@ -1,4 +1,6 @@
-"""Our own description of the doors: complete, without a warning, and never answered with a 500 by whatever it allows."""
+"""Our own description of the doors: complete, without a warning, and never answered with a 500 by
+whatever it allows.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,9 @@ def schema():
 
 @pytest.fixture
 def wired():
-    """What a whole installation joins: decisions for promotions, and a store for durable exposures. The test's connection stays open."""
+    """What a whole installation joins: decisions for promotions, and a store for durable exposures.
+    The test's connection stays open.
+    """
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
     advice.set_reader(recommendation)

@@ -1,4 +1,6 @@
-"""Documents and long answers travel gzipped to those who take it, and whoever has one already gets 304 either way."""
+"""Documents and long answers travel gzipped to those who take it, and whoever has one already gets
+304 either way.
+"""
 
 from __future__ import annotations
 

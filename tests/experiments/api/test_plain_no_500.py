@@ -1,4 +1,6 @@
-"""Whatever is sent to a door in another tool's protocol, the answer is a refusal or a success, never a 500."""
+"""Whatever is sent to a door in another tool's protocol, the answer is a refusal or a success,
+never a 500.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The curl calls of the three guides that print any: their bodies as printed, their paths, and answers of the printed shape."""
+"""The curl calls of the three guides that print any: their bodies as printed, their paths, and
+answers of the printed shape.
+"""
 
 from __future__ import annotations
 
@@ -129,7 +131,9 @@ def send(client, method, path, text=None):
 
 
 def shape(value):
-    """A document's keys, with the kind of value behind each; a map by id has the shape of its first entry."""
+    """A document's keys, with the kind of value behind each; a map by id has the shape of its first
+    entry.
+    """
     if isinstance(value, dict):
         return {("…" if key.isdigit() else key): shape(entry) for key, entry in value.items()}
     if isinstance(value, list):
@@ -652,7 +656,9 @@ def rows(statement):
 
 @pytest.fixture
 def observed():
-    """Four users, three of them with a result: two stamped with the experiment, one in every experiment of its unit."""
+    """Four users, three of them with a result: two stamped with the experiment, one in every
+    experiment of its unit.
+    """
     w = world("prompt_test")
     for n, arm in enumerate(["control", "control", "treatment", "treatment"]):
         w.expose(f"u{n}", arm, START, context={"page": "home"})

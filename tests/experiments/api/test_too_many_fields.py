@@ -1,4 +1,6 @@
-"""A request that Django does not read is its sender's fault: a refusal in the usual shape, and no traceback in the log."""
+"""A request that Django does not read is its sender's fault: a refusal in the usual shape, and no
+traceback in the log.
+"""
 
 from __future__ import annotations
 

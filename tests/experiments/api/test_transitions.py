@@ -1,4 +1,6 @@
-"""Verbs through HTTP: what a management key may press, what stands against it, and what serving does next."""
+"""Verbs through HTTP: what a management key may press, what stands against it, and what serving
+does next.
+"""
 
 from __future__ import annotations
 

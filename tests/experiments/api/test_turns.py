@@ -1,4 +1,6 @@
-"""Turns at the database: nobody waits behind stuck requests, kinds do not starve each other, and refusals say what to do."""
+"""Turns at the database: nobody waits behind stuck requests, kinds do not starve each other, and
+refusals say what to do.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""How long a login waits: longer with each failure, bounded, and never for an address that the account uses."""
+"""How long a login waits: longer with each failure, bounded, and never for an address that the
+account uses.
+"""
 
 from __future__ import annotations
 

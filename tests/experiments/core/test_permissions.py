@@ -9,7 +9,8 @@ from experiments.core.permissions import TABLE, Action, check, may
 from experiments.core.types import SYSTEM, Actor, ActorKind, Role, Scope
 
 ROLES = (Role.VIEWER, Role.PRODUCT_OWNER, Role.DATA_SCIENTIST, Role.QA, Role.ADMIN)
-# For each action: viewer, product owner, data scientist, QA, admin ("y" anywhere, "o" own, "-" no), and the keys' scopes.
+# For each action: viewer, product owner, data scientist, QA, admin ("y" anywhere, "o" own, "-" no),
+# and the keys' scopes.
 PRINTED = {
     Action.VIEW: ("yyyyy", {"read", "management"}),
     Action.EDIT_DRAFT: ("-oooy", {"management"}),

@@ -22,7 +22,9 @@ KEYS = ("job_id", "profile_id", "dispute_id")
 
 @pytest.fixture
 def observed() -> World:
-    """Control applies to jobs that scored .3 offline, treatment to jobs that scored .8; one event came before its unit's exposure."""
+    """Control applies to jobs that scored .3 offline, treatment to jobs that scored .8; one event
+    came before its unit's exposure.
+    """
     w = world("ranking")
     start = utc_now() - timedelta(days=3)
     for n in range(10):

@@ -20,7 +20,9 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
-    """Which addresses a name has; each look-up takes the first of several answers, the last one stays."""
+    """Which addresses a name has; each look-up takes the first of several answers, the last one
+    stays.
+    """
     known: dict[str, list[str]] = {HOST: ["127.0.0.1"]}
     monkeypatch.setattr(
         destinations, "PORTS", range(1, 65_536)
@@ -59,7 +61,9 @@ def stranger(
     allow: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Stranger]:
-    """A server at hooks.example.com, whose certificate is trusted and whose address counts as public."""
+    """A server at hooks.example.com, whose certificate is trusted and whose address counts as
+    public.
+    """
     allow("127.0.0.1")
     monkeypatch.setenv("SSL_CERT_FILE", str(pair[0]))
     with listening(*pair) as server:

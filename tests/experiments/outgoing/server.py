@@ -32,7 +32,9 @@ class Got:
 
 @dataclass
 class Stranger:
-    """The server: where it listens, what came, and how it answers the next requests (the last answer stays)."""
+    """The server: where it listens, what came, and how it answers the next requests (the last
+    answer stays).
+    """
 
     port: int = 0
     got: list[Got] = field(default_factory=list)

@@ -1,4 +1,6 @@
-"""The page on notifications: what it says to do with a signature, done; and what it says of us, held to the code."""
+"""The page on notifications: what it says to do with a signature, done; and what it says of us,
+held to the code.
+"""
 
 from __future__ import annotations
 

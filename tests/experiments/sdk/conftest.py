@@ -33,7 +33,9 @@ def platform():
 
 @pytest.fixture
 def connect(platform):
-    """Clients of the stand-in that poll and send only when they are told to, unless asked otherwise."""
+    """Clients of the stand-in that poll and send only when they are told to, unless asked
+    otherwise.
+    """
     made = []
 
     def _connect(**options):

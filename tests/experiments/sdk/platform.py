@@ -1,4 +1,6 @@
-"""A stand-in for the platform on a port of its own: serves a catalogue, remembers what it is told, and fails on demand."""
+"""A stand-in for the platform on a port of its own: serves a catalogue, remembers what it is told,
+and fails on demand.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ KEY = "assay_server_0123456789ab_" + "0" * 48
 
 
 class StandIn:
-    """``catalogue`` is what it serves (bytes or a document); ``failing`` answers instead of what would be said, first come first."""
+    """``catalogue`` is what it serves (bytes or a document); ``failing`` answers instead of what
+    would be said, first come first.
+    """
 
     def __init__(self, catalogue=None, port=0):
         self.catalogue = catalogue

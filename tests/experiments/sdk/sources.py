@@ -1,4 +1,6 @@
-"""The sources' Python blocks, read where they lie and run as they are printed, with the application around them stubbed."""
+"""The sources' Python blocks, read where they lie and run as they are printed, with the application
+around them stubbed.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def there() -> bool:
 
 
 class _Dots(ast.NodeTransformer):
-    """``...`` stands for what the reader fills in: arms in a list of variants, an empty config elsewhere."""
+    """``...`` stands for what the reader fills in: arms in a list of variants, an empty config
+    elsewhere.
+    """
 
     def visit_List(self, node: ast.List) -> ast.AST:  # ast's name
         dots = (
@@ -53,8 +57,8 @@ class _Dots(ast.NodeTransformer):
 class Runner:
     """Runs blocks in one namespace, as a reader who follows a guide from top to bottom has one.
 
-    ``register`` is what the application does with an experiment that a block defines and then asks for.
-    ``refused`` collects what the platform refused, which the reader sees as an exception.
+    ``register`` is what the application does with an experiment that a block defines and then asks
+    for. ``refused`` collects what the platform refused, which the reader sees as an exception.
     """
 
     names: dict[str, Any]

@@ -1,4 +1,6 @@
-"""Code of older call styles: a manager, functions for tenants, a service; here in this process, behind HTTP in ``test_live``."""
+"""Code of older call styles: a manager, functions for tenants, a service; here in this process,
+behind HTTP in ``test_live``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What an application told arrives, however its process ends: recycled Celery workers, SIGTERM, SIGKILL, ``os._exit``."""
+"""What an application told arrives, however its process ends: recycled Celery workers, SIGTERM,
+SIGKILL, ``os._exit``.
+"""
 
 from __future__ import annotations
 

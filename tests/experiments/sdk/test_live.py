@@ -1,4 +1,6 @@
-"""The SDK against a live server: the same answers, told things arrive, and code's experiments pass the same gates."""
+"""The SDK against a live server: the same answers, told things arrive, and code's experiments pass
+the same gates.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What applications tell: sent once each, repeated until it arrived, bounded, and never in the application's way."""
+"""What applications tell: sent once each, repeated until it arrived, bounded, and never in the
+application's way.
+"""
 
 from __future__ import annotations
 

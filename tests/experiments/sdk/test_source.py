@@ -1,4 +1,6 @@
-"""Where a client's catalogue comes from, and that the last good one is never lost to a worse one."""
+"""Where a client's catalogue comes from, and that the last good one is never lost to a worse
+one.
+"""
 
 from __future__ import annotations
 
@@ -192,7 +194,9 @@ def test_backing_off__doubles_up_to_five_minutes_and_drifts_apart():
 
 
 def test_fork__child_goes_on_by_itself(platform, tmp_path):
-    """A parent with running threads forks; the child fetches, decides and tells by threads of its own."""
+    """A parent with running threads forks; the child fetches, decides and tells by threads of its
+    own.
+    """
     program = textwrap.dedent(
         """
         import os, sys, time

@@ -1,4 +1,6 @@
-"""Every Python block of the sources runs against the SDK as it is printed, or is named here with the reason why none can."""
+"""Every Python block of the sources runs against the SDK as it is printed, or is named here with
+the reason why none can.
+"""
 
 from __future__ import annotations
 

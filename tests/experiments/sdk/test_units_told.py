@@ -1,4 +1,6 @@
-"""The SDK does not say True for what the platform would refuse: results of a unit that the experiment does not randomise."""
+"""The SDK does not say True for what the platform would refuse: results of a unit that the
+experiment does not randomise.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What applications say in their own types arrives as JSON numbers and text; what cannot be written is named."""
+"""What applications say in their own types arrives as JSON numbers and text; what cannot be written
+is named.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Facts for the cards of many experiments: one that cannot be read costs no other, and a waiting stop of an arm is told."""
+"""Facts for the cards of many experiments: one that cannot be read costs no other, and a waiting
+stop of an arm is told.
+"""
 
 from __future__ import annotations
 

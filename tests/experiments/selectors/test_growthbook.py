@@ -1,4 +1,6 @@
-"""GrowthBook's document is built once per catalogue and kind of key, and once more when something in it runs out."""
+"""GrowthBook's document is built once per catalogue and kind of key, and once more when something
+in it runs out.
+"""
 
 from __future__ import annotations
 

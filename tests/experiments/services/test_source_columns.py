@@ -25,7 +25,9 @@ SOURCES = {
     "003.14": ("experiments", "uuid name status traffic_allocation created_at updated_at"),
     "003.15": ("experiment_variants", "uuid experiment_id name weight config"),
 }
-"""Row → table and columns. Ids of 003 are UUIDs: here they stand beside the integer ids of 000, as ``uuid``."""
+"""Row → table and columns. Ids of 003 are UUIDs: here they stand beside the integer ids of 000, as
+``uuid``.
+"""
 
 
 def _columns(table: str) -> dict[str, str]:

@@ -1,9 +1,10 @@
 """The comparisons of mean and proportion for many metrics × arms × looks at once.
 
-Says what ``compare_means`` and ``compare_proportions`` say, element by element, as arrays: NaN where a
-number cannot be said, with a code in ``reason`` (texts in ``Reason``). Two things are not computed here:
-exact p-values of small tables (``exact`` marks where the score p is not the one to quote) and Koopman's interval
-of a ratio of rates. Inputs broadcast against each other: a control of shape (metrics, 1) meets arms of (metrics, arms).
+Says what ``compare_means`` and ``compare_proportions`` say, element by element, as arrays: NaN
+where a number cannot be said, with a code in ``reason`` (texts in ``Reason``). Two things are not
+computed here: exact p-values of small tables (``exact`` marks where the score p is not the one to
+quote) and Koopman's interval of a ratio of rates. Inputs broadcast against each other: a control of
+shape (metrics, 1) meets arms of (metrics, arms).
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ _TEXTS = {
 
 @dataclass(frozen=True, slots=True)
 class ManyTotals:
-    """n, Σy and Σy² of many arms, in arrays of one shape. Refuses what ``Totals`` refuses, naming the first place.
+    """n, Σy and Σy² of many arms, in arrays of one shape. Refuses what ``Totals`` refuses, naming
+    the first place.
 
     ``spread`` is Σ(y − ȳ)² where whoever made the totals knows it better than the two sums do.
     """
@@ -164,7 +166,9 @@ class ManyMeans:
 
 @dataclass(frozen=True, slots=True)
 class ManyRates:
-    """What ``compare_proportions`` says, in arrays of one shape; ``p`` is the score test's, ``exact``: an exact p belongs there."""
+    """What ``compare_proportions`` says, in arrays of one shape; ``p`` is the score test's,
+    ``exact``: an exact p belongs there.
+    """
 
     difference: Floats
     se: Floats
@@ -179,7 +183,9 @@ class ManyRates:
 
 
 def many_means(control: ManyTotals, treatment: ManyTotals, alpha: float = 0.05) -> ManyMeans:
-    """Treatments' means against control's: Welch's t, its interval, and the lift with Fieller's interval."""
+    """Treatments' means against control's: Welch's t, its interval, and the lift with Fieller's
+    interval.
+    """
     checked_level(alpha)
     mean_c, mean_t = np.broadcast_arrays(control.mean, treatment.mean)
     v_c, v_t = _ratio(control.variance, control.n), _ratio(treatment.variance, treatment.n)
@@ -221,7 +227,9 @@ def many_means(control: ManyTotals, treatment: ManyTotals, alpha: float = 0.05) 
 
 
 def many_rates(control: ManyTotals, treatment: ManyTotals, alpha: float = 0.05) -> ManyRates:
-    """Treatments' rates against control's: score z, Newcombe's interval, the lift without an interval."""
+    """Treatments' rates against control's: score z, Newcombe's interval, the lift without an
+    interval.
+    """
     z_limit = upper_quantile(checked_level(alpha) / 2)
     x_c, n_c, x_t, n_t = np.broadcast_arrays(
         control.events, control.n, treatment.events, treatment.n

@@ -24,12 +24,14 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Treatment against control: difference in the metric's units, lift as a share of control (.1 = +10 %).
+    """Treatment against control: difference in the metric's units, lift as a share of control (.1 =
+    +10 %).
 
-    ``p`` is two-sided against "no difference" and belongs to ``method``; ``score_p`` and ``fisher_p``
-    stand beside it where an exact test replaced or accompanies the score test. ``z`` is the
-    statistic on the normal scale. A p below 1e-300 is given as 1e-300. Every number may be None; then ``reason`` (or, for the lift,
-    ``lift_reason``) says why. Fixed-sample numbers: they are display, looks decide.
+    ``p`` is two-sided against "no difference" and belongs to ``method``; ``score_p`` and
+    ``fisher_p`` stand beside it where an exact test replaced or accompanies the score test. ``z``
+    is the statistic on the normal scale. A p below 1e-300 is given as 1e-300. Every number may be
+    None; then ``reason`` (or, for the lift, ``lift_reason``) says why. Fixed-sample numbers: they
+    are display, looks decide.
     """
 
     method: str
@@ -64,10 +66,12 @@ AT_THE_EDGE = 1e-12
 
 
 def word_of(found: Comparison, better: str) -> Word:
-    """A fixed-sample comparison in a word, for every page, answer and report; ``better`` is "increase" or "decrease".
+    """A fixed-sample comparison in a word, for every page, answer and report; ``better`` is
+    "increase" or "decrease".
 
-    Better or worse only where the interval leaves 0 out and the test is at or below the interval's own level: the two come from
-    different formulas for rates (an exact or score test, Newcombe's interval) and may disagree. Looks decide, not this.
+    Better or worse only where the interval leaves 0 out and the test is at or below the interval's
+    own level: the two come from different formulas for rates (an exact or score test, Newcombe's
+    interval) and may disagree. Looks decide, not this.
     """
     if found.ci is None or found.difference is None:
         return "cannot say"
@@ -77,7 +81,9 @@ def word_of(found: Comparison, better: str) -> Word:
 
 
 def disagreement(found: Comparison) -> str | None:
-    """Said where the test and the interval disagree, so that nobody wonders why the word is "unclear"."""
+    """Said where the test and the interval disagree, so that nobody wonders why the word is
+    "unclear".
+    """
     if found.ci is None or found.p is None or _interval_decides(found.ci) == _test_decides(found):
         return None
     one, other = ("excludes 0", "above") if _interval_decides(found.ci) else ("includes 0", "below")

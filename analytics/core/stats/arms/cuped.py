@@ -1,22 +1,25 @@
-"""Did a mean differ between arms, once what was known of each unit before its first exposure is taken out?
+"""Did a mean differ between arms, once what was known of each unit before its first exposure is
+taken out?
 
-Lin's interacted regression, computed from totals: every arm has its own slope β_a on the covariate x, and
-both arms are read off at x̄, the mean over both. Then Δ = m_T − m_C with m_a = ȳ_a − β_a·(x̄_a − x̄) and
+Lin's interacted regression, computed from totals: every arm has its own slope β_a on the covariate
+x, and both arms are read off at x̄, the mean over both. Then Δ = m_T − m_C with m_a = ȳ_a −
+β_a·(x̄_a − x̄) and
 
     V = Σ_a RSS_a/(n_a − 2)·(1/n_a + (x̄ − x̄_a)²/S_xx,a) + (β_T − β_C)²·s²_x/N,
 
-the last term because x̄ is itself a sample's mean. The same x̄ moves both adjusted means, so they covary by
-β_T·β_C·s²_x/N; the lift's interval is Fieller's with that covariance.
+the last term because x̄ is itself a sample's mean. The same x̄ moves both adjusted means, so they
+covary by β_T·β_C·s²_x/N; the lift's interval is Fieller's with that covariance.
 
-Units without a covariate are a stratum of their own: strata are combined with their shares w_k of all
-units of both arms (post-stratification), and, like x̄, those shares are a sample's: the variance has
-w_1·w_0·(δ_T − δ_C)²/N for them, δ_a the difference of the strata's means within an arm.
+Units without a covariate are a stratum of their own: strata are combined with their shares w_k of
+all units of both arms (post-stratification), and, like x̄, those shares are a sample's: the
+variance has w_1·w_0·(δ_T − δ_C)²/N for them, δ_a the difference of the strata's means within an
+arm.
 
-Assumes x from strictly before first exposure, and independent units. A constant covariate is no CUPED:
-the answer is Welch's. Below 10 units an arm: cannot say.
-Degrees of freedom: Satterthwaite over the parts of V, with n_a − 2 for an adjusted arm, n_a − 1 for an
-arm's units without covariate, N − 1 for what both arms share; without a covariate that is Welch's df.
-References: Deng, Xu, Kohavi and Walker 2013; Lin 2013; Miratrix, Sekhon and Yu 2013; Negi and Wooldridge 2021.
+Assumes x from strictly before first exposure, and independent units. A constant covariate is no
+CUPED: the answer is Welch's. Below 10 units an arm: cannot say. Degrees of freedom: Satterthwaite
+over the parts of V, with n_a − 2 for an adjusted arm, n_a − 1 for an arm's units without covariate,
+N − 1 for what both arms share; without a covariate that is Welch's df. References: Deng, Xu, Kohavi
+and Walker 2013; Lin 2013; Miratrix, Sekhon and Yu 2013; Negi and Wooldridge 2021.
 """
 
 from __future__ import annotations
@@ -50,10 +53,11 @@ FEWEST_IN_STRATUM = FEWEST_UNITS
 
 @dataclass(frozen=True, slots=True)
 class Covaried:
-    """One arm: totals of y with its covariate as companion, and totals of y of the units without one.
+    """One arm: totals of y with its covariate as companion, and totals of y of the units without
+    one.
 
-    ``more`` multiplies the arm's variance: a ratio of few units needs more than the delta method gives
-    (ADR 0036). ``known`` and ``missing`` are without it.
+    ``more`` multiplies the arm's variance: a ratio of few units needs more than the delta method
+    gives (ADR 0036). ``known`` and ``missing`` are without it.
     """
 
     known: Totals
@@ -119,7 +123,9 @@ class Adjusted:
         )
 
     def contrast(self, factor: float = 1.0, shift: float = 0.0) -> WelchT | None:
-        """m_T − factor·m_C − shift with its t; None where units do not scatter around their regression."""
+        """m_T − factor·m_C − shift with its t; None where units do not scatter around their
+        regression.
+        """
         own = [Noise(factor**2 * part.variance, part.df) for part in self.control_noise] + list(
             self.treatment_noise
         )
@@ -142,7 +148,9 @@ class Adjusted:
 
 
 def adjust(control: Covaried, treatment: Covaried) -> tuple[Adjusted | None, tuple[str, ...]]:
-    """(adjusted means or None where the covariate is of no use, notes on what was merged or left out)."""
+    """(adjusted means or None where the covariate is of no use, notes on what was merged or left
+    out).
+    """
     if min(control.known.n, treatment.known.n) < FEWEST_IN_STRATUM:
         return None, (f"no CUPED: fewer than {FEWEST_IN_STRATUM} units of an arm have a covariate",)
     few = control.missing.n + treatment.missing.n
@@ -165,7 +173,9 @@ def adjust(control: Covaried, treatment: Covaried) -> tuple[Adjusted | None, tup
 def adjusted_t(
     control: Covaried, treatment: Covaried, factor: float = 1.0, shift: float = 0.0
 ) -> WelchT | None:
-    """m_T − factor·m_C − shift with its t (df: see the module); Welch's where the covariate is of no use."""
+    """m_T − factor·m_C − shift with its t (df: see the module); Welch's where the covariate is of
+    no use.
+    """
     adjusted, _ = adjust(control, treatment)
     return (
         welch_t(control.whole, treatment.whole, factor, shift)
@@ -175,7 +185,8 @@ def adjusted_t(
 
 
 def compare_adjusted(control: Covaried, treatment: Covaried, alpha: float = 0.05) -> Comparison:
-    """Treatment's adjusted mean against control's, in the metric's units; Welch's where there is nothing to adjust.
+    """Treatment's adjusted mean against control's, in the metric's units; Welch's where there is
+    nothing to adjust.
 
     The means shown are the adjusted ones, so that their difference is the difference shown.
     """
@@ -212,16 +223,19 @@ def compare_adjusted(control: Covaried, treatment: Covaried, alpha: float = 0.05
 
 
 def variance_reduction(control: Covaried, treatment: Covaried) -> float | None:
-    """1 − Var(CUPED)/Var(raw) of the difference, .3 = 30 % fewer units needed; 0 where there is nothing to adjust.
+    """1 − Var(CUPED)/Var(raw) of the difference, .3 = 30 % fewer units needed; 0 where there is
+    nothing to adjust.
 
-    Slightly below 0 for a covariate that explains nothing. None where a variance cannot be estimated.
+    Slightly below 0 for a covariate that explains nothing. None where a variance cannot be
+    estimated.
     """
     raw, found = welch_t(control.whole, treatment.whole), adjusted_t(control, treatment)
     return None if raw is None or found is None else 1 - (found.se / raw.se) ** 2
 
 
 def pooled_rho2(control: Covaried, treatment: Covaried) -> float | None:
-    """ρ² of metric and covariate within arms, units without a covariate left aside; None without spread in either.
+    """ρ² of metric and covariate within arms, units without a covariate left aside; None without
+    spread in either.
 
     A page may say that CUPED leaves about 1 − ρ² of the variance, if every unit has a covariate.
     """
@@ -233,12 +247,13 @@ def pooled_rho2(control: Covaried, treatment: Covaried) -> float | None:
 
 
 def linearised_with_history(known: Moments, missing: Moments | None = None) -> Covaried | None:
-    """One arm of a ratio metric with its own past as covariate: y/d now, y0/d0 before first exposure.
+    """One arm of a ratio metric with its own past as covariate: y/d now, y0/d0 before first
+    exposure.
 
     Both are linearised before anything is adjusted: the metric around the ratio of all units of the
     arm, the covariate around the past ratio of those that have one. Where the past denominators add
-    up to nothing the covariate is constant. None where Σd ≤ 0. Few units have the variance of a plain
-    ratio of few units, so a past that explains nothing leaves that ratio's error.
+    up to nothing the covariate is constant. None where Σd ≤ 0. Few units have the variance of a
+    plain ratio of few units, so a past that explains nothing leaves that ratio's error.
     """
     now, past = known.of("y", "d"), Moments.of_totals(known.of("y0", "d0"), ("y", "d"))
     whole = Moments.of_totals(now if missing is None else now + missing.of("y", "d"), ("y", "d"))
@@ -286,7 +301,9 @@ def _centred(totals: Totals) -> tuple[float, float, float]:
 
 
 def _line(totals: Totals, more: float) -> _Line | None:
-    """The regression of y on x within an arm, residuals with the arm's variance; None where x is constant."""
+    """The regression of y on x within an arm, residuals with the arm's variance; None where x is
+    constant.
+    """
     yy, xx, xy = _centred(totals)
     if not xx > 0:
         return None
@@ -349,7 +366,9 @@ def _unadjusted(arm: Covaried, share: float) -> Noise:
 
 
 def _merged(control: Covaried, treatment: Covaried) -> tuple[Totals, Totals]:
-    """Units without a covariate take the mean of those with one, of both arms: a constant known before exposure."""
+    """Units without a covariate take the mean of those with one, of both arms: a constant known
+    before exposure.
+    """
     n = control.known.n + treatment.known.n
     mean_x = (control.known.sum_x or 0.0) / n + (treatment.known.sum_x or 0.0) / n
 

@@ -1,10 +1,12 @@
-"""Did the time until something happens (median time to resolve) differ, when for some it never happens?
+"""Did the time until something happens (median time to resolve) differ, when for some it never
+happens?
 
-A unit to which it had not happened by its window's end is infinitely late: it counts among the rows and lies
-beyond the last bin, so nobody is dropped and nothing is extrapolated. Every unit must have been followed for the whole window;
-then the quantile is exact wherever it lies inside the window. It is reported only if it does so in both
-arms; the share resolved within the window stands beside it always. Units are independent, or come in clusters.
-Reference: the quantile as in ``quantile``; leaving out the unresolved instead is the textbook's survivors' bias.
+A unit to which it had not happened by its window's end is infinitely late: it counts among the rows
+and lies beyond the last bin, so nobody is dropped and nothing is extrapolated. Every unit must have
+been followed for the whole window; then the quantile is exact wherever it lies inside the window.
+It is reported only if it does so in both arms; the share resolved within the window stands beside
+it always. Units are independent, or come in clusters. Reference: the quantile as in ``quantile``;
+leaving out the unresolved instead is the textbook's survivors' bias.
 """
 
 from __future__ import annotations
@@ -34,8 +36,8 @@ SHARE_METHOD = "share, clustered by bucket"
 class DurationTotals:
     """An arm's times: the quantile with the unresolved in ``beyond``, and the resolved ones.
 
-    ``resolved``: one cluster per bucket, y = units resolved within the window, x = units. None where each row is
-    a unit of randomisation of its own: then n and ``beyond`` say it all.
+    ``resolved``: one cluster per bucket, y = units resolved within the window, x = units. None
+    where each row is a unit of randomisation of its own: then n and ``beyond`` say it all.
     """
 
     times: QuantileTotals
@@ -63,7 +65,9 @@ class DurationComparison:
 def compare_durations(
     control: DurationTotals, treatment: DurationTotals, alpha: float = 0.05
 ) -> DurationComparison:
-    """Treatment's times against control's; ``times`` cannot say when either arm's quantile lies beyond the window."""
+    """Treatment's times against control's; ``times`` cannot say when either arm's quantile lies
+    beyond the window.
+    """
     return DurationComparison(
         compare_times(control.times, treatment.times, alpha),
         compare_resolved(control, treatment, alpha),
@@ -87,7 +91,9 @@ def compare_times(
 def compare_resolved(
     control: DurationTotals, treatment: DurationTotals, alpha: float = 0.05
 ) -> Comparison:
-    """The shares resolved within the window: score z for independent units, t between buckets for clustered ones."""
+    """The shares resolved within the window: score z for independent units, t between buckets for
+    clustered ones.
+    """
     c, t = control.resolved, treatment.resolved
     if c is None and t is None:
         return compare_proportions(_resolved(control.times), _resolved(treatment.times), alpha)
@@ -99,7 +105,9 @@ def compare_resolved(
 
 
 def compare_shares(control: Totals, treatment: Totals, alpha: float = 0.05) -> Comparison:
-    """Shares Σy/Σx over clusters (y of x units said yes); cannot say below 10 clusters an arm or without spread."""
+    """Shares Σy/Σx over clusters (y of x units said yes); cannot say below 10 clusters an arm or
+    without spread.
+    """
     checked_level(alpha)
     share_c, share_t = (
         arm.sum_y / arm.sum_x if arm.sum_x else None for arm in (control, treatment)

@@ -1,10 +1,11 @@
 """Is an effect as good as none, or not worse than allowed?
 
-Equivalence: two one-sided tests (TOST), each against one edge; both must reject, and p is the larger of the two. At
-level α it says the same as a 1 − 2α interval inside the edges (.05: the 90 % interval of "no effect"). Non-inferiority:
-one of the two. Rates assume one independent yes/no trial a unit and take the variance on the edge (score); means are
-Welch's. "Not significant" is never equivalence: a small sample fails both ways.
-References: Schuirmann 1987; Miettinen and Nurminen 1985; Agresti and Caffo 2000; Katz et al. 1978 (log ratio).
+Equivalence: two one-sided tests (TOST), each against one edge; both must reject, and p is the
+larger of the two. At level α it says the same as a 1 − 2α interval inside the edges (.05: the 90 %
+interval of "no effect"). Non-inferiority: one of the two. Rates assume one independent yes/no trial
+a unit and take the variance on the edge (score); means are Welch's. "Not significant" is never
+equivalence: a small sample fails both ways. References: Schuirmann 1987; Miettinen and Nurminen
+1985; Agresti and Caffo 2000; Katz et al. 1978 (log ratio).
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ NO_SPREAD = "no spread: a standard error cannot be estimated"
 
 @dataclass(frozen=True, slots=True)
 class Equivalence:
-    """Whether an effect lies between two edges: ``p`` = the larger of ``p_over_low`` and ``p_under_high``.
+    """Whether an effect lies between two edges: ``p`` = the larger of ``p_over_low`` and
+    ``p_under_high``.
 
     ``equivalent`` is None, with a ``reason``, where nothing can be said.
     """
@@ -47,9 +49,11 @@ class Equivalence:
 
 @dataclass(frozen=True, slots=True)
 class NonInferiority:
-    """Whether treatment is not worse than ``margin`` allows, with the one-sided bound of the difference on the side of harm.
+    """Whether treatment is not worse than ``margin`` allows, with the one-sided bound of the
+    difference on the side of harm.
 
-    ``low`` and ``high`` limit treatment − control; the side that harm does not come from is infinite.
+    ``low`` and ``high`` limit treatment − control; the side that harm does not come from is
+    infinite.
     """
 
     difference: float | None
@@ -63,7 +67,8 @@ class NonInferiority:
 def difference_edge(
     control: Totals, treatment: Totals, edge: float, method: DifferenceMethod = "score"
 ) -> EdgeTest:
-    """p_T − p_C against an edge (points: .02). ``score`` has the variance on the edge, the others the observed one.
+    """p_T − p_C against an edge (points: .02). ``score`` has the variance on the edge, the others
+    the observed one.
 
     Agresti–Caffo adds a yes and a no to each arm.
     """
@@ -84,7 +89,9 @@ def difference_edge(
 def ratio_edge(
     control: Totals, treatment: Totals, factor: float, method: RatioMethod = "score"
 ) -> EdgeTest:
-    """p_T / p_C against a factor (1.10). ``log`` needs events in both arms; ``log-adjusted`` adds half an event to each."""
+    """p_T / p_C against a factor (1.10). ``log`` needs events in both arms; ``log-adjusted`` adds
+    half an event to each.
+    """
     x_c, n_c, x_t, n_t = control.events, control.n, treatment.events, treatment.n
     if not (math.isfinite(factor) and factor > 0):
         raise ImpossiblePlan(f"a factor between rates is above 0, found {factor!r}")
@@ -103,7 +110,9 @@ def ratio_edge(
 def mean_edge(
     control: Totals, treatment: Totals, edge: float = 0.0, *, factor: float = 1.0
 ) -> EdgeTest:
-    """ȳ_T − factor·ȳ_C against an edge in the metric's units. Cannot say below 10 units an arm or without spread."""
+    """ȳ_T − factor·ȳ_C against an edge in the metric's units. Cannot say below 10 units an arm or
+    without spread.
+    """
     _checked_edge(edge)
     reason = why_not(control, treatment)
     if reason is not None:
@@ -148,7 +157,9 @@ def equivalent_mean_ratio(
 
 
 def mean_ci_within(interval: Interval, low: float, high: float) -> bool:
-    """Whether a whole interval lies strictly between two edges: what TOST says of a 1 − 2α interval."""
+    """Whether a whole interval lies strictly between two edges: what TOST says of a 1 − 2α
+    interval.
+    """
     return low < interval.low and interval.high < high
 
 
@@ -161,10 +172,11 @@ def non_inferior_rates(
     relative: bool = False,
     alpha: float = 0.05,
 ) -> NonInferiority:
-    """Is treatment's rate not worse than control's by the margin (points, or a share of control's observed rate)?
+    """Is treatment's rate not worse than control's by the margin (points, or a share of control's
+    observed rate)?
 
-    A relative margin is fixed at the observed rate, as if that were known; ``ratio_edge`` counts its uncertainty too.
-    Observed variance, one-sided at ``alpha``.
+    A relative margin is fixed at the observed rate, as if that were known; ``ratio_edge`` counts
+    its uncertainty too. Observed variance, one-sided at ``alpha``.
     """
     checked_level(alpha)
     if not (math.isfinite(margin) and margin > 0):

@@ -13,14 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 LARGEST_BARNARD = 40_000
-"""Largest product of arm sizes for Barnard's test: it lists every table, and slows down beyond this."""
+"""Largest product of arm sizes for Barnard's test: it lists every table, and slows down beyond
+this.
+"""
 SAME_PROBABILITY = 1 + 1e-7
 """Tables this much likelier than the observed one still count as no likelier (rounding)."""
 
 
 @lru_cache(maxsize=4096)
 def barnard_p(x_c: int, n_c: int, x_t: int, n_t: int) -> float | None:
-    """Two-sided Barnard p (pooled-variance statistic); None for tables it cannot list or that hold no variation."""
+    """Two-sided Barnard p (pooled-variance statistic); None for tables it cannot list or that hold
+    no variation.
+    """
     if n_c * n_t > LARGEST_BARNARD or not 0 < x_c + x_t < n_c + n_t:
         return None
     from scipy.stats import barnard_exact  # here: 30 MB and a second, which few need
@@ -29,7 +33,8 @@ def barnard_p(x_c: int, n_c: int, x_t: int, n_t: int) -> float | None:
 
 
 def fisher_p(x_c: int, n_c: int, x_t: int, n_t: int) -> float | None:
-    """Two-sided Fisher p: the probability of all tables no likelier than the observed one, margins fixed.
+    """Two-sided Fisher p: the probability of all tables no likelier than the observed one, margins
+    fixed.
 
     Built from ratios of neighbouring tables, so it holds for 10¹² units with few events, where
     factorials cancel. None without variation, or where a listing would take more than 10⁷ tables.
@@ -43,7 +48,9 @@ def fisher_p(x_c: int, n_c: int, x_t: int, n_t: int) -> float | None:
 
 
 def fisher_lower_p(x_c: int, n_c: int, x_t: int, n_t: int) -> float | None:
-    """One-sided Fisher p that treatment's rate is lower: P(X ≤ x_T), margins fixed; None as for ``fisher_p``."""
+    """One-sided Fisher p that treatment's rate is lower: P(X ≤ x_T), margins fixed; None as for
+    ``fisher_p``.
+    """
     listed = _tables(x_c, n_c, x_t, n_t)
     if listed is None:
         return None

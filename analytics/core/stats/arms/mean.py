@@ -38,8 +38,8 @@ class WelchT:
 def compare_means(control: Totals, treatment: Totals, alpha: float = 0.05) -> Comparison:
     """Treatment's mean against control's, in the metric's units.
 
-    Cannot say below 10 units an arm or without any spread. The lift is undefined for control ≤ 0. A note says where
-    skewed values would make it too sure (see ``sizes``).
+    Cannot say below 10 units an arm or without any spread. The lift is undefined for control ≤ 0. A
+    note says where skewed values would make it too sure (see ``sizes``).
     """
     checked_level(alpha)
     reason = why_not(control, treatment)
@@ -96,7 +96,9 @@ def welch_t(
 
 
 def satterthwaite(v_c: float, df_c: float, v_t: float, df_t: float) -> float:
-    """Degrees of freedom of a sum of two variances: at least the smaller, at most the sum of both."""
+    """Degrees of freedom of a sum of two variances: at least the smaller, at most the sum of
+    both.
+    """
     # Shares, not squares of variances: those leave the range of floats for tiny or huge values.
     share_c, share_t = v_c / (v_c + v_t), v_t / (v_c + v_t)
     return 1 / (share_c**2 / df_c + share_t**2 / df_t)
@@ -105,7 +107,9 @@ def satterthwaite(v_c: float, df_c: float, v_t: float, df_t: float) -> float:
 def _relative_lift(
     control: Totals, treatment: Totals, quantile: float, alpha: float
 ) -> tuple[float | None, Interval | None, str | None]:
-    """(lift, Fieller interval, reason): ȳ_T/ȳ_C − 1; undefined for a control mean ≤ 0, unbounded when control's own interval holds 0."""
+    """(lift, Fieller interval, reason): ȳ_T/ȳ_C − 1; undefined for a control mean ≤ 0, unbounded
+    when control's own interval holds 0.
+    """
     c, t = control.mean, treatment.mean
     if c is None or t is None or not c > 0:
         return lift_of(0.0, 0.0, None)
@@ -116,7 +120,9 @@ def _relative_lift(
 def lift_of(
     c: float, t: float, ci: Interval | None, of: str = "control's mean"
 ) -> tuple[float | None, Interval | None, str | None]:
-    """(t/c − 1, its Fieller interval, reason): without the interval it is unbounded; undefined for c ≤ 0, or beyond floats."""
+    """(t/c − 1, its Fieller interval, reason): without the interval it is unbounded; undefined for
+    c ≤ 0, or beyond floats.
+    """
     if not c > 0:
         return (
             None,
@@ -138,9 +144,11 @@ def lift_of(
 
 
 def fieller(control: Totals, treatment: Totals, alpha: float = 0.05) -> Interval | None:
-    """Fieller's interval for ȳ_T/ȳ_C − 1: all ratios r for which ȳ_T − r·ȳ_C does not differ from 0.
+    """Fieller's interval for ȳ_T/ȳ_C − 1: all ratios r for which ȳ_T − r·ȳ_C does not differ from
+    0.
 
-    None when those ratios have no limit (control's mean is not separated from 0) or nothing is estimable.
+    None when those ratios have no limit (control's mean is not separated from 0) or nothing is
+    estimable.
     """
     welch = welch_t(control, treatment)
     if (
@@ -158,7 +166,8 @@ def fieller(control: Totals, treatment: Totals, alpha: float = 0.05) -> Interval
 def correlated_fieller(
     c: float, t: float, v_c: float, v_t: float, v_ct: float, *, df: float, alpha: float
 ) -> Interval | None:
-    """Fieller's interval for t/c − 1 of two estimates with their variances and covariance: all r for which t − r·c does not differ from 0.
+    """Fieller's interval for t/c − 1 of two estimates with their variances and covariance: all r
+    for which t − r·c does not differ from 0.
 
     None when c is not separated from 0, or the ratio is beyond what floats can hold.
     """
@@ -174,7 +183,8 @@ def _ratio_limits(
     a = 1 - q2 * r_c
     if not a > 0:
         return None
-    # The discriminant written out: as a difference of squares it would cancel for well-measured means.
+    # The discriminant written out: as a difference of squares it would cancel for well-measured
+    # means.
     inner = q2 * (r_t - 2 * r_ct * ratio + r_c * ratio * ratio) - q2 * q2 * (
         r_t * r_c - r_ct * r_ct
     )
@@ -187,7 +197,9 @@ def _ratio_limits(
 
 
 def delta_lift(control: Totals, treatment: Totals, alpha: float = 0.05) -> Interval | None:
-    """The delta method's interval for the lift; None unless control's mean is over five standard errors from 0."""
+    """The delta method's interval for the lift; None unless control's mean is over five standard
+    errors from 0.
+    """
     welch = welch_t(control, treatment)
     if (
         welch is None

@@ -1,4 +1,6 @@
-"""Is an effect above an edge, or below it? One statistic, and a p-value for each of the two claims."""
+"""Is an effect above an edge, or below it? One statistic, and a p-value for each of the two
+claims.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,9 @@ from experiments.core.figures import positive_p
 class EdgeTest:
     """An effect held against an edge (a margin, or a factor of control).
 
-    ``p_above`` is small when the effect is proven above the edge, ``p_below`` when it is proven below;
-    they add up to 1 for continuous statistics. All None with a ``reason`` where nothing can be said.
+    ``p_above`` is small when the effect is proven above the edge, ``p_below`` when it is proven
+    below; they add up to 1 for continuous statistics. All None with a ``reason`` where nothing can
+    be said.
     """
 
     method: str

@@ -1,10 +1,10 @@
 """Did the rate of rare events differ between a test arm and control, per unit, session or hour?
 
-Assumes that events fall independently at a constant rate per exposure: then their number is Poisson. Events that
-come in clumps (one unit, many complaints) are more uncertain than that, and ``Rate.dispersion`` shows it: clumped
-counts belong to unit-level means or ratios. Test: score z of the ratio of rates against a factor; interval: the same
-test inverted, in closed form. With few expected events the p-value is the E-test's. Cannot say without
-exposure or without any event.
+Assumes that events fall independently at a constant rate per exposure: then their number is
+Poisson. Events that come in clumps (one unit, many complaints) are more uncertain than that, and
+``Rate.dispersion`` shows it: clumped counts belong to unit-level means or ratios. Test: score z of
+the ratio of rates against a factor; interval: the same test inverted, in closed form. With few
+expected events the p-value is the E-test's. Cannot say without exposure or without any event.
 References: Gu, Ng, Tang and Schucany 2008; Krishnamoorthy and Thomson 2004; Zhu 2017 (power).
 """
 
@@ -26,14 +26,18 @@ from analytics.core.stats.arms.one_sided import EdgeTest, normal_edge
 E_TEST_BELOW_EXPECTED = 5.0
 """With fewer events expected in an arm the score's normal tail is replaced by the E-test."""
 E_TEST_SPREAD = 9.0
-"""The E-test sums over counts this many standard deviations around their means: what is outside weighs 10⁻¹⁸."""
+"""The E-test sums over counts this many standard deviations around their means: what is outside
+weighs 10⁻¹⁸.
+"""
 MOST_E_TEST_CELLS = 4_000_000
 NO_EVENTS = "no events in either arm: nothing to test"
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Events over exposure (units, sessions or hours) of ``units`` units; the index of dispersion where it is known."""
+    """Events over exposure (units, sessions or hours) of ``units`` units; the index of dispersion
+    where it is known.
+    """
 
     events: int
     exposure: float
@@ -50,7 +54,9 @@ class Rate:
 
     @classmethod
     def of_totals(cls, totals: Totals) -> Rate:
-        """Counts per unit; over Σx where units bring an exposure of their own, else over the units."""
+        """Counts per unit; over Σx where units bring an exposure of their own, else over the
+        units.
+        """
         events = round(totals.sum_y)
         if abs(events - totals.sum_y) > 1e-6 or events < 0:
             raise ImpossibleTotals(f"a rate counts whole events, found Σy={totals.sum_y!r}")
@@ -70,7 +76,9 @@ class Rate:
 
     @property
     def clumped(self) -> bool:
-        """Whether counts vary more than three standard errors beyond Poisson's (index of dispersion, Fisher 1950)."""
+        """Whether counts vary more than three standard errors beyond Poisson's (index of
+        dispersion, Fisher 1950).
+        """
         return (
             self.dispersion is not None
             and self.units > 1
@@ -79,7 +87,9 @@ class Rate:
 
 
 def compare_rates(control: Rate, treatment: Rate, alpha: float = 0.05) -> Comparison:
-    """Treatment's rate against control's, per exposure. Cannot say without exposure; no p without events."""
+    """Treatment's rate against control's, per exposure. Cannot say without exposure; no p without
+    events.
+    """
     checked_level(alpha)
     bare = Comparison(
         "Poisson score", control.units, treatment.units, control.value, treatment.value
@@ -115,7 +125,9 @@ def compare_rates(control: Rate, treatment: Rate, alpha: float = 0.05) -> Compar
 
 
 def score_edge(control: Rate, treatment: Rate, factor: float = 1.0) -> EdgeTest:
-    """Is treatment's rate above or below factor × control's? Variance taken on that edge, so no events is not no error."""
+    """Is treatment's rate above or below factor × control's? Variance taken on that edge, so no
+    events is not no error.
+    """
     return normal_edge("Poisson score", score_z(control, treatment, factor), NO_EVENTS)
 
 
@@ -133,9 +145,11 @@ def wald_log_edge(control: Rate, treatment: Rate, factor: float = 1.0) -> EdgeTe
 
 
 def e_test(control: Rate, treatment: Rate, factor: float = 1.0) -> EdgeTest:
-    """The score statistic's tails under Poisson counts with the likeliest rates on the edge, instead of normal ones.
+    """The score statistic's tails under Poisson counts with the likeliest rates on the edge,
+    instead of normal ones.
 
-    The two p-values overlap in the observed table. Cannot say without events, or with more tables than it may list.
+    The two p-values overlap in the observed table. Cannot say without events, or with more tables
+    than it may list.
     """
     method = "Poisson E-test"
     z, tables = score_z(control, treatment, factor), _tables(control, treatment, factor)
@@ -154,7 +168,9 @@ def e_test(control: Rate, treatment: Rate, factor: float = 1.0) -> EdgeTest:
 
 
 def score_z(control: Rate, treatment: Rate, factor: float = 1.0) -> float | None:
-    """(x_T − d·x_C)/√(d·(x_T + x_C)), d = factor × the ratio of exposures; None without exposure or events."""
+    """(x_T − d·x_C)/√(d·(x_T + x_C)), d = factor × the ratio of exposures; None without exposure or
+    events.
+    """
     if not (control.exposure and treatment.exposure and control.events + treatment.events):
         return None
     d = _odds(control, treatment, factor)
@@ -164,7 +180,8 @@ def score_z(control: Rate, treatment: Rate, factor: float = 1.0) -> float | None
 
 
 def score_interval(control: Rate, treatment: Rate, alpha: float = 0.05) -> Interval | None:
-    """All ratios of rates that the score test does not reject; None where control has no events (no upper limit).
+    """All ratios of rates that the score test does not reject; None where control has no events (no
+    upper limit).
 
     The edge solves (x_T − d·x_C)² = z²·d·(x_T + x_C), a quadratic in d.
     """
@@ -185,7 +202,9 @@ def score_interval(control: Rate, treatment: Rate, alpha: float = 0.05) -> Inter
 def wald_log_interval(
     control: Rate, treatment: Rate, alpha: float = 0.05, *, added: float = 0.0
 ) -> Interval | None:
-    """The ratio of rates on the log scale; ``added`` events in each arm (.5) let it stand empty arms."""
+    """The ratio of rates on the log scale; ``added`` events in each arm (.5) let it stand empty
+    arms.
+    """
     x_c, x_t = control.events + added, treatment.events + added
     if not (x_c > 0 and x_t > 0 and control.exposure and treatment.exposure):
         return None
@@ -195,7 +214,9 @@ def wald_log_interval(
 
 
 def rate_interval(rate: Rate, alpha: float = 0.05) -> Interval | None:
-    """The score interval of one rate: x + z²/2 ± z√(x + z²/4), per exposure; None without exposure."""
+    """The score interval of one rate: x + z²/2 ± z√(x + z²/4), per exposure; None without
+    exposure.
+    """
     if not rate.exposure:
         return None
     z = upper_quantile(checked_level(alpha) / 2)
@@ -205,7 +226,9 @@ def rate_interval(rate: Rate, alpha: float = 0.05) -> Interval | None:
 
 
 def difference_interval(control: Rate, treatment: Rate, alpha: float = 0.05) -> Interval | None:
-    """Treatment's rate − control's: the two score intervals combined as Newcombe combines Wilson's."""
+    """Treatment's rate − control's: the two score intervals combined as Newcombe combines
+    Wilson's.
+    """
     c, t = rate_interval(control, alpha), rate_interval(treatment, alpha)
     if c is None or t is None or control.value is None or treatment.value is None:
         return None
@@ -226,10 +249,11 @@ def rate_ratio_power(
     edge: float = 1.0,
     dispersion: float = 1.0,
 ) -> float:
-    """Chance that a two-sided test of this size finds treatment's rate to be ``ratio`` × control's and not ``edge`` × it.
+    """Chance that a two-sided test of this size finds treatment's rate to be ``ratio`` × control's
+    and not ``edge`` × it.
 
-    ``rate`` is control's per exposure, ``size_ratio`` treatment's units over control's. On the log scale, with the
-    variance of the expected rates times the dispersion of counts.
+    ``rate`` is control's per exposure, ``size_ratio`` treatment's units over control's. On the log
+    scale, with the variance of the expected rates times the dispersion of counts.
     """
     for name, value in (
         ("rate", rate),
@@ -278,7 +302,9 @@ def _tests(control: Rate, treatment: Rate) -> tuple[str, float | None, float | N
 def _tables(
     control: Rate, treatment: Rate, factor: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """(score statistics, probabilities) of all likely pairs of counts on the edge; None when there are too many."""
+    """(score statistics, probabilities) of all likely pairs of counts on the edge; None when there
+    are too many.
+    """
     if score_z(control, treatment, factor) is None:
         return None
     d, events = _odds(control, treatment, factor), control.events + treatment.events

@@ -1,7 +1,7 @@
 """Did a yes/no rate differ between a test arm and control?
 
-Assumes one independent yes/no answer a unit (a unit's first window, not its requests). Test: score z
-with pooled variance, which is Pearson's χ² without continuity correction. Intervals: Newcombe's
+Assumes one independent yes/no answer a unit (a unit's first window, not its requests). Test: score
+z with pooled variance, which is Pearson's χ² without continuity correction. Intervals: Newcombe's
 for the difference (two Wilson intervals combined, 1998 method 10), Koopman's for the ratio (1984).
 When an expected cell is below 5, or fewer than 200 units answered in all, the p-value is Barnard's
 (Fisher's where tables are too many to list), and the score p is kept beside it.

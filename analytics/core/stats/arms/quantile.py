@@ -1,15 +1,16 @@
 """Did a quantile over rows (the p95 of request latency) differ, when users make many requests?
 
 Units are spread over buckets, and a bucket's rows go together: rows of one user are alike, so the
-variance is taken between buckets. At the quantile q̂ the share of rows ≤ q̂ is a ratio of bucket sums,
-with the delta method's error; the quantiles at level ± z·error bracket q̂, and their distance gives its
-standard error (Woodruff). Arms are compared by t with Satterthwaite's degrees of freedom over buckets
-less one an arm, which never exceed buckets − arms and equal it for arms alike. Percentiles are never averaged.
+variance is taken between buckets. At the quantile q̂ the share of rows ≤ q̂ is a ratio of bucket
+sums, with the delta method's error; the quantiles at level ± z·error bracket q̂, and their distance
+gives its standard error (Woodruff). Arms are compared by t with Satterthwaite's degrees of freedom
+over buckets less one an arm, which never exceed buckets − arms and equal it for arms alike.
+Percentiles are never averaged.
 
-A store needs two passes: the arm's histogram gives q̂, then the counts ≤ q̂ per bucket give the error.
-Cannot say below 10 buckets an arm, with fewer than 10 rows expected on either side of the quantile,
-or where q̂ or its bracket lies in the overflow bin.
-References: Woodruff 1952; Deng, Knoblich and Lu 2018.
+A store needs two passes: the arm's histogram gives q̂, then the counts ≤ q̂ per bucket give the
+error. Cannot say below 10 buckets an arm, with fewer than 10 rows expected on either side of the
+quantile, or where q̂ or its bracket lies in the overflow bin. References: Woodruff 1952; Deng,
+Knoblich and Lu 2018.
 """
 
 from __future__ import annotations
@@ -33,16 +34,20 @@ FEWEST_CLUSTERS = 10
 FEWEST_BEYOND = 10
 """Rows expected on the rarer side of the quantile, below which it is one of the last few rows."""
 BRACKET = upper_quantile(0.025)
-"""The quantiles that give q̂'s standard error lie this many standard errors of the share from the level."""
+"""The quantiles that give q̂'s standard error lie this many standard errors of the share from the
+level.
+"""
 METHOD = "quantile, clustered by bucket"
 
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Rows by value: rising bin values with their counts, and the rows beyond the last bin (overflow, +∞).
+    """Rows by value: rising bin values with their counts, and the rows beyond the last bin
+    (overflow, +∞).
 
-    ``width`` is the bins' width in the metric's unit when values are middles of bins (1 for 1 ms bins):
-    a quantile then lies inside its bin in proportion. 0 for exact values: a quantile is one of them.
+    ``width`` is the bins' width in the metric's unit when values are middles of bins (1 for 1 ms
+    bins): a quantile then lies inside its bin in proportion. 0 for exact values: a quantile is one
+    of them.
     """
 
     values: tuple[float, ...]
@@ -91,11 +96,15 @@ class Histogram:
         return sum(self.counts) + self.beyond
 
     def quantile(self, level: float) -> float | None:
-        """The smallest value with at least this share of the rows at or below it; see ``quantiles``."""
+        """The smallest value with at least this share of the rows at or below it; see
+        ``quantiles``.
+        """
         return self.quantiles([level])[0]
 
     def quantiles(self, levels: Sequence[float]) -> list[float | None]:
-        """One quantile a level; None without rows, in the overflow bin, and at levels not inside (0, 1)."""
+        """One quantile a level; None without rows, in the overflow bin, and at levels not inside
+        (0, 1).
+        """
         sums, n = np.cumsum(np.asarray(self.counts, dtype=float)), self.n
         return [self._at(sums, level * n) if 0 < level < 1 else None for level in levels]
 
@@ -113,10 +122,10 @@ class QuantileTotals:
     """An arm's quantile with what its error is made of; numbers only, so it can be stored.
 
     ``n`` rows, ``beyond`` of them in the overflow bin; ``value`` is q̂ (None in the overflow bin or
-    without rows); ``low`` and ``high`` are the quantiles at level ± z·sd of the clustered share, None
-    where there is no such quantile. ``clusters``: one per bucket with rows, y = rows ≤ q̂, x = rows.
-    ``units``: how many units the rows are of; clocks and floors count those.
-    Not additive: add histograms, and count again.
+    without rows); ``low`` and ``high`` are the quantiles at level ± z·sd of the clustered share,
+    None where there is no such quantile. ``clusters``: one per bucket with rows, y = rows ≤ q̂, x =
+    rows. ``units``: how many units the rows are of; clocks and floors count those. Not additive:
+    add histograms, and count again.
     """
 
     level: float
@@ -181,7 +190,9 @@ def quantile_hat(histogram: Histogram, level: float) -> float | None:
 
 
 def clustered_sd(clusters: Totals) -> float | None:
-    """Standard error of the share Σy/Σx over clusters, by the delta method; None below two clusters or without x."""
+    """Standard error of the share Σy/Σx over clusters, by the delta method; None below two clusters
+    or without x.
+    """
     n, x = clusters.n, clusters.sum_x
     if n < 2 or x is None or not x > 0:
         return None
@@ -194,7 +205,9 @@ def clustered_sd(clusters: Totals) -> float | None:
 def from_passes(
     histogram: Histogram, level: float, clusters: Totals, units: int = 0
 ) -> QuantileTotals:
-    """An arm's totals from both passes; refuses clusters that hold other rows than the histogram."""
+    """An arm's totals from both passes; refuses clusters that hold other rows than the
+    histogram.
+    """
     value, n = quantile_hat(histogram, level), histogram.n
     rows = clusters.sum_x or 0.0
     if round(rows) != n or clusters.sum_y > rows or clusters.sum_y < 0:
@@ -211,7 +224,9 @@ def from_passes(
 def of_rows(
     values: Sequence[float], clusters: Sequence[int] | None, level: float, limit: float = math.inf
 ) -> QuantileTotals:
-    """Totals of rows, for tests and notebooks; values above ``limit`` (and +∞) overflow; clusters None: every row is one."""
+    """Totals of rows, for tests and notebooks; values above ``limit`` (and +∞) overflow; clusters
+    None: every row is one.
+    """
     rows = np.asarray(values, dtype=float)
     if np.isnan(rows).any():
         raise ImpossibleTotals(
@@ -241,7 +256,9 @@ def of_rows(
 def quantile_t(
     control: QuantileTotals, treatment: QuantileTotals, factor: float = 1.0, shift: float = 0.0
 ) -> WelchT | None:
-    """q̂_T − factor·q̂_C − shift with its t; None wherever ``why_not`` has a reason, or without spread."""
+    """q̂_T − factor·q̂_C − shift with its t; None wherever ``why_not`` has a reason, or without
+    spread.
+    """
     if why_not(control, treatment) is not None:
         return None
     c, t = control.estimate, treatment.estimate
@@ -264,7 +281,9 @@ def why_not(control: QuantileTotals, treatment: QuantileTotals) -> str | None:
 def compare_quantiles(
     control: QuantileTotals, treatment: QuantileTotals, alpha: float = 0.05
 ) -> Comparison:
-    """Treatment's quantile against control's, in the metric's unit; ``control_n`` are rows, ``control_mean`` is q̂."""
+    """Treatment's quantile against control's, in the metric's unit; ``control_n`` are rows,
+    ``control_mean`` is q̂.
+    """
     checked_level(alpha)
     bare = Comparison(METHOD, control.n, treatment.n, control.value, treatment.value)
     reason = why_not(control, treatment)
@@ -295,9 +314,11 @@ def compare_quantiles(
 def order_interval(
     values: Sequence[float], level: float, confidence: float = 0.95
 ) -> tuple[float | None, float | None]:
-    """(low, high) order statistics that hold one sample's quantile with at least this confidence; independent rows only.
+    """(low, high) order statistics that hold one sample's quantile with at least this confidence;
+    independent rows only.
 
-    The ranks are the exact binomial's (Conover 1999); None for an end that no row of the sample can bound.
+    The ranks are the exact binomial's (Conover 1999); None for an end that no row of the sample can
+    bound.
     """
     rows = np.sort(np.asarray(values, dtype=float))
     n, tail = len(rows), checked_level(1 - confidence) / 2

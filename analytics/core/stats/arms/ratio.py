@@ -1,21 +1,22 @@
 """Did a ratio ΣY/ΣX (errors per request, cost per session) differ between a test arm and control?
 
-The unit of randomisation contributes a numerator ``y`` and a denominator ``d``; requests of one unit
-are not independent trials. Delta method: a unit's linearised value is R + (y − R·d)/d̄, whose mean is
-the ratio R and whose variance over n is Var(R) = [s²y − 2R·s_yd + R²·s²d]/(n·d̄²). Everything for means
-then applies to linearised values. Assumes independent units and a mean denominator well above 0 (a note
-says when it is within five standard errors of it).
+The unit of randomisation contributes a numerator ``y`` and a denominator ``d``; requests of one
+unit are not independent trials. Delta method: a unit's linearised value is R + (y − R·d)/d̄, whose
+mean is the ratio R and whose variance over n is Var(R) = [s²y − 2R·s_yd + R²·s²d]/(n·d̄²).
+Everything for means then applies to linearised values. Assumes independent units and a mean
+denominator well above 0 (a note says when it is within five standard errors of it).
 
-The interval of the lift R_T/R_C − 1 is Fieller's, on the linearised totals. R_T and R_C are independent,
-and each is nearly normal once its own denominator is well above 0, so R_T − r·R_C has the variance
-V_T + r²·V_C at every r, exactly as for two means. A delta interval would linearise once more, in 1/R_C,
-where a rare numerator hurts; a Fieller set built from the four means would only repeat at every r what
-the first step has settled.
+The interval of the lift R_T/R_C − 1 is Fieller's, on the linearised totals. R_T and R_C are
+independent, and each is nearly normal once its own denominator is well above 0, so R_T − r·R_C has
+the variance V_T + r²·V_C at every r, exactly as for two means. A delta interval would linearise
+once more, in 1/R_C, where a rare numerator hurts; a Fieller set built from the four means would
+only repeat at every r what the first step has settled.
 
-The delta method is a little too sure of few units: a unit with many requests pulls the ratio towards itself.
-Below 200 units an arm its variance is therefore multiplied by 1 + 3·v²/n, v the denominators' coefficient of
-variation. That is the jackknife's variance to the first order, halfway between units whose squared residuals
-grow with d (2·v²) and with d² (4·v²); it needs no rows (ADR 0036, simulated).
+The delta method is a little too sure of few units: a unit with many requests pulls the ratio
+towards itself. Below 200 units an arm its variance is therefore multiplied by 1 + 3·v²/n, v the
+denominators' coefficient of variation. That is the jackknife's variance to the first order, halfway
+between units whose squared residuals grow with d (2·v²) and with d² (4·v²); it needs no rows (ADR
+0036, simulated).
 
 Cannot say below 10 units an arm, where denominators add up to nothing, or without spread.
 References: Cochran 1977 (ratio estimator); Deng, Knoblich and Lu 2018; Fieller 1954.
@@ -56,12 +57,15 @@ def ratio_value(m: Moments) -> float | None:
 
 
 def per_unit(m: Moments) -> PerUnit | None:
-    """Numerator and denominator per unit, shown beside a ratio: a ratio may fall because its denominator rose."""
+    """Numerator and denominator per unit, shown beside a ratio: a ratio may fall because its
+    denominator rose.
+    """
     return PerUnit(m.sum("y") / m.n, m.sum("d") / m.n) if m.n else None
 
 
 def linearised(m: Moments, ratio: float | None = None) -> Totals | None:
-    """Totals of R + (y − R·d)/d̄: their mean is the ratio, their variance over n the delta method's Var(R).
+    """Totals of R + (y − R·d)/d̄: their mean is the ratio, their variance over n the delta method's
+    Var(R).
 
     ``ratio`` linearises around another R (the pooled one, say); the mean stays Σy/Σd. None without
     units or with Σd ≤ 0.
@@ -77,7 +81,9 @@ def linearised(m: Moments, ratio: float | None = None) -> Totals | None:
 
 
 def _linearised_spread(m: Moments, around: float, d: float) -> Centred:
-    """Σ of the squares of (y − R·d)/d̄ about their mean; what cancels between y and R·d leaves rounding, which is no spread."""
+    """Σ of the squares of (y − R·d)/d̄ about their mean; what cancels between y and R·d leaves
+    rounding, which is no spread.
+    """
     at_y, at_d = m.names.index("y"), m.names.index("d")
     yy, yd, dd = (m.spread(*pair) / d / d for pair in (("y", "y"), ("y", "d"), ("d", "d")))
     spread = yy - 2 * around * yd + around * dd * around
@@ -94,7 +100,9 @@ def more_of_few(m: Moments) -> float:
 
 
 def of_few(m: Moments) -> Totals | None:
-    """Linearised totals whose variance is right for few units too: below 200 the jackknife's, to the first order."""
+    """Linearised totals whose variance is right for few units too: below 200 the jackknife's, to
+    the first order.
+    """
     line, more = linearised(m), more_of_few(m)
     if line is None or not math.isfinite(line.sum_y2 + more * line.centred.at(0, 0)):
         return None
@@ -115,7 +123,9 @@ def widened(line: Totals, more: float) -> Totals:
 def ratio_t(
     control: Moments, treatment: Moments, factor: float = 1.0, shift: float = 0.0
 ) -> WelchT | None:
-    """R_T − factor·R_C − shift with its t; None where a ratio is undefined, below two units an arm or without spread."""
+    """R_T − factor·R_C − shift with its t; None where a ratio is undefined, below two units an arm
+    or without spread.
+    """
     c, t = of_few(control), of_few(treatment)
     return None if c is None or t is None else welch_t(c, t, factor, shift)
 

@@ -23,7 +23,9 @@ FURTHEST_RATIO = 1e12
 
 @dataclass(frozen=True, slots=True)
 class MarginScore:
-    """Estimate of (treatment − margin edge), its standard error on that edge, and z = estimate / se."""
+    """Estimate of (treatment − margin edge), its standard error on that edge, and z = estimate /
+    se.
+    """
 
     estimate: float
     se: float
@@ -33,7 +35,9 @@ class MarginScore:
 def difference_score(
     x_c: int, n_c: int, x_t: int, n_t: int, margin: float = 0.0, *, correction: bool = True
 ) -> MarginScore:
-    """p_T − p_C − margin with its restricted standard error (Miettinen–Nurminen; ``correction``: N/(N−1))."""
+    """p_T − p_C − margin with its restricted standard error (Miettinen–Nurminen; ``correction``:
+    N/(N−1)).
+    """
     rate_c = difference_edge_rate(x_c, n_c, x_t, n_t, margin)
     rate_t = min(1.0, max(0.0, rate_c + margin))
     variance = rate_t * (1 - rate_t) / n_t + rate_c * (1 - rate_c) / n_c
@@ -43,7 +47,9 @@ def difference_score(
 def ratio_score(
     x_c: int, n_c: int, x_t: int, n_t: int, factor: float, *, correction: bool = True
 ) -> MarginScore:
-    """p_T − factor·p_C with its restricted standard error (Koopman's statistic when ``correction`` is off)."""
+    """p_T − factor·p_C with its restricted standard error (Koopman's statistic when ``correction``
+    is off).
+    """
     rate_c = ratio_edge_rate(x_c, n_c, x_t, n_t, factor)
     rate_t = min(1.0, factor * rate_c)
     variance = rate_t * (1 - rate_t) / n_t + factor**2 * rate_c * (1 - rate_c) / n_c
@@ -53,7 +59,9 @@ def ratio_score(
 def ratio_interval(
     x_c: int, n_c: int, x_t: int, n_t: int, alpha: float = 0.05, *, correction: bool = False
 ) -> Interval | None:
-    """Koopman's interval for p_T / p_C; None when control has no events (the ratio has no upper limit)."""
+    """Koopman's interval for p_T / p_C; None when control has no events (the ratio has no upper
+    limit).
+    """
     if x_c == 0 or n_c == 0 or n_t == 0:
         return None
     limit = float(-ndtri(checked_level(alpha) / 2))
@@ -88,7 +96,9 @@ def _scored(estimate: float, variance: float, n: int, correction: bool) -> Margi
 
 
 def ratio_edge_rate(x_c: float, n_c: float, x_t: float, n_t: float, factor: float) -> float:
-    """Maximum-likelihood p_C given p_T = factor·p_C: the smaller root of a quadratic. Sizes may be shares of each other."""
+    """Maximum-likelihood p_C given p_T = factor·p_C: the smaller root of a quadratic. Sizes may be
+    shares of each other.
+    """
     n = n_c + n_t
     share_t = n_t / n
     a, b, c = factor, -(factor * (share_t + x_c / n) + (1 - share_t) + x_t / n), (x_c + x_t) / n
@@ -98,7 +108,9 @@ def ratio_edge_rate(x_c: float, n_c: float, x_t: float, n_t: float, factor: floa
 
 
 def difference_edge_rate(x_c: float, n_c: float, x_t: float, n_t: float, margin: float) -> float:
-    """Maximum-likelihood p_C given p_T = p_C + margin: the root of a cubic in closed form. Sizes may be shares of each other."""
+    """Maximum-likelihood p_C given p_T = p_C + margin: the root of a cubic in closed form. Sizes
+    may be shares of each other.
+    """
     n = n_c + n_t
     if margin == 0:
         return (x_c + x_t) / n

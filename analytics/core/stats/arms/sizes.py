@@ -1,10 +1,11 @@
 """Are arms alike enough in size, or large enough, for a t of skewed values to be right?
 
-With skewed values (cost, time, a count) the skewness of even arms cancels in their difference. In uneven arms a t is
-too sure of the smaller one until that has many units. From totals only the relative spread v = s / mean is known;
-values that are never negative have a skewness of at least v − 1/v, and of 2·v where they are gamma-distributed.
-``100·v²`` units are Cochran's 25·skewness² with the latter.
-References: Cochran 1977, §2.15; ADR 0025 (guardrails), ADR 0036 (looks: simulated error rates at this size).
+With skewed values (cost, time, a count) the skewness of even arms cancels in their difference. In
+uneven arms a t is too sure of the smaller one until that has many units. From totals only the
+relative spread v = s / mean is known; values that are never negative have a skewness of at least v
+− 1/v, and of 2·v where they are gamma-distributed. ``100·v²`` units are Cochran's 25·skewness² with
+the latter. References: Cochran 1977, §2.15; ADR 0025 (guardrails), ADR 0036 (looks: simulated error
+rates at this size).
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ def are_even(n_control: float, n_treatment: float) -> bool:
 
 
 def too_small_if_skewed(control: Totals, treatment: Totals) -> tuple[str, ...]:
-    """A note on the smaller of two uneven arms that has too few units for skewed values; else nothing.
+    """A note on the smaller of two uneven arms that has too few units for skewed values; else
+    nothing.
 
-    The relative spread is that of the larger arm, which knows better. Means that are not above 0 get no note:
-    values of both signs need not be skewed.
+    The relative spread is that of the larger arm, which knows better. Means that are not above 0
+    get no note: values of both signs need not be skewed.
     """
     if are_even(control.n, treatment.n):
         return ()

@@ -1,15 +1,18 @@
-"""Is a skewed value (cost, time, a count) above an edge in one arm, where one arm is much smaller than the other?
+"""Is a skewed value (cost, time, a count) above an edge in one arm, where one arm is much smaller
+than the other?
 
-Of skewed values a small arm that happens to have no large value has a low mean and a low spread as well, so a
-plain t is far too sure of the difference. Two things take that out where arms are uneven: the logarithm of
-the mean against the logarithm of the edge, factor·control + shift, whose error varies less; and the smaller arm's
-relative spread is never taken below the larger arm's, which knows better. Where a logarithm is not defined, or
-the shift is a fall, absolute spreads are compared in the same way. The estimate stays the difference in the
-metric's units, and the standard error shown is the one that gives this t.
+Of skewed values a small arm that happens to have no large value has a low mean and a low spread as
+well, so a plain t is far too sure of the difference. Two things take that out where arms are
+uneven: the logarithm of the mean against the logarithm of the edge, factor·control + shift, whose
+error varies less; and the smaller arm's relative spread is never taken below the larger arm's,
+which knows better. Where a logarithm is not defined, or the shift is a fall, absolute spreads are
+compared in the same way. The estimate stays the difference in the metric's units, and the standard
+error shown is the one that gives this t.
 
-Assumes that relative spreads are alike on the edge, or larger in the smaller arm. Even arms (the smaller
-above six tenths of the larger) keep Welch's t: there the two arms' skewness cancels.
-References: Welch 1947; Johnson 1978 (why a t of skewed values errs); ADR 0025 (simulated error rates).
+Assumes that relative spreads are alike on the edge, or larger in the smaller arm. Even arms (the
+smaller above six tenths of the larger) keep Welch's t: there the two arms' skewness cancels.
+References: Welch 1947; Johnson 1978 (why a t of skewed values errs); ADR 0025 (simulated error
+rates).
 """
 
 from __future__ import annotations
@@ -33,7 +36,9 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """How far treatment lies from the edge, the squared errors of both arms, and what one step means in the metric's units."""
+    """How far treatment lies from the edge, the squared errors of both arms, and what one step
+    means in the metric's units.
+    """
 
     distance: float
     v_c: float
@@ -46,7 +51,9 @@ class Held:
 
 
 def held(control: Arm, treatment: Arm, factor: float = 1.0, shift: float = 0.0) -> Held:
-    """Treatment against factor·control + shift, on the scale that the verdict uses for arms of these sizes."""
+    """Treatment against factor·control + shift, on the scale that the verdict uses for arms of
+    these sizes.
+    """
     edge = factor * control.mean + shift
     logs = (
         not are_even(control.n, treatment.n)

@@ -1,10 +1,11 @@
 """Where should one unit's value be cut, so that a few extreme units do not drown a mean?
 
-The cap is the 99.9 % quantile of the units' values that are not zero, pooled over arms (a cap per arm would hide an effect
-in the tail), interpolated linearly. It is found once, at the first look, stored, and applied in a second pass: a cap that
-moves with the data changes the metric between looks. The comparison is then of capped means, a little nearer to 0 than
-of whole ones. Refused for proportions (nothing to cut), quantiles and durations (the tail is what they measure), cost
-(money that was spent was spent) and below 1,000 non-zero units (the quantile would be one unit's value).
+The cap is the 99.9 % quantile of the units' values that are not zero, pooled over arms (a cap per
+arm would hide an effect in the tail), interpolated linearly. It is found once, at the first look,
+stored, and applied in a second pass: a cap that moves with the data changes the metric between
+looks. The comparison is then of capped means, a little nearer to 0 than of whole ones. Refused for
+proportions (nothing to cut), quantiles and durations (the tail is what they measure), cost (money
+that was spent was spent) and below 1,000 non-zero units (the quantile would be one unit's value).
 References: Tukey 1962; Hyndman and Fan 1996, definition 7 (the interpolation).
 """
 
@@ -32,7 +33,9 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """A frozen cap in the metric's units: which quantile it is, and of how many non-zero units. Stored with the first look."""
+    """A frozen cap in the metric's units: which quantile it is, and of how many non-zero units.
+    Stored with the first look.
+    """
 
     value: float
     quantile: float
@@ -54,7 +57,9 @@ def find_cap(
     is_cost: bool = False,
     quantile: float = CAP_QUANTILE,
 ) -> Cap | NoCap:
-    """The cap of the units of all arms together, from their values or from a histogram (values and how many units have each)."""
+    """The cap of the units of all arms together, from their values or from a histogram (values and
+    how many units have each).
+    """
     if kind in REFUSED_KINDS:
         return NoCap(f"{kind}: {REFUSED_KINDS[kind]}")
     if is_cost:
@@ -70,7 +75,9 @@ def find_cap(
 
 
 def percentile(values: ArrayLike, q: float, counts: ArrayLike | None = None) -> float:
-    """The q-quantile of values, each held by ``counts`` units, with linear interpolation at (N − 1)·q."""
+    """The q-quantile of values, each held by ``counts`` units, with linear interpolation at (N −
+    1)·q.
+    """
     if not 0 <= q <= 1:
         raise ImpossiblePlan(f"a quantile lies between 0 and 1, found {q!r}")
     v, n = _histogram(values, counts)

@@ -1,8 +1,8 @@
 """Difference-in-differences of a geo pilot: everything one reading says.
 
-A pilot is read once, at its end: its handful of regions carries no boundary for repeated looks, so the
-fixed-sample numbers are the result. From 100 regions on an always-valid interval stands beside them,
-with regions as its units. Nothing here ever promotes.
+A pilot is read once, at its end: its handful of regions carries no boundary for repeated looks, so
+the fixed-sample numbers are the result. From 100 regions on an always-valid interval stands beside
+them, with regions as its units. Nothing here ever promotes.
 """
 
 from __future__ import annotations
@@ -44,9 +44,10 @@ class SequentialView:
 class DidResult:
     """The effect per region and period, in the metric's units, and what speaks for and against it.
 
-    ``decision_p``, ``ci`` and ``method`` belong together; ``tests`` are all methods' answers; ``se`` and
-    ``df`` are CR2's. None: cannot say, see ``reason``. ``left_out`` are regions without a period before
-    or after, ``missing`` the gaps among the ``regions`` × ``periods`` cells that count.
+    ``decision_p``, ``ci`` and ``method`` belong together; ``tests`` are all methods' answers;
+    ``se`` and ``df`` are CR2's. None: cannot say, see ``reason``. ``left_out`` are regions without
+    a period before or after, ``missing`` the gaps among the ``regions`` × ``periods`` cells that
+    count.
     """
 
     estimate: float | None

@@ -2,12 +2,12 @@
 
 Question: how often would a t as large come out if there were no effect and each cluster's whole
 vector of residuals had another sign or size? Residuals are those of the model *without* the effect,
-so draws obey the null. 10 to 12 clusters: all 2^G sign vectors, p = #≥/2^G, in which the identity and
-its mirror always count, so p ≥ 2/2^G. Up to 9: signs alone give too few values, so Webb's six points,
-9,999 draws. Above 12: 9,999 sign vectors. Drawn p = (1 + #≥)/(B + 1). Draws come from a fixed seed,
-so the same data give the same p. Fails with one or two treated clusters: there it is not used.
-The same draws, tested against other effects than 0, give an interval.
-References: Cameron, Gelbach and Miller 2008; Webb 2023; MacKinnon and Webb 2018; Roodman et al. 2019.
+so draws obey the null. 10 to 12 clusters: all 2^G sign vectors, p = #≥/2^G, in which the identity
+and its mirror always count, so p ≥ 2/2^G. Up to 9: signs alone give too few values, so Webb's six
+points, 9,999 draws. Above 12: 9,999 sign vectors. Drawn p = (1 + #≥)/(B + 1). Draws come from a
+fixed seed, so the same data give the same p. Fails with one or two treated clusters: there it is
+not used. The same draws, tested against other effects than 0, give an interval. References:
+Cameron, Gelbach and Miller 2008; Webb 2023; MacKinnon and Webb 2018; Roodman et al. 2019.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def bootstrap(
 ) -> Bootstrap | None:
     """The draws for one coefficient; None where the residuals leave no standard error.
 
-    ``every_sign`` overrules the choice by the number of clusters, for agreement with other programs.
+    ``every_sign`` overrules the choice by the number of clusters, for agreement with other
+    programs.
     """
     found = cr1(design, y, column)
     if found.se is None:
@@ -123,7 +124,9 @@ def _squares(draws: Floats, k: Floats) -> Floats:
 
 @lru_cache(maxsize=8)
 def draws_for(clusters: int, every_sign: bool | None = None) -> tuple[Floats, bool, str]:
-    """(draws × clusters, whether they are all there are, their name): the fixed rule by the number of clusters."""
+    """(draws × clusters, whether they are all there are, their name): the fixed rule by the number
+    of clusters.
+    """
     if MOST_FOR_WEBB < clusters <= MOST_ENUMERATED if every_sign is None else every_sign:
         bits = np.arange(2**clusters)[:, None] >> np.arange(clusters)[None, :] & 1
         found, enumerated, name = (
@@ -143,7 +146,9 @@ def draws_for(clusters: int, every_sign: bool | None = None) -> tuple[Floats, bo
 def inverted(
     p: Callable[[float], float], value: float, scale: float, alpha: float
 ) -> Interval | None:
-    """The values around the estimate with p > α, found by stepping outward and halving; None without a limit."""
+    """The values around the estimate with p > α, found by stepping outward and halving; None
+    without a limit.
+    """
     low, high = (_edge(p, value, sign * scale, alpha) for sign in (-1.0, 1.0))
     return None if low is None or high is None else Interval(low, high, 1 - alpha)
 
@@ -174,7 +179,9 @@ def _without(design: Sandwich, y: Floats, column: int) -> Floats:
 
 
 def _scores(design: Sandwich, residuals: Floats, column: int) -> tuple[Floats, Floats]:
-    """(a, S): a draw w has the coefficient a·w and the cluster scores S w, once the model is fitted to w·residuals again."""
+    """(a, S): a draw w has the coefficient a·w and the cluster scores S w, once the model is fitted
+    to w·residuals again.
+    """
     line = design.influence[:, column]
     a = design.per_cluster(line * residuals)
     leverage = design.per_cluster(line[:, None] * design.x) @ design.bread

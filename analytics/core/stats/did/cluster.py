@@ -2,10 +2,10 @@
 
 Question: how far off may a coefficient be, if only clusters are independent of each other? CR1 is
 the sandwich with the factor G/(G−1)·(n−1)/(n−k) and t on G − 1 degrees of freedom: too small with
-few clusters. CR2 inflates each cluster's residuals by (I − H_gg)^(−1/2), so that it is unbiased when
-rows are independent with one variance, and its t has Satterthwaite's degrees of freedom under the
-same working model, which fall where leverage sits in few clusters. Fixed effects of clusters may be
-swept out beforehand: they change neither CR2 nor its degrees of freedom (only CR1's k).
+few clusters. CR2 inflates each cluster's residuals by (I − H_gg)^(−1/2), so that it is unbiased
+when rows are independent with one variance, and its t has Satterthwaite's degrees of freedom under
+the same working model, which fall where leverage sits in few clusters. Fixed effects of clusters
+may be swept out beforehand: they change neither CR2 nor its degrees of freedom (only CR1's k).
 References: Bell and McCaffrey 2002; Pustejovsky and Tipton 2018.
 """
 
@@ -32,8 +32,8 @@ class Sandwich:
     """What depends on the design alone: columns x (n × k) with rows sorted by cluster.
 
     ``starts`` are the clusters' first rows. ``influence`` is x(x'x)⁻¹: its column j times y is
-    coefficient j. ``adjusted`` is the same with each cluster's rows multiplied by (I − H_gg)^(−1/2).
-    ``cr1`` is the small-sample factor.
+    coefficient j. ``adjusted`` is the same with each cluster's rows multiplied by (I −
+    H_gg)^(−1/2). ``cr1`` is the small-sample factor.
     """
 
     x: Floats
@@ -95,7 +95,9 @@ class Estimate:
 def sandwich(
     x: Floats, clusters: Sequence[object] | NDArray[np.generic], *, absorbed: int = 0
 ) -> Sandwich:
-    """The design's half of every clustered variance. Rows of a cluster stand together; ``absorbed`` columns were swept out."""
+    """The design's half of every clustered variance. Rows of a cluster stand together; ``absorbed``
+    columns were swept out.
+    """
     starts = _starts(clusters, len(x))
     bread = inverse_square(x)
     influence = x @ bread
@@ -105,7 +107,9 @@ def sandwich(
 
 
 def inverse_square(x: Floats) -> Floats:
-    """(x'x)⁻¹, or its pseudo-inverse where columns repeat each other (period dummies do, region means swept out)."""
+    """(x'x)⁻¹, or its pseudo-inverse where columns repeat each other (period dummies do, region
+    means swept out).
+    """
     inverse: Floats = np.linalg.pinv(x.T @ x, rcond=1e-12, hermitian=True).astype(np.float64)
     return inverse
 
@@ -125,7 +129,9 @@ def cr2(design: Sandwich, y: Floats, column: int) -> Estimate:
 
 
 def satterthwaite(design: Sandwich, column: int) -> float:
-    """Degrees of freedom of CR2's t: tr(Γ)²/ΣΓ², Γ the covariance of the cluster scores under independent rows."""
+    """Degrees of freedom of CR2's t: tr(Γ)²/ΣΓ², Γ the covariance of the cluster scores under
+    independent rows.
+    """
     z = design.adjusted[:, column]
     own, v = design.per_cluster(z * z), design.per_cluster(z[:, None] * design.x)
     # Γ = diag(own) − V·bread·V', whose trace and squares need no clusters × clusters table
@@ -154,7 +160,9 @@ def _starts(clusters: Sequence[object] | NDArray[np.generic], n: int) -> NDArray
 
 
 def _adjusted(x: Floats, influence: Floats, starts: NDArray[np.intp]) -> Floats:
-    """Each cluster's rows of the influence, times the root of the pseudo-inverse of I − H_gg; equal sizes in one go."""
+    """Each cluster's rows of the influence, times the root of the pseudo-inverse of I − H_gg; equal
+    sizes in one go.
+    """
     sizes = np.diff(np.r_[starts, len(x)])
     out = np.empty_like(influence)
     for size in np.unique(sizes):

@@ -5,9 +5,9 @@ and after), the default; a region is compared with itself, so levels may differ.
 1 + treated + after + effect·(treated and after), for rows without repeated regions. On a balanced
 panel both give the difference between the groups' mean changes. Assumes that without treatment both
 groups would have changed alike (parallel trends), that treatment changes nothing in control regions
-(no spill-over), and one start for all. Region effects are swept out by taking each region's own mean
-of what is observed; gaps in the panel are allowed.
-References: Card and Krueger 1994; Bertrand, Duflo and Mullainathan 2004.
+(no spill-over), and one start for all. Region effects are swept out by taking each region's own
+mean of what is observed; gaps in the panel are allowed. References: Card and Krueger 1994;
+Bertrand, Duflo and Mullainathan 2004.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ EFFECT = 0
 class TwoWay:
     """Two-way fixed effects over the observed cells, region means swept out of every column.
 
-    The effects are the first columns of ``design``, the periods the rest. ``cells`` says which cells
-    (regions × periods) are its rows, in their order.
+    The effects are the first columns of ``design``, the periods the rest. ``cells`` says which
+    cells (regions × periods) are its rows, in their order.
     """
 
     design: Sandwich
@@ -47,7 +47,9 @@ def two_way(panel: Panel) -> TwoWay:
 
 
 def event_study(panel: Panel, reference: int) -> TwoWay:
-    """One effect for each period but the reference: treated in that period, in the order of periods."""
+    """One effect for each period but the reference: treated in that period, in the order of
+    periods.
+    """
     others = [t for t in range(len(panel.periods)) if t != reference]
     effects = np.zeros((*panel.values.shape, len(others)))
     for column, t in enumerate(others):
@@ -62,7 +64,9 @@ def trend(panel: Panel) -> TwoWay:
 
 
 def indicators(panel: Panel, weights: Floats) -> TwoWay:
-    """One effect per region: that region times ``weights`` of the periods; what relabelling regions needs."""
+    """One effect per region: that region times ``weights`` of the periods; what relabelling regions
+    needs.
+    """
     count = len(panel.regions)
     return _two_way(panel, np.eye(count)[:, None, :] * weights[None, :, None])
 

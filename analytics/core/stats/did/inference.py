@@ -3,9 +3,9 @@
 Under 40 regions the decision p is the larger of CR2 with Satterthwaite's t and the wild cluster
 bootstrap-t; from 40 on it is CR2's alone. With one or two treated (or one or two control) regions
 neither holds, and a permutation over placebo regions is the only test. The interval belongs to the
-same rule: the wider end of each method's interval, so that it excludes 0 exactly when the decision p
-is below α. Cannot say without spread between regions.
-References: Cameron and Miller 2015; MacKinnon, Nielsen and Webb 2023.
+same rule: the wider end of each method's interval, so that it excludes 0 exactly when the decision
+p is below α. Cannot say without spread between regions. References: Cameron and Miller 2015;
+MacKinnon, Nielsen and Webb 2023.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ FEW_IN_A_GROUP = 2
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """One method's answer to "is there an effect?", with what it rests on. None: cannot say, see ``reason``."""
+    """One method's answer to "is there an effect?", with what it rests on. None: cannot say, see
+    ``reason``.
+    """
 
     method: str
     p: float | None
@@ -53,7 +55,9 @@ class Inference:
 
 
 def infer(panel: Panel, alpha: float) -> Inference:
-    """The effect of a panel whose regions are all seen before and after, with the tests its size allows."""
+    """The effect of a panel whose regions are all seen before and after, with the tests its size
+    allows.
+    """
     if min(panel.n_treated, panel.n_control) == 0:
         return Inference(
             None,
@@ -85,7 +89,9 @@ def by_clusters(design: Sandwich, y: Floats, alpha: float) -> Inference:
 
 
 def decision_p(design: Sandwich, y: Floats) -> float | None:
-    """The decision p alone, for three or more regions a group: what simulations call thousands of times."""
+    """The decision p alone, for three or more regions a group: what simulations call thousands of
+    times.
+    """
     found = cr2(design, y, effects.EFFECT)
     if found.p is None or design.clusters >= ENOUGH_CLUSTERS:
         return found.p
@@ -109,7 +115,9 @@ def _wild(design: Sandwich, y: Floats, alpha: float) -> Test:
 
 
 def _decided(estimate: float, tests: tuple[Test, ...]) -> Inference:
-    """The largest p and the hull of the intervals; a method that cannot say makes the decision say nothing."""
+    """The largest p and the hull of the intervals; a method that cannot say makes the decision say
+    nothing.
+    """
     ps = [test.p for test in tests]
     if any(p is None for p in ps):
         return Inference(

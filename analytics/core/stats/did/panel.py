@@ -1,14 +1,15 @@
 """A panel of regions over periods, some of the regions treated from one moment on.
 
 Question: whose values are these, when, and what was changed where? Regions are the clusters: shocks
-of a region last, so its periods are not independent observations. Treatment starts once, at the same
-period for all treated regions, and stays. Staggered adoption is refused, not estimated: with several
-starts the two-way fixed-effects coefficient compares late starters with early ones and may have the
-wrong sign even when every effect is positive (Goodman-Bacon 2021), so a number would answer another
-question than the one asked.
+of a region last, so its periods are not independent observations. Treatment starts once, at the
+same period for all treated regions, and stays. Staggered adoption is refused, not estimated: with
+several starts the two-way fixed-effects coefficient compares late starters with early ones and may
+have the wrong sign even when every effect is positive (Goodman-Bacon 2021), so a number would
+answer another question than the one asked.
 
 Cells may be missing. A region without any period before or without any after the start says nothing
-about a change and is left out by name; other gaps stay gaps: the fixed effects use the cells there are.
+about a change and is left out by name; other gaps stay gaps: the fixed effects use the cells there
+are.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Panel:
-    """``values`` are regions × periods, NaN where nothing was observed; periods are in their order of time."""
+    """``values`` are regions × periods, NaN where nothing was observed; periods are in their order
+    of time.
+    """
 
     regions: tuple[str, ...]
     periods: tuple[str, ...]
@@ -67,7 +70,9 @@ class Panel:
 
     @property
     def smaller_group(self) -> int:
-        """The number of treated or of control regions, whichever is smaller: what inference hangs on."""
+        """The number of treated or of control regions, whichever is smaller: what inference hangs
+        on.
+        """
         return min(self.n_treated, self.n_control)
 
     @property
@@ -102,12 +107,15 @@ def panel_of(
     periods: Sequence[str] | None = None,
     regions: Iterable[str] = (),
 ) -> Panel:
-    """A panel from its cells. ``periods`` is their order in time; without it, the order of first appearance.
+    """A panel from its cells. ``periods`` is their order in time; without it, the order of first
+    appearance.
 
-    ``regions`` may name some that have no cell at all; they stay in the panel, to be left out by name.
+    ``regions`` may name some that have no cell at all; they stay in the panel, to be left out by
+    name.
 
     Refused: a value that is not finite, a second value for a cell, treated regions or periods that
-    have no cell, nobody left as control, no period before or after, post periods that are not the last.
+    have no cell, nobody left as control, no period before or after, post periods that are not the
+    last.
     """
     given = list(cells)
     values = _values(given)
@@ -127,7 +135,9 @@ def panel_of(
 
 
 def one_start(starts: Mapping[str, str]) -> str:
-    """The period at which all treated regions start, from region → first treated period; refuses staggered adoption."""
+    """The period at which all treated regions start, from region → first treated period; refuses
+    staggered adoption.
+    """
     by_start: dict[str, list[str]] = {}
     for region, start in starts.items():
         by_start.setdefault(start, []).append(region)

@@ -4,9 +4,9 @@ Question: if nothing had been done, how often would a randomly chosen region (or
 change as large as the treated one? Every choice of as many regions is a placebo; p is the share of
 choices, the real one among them, with an effect at least as large in size. Nothing is assumed about
 spread or autocorrelation, only that the treated regions might as well have been any others. With G
-regions and one treated no p below 1/G exists. The same comparison against other effects than 0 gives
-an interval. Where one or two *control* regions face many treated ones the question is mirrored.
-References: Fisher 1935; Conley and Taber 2011; MacKinnon and Webb 2020.
+regions and one treated no p below 1/G exists. The same comparison against other effects than 0
+gives an interval. Where one or two *control* regions face many treated ones the question is
+mirrored. References: Fisher 1935; Conley and Taber 2011; MacKinnon and Webb 2020.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ MOST_REGIONS = 700
 
 @dataclass(frozen=True, slots=True)
 class Permuted:
-    """p over ``choices`` placements of the treatment; ``smallest`` is the smallest p they can give."""
+    """p over ``choices`` placements of the treatment; ``smallest`` is the smallest p they can
+    give.
+    """
 
     p: float
     choices: int
@@ -40,20 +42,26 @@ class Permuted:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placebos:
-    """The effect of every placement: of the data, and of one unit of the real effect; the real one is ``real``."""
+    """The effect of every placement: of the data, and of one unit of the real effect; the real one
+    is ``real``.
+    """
 
     effects: Floats
     of_effect: Floats
     real: int
 
     def p(self, null: float = 0.0) -> float:
-        """The share of placements whose effect, less the null's part, is at least as large as the real one's."""
+        """The share of placements whose effect, less the null's part, is at least as large as the
+        real one's.
+        """
         sizes = np.abs(self.effects - null * self.of_effect)
         return float(np.count_nonzero(sizes >= sizes[self.real] * (1 - TIE)) / len(sizes))
 
 
 def permute(panel: Panel, alpha: float) -> Permuted | None:
-    """The permutation test of the effect; None with under 3 or over 700 regions, or when no region changed differently from another."""
+    """The permutation test of the effect; None with under 3 or over 700 regions, or when no region
+    changed differently from another.
+    """
     found = placebos(panel, panel.post.astype(float))
     if found is None:
         return None
@@ -72,7 +80,9 @@ def permute(panel: Panel, alpha: float) -> Permuted | None:
 
 
 def placebos(panel: Panel, weights: Floats) -> Placebos | None:
-    """Effects of ``weights`` (of the periods) × treated for every placement of the smaller group."""
+    """Effects of ``weights`` (of the periods) × treated for every placement of the smaller
+    group.
+    """
     groups, few = len(panel.regions), panel.smaller_group
     if not 3 <= groups <= MOST_REGIONS or comb(groups, few) > comb(MOST_REGIONS, 2):
         return None
@@ -90,7 +100,9 @@ def placebos(panel: Panel, weights: Floats) -> Placebos | None:
 def _moments(
     panel: Panel, weights: Floats, choices: NDArray[np.intp], real: NDArray[np.intp]
 ) -> tuple[Floats, Floats, Floats]:
-    """Per placement τ: τ'b, τ'Qτ and τ'Qτ₀, with b and Q the products of the swept region columns with y and each other."""
+    """Per placement τ: τ'b, τ'Qτ and τ'Qτ₀, with b and Q the products of the swept region columns
+    with y and each other.
+    """
     model = effects.indicators(panel, weights)
     columns = model.design.x[:, : len(panel.regions)]
     periods = model.design.x[:, len(panel.regions) :]
@@ -109,7 +121,9 @@ def _moments(
 
 
 def joint_p(deviations: Floats, treated: NDArray[np.bool_]) -> float | None:
-    """How often a placement's mean deviation vector is at least as long as the real one; None when all are of length 0."""
+    """How often a placement's mean deviation vector is at least as long as the real one; None when
+    all are of length 0.
+    """
     few = int(min(treated.sum(), (~treated).sum()))
     rare = treated if treated.sum() <= (~treated).sum() else ~treated
     groups = len(treated)

@@ -1,8 +1,8 @@
 """How often difference-in-differences finds an effect where there is none, with lasting shocks.
 
 Panels of regions with a level of their own and AR(1) shocks, treatment starting half-way, and no
-effect: the share of decision p-values ≤ α is the method's false-positive rate. Calibration and tests
-hold it against its bounds.
+effect: the share of decision p-values ≤ α is the method's false-positive rate. Calibration and
+tests hold it against its bounds.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ def false_positives(
     rho: float = 0.7,
     alpha: float = 0.05,
 ) -> int:
-    """How many of ``sims`` panels without an effect have a decision p ≤ α (three or more regions in each group)."""
+    """How many of ``sims`` panels without an effect have a decision p ≤ α (three or more regions in
+    each group).
+    """
     values = shocks(np.random.default_rng(seed), (sims, regions, periods), rho)
     model = effects.two_way(_template(regions, treated, periods))
     ps = (decision_p(model.design, model.swept(panel)) for panel in values)

@@ -1,10 +1,10 @@
 """May the comparison be believed? What happened before the start, and what hangs on single regions.
 
-*Pre-trend*: did treated and control regions already drift apart before the start, by slope and by all
-periods jointly? *Placebo in time*: the effect of starts that never were, within the periods before.
-*Event study*: the gap between the groups in every period, against the last one before the start.
-*Leave one out*: the effect without each region in turn. All are diagnosis: a quiet past does not
-prove parallel trends (with few regions such tests see little), a loud one speaks against them.
+*Pre-trend*: did treated and control regions already drift apart before the start, by slope and by
+all periods jointly? *Placebo in time*: the effect of starts that never were, within the periods
+before. *Event study*: the gap between the groups in every period, against the last one before the
+start. *Leave one out*: the effect without each region in turn. All are diagnosis: a quiet past does
+not prove parallel trends (with few regions such tests see little), a loud one speaks against them.
 References: Roth 2022; Hotelling 1931 for the joint test on differences of complete regions.
 """
 
@@ -26,9 +26,11 @@ from experiments.core.figures import positive_p
 
 @dataclass(frozen=True, slots=True)
 class PreTrend:
-    """The treated regions' extra change per period before the start, and whether all periods before fit parallel lines.
+    """The treated regions' extra change per period before the start, and whether all periods before
+    fit parallel lines.
 
-    ``p`` belongs to the slope, ``joint_p`` to all periods together. None: cannot say, see the reasons.
+    ``p`` belongs to the slope, ``joint_p`` to all periods together. None: cannot say, see the
+    reasons.
     """
 
     slope: float | None = None
@@ -113,7 +115,9 @@ def _slope(before: Panel) -> PreTrend:
 
 
 def _joint(before: Panel, slope: PreTrend) -> PreTrend:
-    """Hotelling's T² of the regions' deviations; a permutation of their length with one or two regions in a group."""
+    """Hotelling's T² of the regions' deviations; a permutation of their length with one or two
+    regions in a group.
+    """
     complete = before.observed.all(axis=1)
     panel = before.of_regions(np.asarray(complete))
     fields = {name: getattr(slope, name) for name in ("slope", "se", "df", "p", "method", "reason")}
@@ -150,7 +154,9 @@ def _joint(before: Panel, slope: PreTrend) -> PreTrend:
 
 
 def hotelling(differences: Floats, treated: Flags) -> float | None:
-    """The F of "both groups have the same mean vector", with a common covariance; None where that is singular."""
+    """The F of "both groups have the same mean vector", with a common covariance; None where that
+    is singular.
+    """
     one, other = differences[treated], differences[~treated]
     (n_one, q), n_other = one.shape, len(other)
     gap = one.mean(axis=0) - other.mean(axis=0)
@@ -177,7 +183,9 @@ def _placebo(before: Panel, position: int, alpha: float) -> Placebo:
 
 
 def event_study(panel: Panel, alpha: float) -> tuple[EventPoint, ...]:
-    """One point per period, the last before the start at 0 by definition; intervals with three regions or more in each group."""
+    """One point per period, the last before the start at 0 by definition; intervals with three
+    regions or more in each group.
+    """
     start = int(np.argmax(panel.post))
     model = effects.event_study(panel, start - 1)
     y = model.swept(panel.values)
@@ -200,7 +208,9 @@ def event_study(panel: Panel, alpha: float) -> tuple[EventPoint, ...]:
 
 
 def leave_one_out(panel: Panel) -> tuple[WithoutRegion, ...]:
-    """The effect without each region, by the exact formula for deleting a cluster; no model is fitted again."""
+    """The effect without each region, by the exact formula for deleting a cluster; no model is
+    fitted again.
+    """
     model = effects.two_way(panel)
     design, y = model.design, model.swept(panel.values)
     residuals, estimate = design.residuals(y), float(design.influence[:, effects.EFFECT] @ y)

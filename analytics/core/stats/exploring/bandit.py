@@ -1,18 +1,19 @@
 """Which share of new units should each arm get, and what did an experiment with moving shares find?
 
-Buckets are released in at least ten batches. A batch's buckets take the split of the moment of their
-release and keep it, so that within a batch arms are randomised like in any experiment. Between batches
-Thompson's rule moves the split: an arm's weight is its chance of being best, from normal posteriors of the
-arms' means, mixed with floors so that every arm keeps being measured. The first batches are split evenly
-until every arm has 100 units.
+Buckets are released in at least ten batches. A batch's buckets take the split of the moment of
+their release and keep it, so that within a batch arms are randomised like in any experiment.
+Between batches Thompson's rule moves the split: an arm's weight is its chance of being best, from
+normal posteriors of the arms' means, mixed with floors so that every arm keeps being measured. The
+first batches are split evenly until every arm has 100 units.
 
-Inference compares within batches only: Δ = Σ(n_b/n)Δ_b, and the test Σz_b/√B at the planned end. A split
-depends on what was seen before, never on what its own batch will show, so each z_b is standard normal given
-the past when nothing differs. Means pooled over batches are not offered: an arm that got more units in a good
-week looks better (Simpson), and an arm is starved just when it looks bad, so that its bad luck is never
-corrected. Cannot say while a batch has an arm below ten units. Refused for metrics that are delayed: a split
-would then follow the arms whose units answer early. References: Thompson 1933; Hadad, Hirshberg, Zhan,
-Wager and Athey 2021; Zhang, Janson and Murphy 2020 (batched OLS).
+Inference compares within batches only: Δ = Σ(n_b/n)Δ_b, and the test Σz_b/√B at the planned end. A
+split depends on what was seen before, never on what its own batch will show, so each z_b is
+standard normal given the past when nothing differs. Means pooled over batches are not offered: an
+arm that got more units in a good week looks better (Simpson), and an arm is starved just when it
+looks bad, so that its bad luck is never corrected. Cannot say while a batch has an arm below ten
+units. Refused for metrics that are delayed: a split would then follow the arms whose units answer
+early. References: Thompson 1933; Hadad, Hirshberg, Zhan, Wager and Athey 2021; Zhang, Janson and
+Murphy 2020 (batched OLS).
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ Batch = Sequence[Totals]
 
 @dataclass(frozen=True, slots=True)
 class BanditPlan:
-    """``arms`` with control; ``batches`` in which buckets are released; floors of control and of each other arm."""
+    """``arms`` with control; ``batches`` in which buckets are released; floors of control and of
+    each other arm.
+    """
 
     arms: int
     batches: int = FEWEST_BATCHES
@@ -80,7 +83,9 @@ class BanditPlan:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The next batch's shares; ``best`` = chances of being best, None (with a reason) while the split is even."""
+    """The next batch's shares; ``best`` = chances of being best, None (with a reason) while the
+    split is even.
+    """
 
     shares: tuple[float, ...]
     best: tuple[float, ...] | None = None
@@ -91,8 +96,9 @@ class Split:
 class Contrasts:
     """Many test arms against control, arrays (…, arms − 1); NaN where a batch cannot say.
 
-    ``estimate`` = Σ(n_b/n)Δ_b with its ``se``; ``z`` = Σz_b/√B. The differences d that Σ(Δ_b − d)/se_b/√B does
-    not reject are ``centre`` ± quantile·``spread``, so that interval and test agree.
+    ``estimate`` = Σ(n_b/n)Δ_b with its ``se``; ``z`` = Σz_b/√B. The differences d that Σ(Δ_b −
+    d)/se_b/√B does not reject are ``centre`` ± quantile·``spread``, so that interval and test
+    agree.
     """
 
     estimate: Floats
@@ -104,10 +110,12 @@ class Contrasts:
 
 @dataclass(frozen=True, slots=True)
 class BanditResult:
-    """One test arm against control over all batches. ``z``, ``p`` and ``ci`` exist at the planned end only.
+    """One test arm against control over all batches. ``z``, ``p`` and ``ci`` exist at the planned
+    end only.
 
-    ``ci`` holds the differences the test does not reject. estimate ± 1.96·``se`` would be too wide when
-    arms are alike and is not offered: batches with starved arms follow on lucky ones, so the two are not independent.
+    ``ci`` holds the differences the test does not reject. estimate ± 1.96·``se`` would be too wide
+    when arms are alike and is not offered: batches with starved arms follow on lucky ones, so the
+    two are not independent.
     """
 
     batches: int
@@ -120,7 +128,9 @@ class BanditResult:
 
 
 def why_not_served(window: timedelta | None, batch_every: timedelta) -> str | None:
-    """Why a bandit may not follow a metric, or None when it may: units must have answered before the next split."""
+    """Why a bandit may not follow a metric, or None when it may: units must have answered before
+    the next split.
+    """
     if window is None:
         return "the metric has no window: a unit's answer is never complete while the split moves"
     if window > batch_every:
@@ -129,10 +139,11 @@ def why_not_served(window: timedelta | None, batch_every: timedelta) -> str | No
 
 
 def best_chances(means: ArrayLike, variances: ArrayLike, better: Better = "increase") -> Floats:
-    """Each arm's chance that its mean is the best, arms along the last axis; ``variances`` are of the means.
+    """Each arm's chance that its mean is the best, arms along the last axis; ``variances`` are of
+    the means.
 
-    Independent normal posteriors, ∫ φ_i·Π Φ_j by quadrature. Logarithms are summed, so that an arm far
-    behind has a tiny chance instead of none.
+    Independent normal posteriors, ∫ φ_i·Π Φ_j by quadrature. Logarithms are summed, so that an arm
+    far behind has a tiny chance instead of none.
     """
     mu, var = np.broadcast_arrays(
         np.asarray(means, dtype=float), np.asarray(variances, dtype=float)
@@ -163,7 +174,9 @@ def with_floors(chances: ArrayLike, floors: Sequence[float]) -> Floats:
 
 
 def next_splits(plan: BanditPlan, seen: ManyTotals) -> tuple[Floats, Floats]:
-    """(shares, chances of being best) of many experiments: arrays (…, batches so far, arms); even shares and NaN too early."""
+    """(shares, chances of being best) of many experiments: arrays (…, batches so far, arms); even
+    shares and NaN too early.
+    """
     shape = (*seen.n.shape[:-2], plan.arms)
     if seen.n.shape[-1] != plan.arms:
         raise ImpossibleTotals(
@@ -210,7 +223,8 @@ def contrasts(seen: ManyTotals) -> Contrasts:
 def conclude(
     plan: BanditPlan, batches: Sequence[Batch], arm: int, alpha: float = 0.05
 ) -> BanditResult:
-    """Test arm number ``arm`` (control is 0) against control: the estimate so far, and at the planned end its test.
+    """Test arm number ``arm`` (control is 0) against control: the estimate so far, and at the
+    planned end its test.
 
     Cannot say with an arm below ten units, or without spread, in a batch.
     """
@@ -270,8 +284,8 @@ def _silent(seen: ManyTotals) -> Codes:
 def _unit_variances(seen: ManyTotals) -> Floats:
     """A unit's variance in each batch and arm: a factor of the batch times a factor of the arm.
 
-    A starved arm has a handful of units a batch; their own variance is 0 whenever none of them has the
-    event, just when their mean is low, and a z over it would be far too often far from 0.
+    A starved arm has a handful of units a batch; their own variance is 0 whenever none of them has
+    the event, just when their mean is low, and a z over it would be far too often far from 0.
     """
     df = np.maximum(seen.n - 1, 0.0)
     squares = seen.variance * df
@@ -292,7 +306,9 @@ def _per(squares: Floats, df: Floats, axis: int) -> Floats:
 
 
 def _batch_shares(seen: ManyTotals, counted: NDArray[np.bool_] | None = None) -> Floats:
-    """n_b/n with all arms' units: a batch's weight is planned, whatever its split. Shape (…, batches, 1)."""
+    """n_b/n with all arms' units: a batch's weight is planned, whatever its split. Shape (…,
+    batches, 1).
+    """
     n = seen.n.sum(axis=-1, keepdims=True)
     if counted is not None:
         n = np.where(counted, n, 0.0)
@@ -300,7 +316,9 @@ def _batch_shares(seen: ManyTotals, counted: NDArray[np.bool_] | None = None) ->
 
 
 def _posteriors(seen: ManyTotals) -> tuple[Floats, Floats]:
-    """Means and their variances by arm, weighed by batch over batches that have every arm (variance 0: cannot say)."""
+    """Means and their variances by arm, weighed by batch over batches that have every arm (variance
+    0: cannot say).
+    """
     share = _batch_shares(seen, np.asarray((seen.n > 0).all(axis=-1, keepdims=True)))
     return (share * seen.mean).sum(axis=-2), (
         share**2 * _unit_variances(seen) / np.maximum(seen.n, 1.0)

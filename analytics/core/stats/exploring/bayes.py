@@ -1,14 +1,17 @@
-"""How likely is the treatment better, and what is at stake if we are wrong? For reading, not for deciding.
+"""How likely is the treatment better, and what is at stake if we are wrong? For reading, not for
+deciding.
 
-Two models. Effects: the estimated lift with its standard error meets a normal prior N(0, .3²) on the lift
-(lifts beyond ±60 % are rare), so that the posterior is normal; works for every metric whose lift has a
-standard error. Conversions: rates with Beta(1, 1) priors, integrated exactly, for any number of units.
+Two models. Effects: the estimated lift with its standard error meets a normal prior N(0, .3²) on
+the lift (lifts beyond ±60 % are rare), so that the posterior is normal; works for every metric
+whose lift has a standard error. Conversions: rates with Beta(1, 1) priors, integrated exactly, for
+any number of units.
 
-The posterior is right on average over effects drawn from the prior, whenever one reads it. It does **not**
-bound how often one is wrong about a treatment without effect: stopping at the first "chance to win > 95 %"
-finds winners among A/A tests again and again. It is therefore never called peeking-proof, and looks decide.
-The same posterior mean is the shrunken estimate shown beside a winner's, whose plain one is too large on
-average. References: Stucchio 2015 (expected loss); Deng, Lu and Chen 2016; Efron and Morris 1975 (shrinking).
+The posterior is right on average over effects drawn from the prior, whenever one reads it. It does
+**not** bound how often one is wrong about a treatment without effect: stopping at the first "chance
+to win > 95 %" finds winners among A/A tests again and again. It is therefore never called
+peeking-proof, and looks decide. The same posterior mean is the shrunken estimate shown beside a
+winner's, whose plain one is too large on average. References: Stucchio 2015 (expected loss); Deng,
+Lu and Chen 2016; Efron and Morris 1975 (shrinking).
 """
 
 from __future__ import annotations
@@ -70,9 +73,11 @@ class Posterior:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """Chance that treatment is better, and what is lost on average by either choice, in the effect's units.
+    """Chance that treatment is better, and what is lost on average by either choice, in the
+    effect's units.
 
-    ``risk_if_shipped`` = E[harm of treatment, 0 where it does none], ``risk_if_kept`` = E[gain forgone].
+    ``risk_if_shipped`` = E[harm of treatment, 0 where it does none], ``risk_if_kept`` = E[gain
+    forgone].
     """
 
     chance_to_win: float
@@ -82,7 +87,9 @@ class Outlook:
 
 @dataclass(frozen=True, slots=True)
 class LiftBelief:
-    """Belief about a lift: None with a ``reason`` where the lift has no standard error to speak of."""
+    """Belief about a lift: None with a ``reason`` where the lift has no standard error to speak
+    of.
+    """
 
     posterior: Posterior | None = None
     interval: Interval | None = None
@@ -92,7 +99,9 @@ class LiftBelief:
 
 @dataclass(frozen=True, slots=True)
 class RateBelief:
-    """Belief about two conversion rates, risks in points (.01 = one percentage point); intervals are of the rates."""
+    """Belief about two conversion rates, risks in points (.01 = one percentage point); intervals
+    are of the rates.
+    """
 
     outlook: Outlook | None = None
     control: Interval | None = None
@@ -101,7 +110,9 @@ class RateBelief:
 
 
 def update(effect: float, se: float, prior: NormalPrior | None = LIFT_PRIOR) -> Posterior:
-    """Prior and estimate weighed by their precision; without a prior (flat: improper) the estimate itself."""
+    """Prior and estimate weighed by their precision; without a prior (flat: improper) the estimate
+    itself.
+    """
     if not (math.isfinite(effect) and math.isfinite(se) and se > 0):
         raise ImpossibleTotals(
             f"an estimate is finite with a standard error above 0, found {effect!r} ± {se!r}"
@@ -131,7 +142,9 @@ def believe_lift(
     alpha: float = 0.05,
     prior: NormalPrior = LIFT_PRIOR,
 ) -> LiftBelief:
-    """What to believe of treatment/control − 1. Cannot say unless control is over five standard errors above 0."""
+    """What to believe of treatment/control − 1. Cannot say unless control is over five standard
+    errors above 0.
+    """
     checked_level(alpha)
     found = delta_lift(control, treatment)
     if found is None:
@@ -149,7 +162,9 @@ def believe_rates(
     alpha: float = 0.05,
     prior: tuple[float, float] = (1.0, 1.0),
 ) -> RateBelief:
-    """What to believe of two conversion rates with Beta priors. Cannot say with an empty arm; refuses what is not 0 or 1."""
+    """What to believe of two conversion rates with Beta priors. Cannot say with an empty arm;
+    refuses what is not 0 or 1.
+    """
     checked_level(alpha)
     if not all(math.isfinite(p) and p > 0 for p in prior):
         raise ImpossiblePlan(f"a Beta prior is proper: both numbers above 0, found {prior}")
@@ -170,7 +185,9 @@ def _mean_beyond(z: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Beta:
-    """A rate's posterior. Everything is computed on the logit scale, where it is smooth up to both ends."""
+    """A rate's posterior. Everything is computed on the logit scale, where it is smooth up to both
+    ends.
+    """
 
     a: float
     b: float
@@ -184,7 +201,9 @@ class _Beta:
         return _Beta(self.b, self.a).below(-y)
 
     def density(self, y: Floats) -> Floats:
-        """Density of the logit up to a factor: (c/p)^a·(d/q)^b about its mode, so that huge counts cancel exactly."""
+        """Density of the logit up to a factor: (c/p)^a·(d/q)^b about its mode, so that huge counts
+        cancel exactly.
+        """
         p, q = self.a / (self.a + self.b), self.b / (self.a + self.b)
         c, d = expit(y), expit(-y)
         off = c - p if p < 0.5 else q - d
@@ -212,7 +231,9 @@ def _log_ratio(value: Floats, about: float, off: Floats) -> Floats:
 
 
 def _versus(c: _Beta, t: _Beta) -> Outlook:
-    """Of "the larger t, the better": P(T > C) = ∫ f_C·P(T > c) dc and E[(C − T)⁺] = ∫ P(T ≤ c)·P(C > c) dc by quadrature panel by panel."""
+    """Of "the larger t, the better": P(T > C) = ∫ f_C·P(T > c) dc and E[(C − T)⁺] = ∫ P(T ≤ c)·P(C
+    > c) dc by quadrature panel by panel.
+    """
     edges = np.unique(np.concatenate([c.edges(), t.edges()]))
     half = np.diff(edges) / 2
     y = ((edges[1:] + edges[:-1]) / 2)[:, None] + half[:, None] * NODES

@@ -1,10 +1,10 @@
 """Does what an arm gains pay for what it costs more?
 
-Each unit is worth v·y − c: its primary outcome y in money (v per unit of the outcome, declared in the plan)
-less its cost c. The extra cost is compensated when the one-sided 95 % lower bound of the difference of mean
-worth, treatment less control, is above 0. Money and cost in the same unit. Without v nothing compensates.
-Says nothing below 10 units an arm or without spread.
-Reference: net monetary benefit, Stinnett and Mullahy 1998.
+Each unit is worth v·y − c: its primary outcome y in money (v per unit of the outcome, declared in
+the plan) less its cost c. The extra cost is compensated when the one-sided 95 % lower bound of the
+difference of mean worth, treatment less control, is above 0. Money and cost in the same unit.
+Without v nothing compensates. Says nothing below 10 units an arm or without spread. Reference: net
+monetary benefit, Stinnett and Mullahy 1998.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ ALPHA = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Compensation:
-    """Difference of mean worth a unit, in money, with its lower bound; ``compensated`` None: cannot say, see ``reason``."""
+    """Difference of mean worth a unit, in money, with its lower bound; ``compensated`` None: cannot
+    say, see ``reason``.
+    """
 
     difference: float | None
     lower: float | None
@@ -35,7 +37,9 @@ class Compensation:
 def compensation(
     control: Moments, treatment: Moments, value: float | None, alpha: float = ALPHA
 ) -> Compensation:
-    """Whether the gain pays for the cost. Moments hold ``y`` (the outcome) and ``c`` (the cost) of each unit."""
+    """Whether the gain pays for the cost. Moments hold ``y`` (the outcome) and ``c`` (the cost) of
+    each unit.
+    """
     if value is None:
         return Compensation(
             None,

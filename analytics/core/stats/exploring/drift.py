@@ -1,12 +1,13 @@
 """Did what a model is fed, or what it answers, shift since the baseline?
 
-Population stability index over fixed bins: PSI = Σ (a_k − b_k)·ln(a_k/b_k) with the shares of baseline and current; .1 and
-above is yellow, .25 and above red. Bins are the baseline's deciles and never move. A bin that is empty on one side would
-make PSI infinite: then half a unit is added to every bin of both sides (bins empty on both are dropped).
-With few units PSI is large by chance, about χ²(bins − 1)·(1/n + 1/m): where chance alone reaches yellow one time in
-twenty, nothing is said. Kolmogorov–Smirnov's D and p are reported beside it and never an alarm: with
-many units any shift, however small, has a tiny p.
-References: Lewis 1994; Yurdakul and Naranjo 2020 (PSI's distribution); Smirnov 1939.
+Population stability index over fixed bins: PSI = Σ (a_k − b_k)·ln(a_k/b_k) with the shares of
+baseline and current; .1 and above is yellow, .25 and above red. Bins are the baseline's deciles and
+never move. A bin that is empty on one side would make PSI infinite: then half a unit is added to
+every bin of both sides (bins empty on both are dropped). With few units PSI is large by chance,
+about χ²(bins − 1)·(1/n + 1/m): where chance alone reaches yellow one time in twenty, nothing is
+said. Kolmogorov–Smirnov's D and p are reported beside it and never an alarm: with many units any
+shift, however small, has a tiny p. References: Lewis 1994; Yurdakul and Naranjo 2020 (PSI's
+distribution); Smirnov 1939.
 """
 
 from __future__ import annotations
@@ -60,7 +61,9 @@ class Drift:
 
 
 def find_drift(baseline: ArrayLike, current: ArrayLike) -> Drift:
-    """Compare two histograms over the same bins, given as units per bin (of a covariate or of embedding statistics)."""
+    """Compare two histograms over the same bins, given as units per bin (of a covariate or of
+    embedding statistics).
+    """
     b, c = _counts(baseline), _counts(current)
     if b.shape != c.shape:
         raise ImpossibleTotals(
@@ -103,12 +106,15 @@ def verdict_of(value: float) -> DriftVerdict:
 
 
 def ks_two_sample(baseline: ArrayLike, current: ArrayLike) -> KsTwoSample | None:
-    """D and p from values: exact up to 10,000 units a side, else asymptotic; None without values."""
+    """D and p from values: exact up to 10,000 units a side, else asymptotic; None without
+    values.
+    """
     b, c = _values(baseline), _values(current)
     if not (b.size and c.size):
         return None
     with warnings.catch_warnings():
-        # For the smallest distances scipy's exact p rounds to above 1; it then warns and takes the asymptotic one, which is 1 too.
+        # For the smallest distances scipy's exact p rounds to above 1; it then warns and takes the
+        # asymptotic one, which is 1 too.
         warnings.simplefilter("ignore", RuntimeWarning)
         from scipy.stats import ks_2samp  # here: 30 MB and a second, which few need
 
@@ -117,7 +123,9 @@ def ks_two_sample(baseline: ArrayLike, current: ArrayLike) -> KsTwoSample | None
 
 
 def ks_binned(baseline: ArrayLike, current: ArrayLike) -> KsTwoSample | None:
-    """D and its asymptotic p from histograms: D inside a bin is not seen, so p is too large rather than too small."""
+    """D and its asymptotic p from histograms: D inside a bin is not seen, so p is too large rather
+    than too small.
+    """
     b, c = _counts(baseline), _counts(current)
     if not (b.sum() and c.sum()):
         return None
@@ -126,7 +134,9 @@ def ks_binned(baseline: ArrayLike, current: ArrayLike) -> KsTwoSample | None:
 
 
 def bin_edges(baseline: ArrayLike, bins: int = BINS) -> tuple[float, ...]:
-    """Inner edges at the baseline's quantiles; fewer where values repeat. Stored with the baseline."""
+    """Inner edges at the baseline's quantiles; fewer where values repeat. Stored with the
+    baseline.
+    """
     if bins < 2:
         raise ImpossiblePlan(f"drift needs at least two bins, found {bins}")
     values = _values(baseline)

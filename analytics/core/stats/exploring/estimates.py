@@ -1,10 +1,10 @@
 """Do two independent estimates differ, and by what share? For estimates that are not plain means.
 
-An estimate is a number with the variance of its error and the degrees of freedom behind that variance;
-errors are assumed nearly normal and independent between arms. The contrast is Welch's t with
-Satterthwaite's degrees of freedom; the relative change has Fieller's interval and, where control is
-more than five standard errors from zero, the delta method's. Says nothing (None) without any variance.
-References: Welch 1947; Satterthwaite 1946; Fieller 1954.
+An estimate is a number with the variance of its error and the degrees of freedom behind that
+variance; errors are assumed nearly normal and independent between arms. The contrast is Welch's t
+with Satterthwaite's degrees of freedom; the relative change has Fieller's interval and, where
+control is more than five standard errors from zero, the delta method's. Says nothing (None) without
+any variance. References: Welch 1947; Satterthwaite 1946; Fieller 1954.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from analytics.core.stats.arms.mean import DELTA_BEYOND, WelchT, correlated_fiel
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A number, the variance of its error (not of a unit) and that variance's degrees of freedom."""
+    """A number, the variance of its error (not of a unit) and that variance's degrees of
+    freedom.
+    """
 
     value: float
     variance: float
@@ -51,7 +53,9 @@ def contrast(
 
 
 def fieller_lift(control: Estimate, treatment: Estimate, alpha: float = 0.05) -> Interval | None:
-    """Fieller's interval for treatment/control − 1; None when control is not separated from 0 or nothing varies."""
+    """Fieller's interval for treatment/control − 1; None when control is not separated from 0 or
+    nothing varies.
+    """
     plain = contrast(control, treatment)
     if plain is None:
         return None
@@ -67,7 +71,9 @@ def fieller_lift(control: Estimate, treatment: Estimate, alpha: float = 0.05) ->
 
 
 def delta_lift(control: Estimate, treatment: Estimate) -> WelchT | None:
-    """The lift treatment/control − 1 with its delta-method error; None unless control is over five standard errors above 0."""
+    """The lift treatment/control − 1 with its delta-method error; None unless control is over five
+    standard errors above 0.
+    """
     plain = contrast(control, treatment)
     if (
         plain is None

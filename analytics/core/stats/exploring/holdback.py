@@ -1,10 +1,10 @@
 """After a promotion: does what was promoted still do better than the units held back?
 
-The comparison goes on for weeks and is read daily, so it rests on the always-valid sequence: the gain is
-called lost when its one-sided upper bound is below 0. ``gain`` is oriented so that more is better. What a small
-holdback can see at all is said with it: the smallest loss that a fixed test of its size finds with power .8.
-Says nothing below 100 units or without a standard error.
-Reference: as ``anytime``.
+The comparison goes on for weeks and is read daily, so it rests on the always-valid sequence: the
+gain is called lost when its one-sided upper bound is below 0. ``gain`` is oriented so that more is
+better. What a small holdback can see at all is said with it: the smallest loss that a fixed test of
+its size finds with power .8. Says nothing below 100 units or without a standard error. Reference:
+as ``anytime``.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ POWER = 0.8
 
 @dataclass(frozen=True, slots=True)
 class HoldbackReading:
-    """The gain over the holdback with its always-valid bounds and the smallest effect this holdback finds.
+    """The gain over the holdback with its always-valid bounds and the smallest effect this holdback
+    finds.
 
-    ``lost``: the gain's upper bound is below 0, so the promotion is to be taken back; None: cannot say, see ``reason``.
+    ``lost``: the gain's upper bound is below 0, so the promotion is to be taken back; None: cannot
+    say, see ``reason``.
     """
 
     gain: float | None
@@ -37,7 +39,9 @@ class HoldbackReading:
 def read_holdback(
     contrast: MarginScore | None, n: int, *, more_is_better: bool = True, alpha: float = ALPHA
 ) -> HoldbackReading:
-    """Promoted units against held-back ones: ``contrast`` is promoted − held back on the metric, ``n`` all units of both."""
+    """Promoted units against held-back ones: ``contrast`` is promoted − held back on the metric,
+    ``n`` all units of both.
+    """
     if contrast is None or not contrast.se > 0:
         return HoldbackReading(
             None,

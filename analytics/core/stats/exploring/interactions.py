@@ -1,12 +1,13 @@
 """Do two experiments that run at the same time change each other's effect?
 
-Units meet one arm of each; their cells (arm of A × arm of B) are compared by the contrast ȳ_ab − ȳ_a0 − ȳ_0b + ȳ_00: the
-effect of a where b is served minus the effect of a where B's control is. That is the interaction of ordinary least squares on
-both experiments; with every cell free, its HC2 variance is Σ s²/n over the four cells. With more arms all contrasts
-are tested together (Wald F; degrees of freedom the smallest of the contrasts', after Satterthwaite). Every pair of
-concurrent experiments is asked nightly; Benjamini–Hochberg over pairs, alert at .01. Assumes that the two
-assign independently. Cannot say with fewer than 10 units in a cell or without spread.
-References: MacKinnon and White 1985 (HC2); Kohavi, Tang and Xu 2020, chapter 16.
+Units meet one arm of each; their cells (arm of A × arm of B) are compared by the contrast ȳ_ab −
+ȳ_a0 − ȳ_0b + ȳ_00: the effect of a where b is served minus the effect of a where B's control is.
+That is the interaction of ordinary least squares on both experiments; with every cell free, its HC2
+variance is Σ s²/n over the four cells. With more arms all contrasts are tested together (Wald F;
+degrees of freedom the smallest of the contrasts', after Satterthwaite). Every pair of concurrent
+experiments is asked nightly; Benjamini–Hochberg over pairs, alert at .01. Assumes that the two
+assign independently. Cannot say with fewer than 10 units in a cell or without spread. References:
+MacKinnon and White 1985 (HC2); Kohavi, Tang and Xu 2020, chapter 16.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """How much more arm ``first`` gains where arm ``second`` is served than where control is, in the metric's units."""
+    """How much more arm ``first`` gains where arm ``second`` is served than where control is, in
+    the metric's units.
+    """
 
     first: str
     second: str
@@ -59,7 +62,9 @@ class Contrast:
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """All contrasts of a pair and their joint p; ``adjusted_p`` and ``alert`` are over all pairs asked that night."""
+    """All contrasts of a pair and their joint p; ``adjusted_p`` and ``alert`` are over all pairs
+    asked that night.
+    """
 
     first: str
     second: str
@@ -151,7 +156,9 @@ def _contrast(pair: Pair, a: str, b: str, alpha: float) -> Contrast:
 def _joint_p(
     pair: Pair, rows: Sequence[str], columns: Sequence[str], contrasts: Sequence[Contrast]
 ) -> float | None:
-    """Wald's F that all contrasts are 0; one contrast's own p when there is one. None when some have no spread of their own."""
+    """Wald's F that all contrasts are 0; one contrast's own p when there is one. None when some
+    have no spread of their own.
+    """
     if len(contrasts) == 1:
         return contrasts[0].p
     differences = np.array([c.difference for c in contrasts])

@@ -1,12 +1,13 @@
 """Does the effect wear off, or grow, as people get used to it?
 
-The finding is one number per unit: its value per day in the first week since its own first exposure, minus its value per day
-afterwards; its mean is compared between arms (Welch). Only units followed to the end of the later period take part, all
-over the same days, so that neither who joined late nor who left early makes an effect, and days of one unit, which
-resemble each other, count once. Positive in treatment − control: the effect was larger at first (novelty); negative: it grew
-(learning). The effect by day since first exposure is a drawing: its points are correlated, and it says no p.
-Cannot say below 10 followed units an arm or without spread.
-References: Kohavi, Tang and Xu 2020, chapter 23; Hohnhold, O'Brien and Tang 2015; Welch 1947.
+The finding is one number per unit: its value per day in the first week since its own first
+exposure, minus its value per day afterwards; its mean is compared between arms (Welch). Only units
+followed to the end of the later period take part, all over the same days, so that neither who
+joined late nor who left early makes an effect, and days of one unit, which resemble each other,
+count once. Positive in treatment − control: the effect was larger at first (novelty); negative: it
+grew (learning). The effect by day since first exposure is a drawing: its points are correlated, and
+it says no p. Cannot say below 10 followed units an arm or without spread. References: Kohavi, Tang
+and Xu 2020, chapter 23; Hohnhold, O'Brien and Tang 2015; Welch 1947.
 """
 
 from __future__ import annotations
@@ -28,9 +29,11 @@ FIRST_DAYS = 7
 
 @dataclass(frozen=True, slots=True)
 class Novelty:
-    """The comparison of per-unit contrasts; ``difference`` is first-week effect − later effect, per unit and day.
+    """The comparison of per-unit contrasts; ``difference`` is first-week effect − later effect, per
+    unit and day.
 
-    ``says`` is None while nothing is proven at the level asked for, or nothing can be said (then the comparison has a reason).
+    ``says`` is None while nothing is proven at the level asked for, or nothing can be said (then
+    the comparison has a reason).
     """
 
     comparison: Comparison
@@ -39,7 +42,9 @@ class Novelty:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The effect on one day since first exposure (0 = the day itself), with a pointwise interval; None where it cannot be said."""
+    """The effect on one day since first exposure (0 = the day itself), with a pointwise interval;
+    None where it cannot be said.
+    """
 
     day: int
     n_control: int
@@ -50,7 +55,9 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """Points by day and the line through them (effect = ``intercept`` + ``slope``·day); to look at, never to test."""
+    """Points by day and the line through them (effect = ``intercept`` + ``slope``·day); to look at,
+    never to test.
+    """
 
     points: tuple[Point, ...]
     intercept: float | None
@@ -68,7 +75,8 @@ def find_novelty(control: Totals, treatment: Totals, alpha: float = 0.05) -> Nov
 def contrasts(daily: ArrayLike, first_days: int = FIRST_DAYS) -> Totals:
     """Totals of per-unit contrasts from rows (units × days since first exposure).
 
-    Units with a missing day (NaN) were not followed and are left out. A store computes the same in SQL.
+    Units with a missing day (NaN) were not followed and are left out. A store computes the same in
+    SQL.
     """
     days = np.asarray(daily, dtype=float)
     if days.ndim != 2 or not 0 < first_days < days.shape[1]:
@@ -85,7 +93,9 @@ def contrasts(daily: ArrayLike, first_days: int = FIRST_DAYS) -> Totals:
 def is_followed(
     days_since_exposure: int, *, first_days: int = FIRST_DAYS, later_days: int = FIRST_DAYS
 ) -> bool:
-    """Whether a unit first exposed so many complete days before the data cut is followed to the end of both periods."""
+    """Whether a unit first exposed so many complete days before the data cut is followed to the end
+    of both periods.
+    """
     return days_since_exposure >= first_days + later_days
 
 
@@ -108,7 +118,9 @@ def _point(day: int, control: Totals, treatment: Totals, alpha: float) -> Point:
 
 
 def _line(points: Sequence[Point]) -> tuple[float | None, float | None]:
-    """The straight line through the points, each weighted by the units behind it; None below two points."""
+    """The straight line through the points, each weighted by the units behind it; None below two
+    points.
+    """
     seen = [
         (p.day, p.difference, 1 / (1 / p.n_control + 1 / p.n_treatment))
         for p in points

@@ -1,4 +1,6 @@
-"""Is there any difference at all between k arms? Displayed; it decides nothing (pairs against control do)."""
+"""Is there any difference at all between k arms? Displayed; it decides nothing (pairs against
+control do).
+"""
 
 from __future__ import annotations
 

@@ -1,13 +1,14 @@
 """Which units did more than a person would: bots, scripts, test accounts, broken loggers?
 
-Counts of people are skewed, so the fence is drawn on the log scale: with l = ln(1 + count) of the units that counted anything,
-the fence is median + 5 spreads. The spread is the larger of the MAD (as a standard deviation) and of what the
-upper 45 % of the units show ((95 % quantile − median)/1.645), so that up to one unit in twenty may be a bot without moving it;
-it is never below .4, since whole numbers close together have no spread of their own. Counts per hour get a fence alike,
-where hours are known. Of 100,000 log-normal or geometric people the fence names almost none; money with a power tail
-is another matter: there a cap is better.
-Leaving units out by what they did after exposure can bias a comparison, so results are shown with and without, the plan's
-stay with, and more named units in one arm than in the other (p < .001) means that the treatment makes them.
+Counts of people are skewed, so the fence is drawn on the log scale: with l = ln(1 + count) of the
+units that counted anything, the fence is median + 5 spreads. The spread is the larger of the MAD
+(as a standard deviation) and of what the upper 45 % of the units show ((95 % quantile −
+median)/1.645), so that up to one unit in twenty may be a bot without moving it; it is never below
+.4, since whole numbers close together have no spread of their own. Counts per hour get a fence
+alike, where hours are known. Of 100,000 log-normal or geometric people the fence names almost none;
+money with a power tail is another matter: there a cap is better. Leaving units out by what they did
+after exposure can bias a comparison, so results are shown with and without, the plan's stay with,
+and more named units in one arm than in the other (p < .001) means that the treatment makes them.
 References: Leys et al. 2013 (MAD); Hampel 1974.
 """
 
@@ -44,7 +45,9 @@ Compare = Callable[[Totals, Totals, float], Comparison]
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """Counts above ``value`` are implausible; ``median`` and ``spread`` are on the log scale, of ``active`` units."""
+    """Counts above ``value`` are implausible; ``median`` and ``spread`` are on the log scale, of
+    ``active`` units.
+    """
 
     value: float
     median: float
@@ -61,7 +64,9 @@ class NoFence:
 
 @dataclass(frozen=True, slots=True)
 class Outlier:
-    """A unit beyond a fence, with what it did; ``per_hour`` None where hours are not known. Largest counts come first."""
+    """A unit beyond a fence, with what it did; ``per_hour`` None where hours are not known. Largest
+    counts come first.
+    """
 
     unit: str
     count: float
@@ -82,8 +87,8 @@ class Outliers:
 class WithAndWithout:
     """The comparison as it is, and without the named units.
 
-    ``uneven_p`` asks whether the arms have different shares of named units; ``uneven`` (below .001) says that leaving them
-    out would hide something that the treatment did.
+    ``uneven_p`` asks whether the arms have different shares of named units; ``uneven`` (below .001)
+    says that leaving them out would hide something that the treatment did.
     """
 
     whole: Comparison
@@ -97,7 +102,9 @@ class WithAndWithout:
 def find_outliers(
     units: Sequence[str], counts: ArrayLike, hours: ArrayLike | None = None
 ) -> Outliers:
-    """The units whose counts, or counts per hour of activity, lie beyond the fences; pooled over arms, so blind to them."""
+    """The units whose counts, or counts per hour of activity, lie beyond the fences; pooled over
+    arms, so blind to them.
+    """
     c = _counted(counts)
     if len(units) != c.size:
         raise ImpossibleTotals(
@@ -129,7 +136,9 @@ def find_outliers(
 
 
 def fence_of(counts: ArrayLike, units: ArrayLike | None = None) -> Fence | NoFence:
-    """The fence of counts (or rates), each held by ``units`` units: from rows, or from a histogram."""
+    """The fence of counts (or rates), each held by ``units`` units: from rows, or from a
+    histogram.
+    """
     c = _counted(counts)
     held = np.ones(c.shape) if units is None else np.asarray(units, dtype=float)
     if held.shape != c.shape:
@@ -156,7 +165,9 @@ def with_and_without(
     alpha: float = 0.05,
     compare: Compare = compare_means,
 ) -> WithAndWithout:
-    """Compare both arms as they are and without the metric's values of the named units (keys ``control``, ``treatment``)."""
+    """Compare both arms as they are and without the metric's values of the named units (keys
+    ``control``, ``treatment``).
+    """
     checked_level(alpha)
     out_c, out_t = (
         Totals.of_values(named.get("control", ())),

@@ -1,11 +1,12 @@
 """What would the difference be if every arm had the same mix of strata? Σ w_k Δ_k over strata.
 
-Strata (country, plan, platform) must be known before a unit's first exposure: what treatment can change is no stratum.
-w_k is the stratum's share of all units, Var = Σ w_k²(s²_T/n_T + s²_C/n_C); t on Satterthwaite's degrees of freedom, z for
-rates. Strata with fewer than two units in an arm have no variance and are merged (named in the result). Shares may be
-taken for known, or for sampled: then the result speaks of the population that sends the units, and the spread of the
-effects between strata adds (Σ w_k Δ_k² − Δ²)/N. Cannot say below 10 units an arm.
-References: Miratrix, Sekhon and Yu 2013; Satterthwaite 1946; Xie and Aurisset 2016.
+Strata (country, plan, platform) must be known before a unit's first exposure: what treatment can
+change is no stratum. w_k is the stratum's share of all units, Var = Σ w_k²(s²_T/n_T + s²_C/n_C); t
+on Satterthwaite's degrees of freedom, z for rates. Strata with fewer than two units in an arm have
+no variance and are merged (named in the result). Shares may be taken for known, or for sampled:
+then the result speaks of the population that sends the units, and the spread of the effects between
+strata adds (Σ w_k Δ_k² − Δ²)/N. Cannot say below 10 units an arm. References: Miratrix, Sekhon and
+Yu 2013; Satterthwaite 1946; Xie and Aurisset 2016.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ class Stratum:
 
 @dataclass(frozen=True, slots=True)
 class Stratified:
-    """The weighted comparison, the strata it used with their shares, and which of the given ones were merged."""
+    """The weighted comparison, the strata it used with their shares, and which of the given ones
+    were merged.
+    """
 
     comparison: Comparison
     strata: tuple[str, ...] = ()
@@ -79,9 +82,11 @@ def post_stratify(
     shares: Literal["known", "sampled"] = "known",
     degrees: Literal["satterthwaite", "pooled"] = "satterthwaite",
 ) -> Stratified:
-    """Treatment against control over strata; the lift is the ratio of the weighted means − 1, with Fieller's interval.
+    """Treatment against control over strata; the lift is the ratio of the weighted means − 1, with
+    Fieller's interval.
 
-    ``degrees`` "pooled" is N − 2·strata, as estimatr has it: too many where arms are uneven; for comparison.
+    ``degrees`` "pooled" is N − 2·strata, as estimatr has it: too many where arms are uneven; for
+    comparison.
     """
     checked_level(alpha)
     used, merged = merge(strata)
@@ -111,8 +116,9 @@ def post_stratify(
 def merge(strata: Sequence[Stratum]) -> tuple[list[Stratum], tuple[str, ...]]:
     """(usable strata in the order of their keys, keys that were merged).
 
-    Strata with fewer than two units in an arm become one, named "a + b"; should that still be too small, it takes in the
-    smallest of the others (of equal ones the first by key), until it is large enough or stands alone. Empty strata vanish.
+    Strata with fewer than two units in an arm become one, named "a + b"; should that still be too
+    small, it takes in the smallest of the others (of equal ones the first by key), until it is
+    large enough or stands alone. Empty strata vanish.
     """
     keys = [s.key for s in strata]
     if len(set(keys)) != len(keys):
@@ -150,7 +156,9 @@ def _weighted(strata: Sequence[Stratum], weights: Array, kind: str, shares: str)
 
 
 def _error(totals: Totals, kind: str) -> float:
-    """The squared standard error of one arm's mean in one stratum: p(1 − p)/n of rates, else s²/n."""
+    """The squared standard error of one arm's mean in one stratum: p(1 − p)/n of rates, else
+    s²/n.
+    """
     if kind == "proportion":
         rate = totals.events / totals.n
         return rate * (1 - rate) / totals.n

@@ -1,10 +1,11 @@
 """Does an effect differ between segments that were named before the experiment began?
 
-Each segment is compared with control by itself; Benjamini–Hochberg over segments. Whether the segments differ from each
-other is another question, and the only one that allows "it works for A but not for B": Cochran's Q of the effects
-against their pooled mean, I² (the share of spread that is not noise), τ² (DerSimonian–Laird), and the pooled effect with
-fixed and random weights. Segments must not overlap and must not be chosen after looking. Exploratory: decides nothing.
-References: Cochran 1954; DerSimonian and Laird 1986; Higgins and Thompson 2002.
+Each segment is compared with control by itself; Benjamini–Hochberg over segments. Whether the
+segments differ from each other is another question, and the only one that allows "it works for A
+but not for B": Cochran's Q of the effects against their pooled mean, I² (the share of spread that
+is not noise), τ² (DerSimonian–Laird), and the pooled effect with fixed and random weights. Segments
+must not overlap and must not be chosen after looking. Exploratory: decides nothing. References:
+Cochran 1954; DerSimonian and Laird 1986; Higgins and Thompson 2002.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ Compare = Callable[[T, T, float], Comparison]
 
 @dataclass(frozen=True, slots=True)
 class Heterogeneity:
-    """Q on ``df`` degrees of freedom with its p; ``i2`` between 0 and 1; effects pooled with fixed and random weights.
+    """Q on ``df`` degrees of freedom with its p; ``i2`` between 0 and 1; effects pooled with fixed
+    and random weights.
 
     Everything is None, with a ``reason``, below two effects.
     """
@@ -59,7 +61,9 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """All segments, and whether they differ. ``left_out`` names those that could not say and take no part in Q."""
+    """All segments, and whether they differ. ``left_out`` names those that could not say and take
+    no part in Q.
+    """
 
     segments: tuple[Segment, ...]
     heterogeneity: Heterogeneity
@@ -71,7 +75,9 @@ def compare_segments(
     alpha: float = 0.05,
     compare: Compare[T] = compare_means,  # type: ignore[assignment]  # the default is of Totals, as most metrics are
 ) -> Segments:
-    """(control, treatment) totals of every declared segment, in the declared order; ``compare`` is the metric kind's comparison."""
+    """(control, treatment) totals of every declared segment, in the declared order; ``compare`` is
+    the metric kind's comparison.
+    """
     checked_level(alpha)
     found = {
         key: compare(control, treatment, alpha) for key, (control, treatment) in segments.items()
@@ -90,8 +96,8 @@ def heterogeneity(
 ) -> Heterogeneity:
     """Q, I², τ² and pooled effects of independent estimates with known variances.
 
-    I² and τ² below 0 (less spread than noise alone makes) are put at 0; ``cut_at_zero`` off leaves the moment estimates as
-    they are, as some packages print them.
+    I² and τ² below 0 (less spread than noise alone makes) are put at 0; ``cut_at_zero`` off leaves
+    the moment estimates as they are, as some packages print them.
     """
     d, v = np.array(effects, dtype=float), np.array(variances, dtype=float)
     if d.shape != v.shape or not (
@@ -130,7 +136,9 @@ def heterogeneity(
 def _pooled(
     effects: NDArray[np.float64], variances: NDArray[np.float64]
 ) -> tuple[float | None, float | None]:
-    """The inverse-variance mean and its standard error; None where a variance is not above 0 (τ² not cut at 0)."""
+    """The inverse-variance mean and its standard error; None where a variance is not above 0 (τ²
+    not cut at 0).
+    """
     if not np.all(variances > 0):
         return None, None
     w = 1 / variances

@@ -28,7 +28,9 @@ class RunningSequence:
     interval: Interval | None
     p: float | None
     effect_changed: bool
-    """The intersection was empty: the effect changed over time, and ``interval`` is the current one alone."""
+    """The intersection was empty: the effect changed over time, and ``interval`` is the current one
+    alone.
+    """
 
 
 def rho(alpha: float, n_star: float) -> float:
@@ -50,7 +52,9 @@ def one_sided_width(se: float, n: float, alpha: float, n_star: float) -> float:
 
 
 def interval(estimate: float, se: float, n: int, alpha: float, n_star: float) -> Interval | None:
-    """The two-sided sequence's present interval; None below 100 units or without a standard error."""
+    """The two-sided sequence's present interval; None below 100 units or without a standard
+    error.
+    """
     if n < FEWEST_UNITS or not se > 0:
         return None
     half = half_width(se, n, alpha, n_star)
@@ -65,7 +69,9 @@ def p_value(estimate: float, se: float, n: int, alpha: float, n_star: float) -> 
 
 
 def log_ratio(estimate: float, se: float, n: float, alpha: float, n_star: float) -> float:
-    """ln of the mixed likelihood ratio against 0, however few the units; se above 0. The interval leaves 0 out where it exceeds ln(1/α)."""
+    """ln of the mixed likelihood ratio against 0, however few the units; se above 0. The interval
+    leaves 0 out where it exceeds ln(1/α).
+    """
     nr2 = n * rho(alpha, n_star) ** 2
     return 0.5 * (estimate / se) ** 2 * nr2 / (nr2 + 1) - 0.5 * math.log1p(nr2)
 

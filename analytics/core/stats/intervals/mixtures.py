@@ -1,11 +1,13 @@
-"""Other always-valid bounds, for reconciling with tools that use them. Ours is ``anytime``; nothing here decides.
+"""Other always-valid bounds, for reconciling with tools that use them. Ours is ``anytime``; nothing
+here decides.
 
-All are mixtures: a nonnegative supermartingale that starts at 1 under the hypothesis, so that the chance to
-ever reach 1/α is at most α (Ville 1939). Each function gives its logarithm, or the bound at which
-it reaches ln(1/α). ``s`` is the sum of centred observations so far, ``v`` its variance so far; mixtures are tuned to be
-tightest when the variance is ``v_opt`` at level ``alpha_opt``. 1/exp of a running maximum is an always-valid p.
-References: Robbins 1970; Johari, Koomen, Pekelis and Walsh 2017 (mSPRT); Howard, Ramdas, McAuliffe and
-Sekhon 2021 (normal, gamma–Poisson and beta–binomial mixtures); Lindon, Ham, Tingley and Bojinov 2022 (linear models).
+All are mixtures: a nonnegative supermartingale that starts at 1 under the hypothesis, so that the
+chance to ever reach 1/α is at most α (Ville 1939). Each function gives its logarithm, or the bound
+at which it reaches ln(1/α). ``s`` is the sum of centred observations so far, ``v`` its variance so
+far; mixtures are tuned to be tightest when the variance is ``v_opt`` at level ``alpha_opt``. 1/exp
+of a running maximum is an always-valid p. References: Robbins 1970; Johari, Koomen, Pekelis and
+Walsh 2017 (mSPRT); Howard, Ramdas, McAuliffe and Sekhon 2021 (normal, gamma–Poisson and
+beta–binomial mixtures); Lindon, Ham, Tingley and Bojinov 2022 (linear models).
 """
 
 from __future__ import annotations
@@ -30,9 +32,11 @@ LOG_SMALLEST = -700.0
 
 
 def tuning(v_opt: float, alpha: float) -> float:
-    """The prior's weight ρ, in units of variance, that makes a two-sided normal mixture tightest at v_opt.
+    """The prior's weight ρ, in units of variance, that makes a two-sided normal mixture tightest at
+    v_opt.
 
-    A closed form next to the best one (Howard et al. 2021): the bound is within a thousandth of the tightest at α ≤ .05.
+    A closed form next to the best one (Howard et al. 2021): the bound is within a thousandth of the
+    tightest at α ≤ .05.
     """
     log = -2 * math.log(checked_level(alpha))
     return _positive("v_opt", v_opt) / (log + math.log1p(log))
@@ -71,7 +75,8 @@ def one_sided_normal_bound(
     """s above this at any time refutes "mean not above 0" at level alpha."""
     goal = -math.log(checked_level(alpha))
     rho, total = _weights(v, v_opt, _doubled(alpha_opt))
-    # Above 0 the one-sided mixture has 2Φ ≥ 1 over the two-sided one of the same ρ, whose bound is therefore no lower.
+    # Above 0 the one-sided mixture has 2Φ ≥ 1 over the two-sided one of the same ρ, whose bound is
+    # therefore no lower.
     high = math.sqrt(total * (math.log1p(v / rho) + 2 * goal))
     return _crossing(lambda s: one_sided_normal_log_mixture(s, v, v_opt, alpha_opt) - goal, high)
 
@@ -79,7 +84,9 @@ def one_sided_normal_bound(
 def gamma_poisson_log_mixture(
     s: float, v: float, v_opt: float, c: float, alpha_opt: float = 0.05
 ) -> float:
-    """For sums whose upper tail is a Poisson's with jumps of size c: ln of exp(λs − v(e^{cλ} − cλ − 1)/c²) mixed over λ > 0."""
+    """For sums whose upper tail is a Poisson's with jumps of size c: ln of exp(λs − v(e^{cλ} − cλ −
+    1)/c²) mixed over λ > 0.
+    """
     rho, total = _weights(v, v_opt, _doubled(alpha_opt))
     size = _positive("c", c) ** 2
     return _log_tail(total / size, c * _finite("s", s) / total) - _log_tail(rho / size, 0.0)
@@ -99,9 +106,11 @@ def gamma_poisson_bound(
 def rate_sequence(
     x: int, n: int, alpha: float = 0.05, n_opt: float = 1000.0, alpha_opt: float = 0.05
 ) -> Interval | None:
-    """An always-valid interval of one rate that is exact for few units: all p the beta–binomial mixture does not refute.
+    """An always-valid interval of one rate that is exact for few units: all p the beta–binomial
+    mixture does not refute.
 
-    Its prior is Beta(pm, (1 − p)m) around each p, with the m that suits n_opt units. None without units.
+    Its prior is Beta(pm, (1 − p)m) around each p, with the m that suits n_opt units. None without
+    units.
     """
     if not 0 <= x <= n <= MOST_UNITS:
         raise ImpossibleTotals(
@@ -117,7 +126,9 @@ def rate_sequence(
 
 
 def _lowest_rate(x: int, n: int, weight: float, goal: float) -> float:
-    """The smallest rate not refuted, sought on a log scale; 0 where even the tiniest is not: x = 0 and often x = 1."""
+    """The smallest rate not refuted, sought on a log scale; 0 where even the tiniest is not: x = 0
+    and often x = 1.
+    """
 
     def excess(log_p: float) -> float:
         p, q = math.exp(log_p), -math.expm1(log_p)
@@ -131,9 +142,11 @@ def _lowest_rate(x: int, n: int, weight: float, goal: float) -> float:
 
 
 def linear_model_log_mixture(t2: float, df: float, phi: float, z2: float) -> float:
-    """For a coefficient of a linear model with its t² on df degrees of freedom: ln of the Bayes factor against 0.
+    """For a coefficient of a linear model with its t² on df degrees of freedom: ln of the Bayes
+    factor against 0.
 
-    ``z2`` is the regressor's sum of squares left over by the other regressors, ``phi`` the prior's precision in the same units.
+    ``z2`` is the regressor's sum of squares left over by the other regressors, ``phi`` the prior's
+    precision in the same units.
     """
     r = _positive("phi", phi) / (phi + _positive("z2", z2))
     scaled = _not_negative("t2", t2) / _positive("df", df)
@@ -160,7 +173,9 @@ def _crossing(excess: Callable[[float], float], high: float) -> float:
 
 
 def _log_tail(rate: float, u: float) -> float:
-    """ln ∫₁^∞ w^{shape − 1}·e^{−rate·(w − 1)} dw, shape = rate·(1 + u): a gamma tail, without its large terms that cancel."""
+    """ln ∫₁^∞ w^{shape − 1}·e^{−rate·(w − 1)} dw, shape = rate·(1 + u): a gamma tail, without its
+    large terms that cancel.
+    """
     shape = rate * (1 + u)
     upper = float(gammaincc(shape, rate)) if shape > 0 else 0.0
     if upper < SMALLEST_TAIL:

@@ -1,8 +1,9 @@
 """How many units does a plan need, how surely does it answer, and how long does that take?
 
-Sizes are per arm, for fixed samples times the inflation of looking repeatedly: ``effects`` to find an
-effect, ``safety`` to show that a guardrail is kept, ``spread`` for one unit's standard deviation,
-``student`` for t tests, ``calendar`` for days and weeks, ``midway`` for an experiment under way.
+Sizes are per arm, for fixed samples times the inflation of looking repeatedly: ``effects`` to find
+an effect, ``safety`` to show that a guardrail is kept, ``spread`` for one unit's standard
+deviation, ``student`` for t tests, ``calendar`` for days and weeks, ``midway`` for an experiment
+under way.
 """
 
 from analytics.core.stats.power.calendar import Duration, duration, matured_units

@@ -1,4 +1,6 @@
-"""How long does it take? Enrolment, the last unit's window and the grace, in whole weeks, never shorter than the clock."""
+"""How long does it take? Enrolment, the last unit's window and the grace, in whole weeks, never
+shorter than the clock.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ def duration(
 def matured_units(
     weeks: float, units_per_day: float, *, window_days: float = 0.0, grace_days: float = GRACE_DAYS
 ) -> float:
-    """Units enrolled early enough to be complete after so many weeks; 0 when the window is not over by then."""
+    """Units enrolled early enough to be complete after so many weeks; 0 when the window is not over
+    by then.
+    """
     _check(units_per_day, window_days, grace_days, 0)
     return max(0.0, 7 * weeks - window_days - grace_days) * units_per_day
 

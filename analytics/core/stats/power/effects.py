@@ -1,9 +1,10 @@
-"""How many units does it take to find an effect, how surely is it found, and what is the smallest that is?
+"""How many units does it take to find an effect, how surely is it found, and what is the smallest
+that is?
 
-Sizes are of control, for fixed tests times what looking repeatedly, clustering and several arms cost.
-Proportions: the pooled variance under "no effect", the arms' own under the effect. Everything else
-(means, counts, ratios, quantiles) is a mean of unit values with a standard deviation ``sd``: see
-``spread`` for a ratio's and a quantile's. Normal statistics; for small samples see ``student``.
+Sizes are of control, for fixed tests times what looking repeatedly, clustering and several arms
+cost. Proportions: the pooled variance under "no effect", the arms' own under the effect. Everything
+else (means, counts, ratios, quantiles) is a mean of unit values with a standard deviation ``sd``:
+see ``spread`` for a ratio's and a quantile's. Normal statistics; for small samples see ``student``.
 References: Fleiss, Levin and Paik 2003, chapter 4; Jennison and Turnbull 1999.
 """
 
@@ -21,14 +22,18 @@ from analytics.core.stats.power.terms import Given, SampleSize, Terms, checked_u
 
 
 def proportion_sample(base: float, expected: float, **given: Unpack[Given]) -> SampleSize:
-    """Units to see a rate move from ``base`` to ``expected`` (pooled variance under "no effect"); 75 → 80 %: 1,094 an arm."""
+    """Units to see a rate move from ``base`` to ``expected`` (pooled variance under "no effect");
+    75 → 80 %: 1,094 an arm.
+    """
     terms = Terms(**given)
     _check_rates(base, expected)
     return sized(_proportion_n(base, expected, terms) * terms.enlarged, terms)
 
 
 def mean_sample(sd: float, effect: float, **given: Unpack[Given]) -> SampleSize:
-    """Units to see a mean move by ``effect`` (same units as ``sd``): (1 + 1/k)·σ²(1 − ρ²)(z + z)²/δ²."""
+    """Units to see a mean move by ``effect`` (same units as ``sd``): (1 + 1/k)·σ²(1 − ρ²)(z +
+    z)²/δ².
+    """
     terms = Terms(**given)
     _check_spread(sd, effect)
     return sized(
@@ -74,7 +79,9 @@ def mean_power(
 def proportion_mde(
     base: float, n_control: float, *, direction: str = "increase", **given: Unpack[Given]
 ) -> float | None:
-    """The smallest change of a rate (in points, positive) that this size finds; None when no change within 0–1 would do."""
+    """The smallest change of a rate (in points, positive) that this size finds; None when no change
+    within 0–1 would do.
+    """
     terms = Terms(**given)
     if not 0 < base < 1:
         raise ImpossiblePlan(f"a base rate lies between 0 and 1, found {base!r}")
@@ -99,18 +106,24 @@ def mean_mde(sd: float, n_control: float, **given: Unpack[Given]) -> float:
 
 
 def arcsine_effect(base: float, expected: float) -> float:
-    """Cohen's h, 2·asin√p_T − 2·asin√p_C: a difference of rates on the scale where one unit's variance is 1."""
+    """Cohen's h, 2·asin√p_T − 2·asin√p_C: a difference of rates on the scale where one unit's
+    variance is 1.
+    """
     _check_rates(base, expected)
     return 2 * math.asin(math.sqrt(expected)) - 2 * math.asin(math.sqrt(base))
 
 
 def arcsine_sample(base: float, expected: float, **given: Unpack[Given]) -> SampleSize:
-    """Units by the arcsine transformation, as many calculators do it; shown for comparison, plans use ``proportion_sample``."""
+    """Units by the arcsine transformation, as many calculators do it; shown for comparison, plans
+    use ``proportion_sample``.
+    """
     return mean_sample(1.0, arcsine_effect(base, expected), **given)
 
 
 def unpooled_sample(base: float, expected: float, **given: Unpack[Given]) -> SampleSize:
-    """Units when the test itself uses the arms' own variances (Wald): (z + z)²(p_C·q_C + p_T·q_T/k)/δ²; for comparison."""
+    """Units when the test itself uses the arms' own variances (Wald): (z + z)²(p_C·q_C +
+    p_T·q_T/k)/δ²; for comparison.
+    """
     terms = Terms(**given)
     _check_rates(base, expected)
     _, effect = _spreads(base, expected, terms.ratio)
@@ -150,7 +163,9 @@ def _squared(value: float) -> float:
 
 
 def _first_root(spare: Callable[[float], float], room: float) -> float | None:
-    """Where there is enough for the first time; None when nowhere, the smallest looked at when everywhere."""
+    """Where there is enough for the first time; None when nowhere, the smallest looked at when
+    everywhere.
+    """
     low = room * 1e-9
     if spare(room) <= 0:
         return None

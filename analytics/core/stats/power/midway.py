@@ -1,9 +1,10 @@
-"""An experiment is under way: with the error it has now, how surely would an effect be found, and how much is missing?
+"""An experiment is under way: with the error it has now, how surely would an effect be found, and
+how much is missing?
 
-From the standard error so far, whatever the metric's kind; a target lift takes the lift's standard error,
-a target difference the difference's. The error falls with √n as long as units come in the same
-proportions. Uses no estimate of the effect: power at the observed effect says nothing that p does not
-(Hoenig and Heisey 2001).
+From the standard error so far, whatever the metric's kind; a target lift takes the lift's standard
+error, a target difference the difference's. The error falls with √n as long as units come in the
+same proportions. Uses no estimate of the effect: power at the observed effect says nothing that p
+does not (Hoenig and Heisey 2001).
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from analytics.core.stats.power.terms import Given, Terms
 
 @dataclass(frozen=True, slots=True)
 class Midway:
-    """``power`` now; ``missing`` more units as a share of those that are in (10.96: eleven times as many again; 0: enough)."""
+    """``power`` now; ``missing`` more units as a share of those that are in (10.96: eleven times as
+    many again; 0: enough).
+    """
 
     power: float
     missing: float
@@ -29,9 +32,11 @@ class Midway:
 
 
 def mid_experiment(se: float, target: float, **given: Unpack[Given]) -> Midway | None:
-    """Power to find ``target`` at the standard error so far, and what is missing to reach the wanted power.
+    """Power to find ``target`` at the standard error so far, and what is missing to reach the
+    wanted power.
 
-    A significant result in the wrong direction counts as power too, as other calculators have it. None without an error (se 0).
+    A significant result in the wrong direction counts as power too, as other calculators have it.
+    None without an error (se 0).
     """
     terms = Terms(**given)
     if not (math.isfinite(se) and se >= 0 and math.isfinite(target) and target != 0):

@@ -1,15 +1,15 @@
 """How many units until a guardrail can be said to be SAFE, if there is no harm?
 
-SAFE is the one-sided 5 % upper bound of harm below the margin, at looks; its power is the chance to get
-there when both arms are the same, and must leave room for all required guardrails together. Margins in
-points, milliseconds or money compare T − C with the margin; relative ones T with (1 + m)·C. Where more
-is better, harm is a fall: (1 − m)·C.
+SAFE is the one-sided 5 % upper bound of harm below the margin, at looks; its power is the chance to
+get there when both arms are the same, and must leave room for all required guardrails together.
+Margins in points, milliseconds or money compare T − C with the margin; relative ones T with (1 +
+m)·C. Where more is better, harm is a fall: (1 − m)·C.
 
-The verdict on a rate takes its standard error at the two rates on the margin's edge that fit the data
-best, not at the observed ones. Two errors are therefore planned with: that of the edge, which the
-critical value multiplies, and the true one without harm, which the power multiplies. Events as if rare
-(``safe_events``) are on the log scale.
-References: Farrington and Manning 1990; the log-ratio for rare events, Blackwelder 1993.
+The verdict on a rate takes its standard error at the two rates on the margin's edge that fit the
+data best, not at the observed ones. Two errors are therefore planned with: that of the edge, which
+the critical value multiplies, and the true one without harm, which the power multiplies. Events as
+if rare (``safe_events``) are on the log scale. References: Farrington and Manning 1990; the
+log-ratio for rare events, Blackwelder 1993.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ class GivenOfSafety(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class UnitErrors:
-    """One control unit's standard error of harm: as the verdict takes it ``on_edge`` of the margin, and the ``true`` one."""
+    """One control unit's standard error of harm: as the verdict takes it ``on_edge`` of the margin,
+    and the ``true`` one.
+    """
 
     on_edge: float
     true: float
@@ -66,7 +68,9 @@ class UnitErrors:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
-    """One guardrail today: its rate or mean, one unit's ``sd`` (of a rate: None), and whether the margin is relative."""
+    """One guardrail today: its rate or mean, one unit's ``sd`` (of a rate: None), and whether the
+    margin is relative.
+    """
 
     baseline: float | None = None
     sd: float | None = None
@@ -91,7 +95,9 @@ class Guard:
         return 1 if self.better == "decrease" else -1
 
     def unit_errors(self, margin: float, ratio: float) -> UnitErrors:
-        """Standard errors of harm with one control unit (and ``ratio`` test units), in margins, when there is no harm."""
+        """Standard errors of harm with one control unit (and ``ratio`` test units), in margins,
+        when there is no harm.
+        """
         self._check(margin)
         base, size = (
             self.baseline or 0.0,
@@ -105,7 +111,9 @@ class Guard:
         return UnitErrors(self._edge_error(margin, ratio, factor) / size, true)
 
     def _spread_error(self, sd: float, margin: float, ratio: float, factor: float) -> float:
-        """Of means, on the scale of the verdict: plain for even arms or without a baseline, else see ``uneven``."""
+        """Of means, on the scale of the verdict: plain for even arms or without a baseline, else
+        see ``uneven``.
+        """
         shift = 0.0 if self.relative else self.sign * margin
         if self.baseline is None or are_even(1.0, ratio):
             size = margin * (self.baseline or 0.0) if self.relative else margin
@@ -116,7 +124,9 @@ class Guard:
         return found.se / abs(found.distance)
 
     def _edge_error(self, margin: float, ratio: float, factor: float) -> float:
-        """Of T − factor·C at the rates on the margin's edge that fit arms without harm best (Farrington–Manning)."""
+        """Of T − factor·C at the rates on the margin's edge that fit arms without harm best
+        (Farrington–Manning).
+        """
         base = self.baseline or 0.0
         if self.relative:
             control = ratio_edge_rate(base, 1.0, base * ratio, ratio, factor)
@@ -149,7 +159,9 @@ def joint_beta(required_guardrails: int) -> float:
 
 
 def safe_sample(guard: Guard, margin: float, **given: Unpack[GivenOfSafety]) -> SampleSize:
-    """Units for SAFE within the margin when there is no harm, with power 1 − .2/(1 + required guardrails)."""
+    """Units for SAFE within the margin when there is no harm, with power 1 − .2/(1 + required
+    guardrails).
+    """
     terms = _terms(given)
     return sized(_control_units(guard.unit_errors(margin, terms.ratio), terms), terms)
 
@@ -165,9 +177,11 @@ def safe_power(
 
 
 def safe_margin(guard: Guard, n_control: float, **given: Unpack[GivenOfSafety]) -> float | None:
-    """The smallest margin that this size can show to be kept when there is no harm; None when none would do.
+    """The smallest margin that this size can show to be kept when there is no harm; None when none
+    would do.
 
-    What looks cost depends a little on the margin, so it is computed anew at the margin found, until that stays.
+    What looks cost depends a little on the margin, so it is computed anew at the margin found,
+    until that stays.
     """
     terms = _terms(given)
     checked_units(n_control)
@@ -209,19 +223,24 @@ def _margin_of(guard: Guard, n_control: float, terms: Terms) -> float | None:
 def safe_points_sample(
     variance: float, margin: float, **given: Unpack[GivenOfSafety]
 ) -> SampleSize:
-    """Units for SAFE against an absolute margin, from one unit's variance: (z + z)²·V·(1 + 1/k)/margin²."""
+    """Units for SAFE against an absolute margin, from one unit's variance: (z + z)²·V·(1 +
+    1/k)/margin².
+    """
     if not (math.isfinite(variance) and variance > 0):
         raise ImpossiblePlan(f"variance and margin are above 0, found {variance!r} and {margin!r}")
     return safe_sample(Guard(sd=math.sqrt(variance)), margin, **given)
 
 
 def safe_relative_sample(base: float, margin: float, **given: Unpack[GivenOfSafety]) -> SampleSize:
-    """Units for SAFE of a rate with a relative margin, as the verdict tests it: T against (1 + m)·C."""
+    """Units for SAFE of a rate with a relative margin, as the verdict tests it: T against (1 +
+    m)·C.
+    """
     return safe_sample(Guard(baseline=base, relative=True), margin, **given)
 
 
 def safe_events(margin: float, **given: Unpack[GivenOfSafety]) -> int:
-    """Bad events control must collect for SAFE against a relative margin (.15) when there is no harm.
+    """Bad events control must collect for SAFE against a relative margin (.15) when there is no
+    harm.
 
     (z_.95 + z_{1−β})²(1 + 1/k)/ln²(1 + margin); rare events. Five required guardrails, 15 %: 1,240.
     """
@@ -234,7 +253,9 @@ def safe_events(margin: float, **given: Unpack[GivenOfSafety]) -> int:
 
 
 def detect_events(increase: float, **given: Unpack[Given]) -> int:
-    """Control events to detect a relative increase of rare events against zero, two-sided; +15 % at power .8: 752."""
+    """Control events to detect a relative increase of rare events against zero, two-sided; +15 % at
+    power .8: 752.
+    """
     if not (math.isfinite(increase) and increase > 0):
         raise ImpossiblePlan(f"an increase is above 0, found {increase!r}")
     terms = Terms(**given)

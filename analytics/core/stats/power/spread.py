@@ -1,9 +1,10 @@
-"""The standard deviation that one unit contributes, so that every kind of metric is planned like a mean.
+"""The standard deviation that one unit contributes, so that every kind of metric is planned like a
+mean.
 
-For each kind: σ such that the arm's estimate has the standard error σ/√n over n units. Of a ratio that is
-the standard deviation of linearised unit values; of a quantile √(q(1 − q))/f(q̂) times what clustering of
-rows within units costs, or what an earlier experiment measured. None where the numbers cannot say.
-References: Deng, Knoblich and Lu 2018; Serfling 1980, section 2.3.
+For each kind: σ such that the arm's estimate has the standard error σ/√n over n units. Of a ratio
+that is the standard deviation of linearised unit values; of a quantile √(q(1 − q))/f(q̂) times what
+clustering of rows within units costs, or what an earlier experiment measured. None where the
+numbers cannot say. References: Deng, Knoblich and Lu 2018; Serfling 1980, section 2.3.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ def ratio_sd(moments: Moments) -> float | None:
 
 
 def correlation(totals: Totals) -> float | None:
-    """ρ between a value and its companion (CUPED leaves 1 − ρ² of the variance); None without spread in either."""
+    """ρ between a value and its companion (CUPED leaves 1 − ρ² of the variance); None without
+    spread in either.
+    """
     if totals.n < 2 or totals.sum_x is None:
         return None
     yy, xx, xy = (totals.centred.at(*pair) for pair in ((0, 0), (1, 1), (0, 1)))
@@ -34,7 +37,9 @@ def correlation(totals: Totals) -> float | None:
 
 
 def quantile_sd(level: float, density: float, design_effect: float = 1.0) -> float:
-    """Of one row (or of one unit, with the design effect of its rows) of a quantile: √(q(1 − q)·deff)/f, f the density at it."""
+    """Of one row (or of one unit, with the design effect of its rows) of a quantile: √(q(1 −
+    q)·deff)/f, f the density at it.
+    """
     _check_level(level)
     if not (
         math.isfinite(density)
@@ -49,7 +54,8 @@ def quantile_sd(level: float, density: float, design_effect: float = 1.0) -> flo
 
 
 def density_between(low: float, high: float, mass: float) -> float:
-    """The density around a quantile from two neighbours: ``mass`` of the rows lie between ``low`` and ``high``.
+    """The density around a quantile from two neighbours: ``mass`` of the rows lie between ``low``
+    and ``high``.
 
     The quartiles (mass .5) serve for a median, the 90 and 99 % quantiles (mass .09) for a p95.
     """
@@ -61,7 +67,9 @@ def density_between(low: float, high: float, mass: float) -> float:
 
 
 def sd_from_se(se: float, units: float) -> float:
-    """Of one unit, from the standard error that so many units had: se·√n. For any kind of metric."""
+    """Of one unit, from the standard error that so many units had: se·√n. For any kind of
+    metric.
+    """
     if not (math.isfinite(se) and se > 0 and math.isfinite(units) and units > 0):
         raise ImpossiblePlan(
             f"a standard error and its units are above 0, found {se!r} and {units!r}"

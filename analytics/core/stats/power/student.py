@@ -1,9 +1,10 @@
-"""Sizes and power of t tests, exact for normal values: what small samples cost beside the normal formulas.
+"""Sizes and power of t tests, exact for normal values: what small samples cost beside the normal
+formulas.
 
-The statistic has n_C + n_T − 2 degrees of freedom and, under the effect, a noncentral t distribution
-with noncentrality δ/se. One look only: looks carry t over to z first. With 200 units an arm and more the
-difference from ``effects`` is below one unit in a hundred.
-Reference: Cohen 1988, chapter 2; Owen 1965.
+The statistic has n_C + n_T − 2 degrees of freedom and, under the effect, a noncentral t
+distribution with noncentrality δ/se. One look only: looks carry t over to z first. With 200 units
+an arm and more the difference from ``effects`` is below one unit in a hundred. Reference: Cohen
+1988, chapter 2; Owen 1965.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ def student_power(
 
 
 def student_sample(sd: float, effect: float, **given: Unpack[Given]) -> SampleSize:
-    """Units for a t test to see a mean move by ``effect``; always a little more than the normal formula's."""
+    """Units for a t test to see a mean move by ``effect``; always a little more than the normal
+    formula's.
+    """
     terms = _one_look(Terms(**given))
     normal = mean_sample(sd, effect, **given).exact_control
     fewest = 3 / (1 + terms.ratio)  # one degree of freedom
@@ -79,7 +82,9 @@ def _chance(shift: float, df: float, terms: Terms, wrong_way: bool) -> float:
 
 
 def _below(value: float, df: float, shift: float) -> float:
-    """The noncentral t's distribution function. Its series gives up far below the shift, where next to nothing lies."""
+    """The noncentral t's distribution function. Its series gives up far below the shift, where next
+    to nothing lies.
+    """
     found = float(nctdtr(df, shift, value))
     return 0.0 if math.isnan(found) and shift > value else found
 

@@ -1,4 +1,6 @@
-"""What every question about a size is told beside its metric: error rates, arms, looks, and what shrinks or swells variance."""
+"""What every question about a size is told beside its metric: error rates, arms, looks, and what
+shrinks or swells variance.
+"""
 
 from __future__ import annotations
 
@@ -40,9 +42,9 @@ class Given(TypedDict, total=False):
 class Terms:
     """α is of all ``hypotheses`` together (test arms × primary metrics) and of all ``sides``.
 
-    ``ratio`` is one test arm's size over control's (the smallest arm's, if they differ), ``correlation``
-    that of the metric with its covariate (CUPED leaves 1 − ρ² of the variance), ``design_effect`` the
-    loss from clustering, ``looks`` how many equally spaced looks may decide.
+    ``ratio`` is one test arm's size over control's (the smallest arm's, if they differ),
+    ``correlation`` that of the metric with its covariate (CUPED leaves 1 − ρ² of the variance),
+    ``design_effect`` the loss from clustering, ``looks`` how many equally spaced looks may decide.
     """
 
     alpha: float = 0.05
@@ -101,14 +103,17 @@ class Terms:
         return self.spread * inflation(self.looks, self.level, self.power, self.sides)
 
     def drift(self, stretch: float = 1.0) -> float:
-        """How many true standard errors the effect must be worth at full size; ``stretch`` as in ``chance``."""
+        """How many true standard errors the effect must be worth at full size; ``stretch`` as in
+        ``chance``.
+        """
         return needed_drift(self.looks, self.level, self.power, self.sides, stretch)
 
     def chance(self, drift: float, *, wrong_way: bool = False, stretch: float = 1.0) -> float:
-        """Chance that an effect worth so many true standard errors (at full size) is found, at one of the looks.
+        """Chance that an effect worth so many true standard errors (at full size) is found, at one
+        of the looks.
 
-        ``wrong_way`` counts a significant result against the effect's direction too. ``stretch`` is the
-        standard error that the test uses, over the true one.
+        ``wrong_way`` counts a significant result against the effect's direction too. ``stretch`` is
+        the standard error that the test uses, over the true one.
         """
         if self.looks == 1:
             critical = self.z_alpha * stretch
@@ -124,7 +129,9 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class SampleSize:
-    """Units needed: control, one test arm, and all arms together; ``exact_control`` before rounding up."""
+    """Units needed: control, one test arm, and all arms together; ``exact_control`` before rounding
+    up.
+    """
 
     control: int
     treatment: int
@@ -160,7 +167,9 @@ def checked_units(n: float) -> float:
 
 
 def design_effect(cluster_size: float, icc: float) -> float:
-    """The loss from clusters of this size with this intra-class correlation: 1 + (m − 1)·ICC (Kish 1965)."""
+    """The loss from clusters of this size with this intra-class correlation: 1 + (m − 1)·ICC (Kish
+    1965).
+    """
     if not (math.isfinite(cluster_size) and cluster_size >= 1 and 0 <= icc <= 1):
         raise ImpossiblePlan(
             f"clusters have at least one unit and the correlation lies in 0–1, found {cluster_size!r} and {icc!r}"

@@ -2,14 +2,15 @@
 
 For teams that move over and want to tie an old dashboard to this one number by number. Nothing here
 decides or is shown beside a decision; where a method differs from ours, its docstring says in what.
-Rates are in ``reconcile_rates``; regressions from rows in ``robust``. None without two units an arm or
-without spread, or where a mean that is divided by is 0.
+Rates are in ``reconcile_rates``; regressions from rows in ``robust``. None without two units an arm
+or without spread, or where a mean that is divided by is 0.
 
-GrowthBook (frequentist engine): Welch's t; the lift's interval by the delta method, around the lift and
-on the difference's degrees of freedom; CUPED with one slope for both arms, the lift divided by control's
-unadjusted mean. tea-tasting: Welch's t; the lift's interval on the log scale with degrees of freedom of
-its own; CUPED with one slope, arms read off at the common mean of the covariate. Student: one variance.
-References: Student 1908; Deng, Xu, Kohavi and Walker 2013; Deng, Knoblich and Lu 2018.
+GrowthBook (frequentist engine): Welch's t; the lift's interval by the delta method, around the lift
+and on the difference's degrees of freedom; CUPED with one slope for both arms, the lift divided by
+control's unadjusted mean. tea-tasting: Welch's t; the lift's interval on the log scale with degrees
+of freedom of its own; CUPED with one slope, arms read off at the common mean of the covariate.
+Student: one variance. References: Student 1908; Deng, Xu, Kohavi and Walker 2013; Deng, Knoblich
+and Lu 2018.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class GrowthBook:
-    """The difference and, where control's mean is not 0, the lift (.1 = +10 %, of the mean's size: its sign is the difference's)."""
+    """The difference and, where control's mean is not 0, the lift (.1 = +10 %, of the mean's size:
+    its sign is the difference's).
+    """
 
     absolute: Effect
     relative: Effect | None
@@ -50,7 +53,9 @@ class GrowthBook:
 
 @dataclass(frozen=True, slots=True)
 class TeaTasting:
-    """Both means, the difference and the lift with its log-scale interval (None where the means are not of one sign)."""
+    """Both means, the difference and the lift with its log-scale interval (None where the means are
+    not of one sign).
+    """
 
     control: float
     treatment: float
@@ -60,7 +65,9 @@ class TeaTasting:
 
 
 def student(control: Totals, treatment: Totals, alpha: float = 0.05) -> Effect | None:
-    """Student's t: Welch's with one variance for both arms, so wrong where spreads and sizes differ together."""
+    """Student's t: Welch's with one variance for both arms, so wrong where spreads and sizes differ
+    together.
+    """
     if (
         control.mean is None
         or treatment.mean is None
@@ -84,7 +91,9 @@ def welch(control: Totals, treatment: Totals, alpha: float = 0.05) -> Effect | N
 
 
 def growthbook_mean(control: Totals, treatment: Totals, alpha: float = 0.05) -> GrowthBook | None:
-    """A mean without CUPED. Ours differs in the lift's interval: Fieller's is not symmetric and says when it is unbounded."""
+    """A mean without CUPED. Ours differs in the lift's interval: Fieller's is not symmetric and
+    says when it is unbounded.
+    """
     v_c, v_t = _of_mean(control), _of_mean(treatment)
     if control.mean is None or treatment.mean is None or v_c is None or v_t is None:
         return None
@@ -94,7 +103,9 @@ def growthbook_mean(control: Totals, treatment: Totals, alpha: float = 0.05) -> 
 def growthbook_rate(
     x_c: int, n_c: int, x_t: int, n_t: int, alpha: float = 0.05
 ) -> GrowthBook | None:
-    """A rate as GrowthBook's t test has it: unpooled p(1 − p)/n. Ours tests with the pooled score and takes Newcombe's interval."""
+    """A rate as GrowthBook's t test has it: unpooled p(1 − p)/n. Ours tests with the pooled score
+    and takes Newcombe's interval.
+    """
     if min(n_c, n_t) < 2:
         return None
     rate_c, rate_t = x_c / n_c, x_t / n_t
@@ -132,7 +143,9 @@ def growthbook_cuped(control: Totals, treatment: Totals, alpha: float = 0.05) ->
 def growthbook_ratio_cuped(
     control: Moments, treatment: Moments, alpha: float = 0.05
 ) -> GrowthBook | None:
-    """A ratio y/d with its past y0/d0: each arm linearised around its own ratios, one slope with arms of equal weight."""
+    """A ratio y/d with its past y0/d0: each arm linearised around its own ratios, one slope with
+    arms of equal weight.
+    """
     told = linearised_with_history(control), linearised_with_history(treatment)
     if told[0] is None or told[1] is None:
         return None
@@ -156,7 +169,9 @@ def tea_tasting_mean(control: Totals, treatment: Totals, alpha: float = 0.05) ->
 
 
 def tea_tasting_cuped(control: Totals, treatment: Totals, alpha: float = 0.05) -> TeaTasting | None:
-    """A mean with its covariate as companion: one slope from all units, arms read off at the covariate's common mean."""
+    """A mean with its covariate as companion: one slope from all units, arms read off at the
+    covariate's common mean.
+    """
     theta = common_slope(control, treatment)
     if theta is None:
         return tea_tasting_mean(control, treatment, alpha)
@@ -175,7 +190,9 @@ def tea_tasting_ratio(
 def tea_tasting_ratio_cuped(
     control: Moments, treatment: Moments, alpha: float = 0.05
 ) -> TeaTasting | None:
-    """A ratio y/d with its past y0/d0: the slope from all units around their common ratios, the variance around each arm's."""
+    """A ratio y/d with its past y0/d0: the slope from all units around their common ratios, the
+    variance around each arm's.
+    """
     told = linearised_with_history(control), linearised_with_history(treatment)
     both = control + treatment
     all_told = linearised_with_history(both)
@@ -199,13 +216,17 @@ def common_slope(*arms: Totals) -> float | None:
 
 
 def even_slope(control: Totals, treatment: Totals) -> float | None:
-    """Slope with the arms' covariances and variances added up unweighted; None for constant companions."""
+    """Slope with the arms' covariances and variances added up unweighted; None for constant
+    companions.
+    """
     c, t = _second_moments(control), _second_moments(treatment)
     return (c.cross + t.cross) / (c.x + t.x) if c.x + t.x > 0 else None
 
 
 def within_arm_slope(control: Totals, treatment: Totals) -> float | None:
-    """Slope of the analysis of covariance: arms keep their own means; None for constant companions."""
+    """Slope of the analysis of covariance: arms keep their own means; None for constant
+    companions.
+    """
     c, t = _second_moments(control), _second_moments(treatment)
     cross, x = (
         c.cross * (control.n - 1) + t.cross * (treatment.n - 1),
@@ -221,7 +242,8 @@ def with_slope(totals: Totals, theta: float, at: float = 0.0) -> Totals:
 
 
 def log_lift(control: Totals, treatment: Totals, alpha: float = 0.05) -> Interval | None:
-    """The lift's interval from the logarithm's, exp(ln(ȳ_T/ȳ_C) ± t·se) − 1; None where the means are not of one sign.
+    """The lift's interval from the logarithm's, exp(ln(ȳ_T/ȳ_C) ± t·se) − 1; None where the means
+    are not of one sign.
 
     Its degrees of freedom are those of the logarithm's own variances, s²/(n·ȳ²).
     """
@@ -268,7 +290,9 @@ def _growthbook(
 def _growthbook_adjusted(
     control: Totals, treatment: Totals, theta: float, ratio: float, alpha: float
 ) -> GrowthBook | None:
-    """Lift = (adjusted difference)/(control's unadjusted mean): control's values enter as −ratio·y + θ·x."""
+    """Lift = (adjusted difference)/(control's unadjusted mean): control's values enter as −ratio·y
+    + θ·x.
+    """
     c, t = with_slope(control, theta), with_slope(treatment, theta)
     absolute = welch(c, t, alpha)
     base = control.mean

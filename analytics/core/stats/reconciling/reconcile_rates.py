@@ -1,10 +1,10 @@
 """What would another tool print from the same counts of a rate?
 
-Textbook tests and intervals for teams that tie an old dashboard to this one; ``proportion`` has those that
-we show. Wald and logarithmic intervals miss their level for rare events and small arms, Yates' correction
-is too cautious, and none of it decides anything here. None where a formula has no value.
-References: Wald 1943; Agresti and Caffo 2000; Katz et al. 1978; Yates 1934; Woolf 1957 (G); Clopper and
-Pearson 1934; Brown, Cai and DasGupta 2001 (Jeffreys, Agresti–Coull); Boschloo 1970.
+Textbook tests and intervals for teams that tie an old dashboard to this one; ``proportion`` has
+those that we show. Wald and logarithmic intervals miss their level for rare events and small arms,
+Yates' correction is too cautious, and none of it decides anything here. None where a formula has no
+value. References: Wald 1943; Agresti and Caffo 2000; Katz et al. 1978; Yates 1934; Woolf 1957 (G);
+Clopper and Pearson 1934; Brown, Cai and DasGupta 2001 (Jeffreys, Agresti–Coull); Boschloo 1970.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ class ChiSquare:
 
 
 def unpooled_z(x_c: int, n_c: int, x_t: int, n_t: int, alpha: float = 0.05) -> ZTest | None:
-    """p_T − p_C over √(p_T·q_T/n_T + p_C·q_C/n_C); ours pools the variance, which keeps the level when rates are small."""
+    """p_T − p_C over √(p_T·q_T/n_T + p_C·q_C/n_C); ours pools the variance, which keeps the level
+    when rates are small.
+    """
     z = upper_quantile(checked_level(alpha) / 2)
     if min(n_c, n_t) == 0:
         return None
@@ -78,7 +80,9 @@ def agresti_caffo(x_c: int, n_c: int, x_t: int, n_t: int, alpha: float = 0.05) -
 def log_ratio(
     x_c: int, n_c: int, x_t: int, n_t: int, alpha: float = 0.05, *, added: float = 0.0
 ) -> Interval | None:
-    """Katz' interval for p_T/p_C from the logarithm; ``added`` = ½ adds half a yes to each arm (Walter). None for zero counts."""
+    """Katz' interval for p_T/p_C from the logarithm; ``added`` = ½ adds half a yes to each arm
+    (Walter). None for zero counts.
+    """
     z = upper_quantile(checked_level(alpha) / 2)
     c, t, m_c, m_t = x_c + added, x_t + added, n_c + added, n_t + added
     if min(c, t) <= 0:
@@ -90,7 +94,9 @@ def log_ratio(
 
 
 def pearson_chi2(arms: Sequence[tuple[int, int]]) -> ChiSquare | None:
-    """χ² of (yes, n) arms whatever the expected cells, where ``omnibus`` cannot say below 1; None without variation."""
+    """χ² of (yes, n) arms whatever the expected cells, where ``omnibus`` cannot say below 1; None
+    without variation.
+    """
     x, n = np.array([arm for arm in arms if arm[1]], dtype=float).reshape(-1, 2).T
     if len(n) < 2 or not 0 < x.sum() < n.sum():
         return None
@@ -100,7 +106,9 @@ def pearson_chi2(arms: Sequence[tuple[int, int]]) -> ChiSquare | None:
 
 
 def yates_chi2(x_c: int, n_c: int, x_t: int, n_t: int) -> ChiSquare | None:
-    """Pearson's χ² with every |observed − expected| brought half a unit nearer; None without variation."""
+    """Pearson's χ² with every |observed − expected| brought half a unit nearer; None without
+    variation.
+    """
     cells = _cells(x_c, n_c, x_t, n_t)
     if cells is None:
         return None
@@ -126,7 +134,9 @@ def wald_rate(x: int, n: int, alpha: float = 0.05) -> Interval | None:
 
 
 def agresti_coull(x: int, n: int, alpha: float = 0.05) -> Interval | None:
-    """Wald's interval after z²/2 yes and as many no were added; cut at 0 and 1; None without units."""
+    """Wald's interval after z²/2 yes and as many no were added; cut at 0 and 1; None without
+    units.
+    """
     return _rate_interval(x, n, alpha, "agresti_coull")
 
 
@@ -140,7 +150,8 @@ def jeffreys(x: int, n: int, alpha: float = 0.05) -> Interval | None:
     tail = checked_level(alpha) / 2
     if n == 0:
         return None
-    # Written out: statsmodels replaces an end of this one by 0 or 1 where nobody or everybody answered yes.
+    # Written out: statsmodels replaces an end of this one by 0 or 1 where nobody or everybody
+    # answered yes.
     return Interval(
         float(betaincinv(x + 0.5, n - x + 0.5, tail)),
         float(betaincinv(x + 0.5, n - x + 0.5, 1 - tail)),
@@ -161,7 +172,9 @@ def _rate_interval(x: int, n: int, alpha: float, method: str) -> Interval | None
 
 
 def boschloo_p(x_c: int, n_c: int, x_t: int, n_t: int) -> float | None:
-    """Two-sided Boschloo p: Fisher's p as the statistic of an unconditional test; None for tables Barnard's cannot list either."""
+    """Two-sided Boschloo p: Fisher's p as the statistic of an unconditional test; None for tables
+    Barnard's cannot list either.
+    """
     if n_c * n_t > LARGEST_BARNARD or not 0 < x_c + x_t < n_c + n_t or min(n_c, n_t) == 0:
         return None
     from scipy.stats import boschloo_exact  # here: 30 MB and a second, which few need

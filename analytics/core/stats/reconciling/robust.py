@@ -1,10 +1,10 @@
 """What does a regression with robust errors say, from rows?
 
-Ordinary least squares with heteroscedasticity-consistent errors (HC2: squared residuals over one minus
-their leverage), by statsmodels, and t on n − k degrees of freedom. HC2 needs every row's leverage, so it cannot come from
-totals; notebooks and reconciliation use it, the engine's CUPED is in ``cuped``. None where the design
-has no unique solution or nothing is left to estimate errors from.
-References: MacKinnon and White 1985 (HC2); Lin 2013; Freedman 2008 (analysis of covariance).
+Ordinary least squares with heteroscedasticity-consistent errors (HC2: squared residuals over one
+minus their leverage), by statsmodels, and t on n − k degrees of freedom. HC2 needs every row's
+leverage, so it cannot come from totals; notebooks and reconciliation use it, the engine's CUPED is
+in ``cuped``. None where the design has no unique solution or nothing is left to estimate errors
+from. References: MacKinnon and White 1985 (HC2); Lin 2013; Freedman 2008 (analysis of covariance).
 """
 
 from __future__ import annotations

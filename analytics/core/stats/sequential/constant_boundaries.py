@@ -1,9 +1,11 @@
-"""Where do the textbook designs with equally spaced looks stop? Pocock's and O'Brien and Fleming's boundaries.
+"""Where do the textbook designs with equally spaced looks stop? Pocock's and O'Brien and Fleming's
+boundaries.
 
-Planned looks k = 1 … K at information k/K; Pocock's boundary is the same z = c at every look, O'Brien and
-Fleming's is c·√(K/k). The constant c makes the chance to cross at any look the level. They allow neither
-another number of looks nor other times than planned; launches use ``group_sequential.boundaries`` instead.
-References: Pocock 1977; O'Brien and Fleming 1979; both are Wang and Tsiatis' (1987) c·(k/K)^(Δ − ½).
+Planned looks k = 1 … K at information k/K; Pocock's boundary is the same z = c at every look,
+O'Brien and Fleming's is c·√(K/k). The constant c makes the chance to cross at any look the level.
+They allow neither another number of looks nor other times than planned; launches use
+``group_sequential.boundaries`` instead. References: Pocock 1977; O'Brien and Fleming 1979; both are
+Wang and Tsiatis' (1987) c·(k/K)^(Δ − ½).
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ Shape = Literal["pocock", "obrien_fleming"]
 def constant_boundaries(
     looks: int, alpha: float = 0.05, sides: Literal[1, 2] = 2, shape: Shape = "obrien_fleming"
 ) -> Boundaries:
-    """Boundaries of equally spaced looks; ``alpha`` is the total over the sides, ``spent`` what was used up by each look."""
+    """Boundaries of equally spaced looks; ``alpha`` is the total over the sides, ``spent`` what was
+    used up by each look.
+    """
     if looks < 1:
         raise ImpossiblePlan(f"{shape} boundaries need at least one look, found {looks}")
     level = checked_level(alpha)

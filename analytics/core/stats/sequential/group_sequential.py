@@ -1,4 +1,5 @@
-"""When may a repeated look at the data decide? Lan–DeMets boundaries, by default with O'Brien–Fleming spending.
+"""When may a repeated look at the data decide? Lan–DeMets boundaries, by default with
+O'Brien–Fleming spending.
 
 At information time t (the share of the planned information that is in) a side may have spent
 α*(t) = 2(1 − Φ(z_{1−a/2}/√t)) of its level a (a = α/2 on each of two sides). The boundary of each
@@ -28,7 +29,8 @@ from analytics.core.stats.sequential.score_path import SAME_TIME, Array, ScorePa
 from analytics.core.stats.sequential.spending import OBRIEN_FLEMING, Spending
 
 AGAIN_STEP = 0.05
-"""Fineness of the grid where a last look brings no information and its tail is read off the nodes."""
+"""Fineness of the grid where a last look brings no information and its tail is read off the nodes.
+"""
 SMALLEST_P = 1e-12
 """Repeated p-values stop here: smaller ones are beyond the accuracy of the integration."""
 LARGEST_P = 0.999
@@ -39,7 +41,9 @@ Side = Literal["up", "down"]
 
 @dataclass(frozen=True, slots=True)
 class Boundaries:
-    """Per look: information time, boundary for |z| (z when one-sided; inf: nothing to spend), α spent so far on all sides."""
+    """Per look: information time, boundary for |z| (z when one-sided; inf: nothing to spend), α
+    spent so far on all sides.
+    """
 
     times: tuple[float, ...]
     z: tuple[float, ...]
@@ -65,8 +69,8 @@ def boundaries(
 ) -> Boundaries:
     """Boundaries of looks at rising information times.
 
-    ``alpha`` is the total over the sides. ``final``: the last of these looks is the last look of all
-    and spends whatever is left, even at t < 1; the true t stays in the correlation.
+    ``alpha`` is the total over the sides. ``final``: the last of these looks is the last look of
+    all and spends whatever is left, even at t < 1; the true t stays in the correlation.
     """
     return _boundaries(checked_times(times), checked_level(alpha), sides, final, spending)
 
@@ -102,7 +106,8 @@ def repeated_p(
     *,
     final: bool = False,
 ) -> RepeatedP:
-    """The smallest α whose boundary was crossed at one of these looks; p = 1 when none was at any α.
+    """The smallest α whose boundary was crossed at one of these looks; p = 1 when none was at any
+    α.
 
     A look whose z cannot be said (None) crosses nothing. One-sided: only upward crossings count.
     """
@@ -122,14 +127,18 @@ def repeated_p(
 
 
 def crosses(times: Sequence[float], z: float, p: float, *, final: bool = False) -> bool:
-    """Whether the latest look alone crosses the two-sided boundary of a level: if not, no earlier repeated p of that size falls."""
+    """Whether the latest look alone crosses the two-sided boundary of a level: if not, no earlier
+    repeated p of that size falls.
+    """
     return abs(z) >= boundaries(times, min(p, LARGEST_P), 2, final=final).z[-1]
 
 
 def repeated_interval(
     estimate: float, se: float, times: Sequence[float], alpha: float = 0.05, *, final: bool = False
 ) -> Interval | None:
-    """The repeated confidence interval at the latest look: estimate ± boundary·se; None when nothing may be spent there."""
+    """The repeated confidence interval at the latest look: estimate ± boundary·se; None when
+    nothing may be spent there.
+    """
     if not times or not se > 0:
         return None
     bound = boundaries(times, alpha, 2, final=final).z[-1]
@@ -144,7 +153,9 @@ def repeated_interval(
 def inflation(
     looks: int, alpha: float = 0.05, power: float = 0.8, sides: Literal[1, 2] = 2
 ) -> float:
-    """By how much looking at ``looks`` equal steps enlarges the sample of a fixed test of the same power."""
+    """By how much looking at ``looks`` equal steps enlarges the sample of a fixed test of the same
+    power.
+    """
     if looks < 1 or not alpha < power < 1:
         raise ImpossiblePlan(
             f"at least one look and alpha < power < 1, found looks={looks}, alpha={alpha}, power={power}"
@@ -157,10 +168,12 @@ def inflation(
 def needed_drift(
     looks: int, alpha: float, power: float, sides: Literal[1, 2] = 2, stretch: float = 1.0
 ) -> float:
-    """How many true standard errors the effect must be worth at the end, to be found at one of equal looks.
+    """How many true standard errors the effect must be worth at the end, to be found at one of
+    equal looks.
 
-    ``stretch``: the standard error that the test itself uses, over the true one. Boundaries are held against
-    the test's own z, so a test that takes its error on the edge of a margin has them moved by this factor.
+    ``stretch``: the standard error that the test itself uses, over the true one. Boundaries are
+    held against the test's own z, so a test that takes its error on the edge of a margin has them
+    moved by this factor.
     """
     fixed = float(ndtri(power) - stretch * ndtri(alpha / sides))
     if looks == 1:
@@ -176,7 +189,9 @@ def needed_drift(
 
 
 def checked_times(times: Sequence[float]) -> tuple[float, ...]:
-    """Information times as a tuple, capped at 1; refuses anything not positive, not finite or falling."""
+    """Information times as a tuple, capped at 1; refuses anything not positive, not finite or
+    falling.
+    """
     ts = tuple(float(t) for t in times)
     if any(not (math.isfinite(t) and t > 0) for t in ts) or any(
         b < a - SAME_TIME for a, b in pairwise(ts)
@@ -191,8 +206,8 @@ def checked_times(times: Sequence[float]) -> tuple[float, ...]:
 class _Stage:
     """Looks so far, all they spent on one side, and where the next one starts from.
 
-    ``path`` led to the latest look with new information, at time ``t``; what crossed its ``bound`` is
-    taken out once it is known how fine a grid the next look needs.
+    ``path`` led to the latest look with new information, at time ``t``; what crossed its ``bound``
+    is taken out once it is known how fine a grid the next look needs.
     """
 
     path: ScorePath = field(default_factory=ScorePath)
@@ -209,7 +224,9 @@ def _boundaries(
     final: bool = False,
     spending: Spending = OBRIEN_FLEMING,
 ) -> Boundaries:
-    """Look by look, each from the cached one before: a day's look costs one integration, not one for every day so far."""
+    """Look by look, each from the cached one before: a day's look costs one integration, not one
+    for every day so far.
+    """
     stage = _Stage()
     for k in range(1, len(times) + 1):
         stage = _stage(times[:k], alpha / sides, sides, final and k == len(times), spending)
@@ -271,7 +288,9 @@ def _excesses(
 def _smallest_level(
     times: tuple[float, ...], heights: tuple[float, ...], sides: Literal[1, 2], final: bool
 ) -> float | None:
-    """Root of "a boundary at α is just crossed" in ln α (boundaries fall as α grows); None when none is at any α."""
+    """Root of "a boundary at α is just crossed" in ln α (boundaries fall as α grows); None when
+    none is at any α.
+    """
     if not times or not max(heights) > 0:
         return None
 

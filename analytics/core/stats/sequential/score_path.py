@@ -1,9 +1,10 @@
-"""Where is z now, if it has crossed no boundary so far? The density that boundaries are computed from.
+"""Where is z now, if it has crossed no boundary so far? The density that boundaries are computed
+from.
 
-z at information time t is normal with mean drift·√t and variance 1; z√t has independent increments. The
-density over the paths that have not crossed is carried from look to look by recursive numerical
-integration on Gauss–Legendre nodes (Armitage, McPherson and Rowe 1969). Masses are kept as logarithms, so
-that the 10⁻²⁰⁰ an early look may spend does not vanish.
+z at information time t is normal with mean drift·√t and variance 1; z√t has independent increments.
+The density over the paths that have not crossed is carried from look to look by recursive numerical
+integration on Gauss–Legendre nodes (Armitage, McPherson and Rowe 1969). Masses are kept as
+logarithms, so that the 10⁻²⁰⁰ an early look may spend does not vanish.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class ScorePath:
-    """The density of z at time ``t`` over paths that have crossed nothing; at t = 0 all mass is at 0."""
+    """The density of z at time ``t`` over paths that have crossed nothing; at t = 0 all mass is at
+    0.
+    """
 
     drift: float = 0.0
     t: float = 0.0
@@ -56,7 +59,9 @@ class ScorePath:
         )
 
     def boundary_for(self, t: float, spend: float) -> float:
-        """The upper bound crossed at time t with this chance; inf for a chance too small to matter."""
+        """The upper bound crossed at time t with this chance; inf for a chance too small to
+        matter.
+        """
         if spend < SMALLEST_SPEND:
             return math.inf
         if self.t == 0.0:
@@ -71,7 +76,8 @@ class ScorePath:
     def carried(self, t: float, lower: float, upper: float, step: float) -> ScorePath:
         """The path after the look at time t, without what crossed there.
 
-        ``step`` is the width of the next look's kernel in z units of this one: how fine the grid must be.
+        ``step`` is the width of the next look's kernel in z units of this one: how fine the grid
+        must be.
         """
         if not self.is_news(t) and self.t > 0:
             kept = (self.nodes >= lower) & (self.nodes <= upper)
@@ -100,7 +106,8 @@ class ScorePath:
         return logs
 
     def _newton(self, t: float, goal: float, start: float) -> float:
-        """Root of ln tail = goal. The tail is log-concave, so Newton's steps from the right never overshoot.
+        """Root of ln tail = goal. The tail is log-concave, so Newton's steps from the right never
+        overshoot.
 
         ``start`` is at or right of the root: the same chance with nothing taken away before.
         """
@@ -137,7 +144,9 @@ class ScorePath:
         )
 
     def _log_tail_again(self, bound: float, way: int) -> float:
-        """The tail at an unchanged time: what is left of the density, spread evenly between nodes."""
+        """The tail at an unchanged time: what is left of the density, spread evenly between
+        nodes.
+        """
         if not self.nodes.size:
             return -math.inf
         edges = np.concatenate(
@@ -150,14 +159,18 @@ class ScorePath:
 
 
 def _log_sum(logs: Array) -> float:
-    """ln Σ exp, without the overhead of the general function: it is called some hundred times per design."""
+    """ln Σ exp, without the overhead of the general function: it is called some hundred times per
+    design.
+    """
     top = float(logs.max()) if logs.size else -math.inf
     return top + math.log(float(np.exp(logs - top).sum())) if math.isfinite(top) else top
 
 
 @lru_cache(maxsize=20)
 def _nodes(panels: int) -> tuple[Array, Array]:
-    """Nodes on (−1, 1) and the logarithms of their weights: 40 Gauss–Legendre nodes in each of equal panels."""
+    """Nodes on (−1, 1) and the logarithms of their weights: 40 Gauss–Legendre nodes in each of
+    equal panels.
+    """
     nodes, weights = np.polynomial.legendre.leggauss(40)
     middles = (2 * np.arange(panels) + 1) / panels - 1
     return (middles[:, None] + nodes / panels).ravel(), np.log(np.tile(weights / panels, panels))

@@ -1,9 +1,9 @@
 """How much error may repeated looks have spent by information time t?
 
-A family says which share of one side's level may be spent when the share t of the planned information is
-in. Launches use Lan and DeMets' O'Brien–Fleming form alone (``OBRIEN_FLEMING``): next to nothing early,
-nearly the whole level at the end. The others are for reconciling with designs made elsewhere.
-References: Lan and DeMets 1983; Kim and DeMets 1987.
+A family says which share of one side's level may be spent when the share t of the planned
+information is in. Launches use Lan and DeMets' O'Brien–Fleming form alone (``OBRIEN_FLEMING``):
+next to nothing early, nearly the whole level at the end. The others are for reconciling with
+designs made elsewhere. References: Lan and DeMets 1983; Kim and DeMets 1987.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ Family = Literal["obrien_fleming", "pocock", "power"]
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """A spending family; ``exponent`` is the power family's (1: evenly over information; larger: later)."""
+    """A spending family; ``exponent`` is the power family's (1: evenly over information; larger:
+    later).
+    """
 
     family: Family = "obrien_fleming"
     exponent: float = 1.0
@@ -33,9 +35,11 @@ class Spending:
             )
 
     def spent_by(self, t: float, level: float) -> float:
-        """What one side with this level may have spent by information time t; all of it from t = 1 on.
+        """What one side with this level may have spent by information time t; all of it from t = 1
+        on.
 
-        O'Brien–Fleming type 2(1 − Φ(z_{1−a/2}/√t)), Pocock type a·ln(1 + (e − 1)t), power a·t^exponent.
+        O'Brien–Fleming type 2(1 − Φ(z_{1−a/2}/√t)), Pocock type a·ln(1 + (e − 1)t), power
+        a·t^exponent.
         """
         if t >= 1:
             return level

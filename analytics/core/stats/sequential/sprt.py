@@ -1,15 +1,18 @@
-"""Is a test arm doing clear harm, so that it must stop now? Wald's sequential test, which only ever stops.
+"""Is a test arm doing clear harm, so that it must stop now? Wald's sequential test, which only ever
+stops.
 
-Watches units that had at least one bad event (an error, a complaint, an opt-out): θ is the rate ratio of
-such units, treatment over control; H0 θ = 1 against H1 θ = 1.25. Given that a unit had its first bad
-event while r times as many units were exposed to treatment as to control, it is treatment's with chance
-π(θ) = θr/(1 + θr), so each such unit moves the log likelihood ratio by ln π1/π0 or ln (1 − π1)/(1 − π0).
-Harm is proven when that reaches ln(1/α) **and** the observed ratio is at least 1.25: without the second
-condition harmless increases of a tenth are stopped more often than not, since H0 is as wrong for them as H1.
+Watches units that had at least one bad event (an error, a complaint, an opt-out): θ is the rate
+ratio of such units, treatment over control; H0 θ = 1 against H1 θ = 1.25. Given that a unit had its
+first bad event while r times as many units were exposed to treatment as to control, it is
+treatment's with chance π(θ) = θr/(1 + θr), so each such unit moves the log likelihood ratio by ln
+π1/π0 or ln (1 − π1)/(1 − π0). Harm is proven when that reaches ln(1/α) **and** the observed ratio
+is at least 1.25: without the second condition harmless increases of a tenth are stopped more often
+than not, since H0 is as wrong for them as H1.
 
-Assumes that units come and fail independently, each counted once. By Wald's inequality the chance of a
-stop at any time is at most α when θ ≤ 1, however the batches are cut. It never ships anything: there is no
-lower bound and no "accept". Reference: Wald 1945; conditional binomial form of a Poisson rate ratio.
+Assumes that units come and fail independently, each counted once. By Wald's inequality the chance
+of a stop at any time is at most α when θ ≤ 1, however the batches are cut. It never ships anything:
+there is no lower bound and no "accept". Reference: Wald 1945; conditional binomial form of a
+Poisson rate ratio.
 """
 
 from __future__ import annotations
@@ -38,7 +41,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class SprtPlan:
-    """``alpha`` for the experiment, shared evenly among ``guardrails`` × ``test_arms``; θ under H1 is ``harmful_ratio``."""
+    """``alpha`` for the experiment, shared evenly among ``guardrails`` × ``test_arms``; θ under H1
+    is ``harmful_ratio``.
+    """
 
     guardrails: int = 1
     test_arms: int = 1
@@ -69,7 +74,9 @@ class SprtPlan:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Units whose first bad event fell into one stretch of time, and the exposed units' ratio T/C at that time."""
+    """Units whose first bad event fell into one stretch of time, and the exposed units' ratio T/C
+    at that time.
+    """
 
     x_t: int
     x_c: int
@@ -87,7 +94,8 @@ class Batch:
 class SprtState:
     """Where the test stands. Once harm is proven the state stays as it was then.
 
-    ``expected_t`` is the treatment's units with a bad event that control's would lead to expect at θ = 1.
+    ``expected_t`` is the treatment's units with a bad event that control's would lead to expect at
+    θ = 1.
     """
 
     llr: float = 0.0
@@ -98,7 +106,9 @@ class SprtState:
 
     @property
     def observed_ratio(self) -> float | None:
-        """θ as observed: treatment's units over those expected; infinite with none in control, None before any event."""
+        """θ as observed: treatment's units over those expected; infinite with none in control, None
+        before any event.
+        """
         if self.x_c == 0:
             return math.inf if self.x_t else None
         return self.x_t / self.expected_t
@@ -115,7 +125,9 @@ class SprtState:
 
 @dataclass(frozen=True, slots=True)
 class SprtPaths:
-    """Many tests at once: the state after each batch (last axis), and the first batch that proves harm (−1: none)."""
+    """Many tests at once: the state after each batch (last axis), and the first batch that proves
+    harm (−1: none).
+    """
 
     llr: Floats
     observed_ratio: Floats
@@ -177,7 +189,9 @@ def watch(plan: SprtPlan, batches: Iterable[Batch]) -> SprtState:
 def watch_many(
     plan: SprtPlan, x_t: ArrayLike, x_c: ArrayLike, exposure_ratio: ArrayLike = 1.0
 ) -> SprtPaths:
-    """``watch`` for arrays: tests along the leading axes, batches along the last; arguments broadcast."""
+    """``watch`` for arrays: tests along the leading axes, batches along the last; arguments
+    broadcast.
+    """
     t, c, r = np.broadcast_arrays(
         np.asarray(x_t, dtype=float),
         np.asarray(x_c, dtype=float),

@@ -1,7 +1,8 @@
-"""Parts of an AI service, one at a time: embedding model, language model, threshold, cache, retrieval; and the guide's criteria.
+"""Parts of an AI service, one at a time: embedding model, language model, threshold, cache,
+retrieval; and the guide's criteria.
 
-They run under Standard, as the guide starts them. Where it lets more than one metric compare, one decides and
-the others are read beside it.
+They run under Standard, as the guide starts them. Where it lets more than one metric compare, one
+decides and the others are read beside it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The four AI features of the plan: what each is believed to do, its share by risk, and the offline score that lets it in.
+"""The four AI features of the plan: what each is believed to do, its share by risk, and the offline
+score that lets it in.
 
 Test arms get 20, 10, 15 and 10 % of all units, beside a control of the same size.
 """

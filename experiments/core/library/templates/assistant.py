@@ -1,4 +1,6 @@
-"""An assistant in a CRM: a prompt, a model, an agent's settings, a feature; and two models by the quality of their answers."""
+"""An assistant in a CRM: a prompt, a model, an agent's settings, a feature; and two models by the
+quality of their answers.
+"""
 
 from __future__ import annotations
 

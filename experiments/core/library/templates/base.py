@@ -1,7 +1,8 @@
-"""What a template is: a whole experiment as somebody would ask for it, but for what only its owner knows.
+"""What a template is: a whole experiment as somebody would ask for it, but for what only its owner
+knows.
 
-Policy, arms, share, metrics and guardrails stand in it; today's values of the metrics do not, since nobody can ship
-them: they are read from the past or entered before a launch.
+Policy, arms, share, metrics and guardrails stand in it; today's values of the metrics do not, since
+nobody can ship them: they are read from the past or entered before a launch.
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ from experiments.core.library.presets import BY_KEY as PRESETS
 from experiments.core.types import JSON, MetricRole
 
 PLANNED_AS_ONE = frozenset({"metrics", "primary_metric", "secondary_metrics"})
-"""Fields of a spec that make up one plan of metrics: who says one of them replaces the template's plan."""
+"""Fields of a spec that make up one plan of metrics: who says one of them replaces the template's
+plan.
+"""
 
 
 @dataclass(frozen=True)
 class Template:
-    """A spec to begin from; its key is the template's. ``advice`` says what to think of before launching it."""
+    """A spec to begin from; its key is the template's. ``advice`` says what to think of before
+    launching it.
+    """
 
     spec: ExperimentSpec
     advice: str = ""
@@ -32,7 +37,9 @@ class Template:
     def spec_for(
         self, name: str = "", key: str = "", changes: Mapping[str, object] | None = None
     ) -> ExperimentSpec:
-        """The spec of a new draft: named otherwise it gets a key from that name; ``changes`` are fields of the spec that win."""
+        """The spec of a new draft: named otherwise it gets a key from that name; ``changes`` are
+        fields of the spec that win.
+        """
         changes = dict(changes or {})
         unknown = sorted(set(changes) - set(ExperimentSpec.__dataclass_fields__))
         if unknown:
@@ -52,7 +59,9 @@ class Template:
 def primary(
     metric: str, mde: float, *, absolute: bool = False, required: float = 0.0
 ) -> MetricPlan:
-    """The metric that decides, and the smallest effect worth finding: relative, or in the metric's own units."""
+    """The metric that decides, and the smallest effect worth finding: relative, or in the metric's
+    own units.
+    """
     kind = "absolute" if absolute else "relative"
     return MetricPlan(
         metric, MetricRole.PRIMARY.value, mde=mde, mde_kind=kind, required_improvement=required

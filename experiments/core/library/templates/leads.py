@@ -1,4 +1,6 @@
-"""From a lead to a booking, sticky per tenant: which model reads the lead, when and whom to follow up, in which words."""
+"""From a lead to a booking, sticky per tenant: which model reads the lead, when and whom to follow
+up, in which words.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A recommendation engine: how strongly a fine-tuned model counts, and which algorithm recommends."""
+"""A recommendation engine: how strongly a fine-tuned model counts, and which algorithm
+recommends.
+"""
 
 from __future__ import annotations
 

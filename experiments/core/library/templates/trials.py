@@ -1,4 +1,6 @@
-"""Experiments about the experimenting itself, and those that no unit can be dealt for: an A/A test, a geo pilot."""
+"""Experiments about the experimenting itself, and those that no unit can be dealt for: an A/A test,
+a geo pilot.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Calibration holds what engines do against what they promise, and says so when one does something else."""
+"""Calibration holds what engines do against what they promise, and says so when one does something
+else.
+"""
 
 from __future__ import annotations
 
@@ -236,7 +238,9 @@ def test_harm_mid_run__without_the_recent_series__is_out_of_range() -> None:
 def test_safe_sample__planned_with_the_plain_variance__is_out_of_range(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The size of before: p(1 − p)(1 + 1/k)(z + z)²/margin², without the rates on the margin's edge."""
+    """The size of before: p(1 − p)(1 + 1/k)(z + z)²/margin², without the rates on the margin's
+    edge.
+    """
 
     def plain(guard: Guard, margin: float, **given: Any) -> SampleSize:
         assert guard.baseline is not None

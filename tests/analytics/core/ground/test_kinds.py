@@ -1,4 +1,6 @@
-"""Every registered kind keeps the same promises: symmetry, scale, agreement of test and interval, and no number out of nothing."""
+"""Every registered kind keeps the same promises: symmetry, scale, agreement of test and interval,
+and no number out of nothing.
+"""
 
 from __future__ import annotations
 

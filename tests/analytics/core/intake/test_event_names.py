@@ -1,4 +1,6 @@
-"""Names of events keep the letters of every script, and what only describes an event never costs it."""
+"""Names of events keep the letters of every script, and what only describes an event never costs
+it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The planner: sizes of whole plans, what is within reach with this traffic, and what would do instead."""
+"""The planner: sizes of whole plans, what is within reach with this traffic, and what would do
+instead.
+"""
 
 from __future__ import annotations
 

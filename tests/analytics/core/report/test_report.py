@@ -1,4 +1,6 @@
-"""The report: the same facts give the same bytes, a win is told with its cautions, what is masked has no numbers."""
+"""The report: the same facts give the same bytes, a win is told with its cautions, what is masked
+has no numbers.
+"""
 
 from __future__ import annotations
 
@@ -152,7 +154,9 @@ def test_build__facts_stored_and_read_back__give_the_same_bytes():
 
 
 def test_winner__shrinks_by_the_prior_on_the_lift():
-    """By hand: lift .2 ± .05, prior sd .3: trust .09/(.09 + .0025) = .97297; .2 × .97297 = .194595, in points .0194595."""
+    """By hand: lift .2 ± .05, prior sd .3: trust .09/(.09 + .0025) = .97297; .2 × .97297 = .194595,
+    in points .0194595.
+    """
     found = winner(WON)
     assert found is not None
     assert found.lift == pytest.approx(0.2)

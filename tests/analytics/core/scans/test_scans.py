@@ -154,7 +154,9 @@ def mixed(
 
 
 def test_strata__arms_with_another_mix__are_compared_as_if_they_had_the_same() -> None:
-    """Within each stratum the rates are alike; treatment has more paying units, so the plain rates differ by 12 points."""
+    """Within each stratum the rates are alike; treatment has more paying units, so the plain rates
+    differ by 12 points.
+    """
     arms = {
         "control": mixed((60, 600), (120, 200), (20, 100)),
         "treatment": mixed((30, 300), (300, 500), (20, 100)),
@@ -177,7 +179,9 @@ def test_strata__arms_with_another_mix__are_compared_as_if_they_had_the_same() -
 
 
 def test_strata__of_a_mean__agree_with_a_regression_on_the_strata() -> None:
-    """With one treatment effect and equal shares of arms in every stratum, weighing is what dummies do (statsmodels)."""
+    """With one treatment effect and equal shares of arms in every stratum, weighing is what dummies
+    do (statsmodels).
+    """
     rng = np.random.default_rng(3)
     stratum, treated = np.repeat([0, 1, 2], 200), np.tile([0, 1], 300)
     y = 5.0 * stratum + 0.3 * treated + rng.standard_normal(600)

@@ -1,4 +1,6 @@
-"""Moments: they add up over any partition, combine like the rows themselves, and impossible ones are refused."""
+"""Moments: they add up over any partition, combine like the rows themselves, and impossible ones
+are refused.
+"""
 
 from __future__ import annotations
 

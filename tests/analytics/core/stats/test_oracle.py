@@ -1,6 +1,8 @@
-"""Agreement with other people's statistics: numbers from R (rpact, stats, estimatr), statsmodels, scipy, gbstats, tea-tasting, confseq.
+"""Agreement with other people's statistics: numbers from R (rpact, stats, estimatr), statsmodels,
+scipy, gbstats, tea-tasting, confseq.
 
-The cases go through the benchmark that holds any such file against our answers, so what it calls passed is shown here to mean it.
+The cases go through the benchmark that holds any such file against our answers, so what it calls
+passed is shown here to mean it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Calibration's primitives: agreement with scipy, the ranges that the specification prints, and power against what is wrong."""
+"""Calibration's primitives: agreement with scipy, the ranges that the specification prints, and
+power against what is wrong.
+"""
 
 from __future__ import annotations
 

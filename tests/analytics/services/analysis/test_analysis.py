@@ -1,4 +1,6 @@
-"""An analysis run: what it reads, what it says, when it looks, and that it keeps the last good result."""
+"""An analysis run: what it reads, what it says, when it looks, and that it keeps the last good
+result.
+"""
 
 from __future__ import annotations
 
@@ -190,7 +192,8 @@ def test_analyse__small_p_of_shares_seen_between_looks__warns_there_and_stops_th
     # When it is analysed between looks, and when a look is due
     between = analyse(w.experiment.pk, now=START + 3 * DAY, may_look=True)
     due = analyse(w.experiment.pk, now=AFTER_CLOCK, may_look=True)
-    # Then the first warns only (a p peeked at every tick errs more often than it says), the second decides nothing
+    # Then the first warns only (a p peeked at every tick errs more often than it says), the second
+    # decides nothing
     assert (
         between.masked,
         [f["weight"] for f in between.health["findings"] if f["code"] == "srm"],
@@ -220,7 +223,8 @@ def test_analyse__two_arms_without_a_window_and_enough_units__are_looked_at_once
 
 
 def test_analyse__floor_reached_only_after_the_look__does_not_count() -> None:
-    # Given 3,000 matured units an arm at the look of 72 hours, and 500 more that mature half an hour later
+    # Given 3,000 matured units an arm at the look of 72 hours, and 500 more that mature half an
+    # hour later
     w = gaining(min_sample_size=3400)
     type(w.iteration).objects.filter(pk=w.iteration.pk).update(plan={"n_planned": 6000})
     for arm in ("control", "treatment"):

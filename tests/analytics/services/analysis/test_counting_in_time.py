@@ -1,4 +1,6 @@
-"""A count that runs out of time is routine: a line without a traceback, and another attempt later."""
+"""A count that runs out of time is routine: a line without a traceback, and another attempt
+later.
+"""
 
 from __future__ import annotations
 

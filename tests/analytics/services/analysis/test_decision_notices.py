@@ -54,7 +54,9 @@ def test_promotion__outside_the_window__is_announced_as_long_before_as_the_polic
 def test_promotion__decided_in_the_window_but_too_late_for_it__waits_from_the_notice_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Between the decision and beat's next tick the window may close; the notice then counts from when it was given."""
+    """Between the decision and beat's next tick the window may close; the notice then counts from
+    when it was given.
+    """
     with monkeypatch.context() as patch:
         patch.setattr(notices, "in_window", lambda *_: True)
         w = winner()

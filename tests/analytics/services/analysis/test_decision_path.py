@@ -1,8 +1,10 @@
-"""Identical arms through the whole path from totals to decision: how often does the machine promote nothing?
+"""Identical arms through the whole path from totals to decision: how often does the machine promote
+nothing?
 
-Simulated totals with a fixed seed go through ``conclude`` as an analysis run would send them: health,
-clock, looks, Holm over the arms, facts, decision. No database. Calibration simulates the same path from the
-core's pieces alone (``analytics.core.calibration.walk``); here both get the same totals and must decide alike, day by day.
+Simulated totals with a fixed seed go through ``conclude`` as an analysis run would send them:
+health, clock, looks, Holm over the arms, facts, decision. No database. Calibration simulates the
+same path from the core's pieces alone (``analytics.core.calibration.walk``); here both get the same
+totals and must decide alike, day by day.
 """
 
 from __future__ import annotations
@@ -34,14 +36,18 @@ from experiments.core.types import Direction, MetricKind, Origin, Status
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 DAYS, FIRST_LOOK, PER_DAY, RATE = 9, 7, 100, 0.3
-"""A Monday's start, a clock of one week, and a horizon that is reached on the ninth day: looks on days 7, 8 and 9."""
+"""A Monday's start, a clock of one week, and a horizon that is reached on the ninth day: looks on
+days 7, 8 and 9.
+"""
 
 Daily = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """How often 99.9 in 100 simulations of this size promote, when the true rate is .025; at least once, at any rate."""
+    """How often 99.9 in 100 simulations of this size promote, when the true rate is .025; at least
+    once, at any rate.
+    """
 
     sims: int
     rate: float = 0.025
@@ -159,7 +165,8 @@ TRIAL = Trial(
     guardrails=(ERRORS,),
     mde=RATE * 0.1,
 )
-"""Units mature two days later: looks on days 7 to 10, on the last of which the horizon is reached."""
+"""Units mature two days later: looks on days 7 to 10, on the last of which the horizon is reached.
+"""
 UNREACHED = replace(TRIAL, n_planned=PER_DAY * 20 / 2)
 """The same with a horizon beyond the planned end, which closes it."""
 

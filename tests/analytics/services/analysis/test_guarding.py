@@ -1,4 +1,6 @@
-"""Guardrails that act, in the analysis run: the SPRT beside the alarms, costs that a gain pays for, the budget cap, who answers."""
+"""Guardrails that act, in the analysis run: the SPRT beside the alarms, costs that a gain pays for,
+the budget cap, who answers.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def verdict(run: AnalysisRun, key: str, arm: str = "treatment") -> dict[str, Any
 
 
 def failing(rate: float, **fields: Any) -> World:
-    """2,000 units an arm, one a minute; 10 % of control's and so many of the treatment's have an error."""
+    """2,000 units an arm, one a minute; 10 % of control's and so many of the treatment's have an
+    error.
+    """
     w = world(**fields)
     plan(
         w,
@@ -139,7 +143,8 @@ def test_analyse__cost_up_without_a_worth__escalates_and_says_why() -> None:
 
 
 def test_analyse__cost_up_with_a_gain_that_pays__does_not_escalate_and_promotes() -> None:
-    # Given six more outcomes in a hundred, each worth ten cents: 6,000 micros a unit for 900 more in cost
+    # Given six more outcomes in a hundred, each worth ten cents: 6,000 micros a unit for 900 more
+    # in cost
     w = costly(gain=0.06, worth_micro=100_000)
     run = analyse(w.experiment.pk, now=AFTER_CLOCK, may_look=True)
     assert (

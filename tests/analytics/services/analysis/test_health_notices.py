@@ -1,4 +1,6 @@
-"""What speaks against an experiment's data is told once when it appears, and Prometheus sees it for as long as it lasts."""
+"""What speaks against an experiment's data is told once when it appears, and Prometheus sees it for
+as long as it lasts.
+"""
 
 from __future__ import annotations
 

@@ -21,7 +21,9 @@ NOW = START + timedelta(days=20)
 
 
 def ran(units: int = 1200, buckets: int = 60) -> World:
-    """A control arm in buckets, a third of which applied; the treatment arm applied twice as often and must not be read."""
+    """A control arm in buckets, a third of which applied; the treatment arm applied twice as often
+    and must not be read.
+    """
     w = world()
     plan(w, "primary", "apply_conversion", baseline=0.3, mde=0.1)
     plan(w, "secondary", "latency_p95")

@@ -1,4 +1,6 @@
-"""The nightly scan end to end: from rows to findings on the page, in the API and on the command line."""
+"""The nightly scan end to end: from rows to findings on the page, in the API and on the command
+line.
+"""
 
 from __future__ import annotations
 
@@ -251,7 +253,9 @@ def test_scan__the_effect_by_day_since_exposure__stands_on_the_day_when_units_ac
 def test_scan__declared_strata__stand_beside_raw_on_the_command_line_in_the_api_and_in_the_report() -> (
     None
 ):
-    """Rates are alike within each language; treatment met more speakers of the one that applies more often."""
+    """Rates are alike within each language; treatment met more speakers of the one that applies
+    more often.
+    """
     w = world()
     freeze(w, breakdowns=LANGUAGE)
     for arm, language, many, applied in (

@@ -1,4 +1,6 @@
-"""The shipped examples have plans that can finish: each within the horizon, with the units that it shows."""
+"""The shipped examples have plans that can finish: each within the horizon, with the units that it
+shows.
+"""
 
 from __future__ import annotations
 

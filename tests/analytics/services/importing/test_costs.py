@@ -1,4 +1,6 @@
-"""What an experiment has cost: from metered calls and events to the page, the API and the budget."""
+"""What an experiment has cost: from metered calls and events to the page, the API and the
+budget.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def call(of: World, unit: str, *, micro: int | None, **fields: Any) -> None:
 
 
 def metered(budget: int | None = None) -> World:
-    """Two units in control, one of which applied; one in treatment that did too, served by a model that told no money."""
+    """Two units in control, one of which applied; one in treatment that did too, served by a model
+    that told no money.
+    """
     w = world()
     Experiment.objects.filter(pk=w.experiment.pk).update(budget_micro=budget)
     w.experiment.refresh_from_db()

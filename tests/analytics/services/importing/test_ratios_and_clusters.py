@@ -1,4 +1,6 @@
-"""Ratios, quantiles and clusters of imported files, held against the same in numpy and statsmodels."""
+"""Ratios, quantiles and clusters of imported files, held against the same in numpy and
+statsmodels.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +93,9 @@ def test_metrics_that_cannot_be_meant__are_refused_with_what_was_expected(bring,
 
 
 def clusters() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(shop, arm, value, yes): sixty shops, half of them in each arm, whose rows resemble each other."""
+    """(shop, arm, value, yes): sixty shops, half of them in each arm, whose rows resemble each
+    other.
+    """
     sizes = RNG.integers(5, 40, 60)
     shop = np.repeat(np.arange(60), sizes)
     level = RNG.normal(0, 1, 60)
@@ -178,7 +182,9 @@ def test_cluster__tests_attrition_between_clusters_and_averages_covariates(bring
     reason="the real experiments' files are not beside the project",
 )
 def test_hillstrom__spend_of_a_visit__agrees_with_statsmodels(bring) -> None:
-    """Spend of those who visited, as a ratio; 64,000 customers of a published e-mail test, mens against no e-mail."""
+    """Spend of those who visited, as a ratio; 64,000 customers of a published e-mail test, mens
+    against no e-mail.
+    """
     with (DATA / "hillstrom.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["segment"] != "Womens E-Mail"]
     text = "\n".join(

@@ -1,4 +1,6 @@
-"""When a unit met its variant: the client's moment where it says one, else the arrival, with a grace before it."""
+"""When a unit met its variant: the client's moment where it says one, else the arrival, with a
+grace before it.
+"""
 
 from __future__ import annotations
 
@@ -124,7 +126,9 @@ def past(w, **how):
 
 
 def six_units(*, by_arrival):
-    """Each clicked once, 6 to 11 s before the exposure: with a grace of 10 s all but the last are inside it."""
+    """Each clicked once, 6 to 11 s before the exposure: with a grace of 10 s all but the last are
+    inside it.
+    """
     w = world()
     for n in range(6, 12):
         w.expose(f"u{n}", "control", AT, by_arrival=by_arrival)

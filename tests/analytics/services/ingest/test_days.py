@@ -1,4 +1,6 @@
-"""How far back, ahead and apart a batch's moments may lie, and that no request has to make tomorrow's partition."""
+"""How far back, ahead and apart a batch's moments may lie, and that no request has to make
+tomorrow's partition.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Draining leaves the processor to answers, until what waits has waited for long; and stops between two batches."""
+"""Draining leaves the processor to answers, until what waits has waited for long; and stops between
+two batches.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,9 @@ def test_spool__file_that_still_grows__is_as_old_as_its_first_exposure(resting):
 
 @pytest.fixture
 def niceness(resting, monkeypatch) -> list[tuple[int, int]]:
-    """For each stored batch: the niceness of the thread that stored it, and of the process's first thread."""
+    """For each stored batch: the niceness of the thread that stored it, and of the process's first
+    thread.
+    """
     found: list[tuple[int, int]] = []
 
     def look(lines, now, since):

@@ -1,4 +1,6 @@
-"""Observations without an experiment: new names become metrics up to a bound; what is above it is kept and counted."""
+"""Observations without an experiment: new names become metrics up to a bound; what is above it is
+kept and counted.
+"""
 
 from __future__ import annotations
 

@@ -412,7 +412,9 @@ def test_import__a_column_of_one_pair_of_words__counts_as_1_and_0(file):
 
 
 def test_import__one_event_in_a_small_arm__is_unclear_in_every_place(file, capsys):
-    """0 of 2,000 against 1 of 200: the exact test says p = .091, Newcombe's interval leaves 0 out."""
+    """0 of 2,000 against 1 of 200: the exact test says p = .091, Newcombe's interval leaves 0
+    out.
+    """
     rows = "".join("a,0\n" for _ in range(2000)) + "b,1\n" + "".join("b,0\n" for _ in range(199))
     run(
         file("group,hit\n" + rows),

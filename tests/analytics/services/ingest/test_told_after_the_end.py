@@ -1,4 +1,6 @@
-"""Exposures that are told after an experiment was concluded, or after a new iteration began, belong to when they happened."""
+"""Exposures that are told after an experiment was concluded, or after a new iteration began, belong
+to when they happened.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The names under which outcomes are told: each becomes a metric once, an experiment has fifty, browsers make none."""
+"""The names under which outcomes are told: each becomes a metric once, an experiment has fifty,
+browsers make none.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A plan that takes longer than its own horizon: amber, said where people look, and changed with one press."""
+"""A plan that takes longer than its own horizon: amber, said where people look, and changed with
+one press.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Reports are written once from the frozen run, and stay what they were; masked results stay masked at every door."""
+"""Reports are written once from the frozen run, and stay what they were; masked results stay masked
+at every door.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Variants edited by the fields of their flag's schema: what is drawn, what is saved, what is told."""
+"""Variants edited by the fields of their flag's schema: what is drawn, what is saved, what is
+told.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Where people decide: an escalation recommends nothing, and promoting against the rules says what is not met."""
+"""Where people decide: an escalation recommends nothing, and promoting against the rules says what
+is not met.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The permission table over the whole workplace: every POST address that is not of an experiment (those: ``test_rights``), every role.
+"""The permission table over the whole workplace: every POST address that is not of an experiment
+(those: ``test_rights``), every role.
 
 The addresses are walked from the admin site itself, so that a new one without a line here fails.
 """
@@ -34,7 +35,8 @@ from tests.analytics.admin.test_report_templates import OWN
 
 CAST = ("victor", "olivia", "paula", "dmitri", "quinn", "ada")
 OWN_RULES = {"experiments.Subscription", "experiments.Delivery"}
-"""Everybody has subscriptions of their own, and nobody another's: tests of notifications hold that."""
+"""Everybody has subscriptions of their own, and nobody another's: tests of notifications hold that.
+"""
 MEASURED = {
     "source": "observation",
     "value_field": "value",
@@ -116,7 +118,9 @@ TABLE: dict[tuple[str, str], tuple[Action, dict[str, str]]] = {
         {"text": OWN, "reason": "because"},
     ),
 }
-"""Model and address → what the permission table is asked, and what is sent. An address that only reads goes to ``READING``."""
+"""Model and address → what the permission table is asked, and what is sent. An address that only
+reads goes to ``READING``.
+"""
 READING: set[tuple[str, str]] = set()
 INHERITED = {
     "",
@@ -147,7 +151,9 @@ def _filled(route: str, pk: int) -> str:
 
 
 def _routes() -> dict[tuple[str, str], bool]:
-    """Model and address of every page that takes more than Django's own admin does; adding only where a model can be added."""
+    """Model and address of every page that takes more than Django's own admin does; adding only
+    where a model can be added.
+    """
     found = {}
     for model, pages in admin.site._registry.items():
         if model is Experiment or model._meta.label in OWN_RULES:
@@ -180,7 +186,8 @@ def test_post__every_role__is_refused_unless_the_table_allows_it(people, world, 
         with transaction.atomic():
             client = Client()
             client.force_login(people[who])
-            # A form to make a row of one's own opens to whoever may have one; a row of nobody's is for those who may anywhere.
+            # A form to make a row of one's own opens to whoever may have one; a row of nobody's is
+            # for those who may anywhere.
             wanted[who] = not may(_actor(people, who), action, member=route == "add/")
             refused[who] = client.post(where, data).status_code == 403
             changed = ChangeLogEntry.objects.count() != before

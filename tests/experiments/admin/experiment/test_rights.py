@@ -1,4 +1,6 @@
-"""The workplace refuses what the permission table refuses: every POST URL of an experiment, every role, own and not."""
+"""The workplace refuses what the permission table refuses: every POST URL of an experiment, every
+role, own and not.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,9 @@ DOORS: dict[str, tuple[Action, Status, str, dict[str, str]]] = {
         for t in TRANSITIONS
     },
 }
-"""What it is about, the status to press it in, its URL, and what the form sends; the lifecycle's arrows from their own table."""
+"""What it is about, the status to press it in, its URL, and what the form sends; the lifecycle's
+arrows from their own table.
+"""
 HARM = {name for name, (action, *_) in DOORS.items() if action is Action.RESUME_AFTER_HARM}
 
 
@@ -121,7 +125,9 @@ def _press(who: User, experiment: Experiment, where: str, data: dict[str, str]) 
 
 @pytest.mark.parametrize("door", DOORS)
 def test_post__every_door_and_role__answers_as_the_table_says(cast, door):
-    """Each person once on an experiment of another's and once on one's own; every press is undone before the next."""
+    """Each person once on an experiment of another's and once on one's own; every press is undone
+    before the next.
+    """
     action, status, where, data = DOORS[door]
     experiment = _subject(door, status, cast["paula"])
     where = where.format(override=_override(experiment) if "{override}" in where else 0)
@@ -182,7 +188,9 @@ OF_AUTHORS = {"<int:experiment_id>/mark/<int:note_id>/remove/"}
 
 
 OF_LONG_PLANS = {"<int:experiment_id>/replan/"}
-"""It needs a plan that takes too long: ``tests/analytics/services/planning/test_long_plans`` holds who may."""
+"""It needs a plan that takes too long: ``tests/analytics/services/planning/test_long_plans`` holds
+who may.
+"""
 
 
 def test_doors__are_all_that_the_workplace_has():

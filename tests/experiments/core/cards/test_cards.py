@@ -1,4 +1,6 @@
-"""Decision cards: every state has a sentence, an urgency and a next step; the effect stands in the first sentence."""
+"""Decision cards: every state has a sentence, an urgency and a next step; the effect stands in the
+first sentence.
+"""
 
 from __future__ import annotations
 

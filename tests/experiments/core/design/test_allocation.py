@@ -1,4 +1,6 @@
-"""Bucket plans: proportions, ramps that move nobody, dark launches, resting buckets, exact thousandths."""
+"""Bucket plans: proportions, ramps that move nobody, dark launches, resting buckets, exact
+thousandths.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,9 @@ def test_counts__where_largest_remainder_would_take_a_bucket_back__does_not():
 def test_counts__splits_where_the_largest_shortfall_alone_would_fall_a_bucket_behind__do_not(
     weights: list[int],
 ):
-    """With the first split the last arm would hold 149 of 500 buckets, a whole one less than its 150."""
+    """With the first split the last arm would hold 149 of 500 buckets, a whole one less than its
+    150.
+    """
     for total in range(1001):
         assert all(
             abs(count - weight * total / 1000) < 1

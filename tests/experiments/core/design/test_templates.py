@@ -1,4 +1,6 @@
-"""The templates that ship: those of the sources, whole, valid, measured by metrics that ship, and each with its numbers."""
+"""The templates that ship: those of the sources, whole, valid, measured by metrics that ship, and
+each with its numbers.
+"""
 
 from __future__ import annotations
 

@@ -126,7 +126,9 @@ def test_waits_for__last_step__never_waits_for_units():
 def test_hours__over_a_day_of_23_or_25_hours_or_a_months_end__are_hours_that_passed(
     change_at, hours
 ):
-    """A minimum hold of 24 hours is 24 hours, whatever the wall clock did: local midnight to midnight may be too short."""
+    """A minimum hold of 24 hours is 24 hours, whatever the wall clock did: local midnight to
+    midnight may be too short.
+    """
     from analytics.core.deciding.windows import day_start
 
     day = datetime.fromisoformat(change_at).date()
@@ -180,7 +182,8 @@ def test_clock__on_the_way_up__counts_only_days_at_the_last_step():
 
     found = clock(at_last_step, berlin, 1, start + timedelta(days=10))
 
-    # Sunday 29th (23 hours long) and Monday 30th; a step back from Tuesday to Thursday; Friday 3rd to Monday 6th.
+    # Sunday 29th (23 hours long) and Monday 30th; a step back from Tuesday to Thursday; Friday 3rd
+    # to Monday 6th.
     assert (found.days, found.per_weekday) == (6, (2, 0, 0, 0, 1, 1, 2))
 
 

@@ -1,4 +1,6 @@
-"""What is told, how urgently and in which words; how a webhook is signed; when a failed attempt is repeated."""
+"""What is told, how urgently and in which words; how a webhook is signed; when a failed attempt is
+repeated.
+"""
 
 from __future__ import annotations
 

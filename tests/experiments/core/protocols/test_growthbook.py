@@ -1,4 +1,6 @@
-"""The catalogue as GrowthBook's SDKs read it: their Python SDK answers from it what we answer ourselves."""
+"""The catalogue as GrowthBook's SDKs read it: their Python SDK answers from it what we answer
+ourselves.
+"""
 
 from __future__ import annotations
 

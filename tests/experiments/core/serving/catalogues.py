@@ -1,4 +1,6 @@
-"""Catalogue documents for tests, built as the changing service builds them: by plans over shuffled buckets."""
+"""Catalogue documents for tests, built as the changing service builds them: by plans over shuffled
+buckets.
+"""
 
 from __future__ import annotations
 

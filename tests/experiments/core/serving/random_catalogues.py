@@ -55,7 +55,9 @@ _UNIT_TYPES = ("user", "tenant", "visitor", "session")
 
 
 def random_catalogue(seed: int) -> Catalogue:
-    """Up to four flags ``f0…`` with experiments ``e0…``, previews ``p00…``, rollouts (``old``), overrides, and global rules."""
+    """Up to four flags ``f0…`` with experiments ``e0…``, previews ``p00…``, rollouts (``old``),
+    overrides, and global rules.
+    """
     random = Random(seed)
     changes: dict[str, Any] = {"segments": [_BETA, _NAMED]}
     if random.random() < 0.4:

@@ -1,4 +1,6 @@
-"""Assignment: each step of the order of evaluation, dark launches, test keys, rollouts, and never an exception."""
+"""Assignment: each step of the order of evaluation, dark launches, test keys, rollouts, and never
+an exception.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What users get right now: one line for everybody, which agrees with the explanation of every single unit."""
+"""What users get right now: one line for everybody, which agrees with the explanation of every
+single unit.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Attributes are private until somebody declares them public, by name and with a reason; ids never are."""
+"""Attributes are private until somebody declares them public, by name and with a reason; ids never
+are.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Segments: made and changed by admins, frozen by what was launched, judged by sign-offs, carried by the catalogue."""
+"""Segments: made and changed by admins, frozen by what was launched, judged by sign-offs, carried
+by the catalogue.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Every change is a line of the log that names the experiment, who did it and what; the worker's changes too."""
+"""Every change is a line of the log that names the experiment, who did it and what; the worker's
+changes too.
+"""
 
 from __future__ import annotations
 

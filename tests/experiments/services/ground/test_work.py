@@ -1,4 +1,6 @@
-"""Work that fails: three times, then set aside with its reason until a person has it tried again."""
+"""Work that fails: three times, then set aside with its reason until a person has it tried
+again.
+"""
 
 from __future__ import annotations
 

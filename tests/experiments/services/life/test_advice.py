@@ -1,4 +1,6 @@
-"""Ending what the stored decision would promote is a decision against it: a reason and a second person."""
+"""Ending what the stored decision would promote is a decision against it: a reason and a second
+person.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""An arm switched off alone: who gets what afterwards, what is kept of it, and that nobody switches it on again."""
+"""An arm switched off alone: who gets what afterwards, what is kept of it, and that nobody switches
+it on again.
+"""
 
 from __future__ import annotations
 
@@ -203,7 +205,8 @@ def test_analyse__after_an_arm_was_stopped__keeps_what_was_found_of_it_and_expec
         crowd(w, arm, 2000, START + 3 * DAY, events={"http_5xx": 40, "apply": 360})
     # When it is analysed again
     run = analyse(w.experiment.pk, now=START + 6 * DAY, may_look=True)
-    # Then the arm's numbers are those of before, the shares of the others are as planned, and nothing is decided about it again
+    # Then the arm's numbers are those of before, the shares of the others are as planned, and
+    # nothing is decided about it again
     assert of_arm(run, "one") == of_arm(then, "one")
     assert of_arm(run, "two") != of_arm(then, "two")
     assert not run.masked

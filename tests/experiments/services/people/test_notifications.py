@@ -1,4 +1,6 @@
-"""From a change to a message that arrives: written with the change, addressed, sent, repeated, given up, summed up."""
+"""From a change to a message that arrives: written with the change, addressed, sent, repeated,
+given up, summed up.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Exposures of units that were just answered: the quick line says what the whole exposure says, and a request is one write."""
+"""Exposures of units that were just answered: the quick line says what the whole exposure says, and
+a request is one write.
+"""
 
 from __future__ import annotations
 

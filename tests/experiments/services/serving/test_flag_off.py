@@ -1,4 +1,6 @@
-"""A flag that is switched off under a running experiment: said everywhere, and the clock does not count."""
+"""A flag that is switched off under a running experiment: said everywhere, and the clock does not
+count.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""CUPED from totals: against regressions on rows, what leaves it unchanged, and totals meant to break it."""
+"""CUPED from totals: against regressions on rows, what leaves it unchanged, and totals meant to
+break it.
+"""
 
 from __future__ import annotations
 
@@ -369,7 +371,9 @@ def test_ratio_with_history__without_any_past__is_the_plain_ratio(n: int) -> Non
 
 @pytest.mark.parametrize("n", [20, 80])
 def test_ratio_with_history__past_that_explains_nothing__hardly_moves_the_error(n: int) -> None:
-    """Averaged over experiments: regression costs a degree of freedom, and gives back about as much."""
+    """Averaged over experiments: regression costs a degree of freedom, and gives back about as
+    much.
+    """
     errors = []
     for seed in range(60):
         rows = [

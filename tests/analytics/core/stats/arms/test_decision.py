@@ -1,4 +1,6 @@
-"""Decisions: what each set of facts leads to, and that every missing condition refuses a promotion."""
+"""Decisions: what each set of facts leads to, and that every missing condition refuses a
+promotion.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Times until something happens: the unresolved are never dropped, and what lies beyond the window is not made up."""
+"""Times until something happens: the unresolved are never dropped, and what lies beyond the window
+is not made up.
+"""
 
 from __future__ import annotations
 

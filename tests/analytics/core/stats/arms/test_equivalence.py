@@ -1,4 +1,6 @@
-"""Equivalence and non-inferiority: agreement with statsmodels where it is right, duality with intervals, refusals."""
+"""Equivalence and non-inferiority: agreement with statsmodels where it is right, duality with
+intervals, refusals.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,8 @@ def test_edges__any_rates__agree_with_statsmodels(
 def test_equivalent_rates__half_against_fifty_two_percent__is_not_proven_within_five_points() -> (
     None
 ):
-    # Equal sizes and a mean rate near .5: the restricted variance is nearly p̄q̄·2/n, so z ≈ −.03/√(.51·.49/500).
+    # Equal sizes and a mean rate near .5: the restricted variance is nearly p̄q̄·2/n, so z ≈
+    # −.03/√(.51·.49/500).
     found = equivalence.equivalent_rates(
         Totals.of_rate(500, 1_000), Totals.of_rate(520, 1_000), -0.05, 0.05
     )

@@ -1,4 +1,6 @@
-"""Looks: progress, boundaries that stay crossed, small arms, several hypotheses, and their error rate."""
+"""Looks: progress, boundaries that stay crossed, small arms, several hypotheses, and their error
+rate.
+"""
 
 from __future__ import annotations
 
@@ -134,7 +136,8 @@ def test_observe__rare_events__never_count_for_more_than_the_exact_test() -> Non
 def test_crossed_together__three_arms__step_down_with_holm() -> None:
     plan = replace(PLAN, hypotheses=3)
     strong, middling, weak = (_after(plan, _seen(z, 2_000)) for z in (4.0, 2.25, 1.0))
-    # 2.25 at the end is p ≈ .0244: not below .05/3 alone, below .05/2 once the strong arm has passed.
+    # 2.25 at the end is p ≈ .0244: not below .05/3 alone, below .05/2 once the strong arm has
+    # passed.
     assert middling.crossed is None
     assert crossed_together([strong, middling, weak]) == ["better", "better", None]
     assert crossed_together([weak, middling, weak]) == [None, None, None]

@@ -1,4 +1,6 @@
-"""Rates of rare events: hand-computed goldens, agreement with statsmodels, error rates, hostile counts."""
+"""Rates of rare events: hand-computed goldens, agreement with statsmodels, error rates, hostile
+counts.
+"""
 
 from __future__ import annotations
 

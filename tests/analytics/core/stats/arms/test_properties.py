@@ -1,4 +1,6 @@
-"""What every kind of comparison promises alike: more units say more, intervals say what tests say, brute force says the same."""
+"""What every kind of comparison promises alike: more units say more, intervals say what tests say,
+brute force says the same.
+"""
 
 from __future__ import annotations
 
@@ -102,7 +104,8 @@ def test_compare__the_same_rows_several_times__says_the_same_more_surely(
     assert _width(often.ci) < _width(once.ci)
     assert often.p <= once.p * (1 + 1e-9) or once.method != often.method
     assert often.se is not None and once.se is not None
-    # Quantiles take their density from a bracket that narrows with the rows, so their error falls by about √times only.
+    # Quantiles take their density from a bracket that narrows with the rows, so their error falls
+    # by about √times only.
     assert often.se == pytest.approx(once.se / math.sqrt(times), rel=0.01) or (
         kind == "quantile" and often.se < once.se
     )
@@ -232,7 +235,9 @@ def test_mean__values_shifted__keeps_difference_interval_and_p(
 def test_fieller__by_brute_force__is_the_ratios_that_no_t_rejects(
     a: list[float], b: list[float], alpha: float
 ) -> None:
-    """Every ratio on a grid is tried on rows; without an interval, far ratios must be as possible as near ones."""
+    """Every ratio on a grid is tried on rows; without an interval, far ratios must be as possible
+    as near ones.
+    """
     c, t = Totals.of_values(a), Totals.of_values(b)
     plain = welch_t(c, t)
     assume(plain is not None and c.variance and c.mean)

@@ -1,4 +1,6 @@
-"""Quantiles over clustered rows: small goldens, brute force, hostile totals, and coverage with repeated users."""
+"""Quantiles over clustered rows: small goldens, brute force, hostile totals, and coverage with
+repeated users.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ LEVEL = st.sampled_from([0.05, 0.5, 0.75, 0.9, 0.95])
 def requests(
     seed: int, users: int = 700, buckets: int = 300, alike: float = 0.45
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Latencies of users with many requests each, some users slower than others, and each request's bucket."""
+    """Latencies of users with many requests each, some users slower than others, and each request's
+    bucket.
+    """
     rng = np.random.default_rng(seed)
     counts = 1 + rng.poisson(rng.gamma(1.0, 6.0, users))
     speed = np.repeat(rng.normal(0, alike, users), counts)
@@ -115,7 +119,8 @@ def test_histogram__that_no_rows_have__is_refused(
 
 
 def test_share__four_buckets__has_the_delta_error_by_hand() -> None:
-    # rows 4, 2, 2, 2 with 2, 2, 1, 1 below: share .6, residuals −.4, .8, −.2, −.2, squares .88; √(.88·4/3)/10
+    # rows 4, 2, 2, 2 with 2, 2, 1, 1 below: share .6, residuals −.4, .8, −.2, −.2, squares .88;
+    # √(.88·4/3)/10
     clusters = Totals.of_values([2, 2, 1, 1], [4, 2, 2, 2])
     assert clustered_sd(clusters) == pytest.approx(math.sqrt(0.88 * 4 / 3) / 10, rel=1e-12)
 

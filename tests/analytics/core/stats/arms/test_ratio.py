@@ -1,4 +1,6 @@
-"""Ratios of the unit: brute force from rows, what leaves them unchanged, and totals meant to break them."""
+"""Ratios of the unit: brute force from rows, what leaves them unchanged, and totals meant to break
+them.
+"""
 
 from __future__ import annotations
 
@@ -241,7 +243,9 @@ def test_ratio__hostile_totals__never_crash_and_never_fake(
 
 
 def test_ratio__users_with_many_alike_requests__is_covered_as_often_as_it_says() -> None:
-    """Requests of a user share the user's rate: units as trials hold the level, requests as trials would not."""
+    """Requests of a user share the user's rate: units as trials hold the level, requests as trials
+    would not.
+    """
     rng = np.random.default_rng(20240607)
     covered = naive = 0
     sims, n = 600, 200

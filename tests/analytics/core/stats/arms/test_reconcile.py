@@ -1,4 +1,6 @@
-"""What other tools print: agreement with scipy and statsmodels, with formulas by hand, and with what is known of each tool."""
+"""What other tools print: agreement with scipy and statsmodels, with formulas by hand, and with
+what is known of each tool.
+"""
 
 from __future__ import annotations
 
@@ -90,7 +92,8 @@ def test_lifts__of_well_measured_means__agree_and_fieller_is_the_odd_one_only_wh
 
 
 def test_log_lift__by_hand__is_the_exponential_of_the_logarithms_interval() -> None:
-    # Means 2 and 3, s²/n = .04 and .09: the logarithms' variances are .01 each, so df = 2·19 and t = 2.0244.
+    # Means 2 and 3, s²/n = .04 and .09: the logarithms' variances are .01 each, so df = 2·19 and t
+    # = 2.0244.
     control = Totals(20, 40.0, 80.0 + 19 * 0.8)
     treatment = Totals(20, 60.0, 180.0 + 19 * 1.8)
     half = 2.0243942 * math.sqrt(0.02)
@@ -323,7 +326,9 @@ def _simes(p: Sequence[float]) -> float:
 
 
 def _closed(p: list[float], test: Callable[[Sequence[float]], float]) -> list[float]:
-    """The closed testing principle itself: the largest p of all tests of sets that hold the hypothesis."""
+    """The closed testing principle itself: the largest p of all tests of sets that hold the
+    hypothesis.
+    """
     every = [
         held
         for size in range(1, len(p) + 1)
@@ -361,7 +366,9 @@ def _by_definition(method: str, p: list[float]) -> list[float]:
 @settings(max_examples=20, deadline=None)
 @given(p=st.lists(st.floats(0, 1), min_size=1, max_size=6))
 def test_adjusted_p__any_p__is_that_of_its_definition(method: str, p: list[float]) -> None:
-    """Not by statsmodels, which computes some of them for us: by closed tests of all subsets, and by the steps written out."""
+    """Not by statsmodels, which computes some of them for us: by closed tests of all subsets, and
+    by the steps written out.
+    """
     assert ADJUSTMENTS[method](p) == pytest.approx(_by_definition(method, p), rel=1e-9, abs=1e-12)
 
 

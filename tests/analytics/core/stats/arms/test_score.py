@@ -1,4 +1,6 @@
-"""Score tests against margins: the restricted rates really are the likeliest on the edge of the null."""
+"""Score tests against margins: the restricted rates really are the likeliest on the edge of the
+null.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,8 @@ def test_difference_score__any_margin__uses_the_likeliest_rates(
     counts: tuple[int, int, int, int], margin: float
 ) -> None:
     # statsmodels 0.15 writes count0 where Miettinen and Nurminen's cubic has the size of group 0,
-    # so its restricted rate is not the likeliest one; a search over the likelihood is the judge here.
+    # so its restricted rate is not the likeliest one; a search over the likelihood is the judge
+    # here.
     _, n_c, _, n_t = counts
     p_c, p_t = _likeliest(*counts, "shifted", margin)
     n = n_c + n_t

@@ -1,4 +1,6 @@
-"""A comparison of uneven arms says when skewed values would make it too sure, and how many units mend that."""
+"""A comparison of uneven arms says when skewed values would make it too sure, and how many units
+mend that.
+"""
 
 from __future__ import annotations
 
@@ -34,13 +36,17 @@ def test_note__small_skewed_and_uneven__names_the_arm_and_the_units_it_needs(
 
 
 def test_note__at_the_size_that_it_names__the_test_errs_about_as_often_as_it_promises() -> None:
-    """Against simulated p-values of gamma values (relative spread 2), and where the note would be needed most."""
+    """Against simulated p-values of gamma values (relative spread 2), and where the note would be
+    needed most.
+    """
     assert _errors(20) > 0.09
     assert _errors(400) < 0.06
 
 
 def _errors(small: int, sims: int = 2_000) -> float:
-    """How often identical gamma values differ at p < .05 in arms of this size and nine times as large."""
+    """How often identical gamma values differ at p < .05 in arms of this size and nine times as
+    large.
+    """
     draw, found = np.random.default_rng(7), 0
     for _ in range(sims):
         c, t = (draw.gamma(0.25, size=n) for n in (9 * small, small))

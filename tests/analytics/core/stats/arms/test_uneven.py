@@ -139,7 +139,9 @@ def by_day(rng: np.random.Generator, per_day: int, scale: float, days: int = 10)
 def test_alarm__skewed_cost_in_uneven_arms__errs_at_most_one_and_a_half_times_its_level(
     per_day: tuple[int, int], scale: float, place: int
 ) -> None:
-    """Ten daily readings of 300 harmless experiments (or at the margin); .0375 and its 99.9 % bound."""
+    """Ten daily readings of 300 harmless experiments (or at the margin); .0375 and its 99.9 %
+    bound.
+    """
     rng, found, sims = np.random.default_rng(7), 0, 300
     for _ in range(sims):
         arms = by_day(rng, per_day[0], 1.0), by_day(rng, per_day[1], scale)

@@ -1,4 +1,6 @@
-"""Panels for tests: small ones written out, drawn ones with lasting shocks, real ones from the vectors."""
+"""Panels for tests: small ones written out, drawn ones with lasting shocks, real ones from the
+vectors.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ def drawn(
     start: int = 4,
     effect: float = 0.0,
 ) -> Panel:
-    """Autocorrelated shocks, the first ``treated`` regions raised by ``effect`` from ``start`` on."""
+    """Autocorrelated shocks, the first ``treated`` regions raised by ``effect`` from ``start``
+    on.
+    """
     values = shocks(np.random.default_rng(seed), (1, regions, periods), 0.6)[0]
     values[:treated, start:] += effect
     return panel(values, treated, start)
@@ -56,7 +60,9 @@ def organ_donations() -> Panel:
 
 
 def card_krueger() -> Panel:
-    """Restaurants of New Jersey and Pennsylvania before and after the minimum wage rose in New Jersey."""
+    """Restaurants of New Jersey and Pennsylvania before and after the minimum wage rose in New
+    Jersey.
+    """
     known = json.loads((VECTORS / "card_krueger.json").read_text(encoding="utf-8"))
     cells = [
         Cell(f"{group} {k}", period, value)

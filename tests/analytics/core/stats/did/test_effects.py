@@ -1,4 +1,6 @@
-"""Estimates and clustered standard errors: by hand, against statsmodels on rows, and by what cannot change them."""
+"""Estimates and clustered standard errors: by hand, against statsmodels on rows, and by what cannot
+change them.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +80,9 @@ def test_satterthwaite__closed_form__equals_the_definition() -> None:
 
 
 def test_cr2__balanced_panel__is_welch_of_the_regions_changes() -> None:
-    """The published standard error of Card and Krueger is of this form: each restaurant's change, two variances."""
+    """The published standard error of Card and Krueger is of this form: each restaurant's change,
+    two variances.
+    """
     whole = drawn(8, regions=11, treated=4, effect=0.5)
     changes = whole.values[:, whole.post].mean(axis=1) - whole.values[:, ~whole.post].mean(axis=1)
     of = lambda d: Totals(len(d), float(d.sum()), float((d**2).sum()))  # noqa: E731

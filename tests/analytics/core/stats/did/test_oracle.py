@@ -1,4 +1,6 @@
-"""Agreement with clubSandwich, estimatr, statsmodels and wildboottest, to the last field of each case."""
+"""Agreement with clubSandwich, estimatr, statsmodels and wildboottest, to the last field of each
+case.
+"""
 
 from __future__ import annotations
 

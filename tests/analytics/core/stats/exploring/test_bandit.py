@@ -1,4 +1,6 @@
-"""Moving splits: chances of being best, floors, and what may be concluded of batches whose split followed the data."""
+"""Moving splits: chances of being best, floors, and what may be concluded of batches whose split
+followed the data.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,8 @@ def test_best_chances__any_posteriors__add_up_to_one_and_follow_their_order(
 ) -> None:
     spread = data.draw(st.lists(st.floats(1e-4, 10), min_size=len(means), max_size=len(means)))
     assert best_chances(means, spread).sum() == pytest.approx(1.0)
-    # With equal spreads a better mean has the better chance; and shifting or scaling all changes nothing.
+    # With equal spreads a better mean has the better chance; and shifting or scaling all changes
+    # nothing.
     alike = best_chances(means, 0.5)
     assert (
         list(np.argsort(alike[np.argsort(means)], kind="stable")) == sorted(range(len(means)))
@@ -101,7 +104,8 @@ def test_next_split__an_arm_ahead__gets_more_and_control_keeps_its_floor() -> No
 
 
 def test_next_split__an_arm_served_in_good_weeks__is_not_taken_for_better() -> None:
-    # Given two equal arms, 10 % in the first week and 30 % in the second, when treatment had most units.
+    # Given two equal arms, 10 % in the first week and 30 % in the second, when treatment had most
+    # units.
     found = next_split(TWO, [_batch((90, 900), (10, 100)), _batch((30, 100), (270, 900))])
     assert found.best == pytest.approx((0.5, 0.5), abs=1e-6)
 
@@ -169,7 +173,8 @@ def test_conclude__a_batch_that_cannot_compare__says_which() -> None:
 
 
 def test_conclude__starved_arm_without_an_event__is_no_proof() -> None:
-    # Given 15 units in treatment each time, of which none converts at 5 %: its own variance would be 0.
+    # Given 15 units in treatment each time, of which none converts at 5 %: its own variance would
+    # be 0.
     found = conclude(
         TWO, [_batch((50, 1_000), (0, 15))] * 5 + [_batch((50, 1_000), (1, 15))] * 5, 1
     )
@@ -243,7 +248,8 @@ def test_bandit__split_follows_the_data_while_rates_drift__covers_as_promised(
     found = contrasts(ManyTotals.of_rates(x, n))
     covered = np.abs(found.centre - effect) <= 1.959964 * found.spread
     slack = 3.29 * math.sqrt(0.95 * 0.05 / sims)
-    # Then intervals hold the truth, the estimate is unbiased, and pooled means miss it most of the time.
+    # Then intervals hold the truth, the estimate is unbiased, and pooled means miss it most of the
+    # time.
     assert covered.mean() == pytest.approx(0.95, abs=slack)
     assert found.estimate.mean() == pytest.approx(
         effect, abs=3.29 * found.estimate.std() / math.sqrt(sims)

@@ -1,4 +1,6 @@
-"""Beliefs about lifts and rates: by hand, against other ways to compute them, and where nothing is known."""
+"""Beliefs about lifts and rates: by hand, against other ways to compute them, and where nothing is
+known.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,8 @@ def test_update__any_estimate__lies_between_prior_and_estimate_and_is_surer_than
 
 
 def test_shrunken_estimate__of_winners__is_right_where_the_plain_one_is_too_large() -> None:
-    # Given true lifts drawn from the prior, measured with error, and the significant ones picked out.
+    # Given true lifts drawn from the prior, measured with error, and the significant ones picked
+    # out.
     rng = np.random.default_rng(3)
     true = rng.normal(0, 0.3, 40_000)
     seen = true + rng.normal(0, 0.2, true.size)
@@ -113,7 +116,8 @@ def test_believe_lift__control_near_nothing__cannot_say() -> None:
 
 
 def test_believe_rates__one_unit_each__is_what_the_integral_by_hand_gives() -> None:
-    # Control Beta(1, 2), treatment Beta(2, 1): P(T > C) = ∫ 2(1 − c)(1 − c²) dc = 5/6; E[(C − T)⁺] = ∫ t²(1 − t)² dt = 1/30.
+    # Control Beta(1, 2), treatment Beta(2, 1): P(T > C) = ∫ 2(1 − c)(1 − c²) dc = 5/6; E[(C − T)⁺]
+    # = ∫ t²(1 − t)² dt = 1/30.
     found = _rates(0, 1, 1, 1)
     assert (found.chance_to_win, found.risk_if_shipped) == pytest.approx((5 / 6, 1 / 30))
     assert found.risk_if_kept == pytest.approx(1 / 30 + 1 / 3)
@@ -210,7 +214,8 @@ def test_bayes__nonsense__is_refused() -> None:
 
 
 def test_chance_to_win__peeked_at__finds_winners_without_effect() -> None:
-    # Given 2,000 A/A tests, and a reader who stops at the first of 14 daily chances beyond 97.5 % either way.
+    # Given 2,000 A/A tests, and a reader who stops at the first of 14 daily chances beyond 97.5 %
+    # either way.
     sums = np.random.default_rng(8).normal(size=(2_000, 14)).cumsum(axis=1)
     se = 0.4 / np.sqrt(np.arange(1, 15))
     z = (
@@ -220,6 +225,7 @@ def test_chance_to_win__peeked_at__finds_winners_without_effect() -> None:
         * (0.09 / (0.09 + se**2))
         / (se * np.sqrt(0.09 / (0.09 + se**2)))
     )
-    # Then the chance is wrong far more often than it sounds: it is not peeking-proof, and nothing says so.
+    # Then the chance is wrong far more often than it sounds: it is not peeking-proof, and nothing
+    # says so.
     assert (np.abs(z) > 1.96).any(axis=1).mean() > 0.1
     assert bayes.__doc__ is not None and "never called peeking-proof" in bayes.__doc__

@@ -1,4 +1,6 @@
-"""Drift: PSI by hand, thresholds at their edges, chance, Kolmogorov–Smirnov beside it and without a voice."""
+"""Drift: PSI by hand, thresholds at their edges, chance, Kolmogorov–Smirnov beside it and without a
+voice.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Interactions: least squares with HC2 on rows as the judge, the size over a night of pairs, and tables that cannot say."""
+"""Interactions: least squares with HC2 on rows as the judge, the size over a night of pairs, and
+tables that cannot say.
+"""
 
 from __future__ import annotations
 
@@ -120,7 +122,8 @@ def test_night_of_pairs__one_true_interaction__is_the_one_alert() -> None:
 
 
 def test_night_of_pairs__main_effects_only__rejects_as_often_as_it_may() -> None:
-    # Cells simulated from their exact laws; both experiments have effects and unequal spreads, but do not interact.
+    # Cells simulated from their exact laws; both experiments have effects and unequal spreads, but
+    # do not interact.
     rng, n = np.random.default_rng(17), np.array([[40, 60], [50, 30]])
     means, sds = np.array([[1.0, 1.5], [2.0, 2.5]]), np.array([[1.0, 2.0], [1.5, 3.0]])
     hits = 0

@@ -1,4 +1,6 @@
-"""Novelty: contrasts by hand, error rates when days of a unit resemble each other, and who is followed."""
+"""Novelty: contrasts by hand, error rates when days of a unit resemble each other, and who is
+followed.
+"""
 
 from __future__ import annotations
 

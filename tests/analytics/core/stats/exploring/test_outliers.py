@@ -1,4 +1,6 @@
-"""Outliers and bots: the one player of Cookie Cats, almost nobody among the well-behaved, with and without."""
+"""Outliers and bots: the one player of Cookie Cats, almost nobody among the well-behaved, with and
+without.
+"""
 
 from __future__ import annotations
 

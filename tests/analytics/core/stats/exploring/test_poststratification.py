@@ -1,4 +1,6 @@
-"""Post-stratification: regression on rows as the judge, merging by hand, coverage, and nothing where nothing can be said."""
+"""Post-stratification: regression on rows as the judge, merging by hand, coverage, and nothing
+where nothing can be said.
+"""
 
 from __future__ import annotations
 

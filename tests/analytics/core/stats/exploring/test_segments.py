@@ -1,4 +1,6 @@
-"""Segments: agreement with statsmodels' meta-analysis, properties, the size of Q, and segments that cannot say."""
+"""Segments: agreement with statsmodels' meta-analysis, properties, the size of Q, and segments that
+cannot say.
+"""
 
 from __future__ import annotations
 

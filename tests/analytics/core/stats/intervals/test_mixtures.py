@@ -1,4 +1,6 @@
-"""Other always-valid bounds: by brute-force integration, properties, error rates under constant watching, and hostile numbers."""
+"""Other always-valid bounds: by brute-force integration, properties, error rates under constant
+watching, and hostile numbers.
+"""
 
 from __future__ import annotations
 
@@ -102,7 +104,8 @@ def test_rate_sequence__by_integration__ends_where_the_mixture_refutes(x: int, n
 
 
 def test_linear_model_log_mixture__many_degrees_of_freedom__is_the_normal_mixture_of_z() -> None:
-    # Given z² = 9 over a regressor's sum of squares 25 and a prior of precision 4: s = z·√25, v = 25, ρ = 4.
+    # Given z² = 9 over a regressor's sum of squares 25 and a prior of precision 4: s = z·√25, v =
+    # 25, ρ = 4.
     v_opt = 4 / mixtures.tuning(1.0, 0.05)
     assert mixtures.linear_model_log_mixture(9.0, 1e9, 4.0, 25.0) == pytest.approx(
         mixtures.normal_log_mixture(3 * 5.0, 25.0, v_opt), rel=1e-6

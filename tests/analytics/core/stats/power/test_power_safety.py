@@ -1,4 +1,6 @@
-"""Sizes of guardrails: SAFE when there is no harm, margins within reach, the events of the sources."""
+"""Sizes of guardrails: SAFE when there is no harm, margins within reach, the events of the
+sources.
+"""
 
 from __future__ import annotations
 
@@ -209,7 +211,9 @@ def test_safe_sample__exact_power_of_the_verdicts_own_test__is_within_a_hundredt
 
 
 def test_safe_sample__two_events_in_all__has_more_than_its_power_and_never_less() -> None:
-    """A rate of .001 and equal arms: about 1.4 events an arm, whole numbers, so .928 where .9 was asked for."""
+    """A rate of .001 and equal arms: about 1.4 events an arm, whole numbers, so .928 where .9 was
+    asked for.
+    """
     size = power.safe_sample(Guard(baseline=0.001), 0.005)
     assert 0.9 <= _exactly_safe(0.001, size.control, size.treatment, False, 0.005) <= 0.935
 

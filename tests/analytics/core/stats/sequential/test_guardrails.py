@@ -152,7 +152,8 @@ def test_safe__harm_exactly_at_the_margin_looked_at_daily__is_said_at_most_in_fi
     bounds = np.array(boundaries([(k + 1) / 10 for k in range(10)], 0.05, 1).z)
     z = np.array([[-(h.z or 0.0) for h in row] for row in seen])
     safe = np.any(z >= bounds, axis=1)
-    # Then SAFE is said in at most 5 % (99.9 % binomial bound; naively, it would be far more often) ...
+    # Then SAFE is said in at most 5 % (99.9 % binomial bound; naively, it would be far more often)
+    # ...
     assert 4 <= int(safe.sum()) <= 36
     assert np.any(z >= 1.645, axis=1).mean() > 0.1
     # ... and the verdict says the same as the boundaries.

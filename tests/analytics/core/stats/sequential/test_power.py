@@ -1,4 +1,6 @@
-"""Sizes, power and smallest effects: tables, hand computations, other people's formulas, and simulation."""
+"""Sizes, power and smallest effects: tables, hand computations, other people's formulas, and
+simulation.
+"""
 
 from __future__ import annotations
 
@@ -173,7 +175,9 @@ def test_student_sample__always__asks_for_more_than_the_normal_formula_and_meets
 def test_student_mde__integrated_over_the_standard_deviation__has_its_power(
     n: int, alpha: float, wanted: float, ratio: float
 ) -> None:
-    """Given s/σ, which is a χ's, t is beyond its critical value as often as a normal is beyond that many s."""
+    """Given s/σ, which is a χ's, t is beyond its critical value as often as a normal is beyond that
+    many s.
+    """
     df = n * (1 + ratio) - 2
     critical, se = float(t.isf(alpha / 2, df)), math.sqrt((1 + 1 / ratio) / n)
     shift = power.student_mde(1.0, n, alpha=alpha, power=wanted, ratio=ratio) / se
@@ -223,7 +227,9 @@ def test_correlation__of_totals__is_pearsons() -> None:
 
 
 def test_mid_experiment__half_way__says_what_is_missing_and_what_it_would_find_now() -> None:
-    """A target worth 1.4008 standard errors (half of 2.8016) has power .288 and needs four times the units: three times as many again."""
+    """A target worth 1.4008 standard errors (half of 2.8016) has power .288 and needs four times
+    the units: three times as many again.
+    """
     found = power.mid_experiment(1.0, Z / 2)
     assert found is not None
     assert found.missing == pytest.approx(3.0)
@@ -331,7 +337,9 @@ def test_power_at_computed_n__means_with_14_looks_simulated__is_what_was_asked()
 
 
 def test_power_at_computed_n__ratio_of_clumped_requests_simulated__is_what_was_asked() -> None:
-    """Users with 1 to 15 requests of which errors clump in a few; sized from one sample's linearised spread."""
+    """Users with 1 to 15 requests of which errors clump in a few; sized from one sample's
+    linearised spread.
+    """
     rng = np.random.default_rng(13)
     requests = rng.integers(1, 16, 40_000).astype(float)
     errors = rng.binomial(requests.astype(int), rng.beta(0.5, 4.5, 40_000)).astype(float)

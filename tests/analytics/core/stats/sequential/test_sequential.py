@@ -1,4 +1,6 @@
-"""Boundaries, repeated p-values, confidence sequences and shares: known numbers, properties, error rates."""
+"""Boundaries, repeated p-values, confidence sequences and shares: known numbers, properties, error
+rates.
+"""
 
 from __future__ import annotations
 
@@ -193,7 +195,8 @@ def test_group_sequential__no_effect__errs_as_often_as_promised(looks: int) -> N
     # Given 100,000 experiments without an effect, looked at daily.
     z = _paths(100_000, looks)
     bounds = np.array(group_sequential.boundaries(_equal(looks)).z)
-    # Then the boundary is crossed as often as promised (99.9 % bounds), and a naive test far more often.
+    # Then the boundary is crossed as often as promised (99.9 % bounds), and a naive test far more
+    # often.
     assert int((np.abs(z) >= bounds).any(axis=1).sum()) == pytest.approx(
         5000, abs=3.29 * math.sqrt(100_000 * 0.05 * 0.95)
     )

@@ -1,4 +1,6 @@
-"""The sequential test that stops for harm: by hand, in batches and alone, and how often it stops what."""
+"""The sequential test that stops for harm: by hand, in batches and alone, and how often it stops
+what.
+"""
 
 from __future__ import annotations
 
@@ -74,10 +76,12 @@ def test_watch__no_events_in_control__is_no_division_by_nothing() -> None:
 
 
 def test_watch__shares_changed_on_the_way__compares_like_with_like() -> None:
-    # Given no effect at all: first a tenth of the units in treatment with many errors, then half with few.
+    # Given no effect at all: first a tenth of the units in treatment with many errors, then half
+    # with few.
     found = watch(FIVE, [Batch(100, 900, 1 / 9), Batch(100, 100, 1.0)])
     assert found.observed_ratio == pytest.approx(1.0)
-    # Ignoring the change would have seen θ = .2 or, with the last ratio, five times the harm that is not there.
+    # Ignoring the change would have seen θ = .2 or, with the last ratio, five times the harm that
+    # is not there.
     assert abs(found.llr) < 5
 
 
@@ -168,7 +172,9 @@ def test_batch__nonsense__is_refused(wrong: tuple[int, int, float]) -> None:
 
 
 def _stopped(plan: SprtPlan, theta: float, seed: int, *, ratio: float = 1.0) -> tuple[float, float]:
-    """Share of 2,000 tests stopped within 6,000 events, looked at after every five: by ours, and by the plain form."""
+    """Share of 2,000 tests stopped within 6,000 events, looked at after every five: by ours, and by
+    the plain form.
+    """
     t = np.random.default_rng(seed).binomial(
         5, theta * ratio / (1 + theta * ratio), (SIMS, HORIZON // 5)
     )
