@@ -15,3 +15,10 @@ def modules() -> list[Path]:
         path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py")
     )
     return sorted(path for path in found if "migrations" not in path.parts)
+
+
+def every_module() -> list[Path]:
+    """The same, with tests, benchmarks, examples and the SDK's build; with their whole paths."""
+    others = ("benchmarks", "examples", "sdk", "tests")
+    found = (path for folder in others for path in (ROOT / folder).rglob("*.py"))
+    return [*(ROOT / path for path in modules()), *sorted(found)]
