@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from experiments.core.life.unchecked import unchecked
 from experiments.core.serving.value_schema import NO_SCHEMA, Schema, outside
@@ -97,12 +98,7 @@ def _extremes(plan: Planned) -> Iterable[str]:
     for arm in plan.arms:
         for key, value in _flat(arm.config).items():
             was = before.get(key)
-            if (
-                arm is not control
-                and _number(was)
-                and _number(value)
-                and _far(float(was), float(value))
-            ):  # type: ignore[arg-type]  # both are numbers
+            if arm is not control and _number(was) and _number(value) and _far(was, value):
                 yield f"{arm.name} sets {key} from {was} to {value}: begin with a value nearer to today's, or launch it dark first."
 
 
@@ -112,7 +108,7 @@ def _outside(plan: Planned) -> Iterable[str]:
             yield f"{arm.name} {said}: mend it, or change the flag's schema."
 
 
-def _number(value: JSON) -> bool:
+def _number(value: JSON) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
