@@ -29,6 +29,7 @@ from experiments.core.serving.entities import (
     ServingRollout,
 )
 from experiments.core.serving.evaluation import Answers, Served
+from experiments.core.serving.order import StepName, in_order
 from experiments.core.types import BUCKETS, JSON, Environment, Reason
 
 HASH_VERSION = 2
@@ -138,16 +139,12 @@ class _Build:
     def _rules(self, flag: ServedFlag) -> Iterator[JSON]:
         experiment = flag.served_to(self.environment)
         answers = Answers(flag, experiment, None)
-        yield from self._overrides(answers)
-        if experiment is not None or flag.rollout is not None:
-            yield from self._exclusions(flag)
-        if experiment is not None:
-            yield from self._experiment(experiment, answers.table())
-        if flag.rollout is not None:
-            arms = answers.rolled_out()[Reason.DEFAULT]
-            yield from self._rollout(flag.rollout, arms.variant.value, arms.held_back.value)
+        for rules_of in _STEPS:
+            yield from rules_of(self, flag, experiment, answers)
 
-    def _overrides(self, answers: Answers) -> Iterator[JSON]:
+    def _of_overrides(
+        self, flag: ServedFlag, experiment: ServingExperiment | None, answers: Answers
+    ) -> Iterator[JSON]:
         for unit_type, by_id in answers.overrides().items():
             shown: list[tuple[JSON, list[str]]] = []
             for unit, entries in by_id.items():
@@ -157,18 +154,35 @@ class _Build:
             for value, units in shown:
                 yield {"condition": self.conditions.listed(unit_type, units), "force": value}
 
-    def _exclusions(self, flag: ServedFlag) -> Iterator[JSON]:
+    def _of_exclusions(
+        self, flag: ServedFlag, experiment: ServingExperiment | None, answers: Answers
+    ) -> Iterator[JSON]:
+        if experiment is None and flag.rollout is None:
+            return
         for entry in self.catalogue.exclusions.lists:
             for clause in self.conditions.any_of(entry.ids, entry.rules):
                 yield {"condition": clause, "force": flag.default}
 
-    def _experiment(self, experiment: ServingExperiment, table: Sequence[Served]) -> Iterator[JSON]:
+    def _of_experiment(
+        self, flag: ServedFlag, experiment: ServingExperiment | None, answers: Answers
+    ) -> Iterator[JSON]:
+        if experiment is None:
+            return
+        table = answers.table()
         attribute = attribute_of(experiment.unit_type)
         clauses = self.conditions.rule(experiment.targeting)
         for served, buckets in _owners(table):
             for gate in self._gates(attribute):
                 own = _filter(experiment.seed, attribute, buckets)
                 yield _arm(experiment, served, attribute) | _for(own, gate, clauses)
+
+    def _of_rollout(
+        self, flag: ServedFlag, experiment: ServingExperiment | None, answers: Answers
+    ) -> Iterator[JSON]:
+        if flag.rollout is None:
+            return
+        arms = answers.rolled_out()[Reason.DEFAULT]
+        yield from self._rollout(flag.rollout, arms.variant.value, arms.held_back.value)
 
     def _rollout(self, rollout: ServingRollout, value: JSON, control: JSON) -> Iterator[JSON]:
         audience = rollout.audience
@@ -200,6 +214,18 @@ class _Build:
         asked = attribute_of(holdout.unit_type)
         free = _Gate(filters=(_filter(holdout.seed, asked, _ALL - holdout.buckets),))
         return (free,) if asked == attribute else (free, _Gate(clauses=(absent(asked),)))
+
+
+_STEPS = in_order(
+    "GrowthBook's payload",
+    (
+        (StepName.OVERRIDE, _Build._of_overrides),
+        (StepName.EXCLUSIONS, _Build._of_exclusions),
+        (StepName.BUCKET, _Build._of_experiment),
+        (StepName.ROLLOUT, _Build._of_rollout),
+    ),
+)
+"""Rules in the order in which an SDK tries them. Targeting and holdout are conditions of each."""
 
 
 def _group(shown: list[tuple[JSON, list[str]]], value: JSON) -> list[str]:

@@ -1,8 +1,7 @@
 """A flag compiled to one function: which answer it gives to a map of units, attributes and a
 moment.
 
-Switched off → override → exclusions → targeting → global holdout → experiment → rollout → default.
-Whatever can be known before anybody asks is built when the catalogue is: every possible answer
+The order is that of ``order.ORDER``. Whatever can be known before anybody asks is built when the catalogue is: every possible answer
 (``Served``) once, a table from bucket to answer, and only the steps that the flag has. What is left
 for a call is to compare, to hash and to look up.
 """
@@ -24,6 +23,7 @@ from experiments.core.serving.entities import (
     ServingExperiment,
     ServingRollout,
 )
+from experiments.core.serving.order import StepName, in_order
 from experiments.core.targeting.exclusions import Exclusions
 from experiments.core.targeting.predicates import Attributes, Units, first_look
 from experiments.core.types import BUCKETS, JSON, BucketRole, DarkMode, Phase, Reason, Status
@@ -141,14 +141,11 @@ def compiled(
         if experiment is None or flag.rollout is not None
         else Alone(experiment, table, answers.otherwise())
     )
-    if alone is not None and alone.experiment.unit_type != VISITOR and holdout is None:
-        decide = _experiment_alone(alone)
-    else:
-        decide = _all_steps(experiment, flag.rollout, holdout, answers, table)
-    if exclusions.lists:
-        decide = _after_exclusions(exclusions, answers.default(Reason.EXCLUDED), decide)
-    overrides = answers.overrides()
-    return Compiled(_after_overrides(overrides, decide)) if overrides else Compiled(decide, alone)
+    parts = _Parts(flag, experiment, exclusions, holdout, answers, table, alone)
+    evaluate = _constant(answers.default(Reason.DEFAULT))
+    for put_before in reversed(_STEPS):
+        evaluate = put_before(parts, evaluate)
+    return Compiled(evaluate, None if answers.overrides() else alone)
 
 
 def _constant(served: Served) -> Evaluator:
@@ -162,8 +159,23 @@ def _constant(served: Served) -> Evaluator:
 _Overrides: TypeAlias = Mapping[str, Mapping[str, Sequence[tuple[datetime, Served]]]]
 
 
-def _after_overrides(overrides: _Overrides, decide: Evaluator) -> Evaluator:
+class _Parts(NamedTuple):
+    """What the steps of a flag that is switched on are made of."""
+
+    flag: ServedFlag
+    experiment: ServingExperiment | None
+    exclusions: Exclusions
+    holdout: Holdout | None
+    answers: Answers
+    table: tuple[Served, ...]
+    alone: Alone | None
+
+
+def _overrides_first(parts: _Parts, decide: Evaluator) -> Evaluator:
     """The first override of any of the request's units that has not expired."""
+    overrides = parts.answers.overrides()
+    if not overrides:
+        return decide
 
     def evaluate(units: Units, attributes: Attributes, now: datetime) -> Assignment:
         for unit_type, of_type in overrides.items():
@@ -176,8 +188,11 @@ def _after_overrides(overrides: _Overrides, decide: Evaluator) -> Evaluator:
     return evaluate
 
 
-def _after_exclusions(exclusions: Exclusions, excluded: Served, decide: Evaluator) -> Evaluator:
-    answer = assignment_of(excluded)
+def _exclusions_first(parts: _Parts, decide: Evaluator) -> Evaluator:
+    exclusions = parts.exclusions
+    if not exclusions.lists:
+        return decide
+    answer = assignment_of(parts.answers.default(Reason.EXCLUDED))
 
     def evaluate(units: Units, attributes: Attributes, now: datetime) -> Assignment:
         return (
@@ -187,6 +202,18 @@ def _after_exclusions(exclusions: Exclusions, excluded: Served, decide: Evaluato
         )
 
     return evaluate
+
+
+def _from_targeting_on(parts: _Parts, decide: Evaluator) -> Evaluator:
+    """Targeting, holdout, bucket and rollout in one function, since each call costs; ``decide`` is
+    the default, which these end with themselves.
+    """
+    alone = parts.alone
+    if alone is not None and alone.experiment.unit_type != VISITOR and parts.holdout is None:
+        return _experiment_alone(alone)
+    return _all_steps(
+        parts.experiment, parts.flag.rollout, parts.holdout, parts.answers, parts.table
+    )
 
 
 def _experiment_alone(alone: Alone) -> Evaluator:
@@ -262,6 +289,17 @@ def _all_steps(
         return _from_rollout(rollout, rolled_out[barrier or Reason.DEFAULT], units, now)
 
     return evaluate
+
+
+_STEPS = in_order(
+    "evaluating",
+    (
+        (StepName.OVERRIDE, _overrides_first),
+        (StepName.EXCLUSIONS, _exclusions_first),
+        (StepName.TARGETING, _from_targeting_on),
+    ),
+)
+"""Each puts its step before what follows; a flag that is switched off needs none of them."""
 
 
 def _barrier(experiment: ServingExperiment, units: Units, attributes: Attributes) -> Reason | None:

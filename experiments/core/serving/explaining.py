@@ -22,13 +22,14 @@ from experiments.core.serving.entities import (
     ServingExperiment,
     ServingRollout,
 )
-from experiments.core.serving.explanation import Detail, Explanation, Step, StepName
+from experiments.core.serving.explanation import Detail, Explanation, Step
+from experiments.core.serving.order import StepName, in_order
 from experiments.core.targeting.explained_conditions import condition_row, how_excluded, why_not
 from experiments.core.targeting.predicates import Attributes, Condition, Units
 from experiments.core.types import JSON, BucketRole, DarkMode, Environment, Reason, Status
 from experiments.core.units import unit_id
 
-__all__ = ["Explanation", "Step", "StepName", "explain", "explain_all"]
+__all__ = ["Explanation", "Step", "explain", "explain_all"]
 
 
 def explain(catalogue: Catalogue, request: AssignmentRequest, now: datetime) -> Explanation:
@@ -128,10 +129,12 @@ class _Walk:
         )
         self.flag, self.experiment, self.named = flag, experiment, named
         self.steps: list[Step] = []
+        self.barrier: Reason | None = None
+        self.rollout_barrier: Reason | None = None
 
     def walk(self) -> Explanation:
-        """Ask each step in turn until one decides."""
-        decision = self._switch() or self._override() or self._exclusions() or self._audiences()
+        """Ask each step in turn until one decides; the last one always does."""
+        decision = next(filter(None, (step(self) for step in _STEPS)))
         self.steps.append(Step(decision.step, "decided", decision.message, decision.detail))
         return self._told(decision)
 
@@ -214,28 +217,18 @@ class _Walk:
             {"list": key, "by": how},
         )
 
-    def _audiences(self) -> _Decision:
-        """Targeting and unit of the experiment and the rollout, then the holdout, the bucket, the
-        rollout, the default.
+    def _reach(self) -> _Decision | None:
+        """Targeting and unit of the experiment and of the rollout: whether either reaches the
+        request.
         """
         experiment, rollout = self.experiment, self.flag.rollout
-        barrier = Reason.DEFAULT if experiment is None else self._experiment_barrier(experiment)
-        rollout_barrier = Reason.DEFAULT if rollout is None else self._rollout_barrier(rollout)
-        if barrier is not None and rollout_barrier is not None:
-            return self._no_more(barrier if experiment is not None else rollout_barrier)
-        held_out = self._holdout()
-        if held_out is not None:
-            return held_out
-        if experiment is not None and barrier is None:
-            inside = self._bucket(
-                experiment, takes_all=rollout is None or rollout_barrier is not None
-            )
-            if inside is not None:
-                return inside
-            barrier = self._outside(experiment)
-        if rollout is None or rollout_barrier is not None:
-            return self._no_more(barrier or Reason.DEFAULT)
-        return self._rolled_out(rollout, barrier or Reason.DEFAULT)
+        self.barrier = (
+            Reason.DEFAULT if experiment is None else self._experiment_barrier(experiment)
+        )
+        self.rollout_barrier = Reason.DEFAULT if rollout is None else self._rollout_barrier(rollout)
+        if self.barrier is None or self.rollout_barrier is None:
+            return None
+        return self._no_more(self.barrier if experiment is not None else self.rollout_barrier)
 
     def _experiment_barrier(self, experiment: ServingExperiment) -> Reason | None:
         if not self._targeted(experiment.key, experiment.targeting):
@@ -326,7 +319,26 @@ class _Walk:
             detail,
         )
 
-    def _bucket(self, experiment: ServingExperiment, *, takes_all: bool) -> _Decision | None:
+    def _bucket(self) -> _Decision | None:
+        experiment = self.experiment
+        if experiment is None or self.barrier is not None:
+            return None
+        takes_all = self.flag.rollout is None or self.rollout_barrier is not None
+        decision = self._by_bucket(experiment, takes_all=takes_all)
+        if decision is None:
+            self.barrier = self._outside(experiment)
+        return decision
+
+    def _rollout(self) -> _Decision | None:
+        rollout = self.flag.rollout
+        if rollout is None or self.rollout_barrier is not None:
+            return None
+        return self._rolled_out(rollout, self.barrier or Reason.DEFAULT)
+
+    def _rest(self) -> _Decision:
+        return self._no_more(self.barrier or Reason.DEFAULT)
+
+    def _by_bucket(self, experiment: ServingExperiment, *, takes_all: bool) -> _Decision | None:
         identity = unit_id(self.units, experiment.unit_type) or ""
         bucket = bucket_of(experiment.seed, identity)
         owner = experiment.table[bucket]
@@ -455,6 +467,21 @@ class _Walk:
         rolled_out = None if self.flag.rollout is None else self.flag.rollout.experiment
         resting = self.named is not None and self.named not in (serving, rolled_out)
         return Reason.NOT_SERVING if resting and reason in _OF_ANOTHER_EXPERIMENT else reason
+
+
+_STEPS = in_order(
+    "explaining",
+    (
+        (StepName.FLAG, _Walk._switch),
+        (StepName.OVERRIDE, _Walk._override),
+        (StepName.EXCLUSIONS, _Walk._exclusions),
+        (StepName.TARGETING, _Walk._reach),
+        (StepName.HOLDOUT, _Walk._holdout),
+        (StepName.BUCKET, _Walk._bucket),
+        (StepName.ROLLOUT, _Walk._rollout),
+        (StepName.DEFAULT, _Walk._rest),
+    ),
+)
 
 
 def _owned(

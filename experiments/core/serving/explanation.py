@@ -5,9 +5,9 @@ followed.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Literal, TypeAlias
 
+from experiments.core.serving.order import StepName
 from experiments.core.types import JSON, Reason
 
 Outcome: TypeAlias = Literal["passed", "barred", "decided"]
@@ -15,21 +15,6 @@ Outcome: TypeAlias = Literal["passed", "barred", "decided"]
 still.
 """
 Detail: TypeAlias = "dict[str, JSON]"
-
-
-class StepName(StrEnum):
-    """The places of the evaluation order, as they follow each other."""
-
-    FLAG = "flag"
-    OVERRIDE = "override"
-    EXCLUSIONS = "exclusions"
-    TARGETING = "targeting"
-    UNIT = "unit"
-    HOLDOUT = "holdout"
-    BUCKET = "bucket"
-    ROLLOUT = "rollout"
-    DEFAULT = "default"
-    ASKED = "asked"
 
 
 @dataclass(frozen=True)

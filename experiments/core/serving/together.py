@@ -23,6 +23,7 @@ from experiments.core.serving.evaluation import (
     Served,
     assignment_of,
 )
+from experiments.core.serving.order import StepName, in_order
 from experiments.core.targeting.exclusions import Exclusions
 from experiments.core.targeting.predicates import Attributes, Units
 from experiments.core.types import Reason
@@ -128,6 +129,18 @@ def _shared_by(alone: Alone) -> tuple[str, str]:
     return repr(alone.experiment.targeting), alone.experiment.unit_type
 
 
+_BARRIERS = in_order(
+    "answering many at once",
+    (
+        (StepName.EXCLUSIONS, Reason.EXCLUDED),
+        (StepName.TARGETING, Reason.NOT_TARGETED),
+        (StepName.UNIT, Reason.UNIT_MISSING),
+        (StepName.HOLDOUT, Reason.HOLDOUT),
+    ),
+)
+"""What may keep a request from the experiments' buckets."""
+
+
 class _Alike:
     """Experiments of one targeting and one unit type."""
 
@@ -141,17 +154,18 @@ class _Alike:
         }
 
     def answers(self, units: Units, attributes: Attributes, excluded: bool, held: bool) -> Assigned:
-        """The steps of ``evaluation`` in their order."""
-        if excluded:
-            return self._all(Reason.EXCLUDED)
-        if not self._matches(units, attributes):
-            return self._all(Reason.NOT_TARGETED)
+        """What each experiment answers to this request."""
         identity = unit_id(units, self._unit_type)
-        if identity is None:
-            return self._all(Reason.UNIT_MISSING)
-        if held:
-            return self._all(Reason.HOLDOUT)
-        buckets = buckets_under(self._seeds, identity)
+        barred = {
+            Reason.EXCLUDED: excluded,
+            Reason.NOT_TARGETED: not self._matches(units, attributes),
+            Reason.UNIT_MISSING: identity is None,
+            Reason.HOLDOUT: held,
+        }
+        for reason in _BARRIERS:
+            if barred[reason]:
+                return self._all(reason)
+        buckets = buckets_under(self._seeds, identity or "")
         return Assigned(
             list(map(getitem, self._tables, buckets)), [identity] * len(buckets), buckets
         )

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from experiments.core.hashing import bucket_of
 from experiments.core.serving.assignment import AssignmentRequest, assign
-from experiments.core.serving.explaining import Explanation, StepName, explain, explain_all
+from experiments.core.serving.explaining import Explanation, explain, explain_all
+from experiments.core.serving.order import StepName
 from experiments.core.types import Environment, Reason
 from tests.experiments.core.serving.catalogues import (
     EARLIER,
