@@ -95,8 +95,9 @@ except ModuleNotFoundError as error:
 def test_wheel__ships_only_what_deciding_needs(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     core = {Path(name).stem for name in names if name.startswith("assay_sdk/core/")}
-    assert {"evaluation", "hashing", "targeting"} <= core
-    assert not core & {"checklist", "gate", "permissions", "keyring", "metric_library", "lifecycle"}
+    assert {"evaluation", "hashing", "predicates"} <= core
+    assert not core & {"checklist", "gate", "permissions", "keyring", "lifecycle"}
+    assert not any(name.startswith("assay_sdk/core/library/") for name in names)
     assert "assay_sdk/py.typed" in names
     assert not [name for name in names if not name.startswith("assay_sdk")]
 
