@@ -162,6 +162,10 @@ def who_may(action: Action) -> str:
     return f"this is for: {', '.join(people)}" if people else "nobody may"
 
 
+MAY_OWN_MANAGEMENT_KEYS = frozenset({_P, _A})
+"""A management key starts, stops and promotes for its owner, so the owner's job must be one that
+does such things.
+"""
 SIGNING: Mapping[Item, Action] = {
     Item.PRD: Action.SIGN_PRD,
     Item.OFFLINE: Action.SIGN_OFFLINE,

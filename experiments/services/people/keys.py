@@ -10,10 +10,11 @@ from django.db import transaction
 
 from experiments.core.errors import InvalidInput, NotFound, Refused
 from experiments.core.figures import moment
-from experiments.core.permissions import Action, check
+from experiments.core.permissions import MAY_OWN_MANAGEMENT_KEYS, Action, check
 from experiments.core.serving.keyring import SECRET_LENGTH, SELECTOR_LENGTH, new_key, verifier_of
 from experiments.core.types import JSON, Actor, ActorKind, Environment, Scope
 from experiments.models import ApiKey
+from experiments.selectors.actors import roles_of
 from experiments.services.ground import audit, publishing
 
 _LONGEST_NAME = 120
@@ -40,6 +41,13 @@ def create_key(
     if not owner.is_active:
         raise Refused(
             f"key {name}: its owner {owner.get_username()} is switched off; choose somebody who answers for it",
+            "owner",
+        )
+    if scope is Scope.MANAGEMENT and not roles_of(owner) & MAY_OWN_MANAGEMENT_KEYS:
+        jobs = " or ".join(sorted(role.value.replace("_", " ") for role in MAY_OWN_MANAGEMENT_KEYS))
+        raise Refused(
+            f"key {name}: a management key starts and stops experiments for its owner, and "
+            f"{owner.get_username()} is no {jobs}; choose somebody who is, or another scope",
             "owner",
         )
     selector = secrets.token_hex(SELECTOR_LENGTH // 2)

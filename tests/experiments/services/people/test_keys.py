@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import Group, User
@@ -119,3 +121,16 @@ def test_command__management_key_that_names_nobody__is_refused(ada):
 def test_command__owner_unknown__is_refused():
     with pytest.raises(CommandError, match="no active account"):
         call_command("create_key", "shop", "--scope", "server", "--owner", "nobody")
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_management_key__for_somebody_whose_job_starts_nothing__is_refused(ada, role):
+    owner = User.objects.create(username="sam")
+    owner.groups.set([Group.objects.get_or_create(name=role.value)[0]])
+    made = partial(create_key, actor_for_user(ada), NOW, name="ci", owner=owner)
+    assert made(scope=Scope.READ)[0].owner == owner
+    if role in (Role.PRODUCT_OWNER, Role.ADMIN):
+        assert made(scope=Scope.MANAGEMENT)[0].owner == owner
+    else:
+        with pytest.raises(Refused, match="sam is no admin or product owner; choose somebody who"):
+            made(scope=Scope.MANAGEMENT)
