@@ -16,10 +16,11 @@ from analytics.core.deciding.decision import Facts, Readiness, recommended
 from analytics.core.deciding.windows import WEEKDAYS
 from analytics.core.ground.encoding import restored
 from analytics.core.results import ArmComparison, MetricResult
+from analytics.core.scans.findings import NEVER_LOOKED, NO_PRIMARY
 from analytics.models import AnalysisRun, Decision
 from analytics.selectors.results import reading_of
 from experiments.core.cards import Breach, Card, Effect, Reading, Unmet, card
-from experiments.core.cards.facts import Kind
+from experiments.core.cards.facts import Kind, Undecided
 from experiments.core.clock import utc_now
 from experiments.core.figures import counted, difference, figure
 from experiments.core.life import checklist
@@ -232,7 +233,16 @@ def _reading(
         weekdays=_lacking(clock),
         clock=run.row["readiness__clock_sentence"] or "",
         next_look=run.row["readiness__look__reason"] or "",
+        undecided=_undecided(run),
     )
+
+
+def _undecided(run: _Run) -> Undecided:
+    """What the run found of an experiment that can never be decided."""
+    codes = {one["code"] for one in run.listed("health__findings")}
+    if NO_PRIMARY in codes:
+        return "no_primary"
+    return "never_looked" if NEVER_LOOKED in codes else ""
 
 
 def _days(clock: Document) -> tuple[int, int] | None:

@@ -15,6 +15,9 @@ Weight = Literal["info", "yellow", "red"]
 LATE_YELLOW = 0.01
 CROSSOVER_RED = 0.01
 
+NO_PRIMARY, NEVER_LOOKED = "no_primary", "never_looked"
+"""The codes of findings about experiments that can never be decided."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -101,14 +104,14 @@ def undecided_finding(sentence: str) -> Finding | None:
     """An experiment without a primary metric: nothing is wrong with its data, and it never
     decides.
     """
-    return Finding("no_primary", "info", sentence) if sentence else None
+    return Finding(NO_PRIMARY, "info", sentence) if sentence else None
 
 
 def unlooked_finding(sentence: str) -> Finding | None:
     """An experiment that is never looked at: its data are fine, and somebody has to say when it is
     over.
     """
-    return Finding("never_looked", "yellow", sentence) if sentence else None
+    return Finding(NEVER_LOOKED, "yellow", sentence) if sentence else None
 
 
 def unsaid_findings(named: Sequence[tuple[str, Comparison]]) -> list[Finding]:

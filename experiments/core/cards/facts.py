@@ -11,6 +11,8 @@ from experiments.core.figures import difference, moment
 from experiments.core.life import checklist
 from experiments.core.types import Origin, Outcome, PauseCause, Status
 
+Undecided = Literal["", "no_primary", "never_looked"]
+"""Why nothing can ever be decided: no primary metric, or no moment at which it is looked at."""
 Kind = Literal["", "keep", "hold", "stop", "promote", "escalate", "conclude"]
 
 
@@ -90,6 +92,7 @@ class Reading:
     and nothing stands against it now. ``overdue``: the planned end passed without an analysis that
     may decide. ``guardrails``: name → its worst verdict. ``stopped``: arms that are off. ``days``:
     complete days of those wanted, ``weekdays`` that are lacking, ``clock`` the same in words.
+    ``undecided``: empty where a decision is possible.
     """
 
     kind: Kind = "keep"
@@ -112,6 +115,7 @@ class Reading:
     weekdays: tuple[str, ...] = ()
     clock: str = ""
     next_look: str = ""
+    undecided: Undecided = ""
 
 
 @dataclass(frozen=True)

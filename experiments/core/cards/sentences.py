@@ -15,6 +15,10 @@ from experiments.core.types import Item
 MOST_EFFECTS = 3
 MOST_NEEDED = 12
 """More conditions than a plan usually has; beyond these the others are counted."""
+UNDECIDED: Mapping[str, str] = {
+    "no_primary": "it has no primary metric",
+    "never_looked": "its primary metric has no conversion window, and it has no planned end",
+}
 MASKED = "Results are hidden: the data cannot be used as they are"
 
 _DARK, _APPROVAL = TITLES[Item.DARK_LAUNCH], TITLES[Item.APPROVAL]
@@ -138,7 +142,9 @@ def _masked(facts: CardFacts) -> str:
 def _keep(facts: CardFacts) -> str:
     read = facts.reading or Reading()
     said = _told("Keep running", facts)
-    if read.unmet:
+    if read.undecided:
+        said += f" Nothing will ever be decided: {UNDECIDED[read.undecided]}."
+    elif read.unmet:
         said += f" For a promotion it still needs: {needed(read.unmet)}."
     return said + _stopped_arms(read)
 

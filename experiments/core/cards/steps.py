@@ -144,6 +144,21 @@ _QUIET: Mapping[State, tuple[str, str]] = {
 }
 
 
+_UNDECIDED: Mapping[str, tuple[str, str, str]] = {
+    "no_primary": (
+        "Plan a new iteration",
+        "This one can never be decided. End it, and plan the next with a primary metric.",
+        "",
+    ),
+    "never_looked": (
+        "Set a planned end",
+        "Without one nothing will ever be decided. You can set it while the experiment runs.",
+        "tab:plan",
+    ),
+}
+"""Steps of experiments that run and can never be decided."""
+
+
 def asked_in(viewer: Viewer) -> frozenset[State]:
     """The states in which the next step of a launched experiment is this viewer's.
 
@@ -162,7 +177,10 @@ def next_step(facts: CardFacts, state: State, viewer: Viewer) -> NextStep:
     if facts.known is not None and state is not State.STOPPING:
         return unlaunched(facts.known, viewer)
     if state in _QUIET:
-        return NextStep(*_QUIET[state])
+        undecided = "" if facts.reading is None else facts.reading.undecided
+        return NextStep(
+            *(_UNDECIDED[undecided] if undecided and state is State.KEEP else _QUIET[state])
+        )
     return _planned(facts, state, viewer) if state in _STEPS else _after(facts, viewer)
 
 

@@ -9,9 +9,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from analytics.models import AnalysisRun, Decision, Look
+from analytics.selectors.cards import card_of
 from analytics.services.analysis.analysis import analyse, replay
+from experiments.core.cards import Viewer
 from experiments.core.errors import NotFound, Refused
 from experiments.core.life.undecided import NEVER_LOOKED
+from experiments.core.types import SYSTEM
 from experiments.models import Pause
 from tests.analytics.stores.observed import START, World, crowd, plan, world
 
@@ -159,6 +162,9 @@ def test_analyse__metric_without_a_window_end_or_size__says_everywhere_that_no_l
         said = said_of_looks(analyse(w.experiment.pk, now=START + days * DAY, may_look=True))
         assert said == [NEVER_LOOKED] * 3
     assert not Look.objects.exists()
+    card = card_of(w.experiment, START + 60 * DAY)
+    assert "Nothing will ever be decided" in card.sentence
+    assert card.step(Viewer(SYSTEM, member=False)).label == "Set a planned end"
 
 
 @pytest.mark.parametrize("planned", [{"planned_end": START + 70 * DAY}, {"n_planned": 5000}])

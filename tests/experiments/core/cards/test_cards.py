@@ -271,3 +271,24 @@ def test_needed__names_every_condition() -> None:
 def test_effect__says_the_unit_of_its_metric(scale: str, value: float, said: str) -> None:
     effect = Effect("Cost", "Warm", False, value, value, value, 0.95, scale=scale)
     assert str(effect) == f"Cost with “Warm” {said} (95 % interval {said} to {said})"
+
+
+@pytest.mark.parametrize(
+    ("why", "label", "said"),
+    [
+        ("no_primary", "Plan a new iteration", "it has no primary metric."),
+        (
+            "never_looked",
+            "Set a planned end",
+            "its primary metric has no conversion window, and it has no planned end.",
+        ),
+    ],
+)
+def test_running__that_can_never_be_decided__says_so_and_what_to_do(why, label, said) -> None:
+    found = card(_running(undecided=why, unmet=(Unmet("7 more days"),)))
+    assert found.state is State.KEEP
+    assert found.sentence.startswith("Keep running")
+    assert found.sentence.endswith(f"Nothing will ever be decided: {said}")
+    assert "still needs" not in found.sentence
+    assert found.step(OWNER).label == label
+    assert not found.step(OWNER).asked
