@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from experiments.core.errors import AssayError, Problem, Refused
+from experiments.core.figures import moment
 from experiments.core.permissions import Action
-from experiments.core.types import Actor
+from experiments.core.types import Actor, Outcome, Status
 from experiments.models import Experiment
 from experiments.services.ground.guarding import permit
 from experiments.services.life import advice
@@ -18,6 +19,8 @@ def promote_recommended(
 ) -> Experiment:
     """Promote the recommended variant; refuses when none is, or when another one was asked for."""
     permit(actor, Action.PROMOTE_RECOMMENDED, experiment)
+    if experiment.status in (Status.COMPLETED, Status.ARCHIVED):
+        raise _nothing_to_promote(experiment, _how_it_ended(experiment))
     found = advice.standing(experiment.pk)
     if found is None:
         raise AssayError(
@@ -45,6 +48,15 @@ def promote_recommended(
     )
 
 
+def _how_it_ended(experiment: Experiment) -> str:
+    """Of one that is over: what was promoted when, else how it ended."""
+    rollout = experiment.rollouts.select_related("variant").order_by("-created_at", "-pk").first()
+    if experiment.outcome == Outcome.PROMOTED and rollout is not None:
+        return f"{rollout.variant.key} was promoted already, on {moment(rollout.created_at)}"
+    ended = "" if experiment.end_ts is None else f", on {moment(experiment.end_ts)}"
+    return f"the experiment is over: {experiment.outcome}{ended}"
+
+
 def _names(experiment: Experiment, key: str) -> set[str]:
     return set(experiment.variants.filter(key=key).values_list("name", flat=True))
 
@@ -52,7 +64,7 @@ def _names(experiment: Experiment, key: str) -> set[str]:
 def _nothing_to_promote(experiment: Experiment, why: str) -> Refused:
     problem = Problem("not_recommended", why, "variant")
     return Refused(
-        f"{experiment.key}: cannot promote with a key what no stored decision recommends",
+        f"{experiment.key}: a key promotes only what a stored decision recommends",
         field="variant",
         problems=[problem],
     )

@@ -416,6 +416,7 @@ def test_operators__promote__rolls_the_recommended_variant_out_and_says_so(tools
     assert (entry["enabled"], entry["promoted_variant"]) == (False, "treatment")
     again = send(tools, "post", "/ops/experiments/followup_timing/promote")
     assert again.status_code == 409
+    assert "treatment was promoted already, on " in again.content.decode()
 
 
 def test_operators__promote_before_any_decision__is_a_409_with_the_reason_and_changes_nothing(
