@@ -125,9 +125,14 @@ class FetchedCatalogue:
         return self.snapshot
 
     def wait(self, timeout: float) -> bool:
-        """Whether there is a catalogue, waiting for the first one if need be."""
+        """Whether there is a catalogue, waiting for the first one if need be. One from disk is
+        there at once, so the first attempt to fetch is waited for too.
+        """
         self.start()
-        return self._there.wait(timeout)
+        until = time.monotonic() + timeout
+        there = self._there.wait(timeout)
+        self._tried.wait(max(0.0, until - time.monotonic()))
+        return there
 
     def end(self) -> None:
         """Fetch no more; what there is stays."""
@@ -193,10 +198,11 @@ class FetchedCatalogue:
         ):
             return None  # of several servers one has lost its database: what the others told us is newer
         self.snapshot = found
+        self._well()  # before anybody who waits looks whether it is stale
         self._there.set()
         if self._folder is not None:
             self._folder.keep(Backup(found.etag, answer.body.decode()))
-        return self._well()
+        return None
 
     def _well(self) -> float | None:
         if self._failures:

@@ -44,6 +44,19 @@ def test_catalogue__is_fetched_in_the_background_and_asked_for_by_its_tag(connec
     assert not client.stale
 
 
+@pytest.mark.parametrize("kept", [False, True], ids=["new folder", "kept catalogue"])
+def test_wait_ready__the_server_answered__is_not_stale(
+    connect, platform, tmp_path, monkeypatch, kept
+):
+    if kept:
+        assert connect(folder=tmp_path).refresh()
+    written = Folder.keep
+    monkeypatch.setattr(Folder, "keep", lambda *of: (time.sleep(0.3), written(*of)))
+    client = connect(folder=tmp_path)
+    assert client.wait_ready()
+    assert not client.stale
+
+
 def test_catalogue__changed__is_served_within_a_poll(connect, platform):
     client = connect(poll_seconds=0.05)
     assert client.wait_ready()
