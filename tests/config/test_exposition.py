@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.db import OperationalError
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from analytics.models import AnalysisRun, OutcomeCount
 from analytics.services.analysis import counting
 from experiments.core.clock import utc_now
+from experiments.core.types import Role
 from experiments.models import Delivery, Experiment, Iteration, OutboxMessage, Subscription
 from experiments.services.ground.slots import heard
 from tests.analytics.selectors.test_results import analysed
@@ -42,7 +43,8 @@ def scraped() -> dict[tuple[str, ...], float]:
 
 
 def by_key(scope: str) -> Client:
-    User.objects.get_or_create(username="olga")
+    olga, _ = User.objects.get_or_create(username="olga")
+    olga.groups.add(Group.objects.get_or_create(name=Role.PRODUCT_OWNER.value)[0])
     return Client(headers={"authorization": f"Bearer {new_key(scope, 'olga')}"})
 
 
@@ -78,6 +80,17 @@ def test_metrics__told_an_hour_ago__counts_outcomes_and_rate_agree_before_any_wi
     assert not any(labels[0].startswith("experiment_matured") for labels in found), (
         "nothing was analysed"
     )
+
+
+def test_metrics__primary_metric_is_a_mean__has_units_and_no_conversion_rate() -> None:
+    w = world("by_score")
+    plan(w, "primary", "csat", baseline=3.0, mde=0.1)
+    crowd(w, "control", 150, utc_now() - timedelta(hours=2), events={"csat": 90})
+    found = scraped()
+    assert found["experiment_sample_size", "by_score", "control"] == 150
+    assert not [
+        labels for labels in found if labels[:2] == ("experiment_conversion_rate", "by_score")
+    ]
 
 
 def test_metrics__analysed__matured_numbers_have_names_of_their_own() -> None:

@@ -38,7 +38,8 @@ RECOMMENDER = {
 
 
 def keyed(scope: str) -> Client:
-    User.objects.get_or_create(username="olga")
+    olga, _ = User.objects.get_or_create(username="olga")
+    olga.groups.add(Group.objects.get_or_create(name=Role.PRODUCT_OWNER.value)[0])
     return Client(headers={"authorization": f"Bearer {new_key(scope, 'olga')}"})
 
 

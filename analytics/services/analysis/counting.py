@@ -40,6 +40,8 @@ QUICK_MS = 100
 LONGEST_MS = 30_000
 KIND = "count"
 _COUNTS = (MetricKind.PROPORTION, MetricKind.COUNT, MetricKind.MEAN)
+_SHARES = (MetricKind.PROPORTION,)
+"""Kinds whose primary metric is a share of units, so that a rate of units says what it is."""
 
 
 @dataclass(frozen=True)
@@ -188,8 +190,8 @@ def _is_stale(counted: OutcomeCount | None, now: datetime, took_at_most: int | N
 
 
 def _outcomes(iteration: Iteration) -> tuple[str, list[_Outcome], bool]:
-    """The primary metric's outcome, all outcomes that are counted, and whether some told names
-    found no slot.
+    """The primary metric's outcome where it is a share of units, all outcomes that are counted, and
+    whether some told names found no slot.
     """
     design = iteration_design(iteration)
     planned = {(m.key, m.version) for m in design.metrics}
@@ -201,12 +203,11 @@ def _outcomes(iteration: Iteration) -> tuple[str, list[_Outcome], bool]:
         for d in definitions
         if (d.key, d.version) in planned and _is_outcome(d)
     }
+    shares = {d.key for d in definitions if (d.key, d.version) in planned and d.kind in _SHARES} & {
+        name for name, _ in found
+    }
     primary = next(
-        (
-            m.key
-            for m in design.metrics
-            if m.role == MetricRole.PRIMARY and m.key in {name for name, _ in found}
-        ),
+        (m.key for m in design.metrics if m.role == MetricRole.PRIMARY and m.key in shares),
         "",
     )
     told = list(
