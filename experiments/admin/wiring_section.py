@@ -16,9 +16,10 @@ from analytics.services.ingest import watches
 from experiments.admin.base import actor_of, may
 from experiments.admin.experiment_view import View
 from experiments.core.clock import utc_now
+from experiments.core.design.metric_definitions import OF_OTHER_TABLES
 from experiments.core.permissions import Action
 from experiments.core.snippets import Snippet, Wire, snippets
-from experiments.core.types import Environment, FlagType
+from experiments.core.types import Environment, FlagType, MetricRole
 from experiments.models import Experiment, Flag
 from experiments.services.ground.audit import unit_hash
 
@@ -60,10 +61,8 @@ def of_flag(
     kind, default = FlagType(flag.value_type), flag.default_value
     if experiment is None:
         return snippets(Wire(flag.key, kind, default, base))
-    events = tuple(name for what, name in _sent(experiment) if what == "event")
-    return snippets(
-        Wire(flag.key, kind, default, base, experiment.unit_type, experiment.key, events)
-    )
+    sent = _sent(experiment)
+    return snippets(Wire(flag.key, kind, default, base, experiment.unit_type, experiment.key, sent))
 
 
 def tail_of(request: HttpRequest, experiment: Experiment) -> dict[str, Any]:
@@ -94,15 +93,16 @@ def _unit(row: TailRow, raw: bool) -> str:
 
 
 def _sent(experiment: Experiment) -> list[tuple[str, str]]:
-    """What the experiment's metrics read: events by type, observations by name; each once, in plan
-    order.
+    """What the experiment's metrics read: events by type, observations by name; each once, the
+    primary metric's first. What stands for rows of other tables nobody sends as an event.
     """
     found: dict[tuple[str, str], None] = {}
-    for plan in experiment.planned_metrics.all():
+    plans = experiment.planned_metrics.all()
+    for plan in sorted(plans, key=lambda plan: plan.role != MetricRole.PRIMARY):
         metric = plan.metric
         if metric.source == "observation":
             found[("observation", metric.key)] = None
         for name in (*metric.event_types, *metric.denominator_event_types):
-            if not name.startswith("ai_"):
+            if name not in OF_OTHER_TABLES:
                 found[("event", name)] = None
     return list(found)

@@ -22,7 +22,8 @@ _GROWTHBOOK_IDS = {"user": "id", "tenant": "tenantId", "session": "sessionId"}
 @dataclass(frozen=True)
 class Wire:
     """What the lines are about: a flag, where the platform is, whom it hashes, which experiment
-    asks and which events its metrics read.
+    asks, and what its metrics read, the primary one's first: pairs of event or observation and its
+    name.
     """
 
     flag: str
@@ -31,7 +32,7 @@ class Wire:
     base_url: str
     unit_type: str = "user"
     experiment: str | None = None
-    events: Sequence[str] = ()
+    sent: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,9 @@ def _unit(wire: Wire) -> str:
     return f"{wire.unit_type}-42"
 
 
-def _event(wire: Wire) -> str:
-    return wire.events[0] if wire.events else "order_completed"
+def _first_sent(wire: Wire) -> tuple[str, str]:
+    """What the lines report: what the primary metric reads, else an example."""
+    return wire.sent[0] if wire.sent else ("event", "order_completed")
 
 
 def _python(value: JSON) -> str:
@@ -74,6 +76,7 @@ def _js(value: object) -> str:
 
 
 def _sdk(wire: Wire) -> str:
+    what, name = _first_sent(wire)
     whose = (
         f'unit="{_unit(wire)}"'
         if wire.unit_type == "user"
@@ -86,7 +89,9 @@ def _sdk(wire: Wire) -> str:
             f'client = AssayClient("{wire.base_url}", "assay_server_…", folder="/var/lib/app/assay")',
             "client.wait_ready()",
             f'value = client.get_{wire.type}("{wire.flag}", {_python(wire.default)}, {whose}, attributes={{}})',
-            f'client.track("{_event(wire)}", {whose})',
+            f'client.track("{name}", {whose})'
+            if what == "event"
+            else f'client.observe("{name}", 1.0, {whose})',
         )
     )
 
@@ -189,17 +194,12 @@ def _growthbook_plugins(wire: Wire, scope: str) -> tuple[str, ...]:
 
 def _curl(wire: Wire) -> str:
     units: JSON = {wire.unit_type: _unit(wire)}
-    event: JSON = {
-        "events": [
-            {
-                "event_id": "an-id-of-yours",
-                "event_type": _event(wire),
-                "units": units,
-                "timestamp": "NOW",
-            }
-        ]
-    }
-    told = _js(event).replace('"NOW"', "\"'$(date -u +%FT%TZ)'\"")
+    what, name = _first_sent(wire)
+    fields: dict[str, JSON] = (
+        {"event_type": name} if what == "event" else {"metric": name, "value": 1.0}
+    )
+    item: JSON = {"event_id": "an-id-of-yours", **fields, "units": units, "timestamp": "NOW"}
+    told = _js({f"{what}s": [item]}).replace('"NOW"', "\"'$(date -u +%FT%TZ)'\"")
     if wire.experiment:
         path, body = "api/v1/assignments", {"units": units, "experiments": [wire.experiment]}
     else:
@@ -208,7 +208,7 @@ def _curl(wire: Wire) -> str:
         (
             f'assay={wire.base_url} key="Authorization: Bearer assay_server_…" json="Content-Type: application/json"',
             f'curl -sS $assay/{path} -H "$key" -H "$json" -d \'{_js(body)}\'',
-            f'curl -sS $assay/api/v1/events -H "$key" -H "$json" -d \'{told}\'',
+            f'curl -sS $assay/api/v1/{what}s -H "$key" -H "$json" -d \'{told}\'',
         )
     )
 

@@ -5,6 +5,7 @@ and gets what the user gets.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -22,8 +23,9 @@ TENANTS = Wire(
     "BASE",
     "tenant",
     "pasted",
-    ("pasted_used",),
+    (("event", "pasted_used"),),
 )
+SCORED = replace(TENANTS, sent=(("observation", "pasted_score"),))
 USERS = Wire("pasted_switch", FlagType.BOOLEAN, False, "BASE")
 NAMES = [one.name for one in snippets(USERS)]
 END = {
@@ -45,6 +47,7 @@ def _run(live, wire, name, folder):
     for scope in ("server", "client"):
         code = code.replace(f"assay_{scope}_…", live.keys[scope])
     code = code.replace("/var/lib/app/assay", str(folder))
+    code = code.replace("an-id-of-yours", f"{wire.flag} {folder.name}")
     if name == "curl":
         return _shell(code, folder)
     shown = (
@@ -79,6 +82,15 @@ def test_snippet__of_an_experiment_of_tenants__gets_the_tenants_variant(served, 
         )
     else:
         assert json.loads(printed) == mine["value"]
+
+
+def test_snippets__of_what_is_observed__observe_it_and_nothing_else(served, tmp_path):
+    told = {one.name: one.code for one in snippets(SCORED)}
+    assert 'client.observe("pasted_score", 1.0, ' in told["sdk"]
+    assert not [name for name, code in told.items() if "order_completed" in code]
+    printed = _run(served, SCORED, "curl", tmp_path)
+    _, answer = map(json.loads, printed.replace("}{", "}\n{").splitlines())
+    assert answer["accepted"] == 1, answer
 
 
 @pytest.mark.parametrize("name", _cases())

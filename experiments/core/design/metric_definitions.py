@@ -29,6 +29,7 @@ ALL_COSTS = "ai_costs"
 """Everything that a unit cost, each request once: metered and priced where its call was metered,
 else as its events say.
 """
+OF_OTHER_TABLES = frozenset({FEEDBACK, EDITED, REQUEST_COST, ALL_COSTS})
 COST_TYPES = frozenset({REQUEST_COST, ALL_COSTS})
 
 ZERO_WITHOUT_ROWS: frozenset[str] = frozenset({"any", "count", "sum"})
