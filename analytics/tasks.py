@@ -38,7 +38,7 @@ SEAL_SECONDS = 60
 
 
 @dataclass(frozen=True)
-class Kind:
+class SlowWork:
     """A kind of slow work: what it is, the queue of its messages, and who hears of a run that was
     lost.
 
@@ -112,14 +112,14 @@ def _scan_pairs(_: int, now: datetime) -> object:
     return scan_pairs(now=now)
 
 
-SLOW: Mapping[str, Kind] = {
-    "analyse": Kind(_analyse, told=_note_lost, again=_after_analysis),
-    "watch_dark_launch": Kind(_watch_dark_launch, again=_after_dark_check),
-    "read_holdback": Kind(_read_holdback),
-    "write_report": Kind(_write_report, "reports"),
-    "scan": Kind(_scan, "reports"),
-    "scan_pairs": Kind(_scan_pairs, "reports"),
-    "keep_standings": Kind(lambda _, now: standings.refresh(now)),
+SLOW: Mapping[str, SlowWork] = {
+    "analyse": SlowWork(_analyse, told=_note_lost, again=_after_analysis),
+    "watch_dark_launch": SlowWork(_watch_dark_launch, again=_after_dark_check),
+    "read_holdback": SlowWork(_read_holdback),
+    "write_report": SlowWork(_write_report, "reports"),
+    "scan": SlowWork(_scan, "reports"),
+    "scan_pairs": SlowWork(_scan_pairs, "reports"),
+    "keep_standings": SlowWork(lambda _, now: standings.refresh(now)),
 }
 """Work that reads many rows. Each piece is a message of its own, on queues that no wake-up waits
 in.

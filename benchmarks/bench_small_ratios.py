@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import stdtr
 
 from analytics.core.calibration.simulate import Requests
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.kinds import kind_of
 from analytics.core.stats.arms.mean import satterthwaite
 
@@ -45,7 +45,7 @@ def orders(rng: np.random.Generator, n: int) -> Pair:
 
 def delta_p(control: Pair, treatment: Pair) -> float | None:
     """The product's p."""
-    arms = [Moments.of_rows(y=y, d=d) for y, d in (control, treatment)]
+    arms = [UnitMoments.of_rows(y=y, d=d) for y, d in (control, treatment)]
     return kind_of("ratio").compare(*arms, ALPHA).p
 
 

@@ -22,7 +22,7 @@ from django.core.exceptions import ImproperlyConfigured
 VARIABLE = "ASSAY_ROLE"
 
 
-class Role(StrEnum):
+class ProcessRole(StrEnum):
     SERVE = "serve"
     MANAGE = "manage"
     ALL = "all"
@@ -69,7 +69,7 @@ def leave_out(*, always: bool = False) -> None:
     """In a process with one job, let nothing find the optional modules; before anything could
     have.
     """
-    mine = job(chosen(os.environ.get(VARIABLE, Role.ALL)))
+    mine = job(chosen(os.environ.get(VARIABLE, ProcessRole.ALL)))
     if always or mine is not Job.EVERYTHING:
         absent = set(OPTIONAL) - (
             {"yaml"} if mine is Job.ANSWER else set()
@@ -77,17 +77,17 @@ def leave_out(*, always: bool = False) -> None:
         sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # None: as if it were not installed
 
 
-def chosen(word: str) -> Role:
+def chosen(word: str) -> ProcessRole:
     """The role of this name."""
     try:
-        return Role(word.strip().lower())
+        return ProcessRole(word.strip().lower())
     except ValueError:
         raise ImproperlyConfigured(
-            f"{VARIABLE}: wanted one of {', '.join(Role)}; found {word!r}"
+            f"{VARIABLE}: wanted one of {', '.join(ProcessRole)}; found {word!r}"
         ) from None
 
 
-def job(role: Role) -> Job:
+def job(role: ProcessRole) -> Job:
     """What this process is for; a command may need every application, whatever the web process is
     for.
     """
@@ -96,6 +96,6 @@ def job(role: Role) -> Job:
         return COMMANDS.get(arguments[0], Job.EVERYTHING) if arguments else Job.EVERYTHING
     if os.environ.get(JOB) == Job.WORK:
         return Job.WORK
-    if role is Role.SERVE:
+    if role is ProcessRole.SERVE:
         return Job.SERVE
     return Job.ANSWER if os.environ.get(JOB) == Job.ANSWER else Job.EVERYTHING

@@ -50,7 +50,7 @@ X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 
 # ---------------------------------------------------------------- the house
-ROLE = roles.chosen(env.text(roles.VARIABLE, roles.Role.ALL))
+ROLE = roles.chosen(env.text(roles.VARIABLE, roles.ProcessRole.ALL))
 JOB = roles.job(ROLE)
 SERVES_ONLY = JOB is roles.Job.SERVE
 INSTALLED_APPS = [

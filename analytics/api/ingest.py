@@ -41,14 +41,14 @@ from experiments.core.types import JSON, Scope
 from experiments.http.client_caps import admission
 from experiments.http.doors import Door, identity, json_body
 from experiments.http.parsing import BATCH_ITEMS
-from experiments.services.ground.turns import Kind
+from experiments.services.ground.turns import TurnKind
 
 
 class IngestDoor(Door):
     """What these doors have in common."""
 
     scopes: tuple[Scope, ...] = (Scope.SERVER, Scope.INGEST)
-    kind = Kind.STORE
+    kind = TurnKind.STORE
     plural = ""
     # The items' type differs by door; each pair below belongs together.
     parse: Callable[..., Any]

@@ -31,7 +31,7 @@ from experiments.http.source_units import SourceUnits
 from experiments.models import ExperimentMetric
 from experiments.selectors import serving
 from experiments.selectors.experiments import resolve
-from experiments.services.ground.turns import Kind
+from experiments.services.ground.turns import TurnKind
 from experiments.services.serving.exposures import exposure_of
 
 Name = Annotated[str, Meta(max_length=200)]
@@ -61,7 +61,7 @@ class Recorded(Door):
     """Stores one observation, and that its unit has met its variant; answers after the commit."""
 
     scopes = (Scope.SERVER, Scope.INGEST)
-    kind = Kind.STORE
+    kind = TurnKind.STORE
 
     @extend_schema(request=RecordedBody, responses={200: COUNTS})
     @idempotent

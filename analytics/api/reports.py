@@ -40,7 +40,7 @@ class AsAsked(BaseContentNegotiation):
         return first, str(first.media_type)
 
 
-class Report(Door):
+class ReportDoor(Door):
     """`GET …/report`: what was kept when the experiment ended; before that, what stands now, marked
     as not final.
     """

@@ -35,7 +35,7 @@ from experiments.http.doors import raw_body
 from experiments.http.errors import error_body, error_response
 from experiments.http.parsing import BATCH_ITEMS, parse_json
 from experiments.http.plain import need_database, plain
-from experiments.services.ground.turns import Kind, turn
+from experiments.services.ground.turns import TurnKind, turn
 
 
 def _batch(request: HttpRequest) -> HttpResponse:
@@ -65,7 +65,7 @@ def _stored(key: KeyIdentity, identity: IngestIdentity, content: JSON) -> HttpRe
     may_say = is_viewed if key.scope is Scope.CLIENT else is_track
     tracks = {place: message for place, message in enumerate(messages) if may_say(message)}
     items = dict(zip(tracks, parse_items(list(tracks.values()), read_track), strict=True))
-    with turn(Kind.STORE):
+    with turn(TurnKind.STORE):
         now, ignored = utc_now(), len(messages) - len(tracks)
         result = ingest_mixed(items, now=now, identity=replace(identity, sent_at=sent_at))
         add_to_tallies(now, "segment", {IGNORED: ignored})

@@ -16,7 +16,7 @@ from drf_spectacular.utils import extend_schema
 from msgspec import Meta
 from rest_framework.request import Request
 
-from analytics.readings.sizing import Answer, Asked, MetricAsked, document, size
+from analytics.readings.sizing import MetricAsked, SizingAnswer, SizingQuestion, document, size
 from analytics.services.planning.planning import experiment_plan
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput
@@ -69,7 +69,7 @@ class SampleSizeBody(msgspec.Struct, forbid_unknown_fields=True):
     unit_type: Word = "user"
 
 
-class SampleSize(Door):
+class SampleSizeDoor(Door):
     """Answers a plan; writes nothing, so a key that may only read may ask."""
 
     scopes = (Scope.READ, Scope.MANAGEMENT)
@@ -80,7 +80,7 @@ class SampleSize(Door):
         return JsonResponse(document(_answer(read(request, SampleSizeBody))))
 
 
-def _answer(body: SampleSizeBody) -> Answer:
+def _answer(body: SampleSizeBody) -> SizingAnswer:
     if body.experiment is None:
         return size(_asked(body), utc_now())
     if body.metrics:
@@ -92,8 +92,8 @@ def _answer(body: SampleSizeBody) -> Answer:
     )
 
 
-def _asked(body: SampleSizeBody) -> Asked:
-    return Asked(
+def _asked(body: SampleSizeBody) -> SizingQuestion:
+    return SizingQuestion(
         metrics=tuple(MetricAsked(**msgspec.structs.asdict(metric)) for metric in body.metrics),
         shares=tuple(body.shares) or (1.0, 1.0),
         share=body.share,

@@ -15,7 +15,7 @@ from django.http import JsonResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
-from analytics.selectors.arriving.tail import KINDS, Subject, tail
+from analytics.selectors.arriving.tail import KINDS, TailSubject, tail
 from analytics.services.ingest import watches
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput
@@ -99,7 +99,7 @@ class Tail(Door):
 
 @dataclass(frozen=True)
 class _Asked:
-    subject: Subject
+    subject: TailSubject
     kinds: tuple[str, ...]
     unit_type: str
 
@@ -123,7 +123,7 @@ def _asked(request: Request, key: KeyIdentity) -> _Asked:
     problem = problem or (check_unit_type(unit_type) if unit_type else None)
     if problem is not None:
         raise InvalidInput(problem.message, problem.field)
-    subject = Subject(resolve(ref) if ref else None, unit_id, unit_type, key.environment)
+    subject = TailSubject(resolve(ref) if ref else None, unit_id, unit_type, key.environment)
     return _Asked(subject, _kinds(query.getlist("kind")), unit_type or "user")
 
 

@@ -29,7 +29,7 @@ from experiments.http.doors import raw_body
 from experiments.http.errors import error_body
 from experiments.http.parsing import BATCH_ITEMS, parse_json
 from experiments.http.plain import need_database, plain
-from experiments.services.ground.turns import Kind, turn
+from experiments.services.ground.turns import TurnKind, turn
 
 _SCOPES = (Scope.CLIENT, Scope.SERVER)
 _SOME, _NONE = 207, 400
@@ -47,7 +47,7 @@ def _track(request: HttpRequest) -> HttpResponse:
     met = {place: event for place, event in enumerate(events) if is_exposure(event)}
     items = dict(zip(met, parse_items(list(met.values()), _read), strict=True))
     now, ignored = utc_now(), len(events) - len(met)
-    with turn(Kind.STORE):
+    with turn(TurnKind.STORE):
         result = ingest_mixed(
             items,
             now=now,

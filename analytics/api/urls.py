@@ -7,9 +7,9 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver
 
 from analytics.api.costs import ExperimentCosts
-from analytics.api.reports import Report
+from analytics.api.reports import ReportDoor
 from analytics.api.results import Analyze, Metrics, Summary
-from analytics.api.sizes import SampleSize
+from analytics.api.sizes import SampleSizeDoor
 from analytics.api.tail import Tail
 from experiments.http.doors import door
 
@@ -18,10 +18,10 @@ REF = r"experiments/(?P<ref>[^/]+)"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     door("tail", Tail, "tail"),
-    door("sample-size", SampleSize, "sample-size"),
+    door("sample-size", SampleSizeDoor, "sample-size"),
     door(f"{REF}/metrics", Metrics, "metrics"),
     door(f"{REF}/analyze", Analyze, "analyze"),
     door(f"{REF}/summary", Summary, "summary"),
     door(f"{REF}/costs", ExperimentCosts, "experiment-costs"),
-    door(f"{REF}/report", Report, "report"),
+    door(f"{REF}/report", ReportDoor, "report"),
 ]

@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import partial
 
 from analytics.core.ground.errors import ImpossibleTotals
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.ground.nets import NO_NET, Net
 from analytics.core.ground.observed import Observed, Remembered
 from analytics.core.ground.totals import Totals
@@ -179,7 +179,7 @@ def sums_of(observed: Observed) -> dict[str, float]:
             **sums_of(observed.whole),
             **{f"{name} (with past)": value for name, value in sums_of(observed.known).items()},
         }
-    if isinstance(observed, Moments):
+    if isinstance(observed, UnitMoments):
         pairs = [(one, two) for i, one in enumerate(observed.names) for two in observed.names[i:]]
         sums = dict(zip(observed.names, observed.sums, strict=True))
         return {

@@ -16,7 +16,7 @@ MOST_DAYS = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class DayReading:
     """One test arm against control as it stood at the end of a day; ``low``/``high`` may be read at
     any time (None: cannot say).
     """
@@ -29,28 +29,31 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
+class SeriesDay:
     """A local day: the units that every arm had met by then, and the readings."""
 
     day: date
     units: Mapping[str, int]
-    readings: tuple[Reading, ...] = ()
+    readings: tuple[DayReading, ...] = ()
 
 
 def with_day(
-    before: Sequence[Day], day: date, arms: Sequence[ArmSummary], metrics: Sequence[MetricResult]
-) -> tuple[Day, ...]:
+    before: Sequence[SeriesDay],
+    day: date,
+    arms: Sequence[ArmSummary],
+    metrics: Sequence[MetricResult],
+) -> tuple[SeriesDay, ...]:
     """The series with this day as it stands now; a later run of the same day replaces the earlier
     one.
     """
-    today = Day(day, {arm.key: arm.units for arm in arms}, tuple(_readings(metrics)))
+    today = SeriesDay(day, {arm.key: arm.units for arm in arms}, tuple(_readings(metrics)))
     kept = [one for one in before if one.day < day]
     return (*_thinned(kept, MOST_DAYS - 1), today)
 
 
-def _readings(metrics: Sequence[MetricResult]) -> list[Reading]:
+def _readings(metrics: Sequence[MetricResult]) -> list[DayReading]:
     return [
-        Reading(
+        DayReading(
             metric.key,
             one.arm,
             one.comparison.difference,
@@ -62,7 +65,7 @@ def _readings(metrics: Sequence[MetricResult]) -> list[Reading]:
     ]
 
 
-def _thinned(days: Sequence[Day], most: int) -> list[Day]:
+def _thinned(days: Sequence[SeriesDay], most: int) -> list[SeriesDay]:
     found = list(days)
     while len(found) > most:
         half = len(found) // 2

@@ -14,7 +14,7 @@ Sums = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class WorkLine:
     """One line of the arithmetic: what, the formula, the same with its numbers, and what comes
     out.
     """
@@ -31,10 +31,10 @@ class _Arm:
 
     value: float
     variance: float | None
-    steps: tuple[Step, ...]
+    steps: tuple[WorkLine, ...]
 
 
-def steps(kind: str, control: Sums, treatment: Sums) -> tuple[Step, ...]:
+def steps(kind: str, control: Sums, treatment: Sums) -> tuple[WorkLine, ...]:
     """Each arm's value and variance, the difference, and its standard error; nothing where totals
     do not suffice.
 
@@ -52,14 +52,14 @@ def steps(kind: str, control: Sums, treatment: Sums) -> tuple[Step, ...]:
     found = [
         *c.steps,
         *t.steps,
-        Step("difference", "arm − control", f"{_n(t.value)} − {_n(c.value)}", difference),
+        WorkLine("difference", "arm − control", f"{_n(t.value)} − {_n(c.value)}", difference),
     ]
     if c.variance is not None and t.variance is not None:
         n_c, n_t = control["n"], treatment["n"]
         se = math.sqrt(t.variance / n_t + c.variance / n_c)
         filled = f"√({_n(t.variance)}/{_n(n_t)} + {_n(c.variance)}/{_n(n_c)})"
         found.append(
-            Step("standard error", "√(s²(arm)/n(arm) + s²(control)/n(control))", filled, se)
+            WorkLine("standard error", "√(s²(arm)/n(arm) + s²(control)/n(control))", filled, se)
         )
     return tuple(found)
 
@@ -69,8 +69,8 @@ def _rate(who: str, sums: Sums) -> _Arm | None:
     if not n:
         return None
     rate = y / n
-    value = Step(f"rate of {who}", "Σy / n", f"{_n(y)} / {_n(n)}", rate)
-    variance = Step(
+    value = WorkLine(f"rate of {who}", "Σy / n", f"{_n(y)} / {_n(n)}", rate)
+    variance = WorkLine(
         f"s² of {who}", "rate · (1 − rate)", f"{_n(rate)} · (1 − {_n(rate)})", rate * (1 - rate)
     )
     return _Arm(rate, variance.value, (value, variance))
@@ -80,11 +80,11 @@ def _mean(who: str, sums: Sums) -> _Arm | None:
     n, y, yy = sums.get("n", 0), sums.get("y", 0.0), sums.get("y·y", 0.0)
     if not n:
         return None
-    value = Step(f"mean of {who}", "Σy / n", f"{_n(y)} / {_n(n)}", y / n)
+    value = WorkLine(f"mean of {who}", "Σy / n", f"{_n(y)} / {_n(n)}", y / n)
     if n < 2:
         return _Arm(value.value, None, (value,))
     filled = f"({_n(yy)} − {_n(y)}²/{_n(n)}) / ({_n(n)} − 1)"
-    variance = Step(
+    variance = WorkLine(
         f"s² of {who}", "(Σy² − (Σy)²/n) / (n − 1)", filled, (yy - y * (y / n)) / (n - 1)
     )
     return _Arm(value.value, variance.value, (value, variance))
@@ -95,18 +95,18 @@ def _ratio(who: str, sums: Sums) -> _Arm | None:
     if not n or not d > 0:
         return None
     ratio, per_unit = y / d, d / n
-    value = Step(f"ratio of {who}", "Σy / Σd", f"{_n(y)} / {_n(d)}", ratio)
+    value = WorkLine(f"ratio of {who}", "Σy / Σd", f"{_n(y)} / {_n(d)}", ratio)
     if n < 2:
         return _Arm(ratio, None, (value,))
     yy, yd, dd = (sums.get(name, 0.0) for name in ("y·y", "y·d", "d·d"))
     formula = "(Σy² − 2R·Σyd + R²·Σd²) / (n − 1) / (Σd/n)²"
     filled = f"({_n(yy)} − 2·{_n(ratio)}·{_n(yd)} + {_n(ratio)}²·{_n(dd)}) / ({_n(n)} − 1) / {_n(per_unit)}²"
     spread = (yy - 2 * ratio * yd + ratio * ratio * dd) / (n - 1) / per_unit**2
-    told = Step(f"s² of {who}", formula, filled, spread)
+    told = WorkLine(f"s² of {who}", formula, filled, spread)
     if n >= FEW_UNITS:
         return _Arm(ratio, spread, (value, told))
     v2 = (dd - d * (d / n)) / (n - 1) / per_unit**2
-    few = Step(
+    few = WorkLine(
         f"s² of {who}, few units",
         f"s² · (1 + 3·v²/n) below {FEW_UNITS} units, v² = (Σd² − (Σd)²/n) / (n − 1) / (Σd/n)²",
         f"{_n(spread)} · (1 + 3·{_n(v2)}/{_n(n)})",

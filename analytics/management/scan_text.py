@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from analytics.core.scans.scans import Breakdown, ByStrata, Drifting, Wearing
+from analytics.core.scans.scans import BreakdownResult, ByStrata, Drifting, Wearing
 from analytics.selectors.scans import ScanView
 from experiments.core.figures import moment, p_is
 
@@ -36,7 +36,7 @@ def _wearing(one: Wearing) -> Iterator[str]:
     yield f"  first week − second week, {one.metric}, {one.arm}: {said}"
 
 
-def _breakdown(one: Breakdown) -> Iterator[str]:
+def _breakdown(one: BreakdownResult) -> Iterator[str]:
     h = one.found.heterogeneity
     said = (
         h.reason

@@ -10,7 +10,7 @@ class NullReplay(models.Model):
     arms.
 
     The newest of each (iteration, metric, method) is what the calibration page shows; older ones
-    stay. ``result`` is ``analytics.core.scans.replay.NullReplay``; ``seed`` gives the same splits
+    stay. ``result`` is ``analytics.core.scans.replay.ReplayResult``; ``seed`` gives the same splits
     again.
     """
 

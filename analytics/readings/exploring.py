@@ -28,7 +28,7 @@ LONGEST_HOURS = 24 * 90
 
 
 @dataclass(frozen=True)
-class Reading:
+class ExploringChoice:
     """What is read otherwise; ``None`` leaves it as planned. Days are of first exposure, local,
     both included.
 
@@ -67,7 +67,7 @@ class Explored:
     drawn as results are.
     """
 
-    reading: Reading
+    reading: ExploringChoice
     row: MetricRow
     view: ResultsView
     cut: datetime
@@ -78,7 +78,7 @@ def explore(
     now: datetime,
     *,
     experiment: Experiment,
-    reading: Reading,
+    reading: ExploringChoice,
     store: Store | None = None,
 ) -> Explored:
     """Read one planned metric of the newest iteration otherwise.
@@ -120,7 +120,9 @@ def explore(
     return Explored(reading, row, replace(view_of(run), metrics=(row,), days=()), people.cut)
 
 
-def _read_otherwise(experiment: Experiment, plan: AnalysisPlan, reading: Reading) -> PlannedMetric:
+def _read_otherwise(
+    experiment: Experiment, plan: AnalysisPlan, reading: ExploringChoice
+) -> PlannedMetric:
     found = next((one for one in plan.metrics if one.definition.key == reading.metric), None)
     if found is None:
         planned = ", ".join(one.definition.key for one in plan.metrics)
@@ -143,7 +145,7 @@ def _read_otherwise(experiment: Experiment, plan: AnalysisPlan, reading: Reading
     return replace(found, definition=definition)
 
 
-def _segment(reading: Reading) -> Declared | None:
+def _segment(reading: ExploringChoice) -> Declared | None:
     if reading.segment is None:
         return None
     name, value = reading.segment
@@ -155,7 +157,7 @@ def _segment(reading: Reading) -> Declared | None:
     return Declared(name, (value,))
 
 
-def _cut(plan: AnalysisPlan, reading: Reading, now: datetime) -> datetime:
+def _cut(plan: AnalysisPlan, reading: ExploringChoice, now: datetime) -> datetime:
     """The end of the last day asked for, but no later than what the analysis itself may read."""
     latest = plan.cut(now)
     return (

@@ -8,17 +8,17 @@ from datetime import date, timedelta
 from functools import partial
 from typing import cast
 
-from analytics.core.deciding.decision import Action, ArmFacts, Facts, GuardrailFact, Rule
+from analytics.core.deciding.decision import Action, ArmFacts, DecisionFacts, GuardrailFact, Rule
 from analytics.core.deciding.guardrails import (
     GuardrailPlan,
+    GuardrailReading,
     Harm,
     Margin,
-    Reading,
     harm,
     judge,
     unknown,
 )
-from analytics.core.deciding.harm_watch import Watched, watched
+from analytics.core.deciding.harm_watch import WatchedGuardrail, watched
 from analytics.core.deciding.look_state import LookState, histories, horizon, safety_looks, take
 from analytics.core.deciding.looks import LookHistory, Observation, crossed_together, observe
 from analytics.core.deciding.verdicts import Crossing, GuardrailResult
@@ -75,7 +75,7 @@ NOTHING_EARLIER = Earlier()
 
 
 @dataclass(frozen=True)
-class Standing:
+class LookStanding:
     """Where the looks stand after this run: all of them, and whether one was taken now."""
 
     states: tuple[LookState, ...]
@@ -225,7 +225,7 @@ def guard(
 
     ``before``: a switched-off arm keeps the verdict of the run before.
     """
-    readings: list[Reading] = []
+    readings: list[GuardrailReading] = []
     unreadable: list[GuardrailResult] = []
     for metric in guarded(plan):
         why: list[str] = []
@@ -246,7 +246,7 @@ def guard(
     )
 
 
-def _none_of(why: list[str], reason: str) -> list[Reading]:
+def _none_of(why: list[str], reason: str) -> list[GuardrailReading]:
     why.append(reason)
     return []
 
@@ -257,7 +257,7 @@ def _readings(
     states: Sequence[LookState],
     metric: PlannedMetric,
     net: Net,
-) -> list[Reading]:
+) -> list[GuardrailReading]:
     """One guardrail on every test arm: alarms since the start and of the last days, and its
     looks.
     """
@@ -265,7 +265,7 @@ def _readings(
     both = (measured.since_start.get(key), measured.recent.get(key))
     start, recent = (_priced(metric, measured, _harms(plan, metric, found, net)) for found in both)
     return [
-        Reading(
+        GuardrailReading(
             planned,
             arm,
             start[arm],
@@ -277,7 +277,9 @@ def _readings(
     ]
 
 
-def watch(plan: AnalysisPlan, measured: Measured, net: Net = NO_NET) -> tuple[Watched, ...]:
+def watch(
+    plan: AnalysisPlan, measured: Measured, net: Net = NO_NET
+) -> tuple[WatchedGuardrail, ...]:
     """The SPRT of every guardrail that counts bad events, on every test arm that serves."""
     if plan.control is None or not measured.hours:
         return ()
@@ -296,8 +298,8 @@ def watch(plan: AnalysisPlan, measured: Measured, net: Net = NO_NET) -> tuple[Wa
     )
 
 
-def _not_watched(sprt: SprtPlan, key: str, arm: str, why: str) -> Watched:
-    return Watched(key, arm, sprt.threshold, reason=why)
+def _not_watched(sprt: SprtPlan, key: str, arm: str, why: str) -> WatchedGuardrail:
+    return WatchedGuardrail(key, arm, sprt.threshold, reason=why)
 
 
 def pay(plan: AnalysisPlan, measured: Measured, net: Net = NO_NET) -> tuple[Paid, ...]:
@@ -338,7 +340,7 @@ def _paid(plan: AnalysisPlan, metric: PlannedMetric, arm: str, measured: Measure
 
 
 def weighed(
-    verdicts: Sequence[GuardrailResult], proven: Sequence[Watched], paid: Sequence[Paid]
+    verdicts: Sequence[GuardrailResult], proven: Sequence[WatchedGuardrail], paid: Sequence[Paid]
 ) -> tuple[GuardrailResult, ...]:
     """Verdicts with what the SPRT has proven, and with what a gain pays for."""
     messages = {(one.key, one.arm): one.message for one in proven if one.proven}
@@ -359,12 +361,12 @@ def facts_of(
     *,
     health: Health,
     verdicts: Sequence[GuardrailResult],
-    standing: Standing,
+    standing: LookStanding,
     clock: Clock,
     harmed: frozenset[str],
     stranded: bool,
     net: Net | None = None,
-) -> Facts:
+) -> DecisionFacts:
     """Everything that a decision rests on, oriented so that more is better.
 
     Units are those of the look where one was taken: the floor has to be met by what the look saw.
@@ -385,7 +387,7 @@ def facts_of(
         lambda _: ({}, {}),
     )
     costs = _costs(plan, measured)
-    return Facts(
+    return DecisionFacts(
         arms=tuple(
             replace(
                 _arm_facts(

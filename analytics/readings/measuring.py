@@ -14,7 +14,7 @@ from django.db.models import Sum
 from analytics.core.deciding.harm_watch import Hour
 from analytics.core.deciding.look_state import MetricCap
 from analytics.core.deciding.windows import LookPermission, day_start
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.ground.nets import NO_NET, Fault, Net, never_hold
 from analytics.core.ground.observed import Observed
 from analytics.core.intake.tallies import OTHER_ARM, OVER_CAP, UNREGISTERED
@@ -89,7 +89,7 @@ class Measured:
     clients: Mapping[str, int] = field(default_factory=dict)
     left_out: int = 0
     hours: Mapping[str, Mapping[str, Sequence[Hour]]] = field(default_factory=dict)
-    worth: Mapping[str, Mapping[str, Moments]] = field(default_factory=dict)
+    worth: Mapping[str, Mapping[str, UnitMoments]] = field(default_factory=dict)
     spent_micro: int | None = None
     unpriced: Mapping[str, Unpriced] = field(default_factory=dict)
     told: tuple[str, ...] = ()
@@ -346,7 +346,7 @@ def _hours(
 
 def _worth(
     plan: AnalysisPlan, store: Store, people: Population, cost: PlannedMetric
-) -> dict[str, Moments]:
+) -> dict[str, UnitMoments]:
     """Arm key → outcome and cost of its matured units."""
     if plan.primary is None:
         return {}

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from analytics.core.kinds import kind_of, level_of
 from analytics.core.stats import power
-from analytics.stores.spans import Span
+from analytics.stores.spans import PastSpan
 from experiments.core.design.metric_definitions import MetricDefinition
 from experiments.core.figures import counted
 
@@ -105,15 +105,15 @@ def pasts(
     return {key: past for key, past in found.items() if past is not None}
 
 
-def _span(unit_type: str, now: datetime) -> Span:
-    return Span(unit_type=unit_type, since=now - timedelta(days=DAYS), cut=now)
+def _span(unit_type: str, now: datetime) -> PastSpan:
+    return PastSpan(unit_type=unit_type, since=now - timedelta(days=DAYS), cut=now)
 
 
 Found = tuple[float, float | None, int, int | None]
 """Baseline, spread, units, and how many of these were silent."""
 
 
-def _of_units(span: Span, metric: MetricDefinition) -> Found | None:
+def _of_units(span: PastSpan, metric: MetricDefinition) -> Found | None:
     from analytics.stores import history  # here: it loads ibis, which few pages need
 
     past = history.unit_past(span, metric)
@@ -130,7 +130,7 @@ def _of_units(span: Span, metric: MetricDefinition) -> Found | None:
     )
 
 
-def _of_ratio(span: Span, metric: MetricDefinition) -> Found | None:
+def _of_ratio(span: PastSpan, metric: MetricDefinition) -> Found | None:
     from analytics.stores import history  # here: it loads ibis, which few pages need
 
     moments = history.ratio_moments(span, metric)
@@ -139,7 +139,7 @@ def _of_ratio(span: Span, metric: MetricDefinition) -> Found | None:
     return moments.sum("y") / moments.sum("d"), power.ratio_sd(moments), moments.n, None
 
 
-def _of_rows(span: Span, metric: MetricDefinition) -> Found | None:
+def _of_rows(span: PastSpan, metric: MetricDefinition) -> Found | None:
     """The spread of the share of rows at or below the quantile between units, carried over by the
     density at it.
     """
@@ -158,7 +158,7 @@ def _of_rows(span: Span, metric: MetricDefinition) -> Found | None:
     return past.value, sd, past.per_unit.n, None
 
 
-def _of_times(span: Span, metric: MetricDefinition) -> Found | None:
+def _of_times(span: PastSpan, metric: MetricDefinition) -> Found | None:
     """Of times that end only for some units a plain history says too little: enter what is
     known.
     """

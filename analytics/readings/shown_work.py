@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from analytics.core.shown_work import Step, steps
+from analytics.core.shown_work import WorkLine, steps
 from analytics.models import AnalysisRun
 from analytics.readings.measuring import covariate_of, population
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric, plan_of
@@ -29,7 +29,7 @@ class ArmWork:
 
     arm: str
     stored: ComparisonView
-    steps: tuple[Step, ...]
+    steps: tuple[WorkLine, ...]
 
 
 @dataclass(frozen=True)

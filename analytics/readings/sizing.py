@@ -17,7 +17,7 @@ from typing import Any, cast
 from analytics.core.ground.encoding import plain
 from analytics.core.ground.errors import ImpossiblePlan
 from analytics.core.kinds.base import Better, MarginKind
-from analytics.core.planner import EffectKind, MetricInputs, Plan, Role, Rules, Traffic, plan
+from analytics.core.planner import EffectKind, MetricInputs, Role, Rules, SizePlan, Traffic, plan
 from analytics.readings.prefill import MetricPast, TrafficPast, metric_past, traffic_past
 from experiments.core.design.metric_definitions import MetricDefinition
 from experiments.core.errors import InvalidInput
@@ -52,7 +52,7 @@ class MetricAsked:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class SizingQuestion:
     """The whole question. ``shares`` are the arms' weights, control first; ``share`` the part of
     all units that takes part.
     """
@@ -70,10 +70,10 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Answer:
+class SizingAnswer:
     """The plan, and what of it was read from the past."""
 
-    plan: Plan
+    plan: SizePlan
     pasts: Mapping[str, MetricPast]
     traffic: TrafficPast | None = None
 
@@ -86,7 +86,7 @@ class Answer:
         )
 
 
-def size(asked: Asked, now: datetime) -> Answer:
+def size(asked: SizingQuestion, now: datetime) -> SizingAnswer:
     """The plan of what was asked; refuses as input what cannot be."""
     if not 1 <= len(asked.metrics) <= MOST_METRICS:
         raise InvalidInput(
@@ -123,10 +123,10 @@ def size(asked: Asked, now: datetime) -> Answer:
             weeks=asked.weeks,
             clock_weeks=asked.clock_weeks,
         )
-        return Answer(plan(metrics, traffic, rules), pasts, seen)
+        return SizingAnswer(plan(metrics, traffic, rules), pasts, seen)
 
 
-def document(answer: Answer) -> dict[str, Any]:  # Any: JSON
+def document(answer: SizingAnswer) -> dict[str, Any]:  # Any: JSON
     """The answer as doors and terminals give it."""
     found: dict[str, Any] = plain(answer.plan)
     found["metrics"] = found.pop("rows")
@@ -143,13 +143,13 @@ def refusing(field: str, prefix: str = "") -> Iterator[None]:
         raise InvalidInput(f"{prefix}{impossible}", field) from impossible
 
 
-def _definitions(asked: Asked) -> Mapping[str, MetricDefinition]:
+def _definitions(asked: SizingQuestion) -> Mapping[str, MetricDefinition]:
     rows = Metric.objects.filter(key__in=[one.metric for one in asked.metrics], current=True)
     return {row.key: definition_of(row) for row in rows}
 
 
 def _pasts(
-    asked: Asked, known: Mapping[str, MetricDefinition], now: datetime
+    asked: SizingQuestion, known: Mapping[str, MetricDefinition], now: datetime
 ) -> Mapping[str, MetricPast]:
     """Of the metrics that something is not said about. One asked about as another kind is another
     metric.

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from analytics.core.finops import ArmCosts, CostLine, Costs, Outcomes, arm_costs, by_model, summed
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.ground.observed import Observed
 from analytics.core.ground.totals import Totals
 from analytics.core.kinds import kind_of
@@ -106,4 +106,4 @@ def _events(observed: Observed) -> float | None:
     """Σ of the values; of a ratio, of those above its line."""
     if isinstance(observed, Totals):
         return observed.sum_y
-    return observed.sums[0] if isinstance(observed, Moments) else None
+    return observed.sums[0] if isinstance(observed, UnitMoments) else None

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from analytics.core.deciding.look_state import LookState
 from analytics.core.ground.encoding import restored
-from analytics.core.scans.replay import NullReplay
+from analytics.core.scans.replay import ReplayResult
 from analytics.core.stats.arms.proportion import wilson
 from analytics.models import Look
 from analytics.models import NullReplay as ReplayRow
@@ -67,7 +67,7 @@ def replays() -> list[Replayed]:
 
 
 def _replayed(row: ReplayRow) -> Replayed:
-    found = restored(row.result, NullReplay)
+    found = restored(row.result, ReplayResult)
     return Replayed(
         experiment=row.experiment,
         metric=row.metric_key,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from analytics.core.deciding.decision import Facts, Readiness, recommended
+from analytics.core.deciding.decision import DecisionFacts, Readiness, recommended
 from analytics.core.deciding.windows import WEEKDAYS
 from analytics.core.ground.encoding import restored
 from analytics.core.results import ArmComparison, MetricResult
@@ -39,7 +39,7 @@ def cards(
     now: datetime | None = None,
     *,
     whole: bool = True,
-    known: checklist.Facts | None = None,
+    known: checklist.LaunchFacts | None = None,
 ) -> dict[int, Card]:
     """Experiment id → its card. ``whole=False`` leaves out what only sentences need (effects,
     checklists): for ordering.
@@ -54,7 +54,7 @@ def cards(
 
 
 def card_of(
-    experiment: Experiment, now: datetime | None = None, known: checklist.Facts | None = None
+    experiment: Experiment, now: datetime | None = None, known: checklist.LaunchFacts | None = None
 ) -> Card:
     """The card of one experiment."""
     return cards([experiment], now, known=known)[experiment.pk]
@@ -158,7 +158,7 @@ def _decided(row: Sequence[Any], facts: Document | None) -> _Decided:
     kind, outcome, arm, look, done = row
     ready = kind == "promote"
     if facts is not None and arm:
-        ready = recommended(restored(facts, Facts)) == arm
+        ready = recommended(restored(facts, DecisionFacts)) == arm
     if kind == "promote" and done is False:
         kind = "escalate"  # the rules refused it: a person is asked
     stands = (
@@ -170,7 +170,7 @@ def _decided(row: Sequence[Any], facts: Document | None) -> _Decided:
 
 
 def _harmful(facts: Document | None) -> bool:
-    arms = restored(facts, Facts).arms if facts is not None else ()
+    arms = restored(facts, DecisionFacts).arms if facts is not None else ()
     return any(
         guardrail.breached or guardrail.proven for arm in arms for guardrail in arm.guardrails
     )

@@ -27,7 +27,7 @@ class RunName:
 
 
 @dataclass(frozen=True)
-class Pair:
+class ComparedPair:
     """One comparison in both runs; ``None`` where a run has none. ``changed`` is the second
     difference less the first.
     """
@@ -81,13 +81,15 @@ def run_view(experiment: Experiment, pk: int) -> ResultsView | None:
     return None if run is None else view_of(run)
 
 
-def side_by_side(first: ResultsView, second: ResultsView) -> list[Pair]:
+def side_by_side(first: ResultsView, second: ResultsView) -> list[ComparedPair]:
     """Every comparison that either run made, in the second's order."""
     one, two = _by_metric_and_arm(first), _by_metric_and_arm(second)
     keys = [*two, *(key for key in one if key not in two)]
     rows = {row.key: row for row in (*first.metrics, *second.metrics)}
     return [
-        Pair(rows[m].name, rows[m].role, arm, rows[m].kind, one.get((m, arm)), two.get((m, arm)))
+        ComparedPair(
+            rows[m].name, rows[m].role, arm, rows[m].kind, one.get((m, arm)), two.get((m, arm))
+        )
         for m, arm in keys
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analytics.core.deciding.after_promotion import AfterPromotion, Compared
+from analytics.core.deciding.after_promotion import AfterPromotion, HoldbackComparison
 from analytics.core.ground.encoding import restored
 from analytics.models import HoldbackRun
 from experiments.core.figures import counted
@@ -23,7 +23,7 @@ def holdback_sentence(rollout_id: int) -> str:
     return f"{_said(found.fresh)}.{original}{taken_back}"
 
 
-def _said(compared: Compared) -> str:
+def _said(compared: HoldbackComparison) -> str:
     reading, people = (
         compared.reading,
         f"{compared.promoted:,} against {counted(compared.held_back, 'unit')}",

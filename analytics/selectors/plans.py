@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from analytics.core.deciding.windows import Span, without
+from analytics.core.deciding.windows import ServingSpan, without
 from analytics.core.ground.encoding import restored
 from analytics.core.intake.imported import NOT_IMPORTED, ImportFacts
 from analytics.core.stats.sequential.sprt import why_not_watched
@@ -129,7 +129,7 @@ class AnalysisPlan:
     began_at: datetime
     ended_at: datetime | None
     planned_end: datetime | None
-    spans: tuple[Span, ...]
+    spans: tuple[ServingSpan, ...]
     pauses: tuple[tuple[datetime, datetime], ...]
     budget_micro: int | None = None
     stretches: tuple[RampStretch, ...] = ()
@@ -282,18 +282,18 @@ def planned_metrics(design: Design) -> tuple[PlannedMetric, ...]:
 
 def _serving(
     iteration: Iteration, design: Design, pauses: Sequence[tuple[datetime, datetime]], now: datetime
-) -> tuple[Span, ...]:
+) -> tuple[ServingSpan, ...]:
     """Stretches of serving at the last ramp step, to now (or the end), minus the pauses."""
     end, last = iteration.ended_at or now, len(parse_ramp(design.ramp)) - 1
     if last >= 0:
         stays = [
-            Span(stay.started_at, stay.ended_at or end)
+            ServingSpan(stay.started_at, stay.ended_at or end)
             for stay in iteration.stays.all()
             if stay.step == last
         ]
         return without(stays, pauses)
     start = iteration.step_started_at or iteration.started_at
-    return () if start is None else without([Span(start, end)], pauses)
+    return () if start is None else without([ServingSpan(start, end)], pauses)
 
 
 def _stretches(iteration: Iteration, design: Design) -> tuple[RampStretch, ...]:

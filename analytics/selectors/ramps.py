@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from analytics.core.deciding.verdicts import GuardrailResult
-from analytics.core.deciding.windows import Span, without
+from analytics.core.deciding.windows import ServingSpan, without
 from analytics.core.ground.encoding import restored
 from analytics.models import AnalysisRun
 from analytics.selectors.confirmed import judged_until
@@ -96,7 +96,7 @@ def _served(iteration: Iteration, start: datetime, end: datetime) -> float:
         (pause.started_at, pause.ended_at or end)
         for pause in iteration.pauses.order_by("started_at")
     ]
-    spans = without([Span(start, end)], pauses)
+    spans = without([ServingSpan(start, end)], pauses)
     return sum(((span.end or end) - span.start for span in spans), timedelta()) / timedelta(hours=1)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analytics.core.deciding.decision import Facts, recommended
+from analytics.core.deciding.decision import DecisionFacts, recommended
 from analytics.core.ground.encoding import restored
 from analytics.models import AnalysisRun, Decision
 from analytics.selectors.plans import NEVER_BY_ITSELF
@@ -47,7 +47,7 @@ def recommended_variant(decision: Decision) -> Variant | None:
         return None
     return (
         decision.variant
-        if recommended(restored(decision.facts, Facts)) == decision.variant.key
+        if recommended(restored(decision.facts, DecisionFacts)) == decision.variant.key
         else None
     )
 

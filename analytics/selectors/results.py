@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from analytics.core.deciding.decision import Readiness, in_names
-from analytics.core.deciding.harm_watch import Watched
+from analytics.core.deciding.harm_watch import WatchedGuardrail
 from analytics.core.deciding.look_state import LookState
 from analytics.core.deciding.verdicts import GuardrailResult
 from analytics.core.ground.encoding import restored
@@ -26,7 +26,7 @@ from analytics.core.results import (
     why_not_always,
     why_not_cuped,
 )
-from analytics.core.series import Day
+from analytics.core.series import SeriesDay
 from analytics.core.stats.arms.comparison import Comparison, disagreement, word_of
 from analytics.core.stats.exploring.omnibus import Omnibus, compare_all
 from analytics.core.stats.srm import SrmCheck
@@ -154,7 +154,7 @@ class MetricRow:
     arms: tuple[MetricArmView, ...]
     comparisons: tuple[ComparisonView, ...]
     guardrails: tuple[GuardrailResult, ...]
-    watches: tuple[Watched, ...] = ()
+    watches: tuple[WatchedGuardrail, ...] = ()
     margin: MarginView | None = None
     quantile: float | None = None
     cap: float | None = None
@@ -223,7 +223,7 @@ class ResultsView:
     decisions: tuple[DecisionRow, ...]
     spent_micro: int | None = None
     budget_micro: int | None = None
-    days: tuple[Day, ...] = ()
+    days: tuple[SeriesDay, ...] = ()
     weekdays: tuple[int, ...] = ()
     """Complete days of each weekday, Monday first, of ``weeks`` wanted; empty where no clock runs.
     """
@@ -284,7 +284,7 @@ def view_of(run: AnalysisRun, *, unmasked: bool = False) -> ResultsView:
         budget_micro=run.totals.get("budget_micro"),
         weekdays=tuple(readiness.get("clock", {}).get("per_weekday", ())),
         weeks=readiness.get("clock", {}).get("weeks", 0),
-        days=() if hidden else restored(run.results.get("days", []), tuple[Day, ...]),
+        days=() if hidden else restored(run.results.get("days", []), tuple[SeriesDay, ...]),
     )
 
 
@@ -351,7 +351,7 @@ def _finding(entry: dict[str, object]) -> FindingView:
 def _metric_rows(run: AnalysisRun) -> tuple[MetricRow, ...]:
     metrics = restored(run.results.get("metrics", []), tuple[MetricResult, ...])
     verdicts = restored(run.verdicts.get("guardrails", []), tuple[GuardrailResult, ...])
-    watches = restored(run.verdicts.get("sprt", []), tuple[Watched, ...])
+    watches = restored(run.verdicts.get("sprt", []), tuple[WatchedGuardrail, ...])
     planned = {
         (one.definition.key, one.role): one
         for one in planned_metrics(iteration_design(run.iteration))
@@ -399,7 +399,7 @@ def explored_row(metric: MetricResult, planned: PlannedMetric) -> MetricRow:
 def _metric_row(
     metric: MetricResult,
     verdicts: Sequence[GuardrailResult],
-    watches: Sequence[Watched],
+    watches: Sequence[WatchedGuardrail],
     planned: PlannedMetric | None,
     frozen_cap: float | None,
 ) -> MetricRow:

@@ -13,15 +13,15 @@ from datetime import datetime
 from analytics.core.ground.encoding import restored
 from analytics.core.scans.scans import (
     AskedPair,
-    Breakdown,
+    BreakdownResult,
     ByStrata,
     ScanFinding,
     ScanResult,
     pair_findings,
     weightiest_first,
 )
-from analytics.core.stats.exploring.novelty import Point
-from analytics.core.stats.exploring.segments import Segment
+from analytics.core.stats.exploring.novelty import DayEffect
+from analytics.core.stats.exploring.segments import SegmentEffect
 from analytics.models import PairScan, Scan
 from experiments.models import Experiment, Iteration
 
@@ -73,7 +73,7 @@ def scan_of(iteration: Iteration, *, masked: bool) -> ScanView | None:
     return ScanView(row.scanned_at, row.data_cut, findings, result, pairs, asked_at)
 
 
-def segments(view: ScanView) -> list[tuple[Breakdown, list[tuple[str, float, float, float]]]]:
+def segments(view: ScanView) -> list[tuple[BreakdownResult, list[tuple[str, float, float, float]]]]:
     """Each breakdown with its segments' difference and interval; those that cannot be said are left
     out.
     """
@@ -99,12 +99,12 @@ def since_exposure(view: ScanView, metric: str) -> list[tuple[str, list[DayPoint
     ]
 
 
-def _day_point(point: Point) -> DayPoint:
+def _day_point(point: DayEffect) -> DayPoint:
     low, high = (None, None) if point.ci is None else (point.ci.low, point.ci.high)
     return DayPoint(point.day, point.n_control + point.n_treatment, point.difference, low, high)
 
 
-def _said(one: Segment) -> tuple[str, float, float, float] | None:
+def _said(one: SegmentEffect) -> tuple[str, float, float, float] | None:
     c = one.comparison
     return (
         None

@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal, Protocol
 
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.ground.observed import Observed
 from analytics.core.ground.totals import Totals
 from experiments.core.design.metric_definitions import MetricDefinition
@@ -55,7 +55,7 @@ test is off by .005 either way.
 
 
 @dataclass(frozen=True)
-class Beside:
+class OtherIteration:
     """A part for each variant of another iteration, of the same unit type: of the units that met it
     before their window here was over.
     """
@@ -96,7 +96,7 @@ class Population:
     variants: tuple[int, ...] = ()
     buckets: tuple[int, ...] = ()
     grouping: Grouping = "variant"
-    split: Beside | Declared | None = None
+    split: OtherIteration | Declared | None = None
     arrival_grace: timedelta = timedelta(0)
     arrival_grace_counts: bool = False
 
@@ -199,7 +199,7 @@ class Spending:
 
 
 @dataclass(frozen=True)
-class Watched:
+class CarriedName:
     """A name under which units carry a covariate, or events an embedding statistic; ``numeric``:
     everything met there was a number.
     """
@@ -273,7 +273,7 @@ class Store(Protocol):
 
     def worth(
         self, population: Population, outcome: MetricDefinition, cost: MetricDefinition
-    ) -> Mapping[int, Moments]:
+    ) -> Mapping[int, UnitMoments]:
         """Per group, of the outcome's matured units: the outcome y (of a ratio: above its line) and
         the cost c of each, in its window.
         """
@@ -301,24 +301,24 @@ class Store(Protocol):
         a number per unit."""
         ...
 
-    def watched(self, population: Population, most: int) -> Sequence[Watched]:
+    def watched(self, population: Population, most: int) -> Sequence[CarriedName]:
         """What the iteration's units and events carry whose drift may be asked about: covariates
         and embedding statistics, so many.
         """
         ...
 
-    def deciles(self, population: Population, watched: Watched, span: Span) -> Sequence[float]:
+    def deciles(self, population: Population, watched: CarriedName, span: Span) -> Sequence[float]:
         """The nine deciles and the largest of the numbers met in a span; empty without any."""
         ...
 
     def bins(
-        self, population: Population, watched: Watched, span: Span, edges: Sequence[float]
+        self, population: Population, watched: CarriedName, span: Span, edges: Sequence[float]
     ) -> Sequence[int]:
         """How many of the numbers met in a span lie in each of (−∞, e₁], (e₁, e₂], …, (e_k, ∞)."""
         ...
 
     def words(
-        self, population: Population, watched: Watched, span: Span, most: int
+        self, population: Population, watched: CarriedName, span: Span, most: int
     ) -> Mapping[str, int]:
         """How often each of the most frequent words was met in a span; the others together under
         ``OTHERS``.

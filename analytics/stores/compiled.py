@@ -20,7 +20,7 @@ from typing import TypeAlias
 import ibis
 from ibis.expr.types import Table
 
-from analytics.stores.base import Beside, Population
+from analytics.stores.base import OtherIteration, Population
 from analytics.stores.forms import Question
 
 KEPT = 1024
@@ -91,13 +91,13 @@ def _stand_ins(people: Population, limits: Limits) -> tuple[Population, Values]:
         exposed_from=None if people.exposed_from is None else _moment(1),
         rows_from=None if people.rows_from is None else _moment(2),
         blackouts=pauses,
-        split=Beside(_OTHER) if isinstance(people.split, Beside) else people.split,
+        split=OtherIteration(_OTHER) if isinstance(people.split, OtherIteration) else people.split,
     )
     numbers = {
         str(_EXPERIMENT): str(people.experiment_id),
         str(_ITERATION): str(people.iteration_id),
     }
-    if isinstance(people.split, Beside):
+    if isinstance(people.split, OtherIteration):
         numbers[str(_OTHER)] = str(people.split.iteration_id)
     for i, (variant, limit) in enumerate(sorted(limits.items())):
         numbers |= {str(_VARIANTS + i): str(variant), repr(_LIMITS + i): repr(float(limit))}

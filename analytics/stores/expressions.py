@@ -16,7 +16,7 @@ import ibis
 from ibis.expr.types import BooleanValue, StringValue, Table, Value
 
 from analytics.core.deciding.windows import GRACE
-from analytics.stores.base import CELLS, PARTS, POOLED, Beside, Grouping, Population
+from analytics.stores.base import CELLS, PARTS, POOLED, Grouping, OtherIteration, Population
 from experiments.core.design.metric_definitions import (
     ALL_COSTS,
     EDITED,
@@ -227,7 +227,7 @@ def _parted(
     split = population.split
     if split is None:
         return met
-    if isinstance(split, Beside):
+    if isinstance(split, OtherIteration):
         other = exposed(
             replace(
                 population,

@@ -20,13 +20,13 @@ import ibis
 from django.db import connection
 from ibis.expr.types import StringValue, Table, Value
 
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.ground.totals import Totals
 from analytics.stores.compiled import compiled
 from analytics.stores.expressions import MOMENT, events_of, unit_id
 from analytics.stores.origins import Origins, asked, moments_of, totalled
 from analytics.stores.postgres import jsonb_extract_path_text
-from analytics.stores.spans import Span
+from analytics.stores.spans import PastSpan
 from experiments.core.design.metric_definitions import MetricDefinition
 from experiments.core.types import Environment, Origin
 
@@ -92,10 +92,10 @@ class QuantilePast:
     low: float
     high: float
     mass: float
-    per_unit: Moments
+    per_unit: UnitMoments
 
 
-def visits(span: Span) -> Visits:
+def visits(span: PastSpan) -> Visits:
     """Who came."""
     rows = _everything(span)
     per_day = rows.group_by("day").aggregate(units=rows.unit.nunique())
@@ -121,7 +121,7 @@ class UnitPast:
     answered: int
 
 
-def unit_past(span: Span, metric: MetricDefinition) -> UnitPast:
+def unit_past(span: PastSpan, metric: MetricDefinition) -> UnitPast:
     """n, Σy and Σy² of one value per unit (proportions, means, counts)."""
     units = _beginning(span, metric)
     values = _value_per_unit(_inside(units, _rows(span, metric), metric), metric)
@@ -131,7 +131,7 @@ def unit_past(span: Span, metric: MetricDefinition) -> UnitPast:
     return UnitPast(moments_of(found, ("y",), n).of("y"), int(found["answered"]))
 
 
-def ratio_moments(span: Span, metric: MetricDefinition) -> Moments:
+def ratio_moments(span: PastSpan, metric: MetricDefinition) -> UnitMoments:
     """Moments of numerator and denominator per unit; a unit without rows of one kind has 0
     there.
     """
@@ -147,7 +147,7 @@ def ratio_moments(span: Span, metric: MetricDefinition) -> Moments:
     return _moments(both)
 
 
-def quantile_past(span: Span, metric: MetricDefinition, level: float) -> QuantilePast | None:
+def quantile_past(span: PastSpan, metric: MetricDefinition, level: float) -> QuantilePast | None:
     """The quantile of the metric's rows, its neighbours, and how its share of rows varies between
     units; None without rows.
     """
@@ -181,7 +181,7 @@ def _around(level: float) -> tuple[float, float]:
     return level - reach, level + reach
 
 
-def _moments(table: Table) -> Moments:
+def _moments(table: Table) -> UnitMoments:
     """Moments of y and d."""
     return moments_of(_totals(table, ("y", "d")), ("y", "d"))
 
@@ -200,7 +200,7 @@ def _totals(
     return found
 
 
-def _everything(span: Span) -> Table:
+def _everything(span: PastSpan) -> Table:
     """Unit and moment of every row that says a unit was there."""
     parts = [
         _of_span(_EVENTS, _EVENTS.ts, span),
@@ -213,7 +213,7 @@ def _everything(span: Span) -> Table:
     return ibis.union(*rows, _exposed(span))
 
 
-def _exposed(span: Span) -> Table:
+def _exposed(span: PastSpan) -> Table:
     """Unit and moment of every first exposure to any experiment, whatever came of it."""
     rows = _EXPOSURES
     rows = rows.filter(
@@ -227,7 +227,7 @@ def _exposed(span: Span) -> Table:
     return rows.select(unit=rows.user_id, at=rows.exposure_ts, day=day, exposed=ibis.literal(True))
 
 
-def _beginning(span: Span, metric: MetricDefinition) -> Table:
+def _beginning(span: PastSpan, metric: MetricDefinition) -> Table:
     """Each unit with its first moment, if its window is over by the cut."""
     rows = _everything(span)
     units = rows.group_by("unit").aggregate(start=rows.at.min())
@@ -238,7 +238,7 @@ def _beginning(span: Span, metric: MetricDefinition) -> Table:
     )
 
 
-def _rows(span: Span, metric: MetricDefinition, *, below: bool = False) -> Table:
+def _rows(span: PastSpan, metric: MetricDefinition, *, below: bool = False) -> Table:
     """The metric's rows: whose, when, and their number; ``below`` the line of a ratio."""
     if metric.source == "event":
         events = events_of(metric.denominator_event_types if below else metric.event_types)
@@ -254,7 +254,7 @@ def _rows(span: Span, metric: MetricDefinition, *, below: bool = False) -> Table
     return rows.select("unit", "at", "event_id", number=_number(rows, metric))
 
 
-def _of_span(table: Table, at: Value, span: Span) -> Table:
+def _of_span(table: Table, at: Value, span: PastSpan) -> Table:
     """Rows of applications in production within the span, with the unit they are of."""
     rows = table.mutate(at=at, unit=unit_id(table, span.unit_type, _unit_from_map))
     return rows.filter(

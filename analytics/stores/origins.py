@@ -17,7 +17,7 @@ from typing import Any
 import ibis
 from ibis.expr.types import Table, Value
 
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 
 WASHED_OUT = 1e-6
 """A spread below this share of the squares is asked for again: plain sums over 10⁷ rows lose up to
@@ -114,7 +114,7 @@ def origins_for(rows: Iterable[Row], keys: Sequence[str], names: Sequence[str]) 
     return Origins(tuple(keys), of) if needed else None
 
 
-def moments_of(row: Row, names: Sequence[str], units: int | None = None) -> Moments:
+def moments_of(row: Row, names: Sequence[str], units: int | None = None) -> UnitMoments:
     """Moments of one group; ``units``: how many there are in all, of which the silent ones count as
     0.
     """
@@ -122,7 +122,7 @@ def moments_of(row: Row, names: Sequence[str], units: int | None = None) -> Mome
     found = _answered(row, names, answered)
     silent = 0 if units is None else units - answered
     zeros = (
-        Moments(silent, tuple(names), (0.0,) * len(names), (0.0,) * len(found.products))
+        UnitMoments(silent, tuple(names), (0.0,) * len(names), (0.0,) * len(found.products))
         if silent > 0
         else None
     )
@@ -137,12 +137,12 @@ def extremes(row: Row, name: str) -> list[float]:
     return [origin + float(row[f"least_{name}"]), origin + float(row[f"most_{name}"])]
 
 
-def _answered(row: Row, names: Sequence[str], n: int) -> Moments:
+def _answered(row: Row, names: Sequence[str], n: int) -> UnitMoments:
     """A variable whose values are all equal is counted from that value: its spread is 0, whatever
     rounding left.
     """
     if not n:
-        return Moments(
+        return UnitMoments(
             0, tuple(names), (0.0,) * len(names), (0.0,) * (len(names) * (len(names) + 1) // 2)
         )
     constant = {name for name in names if row[f"least_{name}"] == row[f"most_{name}"]}
@@ -153,7 +153,7 @@ def _answered(row: Row, names: Sequence[str], n: int) -> Moments:
     sums = [0.0 if name in constant else float(row[f"sum_{name}"]) for name in names]
     pairs = combinations_with_replacement(names, 2)
     products = [0.0 if constant & set(pair) else float(row[product_name(*pair)]) for pair in pairs]
-    return Moments.about(n, names, origins, sums, products)
+    return UnitMoments.about(n, names, origins, sums, products)
 
 
 def _origin(row: Row, name: str) -> float:

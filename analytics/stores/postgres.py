@@ -18,7 +18,7 @@ import ibis
 from django.db import connection, transaction
 from ibis.expr.types import StringValue, Table, Value
 
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.ground.observed import Remembered
 from analytics.core.ground.totals import Totals
 from analytics.core.kinds import kind_of, level_of
@@ -28,6 +28,7 @@ from analytics.stores import cost_forms, expressions, forms, guard_forms, scan_f
 from analytics.stores.base import (
     OTHERS,
     ArmCount,
+    CarriedName,
     Description,
     HourCount,
     LargestValues,
@@ -36,7 +37,6 @@ from analytics.stores.base import (
     Span,
     Spending,
     UnitValue,
-    Watched,
     part_of,
 )
 from analytics.stores.compiled import Limits, compiled, statement
@@ -165,7 +165,7 @@ class PostgresStore:
 
     def worth(
         self, population: Population, outcome: MetricDefinition, cost: MetricDefinition
-    ) -> Mapping[int, Moments]:
+    ) -> Mapping[int, UnitMoments]:
         question = Question(population, outcome, True, _unit_from_map, _number_from_map)
         found = _totals(guard_forms.outcome_and_cost, question, cost, names=("y", "c"))
         return {row["variant_id"]: moments_of(row, ("y", "c")) for row in found}
@@ -197,14 +197,14 @@ class PostgresStore:
         }
         return {key: _day_totals(many, met.get(key, {}), metric) for key, many in units.items()}
 
-    def watched(self, population: Population, most: int) -> Sequence[Watched]:
+    def watched(self, population: Population, most: int) -> Sequence[CarriedName]:
         with connection.cursor() as cursor:
             cursor.execute(_CARRIED, _asked_of(population) | {"most": most})
             return tuple(
-                Watched(source, name, numeric) for source, name, numeric in cursor.fetchall()
+                CarriedName(source, name, numeric) for source, name, numeric in cursor.fetchall()
             )
 
-    def deciles(self, population: Population, watched: Watched, span: Span) -> Sequence[float]:
+    def deciles(self, population: Population, watched: CarriedName, span: Span) -> Sequence[float]:
         [row] = _run(compiled(scan_forms.deciles(population, watched, span, _number_from_map)))
         return (
             ()
@@ -213,7 +213,7 @@ class PostgresStore:
         )
 
     def bins(
-        self, population: Population, watched: Watched, span: Span, edges: Sequence[float]
+        self, population: Population, watched: CarriedName, span: Span, edges: Sequence[float]
     ) -> Sequence[int]:
         counted = {
             row["bin"]: row["many"]
@@ -224,7 +224,7 @@ class PostgresStore:
         return tuple(counted.get(place, 0) for place in range(len(edges) + 1))
 
     def words(
-        self, population: Population, watched: Watched, span: Span, most: int
+        self, population: Population, watched: CarriedName, span: Span, most: int
     ) -> Mapping[str, int]:
         found = {
             row["word"]: row["many"]
@@ -363,7 +363,7 @@ def _remembered(
     }
 
 
-def _stratum(row: Mapping[str, Any] | None, names: tuple[str, ...]) -> Moments:
+def _stratum(row: Mapping[str, Any] | None, names: tuple[str, ...]) -> UnitMoments:
     return moments_of(row or {}, names)
 
 

@@ -13,7 +13,7 @@ import ibis
 from ibis.expr.types import Table
 
 from analytics.core.deciding.windows import GRACE
-from analytics.stores.base import PARTS, Population, Span, Watched
+from analytics.stores.base import PARTS, CarriedName, Population, Span
 from analytics.stores.expressions import MOMENT, NumberFromMap, UnitFromMap, exposed, value_per_unit
 from analytics.stores.expressions import words as with_words
 from analytics.stores.forms import Question
@@ -99,7 +99,7 @@ def _followed(question: Question, days: int) -> Table:
 
 
 def deciles(
-    population: Population, watched: Watched, span: Span, number_from_map: NumberFromMap
+    population: Population, watched: CarriedName, span: Span, number_from_map: NumberFromMap
 ) -> Table:
     """One row: q1 … q9 and the largest of the numbers met."""
     found = _numbers(population, watched, span, number_from_map)
@@ -111,7 +111,7 @@ def deciles(
 
 def bins(
     population: Population,
-    watched: Watched,
+    watched: CarriedName,
     span: Span,
     edges: Sequence[float],
     number_from_map: NumberFromMap,
@@ -126,7 +126,7 @@ def bins(
 
 
 def words(
-    population: Population, watched: Watched, span: Span, unit_from_map: UnitFromMap
+    population: Population, watched: CarriedName, span: Span, unit_from_map: UnitFromMap
 ) -> Table:
     """Per word: how often it was met."""
     found = with_words(_met(population, watched, span), watched.name, unit_from_map, watched.source)
@@ -135,7 +135,7 @@ def words(
 
 
 def _numbers(
-    population: Population, watched: Watched, span: Span, number_from_map: NumberFromMap
+    population: Population, watched: CarriedName, span: Span, number_from_map: NumberFromMap
 ) -> Table:
     met = _met(population, watched, span)
     met = met.mutate(covariates=met[watched.source])
@@ -143,7 +143,7 @@ def _numbers(
     return found.filter(found.number.notnull())
 
 
-def _met(population: Population, watched: Watched, span: Span) -> Table:
+def _met(population: Population, watched: CarriedName, span: Span) -> Table:
     """Units first exposed in the span, or production events of the experiment in it."""
     since, until = ibis.literal(span[0]), ibis.literal(span[1])
     if watched.source == "covariates":

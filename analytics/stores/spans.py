@@ -7,7 +7,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, kw_only=True)
-class Span:
+class PastSpan:
     """Whose past, and when: units of one type, rows from ``since`` up to ``cut``."""
 
     unit_type: str

@@ -13,7 +13,7 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from analytics.core.stats.did import Cell, Panel, difference_in_differences, effects, panel_of
 from analytics.core.stats.did.bootstrap import bootstrap
-from analytics.core.stats.did.cluster import Estimate, Sandwich, cr1, cr2, sandwich
+from analytics.core.stats.did.cluster import ClusteredCoefficient, Sandwich, cr1, cr2, sandwich
 from analytics.core.stats.did.panel import Floats
 from benchmarks.oracle import Adapter, Case
 
@@ -70,7 +70,7 @@ def _student(value: float, se: float, df: float) -> Case:
     }
 
 
-def _spread(found: Estimate) -> float:
+def _spread(found: ClusteredCoefficient) -> float:
     if found.se is None:
         raise ValueError("the case has no spread")
     return found.se

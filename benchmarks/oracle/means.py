@@ -4,13 +4,13 @@ same totals.
 
 from __future__ import annotations
 
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.ground.totals import Totals
 from analytics.core.stats.arms.comparison import Interval
 from analytics.core.stats.arms.cuped import Covaried, adjusted_t
 from analytics.core.stats.arms.mean import compare_means, welch_t
 from analytics.core.stats.reconciling import reconcile, robust
-from analytics.core.stats.reconciling.reconcile import Effect, GrowthBook, TeaTasting
+from analytics.core.stats.reconciling.reconcile import GrowthBook, ReconciledEffect, TeaTasting
 
 from . import Adapter, Case
 
@@ -35,11 +35,11 @@ def _covaried(i: Case) -> tuple[Totals, Totals]:
     return control, treatment
 
 
-def _ratios(i: Case) -> tuple[Moments, Moments]:
+def _ratios(i: Case) -> tuple[UnitMoments, UnitMoments]:
     return _moments(i["control"], OURS), _moments(i["treatment"], OURS)
 
 
-def _moments(arm: Case, names: dict[str, str]) -> Moments:
+def _moments(arm: Case, names: dict[str, str]) -> UnitMoments:
     squares, crossed = arm["sum_sq"], arm["sum_prod"]
 
     def product(one: str, two: str) -> float:
@@ -49,12 +49,12 @@ def _moments(arm: Case, names: dict[str, str]) -> Moments:
 
     theirs = list(names)
     products = [product(one, two) for k, one in enumerate(theirs) for two in theirs[k:]]
-    return Moments(
+    return UnitMoments(
         arm["n"], tuple(names.values()), tuple(arm["sum"][name] for name in theirs), tuple(products)
     )
 
 
-def _effect(found: Effect | None) -> Case | None:
+def _effect(found: ReconciledEffect | None) -> Case | None:
     if found is None:
         return None
     return {

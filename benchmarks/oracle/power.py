@@ -7,7 +7,7 @@ import math
 from scipy.optimize import brentq
 from scipy.special import nctdtr, stdtrit
 
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.stats import power
 from analytics.core.stats.arms.cuped import linearised_with_history
 from benchmarks.oracle import Adapter, Case
@@ -107,7 +107,7 @@ def _rpact_means(i: Case) -> Case:
 def _ratio_metric(i: Case) -> Case:
     """y per x of one sample of both arms together; with a covariate, y0 per x0."""
     moments = _moments(i["sample"])
-    now = Moments.of_totals(moments.of("y", "d"), ("y", "d"))
+    now = UnitMoments.of_totals(moments.of("y", "d"), ("y", "d"))
     ratio, sd = now.sum("y") / now.sum("d"), power.ratio_sd(now)
     assert sd is not None
     rho = 0.0
@@ -129,7 +129,7 @@ def _ratio_metric(i: Case) -> Case:
 _THEIRS = {"y": "y", "d": "x", "y0": "y0", "d0": "x0"}
 
 
-def _moments(sample: Case) -> Moments:
+def _moments(sample: Case) -> UnitMoments:
     names = tuple(_THEIRS)
     squares, products = sample["sum_sq"], sample["sum_prod"]
 
@@ -138,7 +138,7 @@ def _moments(sample: Case) -> Moments:
         return float(squares[a] if a == b else products.get(f"{a}*{b}", products.get(f"{b}*{a}")))
 
     pairs = [(one, two) for k, one in enumerate(names) for two in names[k:]]
-    return Moments(
+    return UnitMoments(
         sample["n"],
         names,
         tuple(sample["sum"][_THEIRS[name]] for name in names),

@@ -14,7 +14,7 @@ from analytics.core.stats.arms.score import ratio_interval
 from analytics.core.stats.exploring import omnibus
 from analytics.core.stats.reconciling import reconcile
 from analytics.core.stats.reconciling import reconcile_rates as rates
-from analytics.core.stats.reconciling.reconcile import Effect
+from analytics.core.stats.reconciling.reconcile import ReconciledEffect
 
 from . import Adapter, Case
 
@@ -86,7 +86,7 @@ def _growthbook(i: Case) -> Case:
     )
 
 
-def _effect(found: Effect | None) -> Case | None:
+def _effect(found: ReconciledEffect | None) -> Case | None:
     if found is None:
         return None
     return {

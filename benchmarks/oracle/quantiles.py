@@ -11,7 +11,7 @@ from scipy.special import stdtr, stdtrit
 from analytics.core.ground.totals import Totals
 from analytics.core.stats.arms.mean import WelchT
 from analytics.core.stats.arms.quantile import BRACKET, clustered_sd, order_interval
-from analytics.core.stats.exploring.estimates import Estimate, contrast, delta_lift
+from analytics.core.stats.exploring.estimates import IndependentEstimate, contrast, delta_lift
 from benchmarks.oracle import Adapter, Case
 
 
@@ -28,7 +28,7 @@ def _effect(found: WelchT | None, alpha: float) -> dict[str, float | None]:
     }
 
 
-def _answer(control: Estimate, treatment: Estimate, alpha: float) -> Case:
+def _answer(control: IndependentEstimate, treatment: IndependentEstimate, alpha: float) -> Case:
     return {
         "absolute": _effect(contrast(control, treatment), alpha),
         "relative": _effect(delta_lift(control, treatment), alpha),
@@ -37,13 +37,13 @@ def _answer(control: Estimate, treatment: Estimate, alpha: float) -> Case:
 
 def _estimate(
     arm: dict[str, Any], value: float, low: float, high: float, inflation: float = 1.0
-) -> Estimate:
+) -> IndependentEstimate:
     """GrowthBook brackets q̂ as if n* rows were independent, and counts degrees of freedom by rows,
     not by clusters.
     """
     n = arm["n"]
     sd = (high - low) / (2 * BRACKET)
-    return Estimate(value, sd**2 * arm["n_star"] / n * (n - 1) / n * inflation, n - 1)
+    return IndependentEstimate(value, sd**2 * arm["n_star"] / n * (n - 1) / n * inflation, n - 1)
 
 
 def _events(i: Case) -> Case:
@@ -54,7 +54,7 @@ def _events(i: Case) -> Case:
     return _answer(arms[0], arms[1], i.get("alpha", 0.05))
 
 
-def _clustered_arm(arm: dict[str, Any], level: float) -> Estimate:
+def _clustered_arm(arm: dict[str, Any], level: float) -> IndependentEstimate:
     """Theirs multiplies the independent variance by how much more the share varies between clusters
     than between rows.
     """

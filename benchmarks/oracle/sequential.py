@@ -92,7 +92,7 @@ def _gavi_proportion(i: Case) -> Case:
     return {"absolute": _watched(found.absolute, i), "relative": _watched(found.relative, i)}
 
 
-def _watched(effect: reconcile.Effect, i: Case) -> Case:
+def _watched(effect: reconcile.ReconciledEffect, i: Case) -> Case:
     """Theirs shows it from the first units on; ours not below 100."""
     given = effect.se, i["n_c"] + i["n_t"], i.get("alpha", 0.05), i.get("n_star", 5000)
     half, log_ratio = anytime.half_width(*given), anytime.log_ratio(effect.value, *given)

@@ -132,10 +132,10 @@ def free_port() -> int:
 def server(place: Place, role: str, workers: int = WORKERS) -> Iterator[Server]:
     """The stack's own web process in this role, with the empty view beside its doors."""
     from config.processes import stack
-    from config.roles import Role
+    from config.roles import ProcessRole
 
     port = free_port()
-    web = stack.Web("127.0.0.1", port, workers=workers, role=Role(role))
+    web = stack.Web("127.0.0.1", port, workers=workers, role=ProcessRole(role))
     programs = stack.stack(web, ["web"]).programs
     # Each stack drains what it queued itself, and does not work for another one that is being
     # measured.

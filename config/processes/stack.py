@@ -24,7 +24,7 @@ from config.celery_settings import QUICK, SLOW
 from config.database import VARIABLE as WAITS
 from config.processes import services, standing
 from config.processes.supervisor import Program, Supervisor
-from config.roles import JOB, VARIABLE, Job, Role
+from config.roles import JOB, VARIABLE, Job, ProcessRole
 
 _SECONDS_TO_READY = 60
 CONNECTIONS = "4096"
@@ -39,7 +39,7 @@ class Web:
     port: int
     workers: int = 1
     threads: int = 8
-    role: Role = Role.ALL
+    role: ProcessRole = ProcessRole.ALL
     hands: int = 2
     """Processes of each of the two workers."""
 
@@ -67,7 +67,7 @@ class Stack:
 
     def _announce(self, supervisor: Supervisor) -> None:
         if ready(self.web.url, _SECONDS_TO_READY):
-            place = "/api/v1/" if self.web.role is Role.SERVE else "/admin/"
+            place = "/api/v1/" if self.web.role is ProcessRole.SERVE else "/admin/"
             for line in (
                 f"Assay is ready: {self.web.url}{place}   (Ctrl-C stops it)",
                 *self.greeting,
@@ -184,7 +184,7 @@ def _of_web(web: Web) -> dict[str, str]:
 
     Left alone, each of its threads would keep freed memory of its own (``MALLOC_ARENA_MAX``).
     """
-    waits = "serve" if web.role is Role.SERVE else "web"
+    waits = "serve" if web.role is ProcessRole.SERVE else "web"
     database = {
         "ASSAY_DB_POOL": str(web.threads),
         "ASSAY_DB_TURNS": str(max(1, web.threads // 2)),
@@ -230,7 +230,7 @@ def _environment() -> dict[str, str]:
         "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
         "PYTHONPATH": str(settings.PROJECT),
         "DJANGO_SETTINGS_MODULE": "config.settings",
-        VARIABLE: Role.ALL,
+        VARIABLE: ProcessRole.ALL,
         "ASSAY_STATE": str(settings.STATE),
         "ASSAY_SPOOL": str(settings.SPOOL),
         "ASSAY_CATALOGUE_DIR": str(settings.CATALOGUE_DIR),

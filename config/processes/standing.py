@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from config.processes.embedded.process import runs
-from config.processes.supervisor import Standing, Tell
+from config.processes.supervisor import ProgramState, Tell
 
 FOLDER = "programs"
 
@@ -23,7 +23,7 @@ def written(state: Path) -> Iterator[Tell]:
     """
     path = state / FOLDER / f"{os.getpid()}.json"
 
-    def tell(programs: Mapping[str, Standing]) -> None:
+    def tell(programs: Mapping[str, ProgramState]) -> None:
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             draft = path.with_suffix(".draft")
@@ -38,15 +38,15 @@ def written(state: Path) -> Iterator[Tell]:
         path.unlink(missing_ok=True)
 
 
-def read(state: Path) -> dict[str, Standing]:
+def read(state: Path) -> dict[str, ProgramState]:
     """By program, over all supervisors that live; files that a killed one left are taken away."""
-    found: dict[str, Standing] = {}
+    found: dict[str, ProgramState] = {}
     for path in sorted((state / FOLDER).glob("*.json")):
         if not (path.stem.isdigit() and runs(int(path.stem), "")):
             path.unlink(missing_ok=True)
             continue
         with suppress(OSError, ValueError):
             for name, (ended, resting) in json.loads(path.read_text()).items():
-                before = found.get(name, Standing(0, False))
-                found[name] = Standing(before.ended + ended, before.resting or resting)
+                before = found.get(name, ProgramState(0, False))
+                found[name] = ProgramState(before.ended + ended, before.resting or resting)
     return found

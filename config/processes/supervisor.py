@@ -58,14 +58,14 @@ class Patience:
 
 
 @dataclass(frozen=True)
-class Standing:
+class ProgramState:
     """How a program does."""
 
     ended: int
     resting: bool
 
 
-Tell = Callable[[Mapping[str, Standing]], None]
+Tell = Callable[[Mapping[str, ProgramState]], None]
 
 
 @dataclass
@@ -183,7 +183,9 @@ class Supervisor:
         self.say(f"ALERT {how} {often}; it rests for {seconds:g} s, all other programs go on")
 
     def _tell_all(self) -> None:
-        self._tell({child.name: Standing(child.ended, child.resting) for child in self._children})
+        self._tell(
+            {child.name: ProgramState(child.ended, child.resting) for child in self._children}
+        )
 
     def _stop(self) -> None:
         """SIGTERM to each, then SIGKILL to what is left of its group; asked a second time, at

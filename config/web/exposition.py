@@ -73,7 +73,7 @@ class _Own(Collector):
 
 
 @dataclass(frozen=True)
-class Totals:
+class ScrapedTotals:
     """Units, rates and outcomes by arm as they were told so far, what the newest analyses say of
     matured units, and health findings; when each task of beat came to its end, and the
     notifications that have not arrived."""
@@ -85,11 +85,13 @@ class Totals:
     underway: Underway
 
 
-def read_totals() -> Totals:
+def read_totals() -> ScrapedTotals:
     """Everything that a scrape wants from PostgreSQL."""
     now = utc_now()
     counting.count_within(now, COUNTING_SECONDS)
-    return Totals(arm_numbers(now), matured_arms(now), health_findings(), last_heard(), underway())
+    return ScrapedTotals(
+        arm_numbers(now), matured_arms(now), health_findings(), last_heard(), underway()
+    )
 
 
 stored = Reader(read_totals)
@@ -99,7 +101,7 @@ stored = Reader(read_totals)
 class Stored(Collector):
     """The totals as they were read last, and whether they can be read now."""
 
-    def __init__(self, found: Found[Totals]) -> None:
+    def __init__(self, found: Found[ScrapedTotals]) -> None:
         self._found = found
 
     def collect(self) -> Iterator[Metric]:

@@ -29,7 +29,7 @@ def livez(request: HttpRequest) -> HttpResponse:
 
 
 @dataclass(frozen=True)
-class State:
+class ServerState:
     """What a server answered: "ok" or the name of the error; and sentences about the
     installation.
     """
@@ -38,24 +38,24 @@ class State:
     concerns: tuple[str, ...] = ()
 
 
-def _ask_postgresql() -> State:
+def _ask_postgresql() -> ServerState:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except Error as error:
-        return State(type(error).__name__)
-    return State(OK, tuple(_concerns()))
+        return ServerState(type(error).__name__)
+    return ServerState(OK, tuple(_concerns()))
 
 
-def _ask_redis() -> State:
+def _ask_redis() -> ServerState:
     try:
         with redis.Redis.from_url(
             settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1, retry=_ONCE
         ) as client:
             client.ping()
     except redis.RedisError as error:
-        return State(type(error).__name__)
-    return State(OK)
+        return ServerState(type(error).__name__)
+    return ServerState(OK)
 
 
 def _concerns() -> list[str]:
@@ -91,5 +91,5 @@ def readyz(request: HttpRequest) -> JsonResponse:
     return JsonResponse(answer, status=200 if works else 503)
 
 
-def _said(found: Found[State]) -> str:
+def _said(found: Found[ServerState]) -> str:
     return found.value.said if found.value is not None and found.works else SILENT

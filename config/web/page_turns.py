@@ -13,7 +13,7 @@ from django.template.loader import render_to_string
 
 from experiments.core.errors import AssayError
 from experiments.http.errors import RETRY_SECONDS, UNAVAILABLE, outage
-from experiments.services.ground.turns import Kind, turn
+from experiments.services.ground.turns import TurnKind, turn
 
 log = structlog.get_logger(__name__)
 PAGES = "/admin/"
@@ -30,7 +30,7 @@ class PageTurns:
         if not request.path_info.startswith(PAGES):
             return self.get_response(request)
         try:
-            with turn(Kind.STOP if request.path_info.endswith(STOPS) else Kind.MANAGE):
+            with turn(TurnKind.STOP if request.path_info.endswith(STOPS) else TurnKind.MANAGE):
                 return self.get_response(request)
         except AssayError as refusal:
             return _later(refusal)

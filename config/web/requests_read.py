@@ -34,7 +34,7 @@ _MOST_NAMES = 512
 _names: dict[str, str] = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 
 
-class Scope(Protocol):
+class RequestScope(Protocol):
     """What granian knows of a request."""
 
     http_version: str
@@ -48,7 +48,7 @@ class Scope(Protocol):
     headers: Any  # Any: granian's own mapping
 
 
-def environ_of(scope: Scope) -> Environ:
+def environ_of(scope: RequestScope) -> Environ:
     """The request as WSGI has it, without a body. Names with an underscore are left out: they would
     pass for others.
     """

@@ -31,7 +31,7 @@ from config.web.handling import Answer, tidy_where_needed
 from config.web.requests_read import (
     SMALL,
     Environ,
-    Scope,
+    RequestScope,
     announced,
     environ_of,
     is_worth_reading,
@@ -110,7 +110,7 @@ class Application:
         log.info("web_process_started", pid=os.getpid())
         loop.call_soon(self._tick, loop)
 
-    async def __rsgi__(self, scope: Scope, protocol: Protocolled) -> None:
+    async def __rsgi__(self, scope: RequestScope, protocol: Protocolled) -> None:
         environ = environ_of(scope)
         length = announced(environ)
         comes = length > 0 or "HTTP_TRANSFER_ENCODING" in environ

@@ -39,7 +39,7 @@ class Elsewhere:
         self._give(step)
 
 
-class Step:
+class CoroutineStep:
     """Goes on with a coroutine until it waits for the next thing, and is then called again by
     that.
     """
@@ -73,10 +73,10 @@ def run_at_once(loop: asyncio.AbstractEventLoop) -> None:
     def call_soon_threadsafe(
         callback: Callable[..., object], *args: Any, context: Any = None
     ) -> Any:  # Any: as asyncio has it
-        if type(callback) is Step:
+        if type(callback) is CoroutineStep:
             return callback(*args)
         if len(args) == 2 and type(args[0]) is CoroutineType:  # granian's way to begin a request
-            return Step(args[0])()
+            return CoroutineStep(args[0])()
         return hand_over(callback, *args, context=context)
 
     loop.call_soon_threadsafe = call_soon_threadsafe  # type: ignore[method-assign, assignment]  # a loop has no setting for this

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
-from analytics.readings.sizing import Asked, MetricAsked, size
+from analytics.readings.sizing import MetricAsked, SizingQuestion, size
 from experiments.admin.base import WorkplaceAdmin
 from experiments.admin.doing import problems_of
 from experiments.admin.fields import Field, filled, read_number, read_whole
@@ -77,7 +77,7 @@ def answered(data: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _asked(data: Mapping[str, str]) -> Asked:
+def _asked(data: Mapping[str, str]) -> SizingQuestion:
     number = {
         name: read_number(data.get(name, ""), name, label) for name, label in _NUMBERS.items()
     }
@@ -103,7 +103,7 @@ def _asked(data: Mapping[str, str]) -> Asked:
                 direction="decrease",
             )
         )
-    return Asked(
+    return SizingQuestion(
         metrics=tuple(metrics),
         shares=_shares(data.get("shares", "")),
         units_per_day=number["units_per_day"],
@@ -137,7 +137,7 @@ def _shares(text: str) -> tuple[float, ...]:
     return found
 
 
-def _reached(asked: Asked) -> list[Reach]:
+def _reached(asked: SizingQuestion) -> list[Reach]:
     """What each number of weeks finds; nothing without traffic."""
     if not asked.units_per_day:
         return []

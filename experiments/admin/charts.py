@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from experiments.drawing.geometry import Estimate, Intervals, intervals
+from experiments.drawing.geometry import DrawnEstimate, Intervals, intervals
 
-__all__ = ["Estimate", "Intervals", "Squares", "intervals", "squares"]
+__all__ = ["DrawnEstimate", "Intervals", "Squares", "intervals", "squares"]
 
 COLUMNS = 50
 SQUARE = 10

@@ -151,7 +151,7 @@ def _too_long(experiment: Experiment | None) -> str:
     return "" if evidence is None else out_of_reach(computed(evidence))
 
 
-Part = TypeVar("Part", form.Section, form.Line)
+Part = TypeVar("Part", form.Section, form.FormRow)
 
 
 def _marked(parts: Sequence[Part], problems: Sequence[Problem]) -> list[Part]:
@@ -194,14 +194,14 @@ def _answer(
 
 
 @dataclass(frozen=True)
-class Told:
+class FieldProblem:
     """A problem by the label of its field, with the place of the field on this page."""
 
     message: str
     place: str = ""
 
 
-def _told(context: Mapping[str, Any], problems: Sequence[Problem]) -> list[Told]:
+def _told(context: Mapping[str, Any], problems: Sequence[Problem]) -> list[FieldProblem]:
     """Each problem by its label; the names that the code uses stay in the code."""
     parts = [
         *context["sections"],
@@ -212,17 +212,17 @@ def _told(context: Mapping[str, Any], problems: Sequence[Problem]) -> list[Told]
     return [_by_label(problem, labels) for problem in problems]
 
 
-def _by_label(problem: Problem, labels: Mapping[str, str]) -> Told:
+def _by_label(problem: Problem, labels: Mapping[str, str]) -> FieldProblem:
     name = problem.field or ""
     if name not in labels:
-        return Told(problem.message)
+        return FieldProblem(problem.message)
     begins = f"{name}: "
     message = (
         f"{labels[name]}: {problem.message.removeprefix(begins)}"
         if problem.message.startswith(begins)
         else problem.message
     )
-    return Told(message, f"id_{name}")
+    return FieldProblem(message, f"id_{name}")
 
 
 def _refused(

@@ -57,7 +57,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Line:
+class FormRow:
     """One variant or metric: its fields, side by side."""
 
     index: str
@@ -426,17 +426,17 @@ def amendable(data: Mapping[str, str]) -> Section:
     )
 
 
-def variant_lines(data: Mapping[str, str], schema: Schema) -> list[Line]:
+def variant_lines(data: Mapping[str, str], schema: Schema) -> list[FormRow]:
     """A line per variant."""
     return [_variant_line(data, str(i), schema) for i in range(line_count(data, "v"))]
 
 
-def metric_lines(data: Mapping[str, str], choices: list[tuple[str, str]]) -> list[Line]:
+def metric_lines(data: Mapping[str, str], choices: list[tuple[str, str]]) -> list[FormRow]:
     """A line per planned metric."""
     return [_metric_line(data, str(i), choices) for i in range(line_count(data, "m"))]
 
 
-def empty_lines(choices: list[tuple[str, str]], schema: Schema) -> tuple[Line, Line]:
+def empty_lines(choices: list[tuple[str, str]], schema: Schema) -> tuple[FormRow, FormRow]:
     """The templates of further lines."""
     guard = {
         "m-__i__-role": MetricRole.GUARDRAIL,
@@ -449,11 +449,11 @@ def empty_lines(choices: list[tuple[str, str]], schema: Schema) -> tuple[Line, L
     )
 
 
-def _variant_line(data: Mapping[str, str], i: str, schema: Schema) -> Line:
+def _variant_line(data: Mapping[str, str], i: str, schema: Schema) -> FormRow:
     def f(name: str, label: str, kind: str = "text", **more: Any) -> Field:
         return Field(f"v-{i}-{name}", label, kind, data.get(f"v-{i}-{name}", ""), **more)
 
-    return Line(
+    return FormRow(
         i,
         (
             f("name", "Name", span="s2"),
@@ -471,11 +471,11 @@ def _variant_line(data: Mapping[str, str], i: str, schema: Schema) -> Line:
     )
 
 
-def _metric_line(data: Mapping[str, str], i: str, choices: list[tuple[str, str]]) -> Line:
+def _metric_line(data: Mapping[str, str], i: str, choices: list[tuple[str, str]]) -> FormRow:
     def f(name: str, label: str, kind: str = "text", **more: Any) -> Field:
         return Field(f"m-{i}-{name}", label, kind, data.get(f"m-{i}-{name}", ""), **more)
 
-    return Line(
+    return FormRow(
         i,
         (
             f("metric", "Metric", "select", choices=choices, span="s4"),

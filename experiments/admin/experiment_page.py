@@ -18,7 +18,7 @@ from experiments.core.cards import State
 from experiments.core.design.policies import PolicyRules
 from experiments.core.errors import Problem
 from experiments.core.life.checklist import states
-from experiments.core.life.consequences import Serving
+from experiments.core.life.consequences import ServedExperiment
 from experiments.core.life.lifecycle import Verb
 from experiments.core.life.ramping import first_share, parse_ramp
 from experiments.core.life.unchecked import unchecked
@@ -100,14 +100,14 @@ def context(view: View, tab: str) -> dict[str, Any]:
     }
 
 
-def serving_of(experiment: Experiment, rules: PolicyRules, now: datetime) -> Serving:
+def serving_of(experiment: Experiment, rules: PolicyRules, now: datetime) -> ServedExperiment:
     """What the consequence sentences need, from the experiment as planned."""
     iteration = open_iteration(experiment)
     anew = iteration is not None and resumes_anew(iteration, design_of(experiment), now)
     arms, steps = list(experiment.variants.all()), parse_ramp(experiment.ramp)
     control = next((v.name for v in arms if v.is_control), "control")
     tests = [v.name for v in arms if not v.is_control]
-    return Serving(
+    return ServedExperiment(
         flag=experiment.flag_id or "none",
         unit=experiment.unit_type,
         traffic=first_share(steps, experiment.traffic),
@@ -120,7 +120,7 @@ def serving_of(experiment: Experiment, rules: PolicyRules, now: datetime) -> Ser
     )
 
 
-def _next(view: View, steps: Sequence[checklist.Step]) -> Next:
+def _next(view: View, steps: Sequence[checklist.VerbStep]) -> Next:
     """The card's next step, with its page or with what stands in the way of it."""
     step = view.step
     verb = step.target.removeprefix("do:") if step.target.startswith("do:") else ""

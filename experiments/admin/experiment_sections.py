@@ -23,8 +23,8 @@ from experiments.admin.config_form import schema_of
 from experiments.admin.cost_section import cost_section
 from experiments.admin.experiment_view import Link, View, approves, page_url
 from experiments.admin.fields import Field
-from experiments.core.design.advice import Arm, Planned, advice
-from experiments.core.design.arm_diff import Change, arm_changes
+from experiments.core.design.advice import AdvisedArm, AdvisedDesign, advice
+from experiments.core.design.arm_diff import ConfigChange, arm_changes
 from experiments.core.figures import counted
 from experiments.core.life.checklist import (
     SIGNED_ITEMS,
@@ -55,7 +55,7 @@ HISTORY_PAGE = 60
 
 
 @dataclass(frozen=True)
-class Row:
+class ChecklistRow:
     """A checklist item with what this person can do about it."""
 
     state: ItemState
@@ -144,7 +144,7 @@ def _dark_launch_seen(view: View) -> Any:
     )
 
 
-def _row(view: View, state: ItemState, signed: Sequence[SignOff]) -> Row:
+def _row(view: View, state: ItemState, signed: Sequence[SignOff]) -> ChecklistRow:
     item = state.item
     open_design = view.experiment.status == Status.DRAFT
     computed = {
@@ -162,7 +162,7 @@ def _row(view: View, state: ItemState, signed: Sequence[SignOff]) -> Row:
         else None
     )
     fields = sign_fields(may_be_not_applicable(view.facts, item))
-    return Row(
+    return ChecklistRow(
         state,
         _row_links(view, item, open_design),
         compute,
@@ -277,7 +277,7 @@ def _proposals(view: View, evidence: Evidence | None) -> Sequence[Any]:
     return proposals(evidence.detail)
 
 
-def _changed(variants: Sequence[Variant]) -> list[tuple[Variant, tuple[Change, ...]]]:
+def _changed(variants: Sequence[Variant]) -> list[tuple[Variant, tuple[ConfigChange, ...]]]:
     """What each test arm serves otherwise than control; nothing while there is no control."""
     control = next((one for one in variants if one.is_control), None)
     return (
@@ -326,11 +326,11 @@ def _advice(view: View, plans: Sequence[Any]) -> tuple[str, ...]:
         status__in=(Status.RUNNING, Status.PAUSED), unit_type=e.unit_type
     ).exclude(pk=e.pk)
     beside = live if e.layer_id is None else live.exclude(layer_id=e.layer_id)
-    arms = [Arm(v.name, v.is_control, v.config) for v in e.variants.all()]
+    arms = [AdvisedArm(v.name, v.is_control, v.config) for v in e.variants.all()]
     guardrails = sum(plan.role == MetricRole.GUARDRAIL for plan in plans)
     names = list(beside.order_by("name").values_list("name", flat=True)[:50])
     return advice(
-        Planned(
+        AdvisedDesign(
             e.experiment_type,
             arms,
             guardrails,

@@ -13,7 +13,7 @@ from analytics.selectors.cards import card_of
 from experiments.admin.base import actor_of, may
 from experiments.core.cards import Card, NextStep, Viewer
 from experiments.core.design.policies import PolicyRules
-from experiments.core.life.checklist import Facts, Requested
+from experiments.core.life.checklist import LaunchFacts, Requested
 from experiments.core.life.four_eyes import four_eyes
 from experiments.core.permissions import Action
 from experiments.core.permissions import may as allowed
@@ -42,7 +42,7 @@ class View:
     rules: PolicyRules
     now: datetime
     request: HttpRequest
-    facts: Facts
+    facts: LaunchFacts
     card: Card
 
     def url(self, name: str, *args: Any) -> str:

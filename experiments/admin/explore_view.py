@@ -9,7 +9,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
-from analytics.readings.exploring import Explored, Reading, explore
+from analytics.readings.exploring import Explored, ExploringChoice, explore
 from analytics.selectors import results
 from experiments.admin import results_section
 from experiments.admin.base import Crumb, WorkplaceAdmin, actor_of
@@ -83,8 +83,8 @@ def _fields(experiment: Experiment) -> list[Field]:
     ]
 
 
-def _read(data: dict[str, str]) -> Reading:
-    return Reading(
+def _read(data: dict[str, str]) -> ExploringChoice:
+    return ExploringChoice(
         metric=data["metric"],
         window_hours=read_whole(data.get("window_hours", "")[:20], "window_hours", "Window"),
         first_day=read_day(data.get("first_day", ""), "first_day", "First exposed from"),

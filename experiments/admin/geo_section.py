@@ -82,7 +82,7 @@ def _events(found: DidResult) -> charts.Intervals | None:
         key=lambda one: one.position,
     )
     drawn = [
-        charts.Estimate(f"{one.period} ({one.position:+d})", one.estimate, *_limits(one.ci))
+        charts.DrawnEstimate(f"{one.period} ({one.position:+d})", one.estimate, *_limits(one.ci))
         for one in near
         if one.position != -1
     ]

@@ -23,7 +23,7 @@ has missed many.
 
 
 @dataclass(frozen=True)
-class Share:
+class ArmShare:
     """One arm's units against those that its share of all would be."""
 
     name: str
@@ -65,7 +65,7 @@ def drifted(experiment: Experiment, found: ResultsView) -> list[FindingView]:
     ]
 
 
-def shares(found: ResultsView) -> list[Share]:
+def shares(found: ResultsView) -> list[ArmShare]:
     """Observed and expected units of each arm; expected ones by the shares of buckets that the arms
     held.
     """
@@ -74,7 +74,7 @@ def shares(found: ResultsView) -> list[Share]:
         sum(arm.expected_share for arm in found.arms),
     )
     return [
-        Share(
+        ArmShare(
             arm.name,
             arm.units,
             total * arm.expected_share / planned if planned else 0.0,

@@ -28,7 +28,7 @@ from experiments.core.clock import utc_now
 from experiments.core.design.metric_definitions import MetricDefinition, problems
 from experiments.core.errors import InvalidInput, Problem
 from experiments.core.figures import counted
-from experiments.core.library.metric_versions import Change, changes
+from experiments.core.library.metric_versions import FieldChange, changes
 from experiments.core.permissions import Action
 from experiments.core.types import Direction, MetricKind
 from experiments.models import ExperimentMetric, Metric
@@ -195,7 +195,7 @@ def _found(object_id: str) -> Metric:
     return metric
 
 
-def _versions(key: str) -> list[tuple[Metric, tuple[Change, ...]]]:
+def _versions(key: str) -> list[tuple[Metric, tuple[FieldChange, ...]]]:
     """Every version, the newest first, with what it changed of the one before."""
     rows = list(Metric.objects.filter(key=key).order_by("-version"))
     before = [definition_of(row) for row in rows[1:]]

@@ -23,7 +23,7 @@ from experiments.selectors.experiments import iteration_design
 
 
 @dataclass(frozen=True)
-class Ramp:
+class RampCard:
     """The card: every step with its stays, what comes next in words, who holds it, and the buttons
     of this person.
     """
@@ -35,7 +35,7 @@ class Ramp:
     links: Sequence[Link]
 
 
-def card(view: View) -> Ramp | None:
+def card(view: View) -> RampCard | None:
     """The newest iteration's ramp, else the planned one; None where all is served at once."""
     iteration = view.experiment.iterations.order_by("number").last()
     steps = parse_ramp(
@@ -49,7 +49,7 @@ def card(view: View) -> Ramp | None:
         if view.experiment.status == Status.RUNNING
         else None
     )
-    return Ramp(
+    return RampCard(
         steps=[
             (step, [one for one in stays if one.step == place]) for place, step in enumerate(steps)
         ],

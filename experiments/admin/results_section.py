@@ -91,7 +91,7 @@ class MetricBlock:
 
 
 @dataclass(frozen=True)
-class Condition:
+class ConditionRow:
     """One condition of a promotion in people's words: what, of which arm, now, needed, met or not
     (None: cannot say), expected when.
     """
@@ -205,7 +205,8 @@ def _segments(
         (
             one,
             charts.intervals(
-                [charts.Estimate(*line) for line in lines], points=shares.get(one.metric, False)
+                [charts.DrawnEstimate(*line) for line in lines],
+                points=shares.get(one.metric, False),
             ),
         )
         for one, lines in asked
@@ -271,7 +272,7 @@ def _block(
     lines = _lines(row, view, names)
     limit = row.margin.difference if row.margin else None
     drawn = [
-        charts.Estimate(
+        charts.DrawnEstimate(
             line.name,
             one.difference,
             one.low,
@@ -484,7 +485,7 @@ TITLES = {
 }
 
 
-def _conditions(view: ResultsView, names: Mapping[str, str]) -> list[Condition]:
+def _conditions(view: ResultsView, names: Mapping[str, str]) -> list[ConditionRow]:
     metrics = {row.key: row.name for row in view.metrics}
     share = view.primary is not None and view.primary.kind == PROPORTION
     control = next((arm.name for arm in view.arms if arm.is_control), "control")
@@ -504,7 +505,7 @@ def _front(view: ResultsView) -> str:
 
 def _condition(
     one: Readiness, metrics: Mapping[str, str], names: Mapping[str, str], share: bool, control: str
-) -> Condition:
+) -> ConditionRow:
     what = (
         metrics.get(one.metric, one.metric)
         if one.topic == "guardrail"
@@ -520,7 +521,7 @@ def _condition(
         now, needed = _BOUNDARY.get(now, "not yet"), "better than control"
     elif one.topic == "guardrail":
         now, needed = _guarded(one)
-    return Condition(what, arm, now, needed, one.met)
+    return ConditionRow(what, arm, now, needed, one.met)
 
 
 _BOUNDARY = {"better": "better than control", "worse": "worse than control"}

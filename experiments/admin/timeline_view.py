@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from experiments.admin.base import WorkplaceAdmin
 from experiments.core.clock import utc_now
 from experiments.drawing import timelines
-from experiments.drawing.timelines import WIDTH, Bar
+from experiments.drawing.timelines import WIDTH, TimelineBar
 from experiments.models import Experiment, TimelineNote
 from experiments.selectors.timelines import notes_of_all, served_between
 
@@ -23,11 +23,11 @@ AHEAD = 5
 
 
 @dataclass(frozen=True)
-class Line:
+class TimelineRow:
     """One experiment with its bars, and what to say of them."""
 
     experiment: Experiment
-    bars: list[Bar]
+    bars: list[TimelineBar]
     iterations: int
 
 
@@ -40,7 +40,7 @@ def page(admin: WorkplaceAdmin, request: HttpRequest) -> HttpResponse:
     since, until = now - timedelta(days=days), now + timedelta(days=days // AHEAD)
     found = served_between(since, until)
     lines = [
-        Line(
+        TimelineRow(
             one, [bar for ran in rans for bar in timelines.bars(ran, since, until, now)], len(rans)
         )
         for one, rans in found

@@ -26,7 +26,7 @@ LOOKED_AT = 200
 
 
 @dataclass(frozen=True)
-class Waiting:
+class WaitingExperiment:
     """An experiment that this person can move on, what is known of it, and what to do there."""
 
     experiment: Experiment
@@ -42,7 +42,7 @@ class Queue:
     """
 
     ids: list[int] = field(default_factory=list)
-    first: list[Waiting] = field(default_factory=list)
+    first: list[WaitingExperiment] = field(default_factory=list)
 
 
 def waiting_for(
@@ -66,8 +66,8 @@ def waiting_for(
 
 
 def _first(
-    actor: Actor, ids: Sequence[int], unlaunched: Iterable[Waiting], now: datetime
-) -> list[Waiting]:
+    actor: Actor, ids: Sequence[int], unlaunched: Iterable[WaitingExperiment], now: datetime
+) -> list[WaitingExperiment]:
     """These with their cards; the card of a launched one has the last word on whether it waits."""
     known = {one.experiment.pk: one for one in unlaunched}
     launched = _asked(actor, _rows(pk__in=[pk for pk in ids if pk not in known]), now)
@@ -75,7 +75,7 @@ def _first(
     return [known[pk] for pk in ids if pk in known]
 
 
-def _asked(actor: Actor, rows: Iterable[Experiment], now: datetime) -> list[Waiting]:
+def _asked(actor: Actor, rows: Iterable[Experiment], now: datetime) -> list[WaitingExperiment]:
     """Those of these whose next step is this person's."""
     rows = list(rows)
     prefetch_related_objects(rows, "collaborators")
@@ -84,7 +84,7 @@ def _asked(actor: Actor, rows: Iterable[Experiment], now: datetime) -> list[Wait
         (row, found[row.pk], found[row.pk].step(Viewer(actor, in_team(actor, row)))) for row in rows
     ]
     return [
-        Waiting(row, card, step, step_url(row, step) or page_url(row.pk))
+        WaitingExperiment(row, card, step, step_url(row, step) or page_url(row.pk))
         for row, card, step in steps
         if step.asked
     ]

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from analytics.selectors.arriving.tail import Subject, TailRow, tail
+from analytics.selectors.arriving.tail import TailRow, TailSubject, tail
 from analytics.selectors.arriving.wiring import oddities_lately, wired
 from analytics.services.ingest import watches
 from experiments.admin.base import actor_of, may
@@ -73,7 +73,7 @@ def tail_of(request: HttpRequest, experiment: Experiment) -> dict[str, Any]:
         watches.look(actor, now, experiment=experiment)
     else:
         watches.look_without_units(actor, now, experiment)
-    rows = tail(Subject(experiment, environment=environment_of(request)), now)
+    rows = tail(TailSubject(experiment, environment=environment_of(request)), now)
     return {"tail": [Shown(row, _unit(row, raw)) for row in rows], "raw": raw, "tail_at": now}
 
 

@@ -34,7 +34,7 @@ from experiments.selectors.experiments import (
     resolve,
     stop_waits,
 )
-from experiments.services.ground.turns import Kind
+from experiments.services.ground.turns import TurnKind
 from experiments.services.life import checklist, lifecycle, ramps
 from experiments.services.life.recommended import promote_recommended
 
@@ -124,7 +124,7 @@ class AbortDarkLaunch(Press):
     verb = Verb.ABORT_DARK_LAUNCH
 
 
-class Pause(Press):
+class PauseExperiment(Press):
     verb = Verb.PAUSE
 
 
@@ -136,14 +136,14 @@ class Archive(Press):
     verb = Verb.ARCHIVE
 
 
-class Stop(Door):
+class StopExperiment(Door):
     """Concludes; ``?emergency=true`` pauses as harm, or with a variant switches only that arm off;
     ``?declare_winner=true`` promotes what the decision recommends."""
 
     scopes = (Scope.MANAGEMENT,)
 
-    def kind_of(self, request: Request) -> Kind:
-        return Kind.STOP if _flag(request, "emergency") else self.kind
+    def kind_of(self, request: Request) -> TurnKind:
+        return TurnKind.STOP if _flag(request, "emergency") else self.kind
 
     @extend_schema(request=VerbBody, responses=OpenApiTypes.OBJECT)
     @idempotent
@@ -201,7 +201,7 @@ class Promote(Door):
         return _done(experiment, Verb.PROMOTE)
 
 
-class Ramp(Door):
+class ChangeRamp(Door):
     """Keys hold and resume a ramp; advancing it by hand takes a person, who sees what stands
     against it.
     """

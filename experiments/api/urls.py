@@ -14,16 +14,16 @@ from experiments.api.templates import Templates
 from experiments.api.transitions import (
     AbortDarkLaunch,
     Archive,
+    ChangeRamp,
     DarkLaunch,
     OfflineEvaluations,
-    Pause,
+    PauseExperiment,
     Promote,
-    Ramp,
     RequestLaunch,
     Resume,
     Start,
     StatusDoor,
-    Stop,
+    StopExperiment,
 )
 from experiments.http.doors import door
 
@@ -44,10 +44,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     door(f"{REF}/start", Start, "start"),
     door(f"{REF}/dark-launch", DarkLaunch, "dark-launch"),
     door(f"{REF}/abort-dark-launch", AbortDarkLaunch, "abort-dark-launch"),
-    door(f"{REF}/pause", Pause, "pause"),
+    door(f"{REF}/pause", PauseExperiment, "pause"),
     door(f"{REF}/resume", Resume, "resume"),
-    door(f"{REF}/ramp", Ramp, "ramp"),
-    door(f"{REF}/stop", Stop, "stop"),
+    door(f"{REF}/ramp", ChangeRamp, "ramp"),
+    door(f"{REF}/stop", StopExperiment, "stop"),
     door(f"{REF}/promote", Promote, "promote"),
     door(f"{REF}/archive", Archive, "archive"),
     door(f"{REF}/request-launch", RequestLaunch, "request-launch"),

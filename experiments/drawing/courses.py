@@ -26,7 +26,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Line:
+class CourseLine:
     """One series as SVG: the path of its values, the outline of its intervals, and its dots with
     what they say.
     """
@@ -43,7 +43,7 @@ class Course:
     the size.
     """
 
-    lines: list[Line]
+    lines: list[CourseLine]
     ticks: list[tuple[float, str]]
     times: list[tuple[float, str]]
     zero: float | None
@@ -113,7 +113,7 @@ Place = Callable[[float], float]
 
 def _line(
     label: str, points: Sequence[Point], x: Place, y: Place, say: Callable[[float], str]
-) -> Line:
+) -> CourseLine:
     dots, path, broken = [], [], True
     for point in points:
         if point.value is None:
@@ -123,7 +123,7 @@ def _line(
         path.append(f"{'M' if broken else 'L'}{here[0]} {here[1]}")
         broken = False
         dots.append((*here, _said(label, point, say)))
-    return Line(label, "".join(path), _band(points, x, y), dots)
+    return CourseLine(label, "".join(path), _band(points, x, y), dots)
 
 
 def _said(label: str, point: Point, say: Callable[[float], str]) -> str:

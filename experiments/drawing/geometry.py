@@ -12,7 +12,7 @@ HEIGHT = 220.0
 
 
 @dataclass(frozen=True)
-class Estimate:
+class DrawnEstimate:
     """A difference to draw: estimate, interval, and the one that may be read at any time; any of
     them missing when it cannot be said.
     """
@@ -28,7 +28,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Bar:
+class IntervalBar:
     """One row of the interval chart, in SVG units."""
 
     label: str
@@ -46,7 +46,7 @@ class Bar:
 class Intervals:
     """The interval chart: rows, the zero line and the ticks."""
 
-    bars: list[Bar]
+    bars: list[IntervalBar]
     zero: float
     ticks: list[tuple[float, str]]
     width: float
@@ -67,7 +67,7 @@ class Intervals:
         return any(bar.w0 is not None for bar in self.bars)
 
 
-def intervals(estimates: Sequence[Estimate], *, points: bool = False) -> Intervals | None:
+def intervals(estimates: Sequence[DrawnEstimate], *, points: bool = False) -> Intervals | None:
     """Intervals around zero on one scale; None when no estimate can be said."""
     drawn = [e for e in estimates if e.value is not None]
     if not drawn:
@@ -89,7 +89,7 @@ def intervals(estimates: Sequence[Estimate], *, points: bool = False) -> Interva
         )
 
     bars = [
-        Bar(
+        IntervalBar(
             e.label,
             TOP + ROW * (i + 0.5),
             at(e.value),

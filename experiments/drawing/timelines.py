@@ -27,7 +27,7 @@ class Ran:
 
 
 @dataclass(frozen=True)
-class Bar:
+class TimelineBar:
     """A part of the strip: from ``x``, ``width`` wide, of 1,000."""
 
     stage: Stage
@@ -37,7 +37,7 @@ class Bar:
     until: datetime
 
 
-def bars(ran: Ran, since: datetime, until: datetime, now: datetime) -> list[Bar]:
+def bars(ran: Ran, since: datetime, until: datetime, now: datetime) -> list[TimelineBar]:
     """What is drawn of an iteration: dark, running, its pauses over that, and dashed what is
     planned.
     """
@@ -60,13 +60,13 @@ def _stretches(ran: Ran, now: datetime) -> Iterator[tuple[Stage, datetime, datet
 
 def _placed(
     stage: Stage, begin: datetime, end: datetime, since: datetime, until: datetime
-) -> Bar | None:
+) -> TimelineBar | None:
     begin, end = max(begin, since), min(end, until)
     if end <= begin:
         return None
     x = round(WIDTH * ((begin - since) / (until - since)))
     width = max(NARROWEST, round(WIDTH * ((end - begin) / (until - since))))
-    return Bar(stage, min(x, WIDTH - width), width, begin, end)
+    return TimelineBar(stage, min(x, WIDTH - width), width, begin, end)
 
 
 def ticks(since: datetime, until: datetime) -> list[tuple[int, date]]:

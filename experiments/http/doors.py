@@ -24,7 +24,7 @@ from experiments.http.limits import refuse_too_many
 from experiments.http.parsing import BATCH_BODY, MAX_STRING, Spots, convert, parse_json
 from experiments.http.unpacking import encoding_of, refuse_packed, unpacked
 from experiments.selectors import serving
-from experiments.services.ground.turns import Kind, turn
+from experiments.services.ground.turns import TurnKind, turn
 
 T = TypeVar("T")
 _WORTH_TAKING = 16 * BATCH_BODY
@@ -41,7 +41,7 @@ class Door(APIView):
     """
 
     needs_database = True
-    kind = Kind.MANAGE
+    kind = TurnKind.MANAGE
     scopes: tuple[Scope, ...] = ()
     scopes_by_method: dict[str, tuple[Scope, ...]] = {}
 
@@ -71,13 +71,13 @@ class Door(APIView):
         refuse_nul(request)
         if self.needs_database:
             kind = self.kind_of(request)
-            if kind is Kind.MANAGE and isinstance(request.auth, KeyIdentity):
+            if kind is TurnKind.MANAGE and isinstance(request.auth, KeyIdentity):
                 refuse_too_many(request.auth)
             if serving.current().unreachable:
                 raise AssayError(DATABASE_AWAY, code="not_available")
             self._until_answered.enter_context(turn(kind))
 
-    def kind_of(self, request: Request) -> Kind:
+    def kind_of(self, request: Request) -> TurnKind:
         """Whose turns this request takes."""
         return self.kind
 

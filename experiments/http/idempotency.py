@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput
 from experiments.http.doors import identity, raw_body
-from experiments.services.ground.idempotency import Answered, Asked, once
+from experiments.services.ground.idempotency import GivenAnswer, IdempotentCall, once
 
 LONGEST = 255
 HEADER = "Idempotency-Key"
@@ -44,7 +44,7 @@ def idempotent(handler: Handler) -> Handler:
         sent = request.headers.get(HEADER)
         if sent is None:
             return handler(door, request, *args, **kwargs)
-        asked = Asked(identity(request).key_id, _checked(sent), _digest(request))
+        asked = IdempotentCall(identity(request).key_id, _checked(sent), _digest(request))
         found = once(asked, utc_now(), lambda: _as_text(handler(door, request, *args, **kwargs)))
         answer = HttpResponse(found.body, status=found.status, content_type="application/json")
         if found.repeated:
@@ -68,8 +68,8 @@ def _digest(request: Request) -> str:
     return hashlib.sha256(head + raw_body(request)).hexdigest()
 
 
-def _as_text(response: HttpResponse) -> Answered:
+def _as_text(response: HttpResponse) -> GivenAnswer:
     content = (
         JSONRenderer().render(response.data) if isinstance(response, Response) else response.content
     )
-    return Answered(response.status_code, content.decode())
+    return GivenAnswer(response.status_code, content.decode())

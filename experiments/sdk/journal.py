@@ -34,7 +34,7 @@ _MOST_OPEN = 64
 
 
 @dataclass(eq=False)
-class Segment:
+class JournalFile:
     """One file and how many of its items have not arrived."""
 
     path: Path
@@ -47,7 +47,7 @@ class Segment:
 class Adopted:
     """The items of a file whose process has ended."""
 
-    segment: Segment
+    segment: JournalFile
     items: tuple[tuple[str, bytes], ...]
 
 
@@ -58,11 +58,11 @@ class Journal:
 
     def __init__(self, folder: Path, mark: str) -> None:
         self._folder, self._mark = folder, mark
-        self._current: Segment | None = None
-        self._open: set[Segment] = set()
+        self._current: JournalFile | None = None
+        self._open: set[JournalFile] = set()
         self._failing = False
 
-    def write(self, kind: str, item: bytes, *, last: bool = False) -> Segment | None:
+    def write(self, kind: str, item: bytes, *, last: bool = False) -> JournalFile | None:
         """Put an item on disk; ``None``: it is in memory alone, which is logged once. ``last``: the
         process ends now.
         """
@@ -82,7 +82,7 @@ class Journal:
         segment.waiting += 1
         return segment
 
-    def settle(self, segment: Segment) -> None:
+    def settle(self, segment: JournalFile) -> None:
         """One of its items has arrived or was given up; the last of them empties the file or
         removes it.
         """
@@ -121,13 +121,13 @@ class Journal:
 
     # ---------------------------------------------------------------- files
 
-    def _writable(self) -> Segment:
+    def _writable(self) -> JournalFile:
         if self._current is None or self._current.size >= _FULL:
             self._current = self._created()
             self._open.add(self._current)
         return self._current
 
-    def _created(self) -> Segment:
+    def _created(self) -> JournalFile:
         """A new file, locked before any other process can see its name."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._check_room()
@@ -144,7 +144,7 @@ class Journal:
             os.close(descriptor)
             beside.unlink(missing_ok=True)
             raise
-        return Segment(path, descriptor)
+        return JournalFile(path, descriptor)
 
     def _check_room(self) -> None:
         files = self._files()
@@ -167,18 +167,18 @@ class Journal:
             if descriptor is not None:
                 os.close(descriptor)
             return None
-        segment = Segment(path, descriptor, waiting=len(items))
+        segment = JournalFile(path, descriptor, waiting=len(items))
         self._open.add(segment)
         if not items:
             self._remove(segment)
             return None
         return Adopted(segment, items)
 
-    def _remove(self, segment: Segment) -> None:
+    def _remove(self, segment: JournalFile) -> None:
         segment.path.unlink(missing_ok=True)
         self._let_go(segment)
 
-    def _let_go(self, segment: Segment) -> None:
+    def _let_go(self, segment: JournalFile) -> None:
         self._open.discard(segment)
         if segment is self._current:
             self._current = None
@@ -197,7 +197,7 @@ def _lock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _append(segment: Segment, line: bytes) -> None:
+def _append(segment: JournalFile, line: bytes) -> None:
     """The whole line or nothing of it, on a full disk too."""
     if os.write(segment.descriptor, line) != len(line):
         os.ftruncate(segment.descriptor, segment.size)
@@ -205,7 +205,7 @@ def _append(segment: Segment, line: bytes) -> None:
     segment.size += len(line)
 
 
-def _empty(segment: Segment) -> None:
+def _empty(segment: JournalFile) -> None:
     try:
         os.ftruncate(segment.descriptor, 0)
         segment.size = 0

@@ -20,7 +20,7 @@ from typing import Protocol
 
 from experiments.sdk import endings, forks
 from experiments.sdk.files import Folder
-from experiments.sdk.journal import Segment
+from experiments.sdk.journal import JournalFile
 from experiments.sdk.loops import Loop, backed_off, jittered
 from experiments.sdk.transport import Answer, Transport, Unreachable
 from experiments.sdk.writing import why_not
@@ -102,11 +102,11 @@ class Collected:
 
 
 @dataclass(eq=False, slots=True)
-class Told:
+class WaitingItem:
     """An item that waits, and the file that holds it."""
 
     line: bytes
-    segment: Segment | None = None
+    segment: JournalFile | None = None
 
 
 class Sender:
@@ -132,7 +132,7 @@ class Sender:
     def _begin(self) -> None:
         # Reentrant, both: a signal may end the process while its main thread is in here.
         self._lock, self._sending = threading.RLock(), threading.RLock()
-        self._waiting: dict[str, deque[Told]] = {kind: deque() for kind in KINDS}
+        self._waiting: dict[str, deque[WaitingItem]] = {kind: deque() for kind in KINDS}
         self._counts = Counts()
         self._failures = 0
         self._looked: float | None = None
@@ -206,14 +206,14 @@ class Sender:
             if self._closed or self._counts.waiting >= self._capacity:
                 self._drop()
                 return False
-            self._waiting[kind].append(Told(line, self._on_disk(kind, line)))
+            self._waiting[kind].append(WaitingItem(line, self._on_disk(kind, line)))
             self._count(waiting=1)
             full = self._counts.waiting % _BATCH_ITEMS == 0
         if full and not self._failures:
             self._loop.wake()
         return True
 
-    def _on_disk(self, kind: str, line: bytes, *, last: bool = False) -> Segment | None:
+    def _on_disk(self, kind: str, line: bytes, *, last: bool = False) -> JournalFile | None:
         return None if self._journal is None else self._journal.write(kind, line, last=last)
 
     def _save(self) -> int:
@@ -254,12 +254,12 @@ class Sender:
             adopted = True
             with self._lock:
                 for kind, line in found.items:
-                    self._take_in(kind, Told(line, found.segment))
+                    self._take_in(kind, WaitingItem(line, found.segment))
                 if self._counts.waiting >= self._capacity:
                     return False  # the others stay on disk
         return adopted
 
-    def _take_in(self, kind: str, told: Told) -> None:
+    def _take_in(self, kind: str, told: WaitingItem) -> None:
         if kind in KINDS:
             self._waiting[kind].append(told)
             self._count(waiting=1)
@@ -269,7 +269,7 @@ class Sender:
             )
             self._settled(told)
 
-    def _settled(self, told: Told) -> None:
+    def _settled(self, told: WaitingItem) -> None:
         if told.segment is not None and self._journal is not None:
             self._journal.settle(told.segment)
 
@@ -319,11 +319,11 @@ class Sender:
             self._forget(kind, batch)
         return None
 
-    def _next(self, kind: str) -> list[Told]:
+    def _next(self, kind: str) -> list[WaitingItem]:
         """The oldest items that fit one request; they stay where they are until they are known to
         have arrived.
         """
-        batch: list[Told] = []
+        batch: list[WaitingItem] = []
         size = 0
         with self._lock:
             for told in islice(self._waiting[kind], _BATCH_ITEMS):
@@ -333,7 +333,7 @@ class Sender:
                 batch.append(told)
         return batch
 
-    def _forget(self, kind: str, batch: Sequence[Told]) -> None:
+    def _forget(self, kind: str, batch: Sequence[WaitingItem]) -> None:
         with self._lock:
             waiting = self._waiting[kind]
             for told in batch:

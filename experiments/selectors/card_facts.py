@@ -13,7 +13,7 @@ from datetime import datetime
 
 from experiments.core.cards import CardFacts, RolledOut, Stop
 from experiments.core.cards.facts import UNREAD
-from experiments.core.life.checklist import Facts, out_of_reach, states
+from experiments.core.life.checklist import LaunchFacts, out_of_reach, states
 from experiments.core.types import ActorKind, Item, Origin, Outcome, PauseCause, Status
 from experiments.models import (
     ChangeLogEntry,
@@ -49,7 +49,7 @@ def card_facts(
     now: datetime,
     *,
     checklists: bool = True,
-    known: Facts | None = None,
+    known: LaunchFacts | None = None,
 ) -> dict[int, CardFacts]:
     """Experiment id → facts without a reading. Without ``checklists``, for ordering alone, nothing
     is said of what a draft still needs, of who ended it and of rollouts.
@@ -78,7 +78,9 @@ def card_facts(
 
 
 def _unread(
-    experiments: Sequence[Experiment], gathered: Mapping[int, Facts], found: Mapping[int, CardFacts]
+    experiments: Sequence[Experiment],
+    gathered: Mapping[int, LaunchFacts],
+    found: Mapping[int, CardFacts],
 ) -> dict[int, CardFacts]:
     """Of those whose checklist could not be read: that it lacks something, so that nobody is told
     to start it.
@@ -87,20 +89,22 @@ def _unread(
     return {pk: replace(found[pk], missing=(UNREAD,)) for pk in unread}
 
 
-def _gathered(experiments: Sequence[Experiment], known: Facts | None) -> dict[int, Facts]:
+def _gathered(
+    experiments: Sequence[Experiment], known: LaunchFacts | None
+) -> dict[int, LaunchFacts]:
     """Of those that are not launched yet."""
     unlaunched = [one for one in experiments if one.status in UNLAUNCHED]
     return checklist_facts(unlaunched) if known is None else {one.pk: known for one in unlaunched}
 
 
-def _requested(experiments: Sequence[Experiment], known: Facts) -> dict[int, frozenset[int]]:
+def _requested(experiments: Sequence[Experiment], known: LaunchFacts) -> dict[int, frozenset[int]]:
     return {} if known.request is None else {one.pk: known.request.askers for one in experiments}
 
 
 def _facts(
     experiment: Experiment,
     now: datetime,
-    known: Facts | None,
+    known: LaunchFacts | None,
     lines: _Lines,
     asked: frozenset[int],
     rollout: RolledOut | None,
@@ -137,7 +141,7 @@ def _facts(
     )
 
 
-def _plan(known: Facts | None) -> str:
+def _plan(known: LaunchFacts | None) -> str:
     """What the computed plan cannot do in the time it gives itself."""
     found = None if known is None else known.evidence.get(Item.SAMPLE_SIZE)
     return "" if found is None else out_of_reach(found)

@@ -14,10 +14,10 @@ from experiments.core.life import checklist, gate
 from experiments.core.life.checklist import (
     Computed,
     Evaluated,
-    Facts,
     ItemState,
+    LaunchFacts,
+    OpenRollout,
     Requested,
-    RolledOut,
     SignedOff,
 )
 from experiments.core.life.four_eyes import FOUR_EYES, four_eyes
@@ -36,7 +36,7 @@ from experiments.selectors.experiments import (
 
 
 @dataclass(frozen=True)
-class Step:
+class VerbStep:
     """A verb that this actor may press now, what it is called, and what still stands against it."""
 
     verb: Verb
@@ -51,12 +51,12 @@ class Step:
         return not self.blockers
 
 
-def facts(experiment: Experiment, now: datetime) -> Facts:
+def facts(experiment: Experiment, now: datetime) -> LaunchFacts:
     """Everything the gate looks at, as of now. Call it under the experiment's lock to decide by
     it.
     """
     iteration = launch_of(experiment)
-    return Facts(
+    return LaunchFacts(
         design=design_of(experiment),
         rules=rules_from_json(experiment.policy.rules)
         if iteration is None
@@ -85,22 +85,22 @@ def blockers(experiment: Experiment, verb: Verb, now: datetime) -> list[Problem]
     return gate.blockers(verb, facts(experiment, now))
 
 
-def next_steps(experiment: Experiment, actor: Actor, now: datetime) -> list[Step]:
+def next_steps(experiment: Experiment, actor: Actor, now: datetime) -> list[VerbStep]:
     """The verbs that lead on from here and that this actor may press, each with its blockers."""
     return steps_of(facts(experiment, now), actor, member=is_member(actor, experiment))
 
 
-def steps_of(known: Facts, actor: Actor, *, member: bool) -> list[Step]:
+def steps_of(known: LaunchFacts, actor: Actor, *, member: bool) -> list[VerbStep]:
     """The same for whoever has gathered the facts already."""
     leaving = verbs_from(known.status, known.cause)
     return [_step(step, known, actor) for step in leaving if may(actor, step.action, member=member)]
 
 
-def _step(step: Transition, known: Facts, actor: Actor) -> Step:
+def _step(step: Transition, known: LaunchFacts, actor: Actor) -> VerbStep:
     found = gate.blockers(step.verb, known)
     if step.action in FOUR_EYES:
         found += four_eyes(actor, known.request)
-    return Step(step.verb, step.label, step.target, Need.REASON in step.needs, tuple(found))
+    return VerbStep(step.verb, step.label, step.target, Need.REASON in step.needs, tuple(found))
 
 
 def launch_request(experiment: Experiment) -> Requested | None:
@@ -141,9 +141,9 @@ def _flag_busy_with(experiment: Experiment) -> str:
     return others.values_list("key", flat=True).first() or ""
 
 
-def _rolled_out(experiment: Experiment) -> RolledOut | None:
+def _rolled_out(experiment: Experiment) -> OpenRollout | None:
     rollout = open_rollout(experiment)
-    return RolledOut(rollout.value, rollout.experiment.key) if rollout is not None else None
+    return OpenRollout(rollout.value, rollout.experiment.key) if rollout is not None else None
 
 
 def _layer_free(experiment: Experiment, now: datetime) -> int | None:

@@ -12,7 +12,7 @@ from django.db.models import prefetch_related_objects
 
 from experiments.core.design.policies import rules_from_json
 from experiments.core.life import checklist
-from experiments.core.life.checklist import Computed, Facts, ItemState, SignedOff
+from experiments.core.life.checklist import Computed, ItemState, LaunchFacts, SignedOff
 from experiments.core.types import Actor, Item, PauseCause, Status
 from experiments.models import Experiment
 from experiments.selectors import checklist_rows
@@ -33,7 +33,7 @@ def checklists(experiments: Sequence[Experiment]) -> dict[int, tuple[ItemState, 
     return {pk: checklist.states(facts) for pk, facts in checklist_facts(experiments).items()}
 
 
-def checklist_facts(experiments: Sequence[Experiment]) -> dict[int, Facts]:
+def checklist_facts(experiments: Sequence[Experiment]) -> dict[int, LaunchFacts]:
     """Experiment id → what its items depend on."""
     prefetch_related_objects(list(experiments), *_NEEDED)
     return {
@@ -43,7 +43,7 @@ def checklist_facts(experiments: Sequence[Experiment]) -> dict[int, Facts]:
     }
 
 
-def _read(experiment: Experiment) -> Facts | None:
+def _read(experiment: Experiment) -> LaunchFacts | None:
     """None where it cannot be read, which costs this experiment alone: its card says so, and the
     log why.
     """
@@ -63,10 +63,10 @@ def in_team(actor: Actor, experiment: Experiment) -> bool:
     )
 
 
-def _facts(experiment: Experiment) -> Facts:
+def _facts(experiment: Experiment) -> LaunchFacts:
     """What items depend on; what only the gate of a verb asks is left out."""
     iteration = launch_of(experiment)
-    return Facts(
+    return LaunchFacts(
         design=design_of(experiment),
         rules=rules_from_json(
             experiment.policy.rules if iteration is None else iteration.policy_rules

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from analytics.core.deciding.windows import Span, complete_days, day_start, last_complete_day
+from analytics.core.deciding.windows import ServingSpan, complete_days, day_start, last_complete_day
 from experiments.services.ground.slots import claim, slot_of
 
 NOON = datetime(2026, 3, 2, 12, 0, 17, tzinfo=UTC)
@@ -87,6 +87,6 @@ def test_looks__asked_for_every_half_hour_around_such_a_day__have_each_local_day
         all(later - earlier == timedelta(days=1) for earlier, later in pairwise(seen))
         and len(seen) == 6
     )
-    assert complete_days([Span(began, ends)], zone, ends) == tuple(
+    assert complete_days([ServingSpan(began, ends)], zone, ends) == tuple(
         around + timedelta(days=n) for n in range(-3, 3)
     )

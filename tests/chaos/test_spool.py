@@ -423,7 +423,7 @@ def test_spool_at_its_limit__drops_the_new_keeps_the_old_and_takes_more_once_dra
     assert 6000 <= spool.lying().bytes < 6000 + 2 * spool.ROTATE_BYTES
     assert drain.drain_once(NOW).stored == len(kept)
     assert spool.append(met(where, "later")) and drain.drain_once(NOW).stored == 1
-    assert spool.lying() == spool.Waiting()
+    assert spool.lying() == spool.SpoolBacklog()
 
 
 def test_durable__is_committed_on_return_and_says_so_when_nobody_wired_it(where):

@@ -17,7 +17,7 @@ from config import roles, urls
 from config.processes.embedded.place import PROJECT
 from config.processes.stack import Web
 from config.processes.stack import stack as stack_of
-from config.roles import Job, Role
+from config.roles import Job, ProcessRole
 from config.web import serve_urls
 from tests.live import Live
 
@@ -124,20 +124,20 @@ def test_command__of_a_serving_deployment__has_every_application(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["/srv/assay/manage.py", "migrate"])
-    assert roles.job(Role.SERVE) is Job.EVERYTHING
+    assert roles.job(ProcessRole.SERVE) is Job.EVERYTHING
     monkeypatch.setattr(sys, "argv", ["/srv/assay/.venv/lib/granian/__main__.py"])
-    assert roles.job(Role.SERVE) is Job.SERVE
+    assert roles.job(ProcessRole.SERVE) is Job.SERVE
 
 
 def test_stack__the_role_is_the_web_processs_alone() -> None:
-    programs = stack_of(Web("127.0.0.1", 1, role=Role.SERVE)).programs
+    programs = stack_of(Web("127.0.0.1", 1, role=ProcessRole.SERVE)).programs
     found = {
         name: program.environment.get("ASSAY_ROLE")
         for name, program in programs.items()
         if name != "services"
     }
     others = ("drain", "worker", "analysis", "beat")
-    assert found == {"web": Role.SERVE} | dict.fromkeys(others, Role.ALL)
+    assert found == {"web": ProcessRole.SERVE} | dict.fromkeys(others, ProcessRole.ALL)
 
 
 @pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="only Linux has this policy")

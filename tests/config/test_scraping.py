@@ -101,7 +101,7 @@ def test_metrics__first_scrape_of_an_outage__has_the_last_values_at_once(
     hanging: list[int], db
 ) -> None:
     monotonic = time.monotonic()
-    before = exposition.Totals(
+    before = exposition.ScrapedTotals(
         [exposition.ArmNumbers("kept", "control", True, 7, None, {})],
         [],
         [],

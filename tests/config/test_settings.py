@@ -30,14 +30,18 @@ def test_readyz__services_up__answers_ok(client, monkeypatch):
 @pytest.fixture
 def hanging(monkeypatch):
     """PostgreSQL has answered once and hangs since; a function that says how readyz answers now."""
-    over, ended, states = threading.Event(), threading.Event(), iter([health.State(health.OK)])
+    over, ended, states = (
+        threading.Event(),
+        threading.Event(),
+        iter([health.ServerState(health.OK)]),
+    )
 
     def read():
         for state in states:
             return state
         over.wait(30)
         ended.set()
-        return health.State(health.OK)
+        return health.ServerState(health.OK)
 
     monkeypatch.setattr(health, "postgresql", Reader(read))
     yield

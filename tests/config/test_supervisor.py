@@ -18,7 +18,7 @@ import pytest
 from config.processes import standing
 from config.processes.embedded.place import PROJECT
 from config.processes.embedded.process import wait_for
-from config.processes.supervisor import Patience, Standing
+from config.processes.supervisor import Patience, ProgramState
 
 SUPERVISOR = """
 import sys
@@ -141,9 +141,12 @@ def test_rest__doubles_up_to_its_bound() -> None:
 
 def test_standing__is_read_of_living_supervisors_only(tmp_path: Path) -> None:
     with standing.written(tmp_path) as tell:
-        tell({"beat": Standing(7, True), "web": Standing(0, False)})
+        tell({"beat": ProgramState(7, True), "web": ProgramState(0, False)})
         (tmp_path / standing.FOLDER / "4194305.json").write_text('{"worker": [9, true]}')
-        assert standing.read(tmp_path) == {"beat": Standing(7, True), "web": Standing(0, False)}
+        assert standing.read(tmp_path) == {
+            "beat": ProgramState(7, True),
+            "web": ProgramState(0, False),
+        }
     assert standing.read(tmp_path) == {}
 
 

@@ -15,7 +15,7 @@ import yaml
 from prometheus_client import REGISTRY
 
 from analytics.selectors.exposition import ArmNumbers, HealthFinding, MaturedArm
-from config.roles import Role
+from config.roles import ProcessRole
 from config.web.exposition import Spool, _families, _health_families, _matured_families, _underway
 from experiments.core.clock import utc_now
 from experiments.selectors.subscriptions import Underway
@@ -93,7 +93,7 @@ def test_compose__commands_and_roles_are_ours() -> None:
         if command[1:3] == ["manage.py", "runstack"]:
             parser.parse_args(command[3:])
         role = service.get("environment", {}).get("ASSAY_ROLE")
-        assert role is None or Role(role), name
+        assert role is None or ProcessRole(role), name
     last = (DEPLOY / "Dockerfile").read_text().strip().splitlines()[-1]
     parser.parse_args(json.loads(last.removeprefix("CMD "))[3:])
 

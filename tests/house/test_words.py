@@ -9,72 +9,22 @@ from collections import Counter
 
 from tests.house.product import ROOT, modules
 
+A_TABLE = "the table of what the core class says, or the core class of what the table keeps"
 SEVERAL = {
-    "Answer": 2,
-    "Answered": 2,
-    "Arm": 3,
-    "Asked": 5,
-    "Assignment": 2,
-    "Bar": 2,
-    "Batch": 2,
-    "Beside": 2,
-    "Breakdown": 2,
-    "Change": 2,
-    "Compared": 2,
-    "Condition": 2,
-    "Day": 2,
-    "Decision": 2,
-    "Door": 2,
-    "Effect": 2,
-    "Estimate": 4,
-    "ExclusionList": 2,
-    "Experiment": 2,
-    "Facts": 3,
-    "Fault": 2,
-    "Kind": 3,
-    "Line": 4,
-    "Look": 2,
-    "Measured": 2,
-    "MetricRow": 2,
-    "NullReplay": 2,
-    "Override": 2,
-    "Pair": 2,
-    "Pause": 2,
-    "Piece": 2,
-    "Plan": 2,
-    "Planned": 2,
-    "Point": 2,
-    "Ramp": 2,
-    "Reading": 5,
-    "Reason": 2,
-    "Report": 2,
-    "Role": 2,
-    "RolledOut": 2,
-    "Row": 2,
-    "SampleSize": 2,
-    "Scope": 2,
-    "Seen": 2,
-    "Segment": 4,
-    "Serving": 2,
-    "Share": 2,
-    "Span": 2,
-    "Spending": 2,
-    "Standing": 4,
-    "State": 2,
-    "Step": 4,
-    "Stop": 3,
-    "Subject": 2,
-    "Told": 2,
-    "Totals": 2,
-    "Variant": 2,
-    "VariantAnswer": 2,
-    "Waiting": 3,
-    "Watched": 3,
-    "Written": 2,
+    "Assignment": A_TABLE,
+    "Decision": A_TABLE,
+    "ExclusionList": A_TABLE,
+    "Experiment": "the table, and the definition in an application that uses the SDK",
+    "Look": A_TABLE,
+    "Override": A_TABLE,
+    "Segment": A_TABLE,
+    "Variant": "the table, and the definition in an application that uses the SDK",
+    "VariantAnswer": "one answer, as the API sends it and as the SDK reads it",
 }
-"""Public class names that two or more modules define, and in how many. Django wants every command's
-class to be ``Command``.
+"""Public class names that several modules define, and why each is the right word in all of them. Django
+wants every command's class to be ``Command``.
 """
+MOST = 20
 
 
 def _defined() -> Counter[str]:
@@ -94,5 +44,6 @@ def test_class_names__that_mean_several_things__are_exactly_those_listed() -> No
     """Whoever gives a new class a name that is taken finds another one; whoever renames one
     shortens the list.
     """
-    several = {name: count for name, count in _defined().items() if count > 1 and name != "Command"}
-    assert several == SEVERAL
+    several = {name for name, count in _defined().items() if count > 1 and name != "Command"}
+    assert several == set(SEVERAL)
+    assert len(SEVERAL) <= MOST

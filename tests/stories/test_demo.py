@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from django.conf import settings
 
-from analytics.management.commands.demo_traffic import Door, visit
+from analytics.management.commands.demo_traffic import KeptConnection, visit
 from analytics.services.examples.plans import AI_COACH, DISPUTES, MATCHING, SPAM_GUARD
 from config.processes.embedded.place import PROJECT
 from config.processes.services import Lease
@@ -133,7 +133,7 @@ def test_panels__each_of_the_plans_four_experiments__have_something_to_show_or_s
     end = time.monotonic() + ALLOWED
     with (
         scraping(demo, tmp_path) as prometheus,
-        closing(Door(demo.url, demo.keys["server"])) as door,
+        closing(KeptConnection(demo.url, demo.keys["server"])) as door,
     ):
         while empty - SILENT:
             assert time.monotonic() < end, sorted(empty - SILENT)

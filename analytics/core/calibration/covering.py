@@ -19,7 +19,7 @@ from analytics.core.calibration.simulate import (
     Values,
     totals_of_pairs,
 )
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.ground.totals import Totals
 from analytics.core.stats.arms.comparison import Comparison
 from analytics.core.stats.arms.cuped import Covaried, compare_adjusted
@@ -76,7 +76,7 @@ def covered_ratios(rng: Rng, sims: int, users: int) -> int:
     return sum(holds(compare_ratios(control, treatment), 0.02) for control, treatment in arms)
 
 
-def _ratio_arm(rng: Rng, users: int, error_rate: float) -> Moments:
+def _ratio_arm(rng: Rng, users: int, error_rate: float) -> UnitMoments:
     return simulate.moments_so_far(*Requests().drawn(rng, (1, users), error_rate))[-1]
 
 

@@ -10,7 +10,7 @@ from analytics.core.calibration import simulate
 from analytics.core.calibration.check import Check, Sums
 from analytics.core.calibration.limits import Around, Binomial, Stated, rate
 from analytics.core.calibration.simulate import Requests, Rng, Values, totals_of
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.ground.totals import Totals
 from analytics.core.kinds import kind_of
 from analytics.core.scans.scans import read_strata
@@ -153,7 +153,7 @@ def found_in_ratios_with_past(rng: Rng, sims: int, n: int) -> int:
 
 def _with_past(rows: tuple[Values, ...], arm: int) -> Covaried:
     y, d, y0, d0 = (column[arm] for column in rows)
-    found = linearised_with_history(Moments.of_rows(y=y, d=d, y0=y0, d0=d0))
+    found = linearised_with_history(UnitMoments.of_rows(y=y, d=d, y0=y0, d0=d0))
     if found is None:
         raise ValueError(
             f"every user makes a request, found {d.sum():g} requests of {len(d)} users"

@@ -20,9 +20,9 @@ from analytics.core.deciding.guardrails import (
     ALPHA,
     SERIES_ALPHA,
     GuardrailPlan,
+    GuardrailReading,
     Harm,
     Margin,
-    Reading,
     SafetyLook,
     harm,
     judge,
@@ -173,7 +173,7 @@ def false_alarms(
     found = 0
     for _ in range(sims):
         verdicts = (
-            judge([Reading(COST, "arm1", seen)])[0]
+            judge([GuardrailReading(COST, "arm1", seen)])[0]
             for seen in skewed_costs(rng, days, per_day, sigma, factor)
         )
         found += any(v.breach if sign == "breach" else v.worsening for v in verdicts)
@@ -285,7 +285,7 @@ def _harm_between(so_far: list[list[int]], first: int, last: int, per_hour: int)
 
 
 def _breach(start: Harm, recent: Harm | None = None, days: int = PLANNED) -> bool:
-    return judge([Reading(ERRORS, "arm1", start, recent, days)])[0].breach
+    return judge([GuardrailReading(ERRORS, "arm1", start, recent, days)])[0].breach
 
 
 def days_at(delays: Sums, sims: int, share: float) -> float:

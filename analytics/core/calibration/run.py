@@ -33,7 +33,7 @@ Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class CheckPart:
     """A part of one check's simulations, with its own random numbers."""
 
     check: int
@@ -84,19 +84,19 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _pieces(index: int, check: Check, sims: int, seed: int) -> list[Piece]:
+def _pieces(index: int, check: Check, sims: int, seed: int) -> list[CheckPart]:
     full, rest = divmod(sims, check.piece)
     sizes = [check.piece] * full + [rest] * (rest > 0)
     seeds = np.random.SeedSequence([seed, crc32(check.name.encode())]).spawn(len(sizes))
     return [
-        Piece(index, place, size, own)
+        CheckPart(index, place, size, own)
         for place, (size, own) in enumerate(zip(sizes, seeds, strict=True))
     ]
 
 
 def _worked(
-    checks: Sequence[Check], pieces: Sequence[Piece], workers: int
-) -> Iterator[tuple[Piece, Sums, float]]:
+    checks: Sequence[Check], pieces: Sequence[CheckPart], workers: int
+) -> Iterator[tuple[CheckPart, Sums, float]]:
     if workers == 1 or len(pieces) == 1:
         for piece in pieces:
             yield piece, *_count(checks[piece.check].count, piece)
@@ -106,7 +106,7 @@ def _worked(
     )  # a fork would copy locks and connections of whoever calls
     pool = ProcessPoolExecutor(workers, mp_context=spawned, initializer=_end_with_parent)
     try:
-        waiting: dict[Future[tuple[Sums, float]], Piece] = {
+        waiting: dict[Future[tuple[Sums, float]], CheckPart] = {
             pool.submit(_count, checks[p.check].count, p): p for p in pieces
         }
         for future in as_completed(waiting):
@@ -115,7 +115,7 @@ def _worked(
         pool.shutdown(cancel_futures=True)
 
 
-def _count(count: Count, piece: Piece) -> tuple[Sums, float]:
+def _count(count: Count, piece: CheckPart) -> tuple[Sums, float]:
     began = time.process_time()
     sums = np.atleast_1d(
         np.asarray(count(np.random.default_rng(piece.seed), piece.sims), dtype=float)

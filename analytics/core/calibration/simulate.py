@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.ground.totals import Totals
 
 Rng = np.random.Generator
@@ -90,12 +90,12 @@ class Requests:
         )
 
 
-def moments_so_far(y: Values, d: Values) -> list[Moments]:
+def moments_so_far(y: Values, d: Values) -> list[UnitMoments]:
     """Moments of numerators and denominators (days × users) at the end of each day."""
     n = y.shape[1] * np.arange(1, len(y) + 1)
     sums = [part.sum(axis=1).cumsum() for part in (y, d, y * y, y * d, d * d)]
     return [
-        Moments(int(k), ("y", "d"), (a, b), (aa, ab, bb))
+        UnitMoments(int(k), ("y", "d"), (a, b), (aa, ab, bb))
         for k, a, b, aa, ab, bb in zip(n, *sums, strict=True)
     ]
 

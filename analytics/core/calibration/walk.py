@@ -12,12 +12,25 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from analytics.core.deciding.decision import ArmFacts, Decision, Facts, GuardrailFact, decide
-from analytics.core.deciding.guardrails import GuardrailPlan, Harm, Reading, harm, judge
+from analytics.core.deciding.decision import (
+    ArmFacts,
+    Decision,
+    DecisionFacts,
+    GuardrailFact,
+    decide,
+)
+from analytics.core.deciding.guardrails import GuardrailPlan, GuardrailReading, Harm, harm, judge
 from analytics.core.deciding.look_state import LookState, histories, horizon, safety_looks, take
 from analytics.core.deciding.looks import crossed_together, observe
 from analytics.core.deciding.verdicts import GuardrailResult
-from analytics.core.deciding.windows import Clock, Span, clock, day_start, legal_look, matured_until
+from analytics.core.deciding.windows import (
+    Clock,
+    ServingSpan,
+    clock,
+    day_start,
+    legal_look,
+    matured_until,
+)
 from analytics.core.ground.observed import Observed
 from analytics.core.results import ArmSummary
 from analytics.core.scans.health import assess
@@ -72,7 +85,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class TrialState:
     """Where a trial stands after a day's run."""
 
     day: int
@@ -93,11 +106,11 @@ class Walk:
     states: list[LookState] = field(default_factory=list)
     harmed: set[str] = field(default_factory=set)
 
-    def __iter__(self) -> Iterator[Standing]:
+    def __iter__(self) -> Iterator[TrialState]:
         for day in range(1, self.trial.days + 1):
             yield self._run(day)
 
-    def _run(self, day: int) -> Standing:
+    def _run(self, day: int) -> TrialState:
         trial, matured = self.trial, self.trial.matured(day)
         now = START + day * DAY + timedelta(hours=1)
         the_clock = clock_after(trial.weeks, day)
@@ -111,7 +124,7 @@ class Walk:
             )
         )
         facts = self._facts(matured, the_clock, masked, verdicts, looked=state is not None)
-        return Standing(day, decide(facts), state is not None, verdicts)
+        return TrialState(day, decide(facts), state is not None, verdicts)
 
     def _may_look(self, now: datetime, the_clock: Clock) -> bool:
         end = START + self.trial.days * DAY
@@ -154,9 +167,9 @@ class Walk:
         totals = self.guarded[plan.key](days)
         return harm(plan, totals[0], totals[1 + self.trial.arms.index(arm)])
 
-    def _reading(self, plan: GuardrailPlan, arm: str, day: int) -> Reading:
+    def _reading(self, plan: GuardrailPlan, arm: str, day: int) -> GuardrailReading:
         start = self._harm(plan, arm, day)
-        return Reading(
+        return GuardrailReading(
             plan, arm, start, None, self.trial.days, safety_looks(self.states, plan.key, arm)
         )
 
@@ -168,9 +181,9 @@ class Walk:
         verdicts: tuple[GuardrailResult, ...],
         *,
         looked: bool,
-    ) -> Facts:
+    ) -> DecisionFacts:
         trial = self.trial
-        return Facts(
+        return DecisionFacts(
             arms=self._arms(trial.units(matured), verdicts),
             n_control=trial.units(matured),
             clock_complete=the_clock.complete,
@@ -234,7 +247,7 @@ def ending(walk: Walk) -> Decision | None:
 @lru_cache(maxsize=256)
 def clock_after(weeks: int, day: int) -> Clock:
     """The clock of a launch at START, on the night after so many days."""
-    return clock((Span(START),), ZONE, weeks, START + day * DAY + timedelta(hours=1))
+    return clock((ServingSpan(START),), ZONE, weeks, START + day * DAY + timedelta(hours=1))
 
 
 @lru_cache(maxsize=1024)

@@ -17,7 +17,7 @@ from analytics.core.stats.exploring.holdback import HoldbackReading
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class HoldbackComparison:
     """Promoted units against held-back ones: how many of each, and the gain on the primary metric,
     more being better.
     """
@@ -33,8 +33,8 @@ class AfterPromotion:
     gone.
     """
 
-    fresh: Compared
-    original: Compared | None
+    fresh: HoldbackComparison
+    original: HoldbackComparison | None
     guardrails: tuple[GuardrailResult, ...] = ()
 
     @property
@@ -54,7 +54,7 @@ def _breached(guardrails: Sequence[GuardrailResult]) -> str:
     )
 
 
-def _lost(fresh: Compared) -> str:
+def _lost(fresh: HoldbackComparison) -> str:
     reading = fresh.reading
     if not reading.lost:
         return ""

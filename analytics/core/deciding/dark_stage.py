@@ -33,7 +33,7 @@ class DarkArm:
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class TwinComparison:
     """One guardrail on one arm beside the twins: both values in the metric's units (None: cannot
     say), and the verdict.
     """
@@ -57,7 +57,7 @@ class DarkHealth:
     min_requests: int
     arms: tuple[DarkArm, ...]
     twins: DarkArm
-    guardrails: tuple[Beside, ...] = ()
+    guardrails: tuple[TwinComparison, ...] = ()
     stamped: int = 0
     unlabelled: int = 0
     failed: tuple[str, ...] = ()
@@ -148,7 +148,7 @@ def _can_show(requests: int) -> str:
     )
 
 
-def beside(guardrails: Sequence[Beside]) -> list[dict[str, object]]:
+def beside(guardrails: Sequence[TwinComparison]) -> list[dict[str, object]]:
     """Each guardrail's line, for the checklist."""
     return [
         {

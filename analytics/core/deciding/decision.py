@@ -86,7 +86,7 @@ class ArmFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class DecisionFacts:
     """Everything a decision rests on; stored with it, so that it can be replayed.
 
     ``srm_masks``: SRM at a look or the Bayes factor between looks. ``unhealthy``: other red health
@@ -164,7 +164,7 @@ class Decision:
     readiness: tuple[Readiness, ...] = ()
 
 
-def decide(facts: Facts) -> Decision:
+def decide(facts: DecisionFacts) -> Decision:
     """The decision now. Without a primary metric nothing is decided; harm still stops."""
     for rule in (_harm, _untrusted, _nothing_to_decide, _promotion, _conclusion):
         found = rule(facts)
@@ -173,7 +173,7 @@ def decide(facts: Facts) -> Decision:
     return _keep(facts)
 
 
-def winner(facts: Facts) -> ArmFacts | None:
+def winner(facts: DecisionFacts) -> ArmFacts | None:
     """The arm to promote: of those that meet every condition the largest estimate; within one s.e.
     of it, the cheapest.
     """
@@ -195,7 +195,7 @@ def winner(facts: Facts) -> ArmFacts | None:
     )
 
 
-def recommended(facts: Facts) -> str | None:
+def recommended(facts: DecisionFacts) -> str | None:
     """The arm that the rules promote, be it by themselves or, where automatic promotion is off, by
     a person's hand; None: no arm.
     """
@@ -203,7 +203,7 @@ def recommended(facts: Facts) -> str | None:
     return found.arms[0] if found.kind == "promote" else None
 
 
-def readiness(facts: Facts) -> tuple[Readiness, ...]:
+def readiness(facts: DecisionFacts) -> tuple[Readiness, ...]:
     """Every condition of a promotion: of the experiment, of the arm in front, then of every other
     arm.
     """
@@ -215,12 +215,12 @@ def readiness(facts: Facts) -> tuple[Readiness, ...]:
     )
 
 
-def _front_readiness(facts: Facts) -> tuple[Readiness, ...]:
+def _front_readiness(facts: DecisionFacts) -> tuple[Readiness, ...]:
     front = _front(facts)
     return (*_common_readiness(facts), *(_arm_readiness(facts, front) if front is not None else ()))
 
 
-def _harm(facts: Facts) -> Decision | None:
+def _harm(facts: DecisionFacts) -> Decision | None:
     """Proven harm acts at any time, also when the shares are off: stopping is the safe mistake."""
     if facts.over_budget and _live(facts):
         return _decision(facts, "stop", _budget_rule(facts), [a.key for a in _live(facts)])
@@ -248,7 +248,7 @@ def _harm(facts: Facts) -> Decision | None:
     return None
 
 
-def _untrusted(facts: Facts) -> Decision | None:
+def _untrusted(facts: DecisionFacts) -> Decision | None:
     if facts.srm_masks:
         return _decision(
             facts,
@@ -260,7 +260,7 @@ def _untrusted(facts: Facts) -> Decision | None:
     return None
 
 
-def _nothing_to_decide(facts: Facts) -> Decision | None:
+def _nothing_to_decide(facts: DecisionFacts) -> Decision | None:
     if not facts.has_primary:
         return _decision(facts, "keep", "no primary metric is planned: nothing is decided")
     if facts.looks_taken == 0 and facts.planned_end_passed and facts.origin == "live":
@@ -272,7 +272,7 @@ def _nothing_to_decide(facts: Facts) -> Decision | None:
     return _keep(facts) if facts.alarm_only or facts.looks_taken == 0 else None
 
 
-def _promotion(facts: Facts) -> Decision | None:
+def _promotion(facts: DecisionFacts) -> Decision | None:
     if not all(r.met for r in _common_readiness(facts)):
         return None
     arm = winner(facts)
@@ -296,7 +296,7 @@ def _promotion(facts: Facts) -> Decision | None:
     return _decision(facts, "promote", rule, [arm.key])
 
 
-def _conclusion(facts: Facts) -> Decision | None:
+def _conclusion(facts: DecisionFacts) -> Decision | None:
     arms = _live(facts)
     if not arms:
         return None
@@ -347,7 +347,7 @@ def _conclusion(facts: Facts) -> Decision | None:
 AFTER_THE_LAST = "the last look is taken and what it decided stands; only harm acts from here on"
 
 
-def _keep(facts: Facts) -> Decision:
+def _keep(facts: DecisionFacts) -> Decision:
     if facts.last_look_taken:
         return _decision(facts, "keep", AFTER_THE_LAST)
     if facts.never_looked:
@@ -363,7 +363,7 @@ def _keep(facts: Facts) -> Decision:
 
 
 def _decision(
-    facts: Facts,
+    facts: DecisionFacts,
     kind: Kind,
     rule: str,
     arms: Sequence[str] = (),
@@ -372,7 +372,7 @@ def _decision(
     return Decision(kind, rule, tuple(arms), conclusion, readiness(facts))
 
 
-def _budget_rule(facts: Facts) -> str:
+def _budget_rule(facts: DecisionFacts) -> str:
     return f"the budget cap of {_usd(facts.budget_micro)} USD is reached: everything stops"
 
 
@@ -415,11 +415,11 @@ def in_names(rule: str, names: Mapping[str, str]) -> str:
 _ON_ARM = re.compile(r" on ([^\s,()]{1,128})(?=[,)])")
 
 
-def _live(facts: Facts) -> tuple[ArmFacts, ...]:
+def _live(facts: DecisionFacts) -> tuple[ArmFacts, ...]:
     return tuple(a for a in facts.arms if not a.harmed)
 
 
-def _front(facts: Facts) -> ArmFacts | None:
+def _front(facts: DecisionFacts) -> ArmFacts | None:
     chosen = winner(facts)
     known = [a for a in _live(facts) if a.estimate is not None]
     return chosen or max(
@@ -431,7 +431,7 @@ def _inside(interval: Interval | None, mde: float) -> bool:
     return interval is not None and -mde < interval.low and interval.high < mde
 
 
-def _common_readiness(facts: Facts) -> list[Readiness]:
+def _common_readiness(facts: DecisionFacts) -> list[Readiness]:
     healthy = not facts.unhealthy
     clock = facts.clock_sentence or ("complete" if facts.clock_complete else "not complete")
     return [
@@ -466,7 +466,7 @@ def _units(name: str, n: int, fewest: int, arm: str = "") -> Readiness:
     return Readiness(name, str(n), f"≥ {fewest}", n >= fewest, "units", arm, value=n, target=fewest)
 
 
-def _arm_readiness(facts: Facts, arm: ArmFacts) -> list[Readiness]:
+def _arm_readiness(facts: DecisionFacts, arm: ArmFacts) -> list[Readiness]:
     d0, gain = facts.required_improvement, arm.estimate
     said, met = ("unknown", None) if gain is None else (f"{gain:g}", gain >= d0)
     off = (

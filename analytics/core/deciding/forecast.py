@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from math import ceil
 
-from analytics.core.series import Day
+from analytics.core.series import SeriesDay
 
 LATELY_DAYS = 7
 """Units a day are counted over so many of the last days: whole weeks, since weekends differ."""
 FAR_DAYS = 365
 
 
-def units_by(days: Sequence[Day], arm: str, target: float) -> date | None:
+def units_by(days: Sequence[SeriesDay], arm: str, target: float) -> date | None:
     """The day on which the arm will have met so many units; None while its pace is unknown, nobody
     arrives, or it is over a year away.
     """

@@ -95,7 +95,7 @@ class SafetyLook:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class GuardrailReading:
     """All that is known of one guardrail on one test arm at the time of an analysis run.
 
     ``since_start`` and ``recent`` (the last 24–48 h, restarted each local day, None when not read)
@@ -136,7 +136,7 @@ def harm(plan: GuardrailPlan, control: Observed, treatment: Observed) -> Harm:
 
 
 def judge(
-    readings: Sequence[Reading], alpha: float = ALPHA, net: Net = NO_NET
+    readings: Sequence[GuardrailReading], alpha: float = ALPHA, net: Net = NO_NET
 ) -> list[GuardrailResult]:
     """Verdicts of all guardrails × test arms of an experiment; Holm over the breaches. One that
     fails is unknown, the others stand.
@@ -177,7 +177,7 @@ def unknown(key: str, arm: str, reason: str) -> GuardrailResult:
     )
 
 
-def breach_p(reading: Reading) -> float | None:
+def breach_p(reading: GuardrailReading) -> float | None:
     """Anytime-valid p of "not beyond the margin" over both series; None while no alarm may sound.
 
     Each series has half the level; the recent one shares its half among its planned restarts.
@@ -214,7 +214,7 @@ def safe_upper(seen: Harm, looks: Sequence[SafetyLook], alpha: float = ALPHA) ->
 
 
 def _result(
-    reading: Reading, raw: float | None, adjusted: float | None, alpha: float
+    reading: GuardrailReading, raw: float | None, adjusted: float | None, alpha: float
 ) -> GuardrailResult:
     seen, safety = reading.since_start, safe_p(reading.looks)
     breach = adjusted is not None and adjusted <= alpha
@@ -235,7 +235,7 @@ def _result(
     )
 
 
-def _sentence(reading: Reading, raw: float | None, breach: bool, safe: bool) -> str:
+def _sentence(reading: GuardrailReading, raw: float | None, breach: bool, safe: bool) -> str:
     if breach:
         return "harm beyond the margin is proven"
     if safe:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from analytics.core.stats.sequential.sprt import Batch, SprtPlan, SprtState, watch
+from analytics.core.stats.sequential.sprt import HarmBatch, SprtPlan, SprtState, watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Hour:
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class WatchedGuardrail:
     """Where the test of one guardrail on one arm stands; ``proven``: harm is, and ``message`` says
     how much was observed.
 
@@ -47,28 +47,30 @@ class Watched:
 
 def watched(
     plan: SprtPlan, key: str, arm: str, control: Sequence[Hour], treatment: Sequence[Hour]
-) -> Watched:
+) -> WatchedGuardrail:
     """The test over all hours so far; an hour before both arms have met units says nothing and is
     left out.
     """
     found = batches(control, treatment)
     if not found:
-        return Watched(key, arm, plan.threshold, reason="no hour in which both arms have met units")
+        return WatchedGuardrail(
+            key, arm, plan.threshold, reason="no hour in which both arms have met units"
+        )
     return _said(plan, key, arm, watch(plan, found))
 
 
-def batches(control: Sequence[Hour], treatment: Sequence[Hour]) -> list[Batch]:
+def batches(control: Sequence[Hour], treatment: Sequence[Hour]) -> list[HarmBatch]:
     """Hour by hour: units with their first bad event, and T/C of the units exposed by the end of
     the hour.
     """
     of_c, of_t = _by_hour(control), _by_hour(treatment)
     seen_c = seen_t = 0
-    found: list[Batch] = []
+    found: list[HarmBatch] = []
     for at in sorted(of_c.keys() | of_t.keys()):
         c, t = of_c.get(at, Hour(at, 0, 0)), of_t.get(at, Hour(at, 0, 0))
         seen_c, seen_t = seen_c + c.exposed, seen_t + t.exposed
         if seen_c and seen_t:
-            found.append(Batch(t.bad, c.bad, seen_t / seen_c))
+            found.append(HarmBatch(t.bad, c.bad, seen_t / seen_c))
     return found
 
 
@@ -76,8 +78,8 @@ def _by_hour(hours: Sequence[Hour]) -> Mapping[datetime, Hour]:
     return {hour.at: hour for hour in hours}
 
 
-def _said(plan: SprtPlan, key: str, arm: str, state: SprtState) -> Watched:
-    return Watched(
+def _said(plan: SprtPlan, key: str, arm: str, state: SprtState) -> WatchedGuardrail:
+    return WatchedGuardrail(
         key=key,
         arm=arm,
         threshold=plan.threshold,

@@ -20,7 +20,7 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class ServingSpan:
     """A stretch of serving at the last ramp step, unpaused, from start until before end (None:
     still going).
     """
@@ -85,7 +85,9 @@ def last_complete_day(now: datetime, zone: str) -> date:
     return now.astimezone(ZoneInfo(zone)).date() - timedelta(days=1)
 
 
-def without(spans: Sequence[Span], gaps: Sequence[tuple[datetime, datetime]]) -> tuple[Span, ...]:
+def without(
+    spans: Sequence[ServingSpan], gaps: Sequence[tuple[datetime, datetime]]
+) -> tuple[ServingSpan, ...]:
     """The stretches less the gaps, which are in order; what is nothing is left out. Every stretch
     has an end.
     """
@@ -93,13 +95,15 @@ def without(spans: Sequence[Span], gaps: Sequence[tuple[datetime, datetime]]) ->
     for span in spans:
         start = span.start
         for begins, ends in gaps:
-            found.append(Span(start, min(begins, span.end) if span.end is not None else begins))
+            found.append(
+                ServingSpan(start, min(begins, span.end) if span.end is not None else begins)
+            )
             start = max(start, ends)
-        found.append(Span(start, span.end))
+        found.append(ServingSpan(start, span.end))
     return tuple(span for span in found if span.end is None or span.start < span.end)
 
 
-def complete_days(running: Sequence[Span], zone: str, until: datetime) -> tuple[date, ...]:
+def complete_days(running: Sequence[ServingSpan], zone: str, until: datetime) -> tuple[date, ...]:
     """Local days wholly inside one uninterrupted stretch of serving, and over at ``until``."""
     days: list[date] = []
     for start, end in _joined(running, until):
@@ -112,7 +116,7 @@ def complete_days(running: Sequence[Span], zone: str, until: datetime) -> tuple[
     return tuple(days)
 
 
-def clock(running: Sequence[Span], zone: str, weeks: int, until: datetime) -> Clock:
+def clock(running: Sequence[ServingSpan], zone: str, weeks: int, until: datetime) -> Clock:
     """The clock: complete when every weekday has ``weeks`` complete days."""
     days = complete_days(running, zone, until)
     counts = [0] * 7
@@ -184,7 +188,7 @@ def day_is_used(day: date) -> str:
     return f"the data up to {figures.day(day)} have been used; the next complete day is needed"
 
 
-def _joined(running: Sequence[Span], until: datetime) -> list[tuple[datetime, datetime]]:
+def _joined(running: Sequence[ServingSpan], until: datetime) -> list[tuple[datetime, datetime]]:
     """Stretches up to ``until``, those that touch or overlap made one."""
     spans = sorted((s.start, min(until, s.end) if s.end is not None else until) for s in running)
     joined: list[tuple[datetime, datetime]] = []

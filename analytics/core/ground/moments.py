@@ -26,7 +26,7 @@ from analytics.core.ground.totals import (
 
 
 @dataclass(frozen=True, slots=True)
-class Moments:
+class UnitMoments:
     """n units; for each variable Σ, and for each pair of variables (a ≤ b in ``names``' order) Σab.
 
     ``products`` holds the upper triangle row by row: for (y, d) that is Σyy, Σyd, Σdd. ``centred``
@@ -61,7 +61,7 @@ class Moments:
             object.__setattr__(self, "centred", centred)
 
     @classmethod
-    def of_rows(cls, **columns: Iterable[float]) -> Moments:
+    def of_rows(cls, **columns: Iterable[float]) -> UnitMoments:
         """Moments of rows, for tests and notebooks; a store computes them itself."""
         rows = {name: [float(v) for v in values] for name, values in columns.items()}
         lengths = {len(values) for values in rows.values()}
@@ -80,23 +80,23 @@ class Moments:
         origins: Sequence[float],
         sums: Sequence[float],
         products: Sequence[float],
-    ) -> Moments:
+    ) -> UnitMoments:
         """Moments of variables from sums of what is left of their values above the origins."""
         centred = Centred.about(n, sums, products, origins)
         return cls(n, tuple(names), *from_origins(n, origins, sums, products), centred)
 
     @classmethod
-    def of_totals(cls, totals: Totals, names: Sequence[str] = ("y", "x")) -> Moments:
+    def of_totals(cls, totals: Totals, names: Sequence[str] = ("y", "x")) -> UnitMoments:
         """Totals of one value, or of a value and its companion, under the given names."""
         if totals.sum_x is None or totals.sum_x2 is None or totals.sum_xy is None:
             return cls(totals.n, (names[0],), (totals.sum_y,), (totals.sum_y2,), totals.centred)
         sums, products = (totals.sum_y, totals.sum_x), (totals.sum_y2, totals.sum_xy, totals.sum_x2)
         return cls(totals.n, tuple(names[:2]), sums, products, totals.centred)
 
-    def __add__(self, other: Moments) -> Moments:
+    def __add__(self, other: UnitMoments) -> UnitMoments:
         if self.names != other.names:
             raise ImpossibleTotals(f"moments of {self.names} and of {other.names} do not add")
-        return Moments(
+        return UnitMoments(
             self.n + other.n,
             self.names,
             tuple(a + b for a, b in zip(self.sums, other.sums, strict=True)),
@@ -104,7 +104,7 @@ class Moments:
             self._centred_with(other),
         )
 
-    def _centred_with(self, other: Moments) -> Centred:
+    def _centred_with(self, other: UnitMoments) -> Centred:
         if self.n == 0 or other.n == 0:
             return other.centred if self.n == 0 else self.centred
         n = self.n + other.n
@@ -136,12 +136,12 @@ class Moments:
         products = zip(self.centred.products, pairs, strict=True)
         return left, [spread + share * left[i] * left[j] for spread, (i, j) in products]
 
-    def only(self, names: Sequence[str]) -> Moments:
+    def only(self, names: Sequence[str]) -> UnitMoments:
         """Moments of some of the variables, in the order given."""
         sums = tuple(self.sum(name) for name in names)
         products = tuple(self.product(one, two) for one, two in _pairs(names))
         centred = self.centred.only([self._at(name) for name in names])
-        return Moments(self.n, tuple(names), sums, products, centred)
+        return UnitMoments(self.n, tuple(names), sums, products, centred)
 
     def of(self, y: str, x: str | None = None) -> Totals:
         """Totals of one variable, with another as its companion."""
@@ -205,7 +205,7 @@ def _pairs(names: Sequence[str]) -> list[tuple[str, str]]:
     return [(one, two) for i, one in enumerate(names) for two in names[i:]]
 
 
-def _check(moments: Moments) -> None:
+def _check(moments: UnitMoments) -> None:
     """Finite sums, and none that contradict each other pair by pair (Cauchy–Schwarz)."""
     for name, value in [
         *zip(moments.names, moments.sums, strict=True),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.ground.totals import Totals
 from analytics.core.stats.arms.quantile import QuantileTotals
 
@@ -21,8 +21,8 @@ class Remembered:
     units without (y; y, d).
     """
 
-    known: Moments
-    missing: Moments
+    known: UnitMoments
+    missing: UnitMoments
 
     @property
     def n(self) -> int:
@@ -30,7 +30,7 @@ class Remembered:
         return self.known.n + self.missing.n
 
     @property
-    def whole(self) -> Moments:
+    def whole(self) -> UnitMoments:
         """What was measured since exposure, over all units: y, or y and d."""
         return self.known.only(self.missing.names) + self.missing
 
@@ -38,5 +38,5 @@ class Remembered:
         return Remembered(self.known + other.known, self.missing + other.missing)
 
 
-Observed: TypeAlias = Totals | Moments | Remembered | QuantileTotals
+Observed: TypeAlias = Totals | UnitMoments | Remembered | QuantileTotals
 """One arm's totals of one metric. All but quantiles add up over disjoint units."""

@@ -12,7 +12,7 @@ from experiments.core.figures import counted
 
 
 @dataclass(frozen=True)
-class Line:
+class ImportLine:
     """A row with its line, and the cluster that it names."""
 
     number: int
@@ -27,7 +27,7 @@ MIXED = (
 )
 
 
-def refuse_repeated(lines: Sequence[Line], faults: Faults) -> None:
+def refuse_repeated(lines: Sequence[ImportLine], faults: Faults) -> None:
     """A fault for each line whose unit was on an earlier one."""
     first: dict[str, int] = {}
     for line in lines:
@@ -36,11 +36,11 @@ def refuse_repeated(lines: Sequence[Line], faults: Faults) -> None:
             faults.add(line.number, SEVERAL, f"unit {line.row.unit!r} was already on line {seen}")
 
 
-def first_of_each(lines: Sequence[Line]) -> tuple[list[Line], list[Line]]:
+def first_of_each(lines: Sequence[ImportLine]) -> tuple[list[ImportLine], list[ImportLine]]:
     """(each unit's earliest line, the others): by time, and of the same time the one that comes
     first in the file.
     """
-    best: dict[str, Line] = {}
+    best: dict[str, ImportLine] = {}
     for line in lines:
         known = best.get(line.row.unit)
         if known is None or line.row.at < known.row.at:
@@ -49,7 +49,7 @@ def first_of_each(lines: Sequence[Line]) -> tuple[list[Line], list[Line]]:
     return kept, [line for line in lines if best[line.row.unit] is not line]
 
 
-def left_out(kept: Sequence[Line], others: Sequence[Line]) -> str:
+def left_out(kept: Sequence[ImportLine], others: Sequence[ImportLine]) -> str:
     """What was done with repeated units, for people."""
     arms = {line.row.unit: line.row.variant for line in kept}
     units = {line.row.unit for line in others}
@@ -63,11 +63,11 @@ def left_out(kept: Sequence[Line], others: Sequence[Line]) -> str:
     return said + also
 
 
-def clustered(lines: Sequence[Line], faults: Faults) -> tuple[list[UnitRow], list[UnitRow]]:
+def clustered(lines: Sequence[ImportLine], faults: Faults) -> tuple[list[UnitRow], list[UnitRow]]:
     """(rows under their cluster's id, one unit for each cluster): a cluster is in one variant, from
     its first row on.
     """
-    members: dict[str, list[Line]] = defaultdict(list)
+    members: dict[str, list[ImportLine]] = defaultdict(list)
     for line in lines:
         members[line.cluster].append(line)
     for name, its in members.items():

@@ -19,7 +19,7 @@ from analytics.core.intake.cell_moments import ISO, MomentReader
 from analytics.core.intake.csv_table import FALSE, NOTHING, TRUE, OpenTable, open_table
 from analytics.core.intake.import_columns import Cell, Columns, MetricColumn, Numbers, UnitRow
 from analytics.core.intake.import_rows import (
-    Line,
+    ImportLine,
     clustered,
     first_of_each,
     left_out,
@@ -37,7 +37,7 @@ SKIP = "--skip-empty leaves such cells out"
 
 
 @dataclass(frozen=True)
-class Reading:
+class FileReading:
     """How a file is read, as a person said it.
 
     ``start`` stands in for a timestamp column; ``arms``, when given, are all there may be; ``ways``
@@ -78,7 +78,7 @@ class ImportTable:
         return any(gap.metric == metric for gap in self.gaps)
 
 
-def read_table(data: bytes, columns: Columns, reading: Reading) -> ImportTable:
+def read_table(data: bytes, columns: Columns, reading: FileReading) -> ImportTable:
     """The whole file as units; BadTable says what is wrong and where."""
     numbers = [
         column
@@ -140,7 +140,7 @@ class _Answers:
 
 
 class _Reader:
-    def __init__(self, columns: Columns, opened: OpenTable, reading: Reading) -> None:
+    def __init__(self, columns: Columns, opened: OpenTable, reading: FileReading) -> None:
         self.columns, self.opened, self.at, self.reading = columns, opened, opened.at, reading
         self.faults = Faults()
         self.arms = ArmNames(reading.arms)
@@ -163,7 +163,11 @@ class _Reader:
         return self._table(rows, units, kept, others)
 
     def _table(
-        self, rows: list[UnitRow], units: list[UnitRow], kept: list[Line], others: list[Line]
+        self,
+        rows: list[UnitRow],
+        units: list[UnitRow],
+        kept: list[ImportLine],
+        others: list[ImportLine],
     ) -> ImportTable:
         variants = tuple(dict.fromkeys(unit.variant for unit in units))
         if len(variants) > MOST_VARIANTS:
@@ -191,7 +195,7 @@ class _Reader:
             gaps=tuple(gap for gap in gaps if gap is not None),
         )
 
-    def _lines(self) -> list[Line]:
+    def _lines(self) -> list[ImportLine]:
         found = []
         try:
             for number, (line, cells) in enumerate(self.opened.lines, start=1):
@@ -202,7 +206,7 @@ class _Reader:
             raise BadTable(f"the file is not a CSV: {error}") from error
         return found
 
-    def _line(self, number: int, line: int, cells: Sequence[str]) -> Line | None:
+    def _line(self, number: int, line: int, cells: Sequence[str]) -> ImportLine | None:
         before = self.faults.count
         if len(cells) != len(self.at):
             self.faults.add(line, f"{len(cells)} cells where the header has {len(self.at)}")
@@ -215,7 +219,7 @@ class _Reader:
             covariates=self._covariates(line, cells) or None,
         )
         cluster = self._id(line, cells, self.columns.cluster) if self.columns.cluster else ""
-        return Line(line, row, cluster) if self.faults.count == before else None
+        return ImportLine(line, row, cluster) if self.faults.count == before else None
 
     def _id(self, line: int, cells: Sequence[str], column: str) -> str:
         name = cells[self.at[column]]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from analytics.core.ground.errors import ImpossibleTotals
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.ground.observed import Observed, Remembered
 from analytics.core.kinds.base import Better, Kind, at_least_bad, on_normal_scale, scored
 from analytics.core.stats.arms.comparison import Comparison
@@ -22,18 +22,18 @@ from analytics.core.stats.arms.mean import WelchT
 from analytics.core.stats.arms.ratio import compare_ratios, ratio_t, ratio_value, uneven_ratio_t
 from analytics.core.stats.arms.score import MarginScore
 
-Test = Callable[[Moments, Moments, float, float], WelchT | None]
+Test = Callable[[UnitMoments, UnitMoments, float, float], WelchT | None]
 """Two arms' ratios against factor and shift."""
 
 
 @dataclass(frozen=True, slots=True)
-class RatioKind(Kind[Moments]):
+class RatioKind(Kind[UnitMoments]):
     """Delta method over units; covariates by linearising before and after."""
 
-    def read(self, totals: Observed) -> Moments:
+    def read(self, totals: Observed) -> UnitMoments:
         if isinstance(totals, Remembered):
             return totals.whole
-        if isinstance(totals, Moments):
+        if isinstance(totals, UnitMoments):
             return totals
         raise ImpossibleTotals(
             f"a ratio needs numerator and denominator a unit, found {type(totals).__name__}"

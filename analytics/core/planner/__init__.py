@@ -9,17 +9,17 @@ from analytics.core.planner.inputs import (
     Rules,
     Traffic,
 )
-from analytics.core.planner.planning import MetricRow, Plan, plan
+from analytics.core.planner.planning import MetricSize, SizePlan, plan
 
 __all__ = [
     "MOST_LOOKS",
     "MOST_WEEKS",
     "EffectKind",
     "MetricInputs",
-    "MetricRow",
-    "Plan",
+    "MetricSize",
     "Role",
     "Rules",
+    "SizePlan",
     "Traffic",
     "plan",
 ]

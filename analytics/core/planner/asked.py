@@ -11,7 +11,7 @@ from analytics.core.stats.power.safety import GivenOfSafety
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class MetricQuestion:
     """One metric with all that its formulas are told; a guardrail that is not required is asked as
     if it were one more.
     """

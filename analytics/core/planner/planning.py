@@ -17,7 +17,7 @@ from typing import TypedDict
 from analytics.core.deciding.looks import information, planned_information
 from analytics.core.ground.errors import ImpossiblePlan
 from analytics.core.planner import words
-from analytics.core.planner.asked import Asked
+from analytics.core.planner.asked import MetricQuestion
 from analytics.core.planner.inputs import MetricInputs, Role, Rules, Traffic
 from analytics.core.stats import power
 from analytics.core.stats.power import SampleSize
@@ -28,7 +28,7 @@ DETECTION_POWER = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MetricRow:
+class MetricSize:
     """One metric's answer. ``fixed`` is the size of a single test at the end, ``size`` with the
     planned looks.
 
@@ -59,13 +59,13 @@ class MetricRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class SizePlan:
     """The whole answer. ``control``, ``treatment`` (the smallest test arm), ``arms`` and ``total``
     are units; ``n_planned`` is information; days and weeks are None without traffic.
     ``joint_power`` is a lower bound. ``out_of_reach`` are the sentences about what takes longer
     than the horizon; ``advice`` begins with them."""
 
-    rows: tuple[MetricRow, ...]
+    rows: tuple[MetricSize, ...]
     decided_by: str
     control: int
     treatment: int
@@ -84,7 +84,7 @@ class Plan:
     advice: tuple[str, ...]
     out_of_reach: tuple[str, ...] = ()
 
-    def row(self, key: str, role: Role | None = None) -> MetricRow:
+    def row(self, key: str, role: Role | None = None) -> MetricSize:
         """The row of a metric (and role)."""
         found = next(
             (row for row in self.rows if row.key == key and role in (None, row.role)), None
@@ -96,12 +96,14 @@ class Plan:
         return found
 
 
-def plan(metrics: Sequence[MetricInputs], traffic: Traffic, rules: Rules) -> Plan:
+def plan(metrics: Sequence[MetricInputs], traffic: Traffic, rules: Rules) -> SizePlan:
     """The plan of these metrics; refuses (``ImpossiblePlan``) numbers that contradict each other,
     and what is missing to size it.
     """
     primaries = max(1, sum(metric.role == "primary" for metric in metrics))
-    asked = [Asked(metric, traffic, rules, _required(metrics), primaries) for metric in metrics]
+    asked = [
+        MetricQuestion(metric, traffic, rules, _required(metrics), primaries) for metric in metrics
+    ]
     if not asked:
         raise ImpossiblePlan("a plan has at least one metric")
     sizing = [one for one in asked if one.sizes]
@@ -123,7 +125,7 @@ def plan(metrics: Sequence[MetricInputs], traffic: Traffic, rules: Rules) -> Pla
     rows = tuple(_row(one, exact) for one in asked)
     chance, sentence = _jointly(asked, rows, exact)
     late = _out_of_reach(asked, rows)
-    return Plan(
+    return SizePlan(
         rows=rows,
         decided_by=decided_by,
         control=arms[0],
@@ -163,7 +165,7 @@ def _by_first_look(traffic: Traffic, rules: Rules, window: float) -> float:
     return information(control, control * traffic.ratio)
 
 
-def _largest(sizing: Sequence[Asked], traffic: Traffic, rules: Rules) -> tuple[float, str]:
+def _largest(sizing: Sequence[MetricQuestion], traffic: Traffic, rules: Rules) -> tuple[float, str]:
     """Control's units before rounding, and which metric (or the floor) asks for them."""
     sizes = [(_size(one).exact_control, one.metric.key) for one in sizing]
     exact, decided_by = max(sizes, key=lambda size: size[0], default=(0.0, ""))
@@ -171,7 +173,7 @@ def _largest(sizing: Sequence[Asked], traffic: Traffic, rules: Rules) -> tuple[f
     return (exact, decided_by) if exact >= floor else (floor, decided_by or "the floor per arm")
 
 
-def _size(one: Asked) -> SampleSize:
+def _size(one: MetricQuestion) -> SampleSize:
     with _said_of(one.metric):
         return one.size(one.rules.looks)
 
@@ -194,12 +196,12 @@ class _Reach(TypedDict, total=False):
     margin_in_reach: float | None
 
 
-def _row(asked: Asked, exact: float) -> MetricRow:
+def _row(asked: MetricQuestion, exact: float) -> MetricSize:
     """The answer for one metric; what cannot be said of one that sizes nothing is said in its
     note.
     """
     m = asked.metric
-    bare = MetricRow(
+    bare = MetricSize(
         key=m.key, role=m.role, kind=m.kind, question=words.question(m), note=_note(asked)
     )
     if set(m.lacking) - {"effect"}:
@@ -212,7 +214,7 @@ def _row(asked: Asked, exact: float) -> MetricRow:
         return replace(bare, note=f"cannot say: {impossible}")
 
 
-def _answered(bare: MetricRow, asked: Asked, exact: float) -> MetricRow:
+def _answered(bare: MetricSize, asked: MetricQuestion, exact: float) -> MetricSize:
     m, rules = asked.metric, asked.rules
     known = m.target is not None
     fixed, size = (asked.size(1), asked.size(rules.looks)) if known else (None, None)
@@ -227,7 +229,7 @@ def _answered(bare: MetricRow, asked: Asked, exact: float) -> MetricRow:
     return replace(found, beside=tuple(_beside(asked, found)))
 
 
-def _beside(asked: Asked, row: MetricRow) -> Iterator[str]:
+def _beside(asked: MetricQuestion, row: MetricSize) -> Iterator[str]:
     """What stands beside a metric's size, in words."""
     if row.fixed is not None and row.size is not None and row.fixed != row.size:
         yield f"{counted(row.fixed.control, 'unit')} in control if there were a single look"
@@ -238,7 +240,7 @@ def _beside(asked: Asked, row: MetricRow) -> Iterator[str]:
         yield words.in_reach(asked.metric, smallest, asked.rules.horizon)
 
 
-def _reach(asked: Asked, size: SampleSize | None) -> _Reach:
+def _reach(asked: MetricQuestion, size: SampleSize | None) -> _Reach:
     """What the traffic of the horizon's weeks answers, and how long this metric's own size
     takes.
     """
@@ -279,7 +281,7 @@ class _Events(TypedDict, total=False):
     detect_events: int
 
 
-def _events(asked: Asked) -> _Events:
+def _events(asked: MetricQuestion) -> _Events:
     """Control's bad events, where the margin is relative and more is worse: SAFE's, and those of
     the source's question.
     """
@@ -305,14 +307,14 @@ _OF_EVENTS = ("proportion", "count", "ratio")
 """Kinds that may count bad events."""
 
 
-def _note(asked: Asked) -> str:
+def _note(asked: MetricQuestion) -> str:
     if asked.metric.role == "guardrail" and not asked.metric.required:
         return "only must not be breached: does not size the experiment"
     return "exploratory: does not size the experiment" if asked.metric.role == "secondary" else ""
 
 
 def _jointly(
-    asked: Sequence[Asked], rows: Sequence[MetricRow], exact: float
+    asked: Sequence[MetricQuestion], rows: Sequence[MetricSize], exact: float
 ) -> tuple[float | None, str]:
     """At least how surely everything required comes out: 1 − the sum of what each may miss
     (Bonferroni).
@@ -332,7 +334,7 @@ def _jointly(
     )
 
 
-def _out_of_reach(asked: Sequence[Asked], rows: Sequence[MetricRow]) -> tuple[str, ...]:
+def _out_of_reach(asked: Sequence[MetricQuestion], rows: Sequence[MetricSize]) -> tuple[str, ...]:
     """What of the plan takes longer than its horizon, each as a sentence."""
     return tuple(
         words.out_of_reach(
@@ -346,13 +348,13 @@ def _out_of_reach(asked: Sequence[Asked], rows: Sequence[MetricRow]) -> tuple[st
     )
 
 
-def _in_its_kind(metric: MetricInputs, row: MetricRow) -> float | None:
+def _in_its_kind(metric: MetricInputs, row: MetricSize) -> float | None:
     if metric.role == "guardrail":
         return row.margin_in_reach
     return row.mde_relative if metric.relative else row.mde
 
 
-def _for_joint_power(asked: Sequence[Asked], chance: float | None) -> tuple[str, ...]:
+def _for_joint_power(asked: Sequence[MetricQuestion], chance: float | None) -> tuple[str, ...]:
     """What the primary metric needs so that the whole reaches the planned power, where it does
     not.
     """

@@ -12,7 +12,7 @@ from analytics.core.report import results, sections
 from analytics.core.report.blocks import Block, Heading, Words
 from analytics.core.report.facts import ReportFacts, hidden
 from analytics.core.report.figures import words
-from analytics.core.report.template import Fault, faults, fill
+from analytics.core.report.template import TemplateFault, faults, fill
 from analytics.core.report.verdict import Winner, verdict, winner
 from experiments.core.figures import moment
 
@@ -65,7 +65,7 @@ class Report:
         )
 
 
-def template_faults(text: str) -> tuple[Fault, ...]:
+def template_faults(text: str) -> tuple[TemplateFault, ...]:
     """What keeps a text from being a report's template; nothing when it is one."""
     return faults(text, tuple(INLINE), tuple(BLOCKS))
 

@@ -54,7 +54,7 @@ class ReportedMetric:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
+class PlannedFacts:
     """The design and the plan as they were frozen when the iteration began.
 
     ``control_units`` and ``test_units`` (of the smallest test arm) are what the sample-size plan
@@ -89,7 +89,7 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class PauseFact:
     """A pause: from when to when (None: it was still on), and why."""
 
     began: datetime
@@ -199,7 +199,7 @@ class ReportFacts:
     started: datetime | None
     ended: datetime | None
     traffic: int
-    planned: Planned
+    planned: PlannedFacts
     clock: str
     masked: bool
     masked_why: str
@@ -217,7 +217,7 @@ class ReportFacts:
     looks: tuple[LookState, ...] = ()
     geo: GeoReading | None = None
     costs: tuple[ArmCost, ...] = ()
-    pauses: tuple[Stop, ...] = ()
+    pauses: tuple[PauseFact, ...] = ()
     amendments: tuple[Amendment, ...] = ()
     decisions: tuple[DecisionMade, ...] = ()
     signed: tuple[SignedItem, ...] = ()

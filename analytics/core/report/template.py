@@ -21,7 +21,7 @@ LONGEST = 64_000
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class TemplateFault:
     """What is wrong with a template, and on which line (0: with the whole)."""
 
     line: int
@@ -31,12 +31,14 @@ class Fault:
         return f"line {self.line}: {self.message}" if self.line else self.message
 
 
-def faults(text: str, inline: Sequence[str], blocks: Sequence[str]) -> tuple[Fault, ...]:
+def faults(text: str, inline: Sequence[str], blocks: Sequence[str]) -> tuple[TemplateFault, ...]:
     """Everything that keeps a text from being a template; ``inline`` and ``blocks`` are the places
     there are.
     """
     if len(text) > LONGEST:
-        return (Fault(0, f"a template has at most {LONGEST:,} characters, found {len(text):,}"),)
+        return (
+            TemplateFault(0, f"a template has at most {LONGEST:,} characters, found {len(text):,}"),
+        )
     found = [
         fault
         for number, line in enumerate(text.splitlines(), 1)
@@ -44,7 +46,7 @@ def faults(text: str, inline: Sequence[str], blocks: Sequence[str]) -> tuple[Fau
     ]
     there = set(PLACE.findall(text))
     found += [
-        Fault(0, f"{{{{{name}}}}} is missing: no report leaves it out")
+        TemplateFault(0, f"{{{{{name}}}}} is missing: no report leaves it out")
         for name in REQUIRED
         if name not in there
     ]
@@ -53,13 +55,13 @@ def faults(text: str, inline: Sequence[str], blocks: Sequence[str]) -> tuple[Fau
 
 def _line_faults(
     number: int, line: str, inline: Sequence[str], blocks: Sequence[str]
-) -> list[Fault]:
+) -> list[TemplateFault]:
     alone = PLACE.fullmatch(line) is not None
     found = []
     for name in PLACE.findall(line):
         if name in blocks and not alone:
             found.append(
-                Fault(
+                TemplateFault(
                     number,
                     f"{{{{{name}}}}} stands for tables and paragraphs, so it must be alone on its line",
                 )
@@ -67,12 +69,12 @@ def _line_faults(
         elif name not in (*inline, *blocks):
             known = ", ".join(sorted((*inline, *blocks)))
             found.append(
-                Fault(number, f"{{{{{name}}}}} is no place of a report; there are {known}")
+                TemplateFault(number, f"{{{{{name}}}}} is no place of a report; there are {known}")
             )
     rest = PLACE.sub("", line)
     if "{{" in rest or "}}" in rest:
         found.append(
-            Fault(
+            TemplateFault(
                 number,
                 "{{ or }} without its other half, or with something else than a name between them",
             )

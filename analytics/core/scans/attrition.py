@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.ground.totals import Totals
 from analytics.core.intake.import_columns import UnitRow
 from analytics.core.scans.findings import Finding
@@ -25,7 +25,7 @@ DIFFERS_BELOW = 0.001
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class ArmCompleteness:
     """Of ``rows`` rows of an arm, how many have a value."""
 
     arm: str
@@ -40,7 +40,7 @@ class Attrition:
     """
 
     metric: str
-    arms: tuple[Answered, ...]
+    arms: tuple[ArmCompleteness, ...]
     p: float | None
     reason: str = ""
 
@@ -80,7 +80,7 @@ def attrition(
         counted[0] += row.values[place] is not None
         counted[1] += 1
     arms = tuple(
-        Answered(arm, sum(a for a, _ in units.values()), sum(n for _, n in units.values()))
+        ArmCompleteness(arm, sum(a for a, _ in units.values()), sum(n for _, n in units.values()))
         for arm, units in by_arm.items()
     )
     p, reason = _tested(arms, by_arm, clustered)
@@ -88,7 +88,9 @@ def attrition(
 
 
 def _tested(
-    arms: Sequence[Answered], by_arm: Mapping[str, Mapping[str, Sequence[int]]], clustered: bool
+    arms: Sequence[ArmCompleteness],
+    by_arm: Mapping[str, Mapping[str, Sequence[int]]],
+    clustered: bool,
 ) -> tuple[float | None, str]:
     found = []
     for one, other in combinations(arms, 2):
@@ -101,9 +103,9 @@ def _tested(
     return (min(known), "") if known else (None, reasons[0] if reasons else "there is one arm")
 
 
-def _totals(arm: Answered) -> Totals:
+def _totals(arm: ArmCompleteness) -> Totals:
     return Totals.of_rate(arm.answered, arm.rows)
 
 
-def _moments(units: Mapping[str, Sequence[int]]) -> Moments:
-    return Moments.of_rows(y=[a for a, _ in units.values()], d=[n for _, n in units.values()])
+def _moments(units: Mapping[str, Sequence[int]]) -> UnitMoments:
+    return UnitMoments.of_rows(y=[a for a, _ in units.values()], d=[n for _, n in units.values()])

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.core.ground.errors import ImpossibleTotals
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.ground.observed import Observed, Remembered
 from analytics.core.ground.totals import Totals
 from analytics.core.kinds import kind_of
@@ -33,7 +33,7 @@ ALPHA = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class NullReplay:
+class ReplayResult:
     """What K splits of one arm gave for one metric.
 
     ``p`` holds one value a split that could say; ``below`` is the share of them below .05, to be
@@ -65,18 +65,18 @@ def replay(
     rng: np.random.Generator,
     *,
     adjusted: bool = False,
-) -> NullReplay:
+) -> ReplayResult:
     """Split the cells in half ``splits`` times and compare; ``adjusted``: by the estimate with
     covariates.
     """
     rules = kind_of(kind)
     method = "with covariates" if adjusted else "raw"
     if rules.form not in ("unit", "ratio"):
-        return NullReplay(
+        return ReplayResult(
             method, splits, reason=f"totals of a {kind} do not add up over cells: not split anew"
         )
     if len(cells) < FEWEST_CELLS:
-        return NullReplay(
+        return ReplayResult(
             method,
             splits,
             reason=f"{len(cells)} cells hold units; {FEWEST_CELLS} are needed to split them",
@@ -89,10 +89,10 @@ def replay(
         if compared is not None and compared.p is not None:
             found.append(compared.p)
     if not found:
-        return NullReplay(method, splits, reason="no split could be compared")
+        return ReplayResult(method, splits, reason="no split could be compared")
     bounds = binomial_bounds(len(found), ALPHA)
     below = sum(p < ALPHA for p in found) / len(found)
-    return NullReplay(
+    return ReplayResult(
         method, splits, tuple(found), below, bounds.low, bounds.high, ks_uniform(found).p
     )
 
@@ -112,14 +112,14 @@ def halves(
             yield _restored(like, origins, row), _restored(like, origins, whole - row)
 
 
-def _parts(cell: Observed) -> tuple[Moments, ...]:
+def _parts(cell: Observed) -> tuple[UnitMoments, ...]:
     """The moments that a cell consists of."""
     if isinstance(cell, Remembered):
         return (cell.known, cell.missing)
-    if isinstance(cell, Moments):
+    if isinstance(cell, UnitMoments):
         return (cell,)
     if isinstance(cell, Totals):
-        return (Moments.of_totals(cell.alone, ("y",)),)
+        return (UnitMoments.of_totals(cell.alone, ("y",)),)
     raise ImpossibleTotals(f"totals of {type(cell).__name__} do not add up over cells")
 
 
@@ -142,17 +142,17 @@ def _restored(
     like: Observed, origins: Sequence[Sequence[float]], row: NDArray[np.float64]
 ) -> Observed:
     """Totals of the same form from summed numbers; what rounding takes below zero is zero."""
-    parts, at = list[Moments](), 0
+    parts, at = list[UnitMoments](), 0
     for part, origin in zip(_parts(like), origins, strict=True):
         size = 1 + len(part.sums) + len(part.products)
         parts.append(_moments(part.names, origin, row[at : at + size].tolist()))
         at += size
     if isinstance(like, Remembered):
         return Remembered(*parts)
-    return parts[0] if isinstance(like, Moments) else parts[0].of("y")
+    return parts[0] if isinstance(like, UnitMoments) else parts[0].of("y")
 
 
-def _moments(names: Sequence[str], origins: Sequence[float], row: Sequence[float]) -> Moments:
+def _moments(names: Sequence[str], origins: Sequence[float], row: Sequence[float]) -> UnitMoments:
     k, n = len(names), round(row[0])
     numbers = row[1:] if n else [0.0] * (len(row) - 1)
-    return Moments.about(n, names, origins, numbers[:k], numbers[k:])
+    return UnitMoments.about(n, names, origins, numbers[:k], numbers[k:])

@@ -61,7 +61,7 @@ class ScanFinding:
 
 
 @dataclass(frozen=True, slots=True)
-class Breakdown:
+class BreakdownResult:
     """The primary metric of one arm by the declared values of a covariate; ``adjusted_p`` of Q over
     all breakdowns asked.
     """
@@ -143,7 +143,7 @@ class ScanResult:
     """One night's reading of one iteration."""
 
     findings: tuple[ScanFinding, ...] = ()
-    breakdowns: tuple[Breakdown, ...] = ()
+    breakdowns: tuple[BreakdownResult, ...] = ()
     wearing: tuple[Wearing, ...] = ()
     drift: tuple[Drifting, ...] = ()
     unsaid: tuple[str, ...] = ()
@@ -157,7 +157,7 @@ def read_breakdowns(
     control: str,
     tables: Mapping[str, Mapping[str, Mapping[str, Observed]]],
     alpha: float,
-) -> tuple[Breakdown, ...]:
+) -> tuple[BreakdownResult, ...]:
     """Every test arm by every declared covariate; ``tables``: covariate → value → arm → totals.
 
     A value without totals in both arms is left out.
@@ -176,7 +176,7 @@ def read_breakdowns(
                 found.append((by, arm, compare_segments(both, alpha, compare)))
     adjusted = benjamini_hochberg([one.heterogeneity.p for _, _, one in found])
     return tuple(
-        Breakdown(by, metric, arm, one, q)
+        BreakdownResult(by, metric, arm, one, q)
         for (by, arm, one), q in zip(found, adjusted, strict=True)
     )
 
@@ -343,7 +343,7 @@ def _wearing(one: Wearing) -> ScanFinding | None:
     return _finding("learning", "info", said)
 
 
-def _breakdown(one: Breakdown) -> ScanFinding | None:
+def _breakdown(one: BreakdownResult) -> ScanFinding | None:
     h = one.found.heterogeneity
     if one.adjusted_p is None or one.adjusted_p > DIFFER_AT or h.q is None or h.i2 is None:
         return None

@@ -41,7 +41,7 @@ QUIET = 10
 
 
 @dataclass
-class Door:
+class KeptConnection:
     """One kept connection to the API; a broken one is opened anew."""
 
     url: str
@@ -97,12 +97,12 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        door = Door(options["url"], server_key("demo traffic"))
+        door = KeptConnection(options["url"], server_key("demo traffic"))
         time.sleep(
             settings.POLL_SECONDS + 1
         )  # until whoever answers there already has read of the new key
         self._wait_for(door)
-        recommender = Door(options["recommender"]) if options["recommender"] else None
+        recommender = KeptConnection(options["recommender"]) if options["recommender"] else None
         seen: Counter[str] = Counter()
         random = np.random.default_rng()
         ends = None if options["seconds"] is None else time.monotonic() + options["seconds"]
@@ -120,7 +120,7 @@ class Command(BaseCommand):
                 line_at += options["every"]
             time.sleep(1 / options["per_second"])
 
-    def _wait_for(self, door: Door) -> None:
+    def _wait_for(self, door: KeptConnection) -> None:
         for left in range(TRIES, 0, -1):
             try:
                 door.post("/api/v1/assignments", {"unit": "traffic-probe", "exposure": "none"})
@@ -135,7 +135,7 @@ class Command(BaseCommand):
 
 
 def visit(
-    door: Door, random: np.random.Generator, examples: Sequence[Example] = VISITED
+    door: KeptConnection, random: np.random.Generator, examples: Sequence[Example] = VISITED
 ) -> Counter[str]:
     """One unit comes to the application of one example, asks for its variant, and does what the
     truth has it do.
@@ -169,7 +169,7 @@ def _somebody(example: Example, random: np.random.Generator) -> dict[str, str]:
     return {kind: f"{kind[0]}-live-{number:05d}"}
 
 
-def watch(recommender: Door, random: np.random.Generator) -> Counter[str]:
+def watch(recommender: KeptConnection, random: np.random.Generator) -> Counter[str]:
     """A user asks for recommendations, may open the first one and may watch it to the end."""
     user = _somebody(BOOST, random)["user"]
     answer = recommender.post("/api/v1/recommendations", {"user_id": user})

@@ -25,7 +25,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from analytics.core.intake.cell_moments import MomentReader
 from analytics.core.intake.import_columns import Columns
-from analytics.core.intake.import_table import ImportTable, Reading, read_table
+from analytics.core.intake.import_table import FileReading, ImportTable, read_table
 from analytics.core.intake.table_faults import BadTable
 from analytics.management.metric_words import WANTED, metrics_of, weights_of
 from analytics.management.table_options import (
@@ -147,7 +147,7 @@ class Command(BaseCommand):
             f"{done.key}: imported in {seconds:.1f} s; next: manage.py analyze {done.key}"
         )
 
-    def read(self, path: Path, columns: Columns, reading: Reading) -> ImportTable:
+    def read(self, path: Path, columns: Columns, reading: FileReading) -> ImportTable:
         data = data_of(path)
         try:
             return read_table(data, columns, reading)
@@ -182,10 +182,10 @@ def _counted(table: ImportTable) -> str:
     return f"{len(table.units):,} units"
 
 
-def reading_of(options: dict[str, Any], weights: dict[str, float] | None) -> Reading:
+def reading_of(options: dict[str, Any], weights: dict[str, float] | None) -> FileReading:
     """How the options say that the file is read."""
     moments = told_moments(options)
-    return Reading(
+    return FileReading(
         start=start_of(options["start"], MomentReader(moments.zone)),
         moments=moments,
         arms=None if weights is None else tuple(weights),

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from analytics.core.ground.encoding import restored
-from analytics.core.scans.replay import ALPHA, NullReplay
+from analytics.core.scans.replay import ALPHA, ReplayResult
 from analytics.services.analysis.replays import SPLITS, replay_control
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError
@@ -39,11 +39,11 @@ class Command(BaseCommand):
         )
         for row in rows:
             self.stdout.write(
-                f"{row.metric_key:<28}{row.method:<18}{row.units:>10,}{_said(restored(row.result, NullReplay))}"
+                f"{row.metric_key:<28}{row.method:<18}{row.units:>10,}{_said(restored(row.result, ReplayResult))}"
             )
 
 
-def _said(found: NullReplay) -> str:
+def _said(found: ReplayResult) -> str:
     if found.below is None or found.low is None or found.high is None or found.ks_p is None:
         return f"  cannot say: {found.reason}"
     share = f"{found.below:.4f}".removeprefix("0")

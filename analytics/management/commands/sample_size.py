@@ -19,8 +19,8 @@ from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from analytics.core.planner import MetricRow, Plan, words
-from analytics.readings.sizing import Answer, Asked, MetricAsked, document, size
+from analytics.core.planner import MetricSize, SizePlan, words
+from analytics.readings.sizing import MetricAsked, SizingAnswer, SizingQuestion, document, size
 from analytics.services.planning.planning import experiment_plan
 from experiments.core.clock import utc_now
 from experiments.core.errors import AssayError, InvalidInput
@@ -141,7 +141,7 @@ class Command(BaseCommand):
             self.stdout.write("\n".join(lines_of(answer)))
 
 
-def answered(options: dict[str, Any]) -> Answer:
+def answered(options: dict[str, Any]) -> SizingAnswer:
     """The plan of an experiment, or of the numbers given."""
     numbers = {name: number_of(options[name], name) for name in NUMBERS}
     whole = {name: whole_of(options[name], name) for name in WHOLE}
@@ -158,7 +158,7 @@ def answered(options: dict[str, Any]) -> Answer:
 
 def asked_of(
     options: dict[str, Any], numbers: dict[str, float | None], whole: dict[str, int | None]
-) -> Asked:
+) -> SizingQuestion:
     """The question that the options put."""
     if (
         options["metric"] is None
@@ -182,7 +182,7 @@ def asked_of(
         for name in ("alpha", "power", "looks", "share", "clock_weeks")
         if said[name] is not None
     }
-    return Asked(
+    return SizingQuestion(
         metrics=tuple(metrics),
         shares=shares_of(options["shares"], whole["arms"]),
         units_per_day=numbers["units_per_day"],
@@ -270,7 +270,7 @@ def whole_of(text: str | int | None, name: str) -> int | None:
     return None if value is None else int(value)
 
 
-def lines_of(answer: Answer) -> list[str]:
+def lines_of(answer: SizingAnswer) -> list[str]:
     """The plan as a person reads it."""
     plan = answer.plan
     lines = [_headline(plan), ""]
@@ -281,7 +281,7 @@ def lines_of(answer: Answer) -> list[str]:
     return [*lines, *(f"read from the past: {source}" for source in answer.sources)]
 
 
-def _headline(plan: Plan) -> str:
+def _headline(plan: SizePlan) -> str:
     each = " / ".join(f"{units:,}" for units in plan.arms[1:])
     several = len(plan.arms) > 2
     lasts = "no traffic given, so no duration"
@@ -294,7 +294,7 @@ def _headline(plan: Plan) -> str:
     )
 
 
-def _row(row: MetricRow) -> str:
+def _row(row: MetricSize) -> str:
     control, each = (
         ("-", "-") if row.size is None else (f"{row.size.control:,}", f"{row.size.treatment:,}")
     )
@@ -304,7 +304,7 @@ def _row(row: MetricRow) -> str:
     return f"  {row.key[:23]:<24}{control:>12}{each:>12}{chance:>8}{lasts:>7}  {row.question}{late}"
 
 
-def _beside(row: MetricRow) -> list[str]:
+def _beside(row: MetricSize) -> list[str]:
     """What stands beside a metric's size."""
     return [f"{row.key}: {line}" for line in (row.note, *row.beside) if line]
 

@@ -57,7 +57,7 @@ class TailRow:
 
 
 @dataclass(frozen=True)
-class Subject:
+class TailSubject:
     """What is looked at: an experiment, or a unit by its id (of any type, or of one)."""
 
     experiment: Experiment | None = None
@@ -66,7 +66,9 @@ class Subject:
     environment: Environment = Environment.PRODUCTION
 
 
-def tail(subject: Subject, now: datetime, kinds: tuple[str, ...] = KINDS) -> tuple[TailRow, ...]:
+def tail(
+    subject: TailSubject, now: datetime, kinds: tuple[str, ...] = KINDS
+) -> tuple[TailRow, ...]:
     """The last 200 rows of these kinds, newest first by when they came in."""
     rows: list[TailRow] = []
     if "assignment" in kinds:
@@ -81,7 +83,7 @@ def tail(subject: Subject, now: datetime, kinds: tuple[str, ...] = KINDS) -> tup
     return tuple(sorted(rows, key=lambda row: (row.received, row.at), reverse=True)[:MOST_ROWS])
 
 
-def newest_answer(subject: Subject) -> datetime | None:
+def newest_answer(subject: TailSubject) -> datetime | None:
     """When an answer about the experiment was last noted; answers are noted only while somebody
     looks.
     """
@@ -102,7 +104,7 @@ def newest_exposure(experiment: Experiment, environment: Environment) -> datetim
     return newest
 
 
-def _seen(subject: Subject) -> QuerySet[SeenAssignment]:
+def _seen(subject: TailSubject) -> QuerySet[SeenAssignment]:
     seen = SeenAssignment.objects.filter(environment=subject.environment.value)
     return (
         seen.filter(experiment_key=subject.experiment.key)
@@ -111,7 +113,7 @@ def _seen(subject: Subject) -> QuerySet[SeenAssignment]:
     )
 
 
-def _assignments(subject: Subject) -> list[TailRow]:
+def _assignments(subject: TailSubject) -> list[TailRow]:
     return [
         TailRow(
             "assignment", row.at, row.at, reason=row.reason, experiment=row.experiment_key or None, variant=row.variant or None,
@@ -121,7 +123,7 @@ def _assignments(subject: Subject) -> list[TailRow]:
     ]  # fmt: skip
 
 
-def _exposures(subject: Subject) -> list[TailRow]:
+def _exposures(subject: TailSubject) -> list[TailRow]:
     found = _exposures_of_experiment(subject) if subject.experiment else _exposures_of_unit(subject)
     rows = Assignment.objects.filter(pk__in=found).select_related("experiment", "variant")
     return [
@@ -152,7 +154,7 @@ SELECT max(newest.exposure_ts) FROM (
 ) AS newest"""
 
 
-def _exposures_of_experiment(subject: Subject) -> list[int]:
+def _exposures_of_experiment(subject: TailSubject) -> list[int]:
     iterations = (
         Iteration.objects.filter(experiment=subject.experiment)
         .order_by("-number")
@@ -167,7 +169,7 @@ def _exposures_of_experiment(subject: Subject) -> list[int]:
         return [pk for (pk,) in cursor.fetchall()]
 
 
-def _exposures_of_unit(subject: Subject) -> list[int]:
+def _exposures_of_unit(subject: TailSubject) -> list[int]:
     # By iteration, environment and unit: the order of the one index that has the unit.
     iterations = list(Iteration.objects.values_list("pk", flat=True))
     rows = Assignment.objects.filter(
@@ -177,7 +179,7 @@ def _exposures_of_unit(subject: Subject) -> list[int]:
     return list(rows.order_by("-exposure_ts").values_list("pk", flat=True)[:MOST_ROWS])
 
 
-def _events(subject: Subject, now: datetime) -> list[TailRow]:
+def _events(subject: TailSubject, now: datetime) -> list[TailRow]:
     rows = list(_lately(AiEvent.objects.all(), subject, now))
     keys, arms = _names(row.experiment_id for row in rows), _arms(row.variant_id for row in rows)
     return [
@@ -189,7 +191,7 @@ def _events(subject: Subject, now: datetime) -> list[TailRow]:
     ]  # fmt: skip
 
 
-def _observations(subject: Subject, now: datetime) -> list[TailRow]:
+def _observations(subject: TailSubject, now: datetime) -> list[TailRow]:
     rows = list(_lately(MetricObservation.objects.all(), subject, now))
     keys, arms = _names(row.experiment_id for row in rows), _arms(row.variant_id for row in rows)
     return [
@@ -201,7 +203,7 @@ def _observations(subject: Subject, now: datetime) -> list[TailRow]:
     ]  # fmt: skip
 
 
-def _refused(subject: Subject, kinds: tuple[str, ...]) -> list[TailRow]:
+def _refused(subject: TailSubject, kinds: tuple[str, ...]) -> list[TailRow]:
     rows = RefusedItem.objects.filter(environment=subject.environment.value).select_related(
         "experiment"
     )
@@ -223,7 +225,7 @@ def _refused(subject: Subject, kinds: tuple[str, ...]) -> list[TailRow]:
 Stored = TypeVar("Stored", AiEvent, MetricObservation)
 
 
-def _lately(rows: QuerySet[Stored], subject: Subject, now: datetime) -> QuerySet[Stored]:
+def _lately(rows: QuerySet[Stored], subject: TailSubject, now: datetime) -> QuerySet[Stored]:
     """Newest first within the days that can have any; only these partitions are read."""
     rows = rows.filter(
         environment=subject.environment.value,

@@ -13,7 +13,7 @@ from django.db.models import Count, Max, QuerySet, Sum
 from analytics.core.intake.tallies import IGNORED
 from analytics.core.intake.twins import TWINS
 from analytics.models import AiEvent, IngestTally, MetricObservation
-from analytics.selectors.arriving.tail import Subject, newest_answer, newest_exposure
+from analytics.selectors.arriving.tail import TailSubject, newest_answer, newest_exposure
 from experiments.core.types import Environment
 from experiments.models import Experiment
 
@@ -23,7 +23,7 @@ BACK = timedelta(days=2)
 
 
 @dataclass(frozen=True)
-class Seen:
+class WireSeen:
     """One thing that an application should send: what, by its name, when it last came (None: not
     seen), how often lately.
 
@@ -39,7 +39,7 @@ class Seen:
 
 def wired(
     experiment: Experiment, sent: Sequence[tuple[str, str]], now: datetime, environment: Environment
-) -> tuple[Seen, ...]:
+) -> tuple[WireSeen, ...]:
     """The newest assignment and exposure, and each of ``sent``: pairs of event or observation, and
     its name.
     """
@@ -56,24 +56,24 @@ def wired(
         ),
     }
     return (
-        _answered(newest_answer(Subject(experiment, environment=environment)), exposed),
-        Seen("exposure", "", exposed),
+        _answered(newest_answer(TailSubject(experiment, environment=environment)), exposed),
+        WireSeen("exposure", "", exposed),
         *(_came(what, name, now, *found.get((what, name), (None, 0))) for what, name in sent),
     )
 
 
-def _came(what: str, name: str, now: datetime, last: datetime | None, count: int) -> Seen:
+def _came(what: str, name: str, now: datetime, last: datetime | None, count: int) -> WireSeen:
     """A client's clock may be ahead: what has come did not come in the future."""
-    return Seen(what, name, None if last is None else min(last, now), count)
+    return WireSeen(what, name, None if last is None else min(last, now), count)
 
 
-def _answered(noted: datetime | None, exposed: datetime | None) -> Seen:
+def _answered(noted: datetime | None, exposed: datetime | None) -> WireSeen:
     """Answers are noted only while somebody looks; a unit that was exposed had its answer, whether
     or not anybody looked.
     """
     if noted is None and exposed is not None:
-        return Seen("assignment", "", exposed, implied=True)
-    return Seen("assignment", "", noted)
+        return WireSeen("assignment", "", exposed, implied=True)
+    return WireSeen("assignment", "", noted)
 
 
 @dataclass(frozen=True)

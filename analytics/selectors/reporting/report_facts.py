@@ -18,12 +18,12 @@ from analytics.core.report.facts import (
     Amendment,
     DecisionMade,
     GeoReading,
-    Planned,
+    PauseFact,
+    PlannedFacts,
     ReportedArm,
     ReportedMetric,
     ReportFacts,
     SignedItem,
-    Stop,
     TrailLine,
 )
 from analytics.core.results import ArmSummary, MetricResult
@@ -161,10 +161,10 @@ def _geo(pilot: geo.GeoView, result: DidResult) -> GeoReading:
 
 def _planned(
     plan: AnalysisPlan, iteration: Iteration, entries: Sequence[ChangeLogEntry]
-) -> Planned:
+) -> PlannedFacts:
     design, experiment = iteration_design(iteration), iteration.experiment
     sizes = iteration.plan if isinstance(iteration.plan, dict) else {}
-    return Planned(
+    return PlannedFacts(
         hypothesis=design.hypothesis,
         expected_effect=design.expected_effect,
         prd_url=design.prd_url,
@@ -288,10 +288,10 @@ def _said(entry: ChangeLogEntry) -> str:
     return entry.reason or (str(note) if note else "")
 
 
-def _pauses(iteration: Iteration, until: datetime) -> tuple[Stop, ...]:
+def _pauses(iteration: Iteration, until: datetime) -> tuple[PauseFact, ...]:
     rows = iteration.pauses.filter(started_at__lte=until).order_by("started_at", "pk")
     return tuple(
-        Stop(
+        PauseFact(
             p.started_at,
             p.ended_at if p.ended_at and p.ended_at <= until else None,
             p.cause,

@@ -42,7 +42,7 @@ class TemplateText:
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenReport:
     """A report's bodies; ``stored``: these very bytes are kept, and asking again gives them
     again.
     """
@@ -86,9 +86,9 @@ def template_in_force() -> TemplateText:
     return TemplateText(newest.version, newest.text, newest)
 
 
-def written(report: Report, *, stored: bool = False) -> Written:
+def written(report: Report, *, stored: bool = False) -> WrittenReport:
     """The bodies of a report."""
-    return Written(
+    return WrittenReport(
         report.title,
         as_html(report),
         as_markdown(report),
@@ -114,7 +114,7 @@ def as_html(report: Report) -> str:
 def _geometry(block: Block) -> Any:
     if isinstance(block, IntervalChart):
         shown = [
-            geometry.Estimate(e.label, e.value, e.low, e.high, e.tone, block.margin)
+            geometry.DrawnEstimate(e.label, e.value, e.low, e.high, e.tone, block.margin)
             for e in block.estimates
         ]
         return geometry.intervals(shown, points=block.share)
@@ -130,7 +130,7 @@ def latest_run(experiment: Experiment) -> AnalysisRun | None:
     return good_runs().filter(experiment=experiment).order_by("-iteration__number").first()
 
 
-def report_of(experiment: Experiment) -> Written:
+def report_of(experiment: Experiment) -> WrittenReport:
     """The stored report of the newest run; before it is written, what would be. Refuses where
     nothing was analysed yet.
     """
@@ -152,12 +152,14 @@ def stored_for(run: AnalysisRun) -> ExperimentReport | None:
     return ExperimentReport.objects.filter(run=run).order_by("-after", "-template__version").first()
 
 
-def from_row(row: ExperimentReport) -> Written:
+def from_row(row: ExperimentReport) -> WrittenReport:
     """What was stored, as it was."""
-    return Written(row.experiment.name, row.html, row.markdown, row.json, final=True, stored=True)
+    return WrittenReport(
+        row.experiment.name, row.html, row.markdown, row.json, final=True, stored=True
+    )
 
 
-def body_of(report: Written, kind: str) -> str | bytes:
+def body_of(report: WrittenReport, kind: str) -> str | bytes:
     """A report in one of ``FORMATS``."""
     if kind == "pdf":
         return as_pdf(report.html)

@@ -15,9 +15,9 @@ import structlog
 from django.db import transaction
 
 from analytics.core.deciding.decision import Decision as Verdict
-from analytics.core.deciding.decision import Facts
+from analytics.core.deciding.decision import DecisionFacts
 from analytics.core.deciding.decision import decide as decide_by
-from analytics.core.deciding.harm_watch import Watched
+from analytics.core.deciding.harm_watch import WatchedGuardrail
 from analytics.core.deciding.look_state import LookState
 from analytics.core.deciding.looks import information
 from analytics.core.deciding.verdicts import GuardrailResult
@@ -32,13 +32,13 @@ from analytics.core.ground.encoding import plain, restored
 from analytics.core.ground.nets import Net
 from analytics.core.results import Health, MetricResult
 from analytics.core.scans.health import assess, gated, with_failures
-from analytics.core.series import Day, with_day
+from analytics.core.series import SeriesDay, with_day
 from analytics.models import AnalysisRun, Decision, Look
 from analytics.readings.judging import (
     NOTHING_EARLIER,
     Earlier,
+    LookStanding,
     Paid,
-    Standing,
     compared,
     end_passed,
     facts_of,
@@ -78,12 +78,12 @@ class Findings:
     metrics: tuple[MetricResult, ...]
     health: Health
     verdicts: tuple[GuardrailResult, ...]
-    facts: Facts
+    facts: DecisionFacts
     decision: Verdict
     clock: Clock
     permission: LookPermission
     taken: LookState | None
-    watches: tuple[Watched, ...] = ()
+    watches: tuple[WatchedGuardrail, ...] = ()
     paid: tuple[Paid, ...] = ()
 
 
@@ -240,7 +240,7 @@ def conclude(
                 "the look", "taking it", lambda: look(plan, before, totals, net), lambda _: None
             )
         )
-    standing = Standing((*before, taken) if taken is not None else tuple(before), taken)
+    standing = LookStanding((*before, taken) if taken is not None else tuple(before), taken)
     watches, paid = watch(plan, measured, net), pay(plan, measured, net)
     verdicts = weighed(guard(plan, measured, standing.states, earlier.verdicts, net), watches, paid)
     stranded = end_passed(plan, permission.day + timedelta(days=1)) and (
@@ -522,14 +522,14 @@ def outcome_of(decision: Verdict) -> str:
     return decision.conclusion or ""
 
 
-def days_so_far(iteration: Iteration) -> tuple[Day, ...]:
+def days_so_far(iteration: Iteration) -> tuple[SeriesDay, ...]:
     """The series that the latest run carries."""
     stored = (
         AnalysisRun.objects.filter(iteration=iteration, latest=True)
         .values_list("results__days", flat=True)
         .first()
     )
-    return restored(stored or [], tuple[Day, ...])
+    return restored(stored or [], tuple[SeriesDay, ...])
 
 
 def _keep_copy(run: AnalysisRun) -> None:
@@ -569,4 +569,4 @@ def note_lost(experiment_id: int, reason: str, *, now: datetime) -> None:
 
 def replay(decision: Decision) -> Verdict:
     """What the present rules say to the facts a decision was made from."""
-    return decide_by(restored(decision.facts, Facts))
+    return decide_by(restored(decision.facts, DecisionFacts))

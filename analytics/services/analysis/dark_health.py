@@ -13,14 +13,14 @@ from typing import cast
 from django.db import transaction
 
 from analytics.core.deciding.dark_stage import (
-    Beside,
     DarkArm,
     DarkHealth,
+    TwinComparison,
     beside,
     problems,
     sentence,
 )
-from analytics.core.deciding.guardrails import Reading, judge
+from analytics.core.deciding.guardrails import GuardrailReading, judge
 from analytics.core.ground.nets import Net, sentences
 from analytics.core.ground.observed import Observed
 from analytics.core.kinds import kind_of
@@ -141,13 +141,13 @@ def _arm(key: str, counts: Sequence[ArmCount], buckets: int) -> DarkArm:
     return DarkArm(key, sum(c.units for c in counts), sum(c.exposures for c in counts), buckets)
 
 
-_Seen = tuple[PlannedMetric, float | None, float | None, Reading]
+_Seen = tuple[PlannedMetric, float | None, float | None, GuardrailReading]
 """A guardrail on an arm: its value there and of the twins, and how it is judged."""
 
 
 def _guardrails(
     plan: AnalysisPlan, store: Store, dark: Population, twin: Population, net: Net
-) -> tuple[Beside, ...]:
+) -> tuple[TwinComparison, ...]:
     """Every guardrail on every dark arm; the twins are one control group, whichever variant they
     were booked on.
 
@@ -168,7 +168,7 @@ def _guardrails(
         for verdict in judge([reading for *_, reading in read], net=net)
     }
     return tuple(
-        Beside(metric.definition.name, here, twins, by_key[reading.plan.key, reading.arm])
+        TwinComparison(metric.definition.name, here, twins, by_key[reading.plan.key, reading.arm])
         for metric, here, twins, reading in read
     )
 
@@ -184,7 +184,7 @@ def _readings(
     base, found = None if twins is None else twins.totals, list[_Seen]()
     for arm in plan.test_arms:
         here = treated[arm.variant_id].totals if arm.variant_id in treated else None
-        reading = Reading(
+        reading = GuardrailReading(
             guardrail_plan(metric), arm.key, harm_of(metric, base, here), None, planned_days(plan)
         )
         found.append((metric, _value(metric, here), _value(metric, base), reading))

@@ -33,14 +33,14 @@ APPLIES_IN = {
 
 
 @dataclass(frozen=True)
-class Waiting:
+class WaitingDecision:
     """A decision that stands but may not be carried out yet, and why."""
 
     decision_id: int
     reason: str
 
 
-def decide(iteration_id: int, *, now: datetime) -> AppliedDecision | Waiting | None:
+def decide(iteration_id: int, *, now: datetime) -> AppliedDecision | WaitingDecision | None:
     """Carry out the iteration's newest decision if it asks for something; None when there is
     nothing to do.
     """
@@ -59,7 +59,7 @@ def decide(iteration_id: int, *, now: datetime) -> AppliedDecision | Waiting | N
             return _note(decision, now, done=False, note=gone)
         wait = _wait(experiment, iteration, decision, now)
         if wait:
-            return Waiting(decision.pk, wait)
+            return WaitingDecision(decision.pk, wait)
         return _carry_out(experiment, decision, now)
 
 

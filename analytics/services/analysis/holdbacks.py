@@ -11,8 +11,8 @@ from functools import partial
 import structlog
 from django.db import transaction
 
-from analytics.core.deciding.after_promotion import AfterPromotion, Compared
-from analytics.core.deciding.guardrails import Reading, judge, unknown
+from analytics.core.deciding.after_promotion import AfterPromotion, HoldbackComparison
+from analytics.core.deciding.guardrails import GuardrailReading, judge, unknown
 from analytics.core.ground.encoding import plain
 from analytics.core.ground.nets import Net
 from analytics.core.ground.observed import Observed
@@ -76,7 +76,7 @@ def compare(rollout: Rollout, *, now: datetime, store: Store) -> AfterPromotion 
     )
     primary, key, net = plan.primary, rollout.variant.key, Net(transaction.atomic)
 
-    def compared(sides: _Sides, part: str) -> Compared:
+    def compared(sides: _Sides, part: str) -> HoldbackComparison:
         return net.hold(
             primary.definition.key,
             part,
@@ -125,13 +125,13 @@ def _tell(rollout: Rollout, net: Net) -> None:
         )
 
 
-def _not_compared(why: str) -> Compared:
-    return Compared(0, 0, read_holdback(None, 0, more_is_better=True))
+def _not_compared(why: str) -> HoldbackComparison:
+    return HoldbackComparison(0, 0, read_holdback(None, 0, more_is_better=True))
 
 
 def _read_guardrail(
     plan: AnalysisPlan, metric: PlannedMetric, arm: str, store: Store, sides: _Sides
-) -> Reading:
+) -> GuardrailReading:
     return _reading(plan, metric, arm, _pair(store, sides, metric, matured=False))
 
 
@@ -156,7 +156,7 @@ def _pair(store: Store, sides: _Sides, metric: PlannedMetric, *, matured: bool) 
     return held_back, promoted
 
 
-def _compared(metric: PlannedMetric, pair: _Pair) -> Compared:
+def _compared(metric: PlannedMetric, pair: _Pair) -> HoldbackComparison:
     held_back, promoted = pair
     kind = kind_of(metric.definition.kind.value)
     n_held, n_promoted = (0 if totals is None else kind.units(totals) for totals in pair)
@@ -169,13 +169,13 @@ def _compared(metric: PlannedMetric, pair: _Pair) -> Compared:
         else None
     )
     better = metric.definition.direction is Direction.INCREASE
-    return Compared(
+    return HoldbackComparison(
         n_promoted, n_held, read_holdback(contrast, n_held + n_promoted, more_is_better=better)
     )
 
 
-def _reading(plan: AnalysisPlan, metric: PlannedMetric, arm: str, pair: _Pair) -> Reading:
-    return Reading(
+def _reading(plan: AnalysisPlan, metric: PlannedMetric, arm: str, pair: _Pair) -> GuardrailReading:
+    return GuardrailReading(
         guardrail_plan(metric), arm, harm_of(metric, *pair), planned_days=planned_days(plan)
     )
 

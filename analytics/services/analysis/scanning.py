@@ -26,14 +26,22 @@ from analytics.core.scans import scans
 from analytics.core.scans.findings import Finding
 from analytics.core.scans.nights import night_of
 from analytics.core.scans.scans import WEEK, Baseline, Drifting, ScanResult, SinceExposure, Wearing
-from analytics.core.scans.scans import Breakdown as Reading
+from analytics.core.scans.scans import BreakdownResult as Reading
 from analytics.core.stats.exploring.interactions import Pair
 from analytics.models import PairScan, Scan
 from analytics.readings.measuring import ByArm, population, with_caps
 from analytics.selectors import due
 from analytics.selectors.plans import AnalysisPlan, PlannedMetric, iteration_to_analyse, plan_of
 from analytics.services.analysis import health_notices
-from analytics.stores.base import OTHERS, Beside, Declared, Population, Store, Watched, part_of
+from analytics.stores.base import (
+    OTHERS,
+    CarriedName,
+    Declared,
+    OtherIteration,
+    Population,
+    Store,
+    part_of,
+)
 from analytics.stores.default import default_store
 from experiments.core.design.breakdowns import Breakdown, parse_breakdowns
 from experiments.core.errors import Refused
@@ -367,7 +375,7 @@ def _drift(
         return ()
     kept = {(one.source, one.name): one for one in known}
 
-    def read(watched: Watched) -> Drifting:
+    def read(watched: CarriedName) -> Drifting:
         baseline = kept.get((watched.source, watched.name)) or _baseline(
             people, watched, first, store
         )
@@ -381,7 +389,7 @@ def _drift(
 
 
 def _baseline(
-    people: Population, watched: Watched, span: tuple[datetime, datetime], store: Store
+    people: Population, watched: CarriedName, span: tuple[datetime, datetime], store: Store
 ) -> Baseline:
     if watched.numeric:
         edges = scans.baseline_edges(store.deciles(people, watched, span))
@@ -401,7 +409,7 @@ def _baseline(
 def _now(
     people: Population, baseline: Baseline, span: tuple[datetime, datetime], store: Store
 ) -> Sequence[int]:
-    watched = Watched(baseline.source, baseline.name, not baseline.words)
+    watched = CarriedName(baseline.source, baseline.name, not baseline.words)
     if watched.numeric:
         return store.bins(people, watched, span, baseline.edges)
     return scans.in_words(baseline, store.words(people, watched, span, MOST_WORDS * MOST_WORDS))
@@ -428,7 +436,9 @@ def _pair(
 ) -> Pair:
     """The cells of two experiments, by units of the one that decides by the metric."""
     people = replace(
-        population(own, own.cut(now)), split=Beside(beside.iteration_id), rows_from=own.began_at
+        population(own, own.cut(now)),
+        split=OtherIteration(beside.iteration_id),
+        rows_from=own.began_at,
     )
     found = {
         part_of(key): totals.totals

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .base import Asked, Example, Measured
+from .base import Example, RequestProfile, ValueProfile
 
 LONGEST_WAIT = timedelta(hours=48)
 """An event follows its exposure within this time, well inside every conversion window."""
@@ -165,7 +165,7 @@ def _asks(example: Example, visit: Visit, random: np.random.Generator, done: Doi
 
 def _asks_once(
     example: Example,
-    asked: Asked,
+    asked: RequestProfile,
     visit: Visit,
     ident: str,
     at: datetime,
@@ -191,7 +191,7 @@ def _asks_once(
 
 
 def _metered(
-    asked: Asked, ident: str, at: datetime, cost: int, random: np.random.Generator
+    asked: RequestProfile, ident: str, at: datetime, cost: int, random: np.random.Generator
 ) -> Body:
     read, written = (max(1, round(tokens * (0.5 + random.random()))) for tokens in asked.tokens)
     body: Body = {
@@ -202,7 +202,7 @@ def _metered(
 
 
 def _opinion(
-    asked: Asked, visit: Visit, ident: str, at: datetime, random: np.random.Generator
+    asked: RequestProfile, visit: Visit, ident: str, at: datetime, random: np.random.Generator
 ) -> Body:
     useful = random.random() < (asked.useful or 0.0)
     body: Body = {
@@ -226,14 +226,14 @@ def _rates(example: Example, visit: Visit, random: np.random.Generator, done: Do
             })  # fmt: skip
 
 
-def drawn(measured: Measured, random: np.random.Generator) -> float:
+def drawn(measured: ValueProfile, random: np.random.Generator) -> float:
     """One value of an event."""
     return round(
         float(np.clip(random.normal(measured.mean, measured.sd), measured.low, measured.high)), 3
     )
 
 
-def spread(asked: Asked, random: np.random.Generator) -> tuple[int, int]:
+def spread(asked: RequestProfile, random: np.random.Generator) -> tuple[int, int]:
     """Cost and latency of one request: cost from half to half as much again, latency with a tail to
     the right.
     """

@@ -27,7 +27,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestProfile:
     """A unit's requests to the AI: what each costs and takes on average, and what people think of
     the answers.
 
@@ -49,7 +49,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Measured:
+class ValueProfile:
     """What an event of a type carries as its value: mean and standard deviation, and the range it
     stays in.
     """
@@ -83,9 +83,9 @@ class Example:
     stage: Status
     truth: Mapping[str, Mapping[str, float]]
     counts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    measured: Mapping[str, Mapping[str, Measured]] = field(default_factory=dict)
+    measured: Mapping[str, Mapping[str, ValueProfile]] = field(default_factory=dict)
     rated: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    asked: Mapping[str, Asked] = field(default_factory=dict)
+    asked: Mapping[str, RequestProfile] = field(default_factory=dict)
     past: Mapping[str, float] = field(default_factory=dict)
     languages: Mapping[str, float] = field(default_factory=dict)
     drift: float = 0.0

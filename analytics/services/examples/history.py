@@ -47,7 +47,7 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class Day:
+class ExampleDay:
     """What arrives by ``now``: a stretch's exposures, what its units did before it, and what has
     happened by then, by door.
     """
@@ -71,7 +71,7 @@ class Author:
     def __post_init__(self) -> None:
         self._random = np.random.default_rng([SEED, *self.example.key.encode()])
 
-    def day(self, stretch: Stretch) -> Day:
+    def day(self, stretch: Stretch) -> ExampleDay:
         """Events arrive on the day they happen; the last ones may still be on their way."""
         exposures: list[Body] = []
         past: list[Body] = []
@@ -92,7 +92,7 @@ class Author:
             past += before(self.example, visit, self._random)
             for door, body in doings(self.example, visit, self._random).by_door():
                 heapq.heappush(self._waiting, (body["timestamp"], body["event_id"], door, body))
-        return Day(stretch.end, exposures, past, self._arrived(stretch.end))
+        return ExampleDay(stretch.end, exposures, past, self._arrived(stretch.end))
 
     def _drawn(self, stretch: Stretch) -> Sequence[str]:
         """An arm for each new unit, by the arms' shares of the buckets."""

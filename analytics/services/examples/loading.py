@@ -57,7 +57,7 @@ from . import history, people, pilot
 from .acting import Body
 from .attending import attend, conclude_harmful
 from .base import Example
-from .history import Author, Day, Stretch
+from .history import Author, ExampleDay, Stretch
 from .plans import EXAMPLES, PRICES
 
 Progress = Callable[[str], None]
@@ -260,7 +260,7 @@ def _days(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]
         start += DAY
 
 
-def _take_in(day: Day, example: Example, progress: Progress) -> None:
+def _take_in(day: ExampleDay, example: Example, progress: Progress) -> None:
     """What arrived, as the doors would take it; what units did before is brought in as their
     history.
     """

@@ -15,7 +15,7 @@ from experiments.core.library.templates.base import secondary
 from experiments.core.life.ramping import RampStep
 from experiments.core.types import GuardrailAction, MarginKind, Status
 
-from .base import Asked, Example, Measured, Score, guarded, guardrail, planned, primary
+from .base import Example, RequestProfile, Score, ValueProfile, guarded, guardrail, planned, primary
 
 PRICES = """\
 model,valid_from,price_in,price_out
@@ -66,12 +66,12 @@ MATCHING = Example(
         "cross_encoder": {"session": 2, "job_view": 4, "job_click": 1.4, "apply": 1.3},
     },
     measured={
-        "control": {"job_click": Measured(0.42, 0.2, 0.01, 1)},
-        "cross_encoder": {"job_click": Measured(0.5, 0.2, 0.01, 1)},
+        "control": {"job_click": ValueProfile(0.42, 0.2, 0.01, 1)},
+        "cross_encoder": {"job_click": ValueProfile(0.5, 0.2, 0.01, 1)},
     },
     asked={
-        "control": Asked(420, 180, "bi-encoder-v3", (512, 1), times=2.0, useful=0.58),
-        "cross_encoder": Asked(450, 320, "ce-mini-v1", (640, 1), times=2.0, useful=0.66),
+        "control": RequestProfile(420, 180, "bi-encoder-v3", (512, 1), times=2.0, useful=0.58),
+        "cross_encoder": RequestProfile(450, 320, "ce-mini-v1", (640, 1), times=2.0, useful=0.66),
     },
     past={"job_view": 4, "apply": 1.0},
     languages={"de": 0.6, "en": 0.4},
@@ -104,14 +104,20 @@ AI_COACH = Example(
     },
     counts={arm: {"session": 3} for arm in ("control", "personal")},
     measured={
-        "control": {"csat": Measured(3.7, 0.9, 1, 5), "human_rating": Measured(3.4, 0.9, 1, 5)},
-        "personal": {"csat": Measured(3.9, 0.9, 1, 5), "human_rating": Measured(3.6, 0.9, 1, 5)},
+        "control": {
+            "csat": ValueProfile(3.7, 0.9, 1, 5),
+            "human_rating": ValueProfile(3.4, 0.9, 1, 5),
+        },
+        "personal": {
+            "csat": ValueProfile(3.9, 0.9, 1, 5),
+            "human_rating": ValueProfile(3.6, 0.9, 1, 5),
+        },
     },
     asked={
-        "control": Asked(
+        "control": RequestProfile(
             960, 900, "coach-small", (1_200, 300), priced=True, times=3.0, useful=0.62, edited=0.2
         ),
-        "personal": Asked(
+        "personal": RequestProfile(
             1_080,
             940,
             "coach-history",
@@ -145,8 +151,8 @@ SPAM_GUARD = Example(
         "spam_v2": {"session": 2, "message": 6, "scam_complaint": 0.05},
     },
     asked={
-        "control": Asked(300, 140, "spam-v1", (220, 1), times=2.0, useful=0.71),
-        "spam_v2": Asked(320, 150, "spam-v2", (220, 1), times=2.0, useful=0.78),
+        "control": RequestProfile(300, 140, "spam-v1", (220, 1), times=2.0, useful=0.71),
+        "spam_v2": RequestProfile(320, 150, "spam-v2", (220, 1), times=2.0, useful=0.78),
     },
     languages={"de": 0.5, "en": 0.5},
     drift=1.2,
@@ -175,17 +181,17 @@ DISPUTES = Example(
     counts={arm: {"session": 1.5} for arm in ("control", "ml")},
     measured={
         "control": {
-            "dispute_resolved": Measured(21, 8, 1, 71),
-            "dispute_routed": Measured(0.66, 0.3, 0, 1),
+            "dispute_resolved": ValueProfile(21, 8, 1, 71),
+            "dispute_routed": ValueProfile(0.66, 0.3, 0, 1),
         },
         "ml": {
-            "dispute_resolved": Measured(18, 8, 1, 71),
-            "dispute_routed": Measured(0.8, 0.25, 0, 1),
+            "dispute_resolved": ValueProfile(18, 8, 1, 71),
+            "dispute_routed": ValueProfile(0.8, 0.25, 0, 1),
         },
     },
     asked={
-        "control": Asked(800, 240, "router-rules", (300, 20), useful=0.64),
-        "ml": Asked(840, 290, "router-ml-v1", (420, 20), useful=0.77),
+        "control": RequestProfile(800, 240, "router-rules", (300, 20), useful=0.64),
+        "ml": RequestProfile(840, 290, "router-ml-v1", (420, 20), useful=0.77),
     },
     languages={"de": 0.7, "en": 0.3},
     age=timedelta(days=9),
@@ -331,8 +337,8 @@ MODELS = Example(
     truth={"gpt4": {}, "claude": {}},
     rated={"gpt4": {"user_satisfaction": 0.75}, "claude": {"user_satisfaction": 0.755}},
     asked={
-        "gpt4": Asked(9_000, 900, "gpt-4", (150, 75), priced=True, useful=0.7, edited=0.1),
-        "claude": Asked(
+        "gpt4": RequestProfile(9_000, 900, "gpt-4", (150, 75), priced=True, useful=0.7, edited=0.1),
+        "claude": RequestProfile(
             13_500, 870, "claude-opus-4-6", (150, 75), priced=True, useful=0.71, edited=0.1
         ),
     },
@@ -360,7 +366,11 @@ RETRIEVAL = Example(
         "top_5": {"user_satisfaction": 0.76},
         "top_7": {"user_satisfaction": 0.76},
     },
-    asked={"top_3": Asked(6_000, 900), "top_5": Asked(6_400, 925), "top_7": Asked(6_900, 1_450)},
+    asked={
+        "top_3": RequestProfile(6_000, 900),
+        "top_5": RequestProfile(6_400, 925),
+        "top_7": RequestProfile(6_900, 1_450),
+    },
     age=timedelta(days=6),
     units_per_day=1_000,
     attended_from=timedelta(days=1),

@@ -77,7 +77,7 @@ class BatchResult:
 
 
 @dataclass(frozen=True)
-class Row:
+class StorableRow:
     """An item that is ready to be stored: under which id and day, and its columns."""
 
     index: int
@@ -146,7 +146,7 @@ class Batch(Generic[Item]):
         """The first moment that is taken."""
         return EARLIEST_IMPORT if self.origin is Origin.IMPORT else self.now - OLDEST
 
-    def writable(self, rows: Sequence[Row], *, by_day: bool) -> list[Row]:
+    def writable(self, rows: Sequence[StorableRow], *, by_day: bool) -> list[StorableRow]:
         """The rows of as many days as a live batch may write to where each day is a partition,
         those that come first in it.
         """
@@ -160,7 +160,7 @@ class Batch(Generic[Item]):
                 self.refuse(row.index, "too_many_days", "timestamp", message)
         return [self._corrected(row) for row in rows if row.day in taken]
 
-    def _corrected(self, row: Row) -> Row:
+    def _corrected(self, row: StorableRow) -> StorableRow:
         """With the moment by our clock beside that of a clock that runs ahead, where the client
         said when it sent the batch.
         """
@@ -202,8 +202,8 @@ def open_batch(
 
 def store(
     batch: Batch[Item],
-    rows: Sequence[Row],
-    write: Callable[[Sequence[Row]], None],
+    rows: Sequence[StorableRow],
+    write: Callable[[Sequence[StorableRow]], None],
     parent: Parent | None = None,
 ) -> BatchResult:
     """Store rows whose ids are new, and the tallies, in one transaction."""
@@ -258,7 +258,7 @@ def _hashes(ids: Sequence[str]) -> dict[str, str]:
         return dict(cursor.fetchall())
 
 
-def _claim(kind: Kind, rows: Sequence[Row]) -> frozenset[str]:
+def _claim(kind: Kind, rows: Sequence[StorableRow]) -> frozenset[str]:
     """Take the ids that nobody has; waits for a transaction that is about to take the same ones."""
     if not rows:
         return frozenset()
@@ -274,7 +274,7 @@ def _claim(kind: Kind, rows: Sequence[Row]) -> frozenset[str]:
         return frozenset(event_id for (event_id,) in cursor.fetchall())
 
 
-def _account(batch: Batch[Item], rows: Sequence[Row], fresh: Sequence[Row]) -> None:
+def _account(batch: Batch[Item], rows: Sequence[StorableRow], fresh: Sequence[StorableRow]) -> None:
     batch.outcomes["accepted"] += len(fresh)
     for row in fresh:
         if batch.origin is Origin.LIVE and row.at < batch.now - LATE:

@@ -16,12 +16,12 @@ from django.db import connection
 
 from analytics.core.intake.ingest_items import ExposureItem
 from analytics.core.intake.tallies import OTHER_ARM, OVER_CAP
-from analytics.services.ingest.batch import Batch, Row
+from analytics.services.ingest.batch import Batch, StorableRow
 from analytics.services.ingest.known import (
-    Arm,
+    BucketHolders,
     HeldOut,
     Known,
-    Serving,
+    KnownArm,
     UnitKey,
     find_ended,
     find_excluded,
@@ -42,17 +42,19 @@ BEFORE_BEGIN = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
-class Facts:
+class ExposureFacts:
     """What is known about a batch's experiments and units."""
 
     experiments: Mapping[str | int, Known]
-    serving: Mapping[int, Serving]
+    serving: Mapping[int, BucketHolders]
     overrides: Mapping[tuple[int, str, str], int]
     excluded: frozenset[UnitKey]
     holdout: HeldOut | None = None
-    ended: Mapping[int, Sequence[Serving]] = field(default_factory=dict)
+    ended: Mapping[int, Sequence[BucketHolders]] = field(default_factory=dict)
 
-    def serving_at(self, experiment: Known, item: ExposureItem, at: datetime) -> Serving | None:
+    def serving_at(
+        self, experiment: Known, item: ExposureItem, at: datetime
+    ) -> BucketHolders | None:
         """What served at the moment: the present iteration or rollout, else one that has ended;
         else what serves now.
 
@@ -67,7 +69,7 @@ class Facts:
         )
         raise _Refusal("other_iteration", "iteration", message)
 
-    def _at(self, experiment: int, iteration: int | None, at: datetime) -> Serving | None:
+    def _at(self, experiment: int, iteration: int | None, at: datetime) -> BucketHolders | None:
         now = self.serving.get(experiment)
         if now is not None and now.number == iteration:
             return now
@@ -93,7 +95,7 @@ class _Refusal(Exception):
         self.code, self.field, self.message = code, field, message
 
 
-def rows_of_stated(batch: Batch[ExposureItem]) -> list[Row]:
+def rows_of_stated(batch: Batch[ExposureItem]) -> list[StorableRow]:
     """Rows for what applications state; what cannot be resolved is refused in the batch."""
     facts = _gather(batch)
     rows = []
@@ -108,7 +110,7 @@ def rows_of_stated(batch: Batch[ExposureItem]) -> list[Row]:
     return rows
 
 
-def admitted(batch: Batch[ExposureItem], rows: Sequence[Row]) -> list[Row]:
+def admitted(batch: Batch[ExposureItem], rows: Sequence[StorableRow]) -> list[StorableRow]:
     """Without the rows of a client key that are above its caps; these are named and counted."""
     admit = batch.identity.admit
     if admit is None:
@@ -130,7 +132,7 @@ def admitted(batch: Batch[ExposureItem], rows: Sequence[Row]) -> list[Row]:
 
 def rows_of_recorded(
     batch: Batch[ExposureItem], exposures: Sequence[QueuedExposure], *, count: int = 1
-) -> list[Row]:
+) -> list[StorableRow]:
     """Rows for what a server wrote down itself; only the ids are looked at again. ``count``:
     exposures that each of them is.
     """
@@ -161,7 +163,7 @@ def rows_of_recorded(
             batch.origin,
         )
         columns |= {"by_arrival": False, "received": None, "count": count}
-        rows.append(Row(index, item.event_id, batch.hashes[item.event_id], at, columns))
+        rows.append(StorableRow(index, item.event_id, batch.hashes[item.event_id], at, columns))
     return rows
 
 
@@ -178,7 +180,7 @@ def as_item(exposure: QueuedExposure) -> ExposureItem:
     )
 
 
-def write_assignments(rows: Sequence[Row]) -> None:
+def write_assignments(rows: Sequence[StorableRow]) -> None:
     """One row per (iteration, environment, unit), whoever comes first and however often."""
     merged = sorted(
         _merged(rows), key=lambda c: (c["iteration_id"], c["environment"], c["user_id"])
@@ -208,13 +210,13 @@ WHERE a.phase = 'rollout' OR EXCLUDED.phase <> 'rollout'
 """
 
 
-def _gather(batch: Batch[ExposureItem]) -> Facts:
+def _gather(batch: Batch[ExposureItem]) -> ExposureFacts:
     items = batch.items.values()
     experiments = find_experiments(item.experiment for item in items)
     ids = {text for item in items for text in item.units.values()}
     known = {experiment.id: experiment for experiment in experiments.values()}
     serving = find_serving(known.values())
-    return Facts(
+    return ExposureFacts(
         experiments,
         serving,
         find_overrides(known, ids, batch.now),
@@ -227,7 +229,7 @@ def _gather(batch: Batch[ExposureItem]) -> Facts:
 def _from_before(
     items: Iterable[ExposureItem],
     experiments: Mapping[str | int, Known],
-    serving: Mapping[int, Serving],
+    serving: Mapping[int, BucketHolders],
 ) -> dict[int, datetime]:
     """By experiment, the earliest stated moment that lies before what serves now, or where nothing
     does.
@@ -244,8 +246,8 @@ def _from_before(
 
 
 def _row_of_stated(
-    batch: Batch[ExposureItem], facts: Facts, index: int, item: ExposureItem, at: datetime
-) -> Row:
+    batch: Batch[ExposureItem], facts: ExposureFacts, index: int, item: ExposureItem, at: datetime
+) -> StorableRow:
     experiment = _experiment(batch, facts, item)
     stated = _stated_arm(experiment, item)
     unit = _unit(experiment, item)
@@ -262,10 +264,10 @@ def _row_of_stated(
         "by_arrival": item.at is None,
         "received": batch.now.isoformat() if batch.origin is Origin.LIVE else None,
     }
-    return Row(index, item.event_id, batch.hashes[item.event_id], at, columns)
+    return StorableRow(index, item.event_id, batch.hashes[item.event_id], at, columns)
 
 
-def _experiment(batch: Batch[ExposureItem], facts: Facts, item: ExposureItem) -> Known:
+def _experiment(batch: Batch[ExposureItem], facts: ExposureFacts, item: ExposureItem) -> Known:
     found = facts.experiments.get(item.experiment)
     if found is None or (batch.identity.scope is Scope.CLIENT and not found.client_visible):
         message = f"no experiment has the id, UUID, key or name {item.experiment!r}"
@@ -273,7 +275,7 @@ def _experiment(batch: Batch[ExposureItem], facts: Facts, item: ExposureItem) ->
     return found
 
 
-def _stated_arm(experiment: Known, item: ExposureItem) -> Arm | None:
+def _stated_arm(experiment: Known, item: ExposureItem) -> KnownArm | None:
     """What the application says the unit met; an index says less than the unit's bucket, and counts
     as unsaid.
     """
@@ -311,9 +313,9 @@ def _unit(experiment: Known, item: ExposureItem) -> str:
 
 def _met(
     batch: Batch[ExposureItem],
-    facts: Facts,
+    facts: ExposureFacts,
     experiment: Known,
-    stated: Arm | None,
+    stated: KnownArm | None,
     unit: str,
     item: ExposureItem,
     at: datetime,
@@ -350,7 +352,7 @@ def _met(
     return _met_in_bucket(experiment, serving, bucket, stated, batch)
 
 
-def _check_time(experiment: Known, serving: Serving, at: datetime) -> None:
+def _check_time(experiment: Known, serving: BucketHolders, at: datetime) -> None:
     if at < serving.began_at - BEFORE_BEGIN:
         began = serving.began_at.isoformat()
         raise _Refusal(
@@ -368,7 +370,7 @@ def _check_time(experiment: Known, serving: Serving, at: datetime) -> None:
 
 
 def _check_arms(
-    experiment: Known, serving: Serving, bucket: int, stated: Arm | None, at: datetime
+    experiment: Known, serving: BucketHolders, bucket: int, stated: KnownArm | None, at: datetime
 ) -> None:
     """Neither the arm that holds the bucket nor the one that is stated may have been switched off
     by then.
@@ -389,7 +391,11 @@ def _check_arms(
 
 
 def _met_in_bucket(
-    experiment: Known, serving: Serving, bucket: int, stated: Arm | None, batch: Batch[ExposureItem]
+    experiment: Known,
+    serving: BucketHolders,
+    bucket: int,
+    stated: KnownArm | None,
+    batch: Batch[ExposureItem],
 ) -> Met:
     """The arm that holds the bucket. A server may state that it showed another one, which is a
     crossover; a client key, which everybody can read in a page, may not: what it states otherwise
@@ -435,9 +441,9 @@ def _columns(
     }
 
 
-def _merged(rows: Sequence[Row]) -> Iterable[dict[str, object]]:
+def _merged(rows: Sequence[StorableRow]) -> Iterable[dict[str, object]]:
     """Several exposures of one unit in a batch as one: the earliest, with a count."""
-    groups: dict[tuple[object, ...], list[Row]] = {}
+    groups: dict[tuple[object, ...], list[StorableRow]] = {}
     for row in sorted(rows, key=lambda row: row.at):
         groups.setdefault(
             (row.columns["iteration_id"], row.columns["environment"], row.columns["user_id"]), []
@@ -445,7 +451,7 @@ def _merged(rows: Sequence[Row]) -> Iterable[dict[str, object]]:
     return [_merge(group) for group in groups.values()]
 
 
-def _merge(group: Sequence[Row]) -> dict[str, object]:
+def _merge(group: Sequence[StorableRow]) -> dict[str, object]:
     analysed = [row for row in group if row.columns["phase"] != Phase.ROLLOUT] or list(group)
     variants = {row.columns["variant_id"] for row in analysed}
     crossover = len(variants) > 1 or any(row.columns["crossover"] for row in analysed)
@@ -457,7 +463,7 @@ def _merge(group: Sequence[Row]) -> dict[str, object]:
     }
 
 
-def _count(rows: Sequence[Row]) -> int:
+def _count(rows: Sequence[StorableRow]) -> int:
     """Exposures; what is only implied by a result counts none, since the one it implies is told on
     its own.
     """

@@ -29,7 +29,7 @@ from analytics.services.ingest.batch import (
     Batch,
     BatchResult,
     IngestIdentity,
-    Row,
+    StorableRow,
     open_batch,
     store,
 )
@@ -230,7 +230,7 @@ def ingest_costs(
     return store(batch, cost_rows(batch), and_tell(write_costs), "ai_request_costs")
 
 
-def _register(batch: Batch[ObservationItem], rows: Sequence[Row], now: datetime) -> None:
+def _register(batch: Batch[ObservationItem], rows: Sequence[StorableRow], now: datetime) -> None:
     """Metrics for names without an experiment; the rows whose name gets none are counted, and
     stored all the same.
     """

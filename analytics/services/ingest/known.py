@@ -38,7 +38,7 @@ SERVING = (Status.DARK_LAUNCH, Status.RUNNING, Status.PAUSED)
 
 
 @dataclass(frozen=True)
-class Arm:
+class KnownArm:
     """A variant as items name it."""
 
     id: int
@@ -56,9 +56,9 @@ class Known:
     unit_type: str
     status: Status
     client_visible: bool
-    arms: tuple[Arm, ...]
+    arms: tuple[KnownArm, ...]
 
-    def arm(self, word: str) -> Arm | None:
+    def arm(self, word: str) -> KnownArm | None:
         """The variant with this key, else with this name."""
         return next((a for a in self.arms if a.key == word), None) or next(
             (a for a in self.arms if a.name == word), None
@@ -66,7 +66,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Serving:
+class BucketHolders:
     """Who holds which bucket of an iteration, since when; ``paused_at`` when it serves nobody now.
 
     ``stopped``: since when a variant that was switched off alone is served to nobody. ``ended_at``:
@@ -128,7 +128,7 @@ def find_experiments(refs: Iterable[Ref]) -> dict[Ref, Known]:
     return {ref: found for ref, found in tried.items() if found is not None}
 
 
-def find_serving(experiments: Iterable[Known]) -> dict[int, Serving]:
+def find_serving(experiments: Iterable[Known]) -> dict[int, BucketHolders]:
     """What each experiment serves: its open iteration's buckets, or the rollout it left on its
     flag.
     """
@@ -138,7 +138,7 @@ def find_serving(experiments: Iterable[Known]) -> dict[int, Serving]:
     return _open_iterations(running) | _open_rollouts(ended, known)
 
 
-def find_ended(earliest: Mapping[int, datetime]) -> dict[int, list[Serving]]:
+def find_ended(earliest: Mapping[int, datetime]) -> dict[int, list[BucketHolders]]:
     """By experiment: its iterations that ended after a moment, for what happened in them and is
     told late.
     """
@@ -147,12 +147,12 @@ def find_ended(earliest: Mapping[int, datetime]) -> dict[int, list[Serving]]:
     rows = Iteration.objects.filter(
         experiment_id__in=earliest, ended_at__gt=min(earliest.values()), layer__isnull=False
     )
-    found: dict[int, list[Serving]] = {}
+    found: dict[int, list[BucketHolders]] = {}
     iterations = [row for row in rows.select_related("layer").order_by("began_at") if row.held]
     stopped = _stopped([row.id for row in iterations])
     paused = _paused_to_the_end(iterations)
     for row in iterations:
-        serving = Serving(
+        serving = BucketHolders(
             row.id,
             row.number,
             row.began_at,
@@ -226,7 +226,7 @@ def find_holdout(now: datetime) -> HeldOut | None:
 
 
 def _known(row: Experiment) -> Known:
-    arms = tuple(Arm(v.id, v.key, v.name, v.is_control) for v in row.variants.all())
+    arms = tuple(KnownArm(v.id, v.key, v.name, v.is_control) for v in row.variants.all())
     visible = row.flag.client_visible if row.flag else False
     return Known(row.id, row.key, row.unit_type, Status(row.status), visible, arms)
 
@@ -247,7 +247,7 @@ def _as_uuid(ref: Ref) -> uuid.UUID | None:
         return None
 
 
-def _open_iterations(experiments: Collection[int]) -> dict[int, Serving]:
+def _open_iterations(experiments: Collection[int]) -> dict[int, BucketHolders]:
     if not experiments:
         return {}
     rows = Iteration.objects.filter(
@@ -268,7 +268,7 @@ def _open_iterations(experiments: Collection[int]) -> dict[int, Serving]:
             holders[iteration_id][index] = (variant_id, Phase(BucketRole(role).value))
     stopped = _stopped(iterations)
     return {
-        row.experiment_id: Serving(
+        row.experiment_id: BucketHolders(
             row.id,
             row.number,
             row.began_at,
@@ -282,7 +282,9 @@ def _open_iterations(experiments: Collection[int]) -> dict[int, Serving]:
     }
 
 
-def _open_rollouts(experiments: Collection[int], known: Mapping[int, Known]) -> dict[int, Serving]:
+def _open_rollouts(
+    experiments: Collection[int], known: Mapping[int, Known]
+) -> dict[int, BucketHolders]:
     if not experiments:
         return {}
     rows = Rollout.objects.filter(
@@ -291,12 +293,12 @@ def _open_rollouts(experiments: Collection[int], known: Mapping[int, Known]) -> 
     return {row.experiment_id: _rollout_serving(row, known[row.experiment_id]) for row in rows}
 
 
-def _rollout_serving(row: Rollout, known: Known) -> Serving:
+def _rollout_serving(row: Rollout, known: Known) -> BucketHolders:
     control = next((arm.id for arm in known.arms if arm.is_control), None)
     holders = {int(index): (row.variant_id, Phase.ROLLOUT) for index in row.audience["buckets"]}
     if control is not None:
         holders |= {int(index): (control, Phase.ROLLOUT) for index in row.holdback_buckets}
-    return Serving(
+    return BucketHolders(
         row.iteration_id, row.iteration.number, row.created_at, str(row.audience["seed"]), holders
     )
 

@@ -18,8 +18,8 @@ from analytics.core.intake.ingest_items import (
     ObservationItem,
     with_notes,
 )
-from analytics.services.ingest.batch import Batch, Row
-from analytics.services.ingest.known import Arm, Known, find_experiments
+from analytics.services.ingest.batch import Batch, StorableRow
+from analytics.services.ingest.known import Known, KnownArm, find_experiments
 from experiments.core.units import check_units, unit_id
 
 Measured: TypeAlias = "EventItem | FeedbackItem | ObservationItem"
@@ -27,7 +27,7 @@ MeasuredBatch: TypeAlias = "Batch[EventItem] | Batch[FeedbackItem] | Batch[Obser
 Stamped = TypeVar("Stamped", EventItem, FeedbackItem, ObservationItem)
 
 
-def observation_rows(batch: Batch[ObservationItem]) -> list[Row]:
+def observation_rows(batch: Batch[ObservationItem]) -> list[StorableRow]:
     """Rows of ai_ab_metrics; what refers to nothing is refused in the batch."""
     rows = []
     for index, item, at, columns, arm in _each_stamped(batch):
@@ -37,16 +37,18 @@ def observation_rows(batch: Batch[ObservationItem]) -> list[Row]:
             "value": item.value,
         }
         own = {**measured, "covariates": item.covariates, "context": item.context}
-        rows.append(Row(index, item.event_id, batch.hashes[item.event_id], at, columns | own))
+        rows.append(
+            StorableRow(index, item.event_id, batch.hashes[item.event_id], at, columns | own)
+        )
     return rows
 
 
-def event_rows(batch: Batch[EventItem]) -> list[Row]:
+def event_rows(batch: Batch[EventItem]) -> list[StorableRow]:
     """Rows of ai_events; what refers to nothing is refused in the batch."""
     rows = []
     for index, item, at, columns, _arm in _each_stamped(batch):
         rows.append(
-            Row(
+            StorableRow(
                 index,
                 item.event_id,
                 batch.hashes[item.event_id],
@@ -57,7 +59,7 @@ def event_rows(batch: Batch[EventItem]) -> list[Row]:
     return rows
 
 
-def feedback_rows(batch: Batch[FeedbackItem]) -> list[Row]:
+def feedback_rows(batch: Batch[FeedbackItem]) -> list[StorableRow]:
     """Rows of ai_feedback; what refers to nothing is refused in the batch."""
     rows = []
     for index, item, at, columns, _arm in _each_stamped(batch):
@@ -67,11 +69,13 @@ def feedback_rows(batch: Batch[FeedbackItem]) -> list[Row]:
             "manual_edit_flag": item.manual_edit_flag,
         }
         own = {**said, "context": item.context, "request_id": item.request_id}
-        rows.append(Row(index, item.event_id, batch.hashes[item.event_id], at, columns | own))
+        rows.append(
+            StorableRow(index, item.event_id, batch.hashes[item.event_id], at, columns | own)
+        )
     return rows
 
 
-def cost_rows(batch: Batch[CostItem]) -> list[Row]:
+def cost_rows(batch: Batch[CostItem]) -> list[StorableRow]:
     """Rows of ai_request_costs. They name no unit: that is what the events of the same request
     do.
     """
@@ -92,29 +96,29 @@ def cost_rows(batch: Batch[CostItem]) -> list[Row]:
             "qps_bucket": item.qps_bucket,
         }
         rows.append(
-            Row(
+            StorableRow(
                 index, item.event_id, batch.hashes[item.event_id], at, _arrival(batch) | spent | own
             )
         )
     return rows
 
 
-def write_observations(rows: Sequence[Row]) -> None:
+def write_observations(rows: Sequence[StorableRow]) -> None:
     """Insert rows whose ids were just taken."""
     _insert(_INSERT_OBSERVATIONS, rows)
 
 
-def write_events(rows: Sequence[Row]) -> None:
+def write_events(rows: Sequence[StorableRow]) -> None:
     """Insert rows whose ids were just taken."""
     _insert(_INSERT_EVENTS, rows)
 
 
-def write_feedback(rows: Sequence[Row]) -> None:
+def write_feedback(rows: Sequence[StorableRow]) -> None:
     """Insert rows whose ids were just taken."""
     _insert(_INSERT_FEEDBACK, rows)
 
 
-def write_costs(rows: Sequence[Row]) -> None:
+def write_costs(rows: Sequence[StorableRow]) -> None:
     """Insert rows whose ids were just taken."""
     _insert(_INSERT_COSTS, rows)
 
@@ -157,7 +161,7 @@ FROM json_to_recordset(%s::json) AS new (event_date date, event_id text, at time
 """
 
 
-def _insert(statement: str, rows: Sequence[Row]) -> None:
+def _insert(statement: str, rows: Sequence[StorableRow]) -> None:
     own = [
         {
             **r.columns,
@@ -173,7 +177,7 @@ def _insert(statement: str, rows: Sequence[Row]) -> None:
 
 def _each_stamped(
     batch: Batch[Stamped],
-) -> Iterator[tuple[int, Stamped, datetime, dict[str, object], Arm | None]]:
+) -> Iterator[tuple[int, Stamped, datetime, dict[str, object], KnownArm | None]]:
     """The items whose references are known: place, item, moment, the columns that all tables have,
     the arm. The others are refused.
     """
@@ -219,7 +223,7 @@ def _with_a_stamp_of_ours(known: Mapping[str | int, Known], item: Stamped) -> St
 
 def _stamped(
     batch: MeasuredBatch, known: Mapping[str | int, Known], index: int, item: Measured
-) -> tuple[datetime, dict[str, object], Arm | None] | None:
+) -> tuple[datetime, dict[str, object], KnownArm | None] | None:
     """When, who, and for which experiment and variant: the columns that both tables have; None when
     refused.
     """

@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from django.db import connection, transaction
 
 from analytics.metrics import HTTP_ERRORS, LLM_COST, LLM_UNPRICED, REQUEST_LATENCY, USER_FEEDBACK
-from analytics.services.ingest.batch import Row
+from analytics.services.ingest.batch import StorableRow
 from experiments.core.library.metrics import ERROR_EVENTS
 from experiments.core.types import Environment, Origin
 from experiments.metrics import VARIANTS_ASSIGNED
@@ -27,10 +27,12 @@ _names: dict[int, tuple[str, str]] = {}
 """Variant → the keys of its experiment and of itself; neither changes once events name it."""
 
 
-def and_tell(write: Callable[[Sequence[Row]], None]) -> Callable[[Sequence[Row]], None]:
+def and_tell(
+    write: Callable[[Sequence[StorableRow]], None],
+) -> Callable[[Sequence[StorableRow]], None]:
     """A writer whose rows are counted once they are committed."""
 
-    def write_and_tell(rows: Sequence[Row]) -> None:
+    def write_and_tell(rows: Sequence[StorableRow]) -> None:
         write(rows)
         # Robust: what is stored is stored, whatever becomes of its count.
         transaction.on_commit(lambda: tell(rows), robust=True)
@@ -38,19 +40,21 @@ def and_tell(write: Callable[[Sequence[Row]], None]) -> Callable[[Sequence[Row]]
     return write_and_tell
 
 
-def and_tell_assigned(write: Callable[[Sequence[Row]], None]) -> Callable[[Sequence[Row]], None]:
+def and_tell_assigned(
+    write: Callable[[Sequence[StorableRow]], None],
+) -> Callable[[Sequence[StorableRow]], None]:
     """The same for exposures that applications tell: whoever decides by itself asks no door that
     would have counted the answer.
     """
 
-    def write_and_tell(rows: Sequence[Row]) -> None:
+    def write_and_tell(rows: Sequence[StorableRow]) -> None:
         write(rows)
         transaction.on_commit(lambda: tell_assigned(rows), robust=True)
 
     return write_and_tell
 
 
-def tell_assigned(rows: Sequence[Row]) -> None:
+def tell_assigned(rows: Sequence[StorableRow]) -> None:
     """Count the variants that these units were given."""
     live = [
         row
@@ -66,7 +70,7 @@ def tell_assigned(rows: Sequence[Row]) -> None:
         VARIANTS_ASSIGNED.labels(*_names[variant]).inc(times)
 
 
-def tell(rows: Sequence[Row]) -> None:
+def tell(rows: Sequence[StorableRow]) -> None:
     """Count these rows; tests and imports are not what happens now."""
     live = [
         row
@@ -83,7 +87,7 @@ def tell(rows: Sequence[Row]) -> None:
     _tell_metered(live)
 
 
-def _tell_metered(rows: Sequence[Row]) -> None:
+def _tell_metered(rows: Sequence[StorableRow]) -> None:
     """Count what the calls of these requests cost, once each: a cost and its event come in either
     order, and whoever comes second counts.
 
@@ -139,7 +143,7 @@ def _learn(variants: set[int]) -> None:
         _names.update({pk: (experiment, key) for pk, experiment, key in rows})
 
 
-def _count(row: Row, experiment: str, variant: str) -> None:
+def _count(row: StorableRow, experiment: str, variant: str) -> None:
     latency, cost = row.columns.get("latency_ms"), row.columns.get("cost_micro")
     if isinstance(latency, int):
         REQUEST_LATENCY.labels(experiment, variant).observe(latency / 1000)

@@ -16,7 +16,7 @@ from django.db.models import Q
 
 from analytics.models import ToldOutcome
 from analytics.models.counts import OTHER, OUTCOMES_AT_MOST
-from analytics.services.ingest.batch import IngestIdentity, Row
+from analytics.services.ingest.batch import IngestIdentity, StorableRow
 from experiments.core.types import Environment, Scope
 from experiments.models import Metric
 from experiments.services.library import metrics
@@ -28,7 +28,9 @@ _known: set[tuple[int, str, str]] = set()
 _MOST_KNOWN = 100_000
 
 
-def learn(rows: Sequence[Row], source: Source, now: datetime, identity: IngestIdentity) -> None:
+def learn(
+    rows: Sequence[StorableRow], source: Source, now: datetime, identity: IngestIdentity
+) -> None:
     """Give every new name its slot and its metric. What a browser says (a client key) makes none,
     nor do tests.
     """
@@ -103,7 +105,7 @@ def _declare(source: Source, name: str, now: datetime) -> None:
         metrics.register_exploratory(now, key=name, source="event")
 
 
-def unstamped(rows: Iterable[Row]) -> set[str]:
+def unstamped(rows: Iterable[StorableRow]) -> set[str]:
     """The metrics that observations name without an experiment."""
     return {
         str(row.columns["metric_name"]) for row in rows if row.columns.get("experiment_id") is None

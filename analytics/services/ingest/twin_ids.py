@@ -10,16 +10,16 @@ from typing import TypeAlias
 from analytics.core.intake.ingest_items import ExposureItem
 from analytics.core.intake.twins import TWINS, twins_of
 from analytics.models import Assignment
-from analytics.services.ingest.batch import Batch, Row
+from analytics.services.ingest.batch import Batch, StorableRow
 
 _Place: TypeAlias = tuple[object, object, str]
-Write = Callable[[Sequence[Row]], None]
+Write = Callable[[Sequence[StorableRow]], None]
 
 
 def counting_twins(batch: Batch[ExposureItem], write: Write) -> Write:
     """Writes rows of assignments, and counts the twins among the units that are new."""
 
-    def counted(rows: Sequence[Row]) -> None:
+    def counted(rows: Sequence[StorableRow]) -> None:
         found = _twins(rows)
         write(rows)
         if found:
@@ -28,7 +28,7 @@ def counting_twins(batch: Batch[ExposureItem], write: Write) -> Write:
     return counted
 
 
-def _twins(rows: Sequence[Row]) -> int:
+def _twins(rows: Sequence[StorableRow]) -> int:
     """Twins among these rows; ids of ASCII have none and are not looked up."""
     places = dict.fromkeys(_place(row) for row in rows if not str(row.columns["user_id"]).isascii())
     if not places:
@@ -43,7 +43,7 @@ def _twins(rows: Sequence[Row]) -> int:
     return found
 
 
-def _place(row: Row) -> _Place:
+def _place(row: StorableRow) -> _Place:
     return row.columns["iteration_id"], row.columns["environment"], str(row.columns["user_id"])
 
 

@@ -19,16 +19,16 @@ from analytics.core.planner import (
     MOST_LOOKS,
     EffectKind,
     MetricInputs,
-    MetricRow,
-    Plan,
+    MetricSize,
     Role,
     Rules,
+    SizePlan,
     Traffic,
     plan,
     words,
 )
 from analytics.readings.prefill import MetricPast, TrafficPast, pasts, traffic_past
-from analytics.readings.sizing import Answer, refusing
+from analytics.readings.sizing import SizingAnswer, refusing
 from analytics.selectors.plans import WEEKS_OF_SIZE
 from experiments.core.design.design import Design, DesignMetric
 from experiments.core.design.policies import PolicyRules
@@ -68,7 +68,7 @@ def experiment_plan(
     *,
     units_per_day: float | None = None,
     weeks: int | None = None,
-) -> Answer:
+) -> SizingAnswer:
     """The sizes an experiment's plan needs, with what its metrics and traffic have been lately
     where it does not say; writes nothing.
     """
@@ -76,7 +76,7 @@ def experiment_plan(
     known = _pasts(design, now)
     seen = None if units_per_day is not None else traffic_past(design.unit_type, now)
     planned = _planned_weeks(experiment) if weeks is None else weeks
-    return Answer(
+    return SizingAnswer(
         sample_plan(
             design, rules, units_per_day=units_per_day, weeks=planned, known=known, seen=seen
         ),
@@ -93,7 +93,7 @@ def sample_plan(
     weeks: int | None = None,
     known: Mapping[str, MetricPast] | None = None,
     seen: TrafficPast | None = None,
-) -> Plan:
+) -> SizePlan:
     """The sizes a design needs; pure. ``known`` and ``seen`` are the past of metrics and traffic.
     Refuses with what is missing.
     """
@@ -253,13 +253,13 @@ def _is_rate(metric: DesignMetric) -> bool:
     return kind_of(metric.kind).sizing == "rate"
 
 
-def _sentence(found: Plan) -> str:
+def _sentence(found: SizePlan) -> str:
     arms = f"{found.total:,} units in all: {found.control:,} in control, {found.treatment:,} in each test arm"
     lasts = "" if found.weeks is None else f"; {words.weeks(found.weeks)}"
     return f"{arms} (set by {found.decided_by}){lasts}"
 
 
-def _detail(found: Answer) -> JSON:
+def _detail(found: SizingAnswer) -> JSON:
     """The evidence. What a launch reads is ``n_planned``; the rest is for people."""
     whole = found.plan
     document: dict[str, JSON] = plain(replace(whole, rows=()))
@@ -269,7 +269,7 @@ def _detail(found: Answer) -> JSON:
     return document
 
 
-def _row(row: MetricRow) -> JSON:
+def _row(row: MetricSize) -> JSON:
     document: dict[str, JSON] = plain(row)
     for size in ("size", "fixed"):
         document.pop(size)

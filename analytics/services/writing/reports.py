@@ -12,7 +12,12 @@ from analytics.core.report.build import build, template_faults
 from analytics.core.report.facts import ReportFacts
 from analytics.models import AnalysisRun, ExperimentReport, ReportTemplate
 from analytics.selectors.reporting.report_facts import aftermath, facts_of, is_final
-from analytics.selectors.reporting.reports import Written, latest_run, template_in_force, written
+from analytics.selectors.reporting.reports import (
+    WrittenReport,
+    latest_run,
+    template_in_force,
+    written,
+)
 from experiments.core.errors import InvalidInput, NotFound, Problem, Refused
 from experiments.core.permissions import Action, check
 from experiments.core.types import JSON, SYSTEM, Actor
@@ -75,7 +80,7 @@ def _write(
     return row
 
 
-def written_again(row: ExperimentReport) -> Written:
+def written_again(row: ExperimentReport) -> WrittenReport:
     """The report made anew from its stored facts and template; the same bytes unless the platform
     writes otherwise by now.
     """

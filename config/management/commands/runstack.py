@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from config.processes import services, stack
-from config.roles import Role
+from config.roles import ProcessRole
 
 
 class Command(BaseCommand):
@@ -24,8 +24,8 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--role",
-            type=Role,
-            choices=list(Role),
+            type=ProcessRole,
+            choices=list(ProcessRole),
             default=settings.ROLE,
             help="what the web processes are for",
         )

@@ -184,4 +184,4 @@ class CardFacts:
     days_left: float | None = None
     learned: bool = False
     missed: tuple[str, ...] = ()
-    known: checklist.Facts | None = None
+    known: checklist.LaunchFacts | None = None

@@ -247,7 +247,7 @@ _HELPS: Mapping[Item, tuple[Action, ...]] = {
 }
 
 
-def unlaunched(known: checklist.Facts, viewer: Viewer) -> NextStep:
+def unlaunched(known: checklist.LaunchFacts, viewer: Viewer) -> NextStep:
     """The first open item that this person can bring on; without one the first open item and whose
     it is; else the launch.
     """
@@ -262,35 +262,35 @@ def unlaunched(known: checklist.Facts, viewer: Viewer) -> NextStep:
     return _theirs(known, due[0]) if due else _launch(known, viewer)
 
 
-def _is_due(known: checklist.Facts, item: Item) -> bool:
+def _is_due(known: checklist.LaunchFacts, item: Item) -> bool:
     """Whether an open item is this stage's: the last two come with or after the dark launch."""
     late = item in (Item.DARK_LAUNCH, Item.APPROVAL) and known.rules.dark_launch
     return known.status is Status.DARK_LAUNCH or not late
 
 
-def _can_help(known: checklist.Facts, item: Item, viewer: Viewer) -> bool:
+def _can_help(known: checklist.LaunchFacts, item: Item, viewer: Viewer) -> bool:
     if item is Item.APPROVAL:
         return _approves(known, viewer) if known.request else viewer.may(Action.REQUEST_LAUNCH)
     return viewer.may(*_HELPS[item])
 
 
-def _approves(known: checklist.Facts, viewer: Viewer) -> bool:
+def _approves(known: checklist.LaunchFacts, viewer: Viewer) -> bool:
     return viewer.may(Action.APPROVE_LAUNCH) and not four_eyes(viewer.actor, known.request)
 
 
-def _mine(known: checklist.Facts, due: ItemState, viewer: Viewer) -> NextStep:
+def _mine(known: checklist.LaunchFacts, due: ItemState, viewer: Viewer) -> NextStep:
     asked = viewer.member or due.item in SIGNED_ITEMS
     if _waits_for_signature(known, due.item, viewer):
         return NextStep(f"Sign: {due.title}", due.message, f"item:{due.item}", asked)
     return NextStep(DO[due.item], due.message, _where(known, due.item, viewer), asked)
 
 
-def _waits_for_signature(known: checklist.Facts, item: Item, viewer: Viewer) -> bool:
+def _waits_for_signature(known: checklist.LaunchFacts, item: Item, viewer: Viewer) -> bool:
     """Whether a person's signature is all that is missing, and this person may give it."""
     return item in SIGNED_ITEMS and basis(known, item).signable and viewer.may(SIGNING[item])
 
 
-def _where(known: checklist.Facts, item: Item, viewer: Viewer) -> str:
+def _where(known: checklist.LaunchFacts, item: Item, viewer: Viewer) -> str:
     """The form in which the item is brought on, where it is not the checklist itself."""
     if item in FORM_PARTS and viewer.may(Action.EDIT_DRAFT):
         return f"form:{FORM_PARTS[item]}"
@@ -299,13 +299,13 @@ def _where(known: checklist.Facts, item: Item, viewer: Viewer) -> str:
     return "request_launch" if item is Item.APPROVAL and not known.request else f"item:{item}"
 
 
-def _theirs(known: checklist.Facts, due: ItemState) -> NextStep:
+def _theirs(known: checklist.LaunchFacts, due: ItemState) -> NextStep:
     if due.item is Item.APPROVAL and not known.request:
         return NextStep("Waiting for: the launch request", _whose((Action.REQUEST_LAUNCH,)))
     return NextStep(f"Waiting for: {TITLES[due.item]}", f"This is for: {due.role}.")
 
 
-def _launch(known: checklist.Facts, viewer: Viewer) -> NextStep:
+def _launch(known: checklist.LaunchFacts, viewer: Viewer) -> NextStep:
     """Which arrow is next, and whose it is."""
     dark = known.status is Status.DRAFT and known.rules.dark_launch
     arrow = transition_for(

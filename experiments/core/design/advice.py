@@ -19,7 +19,7 @@ FAR_FROM = 10.0
 
 
 @dataclass(frozen=True)
-class Arm:
+class AdvisedArm:
     """A variant as advice reads it."""
 
     name: str
@@ -28,7 +28,7 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class Planned:
+class AdvisedDesign:
     """A design as advice reads it; ``beside`` are the names of live experiments on the same unit
     type outside its layer.
 
@@ -36,7 +36,7 @@ class Planned:
     """
 
     experiment_type: str
-    arms: Sequence[Arm]
+    arms: Sequence[AdvisedArm]
     guardrails: int
     required_items: int
     beside: Sequence[str] = ()
@@ -44,7 +44,7 @@ class Planned:
     undecided: str = ""
 
 
-def advice(plan: Planned) -> tuple[str, ...]:
+def advice(plan: AdvisedDesign) -> tuple[str, ...]:
     """Sentences, each naming what it is about and what to do."""
     never = (plan.undecided,) if plan.undecided else ()
     return (
@@ -76,7 +76,7 @@ def _flat(config: JSON, path: str = "") -> Mapping[str, JSON]:
     return found
 
 
-def _entangled(plan: Planned) -> Iterable[str]:
+def _entangled(plan: AdvisedDesign) -> Iterable[str]:
     if len(plan.beside) > MANY_AT_ONCE:
         shown = (
             ", ".join(plan.beside[:MANY_AT_ONCE]) + f" and {len(plan.beside) - MANY_AT_ONCE} more"
@@ -84,7 +84,7 @@ def _entangled(plan: Planned) -> Iterable[str]:
         yield f"{len(plan.beside)} experiments run on the same units ({shown}): put those that touch one surface into one layer."
 
 
-def _several_changes(plan: Planned) -> Iterable[str]:
+def _several_changes(plan: AdvisedDesign) -> Iterable[str]:
     control = next((arm for arm in plan.arms if arm.is_control), None)
     for arm in plan.arms:
         keys = () if control is None or arm is control else changed_keys(control.config, arm.config)
@@ -92,7 +92,7 @@ def _several_changes(plan: Planned) -> Iterable[str]:
             yield f"{arm.name} differs from control in {len(keys)} keys ({', '.join(keys[:4])}): a result cannot say which of them did it."
 
 
-def _extremes(plan: Planned) -> Iterable[str]:
+def _extremes(plan: AdvisedDesign) -> Iterable[str]:
     control = next((arm for arm in plan.arms if arm.is_control), None)
     before = {} if control is None else _flat(control.config)
     for arm in plan.arms:
@@ -102,7 +102,7 @@ def _extremes(plan: Planned) -> Iterable[str]:
                 yield f"{arm.name} sets {key} from {was} to {value}: begin with a value nearer to today's, or launch it dark first."
 
 
-def _outside(plan: Planned) -> Iterable[str]:
+def _outside(plan: AdvisedDesign) -> Iterable[str]:
     for arm in plan.arms:
         for said in outside(plan.schema, arm.config):
             yield f"{arm.name} {said}: mend it, or change the flag's schema."
@@ -117,7 +117,7 @@ def _far(was: float, now: float) -> bool:
     return small > 0 and large / small >= FAR_FROM
 
 
-def _unguarded(plan: Planned) -> Iterable[str]:
+def _unguarded(plan: AdvisedDesign) -> Iterable[str]:
     if unchecked(plan.experiment_type, plan.required_items):
         yield f"A {plan.experiment_type} experiment under a policy without launch checks: choose an AI policy, or say in the PRD why not."
     if plan.guardrails == 0:

@@ -30,7 +30,7 @@ class BucketRow:
 
 
 @dataclass(frozen=True)
-class Plan:
+class BucketPlan:
     """The buckets that a step adds to each arm, and how many each arm holds after it."""
 
     added: tuple[tuple[int, ...], ...]
@@ -78,7 +78,7 @@ def plan(
     traffic: int,
     held: Sequence[Collection[int]] = (),
     reserved: int = 0,
-) -> Plan:
+) -> BucketPlan:
     """The buckets to add so that the arms hold ``traffic`` thousandths of all units in their
     proportions.
 
@@ -98,7 +98,7 @@ def plan(
     if wanted > len(available):
         message = f"{counted(wanted, 'bucket')} wanted, {len(available)} free in the layer; lower the share or wait for resting buckets"
         raise Refused(message, "traffic")
-    return Plan(_hand_out(weights, sum(target), mine, iter(available)), target)
+    return BucketPlan(_hand_out(weights, sum(target), mine, iter(available)), target)
 
 
 def _hand_out(

@@ -18,7 +18,7 @@ _WORD = re.compile(r"\s+|[^\s]+")
 
 
 @dataclass(frozen=True)
-class Piece:
+class TextPiece:
     """A stretch of text: in both, only in control's, only in the arm's."""
 
     kind: Kind
@@ -26,31 +26,33 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Change:
+class ConfigChange:
     """One place of the configuration that differs; ``path`` is empty when the whole value does."""
 
     path: str
-    pieces: tuple[Piece, ...]
+    pieces: tuple[TextPiece, ...]
 
 
-def arm_changes(control: JSON, arm: JSON) -> tuple[Change, ...]:
+def arm_changes(control: JSON, arm: JSON) -> tuple[ConfigChange, ...]:
     """Every place where the arm's value is not control's, in the order of keys."""
     return tuple(_differing("", control, arm))
 
 
-def _differing(path: str, was: JSON, now: JSON) -> Iterator[Change]:
+def _differing(path: str, was: JSON, now: JSON) -> Iterator[ConfigChange]:
     if isinstance(was, Mapping) and isinstance(now, Mapping):
         for key in [*was, *(key for key in now if key not in was)]:
             yield from _one(f"{path}.{key}" if path else str(key), was, now, key)
     elif not _equal(was, now):
-        yield Change(path, _pieces(was, now))
+        yield ConfigChange(path, _pieces(was, now))
 
 
-def _one(path: str, was: Mapping[str, JSON], now: Mapping[str, JSON], key: str) -> Iterator[Change]:
+def _one(
+    path: str, was: Mapping[str, JSON], now: Mapping[str, JSON], key: str
+) -> Iterator[ConfigChange]:
     if key not in now:
-        yield Change(path, (Piece("was", _text(was[key])),))
+        yield ConfigChange(path, (TextPiece("was", _text(was[key])),))
     elif key not in was:
-        yield Change(path, (Piece("is", _text(now[key])),))
+        yield ConfigChange(path, (TextPiece("is", _text(now[key])),))
     else:
         yield from _differing(path, was[key], now[key])
 
@@ -60,19 +62,19 @@ def _equal(was: JSON, now: JSON) -> bool:
     return json.dumps(was, sort_keys=True) == json.dumps(now, sort_keys=True)
 
 
-def _pieces(was: JSON, now: JSON) -> tuple[Piece, ...]:
+def _pieces(was: JSON, now: JSON) -> tuple[TextPiece, ...]:
     if not (isinstance(was, str) and isinstance(now, str)):
-        return (Piece("was", _text(was)), Piece("is", _text(now)))
+        return (TextPiece("was", _text(was)), TextPiece("is", _text(now)))
     old, new = _WORD.findall(was), _WORD.findall(now)
     if len(old) + len(new) > LONGEST_WORDS:
-        return (Piece("was", was), Piece("is", now))
-    found: list[Piece] = []
+        return (TextPiece("was", was), TextPiece("is", now))
+    found: list[TextPiece] = []
     for tag, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if tag == "equal":
-            found.append(Piece("same", "".join(old[a:b])))
+            found.append(TextPiece("same", "".join(old[a:b])))
             continue
-        found += [Piece("was", "".join(old[a:b]))] if b > a else []
-        found += [Piece("is", "".join(new[c:d]))] if d > c else []
+        found += [TextPiece("was", "".join(old[a:b]))] if b > a else []
+        found += [TextPiece("is", "".join(new[c:d]))] if d > c else []
     return tuple(found)
 
 

@@ -16,7 +16,7 @@ _WORDS = {
 
 
 @dataclass(frozen=True)
-class Change:
+class FieldChange:
     """One field of a definition, as it was and as it is."""
 
     what: str
@@ -24,7 +24,7 @@ class Change:
     now: str
 
 
-def changes(before: MetricDefinition, after: MetricDefinition) -> tuple[Change, ...]:
+def changes(before: MetricDefinition, after: MetricDefinition) -> tuple[FieldChange, ...]:
     """Every field that differs, in the definition's order."""
     pairs = (
         (f.name, getattr(before, f.name), getattr(after, f.name))
@@ -32,7 +32,7 @@ def changes(before: MetricDefinition, after: MetricDefinition) -> tuple[Change, 
         if f.name not in _SAME
     )
     return tuple(
-        Change(_WORDS.get(name, name.replace("_", " ")), _text(was), _text(now))
+        FieldChange(_WORDS.get(name, name.replace("_", " ")), _text(was), _text(now))
         for name, was, now in pairs
         if was != now
     )

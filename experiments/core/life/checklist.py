@@ -99,7 +99,7 @@ class Requested:
 
 
 @dataclass(frozen=True)
-class RolledOut:
+class OpenRollout:
     """What an earlier promotion left open on the flag."""
 
     value: JSON
@@ -107,7 +107,7 @@ class RolledOut:
 
 
 @dataclass(frozen=True)
-class Facts:
+class LaunchFacts:
     """Everything the gate looks at. Evaluations come newest first; ``layer_free`` is ``None`` for a
     private layer.
     """
@@ -122,7 +122,7 @@ class Facts:
     request: Requested | None = None
     dark_started_at: datetime | None = None
     flag_busy_with: str = ""
-    rolled_out: RolledOut | None = None
+    rolled_out: OpenRollout | None = None
     layer_free: int | None = None
     planned_end_over: bool = False
 
@@ -188,12 +188,12 @@ class Basis:
         return self.state in ("ready", "amber")
 
 
-def states(facts: Facts) -> tuple[ItemState, ...]:
+def states(facts: LaunchFacts) -> tuple[ItemState, ...]:
     """Every item's state, in the order of the walk."""
     return tuple(state_of(facts, item) for item in Item)
 
 
-def state_of(facts: Facts, item: Item) -> ItemState:
+def state_of(facts: LaunchFacts, item: Item) -> ItemState:
     """One item's state. An item that the policy does not ask for is optional: what is said of it is
     shown, and stops nothing.
     """
@@ -209,17 +209,17 @@ def state_of(facts: Facts, item: Item) -> ItemState:
     return replace(state, required=False, state="not_needed", message=said)
 
 
-def basis(facts: Facts, item: Item) -> Basis:
+def basis(facts: LaunchFacts, item: Item) -> Basis:
     """What can be said about an item without anybody's signature."""
     return _BASIS[item](facts)
 
 
-def _computed(facts: Facts, item: Item, found: Basis) -> ItemState:
+def _computed(facts: LaunchFacts, item: Item, found: Basis) -> ItemState:
     state: State = "done" if found.state == "ready" else found.state
     return ItemState(item, TITLES[item], True, state, ROLES[item], found.message, found.evidence)
 
 
-def _signed(facts: Facts, item: Item, found: Basis) -> ItemState:
+def _signed(facts: LaunchFacts, item: Item, found: Basis) -> ItemState:
     unsigned = ItemState(
         item, TITLES[item], True, "missing", ROLES[item], found.message, found.evidence
     )
@@ -239,7 +239,7 @@ def _signed(facts: Facts, item: Item, found: Basis) -> ItemState:
     return _approved(facts, signed, found, known)
 
 
-def _approved(facts: Facts, signed: SignedOff, found: Basis, known: ItemState) -> ItemState:
+def _approved(facts: LaunchFacts, signed: SignedOff, found: Basis, known: ItemState) -> ItemState:
     """An approval holds only while what it stood on does."""
     if signed.verdict is Verdict.NOT_APPLICABLE:
         if may_be_not_applicable(facts, signed.item):
@@ -267,14 +267,14 @@ def _waits(item: Item, found: Basis) -> str:
     return f"{found.message}; waits for: {ROLES[item]}" if found.signable else found.message
 
 
-def _from_an_earlier_launch(facts: Facts, signed: SignedOff) -> bool:
+def _from_an_earlier_launch(facts: LaunchFacts, signed: SignedOff) -> bool:
     """A dark launch is signed for the buckets that saw it, not for an earlier, aborted one."""
     if signed.item is not Item.DARK_LAUNCH:
         return False
     return facts.dark_started_at is None or signed.signed_at < facts.dark_started_at
 
 
-def may_be_not_applicable(facts: Facts, item: Item) -> bool:
+def may_be_not_applicable(facts: LaunchFacts, item: Item) -> bool:
     """An optional item; of the required ones only offline evaluation, and only where the plan
     declares no threshold.
     """
@@ -284,7 +284,7 @@ def may_be_not_applicable(facts: Facts, item: Item) -> bool:
 # Each item's basis.
 
 
-def _prd(facts: Facts) -> Basis:
+def _prd(facts: LaunchFacts) -> Basis:
     design = facts.design
     wanted = {
         "a document or a link": design.prd_url or design.prd_text,
@@ -297,13 +297,13 @@ def _prd(facts: Facts) -> Basis:
     return Basis("ready", "document, hypothesis and expected effect are there")
 
 
-def _flag(facts: Facts) -> Basis:
+def _flag(facts: LaunchFacts) -> Basis:
     if not facts.design.flag_key:
         return Basis("missing", "no flag issued")
     return Basis("ready", f"{facts.design.flag_key} ({facts.design.flag_type})")
 
 
-def _metrics(facts: Facts) -> Basis:
+def _metrics(facts: LaunchFacts) -> Basis:
     primary = facts.design.metrics_of(MetricRole.PRIMARY)
     guardrails = facts.design.metrics_of(MetricRole.GUARDRAIL)
     lacking = [
@@ -317,7 +317,7 @@ def _metrics(facts: Facts) -> Basis:
     return Basis("ready", f"primary and {counted(len(guardrails), 'guardrail')} chosen", (names,))
 
 
-def _sample_size(facts: Facts) -> Basis:
+def _sample_size(facts: LaunchFacts) -> Basis:
     found = facts.evidence.get(Item.SAMPLE_SIZE)
     if found is None:
         return Basis("missing", "sample size not computed")
@@ -341,7 +341,7 @@ def out_of_reach(found: Computed) -> str:
     return f"{said}." if said else ""
 
 
-def _offline(facts: Facts) -> Basis:
+def _offline(facts: LaunchFacts) -> Basis:
     thresholds = _thresholds(facts.design)
     if not thresholds:
         return Basis("missing", "no offline threshold declared")
@@ -359,7 +359,7 @@ def _offline(facts: Facts) -> Basis:
 _WORST_FIRST = ("rejected", "missing", "stale", "amber", "ready")
 
 
-def _score(facts: Facts, variant_key: str, sha256: str, threshold: OfflineThreshold) -> Basis:
+def _score(facts: LaunchFacts, variant_key: str, sha256: str, threshold: OfflineThreshold) -> Basis:
     """One arm against one threshold: the bound decides; a bare value is amber."""
     about = [
         e
@@ -393,7 +393,7 @@ def _score(facts: Facts, variant_key: str, sha256: str, threshold: OfflineThresh
     )
 
 
-def _dark_launch(facts: Facts) -> Basis:
+def _dark_launch(facts: LaunchFacts) -> Basis:
     if facts.dark_started_at is None:
         return Basis("missing", "no dark launch yet")
     found = facts.evidence.get(Item.DARK_LAUNCH)
@@ -404,7 +404,7 @@ def _dark_launch(facts: Facts) -> Basis:
     return Basis("ready" if found.green else "missing", found.summary)
 
 
-def _approval(facts: Facts) -> Basis:
+def _approval(facts: LaunchFacts) -> Basis:
     asked = facts.request
     if asked is None:
         return Basis("missing", "launch not requested")
@@ -413,7 +413,7 @@ def _approval(facts: Facts) -> Basis:
     return Basis("ready", f"requested by {asked.requested_by}")
 
 
-_BASIS: Mapping[Item, Callable[[Facts], Basis]] = {
+_BASIS: Mapping[Item, Callable[[LaunchFacts], Basis]] = {
     Item.PRD: _prd,
     Item.FLAG: _flag,
     Item.METRICS: _metrics,
@@ -431,7 +431,7 @@ def _thresholds(design: Design) -> tuple[OfflineThreshold, ...]:
         return ()  # ill-formed ones are a problem of the design, named there
 
 
-def open_items(facts: Facts, items: tuple[Item, ...]) -> list[Problem]:
+def open_items(facts: LaunchFacts, items: tuple[Item, ...]) -> list[Problem]:
     """One problem for each required item among these that is not done."""
     waiting = (state_of(facts, item) for item in items if facts.rules.needs(item))
     return [

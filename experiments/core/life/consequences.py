@@ -13,7 +13,7 @@ from experiments.core.types import DARK_BUCKETS, REST_DAYS, DarkMode
 
 
 @dataclass(frozen=True)
-class Serving:
+class ServedExperiment:
     """What the sentences need to know: the flag, who is randomised, how much traffic, which arms.
 
     ``traffic`` is the share when serving begins; with a ramp ``ramp_to`` is the one that its steps
@@ -42,7 +42,7 @@ class Serving:
         return f"{', '.join(front)} and {last}" if front else last
 
 
-def _dark(facts: Serving) -> str:
+def _dark(facts: ServedExperiment) -> str:
     units = f"{DARK_BUCKETS / 10:g} % of {facts.unit}s"
     if facts.dark_mode == DarkMode.SHADOW:
         seen = (
@@ -56,7 +56,7 @@ def _dark(facts: Serving) -> str:
     )
 
 
-def _start(facts: Serving) -> str:
+def _start(facts: ServedExperiment) -> str:
     rest = (
         ""
         if facts.traffic >= 1000
@@ -68,13 +68,13 @@ def _start(facts: Serving) -> str:
     )
 
 
-def _ramp(facts: Serving) -> str:
+def _ramp(facts: ServedExperiment) -> str:
     if facts.ramp_to is None:
         return ""
     return f" The share rises by steps to {facts.ramp_to / 10:g} %, and nobody who is in changes variant."
 
 
-def _promote(facts: Serving) -> str:
+def _promote(facts: ServedExperiment) -> str:
     held = (
         f" {facts.holdback / 10:g} % of them are held back on “{facts.control}” to measure what lasts."
         if facts.holdback
@@ -89,7 +89,7 @@ def _promote(facts: Serving) -> str:
 _DEFAULT = "everybody gets the flag's rollout, or else its default value, within one poll"
 
 
-def _resume(facts: Serving) -> str:
+def _resume(facts: ServedExperiment) -> str:
     if facts.anew:
         return (
             f"{facts.share} of {facts.unit}s get “{facts.control}” or {facts.arms} again, randomised anew in a new iteration: many will "
@@ -98,7 +98,7 @@ def _resume(facts: Serving) -> str:
     return f"The same {facts.unit}s get “{facts.control}” or {facts.arms} again, each the variant they had."
 
 
-_SENTENCES: Mapping[str, Callable[[Serving], str]] = {
+_SENTENCES: Mapping[str, Callable[[ServedExperiment], str]] = {
     "start_dark_launch": _dark,
     "abort_dark_launch": lambda f: (
         f"The dark launch ends: {_DEFAULT}. The experiment returns to draft and can be edited."
@@ -126,6 +126,6 @@ _SENTENCES: Mapping[str, Callable[[Serving], str]] = {
 }
 
 
-def sentence(verb: str, facts: Serving) -> str:
+def sentence(verb: str, facts: ServedExperiment) -> str:
     """What users will see after ``verb``; every verb of the lifecycle has its sentence."""
     return _SENTENCES[verb](facts)

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 
 from experiments.core.design import allocation, rules
 from experiments.core.errors import Problem
-from experiments.core.life.checklist import Facts, open_items
+from experiments.core.life.checklist import LaunchFacts, open_items
 from experiments.core.life.lifecycle import BEFORE_DARK_LAUNCH, Need, Verb, transition_for
 from experiments.core.types import DARK_BUCKETS, Item, Origin
 
 
-def blockers(verb: Verb, facts: Facts) -> list[Problem]:
+def blockers(verb: Verb, facts: LaunchFacts) -> list[Problem]:
     """Everything that stops this verb now; empty means the rules allow it.
 
     Permission, a reason and a second person are asked of whoever presses, not of the experiment.
@@ -38,11 +38,11 @@ def _each_once(found: Mapping[Need, list[Problem]]) -> list[Problem]:
     ]
 
 
-def _no_arrow(verb: Verb, facts: Facts) -> str:
+def _no_arrow(verb: Verb, facts: LaunchFacts) -> str:
     return f"{facts.design.key}: cannot {verb.value.replace('_', ' ')} while {facts.status.value.replace('_', ' ')}"
 
 
-def _design(facts: Facts) -> list[Problem]:
+def _design(facts: LaunchFacts) -> list[Problem]:
     found = rules.problems(facts.design, facts.rules, for_launch=True)
     if facts.planned_end_over:
         found.append(
@@ -55,7 +55,7 @@ def _design(facts: Facts) -> list[Problem]:
     return found
 
 
-def _dark_launch_policy(facts: Facts) -> list[Problem]:
+def _dark_launch_policy(facts: LaunchFacts) -> list[Problem]:
     if facts.rules.dark_launch:
         return []
     return [
@@ -67,7 +67,7 @@ def _dark_launch_policy(facts: Facts) -> list[Problem]:
     ]
 
 
-def _no_dark_launch_policy(facts: Facts) -> list[Problem]:
+def _no_dark_launch_policy(facts: LaunchFacts) -> list[Problem]:
     if not facts.rules.dark_launch:
         return []
     return [
@@ -79,18 +79,18 @@ def _no_dark_launch_policy(facts: Facts) -> list[Problem]:
     ]
 
 
-def _free_flag(facts: Facts) -> list[Problem]:
+def _free_flag(facts: LaunchFacts) -> list[Problem]:
     return [*_flag_taken(facts), *_control_is_rolled_out(facts), *_layer_has_room(facts)]
 
 
-def _flag_taken(facts: Facts) -> list[Problem]:
+def _flag_taken(facts: LaunchFacts) -> list[Problem]:
     if not facts.flag_busy_with:
         return []
     message = f"flag {facts.design.flag_key} is taken by {facts.flag_busy_with}; conclude that one or take another flag"
     return [Problem("flag_taken", message, "flag")]
 
 
-def _control_is_rolled_out(facts: Facts) -> list[Problem]:
+def _control_is_rolled_out(facts: LaunchFacts) -> list[Problem]:
     """A flag with a rollout is served its value; comparing against anything else would take it back
     unseen.
     """
@@ -104,7 +104,7 @@ def _control_is_rolled_out(facts: Facts) -> list[Problem]:
     return [Problem("control_not_rolled_out", message, "variants")]
 
 
-def _layer_has_room(facts: Facts) -> list[Problem]:
+def _layer_has_room(facts: LaunchFacts) -> list[Problem]:
     if facts.layer_free is None:
         return []
     wanted = wanted_buckets(facts)
@@ -114,21 +114,21 @@ def _layer_has_room(facts: Facts) -> list[Problem]:
     return [Problem("layer_full", message, "layer")]
 
 
-def wanted_buckets(facts: Facts) -> int:
+def wanted_buckets(facts: LaunchFacts) -> int:
     """Buckets a launch takes: the main ones and, with a dark launch, twenty on top."""
     reserved = 2 * DARK_BUCKETS if facts.rules.dark_launch else 0
     return allocation.main_buckets(facts.design.traffic, reserved) + reserved
 
 
-def _before_dark_launch(facts: Facts) -> list[Problem]:
+def _before_dark_launch(facts: LaunchFacts) -> list[Problem]:
     return open_items(facts, BEFORE_DARK_LAUNCH)
 
 
-def _all_items(facts: Facts) -> list[Problem]:
+def _all_items(facts: LaunchFacts) -> list[Problem]:
     return [] if facts.design.origin == Origin.IMPORT.value else open_items(facts, tuple(Item))
 
 
-_NEEDS: Mapping[Need, Callable[[Facts], list[Problem]]] = {
+_NEEDS: Mapping[Need, Callable[[LaunchFacts], list[Problem]]] = {
     Need.DESIGN: _design,
     Need.DARK_LAUNCH_POLICY: _dark_launch_policy,
     Need.NO_DARK_LAUNCH_POLICY: _no_dark_launch_policy,

@@ -71,7 +71,7 @@ def refuse_unless_publishable(name: str) -> None:
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedValue:
     """A value that becomes readable for every holder of a client key once its attribute is
     public.
     """
@@ -84,7 +84,7 @@ class Compared:
         return f"{self.attribute}: {', '.join(self.values) or 'that it is compared at all'} (flag {self.flag})"
 
 
-def still_private(catalogue: Catalogue) -> list[Compared]:
+def still_private(catalogue: Catalogue) -> list[ComparedValue]:
     """What flags visible to clients compare and client payloads do not show, by attribute and
     flag.
     """
@@ -97,7 +97,7 @@ def still_private(catalogue: Catalogue) -> list[Compared]:
     return sorted(found, key=lambda compared: (compared.attribute, compared.flag))
 
 
-def _of_flag(catalogue: Catalogue, flag: ServedFlag) -> Iterator[Compared]:
+def _of_flag(catalogue: Catalogue, flag: ServedFlag) -> Iterator[ComparedValue]:
     values: dict[str, set[str]] = {}
     for condition in _conditions(catalogue, flag):
         if (
@@ -110,7 +110,8 @@ def _of_flag(catalogue: Catalogue, flag: ServedFlag) -> Iterator[Compared]:
                 str(value) for value in compared if value is not None
             )
     yield from (
-        Compared(attribute, flag.key, tuple(sorted(those))) for attribute, those in values.items()
+        ComparedValue(attribute, flag.key, tuple(sorted(those)))
+        for attribute, those in values.items()
     )
 
 

@@ -23,7 +23,7 @@ _PENDING = 0
 
 
 @dataclass(frozen=True)
-class Asked:
+class IdempotentCall:
     """One call: whose key, the idempotency key it came with, and the digest of what it says."""
 
     key_id: int
@@ -32,7 +32,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Answered:
+class GivenAnswer:
     """Status and text of an answer; ``repeated``: it was given before, and nothing was done now."""
 
     status: int
@@ -40,7 +40,7 @@ class Answered:
     repeated: bool = False
 
 
-def once(asked: Asked, now: datetime, act: Callable[[], Answered]) -> Answered:
+def once(asked: IdempotentCall, now: datetime, act: Callable[[], GivenAnswer]) -> GivenAnswer:
     """The stored answer, else what ``act`` answers now. Refuses another request under a key that
     was used.
     """
@@ -60,7 +60,7 @@ def forget_old_answers(now: datetime) -> int:
     return StoredAnswer.objects.filter(expires_at__lte=now).delete()[0]
 
 
-def _claimed(asked: Asked, now: datetime) -> bool:
+def _claimed(asked: IdempotentCall, now: datetime) -> bool:
     """Whether this call is the first under its key; an answer past its time no longer counts."""
     statement = """
         INSERT INTO idempotency_keys AS known (api_key_id, idempotency_key, request_sha256, status, body, expires_at)
@@ -83,9 +83,9 @@ def _claimed(asked: Asked, now: datetime) -> bool:
         return bool(cursor.rowcount == 1)
 
 
-def _stored(asked: Asked) -> Answered:
+def _stored(asked: IdempotentCall) -> GivenAnswer:
     row = StoredAnswer.objects.get(api_key_id=asked.key_id, idempotency_key=asked.idempotency_key)
     if row.request_sha256 != asked.request_sha256:
         message = f"Idempotency-Key {asked.idempotency_key!r} was used for another request; take a new key for a new request"
         raise Conflict(message, "Idempotency-Key", code="idempotency_key_reused")
-    return Answered(row.status, row.body, repeated=True)
+    return GivenAnswer(row.status, row.body, repeated=True)

@@ -23,7 +23,7 @@ STRAINED = 10.0
 BUSY = "too many requests wait for the database here; nothing was stored or changed, send the same request again later"
 
 
-class Kind(StrEnum):
+class TurnKind(StrEnum):
     """Who takes turns apart from whom, so that none of them starves the other: an emergency stop
     waits behind nobody.
     """
@@ -78,13 +78,13 @@ class Turns:
         return left if now >= self._no_waiting_until else 0.0
 
 
-_turns: dict[Kind, Turns] = {}
+_turns: dict[TurnKind, Turns] = {}
 _making = threading.Lock()
 _held = threading.local()
 
 
 @contextmanager
-def turn(kind: Kind) -> Iterator[None]:
+def turn(kind: TurnKind) -> Iterator[None]:
     """Hold a turn for the length of a block; refuses when there is none. Within a turn another one
     is the same.
     """
@@ -103,22 +103,22 @@ def turn(kind: Kind) -> Iterator[None]:
         turns.leave(number)
 
 
-def _of(kind: Kind) -> Turns:
+def _of(kind: TurnKind) -> Turns:
     with _making:
         if kind not in _turns:
             _turns[kind] = _made(kind)
         return _turns[kind]
 
 
-def _made(kind: Kind) -> Turns:
+def _made(kind: TurnKind) -> Turns:
     """All together one fewer than there are threads, if those are twice the setting. Pages may take
     longer than one item to store.
     """
     several = max(1, settings.DATABASE_TURNS - 1)
     match kind:
-        case Kind.STORE:
+        case TurnKind.STORE:
             return Turns(several, stuck=1.0)
-        case Kind.MANAGE:
+        case TurnKind.MANAGE:
             return Turns(several, stuck=1.9)
-        case Kind.STOP:
+        case TurnKind.STOP:
             return Turns(1, stuck=1.0)

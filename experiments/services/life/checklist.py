@@ -10,7 +10,7 @@ from django.db import transaction
 from experiments.core.design.design import MAX_METRIC_KEY, arm_digest, digest, judged
 from experiments.core.errors import InvalidInput, NotFound, Problem, Refused
 from experiments.core.life import checklist as rules
-from experiments.core.life.checklist import SIGNED_ITEMS, TITLES, Facts
+from experiments.core.life.checklist import SIGNED_ITEMS, TITLES, LaunchFacts
 from experiments.core.life.four_eyes import four_eyes
 from experiments.core.permissions import SIGNING, Action
 from experiments.core.types import JSON, Actor, Item, Status, Verdict
@@ -85,7 +85,7 @@ def _verdict(name: Verdict | str) -> Verdict:
     return Verdict(name)
 
 
-def _refuse_untimely(known: Facts, item: Item) -> None:
+def _refuse_untimely(known: LaunchFacts, item: Item) -> None:
     """Items are signed before the launch they gate; optional ones too, but an approval that nobody
     asks for approves nothing.
     """
@@ -103,7 +103,7 @@ def _refuse_untimely(known: Facts, item: Item) -> None:
         )
 
 
-def _refuse_unfounded(known: Facts, item: Item, verdict: Verdict, comment: str) -> None:
+def _refuse_unfounded(known: LaunchFacts, item: Item, verdict: Verdict, comment: str) -> None:
     key = known.design.key
     if verdict is not Verdict.APPROVED:
         wanted_reason(comment, key, f"the verdict {verdict.value.replace('_', ' ')}")
@@ -116,7 +116,7 @@ def _refuse_unfounded(known: Facts, item: Item, verdict: Verdict, comment: str) 
         _refuse_without_basis(known, item)
 
 
-def _refuse_without_basis(known: Facts, item: Item) -> None:
+def _refuse_without_basis(known: LaunchFacts, item: Item) -> None:
     found = rules.basis(known, item)
     problems = (
         []
@@ -137,7 +137,7 @@ def _signed(
     actor: Actor,
     now: datetime,
     experiment: Experiment,
-    known: Facts,
+    known: LaunchFacts,
     item: Item,
     verdict: Verdict,
     comment: str,
@@ -161,7 +161,7 @@ def _signed(
     return row
 
 
-def _asked_by(actor: Actor, known: Facts) -> dict[str, int | None]:
+def _asked_by(actor: Actor, known: LaunchFacts) -> dict[str, int | None]:
     """Whom the database, too, keeps from signing."""
     if known.request is None:
         raise Refused(

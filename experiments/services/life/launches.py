@@ -9,7 +9,7 @@ from datetime import datetime
 from django.db import transaction
 
 from experiments.core.design.design import digest, facets, judged
-from experiments.core.life.checklist import Facts
+from experiments.core.life.checklist import LaunchFacts
 from experiments.core.life.lifecycle import Verb
 from experiments.core.life.ramping import first_share, parse_ramp
 from experiments.core.types import JSON, Actor, Item, Origin, Status
@@ -83,7 +83,11 @@ def resume(actor: Actor, now: datetime, *, experiment_id: int, reason: str = "")
 
 
 def _open(
-    experiment: Experiment, known: Facts, now: datetime, *, dark_started_at: datetime | None = None
+    experiment: Experiment,
+    known: LaunchFacts,
+    now: datetime,
+    *,
+    dark_started_at: datetime | None = None,
 ) -> Iteration:
     """A new iteration: design, policy and plan as they are now, for good; a layer of its own unless
     it shares one.
@@ -106,7 +110,7 @@ def _open(
     )
 
 
-def _plan(experiment: Experiment, known: Facts) -> JSON:
+def _plan(experiment: Experiment, known: LaunchFacts) -> JSON:
     """The computed sample-size plan, if it is about this very design."""
     wanted = digest(judged(known.design, Item.SAMPLE_SIZE))
     found = Evidence.objects.filter(

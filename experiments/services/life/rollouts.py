@@ -9,7 +9,7 @@ from django.db import transaction
 from experiments.core.design.design import DesignVariant
 from experiments.core.errors import Conflict, InvalidInput, NotFound, Problem, Refused
 from experiments.core.figures import counted, moment
-from experiments.core.life.checklist import Facts
+from experiments.core.life.checklist import LaunchFacts
 from experiments.core.life.four_eyes import four_eyes
 from experiments.core.life.lifecycle import Verb
 from experiments.core.life.reasons import WANTED, says_why
@@ -86,7 +86,7 @@ def _reason_against(experiment: Experiment, arm: DesignVariant, reason: str) -> 
 def _refuse_promotion(
     actor: Actor,
     experiment: Experiment,
-    known: Facts,
+    known: LaunchFacts,
     iteration: Iteration,
     recommended: bool,
     iteration_id: int | None,

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from experiments.core.errors import Conflict, Refused
 from experiments.core.life import gate
-from experiments.core.life.checklist import Facts
+from experiments.core.life.checklist import LaunchFacts
 from experiments.core.life.four_eyes import FOUR_EYES, four_eyes
 from experiments.core.life.lifecycle import TRANSITIONS, Need, Transition, Verb, transition_for
 from experiments.core.permissions import Action
@@ -35,7 +35,7 @@ class Moment:
     """A verb in progress: the locked experiment, what is known of it, and the arrow it takes."""
 
     experiment: Experiment
-    facts: Facts
+    facts: LaunchFacts
     step: Transition
     reason: str
 

@@ -27,7 +27,7 @@ from django.conf import settings
 from experiments.core.errors import AssayError
 from experiments.core.serving.exposure import QueuedExposure, to_line
 from experiments.metrics import EXPOSURES_DROPPED
-from experiments.services.ground.turns import Kind, turn
+from experiments.services.ground.turns import TurnKind, turn
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +61,7 @@ _complained_at = -_COMPLAIN_SECONDS
 
 
 @dataclass(frozen=True)
-class Waiting:
+class SpoolBacklog:
     """What lies in the spool: files, their bytes, and the seconds that the oldest exposure has
     waited (0 when there is none).
     """
@@ -136,7 +136,7 @@ def record_durably(exposures: Sequence[QueuedExposure], now: datetime) -> None:
             "durable exposures: no sink is wired in this process; use exposure=queued",
             code="not_available",
         )
-    with turn(Kind.STORE):
+    with turn(TurnKind.STORE):
         _sink(exposures, now)
 
 
@@ -154,13 +154,13 @@ def waiting() -> list[Path]:
         return []
 
 
-def lying() -> Waiting:
+def lying() -> SpoolBacklog:
     """How much waits, for those who watch."""
     found = [(path, size) for path in waiting() if (size := _size(path))]
     if not found:
-        return Waiting()
+        return SpoolBacklog()
     oldest = min(since(path) for path, _ in found)
-    return Waiting(len(found), sum(size for _, size in found), max(0.0, time.time() - oldest))
+    return SpoolBacklog(len(found), sum(size for _, size in found), max(0.0, time.time() - oldest))
 
 
 def age(path: Path) -> float:

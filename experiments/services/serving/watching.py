@@ -27,7 +27,7 @@ class Watched:
 
 
 @dataclass(frozen=True)
-class Seen:
+class SeenAnswer:
     """One answer. ``unit_id`` is the id that was hashed, else the request's user (or first) unit,
     where the door says it.
     """
@@ -43,7 +43,7 @@ class Seen:
 
 
 _watched: Watched | None = None
-_seen: deque[Seen] = deque(maxlen=MOST)
+_seen: deque[SeenAnswer] = deque(maxlen=MOST)
 
 
 def watch(watched: Watched) -> None:
@@ -73,7 +73,7 @@ def note(
             _seen.append(_as_seen(answer, now, environment, asked))
 
 
-def take() -> list[Seen]:
+def take() -> list[SeenAnswer]:
     """What has been noted since the last time."""
     taken = []
     while _seen:
@@ -83,10 +83,10 @@ def take() -> list[Seen]:
 
 def _as_seen(
     answer: Assignment, now: datetime, environment: Environment, units: Mapping[str, str]
-) -> Seen:
+) -> SeenAnswer:
     served = answer.served
     unit = answer.unit_id or units.get("user") or next(iter(units.values()), None)
-    return Seen(
+    return SeenAnswer(
         now,
         environment,
         served.flag,

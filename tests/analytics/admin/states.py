@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import product
 
-from analytics.core.deciding.decision import ArmFacts, Facts, GuardrailFact, decide
+from analytics.core.deciding.decision import ArmFacts, DecisionFacts, GuardrailFact, decide
 from analytics.core.deciding.look_state import LookState
 from analytics.core.deciding.verdicts import GuardrailResult
 from analytics.core.ground.encoding import plain
@@ -126,7 +126,7 @@ _METRICS = (
 )
 
 
-def _facts(case: Case) -> Facts:
+def _facts(case: Case) -> DecisionFacts:
     safe = bool(case.decided) and not case.breach
     guardrail = GuardrailFact(
         "error_rate",
@@ -138,7 +138,7 @@ def _facts(case: Case) -> Facts:
     arm = ArmFacts(
         "Friendly", 4000, "better", 0.02, 0.005, Interval(0.01, 0.03, 0.9), None, (guardrail,)
     )
-    return Facts(
+    return DecisionFacts(
         (arm,),
         4000,
         clock_complete=True,

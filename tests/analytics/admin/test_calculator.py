@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analytics.readings.sizing import Asked, MetricAsked, size
+from analytics.readings.sizing import MetricAsked, SizingQuestion, size
 from experiments.core.clock import utc_now
 
 PAGE = "/admin/experiments/experiment/sample-size/"
@@ -22,7 +22,7 @@ def test_calculator__a_share__says_what_the_planner_says(browser):
     metric = MetricAsked(
         metric="proportion", kind="proportion", baseline=0.75, effect=0.05, effect_kind="absolute"
     )
-    plan = size(Asked(metrics=(metric,), units_per_day=3000), utc_now()).plan
+    plan = size(SizingQuestion(metrics=(metric,), units_per_day=3000), utc_now()).plan
     text = browser("victor").get(PAGE, ASKED).content.decode()
     assert f"<b>{plan.control:,}</b>" in text and f"<b>{plan.total:,}</b>" in text
     assert "1 week</b>" in text and "as-course" in text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from analytics.core.ground.encoding import plain
-from analytics.core.scans.replay import NullReplay
+from analytics.core.scans.replay import ReplayResult
 from analytics.models import NullReplay as ReplayRow
 from analytics.selectors import calibration
 from experiments.core.clock import utc_now
@@ -43,10 +43,10 @@ def test_calibration__nothing_stored__says_how_to_begin(browser, people):
 
 
 def test_calibration__each_verdict_in_words_and_the_newest_replay_alone(browser, running):
-    _split(running, "calm", NullReplay("raw", 1000, (), 0.2, 0.03, 0.07, 0.5))
-    _split(running, "calm", NullReplay("raw", 1000, (), 0.05, 0.03, 0.07, 0.5))
-    _split(running, "wild", NullReplay("raw", 1000, (), 0.12, 0.03, 0.07, 0.001))
-    _split(running, "thin", NullReplay("raw", 1000, reason="too few cells"))
+    _split(running, "calm", ReplayResult("raw", 1000, (), 0.2, 0.03, 0.07, 0.5))
+    _split(running, "calm", ReplayResult("raw", 1000, (), 0.05, 0.03, 0.07, 0.5))
+    _split(running, "wild", ReplayResult("raw", 1000, (), 0.12, 0.03, 0.07, 0.001))
+    _split(running, "thin", ReplayResult("raw", 1000, reason="too few cells"))
     text = browser("victor").get(PAGE).content.decode()
     assert "1 of 2 metrics err as often as promised" in text
     assert (text.count("✓ as promised"), text.count("✗ not"), text.count("? cannot say")) == (

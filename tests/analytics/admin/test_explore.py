@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from analytics.models import AnalysisRun, Assignment, Decision, Look
-from analytics.readings.exploring import Reading, explore
+from analytics.readings.exploring import ExploringChoice, explore
 from analytics.selectors import results
 from experiments.core.clock import utc_now
 from experiments.core.errors import InvalidInput, NotFound, Refused
@@ -26,7 +26,7 @@ def analysed(browser, owner):
 
 def test_explore__as_planned__comes_to_what_was_stored(analysed, owner):
     found = explore(
-        owner, utc_now(), experiment=analysed, reading=Reading("minutes")
+        owner, utc_now(), experiment=analysed, reading=ExploringChoice("minutes")
     ).row.comparisons[0]
     stored = results.latest(analysed).primary.comparisons[0]
     assert (found.difference, found.low, found.p) == (stored.difference, stored.low, stored.p)
@@ -34,7 +34,9 @@ def test_explore__as_planned__comes_to_what_was_stored(analysed, owner):
 
 
 def test_explore__a_cap__changes_the_values_and_not_the_plan(analysed, owner):
-    one = explore(owner, utc_now(), experiment=analysed, reading=Reading("minutes", cap=3.0))
+    one = explore(
+        owner, utc_now(), experiment=analysed, reading=ExploringChoice("minutes", cap=3.0)
+    )
     stored = results.latest(analysed).primary
     assert max(arm.mean for arm in one.row.arms) <= 3.0 < max(arm.mean for arm in stored.arms)
     assert one.reading.changes == ["values above 3 count as that"]
@@ -50,7 +52,7 @@ def test_explore__a_segment__reads_its_units_alone(analysed, owner):
         owner,
         utc_now(),
         experiment=analysed,
-        reading=Reading("minutes", segment=("language", "de")),
+        reading=ExploringChoice("minutes", segment=("language", "de")),
     )
     assert [arm.n for arm in one.row.arms] == [40, 40]
     assert one.row.comparisons[0].difference == pytest.approx(2)
@@ -59,7 +61,7 @@ def test_explore__a_segment__reads_its_units_alone(analysed, owner):
         owner,
         utc_now(),
         experiment=analysed,
-        reading=Reading("minutes", segment=("language", "fr")),
+        reading=ExploringChoice("minutes", segment=("language", "fr")),
     )
     assert all(arm.n == 0 for arm in nobody.row.arms)
 
@@ -67,7 +69,7 @@ def test_explore__a_segment__reads_its_units_alone(analysed, owner):
 def test_explore__days_before_anybody__has_no_units(analysed, owner):
     long_ago = utc_now().date() - timedelta(days=30)
     one = explore(
-        owner, utc_now(), experiment=analysed, reading=Reading("minutes", last_day=long_ago)
+        owner, utc_now(), experiment=analysed, reading=ExploringChoice("minutes", last_day=long_ago)
     )
     assert all(arm.n == 0 for arm in one.row.arms)
     assert [against.difference for against in one.row.comparisons] in ([], [None])
@@ -76,12 +78,12 @@ def test_explore__days_before_anybody__has_no_units(analysed, owner):
 @pytest.mark.parametrize(
     ("reading", "refusal"),
     [
-        (Reading("other"), NotFound),
-        (Reading("minutes", window_hours=0), InvalidInput),
-        (Reading("minutes", window_hours=10**6), InvalidInput),
-        (Reading("minutes", cap=-1.0), InvalidInput),
-        (Reading("minutes", segment=("", "de")), InvalidInput),
-        (Reading("minutes", first_day=utc_now().date() + timedelta(days=9)), InvalidInput),
+        (ExploringChoice("other"), NotFound),
+        (ExploringChoice("minutes", window_hours=0), InvalidInput),
+        (ExploringChoice("minutes", window_hours=10**6), InvalidInput),
+        (ExploringChoice("minutes", cap=-1.0), InvalidInput),
+        (ExploringChoice("minutes", segment=("", "de")), InvalidInput),
+        (ExploringChoice("minutes", first_day=utc_now().date() + timedelta(days=9)), InvalidInput),
     ],
 )
 def test_explore__asked_wrongly__is_refused(analysed, owner, reading, refusal):
@@ -91,11 +93,11 @@ def test_explore__asked_wrongly__is_refused(analysed, owner, reading, refusal):
 
 def test_explore__masked_or_without_an_analysis__is_refused(browser, running, owner):
     with pytest.raises(Refused, match="no analysis yet"):
-        explore(owner, utc_now(), experiment=running, reading=Reading("csat"))
+        explore(owner, utc_now(), experiment=running, reading=ExploringChoice("csat"))
     _expose(running, {"Control": 600, "Friendly": 300})
     browser("olivia").post(url(running, "analyse"))
     with pytest.raises(Refused, match="masked"):
-        explore(owner, utc_now(), experiment=running, reading=Reading("csat"))
+        explore(owner, utc_now(), experiment=running, reading=ExploringChoice("csat"))
 
 
 def test_page__is_stamped_and_leaves_nothing_behind(browser, analysed):

@@ -11,7 +11,7 @@ from statistics import mean, stdev
 import numpy as np
 import pytest
 
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.stats import power
 from analytics.readings.prefill import metric_past, traffic_past
 from analytics.services.planning.planning import experiment_plan
@@ -142,7 +142,7 @@ def test_metric_past__ratio__is_of_sums_with_the_linearised_spread(seen: World) 
     past = metric_past(ratio, "user", NOW)
     assert past is not None
     assert past.baseline == pytest.approx(sum(y) / sum(d))
-    assert past.sd == pytest.approx(power.ratio_sd(Moments.of_rows(y=y, d=d)))
+    assert past.sd == pytest.approx(power.ratio_sd(UnitMoments.of_rows(y=y, d=d)))
 
 
 def test_metric_past__p95_of_clumped_rows__has_a_spread_that_makes_its_standard_error() -> None:

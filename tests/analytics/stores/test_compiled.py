@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from analytics.core.kinds import kind_of
 from analytics.stores import compiled as kept
 from analytics.stores import cost_forms, expressions, forms, guard_forms, scan_forms
-from analytics.stores.base import OWN_PAST, Beside, Declared, Population
+from analytics.stores.base import OWN_PAST, Declared, OtherIteration, Population
 from analytics.stores.compiled import compiled, statement
 from analytics.stores.forms import Question
 from analytics.stores.postgres import _number_from_map, _unit_from_map
@@ -48,7 +48,9 @@ def populations(draw) -> Population:
         rows_from=draw(st.none() | moments),
         blackouts=tuple((begins, begins + long) for begins, long in draw(pauses)),
         variants=draw(st.sampled_from([(), (7, 9)])),
-        split=draw(st.sampled_from([None, Beside(12345), Declared("country", ("de", "fr"))])),
+        split=draw(
+            st.sampled_from([None, OtherIteration(12345), Declared("country", ("de", "fr"))])
+        ),
     )
 
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.ground.observed import Observed, Remembered
 from analytics.core.ground.totals import Totals
 from analytics.core.stats.arms.quantile import QuantileTotals, of_rows
@@ -77,8 +77,8 @@ def test_totals__ratio__adds_numerator_and_denominator_per_unit_and_keeps_silent
         for i in range(failures):
             w.event(unit, "failed", START + HOUR * (i + 1))
     w.event("a", "ai_request", START - HOUR)
-    assert observed(w, ERRORS) == Moments(3, ("y", "d"), (2.0, 4.0), (4.0, 6.0, 10.0))
-    assert observed(w, COST) == Moments(
+    assert observed(w, ERRORS) == UnitMoments(3, ("y", "d"), (2.0, 4.0), (4.0, 6.0, 10.0))
+    assert observed(w, COST) == UnitMoments(
         3, ("y", "d"), (700.0, 4.0), (600.0**2 + 100.0**2, 600.0 * 3 + 100.0, 10.0)
     )
 
@@ -88,7 +88,7 @@ def test_totals__ratio_of_observations__divides_by_how_many_there_are() -> None:
     w.expose("a", "control", START)
     for value in (0.5, 1.0):
         w.observe("a", "spent", value, START + HOUR)
-    assert observed(w, replace(SPENT, kind=MetricKind.RATIO)) == Moments(
+    assert observed(w, replace(SPENT, kind=MetricKind.RATIO)) == UnitMoments(
         1, ("y", "d"), (1.5, 2.0), (2.25, 3.0, 4.0)
     )
 
@@ -104,7 +104,8 @@ def test_totals__covariate_of_the_own_past__reads_the_lookback_and_stops_before_
     counts = replace(APPLIED, kind=MetricKind.COUNT, aggregation="count")
     seen = observed(w, counts, covariate=OWN_PAST, cut=START + 40 * DAY, rows_from=START + 20 * DAY)
     assert seen == Remembered(
-        Moments(2, ("y", "y0"), (1.0, 2.0), (1.0, 2.0, 4.0)), Moments(0, ("y",), (0.0,), (0.0,))
+        UnitMoments(2, ("y", "y0"), (1.0, 2.0), (1.0, 2.0, 4.0)),
+        UnitMoments(0, ("y",), (0.0,), (0.0,)),
     )
     assert seen.whole.of("y") == observed(w, counts, cut=START + 40 * DAY)
 
@@ -119,7 +120,8 @@ def test_totals__units_whose_past_says_nothing__are_a_stratum_of_their_own() -> 
     metric = replace(SPENT, key="csat", aggregation="mean")
     seen = observed(w, metric, covariate=OWN_PAST)
     assert seen == Remembered(
-        Moments(1, ("y", "y0"), (5.0, 4.0), (25.0, 20.0, 16.0)), Moments(1, ("y",), (3.0,), (9.0,))
+        UnitMoments(1, ("y", "y0"), (5.0, 4.0), (25.0, 20.0, 16.0)),
+        UnitMoments(1, ("y",), (3.0,), (9.0,)),
     )
 
 
@@ -176,7 +178,10 @@ def test_totals__pooled__are_of_all_variants_as_one_group() -> None:
     w.event("a", "ai_request", START + HOUR)
     w.event("b", "failed", START + HOUR)
     [(variant, found)] = STORE.totals(people(w, grouping="all"), ERRORS, matured=False).items()
-    assert (variant, found.totals) == (POOLED, Moments(2, ("y", "d"), (1.0, 1.0), (1.0, 0.0, 1.0)))
+    assert (variant, found.totals) == (
+        POOLED,
+        UnitMoments(2, ("y", "d"), (1.0, 1.0), (1.0, 0.0, 1.0)),
+    )
 
 
 def test_totals__random_world__agrees_with_counting_by_hand() -> None:
@@ -212,4 +217,4 @@ def test_totals__random_world__agrees_with_counting_by_hand() -> None:
             "d0": [before[u][1] for u in units],
         }
         assert isinstance(seen, Remembered)
-        assert seen.known == Moments.of_rows(**columns)
+        assert seen.known == UnitMoments.of_rows(**columns)

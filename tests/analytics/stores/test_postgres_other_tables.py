@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.models import Feedback, ModelPrice, RequestCost
 from analytics.stores.base import Population, Spending
 from analytics.stores.history import unit_past
 from analytics.stores.postgres import PostgresStore
-from analytics.stores.spans import Span
+from analytics.stores.spans import PastSpan
 from experiments.core.library.metrics import LIBRARY, exploratory
 from tests.analytics.stores.observed import START, World, day_exists, world
 
@@ -93,7 +93,7 @@ def test_costs__belong_to_the_unit_of_their_request__once_each(met: World) -> No
     spent = totals(met, "metered_cost_per_unit")
     assert (spent.n, spent.sum_y, spent.sum_y2) == (3, 137.0, 130.0**2 + 49)
     ratio = totals(met, "metered_cost_per_request")
-    assert isinstance(ratio, Moments)
+    assert isinstance(ratio, UnitMoments)
     assert dict(zip(ratio.names, ratio.sums, strict=True)) == {"y": 137.0, "d": 3.0}
 
 
@@ -138,7 +138,7 @@ def test_history__past_costs_and_feedback__are_read_for_plans(met: World) -> Non
     told(met, "a", "r1")
     told(met, "b", "r2")
     cost("r1", 100)
-    span = Span(unit_type="user", since=START, cut=START + timedelta(days=9))
+    span = PastSpan(unit_type="user", since=START, cut=START + timedelta(days=9))
     past = unit_past(span, METRICS["metered_cost_per_unit"]).totals
     assert (past.n, past.sum_y) == (3, 100.0)  # the third was only exposed
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from analytics.core.ground.totals import Totals
-from analytics.stores.base import OTHERS, Beside, Declared, Population, Watched, part_of
+from analytics.stores.base import OTHERS, CarriedName, Declared, OtherIteration, Population, part_of
 from analytics.stores.postgres import PostgresStore
 from experiments.core.library.metrics import LIBRARY
 from experiments.core.types import MetricKind
@@ -47,7 +47,7 @@ def test_totals__beside_another_experiment__one_cell_per_pair_of_arms() -> None:
     one.event("b", APPLY.event_types[0], START + 2 * HOUR)
     windowed = replace(APPLY, window_hours=24 * 7)
 
-    found = STORE.totals(people(one, split=Beside(other.iteration.pk)), windowed)
+    found = STORE.totals(people(one, split=OtherIteration(other.iteration.pk)), windowed)
 
     cells = {part_of(key): totals.totals for key, totals in found.items()}
     mine, theirs = one.arms, other.arms
@@ -152,9 +152,9 @@ def test_watched__names_with_whether_all_is_number() -> None:
     found = STORE.watched(people(w, rows_from=START), 40)
 
     assert set(found) == {
-        Watched("covariates", "age", True),
-        Watched("covariates", "plan", False),
-        Watched("embedding_stats", "norm", True),
+        CarriedName("covariates", "age", True),
+        CarriedName("covariates", "plan", False),
+        CarriedName("embedding_stats", "norm", True),
     }
 
 
@@ -169,7 +169,7 @@ def test_bins_and_words__of_a_span() -> None:
         )
     w.expose("later", "control", START + 9 * DAY, covariates={"age": 1000, "plan": "a"})
     week = (START, START + 7 * DAY)
-    age, plan = Watched("covariates", "age", True), Watched("covariates", "plan", False)
+    age, plan = CarriedName("covariates", "age", True), CarriedName("covariates", "plan", False)
 
     tenths = STORE.deciles(people(w), age, week)
 
@@ -189,6 +189,6 @@ def test_bins__embedding_statistics_of_own_events_alone() -> None:
             embedding_stats={"norm": value},
         )
     w.event("a", "ai_request", START + HOUR, embedding_stats={"norm": 9.0})
-    norm = Watched("embedding_stats", "norm", True)
+    norm = CarriedName("embedding_stats", "norm", True)
 
     assert STORE.bins(people(w), norm, (START, START + DAY), (1.0, 2.5)) == (1, 1, 1)

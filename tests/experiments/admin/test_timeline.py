@@ -78,6 +78,6 @@ def test_marks__are_drawn_on_the_days_of_the_charts(draft, browser):
 
 
 def days_section_day(day: date):
-    from analytics.core.series import Day
+    from analytics.core.series import SeriesDay
 
-    return Day(day, {})
+    return SeriesDay(day, {})

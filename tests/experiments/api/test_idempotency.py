@@ -15,8 +15,8 @@ from experiments.core.types import SYSTEM, Environment, Role, Scope
 from experiments.models import ChangeLogEntry, Experiment, StoredAnswer
 from experiments.services.ground.idempotency import (
     LIFETIME,
-    Answered,
-    Asked,
+    GivenAnswer,
+    IdempotentCall,
     forget_old_answers,
     once,
 )
@@ -104,10 +104,10 @@ def test_key_that_is_none__is_refused(tools, key):
 def test_answer__after_a_day__is_forgotten_and_the_key_is_new_again(tools):
     tools.post(URL, RECOMMENDER, **under("a1"))
     later = utc_now() + LIFETIME + timedelta(seconds=1)
-    asked = Asked(StoredAnswer.objects.get().api_key_id, "a1", "0" * 64)
+    asked = IdempotentCall(StoredAnswer.objects.get().api_key_id, "a1", "0" * 64)
     with pytest.raises(Conflict):
-        once(asked, utc_now(), lambda: Answered(200, "{}"))
-    assert once(asked, later, lambda: Answered(200, "new")) == Answered(200, "new")
+        once(asked, utc_now(), lambda: GivenAnswer(200, "{}"))
+    assert once(asked, later, lambda: GivenAnswer(200, "new")) == GivenAnswer(200, "new")
     assert (forget_old_answers(later), forget_old_answers(later + LIFETIME)) == (0, 1)
 
 
@@ -121,12 +121,12 @@ def test_two_at_once__one_does_it_and_the_other_waits_for_its_answer():
         environment=Environment.PRODUCTION,
         owner=user("olga", Role.PRODUCT_OWNER),
     )
-    asked, entered, done = Asked(row.pk, "a1", "0" * 64), threading.Event(), []
+    asked, entered, done = IdempotentCall(row.pk, "a1", "0" * 64), threading.Event(), []
 
     def act(name):
         entered.set()
         done.append(name)
-        return Answered(201, name)
+        return GivenAnswer(201, name)
 
     def first():
         once(asked, utc_now(), lambda: (entered.set(), release.wait(10), act("first"))[-1])
@@ -146,4 +146,4 @@ def test_two_at_once__one_does_it_and_the_other_waits_for_its_answer():
     release.set()
     one.join(10)
     two.join(10)
-    assert (done, answers) == (["first"], [Answered(201, "first", repeated=True)])
+    assert (done, answers) == (["first"], [GivenAnswer(201, "first", repeated=True)])

@@ -15,7 +15,7 @@ from experiments.core.errors import AssayError
 from experiments.http.errors import outage
 from experiments.services.ground import turns
 from experiments.services.ground.lock_waits import is_locked
-from experiments.services.ground.turns import Kind, Turns, turn
+from experiments.services.ground.turns import TurnKind, Turns, turn
 
 
 def fault(kind: type[Exception]) -> OperationalError:
@@ -66,13 +66,13 @@ def test_after_somebody_was_stuck__the_next_do_not_wait_either():
 
 
 def test_turn__within_another_is_the_same_and_refusal_is_named(monkeypatch):
-    monkeypatch.setitem(turns._turns, Kind.STORE, Turns(1, stuck=0.0))
-    with turn(Kind.STORE), turn(Kind.STORE):
+    monkeypatch.setitem(turns._turns, TurnKind.STORE, Turns(1, stuck=0.0))
+    with turn(TurnKind.STORE), turn(TurnKind.STORE):
         refused: list[str] = []
 
         def other() -> None:
             try:
-                with turn(Kind.STORE):
+                with turn(TurnKind.STORE):
                     refused.append("nothing")
             except AssayError as error:
                 refused.append(error.code)
@@ -81,8 +81,8 @@ def test_turn__within_another_is_the_same_and_refusal_is_named(monkeypatch):
         thread.start()
         thread.join()
     assert refused == ["busy"]
-    with turn(Kind.STORE):
-        assert turns._turns[Kind.STORE]._began
+    with turn(TurnKind.STORE):
+        assert turns._turns[TurnKind.STORE]._began
 
 
 @pytest.mark.parametrize(

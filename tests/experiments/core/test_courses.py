@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from experiments.drawing.courses import LEFT, RIGHT, Point, course
-from experiments.drawing.geometry import Estimate, intervals
+from experiments.drawing.geometry import DrawnEstimate, intervals
 
 TIMES = [(1.0, "1"), (2.0, "2"), (3.0, "3")]
 
@@ -50,10 +50,10 @@ def test_course__many_days__few_labels_both_ends_among_them() -> None:
 
 def test_intervals__harm_begins_at_the_margin_and_lies_away_from_zero() -> None:
     found = intervals(
-        [Estimate("A", 0.0, -1.0, 1.0, margin=-0.5, always_low=-2.0, always_high=2.0)]
+        [DrawnEstimate("A", 0.0, -1.0, 1.0, margin=-0.5, always_low=-2.0, always_high=2.0)]
     )
     left, right = found.harm
     assert left < right == found.margin < found.zero
     bar = found.bars[0]
     assert bar.w0 < bar.x0 < bar.x < bar.x1 < bar.w1
-    assert intervals([Estimate("A", 0.0, -1.0, 1.0)]).harm is None
+    assert intervals([DrawnEstimate("A", 0.0, -1.0, 1.0)]).harm is None

@@ -1,7 +1,7 @@
 """The comparisons of mean and proportion for many metrics × arms × looks at once.
 
 Says what ``compare_means`` and ``compare_proportions`` say, element by element, as arrays: NaN
-where a number cannot be said, with a code in ``reason`` (texts in ``Reason``). Two things are not
+where a number cannot be said, with a code in ``reason`` (texts in ``NoNumber``). Two things are not
 computed here: exact p-values of small tables (``exact`` marks where the score p is not the one to
 quote) and Koopman's interval of a ratio of rates. Inputs broadcast against each other: a control of
 shape (metrics, 1) meets arms of (metrics, arms).
@@ -34,7 +34,7 @@ LARGEST_Z = t_as_z(1e9, 1e9)
 """Where z stops for a t whose tail is too small for a float."""
 
 
-class Reason(IntEnum):
+class NoNumber(IntEnum):
     """Why there is no number (or, from CONTROL_NOT_ABOVE_0 on, no relative one)."""
 
     SAID = 0
@@ -54,15 +54,15 @@ class Reason(IntEnum):
 
 
 _TEXTS = {
-    Reason.SAID: None,
-    Reason.CONTROL_TOO_SMALL: f"control has too few units; below {FEWEST_UNITS} an arm nothing can be said",
-    Reason.TREATMENT_TOO_SMALL: f"treatment has too few units; below {FEWEST_UNITS} an arm nothing can be said",
-    Reason.NO_SPREAD: "no spread in either arm: a standard error cannot be estimated",
-    Reason.CONTROL_EMPTY: "no units in control",
-    Reason.TREATMENT_EMPTY: "no units in treatment",
-    Reason.ALL_ALIKE: "every unit answered alike: nothing to test",
-    Reason.CONTROL_NOT_ABOVE_0: "control's value is not above 0: a relative change is undefined, see the difference",
-    Reason.LIFT_UNBOUNDED: "unbounded: the control mean's confidence interval holds 0",
+    NoNumber.SAID: None,
+    NoNumber.CONTROL_TOO_SMALL: f"control has too few units; below {FEWEST_UNITS} an arm nothing can be said",
+    NoNumber.TREATMENT_TOO_SMALL: f"treatment has too few units; below {FEWEST_UNITS} an arm nothing can be said",
+    NoNumber.NO_SPREAD: "no spread in either arm: a standard error cannot be estimated",
+    NoNumber.CONTROL_EMPTY: "no units in control",
+    NoNumber.TREATMENT_EMPTY: "no units in treatment",
+    NoNumber.ALL_ALIKE: "every unit answered alike: nothing to test",
+    NoNumber.CONTROL_NOT_ABOVE_0: "control's value is not above 0: a relative change is undefined, see the difference",
+    NoNumber.LIFT_UNBOUNDED: "unbounded: the control mean's confidence interval holds 0",
 }
 
 
@@ -192,9 +192,9 @@ def many_means(control: ManyTotals, treatment: ManyTotals, alpha: float = 0.05) 
     spread = v_c + v_t
     checks = [control.n < FEWEST_UNITS, treatment.n < FEWEST_UNITS, ~(spread > 0)]
     reason = _first(
-        checks, [Reason.CONTROL_TOO_SMALL, Reason.TREATMENT_TOO_SMALL, Reason.NO_SPREAD]
+        checks, [NoNumber.CONTROL_TOO_SMALL, NoNumber.TREATMENT_TOO_SMALL, NoNumber.NO_SPREAD]
     )
-    said = reason == Reason.SAID
+    said = reason == NoNumber.SAID
     spread = np.where(said, spread, np.nan)
     difference, se = np.where(said, mean_t - mean_c, np.nan), np.sqrt(spread)
     t = difference / se
@@ -208,7 +208,7 @@ def many_means(control: ManyTotals, treatment: ManyTotals, alpha: float = 0.05) 
     )
     low, high, bounded = _fieller(mean_c, v_c, mean_t, v_t, q)
     positive = said & (mean_c > 0)
-    lift_codes = [Reason.CONTROL_NOT_ABOVE_0, Reason.LIFT_UNBOUNDED]
+    lift_codes = [NoNumber.CONTROL_NOT_ABOVE_0, NoNumber.LIFT_UNBOUNDED]
     return ManyMeans(
         difference=difference,
         se=se,
@@ -248,7 +248,7 @@ def many_rates(control: ManyTotals, treatment: ManyTotals, alpha: float = 0.05) 
     unpooled = _ratio(rate_c * (1 - rate_c), n_c) + _ratio(rate_t * (1 - rate_t), n_t)
     expected = np.minimum(events, n - events) * _ratio(np.minimum(n_c, n_t), n)
     low, high = _newcombe(x_c, n_c, x_t, n_t, z_limit)
-    codes = [Reason.CONTROL_EMPTY, Reason.TREATMENT_EMPTY, Reason.ALL_ALIKE]
+    codes = [NoNumber.CONTROL_EMPTY, NoNumber.TREATMENT_EMPTY, NoNumber.ALL_ALIKE]
     reason = _first([n_c == 0, n_t == 0, ~varied], codes)
     return ManyRates(
         difference=rate_t - rate_c,
@@ -262,7 +262,7 @@ def many_rates(control: ManyTotals, treatment: ManyTotals, alpha: float = 0.05) 
         ),
         exact=varied & ((n < EXACT_BELOW_UNITS) | (expected < EXACT_BELOW_EXPECTED)),
         reason=reason,
-        lift_reason=np.where(present, _first([x_c == 0], [Reason.CONTROL_NOT_ABOVE_0]), reason),
+        lift_reason=np.where(present, _first([x_c == 0], [NoNumber.CONTROL_NOT_ABOVE_0]), reason),
     )
 
 
@@ -272,12 +272,12 @@ def _ratio(top: Floats, bottom: Floats) -> Floats:
     return np.divide(top, bottom, out=np.zeros(top.shape), where=bottom != 0)
 
 
-def _first(checks: list[Flags], codes: list[Reason]) -> Codes:
+def _first(checks: list[Flags], codes: list[NoNumber]) -> Codes:
     """The code of the first check that is true, SAID where none is."""
     return np.select(
         np.broadcast_arrays(*checks),
         [np.int8(code) for code in codes],
-        default=np.int8(Reason.SAID),
+        default=np.int8(NoNumber.SAID),
     )
 
 

@@ -31,7 +31,7 @@ from scipy.special import stdtrit
 
 from analytics.core.ground.centred import NO_SPREAD
 from analytics.core.ground.errors import ImpossibleTotals
-from analytics.core.ground.moments import Moments, raised
+from analytics.core.ground.moments import UnitMoments, raised
 from analytics.core.ground.totals import NOTHING, Totals
 from analytics.core.stats.arms.comparison import Comparison, Interval, checked_level
 from analytics.core.stats.arms.mean import (
@@ -246,7 +246,9 @@ def pooled_rho2(control: Covaried, treatment: Covaried) -> float | None:
     return min(1.0, (xy / xx) * (xy / yy)) if xx > 0 and yy > 0 else None
 
 
-def linearised_with_history(known: Moments, missing: Moments | None = None) -> Covaried | None:
+def linearised_with_history(
+    known: UnitMoments, missing: UnitMoments | None = None
+) -> Covaried | None:
     """One arm of a ratio metric with its own past as covariate: y/d now, y0/d0 before first
     exposure.
 
@@ -255,8 +257,10 @@ def linearised_with_history(known: Moments, missing: Moments | None = None) -> C
     up to nothing the covariate is constant. None where Σd ≤ 0. Few units have the variance of a
     plain ratio of few units, so a past that explains nothing leaves that ratio's error.
     """
-    now, past = known.of("y", "d"), Moments.of_totals(known.of("y0", "d0"), ("y", "d"))
-    whole = Moments.of_totals(now if missing is None else now + missing.of("y", "d"), ("y", "d"))
+    now, past = known.of("y", "d"), UnitMoments.of_totals(known.of("y0", "d0"), ("y", "d"))
+    whole = UnitMoments.of_totals(
+        now if missing is None else now + missing.of("y", "d"), ("y", "d")
+    )
     line, history = linearised(whole), linearised(past)
     if line is None or line.mean is None or of_few(whole) is None:
         return None
@@ -268,7 +272,7 @@ def linearised_with_history(known: Moments, missing: Moments | None = None) -> C
     return Covaried(told, rest, more_of_few(whole))
 
 
-def _weights(m: Moments, y: str, d: str, ratio: float) -> dict[str, float]:
+def _weights(m: UnitMoments, y: str, d: str, ratio: float) -> dict[str, float]:
     """What y and d weigh in a unit's linearised value, without its constant."""
     mean = m.sum("d") / m.n
     return {y: 1 / mean, d: -ratio / mean}

@@ -26,7 +26,7 @@ from analytics.core.stats.arms.quantile import (
     clustered_sd,
     compare_quantiles,
 )
-from analytics.core.stats.exploring.estimates import Estimate, contrast, lift_of
+from analytics.core.stats.exploring.estimates import IndependentEstimate, contrast, lift_of
 
 METHOD = "quantile, unresolved counted as never"
 SHARE_METHOD = "share, clustered by bucket"
@@ -148,12 +148,12 @@ def _resolved(times: QuantileTotals) -> Totals:
     return Totals.of_rate(times.n - times.beyond, times.n)
 
 
-def _share(clusters: Totals) -> Estimate | None:
+def _share(clusters: Totals) -> IndependentEstimate | None:
     sd = clustered_sd(clusters)
     return (
         None
         if sd is None or not clusters.sum_x
-        else Estimate(clusters.sum_y / clusters.sum_x, sd**2, clusters.n - 1)
+        else IndependentEstimate(clusters.sum_y / clusters.sum_x, sd**2, clusters.n - 1)
     )
 
 

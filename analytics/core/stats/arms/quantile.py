@@ -27,7 +27,7 @@ from analytics.core.ground.totals import NOTHING, Totals, checked_count
 from analytics.core.stats.arms.comparison import Comparison, Interval, checked_level
 from analytics.core.stats.arms.mean import WelchT
 from analytics.core.stats.arms.normal import t_as_z, two_sided_t_p, upper_quantile
-from analytics.core.stats.exploring.estimates import Estimate, contrast, lift_of
+from analytics.core.stats.exploring.estimates import IndependentEstimate, contrast, lift_of
 
 FEWEST_CLUSTERS = 10
 """Below this many buckets with rows an arm, the variance between buckets is not worth a test."""
@@ -167,12 +167,12 @@ class QuantileTotals:
         )
 
     @property
-    def estimate(self) -> Estimate | None:
+    def estimate(self) -> IndependentEstimate | None:
         """q̂ as an estimate with buckets − 1 degrees of freedom."""
         sd = self.sd
         if self.value is None or sd is None or self.clusters.n < 2:
             return None
-        return Estimate(self.value, sd**2, self.clusters.n - 1)
+        return IndependentEstimate(self.value, sd**2, self.clusters.n - 1)
 
 
 def checked_quantile(level: float) -> float:

@@ -28,7 +28,7 @@ import math
 from dataclasses import dataclass, replace
 
 from analytics.core.ground.centred import NO_SPREAD, Centred
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.ground.totals import Totals
 from analytics.core.stats.arms.comparison import Comparison, checked_level
 from analytics.core.stats.arms.mean import DELTA_BEYOND, WelchT, compare_means, welch_t, why_not
@@ -48,7 +48,7 @@ class PerUnit:
     denominator: float
 
 
-def ratio_value(m: Moments) -> float | None:
+def ratio_value(m: UnitMoments) -> float | None:
     """Σy/Σd; None where denominators do not add up to more than 0."""
     if not m.sum("d") > 0:
         return None
@@ -56,14 +56,14 @@ def ratio_value(m: Moments) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def per_unit(m: Moments) -> PerUnit | None:
+def per_unit(m: UnitMoments) -> PerUnit | None:
     """Numerator and denominator per unit, shown beside a ratio: a ratio may fall because its
     denominator rose.
     """
     return PerUnit(m.sum("y") / m.n, m.sum("d") / m.n) if m.n else None
 
 
-def linearised(m: Moments, ratio: float | None = None) -> Totals | None:
+def linearised(m: UnitMoments, ratio: float | None = None) -> Totals | None:
     """Totals of R + (y − R·d)/d̄: their mean is the ratio, their variance over n the delta method's
     Var(R).
 
@@ -80,7 +80,7 @@ def linearised(m: Moments, ratio: float | None = None) -> Totals | None:
     return Totals(m.n, m.n * own, level + centred.at(0, 0), centred=centred)
 
 
-def _linearised_spread(m: Moments, around: float, d: float) -> Centred:
+def _linearised_spread(m: UnitMoments, around: float, d: float) -> Centred:
     """Σ of the squares of (y − R·d)/d̄ about their mean; what cancels between y and R·d leaves
     rounding, which is no spread.
     """
@@ -91,7 +91,7 @@ def _linearised_spread(m: Moments, around: float, d: float) -> Centred:
     return Centred((spread if spread > NO_SPREAD * scale else 0.0,), (scale,))
 
 
-def more_of_few(m: Moments) -> float:
+def more_of_few(m: UnitMoments) -> float:
     """What multiplies the delta method's variance of so few units; 1 from 200 units on."""
     if not FEWEST_FOR_SPREAD <= m.n < FEW_UNITS or not m.sum("d") > 0:
         return 1.0
@@ -99,7 +99,7 @@ def more_of_few(m: Moments) -> float:
     return 1 + 3 * (m.spread("d", "d") / (m.n - 1) / mean / mean) / m.n
 
 
-def of_few(m: Moments) -> Totals | None:
+def of_few(m: UnitMoments) -> Totals | None:
     """Linearised totals whose variance is right for few units too: below 200 the jackknife's, to
     the first order.
     """
@@ -121,7 +121,7 @@ def widened(line: Totals, more: float) -> Totals:
 
 
 def ratio_t(
-    control: Moments, treatment: Moments, factor: float = 1.0, shift: float = 0.0
+    control: UnitMoments, treatment: UnitMoments, factor: float = 1.0, shift: float = 0.0
 ) -> WelchT | None:
     """R_T − factor·R_C − shift with its t; None where a ratio is undefined, below two units an arm
     or without spread.
@@ -131,14 +131,14 @@ def ratio_t(
 
 
 def uneven_ratio_t(
-    control: Moments, treatment: Moments, factor: float = 1.0, shift: float = 0.0
+    control: UnitMoments, treatment: UnitMoments, factor: float = 1.0, shift: float = 0.0
 ) -> WelchT | None:
     """The same for skewed units in uneven arms (see ``uneven``)."""
     c, t = of_few(control), of_few(treatment)
     return None if c is None or t is None else uneven_t(c, t, factor, shift)
 
 
-def compare_ratios(control: Moments, treatment: Moments, alpha: float = 0.05) -> Comparison:
+def compare_ratios(control: UnitMoments, treatment: UnitMoments, alpha: float = 0.05) -> Comparison:
     """Treatment's ratio against control's, in numerator units per denominator unit; Fieller's lift.
 
     The first note gives both halves per unit. The lift is undefined for a control ratio ≤ 0.
@@ -164,13 +164,13 @@ def compare_ratios(control: Moments, treatment: Moments, alpha: float = 0.05) ->
     return replace(found, method=METHOD, notes=(*notes, *found.notes))
 
 
-def _undefined(name: str, arm: Moments) -> str:
+def _undefined(name: str, arm: UnitMoments) -> str:
     if arm.sum("d") > 0:
         return f"the ratio of {name} is too large for its spread to be computed"
     return f"the denominators of {name} add up to nothing: its ratio is undefined"
 
 
-def _notes(control: Moments, treatment: Moments) -> tuple[str, ...]:
+def _notes(control: UnitMoments, treatment: UnitMoments) -> tuple[str, ...]:
     rough = []
     for name, arm in (("control", control), ("treatment", treatment)):
         d = arm.of("d")

@@ -26,7 +26,7 @@ from analytics.core.stats.arms.sizes import are_even
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
+class ArmMean:
     """A mean with the variance of one unit and the number of units (or a share of them)."""
 
     n: float
@@ -50,7 +50,7 @@ class Held:
         return math.sqrt(self.v_c + self.v_t)
 
 
-def held(control: Arm, treatment: Arm, factor: float = 1.0, shift: float = 0.0) -> Held:
+def held(control: ArmMean, treatment: ArmMean, factor: float = 1.0, shift: float = 0.0) -> Held:
     """Treatment against factor·control + shift, on the scale that the verdict uses for arms of
     these sizes.
     """
@@ -89,5 +89,5 @@ def uneven_t(
     )
 
 
-def _arm(totals: Totals) -> Arm:
-    return Arm(totals.n, totals.mean or 0.0, totals.variance or 0.0)
+def _arm(totals: Totals) -> ArmMean:
+    return ArmMean(totals.n, totals.mean or 0.0, totals.variance or 0.0)

@@ -64,7 +64,7 @@ class Sandwich:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class ClusteredCoefficient:
     """One coefficient with its standard error, t and degrees of freedom; p is two-sided against 0.
 
     ``se`` None: the residuals leave no spread to estimate it from.
@@ -114,18 +114,20 @@ def inverse_square(x: Floats) -> Floats:
     return inverse
 
 
-def cr1(design: Sandwich, y: Floats, column: int) -> Estimate:
+def cr1(design: Sandwich, y: Floats, column: int) -> ClusteredCoefficient:
     """The coefficient with CR1 and t on G − 1."""
     scores = design.per_cluster(design.influence[:, column] * design.residuals(y))
     se = _root(design.cr1 * float(scores @ scores), y, design, column)
-    return Estimate(float(design.influence[:, column] @ y), se, design.clusters - 1)
+    return ClusteredCoefficient(float(design.influence[:, column] @ y), se, design.clusters - 1)
 
 
-def cr2(design: Sandwich, y: Floats, column: int) -> Estimate:
+def cr2(design: Sandwich, y: Floats, column: int) -> ClusteredCoefficient:
     """The coefficient with CR2 and Satterthwaite's t."""
     scores = design.per_cluster(design.adjusted[:, column] * design.residuals(y))
     se = _root(float(scores @ scores), y, design, column)
-    return Estimate(float(design.influence[:, column] @ y), se, satterthwaite(design, column))
+    return ClusteredCoefficient(
+        float(design.influence[:, column] @ y), se, satterthwaite(design, column)
+    )
 
 
 def satterthwaite(design: Sandwich, column: int) -> float:

@@ -30,7 +30,7 @@ from scipy.special import log_ndtr, logsumexp
 
 from analytics.core.ground.errors import ImpossiblePlan, ImpossibleTotals
 from analytics.core.ground.totals import Totals
-from analytics.core.stats.arms.batch import Codes, ManyTotals, Reason
+from analytics.core.stats.arms.batch import Codes, ManyTotals, NoNumber
 from analytics.core.stats.arms.comparison import Interval, checked_level
 from analytics.core.stats.arms.mean import FEWEST_UNITS
 from analytics.core.stats.arms.normal import two_sided_p, upper_quantile
@@ -44,7 +44,7 @@ PANEL_ENDS = np.array(
     [-38, -26, -18, -12, -8, -6, -4, -2, 0, 2, 4, 6, 8, 12, 18, 26, 38], dtype=float
 )
 """Panels of the integration end this many standard deviations from each arm's mean."""
-SILENCES = (Reason.CONTROL_TOO_SMALL, Reason.TREATMENT_TOO_SMALL, Reason.NO_SPREAD)
+SILENCES = (NoNumber.CONTROL_TOO_SMALL, NoNumber.TREATMENT_TOO_SMALL, NoNumber.NO_SPREAD)
 ROUNDS = 4
 """Of fitting factors of batches and arms to each other."""
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(16)
@@ -208,7 +208,9 @@ def next_split(plan: BanditPlan, batches: Sequence[Batch]) -> Split:
 def contrasts(seen: ManyTotals) -> Contrasts:
     """Each test arm against control over all batches."""
     errors = _unit_variances(seen) / np.maximum(seen.n, 1.0)
-    se = np.sqrt(np.where(_silent(seen) == Reason.SAID, errors[..., 1:] + errors[..., :1], np.nan))
+    se = np.sqrt(
+        np.where(_silent(seen) == NoNumber.SAID, errors[..., 1:] + errors[..., :1], np.nan)
+    )
     difference = seen.mean[..., 1:] - seen.mean[..., :1] + 0 * se
     share, batches = _batch_shares(seen), math.sqrt(seen.n.shape[-2])
     return Contrasts(
@@ -237,8 +239,8 @@ def conclude(
     seen = _arrays(plan, batches)
     silent = _silent(seen)[:, arm - 1]
     if silent.any():
-        at = int(np.argmax(silent != Reason.SAID))
-        return replace(bare, reason=f"batch {at + 1}: {Reason(int(silent[at])).text}")
+        at = int(np.argmax(silent != NoNumber.SAID))
+        return replace(bare, reason=f"batch {at + 1}: {NoNumber(int(silent[at])).text}")
     found = contrasts(seen)
     estimate, se, z, centre, spread = (
         float(part[arm - 1])
@@ -276,7 +278,7 @@ def _silent(seen: ManyTotals) -> Codes:
     found = np.select(
         [control < FEWEST_UNITS, treatment < FEWEST_UNITS, still],
         list(SILENCES),
-        default=Reason.SAID,
+        default=NoNumber.SAID,
     )
     return found.astype(np.int8)
 

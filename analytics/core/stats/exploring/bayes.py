@@ -27,7 +27,7 @@ from scipy.special import betainc, betaincc, betaincinv, expit, logit, ndtr, ndt
 from analytics.core.ground.errors import ImpossiblePlan, ImpossibleTotals
 from analytics.core.ground.totals import Totals
 from analytics.core.stats.arms.comparison import Interval, checked_level
-from analytics.core.stats.exploring.estimates import Estimate, delta_lift
+from analytics.core.stats.exploring.estimates import IndependentEstimate, delta_lift
 
 Better = Literal["increase", "decrease"]
 Floats = NDArray[np.float64]
@@ -136,8 +136,8 @@ def outlook(belief: Posterior, better: Better = "increase") -> Outlook:
 
 
 def believe_lift(
-    control: Estimate,
-    treatment: Estimate,
+    control: IndependentEstimate,
+    treatment: IndependentEstimate,
     better: Better = "increase",
     alpha: float = 0.05,
     prior: NormalPrior = LIFT_PRIOR,

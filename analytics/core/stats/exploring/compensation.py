@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from scipy.special import stdtrit
 
 from analytics.core.ground.errors import ImpossiblePlan
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.stats.arms.mean import welch_t, why_not
 
 ALPHA = 0.05
@@ -35,7 +35,7 @@ class Compensation:
 
 
 def compensation(
-    control: Moments, treatment: Moments, value: float | None, alpha: float = ALPHA
+    control: UnitMoments, treatment: UnitMoments, value: float | None, alpha: float = ALPHA
 ) -> Compensation:
     """Whether the gain pays for the cost. Moments hold ``y`` (the outcome) and ``c`` (the cost) of
     each unit.

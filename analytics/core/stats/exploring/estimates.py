@@ -18,7 +18,7 @@ from analytics.core.stats.arms.mean import DELTA_BEYOND, WelchT, correlated_fiel
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class IndependentEstimate:
     """A number, the variance of its error (not of a unit) and that variance's degrees of
     freedom.
     """
@@ -40,7 +40,10 @@ class Estimate:
 
 
 def contrast(
-    control: Estimate, treatment: Estimate, factor: float = 1.0, shift: float = 0.0
+    control: IndependentEstimate,
+    treatment: IndependentEstimate,
+    factor: float = 1.0,
+    shift: float = 0.0,
 ) -> WelchT | None:
     """treatment − factor·control − shift with its t; None without variance in either."""
     v_c, v_t = factor**2 * control.variance, treatment.variance
@@ -52,7 +55,9 @@ def contrast(
     )
 
 
-def fieller_lift(control: Estimate, treatment: Estimate, alpha: float = 0.05) -> Interval | None:
+def fieller_lift(
+    control: IndependentEstimate, treatment: IndependentEstimate, alpha: float = 0.05
+) -> Interval | None:
     """Fieller's interval for treatment/control − 1; None when control is not separated from 0 or
     nothing varies.
     """
@@ -70,7 +75,7 @@ def fieller_lift(control: Estimate, treatment: Estimate, alpha: float = 0.05) ->
     )
 
 
-def delta_lift(control: Estimate, treatment: Estimate) -> WelchT | None:
+def delta_lift(control: IndependentEstimate, treatment: IndependentEstimate) -> WelchT | None:
     """The lift treatment/control − 1 with its delta-method error; None unless control is over five
     standard errors above 0.
     """
@@ -90,7 +95,7 @@ def delta_lift(control: Estimate, treatment: Estimate) -> WelchT | None:
 
 
 def lift_of(
-    control: Estimate, treatment: Estimate, alpha: float = 0.05
+    control: IndependentEstimate, treatment: IndependentEstimate, alpha: float = 0.05
 ) -> tuple[float | None, Interval | None, str | None]:
     """(lift, Fieller interval, reason): treatment/control − 1; undefined for control ≤ 0."""
     if not control.value > 0:

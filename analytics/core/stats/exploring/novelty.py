@@ -41,7 +41,7 @@ class Novelty:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class DayEffect:
     """The effect on one day since first exposure (0 = the day itself), with a pointwise interval;
     None where it cannot be said.
     """
@@ -59,7 +59,7 @@ class Drawing:
     never to test.
     """
 
-    points: tuple[Point, ...]
+    points: tuple[DayEffect, ...]
     intercept: float | None
     slope: float | None
 
@@ -112,12 +112,12 @@ def draw(control: Sequence[Totals], treatment: Sequence[Totals], alpha: float = 
     return Drawing(points, *_line(points))
 
 
-def _point(day: int, control: Totals, treatment: Totals, alpha: float) -> Point:
+def _point(day: int, control: Totals, treatment: Totals, alpha: float) -> DayEffect:
     compared = compare_means(control, treatment, alpha)
-    return Point(day, control.n, treatment.n, compared.difference, compared.ci)
+    return DayEffect(day, control.n, treatment.n, compared.difference, compared.ci)
 
 
-def _line(points: Sequence[Point]) -> tuple[float | None, float | None]:
+def _line(points: Sequence[DayEffect]) -> tuple[float | None, float | None]:
     """The straight line through the points, each weighted by the units behind it; None below two
     points.
     """

@@ -51,7 +51,7 @@ class Heterogeneity:
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class SegmentEffect:
     """One segment's comparison and its p adjusted over all segments asked about."""
 
     key: str
@@ -65,7 +65,7 @@ class Segments:
     no part in Q.
     """
 
-    segments: tuple[Segment, ...]
+    segments: tuple[SegmentEffect, ...]
     heterogeneity: Heterogeneity
     left_out: tuple[str, ...]
 
@@ -85,7 +85,9 @@ def compare_segments(
     adjusted = benjamini_hochberg([c.p for c in found.values()])
     known = [(c.difference, c.se) for c in found.values() if c.difference is not None and c.se]
     return Segments(
-        tuple(Segment(key, c, p) for (key, c), p in zip(found.items(), adjusted, strict=True)),
+        tuple(
+            SegmentEffect(key, c, p) for (key, c), p in zip(found.items(), adjusted, strict=True)
+        ),
         heterogeneity([d for d, _ in known], [se * se for _, se in known]),
         tuple(key for key, c in found.items() if c.difference is None or not c.se),
     )

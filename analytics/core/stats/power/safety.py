@@ -22,7 +22,7 @@ from analytics.core.ground.errors import ImpossiblePlan
 from analytics.core.ground.roots import brentq
 from analytics.core.stats.arms.score import difference_edge_rate, ratio_edge_rate
 from analytics.core.stats.arms.sizes import are_even
-from analytics.core.stats.arms.uneven import Arm, held
+from analytics.core.stats.arms.uneven import ArmMean, held
 from analytics.core.stats.power.terms import (
     Given,
     SampleSize,
@@ -119,7 +119,10 @@ class Guard:
             size = margin * (self.baseline or 0.0) if self.relative else margin
             return sd * math.sqrt(factor**2 + 1 / ratio) / size
         found = held(
-            Arm(1.0, self.baseline, sd * sd), Arm(ratio, self.baseline, sd * sd), factor, shift
+            ArmMean(1.0, self.baseline, sd * sd),
+            ArmMean(ratio, self.baseline, sd * sd),
+            factor,
+            shift,
         )
         return found.se / abs(found.distance)
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 import math
 
 from analytics.core.ground.errors import ImpossiblePlan
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.ground.totals import Totals
 from analytics.core.stats.arms.ratio import linearised
 
 
-def ratio_sd(moments: Moments) -> float | None:
+def ratio_sd(moments: UnitMoments) -> float | None:
     """Of one unit of ΣY/ΣX: the standard deviation of (y − R·d)/d̄; variables ``y`` and ``d``."""
     totals = linearised(moments)
     variance = None if totals is None else totals.variance

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 
 from scipy.special import stdtrit
 
-from analytics.core.ground.moments import Moments, raised
+from analytics.core.ground.moments import UnitMoments, raised
 from analytics.core.ground.totals import Totals
 from analytics.core.stats.arms.comparison import Interval, checked_level
 from analytics.core.stats.arms.cuped import linearised_with_history
@@ -30,7 +30,7 @@ from analytics.core.stats.arms.ratio import linearised, ratio_value
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
+class ReconciledEffect:
     """An estimate with its t test against 0 and its interval."""
 
     value: float
@@ -47,8 +47,8 @@ class GrowthBook:
     its sign is the difference's).
     """
 
-    absolute: Effect
-    relative: Effect | None
+    absolute: ReconciledEffect
+    relative: ReconciledEffect | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +59,12 @@ class TeaTasting:
 
     control: float
     treatment: float
-    absolute: Effect
+    absolute: ReconciledEffect
     lift: float | None
     lift_ci: Interval | None
 
 
-def student(control: Totals, treatment: Totals, alpha: float = 0.05) -> Effect | None:
+def student(control: Totals, treatment: Totals, alpha: float = 0.05) -> ReconciledEffect | None:
     """Student's t: Welch's with one variance for both arms, so wrong where spreads and sizes differ
     together.
     """
@@ -84,7 +84,7 @@ def student(control: Totals, treatment: Totals, alpha: float = 0.05) -> Effect |
     )
 
 
-def welch(control: Totals, treatment: Totals, alpha: float = 0.05) -> Effect | None:
+def welch(control: Totals, treatment: Totals, alpha: float = 0.05) -> ReconciledEffect | None:
     """Welch's t, as in ``mean``."""
     found = welch_t(control, treatment)
     return None if found is None else _effect(found.difference, found.se**2, found.df, alpha)
@@ -115,7 +115,7 @@ def growthbook_rate(
 
 
 def growthbook_ratio(
-    control: Moments, treatment: Moments, alpha: float = 0.05
+    control: UnitMoments, treatment: UnitMoments, alpha: float = 0.05
 ) -> GrowthBook | None:
     """A ratio without CUPED; our difference is the same, our lift's interval Fieller's."""
     c, t = linearised(control), linearised(treatment)
@@ -141,7 +141,7 @@ def growthbook_cuped(control: Totals, treatment: Totals, alpha: float = 0.05) ->
 
 
 def growthbook_ratio_cuped(
-    control: Moments, treatment: Moments, alpha: float = 0.05
+    control: UnitMoments, treatment: UnitMoments, alpha: float = 0.05
 ) -> GrowthBook | None:
     """A ratio y/d with its past y0/d0: each arm linearised around its own ratios, one slope with
     arms of equal weight.
@@ -180,7 +180,7 @@ def tea_tasting_cuped(control: Totals, treatment: Totals, alpha: float = 0.05) -
 
 
 def tea_tasting_ratio(
-    control: Moments, treatment: Moments, alpha: float = 0.05
+    control: UnitMoments, treatment: UnitMoments, alpha: float = 0.05
 ) -> TeaTasting | None:
     """A ratio without covariate."""
     c, t = linearised(control), linearised(treatment)
@@ -188,7 +188,7 @@ def tea_tasting_ratio(
 
 
 def tea_tasting_ratio_cuped(
-    control: Moments, treatment: Moments, alpha: float = 0.05
+    control: UnitMoments, treatment: UnitMoments, alpha: float = 0.05
 ) -> TeaTasting | None:
     """A ratio y/d with its past y0/d0: the slope from all units around their common ratios, the
     variance around each arm's.
@@ -202,7 +202,7 @@ def tea_tasting_ratio_cuped(
     theta = common_slope(all_told.known)
     if theta is None:
         return tea_tasting_mean(c, t, alpha)
-    at = ratio_value(Moments.of_totals(both.of("y0", "d0"), ("y", "d"))) or 0.0
+    at = ratio_value(UnitMoments.of_totals(both.of("y0", "d0"), ("y", "d"))) or 0.0
     return tea_tasting_mean(with_slope(c, theta, at), with_slope(t, theta, at), alpha)
 
 
@@ -237,7 +237,7 @@ def within_arm_slope(control: Totals, treatment: Totals) -> float | None:
 
 def with_slope(totals: Totals, theta: float, at: float = 0.0) -> Totals:
     """Totals of y − θ·(x − at): an arm read off at one value of its covariate."""
-    line = Moments.of_totals(totals, ("y", "x")).combined({"y": 1.0, "x": -theta})
+    line = UnitMoments.of_totals(totals, ("y", "x")).combined({"y": 1.0, "x": -theta})
     return raised(line, theta * at)
 
 
@@ -296,7 +296,7 @@ def _growthbook_adjusted(
     c, t = with_slope(control, theta), with_slope(treatment, theta)
     absolute = welch(c, t, alpha)
     base = control.mean
-    moments = Moments.of_totals(control, ("y", "x"))
+    moments = UnitMoments.of_totals(control, ("y", "x"))
     v_t, v_c = _of_mean(t), _of_mean(moments.combined({"y": -ratio, "x": theta}))
     if absolute is None or base is None or v_c is None or v_t is None:
         return None
@@ -308,13 +308,13 @@ def _growthbook_adjusted(
     )
 
 
-def _effect(value: float, variance: float, df: float, alpha: float) -> Effect | None:
+def _effect(value: float, variance: float, df: float, alpha: float) -> ReconciledEffect | None:
     checked_level(alpha)
     if not variance > 0:
         return None
     se = math.sqrt(variance)
     half = float(-stdtrit(df, alpha / 2)) * se
-    return Effect(
+    return ReconciledEffect(
         value,
         se,
         df,

@@ -26,7 +26,7 @@ from analytics.core.ground.errors import ImpossiblePlan
 from analytics.core.ground.roots import brentq
 from analytics.core.stats.arms.comparison import Interval, checked_level
 from analytics.core.stats.sequential.score_path import SAME_TIME, Array, ScorePath
-from analytics.core.stats.sequential.spending import OBRIEN_FLEMING, Spending
+from analytics.core.stats.sequential.spending import OBRIEN_FLEMING, SpendingFamily
 
 AGAIN_STEP = 0.05
 """Fineness of the grid where a last look brings no information and its tail is read off the nodes.
@@ -65,7 +65,7 @@ def boundaries(
     sides: Literal[1, 2] = 2,
     *,
     final: bool = False,
-    spending: Spending = OBRIEN_FLEMING,
+    spending: SpendingFamily = OBRIEN_FLEMING,
 ) -> Boundaries:
     """Boundaries of looks at rising information times.
 
@@ -222,7 +222,7 @@ def _boundaries(
     alpha: float,
     sides: Literal[1, 2],
     final: bool = False,
-    spending: Spending = OBRIEN_FLEMING,
+    spending: SpendingFamily = OBRIEN_FLEMING,
 ) -> Boundaries:
     """Look by look, each from the cached one before: a day's look costs one integration, not one
     for every day so far.
@@ -235,7 +235,11 @@ def _boundaries(
 
 @lru_cache(maxsize=2048)
 def _stage(
-    times: tuple[float, ...], level: float, sides: Literal[1, 2], final: bool, spending: Spending
+    times: tuple[float, ...],
+    level: float,
+    sides: Literal[1, 2],
+    final: bool,
+    spending: SpendingFamily,
 ) -> _Stage:
     before = _stage(times[:-1], level, sides, False, spending) if len(times) > 1 else _Stage()
     t, so_far = times[-1], before.spent[-1]

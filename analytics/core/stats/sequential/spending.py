@@ -20,7 +20,7 @@ Family = Literal["obrien_fleming", "pocock", "power"]
 
 
 @dataclass(frozen=True, slots=True)
-class Spending:
+class SpendingFamily:
     """A spending family; ``exponent`` is the power family's (1: evenly over information; larger:
     later).
     """
@@ -52,11 +52,11 @@ class Spending:
         )
 
 
-OBRIEN_FLEMING = Spending()
+OBRIEN_FLEMING = SpendingFamily()
 """What looks of a launch spend by."""
-POCOCK = Spending("pocock")
+POCOCK = SpendingFamily("pocock")
 
 
-def power_family(exponent: float) -> Spending:
+def power_family(exponent: float) -> SpendingFamily:
     """Kim and DeMets' a·t^exponent."""
-    return Spending("power", exponent)
+    return SpendingFamily("power", exponent)

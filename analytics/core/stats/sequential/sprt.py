@@ -73,7 +73,7 @@ class SprtPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class HarmBatch:
     """Units whose first bad event fell into one stretch of time, and the exposed units' ratio T/C
     at that time.
     """
@@ -162,7 +162,7 @@ def steps(plan: SprtPlan, exposure_ratio: float) -> tuple[float, float]:
     return math.log(theta) + shrink, shrink
 
 
-def fold(plan: SprtPlan, state: SprtState, batch: Batch) -> SprtState:
+def fold(plan: SprtPlan, state: SprtState, batch: HarmBatch) -> SprtState:
     """The state after one more batch (or one event: a batch of one unit)."""
     if state.crossed:
         return state
@@ -178,7 +178,7 @@ def fold(plan: SprtPlan, state: SprtState, batch: Batch) -> SprtState:
     return SprtState(after.llr, after.x_t, after.x_c, after.expected_t, proven)
 
 
-def watch(plan: SprtPlan, batches: Iterable[Batch]) -> SprtState:
+def watch(plan: SprtPlan, batches: Iterable[HarmBatch]) -> SprtState:
     """All batches in their order, from nothing."""
     state = SprtState()
     for batch in batches:

@@ -6,7 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from analytics.core.deciding.dark_stage import Beside, DarkArm, DarkHealth, problems, sentence
+from analytics.core.deciding.dark_stage import (
+    DarkArm,
+    DarkHealth,
+    TwinComparison,
+    problems,
+    sentence,
+)
 from analytics.core.deciding.verdicts import GuardrailResult
 
 ARM = DarkArm("treatment", 500, 2000, 10)
@@ -52,7 +58,7 @@ def test_problems__long_enough_clean_and_complete__are_none():
             "11 of 1,000 events name the experiment without a variant: labels are missing",
         ),
         (
-            {"guardrails": (Beside("Errors", 0.2, 0.01, BREACH),)},
+            {"guardrails": (TwinComparison("Errors", 0.2, 0.01, BREACH),)},
             "errors on treatment: breached, harm beyond the margin is proven",
         ),
         (
@@ -78,7 +84,9 @@ def test_sentence__says_what_so_few_requests_can_show():
 
 
 def test_sentence__errors_beside_it__are_never_denied():
-    seen = Beside("Error rate", 0.0077, 0.008, replace(BREACH, verdict="unknown", breach=False))
+    seen = TwinComparison(
+        "Error rate", 0.0077, 0.008, replace(BREACH, verdict="unknown", breach=False)
+    )
     assert "no error" not in sentence(replace(GREEN, guardrails=(seen,)))
 
 
@@ -88,6 +96,6 @@ def test_sentence__rule_of_three__is_the_exact_bound_to_a_tenth():
 
 
 def test_breached__names_guardrail_and_arm():
-    assert replace(GREEN, guardrails=(Beside("Errors", 0.2, 0.01, BREACH),)).breached == (
+    assert replace(GREEN, guardrails=(TwinComparison("Errors", 0.2, 0.01, BREACH),)).breached == (
         "errors on treatment",
     )

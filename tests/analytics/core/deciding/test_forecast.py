@@ -3,13 +3,13 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from analytics.core.deciding.forecast import clock_by, units_by
-from analytics.core.series import Day
+from analytics.core.series import SeriesDay
 
 FIRST = date(2026, 6, 1)
 
 
-def days(*units: int) -> list[Day]:
-    return [Day(FIRST + timedelta(days=i), {"a": n}) for i, n in enumerate(units)]
+def days(*units: int) -> list[SeriesDay]:
+    return [SeriesDay(FIRST + timedelta(days=i), {"a": n}) for i, n in enumerate(units)]
 
 
 def test_units_by__ten_a_day_and_25_missing__is_three_days_off() -> None:
@@ -18,8 +18,8 @@ def test_units_by__ten_a_day_and_25_missing__is_three_days_off() -> None:
 
 def test_units_by__an_old_rush__does_not_count() -> None:
     rush = [
-        Day(FIRST, {"a": 0}),
-        *(Day(FIRST + timedelta(days=10 + i), {"a": 1000 + i}) for i in range(8)),
+        SeriesDay(FIRST, {"a": 0}),
+        *(SeriesDay(FIRST + timedelta(days=10 + i), {"a": 1000 + i}) for i in range(8)),
     ]
     assert units_by(rush, "a", 1010) == FIRST + timedelta(days=20)
 

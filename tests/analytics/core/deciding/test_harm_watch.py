@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from analytics.core.deciding.harm_watch import Hour, batches, watched
-from analytics.core.stats.sequential.sprt import Batch, SprtPlan
+from analytics.core.stats.sequential.sprt import HarmBatch, SprtPlan
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 FIVE = SprtPlan(guardrails=5, test_arms=1)
@@ -24,11 +24,11 @@ def hours(*counts: tuple[int, int], first: int = 0) -> list[Hour]:
 
 def test_batches__each_hour__has_its_bad_units_and_the_ratio_exposed_by_then() -> None:
     found = batches(hours((100, 1), (100, 2), (0, 3)), hours((100, 0), (0, 4)))
-    assert found == [Batch(0, 1, 1.0), Batch(4, 2, 0.5), Batch(0, 3, 0.5)]
+    assert found == [HarmBatch(0, 1, 1.0), HarmBatch(4, 2, 0.5), HarmBatch(0, 3, 0.5)]
 
 
 def test_batches__hour_before_both_arms_met_units__is_left_out() -> None:
-    assert batches(hours((100, 5)), hours((50, 9), first=1)) == [Batch(9, 0, 0.5)]
+    assert batches(hours((100, 5)), hours((50, 9), first=1)) == [HarmBatch(9, 0, 0.5)]
     assert batches(hours((100, 5)), []) == []
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from analytics.core.deciding.guardrails import GuardrailPlan, Margin, harm
 from analytics.core.deciding.looks import observe
 from analytics.core.ground.errors import ImpossiblePlan, ImpossibleTotals
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.ground.observed import Observed, Remembered
 from analytics.core.ground.totals import NOTHING, Totals
 from analytics.core.kinds import KINDS, kind_of, level_of
@@ -31,7 +31,7 @@ MAKERS: dict[str, Callable[[Rows], Observed]] = {
     "proportion": lambda rows: Totals.of_rate(int((rows[0] > 1).sum()), len(rows[0])),
     "mean": lambda rows: Totals.of_values(rows[0]),
     "count": lambda rows: Totals.of_values(np.floor(rows[0])),
-    "ratio": lambda rows: Moments.of_rows(y=np.floor(rows[0]), d=rows[1]),
+    "ratio": lambda rows: UnitMoments.of_rows(y=np.floor(rows[0]), d=rows[1]),
     "quantile": lambda rows: of_rows(rows[0], list(range(len(rows[0]))), 0.5),
     "duration": lambda rows: of_rows([v if v < 3 else math.inf for v in rows[0]], None, 0.5),
 }
@@ -103,7 +103,7 @@ def test_kind__values_scaled__scales_the_difference_and_keeps_p_and_lift(
 ) -> None:
     def arm(of: Rows, by: float) -> Observed:
         if name == "ratio":
-            return Moments.of_rows(y=of[0] * by, d=of[1])
+            return UnitMoments.of_rows(y=of[0] * by, d=of[1])
         return (
             Totals.of_values(of[0] * by)
             if name == "mean"
@@ -144,12 +144,12 @@ HOSTILE: dict[str, list[Observed]] = {
         Totals.of_rate(HUGE, HUGE),
     ],
     "ratio": [
-        Moments(0, ("y", "d"), (0.0, 0.0), (0.0, 0.0, 0.0)),
-        Moments(1, ("y", "d"), (1.0, 2.0), (1.0, 2.0, 4.0)),
-        Moments(500, ("y", "d"), (0.0, 0.0), (0.0, 0.0, 0.0)),
-        Moments(500, ("y", "d"), (0.0, 900.0), (0.0, 0.0, 4000.0)),
-        Moments(500, ("y", "d"), (-100.0, 900.0), (400.0, -200.0, 4000.0)),
-        Moments(HUGE, ("y", "d"), (1.0, 2.0 * HUGE), (1.0, 2.0, 5.0 * HUGE)),
+        UnitMoments(0, ("y", "d"), (0.0, 0.0), (0.0, 0.0, 0.0)),
+        UnitMoments(1, ("y", "d"), (1.0, 2.0), (1.0, 2.0, 4.0)),
+        UnitMoments(500, ("y", "d"), (0.0, 0.0), (0.0, 0.0, 0.0)),
+        UnitMoments(500, ("y", "d"), (0.0, 900.0), (0.0, 0.0, 4000.0)),
+        UnitMoments(500, ("y", "d"), (-100.0, 900.0), (400.0, -200.0, 4000.0)),
+        UnitMoments(HUGE, ("y", "d"), (1.0, 2.0 * HUGE), (1.0, 2.0, 5.0 * HUGE)),
     ],
     "rows": [
         of_rows([], None, 0.95),
@@ -189,7 +189,7 @@ def test_kind__hostile_totals__never_crash_and_never_make_up_a_number(name: str)
 @pytest.mark.parametrize("name", KINDS)
 def test_kind__totals_of_another_form__are_refused_by_name(name: str) -> None:
     wrong: Observed = (
-        NOTHING if kind_of(name).form != "unit" else Moments.of_rows(y=[1.0, 2.0], d=[1.0, 1.0])
+        NOTHING if kind_of(name).form != "unit" else UnitMoments.of_rows(y=[1.0, 2.0], d=[1.0, 1.0])
     )
     with pytest.raises(ImpossibleTotals, match="found"):
         kind_of(name).value(wrong)
@@ -201,7 +201,7 @@ def remembered(seed: int, n: int, strength: float) -> Remembered:
     past = rng.normal(10, 2, n)
     y = strength * past + rng.normal(0, 1, n)
     cut = n * 4 // 5
-    return Remembered(Moments.of_rows(y=y[:cut], y0=past[:cut]), Moments.of_rows(y=y[cut:]))
+    return Remembered(UnitMoments.of_rows(y=y[:cut], y0=past[:cut]), UnitMoments.of_rows(y=y[cut:]))
 
 
 @pytest.mark.parametrize("name", ["mean", "count"])
@@ -238,7 +238,7 @@ def test_compare_arms__covariates_known__shows_raw_cuped_and_sequential_side_by_
 def test_bad_units__from_totals_alone__are_never_more_than_there_are() -> None:
     rng = np.random.default_rng(7)
     y, d = rng.poisson(0.3, 500).astype(float), rng.integers(1, 9, 500).astype(float)
-    arm = Moments.of_rows(y=y, d=d)
+    arm = UnitMoments.of_rows(y=y, d=d)
     counted = kind_of("ratio").bad_units(arm, arm, "decrease")
     assert counted is not None
     assert 0.5 * 2 * int((y > 0).sum()) < counted <= 2 * int((y > 0).sum())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analytics.core.ground.errors import ImpossibleTotals
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.ground.observed import Observed, Remembered
 from analytics.core.ground.totals import Totals
 from analytics.core.scans.replay import halves, replay
@@ -24,10 +24,12 @@ def cells(count: int = 200, units: int = 50) -> list[Observed]:
 
 def test_halves__of_any_form__add_up_to_the_whole_arm() -> None:
     with_past: list[Observed] = [
-        Remembered(Moments.of_rows(y=[1.0 * k, 2.0], y0=[3.0, 1.0]), Moments.of_rows(y=[4.0]))
+        Remembered(
+            UnitMoments.of_rows(y=[1.0 * k, 2.0], y0=[3.0, 1.0]), UnitMoments.of_rows(y=[4.0])
+        )
         for k in range(30)
     ]
-    ratios: list[Observed] = [Moments.of_rows(y=[1.0, k], d=[2.0, 3.0]) for k in range(30)]
+    ratios: list[Observed] = [UnitMoments.of_rows(y=[1.0, k], d=[2.0, 3.0]) for k in range(30)]
     for arm in (cells(30), ratios, with_past):
         whole = arm[0]
         for cell in arm[1:]:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.core.ground.errors import ImpossiblePlan
-from analytics.core.planner import MetricInputs, Plan, Rules, Traffic, plan
+from analytics.core.planner import MetricInputs, Rules, SizePlan, Traffic, plan
 from analytics.core.stats import power
 from analytics.core.stats.sequential.group_sequential import inflation
 
@@ -28,7 +28,7 @@ COMPLAINTS = MetricInputs(
 SPEND = MetricInputs(key="spend", kind="mean", baseline=10.0, sd=20.0, effect=0.1)
 
 
-def planned(*metrics: MetricInputs, traffic: Traffic | None = None, **rules: Any) -> Plan:
+def planned(*metrics: MetricInputs, traffic: Traffic | None = None, **rules: Any) -> SizePlan:
     return plan(metrics or (RESOLVED,), traffic or Traffic(), Rules(**rules))
 
 

@@ -21,7 +21,7 @@ from analytics.core.report.facts import (
     Amendment,
     ArmCost,
     DecisionMade,
-    Planned,
+    PlannedFacts,
     ReportedArm,
     ReportedMetric,
     ReportFacts,
@@ -101,7 +101,7 @@ SAFE = GuardrailResult(
     False,
     "harm is below the margin",
 )
-PLANNED = Planned(
+PLANNED = PlannedFacts(
     hypothesis="Friendly words\nmake people *answer*", expected_effect="+10 %", prd_url="https://docs.example.org/prd", flag="greeting",
     unit_type="user", traffic=200, confidence_level=0.95, power=0.8, min_sample_size=100, weeks=2, policy="ai-low", policy_version=1,
     auto_promote=True, time_zone="UTC", start=None, end=START + 28 * DAY, control_units=900, test_units=900,

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.core.ground.errors import ImpossibleTotals
-from analytics.core.ground.moments import Moments, raised
+from analytics.core.ground.moments import UnitMoments, raised
 from analytics.core.ground.totals import Totals
 
 VALUE = st.floats(-1e3, 1e3).map(lambda v: round(v, 3))
@@ -20,9 +20,9 @@ ROWS = st.lists(st.tuples(VALUE, VALUE, VALUE), min_size=1, max_size=40)
 WEIGHT = st.floats(-5, 5).map(lambda v: round(v, 2))
 
 
-def _moments(rows: list[tuple[float, float, float]]) -> Moments:
+def _moments(rows: list[tuple[float, float, float]]) -> UnitMoments:
     y, d, x = zip(*rows, strict=True) if rows else ((), (), ())
-    return Moments.of_rows(y=y, d=d, x=x)
+    return UnitMoments.of_rows(y=y, d=d, x=x)
 
 
 @given(ROWS, st.data())
@@ -68,7 +68,7 @@ def test_raised__by_constants__is_the_total_of_raised_rows(
 
 
 def test_products__hand_computed__are_found_in_either_order() -> None:
-    m = Moments.of_rows(y=[1.0, 2.0], d=[3.0, 4.0], x=[5.0, 6.0])
+    m = UnitMoments.of_rows(y=[1.0, 2.0], d=[3.0, 4.0], x=[5.0, 6.0])
     assert m.products == (5.0, 11.0, 17.0, 25.0, 39.0, 61.0)
     assert [m.product(*pair) for pair in (("y", "d"), ("d", "y"), ("x", "d"), ("x", "x"))] == [
         11.0,
@@ -80,32 +80,34 @@ def test_products__hand_computed__are_found_in_either_order() -> None:
 
 
 def test_only__some_variables_in_another_order__keeps_their_sums() -> None:
-    m = Moments.of_rows(y=[1.0, 2.0], d=[3.0, 4.0], x=[5.0, 6.0]).only(("x", "y"))
-    assert m == Moments.of_rows(x=[5.0, 6.0], y=[1.0, 2.0])
+    m = UnitMoments.of_rows(y=[1.0, 2.0], d=[3.0, 4.0], x=[5.0, 6.0]).only(("x", "y"))
+    assert m == UnitMoments.of_rows(x=[5.0, 6.0], y=[1.0, 2.0])
 
 
 def test_of_totals__and_back__is_the_same() -> None:
     totals = Totals.of_values([1.0, 5.0, 2.0], [3.0, 4.0, 9.0])
-    assert Moments.of_totals(totals).of("y", "x") == totals
-    assert Moments.of_totals(Totals.of_values([1.0, 5.0])).of("y") == Totals.of_values([1.0, 5.0])
+    assert UnitMoments.of_totals(totals).of("y", "x") == totals
+    assert UnitMoments.of_totals(Totals.of_values([1.0, 5.0])).of("y") == Totals.of_values(
+        [1.0, 5.0]
+    )
 
 
 def test_combined__of_what_cancels__is_nothing_and_not_a_refusal() -> None:
-    m = Moments.of_rows(y=[0.1, 0.7, 1e6], d=[0.2, 1.4, 2e6])
+    m = UnitMoments.of_rows(y=[0.1, 0.7, 1e6], d=[0.2, 1.4, 2e6])
     found = m.combined({"y": 1.0, "d": -0.5}, {"y": 1.0, "d": -0.5})
     assert (found.sum_y, found.sum_y2) == pytest.approx((0.0, 0.0), abs=1e-3)
     assert found.variance == pytest.approx(0.0, abs=1e-3)
 
 
 def test_moments__without_units__have_no_mean_and_add() -> None:
-    none = Moments(0, ("y", "d"), (0.0, 0.0), (0.0, 0.0, 0.0))
-    some = Moments.of_rows(y=[1.0], d=[2.0])
+    none = UnitMoments(0, ("y", "d"), (0.0, 0.0), (0.0, 0.0, 0.0))
+    some = UnitMoments.of_rows(y=[1.0], d=[2.0])
     assert none.mean("y") is None
     assert none + some == some
 
 
 def test_moments__of_counts_of_a_trillion__are_taken() -> None:
-    m = Moments(10**12, ("y", "d"), (1e9, 5e12), (1e9, 5e9, 3e13))
+    m = UnitMoments(10**12, ("y", "d"), (1e9, 5e12), (1e9, 5e9, 3e13))
     assert m.mean("d") == 5.0
     assert m.of("y", "d").sum_xy == 5e9
 
@@ -132,14 +134,14 @@ def test_moments__that_no_rows_could_make__are_refused(
     given_: tuple[int, tuple[str, ...], tuple[float, ...], tuple[float, ...]],
 ) -> None:
     with pytest.raises(ImpossibleTotals):
-        Moments(*given_)
+        UnitMoments(*given_)
 
 
 def test_moments__asked_for_what_they_do_not_hold__are_refused() -> None:
-    m = Moments.of_rows(y=[1.0], d=[2.0])
+    m = UnitMoments.of_rows(y=[1.0], d=[2.0])
     with pytest.raises(ImpossibleTotals, match="'x0'"):
         m.sum("x0")
     with pytest.raises(ImpossibleTotals, match="do not add"):
-        _ = m + Moments.of_rows(d=[2.0], y=[1.0])
+        _ = m + UnitMoments.of_rows(d=[2.0], y=[1.0])
     with pytest.raises(ImpossibleTotals, match="columns of"):
-        Moments.of_rows(y=[1.0], d=[2.0, 3.0])
+        UnitMoments.of_rows(y=[1.0], d=[2.0, 3.0])

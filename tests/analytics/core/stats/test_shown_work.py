@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.ground.totals import Totals
 from analytics.core.results import sums_of
 from analytics.core.shown_work import steps
@@ -13,7 +13,7 @@ from analytics.core.stats.arms.proportion import compare_proportions
 from analytics.core.stats.arms.ratio import compare_ratios
 
 RATIOS = [
-    Moments(40, ("y", "d"), (y, 80.0), (yy, 130.0, 200.0))
+    UnitMoments(40, ("y", "d"), (y, 80.0), (yy, 130.0, 200.0))
     for y, yy in ((60.0, 120.0), (72.0, 160.0))
 ]
 MEANS = [Totals(120, 540.0, 3420.0), Totals(130, 741.0, 5100.0)]

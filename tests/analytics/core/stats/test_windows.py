@@ -8,7 +8,7 @@ import pytest
 
 from analytics.core.deciding.windows import (
     Clock,
-    Span,
+    ServingSpan,
     clock,
     complete_days,
     is_matured,
@@ -27,23 +27,25 @@ def _utc(day: int, hour: int = 0, minute: int = 0, month: int = 6) -> datetime:
 
 
 def test_complete_days__start_at_noon__begin_with_the_next_day() -> None:
-    found = complete_days([Span(_utc(1, 12))], "UTC", _utc(4))
+    found = complete_days([ServingSpan(_utc(1, 12))], "UTC", _utc(4))
     assert found == (date(2026, 6, 2), date(2026, 6, 3))
 
 
 def test_complete_days__local_midnight__is_the_zones_not_utcs() -> None:
     # 22:00 UTC is midnight in Berlin's summer.
-    assert complete_days([Span(_utc(1, 22), _utc(2, 22))], BERLIN, _utc(9)) == (date(2026, 6, 2),)
-    assert complete_days([Span(_utc(1, 22), _utc(2, 21, 59))], BERLIN, _utc(9)) == ()
+    assert complete_days([ServingSpan(_utc(1, 22), _utc(2, 22))], BERLIN, _utc(9)) == (
+        date(2026, 6, 2),
+    )
+    assert complete_days([ServingSpan(_utc(1, 22), _utc(2, 21, 59))], BERLIN, _utc(9)) == ()
 
 
 def test_complete_days__a_pause_of_a_minute__costs_its_day() -> None:
-    running = [Span(_utc(1), _utc(2, 10)), Span(_utc(2, 10, 1), None)]
+    running = [ServingSpan(_utc(1), _utc(2, 10)), ServingSpan(_utc(2, 10, 1), None)]
     assert complete_days(running, "UTC", _utc(4)) == (date(2026, 6, 1), date(2026, 6, 3))
 
 
 def test_complete_days__stretches_that_touch__are_one() -> None:
-    running = [Span(_utc(2, 10), None), Span(_utc(1), _utc(2, 10))]
+    running = [ServingSpan(_utc(2, 10), None), ServingSpan(_utc(1), _utc(2, 10))]
     assert complete_days(running, "UTC", _utc(3)) == (date(2026, 6, 1), date(2026, 6, 2))
 
 
@@ -53,25 +55,31 @@ def test_complete_days__clocks_change__day_has_its_own_length(day: date, hours: 
         hours=1 if day.month == 3 else 2
     )
     assert complete_days(
-        [Span(start, start + timedelta(hours=hours))], BERLIN, _utc(30, month=12)
+        [ServingSpan(start, start + timedelta(hours=hours))], BERLIN, _utc(30, month=12)
     ) == (day,)
     assert (
         complete_days(
-            [Span(start, start + timedelta(hours=hours, minutes=-1))], BERLIN, _utc(30, month=12)
+            [ServingSpan(start, start + timedelta(hours=hours, minutes=-1))],
+            BERLIN,
+            _utc(30, month=12),
         )
         == ()
     )
 
 
 def test_clock__seven_full_days__completes_one_week_and_not_two() -> None:
-    running = [Span(_utc(1, 5))]
+    running = [ServingSpan(_utc(1, 5))]
     assert not clock(running, "UTC", 1, _utc(8, 23)).complete
     assert clock(running, "UTC", 1, _utc(9)).complete
     assert not clock(running, "UTC", 2, _utc(9)).complete
 
 
 def test_clock__ten_days_with_every_tuesday_paused__names_what_is_missing() -> None:
-    running = [Span(_utc(1), _utc(2, 10)), Span(_utc(2, 11), _utc(9, 10)), Span(_utc(9, 11), None)]
+    running = [
+        ServingSpan(_utc(1), _utc(2, 10)),
+        ServingSpan(_utc(2, 11), _utc(9, 10)),
+        ServingSpan(_utc(9, 11), None),
+    ]
     found = clock(running, "UTC", 1, _utc(11))
     assert not found.complete
     assert found.sentence == "6 of 7 days; still missing: Tuesday 0 of 1"

@@ -11,7 +11,7 @@ from django.db import connection
 from analytics.models import AppliedDecision, Decision
 from analytics.services.analysis import notices
 from analytics.services.analysis.analysis import analyse
-from analytics.services.analysis.decisions import Waiting, decide
+from analytics.services.analysis.decisions import WaitingDecision, decide
 from experiments.core.types import SYSTEM
 from experiments.models import ChangeLogEntry, Experiment, OutboxMessage
 from experiments.services.life import lifecycle
@@ -44,8 +44,10 @@ def test_promotion__outside_the_window__is_announced_as_long_before_as_the_polic
     assert (notice.kind, notice.at) == ("promotion", NIGHT)
     assert notice.title == "search_rerank: treatment will be promoted by itself"
     assert notice.facts["not_before"] == (NIGHT + 4 * HOUR).isoformat()
-    assert isinstance(decide(w.iteration.pk, now=NIGHT + HOUR), Waiting)
-    assert isinstance(decide(w.iteration.pk, now=NIGHT + 4 * HOUR - timedelta(seconds=1)), Waiting)
+    assert isinstance(decide(w.iteration.pk, now=NIGHT + HOUR), WaitingDecision)
+    assert isinstance(
+        decide(w.iteration.pk, now=NIGHT + 4 * HOUR - timedelta(seconds=1)), WaitingDecision
+    )
     assert isinstance(decide(w.iteration.pk, now=NIGHT + 4 * HOUR), AppliedDecision)
     assert told(w) == ["promotion", "state"]
 
@@ -61,8 +63,8 @@ def test_promotion__decided_in_the_window_but_too_late_for_it__waits_from_the_no
         patch.setattr(notices, "in_window", lambda *_: True)
         w = winner()
     assert told(w) == []
-    assert isinstance(decide(w.iteration.pk, now=NIGHT + HOUR), Waiting)
-    assert isinstance(decide(w.iteration.pk, now=NIGHT + 4 * HOUR), Waiting)
+    assert isinstance(decide(w.iteration.pk, now=NIGHT + HOUR), WaitingDecision)
+    assert isinstance(decide(w.iteration.pk, now=NIGHT + 4 * HOUR), WaitingDecision)
     assert isinstance(decide(w.iteration.pk, now=NIGHT + 5 * HOUR), AppliedDecision)
     assert told(w) == ["promotion", "state"]
 

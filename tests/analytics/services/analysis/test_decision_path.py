@@ -23,7 +23,7 @@ from analytics.core.calibration.walk import Trial, Walk
 from analytics.core.deciding.decision import Decision
 from analytics.core.deciding.guardrails import GuardrailPlan, Margin
 from analytics.core.deciding.look_state import LookState
-from analytics.core.deciding.windows import Span
+from analytics.core.deciding.windows import ServingSpan
 from analytics.core.ground.totals import NOTHING, Totals
 from analytics.core.results import ArmSummary
 from analytics.readings.measuring import LookTotals, Measured
@@ -77,7 +77,7 @@ def plan_for(arms: int, direction: Direction = Direction.INCREASE) -> AnalysisPl
         experiment_id=1, key="identical", origin=Origin.LIVE, status=Status.RUNNING, iteration_id=1, unit_type="user", time_zone="UTC",
         arms=tuple(PlannedArm(i, f"arm{i}", f"arm{i}", i == 0, 1 / (arms + 1)) for i in range(arms + 1)),
         metrics=(PlannedMetric(definition, metric),), alpha=0.05, power=0.8, min_sample_size=100, auto_promote=True, rules=PolicyRules(),
-        weeks=1, n_planned=DAYS * PER_DAY / 2, began_at=START, ended_at=None, planned_end=None, spans=(Span(START),), pauses=(),
+        weeks=1, n_planned=DAYS * PER_DAY / 2, began_at=START, ended_at=None, planned_end=None, spans=(ServingSpan(START),), pauses=(),
     )  # fmt: skip
 
 

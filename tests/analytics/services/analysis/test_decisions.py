@@ -12,7 +12,7 @@ from analytics.models import AnalysisRun, AppliedDecision, Decision
 from analytics.selectors.recommendation import recommendation
 from analytics.services.analysis.analysis import analyse
 from analytics.services.analysis.decisions import (
-    Waiting,
+    WaitingDecision,
     decide,
     in_window,
     iterations_with_pending,
@@ -81,7 +81,7 @@ def test_decide__winner_inside_the_window__is_promoted_once_with_rollout_and_lin
 def test_decide__outside_the_window__waits_for_it_or_for_the_notice() -> None:
     w = winner()
     waiting = decide(w.iteration.pk, now=NIGHT + HOUR)
-    assert isinstance(waiting, Waiting)
+    assert isinstance(waiting, WaitingDecision)
     assert "notice" in waiting.reason
     assert now_of(w).status == "running"
     assert isinstance(decide(w.iteration.pk, now=NIGHT + 4 * HOUR), AppliedDecision)
@@ -92,7 +92,7 @@ def test_decide__owner_holds_the_promotion__waits_until_it_is_lifted() -> None:
     w = winner()
     Experiment.objects.filter(pk=w.experiment.pk).update(promotion_held=True)
     waiting = decide(w.iteration.pk, now=MORNING)
-    assert isinstance(waiting, Waiting)
+    assert isinstance(waiting, WaitingDecision)
     assert "holds" in waiting.reason
     Experiment.objects.filter(pk=w.experiment.pk).update(promotion_held=False)
     assert isinstance(decide(w.iteration.pk, now=MORNING), AppliedDecision)
@@ -104,7 +104,7 @@ def test_decide__masked_since_the_look__waits() -> None:
     crowd(w, "control", 600, START + DAY)
     analyse(w.experiment.pk, now=MORNING)
     waiting = decide(w.iteration.pk, now=MORNING)
-    assert isinstance(waiting, Waiting)
+    assert isinstance(waiting, WaitingDecision)
     assert waiting.reason == "results are masked now"
     assert (
         recommendation(w.experiment.pk)
@@ -117,7 +117,7 @@ def test_decide__newest_analysis_failed__waits_for_one_that_can_see_breaches() -
     w = winner()
     AnalysisRun.objects.filter(iteration=w.iteration, latest=True).update(failed_at=MORNING)
     waiting = decide(w.iteration.pk, now=MORNING)
-    assert isinstance(waiting, Waiting)
+    assert isinstance(waiting, WaitingDecision)
     assert "the newest analysis failed" in waiting.reason
     analyse(w.experiment.pk, now=MORNING)
     assert isinstance(decide(w.iteration.pk, now=MORNING), AppliedDecision)

@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from analytics.core.ground.encoding import restored
-from analytics.core.scans.replay import NullReplay as Found
+from analytics.core.scans.replay import ReplayResult as Found
 from analytics.models import AiEvent, Assignment, NullReplay
 from analytics.services.analysis.replays import replay_control
 from experiments.core.errors import InvalidInput

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from analytics.core.planner import Plan, Rules, Traffic, plan
+from analytics.core.planner import Rules, SizePlan, Traffic, plan
 from analytics.services.examples.base import Example
 from analytics.services.examples.plans import EXAMPLES
 from analytics.services.planning.planning import _metric
@@ -40,7 +40,7 @@ def _design(use: MetricPlan) -> DesignMetric:
     )
 
 
-def _planned(example: Example) -> Plan:
+def _planned(example: Example) -> SizePlan:
     spec, policy = example.spec, POLICIES[example.spec.policy_key]
     control, *tests = [variant.weight for variant in spec.variants]
     traffic = Traffic(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import timedelta
 
-from analytics.services.examples.history import Author, Day, Stretch
+from analytics.services.examples.history import Author, ExampleDay, Stretch
 from analytics.services.examples.plans import MODELS
 from experiments.core.hashing import bucket_of, new_seed
 from tests.analytics.stores.observed import START
@@ -13,7 +13,7 @@ from tests.analytics.stores.observed import START
 ARMS = {bucket: "gpt4" if bucket % 2 else "claude" for bucket in range(300)}
 
 
-def _written(seed: str) -> tuple[Day, list[str]]:
+def _written(seed: str) -> tuple[ExampleDay, list[str]]:
     day = Author(MODELS, seed).day(Stretch(START, START + timedelta(days=1), 200, ARMS))
     return day, [ARMS[bucket_of(seed, item["units"]["user"])] for item in day.exposures]
 

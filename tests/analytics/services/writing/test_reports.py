@@ -11,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import ProgrammingError, transaction
 
-from analytics.core.deciding.after_promotion import AfterPromotion, Compared
+from analytics.core.deciding.after_promotion import AfterPromotion, HoldbackComparison
 from analytics.core.ground.encoding import plain
 from analytics.core.stats.exploring.holdback import HoldbackReading
 from analytics.models import (
@@ -223,7 +223,7 @@ def test_report__holdback_over__is_written_once_more_with_what_lasted():
     HoldbackRun.objects.create(
         rollout=Rollout.objects.get(experiment=w.experiment),
         computed_at=LATER + 20 * DAY,
-        result=plain(AfterPromotion(Compared(5000, 500, gain), None, ())),
+        result=plain(AfterPromotion(HoldbackComparison(5000, 500, gain), None, ())),
     )
     assert without_report() == []
     HoldbackRun.objects.update(reminded_at=LATER + 28 * DAY)

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments.core.design.allocation import (
+    BucketPlan,
     BucketRow,
-    Plan,
     counts,
     dark_counts,
     free_buckets,
@@ -217,7 +217,7 @@ def test_plan_dark__too_few_free__refuses():
 
 
 def test_plan_dark__comes_on_top_of_the_declared_share():
-    assert plan(ORDER, ALL, [500, 500], 100, reserved=20) == Plan(
+    assert plan(ORDER, ALL, [500, 500], 100, reserved=20) == BucketPlan(
         plan(ORDER, ALL, [500, 500], 100).added, (50, 50)
     )
 

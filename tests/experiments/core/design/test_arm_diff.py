@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.core.design.arm_diff import LONGEST_WORDS, Change, Piece, arm_changes
+from experiments.core.design.arm_diff import LONGEST_WORDS, ConfigChange, TextPiece, arm_changes
 
 values = st.recursive(st.none() | st.booleans() | st.integers(-5, 5) | st.text("ab \n", max_size=12), lambda inner: (
     st.lists(inner, max_size=3) | st.dictionaries(st.text("xyz", min_size=1, max_size=2), inner, max_size=3)
@@ -19,13 +19,13 @@ def test_prompt__is_compared_word_by_word() -> None:
         {"prompt": "You are a kind helper.\nBe brief."},
         {"prompt": "You are a strict helper.\nBe brief."},
     )
-    assert one == Change(
+    assert one == ConfigChange(
         "prompt",
         (
-            Piece("same", "You are a "),
-            Piece("was", "kind"),
-            Piece("is", "strict"),
-            Piece("same", " helper.\nBe brief."),
+            TextPiece("same", "You are a "),
+            TextPiece("was", "kind"),
+            TextPiece("is", "strict"),
+            TextPiece("same", " helper.\nBe brief."),
         ),
     )
 

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from experiments.core.design.advice import Arm, Planned, advice, changed_keys
+from experiments.core.design.advice import AdvisedArm, AdvisedDesign, advice, changed_keys
 
-CONTROL = Arm("Control", True, {"prompt": "a", "top_k": 3})
-CALM = Planned(
+CONTROL = AdvisedArm("Control", True, {"prompt": "a", "top_k": 3})
+CALM = AdvisedDesign(
     "feature",
-    (CONTROL, Arm("B", False, {"prompt": "b", "top_k": 3})),
+    (CONTROL, AdvisedArm("B", False, {"prompt": "b", "top_k": 3})),
     guardrails=1,
     required_items=0,
 )
@@ -18,17 +18,22 @@ def test_advice__one_change_guarded_and_alone__is_silent() -> None:
 
 
 def test_advice__several_keys_changed__names_them() -> None:
-    (said,) = advice(replace(CALM, arms=(CONTROL, Arm("B", False, {"prompt": "b", "top_k": 5}))))
+    (said,) = advice(
+        replace(CALM, arms=(CONTROL, AdvisedArm("B", False, {"prompt": "b", "top_k": 5})))
+    )
     assert said.startswith("B differs from control in 2 keys (prompt, top_k)")
 
 
 def test_advice__a_tenfold_value__is_extreme_and_less_is_not() -> None:
     assert (
         "from 3 to 30"
-        in advice(replace(CALM, arms=(CONTROL, Arm("B", False, {"prompt": "a", "top_k": 30}))))[0]
+        in advice(
+            replace(CALM, arms=(CONTROL, AdvisedArm("B", False, {"prompt": "a", "top_k": 30})))
+        )[0]
     )
     assert (
-        advice(replace(CALM, arms=(CONTROL, Arm("B", False, {"prompt": "a", "top_k": 29})))) == ()
+        advice(replace(CALM, arms=(CONTROL, AdvisedArm("B", False, {"prompt": "a", "top_k": 29}))))
+        == ()
     )
 
 

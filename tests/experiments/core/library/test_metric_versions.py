@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from experiments.core.design.metric_definitions import MetricDefinition
-from experiments.core.library.metric_versions import Change, changes
+from experiments.core.library.metric_versions import FieldChange, changes
 from experiments.core.types import Direction, MetricKind
 
 FIRST = MetricDefinition(
@@ -22,8 +22,8 @@ FIRST = MetricDefinition(
 def test_changes__name_what_differs_and_never_the_version():
     after = replace(FIRST, version=2, event_types=("buy", "renew"), cap=100.0, winsorised=True)
     assert changes(FIRST, after) == (
-        Change("event types", "buy", "buy, renew"),
-        Change("cap", "none", "100.0"),
-        Change("winsorised", "no", "yes"),
+        FieldChange("event types", "buy", "buy, renew"),
+        FieldChange("cap", "none", "100.0"),
+        FieldChange("winsorised", "no", "yes"),
     )
     assert changes(FIRST, replace(FIRST, version=2)) == ()

@@ -19,7 +19,7 @@ from experiments.core.design.policies import SHIPPED
 from experiments.core.life.checklist import (
     Computed,
     Evaluated,
-    Facts,
+    LaunchFacts,
     Requested,
     SignedOff,
     state_of,
@@ -82,8 +82,8 @@ def score(value: float, lower: float | None = None, sha256: str = "") -> Evaluat
     return Evaluated("treatment", "ndcg@10", value, lower, None, sha256 or arm_digest(ARM), NOW)
 
 
-def whole(status: Status = Status.DARK_LAUNCH) -> Facts:
-    return Facts(
+def whole(status: Status = Status.DARK_LAUNCH) -> LaunchFacts:
+    return LaunchFacts(
         design=DESIGN,
         rules=RULES["ai-low"],
         status=status,
@@ -103,13 +103,13 @@ def test_states__everything_there__are_all_done():
 
 
 def test_states__under_standard__need_nothing():
-    facts = Facts(replace(DESIGN, policy_key="standard"), RULES["standard"])
+    facts = LaunchFacts(replace(DESIGN, policy_key="standard"), RULES["standard"])
 
     assert {state.state for state in states(facts)} == {"not_needed"}
     assert blockers(Verb.START, facts) == []
 
 
-def without(item: Item) -> Facts:
+def without(item: Item) -> LaunchFacts:
     """The whole facts with this one item open again."""
     facts = whole()
     design = {
@@ -194,7 +194,7 @@ def test_offline__called_not_applicable_with_thresholds_declared__stays_as_it_is
 
 def test_offline__called_not_applicable_without_thresholds__is_done():
     design = replace(DESIGN, offline_thresholds=[])
-    facts = Facts(
+    facts = LaunchFacts(
         design,
         RULES["ai-low"],
         sign_offs={Item.OFFLINE: signed(Item.OFFLINE, design, Verdict.NOT_APPLICABLE)},
@@ -205,7 +205,7 @@ def test_offline__called_not_applicable_without_thresholds__is_done():
 
 def test_optional_item__called_not_applicable__is_shown_and_stops_nothing():
     standard = replace(DESIGN, policy_key="standard")
-    facts = Facts(
+    facts = LaunchFacts(
         standard,
         RULES["standard"],
         sign_offs={Item.PRD: signed(Item.PRD, standard, Verdict.NOT_APPLICABLE)},
@@ -313,7 +313,7 @@ def test_start__draft_under_an_ai_policy__wants_the_dark_launch_first():
 
 
 def test_start__flag_taken__names_who_has_it():
-    facts = Facts(
+    facts = LaunchFacts(
         replace(DESIGN, policy_key="standard"), RULES["standard"], flag_busy_with="other_test"
     )
 
@@ -321,6 +321,6 @@ def test_start__flag_taken__names_who_has_it():
 
 
 def test_start__shared_layer_without_room__says_how_much_is_free():
-    facts = Facts(replace(DESIGN, layer="ranking"), RULES["standard"], layer_free=99)
+    facts = LaunchFacts(replace(DESIGN, layer="ranking"), RULES["standard"], layer_free=99)
 
     assert [problem.code for problem in blockers(Verb.START, facts)] == ["layer_full"]

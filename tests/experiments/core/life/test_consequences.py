@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from experiments.core.life.consequences import Serving, sentence
+from experiments.core.life.consequences import ServedExperiment, sentence
 from experiments.core.life.lifecycle import Verb
 from experiments.core.life.unchecked import unchecked
 
-FACTS = Serving("greeting", "user", 200, "Control", ["Warm", "Short"], "shadow", holdback=50)
+FACTS = ServedExperiment(
+    "greeting", "user", 200, "Control", ["Warm", "Short"], "shadow", holdback=50
+)
 
 
 @pytest.mark.parametrize("verb", [*Verb, "return_to_control"])

@@ -174,11 +174,14 @@ def test_first_share__with_and_without_a_ramp():
 
 
 def test_clock__on_the_way_up__counts_only_days_at_the_last_step():
-    from analytics.core.deciding.windows import Span, clock
+    from analytics.core.deciding.windows import ServingSpan, clock
 
     berlin = "Europe/Berlin"
     start = datetime(2026, 3, 28, 9, 0, tzinfo=UTC)  # a Saturday, the day before clocks go forward
-    at_last_step = [Span(start, start + timedelta(days=3)), Span(start + timedelta(days=5))]
+    at_last_step = [
+        ServingSpan(start, start + timedelta(days=3)),
+        ServingSpan(start + timedelta(days=5)),
+    ]
 
     found = clock(at_last_step, berlin, 1, start + timedelta(days=10))
 
@@ -188,21 +191,23 @@ def test_clock__on_the_way_up__counts_only_days_at_the_last_step():
 
 
 def test_without__gaps_before_within_over_and_after__leave_what_was_served():
-    from analytics.core.deciding.windows import Span, without
+    from analytics.core.deciding.windows import ServingSpan, without
 
     def at(hour: int) -> datetime:
         return datetime(2026, 3, 2, tzinfo=UTC) + timedelta(hours=hour)
 
-    whole = [Span(at(10), at(20))]
+    whole = [ServingSpan(at(10), at(20))]
 
-    assert without(whole, []) == (Span(at(10), at(20)),)
+    assert without(whole, []) == (ServingSpan(at(10), at(20)),)
     assert without(whole, [(at(1), at(5)), (at(12), at(14))]) == (
-        Span(at(10), at(12)),
-        Span(at(14), at(20)),
+        ServingSpan(at(10), at(12)),
+        ServingSpan(at(14), at(20)),
     )
-    assert without(whole, [(at(5), at(11)), (at(19), at(25))]) == (Span(at(11), at(19)),)
+    assert without(whole, [(at(5), at(11)), (at(19), at(25))]) == (ServingSpan(at(11), at(19)),)
     assert without(whole, [(at(5), at(25))]) == ()
-    assert without([Span(at(10), at(12)), Span(at(14), at(16))], [(at(11), at(15))]) == (
-        Span(at(10), at(11)),
-        Span(at(15), at(16)),
+    assert without(
+        [ServingSpan(at(10), at(12)), ServingSpan(at(14), at(16))], [(at(11), at(15))]
+    ) == (
+        ServingSpan(at(10), at(11)),
+        ServingSpan(at(15), at(16)),
     )

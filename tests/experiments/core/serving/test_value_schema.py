@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.core.design.advice import Arm, Planned, advice
+from experiments.core.design.advice import AdvisedArm, AdvisedDesign, advice
 from experiments.core.errors import InvalidInput
 from experiments.core.serving.value_schema import Schema, outside, parse_schema, suggested
 
@@ -137,9 +137,9 @@ def test_schema__what_it_does_not_read__is_refused_by_place(document, place):
 
 def test_advice__a_value_outside_the_schema__is_told():
     arms = [
-        Arm("Control", True, {"model": "small"}),
-        Arm("Hot", False, {"model": "small", "temperature": 9}),
+        AdvisedArm("Control", True, {"model": "small"}),
+        AdvisedArm("Hot", False, {"model": "small", "temperature": 9}),
     ]
-    assert advice(Planned("feature", arms, 1, 0, schema=SCHEMA)) == (
+    assert advice(AdvisedDesign("feature", arms, 1, 0, schema=SCHEMA)) == (
         "Hot sets temperature to 9, above 2: mend it, or change the flag's schema.",
     )

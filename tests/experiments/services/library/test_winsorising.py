@@ -11,7 +11,7 @@ import pytest
 from analytics.core.deciding.look_state import LookState
 from analytics.core.ground.encoding import restored
 from analytics.models import AnalysisRun, Assignment, Look, MetricObservation
-from analytics.readings.exploring import Reading, explore
+from analytics.readings.exploring import ExploringChoice, explore
 from analytics.selectors.results import view_of
 from analytics.services.analysis.analysis import analyse
 from experiments.core.clock import utc_now
@@ -99,10 +99,15 @@ def test_explore__after_the_first_look__cuts_by_the_cap_that_it_froze() -> None:
     for arm in ("control", "treatment"):
         spenders(w, arm, [5000.0] * 50, at=START + DAY)
     run = analyse(w.experiment.pk, now=AFTER_CLOCK + DAY, may_look=True)
-    read = explore(SYSTEM, AFTER_CLOCK + DAY, experiment=w.experiment, reading=Reading("spend"))
+    read = explore(
+        SYSTEM, AFTER_CLOCK + DAY, experiment=w.experiment, reading=ExploringChoice("spend")
+    )
     assert [arm.mean for arm in read.row.arms] == [mean_of(run, arm.arm) for arm in read.row.arms]
     whole = explore(
-        SYSTEM, AFTER_CLOCK + DAY, experiment=w.experiment, reading=Reading("spend", cap=1e9)
+        SYSTEM,
+        AFTER_CLOCK + DAY,
+        experiment=w.experiment,
+        reading=ExploringChoice("spend", cap=1e9),
     )
     assert all(
         (more.mean or 0) > 10 * (cut.mean or 0)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from analytics.core.ground.errors import ImpossiblePlan, ImpossibleTotals
 from analytics.core.ground.totals import NOTHING, Totals
-from analytics.core.stats.arms.batch import ManyTotals, Reason, many_means, many_rates
+from analytics.core.stats.arms.batch import ManyTotals, NoNumber, many_means, many_rates
 from analytics.core.stats.arms.comparison import Comparison
 from analytics.core.stats.arms.mean import compare_means
 from analytics.core.stats.arms.proportion import compare_proportions, pooled_z
@@ -55,13 +55,13 @@ def test_many_means__any_totals__say_what_compare_means_says(
 
 
 def _same_reasons(code: int, lift_code: int, single: Comparison) -> None:
-    assert (code == Reason.SAID) == (single.reason is None)
+    assert (code == NoNumber.SAID) == (single.reason is None)
     assert (
         single.reason is not None
-        or Reason(lift_code).text is None
+        or NoNumber(lift_code).text is None
         or single.lift_reason is not None
     )
-    assert (lift_code == Reason.SAID) == (single.reason is None and single.lift_reason is None)
+    assert (lift_code == NoNumber.SAID) == (single.reason is None and single.lift_reason is None)
 
 
 @given(st.lists(st.tuples(RATES, RATES), min_size=1, max_size=6), ALPHA)
@@ -82,7 +82,7 @@ def test_many_rates__any_totals__say_what_compare_proportions_says(
                 else getattr(many, f"ci_{end}")[k] == pytest.approx(value, abs=1e-14)
             )
         assert bool(many.exact[k]) == ("exact" in single.method)
-        assert (many.reason[k] == Reason.SAID) == (single.reason is None)
+        assert (many.reason[k] == NoNumber.SAID) == (single.reason is None)
 
 
 def test_many_means__control_of_each_metric_against_several_arms__broadcast() -> None:
@@ -109,19 +109,19 @@ def test_many_means__each_silence__has_its_own_reason() -> None:
     ]
     many = many_means(ManyTotals.of(c for c, _ in pairs), ManyTotals.of(t for _, t in pairs))
     silent = [
-        Reason.CONTROL_TOO_SMALL,
-        Reason.TREATMENT_TOO_SMALL,
-        Reason.NO_SPREAD,
-        Reason.SAID,
-        Reason.SAID,
-        Reason.SAID,
+        NoNumber.CONTROL_TOO_SMALL,
+        NoNumber.TREATMENT_TOO_SMALL,
+        NoNumber.NO_SPREAD,
+        NoNumber.SAID,
+        NoNumber.SAID,
+        NoNumber.SAID,
     ]
     assert many.reason.tolist() == silent
     assert many.lift_reason.tolist() == [
         *silent[:3],
-        Reason.CONTROL_NOT_ABOVE_0,
-        Reason.LIFT_UNBOUNDED,
-        Reason.SAID,
+        NoNumber.CONTROL_NOT_ABOVE_0,
+        NoNumber.LIFT_UNBOUNDED,
+        NoNumber.SAID,
     ]
     assert np.isnan(many.p[:3]).all() and not np.isnan(many.p[3:]).any()
 
@@ -133,7 +133,11 @@ def test_many_rates__empty_arms_and_answers_all_alike__are_not_tested() -> None:
         (Totals.of_rate(0, 300), Totals.of_rate(0, 400)),
     ]
     many = many_rates(ManyTotals.of(c for c, _ in pairs), ManyTotals.of(t for _, t in pairs))
-    assert many.reason.tolist() == [Reason.CONTROL_EMPTY, Reason.TREATMENT_EMPTY, Reason.ALL_ALIKE]
+    assert many.reason.tolist() == [
+        NoNumber.CONTROL_EMPTY,
+        NoNumber.TREATMENT_EMPTY,
+        NoNumber.ALL_ALIKE,
+    ]
     assert np.isnan(many.p).all() and not many.exact.any()
     assert many.ci_high[2] > 0
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from analytics.core.ground.errors import ImpossibleTotals
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.ground.totals import NOTHING, Totals
 from analytics.core.stats.arms.comparison import Interval
 from analytics.core.stats.arms.cuped import (
@@ -326,7 +326,7 @@ def test_ratio_with_history__from_moments__is_lin_on_linearised_rows() -> None:
     told, wanted = [], []
     for seed in (1, 2):
         y, d, y0, d0 = _ratio_rows(seed, 150)
-        told.append(linearised_with_history(Moments.of_rows(y=y, d=d, y0=y0, d0=d0)))
+        told.append(linearised_with_history(UnitMoments.of_rows(y=y, d=d, y0=y0, d0=d0)))
         now, past = y.sum() / d.sum(), y0.sum() / d0.sum()
         lines = _arm(now + (y - now * d) / d.mean(), past + (y0 - past * d0) / d0.mean())
         wanted.append(replace(lines, more=1 + 3 * (d.std(ddof=1) / d.mean()) ** 2 / 150))
@@ -343,10 +343,10 @@ def test_ratio_with_history__from_moments__is_lin_on_linearised_rows() -> None:
 def test_ratio_with_history__of_some_units__takes_the_ratio_of_all() -> None:
     y, d, y0, d0 = _ratio_rows(3, 150)
     told = linearised_with_history(
-        Moments.of_rows(y=y[:100], d=d[:100], y0=y0[:100], d0=d0[:100]),
-        Moments.of_rows(y=y[100:], d=d[100:]),
+        UnitMoments.of_rows(y=y[:100], d=d[:100], y0=y0[:100], d0=d0[:100]),
+        UnitMoments.of_rows(y=y[100:], d=d[100:]),
     )
-    whole = of_few(Moments.of_rows(y=y, d=d))
+    whole = of_few(UnitMoments.of_rows(y=y, d=d))
     assert told is not None and whole is not None
     assert (told.known.n, told.missing.n) == (100, 50)
     assert (told.whole.sum_y, told.whole.sum_y2) == pytest.approx(
@@ -360,7 +360,7 @@ def test_ratio_with_history__without_any_past__is_the_plain_ratio(n: int) -> Non
     arms = []
     for seed in (1, 2):
         y, d, _, _ = _ratio_rows(seed, n)
-        arms.append(Moments.of_rows(y=y, d=d, y0=np.zeros(n), d0=np.zeros(n)))
+        arms.append(UnitMoments.of_rows(y=y, d=d, y0=np.zeros(n), d0=np.zeros(n)))
     told = [linearised_with_history(m) for m in arms]
     assert told[0] is not None and told[1] is not None
     found, plain = compare_adjusted(told[0], told[1]), compare_ratios(arms[0], arms[1])
@@ -380,7 +380,7 @@ def test_ratio_with_history__past_that_explains_nothing__hardly_moves_the_error(
             (*_ratio_rows(seed, n)[:2], *_ratio_rows(1000 + seed, n)[2:]),
             (*_ratio_rows(2000 + seed, n)[:2], *_ratio_rows(3000 + seed, n)[2:]),
         ]
-        arms = [Moments.of_rows(y=y, d=d, y0=y0, d0=d0) for y, d, y0, d0 in rows]
+        arms = [UnitMoments.of_rows(y=y, d=d, y0=y0, d0=d0) for y, d, y0, d0 in rows]
         told = [linearised_with_history(m) for m in arms]
         assert told[0] is not None and told[1] is not None
         errors.append([compare_adjusted(told[0], told[1]).se, compare_ratios(arms[0], arms[1]).se])
@@ -392,8 +392,8 @@ def test_ratio_with_history__some_without_a_past__has_the_factor_in_both_strata(
     rows = [_ratio_rows(seed, 60) for seed in (4, 5)]
     told = []
     for y, d, y0, d0 in rows:
-        known = Moments.of_rows(y=y[:40], d=d[:40], y0=y0[:40], d0=d0[:40])
-        told.append(linearised_with_history(known, Moments.of_rows(y=y[40:], d=d[40:])))
+        known = UnitMoments.of_rows(y=y[:40], d=d[:40], y0=y0[:40], d0=d0[:40])
+        told.append(linearised_with_history(known, UnitMoments.of_rows(y=y[40:], d=d[40:])))
     assert told[0] is not None and told[1] is not None
     adjusted, _ = adjust(told[0], told[1])
     bare, _ = adjust(replace(told[0], more=1.0), replace(told[1], more=1.0))
@@ -409,14 +409,14 @@ def test_ratio_with_history__some_without_a_past__has_the_factor_in_both_strata(
 
 
 def test_ratio_with_history__of_no_requests__is_nothing() -> None:
-    nothing = Moments.of_rows(y=[0.0] * 20, d=[0.0] * 20, y0=[1.0] * 20, d0=[1.0] * 20)
+    nothing = UnitMoments.of_rows(y=[0.0] * 20, d=[0.0] * 20, y0=[1.0] * 20, d0=[1.0] * 20)
     assert linearised_with_history(nothing) is None
 
 
 def test_covaried__of_two_ratios__do_not_add_up_once_linearised() -> None:
     y, d, y0, d0 = _ratio_rows(3, 50)
-    one = linearised_with_history(Moments.of_rows(y=y, d=d, y0=y0, d0=d0))
-    other = linearised_with_history(Moments.of_rows(y=y[:30], d=d[:30], y0=y0[:30], d0=d0[:30]))
+    one = linearised_with_history(UnitMoments.of_rows(y=y, d=d, y0=y0, d0=d0))
+    other = linearised_with_history(UnitMoments.of_rows(y=y[:30], d=d[:30], y0=y0[:30], d0=d0[:30]))
     assert one is not None and other is not None
     with pytest.raises(ImpossibleTotals, match="before they are linearised"):
         one + other
@@ -427,7 +427,7 @@ def test_ratio_with_history__over_many_experiments__covers_as_often_as_it_says()
     for seed in range(sims):
         rows = [_ratio_rows(2 * seed + k, 150) for k in (0, 1)]
         told = [
-            linearised_with_history(Moments.of_rows(y=y, d=d, y0=y0, d0=d0))
+            linearised_with_history(UnitMoments.of_rows(y=y, d=d, y0=y0, d0=d0))
             for y, d, y0, d0 in rows
         ]
         assert told[0] is not None and told[1] is not None

@@ -11,7 +11,7 @@ import pytest
 
 from analytics.core.deciding.decision import (
     ArmFacts,
-    Facts,
+    DecisionFacts,
     GuardrailFact,
     decide,
     in_names,
@@ -38,10 +38,12 @@ FLAT = ArmFacts(
     interval_90=Interval(-0.003, 0.005, 0.9),
     guardrails=(SAFE,),
 )
-READY = Facts((WINNER,), 5_000, clock_complete=True, looks_taken=3, min_sample_size=1_000, mde=0.01)
+READY = DecisionFacts(
+    (WINNER,), 5_000, clock_complete=True, looks_taken=3, min_sample_size=1_000, mde=0.01
+)
 
 
-def _with(arm: ArmFacts = WINNER, **changes: Any) -> Facts:
+def _with(arm: ArmFacts = WINNER, **changes: Any) -> DecisionFacts:
     return replace(READY, arms=(arm,), **changes)
 
 
@@ -80,7 +82,7 @@ def test_decide__every_condition_met__promotes() -> None:
         ),
     ],
 )
-def test_decide__one_condition_missing__does_not_promote(facts: Facts, kind: str) -> None:
+def test_decide__one_condition_missing__does_not_promote(facts: DecisionFacts, kind: str) -> None:
     found = decide(facts)
     assert found.kind == kind
     assert found.rule

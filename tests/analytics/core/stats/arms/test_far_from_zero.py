@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analytics.core.ground.moments import Moments, raised
+from analytics.core.ground.moments import UnitMoments, raised
 from analytics.core.ground.observed import Observed
 from analytics.core.ground.totals import Totals
 from analytics.core.scans.replay import halves
@@ -49,7 +49,9 @@ def test_means__by_arm_in_bulk_by_strata_and_as_a_ratio__have_welchs_p(level: fl
     assert float(many_means(ManyTotals.of([c]), ManyTotals.of([t])).p[0]) == expected
     assert post_stratify([Stratum("all", c, t)]).comparison.p == expected
     ones = [np.ones(len(values)) for values in (control, treatment)]
-    halved = [Moments.of_rows(y=y, d=d) for y, d in zip((control, treatment), ones, strict=True)]
+    halved = [
+        UnitMoments.of_rows(y=y, d=d) for y, d in zip((control, treatment), ones, strict=True)
+    ]
     assert compare_ratios(*halved).p == expected
 
 

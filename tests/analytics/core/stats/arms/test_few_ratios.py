@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analytics.core.calibration.simulate import Requests
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.stats.arms.ratio import linearised, of_few, ratio_t
 
 
@@ -21,7 +21,7 @@ def variances(n: int, sims: int = 600) -> np.ndarray:
     rng, found = np.random.default_rng(2), np.zeros(3)
     for _ in range(sims):
         y, d = Requests().drawn(rng, (n,), 0.2)
-        arm = Moments.of_rows(y=y, d=d)
+        arm = UnitMoments.of_rows(y=y, d=d)
         ours, plain = of_few(arm), linearised(arm)
         assert ours is not None and plain is not None
         found += [(ours.variance or 0.0) / n, (plain.variance or 0.0) / n, jackknife(y, d)]
@@ -36,7 +36,7 @@ def test_ratio__of_few_units__has_the_variance_of_the_jackknife(n: int, within: 
 
 def test_ratio__of_200_units__has_the_delta_methods_variance() -> None:
     y, d = Requests().drawn(np.random.default_rng(3), (200,), 0.2)
-    arm = Moments.of_rows(y=y, d=d)
+    arm = UnitMoments.of_rows(y=y, d=d)
     assert of_few(arm) == linearised(arm)
     found = ratio_t(arm, arm)
     line = linearised(arm)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from scipy.stats import t as student
 
 from analytics.core.ground.errors import ImpossiblePlan, ImpossibleTotals
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.ground.totals import NOTHING, Totals
 from analytics.core.stats import srm
 from analytics.core.stats.arms.comparison import Comparison, Interval
@@ -56,8 +56,8 @@ def _proportion(r: dict[str, Any], times: int = 1) -> Totals:
     return Totals.of_rate(int(r["yes"].sum()) * times, len(r["yes"]) * times)
 
 
-def _ratio(r: dict[str, Any], times: int = 1) -> Moments:
-    return reduce(add, [Moments.of_rows(y=r["y"], d=r["d"])] * times)
+def _ratio(r: dict[str, Any], times: int = 1) -> UnitMoments:
+    return reduce(add, [UnitMoments.of_rows(y=r["y"], d=r["d"])] * times)
 
 
 def _covaried(r: dict[str, Any], times: int = 1) -> Covaried:
@@ -306,8 +306,8 @@ def test_every_kind_over_means__hostile_totals__gives_numbers_or_a_reason(
             )
         )
 
-    def ratio(totals: Totals) -> Moments:
-        return Moments(
+    def ratio(totals: Totals) -> UnitMoments:
+        return UnitMoments(
             totals.n,
             ("y", "d"),
             (totals.sum_y, float(totals.n)),
@@ -370,7 +370,7 @@ def test_every_kind__nan_and_infinity__are_refused_at_the_door(hostile: float) -
         lambda: Totals(10, 1.0, hostile),
         lambda: Totals(10, 1.0, 2.0, hostile, 1.0, 1.0),
         lambda: Totals.of_values([1.0, hostile]),
-        lambda: Moments.of_rows(y=[1.0, hostile], d=[1.0, 1.0]),
+        lambda: UnitMoments.of_rows(y=[1.0, hostile], d=[1.0, 1.0]),
         lambda: Rate(1, hostile, 5),
         lambda: Histogram((1.0, hostile), (3, 4)),
         lambda: srm.check_shares([5, 5], [hostile, 1.0]),

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.special import stdtrit
 
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.ground.totals import Totals
 from analytics.core.stats.arms.mean import welch_t
 from analytics.core.stats.arms.ratio import (
@@ -28,9 +28,9 @@ UNITS = st.lists(UNIT, min_size=10, max_size=40)
 Rows = list[tuple[float, float]]
 
 
-def _moments(rows: Rows) -> Moments:
+def _moments(rows: Rows) -> UnitMoments:
     y, d = zip(*rows, strict=True) if rows else ((), ())
-    return Moments.of_rows(y=y, d=d)
+    return UnitMoments.of_rows(y=y, d=d)
 
 
 def _by_hand(rows: Rows) -> Totals:
@@ -54,7 +54,7 @@ OTHER: Rows = [(float(k % 5), float(1 + k % 6)) for k in range(50)]
 
 def test_linearised__four_units_by_hand__has_the_delta_methods_variance() -> None:
     # R = 4/8; y − R·d = 0, −½, ½, 0; Var(R) = (½/3)/(4·2²).
-    m = Moments.of_rows(y=[1, 0, 2, 1], d=[2, 1, 3, 2])
+    m = UnitMoments.of_rows(y=[1, 0, 2, 1], d=[2, 1, 3, 2])
     found = linearised(m)
     assert found is not None and found.variance is not None
     assert ratio_value(m) == 0.5
@@ -160,15 +160,15 @@ def test_lift__its_ends__are_the_ratios_just_not_rejected() -> None:
 
 
 def test_ratio__compared__shows_both_halves_per_unit() -> None:
-    control = Moments.of_rows(y=[1.0, 3.0] * 10, d=[4.0, 5.0] * 10)
-    treatment = Moments.of_rows(y=[1.0, 3.0] * 10, d=[8.0, 10.0] * 10)
+    control = UnitMoments.of_rows(y=[1.0, 3.0] * 10, d=[4.0, 5.0] * 10)
+    treatment = UnitMoments.of_rows(y=[1.0, 3.0] * 10, d=[8.0, 10.0] * 10)
     c = compare_ratios(control, treatment)
     assert c.method == "ratio, delta method"
     assert (c.control_mean, c.treatment_mean) == pytest.approx((2 / 4.5, 2 / 9))
     assert c.notes == ("per unit, treatment and control: numerator 2 and 2, denominator 9 and 4.5",)
     assert (
         per_unit(treatment) is not None
-        and per_unit(Moments(0, ("y", "d"), (0, 0), (0, 0, 0))) is None
+        and per_unit(UnitMoments(0, ("y", "d"), (0, 0), (0, 0, 0))) is None
     )
 
 
@@ -189,7 +189,7 @@ def test_ratio__nine_units__cannot_say() -> None:
 
 @pytest.mark.parametrize("denominators", [[0.0] * 20, [-1.0] * 20, [1.0, -1.0] * 10])
 def test_ratio__denominators_that_add_up_to_nothing__cannot_say(denominators: list[float]) -> None:
-    empty = Moments.of_rows(y=[1.0] * 20, d=denominators)
+    empty = UnitMoments.of_rows(y=[1.0] * 20, d=denominators)
     c = compare_ratios(empty, _moments(OTHER))
     assert c.reason == "the denominators of control add up to nothing: its ratio is undefined"
     assert c.control_mean is None and c.treatment_mean is not None
@@ -208,29 +208,29 @@ def test_ratio__the_same_in_every_unit__has_no_spread_and_no_p() -> None:
 
 @pytest.mark.parametrize("level", [0.0, -1.0])
 def test_ratio__control_not_above_zero__has_a_difference_but_no_lift(level: float) -> None:
-    control = Moments.of_rows(y=[level - 1, level + 1] * 10, d=[1.0] * 20)
+    control = UnitMoments.of_rows(y=[level - 1, level + 1] * 10, d=[1.0] * 20)
     c = compare_ratios(control, _moments(OTHER))
     assert c.difference is not None and c.p is not None
     assert c.lift is None and c.lift_ci is None and c.lift_reason is not None
 
 
 HOSTILE = [
-    Moments(0, ("y", "d"), (0.0, 0.0), (0.0, 0.0, 0.0)),
-    Moments.of_rows(y=[1.0], d=[1.0]),
-    Moments.of_rows(y=[0.0] * 12, d=[0.0] * 12),
-    Moments.of_rows(y=[0.0] * 12, d=[3.0] * 12),
-    Moments.of_rows(y=[-5.0, 5.0] * 12, d=[1.0, 2.0] * 12),
-    Moments.of_rows(y=[1e150, 0.0] * 12, d=[1e-150, 1e-150] * 12),
-    Moments.of_rows(y=[1.0, 0.0] * 12, d=[1e-150, 1e-150] * 12),
-    Moments(10**12, ("y", "d"), (1e6, 5e12), (1e6, 4e6, 3e13)),
-    Moments(10**12, ("y", "d"), (4e12, 5e12), (2e13, 2.2e13, 3e13)),
+    UnitMoments(0, ("y", "d"), (0.0, 0.0), (0.0, 0.0, 0.0)),
+    UnitMoments.of_rows(y=[1.0], d=[1.0]),
+    UnitMoments.of_rows(y=[0.0] * 12, d=[0.0] * 12),
+    UnitMoments.of_rows(y=[0.0] * 12, d=[3.0] * 12),
+    UnitMoments.of_rows(y=[-5.0, 5.0] * 12, d=[1.0, 2.0] * 12),
+    UnitMoments.of_rows(y=[1e150, 0.0] * 12, d=[1e-150, 1e-150] * 12),
+    UnitMoments.of_rows(y=[1.0, 0.0] * 12, d=[1e-150, 1e-150] * 12),
+    UnitMoments(10**12, ("y", "d"), (1e6, 5e12), (1e6, 4e6, 3e13)),
+    UnitMoments(10**12, ("y", "d"), (4e12, 5e12), (2e13, 2.2e13, 3e13)),
 ]
 
 
 @pytest.mark.parametrize("control", HOSTILE)
 @pytest.mark.parametrize("treatment", HOSTILE)
 def test_ratio__hostile_totals__never_crash_and_never_fake(
-    control: Moments, treatment: Moments
+    control: UnitMoments, treatment: UnitMoments
 ) -> None:
     c = compare_ratios(control, treatment)
     assert (c.p is None) == (c.reason is not None)
@@ -254,7 +254,7 @@ def test_ratio__users_with_many_alike_requests__is_covered_as_often_as_it_says()
         for _ in range(2):
             d = rng.poisson(rng.gamma(1.5, 8.0, n)) + 1
             arms.append((rng.binomial(d, rng.beta(0.5, 9.5, n)).astype(float), d.astype(float)))
-        control, treatment = (Moments.of_rows(y=y, d=d) for y, d in arms)
+        control, treatment = (UnitMoments.of_rows(y=y, d=d) for y, d in arms)
         c = compare_ratios(control, treatment)
         assert c.ci is not None and c.difference is not None
         covered += c.ci.holds(0.0)

@@ -18,7 +18,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 from analytics.core.ground.errors import ImpossibleTotals
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.ground.totals import NOTHING, Totals
 from analytics.core.stats import multiplicity
 from analytics.core.stats.arms.comparison import Interval
@@ -144,8 +144,8 @@ def test_slopes__of_arms_with_different_means__within_arms_is_the_analysis_of_co
 
 def test_ratio_cuped_of_other_tools__history_that_says_nothing__is_the_plain_ratio() -> None:
     y, d = [float(k % 3) for k in range(60)], [float(1 + k % 4) for k in range(60)]
-    control = Moments.of_rows(y=y, d=d, y0=[0.0] * 60, d0=[1.0] * 60)
-    treatment = Moments.of_rows(y=y[1:], d=d[:-1], y0=[0.0] * 59, d0=[1.0] * 59)
+    control = UnitMoments.of_rows(y=y, d=d, y0=[0.0] * 60, d0=[1.0] * 60)
+    treatment = UnitMoments.of_rows(y=y[1:], d=d[:-1], y0=[0.0] * 59, d0=[1.0] * 59)
     book, plain = (
         reconcile.growthbook_ratio_cuped(control, treatment),
         reconcile.growthbook_ratio(control, treatment),
@@ -170,7 +170,7 @@ def test_other_tools__without_units_or_spread__say_nothing(arm: Totals) -> None:
         assert tool(arm, arm) is None
     assert reconcile.growthbook_rate(0, 20, 0, 20) is None
     assert reconcile.growthbook_cuped(CONSTANT, CONSTANT) is None
-    empty = Moments.of_rows(y=[0.0] * 12, d=[0.0] * 12, y0=[0.0] * 12, d0=[0.0] * 12)
+    empty = UnitMoments.of_rows(y=[0.0] * 12, d=[0.0] * 12, y0=[0.0] * 12, d0=[0.0] * 12)
     assert reconcile.growthbook_ratio(empty, empty) is None
     assert reconcile.growthbook_ratio_cuped(empty, empty) is None
     assert reconcile.tea_tasting_ratio_cuped(empty, empty) is None

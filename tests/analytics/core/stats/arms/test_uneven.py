@@ -10,8 +10,15 @@ import pytest
 from scipy.special import ndtri
 from scipy.stats import ttest_ind
 
-from analytics.core.deciding.guardrails import GuardrailPlan, Harm, Margin, Reading, harm, judge
-from analytics.core.ground.moments import Moments
+from analytics.core.deciding.guardrails import (
+    GuardrailPlan,
+    GuardrailReading,
+    Harm,
+    Margin,
+    harm,
+    judge,
+)
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.ground.observed import Observed
 from analytics.core.ground.totals import Totals
 from analytics.core.kinds import kind_of
@@ -49,13 +56,13 @@ def test_look__at_means_of_any_sizes__has_the_p_of_scipys_welch_test(
 def test_look__at_ratios_of_uneven_arms__has_welchs_degrees_of_freedom() -> None:
     rng = np.random.default_rng(3)
 
-    def arm(n: int) -> tuple[Moments, np.ndarray]:
+    def arm(n: int) -> tuple[UnitMoments, np.ndarray]:
         requests = 1 + rng.poisson(5, n)
         errors = rng.binomial(requests, 0.2)
         ratio = errors.sum() / requests.sum()
         few = 1 + 3 * requests.var(ddof=1) / requests.mean() ** 2 / n if n < 200 else 1.0
         linear = ratio + (errors - ratio * requests) / requests.mean() * np.sqrt(few)
-        return Moments.of_rows(y=errors.tolist(), d=requests.tolist()), linear
+        return UnitMoments.of_rows(y=errors.tolist(), d=requests.tolist()), linear
 
     (control, linear_c), (treatment, linear_t) = arm(380), arm(20)
     score = kind_of("ratio").looked(control, treatment)
@@ -120,7 +127,7 @@ def lognormal(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def alarms(seen: list[Harm]) -> tuple[bool, bool]:
-    verdicts = [judge([Reading(COST, "b", one)])[0] for one in seen]
+    verdicts = [judge([GuardrailReading(COST, "b", one)])[0] for one in seen]
     return any(v.worsening for v in verdicts), any(v.breach for v in verdicts)
 
 

@@ -25,7 +25,7 @@ from analytics.core.stats.exploring.bayes import (
     outlook,
     update,
 )
-from analytics.core.stats.exploring.estimates import Estimate
+from analytics.core.stats.exploring.estimates import IndependentEstimate
 
 ARM = (
     st.integers(0, 400)
@@ -101,7 +101,9 @@ def test_outlook__belief_without_doubt__stays_numbers(standard: float) -> None:
 
 
 def test_believe_lift__clear_control__is_the_delta_method_and_the_prior() -> None:
-    found = believe_lift(Estimate(0.1, 0.0001**2, 1e4), Estimate(0.11, 0.001**2, 1e4))
+    found = believe_lift(
+        IndependentEstimate(0.1, 0.0001**2, 1e4), IndependentEstimate(0.11, 0.001**2, 1e4)
+    )
     se = math.sqrt(0.001**2 + 1.1**2 * 0.0001**2) / 0.1
     assert found.posterior is not None
     assert (found.posterior.mean, found.posterior.sd) == pytest.approx(
@@ -110,7 +112,9 @@ def test_believe_lift__clear_control__is_the_delta_method_and_the_prior() -> Non
 
 
 def test_believe_lift__control_near_nothing__cannot_say() -> None:
-    found = believe_lift(Estimate(0.1, 0.05**2, 1e4), Estimate(0.11, 0.001**2, 1e4))
+    found = believe_lift(
+        IndependentEstimate(0.1, 0.05**2, 1e4), IndependentEstimate(0.11, 0.001**2, 1e4)
+    )
     assert (found.posterior, found.outlook) == (None, None)
     assert found.reason is not None
 

@@ -9,16 +9,16 @@ import pytest
 from scipy.stats import ttest_ind
 
 from analytics.core.ground.errors import ImpossiblePlan
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.stats.exploring.compensation import compensation
 
 
 def arm(
     seed: int, rate: float, cost: float, n: int = 4000
-) -> tuple[Moments, np.ndarray, np.ndarray]:
+) -> tuple[UnitMoments, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     y, c = (rng.random(n) < rate).astype(float), rng.gamma(2.0, cost / 2, n)
-    return Moments.of_rows(y=y, c=c), y, c
+    return UnitMoments.of_rows(y=y, c=c), y, c
 
 
 def test_compensation__gain_worth_more_than_the_cost__is_compensated_by_welch_on_unit_worth() -> (
@@ -47,8 +47,8 @@ def test_compensation__no_value_declared__never_compensates_and_says_why() -> No
 
 
 def test_compensation__few_units_or_no_spread__cannot_say() -> None:
-    few = Moments.of_rows(y=[1.0] * 5, c=[1.0] * 5)
-    same = Moments.of_rows(y=[1.0] * 50, c=[1.0] * 50)
+    few = UnitMoments.of_rows(y=[1.0] * 5, c=[1.0] * 5)
+    same = UnitMoments.of_rows(y=[1.0] * 50, c=[1.0] * 50)
     assert compensation(few, same, 1.0).compensated is None
     assert "no spread" in (compensation(same, same, 1.0).reason or "")
     with pytest.raises(ImpossiblePlan, match="finite"):

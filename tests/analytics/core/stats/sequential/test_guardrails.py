@@ -9,8 +9,8 @@ import pytest
 
 from analytics.core.deciding.guardrails import (
     GuardrailPlan,
+    GuardrailReading,
     Margin,
-    Reading,
     SafetyLook,
     breach_p,
     harm,
@@ -28,14 +28,16 @@ COST = GuardrailPlan("cost", "mean", "decrease", Margin("relative", 0.20))
 
 def _read(
     plan: GuardrailPlan, control: Totals, treatment: Totals, *, looked: bool = True
-) -> Reading:
+) -> GuardrailReading:
     seen = harm(plan, control, treatment)
-    return Reading(plan, "b", seen, looks=(SafetyLook(1.0, seen.z, last=True),) if looked else ())
+    return GuardrailReading(
+        plan, "b", seen, looks=(SafetyLook(1.0, seen.z, last=True),) if looked else ()
+    )
 
 
 def _rates(
     plan: GuardrailPlan, x_c: int, n_c: int, x_t: int, n_t: int, *, looked: bool = True
-) -> Reading:
+) -> GuardrailReading:
     return _read(plan, Totals.of_rate(x_c, n_c), Totals.of_rate(x_t, n_t), looked=looked)
 
 
@@ -54,7 +56,7 @@ def _rates(
         (_rates(REPLIES, 3_000, 10_000, 3_700, 10_000), "safe"),
     ],
 )
-def test_verdict__clear_cases__are_told_apart(reading: Reading, verdict: str) -> None:
+def test_verdict__clear_cases__are_told_apart(reading: GuardrailReading, verdict: str) -> None:
     assert judge([reading])[0].verdict == verdict
 
 
@@ -159,6 +161,6 @@ def test_safe__harm_exactly_at_the_margin_looked_at_daily__is_said_at_most_in_fi
     # ... and the verdict says the same as the boundaries.
     for i in [*np.flatnonzero(safe)[:5], *np.flatnonzero(~safe)[:5]]:
         looks = tuple(SafetyLook((k + 1) / 10, h.z, last=k == 9) for k, h in enumerate(seen[i]))
-        assert judge([Reading(ERRORS, "b", seen[i][-1], looks=looks)])[0].safe_at_look == bool(
-            safe[int(i)]
-        )
+        assert judge([GuardrailReading(ERRORS, "b", seen[i][-1], looks=looks)])[
+            0
+        ].safe_at_look == bool(safe[int(i)])

@@ -21,7 +21,7 @@ from statsmodels.stats.proportion import (
 )
 
 from analytics.core.ground.errors import ImpossiblePlan
-from analytics.core.ground.moments import Moments
+from analytics.core.ground.moments import UnitMoments
 from analytics.core.ground.totals import Totals
 from analytics.core.stats import power
 from analytics.core.stats.sequential.group_sequential import boundaries, inflation
@@ -201,8 +201,8 @@ def test_ratio_sd__by_hand__is_the_linearised_values_spread() -> None:
     y, d = [1.0, 0.0, 3.0, 2.0], [2.0, 1.0, 4.0, 1.0]
     ratio, mean = 6 / 8, 2.0
     by_hand = np.std([(a - ratio * b) / mean for a, b in zip(y, d, strict=True)], ddof=1)
-    assert power.ratio_sd(Moments.of_rows(y=y, d=d)) == pytest.approx(by_hand)
-    assert power.ratio_sd(Moments.of_rows(y=[1.0, 1.0], d=[0.0, 0.0])) is None
+    assert power.ratio_sd(UnitMoments.of_rows(y=y, d=d)) == pytest.approx(by_hand)
+    assert power.ratio_sd(UnitMoments.of_rows(y=[1.0, 1.0], d=[0.0, 0.0])) is None
 
 
 def test_quantile_sd__of_a_normal__is_the_textbooks() -> None:
@@ -343,7 +343,7 @@ def test_power_at_computed_n__ratio_of_clumped_requests_simulated__is_what_was_a
     rng = np.random.default_rng(13)
     requests = rng.integers(1, 16, 40_000).astype(float)
     errors = rng.binomial(requests.astype(int), rng.beta(0.5, 4.5, 40_000)).astype(float)
-    moments = Moments.of_rows(y=errors.tolist(), d=requests.tolist())
+    moments = UnitMoments.of_rows(y=errors.tolist(), d=requests.tolist())
     sd, effect = power.ratio_sd(moments), 0.01
     assert sd is not None
     n, runs = power.mean_sample(sd, effect).control, 1500

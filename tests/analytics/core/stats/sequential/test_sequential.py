@@ -117,7 +117,7 @@ def test_spending__exponent_that_spends_everything_or_nonsense__is_refused(expon
     "family", [spending.POCOCK, spending.power_family(1.0), spending.power_family(3.0)]
 )
 def test_boundaries__other_families__cross_by_chance_as_often_as_was_spent(
-    family: spending.Spending,
+    family: spending.SpendingFamily,
 ) -> None:
     times = [0.1, 0.35, 0.6, 1.0]
     found = group_sequential.boundaries(times, spending=family)

@@ -14,12 +14,19 @@ from hypothesis import strategies as st
 
 from analytics.core.ground.errors import ImpossiblePlan, ImpossibleTotals
 from analytics.core.stats.sequential import sprt
-from analytics.core.stats.sequential.sprt import Batch, SprtPlan, SprtState, fold, watch, watch_many
+from analytics.core.stats.sequential.sprt import (
+    HarmBatch,
+    SprtPlan,
+    SprtState,
+    fold,
+    watch,
+    watch_many,
+)
 
 FIVE = SprtPlan(guardrails=5)
 HORIZON, SIMS = 6_000, 2_000
 BATCHES = st.lists(
-    st.builds(Batch, st.integers(0, 60), st.integers(0, 60), st.floats(0.1, 9.0)),
+    st.builds(HarmBatch, st.integers(0, 60), st.integers(0, 60), st.floats(0.1, 9.0)),
     min_size=1,
     max_size=12,
 )
@@ -37,7 +44,7 @@ def test_plan__five_guardrails_on_one_arm__have_a_hundredth_each() -> None:
 
 def test_llr__equal_arms__is_the_sum_by_hand() -> None:
     # π0 = 1/2, π1 = 5/9: a unit of treatment moves by ln(10/9), one of control by ln(8/9).
-    found = watch(FIVE, [Batch(30, 20, 1.0)])
+    found = watch(FIVE, [HarmBatch(30, 20, 1.0)])
     assert found.llr == pytest.approx(30 * math.log(10 / 9) + 20 * math.log(8 / 9))
     assert (found.x_t, found.x_c, found.observed_ratio, found.crossed) == (30, 20, 1.5, False)
 
@@ -50,7 +57,7 @@ def test_llr__a_tenth_in_treatment__uses_the_ratio_of_that_time() -> None:
 
 
 def test_watch__plain_harm__is_proven_and_says_how_much() -> None:
-    found = watch(FIVE, [Batch(200, 100, 1.0), Batch(0, 500, 1.0)])
+    found = watch(FIVE, [HarmBatch(200, 100, 1.0), HarmBatch(0, 500, 1.0)])
     # Then the arm was stopped after the first batch, and what came later changes nothing.
     assert found.crossed
     assert (found.x_t, found.x_c) == (200, 100)
@@ -59,26 +66,26 @@ def test_watch__plain_harm__is_proven_and_says_how_much() -> None:
 
 def test_watch__likelihood_high_but_ratio_below__goes_on() -> None:
     # Given 2,400 against 2,000: +20 %, far beyond ln 100 in the plain form.
-    found = watch(FIVE, [Batch(2_400, 2_000, 1.0)])
+    found = watch(FIVE, [HarmBatch(2_400, 2_000, 1.0)])
     assert found.llr > FIVE.threshold
     assert (found.crossed, found.message) == (False, None)
 
 
 def test_watch__ratio_high_but_few_events__goes_on() -> None:
-    assert not watch(FIVE, [Batch(20, 10, 1.0)]).crossed
+    assert not watch(FIVE, [HarmBatch(20, 10, 1.0)]).crossed
 
 
 def test_watch__no_events_in_control__is_no_division_by_nothing() -> None:
     assert SprtState().observed_ratio is None
-    found = watch(FIVE, [Batch(10**12, 0, 1.0)])
+    found = watch(FIVE, [HarmBatch(10**12, 0, 1.0)])
     assert found.crossed and found.message is not None and "none in control" in found.message
-    assert watch(FIVE, [Batch(0, 10**12, 1.0)]).observed_ratio == 0.0
+    assert watch(FIVE, [HarmBatch(0, 10**12, 1.0)]).observed_ratio == 0.0
 
 
 def test_watch__shares_changed_on_the_way__compares_like_with_like() -> None:
     # Given no effect at all: first a tenth of the units in treatment with many errors, then half
     # with few.
-    found = watch(FIVE, [Batch(100, 900, 1 / 9), Batch(100, 100, 1.0)])
+    found = watch(FIVE, [HarmBatch(100, 900, 1 / 9), HarmBatch(100, 100, 1.0)])
     assert found.observed_ratio == pytest.approx(1.0)
     # Ignoring the change would have seen θ = .2 or, with the last ratio, five times the harm that
     # is not there.
@@ -86,10 +93,10 @@ def test_watch__shares_changed_on_the_way__compares_like_with_like() -> None:
 
 
 @given(BATCHES)
-def test_watch__event_by_event__ends_where_batches_do(batches: list[Batch]) -> None:
+def test_watch__event_by_event__ends_where_batches_do(batches: list[HarmBatch]) -> None:
     never = SprtPlan(alpha=1e-300)
     singles = [
-        Batch(a, 1 - a, b.exposure_ratio) for b in batches for a in [1] * b.x_t + [0] * b.x_c
+        HarmBatch(a, 1 - a, b.exposure_ratio) for b in batches for a in [1] * b.x_t + [0] * b.x_c
     ]
     one, other = watch(never, singles), watch(never, batches)
     assert one.llr == _rounding(other.llr)
@@ -97,7 +104,7 @@ def test_watch__event_by_event__ends_where_batches_do(batches: list[Batch]) -> N
 
 
 @given(BATCHES)
-def test_watch_many__the_same_batches__says_the_same(batches: list[Batch]) -> None:
+def test_watch_many__the_same_batches__says_the_same(batches: list[HarmBatch]) -> None:
     found = watch_many(
         FIVE,
         [b.x_t for b in batches],
@@ -115,13 +122,15 @@ def test_watch_many__the_same_batches__says_the_same(batches: list[Batch]) -> No
 
 
 @given(BATCHES)
-def test_fold__one_more_event_in_treatment__only_ever_speaks_for_harm(batches: list[Batch]) -> None:
+def test_fold__one_more_event_in_treatment__only_ever_speaks_for_harm(
+    batches: list[HarmBatch],
+) -> None:
     state = watch(FIVE, batches)
     if not state.crossed:
         assert (
-            fold(FIVE, state, Batch(1, 0, 1.0)).llr
+            fold(FIVE, state, HarmBatch(1, 0, 1.0)).llr
             > state.llr
-            > fold(FIVE, state, Batch(0, 1, 1.0)).llr
+            > fold(FIVE, state, HarmBatch(0, 1, 1.0)).llr
         )
 
 
@@ -165,7 +174,7 @@ def test_plan__nonsense__is_refused(wrong: dict[str, float]) -> None:
 @pytest.mark.parametrize("wrong", [(-1, 0, 1.0), (0, 1.5, 1.0), (1, 1, 0.0), (1, 1, math.nan)])
 def test_batch__nonsense__is_refused(wrong: tuple[int, int, float]) -> None:
     with pytest.raises(ImpossibleTotals):
-        Batch(*wrong)
+        HarmBatch(*wrong)
     if not isinstance(wrong[1], float):
         with pytest.raises(ImpossibleTotals):
             watch_many(FIVE, [wrong[0]], [wrong[1]], [wrong[2]])
