@@ -64,7 +64,7 @@ def named_after(state: Path) -> list[str]:
         try:
             if mark in (folder / "environ").read_bytes():
                 line = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
-                words = (word.removeprefix("config.") for word in line)
+                words = (word.removeprefix("config.processes.") for word in line)
                 found += [word for word in words if word in {"granian", "worker", "beat"}]
         except OSError:
             continue

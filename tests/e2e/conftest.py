@@ -29,8 +29,8 @@ django.setup()
 from django.contrib.auth.models import Group, User
 from experiments.selectors.cast import CAST
 from experiments.core.clock import utc_now
-from experiments.services import library
-library.install(utc_now())
+from experiments.services.library import shipped
+shipped.install(utc_now())
 for member in CAST:
     user = User.objects.create_user(member.username, password="e2e-pass", is_staff=True, first_name=member.name.split()[0])
     user.groups.set([Group.objects.get(name=member.role.value)])

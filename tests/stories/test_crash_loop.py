@@ -31,7 +31,7 @@ def beats(live: Live) -> list[int]:
     """The process ids of beat below the installation's supervisor."""
     assert live.process is not None
     found = subprocess.run(
-        ["pgrep", "-P", str(live.process.pid), "-f", "config[.]beat"],
+        ["pgrep", "-P", str(live.process.pid), "-f", "config[.]processes[.]beat"],
         capture_output=True,
         text=True,
         check=False,
