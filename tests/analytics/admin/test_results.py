@@ -231,7 +231,10 @@ def test_results__imported__ask_nobody_for_a_decision(browser, owner):
 
 def test_intervals__share_one_scale_around_zero():
     drawn = charts.intervals(
-        [charts.Estimate("a", 0.02, 0.01, 0.03, "good"), charts.Estimate("b", -0.01, -0.02, 0.0)],
+        [
+            charts.DrawnEstimate("a", 0.02, 0.01, 0.03, "good"),
+            charts.DrawnEstimate("b", -0.01, -0.02, 0.0),
+        ],
         points=True,
     )
     first, second = drawn.bars
@@ -241,7 +244,7 @@ def test_intervals__share_one_scale_around_zero():
 
 
 def test_intervals__nothing_to_say__no_chart():
-    assert charts.intervals([charts.Estimate("a", None, None, None)]) is None
+    assert charts.intervals([charts.DrawnEstimate("a", None, None, None)]) is None
     assert charts.intervals([]) is None
 
 
